@@ -1,0 +1,1 @@
+"""The ARI door: Asterisk asks over its REST interface, twice a call."""

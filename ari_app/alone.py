@@ -1,0 +1,60 @@
+"""What the service leaves with Asterisk for the time when it is away: `alone.conf` beside the sounds.
+
+A file in Asterisk's own configuration syntax, which the hook reads by AST_CONFIG(): it outlives both
+processes, is replaced in one step, needs no reload, and does not need Asterisk to be reachable when the
+registry changes. Why not AstDB or a generated include: docs/adr/0002.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from idtone import dialplan
+from idtone.calls import Suspension
+from idtone.decision import Policy, Unlicensed
+from idtone.errors import ToneError
+
+_MODE: Final = 0o640
+"""The suspended numbers are nobody else's business; Asterisk's user needs the folder's group."""
+
+
+def render(suspensions: Iterable[Suspension], policy: Policy, service_away: Unlicensed) -> str:
+    """The file's text: E.164 digits = since when, in Unix seconds."""
+    numbers = sorted((s.number.e164.lstrip("+"), int(s.since.timestamp())) for s in suspensions)
+    return "\n".join(
+        (
+            "; Written by idtone; the hook reads it while the service is away.",
+            f"[{dialplan.ALONE_POLICY}]",
+            f"service_away = {service_away}",
+            f"refuse_cause = {policy.refuse_cause}",
+            f"[{dialplan.ALONE_SUSPENDED}]",
+            *(f"{number} = {since}" for number, since in numbers),
+            "",
+        )
+    )
+
+
+def leave(directory: Path, text: str) -> None:
+    """Put the file in place, durably and in one step. Raises ToneError where it cannot be written."""
+    try:
+        descriptor, draft = tempfile.mkstemp(dir=directory, prefix=f".{dialplan.ALONE_FILE}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                os.fchmod(descriptor, _MODE)
+                os.fchown(descriptor, -1, directory.stat().st_gid)
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(draft, directory / dialplan.ALONE_FILE)
+        except BaseException:
+            os.unlink(draft)
+            raise
+    except OSError as error:
+        raise ToneError(
+            f"{directory}: the suspended numbers cannot be left with Asterisk: {error.strerror}. "
+            "Let the user that runs idtone write to this folder"
+        ) from error

@@ -1,0 +1,376 @@
+"""The ARI application: two touches of a call, and what Asterisk tells of the rest.
+
+    decide  the caller's channel, before anything is dialled: the verdict goes back in one variable
+    sound   the called channel, after the answer and before the parties are connected
+
+What is decided is `idtone.decision`; how a sound goes is `flow`; here the two meet Asterisk and the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+from urllib.parse import unquote
+
+from idtone import dialplan
+from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Reason
+from idtone.decision import Policy, Registry, decide
+from idtone.errors import AriRefused, AriUnavailable, LedgerError
+from idtone.ledger import steps
+from idtone.ledger.records import Record
+from idtone.ledger.steps import CallStatus, Step, StepKind
+from idtone.ledger.tokens import Tokens
+from idtone.numbers import parse
+from idtone.tones.sounds import Sound
+
+from . import events, flow
+from .connection import APPLICATION, Ari
+from .flow import Action, Signal, State
+
+log = logging.getLogger(__name__)
+
+GUARD_S: Final = 2
+"""Beyond the sound's length: how long the hook waits for us before it ends the call by itself."""
+OVERDUE_S: Final = 1.0
+"""Beyond the sound's length: when our own timer gives a playback up. Before the hook's guard."""
+GONE: Final = frozenset({404, 409, 412})
+"""What Asterisk answers when the channel hung up while we were asking; an outcome, not an error."""
+
+
+class Evidence(Protocol):
+    """The ledger, as far as a door needs it."""
+
+    def append(self, step: Step) -> Future[None]: ...
+
+
+@dataclass
+class Call:
+    """A call between its first touch and its end."""
+
+    id: str
+    decision: Decision
+    connected: bool = False
+
+    @property
+    def channel(self) -> str:
+        """Whose talking and end are the call's: the caller's channel, or the called one under an own Dial()."""
+        return dialplan.channel_of(self.id)
+
+
+@dataclass
+class Sounding:
+    """One sound on one called channel."""
+
+    call: Call
+    channel: str
+    sound: Sound
+    playback: str = field(default_factory=lambda: uuid.uuid4().hex)
+    state: State = State.WAITING
+    requested_s: float = 0.0
+    started_at: datetime | None = None
+    heard_ms: int = 0
+    failure: str = ""
+    timer: asyncio.TimerHandle | None = None
+
+
+class Application:
+    """Handles one connection at a time; the calls outlive it."""
+
+    def __init__(
+        self,
+        *,
+        registry: Callable[[], Registry | None],
+        policy: Policy,
+        sounds: Mapping[str, Sound],
+        evidence: Evidence,
+        tokens: Tokens,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._registry = registry
+        self.policy = policy
+        self._sounds = sounds
+        self._evidence = evidence
+        self._tokens = tokens
+        self._now = now
+        self._calls: dict[str, Call] = {}
+        self._by_channel: dict[str, Call] = {}
+        self._soundings: dict[str, Sounding] = {}
+        self._by_playback: dict[str, Sounding] = {}
+        self._entered: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ari: Ari | None = None
+
+    # -- one connection -----------------------------------------------------------------------------------------
+
+    async def attend(self, ari: Ari) -> None:
+        """Handle what Asterisk tells until the connection ends (AriUnavailable) or is replaced (returns)."""
+        self._ari = ari
+        self._entered.clear()
+        self._spawn(self._adopt())
+        try:
+            async for event in ari.events():
+                if isinstance(event, events.Replaced):
+                    log.error("another connection took over the application %r; this one ends", APPLICATION)
+                    return
+                self._handle(event)
+        finally:
+            self._ari = None
+            for task in self._tasks:
+                task.cancel()
+            for sounding in list(self._soundings.values()):
+                self._forget(sounding)
+
+    async def drained(self, timeout_s: float) -> None:
+        """Wait until no sound is being played, but not longer than `timeout_s`."""
+        deadline_s = time.monotonic() + timeout_s
+        while self._soundings and time.monotonic() < deadline_s:
+            await asyncio.sleep(0.02)
+
+    def _handle(self, event: events.Event) -> None:
+        match event:
+            case events.Entered():
+                self._enter(event.channel, event.arguments, event.caller_number)
+            case events.PlaybackStarted() if event.playback in self._by_playback:
+                self._by_playback[event.playback].started_at = event.at
+            case events.PlaybackFinished() if event.playback in self._by_playback:
+                self._playback_finished(self._by_playback[event.playback], event)
+            case events.Left():
+                self._entered.discard(event.channel)
+                if event.channel in self._soundings:
+                    self._signal(self._soundings[event.channel], Signal.GONE)
+            case events.Bridged() if event.channel in self._by_channel:
+                self._connected(self._by_channel[event.channel])
+            case events.HookEnded() if event.call_id in self._calls:
+                self._ended(self._calls[event.call_id], CallStatus(event.status), event.hangup_cause)
+            case events.Destroyed() if event.channel in self._by_channel:
+                call = self._by_channel[event.channel]
+                status = CallStatus.CONNECTED if call.connected else CallStatus.CANCEL
+                self._ended(call, status, event.hangup_cause)
+            case events.MalformedEvent():
+                log.warning("Asterisk sent an event that cannot be read (%s); it was ignored", event.type)
+            case _:
+                pass
+
+    def _enter(self, channel: str, arguments: tuple[str, ...], caller_number: str) -> None:
+        self._entered.add(channel)
+        match arguments:
+            case ("decide", call_id, number, direction, called, dial_string):
+                call = self._forwarded(call_id, number, direction, caller_number, called, dial_string)
+                self._spawn(self._touch_decide(channel, call))
+            case ("sound", call_id, number, direction):
+                self._spawn(self._touch_sound(channel, call_id, number, direction, caller_number))
+            case _:
+                log.error("the dialplan's hook is not this version's; run `idtone dialplan export` again")
+                self._spawn(self._release(channel))
+
+    def _forwarded(
+        self, call_id: str, number: str, direction: str, caller: str, called: str, dial_string: str
+    ) -> ForwardedCall:
+        dial_string = unquote(dial_string)
+        return ForwardedCall(
+            id=call_id,
+            direction=Direction.OUTGOING if direction == Direction.OUTGOING else Direction.INCOMING,
+            forwarding_number=parse(unquote(number)),
+            caller=parse(caller),
+            called=parse(unquote(called) or dialplan.dialled_user(dial_string)),
+            dial_string=dial_string,
+        )
+
+    # -- first touch --------------------------------------------------------------------------------------------
+
+    async def _touch_decide(self, channel: str, forwarded: ForwardedCall) -> None:
+        call = self._decide(forwarded)
+        await self._release(channel, dialplan.VERDICT, self._verdict(call))
+
+    def _decide(self, forwarded: ForwardedCall) -> Call:
+        now = self._now()
+        decision = decide(forwarded, self._registry(), self.policy, now)
+        call = Call(forwarded.id, decision)
+        self._calls[call.id] = self._by_channel[call.channel] = call
+        self._record(steps.decided(forwarded, decision, now, self._tokens))
+        log.info("%r: %s, %s", forwarded, decision.outcome, decision.reason)
+        return call
+
+    def _verdict(self, call: Call) -> str:
+        sound = self._sounds.get(call.decision.profile or "")
+        guard_s = math.ceil(sound.duration_ms / 1000) + GUARD_S if sound else GUARD_S
+        return dialplan.verdict(
+            call.id, call.decision.outcome, call.decision.reason, call.decision.hangup_cause, guard_s
+        )
+
+    # -- second touch -------------------------------------------------------------------------------------------
+
+    async def _touch_sound(self, channel: str, call_id: str, number: str, direction: str, caller: str) -> None:
+        call = self._calls.get(call_id)
+        if call is None:
+            # Under the operator's own Dial() this is the first that we see of the call.
+            forwarded = self._forwarded(call_id, number, direction, "", caller, "")
+            call = self._decide(forwarded)
+        self._record(steps.answered(call.id, self._now()))
+        sound = self._sounds.get(call.decision.profile or "")
+        if call.decision.outcome is Outcome.BYPASS:
+            await self._release(channel, dialplan.HEARD, dialplan.Heard.NOT_NEEDED)
+        elif call.decision.outcome is Outcome.REFUSE:
+            await self._release(channel, dialplan.HEARD, dialplan.Heard.REFUSED)
+        elif sound is None:
+            log.error("the profile %r has no sound; the hook plays the notice", call.decision.profile)
+            self._record(steps.sound_failed(call.id, self._now(), "no sound was made for the profile"))
+            await self._release(channel, dialplan.HEARD, dialplan.Heard.NO)
+        else:
+            sounding = Sounding(call, channel, sound)
+            self._soundings[channel] = self._by_playback[sounding.playback] = sounding
+            self._signal(sounding, Signal.ENTERED)
+
+    def _playback_finished(self, sounding: Sounding, event: events.PlaybackFinished) -> None:
+        asterisk_s = (event.at - sounding.started_at).total_seconds() if sounding.started_at else 0.0
+        our_s = time.monotonic() - sounding.requested_s
+        sounding.heard_ms = round(asterisk_s * 1000)
+        sounding.failure = f"the playback ended as {event.state!r} after {sounding.heard_ms} ms"
+        self._signal(sounding, flow.playback_signal(event.state, asterisk_s, our_s, sounding.sound.duration_ms / 1000))
+
+    def _signal(self, sounding: Sounding, signal: Signal) -> None:
+        sounding.state, actions = flow.step(sounding.state, signal)
+        for action in actions:
+            self._act(sounding, action)
+        if sounding.state is State.OVER:
+            self._forget(sounding)
+
+    def _act(self, sounding: Sounding, action: Action) -> None:
+        call, now = sounding.call, self._now()
+        match action:
+            case Action.PLAY:
+                self._spawn(self._play(sounding))
+            case Action.STOP:
+                self._spawn(self._ask("DELETE", f"playbacks/{sounding.playback}"))
+            case Action.RECORD_HEARD:
+                self._spawn(self._seal(sounding, steps.sound_ended(call.id, now, sounding.heard_ms)))
+            case Action.RECORD_UNHEARD:
+                log.error("%s: the sound was not heard: %s; the hook plays the notice", call.id, sounding.failure)
+                self._record(steps.sound_failed(call.id, now, sounding.failure))
+            case Action.RECORD_CUT:
+                self._record(steps.sound_failed(call.id, now, "the called party hung up"))
+            case Action.RELEASE_HEARD:
+                self._spawn(self._release(sounding.channel, dialplan.HEARD, dialplan.Heard.YES))
+            case Action.RELEASE_UNHEARD:
+                self._spawn(self._release(sounding.channel, dialplan.HEARD, dialplan.Heard.NO))
+
+    async def _play(self, sounding: Sounding) -> None:
+        loop, sound = asyncio.get_running_loop(), sounding.sound
+        sounding.requested_s = time.monotonic()
+        sounding.failure = "the playback's end was never told"
+        sounding.timer = loop.call_later(sound.duration_ms / 1000 + OVERDUE_S, self._signal, sounding, Signal.OVERDUE)
+        self._record(steps.sound_started(sounding.call.id, self._now(), sounding.call.decision.profile, sound.sha256))
+        try:
+            await self._request(
+                "POST", f"channels/{sounding.channel}/play/{sounding.playback}", media=f"sound:{sound.stem}"
+            )
+        except AriRefused as error:
+            sounding.failure = str(error)
+            self._signal(sounding, Signal.GONE if error.status in GONE else Signal.FAILED)
+
+    async def _seal(self, sounding: Sounding, step: Step) -> None:
+        """Connect only when the evidence of the heard sound is on the disk."""
+        try:
+            await asyncio.wrap_future(self._evidence.append(step))
+        except LedgerError as error:
+            log.error("%s: the evidence of the heard sound could not be written: %s", sounding.call.id, error)
+            self._signal(sounding, Signal.UNSEALED)
+        else:
+            self._signal(sounding, Signal.SEALED)
+
+    def _forget(self, sounding: Sounding) -> None:
+        if sounding.timer:
+            sounding.timer.cancel()
+        self._soundings.pop(sounding.channel, None)
+        self._by_playback.pop(sounding.playback, None)
+
+    # -- the rest of the call -----------------------------------------------------------------------------------
+
+    def _connected(self, call: Call) -> None:
+        if not call.connected:
+            call.connected = True
+            self._record(steps.connected(call.id, self._now()))
+
+    def _ended(self, call: Call, status: CallStatus, hangup_cause: int | None) -> None:
+        self._over(call, steps.ended(call.id, self._now(), status, hangup_cause))
+
+    def _over(self, call: Call, last: Step) -> None:
+        del self._calls[call.id]
+        self._by_channel.pop(call.channel, None)
+        self._record(last)
+
+    async def _adopt(self) -> None:
+        """Take up what happened while nobody listened: channels that wait for us, calls that ended."""
+        channels = {channel["id"]: channel["dialplan"] for channel in await self._request("GET", "channels")}
+        for call in list(self._calls.values()):
+            if call.channel not in channels:
+                self._over(call, steps.interrupted(call.id, self._now()))
+        for channel, place in channels.items():
+            application, *arguments = str(place.get("app_data", "")).split(",")
+            if place.get("app_name") == "Stasis" and application == APPLICATION and channel not in self._entered:
+                log.info("channel %s waited for the service; it is taken up again", channel)
+                self._enter(channel, tuple(arguments), "")
+
+    def recall(self, records: Iterable[Record]) -> None:
+        """Know the calls again that were in progress when the service last stopped."""
+        for record in records:
+            decision = Decision(
+                Outcome(record.outcome), Reason(record.reason), record.licence, record.profile,
+                registry_version=record.registry_version,
+            )  # fmt: skip
+            call = Call(record.call_id, decision, StepKind.CONNECTED in record.times)
+            self._calls[call.id] = self._by_channel[call.channel] = call
+
+    # -- Asterisk and the ledger --------------------------------------------------------------------------------
+
+    async def _release(self, channel: str, variable: str = "", value: str = "") -> None:
+        """Give the channel back to the dialplan, with our word in one variable."""
+        if variable:
+            await self._ask("POST", f"channels/{channel}/variable", variable=variable, value=value)
+        await self._ask("POST", f"channels/{channel}/continue")
+
+    async def _ask(self, method: str, path: str, **query: str) -> None:
+        """A request whose failure means that the channel is gone, which its own events tell."""
+        try:
+            await self._request(method, path, **query)
+        except AriRefused as error:
+            if error.status not in GONE:
+                log.error("%s", error)
+
+    async def _request(self, method: str, path: str, **query: str) -> Any:
+        if self._ari is None:
+            raise AriUnavailable("Asterisk is not connected")
+        return await self._ari.request(method, path, **query)
+
+    def _record(self, step: Step) -> None:
+        """Write evidence that nothing has to wait for."""
+        self._evidence.append(step).add_done_callback(_complain)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if isinstance(error, AriUnavailable):
+            log.warning("a request was lost with the connection: %s", error)
+        elif error:
+            log.error("a touch failed", exc_info=error)
+
+
+def _complain(done: Future[None]) -> None:
+    error = done.exception()
+    if error:
+        log.error("evidence could not be written: %s", error)

@@ -1,0 +1,83 @@
+"""`idtone serve`: everything put together, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+from idtone.console import ConfigOption
+from idtone.ledger.key_file import load_key
+from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.tokens import Tokens
+from idtone.registry.index import RegistryIndex
+from idtone.registry.source import RegistrySource
+from idtone.settings import Settings, load_settings
+from idtone.tones.library import load_library
+from idtone.tones.sounds import ensure_sounds
+
+from . import alone
+from .application import Application
+from .connection import connect
+from .service import Service
+
+log = logging.getLogger(__name__)
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Answer Asterisk's questions until SIGTERM or SIGINT; sounds that are being played are let end."""
+    settings = load_settings(config)
+    logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
+    with ExitStack() as resources:
+        service = _assemble(settings, resources)
+        asyncio.run(_until_stopped(service))
+
+
+def _assemble(settings: Settings, resources: ExitStack) -> Service:
+    password = settings.ari.secret()
+    profiles = load_library(settings.sounds.profiles)
+    sounds = ensure_sounds(settings.sounds.directory, profiles.values())
+    for sound in sounds.values():
+        for file in sound.files:
+            if file.written:
+                log.info("made %s", file.path)
+    tokens = Tokens(load_key(settings.ledger.key_file))
+    evidence = resources.enter_context(LedgerWriter.open(settings.ledger.url, settings.node))
+    policy = settings.policy.policy()
+    source = RegistrySource(settings.registry.source)
+    application = Application(
+        registry=lambda: source.current, policy=policy, sounds=sounds, evidence=evidence, tokens=tokens
+    )
+    with LedgerReader.open(settings.ledger.url) as reader:
+        application.recall(reader.open_calls(datetime.now(UTC)))
+
+    left: RegistryIndex | None = None
+
+    def leave() -> None:
+        # Without a registry the suspensions of the last one stay: nothing but a newer registry lifts one.
+        nonlocal left
+        registry = source.current
+        if registry and registry is not left:
+            alone.leave(
+                settings.sounds.directory,
+                alone.render(registry.suspensions(), policy, settings.policy.service_away),
+            )
+            left = registry
+
+    def refresh() -> None:
+        source.refresh()
+        leave()
+
+    leave()
+    ari = settings.ari
+    return Service(application, lambda: connect(ari.url, ari.user, password, ari.transport), refresh)
+
+
+async def _until_stopped(service: Service) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await service.run(stop)

@@ -1,0 +1,177 @@
+"""Our connection to Asterisk's REST interface: events and requests over one WebSocket.
+
+Asterisk takes requests over the events' WebSocket from 20.14, 21.9 and 22.4 on, which spares a round
+trip of HTTP for each; older versions get HTTP, chosen by asking for the version. The connection lives
+as long as its WebSocket; connecting again is the application's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, Literal, Protocol
+
+import aiohttp
+
+from idtone.errors import AriRefused, AriUnavailable
+
+from .events import EVENT_FILTER, Event, Response, read
+
+APPLICATION: Final = "idtone"
+"""The name in the dialplan's Stasis(idtone,…)."""
+
+REQUEST_TIMEOUT_S: Final = 5.0
+HEARTBEAT_S: Final = 5.0
+"""A WebSocket that does not answer a ping for half of this counts as broken: a frozen Asterisk says nothing."""
+
+_REST_OVER_WEBSOCKET: Final = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
+"""First version of each branch that takes requests over the WebSocket; every later branch does."""
+
+Transport = Literal["auto", "websocket", "http"]
+
+
+class Ari(Protocol):
+    """What the call flow needs of Asterisk. The real one is `AriConnection`."""
+
+    async def request(self, method: str, path: str, **query: str | int) -> Any:
+        """Send one request and return the decoded answer (None where it is empty).
+
+        Requests are carried out in the order in which they are sent, so several may be under way.
+        Raises AriRefused for an error status, AriUnavailable where no answer comes.
+        """
+        ...
+
+    def events(self) -> AsyncIterator[Event]:
+        """The events, until the connection ends. Raises AriUnavailable when it breaks."""
+        ...
+
+
+class AriConnection:
+    """An open connection; made by `connect`."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._over_websocket = False
+        self._ids = itertools.count(1)
+        self._waiting: dict[str, asyncio.Future[Response]] = {}
+        self.version = ""
+
+    async def open(self, transport: Transport) -> None:
+        info = await self._over_http("GET", "asterisk/info", {"only": "system"}, None)
+        self.version = str(info["system"]["version"])
+        self._over_websocket = transport == "websocket" or (
+            transport == "auto" and takes_requests_over_websocket(self.version)
+        )
+        # All channels, not ours alone: a call's talking and its end are told after it has left us, and only so
+        # does ChannelEnteredBridge come. The filter keeps everything else away.
+        query = {"app": APPLICATION, "subscribeAll": "true"}
+        try:
+            self._socket = await self._session.ws_connect(
+                f"{self._url}/events", params=query, heartbeat=HEARTBEAT_S, max_msg_size=2**20
+            )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise AriUnavailable(f"Asterisk takes no WebSocket at {self._url}: {error}") from error
+        # The filter dies with the application object, so it is put again after each connect; over HTTP,
+        # since before it is there nobody reads the WebSocket yet.
+        await self._over_http("PUT", f"applications/{APPLICATION}/eventFilter", {}, EVENT_FILTER)
+
+    @property
+    def transport(self) -> str:
+        """In words, for the log."""
+        return "requests over the WebSocket" if self._over_websocket else "requests over HTTP"
+
+    async def request(self, method: str, path: str, **query: str | int) -> Any:
+        parameters = {name: str(value) for name, value in query.items()}
+        if self._over_websocket:
+            return await self._over_socket(method, path, parameters)
+        return await self._over_http(method, path, parameters, None)
+
+    async def events(self) -> AsyncIterator[Event]:
+        if self._socket is None:
+            raise AriUnavailable("the connection was never opened")
+        try:
+            async for message in self._socket:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    continue
+                event = read(message.data)
+                if isinstance(event, Response):
+                    waiting = self._waiting.pop(event.request_id, None)
+                    if waiting and not waiting.done():
+                        waiting.set_result(event)
+                elif event is not None:
+                    yield event
+        finally:
+            self._fail_waiting()
+        raise AriUnavailable(f"Asterisk closed the WebSocket (code {self._socket.close_code})")
+
+    def _fail_waiting(self) -> None:
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(AriUnavailable("the WebSocket broke before Asterisk answered"))
+        self._waiting.clear()
+
+    async def _over_socket(self, method: str, path: str, query: Mapping[str, str]) -> Any:
+        if self._socket is None or self._socket.closed:
+            raise AriUnavailable("the WebSocket is closed")
+        request_id = str(next(self._ids))
+        answer = self._waiting[request_id] = asyncio.get_running_loop().create_future()
+        message = {
+            "type": "RESTRequest",
+            "request_id": request_id,
+            "method": method,
+            "uri": path,
+            "query_strings": [{"name": name, "value": value} for name, value in query.items()],
+        }
+        try:
+            await self._socket.send_str(json.dumps(message))
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                response = await answer
+        except TimeoutError as error:
+            raise AriUnavailable(f"Asterisk did not answer {method} {path} in time") from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise AriUnavailable(f"the WebSocket broke: {error}") from error
+        finally:
+            self._waiting.pop(request_id, None)
+        return _body(response.status, response.reason, response.body, f"{method} {path}")
+
+    async def _over_http(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Any:
+        try:
+            async with self._session.request(method, f"{self._url}/{path}", params=query, json=body) as answer:
+                return _body(answer.status, answer.reason or "", await answer.text(), f"{method} {path}")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise AriUnavailable(f"Asterisk does not answer at {self._url}: {error or type(error).__name__}") from error
+
+
+@asynccontextmanager
+async def connect(url: str, user: str, password: str, transport: Transport = "auto") -> AsyncIterator[AriConnection]:
+    """Open a connection for the `idtone` application.
+
+    The password goes into a header, never into the URL. Raises AriUnavailable or AriRefused (401 for a
+    wrong password).
+    """
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(user, password), timeout=timeout) as session:
+        connection = AriConnection(session, url)
+        await connection.open(transport)
+        yield connection
+
+
+def takes_requests_over_websocket(version: str) -> bool:
+    """Whether this Asterisk takes REST requests over the events' WebSocket."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if len(numbers) < 2:
+        return False
+    first = _REST_OVER_WEBSOCKET.get(numbers[0])
+    return numbers >= first if first else numbers[0] > max(_REST_OVER_WEBSOCKET)
+
+
+def _body(status: int, reason: str, text: str, request: str) -> Any:
+    if status >= 400:
+        raise AriRefused(status, reason, request)
+    return json.loads(text) if text else None

@@ -1,0 +1,158 @@
+"""Asterisk's ARI events, as far as a call's flow needs them.
+
+Anything else that Asterisk says, today or in a later version, is no event to us; what cannot be read
+is a `MalformedEvent`, never an exception.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from idtone.ledger.steps import CallStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """StasisStart: a channel has been handed to us, with the arguments of its Stasis()."""
+
+    channel: str
+    caller_number: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """StasisEnd: a channel is no longer ours, because we let it go or because it hung up."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStarted:
+    playback: str
+    at: datetime
+    """By Asterisk's clock, so that our own delays do not shorten what was heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackFinished:
+    playback: str
+    state: str
+    """`done` also after a stop or a hangup; `failed` where the file could not be played."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bridged:
+    """ChannelEnteredBridge: the channel can talk."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookEnded:
+    """The hook's own word (UserEvent) of how the forwarding ended."""
+
+    call_id: str
+    status: CallStatus
+    hangup_cause: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """ChannelDestroyed: the channel is gone."""
+
+    channel: str
+    hangup_cause: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """ApplicationReplaced: another connection took our name; nothing more will come here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """RESTResponse: the answer to one of our requests over the WebSocket."""
+
+    request_id: str
+    status: int
+    reason: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedEvent:
+    """Something that is not what Asterisk documents; `type` is all that may be logged of it."""
+
+    type: str
+
+
+Event = (
+    Entered
+    | Left
+    | PlaybackStarted
+    | PlaybackFinished
+    | Bridged
+    | HookEnded
+    | Destroyed
+    | Replaced
+    | Response
+    | MalformedEvent
+)
+
+USER_EVENT: Final = "IdtoneEnded"
+"""The name of the hook's UserEvent; `dialplan/idtone.conf` sends it."""
+
+
+def _cause(value: object) -> int | None:
+    """A Q.850 cause; None for 0, Asterisk's word for none, and for what is none."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text) <= 127 else None
+
+
+def _time(message: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(message["timestamp"])
+
+
+def _hook_ended(message: Mapping[str, Any]) -> Event | None:
+    if message["eventname"] != USER_EVENT:
+        return None
+    said = message["userevent"]
+    return HookEnded(said["call"], CallStatus(said["status"]), _cause(said.get("cause")))
+
+
+_READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event | None]]] = {
+    "StasisStart": lambda m: Entered(m["channel"]["id"], m["channel"]["caller"]["number"], tuple(m["args"])),
+    "StasisEnd": lambda m: Left(m["channel"]["id"]),
+    "PlaybackStarted": lambda m: PlaybackStarted(m["playback"]["id"], _time(m)),
+    "PlaybackFinished": lambda m: PlaybackFinished(m["playback"]["id"], m["playback"]["state"], _time(m)),
+    "ChannelEnteredBridge": lambda m: Bridged(m["channel"]["id"]),
+    "ChannelUserevent": _hook_ended,
+    "ChannelDestroyed": lambda m: Destroyed(m["channel"]["id"], _cause(m.get("cause"))),
+    "ApplicationReplaced": lambda m: Replaced(),
+    "RESTResponse": lambda m: Response(
+        m["request_id"], m["status_code"], m.get("reason_phrase", ""), m.get("message_body") or ""
+    ),
+}
+
+EVENT_FILTER: Final = {"allowed": [{"type": name} for name in _READERS]}
+"""What Asterisk is asked to send. RESTResponse is an event to the filter too: without it every request hangs."""
+
+
+def read(text: str) -> Event | None:
+    """Read one message of the WebSocket; None for what the call flow does not need."""
+    try:
+        message = json.loads(text)
+        kind = message["type"]
+        reader = _READERS.get(kind)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return MalformedEvent("unknown")
+    try:
+        return reader(message) if reader else None
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return MalformedEvent(kind)

@@ -1,0 +1,142 @@
+"""`idtone ledger`: read the evidence."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from idtone import console
+from idtone.errors import UsageError
+from idtone.settings import load_settings
+
+from .records import Record, iso_ms
+from .steps import Role, Step
+from .store import LedgerReader
+
+app = console.group("The evidence of what was decided and heard (再生証跡).")
+
+LedgerOption = Annotated[
+    str | None, typer.Option("--ledger", metavar="URL", help="Ledger to read (default: ledger.url of the settings).")
+]
+
+
+@app.command("list")
+def list_calls(
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    call_id: Annotated[str | None, typer.Option("--call-id", help="Only this call.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="T", help="Only calls since then: ISO 8601, or 2h for two hours ago."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many calls, the newest.")] = 50,
+    as_json: console.JsonOption = False,
+) -> None:
+    """List calls, the newest last."""
+    start = parse_since(since, datetime.now(UTC)) if since is not None else None
+    with _reader(config, ledger) as reader:
+        records = reader.records(call_id, start, limit)
+    if as_json:
+        console.print_json([record.to_json() for record in records])
+        return
+    columns = ("time", "call", "direction", "number", "outcome", "reason", "heard", "status")
+    _print_table(columns, [_line(record) for record in records])
+
+
+@app.command()
+def show(
+    call_id: Annotated[str, typer.Argument(help="The call's id, as IDTONE_CALL_ID gives it.")],
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Show every step of one call; exit code 1 where the ledger does not know it."""
+    with _reader(config, ledger) as reader:
+        record = reader.record(call_id)
+    if record is None:
+        print(f"the ledger holds no call {call_id}", file=sys.stderr)
+        console.negative()
+    if as_json:
+        steps = [
+            {
+                "kind": step.kind,
+                "at": iso_ms(step.at),
+                "after_ms": _after_ms(record, step),
+                "details": dict(step.details),
+            }
+            for step in record.steps
+        ]
+        console.print_json(record.to_json() | {"steps": steps})
+        return
+    _print_table(
+        ("time", "ms", "step", "details"),
+        [
+            (
+                _local(step.at),
+                f"{_after_ms(record, step):+.1f}",
+                step.kind.value,
+                " ".join(f"{key}={value}" for key, value in step.details.items()),
+            )
+            for step in record.steps
+        ],
+    )
+    for anomaly in record.anomalies:
+        print(f"anomaly: {anomaly}")
+
+
+_AGO: Final = re.compile(r"([0-9]{1,9})([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_since(text: str, now: datetime) -> datetime:
+    """`2h` (s, m, h, d) before `now`, or a moment in ISO 8601 with its offset. Raises UsageError."""
+    ago = _AGO.fullmatch(text)
+    try:
+        moment = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"--since {text!r} is not a time; write 2h, 7d or 2026-11-01T00:00:00+09:00") from error
+    if moment.utcoffset() is None:
+        raise UsageError(f"--since {text!r} has no time zone; add it, for Japan +09:00")
+    return moment
+
+
+def _reader(config: Path | None, ledger: str | None) -> LedgerReader:
+    return LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.url)
+
+
+def _line(record: Record) -> tuple[str, ...]:
+    status = record.status or "…"
+    return (
+        _local(record.steps[0].at),
+        record.call_id,
+        record.direction or "",
+        str(record.numbers.get(Role.FORWARDING, "")),
+        record.outcome or "",
+        record.reason or "",
+        "yes" if record.heard else "no",
+        # What is odd about a call stands in `show`.
+        f"{status} !" if record.anomalies else status,
+    )
+
+
+def _after_ms(record: Record, step: Step) -> float:
+    return round((step.at - record.steps[0].at) / timedelta(milliseconds=1), 1)
+
+
+def _local(at: datetime) -> str:
+    return at.astimezone().isoformat(sep=" ", timespec="milliseconds")
+
+
+def _print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*map(Text, row))  # as it stands: square brackets are no markup here
+    Console().print(table)

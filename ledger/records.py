@@ -1,0 +1,185 @@
+"""What the steps of one call amount to. Pure: the ledger's only place that interprets evidence.
+
+Nothing is refused here: steps in an order that cannot be right make a record like any other, and the
+record says what is odd about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from idtone.calls import Outcome
+from idtone.numbers import NumberKind
+
+from .steps import CallStatus, Role, Scalar, Step, StepKind
+from .tokens import MaskedNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The evidence of one call.
+
+    Codes (`direction`, `outcome`, `reason`, `status`) are the text that was written, equal to the members of
+    their enumerations, so that a code of a newer version can still be read. `profile` is the sound
+    that was decided on. `complete` means that the end of the call was seen.
+    """
+
+    call_id: str
+    node: str
+    direction: str | None
+    outcome: str | None
+    reason: str | None
+    licence: str | None
+    profile: str | None
+    registry_version: int | None
+    numbers: Mapping[Role, MaskedNumber]
+    heard: bool
+    status: str | None
+    hangup_cause: int | None
+    complete: bool
+    anomalies: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def times(self) -> dict[StepKind, datetime]:
+        """When each kind of step happened first."""
+        first: dict[StepKind, datetime] = {}
+        for step in self.steps:
+            first.setdefault(step.kind, step.at)
+        return first
+
+    def to_json(self) -> dict[str, Any]:
+        """The record for programs; times in UTC, ISO 8601 with offset and milliseconds."""
+        return {
+            "call_id": self.call_id,
+            "node": self.node,
+            "direction": self.direction,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "licence": self.licence,
+            "profile": self.profile,
+            "registry_version": self.registry_version,
+            "numbers": {
+                role.value: {"kind": number.kind.value, "token": number.token, "last4": number.last4}
+                for role, number in self.numbers.items()
+            },
+            "times": {kind.value: iso_ms(at) for kind, at in self.times.items()},
+            "heard": self.heard,
+            "status": self.status,
+            "hangup_cause": self.hangup_cause,
+            "complete": self.complete,
+            "anomalies": list(self.anomalies),
+        }
+
+
+def iso_ms(at: datetime) -> str:
+    """`2026-11-01T00:00:00.123+00:00`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def fold(node: str, steps: Sequence[Step]) -> Record:
+    """The record of one call from its steps (at least one), in the order in which they were written."""
+    decision = _details(steps, StepKind.DECIDED)
+    end = _details(steps, StepKind.ENDED)
+    outcome, profile = _text(decision, "outcome"), _text(decision, "profile")
+    return Record(
+        call_id=steps[0].call_id,
+        node=node,
+        direction=_text(decision, "direction"),
+        outcome=outcome,
+        reason=_text(decision, "reason"),
+        licence=_text(decision, "licence"),
+        profile=profile,
+        registry_version=_whole(decision, "registry_version"),
+        numbers={role: number for role in Role if (number := _number(decision, role))},
+        heard=any(map(_heard, steps)),
+        status=_text(end, "status"),
+        # A refusal carries its cause in the decision.
+        hangup_cause=_whole(end, "hangup_cause") or _whole(decision, "hangup_cause"),
+        complete=any(step.kind is StepKind.ENDED for step in steps),
+        anomalies=tuple(_anomalies(steps, outcome, profile)),
+        steps=tuple(steps),
+    )
+
+
+_ONCE: Final = frozenset({StepKind.DECIDED, StepKind.ANSWERED, StepKind.CONNECTED, StepKind.ENDED})
+
+_BEFORE: Final = {
+    StepKind.ANSWERED: StepKind.DECIDED,
+    StepKind.SOUND_STARTED: StepKind.ANSWERED,
+    StepKind.SOUND_ENDED: StepKind.SOUND_STARTED,
+    StepKind.SOUND_FAILED: StepKind.DECIDED,
+    StepKind.CONNECTED: StepKind.ANSWERED,
+    StepKind.ENDED: StepKind.DECIDED,
+    StepKind.INTERRUPTED: StepKind.DECIDED,
+}
+"""Step → the step that must stand somewhere before it."""
+
+_SOUNDS: Final = frozenset({StepKind.SOUND_STARTED, StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
+_NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
+    Outcome.REFUSE: _SOUNDS | {StepKind.ANSWERED, StepKind.CONNECTED},
+    Outcome.BYPASS: _SOUNDS,
+}
+"""Outcome → the steps that it rules out."""
+
+_SOUND_FIRST: Final[frozenset[str | None]] = frozenset({Outcome.PLAY, Outcome.NOTICE})
+
+
+def _anomalies(steps: Sequence[Step], outcome: str | None, profile: str | None) -> Iterator[str]:
+    seen: set[StepKind] = set()
+    heard = False
+    latest = steps[0].at
+    for step in steps:
+        kind = step.kind
+        before = _BEFORE.get(kind)
+        if StepKind.ENDED in seen and kind is not StepKind.ENDED:
+            yield f"{kind} after ended"
+        if kind in _ONCE and kind in seen:
+            yield f"{kind} twice"
+        if before and before not in seen:
+            yield f"{kind} without {before} before it"
+        if kind in _NEVER.get(outcome, ()):
+            yield f"{kind} although the outcome is {outcome}"
+        if kind is StepKind.CONNECTED and outcome in _SOUND_FIRST and not heard:
+            yield "connected before the sound was heard"
+        if kind is StepKind.SOUND_STARTED and profile and step.details.get("profile") != profile:
+            yield "sound-started with another profile than was decided"
+        if (
+            kind is StepKind.ENDED
+            and step.details.get("status") == CallStatus.CONNECTED
+            and StepKind.CONNECTED not in seen
+        ):
+            yield "ended as CONNECTED without connected before it"
+        if step.at < latest:
+            yield f"{kind} is dated before the step that precedes it"
+        seen.add(kind)
+        heard = heard or _heard(step)
+        latest = step.at
+
+
+def _heard(step: Step) -> bool:
+    return step.kind is StepKind.SOUND_ENDED and (_whole(step.details, "heard_ms") or 0) > 0
+
+
+def _details(steps: Sequence[Step], kind: StepKind) -> Mapping[str, Scalar]:
+    return next((step.details for step in steps if step.kind is kind), {})
+
+
+def _text(details: Mapping[str, Scalar], key: str) -> str | None:
+    value = details.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _whole(details: Mapping[str, Scalar], key: str) -> int | None:
+    value = details.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(details: Mapping[str, Scalar], role: Role) -> MaskedNumber | None:
+    kind = _text(details, f"{role}_kind")
+    if kind is None or kind not in set(NumberKind):
+        return None
+    return MaskedNumber(NumberKind(kind), _text(details, f"{role}_token"), _text(details, f"{role}_last4") or "")

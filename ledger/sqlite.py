@@ -1,0 +1,173 @@
+"""The SQLite file under the ledger: who may touch it, how it is journalled, and what its errors mean.
+
+The choice of the journal is docs/adr/0001-sqlite-journal.md.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from idtone.errors import LedgerError
+
+from .private_files import PRIVATE_FILE, make_private
+from .tables import SCHEMA_VERSION, meta, metadata
+
+BUSY_TIMEOUT_S: Final = 5.0
+"""How long a lock of somebody else is waited for."""
+
+
+def path_of(url: str) -> Path:
+    """The file that `ledger.url` names. Raises LedgerError; never shows the address, which may hold a password."""
+    example = "write it like sqlite:////var/lib/idtone/ledger.sqlite3"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise LedgerError(f"ledger.url is not the address of a database; {example}") from error
+    if parsed.get_backend_name() != "sqlite":
+        raise LedgerError(
+            f"ledger.url names {parsed.get_backend_name()}; this version keeps ledgers in SQLite, {example}"
+        )
+    if parsed.query or not parsed.database or parsed.database == ":memory:":
+        raise LedgerError(f"ledger.url must name a file and nothing else; {example}")
+    return Path(parsed.database)
+
+
+def wal_is_safe(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
+    """Whether this SQLite is free of the WAL-reset bug (sqlite.org/wal.html#walresetbug).
+
+    Mended in 3.51.3, and in 3.50.7 and 3.44.6 for those branches.
+    """
+    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+
+
+def journal_mode() -> str:
+    """The fastest journal that this SQLite cannot be corrupted through; both outlive a power failure."""
+    return "wal" if wal_is_safe() else "persist"
+
+
+def lock_for_writing(path: Path) -> int:
+    """Become the one writer of `path`; closing the returned descriptor ends that.
+
+    Raises LedgerError where another process is, OSError where the lock file cannot be made.
+    """
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if not isinstance(error, BlockingIOError):
+            raise
+        raise LedgerError(
+            f"{path}: another process writes to this ledger; stop the other `idtone serve`, or name another file here"
+        ) from error
+    return descriptor
+
+
+def writing_engine(path: Path) -> Engine:
+    """One connection, whose transactions begin as writers and are on the disk when their commit returns."""
+    make_private(path)  # SQLite gives the journals the mode of the file itself.
+
+    def connect() -> sqlite3.Connection:
+        connection = _connect(path, "rw")
+        wanted = journal_mode()
+        (actual,) = connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()
+        if actual != wanted:
+            connection.close()
+            raise LedgerError(f"{path}: the journal stays {actual!r} instead of {wanted!r}; keep it on a local disk")
+        connection.execute("PRAGMA synchronous=FULL")
+        return connection
+
+    engine = create_engine(
+        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True
+    )
+    event.listen(engine, "begin", _begin("BEGIN IMMEDIATE"))
+    return engine
+
+
+def reading_engine(path: Path) -> Engine:
+    """Connections that can change nothing: neither rows nor, by a checkpoint, the journal."""
+
+    def connect() -> sqlite3.Connection:
+        connection = _connect(path, "ro")
+        connection.execute("PRAGMA query_only=1")
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+    event.listen(engine, "begin", _begin("BEGIN"))
+    return engine
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,  # transactions begin where SQLAlchemy says so, not where sqlite3 guesses
+        check_same_thread=False,  # opened by one thread, then used by the writer's alone
+    )
+
+
+def _begin(statement: str) -> Callable[[Connection], None]:
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+    return begin
+
+
+def prepare(engine: Engine, path: Path) -> None:
+    """Make the tables, or find them. Raises LedgerError where the file is no ledger of ours."""
+    with engine.begin() as connection:
+        if inspect(connection).get_table_names():
+            check_version(connection, path)
+        else:
+            metadata.create_all(connection)
+            connection.execute(insert(meta).values(key="schema_version", value=str(SCHEMA_VERSION)))
+
+
+def check_version(connection: Connection, path: Path) -> None:
+    """Raises LedgerError where the file is not a ledger that this version can use."""
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        raise LedgerError(f"{path}: the ledger is still empty; start `idtone serve` first")
+    version = (
+        connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
+        if meta.name in tables
+        else None
+    )
+    if version is None or not version.isdecimal():
+        raise LedgerError(f"{path}: this database is not a ledger; let ledger.url name a file of its own")
+    if int(version) > SCHEMA_VERSION:
+        raise LedgerError(
+            f"{path}: a newer idtone made this ledger (schema {version}, known here: {SCHEMA_VERSION}); upgrade idtone"
+        )
+
+
+def explained(error: SQLAlchemyError, path: Path) -> LedgerError:
+    """What a database error means for whoever runs the PBX. Its parameters and statements are left out."""
+    cause = getattr(error, "orig", None)
+    code = getattr(cause, "sqlite_errorcode", 0)
+    # The low byte is the primary code; the rest says where in SQLite it arose.
+    remedy = _REMEDIES.get(code & 0xFF, "check the disk and the system log")
+    if code == sqlite3.SQLITE_READONLY_ROLLBACK:
+        remedy = "its writer died in the middle of a commit; start `idtone serve`, which undoes the half of it"
+    return LedgerError(f"{path}: {cause or type(error).__name__}; {remedy}")
+
+
+_REMEDIES: Final = {
+    sqlite3.SQLITE_BUSY: f"another program has held its lock for more than {BUSY_TIMEOUT_S:g} s; find it with `fuser`",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_READONLY: "give the service's user the right to write it",
+    sqlite3.SQLITE_CANTOPEN: "run this as the user that `idtone serve` runs as",
+    sqlite3.SQLITE_NOTADB: "it is no SQLite database; let ledger.url name a file of its own",
+    sqlite3.SQLITE_CORRUPT: "keep a copy of it, move it away and restore a backup",
+}

@@ -1,0 +1,150 @@
+"""Evidence is an append-only list of steps. Pure.
+
+A door writes a step for what it has just seen, through the constructor named after it, and never says
+more than that; what the steps of a call amount to is `records.fold`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from idtone.calls import Decision, ForwardedCall
+from idtone.errors import LedgerError
+
+from .tokens import MaskedNumber, Tokens
+
+Scalar = str | int | float | bool | None
+
+
+class StepKind(StrEnum):
+    DECIDED = "decided"
+    ANSWERED = "answered"
+    """The called party, who is going to hear the sound, has answered."""
+    SOUND_STARTED = "sound-started"
+    SOUND_ENDED = "sound-ended"
+    """The sound was heard to its end by a channel that was still up."""
+    SOUND_FAILED = "sound-failed"
+    """The sound could not be played, or not to its end."""
+    CONNECTED = "connected"
+    ENDED = "ended"
+    INTERRUPTED = "interrupted"
+    """The service was away and lost sight of the call; what became of it is not known."""
+
+
+class CallStatus(StrEnum):
+    """How a call ended, in the words of the dialplan's IDTONE_STATUS."""
+
+    CONNECTED = "CONNECTED"
+    REFUSED = "REFUSED"
+    BUSY = "BUSY"
+    NOANSWER = "NOANSWER"
+    CANCEL = "CANCEL"
+    UNAVAILABLE = "UNAVAILABLE"
+    FAILED = "FAILED"
+
+
+class Role(StrEnum):
+    """Whose number it is."""
+
+    FORWARDING = "forwarding"
+    CALLER = "caller"
+    CALLED = "called"
+
+
+CALL_ID_LIMIT: Final = 255
+"""Characters."""
+_WHY_LIMIT: Final = 200
+_DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
+"""Six digits and more, however they are grouped: in a text that may well be a telephone number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened to one call. `at` knows its time zone; `details` holds JSON scalars.
+
+    Raises LedgerError for what could not be stored and read back unchanged.
+    """
+
+    call_id: str
+    kind: StepKind
+    at: datetime
+    details: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (0 < len(self.call_id) <= CALL_ID_LIMIT and self.call_id.isprintable()):
+            raise LedgerError(f"a call id needs 1 to {CALL_ID_LIMIT} printable characters, not {self.call_id[:300]!r}")
+        if self.at.utcoffset() is None:
+            raise LedgerError(f"the time of the step {self.kind} needs a time zone")
+        for key, value in self.details.items():
+            if not isinstance(value, Scalar) or (isinstance(value, float) and not math.isfinite(value)):
+                raise LedgerError(f"{key} of the step {self.kind} is not a JSON scalar")
+
+
+def decided(call: ForwardedCall, decision: Decision, at: datetime, tokens: Tokens) -> Step:
+    """What was decided for the call, and why; its numbers are masked here."""
+    details: dict[str, Scalar] = {
+        "direction": call.direction,
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "licence": decision.licence,
+        "profile": decision.profile,
+        "parties": ",".join(sorted(decision.parties)) or None,
+        "registry_version": decision.registry_version,
+        "hangup_cause": decision.hangup_cause,
+    }
+    numbers = {Role.FORWARDING: call.forwarding_number, Role.CALLER: call.caller, Role.CALLED: call.called}
+    for role, number in numbers.items():
+        details |= number_details(role, tokens.mask(number))
+    return Step(call.id, StepKind.DECIDED, at, {key: value for key, value in details.items() if value is not None})
+
+
+def number_details(role: Role, number: MaskedNumber) -> dict[str, Scalar]:
+    """A masked number as flat details: `caller_kind`, `caller_token`, `caller_last4`."""
+    return {f"{role}_kind": number.kind, f"{role}_token": number.token, f"{role}_last4": number.last4 or None}
+
+
+def answered(call_id: str, at: datetime) -> Step:
+    return Step(call_id, StepKind.ANSWERED, at)
+
+
+def sound_started(call_id: str, at: datetime, profile: str, sha256: str) -> Step:
+    """`sha256` (64 lower-case hexadecimal digits) is that of the sound which is played."""
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise LedgerError("the SHA-256 of a sound has 64 lower-case hexadecimal digits")
+    return Step(call_id, StepKind.SOUND_STARTED, at, {"profile": profile, "sha256": sha256})
+
+
+def sound_ended(call_id: str, at: datetime, heard_ms: int) -> Step:
+    """The sound was heard for `heard_ms`; one that was not heard is `sound_failed`."""
+    if heard_ms <= 0:
+        raise LedgerError("a sound that was heard lasted longer than 0 ms; record what was not heard as sound_failed")
+    return Step(call_id, StepKind.SOUND_ENDED, at, {"heard_ms": heard_ms})
+
+
+def sound_failed(call_id: str, at: datetime, why: str) -> Step:
+    """`why` may quote another program: digits that could be a telephone number are taken out of it."""
+    printable = "".join(character if character.isprintable() else " " for character in why)
+    return Step(call_id, StepKind.SOUND_FAILED, at, {"why": _DIALLED.sub("…", printable)[:_WHY_LIMIT]})
+
+
+def connected(call_id: str, at: datetime) -> Step:
+    return Step(call_id, StepKind.CONNECTED, at)
+
+
+def ended(call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None) -> Step:
+    """`hangup_cause` is ITU-T Q.850's; 0, Asterisk's word for none, is left out like None."""
+    if hangup_cause is not None and not 0 <= hangup_cause <= 127:
+        raise LedgerError(f"a Q.850 cause lies between 1 and 127; {hangup_cause} does not")
+    return Step(
+        call_id, StepKind.ENDED, at, {"status": status} | ({"hangup_cause": hangup_cause} if hangup_cause else {})
+    )
+
+
+def interrupted(call_id: str, at: datetime) -> Step:
+    return Step(call_id, StepKind.INTERRUPTED, at)

@@ -1,0 +1,249 @@
+"""The ledger on the disk: one writer that acknowledges what is durable, and readers that change nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Final, Self
+
+from sqlalchemy import Engine, Row, Select, exists, insert, select, tuple_
+from sqlalchemy.exc import SQLAlchemyError
+
+from idtone.errors import LedgerError
+
+from .private_files import make_parents
+from .records import Record, fold
+from .sqlite import check_version, explained, lock_for_writing, path_of, prepare, reading_engine, writing_engine
+from .steps import Step, StepKind
+from .tables import microseconds, row_of, step_of, steps
+
+GROUP_LIMIT: Final = 1000
+"""Steps in one transaction at most; about 10 ms of work."""
+PAGE_ROWS: Final = 500
+"""Rows that a reader fetches in one transaction, which is how long it can hold up the writer's commit."""
+OPEN_FOR: Final = timedelta(hours=1)
+"""A call without an end is taken to be still going on for this long after its decision."""
+
+_log = logging.getLogger(__name__)
+
+_Pending = tuple[Step, Future[None]]
+
+
+class LedgerWriter:
+    """The one writer of a ledger, with a thread of its own.
+
+    Steps that are appended while a commit is under way go into the next one together.
+    """
+
+    def __init__(self, engine: Engine, path: Path, node: str, resources: ExitStack) -> None:
+        """Use `open`. `resources` is closed after the last commit."""
+        self._engine = engine
+        self._path = path
+        self._node = node
+        self._resources = resources
+        self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, url: str, node: str) -> Self:
+        """Open the ledger, making it and its directories where there is none, closed to other users.
+
+        Raises LedgerError where another process writes to it, or the file cannot be used.
+        """
+        path = path_of(url)
+        with ExitStack() as resources:
+            try:
+                make_parents(path)
+                resources.callback(os.close, lock_for_writing(path))
+                engine = writing_engine(path)
+                resources.callback(engine.dispose)
+                prepare(engine, path)
+            except OSError as error:
+                raise LedgerError(
+                    f"{path}: the ledger cannot be opened: {error.strerror}; check the path and its permissions"
+                ) from error
+            except SQLAlchemyError as error:
+                raise explained(error, path) from error
+            return cls(engine, path, node, resources.pop_all())
+
+    def append(self, step: Step) -> Future[None]:
+        """Hand over a step; from any thread, at once.
+
+        The future is done when the step is on the disk, and fails with LedgerError where it is not.
+        It cannot be cancelled: what happened, happened.
+        """
+        future: Future[None] = Future()
+        future.set_running_or_notify_cancel()
+        with self._closing:
+            if not self._closed:
+                self._queue.put((step, future))
+                return future
+        future.set_exception(LedgerError(f"{self._path}: the ledger is closed; the step {step.kind} is not written"))
+        return future
+
+    def close(self) -> None:
+        """Write what was appended, then let go of the file."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        for group in self._groups():
+            failure = self._commit([step for step, _ in group])
+            for _, future in group:
+                if failure:
+                    future.set_exception(failure)
+                else:
+                    future.set_result(None)
+
+    def _groups(self) -> Iterator[list[_Pending]]:
+        """Whatever is waiting, in order; ends with `close`."""
+        while (head := self._queue.get()) is not None:
+            group = [head]
+            while len(group) < GROUP_LIMIT and not self._queue.empty():
+                pending = self._queue.get()
+                if pending is None:
+                    yield group
+                    return
+                group.append(pending)
+            yield group
+
+    def _commit(self, group: Sequence[Step]) -> LedgerError | None:
+        """Write a group in one transaction: all of it or nothing. The error is for those who wait."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(insert(steps), [row_of(self._node, step) for step in group])
+        except SQLAlchemyError as error:
+            failure = explained(error, self._path)
+            failure.__cause__ = error
+        except Exception as error:  # What nobody foresaw must fail this group and not end the writing.
+            failure = LedgerError(
+                f"{self._path}: {type(error).__name__} while writing; report this as a fault of idtone"
+            )
+            failure.__cause__ = error
+        else:
+            return None
+        # Not everybody waits for his future, and evidence must not go missing without a word.
+        _log.error("%d steps are not in the ledger: %s", len(group), failure)
+        return failure
+
+
+class LedgerReader:
+    """Reads a ledger, also while it is being written. Can be used from any thread."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        """Use `open`."""
+        self._engine = engine
+        self._path = path
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Raises LedgerError where there is no ledger, or none that this version can read."""
+        path = path_of(url)
+        try:
+            path.stat()
+        except FileNotFoundError as error:
+            raise LedgerError(f"{path}: there is no ledger yet; start `idtone serve` first") from error
+        except OSError as error:
+            raise LedgerError(
+                f"{path}: the ledger cannot be read: {error.strerror}; run this as the user that `idtone serve` runs as"
+            ) from error
+        engine = reading_engine(path)
+        try:
+            with engine.begin() as connection:
+                check_version(connection, path)
+        except SQLAlchemyError as error:
+            raise explained(error, path) from error
+        return cls(engine, path)
+
+    def record(self, call_id: str) -> Record | None:
+        """The evidence of one call, or None where the ledger does not know it."""
+        return next(iter(self._records([call_id])), None)
+
+    def records(
+        self, call_id: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> list[Record]:
+        """Whole calls of which a step happened at or after `since`; the `limit` newest, newest last."""
+        query = select(steps.c.id, steps.c.at, steps.c.call_id)
+        if call_id is not None:
+            query = query.where(steps.c.call_id == call_id)
+        if since is not None:
+            query = query.where(steps.c.at >= microseconds(since))
+        return self._records(self._newest_calls(query, limit))
+
+    def open_calls(self, now: datetime) -> list[Record]:
+        """Calls decided less than `OPEN_FOR` before `now` whose end nobody has written, for the service to take up."""
+        over = steps.alias()
+        query = select(steps.c.call_id).where(
+            steps.c.at > microseconds(now - OPEN_FOR),
+            steps.c.kind == StepKind.DECIDED.value,
+            ~exists().where(
+                over.c.call_id == steps.c.call_id,
+                over.c.kind.in_([StepKind.ENDED.value, StepKind.INTERRUPTED.value]),
+            ),
+        )
+        return self._records(dict.fromkeys(row.call_id for row in self._fetch(query)))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _newest_calls(self, query: Select[Any], limit: int | None) -> list[str]:
+        """The distinct call ids of a query over steps, the latest step's first."""
+        page = query.order_by(steps.c.at.desc(), steps.c.id.desc()).limit(PAGE_ROWS)
+        calls: dict[str, None] = {}
+        rows = self._fetch(page)
+        while rows:
+            for row in rows:
+                if len(calls) == limit:
+                    return list(calls)
+                calls.setdefault(row.call_id)
+            last = rows[-1]
+            rows = self._fetch(page.where(tuple_(steps.c.at, steps.c.id) < (last.at, last.id)))
+        return list(calls)
+
+    def _records(self, call_ids: Iterable[str]) -> list[Record]:
+        wanted = list(call_ids)
+        found: dict[str, list[Row[Any]]] = {}
+        for start in range(0, len(wanted), PAGE_ROWS // 5):
+            part = wanted[start : start + PAGE_ROWS // 5]
+            for row in self._fetch(select(steps).where(steps.c.call_id.in_(part)).order_by(steps.c.id)):
+                found.setdefault(row.call_id, []).append(row)
+        records = (fold(rows[0].node, [step_of(row) for row in rows]) for rows in found.values())
+        return sorted(records, key=lambda record: record.steps[0].at)
+
+    def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        try:
+            with self._engine.begin() as connection:
+                return connection.execute(query).fetchall()
+        except SQLAlchemyError as error:
+            raise explained(error, self._path) from error

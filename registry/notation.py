@@ -1,0 +1,110 @@
+"""The three ways to write numbers in a registry, and what each covers. Pure.
+
+    single   "0312345678"                     one number; hyphens, spaces and +81 as one likes
+    range    "+81312345600-+81312345699"      two complete numbers of one length with '-' between
+    prefix   "0612345*"                       every number that begins so
+
+A hyphen inside a number and the hyphen of a range do not get mixed up: the first digits of a
+Japanese number tell its length (ten digits from the 0 on; eleven for 020, 050, 060, 070, 080, 0800
+and 090), so at most one hyphen has complete numbers on both sides. A prefix covers the numbers of the
+length that its first digits tell: "0612345*" the thousand ten-digit numbers from 0612345000,
+"05012345*" the thousand eleven-digit ones from 05012345000.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from idtone.errors import NumberError
+from idtone.numbers import ascii_form, national_length, parse_japanese
+
+ENTRY_LIMIT: Final = 1_000_000
+"""Numbers that one entry may cover. Numbers are allotted ten thousand at a time, so this is a hundred
+allotments; what is larger ("06*": all Osaka) is a slip of the pen that would take in other carriers' customers."""
+
+_CANONICAL: Final = re.compile(r"(?:\+81|0)([1-9][0-9]{8,9})")
+_PREFIX: Final = re.compile(r"(?:\+81|0)([1-9][0-9]*)\*")
+_SEPARATORS: Final = re.compile(r"[ ().-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An interval of numbers, both ends included, as the integers of their E.164 digits (81312345678)."""
+
+    first: int
+    last: int
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+    def __repr__(self) -> str:
+        return f"<Span of {len(self)}>"
+
+
+def read_single(text: str) -> int:
+    """One complete Japanese number as the integer of its E.164 digits.
+
+    Raises NumberError with the reason and the remedy, without the number.
+    """
+    canonical = _CANONICAL.fullmatch(text)
+    if canonical and len(canonical[1]) + 1 == national_length(f"0{canonical[1]}"):
+        return int(f"81{canonical[1]}")  # the usual case; a million numbers through the full parser take half a minute
+    return int(parse_japanese(text).e164[1:])
+
+
+def read_span(text: str) -> Span:
+    """What an entry of `numbers` covers. Raises NumberError with the reason and the remedy, without the number."""
+    normal = ascii_form(text)
+    if "*" in normal:
+        span = _prefix(normal)
+    else:
+        span = _range(normal)
+        if span is None:
+            number = read_single(normal)
+            return Span(number, number)
+    if len(span) > ENTRY_LIMIT:
+        raise NumberError(
+            f"this covers {len(span):,} numbers, and an entry may cover {ENTRY_LIMIT:,} at most; "
+            "write the ranges that the member really holds"
+        )
+    return span
+
+
+def _prefix(text: str) -> Span:
+    prefix = _PREFIX.fullmatch(_SEPARATORS.sub("", text))
+    if prefix is None:
+        raise NumberError("this is not a prefix of Japanese numbers; write its digits and one '*' at the end: 0612345*")
+    national = f"0{prefix[1]}"
+    length = national_length(national)
+    missing = length - len(national)
+    if missing < 1:
+        raise NumberError(f"this prefix is as long as a whole number of {length} digits; drop the '*' or some digits")
+    first = int(f"81{prefix[1]}") * 10**missing
+    return Span(first, first + 10**missing - 1)
+
+
+def _range(text: str) -> Span | None:
+    """The range in `text`; None where it is not two numbers with a hyphen between."""
+    for hyphen in re.finditer("-", text):
+        left, right = text[: hyphen.start()].strip(), text[hyphen.end() :].strip()
+        if not _complete(left):
+            continue
+        if not _complete(right):
+            raise NumberError("this range does not end in a complete Japanese number; write both ends in full")
+        span = Span(read_single(left), read_single(right))
+        if len(left := str(span.first)) != len(right := str(span.last)):
+            raise NumberError(f"this range goes from {len(left)} to {len(right)} digits; its ends must have one length")
+        if span.last < span.first:
+            raise NumberError("this range ends before it starts; swap its ends")
+        return span
+    return None
+
+
+def _complete(text: str) -> bool:
+    try:
+        read_single(text)
+    except NumberError:
+        return False
+    return True

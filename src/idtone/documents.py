@@ -1,0 +1,366 @@
+"""YAML text → typed model, with every fault located.
+
+One reader serves settings, registry and tone profiles. It is stricter than YAML: no anchors, aliases,
+tags or second documents, no duplicate keys, bounded size and depth. Every scalar stays the text that
+stands in the file, so that an unquoted 0312345678 does not turn into an octal number; the model gives
+it its type. All faults of a file come together in one `DocumentError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from .errors import DocumentError, Fault
+
+SIZE_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes. A registry of a million numbers has about 30 MB."""
+DEPTH_LIMIT: Final = 16
+_FAULT_LIMIT: Final = 200
+"""Faults after which reading stops: a binary file would give millions."""
+_KEY_LIMIT: Final = 40
+"""Characters of an unknown key that a fault shows."""
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml where PyYAML was built with it; the same events, ten times as fast."""
+
+Location = tuple[int | str, ...]
+"""Keys and list positions that lead to a value: `("members", 0, "numbers", 2)`."""
+
+
+class Model(BaseModel):
+    """Base of everything that is read from a file: unknown keys are faults, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A fault that a rule found in the values: where in the document, what, and what to do."""
+
+    location: Location
+    problem: str
+    remedy: str
+
+
+def load(
+    path: Path,
+    model: type[AnyModel],
+    rules: Callable[[AnyModel], Iterable[Complaint]] = lambda _: (),
+    *,
+    size_limit: int = SIZE_LIMIT,
+) -> AnyModel:
+    """Read `path` into `model` and hold it against `rules` (checks across values).
+
+    Raises DocumentError with every fault, each with file, line, field and remedy.
+    """
+    return parse(read_text(path, size_limit=size_limit), str(path), model, rules)
+
+
+def parse(
+    text: str, name: str, model: type[AnyModel], rules: Callable[[AnyModel], Iterable[Complaint]] = lambda _: ()
+) -> AnyModel:
+    """As `load`, from text; `name` stands for the file in the faults."""
+    value = read_tree(text, name)
+    return validate(value, text, name, model, rules)
+
+
+def validate(
+    value: Any,
+    text: str,
+    name: str,
+    model: type[AnyModel],
+    rules: Callable[[AnyModel], Iterable[Complaint]] = lambda _: (),
+) -> AnyModel:
+    """Turn a tree of `read_tree` into `model`, locating what does not fit in `text`."""
+    try:
+        result = model.model_validate({} if value is None else value)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        complaints = [_complaint(detail, model) for detail in islice(details, _FAULT_LIMIT)]
+        unseen = len(details) - len(complaints)
+    else:
+        found = iter(rules(result))
+        complaints = list(islice(found, _FAULT_LIMIT))
+        if not complaints:
+            return result
+        unseen = sum(1 for _ in found)
+    marks = _Marks(text)
+    faults = [marks.fault(name, complaint) for complaint in complaints]
+    if unseen:
+        faults.append(Fault(name, 0, 0, "", f"has {unseen} more faults", "Mend these first, then check again"))
+    raise DocumentError(faults)
+
+
+def read_text(path: Path, *, size_limit: int = SIZE_LIMIT) -> str:
+    """The file's text. Raises DocumentError where it is absent, too large, or not UTF-8."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(size_limit + 1)
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise _whole(str(path), f"cannot be read: {reason}", "Check the path and its permissions") from error
+    if len(raw) > size_limit:
+        raise _whole(
+            str(path), f"is larger than {size_limit} bytes", "Nothing of that size is expected here; check the path"
+        )
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DocumentError(
+            [Fault(str(path), line, 1, "", "is not UTF-8 here", "Save the file as UTF-8 text")]
+        ) from error
+
+
+def read_tree(text: str, name: str) -> Any:
+    """Lists, dicts, strings and None. Raises DocumentError with every fault of shape."""
+    _refuse_raw(text, name)
+    reader = _TreeReader(name)
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            reader.feed(event)
+            if reader.hopeless:
+                break
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = " ".join(filter(None, (error.problem, error.context)))
+        reader.faults.append(
+            Fault(
+                name,
+                mark.line + 1 if mark else 0,
+                mark.column + 1 if mark else 0,
+                "",
+                f"is not well-formed YAML: {problem}",
+                "Mend the text at this place; a value with ':' or '#' needs quotes",
+            )
+        )
+    if reader.faults:
+        raise DocumentError(reader.faults)
+    return reader.root
+
+
+_UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What YAML 1.1 does not allow in a file (5.1, c-printable)."""
+_DIRECTIVE: Final = re.compile("^%", re.MULTILINE)
+
+
+def _refuse_raw(text: str, name: str) -> None:
+    """What must not reach libyaml: it names no place for bad characters and reads %TAG lines in quadratic time."""
+    for pattern, problem, remedy in (
+        (_UNPRINTABLE, "holds a character that YAML does not allow", "Save the file as plain UTF-8 text"),
+        (_DIRECTIVE, "begins a line with '%', a YAML directive", "Remove the line; directives are not allowed"),
+    ):
+        found = pattern.search(text)
+        if found:
+            line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
+            raise DocumentError([Fault(name, line, column, "", problem, remedy)])
+
+
+def _whole(name: str, problem: str, remedy: str) -> DocumentError:
+    return DocumentError([Fault(name, 0, 0, "", problem, remedy)])
+
+
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_OPEN: Final = object()
+
+
+class _TreeReader:
+    """Builds the tree from libyaml's events, one level of the stack for each open collection."""
+
+    def __init__(self, name: str) -> None:
+        self.root: Any = None
+        self.faults: list[Fault] = []
+        self._name = name
+        self._stack: list[tuple[Any, list[Any]]] = []  # collection, [pending key] for a mapping
+        self._too_deep = 0
+        self._documents = 0
+
+    @property
+    def hopeless(self) -> bool:
+        """True where reading on would tell nothing new."""
+        return self._documents > 1 or len(self.faults) >= _FAULT_LIMIT
+
+    def feed(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._refuse_decoration(event)
+            plain_null = event.implicit[0] and event.value in _NULLS
+            self._put(None if plain_null else event.value, event)
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            self._refuse_decoration(event)
+            self._push({} if isinstance(event, yaml.MappingStartEvent) else [], event)
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            if self._too_deep:
+                self._too_deep -= 1
+            else:
+                self._stack.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            self._fault(event, "", "is an alias (*name)", "Write the value out; anchors and aliases are not allowed")
+            self._put(None, event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents == 2:
+                self._fault(event, "", "begins a second document", "Keep one document in the file; remove the '---'")
+
+    def _push(self, collection: Any, event: yaml.Event) -> None:
+        if self._too_deep or len(self._stack) >= DEPTH_LIMIT:
+            if not self._too_deep:
+                self._fault(event, "", f"is nested more than {DEPTH_LIMIT} deep", "Nothing here needs that; flatten it")
+                self._put(None, event)
+            self._too_deep += 1
+            return
+        self._put(collection, event)
+        self._stack.append((collection, [_OPEN]))
+
+    def _put(self, value: Any, event: yaml.Event) -> None:
+        if self._too_deep:
+            return
+        if not self._stack:
+            self.root = value
+            return
+        collection, pending = self._stack[-1]
+        if isinstance(collection, list):
+            collection.append(value)
+        elif pending[0] is _OPEN:
+            pending[0] = self._key(value, collection, event)
+        else:
+            collection[pending[0]] = value
+            pending[0] = _OPEN
+
+    def _key(self, value: Any, mapping: dict[Any, Any], event: yaml.Event) -> Any:
+        if not isinstance(value, str):
+            self._fault(event, "", "has a key that is not text", "Use a plain word as key")
+            return object()
+        if value in mapping:
+            self._fault(event, _shown(value), "stands twice in the same place", "Keep one of the two")
+            return object()
+        mapping[value] = None
+        return value
+
+    def _refuse_decoration(self, event: Any) -> None:
+        if event.anchor:
+            self._fault(event, "", "has an anchor (&name)", "Remove it; anchors and aliases are not allowed")
+        if event.tag not in (None, "!"):
+            self._fault(event, "", "has a tag (!type)", "Remove it; the type follows from the field")
+
+    def _fault(self, event: yaml.Event, field: str, problem: str, remedy: str) -> None:
+        mark = event.start_mark
+        self.faults.append(Fault(self._name, mark.line + 1, mark.column + 1, field, problem, remedy))
+
+
+class _Marks:
+    """Finds the line and column of a location; reads the text anew, since faults are rare."""
+
+    def __init__(self, text: str) -> None:
+        self._root = yaml.compose(text, Loader=_Loader)
+        self._pairs: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = {}
+
+    def fault(self, name: str, complaint: Complaint) -> Fault:
+        node, last_key = self._root, None
+        for step in complaint.location:
+            if isinstance(node, yaml.MappingNode):
+                pair = self._pairs_of(node).get(str(step))
+                if pair is None:
+                    break
+                last_key, node = pair
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                last_key, node = None, node.value[step]
+            else:
+                break
+        at = last_key or node
+        line, column = (at.start_mark.line + 1, at.start_mark.column + 1) if at else (1, 1)
+        return Fault(name, line, column, field_name(complaint.location), complaint.problem, complaint.remedy)
+
+    def _pairs_of(self, node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        if id(node) not in self._pairs:
+            self._pairs[id(node)] = {key.value: (key, value) for key, value in node.value}
+        return self._pairs[id(node)]
+
+
+def field_name(location: Sequence[int | str]) -> str:
+    """`members[0].numbers[2]`, the way a person would point at it."""
+    text = ""
+    for step in location:
+        text += f"[{step}]" if isinstance(step, int) else f".{_shown(step)}" if text else _shown(step)
+    return text
+
+
+_DIGITS: Final = re.compile(r"[\d +().-]{3,}(?=\d{4})")
+
+
+def _shown(key: str) -> str:
+    """A key of the file as a fault may show it: short, printable, and no telephone number in clear."""
+    text = "".join(character if character.isprintable() else "�" for character in key[: _KEY_LIMIT + 1])
+    masked = _DIGITS.sub("…", text)
+    return masked if len(key) <= _KEY_LIMIT else f"{masked[:_KEY_LIMIT]}…"
+
+
+_REMEDIES: Final = {
+    "missing": "Add it",
+    "bool_parsing": "Write true or false",
+    "int_parsing": "Write a whole number",
+    "float_parsing": "Write a number",
+    "datetime_from_date_parsing": "Write it like 2026-01-10T00:00:00+09:00",
+    "datetime_parsing": "Write it like 2026-01-10T00:00:00+09:00",
+    "timezone_aware": "Add the time zone, for Japan +09:00",
+    "date_from_datetime_parsing": "Write it like 2026-01-10",
+    "time_delta_parsing": "Write it like PT12H (hours) or P1D (days)",
+    "greater_than_equal": "Write a larger number",
+    "less_than_equal": "Write a smaller number",
+    "list_type": "Write a list: [a, b], or one '- a' a line",
+    "tuple_type": "Write a list: [a, b], or one '- a' a line",
+    "model_type": "Write 'key: value' lines under it",
+    "dict_type": "Write 'key: value' lines under it",
+    "string_type": "Write a text",
+}
+
+
+def _complaint(detail: ErrorDetails, model: type[Model]) -> Complaint:
+    location = tuple(detail["loc"])
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        known = _keys_at(model, location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, 1)
+        hint = f"Did you mean {near[0]!r}" if near else f"Known here: {', '.join(known)}" if known else "Remove it"
+        return Complaint(location, "is not a known key", hint)
+    context = detail.get("ctx", {})
+    if kind == "value_error" and isinstance(context.get("error"), ValueError):
+        problem, _, remedy = str(context["error"]).partition(". ")
+        return Complaint(location, problem, remedy or "Correct the value")
+    if kind == "missing":
+        return Complaint(location, "is missing", _REMEDIES[kind])
+    problem = detail["msg"][0].lower() + detail["msg"][1:]
+    expected = context.get("expected")
+    fallback = f"Write one of {expected}" if expected else "Correct the value"
+    return Complaint(location, problem, _REMEDIES.get(kind, fallback))
+
+
+def _keys_at(model: Any, location: Location) -> list[str]:
+    """The keys a model allows at a location; empty where the way there is not through models."""
+    for step in location:
+        if isinstance(step, int):
+            continue
+        field = getattr(model, "model_fields", {}).get(step)
+        if field is None:
+            return []
+        model = _model_in(field.annotation)
+    return [f.alias or name for name, f in getattr(model, "model_fields", {}).items()]
+
+
+def _model_in(annotation: Any) -> Any:
+    """The model inside `Model`, `Model | None`, `list[Model]`, `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, getattr(annotation, "__args__", ()))), None)

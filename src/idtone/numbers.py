@@ -1,0 +1,143 @@
+"""Telephone numbers as the Japanese numbering plan sees them.
+
+A number comes in national (`03-1234-5678`) or international form (`+81 3 1234 5678`) and is
+E.164 inside (ITU-T E.164). Reading one never fails: what cannot be dialled is a kind of its own.
+Numbers are 通信の秘密: `str` and `repr` show the last four digits and nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
+
+from .errors import NumberError
+
+REGION = "JP"
+
+EMERGENCY = frozenset({"110", "118", "119"})
+"""Police, coast guard, fire (電気通信番号規則)."""
+
+_SEPARATORS = re.compile(r"[ ().-]+")
+_EMERGENCY_DIGITS = re.compile(r"(?:184|186)?(110|118|119)")
+_PRESENTATION = re.compile(r"18[46][ ().-]*(?=0(?:[ ().-]*[0-9]){9})")
+"""184 and 186 before a number withhold or present the caller's own; the call is the same one.
+Nine digits and more must follow the 0, so that +1 840 numbers without their plus are left alone."""
+
+_ADDRESS = re.compile(r"(?:sips?:|tel:)?([^@;]*)(?:[@;].*)?", re.IGNORECASE)
+_WITHHELD = frozenset({"", "anonymous", "unavailable", "restricted", "private", "unknown", "p", "o", "c", "s"})
+"""Empty, the words that SIP networks use, and the four reasons of Japanese networks
+(P private, O out of service area, C coin telephone, S service conflict)."""
+
+_DIALLABLE = re.compile(r"\+?\(?[0-9][0-9 ().-]*")
+
+_LONG_PREFIX = re.compile(r"0[25-9]0")
+"""020, 050, 060, 070, 080 (with 0800) and 090 begin numbers of eleven digits (電気通信番号計画)."""
+
+
+class NumberKind(StrEnum):
+    """What sort of number it is; the fixed ones (0AB-J) are those the rule is about."""
+
+    FIXED = "fixed"
+    IP_050 = "050"
+    FREE_0120 = "0120"
+    MOBILE = "mobile"
+    OTHER = "other"
+    EMERGENCY = "emergency"
+    WITHHELD = "withheld"
+    MALFORMED = "malformed"
+
+
+_KINDS = {
+    PhoneNumberType.FIXED_LINE: NumberKind.FIXED,
+    PhoneNumberType.VOIP: NumberKind.IP_050,
+    PhoneNumberType.TOLL_FREE: NumberKind.FREE_0120,
+    PhoneNumberType.MOBILE: NumberKind.MOBILE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One party's number.
+
+    `e164` is `+` and digits, the bare digits of an emergency number, or empty where the number
+    is withheld or malformed.
+    """
+
+    kind: NumberKind
+    e164: str = ""
+
+    @property
+    def known(self) -> bool:
+        """True where there is a number at all."""
+        return bool(self.e164)
+
+    @property
+    def last4(self) -> str:
+        return self.e164[-4:]
+
+    def __str__(self) -> str:
+        return f"…{self.last4}" if self.known and self.kind is not NumberKind.EMERGENCY else self.kind.value
+
+    def __repr__(self) -> str:
+        return f"<Number {self.kind.value} {self}>"
+
+
+WITHHELD = Number(NumberKind.WITHHELD)
+MALFORMED = Number(NumberKind.MALFORMED)
+
+
+def parse(text: str) -> Number:
+    """Read a number in any usual form; total, so that a call never dies of its caller id."""
+    normal = unicodedata.normalize("NFKC", text).translate(_DASHES).strip()
+    address = _ADDRESS.fullmatch(normal)
+    if address is None:
+        return MALFORMED
+    body = address[1].strip()
+    if body.lower() in _WITHHELD:
+        return WITHHELD
+    emergency = _EMERGENCY_DIGITS.fullmatch(_SEPARATORS.sub("", body))
+    if emergency:
+        return Number(NumberKind.EMERGENCY, emergency[1])
+    body = _PRESENTATION.sub("", body, count=1) if body.startswith("18") else body
+    if not _DIALLABLE.fullmatch(body):
+        return MALFORMED
+    try:
+        parsed = phonenumbers.parse(body, REGION)
+    except phonenumbers.NumberParseException:
+        return MALFORMED
+    if not phonenumbers.is_possible_number(parsed):
+        return MALFORMED
+    kind = _KINDS.get(phonenumbers.number_type(parsed), NumberKind.OTHER)
+    if phonenumbers.region_code_for_country_code(parsed.country_code) != REGION:
+        kind = NumberKind.OTHER
+    return Number(kind, phonenumbers.format_number(parsed, PhoneNumberFormat.E164))
+
+
+def parse_japanese(text: str) -> Number:
+    """Read a number that must be a complete Japanese one.
+
+    Raises NumberError with the reason and the remedy, without the number.
+    """
+    number = parse(text)
+    if number.kind is NumberKind.EMERGENCY:
+        raise NumberError("this is an emergency number; it belongs to nobody")
+    if not number.e164.startswith("+81"):
+        raise NumberError("this is not a Japanese telephone number; write it like 0312345678 or +81312345678")
+    national = f"0{number.e164[3:]}"
+    if len(national) != national_length(national):
+        raise NumberError(f"this Japanese number needs {national_length(national)} digits from its first 0 on")
+    return number
+
+
+def national_length(national: str) -> int:
+    """How many digits a number in national form has; its first three (`031`, `050`) tell."""
+    return 11 if _LONG_PREFIX.match(national) else 10
+
+
+_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−ー", "-"))
+"""The dashes of Japanese keyboards. NFKC has made full-width digits and brackets ASCII already."""

@@ -1,0 +1,175 @@
+"""`idtone.yaml`: what an operator can set, and where each value comes from.
+
+The file first, then environment variables named after the key (`IDTONE_ARI_URL` is `ari.url`).
+Secrets come from a file or the environment and have no default.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from .calls import Direction, Party
+from .decision import CALL_REJECTED, Policy, Unlicensed
+from .documents import Model, read_text, read_tree, validate
+from .errors import DocumentError, Fault
+
+DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
+PREFIX = "IDTONE_"
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("is not an HTTP address. Write it like http://127.0.0.1:8088/ari")
+    return value.rstrip("/")
+
+
+class AriSettings(Model):
+    """Where Asterisk's REST interface is, and as whom to use it."""
+
+    url: Annotated[str, AfterValidator(_http_url)] = "http://127.0.0.1:8088/ari"
+    user: str = "idtone"
+    password_file: Path | None = None
+    password: str | None = Field(default=None, repr=False)
+    transport: Literal["auto", "websocket", "http"] = "auto"
+
+    def secret(self) -> str:
+        """The password. Raises DocumentError where none is set or its file cannot be read."""
+        if self.password is not None:
+            return self.password
+        if self.password_file is None:
+            raise DocumentError(
+                [
+                    Fault(
+                        "settings",
+                        0,
+                        0,
+                        "ari.password_file",
+                        "is not set",
+                        f"Name a file that holds the ARI user's password, or set {PREFIX}ARI_PASSWORD",
+                    )
+                ]
+            )
+        return read_text(self.password_file, size_limit=4096).strip()
+
+
+class SoundsSettings(Model):
+    """Where Asterisk finds the sounds, and where the operator keeps profiles of his own."""
+
+    directory: Path = Path("/var/lib/asterisk/sounds/idtone")
+    profiles: Path | None = None
+
+
+class RegistrySettings(Model):
+    source: Path = Path("/etc/idtone/registry.yaml")
+
+
+class LedgerSettings(Model):
+    url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
+    key_file: Path = Path("/var/lib/idtone/ledger.key")
+
+
+class NotifySettings(Model):
+    """Who hears the sound, for each direction."""
+
+    incoming: Literal[Party.CALLED] = Party.CALLED
+    outgoing: Literal[Party.CALLED] = Party.CALLED
+
+
+class PolicySettings(Model):
+    unlicensed: Unlicensed = Unlicensed.NOTICE
+    service_away: Unlicensed = Unlicensed.NOTICE
+    """What Asterisk does on its own while the service does not answer."""
+    refuse_cause: Annotated[int, Field(ge=1, le=127)] = CALL_REJECTED
+    registry_stale: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
+    notify: NotifySettings = NotifySettings()
+
+    def policy(self) -> Policy:
+        return Policy(
+            unlicensed=self.unlicensed,
+            refuse_cause=self.refuse_cause,
+            registry_stale=self.registry_stale,
+            notify=MappingProxyType(
+                {
+                    Direction.INCOMING: frozenset({self.notify.incoming}),
+                    Direction.OUTGOING: frozenset({self.notify.outgoing}),
+                }
+            ),
+        )
+
+
+class LogSettings(Model):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Model):
+    node: str = Field(default_factory=platform.node)
+    """This PBX's name in the evidence."""
+    ari: AriSettings = AriSettings()
+    sounds: SoundsSettings = SoundsSettings()
+    registry: RegistrySettings = RegistrySettings()
+    ledger: LedgerSettings = LedgerSettings()
+    policy: PolicySettings = PolicySettings()
+    log: LogSettings = LogSettings()
+
+
+def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. `path` None means the default file where it exists, else the defaults.
+
+    Raises DocumentError with every fault; an environment variable is named as such.
+    """
+    if path is None and DEFAULT_FILE.exists():
+        path = DEFAULT_FILE
+    text, name = (read_text(path), str(path)) if path else ("", "settings")
+    tree = read_tree(text, name)
+    settings = validate(tree, text, name, Settings)
+    overrides = _overrides(environment)
+    if not overrides:
+        return settings
+    tree = dict(tree or {})
+    for location, value in overrides.items():
+        _put(tree, location, value)
+    try:
+        return validate(tree, text, name, Settings)
+    except DocumentError as error:
+        # The file alone was good, so what is wrong now came from the environment.
+        raise DocumentError(
+            Fault("environment", 0, 0, variable_name(tuple(f.field.split("."))), f.problem, f.remedy)
+            for f in error.faults
+        ) from error
+
+
+def variable_name(location: tuple[str, ...]) -> str:
+    """`("ari", "url")` → `IDTONE_ARI_URL`."""
+    return PREFIX + "_".join(location).upper()
+
+
+def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every key that can be set, as its path."""
+    found: list[tuple[str, ...]] = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found += locations(inner, (*prefix, name))
+        else:
+            found.append((*prefix, name))
+    return found
+
+
+def _overrides(environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    names = {variable_name(location): location for location in locations()}
+    return {names[name]: value for name, value in environment.items() if name in names}
+
+
+def _put(tree: dict[str, Any], location: tuple[str, ...], value: str) -> None:
+    for step in location[:-1]:
+        tree[step] = dict(tree.get(step) or {})
+        tree = tree[step]
+    tree[location[-1]] = value

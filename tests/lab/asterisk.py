@@ -1,0 +1,264 @@
+"""A real Asterisk of our own: its configuration in a scratch folder, on free ports, started and stopped by process id."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+
+from idtone import dialplan
+
+from .bootstrap import AsteriskInstallation
+
+LOOPBACK = "127.0.0.1"
+
+MODULES = """
+    app_dial app_exec app_playback app_playtones app_stack app_stasis app_userevent app_verbose
+    bridge_builtin_features bridge_simple bridge_native_rtp bridge_holding
+    chan_pjsip
+    codec_alaw codec_ulaw codec_a_mu codec_gsm codec_resample
+    format_gsm format_pcm format_sln format_wav
+    func_callerid func_channel func_config func_cut func_db func_global func_hangupcause func_logic func_math func_strings
+    func_timeout func_uri
+    pbx_config
+    res_agi res_speech res_ari res_ari_applications res_ari_asterisk res_ari_channels res_ari_events res_ari_model
+    res_ari_playbacks res_ari_bridges res_http_websocket res_stasis res_stasis_answer res_stasis_playback
+    res_stasis_recording res_stasis_snoop res_websocket_client
+    res_pjproject res_pjsip res_pjsip_session res_pjsip_sdp_rtp res_pjsip_caller_id res_pjsip_diversion
+    res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip res_pjsip_pubsub res_pjsip_rfc3326
+    res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk res_sorcery_config res_sorcery_memory res_sorcery_astdb
+    res_timing_timerfd res_convert res_clioriginate
+""".split()
+"""What a small PBX loads, and no more: with `autoload` Asterisk starts in 10 s, so in 1."""
+
+EMPTY = [
+    f"{name}.conf"
+    for name in "acl ccss cdr cel cli_aliases cli_permissions features pjproject stasis udptl websocket_client".split()
+]
+"""What Asterisk complains of when it is not there."""
+
+LAB_DIALPLAN = """
+    ; The member's PBX. The phone that calls says in SIP headers what the member's own dialplan would know.
+    [from-lab]
+    exten = _[+0-9a-z].,1,Set(LAB_CALL=${PJSIP_HEADER(read,X-Lab-Call)})
+     same = n,Set(LAB_CALLED=${PJSIP_HEADER(read,X-Lab-Called)})
+     same = n,Set(LAB_NUMBER=${PJSIP_HEADER(read,X-Lab-Number)})
+     same = n,Set(LAB_DIRECTION=${PJSIP_HEADER(read,X-Lab-Direction)})
+     same = n,Set(LAB_TIMEOUT=${PJSIP_HEADER(read,X-Lab-Timeout)})
+     same = n,Set(LAB_DIAL=PJSIP/lab/sip:${EXTEN}@${LAB_CALLED}\\;lab=${LAB_CALL})
+     same = n,GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "native"]?native)
+     same = n,GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "own-dial"]?own-dial)
+     same = n,Gosub(idtone-forward,s,1(${LAB_DIAL},${LAB_NUMBER},${LAB_DIRECTION},${LAB_TIMEOUT},${EXTEN}))
+     same = n,Hangup(${IDTONE_CAUSE})
+     same = n(native),Dial(${LAB_DIAL},,gA(${IDTONE_SOUNDS}/${PJSIP_HEADER(read,X-Lab-Sound)}))
+     same = n,Hangup(${HANGUPCAUSE})
+     same = n(own-dial),Dial(${LAB_DIAL},,gU(idtone-called^${LAB_NUMBER}^${LAB_DIRECTION}))
+     same = n,Hangup(${HANGUPCAUSE})
+    exten = h,1,Set(DB(lab/${LAB_CALL})=${IDTONE_STATUS}:${IDTONE_REASON}:${IDTONE_CALL_ID}:${IDTONE_CAUSE}:${DIALSTATUS})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The variables that the hook left on the caller's channel."""
+
+    status: str
+    reason: str
+    call_id: str
+    cause: str
+    dial_status: str
+
+
+def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
+    """Ports that are free now; held together so that no two are the same."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for _ in range(count)]
+        for opened in sockets:
+            opened.bind((LOOPBACK, 0))
+        return [opened.getsockname()[1] for opened in sockets]
+
+
+@dataclass
+class Asterisk:
+    """One running Asterisk. `scratch` holds everything it reads and writes."""
+
+    installation: AsteriskInstallation
+    scratch: Path
+    dialplan_files: Mapping[str, str] = field(default_factory=dict)
+    """More files for its configuration folder, by name; `extensions-more.conf` is included in the dialplan."""
+    ari_password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+
+    def __post_init__(self) -> None:
+        (self.sip_port,) = free_ports(1, socket.SOCK_DGRAM)
+        (self.http_port,) = free_ports(1)
+        self.etc = self.scratch / "etc"
+        self.sounds = self.scratch / "sounds"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ari_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.http_port}/ari"
+
+    @property
+    def sip_address(self) -> tuple[str, int]:
+        return LOOPBACK, self.sip_port
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def start(self, timeout_s: float = 30) -> None:
+        """Write the configuration, start, and wait until it is fully booted."""
+        self._write_configuration()
+        log = (self.scratch / "console").open("ab")
+        with log:
+            self.process = subprocess.Popen(
+                [*self.installation.command, "-f", "-C", str(self.etc / "asterisk.conf")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.scratch, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"Asterisk ended with {self.process.returncode}:\n{self.log()[-3000:]}")
+            if (self.scratch / "run" / "asterisk.ctl").exists() and "fully booted" in self.command(
+                "core waitfullybooted"
+            ):
+                return
+            time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"Asterisk did not start within {timeout_s} s:\n{self.log()[-3000:]}")
+
+    def stop(self) -> None:
+        """End it; hard if it does not go by itself."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process = None
+
+    def __enter__(self) -> Asterisk:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -- questions ----------------------------------------------------------------------------------------------
+
+    def command(self, text: str, timeout_s: float = 10) -> str:
+        """What `asterisk -rx` would print; spoken directly on the control socket, since a process a question is dear."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(timeout_s)
+            try:
+                control.connect(str(self.scratch / "run" / "asterisk.ctl"))
+            except OSError:
+                return ""
+        result = subprocess.run(
+            [*self.installation.command, "-C", str(self.etc / "asterisk.conf"), "-rx", text],
+            capture_output=True, text=True, timeout=timeout_s, check=False,
+        )  # fmt: skip
+        return result.stdout
+
+    def channels(self) -> int:
+        return self._count("core show channels count", "active channel")
+
+    def bridges(self) -> int:
+        return max(0, len(self.command("bridge show all").strip().splitlines()) - 1)
+
+    def endings(self) -> dict[str, Ending]:
+        """The ending of every call that is over, by the lab's own call name."""
+        found = {}
+        for line in self.command("database show lab").splitlines():
+            key, separator, value = line.partition(" : ") if " : " in line else line.partition(": ")
+            if separator and key.strip().startswith("/lab/"):
+                found[key.strip().removeprefix("/lab/")] = Ending(*value.strip().split(":"))
+        return found
+
+    def log(self) -> str:
+        path = self.scratch / "log" / "full"
+        return path.read_text(errors="replace") if path.exists() else (self.scratch / "console").read_text()
+
+    def complaints(self) -> list[str]:
+        """Warnings and errors in Asterisk's log."""
+        return [line for line in self.log().splitlines() if "WARNING" in line or "ERROR" in line]
+
+    def _count(self, command: str, what: str) -> int:
+        for line in self.command(command).splitlines():
+            number, _, rest = line.strip().partition(" ")
+            if rest.startswith(what):
+                return int(number)
+        raise RuntimeError(f"Asterisk does not answer {command!r}")
+
+    # -- configuration ------------------------------------------------------------------------------------------
+
+    def _write_configuration(self) -> None:
+        for folder in ("etc", "run", "log", "spool", "db", "keys", "sounds"):
+            (self.scratch / folder).mkdir(parents=True, exist_ok=True)
+        for name, text in self._files().items():
+            (self.etc / name).write_text(dedent(text))
+        dialplan.export(self.etc, sounds=self.sounds, notice=dialplan.Notice("1290/100,0/80", 500))
+
+    def _files(self) -> dict[str, str]:
+        scratch, installation = self.scratch, self.installation
+        return {
+            "asterisk.conf": f"""
+                [directories]
+                astetcdir => {self.etc}
+                astmoddir => {installation.module_directory}
+                astdatadir => {installation.data_directory}
+                astdbdir => {scratch}/db
+                astkeydir => {scratch}/keys
+                astvarlibdir => {scratch}/db
+                astspooldir => {scratch}/spool
+                astrundir => {scratch}/run
+                astlogdir => {scratch}/log
+                [options]
+                verbose = 3
+            """,
+            "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in MODULES),
+            "logger.conf": "[logfiles]\nfull = notice,warning,error,verbose(3)\n",
+            "http.conf": f"[general]\nenabled = yes\nbindaddr = {LOOPBACK}\nbindport = {self.http_port}\n",
+            "ari.conf": f"""
+                [general]
+                enabled = yes
+                [idtone]
+                type = user
+                password = {self.ari_password}
+            """,
+            "pjsip.conf": f"""
+                [udp]
+                type = transport
+                protocol = udp
+                bind = {LOOPBACK}:{self.sip_port}
+                [anonymous]
+                type = endpoint
+                context = from-lab
+                disallow = all
+                allow = ulaw
+                direct_media = no
+                rtp_symmetric = no
+                [lab]
+                type = endpoint
+                context = from-lab
+                disallow = all
+                allow = ulaw
+                direct_media = no
+            """,
+            "rtp.conf": "[general]\nrtpstart = 10000\nrtpend = 19999\nstrictrtp = no\nicesupport = no\n",
+            "extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}",
+            "indications.conf": "[general]\ncountry = jp\n[jp]\ndescription = Japan\nring = 400+15/1000,0/2000\n",
+            **dict.fromkeys(EMPTY, ""),
+            **self.dialplan_files,
+        }

@@ -1,0 +1,108 @@
+"""Dialogs and transactions of SIP (RFC 3261), without I/O: who says what next, to whom, and when again.
+
+As much as two parties need who call each other through an Asterisk over UDP: INVITE, ACK, CANCEL, BYE,
+re-INVITE, OPTIONS; no authentication, no forking, no strict routing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from .sip import BRANCH_COOKIE, Address, Header, Message, Party, Request, Response, SipError, Uri
+
+T1_S: Final = 0.5
+T2_S: Final = 4.0
+
+
+def token() -> str:
+    """A text that is nobody else's, for tags, branches and Call-IDs."""
+    return secrets.token_hex(8)
+
+
+def request(
+    method: str, uri: Uri, via: Address, fixed: Iterable[Header], headers: Iterable[Header] = (), body: bytes = b""
+) -> Request:
+    """A request of a transaction of its own, sent from `via`; `fixed` are From, To, Call-ID, CSeq and the routes."""
+    hop = [("Via", f"SIP/2.0/UDP {via[0]}:{via[1]};branch={BRANCH_COOKIE}{token()};rport"), ("Max-Forwards", "70")]
+    return Request([*hop, *fixed, *headers], body, method, uri)
+
+
+def invite(uri: Uri, via: Address, sender: Party, headers: Iterable[Header], body: bytes) -> Request:
+    """The INVITE that begins a call (12.1.2)."""
+    fixed = [("From", str(sender.tagged(token()))), ("To", str(Party(uri))), ("Call-ID", token()), ("CSeq", "1 INVITE")]
+    return request("INVITE", uri, via, fixed, headers, body)
+
+
+@dataclass(slots=True)
+class Dialog:
+    """One party's half of a call (section 12)."""
+
+    call_id: str
+    local: Party
+    remote: Party
+    target: Uri
+    routes: tuple[Party, ...]
+    sequence: int
+
+    @classmethod
+    def of_caller(cls, invite: Request, response: Response) -> Dialog:
+        """12.1.2: made by a response with a To tag."""
+        routes = tuple(Party.parse(value) for value in reversed(response.all("Record-Route")))
+        return cls(invite.call_id, invite.sender, response.recipient, _contact(response), routes, invite.sequence[0])
+
+    @classmethod
+    def of_called(cls, invite: Request, tag: str) -> Dialog:
+        """12.1.1."""
+        routes = tuple(Party.parse(value) for value in invite.all("Record-Route"))
+        return cls(invite.call_id, invite.recipient.tagged(tag), invite.sender, _contact(invite), routes, 0)
+
+    @property
+    def next_hop(self) -> Address:
+        return (self.routes[0].uri if self.routes else self.target).address
+
+    def request(self, method: str, via: Address) -> Request:
+        """The next request within the dialog (12.2.1.1); an ACK has the number of the INVITE before it."""
+        if method != "ACK":
+            self.sequence += 1
+        fixed = [
+            *(("Route", str(route)) for route in self.routes),
+            ("From", str(self.local)),
+            ("To", str(self.remote)),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{self.sequence} {method}"),
+        ]
+        return request(method, self.target, via, fixed)
+
+    def refresh(self, message: Message) -> None:
+        """12.2: a re-INVITE or its response may move the other party."""
+        if message.get("Contact"):
+            self.target = _contact(message)
+
+
+def _contact(message: Message) -> Uri:
+    if not message.get("Contact"):
+        raise SipError("a message that makes a dialog has no Contact")
+    return Party.parse(message.get("Contact")).uri
+
+
+def client_key(message: Message) -> tuple[str, str]:
+    """What a request and its responses share (17.1.3)."""
+    return message.branch, message.sequence[1]
+
+
+def server_key(request: Request) -> tuple[str, str, str]:
+    """What a request, its retransmissions and the ACK of its refusal share (17.2.3)."""
+    method = "INVITE" if request.method == "ACK" else request.method
+    return request.get("Via").partition(";")[0], request.branch, method
+
+
+def intervals(t1_s: float = T1_S, cap_s: float = T2_S) -> Iterator[float]:
+    """Seconds to wait after each sending of a message that may be lost (timers A, E and G), until 64 times T1."""
+    interval, left = t1_s, 64 * t1_s
+    while left > 0:
+        yield min(interval, left)
+        left -= interval
+        interval = min(2 * interval, cap_s)

@@ -1,0 +1,296 @@
+"""RTP (RFC 3550) with G.711 (RFC 3551): one thread speaks and listens for all streams of a lab.
+
+What arrives carries the kernel's time stamp (SO_TIMESTAMPNS, CLOCK_REALTIME), so that our own scheduling
+never enters a measurement. What leaves follows an absolute schedule: a late packet does not delay the next.
+All times are nanoseconds of `time.time_ns()`.
+"""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import os
+import random
+import select
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass
+from itertools import count
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.int16]
+"""8 kHz, 16 bit, one channel."""
+Address = tuple[str, int]
+
+HOST: Final = "127.0.0.1"
+SAMPLE_RATE_HZ: Final = 8000
+FRAME: Final = 160
+"""Samples in a packet: 20 ms."""
+FRAME_NS: Final = 20_000_000
+PCMU: Final = 0
+PCMA: Final = 8
+
+_HEADER: Final = struct.Struct("!BBHII")
+_TIMESPEC: Final = struct.Struct("@qq")
+_SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h; Python has no name for it
+_ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size)
+
+
+class Packet(NamedTuple):
+    """One RTP packet as it came off the wire."""
+
+    arrival_ns: int
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload_type: int
+    payload: bytes
+
+
+class Stream:
+    """One party's RTP socket: everything it heard is in `packets`. `Media.open` makes it."""
+
+    def __init__(self, media: Media) -> None:
+        self.packets: list[Packet] = []
+        self.started_ns: int | None = None
+        """When the first packet left."""
+        self.worst_delay_ms = 0.0
+        """How late the latest packet left, against the schedule: the instrument's own fault."""
+        self._media = media
+        self._rtp, self._rtcp = _bind_pair()
+        self._sequence, self._timestamp, self._ssrc = (random.getrandbits(bits) for bits in (16, 32, 32))
+        self.remote: Address = (HOST, 0)
+        self._payload_type = PCMU
+        self._frames: list[bytes] = []
+        self._next = 0
+        self._due_ns = 0
+
+    @property
+    def port(self) -> int:
+        port: int = self._rtp.getsockname()[1]
+        return port
+
+    def fileno(self) -> int:
+        return self._rtp.fileno()
+
+    def speak(self, remote: Address, payload_type: int, voice: Samples) -> None:
+        """Send `voice` (whole frames) to `remote`, over and over until closed; a later call replaces what is sent."""
+        frames = encode_frames(voice, payload_type)
+        with self._media.lock:
+            fresh = not self._frames
+            self.remote, self._payload_type, self._frames, self._next = remote, payload_type, frames, 0
+            if fresh:
+                self._due_ns = time.time_ns()
+                self._media.schedule(self)
+
+    def close(self) -> None:
+        """Stop sending and hearing; `packets` is complete and stays."""
+        self._media.close_stream(self)
+
+    def send(self, now_ns: int) -> int:
+        """Send the frame that is due; when the next one is due."""
+        payload = self._frames[self._next]
+        marker = 0x80 if self.started_ns is None else 0
+        header = _HEADER.pack(0x80, marker | self._payload_type, self._sequence, self._timestamp, self._ssrc)
+        self._rtp.sendto(header + payload, self.remote)
+        self.started_ns = self.started_ns or now_ns
+        self.worst_delay_ms = max(self.worst_delay_ms, (now_ns - self._due_ns) / 1e6)
+        self._next = (self._next + 1) % len(self._frames)
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
+        self._due_ns += FRAME_NS
+        return self._due_ns
+
+    def receive(self) -> bool:
+        """Take one datagram off the socket; False where there is none."""
+        try:
+            data, arrival_ns, _ = receive_stamped(self._rtp)
+        except BlockingIOError:
+            return False
+        packet = parse_packet(data, arrival_ns)
+        if packet:
+            self.packets.append(packet)
+        return True
+
+    def close_sockets(self) -> None:
+        self._rtp.close()
+        self._rtcp.close()
+
+
+class Media:
+    """The thread that serves the streams of a lab. Use it as a context manager."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        """Held while streams are served or changed; the thread waits without it."""
+        self._streams: dict[int, Stream] = {}
+        self._schedule: list[tuple[int, int, Stream]] = []
+        self._tie = count()
+        self._poll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK)
+        self._poll.register(self._wake, select.EPOLLIN)
+        self._closing = False
+        self._thread = threading.Thread(target=self._serve, name="lab-media")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing = True
+        os.eventfd_write(self._wake, 1)
+        self._thread.join()
+        for stream in list(self._streams.values()):
+            self.close_stream(stream)
+        self._poll.close()
+        os.close(self._wake)
+
+    def open(self) -> Stream:
+        """A stream that listens on a free even port."""
+        stream = Stream(self)
+        with self.lock:
+            self._streams[stream.fileno()] = stream
+            self._poll.register(stream, select.EPOLLIN)
+        return stream
+
+    def schedule(self, stream: Stream) -> None:
+        """Have the stream's first frame sent now; the caller holds the lock."""
+        heapq.heappush(self._schedule, (0, next(self._tie), stream))
+        os.eventfd_write(self._wake, 1)
+
+    def close_stream(self, stream: Stream) -> None:
+        with self.lock:
+            if self._streams.pop(stream.fileno(), None):
+                self._schedule = [entry for entry in self._schedule if entry[2] is not stream]
+                heapq.heapify(self._schedule)
+                self._poll.unregister(stream)
+                while stream.receive():
+                    pass
+                stream.close_sockets()
+
+    def _serve(self) -> None:
+        while not self._closing:
+            events = self._poll.poll(self._wait_s())
+            with self.lock:
+                self._send_due()
+                for descriptor, _ in events:
+                    if descriptor == self._wake:
+                        os.eventfd_read(self._wake)
+                    elif descriptor in self._streams:
+                        # Not always: the number may have passed from a closed stream to a new one since the poll.
+                        self._streams[descriptor].receive()
+
+    def _wait_s(self) -> float | None:
+        with self.lock:
+            return max(0.0, (self._schedule[0][0] - time.time_ns()) / 1e9) if self._schedule else None
+
+    def _send_due(self) -> None:
+        while self._schedule and self._schedule[0][0] <= (now_ns := time.time_ns()):
+            stream = self._schedule[0][2]
+            heapq.heapreplace(self._schedule, (stream.send(now_ns), next(self._tie), stream))
+
+
+def parse_packet(data: bytes, arrival_ns: int) -> Packet | None:
+    """The packet in a datagram; None where it is not RTP version 2 (RFC 3550, 5.1)."""
+    if len(data) < _HEADER.size or data[0] >> 6 != 2:
+        return None
+    flags, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+    start, end = _HEADER.size + 4 * (flags & 0x0F), len(data)
+    if flags & 0x10:
+        start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
+    if flags & 0x20:
+        end -= data[-1]
+    return Packet(arrival_ns, sequence, timestamp, ssrc, second & 0x7F, data[start:end]) if start <= end else None
+
+
+def stamp_arrivals(udp: socket.socket) -> None:
+    """Have the kernel note when each datagram arrives."""
+    udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+
+def receive_stamped(udp: socket.socket) -> tuple[bytes, int, Address]:
+    """One datagram, its arrival (kernel's, CLOCK_REALTIME, ns) and its sender."""
+    data, ancillary, _, sender = udp.recvmsg(65536, _ANCILLARY)
+    for level, kind, value in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            seconds, nanoseconds = _TIMESPEC.unpack(value)
+            return data, seconds * 1_000_000_000 + nanoseconds, sender
+    raise OSError("the kernel did not say when a datagram arrived; the lab needs Linux with SO_TIMESTAMPNS")
+
+
+def _bind_pair() -> tuple[socket.socket, socket.socket]:
+    """Sockets on an even port and the odd one above it, so that no stranger gets our RTCP."""
+    while True:
+        rtp, rtcp = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        try:
+            rtp.bind((HOST, 0))
+            port = rtp.getsockname()[1]
+            if port % 2 == 0:
+                rtcp.bind((HOST, port + 1))
+                rtp.setblocking(False)
+                stamp_arrivals(rtp)
+                return rtp, rtcp
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        rtp.close()
+        rtcp.close()
+
+
+@dataclass(frozen=True)
+class _Law:
+    """One of G.711's two codes as tables: octet → sample, and sample (as uint16) → octet."""
+
+    decode: Samples
+    encode: npt.NDArray[np.uint8]
+
+
+def _mu_law() -> _Law:
+    """G.711 table 2: sign, three bits of segment, four of step; all bits inverted; bias 33 of 14 bits."""
+    octets = ~np.arange(256, dtype=np.uint8)
+    segment, step = (octets >> 4 & 7).astype(np.int32), (octets & 15).astype(np.int32)
+    magnitude = ((2 * step + 33) << segment) - 33
+    return _law(np.where(octets & 0x80, -magnitude, magnitude) * 4)
+
+
+def _a_law() -> _Law:
+    """G.711 table 1: sign, segment, step; even bits inverted; segment 0 is linear."""
+    octets = np.arange(256, dtype=np.uint8) ^ 0x55
+    segment, step = (octets >> 4 & 7).astype(np.int32), (octets & 15).astype(np.int32)
+    magnitude = np.where(segment == 0, 2 * step + 1, (2 * step + 33) << np.maximum(segment - 1, 0))
+    return _law(np.where(octets & 0x80, magnitude, -magnitude) * 8)
+
+
+def _law(values: npt.NDArray[np.int32]) -> _Law:
+    """The code whose octets stand for `values`; a sample gets the octet with the nearest value."""
+    order = np.argsort(values, kind="stable")
+    ascending = values[order]
+    samples = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    nearest = np.searchsorted((ascending[1:] + ascending[:-1]) / 2, samples, side="right")
+    return _Law(values.astype(np.int16), order[nearest].astype(np.uint8))
+
+
+_LAWS: Final = {PCMU: _mu_law(), PCMA: _a_law()}
+
+
+def encode(samples: Samples, payload_type: int) -> bytes:
+    """G.711 octets of the samples, µ-law for payload type 0 and A-law for 8."""
+    return _LAWS[payload_type].encode[samples.view(np.uint16)].tobytes()
+
+
+def decode(octets: bytes, payload_type: int) -> Samples:
+    """The samples that G.711 octets stand for."""
+    return _LAWS[payload_type].decode[np.frombuffer(octets, np.uint8)]
+
+
+def encode_frames(samples: Samples, payload_type: int) -> list[bytes]:
+    """The payloads of successive packets. Raises ValueError where the samples are not whole frames."""
+    if not len(samples) or len(samples) % FRAME:
+        raise ValueError(f"a voice has whole frames of {FRAME} samples, not {len(samples)} samples")
+    octets = encode(samples, payload_type)
+    return [octets[at : at + FRAME] for at in range(0, len(octets), FRAME)]

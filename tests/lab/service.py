@@ -1,0 +1,93 @@
+"""`idtone serve` as a process of the lab: the installed command, with settings of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .asterisk import Asterisk
+
+IDTONE = Path(sys.executable).with_name("idtone")
+
+
+@dataclass
+class Service:
+    """One service beside one Asterisk. `policy` goes into its settings as it is (YAML)."""
+
+    asterisk: Asterisk
+    registry: Path
+    policy: str = ""
+    transport: str = "auto"
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        scratch = self.asterisk.scratch
+        self.settings = scratch / "idtone.yaml"
+        self.log_file = scratch / "idtone.log"
+        self.ledger = scratch / "ledger" / "ledger.sqlite3"
+        password = scratch / "ari.password"
+        password.write_text(self.asterisk.ari_password)
+        password.chmod(0o600)
+        self.settings.write_text(
+            f"node: lab\n"
+            f"ari: {{url: '{self.asterisk.ari_url}', user: idtone, password_file: {password},"
+            f" transport: {self.transport}}}\n"
+            f"sounds: {{directory: {self.asterisk.sounds}}}\n"
+            f"registry: {{source: {self.registry}}}\n"
+            f"ledger: {{url: 'sqlite:///{self.ledger}', key_file: {self.ledger.with_name('ledger.key')}}}\n"
+            f"policy: {{{self.policy}}}\n"
+        )
+
+    def start(self, timeout_s: float = 20) -> None:
+        """Start it and wait until it says that it is ready."""
+        already = len(self.log())
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [IDTONE, "serve", "-c", self.settings], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline_s = time.monotonic() + timeout_s
+        while "ready: Asterisk" not in self.log()[already:]:
+            if self.process.poll() is not None or time.monotonic() > deadline_s:
+                said = self.log()[already:]
+                self.stop()
+                raise RuntimeError(f"idtone serve did not get ready:\n{said}")
+            time.sleep(0.02)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> int | None:
+        """End it, gracefully unless told otherwise, and return its exit code."""
+        if self.process is None:
+            return None
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self.process = None
+
+    def __enter__(self) -> Service:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """The evidence by call id, through the command line that an operator uses."""
+        listed = subprocess.run(
+            [IDTONE, "ledger", "list", "-c", self.settings, "--limit", "100000", "--json"],
+            capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "200"},
+        )  # fmt: skip
+        return {record["call_id"]: record for record in json.loads(listed.stdout)}

@@ -1,0 +1,38 @@
+"""Decodes and measures what the synthesis and the encoders made."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from idtone.tones.formats import SoundFormat
+
+PEAK_0_DBM0 = 22827.06
+"""ITU-T G.711, A-law, in 16-bit linear PCM."""
+
+
+def level_dbm0(pcm: NDArray[Any]) -> float:
+    rms = np.sqrt(np.mean(pcm.astype(np.float64) ** 2))
+    return float(20 * np.log10(rms * np.sqrt(2) / PEAK_0_DBM0))
+
+
+def part(pcm: NDArray[Any], sample_rate_hz: int, from_ms: float, to_ms: float) -> NDArray[Any]:
+    return pcm[round(from_ms * sample_rate_hz / 1000) : round(to_ms * sample_rate_hz / 1000)]
+
+
+def decode(content: bytes, sound_format: SoundFormat) -> NDArray[np.int16]:
+    file = io.BytesIO(content)
+    if sound_format.container == "WAV":
+        pcm, rate = soundfile.read(file, dtype="int16")
+        assert rate == sound_format.sample_rate_hz
+    elif sound_format.subtype == "PCM_16":
+        pcm = np.frombuffer(content, "<i2")
+    else:
+        pcm, _ = soundfile.read(
+            file, dtype="int16", format="RAW", channels=1, samplerate=8000, subtype=sound_format.subtype
+        )
+    return np.asarray(pcm)

@@ -1,0 +1,16 @@
+"""Profiles for the tests, made of values instead of files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from idtone.tones.profile import Profile, build_profile
+
+
+def tone(*frequencies_hz: float, on_ms: float = 200, **more: Any) -> dict[str, Any]:
+    return {"frequencies_hz": frequencies_hz, "on_ms": on_ms, **more}
+
+
+def make(*segments: dict[str, Any], level_dbm0: float = -16, **more: Any) -> Profile:
+    tree = {"id": "test", "title": "Test", "level_dbm0": level_dbm0, "segments": segments}
+    return build_profile(tree | more, "test")

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from idtone.errors import DocumentError, UsageError
+from idtone.tones.library import SHIPPED, load_library
+from idtone.tones.synthesis import synthesise
+
+OWN = "id: {}\ntitle: Own\nlevel_dbm0: -16\nsegments: [{{frequencies_hz: [600], on_ms: 100}}]\n"
+
+
+def test_the_shipped_profiles() -> None:
+    library = load_library()
+    assert list(library) == ["notice", "sample"]
+    for profile_id, profile in library.items():
+        assert library.source(profile_id) == SHIPPED
+        assert not profile.standard
+        assert "協会標準識別音ではない" in profile.title
+        assert "not the association's" in profile.title
+        assert 400 <= profile.duration_ms <= 600
+
+
+def test_the_shipped_sounds_cannot_be_mistaken_for_each_other() -> None:
+    notice, sample = (synthesise(profile, 8000) for profile in load_library().values())
+    likeness = np.abs(np.correlate(notice, sample, "full")).max() / np.linalg.norm(notice) / np.linalg.norm(sample)
+    assert likeness < 0.1
+
+
+def test_the_operators_profiles_stand_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_text(OWN.format("own-b"))
+    (tmp_path / "a.yml").write_text(OWN.format("own-a"))
+    (tmp_path / "README.md").write_text("not a profile")
+    library = load_library(tmp_path)
+    assert list(library) == ["notice", "sample", "own-a", "own-b"]
+    assert library.source("own-b") == str(tmp_path / "b.yaml")
+    assert library.named("own-b").title == "Own"
+
+
+def test_an_id_may_be_given_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(OWN.format("own"))
+    (tmp_path / "c.yaml").write_text(OWN.format("notice"))
+    with pytest.raises(DocumentError) as caught:
+        load_library(tmp_path)
+    assert [str(fault) for fault in caught.value.faults] == [
+        f"{tmp_path}/b.yaml: id: 'own' is the id of another profile, {tmp_path}/a.yaml. Give this one an id of its own",
+        f"{tmp_path}/c.yaml: id: 'notice' is the id of another profile, {SHIPPED}. Give this one an id of its own",
+    ]
+
+
+def test_the_faults_of_all_files_come_together(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(OWN.format("Wrong"))
+    with pytest.raises(DocumentError) as caught:
+        load_library(tmp_path)
+    assert [Path(fault.file).name for fault in caught.value.faults] == ["a.yaml", "b.yaml"]
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="cannot be listed"):
+        load_library(tmp_path / "absent")
+
+
+def test_an_unknown_id_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="no tone profile 'nothing'; there are notice, sample"):
+        load_library().named("nothing")

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from idtone.tones.library import load_library
+from idtone.tones.network_tones import NETWORK_TONES, resembled
+from idtone.tones.profile import Profile
+
+from .profiles import make, tone
+
+
+@pytest.mark.parametrize("profile", load_library().values(), ids=load_library())
+def test_no_shipped_sound_resembles_a_tone_of_the_network(profile: Profile) -> None:
+    assert resembled(profile) == ()
+
+
+RING_BACK = tone(400, modulation={"rate_hz": 16, "depth": 0.9})
+
+
+@pytest.mark.parametrize(
+    ("segments", "name"),
+    [
+        ([tone(400, on_ms=125, off_ms=125)], "Japanese dial"),
+        ([tone(400, on_ms=500, off_ms=500)], "Japanese dial"),
+        ([RING_BACK], "Japanese dial"),
+        ([tone(419)], "Japanese dial"),
+        ([tone(440, on_ms=100, off_ms=100)], "Japanese call waiting"),
+        ([tone(697, 1209, on_ms=50)], "DTMF"),
+        ([tone(955, 1600, on_ms=50)], "DTMF"),
+        ([tone(950), tone(1400), tone(1800)], "special information"),
+        ([tone(1100)], "fax calling"),
+        ([tone(2100)], "fax or modem"),
+        ([tone(1650)], "modem (V.21)"),
+        ([tone(700, 1700)], "MF signalling (R1)"),
+        ([tone(1380, 1980)], "MF signalling (R2 forward)"),
+        ([tone(540, 1140)], "MF signalling (R2 backward)"),
+        ([tone(600), tone(600, 440)], "Japanese call waiting"),
+    ],
+)
+def test_the_tones_of_the_network_are_recognised(segments: list[dict[str, object]], name: str) -> None:
+    assert any(found.startswith(name) for found in resembled(make(*segments)))
+
+
+@pytest.mark.parametrize(
+    "segments", [[tone(697)], [tone(697, 770)], [tone(697), tone(1209)], [tone(540)], [tone(379)], [tone(463)]]
+)
+def test_half_a_signal_and_neighbouring_tones_are_not(segments: list[dict[str, object]]) -> None:
+    assert resembled(make(*segments)) == ()
+
+
+def test_every_network_tone_is_found_by_its_own_frequencies() -> None:
+    for network_tone in NETWORK_TONES:
+        centres = [(low + high) / 2 for group in network_tone.groups for low, high in group[: network_tone.from_each]]
+        assert network_tone.name in resembled(make(tone(*centres)))

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from idtone.errors import DocumentError
+from idtone.tones.profile import Profile, load_profile, parse_profile
+
+from .profiles import make, tone
+
+GOOD = """\
+id: pu-pu
+title: 試験音 / Test sound
+level_dbm0: -16
+segments:
+  - {frequencies_hz: [600], on_ms: 100, off_ms: 50}
+  - {frequencies_hz: [600, 1000], on_ms: 80.5, ramp_ms: 0, modulation: {rate_hz: 20, depth: 0.5}}
+  - {frequencies_hz: [], on_ms: 30}
+repeat: 2
+"""
+
+
+def faults_of(text: str) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        parse_profile(text, "p.yaml")
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_a_file_becomes_a_profile(tmp_path: Path) -> None:
+    path = tmp_path / "pu-pu.yaml"
+    path.write_text(GOOD, encoding="utf-8")
+    profile = load_profile(path)
+    assert profile.id == "pu-pu"
+    assert profile.standard is False
+    assert profile.segments[0].ramp_ms == 5
+    assert profile.duration_ms == 2 * (150 + 80.5 + 30)
+    assert [(burst.start_ms, burst.end_ms) for burst in profile.bursts()] == [
+        (0, 100),
+        (150, 230.5),
+        (260.5, 360.5),
+        (410.5, 491),
+    ]
+
+
+def test_a_long_file_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "long.yaml"
+    path.write_text(GOOD + "#" * 64 * 1024, encoding="utf-8")
+    with pytest.raises(DocumentError, match="larger than 65536 bytes"):
+        load_profile(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "problem"),
+    [
+        ("id: pu-pu", "id: Pu-Pu", "1:1: id", "cannot name a sound file"),
+        ("id: pu-pu", "id: -pu", "1:1: id", "cannot name a sound file"),
+        ("id: pu-pu", "id: ../pu", "1:1: id", "cannot name a sound file"),
+        ("id: pu-pu", r'id: "pu\n"', "1:1: id", "cannot name a sound file"),
+        ("title: 試験音 / Test sound", r'title: "a\nb"', "2:1: title", "is not one line"),
+        ("title: 試験音 / Test sound", 'title: " "', "2:1: title", "is not one line"),
+        ("level_dbm0: -16", "level_dbm0: -40.1", "3:1: level_dbm0", "greater than or equal to -40"),
+        ("level_dbm0: -16", "level_dbm0: 0.1", "3:1: level_dbm0", "less than or equal to 0"),
+        ("level_dbm0: -16", "level_dbm0: nan", "3:1: level_dbm0", "finite"),
+        ("level_dbm0: -16", "level_dbm0: -2", "3:1: level_dbm0", "clip"),
+        ("level_dbm0: -16", "level: -16", "1:1: level_dbm0", "is missing"),
+        ("[600]", "[299.9]", "5:23: segments[0].frequencies_hz[0]", "greater than or equal to 300"),
+        ("[600]", "[600, 3400.1]", "5:28: segments[0].frequencies_hz[1]", "less than or equal to 3400"),
+        ("[600]", "[inf]", "5:23: segments[0].frequencies_hz[0]", "finite"),
+        ("[600]", "[600, 600]", "5:6: segments[0].frequencies_hz", "600 Hz more than once"),
+        ("[600]", "600", "5:6: segments[0].frequencies_hz", "Write a list"),
+        ("on_ms: 100", "on_ms: 0", "5:29: segments[0].on_ms", "greater than or equal to 1"),
+        ("on_ms: 100", "on_ms: 9.9", "5:5: segments[0].ramp_ms", "does not fit twice"),
+        ("off_ms: 50", "off_ms: -1", "5:41: segments[0].off_ms", "greater than or equal to 0"),
+        ("off_ms: 50", "of_ms: 50", "5:41: segments[0].of_ms", "is not a known key. Did you mean 'off_ms'"),
+        ("depth: 0.5", "depth: 0", "6:86: segments[1].modulation.depth", "greater than 0"),
+        ("rate_hz: 20", "rate_hz: 101", "6:73: segments[1].modulation.rate_hz", "less than or equal to 100"),
+        ("on_ms: 30", "on_ms: 30, modulation: {rate_hz: 20, depth: 1}", "7:37: segments[2].modulation", "silence"),
+        ("repeat: 2", "repeat: 0", "8:1: repeat", "greater than or equal to 1"),
+        ("repeat: 2", "repeat: 39", "8:1: repeat", "make a sound of 10159.5 ms"),
+        ("repeat: 2", "standard: true", "8:1: standard", "is true for a synthesised sound"),
+        ("repeat: 2", "recording: a.wav", "8:1: recording", "is not a known key"),
+    ],
+)
+def test_every_bad_value_is_a_located_fault(old: str, new: str, place: str, problem: str) -> None:
+    assert old in GOOD
+    found = faults_of(GOOD.replace(old, new))
+    assert any(fault.startswith(f"p.yaml:{place}") and problem in fault for fault in found), found
+
+
+def test_all_faults_come_at_once() -> None:
+    text = GOOD.replace("[600]", "[600, 600]").replace("on_ms: 80.5, ramp_ms: 0", "on_ms: 80.5, ramp_ms: 41")
+    assert len(faults_of(text)) == 2
+
+
+def test_one_bad_segment_does_not_make_the_list_look_empty() -> None:
+    text = "id: a\ntitle: A\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [200], on_ms: 100}]\n"
+    assert len(faults_of(text)) == 1
+
+
+@pytest.mark.parametrize("segments", ["[]", "[{frequencies_hz: [], on_ms: 100}]"])
+def test_a_sound_needs_a_tone(segments: str) -> None:
+    text = f"id: a\ntitle: A\nlevel_dbm0: -16\nsegments: {segments}\n"
+    assert faults_of(text) == ["p.yaml:4:1: segments: hold no tone at all. Give one of them a frequency"]
+
+
+def test_too_many_segments() -> None:
+    make(*[tone(600, on_ms=10)] * 64)
+    with pytest.raises(DocumentError, match="at most 64"):
+        make(*[tone(600, on_ms=10)] * 65)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        make(tone(300, 3400)),
+        make(tone(600, on_ms=10, ramp_ms=5)),
+        make(tone(600, on_ms=1, ramp_ms=0)),
+        make(tone(600, on_ms=10_000)),
+        make(tone(600, on_ms=50, off_ms=50), repeat=100),
+        make(tone(600), level_dbm0=0),
+        make(tone(600, 1000), level_dbm0=0),
+        make(tone(600), level_dbm0=-40),
+    ],
+)
+def test_the_bounds_themselves_are_allowed(profile: Profile) -> None:
+    assert 0 < profile.duration_ms <= 10_000

@@ -1,0 +1,1 @@
+"""Tone profiles: profile → samples → files."""

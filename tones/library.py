@@ -1,0 +1,85 @@
+"""Finds tone profiles: the shipped ones, and those of the operator's own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+
+from idtone.errors import DocumentError, Fault, UsageError
+
+from .profile import Profile, load_profile, parse_profile
+
+_SUFFIXES = (".yaml", ".yml")
+SHIPPED = "shipped with idtone"
+
+
+class Library(Mapping[str, Profile]):
+    """Profiles by their ids. Raises DocumentError where two have the same."""
+
+    def __init__(self, sourced: Iterable[tuple[str, Profile]]) -> None:
+        self._profiles: dict[str, Profile] = {}
+        self._sources: dict[str, str] = {}
+        faults = []
+        for source, profile in sourced:
+            if profile.id in self._profiles:
+                problem = f"{profile.id!r} is the id of another profile, {self._sources[profile.id]}"
+                faults.append(Fault(source, 0, 0, "id", problem, "Give this one an id of its own"))
+                continue
+            self._profiles[profile.id] = profile
+            self._sources[profile.id] = source
+        if faults:
+            raise DocumentError(faults)
+
+    def __getitem__(self, profile_id: str) -> Profile:
+        return self._profiles[profile_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._profiles)
+
+    def __len__(self) -> int:
+        return len(self._profiles)
+
+    def source(self, profile_id: str) -> str:
+        """Where a profile comes from: its file, or `SHIPPED`."""
+        return self._sources[profile_id]
+
+    def named(self, profile_id: str) -> Profile:
+        """One profile. Raises UsageError that lists what there is."""
+        try:
+            return self._profiles[profile_id]
+        except KeyError:
+            known = ", ".join(self._profiles)
+            raise UsageError(f"there is no tone profile {profile_id!r}; there are {known}") from None
+
+
+def load_library(extra: Path | None = None) -> Library:
+    """The shipped profiles and those of the folder `extra`.
+
+    Raises DocumentError with every fault of every file, and where the folder cannot be read.
+    """
+    return Library([*_shipped(), *(_of_folder(extra) if extra else ())])
+
+
+def _shipped() -> Iterator[tuple[str, Profile]]:
+    folder = resources.files("idtone.config") / "profiles"
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(_SUFFIXES):
+            yield SHIPPED, parse_profile(file.read_text(encoding="utf-8"), f"profiles/{file.name}")
+
+
+def _of_folder(folder: Path) -> Iterator[tuple[str, Profile]]:
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.name.endswith(_SUFFIXES))
+    except OSError as error:
+        problem = f"cannot be listed: {error.strerror}"
+        remedy = "Create the folder, or mend sounds.profiles in the settings"
+        raise DocumentError([Fault(str(folder), 0, 0, "", problem, remedy)]) from error
+    faults: list[Fault] = []
+    for path in paths:
+        try:
+            yield str(path), load_profile(path)
+        except DocumentError as error:
+            faults += error.faults
+    if faults:
+        raise DocumentError(faults)
