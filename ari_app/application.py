@@ -93,6 +93,7 @@ class Application:
         evidence: Evidence,
         tokens: Tokens,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
         self.policy = policy
@@ -100,6 +101,7 @@ class Application:
         self._evidence = evidence
         self._tokens = tokens
         self._now = now
+        self._clock_s = clock_s
         self._calls: dict[str, Call] = {}
         self._by_channel: dict[str, Call] = {}
         self._soundings: dict[str, Sounding] = {}
@@ -231,7 +233,7 @@ class Application:
 
     def _playback_finished(self, sounding: Sounding, event: events.PlaybackFinished) -> None:
         asterisk_s = (event.at - sounding.started_at).total_seconds() if sounding.started_at else 0.0
-        our_s = time.monotonic() - sounding.requested_s
+        our_s = self._clock_s() - sounding.requested_s
         sounding.heard_ms = round(asterisk_s * 1000)
         sounding.failure = f"the playback ended as {event.state!r} after {sounding.heard_ms} ms"
         self._signal(sounding, flow.playback_signal(event.state, asterisk_s, our_s, sounding.sound.duration_ms / 1000))
@@ -264,10 +266,10 @@ class Application:
 
     async def _play(self, sounding: Sounding) -> None:
         loop, sound = asyncio.get_running_loop(), sounding.sound
-        sounding.requested_s = time.monotonic()
+        sounding.requested_s = self._clock_s()
         sounding.failure = "the playback's end was never told"
         sounding.timer = loop.call_later(sound.duration_ms / 1000 + OVERDUE_S, self._signal, sounding, Signal.OVERDUE)
-        self._record(steps.sound_started(sounding.call.id, self._now(), sounding.call.decision.profile, sound.sha256))
+        self._record(steps.sound_started(sounding.call.id, self._now(), sound.stem.name, sound.sha256))
         try:
             await self._request(
                 "POST", f"channels/{sounding.channel}/play/{sounding.playback}", media=f"sound:{sound.stem}"
@@ -322,6 +324,8 @@ class Application:
     def recall(self, records: Iterable[Record]) -> None:
         """Know the calls again that were in progress when the service last stopped."""
         for record in records:
+            if record.outcome is None or record.reason is None:
+                continue
             decision = Decision(
                 Outcome(record.outcome), Reason(record.reason), record.licence, record.profile,
                 registry_version=record.registry_version,

@@ -81,6 +81,10 @@ class AriConnection:
         # since before it is there nobody reads the WebSocket yet.
         await self._over_http("PUT", f"applications/{APPLICATION}/eventFilter", {}, EVENT_FILTER)
 
+    async def close(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+
     @property
     def transport(self) -> str:
         """In words, for the log."""
@@ -145,7 +149,7 @@ class AriConnection:
             async with self._session.request(method, f"{self._url}/{path}", params=query, json=body) as answer:
                 return _body(answer.status, answer.reason or "", await answer.text(), f"{method} {path}")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise AriUnavailable(f"Asterisk does not answer at {self._url}: {error or type(error).__name__}") from error
+            raise AriUnavailable(f"Asterisk does not answer at {self._url}: {str(error) or 'timed out'}") from error
 
 
 @asynccontextmanager
@@ -158,8 +162,11 @@ async def connect(url: str, user: str, password: str, transport: Transport = "au
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
     async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(user, password), timeout=timeout) as session:
         connection = AriConnection(session, url)
-        await connection.open(transport)
-        yield connection
+        try:
+            await connection.open(transport)
+            yield connection
+        finally:
+            await connection.close()
 
 
 def takes_requests_over_websocket(version: str) -> bool:

@@ -61,7 +61,7 @@ class Notice:
     """The notice as Asterisk can make it without any file: its tone string and its length."""
 
     tones: str
-    duration_ms: int
+    duration_ms: float
 
 
 def export(directory: Path, sounds: Path, notice: Notice) -> list[Path]:

@@ -74,21 +74,26 @@ def lock_for_writing(path: Path) -> int:
 
 
 def writing_engine(path: Path) -> Engine:
-    """One connection, whose transactions begin as writers and are on the disk when their commit returns."""
+    """One connection, whose transactions begin as writers and are on the disk when their commit returns.
+
+    Raises OSError where the file cannot be made.
+    """
     make_private(path)  # SQLite gives the journals the mode of the file itself.
 
-    def connect() -> sqlite3.Connection:
-        connection = _connect(path, "rw")
+    def durable(connection: sqlite3.Connection) -> None:
         wanted = journal_mode()
         (actual,) = connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()
         if actual != wanted:
-            connection.close()
             raise LedgerError(f"{path}: the journal stays {actual!r} instead of {wanted!r}; keep it on a local disk")
         connection.execute("PRAGMA synchronous=FULL")
-        return connection
 
     engine = create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True
+        "sqlite://",
+        creator=lambda: _connect(path, "rw", durable),
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        hide_parameters=True,
     )
     event.listen(engine, "begin", _begin("BEGIN IMMEDIATE"))
     return engine
@@ -97,24 +102,30 @@ def writing_engine(path: Path) -> Engine:
 def reading_engine(path: Path) -> Engine:
     """Connections that can change nothing: neither rows nor, by a checkpoint, the journal."""
 
-    def connect() -> sqlite3.Connection:
-        connection = _connect(path, "ro")
+    def harmless(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA query_only=1")
-        return connection
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+    engine = create_engine(
+        "sqlite://", creator=lambda: _connect(path, "ro", harmless), poolclass=NullPool, hide_parameters=True
+    )
     event.listen(engine, "begin", _begin("BEGIN"))
     return engine
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
+def _connect(path: Path, mode: str, setup: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
         timeout=BUSY_TIMEOUT_S,
         isolation_level=None,  # transactions begin where SQLAlchemy says so, not where sqlite3 guesses
         check_same_thread=False,  # opened by one thread, then used by the writer's alone
     )
+    try:
+        setup(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _begin(statement: str) -> Callable[[Connection], None]:
@@ -124,7 +135,7 @@ def _begin(statement: str) -> Callable[[Connection], None]:
     return begin
 
 
-def prepare(engine: Engine, path: Path) -> None:
+def make_tables(engine: Engine, path: Path) -> None:
     """Make the tables, or find them. Raises LedgerError where the file is no ledger of ours."""
     with engine.begin() as connection:
         if inspect(connection).get_table_names():

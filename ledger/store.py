@@ -21,7 +21,7 @@ from idtone.errors import LedgerError
 
 from .private_files import make_parents
 from .records import Record, fold
-from .sqlite import check_version, explained, lock_for_writing, path_of, prepare, reading_engine, writing_engine
+from .sqlite import check_version, explained, lock_for_writing, make_tables, path_of, reading_engine, writing_engine
 from .steps import Step, StepKind
 from .tables import microseconds, row_of, step_of, steps
 
@@ -68,7 +68,7 @@ class LedgerWriter:
                 resources.callback(os.close, lock_for_writing(path))
                 engine = writing_engine(path)
                 resources.callback(engine.dispose)
-                prepare(engine, path)
+                make_tables(engine, path)
             except OSError as error:
                 raise LedgerError(
                     f"{path}: the ledger cannot be opened: {error.strerror}; check the path and its permissions"

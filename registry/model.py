@@ -1,98 +1,127 @@
-"""The registry file as typed data; what each field means stands in `config/registry.yaml`."""
+"""The registry file as types. What can be said of one value alone is checked here; the rest in `rules`."""
 
 from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from idtone.calls import Direction, LicenceStatus
 from idtone.documents import Model
 
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TEXT_LIMIT: Final = 200
+_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
+_ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
 
-def _identifier(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
-        raise ValueError("is not an identifier. Use up to 64 letters, digits, '.', '_' and '-'")
+
+def _id(value: str) -> str:
+    if not _ID.fullmatch(value):
+        raise ValueError("is not an id. Use up to 64 letters, digits, '.', '_' and '-', a letter or digit first")
+    return value
+
+
+def _text(value: str) -> str:
+    if not value.strip() or len(value) > _TEXT_LIMIT or not value.isprintable():
+        raise ValueError(f"is not a readable text. Write one line of 1 to {_TEXT_LIMIT} characters")
     return value
 
 
 def _sha256(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise ValueError("is not a SHA-256. Write its 64 hexadecimal digits in lower case")
+    if not _SHA256.fullmatch(value):
+        raise ValueError("is not a SHA-256. Write its 64 hexadecimal digits, as sha256sum prints them")
+    return value.lower()
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, str) and not _ISO_DATE.fullmatch(value):  # pydantic would take 20261101 for seconds since 1970
+        raise ValueError("is not a date and time. Write it like 2026-01-10T00:00:00+09:00")
     return value
 
 
-def _said(value: str) -> str:
-    if not value.strip() or not value.isprintable():
-        raise ValueError("is empty or not one line. Write a short text")
+def _day(value: Any) -> Any:
+    if isinstance(value, str) and not _ISO_DATE.fullmatch(value):
+        raise ValueError("is not a date. Write it like 2026-01-10")
     return value
 
 
-Identifier = Annotated[str, AfterValidator(_identifier)]
-Text = Annotated[str, AfterValidator(_said)]
+Id = Annotated[str, AfterValidator(_id)]
+"""Ids go into file names (a tone's), the ledger and the dialplan, hence the narrow alphabet."""
+Text = Annotated[str, AfterValidator(_text)]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+Day = Annotated[date, BeforeValidator(_day)]
 
 
-class Head(Model):
+class Header(Model):
+    """Whose registry it is, which generation, and how long it counts: from `issued` up to, but not at, `expires`."""
+
     association: Text
     version: Annotated[int, Field(ge=1)]
-    issued: AwareDatetime
-    expires: AwareDatetime
+    issued: Moment
+    expires: Moment
 
 
-class ToneEntry(Model):
-    """A sound that can be licensed; `sha256` is that of the master recording."""
+class Tone(Model):
+    """A sound that may be licensed; `sha256` is that of the master where it is a recording."""
 
-    id: Identifier
+    id: Id
     title: Text
-    sha256: Annotated[str, AfterValidator(_sha256)] | None = None
+    sha256: Sha256 | None = None
 
 
-class Names(Model):
+class Name(Model):
     ja: Text
     en: Text
 
 
 class Pledge(Model):
-    """誓約."""
+    """The member's pledge (誓約)."""
 
-    signed: date
+    signed: Day
 
 
 class Validity(Model):
-    """From `from` on, up to but not at `until`."""
+    """Valid from `start` (`from` in the file) up to, but not at, `until`."""
 
-    from_: AwareDatetime = Field(alias="from")
-    until: AwareDatetime
+    start: Moment = Field(alias="from")
+    until: Moment
 
 
 class LicenceEntry(Model):
-    id: Identifier
-    tone: Identifier
+    """The right of the member to one sound (利用許諾)."""
+
+    id: Id
+    tone: Id
     status: LicenceStatus
     valid: Validity
     directions: Annotated[tuple[Direction, ...], Field(min_length=1)]
 
 
-class MemberEntry(Model):
-    id: Identifier
-    name: Names
-    pledge: Pledge
+class Member(Model):
+    """A member carrier. `numbers` are written in the three ways of `notation`."""
+
+    id: Id
+    name: Name
+    pledge: Pledge | None = None
     licences: tuple[LicenceEntry, ...] = ()
-    numbers: tuple[str, ...] = ()
+    numbers: Annotated[tuple[str, ...], Field(repr=False)] = ()
 
 
 class SuspensionEntry(Model):
-    """番号停止."""
+    """A number that the police had stopped (番号停止)."""
 
-    number: str
-    since: AwareDatetime
+    number: Annotated[str, Field(repr=False)]
+    since: Moment
     reference: Text
 
 
-class RegistryFile(Model):
-    registry: Head
-    tones: tuple[ToneEntry, ...] = ()
-    members: tuple[MemberEntry, ...] = ()
+class RegistryDocument(Model):
+    """The whole file."""
+
+    registry: Header
+    tones: tuple[Tone, ...]
+    members: tuple[Member, ...]
     suspensions: tuple[SuspensionEntry, ...] = ()

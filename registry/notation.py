@@ -26,6 +26,7 @@ allotments; what is larger ("06*": all Osaka) is a slip of the pen that would ta
 
 _CANONICAL: Final = re.compile(r"(?:\+81|0)([1-9][0-9]{8,9})")
 _PREFIX: Final = re.compile(r"(?:\+81|0)([1-9][0-9]*)\*")
+_WRITABLE: Final = re.compile(r"[0-9 +().*-]{1,60}")
 _SEPARATORS: Final = re.compile(r"[ ().-]+")
 
 
@@ -57,6 +58,10 @@ def read_single(text: str) -> int:
 def read_span(text: str) -> Span:
     """What an entry of `numbers` covers. Raises NumberError with the reason and the remedy, without the number."""
     normal = ascii_form(text)
+    if not _WRITABLE.fullmatch(normal):
+        raise NumberError(
+            "this is not a telephone number; write it like 0312345678, +81312345600-+81312345699 or 0612345*"
+        )
     if "*" in normal:
         span = _prefix(normal)
     else:
@@ -94,8 +99,8 @@ def _range(text: str) -> Span | None:
         if not _complete(right):
             raise NumberError("this range does not end in a complete Japanese number; write both ends in full")
         span = Span(read_single(left), read_single(right))
-        if len(left := str(span.first)) != len(right := str(span.last)):
-            raise NumberError(f"this range goes from {len(left)} to {len(right)} digits; its ends must have one length")
+        if len(str(span.first)) != len(str(span.last)):
+            raise NumberError("this range has ends of different length; both must be of one kind of number")
         if span.last < span.first:
             raise NumberError("this range ends before it starts; swap its ends")
         return span

@@ -91,10 +91,20 @@ WITHHELD = Number(NumberKind.WITHHELD)
 MALFORMED = Number(NumberKind.MALFORMED)
 
 
+_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−ー", "-"))
+"""The dashes of Japanese keyboards."""
+
+
+def ascii_form(text: str) -> str:
+    """Full-width digits, brackets and dashes as ASCII ones, without blanks around."""
+    if text.isascii():
+        return text.strip()
+    return unicodedata.normalize("NFKC", text).translate(_DASHES).strip()
+
+
 def parse(text: str) -> Number:
     """Read a number in any usual form; total, so that a call never dies of its caller id."""
-    normal = unicodedata.normalize("NFKC", text).translate(_DASHES).strip()
-    address = _ADDRESS.fullmatch(normal)
+    address = _ADDRESS.fullmatch(ascii_form(text))
     if address is None:
         return MALFORMED
     body = address[1].strip()
@@ -137,7 +147,3 @@ def parse_japanese(text: str) -> Number:
 def national_length(national: str) -> int:
     """How many digits a number in national form has; its first three (`031`, `050`) tell."""
     return 11 if _LONG_PREFIX.match(national) else 10
-
-
-_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−ー", "-"))
-"""The dashes of Japanese keyboards. NFKC has made full-width digits and brackets ASCII already."""

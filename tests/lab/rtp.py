@@ -16,24 +16,17 @@ import socket
 import struct
 import threading
 import time
-from dataclasses import dataclass
 from itertools import count
 from typing import Final, NamedTuple, Self
 
-import numpy as np
-import numpy.typing as npt
+from .g711 import PCMU, Samples, encode
 
-Samples = npt.NDArray[np.int16]
-"""8 kHz, 16 bit, one channel."""
 Address = tuple[str, int]
 
 HOST: Final = "127.0.0.1"
-SAMPLE_RATE_HZ: Final = 8000
 FRAME: Final = 160
 """Samples in a packet: 20 ms."""
 FRAME_NS: Final = 20_000_000
-PCMU: Final = 0
-PCMA: Final = 8
 
 _HEADER: Final = struct.Struct("!BBHII")
 _TIMESPEC: Final = struct.Struct("@qq")
@@ -65,6 +58,7 @@ class Stream:
         self._rtp, self._rtcp = _bind_pair()
         self._sequence, self._timestamp, self._ssrc = (random.getrandbits(bits) for bits in (16, 32, 32))
         self.remote: Address = (HOST, 0)
+        """Where the next packet goes; may be changed at any time."""
         self._payload_type = PCMU
         self._frames: list[bytes] = []
         self._next = 0
@@ -77,6 +71,10 @@ class Stream:
 
     def fileno(self) -> int:
         return self._rtp.fileno()
+
+    @property
+    def speaking(self) -> bool:
+        return bool(self._frames)
 
     def speak(self, remote: Address, payload_type: int, voice: Samples) -> None:
         """Send `voice` (whole frames) to `remote`, over and over until closed; a later call replaces what is sent."""
@@ -240,52 +238,6 @@ def _bind_pair() -> tuple[socket.socket, socket.socket]:
                 raise
         rtp.close()
         rtcp.close()
-
-
-@dataclass(frozen=True)
-class _Law:
-    """One of G.711's two codes as tables: octet → sample, and sample (as uint16) → octet."""
-
-    decode: Samples
-    encode: npt.NDArray[np.uint8]
-
-
-def _mu_law() -> _Law:
-    """G.711 table 2: sign, three bits of segment, four of step; all bits inverted; bias 33 of 14 bits."""
-    octets = ~np.arange(256, dtype=np.uint8)
-    segment, step = (octets >> 4 & 7).astype(np.int32), (octets & 15).astype(np.int32)
-    magnitude = ((2 * step + 33) << segment) - 33
-    return _law(np.where(octets & 0x80, -magnitude, magnitude) * 4)
-
-
-def _a_law() -> _Law:
-    """G.711 table 1: sign, segment, step; even bits inverted; segment 0 is linear."""
-    octets = np.arange(256, dtype=np.uint8) ^ 0x55
-    segment, step = (octets >> 4 & 7).astype(np.int32), (octets & 15).astype(np.int32)
-    magnitude = np.where(segment == 0, 2 * step + 1, (2 * step + 33) << np.maximum(segment - 1, 0))
-    return _law(np.where(octets & 0x80, magnitude, -magnitude) * 8)
-
-
-def _law(values: npt.NDArray[np.int32]) -> _Law:
-    """The code whose octets stand for `values`; a sample gets the octet with the nearest value."""
-    order = np.argsort(values, kind="stable")
-    ascending = values[order]
-    samples = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
-    nearest = np.searchsorted((ascending[1:] + ascending[:-1]) / 2, samples, side="right")
-    return _Law(values.astype(np.int16), order[nearest].astype(np.uint8))
-
-
-_LAWS: Final = {PCMU: _mu_law(), PCMA: _a_law()}
-
-
-def encode(samples: Samples, payload_type: int) -> bytes:
-    """G.711 octets of the samples, µ-law for payload type 0 and A-law for 8."""
-    return _LAWS[payload_type].encode[samples.view(np.uint16)].tobytes()
-
-
-def decode(octets: bytes, payload_type: int) -> Samples:
-    """The samples that G.711 octets stand for."""
-    return _LAWS[payload_type].decode[np.frombuffer(octets, np.uint8)]
 
 
 def encode_frames(samples: Samples, payload_type: int) -> list[bytes]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .rtp import PCMA, PCMU
+from .g711 import PCMA, PCMU
 from .sip import Address, SipError
 
 _NAMES: Final = {PCMU: "PCMU/8000", PCMA: "PCMA/8000"}
@@ -24,19 +24,27 @@ class Session:
 
     @classmethod
     def parse(cls, body: bytes) -> Session:
+        """Raises SipError where there is no audio that we can hear."""
         text = body.decode(errors="replace")
         media = re.search(r"^m=audio (\d+)(?:/\d+)? RTP/AVP((?: \d+)+)\s*$", text, re.MULTILINE)
         hosts = re.findall(r"^c=IN IP4 (\S+)", text, re.MULTILINE)
         if media is None or not hosts:
             raise SipError("the session description has no audio over RTP/AVP and IPv4")
+        formats = tuple(map(int, media[2].split()))
+        if not _NAMES.keys() & set(formats):
+            raise SipError(f"the session description has no G.711 among its formats {formats}")
         direction = re.findall(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", text, re.MULTILINE)
         # The media's own lines stand after the session's and overrule them.
-        return cls((hosts[-1], int(media[1])), tuple(map(int, media[2].split())), (direction or ["sendrecv"])[-1])
+        return cls((hosts[-1], int(media[1])), formats, (direction or ["sendrecv"])[-1])
 
-    def answer(self, address: Address) -> Session | None:
-        """The answer to this offer (RFC 3264): one G.711 format; None where there is none."""
-        common = [payload_type for payload_type in self.formats if payload_type in _NAMES]
-        return Session(address, (common[0],), _FLIPPED.get(self.direction, self.direction)) if common else None
+    @property
+    def payload_type(self) -> int:
+        """The first format that is G.711."""
+        return next(number for number in self.formats if number in _NAMES)
+
+    def answer(self, address: Address) -> Session:
+        """The answer to this offer (RFC 3264): its first G.711 format."""
+        return Session(address, (self.payload_type,), _FLIPPED.get(self.direction, self.direction))
 
     def encode(self) -> bytes:
         host, port = self.address

@@ -1,0 +1,83 @@
+"""An Asterisk behind `Ari` for the failures that the real one does not produce on demand.
+
+It keeps the contract that `test_contract.py` holds against it and against the real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from idtone.ari_app import events
+from idtone.errors import AriRefused, AriUnavailable
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class FakeAsterisk:
+    """Channels that exist only by name. `refusals` maps a part of a path to the status it is answered with."""
+
+    def __init__(self, refusals: Mapping[str, int] | None = None) -> None:
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.channels: dict[str, dict[str, Any]] = {}
+        self.refusals = dict(refusals or {})
+        self._events: asyncio.Queue[events.Event | None] = asyncio.Queue()
+
+    # -- the production interface -------------------------------------------------------------------------------
+
+    async def request(self, method: str, path: str, **query: str) -> Any:
+        await asyncio.sleep(0)
+        self.requests.append((method, path, query))
+        for part, status in self.refusals.items():
+            if part in path:
+                raise AriRefused(status, "as told", f"{method} {path}")
+        parts = path.split("/")
+        if path == "channels":
+            return [{"id": channel, "dialplan": place} for channel, place in self.channels.items()]
+        if parts[0] == "channels" and parts[1] not in self.channels:
+            raise AriRefused(404, "Channel not found", f"{method} {path}")
+        return None
+
+    async def events(self) -> AsyncIterator[events.Event]:
+        while (event := await self._events.get()) is not None:
+            yield event
+        raise AriUnavailable("the connection broke")
+
+    # -- what the test makes happen -----------------------------------------------------------------------------
+
+    def happens(self, *happenings: events.Event | None) -> None:
+        """None breaks the connection."""
+        for happening in happenings:
+            self._events.put_nowait(happening)
+
+    def enter(self, channel: str, *arguments: str, caller: str = "0501234567") -> None:
+        """The channel's dialplan calls Stasis()."""
+        self.channels[channel] = {"app_name": "Stasis", "app_data": ",".join(("idtone", *arguments))}
+        self.happens(events.Entered(channel, caller, arguments))
+
+    def hang_up(self, channel: str) -> None:
+        del self.channels[channel]
+        self.happens(events.Left(channel), events.Destroyed(channel, 16))
+
+    def finish(self, playback: str, after_ms: int, state: str = "done") -> None:
+        self.happens(
+            events.PlaybackStarted(playback, START),
+            events.PlaybackFinished(playback, state, START + timedelta(milliseconds=after_ms)),
+        )
+
+    # -- what the test wants to know ----------------------------------------------------------------------------
+
+    def variable(self, channel: str, name: str) -> str | None:
+        """The last value that was set before the channel was let go; None where it was not let go."""
+        value = None
+        for method, path, query in self.requests:
+            if (method, path) == ("POST", f"channels/{channel}/variable") and query["variable"] == name:
+                value = query["value"]
+            if (method, path) == ("POST", f"channels/{channel}/continue"):
+                return value
+        return None
+
+    def playbacks(self) -> list[str]:
+        return [path.rpartition("/")[2] for method, path, _ in self.requests if "/play/" in path and method == "POST"]

@@ -1,0 +1,313 @@
+"""Every ending of a touch, against an Asterisk and a ledger that fail on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from idtone import dialplan
+from idtone.ari_app import application as module
+from idtone.ari_app import events
+from idtone.ari_app.application import Application
+from idtone.calls import Direction, Licence, LicenceStatus, Suspension
+from idtone.decision import Policy
+from idtone.errors import AriUnavailable, LedgerError
+from idtone.ledger.records import fold
+from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.tokens import Tokens
+from idtone.numbers import Number, parse
+from idtone.tones.library import load_library
+from idtone.tones.sounds import Sound, ensure_sounds
+
+from .fake_asterisk import FakeAsterisk
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+CALLER, CALLED, CALL = "1795.1", "1795.2", "1795.1-1"
+SOUND_MS = 440
+DECIDE = ("decide", CALL, "03-1234-5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk")
+
+
+class Licensed:
+    """A registry in which 0312345678 is licensed and 0312345677 suspended."""
+
+    version = 42
+    expires = NOW + timedelta(days=30)
+
+    def suspension(self, number: Number) -> Suspension | None:
+        suspended = parse("0312345677")
+        return Suspension(suspended, NOW - timedelta(days=1), "R-1") if number == suspended else None
+
+    def licences(self, number: Number) -> list[Licence] | None:
+        day = timedelta(days=1)
+        licence = Licence("L", "m", "sample", LicenceStatus.ACTIVE, NOW - day, NOW + day, frozenset(Direction))
+        return [licence] if number == parse("0312345678") else None
+
+
+@dataclass
+class Notebook:
+    """A ledger in memory. It acknowledges at once, unless `slow` (never) or `broken` (with an error)."""
+
+    steps: list[Step] = field(default_factory=list)
+    broken: bool = False
+    held: list[Future[None]] | None = None
+
+    def append(self, step: Step) -> Future[None]:
+        self.steps.append(step)
+        future: Future[None] = Future()
+        if self.held is not None and step.kind is StepKind.SOUND_ENDED:
+            self.held.append(future)
+        elif self.broken:
+            future.set_exception(LedgerError("the disk is full"))
+        else:
+            future.set_result(None)
+        return future
+
+    def kinds(self) -> list[str]:
+        return [step.kind.value for step in self.steps]
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
+    return ensure_sounds(tmp_path_factory.mktemp("sounds"), load_library().values(), ["sln"])
+
+
+@pytest.fixture
+def start(sounds: dict[str, Sound]):
+    """An application that attends to a fake Asterisk; its own clock goes a second at each look."""
+
+    @asynccontextmanager
+    async def started(
+        asterisk: FakeAsterisk, notebook: Notebook, known: dict[str, Sound] | None = None
+    ) -> AsyncIterator[Application]:
+        application = Application(
+            registry=Licensed, policy=Policy(), sounds=sounds if known is None else known, evidence=notebook,
+            tokens=Tokens(b"k" * 32), now=lambda: NOW, clock_s=lambda ticks=itertools.count(): float(next(ticks)),
+        )  # fmt: skip
+        attending = asyncio.create_task(application.attend(asterisk))
+        try:
+            yield application
+        finally:
+            attending.cancel()
+            await asyncio.wait({attending})
+
+    return started
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(3):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+def heard(asterisk: FakeAsterisk) -> str | None:
+    return asterisk.variable(CALLED, dialplan.HEARD)
+
+
+async def sounding(asterisk: FakeAsterisk) -> str:
+    """The call as far as the playback's request; its id."""
+    asterisk.enter(CALLER, *DECIDE)
+    await until(lambda: asterisk.variable(CALLER, dialplan.VERDICT))
+    asterisk.enter(CALLED, "sound", CALL, "0312345678", "incoming")
+    await until(asterisk.playbacks)
+    return asterisk.playbacks()[0]
+
+
+async def test_a_licensed_call_is_sounded_recorded_and_released(start):
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        playback = await sounding(asterisk)
+        assert asterisk.variable(CALLER, dialplan.VERDICT) == f"{CALL}:PLAY:licence-valid::3"
+        assert heard(asterisk) is None
+        asterisk.finish(playback, SOUND_MS)
+        await until(lambda: heard(asterisk))
+        asterisk.happens(events.Bridged(CALLED), events.Bridged(CALLER), events.Bridged(CALLER))
+        asterisk.happens(events.HookEnded(CALL, module.CallStatus.CONNECTED, 16), events.Destroyed(CALLER, 16))
+        await until(lambda: "ended" in notebook.kinds())
+    assert heard(asterisk) == "yes"
+    assert notebook.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
+    record = fold("lab", notebook.steps)
+    assert (record.heard, record.complete, record.anomalies) == (True, True, ())
+
+
+async def test_the_parties_are_connected_only_when_the_evidence_is_durable(start):
+    asterisk, notebook = FakeAsterisk(), Notebook(held=[])
+    async with start(asterisk, notebook):
+        asterisk.finish(await sounding(asterisk), SOUND_MS)
+        await until(lambda: notebook.held)
+        await asyncio.sleep(0.05)
+        assert heard(asterisk) is None
+        notebook.held[0].set_result(None)
+        await until(lambda: heard(asterisk))
+
+
+async def test_a_ledger_that_fails_does_not_keep_the_parties_apart(start, caplog):
+    asterisk, notebook = FakeAsterisk(), Notebook(broken=True)
+    async with start(asterisk, notebook):
+        asterisk.finish(await sounding(asterisk), SOUND_MS)
+        await until(lambda: heard(asterisk))
+    assert heard(asterisk) == "yes"
+    assert "could not be written" in caplog.text
+
+
+@pytest.mark.parametrize(("after_ms", "state"), [(SOUND_MS - 100, "done"), (0, "failed"), (SOUND_MS, "failed")])
+async def test_a_playback_that_was_not_whole_is_not_heard(start, after_ms, state):
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        asterisk.finish(await sounding(asterisk), after_ms, state)
+        await until(lambda: heard(asterisk))
+    assert heard(asterisk) == "no"
+    assert notebook.kinds()[-1] == "sound-failed"
+
+
+async def test_a_playback_that_never_ends_is_given_up(start, monkeypatch):
+    monkeypatch.setattr(module, "OVERDUE_S", -0.4)
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        playback = await sounding(asterisk)
+        await until(lambda: heard(asterisk))
+        await until(lambda: ("DELETE", f"playbacks/{playback}", {}) in asterisk.requests)
+    assert heard(asterisk) == "no"
+    assert notebook.kinds()[-1] == "sound-failed"
+
+
+async def test_a_called_party_who_hangs_up_during_the_sound_is_not_released(start):
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        await sounding(asterisk)
+        asterisk.hang_up(CALLED)
+        await until(lambda: "sound-failed" in notebook.kinds())
+        await asyncio.sleep(0.02)
+    assert heard(asterisk) is None
+    assert notebook.steps[-1].details["why"] == "the called party hung up"
+
+
+@pytest.mark.parametrize(("status", "released"), [(404, None), (409, None), (412, None), (500, "no"), (422, "no")])
+async def test_a_refused_playback(start, status, released):
+    """404, 409 and 412 mean a hangup; anything else is a fault, and the hook takes over."""
+    asterisk, notebook = FakeAsterisk({"/play/": status}), Notebook()
+    async with start(asterisk, notebook):
+        await sounding(asterisk)
+        await until(lambda: notebook.kinds()[-1] == "sound-failed")
+        await asyncio.sleep(0.02)
+    assert heard(asterisk) == released
+
+
+async def test_a_profile_without_a_sound_is_left_to_the_hook(start):
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook, {}):
+        asterisk.enter(CALLER, *DECIDE)
+        await until(lambda: asterisk.variable(CALLER, dialplan.VERDICT))
+        asterisk.enter(CALLED, "sound", CALL, "0312345678", "incoming")
+        await until(lambda: heard(asterisk))
+    assert heard(asterisk) == "no"
+    assert not asterisk.playbacks()
+
+
+async def test_a_caller_who_hangs_up_while_it_is_decided(start):
+    asterisk, notebook = FakeAsterisk({"variable": 404, "continue": 404}), Notebook()
+    async with start(asterisk, notebook):
+        asterisk.enter(CALLER, *DECIDE)
+        await until(lambda: asterisk.requests and asterisk.requests[-1][1].endswith("continue"))
+        asterisk.hang_up(CALLER)
+        await until(lambda: "ended" in notebook.kinds())
+    assert notebook.kinds() == ["decided", "ended"]
+    assert notebook.steps[-1].details["status"] == "CANCEL"
+
+
+async def test_an_own_dial_decides_and_sounds_in_one_touch(start):
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        asterisk.enter(CALLED, "sound", f"{CALLED}-1", "0312345678", "outgoing")
+        await until(asterisk.playbacks)
+        asterisk.finish(asterisk.playbacks()[0], SOUND_MS)
+        await until(lambda: heard(asterisk))
+        asterisk.happens(events.Bridged(CALLED), events.Destroyed(CALLED, 16))
+        await until(lambda: "ended" in notebook.kinds())
+    assert heard(asterisk) == "yes"
+    assert notebook.steps[-1].details["status"] == "CONNECTED"
+
+
+async def test_an_own_dial_of_a_suspended_number_is_refused_unsounded(start):
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        asterisk.enter(CALLED, "sound", f"{CALLED}-1", "0312345677", "outgoing")
+        await until(lambda: heard(asterisk))
+    assert heard(asterisk) == "refused"
+    assert not asterisk.playbacks()
+
+
+async def test_a_hook_of_another_version_is_let_go_with_no_verdict(start, caplog):
+    asterisk = FakeAsterisk()
+    async with start(asterisk, Notebook()):
+        asterisk.enter(CALLER, "ponder", "x")
+        await until(lambda: asterisk.requests and asterisk.requests[-1][1] == f"channels/{CALLER}/continue")
+    assert asterisk.variable(CALLER, dialplan.VERDICT) is None
+    assert "dialplan export" in caplog.text
+
+
+async def test_channels_that_waited_while_nobody_listened_are_taken_up(start):
+    asterisk = FakeAsterisk()
+    asterisk.channels[CALLER] = {"app_name": "Stasis", "app_data": ",".join(("idtone", *DECIDE))}
+    asterisk.channels["1.1"] = {"app_name": "Stasis", "app_data": "another,decide,x"}
+    asterisk.channels["1.2"] = {"app_name": "Dial", "app_data": "PJSIP/x"}
+    async with start(asterisk, Notebook()):
+        await until(lambda: asterisk.variable(CALLER, dialplan.VERDICT))
+    assert asterisk.variable(CALLER, dialplan.VERDICT) == f"{CALL}:PLAY:licence-valid::3"
+    assert {path.split("/")[1] for _, path, _ in asterisk.requests if "/" in path} == {CALLER}
+
+
+async def test_calls_of_an_earlier_service_go_on_or_are_interrupted(start):
+    before, notebook = Notebook(), Notebook()
+    async with start(asterisk := FakeAsterisk(), before):
+        await sounding(asterisk)
+    asterisk = FakeAsterisk()
+    asterisk.channels[CALLER] = {"app_name": "Dial", "app_data": ""}
+    asterisk.channels[CALLED] = {"app_name": "Stasis", "app_data": f"idtone,sound,{CALL},0312345678,incoming"}
+    gone = [Step("9.9-1", step.kind, step.at, step.details) for step in before.steps]
+    async with start(asterisk, notebook) as application:
+        application.recall([fold("lab", before.steps), fold("lab", gone)])
+        await until(asterisk.playbacks)
+        asterisk.finish(asterisk.playbacks()[0], SOUND_MS)
+        await until(lambda: heard(asterisk))
+    assert heard(asterisk) == "yes"
+    assert [step.call_id for step in notebook.steps if step.kind is StepKind.INTERRUPTED] == ["9.9-1"]
+
+
+async def test_a_connection_that_breaks_ends_attending_and_forgets_its_sounds(start):
+    asterisk = FakeAsterisk()
+    async with start(asterisk, Notebook()) as application:
+        await sounding(asterisk)
+        asterisk.happens(None)
+        await application.drained(1)
+        again = FakeAsterisk()
+        again.happens(None)
+        with pytest.raises(AriUnavailable):
+            await application.attend(again)
+
+
+async def test_another_connection_that_takes_over_ends_this_one(start, caplog):
+    asterisk = FakeAsterisk()
+    async with start(asterisk, Notebook()):
+        asterisk.happens(events.Replaced(), events.Entered(CALLER, "", DECIDE))
+        await until(lambda: "took over" in caplog.text)
+    assert not asterisk.channels
+
+
+async def test_no_number_is_logged(start, caplog):
+    caplog.set_level("DEBUG")
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        asterisk.finish(await sounding(asterisk), SOUND_MS)
+        asterisk.enter("1795.9", "decide", "1795.9-1", "0312345677", "incoming", "", "PJSIP%2F0312340000%40trunk")
+        await until(lambda: heard(asterisk) and asterisk.variable("1795.9", dialplan.VERDICT))
+    for number in ("0312345678", "312345678", "0312345677", "0312340000", "0501234567"):
+        assert number not in caplog.text
+        assert number not in repr(notebook.steps)

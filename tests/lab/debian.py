@@ -1,0 +1,146 @@
+"""Debian packages without installing them: fetched as any user, unpacked into a folder.
+
+apt runs with a state, a cache and sources of its own, so the machine's apt is neither needed up to date nor changed.
+The mirror, proxies and certificates are the machine's own. Standard library only: this runs before anything is set up.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+Progress = Callable[[str], None]
+"""Told in one line what is about to happen."""
+
+_KEYRINGS: Final = tuple(
+    Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("pgp", "gpg")
+)
+
+
+class PackagesUnavailable(Exception):
+    """The packages cannot be had here; the text says why."""
+
+
+def fetch(packages: Sequence[str], into: Path, suites: Sequence[str] = ()) -> str:
+    """Unpack `packages` and all that they depend on into the folder `into`; the suite that they came from.
+
+    Without `suites` they are the machine's own sources, and only the packages themselves come, for a machine that
+    has what they depend on. `into` is created; beside it a scratch folder comes and goes.
+    """
+    for tool in ("apt-get", "dpkg", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            raise PackagesUnavailable(f"there is no {tool} on this machine")
+    scratch = into.with_name(f"{into.name}.apt")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        if suites:
+            origin, archives = _fetch_closure(packages, scratch, suites)
+        else:
+            origin, archives = "its own sources", _fetch_alone(packages, scratch)
+        into.mkdir(parents=True, exist_ok=True)
+        for archive in archives:
+            _run(["dpkg-deb", "--extract", str(archive), str(into)])
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return origin
+
+
+def architecture() -> str:
+    """Debian's name of this machine's architecture: `amd64`, `arm64`, …"""
+    return _run(["dpkg", "--print-architecture"]).strip()
+
+
+def mirrors() -> list[str]:
+    """Addresses of Debian archives in the machine's own apt sources, the likeliest first.
+
+    Also right where `apt-get update` has never run: then apt knows what the sources say, but not what is there.
+    """
+    listing = _run(["apt-get", "indextargets", "--no-release-info", "--format", "$(SITE) $(RELEASE) $(COMPONENT)"])
+    own, others = [], []
+    for site, release, component in (line.split() for line in listing.splitlines() if line.count(" ") == 2):
+        if component != "main" or release.endswith("-security") or site.startswith(("file:", "cdrom:")):
+            continue
+        (own if release.startswith((_codename(), "stable", "testing", "unstable", "sid")) else others).append(site)
+    return list(dict.fromkeys(own + others))
+
+
+def _codename() -> str:
+    release = Path("/etc/os-release")
+    lines = release.read_text().splitlines() if release.exists() else []
+    names = [line.partition("=")[2].strip('"') for line in lines if line.startswith("VERSION_CODENAME=")]
+    return names[0] if names else "stable"
+
+
+def _fetch_closure(packages: Sequence[str], scratch: Path, suites: Sequence[str]) -> tuple[str, list[Path]]:
+    sites = mirrors()
+    if not sites:
+        raise PackagesUnavailable("the apt sources of this machine name no Debian mirror")
+    refusals = []
+    for suite in suites:
+        for site in sites:
+            apt = _private_apt(scratch, f"deb [{_source_options()}] {site} {suite} main\n")
+            try:
+                _run([*apt, "update"])
+                # With an empty list of installed packages, "install" means all that the packages need.
+                _run([*apt, "--yes", "--download-only", "install", *packages])
+            except PackagesUnavailable as error:
+                refusals.append(f"{suite}: {error}")
+                shutil.rmtree(scratch)
+            else:
+                return suite, sorted((scratch / "cache" / "archives").glob("*.deb"))
+    raise PackagesUnavailable("\n".join(refusals))
+
+
+def _fetch_alone(packages: Sequence[str], scratch: Path) -> list[Path]:
+    apt = _private_apt(scratch, None)
+    _run([*apt, "update"])
+    _run([*apt, "download", *packages], cwd=scratch)
+    return sorted(scratch.glob("*.deb"))
+
+
+def _private_apt(scratch: Path, sources: str | None) -> list[str]:
+    """The command of an apt that keeps all it knows in `scratch`; `sources` None leaves it the machine's own."""
+    for folder in ("state/lists/partial", "cache/archives/partial"):
+        (scratch / folder).mkdir(parents=True, exist_ok=True)
+    (scratch / "status").touch()
+    options = {
+        "Dir::State": scratch / "state",
+        "Dir::State::status": scratch / "status",
+        "Dir::Cache": scratch / "cache",
+        "Acquire::Check-Valid-Until": "false",  # a mirror that has been still for a week serves this as well
+        "Acquire::Languages": "none",
+        "Acquire::Retries": "3",
+        "APT::Install-Recommends": "false",
+        "APT::Sandbox::User": "",  # the user that apt would change to may not enter the scratch folder
+    }
+    if sources is not None:
+        (scratch / "sources.list").write_text(sources)
+        options |= {
+            "Dir::Etc::SourceList": scratch / "sources.list",
+            "Dir::Etc::SourceParts": "/dev/null",
+            "Dir::Etc::Preferences": "/dev/null",
+            "Dir::Etc::PreferencesParts": "/dev/null",
+        }
+    return ["apt-get", "--quiet", *(f"--option={name}={value}" for name, value in options.items())]
+
+
+def _source_options() -> str:
+    keyring = next((f" signed-by={path}" for path in _KEYRINGS if path.exists()), "")
+    return f"arch={architecture()}{keyring}"
+
+
+def _run(command: Sequence[str], cwd: Path | None = None) -> str:
+    """Standard output of `command`; its own words in the error if it fails."""
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | {"LC_ALL": "C"}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        said = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()
+        words = next((word for word in command[1:] if not word.startswith("-")), "")
+        raise PackagesUnavailable(f"{command[0]} {words}: {' '.join(said) or f'exit code {done.returncode}'}")
+    return done.stdout

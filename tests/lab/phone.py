@@ -1,0 +1,269 @@
+"""Telephones for the lab: real SIP on a UDP port of 127.0.0.1, real RTP on another for every call.
+
+A `Phone` lives in the event loop that entered it; its media are the business of the `Media` thread. What it does
+with the calls it gets is a coroutine function over `IncomingCall`: one of those below, or any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from .call import WAIT_S, Call, IncomingCall, OutgoingCall
+from .dialog import T1_S, client_key, intervals, server_key, token
+from .g711 import Samples
+from .rtp import HOST, Address, Media, receive_stamped, stamp_arrivals
+from .sip import Header, Party, Request, Response, SipError, Uri, parse
+
+CLOSE_S: Final = 2.0
+"""How long a phone that is put away waits for the others to take its BYEs."""
+_ALLOW: Final = "INVITE, ACK, BYE, CANCEL, OPTIONS"
+
+Behaviour = Callable[[IncomingCall], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Ring for so long, then answer; hang up so long after that, or leave it to the other."""
+
+    after_ms: float = 0
+    hangup_after_ms: float | None = None
+
+    async def __call__(self, call: IncomingCall) -> None:
+        if self.after_ms:
+            call.ring()
+            await asyncio.sleep(self.after_ms / 1000)
+        call.answer()
+        if self.hangup_after_ms is not None:
+            await asyncio.sleep(self.hangup_after_ms / 1000)
+            await call.hangup()
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyMedia:
+    """Let the caller hear an announcement before the answer; None never answers."""
+
+    announcement: Samples
+    answer_after_ms: float | None
+
+    async def __call__(self, call: IncomingCall) -> None:
+        call.progress(self.announcement)
+        if self.answer_after_ms is not None:
+            await asyncio.sleep(self.answer_after_ms / 1000)
+            call.answer()
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Do not take the call: a status from 300 on, with a Q.850 cause or without."""
+
+    status: int
+    cause: int | None = None
+    after_ms: float = 0
+
+    async def __call__(self, call: IncomingCall) -> None:
+        if self.after_ms:
+            call.ring()
+            await asyncio.sleep(self.after_ms / 1000)
+        call.refuse(self.status, self.cause)
+
+
+BUSY: Final = Refuse(486)
+DECLINE: Final = Refuse(603)
+UNAVAILABLE: Final = Refuse(480)
+
+
+async def ring(call: IncomingCall) -> None:
+    """Nobody is at home."""
+    call.ring()
+
+
+class Phone:
+    """One user agent. `voice` is what it says in every call, in whole frames; use it with `async with`."""
+
+    def __init__(
+        self, media: Media, voice: Samples, behaviour: Behaviour = Answer(), *, port: int = 0, t1_s: float = T1_S
+    ) -> None:
+        self.media = media
+        self.voice = voice
+        self.behaviour = behaviour
+        self.calls: list[IncomingCall] = []
+        """Every call that came in, in order."""
+        self.placed: list[OutgoingCall] = []
+        self._t1_s = t1_s
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind((HOST, port))
+        stamp_arrivals(self._socket)
+        self.address: Address = self._socket.getsockname()
+        self.contact: list[Header] = [("Contact", str(Party(Uri("lab", *self.address)))), ("Allow", _ALLOW)]
+        self._expected: dict[tuple[str, str], Callable[[Response, int], None]] = {}
+        self._responses: dict[tuple[str, str, str], bytes] = {}
+        self._invites: dict[tuple[str, str], IncomingCall] = {}
+        self._dialogs: dict[tuple[str, str], Call] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._failures: list[Exception] = []
+
+    async def __aenter__(self) -> Self:
+        asyncio.get_running_loop().add_reader(self._socket, self._readable)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await asyncio.gather(*(call.leave() for call in self._live()))
+                    while self._tasks:
+                        await asyncio.wait(self._tasks)
+        finally:
+            tasks = tuple(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for call in self._live():
+                call.finish("us", time.time_ns())
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+        if self._failures:
+            raise ExceptionGroup(f"the phone on port {self.address[1]} met with failures", self._failures)
+
+    def dial(
+        self,
+        user: str,
+        proxy: Address,
+        *,
+        caller_id: str = "anonymous",
+        display: str = "",
+        headers: Iterable[Header] = (),
+    ) -> OutgoingCall:
+        """Call `user` at `proxy` and return at once; `caller_id` and `display` make the From."""
+        sender = Party(Uri(caller_id, self.address[0]), display)
+        call = OutgoingCall(self, Uri(user, *proxy), proxy, sender, headers)
+        self.placed.append(call)
+        self._dialogs[call.request.call_id, call.tag] = call
+        call.start()
+        return call
+
+    async def call(
+        self,
+        user: str,
+        proxy: Address,
+        *,
+        caller_id: str = "anonymous",
+        display: str = "",
+        headers: Iterable[Header] = (),
+        timeout_s: float = WAIT_S,
+    ) -> OutgoingCall:
+        """As `dial`, and wait for the final response. Raises TimeoutError; the call then still stands in `placed`."""
+        call = self.dial(user, proxy, caller_id=caller_id, display=display, headers=headers)
+        await call.final(timeout_s)
+        return call
+
+    # -- what the calls need --------------------------------------------------------------------------------------
+
+    def send(self, data: bytes, address: Address) -> None:
+        self._socket.sendto(data, address)
+
+    def respond(self, request: Request, response: Response, source: Address) -> bytes:
+        """Send a response, and again for every retransmission of the request (17.2)."""
+        data = self._responses[server_key(request)] = response.encode()
+        self.send(data, source)
+        return data
+
+    async def transact(self, request: Request, address: Address) -> None:
+        """Send a request, not an INVITE, again until a final response comes or all hope goes (17.1.2)."""
+        answered = asyncio.Event()
+        self.expect(client_key(request), lambda response, _: answered.set() if response.status >= 200 else None)
+        data = request.encode()
+        self.send(data, address)
+        await self.repeat(data, address, answered)
+
+    async def repeat(self, data: bytes, address: Address, until: asyncio.Event) -> bool:
+        """Send again what was sent and may be lost, until it was heard; False where it never was."""
+        for turn, interval_s in enumerate(intervals(self._t1_s)):
+            if turn:
+                self.send(data, address)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval_s):
+                    return await until.wait()
+        return False
+
+    def expect(self, key: tuple[str, str], take: Callable[[Response, int], None]) -> None:
+        """Have the responses of a client transaction taken by `take(response, arrival_ns)`."""
+        self._expected[key] = take
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` beside; where it fails, the phone fails when it is put away."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._settle)
+        return task
+
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self._failures.append(error)
+
+    def _live(self) -> list[Call]:
+        return [call for call in (*self.calls, *self.placed) if call.ended_ns is None]
+
+    # -- what comes in --------------------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        data, arrival_ns, source = receive_stamped(self._socket)
+        try:
+            message = parse(data)
+            if isinstance(message, Request):
+                self._take_request(message, arrival_ns, source)
+            elif take := self._expected.get(client_key(message)):
+                take(message, arrival_ns)
+        except SipError as error:
+            self._failures.append(error)
+
+    def _take_request(self, request: Request, arrival_ns: int, source: Address) -> None:
+        call = self._dialogs.get((request.call_id, request.recipient.tag))
+        key = server_key(request)
+        if request.method == "ACK":
+            if call:
+                call.take_ack(request)
+        elif key in self._responses:
+            self.send(self._responses[key], source)
+        elif request.method == "CANCEL":
+            invited = self._invites.get(key[:2])
+            self._reply(request, 200 if invited else 481, source)
+            if invited:
+                invited.take_cancel(request)
+        elif request.recipient.tag and (call is None or call.ended_ns is not None):
+            self._reply(request, 481, source)
+        elif request.method == "BYE" and call:
+            self._reply(request, 200, source)
+            call.take_bye(request, arrival_ns)
+        elif request.method == "INVITE":
+            if call:
+                call.take_reinvite(request, source)
+            else:
+                self._take_invite(request, arrival_ns, source)
+        else:
+            self._reply(request, 200 if request.method == "OPTIONS" else 405, source)
+
+    def _take_invite(self, invite: Request, arrival_ns: int, source: Address) -> None:
+        key = server_key(invite)[:2]
+        if key in self._invites:  # repeated before our first response
+            return
+        try:
+            call = IncomingCall(self, invite, source, arrival_ns)
+        except SipError:
+            self._reply(invite, 488, source)
+            raise
+        self._invites[key] = call
+        self._dialogs[invite.call_id, call.tag] = call
+        self.calls.append(call)
+        call.start()
+
+    def _reply(self, request: Request, status: int, source: Address) -> None:
+        self.respond(request, request.response(status, token(), self.contact), source)

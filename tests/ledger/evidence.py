@@ -1,0 +1,54 @@
+"""The evidence of one licensed call, and where tests keep a ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
+from idtone.ledger import steps
+from idtone.ledger.steps import CallStatus, Step
+from idtone.ledger.tokens import Tokens
+from idtone.numbers import parse
+
+NOW = datetime(2026, 11, 1, 0, 0, 0, 123456, UTC)
+TOKENS = Tokens(bytes(range(32)))
+SHA256 = "5e" * 32
+
+FORWARDING, CALLER, CALLED = "0312345678", "09012345679", "05031234567"
+
+PLAY = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0001", "sample", frozenset({Party.CALLED}), registry_version=42)
+NOTICE = Decision(Outcome.NOTICE, Reason.LICENCE_EXPIRED, "L-0001", "notice", frozenset({Party.CALLED}), 42)
+REFUSE = Decision(Outcome.REFUSE, Reason.NUMBER_SUSPENDED, registry_version=42, hangup_cause=21)
+BYPASS = Decision(Outcome.BYPASS, Reason.EMERGENCY)
+
+
+def at(ms: float) -> datetime:
+    """The moment `ms` after the decision."""
+    return NOW + timedelta(milliseconds=ms)
+
+
+def forwarded(call_id: str = "c-1", called: str = CALLED) -> ForwardedCall:
+    return ForwardedCall(
+        call_id, Direction.INCOMING, parse(FORWARDING), parse(CALLER), parse(called), f"PJSIP/{called}@trunk"
+    )
+
+
+def decided(decision: Decision = PLAY, call_id: str = "c-1", ms: float = 0) -> Step:
+    return steps.decided(forwarded(call_id), decision, at(ms), TOKENS)
+
+
+def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
+    """Every step of a call on which the licensed sound was heard."""
+    return [
+        decided(PLAY, call_id, start_ms),
+        steps.answered(call_id, at(start_ms + 3000)),
+        steps.sound_started(call_id, at(start_ms + 3002), "sample", SHA256),
+        steps.sound_ended(call_id, at(start_ms + 3404), 400),
+        steps.connected(call_id, at(start_ms + 3406)),
+        steps.ended(call_id, at(start_ms + 60_000), CallStatus.CONNECTED, 16),
+    ]
+
+
+def url_of(path: Path) -> str:
+    return f"sqlite:///{path}"

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta, timezone
+
+import pytest
+
+from idtone.calls import Outcome, Reason
+from idtone.ledger import steps
+from idtone.ledger.records import fold, iso_ms
+from idtone.ledger.steps import CallStatus, Role, Step, StepKind
+from idtone.ledger.tokens import MaskedNumber
+from idtone.numbers import NumberKind
+
+from .evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, TOKENS, at, decided, forwarded, heard_call
+
+ANSWERED = steps.answered("c-1", at(10))
+STARTED = steps.sound_started("c-1", at(20), "sample", SHA256)
+NOTICE_STARTED = steps.sound_started("c-1", at(20), "notice", SHA256)
+HEARD = steps.sound_ended("c-1", at(420), 400)
+FAILED = steps.sound_failed("c-1", at(30), "hung up")
+CONNECTED = steps.connected("c-1", at(430))
+ENDED = steps.ended("c-1", at(9000), CallStatus.CONNECTED, 16)
+CANCELLED = steps.ended("c-1", at(9000), CallStatus.CANCEL)
+REFUSED = steps.ended("c-1", at(1), CallStatus.REFUSED)
+INTERRUPTED = steps.interrupted("c-1", at(5000))
+
+
+def test_the_record_of_a_heard_call() -> None:
+    record = fold("pbx-1", heard_call())
+    assert (record.call_id, record.node, record.direction) == ("c-1", "pbx-1", "incoming")
+    assert record.outcome == Outcome.PLAY
+    assert record.reason == Reason.LICENCE_VALID
+    assert (record.licence, record.profile, record.registry_version) == ("L-0001", "sample", 42)
+    assert record.numbers == {
+        Role.FORWARDING: TOKENS.mask(forwarded().forwarding_number),
+        Role.CALLER: TOKENS.mask(forwarded().caller),
+        Role.CALLED: TOKENS.mask(forwarded().called),
+    }
+    assert (record.status, record.hangup_cause) == (CallStatus.CONNECTED, 16)
+    assert record.heard
+    assert record.complete
+    assert record.anomalies == ()
+    assert record.times[StepKind.SOUND_ENDED] == at(3404)
+
+
+@pytest.mark.parametrize(
+    ("written", "heard", "complete", "status", "cause"),
+    [
+        ([decided(PLAY)], False, False, None, None),
+        ([decided(PLAY), CANCELLED], False, True, "CANCEL", None),
+        ([decided(PLAY), ANSWERED, STARTED], False, False, None, None),
+        ([decided(PLAY), ANSWERED, STARTED, FAILED, CANCELLED], False, True, "CANCEL", None),
+        ([decided(PLAY), ANSWERED, STARTED, HEARD], True, False, None, None),
+        ([decided(PLAY), ANSWERED, STARTED, FAILED, STARTED, HEARD, CONNECTED, ENDED], True, True, "CONNECTED", 16),
+        ([decided(PLAY), ANSWERED, STARTED, HEARD, CONNECTED, INTERRUPTED], True, False, None, None),
+        ([decided(NOTICE), ANSWERED, NOTICE_STARTED, HEARD, CONNECTED, ENDED], True, True, "CONNECTED", 16),
+        ([decided(REFUSE), REFUSED], False, True, "REFUSED", 21),
+        ([decided(BYPASS), ANSWERED, CONNECTED, ENDED], False, True, "CONNECTED", 16),
+    ],
+)
+def test_ordinary_calls_have_no_anomaly(
+    written: list[Step], heard: bool, complete: bool, status: str | None, cause: int | None
+) -> None:
+    written = [Step(step.call_id, step.kind, at(position), step.details) for position, step in enumerate(written)]
+    record = fold("pbx-1", written)
+    assert (record.heard, record.complete, record.status, record.hangup_cause) == (heard, complete, status, cause)
+    assert record.anomalies == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "anomalies"),
+    [
+        ([decided(PLAY), ANSWERED, CONNECTED, ENDED], ["connected before the sound was heard"]),
+        ([decided(PLAY), ANSWERED, STARTED, CONNECTED, HEARD], ["connected before the sound was heard"]),
+        ([decided(PLAY), ANSWERED, STARTED, FAILED, CONNECTED], ["connected before the sound was heard"]),
+        ([decided(NOTICE), ANSWERED, CONNECTED], ["connected before the sound was heard"]),
+        ([decided(NOTICE), ANSWERED, STARTED], ["sound-started with another profile than was decided"]),
+        ([decided(PLAY), STARTED], ["sound-started without answered before it"]),
+        ([decided(PLAY), ANSWERED, HEARD], ["sound-ended without sound-started before it"]),
+        ([decided(BYPASS), CONNECTED], ["connected without answered before it"]),
+        ([decided(BYPASS), ANSWERED, STARTED], ["sound-started although the outcome is BYPASS"]),
+        ([decided(BYPASS), FAILED], ["sound-failed although the outcome is BYPASS"]),
+        ([decided(REFUSE), ANSWERED], ["answered although the outcome is REFUSE"]),
+        (
+            [decided(REFUSE), ANSWERED, CONNECTED],
+            ["answered although the outcome is REFUSE", "connected although the outcome is REFUSE"],
+        ),
+        ([decided(PLAY), ENDED], ["ended as CONNECTED without connected before it"]),
+        ([decided(PLAY), decided(PLAY)], ["decided twice"]),
+        ([decided(PLAY), CANCELLED, CANCELLED], ["ended twice"]),
+        ([decided(PLAY), CANCELLED, ANSWERED], ["answered after ended"]),
+        ([ANSWERED, decided(PLAY)], ["answered without decided before it"]),
+        ([CANCELLED], ["ended without decided before it"]),
+        ([INTERRUPTED], ["interrupted without decided before it"]),
+    ],
+)
+def test_impossible_orders_are_named(written: list[Step], anomalies: list[str]) -> None:
+    written = [Step(step.call_id, step.kind, at(position), step.details) for position, step in enumerate(written)]
+    assert list(fold("pbx-1", written).anomalies) == anomalies
+
+
+def test_a_clock_that_went_back_is_named() -> None:
+    record = fold("pbx-1", [decided(PLAY, ms=10), steps.answered("c-1", at(9)), CANCELLED])
+    assert record.anomalies == ("answered is dated before the step that precedes it",)
+
+
+@pytest.mark.parametrize("heard_ms", [0, -1, None, "400", True, 400.0])
+def test_a_sound_that_ended_unheard_is_not_heard(heard_ms: object) -> None:
+    assert not fold("pbx-1", [Step("c-1", StepKind.SOUND_ENDED, NOW, {"heard_ms": heard_ms})]).heard
+
+
+def test_codes_of_a_newer_version_are_kept_and_wrong_types_ignored() -> None:
+    record = fold(
+        "pbx-1",
+        [
+            Step(
+                "c-1",
+                StepKind.DECIDED,
+                NOW,
+                {"reason": "of-tomorrow", "outcome": 7, "registry_version": True, "caller_kind": "of-tomorrow"},
+            )
+        ],
+    )
+    assert (record.reason, record.outcome, record.registry_version) == ("of-tomorrow", None, None)
+    assert record.numbers == {}
+
+
+def test_a_number_without_token_keeps_its_kind() -> None:
+    emergency = steps.decided(forwarded(called="110"), BYPASS, NOW, TOKENS)
+    assert fold("pbx-1", [emergency]).numbers[Role.CALLED] == MaskedNumber(NumberKind.EMERGENCY, None, "110")
+
+
+def test_json_is_plain_and_complete() -> None:
+    tree = fold("pbx-1", heard_call()).to_json()
+    assert json.loads(json.dumps(tree)) == tree
+    assert tree | {"numbers": None} == {
+        "call_id": "c-1",
+        "node": "pbx-1",
+        "direction": "incoming",
+        "outcome": "PLAY",
+        "reason": "licence-valid",
+        "licence": "L-0001",
+        "profile": "sample",
+        "registry_version": 42,
+        "numbers": None,
+        "times": {
+            "decided": "2026-11-01T00:00:00.123+00:00",
+            "answered": "2026-11-01T00:00:03.123+00:00",
+            "sound-started": "2026-11-01T00:00:03.125+00:00",
+            "sound-ended": "2026-11-01T00:00:03.527+00:00",
+            "connected": "2026-11-01T00:00:03.529+00:00",
+            "ended": "2026-11-01T00:01:00.123+00:00",
+        },
+        "heard": True,
+        "status": "CONNECTED",
+        "hangup_cause": 16,
+        "complete": True,
+        "anomalies": [],
+    }
+    token = TOKENS.mask(forwarded().caller).token
+    assert tree["numbers"]["caller"] == {"kind": "mobile", "token": token, "last4": "5679"}
+
+
+def test_times_are_told_in_utc() -> None:
+    assert iso_ms(NOW.astimezone(timezone(timedelta(hours=9)))) == "2026-11-01T00:00:00.123+00:00"

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from idtone.errors import LedgerError
+from idtone.ledger import steps
+from idtone.ledger.steps import CALL_ID_LIMIT, CallStatus, Step, StepKind
+
+from .evidence import BYPASS, CALLED, CALLER, FORWARDING, NOW, PLAY, REFUSE, SHA256, TOKENS, decided, forwarded
+
+
+def test_decided_holds_the_decision_and_masked_numbers() -> None:
+    call = forwarded()
+    assert decided(PLAY).details == {
+        "direction": "incoming",
+        "outcome": "PLAY",
+        "reason": "licence-valid",
+        "licence": "L-0001",
+        "profile": "sample",
+        "parties": "called",
+        "registry_version": 42,
+        "forwarding_kind": "fixed",
+        "forwarding_token": TOKENS.mask(call.forwarding_number).token,
+        "forwarding_last4": "5678",
+        "caller_kind": "mobile",
+        "caller_token": TOKENS.mask(call.caller).token,
+        "caller_last4": "5679",
+        "called_kind": "050",
+        "called_token": TOKENS.mask(call.called).token,
+        "called_last4": "4567",
+    }
+    for number in (FORWARDING, CALLER, CALLED):
+        assert number[1:] not in repr(decided(PLAY))
+
+
+def test_a_refusal_holds_its_cause_and_an_emergency_call_its_number() -> None:
+    assert decided(REFUSE).details["hangup_cause"] == 21
+    emergency = steps.decided(forwarded(called="119"), BYPASS, NOW, TOKENS).details
+    assert (emergency["called_kind"], emergency["called_last4"]) == ("emergency", "119")
+    assert "called_token" not in emergency
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "details"),
+    [
+        (steps.answered("c", NOW), StepKind.ANSWERED, {}),
+        (
+            steps.sound_started("c", NOW, "sample", SHA256),
+            StepKind.SOUND_STARTED,
+            {"profile": "sample", "sha256": SHA256},
+        ),
+        (steps.sound_ended("c", NOW, 1), StepKind.SOUND_ENDED, {"heard_ms": 1}),
+        (steps.sound_failed("c", NOW, "hung up"), StepKind.SOUND_FAILED, {"why": "hung up"}),
+        (steps.connected("c", NOW), StepKind.CONNECTED, {}),
+        (steps.ended("c", NOW, CallStatus.BUSY, 17), StepKind.ENDED, {"status": "BUSY", "hangup_cause": 17}),
+        (steps.ended("c", NOW, CallStatus.CANCEL), StepKind.ENDED, {"status": "CANCEL"}),
+        (steps.ended("c", NOW, CallStatus.CANCEL, 0), StepKind.ENDED, {"status": "CANCEL"}),
+        (steps.ended("c", NOW, CallStatus.FAILED, 127), StepKind.ENDED, {"status": "FAILED", "hangup_cause": 127}),
+        (steps.interrupted("c", NOW), StepKind.INTERRUPTED, {}),
+    ],
+)
+def test_constructors(step: Step, kind: StepKind, details: dict[str, object]) -> None:
+    assert step == Step("c", kind, NOW, details)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        lambda: steps.sound_ended("c", NOW, 0),
+        lambda: steps.sound_started("c", NOW, "sample", SHA256[:-1]),
+        lambda: steps.sound_started("c", NOW, "sample", SHA256.upper()),
+        lambda: steps.ended("c", NOW, CallStatus.FAILED, 128),
+        lambda: steps.ended("c", NOW, CallStatus.FAILED, -1),
+        lambda: steps.answered("", NOW),
+        lambda: steps.answered("c" * (CALL_ID_LIMIT + 1), NOW),
+        lambda: steps.answered("c\n", NOW),
+        lambda: steps.answered("c\ud800", NOW),
+        lambda: steps.answered("c", datetime(2026, 11, 1)),  # noqa: DTZ001 - the naive time is the case
+        lambda: Step("c", StepKind.ANSWERED, NOW, {"x": float("nan")}),
+        lambda: Step("c", StepKind.ANSWERED, NOW, {"x": ["nested"]}),
+    ],
+)
+def test_nonsense_is_refused(nonsense: Callable[[], Step]) -> None:
+    with pytest.raises(LedgerError):
+        nonsense()
+
+
+@pytest.mark.parametrize(
+    ("why", "written"),
+    [
+        ("PJSIP/0312345678@trunk is gone", "PJSIP/…@trunk is gone"),
+        ("+81 (3) 1234-5678", "+…"),
+        ("404 after 3000 ms", "404 after 3000 ms"),
+        ("a\x1b[31m\nb", "a [31m b"),
+        ("x" * 300, "x" * 200),
+    ],
+)
+def test_a_quoted_reason_carries_no_number_and_no_control_character(why: str, written: str) -> None:
+    assert steps.sound_failed("c", NOW, why).details == {"why": written}
