@@ -23,6 +23,7 @@ from urllib.parse import unquote
 from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Reason
 from idtone.decision import Policy, Registry, decide
+from idtone.dialplan import Heard
 from idtone.errors import AriRefused, AriUnavailable, LedgerError
 from idtone.ledger import steps
 from idtone.ledger.records import Record
@@ -190,7 +191,7 @@ class Application:
 
     async def _touch_decide(self, channel: str, forwarded: ForwardedCall) -> None:
         call = self._decide(forwarded)
-        await self._release(channel, dialplan.VERDICT, self._verdict(call))
+        await self._resume(channel, dialplan.FORWARD_CONTEXT, self._verdict(call))
 
     def _decide(self, forwarded: ForwardedCall) -> Call:
         now = self._now()
@@ -216,20 +217,24 @@ class Application:
             # Under the operator's own Dial() this is the first that we see of the call.
             forwarded = self._forwarded(call_id, number, direction, "", caller, "")
             call = self._decide(forwarded)
-        self._record(steps.answered(call.id, self._now()))
+        answered = steps.answered(call.id, self._now())
         sound = self._sounds.get(call.decision.profile or "")
-        if call.decision.outcome is Outcome.BYPASS:
-            await self._release(channel, dialplan.HEARD, dialplan.Heard.NOT_NEEDED)
-        elif call.decision.outcome is Outcome.REFUSE:
-            await self._release(channel, dialplan.HEARD, dialplan.Heard.REFUSED)
-        elif sound is None:
-            log.error("the profile %r has no sound; the hook plays the notice", call.decision.profile)
-            self._record(steps.sound_failed(call.id, self._now(), "no sound was made for the profile"))
-            await self._release(channel, dialplan.HEARD, dialplan.Heard.NO)
-        else:
+        if sound:
+            # Every millisecond here is one that the parties wait: play first, write then.
             sounding = Sounding(call, channel, sound)
             self._soundings[channel] = self._by_playback[sounding.playback] = sounding
             self._signal(sounding, Signal.ENTERED)
+            self._record(answered)
+            return
+        self._record(answered)
+        if call.decision.outcome is Outcome.BYPASS:
+            await self._resume(channel, dialplan.CALLED_CONTEXT, Heard.HEARD)
+        elif call.decision.outcome is Outcome.REFUSE:
+            await self._resume(channel, dialplan.CALLED_CONTEXT, Heard.REFUSED)
+        else:
+            log.error("the profile %r has no sound; the hook plays the notice", call.decision.profile)
+            self._record(steps.sound_failed(call.id, self._now(), "no sound was made for the profile"))
+            await self._resume(channel, dialplan.CALLED_CONTEXT, Heard.UNHEARD)
 
     def _playback_finished(self, sounding: Sounding, event: events.PlaybackFinished) -> None:
         asterisk_s = (event.at - sounding.started_at).total_seconds() if sounding.started_at else 0.0
@@ -260,9 +265,9 @@ class Application:
             case Action.RECORD_CUT:
                 self._record(steps.sound_failed(call.id, now, "the called party hung up"))
             case Action.RELEASE_HEARD:
-                self._spawn(self._release(sounding.channel, dialplan.HEARD, dialplan.Heard.YES))
+                self._spawn(self._resume(sounding.channel, dialplan.CALLED_CONTEXT, Heard.HEARD))
             case Action.RELEASE_UNHEARD:
-                self._spawn(self._release(sounding.channel, dialplan.HEARD, dialplan.Heard.NO))
+                self._spawn(self._resume(sounding.channel, dialplan.CALLED_CONTEXT, Heard.UNHEARD))
 
     async def _play(self, sounding: Sounding) -> None:
         loop, sound = asyncio.get_running_loop(), sounding.sound
@@ -335,11 +340,19 @@ class Application:
 
     # -- Asterisk and the ledger --------------------------------------------------------------------------------
 
-    async def _release(self, channel: str, variable: str = "", value: str = "") -> None:
-        """Give the channel back to the dialplan, with our word in one variable."""
-        if variable:
-            await self._ask("POST", f"channels/{channel}/variable", variable=variable, value=value)
+    async def _release(self, channel: str) -> None:
+        """Give the channel back to the dialplan, where it left it."""
         await self._ask("POST", f"channels/{channel}/continue")
+
+    async def _resume(self, channel: str, context: str, extension: str) -> None:
+        """Give the channel back to the hook, with our word as the extension where it goes on."""
+        await self._ask(
+            "POST",
+            f"channels/{channel}/continue",
+            context=context,
+            extension=extension,
+            priority=str(dialplan.RESUME_PRIORITY),
+        )
 
     async def _ask(self, method: str, path: str, **query: str) -> None:
         """A request whose failure means that the channel is gone, which its own events tell."""

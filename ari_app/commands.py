@@ -70,7 +70,7 @@ def _assemble(settings: Settings, resources: ExitStack) -> Service:
         source.refresh()
         leave()
 
-    leave()
+    refresh()
     ari = settings.ari
     return Service(application, lambda: connect(ari.url, ari.user, password, ari.transport), refresh)
 

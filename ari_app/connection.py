@@ -40,7 +40,6 @@ class Ari(Protocol):
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         """Send one request and return the decoded answer (None where it is empty).
 
-        Requests are carried out in the order in which they are sent, so several may be under way.
         Raises AriRefused for an error status, AriUnavailable where no answer comes.
         """
         ...

@@ -13,11 +13,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-VERDICT: Final = "IDTONE_VERDICT"
-"""Channel variable of the caller: the decision, in the form of `verdict`."""
+FORWARD_CONTEXT: Final = "idtone-forward"
+"""Where the caller's channel is; it goes on at a `verdict` there."""
 
-HEARD: Final = "IDTONE_HEARD"
-"""Channel variable of the called party: a `Heard`."""
+CALLED_CONTEXT: Final = "idtone-called"
+"""Where the called party's channel is; it goes on at a `Heard` there."""
 
 ALONE_FILE: Final = "alone.conf"
 """Beside the sounds: what Asterisk knows while the service is away; written by the service, read by the hook."""
@@ -28,18 +28,25 @@ ALONE_SUSPENDED: Final = "suspended"
 
 
 class Heard(StrEnum):
-    """How the sound on the called channel went."""
+    """How the sound on the called channel went: the extension of `CALLED_CONTEXT` that comes next."""
 
-    YES = "yes"
-    NO = "no"
+    HEARD = "heard"
+    """Or there is nothing to hear: connect."""
+    UNHEARD = "unheard"
     """The hook plays the notice by itself."""
     REFUSED = "refused"
-    NOT_NEEDED = "not-needed"
+
+
+RESUME_PRIORITY: Final = 2
+"""Where to go on in an extension of the hook; it says why not at 1."""
 
 
 def verdict(call_id: str, outcome: str, reason: str, hangup_cause: int | None, guard_s: int) -> str:
-    """The decision in one variable, so that a call has all of it or nothing of it."""
-    return f"{call_id}:{outcome}:{reason}:{hangup_cause or ''}:{guard_s}"
+    """The extension that is the decision: a call goes there with all of it or not at all.
+
+    Asterisk takes 79 characters; only the number of the call on its channel stands for the call id.
+    """
+    return f"v:{call_id.rpartition('-')[2]}:{outcome}:{reason}:{hangup_cause or ''}:{guard_s}"
 
 
 def channel_of(call_id: str) -> str:

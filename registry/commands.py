@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from idtone import console
-from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party
+from idtone.calls import Decision, Direction, ForwardedCall, Outcome
 from idtone.decision import decide as decide_call
 from idtone.documents import read_text
 from idtone.errors import DocumentError, UsageError
@@ -18,8 +19,7 @@ from idtone.numbers import parse
 from idtone.settings import load_settings
 
 from .index import RegistryIndex
-from .model import RegistryDocument
-from .report import member_report, registry_report, summary
+from .report import counts, member_lines, member_report, registry_lines, registry_report
 from .source import parse_document, read_document
 
 app = console.group("The registry (YAML): who may play which sound for which number, and which numbers are stopped.")
@@ -30,9 +30,7 @@ FileArgument = Annotated[
 
 
 @app.command()
-def check(
-    file: FileArgument = None, config: console.ConfigOption = None, as_json: console.JsonOption = False
-) -> None:
+def check(file: FileArgument = None, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
     """Find every fault of a registry at once, each with file, line, field and remedy.
 
     Exit 0: good. 1: faults were found. 2: there is no file to check (absent, too large, not UTF-8 text).
@@ -48,11 +46,13 @@ def check(
             print(*error.faults, sep="\n")
             print(f"{path}: {len(error.faults)} faults")
         console.negative()
-    counts = summary(document)
+    totals = counts(document)
     if as_json:
-        console.print_json({"file": str(path), "good": True, "faults": [], **counts})
+        console.print_json({"file": str(path), "good": True, "faults": [], **totals})
     else:
-        print(f"{path}: good. {', '.join(f'{name.replace('_', ' ')} {count}' for name, count in counts.items())}")
+        print(f"{path}: good")
+        for name, total in totals.items():
+            print(f"  {name:<11} {total:,}")
 
 
 @app.command()
@@ -66,12 +66,14 @@ def show(
     document = read_document(_registry_file(file, config))
     now = datetime.now(UTC)
     if member is None:
-        _print_report(registry_report(document, now), as_json)
+        report = registry_report(document, now)
+        _print(report, registry_lines(report), as_json)
         return
-    found = next((entry for entry in document.members if entry.id == member), None)
-    if found is None:
-        raise UsageError(f"there is no member {member!r}; 'idtone registry show FILE' lists them")
-    _print_report({"members": [member_report(found, now)]}, as_json)
+    chosen = next((entry for entry in document.members if entry.id == member), None)
+    if chosen is None:
+        raise UsageError(f"the registry has no member {member!r}. Without MEMBER this command lists them")
+    one = member_report(chosen, now)
+    _print(one, member_lines(one), as_json)
 
 
 @app.command()
@@ -84,7 +86,8 @@ def decide(
     called: Annotated[str, typer.Option(help="The number that the call goes on to.")] = "",
     caller: Annotated[str, typer.Option(help="The caller's number.")] = "",
     at: Annotated[
-        str | None, typer.Option(metavar="ISO-8601", help="The moment to decide for, with its time zone (default: now).")
+        str | None,
+        typer.Option(metavar="ISO-8601", help="The moment to ask about, with its time zone (default: now)."),
     ] = None,
     config: console.ConfigOption = None,
     as_json: console.JsonOption = False,
@@ -99,11 +102,50 @@ def decide(
     call = ForwardedCall("question", direction, parse(number), parse(caller), parse(called))
     index = RegistryIndex(read_document(registry or settings.registry.source))
     decision = decide_call(call, index, settings.policy.policy(), now)
-    if as_json:
-        console.print_json({**_question(call, now), **_answer(decision)})
-    else:
-        for name, value in {**_question(call, now), **_answer(decision)}.items():
-            text = ", ".join(value) if isinstance(value, list) else value
-            print(f"{name:<17} {'-' if text in (None, '') else text}")
+    answer = _answer(call, decision, now)
+    _print(answer, (f"{name:<17} {_cell(value)}" for name, value in answer.items()), as_json)
     if decision.outcome not in (Outcome.PLAY, Outcome.BYPASS):
         console.negative()
+
+
+def _registry_file(file: Path | None, config: Path | None) -> Path:
+    return file or load_settings(config).registry.source
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError("--at is not a date and time. Write it like 2026-11-10T09:00:00+09:00") from error
+    if moment.tzinfo is None:
+        raise UsageError("--at has no time zone. Add it, for Japan +09:00: 2026-11-10T09:00:00+09:00")
+    return moment
+
+
+def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str, Any]:
+    return {
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "licence": decision.licence,
+        "profile": decision.profile,
+        "parties": sorted(decision.parties),
+        "registry_version": decision.registry_version,
+        "hangup_cause": decision.hangup_cause,
+        "number": str(call.forwarding_number),
+        "direction": call.direction,
+        "at": now.isoformat(),
+    }
+
+
+def _cell(value: Any) -> str:
+    text = ", ".join(value) if isinstance(value, list) else value
+    return "-" if text in (None, "") else str(text)
+
+
+def _print(report: Any, lines: Iterable[str], as_json: bool) -> None:
+    if as_json:
+        console.print_json(report)
+    else:
+        print(*lines, sep="\n")

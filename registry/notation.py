@@ -24,8 +24,8 @@ ENTRY_LIMIT: Final = 1_000_000
 """Numbers that one entry may cover. Numbers are allotted ten thousand at a time, so this is a hundred
 allotments; what is larger ("06*": all Osaka) is a slip of the pen that would take in other carriers' customers."""
 
-_CANONICAL: Final = re.compile(r"(?:\+81|0)([1-9][0-9]{8,9})")
-_PREFIX: Final = re.compile(r"(?:\+81|0)([1-9][0-9]*)\*")
+_CANONICAL: Final = re.compile(r"(?:\+81|0)((?!10)[1-9][0-9]{8,9})")  # 010 goes abroad
+_PREFIX: Final = re.compile(r"(?:\+81|0)((?!10)[1-9][0-9]*)\*")
 _WRITABLE: Final = re.compile(r"[0-9 +().*-]{1,60}")
 _SEPARATORS: Final = re.compile(r"[ ().-]+")
 
@@ -62,13 +62,10 @@ def read_span(text: str) -> Span:
         raise NumberError(
             "this is not a telephone number; write it like 0312345678, +81312345600-+81312345699 or 0612345*"
         )
-    if "*" in normal:
-        span = _prefix(normal)
-    else:
-        span = _range(normal)
-        if span is None:
-            number = read_single(normal)
-            return Span(number, number)
+    span = _prefix(normal) if "*" in normal else _range(normal)
+    if span is None:
+        number = read_single(normal)
+        return Span(number, number)
     if len(span) > ENTRY_LIMIT:
         raise NumberError(
             f"this covers {len(span):,} numbers, and an entry may cover {ENTRY_LIMIT:,} at most; "

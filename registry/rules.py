@@ -8,12 +8,19 @@ from __future__ import annotations
 import difflib
 from array import array
 from collections.abc import Hashable, Iterable, Iterator
+from itertools import islice
+from typing import Final
 
 from idtone.documents import Complaint, Location, field_name
 from idtone.errors import NumberError
 
 from .model import RegistryDocument
 from .notation import read_single, read_span
+
+_Placed = Iterable[tuple[Location, Hashable]]
+
+_POSITION_BITS: Final = 32
+_POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 
 def complaints(document: RegistryDocument) -> Iterator[Complaint]:
@@ -50,9 +57,9 @@ def _tones(document: RegistryDocument) -> Iterator[Complaint]:
 
 
 def _ids(document: RegistryDocument) -> Iterator[Complaint]:
-    tones = ((("tones", t, "id"), tone.id) for t, tone in enumerate(document.tones))
-    members = ((("members", m, "id"), member.id) for m, member in enumerate(document.members))
-    licences = (
+    tones: _Placed = ((("tones", t, "id"), tone.id) for t, tone in enumerate(document.tones))
+    members: _Placed = ((("members", m, "id"), member.id) for m, member in enumerate(document.members))
+    licences: _Placed = (
         (("members", m, "licences", n, "id"), licence.id)
         for m, member in enumerate(document.members)
         for n, licence in enumerate(member.licences)
@@ -63,18 +70,18 @@ def _ids(document: RegistryDocument) -> Iterator[Complaint]:
 
 
 def _suspensions(document: RegistryDocument) -> Iterator[Complaint]:
-    read: list[tuple[Location, int]] = []
+    read: list[tuple[Location, Hashable]] = []
     for s, suspension in enumerate(document.suspensions):
-        location = ("suspensions", s, "number")
+        location: Location = ("suspensions", s, "number")
         try:
             read.append((location, read_single(suspension.number)))
         except NumberError as error:
             yield _number_complaint(location, error)
-    for location, first in _twice(read):
-        yield Complaint(location, f"is the same number as {field_name(first)}", "Keep one of the two")
+    for place, first in _twice(read):
+        yield Complaint(place, f"is the same number as {field_name(first)}", "Keep one of the two")
 
 
-def _twice(placed: Iterable[tuple[Location, Hashable]]) -> Iterator[tuple[Location, Location]]:
+def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
     """The places of values that stood before, each with the place where the value stood first."""
     seen: dict[Hashable, Location] = {}
     for location, value in placed:
@@ -84,10 +91,14 @@ def _twice(placed: Iterable[tuple[Location, Hashable]]) -> Iterator[tuple[Locati
 
 
 def _numbers(document: RegistryDocument) -> Iterator[Complaint]:
-    """Numbers that cannot be read, and numbers that stand twice.
+    """Numbers that cannot be read, and numbers that stand where they must not stand again.
 
-    Entries go through in the order of their first numbers, beside the one that has reached furthest
-    so far: O(n log n). Arrays, since a million tuples would take 100 MB.
+    A number belongs to one member. Within a member an entry may lie inside a wider one, but two equal
+    entries or two that overlap in part are a slip.
+
+    Entries go through in the order of their first numbers, each beside the one that has reached furthest
+    so far: O(n log n). Every group of entries that overlap wrongly gets a complaint; not every pair does.
+    Arrays, and sort keys that carry their position, since a million tuples would take 100 MB.
     """
     firsts, lasts, members, entries = array("q"), array("q"), array("l"), array("l")
     for m, member in enumerate(document.members):
@@ -101,20 +112,25 @@ def _numbers(document: RegistryDocument) -> Iterator[Complaint]:
             lasts.append(span.last)
             members.append(m)
             entries.append(e)
-    order = sorted(range(len(firsts)), key=firsts.__getitem__)
-    furthest = order[0] if order else 0
-    for at in order[1:]:
-        if firsts[at] <= lasts[furthest]:
-            earlier, later = sorted((at, furthest))  # places in reading order
-            first: Location = ("members", members[earlier], "numbers", entries[earlier])
-            second: Location = ("members", members[later], "numbers", entries[later])
-            holder = document.members[members[earlier]].id
-            remedy = (
-                "Remove one of the two"
-                if members[earlier] == members[later]
-                else "Leave the numbers with the member who holds them; a number may stand in one member's ranges only"
+    order = sorted(first << _POSITION_BITS | at for at, first in enumerate(firsts))
+    furthest = before = order[0] & _POSITION_MASK if order else 0
+    for key in islice(order, 1, None):
+        at = key & _POSITION_MASK
+        equal = firsts[before] == firsts[at] and lasts[before] == lasts[at]
+        rival = before if equal else furthest
+        inside = firsts[rival] == firsts[at] or lasts[at] <= lasts[rival]
+        one_member = members[rival] == members[at]
+        if firsts[at] <= lasts[rival] and not (one_member and inside and not equal):
+            earlier, later = sorted((at, rival))  # positions are in reading order
+            place: Location = ("members", members[later], "numbers", entries[later])
+            other: Location = ("members", members[earlier], "numbers", entries[earlier])
+            yield Complaint(
+                place,
+                f"{'is the same as' if equal else 'overlaps'} {field_name(other)} "
+                f"of member {document.members[members[earlier]].id}",
+                "Remove one of the two" if one_member else "Leave each number with the one member who holds it",
             )
-            yield Complaint(second, f"overlaps {field_name(first)} of member {holder}", remedy)
+        before = at
         if lasts[at] > lasts[furthest]:
             furthest = at
 

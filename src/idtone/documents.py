@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -97,8 +97,8 @@ def validate(
         if not complaints:
             return result
         unseen = sum(1 for _ in found)
-    marks = _Marks(text)
-    faults = [marks.fault(name, complaint) for complaint in complaints]
+    places = _places(text, (complaint.location for complaint in complaints))
+    faults = [_located(name, complaint, places) for complaint in complaints]
     if unseen:
         faults.append(Fault(name, 0, 0, "", f"has {unseen} more faults", "Mend these first, then check again"))
     raise DocumentError(faults)
@@ -257,36 +257,62 @@ class _TreeReader:
 
     def _fault(self, event: yaml.Event, field: str, problem: str, remedy: str) -> None:
         mark = event.start_mark
-        self.faults.append(Fault(self._name, mark.line + 1, mark.column + 1, field, problem, remedy))
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        self.faults.append(Fault(self._name, line, column, field, problem, remedy))
 
 
-class _Marks:
-    """Finds the line and column of a location; reads the text anew, since faults are rare."""
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet, and what in it comes next: the value of `key`, or item `index`."""
 
-    def __init__(self, text: str) -> None:
-        self._root = yaml.compose(text, Loader=_Loader)
-        self._pairs: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = {}
+    location: Location
+    is_mapping: bool
+    index: int = 0
+    key: str | None = None
+    key_mark: Any = None
 
-    def fault(self, name: str, complaint: Complaint) -> Fault:
-        node, last_key = self._root, None
-        for step in complaint.location:
-            if isinstance(node, yaml.MappingNode):
-                pair = self._pairs_of(node).get(str(step))
-                if pair is None:
-                    break
-                last_key, node = pair
-            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-                last_key, node = None, node.value[step]
-            else:
-                break
-        at = last_key or node
-        line, column = (at.start_mark.line + 1, at.start_mark.column + 1) if at else (1, 1)
-        return Fault(name, line, column, field_name(complaint.location), complaint.problem, complaint.remedy)
+    def enter(self, mark: Any) -> tuple[Location, Any]:
+        """The location of the value that begins at `mark`, and the mark to show for it."""
+        if self.key is None:
+            self.index += 1
+            return (*self.location, self.index - 1), mark
+        key, self.key = self.key, None
+        return (*self.location, key), self.key_mark
 
-    def _pairs_of(self, node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
-        if id(node) not in self._pairs:
-            self._pairs[id(node)] = {key.value: (key, value) for key, value in node.value}
-        return self._pairs[id(node)]
+
+def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[int, int]]:
+    """Line and column of each location that is in `text`, and of all that lead to it: a key's, where there is one.
+
+    Reads the text anew, since faults are rare, and builds nothing, since it may be large.
+    """
+    wanted = {location[:length] for location in locations for length in range(len(location) + 1)}
+    found: dict[Location, tuple[int, int]] = {}
+    stack: list[_Open] = []
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            stack.pop()
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        location: Location = ()
+        mark = event.start_mark
+        if stack:
+            parent = stack[-1]
+            if parent.is_mapping and parent.key is None and isinstance(event, yaml.ScalarEvent):
+                parent.key, parent.key_mark = event.value, mark
+                continue
+            location, mark = parent.enter(mark)
+        if mark and location in wanted:
+            found[location] = (mark.line + 1, mark.column + 1)
+        if isinstance(event, yaml.CollectionStartEvent):
+            stack.append(_Open(location, isinstance(event, yaml.MappingStartEvent)))
+    return found
+
+
+def _located(name: str, complaint: Complaint, places: Mapping[Location, tuple[int, int]]) -> Fault:
+    """The fault at the complaint's place, or at the nearest one above it that the file has."""
+    above = (complaint.location[:length] for length in range(len(complaint.location), -1, -1))
+    line, column = next((places[location] for location in above if location in places), (1, 1))
+    return Fault(name, line, column, field_name(complaint.location), complaint.problem, complaint.remedy)
 
 
 def field_name(location: Sequence[int | str]) -> str:

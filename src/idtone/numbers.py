@@ -18,6 +18,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from .errors import NumberError
 
 REGION = "JP"
+COUNTRY_CODE = 81
 
 EMERGENCY = frozenset({"110", "118", "119"})
 """Police, coast guard, fire (電気通信番号規則)."""
@@ -35,6 +36,8 @@ _WITHHELD = frozenset({"", "anonymous", "unavailable", "restricted", "private", 
 
 _DIALLABLE = re.compile(r"\+?\(?[0-9][0-9 ().-]*")
 
+_JAPANESE = re.compile(r"\+81(?!0|10)")
+"""00 chooses a carrier and 010 goes abroad; no subscriber's number begins so."""
 _LONG_PREFIX = re.compile(r"0[25-9]0")
 """020, 050, 060, 070, 080 (with 0800) and 090 begin numbers of eleven digits (電気通信番号計画)."""
 
@@ -123,7 +126,7 @@ def parse(text: str) -> Number:
     if not phonenumbers.is_possible_number(parsed):
         return MALFORMED
     kind = _KINDS.get(phonenumbers.number_type(parsed), NumberKind.OTHER)
-    if phonenumbers.region_code_for_country_code(parsed.country_code) != REGION:
+    if parsed.country_code != COUNTRY_CODE:
         kind = NumberKind.OTHER
     return Number(kind, phonenumbers.format_number(parsed, PhoneNumberFormat.E164))
 
@@ -135,8 +138,8 @@ def parse_japanese(text: str) -> Number:
     """
     number = parse(text)
     if number.kind is NumberKind.EMERGENCY:
-        raise NumberError("this is an emergency number; it belongs to nobody")
-    if not number.e164.startswith("+81"):
+        raise NumberError("this is an emergency number; it belongs to nobody, so take it out")
+    if not _JAPANESE.match(number.e164):
         raise NumberError("this is not a Japanese telephone number; write it like 0312345678 or +81312345678")
     national = f"0{number.e164[3:]}"
     if len(national) != national_length(national):

@@ -69,14 +69,11 @@ class FakeAsterisk:
 
     # -- what the test wants to know ----------------------------------------------------------------------------
 
-    def variable(self, channel: str, name: str) -> str | None:
-        """The last value that was set before the channel was let go; None where it was not let go."""
-        value = None
+    def resumed_at(self, channel: str) -> str | None:
+        """The extension at which the channel was sent on, empty for where it was; None where it was not sent on."""
         for method, path, query in self.requests:
-            if (method, path) == ("POST", f"channels/{channel}/variable") and query["variable"] == name:
-                value = query["value"]
             if (method, path) == ("POST", f"channels/{channel}/continue"):
-                return value
+                return query.get("extension", "")
         return None
 
     def playbacks(self) -> list[str]:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from idtone import dialplan
 from idtone.ari_app import application as module
 from idtone.ari_app import events
 from idtone.ari_app.application import Application
@@ -108,13 +107,13 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def heard(asterisk: FakeAsterisk) -> str | None:
-    return asterisk.variable(CALLED, dialplan.HEARD)
+    return asterisk.resumed_at(CALLED)
 
 
 async def sounding(asterisk: FakeAsterisk) -> str:
     """The call as far as the playback's request; its id."""
     asterisk.enter(CALLER, *DECIDE)
-    await until(lambda: asterisk.variable(CALLER, dialplan.VERDICT))
+    await until(lambda: asterisk.resumed_at(CALLER))
     asterisk.enter(CALLED, "sound", CALL, "0312345678", "incoming")
     await until(asterisk.playbacks)
     return asterisk.playbacks()[0]
@@ -124,14 +123,14 @@ async def test_a_licensed_call_is_sounded_recorded_and_released(start):
     asterisk, notebook = FakeAsterisk(), Notebook()
     async with start(asterisk, notebook):
         playback = await sounding(asterisk)
-        assert asterisk.variable(CALLER, dialplan.VERDICT) == f"{CALL}:PLAY:licence-valid::3"
+        assert asterisk.resumed_at(CALLER) == "v:1:PLAY:licence-valid::3"
         assert heard(asterisk) is None
         asterisk.finish(playback, SOUND_MS)
         await until(lambda: heard(asterisk))
         asterisk.happens(events.Bridged(CALLED), events.Bridged(CALLER), events.Bridged(CALLER))
         asterisk.happens(events.HookEnded(CALL, module.CallStatus.CONNECTED, 16), events.Destroyed(CALLER, 16))
         await until(lambda: "ended" in notebook.kinds())
-    assert heard(asterisk) == "yes"
+    assert heard(asterisk) == "heard"
     assert notebook.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
     record = fold("lab", notebook.steps)
     assert (record.heard, record.complete, record.anomalies) == (True, True, ())
@@ -153,7 +152,7 @@ async def test_a_ledger_that_fails_does_not_keep_the_parties_apart(start, caplog
     async with start(asterisk, notebook):
         asterisk.finish(await sounding(asterisk), SOUND_MS)
         await until(lambda: heard(asterisk))
-    assert heard(asterisk) == "yes"
+    assert heard(asterisk) == "heard"
     assert "could not be written" in caplog.text
 
 
@@ -163,7 +162,7 @@ async def test_a_playback_that_was_not_whole_is_not_heard(start, after_ms, state
     async with start(asterisk, notebook):
         asterisk.finish(await sounding(asterisk), after_ms, state)
         await until(lambda: heard(asterisk))
-    assert heard(asterisk) == "no"
+    assert heard(asterisk) == "unheard"
     assert notebook.kinds()[-1] == "sound-failed"
 
 
@@ -174,7 +173,7 @@ async def test_a_playback_that_never_ends_is_given_up(start, monkeypatch):
         playback = await sounding(asterisk)
         await until(lambda: heard(asterisk))
         await until(lambda: ("DELETE", f"playbacks/{playback}", {}) in asterisk.requests)
-    assert heard(asterisk) == "no"
+    assert heard(asterisk) == "unheard"
     assert notebook.kinds()[-1] == "sound-failed"
 
 
@@ -189,7 +188,7 @@ async def test_a_called_party_who_hangs_up_during_the_sound_is_not_released(star
     assert notebook.steps[-1].details["why"] == "the called party hung up"
 
 
-@pytest.mark.parametrize(("status", "released"), [(404, None), (409, None), (412, None), (500, "no"), (422, "no")])
+@pytest.mark.parametrize(("status", "released"), [(404, None), (409, None), (412, None), (500, "unheard"), (422, "unheard")])
 async def test_a_refused_playback(start, status, released):
     """404, 409 and 412 mean a hangup; anything else is a fault, and the hook takes over."""
     asterisk, notebook = FakeAsterisk({"/play/": status}), Notebook()
@@ -204,15 +203,15 @@ async def test_a_profile_without_a_sound_is_left_to_the_hook(start):
     asterisk, notebook = FakeAsterisk(), Notebook()
     async with start(asterisk, notebook, {}):
         asterisk.enter(CALLER, *DECIDE)
-        await until(lambda: asterisk.variable(CALLER, dialplan.VERDICT))
+        await until(lambda: asterisk.resumed_at(CALLER))
         asterisk.enter(CALLED, "sound", CALL, "0312345678", "incoming")
         await until(lambda: heard(asterisk))
-    assert heard(asterisk) == "no"
+    assert heard(asterisk) == "unheard"
     assert not asterisk.playbacks()
 
 
 async def test_a_caller_who_hangs_up_while_it_is_decided(start):
-    asterisk, notebook = FakeAsterisk({"variable": 404, "continue": 404}), Notebook()
+    asterisk, notebook = FakeAsterisk({"continue": 404}), Notebook()
     async with start(asterisk, notebook):
         asterisk.enter(CALLER, *DECIDE)
         await until(lambda: asterisk.requests and asterisk.requests[-1][1].endswith("continue"))
@@ -231,7 +230,7 @@ async def test_an_own_dial_decides_and_sounds_in_one_touch(start):
         await until(lambda: heard(asterisk))
         asterisk.happens(events.Bridged(CALLED), events.Destroyed(CALLED, 16))
         await until(lambda: "ended" in notebook.kinds())
-    assert heard(asterisk) == "yes"
+    assert heard(asterisk) == "heard"
     assert notebook.steps[-1].details["status"] == "CONNECTED"
 
 
@@ -249,7 +248,7 @@ async def test_a_hook_of_another_version_is_let_go_with_no_verdict(start, caplog
     async with start(asterisk, Notebook()):
         asterisk.enter(CALLER, "ponder", "x")
         await until(lambda: asterisk.requests and asterisk.requests[-1][1] == f"channels/{CALLER}/continue")
-    assert asterisk.variable(CALLER, dialplan.VERDICT) is None
+    assert asterisk.resumed_at(CALLER) == ""
     assert "dialplan export" in caplog.text
 
 
@@ -259,8 +258,8 @@ async def test_channels_that_waited_while_nobody_listened_are_taken_up(start):
     asterisk.channels["1.1"] = {"app_name": "Stasis", "app_data": "another,decide,x"}
     asterisk.channels["1.2"] = {"app_name": "Dial", "app_data": "PJSIP/x"}
     async with start(asterisk, Notebook()):
-        await until(lambda: asterisk.variable(CALLER, dialplan.VERDICT))
-    assert asterisk.variable(CALLER, dialplan.VERDICT) == f"{CALL}:PLAY:licence-valid::3"
+        await until(lambda: asterisk.resumed_at(CALLER))
+    assert asterisk.resumed_at(CALLER) == "v:1:PLAY:licence-valid::3"
     assert {path.split("/")[1] for _, path, _ in asterisk.requests if "/" in path} == {CALLER}
 
 
@@ -277,7 +276,7 @@ async def test_calls_of_an_earlier_service_go_on_or_are_interrupted(start):
         await until(asterisk.playbacks)
         asterisk.finish(asterisk.playbacks()[0], SOUND_MS)
         await until(lambda: heard(asterisk))
-    assert heard(asterisk) == "yes"
+    assert heard(asterisk) == "heard"
     assert [step.call_id for step in notebook.steps if step.kind is StepKind.INTERRUPTED] == ["9.9-1"]
 
 
@@ -307,7 +306,7 @@ async def test_no_number_is_logged(start, caplog):
     async with start(asterisk, notebook):
         asterisk.finish(await sounding(asterisk), SOUND_MS)
         asterisk.enter("1795.9", "decide", "1795.9-1", "0312345677", "incoming", "", "PJSIP%2F0312340000%40trunk")
-        await until(lambda: heard(asterisk) and asterisk.variable("1795.9", dialplan.VERDICT))
+        await until(lambda: heard(asterisk) and asterisk.resumed_at("1795.9"))
     for number in ("0312345678", "312345678", "0312345677", "0312340000", "0501234567"):
         assert number not in caplog.text
         assert number not in repr(notebook.steps)

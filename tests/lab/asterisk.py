@@ -27,13 +27,13 @@ MODULES = """
     chan_pjsip
     codec_alaw codec_ulaw codec_a_mu codec_gsm codec_resample
     format_gsm format_pcm format_sln format_wav
-    func_callerid func_channel func_config func_cut func_db func_global func_hangupcause func_logic func_math func_strings
+    func_callerid func_channel func_config func_cut func_db func_dialplan func_global func_hangupcause func_logic func_math func_strings
     func_timeout func_uri
     pbx_config
     res_agi res_speech res_ari res_ari_applications res_ari_asterisk res_ari_channels res_ari_events res_ari_model
     res_ari_playbacks res_ari_bridges res_http_websocket res_stasis res_stasis_answer res_stasis_playback
     res_stasis_recording res_stasis_snoop res_websocket_client
-    res_pjproject res_pjsip res_pjsip_session res_pjsip_sdp_rtp res_pjsip_caller_id res_pjsip_diversion
+    res_pjproject res_pjsip res_pjsip_authenticator_digest res_pjsip_session res_pjsip_sdp_rtp res_pjsip_caller_id res_pjsip_diversion
     res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip res_pjsip_pubsub res_pjsip_rfc3326
     res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk res_sorcery_config res_sorcery_memory res_sorcery_astdb
     res_timing_timerfd res_convert res_clioriginate
@@ -224,11 +224,9 @@ class Asterisk:
                 astspooldir => {scratch}/spool
                 astrundir => {scratch}/run
                 astlogdir => {scratch}/log
-                [options]
-                verbose = 3
             """,
             "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in MODULES),
-            "logger.conf": "[logfiles]\nfull = notice,warning,error,verbose(3)\n",
+            "logger.conf": "[logfiles]\nfull = notice,warning,error\n",
             "http.conf": f"[general]\nenabled = yes\nbindaddr = {LOOPBACK}\nbindport = {self.http_port}\n",
             "ari.conf": f"""
                 [general]

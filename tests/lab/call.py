@@ -59,6 +59,15 @@ class Call(abc.ABC):
         """What this party heard."""
         return self.stream.packets
 
+    @property
+    def voice_delay_ms(self) -> float | None:
+        """From the answer to our first packet: this much of what the other party waited for us was our own doing.
+        Negative where we spoke before the answer already.
+        """
+        if self.answered_ns is None or self.stream.started_ns is None:
+            return None
+        return (self.stream.started_ns - self.answered_ns) / 1e6
+
     async def final(self, timeout_s: float = WAIT_S) -> int | None:
         """Wait for the final response; its status. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
@@ -169,9 +178,13 @@ class OutgoingCall(Call):
             if self.final_status is None:
                 self.provisional.append((response.status, arrival_ns))
                 self._talk(response)
-        elif self.final_status is not None:  # our ACK was lost
+        elif self._acknowledgement:  # it was lost
             self._phone.send(self._acknowledgement, self._next_hop)
-        elif response.status < 300:
+        elif self.final_status is None:
+            self._take_final(response, arrival_ns)
+
+    def _take_final(self, response: Response, arrival_ns: int) -> None:
+        if response.status < 300:
             self.dialog = Dialog.of_caller(self.request, response)
             self._acknowledge(self.dialog.request("ACK", self._phone.address))
             self.answered_ns = arrival_ns
@@ -219,12 +232,14 @@ class IncomingCall(Call):
 
     def ring(self) -> None:
         """180, without media."""
-        self._provide(180)
+        if self.final_status is None:
+            self._provide(180)
 
     def progress(self, announcement: Samples) -> None:
         """183, and the announcement over and over until the answer."""
-        self._provide(183, [SDP], self._answer())
-        self._speak(announcement)
+        if self.final_status is None:
+            self._provide(183, [SDP], self._answer())
+            self._speak(announcement)
 
     def answer(self) -> None:
         """200, and our voice from now on."""
@@ -259,11 +274,9 @@ class IncomingCall(Call):
         return self._offer.answer(self._media_address).encode()
 
     def _speak(self, samples: Samples) -> None:
-        if self.ended_ns is None:
-            self.stream.speak(self._offer.address, self._offer.payload_type, samples)
+        self.stream.speak(self._offer.address, self._offer.payload_type, samples)
 
     def _provide(self, status: int, headers: Iterable[Header] = (), body: bytes = b"") -> None:
-        if self.final_status is None:
-            self.provisional.append((status, time.time_ns()))
-            response = self.request.response(status, self.tag, [*self._phone.contact, *headers], body)
-            self._phone.respond(self.request, response, self._source)
+        self.provisional.append((status, time.time_ns()))
+        response = self.request.response(status, self.tag, [*self._phone.contact, *headers], body)
+        self._phone.respond(self.request, response, self._source)

@@ -16,9 +16,7 @@ from typing import Final
 Progress = Callable[[str], None]
 """Told in one line what is about to happen."""
 
-_KEYRINGS: Final = tuple(
-    Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("pgp", "gpg")
-)
+_KEYRINGS: Final = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("pgp", "gpg"))
 
 
 class PackagesUnavailable(Exception):
@@ -120,6 +118,7 @@ def _private_apt(scratch: Path, sources: str | None) -> list[str]:
     if sources is not None:
         (scratch / "sources.list").write_text(sources)
         options |= {
+            "APT::Update::Error-Mode": "any",  # else a mirror that is away would show as a package that is unknown
             "Dir::Etc::SourceList": scratch / "sources.list",
             "Dir::Etc::SourceParts": "/dev/null",
             "Dir::Etc::Preferences": "/dev/null",

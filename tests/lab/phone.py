@@ -215,15 +215,18 @@ class Phone:
     # -- what comes in --------------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
-        data, arrival_ns, source = receive_stamped(self._socket)
-        try:
-            message = parse(data)
-            if isinstance(message, Request):
-                self._take_request(message, arrival_ns, source)
-            elif take := self._expected.get(client_key(message)):
-                take(message, arrival_ns)
-        except SipError as error:
-            self._failures.append(error)
+        while received := receive_stamped(self._socket):
+            try:
+                self._take(*received)
+            except SipError as error:
+                self._failures.append(error)
+
+    def _take(self, data: bytes, arrival_ns: int, source: Address) -> None:
+        message = parse(data)
+        if isinstance(message, Request):
+            self._take_request(message, arrival_ns, source)
+        elif take := self._expected.get(client_key(message)):
+            take(message, arrival_ns)
 
     def _take_request(self, request: Request, arrival_ns: int, source: Address) -> None:
         call = self._dialogs.get((request.call_id, request.recipient.tag))

@@ -14,6 +14,7 @@ import random
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 from itertools import count
@@ -28,6 +29,8 @@ FRAME: Final = 160
 """Samples in a packet: 20 ms."""
 FRAME_NS: Final = 20_000_000
 
+SWITCH_INTERVAL_S: Final = 0.0005
+"""How long another thread may keep us waiting for the interpreter; Python's own 5 ms would be heard."""
 _HEADER: Final = struct.Struct("!BBHII")
 _TIMESPEC: Final = struct.Struct("@qq")
 _SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h; Python has no name for it
@@ -56,6 +59,7 @@ class Stream:
         """How late the latest packet left, against the schedule: the instrument's own fault."""
         self._media = media
         self._rtp, self._rtcp = _bind_pair()
+        self.port: int = self._rtp.getsockname()[1]
         self._sequence, self._timestamp, self._ssrc = (random.getrandbits(bits) for bits in (16, 32, 32))
         self.remote: Address = (HOST, 0)
         """Where the next packet goes; may be changed at any time."""
@@ -63,11 +67,6 @@ class Stream:
         self._frames: list[bytes] = []
         self._next = 0
         self._due_ns = 0
-
-    @property
-    def port(self) -> int:
-        port: int = self._rtp.getsockname()[1]
-        return port
 
     def fileno(self) -> int:
         return self._rtp.fileno()
@@ -83,8 +82,8 @@ class Stream:
             fresh = not self._frames
             self.remote, self._payload_type, self._frames, self._next = remote, payload_type, frames, 0
             if fresh:
-                self._due_ns = time.time_ns()
-                self._media.schedule(self)
+                now_ns = self._due_ns = time.time_ns()
+                self._media.schedule(self, self.send(now_ns))
 
     def close(self) -> None:
         """Stop sending and hearing; `packets` is complete and stays."""
@@ -106,11 +105,10 @@ class Stream:
 
     def receive(self) -> bool:
         """Take one datagram off the socket; False where there is none."""
-        try:
-            data, arrival_ns, _ = receive_stamped(self._rtp)
-        except BlockingIOError:
+        received = receive_stamped(self._rtp)
+        if received is None:
             return False
-        packet = parse_packet(data, arrival_ns)
+        packet = parse_packet(*received[:2])
         if packet:
             self.packets.append(packet)
         return True
@@ -133,9 +131,12 @@ class Media:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
         self._poll.register(self._wake, select.EPOLLIN)
         self._closing = False
+        self._switch_interval_s = sys.getswitchinterval()
         self._thread = threading.Thread(target=self._serve, name="lab-media")
 
     def __enter__(self) -> Self:
+        self._switch_interval_s = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._thread.start()
         return self
 
@@ -143,6 +144,7 @@ class Media:
         self._closing = True
         os.eventfd_write(self._wake, 1)
         self._thread.join()
+        sys.setswitchinterval(self._switch_interval_s)
         for stream in list(self._streams.values()):
             self.close_stream(stream)
         self._poll.close()
@@ -156,10 +158,11 @@ class Media:
             self._poll.register(stream, select.EPOLLIN)
         return stream
 
-    def schedule(self, stream: Stream) -> None:
-        """Have the stream's first frame sent now; the caller holds the lock."""
-        heapq.heappush(self._schedule, (0, next(self._tie), stream))
-        os.eventfd_write(self._wake, 1)
+    def schedule(self, stream: Stream, due_ns: int) -> None:
+        """Have the stream send from then on; the caller holds the lock."""
+        heapq.heappush(self._schedule, (due_ns, next(self._tie), stream))
+        if self._schedule[0][2] is stream:
+            os.eventfd_write(self._wake, 1)
 
     def close_stream(self, stream: Stream) -> None:
         with self.lock:
@@ -211,9 +214,12 @@ def stamp_arrivals(udp: socket.socket) -> None:
     udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
-def receive_stamped(udp: socket.socket) -> tuple[bytes, int, Address]:
-    """One datagram, its arrival (kernel's, CLOCK_REALTIME, ns) and its sender."""
-    data, ancillary, _, sender = udp.recvmsg(65536, _ANCILLARY)
+def receive_stamped(udp: socket.socket) -> tuple[bytes, int, Address] | None:
+    """One datagram, its arrival (kernel's, CLOCK_REALTIME, ns) and its sender; None where none is waiting."""
+    try:
+        data, ancillary, _, sender = udp.recvmsg(65536, _ANCILLARY)
+    except BlockingIOError:
+        return None
     for level, kind, value in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
             seconds, nanoseconds = _TIMESPEC.unpack(value)

@@ -25,28 +25,17 @@ class Service:
     registry: Path
     policy: str = ""
     transport: str = "auto"
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         scratch = self.asterisk.scratch
         self.settings = scratch / "idtone.yaml"
         self.log_file = scratch / "idtone.log"
         self.ledger = scratch / "ledger" / "ledger.sqlite3"
-        password = scratch / "ari.password"
-        password.write_text(self.asterisk.ari_password)
-        password.chmod(0o600)
-        self.settings.write_text(
-            f"node: lab\n"
-            f"ari: {{url: '{self.asterisk.ari_url}', user: idtone, password_file: {password},"
-            f" transport: {self.transport}}}\n"
-            f"sounds: {{directory: {self.asterisk.sounds}}}\n"
-            f"registry: {{source: {self.registry}}}\n"
-            f"ledger: {{url: 'sqlite:///{self.ledger}', key_file: {self.ledger.with_name('ledger.key')}}}\n"
-            f"policy: {{{self.policy}}}\n"
-        )
 
     def start(self, timeout_s: float = 20) -> None:
         """Start it and wait until it says that it is ready."""
+        self._write_settings()
         already = len(self.log())
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
@@ -59,6 +48,20 @@ class Service:
                 self.stop()
                 raise RuntimeError(f"idtone serve did not get ready:\n{said}")
             time.sleep(0.02)
+
+    def _write_settings(self) -> None:
+        password = self.asterisk.scratch / "ari.password"
+        password.write_text(self.asterisk.ari_password)
+        password.chmod(0o600)
+        self.settings.write_text(
+            f"node: lab\n"
+            f"ari: {{url: '{self.asterisk.ari_url}', user: idtone, password_file: {password},"
+            f" transport: {self.transport}}}\n"
+            f"sounds: {{directory: {self.asterisk.sounds}}}\n"
+            f"registry: {{source: {self.registry}}}\n"
+            f"ledger: {{url: 'sqlite:///{self.ledger}', key_file: {self.ledger.with_name('ledger.key')}}}\n"
+            f"policy: {{{self.policy}}}\n"
+        )
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> int | None:
         """End it, gracefully unless told otherwise, and return its exit code."""

@@ -194,7 +194,7 @@ class Request(Message):
         """The response to this request (8.2.6)."""
         recipient = self.recipient if self.recipient.tag or not to_tag else self.recipient.tagged(to_tag)
         copied = self._copy("via", "from", "call-id", "cseq", "record-route")
-        return Response([*copied, ("To", str(recipient)), *headers], body, status, PHRASES[status])
+        return Response([*copied, ("To", str(recipient)), *headers], body, status, PHRASES.get(status, "Refused"))
 
     def acknowledgement(self, response: Response) -> Request:
         """The ACK of this INVITE's final response where that is not 2xx (17.1.1.3)."""

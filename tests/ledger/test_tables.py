@@ -19,7 +19,7 @@ STEPS = st.builds(
     Step,
     call_id=st.text(min_size=1, max_size=CALL_ID_LIMIT).filter(str.isprintable),
     kind=st.sampled_from(StepKind),
-    at=st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=OFFSETS),  # noqa: DTZ001 - bounds are naive
+    at=st.datetimes(NOW.replace(1971, tzinfo=None), NOW.replace(2200, tzinfo=None), timezones=OFFSETS),
     details=st.dictionaries(
         st.text(),
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

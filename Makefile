@@ -1,0 +1,76 @@
+# Each target sets up what it needs, as root or not; the second time it is quick.
+# Standard output belongs to what a target is for; words about setting up go to standard error.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check venv house lab clean
+# Two targets asked for in one line must not set up the same folder at once.
+.NOTPARALLEL:
+
+PYTHONS := python3 python3.13 python3.12 python3.11
+USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in $(PYTHONS); do \
+	"$$python" -c '$(USABLE)' 2>/dev/null && echo "$$python" && break; done)
+
+VENV := .venv
+RUN := $(VENV)/run.stamp
+DEV := $(VENV)/dev.stamp
+SETUP := setup.cfg pyproject.toml src/idtone/__init__.py Makefile
+HOUSE := build/house/idtone
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+say = @printf 'idtone: %s\n' "$(1)" >&2
+
+help:
+	@echo 'make demo     shows what idtone does on a real Asterisk of its own; JSON=1 prints the findings as JSON'
+	@echo 'make test     runs all tests, those on a real Asterisk too; ARGS=… goes to pytest'
+	@echo 'make check    format, lint, types, and who may import whom'
+	@echo 'make venv     makes .venv with the idtone command'
+	@echo 'make clean    removes .venv and all that was built'
+
+demo: $(RUN) lab
+	@$(VENV)/bin/python -m tests.lab.demo $(if $(JSON),--json)
+
+test: $(DEV) lab
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+check: $(DEV) house
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	PYTHONPATH=build/house $(VENV)/bin/lint-imports
+
+venv: $(RUN)
+	$(call say,$(VENV)/bin/idtone is ready)
+
+$(RUN): $(SETUP)
+	@$(MAKE) environment
+	$(call say,installing idtone into $(VENV) …)
+	@$(PIP) install --editable . >&2
+	@touch $@
+
+$(DEV): $(SETUP)
+	@$(MAKE) environment
+	$(call say,installing idtone and the tools for its development into $(VENV) …)
+	@$(PIP) install --editable '.[dev]' >&2
+	@touch $(RUN) $@
+
+.PHONY: environment
+environment:
+	@test -n '$(PYTHON)' || { echo 'idtone: no Python 3.11 to 3.13 here; install one, or say make PYTHON=…' >&2; exit 2; }
+	$(call say,making sure of $(VENV) ($(PYTHON)) …)
+	@$(PYTHON) -m tests.lab.environment $(VENV) >&2
+
+# A real Asterisk, so that fetching one is seen and its errors are read.
+lab:
+	@$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m tests.lab.bootstrap >&2
+
+# The rooms as one tree of links, for tools that read files and know nothing of package_dir.
+house:
+	@rm -rf build/house && mkdir -p $(HOUSE)
+	@ln -s $(CURDIR)/src/idtone/* $(HOUSE)
+	@sed -n 's/^ *idtone\.\([a-z_]*\) = \([a-z_]*\)$$/\1 \2/p' setup.cfg | while read -r room folder; do \
+		ln -s "$(CURDIR)/$$folder" "$(HOUSE)/$$room"; done
+
+clean:
+	rm -rf $(VENV) build dist idtone.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,156 @@
+"""What people are shown of a registry: plain values for JSON, and the same as lines. Pure.
+
+No number is shown beyond its last four digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TypedDict
+
+from idtone.decision import judge
+from idtone.numbers import parse_japanese
+
+from .index import licences
+from .model import Member, RegistryDocument
+from .notation import read_span
+
+
+class Counts(TypedDict):
+    members: int
+    licences: int
+    numbers: int
+    suspensions: int
+
+
+class LicenceReport(TypedDict):
+    """`state` is a reason code of the decision, the directions left aside: `licence-valid`, `licence-expired`, …"""
+
+    id: str
+    tone: str
+    state: str
+    valid_from: str
+    valid_until: str
+    directions: list[str]
+
+
+class MemberReport(TypedDict):
+    """`entries` are what stands in `numbers` of the file, `numbers` how many that is in all."""
+
+    id: str
+    name_ja: str
+    name_en: str
+    pledge_signed: str | None
+    entries: int
+    numbers: int
+    licences: list[LicenceReport]
+
+
+class SuspensionReport(TypedDict):
+    number: str
+    since: str
+    in_force: bool
+    reference: str
+
+
+class RegistryReport(TypedDict):
+    association: str
+    version: int
+    issued: str
+    expires: str
+    expired: bool
+    tones: list[str]
+    members: list[MemberReport]
+    suspensions: list[SuspensionReport]
+
+
+def counts(document: RegistryDocument) -> Counts:
+    return Counts(
+        members=len(document.members),
+        licences=sum(len(member.licences) for member in document.members),
+        numbers=sum(map(_covered, document.members)),
+        suspensions=len(document.suspensions),
+    )
+
+
+def registry_report(document: RegistryDocument, now: datetime) -> RegistryReport:
+    header = document.registry
+    return RegistryReport(
+        association=header.association,
+        version=header.version,
+        issued=header.issued.isoformat(),
+        expires=header.expires.isoformat(),
+        expired=now >= header.expires,
+        tones=[tone.id for tone in document.tones],
+        members=[member_report(member, now) for member in document.members],
+        suspensions=[
+            SuspensionReport(
+                number=str(parse_japanese(entry.number)),
+                since=entry.since.isoformat(),
+                in_force=now >= entry.since,
+                reference=entry.reference,
+            )
+            for entry in document.suspensions
+        ],
+    )
+
+
+def member_report(member: Member, now: datetime) -> MemberReport:
+    return MemberReport(
+        id=member.id,
+        name_ja=member.name.ja,
+        name_en=member.name.en,
+        pledge_signed=member.pledge.signed.isoformat() if member.pledge else None,
+        entries=len(member.numbers),
+        numbers=_covered(member),
+        licences=[
+            LicenceReport(
+                id=licence.id,
+                tone=licence.tone,
+                state=judge(licence, min(licence.directions), now).value,
+                valid_from=licence.valid_from.isoformat(),
+                valid_until=licence.valid_until.isoformat(),
+                directions=sorted(licence.directions),
+            )
+            for licence in licences(member)
+        ],
+    )
+
+
+def registry_lines(report: RegistryReport) -> Iterator[str]:
+    expired = " (has expired)" if report["expired"] else ""
+    yield f"{report['association']}, version {report['version']}"
+    yield f"  issued  {report['issued']}"
+    yield f"  expires {report['expires']}{expired}"
+    yield f"  tones   {', '.join(report['tones']) or 'none'}"
+    for member in report["members"]:
+        yield ""
+        yield from member_lines(member)
+    if report["suspensions"]:
+        yield ""
+        yield "suspended numbers"
+    for suspension in report["suspensions"]:
+        to_come = "" if suspension["in_force"] else " (to come)"
+        yield f"  {suspension['number']}  since {suspension['since']}{to_come}  reference {suspension['reference']}"
+
+
+def member_lines(report: MemberReport) -> Iterator[str]:
+    yield f"{report['id']}  {report['name_ja']} / {report['name_en']}"
+    yield f"  pledge  {'signed ' + report['pledge_signed'] if report['pledge_signed'] else 'not recorded'}"
+    yield f"  numbers {report['numbers']:,}; entries {report['entries']:,}"
+    for licence in report["licences"]:
+        directions = ", ".join(licence["directions"])
+        yield f"  licence {licence['id']}: {licence['state']}, tone {licence['tone']}, {directions}"
+        yield f"          from {licence['valid_from']} until {licence['valid_until']}"
+    if not report["licences"]:
+        yield "  no licence"
+
+
+def _covered(member: Member) -> int:
+    """How many numbers the member holds; one that lies in two of his entries counts once."""
+    total, reached = 0, 0
+    for span in sorted(map(read_span, member.numbers), key=lambda span: span.first):
+        total += max(0, span.last - max(span.first, reached + 1) + 1)
+        reached = max(reached, span.last)
+    return total

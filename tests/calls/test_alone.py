@@ -1,0 +1,106 @@
+"""What Asterisk does while the service is away, from what the service left with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..conftest import LAB_REGISTRY
+from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab
+from .hearing import assert_heard_then_connected, assert_nothing_before_voice
+
+
+@pytest.mark.parametrize("way", ["hook", "own-dial"])
+async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_played(away, references, way):
+    async with lab(away) as phones:
+        placed = await phones.place(Forwarding(LICENSED, way=way))
+        await phones.talk_and_hang_up(placed)
+        assert_heard_then_connected(placed, "notice", references)
+        ending = await phones.ending(placed)
+    if way == "hook":
+        assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable")
+
+
+@pytest.mark.parametrize("number", [SUSPENDED, "+81312345677", "03-1234-5677", "81312345677", "010-81-3-1234-5677"])
+async def test_a_suspended_number_is_refused_all_the_same(away, number):
+    async with lab(away) as phones:
+        placed = await phones.place(Forwarding(number))
+        ending = await phones.ending(placed)
+        assert not phones.called.calls
+    assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "number-suspended", "21")
+
+
+async def test_a_suspended_number_is_not_connected_under_an_own_dial(away, references):
+    async with lab(away) as phones:
+        placed = await phones.place(Forwarding(SUSPENDED, way="own-dial"))
+        assert placed.caller.answered_ns is None
+        assert placed.called
+        await placed.called.ended()
+
+
+async def test_a_suspension_that_is_not_yet_in_force_does_not_refuse(asterisk, serving, beside, references, tmp_path):
+    registry = tmp_path / "registry.yaml"
+    registry.write_text(LAB_REGISTRY.read_text().replace("since: 2026-03-01", "since: 2036-03-01"))
+    serving(registry)
+    beside.away()
+    async with lab(asterisk) as phones:
+        placed = await phones.place(Forwarding(SUSPENDED))
+        await phones.talk_and_hang_up(placed)
+        assert_heard_then_connected(placed, "notice", references)
+
+
+async def test_service_away_refuse(asterisk, serving, beside):
+    serving(policy="service_away: refuse, refuse_cause: 38")
+    beside.away()
+    async with lab(asterisk) as phones:
+        placed = await phones.place()
+        ending = await phones.ending(placed)
+        assert not phones.called.calls
+    assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "service-unavailable", "38")
+
+
+async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, references):
+    files = [path for path in away.sounds.glob("notice.*")]
+    assert files
+    for path in files:
+        path.rename(path.with_name(f"away.{path.name}"))
+    try:
+        async with lab(away) as phones:
+            placed = await phones.place()
+            await phones.talk_and_hang_up(placed)
+        from .hearing import heard_by_called
+
+        heard = heard_by_called(placed, references["notice"])
+        assert heard.correlation >= 0.9  # Asterisk's own tones have no ramps
+        assert heard.voice_ms is not None
+        assert heard.end_ms is not None
+        assert heard.voice_ms >= heard.end_ms
+    finally:
+        for path in files:
+            path.with_name(f"away.{path.name}").rename(path)
+
+
+@pytest.mark.parametrize("state", ["service stopped", "no registry", "corrupt registry"])
+@pytest.mark.parametrize("dialled", ["110", "118", "119"])
+async def test_emergency_calls_need_nothing(asterisk, serving, beside, references, tmp_path, dialled, state):
+    if state == "service stopped":
+        beside.away()
+    else:
+        registry = tmp_path / "registry.yaml"
+        if state == "corrupt registry":
+            registry.write_bytes(b"registry: {\x00\xff")
+        serving(registry)
+    async with lab(asterisk) as phones:
+        placed = await phones.place(Forwarding(LICENSED, dialled=dialled))
+        await phones.talk_and_hang_up(placed)
+        assert_nothing_before_voice(placed, references)
+        assert (await phones.ending(placed)).reason == "emergency"
+
+
+async def test_no_registry_is_the_notice_and_says_so(asterisk, serving, references, tmp_path):
+    service = serving(tmp_path / "none.yaml")
+    async with lab(asterisk) as phones:
+        placed = await phones.place()
+        await phones.talk_and_hang_up(placed)
+        assert_heard_then_connected(placed, "notice", references)
+        assert (await phones.ending(placed)).reason == "registry-missing"
+    assert "none.yaml" in service.log()

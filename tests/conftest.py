@@ -1,0 +1,84 @@
+"""The real Asterisk that the tests share. There is one, or the run fails: nothing is skipped for want of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idtone.tones.library import load_library
+from idtone.tones.synthesis import synthesise
+
+from .lab.asterisk import Asterisk
+from .lab.bootstrap import AsteriskInstallation, find_or_get
+from .lab.service import Service
+
+LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
+
+
+@pytest.fixture(scope="session")
+def installation() -> AsteriskInstallation:
+    return find_or_get()
+
+
+@pytest.fixture(scope="session")
+def asterisk(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
+    """A PBX with the hook in its dialplan, shared by all tests that leave it as they found it."""
+    with Asterisk(installation, tmp_path_factory.mktemp("pbx")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def references() -> dict[str, Any]:
+    """What each shipped profile sounds like at 8 kHz."""
+    return {name: synthesise(profile, 8000) for name, profile in load_library().items()}
+
+
+class Beside:
+    """The service beside the shared PBX: one at a time, started anew only where another one is asked for."""
+
+    def __init__(self, asterisk: Asterisk) -> None:
+        self.asterisk = asterisk
+        self._running: Service | None = None
+
+    def serving(self, registry: Path = LAB_REGISTRY, policy: str = "", transport: str = "auto") -> Service:
+        wanted = Service(self.asterisk, registry, policy, transport)
+        if self._running != wanted:
+            self.away()
+            wanted.start()
+            self._running = wanted
+        return self._running
+
+    def away(self) -> None:
+        if self._running:
+            self._running.stop()
+            self._running = None
+
+
+@pytest.fixture(scope="session")
+def beside(asterisk: Asterisk) -> Iterator[Beside]:
+    one = Beside(asterisk)
+    yield one
+    one.away()
+
+
+@pytest.fixture
+def serving(beside: Beside) -> Callable[..., Service]:
+    """Start the service with a registry, a policy or a transport of its own."""
+    return beside.serving
+
+
+@pytest.fixture
+def service(beside: Beside) -> Service:
+    """The service with the lab's registry and the default policy."""
+    return beside.serving()
+
+
+@pytest.fixture
+def away(beside: Beside) -> Asterisk:
+    """The service ran with the lab's registry, and is gone."""
+    beside.serving()
+    beside.away()
+    return beside.asterisk

@@ -1,0 +1,293 @@
+"""The decision: every outcome with every reason, and the moments at which it turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idtone.calls import (
+    Decision,
+    Direction,
+    ForwardedCall,
+    Licence,
+    LicenceStatus,
+    Outcome,
+    Party,
+    Reason,
+    Suspension,
+)
+from idtone.decision import Policy, Unlicensed, decide, judge
+from idtone.numbers import MALFORMED, WITHHELD, Number, parse
+
+JST = timezone(timedelta(hours=9))
+NOW = datetime(2026, 11, 10, 9, tzinfo=JST)
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+
+HELD = parse("0312345678")
+BARE = parse("0312340001")
+UNKNOWN = parse("0399999999")
+ABROAD = parse("+12125551234")
+CALLED = parse("09012345678")
+POLICE = parse("110")
+
+LICENCE = Licence(
+    id="L-1",
+    member="m-1",
+    tone="sample",
+    status=LicenceStatus.ACTIVE,
+    valid_from=datetime(2026, 1, 10, tzinfo=JST),
+    valid_until=datetime(2027, 1, 10, tzinfo=JST),
+    directions=frozenset(Direction),
+)
+REVOKED = replace(LICENCE, id="L-revoked", status=LicenceStatus.REVOKED)
+SUSPENDED = replace(LICENCE, id="L-suspended", status=LicenceStatus.SUSPENDED)
+EXPIRED = replace(LICENCE, id="L-expired", valid_until=NOW)
+EARLY = replace(LICENCE, id="L-early", valid_from=NOW + SECOND)
+OUTGOING = replace(LICENCE, id="L-outgoing", directions=frozenset({Direction.OUTGOING}))
+
+
+@dataclass
+class FakeRegistry:
+    """Knows one holder's number and another's without licence."""
+
+    held: Sequence[Licence] = (LICENCE,)
+    expires: datetime = datetime(2026, 12, 1, tzinfo=JST)
+    stopped: dict[Number, Suspension] = field(default_factory=dict)
+    version: int = 42
+
+    def suspension(self, number: Number) -> Suspension | None:
+        return self.stopped.get(number)
+
+    def licences(self, number: Number) -> Sequence[Licence] | None:
+        return {HELD: self.held, BARE: ()}.get(number)
+
+
+def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:
+    return FakeRegistry(stopped={number: Suspension(number, since, "R-1")}, **changes)
+
+
+def call(number: Number = HELD, direction: Direction = Direction.INCOMING, called: Number = CALLED) -> ForwardedCall:
+    return ForwardedCall("c-1", direction, number, WITHHELD, called)
+
+
+NOTICE_POLICY = Policy()
+REFUSE_POLICY = Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
+STALE = FakeRegistry(expires=NOW)
+
+TABLE = [
+    # call, registry, reason, the licence that was judged; the outcome follows below from the policy
+    (call(), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([EXPIRED]), Reason.LICENCE_EXPIRED, "L-expired"),
+    (call(), FakeRegistry([REVOKED]), Reason.LICENCE_REVOKED, "L-revoked"),
+    (call(), FakeRegistry([SUSPENDED]), Reason.LICENCE_SUSPENDED, "L-suspended"),
+    (call(), FakeRegistry([EARLY]), Reason.LICENCE_NOT_YET_VALID, "L-early"),
+    (call(), FakeRegistry([OUTGOING]), Reason.DIRECTION_NOT_COVERED, "L-outgoing"),
+    (call(direction=Direction.OUTGOING), FakeRegistry([OUTGOING]), Reason.LICENCE_VALID, "L-outgoing"),
+    (call(BARE), FakeRegistry(), Reason.LICENCE_NONE, None),
+    (call(UNKNOWN), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
+    (call(ABROAD), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
+    (call(POLICE), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
+    (call(WITHHELD), FakeRegistry(), Reason.NUMBER_WITHHELD, None),
+    (call(MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
+    (call(WITHHELD), STALE, Reason.NUMBER_WITHHELD, None),
+    (call(), STALE, Reason.REGISTRY_STALE, None),
+    (call(UNKNOWN), STALE, Reason.REGISTRY_STALE, None),
+    (call(), None, Reason.REGISTRY_MISSING, None),
+    (call(MALFORMED), None, Reason.REGISTRY_MISSING, None),
+    (call(), stopped(NOW), Reason.NUMBER_SUSPENDED, None),
+    (call(UNKNOWN), stopped(NOW, UNKNOWN), Reason.NUMBER_SUSPENDED, None),
+    (call(), stopped(NOW, expires=NOW - DAY), Reason.NUMBER_SUSPENDED, None),
+    (call(called=MALFORMED), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (call(called=WITHHELD), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (call(called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
+    (call(called=POLICE), None, Reason.EMERGENCY, None),
+    (call(called=POLICE), stopped(NOW), Reason.EMERGENCY, None),
+    (call(MALFORMED, called=parse("184119")), STALE, Reason.EMERGENCY, None),
+]
+
+
+@pytest.mark.parametrize("policy", [NOTICE_POLICY, REFUSE_POLICY], ids=["notice", "refuse"])
+@pytest.mark.parametrize(("asked", "registry", "reason", "licence"), TABLE)
+def test_the_table(
+    asked: ForwardedCall, registry: FakeRegistry | None, reason: Reason, licence: str | None, policy: Policy
+) -> None:
+    version = registry.version if registry else None
+    parties = frozenset({Party.CALLED})
+    if reason is Reason.EMERGENCY:
+        expected = Decision(Outcome.BYPASS, reason)
+    elif reason is Reason.LICENCE_VALID:
+        expected = Decision(Outcome.PLAY, reason, licence, "sample", parties, version)
+    elif reason is Reason.NUMBER_SUSPENDED or policy is REFUSE_POLICY:
+        expected = Decision(Outcome.REFUSE, reason, licence, None, frozenset(), version, policy.refuse_cause)
+    else:
+        expected = Decision(Outcome.NOTICE, reason, licence, "notice", parties, version)
+    assert decide(asked, registry, policy, NOW) == expected
+
+
+def test_the_table_has_every_reason_that_the_kernel_gives() -> None:
+    assert {reason for _, _, reason, _ in TABLE} == set(Reason) - {Reason.SERVICE_UNAVAILABLE}
+
+
+def test_the_policy_by_default() -> None:
+    assert NOTICE_POLICY.unlicensed is Unlicensed.NOTICE
+    assert NOTICE_POLICY.refuse_cause == 21
+    assert NOTICE_POLICY.registry_stale == timedelta(0)
+    assert all(NOTICE_POLICY.notify[direction] == {Party.CALLED} for direction in Direction)
+
+
+@pytest.mark.parametrize("zone", [UTC, JST, timezone(timedelta(hours=-12))], ids=str)
+@pytest.mark.parametrize(
+    ("moment", "reason"),
+    [
+        (LICENCE.valid_from - SECOND, Reason.LICENCE_NOT_YET_VALID),
+        (LICENCE.valid_from, Reason.LICENCE_VALID),
+        (LICENCE.valid_from + SECOND, Reason.LICENCE_VALID),
+        (LICENCE.valid_until - SECOND, Reason.LICENCE_VALID),
+        (LICENCE.valid_until, Reason.LICENCE_EXPIRED),
+        (LICENCE.valid_until + SECOND, Reason.LICENCE_EXPIRED),
+    ],
+)
+def test_a_licence_begins_at_from_and_ends_just_before_until(moment: datetime, reason: Reason, zone: timezone) -> None:
+    registry = FakeRegistry(expires=datetime(2030, 1, 1, tzinfo=UTC))
+    decision = decide(call(), registry, NOTICE_POLICY, moment.astimezone(zone))
+    assert decision.reason is reason
+    assert decision.outcome is (Outcome.PLAY if reason is Reason.LICENCE_VALID else Outcome.NOTICE)
+
+
+@pytest.mark.parametrize(
+    ("moment", "valid"),
+    [
+        (datetime(2028, 2, 28, 14, 59, 59, tzinfo=UTC), False),
+        (datetime(2028, 2, 29, 0, 0, tzinfo=JST), True),
+        (datetime(2028, 2, 28, 15, 0, tzinfo=UTC), True),
+        (datetime(2028, 2, 29, 23, 59, 59, tzinfo=JST), True),
+        (datetime(2028, 2, 29, 15, 0, tzinfo=UTC), False),
+        (datetime(2028, 3, 1, 0, 0, tzinfo=JST), False),
+    ],
+)
+def test_a_licence_for_the_leap_day(moment: datetime, valid: bool) -> None:
+    leap = replace(LICENCE, valid_from=datetime(2028, 2, 29, tzinfo=JST), valid_until=datetime(2028, 3, 1, tzinfo=JST))
+    assert (judge(leap, Direction.INCOMING, moment) is Reason.LICENCE_VALID) == valid
+
+
+@pytest.mark.parametrize(
+    ("licences", "reason", "licence"),
+    [
+        ([EXPIRED, LICENCE], Reason.LICENCE_VALID, "L-1"),
+        ([LICENCE, EXPIRED], Reason.LICENCE_VALID, "L-1"),
+        ([REVOKED, LICENCE], Reason.LICENCE_VALID, "L-1"),
+        ([LICENCE, replace(LICENCE, id="L-2")], Reason.LICENCE_VALID, "L-1"),
+        ([REVOKED, EARLY, EXPIRED, SUSPENDED, OUTGOING], Reason.DIRECTION_NOT_COVERED, "L-outgoing"),
+        ([REVOKED, EARLY, EXPIRED, SUSPENDED], Reason.LICENCE_SUSPENDED, "L-suspended"),
+        ([REVOKED, EARLY, EXPIRED], Reason.LICENCE_EXPIRED, "L-expired"),
+        ([REVOKED, EARLY], Reason.LICENCE_NOT_YET_VALID, "L-early"),
+    ],
+)
+def test_of_several_licences_the_nearest_to_a_yes_speaks(licences: list[Licence], reason: Reason, licence: str) -> None:
+    decision = decide(call(), FakeRegistry(licences), NOTICE_POLICY, NOW)
+    assert (decision.reason, decision.licence) == (reason, licence)
+
+
+@pytest.mark.parametrize(
+    ("licence", "reason"),
+    [
+        (replace(EXPIRED, status=LicenceStatus.REVOKED), Reason.LICENCE_REVOKED),
+        (replace(EARLY, status=LicenceStatus.REVOKED), Reason.LICENCE_REVOKED),
+        (replace(EXPIRED, status=LicenceStatus.SUSPENDED), Reason.LICENCE_EXPIRED),
+        (replace(EARLY, status=LicenceStatus.SUSPENDED), Reason.LICENCE_NOT_YET_VALID),
+        (replace(OUTGOING, status=LicenceStatus.SUSPENDED), Reason.LICENCE_SUSPENDED),
+    ],
+)
+def test_of_several_objections_the_weightiest_is_named(licence: Licence, reason: Reason) -> None:
+    assert judge(licence, Direction.INCOMING, NOW) is reason
+
+
+@pytest.mark.parametrize("grace", [timedelta(0), SECOND, timedelta(hours=12), timedelta(days=30)], ids=str)
+def test_a_registry_counts_until_its_grace_is_over(grace: timedelta) -> None:
+    policy = Policy(registry_stale=grace)
+    registry = FakeRegistry(expires=NOW)
+    assert decide(call(), registry, policy, NOW + grace - SECOND).outcome is Outcome.PLAY
+    assert decide(call(), registry, policy, NOW + grace).reason is Reason.REGISTRY_STALE
+
+
+def test_a_registry_that_never_expires_does_not_overflow_its_grace() -> None:
+    registry = FakeRegistry(expires=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    assert decide(call(), registry, Policy(registry_stale=timedelta(days=30)), NOW).outcome is Outcome.PLAY
+
+
+@pytest.mark.parametrize("grace", [timedelta(0), timedelta(days=30)], ids=str)
+def test_a_suspension_holds_from_its_since_on_and_outlives_the_registry(grace: timedelta) -> None:
+    policy = Policy(registry_stale=grace)
+    assert decide(call(), stopped(NOW), policy, NOW - SECOND).outcome is Outcome.PLAY
+    for later in (timedelta(0), SECOND, 4000 * DAY):
+        assert decide(call(), stopped(NOW), policy, NOW + later).reason is Reason.NUMBER_SUSPENDED
+
+
+def test_only_the_forwarding_number_is_stopped() -> None:
+    assert decide(call(called=UNKNOWN), stopped(NOW, UNKNOWN), NOTICE_POLICY, NOW).outcome is Outcome.PLAY
+
+
+def test_a_moment_without_time_zone_is_a_mistake_of_ours() -> None:
+    with pytest.raises(TypeError):
+        decide(call(), FakeRegistry(), NOTICE_POLICY, NOW.replace(tzinfo=None))
+
+
+numbers = st.sampled_from([HELD, HELD, HELD, BARE, UNKNOWN, ABROAD, POLICE, WITHHELD, MALFORMED])
+zones = st.sampled_from([UTC, JST, timezone(timedelta(hours=-5))])
+
+
+def moments(first: int, last: int) -> st.SearchStrategy[datetime]:
+    """Seconds around `NOW`, few, so that moments coincide."""
+    return st.builds(lambda s, zone: (NOW + s * SECOND).astimezone(zone), st.integers(first, last), zones)
+
+
+licences = st.builds(
+    Licence,
+    id=st.sampled_from(["L-1", "L-2", "L-3"]),
+    member=st.just("m-1"),
+    tone=st.just("sample"),
+    status=st.sampled_from([LicenceStatus.ACTIVE, *LicenceStatus]),
+    valid_from=moments(-3, 1),
+    valid_until=moments(0, 4),
+    directions=st.frozensets(st.sampled_from(Direction), min_size=1),
+)
+known = st.builds(
+    FakeRegistry,
+    held=st.lists(licences, min_size=1, max_size=3, unique_by=lambda licence: licence.id),
+    expires=moments(-1, 6),
+    stopped=st.dictionaries(
+        numbers, st.builds(Suspension, number=numbers, since=moments(-2, 6), reference=st.just("R")), max_size=1
+    ),
+)
+registries = st.one_of(known, known, known, st.none())
+calls = st.builds(call, numbers, st.sampled_from(Direction), numbers)
+policies = st.builds(
+    Policy, unlicensed=st.sampled_from(Unlicensed), registry_stale=st.sampled_from([timedelta(0), SECOND, 2 * SECOND])
+)
+
+
+@given(calls, registries, policies, moments(-3, 5))
+@settings(max_examples=400)
+def test_what_never_happens(asked: ForwardedCall, registry: FakeRegistry | None, policy: Policy, now: datetime) -> None:
+    decision = decide(asked, registry, policy, now)
+    suspension = registry.suspension(asked.forwarding_number) if registry else None
+    assert (decision.outcome is Outcome.BYPASS) == (asked.called is POLICE)
+    if suspension and now >= suspension.since:
+        assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
+    if decision.outcome is Outcome.PLAY:
+        assert registry is not None
+        [licence] = [held for held in registry.licences(asked.forwarding_number) or () if held.id == decision.licence]
+        assert licence.status is LicenceStatus.ACTIVE
+        assert licence.valid_from <= now < licence.valid_until
+        assert asked.direction in licence.directions
+        assert now < registry.expires + policy.registry_stale
+        assert decision.profile == licence.tone
+    else:
+        assert decision.profile in {None, policy.notice_profile}
+    assert (decision.hangup_cause is not None) == (decision.outcome is Outcome.REFUSE)
+    assert bool(decision.parties) == (decision.outcome in {Outcome.PLAY, Outcome.NOTICE})

@@ -1,0 +1,238 @@
+"""Reading telephone numbers."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from idtone.errors import NumberError
+from idtone.numbers import MALFORMED, WITHHELD, Number, NumberKind, national_length, parse, parse_japanese
+
+TOKYO = "+81312345678"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0312345678",
+        "03-1234-5678",
+        "03 1234 5678",
+        "03(1234)5678",
+        "(03)1234-5678",
+        "03.1234.5678",
+        " 0312345678\n",
+        "０３１２３４５６７８",
+        "０３−１２３４−５６７８",
+        "０３ー１２３４ー５６７８",
+        "（０３）１２３４‐５６７８",
+        "+81312345678",
+        "+81 3 1234 5678",
+        "+81-3-1234-5678",
+        "+81(0)312345678",
+        "＋８１３１２３４５６７８",
+        "81312345678",
+        "010 81 3 1234 5678",
+        "sip:0312345678@pbx.example.com",
+        "sip:+81312345678@pbx.example.com;user=phone",
+        "sips:+81312345678@pbx.example.com",
+        "SIP:0312345678@192.0.2.1:5060",
+        "tel:+81-3-1234-5678",
+        "tel:0312345678;phone-context=+81",
+        "0312345678@pbx.example.com",
+        "1840312345678",
+        "1860312345678",
+        "184-03-1234-5678",
+        "sip:1860312345678@pbx.example.com",
+    ],
+)
+def test_every_usual_form_is_the_same_number(text: str) -> None:
+    assert parse(text) == Number(NumberKind.FIXED, TOKYO)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "e164"),
+    [
+        ("0612345678", NumberKind.FIXED, "+81612345678"),
+        ("011-251-4567", NumberKind.FIXED, "+81112514567"),
+        ("05012345678", NumberKind.IP_050, "+815012345678"),
+        ("0120123456", NumberKind.FREE_0120, "+81120123456"),
+        ("0800-123-4567", NumberKind.FREE_0120, "+818001234567"),
+        ("09012345678", NumberKind.MOBILE, "+819012345678"),
+        ("08012345678", NumberKind.MOBILE, "+818012345678"),
+        ("07012345678", NumberKind.MOBILE, "+817012345678"),
+        ("06012345678", NumberKind.MOBILE, "+816012345678"),
+        ("0570012345", NumberKind.OTHER, "+81570012345"),
+        ("+12125551234", NumberKind.OTHER, "+12125551234"),
+        ("010-1-212-555-1234", NumberKind.OTHER, "+12125551234"),
+        ("184-010-1-212-555-1234", NumberKind.OTHER, "+12125551234"),
+    ],
+)
+def test_kinds(text: str, kind: NumberKind, e164: str) -> None:
+    assert parse(text) == Number(kind, e164)
+
+
+@pytest.mark.parametrize("digits", ["110", "118", "119"])
+@pytest.mark.parametrize(
+    "form", ["{}", "184{}", "186{}", "184-{}", "sip:{}@pbx.example.com", "sip:184{}@h", "tel:{}", " {} ", "{};x=y"]
+)
+def test_emergency_numbers(form: str, digits: str) -> None:
+    number = parse(form.format(digits))
+    assert number == Number(NumberKind.EMERGENCY, digits)
+    assert str(number) == "emergency"
+
+
+def test_an_emergency_number_in_full_width() -> None:
+    assert parse("１１９").kind is NumberKind.EMERGENCY
+    assert parse("1-1-0").kind is NumberKind.EMERGENCY
+
+
+@pytest.mark.parametrize("text", ["117", "104", "911", "112", "1100", "0110", "110110", "184", "185110", "1840110"])
+def test_what_only_resembles_an_emergency_number(text: str) -> None:
+    assert parse(text).kind is not NumberKind.EMERGENCY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "anonymous",
+        "Anonymous",
+        "ANONYMOUS",
+        "unavailable",
+        "restricted",
+        "private",
+        "unknown",
+        "P",
+        "O",
+        "C",
+        "S",
+        "p",
+        "sip:anonymous@anonymous.invalid",
+        "sip:@example.com",
+        "Ｐ",
+    ],
+)
+def test_withheld(text: str) -> None:
+    assert parse(text) == WITHHELD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abc",
+        "+",
+        "++81312345678",
+        "0",
+        "1",
+        "0312345",
+        "+8103",
+        "0312345678x5",
+        "0312345678,1",
+        "#31#0312345678",
+        "*67",
+        "0312345678\r\nX-Evil: 1",
+        "03\x001",
+        "<sip:0312345678@h>",
+        "0312345678 (office)",
+    ],
+)
+def test_malformed(text: str) -> None:
+    assert parse(text) == MALFORMED
+
+
+def test_an_american_number_without_its_plus_does_not_lose_its_beginning() -> None:
+    assert parse("18403123456") != parse("03123456")
+    assert parse("18403123456").e164.endswith("18403123456")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("110", "emergency number"),
+        ("184119", "emergency number"),
+        ("", "not a Japanese"),
+        ("anonymous", "not a Japanese"),
+        ("abc", "not a Japanese"),
+        ("+12125551234", "not a Japanese"),
+        ("+81101234567", "not a Japanese"),
+        ("09012345", "not a Japanese"),
+        ("031234567", "needs 10 digits"),
+        ("03123456789", "needs 10 digits"),
+        ("0501234567", "needs 11 digits"),
+        ("0200123456", "needs 11 digits"),
+        ("03123456789012", "needs 10 digits"),
+    ],
+)
+def test_only_complete_japanese_numbers_will_do(text: str, reason: str) -> None:
+    with pytest.raises(NumberError, match=reason) as caught:
+        parse_japanese(text)
+    assert not text or text not in str(caught.value)
+
+
+def test_a_complete_japanese_number() -> None:
+    assert parse_japanese("03-1234-5678") == Number(NumberKind.FIXED, TOKYO)
+    assert parse_japanese("080-1234-5678").kind is NumberKind.MOBILE
+
+
+@pytest.mark.parametrize(
+    ("beginning", "length"),
+    [
+        ("03", 10),
+        ("011", 10),
+        ("0120", 10),
+        ("0570", 10),
+        ("0800", 11),
+        ("050", 11),
+        ("090", 11),
+        ("020", 11),
+        ("049", 10),
+    ],
+)
+def test_the_length_of_a_national_number(beginning: str, length: int) -> None:
+    assert national_length(beginning) == length
+
+
+def test_a_number_shows_its_last_four_digits_and_nothing_more() -> None:
+    number = parse("0312345678")
+    assert (str(number), repr(number), f"{number}") == ("…5678", "<Number fixed …5678>", "…5678")
+    assert number.last4 == "5678"
+    assert number.known
+    assert (str(WITHHELD), str(MALFORMED)) == ("withheld", "malformed")
+    assert not WITHHELD.known
+    assert not MALFORMED.known
+
+
+texts = (
+    st.text(max_size=40)
+    | st.text(alphabet="0123456789+-() .@;sip:tel", max_size=40)
+    | st.from_regex(r"(sip:|tel:)?(184|186)?(\+81|0|010)?[0-9]{0,18}(@h)?", fullmatch=True)
+)
+
+
+@given(texts)
+@example("0" * 300)
+@example("+" + "9" * 100_000)
+@settings(max_examples=400)
+def test_reading_never_fails_and_shows_no_more_than_four_digits(text: str) -> None:
+    number = parse(text)
+    if number.kind is NumberKind.EMERGENCY:
+        assert number.e164 in {"110", "118", "119"}
+    elif number.known:
+        assert re.fullmatch(r"\+[0-9]{3,}", number.e164)
+        shown = str(number) + repr(number).removeprefix(f"<Number {number.kind} ")
+        assert all(run in number.e164[-4:] for run in re.findall("[0-9]+", shown))
+    else:
+        assert number in {WITHHELD, MALFORMED}
+
+
+@given(texts)
+@settings(max_examples=200)
+def test_a_number_read_again_is_the_same_number(text: str) -> None:
+    number = parse(text)
+    if number.kind in {NumberKind.FIXED, NumberKind.MOBILE, NumberKind.IP_050}:
+        assert parse(number.e164) == number
+        assert parse(f"0{number.e164[3:]}") == number

@@ -1,0 +1,203 @@
+"""The settings: defaults, file, environment; and the commented file that ships with them."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import idtone.settings
+from idtone.calls import Direction, Party
+from idtone.decision import Policy, Unlicensed
+from idtone.errors import DocumentError
+from idtone.settings import Settings, load_settings, locations, variable_name
+
+OTHER = {
+    ("node",): ("pbx-2", "pbx-2"),
+    ("ari", "url"): ("https://pbx.example.com:8089/ari/", "https://pbx.example.com:8089/ari"),
+    ("ari", "user"): ("other", "other"),
+    ("ari", "password_file"): ("/run/secrets/ari", Path("/run/secrets/ari")),
+    ("ari", "password"): ("s3cret", "s3cret"),
+    ("ari", "transport"): ("http", "http"),
+    ("sounds", "directory"): ("/srv/sounds", Path("/srv/sounds")),
+    ("sounds", "profiles"): ("/srv/profiles", Path("/srv/profiles")),
+    ("registry", "source"): ("/srv/registry.yaml", Path("/srv/registry.yaml")),
+    ("ledger", "url"): ("sqlite:////srv/ledger.sqlite3", "sqlite:////srv/ledger.sqlite3"),
+    ("ledger", "key_file"): ("/srv/ledger.key", Path("/srv/ledger.key")),
+    ("policy", "unlicensed"): ("refuse", Unlicensed.REFUSE),
+    ("policy", "service_away"): ("refuse", Unlicensed.REFUSE),
+    ("policy", "refuse_cause"): ("34", 34),
+    ("policy", "registry_stale"): ("PT12H", timedelta(hours=12)),
+    ("policy", "notify", "incoming"): ("called", Party.CALLED),
+    ("policy", "notify", "outgoing"): ("called", Party.CALLED),
+    ("log", "level"): ("debug", "debug"),
+}
+"""For every key a value that is not the default where there is another, and what it becomes."""
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(idtone.settings, "DEFAULT_FILE", tmp_path / "absent.yaml")
+
+
+@pytest.fixture
+def shipped() -> Iterator[Path]:
+    with resources.as_file(resources.files("idtone.config") / "idtone.yaml") as path:
+        yield path
+
+
+def value_at(settings: Any, location: tuple[str, ...]) -> Any:
+    for step in location:
+        settings = getattr(settings, step)
+    return settings
+
+
+def faults(path: Path | None, environment: dict[str, str]) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        load_settings(path, environment)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_without_file_and_environment_the_defaults_hold() -> None:
+    settings = load_settings(None, {})
+    assert settings == Settings()
+    assert settings.node == platform.node()
+    assert settings.policy.policy() == Policy()
+
+
+def test_every_key_has_a_value_to_test_with() -> None:
+    assert set(OTHER) == set(locations())
+
+
+def test_the_default_file_is_read_where_it_exists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "idtone.yaml"
+    path.write_text("node: from-default-file")
+    monkeypatch.setattr(idtone.settings, "DEFAULT_FILE", path)
+    assert load_settings(None, {}).node == "from-default-file"
+
+
+@pytest.mark.parametrize("location", OTHER, ids=".".join)
+def test_every_key_can_be_set_by_file_and_by_environment(location: tuple[str, ...], tmp_path: Path) -> None:
+    text, value = OTHER[location]
+    path = tmp_path / "idtone.yaml"
+    path.write_text("".join(f"{'  ' * depth}{step}:\n" for depth, step in enumerate(location))[:-1] + f" {text}\n")
+    assert value_at(load_settings(path, {}), location) == value
+    assert value_at(load_settings(None, {variable_name(location): text}), location) == value
+
+
+def test_the_environment_wins_over_the_file_and_leaves_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "idtone.yaml"
+    path.write_text("ari: {user: of-file, transport: http}\npolicy: {notify: {incoming: called}, refuse_cause: 1}")
+    settings = load_settings(path, {"IDTONE_ARI_USER": "of-environment", "IDTONE_POLICY_UNLICENSED": "refuse"})
+    assert (settings.ari.user, settings.ari.transport) == ("of-environment", "http")
+    assert (settings.policy.unlicensed, settings.policy.refuse_cause) == (Unlicensed.REFUSE, 1)
+
+
+def test_a_section_may_be_left_empty_by_the_file_where_the_environment_fills_it(tmp_path: Path) -> None:
+    path = tmp_path / "idtone.yaml"
+    path.write_text("ari: {}\n")
+    assert load_settings(path, {"IDTONE_ARI_USER": "x"}).ari.user == "x"
+
+
+def test_other_variables_are_none_of_our_business() -> None:
+    assert load_settings(None, {"IDTONE_CONFIG": "x", "IDTONE_STATUS": "y", "ARI_USER": "z"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("policy: {refuse_cause: 0}", "{path}:1:10: policy.refuse_cause: "),
+        ("policy: {refuse_cause: 128}", "{path}:1:10: policy.refuse_cause: "),
+        ("policy:\n  registry_stale: -PT1S", "{path}:2:3: policy.registry_stale: "),
+        ("policy:\n  registry_stale: 3600", "{path}:2:3: policy.registry_stale: "),
+        ("policy: {unlicensed: ignore}", "{path}:1:10: policy.unlicensed: input should be 'notice' or 'refuse'"),
+        ("policy: {notify: {incoming: everybody}}", "{path}:1:19: policy.notify.incoming: "),
+        ("ari: {url: localhost:8088}", "{path}:1:7: ari.url: is not an HTTP address. Write it like http://"),
+        ("ari: {pasword_file: x}", "{path}:1:7: ari.pasword_file: is not a known key. Did you mean 'password_file'"),
+        ("ledgers: {}", "{path}:1:1: ledgers: is not a known key. Did you mean 'ledger'"),
+    ],
+)
+def test_a_fault_of_the_file_is_located(text: str, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "idtone.yaml"
+    path.write_text(text)
+    [fault] = faults(path, {})
+    assert fault.startswith(expected.format(path=path))
+
+
+def test_a_fault_of_the_environment_names_the_variable(tmp_path: Path) -> None:
+    path = tmp_path / "idtone.yaml"
+    path.write_text("node: x\n")
+    for file in (None, path):
+        both = faults(file, {"IDTONE_POLICY_REFUSE_CAUSE": "none", "IDTONE_ARI_URL": "x"})
+        assert [fault.split(": ")[:2] for fault in both] == [
+            ["environment", "IDTONE_ARI_URL"],
+            ["environment", "IDTONE_POLICY_REFUSE_CAUSE"],
+        ]
+
+
+def test_a_missing_settings_file_is_an_error(tmp_path: Path) -> None:
+    [fault] = faults(tmp_path / "none.yaml", {})
+    assert "cannot be read" in fault
+
+
+def test_the_password(tmp_path: Path) -> None:
+    secret = tmp_path / "ari.password"
+    secret.write_text("of-file\n")
+    of_file = {"IDTONE_ARI_PASSWORD_FILE": str(secret)}
+    assert load_settings(None, of_file).ari.secret() == "of-file"
+    assert load_settings(None, of_file | {"IDTONE_ARI_PASSWORD": "of-environment"}).ari.secret() == "of-environment"
+
+
+def test_a_password_that_is_not_there_is_an_error_with_its_remedy(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"ari\.password_file: is not set.*IDTONE_ARI_PASSWORD"):
+        load_settings(None, {}).ari.secret()
+    with pytest.raises(DocumentError, match="cannot be read"):
+        load_settings(None, {"IDTONE_ARI_PASSWORD_FILE": str(tmp_path / "none")}).ari.secret()
+
+
+def test_no_repr_shows_the_password() -> None:
+    assert "s3cret" not in repr(load_settings(None, {"IDTONE_ARI_PASSWORD": "s3cret"}))
+
+
+def test_the_policy_of_the_settings() -> None:
+    environment = {
+        "IDTONE_POLICY_UNLICENSED": "refuse",
+        "IDTONE_POLICY_REFUSE_CAUSE": "1",
+        "IDTONE_POLICY_REGISTRY_STALE": "P1D",
+    }
+    policy = load_settings(None, environment).policy.policy()
+    assert policy == Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=1, registry_stale=timedelta(days=1))
+    assert policy.notify[Direction.OUTGOING] == {Party.CALLED}
+
+
+def test_the_shipped_file_is_the_defaults(shipped: Path) -> None:
+    assert load_settings(shipped, {}) == Settings()
+
+
+IN_COMMENT_ONLY = {("node",), ("ari", "password")}
+"""The machine's name is nothing to write down beforehand, a password nothing to write into this file."""
+
+
+@pytest.mark.parametrize("location", locations(), ids=".".join)
+def test_the_shipped_file_has_every_key(location: tuple[str, ...], shipped: Path) -> None:
+    text = shipped.read_text(encoding="utf-8")
+    written = load_settings(shipped, {})
+    for step in location:
+        if location not in IN_COMMENT_ONLY:
+            assert step in written.model_fields_set, f"{'.'.join(location)} is missing in config/idtone.yaml"
+        written = getattr(written, step)
+    if location in IN_COMMENT_ONLY:
+        assert re.search(rf"^ *#.*({location[-1]}:|{variable_name(location)})", text, re.MULTILINE)
+
+
+def test_the_shipped_file_explains_itself_in_both_languages(shipped: Path) -> None:
+    comments = [line for line in shipped.read_text(encoding="utf-8").splitlines() if "#" in line]
+    japanese = [line for line in comments if re.search(r"[぀-ヿ一-鿿]", line)]
+    assert len(japanese) >= 15
+    assert len(comments) - len(japanese) >= 15

@@ -1,0 +1,77 @@
+"""A virtual environment with pip, also where the machine's Python cannot make one.
+
+    python -m tests.lab.environment FOLDER
+
+Debian splits `ensurepip` off its Python; then pip comes out of Debian's own package of it, without installing that.
+A folder that already holds a working environment of this Python is left alone. Standard library only.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+from typing import Final
+
+from . import debian
+
+_WHEELS: Final = "usr/share/python-wheels"
+"""Where Debian's package python3-pip-whl keeps pip."""
+_SAME_PYTHON_WITH_PIP: Final = "import pip, sys; sys.exit(sys.version_info[:2] != ({}, {}))"
+
+
+def make(folder: Path) -> None:
+    """Make the environment, or leave it as it is if it works. Raises PackagesUnavailable where there is no pip."""
+    if _works(folder):
+        return
+    has_pip = importlib.util.find_spec("ensurepip") is not None
+    venv.create(folder, clear=True, symlinks=True, with_pip=has_pip)
+    if not has_pip:
+        _bring_pip(folder)
+
+
+def _works(folder: Path) -> bool:
+    """Whether the folder's Python starts, is of this version and has pip; not so after an upgrade of the machine's."""
+    check = _SAME_PYTHON_WITH_PIP.format(*sys.version_info[:2])
+    try:
+        return subprocess.run([folder / "bin/python", "-c", check], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _bring_pip(folder: Path) -> None:
+    installed = sorted(Path("/", _WHEELS).glob("pip-*.whl"))
+    if installed:
+        _install_pip(folder, installed[-1])
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        unpacked = Path(scratch, "pip")
+        debian.fetch(["python3-pip-whl"], unpacked)
+        _install_pip(folder, next((unpacked / _WHEELS).glob("pip-*.whl")))
+
+
+def _install_pip(folder: Path, wheel: Path) -> None:
+    """Let the wheel install itself: it is a zip file, and Python runs what lies in one."""
+    subprocess.run(
+        [folder / "bin/python", f"{wheel}/pip", "--quiet", "install", "--no-index", "--no-deps", wheel], check=True
+    )
+
+
+def main() -> int:
+    """Make the environment that the command line names."""
+    if len(sys.argv) != 2:
+        print("use: python -m tests.lab.environment FOLDER", file=sys.stderr)
+        return 2
+    try:
+        make(Path(sys.argv[1]))
+    except debian.PackagesUnavailable as error:
+        print(f"No pip for {sys.argv[1]}: {error}\nInstall python3-venv and try again", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""The lab put together: a PBX with the service beside it, a phone that calls and a phone that is called."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from .asterisk import Asterisk, Ending
+from .call import IncomingCall, OutgoingCall
+from .phone import Answer, Behaviour, Phone
+from .rtp import Media
+from . import voices
+
+LICENSED = "0312345678"
+SUSPENDED = "0312345677"
+CALLED_NUMBER = "0312340000"
+CALLER_NUMBER = "0501234567"
+TALK_S = 0.3
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """What a member's dialplan knows of a call before it hands it to the hook."""
+
+    number: str = LICENSED
+    direction: str = "incoming"
+    dialled: str = CALLED_NUMBER
+    timeout_s: str = ""
+    way: str = "hook"
+    """`hook`, or for comparison `native` (Dial with A()) and `own-dial` (U() in the operator's own Dial)."""
+
+
+@dataclass
+class Placed:
+    """One call as both phones saw it."""
+
+    name: str
+    caller: OutgoingCall
+    called: IncomingCall | None = None
+
+    @property
+    def connected_after_ms(self) -> float:
+        """From the called phone's answer to the moment when the caller's phone knew of it."""
+        if self.called is None or self.called.answered_ns is None or self.caller.answered_ns is None:
+            raise AssertionError(f"{self.name} was not connected: {self.caller.final_status}")
+        return (self.caller.answered_ns - self.called.answered_ns) / 1e6
+
+
+@dataclass
+class Lab:
+    """Two phones on one PBX; calls are told apart by a name that travels with them."""
+
+    asterisk: Asterisk
+    caller: Phone
+    called: Phone
+    _names: itertools.count[int] = field(default_factory=lambda: itertools.count(time.time_ns()))
+
+    async def place(self, forwarding: Forwarding = Forwarding(), sound: str = "sample") -> Placed:
+        """Call, and return when the call has its final response or the caller's phone gave up waiting."""
+        placed = self.dial(forwarding, sound)
+        await placed.caller.final()
+        self.pair(placed)
+        return placed
+
+    def dial(self, forwarding: Forwarding = Forwarding(), sound: str = "sample") -> Placed:
+        """Call, and return at once."""
+        name = f"c{next(self._names)}"
+        host, port = self.called.address
+        headers = [
+            ("X-Lab-Call", name),
+            ("X-Lab-Called", f"{host}:{port}"),
+            ("X-Lab-Number", forwarding.number),
+            ("X-Lab-Direction", forwarding.direction),
+            ("X-Lab-Timeout", forwarding.timeout_s),
+            ("X-Lab-Way", forwarding.way),
+            ("X-Lab-Sound", sound),
+        ]
+        return Placed(
+            name,
+            self.caller.dial(
+                forwarding.dialled, self.asterisk.sip_address, caller_id=CALLER_NUMBER, headers=headers
+            ),
+        )
+
+    def pair(self, placed: Placed) -> None:
+        """Find the call at the called phone; it is not there where the phone never rang."""
+        mark = f"lab={placed.name}"
+        placed.called = next((call for call in self.called.calls if mark in str(call.request.uri).split(";")), None)
+
+    async def talk_and_hang_up(self, placed: Placed, talk_s: float = TALK_S) -> None:
+        await asyncio.sleep(talk_s)
+        await placed.caller.hangup()
+        if placed.called:
+            await placed.called.ended()
+
+    async def ending(self, placed: Placed) -> Ending:
+        """What the hook told the dialplan; waits for the caller's channel to be gone."""
+        found: dict[str, Ending] = {}
+
+        async def there() -> bool:
+            found.update(await asyncio.to_thread(self.asterisk.endings))
+            return placed.name in found
+
+        await until(there, f"the ending of {placed.name}")
+        return found[placed.name]
+
+    async def nothing_is_left(self, within_s: float = 5.0) -> None:
+        """Raises AssertionError where a channel or a bridge is still there after `within_s`."""
+
+        async def empty() -> bool:
+            return not await asyncio.to_thread(self.asterisk.channels) and not await asyncio.to_thread(
+                self.asterisk.bridges
+            )
+
+        await until(empty, "Asterisk to be empty", within_s)
+
+
+@asynccontextmanager
+async def lab(asterisk: Asterisk, behaviour: Behaviour = Answer(after_ms=20)) -> AsyncIterator[Lab]:
+    """Two phones beside a PBX that runs."""
+    with Media() as media:
+        async with Phone(media, voices.CALLER) as caller, Phone(media, voices.CALLED, behaviour) as called:
+            yield Lab(asterisk, caller, called)
+
+
+async def until(condition: Callable[[], object], what: str, within_s: float = 5.0) -> None:
+    """Wait for a condition, plain or asynchronous. Raises AssertionError where it does not come true."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + within_s
+    while True:
+        met = condition()
+        if asyncio.iscoroutine(met):
+            met = await met
+        if met:
+            return
+        assert loop.time() < deadline_s, f"waited {within_s} s for {what}"
+        await asyncio.sleep(0.02)

@@ -1,0 +1,82 @@
+"""An RTP capture as one signal on the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .g711 import PCMA, PCMU, SAMPLE_RATE_HZ, decode
+from .rtp import FRAME, Packet
+
+Signal = npt.NDArray[np.float64]
+"""8 kHz; 32768 is full scale, as in 16 bits."""
+
+_SAMPLE_NS: Final = 1_000_000_000 // SAMPLE_RATE_HZ
+_LONGEST_LOSS: Final = 500
+"""Packets. A larger step of the sequence number is a sender that began anew."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What came in, as one signal: `samples[0]` was heard at `start_ns`; where nothing came there is silence."""
+
+    samples: Signal
+    start_ns: int
+    lost: int
+    """Packets missing between those that came."""
+
+    def ms_after(self, answered_ns: int, index: float) -> float:
+        return (self.start_ns - answered_ns + index * _SAMPLE_NS) / 1e6
+
+
+def reassemble(packets: Sequence[Packet]) -> Recording:
+    """Put the packets in the order in which they were sent, and on the clock.
+
+    Packets whose timestamps follow each other are one stretch, with silence for those that are lost in between. A
+    stretch lies where its fastest packet puts it: the others were under way for longer. Where two overlap, they add up.
+    """
+    audio = [packet for packet in packets if packet.payload_type in (PCMU, PCMA)]
+    senders = dict.fromkeys(packet.ssrc for packet in audio)
+    stretches = [
+        stretch for ssrc in senders for stretch in _stretches([packet for packet in audio if packet.ssrc == ssrc])
+    ]
+    if not stretches:
+        return Recording(np.zeros(0), 0, 0)
+    start_ns = min(stretch.start_ns for stretch in stretches)
+    begins = [round((stretch.start_ns - start_ns) / _SAMPLE_NS) for stretch in stretches]
+    samples = np.zeros(max(begin + len(stretch.samples) for begin, stretch in zip(begins, stretches, strict=True)))
+    for begin, stretch in zip(begins, stretches, strict=True):
+        samples[begin : begin + len(stretch.samples)] += stretch.samples
+    return Recording(samples, start_ns, sum(stretch.lost for stretch in stretches))
+
+
+def _stretches(packets: Sequence[Packet]) -> Iterator[Recording]:
+    """The stretches of one sender's packets, which are in order of arrival."""
+    sequences = _unwrap([packet.sequence for packet in packets], 16)
+    timestamps = _unwrap([packet.timestamp for packet in packets], 32)
+    sequences, order = np.unique(sequences, return_index=True)
+    timestamps = timestamps[order]
+    lengths = np.array([len(packets[index].payload) for index in order])
+    missing = np.diff(sequences) - 1
+    follows = timestamps[1:] == timestamps[:-1] + lengths[:-1] + missing * FRAME
+    breaks = np.flatnonzero(~follows | (missing > _LONGEST_LOSS)) + 1
+    for members in np.split(np.arange(len(order)), breaks):
+        begins = timestamps[members] - timestamps[members[0]]
+        samples = np.zeros(begins[-1] + lengths[members[-1]])
+        for begin, member in zip(begins, members, strict=True):
+            packet = packets[order[member]]
+            samples[begin : begin + len(packet.payload)] = decode(packet.payload, packet.payload_type)
+        arrivals_ns = np.array([packets[order[member]].arrival_ns for member in members])
+        lost = sequences[members[-1]] - sequences[members[0]] + 1 - len(members)
+        yield Recording(samples, int((arrivals_ns - begins * _SAMPLE_NS).min()), int(lost))
+
+
+def _unwrap(counters: Sequence[int], bits: int) -> npt.NDArray[np.int64]:
+    """Counters of so many bits as differences to the first, without their wraps."""
+    values, half = np.array(counters, np.int64), 1 << (bits - 1)
+    steps = (np.diff(values) + half) % (1 << bits) - half
+    return np.concatenate(([0], np.cumsum(steps)))

@@ -1,0 +1,52 @@
+"""What is taken from the machine's apt, and how a refusal reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab import debian
+from tests.lab.debian import PackagesUnavailable
+
+
+def test_mirrors_come_from_the_machines_sources_likeliest_first(monkeypatch):
+    listing = """\
+http://tools.example/apt anything main
+http://debian.example/debian trixie main
+http://debian.example/debian trixie-updates main
+http://debian.example/debian-security trixie-security main
+http://debian.example/debian trixie contrib
+file:/media/disc trixie main
+file:/media/flat ./ $(COMPONENT)
+http://second.example/debian trixie main
+"""
+    monkeypatch.setattr(debian, "_run", lambda command: listing)
+    monkeypatch.setattr(debian, "_codename", lambda: "trixie")
+    assert debian.mirrors() == [
+        "http://debian.example/debian",
+        "http://second.example/debian",
+        "http://tools.example/apt",
+    ]
+
+
+def test_a_machine_without_apt_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PackagesUnavailable, match="no apt-get on this machine"):
+        debian.fetch(["asterisk"], tmp_path / "into", ("forky",))
+
+
+def test_a_refusal_is_told_in_apts_own_words_and_leaves_nothing(tmp_path, monkeypatch):
+    empty = tmp_path / "archive"
+    empty.mkdir()
+    monkeypatch.setattr(debian, "mirrors", lambda: [f"file:{empty}"])
+    with pytest.raises(PackagesUnavailable, match=r"(?s)^forky: apt-get update: E: .*\nsid: apt-get update: E: "):
+        debian.fetch(["asterisk"], tmp_path / "into", ("forky", "sid"))
+    assert list(tmp_path.iterdir()) == [empty]
+
+
+def test_every_private_path_of_apt_is_in_its_scratch_folder(tmp_path):
+    command = debian._private_apt(tmp_path, "deb x y z\n")
+    written = [Path(option.partition("=")[2].partition("=")[2]) for option in command if "=Dir::" in option]
+    assert len(written) == 7
+    assert all(path == Path("/dev/null") or path.is_relative_to(tmp_path) for path in written)

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from .g711 import PCMA, PCMU, Samples
+from .heard import Heard, hear, identify
+from .recording import reassemble
+from .rtp import FRAME, FRAME_NS, Packet, encode_frames
+from .voices import ANNOUNCEMENT, CALLED, CALLER, LEVEL_RMS, PERIOD
+
+ANSWERED_NS = 1_790_000_000_000_000_123
+AMPLITUDE = 22657 * 10 ** (-16 / 20)
+"""-16 dBm0, as the shipped profiles."""
+
+
+def note(frequency_hz: float, on_ms: int, off_ms: int = 0) -> Samples:
+    """A burst that begins and ends at full height, so that its first and last sample are known."""
+    time_s = np.arange(on_ms * 8) / 8000
+    burst = AMPLITUDE * np.cos(2 * np.pi * frequency_hz * time_s)
+    return np.concatenate((burst, np.zeros(off_ms * 8))).astype(np.int16)
+
+
+def silence(ms: float) -> Samples:
+    return np.zeros(round(ms * 8), np.int16)
+
+
+SAMPLE = np.concatenate((note(520, 120, 20), note(650, 120, 20), note(1040, 160)))
+NOTICE = np.concatenate((note(730, 220, 40), note(584, 300)))
+SPEECH = np.tile(CALLER, 3)[1234:]
+"""The caller's voice, from somewhere in its loop."""
+
+
+def capture(*parts: Samples, payload_type: int = PCMU, lost: Sequence[int] = (), begin_ms: float = 0) -> list[Packet]:
+    """What a phone hears when the parts are sent to it one after the other, `begin_ms` after the answer."""
+    samples = np.concatenate(parts)
+    frames = encode_frames(np.pad(samples, (0, -len(samples) % FRAME)), payload_type)
+    start_ns = ANSWERED_NS + round(begin_ms * 1e6)
+    # Both counters wrap within the capture.
+    packets = [
+        Packet(
+            start_ns + number * FRAME_NS,
+            65530 + number & 0xFFFF,
+            2**32 - 800 + number * FRAME & 0xFFFFFFFF,
+            77,
+            payload_type,
+            frame,
+        )
+        for number, frame in enumerate(frames)
+    ]
+    return [packet for number, packet in enumerate(packets) if number not in lost]
+
+
+def measure(packets: Sequence[Packet], reference: Samples = SAMPLE) -> Heard:
+    return hear(packets, ANSWERED_NS, reference=reference, voice=CALLER)
+
+
+@pytest.mark.parametrize("payload_type", [PCMU, PCMA])
+@pytest.mark.parametrize("before_ms", [0, 20, 33.125, 97.5])
+def test_sound_and_voice_are_placed_to_the_sample(payload_type: int, before_ms: float) -> None:
+    heard = measure(capture(silence(before_ms), SAMPLE, SPEECH, payload_type=payload_type, begin_ms=5))
+    assert heard.complete
+    assert heard.times == 1
+    assert heard.correlation > 0.999
+    assert heard.onset_ms == pytest.approx(before_ms + 5)
+    assert heard.end_ms == pytest.approx(before_ms + 5 + 440)
+    assert heard.voice_ms == pytest.approx(before_ms + 5 + 440, abs=0.5)
+    assert heard.level_dbm0 == pytest.approx(-16, abs=0.1)
+    assert heard.lost == 0
+
+
+def test_silence_around_the_reference_and_its_scale_do_not_matter() -> None:
+    packets = capture(silence(100), SAMPLE, SPEECH)
+    padded = np.concatenate((silence(50), SAMPLE, silence(3))) / 32768
+    heard, expected = measure(packets, padded), measure(packets)
+    assert heard.complete
+    assert (heard.onset_ms, heard.end_ms, heard.voice_ms) == (expected.onset_ms, expected.end_ms, expected.voice_ms)
+    assert heard.level_dbm0 == pytest.approx(expected.level_dbm0)
+
+
+def test_a_quieter_sound_is_the_same_sound() -> None:
+    heard = measure(capture(silence(100), (SAMPLE / 4).astype(np.int16), SPEECH))
+    assert heard.complete
+    assert heard.level_dbm0 == pytest.approx(-28, abs=0.2)
+
+
+@pytest.mark.parametrize("cut_ms", [300, 340, 375, 420])
+@pytest.mark.parametrize("after", [silence(400), SPEECH], ids=["silence", "voice"])
+def test_a_sound_cut_off_is_not_complete_and_ends_where_it_was_cut(cut_ms: int, after: Samples) -> None:
+    heard = measure(capture(silence(100), SAMPLE[: cut_ms * 8], after))
+    assert not heard.complete
+    if heard.present:
+        assert heard.onset_ms == pytest.approx(100)
+        assert heard.end_ms == pytest.approx(100 + cut_ms - cut_ms % 20)
+    else:
+        assert cut_ms == 300
+    if after is SPEECH:
+        assert heard.voice_ms == pytest.approx(100 + cut_ms, abs=2)
+
+
+def test_a_sound_whose_begin_was_missed_begins_where_it_was_heard_first() -> None:
+    heard = measure(capture(SAMPLE[50 * 8 :], SPEECH))
+    assert heard.present
+    assert not heard.complete
+    assert heard.onset_ms == pytest.approx(10)  # 60 ms of the sound: the first frame that is whole
+    assert heard.end_ms == pytest.approx(390)
+
+
+def test_lost_packets_are_counted_and_damage_the_sound() -> None:
+    heard = measure(capture(silence(100), SAMPLE, SPEECH, lost=[8, 9, 40]))
+    assert heard.lost == 3
+    assert heard.present
+    assert not heard.complete
+    assert [number for number, frame in enumerate(heard.frames) if frame < 0.9] == [3, 4]
+    assert (heard.onset_ms, heard.end_ms) == (pytest.approx(100), pytest.approx(540))
+    assert heard.level_dbm0 == pytest.approx(-16, abs=0.1)
+
+
+def test_a_loss_beside_the_sound_does_it_no_harm() -> None:
+    heard = measure(capture(silence(100), SAMPLE, SPEECH, lost=[2, 40]))
+    assert heard.complete
+    assert heard.lost == 2
+
+
+def test_a_sound_played_twice_is_heard_twice() -> None:
+    heard = measure(capture(silence(60), SAMPLE, silence(30), SAMPLE, SPEECH))
+    assert heard.times == 2
+    assert heard.onset_ms == pytest.approx(60)
+    assert heard.voice_ms == pytest.approx(60 + 440 + 30 + 440, abs=0.5)
+
+
+def test_a_voice_over_the_sound_is_noticed_and_placed() -> None:
+    samples = np.concatenate((silence(100), SAMPLE, silence(400)))
+    samples[350 * 8 :] += SPEECH[: len(samples) - 350 * 8]
+    heard = measure(capture(samples))
+    assert heard.present
+    assert not heard.complete
+    assert heard.voice_ms == pytest.approx(350, abs=1)
+
+
+def test_each_voice_is_told_from_the_other() -> None:
+    packets = capture(np.tile(CALLED, 2), ANNOUNCEMENT, np.tile(CALLER, 2))
+    starts = [hear(packets, ANSWERED_NS, voice=voice).voice_ms for voice in (CALLED, ANNOUNCEMENT, CALLER)]
+    assert starts == [pytest.approx(at_ms, abs=2) for at_ms in (0, 1000, 1500)]
+
+
+@pytest.mark.parametrize("reference", [SAMPLE, NOTICE])
+def test_a_profile_is_not_the_callers_voice(reference: Samples) -> None:
+    assert measure(capture(silence(50), reference, silence(200), reference)).voice_ms is None
+
+
+def test_the_profile_is_identified() -> None:
+    profiles = {"sample": SAMPLE, "notice": NOTICE}
+    assert identify(capture(silence(70), SAMPLE, SPEECH), profiles) == "sample"
+    assert identify(capture(silence(70), NOTICE, SPEECH, payload_type=PCMA), profiles) == "notice"
+    assert identify(capture(SPEECH), profiles) is None
+    assert identify([], profiles) is None
+    assert not measure(capture(silence(70), NOTICE, SPEECH)).present
+
+
+@pytest.mark.parametrize("frequency_hz", [400, 520, 584, 650, 730, 1040])
+def test_a_tone_that_goes_on_is_no_profile_and_no_voice(frequency_hz: int) -> None:
+    packets = capture(note(frequency_hz, 2000))
+    assert identify(packets, {"sample": SAMPLE, "notice": NOTICE}) is None
+    assert measure(packets).voice_ms is None
+
+
+def test_noise_is_nothing() -> None:
+    noise = np.random.default_rng(7).normal(0, LEVEL_RMS, 8 * 8000).astype(np.int16)
+    heard = measure(capture(noise))
+    assert (heard.times, heard.voice_ms) == (0, None)
+    assert heard.correlation < 0.2
+
+
+@pytest.mark.parametrize(
+    "packets", [[], capture(silence(2000)), capture(silence(20))], ids=["nothing", "long", "short"]
+)
+def test_silence_is_nothing(packets: list[Packet]) -> None:
+    assert measure(packets) == Heard(0.0, 0, None, None, (), None, None, 0)
+
+
+def test_a_reference_without_a_sound_is_refused() -> None:
+    with pytest.raises(ValueError, match="silent"):
+        measure([], silence(100))
+
+
+def test_under_noise_the_sound_is_present_and_the_voice_is_found() -> None:
+    samples = np.concatenate((silence(100), SAMPLE, SPEECH)).astype(float)
+    noise = np.random.default_rng(8).normal(0, LEVEL_RMS / 2, len(samples))
+    heard = measure(capture((samples + noise).astype(np.int16)))
+    assert heard.present
+    assert heard.voice_ms == pytest.approx(540, abs=2)
+
+
+def test_packets_that_came_late_change_nothing() -> None:
+    packets = capture(silence(100), SAMPLE, SPEECH)
+    delays_ns = np.random.default_rng(9).exponential(8e6, len(packets)).astype(int)
+    delays_ns[13] = 0
+    late = [
+        packet._replace(arrival_ns=packet.arrival_ns + int(d)) for packet, d in zip(packets, delays_ns, strict=True)
+    ]
+    assert measure(sorted(late)) == measure(packets)
+
+
+def test_packets_in_disorder_and_in_duplicate_are_put_right() -> None:
+    packets = capture(silence(100), SAMPLE, SPEECH)
+    packets[9], packets[11] = packets[11], packets[9]
+    packets.insert(20, packets[18]._replace(arrival_ns=packets[20].arrival_ns))
+    assert measure(packets) == measure(capture(silence(100), SAMPLE, SPEECH))
+
+
+def test_what_is_not_g711_is_left_out() -> None:
+    packets = capture(silence(100), SAMPLE)
+    comfort_noise = packets[3]._replace(payload_type=13, payload=b"\x40", ssrc=5)
+    assert measure([*packets[:3], comfort_noise, *packets[3:]]) == measure(packets)
+
+
+def test_a_jump_of_the_timestamps_or_another_sender_begins_a_stretch_with_its_own_place() -> None:
+    sound = capture(SAMPLE, begin_ms=40)
+    voice = capture(SPEECH, begin_ms=533)
+    jumped = [
+        packet._replace(sequence=packet.sequence + len(sound) & 0xFFFF, timestamp=packet.timestamp + 99999 & 0xFFFFFFFF)
+        for packet in voice
+    ]
+    for second in (jumped, [packet._replace(ssrc=78) for packet in voice]):
+        heard = measure(sound + second)
+        assert heard.complete
+        assert (heard.onset_ms, heard.end_ms) == (pytest.approx(40), pytest.approx(480))
+        assert heard.voice_ms == pytest.approx(533, abs=0.5)
+        assert heard.lost == 0
+
+
+def test_a_sender_that_begins_anew_has_lost_nothing() -> None:
+    first, second = capture(SAMPLE), capture(SPEECH, begin_ms=600)
+    anew = [packet._replace(sequence=packet.sequence + 9000 & 0xFFFF) for packet in second]
+    assert reassemble(first + anew).lost == 0
+
+
+def test_the_recording_is_as_long_as_what_came() -> None:
+    recording = reassemble(capture(SAMPLE, lost=[4]))
+    assert (recording.start_ns, len(recording.samples), recording.lost) == (ANSWERED_NS, len(SAMPLE), 1)
+    assert not recording.samples[4 * FRAME : 5 * FRAME].any()
+
+
+def test_voices_are_as_loud_as_a_talker_and_nothing_like_each_other() -> None:
+    for voice in (CALLER, CALLED, ANNOUNCEMENT):
+        assert len(voice) == PERIOD
+        assert PERIOD % FRAME == 0
+        assert np.sqrt(np.mean(voice.astype(float) ** 2)) == pytest.approx(LEVEL_RMS, rel=0.001)
+    assert np.abs(np.corrcoef([CALLER, CALLED, ANNOUNCEMENT]) - np.eye(3)).max() < 0.1

@@ -1,0 +1,411 @@
+"""Two of the lab's phones call each other directly: no Asterisk, but real UDP."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from . import voices
+from .call import Call, IncomingCall
+from .dialog import Dialog, invite
+from .g711 import Samples
+from .heard import hear
+from .phone import BUSY, DECLINE, UNAVAILABLE, Answer, EarlyMedia, Phone, Refuse, ring
+from .rtp import HOST, Address, Media
+from .sdp import Session
+from .sip import Party, Request, Response, SipError, Uri, parse
+
+TALK_S = 0.25
+
+
+@pytest.fixture
+def media() -> Iterator[Media]:
+    with Media() as running:
+        yield running
+
+
+@pytest.fixture
+async def alice(media: Media) -> AsyncIterator[Phone]:
+    async with Phone(media, voices.CALLER) as phone:
+        yield phone
+
+
+@pytest.fixture
+async def bob(media: Media) -> AsyncIterator[Phone]:
+    async with Phone(media, voices.CALLED) as phone:
+        yield phone
+
+
+class LossyPhone(Phone):
+    """Loses the datagrams with these numbers of those that it sends, and repeats itself quickly."""
+
+    def __init__(self, media: Media, voice: Samples, lost: set[int]) -> None:
+        super().__init__(media, voice, t1_s=0.05)
+        self.sent: list[bytes] = []
+        self._lost = lost
+
+    def send(self, data: bytes, address: Address) -> None:
+        self.sent.append(data)
+        if len(self.sent) - 1 not in self._lost:
+            super().send(data, address)
+
+
+def voice_ms(listener: Call, voice: Samples, answered_ns: int | None) -> float:
+    assert answered_ns is not None
+    start_ms = hear(listener.packets, answered_ns, voice=voice).voice_ms
+    assert start_ms is not None
+    return start_ms
+
+
+async def test_a_call_is_answered_heard_both_ways_and_hung_up(alice: Phone, bob: Phone) -> None:
+    bob.behaviour = Answer(after_ms=50)
+    call = await alice.call(
+        "0312345678", bob.address, caller_id="0611112222", display='Al "x"', headers=[("X-Lab", "7")]
+    )
+    (taken,) = bob.calls
+    assert (call.final_status, taken.final_status) == (200, 200)
+    assert [status for status, _ in call.provisional] == [status for status, _ in taken.provisional] == [180]
+    assert (taken.user, taken.request.get("X-Lab")) == ("0312345678", "7")
+    assert (taken.request.sender.uri.user, taken.request.sender.display) == ("0611112222", 'Al "x"')
+
+    assert call.answered_ns is not None
+    assert taken.answered_ns is not None
+    assert 50e6 <= taken.answered_ns - taken.arrival_ns < 100e6
+    assert 0 < call.answered_ns - taken.answered_ns < 20e6
+
+    await asyncio.sleep(TALK_S)
+    await call.hangup()
+    assert taken.ended_ns is not None
+    assert call.ended_ns is not None
+    assert call.ended_ns <= taken.ended_ns < call.ended_ns + 20e6
+    assert (call.ended_by, taken.ended_by) == ("us", "them")
+
+    for listener, speaker, voice in ((taken, call, voices.CALLER), (call, taken, voices.CALLED)):
+        delay_ms = speaker.voice_delay_ms
+        assert delay_ms is not None
+        assert voice_ms(listener, voice, speaker.answered_ns) == pytest.approx(delay_ms, abs=2)
+        assert len(listener.packets) >= TALK_S / 0.02 - 2
+
+
+async def test_the_called_phone_hangs_up(alice: Phone, bob: Phone) -> None:
+    bob.behaviour = Answer(hangup_after_ms=80)
+    call = await alice.call("1", bob.address)
+    assert call.ended_ns is None
+    await call.ended()
+    assert (call.ended_by, bob.calls[0].ended_by) == ("them", "us")
+    assert call.ended_ns is not None
+    assert call.answered_ns is not None
+    assert 75e6 < call.ended_ns - call.answered_ns < 150e6
+    await call.hangup()  # too late, and that is no error
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "cause"),
+    [
+        (BUSY, 486, None),
+        (DECLINE, 603, None),
+        (UNAVAILABLE, 480, None),
+        (Refuse(503, 41), 503, 41),
+        (Refuse(486, 17, after_ms=30), 486, 17),
+    ],
+)
+async def test_a_call_is_refused(alice: Phone, bob: Phone, behaviour: Refuse, status: int, cause: int | None) -> None:
+    bob.behaviour = behaviour
+    call = await alice.call("1", bob.address)
+    assert (call.final_status, call.cause, call.ended_by) == (status, cause, "them")
+    assert [code for code, _ in call.provisional] == ([180] if behaviour.after_ms else [])
+    assert call.answered_ns is None
+    assert call.packets == bob.calls[0].packets == []
+
+
+async def test_the_caller_gives_up(alice: Phone, bob: Phone) -> None:
+    bob.behaviour = ring
+    call = alice.dial("1", bob.address)
+    with pytest.raises(TimeoutError):
+        await call.final(0.1)
+    await call.cancel()
+    (taken,) = bob.calls
+    assert (call.final_status, taken.final_status) == (487, 487)
+    assert (call.ended_by, taken.ended_by) == ("us", "them")
+
+
+async def test_an_answer_that_crosses_the_cancel_is_hung_up(alice: Phone, bob: Phone) -> None:
+    async def answer_at_once_but_after_ringing(call: IncomingCall) -> None:
+        call.ring()
+        call.answer()
+
+    bob.behaviour = answer_at_once_but_after_ringing
+    call = alice.dial("1", bob.address)
+    await call.cancel()
+    assert (call.final_status, call.ended_by, bob.calls[0].ended_by) == (200, "us", "them")
+
+
+async def test_early_media_is_heard_before_the_answer(alice: Phone, bob: Phone) -> None:
+    bob.behaviour = EarlyMedia(voices.ANNOUNCEMENT, answer_after_ms=200)
+    call = await alice.call("1", bob.address)
+    await asyncio.sleep(TALK_S)
+    await call.hangup()
+    assert [status for status, _ in call.provisional] == [183]
+    assert voice_ms(call, voices.ANNOUNCEMENT, call.answered_ns) == pytest.approx(-200, abs=15)
+    assert voice_ms(call, voices.CALLED, call.answered_ns) == pytest.approx(10, abs=15)
+    assert voice_ms(bob.calls[0], voices.CALLER, call.answered_ns) == pytest.approx(-200, abs=15)
+
+
+async def test_early_media_without_an_answer_ends_with_the_caller(alice: Phone, bob: Phone) -> None:
+    bob.behaviour = EarlyMedia(voices.ANNOUNCEMENT, answer_after_ms=None)
+    call = alice.dial("1", bob.address)
+    await asyncio.sleep(TALK_S)
+    await call.cancel()
+    assert call.final_status == 487
+    assert len(call.packets) >= TALK_S / 0.02 - 3
+
+
+async def test_twenty_calls_at_once_do_not_disturb_each_other(alice: Phone, bob: Phone) -> None:
+    bob.behaviour = Answer(after_ms=50)
+    calls = await asyncio.gather(*(alice.call(str(user), bob.address) for user in range(20)))
+    await asyncio.sleep(0.5)
+    await asyncio.gather(*(call.hangup() for call in calls))
+    taken = {call.user: call for call in bob.calls}
+    assert len(taken) == 20
+    for call in calls:
+        for listener, speaker, voice in (
+            (taken[call.user], call, voices.CALLER),
+            (call, taken[call.user], voices.CALLED),
+        ):
+            assert speaker.answered_ns is not None
+            assert speaker.voice_delay_ms is not None
+            heard = hear(listener.packets, speaker.answered_ns, voice=voice)
+            assert heard.lost == 0
+            assert heard.voice_ms == pytest.approx(speaker.voice_delay_ms, abs=2)
+            assert len(listener.packets) >= 24
+
+
+@pytest.mark.parametrize("lost_at", range(3))
+@pytest.mark.parametrize("who", ["caller", "called"])
+async def test_a_lost_datagram_does_not_fail_the_call(media: Media, who: str, lost_at: int) -> None:
+    """Each in turn: the INVITE, the ACK and the BYE of one side, the 180, the 200 and the BYE's 200 of the other."""
+    async with (
+        LossyPhone(media, voices.CALLER, {lost_at} if who == "caller" else set()) as caller,
+        LossyPhone(media, voices.CALLED, {lost_at} if who == "called" else set()) as called,
+    ):
+        called.behaviour = Answer(after_ms=20)
+        call = await caller.call("1", called.address, timeout_s=2)
+        await asyncio.sleep(0.15)
+        await call.hangup()
+        (taken,) = called.calls
+        await taken.ended(2)
+    assert (call.final_status, taken.ended_by) == (200, "them")
+
+
+@pytest.mark.parametrize("lost_at", [0, 1])
+async def test_a_lost_refusal_or_its_lost_ack_is_made_good(media: Media, lost_at: int) -> None:
+    async with (
+        LossyPhone(media, voices.CALLER, {1} if lost_at else set()) as caller,
+        LossyPhone(media, voices.CALLED, set() if lost_at else {0}) as called,
+    ):
+        called.behaviour = BUSY
+        call = await caller.call("1", called.address, timeout_s=2)
+        await asyncio.sleep(0.15)
+        assert call.final_status == 486
+        assert len(called.calls) == 1
+        refusals = [data for data in called.sent if data.startswith(b"SIP/2.0 486")]
+        assert len(refusals) >= 2
+        sent = len(called.sent)
+        await asyncio.sleep(0.15)
+        assert len(called.sent) == sent  # the ACK came, so it is quiet
+
+
+async def test_nobody_there_is_a_timeout_of_the_call(media: Media) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind((HOST, 0))
+        async with Phone(media, voices.CALLER, t1_s=0.002) as caller:
+            call = await caller.call("1", deaf.getsockname())
+            assert (call.final_status, call.ended_by) == (408, "us")
+            await call.cancel()
+
+
+class Peer:
+    """A bare UDP socket that speaks whole messages, for what our phones never do themselves."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind((HOST, 0))
+        self.address: Address = self._socket.getsockname()
+
+    def __enter__(self) -> Peer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, data: bytes, phone: Phone) -> None:
+        self._socket.sendto(data, phone.address)
+
+    async def hear(self) -> Request | Response:
+        async with asyncio.timeout(2):
+            return parse(await asyncio.get_running_loop().sock_recv(self._socket, 65536))
+
+    async def ask(self, request: Request, phone: Phone) -> Response:
+        """The final response to a request; an INVITE's is acknowledged by the caller of this."""
+        self.send(request.encode(), phone)
+        while True:
+            message = await self.hear()
+            if isinstance(message, Response) and message.sequence == request.sequence and message.status >= 200:
+                return message
+
+    async def hang_up(self, dialog: Dialog, phone: Phone) -> None:
+        """Acknowledge the last answer, and end the call."""
+        self.send(dialog.request("ACK", self.address).encode(), phone)
+        assert (await self.ask(dialog.request("BYE", self.address), phone)).status == 200
+
+    def invite(self, phone: Phone, body: bytes | None = None) -> Request:
+        offer = Session((HOST, 40000)).encode() if body is None else body
+        contact = ("Contact", str(Party(Uri("peer", *self.address))))
+        return invite(Uri("1", *phone.address), self.address, Party(Uri("peer", HOST)), [contact], offer)
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with Peer() as opened:
+        yield opened
+
+
+async def test_an_invite_that_is_repeated_is_one_call(bob: Phone, peer: Peer) -> None:
+    request = peer.invite(bob)
+    responses = [await peer.ask(request, bob) for _ in range(3)]
+    assert len(bob.calls) == 1
+    assert {response.recipient.tag for response in responses} == {bob.calls[0].tag}
+    await peer.hang_up(Dialog.of_caller(request, responses[0]), bob)
+
+
+async def test_an_answer_is_repeated_until_its_ack_comes(media: Media, peer: Peer) -> None:
+    async with Phone(media, voices.CALLED, t1_s=0.02) as bob:
+        request = peer.invite(bob)
+        first = await peer.ask(request, bob)
+        assert [await peer.hear() for _ in range(2)] == [first, first]
+        await peer.hang_up(Dialog.of_caller(request, first), bob)
+
+
+async def test_an_answer_that_is_never_acknowledged_is_taken_back(media: Media, peer: Peer) -> None:
+    async with Phone(media, voices.CALLED, t1_s=0.002) as bob:
+        await peer.ask(peer.invite(bob), bob)
+        while (message := await peer.hear()) and isinstance(message, Response):
+            assert message.status == 200
+        assert message.method == "BYE"
+        peer.send(message.response(200).encode(), bob)
+
+
+async def test_a_reinvite_moves_the_media(bob: Phone, media: Media, peer: Peer) -> None:
+    request = peer.invite(bob)
+    dialog = Dialog.of_caller(request, await peer.ask(request, bob))
+    peer.send(dialog.request("ACK", peer.address).encode(), bob)
+    listener = media.open()
+    again = dialog.request("INVITE", peer.address)
+    again.body = Session((HOST, listener.port)).encode()
+    agreed = await peer.ask(again, bob)
+    await asyncio.sleep(0.1)
+    await peer.hang_up(dialog, bob)
+    assert agreed.status == 200
+    assert Session.parse(agreed.body).address == (HOST, bob.calls[0].stream.port)
+    assert len(bob.calls) == 1
+    assert len(listener.packets) >= 3
+
+
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("SUBSCRIBE", 405)])
+async def test_what_else_is_asked_of_a_phone(bob: Phone, peer: Peer, method: str, status: int) -> None:
+    invitation = peer.invite(bob)
+    headers = [(name, value.replace("INVITE", method)) for name, value in invitation.headers]
+    response = await peer.ask(Request(headers, b"", method, invitation.uri), bob)
+    assert response.status == status
+    assert "INVITE" in response.all("Allow")
+
+
+async def test_a_call_that_is_not_there_cannot_be_ended(bob: Phone, peer: Peer) -> None:
+    request = peer.invite(bob)
+    assert (await peer.ask(request.cancellation(), bob)).status == 481
+    stranger = Dialog.of_caller(request, request.response(200, "no-such-tag", bob.contact))
+    assert (await peer.ask(stranger.request("BYE", peer.address), bob)).status == 481
+
+
+async def test_a_cancel_may_give_its_reason(bob: Phone, peer: Peer) -> None:
+    bob.behaviour = ring
+    request = peer.invite(bob)
+    peer.send(request.encode(), bob)
+    await peer.hear()
+    cancel = request.cancellation()
+    cancel.headers.append(("Reason", "Q.850;cause=26"))
+    assert (await peer.ask(cancel, bob)).status == 200
+    refusal = await peer.hear()
+    assert isinstance(refusal, Response)
+    peer.send(request.acknowledgement(refusal).encode(), bob)
+    assert (refusal.status, bob.calls[0].cause) == (487, 26)
+
+
+@pytest.mark.parametrize("data", [b"hello", b"\xff" * 40])
+async def test_a_phone_that_was_sent_rubbish_says_so_when_it_is_put_away(media: Media, peer: Peer, data: bytes) -> None:
+    async with AsyncExitStack() as life:
+        peer.send(data, await life.enter_async_context(Phone(media, voices.CALLED)))
+        await asyncio.sleep(0.02)
+        with pytest.raises(ExceptionGroup) as raised:
+            await life.aclose()
+    assert [type(error) for error in raised.value.exceptions] == [SipError]
+
+
+async def test_an_offer_that_we_cannot_hear_is_refused_and_reported(media: Media, peer: Peer) -> None:
+    async with AsyncExitStack() as life:
+        bob = await life.enter_async_context(Phone(media, voices.CALLED))
+        assert (await peer.ask(peer.invite(bob, b""), bob)).status == 488
+        assert bob.calls == []
+        with pytest.raises(ExceptionGroup) as raised:
+            await life.aclose()
+    assert "no audio" in str(raised.value.exceptions[0])
+
+
+async def test_a_behaviour_that_fails_is_reported(media: Media, alice: Phone) -> None:
+    async def stumble(call: IncomingCall) -> None:
+        call.ring()
+        raise LookupError(call.user)
+
+    async with AsyncExitStack() as life:
+        bob = await life.enter_async_context(Phone(media, voices.CALLED, stumble))
+        call = alice.dial("1", bob.address)
+        await asyncio.sleep(0.02)
+        with pytest.raises(ExceptionGroup) as raised:
+            await life.aclose()
+    assert [type(error) for error in raised.value.exceptions] == [LookupError]
+    assert call.final_status == 480
+
+
+@pytest.mark.parametrize("who", ["caller", "called"])
+async def test_a_phone_that_is_put_away_ends_its_calls_and_leaves_nothing(media: Media, who: str) -> None:
+    async def answer_or_ring(call: IncomingCall) -> None:
+        await (Answer()(call) if call.user == "answered" else ring(call))
+
+    caller, called = Phone(media, voices.CALLER), Phone(media, voices.CALLED, answer_or_ring)
+    before = asyncio.all_tasks()
+    async with caller if who == "called" else called:
+        async with called if who == "called" else caller:
+            up, ringing = await caller.call("answered", called.address), caller.dial("ringing", called.address)
+            await asyncio.sleep(0.05)
+        await up.ended(0.5)
+        await ringing.ended(0.5)
+        sides = {call.ended_by for call in (called.calls if who == "caller" else [up, ringing])}
+    assert sides == {"them"}
+    assert ringing.final_status == (480 if who == "called" else 487)
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_phone_is_put_away_also_when_the_other_is_gone(media: Media) -> None:
+    with Peer() as gone:
+        async with Phone(media, voices.CALLED, t1_s=0.001) as bob:
+            request = gone.invite(bob)
+            response = await gone.ask(request, bob)
+            gone.send(Dialog.of_caller(request, response).request("ACK", gone.address).encode(), bob)
+            await asyncio.sleep(0.02)
+            gone.__exit__()
+    assert bob.calls[0].ended_by == "us"

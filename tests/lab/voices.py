@@ -1,0 +1,33 @@
+"""What the lab's parties say: pseudo-noise in the telephone band, one for each role, known to the sample.
+
+Noise, because a short piece of it fits at one place only: the measurement finds out which party speaks, and since when.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from .g711 import SAMPLE_RATE_HZ, Samples
+
+PERIOD: Final = 4000
+"""Samples after which a voice begins anew; whole frames."""
+LEVEL_RMS: Final = 1602.0
+"""-20 dBm0, a talker's."""
+_BAND_HZ: Final = (300, 3400)
+
+
+def voice(seed: int) -> Samples:
+    """The voice with this number: flat spectrum within the band and random phases, so that it loops without a seam."""
+    frequencies_hz = np.fft.rfftfreq(PERIOD, 1 / SAMPLE_RATE_HZ)
+    inside = (frequencies_hz >= _BAND_HZ[0]) & (frequencies_hz <= _BAND_HZ[1])
+    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(frequencies_hz))
+    samples = np.fft.irfft(inside * np.exp(1j * phases), PERIOD)
+    return np.rint(samples * (LEVEL_RMS / np.sqrt(np.mean(samples**2)))).astype(np.int16)
+
+
+CALLER: Final = voice(1)
+CALLED: Final = voice(2)
+ANNOUNCEMENT: Final = voice(3)
+"""Early media."""

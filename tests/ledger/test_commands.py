@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from idtone.errors import IdtoneError, LedgerError, UsageError
+from idtone.ledger import steps
+from idtone.ledger.commands import app, parse_since
+from idtone.ledger.store import LedgerWriter
+
+from .evidence import CALLED, CALLER, FORWARDING, NOW, PLAY, REFUSE, SHA256, at, decided, heard_call
+
+
+@pytest.fixture
+def ledger(url: str) -> str:
+    """A heard call, a refused one, and one that was connected without the sound."""
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        evidence = [
+            *heard_call("c-heard"),
+            decided(REFUSE, "c-refused", 1000),
+            steps.ended("c-refused", at(1001), steps.CallStatus.REFUSED),
+            decided(PLAY, "c-[odd]", 2000),
+            steps.answered("c-[odd]", at(3000)),
+            steps.connected("c-[odd]", at(3001.5)),
+        ]
+        for step in evidence:
+            writer.append(step).result(20)
+    return url
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "TZ": "UTC"})
+    if isinstance(result.exception, IdtoneError):
+        raise result.exception
+    for number in (FORWARDING, CALLER, CALLED):
+        assert number[1:] not in result.output
+    return result
+
+
+def lines(result: Result) -> list[list[str]]:
+    """The words of each line; a time is two words."""
+    return [line.split() for line in result.stdout.splitlines()]
+
+
+def test_list_shows_a_line_a_call_the_newest_last(ledger: str) -> None:
+    result = run("list", "--ledger", ledger)
+    assert result.exit_code == 0
+    heading, *calls = lines(result)
+    assert heading == ["time", "call", "direction", "number", "outcome", "reason", "heard", "status"]
+    assert [call[2:] for call in calls] == [
+        ["c-heard", "incoming", "…5678", "PLAY", "licence-valid", "yes", "CONNECTED"],
+        ["c-refused", "incoming", "…5678", "REFUSE", "number-suspended", "no", "REFUSED"],
+        ["c-[odd]", "incoming", "…5678", "PLAY", "licence-valid", "no", "…", "!"],
+    ]
+
+
+def test_list_as_json(ledger: str) -> None:
+    records = json.loads(run("list", "--ledger", ledger, "--json").stdout)
+    assert [(record["call_id"], record["heard"], record["complete"]) for record in records] == [
+        ("c-heard", True, True),
+        ("c-refused", False, True),
+        ("c-[odd]", False, False),
+    ]
+    assert records[2]["anomalies"] == ["connected before the sound was heard"]
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        (["--call-id", "c-refused"], ["c-refused"]),
+        (["--call-id", "c-unknown"], []),
+        (["--limit", 1], ["c-heard"]),  # its last step is the newest
+        (["--since", at(3001.5).isoformat()], ["c-heard", "c-[odd]"]),
+        (["--since", "2026-12-01T00:00:00+09:00"], []),
+    ],
+)
+def test_list_can_be_narrowed(ledger: str, options: list[object], ids: list[str]) -> None:
+    records = json.loads(run("list", "--ledger", ledger, "--json", *options).stdout)
+    assert [record["call_id"] for record in records] == ids
+
+
+def test_list_shows_fifty_calls_unless_told(url: str) -> None:
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        for number in range(51):
+            writer.append(steps.answered(f"c-{number}", at(number)))
+    records = json.loads(run("list", "--ledger", url, "--json").stdout)
+    assert [records[0]["call_id"], records[-1]["call_id"], len(records)] == ["c-1", "c-50", 50]
+
+
+def test_the_settings_name_the_ledger(ledger: str, tmp_path: Path) -> None:
+    config = tmp_path / "idtone.yaml"
+    config.write_text(f"ledger: {{url: '{ledger}'}}\n")
+    assert len(json.loads(run("list", "-c", config, "--json").stdout)) == 3
+    assert run("show", "c-heard", "-c", config).exit_code == 0
+
+
+def test_show_tells_every_step_in_order(ledger: str) -> None:
+    result = run("show", "c-heard", "--ledger", ledger)
+    heading, *written = lines(result)
+    assert heading == ["time", "ms", "step", "details"]
+    assert [words[2:4] for words in written if words[2:] and words[2][0] == "+"] == [
+        ["+0.0", "decided"],
+        ["+3000.0", "answered"],
+        ["+3002.0", "sound-started"],
+        ["+3404.0", "sound-ended"],
+        ["+3406.0", "connected"],
+        ["+60000.0", "ended"],
+    ]
+    assert f"profile=sample sha256={SHA256}" in result.stdout
+    assert "status=CONNECTED hangup_cause=16" in result.stdout
+    assert "anomaly" not in result.stdout
+
+
+def test_show_tells_anomalies(ledger: str) -> None:
+    assert "anomaly: connected before the sound was heard\n" in run("show", "c-[odd]", "--ledger", ledger).stdout
+
+
+def test_show_as_json_adds_the_steps_to_the_record(ledger: str) -> None:
+    shown = json.loads(run("show", "c-heard", "--ledger", ledger, "--json").stdout)
+    (listed,) = json.loads(run("list", "--call-id", "c-heard", "--ledger", ledger, "--json").stdout)
+    told = shown.pop("steps")
+    assert shown == listed
+    assert [(step["kind"], step["after_ms"]) for step in told] == [
+        ("decided", 0),
+        ("answered", 3000),
+        ("sound-started", 3002),
+        ("sound-ended", 3404),
+        ("connected", 3406),
+        ("ended", 60_000),
+    ]
+    assert told[3] == {
+        "kind": "sound-ended",
+        "at": "2026-11-01T00:00:03.527+00:00",
+        "after_ms": 3404.0,
+        "details": {"heard_ms": 400},
+    }
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_show_of_an_unknown_call_is_a_negative_verdict(ledger: str, options: list[str]) -> None:
+    result = run("show", "c-unknown", "--ledger", ledger, *options)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == "the ledger holds no call c-unknown\n"
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "c-1"]])
+def test_without_a_ledger_the_command_says_how_to_get_one(url: str, command: list[str]) -> None:
+    with pytest.raises(LedgerError, match="start `idtone serve` first"):
+        run(*command, "--ledger", url)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_a_limit_below_one_is_wrong_use(ledger: str, limit: str) -> None:
+    assert run("list", "--ledger", ledger, "--limit", limit).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("0s", NOW),
+        ("45s", NOW - timedelta(seconds=45)),
+        ("30m", NOW - timedelta(minutes=30)),
+        ("2h", NOW - timedelta(hours=2)),
+        ("7d", NOW - timedelta(days=7)),
+        ("2026-11-01T00:00:00+09:00", datetime(2026, 11, 1, tzinfo=timezone(timedelta(hours=9)))),
+        ("2026-11-01T00:00:00Z", datetime(2026, 11, 1, tzinfo=UTC)),
+    ],
+)
+def test_since(text: str, moment: datetime) -> None:
+    assert parse_since(text, NOW) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "is not a time; write 2h"),
+        ("2", "is not a time"),
+        ("2w", "is not a time"),
+        ("-2h", "is not a time"),
+        ("999999999d", "is not a time"),
+        ("yesterday", "is not a time"),
+        ("2026-11-01", "has no time zone"),
+        ("2026-11-01T00:00:00", "has no time zone"),
+    ],
+)
+def test_since_that_is_no_time(text: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(problem)):
+        parse_since(text, NOW)

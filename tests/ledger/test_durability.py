@@ -1,0 +1,70 @@
+"""A writer that is killed: what it had acknowledged is there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from idtone.errors import LedgerError
+from idtone.ledger.store import LedgerReader, LedgerWriter
+
+from .evidence import url_of
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from idtone.ledger import sqlite, steps
+from idtone.ledger.store import LedgerWriter
+
+url, journal, start = sys.argv[1], sys.argv[2], sys.argv[3]
+sqlite.journal_mode = lambda: journal
+writer = LedgerWriter.open(url, "pbx-1")
+number = 0
+while True:
+    names = [f"{start}-{number + offset}" for offset in range(number % 5 + 1)]
+    futures = [writer.append(steps.answered(name, datetime.now(UTC))) for name in names]
+    for name, future in zip(names, futures):
+        future.result()
+        print(name, flush=True)
+    number += len(names)
+"""
+
+ROUNDS = 3
+
+
+def test_every_acknowledged_step_outlives_a_kill(url: str, file: Path, journal: str) -> None:
+    acknowledged: set[str] = set()
+    for round_number in range(ROUNDS):
+        arguments = [sys.executable, "-c", WRITER, url, journal, f"round-{round_number}"]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            time.sleep(0.05 + 0.03 * round_number)
+            process.kill()
+            # A line cut off by the kill was never read as an acknowledgement.
+            lines = [first, *process.stdout.readlines()]
+        names = {line.strip() for line in lines if line.endswith("\n")}
+        assert names, "the writer never acknowledged anything"
+        acknowledged |= names
+    LedgerWriter.open(url, "pbx-1").close()
+    with LedgerReader.open(url) as reader:
+        kept = {record.call_id for record in reader.records()}
+    assert acknowledged <= kept
+    assert len(kept - acknowledged) <= ROUNDS * 5
+
+
+def test_a_writer_of_another_process_is_refused_until_it_dies(tmp_path: Path) -> None:
+    url = url_of(tmp_path / "ledger.sqlite3")
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, url, "persist", "other"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(LedgerError, match="another process writes to this ledger"):
+            LedgerWriter.open(url, "pbx-1")
+        process.kill()
+    LedgerWriter.open(url, "pbx-1").close()

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from idtone.errors import LedgerError
+from idtone.ledger import steps, store
+from idtone.ledger.steps import CallStatus, Step
+from idtone.ledger.store import OPEN_FOR, LedgerReader, LedgerWriter
+
+from .evidence import NOW, PLAY, at, decided, heard_call, url_of
+
+
+def write(url: str, *evidence: Step) -> None:
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        futures = [writer.append(step) for step in evidence]
+    for future in futures:
+        future.result(0)
+
+
+def ids(records: list[store.Record]) -> list[str]:
+    return [record.call_id for record in records]
+
+
+@pytest.fixture
+def reader(url: str) -> Iterator[LedgerReader]:
+    """Ten calls c-0 … c-9, one a minute, that overlap: each ends after the next one was decided."""
+    calls = [heard_call(f"c-{number}", number * 60_000 - number) for number in range(10)]
+    write(url, *sorted((step for call in calls for step in call), key=lambda step: step.at))
+    with LedgerReader.open(url) as reader:
+        yield reader
+
+
+def test_a_record_is_the_whole_call(reader: LedgerReader) -> None:
+    record = reader.record("c-0")
+    assert record is not None
+    assert list(record.steps) == heard_call("c-0")
+    assert record.anomalies == ()
+    assert reader.record("c-77") is None
+
+
+@pytest.mark.parametrize("page_rows", [5, 7, 500])
+def test_records_come_newest_last(reader: LedgerReader, page_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "PAGE_ROWS", page_rows)
+    records = reader.records()
+    assert ids(records) == [f"c-{number}" for number in range(10)]
+    assert all(record.complete and record.heard for record in records)
+
+
+@pytest.mark.parametrize("page_rows", [5, 500])
+@pytest.mark.parametrize(("limit", "first"), [(1, 9), (3, 7), (10, 0), (11, 0)])
+def test_a_limit_keeps_the_newest(
+    reader: LedgerReader, page_rows: int, limit: int, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PAGE_ROWS", page_rows)
+    records = reader.records(limit=limit)
+    assert ids(records) == [f"c-{number}" for number in range(first, 10)]
+    assert all(len(record.steps) == 6 for record in records)
+
+
+def test_since_keeps_whole_calls_that_went_on_then(reader: LedgerReader) -> None:
+    end_of_8 = 8 * 60_000 - 8 + 60_000
+    assert ids(reader.records(since=at(end_of_8))) == ["c-8", "c-9"]
+    assert len(reader.records(since=at(end_of_8))[0].steps) == 6
+    assert ids(reader.records(since=at(end_of_8 + 0.001))) == ["c-9"]
+    assert reader.records(since=NOW + timedelta(days=1)) == []
+
+
+def test_filters_go_together(reader: LedgerReader) -> None:
+    assert ids(reader.records("c-3")) == ["c-3"]
+    assert ids(reader.records("c-3", NOW, 5)) == ["c-3"]
+    assert reader.records("c-3", NOW + timedelta(days=1)) == []
+    assert reader.records("c-33") == []
+
+
+def test_steps_of_one_instant_are_all_found(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "PAGE_ROWS", 5)
+    write(url, *(steps.answered(f"c-{number}", NOW) for number in range(23)))
+    with LedgerReader.open(url) as reader:
+        assert sorted(ids(reader.records())) == sorted(f"c-{number}" for number in range(23))
+
+
+def test_open_calls_are_young_and_have_no_end(url: str) -> None:
+    write(
+        url,
+        decided(PLAY, "too old", -1000 * OPEN_FOR.total_seconds()),
+        decided(PLAY, "old", -1000 * OPEN_FOR.total_seconds() + 1),
+        *heard_call("ended", -5000),
+        decided(PLAY, "interrupted"),
+        steps.interrupted("interrupted", at(1)),
+        decided(PLAY, "ringing"),
+        *heard_call("talking", 1)[:-1],
+        steps.ended("undecided", NOW, CallStatus.CANCEL),
+        steps.answered("never decided", NOW),
+    )
+    with LedgerReader.open(url) as reader:
+        found = reader.open_calls(NOW)
+        assert ids(found) == ["old", "ringing", "talking"]
+        assert list(found[-1].steps) == heard_call("talking", 1)[:-1]
+
+
+@pytest.mark.usefixtures("journal")
+def test_reading_goes_on_while_writing_does(url: str) -> None:
+    done = threading.Event()
+    counts: list[int] = []
+    with LedgerWriter.open(url, "pbx-1") as writer, LedgerReader.open(url) as reader:
+
+        def read() -> None:
+            while not done.is_set():
+                counts.append(len(reader.records()))
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        for number in range(300):
+            writer.append(steps.answered(f"c-{number}", at(number))).result(20)
+        done.set()
+        thread.join()
+        assert len(reader.records()) == 300
+    assert counts == sorted(counts)
+    assert any(0 < count < 300 for count in counts)
+
+
+def test_a_reader_can_change_nothing(url: str, file: Path, journal: str) -> None:
+    """Not even by a checkpoint when it is the last to leave: only the writer may make one."""
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        writer.append(decided()).result(20)
+        copy = file.parent.parent / "copy"
+        shutil.copytree(file.parent, copy)  # as if the writer had been killed here
+    before = {path.name: path.read_bytes() for path in copy.iterdir() if not path.name.endswith("-shm")}
+    with LedgerReader.open(url_of(copy / file.name)) as reader:
+        assert ids(reader.records()) == ["c-1"]
+    after = {path.name: path.read_bytes() for path in copy.iterdir() if not path.name.endswith("-shm")}
+    assert after == before
+    assert (f"{file.name}-wal" in before) is (journal == "wal")
+
+
+def test_a_half_commit_of_a_dead_writer_is_named_and_the_next_writer_undoes_it(url: str, file: Path) -> None:
+    write(url, decided())
+    half = sqlite3.connect(file, isolation_level=None)
+    half.execute("PRAGMA journal_mode=persist")
+    half.execute("PRAGMA cache_size=1")
+    half.execute("BEGIN IMMEDIATE")
+    half.executemany("INSERT INTO meta VALUES (?, ?)", [(f"key {n}", "x" * 2000) for n in range(100)])
+    copy = file.parent.parent / "copy"
+    shutil.copytree(file.parent, copy)  # a file half written, with its hot journal beside it
+    half.close()
+    with pytest.raises(LedgerError, match="died in the middle of a commit; start `idtone serve`"):
+        LedgerReader.open(url_of(copy / file.name))
+    LedgerWriter.open(url_of(copy / file.name), "pbx-1").close()
+    with LedgerReader.open(url_of(copy / file.name)) as reader:
+        assert ids(reader.records()) == ["c-1"]
+
+
+def test_without_a_ledger_the_error_says_how_to_get_one(url: str, file: Path) -> None:
+    with pytest.raises(LedgerError, match=r"there is no ledger yet; start `idtone serve` first"):
+        LedgerReader.open(url)
+    assert not file.parent.exists()
+
+
+def test_an_empty_file_is_a_ledger_that_is_just_being_made(url: str, file: Path) -> None:
+    file.parent.mkdir()
+    file.touch()
+    with pytest.raises(LedgerError, match=r"still empty; start `idtone serve` first"):
+        LedgerReader.open(url)
+
+
+def test_damage_that_appears_while_reading_is_an_error(url: str, file: Path) -> None:
+    write(url, decided())
+    with LedgerReader.open(url) as reader:
+        connection = sqlite3.connect(file)
+        connection.execute("DROP TABLE steps")
+        connection.close()
+        with pytest.raises(LedgerError, match="no such table"):
+            reader.records()

@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import wait
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, event
+
+from idtone.errors import LedgerError
+from idtone.ledger import sqlite, steps, store
+from idtone.ledger.steps import Step
+from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.numbers import parse
+
+from .evidence import CALLED, CALLER, FORWARDING, NOW, decided, heard_call
+
+FUTURE_S = 20
+"""How long a test waits for a commit."""
+
+
+def written(url: str) -> list[Step]:
+    with LedgerReader.open(url) as reader:
+        return [step for record in reader.records() for step in record.steps]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def commits() -> Iterator[list[Connection]]:
+    """Every transaction that is committed while the test runs."""
+    seen: list[Connection] = []
+
+    def note(connection: Connection) -> None:
+        seen.append(connection)
+
+    event.listen(Engine, "commit", note)
+    yield seen
+    event.remove(Engine, "commit", note)
+
+
+@pytest.fixture
+def page_limit() -> Iterator[dict[str, int]]:
+    """Set `pages` to make the disk that small; 0 for as large as it is."""
+    limit = {"pages": 0}
+
+    def apply(connection: Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count={limit['pages'] or 2**30}")
+
+    event.listen(Engine, "begin", apply)
+    yield limit
+    event.remove(Engine, "begin", apply)
+
+
+@pytest.mark.usefixtures("journal")
+def test_what_is_acknowledged_can_be_read(url: str) -> None:
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        for step in heard_call():
+            assert writer.append(step).result(FUTURE_S) is None
+        assert written(url) == heard_call()
+        with LedgerReader.open(url) as reader:
+            assert [record.node for record in reader.records()] == ["pbx-1"]
+
+
+def test_the_chosen_journal_and_full_durability_are_set(url: str, file: Path, journal: str) -> None:
+    seen: dict[str, str | int] = {}
+
+    def look(connection: Connection) -> None:
+        for pragma in ("journal_mode", "synchronous"):
+            seen[pragma] = connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one()
+
+    event.listen(Engine, "begin", look)
+    try:
+        LedgerWriter.open(url, "pbx-1").close()
+    finally:
+        event.remove(Engine, "begin", look)
+    assert seen == {"journal_mode": journal, "synchronous": 2}
+
+
+def test_a_ledger_changes_its_journal_when_sqlite_does(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for journal in ("wal", "persist", "wal"):
+        monkeypatch.setattr(sqlite, "journal_mode", lambda journal=journal: journal)
+        with LedgerWriter.open(url, "pbx-1") as writer:
+            writer.append(steps.answered(f"c-{journal}", NOW)).result(FUTURE_S)
+    assert len(written(url)) == 3
+
+
+@pytest.mark.usefixtures("journal")
+def test_steps_that_wait_are_committed_together(url: str, file: Path, commits: list[Connection]) -> None:
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        commits.clear()
+        with sqlite3.connect(file, isolation_level=None) as blocker:
+            blocker.execute("BEGIN IMMEDIATE")
+            first = writer.append(steps.answered("first", NOW))
+            time.sleep(0.05)  # the first one's commit waits for the lock now
+            futures = [writer.append(steps.answered(f"c-{number}", NOW)) for number in range(500)]
+            assert not first.done()
+            blocker.execute("ROLLBACK")
+        blocker.close()
+        wait([first, *futures], FUTURE_S)
+        assert all(future.exception(0) is None for future in futures)
+        assert len(commits) <= 2
+    assert [step.call_id for step in written(url)] == ["first", *(f"c-{number}" for number in range(500))]
+
+
+def test_a_group_has_a_limit(url: str, commits: list[Connection], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "GROUP_LIMIT", 3)
+    writer = LedgerWriter.open(url, "pbx-1")
+    commits.clear()
+    for number in range(30):
+        writer.append(steps.answered(f"c-{number}", NOW))
+    writer.close()
+    assert len(commits) >= 10
+    assert len(written(url)) == 30
+
+
+def test_steps_of_many_threads_are_all_written(url: str) -> None:
+    with LedgerWriter.open(url, "pbx-1") as writer:
+
+        def work(thread: int) -> None:
+            for number in range(100):
+                writer.append(steps.answered(f"c-{thread}-{number}", NOW))
+
+        threads = [threading.Thread(target=work, args=(thread,)) for thread in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(written(url)) == 400
+
+
+def test_close_drains_and_what_comes_later_fails(url: str) -> None:
+    writer = LedgerWriter.open(url, "pbx-1")
+    futures = [writer.append(steps.answered(f"c-{number}", NOW)) for number in range(100)]
+    writer.close()
+    assert all(future.done() and future.exception() is None for future in futures)
+    with pytest.raises(LedgerError, match="the ledger is closed"):
+        writer.append(steps.answered("late", NOW)).result(0)
+    writer.close()
+    assert len(written(url)) == 100
+
+
+async def test_a_cancelled_waiter_does_not_take_his_evidence_back(url: str, file: Path) -> None:
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        with sqlite3.connect(file, isolation_level=None) as blocker:
+            blocker.execute("BEGIN IMMEDIATE")
+            future = writer.append(steps.answered("c-1", NOW))
+            waiter = asyncio.wrap_future(future)
+            waiter.cancel()
+            await asyncio.sleep(0)
+            blocker.execute("ROLLBACK")
+        blocker.close()
+        await asyncio.wait_for(asyncio.wrap_future(writer.append(steps.connected("c-1", NOW))), FUTURE_S)
+        assert waiter.cancelled()
+        assert future.result(FUTURE_S) is None
+    assert len(written(url)) == 2
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_full_disk_fails_the_steps_and_the_writer_lives_on(
+    url: str, page_limit: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    long = [steps.sound_failed(f"c-{number}", NOW, "x" * 200) for number in range(100)]
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        writer.append(steps.answered("before", NOW)).result(FUTURE_S)
+        page_limit["pages"] = 1
+        with caplog.at_level(logging.ERROR, "idtone.ledger.store"):
+            failed = [writer.append(step) for step in long]
+            wait(failed, FUTURE_S)
+        errors = [future.exception(0) for future in failed]
+        assert any(errors)
+        assert all(isinstance(error, LedgerError) and "make room" in str(error) for error in errors if error)
+        assert "not in the ledger" in caplog.text
+        page_limit["pages"] = 0
+        writer.append(steps.answered("after", NOW)).result(FUTURE_S)
+    kept = [step.call_id for step, error in zip(long, errors, strict=True) if not error]
+    assert [step.call_id for step in written(url)] == ["before", *kept, "after"]
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_locked_ledger_fails_the_steps_after_its_timeout(
+    url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        blocker = sqlite3.connect(file, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match=r"database is locked; another program has held its lock"):
+            writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
+        blocker.close()
+        writer.append(steps.answered("c-2", NOW)).result(FUTURE_S)
+    assert [step.call_id for step in written(url)] == ["c-2"]
+
+
+def test_an_unforeseen_error_fails_its_group_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(node: str, step: Step) -> dict[str, object]:
+        raise RuntimeError("secret")
+
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "row_of", broken)
+            with pytest.raises(LedgerError, match="RuntimeError while writing; report this"):
+                writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
+        writer.append(steps.answered("c-2", NOW)).result(FUTURE_S)
+    assert [step.call_id for step in written(url)] == ["c-2"]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_every_file_is_its_owners_alone(file: Path, url: str, journal: str, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with LedgerWriter.open(url, "pbx-1") as writer:
+            writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
+            written(url)
+            names = {path.name.removeprefix("ledger.sqlite3") for path in file.parent.iterdir()}
+            modes = {mode(path) for path in file.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert names == {"wal": {"", "-wal", "-shm", ".lock"}, "persist": {"", "-journal", ".lock"}}[journal]
+    assert modes == {0o600}
+    assert mode(file.parent) == 0o700
+
+
+def test_no_telephone_number_is_in_any_file(url: str, file: Path, journal: str) -> None:
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        for number in range(200):
+            writer.append(decided(call_id=f"c-{number}"))
+            writer.append(steps.sound_failed(f"c-{number}", NOW, f"PJSIP/{CALLED}@trunk is gone"))
+        writer.append(steps.answered("last", NOW)).result(FUTURE_S)
+        held = {path.name: path.read_bytes() for path in file.parent.iterdir()}
+    held |= {f"closed {path.name}": path.read_bytes() for path in file.parent.iterdir()}
+    assert any(b"licence-valid" in content for content in held.values())
+    for raw in (FORWARDING, CALLER, CALLED):
+        for canary in (raw, raw[1:], parse(raw).e164):
+            assert [name for name, content in held.items() if canary.encode() in content] == []
+
+
+def test_a_second_writer_is_refused(url: str, file: Path) -> None:
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        with pytest.raises(LedgerError, match="another process writes to this ledger"):
+            LedgerWriter.open(url, "pbx-2")
+        writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
+    LedgerWriter.open(url, "pbx-2").close()
+
+
+def execute(file: Path, *statements: str) -> None:
+    connection = sqlite3.connect(file)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_ledger_of_a_newer_version_is_refused(url: str, file: Path) -> None:
+    LedgerWriter.open(url, "pbx-1").close()
+    execute(file, "UPDATE meta SET value = '2'")
+    for open_ledger in (lambda: LedgerWriter.open(url, "pbx-1"), lambda: LedgerReader.open(url)):
+        with pytest.raises(LedgerError, match=r"schema 2, known here: 1\); upgrade idtone"):
+            open_ledger()
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE other (x)", "CREATE TABLE meta (key TEXT, value TEXT)"], ids=["other", "meta"]
+)
+def test_a_foreign_database_is_refused_and_left_alone(url: str, file: Path, statement: str) -> None:
+    file.parent.mkdir()
+    execute(file, statement)
+    for open_ledger in (lambda: LedgerWriter.open(url, "pbx-1"), lambda: LedgerReader.open(url)):
+        with pytest.raises(LedgerError, match="this database is not a ledger"):
+            open_ledger()
+    connection = sqlite3.connect(file)
+    assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (1,)
+    connection.close()
+
+
+def test_a_file_that_is_no_database_is_refused(url: str, file: Path) -> None:
+    file.parent.mkdir()
+    file.write_bytes(b"evidence " * 1000)
+    for open_ledger in (lambda: LedgerWriter.open(url, "pbx-1"), lambda: LedgerReader.open(url)):
+        with pytest.raises(LedgerError, match="it is no SQLite database"):
+            open_ledger()
+    assert file.read_bytes() == b"evidence " * 1000
+
+
+def test_a_path_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerError, match="cannot be opened: Not a directory"):
+        LedgerWriter.open(f"sqlite:///{tmp_path}/file/ledger.sqlite3", "pbx-1")
+
+
+def test_a_path_with_characters_of_an_address_is_that_path(tmp_path: Path) -> None:
+    path = tmp_path / "a b#c" / "l.sqlite3"
+    url = f"sqlite:///{path}"
+    with LedgerWriter.open(url, "pbx-1") as writer:
+        writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
+    assert path.is_file()
+    assert len(written(url)) == 1

@@ -1,0 +1,64 @@
+"""A small good registry, and ways to spoil it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from idtone.errors import DocumentError, Fault
+from idtone.registry.index import RegistryIndex
+from idtone.registry.source import parse_document
+
+GOOD = """\
+registry: {association: JUSA, version: 42, issued: 2026-11-01T00:00:00+09:00, expires: 2026-12-01T00:00:00+09:00}
+tones:
+  - {id: sample, title: Sample sound}
+members:
+  - id: m-0001
+    name: {ja: 良い電話株式会社, en: Good Telecom}
+    pledge: {signed: 2026-01-05}
+    licences:
+      - id: L-0001
+        tone: sample
+        status: active
+        valid: {from: 2026-01-10T00:00:00+09:00, until: 2027-01-10T00:00:00+09:00}
+        directions: [incoming, outgoing]
+    numbers: ["0312345678", "+81312345600-+81312345699", "0612345*"]
+  - id: m-0002
+    name: {ja: 次の電話株式会社, en: Next Telecom}
+    pledge: {signed: 2026-01-06}
+    licences: []
+    numbers:
+      - "0312340001"
+suspensions:
+  - {number: "0312345677", since: 2026-03-01T00:00:00+09:00, reference: R-1}
+"""
+"""The members and numbers of the design's example, one entry a line where a test spoils it."""
+
+
+def spoiled(old: str, new: str) -> str:
+    """`GOOD` with its one `old` replaced."""
+    assert GOOD.count(old) == 1, f"{old!r} must stand once in the example"
+    return GOOD.replace(old, new)
+
+
+def with_numbers(*members: Iterable[str]) -> str:
+    """A registry with one member for each list of entries."""
+    head = GOOD[: GOOD.index("members:")]
+    lines = ["members:"]
+    for m, entries in enumerate(members):
+        lines += [f"  - id: m-{m}", "    name: {ja: 甲, en: A}", "    numbers:" if entries else "    numbers: []"]
+        lines += [f'      - "{entry}"' for entry in entries]
+    return head + "\n".join(lines) + "\n"
+
+
+def index_of(text: str) -> RegistryIndex:
+    return RegistryIndex(parse_document(text, "registry.yaml"))
+
+
+def faults_of(text: str) -> tuple[Fault, ...]:
+    """The faults of `text`; none where it is good."""
+    try:
+        parse_document(text, "registry.yaml")
+    except DocumentError as error:
+        return error.faults
+    return ()

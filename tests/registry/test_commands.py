@@ -1,0 +1,229 @@
+"""`idtone registry …`, run as the command line runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import idtone.settings
+from idtone import console
+from idtone.registry.commands import app
+
+from .examples import GOOD, spoiled
+
+Run = Callable[..., tuple[int, str, str]]
+
+DECIDE = ("decide", "--direction", "incoming", "--at", "2026-11-10T09:00:00+09:00")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "registry.yaml"
+    path.write_text(GOOD, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(idtone.settings, "DEFAULT_FILE", Path("/nonexistent/idtone.yaml"))
+    for name in filter(lambda name: name.startswith("IDTONE_"), list(os.environ)):
+        monkeypatch.delenv(name)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            console.run(lambda: app([str(argument) for argument in arguments]))
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+def read_json(run: Run, *arguments: object) -> Any:
+    return json.loads(run(*arguments, "--json")[1])
+
+
+def test_check_counts_what_is_good(run: Run, file: Path) -> None:
+    code, out, err = run("check", file)
+    assert (code, err) == (0, "")
+    assert [line.split() for line in out.splitlines()] == [
+        [f"{file}:", "good"],
+        ["members", "2"],
+        ["licences", "1"],
+        ["numbers", "1,101"],  # 0312345678 lies in the range
+        ["suspensions", "1"],
+    ]
+    assert read_json(run, "check", file) == {
+        "file": str(file),
+        "good": True,
+        "faults": [],
+        "members": 2,
+        "licences": 1,
+        "numbers": 1101,
+        "suspensions": 1,
+    }
+
+
+def test_check_reports_all_faults_with_exit_1(run: Run, file: Path) -> None:
+    file.write_text(spoiled("0312340001", "119").replace("tone: sample", "tone: simple"), encoding="utf-8")
+    code, out, _ = run("check", file)
+    assert code == 1
+    assert out.splitlines()[0].startswith(f"{file}:10:9: members[0].licences[0].tone: names the tone 'simple'")
+    assert "Did you mean 'sample'" in out
+    assert out.splitlines()[1].startswith(f"{file}:20:9: members[1].numbers[0]: this is an emergency number")
+    assert out.splitlines()[2:] == [f"{file}: 2 faults"]
+    report = read_json(run, "check", file)
+    assert report["good"] is False
+    assert [(fault["line"], fault["field"]) for fault in report["faults"]] == [
+        (10, "members[0].licences[0].tone"),
+        (20, "members[1].numbers[0]"),
+    ]
+    assert all(fault["remedy"] for fault in report["faults"])
+
+
+def test_check_of_text_that_is_no_yaml_is_a_fault(run: Run, file: Path) -> None:
+    file.write_text("a: [", encoding="utf-8")
+    assert run("check", file)[0] == 1
+
+
+def test_check_of_nothing_readable_is_exit_2(run: Run, file: Path, tmp_path: Path) -> None:
+    file.write_bytes(b"\xff\xfe")
+    for path, problem in ((file, "not UTF-8"), (tmp_path, "cannot be read"), (tmp_path / "none", "cannot be read")):
+        code, out, err = run("check", path)
+        assert (code, out) == (2, "")
+        assert problem in err
+
+
+def test_the_file_comes_from_the_settings_where_none_is_named(run: Run, file: Path, tmp_path: Path) -> None:
+    config = tmp_path / "idtone.yaml"
+    config.write_text(f"registry: {{source: {file}}}")
+    assert run("check", "-c", config)[0] == 0
+    assert "m-0001" in run("show", "-c", config)[1]
+    assert run(*DECIDE, "-c", config, "--number", "0312345678")[0] == 0
+
+
+def test_show_is_readable_and_masks_suspended_numbers(run: Run, file: Path) -> None:
+    code, out, _ = run("show", file)
+    assert code == 0
+    for text in (
+        "JUSA, version 42",
+        "良い電話株式会社 / Good Telecom",
+        "L-0001: licence-",
+        "no licence",
+        "…5677",
+        "R-1",
+    ):
+        assert text in out
+    assert "12345" not in out
+
+
+def test_show_as_json(run: Run, file: Path) -> None:
+    report = read_json(run, "show", file)
+    assert [member["id"] for member in report["members"]] == ["m-0001", "m-0002"]
+    assert report["members"][0]["numbers"] == 1100
+    assert report["suspensions"] == [
+        {"number": "…5677", "since": "2026-03-01T00:00:00+09:00", "in_force": True, "reference": "R-1"}
+    ]
+
+
+def test_show_one_member(run: Run, file: Path) -> None:
+    code, out, _ = run("show", file, "m-0002")
+    assert code == 0
+    assert out.startswith("m-0002")
+    assert "m-0001" not in out
+    assert read_json(run, "show", file, "m-0002")["licences"] == []
+    code, _, err = run("show", file, "m-9")
+    assert code == 2
+    assert "no member 'm-9'" in err
+
+
+def test_show_of_a_faulty_registry_is_exit_2(run: Run, file: Path) -> None:
+    file.write_text(spoiled("0312340001", "119"), encoding="utf-8")
+    code, out, err = run("show", file)
+    assert (code, out) == (2, "")
+    assert f"{file}:20:9" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "outcome", "reason"),
+    [
+        (("--number", "0312345678"), 0, "PLAY", "licence-valid"),
+        (("--number", "0312345677"), 1, "REFUSE", "number-suspended"),
+        (("--number", "0312345677", "--called", "110"), 0, "BYPASS", "emergency"),
+        (("--number", "0312340001"), 1, "NOTICE", "licence-none"),
+        (("--number", "0399999999"), 1, "NOTICE", "number-unknown"),
+        (("--number", "abc"), 1, "NOTICE", "number-malformed"),
+        (("--number", ""), 1, "NOTICE", "number-withheld"),
+        (("--number", "0312345678", "--at", "2026-12-01T00:00:00+09:00"), 1, "NOTICE", "registry-stale"),
+        (("--number", "0312345678", "--at", "2026-11-30T14:59:59Z"), 0, "PLAY", "licence-valid"),
+        (("--number", "0312345678", "--at", "2026-01-09T23:59:59+09:00"), 1, "NOTICE", "licence-not-yet-valid"),
+    ],
+)
+def test_decide(run: Run, file: Path, arguments: tuple[str, ...], code: int, outcome: str, reason: str) -> None:
+    ended, out, _ = run(*DECIDE, "--registry", file, "--caller", "09098765432", *arguments, "--json")
+    answer = json.loads(out)
+    assert (ended, answer["outcome"], answer["reason"]) == (code, outcome, reason)
+    assert "12345" not in out
+    assert "98765" not in out
+
+
+def test_decide_tells_everything(run: Run, file: Path) -> None:
+    assert read_json(run, *DECIDE, "--registry", file, "--number", "0312345678") == {
+        "outcome": "PLAY",
+        "reason": "licence-valid",
+        "licence": "L-0001",
+        "profile": "sample",
+        "parties": ["called"],
+        "registry_version": 42,
+        "hangup_cause": None,
+        "number": "…5678",
+        "direction": "incoming",
+        "at": "2026-11-10T09:00:00+09:00",
+    }
+    _, out, _ = run(*DECIDE, "--registry", file, "--number", "0312345677")
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert (lines["outcome"], lines["hangup_cause"], lines["licence"], lines["parties"]) == ("REFUSE", "21", "-", "-")
+
+
+def test_decide_takes_the_policy_of_the_settings(run: Run, file: Path, tmp_path: Path) -> None:
+    config = tmp_path / "idtone.yaml"
+    config.write_text("policy: {unlicensed: refuse, refuse_cause: 34, registry_stale: PT1H}")
+    arguments = (*DECIDE, "--registry", file, "-c", config, "--number")
+    answer = read_json(run, *arguments, "0399999999")
+    assert (answer["outcome"], answer["hangup_cause"]) == ("REFUSE", 34)
+    assert read_json(run, *arguments, "0312345678", "--at", "2026-12-01T00:59:59+09:00")["outcome"] == "PLAY"
+
+
+@pytest.mark.parametrize(
+    ("at", "remedy"),
+    [("2026-11-10T09:00:00", "+09:00"), ("2026-11-10", "+09:00"), ("tomorrow", "Write it like"), ("", "Write it like")],
+)
+def test_decide_needs_a_moment_with_its_time_zone(run: Run, file: Path, at: str, remedy: str) -> None:
+    code, out, err = run(*DECIDE, "--registry", file, "--number", "0312345678", "--at", at)
+    assert (code, out) == (2, "")
+    assert err.startswith("idtone: --at")
+    assert remedy in err
+
+
+def test_decide_without_a_registry_is_exit_2(run: Run, tmp_path: Path) -> None:
+    code, out, err = run(*DECIDE, "--registry", tmp_path / "none.yaml", "--number", "0312345678")
+    assert (code, out) == (2, "")
+    assert "cannot be read" in err
+    assert "12345" not in err
+
+
+def test_wrong_use_is_exit_2(run: Run) -> None:
+    assert run("decide", "--number", "0312345678")[0] == 2
+    assert run("decide", "--number", "0312345678", "--direction", "inward")[0] == 2
+    assert run("publish")[0] == 2
+
+
+def test_help_states_the_exit_codes(run: Run) -> None:
+    for command in ("check", "decide"):
+        code, out, _ = run(command, "--help")
+        assert code == 0
+        assert "Exit 0" in out

@@ -1,0 +1,142 @@
+"""What is installed: the wheel, made from the source archive, in an environment that has nothing of this checkout."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from tests.test_house import ROOT, files, modules
+
+BROUGHT = {"pydantic_core": "pydantic"}
+"""Libraries that come with a declared one, in the one version that fits it."""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """Built by way of the source archive, so that both are complete."""
+    source = tmp_path_factory.mktemp("source")
+    for path in files():
+        (source / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, source / path.relative_to(ROOT))
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", source / "dist"],
+        cwd=source, check=True, capture_output=True,
+    )  # fmt: skip
+    (built,) = (source / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, wheel) -> Path:
+    """An environment with the wheel alone. Its libraries are lent: last in the path, without their .pth."""
+    folder = tmp_path_factory.mktemp("installed") / "venv"
+    venv.create(folder, symlinks=True)
+    before = set(site_packages(folder).iterdir())
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--quiet", "--python", folder / "bin/python", "install", "--no-deps", wheel],
+        check=True,
+    )
+    arrived = {path.name for path in set(site_packages(folder).iterdir()) - before}
+    (folder / "arrived").write_text("\n".join(sorted(arrived)))
+    (site_packages(folder) / "lent.pth").write_text(sysconfig.get_path("purelib"))
+    return folder
+
+
+def site_packages(folder: Path) -> Path:
+    return next(folder.glob("lib/python3*/site-packages"))
+
+
+def run(installed: Path, cwd: Path, *command: str) -> str:
+    """Standard output of a program of the environment, run outside the checkout."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "IDTONE"))}
+    return subprocess.check_output(
+        [installed / "bin" / command[0], *command[1:]], cwd=cwd, env=environment, text=True, stdin=subprocess.DEVNULL
+    )
+
+
+def test_only_idtone_arrives_in_site_packages(installed):
+    arrived = (installed / "arrived").read_text().split()
+    assert arrived == ["idtone", f"idtone-{metadata.version('idtone')}.dist-info"]
+
+
+def test_the_command_runs_from_the_wheel(installed, tmp_path):
+    assert "Usage: idtone" in run(installed, tmp_path, "idtone", "--help")
+    where = run(installed, tmp_path, "python", "-c", "import idtone.tones; print(idtone.tones.__file__)")
+    assert Path(where.strip()).is_relative_to(site_packages(installed))
+
+
+def test_the_hook_and_its_sounds_come_out_of_the_wheel(installed, tmp_path):
+    run(installed, tmp_path, "idtone", "dialplan", "export", "exported")
+    exported = tmp_path / "exported"
+    assert any(path.suffix == ".conf" and "idtone-forward" in path.read_text() for path in exported.rglob("*"))
+
+
+def test_every_module_and_file_of_data_is_in_the_wheel(wheel):
+    wanted = set()
+    for module, folder in package_folders().items():
+        for path in files():
+            if path.parent == ROOT / folder or (path.parent.name == "profiles" and path.is_relative_to(ROOT / folder)):
+                wanted.add(f"{module.replace('.', '/')}/{path.relative_to(ROOT / folder)}")
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert held == wanted
+    assert {"idtone/py.typed", "idtone/config/idtone.yaml", "idtone/dialplan/idtone.conf"} <= held
+    assert any(name.startswith("idtone/config/profiles/") for name in held)
+
+
+def test_every_folder_with_modules_is_a_package_of_setup_cfg():
+    folders = {str(path.parent.relative_to(ROOT)) for path in modules()}
+    assert folders == set(package_folders().values())
+    assert set(setup()["options"]["packages"].split()) == set(package_folders())
+
+
+def test_every_library_that_is_imported_is_declared():
+    declared = {re.split(r"[ <>=!~]", line)[0].lower() for line in requirements()}
+    owners = metadata.packages_distributions()
+    used = {
+        name: owners.get(BROUGHT.get(name, name), [name])
+        for name in imported()
+        if name not in {*sys.stdlib_module_names, "idtone"}
+    }
+    undeclared = {name for name, owning in used.items() if not declared & {owner.lower() for owner in owning}}
+    assert not undeclared
+    assert declared == {owner.lower() for owning in used.values() for owner in owning}, "declared, and not used"
+
+
+def setup() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+def package_folders() -> dict[str, str]:
+    lines = setup()["options"]["package_dir"].strip().splitlines()
+    return {name.strip(): folder.strip() for name, _, folder in (line.partition("=") for line in lines)}
+
+
+def requirements() -> list[str]:
+    return setup()["options"]["install_requires"].strip().splitlines()
+
+
+def imported() -> set[str]:
+    """First names of all absolute imports of the product, wherever they stand."""
+    names = set()
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names.add(node.module.partition(".")[0])
+    return names
