@@ -8,20 +8,27 @@ from ..lab import voices
 from ..lab.heard import Heard, hear, identify
 from ..lab.lab import Placed
 
+UNDER_WAY_NS = 2_000_000
 SOONEST_MS, LATEST_MS = -20, 60
 """When the sound may begin after the answer: a frame may already be under way."""
 
 
-def heard_by_called(placed: Placed, reference: Any) -> Heard:
+def heard_by_called(placed: Placed, reference: Any, *, after_answer: bool = False) -> Heard:
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
-    return hear(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
+    packets = called.packets
+    if after_answer:
+        # What Asterisk passed on before it knew of the answer.
+        packets = [packet for packet in packets if packet.arrival_ns > called.answered_ns + UNDER_WAY_NS]
+    return hear(packets, called.answered_ns, reference=reference, voice=voices.CALLER)
 
 
-def assert_heard_then_connected(placed: Placed, profile: str, references: dict[str, Any]) -> Heard:
+def assert_heard_then_connected(
+    placed: Placed, profile: str, references: dict[str, Any], *, after_answer: bool = False
+) -> Heard:
     """The profile, whole and once, at once after the answer; no other; and the caller's voice only after it."""
-    heard = heard_by_called(placed, references[profile])
+    heard = heard_by_called(placed, references[profile], after_answer=after_answer)
     assert placed.called
     assert identify(placed.called.packets, references) == profile
     assert heard.complete, f"{placed.name}: {heard}"

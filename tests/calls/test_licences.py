@@ -11,17 +11,18 @@ from .hearing import assert_heard_then_connected, assert_nothing_before_voice
 
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
 async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, service, references, way):
+    before = service.records()
     async with lab(asterisk) as phones:
         placed = await phones.place(Forwarding(way=way))
         await phones.talk_and_hang_up(placed)
         assert_heard_then_connected(placed, "sample", references)
         ending = await phones.ending(placed)
         await phones.nothing_is_left()
-    record = next(
-        record for record in service.records().values() if way == "own-dial" or record["call_id"] == ending.call_id
-    )
+    (call_id,) = service.records().keys() - before.keys()
+    record = service.records()[call_id]
     if way == "hook":
         assert (ending.status, ending.reason, ending.cause) == ("CONNECTED", "licence-valid", "16")
+        assert ending.call_id == call_id
         assert record["numbers"]["called"]["last4"] == "0000"
     assert record["heard"]
     assert record["complete"]

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
 
-from idtone import dialplan
-
 from .bootstrap import AsteriskInstallation
 
 LOOPBACK = "127.0.0.1"
+IDTONE = Path(sys.executable).with_name("idtone")
+"""The installed command, as an operator has it."""
 
 MODULES = """
     app_dial app_exec app_playback app_playtones app_stack app_stasis app_userevent app_verbose
@@ -208,7 +208,10 @@ class Asterisk:
             (self.scratch / folder).mkdir(parents=True, exist_ok=True)
         for name, text in self._files().items():
             (self.etc / name).write_text(dedent(text))
-        dialplan.export(self.etc, sounds=self.sounds, notice=dialplan.Notice("1290/100,0/80", 500))
+        subprocess.run(
+            [IDTONE, "dialplan", "export", self.etc],
+            env=os.environ | {"IDTONE_SOUNDS_DIRECTORY": str(self.sounds)}, check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
 
     def _files(self) -> dict[str, str]:
         scratch, installation = self.scratch, self.installation

@@ -6,15 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .asterisk import Asterisk
-
-IDTONE = Path(sys.executable).with_name("idtone")
+from .asterisk import IDTONE, Asterisk
 
 
 @dataclass
