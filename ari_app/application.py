@@ -24,7 +24,7 @@ from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Reason
 from idtone.decision import Policy, Registry, decide
 from idtone.dialplan import Heard
-from idtone.errors import AriRefused, AriUnavailable, LedgerError
+from idtone.errors import AriRefused, AriUnavailable
 from idtone.ledger import steps
 from idtone.ledger.records import Record
 from idtone.ledger.steps import CallStatus, Step, StepKind
@@ -73,6 +73,8 @@ class Sounding:
     call: Call
     channel: str
     sound: Sound
+    answered: Step | None
+    """Not written yet: the parties wait for every millisecond here, so the sound is started first."""
     playback: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: State = State.WAITING
     requested_s: float = 0.0
@@ -142,7 +144,7 @@ class Application:
             case events.Entered():
                 self._enter(event.channel, event.arguments, event.caller_number)
             case events.PlaybackStarted() if event.playback in self._by_playback:
-                self._by_playback[event.playback].started_at = event.at
+                self._playback_started(self._by_playback[event.playback], event.at)
             case events.PlaybackFinished() if event.playback in self._by_playback:
                 self._playback_finished(self._by_playback[event.playback], event)
             case events.Left():
@@ -220,11 +222,9 @@ class Application:
         answered = steps.answered(call.id, self._now())
         sound = self._sounds.get(call.decision.profile or "")
         if sound:
-            # Every millisecond here is one that the parties wait: play first, write then.
-            sounding = Sounding(call, channel, sound)
+            sounding = Sounding(call, channel, sound, answered)
             self._soundings[channel] = self._by_playback[sounding.playback] = sounding
             self._signal(sounding, Signal.ENTERED)
-            self._record(answered)
             return
         self._record(answered)
         if call.decision.outcome is Outcome.BYPASS:
@@ -235,6 +235,23 @@ class Application:
             log.error("the profile %r has no sound; the hook plays the notice", call.decision.profile)
             self._record(steps.sound_failed(call.id, self._now(), "no sound was made for the profile"))
             await self._resume(channel, dialplan.CALLED_CONTEXT, Heard.UNHEARD)
+
+    def _playback_started(self, sounding: Sounding, at: datetime) -> None:
+        sounding.started_at = at
+        self._record_answered(sounding)
+        sound, loop = sounding.sound, asyncio.get_running_loop()
+
+        def sealed(_: Future[None]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._signal, sounding, Signal.SEALED)
+
+        started = steps.sound_started(sounding.call.id, at, sound.stem.name, sound.sha256)
+        self._record(started).add_done_callback(sealed)
+
+    def _record_answered(self, sounding: Sounding) -> None:
+        if sounding.answered:
+            self._record(sounding.answered)
+            sounding.answered = None
 
     def _playback_finished(self, sounding: Sounding, event: events.PlaybackFinished) -> None:
         asterisk_s = (event.at - sounding.started_at).total_seconds() if sounding.started_at else 0.0
@@ -258,11 +275,13 @@ class Application:
             case Action.STOP:
                 self._spawn(self._ask("DELETE", f"playbacks/{sounding.playback}"))
             case Action.RECORD_HEARD:
-                self._spawn(self._seal(sounding, steps.sound_ended(call.id, now, sounding.heard_ms)))
+                self._record(steps.sound_ended(call.id, now, sounding.heard_ms))
             case Action.RECORD_UNHEARD:
                 log.error("%s: the sound was not heard: %s; the hook plays the notice", call.id, sounding.failure)
+                self._record_answered(sounding)
                 self._record(steps.sound_failed(call.id, now, sounding.failure))
             case Action.RECORD_CUT:
+                self._record_answered(sounding)
                 self._record(steps.sound_failed(call.id, now, "the called party hung up"))
             case Action.RELEASE_HEARD:
                 self._spawn(self._resume(sounding.channel, dialplan.CALLED_CONTEXT, Heard.HEARD))
@@ -274,7 +293,6 @@ class Application:
         sounding.requested_s = self._clock_s()
         sounding.failure = "the playback's end was never told"
         sounding.timer = loop.call_later(sound.duration_ms / 1000 + OVERDUE_S, self._signal, sounding, Signal.OVERDUE)
-        self._record(steps.sound_started(sounding.call.id, self._now(), sound.stem.name, sound.sha256))
         try:
             await self._request(
                 "POST", f"channels/{sounding.channel}/play/{sounding.playback}", media=f"sound:{sound.stem}"
@@ -282,16 +300,6 @@ class Application:
         except AriRefused as error:
             sounding.failure = str(error)
             self._signal(sounding, Signal.GONE if error.status in GONE else Signal.FAILED)
-
-    async def _seal(self, sounding: Sounding, step: Step) -> None:
-        """Connect only when the evidence of the heard sound is on the disk."""
-        try:
-            await asyncio.wrap_future(self._evidence.append(step))
-        except LedgerError as error:
-            log.error("%s: the evidence of the heard sound could not be written: %s", sounding.call.id, error)
-            self._signal(sounding, Signal.UNSEALED)
-        else:
-            self._signal(sounding, Signal.SEALED)
 
     def _forget(self, sounding: Sounding) -> None:
         if sounding.timer:
@@ -367,9 +375,11 @@ class Application:
             raise AriUnavailable("Asterisk is not connected")
         return await self._ari.request(method, path, **query)
 
-    def _record(self, step: Step) -> None:
-        """Write evidence that nothing has to wait for."""
-        self._evidence.append(step).add_done_callback(_complain)
+    def _record(self, step: Step) -> Future[None]:
+        """Write evidence; the future is done when it is on the disk, and a failure is logged here."""
+        written = self._evidence.append(step)
+        written.add_done_callback(_complain)
+        return written
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

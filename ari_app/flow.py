@@ -2,9 +2,13 @@
 
 The application turns what happens into a `Signal`, and carries out the `Action`s it gets back.
 
-    WAITING ─entered─▶ SOUNDING ─finished─▶ SEALING ─sealed─▶ OVER (released as heard)
-                          │ failed, overdue ──────────────────▶ OVER (released as not heard)
-                          │ gone ─────────────────────────────▶ OVER (nothing to release)
+    WAITING ─entered─▶ SOUNDING ─sealed─▶ SEALED ─finished─▶ OVER (released as heard)
+                          │ finished ──▶ SEALING ─sealed──▶ OVER (released as heard)
+                          │
+                          └ in any of these: failed, overdue ─▶ OVER (released as not heard); gone ─▶ OVER
+
+Sealed means: the evidence that the sound began is on the disk. Without it nobody is connected; since it
+gets there while the sound plays, nobody waits for it either (docs/adr/0003).
 """
 
 from __future__ import annotations
@@ -17,8 +21,10 @@ from typing import Final
 class State(Enum):
     WAITING = auto()
     SOUNDING = auto()
+    SEALED = auto()
+    """Sounding, and the evidence of it is on the disk."""
     SEALING = auto()
-    """The sound was heard; its evidence is on the way to the disk."""
+    """Heard to the end, before the evidence of its beginning was on the disk."""
     OVER = auto()
 
 
@@ -33,8 +39,8 @@ class Signal(Enum):
     OVERDUE = auto()
     """Our own timer: the end of the playback was never told."""
     SEALED = auto()
-    UNSEALED = auto()
-    """The evidence could not be written."""
+    """The evidence is on the disk, or will never be: then the failure is logged as an error, and the parties do not
+    pay for our disk."""
     GONE = auto()
     """The channel hung up or left us."""
 
@@ -53,21 +59,32 @@ class Action(Enum):
     """The hook sounds the notice by itself."""
 
 
-TABLE: Final[Mapping[tuple[State, Signal], tuple[State, tuple[Action, ...]]]] = {
+_Transition = tuple[State, tuple[Action, ...]]
+
+_HEARD: Final[_Transition] = (State.OVER, (Action.RELEASE_HEARD, Action.RECORD_HEARD))
+_UNHEARD: Final[_Transition] = (State.OVER, (Action.RECORD_UNHEARD, Action.RELEASE_UNHEARD))
+_OVERDUE: Final[_Transition] = (State.OVER, (Action.STOP, Action.RECORD_UNHEARD, Action.RELEASE_UNHEARD))
+_CUT: Final[_Transition] = (State.OVER, (Action.RECORD_CUT,))
+
+TABLE: Final[Mapping[tuple[State, Signal], _Transition]] = {
     (State.WAITING, Signal.ENTERED): (State.SOUNDING, (Action.PLAY,)),
-    (State.WAITING, Signal.GONE): (State.OVER, (Action.RECORD_CUT,)),
-    (State.SOUNDING, Signal.FINISHED): (State.SEALING, (Action.RECORD_HEARD,)),
-    (State.SOUNDING, Signal.FAILED): (State.OVER, (Action.RECORD_UNHEARD, Action.RELEASE_UNHEARD)),
-    (State.SOUNDING, Signal.OVERDUE): (State.OVER, (Action.STOP, Action.RECORD_UNHEARD, Action.RELEASE_UNHEARD)),
-    (State.SOUNDING, Signal.GONE): (State.OVER, (Action.RECORD_CUT,)),
-    (State.SEALING, Signal.SEALED): (State.OVER, (Action.RELEASE_HEARD,)),
-    # It was heard, and the parties must not pay for our disk; the failure is logged as an error.
-    (State.SEALING, Signal.UNSEALED): (State.OVER, (Action.RELEASE_HEARD,)),
-    (State.SEALING, Signal.GONE): (State.OVER, ()),
+    (State.WAITING, Signal.GONE): _CUT,
+    (State.SOUNDING, Signal.SEALED): (State.SEALED, ()),
+    (State.SOUNDING, Signal.FINISHED): (State.SEALING, ()),
+    (State.SOUNDING, Signal.FAILED): _UNHEARD,
+    (State.SOUNDING, Signal.OVERDUE): _OVERDUE,
+    (State.SOUNDING, Signal.GONE): _CUT,
+    (State.SEALED, Signal.FINISHED): _HEARD,
+    (State.SEALED, Signal.FAILED): _UNHEARD,
+    (State.SEALED, Signal.OVERDUE): _OVERDUE,
+    (State.SEALED, Signal.GONE): _CUT,
+    (State.SEALING, Signal.SEALED): _HEARD,
+    (State.SEALING, Signal.OVERDUE): _HEARD,
+    (State.SEALING, Signal.GONE): (State.OVER, (Action.RECORD_HEARD,)),
 }
 
 
-def step(state: State, signal: Signal) -> tuple[State, tuple[Action, ...]]:
+def step(state: State, signal: Signal) -> _Transition:
     """The next state and what to do; a signal that a state does not know changes nothing."""
     return TABLE.get((state, signal), (state, ()))
 

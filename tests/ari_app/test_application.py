@@ -52,7 +52,7 @@ class Licensed:
 
 @dataclass
 class Notebook:
-    """A ledger in memory. It acknowledges at once, unless `slow` (never) or `broken` (with an error)."""
+    """A ledger in memory. It acknowledges at once, unless `broken`, or `held` for the beginning of a sound."""
 
     steps: list[Step] = field(default_factory=list)
     broken: bool = False
@@ -61,7 +61,7 @@ class Notebook:
     def append(self, step: Step) -> Future[None]:
         self.steps.append(step)
         future: Future[None] = Future()
-        if self.held is not None and step.kind is StepKind.SOUND_ENDED:
+        if self.held is not None and step.kind is StepKind.SOUND_STARTED:
             self.held.append(future)
         elif self.broken:
             future.set_exception(LedgerError("the disk is full"))
@@ -145,6 +145,7 @@ async def test_the_parties_are_connected_only_when_the_evidence_is_durable(start
         assert heard(asterisk) is None
         notebook.held[0].set_result(None)
         await until(lambda: heard(asterisk))
+    assert notebook.kinds()[-1] == "sound-ended"
 
 
 async def test_a_ledger_that_fails_does_not_keep_the_parties_apart(start, caplog):
