@@ -245,7 +245,7 @@ class Application:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._signal, sounding, Signal.SEALED)
 
-        started = steps.sound_started(sounding.call.id, at, sound.stem.name, sound.sha256)
+        started = steps.sound_started(sounding.call.id, self._now(), sound.stem.name, sound.sha256)
         self._record(started).add_done_callback(sealed)
 
     def _record_answered(self, sounding: Sounding) -> None:

@@ -54,13 +54,17 @@ def channel_of(call_id: str) -> str:
     return call_id.rpartition("-")[0]
 
 
-_DIALLED_USER: Final = re.compile(r"^[^/]+/(?:.*/)?(?:sips?:)?([^@/;&,]*)")
+_DIALLED_USER: Final = re.compile(r"(?i:local)/([^@/;,]*)|[^/]+/(?:.*/)?(?:sips?:)?([^@/;,]*)")
+"""A Local channel has its options behind the last slash, every other one what is dialled."""
 
 
 def dialled_user(dial_string: str) -> str:
-    """The user part of a dial string: `PJSIP/0312345678@trunk`, `PJSIP/trunk/sip:0312345678@host`."""
+    """The user part of a dial string, in a ring group the first one's.
+
+    `PJSIP/0312345678@trunk`, `PJSIP/trunk/sip:0312345678@host`, `Local/0312345678@context/n`.
+    """
     found = _DIALLED_USER.match(dial_string.partition("&")[0])
-    return found[1] if found else ""
+    return (found[1] or found[2] or "") if found else ""
 
 
 @dataclass(frozen=True, slots=True)

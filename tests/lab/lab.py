@@ -18,8 +18,9 @@ from . import voices
 LICENSED = "0312345678"
 SUSPENDED = "0312345677"
 CALLED_NUMBER = "0312340000"
-CALLER_NUMBER = "0501234567"
+CALLER_NUMBER = "05012345678"
 TALK_S = 0.3
+ANSWER = Answer(after_ms=20)
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(asterisk: Asterisk, behaviour: Behaviour = Answer(after_ms=20)) -> AsyncIterator[Lab]:
+async def lab(asterisk: Asterisk, behaviour: Behaviour = ANSWER) -> AsyncIterator[Lab]:
     """Two phones beside a PBX that runs."""
     with Media() as media:
         async with Phone(media, voices.CALLER) as caller, Phone(media, voices.CALLED, behaviour) as called:

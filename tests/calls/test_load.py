@@ -1,0 +1,62 @@
+"""Many calls at once, and what the service costs beyond Asterisk's own announcement."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+
+from ..lab.lab import Forwarding, Placed, lab
+from .hearing import assert_heard_then_connected
+
+CALLS, AT_ONCE = 200, 20
+ROUNDS = 15
+ADDED_LIMIT_MS = 5.0
+SAMPLE_MS = 440
+
+
+async def test_200_calls_20_at_a_time(asterisk, service, references):
+    """All connect, each phone hears the whole sound and nobody before its end, nothing is left, all is recorded."""
+    before = service.records()
+    places = asyncio.Semaphore(AT_ONCE)
+    async with lab(asterisk) as phones:
+
+        async def call() -> Placed:
+            async with places:
+                placed = await phones.place()
+                await phones.talk_and_hang_up(placed)
+                return placed
+
+        async with asyncio.TaskGroup() as together:
+            tasks = [together.create_task(call()) for _ in range(CALLS)]
+        await phones.nothing_is_left(within_s=5)
+        placed = [task.result() for task in tasks]
+    endings = await asyncio.to_thread(asterisk.endings)
+    assert [one.caller.final_status for one in placed] == [200] * CALLS
+    heard = [assert_heard_then_connected(one, "sample", references) for one in placed]
+    records = service.records()
+    new = records.keys() - before.keys()
+    assert {endings[one.name].call_id for one in placed} == new
+    assert len(new) == CALLS
+    for call_id in new:
+        record = records[call_id]
+        assert (record["heard"], record["complete"], record["status"]) == (True, True, "CONNECTED")
+        assert not record["anomalies"]
+    onsets = sorted(one.onset_ms for one in heard if one.onset_ms is not None)
+    print(
+        f"\n{CALLS} calls, {AT_ONCE} at a time: lowest correlation {min(one.correlation for one in heard):.4f},"
+        f" onset after the answer median {statistics.median(onsets):.1f} ms, latest {onsets[-1]:.1f} ms"
+    )
+
+
+async def test_connecting_costs_little_over_asterisks_own_announcement(asterisk, service):
+    """Answer → connected, in turns with Dial(…,A(the same file)), one call at a time."""
+    took: dict[str, list[float]] = {"native": [], "hook": []}
+    async with lab(asterisk) as phones:
+        for _ in range(ROUNDS):
+            for way, beyond_sound_ms in took.items():
+                placed = await phones.place(Forwarding(way=way))
+                await phones.talk_and_hang_up(placed, 0.05)
+                beyond_sound_ms.append(placed.connected_after_ms - SAMPLE_MS)
+    native, hook = (statistics.median(values) for values in took.values())
+    print(f"\nanswer → connected beyond the sound: native {native:.2f} ms, hook {hook:.2f} ms, added {hook - native:.2f} ms")
+    assert hook - native <= ADDED_LIMIT_MS
