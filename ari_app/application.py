@@ -9,6 +9,7 @@ What is decided is `idtone.decision`; how a sound goes is `flow`; here the two m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
@@ -109,6 +110,8 @@ class Application:
         self._by_channel: dict[str, Call] = {}
         self._soundings: dict[str, Sounding] = {}
         self._by_playback: dict[str, Sounding] = {}
+        self._silent = asyncio.Event()
+        self._silent.set()
         self._entered: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ari: Ari | None = None
@@ -135,9 +138,9 @@ class Application:
 
     async def drained(self, timeout_s: float) -> None:
         """Wait until no sound is being played, but not longer than `timeout_s`."""
-        deadline_s = time.monotonic() + timeout_s
-        while self._soundings and time.monotonic() < deadline_s:
-            await asyncio.sleep(0.02)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._silent.wait()
 
     def _handle(self, event: events.Event) -> None:
         match event:
@@ -224,6 +227,7 @@ class Application:
         if sound:
             sounding = Sounding(call, channel, sound, answered)
             self._soundings[channel] = self._by_playback[sounding.playback] = sounding
+            self._silent.clear()
             self._signal(sounding, Signal.ENTERED)
             return
         self._record(answered)
@@ -306,6 +310,8 @@ class Application:
             sounding.timer.cancel()
         self._soundings.pop(sounding.channel, None)
         self._by_playback.pop(sounding.playback, None)
+        if not self._soundings:
+            self._silent.set()
 
     # -- the rest of the call -----------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ as long as its WebSocket; connecting again is the application's business.
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 import re
@@ -63,7 +64,10 @@ class AriConnection:
 
     async def open(self, transport: Transport) -> None:
         info = await self._over_http("GET", "asterisk/info", {"only": "system"}, None)
-        self.version = str(info["system"]["version"])
+        try:
+            self.version = str(info["system"]["version"])
+        except (LookupError, TypeError) as error:
+            raise AriUnavailable(f"{self._url} does not answer as Asterisk does; check ari.url") from error
         self._over_websocket = transport == "websocket" or (
             transport == "auto" and takes_requests_over_websocket(self.version)
         )
@@ -147,7 +151,7 @@ class AriConnection:
         try:
             async with self._session.request(method, f"{self._url}/{path}", params=query, json=body) as answer:
                 return _body(answer.status, answer.reason or "", await answer.text(), f"{method} {path}")
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
             raise AriUnavailable(f"Asterisk does not answer at {self._url}: {str(error) or 'timed out'}") from error
 
 
@@ -159,7 +163,9 @@ async def connect(url: str, user: str, password: str, transport: Transport = "au
     wrong password).
     """
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(user, password), timeout=timeout) as session:
+    credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}"}
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         connection = AriConnection(session, url)
         try:
             await connection.open(transport)
@@ -180,4 +186,7 @@ def takes_requests_over_websocket(version: str) -> bool:
 def _body(status: int, reason: str, text: str, request: str) -> Any:
     if status >= 400:
         raise AriRefused(status, reason, request)
-    return json.loads(text) if text else None
+    try:
+        return json.loads(text) if text else None
+    except ValueError as error:
+        raise AriUnavailable(f"what answered {request} is not Asterisk: it sent no JSON; check ari.url") from error

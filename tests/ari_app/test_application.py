@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -88,7 +89,7 @@ def start(sounds: dict[str, Sound]):
     ) -> AsyncIterator[Application]:
         application = Application(
             registry=Licensed, policy=Policy(), sounds=sounds if known is None else known, evidence=notebook,
-            tokens=Tokens(b"k" * 32), now=lambda: NOW, clock_s=lambda ticks=itertools.count(): float(next(ticks)),
+            tokens=Tokens(b"k" * 32), now=lambda: NOW, clock_s=functools.partial(next, itertools.count(0.0)),
         )  # fmt: skip
         attending = asyncio.create_task(application.attend(asterisk))
         try:
@@ -101,9 +102,10 @@ def start(sounds: dict[str, Sound]):
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(3):
-        while not condition():
-            await asyncio.sleep(0.002)
+    deadline_s = time.monotonic() + 3
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited 3 s"
+        await asyncio.sleep(0.002)
 
 
 def heard(asterisk: FakeAsterisk) -> str | None:
@@ -189,7 +191,9 @@ async def test_a_called_party_who_hangs_up_during_the_sound_is_not_released(star
     assert notebook.steps[-1].details["why"] == "the called party hung up"
 
 
-@pytest.mark.parametrize(("status", "released"), [(404, None), (409, None), (412, None), (500, "unheard"), (422, "unheard")])
+@pytest.mark.parametrize(
+    ("status", "released"), [(404, None), (409, None), (412, None), (500, "unheard"), (422, "unheard")]
+)
 async def test_a_refused_playback(start, status, released):
     """404, 409 and 412 mean a hangup; anything else is a fault, and the hook takes over."""
     asterisk, notebook = FakeAsterisk({"/play/": status}), Notebook()

@@ -52,7 +52,10 @@ PLAYBACK = {"id": "p", "state": "done"}
         # What is not as documented is named, and nothing of it is used.
         ({"type": "StasisStart", "channel": CHANNEL}, events.MalformedEvent("StasisStart")),
         ({"type": "StasisEnd", "channel": "x"}, events.MalformedEvent("StasisEnd")),
-        ({"type": "PlaybackFinished", "playback": PLAYBACK, "timestamp": "noon"}, events.MalformedEvent("PlaybackFinished")),
+        (
+            {"type": "PlaybackFinished", "playback": PLAYBACK, "timestamp": "noon"},
+            events.MalformedEvent("PlaybackFinished"),
+        ),
         (
             {"type": "ChannelUserevent", "eventname": "IdtoneEnded", "userevent": {"call": "c", "status": "FINE"}},
             events.MalformedEvent("ChannelUserevent"),
@@ -70,10 +73,18 @@ def test_no_text_is_an_exception(text):
     read(text)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
+    )
+)
 def test_no_json_is_an_exception(inner):
     for entry in EVENT_FILTER["allowed"]:
-        read(json.dumps({"type": entry["type"], "channel": inner, "playback": inner, "userevent": inner, "args": inner}))
+        read(
+            json.dumps({"type": entry["type"], "channel": inner, "playback": inner, "userevent": inner, "args": inner})
+        )
 
 
 def test_the_filter_lets_answers_through():

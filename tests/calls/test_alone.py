@@ -59,7 +59,7 @@ async def test_service_away_refuse(asterisk, serving, beside):
 
 
 async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, references):
-    files = [path for path in away.sounds.glob("notice.*")]
+    files = list(away.sounds.glob("notice.*"))
     assert files
     for path in files:
         path.rename(path.with_name(f"away.{path.name}"))

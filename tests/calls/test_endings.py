@@ -116,5 +116,3 @@ async def test_early_media_reaches_the_caller(asterisk, service, references):
     assert placed.caller.answered_ns
     later = hear(placed.caller.packets, placed.caller.answered_ns, voice=voices.CALLED)
     assert later.voice_ms is not None
-
-

@@ -51,7 +51,12 @@ async def test_without_a_valid_licence_there_is_the_notice(asterisk, service, re
         ending = await phones.ending(placed)
     assert (ending.status, ending.reason) == ("CONNECTED", reason)
     record = service.records()[ending.call_id]
-    assert (record["outcome"], record["reason"], record["profile"], record["heard"]) == ("NOTICE", reason, "notice", True)
+    assert (record["outcome"], record["reason"], record["profile"], record["heard"]) == (
+        "NOTICE",
+        reason,
+        "notice",
+        True,
+    )
 
 
 @pytest.mark.parametrize("number", [SUSPENDED, "+81312345677", "03-1234-5677"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 import re
 from pathlib import Path
 
@@ -23,49 +21,21 @@ from idtone.tones.indications import to_asterisk
 from idtone.tones.library import load_library
 
 APPLICATIONS_OF_20 = {
-    "Dial",
-    "ExecIf",
-    "Gosub",
-    "Goto",
-    "GotoIf",
-    "NoOp",
-    "Playback",
-    "Playtones",
-    "Return",
-    "Set",
-    "Stasis",
-    "StopPlaytones",
-    "UserEvent",
-    "Wait",
-}
+    "Dial", "ExecIf", "Gosub", "Goto", "GotoIf", "NoOp", "Playback", "Playtones", "Return", "Set", "Stasis",
+    "StopPlaytones", "UserEvent", "Wait",
+}  # fmt: skip
 FUNCTIONS_OF_20 = {
-    "AST_CONFIG",
-    "CUT",
-    "DIALPLAN_EXISTS",
-    "FILTER",
-    "IF",
-    "LEN",
-    "LOCAL",
-    "REGEX",
-    "STACK_PEEK",
-    "TIMEOUT",
+    "AST_CONFIG", "CUT", "DIALPLAN_EXISTS", "FILTER", "IF", "LEN", "LOCAL", "REGEX", "STACK_PEEK", "TIMEOUT",
     "URIENCODE",
-}
-"""Of those that Asterisk 20 has with the same arguments, the ones that the hook may use."""
+}  # fmt: skip
+"""Those that Asterisk 20 has with the same arguments, and that the hook may use."""
 VARIABLES_OF_ASTERISK = {
-    "ANSWEREDTIME",
-    "DIALSTATUS",
-    "EPOCH",
-    "EXTEN",
-    "GOSUB_RESULT",
-    "GOSUB_RETVAL",
-    "HANGUPCAUSE",
-    "PLAYBACKSTATUS",
-    "UNIQUEID",
-}
+    "ANSWEREDTIME", "DIALSTATUS", "EPOCH", "EXTEN", "GOSUB_RESULT", "GOSUB_RETVAL", "HANGUPCAUSE",
+    "PLAYBACKSTATUS", "UNIQUEID",
+}  # fmt: skip
 
 LINE = re.compile(
-    r"(?:exten\s*=\s*(?P<extension>[^,]+),(?P<priority>\d+)|\s+same\s*=\s*n(?:\((?P<label>[\w-]+)\))?),(?P<action>.+)"
+    r"(?:exten = (?P<extension>[^,]+),(?P<priority>\d+)| same = n(?:\((?P<label>[\w-]+)\))?),(?P<action>.+)"
 )
 
 
@@ -166,18 +136,18 @@ def test_every_bracket_is_closed(actions):
                 assert bare.count(opened) == bare.count(closed), action
 
 
-def test_every_goto_and_gosub_has_its_place(text, actions):
+def test_every_goto_and_gosub_has_its_place(text, actions, code):
     labels = set(re.findall(r"same = n\(([\w-]+)\)", text))
     extensions = {name.partition("/")[2] for name in actions}
+    targets = re.findall(r"^GotoIf\(.*\?(.*)\)$|^Goto\((.*)\)$|^Gosub\((\w+,1)\)$", code, re.MULTILINE)
+    assert len(targets) > 20
+    for target in ":".join(map("".join, targets)).split(":"):
+        *before, last = target.split(",")
+        if before and before[-1] in ("s", "h", "DIAL-${DIALSTATUS}"):
+            before[-1:] = [name for name in extensions if re.fullmatch(before[-1].partition("$")[0] + ".*", name)][:1]
+        assert (last == "1" and before[-1] in extensions) or last in labels, target
     contexts = {name.partition("/")[0] for name in actions}
-    for targets in re.findall(
-        r"GotoIf\(.*\?([^?]*)\)$", "\n".join(functools.reduce(operator.iadd, actions.values(), [])), re.MULTILINE
-    ):
-        for target in targets.split(":"):
-            *before, last = target.split(",")
-            assert last in labels or (last == "1" and before[-1] in extensions), target
-    for context in re.findall(r"(?:Gosub\(|U\()(idtone-[a-z]+)", text):
-        assert context in contexts
+    assert set(re.findall(r"(?:Gosub\(|U\()(idtone-[a-z]+)", code)) == contexts - {dialplan.FORWARD_CONTEXT}
 
 
 def test_every_variable_is_set_somewhere(code, text):

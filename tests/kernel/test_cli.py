@@ -61,7 +61,9 @@ def test_every_parameter_says_what_it_is_for(path: tuple[str, ...]) -> None:
 
 def test_serve_without_a_password_names_the_setting(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = tmp_path / "idtone.yaml"
-    settings.write_text(f"sounds: {{directory: {tmp_path}/sounds}}\nledger: {{url: 'sqlite:///{tmp_path}/l.sqlite3'}}\n")
+    settings.write_text(
+        f"sounds: {{directory: {tmp_path}/sounds}}\nledger: {{url: 'sqlite:///{tmp_path}/l.sqlite3'}}\n"
+    )
     with pytest.raises(SystemExit) as ended:
         console.run(lambda: app(["serve", "-c", str(settings)]))
     assert ended.value.code == console.UNUSABLE

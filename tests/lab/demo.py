@@ -102,7 +102,10 @@ class Finding:
     evidence: dict[str, Any] | None
 
 
-_WITHOUT_SERVICE: Final[Mapping[str, Outcome]] = {Reason.EMERGENCY: Outcome.BYPASS, Reason.SERVICE_UNAVAILABLE: Outcome.NOTICE}
+_WITHOUT_SERVICE: Final[Mapping[str, Outcome]] = {
+    Reason.EMERGENCY: Outcome.BYPASS,
+    Reason.SERVICE_UNAVAILABLE: Outcome.NOTICE,
+}
 """What the hook does for the reasons that it gives by itself."""
 
 

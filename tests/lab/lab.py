@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from . import voices
 from .asterisk import Asterisk, Ending
 from .call import IncomingCall, OutgoingCall
 from .phone import Answer, Behaviour, Phone
 from .rtp import Media
-from . import voices
 
 LICENSED = "0312345678"
 SUSPENDED = "0312345677"
@@ -82,9 +82,7 @@ class Lab:
         ]
         return Placed(
             name,
-            self.caller.dial(
-                forwarding.dialled, self.asterisk.sip_address, caller_id=CALLER_NUMBER, headers=headers
-            ),
+            self.caller.dial(forwarding.dialled, self.asterisk.sip_address, caller_id=CALLER_NUMBER, headers=headers),
         )
 
     def pair(self, placed: Placed) -> None:

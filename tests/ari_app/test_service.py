@@ -1,0 +1,243 @@
+"""The service as a whole, with connections that are made up and pauses that take no time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from idtone.ari_app import service as module
+from idtone.ari_app.service import Service
+from idtone.errors import AriRefused, AriUnavailable, DocumentError, Fault, ToneError
+
+from ..lab.lab import until
+
+UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")
+UNAUTHORISED = AriRefused(401, "Unauthorized", "GET asterisk/info")
+
+
+@dataclass
+class Attended:
+    """An application that attends as long as its script says: an error ends the connection, None stays on it."""
+
+    endings: list[Exception | None]
+    attended: list[Any] = field(default_factory=list)
+    drained_for: list[float] = field(default_factory=list)
+    sounding: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def attend(self, ari: Any) -> None:
+        self.attended.append(ari)
+        ending = self.endings.pop(0) if self.endings else None
+        if ending:
+            raise ending
+        await asyncio.Event().wait()
+
+    async def drained(self, timeout_s: float) -> None:
+        self.drained_for.append(timeout_s)
+        await self.sounding.wait()
+
+
+class Connection:
+    version = "22.4.0"
+    transport = "requests over the WebSocket"
+
+
+class Connections:
+    """Each try ends as its script says: an error at once, None opens; then it opens for ever."""
+
+    def __init__(self, refusals: Iterable[Exception | None] = ()) -> None:
+        self._refusals = iter(refusals)
+        self.tries = 0
+        self.open = 0
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[Any]:
+        self.tries += 1
+        refusal = next(self._refusals, None)
+        if refusal:
+            raise refusal
+        self.open += 1
+        try:
+            yield Connection()
+        finally:
+            self.open -= 1
+
+
+@pytest.fixture
+def pauses(monkeypatch) -> list[float]:
+    """The pauses between tries, which take no time here."""
+    slept: list[float] = []
+
+    class Hurried:
+        """asyncio for the service alone."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(asyncio, name)
+
+        async def sleep(self, delay_s: float) -> None:
+            if delay_s != module.REGISTRY_POLL_S:
+                slept.append(delay_s)
+            await asyncio.sleep(0.001)
+
+    monkeypatch.setattr(module, "asyncio", Hurried())
+    return slept
+
+
+@asynccontextmanager
+async def running(
+    application: Attended, connections: Connections, refresh: Callable[[], None] = lambda: None
+) -> AsyncIterator[tuple[asyncio.Event, asyncio.Task[None]]]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(Service(application, connections, refresh).run(stop))
+    try:
+        yield stop, task
+        assert task.done() or not stop.is_set(), "it was told to stop, and did not"
+    finally:
+        application.sounding.set()
+        stop.set()
+        async with asyncio.timeout(3):
+            await asyncio.wait({task})
+    assert connections.open == 0
+
+
+async def test_it_never_gives_up_and_pauses_longer_and_longer(pauses, monkeypatch, caplog):
+    monkeypatch.setattr(module.random, "uniform", lambda low, high: (low + high) / 2)
+    application, connections = Attended([]), Connections([UNAVAILABLE] * 12)
+    async with running(application, connections):
+        await until(lambda: application.attended, "the connection")
+    assert pauses == [min(0.05 * 2**turn, module.RETRY_LAST_S) for turn in range(12)]
+    assert pauses[-1] == module.RETRY_LAST_S
+    assert caplog.text.count("trying again") == 12
+
+
+async def test_the_pauses_of_a_fleet_differ(pauses):
+    application, connections = Attended([]), Connections([UNAVAILABLE] * 40)
+    async with running(application, connections):
+        await until(lambda: application.attended, "the connection")
+    longest = pauses[10:]
+    assert len(set(longest)) > 20
+    assert all(0.5 * module.RETRY_LAST_S <= pause <= 1.5 * module.RETRY_LAST_S for pause in longest)
+
+
+async def test_after_a_connection_it_is_quick_again(pauses, monkeypatch):
+    monkeypatch.setattr(module.random, "uniform", lambda low, high: (low + high) / 2)
+    application = Attended([UNAVAILABLE, UNAVAILABLE])
+    connections = Connections([UNAVAILABLE] * 4 + [None] + [UNAVAILABLE] * 2)
+    async with running(application, connections):
+        await until(lambda: len(application.attended) == 3, "the third connection")
+    first = module.RETRY_FIRST_S
+    assert pauses == [first, 2 * first, 4 * first, 8 * first, first, 2 * first, 4 * first, first]
+
+
+async def test_a_refusal_is_an_error_that_names_the_settings(pauses, caplog):
+    application, connections = Attended([]), Connections([UNAUTHORISED] * 3)
+    async with running(application, connections):
+        await until(lambda: application.attended, "the connection")
+    refused = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(refused) == 3
+    for setting in ("ari.user", "ari.password_file", "ari.conf", "401"):
+        assert setting in refused[0].getMessage()
+
+
+async def test_being_ready_is_told_with_version_and_transport(caplog):
+    caplog.set_level(logging.INFO)
+    application, connections = Attended([]), Connections()
+    async with running(application, connections):
+        await until(lambda: application.attended, "the connection")
+    assert "ready: Asterisk 22.4.0, requests over the WebSocket" in caplog.messages
+
+
+async def test_a_connection_that_was_taken_over_is_opened_again(pauses):
+    class Replaced(Attended):
+        async def attend(self, ari: Any) -> None:
+            self.attended.append(ari)
+            if len(self.attended) > 2:
+                await asyncio.Event().wait()
+
+    application, connections = Replaced([]), Connections()
+    async with running(application, connections):
+        await until(lambda: len(application.attended) == 3, "the third connection")
+    assert len(pauses) == 2
+
+
+async def test_stopping_waits_for_the_sounds_and_stays_connected_for_them():
+    application, connections = Attended([]), Connections()
+    async with running(application, connections) as (stop, task):
+        await until(lambda: application.attended, "the connection")
+        stop.set()
+        await until(lambda: application.drained_for, "the draining")
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        assert connections.open == 1
+        application.sounding.set()
+        async with asyncio.timeout(1):
+            await task
+    assert application.drained_for == [module.DRAIN_S]
+    assert module.DRAIN_S > 10  # the longest sound
+
+
+async def test_stopping_while_asterisk_is_away():
+    application, connections = Attended([]), Connections([UNAVAILABLE] * 1000)
+    application.sounding.set()
+    async with running(application, connections) as (stop, task):
+        await until(lambda: connections.tries, "a try")
+        stop.set()
+        async with asyncio.timeout(1):
+            await task
+    assert not application.attended
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ToneError("/sounds: the suspended numbers cannot be left with Asterisk"),
+        DocumentError([Fault("registry.yaml", 3, 1, "members", "is missing", "Add it")]),
+    ],
+)
+async def test_a_registry_that_fails_is_logged_and_looked_at_again(monkeypatch, caplog, error):
+    monkeypatch.setattr(module, "REGISTRY_POLL_S", 0.005)
+    looks = []
+
+    def refresh() -> None:
+        looks.append(1)
+        if len(looks) < 3:
+            raise error
+
+    application, connections = Attended([]), Connections()
+    async with running(application, connections, refresh) as (_, task):
+        await until(lambda: len(looks) >= 5, "further looks")
+        assert not task.done()
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [str(error)] * 2
+
+
+async def test_looking_at_the_registry_does_not_hold_up_the_calls(monkeypatch):
+    monkeypatch.setattr(module, "REGISTRY_POLL_S", 0.001)
+    looking, go_on = threading.Event(), threading.Event()
+
+    def refresh() -> None:
+        looking.set()
+        go_on.wait(3)
+
+    async with running(Attended([]), Connections(), refresh):
+        await until(looking.is_set, "the look")
+        await asyncio.sleep(0.01)  # the loop goes on
+        go_on.set()
+
+
+async def test_a_fault_of_ours_ends_the_service_rather_than_being_swallowed(monkeypatch):
+    monkeypatch.setattr(module, "REGISTRY_POLL_S", 0.001)
+    application = Attended([])
+    application.sounding.set()
+
+    def refresh() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(3):
+            await Service(application, Connections(), refresh).run(asyncio.Event())

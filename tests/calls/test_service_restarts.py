@@ -1,0 +1,172 @@
+"""The service dies, freezes, stops or starts, and Asterisk too, while calls are there."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import IDTONE, Asterisk
+from ..lab.lab import Lab, Placed, lab, until
+from ..lab.service import Service
+from .hearing import assert_heard_then_connected
+
+DEADLINE_S = 3.0
+"""How long the hook waits for a verdict."""
+
+
+@pytest.fixture
+def own(asterisk, beside) -> Iterator[Service]:
+    """A service that the test may kill; the shared one is away meanwhile."""
+    beside.away()
+    with Service(asterisk, LAB_REGISTRY) as service:
+        yield service
+
+
+async def in_stasis(phones: Lab) -> None:
+    async def there() -> bool:
+        return "Stasis" in await asyncio.to_thread(phones.asterisk.command, "core show channels concise")
+
+    await until(there, "the caller to wait for the verdict")
+
+
+async def connected(phones: Lab, service: Service) -> tuple[Placed, str]:
+    """A call in conversation, and its id in the ledger, which knows that it is connected."""
+    before = await asyncio.to_thread(service.records)
+    placed = await phones.place()
+    assert placed.caller.answered_ns
+    fresh: list[str] = []
+
+    async def written() -> bool:
+        now = await asyncio.to_thread(service.records)
+        fresh[:] = [call_id for call_id in now if call_id not in before and "connected" in now[call_id]["times"]]
+        return bool(fresh)
+
+    await until(written, "the connected call in the ledger")
+    return placed, fresh[0]
+
+
+async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references):
+    async with lab(asterisk) as phones:
+        staying, staying_id = await connected(phones, own)
+        going, going_id = await connected(phones, own)
+        await asyncio.to_thread(own.stop, signal.SIGKILL)
+        killed_ns = time.time_ns()
+        unserved = await phones.place()
+        await phones.talk_and_hang_up(unserved)
+        await phones.talk_and_hang_up(going)
+        assert_heard_then_connected(unserved, "notice", references)
+        assert (await phones.ending(unserved)).reason == "service-unavailable"
+        assert staying.caller.ended_ns is None
+        assert staying.called
+        since = [packet for packet in staying.called.packets if packet.arrival_ns > killed_ns]
+        assert len(since) > 0.9 * (time.time_ns() - killed_ns) / 20e6, "the talk goes on"
+
+        await asyncio.to_thread(own.start)
+        served = await phones.place()
+        await phones.talk_and_hang_up(served)
+        assert_heard_then_connected(served, "sample", references)
+        await phones.talk_and_hang_up(staying)
+        await phones.nothing_is_left()
+        served_id = (await phones.ending(served)).call_id
+    own.stop()
+    records = own.records()
+    for call_id in (staying_id, served_id):
+        record = records[call_id]
+        assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
+        assert record["anomalies"] == []
+    lost = records[going_id]
+    assert "interrupted" in lost["times"]
+    assert (lost["heard"], lost["status"], lost["complete"]) == (True, None, False)
+    assert (await phones.ending(unserved)).call_id not in records
+
+
+async def test_a_service_that_is_told_to_stop_lets_the_sound_end(asterisk, own, references):
+    async with lab(asterisk) as phones:
+        placed = phones.dial()
+        await until(lambda: phones.called.calls and phones.called.calls[0].answered_ns, "the answer")
+        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(own.stop) == 0
+        await placed.caller.final()
+        phones.pair(placed)
+        await phones.talk_and_hang_up(placed)
+        assert_heard_then_connected(placed, "sample", references)
+        ending = await phones.ending(placed)
+    assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
+    assert own.records()[ending.call_id]["heard"]
+
+
+async def test_a_caller_who_waits_is_taken_up_by_the_next_service(asterisk, own, references):
+    async with lab(asterisk) as phones:
+        assert own.process
+        own.process.send_signal(signal.SIGSTOP)
+        placed = phones.dial()
+        await in_stasis(phones)
+        waiting_s = time.monotonic()
+        await asyncio.to_thread(own.stop, signal.SIGKILL)
+        await asyncio.to_thread(own.start)
+        await placed.caller.final()
+        phones.pair(placed)
+        await phones.talk_and_hang_up(placed)
+        ending = await phones.ending(placed)
+    assert time.monotonic() - waiting_s < 2 * DEADLINE_S
+    assert_heard_then_connected(placed, "sample", references)
+    assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
+    record = own.records()[ending.call_id]
+    assert (record["outcome"], record["heard"], record["complete"]) == ("PLAY", True, True)
+    assert record["numbers"]["caller"]["last4"] == "4567"
+
+
+async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, references):
+    async with lab(asterisk) as phones:
+        assert own.process
+        own.process.send_signal(signal.SIGSTOP)
+        try:
+            began_ns = time.time_ns()
+            placed = await phones.place()
+        finally:
+            own.process.send_signal(signal.SIGCONT)
+        assert placed.called
+        rang_after_s = (placed.called.arrival_ns - began_ns) / 1e9
+        assert DEADLINE_S - 0.2 < rang_after_s < DEADLINE_S + 1
+        await phones.talk_and_hang_up(placed)  # what the service says now comes too late
+        assert_heard_then_connected(placed, "notice", references)
+        ending = await phones.ending(placed)
+        assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable")
+        again = await phones.place()
+        await phones.talk_and_hang_up(again)
+        assert_heard_then_connected(again, "sample", references)
+    assert not own.records()[ending.call_id]["heard"]
+
+
+async def test_a_second_service_on_the_same_ledger_is_refused(asterisk, own, references):
+    second = await asyncio.to_thread(
+        subprocess.run, [IDTONE, "serve", "-c", own.settings], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert second.returncode == 2
+    said = [line for line in second.stderr.splitlines() if line.startswith("idtone:")]
+    assert len(said) == 1
+    assert "another process writes to this ledger; stop the other `idtone serve`" in said[0]
+    async with lab(asterisk) as phones:
+        placed = await phones.place()
+        await phones.talk_and_hang_up(placed)
+        assert_heard_then_connected(placed, "sample", references)
+
+
+async def test_asterisk_restarts_under_the_service(installation, tmp_path, references):
+    with Asterisk(installation, tmp_path / "pbx") as asterisk, Service(asterisk, LAB_REGISTRY) as service:
+        await asyncio.to_thread(asterisk.stop)
+        await asyncio.to_thread(asterisk.start)
+        await until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
+        async with lab(asterisk) as phones:
+            placed = await phones.place()
+            await phones.talk_and_hang_up(placed)
+            assert_heard_then_connected(placed, "sample", references)
+            ending = await phones.ending(placed)
+        assert service.records()[ending.call_id]["heard"]
+        assert service.stop() == 0
