@@ -34,7 +34,8 @@ MODULES = """
     res_ari_playbacks res_ari_bridges res_http_websocket res_stasis res_stasis_answer res_stasis_playback
     res_stasis_recording res_stasis_snoop res_websocket_client
     res_pjproject res_pjsip res_pjsip_authenticator_digest res_pjsip_caller_id res_pjsip_diversion res_pjsip_sdp_rtp
-    res_pjsip_session res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip res_pjsip_pubsub res_pjsip_rfc3326
+    res_pjsip_session res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip res_pjsip_pubsub
+    res_pjsip_rfc3326
     res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk res_sorcery_config res_sorcery_memory res_sorcery_astdb
     res_timing_timerfd res_convert res_clioriginate
 """.split()
