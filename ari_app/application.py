@@ -330,15 +330,16 @@ class Application:
 
     async def _adopt(self) -> None:
         """Take up what happened while nobody listened: channels that wait for us, calls that ended."""
-        channels = {channel["id"]: channel["dialplan"] for channel in await self._request("GET", "channels")}
+        channels = {channel["id"]: channel for channel in await self._request("GET", "channels")}
         for call in list(self._calls.values()):
             if call.channel not in channels:
                 self._over(call, steps.interrupted(call.id, self._now()))
-        for channel, place in channels.items():
+        for name, channel in channels.items():
+            place = channel["dialplan"]
             application, *arguments = str(place.get("app_data", "")).split(",")
-            if place.get("app_name") == "Stasis" and application == APPLICATION and channel not in self._entered:
-                log.info("channel %s waited for the service; it is taken up again", channel)
-                self._enter(channel, tuple(arguments), "")
+            if place.get("app_name") == "Stasis" and application == APPLICATION and name not in self._entered:
+                log.info("channel %s waited for the service; it is taken up again", name)
+                self._enter(name, tuple(arguments), channel["caller"]["number"])
 
     def recall(self, records: Iterable[Record]) -> None:
         """Know the calls again that were in progress when the service last stopped."""

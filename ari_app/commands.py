@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 def serve(config: ConfigOption = None) -> None:
     """Answer Asterisk's questions until SIGTERM or SIGINT; sounds that are being played are let end."""
     settings = load_settings(config)
+    password = settings.ari.secret()
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
     with ExitStack() as resources:
-        service = _assemble(settings, resources)
+        service = _assemble(settings, password, resources)
         asyncio.run(_until_stopped(service))
 
 
-def _assemble(settings: Settings, resources: ExitStack) -> Service:
-    password = settings.ari.secret()
+def _assemble(settings: Settings, password: str, resources: ExitStack) -> Service:
     profiles = load_library(settings.sounds.profiles)
     sounds = ensure_sounds(settings.sounds.directory, profiles.values())
     for sound in sounds.values():

@@ -35,7 +35,10 @@ class FakeAsterisk:
                 raise AriRefused(status, "as told", f"{method} {path}")
         parts = path.split("/")
         if path == "channels":
-            return [{"id": channel, "dialplan": place} for channel, place in self.channels.items()]
+            return [
+                {"id": channel, "dialplan": place, "caller": {"name": "", "number": ""}}
+                for channel, place in self.channels.items()
+            ]
         if parts[0] == "channels" and parts[1] not in self.channels:
             raise AriRefused(404, "Channel not found", f"{method} {path}")
         return None

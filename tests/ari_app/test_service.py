@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from idtone.ari_app import service as module
+from idtone.ari_app.application import Application
 from idtone.ari_app.service import Service
+from idtone.decision import Policy
 from idtone.errors import AriRefused, AriUnavailable, DocumentError, Fault, ToneError
+from idtone.ledger.tokens import Tokens
+from idtone.tones.library import load_library
+from idtone.tones.sounds import ensure_sounds
 
 from ..lab.lab import until
+from .fake_asterisk import FakeAsterisk
+from .test_application import Notebook
 
 UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")
 UNAUTHORISED = AriRefused(401, "Unauthorized", "GET asterisk/info")
@@ -241,3 +250,33 @@ async def test_a_fault_of_ours_ends_the_service_rather_than_being_swallowed(monk
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(3):
             await Service(application, Connections(), refresh).run(asyncio.Event())
+
+
+async def test_stopping_lets_the_last_channel_go(tmp_path):
+    """The sound is over, and the word to connect the parties still on its way, when the service may end."""
+    asterisk, application = FakeAsterisk(), sounding_application(tmp_path)
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[Any]:
+        asterisk.version = asterisk.transport = ""
+        yield asterisk
+
+    stop = asyncio.Event()
+    serving = asyncio.create_task(Service(application, connect, lambda: None).run(stop))
+    asterisk.enter("1795.2", "sound", "1795.2-1", "0399999999", "incoming")
+    await until(asterisk.playbacks, "the sound")
+    stop.set()
+    await asyncio.sleep(0.02)
+    assert not serving.done()
+    asterisk.finish(asterisk.playbacks()[0], 10_000)
+    async with asyncio.timeout(3):
+        await serving
+    assert asterisk.resumed_at("1795.2") == "heard"
+
+
+def sounding_application(sounds: Path) -> Application:
+    """One without a registry, so that every call gets the notice; its own clock goes ten seconds at each look."""
+    return Application(
+        registry=lambda: None, policy=Policy(), sounds=ensure_sounds(sounds, load_library().values(), ["sln"]),
+        evidence=Notebook(), tokens=Tokens(b"k" * 32), clock_s=lambda ticks=itertools.count(): 10.0 * next(ticks),
+    )  # fmt: skip

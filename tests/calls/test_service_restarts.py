@@ -86,12 +86,16 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
     assert (await phones.ending(unserved)).call_id not in records
 
 
-async def test_a_service_that_is_told_to_stop_lets_the_sound_end(asterisk, own, references):
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+async def test_a_service_that_is_told_to_stop_lets_the_sound_end(asterisk, beside, references, transport):
+    beside.away()
+    own = Service(asterisk, LAB_REGISTRY, transport=transport)
     async with lab(asterisk) as phones:
-        placed = phones.dial()
-        await until(lambda: phones.called.calls and phones.called.calls[0].answered_ns, "the answer")
-        await asyncio.sleep(0.1)
-        assert await asyncio.to_thread(own.stop) == 0
+        with own:
+            placed = phones.dial()
+            await until(lambda: phones.called.calls and phones.called.calls[0].answered_ns, "the answer")
+            await asyncio.sleep(0.1)
+            assert await asyncio.to_thread(own.stop) == 0
         await placed.caller.final()
         phones.pair(placed)
         await phones.talk_and_hang_up(placed)
