@@ -137,10 +137,12 @@ class Application:
                 self._forget(sounding)
 
     async def drained(self, timeout_s: float) -> None:
-        """Wait until no sound is being played, but not longer than `timeout_s`."""
+        """Wait until no sound is being played and every channel was let go, but not longer than `timeout_s`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._silent.wait()
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
 
     def _handle(self, event: events.Event) -> None:
         match event:
@@ -157,7 +159,7 @@ class Application:
             case events.Bridged() if event.channel in self._by_channel:
                 self._connected(self._by_channel[event.channel])
             case events.HookEnded() if event.call_id in self._calls:
-                self._ended(self._calls[event.call_id], CallStatus(event.status), event.hangup_cause)
+                self._ended(self._calls[event.call_id], event.status, event.hangup_cause)
             case events.Destroyed() if event.channel in self._by_channel:
                 call = self._by_channel[event.channel]
                 status = CallStatus.CONNECTED if call.connected else CallStatus.CANCEL
@@ -183,6 +185,8 @@ class Application:
         self, call_id: str, number: str, direction: str, caller: str, called: str, dial_string: str
     ) -> ForwardedCall:
         dial_string = unquote(dial_string)
+        if direction not in ("", *Direction):
+            log.error("%s: the hook was given an unknown DIRECTION; it counts as incoming", call_id)
         return ForwardedCall(
             id=call_id,
             direction=Direction.OUTGOING if direction == Direction.OUTGOING else Direction.INCOMING,
@@ -325,7 +329,8 @@ class Application:
 
     def _over(self, call: Call, last: Step) -> None:
         del self._calls[call.id]
-        self._by_channel.pop(call.channel, None)
+        if self._by_channel.get(call.channel) is call:
+            del self._by_channel[call.channel]
         self._record(last)
 
     async def _adopt(self) -> None:
