@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check venv house lab clean
+.PHONY: help demo test check venv environment house lab clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 
@@ -55,7 +55,6 @@ $(DEV): $(SETUP)
 	@$(PIP) install --editable '.[dev]' >&2
 	@touch $(RUN) $@
 
-.PHONY: environment
 environment:
 	@test -n '$(PYTHON)' || { echo 'idtone: no Python 3.11 to 3.13 here; install one, or say make PYTHON=…' >&2; exit 2; }
 	$(call say,making sure of $(VENV) ($(PYTHON)) …)
@@ -68,7 +67,7 @@ lab:
 # The rooms as one tree of links, for tools that read files and know nothing of package_dir.
 house:
 	@rm -rf build/house && mkdir -p $(HOUSE)
-	@ln -s $(CURDIR)/src/idtone/* $(HOUSE)
+	@ln -s "$(CURDIR)"/src/idtone/* $(HOUSE)
 	@sed -n 's/^ *idtone\.\([a-z_]*\) = \([a-z_]*\)$$/\1 \2/p' setup.cfg | while read -r room folder; do \
 		ln -s "$(CURDIR)/$$folder" "$(HOUSE)/$$room"; done
 

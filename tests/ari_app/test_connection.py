@@ -21,7 +21,6 @@ from idtone.errors import AriRefused, AriUnavailable
 from ..lab.asterisk import LOOPBACK, free_ports
 from ..lab.lab import until
 
-TestServer.__test__ = False  # type: ignore[attr-defined]
 PASSWORD = "p:ä ß&?#"  # noqa: S105 — of no Asterisk; what an address would have to escape
 
 
@@ -329,6 +328,6 @@ async def test_a_web_server_that_is_something_else(body):
 
 
 async def test_a_connection_that_was_never_opened():
-    connection = AriConnection(None, "http://x")  # type: ignore[arg-type]
+    connection = AriConnection(None, "http://x")
     with pytest.raises(AriUnavailable, match="never opened"):
         await anext(connection.events())

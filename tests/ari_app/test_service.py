@@ -254,11 +254,19 @@ async def test_a_fault_of_ours_ends_the_service_rather_than_being_swallowed(monk
 
 async def test_stopping_lets_the_last_channel_go(tmp_path):
     """The sound is over, and the word to connect the parties still on its way, when the service may end."""
-    asterisk, application = FakeAsterisk(), sounding_application(tmp_path)
+
+    class Slow(FakeAsterisk):
+        version = transport = ""
+
+        async def request(self, method: str, path: str, **query: str) -> Any:
+            if path.endswith("continue"):
+                await asyncio.sleep(0.05)
+            return await super().request(method, path, **query)
+
+    asterisk, application = Slow(), sounding_application(tmp_path)
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[Any]:
-        asterisk.version = asterisk.transport = ""
         yield asterisk
 
     stop = asyncio.Event()
@@ -276,7 +284,8 @@ async def test_stopping_lets_the_last_channel_go(tmp_path):
 
 def sounding_application(sounds: Path) -> Application:
     """One without a registry, so that every call gets the notice; its own clock goes ten seconds at each look."""
+    ticks_s = itertools.count(0.0, 10.0)
     return Application(
         registry=lambda: None, policy=Policy(), sounds=ensure_sounds(sounds, load_library().values(), ["sln"]),
-        evidence=Notebook(), tokens=Tokens(b"k" * 32), clock_s=lambda ticks=itertools.count(): 10.0 * next(ticks),
+        evidence=Notebook(), tokens=Tokens(b"k" * 32), clock_s=lambda: next(ticks_s),
     )  # fmt: skip

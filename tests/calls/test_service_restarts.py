@@ -12,7 +12,7 @@ import pytest
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk
-from ..lab.lab import Lab, Placed, lab, until
+from ..lab.lab import CALLER_NUMBER, Lab, Placed, lab, until
 from ..lab.service import Service
 from .hearing import assert_heard_then_connected
 
@@ -123,7 +123,7 @@ async def test_a_caller_who_waits_is_taken_up_by_the_next_service(asterisk, own,
     assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
     record = own.records()[ending.call_id]
     assert (record["outcome"], record["heard"], record["complete"]) == ("PLAY", True, True)
-    assert record["numbers"]["caller"]["last4"] == "4567"
+    assert record["numbers"]["caller"]["last4"] == CALLER_NUMBER[-4:]
 
 
 async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, references):

@@ -179,7 +179,7 @@ def test_the_hook_loads_without_a_complaint(hooked):
     shown = hooked.asterisk.command(f"dialplan show {FORWARD_CONTEXT}")
     for extension in ("s", "_v:.", "DIAL-ANSWER", "DIAL-BUSY", "DIAL-NOANSWER", "h", "i", "T"):
         assert f"'{extension}' =>" in shown
-    assert f"({CALLED_CONTEXT}" in hooked.asterisk.command(f"dialplan show {CALLED_CONTEXT}").replace("'", "(")
+    assert f"Context '{CALLED_CONTEXT}'" in hooked.asterisk.command(f"dialplan show {CALLED_CONTEXT}")
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +207,13 @@ def test_what_the_hook_cannot_read_is_no_number_to_it(forms, form):
     """Listed, so that it is known: no channel driver and no dialplan makes such a number."""
     assert parse(form) == SUSPENDED
     assert forms[form] == NOT_REFUSED
+
+
+def test_no_form_of_a_number_is_an_error_to_asterisk(hooked, forms):
+    assert set(forms.values()) == {REFUSED, NOT_REFUSED}
+    assert not [
+        line for line in hooked.asterisk.complaints() if "func_" in line or "pbx" in line or "app_stack" in line
+    ]
 
 
 def test_the_table_holds_both_sorts():
