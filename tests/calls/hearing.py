@@ -8,28 +8,29 @@ from ..lab import voices
 from ..lab.heard import Heard, hear, identify
 from ..lab.lab import Placed
 
-UNDER_WAY_NS = 2_000_000
 SOONEST_MS, LATEST_MS = -20, 60
 """When the sound may begin after the answer: a frame may already be under way."""
+FRAME_NS = 20_000_000
 
 
-def heard_by_called(placed: Placed, reference: Any, *, after_answer: bool = False) -> Heard:
+def heard_by_called(placed: Placed, reference: Any) -> Heard:
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
-    packets = called.packets
-    if after_answer:
-        # What Asterisk passed on before it knew of the answer.
-        packets = [packet for packet in packets if packet.arrival_ns > called.answered_ns + UNDER_WAY_NS]
-    return hear(packets, called.answered_ns, reference=reference, voice=voices.CALLER)
+    return hear(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
 
 
 def assert_heard_then_connected(
-    placed: Placed, profile: str, references: dict[str, Any], *, after_answer: bool = False
+    placed: Placed, profile: str, references: dict[str, Any], *, early_media: bool = False
 ) -> Heard:
-    """The profile, whole and once, at once after the answer; no other; and the caller's voice only after it."""
-    heard = heard_by_called(placed, references[profile], after_answer=after_answer)
+    """The profile, whole and once, at once after the answer; no other; and the caller's voice only after it.
+
+    With early media the two hear each other before the answer, as with any PBX, and what Asterisk passed on before it
+    knew of the answer arrives within a frame after it.
+    """
+    heard = heard_by_called(placed, references[profile])
     assert placed.called
+    assert placed.called.answered_ns
     assert identify(placed.called.packets, references) == profile
     assert heard.complete, f"{placed.name}: {heard}"
     assert heard.times == 1
@@ -37,8 +38,13 @@ def assert_heard_then_connected(
     assert heard.onset_ms is not None
     assert heard.end_ms is not None
     assert SOONEST_MS <= heard.onset_ms <= LATEST_MS, f"{placed.name}: {heard}"
-    assert heard.voice_ms is not None, f"{placed.name}: the caller was never heard"
-    assert heard.voice_ms >= heard.end_ms, f"{placed.name}: the caller was heard before the sound ended: {heard}"
+    voice_ms = heard.voice_ms
+    if early_media:
+        settled_ns = placed.called.answered_ns + FRAME_NS
+        later = [packet for packet in placed.called.packets if packet.arrival_ns > settled_ns]
+        voice_ms = hear(later, placed.called.answered_ns, reference=references[profile], voice=voices.CALLER).voice_ms
+    assert voice_ms is not None, f"{placed.name}: the caller was never heard"
+    assert voice_ms >= heard.end_ms, f"{placed.name}: the caller was heard before the sound ended: {heard}"
     return heard
 
 

@@ -96,7 +96,7 @@ class Asterisk:
     installation: AsteriskInstallation
     scratch: Path
     dialplan_files: Mapping[str, str] = field(default_factory=dict)
-    """More files for its configuration folder, by name; `extensions-more.conf` is included in the dialplan."""
+    """Files of its configuration folder to add or replace, by name."""
     ari_password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
 
     def __post_init__(self) -> None:
