@@ -210,6 +210,8 @@ class Asterisk:
         )  # fmt: skip
 
     def _files(self) -> dict[str, str]:
+        # RTP is bound to an address: where it is bound to all, Asterisk looks its own host name up for each stream
+        # (ast_find_ourip), and where that name does not resolve at once, calls stand still for seconds.
         scratch, installation = self.scratch, self.installation
         return {
             "asterisk.conf": f"""
@@ -245,13 +247,16 @@ class Asterisk:
                 disallow = all
                 allow = ulaw
                 direct_media = no
-                rtp_symmetric = no
+                media_address = {LOOPBACK}
+                bind_rtp_to_media_address = yes
                 [lab]
                 type = endpoint
                 context = from-lab
                 disallow = all
                 allow = ulaw
                 direct_media = no
+                media_address = {LOOPBACK}
+                bind_rtp_to_media_address = yes
             """,
             "rtp.conf": "[general]\nrtpstart = 10000\nrtpend = 19999\nstrictrtp = no\nicesupport = no\n",
             "extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}",
