@@ -13,10 +13,10 @@ from tests.lab.debian import PackagesUnavailable
 def test_mirrors_come_from_the_machines_sources_likeliest_first(monkeypatch):
     listing = """\
 http://tools.example/apt anything main
-http://debian.example/debian trixie main
-http://debian.example/debian trixie-updates main
-http://debian.example/debian-security trixie-security main
-http://debian.example/debian trixie contrib
+http://mirror.example/debian trixie main
+http://mirror.example/debian trixie-updates main
+http://mirror.example/debian-security trixie-security main
+http://mirror.example/debian trixie contrib
 file:/media/disc trixie main
 file:/media/flat ./ $(COMPONENT)
 http://second.example/debian trixie main
@@ -24,7 +24,7 @@ http://second.example/debian trixie main
     monkeypatch.setattr(debian, "_run", lambda command: listing)
     monkeypatch.setattr(debian, "_codename", lambda: "trixie")
     assert debian.mirrors() == [
-        "http://debian.example/debian",
+        "http://mirror.example/debian",
         "http://second.example/debian",
         "http://tools.example/apt",
     ]

@@ -1,0 +1,49 @@
+"""What the documentation says is there, and what is there is in the documentation."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer.main
+
+from idtone.calls import Outcome, Reason
+from idtone.cli import app
+from idtone.ledger.steps import CallStatus
+from idtone.settings import Settings, locations
+
+from .test_house import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OPERATING = (ROOT / "docs" / "operating.md").read_text("utf-8")
+SECTIONS = set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("word", [*Outcome, *Reason, *CallStatus])
+def test_every_outcome_reason_and_status_is_explained_to_operators(word):
+    assert f"`{word.value}`" in OPERATING
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_that_a_page_names_exist(page):
+    named = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)", page.read_text("utf-8"))
+    known = {".".join(location) for location in locations()}
+    known |= {name.rpartition(".")[0] for name in known}
+    unknown = {name for name in named if name.partition(".")[0] in SECTIONS and not name.endswith(".conf")} - known
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_command_is_in_the_changelog():
+    """Until the first release the changelog names each command; a new one cannot be forgotten."""
+    changelog = " ".join((ROOT / "CHANGELOG.md").read_text("utf-8").split())
+    root = typer.main.get_command(app)
+    for name, command in root.commands.items():
+        inner = getattr(command, "commands", None)
+        written = f"`idtone {name} {' | '.join(inner)}`" if inner else f"`idtone {name}`"
+        assert written in changelog
