@@ -159,7 +159,7 @@ class Application:
             case events.Bridged() if event.channel in self._by_channel:
                 self._connected(self._by_channel[event.channel])
             case events.HookEnded() if event.call_id in self._calls:
-                self._ended(self._calls[event.call_id], event.status, event.hangup_cause)
+                self._ended(self._calls[event.call_id], event.status, event.hangup_cause, event.reason)
             case events.Destroyed() if event.channel in self._by_channel:
                 call = self._by_channel[event.channel]
                 status = CallStatus.CONNECTED if call.connected else CallStatus.CANCEL
@@ -324,8 +324,8 @@ class Application:
             call.connected = True
             self._record(steps.connected(call.id, self._now()))
 
-    def _ended(self, call: Call, status: CallStatus, hangup_cause: int | None) -> None:
-        self._over(call, steps.ended(call.id, self._now(), status, hangup_cause))
+    def _ended(self, call: Call, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None) -> None:
+        self._over(call, steps.ended(call.id, self._now(), status, hangup_cause, reason))
 
     def _over(self, call: Call, last: Step) -> None:
         del self._calls[call.id]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from idtone.calls import Reason
 from idtone.ledger.steps import CallStatus
 
 
@@ -60,6 +61,8 @@ class HookEnded:
     call_id: str
     status: CallStatus
     hangup_cause: int | None
+    reason: Reason | None
+    """On which the hook acted: not the service's where that answered too late, None where it had not acted yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,10 @@ def _hook_ended(message: Mapping[str, Any]) -> Event | None:
     if message["eventname"] != USER_EVENT:
         return None
     said = message["userevent"]
-    return HookEnded(said["call"], CallStatus(said["status"]), _cause(said.get("cause")))
+    reason = said.get("reason")
+    return HookEnded(
+        said["call"], CallStatus(said["status"]), _cause(said.get("cause")), Reason(reason) if reason else None
+    )
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event | None]]] = {

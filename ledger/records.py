@@ -132,6 +132,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profile: str | None) 
     seen: set[StepKind] = set()
     heard = False
     latest = steps[0].at
+    reason = _text(_details(steps, StepKind.DECIDED), "reason")
     for step in steps:
         kind = step.kind
         before = _BEFORE.get(kind)
@@ -153,6 +154,9 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profile: str | None) 
             and StepKind.CONNECTED not in seen
         ):
             yield "ended as CONNECTED without connected before it"
+        acted = _text(step.details, "reason") if kind is StepKind.ENDED else None
+        if acted and acted != reason:
+            yield f"the dialplan acted on {acted}"
         if step.at < latest:
             yield f"{kind} is dated before the step that precedes it"
         seen.add(kind)

@@ -137,13 +137,17 @@ def connected(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.CONNECTED, at)
 
 
-def ended(call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None) -> Step:
-    """`hangup_cause` is ITU-T Q.850's; 0, Asterisk's word for none, is left out like None."""
+def ended(
+    call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None
+) -> Step:
+    """`hangup_cause` is ITU-T Q.850's; 0, Asterisk's word for none, is left out like None.
+
+    `reason` is the one on which the dialplan acted, where it said so.
+    """
     if hangup_cause is not None and not 0 <= hangup_cause <= 127:
         raise LedgerError(f"a Q.850 cause lies between 1 and 127; {hangup_cause} does not")
-    return Step(
-        call_id, StepKind.ENDED, at, {"status": status} | ({"hangup_cause": hangup_cause} if hangup_cause else {})
-    )
+    details: dict[str, Scalar] = {"status": status, "hangup_cause": hangup_cause or None, "reason": reason or None}
+    return Step(call_id, StepKind.ENDED, at, {key: value for key, value in details.items() if value is not None})
 
 
 def interrupted(call_id: str, at: datetime) -> Step:

@@ -17,11 +17,11 @@ import pytest
 from idtone.ari_app import application as module
 from idtone.ari_app import events
 from idtone.ari_app.application import Application
-from idtone.calls import Direction, Licence, LicenceStatus, Suspension
+from idtone.calls import Direction, Licence, LicenceStatus, Reason, Suspension
 from idtone.decision import Policy
 from idtone.errors import AriUnavailable, LedgerError
 from idtone.ledger.records import fold
-from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.steps import CallStatus, Step, StepKind
 from idtone.ledger.tokens import Tokens
 from idtone.numbers import Number, parse
 from idtone.tones.library import load_library
@@ -130,7 +130,9 @@ async def test_a_licensed_call_is_sounded_recorded_and_released(start):
         asterisk.finish(playback, SOUND_MS)
         await until(lambda: heard(asterisk))
         asterisk.happens(events.Bridged(CALLED), events.Bridged(CALLER), events.Bridged(CALLER))
-        asterisk.happens(events.HookEnded(CALL, module.CallStatus.CONNECTED, 16), events.Destroyed(CALLER, 16))
+        asterisk.happens(
+            events.HookEnded(CALL, CallStatus.CONNECTED, 16, Reason.LICENCE_VALID), events.Destroyed(CALLER, 16)
+        )
         await until(lambda: "ended" in notebook.kinds())
     assert heard(asterisk) == "heard"
     assert notebook.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
@@ -224,6 +226,19 @@ async def test_a_caller_who_hangs_up_while_it_is_decided(start):
         await until(lambda: "ended" in notebook.kinds())
     assert notebook.kinds() == ["decided", "ended"]
     assert notebook.steps[-1].details["status"] == "CANCEL"
+
+
+async def test_a_verdict_that_came_too_late_is_seen_in_the_evidence(start):
+    """The hook had given the service up and acted by itself."""
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        asterisk.enter(CALLER, *DECIDE)
+        await until(lambda: asterisk.resumed_at(CALLER))
+        asterisk.happens(events.HookEnded(CALL, CallStatus.CONNECTED, 16, Reason.SERVICE_UNAVAILABLE))
+        await until(lambda: "ended" in notebook.kinds())
+    record = fold("lab", notebook.steps)
+    assert not record.heard
+    assert "the dialplan acted on service-unavailable" in record.anomalies
 
 
 async def test_an_own_dial_decides_and_sounds_in_one_touch(start):

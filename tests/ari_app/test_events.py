@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from idtone.ari_app import events
 from idtone.ari_app.events import EVENT_FILTER, read
+from idtone.calls import Reason
 from idtone.ledger.steps import CallStatus
 
 CHANNEL = {"id": "1795.1", "caller": {"name": "", "number": "0312345678"}}
@@ -42,9 +43,15 @@ PLAYBACK = {"id": "p", "state": "done"}
             {
                 "type": "ChannelUserevent",
                 "eventname": "IdtoneEnded",
-                "userevent": {"eventname": "IdtoneEnded", "call": "c-1", "status": "BUSY", "cause": "17"},
+                "userevent": {
+                    "eventname": "IdtoneEnded",
+                    "call": "c-1",
+                    "status": "BUSY",
+                    "cause": "17",
+                    "reason": "licence-valid",
+                },
             },
-            events.HookEnded("c-1", CallStatus.BUSY, 17),
+            events.HookEnded("c-1", CallStatus.BUSY, 17, Reason.LICENCE_VALID),
         ),
         ({"type": "ChannelUserevent", "eventname": "another's", "userevent": {}}, None),
         ({"type": "ChannelVarset"}, None),

@@ -222,7 +222,9 @@ def test_every_reason_is_the_decisions(code):
 def test_the_event_of_the_end(code):
     told = re.findall(r"UserEvent\((\w+),(.*)\)", code)
     assert told
-    assert set(told) == {(USER_EVENT, "call: ${IDTONE_CALL_ID},status: ${IDTONE_STATUS},cause: ${IDTONE_CAUSE}")}
+    assert set(told) == {
+        (USER_EVENT, "call: ${IDTONE_CALL_ID},status: ${IDTONE_STATUS},cause: ${IDTONE_CAUSE},reason: ${IDTONE_REASON}")
+    }
 
 
 def test_every_variable_that_the_hook_returns_is_documented(text, code):
