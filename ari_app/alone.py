@@ -7,9 +7,11 @@ registry changes. Why not AstDB or a generated include: docs/adr/0002.
 
 from __future__ import annotations
 
+import configparser
 import os
 import tempfile
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +38,26 @@ def render(suspensions: Iterable[Suspension], policy: Policy, service_away: Unli
             "",
         )
     )
+
+
+def remembered(directory: Path) -> dict[str, datetime]:
+    """The suspensions of the file that is there, E.164 → since when; none where there is no file.
+
+    For a service that starts without a registry: what an earlier one suspended stays suspended. Raises ToneError
+    where the file cannot be read or is not one of ours.
+    """
+    path = directory / dialplan.ALONE_FILE
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";",))
+    try:
+        parser.read_string(path.read_text("ascii"), str(path))
+        numbers = parser[dialplan.ALONE_SUSPENDED]
+        return {f"+{number}": datetime.fromtimestamp(int(since), UTC) for number, since in numbers.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, OverflowError, configparser.Error) as error:
+        raise ToneError(
+            f"{path}: the suspended numbers cannot be read back, and there is no registry; mend the registry"
+        ) from error
 
 
 def leave(directory: Path, text: str) -> None:

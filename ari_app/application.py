@@ -23,7 +23,7 @@ from urllib.parse import unquote
 
 from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Reason
-from idtone.decision import Policy, Registry, decide
+from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide
 from idtone.dialplan import Heard
 from idtone.errors import AriRefused, AriUnavailable
 from idtone.ledger import steps
@@ -96,6 +96,7 @@ class Application:
         sounds: Mapping[str, Sound],
         evidence: Evidence,
         tokens: Tokens,
+        remembered: Mapping[str, datetime] = NOTHING_REMEMBERED,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -104,6 +105,7 @@ class Application:
         self._sounds = sounds
         self._evidence = evidence
         self._tokens = tokens
+        self._remembered = remembered
         self._now = now
         self._clock_s = clock_s
         self._calls: dict[str, Call] = {}
@@ -204,7 +206,7 @@ class Application:
 
     def _decide(self, forwarded: ForwardedCall) -> Call:
         now = self._now()
-        decision = decide(forwarded, self._registry(), self.policy, now)
+        decision = decide(forwarded, self._registry(), self.policy, now, self._remembered)
         call = Call(forwarded.id, decision)
         self._calls[call.id] = self._by_channel[call.channel] = call
         self._record(steps.decided(forwarded, decision, now, self._tokens))

@@ -47,8 +47,14 @@ def _assemble(settings: Settings, password: str, resources: ExitStack) -> Servic
     evidence = resources.enter_context(LedgerWriter.open(settings.ledger.url, settings.node))
     policy = settings.policy.policy()
     source = RegistrySource(settings.registry.source)
+    source.refresh()
     application = Application(
-        registry=lambda: source.current, policy=policy, sounds=sounds, evidence=evidence, tokens=tokens
+        registry=lambda: source.current,
+        policy=policy,
+        sounds=sounds,
+        evidence=evidence,
+        tokens=tokens,
+        remembered={} if source.current else alone.remembered(settings.sounds.directory),
     )
     with LedgerReader.open(settings.ledger.url) as reader:
         application.recall(reader.open_calls(datetime.now(UTC)))
@@ -70,7 +76,7 @@ def _assemble(settings: Settings, password: str, resources: ExitStack) -> Servic
         source.refresh()
         leave()
 
-    refresh()
+    leave()
     ari = settings.ari
     return Service(application, lambda: connect(ari.url, ari.user, password, ari.transport), refresh)
 

@@ -7,7 +7,7 @@ one place: a licence that is valid now.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -66,15 +66,26 @@ class Policy:
     )
 
 
-def decide(call: ForwardedCall, registry: Registry | None, policy: Policy, now: datetime) -> Decision:
-    """Decide one call. `now` must know its time zone; `registry` is None where none could be loaded."""
+NOTHING_REMEMBERED: Final[Mapping[str, datetime]] = MappingProxyType({})
+
+
+def decide(
+    call: ForwardedCall,
+    registry: Registry | None,
+    policy: Policy,
+    now: datetime,
+    remembered: Mapping[str, datetime] = NOTHING_REMEMBERED,
+) -> Decision:
+    """Decide one call. `now` must know its time zone; `registry` is None where none could be loaded.
+
+    Then, and only then, `remembered` counts: what an earlier registry suspended, E.164 → since when.
+    """
     if call.called.kind is NumberKind.EMERGENCY:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version = registry.version if registry else None
-    if registry:
-        suspension = registry.suspension(call.forwarding_number)
-        if suspension and now >= suspension.since:
-            return _refusal(Reason.NUMBER_SUSPENDED, None, version, policy)
+    since = _suspended_since(call.forwarding_number, registry, remembered)
+    if since and now >= since:
+        return _refusal(Reason.NUMBER_SUSPENDED, None, version, policy)
     reason, licence = _standing(call, registry, policy, now)
     parties = policy.notify[call.direction]
     if reason is Reason.LICENCE_VALID and licence:
@@ -83,6 +94,13 @@ def decide(call: ForwardedCall, registry: Registry | None, policy: Policy, now: 
     if policy.unlicensed is Unlicensed.REFUSE:
         return _refusal(reason, licence_id, version, policy)
     return Decision(Outcome.NOTICE, reason, licence_id, policy.notice_profile, parties, version)
+
+
+def _suspended_since(number: Number, registry: Registry | None, remembered: Mapping[str, datetime]) -> datetime | None:
+    if registry is None:
+        return remembered.get(number.e164)
+    suspension = registry.suspension(number)
+    return suspension.since if suspension else None
 
 
 def _refusal(reason: Reason, licence: str | None, version: int | None, policy: Policy) -> Decision:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone import dialplan
-from idtone.ari_app.alone import leave, render
+from idtone.ari_app.alone import leave, remembered, render
 from idtone.calls import Suspension
 from idtone.decision import Policy, Unlicensed
 from idtone.errors import ToneError
@@ -126,3 +126,22 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_its_remedy(tmp_path: P
         leave(tmp_path / place, "text\n")
     assert str(tmp_path / place) in str(error.value)
     assert "Let the user that runs idtone write to this folder" in str(error.value)
+
+
+def test_an_earlier_services_suspensions_are_remembered(tmp_path):
+    since = datetime(2026, 3, 1, tzinfo=UTC)
+    leave(tmp_path, render([Suspension(parse("0312345677"), since, "R-1")], Policy(), Unlicensed.NOTICE))
+    assert remembered(tmp_path) == {"+81312345677": since}
+
+
+def test_without_a_file_nothing_is_remembered(tmp_path):
+    assert remembered(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[policy]\n", "[suspended]\n8131 = soon\n", "no section", "[suspended]\n\xff = 1\n"]
+)
+def test_a_file_that_is_not_ours_is_an_error_with_its_remedy(tmp_path, text):
+    (tmp_path / "alone.conf").write_text(text, "latin-1")
+    with pytest.raises(ToneError, match="mend the registry"):
+        remembered(tmp_path)

@@ -96,6 +96,18 @@ async def test_emergency_calls_need_nothing(asterisk, serving, beside, reference
         assert (await phones.ending(placed)).reason == "emergency"
 
 
+@pytest.mark.parametrize("way", ["hook", "own-dial"])
+async def test_a_service_that_starts_without_a_registry_still_refuses_what_was_suspended(away, serving, tmp_path, way):
+    """`away`: an earlier service had the registry, and left its suspensions."""
+    serving(tmp_path / "none.yaml")
+    async with lab(away) as phones:
+        placed = await phones.place(Forwarding(SUSPENDED, way=way))
+        assert placed.caller.answered_ns is None
+        if way == "hook":
+            assert placed.called is None
+            assert (await phones.ending(placed)).reason == "number-suspended"
+
+
 async def test_no_registry_is_the_notice_and_says_so(asterisk, serving, references, tmp_path):
     service = serving(tmp_path / "none.yaml")
     async with lab(asterisk) as phones:

@@ -291,3 +291,15 @@ def test_what_never_happens(asked: ForwardedCall, registry: FakeRegistry | None,
         assert decision.profile in {None, policy.notice_profile}
     assert (decision.hangup_cause is not None) == (decision.outcome is Outcome.REFUSE)
     assert bool(decision.parties) == (decision.outcome in {Outcome.PLAY, Outcome.NOTICE})
+
+
+@pytest.mark.parametrize(
+    ("moment", "reason"), [(NOW - SECOND, Reason.REGISTRY_MISSING), (NOW, Reason.NUMBER_SUSPENDED)]
+)
+def test_what_an_earlier_registry_suspended_counts_while_there_is_none(moment, reason):
+    call = ForwardedCall("c", Direction.INCOMING, HELD, WITHHELD, CALLED)
+    remembered = {HELD.e164: NOW}
+    decision = decide(call, None, Policy(), moment, remembered)
+    assert decision.reason is reason
+    assert (decision.outcome is Outcome.REFUSE) == (reason is Reason.NUMBER_SUSPENDED)
+    assert decide(call, FakeRegistry(), Policy(), moment, remembered).reason is Reason.LICENCE_VALID
