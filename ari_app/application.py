@@ -101,7 +101,7 @@ class Application:
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
-        self.policy = policy
+        self._policy = policy
         self._sounds = sounds
         self._evidence = evidence
         self._tokens = tokens
@@ -206,7 +206,7 @@ class Application:
 
     def _decide(self, forwarded: ForwardedCall) -> Call:
         now = self._now()
-        decision = decide(forwarded, self._registry(), self.policy, now, self._remembered)
+        decision = decide(forwarded, self._registry(), self._policy, now, self._remembered)
         call = Call(forwarded.id, decision)
         self._calls[call.id] = self._by_channel[call.channel] = call
         self._record(steps.decided(forwarded, decision, now, self._tokens))

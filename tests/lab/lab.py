@@ -96,6 +96,13 @@ class Lab:
         if placed.called:
             await placed.called.ended()
 
+    async def give_up(self, placed: Placed) -> None:
+        """Cancel a call that has reached the called phone, and wait until that knows of it."""
+        await placed.caller.cancel()
+        self.pair(placed)
+        assert placed.called, f"{placed.name}: the called phone never rang"
+        await placed.called.ended()
+
     async def ending(self, placed: Placed) -> Ending:
         """What the hook told the dialplan; waits for the caller's channel to be gone."""
         found: dict[str, Ending] = {}
