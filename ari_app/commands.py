@@ -37,8 +37,8 @@ def serve(config: ConfigOption = None) -> None:
 
 
 def _assemble(settings: Settings, password: str, resources: ExitStack) -> Service:
-    profiles = load_library(settings.sounds.profiles)
-    sounds = ensure_sounds(settings.sounds.directory, profiles.values())
+    profiles = load_library(settings.sounds.profiles).for_calls()
+    sounds = ensure_sounds(settings.sounds.directory, profiles)
     for sound in sounds.values():
         for file in sound.files:
             if file.written:

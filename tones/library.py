@@ -8,10 +8,13 @@ from pathlib import Path
 
 from idtone.errors import DocumentError, Fault, UsageError
 
-from .profile import Profile, load_profile, parse_profile
+from .profile import CALL_LIMIT_MS, Profile, load_profile, parse_profile
 
 _SUFFIXES = (".yaml", ".yml")
 SHIPPED = "shipped with idtone"
+_TOO_LONG = (
+    f"Shorten it to {CALL_LIMIT_MS} ms, or keep it outside sounds.profiles; nobody waits longer for a connection"
+)
 
 
 class Library(Mapping[str, Profile]):
@@ -51,6 +54,17 @@ class Library(Mapping[str, Profile]):
         except KeyError:
             known = ", ".join(self._profiles)
             raise UsageError(f"there is no tone profile {profile_id!r}; there are {known}") from None
+
+    def for_calls(self) -> tuple[Profile, ...]:
+        """All profiles. Raises DocumentError where one is longer than a call can wait."""
+        faults = [
+            Fault(source, 0, 0, "segments", f"make a sound of {self[name].duration_ms:g} ms", _TOO_LONG)
+            for name, source in self._sources.items()
+            if self[name].duration_ms > CALL_LIMIT_MS
+        ]
+        if faults:
+            raise DocumentError(faults)
+        return tuple(self._profiles.values())
 
 
 def load_library(extra: Path | None = None) -> Library:

@@ -1,17 +1,21 @@
 """A tone profile: what a sound is, as data.
 
 A profile is a row of segments, each a burst of one or more sine waves (or of silence) and the pause
-after it, the whole played `repeat` times. The association's own sound is not public and comes as a
-recording; no profile that is synthesised here may call itself the standard.
+after it, the whole played `repeat` times; or it is a recording, the master that somebody supplied. The
+association's own sound is not public and comes as a recording; no profile that is synthesised here may
+call itself the standard.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,22 +23,46 @@ from pydantic import AfterValidator, Field
 
 from idtone import documents
 from idtone.documents import Complaint, Model
-from idtone.errors import DocumentError
+from idtone.errors import DocumentError, Fault
 
-DURATION_LIMIT_MS: Final = 10_000
+DURATION_LIMIT_MS: Final = 3_600_000
+"""Test signals may last an hour; what a call may wait for is `CALL_LIMIT_MS`."""
+CALL_LIMIT_MS: Final = 10_000
+"""Nobody waits longer for a connection."""
+RAMP_LIMIT_MS: Final = 1000
 FILE_SIZE_LIMIT: Final = 64 * 1024
 """Bytes."""
-OVERLOAD_DBM0: Final = 3.14
-"""The level of a sine whose peak is full scale. This is the overload point of A-law (ITU-T G.711),
-whose range fills 16-bit linear PCM exactly, so 0 dBm0 has its peak at 22 827 of 32 768. By the
-reference of µ-law (peak 22 657) the same samples are 0.065 dB louder."""
 RAMP_MS: Final = 5.0
 """Enough that the edges of a burst do not click."""
 
+
+class Law(StrEnum):
+    """Whose 0 dBm0 a level counts from (ITU-T G.711). The two differ by 0.065 dB in linear samples."""
+
+    A = "a-law"
+    MU = "mu-law"
+
+    @property
+    def full_scale_dbm0(self) -> float:
+        """The level of a sine whose peak is full scale, 32 768 in 16 bits.
+
+        So 0 dBm0 has its peak at 22 827 by A-law and at 22 657 by µ-law.
+        """
+        level_dbm0, peak = self.overload
+        return float(level_dbm0) + 20 * math.log10(32768 / peak)
+
+    @property
+    def overload(self) -> tuple[Decimal, int]:
+        """The level in dBm0 and the peak in 16-bit steps at which the law overloads."""
+        return (Decimal("3.14"), 32768) if self is Law.A else (Decimal("3.17"), 32636)
+
+
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 
 FrequencyHz = Annotated[float, Field(ge=300, le=3400, allow_inf_nan=False)]
 """The telephone band."""
+LevelDbm0 = Annotated[float, Field(ge=-40, le=0, allow_inf_nan=False)]
 
 
 def _slug(value: str) -> str:
@@ -49,6 +77,12 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _sha256(value: str) -> str:
+    if not _SHA256.fullmatch(value):
+        raise ValueError("is not a SHA-256. Write its 64 hexadecimal digits, as sha256sum prints them")
+    return value.lower()
+
+
 class Modulation(Model):
     """Amplitude modulation by a sine that starts with the burst; `depth` 1 goes down to silence."""
 
@@ -56,17 +90,31 @@ class Modulation(Model):
     depth: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
+class Sweep(Model):
+    """Where the frequencies of a burst go, each to the one at the same place in `to_hz`.
+
+    They glide evenly over the whole of `on_ms`; with `steps` they climb that many equally long stairs
+    instead, the first at the frequencies of the segment and the last at `to_hz`. The phase runs on.
+    """
+
+    to_hz: Annotated[tuple[FrequencyHz, ...], Field(max_length=8)]
+    steps: Annotated[int, Field(ge=2, le=1000)] | None = None
+
+
 class Segment(Model):
     """One burst and the pause after it; without frequencies the burst is silent too.
 
-    `ramp_ms` is the length of each of the raised-cosine edges, inside `on_ms`.
+    `ramp_ms` is the length of each of the raised-cosine edges, inside `on_ms`. `level_dbm0` is the burst's
+    own level where it differs from the profile's.
     """
 
     frequencies_hz: Annotated[tuple[FrequencyHz, ...], Field(max_length=8)]
     on_ms: Annotated[float, Field(ge=1, le=DURATION_LIMIT_MS, allow_inf_nan=False)]
     off_ms: Annotated[float, Field(ge=0, le=DURATION_LIMIT_MS, allow_inf_nan=False)] = 0.0
-    ramp_ms: Annotated[float, Field(ge=0, le=DURATION_LIMIT_MS, allow_inf_nan=False)] = RAMP_MS
+    ramp_ms: Annotated[float, Field(ge=0, le=RAMP_LIMIT_MS, allow_inf_nan=False)] = RAMP_MS
+    level_dbm0: LevelDbm0 | None = None
     modulation: Modulation | None = None
+    sweep: Sweep | None = None
 
     @property
     def crest(self) -> float:
@@ -84,28 +132,67 @@ class Burst:
     segment: Segment
 
 
+class Tolerance(Model):
+    """How far a sound that was heard may be from the profile and still conform to it.
+
+    `time_percent` is of the whole cadence. A level is judged only where `level_db` is given: many networks
+    change it, and speech codecs do not keep it.
+    """
+
+    frequency_percent: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)] = 1.0
+    time_percent: Annotated[float, Field(ge=1, le=20, allow_inf_nan=False)] = 6.0
+    level_db: Annotated[float, Field(ge=0.5, le=20, allow_inf_nan=False)] | None = None
+
+
+class Trim(Model):
+    """The part of a recording that is the sound, from `from_ms` up to `to_ms`."""
+
+    from_ms: Annotated[float, Field(ge=0, le=DURATION_LIMIT_MS, allow_inf_nan=False)] = 0.0
+    to_ms: Annotated[float, Field(gt=0, le=DURATION_LIMIT_MS, allow_inf_nan=False)]
+
+
 class Profile(Model):
-    """A sound. `level_dbm0` is the level of every burst as a whole, its frequencies being equally loud."""
+    """A sound: of `segments`, or a `recording`.
+
+    `level_dbm0` is the level of every burst as a whole, its frequencies being equally loud; of a recording,
+    the level to which its sounding part is brought. `recording` is an audio file, in the file beside the
+    profile's own, in a loaded profile its whole path; `sha256` is the hash of its bytes. `dither_seed` adds
+    triangular noise of one step to linear samples, the same for the same seed.
+    """
 
     id: Annotated[str, Field(max_length=64), AfterValidator(_slug)]
     title: Annotated[str, Field(max_length=120), AfterValidator(_one_line)]
     standard: bool = False
-    level_dbm0: Annotated[float, Field(ge=-40, le=0, allow_inf_nan=False)]
-    segments: Annotated[tuple[Segment, ...], Field(max_length=64)]
-    repeat: Annotated[int, Field(ge=1, le=100)] = 1
+    level_dbm0: LevelDbm0
+    law: Law = Law.A
+    segments: Annotated[tuple[Segment, ...], Field(max_length=64)] = ()
+    repeat: Annotated[int, Field(ge=1, le=10_000)] = 1
+    dither_seed: Annotated[int, Field(ge=0, lt=2**64)] | None = None
+    tolerance: Tolerance = Tolerance()
+    recording: Path | None = None
+    sha256: Annotated[str, AfterValidator(_sha256)] | None = None
+    trim: Trim | None = None
 
     @property
     def duration_ms(self) -> float:
-        """From the first burst to the end of the last pause."""
+        """From the first burst to the end of the last pause; of a recording, the length of its trimmed part."""
+        if self.trim:
+            return self.trim.to_ms - self.trim.from_ms
         return max((start + segment.on_ms + segment.off_ms for start, segment in self._timeline()), default=0.0)
 
     def bursts(self) -> tuple[Burst, ...]:
-        """Every burst that is heard, repetitions written out, in order of time."""
-        return tuple(
-            Burst(start, start + segment.on_ms, segment)
-            for start, segment in self._timeline()
-            if segment.frequencies_hz
-        )
+        """Every burst that is heard, repetitions written out, in order of time. A recording has none."""
+        return tuple(self.timeline())
+
+    def timeline(self) -> Iterator[Burst]:
+        """As `bursts`, one by one: an hour of them need not be in memory at once."""
+        for start, segment in self._timeline():
+            if segment.frequencies_hz:
+                yield Burst(start, start + segment.on_ms, segment)
+
+    def level_of(self, segment: Segment) -> float:
+        """In dBm0."""
+        return self.level_dbm0 if segment.level_dbm0 is None else segment.level_dbm0
 
     def _timeline(self) -> Iterator[tuple[float, Segment]]:
         now_ms = 0.0
@@ -116,8 +203,26 @@ class Profile(Model):
 
 
 def load_profile(path: Path) -> Profile:
-    """Read a profile. Raises DocumentError with every fault of the file."""
-    return documents.load(path, Profile, rules, size_limit=FILE_SIZE_LIMIT)
+    """Read a profile; a recording must be there and have the hash that the profile names.
+
+    Raises DocumentError with every fault of the file.
+    """
+    profile = documents.load(path, Profile, rules, size_limit=FILE_SIZE_LIMIT)
+    if profile.recording is None:
+        return profile
+    recording = path.parent / profile.recording
+    try:
+        with recording.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        problem = f"{recording} cannot be read: {error.strerror}"
+        raise DocumentError(
+            [Fault(str(path), 0, 0, "recording", problem, "Put the master there, or import it again")]
+        ) from error
+    if digest != profile.sha256:
+        problem = f"{recording} has another SHA-256, {digest}"
+        raise DocumentError([Fault(str(path), 0, 0, "sha256", problem, "Import the right master again")])
+    return profile.model_copy(update={"recording": recording})
 
 
 def parse_profile(text: str, name: str) -> Profile:
@@ -135,37 +240,60 @@ def build_profile(tree: dict[str, Any], name: str) -> Profile:
 
 def rules(profile: Profile) -> Iterator[Complaint]:
     """What must hold across the values of a profile."""
+    yield from _recording_rules(profile) if profile.recording else _synthesis_rules(profile)
+    if profile.duration_ms > DURATION_LIMIT_MS:
+        yield Complaint(
+            ("repeat",) if profile.repeat > 1 else ("segments",),
+            f"make a sound of {profile.duration_ms:g} ms",
+            f"Shorten it to {DURATION_LIMIT_MS} ms",
+        )
+
+
+def _recording_rules(profile: Profile) -> Iterator[Complaint]:
+    if profile.segments:
+        yield Complaint(("segments",), "stand beside a recording", "Keep either the recording or the segments")
+    if profile.repeat > 1:
+        yield Complaint(("repeat",), "repeats a recording", "Remove it; a recording is played once")
+    if profile.recording and profile.recording.name != str(profile.recording):
+        yield Complaint(("recording",), "is not a plain file name", "Keep the recording in the profile's own folder")
+    for name in ("sha256", "trim"):
+        if getattr(profile, name) is None:
+            yield Complaint((name,), "is missing for a recording", "Let `idtone tone import` write the profile")
+    if profile.trim and profile.trim.from_ms >= profile.trim.to_ms:
+        yield Complaint(("trim", "to_ms"), "is not after from_ms", "Give the end of the sound in the recording")
+
+
+def _synthesis_rules(profile: Profile) -> Iterator[Complaint]:
     if profile.standard:
         yield Complaint(
             ("standard",),
             "is true for a synthesised sound",
             "Remove it; the association's standard sound comes as a recording, never from frequencies",
         )
+    for name in ("sha256", "trim"):
+        if getattr(profile, name) is not None:
+            yield Complaint((name,), "has no recording to belong to", "Remove it, or give the recording")
     if not any(segment.frequencies_hz for segment in profile.segments):
         yield Complaint(("segments",), "hold no tone at all", "Give one of them a frequency")
     for index, segment in enumerate(profile.segments):
         yield from _segment_rules(("segments", index), segment)
-    # A silent segment has no crest; 1.0 stands for a plain sine.
-    crest = max([1.0, *(segment.crest for segment in profile.segments)])
-    highest_dbm0 = OVERLOAD_DBM0 - 20 * math.log10(crest * 32768 / 32767)
-    if profile.level_dbm0 > highest_dbm0:
-        yield Complaint(
-            ("level_dbm0",),
-            "lets the peaks of the loudest segment clip",
-            f"Stay below {math.floor(highest_dbm0 * 10) / 10:.1f}, or use fewer frequencies or less modulation",
-        )
-    if profile.duration_ms > DURATION_LIMIT_MS:
-        yield Complaint(
-            ("repeat",) if profile.repeat > 1 else ("segments",),
-            f"make a sound of {profile.duration_ms:g} ms",
-            f"Shorten it to {DURATION_LIMIT_MS} ms; nobody waits longer for a connection",
-        )
+        if not segment.frequencies_hz:
+            continue
+        highest_dbm0 = profile.law.full_scale_dbm0 - 20 * math.log10(segment.crest * 32768 / 32767)
+        if profile.level_of(segment) > highest_dbm0:
+            own = segment.level_dbm0 is not None
+            yield Complaint(
+                ("segments", index, "level_dbm0") if own else ("level_dbm0",),
+                "lets the peaks of the segment clip" if own else f"lets the peaks of segment {index + 1} clip",
+                f"Stay below {math.floor(highest_dbm0 * 10) / 10:.1f}, or use fewer frequencies or less modulation",
+            )
 
 
 def _segment_rules(location: tuple[str | int, ...], segment: Segment) -> Iterator[Complaint]:
     if not segment.frequencies_hz:
-        if segment.modulation:
-            yield Complaint((*location, "modulation"), "modulates silence", "Remove it, or give frequencies")
+        for name in ("modulation", "sweep", "level_dbm0"):
+            if getattr(segment, name) is not None:
+                yield Complaint((*location, name), "is given to silence", "Remove it, or give frequencies")
         return
     if 2 * segment.ramp_ms > segment.on_ms:
         yield Complaint(
@@ -176,3 +304,9 @@ def _segment_rules(location: tuple[str | int, ...], segment: Segment) -> Iterato
     twice = [frequency for frequency, count in Counter(segment.frequencies_hz).items() if count > 1]
     if twice:
         yield Complaint((*location, "frequencies_hz"), f"name {twice[0]:g} Hz more than once", "Keep one of them")
+    if segment.sweep and len(segment.sweep.to_hz) != len(segment.frequencies_hz):
+        yield Complaint(
+            (*location, "sweep", "to_hz"),
+            f"names {len(segment.sweep.to_hz)} frequencies for {len(segment.frequencies_hz)}",
+            "Give each frequency of the segment one to go to",
+        )

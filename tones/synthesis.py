@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from idtone.errors import ToneError
 
-from .profile import OVERLOAD_DBM0, Profile, Segment
+from .profile import Law, Profile, Segment
 
 Samples = NDArray[np.float64]
 """One channel; 1.0 is full scale, which is 32 768 in 16-bit PCM."""
@@ -27,10 +27,10 @@ _SINE: Final = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(11))
 """Taylor coefficients; up to a quarter turn the rest of the series is below 2e-18."""
 
 
-def amplitude(level_dbm0: float) -> float:
+def amplitude(level_dbm0: float, law: Law = Law.A) -> float:
     """The peak of a sine of this level."""
-    exponent = (Decimal(str(level_dbm0)) - Decimal(str(OVERLOAD_DBM0))) / 20
-    return float(Decimal(10) ** exponent)
+    overload_dbm0, peak = law.overload
+    return float(Decimal(10) ** ((Decimal(str(level_dbm0)) - overload_dbm0) / 20) * peak / 32768)
 
 
 def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
@@ -42,9 +42,9 @@ def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
     if sample_rate_hz < LOWEST_RATE_HZ:
         raise ToneError(f"{sample_rate_hz} Hz is too low for the telephone band; use {LOWEST_RATE_HZ} Hz or more")
     samples = np.zeros(_sample_at(profile.duration_ms, sample_rate_hz))
-    peak = amplitude(profile.level_dbm0)
     for burst in profile.bursts():
         first, end = _sample_at(burst.start_ms, sample_rate_hz), _sample_at(burst.end_ms, sample_rate_hz)
+        peak = amplitude(profile.level_of(burst.segment), profile.law)
         samples[first:end] = peak * _burst(burst.segment, end - first, sample_rate_hz)
     return samples
 

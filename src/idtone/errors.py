@@ -5,6 +5,7 @@
     ├── DocumentError       a YAML file cannot be used; carries every fault found in it
     ├── NumberError         a telephone number where only a full one will do
     ├── ToneError           a tone profile or a sound file cannot be made
+    ├── RecordingError      an audio file or a capture cannot be read
     ├── LedgerError         evidence cannot be written or read
     └── AriError            Asterisk's REST interface
         ├── AriRefused      it answered with an error status
@@ -33,6 +34,10 @@ class NumberError(IdtoneError):
 
 class ToneError(IdtoneError):
     """A tone profile or a sound file cannot be made."""
+
+
+class RecordingError(IdtoneError):
+    """An audio file or a capture cannot be read."""
 
 
 class LedgerError(IdtoneError):

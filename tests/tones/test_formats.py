@@ -10,7 +10,7 @@ from idtone.tones.formats import FORMATS, SoundFormat, encode
 from idtone.tones.library import load_library
 from idtone.tones.synthesis import synthesise, to_pcm16
 
-from .measuring import decode, level_dbm0, part
+from .levels import decode, level_dbm0, part
 from .profiles import make, tone
 
 EVERY = pytest.mark.parametrize("sound_format", FORMATS.values(), ids=FORMATS)

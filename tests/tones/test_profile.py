@@ -75,11 +75,16 @@ def test_a_long_file_is_not_read(tmp_path: Path) -> None:
         ("off_ms: 50", "of_ms: 50", "5:41: segments[0].of_ms", "is not a known key. Did you mean 'off_ms'"),
         ("depth: 0.5", "depth: 0", "6:86: segments[1].modulation.depth", "greater than 0"),
         ("rate_hz: 20", "rate_hz: 101", "6:73: segments[1].modulation.rate_hz", "less than or equal to 100"),
-        ("on_ms: 30", "on_ms: 30, modulation: {rate_hz: 20, depth: 1}", "7:37: segments[2].modulation", "silence"),
+        (
+            "on_ms: 30",
+            "on_ms: 30, modulation: {rate_hz: 20, depth: 1}",
+            "7:37: segments[2].modulation",
+            "given to silence",
+        ),
         ("repeat: 2", "repeat: 0", "8:1: repeat", "greater than or equal to 1"),
-        ("repeat: 2", "repeat: 39", "8:1: repeat", "make a sound of 10159.5 ms"),
+        ("off_ms: 50", "off_ms: 3599950", "8:1: repeat", "Shorten it to 3600000 ms"),
         ("repeat: 2", "standard: true", "8:1: standard", "is true for a synthesised sound"),
-        ("repeat: 2", "recording: a.wav", "8:1: recording", "is not a known key"),
+        ("repeat: 2", "recording: a.wav", "4:1: segments", "stand beside a recording"),
     ],
 )
 def test_every_bad_value_is_a_located_fault(old: str, new: str, place: str, problem: str) -> None:

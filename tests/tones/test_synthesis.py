@@ -9,7 +9,7 @@ import pytest
 from idtone.errors import ToneError
 from idtone.tones.synthesis import amplitude, synthesise, to_pcm16
 
-from .measuring import level_dbm0, part
+from .levels import level_dbm0, part
 from .profiles import make, tone
 
 LEVELLED = [

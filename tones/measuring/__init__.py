@@ -1,0 +1,1 @@
+"""Recording → measurement, and its picture."""

@@ -1,0 +1,1 @@
+"""Recordings of calls, read into legs: audio files, and captures of RTP."""

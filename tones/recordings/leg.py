@@ -1,0 +1,27 @@
+"""One direction of a recorded call, as samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What one party sent. `samples` has one channel, 1.0 being full scale (32 768 in 16 bits).
+
+    `lost` are the spans of samples, from the first up to the second, that the recording is known not to
+    have; they are zero in `samples`. `name` tells the leg from the others of its recording: "left",
+    "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"; it holds no telephone number.
+    """
+
+    name: str
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+    lost: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def duration_ms(self) -> float:
+        return 1000 * len(self.samples) / self.sample_rate_hz
