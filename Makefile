@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check venv environment house lab clean
+.PHONY: help demo test check bench-verify bench-tones fuzz venv environment house lab clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 
@@ -16,6 +16,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do \
 VENV := .venv
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
+FUZZ := $(VENV)/fuzz.stamp
 SETUP := setup.cfg pyproject.toml src/idtone/__init__.py Makefile
 HOUSE := build/house/idtone
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
@@ -25,6 +26,9 @@ help:
 	@echo 'make demo     shows what idtone does on a real Asterisk of its own; JSON=1 prints the findings as JSON'
 	@echo 'make test     runs all tests, those on a real Asterisk too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
+	@echo 'make bench-tones  times the making of an hour of sound beside sox, ffmpeg and memcpy; JSON=1 as above'
+	@echo 'make fuzz     feeds the readers of recordings and profiles with damaged input; SECONDS=60 says for how long'
+	@echo 'make bench-verify  judges the verifier against its goals; HOURS=300 TRIALS=3000 for the whole of it (hours)'
 	@echo 'make venv     makes .venv with the idtone command'
 	@echo 'make clean    removes .venv and all that was built'
 
@@ -40,6 +44,19 @@ check: $(DEV) house
 	$(VENV)/bin/mypy
 	PYTHONPATH=build/house $(VENV)/bin/lint-imports
 
+bench-tones: $(DEV)
+	@$(VENV)/bin/python -m tests.bench.tones $(if $(JSON),--json)
+
+SECONDS ?= 60
+
+fuzz: $(FUZZ)
+	@$(VENV)/bin/python -m tests.tones.recordings.fuzz --seconds $(SECONDS)
+
+bench-verify: $(DEV) lab
+	@mkdir -p build
+	@$(VENV)/bin/python -m tests.bench.verify $(if $(HOURS),--hours $(HOURS)) $(if $(TRIALS),--trials $(TRIALS)) \
+		--json build/bench-verify.json --plot build/bench-verify.png $(ARGS)
+
 venv: $(RUN)
 	$(call say,$(VENV)/bin/idtone is ready)
 
@@ -54,6 +71,11 @@ $(DEV): $(SETUP)
 	$(call say,installing idtone and the tools for its development into $(VENV) …)
 	@$(PIP) install --editable '.[dev]' >&2
 	@touch $(RUN) $@
+
+$(FUZZ): $(DEV)
+	$(call say,installing the fuzzer into $(VENV) …)
+	@$(PIP) install --editable '.[fuzz]' >&2
+	@touch $@
 
 environment:
 	@test -n '$(PYTHON)' || { echo 'idtone: no Python 3.11 to 3.13 here; install one, or say make PYTHON=…' >&2; exit 2; }

@@ -21,6 +21,7 @@ from idtone.tones.sounds import ensure_sounds
 from . import alone
 from .application import Application
 from .connection import connect
+from .proven import ProvenSounds
 from .service import Service
 
 log = logging.getLogger(__name__)
@@ -48,10 +49,11 @@ def _assemble(settings: Settings, password: str, resources: ExitStack) -> Servic
     policy = settings.policy.policy()
     source = RegistrySource(settings.registry.source)
     source.refresh()
+    proven = ProvenSounds(sounds, profiles, lambda: source.current)
     application = Application(
         registry=lambda: source.current,
         policy=policy,
-        sounds=sounds,
+        sounds=proven,
         evidence=evidence,
         tokens=tokens,
         remembered={} if source.current else alone.remembered(settings.sounds.directory),
@@ -74,8 +76,10 @@ def _assemble(settings: Settings, password: str, resources: ExitStack) -> Servic
 
     def refresh() -> None:
         source.refresh()
+        proven.review()
         leave()
 
+    proven.review()
     leave()
     ari = settings.ari
     return Service(application, lambda: connect(ari.url, ari.user, password, ari.transport), refresh)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from idtone.calls import Licence, Suspension
@@ -26,12 +27,13 @@ _BLOCK: Final = 10_000
 class RegistryIndex:
     """One generation of the registry, never changed after it was made. Implements `idtone.decision.Registry`."""
 
-    __slots__ = ("_expires", "_ranges", "_singles", "_suspensions", "_version")
+    __slots__ = ("_expires", "_ranges", "_singles", "_suspensions", "_tones", "_version")
 
     def __init__(self, document: RegistryDocument) -> None:
         """`document` must have passed `rules.complaints`; an unreadable number raises NumberError here."""
         self._version = document.registry.version
         self._expires = document.registry.expires
+        self._tones = MappingProxyType({tone.id: tone.sha256 for tone in document.tones})
         self._suspensions = {
             _key(suspension.number): suspension
             for suspension in (
@@ -60,6 +62,11 @@ class RegistryIndex:
     @property
     def expires(self) -> datetime:
         return self._expires
+
+    @property
+    def tones(self) -> Mapping[str, str | None]:
+        """Tone id → SHA-256 of its master; None for a sound that is no recording."""
+        return self._tones
 
     def suspension(self, number: Number) -> Suspension | None:
         """The suspension of `number`, in force or to come; None where there is none."""

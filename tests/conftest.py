@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from idtone.tones.synthesis import synthesise
 
 from .lab.asterisk import Asterisk
 from .lab.bootstrap import AsteriskInstallation, find_or_get
+from .lab.packages import find_or_get_ffmpeg
 from .lab.service import Service
 
 LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
@@ -21,6 +23,15 @@ LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
 @pytest.fixture(scope="session")
 def installation() -> AsteriskInstallation:
     return find_or_get()
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> Iterator[Path]:
+    """An ffmpeg in PATH for the rest of the run, the machine's own or a fetched one; its program."""
+    folder = find_or_get_ffmpeg()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath))))
+        yield folder / "ffmpeg"
 
 
 @pytest.fixture(scope="session")

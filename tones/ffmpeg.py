@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import mmap
+import re
 import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 from idtone.errors import ToneError
+
+_ANSWER_S: Final = 20
+_REPRODUCIBLE: Final = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact", "-threads", "1")
+"""Neither the name of a version nor a random number in the file."""
 
 
 def program(purpose: str) -> Path:
@@ -14,3 +27,62 @@ def program(purpose: str) -> Path:
     if found is None:
         raise ToneError(f"{purpose} needs the program ffmpeg, which is not here. Install the package ffmpeg")
     return Path(found)
+
+
+def encoder_program(encoder: str, purpose: str) -> Path:
+    """Where an ffmpeg with this encoder is. Raises ToneError as `program` does, and where it lacks the encoder."""
+    ffmpeg = program(purpose)
+    if encoder not in _encoders(ffmpeg, ffmpeg.stat().st_mtime_ns):
+        raise ToneError(
+            f"{purpose} needs ffmpeg's encoder {encoder}, which {ffmpeg} does not have. "
+            "Install the package ffmpeg of Debian, or another one that was built with it"
+        )
+    return ffmpeg
+
+
+def encode(
+    pcm: mmap.mmap, sample_rate_hz: int, to: BinaryIO, *, muxer: str, encoder: str, arguments: tuple[str, ...]
+) -> None:
+    """Encode one channel of 16-bit little-endian samples. Raises ToneError with ffmpeg's own last words."""
+    purpose = f"encoding with {encoder}"
+    segment = _pydub().AudioSegment(data=pcm, sample_width=2, frame_rate=sample_rate_hz, channels=1)
+    segment.converter = str(encoder_program(encoder, purpose))
+    try:
+        with _scratch():
+            segment.export(to, format=muxer, codec=encoder, parameters=[*arguments, *_REPRODUCIBLE])
+    except _pydub().exceptions.CouldntEncodeError as error:
+        words = str(error).strip().splitlines()
+        raise ToneError(f"{purpose} failed: {words[-1] if words else 'ffmpeg says nothing'}") from error
+
+
+@functools.cache
+def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
+    """`changed_ns`, because another program may take its place."""
+    try:
+        listing = subprocess.run(  # noqa: S603  what PATH names as ffmpeg
+            [ffmpeg, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=_ANSWER_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ToneError(f"{ffmpeg} does not list its encoders: {error}. Install the package ffmpeg anew") from error
+    return frozenset(re.findall(r"^ A\S+ +(\S+)", listing.stdout, re.MULTILINE))
+
+
+@contextmanager
+def _scratch() -> Iterator[None]:
+    """pydub leaves its temporary files behind where ffmpeg fails; here they go with their folder."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="idtone.") as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
+def _pydub() -> Any:
+    """pydub warns where it is loaded: of Python's audioop, of its own source, and of a missing ffmpeg."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pydub
+        import pydub.exceptions
+    return pydub

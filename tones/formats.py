@@ -1,82 +1,96 @@
-"""The file formats that Asterisk plays, and their encoders. All in memory, so a file's bytes depend on
-its profile alone.
-"""
+"""The file formats that Asterisk plays, and two for people, as a table; `encoders` writes them."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-import numpy as np
-import soundfile
-from numpy.typing import NDArray
-
-from .profile import Profile
-from .synthesis import synthesise, to_pcm16
-
 FRAME_MS: Final = 20
 """Asterisk reads files in frames of this length, and GSM 06.10 has no other."""
 
-_WAV_HEADER: Final = 22
-"""Asterisk takes the 44 bytes of the header off the end of a WAVE file as well, which are 22 samples."""
-_RESAMPLER: Final = 80
-"""On an 8 kHz channel Asterisk's resampler still holds 5 ms when the file ends (measured, 22.10.1)."""
+_WAV_HEADER_SAMPLES: Final = 22
+"""Asterisk takes the 44 bytes of the header off the end of a WAVE file as well."""
+_RESAMPLER_MS: Final = 5
+"""By so much Asterisk's resampler is late on an 8 kHz channel, and holds it still when the file ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Libsndfile:
+    """What libsndfile calls the format."""
+
+    container: str
+    subtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ffmpeg:
+    """What ffmpeg calls the format, and how it is to encode it."""
+
+    muxer: str
+    encoder: str
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SoundFormat:
     """A format under the name that Asterisk has for it, which is also the file's extension.
 
-    `container` and `subtype` are libsndfile's. The last `lost_samples` of a file may never be played.
+    The last `lost_samples` of a file may never be played. `delay_ms` is how much later than in the profile
+    a sound begins where Asterisk plays the file on an 8 kHz channel (measured, 22.10.1); None where it does
+    not read the format.
     """
 
     name: str
     sample_rate_hz: int
-    container: str
-    subtype: str
+    encoding: Libsndfile | Ffmpeg
     lost_samples: int = 0
+    delay_ms: float | None = 0.0
 
     @property
     def extension(self) -> str:
         return f".{self.name}"
+
+    @property
+    def linear(self) -> bool:
+        """Whether it holds the samples themselves."""
+        return self.encoding in (_RAW, _WAV)
+
+
+_RAW: Final = Libsndfile("RAW", "PCM_16")
+_WAV: Final = Libsndfile("WAV", "PCM_16")
+
+
+def _held(sample_rate_hz: int) -> int:
+    return sample_rate_hz * _RESAMPLER_MS // 1000
+
+
+def _signed_linear(sample_rate_hz: int) -> SoundFormat:
+    name = f"sln{sample_rate_hz // 1000}"
+    return SoundFormat(name, sample_rate_hz, _RAW, _held(sample_rate_hz), _RESAMPLER_MS)
 
 
 FORMATS: Final[Mapping[str, SoundFormat]] = MappingProxyType(
     {
         each.name: each
         for each in (
-            SoundFormat("wav", 8000, "WAV", "PCM_16", _WAV_HEADER),
-            SoundFormat("wav16", 16000, "WAV", "PCM_16", _WAV_HEADER + _RESAMPLER),
-            SoundFormat("sln", 8000, "RAW", "PCM_16"),
-            SoundFormat("sln16", 16000, "RAW", "PCM_16", _RESAMPLER),
-            SoundFormat("ulaw", 8000, "RAW", "ULAW"),
-            SoundFormat("alaw", 8000, "RAW", "ALAW"),
-            SoundFormat("gsm", 8000, "RAW", "GSM610"),
+            SoundFormat("wav", 8000, _WAV, _WAV_HEADER_SAMPLES),
+            SoundFormat("wav16", 16000, _WAV, _WAV_HEADER_SAMPLES + _held(16000), _RESAMPLER_MS),
+            SoundFormat("sln", 8000, _RAW),
+            *map(_signed_linear, (12000, 16000, 24000, 32000, 48000, 96000, 192000)),
+            SoundFormat("ulaw", 8000, Libsndfile("RAW", "ULAW")),
+            SoundFormat("alaw", 8000, Libsndfile("RAW", "ALAW")),
+            SoundFormat("au", 8000, Libsndfile("AU", "ULAW")),
+            SoundFormat("gsm", 8000, Libsndfile("RAW", "GSM610")),
+            SoundFormat("g722", 16000, Ffmpeg("g722", "g722"), _held(16000), 0.66),
+            SoundFormat("g726-32", 8000, Ffmpeg("g726le", "g726le", ("-b:a", "32k"))),
+            SoundFormat("ogg", 8000, Libsndfile("OGG", "VORBIS")),
+            SoundFormat("opus", 48000, Ffmpeg("opus", "libopus", ("-b:a", "64k")), _held(48000), _RESAMPLER_MS),
+            SoundFormat("spx", 8000, Ffmpeg("spx", "libspeex", ("-cbr_quality", "10")), 80, 9.95),
+            # At a constant bit rate LAME takes 0.45 dB away.
+            SoundFormat("mp3", 16000, Ffmpeg("mp3", "libmp3lame", ("-q:a", "0")), delay_ms=None),
+            SoundFormat("m4a", 16000, Ffmpeg("ipod", "aac", ("-b:a", "64k")), delay_ms=None),
         )
     }
 )
-
-
-def encode(profile: Profile, sound_format: SoundFormat) -> bytes:
-    """The whole file: the sound, and silence up to the end of a frame."""
-    pcm = to_pcm16(synthesise(profile, sound_format.sample_rate_hz))
-    frame = sound_format.sample_rate_hz * FRAME_MS // 1000
-    silence = sound_format.lost_samples
-    silence += -(len(pcm) + silence) % frame
-    return _encode_pcm(np.pad(pcm, (0, silence)), sound_format)
-
-
-def _encode_pcm(pcm: NDArray[np.int16], sound_format: SoundFormat) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(
-        file,
-        pcm,
-        sound_format.sample_rate_hz,
-        format=sound_format.container,
-        subtype=sound_format.subtype,
-        endian="FILE" if sound_format.container == "WAV" else "LITTLE",
-    )
-    return file.getvalue()

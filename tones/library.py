@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
+from idtone.documents import read_text, read_tree
 from idtone.errors import DocumentError, Fault, UsageError
 
-from .profile import CALL_LIMIT_MS, Profile, load_profile, parse_profile
+from .profile import CALL_LIMIT_MS, FILE_SIZE_LIMIT, Profile, load_profile, parse_profile
 
 _SUFFIXES = (".yaml", ".yml")
 SHIPPED = "shipped with idtone"
@@ -73,6 +74,24 @@ def load_library(extra: Path | None = None) -> Library:
     Raises DocumentError with every fault of every file, and where the folder cannot be read.
     """
     return Library([*_shipped(), *(_of_folder(extra) if extra else ())])
+
+
+def namesake(profile_id: str, path: Path) -> str | None:
+    """Where another profile than the one of `path` has this id: shipped, or in the folder of `path`."""
+    if any(profile.id == profile_id for _, profile in _shipped()):
+        return SHIPPED
+    for other in sorted(path.parent.iterdir()) if path.parent.is_dir() else ():
+        if other.name.endswith(_SUFFIXES) and other.name != path.name and _id_of(other) == profile_id:
+            return str(other)
+    return None
+
+
+def _id_of(path: Path) -> str | None:
+    try:
+        tree = read_tree(read_text(path, size_limit=FILE_SIZE_LIMIT), str(path))
+    except DocumentError:
+        return None  # nothing that can be loaded, so nobody's namesake; the library tells its faults
+    return tree.get("id") if isinstance(tree, dict) else None
 
 
 def _shipped() -> Iterator[tuple[str, Profile]]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from idtone.errors import ToneError, UsageError
 
-from .formats import FORMATS, SoundFormat, encode
-from .profile import Profile
+from .encoders import Advance, encode, require, write
+from .formats import FORMATS, SoundFormat
+from .profile import CALL_LIMIT_MS, Profile
 
 PBX_FORMATS: Final = ("sln16", "sln", "ulaw", "alaw", "gsm")
 """Asterisk plays the file that costs it the least transcoding: the G.711 and GSM ones go out as they
@@ -51,17 +53,22 @@ class Sound:
 
 
 def ensure_sounds(
-    directory: Path, profiles: Iterable[Profile], formats: Iterable[str] = PBX_FORMATS
+    directory: Path,
+    profiles: Iterable[Profile],
+    formats: Iterable[str] = PBX_FORMATS,
+    advance: Advance | None = None,
 ) -> dict[str, Sound]:
     """Write each profile in each format to `directory`, made where missing; by profile id.
 
     A file is replaced in one step, and only where its content differs; other files are left alone.
-    Raises ToneError where something cannot be written, UsageError for an unknown format.
+    Raises ToneError where something cannot be made or written, UsageError for an unknown format.
     """
     wanted = [named_format(name) for name in formats]
+    for sound_format in wanted:
+        require(sound_format)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        return {profile.id: _ensure_sound(directory, profile, wanted) for profile in profiles}
+        return {profile.id: _ensure_sound(directory, profile, wanted, advance) for profile in profiles}
     except OSError as error:
         place = error.filename2 or directory
         raise ToneError(
@@ -72,23 +79,43 @@ def ensure_sounds(
 
 def named_format(name: str) -> SoundFormat:
     """A format of the table. Raises UsageError that lists them."""
+    if name == "sln44":
+        raise UsageError("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48")
     try:
         return FORMATS[name]
     except KeyError:
         raise UsageError(f"there is no format {name!r}; there are {', '.join(FORMATS)}") from None
 
 
-def _ensure_sound(directory: Path, profile: Profile, formats: Iterable[SoundFormat]) -> Sound:
-    stem = directory / profile.id
-    files = []
-    for sound_format in formats:
-        path = directory / f"{profile.id}{sound_format.extension}"
-        content = encode(profile, sound_format)
-        written = not _holds(path, content)
+def _ensure_sound(directory: Path, profile: Profile, formats: Iterable[SoundFormat], advance: Advance | None) -> Sound:
+    ensure = _ensure_short if profile.duration_ms <= CALL_LIMIT_MS else _ensure_long
+    files = [
+        ensure(directory / f"{profile.id}{sound_format.extension}", profile, sound_format, advance)
+        for sound_format in formats
+    ]
+    return Sound(directory / profile.id, profile.duration_ms, tuple(files))
+
+
+def _ensure_short(path: Path, profile: Profile, sound_format: SoundFormat, advance: Advance | None) -> SoundFile:
+    """In memory, so that a folder that holds the right files already need not be writable."""
+    content = encode(profile, sound_format, advance)
+    written = not _holds(path, content)
+    if written:
+        with _draft(path) as (draft, file):
+            file.write(content)
+            _put(draft, file, path)
+    return SoundFile(path, sound_format, hashlib.sha256(content).hexdigest(), written)
+
+
+def _ensure_long(path: Path, profile: Profile, sound_format: SoundFormat, advance: Advance | None) -> SoundFile:
+    with _draft(path) as (draft, file):
+        write(profile, sound_format, file, advance)
+        file.flush()
+        digest = _digest(draft)
+        written = not path.exists() or _digest(path) != digest
         if written:
-            _replace(path, content)
-        files.append(SoundFile(path, sound_format, hashlib.sha256(content).hexdigest(), written))
-    return Sound(stem, profile.duration_ms, tuple(files))
+            _put(draft, file, path)
+    return SoundFile(path, sound_format, digest, written)
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -98,16 +125,26 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Whoever opens `path` meanwhile gets the old file or the new one, never a part."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file beside `path`, which goes again unless it is `_put` there."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    draft = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), _MODE)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        with os.fdopen(descriptor, "w+b") as file:
+            yield draft, file
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _put(draft: Path, file: BinaryIO, path: Path) -> None:
+    """Whoever opens `path` meanwhile gets the old file or the new one, never a part."""
+    file.flush()
+    os.fchmod(file.fileno(), _MODE)
+    os.fsync(file.fileno())
+    os.replace(draft, path)

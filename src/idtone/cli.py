@@ -10,10 +10,12 @@ import typer
 from idtone import dialplan
 from idtone.ari_app.commands import serve
 from idtone.ledger.commands import app as ledger
-from idtone.registry.commands import app as registry
+from idtone.registry.commands import app as registry_group
+from idtone.registry.source import read_document
 from idtone.tones.commands import app as tone
 from idtone.tones.indications import to_asterisk
 from idtone.tones.library import load_library
+from idtone.tones.profile import Law
 
 from . import __version__, console
 from .decision import Policy
@@ -25,7 +27,7 @@ hook = console.group("The hook in Asterisk's dialplan.")
 
 app.command()(serve)
 app.add_typer(tone, name="tone")
-app.add_typer(registry, name="registry")
+app.add_typer(registry_group, name="registry")
 app.add_typer(ledger, name="ledger")
 app.add_typer(hook, name="dialplan")
 
@@ -50,6 +52,80 @@ def export(
         raise UsageError(f"{directory}: cannot be written: {error.strerror}; name another folder") from error
     for path in written:
         print(path)
+
+
+@tone.command("import")
+def import_master(
+    master: Annotated[
+        Path, typer.Argument(metavar="MASTER", help="The supplied recording, in any usual audio format.")
+    ],
+    profile_id: Annotated[str, typer.Option("--id", help="The profile's id: the registry's, for a licensed sound.")],
+    title: Annotated[str | None, typer.Option(help="What the sound is (default: the registry's title).")] = None,
+    expect_sha256: Annotated[
+        str | None, typer.Option("--expect-sha256", metavar="HEX", help="Refuse any other file than this one.")
+    ] = None,
+    registry: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Registry file (default: registry.source of the settings).")
+    ] = None,
+    standard: Annotated[
+        bool, typer.Option("--standard", help="The association's own sound; the registry must name this master.")
+    ] = False,
+    level: Annotated[float, typer.Option(metavar="DBM0", help="The level to bring the sounding part to.")] = -16.0,
+    law: Annotated[Law, typer.Option(help="Whose 0 dBm0 the level counts from.")] = Law.A,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for everything (default: that of the settings)."),
+    ] = None,
+    sounds: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the sound files alone (default: as for the rest).")
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="NAMES", help="Comma-separated formats, like wav,sln16,ulaw; or all.")
+    ] = "all",
+    replace: Annotated[bool, typer.Option("--replace", help="Take the place of an earlier import.")] = False,
+    config: console.ConfigOption = None,
+    json: console.JsonOption = False,
+) -> None:
+    """Make a profile and all its sound files from a supplied recording, held against the registry.
+
+    The recording is refused, with what was measured, where it is clipped, silent, noisy, too short or too
+    long, or has DC or channels that differ. Without -o the profile goes to sounds.profiles and the files to
+    sounds.directory.
+    """
+    # The audio libraries take longer to load than most commands to run.
+    from idtone.tones import importing
+    from idtone.tones.commands import making
+
+    settings = load_settings(config)
+    folder = output or settings.sounds.profiles
+    if folder is None:
+        raise UsageError("there is no folder for profiles; set sounds.profiles in the settings, or name one with -o")
+    source = registry or settings.registry.source
+    known = read_document(source).tones if registry or source.exists() else None
+    request = importing.Request(
+        profile_id,
+        title
+        or next((entry.title for entry in known or () if entry.id == profile_id), f"{profile_id} (録音 / recording)"),
+        level,
+        law,
+        standard,
+        expect_sha256,
+        None if known is None else {entry.id: entry.sha256 for entry in known},
+        replace,
+    )
+    wanted = making._possible() if formats == "all" else making._named(formats)
+    made = importing.import_master(
+        master, request, folder, sounds or output or settings.sounds.directory, [each.name for each in wanted]
+    )
+    facts = importing.report(made, request)
+    if json:
+        console.print_json(facts)
+        return
+    for name, value in facts.items():
+        if name != "sounds":
+            print(f"{name:<16} {'-' if value is None else value}")
+    for file in made.sound.files:
+        print(f"{file.sha256}  {file.path}")
 
 
 def _version(wanted: bool) -> None:

@@ -8,9 +8,6 @@ No root, no container, nothing installed. Standard library only.
 from __future__ import annotations
 
 import configparser
-import contextlib
-import fcntl
-import json
 import os
 import platform
 import re
@@ -18,12 +15,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from . import debian
+from . import debian, trees
 from .debian import PackagesUnavailable, Progress
 
 OVERRIDE: Final = "IDTONE_LAB_ASTERISK"
@@ -35,8 +32,6 @@ SUITES: Final = ("forky", "sid")
 SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")
 """Where asterisk is installed, and not every user's PATH leads."""
 
-_MANIFEST: Final = ".complete.json"
-"""Written last; what the unpacked tree must amount to."""
 _NEEDED_MODULE: Final = "res_ari.so"
 _REMEDY: Final = f"Install Asterisk {OLDEST} or newer and, if it is not in PATH, set {OVERRIDE} to its program"
 
@@ -119,7 +114,7 @@ def _installed(program: Path) -> AsteriskInstallation:
 
 
 def _fetched(cache: Path, progress: Progress) -> AsteriskInstallation:
-    with _alone(cache / "asterisk.lock", progress):
+    with trees.alone(cache / "asterisk.lock", "Asterisk", progress):
         for leftover in cache.glob("fetching-*"):
             shutil.rmtree(leftover)
         for tree in sorted(cache.glob(f"asterisk-*-{platform.machine()}")):
@@ -142,7 +137,7 @@ def _fetch(tree: Path, cache: Path, progress: Progress) -> AsteriskInstallation:
     version = _version_of(_command_in_place(tree))
     if version is None:
         raise PackagesUnavailable(f"the Asterisk of Debian {suite} does not start on this machine")
-    _write_manifest(tree, suite)
+    trees.seal(tree, suite)
     kept = cache / f"asterisk-{version}-{platform.machine()}"
     tree.rename(kept)
     found = _unpacked(kept)
@@ -154,21 +149,15 @@ def _fetch(tree: Path, cache: Path, progress: Progress) -> AsteriskInstallation:
 
 def _unpacked(tree: Path) -> AsteriskInstallation | None:
     """The tree as an installation, if it is whole and its Asterisk starts."""
-    manifest = tree / _MANIFEST
-    if not manifest.exists():
-        return None
-    try:
-        expected = json.loads(manifest.read_text())
-    except ValueError:
-        return None
-    if not isinstance(expected, dict) or expected != {**_measure(tree), "suite": expected.get("suite")}:
+    suite = trees.suite_of(tree)
+    if suite is None:
         return None
     command = _command_in_place(tree)
     version = _version_of(command)
     module = next(tree.glob(f"usr/lib/**/asterisk/modules/{_NEEDED_MODULE}"), None)
     if version is None or module is None:
         return None
-    origin = f"Debian {expected['suite']}, unpacked in {tree}"
+    origin = f"Debian {suite}, unpacked in {tree}"
     return AsteriskInstallation(command, module.parent, tree / "usr/share/asterisk", version, origin)
 
 
@@ -179,33 +168,6 @@ def _command_in_place(tree: Path) -> list[str]:
         return [str(tree / "usr/sbin/asterisk")]
     loader = loaders[0]
     return [str(loader), "--library-path", str(loader.parent), str(tree / "usr/sbin/asterisk")]
-
-
-def _write_manifest(tree: Path, suite: str) -> None:
-    (tree / _MANIFEST).write_text(json.dumps({**_measure(tree), "suite": suite}))
-
-
-def _measure(tree: Path) -> dict[str, Any]:
-    """Count and bytes of the regular files: tells a tree that was cut short or tidied away, without reading it all."""
-    sizes = [
-        path.lstat().st_size
-        for folder, _, names in os.walk(tree)
-        for name in names
-        if name != _MANIFEST and not (path := Path(folder, name)).is_symlink()
-    ]
-    return {"files": len(sizes), "bytes": sum(sizes)}
-
-
-@contextlib.contextmanager
-def _alone(lock: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock of the cache, so that two runs side by side fetch once."""
-    with lock.open("a") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("lab: another run is fetching Asterisk; waiting for it …")
-            fcntl.flock(held, fcntl.LOCK_EX)
-        yield
 
 
 def _version_of(command: list[str]) -> str | None:

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +24,12 @@ class PackagesUnavailable(Exception):
     """The packages cannot be had here; the text says why."""
 
 
-def fetch(packages: Sequence[str], into: Path, suites: Sequence[str] = ()) -> str:
+def fetch(packages: Sequence[str], into: Path, suites: Sequence[str] = (), without: Sequence[str] = ()) -> str:
     """Unpack `packages` and all that they depend on into the folder `into`; the suite that they came from.
 
-    Without `suites` they are the machine's own sources, and only the packages themselves come, for a machine that
-    has what they depend on. `into` is created; beside it a scratch folder comes and goes.
+    Packages whose names match one of the patterns `without` stay out. Without `suites` they are the machine's own
+    sources, and only the packages themselves come, for a machine that has what they depend on. `into` is created;
+    beside it a scratch folder comes and goes.
     """
     for tool in ("apt-get", "dpkg", "dpkg-deb"):
         if shutil.which(tool) is None:
@@ -36,7 +38,7 @@ def fetch(packages: Sequence[str], into: Path, suites: Sequence[str] = ()) -> st
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         if suites:
-            origin, archives = _fetch_closure(packages, scratch, suites)
+            origin, archives = _fetch_closure(packages, scratch, suites, without)
         else:
             origin, archives = "its own sources", _fetch_alone(packages, scratch)
         into.mkdir(parents=True, exist_ok=True)
@@ -73,7 +75,9 @@ def _codename() -> str:
     return names[0] if names else "stable"
 
 
-def _fetch_closure(packages: Sequence[str], scratch: Path, suites: Sequence[str]) -> tuple[str, list[Path]]:
+def _fetch_closure(
+    packages: Sequence[str], scratch: Path, suites: Sequence[str], without: Sequence[str]
+) -> tuple[str, list[Path]]:
     sites = mirrors()
     if not sites:
         raise PackagesUnavailable("the apt sources of this machine name no Debian mirror")
@@ -84,12 +88,15 @@ def _fetch_closure(packages: Sequence[str], scratch: Path, suites: Sequence[str]
             try:
                 _run([*apt, "update"])
                 # With an empty list of installed packages, "install" means all that the packages need.
-                _run([*apt, "--yes", "--download-only", "install", *packages])
+                planned = _run([*apt, "--simulate", "install", *packages])
+                needed = [line.split()[1] for line in planned.splitlines() if line.startswith("Inst ")]
+                wanted = [name for name in needed if not any(fnmatchcase(name, pattern) for pattern in without)]
+                _run([*apt, "download", *wanted], cwd=scratch)
             except PackagesUnavailable as error:
                 refusals.append(f"{suite}: {error}")
                 shutil.rmtree(scratch)
             else:
-                return suite, sorted((scratch / "cache" / "archives").glob("*.deb"))
+                return suite, sorted(scratch.glob("*.deb"))
     raise PackagesUnavailable("\n".join(refusals))
 
 

@@ -45,6 +45,19 @@ def test_a_refusal_is_told_in_apts_own_words_and_leaves_nothing(tmp_path, monkey
     assert list(tmp_path.iterdir()) == [empty]
 
 
+def test_packages_that_are_not_wanted_are_not_downloaded(tmp_path, monkeypatch):
+    asked: list[list[str]] = []
+
+    def run(command, cwd=None):
+        asked.append(command)
+        return "Inst ffmpeg (7.1)\nInst libllvm19 (19.1)\nInst libavcodec61 (7.1)\nConf ffmpeg (7.1)\n"
+
+    monkeypatch.setattr(debian, "_run", run)
+    monkeypatch.setattr(debian, "mirrors", lambda: ["http://mirror.example/debian"])
+    assert debian.fetch(["ffmpeg"], tmp_path / "into", ("trixie",), ("libllvm*",)) == "trixie"
+    assert asked[-1][-3:] == ["download", "ffmpeg", "libavcodec61"]
+
+
 def test_every_private_path_of_apt_is_in_its_scratch_folder(tmp_path):
     command = debian._private_apt(tmp_path, "deb x y z\n")
     written = [Path(option.partition("=")[2].partition("=")[2]) for option in command if "=Dir::" in option]

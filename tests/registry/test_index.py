@@ -94,6 +94,12 @@ def test_suspensions(index: RegistryIndex) -> None:
     assert index.suspension(parse("0312345678")) is None
 
 
+def test_the_masters_of_the_tones(index: RegistryIndex) -> None:
+    assert index.tones == {"sample": None}
+    named = index_of(GOOD.replace("title: Sample sound", f"title: Sample sound, sha256: {'AB' * 32}"))
+    assert named.tones == {"sample": "ab" * 32}
+
+
 def test_nothing_of_it_shows_a_number(index: RegistryIndex) -> None:
     assert repr(index) == "<RegistryIndex version 42>"
     assert "12345" not in repr(list(index.suspensions()))

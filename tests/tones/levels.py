@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from idtone.tones.formats import SoundFormat
+from idtone.tones.formats import Libsndfile, SoundFormat
 
 PEAK_0_DBM0 = 22827.06
 """ITU-T G.711, A-law, in 16-bit linear PCM."""
@@ -25,14 +25,15 @@ def part(pcm: NDArray[Any], sample_rate_hz: int, from_ms: float, to_ms: float) -
 
 
 def decode(content: bytes, sound_format: SoundFormat) -> NDArray[np.int16]:
+    """What libsndfile reads of a format that it wrote."""
+    encoding = sound_format.encoding
+    assert isinstance(encoding, Libsndfile)
     file = io.BytesIO(content)
-    if sound_format.container == "WAV":
+    if encoding.container == "RAW":
+        rate = sound_format.sample_rate_hz
+        raw = {"format": "RAW", "channels": 1, "samplerate": rate, "subtype": encoding.subtype, "endian": "LITTLE"}
+        pcm, _ = soundfile.read(file, dtype="int16", **raw)
+    else:
         pcm, rate = soundfile.read(file, dtype="int16")
         assert rate == sound_format.sample_rate_hz
-    elif sound_format.subtype == "PCM_16":
-        pcm = np.frombuffer(content, "<i2")
-    else:
-        pcm, _ = soundfile.read(
-            file, dtype="int16", format="RAW", channels=1, samplerate=8000, subtype=sound_format.subtype
-        )
     return np.asarray(pcm)

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from idtone.errors import DocumentError, ToneError
 from idtone.tones.indications import PLAYTONES_DEPTH, from_asterisk, losses, to_asterisk
-from idtone.tones.profile import Profile
+from idtone.tones.profile import DURATION_LIMIT_MS, Profile
 
 from .profiles import make, tone
+from .test_plain import recording
 
 frequencies = st.integers(300, 3400)
 tones = st.one_of(
@@ -56,7 +57,7 @@ def test_any_text_is_a_profile_or_a_clear_error(text: str) -> None:
     except (ToneError, DocumentError) as error:
         said = str(error)
     else:
-        assert 0 < profile.duration_ms <= 10_000
+        assert 0 < profile.duration_ms <= DURATION_LIMIT_MS
         said = f"tone string {to_asterisk(profile)}"
     assert said.startswith("tone string")
 
@@ -80,6 +81,20 @@ def test_two_frequencies_and_modulation() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "frequencies_hz"),
+    [("M69/100", (440,)), ("M63+M64/100", (311, 329)), ("M72+M 76/ 100", (523, 659)), ("! M95/100", (1975,))],
+)
+def test_midi_notes_are_whole_hertz_as_in_asterisk(text: str, frequencies_hz: tuple[int, ...]) -> None:
+    assert from_asterisk(text).segments[0].frequencies_hz == frequencies_hz
+
+
+def test_a_note_can_be_modulated() -> None:
+    (segment,) = from_asterisk("M69*M16/100").segments
+    assert segment.modulation is not None
+    assert segment.modulation.rate_hz == 20
+
+
+@pytest.mark.parametrize(
     ("text", "played"),
     [
         ("!400/100,!500/100", [400, 500]),
@@ -100,7 +115,10 @@ def test_what_is_marked_is_played_once_and_the_rest_repeated(text: str, played: 
         ("", "part 1 '': is not a tone. Write it like 400/100"),
         ("400/100,", "part 2 '': is not a tone"),
         ("400/100;0/100", "part 1 '400/100;0/100': is not a tone"),
-        ("M69/100", "is not a tone"),
+        ("M69+440/100", "is not a tone"),
+        ("440+M69/100", "is not a tone"),
+        ("M128/100", "part 1 'M128/100': there is no MIDI note 128. Use one up to 127"),
+        ("M69", "has no end. Give its length in milliseconds, like M69/100"),
         ("４００/100", "is not a tone"),
         ("400.5/100", "is not a tone"),
         ("-400/100", "is not a tone"),
@@ -152,6 +170,28 @@ def test_more_than_two_frequencies_cannot_be_written(segment: dict[str, object])
         to_asterisk(make(segment))
 
 
+def test_a_recording_cannot_be_written() -> None:
+    with pytest.raises(ToneError, match="is a recording"):
+        to_asterisk(recording())
+
+
+def test_sweeps_are_stairs() -> None:
+    swept = tone(600, 900, on_ms=90, sweep={"to_hz": (800, 700), "steps": 3})
+    assert to_asterisk(make(swept)) == "!600+900/30,!700+800/30,!800+700/30"
+    assert to_asterisk(make(tone(600, on_ms=40, sweep={"to_hz": (800,)}))) == "!650/20,!750/20"
+
+
+def test_no_stair_is_without_end() -> None:
+    text = to_asterisk(make(tone(600, on_ms=10, sweep={"to_hz": (800,), "steps": 40})))
+    assert "/0" not in text
+    assert from_asterisk(text).duration_ms == 10
+
+
+def test_a_string_longer_than_a_line_is_refused() -> None:
+    with pytest.raises(ToneError, match="more than 8191 characters"):
+        to_asterisk(make(tone(600, 700, on_ms=100, off_ms=100), repeat=500))
+
+
 PLAIN = tone(600, on_ms=100, off_ms=20, ramp_ms=0)
 
 
@@ -177,3 +217,12 @@ def test_each_further_loss_is_told(segment: dict[str, object], says: str) -> Non
 
 def test_fractions_of_a_millisecond_are_told() -> None:
     assert "fractions of a millisecond: rounded" in losses(make(PLAIN | {"on_ms": 100.5}))
+
+
+def test_levels_of_bursts_are_told() -> None:
+    lost = losses(make(PLAIN, PLAIN | {"level_dbm0": -20}))
+    assert lost == ("the levels of -16, -20 dBm0: Playtones plays each frequency at -10 dBm0",)
+
+
+def test_a_glide_is_told() -> None:
+    assert any(loss.startswith("the glide") for loss in losses(make(PLAIN | {"sweep": {"to_hz": (800,)}})))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from idtone.errors import DocumentError, UsageError
-from idtone.tones.library import SHIPPED, load_library
+from idtone.tones.library import SHIPPED, load_library, namesake
 from idtone.tones.synthesis import synthesise
 
 OWN = "id: {}\ntitle: Own\nlevel_dbm0: -16\nsegments: [{{frequencies_hz: [600], on_ms: 100}}]\n"
@@ -67,3 +67,13 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
 def test_an_unknown_id_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no tone profile 'nothing'; there are notice, sample"):
         load_library().named("nothing")
+
+
+def test_who_else_has_an_id(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("id: own\n")
+    (tmp_path / "list.yaml").write_text("[own]\n")
+    (tmp_path / "broken.yaml").write_text("id: [own\n")
+    assert namesake("sample", tmp_path / "sample.yaml") == SHIPPED
+    assert namesake("own", tmp_path / "own.yaml") is None
+    assert namesake("own", tmp_path / "other.yaml") == str(tmp_path / "own.yaml")
+    assert namesake("own", tmp_path / "absent" / "own.yaml") is None

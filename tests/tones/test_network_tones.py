@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from idtone.tones.library import load_library
-from idtone.tones.network_tones import NETWORK_TONES, resembled
+from idtone.tones.network_tones import NETWORK_TONES, resemblances, resembled
 from idtone.tones.profile import Profile
 
 from .profiles import make, tone
@@ -35,6 +35,12 @@ RING_BACK = tone(400, modulation={"rate_hz": 16, "depth": 0.9})
         ([tone(1380, 1980)], "MF signalling (R2 forward)"),
         ([tone(540, 1140)], "MF signalling (R2 backward)"),
         ([tone(600), tone(600, 440)], "Japanese call waiting"),
+        ([tone(1300)], "modem calling tone"),
+        ([tone(2600)], "line signalling"),
+        ([tone(470, modulation={"rate_hz": 30, "depth": 0.5})], "Japanese call waiting"),
+        ([tone(600, on_ms=300, sweep={"to_hz": (300,)})], "Japanese dial"),
+        ([tone(600, on_ms=300, sweep={"to_hz": (400,), "steps": 3})], "Japanese dial"),
+        ([tone(600, 1100, on_ms=300, sweep={"to_hz": (900, 1400)})], "DTMF"),
     ],
 )
 def test_the_tones_of_the_network_are_recognised(segments: list[dict[str, object]], name: str) -> None:
@@ -42,10 +48,37 @@ def test_the_tones_of_the_network_are_recognised(segments: list[dict[str, object
 
 
 @pytest.mark.parametrize(
-    "segments", [[tone(697)], [tone(697, 770)], [tone(697), tone(1209)], [tone(540)], [tone(379)], [tone(463)]]
+    "segments",
+    [
+        [tone(697)],
+        [tone(697, 770)],
+        [tone(697), tone(1209)],
+        [tone(540)],
+        [tone(539, 541)],
+        [tone(379)],
+        [tone(463)],
+        [tone(470, modulation={"rate_hz": 30, "depth": 0.05})],
+        [tone(600, on_ms=60, sweep={"to_hz": (300,)})],
+        [tone(600, on_ms=300, sweep={"to_hz": (300,), "steps": 2})],
+        [tone(500, on_ms=300, sweep={"to_hz": (850,)})],
+    ],
 )
 def test_half_a_signal_and_neighbouring_tones_are_not(segments: list[dict[str, object]]) -> None:
     assert resembled(make(*segments)) == ()
+
+
+def test_a_short_burst_counts_in_full() -> None:
+    assert resembled(make(tone(400, on_ms=2, ramp_ms=0))) != ()
+
+
+def test_it_is_said_which_segment_it_is() -> None:
+    profile = make(tone(600), tone(), tone(400), tone(440), tone(410))
+    assert [(index, network_tone.name[:14]) for index, network_tone in resemblances(profile)] == [
+        (2, "Japanese dial,"),
+        (4, "Japanese dial,"),
+        (3, "Japanese call "),
+    ]
+    assert len(resembled(profile)) == 2
 
 
 def test_every_network_tone_is_found_by_its_own_frequencies() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from idtone.errors import ToneError, UsageError
-from idtone.tones.formats import FORMATS, encode
+from idtone.tones.encoders import encode
+from idtone.tones.formats import FORMATS
 from idtone.tones.sounds import PBX_FORMATS, ensure_sounds
 
 from .profiles import make, tone
@@ -83,6 +84,52 @@ def test_a_place_where_nobody_may_write_is_a_clear_error() -> None:
 
 
 def test_an_unknown_format_is_told_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no format 'mp3'; there are wav, wav16"):
-        ensure_sounds(tmp_path / "new", [A], ["sln", "mp3"])
+    with pytest.raises(UsageError, match="no format 'flac'; there are wav, wav16"):
+        ensure_sounds(tmp_path / "new", [A], ["sln", "flac"])
     assert not (tmp_path / "new").exists()
+
+
+def test_sln44_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="sln44 is not written, because Asterisk plays it 6 dB too low; use sln48"):
+        ensure_sounds(tmp_path, [A], ["sln44"])
+
+
+def test_a_format_that_cannot_be_written_is_told_before_anything_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToneError, match=r"writing \.g722 needs the program ffmpeg"):
+        ensure_sounds(tmp_path / "new", [A], ["sln", "g722"])
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_pbx_needs_no_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert len(ensure_sounds(tmp_path / "new", [A])["a"].files) == len(PBX_FORMATS)
+
+
+LONG = make(tone(600.5, on_ms=20_000, off_ms=11), id="long")
+
+
+def test_a_long_sound_is_as_a_short_one(tmp_path: Path) -> None:
+    for expected in (True, False):
+        files = ensure_sounds(tmp_path, [LONG], ["sln", "ulaw", "ogg"])["long"].files
+        assert [file.written for file in files] == [expected] * 3
+        for file in files:
+            content = file.path.read_bytes()
+            assert content == encode(LONG, file.sound_format)
+            assert file.sha256 == hashlib.sha256(content).hexdigest()
+            assert file.path.stat().st_mode & 0o777 == 0o644
+    assert len(list(tmp_path.iterdir())) == 3, "no temporary file is left"
+
+
+def test_a_long_sound_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "long.sln").write_bytes(b"old")
+
+    def give_up(samples: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ensure_sounds(tmp_path, [LONG], ["sln"], give_up)
+    assert [path.name for path in tmp_path.iterdir()] == ["long.sln"]
+    assert (tmp_path / "long.sln").read_bytes() == b"old"

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from idtone import console
 from idtone.console import ConfigOption, JsonOption
-from idtone.errors import UsageError
+from idtone.errors import ToneError, UsageError
 
 from ..indications import from_asterisk
+from ..profile import Profile
 from .choice import choose
+
+if TYPE_CHECKING:
+    from ..formats import SoundFormat
+
+_LONG_MS: Final = 60_000
+"""Of sound, over all formats: less is made before a progress bar could be read."""
 
 
 def generate(
@@ -29,24 +41,31 @@ def generate(
     repeat: Annotated[
         int, typer.Option(min=1, max=100, help="With --tones: how often to play what Asterisk would repeat for ever.")
     ] = 1,
+    dither: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**64 - 1, metavar="SEED", help="Dither linear formats from this seed."),
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the sound files of a profile. The output is for sha256sum -c."""
+    """Write the sound files of a profile. The output is for sha256sum -c.
+
+    `all` leaves out what this machine lacks the programs for, and says so on standard error.
+    """
     # numpy and soundfile take longer to load than most commands to run.
-    from ..formats import FORMATS
-    from ..sounds import ensure_sounds, named_format
+    from ..sounds import ensure_sounds
 
     if (profile is None) == (tones is None):
         raise UsageError("name one thing to generate: a PROFILE (see `idtone tone list`) or --tones STRING")
-    wanted = list(FORMATS) if formats == "all" else list(dict.fromkeys(part.strip() for part in formats.split(",")))
-    for wanted_name in wanted:
-        named_format(wanted_name)
+    wanted = _possible() if formats == "all" else _named(formats)
     if tones is not None:
         chosen = from_asterisk(tones, name=name, level_dbm0=level, repeat=repeat)
     else:
         chosen = choose(profile or "", config)
-    files = ensure_sounds(output, [chosen], wanted)[chosen.id].files
+    if dither is not None:
+        chosen = chosen.model_copy(update={"dither_seed": dither})
+    with _progress(chosen, wanted) as advance:
+        files = ensure_sounds(output, [chosen], [each.name for each in wanted], advance)[chosen.id].files
     if json:
         console.print_json(
             [
@@ -63,3 +82,42 @@ def generate(
         return
     for file in files:
         print(f"{file.sha256}  {file.path}")
+
+
+def _named(names: str) -> list[SoundFormat]:
+    from ..encoders import require
+    from ..sounds import named_format
+
+    formats = [named_format(name) for name in dict.fromkeys(part.strip() for part in names.split(","))]
+    for each in formats:
+        require(each)
+    return formats
+
+
+def _possible() -> list[SoundFormat]:
+    """All formats but those that this machine cannot write."""
+    from ..encoders import require
+    from ..formats import FORMATS
+
+    possible = []
+    for each in FORMATS.values():
+        try:
+            require(each)
+        except ToneError as error:
+            print(f"idtone: left out {each.name}: {error}", file=sys.stderr)
+        else:
+            possible.append(each)
+    return possible
+
+
+@contextmanager
+def _progress(profile: Profile, formats: list[SoundFormat]) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error where a person waits; what it yields is told of each block of samples."""
+    duration_ms = profile.duration_ms
+    screen = Console(stderr=True)
+    shown = screen.is_terminal and duration_ms * len(formats) >= _LONG_MS
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not shown) as progress:
+        total = sum(each.sample_rate_hz for each in formats) * duration_ms / 1000
+        task = progress.add_task(f"Making {profile.id}", total=total)
+        yield lambda samples: progress.advance(task, samples)

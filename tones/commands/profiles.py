@@ -1,8 +1,11 @@
-"""`idtone tone list | show`: what sounds there are and what they are made of."""
+"""`idtone tone list | show | lint`: what sounds there are, what they are made of and what may be unwise."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import islice
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,11 +15,15 @@ from idtone import console
 from idtone.console import ConfigOption, JsonOption
 from idtone.errors import ToneError
 
+from .. import indications, tgml
 from ..drawing import draw
-from ..indications import losses, to_asterisk
+from ..lint import lint
 from ..network_tones import resembled
-from ..profile import Profile
+from ..profile import Profile, Segment
 from .choice import ProfileArgument, choose, library
+
+_ROWS_LIMIT: Final = 20
+"""Bursts that `show` lists; an hour can have hundreds of thousands."""
 
 
 def list_profiles(config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -28,33 +35,71 @@ def list_profiles(config: ConfigOption = None, json: JsonOption = False) -> None
     title = Column("title", overflow="fold")
     table = Table("id", title, "standard", "duration", "source", box=None, pad_edge=False)
     for name, profile in known.items():
-        row = (name, profile.title, _yes(profile.standard), f"{profile.duration_ms:g} ms", known.source(name))
+        row = (name, profile.title, _yes(profile.standard), f"{profile.duration_ms:.10g} ms", known.source(name))
         table.add_row(*map(escape, row))
     Console().print(table)
 
 
 def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Show what a sound is made of, and Asterisk's tone string for it."""
+    """Show what a sound is made of, and Asterisk's tone string and FreeSWITCH's TGML for it."""
     chosen = choose(profile, config)
-    try:
-        tone_string, lost = to_asterisk(chosen), losses(chosen)
-    except ToneError as error:
-        tone_string, lost = None, (str(error),)
+    tone_string, asterisk_lost = _written(chosen, indications.to_asterisk, indications.losses)
+    markup, freeswitch_lost = _written(chosen, tgml.to_tgml, tgml.losses)
     alike = resembled(chosen)
     if json:
-        plan = chosen.model_dump(mode="json", include={"level_dbm0", "segments", "repeat"})
-        asterisk = {"tones": tone_string, "lost": lost}
-        console.print_json(_summary(chosen) | plan | {"asterisk": asterisk, "resembles": alike})
+        console.print_json(
+            _summary(chosen)
+            | chosen.model_dump(mode="json", exclude={"id", "title", "standard"})
+            | {
+                "asterisk": {"tones": tone_string, "lost": asterisk_lost},
+                "freeswitch": {"tgml": markup, "lost": freeswitch_lost},
+                "resembles": alike,
+            }
+        )
         return
     print(f"{chosen.id}: {chosen.title}")
-    print(f"standard: {_yes(chosen.standard)}, {chosen.level_dbm0:g} dBm0, {chosen.duration_ms:g} ms\n")
-    Console().print(_plan(chosen))
-    print(f"\n{draw(chosen)}\n")
-    print(f"Asterisk: {tone_string or 'cannot be written as a tone string'}")
-    for loss in lost:
-        print(f"  without {loss}" if tone_string else f"  {loss}")
+    level = f"{chosen.level_dbm0:g} dBm0 ({chosen.law})"
+    print(f"standard: {_yes(chosen.standard)}, {level}, {chosen.duration_ms:.10g} ms")
+    for line in _further(chosen):
+        print(line)
+    print()
+    if chosen.segments:
+        Console().print(_plan(chosen))
+        bursts = chosen.repeat * sum(1 for segment in chosen.segments if segment.frequencies_hz)
+        print(f"… {bursts - _ROWS_LIMIT} more\n" if bursts > _ROWS_LIMIT else "")
+    print(f"{draw(chosen)}\n")
+    for player, text, lost in (("Asterisk", tone_string, asterisk_lost), ("FreeSWITCH", markup, freeswitch_lost)):
+        print(f"{player}: {text or 'cannot be written as tones'}")
+        for loss in lost:
+            print(f"  without {loss}" if text else f"  {loss}")
     for tone in alike:
         print(f"Warning: this could be taken for {tone}")
+
+
+def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Warn of what may be unwise about a sound; exit 1 where there is a warning."""
+    chosen = choose(profile, config)
+    findings = lint(chosen)
+    if json:
+        console.print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            place = f"segment {finding.segment}" if finding.segment else chosen.id
+            print(f"{'warning' if finding.warning else 'note'} {finding.code}: {place} {finding.message}")
+        if not findings:
+            print(f"{chosen.id}: nothing to warn of")
+    if any(finding.warning for finding in findings):
+        console.negative()
+
+
+def _written(
+    profile: Profile, write: Callable[[Profile], str], lost: Callable[[Profile], tuple[str, ...]]
+) -> tuple[str | None, tuple[str, ...]]:
+    """The profile in a notation and what that leaves out; or nothing and why not."""
+    try:
+        return write(profile), lost(profile)
+    except ToneError as error:
+        return None, (str(error),)
 
 
 def _summary(profile: Profile) -> dict[str, Any]:
@@ -66,15 +111,42 @@ def _summary(profile: Profile) -> dict[str, Any]:
     }
 
 
+def _further(profile: Profile) -> list[str]:
+    """What stands beside the plan, a line each."""
+    tolerance = profile.tolerance
+    level = f", level ±{tolerance.level_db:g} dB" if tolerance.level_db is not None else ""
+    lines = [f"tolerance: frequency ±{tolerance.frequency_percent:g} %, times ±{tolerance.time_percent:g} %{level}"]
+    if profile.recording:
+        lines += [f"recording: {profile.recording}", f"sha256: {profile.sha256}"]
+    if profile.trim:
+        lines.append(f"trim: {profile.trim.from_ms:g} to {profile.trim.to_ms:g} ms")
+    if profile.dither_seed is not None:
+        lines.append(f"dither: seed {profile.dither_seed}")
+    return lines
+
+
 def _plan(profile: Profile) -> Table:
-    table = Table("from", "to", "tone", "ramps", box=None, pad_edge=False)
-    for burst in profile.bursts():
+    table = Table("from", "to", "tone", "level", "ramps", box=None, pad_edge=False)
+    for burst in islice(profile.timeline(), _ROWS_LIMIT):
         segment = burst.segment
-        tone = " + ".join(f"{frequency_hz:g}" for frequency_hz in segment.frequencies_hz) + " Hz"
-        if segment.modulation:
-            tone += f", modulated at {segment.modulation.rate_hz:g} Hz to a depth of {segment.modulation.depth:g}"
-        table.add_row(f"{burst.start_ms:g} ms", f"{burst.end_ms:g} ms", tone, f"{segment.ramp_ms:g} ms")
+        level = f"{profile.level_of(segment):g} dBm0"
+        times = (f"{burst.start_ms:.10g} ms", f"{burst.end_ms:.10g} ms")
+        table.add_row(*times, _tone(segment), level, f"{segment.ramp_ms:g} ms")
     return table
+
+
+def _tone(segment: Segment) -> str:
+    tone = _sum(segment.frequencies_hz)
+    if segment.sweep:
+        way = f"in {segment.sweep.steps} stairs" if segment.sweep.steps else "gliding"
+        tone += f" {way} to {_sum(segment.sweep.to_hz)}"
+    if segment.modulation:
+        tone += f", modulated at {segment.modulation.rate_hz:g} Hz to a depth of {segment.modulation.depth:g}"
+    return tone
+
+
+def _sum(frequencies_hz: tuple[float, ...]) -> str:
+    return " + ".join(f"{frequency_hz:g}" for frequency_hz in frequencies_hz) + " Hz"
 
 
 def _yes(value: bool) -> str:

@@ -2,76 +2,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from idtone.errors import DocumentError, IdtoneError, ToneError, UsageError
-from idtone.tones.commands import app
+from idtone.errors import DocumentError, ToneError, UsageError
 from idtone.tones.formats import FORMATS
 
-OWN = "id: own\ntitle: 'Own [bold]'\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [400, 500, 600], on_ms: 100}]\n"
+from .running import run
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """Settings with a folder that holds one profile of the operator's own."""
-    (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "own.yaml").write_text(OWN)
-    path = tmp_path / "idtone.yaml"
-    path.write_text(f"sounds: {{profiles: {tmp_path}/profiles}}\n")
-    return path
-
-
-def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if isinstance(result.exception, IdtoneError):
-        raise result.exception
-    return result
-
-
-def test_list_names_every_profile(config: Path) -> None:
-    result = run("list", "-c", config)
-    assert result.exit_code == 0
-    for text in ("notice", "sample", "own", "Own [bold]", "560 ms", "shipped"):
-        assert text in result.stdout
-
-
-def test_list_as_json(config: Path) -> None:
-    listed = json.loads(run("list", "--json", "-c", config).stdout)
-    assert [entry["id"] for entry in listed] == ["notice", "sample", "own"]
-    assert listed[2] == {
-        "id": "own",
-        "title": "Own [bold]",
-        "standard": False,
-        "duration_ms": 100.0,
-        "source": str(config.parent / "profiles" / "own.yaml"),
-    }
-
-
-def test_show_tells_plan_picture_and_tone_string(config: Path) -> None:
-    shown = run("show", "notice", "-c", config).stdout
-    for text in ("一般通知音", "-16 dBm0", "260 ms", "584 Hz", "██", "!730/220,!0/40,!584/300", "without the ramps"):
-        assert text in shown
-    assert "Warning" not in shown
-
-
-def test_show_reads_a_file_and_warns(config: Path) -> None:
-    shown = run("show", config.parent / "profiles" / "own.yaml").stdout
-    assert "400 + 500 + 600 Hz" in shown
-    assert "cannot be written as a tone string" in shown
-    assert "Warning: this could be taken for Japanese dial" in shown
-
-
-def test_show_as_json(config: Path) -> None:
-    shown = json.loads(run("show", "own", "--json", "-c", config).stdout)
-    assert shown["segments"][0]["frequencies_hz"] == [400, 500, 600]
-    assert shown["asterisk"]["tones"] is None
-    assert len(shown["resembles"]) == 1
-
-
-def test_generate_writes_all_formats_and_their_checksums(tmp_path: Path, config: Path) -> None:
+def test_generate_writes_all_formats_and_their_checksums(ffmpeg: Path, tmp_path: Path, config: Path) -> None:
     result = run("generate", "sample", "-o", tmp_path / "out", "-c", config)
     assert result.exit_code == 0
     lines = [line.split("  ") for line in result.stdout.splitlines()]
@@ -95,13 +41,156 @@ def test_generate_from_a_tone_string(tmp_path: Path) -> None:
     assert (tmp_path / "pu-pu.sln").stat().st_size == 2 * 8 * 400
 
 
+def test_generate_all_leaves_out_what_needs_a_program_that_is_missing(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run("generate", "sample", "-o", tmp_path / "out", "-c", config)
+    assert result.exit_code == 0
+    missing = ["g722", "g726-32", "opus", "spx", "mp3", "m4a"]
+    assert [line.split(": ")[1] for line in result.stderr.splitlines()] == [f"left out {name}" for name in missing]
+    assert "Install the package ffmpeg" in result.stderr
+    written = {path.suffix[1:] for path in (tmp_path / "out").iterdir()}
+    assert written == set(FORMATS) - set(missing)
+
+
+def test_generate_says_what_a_named_format_needs(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToneError, match=r"writing \.opus needs the program ffmpeg.*Install the package ffmpeg"):
+        run("generate", "sample", "-o", tmp_path / "out", "--format", "sln,opus", "-c", config)
+    assert not (tmp_path / "out").exists()
+
+
+def test_generate_dithers_from_a_seed(tmp_path: Path, config: Path) -> None:
+    common = ("generate", "sample", "--format", "sln,ulaw", "--json", "-c", config)
+    plain, one, again, other = (
+        [entry["sha256"] for entry in json.loads(run(*common, "-o", tmp_path, *seed).stdout)]
+        for seed in ((), ("--dither", 1), ("--dither", 1), ("--dither", 2))
+    )
+    assert one == again
+    assert len({plain[0], one[0], other[0]}) == 3
+    assert len({plain[1], one[1], other[1]}) == 1, "the law has noise of its own"
+
+
+def test_generate_shows_a_bar_to_a_person_who_waits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "long.yaml").write_text(
+        "id: long\ntitle: Long\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [1234.5], on_ms: 600000}]\n"
+    )
+    arguments = ("generate", tmp_path / "long.yaml", "-o", tmp_path, "--format", "sln")
+    quiet = run(*arguments)
+    assert quiet.stderr == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    shown = run(*arguments)
+    assert "Making long" in shown.stderr
+    assert shown.stdout == quiet.stdout
+
+
+def refusal(*arguments: object) -> DocumentError | None:
+    """With what a command ends that may only work or find fault with the document."""
+    try:
+        result = run(*arguments)
+    except DocumentError as error:
+        return error
+    assert result.exit_code == 0
+    return None
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.sampled_from([0, -1, -0.0, 5e-324, 1e308, 1, 2, 100, 600.5, 3400, 3_600_000, 3_600_001, 2**64, 10**400]),
+)
+
+
+@st.composite
+def wild_segments(draw: st.DrawFn) -> dict[str, Any]:
+    segment: dict[str, Any] = {"frequencies_hz": draw(st.lists(NUMBERS, max_size=9)), "on_ms": draw(NUMBERS)}
+    for name in ("off_ms", "ramp_ms", "level_dbm0"):
+        if draw(st.booleans()):
+            segment[name] = draw(NUMBERS)
+    if draw(st.booleans()):
+        segment["modulation"] = {"rate_hz": draw(NUMBERS), "depth": draw(NUMBERS)}
+    if draw(st.booleans()):
+        segment["sweep"] = {"to_hz": draw(st.lists(NUMBERS, max_size=9)), "steps": draw(NUMBERS)}
+    return segment
+
+
+@given(st.lists(wild_segments(), max_size=3), NUMBERS, NUMBERS)
+@settings(max_examples=60, deadline=None)
+def test_a_wild_profile_is_one_clear_error_or_a_sound(segments: list[dict[str, Any]], level: Any, repeat: Any) -> None:
+    tree = {"id": "wild", "title": "Wild", "level_dbm0": level, "repeat": repeat, "segments": segments}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "wild.yaml")
+        path.write_text(yaml.safe_dump(tree))
+        out = Path(folder, "out")
+        error = refusal("generate", path, "-o", out, "--format", "sln,gsm")
+        if error:
+            assert all(fault.file == str(path) and fault.remedy for fault in error.faults)
+            assert not out.exists()
+        else:
+            assert {file.name for file in out.iterdir()} == {"wild.sln", "wild.gsm"}
+
+
+@st.composite
+def possible_segments(draw: st.DrawFn) -> dict[str, Any]:
+    """Each value is allowed on its own, however odd."""
+    pitches = st.floats(300, 3400)
+    frequencies_hz = draw(st.lists(pitches, min_size=1, max_size=3, unique=True))
+    segment: dict[str, Any] = {"frequencies_hz": frequencies_hz, "on_ms": draw(st.floats(1, 300))}
+    segment["off_ms"] = draw(st.floats(0, 100))
+    segment["ramp_ms"] = draw(st.floats(0, segment["on_ms"] / 2))
+    if draw(st.booleans()):
+        segment["modulation"] = {"rate_hz": draw(st.floats(0.5, 100)), "depth": draw(st.floats(0.01, 1))}
+    if draw(st.booleans()):
+        to_hz = draw(st.lists(pitches, min_size=len(frequencies_hz), max_size=len(frequencies_hz)))
+        segment["sweep"] = {"to_hz": to_hz, "steps": draw(st.none() | st.integers(2, 60))}
+    return segment
+
+
+@given(st.lists(possible_segments(), min_size=1, max_size=3), st.floats(-40, 0), st.integers(1, 50))
+@settings(max_examples=30, deadline=None)
+def test_a_possible_profile_becomes_a_sound_of_its_length(
+    segments: list[dict[str, Any]], level: float, repeat: int
+) -> None:
+    tree = {"id": "wild", "title": "Wild", "level_dbm0": level, "repeat": repeat, "segments": segments}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "wild.yaml")
+        path.write_text(yaml.safe_dump(tree))
+        error = refusal("generate", path, "-o", folder, "--format", "sln")
+        if error:
+            assert "clip" in str(error)
+        else:
+            samples = Path(folder, "wild.sln").stat().st_size // 2
+            sound = 8 * repeat * sum(segment["on_ms"] + segment["off_ms"] for segment in segments)
+            assert -1 < samples - sound < 160
+
+
+@pytest.mark.parametrize(
+    ("segments", "says"),
+    [
+        ("[" + "{frequencies_hz: [600], on_ms: 10}, " * 1500 + "]", "at most 64"),
+        ("[" + "{on_ms: 1}, " * 1_000_000 + "]", "larger than 65536 bytes"),
+        ("[{frequencies_hz: [600], on_ms: 3600000, ramp_ms: 3600000}]", "ramp_ms"),
+        ("[{frequencies_hz: [.nan], on_ms: 100}]", "frequencies_hz"),
+        ("[{frequencies_hz: [600], on_ms: -.inf}]", "on_ms"),
+    ],
+)
+def test_a_hostile_profile_is_one_clear_error(tmp_path: Path, segments: str, says: str) -> None:
+    path = tmp_path / "hostile.yaml"
+    path.write_text(f"id: hostile\ntitle: Hostile\nlevel_dbm0: -16\nsegments: {segments}\n")
+    with pytest.raises(DocumentError, match=says):
+        run("generate", path, "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
         (("generate", "nothing"), UsageError, "there are notice, sample, own"),
-        (("show", "nothing"), UsageError, "there are notice, sample, own"),
-        (("show", "./absent.yaml"), DocumentError, "cannot be read"),
-        (("generate", "sample", "--format", "mp3"), UsageError, "there are wav, wav16, sln"),
+        (("generate", "sample", "--format", "flac"), UsageError, "there are wav, wav16, sln"),
+        (("generate", "sample", "--format", "sln44"), UsageError, "6 dB too low; use sln48"),
         (("generate", "sample", "--format", ""), UsageError, "there are wav, wav16, sln"),
         (("generate",), UsageError, "name one thing to generate"),
         (("generate", "sample", "--tones", "600/100"), UsageError, "name one thing to generate"),

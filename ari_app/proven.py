@@ -1,0 +1,69 @@
+"""The sounds that may be played, by the registry in use: an unproven one is as if it had never been made.
+
+So a call whose licensed sound is in doubt gets the notice, by the same way as when a sound is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from idtone.registry.index import RegistryIndex
+from idtone.tones.profile import Profile
+from idtone.tones.proof import doubt
+from idtone.tones.sounds import Sound
+
+log = logging.getLogger(__name__)
+
+
+class ProvenSounds(Mapping[str, Sound]):
+    """Sounds by profile id, without those that the current generation of the registry leaves in doubt.
+
+    Each of these is told once per generation as an error. A look-up costs a comparison more than a dict's.
+    """
+
+    def __init__(
+        self,
+        sounds: Mapping[str, Sound],
+        profiles: Iterable[Profile],
+        registry: Callable[[], RegistryIndex | None],
+    ) -> None:
+        self._sounds = sounds
+        self._profiles = tuple(profiles)
+        self._registry = registry
+        self._reviewing = threading.Lock()
+        self._reviewed: tuple[RegistryIndex | None, Mapping[str, Sound]] | None = None
+
+    def __getitem__(self, profile_id: str) -> Sound:
+        return self._proven()[profile_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._proven())
+
+    def __len__(self) -> int:
+        return len(self._proven())
+
+    def review(self) -> None:
+        """Hold the profiles against the registry, where it is a new one, before a call asks."""
+        self._proven()
+
+    def _proven(self) -> Mapping[str, Sound]:
+        registry, reviewed = self._registry(), self._reviewed
+        if reviewed and reviewed[0] is registry:
+            return reviewed[1]
+        with self._reviewing:
+            reviewed = self._reviewed
+            if reviewed and reviewed[0] is registry:
+                return reviewed[1]
+            proven = self._review(registry)
+            self._reviewed = (registry, proven)
+            return proven
+
+    def _review(self, registry: RegistryIndex | None) -> dict[str, Sound]:
+        named = registry.tones if registry else None
+        doubted = {profile.id: doubt(profile, named) for profile in self._profiles}
+        for profile_id, reason in doubted.items():
+            if reason:
+                log.error("the profile %r is not played: %s; the notice takes its place", profile_id, reason)
+        return {profile_id: sound for profile_id, sound in self._sounds.items() if not doubted[profile_id]}

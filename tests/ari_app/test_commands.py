@@ -1,0 +1,69 @@
+"""The service as `idtone serve` puts it together, held against a registry that names masters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from idtone.ari_app.commands import _assemble
+from idtone.dialplan import Heard
+from idtone.settings import load_settings
+
+from .fake_asterisk import FakeAsterisk
+
+REGISTRY = """\
+registry: {{association: JUSA, version: 1, issued: 2026-11-01T00:00:00+09:00, expires: 2096-12-01T00:00:00+09:00}}
+tones: [{{id: sample, title: Sample{sha256}}}]
+members:
+  - id: m-1
+    name: {{ja: 甲, en: A}}
+    licences:
+      - id: L-1
+        tone: sample
+        status: active
+        valid: {{from: 2020-01-01T00:00:00+09:00, until: 2096-01-01T00:00:00+09:00}}
+        directions: [incoming]
+    numbers: ["0312345678"]
+"""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    deadline_s = time.monotonic() + 3
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited 3 s"
+        await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_a_synthesised_sound_does_not_stand_in_for_a_master(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, named: bool
+) -> None:
+    """Its licence counts, and yet the called party hears the notice, which the hook plays."""
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "registry.yaml").write_text(REGISTRY.format(sha256=f", sha256: {'a' * 64}" if named else ""), "utf-8")
+    (tmp_path / "idtone.yaml").write_text(
+        f"sounds: {{directory: {tmp_path}/sounds}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml}}\n"
+        f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
+    )
+    asterisk = FakeAsterisk()
+    with ExitStack() as resources:
+        application = _assemble(load_settings(tmp_path / "idtone.yaml", {}), "password", resources)._application
+        attending = asyncio.create_task(application.attend(asterisk))
+        try:
+            asterisk.enter("1795.1", "decide", "1795.1-1", "0312345678", "incoming", "0312340000", "PJSIP%2Fx")
+            await until(lambda: asterisk.resumed_at("1795.1"))
+            assert ":PLAY:licence-valid:" in (asterisk.resumed_at("1795.1") or "")
+            asterisk.enter("1795.2", "sound", "1795.1-1", "0312345678", "incoming")
+            await until(lambda: asterisk.playbacks() or asterisk.resumed_at("1795.2"))
+            assert asterisk.resumed_at("1795.2") == (Heard.UNHEARD if named else None)
+            assert bool(asterisk.playbacks()) is not named
+        finally:
+            attending.cancel()
+            await asyncio.wait({attending})
+    assert ("'sample' is not played: it is synthesised, and the registry names a master" in caplog.text) is named

@@ -1,0 +1,91 @@
+"""A sound that the registry in use leaves in doubt is not there for a call."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from idtone.ari_app.proven import ProvenSounds
+from idtone.registry.index import RegistryIndex
+from idtone.registry.source import parse_document
+from idtone.tones.profile import Profile, build_profile
+from idtone.tones.sounds import Sound
+
+RIGHT, WRONG = "a" * 64, "b" * 64
+
+
+def registry(*tones: str) -> RegistryIndex:
+    header = "{association: JUSA, version: 1, issued: 2026-11-01T00:00:00+09:00, expires: 2026-12-01T00:00:00+09:00}"
+    text = f"registry: {header}\ntones: [{', '.join(tones)}]\nmembers: []\n"
+    return RegistryIndex(parse_document(text, "registry.yaml"))
+
+
+def tone(profile_id: str, sha256: str | None) -> str:
+    return f"{{id: {profile_id}, title: T{f', sha256: {sha256}' if sha256 else ''}}}"
+
+
+def profile(profile_id: str, **more: object) -> Profile:
+    return build_profile({"id": profile_id, "title": "T", "level_dbm0": -16} | more, "test")
+
+
+def recording(profile_id: str, sha256: str = RIGHT, standard: bool = False) -> Profile:
+    return profile(profile_id, standard=standard, recording="m.wav", sha256=sha256, trim={"to_ms": 100})
+
+
+NOTICE = profile("notice", segments=[{"frequencies_hz": [600], "on_ms": 100}])
+SAMPLE = profile("sample", segments=[{"frequencies_hz": [700], "on_ms": 100}])
+STANDARD = recording("standard", standard=True)
+OWN = recording("own")
+PROFILES = (NOTICE, SAMPLE, STANDARD, OWN)
+SOUNDS = {each.id: Sound(Path(each.id), 100, ()) for each in PROFILES}
+
+
+class Generations:
+    """The registry as its source holds it."""
+
+    def __init__(self, current: RegistryIndex | None) -> None:
+        self.current = current
+
+    def __call__(self) -> RegistryIndex | None:
+        return self.current
+
+
+@pytest.mark.parametrize(
+    ("current", "playable"),
+    [
+        (None, {"notice", "sample"}),
+        (registry(), {"notice", "sample", "own"}),
+        (registry(tone("standard", RIGHT), tone("sample", None)), {"notice", "sample", "own", "standard"}),
+        (registry(tone("standard", WRONG)), {"notice", "sample", "own"}),
+        (registry(tone("standard", None)), {"notice", "sample", "own"}),
+        (registry(tone("own", WRONG), tone("standard", RIGHT)), {"notice", "sample", "standard"}),
+        (registry(tone("sample", RIGHT)), {"notice", "own"}),
+    ],
+)
+def test_what_may_be_played(current: RegistryIndex | None, playable: set[str]) -> None:
+    proven = ProvenSounds(SOUNDS, PROFILES, Generations(current))
+    assert set(proven) == playable
+    assert len(proven) == len(playable)
+    assert {name: proven.get(name) for name in SOUNDS} == {
+        name: SOUNDS[name] if name in playable else None for name in SOUNDS
+    }
+
+
+def test_each_doubt_is_told_once_in_a_generation(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    generations = Generations(registry(tone("standard", WRONG)))
+    proven = ProvenSounds(SOUNDS, PROFILES, generations)
+    proven.review()
+    for _ in range(3):
+        assert "standard" not in proven
+    assert len(caplog.messages) == 1
+    assert "'standard' is not played: its recording has the SHA-256 aaaa" in caplog.messages[0]
+    generations.current = registry(tone("standard", RIGHT))
+    assert "standard" in proven
+    assert len(caplog.messages) == 1
+    generations.current = registry(tone("standard", WRONG))
+    proven.review()
+    assert "standard" not in proven
+    assert len(caplog.messages) == 2

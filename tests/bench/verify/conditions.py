@@ -1,0 +1,201 @@
+"""Call legs that hold a sound, and what is done to them on the way."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from idtone.tones.profile import Profile, build_profile
+from idtone.tones.synthesis import synthesise
+
+from . import codings
+from .codings import Coding
+from .material import RATE_HZ, Part, Signal, babble, gain, talker
+
+PACKET: Final = RATE_HZ // 50
+"""20 ms."""
+LOUDER_DB: Final = (-6.0, 3.0)
+_GUARD: Final = RATE_HZ // 4
+"""Between the legs of one row, longer than any codec's delay; a leg keeps the one behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A leg that holds the sound from `start_ms` on (a codec adds its delay), `gain_db` over the profile's level.
+
+    `lost` are the spans of samples that did not arrive; they are zero.
+    """
+
+    samples: Signal
+    lost: tuple[tuple[int, int], ...]
+    start_ms: float
+    gain_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What happens to a leg. Noise of a kind lies over all of it, `snr_db` below the sound while it sounds."""
+
+    name: str
+    coding: Coding | None = codings.g711_mu
+    noise: str | None = None
+    snr_db: float = 0.0
+    loss: float = 0.0
+
+
+CONDITIONS: Final = {
+    condition.name: condition
+    for condition in (
+        Condition("clean", None),
+        Condition("g711-mu"),
+        Condition("g711-a", codings.g711_a),
+        Condition("g722", codings.g722),
+        Condition("gsm", codings.gsm),
+        Condition("opus-12k", codings.opus_12k),
+        Condition("amr-12.2", codings.amr_12_2),
+        Condition("g729", codings.g729),
+        *(Condition(f"white {snr:+d} dB", noise="white", snr_db=snr) for snr in (0, -5)),
+        *(Condition(f"babble {snr:+d} dB", noise="babble", snr_db=snr) for snr in (10, 5, 0)),
+        *(Condition(f"talker {snr:+d} dB", noise="talker", snr_db=snr) for snr in (10, 5, 0)),
+        *(Condition(f"loss {percent} %", loss=percent / 100) for percent in (1, 3, 5, 10)),
+    )
+}
+
+
+def trials(profile: Profile, condition: Condition, first: int, count: int, part: Part) -> list[Trial]:
+    """The trials with the numbers from `first` on. Each depends on its number alone, but for what a codec remembers."""
+    sound, rms = sound_of(profile), sounding_rms(profile)
+    chances = [_chance(profile, condition, part, first + n) for n in range(count)]
+    return carry([_leg(sound, rms, condition, chance, part) for chance in chances], condition.coding)
+
+
+def carried(
+    sounds: Sequence[Signal], coding: Coding | None, chances: Sequence[np.random.Generator], part: Part
+) -> list[Trial]:
+    """Legs that hold these sounds, one each, through a codec."""
+    condition = Condition("any", coding)
+    return carry(
+        [_leg(sound, 0.0, condition, chance, part) for sound, chance in zip(sounds, chances, strict=True)], coding
+    )
+
+
+@functools.cache
+def _synthesised(tree: str) -> Signal:
+    return synthesise(Profile.model_validate_json(tree), RATE_HZ).astype(np.float32)
+
+
+def sound_of(profile: Profile) -> Signal:
+    """The profile at 8 kHz, without the pause at its end."""
+    samples = _synthesised(profile.model_dump_json())
+    return samples[: int(np.flatnonzero(samples)[-1]) + 1]
+
+
+def sounding_rms(profile: Profile) -> float:
+    """Over the bursts, ramps included, without the pauses."""
+    sound = sound_of(profile)
+    sounding = np.zeros(len(sound), bool)
+    for burst in profile.bursts():
+        sounding[round(burst.start_ms * RATE_HZ / 1000) : round(burst.end_ms * RATE_HZ / 1000)] = True
+    return float(np.sqrt(np.mean(sound[sounding] ** 2)))
+
+
+def shifted(sound: Signal, delay: float, phase: float) -> Signal:
+    """Later by a part of a sample, and every frequency turned by `phase`: as after filters and clocks of a line."""
+    size = 1 << (len(sound) + 128).bit_length()
+    padded = np.zeros(size)
+    padded[64 : 64 + len(sound)] = sound
+    spectrum = np.fft.rfft(padded)
+    spectrum *= np.exp(1j * (phase - 2 * np.pi * np.arange(len(spectrum)) / size * delay))
+    return np.asarray(np.fft.irfft(spectrum, size)[64 : 64 + len(sound) + 1], np.float32)
+
+
+def carry(legs: Sequence[Trial], coding: Coding | None) -> list[Trial]:
+    """All legs through one run of the codec; what was lost stays lost."""
+    if coding is None:
+        return list(legs)
+    guard = np.zeros(_GUARD, np.float32)
+    row = np.concatenate([piece for leg in legs for piece in (leg.samples, guard)])
+    pcm = np.clip(np.rint(row * 32768), -32768, 32767).astype(np.int16)
+    heard = np.zeros(len(row), np.float32)
+    decoded = coding(pcm)[: len(row)]
+    heard[: len(decoded)] = decoded / np.float32(32768)
+    begins = np.cumsum([0, *(len(leg.samples) + _GUARD for leg in legs)])
+    arrived = []
+    for leg, begin, end in zip(legs, begins, begins[1:], strict=False):
+        samples = heard[begin:end].copy()
+        for lost_from, lost_to in leg.lost:
+            samples[lost_from:lost_to] = 0
+        arrived.append(Trial(samples, leg.lost, leg.start_ms, leg.gain_db))
+    return arrived
+
+
+def _chance(profile: Profile, condition: Condition, part: Part, number: int) -> np.random.Generator:
+    return np.random.default_rng([zlib.crc32(f"{part.value} {profile.id} {condition.name}".encode()), number])
+
+
+def _leg(sound: Signal, rms: float, condition: Condition, chance: np.random.Generator, part: Part) -> Trial:
+    """`rms` is the sound's while it sounds; a leg without noise asks for none."""
+    gain_db = float(chance.uniform(*LOUDER_DB))
+    heard = shifted(sound, float(chance.uniform(-0.5, 0.5)), float(chance.uniform(0, 2 * np.pi)))
+    heard *= np.float32(10 ** (gain_db / 20))
+    before, after = (int(seconds * RATE_HZ) for seconds in chance.uniform((0.3, 0.3), (3.0, 2.0)))
+    samples = np.zeros(before + len(heard) + after, np.float32)
+    samples[before : before + len(heard)] = heard
+    if condition.noise:
+        noise_rms = rms * 10 ** ((gain_db - condition.snr_db) / 20)
+        samples += np.float32(noise_rms) * _NOISES[condition.noise](part, len(samples), chance)
+    else:
+        _surround(samples, before, before + len(heard), chance, part)
+    lost = _lost(len(samples), condition.loss, chance)
+    for lost_from, lost_to in lost:
+        samples[lost_from:lost_to] = 0
+    return Trial(np.clip(samples, -1, 1), lost, 1000 * before / RATE_HZ, gain_db)
+
+
+_NOISES: Final[dict[str, Callable[[Part, int, np.random.Generator], Signal]]] = {
+    "white": lambda part, length, chance: chance.standard_normal(length, np.float32),
+    "babble": babble,
+    "talker": talker,
+}
+
+
+def _surround(samples: Signal, start: int, end: int, chance: np.random.Generator, part: Part) -> None:
+    """What a line carries before and after the sound, no nearer to it than 50 ms."""
+    if chance.random() < 0.5:
+        samples += np.float32(gain(float(chance.uniform(-75, -50)))) * chance.standard_normal(len(samples), np.float32)
+    quiet_before, quiet_after = (int(seconds * RATE_HZ) for seconds in chance.uniform(0.05, 0.4, 2))
+    before, after = start - quiet_before, len(samples) - end - quiet_after
+    kind = chance.choice(["silence", "ring-back", "talker"])
+    if kind == "ring-back" and before > 0:
+        ring = ring_back()
+        place = int(chance.integers(len(ring)))
+        samples[:before] += np.float32(10 ** (chance.uniform(-6, 3) / 20)) * np.resize(np.roll(ring, place), before)
+    elif kind == "talker" and before > 0:
+        samples[:before] += np.float32(gain(float(chance.uniform(-28, -14)))) * talker(part, before, chance)
+    if chance.random() < 0.5 and after > 0:
+        level = np.float32(gain(float(chance.uniform(-28, -14))))
+        samples[len(samples) - after :] += level * talker(part, after, chance)
+
+
+@functools.cache
+def ring_back() -> Signal:
+    """One period of the Japanese ring-back tone."""
+    segment = {
+        "frequencies_hz": [400], "on_ms": 1000, "off_ms": 2000, "modulation": {"rate_hz": 16, "depth": 0.85},
+    }  # fmt: skip
+    profile = build_profile({"id": "ring", "title": "ring", "level_dbm0": -16, "segments": [segment]}, "ring")
+    return synthesise(profile, RATE_HZ).astype(np.float32)
+
+
+def _lost(length: int, loss: float, chance: np.random.Generator) -> tuple[tuple[int, int], ...]:
+    """Each packet by itself, the packets' edges anywhere."""
+    if not loss:
+        return ()
+    edges = np.arange(int(chance.integers(PACKET)), length - PACKET, PACKET)
+    gone = edges[chance.random(len(edges)) < loss]
+    return tuple((int(edge), int(edge) + PACKET) for edge in gone)

@@ -1,0 +1,180 @@
+"""The verifier on the material: each piece of work by itself, so that several processes share them."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from idtone.tones.profile import Profile
+from idtone.tones.synthesis import amplitude
+from idtone.tones.verification.verify import Verifier
+
+from . import material
+from .conditions import CONDITIONS, Condition, Trial, sounding_rms, trials
+from .material import RATE_HZ, Part, Take
+from .near_misses import near_miss_trials
+from .profiles import profiles
+
+FREQUENCY_CONDITION: Final = Condition("white +10 dB, no codec", None, noise="white", snr_db=10)
+BEFORE_MS: Final = 30.0
+AFTER_MS: Final = 130.0
+"""Where the sound must be found, from where it was put: a codec delays it by as much as 70 ms."""
+
+_THROUGHPUT_TAKES: Final = 3
+
+Key = tuple[str, str, str]
+"""What was measured, on which profile, of what: ("detection", "sample", "gsm")."""
+Tally = Counter[str]
+
+_TAKES: Final = {
+    "speech": material.speech_take,
+    "music": material.music_take,
+    "melodies": material.melody_take,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`count` trials or takes from number `first` on. False alarms are looked for with all of `profiles` at once."""
+
+    kind: str
+    profiles: tuple[str, ...]
+    what: str
+    coding: str
+    first: int
+    count: int
+    part: Part
+
+
+def run(job: Job) -> dict[Key, Tally]:
+    """Do one piece of work; tallies to be added to those of the others."""
+    return _KINDS[job.kind](job)
+
+
+def verdicts(profile: Profile, trial: Trial) -> tuple[bool, bool, tuple[str, ...]]:
+    """Whether the sound was found where it is as conforming, whether it was found there at all, and what failed."""
+    report = verifier(profile.id).verify(trial.samples, RATE_HZ, trial.lost)
+    here = [f for f in report.findings if -BEFORE_MS < f.start_ms - trial.start_ms < AFTER_MS]
+    conforms = report.verdict == "conforms" and any(f.verdict == "conforms" for f in here)
+    present = any(f.verdict in ("conforms", "present") for f in here)
+    failed = [
+        f"{test.name} {test.outcome}" for finding in here[:1] for test in finding.tests if test.outcome != "passed"
+    ]
+    return conforms, present, () if conforms else tuple(failed or [f"verdict {report.verdict}"])
+
+
+@functools.cache
+def verifier(profile: str) -> Verifier:
+    return Verifier(_profile(profile))
+
+
+@functools.cache
+def _profile(name: str) -> Profile:
+    return profiles()[name]
+
+
+def _detection(job: Job) -> dict[Key, Tally]:
+    found = {}
+    for name in job.profiles:
+        tally: Tally = Counter()
+        for trial in trials(_profile(name), CONDITIONS[job.what], job.first, job.count, job.part):
+            conforms, present, reasons = verdicts(_profile(name), trial)
+            tally.update(trials=1, conforms=int(conforms), present=int(present))
+            tally.update(f"failed: {reason}" for reason in reasons)
+        found[job.kind, name, job.what] = tally
+    return found
+
+
+def _near_misses(job: Job) -> dict[Key, Tally]:
+    found = {}
+    for name in job.profiles:
+        tally: Tally = Counter()
+        for trial in near_miss_trials(_profile(name), job.what, job.coding, job.first, job.count, job.part):
+            verdict = verifier(name).verify(trial.samples, RATE_HZ).verdict
+            tally.update(trials=1, conforms=int(verdict == "conforms"))
+            tally.update(present=int(verdict in ("conforms", "present")))
+        found[job.kind, name, f"{job.what} · {job.coding}"] = tally
+    return found
+
+
+def _false_alarms(job: Job) -> dict[Key, Tally]:
+    found: dict[Key, Tally] = {(job.kind, name, job.what): Counter() for name in job.profiles}
+    for index in range(job.first, job.first + job.count):
+        take: Take = _TAKES[job.what](job.part, index)
+        for name in job.profiles:
+            report = verifier(name).verify(take.samples, RATE_HZ)
+            alarms = [f for f in report.findings if f.verdict in ("conforms", "present")]
+            tally = found[job.kind, name, job.what]
+            tally.update(milliseconds=round(1000 * take.duration_s), alarms=len(alarms))
+            tally.update(conforms=sum(f.verdict == "conforms" for f in alarms))
+            tally.update(f"at: {take.name}, {f.start_ms / 1000:.2f} s, {f.verdict}" for f in alarms)
+    return found
+
+
+def _frequency(job: Job) -> dict[Key, Tally]:
+    found = {}
+    for name in job.profiles:
+        bound = frequency_bound(_profile(name), FREQUENCY_CONDITION.snr_db)
+        tally: Tally = Counter()
+        for trial in trials(_profile(name), FREQUENCY_CONDITION, job.first, job.count, job.part):
+            report = verifier(name).verify(trial.samples, RATE_HZ)
+            here = [f for f in report.findings if -BEFORE_MS < f.start_ms - trial.start_ms < AFTER_MS]
+            errors = [f.frequency_error_percent for f in here if f.frequency_error_percent is not None]
+            tally.update(trials=1, measured=len(errors[:1]))
+            if errors:
+                # A tally counts; millionths keep what matters of a square.
+                tally["square_millionths"] += round(1e6 * (errors[0] / 100 / bound) ** 2)
+        found[job.kind, name, job.what] = tally
+    return found
+
+
+_KINDS: Final[dict[str, Any]] = {
+    "detection": _detection,
+    "near-misses": _near_misses,
+    "false-alarms": _false_alarms,
+    "frequency": _frequency,
+}
+
+
+def steady(profile: Profile) -> bool:
+    """Whether the profile is made of sines alone, for which the bound holds."""
+    return not any(segment.modulation or segment.sweep for segment in profile.segments)
+
+
+def frequency_bound(profile: Profile, snr_db: float) -> float:
+    """The Cramér–Rao bound of the relative frequency error: all sines are off by one factor, their phases unknown.
+
+    A sine of amplitude A in white noise of variance σ² tells A²/2σ² · Σ w² (n − n̄)² of its angular frequency, w
+    being its envelope.
+    """
+    variance = sounding_rms(profile) ** 2 * 10 ** (-snr_db / 10)
+    information = 0.0
+    for burst in profile.bursts():
+        segment = burst.segment
+        length = round(segment.on_ms * RATE_HZ / 1000)
+        place = np.arange(length) + 0.5
+        ramp = max(segment.ramp_ms * RATE_HZ / 1000, 1e-9)
+        envelope = np.sin(np.pi / 2 * np.minimum(1, np.minimum(place, length - place) / ramp)) ** 2
+        weight = envelope**2
+        middle = np.sum(weight * place) / np.sum(weight)
+        spread = float(np.sum(weight * (place - middle) ** 2))
+        peak = amplitude(profile.level_of(segment), profile.law) / math.sqrt(len(segment.frequencies_hz))
+        for frequency_hz in segment.frequencies_hz:
+            information += (2 * math.pi * frequency_hz / RATE_HZ) ** 2 * peak**2 / (2 * variance) * spread
+    return 1 / math.sqrt(information)
+
+
+def throughput(profile: str, what: str, part: Part) -> float:
+    """How many times faster than real time one processor verifies half an hour that is decoded."""
+    takes = [_TAKES[what](part, index) for index in range(_THROUGHPUT_TAKES)]
+    verifier(profile).verify(takes[0].samples[: 10 * RATE_HZ], RATE_HZ)
+    began_s = time.process_time()
+    for take in takes:
+        verifier(profile).verify(take.samples, RATE_HZ)
+    return sum(take.duration_s for take in takes) / (time.process_time() - began_s)

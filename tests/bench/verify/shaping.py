@@ -1,0 +1,172 @@
+"""Learns how the verifier weighs its evidence, from development material alone: `python -m tests.bench.verify.shaping`.
+
+What speaks against the sound: every fit within the tolerance that speech, music and pure-note tunes gave. What speaks
+for it: the fits of the sound itself under every condition. A logistic regression weighs the features; the threshold
+lies where the tail of the false ones has thinned out to one in `RARE_HOURS`. Writes `CALIBRATION`; the false alarms on
+held-out material, which stand there too, come from the experiment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import astuple, dataclass, fields
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from idtone.tones import verification
+from idtone.tones.verification.evidence import Features
+from idtone.tones.verification.verify import Verifier, heard_of
+
+from .conditions import CONDITIONS, trials
+from .material import Part, melody_take, music_take, speech_take
+from .profiles import profiles
+
+CALIBRATION: Final = Path(verification.__file__).with_name("calibration.json")
+NAMES: Final = tuple(field.name for field in fields(Features))
+RARE_HOURS: Final = 10_000.0
+"""Of one profile. The threshold is where the development's false alarms would come once in so many hours."""
+GREY_HOURS: Final = 100.0
+_TAIL: Final = 40
+"""Highest false log-odds from which the tail is extrapolated."""
+_MUSIC_EVERY: Final = 8
+_RIDGE: Final = 1.0
+
+Rows = list[tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    profile: str
+    condition: str | None
+    first: int
+    count: int
+
+
+def gather(task: Task) -> tuple[Task, Rows, float]:
+    """The features of a task's fits, and how many hours they come from (of trials: how many were not found)."""
+    verifier = Verifier(profiles()[task.profile])
+    rows: Rows = []
+    if task.condition is None:
+        hours = 0.0
+        for index in range(task.first, task.first + task.count):
+            makers = (speech_take, speech_take) if index % _MUSIC_EVERY else (music_take, melody_take)
+            for maker in makers[: 1 if index % _MUSIC_EVERY else 2]:
+                take = maker(Part.DEVELOPMENT, index)
+                hours += take.duration_s / 3600
+                for fitted, _ in verifier.fits(take.samples):
+                    if verifier.tolerates(fitted):
+                        rows.append(astuple(verifier.features(take.samples, fitted)))
+        return task, rows, hours
+    missed = 0
+    profile = profiles()[task.profile]
+    for trial in trials(profile, CONDITIONS[task.condition], task.first, task.count, Part.DEVELOPMENT):
+        near = (
+            astuple(verifier.features(trial.samples, fitted))
+            for fitted, _ in verifier.fits(trial.samples, heard_of(len(trial.samples), trial.lost))
+            if abs(1000 * fitted.start_s - trial.start_ms) < 80 and verifier.tolerates(fitted)
+        )
+        found = list(islice(near, 1))
+        rows += found
+        missed += not found
+    return task, rows, float(missed)
+
+
+def learn(false: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Weights and constant of a ridge logistic regression; both classes count as much."""
+    values = np.column_stack([np.vstack([false, true]), np.ones(len(false) + len(true))])
+    wanted = np.repeat([0.0, 1.0], [len(false), len(true)])
+    importance = np.repeat([1000 / len(false), 1000 / len(true)], [len(false), len(true)])
+    weights = np.zeros(values.shape[1])
+    for _ in range(100):
+        likely = 1 / (1 + np.exp(-np.clip(values @ weights, -60, 60)))
+        slope = values.T @ (importance * (likely - wanted)) + _RIDGE * weights
+        curve = (values * (importance * likely * (1 - likely))[:, None]).T @ values + _RIDGE * np.eye(len(weights))
+        weights -= np.linalg.solve(curve, slope)
+    return weights
+
+
+def rare(scores: np.ndarray, hours: float, wanted_hours: float) -> float:
+    """Where an exponential tail through the highest scores comes once in `wanted_hours`."""
+    highest = np.sort(scores)[-_TAIL:]
+    excess = float(np.mean(highest - highest[0])) * len(highest) / max(len(highest) - 1, 1)
+    return float(highest[0] + excess * np.log(len(highest) * wanted_hours / hours))
+
+
+def tasks(takes: int, count: int) -> Iterator[Task]:
+    for profile in profiles():
+        for first in range(0, takes, 4):
+            yield Task(profile, None, first, min(4, takes - first))
+        for condition in CONDITIONS:
+            yield Task(profile, condition, 0, count)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--takes", type=int, default=48, help="ten-minute takes of speech and music for each profile")
+    parser.add_argument("--trials", type=int, default=60, help="trials of each profile in each condition")
+    parser.add_argument(
+        "--keep", type=Path, help="keep the gathered features in this file, and use them if it is there"
+    )
+    given = parser.parse_args()
+    if given.keep and given.keep.exists():
+        gathered = json.loads(given.keep.read_text())
+    else:
+        gathered = []
+        work = list(tasks(given.takes, given.trials))
+        with ProcessPoolExecutor(os.cpu_count()) as pool, Progress(console=Console(stderr=True)) as progress:
+            for task, rows, amount in progress.track(pool.map(gather, work), total=len(work)):
+                gathered.append([task.profile, task.condition, task.count, rows, amount])
+        if given.keep:
+            given.keep.write_text(json.dumps(gathered))
+    conclude(gathered)
+
+
+def conclude(gathered: list[list]) -> None:
+    names = list(profiles())
+    false = {name: [row for one in gathered if one[0] == name and one[1] is None for row in one[3]] for name in names}
+    hours = {name: sum(one[4] for one in gathered if one[0] == name and one[1] is None) for name in names}
+    true = [row for one in gathered if one[1] is not None for row in one[3]]
+    weights = learn(np.array([row for rows in false.values() for row in rows]), np.array(true))
+
+    def scores(rows: Rows) -> np.ndarray:
+        return np.column_stack([np.array(rows).reshape(-1, len(NAMES)), np.ones(len(rows))]) @ weights
+
+    everything = np.concatenate([scores(rows) for rows in false.values()])
+    each_hours = sum(hours.values())
+    limits = {name: rare(scores(rows), hours[name], RARE_HOURS) for name, rows in false.items() if len(rows) >= _TAIL}
+    limits["all together"] = rare(everything, each_hours, RARE_HOURS)
+    for name, limit in limits.items():
+        top = np.sort(everything if name not in false else scores(false[name]))[-5:]
+        print(f"{name:20} rare from {limit:6.2f}   highest false: {np.round(top, 2)}")
+    threshold = max(limits["all together"], float(everything.max()) + 1.0)
+    grey = min(rare(everything, each_hours, GREY_HOURS), threshold - 1)
+    print("weights", dict(zip((*NAMES, "constant"), np.round(weights, 3).tolist(), strict=True)))
+    print(f"threshold {threshold:.2f}, grey {grey:.2f}, {each_hours:.1f} h")
+    for condition in CONDITIONS:
+        shares = []
+        for name in names:
+            (one,) = (one for one in gathered if one[:2] == [name, condition])
+            shares.append((float(np.sum(scores(one[3]) >= threshold)) / one[2]) if one[3] else 0.0)
+        print(f"{condition:16}", " ".join(f"{share:.3f}" for share in shares))
+    stored = json.loads(CALIBRATION.read_text()) if CALIBRATION.exists() else {"hours": 0.0, "false_alarms": 0}
+    stored |= {
+        "weights": dict(zip((*NAMES, "constant"), np.round(weights, 4).tolist(), strict=True)),
+        "threshold": round(threshold, 2),
+        "grey": round(grey, 2),
+        "hours": 0.0,
+        "false_alarms": 0,
+    }
+    CALIBRATION.write_text(json.dumps(stored, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

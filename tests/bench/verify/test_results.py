@@ -1,0 +1,73 @@
+"""From tallies to rows, their verdicts and their files."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+
+import pytest
+from rich.console import Console
+
+from tests.bench.verify import results
+from tests.bench.verify.results import Reached
+
+
+def detected(conforms: int, trials: int, what: str = "gsm") -> results.Row:
+    tally = Counter(trials=trials, conforms=conforms, present=trials)
+    return results.rows({("detection", "sample", what): tally})[0]
+
+
+@pytest.mark.parametrize(
+    ("conforms", "trials", "reached"),
+    [(3000, 3000, Reached.SHOWN), (60, 60, Reached.SO_FAR), (59, 60, Reached.MISSED), (2999, 3000, Reached.SO_FAR)],
+)
+def test_a_goal_is_reached_by_the_bound_or_only_so_far(conforms, trials, reached):
+    assert detected(conforms, trials).reached is reached
+
+
+def test_what_has_no_goal_has_no_verdict():
+    conforms, present = results.rows({("detection", "sample", "loss 3 %"): Counter(trials=9, conforms=5, present=9)})
+    assert (conforms.measure, conforms.reached) == ("conforms", Reached.NONE)
+    assert (present.measure, present.reached) == ("present", Reached.NONE)
+
+
+@pytest.mark.parametrize(
+    ("hours", "alarms", "what", "reached"),
+    [
+        (300, 0, "speech", Reached.SHOWN), (6, 0, "speech", Reached.SO_FAR), (300, 1, "speech", Reached.MISSED),
+        (20, 0, "music", Reached.SHOWN), (20, 3, "melodies", Reached.NONE),
+    ],
+)  # fmt: skip
+def test_false_alarms_count_against_the_hours(hours, alarms, what, reached):
+    tally = Counter(milliseconds=hours * 3_600_000, alarms=alarms)
+    (row,) = results.rows({("false-alarms", "sample", what): tally})
+    assert row.reached is reached
+    assert row.value == pytest.approx(alarms / hours)
+
+
+def test_near_misses_are_counted_together_and_the_accepted_are_named():
+    (row,) = results.rows({
+        ("near-misses", "sample", "SIT · gsm"): Counter(trials=50, conforms=0, present=0),
+        ("near-misses", "sample", "CNG · gsm"): Counter(trials=50, conforms=1, present=2),
+    })  # fmt: skip
+    assert (row.hits, row.trials, row.reached) == (1, 100, Reached.MISSED)
+    assert row.notes == {"CNG · gsm": 1, "present: CNG · gsm": 2}
+
+
+def test_every_row_reaches_the_tables_and_the_files(tmp_path):
+    found = [
+        detected(59, 60),
+        results.throughput_row("sample", "speech", 1600, with_numba=False),
+        results.rival_row("spandsp", "gsm", 3, 4),
+        results.rival_alarm_row("spandsp", 7, 0.5),
+    ]
+    text = io.StringIO()
+    results.print_tables(found, Console(file=text, width=160))
+    for expected in ("0.9833!", Reached.MISSED, "1600 × real time", "0.75", "14/h"):
+        assert expected in text.getvalue()
+    results.write_json(found, {"trials": 60}, tmp_path / "found.json")
+    assert len(json.loads((tmp_path / "found.json").read_text())["rows"]) == len(found)
+    results.write_plot(found, tmp_path / "found.png")
+    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list(tmp_path.iterdir())) == 2

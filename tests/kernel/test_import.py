@@ -1,0 +1,130 @@
+"""`idtone tone import`, where the registry and the tones meet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from idtone import console
+from idtone.cli import app
+from idtone.tones.library import load_library
+from idtone.tones.synthesis import synthesise
+
+FORMATS = ("--format", "sln,ulaw")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IDTONE_CONFIG", raising=False)
+
+
+@pytest.fixture
+def master(tmp_path: Path) -> Path:
+    path = tmp_path / "m.wav"
+    soundfile.write(path, np.pad(synthesise(load_library()["sample"], 48_000), 4800), 48_000)
+    return path
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Settings with folders for everything; the registry that they name is not there yet."""
+    path = tmp_path / "idtone.yaml"
+    path.write_text(
+        f"sounds: {{directory: {tmp_path}/sounds, profiles: {tmp_path}/profiles}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml}}\n"
+    )
+    return path
+
+
+def registry(path: Path, sha256: str) -> Path:
+    header = "{association: JUSA, version: 1, issued: 2026-11-01T00:00:00+09:00, expires: 2026-12-01T00:00:00+09:00}"
+    path.write_text(
+        f"registry: {header}\ntones: [{{id: jusa, title: 協会の音, sha256: '{sha256}'}}]\nmembers: []\n", "utf-8"
+    )
+    return path
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def run(*arguments: object) -> int:
+    try:
+        console.run(lambda: app(["tone", "import", *map(str, arguments), *FORMATS]))
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    raise AssertionError("it did not end")
+
+
+def test_into_the_folders_of_the_settings(
+    master: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry(tmp_path / "registry.yaml", sha256(master))
+    assert run(master, "--id", "jusa", "--standard", "-c", config, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["title"], told["standard"], told["registry"]) == ("協会の音", True, "names this master")
+    assert {path.name for path in (tmp_path / "sounds").iterdir()} == {"jusa.sln", "jusa.ulaw"}
+    loaded = load_library(tmp_path / "profiles")["jusa"]
+    assert loaded.standard
+    assert loaded.sha256 == sha256(master)
+
+
+def test_into_one_folder_without_a_registry(
+    master: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(master, "--id", "own", "--title", "Ours", "-o", tmp_path / "out", "-c", config, "--level", -20) == 0
+    shown = capsys.readouterr().out
+    assert "not asked" in shown
+    assert f"{sha256(tmp_path / 'out' / 'own.sln')}  {tmp_path}/out/own.sln" in shown
+    assert load_library(tmp_path / "out")["own"].level_dbm0 == -20
+
+
+def test_the_sounds_in_a_folder_of_their_own(master: Path, config: Path, tmp_path: Path) -> None:
+    folders = ("-o", tmp_path / "out", "--sounds", tmp_path / "elsewhere")
+    assert run(master, "--id", "own", *folders, "-c", config) == 0
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["own.sln", "own.ulaw"]
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--expect-sha256", "f" * 64), "is expected"),
+        (("--registry", "WRONG"), "names another master"),
+        (("--registry", "RIGHT", "--id", "other", "--standard"), "calls itself the standard sound"),
+        (("--standard",), "there is no registry"),
+        (("--registry", "absent.yaml"), "absent.yaml: cannot be read"),
+        (("--id", "sample"), "is the id of another profile"),
+    ],
+)
+def test_a_refusal_is_one_message_and_exit_code_2(
+    master: Path,
+    config: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: tuple[str, ...],
+    says: str,
+) -> None:
+    names = {
+        "RIGHT": str(registry(tmp_path / "right.yaml", sha256(master))),
+        "WRONG": str(registry(tmp_path / "wrong.yaml", "0" * 64)),
+    }
+    before = sorted(tmp_path.rglob("*"))
+    code = run(master, "--id", "jusa", *(names.get(word, word) for word in more), "-c", config)
+    shown = capsys.readouterr()
+    assert code == console.UNUSABLE
+    assert says in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_any_folder(master: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bare.yaml").write_text(f"registry: {{source: {tmp_path}/none.yaml}}\n")
+    assert run(master, "--id", "own", "-c", tmp_path / "bare.yaml") == console.UNUSABLE
+    assert "set sounds.profiles in the settings, or name one with -o" in capsys.readouterr().err

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+OWN = "id: own\ntitle: 'Own [bold]'\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [400, 500, 600], on_ms: 100}]\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Settings with a folder that holds one profile of the operator's own."""
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "own.yaml").write_text(OWN)
+    path = tmp_path / "idtone.yaml"
+    path.write_text(f"sounds: {{profiles: {tmp_path}/profiles}}\n")
+    return path

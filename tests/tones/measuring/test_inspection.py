@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idtone.tones.measuring import inspection as inspection_module
+from idtone.tones.measuring.inspection import Inspection, inspect
+from idtone.tones.profile import Law, Profile
+from idtone.tones.synthesis import synthesise, to_pcm16
+
+from ..profiles import make, tone
+
+
+def heard(profile: Profile, sample_rate_hz: int = 8000) -> Inspection:
+    return inspect(to_pcm16(synthesise(profile, sample_rate_hz)) / 32768, sample_rate_hz)
+
+
+def assert_plan(profile: Profile, inspection: Inspection) -> None:
+    """The bursts of a plain profile, as exactly as `tone inspect` promises."""
+    assert len(inspection.bursts) == len(profile.bursts())
+    for planned, burst in zip(profile.bursts(), inspection.bursts, strict=True):
+        found_hz = sorted(partial.frequency_hz for partial in burst.partials)
+        assert found_hz == pytest.approx(sorted(planned.segment.frequencies_hz), abs=0.05)
+        assert burst.start_ms == pytest.approx(planned.start_ms, abs=0.5)
+        assert burst.end_ms == pytest.approx(planned.end_ms, abs=0.5)
+        assert burst.level_dbm0 == pytest.approx(profile.level_of(planned.segment), abs=0.02)
+        assert burst.modulation is None
+        assert burst.glide is None
+
+
+@st.composite
+def segments(draw: st.DrawFn) -> dict[str, Any]:
+    frequencies_hz: list[float] = []
+    for frequency_hz in draw(st.lists(st.integers(3000, 34000), min_size=1, max_size=3)):
+        if all(abs(frequency_hz / 10 - other) >= 40 for other in frequencies_hz):
+            frequencies_hz.append(frequency_hz / 10)
+    return tone(
+        *frequencies_hz,
+        on_ms=draw(st.integers(100, 300)),
+        off_ms=draw(st.integers(20, 200)),
+        ramp_ms=draw(st.integers(2, 40)),
+        level_dbm0=-draw(st.integers(10, 30)),
+    )
+
+
+@given(plan=st.lists(segments(), min_size=1, max_size=3), sample_rate_hz=st.sampled_from([8000, 16000, 44100, 48000]))
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_a_plain_profile_comes_back(plan: list[dict[str, Any]], sample_rate_hz: int) -> None:
+    profile = make(*plan)
+    assert_plan(profile, heard(profile, sample_rate_hz))
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        make(tone(400, 450, on_ms=100, off_ms=100), repeat=2),
+        make(tone(400, on_ms=125, off_ms=125), repeat=3),
+        make(tone(950, on_ms=330), tone(1400, on_ms=330), tone(1800, on_ms=330)),
+        make(*(tone(f, on_ms=70, ramp_ms=0) for f in (1060, 1160, 1270, 2400, 1060))),
+        make(tone(440, on_ms=200, ramp_ms=0), tone(466.16, on_ms=200, ramp_ms=0)),
+        make(tone(600, on_ms=100, ramp_ms=50, off_ms=50), repeat=2),
+        make(tone(1000, on_ms=20, off_ms=10, ramp_ms=2), repeat=3),
+        make(tone(425, on_ms=8000, off_ms=50)),
+    ],
+    ids=["close", "busy", "joined", "joined-hard", "semitone", "all-ramp", "short", "long"],
+)
+@pytest.mark.parametrize("sample_rate_hz", [8000, 48000])
+def test_known_plans_come_back(profile: Profile, sample_rate_hz: int) -> None:
+    assert_plan(profile, heard(profile, sample_rate_hz))
+
+
+@pytest.mark.parametrize(("ramp_ms", "expected_db"), [(0, -24), (5, -41), (10, -55)])
+@pytest.mark.parametrize("sample_rate_hz", [8000, 48000])
+def test_click_energy(ramp_ms: float, expected_db: float, sample_rate_hz: int) -> None:
+    (burst,) = heard(make(tone(400, on_ms=100, ramp_ms=ramp_ms)), sample_rate_hz).bursts
+    assert burst.click_db == pytest.approx(expected_db, abs=1.5)
+
+
+@pytest.mark.parametrize(("rate_hz", "depth"), [(16, 1), (20, 0.5), (10, 0.2)])
+def test_modulation(rate_hz: float, depth: float) -> None:
+    profile = make(tone(400, on_ms=1000, off_ms=200, modulation={"rate_hz": rate_hz, "depth": depth}), repeat=2)
+    inspection = heard(profile)
+    assert len(inspection.bursts) == 2
+    for burst, planned in zip(inspection.bursts, profile.bursts(), strict=True):
+        assert burst.modulation is not None
+        assert burst.modulation.rate_hz == pytest.approx(rate_hz, abs=0.01)
+        assert burst.modulation.depth == pytest.approx(depth, abs=0.005)
+        assert [partial.frequency_hz for partial in burst.partials] == pytest.approx([400], abs=0.01)
+        assert burst.level_dbm0 == pytest.approx(-16, abs=0.02)
+        assert (burst.start_ms, burst.end_ms) == pytest.approx((planned.start_ms, planned.end_ms), abs=0.5)
+
+
+def test_equal_tones_are_no_modulation() -> None:
+    (burst,) = heard(make(tone(400, 450, 500, on_ms=400, off_ms=50))).bursts
+    assert burst.modulation is None
+    assert len(burst.partials) == 3
+
+
+@pytest.mark.parametrize(("from_hz", "to_hz"), [((300,), (3400,)), ((500, 900), (700, 800))])
+def test_glides(from_hz: tuple[float, ...], to_hz: tuple[float, ...]) -> None:
+    (burst,) = heard(make(tone(*from_hz, on_ms=500, off_ms=50, sweep={"to_hz": to_hz}))).bursts
+    assert burst.glide is not None
+    pairs = sorted(zip(burst.glide.from_hz, burst.glide.to_hz, strict=True))
+    assert [pair[0] for pair in pairs] == pytest.approx(from_hz, abs=0.2)
+    assert [pair[1] for pair in pairs] == pytest.approx(to_hz, abs=0.2)
+
+
+def test_stairs_are_joined_bursts() -> None:
+    bursts = heard(make(tone(300, on_ms=1000, ramp_ms=10, sweep={"to_hz": [2100], "steps": 10}))).bursts
+    assert [burst.partials[0].frequency_hz for burst in bursts] == pytest.approx(range(300, 2101, 200), abs=0.05)
+    assert [burst.off_ms for burst in bursts] == [0.0] * 9 + [None]
+
+
+def test_signal_to_noise_is_that_of_the_noise() -> None:
+    samples = synthesise(make(tone(600, on_ms=500)), 8000)
+    power = np.mean(samples[200:-200] ** 2)
+    noise = np.random.default_rng(1).normal(size=24000) * np.sqrt(power / 100)
+    noise[8000:12000] += samples
+    inspection = inspect(noise, 8000)
+    (burst,) = inspection.bursts
+    assert burst.sinad_db == pytest.approx(20, abs=0.5)
+    assert burst.partials[0].frequency_hz == pytest.approx(600, abs=0.05)
+    assert inspection.noise_dbov == pytest.approx(10 * np.log10(power / 100), abs=1)
+
+
+def test_sinad_of_16_bits_is_that_of_its_steps() -> None:
+    (burst,) = heard(make(tone(1234.5, on_ms=500), level_dbm0=-10)).bursts
+    step_db = 10 * np.log10(1 / 12 / 32768**2)
+    assert burst.sinad_db == pytest.approx(burst.level_dbov - step_db, abs=0.5)
+
+
+def test_notes_that_decay_and_follow_each_other_are_parted() -> None:
+    at = np.arange(4000) / 8000
+    notes = [
+        sum(0.2 / k * np.exp(-3 * k * at) * np.sin(2 * np.pi * f * k * at) for k in (1, 2, 3)) for f in (440, 523, 659)
+    ]
+    bursts = inspect(np.concatenate([np.zeros(800), *notes, np.zeros(800)]), 8000).bursts
+    assert [round(burst.partials[0].frequency_hz) for burst in bursts] == [440, 523, 659]
+    assert [burst.start_ms for burst in bursts] == pytest.approx([100, 600, 1100], abs=5)
+    assert [burst.end_ms for burst in bursts] == pytest.approx([600, 1100, 1600], abs=15)
+    assert all(burst.decay_db_per_s > 10 for burst in bursts)
+
+
+def test_dc_and_clipping() -> None:
+    wave = np.clip(1.5 * np.sin(2 * np.pi * 400 * np.arange(800) / 8000) + 0.01, -1, 32767 / 32768)
+    inspection = inspect(wave.astype(np.float32), 8000)
+    assert inspection.clipped_runs == 80
+    assert inspection.clipped_samples > 240
+    assert inspection.peak == 1
+    assert inspect(np.full(800, 0.25), 8000).dc_offset == 0.25
+    assert inspect(0.5 * wave, 8000).clipped_runs == 0
+
+
+def test_the_law_moves_dbm0_and_nothing_else() -> None:
+    samples = synthesise(make(tone(600)), 8000)
+    by_a, by_mu = inspect(samples, 8000, Law.A), inspect(samples, 8000, Law.MU)
+    assert by_mu.level_dbov == by_a.level_dbov
+    assert by_mu.bursts[0].level_dbm0 - by_a.bursts[0].level_dbm0 == pytest.approx(0.065, abs=0.002)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(3), np.zeros(8000), np.ones(8000), np.eye(1, 8000, 4000)[0]])
+@pytest.mark.parametrize("sample_rate_hz", [8000, 192000])
+def test_where_nothing_sounds_there_are_no_bursts(samples: np.ndarray, sample_rate_hz: int) -> None:
+    inspection = inspect(samples.astype(np.float32), sample_rate_hz)
+    assert inspection.bursts == ()
+    assert not inspection.truncated
+    assert np.isfinite([inspection.level_dbm0, inspection.noise_dbov, inspection.peak_dbov]).all()
+
+
+def test_an_hour_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection_module, "BURSTS", 20)
+    once = synthesise(make(tone(600, on_ms=100, off_ms=900)), 8000).astype(np.float32)
+    began = time.monotonic()
+    inspection = inspect(np.tile(once, 3600), 8000)
+    assert time.monotonic() - began < 60
+    assert len(inspection.bursts) == 20
+    assert inspection.truncated
+    assert inspection.bursts[-1].start_ms == pytest.approx(19_000, abs=0.1)
+
+
+@given(st.lists(st.floats(-1, 1, width=32), max_size=3000), st.sampled_from([8000, 48000]))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_any_samples_are_measured(samples: list[float], sample_rate_hz: int) -> None:
+    inspection = inspect(np.array(samples, np.float32), sample_rate_hz)
+    for burst in inspection.bursts:
+        assert burst.start_ms < burst.end_ms
+        assert np.isfinite([burst.level_dbm0, burst.sinad_db, burst.click_db]).all()

@@ -1,0 +1,43 @@
+"""Recordings for the tests, made of synthesised sounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from idtone.tones.profile import Profile
+from idtone.tones.recordings.leg import Leg
+from idtone.tones.synthesis import synthesise
+
+from .profiles import make, tone
+
+Wave = NDArray[np.float64]
+
+PU_PU = make(tone(620, on_ms=100, off_ms=80), tone(620, on_ms=100))
+"""280 ms."""
+LEAD_MS = 150
+
+
+def recorded(profile: Profile = PU_PU, sample_rate_hz: int = 48_000, lead_ms: float = LEAD_MS) -> Wave:
+    """The sound with silence around it."""
+    silence = round(lead_ms * sample_rate_hz / 1000)
+    return np.pad(synthesise(profile, sample_rate_hz), silence)
+
+
+def noise(length: int, rms: float, seed: int = 1) -> Wave:
+    return rms * np.random.default_rng(seed).standard_normal(length)
+
+
+def legs(*channels: Wave, sample_rate_hz: int = 48_000) -> tuple[Leg, ...]:
+    names = ("mono",) if len(channels) == 1 else tuple(f"channel {place}" for place in range(1, len(channels) + 1))
+    return tuple(
+        Leg(name, channel.astype(np.float32), sample_rate_hz) for name, channel in zip(names, channels, strict=True)
+    )
+
+
+def write(path: Path, wave: Wave, sample_rate_hz: int = 48_000, subtype: str | None = None, channels: int = 1) -> Path:
+    soundfile.write(path, np.column_stack([wave] * channels), sample_rate_hz, subtype=subtype)
+    return path

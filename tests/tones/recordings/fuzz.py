@@ -1,0 +1,107 @@
+"""Feeds the readers of foreign input with what atheris finds: `make fuzz SECONDS=60`.
+
+Every input must be read, or refused with one of our errors. Anything else, and an input that takes longer than ten
+seconds or 2 GB, ends the run and is left in build/fuzz. ffmpeg is left out: it is another process, and too slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import atheris
+import numpy as np
+import soundfile
+
+with atheris.instrument_imports(include=["idtone"]):
+    from idtone.errors import IdtoneError, ToneError
+    from idtone.tones.profile import parse_profile
+    from idtone.tones.recordings import decoding
+    from idtone.tones.recordings.captures import read_capture
+    from idtone.tones.recordings.reading import read
+
+from . import wire
+
+_SUFFIXES: Final = (".wav", ".ulaw", ".alaw", ".sln16", ".gsm", ".g722", ".vox", ".pcap")
+_CAPTURE, _PROFILE = len(_SUFFIXES), len(_SUFFIXES) + 1
+"""What the first octet of an input chooses besides."""
+_LONGEST_S: Final = 600.0
+_FOUND: Final = Path("build/fuzz")
+_PROFILES: Final = Path(__file__).parents[3] / "config" / "profiles"
+
+
+def seeds() -> Iterator[bytes]:
+    """Valid inputs of every kind, for atheris to damage."""
+    pcm = (3000 * np.sin(np.arange(1600) / 3)).astype(np.int16)
+    for container, subtype in (
+        *(("WAV", each) for each in ("PCM_16", "ULAW", "GSM610", "FLOAT", "IMA_ADPCM")),
+        *((each, "PCM_16") for each in ("AIFF", "AU", "CAF", "W64", "RF64", "FLAC")),
+        *(("OGG", each) for each in ("VORBIS", "OPUS")),
+        ("MP3", "MPEG_LAYER_III"),
+    ):
+        file = io.BytesIO()
+        soundfile.write(file, pcm, 8000, format=container, subtype=subtype)
+        yield b"\x00" + file.getvalue()
+    for number in range(1, len(_SUFFIXES)):
+        yield bytes([number]) + pcm[:400].tobytes()
+    for payload_type in (0, 9, 18):
+        talk = wire.talk(bytes(1600), payload_type=payload_type, sequence=0xFFFC, timestamp=0xFFFFFF00)
+        for order in "<>":
+            for content in (wire.pcap(wire.on_wire(talk), order=order), wire.pcapng(wire.on_wire(talk), order=order)):
+                yield bytes([_CAPTURE]) + content
+    for link, wrap in wire.LINKS.items():
+        packets = [
+            (at_ns, wrap(wire.udp(data, ("::1", 4000), ("::2", 4002)))) for at_ns, data in wire.talk(bytes(1600))
+        ]
+        yield bytes([_CAPTURE]) + wire.pcap(packets, link=link)
+    for path in sorted(_PROFILES.glob("*.yaml")):
+        yield bytes([_PROFILE]) + path.read_bytes()
+
+
+def no_ffmpeg(purpose: str) -> Path:
+    raise ToneError(f"{purpose} is left out")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seconds", type=int, required=True)
+    seconds = arguments.parse_args().seconds
+    decoding.program = no_ffmpeg
+    _FOUND.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder, "corpus")
+        corpus.mkdir()
+        for number, seed in enumerate(seeds()):
+            (corpus / f"seed-{number}").write_bytes(seed)
+        paths = [Path(folder, f"input{suffix}") for suffix in _SUFFIXES]
+
+        def feed(data: bytes) -> None:
+            if not data:
+                return
+            kind, content = data[0] % (len(_SUFFIXES) + 2), data[1:]
+            try:
+                if kind == _PROFILE:
+                    parse_profile(content.decode("utf-8", "replace"), "input.yaml")
+                    return
+                path = paths[kind % len(paths)]
+                path.write_bytes(content)
+                if kind == _CAPTURE:
+                    read_capture(path, longest_s=_LONGEST_S, notice=str)
+                else:
+                    read(path, longest_s=_LONGEST_S, notice=str)
+            except IdtoneError:
+                return
+
+        options = f"-max_total_time={seconds} -timeout=10 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1".split()
+        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={_FOUND}{os.sep}", str(corpus)], feed)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

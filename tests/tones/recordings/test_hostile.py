@@ -1,0 +1,151 @@
+"""Whatever a file holds: it is read, or refused with one RecordingError, within bounded time and space."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from idtone.errors import RecordingError, ToneError
+from idtone.tones.recordings import decoding
+from idtone.tones.recordings.captures import read_capture
+from idtone.tones.recordings.files import read_file
+from idtone.tones.recordings.leg import Leg
+from idtone.tones.recordings.reading import read
+
+from . import wire
+
+LONGEST_S = 30.0
+
+Reader = Callable[..., tuple[Leg, ...]]
+
+
+def audio(container: str, subtype: str) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(
+        file, (3000 * np.sin(np.arange(2000) / 3)).astype(np.int16), 8000, format=container, subtype=subtype
+    )
+    return file.getvalue()
+
+
+TALK = wire.on_wire(wire.talk(bytes(3200), sequence=0xFFFC, timestamp=0xFFFFFF00))
+CAPTURES = [wire.pcap(TALK), wire.pcap(TALK, order=">"), wire.pcapng(TALK)]
+FILES = [
+    *(audio("WAV", each) for each in ("PCM_16", "ULAW", "GSM610", "FLOAT")),
+    *(audio(each, "PCM_16") for each in ("AIFF", "AU", "CAF", "FLAC")),
+    audio("OGG", "VORBIS"),
+]
+
+
+@st.composite
+def damaged(draw: st.DrawFn, wholes: list[bytes]) -> bytes:
+    """A valid file with octets changed, and pieces cut out, doubled or put in."""
+    content = bytearray(draw(st.sampled_from(wholes)))
+    for _ in range(draw(st.integers(1, 8))):
+        # Headers are where the damage does most.
+        at = draw(st.integers(0, 80) | st.integers(0, len(content)))
+        until = at + draw(st.integers(0, 8))
+        content[at:until] = draw(st.binary(max_size=8) | st.sampled_from([b"\xff" * 4, b"\x7f" + bytes(3)]))
+    return bytes(content[: draw(st.integers(0, len(content)))]) if draw(st.booleans()) else bytes(content)
+
+
+def check(reader: Reader, path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    try:
+        legs = reader(path, longest_s=LONGEST_S, notice=str)
+    except RecordingError as error:
+        text = str(error)
+        assert text.startswith(f"{path}: ")
+        assert "\n" not in text
+        return
+    assert legs
+    assert len({leg.name for leg in legs}) == len(legs)
+    for leg in legs:
+        assert leg.samples.ndim == 1
+        assert leg.samples.dtype == np.float32
+        assert np.isfinite(leg.samples).all()
+        assert 0 < len(leg.samples) <= LONGEST_S * leg.sample_rate_hz
+        ends = [edge for span in leg.lost for edge in span]
+        assert ends == sorted(set(ends))
+        assert not ends or (ends[0] >= 0 and ends[-1] <= len(leg.samples))
+        assert not any(leg.samples[start:end].any() for start, end in leg.lost)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hostile") / "a.wav"
+
+
+@pytest.fixture
+def without_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ffmpeg takes longer to start than all the rest to read."""
+
+    def refuse(purpose: str) -> Path:
+        raise ToneError(f"{purpose} is left out")
+
+    monkeypatch.setattr(decoding, "program", refuse)
+
+
+many = settings(
+    max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+@pytest.mark.usefixtures("without_ffmpeg")
+@many
+@given(
+    st.binary(max_size=400) | st.builds(bytes.__add__, st.sampled_from([w[:24] for w in CAPTURES + FILES]), st.binary())
+)
+def test_any_octets(path: Path, content: bytes) -> None:
+    check(read, path, content)
+    check(read_file, path.with_suffix(".gsm"), content)
+    check(read_file, path.with_suffix(".g722"), content)
+
+
+@pytest.mark.usefixtures("without_ffmpeg")
+@many
+@given(damaged(FILES))
+def test_damaged_audio(path: Path, content: bytes) -> None:
+    check(read_file, path, content)
+
+
+@many
+@given(damaged(CAPTURES))
+def test_damaged_captures(path: Path, content: bytes) -> None:
+    check(read_capture, path, content)
+
+
+@st.composite
+def lawless(draw: st.DrawFn) -> list[wire.Timed]:
+    """What one sender sends who follows RFC 3550 for a while and then does not."""
+    sequence, timestamp, at_ns = draw(st.integers(0, 0xFFFF)), draw(st.integers(0, 0xFFFFFFFF)), 10**12
+    packets = wire.talk(
+        bytes(1600), sequence=sequence - 10, timestamp=timestamp - 1600, from_ns=at_ns - 10 * wire.FRAME_NS
+    )
+    for _ in range(draw(st.integers(0, 25))):
+        payload = draw(st.sampled_from([bytes(160), b"", b"\x80", bytes(4), bytes(170)]))
+        payload_type = draw(st.sampled_from([0, 0, 0, 0, 8, 9, 13, 18, 101, 111]))
+        packets.append((at_ns, wire.rtp(sequence, timestamp, payload, payload_type=payload_type)))
+        sequence += draw(st.sampled_from([1, 1, 1, 1, 0, -1, 2, -3, 500]) | st.integers(0, 0xFFFF))
+        timestamp += draw(st.sampled_from([160, 160, 160, 0, -160, 320]) | st.integers(0, 0xFFFFFFFF))
+        at_ns += draw(st.sampled_from([20, 20, 20, 0, -20, 40, 10_000]) | st.integers(0, 10_000_000)) * 1_000_000
+    return [(max(at_ns, 0), packet) for at_ns, packet in packets]
+
+
+@many
+@given(lawless())
+def test_senders_that_obey_no_rule(path: Path, packets: list[wire.Timed]) -> None:
+    check(read_capture, path, wire.pcap(wire.on_wire(packets)))
+
+
+@settings(max_examples=15, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damaged(FILES))
+def test_damaged_audio_that_ffmpeg_gets(path: Path, ffmpeg: Path, content: bytes) -> None:
+    assert ffmpeg.exists()
+    check(read_file, path, content)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idtone.tones.library import load_library
+from idtone.tones.lint import RULES, Finding, lint
+from idtone.tones.profile import CALL_LIMIT_MS, Profile
+
+from .profiles import make, tone
+from .test_plain import recording
+
+
+@pytest.mark.parametrize("profile", load_library().values(), ids=load_library())
+def test_every_shipped_sound_is_clean(profile: Profile) -> None:
+    assert lint(profile) == ()
+
+
+def only(profile: Profile) -> Finding:
+    (finding,) = lint(profile)
+    return finding
+
+
+MODULATED = {"rate_hz": 30, "depth": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("code", "wrong", "right", "says"),
+    [
+        ("network-tone", tone(400), tone(470), "its cadence is continuous"),
+        ("network-tone", tone(1300), tone(1325), "could be taken for modem calling"),
+        ("out-of-band", tone(3390, modulation=MODULATED), tone(3370, modulation=MODULATED), "sounds at 3420 Hz"),
+        ("too-loud", tone(600, level_dbm0=-9.9), tone(600, level_dbm0=-10), "is at -9.9 dBm0"),
+        ("too-quiet", tone(600, level_dbm0=-30.1), tone(600, level_dbm0=-30), "is at -30.1 dBm0"),
+        ("short-burst", tone(600, on_ms=39), tone(600, on_ms=40), "lasts 39 ms"),
+        ("long-burst", tone(600, on_ms=2001), tone(600, on_ms=2000), "lasts 2001 ms"),
+        ("click", tone(600, ramp_ms=2.9), tone(600, ramp_ms=3), "has ramps of 2.9 ms"),
+        ("many-frequencies", tone(500, 550, 600, 820, 855), tone(500, 550, 600, 820), "has 5 frequencies"),
+    ],
+)
+def test_a_segment_that_breaks_a_rule(code: str, wrong: dict[str, object], right: dict[str, object], says: str) -> None:
+    finding = only(make(tone(600), wrong))
+    assert (finding.code, finding.segment, finding.warning) == (code, 2, True)
+    assert says in finding.message
+    assert lint(make(tone(600), right)) == ()
+
+
+def test_one_level_for_all_is_one_finding() -> None:
+    finding = only(make(tone(600), tone(700), level_dbm0=-8))
+    assert (finding.code, finding.segment) == ("too-loud", None)
+    assert lint(make(tone(600, level_dbm0=-12), level_dbm0=-8)) == (), "nothing sounds at the profile's level"
+
+
+def test_a_sound_that_no_call_waits_for() -> None:
+    finding = only(make(tone(600, on_ms=1000, off_ms=1), repeat=CALL_LIMIT_MS // 1000))
+    assert (finding.code, finding.segment) == ("too-long", None)
+    assert lint(make(tone(600, on_ms=1000), repeat=CALL_LIMIT_MS // 1000)) == ()
+
+
+def test_peaks_near_clipping() -> None:
+    codes = [finding.code for finding in lint(make(tone(500, 550, 600, 820), level_dbm0=-5))]
+    assert codes == ["too-loud", "little-headroom"]
+    assert "comes within 2.1 dB of clipping" in lint(make(tone(500, 550, 600, 820), level_dbm0=-5))[1].message
+
+
+def test_a_recording_is_noted_and_its_level_looked_at() -> None:
+    (finding,) = lint(recording())
+    assert (finding.code, finding.warning) == ("recording", False)
+    assert "idtone tone inspect master.wav" in finding.message
+    assert [finding.code for finding in lint(recording().model_copy(update={"level_dbm0": -8}))] == [
+        "too-loud",
+        "recording",
+    ]
+
+
+def test_codes_are_unique() -> None:
+    assert len({rule.code for rule in RULES}) == len(RULES)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda frequencies, on, depth, sweep: {
+                "frequencies_hz": frequencies,
+                "on_ms": on,
+                "ramp_ms": 0,
+                "modulation": {"rate_hz": 20, "depth": depth} if frequencies and depth else None,
+                "sweep": {"to_hz": [3700 - f for f in frequencies], "steps": sweep} if frequencies and sweep else None,
+            },
+            st.lists(st.floats(300, 3400), max_size=8, unique=True),
+            st.floats(1, 100_000),
+            st.sampled_from([0, 0.5, 1]),
+            st.sampled_from([None, 2, 1000]),
+        ),
+        min_size=1,
+        max_size=4,
+    ).filter(lambda drawn: any(segment["frequencies_hz"] for segment in drawn)),
+)
+@settings(max_examples=40, deadline=None)
+def test_every_profile_can_be_linted(drawn: list[dict[str, object]]) -> None:
+    for finding in lint(make(*drawn, level_dbm0=-20)):
+        assert "{" not in finding.message
+        assert finding.segment is None or drawn[finding.segment - 1]["frequencies_hz"]

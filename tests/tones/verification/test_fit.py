@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idtone.tones.synthesis import synthesise
+from idtone.tones.verification.fit import Fitted, Fitter, phase
+from idtone.tones.verification.plan import plan_of
+
+from ..profiles import make, tone
+from .legs import RATE_HZ, leg
+
+SOUND = make(tone(520, on_ms=120, off_ms=20, ramp_ms=10), tone(700, on_ms=160, off_ms=0, ramp_ms=10))
+FITTER = Fitter(plan_of(SOUND))
+
+
+def fit(samples: np.ndarray, first: int, heard: np.ndarray | None = None) -> Fitted:
+    base = FITTER.baseband(samples, heard, first)
+    return FITTER.fine(base, FITTER.coarse(base))
+
+
+@settings(max_examples=25, deadline=None)
+@given(off=st.integers(-80, 80), pitch=st.floats(-0.02, 0.02), tempo=st.floats(-0.1, 0.1))
+def test_place_pitch_and_tempo_are_found(off: int, pitch: float, tempo: float) -> None:
+    scale = 1 + tempo
+    heard = make(
+        *[
+            tone(f * (1 + pitch), on_ms=on * scale, off_ms=off_ms * scale, ramp_ms=10)
+            for f, on, off_ms in ((520, 120, 20), (700, 160, 0))
+        ]
+    )
+    found = fit(leg(heard, noise_dbov=-70), 5600 + 40 + off)
+    assert found.start_s == pytest.approx(0.705, abs=0.003)
+    assert found.pitch == pytest.approx(pitch, abs=0.0006)
+    assert found.tempo == pytest.approx(tempo, abs=0.025)
+
+
+def test_a_sound_alone_is_coherent_and_has_its_amplitude() -> None:
+    found = fit(leg(SOUND, noise_dbov=-90), 5640)
+    assert all(each.coherence > 0.97 for each in found.components)
+    assert [each.amplitude / each.component.amplitude for each in found.components] == pytest.approx([1, 1], rel=0.02)
+    assert found.score > 80
+
+
+def test_noise_alone_scores_little() -> None:
+    rng = np.random.default_rng(5)
+    scores = [fit(rng.normal(size=16000).astype(np.float32) * 0.1, 8000).score for _ in range(20)]
+    assert max(scores) < 12
+
+
+def test_what_is_lost_takes_nothing_from_the_rest() -> None:
+    samples, heard = leg(SOUND, noise_dbov=-90), np.ones(0, np.float32)
+    heard = np.ones(len(samples), np.float32)
+    heard[5700:5860] = 0
+    found = fit(samples * heard, 5640, heard)
+    assert all(each.coherence > 0.9 for each in found.components)
+    assert found.components[0].heard == pytest.approx(1 - 160 / 1440, abs=0.1)
+    assert [each.amplitude / each.component.amplitude for each in found.components] == pytest.approx([1, 1], rel=0.05)
+
+
+def test_edges_are_found_one_by_one() -> None:
+    longer = make(tone(520, on_ms=120, off_ms=20, ramp_ms=10), tone(700, on_ms=175, off_ms=0, ramp_ms=10))
+    base = FITTER.baseband(leg(longer, noise_dbov=-80), None, 5640)
+    found = FITTER.fine(base, FITTER.coarse(base))
+    start_s, end_s = base.edge_errors(1, FITTER.plan.components[1], found)
+    fitted_end_s = found.components[1].end_s + end_s
+    assert fitted_end_s == pytest.approx(0.7 + 0.14 + 0.170, abs=0.002)
+    assert found.components[1].start_s + start_s == pytest.approx(0.7 + 0.145, abs=0.002)
+
+
+def test_a_place_outside_the_recording_is_silence() -> None:
+    found = fit(np.zeros(100, np.float32), -4000)
+    assert found.score == 0
+
+
+@pytest.mark.parametrize("sweep", [{"to_hz": [1200]}, {"to_hz": [1200], "steps": 3}])
+def test_the_carrier_of_a_sweep_follows_the_synthesis(sweep: dict[str, object]) -> None:
+    profile = make(tone(600, on_ms=300, ramp_ms=0, sweep=sweep))
+    (each,) = plan_of(profile).components
+    samples = synthesise(profile, RATE_HZ)
+    times = np.arange(len(samples)) / RATE_HZ
+    at_rest = samples * np.exp(-2j * np.pi * phase(each, times))
+    assert abs(at_rest.mean()) == pytest.approx(each.amplitude / 2, rel=0.03)

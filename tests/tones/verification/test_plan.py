@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import hashlib
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone.errors import ToneError
+from idtone.tones.library import load_library
+from idtone.tones.profile import Profile, load_profile
+from idtone.tones.synthesis import amplitude, synthesise
+from idtone.tones.verification.plan import CLOSE_HZ, plan_of
+
+from ..profiles import make, tone
+
+
+def test_times_count_from_the_middle_of_the_first_ramp() -> None:
+    plan = plan_of(load_library()["sample"])
+    assert [each.start_s for each in plan.components] == pytest.approx([0, 0.14, 0.28])
+    assert [each.end_s for each in plan.components] == pytest.approx([0.11, 0.25, 0.43])
+    assert [each.from_hz for each in plan.components] == [520, 650, 1040]
+    assert plan.length_s == pytest.approx(0.43)
+    assert (plan.bursts, plan.steady) == (3, True)
+
+
+def test_silence_before_the_first_burst_does_not_count() -> None:
+    plan = plan_of(make(tone(on_ms=500), tone(600, on_ms=100, ramp_ms=0)))
+    assert (plan.components[0].start_s, plan.length_s) == (0, pytest.approx(0.1))
+
+
+def test_tones_apart_are_components_and_tones_close_by_are_lines() -> None:
+    (low, high) = plan_of(make(tone(600, 640, 900))).components
+    assert (low.middle_hz, low.lines_hz) == (620, (-20, 20))
+    assert (high.middle_hz, high.lines_hz) == (900, (0,))
+    assert low.burst == high.burst == 0
+    together = math.hypot(low.amplitude, high.amplitude)
+    assert together == pytest.approx(amplitude(-16))
+
+
+def test_modulation_gives_sidebands() -> None:
+    (each,) = plan_of(make(tone(800, modulation={"rate_hz": 20, "depth": 0.5}))).components
+    assert each.lines_hz == (-20, 0, 20)
+
+
+def test_a_sweep_is_one_component() -> None:
+    (glide, stairs) = plan_of(
+        make(tone(600, sweep={"to_hz": [1200]}), tone(1200, sweep={"to_hz": [600], "steps": 4}))
+    ).components
+    assert (glide.from_hz, glide.to_hz, glide.stairs, glide.steady) == (600, 1200, None, False)
+    assert (stairs.from_hz, stairs.to_hz, stairs.stairs) == (1200, 600, 4)
+
+
+def test_a_burst_keeps_its_own_level() -> None:
+    loud, quiet = plan_of(make(tone(600), tone(900, level_dbm0=-26))).components
+    assert 20 * math.log10(loud.amplitude / quiet.amplitude) == pytest.approx(10)
+
+
+@given(frequencies=st.lists(st.floats(300, 3400), min_size=1, max_size=8, unique=True))
+def test_no_tone_is_lost_in_the_grouping(frequencies: list[float]) -> None:
+    components = plan_of(make(tone(*frequencies))).components
+    lines = sorted(each.middle_hz + line_hz for each in components for line_hz in each.lines_hz)
+    assert lines == pytest.approx(sorted(frequencies))
+    middles = sorted(each.middle_hz + each.lines_hz[0] for each in components)
+    assert all(later - earlier > CLOSE_HZ for earlier, later in pairwise(middles))
+
+
+def recorded(tmp_path: Path, sound: Profile) -> Profile:
+    """A profile whose recording holds the sound of another one."""
+    samples = np.pad(synthesise(sound, 16000), 800)
+    soundfile.write(tmp_path / "master.wav", samples, 16000, subtype="PCM_24")
+    digest = hashlib.sha256((tmp_path / "master.wav").read_bytes()).hexdigest()
+    (tmp_path / "p.yaml").write_text(
+        f"id: p\ntitle: P\nlevel_dbm0: -16\nrecording: master.wav\nsha256: {digest}\n"
+        f"trim: {{from_ms: 50, to_ms: {50 + sound.duration_ms}}}\n"
+    )
+    return load_profile(tmp_path / "p.yaml")
+
+
+def test_a_recording_has_the_plan_of_what_was_recorded(tmp_path: Path) -> None:
+    sound = make(tone(520, 1100, on_ms=150, off_ms=40, ramp_ms=10), tone(800, on_ms=250, off_ms=50, ramp_ms=10))
+    wanted, found = plan_of(sound), plan_of(recorded(tmp_path, sound))
+    assert len(found.components) == len(wanted.components)
+    for each, other in zip(wanted.components, found.components, strict=True):
+        assert other.start_s == pytest.approx(each.start_s, abs=0.002)
+        assert other.end_s == pytest.approx(each.end_s, abs=0.002)
+        assert other.middle_hz == pytest.approx(each.middle_hz, abs=0.1)
+        assert other.amplitude == pytest.approx(each.amplitude, rel=0.02)
+
+
+def test_a_recording_without_tones_is_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).normal(size=16000) * 0.1
+    soundfile.write(tmp_path / "master.wav", noise, 16000, subtype="PCM_24")
+    digest = hashlib.sha256((tmp_path / "master.wav").read_bytes()).hexdigest()
+    text = f"id: p\ntitle: P\nlevel_dbm0: -20\nrecording: master.wav\nsha256: {digest}\ntrim: {{to_ms: 1000}}\n"
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(ToneError, match="holds no steady tone"):
+        plan_of(load_profile(tmp_path / "p.yaml"))

@@ -1,0 +1,241 @@
+"""`idtone tone inspect | plot | play`: what a recording or a profile is like, as figures, picture and sound."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from idtone import console
+from idtone.console import ConfigOption, JsonOption
+from idtone.errors import ToneError, UsageError
+
+from ..profile import Law, Profile
+from .choice import choose
+
+if TYPE_CHECKING:
+    from ..measuring.inspection import Inspection, MeasuredBurst
+    from ..measuring.plotting import Panel
+    from ..recordings.leg import Leg
+
+_SYNTHESIS_RATE_HZ: Final = 16_000
+_PLAYED_RATE_HZ: Final = 48_000
+"""Every sound device has it."""
+_SHOWN_LIMIT_MS: Final = 600_000
+"""Of a profile: nobody looks at or listens to more of what repeats."""
+
+RecordingArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A recording of a call, a capture of RTP or any other audio file.")
+]
+TargetArgument = Annotated[
+    str, typer.Argument(metavar="TARGET", help="A recording, or a profile: its id, or its YAML file.")
+]
+
+
+def inspect_recording(
+    file: RecordingArgument,
+    law: Annotated[Law, typer.Option(help="Whose 0 dBm0 the levels count from.")] = Law.A,
+    json: JsonOption = False,
+) -> None:
+    """Measure a recording: its levels and faults, and every burst of tone in it."""
+    from ..measuring.inspection import inspect
+    from ..recordings.reading import read
+
+    legs = [(leg, inspect(leg.samples, leg.sample_rate_hz, law)) for leg in read(file)]
+    if json:
+        console.print_json([_as_json(leg, inspection) for leg, inspection in legs])
+        return
+    screen = Console()
+    for index, (leg, inspection) in enumerate(legs):
+        if index:
+            screen.print()
+        _print(screen, leg, inspection)
+
+
+def plot_target(
+    target: TargetArgument,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE.png", help="Write a PNG instead of the terminal.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="PROFILE", help="Draw this profile's plan over a recording.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Draw waveform and spectrogram with the plan over it: the profile's, or the bursts that were found."""
+    if output is not None and output.suffix.lower() != ".png":
+        raise UsageError(f"{output}: only PNG is written; name a file that ends in .png")
+    file = _recording(target)
+    if file is None:
+        if profile is not None:
+            raise UsageError(f"--profile draws over a recording, and {target!r} is a profile itself; leave one out")
+        chosen = choose(target, config)
+        title, plain, panels = chosen.title, chosen.id, [_panel_of_profile(chosen)]
+    else:
+        from ..recordings.reading import read
+
+        plan = choose(profile, config) if profile is not None else None
+        title, plain, panels = file.name, "recording", [_panel_of_leg(leg, plan, file) for leg in read(file)]
+    if output is not None:
+        from ..measuring.plotting import plot
+
+        plot(output, title, panels, plain)
+        print(output)
+        return
+    from ..measuring.terminal import draw_samples
+
+    screen = Console()
+    for panel in panels:
+        screen.print(f"{title} · {panel.name}" if file else title, markup=False, highlight=False)
+        screen.print(draw_samples(panel.samples, panel.sample_rate_hz, panel.marks))
+
+
+def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
+    """Play a recording or a profile on this machine's sound device; the legs of a recording one after the other."""
+    from ..measuring.playing import play
+
+    file = _recording(target)
+    if file is None:
+        chosen = choose(target, config)
+        from ..synthesis import synthesise
+
+        play(synthesise(_short(chosen, target), _PLAYED_RATE_HZ), _PLAYED_RATE_HZ)
+        return
+    from ..recordings.reading import read
+
+    for leg in read(file):
+        play(leg.samples, leg.sample_rate_hz)
+
+
+def _recording(target: str) -> Path | None:
+    """The file, where the target is none of a profile."""
+    path = Path(target)
+    if path.suffix in (".yaml", ".yml"):
+        return None
+    # A name with a suffix or a folder is meant as a file, and reading it tells that it is missing.
+    return path if path.is_file() or path.suffix or "/" in target else None
+
+
+def _short(profile: Profile, target: str) -> Profile:
+    """The profile with as many repetitions as anybody wants. Raises ToneError where one is too long already."""
+    once_ms = profile.duration_ms / profile.repeat
+    if once_ms > _SHOWN_LIMIT_MS:
+        raise ToneError(
+            f"{target}: lasts {once_ms / 1000:.0f} s, and a profile is drawn or played for "
+            f"{_SHOWN_LIMIT_MS / 1000:.0f} s at most. Generate a file of it, and plot or play the file"
+        )
+    repeat = max(1, min(profile.repeat, int(_SHOWN_LIMIT_MS / max(once_ms, 1))))
+    return profile if repeat == profile.repeat else profile.model_copy(update={"repeat": repeat})
+
+
+def _panel_of_profile(profile: Profile) -> Panel:
+    from ..measuring.inspection import inspect
+    from ..measuring.marks import marks_of_inspection, marks_of_profile
+    from ..measuring.plotting import Panel
+    from ..synthesis import synthesise
+
+    shown = _short(profile, profile.id)
+    samples = synthesise(shown, _SYNTHESIS_RATE_HZ)
+    if profile.recording:
+        marks = marks_of_inspection(inspect(samples, _SYNTHESIS_RATE_HZ, profile.law))
+    else:
+        marks = marks_of_profile(shown)
+    return Panel(profile.id, samples, _SYNTHESIS_RATE_HZ, marks)
+
+
+def _panel_of_leg(leg: Leg, plan: Profile | None, file: Path) -> Panel:
+    from ..measuring.inspection import inspect
+    from ..measuring.marks import marks_of_inspection, marks_of_profile, offset_ms
+    from ..measuring.plotting import Panel
+
+    inspection = inspect(leg.samples, leg.sample_rate_hz)
+    if plan is None:
+        marks = marks_of_inspection(inspection)
+    elif plan.recording:
+        raise UsageError(f"the profile {plan.id} is a recording and has no plan to draw over {file}; plot it by itself")
+    else:
+        offset = offset_ms(plan, inspection.bursts)
+        if offset is None:
+            print(f"idtone: {file}: nothing of {plan.id} is found in {leg.name}", file=sys.stderr)
+        marks = () if offset is None else marks_of_profile(plan, offset)
+    return Panel(leg.name, leg.samples, leg.sample_rate_hz, marks)
+
+
+def _as_json(leg: Leg, inspection: Inspection) -> dict[str, Any]:
+    lost_ms = 1000 * sum(end - first for first, end in leg.lost) / leg.sample_rate_hz
+    figures = asdict(inspection)
+    for burst, measured in zip(figures["bursts"], inspection.bursts, strict=True):
+        burst["duration_ms"] = measured.duration_ms
+    return {"leg": leg.name, "lost_ms": lost_ms, **figures}
+
+
+def _print(screen: Console, leg: Leg, inspection: Inspection) -> None:
+    lost = sum(end - first for first, end in leg.lost) / leg.sample_rate_hz
+    clipped = f"{inspection.clipped_runs} runs, {inspection.clipped_samples} samples"
+    figures = {
+        "duration": f"{inspection.duration_ms:.2f} ms at {inspection.sample_rate_hz} Hz",
+        "level": f"{_level(inspection.level_dbm0)} dBm0 ({inspection.law}), {_level(inspection.level_dbov)} dBov",
+        "peak": f"{inspection.peak:.4f} of full scale, {_level(inspection.peak_dbov)} dBov",
+        "noise": f"{_level(inspection.noise_dbm0)} dBm0, {_level(inspection.noise_dbov)} dBov",
+        "DC": f"{inspection.dc_offset:+.6f} of full scale",
+        "clipping": clipped if inspection.clipped_runs else "none",
+    }
+    if lost:
+        figures["lost"] = f"{1000 * lost:.0f} ms"
+    screen.print(f"[bold]{escape(leg.name)}[/]", highlight=False)
+    grid = Table.grid(padding=(0, 2))
+    for name, figure in figures.items():
+        grid.add_row(name, figure)
+    screen.print(grid)
+    if not inspection.bursts:
+        screen.print("no bursts of tone found")
+        return
+    names = ("from ms", "to ms", "tone", "dBm0", "dBov", "ramps ms", "SINAD", "click", "off ms")
+    columns = [Column(name, justify="right", no_wrap=True) for name in names]
+    columns[names.index("tone")] = Column("tone", overflow="fold")
+    table = Table(*columns, box=None, pad_edge=False)
+    for burst in inspection.bursts:
+        table.add_row(
+            f"{burst.start_ms:z.2f}",
+            f"{burst.end_ms:z.2f}",
+            _tone(burst),
+            _level(burst.level_dbm0),
+            _level(burst.level_dbov),
+            f"{burst.rise_ms:.1f} {burst.fall_ms:.1f}",
+            f"{burst.sinad_db:.1f}",
+            f"{burst.click_db:.1f}",
+            "" if burst.off_ms is None else f"{burst.off_ms:.2f}",
+        )
+    screen.print(table)
+    if inspection.truncated:
+        screen.print(f"and more: only the first {len(inspection.bursts)} are measured")
+
+
+def _level(level_db: float) -> str:
+    return "-∞" if level_db <= -200 else f"{level_db:.2f}"
+
+
+def _tone(burst: MeasuredBurst) -> str:
+    several = len(burst.partials) > 1
+    tone = " + ".join(
+        f"{partial.frequency_hz:.2f}" + (f" ({_level(partial.level_dbm0)})" if several else "")
+        for partial in burst.partials
+    )
+    if burst.glide:
+        tone = f"{_sum(burst.glide.from_hz)} → {_sum(burst.glide.to_hz)}"
+    tone += " Hz"
+    if burst.modulation:
+        tone += f", modulated at {burst.modulation.rate_hz:.2f} Hz to a depth of {burst.modulation.depth:.2f}"
+    if burst.decay_db_per_s:
+        tone += f", decaying by {burst.decay_db_per_s:.0f} dB/s"
+    return tone
+
+
+def _sum(frequencies_hz: tuple[float, ...]) -> str:
+    return " + ".join(f"{frequency_hz:.2f}" for frequency_hz in frequencies_hz)

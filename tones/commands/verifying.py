@@ -1,0 +1,154 @@
+"""`idtone tone verify`: whether a profile's sound is in a recording."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Column, Table
+
+from idtone import console
+from idtone.console import UNUSABLE, ConfigOption, JsonOption
+from idtone.errors import RecordingError, UsageError
+
+from .choice import choose
+
+if TYPE_CHECKING:
+    from ..verification.folder import Checked
+    from ..verification.report import Report
+
+_COLOURS: Final = {"conforms": "green", "present": "yellow", "cannot-tell": "yellow", "absent": "red"}
+
+
+def verify(
+    recording: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A recording of a call, a capture of RTP, or a folder of recordings."),
+    ],
+    profile: Annotated[str, typer.Option(metavar="PROFILE", help="A profile's id, or its YAML file.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Only a sound that conforms is a good end.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="OUT.csv", help="Write a row for each leg to this file as well.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes for a folder (default: one for each processor).")
+    ] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say whether a profile's sound is in a recording: conforms, present, absent or cannot-tell.
+
+    Ends with 0 where a leg of every file has the sound, with 1 where one has not, with 2 where one cannot be read.
+    """
+    # numpy takes longer to load than most commands to run.
+    from ..verification.folder import check, files_of, write_csv
+    from ..verification.verify import Verifier
+
+    chosen = choose(profile, config)
+    Verifier(chosen)  # a profile that cannot be looked for is told before any file is read
+    if recording.is_dir():
+        checked = _all(files_of(recording), chosen, jobs or os.cpu_count() or 1)
+    else:
+        one = check(recording, chosen)
+        if one.error is not None:
+            raise RecordingError(one.error)
+        checked = [one]
+    for each in checked:
+        for notice in each.notices:
+            print(f"idtone: {notice}", file=sys.stderr)
+    if csv is not None:
+        write_csv(csv, checked)
+    if json:
+        console.print_json([entry for each in checked for entry in _as_json(each)])
+    elif recording.is_dir():
+        _print_table(checked, recording)
+    else:
+        for leg, report in checked[0].reports:
+            _print_report(leg, report)
+    _end(checked, strict)
+
+
+def _all(paths: list[Path], profile: Any, jobs: int) -> list[Checked]:
+    from ..verification.folder import check_all
+
+    screen = Console(stderr=True)
+    with Progress(console=screen, disable=not screen.is_terminal) as progress:
+        return list(
+            progress.track(check_all(paths, profile, min(jobs, len(paths))), len(paths), description="verifying")
+        )
+
+
+def _end(checked: list[Checked], strict: bool) -> None:
+    good = {"conforms"} if strict else {"conforms", "present"}
+    unreadable = [each for each in checked if each.error is not None]
+    if unreadable:
+        if len(checked) == len(unreadable):
+            raise UsageError("none of the files could be read")
+        raise typer.Exit(UNUSABLE)
+    if not all(any(report.verdict in good for _, report in each.reports) for each in checked):
+        console.negative()
+
+
+def _as_json(checked: Checked) -> list[dict[str, Any]]:
+    if checked.error is not None:
+        return [{"file": checked.path, "error": checked.error}]
+    entries = []
+    for leg, report in checked.reports:
+        entry = asdict(report)
+        for finding, told in zip(report.findings, entry["findings"], strict=True):
+            told["failed"] = finding.failed
+        entries.append({"file": checked.path, "leg": leg} | entry)
+    return entries
+
+
+def _print_report(leg: str, report: Report) -> None:
+    screen = Console(highlight=False)
+    colour = _COLOURS[report.verdict]
+    screen.print(f"{escape(leg)}: [{colour}]{report.verdict}[/{colour}]  {escape(report.reason)}")
+    for finding in report.findings:
+        screen.print(
+            f"  at {finding.start_ms / 1000:.3f} s to {finding.end_ms / 1000:.3f} s: {finding.verdict}, "
+            f"{finding.level_dbm0:.2f} dBm0, score {finding.score:.1f} (counts from {report.threshold:.1f})"
+        )
+        for test in finding.tests:
+            mark = {"passed": "✓", "failed": "✗", "unknown": "?"}[test.outcome]
+            screen.print(f"    {mark} {escape(test.says)}")
+        table = Table("burst", "from", "to", "edges off by", "level", "heard", box=None, pad_edge=False)
+        for number, burst in enumerate(finding.bursts, 1):
+            table.add_row(
+                str(number), f"{burst.start_ms:.1f} ms", f"{burst.end_ms:.1f} ms",
+                f"{burst.start_error_ms:+.1f}, {burst.end_error_ms:+.1f} ms", f"{burst.level_dbm0:.2f} dBm0",
+                f"{100 * burst.heard:.0f} %",
+            )  # fmt: skip
+        screen.print(table)
+    screen.print(
+        f"  At this threshold speech and music give at most {report.false_alarms_per_hour:.2g} false alarms an hour."
+    )
+
+
+def _print_table(checked: list[Checked], folder: Path) -> None:
+    from ..verification.folder import rows
+
+    file, reason = Column("file", overflow="fold"), Column("reason", overflow="fold")
+    verdict = Column("verdict", no_wrap=True)
+    table = Table(file, "leg", verdict, "at", "level", reason, box=None, pad_edge=False)
+    counts: dict[str, int] = {}
+    for each in checked:
+        for row in rows(each):
+            said = str(row["verdict"])
+            counts[said] = counts.get(said, 0) + 1
+            at = f"{row['start_ms'] / 1000:.2f} s" if "start_ms" in row else ""
+            level = f"{row['level_dbm0']:.1f} dBm0" if "level_dbm0" in row else ""
+            colour = _COLOURS.get(said, "red")
+            name, leg, why = map(escape, (str(each.path.relative_to(folder)), str(row.get("leg", "")), row["reason"]))
+            table.add_row(name, leg, f"[{colour}]{said}[/{colour}]", at, level, why)
+    screen = Console()
+    screen.print(table)
+    screen.print(", ".join(f"{count} {said}" for said, count in sorted(counts.items())))

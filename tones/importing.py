@@ -1,0 +1,289 @@
+"""A supplied master → its profile, and every sound file of it. All of it is put in place, or nothing.
+
+The master is copied byte for byte, under a name that holds the beginning of its hash: so a new master never
+overwrites an old one, and replacing the profile's file is the one step by which the new one counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.documents import read_text
+from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
+
+from .library import namesake
+from .masters import Master, decibels, examine
+from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile
+from .proof import doubt
+from .recordings.files import read_file
+from .recordings.opening import open_recording
+from .sounds import Sound, ensure_sounds, named_format
+from .waveform import LONGEST_MASTER_S
+
+MASTER_SIZE_LIMIT: Final = 128 * 1024 * 1024
+"""Bytes; a minute of stereo at 192 kHz in 32 bits has 92 million."""
+_BLOCK: Final = 1024 * 1024
+_MODE: Final = 0o644
+_EXTENSION: Final = re.compile(r"\.[a-z0-9-]{1,10}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to make of a master. `registered` is what the registry says, as in `proof.doubt`."""
+
+    profile_id: str
+    title: str
+    level_dbm0: float
+    law: Law = Law.A
+    standard: bool = False
+    expected_sha256: str | None = None
+    registered: Mapping[str, str | None] | None = None
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What was made, where it lies now. `measured` is of the master as it came."""
+
+    profile: Profile
+    profile_file: Path
+    measured: Master
+    sound: Sound
+
+
+def import_master(master: Path, request: Request, folder: Path, sounds: Path, formats: Iterable[str]) -> Imported:
+    """Write the profile and the master to `folder`, the sound files to `sounds`; both are made where missing.
+
+    Raises ToneError with everything that is wrong with the master, or where something cannot be written;
+    RecordingError where it is no sound; DocumentError for an id, title or level that no profile can have;
+    UsageError where the profile is there already and `replaces` is not set.
+    """
+    wanted = list(dict.fromkeys(formats))
+    for name in wanted:
+        named_format(name)
+    profile = _provisional(request)
+    path = folder / f"{profile.id}.yaml"
+    _refuse_namesakes(path, request)
+    with tempfile.TemporaryDirectory(prefix="idtone-import.") as scratch:
+        draft = Path(scratch)
+        copy, sha256 = _copy(master, draft, profile.id)
+        profile = profile.model_copy(update={"recording": Path(copy.name), "sha256": sha256})
+        _refuse_unproven(master, profile, request)
+        measured = examine(read_file(copy, longest_s=LONGEST_MASTER_S), str(master))
+        profile = profile.model_copy(update={"trim": measured.trim})
+        (draft / path.name).write_text(render(profile, measured, master.name), encoding="utf-8")
+        sound = ensure_sounds(draft / "sounds", [load_profile(draft / path.name)], wanted)[profile.id]
+        earlier = _earlier_master(path)
+        _put_in_place(
+            [
+                (copy, folder / copy.name),
+                *((file.path, sounds / file.path.name) for file in sound.files),
+                (draft / path.name, path),
+            ]
+        )
+    if earlier and earlier.name != copy.name:
+        earlier.unlink(missing_ok=True)
+    files = tuple(replace(file, path=sounds / file.path.name) for file in sound.files)
+    return Imported(
+        profile.model_copy(update={"recording": folder / copy.name}),
+        path,
+        measured,
+        replace(sound, stem=sounds / profile.id, files=files),
+    )
+
+
+def render(profile: Profile, measured: Master, name: str) -> str:
+    """The profile's file; `name` is that of the master as it came."""
+    origin = json.dumps(name, ensure_ascii=not name.isprintable())
+    standard = (
+        "# The association's standard sound: the registry named the SHA-256 of this master at the import.\n"
+        "# 協会標準識別音です。取り込み時に、この原盤の SHA-256 が登録簿と一致することを確認しています。\n"
+        if profile.standard
+        else "# Not marked as the association's standard sound.  協会標準識別音とは指定されていません。\n"
+    )
+    trim, level_dbm0 = measured.trim, measured.level_dbm0(profile.law)
+    return (
+        f"{standard}#\n"
+        f"# Written by `idtone tone import` from {origin}. The master lies beside this file, byte for byte;\n"
+        "# the profile counts only as long as its SHA-256 is the one below. Import a new master instead of editing.\n"
+        f"# `idtone tone import` が {origin} から作成しました。原盤はこのファイルの隣に元のまま保存されています。\n"
+        "# 下の SHA-256 と一致しない原盤は使われません。変更するときは編集せず、もう一度取り込んでください。\n"
+        "#\n"
+        "# Measured of the master / 原盤の測定値:\n"
+        f"#   level of the sounding part / 有音部のレベル   {level_dbm0:.2f} dBm0 ({profile.law})\n"
+        f"#   peak / ピーク                                 {decibels(20 * math.log10(measured.peak))} of full scale\n"
+        f"#   noise, at most / 雑音(最大)                 {decibels(measured.noise_db)} relative to the sound\n"
+        f"#   DC / 直流分                                   {decibels(measured.dc_db)} relative to the sound\n"
+        f"#   sample rate / 標本化周波数                    {measured.sample_rate_hz} Hz\n"
+        f"#   duration / 長さ                               {measured.duration_ms:.1f} ms\n"
+        f"id: {profile.id}\n"
+        f"title: {json.dumps(profile.title, ensure_ascii=False)}\n"
+        f"standard: {json.dumps(profile.standard)}\n"
+        f"recording: {json.dumps(str(profile.recording), ensure_ascii=False)}\n"
+        f"sha256: {profile.sha256}\n"
+        "# The part of the master that is the sound / 原盤のうち音の部分\n"
+        f"trim: {{from_ms: {trim.from_ms:.10g}, to_ms: {trim.to_ms:.10g}}}\n"
+        "# The level to which its sounding part is brought / 有音部をこのレベルに合わせます\n"
+        f"level_dbm0: {profile.level_dbm0:.10g}\n"
+        f"law: {profile.law}\n"
+    )
+
+
+def report(made: Imported, request: Request) -> dict[str, Any]:
+    """What the command tells; levels that are nothing at all are None."""
+    profile, measured = made.profile, made.measured
+    named = (request.registered or {}).get(profile.id)
+    return {
+        "id": profile.id,
+        "title": profile.title,
+        "standard": profile.standard,
+        "profile": str(made.profile_file),
+        "master": str(profile.recording),
+        "sha256": profile.sha256,
+        "registry": "names this master" if named else "not asked" if request.registered is None else "names no master",
+        "level_dbm0": profile.level_dbm0,
+        "law": profile.law,
+        "recorded_dbm0": round(measured.level_dbm0(profile.law), 2),
+        "peak_dbfs": _number(20 * math.log10(measured.peak)),
+        "noise_db": _number(measured.noise_db),
+        "dc_db": _number(measured.dc_db),
+        "sample_rate_hz": measured.sample_rate_hz,
+        "from_ms": measured.trim.from_ms,
+        "to_ms": measured.trim.to_ms,
+        "duration_ms": round(measured.duration_ms, 1),
+        "sounds": [
+            {"file": file.path, "format": file.sound_format.name, "sha256": file.sha256} for file in made.sound.files
+        ],
+    }
+
+
+def _number(level_db: float) -> float | None:
+    return None if math.isinf(level_db) else round(level_db, 1)
+
+
+def _provisional(request: Request) -> Profile:
+    """The profile, with nothing known of its master yet."""
+    tree: dict[str, Any] = {
+        "id": request.profile_id,
+        "title": request.title,
+        "standard": request.standard,
+        "level_dbm0": request.level_dbm0,
+        "law": request.law,
+        "recording": "master",
+        "sha256": "0" * 64,
+        "trim": {"to_ms": 1},
+    }
+    return build_profile(tree, "the imported profile")
+
+
+def _refuse_namesakes(path: Path, request: Request) -> None:
+    other = namesake(request.profile_id, path)
+    if other:
+        raise UsageError(f"{request.profile_id!r} is the id of another profile, {other}; choose another with --id")
+    if path.exists() and not request.replaces:
+        raise UsageError(f"{path} is there already; say --replace to put the new master in its place")
+
+
+def _refuse_unproven(master: Path, profile: Profile, request: Request) -> None:
+    expected = request.expected_sha256
+    if expected is not None and profile.sha256 != expected.strip().lower():
+        raise ToneError(
+            f"{master}: has the SHA-256 {profile.sha256}, and {expected} is expected; get the right file, and check "
+            "the expected hash with whom it came from"
+        )
+    if request.registered is None and not profile.standard:
+        return
+    reason = doubt(profile, request.registered)
+    if reason:
+        raise ToneError(
+            f"{master}: cannot be imported as {profile.id!r}: {reason}. "
+            "Get the association's master, and a registry that names it"
+        )
+
+
+def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
+    """The copy and its SHA-256. What is measured and made comes from the copy, whatever happens to `master`."""
+    digest, size = hashlib.sha256(), 0
+    draft = folder / "master"
+    with open_recording(master) as source, draft.open("wb") as target:
+        while block := source.read(_BLOCK):
+            size += len(block)
+            if size > MASTER_SIZE_LIMIT:
+                raise RecordingError(
+                    f"{master}: is larger than {MASTER_SIZE_LIMIT // 1024**2} MiB; no sound of a call is that long"
+                )
+            digest.update(block)
+            target.write(block)
+    sha256 = digest.hexdigest()
+    suffix = master.suffix.lower()
+    if not _EXTENSION.fullmatch(suffix) or suffix in (".yaml", ".yml"):
+        suffix = ""
+    copy = folder / f"{profile_id}.master-{sha256[:8]}{suffix}"
+    draft.rename(copy)
+    return copy, sha256
+
+
+def _earlier_master(path: Path) -> Path | None:
+    """The master of the profile that is being replaced, where an import put it there."""
+    if not path.exists():
+        return None
+    try:
+        earlier = parse_profile(read_text(path, size_limit=FILE_SIZE_LIMIT), str(path))
+    except DocumentError:
+        return None  # what cannot be read is replaced all the same, and its master left where it is
+    if earlier.recording is None or not earlier.recording.name.startswith(f"{earlier.id}.master-"):
+        return None
+    return path.with_name(earlier.recording.name)
+
+
+def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Each file to its place, in this order, or everything as it was. Raises ToneError."""
+    beside: list[Path] = []
+    done: list[tuple[Path, Path | None]] = []
+    try:
+        drafts = []
+        for source, target in moves:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            drafts.append(_duplicate(source, target, beside))
+        earlier = [_duplicate(target, target, beside) if target.exists() else None for _, target in moves]
+        try:
+            for (_, target), draft, backup in zip(moves, drafts, earlier, strict=True):
+                os.replace(draft, target)
+                done.append((target, backup))
+        except OSError:
+            for target, backup in reversed(done):
+                if backup:
+                    os.replace(backup, target)
+                else:
+                    target.unlink()
+            raise
+    except OSError as error:
+        raise ToneError(
+            f"{error.filename2 or error.filename or moves[0][1]}: cannot be written: {error.strerror}. "
+            "Let the user that runs idtone write there, or name another folder"
+        ) from error
+    finally:
+        for path in beside:
+            path.unlink(missing_ok=True)
+
+
+def _duplicate(source: Path, target: Path, beside: list[Path]) -> Path:
+    """A copy of `source`, on the disk, in the folder of `target`; noted in `beside` before it is written."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    beside.append(Path(name))
+    with os.fdopen(descriptor, "wb") as file, source.open("rb") as original:
+        shutil.copyfileobj(original, file)
+        os.fchmod(descriptor, _MODE)
+        file.flush()
+        os.fsync(descriptor)
+    return Path(name)

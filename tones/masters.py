@@ -1,0 +1,240 @@
+"""What must hold of a recording before it becomes a sound, and what is measured of it. Pure.
+
+Level, noise and the trim are judged at 8 kHz, as a telephone will carry the sound; clipping, DC and the
+channels as they stand in the file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from idtone.errors import ToneError
+
+from .profile import CALL_LIMIT_MS, Law, Trim
+from .recordings.leg import Leg
+from .synthesis import LOWEST_RATE_HZ, Samples
+from .waveform import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, runs, sounding, sounding_rms
+
+HIGHEST_RATE_HZ: Final = 192_000
+SHORTEST_MS: Final = 50.0
+"""Half of the shortest pulse of a Japanese network tone: nobody would know a shorter sound again."""
+SILENT_DB: Final = -60.0
+"""Of full scale: raised from here to a usual level, the steps of 16 bits are heard as noise."""
+NOISE_DB: Final = -30.0
+"""Relative to the sound: the idle noise of a G.711 line at the usual levels lies about here."""
+NOISELIKE_DB: Final = -6.0
+"""A spectrum so flat is that of noise, whatever the pauses say; voiced speech and tones lie far below."""
+DC_DB: Final = -30.0
+"""Relative to the sound: the mean of an honest burst cut inside a wave, 50 ms of 300 Hz, comes near it."""
+CHANNELS_DB: Final = -40.0
+"""Relative to the sound: lossy coding makes equal channels differ by less."""
+TRIM_DB: Final = -40.0
+ABOVE_NOISE_DB: Final = 12.0
+"""The loudest of a thousand 1 ms means of white noise at 8 kHz lies 6 to 7 dB above their mean."""
+
+_FULL_SCALE: Final = 0.98
+"""What the coding with the lowest full scale, µ-law, can reach."""
+_CEILING: Final = 32767 / 32768
+_CLIPPED_RUN: Final = 3
+"""Equal samples in a row at full scale. The crest of a sine from 300 Hz up has at most two, even at 192 kHz."""
+_SLOW_HZ: Final = 16_000
+_CLIPPED_RUN_SLOW: Final = 2
+"""Up to this rate so few already last as long; a sine that just reaches the ceiling has one."""
+_QUIET_MS: Final = 20.0
+_EDGE_MS: Final = 1.0
+_BAND_HZ: Final = (300, 3400)
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """What was measured of a recording that may become a sound.
+
+    `rms` is that of the sounding part, 1.0 being full scale; `noise_db` and `dc_db` are relative to it,
+    `noise_db` being an upper bound.
+    """
+
+    sample_rate_hz: int
+    trim: Trim
+    rms: float
+    peak: float
+    noise_db: float
+    dc_db: float
+
+    @property
+    def duration_ms(self) -> float:
+        return self.trim.to_ms - self.trim.from_ms
+
+    def level_dbm0(self, law: Law) -> float:
+        """As it was recorded."""
+        return _db(self.rms**2 * 2) + law.full_scale_dbm0
+
+
+def examine(legs: Sequence[Leg], name: str) -> Master:
+    """Measure a recording. Raises ToneError with everything that is wrong with it; `name` begins the message."""
+    try:
+        _refuse_unmeasurable(legs)
+        samples = legs[0].samples.astype(np.float64)
+        rate = legs[0].sample_rate_hz
+        heard = np.asarray(soxr.resample(samples, rate, LEVEL_RATE_HZ, quality="VHQ"))
+        _refuse_silence(samples, heard)
+    except ToneError as error:
+        raise ToneError(f"{name}: cannot be the master of a sound: it {error}") from None
+    power = sounding_rms(heard, LEVEL_RATE_HZ) ** 2
+    quiet, between = _quietest(heard) / power, _between_partials(heard)
+    master = Master(
+        sample_rate_hz=rate,
+        trim=_trim(heard, quiet, len(samples) / rate),
+        rms=math.sqrt(power),
+        peak=float(np.max(np.abs(samples))),
+        noise_db=_db(min(quiet, between)),
+        dc_db=_db(float(np.mean(samples)) ** 2 / power),
+    )
+    faults = [*_channel_faults(legs, power), *_clipping_faults(samples, rate), *_faults(master, _db(between))]
+    if faults:
+        raise ToneError(f"{name}: cannot be the master of a sound: it {'; it '.join(faults)}")
+    return master
+
+
+def _refuse_unmeasurable(legs: Sequence[Leg]) -> None:
+    rate = legs[0].sample_rate_hz
+    if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
+        raise ToneError(f"has {rate} samples per second; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} will do")
+    if not len(legs[0].samples):
+        raise ToneError("holds no samples")
+    for leg in legs:
+        broken = np.flatnonzero(~np.isfinite(leg.samples))
+        if len(broken):
+            raise ToneError(f"holds {len(broken)} samples that are no numbers, the first at {broken[0] / rate:.3f} s")
+
+
+def _refuse_silence(samples: Samples, heard: Samples) -> None:
+    loudest_db = _db(float(np.max(mean_power(heard - np.mean(heard), LEVEL_RATE_HZ, _QUIET_MS), initial=0.0)))
+    if loudest_db < SILENT_DB:
+        peak_db = _db(float(np.max(np.abs(samples))) ** 2)
+        raise ToneError(
+            f"is silent: its loudest 20 ms in the telephone band have {decibels(loudest_db)} of full scale "
+            f"(peak of all {decibels(peak_db)}), and {SILENT_DB:g} dB is the least"
+        )
+
+
+def _channel_faults(legs: Sequence[Leg], power: float) -> Iterator[str]:
+    for leg in legs[1:]:
+        difference = leg.samples.astype(np.float64) - legs[0].samples
+        difference_db = _db(float(np.max(mean_power(difference, leg.sample_rate_hz, _QUIET_MS))) / power)
+        if difference_db > CHANNELS_DB:
+            yield (
+                f"has channels that differ: {legs[0].name} minus {leg.name} reaches {decibels(difference_db)} "
+                f"relative to the sound, and {CHANNELS_DB:g} dB is the most"
+            )
+
+
+def _clipping_faults(samples: Samples, rate: int) -> Iterator[str]:
+    """Equal samples in a row at full scale, on either side."""
+    flat = _level_runs(samples)
+    lengths = flat[:, 1] - flat[:, 0]
+    heights = np.abs(samples[flat[:, 0]])
+    clipped = (lengths >= _CLIPPED_RUN) & (heights >= _FULL_SCALE)
+    if rate <= _SLOW_HZ:
+        clipped |= (lengths >= _CLIPPED_RUN_SLOW) & (heights >= _CEILING)
+    if np.any(clipped):
+        count, places = int(np.sum(lengths[clipped])), flat[clipped]
+        yield (
+            f"is clipped: {count} samples in {len(places)} {'run' if len(places) == 1 else 'runs'} lie at full scale, "
+            f"the first at {places[0, 0] / rate:.3f} s"
+        )
+
+
+def _level_runs(samples: Samples) -> NDArray[np.intp]:
+    """Stretches of two or more equal samples: rows of first and end."""
+    equal = runs(np.diff(samples) == 0)
+    equal[:, 1] += 1
+    return equal
+
+
+def _faults(master: Master, between_db: float) -> Iterator[str]:
+    if master.duration_ms < SHORTEST_MS:
+        yield (
+            f"is too short: {master.duration_ms:.1f} ms without the silence around it; {SHORTEST_MS:g} ms is the least"
+        )
+    if master.duration_ms > CALL_LIMIT_MS:
+        yield (
+            f"is too long: {master.duration_ms / 1000:.3f} s without the silence around it; "
+            f"nobody waits more than {CALL_LIMIT_MS / 1000:g} s for a connection"
+        )
+    if master.noise_db > NOISE_DB:
+        yield (
+            f"is too noisy: neither its quietest 20 ms nor its spectrum between 300 and 3400 Hz show a noise below "
+            f"{decibels(master.noise_db)} relative to the sound, and {NOISE_DB:g} dB is the most"
+        )
+    elif NOISELIKE_DB < between_db < math.inf:
+        yield (
+            f"is noise rather than a sound: its spectrum is as flat as noise of {decibels(between_db)} relative to it, "
+            f"and {NOISELIKE_DB:g} dB is the most"
+        )
+    if master.dc_db > DC_DB:
+        yield f"has a DC of {decibels(master.dc_db)} relative to the sound; {DC_DB:g} dB is the most"
+
+
+def _quietest(heard: Samples) -> float:
+    """Mean square of the quietest 20 ms, DC apart. Steady noise cannot be louder than that."""
+    width = round(_QUIET_MS * LEVEL_RATE_HZ / 1000)
+    if len(heard) < width:
+        return math.inf
+    total, squares = (np.concatenate(([0.0], np.cumsum(part))) for part in (heard, heard * heard))
+    means = (total[width:] - total[:-width]) / width
+    powers = (squares[width:] - squares[:-width]) / width - means * means
+    return max(float(np.min(powers)), 0.0)
+
+
+def _between_partials(heard: Samples) -> float:
+    """Noise that the spectrum of the sounding part leaves room for, over the sound. Steady noise is not louder.
+
+    In each frame of 64 ms, half overlapping, half of the lines of the band carry at least what the median
+    of white noise has, ln 2 of its mean.
+    """
+    size = round(0.064 * LEVEL_RATE_HZ)
+    part = sounding(heard, LEVEL_RATE_HZ)
+    padded = np.pad(heard, size)
+    weights = np.pad(part, size)
+    starts = [
+        start for start in range(0, len(padded) - size + 1, size // 2) if weights[start : start + size].mean() > 0.5
+    ]
+    if not starts:
+        return math.inf
+    window = np.hanning(size + 1)[:-1]
+    lines = np.arange(size // 2 + 1) * LEVEL_RATE_HZ / size
+    band = (lines >= _BAND_HZ[0]) & (lines <= _BAND_HZ[1])
+    spectra = np.abs(np.fft.rfft(np.stack([padded[start : start + size] * window for start in starts]))) ** 2
+    density = float(np.mean(np.median(spectra[:, band], axis=1))) / math.log(2)
+    return density / float(np.sum(window * window)) / sounding_rms(heard, LEVEL_RATE_HZ) ** 2
+
+
+def _trim(heard: Samples, quiet: float, duration_s: float) -> Trim:
+    """From the first to the last sound, to a tenth of a millisecond outwards.
+
+    A sound begins where 1 ms is louder than 40 dB below the loudest, or than the noise where that is more.
+    """
+    loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, 10.0)))
+    noise = quiet * sounding_rms(heard, LEVEL_RATE_HZ) ** 2 / loudest
+    threshold_db = min(max(TRIM_DB, _db(noise) + ABOVE_NOISE_DB), SOUNDING_DB)
+    louder = np.flatnonzero(mean_power(heard, LEVEL_RATE_HZ, _EDGE_MS) > loudest * 10 ** (threshold_db / 10))
+    from_ms = math.floor(10_000 * float(louder[0]) / LEVEL_RATE_HZ) / 10
+    to_ms = math.ceil(10_000 * float(louder[-1] + 1) / LEVEL_RATE_HZ) / 10
+    return Trim(from_ms=from_ms, to_ms=min(to_ms, round(1000 * duration_s, 3)))
+
+
+def _db(ratio: float) -> float:
+    """Of powers."""
+    return 10 * math.log10(ratio) if ratio > 0 else -math.inf
+
+
+def decibels(level_db: float) -> str:
+    """To be read."""
+    return "nothing" if math.isinf(level_db) else f"{level_db:.1f} dB"

@@ -1,0 +1,56 @@
+"""How much of a burst's edges is heard as a click: what lies outside the bands around its frequencies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bursts import Found
+from .lines import Lines
+
+BAND_HZ: Final = 200.0
+_CORE_S: Final = 0.015
+_FLANK_S: Final = 0.02
+
+
+def click_energy(samples: NDArray[Any], burst: Found, neighbours: Sequence[Lines]) -> float:
+    """The sum of squares around both edges farther than 200 Hz from the burst's frequencies and its neighbours'.
+
+    The frequencies of a glide are all those that it goes through.
+    """
+    rate = burst.lines.sample_rate_hz
+    flank = round(_FLANK_S * rate)
+    cores = [
+        (round(edge.half - edge.ramp / 2 - _CORE_S * rate), round(edge.half + edge.ramp / 2 + _CORE_S * rate))
+        for edge in (burst.rise, burst.fall)
+    ]
+    if cores[1][0] - cores[0][1] < 2 * flank:
+        cores = [(cores[0][0], cores[1][1])]
+    bands = [
+        (min(pair), max(pair))
+        for pair in zip(np.sort(burst.lines.at(burst.start)), np.sort(burst.last_lines.at(burst.end)), strict=False)
+    ]
+    bands += [(float(frequency), float(frequency)) for lines in neighbours for frequency in lines.frequencies_hz]
+    return sum(_outside(samples, core, flank, bands, rate) for core in cores)
+
+
+def _outside(
+    samples: NDArray[Any], core: tuple[int, int], flank: int, bands: Sequence[tuple[float, float]], rate: float
+) -> float:
+    first, end = core[0] - flank, core[1] + flank
+    part = np.zeros(end - first)
+    inside = samples[max(first, 0) : end]
+    part[max(-first, 0) : max(-first, 0) + len(inside)] = inside
+    # Cut softly, or the cut would click itself.
+    slope = np.sin((np.arange(flank) + 0.5) / flank * np.pi / 2) ** 2
+    part[:flank] *= slope
+    part[-flank:] *= slope[::-1]
+    size = 1 << (len(part) - 1).bit_length()
+    energies = 2 * np.abs(np.fft.rfft(part, size)) ** 2 / size
+    frequencies = np.arange(len(energies)) * rate / size
+    for low, high in bands:
+        energies[(frequencies >= low - BAND_HZ) & (frequencies <= high + BAND_HZ)] = 0.0
+    return float(energies.sum())

@@ -1,0 +1,173 @@
+"""Where a burst begins and ends, and how steeply, from what its own sine waves should have been.
+
+The gain of the recording over the waves is estimated around each moment. An edge is where it passes one
+half; its rise from 10 to 90 % gives the length of the raised-cosine ramp that would rise as fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[Any]
+"""Of single or double precision."""
+
+WINDOW_MS: Final = 5.0
+_RISE: Final = 0.5903
+"""From 10 to 90 % of a raised cosine, in ramps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`half` is the sample at which the amplitude is one half; a sample is at its own number."""
+
+    half: float
+    ramp: float
+    """In samples."""
+
+
+def gain(samples: Floats, waves: Floats, sample_rate_hz: float, lowest_hz: float) -> Floats:
+    """The factor by which the waves must be multiplied around each sample."""
+    length = max(WINDOW_MS / 1000, 2 / max(lowest_hz, 100.0)) * sample_rate_hz
+    window = np.hanning(2 * round(length / 2) + 1 + 2)[1:-1]
+    found = _smooth(samples * waves, window)
+    possible = _smooth(waves * waves, window)
+    # Where beats or modulation leave nothing of the waves, nothing can be said.
+    certain = possible > 0.02 * possible.max(initial=0.0)
+    if not certain.any():
+        return np.zeros(len(samples))
+    places = np.arange(len(samples))
+    return np.asarray(np.interp(places, places[certain], found[certain] / possible[certain]))
+
+
+def rising_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: float) -> Edge | None:
+    """The edge before `inside`, a place in the burst; None where the gain never falls to one half before it."""
+    below = np.flatnonzero(gains[: inside + 1] < 0.5)
+    if not len(below) or below[-1] == inside:
+        return None
+    half_at = int(below[-1])
+    half = _crossing(gains, half_at, 0.5)
+    above = np.flatnonzero(gains[half_at : inside + 1] >= 0.9)
+    under = np.flatnonzero(gains[: half_at + 1] <= 0.1)
+    upper = _crossing(gains, half_at + int(above[0]) - 1, 0.9) - half if len(above) else float(inside - half)
+    lower = half - _crossing(gains, int(under[-1]), 0.1) if len(under) else upper
+    length = max(WINDOW_MS / 1000, 2 / max(lowest_hz, 100.0)) * sample_rate_hz
+    # What follows another burst closely does not come down to nothing.
+    return Edge(half, _ramp(min(lower, 1.5 * upper) + upper, length))
+
+
+def falling_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: float) -> Edge | None:
+    """The edge after `inside`."""
+    mirrored = rising_edge(gains[::-1], len(gains) - 1 - inside, sample_rate_hz, lowest_hz)
+    return mirrored and mirror(mirrored, len(gains))
+
+
+def mirror(edge: Edge, length: int) -> Edge:
+    """The same edge in the samples read backwards."""
+    return Edge(length - 1 - edge.half, edge.ramp)
+
+
+def sharpen(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float) -> Edge:
+    """The rising edge for which ramped waves come closest to the samples, by least squares from a first estimate.
+
+    Where waves beat, an edge in a null looks like a later and steeper one; so several beginnings are tried.
+    """
+    ms = sample_rate_hz / 1000
+    reach = round(edge.ramp / 2 + WINDOW_MS * ms)
+    low, high = max(round(edge.half) - reach, 0), min(round(edge.half) + reach, len(samples))
+    if high - low < 8:
+        return edge
+    beginnings = [(edge.half, edge.ramp)]
+    beginnings += [(edge.half - earlier * ms, ramp * ms) for earlier, ramp in ((0, 1), (0, 6), (1.5, 3), (-1.5, 3))]
+    fits = [
+        _fit(samples[low:high], waves[low:high], max(half - low, -0.5), max(ramp, 1.0), 2.0 * reach)
+        for half, ramp in beginnings
+    ]
+    # The first of equals: at the end of a recording there may be nothing to tell them apart.
+    least = min(energy for energy, _, _ in fits) * 1.0001 + 1e-15
+    _, half, ramp = next(fit for fit in fits if fit[0] <= least)
+    # What began before the first sample is heard from there on.
+    ramp = min(ramp, 2 * (half + low + 0.5))
+    return Edge(half + low, ramp if ramp > 1 else 0.0)
+
+
+def _fit(samples: Floats, waves: Floats, half: float, ramp: float, longest: float) -> tuple[float, float, float]:
+    """Levenberg and Marquardt: the energy left, and the edge that leaves it."""
+    at = np.arange(len(samples))
+
+    def left(half: float, ramp: float) -> Floats:
+        return np.asarray(_flank(at - half, ramp) * waves - samples)
+
+    here = left(half, ramp)
+    energy = float(here @ here)
+    damping = 1e-3
+    for _ in range(25):
+        slope = np.stack([left(half + 0.05, ramp) - here, left(half, ramp + 0.05) - here]) / 0.05
+        (a, b), (_, d) = slope @ slope.T
+        p, q = slope @ here
+        a, d = a * (1 + damping) + 1e-30, d * (1 + damping) + 1e-30
+        determinant = a * d - b * b
+        if determinant <= 0:
+            break
+        step = -(d * p - b * q) / determinant, -(a * q - b * p) / determinant
+        moved = min(max(half + step[0], -0.5), len(samples) - 1.0), min(max(ramp + step[1], 1.0), longest)
+        there = left(*moved)
+        remaining = float(there @ there)
+        if remaining >= energy:
+            damping *= 10
+            if damping > 1e4:
+                break
+            continue
+        half, ramp, here, energy, damping = *moved, there, remaining, damping / 5
+        if max(abs(step[0]), abs(step[1])) < 1e-4:
+            break
+    return energy, float(half), float(ramp)
+
+
+def shape(first: int, end: int, rise: Edge, fall: Edge) -> Floats:
+    """The envelope of a burst with such edges, from 0 to 1."""
+    at = np.arange(first, end)
+    return _flank(at - rise.half, rise.ramp) * _flank(fall.half - at, fall.ramp)
+
+
+def _flank(distance: Floats, ramp: float) -> Floats:
+    # One sample long at least: a sample is either in or out.
+    return np.asarray(np.sin(np.clip(distance / max(ramp, 1.0) + 0.5, 0.0, 1.0) * np.pi / 2) ** 2)
+
+
+def _crossing(gains: Floats, before: int, level: float) -> float:
+    low, high = gains[before], gains[before + 1]
+    return float(before + (level - low) / (high - low)) if high > low else float(before)
+
+
+def _smooth(values: Floats, window: Floats) -> Floats:
+    size = 1 << (len(values) + len(window) - 1).bit_length()
+    spread = np.fft.irfft(np.fft.rfft(values, size) * np.fft.rfft(window / window.sum(), size), size)
+    half = len(window) // 2
+    return np.asarray(spread[half : half + len(values)])
+
+
+def _ramp(width: float, window: float) -> float:
+    """The ramp that rises in `width` from 10 to 90 % when it is seen through a Hann window of that length."""
+    ratios, widths = _widths()
+    if width >= widths[-1] * window:
+        return width / _RISE
+    return float(np.interp(width / window, widths, ratios)) * window
+
+
+@cache
+def _widths() -> tuple[Floats, Floats]:
+    """Ramps, in windows, and the widths they are seen with."""
+    grain = 200
+    window = np.hanning(grain + 1) / np.hanning(grain + 1).sum()
+    ratios = np.concatenate([[0.0], np.geomspace(0.02, 20, 80)])
+    widths = []
+    for ratio in ratios:
+        at = np.arange(-2 * grain - round(ratio * grain), 2 * grain + round(ratio * grain) + 1)
+        seen = np.convolve(_flank(at, ratio * grain), window, "same")[grain:-grain]
+        widths.append((np.interp(0.9, seen, np.arange(len(seen))) - np.interp(0.1, seen, np.arange(len(seen)))) / grain)
+    return ratios, np.array(widths)

@@ -1,0 +1,155 @@
+"""Where something sounds: spans between pauses, cut where the frequencies change without a pause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .lines import LOWEST_HZ
+
+Floats = NDArray[Any]
+"""Of single or double precision."""
+
+FRAME_MS: Final = 1.0
+_QUIETEST: Final = 1e-7
+"""-70 dBov: below it a 16-bit recording holds little but its own steps."""
+_RANGE: Final = 1e-5
+"""50 dB below the loudest nothing is looked for."""
+_OVER_NOISE: Final = 6.0
+_DIP: Final = 0.0025
+"""A pause is 26 dB below what is around it,"""
+_AROUND_MS: Final = 100
+_SHORTEST_PAUSE_MS: Final = 4
+_SHORTEST_SPAN_MS: Final = 8
+_WINDOW_MS: Final = 40.0
+_HOP_MS: Final = 2.0
+_CHANGE: Final = 0.35
+_GLIDE_MS: Final = 90
+"""A change of frequency that goes on for so long is a glide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From sample `first` up to `end`; joined to its neighbours where no pause parts them."""
+
+    first: int
+    end: int
+    joined_before: bool = False
+    joined_after: bool = False
+
+
+def frame_powers(samples: Floats, sample_rate_hz: float) -> Floats:
+    """Mean power in frames of `FRAME_MS`, each at the time of its middle; a last part of a frame is left out."""
+    edges = np.arange(0, int(len(samples) / sample_rate_hz * 1000 / FRAME_MS) + 1) * sample_rate_hz * FRAME_MS / 1000
+    edges = edges.astype(np.int64)
+    powers = np.zeros(max(len(edges) - 1, 0), np.float32)
+    block = 60_000
+    for start in range(0, len(powers), block):
+        part = edges[start : start + block + 1]
+        squares = np.square(samples[part[0] : part[-1]], dtype=np.float64)
+        sums = np.add.reduceat(squares, part[:-1] - part[0]) if len(squares) else np.zeros(0)
+        powers[start : start + block] = sums / np.diff(part)
+    return powers
+
+
+def noise_power(samples: Floats, sample_rate_hz: float) -> float:
+    """The power of what is left of a frame without its spectral peaks, in the quietest tenth of the recording."""
+    size = round(0.032 * sample_rate_hz)
+    if len(samples) < size:
+        return 0.0
+    starts = np.linspace(0, len(samples) - size, min(3000, 1 + 2 * (len(samples) - size) // size)).astype(np.int64)
+    window = np.hanning(size)
+    scale = 2 / (size * np.sum(window**2))
+    found = []
+    for chunk in np.array_split(starts, -(-len(starts) // 256)):
+        frames = np.stack([samples[start : start + size] for start in chunk]).astype(np.float64)
+        power = np.abs(np.fft.rfft(frames * window)) ** 2 * scale
+        floor = np.median(power, axis=1, keepdims=True)
+        peaks = power > 50 * floor
+        found.append(np.where(peaks, floor, power).sum(axis=1))
+    return float(np.quantile(np.concatenate(found), 0.1))
+
+
+def find_spans(samples: Floats, sample_rate_hz: float, powers: Floats, noise: float) -> list[Span]:
+    """In order of time; `powers` are those of `frame_powers`."""
+    if not len(powers):
+        return []
+    smooth = np.convolve(powers, [0.5, 0.5], "same")
+    least = max(_QUIETEST, _OVER_NOISE * noise, _RANGE * float(smooth.max()))
+    active = (smooth > least) & (smooth > _DIP * _highest_around(smooth, _AROUND_MS))
+    runs = _join(_runs(active), _SHORTEST_PAUSE_MS)
+    frame = sample_rate_hz * FRAME_MS / 1000
+    spans = []
+    for first, end in runs:
+        if end - first < _SHORTEST_SPAN_MS:
+            continue
+        low, high = round(first * frame), min(round(end * frame), len(samples))
+        cuts = [low, *_changes(samples, sample_rate_hz, low, high), high]
+        for index in range(len(cuts) - 1):
+            spans.append(Span(cuts[index], cuts[index + 1], index > 0, index < len(cuts) - 2))
+    return spans
+
+
+def _highest_around(values: Floats, distance: int) -> Floats:
+    highest = values
+    reached = 0
+    while reached < distance:
+        step = min(max(reached, 1), distance - reached)
+        padded = np.pad(highest, step)
+        highest = np.maximum(np.maximum(padded[: len(values)], highest), padded[2 * step :])
+        reached += step
+    return highest
+
+
+def _runs(active: NDArray[np.bool_]) -> NDArray[np.int64]:
+    turns = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(np.int8)))
+    return turns.reshape(-1, 2)
+
+
+def _join(runs: NDArray[np.int64], pause: int) -> NDArray[np.int64]:
+    if not len(runs):
+        return runs
+    apart = np.flatnonzero(runs[1:, 0] - runs[:-1, 1] >= pause)
+    return np.stack([runs[np.concatenate([[0], apart + 1]), 0], runs[np.concatenate([apart, [len(runs) - 1]]), 1]], 1)
+
+
+def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> list[int]:
+    """Samples inside a span at which the spectrum becomes another one."""
+    size, hop = round(_WINDOW_MS * sample_rate_hz / 1000), round(_HOP_MS * sample_rate_hz / 1000)
+    apart = size // 2 // hop
+    low = max(first - size // 2, 0)
+    count = (min(end + size // 2, len(samples)) - low - size) // hop + 1
+    if count < 2 * apart + 3:
+        return []
+    window = np.hanning(size)
+    lowest = round(LOWEST_HZ / sample_rate_hz * 2 * size)
+    change = np.zeros(count)
+    # In blocks that overlap by what is compared, so that an hour needs no more memory than a minute.
+    block = 4096
+    for start in range(0, count, block):
+        stop = min(start + block + 2 * apart, count)
+        frames = np.lib.stride_tricks.sliding_window_view(
+            samples[low + start * hop : low + (stop - 1) * hop + size], size
+        )[::hop]
+        shapes = np.abs(np.fft.rfft(frames * window, 2 * size, axis=1))[:, lowest : 2 * round(size * 0.45)]
+        sums = shapes.sum(axis=1)
+        shapes = shapes / np.maximum(sums, 1e-12)[:, None]
+        changed = 1 - np.minimum(shapes[: -2 * apart], shapes[2 * apart :]).sum(axis=1)
+        # Beginning and ending are no change of frequency.
+        quiet = np.minimum(sums[: -2 * apart], sums[2 * apart :]) < 0.1 * np.maximum(
+            sums[: -2 * apart], sums[2 * apart :]
+        )
+        change[start + apart : start + apart + len(changed)] = np.where(quiet, 0.0, changed)
+    cuts = []
+    for begin, stop in _runs(change > _CHANGE):
+        if (stop - begin) * _HOP_MS > _GLIDE_MS:
+            continue
+        weights = change[begin:stop] - _CHANGE
+        centre = float(np.sum(weights * np.arange(begin, stop)) / weights.sum())
+        cuts.append(round(low + centre * hop + size / 2))
+    # Nearer to a pause, half of what is compared is the pause.
+    shortest = _WINDOW_MS * sample_rate_hz / 1000
+    return [cut for cut in cuts if first + shortest < cut < end - shortest]

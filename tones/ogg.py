@@ -1,0 +1,35 @@
+"""Ogg pages (RFC 3533), as far as a file must be made the same each time it is written."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import BinaryIO, Final
+
+_HEADER: Final = struct.Struct("<4sBBqIIIB")
+_SERIAL_AT: Final = 14
+_CHECKSUM_AT: Final = 22
+_REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def number_stream(file: BinaryIO, serial: int) -> None:
+    """Give the only stream of a file this serial number; libsndfile takes one from the clock."""
+    file.seek(0)
+    while header := file.read(_HEADER.size):
+        mark, *_, segments = _HEADER.unpack(header)
+        if mark != b"OggS":
+            raise ValueError("not an Ogg page")
+        lacing = file.read(segments)
+        page = bytearray(header + lacing + file.read(sum(lacing)))
+        struct.pack_into("<I", page, _SERIAL_AT, serial)
+        struct.pack_into("<I", page, _CHECKSUM_AT, 0)
+        struct.pack_into("<I", page, _CHECKSUM_AT, checksum(page))
+        file.seek(-len(page), 1)
+        file.write(page)
+        file.seek(0, 1)
+
+
+def checksum(page: bytes | bytearray) -> int:
+    """Ogg's CRC-32: zlib's polynomial with the bits the other way round and neither end inverted."""
+    crc = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int.from_bytes(crc.to_bytes(4, "little").translate(_REVERSED), "big")

@@ -1,0 +1,116 @@
+"""Captures of RTP (pcap, pcapng) → legs. Signalling in the same capture is never looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from idtone.errors import RecordingError
+
+from .leg import Leg
+from .opening import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
+from .packets import address, datagrams, is_capture
+from .streams import CLOCK_HZ, CODECS, FEWEST_PACKETS, Packet, Stream, Timeline, codec_name, decode, lay, parse
+
+_MOST_PACKETS: Final = 4_000_000
+"""22 hours of one sender at 50 packets a second."""
+
+
+class _Source(NamedTuple):
+    source: bytes
+    source_port: int
+    destination: bytes
+    destination_port: int
+    ssrc: int
+
+    @property
+    def way(self) -> str:
+        source = address(self.source, self.source_port)
+        return f"{source} → {address(self.destination, self.destination_port)}"
+
+
+class _Found(NamedTuple):
+    origin: _Source
+    payload_type: int
+    line: Timeline
+
+
+def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
+    """One leg for every SSRC that sends G.711 or G.722 from one address to another, and each of these codecs in it.
+
+    The legs are in the order of their first packets, named "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"; where two would have
+    one name, with the SSRC. Their time begins with their first packet. Packets are put in order, copies dropped; `lost`
+    is what the sequence numbers miss, and what was sent in another codec meanwhile; silence that was not sent, comfort
+    noise and telephone events are silence. A sender that counts anew goes on in the same leg.
+    What cannot be decoded (other codecs, encryption) is left out and told to `notice`, by default as a warning
+    of the log. Raises RecordingError where nothing is left, or the legs are longer than `longest_s`.
+    """
+    with open_recording(path) as file:
+        if not is_capture(beginning_of(file)):
+            raise RecordingError(f"{path}: is no capture (pcap or pcapng). Name one, or an audio file")
+        streams: dict[_Source, Stream] = {}
+        count = 0
+        for datagram in datagrams(path, file):
+            packet = parse(datagram.payload, datagram.arrival_ns)
+            if packet is None:
+                continue
+            count += 1
+            if count > _MOST_PACKETS:
+                raise RecordingError(f"{path}: holds more than {_MOST_PACKETS} RTP packets. Cut it by call first")
+            origin = _Source(
+                datagram.source, datagram.source_port, datagram.destination, datagram.destination_port, packet.ssrc
+            )
+            streams.setdefault(origin, Stream()).add(packet)
+    left_out: list[str] = []
+    found = [
+        each
+        for origin, stream in streams.items()
+        if stream.plausible
+        for each in _codecs(origin, stream.ordered(), left_out)
+    ]
+    _check_extent(path, found, longest_s)
+    if not found:
+        reason = "; ".join(left_out[:3]) or f"no stream of {FEWEST_PACKETS} packets or more, each captured whole"
+        raise RecordingError(f"{path}: holds no RTP that can be read: {reason}. Capture unencrypted G.711 or G.722")
+    for sentence in left_out:
+        notice(f"{path}: {sentence}")
+    return tuple(_legs(found))
+
+
+def _codecs(origin: _Source, packets: list[tuple[int, Packet]], left_out: list[str]) -> Iterator[_Found]:
+    counts = Counter(packet.payload_type for _, packet in packets if not packet.silent)
+    for payload_type, count in counts.items():
+        named = f"{origin.way}: {codec_name(payload_type)}"
+        if payload_type not in CODECS:
+            left_out.append(f"{named} is not decoded, {count} packets are left out")
+            continue
+        if count < FEWEST_PACKETS:
+            left_out.append(f"{named} has only {count} packets, which are left out")
+            continue
+        line = lay(packets, payload_type)
+        if 2 * line.misfits > line.pairs:
+            left_out.append(
+                f"{named} has packets whose length is not their time, as encrypted ones (SRTP), {count} are left out"
+            )
+            continue
+        yield _Found(origin, payload_type, line)
+
+
+def _check_extent(path: Path, found: list[_Found], longest_s: float) -> None:
+    if any(each.line.ticks > longest_s * CLOCK_HZ for each in found):
+        raise RecordingError(f"{path}: has a leg longer than {longest_s:g} s. Cut it by call first")
+    total = sum(each.line.ticks * CODECS[each.payload_type].sample_rate_hz // CLOCK_HZ for each in found)
+    if total > LARGEST_SAMPLES:
+        raise RecordingError(f"{path}: holds more sound than is read at once (2 GiB of samples). Cut it by call first")
+
+
+def _legs(found: list[_Found]) -> Iterator[Leg]:
+    names = Counter((each.origin.way, each.payload_type) for each in found)
+    for origin, payload_type, line in found:
+        codec = CODECS[payload_type]
+        ratio = codec.sample_rate_hz // CLOCK_HZ
+        apart = f", SSRC {origin.ssrc:08x}" if names[origin.way, payload_type] > 1 else ""
+        lost = tuple((ratio * start, ratio * end) for start, end in line.lost)
+        yield Leg(f"{origin.way} ({codec.name}{apart})", decode(line, codec), codec.sample_rate_hz, lost)

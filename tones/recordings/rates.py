@@ -1,0 +1,29 @@
+"""A leg at another sample rate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import soxr
+
+from .leg import Leg
+
+
+def at_rate(leg: Leg, sample_rate_hz: int) -> Leg:
+    """The leg at `sample_rate_hz`; itself where it has that rate. Its lost spans grow to whole samples.
+
+    Linear phase, so nothing moves in time; silent again where it is lost, though the filter rings into it.
+    """
+    if leg.sample_rate_hz == sample_rate_hz:
+        return leg
+    samples = soxr.resample(leg.samples, leg.sample_rate_hz, sample_rate_hz, quality="HQ")
+    lost: list[tuple[int, int]] = []
+    for start, end in leg.lost:
+        first = start * sample_rate_hz // leg.sample_rate_hz
+        last = min(-(-end * sample_rate_hz // leg.sample_rate_hz), len(samples))
+        if lost and first <= lost[-1][1]:
+            first = lost.pop()[0]
+        if first < last:
+            lost.append((first, last))
+            samples[first:last] = 0
+    return replace(leg, samples=samples, sample_rate_hz=sample_rate_hz, lost=tuple(lost))

@@ -1,0 +1,21 @@
+"""A recording of any kind → legs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .captures import read_capture
+from .files import read_file
+from .leg import Leg
+from .opening import LONGEST_S, Notice, beginning_of, open_recording, warn
+from .packets import is_capture
+
+
+def read(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
+    """The legs of a capture (`read_capture`) or of an audio file (`read_file`), whichever its content is.
+
+    `notice` is told what is left out or damaged. Raises RecordingError for all that cannot be read.
+    """
+    with open_recording(path) as file:
+        reader = read_capture if is_capture(beginning_of(file)) else read_file
+    return reader(path, longest_s=longest_s, notice=notice)

@@ -1,0 +1,239 @@
+"""RTP packets → the sound of one sender, on the sender's own clock (RFC 3550, RFC 3551).
+
+Sequence numbers say what is missing, timestamps say where what is there belongs. So a jump of the timestamp alone is
+silence that was never sent, and a jump of both is loss. Of a hole with missing packets all counts as lost, even where
+part of it may have been silence: nobody can know which part. Arrival times only judge the timestamps: a jump that
+the capture's clock contradicts is a sender that began to count anew, and then that clock tells how long the hole is.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import G722
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+FEWEST_PACKETS: Final = 8
+"""Fewer are not taken for a stream: other protocols begin with the same bits."""
+CLOCK_HZ: Final = 8000
+"""Of all that is decoded here, G.722 too, though it carries 16 000 samples a second (RFC 3551, 4.5.2)."""
+
+_HEADER: Final = 12
+_DROPOUT: Final = 3000
+_MISORDER: Final = 100
+"""How far a sequence number may be ahead of the highest or behind it (RFC 3550, A.1)."""
+_NEAR: Final = 20
+_CONTRADICTION_S: Final = 2
+"""More than jitter and a sender's burst make up."""
+_SILENT: Final = (13, 19)
+"""Comfort noise (RFC 3389): it says that there is nothing to hear."""
+_DYNAMIC: Final = 96
+_EVENT_OCTETS: Final = 4
+"""A telephone event's whole payload (RFC 4733, 2.3); its packets fill no time of the voice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One octet in each tick of the clock, decoded to samples at `sample_rate_hz`."""
+
+    name: str
+    sample_rate_hz: int
+    subtype: str = ""
+
+
+CODECS: Final[Mapping[int, Codec]] = MappingProxyType(
+    {0: Codec("PCMU", 8000, "ULAW"), 8: Codec("PCMA", 8000, "ALAW"), 9: Codec("G722", 16_000)}
+)
+_NAMES: Final = {3: "GSM", 4: "G723", 5: "DVI4", 6: "DVI4", 7: "LPC", 10: "L16", 11: "L16", 15: "G728", 18: "G729"}
+
+
+def codec_name(payload_type: int) -> str:
+    """ "G729", or "payload type 111" where only the signalling knows."""
+    known = CODECS.get(payload_type)
+    return known.name if known else _NAMES.get(payload_type, f"payload type {payload_type}")
+
+
+class Packet(NamedTuple):
+    """One RTP packet; `arrival_ns` is None where the capture has none."""
+
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload_type: int
+    payload: bytes
+    arrival_ns: int | None
+
+    @property
+    def silent(self) -> bool:
+        """Whether it carries no sound."""
+        event = self.payload_type >= _DYNAMIC and len(self.payload) == _EVENT_OCTETS
+        return self.payload_type in _SILENT or event or not self.payload
+
+
+def parse(data: bytes, arrival_ns: int | None) -> Packet | None:
+    """The RTP packet in a datagram; None where it cannot be one (RFC 3550, 5.1), or is RTCP (RFC 5761, 4)."""
+    if len(data) < _HEADER or data[0] >> 6 != 2 or 64 <= data[1] & 0x7F < _DYNAMIC:
+        return None
+    start, end = _HEADER + 4 * (data[0] & 0x0F), len(data)
+    if data[0] & 0x10:
+        start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
+    if data[0] & 0x20:
+        end -= data[-1]
+    if start > end:
+        return None
+    sequence, timestamp, ssrc = (int.from_bytes(data[a:b], "big") for a, b in ((2, 4), (4, 8), (8, 12)))
+    return Packet(sequence, timestamp, ssrc, data[1] & 0x7F, data[start:end], arrival_ns)
+
+
+def _signed(difference: int, bits: int) -> int:
+    half = 1 << bits - 1
+    return (difference + half & (1 << bits) - 1) - half
+
+
+@dataclass(slots=True)
+class Stream:
+    """What came from one source under one SSRC, in whatever order it came."""
+
+    packets: dict[tuple[int, int], Packet] = field(default_factory=dict)
+    """By restart and extended sequence number."""
+    _restarts: int = 0
+    _highest: int = 0
+    _last: Packet | None = None
+    _step: int = 0
+    _stray: Packet | None = None
+    _followed: int = 0
+
+    def add(self, packet: Packet) -> None:
+        """Take one more packet. A copy, and a stray one that no other follows, are dropped."""
+        last = self._last
+        if last is None:
+            self._accept(packet, packet.sequence)
+            return
+        ahead = _signed(packet.sequence - self._highest, 16)
+        elapsed = _signed(packet.timestamp - last.timestamp, 32)
+        if -_MISORDER <= ahead <= _DROPOUT or (ahead > 0 and self._step and elapsed == ahead * self._step):
+            if 0 < ahead <= _NEAR:
+                self._followed += 1
+            if ahead == 1:
+                self._step = elapsed
+            self._accept(packet, self._highest + ahead)
+        elif (stray := self._stray) and packet.sequence == (stray.sequence + 1) & 0xFFFF:
+            self._restarts += 1
+            self._highest = 0
+            self._accept(stray, stray.sequence)
+            self._accept(packet, stray.sequence + 1)
+            self._followed += 1
+        else:
+            self._stray = packet
+
+    def _accept(self, packet: Packet, extended: int) -> None:
+        self._stray = None
+        self.packets.setdefault((self._restarts, extended), packet)
+        if extended >= self._highest or self._last is None:
+            self._highest, self._last = extended, packet
+
+    @property
+    def plausible(self) -> bool:
+        """Whether this is RTP, and not another protocol whose packets begin alike."""
+        return len(self.packets) >= FEWEST_PACKETS and 2 * self._followed >= len(self.packets)
+
+    def ordered(self) -> list[tuple[int, Packet]]:
+        """As they were sent, each with the number of packets that are missing before it."""
+        found: list[tuple[int, Packet]] = []
+        before: tuple[int, int] | None = None
+        for key in sorted(self.packets):
+            missing = key[1] - before[1] - 1 if before and key[0] == before[0] else 0
+            found.append((missing, self.packets[key]))
+            before = key
+        return found
+
+
+@dataclass(slots=True)
+class Timeline:
+    """The packets of one codec in a stream, laid on its clock.
+
+    `runs` are octets without a hole, each with the tick where it begins; `lost` are spans of ticks, from the first
+    up to the second; `ticks` is the whole length. `misfits` of `pairs` of neighbours had a length that the
+    timestamps contradict.
+    """
+
+    runs: list[tuple[int, list[bytes]]] = field(default_factory=list)
+    lost: list[tuple[int, int]] = field(default_factory=list)
+    ticks: int = 0
+    pairs: int = 0
+    misfits: int = 0
+
+
+def lay(packets: Iterable[tuple[int, Packet]], payload_type: int) -> Timeline:
+    """The packets with `payload_type` on their clock. What was sent with another codec meanwhile is lost here."""
+    line = Timeline()
+    anchor: Packet | None = None
+    missing, interrupted = 0, False
+    for absent, packet in packets:
+        missing += absent
+        if packet.payload_type != payload_type or packet.silent:
+            interrupted = True
+            missing += not packet.silent
+            continue
+        hole = 0
+        if anchor:
+            hole = _hole(anchor, packet)
+            if not missing and not interrupted:
+                line.pairs += 1
+                line.misfits += _signed(packet.timestamp - anchor.timestamp, 32) != len(anchor.payload)
+            if hole and missing:
+                line.lost.append((line.ticks, line.ticks + hole))
+        if hole or not line.runs:
+            line.runs.append((line.ticks + hole, []))
+        line.runs[-1][1].append(packet.payload)
+        line.ticks += hole + len(packet.payload)
+        anchor, missing, interrupted = packet, 0, False
+    return line
+
+
+def _hole(before: Packet, after: Packet) -> int:
+    """Ticks between the end of one packet and the beginning of another that was sent later."""
+    hole = _signed(after.timestamp - before.timestamp, 32) - len(before.payload)
+    if before.arrival_ns is None or after.arrival_ns is None or after.arrival_ns <= before.arrival_ns:
+        return max(hole, 0)
+    waited = (after.arrival_ns - before.arrival_ns) * CLOCK_HZ // 1_000_000_000 - len(before.payload)
+    return max(waited if abs(hole - waited) > _CONTRADICTION_S * CLOCK_HZ else hole, 0)
+
+
+def decode(line: Timeline, codec: Codec) -> NDArray[np.float32]:
+    """The samples, 1.0 being full scale, zero in every hole.
+
+    G.722's decoder goes on with its state behind a hole, as a telephone's does; it is right again within milliseconds.
+    """
+    ratio = codec.sample_rate_hz // CLOCK_HZ
+    samples = np.zeros(line.ticks * ratio, np.float32)
+    for start, piece in _decoded(line, codec):
+        samples[start * ratio : start * ratio + len(piece)] = piece
+    return samples
+
+
+def _decoded(line: Timeline, codec: Codec) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    wideband = G722.G722(codec.sample_rate_hz, 64_000)
+    for start, payloads in line.runs:
+        octets = b"".join(payloads)
+        if codec.subtype:
+            yield start, _table(codec.subtype)[np.frombuffer(octets, np.uint8)]
+        else:
+            yield start, np.frombuffer(wideband.decode(octets), np.int16).astype(np.float32) * np.float32(2**-15)
+
+
+@functools.cache
+def _table(subtype: str) -> NDArray[np.float32]:
+    """What each octet of G.711 stands for."""
+    octets = io.BytesIO(bytes(range(256)))
+    table, _ = soundfile.read(
+        octets, dtype="float32", format="RAW", subtype=subtype, channels=1, samplerate=CLOCK_HZ, always_2d=False
+    )
+    return np.asarray(table, np.float32)

@@ -1,0 +1,142 @@
+"""How much a fit speaks for the sound: a log-likelihood ratio against speech and noise.
+
+Each feature tells the sound from what speech does by chance; they are weighed as a logistic regression
+learned them from speech and from sounds under it. The weights, the thresholds and the false alarms
+measured with them stand in `calibration.json`, which `python -m tests.bench.verify.shaping` writes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import astuple, dataclass
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import numpy as np
+
+from .fit import Fitted
+from .screen import RATE_HZ, Reals, cut
+
+AUDIBLE: Final = 0.4
+"""A component that has less of its time in the recording says nothing."""
+_WINDOW: Final = 256
+_HOP: Final = 64
+_NEAR_HZ: Final = 80.0
+_LOWEST_HZ: Final = 90.0
+_HIGHEST_HZ: Final = 3500.0
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """All grow with the likelihood of the sound, except `spread`, `pitch` and `tempo`.
+
+    `score`: how improbable the coherence would be in noise (−log10, a tenth). `alone`: log-odds of the
+    share that the tones have in what begins and ends with them; a vowel's harmonic never comes alone.
+    `share`: log-odds of their share in all the power meanwhile. `weakest`: −log of what the model leaves
+    unexplained of the worst component. `spread`: between the loudest and the quietest component, beside
+    the profile's, in 6 dB. `pitch`, `tempo`: squared errors in half tolerances, at most 1. `quiet`: level below the
+    profile's, in 10 dB.
+    """
+
+    score: float
+    alone: float
+    share: float
+    weakest: float
+    spread: float
+    pitch: float
+    tempo: float
+    quiet: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`weights` are those of Features and a constant. From `threshold` on it is the sound; below `grey` it is not.
+
+    In `hours` of speech and music that shaped nothing there were `false_alarms`.
+    """
+
+    weights: tuple[float, ...]
+    threshold: float
+    grey: float
+    hours: float
+    false_alarms: int
+
+    @property
+    def false_alarms_per_hour(self) -> float:
+        """The upper limit of a 95 % confidence interval; with none it is the rule of three."""
+        count = self.false_alarms
+        # Wilson and Hilferty's approximation of the chi-squared quantile, exact to a percent here.
+        if count == 0:
+            return -math.log(0.05) / self.hours
+        degrees = count + 1
+        return degrees * (1 - 1 / (9 * degrees) + 1.645 / (3 * math.sqrt(degrees))) ** 3 / self.hours
+
+
+@cache
+def calibration() -> Calibration:
+    stored = json.loads((resources.files(__package__) / "calibration.json").read_text(encoding="utf-8"))
+    return Calibration(tuple(stored.pop("weights").values()), **stored)
+
+
+def log_odds(features: Features, weights: tuple[float, ...]) -> float:
+    """Natural logarithm of the odds that the fit is the sound."""
+    return math.fsum(value * weight for value, weight in zip((*astuple(features), 1.0), weights, strict=True))
+
+
+def features_of(
+    samples: Reals, fitted: Fitted, *, pitch_tolerance: float, tempo_tolerance: float, judge_errors: bool = True
+) -> Features:
+    """What speaks for a fit in its recording (8 kHz). Without `judge_errors`, pitch and tempo count as right."""
+    alone, share = _shares(samples, fitted)
+    audible = [each for each in fitted.components if each.heard >= AUDIBLE] or list(fitted.components)
+    levels = [20 * math.log10(max(each.amplitude, 1e-6) / each.component.amplitude) for each in audible]
+    return Features(
+        score=min(fitted.score, 80.0) / 10,
+        alone=_logit(alone, 0.01),
+        share=_logit(share, 0.005),
+        weakest=-math.log(max(1 - min(each.coherence for each in audible), 0.01)),
+        spread=min(max(levels) - min(levels), 30.0) / 6,
+        pitch=min(abs(fitted.pitch) / (pitch_tolerance / 2), 1.0) ** 2 if judge_errors else 0.0,
+        tempo=min(abs(fitted.tempo) / (tempo_tolerance / 2), 1.0) ** 2 if judge_errors else 0.0,
+        quiet=max(min(sum(levels) / len(levels), 0.0), -20.0) / 10,
+    )
+
+
+def _shares(samples: Reals, fitted: Fitted) -> tuple[float, float]:
+    """The tones' share in what is louder during them than around them, and in everything during them."""
+    margin = round(0.1 * RATE_HZ)
+    begin = round(fitted.start_s * RATE_HZ) - margin
+    count = round((fitted.end_s - fitted.start_s) * RATE_HZ) + 2 * margin
+    windows = np.lib.stride_tricks.sliding_window_view(cut(samples, begin, max(count, _WINDOW)), _WINDOW)[::_HOP]
+    spectra = np.abs(np.fft.rfft(windows * np.hanning(_WINDOW), axis=1)) ** 2
+    frequencies_hz = np.fft.rfftfreq(_WINDOW, 1 / RATE_HZ)
+    times_s = (np.arange(len(windows)) * _HOP + _WINDOW / 2 + begin) / RATE_HZ
+    spectra *= (frequencies_hz >= _LOWEST_HZ) & (frequencies_hz <= _HIGHEST_HZ)
+    sounding = np.zeros(len(times_s), bool)
+    around = np.ones(len(times_s), bool)
+    tones = np.zeros(spectra.shape, bool)
+    any_tone = np.zeros(len(frequencies_hz), bool)
+    for each in fitted.components:
+        inside = (times_s >= each.start_s + 0.01) & (times_s <= each.end_s - 0.01)
+        low_hz, high_hz = sorted((each.component.from_hz, each.component.to_hz))
+        near = (frequencies_hz >= low_hz * (1 + fitted.pitch) - _NEAR_HZ) & (
+            frequencies_hz <= high_hz * (1 + fitted.pitch) + _NEAR_HZ
+        )
+        sounding |= inside
+        around &= (times_s < each.start_s - 0.012) | (times_s > each.end_s + 0.012)
+        tones |= np.outer(inside, near)
+        any_tone |= near
+    if not sounding.any():
+        return 0.0, 0.0
+    tone = float(np.sum(spectra, axis=1, where=tones)[sounding].mean())
+    rest = spectra[:, ~any_tone].sum(axis=1)
+    during = float(rest[sounding].mean())
+    without = float(rest[around].mean()) if around.any() else 0.0
+    return tone / (tone + max(during - without, 0.0) + 1e-20), tone / (tone + during + 1e-20)
+
+
+def _logit(share: float, floor: float) -> float:
+    bounded = min(max(share, floor), 1 - floor)
+    return math.log(bounded / (1 - bounded))

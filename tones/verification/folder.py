@@ -1,0 +1,131 @@
+"""Many recordings at once: every file of a folder, in parallel."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.errors import RecordingError, UsageError
+
+from ..profile import Profile
+from ..recordings.reading import read
+from .report import Report
+from .verify import Verifier
+
+_ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""The processes share the machine; threads of numpy within them would only wait for each other."""
+COLUMNS: Final = (
+    "file", "leg", "verdict", "start_ms", "level_dbm0", "frequency_error_percent", "cadence_error_percent", "score",
+    "reason",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file: the reports on its legs by their names, or why it could not be read."""
+
+    path: Path
+    reports: tuple[tuple[str, Report], ...]
+    error: str | None = None
+    notices: tuple[str, ...] = ()
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files below a folder in order of their names, hidden ones left out. Raises UsageError."""
+    try:
+        found = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        )
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be listed: {error.strerror}; check its permissions") from error
+    if not found:
+        raise UsageError(f"{folder}: holds no files; name a folder with recordings")
+    return found
+
+
+def check(path: Path, profile: Profile) -> Checked:
+    """Verify every leg of one file; an error of reading becomes a part of the answer."""
+    notices: list[str] = []
+    try:
+        legs = read(path, notice=notices.append)
+        reports = tuple((leg.name, _verifier(profile).verify_leg(leg)) for leg in legs)
+    except RecordingError as error:
+        return Checked(path, (), str(error), tuple(notices))
+    return Checked(path, reports, None, tuple(notices))
+
+
+def check_all(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator[Checked]:
+    """Verify files in `jobs` processes; in the order of `paths`."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            yield from pool.map(check, paths, [profile] * len(paths))
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def rows(checked: Checked) -> Iterator[dict[str, Any]]:
+    """A row of `COLUMNS` for each leg, or one for a file that could not be read."""
+    if checked.error is not None:
+        yield {"file": checked.path, "verdict": "unreadable", "reason": checked.error}
+    for leg, report in checked.reports:
+        row = {"file": checked.path, "leg": leg, "verdict": report.verdict, "reason": report.reason}
+        if report.findings:
+            best = report.findings[0]
+            row |= {
+                "start_ms": round(best.start_ms, 1),
+                "level_dbm0": round(best.level_dbm0, 2),
+                "frequency_error_percent": round(best.frequency_error_percent, 4),
+                "cadence_error_percent": round(best.cadence_error_percent, 3),
+                "score": round(best.score, 2),
+            }
+        yield row
+
+
+def write_csv(path: Path, checked: Sequence[Checked]) -> None:
+    """All rows, in UTF-8; the file is there whole or not at all. Raises UsageError."""
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                writer.writerows(row for each in checked for row in rows(each))
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}; name another file") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@cache
+def _for(profile: str, recording: Path | None) -> Verifier:
+    # A profile holds lists of its own kind and cannot be a key; its JSON can.
+    return Verifier(Profile.model_validate_json(profile).model_copy(update={"recording": recording}))
+
+
+def _verifier(profile: Profile) -> Verifier:
+    return _for(profile.model_dump_json(exclude={"recording"}), profile.recording)

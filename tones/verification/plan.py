@@ -1,0 +1,171 @@
+"""What a sound should look like to a receiver: a row of components at their times.
+
+A component is one burst of one steady or gliding tone. Tones of the same burst that lie too close for the
+receiver's filters to part, and the sidebands of a modulated one, are the lines of one component.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from idtone.errors import ToneError
+
+from ..measuring.inspection import MeasuredBurst, inspect
+from ..profile import CALL_LIMIT_MS, Burst, Law, Profile
+from ..synthesis import LOWEST_RATE_HZ, amplitude
+from ..waveform import waveform
+
+CLOSE_HZ: Final = 70.0
+"""Tones nearer than this share a component."""
+COMPONENT_LIMIT: Final = 120
+_TONE_DB: Final = 6.0
+"""SINAD from which a burst of a recording is one of tone, and not of noise."""
+_WEAK_DB: Final = -15.0
+"""Beside the strongest partial of a recorded burst; what is weaker is lost on the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A tone from `start_s` to `end_s` of the sound, edges at half amplitude.
+
+    It goes evenly from `from_hz` to `to_hz`, or in that many `stairs`. `lines_hz` are the offsets of its
+    spectral lines, `amplitude` that of a sine as loud as they are together (1.0 is full
+    scale). `burst` counts the bursts of the sound from 0.
+    """
+
+    burst: int
+    start_s: float
+    end_s: float
+    ramp_s: float
+    from_hz: float
+    to_hz: float
+    stairs: int | None
+    lines_hz: tuple[float, ...]
+    amplitude: float
+
+    @property
+    def length_s(self) -> float:
+        return self.end_s - self.start_s
+
+    @property
+    def middle_hz(self) -> float:
+        return (self.from_hz + self.to_hz) / 2
+
+    @property
+    def steady(self) -> bool:
+        return self.from_hz == self.to_hz
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The components of a sound in order of their starts; times count from the first of them."""
+
+    components: tuple[Component, ...]
+
+    @property
+    def length_s(self) -> float:
+        """From the start of the first component to the end of the last."""
+        return max(component.end_s for component in self.components)
+
+    @property
+    def steady(self) -> bool:
+        return all(component.steady for component in self.components)
+
+    @property
+    def bursts(self) -> int:
+        return 1 + max(component.burst for component in self.components)
+
+
+def plan_of(profile: Profile) -> Plan:
+    """The plan of a profile. Raises ToneError where it is too long to be looked for."""
+    if profile.duration_ms > CALL_LIMIT_MS:
+        raise ToneError(f"the profile {profile.id} is longer than {CALL_LIMIT_MS} ms and cannot be looked for")
+    components: list[Component] = []
+    for number, burst in enumerate(_bursts(profile)):
+        components.extend(burst(number))
+        if len(components) > COMPONENT_LIMIT:
+            raise ToneError(f"the profile {profile.id} has more than {COMPONENT_LIMIT} tones and cannot be looked for")
+    if not components:
+        raise ToneError(f"the recording of the profile {profile.id} holds no steady tone and cannot be looked for")
+    first_s = min(component.start_s for component in components)
+    return Plan(
+        tuple(
+            replace(each, start_s=each.start_s - first_s, end_s=each.end_s - first_s)
+            for each in sorted(components, key=lambda each: each.start_s)
+        )
+    )
+
+
+def _bursts(profile: Profile) -> Iterator[Callable[[int], Iterator[Component]]]:
+    """What makes the components of each burst, given its number."""
+    if profile.recording is None:
+        for burst in profile.timeline():
+            yield partial(_planned, burst=burst, peak=amplitude(profile.level_of(burst.segment), profile.law))
+        return
+    for found in inspect(waveform(profile, LOWEST_RATE_HZ), LOWEST_RATE_HZ, law=profile.law).bursts:
+        if found.sinad_db >= _TONE_DB:
+            yield partial(_measured, found=found, law=profile.law)
+
+
+def _planned(number: int, burst: Burst, peak: float) -> Iterator[Component]:
+    segment = burst.segment
+    # A raised cosine is at half its amplitude in its middle.
+    start_s = (burst.start_ms + segment.ramp_ms / 2) / 1000
+    end_s = (burst.end_ms - segment.ramp_ms / 2) / 1000
+    ramp_s = segment.ramp_ms / 1000
+    single = peak / math.sqrt(len(segment.frequencies_hz))
+    sidebands = _sidebands(segment.modulation.rate_hz if segment.modulation else None)
+    if segment.sweep:
+        steps = segment.sweep.steps
+        for from_hz, to_hz in zip(segment.frequencies_hz, segment.sweep.to_hz, strict=True):
+            yield Component(number, start_s, end_s, ramp_s, from_hz, to_hz, steps, sidebands, single)
+        return
+    for group in _close(segment.frequencies_hz):
+        yield _steady(number, start_s, end_s, ramp_s, group, sidebands, single * math.sqrt(len(group)))
+
+
+def _measured(number: int, found: MeasuredBurst, law: Law) -> Iterator[Component]:
+    """A burst of a recording: its strong partials."""
+    start_s = (found.start_ms + found.rise_ms / 2) / 1000
+    end_s = (found.end_ms - found.fall_ms / 2) / 1000
+    ramp_s = (found.rise_ms + found.fall_ms) / 2000
+    loudest = max(each.level_dbm0 for each in found.partials)
+    strong = [index for index, each in enumerate(found.partials) if each.level_dbm0 > loudest + _WEAK_DB]
+    sidebands = _sidebands(found.modulation.rate_hz if found.modulation else None)
+    if found.glide:
+        for index in strong:
+            from_hz, to_hz = found.glide.from_hz[index], found.glide.to_hz[index]
+            peak = amplitude(found.partials[index].level_dbm0, law)
+            yield Component(number, start_s, end_s, ramp_s, from_hz, to_hz, None, sidebands, peak)
+        return
+    peaks = {found.partials[index].frequency_hz: amplitude(found.partials[index].level_dbm0, law) for index in strong}
+    for group in _close(tuple(peaks)):
+        together = math.sqrt(math.fsum(peaks[frequency_hz] ** 2 for frequency_hz in group))
+        yield _steady(number, start_s, end_s, ramp_s, group, sidebands, together)
+
+
+def _steady(
+    number: int, start_s: float, end_s: float, ramp_s: float, group: tuple[float, ...], sidebands: tuple[float, ...],
+    together: float,
+) -> Component:  # fmt: skip
+    middle_hz = math.fsum(group) / len(group)
+    lines = tuple(frequency_hz - middle_hz + side_hz for frequency_hz in group for side_hz in sidebands)
+    return Component(number, start_s, end_s, ramp_s, middle_hz, middle_hz, None, lines, together)
+
+
+def _sidebands(rate_hz: float | None) -> tuple[float, ...]:
+    return (0.0,) if rate_hz is None else (-rate_hz, 0.0, rate_hz)
+
+
+def _close(frequencies_hz: tuple[float, ...]) -> Iterator[tuple[float, ...]]:
+    group: list[float] = []
+    for frequency_hz in sorted(frequencies_hz):
+        if group and frequency_hz - group[-1] > CLOSE_HZ:
+            yield tuple(group)
+            group = []
+        group.append(frequency_hz)
+    yield tuple(group)

@@ -1,0 +1,225 @@
+"""The places of a recording where a sound may be, found at tens of thousands times real time.
+
+Two sieves. Short windows are reduced to a complex value at each of the sound's frequencies. The first
+sieve compares, at each place, the power that lies where the sound has its tones with all the power at
+these frequencies around it. The second sums the values coherently over each tone, for pitches around the
+right one: speech has power there, but not for so long in step. What passes is only a candidate; the
+thresholds are far below what `fit` needs to recognise a sound.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .plan import Component, Plan
+
+RATE_HZ: Final = 8000
+HOP: Final = 64
+WINDOW: Final = 3 * HOP
+"""24 ms: half as long as the shortest pulses of the network."""
+BAND_HZ: Final = 62.0
+"""The window's noise bandwidth."""
+FRAMES_PER_S: Final = RATE_HZ / HOP
+PITCH_REACH: Final = 0.025
+
+_BLOCK: Final = 1024
+"""Frames of one matrix product, so that it stays in the processor's cache."""
+_CHANNEL_HZ: Final = 8.0
+"""Frequencies nearer than this are looked at through one channel."""
+_STEADY_HZ: Final = 40.0
+"""A glide is taken for steady tones, each this far."""
+_CONTRAST: Final = 0.5
+_BALANCE: Final = 0.08
+"""Both are shares of what the sound itself has in silence."""
+_SILENCE: Final = 1e-7
+"""Power of −67 dBm0, below every telephone's noise."""
+_GATE: Final = 0.1
+"""Of the score that the sound itself has in silence; under speech as loud as itself it keeps more."""
+_LOWEST_GATE: Final = 4.0
+_SPREAD: Final = 10**-1.6
+"""The faintest tone may be 16 dB below the loudest."""
+_FAINTEST: Final = 10**-3.5
+"""And the loudest 35 dB below the profile's level."""
+
+Reals = NDArray[np.float32]
+Complexes = NDArray[np.complex64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The sound may begin at these `samples`, give or take a hop; `scores` rank them, the best first."""
+
+    samples: NDArray[np.intp]
+    scores: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A steady tone: its place in the sound, in frames, and its channel."""
+
+    first: int
+    frames: int
+    channel: int
+    middle_hz: float
+    lines_hz: tuple[float, ...]
+    power: float
+    """Of the profile's own tone."""
+
+
+class Screen:
+    """Looks for one plan; `own` is what the plan's sound is like in silence, at 8 kHz."""
+
+    def __init__(self, plan: Plan, own: Reals) -> None:
+        length = math.ceil(plan.length_s * FRAMES_PER_S)
+        self._guard = min(max(3, length // 5), 12)
+        self._span = length + 2 * self._guard
+        frequencies: list[float] = []
+        self._pieces = []
+        for each, start_s, end_s, frequency_hz in _steady(plan):
+            near = [index for index, other in enumerate(frequencies) if abs(other - frequency_hz) < _CHANNEL_HZ]
+            if not near:
+                near = [len(frequencies)]
+                frequencies.append(frequency_hz)
+            first = self._guard + round(start_s * FRAMES_PER_S)
+            frames = max(self._guard + round(end_s * FRAMES_PER_S) - first, 1)
+            lines = tuple(line_hz + frequency_hz - frequencies[near[0]] for line_hz in each.lines_hz)
+            self._pieces.append(_Piece(first, frames, near[0], frequency_hz, lines, each.amplitude**2))
+        self._channels = len(frequencies)
+        self._frequencies = np.array(frequencies)
+        self._kernel = _kernel(self._frequencies)
+        self._contrast, self._balance = _CONTRAST, _BALANCE
+        values = self._values(own)
+        contrast, balance, _ = self._compare(values)
+        best = int(contrast.argmax())
+        self._gate = max(_GATE * float(self._coherence(values, np.array([best]), lossy=False)[0]), _LOWEST_GATE)
+        self._contrast *= float(contrast[best])
+        self._balance *= float(balance[best])
+
+    def candidates(self, samples: Reals, *, lossy: bool = False) -> Candidates:
+        """Every place worth a closer look. `samples` have 8 kHz. With `lossy`, single bursts may be missing."""
+        values = self._values(samples)
+        contrast, balance, power = self._compare(values)
+        good = (contrast > self._contrast) & (power > _SILENCE)
+        if not lossy:
+            good &= balance > self._balance
+        contrast[~good] = 0
+        peaks = np.flatnonzero(contrast)
+        padded = np.pad(contrast, 1)
+        peaks = peaks[(contrast[peaks] >= padded[peaks]) & (contrast[peaks] > padded[peaks + 2])]
+        scores = self._coherence(values, peaks, lossy=lossy)
+        kept = scores > self._gate
+        order = np.argsort(-scores[kept])
+        places = peaks[kept][order] * HOP + WINDOW // 2 + (self._guard - self._edge) * HOP
+        return Candidates(places, scores[kept][order])
+
+    @property
+    def _edge(self) -> int:
+        """Frames of silence before and after the recording, so that a sound may lie at its very end."""
+        return self._guard + WINDOW // HOP
+
+    def _values(self, samples: Reals) -> tuple[Reals, Reals]:
+        """Frames × channels: cosine and sine part of the channel's frequency in each window."""
+        blocks = -(-len(samples) // HOP) + 2 * self._edge
+        taps = WINDOW // HOP
+        frames = blocks - taps + 1
+        width = 2 * self._channels
+        cosines, sines = np.zeros((2, frames, self._channels), np.float32)
+        offset = self._edge * HOP
+        for first in range(0, frames, _BLOCK):
+            end = min(first + _BLOCK, frames)
+            begin, stop = first * HOP - offset, (end + taps - 1) * HOP - offset
+            rows = cut(samples, begin, stop - begin).reshape(-1, HOP)
+            partial = rows @ self._kernel
+            parts = partial[: end - first, :width].copy()
+            for tap in range(1, taps):
+                parts += partial[tap : tap + end - first, width * tap : width * (tap + 1)]
+            cosines[first:end] = parts[:, : self._channels]
+            sines[first:end] = parts[:, self._channels :]
+        return cosines, sines
+
+    def _compare(self, values: tuple[Reals, Reals]) -> tuple[Floats, Floats, Floats]:
+        """By place: contrast, the weakest piece over the mean, and the mean power."""
+        cosines, sines = values
+        places = max(len(cosines) - self._span, 0)
+        sums = np.zeros((self._channels, len(cosines) + 1))
+        np.cumsum((cosines * cosines + sines * sines).T, axis=1, out=sums[:, 1:])
+        matched, weakest, frames = np.zeros(places), np.full(places, np.inf), 0
+        for piece in self._pieces:
+            channel = sums[piece.channel]
+            power = channel[piece.first + piece.frames :][:places] - channel[piece.first :][:places]
+            matched += power
+            np.minimum(weakest, power / piece.frames, out=weakest)
+            frames += piece.frames
+        total = sums.sum(axis=0)
+        everything = total[self._span :][:places] - total[:places]
+        mean = matched / frames
+        return matched / (everything + 1e-12), weakest / (mean + 1e-12), mean
+
+    def _coherence(self, values: tuple[Reals, Reals], places: NDArray[np.intp], *, lossy: bool) -> Floats:
+        """By place: how improbable so much coherence would be in noise, as −log10, all pieces together."""
+        cosines, sines = values
+        scores = np.zeros(len(places))
+        loudest, faintest = np.zeros(len(places)), np.full(len(places), np.inf)
+        for piece in self._pieces:
+            guard = min(2, piece.frames // 2)
+            frames = np.arange(-guard, piece.frames + guard)
+            index = places[:, None] + (piece.first + frames)[None, :]
+            found = cosines[index, piece.channel] + 1j * sines[index, piece.channel]
+            energy = np.sum(found.real**2 + found.imag**2, axis=1) + 1e-12
+            inside = found[:, guard : guard + piece.frames]
+            reach_hz = PITCH_REACH * piece.middle_hz
+            count = math.ceil(reach_hz * 2.5 * piece.frames / FRAMES_PER_S)
+            pitches = np.linspace(-reach_hz, reach_hz, 2 * count + 1)
+            explained: Floats | float = 0.0
+            for line_hz in piece.lines_hz:
+                offsets = self._frequencies[piece.channel] + line_hz + pitches
+                turns = np.outer(frames[guard : guard + piece.frames] / FRAMES_PER_S, offsets)
+                sums = inside @ np.exp(-2j * np.pi * turns).astype(np.complex64)
+                explained = explained + (sums.real**2 + sums.imag**2) / piece.frames
+            best = np.max(explained, axis=1)
+            cells = max(len(frames) / FRAMES_PER_S * BAND_HZ - len(piece.lines_hz), 0)
+            scores -= cells * np.log10(1 - np.minimum(best / energy, 0.999))
+            relative = best / piece.frames / piece.power
+            np.maximum(loudest, relative, out=loudest)
+            np.minimum(faintest, relative, out=faintest)
+        if not lossy:
+            scores[faintest < loudest * _SPREAD] = 0
+        scores[loudest < _FAINTEST] = 0
+        return scores
+
+
+def cut(samples: Reals, begin: int, count: int) -> Reals:
+    """`count` samples from `begin`, silence where the recording has none."""
+    inside = samples[max(begin, 0) : max(begin + count, 0)]
+    if len(inside) == count:
+        return inside
+    before = min(max(-begin, 0), count)
+    return np.pad(inside, (before, count - before - len(inside)))
+
+
+def _steady(plan: Plan) -> list[tuple[Component, float, float, float]]:
+    """The plan's components as steady tones: component, start, end, frequency."""
+    pieces = []
+    for each in plan.components:
+        span_hz = each.to_hz - each.from_hz
+        count = each.stairs or max(1, math.ceil(abs(span_hz) / _STEADY_HZ))
+        for index in range(count):
+            share = (index + 0.5) / count if each.stairs is None else index / (count - 1)
+            start_s = each.start_s + each.length_s * index / count
+            pieces.append((each, start_s, start_s + each.length_s / count, each.from_hz + span_hz * share))
+    return pieces
+
+
+def _kernel(frequencies_hz: Floats) -> Reals:
+    """HOP × (taps · 2 · channels): windowed cosines and sines, cut into taps so that one product serves all."""
+    position = np.arange(WINDOW)
+    window = np.hanning(WINDOW + 1)[:WINDOW]
+    waves = (2 / window.sum() * window)[:, None] * np.exp(-2j * np.pi * np.outer(position, frequencies_hz) / RATE_HZ)
+    parts = np.concatenate([waves.real, waves.imag], axis=1).astype(np.float32)
+    return np.concatenate(np.split(parts, WINDOW // HOP), axis=1)
