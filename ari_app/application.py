@@ -242,8 +242,8 @@ class Application:
         elif call.decision.outcome is Outcome.REFUSE:
             await self._resume(channel, dialplan.CALLED_CONTEXT, Heard.REFUSED)
         else:
-            log.error("the profile %r has no sound; the hook plays the notice", call.decision.profile)
-            self._record(steps.sound_failed(call.id, self._now(), "no sound was made for the profile"))
+            log.error("the profile %r has no sound to play; the hook plays the notice", call.decision.profile)
+            self._record(steps.sound_failed(call.id, self._now(), "no sound of the profile may be played"))
             await self._resume(channel, dialplan.CALLED_CONTEXT, Heard.UNHEARD)
 
     def _playback_started(self, sounding: Sounding, at: datetime) -> None:

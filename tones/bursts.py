@@ -51,7 +51,8 @@ class BurstWave:
     def __init__(self, segment: Segment, length: int, sample_rate_hz: int, peak: float) -> None:
         self.length = length
         self._segment, self._rate_hz = segment, sample_rate_hz
-        self._ramp = segment.ramp_ms * sample_rate_hz / 1000
+        ramp = segment.ramp_ms * sample_rate_hz / 1000
+        self._ramp = ramp if ramp > 0.5 else 0.0  # the middle of the first sample is past a shorter one
         self._gain = peak / math.sqrt(len(segment.frequencies_hz))
         if segment.modulation:
             self._gain /= math.sqrt(1 + segment.modulation.depth * segment.modulation.depth / 2)

@@ -94,7 +94,7 @@ def import_master(
     """
     # The audio libraries take longer to load than most commands to run.
     from idtone.tones import importing
-    from idtone.tones.commands import making
+    from idtone.tones.commands.making import formats_of
 
     settings = load_settings(config)
     folder = output or settings.sounds.profiles
@@ -113,7 +113,7 @@ def import_master(
         None if known is None else {entry.id: entry.sha256 for entry in known},
         replace,
     )
-    wanted = making._possible() if formats == "all" else making._named(formats)
+    wanted = formats_of(formats)
     made = importing.import_master(
         master, request, folder, sounds or output or settings.sounds.directory, [each.name for each in wanted]
     )

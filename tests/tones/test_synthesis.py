@@ -353,3 +353,9 @@ def test_the_samples_are_the_same_on_every_machine(name: str, sample_rate_hz: in
     else:
         content = pcm_of(profile, sample_rate_hz).astype("<i2").tobytes()
     assert hashlib.sha256(content).hexdigest() == GOLDEN[name, sample_rate_hz]
+
+
+@pytest.mark.parametrize("ramp_ms", [2.2250738585e-313, 1e-9, 0.06])
+def test_a_ramp_shorter_than_half_a_sample_changes_nothing(ramp_ms: float) -> None:
+    sharp, soft = (synthesise(make(tone(1000, on_ms=10, ramp_ms=ramp)), 8000) for ramp in (0, ramp_ms))
+    np.testing.assert_array_equal(sharp, soft)

@@ -16,7 +16,7 @@ from idtone import console
 from idtone.console import ConfigOption, JsonOption
 from idtone.errors import ToneError, UsageError
 
-from ..indications import from_asterisk
+from ..notation import from_notation
 from ..profile import Profile
 from .choice import choose
 
@@ -34,10 +34,16 @@ def generate(
         str, typer.Option("--format", metavar="NAMES", help="Comma-separated formats, like wav,sln16,ulaw; or all.")
     ] = "all",
     tones: Annotated[
-        str | None, typer.Option(metavar="STRING", help="Asterisk's tone string instead of a profile: '400/100,0/100'.")
+        str | None,
+        typer.Option(
+            metavar="STRING",
+            help="Asterisk's tone string or FreeSWITCH's TGML instead of a profile: '400/100,0/100', '%(100,100,400)'.",
+        ),
     ] = None,
     name: Annotated[str, typer.Option(help="With --tones: the name of the files.")] = "tones",
-    level: Annotated[float, typer.Option(help="With --tones: the level in dBm0.")] = -16.0,
+    level: Annotated[
+        float | None, typer.Option(help="With --tones: the level in dBm0 (default: -16, or what the TGML says).")
+    ] = None,
     repeat: Annotated[
         int, typer.Option(min=1, max=100, help="With --tones: how often to play what Asterisk would repeat for ever.")
     ] = 1,
@@ -57,9 +63,9 @@ def generate(
 
     if (profile is None) == (tones is None):
         raise UsageError("name one thing to generate: a PROFILE (see `idtone tone list`) or --tones STRING")
-    wanted = _possible() if formats == "all" else _named(formats)
+    wanted = formats_of(formats)
     if tones is not None:
-        chosen = from_asterisk(tones, name=name, level_dbm0=level, repeat=repeat)
+        chosen = from_notation(tones, name=name, level_dbm0=level, repeat=repeat)
     else:
         chosen = choose(profile or "", config)
     if dither is not None:
@@ -82,6 +88,11 @@ def generate(
         return
     for file in files:
         print(f"{file.sha256}  {file.path}")
+
+
+def formats_of(names: str) -> list[SoundFormat]:
+    """Comma-separated formats of the table, or `all` that this machine can write. Raises ToneError, UsageError."""
+    return _possible() if names == "all" else _named(names)
 
 
 def _named(names: str) -> list[SoundFormat]:

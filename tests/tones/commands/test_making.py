@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from idtone.errors import DocumentError, ToneError, UsageError
 from idtone.tones.formats import FORMATS
 
+from ..levels import level_dbm0, part
 from .running import run
 
 
@@ -206,3 +208,12 @@ def test_wrong_use_is_told(
     with pytest.raises(error, match=says):
         run(*arguments, *output, "-c", config)
     assert not (tmp_path / "out").exists()
+
+
+def test_generate_from_tgml_keeps_its_level(tmp_path: Path) -> None:
+    run("generate", "--tones", "%(100,50,600)", "--name", "own", "-o", tmp_path, "--format", "sln")
+    run("generate", "--tones", "%(100,50,600)", "--name", "set", "--level", -20, "-o", tmp_path, "--format", "sln")
+    own, wanted = (np.frombuffer((tmp_path / f"{name}.sln").read_bytes(), "<i2") for name in ("own", "set"))
+    assert len(own) == len(wanted) == 1280
+    assert level_dbm0(part(own, 8000, 10, 90)) == pytest.approx(-7, abs=0.05)
+    assert level_dbm0(part(wanted, 8000, 10, 90)) == pytest.approx(-20, abs=0.05)
