@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -88,12 +88,10 @@ def plot_target(
         plot(output, title, panels, plain)
         print(output)
         return
-    from ..measuring.terminal import draw_samples
-
     screen = Console()
     for panel in panels:
         screen.print(f"{title} · {panel.name}" if file else title, markup=False, highlight=False)
-        screen.print(draw_samples(panel.samples, panel.sample_rate_hz, panel.marks))
+        screen.print(_drawn(panel))
 
 
 def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
@@ -111,6 +109,17 @@ def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
 
     for leg in read(file):
         play(leg.samples, leg.sample_rate_hz)
+
+
+def picture_of(profile: Profile) -> RenderableType:
+    """Waveform and spectrogram of a profile for the terminal, its plan drawn over them."""
+    return _drawn(_panel_of_profile(profile))
+
+
+def _drawn(panel: Panel) -> RenderableType:
+    from ..measuring.terminal import draw_samples
+
+    return draw_samples(panel.samples, panel.sample_rate_hz, panel.marks)
 
 
 def _recording(target: str) -> Path | None:

@@ -19,8 +19,9 @@ from .. import indications, tgml
 from ..drawing import draw
 from ..lint import lint
 from ..network_tones import resembled
-from ..profile import Profile, Segment
+from ..profile import CALL_LIMIT_MS, Profile, Segment
 from .choice import ProfileArgument, choose, library
+from .looking import picture_of
 
 _ROWS_LIMIT: Final = 20
 """Bursts that `show` lists; an hour can have hundreds of thousands."""
@@ -68,6 +69,9 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         bursts = chosen.repeat * sum(1 for segment in chosen.segments if segment.frequencies_hz)
         print(f"… {bursts - _ROWS_LIMIT} more\n" if bursts > _ROWS_LIMIT else "")
     print(f"{draw(chosen)}\n")
+    if chosen.duration_ms <= CALL_LIMIT_MS:
+        Console().print(picture_of(chosen))
+        print()
     for player, text, lost in (("Asterisk", tone_string, asterisk_lost), ("FreeSWITCH", markup, freeswitch_lost)):
         print(f"{player}: {text or 'cannot be written as tones'}")
         for loss in lost:

@@ -54,7 +54,8 @@ class Features:
 class Calibration:
     """`weights` are those of Features and a constant. From `threshold` on it is the sound; below `grey` it is not.
 
-    In `hours` of speech and music that shaped nothing there were `false_alarms`.
+    In `hours` of speech and music that shaped nothing there were `false_alarms`, counted for each profile by
+    itself; `false_alarms_per_hour` is the upper limit of a 95 % confidence interval.
     """
 
     weights: tuple[float, ...]
@@ -62,16 +63,7 @@ class Calibration:
     grey: float
     hours: float
     false_alarms: int
-
-    @property
-    def false_alarms_per_hour(self) -> float:
-        """The upper limit of a 95 % confidence interval; with none it is the rule of three."""
-        count = self.false_alarms
-        # Wilson and Hilferty's approximation of the chi-squared quantile, exact to a percent here.
-        if count == 0:
-            return -math.log(0.05) / self.hours
-        degrees = count + 1
-        return degrees * (1 - 1 / (9 * degrees) + 1.645 / (3 * math.sqrt(degrees))) ** 3 / self.hours
+    false_alarms_per_hour: float
 
 
 @cache

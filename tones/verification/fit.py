@@ -8,8 +8,9 @@ templates of their own: they are hypotheses of the same grid, outside the profil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -32,10 +33,14 @@ PITCH_REACH: Final = 0.035
 GUARD_S: Final = 0.04
 """Before and after a burst, where its frequency must be quiet for it to count as one."""
 
+_INSEPARABLE: Final = 0.02
+"""Keeps the fit of lines that a short burst cannot part from amplifying noise."""
 _SHORTEST_PAUSE_S: Final = 0.02
 _EDGE_S: Final = 0.008
 """How soft the filter makes an edge."""
-_COARSE_TEMPI: Final = np.linspace(0.80, 1.20, 10)
+_COARSE_PLACE_S: Final = 0.004
+_COARSE_PLACES: Final = 40
+COARSE_TEMPI: Final = np.linspace(0.80, 1.20, 11)
 
 Floats = NDArray[np.floating[Any]]
 Complexes = NDArray[np.complex64]
@@ -92,10 +97,34 @@ class Fitted:
         return round(self.start_s * RATE_HZ)
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Hypotheses: every pitch with every place and every tempo, each in equal steps.
+
+    What does not depend on the recording is kept, since the coarse grid serves every candidate.
+    """
+
+    pitches: Floats
+    places: Floats
+    tempi: Floats
+    _kept: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def spans(self, each: Component) -> tuple[Floats, Floats]:
+        """Starts and ends of a component: places × tempi."""
+        places, tempi = self.places[:, None], self.tempi[None, :]
+        return places + tempi * each.start_s, places + tempi * each.end_s
+
+    def kept(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+
 class Fitter:
     """Fits one plan to places of recordings."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, tempi: Floats = COARSE_TEMPI) -> None:
+        """`tempi` are those that the coarse grid tries."""
         self.plan = plan
         longest_s = min(0.25, max(each.length_s for each in plan.components))
         highest_hz = max(max(each.from_hz, each.to_hz) for each in plan.components)
@@ -103,70 +132,72 @@ class Fitter:
         window = np.hanning(FILTER + 1)[:FILTER]
         self._window: Reals = (2 / window.sum() * window).astype(np.float32)
         gaps_s = [later.start_s - each.end_s for each, later in pairwise(plan.components)]
-        self._margin_s = max(MARGIN_S, min(longest_s + max([0.05, *gaps_s]) + GUARD_S, 1.0))
-        self._reach_s = SCREEN_HOP / RATE_HZ * 1.5 + 0.1 * plan.length_s
+        margin = round(max(MARGIN_S, min(longest_s + max([0.05, *gaps_s]) + GUARD_S, 1.0)) * RATE_HZ)
+        self._lead = margin + FILTER // 2
+        frames = (round(plan.length_s * RATE_HZ) + 2 * margin) // HOP
+        self._count = (frames + FILTER // HOP - 1) * HOP
+        self._times = (np.arange(frames) * HOP + FILTER / 2 - self._lead) / RATE_HZ
+        self._tracks = _tracks(plan)
+        times = (np.arange(self._count) - self._lead) / RATE_HZ
+        carried = {track: each for each, track in zip(plan.components, self._tracks, strict=True)}
+        self._carriers = [np.exp(-2j * np.pi * phase(carried[track], times)).astype(np.complex64) for track in carried]
+        self.reach_s = SCREEN_HOP / RATE_HZ * 1.5 + 0.1 * plan.length_s
+        """How far from a candidate the coarse grid looks, on either side."""
+        self._coarse = self._coarse_grid(self.reach_s, tempi)
 
     def baseband(self, samples: Reals, heard: Reals | None, first: int) -> Baseband:
         """The surroundings of a candidate at sample `first`; `heard` is 0 at lost samples and else 1."""
-        margin = round(self._margin_s * RATE_HZ)
-        begin = first - margin - FILTER // 2
-        frames = (round(self.plan.length_s * RATE_HZ) + 2 * margin) // HOP
-        count = (frames + FILTER // HOP - 1) * HOP
-        piece = cut(samples, begin, count)
-        times = (np.arange(count) + begin - first) / RATE_HZ
-        tracks: dict[tuple[float, ...], int] = {}
-        bands: list[Complexes] = []
-        track_of = []
-        for each in self.plan.components:
-            key = (each.from_hz,) if each.steady else (each.from_hz, each.to_hz, each.start_s, each.end_s)
-            if key not in tracks:
-                tracks[key] = len(bands)
-                carrier = np.exp(-2j * np.pi * phase(each, times)).astype(np.complex64)
-                bands.append(self._filtered(piece * carrier, frames))
-            track_of.append(tracks[key])
-        whole = np.ones(count, np.float32) if heard is None else cut(heard, begin, count)
-        mask: Reals = np.asarray(self._filtered(whole, frames).real / 2, np.float32)
-        frame_times = (np.arange(frames) * HOP + FILTER / 2 + begin - first) / RATE_HZ
-        return Baseband(first, tuple(bands), tuple(track_of), frame_times, mask)
+        begin = first - self._lead
+        piece = cut(samples, begin, self._count)
+        bands = tuple(self._filtered(piece * carrier) for carrier in self._carriers)
+        mask: Reals | None = None
+        if heard is not None:
+            mask = np.asarray(self._filtered(cut(heard, begin, self._count)).real / 2, np.float32)
+        return Baseband(first, bands, self._tracks, self._times, mask)
 
     def coarse(self, base: Baseband) -> Fitted:
         """The best hypothesis of a wide and thin grid."""
-        reach = round(self._reach_s / 0.004)
-        places = np.arange(-reach, reach + 1) * 0.004
-        if len(places) > 81:
-            places = np.linspace(-self._reach_s, self._reach_s, 81)
-        count = round(PITCH_REACH / self._pitch_step)
-        pitches = np.arange(-count, count + 1) * self._pitch_step
-        return self._best(base, pitches, places, _COARSE_TEMPI)
+        return self._best(base, self._coarse)
 
     def fine(self, base: Baseband, coarse: Fitted) -> Fitted:
         """Refined around `coarse`, to below a frame and a hundredth of the pitch's resolution."""
         best = coarse
         origin = base.first / RATE_HZ
         place_step, tempo_step, pitch_step = 0.002, 0.02, self._pitch_step / 2
-        for _ in range(4):
-            steps = np.arange(-3, 4)
-            best = self._best(
-                base,
+        # Of a glide, a later place looks like a lower pitch: a long and narrow ridge, to be searched in small steps.
+        reach, narrowing = (3, 2.5) if self.plan.steady else (6, 1.7)
+        for _ in range(4 if self.plan.steady else 6):
+            steps = np.arange(-reach, reach + 1)
+            grid = Grid(
                 best.pitch + steps * pitch_step,
                 best.start_s - origin + steps * place_step,
                 1 + best.tempo + steps * tempo_step,
             )
-            place_step, tempo_step, pitch_step = place_step / 2.5, tempo_step / 2.5, pitch_step / 3
+            best = self._best(base, grid)
+            place_step, tempo_step, pitch_step = (step / narrowing for step in (place_step, tempo_step, pitch_step))
         return best
 
-    def _filtered(self, wave: NDArray[np.complexfloating] | Reals, frames: int) -> Complexes:
-        taps = FILTER // HOP
-        partial = wave[: (frames + taps - 1) * HOP].reshape(-1, HOP) @ self._window.reshape(taps, HOP).T
+    def _coarse_grid(self, reach_s: float, tempi: Floats) -> Grid:
+        reach = min(round(reach_s / _COARSE_PLACE_S), _COARSE_PLACES)
+        count = round(PITCH_REACH / self._pitch_step)
+        return Grid(
+            np.arange(-count, count + 1) * self._pitch_step,
+            np.linspace(-reach_s, reach_s, 2 * reach + 1),
+            tempi,
+        )
+
+    def _filtered(self, wave: NDArray[np.complexfloating] | Reals) -> Complexes:
+        taps, frames = FILTER // HOP, len(self._times)
+        partial = wave.reshape(-1, HOP) @ self._window.reshape(taps, HOP).T
         band = np.zeros(frames, np.complex64)
         for tap in range(taps):
             band += partial[tap : tap + frames, tap]
         return band
 
-    def _best(self, base: Baseband, pitches: Floats, places: Floats, tempi: Floats) -> Fitted:
-        explained = base.explained(self.plan, pitches, places, tempi)
+    def _best(self, base: Baseband, grid: Grid) -> Fitted:
+        explained = base.explained(self.plan, grid)
         at = np.unravel_index(int(np.argmax(np.sum(explained, axis=0))), explained[0].shape)
-        place, tempo, pitch = places[at[0]], tempi[at[1]], pitches[at[2]]
+        place, tempo, pitch = grid.places[at[0]], grid.tempi[at[1]], grid.pitches[at[2]]
         components = tuple(
             base.component(index, each, float(place), float(tempo), float(explained[index][at]))
             for index, each in enumerate(self.plan.components)
@@ -181,59 +212,84 @@ class Fitter:
 class Baseband:
     """The surroundings of a place: a band for each track, at 500 frames a second.
 
-    `times` are in seconds from sample `first`; `mask` is the share of each frame that is not lost.
+    `times` are in seconds from sample `first`; `mask` is the share of each frame that is not lost, where any is.
     """
 
     first: int
     bands: tuple[Complexes, ...]
     track_of: tuple[int, ...]
     times: Floats
-    mask: Reals
+    mask: Reals | None
 
-    def explained(self, plan: Plan, pitches: Floats, places: Floats, tempi: Floats) -> list[Floats]:
-        """The energy that each component explains: places × tempi × pitches. All three in equal steps."""
+    def explained(self, plan: Plan, grid: Grid) -> list[Floats]:
+        """The energy that each component explains: places × tempi × pitches."""
         sums: dict[tuple[object, ...], list[Complexes]] = {}
         found = []
         for index, each in enumerate(plan.components):
-            starts = places[:, None] + tempi[None, :] * each.start_s
-            ends = places[:, None] + tempi[None, :] * each.end_s
-            if each.steady or each.stairs:
+            spans = grid.kept(("spans", index), partial(self._spans, *grid.spans(each)))
+            if each.steady:
                 key = (self.track_of[index], _softness(each), each.lines_hz)
                 if key not in sums:
-                    sums[key] = self._sums(index, each, pitches)
-                found.append(self._energies(each, sums[key], starts, ends))
+                    sums[key] = self._sums(index, each, grid.pitches, grid)
+                found.append(self._energies(each, sums[key], spans))
                 continue
-            # The carrier glides from where the sound was first thought to begin; later, it is too high all the time.
-            slope = (each.to_hz - each.from_hz) / each.length_s / each.middle_hz
-            rows = [
-                self._energies(each, self._sums(index, each, pitches - slope * place), starts[row], ends[row])
-                for row, place in enumerate(places)
-            ]
-            found.append(np.stack(rows))
+            found.append(self._glide_energies(index, each, grid, spans))
         return found
+
+    def _glide_energies(self, index: int, each: Component, grid: Grid, spans: _Spans) -> Floats:
+        """As `explained`, of a glide, whose carrier was made for one place and one tempo."""
+        start_s, end_s = each.track_s
+        slope = (each.to_hz - each.from_hz) / (end_s - start_s)
+        energies = np.zeros((*spans.shape[:2], len(grid.pitches)), np.float32)
+        for column, tempo in enumerate(grid.tempi):
+            for row, place in enumerate(grid.places):
+                turns = slope * ((1 / tempo - 1) * self.times**2 / 2 - place / tempo * self.times)
+                sums = self._sums(index, each, grid.pitches, grid, np.exp(-2j * np.pi * turns).astype(np.complex64))
+                energies[row, column] = self._energies(each, sums, spans.at(row, column))
+        return energies
 
     def _explained_spans(self, index: int, each: Component, pitch: float, starts: Floats, ends: Floats) -> Floats:
         """The energy that a component would explain from each of `starts` to each of `ends`."""
-        return self._energies(each, self._sums(index, each, np.array([pitch])), starts, ends)[..., 0]
+        return self._energies(each, self._sums(index, each, np.array([pitch])), self._spans(starts, ends))[..., 0]
 
-    def _sums(self, index: int, each: Component, pitches: Floats) -> list[Complexes]:
+    def _sums(
+        self, index: int, each: Component, pitches: Floats, grid: Grid | None = None, bend: Complexes | None = None
+    ) -> list[Complexes]:
         """For each line the running sum of the band at rest, softened as the edges are: edges × pitches."""
         softness, band = _softness(each), self.bands[self.track_of[index]]
-        return [
-            _soft_sums((_turning(pitches * each.middle_hz + line_hz, self.times) * band).T, softness)
-            for line_hz in each.lines_hz
-        ]
+        if bend is not None:
+            band = band * bend
+        sums = []
+        for line_hz in each.lines_hz:
+            make = partial(_turning, pitches * each.middle_hz + line_hz, self.times)
+            turning = grid.kept(("turning", each.middle_hz, line_hz), make) if grid else make()
+            sums.append(_soft_sums((turning * band).T, softness))
+        return sums
 
-    def _energies(self, each: Component, sums: Sequence[Complexes], starts: Floats, ends: Floats) -> Floats:
+    def _energies(self, each: Component, sums: Sequence[Complexes], spans: _Spans) -> Floats:
         softness = _softness(each)
-        first, last = self._position(starts), self._position(ends)
+        norm = np.maximum(self._frames(softness, spans) - softness / 3, 1.0)
+        found = [spans.last.of(line) - spans.first.of(line) for line in sums]
+        if len(found) == 1:
+            return np.asarray((found[0].real ** 2 + found[0].imag ** 2) / norm)
+        # Lines near each other are no separate things: what they explain together is a least-squares fit.
+        lines = np.stack(found, axis=-1)
+        overlap = norm[..., None] * _overlap(each, spans)
+        together = np.matmul(lines, np.linalg.inv(overlap).swapaxes(-1, -2))
+        return np.asarray(np.sum((lines.conj() * together).real, axis=-1))
+
+    def _frames(self, softness: int, spans: _Spans) -> Floats:
+        """How many frames of each span are not lost."""
+        if self.mask is None:
+            return spans.frames
         heard = _soft_sums(self.mask[:, None], softness)
-        norm = np.maximum(_between(heard, last) - _between(heard, first) - softness / 3, 1.0)
-        energies = np.zeros((*starts.shape, sums[0].shape[1]))
-        for line in sums:
-            found = _between(line, last) - _between(line, first)
-            energies += (found.real**2 + found.imag**2) / norm
-        return energies
+        return np.asarray(spans.last.of(heard) - spans.first.of(heard))
+
+    def _spans(self, starts: Floats, ends: Floats) -> _Spans:
+        # The middle of frame 0 is half a frame after the edge at which the sums begin.
+        first, last = ((times - self.times[0]) * FRAMES_PER_S + 0.5 for times in (starts, ends))
+        frames = len(self.times)
+        return _Spans(_Reading.at(first, frames), _Reading.at(last, frames), starts, ends)
 
     def component(self, index: int, each: Component, place: float, tempo: float, explained: float) -> FittedComponent:
         start_s, end_s = place + tempo * each.start_s, place + tempo * each.end_s
@@ -241,7 +297,8 @@ class Baseband:
         inside = (self.times >= start_s - guard_s) & (self.times <= end_s + guard_s)
         band = self.bands[self.track_of[index]][inside]
         energy = float(np.sum(band.real**2 + band.imag**2))
-        frames = float(self.mask[(self.times >= start_s) & (self.times <= end_s)].sum()) - _softness(each) / 3
+        heard = 1.0 if self.mask is None or not inside.any() else float(self.mask[inside].mean())
+        frames = (end_s - start_s) * FRAMES_PER_S * heard - _softness(each) / 3
         origin = self.first / RATE_HZ
         return FittedComponent(
             each,
@@ -250,7 +307,7 @@ class Baseband:
             float(np.sqrt(explained / max(frames, 1.0))),
             min(explained / (energy + 1e-12), 1.0),
             float(inside.sum() / FRAMES_PER_S * BAND_HZ),
-            float(self.mask[inside].mean()) if inside.any() else 0.0,
+            heard,
         )
 
     def edge_errors(self, index: int, each: Component, fitted: Fitted) -> tuple[float, float]:
@@ -278,56 +335,16 @@ class Baseband:
         energy = self._explained_spans(index, each, fitted.pitch, start, end)[0]
         return float(np.sqrt(energy / ((end[0] - start[0]) * FRAMES_PER_S)))
 
-    def elsewhere(
-        self, index: int, each: Component, fitted: Fitted, first_s: float, last_s: float
-    ) -> list[tuple[float, float, float]]:
-        """Where else the tone could have a burst: places in the recording (s), their amplitude and coherence.
-
-        `first_s` and `last_s` enclose the plan's own bursts of this tone.
-        """
-        place_s = fitted.start_s - self.first / RATE_HZ
-        tempo = 1 + fitted.tempo
-        length_s = tempo * each.length_s
-        guard_s = _softness(each) / FRAMES_PER_S
-        before = np.arange(self.times[0] + guard_s, place_s + tempo * first_s - guard_s - length_s, 0.004)
-        after = np.arange(place_s + tempo * last_s + guard_s, self.times[-1] - guard_s - length_s, 0.004)
-        starts = np.concatenate([before, after])
-        if not len(starts):
-            return []
-        energies = self._explained_spans(index, each, fitted.pitch, starts, starts + length_s)
-        band = self.bands[self.track_of[index]]
-        power = np.concatenate([[0.0], np.cumsum(band.real**2 + band.imag**2, dtype=np.float64)])
-        # A burst is quiet around it; a tone that goes on is none.
-        around_s = min(GUARD_S, each.length_s / 2)
-        edges = self._position(np.stack([starts - around_s, starts + length_s + around_s]))
-        edges = np.clip(np.rint(edges), 0, len(band)).astype(np.intp)
-        total = power[edges[1]] - power[edges[0]] + 1e-12
-        amplitudes = np.sqrt(energies / (length_s * FRAMES_PER_S))
-        origin = self.first / RATE_HZ
-        return [
-            (origin + float(start), float(amplitude), float(min(energy / whole, 1.0)))
-            for start, amplitude, energy, whole in zip(starts, amplitudes, energies, total, strict=True)
-        ]
-
-    def _position(self, times: Floats) -> Floats:
-        # The middle of frame 0 is half a frame after the edge at which the sums begin.
-        return np.asarray((times - self.times[0]) * FRAMES_PER_S + 0.5)
-
 
 def phase(each: Component, times: Floats) -> Floats:
     """Turns of the component's carrier, `times` counting from the start of the sound. Outside it goes on steadily."""
     if each.steady:
         return each.from_hz * times
-    inside = np.clip(times - each.start_s, 0, each.length_s)
-    outside = each.from_hz * np.minimum(times - each.start_s, 0) + each.to_hz * np.maximum(times - each.end_s, 0)
+    start_s, end_s = each.track_s
+    inside = np.clip(times - start_s, 0, end_s - start_s)
+    outside = each.from_hz * np.minimum(times - start_s, 0) + each.to_hz * np.maximum(times - end_s, 0)
     span_hz = each.to_hz - each.from_hz
-    if each.stairs is None:
-        return np.asarray(outside + each.from_hz * inside + span_hz / each.length_s * inside**2 / 2)
-    stair_s = each.length_s / each.stairs
-    stair = np.minimum(inside // stair_s, each.stairs - 1)
-    step_hz = span_hz / (each.stairs - 1)
-    before = stair_s * (each.from_hz * stair + step_hz * stair * (stair - 1) / 2)
-    return np.asarray(outside + before + (each.from_hz + step_hz * stair) * (inside - stair * stair_s))
+    return np.asarray(outside + each.from_hz * inside + span_hz / (end_s - start_s) * inside**2 / 2)
 
 
 def _softness(each: Component) -> int:
@@ -358,10 +375,64 @@ def _soft_sums(values: NDArray[Any], softness: int) -> NDArray[Any]:
     return soft
 
 
-def _between(values: NDArray[Any], position: Floats) -> NDArray[Any]:
-    """Linear interpolation along the first axis, held at its ends: position × the other axis."""
-    clipped = np.clip(position, 0, len(values) - 1.001)
-    index = clipped.astype(np.intp)
-    share = (clipped - index).astype(np.float32)[..., None]
-    found: NDArray[Any] = values[index] * (1 - share) + values[index + 1] * share
-    return found
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Places between the values of a running sum, for linear interpolation along its first axis."""
+
+    index: NDArray[np.intp]
+    share: Reals
+
+    @classmethod
+    def at(cls, position: Floats, frames: int) -> _Reading:
+        """Held at both ends of a sum over `frames` frames."""
+        clipped = np.clip(position, 0, frames - 0.001)
+        index = clipped.astype(np.intp)
+        return cls(index, (clipped - index).astype(np.float32)[..., None])
+
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Position × the other axis of `values`."""
+        found: NDArray[Any] = values[self.index]
+        found += (values[self.index + 1] - found) * self.share
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """From where to where a component is thought to sound, in seconds and in a running sum."""
+
+    first: _Reading
+    last: _Reading
+    starts: Floats
+    ends: Floats
+
+    @property
+    def frames(self) -> Floats:
+        return np.asarray((self.ends - self.starts) * FRAMES_PER_S)[..., None]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.first.index.shape
+
+    def at(self, row: int, column: int) -> _Spans:
+        """One of them."""
+        first, last = (_Reading(each.index[row, column], each.share[row, column]) for each in (self.first, self.last))
+        return _Spans(first, last, self.starts[row, column], self.ends[row, column])
+
+
+def _overlap(each: Component, spans: _Spans) -> Complexes:
+    """How alike the lines of a component are over each span: … × lines × lines, 1 being the same."""
+    lines_hz = np.array(each.lines_hz)
+    apart = (lines_hz[None, :] - lines_hz[:, None]) * (spans.ends - spans.starts)[..., None, None]
+    middle = (lines_hz[None, :] - lines_hz[:, None]) * ((spans.starts + spans.ends) / 2)[..., None, None]
+    overlap = np.sinc(apart) * np.exp(2j * np.pi * middle)
+    return np.asarray(overlap + _INSEPARABLE * np.eye(len(lines_hz)), np.complex64)
+
+
+def _tracks(plan: Plan) -> tuple[int, ...]:
+    """For each component the number of its carrier: bursts of the same steady tone share one."""
+    numbers: dict[tuple[float, ...], int] = {}
+    keys = [
+        (each.from_hz,) if each.steady else (each.from_hz, each.to_hz, each.start_s, each.end_s)
+        for each in plan.components
+    ]
+    return tuple(numbers.setdefault(key, len(numbers)) for key in keys)

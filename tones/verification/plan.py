@@ -1,12 +1,14 @@
 """What a sound should look like to a receiver: a row of components at their times.
 
-A component is one burst of one steady or gliding tone. Tones of the same burst that lie too close for the
-receiver's filters to part, and the sidebands of a modulated one, are the lines of one component.
+A component is one burst of one steady or gliding tone, or one stair of a sweep in steps. Tones of the same
+burst that lie too close for the receiver's filters to part, and the sidebands of a modulated one, are the
+lines of one component.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,9 +34,8 @@ _WEAK_DB: Final = -15.0
 class Component:
     """A tone from `start_s` to `end_s` of the sound, edges at half amplitude.
 
-    It goes evenly from `from_hz` to `to_hz`, or in that many `stairs`. `lines_hz` are the offsets of its
-    spectral lines, `amplitude` that of a sine as loud as they are together (1.0 is full
-    scale). `burst` counts the bursts of the sound from 0.
+    It goes evenly from `from_hz` to `to_hz`. `lines_hz` are the offsets of its spectral lines, `amplitude` is
+    that of a sine as loud as they are together (1.0 is full scale). `burst` counts the bursts of the sound from 0.
     """
 
     burst: int
@@ -43,13 +44,17 @@ class Component:
     ramp_s: float
     from_hz: float
     to_hz: float
-    stairs: int | None
     lines_hz: tuple[float, ...]
     amplitude: float
 
     @property
     def length_s(self) -> float:
         return self.end_s - self.start_s
+
+    @property
+    def track_s(self) -> tuple[float, float]:
+        """Between which times the frequency goes from `from_hz` to `to_hz`: the ramps count whole."""
+        return self.start_s - self.ramp_s / 2, self.end_s + self.ramp_s / 2
 
     @property
     def middle_hz(self) -> float:
@@ -74,6 +79,11 @@ class Plan:
     @property
     def steady(self) -> bool:
         return all(component.steady for component in self.components)
+
+    @property
+    def longest_row(self) -> int:
+        """How many components the most frequent tone has."""
+        return max(Counter((each.from_hz, each.to_hz) for each in self.components).values())
 
     @property
     def bursts(self) -> int:
@@ -120,12 +130,28 @@ def _planned(number: int, burst: Burst, peak: float) -> Iterator[Component]:
     single = peak / math.sqrt(len(segment.frequencies_hz))
     sidebands = _sidebands(segment.modulation.rate_hz if segment.modulation else None)
     if segment.sweep:
-        steps = segment.sweep.steps
         for from_hz, to_hz in zip(segment.frequencies_hz, segment.sweep.to_hz, strict=True):
-            yield Component(number, start_s, end_s, ramp_s, from_hz, to_hz, steps, sidebands, single)
+            whole = Component(number, start_s, end_s, ramp_s, from_hz, to_hz, sidebands, single)
+            yield from _stairs(whole, segment.sweep.steps) if segment.sweep.steps else (whole,)
         return
     for group in _close(segment.frequencies_hz):
         yield _steady(number, start_s, end_s, ramp_s, group, sidebands, single * math.sqrt(len(group)))
+
+
+def _stairs(whole: Component, count: int) -> Iterator[Component]:
+    """Between two stairs the phase runs on, but at a moment that the place of the sound decides: each stands alone."""
+    first_s, last_s = whole.track_s
+    for stair in range(count):
+        start_s, end_s = (first_s + (last_s - first_s) * (stair + edge) / count for edge in (0, 1))
+        frequency_hz = whole.from_hz + (whole.to_hz - whole.from_hz) * stair / (count - 1)
+        yield replace(
+            whole,
+            start_s=max(start_s, whole.start_s),
+            end_s=min(end_s, whole.end_s),
+            ramp_s=0.0,
+            from_hz=frequency_hz,
+            to_hz=frequency_hz,
+        )
 
 
 def _measured(number: int, found: MeasuredBurst, law: Law) -> Iterator[Component]:
@@ -140,7 +166,7 @@ def _measured(number: int, found: MeasuredBurst, law: Law) -> Iterator[Component
         for index in strong:
             from_hz, to_hz = found.glide.from_hz[index], found.glide.to_hz[index]
             peak = amplitude(found.partials[index].level_dbm0, law)
-            yield Component(number, start_s, end_s, ramp_s, from_hz, to_hz, None, sidebands, peak)
+            yield Component(number, start_s, end_s, ramp_s, from_hz, to_hz, sidebands, peak)
         return
     peaks = {found.partials[index].frequency_hz: amplitude(found.partials[index].level_dbm0, law) for index in strong}
     for group in _close(tuple(peaks)):
@@ -154,7 +180,7 @@ def _steady(
 ) -> Component:  # fmt: skip
     middle_hz = math.fsum(group) / len(group)
     lines = tuple(frequency_hz - middle_hz + side_hz for frequency_hz in group for side_hz in sidebands)
-    return Component(number, start_s, end_s, ramp_s, middle_hz, middle_hz, None, lines, together)
+    return Component(number, start_s, end_s, ramp_s, middle_hz, middle_hz, lines, together)
 
 
 def _sidebands(rate_hz: float | None) -> tuple[float, ...]:

@@ -34,11 +34,14 @@ _CHANNEL_HZ: Final = 8.0
 _STEADY_HZ: Final = 40.0
 """A glide is taken for steady tones, each this far."""
 _CONTRAST: Final = 0.5
+_MOST: Final = 0.72
 _BALANCE: Final = 0.08
-"""Both are shares of what the sound itself has in silence."""
+"""Shares of what the sound itself has in silence."""
+_LASTING: Final = 1.1
+"""The contrast must be above that of a tone that lasts, as notes of music do, by this factor."""
 _SILENCE: Final = 1e-7
 """Power of −67 dBm0, below every telephone's noise."""
-_GATE: Final = 0.1
+_GATE: Final = 0.15
 """Of the score that the sound itself has in silence; under speech as loud as itself it keeps more."""
 _LOWEST_GATE: Final = 4.0
 _SPREAD: Final = 10**-1.6
@@ -98,7 +101,9 @@ class Screen:
         contrast, balance, _ = self._compare(values)
         best = int(contrast.argmax())
         self._gate = max(_GATE * float(self._coherence(values, np.array([best]), lossy=False)[0]), _LOWEST_GATE)
-        self._contrast *= float(contrast[best])
+        # A tone that just goes on fills the pauses and the surroundings too.
+        lasting = sum(piece.frames for piece in self._pieces) / (self._channels * self._span)
+        self._contrast = float(contrast[best]) * max(_CONTRAST, min(_LASTING * lasting / float(contrast[best]), _MOST))
         self._balance *= float(balance[best])
 
     def candidates(self, samples: Reals, *, lossy: bool = False) -> Candidates:
@@ -208,11 +213,12 @@ def _steady(plan: Plan) -> list[tuple[Component, float, float, float]]:
     pieces = []
     for each in plan.components:
         span_hz = each.to_hz - each.from_hz
-        count = each.stairs or max(1, math.ceil(abs(span_hz) / _STEADY_HZ))
+        count = max(1, math.ceil(abs(span_hz) / _STEADY_HZ))
         for index in range(count):
-            share = (index + 0.5) / count if each.stairs is None else index / (count - 1)
-            start_s = each.start_s + each.length_s * index / count
-            pieces.append((each, start_s, start_s + each.length_s / count, each.from_hz + span_hz * share))
+            first_s, last_s = each.track_s
+            start_s, end_s = (first_s + (last_s - first_s) * (index + edge) / count for edge in (0, 1))
+            inside_s = max(start_s, each.start_s), min(end_s, each.end_s)
+            pieces.append((each, *inside_s, each.from_hz + span_hz * (index + 0.5) / count))
     return pieces
 
 

@@ -141,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--profile", action="append", choices=list(profiles()), help="may be repeated")
     parser.add_argument("--part", type=Part, choices=list(Part), default=Part.HELD_OUT, help="of the material")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default %(default)s)")
+    parser.add_argument("--state", action="store_true", help="let the verifier state these false alarms from now on")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     chosen = parser.parse_args(arguments)
@@ -164,6 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found += results.rows(measure(work, chosen.workers, progress))
     found += beside
     results.print_tables(found, console)
+    if chosen.state:
+        results.state_false_alarms(found)
     settings: dict[str, Any] = {"hours": chosen.hours, "trials": chosen.trials, "part": chosen.part, "profiles": names}
     if chosen.json:
         results.write_json(found, settings, chosen.json)

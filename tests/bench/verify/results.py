@@ -15,9 +15,12 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from idtone.tones import verification
+
 from . import confidence
 from .measurements import Key, Tally
 
+CALIBRATION: Final = Path(verification.__file__).with_name("calibration.json")
 CONFORMS_GOAL: Final = {
     **dict.fromkeys(("clean", "g711-mu", "g711-a", "g722", "gsm", "opus-12k", "amr-12.2", "g729"), 0.999),
     "white +0 dB": 0.999, "white -5 dB": 0.99,
@@ -75,6 +78,16 @@ def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
         elif kind == "frequency":
             found.append(_frequency_row(profile, what, tally))
     return found + _near_miss_rows({key: tally for key, tally in tallies.items() if key[0] == "near-misses"})
+
+
+def state_false_alarms(found: Sequence[Row]) -> None:
+    """Write the false alarms in speech and music, of all profiles together, to the verifier's calibration."""
+    alarms = [row for row in found if row.measure == "false alarms" and row.what in HOURS_GOAL]
+    hours, count = sum(row.hours or 0.0 for row in alarms), sum(row.hits or 0 for row in alarms)
+    stored = json.loads(CALIBRATION.read_text(encoding="utf-8"))
+    stored["hours"], stored["false_alarms"] = round(hours, 2), count
+    stored["false_alarms_per_hour"] = float(f"{confidence.events_at_most(count) / hours:.3g}")
+    CALIBRATION.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
 
 
 def _detection_rows(profile: str, what: str, tally: Tally) -> list[Row]:

@@ -4,7 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from idtone.errors import DocumentError, UsageError
 
@@ -91,8 +93,8 @@ def test_show_tells_all_that_a_profile_has_and_stays_short(tmp_path: Path) -> No
 
 
 def test_show_of_a_recording(tmp_path: Path) -> None:
-    (tmp_path / "master.wav").write_bytes(b"RIFF")
-    digest = hashlib.sha256(b"RIFF").hexdigest()
+    soundfile.write(tmp_path / "master.wav", 0.1 * np.sin(np.arange(4000)), 16000)
+    digest = hashlib.sha256((tmp_path / "master.wav").read_bytes()).hexdigest()
     (tmp_path / "own.yaml").write_text(
         "id: own\ntitle: Own\nlevel_dbm0: -16\nrecording: master.wav\n"
         f"sha256: {digest}\ntrim: {{from_ms: 10, to_ms: 210}}\n"

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from idtone.tones.library import load_library
-from idtone.tones.verification.evidence import Calibration, Features, calibration, log_odds
+from idtone.tones.verification.evidence import Features, calibration, log_odds
 from idtone.tones.verification.verify import Verifier
 
 from .legs import leg, noise_for
@@ -24,16 +24,7 @@ def test_the_calibration_weighs_every_feature() -> None:
     assert len(calibration().weights) == len(fields(Features)) + 1
     assert calibration().grey < calibration().threshold
     assert calibration().hours > 0
-
-
-@pytest.mark.parametrize(
-    ("false_alarms", "limit"),
-    # Exact Poisson limits: half the 95 % quantile of chi-squared with 2n + 2 degrees of freedom.
-    [(0, 2.996), (1, 4.744), (5, 10.513), (20, 29.062)],
-)
-def test_false_alarms_have_an_upper_limit(false_alarms: int, limit: float) -> None:
-    one = replace(calibration(), hours=100.0, false_alarms=false_alarms)
-    assert one.false_alarms_per_hour == pytest.approx(limit / 100, rel=0.01)
+    assert calibration().false_alarms_per_hour > calibration().false_alarms / calibration().hours
 
 
 def test_a_clean_sound_speaks_for_itself() -> None:
@@ -58,8 +49,3 @@ def test_what_comes_and_goes_with_the_tones_makes_them_a_voice() -> None:
     times = np.arange(len(samples)) / 8000
     companion = 0.15 * np.sin(2 * np.pi * 2100 * times) * (np.abs(samples) > 0.002)
     assert features(samples + companion.astype(np.float32)).alone < features(samples).alone - 2
-
-
-def test_a_calibration_is_what_was_measured() -> None:
-    with pytest.raises(TypeError):
-        Calibration(weights=(1.0,))  # type: ignore[call-arg]

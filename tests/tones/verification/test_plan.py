@@ -48,12 +48,17 @@ def test_modulation_gives_sidebands() -> None:
     assert each.lines_hz == (-20, 0, 20)
 
 
-def test_a_sweep_is_one_component() -> None:
-    (glide, stairs) = plan_of(
-        make(tone(600, sweep={"to_hz": [1200]}), tone(1200, sweep={"to_hz": [600], "steps": 4}))
-    ).components
-    assert (glide.from_hz, glide.to_hz, glide.stairs, glide.steady) == (600, 1200, None, False)
-    assert (stairs.from_hz, stairs.to_hz, stairs.stairs) == (1200, 600, 4)
+def test_a_glide_is_one_component() -> None:
+    (glide,) = plan_of(make(tone(600, sweep={"to_hz": [1200]}))).components
+    assert (glide.from_hz, glide.to_hz, glide.steady) == (600, 1200, False)
+    assert glide.track_s == pytest.approx((-0.0025, 0.1975))
+
+
+def test_every_stair_is_one_component() -> None:
+    stairs = plan_of(make(tone(1200, sweep={"to_hz": [600], "steps": 4}))).components
+    assert [each.from_hz for each in stairs] == [1200, 1000, 800, 600]
+    assert [each.start_s for each in stairs] == pytest.approx([0, 0.0475, 0.0975, 0.1475])
+    assert {each.burst for each in stairs} == {0}
 
 
 def test_a_burst_keeps_its_own_level() -> None:

@@ -1,0 +1,34 @@
+"""What a called phone received, as a capture, before the same command that an auditor uses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ..lab.lab import Forwarding, lab
+from ..tones.commands.running import run
+from ..tones.recordings import wire
+
+
+@pytest.mark.parametrize(("number", "heard", "other"), [("0312345678", "sample", "notice"), ("", "notice", "sample")])
+async def test_a_call_is_proved_by_its_capture(asterisk, service, tmp_path, number, heard, other):
+    async with lab(asterisk) as phones:
+        placed = await phones.place(Forwarding(number))
+        await phones.talk_and_hang_up(placed)
+        packets = placed.called.packets
+    capture = tmp_path / "call.pcap"
+    rows = [
+        (packet.arrival_ns, wire.rtp(packet.sequence, packet.timestamp, packet.payload,
+                                     payload_type=packet.payload_type, ssrc=packet.ssrc))
+        for packet in packets
+    ]  # fmt: skip
+    capture.write_bytes(wire.pcap(wire.on_wire(rows)))
+
+    result = run("verify", capture, "--profile", heard, "--json")
+    (leg,) = json.loads(result.stdout)
+    assert (result.exit_code, leg["verdict"]) == (0, "conforms"), leg["reason"]
+    (finding,) = leg["findings"]
+    assert finding["level_dbm0"] == pytest.approx(-16, abs=0.2)
+    assert abs(finding["frequency_error_percent"]) < 0.05
+    assert run("verify", capture, "--profile", other).exit_code == 1

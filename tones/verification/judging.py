@@ -1,0 +1,246 @@
+"""The tests that a likelihood does not make: what the parts of the sound are like, one by one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from ..profile import Profile
+from .evidence import AUDIBLE
+from .fit import Baseband, Fitted, FittedComponent, Fitter
+from .plan import Component, Plan
+from .report import HeardBurst, Outcome, Test
+from .screen import RATE_HZ, Reals
+
+CODEC_MS: Final = 4.0
+"""How far codecs move the edge of a burst; it comes on top of the tolerance."""
+_MISSING_DB: Final = -12.0
+_FURTHER_DB: Final = -6.0
+_FURTHER_COHERENCE: Final = 0.85
+_GLIDE_COHERENCE: Final = 0.4
+_TEMPI: Final = np.array([0.9, 1.0, 1.1])
+_SAME_PITCH: Final = 0.01
+_PAUSE_DB: Final = -6.0
+_SHORTEST_GAP_S: Final = 0.15
+_LONGEST_LOOK_S: Final = 1.5
+
+
+class Surroundings:
+    """Looks for bursts of the sound's own tones before and after it."""
+
+    def __init__(self, plan: Plan) -> None:
+        gaps_s = [later.start_s - each.end_s for each, later in zip(plan.components, plan.components[1:], strict=False)]
+        self._gap_s = max([_SHORTEST_GAP_S, *gaps_s]) + 0.05
+        self._tones: list[tuple[Fitter, int, int]] = []
+        tones: dict[tuple[float, float], list[int]] = {}
+        for index, each in enumerate(plan.components):
+            tones.setdefault((each.from_hz, each.to_hz), []).append(index)
+        for same in tones.values():
+            for index in {same[0], same[-1]}:
+                alone = plan.components[index]
+                single = replace(alone, start_s=0.0, end_s=alone.length_s)
+                self._tones.append((Fitter(Plan((single,)), _TEMPI), same[0], same[-1]))
+
+    def bursts(self, samples: Reals, heard: Reals | None, fitted: Fitted) -> Iterator[tuple[Fitted, float]]:
+        """Each place around the sound with the best burst there, and how loud that is beside the sound's (dB)."""
+        for fitter, first, last in self._tones:
+            own = fitted.components[first]
+            length_s = fitter.plan.length_s
+            look_s = min(self._gap_s + length_s, _LONGEST_LOOK_S)
+            earliest_s, latest_s = fitted.start_s - look_s, fitted.end_s + look_s - length_s
+            for place_s in _steps(earliest_s, own.start_s - length_s, 2 * fitter.reach_s):
+                yield from _louder(fitter, samples, heard, place_s, own, before_s=own.start_s)
+            for place_s in _steps(fitted.components[last].end_s, latest_s, 2 * fitter.reach_s):
+                yield from _louder(fitter, samples, heard, place_s, own, after_s=fitted.components[last].end_s)
+
+
+def _steps(first_s: float, last_s: float, step_s: float) -> Iterator[float]:
+    count = max(1, math.ceil((last_s - first_s) / step_s))
+    yield from (first_s + (last_s - first_s) * index / count for index in range(count + 1))
+
+
+def _louder(
+    fitter: Fitter, samples: Reals, heard: Reals | None, place_s: float, own: FittedComponent,
+    *, before_s: float = math.inf, after_s: float = -math.inf,
+) -> Iterator[tuple[Fitted, float]]:  # fmt: skip
+    found = fitter.coarse(fitter.baseband(samples, heard, round(place_s * RATE_HZ)))
+    (component,) = found.components
+    if not fitter.plan.steady and component.coherence > _GLIDE_COHERENCE:
+        # The coarse grid is too coarse for a glide to be pure.
+        found = fitter.fine(fitter.baseband(samples, heard, found.first), found)
+        (component,) = found.components
+    if found.end_s <= before_s and found.start_s >= after_s:
+        yield found, 20 * math.log10(max(component.amplitude, 1e-9) / max(own.amplitude, 1e-9))
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    components: tuple[FittedComponent, ...]
+    start_error_s: float
+    end_error_s: float
+    heard: float
+
+    @property
+    def level_db(self) -> float:
+        """Beside the profile's."""
+        power = sum(each.amplitude**2 for each in self.components)
+        wanted = sum(each.component.amplitude**2 for each in self.components)
+        return 10 * math.log10(max(power, 1e-12) / wanted)
+
+    def told(self, profile: Profile) -> HeardBurst:
+        first = self.components[0]
+        return HeardBurst(
+            1000 * first.start_s - 500 * first.component.ramp_s,
+            1000 * first.end_s + 500 * first.component.ramp_s,
+            1000 * self.start_error_s,
+            1000 * self.end_error_s,
+            level_dbm0(profile, self.components),
+            self.heard,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A place where the sound may be. `beside` are the tones around it, with their loudness beside its own in dB."""
+
+    profile: Profile
+    plan: Plan
+    fitted: Fitted
+    base: Baseband
+    bursts: tuple[Burst, ...]
+    beside: tuple[tuple[Fitted, float], ...]
+
+
+def _frequency(case: Case) -> Test:
+    limit = case.profile.tolerance.frequency_percent
+    error = 100 * case.fitted.pitch
+    outcome = Outcome.PASSED if abs(error) <= limit else Outcome.FAILED
+    return Test("frequency", outcome, f"the frequency is {_off(error, 'higher', 'lower')}; {limit:g} % are allowed")
+
+
+def _cadence(case: Case) -> Test:
+    limit = case.profile.tolerance.time_percent
+    error = 100 * case.fitted.tempo
+    outcome = Outcome.PASSED if abs(error) <= limit else Outcome.FAILED
+    return Test("cadence", outcome, f"the cadence is {_off(error, 'slower', 'faster')}; {limit:g} % are allowed")
+
+
+def _complete(case: Case) -> Test:
+    """Every burst is there, as loud beside the others as the profile says."""
+    unheard = [index for index, burst in enumerate(case.bursts, 1) if burst.heard < AUDIBLE]
+    levels = [burst.level_db for burst in case.bursts if burst.heard >= AUDIBLE]
+    loudest = max(levels, default=0.0)
+    missing = [
+        index
+        for index, burst in enumerate(case.bursts, 1)
+        if burst.heard >= AUDIBLE and burst.level_db < loudest + _MISSING_DB
+    ]
+    if missing:
+        return Test("bursts", Outcome.FAILED, f"{_numbered(missing)} missing")
+    if unheard:
+        return Test("bursts", Outcome.UNKNOWN, f"{_numbered(unheard)} lost in the recording")
+    return Test("bursts", Outcome.PASSED, f"all {len(case.bursts)} bursts are there")
+
+
+def _edges(case: Case) -> Test:
+    """No burst is longer or shorter by itself than the tolerance of the whole lets it be."""
+    limit_ms = 10 * case.profile.tolerance.time_percent * case.plan.length_s + CODEC_MS
+    errors = [
+        (max(abs(burst.start_error_s), abs(burst.end_error_s)) * 1000, index)
+        for index, burst in enumerate(case.bursts, 1)
+        if min(each.coherence for each in burst.components) > 0.7 and burst.heard > 0.95
+    ]
+    if not errors:
+        return Test("edges", Outcome.PASSED, "the edges of the bursts are too noisy to be measured one by one")
+    worst, index = max(errors)
+    outcome = Outcome.PASSED if worst <= limit_ms else Outcome.FAILED
+    return Test(
+        "edges", outcome, f"an edge of burst {index} is off by {worst:.1f} ms, the most; {limit_ms:.0f} ms are allowed"
+    )
+
+
+def _further(case: Case) -> Test:
+    """No further burst before or after: nothing as pure, as long and nearly as loud as one of the sound's own."""
+    for each, loudness in case.beside:
+        near = abs(each.pitch - case.fitted.pitch) < _SAME_PITCH
+        (found,) = each.components
+        if near and loudness > _FURTHER_DB and found.coherence > _FURTHER_COHERENCE:
+            says = f"a further burst of {found.component.middle_hz:.0f} Hz is at {each.start_s:.2f} s"
+            return Test("further", Outcome.FAILED, says)
+    return Test("further", Outcome.PASSED, "there is no further burst")
+
+
+def _pauses(case: Case) -> Test:
+    """Nothing of the tone in the pauses between two bursts of it."""
+    latest: dict[int, int] = {}
+    for index, each in enumerate(case.plan.components):
+        track = case.base.track_of[index]
+        before = latest.get(track)
+        latest[track] = index
+        if before is None:
+            continue
+        gap = (case.plan.components[before].end_s, each.start_s)
+        level = case.base.between(index, each, case.fitted, *gap)
+        if level is not None and level > case.fitted.components[index].amplitude * 10 ** (_PAUSE_DB / 20):
+            return Test(
+                "pauses", Outcome.FAILED, f"the tone sounds on in the pause before {1000 * each.start_s:.0f} ms"
+            )
+    return Test("pauses", Outcome.PASSED, "the pauses are quiet")
+
+
+def _level(case: Case) -> Test:
+    limit = case.profile.tolerance.level_db
+    off = _mean_level_db(case.fitted.components)
+    if limit is None:
+        return Test(
+            "level", Outcome.PASSED, f"the level is {_off(off, 'above', 'below', 'dB')} the profile's; not judged"
+        )
+    outcome = Outcome.PASSED if abs(off) <= limit else Outcome.FAILED
+    return Test(
+        "level", outcome, f"the level is {_off(off, 'above', 'below', 'dB')} the profile's; {limit:g} dB are allowed"
+    )
+
+
+TESTS: Final[tuple[Callable[[Case], Test], ...]] = (_frequency, _cadence, _complete, _edges, _further, _pauses, _level)
+
+
+def heard_burst(plan: Plan, number: int, fitted: Fitted, base: Baseband) -> Burst:
+    indices = [index for index, each in enumerate(plan.components) if each.burst == number]
+    components = tuple(fitted.components[index] for index in indices)
+
+    def loudest(edge: Callable[[Component], float]) -> int:
+        return max(indices, key=lambda index: (edge(plan.components[index]), fitted.components[index].amplitude))
+
+    first, last = loudest(lambda each: -each.start_s), loudest(lambda each: each.end_s)
+    start_error_s, _ = base.edge_errors(first, plan.components[first], fitted)
+    _, end_error_s = base.edge_errors(last, plan.components[last], fitted)
+    return Burst(components, start_error_s, end_error_s, min(each.heard for each in components))
+
+
+def level_dbm0(profile: Profile, components: Sequence[FittedComponent]) -> float:
+    bursts: dict[int, float] = {}
+    for each in components:
+        bursts[each.component.burst] = bursts.get(each.component.burst, 0.0) + each.amplitude**2
+    power = sum(bursts.values()) / len(bursts)
+    return 10 * math.log10(max(power, 1e-12)) + profile.law.full_scale_dbm0
+
+
+def _mean_level_db(components: Iterable[FittedComponent]) -> float:
+    audible = [each for each in components if each.heard >= AUDIBLE]
+    power = sum(each.amplitude**2 * each.component.length_s for each in audible)
+    wanted = sum(each.component.amplitude**2 * each.component.length_s for each in audible)
+    return 10 * math.log10(max(power, 1e-12) / wanted) if wanted else 0.0
+
+
+def _off(error: float, over: str, under: str, unit: str = "%") -> str:
+    return f"{abs(error):.2f} {unit} {over if error >= 0 else under}"
+
+
+def _numbered(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"burst {numbers[0]} is"
+    return f"bursts {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} are"
