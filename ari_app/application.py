@@ -31,7 +31,7 @@ from idtone.ledger.records import Record
 from idtone.ledger.steps import CallStatus, Step, StepKind
 from idtone.ledger.tokens import Tokens
 from idtone.numbers import parse
-from idtone.tones.sounds import Sound
+from idtone.tones.making.sounds import Sound
 
 from . import events, flow
 from .connection import APPLICATION, Ari

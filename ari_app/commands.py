@@ -16,7 +16,7 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.source import RegistrySource
 from idtone.settings import Settings, load_settings
 from idtone.tones.library import load_library
-from idtone.tones.sounds import ensure_sounds
+from idtone.tones.making.sounds import ensure_sounds
 
 from . import alone
 from .application import Application

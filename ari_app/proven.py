@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from idtone.registry.index import RegistryIndex
+from idtone.tones.making.sounds import Sound
 from idtone.tones.profile import Profile
 from idtone.tones.proof import doubt
-from idtone.tones.sounds import Sound
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +49,12 @@ class ProvenSounds(Mapping[str, Sound]):
         self._proven()
 
     def _proven(self) -> Mapping[str, Sound]:
-        registry, reviewed = self._registry(), self._reviewed
-        if reviewed and reviewed[0] is registry:
+        reviewed = self._reviewed
+        if reviewed and reviewed[0] is self._registry():
             return reviewed[1]
         with self._reviewing:
-            reviewed = self._reviewed
+            # Asked again: whoever waited here must not go back to the generation of before.
+            registry, reviewed = self._registry(), self._reviewed
             if reviewed and reviewed[0] is registry:
                 return reviewed[1]
             proven = self._review(registry)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from idtone.tones.library import load_library
-from idtone.tones.synthesis import synthesise
+from idtone.tones.making.synthesis import synthesise
 
 from .lab.asterisk import Asterisk
 from .lab.bootstrap import AsteriskInstallation, find_or_get

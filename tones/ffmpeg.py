@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import mmap
+import os
 import re
 import shutil
 import subprocess
@@ -43,7 +44,10 @@ def encoder_program(encoder: str, purpose: str) -> Path:
 def encode(
     pcm: mmap.mmap, sample_rate_hz: int, to: BinaryIO, *, muxer: str, encoder: str, arguments: tuple[str, ...]
 ) -> None:
-    """Encode one channel of 16-bit little-endian samples. Raises ToneError with ffmpeg's own last words."""
+    """Encode one channel of 16-bit little-endian samples. Raises ToneError with ffmpeg's own last words.
+
+    Not beside other threads that make temporary files: meanwhile the process's folder for them is one that goes again.
+    """
     purpose = f"encoding with {encoder}"
     segment = _pydub().AudioSegment(data=pcm, sample_width=2, frame_rate=sample_rate_hz, channels=1)
     segment.converter = str(encoder_program(encoder, purpose))
@@ -80,7 +84,11 @@ def _scratch() -> Iterator[None]:
 
 
 def _pydub() -> Any:
-    """pydub warns where it is loaded: of Python's audioop, of its own source, and of a missing ffmpeg."""
+    """pydub warns where it is loaded: of Python's audioop, of its own source, and of a missing ffmpeg.
+
+    It also takes for granted that PATH is set, which `program` does not.
+    """
+    os.environ.setdefault("PATH", os.defpath)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pydub

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,19 +21,21 @@ from typing import Any, Final
 from idtone.documents import read_text
 from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
 
+from .drafts import Draft, draft
 from .library import namesake
+from .making.sounds import Sound, ensure_sounds, named_format
+from .making.waveform import LONGEST_MASTER_S
 from .masters import Master, decibels, examine
+from .measuring.levels import SILENCE_DB
 from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile
 from .proof import doubt
 from .recordings.files import read_file
-from .recordings.opening import open_recording
-from .sounds import Sound, ensure_sounds, named_format
-from .waveform import LONGEST_MASTER_S
+from .recordings.leg import Leg
+from .recordings.opening import open_recording, warn
 
 MASTER_SIZE_LIMIT: Final = 128 * 1024 * 1024
 """Bytes; a minute of stereo at 192 kHz in 32 bits has 92 million."""
 _BLOCK: Final = 1024 * 1024
-_MODE: Final = 0o644
 _EXTENSION: Final = re.compile(r"\.[a-z0-9-]{1,10}")
 
 
@@ -74,21 +76,20 @@ def import_master(master: Path, request: Request, folder: Path, sounds: Path, fo
     profile = _provisional(request)
     path = folder / f"{profile.id}.yaml"
     _refuse_namesakes(path, request)
-    with tempfile.TemporaryDirectory(prefix="idtone-import.") as scratch:
-        draft = Path(scratch)
-        copy, sha256 = _copy(master, draft, profile.id)
+    with _scratch() as scratch:
+        copy, sha256 = _copy(master, scratch, profile.id)
         profile = profile.model_copy(update={"recording": Path(copy.name), "sha256": sha256})
         _refuse_unproven(master, profile, request)
-        measured = examine(read_file(copy, longest_s=LONGEST_MASTER_S), str(master))
+        measured = examine(_read(copy, master), str(master))
         profile = profile.model_copy(update={"trim": measured.trim})
-        (draft / path.name).write_text(render(profile, measured, master.name), encoding="utf-8")
-        sound = ensure_sounds(draft / "sounds", [load_profile(draft / path.name)], wanted)[profile.id]
+        (scratch / path.name).write_text(render(profile, measured, master.name), encoding="utf-8")
+        sound = ensure_sounds(scratch / "sounds", [load_profile(scratch / path.name)], wanted)[profile.id]
         earlier = _earlier_master(path)
         _put_in_place(
             [
                 (copy, folder / copy.name),
                 *((file.path, sounds / file.path.name) for file in sound.files),
-                (draft / path.name, path),
+                (scratch / path.name, path),
             ]
         )
     if earlier and earlier.name != copy.name:
@@ -168,7 +169,7 @@ def report(made: Imported, request: Request) -> dict[str, Any]:
 
 
 def _number(level_db: float) -> float | None:
-    return None if math.isinf(level_db) else round(level_db, 1)
+    return None if level_db <= SILENCE_DB else round(level_db, 1)
 
 
 def _provisional(request: Request) -> Profile:
@@ -214,8 +215,8 @@ def _refuse_unproven(master: Path, profile: Profile, request: Request) -> None:
 def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
     """The copy and its SHA-256. What is measured and made comes from the copy, whatever happens to `master`."""
     digest, size = hashlib.sha256(), 0
-    draft = folder / "master"
-    with open_recording(master) as source, draft.open("wb") as target:
+    unnamed = folder / "master"
+    with open_recording(master) as source, unnamed.open("wb") as target:
         while block := source.read(_BLOCK):
             size += len(block)
             if size > MASTER_SIZE_LIMIT:
@@ -229,8 +230,33 @@ def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
     if not _EXTENSION.fullmatch(suffix) or suffix in (".yaml", ".yml"):
         suffix = ""
     copy = folder / f"{profile_id}.master-{sha256[:8]}{suffix}"
-    draft.rename(copy)
+    unnamed.rename(copy)
     return copy, sha256
+
+
+def _read(copy: Path, master: Path) -> tuple[Leg, ...]:
+    """The legs of the copy; what is wrong with it is said of the master, which the user knows."""
+
+    def renamed(text: str) -> str:
+        return text.replace(str(copy), str(master), 1)
+
+    try:
+        return read_file(copy, longest_s=LONGEST_MASTER_S, notice=lambda text: warn(renamed(text)))
+    except RecordingError as error:
+        raise RecordingError(renamed(str(error))) from error
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A temporary folder. Raises ToneError where it, or something in it, cannot be written."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="idtone-import.") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise ToneError(
+            f"{error.filename or tempfile.gettempdir()}: cannot be written: {error.strerror}. "
+            "Make room for temporary files, or set TMPDIR to another folder"
+        ) from error
 
 
 def _earlier_master(path: Path) -> Path | None:
@@ -243,47 +269,44 @@ def _earlier_master(path: Path) -> Path | None:
         return None  # what cannot be read is replaced all the same, and its master left where it is
     if earlier.recording is None or not earlier.recording.name.startswith(f"{earlier.id}.master-"):
         return None
-    return path.with_name(earlier.recording.name)
+    master = path.with_name(earlier.recording.name)
+    return master if master.is_file() else None
 
 
 def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
     """Each file to its place, in this order, or everything as it was. Raises ToneError."""
-    beside: list[Path] = []
-    done: list[tuple[Path, Path | None]] = []
+    done: list[tuple[Path, Draft | None]] = []
     try:
-        drafts = []
-        for source, target in moves:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            drafts.append(_duplicate(source, target, beside))
-        earlier = [_duplicate(target, target, beside) if target.exists() else None for _, target in moves]
-        try:
-            for (_, target), draft, backup in zip(moves, drafts, earlier, strict=True):
-                os.replace(draft, target)
-                done.append((target, backup))
-        except OSError:
-            for target, backup in reversed(done):
-                if backup:
-                    os.replace(backup, target)
-                else:
-                    target.unlink()
-            raise
+        with ExitStack() as drafts:
+            for _, target in moves:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            new = [drafts.enter_context(_copied(source, target)) for source, target in moves]
+            earlier = [
+                drafts.enter_context(_copied(target, target)) if target.exists() else None for _, target in moves
+            ]
+            try:
+                for each, backup in zip(new, earlier, strict=True):
+                    done.append((each.target, backup))
+                    each.put()
+            except BaseException:  # an interruption, too, must not leave half of an import
+                for target, backup in reversed(done):
+                    if backup:
+                        backup.put()
+                    else:
+                        target.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise ToneError(
             f"{error.filename2 or error.filename or moves[0][1]}: cannot be written: {error.strerror}. "
             "Let the user that runs idtone write there, or name another folder"
         ) from error
-    finally:
-        for path in beside:
-            path.unlink(missing_ok=True)
 
 
-def _duplicate(source: Path, target: Path, beside: list[Path]) -> Path:
-    """A copy of `source`, on the disk, in the folder of `target`; noted in `beside` before it is written."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    beside.append(Path(name))
-    with os.fdopen(descriptor, "wb") as file, source.open("rb") as original:
-        shutil.copyfileobj(original, file)
-        os.fchmod(descriptor, _MODE)
-        file.flush()
-        os.fsync(descriptor)
-    return Path(name)
+@contextmanager
+def _copied(source: Path, target: Path) -> Iterator[Draft]:
+    """A draft of `target` with the content of `source`."""
+    with draft(target) as new:
+        with source.open("rb") as original:
+            shutil.copyfileobj(original, new.file)
+        new.settle()
+        yield new

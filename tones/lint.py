@@ -70,7 +70,7 @@ def _heard(profile: Profile) -> Iterator[tuple[int, Segment]]:
 def _network_tone(profile: Profile) -> _Found:
     for index, tone in resemblances(profile):
         segment = profile.segments[index]
-        cadence = f"; its cadence is {tone.cadence}, here {segment.on_ms:g}/{segment.off_ms:g} ms"
+        cadence = f"; its cadence is {tone.cadence}, here {segment.on_ms:.10g}/{segment.off_ms:.10g} ms"
         yield index + 1, {"tone": tone.name, "cadence": cadence if tone.cadence else ""}
 
 
@@ -104,13 +104,13 @@ def _levels(profile: Profile, wrong: Callable[[float], bool], limit_dbm0: float)
 def _short_burst(profile: Profile) -> _Found:
     for number, segment in _heard(profile):
         if segment.on_ms < SHORTEST_BURST_MS:
-            yield number, {"on": f"{segment.on_ms:g}", "limit": f"{SHORTEST_BURST_MS:g}"}
+            yield number, {"on": f"{segment.on_ms:.10g}", "limit": f"{SHORTEST_BURST_MS:g}"}
 
 
 def _long_burst(profile: Profile) -> _Found:
     for number, segment in _heard(profile):
         if segment.on_ms > LONGEST_BURST_MS:
-            yield number, {"on": f"{segment.on_ms:g}", "limit": f"{LONGEST_BURST_MS:g}"}
+            yield number, {"on": f"{segment.on_ms:.10g}", "limit": f"{LONGEST_BURST_MS:g}"}
 
 
 def _click(profile: Profile) -> _Found:

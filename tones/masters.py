@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from idtone.errors import ToneError
 
+from .making.oscillation import Samples
+from .making.synthesis import LOWEST_RATE_HZ
+from .making.waveform import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
+from .measuring.levels import SILENCE_DB, dbm0, power_db
 from .profile import CALL_LIMIT_MS, Law, Trim
 from .recordings.leg import Leg
-from .synthesis import LOWEST_RATE_HZ, Samples
-from .waveform import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, runs, sounding, sounding_rms
+from .runs import runs
 
 HIGHEST_RATE_HZ: Final = 192_000
 SHORTEST_MS: Final = 50.0
@@ -57,7 +60,7 @@ class Master:
     """What was measured of a recording that may become a sound.
 
     `rms` is that of the sounding part, 1.0 being full scale; `noise_db` and `dc_db` are relative to it,
-    `noise_db` being an upper bound.
+    `noise_db` being an upper bound, infinite where the recording is too short to tell.
     """
 
     sample_rate_hz: int
@@ -73,7 +76,7 @@ class Master:
 
     def level_dbm0(self, law: Law) -> float:
         """As it was recorded."""
-        return _db(self.rms**2 * 2) + law.full_scale_dbm0
+        return dbm0(power_db(self.rms**2), law)
 
 
 def examine(legs: Sequence[Leg], name: str) -> Master:
@@ -93,10 +96,10 @@ def examine(legs: Sequence[Leg], name: str) -> Master:
         trim=_trim(heard, quiet, len(samples) / rate),
         rms=math.sqrt(power),
         peak=float(np.max(np.abs(samples))),
-        noise_db=_db(min(quiet, between)),
-        dc_db=_db(float(np.mean(samples)) ** 2 / power),
+        noise_db=power_db(min(quiet, between)),
+        dc_db=power_db(float(np.mean(samples)) ** 2 / power),
     )
-    faults = [*_channel_faults(legs, power), *_clipping_faults(samples, rate), *_faults(master, _db(between))]
+    faults = [*_channel_faults(legs, power), *_clipping_faults(samples, rate), *_faults(master, power_db(between))]
     if faults:
         raise ToneError(f"{name}: cannot be the master of a sound: it {'; it '.join(faults)}")
     return master
@@ -115,9 +118,9 @@ def _refuse_unmeasurable(legs: Sequence[Leg]) -> None:
 
 
 def _refuse_silence(samples: Samples, heard: Samples) -> None:
-    loudest_db = _db(float(np.max(mean_power(heard - np.mean(heard), LEVEL_RATE_HZ, _QUIET_MS), initial=0.0)))
+    loudest_db = power_db(float(np.max(mean_power(heard - np.mean(heard), LEVEL_RATE_HZ, _QUIET_MS), initial=0.0)))
     if loudest_db < SILENT_DB:
-        peak_db = _db(float(np.max(np.abs(samples))) ** 2)
+        peak_db = power_db(float(np.max(np.abs(samples))) ** 2)
         raise ToneError(
             f"is silent: its loudest 20 ms in the telephone band have {decibels(loudest_db)} of full scale "
             f"(peak of all {decibels(peak_db)}), and {SILENT_DB:g} dB is the least"
@@ -127,7 +130,7 @@ def _refuse_silence(samples: Samples, heard: Samples) -> None:
 def _channel_faults(legs: Sequence[Leg], power: float) -> Iterator[str]:
     for leg in legs[1:]:
         difference = leg.samples.astype(np.float64) - legs[0].samples
-        difference_db = _db(float(np.max(mean_power(difference, leg.sample_rate_hz, _QUIET_MS))) / power)
+        difference_db = power_db(float(np.max(mean_power(difference, leg.sample_rate_hz, _QUIET_MS))) / power)
         if difference_db > CHANNELS_DB:
             yield (
                 f"has channels that differ: {legs[0].name} minus {leg.name} reaches {decibels(difference_db)} "
@@ -168,7 +171,7 @@ def _faults(master: Master, between_db: float) -> Iterator[str]:
             f"is too long: {master.duration_ms / 1000:.3f} s without the silence around it; "
             f"nobody waits more than {CALL_LIMIT_MS / 1000:g} s for a connection"
         )
-    if master.noise_db > NOISE_DB:
+    if NOISE_DB < master.noise_db < math.inf:
         yield (
             f"is too noisy: neither its quietest 20 ms nor its spectrum between 300 and 3400 Hz show a noise below "
             f"{decibels(master.noise_db)} relative to the sound, and {NOISE_DB:g} dB is the most"
@@ -223,18 +226,13 @@ def _trim(heard: Samples, quiet: float, duration_s: float) -> Trim:
     """
     loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, 10.0)))
     noise = quiet * sounding_rms(heard, LEVEL_RATE_HZ) ** 2 / loudest
-    threshold_db = min(max(TRIM_DB, _db(noise) + ABOVE_NOISE_DB), SOUNDING_DB)
+    threshold_db = min(max(TRIM_DB, power_db(noise) + ABOVE_NOISE_DB), SOUNDING_DB)
     louder = np.flatnonzero(mean_power(heard, LEVEL_RATE_HZ, _EDGE_MS) > loudest * 10 ** (threshold_db / 10))
     from_ms = math.floor(10_000 * float(louder[0]) / LEVEL_RATE_HZ) / 10
     to_ms = math.ceil(10_000 * float(louder[-1] + 1) / LEVEL_RATE_HZ) / 10
     return Trim(from_ms=from_ms, to_ms=min(to_ms, round(1000 * duration_s, 3)))
 
 
-def _db(ratio: float) -> float:
-    """Of powers."""
-    return 10 * math.log10(ratio) if ratio > 0 else -math.inf
-
-
 def decibels(level_db: float) -> str:
     """To be read."""
-    return "nothing" if math.isinf(level_db) else f"{level_db:.1f} dB"
+    return "nothing" if level_db <= SILENCE_DB else f"{level_db:.1f} dB"

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from .plain import frequencies_at
 from .profile import Profile, Segment
 
 Band = tuple[float, float]
@@ -89,7 +88,7 @@ def resemblances(profile: Profile) -> Iterator[tuple[int, NetworkTone]]:
 
 def spectrum_hz(segment: Segment, fraction: float) -> tuple[float, ...]:
     """All that sounds when `fraction` of the burst has passed, the sidebands of modulation too."""
-    carriers = frequencies_at(segment, fraction)
+    carriers = segment.frequencies_at(fraction)
     modulation = segment.modulation
     if modulation is None or modulation.depth < _SIDEBAND_DEPTH:
         return carriers

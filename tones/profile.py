@@ -8,9 +8,11 @@ call itself the standard.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -122,6 +124,15 @@ class Segment(Model):
         depth = self.modulation.depth if self.modulation else 0.0
         return math.sqrt(len(self.frequencies_hz)) * (1 + depth) / math.sqrt(1 + depth * depth / 2)
 
+    def frequencies_at(self, fraction: float) -> tuple[float, ...]:
+        """The frequencies in Hz when `fraction` (0 to 1) of the burst has passed."""
+        sweep = self.sweep
+        if sweep is None:
+            return self.frequencies_hz
+        if sweep.steps:
+            fraction = min(math.floor(fraction * sweep.steps), sweep.steps - 1) / (sweep.steps - 1)
+        return tuple(low + (high - low) * fraction for low, high in zip(self.frequencies_hz, sweep.to_hz, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Burst:
@@ -212,8 +223,7 @@ def load_profile(path: Path) -> Profile:
         return profile
     recording = path.parent / profile.recording
     try:
-        with recording.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(recording)
     except OSError as error:
         problem = f"{recording} cannot be read: {error.strerror}"
         raise DocumentError(
@@ -223,6 +233,14 @@ def load_profile(path: Path) -> Profile:
         problem = f"{recording} has another SHA-256, {digest}"
         raise DocumentError([Fault(str(path), 0, 0, "sha256", problem, "Import the right master again")])
     return profile.model_copy(update={"recording": recording})
+
+
+def sha256_of(path: Path) -> str:
+    """In lower case, as profiles name it. Raises OSError, also for what is no file: a pipe would be waited for."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is a folder, a pipe or a device")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def parse_profile(text: str, name: str) -> Profile:
@@ -244,7 +262,7 @@ def rules(profile: Profile) -> Iterator[Complaint]:
     if profile.duration_ms > DURATION_LIMIT_MS:
         yield Complaint(
             ("repeat",) if profile.repeat > 1 else ("segments",),
-            f"make a sound of {profile.duration_ms:g} ms",
+            f"make a sound of {profile.duration_ms:.10g} ms",
             f"Shorten it to {DURATION_LIMIT_MS} ms",
         )
 

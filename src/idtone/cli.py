@@ -13,8 +13,8 @@ from idtone.ledger.commands import app as ledger
 from idtone.registry.commands import app as registry_group
 from idtone.registry.source import read_document
 from idtone.tones.commands import app as tone
-from idtone.tones.indications import to_asterisk
 from idtone.tones.library import load_library
+from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile import Law
 
 from . import __version__, console
@@ -125,7 +125,7 @@ def import_master(
         if name != "sounds":
             print(f"{name:<16} {'-' if value is None else value}")
     for file in made.sound.files:
-        print(f"{file.sha256}  {file.path}")
+        print(console.checksum_line(file.sha256, file.path))
 
 
 def _version(wanted: bool) -> None:

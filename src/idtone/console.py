@@ -5,15 +5,21 @@ Exit codes: 0 good, 1 a negative verdict, 2 wrong use or unusable input.
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import re
+import signal
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn, TextIO
 
 import typer
 
-from .errors import IdtoneError
+from .errors import IdtoneError, UsageError
 
 NEGATIVE: Final = 1
 UNUSABLE: Final = 2
@@ -30,10 +36,21 @@ def group(summary: str) -> typer.Typer:
     return typer.Typer(help=summary, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""What Python makes of the bytes of a file name that are not UTF-8."""
+
+
 def print_json(value: Any) -> None:
-    """One JSON document on standard output; text stays readable, unknown types become their text."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, default=str)
-    sys.stdout.write("\n")
+    """One JSON document on standard output; text stays readable where it can, unknown types become their text."""
+    text = json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout), indent=2, default=str)
+    print(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def checksum_line(sha256: str, path: Path) -> str:
+    """A line that `sha256sum -c` reads; it wants a backslash before a line whose name needs escapes."""
+    name = str(path)
+    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if escaped == name else chr(92)}{sha256}  {escaped}"
 
 
 def negative() -> NoReturn:
@@ -42,9 +59,68 @@ def negative() -> NoReturn:
 
 
 def run(app: Callable[[], Any]) -> None:
-    """Run the command line; an error of ours is one clear message and exit code 2."""
+    """Run the command line; an error of ours is one clear message and exit code 2.
+
+    So is output that cannot be written, but without a message where the reader of a pipe has gone.
+    """
+    _make_ready()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except IdtoneError as error:
         print(f"idtone: {error}", file=sys.stderr)
         sys.exit(UNUSABLE)
+    except BrokenPipeError:
+        sys.exit(UNUSABLE)
+    except SystemExit as end:
+        # Typer ends with 1 on a broken pipe, and 1 is a verdict here.
+        if isinstance(end.__context__, BrokenPipeError):
+            sys.exit(UNUSABLE)
+        raise
+    except Exception:
+        # A fault of ours; Python would end with 1 as well.
+        traceback.print_exc()
+        sys.exit(UNUSABLE)
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output; what cannot be written is told as an error of ours."""
+
+    def write(self, text: str) -> int:
+        with self._watched():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with self._watched():
+            super().flush()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # Python flushes once more at its end, and would complain of what is left.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise UsageError(f"the output cannot be written: {error.strerror}; send it elsewhere") from error
+
+
+def _make_ready() -> None:
+    """Let no character fail that a command prints, and let a command that is ended from outside clear up first."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as the process
+    if type(sys.stdout) is io.TextIOWrapper:
+        # A file name comes out with the bytes it has; other encodings lack most of our text.
+        errors = "surrogateescape" if _is_utf8(sys.stdout) else "backslashreplace"
+        encoding, by_line, at_once = sys.stdout.encoding, sys.stdout.line_buffering, sys.stdout.write_through
+        sys.stdout = _Output(sys.stdout.detach(), encoding, errors, line_buffering=by_line, write_through=at_once)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    return (stream.encoding or "").lower().replace("-", "") == "utf8"

@@ -25,7 +25,7 @@ from idtone.ledger.steps import CallStatus, Step, StepKind
 from idtone.ledger.tokens import Tokens
 from idtone.numbers import Number, parse
 from idtone.tones.library import load_library
-from idtone.tones.sounds import Sound, ensure_sounds
+from idtone.tones.making.sounds import Sound, ensure_sounds
 
 from .fake_asterisk import FakeAsterisk
 

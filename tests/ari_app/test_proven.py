@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,8 @@ import pytest
 from idtone.ari_app.proven import ProvenSounds
 from idtone.registry.index import RegistryIndex
 from idtone.registry.source import parse_document
+from idtone.tones.making.sounds import Sound
 from idtone.tones.profile import Profile, build_profile
-from idtone.tones.sounds import Sound
 
 RIGHT, WRONG = "a" * 64, "b" * 64
 
@@ -47,9 +50,12 @@ class Generations:
 
     def __init__(self, current: RegistryIndex | None) -> None:
         self.current = current
+        self.asked_by_others = False
 
     def __call__(self) -> RegistryIndex | None:
-        return self.current
+        current = self.current
+        self.asked_by_others |= threading.current_thread() is not threading.main_thread()
+        return current
 
 
 @pytest.mark.parametrize(
@@ -71,6 +77,23 @@ def test_what_may_be_played(current: RegistryIndex | None, playable: set[str]) -
     assert {name: proven.get(name) for name in SOUNDS} == {
         name: SOUNDS[name] if name in playable else None for name in SOUNDS
     }
+
+
+def test_who_waited_for_another_review_does_not_bring_an_older_generation_back() -> None:
+    generations = Generations(registry(tone("standard", WRONG)))
+    proven = ProvenSounds(SOUNDS, PROFILES, generations)
+    proven.review()
+    generations.current = registry(tone("standard", WRONG), tone("own", RIGHT))
+    newest = registry(tone("standard", RIGHT))
+    proven._reviewing.acquire()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: "standard" in proven)
+        while not generations.asked_by_others:
+            time.sleep(0.001)
+        generations.current = newest
+        proven._reviewing.release()
+        assert waiting.result(10)
+    assert "standard" in proven
 
 
 def test_each_doubt_is_told_once_in_a_generation(caplog: pytest.LogCaptureFixture) -> None:

@@ -21,7 +21,7 @@ from idtone.decision import Policy
 from idtone.errors import AriRefused, AriUnavailable, DocumentError, Fault, ToneError
 from idtone.ledger.tokens import Tokens
 from idtone.tones.library import load_library
-from idtone.tones.sounds import ensure_sounds
+from idtone.tones.making.sounds import ensure_sounds
 
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk

@@ -28,8 +28,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from idtone.tones.making.synthesis import pcm_blocks
 from idtone.tones.profile import Profile, build_profile
-from idtone.tones.synthesis import pcm_blocks
 
 RATE_HZ: Final = 8000
 HOUR_S: Final = 3600

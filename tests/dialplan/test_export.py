@@ -17,8 +17,8 @@ from idtone.decision import CALL_REJECTED, Policy, Unlicensed
 from idtone.dialplan import Heard
 from idtone.errors import UsageError
 from idtone.ledger.steps import CallStatus
-from idtone.tones.indications import to_asterisk
 from idtone.tones.library import load_library
+from idtone.tones.notations.indications import to_asterisk
 
 APPLICATIONS_OF_20 = {
     "Dial", "ExecIf", "Gosub", "Goto", "GotoIf", "NoOp", "Playback", "Playtones", "Return", "Set", "Stasis",

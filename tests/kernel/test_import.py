@@ -13,7 +13,7 @@ import soundfile
 from idtone import console
 from idtone.cli import app
 from idtone.tones.library import load_library
-from idtone.tones.synthesis import synthesise
+from idtone.tones.making.synthesis import synthesise
 
 FORMATS = ("--format", "sln,ulaw")
 

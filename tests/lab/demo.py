@@ -27,7 +27,7 @@ from rich.table import Table
 import idtone
 from idtone.calls import Outcome, Reason
 from idtone.tones.library import load_library
-from idtone.tones.synthesis import synthesise
+from idtone.tones.making.synthesis import synthesise
 
 from . import voices
 from .asterisk import Asterisk, Ending

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from idtone.tones.formats import Libsndfile, SoundFormat
+from idtone.tones.making.formats import Libsndfile, SoundFormat
 
 PEAK_0_DBM0 = 22827.06
 """ITU-T G.711, A-law, in 16-bit linear PCM."""

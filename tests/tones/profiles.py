@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from idtone.tones.profile import Profile, build_profile
@@ -14,3 +15,7 @@ def tone(*frequencies_hz: float, on_ms: float = 200, **more: Any) -> dict[str, A
 def make(*segments: dict[str, Any], level_dbm0: float = -16, **more: Any) -> Profile:
     tree = {"id": "test", "title": "Test", "level_dbm0": level_dbm0, "segments": segments}
     return build_profile(tree | more, "test")
+
+
+def recording() -> Profile:
+    return make(tone(600)).model_copy(update={"segments": (), "recording": Path("master.wav"), "sha256": "0" * 64})

@@ -8,9 +8,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile
 from idtone.tones.recordings.leg import Leg
-from idtone.tones.synthesis import synthesise
 
 from .profiles import make, tone
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from idtone.errors import ToneError
 from idtone.tones import ffmpeg as programs
-from idtone.tones.encoders import encode
-from idtone.tones.formats import FORMATS, Ffmpeg
+from idtone.tones.making.encoders import encode
+from idtone.tones.making.formats import FORMATS, Ffmpeg
 
 from .profiles import make, tone
 
@@ -57,3 +59,8 @@ def test_an_encoder_that_fails_leaves_ffmpegs_words_and_no_file(
     with pytest.raises(ToneError, match="encoding with g722 failed: disk full"):
         encode(make(tone(600)), FORMATS["g722"])
     assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_the_search_path_may_be_unset() -> None:
+    script = "from idtone.tones import ffmpeg; ffmpeg._pydub()"
+    subprocess.run([sys.executable, "-c", script], env={}, check=True, timeout=60)

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,8 @@ from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
 from idtone.tones import importing
 from idtone.tones.importing import Imported, Request, import_master, report
 from idtone.tones.library import load_library
+from idtone.tones.making.synthesis import amplitude, synthesise
 from idtone.tones.profile import Law, load_profile
-from idtone.tones.synthesis import amplitude, synthesise
 
 from .profiles import make, tone
 from .recorded import LEAD_MS, PU_PU, noise, recorded, write
@@ -276,10 +277,38 @@ def test_a_failure_in_the_middle_leaves_everything_as_it_was(
             raise OSError(28, "No space left on device", str(source), None, str(target))
         really(source, target)
 
-    monkeypatch.setattr(importing.os, "replace", failing)
+    monkeypatch.setattr(os, "replace", failing)
     with pytest.raises(ToneError, match="cannot be written: No space left on device"):
         do(other, replace(REQUEST, replaces=True))
     assert tree(tmp_path / "profiles", tmp_path / "sounds") == before
+
+
+def test_a_broken_off_import_leaves_everything_as_it_was(
+    master: Path, do: Callable[..., Imported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do(master)
+    before = tree(tmp_path / "profiles", tmp_path / "sounds")
+    other = write(tmp_path / "other.flac", recorded(make(tone(800, on_ms=300))), subtype="PCM_16")
+    really = os.replace
+
+    def interrupted(source: Path, target: Path) -> None:
+        really(source, target)
+        if target == tmp_path / "sounds" / "pu-pu.ulaw":
+            monkeypatch.setattr(os, "replace", really)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        do(other, replace(REQUEST, replaces=True))
+    assert tree(tmp_path / "profiles", tmp_path / "sounds") == before
+
+
+def test_no_room_for_temporary_files(
+    master: Path, do: Callable[..., Imported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(ToneError, match=r"absent.*: cannot be written: No such file .*set TMPDIR to another folder"):
+        do(master)
 
 
 def test_a_folder_in_the_way_of_a_sound(master: Path, do: Callable[..., Imported], tmp_path: Path) -> None:
@@ -313,3 +342,12 @@ def test_the_report_is_json(master: Path, do: Callable[..., Imported]) -> None:
     assert told["duration_ms"] == pytest.approx(PU_PU.duration_ms, abs=2)
     assert told["recorded_dbm0"] == pytest.approx(-22.02, abs=0.05)
     assert [entry["format"] for entry in told["sounds"]] == list(FORMATS)
+
+
+@pytest.mark.parametrize("content", [b"no sound at all" * 99, b"RIFF"])
+def test_errors_name_the_master_and_not_our_copy(content: bytes, tmp_path: Path, do: Callable[..., Imported]) -> None:
+    (tmp_path / "given.wav").write_bytes(content)
+    with pytest.raises(RecordingError) as told:
+        do(tmp_path / "given.wav")
+    assert str(told.value).startswith(f"{tmp_path / 'given.wav'}: ")
+    assert "idtone-import" not in str(told.value)

@@ -7,7 +7,7 @@ import pytest
 
 from idtone.errors import DocumentError, UsageError
 from idtone.tones.library import SHIPPED, load_library, namesake
-from idtone.tones.synthesis import synthesise
+from idtone.tones.making.synthesis import synthesise
 
 OWN = "id: {}\ntitle: Own\nlevel_dbm0: -16\nsegments: [{{frequencies_hz: [600], on_ms: 100}}]\n"
 

@@ -8,8 +8,7 @@ from idtone.tones.library import load_library
 from idtone.tones.lint import RULES, Finding, lint
 from idtone.tones.profile import CALL_LIMIT_MS, Profile
 
-from .profiles import make, tone
-from .test_plain import recording
+from .profiles import make, recording, tone
 
 
 @pytest.mark.parametrize("profile", load_library().values(), ids=load_library())
@@ -102,3 +101,9 @@ def test_every_profile_can_be_linted(drawn: list[dict[str, object]]) -> None:
     for finding in lint(make(*drawn, level_dbm0=-20)):
         assert "{" not in finding.message
         assert finding.segment is None or drawn[finding.segment - 1]["frequencies_hz"]
+
+
+def test_long_times_are_written_out() -> None:
+    messages = [finding.message for finding in lint(make(tone(440, on_ms=3_600_000)))]
+    assert any("3600000 ms" in message for message in messages)
+    assert not any("e+06" in message for message in messages)

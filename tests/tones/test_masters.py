@@ -92,6 +92,12 @@ def test_too_noisy(lead_ms: float, gap: bool, snr_db: float, refused: bool) -> N
         examine(legs(noisy, sample_rate_hz=8000), "m.wav")
 
 
+def test_of_what_is_too_short_to_tell_no_noise_is_told() -> None:
+    said = refusal(recorded(make(tone(1000, on_ms=12)), 8000, 1), sample_rate_hz=8000)
+    assert said.startswith("is too short: ")
+    assert "noisy" not in said
+
+
 def test_noise_that_somebody_muted_around() -> None:
     said = refusal(np.pad(noise(4000, 0.1), 4000), sample_rate_hz=8000)
     assert said.startswith("is noise rather than a sound: its spectrum is as flat as noise of ")

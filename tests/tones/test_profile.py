@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,31 @@ def test_too_many_segments() -> None:
 )
 def test_the_bounds_themselves_are_allowed(profile: Profile) -> None:
     assert 0 < profile.duration_ms <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("sweep", "fraction", "frequencies_hz"),
+    [
+        (None, 0.5, (600, 900)),
+        ({"to_hz": (800, 700)}, 0, (600, 900)),
+        ({"to_hz": (800, 700)}, 0.25, (650, 850)),
+        ({"to_hz": (800, 700)}, 1, (800, 700)),
+        ({"to_hz": (800, 700), "steps": 3}, 0.3, (600, 900)),
+        ({"to_hz": (800, 700), "steps": 3}, 0.5, (700, 800)),
+        ({"to_hz": (800, 700), "steps": 3}, 1, (800, 700)),
+    ],
+)
+def test_where_the_frequencies_are(
+    sweep: dict[str, object] | None, fraction: float, frequencies_hz: tuple[float, ...]
+) -> None:
+    (segment,) = make(tone(600, 900, sweep=sweep)).segments
+    assert segment.frequencies_at(fraction) == pytest.approx(frequencies_hz)
+
+
+def test_a_pipe_in_place_of_a_recording_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "master.wav")
+    (tmp_path / "a.yaml").write_text(
+        f"id: a\ntitle: A\nlevel_dbm0: -16\nrecording: master.wav\nsha256: {'0' * 64}\ntrim: {{to_ms: 100}}\n"
+    )
+    with pytest.raises(DocumentError, match=r"recording: .*master\.wav cannot be read: it is a folder, a pipe"):
+        load_profile(tmp_path / "a.yaml")

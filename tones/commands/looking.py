@@ -16,13 +16,14 @@ from idtone import console
 from idtone.console import ConfigOption, JsonOption
 from idtone.errors import ToneError, UsageError
 
+from ..measuring.levels import SILENCE_DB
 from ..profile import Law, Profile
 from .choice import choose
 
 if TYPE_CHECKING:
     from ..measuring.inspection import Inspection, MeasuredBurst
-    from ..measuring.plotting import Panel
     from ..recordings.leg import Leg
+    from ..showing.plotting import Panel
 
 _SYNTHESIS_RATE_HZ: Final = 16_000
 _PLAYED_RATE_HZ: Final = 48_000
@@ -83,7 +84,7 @@ def plot_target(
         plan = choose(profile, config) if profile is not None else None
         title, plain, panels = file.name, "recording", [_panel_of_leg(leg, plan, file) for leg in read(file)]
     if output is not None:
-        from ..measuring.plotting import plot
+        from ..showing.plotting import plot
 
         plot(output, title, panels, plain)
         print(output)
@@ -96,12 +97,12 @@ def plot_target(
 
 def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
     """Play a recording or a profile on this machine's sound device; the legs of a recording one after the other."""
-    from ..measuring.playing import play
+    from ..showing.playing import play
 
     file = _recording(target)
     if file is None:
         chosen = choose(target, config)
-        from ..synthesis import synthesise
+        from ..making.synthesis import synthesise
 
         play(synthesise(_short(chosen, target), _PLAYED_RATE_HZ), _PLAYED_RATE_HZ)
         return
@@ -117,7 +118,7 @@ def picture_of(profile: Profile) -> RenderableType:
 
 
 def _drawn(panel: Panel) -> RenderableType:
-    from ..measuring.terminal import draw_samples
+    from ..showing.terminal import draw_samples
 
     return draw_samples(panel.samples, panel.sample_rate_hz, panel.marks)
 
@@ -144,10 +145,10 @@ def _short(profile: Profile, target: str) -> Profile:
 
 
 def _panel_of_profile(profile: Profile) -> Panel:
+    from ..making.synthesis import synthesise
     from ..measuring.inspection import inspect
-    from ..measuring.marks import marks_of_inspection, marks_of_profile
-    from ..measuring.plotting import Panel
-    from ..synthesis import synthesise
+    from ..showing.marks import marks_of_inspection, marks_of_profile
+    from ..showing.plotting import Panel
 
     shown = _short(profile, profile.id)
     samples = synthesise(shown, _SYNTHESIS_RATE_HZ)
@@ -160,8 +161,8 @@ def _panel_of_profile(profile: Profile) -> Panel:
 
 def _panel_of_leg(leg: Leg, plan: Profile | None, file: Path) -> Panel:
     from ..measuring.inspection import inspect
-    from ..measuring.marks import marks_of_inspection, marks_of_profile, offset_ms
-    from ..measuring.plotting import Panel
+    from ..showing.marks import marks_of_inspection, marks_of_profile, offset_ms
+    from ..showing.plotting import Panel
 
     inspection = inspect(leg.samples, leg.sample_rate_hz)
     if plan is None:
@@ -177,15 +178,13 @@ def _panel_of_leg(leg: Leg, plan: Profile | None, file: Path) -> Panel:
 
 
 def _as_json(leg: Leg, inspection: Inspection) -> dict[str, Any]:
-    lost_ms = 1000 * sum(end - first for first, end in leg.lost) / leg.sample_rate_hz
     figures = asdict(inspection)
     for burst, measured in zip(figures["bursts"], inspection.bursts, strict=True):
         burst["duration_ms"] = measured.duration_ms
-    return {"leg": leg.name, "lost_ms": lost_ms, **figures}
+    return {"leg": leg.name, "lost_ms": leg.lost_ms, **figures}
 
 
 def _print(screen: Console, leg: Leg, inspection: Inspection) -> None:
-    lost = sum(end - first for first, end in leg.lost) / leg.sample_rate_hz
     clipped = f"{inspection.clipped_runs} runs, {inspection.clipped_samples} samples"
     figures = {
         "duration": f"{inspection.duration_ms:.2f} ms at {inspection.sample_rate_hz} Hz",
@@ -195,8 +194,8 @@ def _print(screen: Console, leg: Leg, inspection: Inspection) -> None:
         "DC": f"{inspection.dc_offset:+.6f} of full scale",
         "clipping": clipped if inspection.clipped_runs else "none",
     }
-    if lost:
-        figures["lost"] = f"{1000 * lost:.0f} ms"
+    if leg.lost:
+        figures["lost"] = f"{leg.lost_ms:.0f} ms"
     screen.print(f"[bold]{escape(leg.name)}[/]", highlight=False)
     grid = Table.grid(padding=(0, 2))
     for name, figure in figures.items():
@@ -227,7 +226,7 @@ def _print(screen: Console, leg: Leg, inspection: Inspection) -> None:
 
 
 def _level(level_db: float) -> str:
-    return "-∞" if level_db <= -200 else f"{level_db:.2f}"
+    return "-∞" if level_db <= SILENCE_DB else f"{level_db:.2f}"
 
 
 def _tone(burst: MeasuredBurst) -> str:

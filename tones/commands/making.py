@@ -16,12 +16,12 @@ from idtone import console
 from idtone.console import ConfigOption, JsonOption
 from idtone.errors import ToneError, UsageError
 
-from ..notation import from_notation
+from ..notations.reading import from_notation
 from ..profile import Profile
 from .choice import choose
 
 if TYPE_CHECKING:
-    from ..formats import SoundFormat
+    from ..making.formats import SoundFormat
 
 _LONG_MS: Final = 60_000
 """Of sound, over all formats: less is made before a progress bar could be read."""
@@ -40,13 +40,16 @@ def generate(
             help="Asterisk's tone string or FreeSWITCH's TGML instead of a profile: '400/100,0/100', '%(100,100,400)'.",
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help="With --tones: the name of the files.")] = "tones",
+    name: Annotated[str | None, typer.Option(help="With --tones: the name of the files (default: tones).")] = None,
     level: Annotated[
         float | None, typer.Option(help="With --tones: the level in dBm0 (default: -16, or what the TGML says).")
     ] = None,
     repeat: Annotated[
-        int, typer.Option(min=1, max=100, help="With --tones: how often to play what Asterisk would repeat for ever.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1, max=100, help="With --tones: how often to play what Asterisk would repeat for ever (default: 1)."
+        ),
+    ] = None,
     dither: Annotated[
         int | None,
         typer.Option(min=0, max=2**64 - 1, metavar="SEED", help="Dither linear formats from this seed."),
@@ -59,13 +62,15 @@ def generate(
     `all` leaves out what this machine lacks the programs for, and says so on standard error.
     """
     # numpy and soundfile take longer to load than most commands to run.
-    from ..sounds import ensure_sounds
+    from ..making.sounds import ensure_sounds
 
     if (profile is None) == (tones is None):
         raise UsageError("name one thing to generate: a PROFILE (see `idtone tone list`) or --tones STRING")
+    if profile is not None and any(option is not None for option in (name, level, repeat)):
+        raise UsageError("--name, --level and --repeat go with --tones; a profile says these itself")
     wanted = formats_of(formats)
     if tones is not None:
-        chosen = from_notation(tones, name=name, level_dbm0=level, repeat=repeat)
+        chosen = from_notation(tones, name=name or "tones", level_dbm0=level, repeat=repeat or 1)
     else:
         chosen = choose(profile or "", config)
     if dither is not None:
@@ -87,7 +92,7 @@ def generate(
         )
         return
     for file in files:
-        print(f"{file.sha256}  {file.path}")
+        print(console.checksum_line(file.sha256, file.path))
 
 
 def formats_of(names: str) -> list[SoundFormat]:
@@ -96,8 +101,8 @@ def formats_of(names: str) -> list[SoundFormat]:
 
 
 def _named(names: str) -> list[SoundFormat]:
-    from ..encoders import require
-    from ..sounds import named_format
+    from ..making.encoders import require
+    from ..making.sounds import named_format
 
     formats = [named_format(name) for name in dict.fromkeys(part.strip() for part in names.split(","))]
     for each in formats:
@@ -107,8 +112,8 @@ def _named(names: str) -> list[SoundFormat]:
 
 def _possible() -> list[SoundFormat]:
     """All formats but those that this machine cannot write."""
-    from ..encoders import require
-    from ..formats import FORMATS
+    from ..making.encoders import require
+    from ..making.formats import FORMATS
 
     possible = []
     for each in FORMATS.values():

@@ -15,11 +15,11 @@ from idtone import console
 from idtone.console import ConfigOption, JsonOption
 from idtone.errors import ToneError
 
-from .. import indications, tgml
-from ..drawing import draw
 from ..lint import lint
 from ..network_tones import resembled
+from ..notations import indications, tgml
 from ..profile import CALL_LIMIT_MS, Profile, Segment
+from ..showing.drawing import draw
 from .choice import ProfileArgument, choose, library
 from .looking import picture_of
 

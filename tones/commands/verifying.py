@@ -18,6 +18,7 @@ from idtone import console
 from idtone.console import UNUSABLE, ConfigOption, JsonOption
 from idtone.errors import RecordingError, UsageError
 
+from ..profile import Profile
 from .choice import choose
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def verify(
     _end(checked, strict)
 
 
-def _all(paths: list[Path], profile: Any, jobs: int) -> list[Checked]:
+def _all(paths: list[Path], profile: Profile, jobs: int) -> list[Checked]:
     from ..verification.folder import check_all
 
     screen = Console(stderr=True)
@@ -114,7 +115,7 @@ def _print_report(leg: str, report: Report) -> None:
     screen.print(f"{escape(leg)}: [{colour}]{report.verdict}[/{colour}]  {escape(report.reason)}")
     for finding in report.findings:
         screen.print(
-            f"  at {finding.start_ms / 1000:.3f} s to {finding.end_ms / 1000:.3f} s: {finding.verdict}, "
+            f"  at {finding.start_ms / 1000:z.3f} s to {finding.end_ms / 1000:.3f} s: {finding.verdict}, "
             f"{finding.level_dbm0:.2f} dBm0, score {finding.score:.1f} (counts from {report.threshold:.1f})"
         )
         for test in finding.tests:
@@ -123,7 +124,7 @@ def _print_report(leg: str, report: Report) -> None:
         table = Table("burst", "from", "to", "edges off by", "level", "heard", box=None, pad_edge=False)
         for number, burst in enumerate(finding.bursts, 1):
             table.add_row(
-                str(number), f"{burst.start_ms:.1f} ms", f"{burst.end_ms:.1f} ms",
+                str(number), f"{burst.start_ms:z.1f} ms", f"{burst.end_ms:z.1f} ms",
                 f"{burst.start_error_ms:+.1f}, {burst.end_error_ms:+.1f} ms", f"{burst.level_dbm0:.2f} dBm0",
                 f"{100 * burst.heard:.0f} %",
             )  # fmt: skip
@@ -144,7 +145,7 @@ def _print_table(checked: list[Checked], folder: Path) -> None:
         for row in rows(each):
             said = str(row["verdict"])
             counts[said] = counts.get(said, 0) + 1
-            at = f"{row['start_ms'] / 1000:.2f} s" if "start_ms" in row else ""
+            at = f"{row['start_ms'] / 1000:z.2f} s" if "start_ms" in row else ""
             level = f"{row['level_dbm0']:.1f} dBm0" if "level_dbm0" in row else ""
             colour = _COLOURS.get(said, "red")
             name, leg, why = map(escape, (str(each.path.relative_to(folder)), str(row.get("leg", "")), row["reason"]))

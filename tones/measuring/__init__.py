@@ -1,1 +1,1 @@
-"""Recording → measurement, and its picture."""
+"""Recording → measurement."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..making.oscillation import raised_cosine
 from .bursts import Found
 from .lines import Lines
 
@@ -45,7 +46,7 @@ def _outside(
     inside = samples[max(first, 0) : end]
     part[max(-first, 0) : max(-first, 0) + len(inside)] = inside
     # Cut softly, or the cut would click itself.
-    slope = np.sin((np.arange(flank) + 0.5) / flank * np.pi / 2) ** 2
+    slope = raised_cosine((np.arange(flank) + 0.5) / flank)
     part[:flank] *= slope
     part[-flank:] *= slope[::-1]
     size = 1 << (len(part) - 1).bit_length()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..profile import Law
+from ..runs import runs
 from .bursts import Found, boundary, fuse, measure, rough, same, unite
 from .clicks import click_energy
 from .levels import dbm0, power_db
@@ -109,7 +110,7 @@ class Inspection:
 def inspect(samples: NDArray[Any], sample_rate_hz: int, law: Law = Law.A) -> Inspection:
     """Measure one channel; 1.0 is full scale. Levels in dBm0 count by `law`."""
     power, mean, peak = _totals(samples)
-    runs, clipped = _clipping(samples, peak)
+    clipped_runs, clipped_samples = _clipping(samples, peak)
     work = working(samples, sample_rate_hz, mean)
     powers = frame_powers(work.samples, work.sample_rate_hz)
     noise = noise_power(work.samples, work.sample_rate_hz)
@@ -130,8 +131,8 @@ def inspect(samples: NDArray[Any], sample_rate_hz: int, law: Law = Law.A) -> Ins
         level_dbm0=dbm0(level, law),
         noise_dbov=noise_level,
         noise_dbm0=dbm0(noise_level, law),
-        clipped_runs=runs,
-        clipped_samples=clipped,
+        clipped_runs=clipped_runs,
+        clipped_samples=clipped_samples,
         bursts=(*paused, *bursts[-1:]),
         truncated=truncated,
     )
@@ -156,14 +157,23 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
         return 0, 0
     # A leg is 32-bit, and clips at a step less above zero than below.
     top = np.float32(peak) - np.float32(1.5 / 32768)
-    lengths = []
+    count = total = reaching = 0
     for first in range(0, len(samples), _BLOCK):
         full = np.abs(samples[first : first + _BLOCK]) >= top
-        turns = np.flatnonzero(np.diff(np.concatenate([[False], full, [False]]).astype(np.int8)))
-        lengths.append(turns[1::2] - turns[::2])
-    run = np.concatenate(lengths)
-    run = run[run >= _CLIP_RUN]
-    return len(run), int(run.sum())
+        found = runs(full)
+        lengths = found[:, 1] - found[:, 0]
+        # What reaches the end of a block may go on in the next one.
+        if full[0]:
+            lengths[0] += reaching
+        else:
+            lengths = np.append(lengths, reaching)
+        reaching = 0
+        if full[-1]:
+            last = len(found) - 1
+            reaching, lengths = int(lengths[last]), np.delete(lengths, last)
+        clipped = lengths[lengths >= _CLIP_RUN]
+        count, total = count + len(clipped), total + int(clipped.sum())
+    return (count + 1, total + reaching) if reaching >= _CLIP_RUN else (count, total)
 
 
 def _find(work: Working, spans: list[Span], noise: float) -> tuple[list[Found], bool]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runs import runs
 from .lines import LOWEST_HZ
 
 Floats = NDArray[Any]
@@ -80,10 +81,10 @@ def find_spans(samples: Floats, sample_rate_hz: float, powers: Floats, noise: fl
     smooth = np.convolve(powers, [0.5, 0.5], "same")
     least = max(_QUIETEST, _OVER_NOISE * noise, _RANGE * float(smooth.max()))
     active = (smooth > least) & (smooth > _DIP * _highest_around(smooth, _AROUND_MS))
-    runs = _join(_runs(active), _SHORTEST_PAUSE_MS)
+    sounding = _join(runs(active), _SHORTEST_PAUSE_MS)
     frame = sample_rate_hz * FRAME_MS / 1000
     spans = []
-    for first, end in runs:
+    for first, end in sounding:
         if end - first < _SHORTEST_SPAN_MS:
             continue
         low, high = round(first * frame), min(round(end * frame), len(samples))
@@ -104,16 +105,12 @@ def _highest_around(values: Floats, distance: int) -> Floats:
     return highest
 
 
-def _runs(active: NDArray[np.bool_]) -> NDArray[np.int64]:
-    turns = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(np.int8)))
-    return turns.reshape(-1, 2)
-
-
-def _join(runs: NDArray[np.int64], pause: int) -> NDArray[np.int64]:
-    if not len(runs):
-        return runs
-    apart = np.flatnonzero(runs[1:, 0] - runs[:-1, 1] >= pause)
-    return np.stack([runs[np.concatenate([[0], apart + 1]), 0], runs[np.concatenate([apart, [len(runs) - 1]]), 1]], 1)
+def _join(parts: NDArray[np.intp], pause: int) -> NDArray[np.intp]:
+    if not len(parts):
+        return parts
+    apart = np.flatnonzero(parts[1:, 0] - parts[:-1, 1] >= pause)
+    firsts, lasts = np.concatenate([[0], apart + 1]), np.concatenate([apart, [len(parts) - 1]])
+    return np.stack([parts[firsts, 0], parts[lasts, 1]], 1)
 
 
 def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> list[int]:
@@ -144,7 +141,7 @@ def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> li
         )
         change[start + apart : start + apart + len(changed)] = np.where(quiet, 0.0, changed)
     cuts = []
-    for begin, stop in _runs(change > _CHANGE):
+    for begin, stop in runs(change > _CHANGE):
         if (stop - begin) * _HOP_MS > _GLIDE_MS:
             continue
         weights = change[begin:stop] - _CHANGE

@@ -51,14 +51,16 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
         if not is_capture(beginning_of(file)):
             raise RecordingError(f"{path}: is no capture (pcap or pcapng). Name one, or an audio file")
         streams: dict[_Source, Stream] = {}
-        count = 0
+        count = octets = 0
         for datagram in datagrams(path, file):
             packet = parse(datagram.payload, datagram.arrival_ns)
             if packet is None:
                 continue
-            count += 1
+            count, octets = count + 1, octets + len(packet.payload)
             if count > _MOST_PACKETS:
                 raise RecordingError(f"{path}: holds more than {_MOST_PACKETS} RTP packets. Cut it by call first")
+            if octets > LARGEST_SAMPLES:
+                raise RecordingError(f"{path}: holds more sound than is read at once. Cut it by call first")
             origin = _Source(
                 datagram.source, datagram.source_port, datagram.destination, datagram.destination_port, packet.ssrc
             )

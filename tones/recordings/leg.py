@@ -25,3 +25,7 @@ class Leg:
     @property
     def duration_ms(self) -> float:
         return 1000 * len(self.samples) / self.sample_rate_hz
+
+    @property
+    def lost_ms(self) -> float:
+        return 1000 * sum(end - first for first, end in self.lost) / self.sample_rate_hz

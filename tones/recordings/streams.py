@@ -61,7 +61,10 @@ def codec_name(payload_type: int) -> str:
 
 
 class Packet(NamedTuple):
-    """One RTP packet; `arrival_ns` is None where the capture has none."""
+    """One RTP packet; `arrival_ns` is None where the capture has none.
+
+    `payload` is whole where it can be decoded, of other types the beginning that tells whether it is `silent`.
+    """
 
     sequence: int
     timestamp: int
@@ -89,7 +92,11 @@ def parse(data: bytes, arrival_ns: int | None) -> Packet | None:
     if start > end:
         return None
     sequence, timestamp, ssrc = (int.from_bytes(data[a:b], "big") for a, b in ((2, 4), (4, 8), (8, 12)))
-    return Packet(sequence, timestamp, ssrc, data[1] & 0x7F, data[start:end], arrival_ns)
+    payload_type = data[1] & 0x7F
+    if payload_type not in CODECS:
+        # An hour of video beside the voice would fill the memory.
+        end = min(end, start + _EVENT_OCTETS + 1)
+    return Packet(sequence, timestamp, ssrc, payload_type, data[start:end], arrival_ns)
 
 
 def _signed(difference: int, bits: int) -> int:

@@ -30,24 +30,23 @@ _HIGHEST_HZ: Final = 3500.0
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """All grow with the likelihood of the sound, except `spread`, `pitch` and `tempo`.
+    """What tells the sound from speech.
 
-    `score`: how improbable the coherence would be in noise (−log10, a tenth). `alone`: log-odds of the
-    share that the tones have in what begins and ends with them; a vowel's harmonic never comes alone.
-    `share`: log-odds of their share in all the power meanwhile. `weakest`: −log of what the model leaves
-    unexplained of the worst component. `spread`: between the loudest and the quietest component, beside
-    the profile's, in 6 dB. `pitch`, `tempo`: squared errors in half tolerances, at most 1. `quiet`: level below the
-    profile's, in 10 dB.
+    `score`: how improbable the coherence would be in noise (−log10, a tenth). `share`: log-odds of the share
+    that the tones have in all the power meanwhile. `weakest`: −log of what the model leaves unexplained of
+    the worst component. `spread`: between the loudest and the quietest component, beside the profile's, in
+    6 dB. `pitch`, `tempo`: squared errors in half tolerances, at most 1. `quiet`: level below the profile's,
+    in 10 dB. `few`: one over the number of bursts; what has few is met by chance more often.
     """
 
     score: float
-    alone: float
     share: float
     weakest: float
     spread: float
     pitch: float
     tempo: float
     quiet: float
+    few: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,35 +80,32 @@ def features_of(
     samples: Reals, fitted: Fitted, *, pitch_tolerance: float, tempo_tolerance: float, judge_errors: bool = True
 ) -> Features:
     """What speaks for a fit in its recording (8 kHz). Without `judge_errors`, pitch and tempo count as right."""
-    alone, share = _shares(samples, fitted)
     audible = [each for each in fitted.components if each.heard >= AUDIBLE] or list(fitted.components)
     levels = [20 * math.log10(max(each.amplitude, 1e-6) / each.component.amplitude) for each in audible]
     return Features(
         score=min(fitted.score, 80.0) / 10,
-        alone=_logit(alone, 0.01),
-        share=_logit(share, 0.005),
+        share=_logit(_share(samples, fitted), 0.005),
         weakest=-math.log(max(1 - min(each.coherence for each in audible), 0.01)),
         spread=min(max(levels) - min(levels), 30.0) / 6,
         pitch=min(abs(fitted.pitch) / (pitch_tolerance / 2), 1.0) ** 2 if judge_errors else 0.0,
         tempo=min(abs(fitted.tempo) / (tempo_tolerance / 2), 1.0) ** 2 if judge_errors else 0.0,
         quiet=max(min(sum(levels) / len(levels), 0.0), -20.0) / 10,
+        few=1 / len({each.component.burst for each in fitted.components}),
     )
 
 
-def _shares(samples: Reals, fitted: Fitted) -> tuple[float, float]:
-    """The tones' share in what is louder during them than around them, and in everything during them."""
-    margin = round(0.1 * RATE_HZ)
-    begin = round(fitted.start_s * RATE_HZ) - margin
-    count = round((fitted.end_s - fitted.start_s) * RATE_HZ) + 2 * margin
+def _share(samples: Reals, fitted: Fitted) -> float:
+    """The tones' share in everything that is heard while they sound."""
+    begin = round(fitted.start_s * RATE_HZ)
+    count = round((fitted.end_s - fitted.start_s) * RATE_HZ)
     windows = np.lib.stride_tricks.sliding_window_view(cut(samples, begin, max(count, _WINDOW)), _WINDOW)[::_HOP]
     spectra = np.abs(np.fft.rfft(windows * np.hanning(_WINDOW), axis=1)) ** 2
     frequencies_hz = np.fft.rfftfreq(_WINDOW, 1 / RATE_HZ)
     times_s = (np.arange(len(windows)) * _HOP + _WINDOW / 2 + begin) / RATE_HZ
     spectra *= (frequencies_hz >= _LOWEST_HZ) & (frequencies_hz <= _HIGHEST_HZ)
     sounding = np.zeros(len(times_s), bool)
-    around = np.ones(len(times_s), bool)
-    tones = np.zeros(spectra.shape, bool)
     any_tone = np.zeros(len(frequencies_hz), bool)
+    tones = np.zeros(spectra.shape, bool)
     for each in fitted.components:
         inside = (times_s >= each.start_s + 0.01) & (times_s <= each.end_s - 0.01)
         low_hz, high_hz = sorted((each.component.from_hz, each.component.to_hz))
@@ -117,16 +113,11 @@ def _shares(samples: Reals, fitted: Fitted) -> tuple[float, float]:
             frequencies_hz <= high_hz * (1 + fitted.pitch) + _NEAR_HZ
         )
         sounding |= inside
-        around &= (times_s < each.start_s - 0.012) | (times_s > each.end_s + 0.012)
-        tones |= np.outer(inside, near)
         any_tone |= near
-    if not sounding.any():
-        return 0.0, 0.0
-    tone = float(np.sum(spectra, axis=1, where=tones)[sounding].mean())
-    rest = spectra[:, ~any_tone].sum(axis=1)
-    during = float(rest[sounding].mean())
-    without = float(rest[around].mean()) if around.any() else 0.0
-    return tone / (tone + max(during - without, 0.0) + 1e-20), tone / (tone + during + 1e-20)
+        tones |= np.outer(inside, near)
+    tone = float(spectra[tones].sum())
+    rest = float(spectra[sounding][:, ~any_tone].sum())
+    return tone / (tone + rest + 1e-20)
 
 
 def _logit(share: float, floor: float) -> float:

@@ -16,10 +16,10 @@ from typing import Final
 
 from idtone.errors import ToneError
 
+from ..making.synthesis import LOWEST_RATE_HZ, amplitude
+from ..making.waveform import waveform
 from ..measuring.inspection import MeasuredBurst, inspect
 from ..profile import CALL_LIMIT_MS, Burst, Law, Profile
-from ..synthesis import LOWEST_RATE_HZ, amplitude
-from ..waveform import waveform
 
 CLOSE_HZ: Final = 70.0
 """Tones nearer than this share a component."""

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from idtone.errors import RecordingError
 
+from ..making.waveform import waveform
 from ..profile import Profile
 from ..recordings.leg import Leg
 from ..recordings.rates import at_rate
-from ..waveform import waveform
 from . import evidence
 from .fit import Baseband, Fitted, Fitter
 from .judging import TESTS, Case, Surroundings, heard_burst, level_dbm0

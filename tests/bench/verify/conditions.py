@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
+from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, build_profile
-from idtone.tones.synthesis import synthesise
 
 from . import codings
 from .codings import Coding

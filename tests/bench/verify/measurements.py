@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from idtone.tones.making.synthesis import amplitude
 from idtone.tones.profile import Profile
-from idtone.tones.synthesis import amplitude
 from idtone.tones.verification.verify import Verifier
 
 from . import material

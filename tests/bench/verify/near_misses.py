@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from idtone.errors import DocumentError
+from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, Segment, build_profile
-from idtone.tones.synthesis import synthesise
 
 from . import codings
 from .codings import Coding

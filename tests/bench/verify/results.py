@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from idtone.tones import verification
+from idtone.tones.drafts import draft
 
 from . import confidence
 from .measurements import Key, Tally
@@ -249,7 +248,9 @@ def _number(value: float) -> str:
 
 def write_json(found: Sequence[Row], settings: Mapping[str, Any], path: Path) -> None:
     content = {"settings": settings, "rows": [asdict(row) for row in found]}
-    _replace(path, json.dumps(content, ensure_ascii=False, indent=1).encode())
+    with draft(path) as new:
+        new.file.write(json.dumps(content, ensure_ascii=False, indent=1).encode())
+        new.put()
 
 
 def write_plot(found: Sequence[Row], path: Path) -> None:
@@ -286,19 +287,7 @@ def write_plot(found: Sequence[Row], path: Path) -> None:
     right.invert_yaxis()
     if names:
         right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.04), ncols=len(names))
-    _, ending = os.path.splitext(path)
-    with tempfile.TemporaryDirectory() as scratch:
-        drawn = Path(scratch, f"plot{ending}")
-        figure.savefig(drawn, dpi=110)
-        _replace(path, drawn.read_bytes())
+    with draft(path) as new:
+        figure.savefig(new.file, format=path.suffix[1:] or "png", dpi=110)
+        new.put()
     pyplot.close(figure)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -31,12 +31,12 @@ from .profiles import profiles
 from .results import CALIBRATION
 
 NAMES: Final = tuple(field.name for field in fields(Features))
-MARGIN: Final = 1.5
+MARGIN: Final = 2.0
 """The threshold lies this far above the highest false log-odds."""
 GREY_HOURS: Final = 30.0
 """One profile has a false log-odds above `grey` once in so many hours."""
 _MUSIC_EVERY: Final = 8
-_RIDGE: Final = 0.03
+_RIDGE: Final = 0.003
 
 Rows = list[tuple[float, ...]]
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.errors import DocumentError, ToneError, UsageError
-from idtone.tones.formats import FORMATS
+from idtone.tones.making.formats import FORMATS
 
 from ..levels import level_dbm0, part
 from .running import run
@@ -217,3 +217,9 @@ def test_generate_from_tgml_keeps_its_level(tmp_path: Path) -> None:
     assert len(own) == len(wanted) == 1280
     assert level_dbm0(part(own, 8000, 10, 90)) == pytest.approx(-7, abs=0.05)
     assert level_dbm0(part(wanted, 8000, 10, 90)) == pytest.approx(-20, abs=0.05)
+
+
+@pytest.mark.parametrize("option", [("--name", "x"), ("--level", "-20"), ("--repeat", "2")])
+def test_what_goes_with_tones_is_not_ignored_beside_a_profile(option: tuple[str, str], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="go with --tones"):
+        run("generate", "sample", *option, "-o", tmp_path)

@@ -8,6 +8,7 @@ import soundfile
 
 from idtone.errors import RecordingError, ToneError, UsageError
 from idtone.tones.library import load_library
+from idtone.tones.making.synthesis import synthesise
 
 from ..verification.legs import leg, without
 from .running import run
@@ -101,3 +102,12 @@ def test_a_profile_that_cannot_be_looked_for_is_told_first(tmp_path: Path, confi
     )
     with pytest.raises(ToneError, match="cannot be looked for"):
         run("verify", tmp_path / "nothing.wav", "--profile", tmp_path / "long.yaml", "-c", config)
+
+
+def test_no_time_is_less_than_nothing_by_rounding(tmp_path: Path, config: Path) -> None:
+    soundfile.write(tmp_path / "call.wav", synthesise(SAMPLE, 8000), 8000)
+    (entry,) = json.loads(run("verify", tmp_path / "call.wav", "--profile", "sample", "--json", "-c", config).stdout)
+    assert entry["findings"][0]["start_ms"] == pytest.approx(0, abs=1)
+    table = run("verify", tmp_path, "--profile", "sample", "--jobs", 1, "-c", config).stdout
+    assert " 0.00 s" in table
+    assert "-0.00" not in table

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from idtone.tones.making.synthesis import synthesise
 from idtone.tones.measuring.bursts import boundary, fuse, measure, rough, same, unite
 from idtone.tones.measuring.spans import Span
-from idtone.tones.synthesis import synthesise
 
 from ..profiles import make, tone
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from idtone.tones.making.synthesis import synthesise
 from idtone.tones.measuring.bursts import Found, measure, rough
 from idtone.tones.measuring.clicks import BAND_HZ, click_energy
 from idtone.tones.measuring.spans import Span
-from idtone.tones.synthesis import synthesise
 
 from ..profiles import make, tone
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.measuring import inspection as inspection_module
 from idtone.tones.measuring.inspection import Inspection, inspect
 from idtone.tones.profile import Law, Profile
-from idtone.tones.synthesis import synthesise, to_pcm16
 
 from ..profiles import make, tone
 
@@ -154,6 +154,14 @@ def test_dc_and_clipping() -> None:
     assert inspection.peak == 1
     assert inspect(np.full(800, 0.25), 8000).dc_offset == 0.25
     assert inspect(0.5 * wave, 8000).clipped_runs == 0
+
+
+@pytest.mark.parametrize("block", [1, 2, 5, 7, 100])
+def test_clipping_is_counted_over_the_ends_of_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    wave = np.array([0, 1, 1, 0, 1, -1, 1, 1, 0, 1, 1, 1], np.float32)
+    monkeypatch.setattr(inspection_module, "_BLOCK", block)
+    inspection = inspect(wave, 8000)
+    assert (inspection.clipped_runs, inspection.clipped_samples) == (2, 7)
 
 
 def test_the_law_moves_dbm0_and_nothing_else() -> None:

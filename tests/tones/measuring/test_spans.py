@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from idtone.tones.making.synthesis import synthesise
 from idtone.tones.measuring.spans import Span, find_spans, frame_powers, noise_power
-from idtone.tones.synthesis import synthesise
 
 from ..profiles import make, tone
 

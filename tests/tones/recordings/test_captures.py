@@ -145,6 +145,13 @@ def test_too_many_packets(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read_capture(path)
 
 
+def test_more_sound_than_is_read_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captures, "LARGEST_SAMPLES", len(TALK) - 1)
+    write(path, wire.on_wire(wire.talk(TALK)))
+    with pytest.raises(RecordingError, match="more sound than is read at once"):
+        read_capture(path)
+
+
 def test_what_the_lab_s_kernel_delivered(path: Path) -> None:
     with Media() as media:
         speaker, listener = media.open(), media.open()

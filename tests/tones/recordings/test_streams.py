@@ -70,6 +70,14 @@ def test_any_octets_are_a_packet_or_none(data: bytes) -> None:
     assert packet is None or packet.payload in data
 
 
+@pytest.mark.parametrize(("length", "silent"), [(0, True), (3, False), (4, True), (5, False), (1200, False)])
+def test_of_what_is_not_decoded_no_more_is_kept_than_tells_events_from_sound(length: int, silent: bool) -> None:
+    packet = parse(wire.rtp(7, 9, bytes(length), payload_type=101), None)
+    assert packet
+    assert packet.silent == silent
+    assert len(packet.payload) <= 5
+
+
 @pytest.mark.parametrize("payload_type", [0, 8])
 def test_all_of_a_clean_stream(payload_type: int) -> None:
     line = line_of(wire.talk(OCTETS, payload_type=payload_type), payload_type)

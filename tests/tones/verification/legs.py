@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile
-from idtone.tones.synthesis import synthesise
 
 RATE_HZ = 8000
 Samples = NDArray[np.float32]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.tones.synthesis import synthesise
+from idtone.tones.making.synthesis import synthesise
 from idtone.tones.verification.fit import Fitted, Fitter, phase
 from idtone.tones.verification.plan import plan_of
 

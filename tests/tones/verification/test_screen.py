@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from idtone.tones.library import load_library
+from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile
-from idtone.tones.synthesis import synthesise
 from idtone.tones.verification.plan import plan_of
 from idtone.tones.verification.screen import HOP, RATE_HZ, Screen, cut
 

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from .conditions import CONDITIONS
+from .profiles import profiles
+from .shaping import NAMES, gather, learn, tasks
+
+
+def test_the_learned_weights_part_what_can_be_parted() -> None:
+    rng = np.random.default_rng(1)
+    false, true = rng.normal(0, 1, (500, 3)), rng.normal(0, 1, (300, 3))
+    true[:, 1] += 5
+    weights = learn(false, true)
+    assert len(weights) == 4
+    assert weights[1] > 3 * max(abs(weights[0]), abs(weights[2]))
+    assert np.mean(true @ weights[:3] + weights[3] > 0) > 0.97
+    assert np.mean(false @ weights[:3] + weights[3] > 0) < 0.03
+
+
+def test_both_classes_count_as_much_whatever_their_numbers() -> None:
+    rng = np.random.default_rng(2)
+    false, true = rng.normal(0, 1, (4000, 1)), rng.normal(3, 1, (40, 1))
+    slope, constant = learn(false, true)
+    assert -constant / slope == pytest.approx(1.5, abs=0.3)
+
+
+def test_every_profile_is_learned_under_every_condition() -> None:
+    work = list(tasks(takes=6, count=3))
+    assert {(task.profile, task.condition) for task in work} == {
+        (name, condition) for name in profiles() for condition in (None, *CONDITIONS)
+    }
+    assert sum(task.count for task in work if task.condition is None) == 6 * len(profiles())
+
+
+def test_a_trial_gives_a_row_of_features() -> None:
+    task = next(task for task in tasks(takes=1, count=2) if task.condition == "white +0 dB")
+    _, rows, missed = gather(task)
+    assert missed == 0
+    assert [len(row) for row in rows] == [len(NAMES)] * 2

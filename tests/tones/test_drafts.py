@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from idtone.tones.drafts import draft
+
+
+def test_a_draft_takes_its_place_in_one_step(tmp_path: Path) -> None:
+    target = tmp_path / "a.sln"
+    target.write_bytes(b"old")
+    with target.open("rb") as reader, draft(target) as new:
+        new.file.write(b"new")
+        assert target.read_bytes() == b"old"
+        new.put()
+        assert target.read_bytes() == b"new"
+        assert reader.read() == b"old"
+    assert target.stat().st_mode & 0o777 == 0o644
+    assert os.listdir(tmp_path) == ["a.sln"]
+
+
+def test_a_draft_that_is_not_put_goes_again(tmp_path: Path) -> None:
+    target = tmp_path / "a.sln"
+    with draft(target) as new:
+        new.file.write(b"new")
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(KeyboardInterrupt), draft(target) as new:
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_in_the_way_is_an_error_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError), draft(tmp_path / "a") as new:
+        new.put()
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_what_is_settled_can_be_read_by_others(tmp_path: Path) -> None:
+    with draft(tmp_path / "a") as new:
+        new.file.write(b"new")
+        new.settle()
+        assert new.path.read_bytes() == b"new"
+        assert new.path.stat().st_mode & 0o777 == 0o644

@@ -1,0 +1,46 @@
+"""Files that are put in place whole: whoever opens one meanwhile gets the old content or the new, never a part."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+_MODE: Final = 0o644
+"""Asterisk runs as another user and must read the files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A new file beside the one whose place it is to take; `file` can be written and read."""
+
+    target: Path
+    path: Path
+    file: BinaryIO
+
+    def settle(self) -> None:
+        """Bring all of it to the disk, so that nothing but the name can fail any more."""
+        self.file.flush()
+        os.fchmod(self.file.fileno(), _MODE)
+        os.fsync(self.file.fileno())
+
+    def put(self) -> None:
+        """Take the target's place, in one step."""
+        self.settle()
+        os.replace(self.path, self.target)
+
+
+@contextmanager
+def draft(target: Path) -> Iterator[Draft]:
+    """An empty draft of `target`, which goes again at the end unless it was `put`. It, too, raises OSError."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    path = Path(name)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield Draft(target, path, file)
+    finally:
+        path.unlink(missing_ok=True)

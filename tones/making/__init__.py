@@ -1,0 +1,1 @@
+"""Profile → samples → sound files, the same on every machine."""

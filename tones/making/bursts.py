@@ -1,0 +1,141 @@
+"""The bursts of a profile: where they begin and end, and how each swings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from ..profile import Profile, Segment, Sweep
+from .oscillation import BLOCK, Glide, Samples, Tone, Wave, exact, raised_cosine
+
+
+class Timeline:
+    """The samples at which a profile's bursts begin and end, each rounded from its own time."""
+
+    def __init__(self, profile: Profile, sample_rate_hz: int) -> None:
+        at = Fraction(0)
+        edges = []
+        for segment in profile.segments:
+            end = at + exact(segment.on_ms) * sample_rate_hz / 1000
+            if segment.frequencies_hz:
+                edges.append((at, end, segment))
+            at = end + exact(segment.off_ms) * sample_rate_hz / 1000
+        self._edges = edges
+        self._repeat = profile.repeat
+        self.cycle = at
+        """How long the profile is once, in samples."""
+        self.end = math.floor(at * profile.repeat + Fraction(1, 2))
+
+    def bursts(self) -> Iterator[tuple[int, int, Segment]]:
+        """The first sample of a burst, the one after its last, and what sounds; silent ones left out."""
+        # Whole numbers, for a profile may have half a million bursts.
+        unit = math.lcm(self.cycle.denominator, *(edge.denominator for each in self._edges for edge in each[:2]))
+        scaled = [(int(start * unit), int(end * unit), segment) for start, end, segment in self._edges]
+        cycle = int(self.cycle * unit)
+        for once in range(self._repeat):
+            passed = once * cycle
+            for start, end, segment in scaled:
+                first = (2 * (passed + start) + unit) // (2 * unit)
+                yield first, (2 * (passed + end) + unit) // (2 * unit), segment
+
+
+class BurstWave:
+    """A segment of `length` samples; `peak` is that of one sine of its level.
+
+    It starts with phase 0 on its first sample.
+    """
+
+    def __init__(self, segment: Segment, length: int, sample_rate_hz: int, peak: float) -> None:
+        self.length = length
+        self._segment, self._rate_hz = segment, sample_rate_hz
+        ramp = segment.ramp_ms * sample_rate_hz / 1000
+        self._ramp = ramp if ramp > 0.5 else 0.0  # the middle of the first sample is past a shorter one
+        self._gain = peak / math.sqrt(len(segment.frequencies_hz))
+        if segment.modulation:
+            self._gain /= math.sqrt(1 + segment.modulation.depth * segment.modulation.depth / 2)
+        self.plateau = (min(math.ceil(self._ramp), length), max(length - math.ceil(self._ramp), 0))
+        """The samples between the ramps."""
+
+    @property
+    def period(self) -> int | None:
+        """After how many samples the plateau is the same again; never, where the frequencies move."""
+        if self._segment.sweep:
+            return None
+        rates_hz = [*self._segment.frequencies_hz]
+        if self._segment.modulation:
+            rates_hz.append(self._segment.modulation.rate_hz)
+        return math.lcm(*((exact(rate_hz) / self._rate_hz).denominator for rate_hz in rates_hz))
+
+    def blocks(self, first: int = 0, end: int | None = None) -> Iterator[Samples]:
+        """The samples from `first` up to `end`; a block is the caller's until the next."""
+        end = self.length if end is None else end
+        total, factor = np.empty((2, min(BLOCK, self.length)))
+        modulation = self._segment.modulation
+        swell = Tone(exact(modulation.rate_hz) / self._rate_hz, BLOCK, modulation.depth) if modulation else None
+        for begins, ends, waves in self._parts():
+            stop = min(ends, end)
+            for at in range(max(begins, first), stop, BLOCK):
+                size = min(BLOCK, stop - at)
+                block = _sum([wave.block(at, size) for wave in waves], total[:size])
+                if swell:
+                    swollen = np.add(swell.block(at, size), 1.0, out=factor[:size])
+                    block = np.multiply(block, swollen, out=total[:size])
+                if at < self._ramp or at + size > self.length - self._ramp:
+                    block = block * self._ramps(at, size)
+                yield block
+
+    def _parts(self) -> Iterator[tuple[int, int, list[Wave]]]:
+        """The stretches in which the frequencies keep their law: one, or the stairs of a sweep."""
+        from_hz = [exact(frequency_hz) for frequency_hz in self._segment.frequencies_hz]
+        sweep = self._segment.sweep
+        if sweep is None:
+            waves: list[Wave] = [Tone(each_hz / self._rate_hz, BLOCK, self._gain) for each_hz in from_hz]
+            yield 0, self.length, waves
+        elif sweep.steps is None:
+            on = exact(self._segment.on_ms) * self._rate_hz / 1000
+            bends = [
+                (exact(to) - each) / (2 * self._rate_hz * on) for each, to in zip(from_hz, sweep.to_hz, strict=True)
+            ]
+            waves = [
+                Glide(each / self._rate_hz, bend, BLOCK, self._gain) for each, bend in zip(from_hz, bends, strict=True)
+            ]
+            yield 0, self.length, waves
+        else:
+            yield from self._stairs(from_hz, sweep, sweep.steps)
+
+    def _stairs(self, from_hz: list[Fraction], sweep: Sweep, steps: int) -> Iterator[tuple[int, int, list[Wave]]]:
+        stair = exact(self._segment.on_ms) * self._rate_hz / 1000 / steps
+        rises = [(exact(to) - each) / (steps - 1) for each, to in zip(from_hz, sweep.to_hz, strict=True)]
+        turned = [Fraction(0)] * len(from_hz)
+        for step in range(steps):
+            begins = stair * step
+            pitches = [(each + rise * step) / self._rate_hz for each, rise in zip(from_hz, rises, strict=True)]
+            first = min(math.ceil(begins), self.length)
+            end = self.length if step == steps - 1 else min(math.ceil(begins + stair), self.length)
+            if end > first:
+                phases = [phase - pitch * begins for pitch, phase in zip(pitches, turned, strict=True)]
+                yield (
+                    first,
+                    end,
+                    [Tone(pitch, BLOCK, self._gain, phase) for pitch, phase in zip(pitches, phases, strict=True)],
+                )
+            turned = [(phase + pitch * stair) % 1 for pitch, phase in zip(pitches, turned, strict=True)]
+
+    def _ramps(self, first: int, size: int) -> Samples:
+        """Up at the beginning of the burst and down at its end."""
+        middle = np.arange(first, first + size, dtype=np.float64) + 0.5
+        from_edge = np.minimum(middle, self.length - middle)
+        return raised_cosine(np.minimum(from_edge / self._ramp, 1.0))
+
+
+def _sum(blocks: list[Samples], total: Samples) -> Samples:
+    """In `total`, where there is more than one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    np.add(blocks[0], blocks[1], out=total)
+    for block in blocks[2:]:
+        np.add(total, block, out=total)
+    return total

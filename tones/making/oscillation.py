@@ -1,0 +1,161 @@
+"""Sine waves in blocks, quick and the same on every machine.
+
+Everything is an addition, a multiplication or a rounding of its own: IEEE 754 fixes their results to the
+last bit, while `numpy.sin`, libm and fused operations differ between processors and builds. The phase at
+the head of a block comes from whole numbers, so it does not drift. Between the heads a block follows from
+the two before it, sin(x + 2d) = 2·cos(d)·sin(x + d) - sin(x), which is two operations a sample.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float64]
+"""One channel; 1.0 is full scale, which is 32 768 in 16-bit PCM."""
+
+BLOCK: Final = 16_384
+"""Samples. Long enough that starting an operation does not count, short enough for the second cache."""
+_RUN: Final = 256
+"""Blocks from one exact phase to the next; the error of the recurrence stays below 1e-11."""
+_GLIDING_RUN: Final = 128
+_START: Final = Fraction(0)
+_SINE: Final = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(11))
+"""Taylor coefficients; up to a quarter turn the rest of the series is below 2e-18."""
+
+
+class Wave(Protocol):
+    """Something that swings."""
+
+    def block(self, first: int, length: int) -> Samples:
+        """`length` samples from sample `first` on; the caller must not change them, nor keep them."""
+        ...
+
+
+def exact(value: float) -> Fraction:
+    """The decimal number as it was written: 0.1 is a tenth."""
+    return Fraction(repr(value))
+
+
+def sine(turns: Samples) -> Samples:
+    """sin(2π·turns)."""
+    half = turns - np.rint(turns)
+    quarter = np.where(np.abs(half) > 0.25, np.copysign(0.5, half) - half, half)
+    angle = quarter * (2 * math.pi)
+    square = angle * angle
+    series = np.full_like(angle, _SINE[-1])
+    for coefficient in reversed(_SINE[:-1]):
+        np.multiply(series, square, out=series)
+        np.add(series, coefficient, out=series)
+    return series * angle
+
+
+def raised_cosine(share: Samples) -> Samples:
+    """How far a ramp has risen, from 0 to 1, when `share` of it has passed: sin² of a quarter turn."""
+    rising = sine(share / 4)
+    return rising * rising
+
+
+def sine_of(turns: Fraction) -> float:
+    """sin(2π·turns) of one angle, however large."""
+    return float(sine(np.array([float(turns % 1)]))[0])
+
+
+class Tone:
+    """gain · sin(2π(phase + frequency · n)); the phase in turns, the frequency in turns a sample.
+
+    Quick where blocks of `whole` samples are asked for in their order.
+    """
+
+    def __init__(self, frequency: Fraction, whole: int, gain: float = 1.0, phase: Fraction = _START) -> None:
+        self._frequency, self._phase, self._gain, self._whole = frequency, phase, gain, whole
+        self._twice_cosine = 0.0
+        self._next = 0
+        self._run = 0
+        self._before = self._last = self._scratch = np.empty(0)
+
+    def block(self, first: int, length: int) -> Samples:
+        if length != self._whole:
+            return self._exactly(first, length)
+        if first != self._next or self._run == _RUN:
+            self._run = 0
+        if self._run < 2:
+            self._before, self._last = self._last, self._exactly(first, length)
+        else:
+            if not self._scratch.size:
+                self._scratch = np.empty(length)
+                self._twice_cosine = 2 * sine_of(self._frequency * length + Fraction(1, 4))
+            np.multiply(self._last, self._twice_cosine, out=self._scratch)
+            np.subtract(self._scratch, self._before, out=self._before)
+            self._before, self._last = self._last, self._before
+        self._run += 1
+        self._next = first + length
+        return self._last
+
+    def _exactly(self, first: int, length: int) -> Samples:
+        turns = np.arange(length, dtype=np.float64) * float(self._frequency)
+        turns += float((self._phase + self._frequency * first) % 1)
+        return sine(turns) * self._gain
+
+
+class Glide:
+    """gain · sin(2π(frequency · n + bend · n²)): a linear sweep.
+
+    From one whole block to the next each sample turns on by an angle of its own, and that angle grows by
+    the same in all of them: so a block is the one before it, turned, and the turn goes as a `Tone` does.
+    """
+
+    def __init__(self, frequency: Fraction, bend: Fraction, whole: int, gain: float = 1.0) -> None:
+        self._frequency, self._bend, self._gain, self._whole = frequency, bend, gain, whole
+        self._next = 0
+        self._run = 0
+        self._wave = self._turn = self._turn_before = self._scratch = np.empty((2, 0))
+
+    def block(self, first: int, length: int) -> Samples:
+        if length != self._whole:
+            return sine(self._turns(first, length)) * self._gain
+        if first != self._next or self._run in (0, _GLIDING_RUN):
+            self._begin(first)
+            self._run = 0
+        else:
+            self._go_on()
+        self._run += 1
+        self._next = first + length
+        block: Samples = self._wave[0]
+        return block
+
+    def _turns(self, first: int, length: int) -> Samples:
+        position = np.arange(length, dtype=np.float64)
+        turns = position * float(self._bend)
+        turns += float((self._frequency + 2 * self._bend * first) % 1)
+        turns *= position
+        turns += float((self._frequency + self._bend * first) * first % 1)
+        return turns
+
+    def _begin(self, first: int) -> None:
+        """Sine and cosine of a block, and of the turns from it to the next and from the one before to it."""
+        turns = self._turns(first, self._whole)
+        self._wave = np.stack([sine(turns), sine(turns + 0.25)]) * self._gain
+        grows = 2 * self._bend * self._whole
+        self._twice_cosine = 2 * sine_of(grows * self._whole + Fraction(1, 4))
+        within = np.arange(self._whole, dtype=np.float64) * float(grows)
+        for start in (first - self._whole, first):
+            turn = within + float((self._frequency + self._bend * (2 * start + self._whole)) * self._whole % 1)
+            self._turn_before, self._turn = self._turn, np.stack([sine(turn), sine(turn + 0.25)])
+        self._scratch = np.empty((2, self._whole))
+
+    def _go_on(self) -> None:
+        (sines, cosines), (turn_sines, turn_cosines) = self._wave, self._turn
+        one, other = self._scratch
+        np.multiply(sines, turn_sines, out=one)
+        np.multiply(cosines, turn_sines, out=other)
+        np.multiply(self._wave, turn_cosines, out=self._wave)
+        np.add(sines, other, out=sines)
+        np.subtract(cosines, one, out=cosines)
+        np.multiply(self._turn, self._twice_cosine, out=self._scratch)
+        np.subtract(self._scratch, self._turn_before, out=self._turn_before)
+        self._turn, self._turn_before = self._turn_before, self._turn

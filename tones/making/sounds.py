@@ -1,0 +1,120 @@
+"""Puts the sound files where Asterisk plays them from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import ToneError, UsageError
+
+from ..drafts import draft
+from ..profile import CALL_LIMIT_MS, Profile, sha256_of
+from .encoders import Advance, encode, require, write
+from .formats import FORMATS, SoundFormat
+
+PBX_FORMATS: Final = ("sln16", "sln", "ulaw", "alaw", "gsm")
+"""Asterisk plays the file that costs it the least transcoding: the G.711 and GSM ones go out as they
+are, `sln16` serves G.722, Opus and other wideband, `sln` every other codec. WAVE would add nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFile:
+    """One file; `written` is False where the same content was there already."""
+
+    path: Path
+    sound_format: SoundFormat
+    sha256: str
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A profile's files. `stem` is the path without extension, as Asterisk wants it after `sound:`.
+
+    `duration_ms` is the length of the sound itself; a file may end with up to a frame more of silence.
+    """
+
+    stem: Path
+    duration_ms: float
+    files: tuple[SoundFile, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Stands for the sound in the evidence: the hash of its first file."""
+        return self.files[0].sha256
+
+
+def ensure_sounds(
+    directory: Path,
+    profiles: Iterable[Profile],
+    formats: Iterable[str] = PBX_FORMATS,
+    advance: Advance | None = None,
+) -> dict[str, Sound]:
+    """Write each profile in each format to `directory`, made where missing; by profile id.
+
+    A file is replaced in one step, and only where its content differs; other files are left alone.
+    Raises ToneError where something cannot be made or written, UsageError for an unknown format.
+    """
+    wanted = [named_format(name) for name in formats]
+    for sound_format in wanted:
+        require(sound_format)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return {profile.id: _ensure_sound(directory, profile, wanted, advance) for profile in profiles}
+    except OSError as error:
+        place = error.filename2 or directory
+        raise ToneError(
+            f"{place}: cannot be written: {error.strerror}. "
+            f"Let the user that runs idtone write to {directory}, or name another folder"
+        ) from error
+
+
+def named_format(name: str) -> SoundFormat:
+    """A format of the table. Raises UsageError that lists them."""
+    if name == "sln44":
+        raise UsageError("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48")
+    try:
+        return FORMATS[name]
+    except KeyError:
+        raise UsageError(f"there is no format {name!r}; there are {', '.join(FORMATS)}") from None
+
+
+def _ensure_sound(directory: Path, profile: Profile, formats: Iterable[SoundFormat], advance: Advance | None) -> Sound:
+    ensure = _ensure_short if profile.duration_ms <= CALL_LIMIT_MS else _ensure_long
+    files = [
+        ensure(directory / f"{profile.id}{sound_format.extension}", profile, sound_format, advance)
+        for sound_format in formats
+    ]
+    return Sound(directory / profile.id, profile.duration_ms, tuple(files))
+
+
+def _ensure_short(path: Path, profile: Profile, sound_format: SoundFormat, advance: Advance | None) -> SoundFile:
+    """In memory, so that a folder that holds the right files already need not be writable."""
+    content = encode(profile, sound_format, advance)
+    written = not _holds(path, content)
+    if written:
+        with draft(path) as new:
+            new.file.write(content)
+            new.put()
+    return SoundFile(path, sound_format, hashlib.sha256(content).hexdigest(), written)
+
+
+def _ensure_long(path: Path, profile: Profile, sound_format: SoundFormat, advance: Advance | None) -> SoundFile:
+    with draft(path) as new:
+        write(profile, sound_format, new.file, advance)
+        new.file.flush()
+        digest = sha256_of(new.path)
+        written = not path.is_file() or sha256_of(path) != digest
+        if written:
+            new.put()
+    return SoundFile(path, sound_format, digest, written)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,214 @@
+"""Profile → samples, the same on every machine; block by block, so an hour needs no more memory than a minute.
+
+The level goes through decimal arithmetic, the waves through `oscillation`, for the sake of the same bits
+everywhere. What repeats is made once: the samples of a short burst, those of the cycles after which the
+edges fall on the samples as they did before, and those of the time after which a steady tone is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idtone.errors import ToneError
+
+from ..profile import Law, Profile
+from .bursts import BurstWave, Timeline
+from .dither import Dither
+from .oscillation import BLOCK, Samples
+
+Pcm = NDArray[np.int16]
+"""One channel of 16-bit samples."""
+
+LOWEST_RATE_HZ: Final = 8000
+
+_Block = TypeVar("_Block", Pcm, Samples)
+_PIECE: Final = 4 * BLOCK
+"""Samples in one go to a file: enough that the system call does not count, few enough for the cache."""
+_KEPT_LIMIT: Final = 1_048_576
+"""Samples of all bursts that are kept; or of a group of cycles."""
+_PERIOD_LIMIT: Final = 8_388_608
+"""Samples. At 8 kHz every frequency in thousandths of a hertz is the same again after fewer."""
+
+
+def amplitude(level_dbm0: float, law: Law = Law.A) -> float:
+    """The peak of a sine of this level."""
+    overload_dbm0, peak = law.overload
+    return float(Decimal(10) ** ((Decimal(str(level_dbm0)) - overload_dbm0) / 20) * peak / 32768)
+
+
+def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
+    """The whole sound, its last pause included, without dither.
+
+    Every edge is rounded to the nearest sample from its own time, so that errors do not add up. A burst
+    starts with phase 0 on its first sample. Raises ToneError for a rate that cannot carry the band, and for
+    a recording that cannot be used.
+    """
+    check_rate(sample_rate_hz)
+    if profile.recording:
+        return _recorded(profile, sample_rate_hz)
+    samples = np.empty(Timeline(profile, sample_rate_hz).end)
+    at = 0
+    for block in _steps(profile, sample_rate_hz):
+        np.divide(block, 32768.0, out=samples[at : at + len(block)])
+        at += len(block)
+    return samples
+
+
+def pcm_blocks(profile: Profile, sample_rate_hz: int, *, dither: bool = True) -> Iterator[Pcm]:
+    """As `synthesise`, in 16 bits and in blocks of any length, each the caller's to read, not to change.
+
+    `dither` False leaves the profile's dither out, for an encoder that has noise of its own.
+    """
+    check_rate(sample_rate_hz)
+    seed = profile.dither_seed if dither else None
+    if profile.recording:
+        samples = _recorded(profile, sample_rate_hz)
+        yield to_pcm16(samples) if seed is None else _dithered(samples * 32768.0, Dither(seed))
+    elif seed is not None:
+        noise = Dither(seed)
+        yield from (_dithered(block, noise) for block in _steps(profile, sample_rate_hz))
+    else:
+        yield from _cycles(profile, sample_rate_hz)
+
+
+def to_pcm16(samples: Samples) -> Pcm:
+    """Round to 16 bits, halves to even. Raises ToneError where a sample does not fit."""
+    rounded = np.rint(samples * 32768.0)
+    if not np.all((rounded >= -32768) & (rounded <= 32767)):
+        raise ToneError("the samples exceed full scale; lower the level")
+    return rounded.astype(np.int16)
+
+
+def check_rate(sample_rate_hz: int) -> None:
+    """Raises ToneError for a rate that cannot carry the telephone band."""
+    if sample_rate_hz < LOWEST_RATE_HZ:
+        raise ToneError(f"{sample_rate_hz} Hz is too low for the telephone band; use {LOWEST_RATE_HZ} Hz or more")
+
+
+def _recorded(profile: Profile, sample_rate_hz: int) -> Samples:
+    # The resampler and the readers take long to load, and most profiles need neither.
+    from .waveform import waveform
+
+    return waveform(profile, sample_rate_hz)
+
+
+def _steps(profile: Profile, sample_rate_hz: int) -> Iterator[Samples]:
+    """The sound in steps of 16 bits; a block is the caller's until the next."""
+    timeline = Timeline(profile, sample_rate_hz)
+    silence = np.zeros(BLOCK)
+    at = 0
+    for first, end, segment in timeline.bursts():
+        yield from _repeated(silence, first - at)
+        peak = 32768 * amplitude(profile.level_of(segment), profile.law)
+        yield from BurstWave(segment, end - first, sample_rate_hz, peak).blocks()
+        at = end
+    yield from _repeated(silence, timeline.end - at)
+
+
+def _cycles(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm]:
+    cycle = Timeline(profile, sample_rate_hz).cycle
+    group = cycle.denominator
+    rest = profile.repeat
+    if rest > group and cycle * group <= _KEPT_LIMIT:
+        some = profile.model_copy(update={"repeat": group})
+        once = _whole(_gather(_bursts(some, sample_rate_hz)), int(cycle * group))
+        yield from _repeated(_tile(once), len(once) * (rest // group))
+        rest %= group
+    if rest:
+        yield from _gather(_bursts(profile.model_copy(update={"repeat": rest}), sample_rate_hz))
+
+
+def _bursts(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm | Samples]:
+    """The sound in 16 bits where it is at hand, else in steps of them."""
+    timeline = Timeline(profile, sample_rate_hz)
+    silence = np.zeros(_PIECE, np.int16)
+    kept: dict[tuple[int, int], Pcm] = {}
+    room = _KEPT_LIMIT if profile.repeat > 1 else 0
+    at = 0
+    for first, end, segment in timeline.bursts():
+        yield from _repeated(silence, first - at)
+        at = end
+        length = end - first
+        key = id(segment), length
+        if key in kept:
+            yield kept[key]
+            continue
+        peak = 32768 * amplitude(profile.level_of(segment), profile.law)
+        burst = BurstWave(segment, length, sample_rate_hz, peak)
+        if length <= room:
+            room -= length
+            kept[key] = _whole(_gather(burst.blocks()), length)
+            yield kept[key]
+        else:
+            yield from _burst(burst)
+    yield from _repeated(silence, timeline.end - at)
+
+
+def _burst(burst: BurstWave) -> Iterator[Pcm | Samples]:
+    """One that is made once; of its plateau, one period is."""
+    first, end = burst.plateau
+    period = burst.period
+    if period is None or period > _PERIOD_LIMIT or end - first < 2 * period:
+        yield from burst.blocks()
+        return
+    yield from burst.blocks(0, first)
+    once = _whole(_gather(burst.blocks(first, first + period)), period)
+    again = (end - first) // period * period
+    yield from _repeated(_tile(once), again)
+    yield from burst.blocks(first + again)
+
+
+def _whole(pieces: Iterable[Pcm], length: int) -> Pcm:
+    samples = np.empty(length, np.int16)
+    at = 0
+    for piece in pieces:
+        samples[at : at + len(piece)] = piece
+        at += len(piece)
+    samples.flags.writeable = False
+    return samples
+
+
+def _tile(once: Pcm) -> Pcm:
+    """As often as makes a piece."""
+    return once if len(once) >= _PIECE else np.tile(once, _PIECE // len(once))
+
+
+def _repeated(block: _Block, length: int) -> Iterator[_Block]:
+    """`block` over and over, up to `length` samples."""
+    for _ in range(length // len(block)):
+        yield block
+    if length % len(block):
+        yield block[: length % len(block)]
+
+
+def _gather(blocks: Iterable[Pcm | Samples]) -> Iterator[Pcm]:
+    """Rounded and put together to pieces that are worth writing."""
+    scratch = np.empty(0)
+    gathered, used = np.empty(_PIECE, np.int16), 0
+    for block in blocks:
+        if used + len(block) > _PIECE:
+            yield gathered[:used]
+            gathered, used = np.empty(_PIECE, np.int16), 0
+        to = gathered[used : used + len(block)]
+        if block.dtype == np.int16:
+            if len(block) >= _PIECE:
+                yield block.view(np.int16)
+                continue
+            to[:] = block
+        else:
+            if len(block) > len(scratch):
+                scratch = np.empty(len(block))
+            np.copyto(to, np.rint(block, out=scratch[: len(block)]), casting="unsafe")
+        used += len(block)
+    if used:
+        yield gathered[:used]
+
+
+def _dithered(steps: Samples, noise: Dither) -> Pcm:
+    rounded = np.rint(steps + noise.steps(len(steps)))
+    return np.clip(rounded, -32768, 32767).astype(np.int16)

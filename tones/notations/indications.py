@@ -1,0 +1,150 @@
+"""Asterisk's tone strings, as in indications.conf and Playtones().
+
+Parts separated by `,` (or `|`), each `[!]f1[+f2|*f2]/ms`: two frequencies added, or the first modulated
+by the second; `M69` is a MIDI note; 0 is silence; `!` marks what is played once, before the rest repeats
+for ever (ast_tone_zone_part_parse in main/indications.c). What these strings cannot say (levels, ramps,
+glides, fractions) is told by `losses`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from idtone.errors import ToneError
+
+from ..profile import RAMP_MS, Profile, build_profile
+from .plain import PlainTone, plain_losses, plain_tones, times_ms, whole_ms, with_pauses
+
+PLAYTONES_DEPTH: Final = 0.22
+"""The modulation that Playtones makes at its own volume: 7219 of 32 768 (main/indications.c)."""
+_PLAYTONES_DBM0: Final = -10
+"""The same volume, which each frequency gets."""
+_PLAYTONES_STEP_MS: Final = 20
+"""Playtones ends a part with a frame, so that 110 ms become 120."""
+
+_PART: Final = re.compile(
+    r"(?P<once>!?)\s*"
+    r"(?:(?P<first>[0-9]{1,5})(?:(?P<sign>[+*])\s*(?P<second>[0-9]{1,5}))?"
+    r"|M\s*(?P<first_note>[0-9]{1,3})(?:(?P<note_sign>[+*])M\s*(?P<second_note>[0-9]{1,3}))?)"
+    r"(?:/\s*(?P<ms>[0-9]{1,7}))?",
+    re.ASCII,
+)
+_HIGHEST_NOTE: Final = 127
+_TEXT_LIMIT: Final = 8191
+"""Characters in a line of Asterisk's configuration (main/config.c)."""
+_HIGHEST_MODULATION_HZ: Final = 100
+"""Zone files write ring-back as 400+15, which Playtones takes for a tone of 15 Hz."""
+
+
+def from_asterisk(
+    text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float = -16.0, repeat: int = 1
+) -> Profile:
+    """Make a profile of a tone string. What would repeat for ever is played `repeat` times.
+
+    Raises ToneError where the string is malformed, DocumentError where the sound is out of bounds.
+    """
+    once: list[dict[str, Any]] = []
+    looped: list[dict[str, Any]] = []
+    parts = re.split(r"\|" if "|" in text else ",", text)
+    for position, part in enumerate(parts, 1):
+        place = f"tone string, part {position} {part.strip()!r}"
+        match = _PART.fullmatch(part.strip())
+        if match is None:
+            raise ToneError(f"{place}: is not a tone. Write it like 400/100, 400+450/100, 400*20/100 or !0/100")
+        segment = _segment(match, place)
+        # As in Asterisk, a '!' after the first part without one is repeated with the rest.
+        (once if match["once"] and not looped else looped).append(segment)
+    segments, repeat = (once + looped * repeat, 1) if once else (looped, repeat)
+    tree = {
+        "id": name,
+        "title": title or "Made of an Asterisk tone string",
+        "level_dbm0": level_dbm0,
+        "segments": with_pauses(segments),
+        "repeat": repeat,
+    }
+    return build_profile(tree, f"tone string {text!r}")
+
+
+def to_asterisk(profile: Profile) -> str:
+    """The tone string that plays the profile once, so every part has its `!`; sweeps become stairs.
+
+    Raises ToneError for a recording, for a burst of more than Asterisk's two frequencies, and for a sound
+    that needs more than a line of its configuration. `losses` tells the rest.
+    """
+    parts: list[str] = []
+    now_ms = 0
+    for tone in plain_tones(profile):
+        start_ms, end_ms = whole_ms(tone.start_ms), whole_ms(tone.end_ms)
+        if start_ms > now_ms:
+            parts.append(f"!0/{start_ms - now_ms}")
+        # A part of 0 ms has no end.
+        if end_ms > start_ms:
+            parts.append(f"!{_tone(tone)}/{end_ms - start_ms}")
+        now_ms = end_ms
+    rest_ms = whole_ms(profile.duration_ms) - now_ms
+    if rest_ms > 0:
+        parts.append(f"!0/{rest_ms}")
+    text = ",".join(parts)
+    if len(text) > _TEXT_LIMIT:
+        raise ToneError(f"{profile.id} needs a tone string of more than {_TEXT_LIMIT} characters. Play its sound files")
+    return text
+
+
+def losses(profile: Profile) -> tuple[str, ...]:
+    """What the profile has and `to_asterisk` cannot write, in sentences for the user."""
+    heard = [segment for segment in profile.segments if segment.frequencies_hz]
+    levels = sorted({profile.level_of(segment) for segment in heard}, reverse=True)
+    modulations = [segment.modulation for segment in heard if segment.modulation]
+    frequencies = [frequency for tone in plain_tones(profile) for frequency in tone.frequencies_hz]
+    frequencies += [modulation.rate_hz for modulation in modulations]
+    found = [
+        f"the level{'s' if len(levels) > 1 else ''} of {', '.join(f'{level:g}' for level in levels)} dBm0: "
+        f"Playtones plays each frequency at {_PLAYTONES_DBM0} dBm0"
+    ]
+    found += plain_losses(profile, "Playtones")
+    if any(modulation.depth != PLAYTONES_DEPTH for modulation in modulations):
+        found.append(f"the depth of the modulation: Playtones has {PLAYTONES_DEPTH}")
+    if not all(frequency.is_integer() for frequency in frequencies):
+        found.append("fractions of a hertz: rounded")
+    if any(time % _PLAYTONES_STEP_MS for time in times_ms(profile)):
+        found.append(f"the exact times: Playtones makes each part a multiple of {_PLAYTONES_STEP_MS} ms")
+    return tuple(found)
+
+
+def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
+    """One part as the values of a Segment; raises ToneError where Asterisk's meaning has no end or no sound."""
+    if not int(match["ms"] or 0):
+        tone = match[0].partition("/")[0]
+        raise ToneError(f"{place}: has no end. Give its length in milliseconds, like {tone}/100")
+    if match["first_note"]:
+        first, second = (_note_hz(match[group], place) for group in ("first_note", "second_note"))
+    else:
+        first, second = int(match["first"]), int(match["second"] or 0)
+    length_ms = float(match["ms"])
+    segment: dict[str, Any] = {"on_ms": length_ms, "ramp_ms": min(RAMP_MS, length_ms / 2)}
+    if "*" in (match["sign"], match["note_sign"]):
+        modulation = {"rate_hz": float(second), "depth": PLAYTONES_DEPTH}
+        return segment | {"frequencies_hz": (float(first),), "modulation": modulation}
+    if 0 < second <= _HIGHEST_MODULATION_HZ:
+        raise ToneError(f"{place}: {second} Hz is too low to be heard. Write {first}*{second} for a modulated one")
+    return segment | {"frequencies_hz": tuple(float(frequency) for frequency in (first, second) if frequency)}
+
+
+def _note_hz(note: str | None, place: str) -> int:
+    """As Asterisk's own table: equal temperament, cut to whole hertz."""
+    if note is None:
+        return 0
+    if int(note) > _HIGHEST_NOTE:
+        raise ToneError(f"{place}: there is no MIDI note {note}. Use one up to {_HIGHEST_NOTE}")
+    return int(440 * 2 ** ((int(note) - 69) / 12))
+
+
+def _tone(tone: PlainTone) -> str:
+    frequencies = [str(round(frequency)) for frequency in tone.frequencies_hz]
+    modulation = tone.segment.modulation
+    if modulation:
+        frequencies.append(str(max(1, round(modulation.rate_hz))))
+    if len(frequencies) > 2:
+        raise ToneError("Asterisk's tone strings hold two frequencies at most, or one and its modulation")
+    return ("*" if modulation else "+").join(frequencies)

@@ -1,0 +1,105 @@
+"""A profile as plain tones: what is left of it in notations that know no sweeps.
+
+Asterisk's tone strings and FreeSWITCH's TGML both hold a row of steady tones with whole milliseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from idtone.errors import ToneError
+
+from ..profile import Profile, Segment, Tolerance
+
+TONES_LIMIT: Final = 1000
+"""A longer row is no notation for people any more."""
+STAIR_MS: Final = 20.0
+"""A glide is written as stairs of this length, a packet of most networks."""
+_STAIRS_LIMIT: Final = 1000
+_STAIR_DECIMALS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PlainTone:
+    """A steady part of a burst, in milliseconds from the beginning of the sound."""
+
+    start_ms: float
+    end_ms: float
+    frequencies_hz: tuple[float, ...]
+    segment: Segment
+
+
+def plain_tones(profile: Profile) -> Iterator[PlainTone]:
+    """Every burst, a sweep as its stairs, a glide as stairs at the frequencies of their middles.
+
+    Raises ToneError for a recording, and where there are more than `TONES_LIMIT`.
+    """
+    if profile.recording:
+        raise ToneError(f"{profile.id} is a recording, which no notation of tones can hold. Play its sound files")
+    count = 0
+    for burst in profile.timeline():
+        stairs = _stairs(burst.segment)
+        count += stairs
+        if count > TONES_LIMIT:
+            raise ToneError(f"{profile.id} has more than {TONES_LIMIT} tones to write down. Play its sound files")
+        length_ms = burst.segment.on_ms / stairs
+        for stair in range(stairs):
+            start_ms = burst.start_ms + stair * length_ms
+            end_ms = burst.end_ms if stair == stairs - 1 else start_ms + length_ms
+            frequencies_hz = burst.segment.frequencies_at((stair + 0.5) / stairs)
+            if stairs > 1:
+                frequencies_hz = tuple(round(frequency_hz, _STAIR_DECIMALS) for frequency_hz in frequencies_hz)
+            yield PlainTone(start_ms, end_ms, frequencies_hz, burst.segment)
+
+
+def whole_ms(time_ms: float) -> int:
+    """Halves up, not to even: so no burst of a millisecond or more becomes empty."""
+    return math.floor(time_ms + 0.5)
+
+
+def with_pauses(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Values of Segments, silence after a burst become its pause."""
+    joined: list[dict[str, Any]] = []
+    for segment in segments:
+        if joined and not segment["frequencies_hz"]:
+            previous = joined[-1]
+            silence_ms = segment["on_ms"] + segment.get("off_ms", 0.0)
+            joined[-1] = previous | {"off_ms": previous.get("off_ms", 0.0) + silence_ms}
+        else:
+            joined.append(segment)
+    return joined
+
+
+def plain_losses(profile: Profile, player: str) -> Iterator[str]:
+    """What every notation of plain tones leaves out, in sentences about what plays it."""
+    heard = [segment for segment in profile.segments if segment.frequencies_hz]
+    sweeps = [segment for segment in heard if segment.sweep]
+    if any(segment.ramp_ms for segment in heard):
+        yield f"the ramps: {player} begins and ends each burst with a click"
+    if any(segment.sweep and not segment.sweep.steps for segment in sweeps):
+        yield f"the glide: written as stairs of about {STAIR_MS:g} ms"
+    if sweeps:
+        yield f"the phase that runs on in a sweep: {player} starts anew on each stair"
+    if profile.dither_seed is not None:
+        yield "the dither"
+    if profile.tolerance != Tolerance():
+        yield "the tolerance"
+    if not all(time.is_integer() for time in times_ms(profile)):
+        yield "fractions of a millisecond: rounded"
+
+
+def times_ms(profile: Profile) -> list[float]:
+    """The lengths of every plain tone and pause, in milliseconds."""
+    lengths = [(s.on_ms / _stairs(s) if s.frequencies_hz else s.on_ms, s.off_ms) for s in profile.segments]
+    return [time for pair in lengths for time in pair]
+
+
+def _stairs(segment: Segment) -> int:
+    if segment.sweep is None:
+        return 1
+    if segment.sweep.steps:
+        return segment.sweep.steps
+    return min(max(2, math.ceil(segment.on_ms / STAIR_MS)), _STAIRS_LIMIT)

@@ -1,0 +1,28 @@
+"""A sound written down as text, in Asterisk's or in FreeSWITCH's way."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..profile import Profile
+from .indications import from_asterisk
+from .tgml import from_tgml
+
+ASTERISK_LEVEL_DBM0: Final = -16.0
+"""Where a tone string is given no level, since it names none."""
+_TGML: Final = re.compile(r"\s*(?:tone_stream://|[a-zA-Z<>+]=)|.*[0-9A-D*#%]\(", re.DOTALL)
+
+
+def from_notation(
+    text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
+) -> Profile:
+    """Make a profile of an Asterisk tone string or of TGML, which alone has settings and brackets.
+
+    `repeat` is for what would sound for ever. Without `level_dbm0` TGML keeps its own levels. Raises as
+    `from_asterisk` and `from_tgml` do.
+    """
+    if _TGML.match(text):
+        return from_tgml(text, name=name, title=title, level_dbm0=level_dbm0, repeat=repeat)
+    level_dbm0 = ASTERISK_LEVEL_DBM0 if level_dbm0 is None else level_dbm0
+    return from_asterisk(text, name=name, title=title, level_dbm0=level_dbm0, repeat=repeat)
