@@ -74,22 +74,18 @@ class FittedComponent:
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """The best hypothesis. `start_s` is in the recording; `pitch` and `tempo` are relative errors, 0.01 being 1 %
-    higher and 1 % slower."""
+    higher and 1 % slower. `explained` is the energy of the bands that it accounts for."""
 
     start_s: float
     end_s: float
     pitch: float
     tempo: float
+    explained: float
     components: tuple[FittedComponent, ...]
 
     @property
     def score(self) -> float:
         return sum(each.score for each in self.components)
-
-    @property
-    def energy(self) -> float:
-        """What all components explain."""
-        return sum(each.amplitude**2 * each.heard * each.component.length_s for each in self.components)
 
     @property
     def first(self) -> int:
@@ -141,6 +137,9 @@ class Fitter:
         times = (np.arange(self._count) - self._lead) / RATE_HZ
         carried = {track: each for each, track in zip(plan.components, self._tracks, strict=True)}
         self._carriers = [np.exp(-2j * np.pi * phase(carried[track], times)).astype(np.complex64) for track in carried]
+        glides = [each for each in plan.components if not each.steady]
+        self._ridge = max((_slope(each) / each.middle_hz for each in glides), key=abs, default=0.0)
+        """How much higher a glide seems for each second that it is thought to begin later."""
         self.reach_s = SCREEN_HOP / RATE_HZ * 1.5 + 0.1 * plan.length_s
         """How far from a candidate the coarse grid looks, on either side."""
         self._coarse = self._coarse_grid(self.reach_s, tempi)
@@ -161,20 +160,37 @@ class Fitter:
 
     def fine(self, base: Baseband, coarse: Fitted) -> Fitted:
         """Refined around `coarse`, to below a frame and a hundredth of the pitch's resolution."""
+        if not self.plan.steady:
+            return self._fine_glide(base, coarse)
         best = coarse
         origin = base.first / RATE_HZ
         place_step, tempo_step, pitch_step = 0.002, 0.02, self._pitch_step / 2
-        # Of a glide, a later place looks like a lower pitch: a long and narrow ridge, to be searched in small steps.
-        reach, narrowing = (3, 2.5) if self.plan.steady else (6, 1.7)
-        for _ in range(4 if self.plan.steady else 6):
-            steps = np.arange(-reach, reach + 1)
+        steps = np.arange(-3, 4)
+        for _ in range(4):
             grid = Grid(
                 best.pitch + steps * pitch_step,
                 best.start_s - origin + steps * place_step,
                 1 + best.tempo + steps * tempo_step,
             )
             best = self._best(base, grid)
-            place_step, tempo_step, pitch_step = (step / narrowing for step in (place_step, tempo_step, pitch_step))
+            place_step, tempo_step, pitch_step = (step / 2.5 for step in (place_step, tempo_step, pitch_step))
+        return best
+
+    def _fine_glide(self, base: Baseband, coarse: Fitted) -> Fitted:
+        """A glide thought to begin later seems higher: its likelihood is a narrow ridge, walked along and across."""
+        origin = base.first / RATE_HZ
+        best = coarse
+        reach_s, tempo_step, pitch_step = 0.012, 0.02, self._pitch_step / 2
+        for _ in range(5):
+            place, tempi = best.start_s - origin, 1 + best.tempo + np.array([-1, 0, 1]) * tempo_step
+            along = [
+                Grid(np.array([best.pitch + self._ridge * off]), np.array([place + off]), tempi)
+                for off in np.linspace(-reach_s, reach_s, 41)
+            ]
+            best = max((self._best(base, grid) for grid in along), key=lambda found: found.explained)
+            across = Grid(best.pitch + np.arange(-6, 7) * pitch_step, np.array([best.start_s - origin]), tempi)
+            best = self._best(base, across)
+            reach_s, tempo_step, pitch_step = reach_s / 3, tempo_step / 2, pitch_step / 2.5
         return best
 
     def _coarse_grid(self, reach_s: float, tempi: Floats) -> Grid:
@@ -204,7 +220,12 @@ class Fitter:
         )
         start_s = base.first / RATE_HZ + place
         return Fitted(
-            float(start_s), float(start_s + tempo * self.plan.length_s), float(pitch), float(tempo - 1), components
+            float(start_s),
+            float(start_s + tempo * self.plan.length_s),
+            float(pitch),
+            float(tempo - 1),
+            float(sum(each[at] for each in explained)),
+            components,
         )
 
 
@@ -238,8 +259,7 @@ class Baseband:
 
     def _glide_energies(self, index: int, each: Component, grid: Grid, spans: _Spans) -> Floats:
         """As `explained`, of a glide, whose carrier was made for one place and one tempo."""
-        start_s, end_s = each.track_s
-        slope = (each.to_hz - each.from_hz) / (end_s - start_s)
+        slope = _slope(each)
         energies = np.zeros((*spans.shape[:2], len(grid.pitches)), np.float32)
         for column, tempo in enumerate(grid.tempi):
             for row, place in enumerate(grid.places):
@@ -343,8 +363,13 @@ def phase(each: Component, times: Floats) -> Floats:
     start_s, end_s = each.track_s
     inside = np.clip(times - start_s, 0, end_s - start_s)
     outside = each.from_hz * np.minimum(times - start_s, 0) + each.to_hz * np.maximum(times - end_s, 0)
-    span_hz = each.to_hz - each.from_hz
-    return np.asarray(outside + each.from_hz * inside + span_hz / (end_s - start_s) * inside**2 / 2)
+    return np.asarray(outside + each.from_hz * inside + _slope(each) * inside**2 / 2)
+
+
+def _slope(each: Component) -> float:
+    """In Hz per second."""
+    start_s, end_s = each.track_s
+    return (each.to_hz - each.from_hz) / (end_s - start_s)
 
 
 def _softness(each: Component) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from idtone.errors import RecordingError, UsageError
 
+from ..drafts import draft
 from ..profile import Profile
 from ..recordings.reading import read
 from .report import Report
@@ -100,25 +101,17 @@ def rows(checked: Checked) -> Iterator[dict[str, Any]]:
 def write_csv(path: Path, checked: Sequence[Checked]) -> None:
     """All rows, in UTF-8; the file is there whole or not at all. Raises UsageError."""
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                writer.writeheader()
-                writer.writerows(row for each in checked for row in rows(each))
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with draft(path) as new:
+            # A file's name need not be text in any encoding.
+            text = io.TextIOWrapper(new.file, encoding="utf-8", errors="backslashreplace", newline="")
+            writer = csv.DictWriter(text, COLUMNS)
+            writer.writeheader()
+            writer.writerows(row for each in checked for row in rows(each))
+            text.flush()
+            text.detach()
+            new.put()
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}; name another file") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @cache

@@ -92,10 +92,11 @@ class Burst:
         return 10 * math.log10(max(power, 1e-12) / wanted)
 
     def told(self, profile: Profile) -> HeardBurst:
-        first = self.components[0]
+        first = min(self.components, key=lambda each: each.start_s)
+        last = max(self.components, key=lambda each: each.end_s)
         return HeardBurst(
             1000 * first.start_s - 500 * first.component.ramp_s,
-            1000 * first.end_s + 500 * first.component.ramp_s,
+            1000 * last.end_s + 500 * last.component.ramp_s,
             1000 * self.start_error_s,
             1000 * self.end_error_s,
             level_dbm0(profile, self.components),
@@ -155,7 +156,9 @@ def _edges(case: Case) -> Test:
         if min(each.coherence for each in burst.components) > 0.7 and burst.heard > 0.95
     ]
     if not errors:
-        return Test("edges", Outcome.PASSED, "the edges of the bursts are too noisy to be measured one by one")
+        return Test(
+            "edges", Outcome.PASSED, "what lies over the bursts hides their single edges; the cadence stands for them"
+        )
     worst, index = max(errors)
     outcome = Outcome.PASSED if worst <= limit_ms else Outcome.FAILED
     return Test(
@@ -169,7 +172,7 @@ def _further(case: Case) -> Test:
         near = abs(each.pitch - case.fitted.pitch) < _SAME_PITCH
         (found,) = each.components
         if near and loudness > _FURTHER_DB and found.coherence > _FURTHER_COHERENCE:
-            says = f"a further burst of {found.component.middle_hz:.0f} Hz is at {each.start_s:.2f} s"
+            says = f"a further burst of {found.component.middle_hz:.0f} Hz is at {each.start_s:z.2f} s"
             return Test("further", Outcome.FAILED, says)
     return Test("further", Outcome.PASSED, "there is no further burst")
 
@@ -222,10 +225,15 @@ def heard_burst(plan: Plan, number: int, fitted: Fitted, base: Baseband) -> Burs
 
 
 def level_dbm0(profile: Profile, components: Sequence[FittedComponent]) -> float:
-    bursts: dict[int, float] = {}
+    """Of the bursts that these components make, while they sound."""
+    energy = sum(each.amplitude**2 * each.component.length_s for each in components)
+    bursts: dict[int, list[Component]] = {}
     for each in components:
-        bursts[each.component.burst] = bursts.get(each.component.burst, 0.0) + each.amplitude**2
-    power = sum(bursts.values()) / len(bursts)
+        bursts.setdefault(each.component.burst, []).append(each.component)
+    sounding_s = sum(
+        max(each.end_s for each in burst) - min(each.start_s for each in burst) for burst in bursts.values()
+    )
+    power = energy / sounding_s
     return 10 * math.log10(max(power, 1e-12)) + profile.law.full_scale_dbm0
 
 

@@ -24,6 +24,7 @@ from ..profile import CALL_LIMIT_MS, Burst, Law, Profile
 CLOSE_HZ: Final = 70.0
 """Tones nearer than this share a component."""
 COMPONENT_LIMIT: Final = 120
+_SAME_HZ: Final = 1.0
 _TONE_DB: Final = 6.0
 """SINAD from which a burst of a recording is one of tone, and not of noise."""
 _WEAK_DB: Final = -15.0
@@ -101,6 +102,7 @@ def plan_of(profile: Profile) -> Plan:
             raise ToneError(f"the profile {profile.id} has more than {COMPONENT_LIMIT} tones and cannot be looked for")
     if not components:
         raise ToneError(f"the recording of the profile {profile.id} holds no steady tone and cannot be looked for")
+    components = _alike(components)
     first_s = min(component.start_s for component in components)
     return Plan(
         tuple(
@@ -108,6 +110,21 @@ def plan_of(profile: Profile) -> Plan:
             for each in sorted(components, key=lambda each: each.start_s)
         )
     )
+
+
+def _alike(components: list[Component]) -> list[Component]:
+    """Measured tones that differ by less than any ear or line can tell are the same tone."""
+    known: list[float] = []
+    found = []
+    for each in components:
+        hz = []
+        for frequency_hz in (each.from_hz, each.to_hz):
+            near = [other for other in known if abs(other - frequency_hz) < _SAME_HZ]
+            if not near:
+                known.append(frequency_hz)
+            hz.append(near[0] if near else frequency_hz)
+        found.append(replace(each, from_hz=hz[0], to_hz=hz[1]))
+    return found
 
 
 def _bursts(profile: Profile) -> Iterator[Callable[[int], Iterator[Component]]]:

@@ -98,7 +98,7 @@ class Verifier:
             if fitted.score >= _COARSE_SCORE:
                 coarse.append((fitted, base))
         # A lost burst scores as little as one that is not there; the energy tells a sound from its own shifted copy.
-        weight = attrgetter("score" if heard is None else "energy")
+        weight = attrgetter("score" if heard is None else "explained")
         taken: list[float] = []
         for rough, base in sorted(coarse, key=lambda each: -weight(each[0])):
             if any(abs(rough.start_s - other_s) < self._overlap_s for other_s in taken):
@@ -200,7 +200,7 @@ def _reason(finding: Finding) -> str:
             return "; ".join(finding.failed)
         case Verdict.CANNOT_TELL:
             return (
-                f"something at {finding.start_ms / 1000:.2f} s may be the sound, but what lies over it hides too much"
+                f"something at {finding.start_ms / 1000:z.2f} s may be the sound, but what lies over it hides too much"
             )
         case Verdict.ABSENT:
-            return f"something at {finding.start_ms / 1000:.2f} s is like the sound, but {'; '.join(finding.failed)}"
+            return f"something at {finding.start_ms / 1000:z.2f} s is like the sound, but {'; '.join(finding.failed)}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +80,11 @@ def test_a_csv_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
         write_csv(tmp_path / "taken", [])
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_name_that_is_no_text_is_written_all_the_same(tmp_path: Path) -> None:
+    name = tmp_path / os.fsdecode(b"bad\xff.wav")
+    soundfile.write(tmp_path / "good.wav", leg(SAMPLE), 8000)
+    (tmp_path / "good.wav").rename(name)
+    write_csv(tmp_path / "out.csv", [check(name, SAMPLE)])
+    assert "bad\\udcff.wav" in (tmp_path / "out.csv").read_text(encoding="utf-8")

@@ -98,6 +98,13 @@ def test_a_recording_has_the_plan_of_what_was_recorded(tmp_path: Path) -> None:
         assert other.amplitude == pytest.approx(each.amplitude, rel=0.02)
 
 
+def test_the_same_tone_recorded_twice_is_one(tmp_path: Path) -> None:
+    sound = make(tone(900, on_ms=300, off_ms=100, modulation={"rate_hz": 16, "depth": 0.8}), repeat=2)
+    plan = plan_of(recorded(tmp_path, sound))
+    assert plan.components[0].from_hz == plan.components[1].from_hz
+    assert plan.longest_row == 2
+
+
 def test_a_recording_without_tones_is_refused(tmp_path: Path) -> None:
     noise = np.random.default_rng(1).normal(size=16000) * 0.1
     soundfile.write(tmp_path / "master.wav", noise, 16000, subtype="PCM_24")

@@ -59,6 +59,22 @@ def test_the_level_is_that_of_the_recording(gain_db: float) -> None:
     assert [burst.level_dbm0 for burst in finding.bursts] == pytest.approx([-16 + gain_db] * 3, abs=0.3)
 
 
+def test_stairs_are_one_burst_with_one_level() -> None:
+    finding = verify(KINDS["stairs"], leg(KINDS["stairs"])).findings[0]
+    assert finding.level_dbm0 == pytest.approx(-16, abs=0.2)
+    assert (finding.bursts[0].start_ms, finding.bursts[0].end_ms) == pytest.approx((700, 1000), abs=5)
+
+
+def test_a_glide_and_a_tone_after_it_agree_on_the_frequency() -> None:
+    sound = make(tone(500, on_ms=400, off_ms=50, sweep={"to_hz": [1500]}), tone(1500, on_ms=300))
+    finding = verify(sound, leg(sound)).findings[0]
+    assert finding.verdict is Verdict.CONFORMS
+    assert abs(finding.frequency_error_percent) < 0.02
+    assert finding.start_ms == pytest.approx(700, abs=1)
+    higher = make(tone(508, on_ms=400, off_ms=50, sweep={"to_hz": [1524]}), tone(1524, on_ms=300))
+    assert verify(sound, leg(higher)).verdict is Verdict.ABSENT
+
+
 def test_each_burst_is_told_with_its_edges() -> None:
     finding = verify(SHIPPED["sample"], leg(SHIPPED["sample"])).findings[0]
     assert [burst.start_ms for burst in finding.bursts] == pytest.approx([700, 840, 980], abs=2)
