@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +163,18 @@ class Interrupted(io.BytesIO):
         return super().write(data)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell that starts the tests in the background has them ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("name", ["wav", "au", "gsm", "ogg"])
-def test_an_interruption_is_not_lost_in_libsndfile(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_interruption_is_not_lost_in_libsndfile(
+    name: str, capfd: pytest.CaptureFixture[str], interruptible: None
+) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         write(make(tone(600.5, on_ms=60_000)), FORMATS[name], Interrupted())
