@@ -1,9 +1,9 @@
 """Learns how the verifier weighs its evidence, from development material alone: `python -m tests.bench.verify.shaping`.
 
 What speaks against the sound: every fit within the tolerance that speech and music gave. What speaks for it: the fits
-of the sound itself under every condition. A logistic regression weighs the features; the threshold is a margin above
-the highest false log-odds. Writes `CALIBRATION`; the false alarms that stand there too are counted by the experiment,
-on held-out material.
+of the sound itself under every condition. A logistic regression weighs the features. The threshold is as high as the
+goals of detection allow, all profiles together, and a margin above the highest false log-odds at least. Writes
+`CALIBRATION`; the false alarms that stand there too are counted by the experiment, on held-out material.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from idtone.tones.verification.verify import Verifier, heard_of
 from .conditions import CONDITIONS, trials
 from .material import Part, music_take, speech_take
 from .profiles import profiles
-from .results import CALIBRATION
+from .results import CALIBRATION, CONFORMS_GOAL
 
 NAMES: Final = tuple(field.name for field in fields(Features))
 MARGIN: Final = 2.0
-"""The threshold lies this far above the highest false log-odds."""
+"""The threshold lies at least this far above the highest false log-odds."""
+STEP: Final = 0.05
 GREY_HOURS: Final = 30.0
 """One profile has a false log-odds above `grey` once in so many hours."""
 _MUSIC_EVERY: Final = 8
@@ -90,6 +91,11 @@ def learn(false: np.ndarray, true: np.ndarray) -> np.ndarray:
     return weights
 
 
+def _found(trials: list[tuple[np.ndarray, int]], threshold: float) -> float:
+    """The share of all trials with at least this log-odds."""
+    return sum(int(np.sum(each >= threshold)) for each, _ in trials) / sum(count for _, count in trials)
+
+
 def tasks(takes: int, count: int) -> Iterator[Task]:
     for profile in profiles():
         for first in range(0, takes, 4):
@@ -134,6 +140,11 @@ def conclude(gathered: list[list]) -> None:
     for name, rows in false.items():
         print(f"{name:20} {len(rows):5} false, the highest {np.round(np.sort(scores(rows))[-5:], 2)}")
     threshold = float(everything.max()) + MARGIN
+    conditions = {
+        condition: [(scores(one[3]), one[2]) for one in gathered if one[1] == condition] for condition in CONFORMS_GOAL
+    }
+    while all(_found(conditions[name], threshold + STEP) >= goal for name, goal in CONFORMS_GOAL.items()):
+        threshold += STEP
     rare = max(1, round(each_hours / GREY_HOURS))
     grey = min(float(np.sort(everything)[-rare]), threshold - MARGIN)
     print("weights", dict(zip((*NAMES, "constant"), np.round(weights, 3).tolist(), strict=True)))
