@@ -1,9 +1,9 @@
 """The ARI application: two touches of a call, and what Asterisk tells of the rest.
 
-    decide  the caller's channel, before anything is dialled: the verdict goes back in one variable
-    sound   the called channel, after the answer and before the parties are connected
+    decide  the caller's channel, before anything is dialled: the verdict goes back as an extension
+    sound   a channel that is to hear something, after the answer and before the parties are connected
 
-What is decided is `idtone.decision`; how a sound goes is `flow`; here the two meet Asterisk and the ledger.
+What is decided is the switchboard's; how a sound goes is `flow`; here the two meet Asterisk.
 """
 
 from __future__ import annotations
@@ -11,26 +11,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from datetime import datetime
+from typing import Any, Final
 from urllib.parse import unquote
 
 from idtone import dialplan
-from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Reason
-from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide
+from idtone.calls import Outcome, Party
 from idtone.dialplan import Heard
 from idtone.errors import AriRefused, AriUnavailable
 from idtone.ledger import steps
-from idtone.ledger.records import Record
-from idtone.ledger.steps import CallStatus, Step, StepKind
-from idtone.ledger.tokens import Tokens
-from idtone.numbers import parse
+from idtone.ledger.steps import CallStatus
+from idtone.settings import Door
+from idtone.switchboard.board import Call, Question, Switchboard
 from idtone.tones.making.sounds import Sound
 
 from . import events, flow
@@ -39,43 +36,28 @@ from .flow import Action, Signal, State
 
 log = logging.getLogger(__name__)
 
-GUARD_S: Final = 2
-"""Beyond the sound's length: how long the hook waits for us before it ends the call by itself."""
 OVERDUE_S: Final = 1.0
 """Beyond the sound's length: when our own timer gives a playback up. Before the hook's guard."""
 GONE: Final = frozenset({404, 409, 412})
 """What Asterisk answers when the channel hung up while we were asking; an outcome, not an error."""
 
 
-class Evidence(Protocol):
-    """The ledger, as far as a door needs it."""
-
-    def append(self, step: Step) -> Future[None]: ...
-
-
-@dataclass
-class Call:
-    """A call between its first touch and its end."""
-
-    id: str
-    decision: Decision
-    connected: bool = False
-
-    @property
-    def channel(self) -> str:
-        """Whose talking and end are the call's: the caller's channel, or the called one under an own Dial()."""
-        return dialplan.channel_of(self.id)
+_CONTEXTS: Final = {"called": dialplan.CALLED_CONTEXT, "both": dialplan.BOTH_CONTEXT}
+"""The hook's word for where a channel is that asks for its sound → where it goes on."""
 
 
 @dataclass
 class Sounding:
-    """One sound on one called channel."""
+    """One sound on one channel."""
 
     call: Call
+    party: Party
     channel: str
+    context: str
+    """Where the hook goes on."""
     sound: Sound
-    answered: Step | None
-    """Not written yet: the parties wait for every millisecond here, so the sound is started first."""
+    answered_at: datetime
+    """Written when the sound has started: the parties wait for every millisecond here."""
     playback: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: State = State.WAITING
     requested_s: float = 0.0
@@ -88,28 +70,9 @@ class Sounding:
 class Application:
     """Handles one connection at a time; the calls outlive it."""
 
-    def __init__(
-        self,
-        *,
-        registry: Callable[[], Registry | None],
-        policy: Policy,
-        sounds: Mapping[str, Sound],
-        evidence: Evidence,
-        tokens: Tokens,
-        remembered: Mapping[str, datetime] = NOTHING_REMEMBERED,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        clock_s: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._registry = registry
-        self._policy = policy
-        self._sounds = sounds
-        self._evidence = evidence
-        self._tokens = tokens
-        self._remembered = remembered
-        self._now = now
+    def __init__(self, switchboard: Switchboard, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._board = switchboard
         self._clock_s = clock_s
-        self._calls: dict[str, Call] = {}
-        self._by_channel: dict[str, Call] = {}
         self._soundings: dict[str, Sounding] = {}
         self._by_playback: dict[str, Sounding] = {}
         self._silent = asyncio.Event()
@@ -117,6 +80,11 @@ class Application:
         self._entered: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ari: Ari | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether Asterisk tells us of the calls."""
+        return self._ari is not None
 
     # -- one connection -----------------------------------------------------------------------------------------
 
@@ -158,14 +126,16 @@ class Application:
                 self._entered.discard(event.channel)
                 if event.channel in self._soundings:
                     self._signal(self._soundings[event.channel], Signal.GONE)
-            case events.Bridged() if event.channel in self._by_channel:
-                self._connected(self._by_channel[event.channel])
-            case events.HookEnded() if event.call_id in self._calls:
-                self._ended(self._calls[event.call_id], event.status, event.hangup_cause, event.reason)
-            case events.Destroyed() if event.channel in self._by_channel:
-                call = self._by_channel[event.channel]
-                status = CallStatus.CONNECTED if call.connected else CallStatus.CANCEL
-                self._ended(call, status, event.hangup_cause)
+            case events.Bridged():
+                if call := self._board.of_channel(event.channel):
+                    self._board.connected(call)
+            case events.HookEnded():
+                if call := self._board.find(event.call_id):
+                    self._board.ended(call, event.status, event.hangup_cause, event.reason)
+            case events.Destroyed():
+                if call := self._board.of_channel(event.channel):
+                    status = CallStatus.CONNECTED if call.connected else CallStatus.CANCEL
+                    self._board.ended(call, status, event.hangup_cause)
             case events.MalformedEvent():
                 log.warning("Asterisk sent an event that cannot be read (%s); it was ignored", event.type)
             case _:
@@ -174,94 +144,65 @@ class Application:
     def _enter(self, channel: str, arguments: tuple[str, ...], caller_number: str) -> None:
         self._entered.add(channel)
         match arguments:
-            case ("decide", call_id, number, direction, called, dial_string):
-                call = self._forwarded(call_id, number, direction, caller_number, called, dial_string)
-                self._spawn(self._touch_decide(channel, call))
-            case ("sound", call_id, number, direction):
-                self._spawn(self._touch_sound(channel, call_id, number, direction, caller_number))
+            case ("decide", call_id, nonce, number, direction, called, dial_string, chain, diverting):
+                question = Question(
+                    call_id, unquote(number), unquote(direction), caller_number,
+                    unquote(called), unquote(dial_string), chain, unquote(diverting),
+                )  # fmt: skip
+                self._spawn(self._touch_decide(channel, question, nonce))
+            case ("sound", "called" | "both" as place, "called" | "caller" as party, call_id, number, direction):
+                # Under the operator's own Dial() this is the first that we see of the call.
+                question = Question(
+                    call_id, unquote(number), unquote(direction), called=caller_number, own_dial=True
+                )  # fmt: skip
+                self._spawn(self._touch_sound(channel, _CONTEXTS[place], Party(party), question))
             case _:
                 log.error("the dialplan's hook is not this version's; run `idtone dialplan export` again")
                 self._spawn(self._release(channel))
 
-    def _forwarded(
-        self, call_id: str, number: str, direction: str, caller: str, called: str, dial_string: str
-    ) -> ForwardedCall:
-        dial_string = unquote(dial_string)
-        if direction not in ("", *Direction):
-            log.error("%s: the hook was given an unknown DIRECTION; it counts as incoming", call_id)
-        return ForwardedCall(
-            id=call_id,
-            direction=Direction.OUTGOING if direction == Direction.OUTGOING else Direction.INCOMING,
-            forwarding_number=parse(unquote(number)),
-            caller=parse(caller),
-            called=parse(unquote(called) or dialplan.dialled_user(dial_string)),
-            dial_string=dial_string,
-        )
-
     # -- first touch --------------------------------------------------------------------------------------------
 
-    async def _touch_decide(self, channel: str, forwarded: ForwardedCall) -> None:
-        call = self._decide(forwarded)
-        await self._resume(channel, dialplan.FORWARD_CONTEXT, self._verdict(call))
-
-    def _decide(self, forwarded: ForwardedCall) -> Call:
-        now = self._now()
-        decision = decide(forwarded, self._registry(), self._policy, now, self._remembered)
-        call = Call(forwarded.id, decision)
-        self._calls[call.id] = self._by_channel[call.channel] = call
-        self._record(steps.decided(forwarded, decision, now, self._tokens))
-        log.info("%r: %s, %s", forwarded, decision.outcome, decision.reason)
-        return call
-
-    def _verdict(self, call: Call) -> str:
-        sound = self._sounds.get(call.decision.profile or "")
-        guard_s = math.ceil(sound.duration_ms / 1000) + GUARD_S if sound else GUARD_S
-        return dialplan.verdict(
-            call.id, call.decision.outcome, call.decision.reason, call.decision.hangup_cause, guard_s
-        )
+    async def _touch_decide(self, channel: str, question: Question, nonce: str) -> None:
+        call = self._board.decide(question, Door.ARI)
+        verdict = self._board.verdict(call, nonce)
+        await self._resume(channel, dialplan.FORWARD_CONTEXT, verdict.extension)
 
     # -- second touch -------------------------------------------------------------------------------------------
 
-    async def _touch_sound(self, channel: str, call_id: str, number: str, direction: str, caller: str) -> None:
-        call = self._calls.get(call_id)
-        if call is None:
-            # Under the operator's own Dial() this is the first that we see of the call.
-            forwarded = self._forwarded(call_id, number, direction, "", caller, "")
-            call = self._decide(forwarded)
-        answered = steps.answered(call.id, self._now())
-        sound = self._sounds.get(call.decision.profile or "")
+    async def _touch_sound(self, channel: str, context: str, party: Party, question: Question) -> None:
+        call = self._board.decide(question, Door.ARI)
+        answered_at = self._board.now()
+        sound = self._board.sound(call, party)
         if sound:
-            sounding = Sounding(call, channel, sound, answered)
+            sounding = Sounding(call, party, channel, context, sound, answered_at)
             self._soundings[channel] = self._by_playback[sounding.playback] = sounding
             self._silent.clear()
             self._signal(sounding, Signal.ENTERED)
             return
-        self._record(answered)
-        if call.decision.outcome is Outcome.BYPASS:
-            await self._resume(channel, dialplan.CALLED_CONTEXT, Heard.HEARD)
+        self._board.answered(call, answered_at)
+        if call.decision.outcome is Outcome.BYPASS or call.decision.skip:
+            await self._resume(channel, context, Heard.HEARD)
         elif call.decision.outcome is Outcome.REFUSE:
-            await self._resume(channel, dialplan.CALLED_CONTEXT, Heard.REFUSED)
+            await self._resume(channel, context, Heard.REFUSED)
         else:
             log.error("the profile %r has no sound to play; the hook plays the notice", call.decision.profile)
-            self._record(steps.sound_failed(call.id, self._now(), "no sound of the profile may be played"))
-            await self._resume(channel, dialplan.CALLED_CONTEXT, Heard.UNHEARD)
+            why = "no sound of the profile may be played"
+            self._board.record(steps.sound_failed(call.id, self._board.now(), why, party))
+            await self._resume(channel, context, Heard.UNHEARD)
 
     def _playback_started(self, sounding: Sounding, at: datetime) -> None:
         sounding.started_at = at
-        self._record_answered(sounding)
+        self._board.answered(sounding.call, sounding.answered_at)
         sound, loop = sounding.sound, asyncio.get_running_loop()
 
         def sealed(_: Future[None]) -> None:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._signal, sounding, Signal.SEALED)
 
-        started = steps.sound_started(sounding.call.id, self._now(), sound.stem.name, sound.sha256)
-        self._record(started).add_done_callback(sealed)
-
-    def _record_answered(self, sounding: Sounding) -> None:
-        if sounding.answered:
-            self._record(sounding.answered)
-            sounding.answered = None
+        started = steps.sound_started(
+            sounding.call.id, self._board.now(), sound.stem.name, sound.sha256, sounding.party
+        )  # fmt: skip
+        self._board.record(started).add_done_callback(sealed)
 
     def _playback_finished(self, sounding: Sounding, event: events.PlaybackFinished) -> None:
         asterisk_s = (event.at - sounding.started_at).total_seconds() if sounding.started_at else 0.0
@@ -278,25 +219,25 @@ class Application:
             self._forget(sounding)
 
     def _act(self, sounding: Sounding, action: Action) -> None:
-        call, now = sounding.call, self._now()
+        call, party, board, now = sounding.call, sounding.party, self._board, self._board.now()
         match action:
             case Action.PLAY:
                 self._spawn(self._play(sounding))
             case Action.STOP:
                 self._spawn(self._ask("DELETE", f"playbacks/{sounding.playback}"))
             case Action.RECORD_HEARD:
-                self._record(steps.sound_ended(call.id, now, sounding.heard_ms))
+                board.record(steps.sound_ended(call.id, now, sounding.heard_ms, party))
             case Action.RECORD_UNHEARD:
                 log.error("%s: the sound was not heard: %s; the hook plays the notice", call.id, sounding.failure)
-                self._record_answered(sounding)
-                self._record(steps.sound_failed(call.id, now, sounding.failure))
+                board.answered(call, sounding.answered_at)
+                board.record(steps.sound_failed(call.id, now, sounding.failure, party))
             case Action.RECORD_CUT:
-                self._record_answered(sounding)
-                self._record(steps.sound_failed(call.id, now, "the called party hung up"))
+                board.answered(call, sounding.answered_at)
+                board.record(steps.sound_failed(call.id, now, f"the {party} party hung up", party))
             case Action.RELEASE_HEARD:
-                self._spawn(self._resume(sounding.channel, dialplan.CALLED_CONTEXT, Heard.HEARD))
+                self._spawn(self._resume(sounding.channel, sounding.context, Heard.HEARD))
             case Action.RELEASE_UNHEARD:
-                self._spawn(self._resume(sounding.channel, dialplan.CALLED_CONTEXT, Heard.UNHEARD))
+                self._spawn(self._resume(sounding.channel, sounding.context, Heard.UNHEARD))
 
     async def _play(self, sounding: Sounding) -> None:
         loop, sound = asyncio.get_running_loop(), sounding.sound
@@ -319,28 +260,14 @@ class Application:
         if not self._soundings:
             self._silent.set()
 
-    # -- the rest of the call -----------------------------------------------------------------------------------
-
-    def _connected(self, call: Call) -> None:
-        if not call.connected:
-            call.connected = True
-            self._record(steps.connected(call.id, self._now()))
-
-    def _ended(self, call: Call, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None) -> None:
-        self._over(call, steps.ended(call.id, self._now(), status, hangup_cause, reason))
-
-    def _over(self, call: Call, last: Step) -> None:
-        del self._calls[call.id]
-        if self._by_channel.get(call.channel) is call:
-            del self._by_channel[call.channel]
-        self._record(last)
+    # -- what nobody listened to ----------------------------------------------------------------------------------
 
     async def _adopt(self) -> None:
         """Take up what happened while nobody listened: channels that wait for us, calls that ended."""
         channels = {channel["id"]: channel for channel in await self._request("GET", "channels")}
-        for call in list(self._calls.values()):
+        for call in self._board:
             if call.channel not in channels:
-                self._over(call, steps.interrupted(call.id, self._now()))
+                self._board.interrupted(call)
         for name, channel in channels.items():
             place = channel["dialplan"]
             application, *arguments = str(place.get("app_data", "")).split(",")
@@ -348,19 +275,7 @@ class Application:
                 log.info("channel %s waited for the service; it is taken up again", name)
                 self._enter(name, tuple(arguments), channel["caller"]["number"])
 
-    def recall(self, records: Iterable[Record]) -> None:
-        """Know the calls again that were in progress when the service last stopped."""
-        for record in records:
-            if record.outcome is None or record.reason is None:
-                continue
-            decision = Decision(
-                Outcome(record.outcome), Reason(record.reason), record.licence, record.profile,
-                registry_version=record.registry_version,
-            )  # fmt: skip
-            call = Call(record.call_id, decision, StepKind.CONNECTED in record.times)
-            self._calls[call.id] = self._by_channel[call.channel] = call
-
-    # -- Asterisk and the ledger --------------------------------------------------------------------------------
+    # -- Asterisk -------------------------------------------------------------------------------------------------
 
     async def _release(self, channel: str) -> None:
         """Give the channel back to the dialplan, where it left it."""
@@ -389,12 +304,6 @@ class Application:
             raise AriUnavailable("Asterisk is not connected")
         return await self._ari.request(method, path, **query)
 
-    def _record(self, step: Step) -> Future[None]:
-        """Write evidence; the future is done when it is on the disk, and a failure is logged here."""
-        written = self._evidence.append(step)
-        written.add_done_callback(_complain)
-        return written
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -409,9 +318,3 @@ class Application:
             log.warning("a request was lost with the connection: %s", error)
         elif error:
             log.error("a touch failed", exc_info=error)
-
-
-def _complain(done: Future[None]) -> None:
-    error = done.exception()
-    if error:
-        log.error("evidence could not be written: %s", error)

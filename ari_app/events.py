@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from idtone.calls import Reason
-from idtone.ledger.steps import CallStatus
+from idtone.ledger.steps import CallStatus, cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +112,6 @@ USER_EVENT: Final = "IdtoneEnded"
 """The name of the hook's UserEvent; `dialplan/idtone.conf` sends it."""
 
 
-def _cause(value: object) -> int | None:
-    """A Q.850 cause; None for 0, Asterisk's word for none, and for what is none."""
-    text = str(value)
-    return int(text) if text.isascii() and text.isdigit() and 0 < int(text) <= 127 else None
-
-
 def _time(message: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat(message["timestamp"])
 
@@ -128,7 +122,7 @@ def _hook_ended(message: Mapping[str, Any]) -> Event | None:
     said = message["userevent"]
     reason = said.get("reason")
     return HookEnded(
-        said["call"], CallStatus(said["status"]), _cause(said.get("cause")), Reason(reason) if reason else None
+        said["call"], CallStatus(said["status"]), cause(said.get("cause")), Reason(reason) if reason else None
     )
 
 
@@ -139,7 +133,7 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event | None]]] = {
     "PlaybackFinished": lambda m: PlaybackFinished(m["playback"]["id"], m["playback"]["state"], _time(m)),
     "ChannelEnteredBridge": lambda m: Bridged(m["channel"]["id"]),
     "ChannelUserevent": _hook_ended,
-    "ChannelDestroyed": lambda m: Destroyed(m["channel"]["id"], _cause(m.get("cause"))),
+    "ChannelDestroyed": lambda m: Destroyed(m["channel"]["id"], cause(m.get("cause"))),
     "ApplicationReplaced": lambda m: Replaced(),
     "RESTResponse": lambda m: Response(
         m["request_id"], m["status_code"], m.get("reason_phrase", ""), m.get("message_body") or ""

@@ -7,7 +7,8 @@ the service is named here and nowhere else.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -17,18 +18,25 @@ FORWARD_CONTEXT: Final = "idtone-forward"
 """Where the caller's channel is; it goes on at a `verdict` there."""
 
 CALLED_CONTEXT: Final = "idtone-called"
-"""Where the called party's channel is; it goes on at a `Heard` there."""
+"""Where the called party's channel is who alone hears something; it goes on at a `Heard` there."""
+
+BOTH_CONTEXT: Final = "idtone-both"
+"""Where both channels are where the caller hears something; each goes on at a `Heard` there."""
+
+CALLED, CALLER = "called", "caller"
+"""The two parties, in the hook's words."""
 
 ALONE_FILE: Final = "alone.conf"
 """Beside the sounds: what Asterisk knows while the service is away; written by the service, read by the hook."""
 ALONE_POLICY: Final = "policy"
-"""Its section of `service_away` (`notice` or `refuse`) and `refuse_cause` (Q.850)."""
+"""Its section of `service_away` (`notice` or `refuse`), `refuse_cause` (Q.850), who hears the notice for each direction
+(`incoming`, `outgoing`: as in a verdict) and whether a caller who does is answered first (`answer_first`)."""
 ALONE_SUSPENDED: Final = "suspended"
 """Its section of suspended numbers: E.164 digits = since when, in Unix seconds."""
 
 
 class Heard(StrEnum):
-    """How the sound on the called channel went: the extension of `CALLED_CONTEXT` that comes next."""
+    """How the sound on a channel went: the extension that comes next in its context."""
 
     HEARD = "heard"
     """Or there is nothing to hear: connect."""
@@ -41,12 +49,59 @@ RESUME_PRIORITY: Final = 2
 """Where to go on in an extension of the hook; it says why not at 1."""
 
 
-def verdict(call_id: str, outcome: str, reason: str, hangup_cause: int | None, guard_s: int) -> str:
-    """The extension that is the decision: a call goes there with all of it or not at all.
+def parties_word(parties: tuple[str, ...]) -> str:
+    """`called`, `caller`, `both` or `none`."""
+    return {(): "none", (CALLED,): CALLED, (CALLER,): CALLER}.get(parties, "both")
 
-    Asterisk takes 79 characters; only the number of the call on its channel stands for the call id.
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision as the hook takes it. It counts only with the nonce that the hook gave along with its question.
+
+    `guard_s` is how long the hook waits for a sound; `files` are the sounds' names in its folder, for a door through
+    which Asterisk plays them itself.
     """
-    return f"v:{call_id.rpartition('-')[2]}:{outcome}:{reason}:{hangup_cause or ''}:{guard_s}"
+
+    nonce: str
+    outcome: str
+    reason: str
+    hangup_cause: int | None = None
+    guard_s: int = 0
+    parties: tuple[str, ...] = ()
+    answer_first: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def extension(self) -> str:
+        """The extension of `FORWARD_CONTEXT` that is the verdict: a call goes there with all of it or not at all.
+
+        Asterisk takes 79 characters, so without the files.
+        """
+        return f"v:{self._fields}"
+
+    @property
+    def variable(self) -> str:
+        """The value of the channel variable `VERDICT_VARIABLE`."""
+        return ":".join((self._fields, self.files.get(CALLED, ""), self.files.get(CALLER, "")))
+
+    @property
+    def _fields(self) -> str:
+        return ":".join(
+            (
+                self.nonce,
+                self.outcome,
+                self.reason,
+                str(self.hangup_cause or ""),
+                str(self.guard_s),
+                parties_word(self.parties),
+                "answer" if self.answer_first else "early",
+            )
+        )
+
+
+VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
+HEARD_VARIABLE: Final = "IDTONE_HEARD"
+"""`nonce:heard` or `nonce:unheard`, the answer to what the hook tells of a sound that Asterisk played."""
 
 
 def channel_of(call_id: str) -> str:
@@ -75,13 +130,18 @@ class Notice:
     duration_ms: float
 
 
-def export(directory: Path, sounds: Path, notice: Notice) -> list[Path]:
-    """Write the hook into `directory` and return what was written. Raises OSError."""
+def export(directory: Path, sounds: Path, notice: Notice, door: str, agi: str) -> list[Path]:
+    """Write the hook into `directory` and return what was written. Raises OSError.
+
+    `door` is `ari` or `agi`, `agi` what comes before the entry point in AGI(): `agi://127.0.0.1:4573/`.
+    """
     text = (resources.files(__name__) / "idtone.conf").read_text("utf-8")
     for name, value in {
         "@SOUNDS@": str(sounds),
         "@NOTICE_TONES@": notice.tones,
         "@NOTICE_SECONDS@": f"{notice.duration_ms / 1000:g}",
+        "@DOOR@": door,
+        "@AGI@": agi,
     }.items():
         text = text.replace(name, value)
     directory.mkdir(parents=True, exist_ok=True)

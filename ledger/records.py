@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from idtone.calls import Outcome
+from idtone.calls import Outcome, Party
 from idtone.numbers import NumberKind
 
 from .steps import CallStatus, Role, Scalar, Step, StepKind
@@ -24,7 +24,9 @@ class Record:
 
     Codes (`direction`, `outcome`, `reason`, `status`) are the text that was written, equal to the members of
     their enumerations, so that a code of a newer version can still be read. `profile` is the sound
-    that was decided on. `complete` means that the end of the call was seen.
+    that was decided on, and `profiles` says for each party which; `skip` why there is none. `heard_by` are the
+    parties that heard theirs to its end, and `heard` that all of them did. `complete` means that the end of the
+    call was seen.
     """
 
     call_id: str
@@ -34,8 +36,12 @@ class Record:
     reason: str | None
     licence: str | None
     profile: str | None
+    profiles: Mapping[str, str]
+    skip: str | None
+    door: str | None
     registry_version: int | None
     numbers: Mapping[Role, MaskedNumber]
+    heard_by: tuple[str, ...]
     heard: bool
     status: str | None
     hangup_cause: int | None
@@ -61,12 +67,16 @@ class Record:
             "reason": self.reason,
             "licence": self.licence,
             "profile": self.profile,
+            "profiles": dict(self.profiles),
+            "skip": self.skip,
+            "door": self.door,
             "registry_version": self.registry_version,
             "numbers": {
                 role.value: {"kind": number.kind.value, "token": number.token, "last4": number.last4}
                 for role, number in self.numbers.items()
             },
             "times": {kind.value: iso_ms(at) for kind, at in self.times.items()},
+            "heard_by": list(self.heard_by),
             "heard": self.heard,
             "status": self.status,
             "hangup_cause": self.hangup_cause,
@@ -85,6 +95,8 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
     decision = _details(steps, StepKind.DECIDED)
     end = _details(steps, StepKind.ENDED)
     outcome, profile = _text(decision, "outcome"), _text(decision, "profile")
+    profiles = _profiles(decision)
+    heard_by = {_party(step) for step in steps if _heard(step)}
     return Record(
         call_id=steps[0].call_id,
         node=node,
@@ -93,14 +105,18 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         reason=_text(decision, "reason"),
         licence=_text(decision, "licence"),
         profile=profile,
+        profiles=profiles,
+        skip=_text(decision, "skip"),
+        door=_text(decision, "door"),
         registry_version=_whole(decision, "registry_version"),
         numbers={role: number for role in Role if (number := _number(decision, role))},
-        heard=any(map(_heard, steps)),
+        heard_by=tuple(party for party in Party if party in heard_by),
+        heard=bool(heard_by) and heard_by >= profiles.keys(),
         status=_text(end, "status"),
         # A refusal carries its cause in the decision.
         hangup_cause=_whole(end, "hangup_cause") or _whole(decision, "hangup_cause"),
         complete=any(step.kind is StepKind.ENDED for step in steps),
-        anomalies=tuple(_anomalies(steps, outcome, profile)),
+        anomalies=tuple(_anomalies(steps, outcome, profiles)),
         steps=tuple(steps),
     )
 
@@ -128,9 +144,9 @@ _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
 _SOUND_FIRST: Final[frozenset[str | None]] = frozenset({Outcome.PLAY, Outcome.NOTICE})
 
 
-def _anomalies(steps: Sequence[Step], outcome: str | None, profile: str | None) -> Iterator[str]:
+def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str, str]) -> Iterator[str]:
     seen: set[StepKind] = set()
-    heard = False
+    unheard = set(profiles)
     latest = steps[0].at
     reason = _text(_details(steps, StepKind.DECIDED), "reason")
     for step in steps:
@@ -144,9 +160,10 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profile: str | None) 
             yield f"{kind} without {before} before it"
         if kind in _NEVER.get(outcome, ()):
             yield f"{kind} although the outcome is {outcome}"
-        if kind is StepKind.CONNECTED and outcome in _SOUND_FIRST and not heard:
+        if kind is StepKind.CONNECTED and outcome in _SOUND_FIRST and unheard:
             yield "connected before the sound was heard"
-        if kind is StepKind.SOUND_STARTED and profile and step.details.get("profile") != profile:
+        decided = profiles.get(_party(step))
+        if kind is StepKind.SOUND_STARTED and profiles and step.details.get("profile") != decided:
             yield "sound-started with another profile than was decided"
         if (
             kind is StepKind.ENDED
@@ -160,12 +177,27 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profile: str | None) 
         if step.at < latest:
             yield f"{kind} is dated before the step that precedes it"
         seen.add(kind)
-        heard = heard or _heard(step)
+        if _heard(step):
+            unheard.discard(_party(step))
         latest = step.at
 
 
 def _heard(step: Step) -> bool:
     return step.kind is StepKind.SOUND_ENDED and (_whole(step.details, "heard_ms") or 0) > 0
+
+
+def _party(step: Step) -> str:
+    """Whose sound a step is about; before there was a choice it was the called party's."""
+    return _text(step.details, "party") or Party.CALLED
+
+
+def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
+    """Party → the sound that was decided on for it."""
+    profile, apart = _text(decision, "profile"), _text(decision, "profiles")
+    if apart:
+        return dict(pair.split("=", 1) for pair in apart.split(",") if "=" in pair)
+    parties = _text(decision, "parties")
+    return dict.fromkeys(parties.split(",") if parties else (), profile or "")
 
 
 def _details(steps: Sequence[Step], kind: StepKind) -> Mapping[str, Scalar]:

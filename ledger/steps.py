@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from idtone.calls import Decision, ForwardedCall
+from idtone.calls import Decision, ForwardedCall, Party
 from idtone.errors import LedgerError
 
 from .tokens import MaskedNumber, Tokens
@@ -86,8 +86,9 @@ class Step:
                 raise LedgerError(f"{key} of the step {self.kind} is not a JSON scalar")
 
 
-def decided(call: ForwardedCall, decision: Decision, at: datetime, tokens: Tokens) -> Step:
-    """What was decided for the call, and why; its numbers are masked here."""
+def decided(call: ForwardedCall, decision: Decision, at: datetime, tokens: Tokens, door: str | None = None) -> Step:
+    """What was decided for the call, and why, and by which door it was asked; its numbers are masked here."""
+    apart = len(set(decision.profiles.values())) > 1
     details: dict[str, Scalar] = {
         "direction": call.direction,
         "outcome": decision.outcome,
@@ -95,6 +96,12 @@ def decided(call: ForwardedCall, decision: Decision, at: datetime, tokens: Token
         "licence": decision.licence,
         "profile": decision.profile,
         "parties": ",".join(sorted(decision.parties)) or None,
+        # Where not all hear the same: called=sample,caller=other
+        "profiles": ",".join(f"{party}={decision.profiles[party]}" for party in sorted(decision.parties))
+        if apart
+        else None,
+        "skip": decision.skip,
+        "door": door,
         "registry_version": decision.registry_version,
         "hangup_cause": decision.hangup_cause,
     }
@@ -113,28 +120,35 @@ def answered(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.ANSWERED, at)
 
 
-def sound_started(call_id: str, at: datetime, profile: str, sha256: str) -> Step:
-    """`sha256` (64 lower-case hexadecimal digits) is that of the sound which is played."""
+def sound_started(call_id: str, at: datetime, profile: str, sha256: str, party: Party = Party.CALLED) -> Step:
+    """`sha256` (64 lower-case hexadecimal digits) is that of the sound which is played to the party."""
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise LedgerError("the SHA-256 of a sound has 64 lower-case hexadecimal digits")
-    return Step(call_id, StepKind.SOUND_STARTED, at, {"profile": profile, "sha256": sha256})
+    return Step(call_id, StepKind.SOUND_STARTED, at, {"party": party, "profile": profile, "sha256": sha256})
 
 
-def sound_ended(call_id: str, at: datetime, heard_ms: int) -> Step:
-    """The sound was heard for `heard_ms`; one that was not heard is `sound_failed`."""
+def sound_ended(call_id: str, at: datetime, heard_ms: int, party: Party = Party.CALLED) -> Step:
+    """The party heard the sound for `heard_ms`; one that was not heard is `sound_failed`."""
     if heard_ms <= 0:
         raise LedgerError("a sound that was heard lasted longer than 0 ms; record what was not heard as sound_failed")
-    return Step(call_id, StepKind.SOUND_ENDED, at, {"heard_ms": heard_ms})
+    return Step(call_id, StepKind.SOUND_ENDED, at, {"party": party, "heard_ms": heard_ms})
 
 
-def sound_failed(call_id: str, at: datetime, why: str) -> Step:
+def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
     """`why` may quote another program: digits that could be a telephone number are taken out of it."""
     printable = "".join(character if character.isprintable() else " " for character in why)
-    return Step(call_id, StepKind.SOUND_FAILED, at, {"why": _DIALLED.sub("…", printable)[:_WHY_LIMIT]})
+    details = {"party": party, "why": _DIALLED.sub("…", printable)[:_WHY_LIMIT]}
+    return Step(call_id, StepKind.SOUND_FAILED, at, details)
 
 
 def connected(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.CONNECTED, at)
+
+
+def cause(value: object) -> int | None:
+    """A Q.850 cause as Asterisk gives it; None for 0, its word for none, and for what is none."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text) <= 127 else None
 
 
 def ended(

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -22,7 +23,10 @@ class Direction(StrEnum):
 
 
 class Party(StrEnum):
+    """Who hears a sound; in this order where two do."""
+
     CALLED = "called"
+    CALLER = "caller"
 
 
 class Outcome(StrEnum):
@@ -60,12 +64,22 @@ class Reason(StrEnum):
     """Only the dialplan gives this one, when it had to act without the service."""
 
 
+class Skip(StrEnum):
+    """Why a call that may be connected is not sounded."""
+
+    ANNOUNCED = "announced"
+    """It is one leg of a forwarding chain, and another leg on this PBX lets the parties hear the sound."""
+    SILENT_NUMBER = "silent-number"
+    """The called number is one that is to hear nothing: a fax, a machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class ForwardedCall:
     """A call that is about to be forwarded.
 
-    `id` is the ledger's call id. `dial_string` is Asterisk's, kept only where a door needs it:
-    it holds a telephone number and is never written anywhere.
+    `id` is the ledger's call id. `dialled` is what is dialled as it was given, an extension for one, and like the
+    numbers never written anywhere. `parties` are those who can hear a sound at all: under an operator's own
+    Dial() only the called party. `announced` means that another leg of the same call sounds.
     """
 
     id: str
@@ -73,7 +87,9 @@ class ForwardedCall:
     forwarding_number: Number
     caller: Number
     called: Number
-    dial_string: str = ""
+    dialled: str = ""
+    parties: frozenset[Party] = frozenset(Party)
+    announced: bool = False
 
     def __repr__(self) -> str:
         return f"<ForwardedCall {self.id} {self.direction} of {self.forwarding_number} to {self.called}>"
@@ -111,14 +127,24 @@ class Suspension:
 class Decision:
     """What is to be done with one call, and on what ground.
 
-    `profile` names the sound for `PLAY` and `NOTICE`; `licence` is set where one was judged, valid or
-    not; `hangup_cause` (ITU-T Q.850) where the call is refused.
+    `profiles` names the sound of each party that hears one; `licence` is set where one was judged, valid or
+    not; `hangup_cause` (ITU-T Q.850) where the call is refused; `skip` where nobody hears anything.
     """
 
     outcome: Outcome
     reason: Reason
     licence: str | None = None
-    profile: str | None = None
-    parties: frozenset[Party] = frozenset()
+    profiles: Mapping[Party, str] = field(default_factory=dict)
     registry_version: int | None = None
     hangup_cause: int | None = None
+    skip: Skip | None = None
+
+    @property
+    def profile(self) -> str | None:
+        """The sound where there is one for all, else the called party's."""
+        return next((self.profiles[party] for party in Party if party in self.profiles), None)
+
+    @property
+    def parties(self) -> frozenset[Party]:
+        """Who hears something."""
+        return frozenset(self.profiles)

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from idtone import dialplan
-from idtone.ari_app.commands import serve
 from idtone.ledger.commands import app as ledger
 from idtone.registry.commands import app as registry_group
 from idtone.registry.source import read_document
+from idtone.serve import serve
 from idtone.tones.commands import app as tone
 from idtone.tones.library import load_library
 from idtone.tones.notations.indications import to_asterisk
@@ -47,7 +47,9 @@ def export(
     notice = load_library(settings.sounds.profiles).named(Policy().notice_profile)
     tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
     try:
-        written = dialplan.export(directory, settings.sounds.directory, tones)
+        written = dialplan.export(
+            directory, settings.sounds.directory, tones, settings.door, f"agi://{settings.agi.listen}/"
+        )
     except OSError as error:
         raise UsageError(f"{directory}: cannot be written: {error.strerror}; name another folder") from error
     for path in written:

@@ -23,9 +23,10 @@ from .calls import (
     Outcome,
     Party,
     Reason,
+    Skip,
     Suspension,
 )
-from .numbers import Number, NumberKind
+from .numbers import Number, NumberKind, NumberPattern
 
 
 class Registry(Protocol):
@@ -48,8 +49,18 @@ class Unlicensed(StrEnum):
     REFUSE = "refuse"
 
 
+class Chain(StrEnum):
+    """A call that passes the hook more than once, since it is forwarded again on this PBX."""
+
+    ONCE = "once"
+    """One leg sounds, the one that was answered last."""
+    EACH = "each"
+
+
 CALL_REJECTED: Final = 21
 """Q.850 cause 21."""
+
+_CALLED: Final = frozenset({Party.CALLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +72,25 @@ class Policy:
     registry_stale: timedelta = timedelta(0)
     """How long after its `expires` a registry still counts for licences."""
     notice_profile: str = "notice"
-    notify: MappingProxyType[Direction, frozenset[Party]] = field(
-        default_factory=lambda: MappingProxyType({direction: frozenset({Party.CALLED}) for direction in Direction})
-    )
+    notify: Mapping[Direction, frozenset[Party]] = field(default_factory=lambda: dict.fromkeys(Direction, _CALLED))
+    tones: Mapping[tuple[Direction, Party], str] = field(default_factory=dict)
+    """Which of the member's licensed sounds a party hears; where nothing is named, that of the best licence."""
+    chain: Chain = Chain.ONCE
+    silent: tuple[NumberPattern, ...] = ()
+    """Called numbers that hear nothing."""
+
+    def hearing(self, call: ForwardedCall) -> list[Party]:
+        """Who is to hear a sound, in order; whom the door cannot reach is stood in for by the called party."""
+        wanted = self.notify[call.direction] & call.parties
+        return [party for party in Party if party in (wanted or _CALLED)]
+
+    def skip(self, call: ForwardedCall) -> Skip | None:
+        """Why nobody is to hear anything, if so."""
+        if call.announced and self.chain is Chain.ONCE:
+            return Skip.ANNOUNCED
+        if any(pattern.matches(call.called, call.dialled) for pattern in self.silent):
+            return Skip.SILENT_NUMBER
+        return None
 
 
 NOTHING_REMEMBERED: Final[Mapping[str, datetime]] = MappingProxyType({})
@@ -86,14 +113,20 @@ def decide(
     since = _suspended_since(call.forwarding_number, registry, remembered)
     if since and now >= since:
         return _refusal(Reason.NUMBER_SUSPENDED, None, version, policy)
-    reason, licence = _standing(call, registry, policy, now)
-    parties = policy.notify[call.direction]
+    parties, skip = policy.hearing(call), policy.skip(call)
+    standings = {
+        party: _standing(call, registry, policy, now, policy.tones.get((call.direction, party))) for party in parties
+    }
+    # One call has one standing: where one party's sound is not licensed, nobody hears a licensed one.
+    reason, licence = max(standings.values(), key=_distance)
+    licensed = {party: judged.tone for party, (_, judged) in standings.items() if judged}
     if reason is Reason.LICENCE_VALID and licence:
-        return Decision(Outcome.PLAY, reason, licence.id, licence.tone, parties, version)
+        return Decision(Outcome.PLAY, reason, licence.id, {} if skip else licensed, version, skip=skip)
     licence_id = licence.id if licence else None
     if policy.unlicensed is Unlicensed.REFUSE:
         return _refusal(reason, licence_id, version, policy)
-    return Decision(Outcome.NOTICE, reason, licence_id, policy.notice_profile, parties, version)
+    notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
+    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, skip=skip)
 
 
 def _suspended_since(number: Number, registry: Registry | None, remembered: Mapping[str, datetime]) -> datetime | None:
@@ -110,10 +143,13 @@ def _refusal(reason: Reason, licence: str | None, version: int | None, policy: P
 _NO_NUMBER = {NumberKind.WITHHELD: Reason.NUMBER_WITHHELD, NumberKind.MALFORMED: Reason.NUMBER_MALFORMED}
 
 
+_Standing = tuple[Reason, Licence | None]
+
+
 def _standing(
-    call: ForwardedCall, registry: Registry | None, policy: Policy, now: datetime
-) -> tuple[Reason, Licence | None]:
-    """How the call stands towards the licences: the reason, and the licence that was judged."""
+    call: ForwardedCall, registry: Registry | None, policy: Policy, now: datetime, tone: str | None
+) -> _Standing:
+    """How the call stands towards the licences (of one sound, where it is named): the reason, and the one judged."""
     if registry is None:
         return Reason.REGISTRY_MISSING, None
     if call.forwarding_number.kind in _NO_NUMBER:
@@ -123,10 +159,8 @@ def _standing(
     licences = registry.licences(call.forwarding_number)
     if licences is None:
         return Reason.NUMBER_UNKNOWN, None
-    if not licences:
-        return Reason.LICENCE_NONE, None
-    judged = [(judge(licence, call.direction, now), licence) for licence in licences]
-    return min(judged, key=lambda pair: _CLOSENESS[pair[0]])
+    judged = [(judge(licence, call.direction, now), licence) for licence in licences if tone in (None, licence.tone)]
+    return min(judged, key=_distance, default=(Reason.LICENCE_NONE, None))
 
 
 def judge(licence: Licence, direction: Direction, now: datetime) -> Reason:
@@ -158,3 +192,8 @@ _CLOSENESS: Final = {
     )
 }
 """Of several licences the one that comes closest to allowing the call gives the reason."""
+
+
+def _distance(standing: _Standing) -> int:
+    """How far from allowing the call; what no licence could change is the farthest."""
+    return _CLOSENESS.get(standing[0], len(_CLOSENESS))

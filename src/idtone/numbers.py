@@ -150,3 +150,33 @@ def parse_japanese(text: str) -> Number:
 def national_length(national: str) -> int:
     """How many digits a number in national form has; its first three (`031`, `050`) tell."""
     return 11 if _LONG_PREFIX.match(national) else 10
+
+
+_PATTERN = re.compile(r"\+?[0-9]{2,15}\*?|[0-9]\*")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPattern:
+    """A number, an extension (`101`) or, with a `*` at its end, what numbers begin with; see `parse_pattern`."""
+
+    digits: str
+    prefix: bool = False
+
+    def matches(self, number: Number, dialled: str = "") -> bool:
+        """Whether it is this number's, or what was dialled is itself the extension that it names."""
+        candidates = (number.e164, _SEPARATORS.sub("", dialled))
+        return any(form.startswith(self.digits) if self.prefix else form == self.digits for form in candidates if form)
+
+    def __repr__(self) -> str:
+        return f"<NumberPattern of {len(self.digits)} characters>"
+
+
+def parse_pattern(text: str) -> NumberPattern:
+    """Read `0312345678`, `+81312345678`, `101` or `0312*`. Raises NumberError, without the number."""
+    plain = _SEPARATORS.sub("", ascii_form(text))
+    if not _PATTERN.fullmatch(plain):
+        raise NumberError("this is no number; write it like 0312345678, 101 or, for all that begin alike, 0312*")
+    digits, prefix = plain.removesuffix("*"), plain.endswith("*")
+    if prefix:
+        return NumberPattern(f"+{COUNTRY_CODE}{digits[1:]}" if digits.startswith("0") else digits, True)
+    return NumberPattern(parse(digits).e164 or digits)

@@ -10,16 +10,17 @@ import os
 import platform
 from collections.abc import Mapping
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from .calls import Direction, Party
-from .decision import CALL_REJECTED, Policy, Unlicensed
+from .decision import CALL_REJECTED, Chain, Policy, Unlicensed
 from .documents import Model, read_text, read_tree, validate
-from .errors import DocumentError, Fault
+from .errors import DocumentError, Fault, NumberError
+from .numbers import parse_pattern
 
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
@@ -60,6 +61,13 @@ class AriSettings(Model):
         return read_text(self.password_file, size_limit=4096).strip()
 
 
+class Door(StrEnum):
+    """How Asterisk asks the service: by its REST interface or by FastAGI."""
+
+    ARI = "ari"
+    AGI = "agi"
+
+
 class SoundsSettings(Model):
     """Where Asterisk finds the sounds, and where the operator keeps profiles of his own."""
 
@@ -76,11 +84,57 @@ class LedgerSettings(Model):
     key_file: Path = Path("/var/lib/idtone/ledger.key")
 
 
+class Hearing(StrEnum):
+    """Who hears the sound."""
+
+    CALLED = "called"
+    CALLER = "caller"
+    BOTH = "both"
+
+    @property
+    def parties(self) -> frozenset[Party]:
+        return frozenset(Party) if self is Hearing.BOTH else frozenset({Party(self.value)})
+
+
+class CallerHears(StrEnum):
+    """How the caller gets to hear a sound before he is connected."""
+
+    EARLY_MEDIA = "early-media"
+    """As he hears the ring-back tone: his call is answered when the parties are connected."""
+    ANSWERED = "answered"
+    """His call is answered first, for networks that let no early media through."""
+
+
 class NotifySettings(Model):
     """Who hears the sound, for each direction."""
 
-    incoming: Literal[Party.CALLED] = Party.CALLED
-    outgoing: Literal[Party.CALLED] = Party.CALLED
+    incoming: Hearing = Hearing.CALLED
+    outgoing: Hearing = Hearing.CALLED
+
+
+class PartyTones(Model):
+    """Which licensed sound each party hears; none named means that of the member's best licence."""
+
+    called: str | None = None
+    caller: str | None = None
+
+
+class ToneSettings(Model):
+    incoming: PartyTones = PartyTones()
+    outgoing: PartyTones = PartyTones()
+
+
+def _patterns(value: object) -> object:
+    """A list, or its entries with commas between them, as an environment variable has them."""
+    return [entry.strip() for entry in value.split(",") if entry.strip()] if isinstance(value, str) else value
+
+
+def _pattern(value: str) -> str:
+    try:
+        parse_pattern(value)
+    except NumberError as error:
+        raise ValueError(str(error)) from error
+    return value
 
 
 class PolicySettings(Model):
@@ -90,18 +144,28 @@ class PolicySettings(Model):
     refuse_cause: Annotated[int, Field(ge=1, le=127)] = CALL_REJECTED
     registry_stale: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     notify: NotifySettings = NotifySettings()
+    tones: ToneSettings = ToneSettings()
+    caller_hears: CallerHears = CallerHears.EARLY_MEDIA
+    chain: Chain = Chain.ONCE
+    silent: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_patterns)] = Field(
+        default=(), repr=False
+    )
 
     def policy(self) -> Policy:
+        hearing = {direction: Hearing(getattr(self.notify, direction)) for direction in Direction}
+        tones = {
+            (direction, party): getattr(getattr(self.tones, direction), party)
+            for direction in Direction
+            for party in Party
+        }
         return Policy(
             unlicensed=self.unlicensed,
             refuse_cause=self.refuse_cause,
             registry_stale=self.registry_stale,
-            notify=MappingProxyType(
-                {
-                    Direction.INCOMING: frozenset({self.notify.incoming}),
-                    Direction.OUTGOING: frozenset({self.notify.outgoing}),
-                }
-            ),
+            notify={direction: one.parties for direction, one in hearing.items()},
+            tones={place: tone for place, tone in tones.items() if tone},
+            chain=self.chain,
+            silent=tuple(map(parse_pattern, self.silent)),
         )
 
 
@@ -112,6 +176,7 @@ class LogSettings(Model):
 class Settings(Model):
     node: str = Field(default_factory=platform.node)
     """This PBX's name in the evidence."""
+    door: Door = Door.ARI
     ari: AriSettings = AriSettings()
     sounds: SoundsSettings = SoundsSettings()
     registry: RegistrySettings = RegistrySettings()

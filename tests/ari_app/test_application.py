@@ -6,7 +6,7 @@ import asyncio
 import functools
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,10 +20,11 @@ from idtone.ari_app.application import Application
 from idtone.calls import Direction, Licence, LicenceStatus, Reason, Suspension
 from idtone.decision import Policy
 from idtone.errors import AriUnavailable, LedgerError
-from idtone.ledger.records import fold
+from idtone.ledger.records import Record, fold
 from idtone.ledger.steps import CallStatus, Step, StepKind
 from idtone.ledger.tokens import Tokens
 from idtone.numbers import Number, parse
+from idtone.switchboard.board import Switchboard
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
 
@@ -32,7 +33,10 @@ from .fake_asterisk import FakeAsterisk
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 CALLER, CALLED, CALL = "1795.1", "1795.2", "1795.1-1"
 SOUND_MS = 440
-DECIDE = ("decide", CALL, "03-1234-5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk")
+NONCE = "123456789987654321"
+DECIDE = ("decide", CALL, NONCE, "03-1234-5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk", "", "")
+SOUND = ("sound", "called", "called", CALL, "0312345678", "incoming")
+VERDICT = f"v:{NONCE}:PLAY:licence-valid::3:called:early"
 
 
 class Licensed:
@@ -85,12 +89,17 @@ def start(sounds: dict[str, Sound]):
 
     @asynccontextmanager
     async def started(
-        asterisk: FakeAsterisk, notebook: Notebook, known: dict[str, Sound] | None = None
+        asterisk: FakeAsterisk,
+        notebook: Notebook,
+        known: dict[str, Sound] | None = None,
+        recalled: Iterable[Record] = (),
     ) -> AsyncIterator[Application]:
-        application = Application(
+        switchboard = Switchboard(
             registry=Licensed, policy=Policy(), sounds=sounds if known is None else known, evidence=notebook,
-            tokens=Tokens(b"k" * 32), now=lambda: NOW, clock_s=functools.partial(next, itertools.count(0.0)),
+            tokens=Tokens(b"k" * 32), now=lambda: NOW,
         )  # fmt: skip
+        switchboard.recall(recalled)
+        application = Application(switchboard, functools.partial(next, itertools.count(0.0)))
         attending = asyncio.create_task(application.attend(asterisk))
         try:
             yield application
@@ -116,7 +125,7 @@ async def sounding(asterisk: FakeAsterisk) -> str:
     """The call as far as the playback's request; its id."""
     asterisk.enter(CALLER, *DECIDE)
     await until(lambda: asterisk.resumed_at(CALLER))
-    asterisk.enter(CALLED, "sound", CALL, "0312345678", "incoming")
+    asterisk.enter(CALLED, *SOUND)
     await until(asterisk.playbacks)
     return asterisk.playbacks()[0]
 
@@ -125,7 +134,7 @@ async def test_a_licensed_call_is_sounded_recorded_and_released(start):
     asterisk, notebook = FakeAsterisk(), Notebook()
     async with start(asterisk, notebook):
         playback = await sounding(asterisk)
-        assert asterisk.resumed_at(CALLER) == "v:1:PLAY:licence-valid::3"
+        assert asterisk.resumed_at(CALLER) == VERDICT
         assert heard(asterisk) is None
         asterisk.finish(playback, SOUND_MS)
         await until(lambda: heard(asterisk))
@@ -211,7 +220,7 @@ async def test_a_profile_without_a_sound_is_left_to_the_hook(start):
     async with start(asterisk, notebook, {}):
         asterisk.enter(CALLER, *DECIDE)
         await until(lambda: asterisk.resumed_at(CALLER))
-        asterisk.enter(CALLED, "sound", CALL, "0312345678", "incoming")
+        asterisk.enter(CALLED, *SOUND)
         await until(lambda: heard(asterisk))
     assert heard(asterisk) == "unheard"
     assert not asterisk.playbacks()
@@ -244,7 +253,7 @@ async def test_a_verdict_that_came_too_late_is_seen_in_the_evidence(start):
 async def test_an_own_dial_decides_and_sounds_in_one_touch(start):
     asterisk, notebook = FakeAsterisk(), Notebook()
     async with start(asterisk, notebook):
-        asterisk.enter(CALLED, "sound", f"{CALLED}-1", "0312345678", "outgoing")
+        asterisk.enter(CALLED, "sound", "called", "called", f"{CALLED}-1", "0312345678", "outgoing")
         await until(asterisk.playbacks)
         asterisk.finish(asterisk.playbacks()[0], SOUND_MS)
         await until(lambda: heard(asterisk))
@@ -257,7 +266,7 @@ async def test_an_own_dial_decides_and_sounds_in_one_touch(start):
 async def test_an_own_dial_of_a_suspended_number_is_refused_unsounded(start):
     asterisk, notebook = FakeAsterisk(), Notebook()
     async with start(asterisk, notebook):
-        asterisk.enter(CALLED, "sound", f"{CALLED}-1", "0312345677", "outgoing")
+        asterisk.enter(CALLED, "sound", "called", "called", f"{CALLED}-1", "0312345677", "outgoing")
         await until(lambda: heard(asterisk))
     assert heard(asterisk) == "refused"
     assert not asterisk.playbacks()
@@ -279,7 +288,7 @@ async def test_channels_that_waited_while_nobody_listened_are_taken_up(start):
     asterisk.channels["1.2"] = {"app_name": "Dial", "app_data": "PJSIP/x"}
     async with start(asterisk, Notebook()):
         await until(lambda: asterisk.resumed_at(CALLER))
-    assert asterisk.resumed_at(CALLER) == "v:1:PLAY:licence-valid::3"
+    assert asterisk.resumed_at(CALLER) == VERDICT
     assert {path.split("/")[1] for _, path, _ in asterisk.requests if "/" in path} == {CALLER}
 
 
@@ -289,10 +298,9 @@ async def test_calls_of_an_earlier_service_go_on_or_are_interrupted(start):
         await sounding(asterisk)
     asterisk = FakeAsterisk()
     asterisk.channels[CALLER] = {"app_name": "Dial", "app_data": ""}
-    asterisk.channels[CALLED] = {"app_name": "Stasis", "app_data": f"idtone,sound,{CALL},0312345678,incoming"}
+    asterisk.channels[CALLED] = {"app_name": "Stasis", "app_data": ",".join(("idtone", *SOUND))}
     gone = [Step("9.9-1", step.kind, step.at, step.details) for step in before.steps]
-    async with start(asterisk, notebook) as application:
-        application.recall([fold("lab", before.steps), fold("lab", gone)])
+    async with start(asterisk, notebook, None, [fold("lab", before.steps), fold("lab", gone)]):
         await until(asterisk.playbacks)
         asterisk.finish(asterisk.playbacks()[0], SOUND_MS)
         await until(lambda: heard(asterisk))
@@ -325,7 +333,9 @@ async def test_no_number_is_logged(start, caplog):
     asterisk, notebook = FakeAsterisk(), Notebook()
     async with start(asterisk, notebook):
         asterisk.finish(await sounding(asterisk), SOUND_MS)
-        asterisk.enter("1795.9", "decide", "1795.9-1", "0312345677", "incoming", "", "PJSIP%2F0312340000%40trunk")
+        asterisk.enter(
+            "1795.9", "decide", "1795.9-1", NONCE, "0312345677", "incoming", "", "PJSIP%2F0312340000%40trunk", "", ""
+        )
         await until(lambda: heard(asterisk) and asterisk.resumed_at("1795.9"))
     for number in ("0312345678", "312345678", "0312345677", "0312340000", "0501234567"):
         assert number not in caplog.text

@@ -18,7 +18,7 @@ from ..lab.asterisk import LOOPBACK, Asterisk
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk
 
-ARGUMENTS = ("decide", "c-1", "03%2D1234", "incoming", "", "x")
+ARGUMENTS = ("decide", "c-1", "12", "03%2D1234", "incoming", "", "x", "", "")
 EXTENSIONS = f"""
 #include idtone.conf
 [contract]

@@ -20,6 +20,7 @@ from idtone.ari_app.service import Service
 from idtone.decision import Policy
 from idtone.errors import AriRefused, AriUnavailable, DocumentError, Fault, ToneError
 from idtone.ledger.tokens import Tokens
+from idtone.switchboard.board import Switchboard
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import ensure_sounds
 
@@ -271,7 +272,7 @@ async def test_stopping_lets_the_last_channel_go(tmp_path):
 
     stop = asyncio.Event()
     serving = asyncio.create_task(Service(application, connect, lambda: None).run(stop))
-    asterisk.enter("1795.2", "sound", "1795.2-1", "0399999999", "incoming")
+    asterisk.enter("1795.2", "sound", "called", "called", "1795.2-1", "0399999999", "incoming")
     await until(asterisk.playbacks, "the sound")
     stop.set()
     await asyncio.sleep(0.02)
@@ -285,7 +286,8 @@ async def test_stopping_lets_the_last_channel_go(tmp_path):
 def sounding_application(sounds: Path) -> Application:
     """One without a registry, so that every call gets the notice; its own clock goes ten seconds at each look."""
     ticks_s = itertools.count(0.0, 10.0)
-    return Application(
+    switchboard = Switchboard(
         registry=lambda: None, policy=Policy(), sounds=ensure_sounds(sounds, load_library().values(), ["sln"]),
-        evidence=Notebook(), tokens=Tokens(b"k" * 32), clock_s=lambda: next(ticks_s),
+        evidence=Notebook(), tokens=Tokens(b"k" * 32),
     )  # fmt: skip
+    return Application(switchboard, lambda: next(ticks_s))

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from idtone.ari_app.alone import leave, render
 from idtone.calls import Outcome, Reason, Suspension
 from idtone.decision import Policy, Unlicensed
-from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, Heard, channel_of, dialled_user, verdict
+from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, Heard, Verdict, channel_of, dialled_user
 from idtone.numbers import NumberKind, parse
+from idtone.switchboard.alone import leave, render
 
 from ..lab.asterisk import Asterisk
 
@@ -93,10 +93,11 @@ DIAL_STRINGS = [
 ]
 """Dial string → the user that is dialled; of a ring group, the first."""
 
+NONCE = "999999999999999999"
 VERDICTS = [
-    verdict(f"1795564585.21-{count}", outcome, reason, cause, guard_s)
-    for outcome, reason, cause, (count, guard_s) in itertools.product(
-        Outcome, Reason, (None, 1, 21, 127), ((1, 2), (9999, 12))
+    Verdict(NONCE, outcome, reason, cause, guard_s, parties, answer_first).extension
+    for outcome, reason, cause, (guard_s, parties), answer_first in itertools.product(
+        Outcome, Reason, (None, 127), ((2, ()), (12, ("called", "caller")), (12, ("caller",))), (True, False)
     )
 ]
 EXTENSION_LIMIT = 79
@@ -238,9 +239,9 @@ def test_every_verdict_is_an_extension_of_the_hook(hooked):
     assert hooked.results("verdicts") == ["1"] * len(VERDICTS)
 
 
-def test_a_verdict_has_six_fields_and_no_more():
+def test_a_verdict_has_eight_fields_and_no_more():
     for extension in VERDICTS:
-        assert len(extension.split(":")) == 6, extension
+        assert len(extension.split(":")) == 8, extension
         assert extension.replace("-", "").replace(":", "").isalnum()
 
 

@@ -117,15 +117,14 @@ def test_the_table(
     asked: ForwardedCall, registry: FakeRegistry | None, reason: Reason, licence: str | None, policy: Policy
 ) -> None:
     version = registry.version if registry else None
-    parties = frozenset({Party.CALLED})
     if reason is Reason.EMERGENCY:
         expected = Decision(Outcome.BYPASS, reason)
     elif reason is Reason.LICENCE_VALID:
-        expected = Decision(Outcome.PLAY, reason, licence, "sample", parties, version)
+        expected = Decision(Outcome.PLAY, reason, licence, {Party.CALLED: "sample"}, version)
     elif reason is Reason.NUMBER_SUSPENDED or policy is REFUSE_POLICY:
-        expected = Decision(Outcome.REFUSE, reason, licence, None, frozenset(), version, policy.refuse_cause)
+        expected = Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause)
     else:
-        expected = Decision(Outcome.NOTICE, reason, licence, "notice", parties, version)
+        expected = Decision(Outcome.NOTICE, reason, licence, {Party.CALLED: "notice"}, version)
     assert decide(asked, registry, policy, NOW) == expected
 
 

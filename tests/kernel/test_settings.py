@@ -14,12 +14,13 @@ import pytest
 
 import idtone.settings
 from idtone.calls import Direction, Party
-from idtone.decision import Policy, Unlicensed
+from idtone.decision import Chain, Policy, Unlicensed
 from idtone.errors import DocumentError
-from idtone.settings import Settings, load_settings, locations, variable_name
+from idtone.settings import CallerHears, Door, Hearing, Settings, load_settings, locations, variable_name
 
 OTHER = {
     ("node",): ("pbx-2", "pbx-2"),
+    ("door",): ("agi", Door.AGI),
     ("ari", "url"): ("https://pbx.example.com:8089/ari/", "https://pbx.example.com:8089/ari"),
     ("ari", "user"): ("other", "other"),
     ("ari", "password_file"): ("/run/secrets/ari", Path("/run/secrets/ari")),
@@ -34,8 +35,15 @@ OTHER = {
     ("policy", "service_away"): ("refuse", Unlicensed.REFUSE),
     ("policy", "refuse_cause"): ("34", 34),
     ("policy", "registry_stale"): ("PT12H", timedelta(hours=12)),
-    ("policy", "notify", "incoming"): ("called", Party.CALLED),
-    ("policy", "notify", "outgoing"): ("called", Party.CALLED),
+    ("policy", "notify", "incoming"): ("caller", Hearing.CALLER),
+    ("policy", "notify", "outgoing"): ("both", Hearing.BOTH),
+    ("policy", "tones", "incoming", "called"): ("chime", "chime"),
+    ("policy", "tones", "incoming", "caller"): ("chime", "chime"),
+    ("policy", "tones", "outgoing", "called"): ("chime", "chime"),
+    ("policy", "tones", "outgoing", "caller"): ("chime", "chime"),
+    ("policy", "caller_hears"): ("answered", CallerHears.ANSWERED),
+    ("policy", "chain"): ("each", Chain.EACH),
+    ("policy", "silent"): ("0312345678, 101", ("0312345678", "101")),
     ("log", "level"): ("debug", "debug"),
 }
 """For every key a value that is not the default where there is another, and what it becomes."""

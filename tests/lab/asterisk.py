@@ -22,14 +22,14 @@ IDTONE = Path(sys.executable).with_name("idtone")
 """The installed command, as an operator has it."""
 
 MODULES = """
-    app_dial app_exec app_playback app_playtones app_stack app_stasis app_userevent app_verbose
+    app_dial app_exec app_playback app_playtones app_softhangup app_stack app_stasis app_userevent app_verbose
     bridge_builtin_features bridge_simple bridge_native_rtp bridge_holding
     chan_pjsip
     codec_alaw codec_ulaw codec_a_mu codec_g722 codec_g726 codec_gsm codec_opus_open_source codec_resample codec_speex
     format_g726 format_gsm format_ogg_opus_open_source format_ogg_speex format_ogg_vorbis format_pcm format_sln
     format_wav
     func_callerid func_channel func_config func_cut func_db func_dialplan func_global func_hangupcause func_logic
-    func_math func_strings func_timeout func_uri
+    func_math func_rand func_strings func_timeout func_uri
     pbx_config
     res_agi res_speech res_ari res_ari_applications res_ari_asterisk res_ari_channels res_ari_events res_ari_model
     res_ari_playbacks res_ari_bridges res_http_websocket res_stasis res_stasis_answer res_stasis_playback
@@ -102,7 +102,7 @@ class Asterisk:
 
     def __post_init__(self) -> None:
         (self.sip_port,) = free_ports(1, socket.SOCK_DGRAM)
-        (self.http_port,) = free_ports(1)
+        self.http_port, self.agi_port = free_ports(2)
         self.etc = self.scratch / "etc"
         self.sounds = self.scratch / "sounds"
         self.process: subprocess.Popen[bytes] | None = None
@@ -207,7 +207,9 @@ class Asterisk:
             (self.etc / name).write_text(dedent(text))
         subprocess.run(
             [IDTONE, "dialplan", "export", self.etc],
-            env=os.environ | {"IDTONE_SOUNDS_DIRECTORY": str(self.sounds)}, check=True, stdout=subprocess.DEVNULL,
+            env=os.environ
+            | {"IDTONE_SOUNDS_DIRECTORY": str(self.sounds), "IDTONE_AGI_LISTEN": f"{LOOPBACK}:{self.agi_port}"},
+            check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
 
     def _files(self) -> dict[str, str]:

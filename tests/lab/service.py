@@ -54,6 +54,7 @@ class Service:
             f"node: lab\n"
             f"ari: {{url: '{self.asterisk.ari_url}', user: idtone, password_file: {password},"
             f" transport: {self.transport}}}\n"
+            f"agi: {{listen: '127.0.0.1:{self.asterisk.agi_port}'}}\n"
             f"sounds: {{directory: {self.asterisk.sounds}}}\n"
             f"registry: {{source: {self.registry}}}\n"
             f"ledger: {{url: 'sqlite:///{self.ledger}', key_file: {self.ledger.with_name('ledger.key')}}}\n"

@@ -137,7 +137,7 @@ def test_show_as_json_adds_the_steps_to_the_record(ledger: str) -> None:
         "kind": "sound-ended",
         "at": "2026-11-01T00:00:03.527+00:00",
         "after_ms": 3404.0,
-        "details": {"heard_ms": 400},
+        "details": {"party": "called", "heard_ms": 400},
     }
 
 

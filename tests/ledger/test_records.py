@@ -142,6 +142,9 @@ def test_json_is_plain_and_complete() -> None:
         "reason": "licence-valid",
         "licence": "L-0001",
         "profile": "sample",
+        "profiles": {"called": "sample"},
+        "skip": None,
+        "door": None,
         "registry_version": 42,
         "numbers": None,
         "times": {
@@ -152,6 +155,7 @@ def test_json_is_plain_and_complete() -> None:
             "connected": "2026-11-01T00:00:03.529+00:00",
             "ended": "2026-11-01T00:01:00.123+00:00",
         },
+        "heard_by": ["called"],
         "heard": True,
         "status": "CONNECTED",
         "hangup_cause": 16,

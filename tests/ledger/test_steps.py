@@ -49,10 +49,10 @@ def test_a_refusal_holds_its_cause_and_an_emergency_call_its_number() -> None:
         (
             steps.sound_started("c", NOW, "sample", SHA256),
             StepKind.SOUND_STARTED,
-            {"profile": "sample", "sha256": SHA256},
+            {"party": "called", "profile": "sample", "sha256": SHA256},
         ),
-        (steps.sound_ended("c", NOW, 1), StepKind.SOUND_ENDED, {"heard_ms": 1}),
-        (steps.sound_failed("c", NOW, "hung up"), StepKind.SOUND_FAILED, {"why": "hung up"}),
+        (steps.sound_ended("c", NOW, 1), StepKind.SOUND_ENDED, {"party": "called", "heard_ms": 1}),
+        (steps.sound_failed("c", NOW, "hung up"), StepKind.SOUND_FAILED, {"party": "called", "why": "hung up"}),
         (steps.connected("c", NOW), StepKind.CONNECTED, {}),
         (steps.ended("c", NOW, CallStatus.BUSY, 17), StepKind.ENDED, {"status": "BUSY", "hangup_cause": 17}),
         (steps.ended("c", NOW, CallStatus.CANCEL), StepKind.ENDED, {"status": "CANCEL"}),
@@ -98,4 +98,4 @@ def test_nonsense_is_refused(nonsense: Callable[[], Step]) -> None:
     ],
 )
 def test_a_quoted_reason_carries_no_number_and_no_control_character(why: str, written: str) -> None:
-    assert steps.sound_failed("c", NOW, why).details == {"why": written}
+    assert steps.sound_failed("c", NOW, why).details == {"party": "called", "why": written}

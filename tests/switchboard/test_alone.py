@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone import dialplan
-from idtone.ari_app.alone import leave, remembered, render
-from idtone.calls import Suspension
+from idtone.calls import Direction, Party, Suspension
 from idtone.decision import Policy, Unlicensed
 from idtone.errors import ToneError
 from idtone.numbers import Number, NumberKind, parse
+from idtone.switchboard.alone import leave, remembered, render
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 SUSPENSION = Suspension(parse("0312345677"), SINCE, "R-1")
@@ -36,10 +36,15 @@ def read(text: str) -> configparser.ConfigParser:
 
 
 def test_the_text():
-    assert render([SUSPENSION], Policy(refuse_cause=38), Unlicensed.REFUSE).splitlines()[1:] == [
+    notify = {Direction.INCOMING: frozenset(Party), Direction.OUTGOING: frozenset({Party.CALLER})}
+    policy = Policy(refuse_cause=38, notify=notify)
+    assert render([SUSPENSION], policy, Unlicensed.REFUSE, answer_first=True).splitlines()[1:] == [
         "[policy]",
         "service_away = refuse",
         "refuse_cause = 38",
+        "incoming = both",
+        "outgoing = caller",
+        "answer_first = yes",
         "[suspended]",
         f"81312345677 = {int(SINCE.timestamp())}",
     ]

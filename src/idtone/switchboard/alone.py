@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone import dialplan
-from idtone.calls import Suspension
+from idtone.calls import Direction, Party, Suspension
 from idtone.decision import Policy, Unlicensed
 from idtone.errors import ToneError
 
@@ -24,8 +24,14 @@ _MODE: Final = 0o640
 """The suspended numbers are nobody else's business; Asterisk's user needs the folder's group."""
 
 
-def render(suspensions: Iterable[Suspension], policy: Policy, service_away: Unlicensed) -> str:
-    """The file's text: E.164 digits = since when, in Unix seconds."""
+def render(
+    suspensions: Iterable[Suspension], policy: Policy, service_away: Unlicensed, answer_first: bool = False
+) -> str:
+    """The file's text: the policy, then E.164 digits = since when, in Unix seconds."""
+    hearing = {
+        direction: dialplan.parties_word(tuple(party for party in Party if party in policy.notify[direction]))
+        for direction in Direction
+    }
     numbers = sorted((s.number.e164.lstrip("+"), int(s.since.timestamp())) for s in suspensions)
     return "\n".join(
         (
@@ -33,6 +39,8 @@ def render(suspensions: Iterable[Suspension], policy: Policy, service_away: Unli
             f"[{dialplan.ALONE_POLICY}]",
             f"service_away = {service_away}",
             f"refuse_cause = {policy.refuse_cause}",
+            *(f"{direction} = {word}" for direction, word in hearing.items()),
+            f"answer_first = {'yes' if answer_first else 'no'}",
             f"[{dialplan.ALONE_SUSPENDED}]",
             *(f"{number} = {since}" for number, since in numbers),
             "",

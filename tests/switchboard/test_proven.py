@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from idtone.ari_app.proven import ProvenSounds
 from idtone.registry.index import RegistryIndex
 from idtone.registry.source import parse_document
+from idtone.switchboard.proven import ProvenSounds
 from idtone.tones.making.sounds import Sound
 from idtone.tones.profile import Profile, build_profile
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from idtone.ari_app.commands import _assemble
 from idtone.dialplan import Heard
+from idtone.serve import _assemble
 from idtone.settings import load_settings
 
-from .fake_asterisk import FakeAsterisk
+from ..ari_app.fake_asterisk import FakeAsterisk
 
 REGISTRY = """\
 registry: {{association: JUSA, version: 1, issued: 2026-11-01T00:00:00+09:00, expires: 2096-12-01T00:00:00+09:00}}
@@ -56,10 +56,12 @@ async def test_a_synthesised_sound_does_not_stand_in_for_a_master(
         application = _assemble(load_settings(tmp_path / "idtone.yaml", {}), "password", resources)._application
         attending = asyncio.create_task(application.attend(asterisk))
         try:
-            asterisk.enter("1795.1", "decide", "1795.1-1", "0312345678", "incoming", "0312340000", "PJSIP%2Fx")
+            asterisk.enter(
+                "1795.1", "decide", "1795.1-1", "12", "0312345678", "incoming", "0312340000", "PJSIP%2Fx", "", ""
+            )
             await until(lambda: asterisk.resumed_at("1795.1"))
             assert ":PLAY:licence-valid:" in (asterisk.resumed_at("1795.1") or "")
-            asterisk.enter("1795.2", "sound", "1795.1-1", "0312345678", "incoming")
+            asterisk.enter("1795.2", "sound", "called", "called", "1795.1-1", "0312345678", "incoming")
             await until(lambda: asterisk.playbacks() or asterisk.resumed_at("1795.2"))
             assert asterisk.resumed_at("1795.2") == (Heard.UNHEARD if named else None)
             assert bool(asterisk.playbacks()) is not named

@@ -8,21 +8,21 @@ import signal
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
-from idtone.console import ConfigOption
-from idtone.ledger.key_file import load_key
-from idtone.ledger.store import LedgerReader, LedgerWriter
-from idtone.ledger.tokens import Tokens
-from idtone.registry.index import RegistryIndex
-from idtone.registry.source import RegistrySource
-from idtone.settings import Settings, load_settings
-from idtone.tones.library import load_library
-from idtone.tones.making.sounds import ensure_sounds
-
-from . import alone
-from .application import Application
-from .connection import connect
-from .proven import ProvenSounds
-from .service import Service
+from .ari_app.application import Application
+from .ari_app.connection import connect
+from .ari_app.service import Service
+from .console import ConfigOption
+from .ledger.key_file import load_key
+from .ledger.store import LedgerReader, LedgerWriter
+from .ledger.tokens import Tokens
+from .registry.index import RegistryIndex
+from .registry.source import RegistrySource
+from .settings import CallerHears, Settings, load_settings
+from .switchboard import alone
+from .switchboard.board import Switchboard
+from .switchboard.proven import ProvenSounds
+from .tones.library import load_library
+from .tones.making.sounds import ensure_sounds
 
 log = logging.getLogger(__name__)
 
@@ -50,16 +50,17 @@ def _assemble(settings: Settings, password: str, resources: ExitStack) -> Servic
     source = RegistrySource(settings.registry.source)
     source.refresh()
     proven = ProvenSounds(sounds, profiles, lambda: source.current)
-    application = Application(
+    switchboard = Switchboard(
         registry=lambda: source.current,
         policy=policy,
         sounds=proven,
         evidence=evidence,
         tokens=tokens,
+        caller_hears=settings.policy.caller_hears,
         remembered={} if source.current else alone.remembered(settings.sounds.directory),
     )
     with LedgerReader.open(settings.ledger.url) as reader:
-        application.recall(reader.open_calls(datetime.now(UTC)))
+        switchboard.recall(reader.open_calls(datetime.now(UTC)))
 
     left: RegistryIndex | None = None
 
@@ -68,10 +69,9 @@ def _assemble(settings: Settings, password: str, resources: ExitStack) -> Servic
         nonlocal left
         registry = source.current
         if registry and registry is not left:
-            alone.leave(
-                settings.sounds.directory,
-                alone.render(registry.suspensions(), policy, settings.policy.service_away),
-            )
+            answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
+            text = alone.render(registry.suspensions(), policy, settings.policy.service_away, answer_first)
+            alone.leave(settings.sounds.directory, text)
             left = registry
 
     def refresh() -> None:
@@ -82,6 +82,7 @@ def _assemble(settings: Settings, password: str, resources: ExitStack) -> Servic
     proven.review()
     leave()
     ari = settings.ari
+    application = Application(switchboard)
     return Service(application, lambda: connect(ari.url, ari.user, password, ari.transport), refresh)
 
 

@@ -1,0 +1,110 @@
+"""The AGI door's entry points, asked by the hook over FastAGI:
+
+    decide  the caller's channel (or the called one under an operator's own Dial()): the verdict
+    played  a channel on which Asterisk has just played a sound: whether that counts as heard
+    ended   the caller's channel, how the forwarding ended, where no ARI connection tells
+
+Asterisk plays the sound itself, so a call that was decided survives the death of the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import unquote
+
+from idtone import dialplan
+from idtone.calls import Party, Reason
+from idtone.dialplan import Heard
+from idtone.errors import AgiError
+from idtone.ledger import steps
+from idtone.ledger.steps import CallStatus
+from idtone.settings import Door
+from idtone.switchboard.board import Question, Switchboard
+
+from .environment import Request
+
+log = logging.getLogger(__name__)
+
+HEARD_TOLERANCE_S: Final = 0.02
+"""One frame: Asterisk goes on when it has sent the last frame, not when that was played out."""
+
+
+class AgiApplication:
+    """Answers requests with the channel variables that are to be set."""
+
+    def __init__(self, switchboard: Switchboard, watched: Callable[[], bool]) -> None:
+        """`watched` tells whether ARI events tell how calls end."""
+        self._board = switchboard
+        self._watched = watched
+
+    async def answer(self, request: Request) -> Mapping[str, str]:
+        """Raises AgiError for what the hook does not ask."""
+        match request.entry, request.arguments:
+            case "decide", (call_id, nonce, number, direction, called, dial_string, chain, diverting, caller, own):
+                question = Question(
+                    call_id, unquote(number), unquote(direction), unquote(caller), unquote(called),
+                    unquote(dial_string), chain, unquote(diverting), bool(own),
+                )  # fmt: skip
+                return self._decide(question, nonce)
+            case "played", (call_id, nonce, party, file, status, started, ended) if party in set(Party):
+                return await self._played(call_id, nonce, Party(party), file, status, started, ended)
+            case "ended", (call_id, status, cause, reason) if status in set(CallStatus):
+                return self._ended(call_id, CallStatus(status), cause, reason)
+            case _:
+                raise AgiError("the dialplan's hook is not this version's; run `idtone dialplan export` again")
+
+    def _decide(self, question: Question, nonce: str) -> dict[str, str]:
+        call = self._board.decide(question, Door.AGI)
+        return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable}
+
+    async def _played(
+        self, call_id: str, nonce: str, party: Party, file: str, status: str, started: str, ended: str
+    ) -> dict[str, str]:
+        """The parties are connected only when the evidence is on the disk."""
+        board, call = self._board, self._board.find(call_id)
+        if call is None:
+            # Nobody knows what was decided for it, so nothing can be said of it; Asterisk's own word must do.
+            log.warning("%s: a sound was played for a call that is not known here", call_id)
+            return {}
+        began, over = moment(started), moment(ended)
+        board.answered(call, began)
+        sound = board.sound(call, party)
+        lasted_s = (over - began).total_seconds()
+        if sound is None or sound.stem.name != file:
+            failure = "another sound was played than may be"
+        elif status != "SUCCESS":
+            failure = f"the playback ended as {status!r}"
+        elif lasted_s < sound.duration_ms / 1000 - HEARD_TOLERANCE_S:
+            failure = f"the playback lasted {round(lasted_s * 1000)} ms by Asterisk's clock"
+        else:
+            board.record(steps.sound_started(call_id, began, file, sound.sha256, party))
+            written = board.record(steps.sound_ended(call_id, over, round(lasted_s * 1000), party))
+            await asyncio.wait({asyncio.wrap_future(written)})
+            return {dialplan.HEARD_VARIABLE: f"{nonce}:{Heard.HEARD}"}
+        log.error("%s: the sound was not heard: %s; the hook plays the notice", call_id, failure)
+        board.record(steps.sound_failed(call_id, board.now(), failure, party))
+        return {dialplan.HEARD_VARIABLE: f"{nonce}:{Heard.UNHEARD}"}
+
+    def _ended(self, call_id: str, status: CallStatus, cause: str, reason: str) -> dict[str, str]:
+        call = self._board.find(call_id)
+        if call is None or self._watched():
+            return {}  # the events tell it as well, and what is still to come of the call
+        if status is CallStatus.CONNECTED:
+            self._board.connected(call)
+        self._board.ended(call, status, steps.cause(cause), Reason(reason) if reason in set(Reason) else None)
+        return {}
+
+
+def moment(text: str) -> datetime:
+    """The time of STRFTIME(,UTC,%s.%6q), seconds since 1970. Raises AgiError for anything else."""
+    whole, point, fraction = text.partition(".")
+    if not (point and whole.isdecimal() and fraction.isdecimal() and whole.isascii() and fraction.isascii()):
+        raise AgiError("a time is not one of Asterisk's")
+    try:
+        return datetime.fromtimestamp(int(whole), UTC).replace(microsecond=int(fraction[:6].ljust(6, "0")))
+    except (ValueError, OverflowError, OSError) as error:
+        raise AgiError("a time is not one of Asterisk's") from error

@@ -1,0 +1,226 @@
+"""The calls in progress: what was decided for each, what has been told of it since, and the evidence of both.
+
+A door tells what it sees; it asks here what that means. Nothing here knows Asterisk's interfaces.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from idtone import dialplan
+from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip
+from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide
+from idtone.ledger import steps
+from idtone.ledger.records import Record
+from idtone.ledger.steps import CallStatus, Step, StepKind
+from idtone.ledger.tokens import Tokens
+from idtone.numbers import Number, parse
+from idtone.settings import CallerHears, Door
+from idtone.tones.making.sounds import Sound
+
+log = logging.getLogger(__name__)
+
+GUARD_S: Final = 2
+"""Beyond the sound's length: how long the hook waits for us before it goes on by itself."""
+
+
+class Evidence(Protocol):
+    """The ledger, as far as the calls need it."""
+
+    def append(self, step: Step) -> Future[None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the hook asks of a call, every part as text as it came.
+
+    `caller` is the caller id of the channel, `called` CALLED_NUMBER; `chain` is the id of the call that this one is a
+    leg of, `diverting` who forwarded it here according to its signalling.
+    """
+
+    call_id: str
+    number: str
+    direction: str = ""
+    caller: str = ""
+    called: str = ""
+    dial_string: str = ""
+    chain: str = ""
+    diverting: str = ""
+    own_dial: bool = False
+    """Asked in the operator's own Dial(), after the answer: only the called party can hear something."""
+
+    def __repr__(self) -> str:
+        return f"<Question of {self.call_id}>"
+
+
+@dataclass
+class Call:
+    """A call between its decision and its end."""
+
+    id: str
+    decision: Decision
+    forwarding_number: Number | None = None
+    called: Number | None = None
+    answered: bool = False
+    connected: bool = False
+
+    @property
+    def channel(self) -> str:
+        """Whose talking and end are the call's: the caller's channel, or the called one under an own Dial()."""
+        return dialplan.channel_of(self.id)
+
+
+@dataclass
+class Switchboard:
+    """Not thread-safe: it belongs to one event loop."""
+
+    registry: Callable[[], Registry | None]
+    policy: Policy
+    sounds: Mapping[str, Sound]
+    evidence: Evidence
+    tokens: Tokens
+    caller_hears: CallerHears = CallerHears.EARLY_MEDIA
+    remembered: Mapping[str, datetime] = field(default_factory=lambda: NOTHING_REMEMBERED)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _calls: dict[str, Call] = field(default_factory=dict, init=False)
+    _by_channel: dict[str, Call] = field(default_factory=dict, init=False)
+
+    # -- which calls there are ----------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(list(self._calls.values()))
+
+    def find(self, call_id: str) -> Call | None:
+        return self._calls.get(call_id)
+
+    def of_channel(self, channel: str) -> Call | None:
+        return self._by_channel.get(channel)
+
+    def recall(self, records: Iterable[Record]) -> None:
+        """Know the calls again that were in progress when the service last stopped."""
+        for record in records:
+            if record.outcome is None or record.reason is None:
+                continue
+            decision = Decision(
+                Outcome(record.outcome), Reason(record.reason), record.licence,
+                {Party(party): profile for party, profile in record.profiles.items()},
+                registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
+            )  # fmt: skip
+            call = Call(record.call_id, decision)
+            call.answered, call.connected = (kind in record.times for kind in (StepKind.ANSWERED, StepKind.CONNECTED))
+            self._enter(call)
+
+    def _enter(self, call: Call) -> None:
+        self._calls[call.id] = self._by_channel[call.channel] = call
+
+    # -- the decision -------------------------------------------------------------------------------------------
+
+    def decide(self, question: Question, door: Door) -> Call:
+        """The call that is asked about, decided now; one that is known already keeps its decision."""
+        known = self.find(question.call_id)
+        if known:
+            return known
+        forwarded, now = self._forwarded(question), self.now()
+        decision = decide(forwarded, self.registry(), self.policy, now, self.remembered)
+        call = Call(forwarded.id, decision, forwarded.forwarding_number, forwarded.called)
+        self._enter(call)
+        self.record(steps.decided(forwarded, decision, now, self.tokens, door))
+        log.info(
+            "%r: %s, %s%s", forwarded, decision.outcome, decision.reason, f", {decision.skip}" * bool(decision.skip)
+        )
+        return call
+
+    def _forwarded(self, question: Question) -> ForwardedCall:
+        if question.direction not in ("", *Direction):
+            log.error("%s: the hook was given an unknown DIRECTION; it counts as incoming", question.call_id)
+        dialled = question.called or dialplan.dialled_user(question.dial_string)
+        number = parse(question.number)
+        return ForwardedCall(
+            id=question.call_id,
+            direction=Direction.OUTGOING if question.direction == Direction.OUTGOING else Direction.INCOMING,
+            forwarding_number=number,
+            caller=parse(question.caller),
+            called=parse(dialled),
+            dialled=dialled,
+            parties=frozenset({Party.CALLED}) if question.own_dial else frozenset(Party),
+            announced=self._announced(question, number),
+        )
+
+    def _announced(self, question: Question, number: Number) -> bool:
+        """Whether another leg of this call sounds: the one that its channel descends from, or the one that its
+        signalling names, if we know of such a leg ourselves. A header alone can be forged, and silences nothing.
+        """
+        parent = self.find(question.chain)
+        if parent:
+            return bool(parent.decision.profiles)
+        if not question.diverting or not number.known:
+            return False
+        diverting = parse(question.diverting)
+        return diverting.known and any(
+            call.decision.profiles and call.forwarding_number == diverting and call.called == number
+            for call in self._calls.values()
+        )
+
+    def sound(self, call: Call, party: Party) -> Sound | None:
+        """What the party is to hear; None where nothing, or where it may not or cannot be played."""
+        return self.sounds.get(call.decision.profiles.get(party, ""))
+
+    def verdict(self, call: Call, nonce: str) -> dialplan.Verdict:
+        """What the hook is told. A sound that may not be played has no file there: the hook plays the notice."""
+        decision = call.decision
+        heard = {party: self.sound(call, party) for party in decision.profiles}
+        longest_ms = max((sound.duration_ms for sound in heard.values() if sound), default=0.0)
+        return dialplan.Verdict(
+            nonce=nonce,
+            outcome=decision.outcome,
+            reason=decision.reason,
+            hangup_cause=decision.hangup_cause,
+            guard_s=math.ceil(longest_ms / 1000) + GUARD_S,
+            parties=tuple(party for party in Party if party in decision.profiles),
+            answer_first=self.caller_hears is CallerHears.ANSWERED,
+            files={party: sound.stem.name for party, sound in heard.items() if sound},
+        )
+
+    # -- what the doors tell ------------------------------------------------------------------------------------
+
+    def answered(self, call: Call, at: datetime | None = None) -> None:
+        """The called party has answered; told again, it is not written again."""
+        if not call.answered:
+            call.answered = True
+            self.record(steps.answered(call.id, at or self.now()))
+
+    def connected(self, call: Call) -> None:
+        if not call.connected:
+            call.connected = True
+            self.record(steps.connected(call.id, self.now()))
+
+    def ended(self, call: Call, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None) -> None:
+        self._over(call, steps.ended(call.id, self.now(), status, hangup_cause, reason))
+
+    def interrupted(self, call: Call) -> None:
+        """It is gone, and nobody of us saw how."""
+        self._over(call, steps.interrupted(call.id, self.now()))
+
+    def _over(self, call: Call, last: Step) -> None:
+        del self._calls[call.id]
+        if self._by_channel.get(call.channel) is call:
+            del self._by_channel[call.channel]
+        self.record(last)
+
+    def record(self, step: Step) -> Future[None]:
+        """Write evidence; the future is done when it is on the disk, and a failure is logged here."""
+        written = self.evidence.append(step)
+        written.add_done_callback(_complain)
+        return written
+
+
+def _complain(done: Future[None]) -> None:
+    error = done.exception()
+    if error:
+        log.error("evidence could not be written: %s", error)
