@@ -121,10 +121,8 @@ class FastAgiServer:
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer)
         try:
-            async with asyncio.timeout(self._limits.whole_s):
+            async with _within(self._limits.whole_s, "it had not ended"):
                 await self._converse(connection)
-        except TimeoutError:
-            self._complaints.note(f"it had not ended within {self._limits.whole_s:g} s")
         except AgiError as error:
             self._complaints.note(str(error))
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -160,13 +158,9 @@ class FastAgiServer:
             oldest.evict()
         self._waiting[connection] = None
         try:
-            async with asyncio.timeout(self._limits.presented_s) as deadline:
+            async with _within(self._limits.presented_s, "it had not presented a call"):
                 request = read_request(await connection.read_until(b"\n\n"))
                 proven = await self._carried_out(connection, self._codec.noop(), "0")
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            raise AgiError(f"it had not presented a call within {self._limits.presented_s:g} s") from None
         except asyncio.IncompleteReadError:
             raise AgiError("it ended before it had presented a call") from None
         if len(self._answering) >= self._limits.answering:
@@ -178,22 +172,29 @@ class FastAgiServer:
     async def _carried_out(self, connection: _Connection, command: bytes, result: str) -> bool:
         """Have Asterisk carry out a command; False where the channel hung up."""
         connection.writer.write(command)
-        try:
-            async with asyncio.timeout(self._limits.response_s) as deadline:
+        async with _within(self._limits.response_s, "Asterisk had not answered"):
+            line = await connection.read_until(b"\n")
+            if line == HANGUP and not connection.hung_up:
+                connection.hung_up = True
                 line = await connection.read_until(b"\n")
-                if line == HANGUP and not connection.hung_up:
-                    connection.hung_up = True
-                    line = await connection.read_until(b"\n")
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            raise AgiError(f"Asterisk had not answered within {self._limits.response_s:g} s") from None
         response = self._codec.response(line)
         if response.hung_up:
             return False
         if response.result != result:
             raise AgiError("Asterisk did not carry out a command")
         return True
+
+
+@asynccontextmanager
+async def _within(seconds: float, fault: str) -> AsyncIterator[None]:
+    deadline = asyncio.timeout(seconds)
+    try:
+        async with deadline:
+            yield
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise AgiError(f"{fault} within {seconds:g} s") from None
 
 
 @contextmanager
