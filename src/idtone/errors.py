@@ -7,6 +7,7 @@
     ├── ToneError           a tone profile or a sound file cannot be made
     ├── RecordingError      an audio file or a capture cannot be read
     ├── LedgerError         evidence cannot be written or read
+    ├── AgiError            a conversation over AGI went as Asterisk does not lead one
     └── AriError            Asterisk's REST interface
         ├── AriRefused      it answered with an error status
         └── AriUnavailable  it cannot be reached, or did not answer in time
@@ -42,6 +43,10 @@ class RecordingError(IdtoneError):
 
 class LedgerError(IdtoneError):
     """Evidence cannot be written or read."""
+
+
+class AgiError(IdtoneError):
+    """A conversation over AGI went as Asterisk does not lead one. Names the field, never its value."""
 
 
 class AriError(IdtoneError):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
+from .agi.application import AgiApplication
+from .agi.server import FastAgiServer
 from .ari_app.application import Application
 from .ari_app.connection import connect
 from .ari_app.service import Service
@@ -33,11 +36,12 @@ def serve(config: ConfigOption = None) -> None:
     password = settings.ari.secret()
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
     with ExitStack() as resources:
-        service = _assemble(settings, password, resources)
-        asyncio.run(_until_stopped(service))
+        board, refresh = _assemble(settings, resources)
+        asyncio.run(_until_stopped(settings, password, board, refresh))
 
 
-def _assemble(settings: Settings, password: str, resources: ExitStack) -> Service:
+def _assemble(settings: Settings, resources: ExitStack) -> tuple[Switchboard, Callable[[], None]]:
+    """The switchboard, and what takes up a changed registry."""
     profiles = load_library(settings.sounds.profiles).for_calls()
     sounds = ensure_sounds(settings.sounds.directory, profiles)
     for sound in sounds.values():
@@ -81,14 +85,16 @@ def _assemble(settings: Settings, password: str, resources: ExitStack) -> Servic
 
     proven.review()
     leave()
-    ari = settings.ari
-    application = Application(switchboard)
-    return Service(application, lambda: connect(ari.url, ari.user, password, ari.transport), refresh)
+    return switchboard, refresh
 
 
-async def _until_stopped(service: Service) -> None:
+async def _until_stopped(settings: Settings, password: str, board: Switchboard, refresh: Callable[[], None]) -> None:
+    ari, application = settings.ari, Application(board)
+    service = Service(application, lambda: connect(ari.url, ari.user, password, ari.transport), refresh)
+    door = FastAgiServer(AgiApplication(board, lambda: application.connected).answer)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await service.run(stop)
+    async with door.listening(settings.agi.address()):
+        await service.run(stop)

@@ -6,8 +6,10 @@ Secrets come from a file or the environment and have no default.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import platform
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -59,6 +61,42 @@ class AriSettings(Model):
                 ]
             )
         return read_text(self.password_file, size_limit=4096).strip()
+
+
+_PORT = re.compile(r"(?P<host>[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+
+
+def _listen_address(value: str) -> str:
+    """Only what no other machine reaches: FastAGI has no password, and who asks writes evidence."""
+    remedy = "Write it like 127.0.0.1:4573, or unix:/run/idtone/agi.sock"
+    if value.startswith("unix:"):
+        # 107 is what the kernel takes; the rest is for the name that the socket has before it is ready.
+        if not value.startswith("unix:/") or len(os.fsencode(value)) > 90 or "\0" in value:
+            raise ValueError(f"is not the whole path of a socket, or too long. {remedy}")
+        return value
+    found = _PORT.fullmatch(value)
+    try:
+        address = ipaddress.ip_address(found["host"].strip("[]")) if found else None
+    except ValueError:
+        address = None
+    if found is None or address is None or not 0 < int(found["port"]) < 65536:
+        raise ValueError(f"is not an IP address and a port. {remedy}")
+    if not address.is_loopback:
+        raise ValueError(f"can be reached from other machines, and AGI has no password; the ARI door has one. {remedy}")
+    return value
+
+
+class AgiSettings(Model):
+    """Where the service takes questions over FastAGI."""
+
+    listen: Annotated[str, AfterValidator(_listen_address)] = "127.0.0.1:4573"
+
+    def address(self) -> Path | tuple[str, int]:
+        """The path of a Unix socket, or an IP address and a port."""
+        if self.listen.startswith("unix:"):
+            return Path(self.listen.removeprefix("unix:"))
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
 
 class Door(StrEnum):
@@ -178,6 +216,7 @@ class Settings(Model):
     """This PBX's name in the evidence."""
     door: Door = Door.ARI
     ari: AriSettings = AriSettings()
+    agi: AgiSettings = AgiSettings()
     sounds: SoundsSettings = SoundsSettings()
     registry: RegistrySettings = RegistrySettings()
     ledger: LedgerSettings = LedgerSettings()

@@ -155,8 +155,10 @@ def test_every_goto_and_gosub_has_its_place(text, actions, code):
 
 def test_every_variable_is_set_somewhere(code, text):
     read = set(re.findall(r"\$\{([A-Za-z_]\w*)(?::\d+(?::\d+)?)?\}", code))
-    written = set(re.findall(r"Set\((?:LOCAL\(|_{0,2})?([A-Za-z]\w*)\)?=", code)) | {dialplan.HEARD_VARIABLE} | set(
-        re.findall(r"^(IDTONE_\w+)=", text, re.MULTILINE)
+    written = (
+        set(re.findall(r"Set\((?:LOCAL\(|_{0,2})?([A-Za-z]\w*)\)?=", code))
+        | {dialplan.HEARD_VARIABLE}
+        | set(re.findall(r"^(IDTONE_\w+)=", text, re.MULTILINE))
     )
     assert {name for name in read if not re.fullmatch(r"ARG\d", name)} - written <= VARIABLES_OF_ASTERISK
 
@@ -192,7 +194,9 @@ def test_the_hook_cuts_the_verdict_where_it_was_joined(code):
         assert used in cut[field], field
     outcomes = re.findall(r"\" = \"(\w+)\"", cut[2])
     assert {Outcome(outcome) for outcome in outcomes} == {Outcome.REFUSE, Outcome.BYPASS}
-    assert set(re.findall(r'= "(\w+)"', cut[6])) == {dialplan.parties_word(who) for who in ((), ("called",), ("caller",))}
+    assert set(re.findall(r'= "(\w+)"', cut[6])) == {
+        dialplan.parties_word(who) for who in ((), ("called",), ("caller",))
+    }
 
 
 def test_the_questions_to_the_service(code):
@@ -214,7 +218,7 @@ def test_the_file_of_what_asterisk_knows_alone(code):
         (dialplan.ALONE_SUSPENDED, "${number}"),
         *((policy, key) for key in ("refuse_cause", "service_away", "answer_first")),
     }
-    assert "${IF($[\"${ARG2}\" = \"outgoing\"]?outgoing:incoming)}" in code  # the keys of who hears the notice
+    assert '${IF($["${ARG2}" = "outgoing"]?outgoing:incoming)}' in code  # the keys of who hears the notice
     text = render([], Policy(), Unlicensed.NOTICE)
     for key in ("refuse_cause", "service_away", "answer_first", *Direction):
         assert f"\n{key} = " in text

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from idtone.ari_app.application import Application
 from idtone.dialplan import Heard
 from idtone.serve import _assemble
 from idtone.settings import load_settings
@@ -53,7 +54,8 @@ async def test_a_synthesised_sound_does_not_stand_in_for_a_master(
     )
     asterisk = FakeAsterisk()
     with ExitStack() as resources:
-        application = _assemble(load_settings(tmp_path / "idtone.yaml", {}), "password", resources)._application
+        board, _ = _assemble(load_settings(tmp_path / "idtone.yaml", {}), resources)
+        application = Application(board)
         attending = asyncio.create_task(application.attend(asterisk))
         try:
             asterisk.enter(
