@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from idtone.calls import Outcome, Party
@@ -141,13 +141,16 @@ _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
 }
 """Outcome → the steps that it rules out."""
 
+_APART: Final = timedelta(milliseconds=100)
+"""Two channels of a call tell what happened to each, and not in the order in which it did."""
+
 _SOUND_FIRST: Final[frozenset[str | None]] = frozenset({Outcome.PLAY, Outcome.NOTICE})
 
 
 def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str, str]) -> Iterator[str]:
     seen: set[StepKind] = set()
     unheard = set(profiles)
-    latest = steps[0].at
+    latest: dict[str | None, datetime] = {}
     reason = _text(_details(steps, StepKind.DECIDED), "reason")
     for step in steps:
         kind = step.kind
@@ -174,12 +177,14 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         acted = _text(step.details, "reason") if kind is StepKind.ENDED else None
         if acted and acted != reason:
             yield f"the dialplan acted on {acted}"
-        if step.at < latest:
+        party = _text(step.details, "party")
+        before_it = [at for whose, at in latest.items() if party is None or whose in (None, party)]
+        if before_it and step.at < max(before_it) - _APART:
             yield f"{kind} is dated before the step that precedes it"
         seen.add(kind)
         if _heard(step):
             unheard.discard(_party(step))
-        latest = step.at
+        latest[party] = step.at
 
 
 def _heard(step: Step) -> bool:

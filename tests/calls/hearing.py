@@ -10,7 +10,8 @@ from ..lab.lab import Placed
 
 SOONEST_MS, LATEST_MS = -20, 60
 """When the sound may begin after the answer: a frame may already be under way."""
-FRAME_NS = 20_000_000
+FRAME_MS = 20
+FRAME_NS = FRAME_MS * 1_000_000
 
 
 def heard_by_called(placed: Placed, reference: Any) -> Heard:
@@ -18,6 +19,39 @@ def heard_by_called(placed: Placed, reference: Any) -> Heard:
     assert called, f"{placed.name}: the called phone never rang"
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
     return hear(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
+
+
+def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
+    """What one of the two phones heard, in time from the called phone's answer."""
+    called = placed.called
+    assert called, f"{placed.name}: the called phone never rang"
+    assert called.answered_ns, f"{placed.name}: the called phone never answered"
+    packets, voice = (called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
+    return hear(packets, called.answered_ns, reference=reference, voice=voice)
+
+
+def assert_heard_by(placed: Placed, profiles: dict[str, str], references: dict[str, Any]) -> dict[str, Heard]:
+    """Each party its profile, whole and once, at once after the answer; who is not named hears none; and nobody the
+    other's voice before all sounds have ended.
+    """
+    heard = {
+        party: heard_by(placed, party, references[profiles.get(party, "sample")]) for party in ("called", "caller")
+    }
+    for party, one in heard.items():
+        packets = placed.called.packets if party == "called" and placed.called else placed.caller.packets
+        assert identify(packets, references) == profiles.get(party), f"{placed.name}, {party}: {one}"
+        assert one.voice_ms is not None, f"{placed.name}: the {party} party never heard the other"
+        if party in profiles:
+            assert one.complete, f"{placed.name}, {party}: {one}"
+            assert one.times == 1
+            assert one.correlation >= 0.99, f"{placed.name}, {party}: {one}"
+            assert one.onset_ms is not None
+            assert SOONEST_MS <= one.onset_ms <= LATEST_MS, f"{placed.name}, {party}: {one}"
+    last_ms = max(one.end_ms for party, one in heard.items() if party in profiles and one.end_ms is not None)
+    for party, one in heard.items():
+        assert one.voice_ms is not None
+        assert one.voice_ms >= last_ms - FRAME_MS, f"{placed.name}, {party}: heard the other before {last_ms}: {one}"
+    return heard
 
 
 def assert_heard_then_connected(

@@ -56,6 +56,7 @@ LAB_DIALPLAN = """
      same = n,Set(LAB_NUMBER=${PJSIP_HEADER(read,X-Lab-Number)})
      same = n,Set(LAB_DIRECTION=${PJSIP_HEADER(read,X-Lab-Direction)})
      same = n,Set(LAB_TIMEOUT=${PJSIP_HEADER(read,X-Lab-Timeout)})
+     same = n,ExecIf($["${PJSIP_HEADER(read,X-Lab-Door)}" != ""]?Set(__IDTONE_DOOR=${PJSIP_HEADER(read,X-Lab-Door)}))
      same = n,Set(LAB_DIAL=PJSIP/lab/sip:${EXTEN}@${LAB_CALLED}\\;lab=${LAB_CALL})
      same = n,GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "native"]?native)
      same = n,GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "own-dial"]?own-dial)

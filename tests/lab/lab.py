@@ -31,6 +31,8 @@ class Forwarding:
     direction: str = "incoming"
     dialled: str = CALLED_NUMBER
     timeout_s: str = ""
+    door: str = ""
+    """`ari` or `agi`; none is the settings'."""
     way: str = "hook"
     """`hook`, or for comparison `native` (Dial with A()) and `own-dial` (U() in the operator's own Dial)."""
 
@@ -77,6 +79,7 @@ class Lab:
             ("X-Lab-Number", forwarding.number),
             ("X-Lab-Direction", forwarding.direction),
             ("X-Lab-Timeout", forwarding.timeout_s),
+            ("X-Lab-Door", forwarding.door),
             ("X-Lab-Way", forwarding.way),
             ("X-Lab-Sound", sound),
         ]

@@ -5,7 +5,7 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from idtone.calls import Outcome, Reason
+from idtone.calls import Decision, Outcome, Party, Reason
 from idtone.ledger import steps
 from idtone.ledger.records import fold, iso_ms
 from idtone.ledger.steps import CallStatus, Role, Step, StepKind
@@ -101,8 +101,29 @@ def test_impossible_orders_are_named(written: list[Step], anomalies: list[str]) 
 
 
 def test_a_clock_that_went_back_is_named() -> None:
-    record = fold("pbx-1", [decided(PLAY, ms=10), steps.answered("c-1", at(9)), CANCELLED])
+    record = fold("pbx-1", [decided(PLAY, ms=200), steps.answered("c-1", at(99)), CANCELLED])
     assert record.anomalies == ("answered is dated before the step that precedes it",)
+
+
+def test_two_parties_may_tell_in_another_order_than_it_happened() -> None:
+    both = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0001", dict.fromkeys(Party, "sample"), 42)
+    written = [decided(both), ANSWERED]
+    for party in Party:
+        written += [
+            steps.sound_started("c-1", at(20), "sample", SHA256, party), steps.sound_ended("c-1", at(420), 400, party)
+        ]  # fmt: skip
+        assert fold("pbx-1", written).heard == (party is Party.CALLER)
+    record = fold("pbx-1", [*written, CONNECTED, ENDED])
+    assert (record.heard_by, record.anomalies) == (("called", "caller"), ())
+    early = fold("pbx-1", [*written[:4], CONNECTED, *written[4:], ENDED])
+    assert early.anomalies == ("connected before the sound was heard",)
+
+
+def test_what_each_party_was_to_hear_is_read_back() -> None:
+    apart = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-1", {Party.CALLED: "sample", Party.CALLER: "chime"}, 42)
+    record = fold("pbx-1", [decided(apart), ANSWERED, steps.sound_started("c-1", at(20), "chime", SHA256)])
+    assert record.profiles == {"called": "sample", "caller": "chime"}
+    assert record.anomalies == ("sound-started with another profile than was decided",)
 
 
 @pytest.mark.parametrize("heard_ms", [0, -1, None, "400", True, 400.0])

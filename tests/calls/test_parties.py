@@ -1,0 +1,60 @@
+"""Who hears the sound: the called party, the caller, or both at once, and neither the other before; by either door."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from ..lab.lab import Forwarding, lab
+from .hearing import assert_heard_by
+
+HEARING = {"called": ("called",), "caller": ("caller",), "both": ("called", "caller")}
+TOGETHER_MS = 30
+"""How far apart the two phones' onsets may be."""
+ROUNDS = 12
+ADDED_LIMIT_MS = 8.0
+SAMPLE_MS = 440
+
+
+@pytest.mark.parametrize("door", ["ari", "agi"])
+@pytest.mark.parametrize("first", ["early-media", "answered"])
+@pytest.mark.parametrize("hearing", HEARING)
+async def test_who_hears_the_sound(asterisk, serving, references, hearing, first, door):
+    service = serving(policy=f"notify: {{incoming: {hearing}}}, caller_hears: {first}")
+    async with lab(asterisk) as phones:
+        placed = await phones.place(Forwarding(door=door))
+        answered_before = placed.called is None or placed.connected_after_ms < SAMPLE_MS
+        await phones.talk_and_hang_up(placed, 1.0)
+        ending = await phones.ending(placed)
+        await phones.nothing_is_left()
+    heard = assert_heard_by(placed, dict.fromkeys(HEARING[hearing], "sample"), references)
+    if hearing == "both":
+        assert abs(heard["called"].onset_ms - heard["caller"].onset_ms) <= TOGETHER_MS
+    assert answered_before == (first == "answered" and hearing != "called")
+    assert (183 in [status for status, _ in placed.caller.provisional]) == (
+        first == "early-media" and hearing != "called"
+    )
+    assert (ending.status, ending.reason, ending.cause) == ("CONNECTED", "licence-valid", "16")
+    record = service.records()[ending.call_id]
+    assert record["heard_by"] == list(HEARING[hearing])
+    assert (record["door"], record["heard"], record["complete"], record["status"]) == (door, True, True, "CONNECTED")
+    assert record["anomalies"] == []
+
+
+@pytest.mark.parametrize("door", ["ari", "agi"])
+async def test_sounding_to_both_costs_little_over_asterisks_own_announcement_to_one(asterisk, serving, door):
+    """Answer → connected, in turns with Dial(…,A(the same file))."""
+    serving(policy="notify: {incoming: both}")
+    took: dict[str, list[float]] = {"native": [], "hook": []}
+    async with lab(asterisk) as phones:
+        for _ in range(ROUNDS):
+            for way, beyond_sound_ms in took.items():
+                placed = await phones.place(Forwarding(way=way, door=door))
+                await phones.talk_and_hang_up(placed, 0.05)
+                beyond_sound_ms.append(placed.connected_after_ms - SAMPLE_MS)
+    native, hook = (statistics.median(values) for values in took.values())
+    print(
+        f"\n{door}: answer → connected, less the sound: native {native:.2f} ms, both {hook:.2f}, added {hook - native:.2f}"
+    )
+    assert hook - native <= ADDED_LIMIT_MS
