@@ -116,7 +116,7 @@ def test_two_parties_may_tell_in_another_order_than_it_happened() -> None:
     record = fold("pbx-1", [*written, CONNECTED, ENDED])
     assert (record.heard_by, record.anomalies) == (("called", "caller"), ())
     early = fold("pbx-1", [*written[:4], CONNECTED, *written[4:], ENDED])
-    assert early.anomalies == ("connected before the sound was heard",)
+    assert "connected before the sound was heard" in early.anomalies
 
 
 def test_what_each_party_was_to_hear_is_read_back() -> None:
