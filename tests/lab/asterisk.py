@@ -16,14 +16,16 @@ from pathlib import Path
 from textwrap import dedent
 
 from .bootstrap import AsteriskInstallation
+from .endpoints import pjsip
 
 LOOPBACK = "127.0.0.1"
 IDTONE = Path(sys.executable).with_name("idtone")
 """The installed command, as an operator has it."""
 
 MODULES = """
-    app_dial app_exec app_playback app_playtones app_softhangup app_stack app_stasis app_userevent app_verbose
-    bridge_builtin_features bridge_simple bridge_native_rtp bridge_holding
+    app_confbridge app_dial app_exec app_playback app_playtones app_softhangup app_stack app_stasis app_userevent
+    app_verbose
+    bridge_builtin_features bridge_simple bridge_native_rtp bridge_holding bridge_softmix
     chan_pjsip
     codec_alaw codec_ulaw codec_a_mu codec_g722 codec_g726 codec_gsm codec_opus_open_source codec_resample codec_speex
     format_g726 format_gsm format_ogg_opus_open_source format_ogg_speex format_ogg_vorbis format_pcm format_sln
@@ -35,6 +37,7 @@ MODULES = """
     res_ari_playbacks res_ari_bridges res_http_websocket res_stasis res_stasis_answer res_stasis_playback
     res_stasis_recording res_stasis_snoop res_websocket_client
     res_pjproject res_pjsip res_pjsip_authenticator_digest res_pjsip_caller_id res_pjsip_diversion res_pjsip_sdp_rtp
+    res_pjsip_refer res_pjsip_registrar res_format_attr_h264 res_format_attr_opus
     res_pjsip_session res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip res_pjsip_pubsub
     res_pjsip_rfc3326
     res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk res_sorcery_config res_sorcery_memory res_sorcery_astdb
@@ -44,21 +47,31 @@ MODULES = """
 
 EMPTY = [
     f"{name}.conf"
-    for name in "acl ccss cdr cel cli_aliases cli_permissions features pjproject stasis udptl websocket_client".split()
+    for name in """
+        acl ccss cdr cel cli_aliases cli_permissions confbridge features pjproject stasis udptl websocket_client
+    """.split()
 ]
 """What Asterisk complains of when it is not there."""
 
 LAB_DIALPLAN = """
     ; The member's PBX. The phone that calls says in SIP headers what the member's own dialplan would know.
+    [globals]
+    FORWARD_CONTEXT=lab-extensions
+    TRANSFER_CONTEXT=lab-extensions
+
     [from-lab]
-    exten = _[+0-9a-z].,1,Set(LAB_CALL=${PJSIP_HEADER(read,X-Lab-Call)})
+    exten = _[+0-9a-z].,1,Set(__LAB_CALL=${PJSIP_HEADER(read,X-Lab-Call)})
      same = n,Set(LAB_CALLED=${PJSIP_HEADER(read,X-Lab-Called)})
      same = n,Set(LAB_NUMBER=${PJSIP_HEADER(read,X-Lab-Number)})
      same = n,Set(LAB_DIRECTION=${PJSIP_HEADER(read,X-Lab-Direction)})
      same = n,Set(LAB_TIMEOUT=${PJSIP_HEADER(read,X-Lab-Timeout)})
      same = n,ExecIf($["${PJSIP_HEADER(read,X-Lab-Door)}" != ""]?Set(__IDTONE_DOOR=${PJSIP_HEADER(read,X-Lab-Door)}))
-     same = n,Set(LAB_DIAL=PJSIP/lab/sip:${EXTEN}@${LAB_CALLED}\\;lab=${LAB_CALL})
-     same = n,GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "native"]?native)
+     same = n,Set(LAB_DIAL=PJSIP/${PJSIP_HEADER(read,X-Lab-Endpoint)}/sip:${EXTEN}@${LAB_CALLED}\\;lab=${LAB_CALL})
+     same = n,Set(LAB_DESTINATION=${PJSIP_HEADER(read,X-Lab-Destination)})
+     same = n,GotoIf($["${LAB_DESTINATION}" = ""]?way)
+     same = n,Set(LAB_DIAL=${LAB_DESTINATION})
+     same = n(way),GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "native"]?native)
+     same = n,GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "inside"]?lab-extensions,${EXTEN},1)
      same = n,GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "own-dial"]?own-dial)
      same = n,Gosub(idtone-forward,s,1(${LAB_DIAL},${LAB_NUMBER},${LAB_DIRECTION},${LAB_TIMEOUT},${EXTEN}))
      same = n,Hangup(${IDTONE_CAUSE})
@@ -68,6 +81,15 @@ LAB_DIALPLAN = """
      same = n,Hangup(${HANGUPCAUSE})
     exten = h,1,Set(LAB_ENDING=${IDTONE_STATUS}:${IDTONE_REASON}:${IDTONE_CALL_ID}:${IDTONE_CAUSE}:${DIALSTATUS})
      same = n,Set(DB(lab/${LAB_CALL})=${LAB_ENDING})
+
+    ; Who is inside: every phone has the number of its own port, and there is one room where all meet.
+    [lab-extensions]
+    exten = _XXXX!,1,Dial(PJSIP/lab/sip:${EXTEN}@127.0.0.1:${EXTEN}\\;lab=${LAB_CALL})
+     same = n,Hangup(${HANGUPCAUSE})
+    exten = room,1,Answer()
+     same = n,Set(CONFBRIDGE(user,quiet)=yes)
+     same = n,ConfBridge(room)
+     same = n,Hangup()
 """
 
 
@@ -240,28 +262,7 @@ class Asterisk:
                 type = user
                 password = {self.ari_password}
             """,
-            "pjsip.conf": f"""
-                [udp]
-                type = transport
-                protocol = udp
-                bind = {LOOPBACK}:{self.sip_port}
-                [anonymous]
-                type = endpoint
-                context = from-lab
-                disallow = all
-                allow = ulaw
-                direct_media = no
-                media_address = {LOOPBACK}
-                bind_rtp_to_media_address = yes
-                [lab]
-                type = endpoint
-                context = from-lab
-                disallow = all
-                allow = ulaw
-                direct_media = no
-                media_address = {LOOPBACK}
-                bind_rtp_to_media_address = yes
-            """,
+            "pjsip.conf": pjsip(self.sip_address),
             "rtp.conf": "[general]\nrtpstart = 10000\nrtpend = 19999\nstrictrtp = no\nicesupport = no\n",
             "extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}",
             "indications.conf": "[general]\ncountry = jp\n[jp]\ndescription = Japan\nring = 400+15/1000,0/2000\n",

@@ -9,23 +9,35 @@ import abc
 import asyncio
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from .dialog import Dialog, client_key, invite, token
-from .g711 import Samples
+from .codecs import EVENTS
+from .dialog import Dialog
 from .rtp import Address, Packet, Stream
 from .sdp import Session
-from .sip import Header, Party, Request, Response, Uri
+from .sip import Header, Request, Response
 
 if TYPE_CHECKING:
     from .phone import Phone
 
 WAIT_S: Final = 10.0
-REQUEST_TIMEOUT: Final = 408
-"""What a call ends with that nobody answered at all (8.1.3.1)."""
 SDP: Final = ("Content-Type", "application/sdp")
 
 Side = Literal["us", "them"]
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that came within a call, but for ACK, CANCEL and BYE."""
+
+    request: Request
+    arrival_ns: int
+
+    @property
+    def method(self) -> str:
+        return self.request.method
 
 
 class Call(abc.ABC):
@@ -35,7 +47,13 @@ class Call(abc.ABC):
         self.request = request
         self.tag = tag
         self.stream = stream
+        self.video: Stream | None = None
+        """The video's stream, where the phone has one."""
         self.dialog: Dialog | None = None
+        self.session: Session | None = None
+        """What we said last of our media."""
+        self.asked: list[Asked] = []
+        """What the other side asked for within the call, in order."""
         self.provisional: list[tuple[int, int]] = []
         """Status and time of every 1xx, as sent or as received."""
         self.final_status: int | None = None
@@ -44,6 +62,8 @@ class Call(abc.ABC):
         self.ended_by: Side | None = None
         self.cause: int | None = None
         """The Q.850 cause that the other side gave, in its refusal, BYE or CANCEL."""
+        self.farewell: Request | None = None
+        """The BYE or CANCEL that the other side sent."""
         self._phone = phone
         self._final = asyncio.Event()
         self._ended = asyncio.Event()
@@ -95,21 +115,112 @@ class Call(abc.ABC):
         if self.ended_ns is None:
             self.ended_ns, self.ended_by = at_ns, by
             self.stream.close()
+            if self.video:
+                self.video.close()
             self._final.set()
             self._ended.set()
 
+    async def ask(self, method: str, headers: Iterable[Header] = (), body: bytes = b"") -> Response:
+        """A request within the call, not an INVITE; its final response. Raises TimeoutError where none comes."""
+        request = self._within(method, headers, body)
+        response = await self._phone.transact(request, self._hop)
+        if response is None:
+            raise TimeoutError(f"nobody answered {method}")
+        return response
+
+    async def reinvite(
+        self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
+    ) -> Response:
+        """Offer our media anew (14.1), to hold or to take up again or just so; the final response, acknowledged.
+
+        We are quiet from now on in a direction that has no place for us. Raises TimeoutError.
+        """
+        assert self.session, "the media were never spoken of"
+        offer = replace(
+            self.session,
+            formats=(*self._phone.codecs, EVENTS),
+            direction=direction or self.session.direction,
+            video=self.session.video if video is None else video,
+            version=self.session.version + 1,
+        )
+        request = self._within("INVITE", [*headers, SDP], offer.encode())
+        response = await self._phone.transact(request, self._hop, lambda response: self._confirm(request, response))
+        if response is None:
+            raise TimeoutError("nobody answered the re-INVITE")
+        if response.status < 300:
+            self.session = offer
+            self._heed(Session.parse(response.body), offer.direction)
+        return response
+
+    def _within(self, method: str, headers: Iterable[Header], body: bytes) -> Request:
+        assert self.dialog, f"{method} before there is a dialog"
+        request = self.dialog.request(method, self._phone.address)
+        request.headers += [*self._phone.contact, *headers]
+        request.body = body
+        return request
+
+    def _confirm(self, invite: Request, response: Response) -> None:
+        """The ACK of a re-INVITE's final response, however often that comes."""
+        assert self.dialog
+        if response.status < 300:
+            self.dialog.refresh(response)
+            ack = self.dialog.request("ACK", self._phone.address, invite.sequence[0])
+        else:
+            ack = invite.acknowledgement(response)
+        self._phone.send(ack.encode(), self._hop)
+
+    @property
+    def _hop(self) -> Address:
+        assert self.dialog, "there is no dialog"
+        return self.dialog.next_hop
+
+    def take_request(self, request: Request, arrival_ns: int, source: Address) -> None:
+        """Agree to what the other side asks for within the call, and remember it."""
+        self.asked.append(Asked(request, arrival_ns))
+        if request.method == "INVITE":
+            self._take_reinvite(request, source)
+            return
+        body = self._take_offer(request.body) if request.method == "UPDATE" and request.body else b""
+        headers = [*self._phone.contact, *_agreed_timer(request), *([SDP] if body else [])]
+        self._phone.respond(request, request.response(200, self.tag, headers, body), source)
+
     def take_bye(self, bye: Request, arrival_ns: int) -> None:
+        self.farewell = bye
         self.cause = bye.cause
         self.finish("them", arrival_ns)
 
-    def take_reinvite(self, invite: Request, source: Address) -> None:
+    def _take_reinvite(self, invite: Request, source: Address) -> None:
         """The other side moves its media or asks whether we are there (14.2): agree."""
-        offer = Session.parse(invite.body)
         if self.dialog:
             self.dialog.refresh(invite)
-        self.stream.remote = offer.address
-        answer = offer.answer(self._media_address).encode()
-        self._respond_finally(invite, source, 200, [*self._phone.contact, SDP], answer)
+        answer = self._take_offer(invite.body)
+        headers = [*self._phone.contact, *_agreed_timer(invite), SDP]
+        self._respond_finally(invite, source, 200, headers, answer)
+
+    def _take_offer(self, body: bytes) -> bytes:
+        """Our answer to an offer within the call."""
+        offer = Session.parse(body)
+        self.session = self._answer_to(offer, self.session.version + 1 if self.session else 1)
+        self._heed(replace(offer, formats=self.session.formats), self.session.direction)
+        return self.session.encode()
+
+    def _heed(self, theirs: Session, ours: str) -> None:
+        """Send where, what and if at all it was agreed; `theirs` has the chosen codec, `ours` is our direction."""
+        self.stream.remote = theirs.address
+        self.stream.quiet = ours in ("recvonly", "inactive")
+        if self.stream.speaking and theirs.payload_type != self.stream.payload_type:
+            self.stream.speak(theirs.address, theirs.payload_type, self._phone.voice)
+
+    def _answer_to(self, offer: Session, version: int = 1) -> Session:
+        return offer.answer(self._media_address, self._phone.codecs, self._video_port(), version)
+
+    def _video_port(self) -> int:
+        """Where we would take a video; 0 where the phone has no eyes."""
+        if not self._phone.video:
+            return 0
+        if self.video is None:
+            self.video = self._phone.media.open()
+        return self.video.port
 
     def take_ack(self, ack: Request) -> None:
         self._acknowledged.set()
@@ -135,148 +246,9 @@ class Call(abc.ABC):
             await self.hangup()
 
 
-class OutgoingCall(Call):
-    """A call that our phone makes."""
-
-    def __init__(self, phone: Phone, uri: Uri, proxy: Address, sender: Party, headers: Iterable[Header]) -> None:
-        stream = phone.media.open()
-        offer = Session((phone.address[0], stream.port)).encode()
-        request = invite(uri, phone.address, sender, [*phone.contact, *headers, SDP], offer)
-        super().__init__(phone, request, request.sender.tag, stream)
-        self._proxy = proxy
-        self._heard_back = asyncio.Event()
-        self._acknowledgement = b""
-        self._cancelled = False
-
-    def start(self) -> None:
-        self._phone.expect(client_key(self.request), self.take_response)
-        self._phone.send(self.request.encode(), self._proxy)
-        self._phone.spawn(self._invite())
-
-    async def _invite(self) -> None:
-        if not await self._phone.repeat(self.request.encode(), self._proxy, self._heard_back):
-            self._heard_back.set()
-            self._conclude(REQUEST_TIMEOUT)
-            self.finish("us", time.time_ns())
-
-    async def cancel(self) -> None:
-        """Give up before the answer (9.1), and wait for the end; where the answer was faster, hang up."""
-        await self._heard_back.wait()
-        if self.final_status is None and not self._cancelled:
-            self._cancelled = True
-            await self._phone.transact(self.request.cancellation(), self._proxy)
-            await self.final()
-        await self.hangup()
-
-    async def leave(self) -> None:
-        await self.cancel()
-
-    def take_response(self, response: Response, arrival_ns: int) -> None:
-        """Act on a response to the INVITE."""
-        self._heard_back.set()
-        if response.status < 200:
-            if self.final_status is None:
-                self.provisional.append((response.status, arrival_ns))
-                self._talk(response)
-        elif self._acknowledgement:  # it was lost
-            self._phone.send(self._acknowledgement, self._next_hop)
-        elif self.final_status is None:
-            self._take_final(response, arrival_ns)
-
-    def _take_final(self, response: Response, arrival_ns: int) -> None:
-        if response.status < 300:
-            self.dialog = Dialog.of_caller(self.request, response)
-            self._acknowledge(self.dialog.request("ACK", self._phone.address))
-            self.answered_ns = arrival_ns
-            self._talk(response)
-            self._conclude(response.status)
-        else:
-            self._acknowledge(self.request.acknowledgement(response))
-            self.cause = response.cause
-            self._conclude(response.status)
-            self.finish("us" if self._cancelled else "them", arrival_ns)
-
-    @property
-    def _next_hop(self) -> Address:
-        return self.dialog.next_hop if self.dialog else self._proxy
-
-    def _acknowledge(self, ack: Request) -> None:
-        self._acknowledgement = ack.encode()
-        self._phone.send(self._acknowledgement, self._next_hop)
-
-    def _talk(self, response: Response) -> None:
-        if response.body:
-            session = Session.parse(response.body)
-            if self.stream.speaking:
-                self.stream.remote = session.address
-            else:
-                self.stream.speak(session.address, session.payload_type, self._phone.voice)
-
-
-class IncomingCall(Call):
-    """A call that reaches our phone. The phone's behaviour says what becomes of it, with the verbs `ring`,
-    `progress`, `answer`, `refuse` and `hangup`; each does nothing where the call is past it.
-    """
-
-    def __init__(self, phone: Phone, request: Request, source: Address, arrival_ns: int) -> None:
-        offer = Session.parse(request.body)
-        super().__init__(phone, request, token(), phone.media.open())
-        self.arrival_ns = arrival_ns
-        self.dialog = Dialog.of_called(request, self.tag)
-        self._source = source
-        self._offer = offer
-        self._behaving: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._behaving = self._phone.spawn(self._phone.behaviour(self))
-
-    def ring(self) -> None:
-        """180, without media."""
-        if self.final_status is None:
-            self._provide(180)
-
-    def progress(self, announcement: Samples) -> None:
-        """183, and the announcement over and over until the answer."""
-        if self.final_status is None:
-            self._provide(183, [SDP], self._answer())
-            self._speak(announcement)
-
-    def answer(self) -> None:
-        """200, and our voice from now on."""
-        if self.final_status is None:
-            self.answered_ns = time.time_ns()
-            self._respond_finally(self.request, self._source, 200, [*self._phone.contact, SDP], self._answer())
-            self._speak(self._phone.voice)
-            self._conclude(200)
-
-    def refuse(self, status: int, cause: int | None = None, *, by: Side = "us") -> None:
-        """A final response from 300 on, with a Q.850 cause or without."""
-        if self.final_status is None:
-            reason = [("Reason", f"Q.850;cause={cause}")] if cause else []
-            self._respond_finally(self.request, self._source, status, reason)
-            self._conclude(status)
-            self.finish(by, time.time_ns())
-
-    async def leave(self) -> None:
-        self.refuse(480)
-        await self.hangup()
-
-    def finish(self, by: Side, at_ns: int) -> None:
-        super().finish(by, at_ns)
-        if self._behaving and self._behaving is not asyncio.current_task():
-            self._behaving.cancel()
-
-    def take_cancel(self, cancel: Request) -> None:
-        self.cause = cancel.cause
-        self.refuse(487, by="them")
-
-    def _answer(self) -> bytes:
-        return self._offer.answer(self._media_address).encode()
-
-    def _speak(self, samples: Samples) -> None:
-        self.stream.speak(self._offer.address, self._offer.payload_type, samples)
-
-    def _provide(self, status: int, headers: Iterable[Header] = (), body: bytes = b"") -> None:
-        self.provisional.append((status, time.time_ns()))
-        response = self.request.response(status, self.tag, [*self._phone.contact, *headers], body)
-        self._phone.respond(self.request, response, self._source)
+def _agreed_timer(request: Request) -> list[Header]:
+    """To a request that has a session timer (RFC 4028, 9): we agree, and whoever refreshes now shall go on with it."""
+    if not (expires := request.get("Session-Expires")):
+        return []
+    refresher = "" if "refresher=" in expires else ";refresher=uac"
+    return [("Require", "timer"), ("Session-Expires", f"{expires}{refresher}")]

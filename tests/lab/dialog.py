@@ -1,7 +1,7 @@
 """Dialogs and transactions of SIP (RFC 3261), without I/O: who says what next, to whom, and when again.
 
-As much as two parties need who call each other through an Asterisk over UDP: INVITE, ACK, CANCEL, BYE,
-re-INVITE, OPTIONS; no authentication, no forking, no strict routing.
+As much as two parties need who call each other through an Asterisk over UDP: INVITE, ACK, CANCEL, BYE, REGISTER,
+OPTIONS, and what is asked within a call; no authentication, no forking, no strict routing.
 """
 
 from __future__ import annotations
@@ -36,6 +36,13 @@ def invite(uri: Uri, via: Address, sender: Party, headers: Iterable[Header], bod
     return request("INVITE", uri, via, fixed, headers, body)
 
 
+def register(user: str, registrar: Address, via: Address, headers: Iterable[Header]) -> Request:
+    """The REGISTER that binds `user` at the registrar (10.2)."""
+    us = Party(Uri(user, *registrar))
+    fixed = [("From", str(us.tagged(token()))), ("To", str(us)), ("Call-ID", token()), ("CSeq", "1 REGISTER")]
+    return request("REGISTER", Uri("", *registrar), via, fixed, headers)
+
+
 @dataclass(slots=True)
 class Dialog:
     """One party's half of a call (section 12)."""
@@ -63,8 +70,10 @@ class Dialog:
     def next_hop(self) -> Address:
         return (self.routes[0].uri if self.routes else self.target).address
 
-    def request(self, method: str, via: Address) -> Request:
-        """The next request within the dialog (12.2.1.1); an ACK has the number of the INVITE before it."""
+    def request(self, method: str, via: Address, acknowledged: int | None = None) -> Request:
+        """The next request within the dialog (12.2.1.1); an ACK has the number of the INVITE that it acknowledges, or
+        else of the request before it.
+        """
         if method != "ACK":
             self.sequence += 1
         fixed = [
@@ -72,7 +81,7 @@ class Dialog:
             ("From", str(self.local)),
             ("To", str(self.remote)),
             ("Call-ID", self.call_id),
-            ("CSeq", f"{self.sequence} {method}"),
+            ("CSeq", f"{acknowledged or self.sequence} {method}"),
         ]
         return request(method, self.target, via, fixed)
 

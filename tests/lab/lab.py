@@ -6,14 +6,16 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from . import voices
 from .asterisk import Asterisk, Ending
-from .call import IncomingCall, OutgoingCall
+from .called import IncomingCall
+from .calling import OutgoingCall
 from .phone import Answer, Behaviour, Phone
 from .rtp import Media
+from .sip import Header, Uri
 
 LICENSED = "0312345678"
 SUSPENDED = "0312345677"
@@ -34,7 +36,15 @@ class Forwarding:
     door: str = ""
     """`ari` or `agi`; none is the settings'."""
     way: str = "hook"
-    """`hook`, or for comparison `native` (Dial with A()) and `own-dial` (U() in the operator's own Dial)."""
+    """`hook`, or for comparison `native` (Dial with A()) and `own-dial` (U() in the operator's own Dial); `inside` is
+    a call to an extension of the PBX that is not forwarded.
+    """
+    endpoint: str = ""
+    """What the phones are to the PBX; see `endpoints`."""
+    destination: str = ""
+    """Whom the PBX dials, where that is not the lab's called phones."""
+    headers: tuple[Header, ...] = ()
+    """What the caller's network said besides."""
 
 
 @dataclass
@@ -44,6 +54,9 @@ class Placed:
     name: str
     caller: OutgoingCall
     called: IncomingCall | None = None
+    """At the phone that answered it, or where none did, at the first that rang."""
+    rung: tuple[IncomingCall, ...] = ()
+    """At every phone that it reached."""
 
     @property
     def connected_after_ms(self) -> float:
@@ -55,12 +68,23 @@ class Placed:
 
 @dataclass
 class Lab:
-    """Two phones on one PBX; calls are told apart by a name that travels with them."""
+    """Phones on one PBX, one that calls and others that are called together; calls are told apart by a name that
+    travels with them.
+    """
 
     asterisk: Asterisk
     caller: Phone
-    called: Phone
+    members: tuple[Phone, ...]
     _names: itertools.count[int] = field(default_factory=lambda: itertools.count(time.time_ns()))
+
+    @property
+    def called(self) -> Phone:
+        """The called phone, or the first of them."""
+        return self.members[0]
+
+    def extension(self, phone: Phone) -> Uri:
+        """Where the PBX's own dialplan finds a phone."""
+        return Uri(str(phone.address[1]), *self.asterisk.sip_address)
 
     async def place(self, forwarding: Forwarding = Forwarding(), sound: str = "sample") -> Placed:
         """Call, and return when the call has its final response or the caller's phone gave up waiting."""
@@ -82,16 +106,33 @@ class Lab:
             ("X-Lab-Door", forwarding.door),
             ("X-Lab-Way", forwarding.way),
             ("X-Lab-Sound", sound),
+            ("X-Lab-Endpoint", forwarding.endpoint or "lab"),
+            ("X-Lab-Destination", forwarding.destination or self._group(forwarding, name)),
+            *forwarding.headers,
         ]
         return Placed(
             name,
             self.caller.dial(forwarding.dialled, self.asterisk.sip_address, caller_id=CALLER_NUMBER, headers=headers),
         )
 
-    def pair(self, placed: Placed) -> None:
-        """Find the call at the called phone; it is not there where the phone never rang."""
+    def _group(self, forwarding: Forwarding, name: str) -> str:
+        """The dial string of several called phones; for one the dialplan makes it."""
+        if len(self.members) == 1:
+            return ""
+        uris = (Uri(forwarding.dialled, *phone.address, f";lab={name}") for phone in self.members)
+        return "&".join(f"PJSIP/{forwarding.endpoint or 'lab'}/{uri}" for uri in uris)
+
+    def pair(self, placed: Placed, *others: Phone) -> None:
+        """Find the call at the called phones, or at others that it went to; it is not there where none rang."""
         mark = f"lab={placed.name}"
-        placed.called = next((call for call in self.called.calls if mark in str(call.request.uri).split(";")), None)
+        placed.rung = tuple(
+            call
+            for phone in (*self.members, *others)
+            for call in phone.calls
+            if mark in str(call.request.uri).split(";")
+        )
+        answered = [call for call in placed.rung if call.answered_ns]
+        placed.called = next(iter([*answered, *placed.rung]), None)
 
     async def talk_and_hang_up(self, placed: Placed, talk_s: float = TALK_S) -> None:
         await asyncio.sleep(talk_s)
@@ -129,11 +170,17 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(asterisk: Asterisk, behaviour: Behaviour = ANSWER) -> AsyncIterator[Lab]:
-    """Two phones beside a PBX that runs."""
-    with Media() as media:
-        async with Phone(media, voices.CALLER) as caller, Phone(media, voices.CALLED, behaviour) as called:
-            yield Lab(asterisk, caller, called)
+async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
+    """A phone that calls and one for each behaviour that is called, beside a PBX that runs."""
+    behaviours = behaviours or (ANSWER,)
+    async with AsyncExitStack() as life:
+        media = life.enter_context(Media())
+        caller = await life.enter_async_context(Phone(media, voices.CALLER))
+        members = [
+            await life.enter_async_context(Phone(media, voice, behaviour))
+            for voice, behaviour in zip(voices.members(len(behaviours)), behaviours, strict=True)
+        ]
+        yield Lab(asterisk, caller, tuple(members))
 
 
 async def until(condition: Callable[[], object], what: str, within_s: float = 5.0) -> None:

@@ -14,31 +14,40 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from .call import WAIT_S, Call, IncomingCall, OutgoingCall
-from .dialog import T1_S, client_key, intervals, server_key, token
-from .g711 import Samples
+from .call import WAIT_S, Call
+from .called import IncomingCall
+from .calling import OutgoingCall
+from .dialog import T1_S, client_key, intervals, register, server_key, token
+from .g711 import PCMA, PCMU, Samples
 from .rtp import HOST, Address, Media, receive_stamped, stamp_arrivals
 from .sip import Header, Party, Request, Response, SipError, Uri, parse
 
 CLOSE_S: Final = 2.0
 """How long a phone that is put away waits for the others to take its BYEs."""
-_ALLOW: Final = "INVITE, ACK, BYE, CANCEL, OPTIONS"
+_ALLOW: Final = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY"
+_WITHIN_CALLS: Final = frozenset({"INVITE", "UPDATE", "INFO", "NOTIFY"})
+REGISTERED_S: Final = 3600
 
 Behaviour = Callable[[IncomingCall], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Ring for so long, then answer; hang up so long after that, or leave it to the other."""
+    """Ring for so long, then answer; hang up so long after that, or leave it to the other.
+
+    Who answers with another voice than the phone's is a machine: see `voices`.
+    """
 
     after_ms: float = 0
     hangup_after_ms: float | None = None
+    voice: Samples | None = None
+    headers: tuple[Header, ...] = ()
 
     async def __call__(self, call: IncomingCall) -> None:
         if self.after_ms:
             call.ring()
             await asyncio.sleep(self.after_ms / 1000)
-        call.answer()
+        call.answer(self.voice, self.headers)
         if self.hangup_after_ms is not None:
             await asyncio.sleep(self.hangup_after_ms / 1000)
             await call.hangup()
@@ -73,6 +82,16 @@ class Refuse:
         call.refuse(self.status, self.cause)
 
 
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Send the call on to somebody else (302)."""
+
+    to: Uri
+
+    async def __call__(self, call: IncomingCall) -> None:
+        call.refuse(302, headers=[("Contact", str(Party(self.to)))])
+
+
 BUSY: Final = Refuse(486)
 DECLINE: Final = Refuse(603)
 UNAVAILABLE: Final = Refuse(480)
@@ -87,11 +106,23 @@ class Phone:
     """One user agent. `voice` is what it says in every call, in whole frames; use it with `async with`."""
 
     def __init__(
-        self, media: Media, voice: Samples, behaviour: Behaviour = Answer(), *, port: int = 0, t1_s: float = T1_S
+        self,
+        media: Media,
+        voice: Samples,
+        behaviour: Behaviour = Answer(),
+        *,
+        codecs: tuple[int, ...] = (PCMU, PCMA),
+        video: bool = False,
+        port: int = 0,
+        t1_s: float = T1_S,
     ) -> None:
         self.media = media
         self.voice = voice
         self.behaviour = behaviour
+        self.codecs = codecs
+        """What it offers, in this order, and takes; may be changed between calls."""
+        self.video = video
+        """Whether it offers a video and takes one."""
         self.calls: list[IncomingCall] = []
         """Every call that came in, in order."""
         self.placed: list[OutgoingCall] = []
@@ -164,6 +195,15 @@ class Phone:
         await call.final(timeout_s)
         return call
 
+    async def register(self, user: str, registrar: Address, headers: Iterable[Header] = ()) -> Response:
+        """Have the calls for `user` come here; the registrar's answer. Raises TimeoutError where it has none."""
+        expiry = ("Expires", str(REGISTERED_S))
+        request = register(user, registrar, self.address, [*self.contact, expiry, *headers])
+        response = await self.transact(request, registrar)
+        if response is None:
+            raise TimeoutError(f"no registrar at {registrar[0]}:{registrar[1]}")
+        return response
+
     # -- what the calls need --------------------------------------------------------------------------------------
 
     def send(self, data: bytes, address: Address) -> None:
@@ -175,13 +215,27 @@ class Phone:
         self.send(data, source)
         return data
 
-    async def transact(self, request: Request, address: Address) -> None:
-        """Send a request, not an INVITE, again until a final response comes or all hope goes (17.1.2)."""
+    async def transact(
+        self, request: Request, address: Address, confirm: Callable[[Response], None] = lambda _: None
+    ) -> Response | None:
+        """Send a request again until a final response comes, which is returned, or all hope goes (17.1).
+
+        `confirm` is called with every final response, also with one that is repeated.
+        """
+        finals: list[Response] = []
         answered = asyncio.Event()
-        self.expect(client_key(request), lambda response, _: answered.set() if response.status >= 200 else None)
+
+        def take(response: Response, _: int) -> None:
+            if response.status >= 200:
+                finals.append(response)
+                confirm(response)
+                answered.set()
+
+        self.expect(client_key(request), take)
         data = request.encode()
         self.send(data, address)
         await self.repeat(data, address, answered)
+        return finals[0] if finals else None
 
     async def repeat(self, data: bytes, address: Address, until: asyncio.Event) -> bool:
         """Send again what was sent and may be lost, until it was heard; False where it never was."""
@@ -246,11 +300,10 @@ class Phone:
         elif request.method == "BYE" and call:
             self._reply(request, 200, source)
             call.take_bye(request, arrival_ns)
+        elif call and request.method in _WITHIN_CALLS:
+            call.take_request(request, arrival_ns, source)
         elif request.method == "INVITE":
-            if call:
-                call.take_reinvite(request, source)
-            else:
-                self._take_invite(request, arrival_ns, source)
+            self._take_invite(request, arrival_ns, source)
         else:
             self._reply(request, 200 if request.method == "OPTIONS" else 405, source)
 

@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from .g711 import PCMA, PCMU, SAMPLE_RATE_HZ, decode
-from .rtp import FRAME, Packet
+from .codecs import CODECS, FRAME
+from .g711 import SAMPLE_RATE_HZ
+from .rtp import Packet
 
 Signal = npt.NDArray[np.float64]
 """8 kHz; 32768 is full scale, as in 16 bits."""
@@ -27,7 +28,7 @@ class Recording:
     samples: Signal
     start_ns: int
     lost: int
-    """Packets missing between those that came."""
+    """Packets missing between those that came; keys that were pressed among the voice count."""
 
     def ms_after(self, answered_ns: int, index: float) -> float:
         return (self.start_ns - answered_ns + index * _SAMPLE_NS) / 1e6
@@ -39,11 +40,11 @@ def reassemble(packets: Sequence[Packet]) -> Recording:
     Packets whose timestamps follow each other are one stretch, with silence for those that are lost in between. A
     stretch lies where its fastest packet puts it: the others were under way for longer. Where two overlap, they add up.
     """
-    audio = [packet for packet in packets if packet.payload_type in (PCMU, PCMA)]
-    senders = dict.fromkeys(packet.ssrc for packet in audio)
-    stretches = [
-        stretch for ssrc in senders for stretch in _stretches([packet for packet in audio if packet.ssrc == ssrc])
-    ]
+    voices: dict[tuple[int, int], list[Packet]] = {}
+    for packet in packets:
+        if packet.payload_type in CODECS:
+            voices.setdefault((packet.ssrc, packet.payload_type), []).append(packet)
+    stretches = [stretch for voice in voices.values() for stretch in _stretches(voice)]
     if not stretches:
         return Recording(np.zeros(0), 0, 0)
     start_ns = min(stretch.start_ns for stretch in stretches)
@@ -55,21 +56,22 @@ def reassemble(packets: Sequence[Packet]) -> Recording:
 
 
 def _stretches(packets: Sequence[Packet]) -> Iterator[Recording]:
-    """The stretches of one sender's packets, which are in order of arrival."""
+    """The stretches of one sender's packets of one codec, which are in order of arrival."""
+    codec = CODECS[packets[0].payload_type]
     sequences = _unwrap([packet.sequence for packet in packets], 16)
     timestamps = _unwrap([packet.timestamp for packet in packets], 32)
     sequences, order = np.unique(sequences, return_index=True)
-    timestamps = timestamps[order]
-    lengths = np.array([len(packets[index].payload) for index in order])
+    timestamps = timestamps[order] * FRAME // codec.ticks  # samples at 8 kHz, as everything below
+    lengths = np.array([codec.length(packets[index].payload) for index in order])
     missing = np.diff(sequences) - 1
     follows = timestamps[1:] == timestamps[:-1] + lengths[:-1] + missing * FRAME
     breaks = np.flatnonzero(~follows | (missing > _LONGEST_LOSS)) + 1
     for members in np.split(np.arange(len(order)), breaks):
         begins = timestamps[members] - timestamps[members[0]]
+        heard = codec.decode([packets[order[member]].payload for member in members])
+        places = np.repeat(begins - np.cumsum(lengths[members]) + lengths[members], lengths[members])
         samples = np.zeros(begins[-1] + lengths[members[-1]])
-        for begin, member in zip(begins, members, strict=True):
-            packet = packets[order[member]]
-            samples[begin : begin + len(packet.payload)] = decode(packet.payload, packet.payload_type)
+        samples[places + np.arange(len(heard))] = heard
         arrivals_ns = np.array([packets[order[member]].arrival_ns for member in members])
         lost = sequences[members[-1]] - sequences[members[0]] + 1 - len(members)
         yield Recording(samples, int((arrivals_ns - begins * _SAMPLE_NS).min()), int(lost))

@@ -1,4 +1,4 @@
-"""RTP (RFC 3550) with G.711 (RFC 3551): one thread speaks and listens for all streams of a lab.
+"""RTP (RFC 3550): one thread speaks and listens for all streams of a lab.
 
 What arrives carries the kernel's time stamp (SO_TIMESTAMPNS, CLOCK_REALTIME), so that our own scheduling
 never enters a measurement. What leaves follows an absolute schedule: a late packet does not delay the next.
@@ -17,16 +17,17 @@ import struct
 import sys
 import threading
 import time
+from collections import deque
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Final, NamedTuple, Self
 
-from .g711 import PCMU, Samples, encode
+from .codecs import CODECS, FRAME, encode_frames
+from .g711 import PCMU, Samples
 
 Address = tuple[str, int]
 
 HOST: Final = "127.0.0.1"
-FRAME: Final = 160
-"""Samples in a packet: 20 ms."""
 FRAME_NS: Final = 20_000_000
 
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -48,6 +49,16 @@ class Packet(NamedTuple):
     payload: bytes
 
 
+class Inserted(NamedTuple):
+    """A packet that goes out instead of 20 ms of the voice."""
+
+    payload_type: int
+    payload: bytes
+    age: int = 0
+    """The packets of one event carry the time of its beginning, which was so many packets ago."""
+    marked: bool = False
+
+
 class Stream:
     """One party's RTP socket: everything it heard is in `packets`. `Media.open` makes it."""
 
@@ -63,9 +74,14 @@ class Stream:
         self._sequence, self._timestamp, self._ssrc = (random.getrandbits(bits) for bits in (16, 32, 32))
         self.remote: Address = (HOST, 0)
         """Where the next packet goes; may be changed at any time."""
-        self._payload_type = PCMU
-        self._frames: list[bytes] = []
+        self.quiet = False
+        """Nothing is sent, while the time goes on; may be changed at any time."""
+        self.payload_type = PCMU
+        """Of what is sent."""
+        self._frames: Sequence[bytes] = ()
+        self._ticks = FRAME
         self._next = 0
+        self._inserted: deque[Inserted] = deque()
         self._due_ns = 0
 
     def fileno(self) -> int:
@@ -77,13 +93,22 @@ class Stream:
 
     def speak(self, remote: Address, payload_type: int, voice: Samples) -> None:
         """Send `voice` (whole frames) to `remote`, over and over until closed; a later call replaces what is sent."""
-        frames = encode_frames(voice, payload_type)
+        self.transmit(remote, payload_type, encode_frames(voice, payload_type), CODECS[payload_type].ticks)
+
+    def transmit(self, remote: Address, payload_type: int, frames: Sequence[bytes], ticks: int) -> None:
+        """As `speak`, with the payloads of 20 ms each as they are, which are so many ticks of the RTP clock."""
         with self._media.lock:
             fresh = not self._frames
-            self.remote, self._payload_type, self._frames, self._next = remote, payload_type, frames, 0
+            self.remote, self.payload_type, self._frames, self._next = remote, payload_type, frames, 0
+            self._ticks = ticks
             if fresh:
                 now_ns = self._due_ns = time.time_ns()
                 self._media.schedule(self, self.send(now_ns))
+
+    def insert(self, packets: Iterable[Inserted]) -> None:
+        """Send these before the voice goes on where it would be then."""
+        with self._media.lock:
+            self._inserted.extend(packets)
 
     def close(self) -> None:
         """Stop sending and hearing; `packets` is complete and stays."""
@@ -91,17 +116,22 @@ class Stream:
 
     def send(self, now_ns: int) -> int:
         """Send the frame that is due; when the next one is due."""
-        payload = self._frames[self._next]
-        marker = 0x80 if self.started_ns is None else 0
-        header = _HEADER.pack(0x80, marker | self._payload_type, self._sequence, self._timestamp, self._ssrc)
-        self._rtp.sendto(header + payload, self.remote)
+        if not self.quiet:
+            self._rtp.sendto(self._packet(), self.remote)
+            self._sequence = (self._sequence + 1) & 0xFFFF
         self.started_ns = self.started_ns or now_ns
         self.worst_delay_ms = max(self.worst_delay_ms, (now_ns - self._due_ns) / 1e6)
         self._next = (self._next + 1) % len(self._frames)
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
+        self._timestamp = (self._timestamp + self._ticks) & 0xFFFFFFFF
         self._due_ns += FRAME_NS
         return self._due_ns
+
+    def _packet(self) -> bytes:
+        voice = Inserted(self.payload_type, self._frames[self._next], marked=self.started_ns is None)
+        payload_type, payload, age, marked = self._inserted.popleft() if self._inserted else voice
+        timestamp = (self._timestamp - age * self._ticks) & 0xFFFFFFFF
+        header = _HEADER.pack(0x80, (0x80 if marked else 0) | payload_type, self._sequence, timestamp, self._ssrc)
+        return header + payload
 
     def receive(self) -> bool:
         """Take one datagram off the socket; False where there is none."""
@@ -244,11 +274,3 @@ def _bind_pair() -> tuple[socket.socket, socket.socket]:
                 raise
         rtp.close()
         rtcp.close()
-
-
-def encode_frames(samples: Samples, payload_type: int) -> list[bytes]:
-    """The payloads of successive packets. Raises ValueError where the samples are not whole frames."""
-    if not len(samples) or len(samples) % FRAME:
-        raise ValueError(f"a voice has whole frames of {FRAME} samples, not {len(samples)} samples")
-    octets = encode(samples, payload_type)
-    return [octets[at : at + FRAME] for at in range(0, len(octets), FRAME)]

@@ -1,56 +1,91 @@
-"""Session descriptions (RFC 4566): the offer and the answer (RFC 3264) of one G.711 audio stream, without I/O."""
+"""Session descriptions (RFC 4566): offer and answer (RFC 3264) of one audio stream and perhaps a video, without I/O."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from .codecs import CODECS, EVENTS, VIDEO
 from .g711 import PCMA, PCMU
 from .sip import Address, SipError
 
-_NAMES: Final = {PCMU: "PCMU/8000", PCMA: "PCMA/8000"}
+_NAMES: Final = {number: codec.name for number, codec in CODECS.items()} | {
+    EVENTS: "telephone-event/8000",
+    VIDEO: "H264/90000",
+}
 _FLIPPED: Final = {"sendonly": "recvonly", "recvonly": "sendonly"}
+_AUDIO: Final = re.compile(r"m=audio (\d+)(?:/\d+)? RTP/AVP((?: \d+)+)\s*$", re.MULTILINE)
+_VIDEO: Final = re.compile(r"m=video (\d+)", re.MULTILINE)
+_HOST: Final = re.compile(r"^c=IN IP4 (\S+)", re.MULTILINE)
+_DIRECTION: Final = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
+_MAPPING: Final = re.compile(r"^a=rtpmap:(\d+) (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One G.711 audio stream of a session description (RFC 4566)."""
+    """The audio stream of a session description; and the video after it, of which the port is enough for us."""
 
     address: Address
     formats: tuple[int, ...] = (PCMU, PCMA)
     """Payload types, the preferred one first."""
     direction: str = "sendrecv"
+    video: int | None = None
+    """The port of a video stream; 0 for one that is refused, None where none is spoken of."""
+    version: int = 1
 
     @classmethod
     def parse(cls, body: bytes) -> Session:
         """Raises SipError where there is no audio that we can hear."""
-        text = body.decode(errors="replace")
-        media = re.search(r"^m=audio (\d+)(?:/\d+)? RTP/AVP((?: \d+)+)\s*$", text, re.MULTILINE)
-        hosts = re.findall(r"^c=IN IP4 (\S+)", text, re.MULTILINE)
-        if media is None or not hosts:
-            raise SipError("the session description has no audio over RTP/AVP and IPv4")
-        formats = tuple(map(int, media[2].split()))
-        if not _NAMES.keys() & set(formats):
-            raise SipError(f"the session description has no G.711 among its formats {formats}")
-        direction = re.findall(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", text, re.MULTILINE)
+        general, *media = re.split(r"^(?=m=)", body.decode(errors="replace"), flags=re.MULTILINE)
+        audio = next((match for section in media if (match := _AUDIO.match(section))), None)
         # The media's own lines stand after the session's and overrule them.
-        return cls((hosts[-1], int(media[1])), formats, (direction or ["sendrecv"])[-1])
+        text = general + (audio.string if audio else "")
+        hosts = _HOST.findall(text)
+        if audio is None or not hosts:
+            raise SipError("the session description has no audio over RTP/AVP and IPv4")
+        named = {int(number): name.lower() for number, name in _MAPPING.findall(text)}
+        offered = tuple(map(int, audio[2].split()))
+        # The dynamic numbers mean what the mapping says; the others are known (RFC 3551).
+        formats = tuple(
+            number for number in offered if number < 96 or named.get(number) == _NAMES.get(number, "").lower()
+        )
+        if not CODECS.keys() & set(formats):
+            raise SipError(f"the session description has no codec of ours among its formats {offered}")
+        video = next((int(match[1]) for section in media if (match := _VIDEO.match(section))), None)
+        version = re.search(r"^o=\S+ \S+ (\d+)", general, re.MULTILINE)
+        return cls(
+            (hosts[-1], int(audio[1])),
+            formats,
+            (_DIRECTION.findall(text) or ["sendrecv"])[-1],
+            video,
+            int(version[1]) if version else 1,
+        )
 
     @property
     def payload_type(self) -> int:
-        """The first format that is G.711."""
-        return next(number for number in self.formats if number in _NAMES)
+        """The first format that is a codec of ours."""
+        return next(number for number in self.formats if number in CODECS)
 
-    def answer(self, address: Address) -> Session:
-        """The answer to this offer (RFC 3264): its first G.711 format."""
-        return Session(address, (self.payload_type,), _FLIPPED.get(self.direction, self.direction))
+    def answer(
+        self, address: Address, codecs: Sequence[int] = (PCMU, PCMA), video: int = 0, version: int = 1
+    ) -> Session:
+        """The answer to this offer (RFC 3264): its first format that is among `codecs`, keys where it has them, and its
+        video at the port `video` or refused. Raises SipError where there is no codec in common.
+        """
+        common = next((number for number in self.formats if number in codecs), None)
+        if common is None:
+            raise SipError(f"no codec in common: offered were {self.formats}, spoken are {tuple(codecs)}")
+        formats = (common, EVENTS) if EVENTS in self.formats else (common,)
+        direction = _FLIPPED.get(self.direction, self.direction)
+        return Session(address, formats, direction, None if self.video is None else video, version)
 
     def encode(self) -> bytes:
         host, port = self.address
         lines = [
             "v=0",
-            f"o=lab {port} 1 IN IP4 {host}",
+            f"o=lab {port} {self.version} IN IP4 {host}",
             "s=-",
             f"c=IN IP4 {host}",
             "t=0 0",
@@ -59,4 +94,6 @@ class Session:
             "a=ptime:20",
             f"a={self.direction}",
         ]
+        if self.video is not None:
+            lines += [f"m=video {self.video} RTP/AVP {VIDEO}", f"a=rtpmap:{VIDEO} {_NAMES[VIDEO]}"]
         return "".join(f"{line}\r\n" for line in lines).encode()

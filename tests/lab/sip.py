@@ -18,6 +18,7 @@ PHRASES: Final = {
     180: "Ringing",
     183: "Session Progress",
     200: "OK",
+    302: "Moved Temporarily",
     405: "Method Not Allowed",
     480: "Temporarily Unavailable",
     481: "Call/Transaction Does Not Exist",
@@ -39,13 +40,19 @@ _COMPACT: Final = {
     "k": "supported",
     "s": "subject",
     "e": "content-encoding",
+    "x": "session-expires",
+    "r": "refer-to",
+    "b": "referred-by",
+    "o": "event",
 }
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _REQUEST_LINE: Final = re.compile(r"([A-Z]+) (\S+) SIP/2\.0")
 _STATUS_LINE: Final = re.compile(r"SIP/2\.0 ([1-6]\d\d) (.*)")
 _URI: Final = re.compile(r"sips?:(?:([^@]*)@)?(\[[^\]]+\]|[^:;?]+)(?::(\d+))?([;?].*)?", re.IGNORECASE)
 _BETWEEN_COMMAS: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|<[^>]*>|[^,"<])+')
-_COMMA_SEPARATED: Final = frozenset({"via", "route", "record-route", "contact", "reason", "allow", "supported"})
+_COMMA_SEPARATED: Final = frozenset(
+    {"via", "route", "record-route", "contact", "reason", "allow", "supported", "diversion", "history-info"}
+)
 
 
 class SipError(Exception):

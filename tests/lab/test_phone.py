@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from . import voices
-from .call import Call, IncomingCall
+from .call import Call
+from .called import IncomingCall
 from .dialog import Dialog, invite
 from .g711 import Samples
 from .heard import hear

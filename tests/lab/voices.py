@@ -31,3 +31,23 @@ CALLER: Final = voice(1)
 CALLED: Final = voice(2)
 ANNOUNCEMENT: Final = voice(3)
 """Early media."""
+
+
+def members(count: int) -> list[Samples]:
+    """Of the phones that are called together: the first is `CALLED`."""
+    return [CALLED, *(voice(10 + number) for number in range(1, count))]
+
+
+def tone(frequency_hz: float, on_ms: int, off_ms: int = 0, level_rms: float = LEVEL_RMS) -> Samples:
+    """A tone and the silence after it; whole frames."""
+    time_s = np.arange(on_ms * SAMPLE_RATE_HZ // 1000) / SAMPLE_RATE_HZ
+    samples = level_rms * np.sqrt(2) * np.sin(2 * np.pi * frequency_hz * time_s)
+    return np.rint(np.pad(samples, (0, off_ms * SAMPLE_RATE_HZ // 1000))).astype(np.int16)
+
+
+FAX: Final = tone(2100, 3000, 80)
+"""A facsimile machine that was called: CED (T.30, 4.3.3.3)."""
+FAX_CALLING: Final = tone(1100, 500, 3000)
+"""One that calls: CNG (T.30, 4.3.3.2)."""
+MACHINE: Final = np.concatenate((voice(4), voice(4), tone(1000, 400, 600)))
+"""An answering machine: a greeting, then a beep."""

@@ -1,0 +1,95 @@
+"""A call that reaches a lab phone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .call import SDP, Call, Side
+from .codecs import PICTURE, VIDEO, VIDEO_TICKS
+from .dialog import Dialog, token
+from .g711 import Samples
+from .rtp import Address
+from .sdp import Session
+from .sip import Header, Request
+
+if TYPE_CHECKING:
+    from .phone import Phone
+
+
+class IncomingCall(Call):
+    """A call that reaches our phone. The phone's behaviour says what becomes of it, with the verbs `ring`,
+    `progress`, `answer`, `refuse` and `hangup`; each does nothing where the call is past it.
+    """
+
+    def __init__(self, phone: Phone, request: Request, source: Address, arrival_ns: int) -> None:
+        offer = Session.parse(request.body)
+        offer.answer((phone.address[0], 0), phone.codecs)  # raises before a stream is open
+        super().__init__(phone, request, token(), phone.media.open())
+        self.arrival_ns = arrival_ns
+        self.dialog = Dialog.of_called(request, self.tag)
+        self._source = source
+        self._offer = offer
+        self._behaving: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._behaving = self._phone.spawn(self._phone.behaviour(self))
+
+    def ring(self) -> None:
+        """180, without media."""
+        if self.final_status is None:
+            self._provide(180)
+
+    def progress(self, announcement: Samples) -> None:
+        """183, and the announcement over and over until the answer."""
+        if self.final_status is None:
+            self._provide(183, [SDP], self._answer())
+            self._speak(announcement)
+
+    def answer(self, voice: Samples | None = None, headers: Iterable[Header] = ()) -> None:
+        """200, and our voice from now on: the phone's, or another."""
+        if self.final_status is None:
+            self.answered_ns = time.time_ns()
+            headers = [*self._phone.contact, *headers, SDP]
+            self._respond_finally(self.request, self._source, 200, headers, self._answer())
+            self._speak(self._phone.voice if voice is None else voice)
+            self._conclude(200)
+
+    def refuse(self, status: int, cause: int | None = None, headers: Iterable[Header] = (), *, by: Side = "us") -> None:
+        """A final response from 300 on, with a Q.850 cause or without."""
+        if self.final_status is None:
+            reason = [("Reason", f"Q.850;cause={cause}")] if cause else []
+            self._respond_finally(self.request, self._source, status, [*reason, *headers])
+            self._conclude(status)
+            self.finish(by, time.time_ns())
+
+    async def leave(self) -> None:
+        self.refuse(480)
+        await self.hangup()
+
+    def finish(self, by: Side, at_ns: int) -> None:
+        super().finish(by, at_ns)
+        if self._behaving and self._behaving is not asyncio.current_task():
+            self._behaving.cancel()
+
+    def take_cancel(self, cancel: Request) -> None:
+        self.farewell = cancel
+        self.cause = cancel.cause
+        self.refuse(487, by="them")
+
+    def _answer(self) -> bytes:
+        self.session = self.session or self._answer_to(self._offer)
+        return self.session.encode()
+
+    def _speak(self, samples: Samples) -> None:
+        assert self.session, "the media were never spoken of"
+        self.stream.speak(self._offer.address, self.session.payload_type, samples)
+        if self.video and self._offer.video:
+            self.video.transmit((self._offer.address[0], self._offer.video), VIDEO, [PICTURE], VIDEO_TICKS)
+
+    def _provide(self, status: int, headers: Iterable[Header] = (), body: bytes = b"") -> None:
+        self.provisional.append((status, time.time_ns()))
+        response = self.request.response(status, self.tag, [*self._phone.contact, *headers], body)
+        self._phone.respond(self.request, response, self._source)

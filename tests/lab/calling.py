@@ -1,0 +1,104 @@
+"""A call that a lab phone makes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from .call import SDP, Call
+from .codecs import EVENTS, PICTURE, VIDEO, VIDEO_TICKS
+from .dialog import Dialog, client_key, invite
+from .rtp import Address
+from .sdp import Session
+from .sip import Header, Party, Request, Response, Uri
+
+if TYPE_CHECKING:
+    from .phone import Phone
+
+REQUEST_TIMEOUT: Final = 408
+"""What a call ends with that nobody answered at all (8.1.3.1)."""
+
+
+class OutgoingCall(Call):
+    """A call that our phone makes."""
+
+    def __init__(self, phone: Phone, uri: Uri, proxy: Address, sender: Party, headers: Iterable[Header]) -> None:
+        stream = phone.media.open()
+        request = invite(uri, phone.address, sender, [*phone.contact, *headers, SDP], b"")
+        super().__init__(phone, request, request.sender.tag, stream)
+        self.session = Session(
+            self._media_address, (*phone.codecs, EVENTS), video=self._video_port() if phone.video else None
+        )
+        request.body = self.session.encode()
+        self._proxy = proxy
+        self._heard_back = asyncio.Event()
+        self._acknowledgement = b""
+        self._cancelled = False
+
+    def start(self) -> None:
+        self._phone.expect(client_key(self.request), self.take_response)
+        self._phone.send(self.request.encode(), self._proxy)
+        self._phone.spawn(self._invite())
+
+    async def _invite(self) -> None:
+        if not await self._phone.repeat(self.request.encode(), self._proxy, self._heard_back):
+            self._heard_back.set()
+            self._conclude(REQUEST_TIMEOUT)
+            self.finish("us", time.time_ns())
+
+    async def cancel(self) -> None:
+        """Give up before the answer (9.1), and wait for the end; where the answer was faster, hang up."""
+        await self._heard_back.wait()
+        if self.final_status is None and not self._cancelled:
+            self._cancelled = True
+            await self._phone.transact(self.request.cancellation(), self._proxy)
+            await self.final()
+        await self.hangup()
+
+    async def leave(self) -> None:
+        await self.cancel()
+
+    def take_response(self, response: Response, arrival_ns: int) -> None:
+        """Act on a response to the INVITE."""
+        self._heard_back.set()
+        if response.status < 200:
+            if self.final_status is None:
+                self.provisional.append((response.status, arrival_ns))
+                self._talk(response)
+        elif self._acknowledgement:  # it was lost
+            self._phone.send(self._acknowledgement, self._next_hop)
+        elif self.final_status is None:
+            self._take_final(response, arrival_ns)
+
+    def _take_final(self, response: Response, arrival_ns: int) -> None:
+        if response.status < 300:
+            self.dialog = Dialog.of_caller(self.request, response)
+            self._acknowledge(self.dialog.request("ACK", self._phone.address))
+            self.answered_ns = arrival_ns
+            self._talk(response)
+            self._conclude(response.status)
+        else:
+            self._acknowledge(self.request.acknowledgement(response))
+            self.cause = response.cause
+            self._conclude(response.status)
+            self.finish("us" if self._cancelled else "them", arrival_ns)
+
+    @property
+    def _next_hop(self) -> Address:
+        return self.dialog.next_hop if self.dialog else self._proxy
+
+    def _acknowledge(self, ack: Request) -> None:
+        self._acknowledgement = ack.encode()
+        self._phone.send(self._acknowledgement, self._next_hop)
+
+    def _talk(self, response: Response) -> None:
+        if response.body:
+            session = Session.parse(response.body)
+            if self.video and session.video:
+                self.video.transmit((session.address[0], session.video), VIDEO, [PICTURE], VIDEO_TICKS)
+            if self.stream.speaking:
+                self.stream.remote = session.address
+            else:
+                self.stream.speak(session.address, session.payload_type, self._phone.voice)

@@ -1,0 +1,113 @@
+"""What the lab's phones can speak: 20 ms at a time, by RTP payload type.
+
+The numbers are those that Asterisk itself offers, the dynamic ones too. G.711 is ours; G.722 and Opus are the
+packages that the project has for them. Codecs with a memory are started anew for each stretch of packets.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import G722 as g722
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from . import g711, ogg
+from .g711 import PCMA, PCMU, SAMPLE_RATE_HZ, Samples
+
+G722: Final = 9
+OPUS: Final = 107
+EVENTS: Final = 101
+"""Keys that were pressed (RFC 4733)."""
+VIDEO: Final = 99
+"""H.264; never looked into."""
+VIDEO_TICKS: Final = 1800
+"""Of the video's clock in 20 ms."""
+PICTURE: Final = bytes([0x09, 0xF0])
+"""One that shows nothing: an access unit delimiter."""
+FRAME: Final = 160
+"""Samples in 20 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """`encode` makes the payloads of 20 ms each; `decode` gives 20 ms for each payload of a stretch."""
+
+    name: str
+    """As in a=rtpmap."""
+    ticks: int
+    """Of the RTP clock in 20 ms."""
+    encode: Callable[[Samples], list[bytes]]
+    decode: Callable[[Sequence[bytes]], Samples]
+
+    def length(self, payload: bytes) -> int:
+        """Samples at 8 kHz in a payload: as many as octets, but Opus says how long a packet is in other ways."""
+        return len(payload) if self.ticks == FRAME else FRAME
+
+
+def encode_frames(samples: Samples, payload_type: int) -> list[bytes]:
+    """The payloads of samples that are spoken over and over. Raises ValueError where they are not whole frames."""
+    if not len(samples) or len(samples) % FRAME:
+        raise ValueError(f"a voice has whole frames of {FRAME} samples, not {len(samples)} samples")
+    return CODECS[payload_type].encode(samples)
+
+
+def _g711(name: str, payload_type: int) -> Codec:
+    def coded(samples: Samples) -> list[bytes]:
+        return _cut(g711.encode(samples, payload_type))
+
+    def heard(payloads: Sequence[bytes]) -> Samples:
+        return g711.decode(b"".join(payloads), payload_type)
+
+    return Codec(name, FRAME, coded, heard)
+
+
+def _g722_encode(samples: Samples) -> list[bytes]:
+    wide = _resampled(samples, SAMPLE_RATE_HZ, 16000)
+    return _cut(bytes(g722.G722(16000, 64000).encode(wide)))
+
+
+def _g722_decode(payloads: Sequence[bytes]) -> Samples:
+    wide = np.asarray(g722.G722(16000, 64000).decode(b"".join(payloads)), np.int16)
+    return _resampled(wide, 16000, SAMPLE_RATE_HZ)
+
+
+def _opus_encode(samples: Samples) -> list[bytes]:
+    file = io.BytesIO()
+    soundfile.write(file, _resampled(samples, SAMPLE_RATE_HZ, 48000), 48000, format="OGG", subtype="OPUS")
+    return ogg.demux(file.getvalue())
+
+
+def _opus_decode(payloads: Sequence[bytes]) -> Samples:
+    wide, _ = soundfile.read(io.BytesIO(ogg.mux(payloads)), dtype="int16")
+    return _resampled(wide, 48000, SAMPLE_RATE_HZ)
+
+
+def _settled(encode: Callable[[Samples], list[bytes]], samples: Samples) -> list[bytes]:
+    """The second round of what is spoken over and over: there the encoder remembers the end of the round before."""
+    count = len(samples) // FRAME
+    return encode(np.tile(samples, 3))[count : 2 * count]
+
+
+def _cut(octets: bytes) -> list[bytes]:
+    return [octets[at : at + FRAME] for at in range(0, len(octets), FRAME)]
+
+
+def _resampled(samples: npt.NDArray[Any], from_hz: int, to_hz: int) -> Samples:
+    wanted: Samples = soxr.resample(samples, from_hz, to_hz)
+    return wanted
+
+
+CODECS: Final = {
+    PCMU: _g711("PCMU/8000", PCMU),
+    PCMA: _g711("PCMA/8000", PCMA),
+    # Its clock says 8000 and means 16 kHz (RFC 3551, 4.5.2).
+    G722: Codec("G722/8000", FRAME, partial(_settled, _g722_encode), _g722_decode),
+    OPUS: Codec("opus/48000/2", 6 * FRAME, partial(_settled, _opus_encode), _opus_decode),
+}

@@ -1,0 +1,43 @@
+"""What the lab's phones are to its PBX: `pjsip.conf`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .sip import Address
+
+ENDPOINTS: Final = {
+    "anonymous": "allow = ulaw",
+    "lab": "allow = ulaw",
+    "wide": "allow = ulaw,alaw,g722,opus",
+    "video": "allow = ulaw,h264",
+    "redirecting": "allow = ulaw\nredirect_method = uri_pjsip",
+    "101": "allow = ulaw\naors = 101",
+}
+"""By name, what they have beside the rest. A phone that calls is the one that it names in X-Lab-Endpoint, otherwise
+`anonymous`; one that is called is `lab`, or the same as the caller.
+"""
+REGISTERED: Final = "101"
+"""The one that a phone may register as."""
+
+
+def pjsip(address: Address) -> str:
+    """The configuration of an Asterisk that listens at `address`."""
+    return (
+        "[global]\ntype = global\nendpoint_identifier_order = header,ip,anonymous\n"
+        f"[udp]\ntype = transport\nprotocol = udp\nbind = {address[0]}:{address[1]}\n"
+        f"[{REGISTERED}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n"
+        + "".join(_endpoint(name, own, address[0]) for name, own in ENDPOINTS.items())
+        + "".join(_named(name) for name in ENDPOINTS if name != "anonymous")
+    )
+
+
+def _endpoint(name: str, own: str, host: str) -> str:
+    return (
+        f"[{name}]\ntype = endpoint\ncontext = from-lab\ndisallow = all\n{own}\ndirect_media = no\n"
+        f"media_address = {host}\nbind_rtp_to_media_address = yes\n"
+    )
+
+
+def _named(name: str) -> str:
+    return f"[named-{name}]\ntype = identify\nendpoint = {name}\nmatch_header = X-Lab-Endpoint: {name}\n"

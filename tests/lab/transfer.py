@@ -1,0 +1,45 @@
+"""Transfers that a phone asks for (REFER, RFC 3515), blind or with a second call (RFC 3891), and how they end."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from .call import Call
+from .dialog import Dialog
+from .lab import until
+from .sip import Party, Response, Uri
+
+
+async def blind(call: Call, target: Uri) -> Response:
+    """Ask the other side to call `target` instead of us."""
+    return await _refer(call, f"<{target}>")
+
+
+async def attended(call: Call, consulted: Call) -> Response:
+    """Ask the other side to be connected to whom we talk to in `consulted`."""
+    assert consulted.dialog, "the second call was not answered"
+    return await _refer(call, f"<{consulted.dialog.target}?Replaces={quote(replaces(consulted.dialog), safe='')}>")
+
+
+def replaces(dialog: Dialog) -> str:
+    """The dialog as the one at its other end knows it (RFC 3891, 3)."""
+    return f"{dialog.call_id};to-tag={dialog.remote.tag};from-tag={dialog.local.tag}"
+
+
+async def _refer(call: Call, target: str) -> Response:
+    assert call.dialog, "there is no call to transfer"
+    referrer = Party(call.dialog.local.uri)
+    return await call.ask("REFER", [("Refer-To", target), ("Referred-By", str(referrer))])
+
+
+def progress(call: Call) -> list[int]:
+    """The statuses that the transfer went through, as we were notified of them."""
+    fragments = [asked.request.body.decode() for asked in call.asked if asked.method == "NOTIFY"]
+    return [int(match[1]) for fragment in fragments if (match := re.match(r"SIP/2\.0 (\d{3})", fragment))]
+
+
+async def outcome(call: Call) -> int:
+    """Wait for the transfer's final status. Raises AssertionError where it does not come."""
+    await until(lambda: progress(call) and progress(call)[-1] >= 200, "the end of the transfer")
+    return progress(call)[-1]
