@@ -123,6 +123,9 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
 
 _ONCE: Final = frozenset({StepKind.DECIDED, StepKind.ANSWERED, StepKind.CONNECTED, StepKind.ENDED})
 
+_AFTER_THE_END: Final = frozenset({StepKind.ENDED, StepKind.SOUND_FAILED})
+"""`ended` twice is named as such; a sound that is cut off when the call is over is told after it."""
+
 _BEFORE: Final = {
     StepKind.ANSWERED: StepKind.DECIDED,
     StepKind.SOUND_STARTED: StepKind.ANSWERED,
@@ -155,7 +158,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
     for step in steps:
         kind = step.kind
         before = _BEFORE.get(kind)
-        if StepKind.ENDED in seen and kind is not StepKind.ENDED:
+        if StepKind.ENDED in seen and kind not in _AFTER_THE_END:
             yield f"{kind} after ended"
         if kind in _ONCE and kind in seen:
             yield f"{kind} twice"

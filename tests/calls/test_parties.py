@@ -55,6 +55,7 @@ async def test_sounding_to_both_costs_little_over_asterisks_own_announcement_to_
                 beyond_sound_ms.append(placed.connected_after_ms - SAMPLE_MS)
     native, hook = (statistics.median(values) for values in took.values())
     print(
-        f"\n{door}: answer → connected, less the sound: native {native:.2f} ms, both {hook:.2f}, added {hook - native:.2f}"
+        f"\n{door}: answer → connected, less the sound: native {native:.2f} ms, both {hook:.2f},"
+        f" added {hook - native:.2f}"
     )
     assert hook - native <= ADDED_LIMIT_MS

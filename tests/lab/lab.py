@@ -75,6 +75,8 @@ class Lab:
     asterisk: Asterisk
     caller: Phone
     members: tuple[Phone, ...]
+    scripts: dict[str, Behaviour] = field(default_factory=dict)
+    """What a called phone does with single calls, by the mark of the call."""
     _names: itertools.count[int] = field(default_factory=lambda: itertools.count(time.time_ns()))
 
     @property
@@ -86,16 +88,22 @@ class Lab:
         """Where the PBX's own dialplan finds a phone."""
         return Uri(str(phone.address[1]), *self.asterisk.sip_address)
 
-    async def place(self, forwarding: Forwarding = Forwarding(), sound: str = "sample") -> Placed:
+    async def place(
+        self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
+    ) -> Placed:
         """Call, and return when the call has its final response or the caller's phone gave up waiting."""
-        placed = self.dial(forwarding, sound)
+        placed = self.dial(forwarding, sound, behaviour)
         await placed.caller.final()
         self.pair(placed)
         return placed
 
-    def dial(self, forwarding: Forwarding = Forwarding(), sound: str = "sample") -> Placed:
-        """Call, and return at once."""
+    def dial(
+        self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
+    ) -> Placed:
+        """Call, and return at once. `behaviour` is the called phone's for this call alone."""
         name = f"c{next(self._names)}"
+        if behaviour:
+            self.scripts[f"lab={name}"] = behaviour
         host, port = self.called.address
         headers = [
             ("X-Lab-Call", name),
@@ -173,14 +181,23 @@ class Lab:
 async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
     """A phone that calls and one for each behaviour that is called, beside a PBX that runs."""
     behaviours = behaviours or (ANSWER,)
+    scripts: dict[str, Behaviour] = {}
+
+    def scripted(otherwise: Behaviour) -> Behaviour:
+        async def behave(call: IncomingCall) -> None:
+            marks = str(call.request.uri).split(";")
+            await next((scripts[mark] for mark in marks if mark in scripts), otherwise)(call)
+
+        return behave
+
     async with AsyncExitStack() as life:
         media = life.enter_context(Media())
         caller = await life.enter_async_context(Phone(media, voices.CALLER))
         members = [
-            await life.enter_async_context(Phone(media, voice, behaviour))
+            await life.enter_async_context(Phone(media, voice, scripted(behaviour)))
             for voice, behaviour in zip(voices.members(len(behaviours)), behaviours, strict=True)
         ]
-        yield Lab(asterisk, caller, tuple(members))
+        yield Lab(asterisk, caller, tuple(members), scripts)
 
 
 async def until(condition: Callable[[], object], what: str, within_s: float = 5.0) -> None:

@@ -1,0 +1,81 @@
+"""The table of endings, held against a real Asterisk: what the parties do, at every step, by either door."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from idtone.dialplan.endings import Event, Step, cells
+
+from ..lab.asterisk import Ending as Told
+from ..lab.lab import Placed, lab
+from .endings import Case, play
+
+POLICY = "notify: {incoming: called, outgoing: both}"
+AT_ONCE = 10
+PARTIES = (
+    Event.CALLER_HANGS_UP, Event.CALLED_HANGS_UP, Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION,
+    Event.UNREACHABLE,
+)  # fmt: skip
+NOT_HEARD = {Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION, Event.UNREACHABLE}
+
+
+def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> list[str]:
+    """Where a call differs from its row of the table."""
+    row = cells()[case.step, case.event]
+    complaints = []
+    if told.status not in row.status:
+        complaints.append(f"IDTONE_STATUS {told.status}")
+    if int(told.cause) not in row.cause:
+        complaints.append(f"IDTONE_CAUSE {told.cause}")
+    if placed.caller.final_status not in row.sip:
+        complaints.append(f"the caller's phone got {placed.caller.final_status}")
+    if (told.status == "CONNECTED") != (placed.caller.final_status == 200):
+        complaints.append(f"{told.status}, and the caller's phone got {placed.caller.final_status}")
+    if (record["status"], record["complete"]) != (told.status, True):
+        complaints.append(f"the evidence says {record['status']}, complete: {record['complete']}")
+    if ("connected" in record["times"]) != (told.status == "CONNECTED"):
+        complaints.append(f"{told.status}, and the evidence has {list(record['times'])}")
+    if record["anomalies"] and case.step is not Step.ANSWERED:
+        complaints.append(f"anomalies: {record['anomalies']}")
+    if case.event in NOT_HEARD and record["heard_by"]:
+        complaints.append("heard without an answer")
+    if case.event is Event.CALLED_HANGS_UP and case.step is Step.SOUNDING and "called" in record["heard_by"]:
+        complaints.append("heard by one who hung up during the sound")
+    if placed.called and placed.called.ended_ns is None:
+        complaints.append("the called phone still has the call")
+    return [f"{case}: {complaint}" for complaint in complaints]
+
+
+@pytest.mark.parametrize("event", PARTIES)
+async def test_what_the_parties_do(asterisk, serving, event):
+    """At every step of the table but the first, by both doors, where one hears the sound and where both do."""
+    service = serving(policy=POLICY)
+    cases = [
+        Case(step, event, door, direction)
+        for step, what in cells()
+        if what is event and step is not Step.DECIDING
+        for door in ("ari", "agi")
+        for direction in ("incoming", "outgoing")
+    ]
+    assert cases
+    async with lab(asterisk) as phones:
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(case: Case) -> Placed:
+            async with places:
+                return await play(phones, case)
+
+        placed = await asyncio.gather(*map(one, cases))
+        await phones.nothing_is_left()
+        told = [await phones.ending(each) for each in placed]
+    records = service.records()
+    complaints = [
+        complaint
+        for case, each, ending in zip(cases, placed, told, strict=True)
+        for complaint in check(case, each, ending, records[ending.call_id])
+    ]
+    assert not complaints, "\n".join(complaints)
+    assert {records[ending.call_id]["door"] for ending in told} == {"ari", "agi"}
