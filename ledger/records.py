@@ -157,7 +157,8 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
     reason = _text(_details(steps, StepKind.DECIDED), "reason")
     for step in steps:
         kind = step.kind
-        before = _BEFORE.get(kind)
+        # Where nobody is to hear anything, nobody waits for the answer.
+        before = _BEFORE.get(kind) if profiles or kind is not StepKind.CONNECTED else StepKind.DECIDED
         if StepKind.ENDED in seen and kind not in _AFTER_THE_END:
             yield f"{kind} after ended"
         if kind in _ONCE and kind in seen:

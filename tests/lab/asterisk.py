@@ -60,7 +60,7 @@ LAB_DIALPLAN = """
     TRANSFER_CONTEXT=lab-extensions
 
     [from-lab]
-    exten = _[+0-9a-z].,1,Set(__LAB_CALL=${PJSIP_HEADER(read,X-Lab-Call)})
+    exten = _[+0-9].,1,Set(__LAB_CALL=${PJSIP_HEADER(read,X-Lab-Call)})
      same = n,Set(LAB_CALLED=${PJSIP_HEADER(read,X-Lab-Called)})
      same = n,Set(LAB_NUMBER=${PJSIP_HEADER(read,X-Lab-Number)})
      same = n,Set(LAB_DIRECTION=${PJSIP_HEADER(read,X-Lab-Direction)})
@@ -68,8 +68,12 @@ LAB_DIALPLAN = """
      same = n,ExecIf($["${PJSIP_HEADER(read,X-Lab-Door)}" != ""]?Set(__IDTONE_DOOR=${PJSIP_HEADER(read,X-Lab-Door)}))
      same = n,Set(LAB_DIAL=PJSIP/${PJSIP_HEADER(read,X-Lab-Endpoint)}/sip:${EXTEN}@${LAB_CALLED}\\;lab=${LAB_CALL})
      same = n,Set(LAB_DESTINATION=${PJSIP_HEADER(read,X-Lab-Destination)})
+     same = n,Set(__LAB_PHONE=${LAB_DIAL})
      same = n,GotoIf($["${LAB_DESTINATION}" = ""]?way)
      same = n,Set(LAB_DIAL=${LAB_DESTINATION})
+     same = n,Set(REDIRECTING(from-num)=${LAB_NUMBER})
+     same = n,Set(REDIRECTING(reason)=cfu)
+     same = n,Set(REDIRECTING(count)=1)
      same = n(way),GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "native"]?native)
      same = n,GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "inside"]?lab-extensions,${EXTEN},1)
      same = n,GotoIf($["${PJSIP_HEADER(read,X-Lab-Way)}" = "own-dial"]?own-dial)
@@ -79,8 +83,17 @@ LAB_DIALPLAN = """
      same = n,Hangup(${HANGUPCAUSE})
      same = n(own-dial),Dial(${LAB_DIAL},,gU(idtone-called^${LAB_NUMBER}^${LAB_DIRECTION}))
      same = n,Hangup(${HANGUPCAUSE})
+    exten = _*.,1,Set(LAB_PHONE=PJSIP/lab/sip:${CUT(EXTEN,*,2)}@127.0.0.1:${CUT(EXTEN,*,3)}\\;lab=${CUT(EXTEN,*,4)})
+     same = n,Gosub(idtone-forward,s,1(${LAB_PHONE},${CUT(EXTEN,*,2)},incoming))
+     same = n,Hangup(${IDTONE_CAUSE})
     exten = h,1,Set(LAB_ENDING=${IDTONE_STATUS}:${IDTONE_REASON}:${IDTONE_CALL_ID}:${IDTONE_CAUSE}:${DIALSTATUS})
      same = n,Set(DB(lab/${LAB_CALL})=${LAB_ENDING})
+
+    ; The call comes back to this PBX, as one to another number of the member that is forwarded again: here inside
+    ; Asterisk, above (*number*phone's port*call) from a carrier, whose signalling says by whom it was diverted.
+    [lab-again]
+    exten = _[+0-9].,1,Gosub(idtone-forward,s,1(${LAB_PHONE},${EXTEN},incoming))
+     same = n,Hangup(${IDTONE_CAUSE})
 
     ; Who is inside: every phone has the number of its own port, and there is one room where all meet.
     [lab-extensions]

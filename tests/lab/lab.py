@@ -42,7 +42,9 @@ class Forwarding:
     endpoint: str = ""
     """What the phones are to the PBX; see `endpoints`."""
     destination: str = ""
-    """Whom the PBX dials, where that is not the lab's called phones."""
+    """Whom the PBX dials, where that is not the lab's called phones: a dial string, in which `{name}` is the call's
+    name and `{port}` the called phone's.
+    """
     headers: tuple[Header, ...] = ()
     """What the caller's network said besides."""
 
@@ -115,7 +117,10 @@ class Lab:
             ("X-Lab-Way", forwarding.way),
             ("X-Lab-Sound", sound),
             ("X-Lab-Endpoint", forwarding.endpoint or "lab"),
-            ("X-Lab-Destination", forwarding.destination or self._group(forwarding, name)),
+            (
+                "X-Lab-Destination",
+                forwarding.destination.format(name=name, port=port) or self._group(forwarding, name),
+            ),
             *forwarding.headers,
         ]
         return Placed(

@@ -1,0 +1,98 @@
+"""Calls that nobody is to hear a sound on: the second leg of a chain, and numbers that the member named."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..lab.heard import hear
+from ..lab.lab import CALLED_NUMBER, Forwarding, lab
+from .hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice
+
+AGAIN = "0312345679"
+"""Another number of the same member, which is forwarded once more."""
+INSIDE = f"Local/{AGAIN}@lab-again"
+CHAINS = {"inside Asterisk": INSIDE, "through a carrier": f"PJSIP/lab/sip:*{AGAIN}*{{port}}*{{name}}@"}
+
+
+def chain(phones, way: str, **others) -> Forwarding:
+    destination = CHAINS[way]
+    if destination.endswith("@"):
+        destination += "{}:{}".format(*phones.asterisk.sip_address)
+    return Forwarding(destination=destination, dialled=AGAIN, **others)
+
+
+@pytest.mark.parametrize("door", ["ari", "agi"])
+@pytest.mark.parametrize("way", CHAINS)
+async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving, references, way, door):
+    service = serving(policy="chain: once")
+    before = service.records()
+    async with lab(asterisk) as phones:
+        placed = await phones.place(chain(phones, way, door=door))
+        await phones.talk_and_hang_up(placed, 0.6)
+        assert_heard_then_connected(placed, "sample", references)
+        await phones.nothing_is_left()
+    records = service.records()
+    outer, inner = sorted(
+        (records[new] for new in records.keys() - before.keys()), key=lambda one: one["times"]["decided"]
+    )
+    assert (outer["skip"], outer["heard"], outer["status"]) == (None, True, "CONNECTED")
+    assert (inner["skip"], inner["heard_by"], inner["status"]) == ("announced", [], "CONNECTED")
+    for record in (outer, inner):
+        assert (record["outcome"], record["complete"], record["anomalies"]) == ("PLAY", True, [])
+
+
+@pytest.mark.parametrize("door", ["ari", "agi"])
+async def test_a_chain_where_both_parties_hear_the_sound(asterisk, serving, references, door):
+    serving(policy="notify: {incoming: both}")
+    async with lab(asterisk) as phones:
+        placed = await phones.place(chain(phones, "inside Asterisk", door=door))
+        await phones.talk_and_hang_up(placed, 0.6)
+        assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references)
+        await phones.nothing_is_left()
+
+
+async def test_each_leg_of_a_chain_where_the_member_wants_that(asterisk, serving, references):
+    service = serving(policy="chain: each")
+    async with lab(asterisk) as phones:
+        placed = await phones.place(chain(phones, "inside Asterisk"))
+        await phones.talk_and_hang_up(placed, 0.6)
+        assert placed.called
+        await phones.nothing_is_left()
+        ending = await phones.ending(placed)
+    assert service.records()[ending.call_id]["heard"]
+    heard = hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
+    assert heard.times == 2
+
+
+async def test_a_chain_while_the_service_is_away(away, references):
+    async with lab(away) as phones:
+        placed = await phones.place(chain(phones, "inside Asterisk"))
+        await phones.talk_and_hang_up(placed, 0.6)
+        assert_heard_then_connected(placed, "notice", references)
+
+
+async def test_a_header_alone_silences_nothing(asterisk, service, references):
+    """Who claims that a call was diverted, but not by one of ours that sounds."""
+    diversion = ("Diversion", "<sip:0312345678@pbx.example>;reason=unconditional")
+    async with lab(asterisk) as phones:
+        placed = await phones.place(Forwarding(AGAIN, headers=(diversion,)))
+        await phones.talk_and_hang_up(placed)
+        assert_heard_then_connected(placed, "sample", references)
+
+
+@pytest.mark.parametrize("door", ["ari", "agi"])
+@pytest.mark.parametrize("silent", [f'["{CALLED_NUMBER}"]', '["03123*"]'])
+async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references, silent, door):
+    service = serving(policy=f"silent: {silent}")
+    async with lab(asterisk) as phones:
+        placed = await phones.place(Forwarding(door=door))
+        await phones.talk_and_hang_up(placed)
+        assert_nothing_before_voice(placed, references)
+        ending = await phones.ending(placed)
+        other = await phones.place(Forwarding(door=door, dialled="0512340000"))
+        await phones.talk_and_hang_up(other)
+        assert_heard_then_connected(other, "sample", references)
+    assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
+    record = service.records()[ending.call_id]
+    assert (record["outcome"], record["skip"], record["heard_by"]) == ("PLAY", "silent-number", [])
+    assert (record["complete"], record["anomalies"]) == (True, [])
