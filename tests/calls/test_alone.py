@@ -8,6 +8,8 @@ from ..conftest import LAB_REGISTRY
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 
+pytestmark = pytest.mark.usefixtures("door")
+
 
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
 async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_played(away, references, way):

@@ -21,13 +21,12 @@ def chain(phones, way: str, **others) -> Forwarding:
     return Forwarding(destination=destination, dialled=AGAIN, **others)
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
 @pytest.mark.parametrize("way", CHAINS)
 async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving, references, way, door):
     service = serving(policy="chain: once")
     before = service.records()
     async with lab(asterisk) as phones:
-        placed = await phones.place(chain(phones, way, door=door))
+        placed = await phones.place(chain(phones, way))
         await phones.talk_and_hang_up(placed, 0.6)
         assert_heard_then_connected(placed, "sample", references)
         await phones.nothing_is_left()
@@ -41,11 +40,10 @@ async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving,
         assert (record["outcome"], record["complete"], record["anomalies"]) == ("PLAY", True, [])
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
 async def test_a_chain_where_both_parties_hear_the_sound(asterisk, serving, references, door):
     serving(policy="notify: {incoming: both}")
     async with lab(asterisk) as phones:
-        placed = await phones.place(chain(phones, "inside Asterisk", door=door))
+        placed = await phones.place(chain(phones, "inside Asterisk"))
         await phones.talk_and_hang_up(placed, 0.6)
         assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references)
         await phones.nothing_is_left()
@@ -80,16 +78,15 @@ async def test_a_header_alone_silences_nothing(asterisk, service, references):
         assert_heard_then_connected(placed, "sample", references)
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
 @pytest.mark.parametrize("silent", [f'["{CALLED_NUMBER}"]', '["03123*"]'])
 async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references, silent, door):
     service = serving(policy=f"silent: {silent}")
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding(door=door))
+        placed = await phones.place(Forwarding())
         await phones.talk_and_hang_up(placed)
         assert_nothing_before_voice(placed, references)
         ending = await phones.ending(placed)
-        other = await phones.place(Forwarding(door=door, dialled="0512340000"))
+        other = await phones.place(Forwarding(dialled="0512340000"))
         await phones.talk_and_hang_up(other)
         assert_heard_then_connected(other, "sample", references)
     assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")

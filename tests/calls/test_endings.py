@@ -12,6 +12,8 @@ from ..lab.lab import Forwarding, lab, until
 from ..lab.phone import BUSY, DECLINE, UNAVAILABLE, Answer, EarlyMedia, ring
 from .hearing import assert_heard_then_connected
 
+pytestmark = pytest.mark.usefixtures("door")
+
 
 @pytest.mark.parametrize(
     ("behaviour", "timeout_s", "status", "sip"),

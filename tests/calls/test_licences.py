@@ -8,6 +8,8 @@ from ..conftest import LAB_REGISTRY
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice
 
+pytestmark = pytest.mark.usefixtures("door")
+
 
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
 async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, service, references, way):
@@ -102,13 +104,14 @@ async def test_a_registry_that_changes_is_in_force_soon(asterisk, serving, refer
     text = LAB_REGISTRY.read_text()
     registry.write_text(text)
     service = serving(registry)
+    already = len(service.log())
     async with lab(asterisk) as phones:
         before = await phones.place()
         await phones.talk_and_hang_up(before)
         assert_heard_then_connected(before, "sample", references)
         suspended = f'  - {{number: "{LICENSED}", since: 2026-03-01T00:00:00+09:00, reference: R-2}}\n'
         registry.write_text(text.replace("version: 42", "version: 43") + suspended)
-        await until(lambda: "version 43 is in use" in service.log(), "the new registry")
+        await until(lambda: "version 43 is in use" in service.log()[already:], "the new registry")
         after = await phones.place()
         assert after.called is None
         assert (await phones.ending(after)).reason == "number-suspended"

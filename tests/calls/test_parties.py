@@ -17,13 +17,12 @@ ADDED_LIMIT_MS = 8.0
 SAMPLE_MS = 440
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
 @pytest.mark.parametrize("first", ["early-media", "answered"])
 @pytest.mark.parametrize("hearing", HEARING)
 async def test_who_hears_the_sound(asterisk, serving, references, hearing, first, door):
     service = serving(policy=f"notify: {{incoming: {hearing}}}, caller_hears: {first}")
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding(door=door))
+        placed = await phones.place(Forwarding())
         answered_before = placed.called is None or placed.connected_after_ms < SAMPLE_MS
         await phones.talk_and_hang_up(placed, 1.0)
         ending = await phones.ending(placed)
@@ -42,7 +41,6 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
     assert record["anomalies"] == []
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
 async def test_sounding_to_both_costs_little_over_asterisks_own_announcement_to_one(asterisk, serving, door):
     """Answer → connected, in turns with Dial(…,A(the same file))."""
     serving(policy="notify: {incoming: both}")
@@ -50,7 +48,7 @@ async def test_sounding_to_both_costs_little_over_asterisks_own_announcement_to_
     async with lab(asterisk) as phones:
         for _ in range(ROUNDS):
             for way, beyond_sound_ms in took.items():
-                placed = await phones.place(Forwarding(way=way, door=door))
+                placed = await phones.place(Forwarding(way=way))
                 await phones.talk_and_hang_up(placed, 0.05)
                 beyond_sound_ms.append(placed.connected_after_ms - SAMPLE_MS)
     native, hook = (statistics.median(values) for values in took.values())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from idtone.ledger.store import LedgerReader
 
 from .asterisk import IDTONE, Asterisk
 
@@ -86,9 +86,6 @@ class Service:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """The evidence by call id, through the command line that an operator uses."""
-        listed = subprocess.run(
-            [IDTONE, "ledger", "list", "-c", self.settings, "--limit", "100000", "--json"],
-            capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "200"},
-        )  # fmt: skip
-        return {record["call_id"]: record for record in json.loads(listed.stdout)}
+        """The evidence by call id, as `idtone ledger list --json` has it."""
+        with LedgerReader.open(f"sqlite:///{self.ledger}") as reader:
+            return {record.call_id: record.to_json() for record in reader.records()}
