@@ -1,0 +1,129 @@
+"""Who is to hear which sound, and when nobody is to hear any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from idtone.calls import Decision, Direction, Outcome, Party, Reason, Skip
+from idtone.decision import Chain, Policy, Unlicensed, decide
+from idtone.errors import NumberError
+from idtone.numbers import MALFORMED, parse, parse_pattern
+
+from .test_decision import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, stopped
+
+BOTH = dict.fromkeys(Direction, frozenset(Party))
+CALLER_ONLY = dict.fromkeys(Direction, frozenset({Party.CALLER}))
+CHIME = replace(LICENCE, id="L-chime", tone="chime")
+CALLED, CALLER = Party.CALLED, Party.CALLER
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize(
+    ("incoming", "outgoing"), [(frozenset(Party), frozenset({CALLER})), (frozenset({CALLED}), frozenset(Party))]
+)
+def test_each_direction_has_its_own_parties(direction, incoming, outgoing):
+    policy = Policy(notify={Direction.INCOMING: incoming, Direction.OUTGOING: outgoing})
+    decision = decide(call(direction=direction), FakeRegistry(), policy, NOW)
+    assert decision.parties == (incoming if direction is Direction.INCOMING else outgoing)
+    assert set(decision.profiles.values()) == {"sample"}
+
+
+@pytest.mark.parametrize("wanted", [{CALLED}, {CALLER}, {CALLED, CALLER}])
+def test_who_cannot_be_reached_is_stood_in_for_by_the_called_party(wanted):
+    """Under an operator's own Dial() the hook is on the called channel alone; the sound is not left out for that."""
+    policy = Policy(notify=dict.fromkeys(Direction, frozenset(wanted)))
+    decision = decide(replace(call(), parties=frozenset({CALLED})), FakeRegistry(), policy, NOW)
+    assert decision.profiles == {CALLED: "sample"}
+
+
+TONES = {(Direction.INCOMING, CALLED): "sample", (Direction.INCOMING, CALLER): "chime"}
+ONE_TONE = {(Direction.INCOMING, CALLER): "chime"}
+
+
+@pytest.mark.parametrize(
+    ("held", "tones", "outcome", "reason", "licence", "profiles"),
+    [
+        ([LICENCE, CHIME], TONES, "PLAY", "licence-valid", "L-1", {CALLED: "sample", CALLER: "chime"}),
+        ([CHIME, LICENCE], TONES, "PLAY", "licence-valid", "L-1", {CALLED: "sample", CALLER: "chime"}),
+        ([CHIME], ONE_TONE, "PLAY", "licence-valid", "L-chime", {CALLED: "chime", CALLER: "chime"}),
+        # Where one party's sound is not licensed, nobody hears a licensed one.
+        ([LICENCE], TONES, "NOTICE", "licence-none", None, {CALLED: "notice", CALLER: "notice"}),
+        (
+            [LICENCE, replace(EXPIRED, tone="chime")],
+            TONES, "NOTICE", "licence-expired", "L-expired", {CALLED: "notice", CALLER: "notice"},
+        ),
+        ([], TONES, "NOTICE", "licence-none", None, {CALLED: "notice", CALLER: "notice"}),
+    ],
+)  # fmt: skip
+def test_each_party_its_own_sound(held, tones, outcome, reason, licence, profiles):
+    decision = decide(call(), FakeRegistry(held), Policy(notify=BOTH, tones=tones), NOW)
+    assert (decision.outcome, decision.reason, decision.licence) == (outcome, reason, licence)
+    assert decision.profiles == profiles
+
+
+def test_another_direction_is_not_held_to_it():
+    decision = decide(call(direction=Direction.OUTGOING), FakeRegistry(), Policy(notify=BOTH, tones=TONES), NOW)
+    assert decision.profiles == {CALLED: "sample", CALLER: "sample"}
+
+
+def test_the_licensed_sound_of_a_party_never_without_its_licence():
+    decision = decide(call(), FakeRegistry([LICENCE]), Policy(notify=CALLER_ONLY, tones=TONES), NOW)
+    assert decision.profiles == {CALLER: "notice"}
+
+
+def test_a_leg_of_a_chain_is_not_sounded_again():
+    announced = replace(call(), announced=True)
+    once = decide(announced, FakeRegistry(), Policy(), NOW)
+    assert once == Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-1", {}, 42, skip=Skip.ANNOUNCED)
+    assert (once.parties, once.profile) == (frozenset(), None)
+    each = decide(announced, FakeRegistry(), Policy(chain=Chain.EACH), NOW)
+    assert (each.profiles, each.skip) == ({CALLED: "sample"}, None)
+
+
+@pytest.mark.parametrize("skipping", [{"announced": True}, {"called": parse("0312340000")}])
+def test_a_call_that_hears_nothing_is_judged_all_the_same(skipping):
+    silent = Policy(silent=(parse_pattern("0312340000"),))
+    asked = replace(call(), **skipping)
+    unknown = decide(asked, FakeRegistry([]), silent, NOW)
+    assert (unknown.outcome, unknown.reason, unknown.profiles) == (Outcome.NOTICE, Reason.LICENCE_NONE, {})
+    assert unknown.skip
+    suspended = decide(asked, stopped(NOW), silent, NOW)
+    assert (suspended.outcome, suspended.skip) == (Outcome.REFUSE, None)
+    refusing = replace(silent, unlicensed=Unlicensed.REFUSE)
+    assert decide(asked, FakeRegistry([]), refusing, NOW).outcome is Outcome.REFUSE
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "other"),
+    [
+        ("0312340000", ["0312340000", "+81312340000", "03-1234-0000", "1840312340000"], ["0312340001", "12340000"]),
+        ("+81312340000", ["0312340000"], ["0412340000"]),
+        ("０３-１２３４-００００", ["0312340000"], ["0412340000"]),
+        ("03*", ["0312340000", "+81398765432"], ["0412340000", "03", "+12125551234"]),
+        ("+1212*", ["+12125551234"], ["0312340000"]),
+        ("101", ["101"], ["1011", "0312340101", "10"]),
+        ("10*", ["101", "1099"], ["0101", "11"]),
+        ("118", [], ["101"]),
+    ],
+)
+def test_patterns_of_numbers(pattern, matching, other):
+    read = parse_pattern(pattern)
+    for text in matching:
+        assert read.matches(parse(text), text), text
+    for text in other:
+        assert not read.matches(parse(text), text), text
+    assert not read.matches(MALFORMED, "")
+
+
+@pytest.mark.parametrize("nonsense", ["", "*", "fax", "03**", "0*3", "+", "0312340000 0312340001 x", "0" * 40])
+def test_what_is_no_pattern(nonsense):
+    with pytest.raises(NumberError, match="write it like") as error:
+        parse_pattern(nonsense)
+    assert not nonsense or nonsense in ("*", "+") or nonsense not in str(error.value)
+
+
+def test_no_pattern_shows_its_number():
+    assert "0312340000" not in repr(Policy(silent=(parse_pattern("0312340000"),)))
+    assert HELD.e164 not in repr(parse_pattern(HELD.e164))
