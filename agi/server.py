@@ -177,12 +177,7 @@ class FastAgiServer:
             if line == HANGUP and not connection.hung_up:
                 connection.hung_up = True
                 line = await connection.read_until(b"\n")
-        response = self._codec.response(line)
-        if response.hung_up:
-            return False
-        if response.result != result:
-            raise AgiError("Asterisk did not carry out a command")
-        return True
+        return self._codec.carried_out(line, result)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from idtone import dialplan
+from idtone.agi.commands import agi
 from idtone.ledger.commands import app as ledger
 from idtone.registry.commands import app as registry_group
 from idtone.registry.source import read_document
@@ -26,6 +27,7 @@ app = console.group("The identification sound (識別音) on forwarded calls: li
 hook = console.group("The hook in Asterisk's dialplan.")
 
 app.command()(serve)
+app.command()(agi)
 app.add_typer(tone, name="tone")
 app.add_typer(registry_group, name="registry")
 app.add_typer(ledger, name="ledger")
