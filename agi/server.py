@@ -16,9 +16,9 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from idtone.errors import AgiError, IdtoneError
 
@@ -62,7 +62,6 @@ class Limits:
 class _Connection:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    task: asyncio.Task[Any] | None = field(default_factory=asyncio.current_task)
     evicted: bool = False
     hung_up: bool = False
 
@@ -91,6 +90,7 @@ class FastAgiServer:
         self._waiting: dict[_Connection, None] = {}
         """In the order in which they came."""
         self._answering: set[_Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._complaints = Complaints(log, "an AGI connection was closed")
 
     @asynccontextmanager
@@ -100,7 +100,7 @@ class FastAgiServer:
         Raises AgiError where the address cannot be had.
         """
         with _bound(address) as bound:
-            server = await asyncio.start_server(self._attend, sock=bound, limit=LONGEST, backlog=_ACCEPTED_AT_ONCE)
+            server = await asyncio.start_server(self._take, sock=bound, limit=LONGEST, backlog=_ACCEPTED_AT_ONCE)
             bound.listen(_QUEUE)
             try:
                 yield address if isinstance(address, Path) else bound.getsockname()[:2]
@@ -109,17 +109,20 @@ class FastAgiServer:
                 await self._drain()
 
     async def _drain(self) -> None:
-        tasks = {each.task for each in (*self._waiting, *self._answering) if each.task}
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=self._limits.drain_s)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=self._limits.drain_s)
             for task in late:
                 self._complaints.note("it had not ended when the service stopped")
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._complaints.flush()
 
-    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(reader, writer)
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._attend(_Connection(reader, writer)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _attend(self, connection: _Connection) -> None:
         try:
             async with _within(self._limits.whole_s, "it had not ended"):
                 await self._converse(connection)
@@ -130,7 +133,7 @@ class FastAgiServer:
         finally:
             self._waiting.pop(connection, None)
             self._answering.discard(connection)
-            writer.transport.abort()  # nothing is under way: Asterisk has acknowledged what counts
+            connection.writer.transport.abort()  # nothing is under way: Asterisk has acknowledged what counts
 
     async def _converse(self, connection: _Connection) -> None:
         request = await self._presented(connection)
