@@ -17,7 +17,8 @@ from asterisk.agi import AGI, AGIAppError, AGIError, AGIResultHangup
 from idtone.errors import AgiError
 
 LONGEST_COMMAND: Final = 2047
-"""Octets with the line end; Asterisk takes what is longer for two commands (AGI_BUF_LEN of res_agi.c)."""
+"""Octets with the line end. Asterisk takes a longer one for two: AGI_BUF_LEN of res_agi.c was 2048 for long; 22.10 has
+room for 8191."""
 LONGEST_RESPONSE: Final = 16384
 HANGUP: Final = b"HANGUP\n"
 """Comes at any time over a network, once: the channel is no more. Asterisk still answers, and sets variables."""
