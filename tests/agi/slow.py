@@ -1,7 +1,7 @@
 """Slow sockets, as a program: `python -m tests.agi.slow PORT COUNT`.
 
 Keeps COUNT connections to 127.0.0.1:PORT of which every other one sends an octet of an environment each second and the
-rest nothing. One that is closed is opened again within the next ten seconds. Prints `ready` when it has opened all,
+rest nothing. One that is closed is opened again about ten seconds later. Prints `ready` when it has opened all,
 and with SIGTERM how many connections it has opened in total.
 """
 

@@ -82,11 +82,13 @@ async def test_octets_may_come_one_by_one(told) -> None:
 BEFORE_IT_IS_BELIEVED = {
     "agi_rdnis is not where Asterisk sends it, in line 16": presented().replace(b"agi_rdnis: unknown\n", b""),
     "agi_callerid holds a control character": presented(agi_callerid=b"0312345678\r"),
-    "it sent more than 16384 octets at once": 20000 * b"x",
+    "the environment is longer than 16384 octets": 20000 * b"x",
     "what should be Asterisk's response is none": presented() + b"agi_calleridname: x\n",
     "Asterisk refuses a command (code 510)": presented() + b"510 Invalid or unknown command\n",
     "Asterisk did not carry out a command": presented() + b"200 result=1\n",
     "it had not presented a call within 0.3 s": presented()[:-1],
+    "the channel was dead before it had presented a call": presented() + b"511 Command Not Permitted\n",
+    "Asterisk's response has no end": presented() + 20000 * b"2",
 }
 
 
@@ -111,6 +113,15 @@ async def test_an_environment_within_a_name_is_found_by_what_follows_it(told) ->
     assert closed_for(told) == ["what should be Asterisk's response is none"]
 
 
+async def test_whoever_is_mute_behind_an_environment_has_not_presented_a_call(told) -> None:
+    asked = Asked()
+    async with serving(asked) as address, calling(address, presented()) as asterisk:
+        asterisk.instead["NOOP"] = b""
+        await asterisk.serve()
+    assert closed_for(told) == ["it had not presented a call within 0.3 s"]
+    assert not asked.requests
+
+
 async def test_who_connects_and_goes_is_told(told) -> None:
     async with serving(Asked()) as address:
         async with calling(address, b"agi_network: yes\n"):
@@ -119,10 +130,9 @@ async def test_who_connects_and_goes_is_told(told) -> None:
         assert closed_for(told) == ["it ended before it had presented a call"]
 
 
-@pytest.mark.parametrize("command", ["NOOP", "SET VARIABLE"])
-async def test_asterisk_has_a_time_to_answer(command: str, told) -> None:
+async def test_asterisk_has_a_time_to_answer(told) -> None:
     async with serving(Asked()) as address, calling(address, presented()) as asterisk:
-        asterisk.instead[command] = b""
+        asterisk.instead["SET VARIABLE"] = b""
         started_s = time.monotonic()
         await asterisk.serve()
     assert 0.15 < time.monotonic() - started_s < 1
@@ -199,16 +209,16 @@ async def test_a_connection_that_breaks_meanwhile_is_ordinary(told) -> None:
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.2)
     assert asked.requests
-    assert told.messages == ["Asterisk closed an AGI connection: the channel hung up"]
+    assert told.messages == ["decide, channel 1795597718.1: it hung up meanwhile"]
 
 
-async def test_the_oldest_makes_room(told) -> None:
+@pytest.mark.parametrize("mute_behind", [b"a", presented()], ids=["nothing", "an environment"])
+async def test_the_oldest_makes_room(mute_behind: bytes, told) -> None:
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
-        # Half of them are mute before their environment, and half behind it.
         slow = []
-        for number in range(6):
-            slow.append(await stack.enter_async_context(calling(address, presented() if number % 2 else b"a")))
+        for _ in range(6):
+            slow.append(await stack.enter_async_context(calling(address, mute_behind)))
             await asyncio.sleep(0.02)
         honest = await stack.enter_async_context(calling(address, presented()))
         await honest.serve()
@@ -219,6 +229,17 @@ async def test_the_oldest_makes_room(told) -> None:
         reason = "it made room for a newer one before it had presented a call"
         assert closed_for(told) == [reason]
     assert f"{reason} (2 times more within 10 s)" in closed_for(told)
+
+
+async def test_who_has_presented_a_call_does_not_make_room_for_who_has_not(told) -> None:
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
+        honest = await stack.enter_async_context(calling(address, presented()))
+        for _ in range(9):
+            await stack.enter_async_context(calling(address, b"a"))
+        await asyncio.sleep(0.05)
+        await honest.serve()
+    assert honest.variables
 
 
 async def test_there_is_a_limit_to_what_is_answered_at_once(told) -> None:
@@ -304,3 +325,30 @@ async def test_a_path_that_cannot_be_had_is_named(kind: str, tmp_path: Path) -> 
         async with FastAgiServer(Asked()).listening(path):
             pass
     assert kind != "file" or path.read_text() == "precious"
+
+
+async def test_without_files_left_it_waits_and_goes_on(told, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept, refused = socket.socket.accept, []
+
+    def out_of_files(listener: socket.socket) -> object:
+        if not refused:
+            refused.append(1)
+            raise OSError(24, "Too many open files")
+        return accept(listener)
+
+    async with serving(Asked()) as address:
+        monkeypatch.setattr(socket.socket, "accept", out_of_files)
+        async with calling(address, presented()) as asterisk:
+            await asterisk.serve()
+    assert asterisk.variables
+    assert closed_for(told) == ["it could not be accepted: Too many open files"]
+
+
+async def test_a_stop_still_hears_who_has_connected_before_it(told) -> None:
+    asked = Asked()
+    with socket.socket() as late:
+        async with serving(asked) as address:
+            late.connect(address)  # and the loop has not seen it yet
+            late.sendall(presented() + b"200 result=0\n200 result=1\n200 result=1\n")
+        assert late.recv(1000).startswith(b"NOOP\nSET VARIABLE")
+    assert asked.requests
