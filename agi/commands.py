@@ -28,7 +28,9 @@ def agi(
     entry: Annotated[str, typer.Argument(metavar="ENTRY", help="What to ask the service: decide or played.")],
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ARGUMENT", help=f"As the entry wants them; {VARIABLE}NAME is read from the channel."),
+        typer.Argument(
+            metavar="ARGUMENT", help=f"As the entry wants them; {VARIABLE}NAME stands for those in a variable."
+        ),
     ] = None,
     config: console.ConfigOption = None,
 ) -> None:

@@ -26,7 +26,8 @@ from .environment import read_fields, read_request, write_fields
 
 DEADLINE_S: Final = 3.0
 VARIABLE: Final = "variable:"
-"""Before the name of the channel variable that holds an argument."""
+"""Before the name of a channel variable that holds an argument, or several with commas between: as if `${NAME}` stood
+there."""
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORD: Final = rb'"(?:[^"\\\x00-\x1f\x7f]|\\["\\])*"'
@@ -73,18 +74,18 @@ class Relay:
         # What somebody smuggled in behind the environment stands where this response belongs.
         if not self._codec.carried_out(await self._ask(self._codec.noop()), "0"):
             raise _HungUp
-        values = [
-            await self._variable(argument.removeprefix(VARIABLE))
-            if argument.startswith(VARIABLE)
-            else os.fsencode(argument)
-            for argument in arguments
-        ]
+        values: list[bytes] = []
+        for argument in arguments:
+            if argument.startswith(VARIABLE):
+                values += (await self._variable(argument.removeprefix(VARIABLE))).split(b",")
+            else:
+                values.append(os.fsencode(argument))
         presented = write_fields(
             {"agi_network": b"yes", "agi_network_script": os.fsencode(entry)}
             | {name: value for name, value in fields.items() if not name.startswith("agi_arg_")}
             | {f"agi_arg_{number}": value for number, value in enumerate(values, 1)}
         )
-        if len(read_request(presented).arguments) != len(arguments):
+        if len(read_request(presented).arguments) != len(values):
             raise AgiError("an argument holds a line break")
         return presented
 

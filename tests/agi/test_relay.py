@@ -98,6 +98,13 @@ async def test_question_and_answer(path: Path) -> None:
     assert not told
 
 
+async def test_a_variable_may_hold_several_arguments(path: Path) -> None:
+    asked = Asked()
+    async with FastAgiServer(asked).listening(path):
+        await relayed(path, "c-1", "variable:ASKED", instead={"GET": value(f"n-1,{CALLED},,a%2Cb,")})
+    assert asked.requests[0].arguments == ("c-1", "n-1", CALLED, "", "a%2Cb", "")
+
+
 async def test_arguments_are_those_of_the_command_line(path: Path) -> None:
     asked = Asked()
     environment = write_fields(CALL | {"agi_arg_1": b"agi", "agi_arg_2": b"decide"})
