@@ -17,7 +17,8 @@ from asterisk.agi import AGI, AGIAppError, AGIError, AGIResultHangup
 from idtone.errors import AgiError
 
 LONGEST_COMMAND: Final = 2047
-"""Octets with the line end; Asterisk takes what is longer for two commands (AGI_BUF_LEN of res_agi.c)."""
+"""Octets with the line end. Asterisk takes a longer one for two: AGI_BUF_LEN of res_agi.c was 2048 for long; 22.10 has
+room for 8191."""
 LONGEST_RESPONSE: Final = 16384
 HANGUP: Final = b"HANGUP\n"
 """Comes at any time over a network, once: the channel is no more. Asterisk still answers, and sets variables."""
@@ -81,6 +82,10 @@ class Codec:
         """Have `expression`, with its `${…}`, worked out; answered with result 1 and the value as data."""
         return self._command("GET FULL VARIABLE", expression)
 
+    def warn(self, message: str) -> bytes:
+        """Have Asterisk write `message` into its log, where VERBOSE would not be seen by default."""
+        return self._command("EXEC", "Log", f"WARNING,{message}")
+
     def response(self, line: bytes) -> Response:
         """Read one line. Raises AgiError for what is no response, and for one that refuses the command."""
         if len(line) > LONGEST_RESPONSE or not _RESPONSE.fullmatch(line):
@@ -103,6 +108,13 @@ class Codec:
         if not result:
             raise AgiError("Asterisk's response has no result")
         return Response(code, result, data)
+
+    def carried_out(self, line: bytes, result: str) -> bool:
+        """Whether a command was, by its response; False where the channel hung up. Raises AgiError for any other."""
+        response = self.response(line)
+        if not response.hung_up and response.result != result:
+            raise AgiError("Asterisk did not carry out a command")
+        return not response.hung_up
 
     def _command(self, command: str, *words: str) -> bytes:
         if any(_CONTROL.search(word) for word in words):

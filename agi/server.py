@@ -1,9 +1,7 @@
 """A FastAGI server: Asterisk connects for each question of its dialplan, and has its answer put into channel variables.
 
-FastAGI knows no password and no deadline, so the deadlines are at this end, and nothing is believed before it was read
-strictly (`environment`) and Asterisk has answered a first command: whatever somebody smuggled in behind the environment
-stands where that response belongs. Connections that have not come so far have a room of their own. When it is full,
-who has been there longest makes room, and that is never Asterisk, which sends at once.
+FastAGI knows no password and no deadline. So the deadlines are at this end, and nobody is heard who has not come
+through the `waiting_room`.
 
 A connection that ends for a fault has set no variable, or not all of them: the dialplan must judge by the last one.
 """
@@ -15,16 +13,17 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from idtone.errors import AgiError, IdtoneError
 
-from .codec import HANGUP, Codec
+from .codec import HANGUP, LONGEST_RESPONSE, Codec
 from .complaints import Complaints
-from .environment import LONGEST, Request, read_request
+from .environment import Request
+from .waiting_room import Guest, WaitingRoom
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +33,8 @@ Answer = Callable[[Request], Awaitable[Mapping[str, str]]]
 """From a question to the channel variables to set, in their order. May raise AgiError where it is no question."""
 
 SOCKET_MODE: Final = 0o660
-_ACCEPTED_AT_ONCE: Final = 16
-"""asyncio takes so many new connections before it looks after those it has."""
 _QUEUE: Final = 4096
-"""The kernel keeps so many meanwhile."""
+"""So many connections the kernel keeps until they are accepted, or less (net.core.somaxconn)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,40 +42,21 @@ class Limits:
     """How long a connection may take, in seconds, and how many there may be."""
 
     presented_s: float = 2.0
-    """Until a new connection has presented its call."""
+    """From the connection until it has presented its call."""
     response_s: float = 1.0
     """Until Asterisk has answered a command."""
     whole_s: float = 3.0
     """From the connection to its end."""
     drain_s: float = 4.0
     """What a stop leaves to those that are there."""
-    waiting: int = 256
+    waiting: int = 512
     """Connections that have not yet presented a call."""
     answering: int = 256
     """Connections that have."""
 
 
-@dataclass(eq=False, slots=True)
-class _Connection:
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    task: asyncio.Task[Any] | None = field(default_factory=asyncio.current_task)
-    evicted: bool = False
-    hung_up: bool = False
-
-    async def read_until(self, end: bytes) -> bytes:
-        try:
-            return await self.reader.readuntil(end)
-        except asyncio.LimitOverrunError:
-            raise AgiError(f"it sent more than {LONGEST} octets at once") from None
-        except asyncio.IncompleteReadError:
-            if self.evicted:
-                raise AgiError("it made room for a newer one before it had presented a call") from None
-            raise
-
-    def evict(self) -> None:
-        self.evicted = True
-        self.writer.transport.abort()
+class _HungUp(Exception):
+    """The channel has gone, or Asterisk has."""
 
 
 class FastAgiServer:
@@ -88,9 +66,8 @@ class FastAgiServer:
         self._answer = answer
         self._limits = limits
         self._codec = Codec()
-        self._waiting: dict[_Connection, None] = {}
-        """In the order in which they came."""
-        self._answering: set[_Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        """One for each call that is being answered."""
         self._complaints = Complaints(log, "an AGI connection was closed")
 
     @asynccontextmanager
@@ -99,43 +76,56 @@ class FastAgiServer:
 
         Raises AgiError where the address cannot be had.
         """
-        with _bound(address) as bound:
-            server = await asyncio.start_server(self._attend, sock=bound, limit=LONGEST, backlog=_ACCEPTED_AT_ONCE)
-            bound.listen(_QUEUE)
+        with _bound(address) as listener:
+            listener.setblocking(False)
+            listener.listen(_QUEUE)
+            room = WaitingRoom(
+                listener, self._limits.waiting, self._limits.presented_s, self._admit, self._complaints.note
+            )
+            room.open()
             try:
-                yield address if isinstance(address, Path) else bound.getsockname()[:2]
+                yield address if isinstance(address, Path) else listener.getsockname()[:2]
             finally:
-                server.close()
-                await self._drain()
+                room.shut()
+                await self._drain(room)
 
-    async def _drain(self) -> None:
-        tasks = {each.task for each in (*self._waiting, *self._answering) if each.task}
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=self._limits.drain_s)
-            for task in late:
-                self._complaints.note("it had not ended when the service stopped")
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+    async def _drain(self, room: WaitingRoom) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.drain_s):
+                await room.emptied()
+                if self._tasks:
+                    await asyncio.wait(self._tasks)
+        room.close()
+        late = tuple(self._tasks)
+        for task in late:
+            self._complaints.note("it had not ended when the service stopped")
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
         self._complaints.flush()
 
-    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(reader, writer)
+    def _admit(self, guest: Guest, request: Request) -> None:
+        if len(self._tasks) >= self._limits.answering:
+            guest.socket.close()
+            self._complaints.note(f"there are {self._limits.answering} calls to answer already")
+            return
+        task = asyncio.create_task(self._attend(guest, request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _attend(self, guest: Guest, request: Request) -> None:
         try:
-            async with _within(self._limits.whole_s, "it had not ended"):
-                await self._converse(connection)
+            async with _until(
+                guest.since_s + self._limits.whole_s, f"it had not ended within {self._limits.whole_s:g} s"
+            ):
+                await self._converse(guest, request)
         except AgiError as error:
             self._complaints.note(str(error))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            log.debug("Asterisk closed an AGI connection: the channel hung up")
+        except (_HungUp, ConnectionError):
+            log.debug("%s, channel %s: it hung up meanwhile", request.entry, request.channel)
         finally:
-            self._waiting.pop(connection, None)
-            self._answering.discard(connection)
-            writer.transport.abort()  # nothing is under way: Asterisk has acknowledged what counts
+            guest.socket.close()
 
-    async def _converse(self, connection: _Connection) -> None:
-        request = await self._presented(connection)
-        if request is None:
-            return
+    async def _converse(self, guest: Guest, request: Request) -> None:
         try:
             variables = await self._answer(request)
         except AgiError:
@@ -146,55 +136,43 @@ class FastAgiServer:
         except Exception:
             log.exception("%s, channel %s: no answer", request.entry, request.channel)
             return
+        loop = asyncio.get_running_loop()
+        response_s = self._limits.response_s
         for command in [self._codec.set_variable(name, value) for name, value in variables.items()]:
-            if not await self._carried_out(connection, command, "1"):
-                return
+            async with _until(loop.time() + response_s, f"Asterisk had not answered within {response_s:g} s"):
+                await loop.sock_sendall(guest.socket, command)
+                line = await _line(guest)
+                if line == HANGUP and not guest.hung_up:
+                    guest.hung_up = True
+                    line = await _line(guest)
+            if not self._codec.carried_out(line, "1"):
+                raise _HungUp
 
-    async def _presented(self, connection: _Connection) -> Request | None:
-        """The question, proven to be the only one; None where the channel hung up."""
-        if len(self._waiting) >= self._limits.waiting:
-            oldest = next(iter(self._waiting))
-            del self._waiting[oldest]
-            oldest.evict()
-        self._waiting[connection] = None
-        try:
-            async with _within(self._limits.presented_s, "it had not presented a call"):
-                request = read_request(await connection.read_until(b"\n\n"))
-                proven = await self._carried_out(connection, self._codec.noop(), "0")
-        except asyncio.IncompleteReadError:
-            raise AgiError("it ended before it had presented a call") from None
-        if len(self._answering) >= self._limits.answering:
-            raise AgiError(f"there are {self._limits.answering} calls to answer already")
-        self._waiting.pop(connection, None)
-        self._answering.add(connection)
-        return request if proven else None
 
-    async def _carried_out(self, connection: _Connection, command: bytes, result: str) -> bool:
-        """Have Asterisk carry out a command; False where the channel hung up."""
-        connection.writer.write(command)
-        async with _within(self._limits.response_s, "Asterisk had not answered"):
-            line = await connection.read_until(b"\n")
-            if line == HANGUP and not connection.hung_up:
-                connection.hung_up = True
-                line = await connection.read_until(b"\n")
-        response = self._codec.response(line)
-        if response.hung_up:
-            return False
-        if response.result != result:
-            raise AgiError("Asterisk did not carry out a command")
-        return True
+async def _line(guest: Guest) -> bytes:
+    loop = asyncio.get_running_loop()
+    while b"\n" not in guest.received:
+        if len(guest.received) > LONGEST_RESPONSE:
+            raise AgiError("Asterisk's response has no end")
+        received = await loop.sock_recv(guest.socket, LONGEST_RESPONSE)
+        if not received:
+            raise _HungUp
+        guest.received += received
+    line, end, behind = bytes(guest.received).partition(b"\n")
+    guest.received[:] = behind
+    return line + end
 
 
 @asynccontextmanager
-async def _within(seconds: float, fault: str) -> AsyncIterator[None]:
-    deadline = asyncio.timeout(seconds)
+async def _until(when_s: float, fault: str) -> AsyncIterator[None]:
+    deadline = asyncio.timeout_at(when_s)
     try:
         async with deadline:
             yield
     except TimeoutError:
         if not deadline.expired():
             raise
-        raise AgiError(f"{fault} within {seconds:g} s") from None
+        raise AgiError(fault) from None
 
 
 @contextmanager

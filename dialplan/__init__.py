@@ -133,7 +133,8 @@ class Notice:
 def export(directory: Path, sounds: Path, notice: Notice, door: str, agi: str) -> list[Path]:
     """Write the hook into `directory` and return what was written. Raises OSError.
 
-    `door` is `ari` or `agi`, `agi` what comes before the entry point in AGI(): `agi://127.0.0.1:4573/`.
+    `door` is `ari` or `agi`, `agi` what comes before the entry point in AGI(): `agi://127.0.0.1:4573/` or
+    `/usr/bin/idtone-agi,`. A program gets no numbers on its command line, but the name of the variable that has them.
     """
     text = (resources.files(__name__) / "idtone.conf").read_text("utf-8")
     for name, value in {
@@ -142,6 +143,7 @@ def export(directory: Path, sounds: Path, notice: Notice, door: str, agi: str) -
         "@NOTICE_SECONDS@": f"{notice.duration_ms / 1000:g}",
         "@DOOR@": door,
         "@AGI@": agi,
+        "@ASKED@": "${IDTONE_ASKED}" if agi.startswith("agi://") else "variable:IDTONE_ASKED",
     }.items():
         text = text.replace(name, value)
     directory.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -207,8 +208,23 @@ def test_the_questions_to_the_service(code):
         (APPLICATION, "decide", 10),
         (APPLICATION, "sound", 7),
     }
+    both = re.findall(r"Set\(IDTONE_ASKED=(.*)\)\nAGI\(\$\{IDTONE_AGI\}decide,\$\{IDTONE_ASKED\}\)", asked)
+    assert [len(arguments.split(",")) for arguments in both] == [10, 10]
+    asked = asked.replace("${IDTONE_ASKED}", both[0])
     requests = [line.split(",") for line in re.findall(r"AGI\(\$\{IDTONE_AGI\}(.*?)\)+$", asked, re.MULTILINE)]
     assert {(request[0], len(request)) for request in requests} == {("decide", 11), ("played", 8), ("ended", 5)}
+
+
+def test_a_program_is_asked_without_numbers_on_its_command_line(tmp_path):
+    settings = tmp_path / "idtone.yaml"
+    settings.write_text("agi: {listen: unix:/run/idtone/agi.sock}\n")
+    assert export(tmp_path / "etc", "-c", str(settings)).exit_code == 0
+    text = (tmp_path / "etc" / "idtone.conf").read_text("utf-8")
+    (program,) = re.findall(r"^IDTONE_AGI=(.*)$", text, re.MULTILINE)
+    assert program == f"{Path(sys.executable).with_name('idtone-agi')},-c,{settings},"
+    for arguments in re.findall(r"AGI\(\$\{IDTONE_AGI\}(.*?)\)+$", text, re.MULTILINE):
+        entry, _, rest = arguments.partition(",")
+        assert rest == "variable:IDTONE_ASKED" if entry == "decide" else "NUMBER" not in rest and "CALLERID" not in rest
 
 
 def test_the_file_of_what_asterisk_knows_alone(code):

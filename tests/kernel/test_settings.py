@@ -26,6 +26,7 @@ OTHER = {
     ("ari", "password_file"): ("/run/secrets/ari", Path("/run/secrets/ari")),
     ("ari", "password"): ("s3cret", "s3cret"),
     ("ari", "transport"): ("http", "http"),
+    ("agi", "listen"): ("unix:/run/idtone/agi.sock", "unix:/run/idtone/agi.sock"),
     ("sounds", "directory"): ("/srv/sounds", Path("/srv/sounds")),
     ("sounds", "profiles"): ("/srv/profiles", Path("/srv/profiles")),
     ("registry", "source"): ("/srv/registry.yaml", Path("/srv/registry.yaml")),
@@ -209,3 +210,27 @@ def test_the_shipped_file_explains_itself_in_both_languages(shipped: Path) -> No
     japanese = [line for line in comments if re.search(r"[぀-ヿ一-鿿]", line)]
     assert len(japanese) >= 15
     assert len(comments) - len(japanese) >= 15
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        ("127.0.0.1:4573", ("127.0.0.1", 4573)),
+        ("127.8.0.2:65535", ("127.8.0.2", 65535)),
+        ("[::1]:1", ("::1", 1)),
+        ("unix:/run/idtone/agi.sock", Path("/run/idtone/agi.sock")),
+    ],
+)
+def test_where_agi_listens(listen: str, address: Path | tuple[str, int]) -> None:
+    assert load_settings(None, {"IDTONE_AGI_LISTEN": listen}).agi.address() == address
+
+
+@pytest.mark.parametrize(
+    "listen",
+    ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "localhost:4573", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536",
+     "::1:4573", "127.1:4573", "unix:agi.sock", "unix:", "unix:/" + 90 * "x", "unix:/run/\0", "", "٣.0.0.1:4573"],
+)  # fmt: skip
+def test_agi_listens_nowhere_else(listen: str) -> None:
+    (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
+    assert fault.startswith("environment: IDTONE_AGI_LISTEN: ")
+    assert "unix:/run/idtone/agi.sock" in fault

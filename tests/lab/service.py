@@ -22,6 +22,8 @@ class Service:
     registry: Path
     policy: str = ""
     transport: str = "auto"
+    listen: str = ""
+    """Where it is asked over AGI; the PBX's own address where empty."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -54,7 +56,7 @@ class Service:
             f"node: lab\n"
             f"ari: {{url: '{self.asterisk.ari_url}', user: idtone, password_file: {password},"
             f" transport: {self.transport}}}\n"
-            f"agi: {{listen: '127.0.0.1:{self.asterisk.agi_port}'}}\n"
+            f"agi: {{listen: '{self.listen or f'127.0.0.1:{self.asterisk.agi_port}'}'}}\n"
             f"sounds: {{directory: {self.asterisk.sounds}}}\n"
             f"registry: {{source: {self.registry}}}\n"
             f"ledger: {{url: 'sqlite:///{self.ledger}', key_file: {self.ledger.with_name('ledger.key')}}}\n"

@@ -1,15 +1,11 @@
-"""Feeds the readers of foreign input with what atheris finds: `make fuzz SECONDS=60`.
+"""Feeds the readers of recordings and profiles with what atheris finds: `make fuzz SECONDS=60`.
 
-Every input must be read, or refused with one of our errors. Anything else, and an input that takes longer than ten
-seconds or 2 GB, ends the run and is left in build/fuzz. ffmpeg is left out: it is another process, and too slow.
+Every input must be read, or refused with one of our errors. ffmpeg is left out: it is another process, and too slow.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,13 +22,13 @@ with atheris.instrument_imports(include=["idtone"]):
     from idtone.tones.recordings.captures import read_capture
     from idtone.tones.recordings.reading import read
 
+from ...fuzzing import fuzz
 from . import wire
 
 _SUFFIXES: Final = (".wav", ".ulaw", ".alaw", ".sln16", ".gsm", ".g722", ".vox", ".pcap")
 _CAPTURE, _PROFILE = len(_SUFFIXES), len(_SUFFIXES) + 1
 """What the first octet of an input chooses besides."""
 _LONGEST_S: Final = 600.0
-_FOUND: Final = Path("build/fuzz")
 _PROFILES: Final = Path(__file__).parents[3] / "config" / "profiles"
 
 
@@ -69,16 +65,8 @@ def no_ffmpeg(purpose: str) -> Path:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=int, required=True)
-    seconds = arguments.parse_args().seconds
     decoding.program = no_ffmpeg
-    _FOUND.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        corpus = Path(folder, "corpus")
-        corpus.mkdir()
-        for number, seed in enumerate(seeds()):
-            (corpus / f"seed-{number}").write_bytes(seed)
         paths = [Path(folder, f"input{suffix}") for suffix in _SUFFIXES]
 
         def feed(data: bytes) -> None:
@@ -98,9 +86,7 @@ def main() -> None:
             except IdtoneError:
                 return
 
-        options = f"-max_total_time={seconds} -timeout=10 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1".split()
-        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={_FOUND}{os.sep}", str(corpus)], feed)
-        atheris.Fuzz()
+        fuzz(__doc__, seeds(), feed)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,72 @@
+"""`idtone agi`: what Asterisk runs for AGI() where it does not connect to the service itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final, TextIO
+
+import typer
+
+from idtone import console
+from idtone.errors import UsageError
+from idtone.settings import load_settings
+
+from .environment import LONGEST
+from .relay import VARIABLE, Relay
+
+_NUMBER: Final = re.compile(r"(?:\+81|81|0)[0-9]{9,10}")
+
+
+def agi(
+    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="What to ask the service: decide or played.")],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ARGUMENT", help=f"As the entry wants them; {VARIABLE}NAME stands for those in a variable."
+        ),
+    ] = None,
+    config: console.ConfigOption = None,
+) -> None:
+    """Pass Asterisk's question on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).
+
+    For Asterisk to run. A telephone number must not stand on its command line: put it into a channel variable, and
+    write variable:NAME.
+    """
+    if not _is_pipe(sys.stdin):
+        raise UsageError("this command is for Asterisk to run, by AGI(); it answers nobody else")
+    arguments = arguments or []
+    if any(_NUMBER.fullmatch(argument) for argument in arguments):
+        raise UsageError(
+            f"a telephone number has no place on a command line; put it into a channel variable, write {VARIABLE}NAME"
+        )
+    # Asterisk sends this when the caller hangs up. What was decided is to be brought home all the same.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    asyncio.run(_relay(entry, arguments, load_settings(config).agi.address()))
+
+
+def main() -> None:
+    """`idtone-agi`, the same as a program of its own: it starts in a third of the time, and Asterisk waits for that."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(agi)
+    console.run(app)
+
+
+async def _relay(entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:
+    asterisk = asyncio.StreamReader(limit=LONGEST)
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asterisk), sys.stdin)
+    try:
+        await Relay(asterisk, sys.stdout.fileno()).run(entry, arguments, address)
+    finally:
+        transport.close()
+
+
+def _is_pipe(stream: TextIO | None) -> bool:
+    return stream is not None and (stat.S_ISFIFO(mode := os.fstat(stream.fileno()).st_mode) or stat.S_ISSOCK(mode))

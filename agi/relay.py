@@ -1,0 +1,141 @@
+"""Plain AGI: Asterisk runs a program for each question, which passes it on to the service and brings its answer back.
+
+For a PBX whose policy forbids AGI over a network, or whose service listens on a Unix socket. Asterisk puts the
+arguments of `AGI(program,…)` on the program's command line, where every user of the machine can read them. So what may
+be a telephone number stays in a channel variable, is named on the command line, and is read from the channel.
+
+Towards the service the relay is Asterisk. Towards Asterisk it passes on what the service has to say and nothing else:
+whoever else listened there could have Asterisk execute anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from idtone.errors import AgiError
+
+from .codec import Codec
+from .environment import read_fields, read_request, write_fields
+
+DEADLINE_S: Final = 3.0
+VARIABLE: Final = "variable:"
+"""Before the name of a channel variable that holds an argument, or several with commas between: as if `${NAME}` stood
+there."""
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORD: Final = rb'"(?:[^"\\\x00-\x1f\x7f]|\\["\\])*"'
+_PASSED_ON: Final = re.compile(rb'NOOP\n|SET VARIABLE "[A-Za-z_][A-Za-z0-9_]*" %s\n' % _WORD)
+
+
+class _HungUp(Exception):
+    """Asterisk has gone, or its channel has."""
+
+
+class Relay:
+    """One conversation with Asterisk, which writes to `asterisk` and reads from the file descriptor `output`."""
+
+    def __init__(self, asterisk: asyncio.StreamReader, output: int) -> None:
+        self._asterisk = asterisk
+        self._output = output
+        self._codec = Codec()
+
+    async def run(self, entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:
+        """Have the service at `address` answer; returns when it has, or when the channel hung up.
+
+        Raises AgiError for what goes wrong, and has Asterisk log it: nobody sees what its programs print.
+        """
+        with suppress(_HungUp):
+            try:
+                await self._in_time(entry, arguments, address)
+            except AgiError as error:
+                self._write(self._codec.warn(f"idtone agi: {error}"))
+                raise
+
+    async def _in_time(self, entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await self._relay(await self._presented(entry, arguments), address)
+        except TimeoutError:
+            raise AgiError(f"no answer within {DEADLINE_S:g} s") from None
+
+    async def _presented(self, entry: str, arguments: Sequence[str]) -> bytes:
+        """The call as Asterisk presents it over a network."""
+        try:
+            fields = read_fields(await self._asterisk.readuntil(b"\n\n"), network=False)
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            raise AgiError("the environment has no end; this program is for Asterisk to run, by AGI()") from None
+        # What somebody smuggled in behind the environment stands where this response belongs.
+        if not self._codec.carried_out(await self._ask(self._codec.noop()), "0"):
+            raise _HungUp
+        values: list[bytes] = []
+        for argument in arguments:
+            if argument.startswith(VARIABLE):
+                values += (await self._variable(argument.removeprefix(VARIABLE))).split(b",")
+            else:
+                values.append(os.fsencode(argument))
+        presented = write_fields(
+            {"agi_network": b"yes", "agi_network_script": os.fsencode(entry)}
+            | {name: value for name, value in fields.items() if not name.startswith("agi_arg_")}
+            | {f"agi_arg_{number}": value for number, value in enumerate(values, 1)}
+        )
+        if len(read_request(presented).arguments) != len(values):
+            raise AgiError("an argument holds a line break")
+        return presented
+
+    async def _variable(self, name: str) -> bytes:
+        if not _NAME.fullmatch(name):
+            raise AgiError(f"{VARIABLE} wants the name of a channel variable behind it")
+        # Encoded, since Asterisk escapes nothing in its response either; behind a sign, since pyst2 would take
+        # the value "hangup" for a hangup.
+        command = self._codec.get_full_variable(f"=${{URIENCODE(${{{name}}})}}")
+        line = await self._ask(command)
+        if not self._codec.carried_out(line, "1"):
+            raise _HungUp
+        data = self._codec.response(line).data
+        if not data.startswith("="):
+            raise AgiError(f"the channel variable {name} cannot be read")
+        return unquote_to_bytes(data[1:])
+
+    async def _relay(self, presented: bytes, address: Path | tuple[str, int]) -> None:
+        try:
+            if isinstance(address, Path):
+                reader, writer = await asyncio.open_unix_connection(address)
+            else:
+                reader, writer = await asyncio.open_connection(*address)
+        except OSError as error:
+            raise AgiError(f"the service does not listen at agi.listen: {error.strerror}") from error
+        try:
+            writer.write(presented)
+            while command := await reader.readline():
+                if not _PASSED_ON.fullmatch(command):
+                    raise AgiError("what listens at agi.listen is not the service: it sent a command of its own")
+                line = await self._ask(command)
+                self._codec.response(line)  # a line that is none goes no further
+                writer.write(line)
+        except (ValueError, ConnectionError):
+            raise AgiError("the service broke off") from None
+        finally:
+            writer.transport.abort()
+
+    async def _ask(self, command: bytes) -> bytes:
+        """Have Asterisk answer a command, with the line that is given back."""
+        self._write(command)
+        try:
+            return await self._asterisk.readuntil(b"\n")
+        except asyncio.IncompleteReadError:
+            raise _HungUp from None
+        except asyncio.LimitOverrunError:
+            raise AgiError("Asterisk's response has no end") from None
+
+    def _write(self, command: bytes) -> None:
+        try:
+            os.write(self._output, command)
+        except BrokenPipeError:
+            raise _HungUp from None

@@ -1,0 +1,142 @@
+"""Commands and responses as octets, and that nothing of pyst2's traps is left."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone.agi.codec import LONGEST_COMMAND, Codec, Response
+from idtone.errors import AgiError
+
+codec = Codec()
+
+
+def refused(line: bytes) -> str:
+    with pytest.raises(AgiError) as caught:
+        codec.response(line)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("", b'SET VARIABLE "A" ""\n'),
+        ("PLAY:licence-valid", b'SET VARIABLE "A" "PLAY:licence-valid"\n'),
+        ('x" "y', b'SET VARIABLE "A" "x\\" \\"y"\n'),
+        ("x\\", b'SET VARIABLE "A" "x\\\\"\n'),
+        ("${B} 日本 ", 'SET VARIABLE "A" "${B} 日本 "\n'.encode()),
+    ],
+)
+def test_a_value_is_escaped(value: str, line: bytes) -> None:
+    assert codec.set_variable("A", value) == line
+
+
+@pytest.mark.parametrize("control", ["\n", "\r", "\x00", "\x7f", "\x85", "\u2028", "\udcff"])
+def test_no_command_holds_a_control_character(control: str) -> None:
+    with pytest.raises(AgiError, match=r"^SET VARIABLE: an argument holds a control character$"):
+        codec.set_variable("A", f"x{control}")
+
+
+def test_a_command_fits_asterisks_line() -> None:
+    room = LONGEST_COMMAND - len(codec.set_variable("A", ""))
+    assert len(codec.set_variable("A", room * "x")) == LONGEST_COMMAND
+    with pytest.raises(AgiError, match="longer than 2047 octets"):
+        codec.set_variable("A", (room + 1) * "x")
+    with pytest.raises(AgiError, match="longer than 2047 octets"):
+        codec.set_variable("A", (room // 3 + 1) * "日")
+
+
+@pytest.mark.parametrize("name", ["", "1A", "A B", "SHELL(id)", "A\n", "日", 81 * "A"])
+def test_a_variable_has_a_plain_name(name: str) -> None:
+    with pytest.raises(AgiError, match="the name of a channel variable"):
+        codec.set_variable(name, "x")
+
+
+@pytest.mark.parametrize(
+    ("line", "response"),
+    [
+        (b"200 result=0\n", Response(200, "0")),
+        (b"200 result=1\n", Response(200, "1")),
+        (b"200 result=1 (a value)\n", Response(200, "1", "a value")),
+        (b"200 result=1 ()\n", Response(200, "1")),
+        (b"200 result=1 (a (b) c=d)\n", Response(200, "1", "a (b) c=d")),
+        ("200 result=1 (日本)\n".encode(), Response(200, "1", "日本")),
+        (b"200 result=1 (timeout) endpos=8\n", Response(200, "1", "timeout")),
+    ],
+)
+def test_a_response(line: bytes, response: Response) -> None:
+    assert codec.response(line) == response
+    assert not response.hung_up
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"511 Command Not Permitted on a dead channel or intercept routine\n",
+        b"200 result=-1\n",
+        b"200 result=1 (hangup)\n",
+    ],
+)
+def test_a_hangup_is_an_outcome(line: bytes) -> None:
+    assert codec.response(line).hung_up
+    assert not codec.carried_out(line, "1")
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"510 Invalid or unknown command\n", 510),
+        (b"520-Invalid command syntax.  Proper usage follows:\n", 520),
+        (b"520 Invalid command syntax.  Proper usage not available.\n", 520),
+        (b"999 \n", 999),
+    ],
+)
+def test_a_refused_command_is_an_error(line: bytes, code: int) -> None:
+    assert refused(line) == f"Asterisk refuses a command (code {code})"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"\n", b"200\n", b"200 result=1", b"200 result=1\n\n", b"200 result=1\r\n", b"200 result=1 (a\x00)\n",
+     b"HANGUP\n", b"agi_calleridname: x\n", b"0200 result=1\n", "٢٠٠ result=1\n".encode(), 20000 * b"2" + b"\n"],
+)  # fmt: skip
+def test_what_is_no_response_is_an_error(line: bytes) -> None:
+    assert refused(line) == "what should be Asterisk's response is none"
+
+
+def test_other_faults_of_a_response() -> None:
+    assert refused(b"200 result=1 (\xff)\n") == "Asterisk's response is not UTF-8"
+    assert refused(b"200 nothing\n") == "Asterisk's response has no result"
+    with pytest.raises(AgiError, match="did not carry out"):
+        codec.carried_out(b"200 result=0\n", "1")
+    assert codec.carried_out(b"200 result=0\n", "0")
+
+
+@given(st.one_of(st.binary(max_size=200), st.from_regex(rb"[1-9][0-9]{2}[ -][^\n]*\n", fullmatch=True)))
+def test_any_octets_are_a_response_or_an_error_of_ours(line: bytes) -> None:
+    try:
+        codec.response(line)
+    except AgiError:
+        return
+
+
+def test_a_response_shows_no_data() -> None:
+    assert repr(Response(200, "1", "0312345678")) == "Response(code=200, result='1')"
+
+
+def test_pyst2_touches_nothing_of_the_process(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("must not be read"))
+    fresh = Codec()
+    fresh.set_variable("A", "0312345678")
+    fresh.response(b"200 result=1 (0312345678)\n")
+    assert sys.stdin.read() == "must not be read"
+    assert capfd.readouterr() == ("", "")
+    assert signal.getsignal(signal.SIGHUP) is before

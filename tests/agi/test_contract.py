@@ -1,0 +1,266 @@
+"""What a real Asterisk makes of the codec, the server and the relay, and what callers can put into its lines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from idtone.agi.codec import LONGEST_COMMAND, Codec
+from idtone.agi.environment import Request
+from idtone.agi.server import Address, FastAgiServer
+
+from ..lab import voices
+from ..lab.asterisk import LOOPBACK, Asterisk, free_ports
+from ..lab.bootstrap import AsteriskInstallation
+from ..lab.phone import Phone
+from ..lab.rtp import Media
+from .fake_asterisk import presented
+
+pytestmark = pytest.mark.asterisk
+
+IDTONE_AGI = Path(sys.executable).with_name("idtone-agi")
+NUMBER = "0312345678"
+
+DIALPLAN = """
+    [agi]
+    exten = arguments,1,AGI(agi://{tcp}/decide,c-1,${{URIENCODE({number}@trunk&x)}},,日本)
+    exten = variables,1,AGI(agi://{tcp}/decide)
+     same = n,AGI(agi://{tcp}/seen,${{URIENCODE(${{VALUE}})}},${{LEN(${{LONGEST}})}},${{AFTER}})
+    exten = relayed,1,Set(NUMBER={number})
+     same = n,Set(HUNG=hangup)
+     same = n,Set(LINES=a${{CHAR(10)}}agi_arg_9: forged)
+     same = n,AGI({program},-c,{folder}/unix.yaml,decide,c-1,variable:NUMBER,variable:ABSENT,variable:HUNG)
+     same = n,AGI({program},-c,{folder}/unix.yaml,seen,variable:VALUE,${{AGISTATUS}})
+    exten = unserved,1,AGI({program},-c,{folder}/unix.yaml,decide,c-1)
+     same = n,AGI(agi://{tcp}/seen,${{AGISTATUS}})
+    exten = exposed,1,AGI({program},-c,{folder}/unix.yaml,decide,{number})
+     same = n,AGI(agi://{tcp}/seen,${{AGISTATUS}})
+
+    [agi-hangup]
+    exten = direct,1,AGI(agi://{tcp}/hangup)
+    exten = relayed,1,AGI({program},-c,{folder}/unix.yaml,hangup)
+    exten = h,1,AGI(agi://{tcp}/h,${{AFTER}})
+
+    [from-lab]
+    exten = _[+0-9a-z]!,1,AGI(agi://{tcp}/decide,first,${{EXTEN}},last)
+     same = n,Hangup(17)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("agi")
+
+
+@pytest.fixture(scope="module")
+def tcp() -> tuple[str, int]:
+    return LOOPBACK, free_ports(1)[0]
+
+
+@pytest.fixture(scope="module")
+def pbx(
+    installation: AsteriskInstallation, folder: Path, tcp: tuple[str, int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Asterisk]:
+    (folder / "unix.yaml").write_text(f"agi: {{listen: 'unix:{folder}/agi.sock'}}\n")
+    dialplan = DIALPLAN.format(tcp=":".join(map(str, tcp)), number=NUMBER, program=IDTONE_AGI, folder=folder)
+    with Asterisk(installation, tmp_path_factory.mktemp("pbx"), {"extensions.conf": dialplan}) as running:
+        yield running
+
+
+class Asked:
+    """The answers, by entry point; what was asked comes in order."""
+
+    def __init__(self, pbx: Asterisk, **answers: Mapping[str, str]) -> None:
+        self.pbx = pbx
+        self.requests: asyncio.Queue[Request] = asyncio.Queue()
+        self.answers = answers
+        self.command_lines: list[bytes] = []
+
+    async def __call__(self, request: Request) -> Mapping[str, str]:
+        self.command_lines += await asyncio.to_thread(_command_lines)
+        if request.entry == "hangup":
+            await asyncio.to_thread(self.pbx.command, f"channel request hangup {await self.channel()}")
+            await asyncio.sleep(0.2)
+        self.requests.put_nowait(request)
+        return self.answers.get(request.entry, {})
+
+    async def channel(self) -> str:
+        shown = await asyncio.to_thread(self.pbx.command, "core show channels concise")
+        return next(line.partition("!")[0] for line in shown.splitlines() if "!AGI!" in line)
+
+    async def next(self) -> Request:
+        async with asyncio.timeout(10):
+            return await self.requests.get()
+
+    async def dial(self, extension: str) -> None:
+        extension = extension if "@" in extension else f"{extension}@agi"
+        await asyncio.to_thread(self.pbx.command, f"channel originate Local/{extension} application Wait 5")
+
+
+def _command_lines() -> list[bytes]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes())
+        except OSError:
+            continue
+    return found
+
+
+@asynccontextmanager
+async def asking(pbx: Asterisk, *addresses: Address, **answers: Mapping[str, str]) -> AsyncIterator[Asked]:
+    asked = Asked(pbx, **answers)
+    async with asyncio.timeout(30):
+        if len(addresses) == 2:
+            async with FastAgiServer(asked).listening(addresses[0]), FastAgiServer(asked).listening(addresses[1]):
+                yield asked
+        else:
+            async with FastAgiServer(asked).listening(addresses[0]):
+                yield asked
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    caplog.set_level(logging.DEBUG, "idtone.agi")
+    yield caplog
+    assert "1234" not in caplog.text, "no number in the log"
+
+
+def closed_for(told: pytest.LogCaptureFixture) -> set[str]:
+    start = "an AGI connection was closed: "
+    return {line.removeprefix(start) for line in told.messages if line.startswith(start)}
+
+
+async def test_the_arguments_of_the_dialplan_arrive(pbx: Asterisk, tcp, told) -> None:
+    async with asking(pbx, tcp) as asked:
+        await asked.dial("arguments")
+        request = await asked.next()
+    assert request.entry == "decide"
+    assert request.arguments == ("c-1", f"{NUMBER}%40trunk%26x", "", "日本")
+    assert request.channel.replace(".", "").isdigit()
+    assert request.caller_number == ""
+    assert not closed_for(told)
+
+
+HARD = 'a"b" \\ \\" ${EXTEN} $[1+1] ,|&;\' 日本 (x) '
+ROOM = LONGEST_COMMAND - len(Codec().set_variable("LONGEST", ""))
+
+
+async def test_values_arrive_as_they_are(pbx: Asterisk, tcp, told) -> None:
+    answer = {"VALUE": HARD, "LONGEST": ROOM * "x", "AFTER": "last"}
+    async with asking(pbx, tcp, decide=answer) as asked:
+        await asked.dial("variables")
+        await asked.next()
+        seen = await asked.next()
+    assert [unquote(each) for each in seen.arguments] == [HARD, str(ROOM), "last"]
+    assert not closed_for(told)
+
+
+async def test_a_command_that_is_too_long_would_be_two(
+    pbx: Asterisk, tcp, told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is why there is a limit."""
+    monkeypatch.setattr("idtone.agi.codec.LONGEST_COMMAND", 10**6)
+    async with asking(pbx, tcp, decide={"LONGEST": 9000 * "x"}) as asked:
+        await asked.dial("variables")
+        await asked.next()
+        seen = await asked.next()
+    assert 0 < int(seen.arguments[1]) < 9000
+
+
+@pytest.mark.parametrize("extension", ["direct@agi-hangup", "relayed@agi-hangup"])
+async def test_a_verdict_still_arrives_when_the_channel_hangs_up(
+    extension: str, pbx: Asterisk, tcp, folder: Path, told
+) -> None:
+    async with asking(pbx, tcp, folder / "agi.sock", hangup={"VALUE": "x", "AFTER": "n-1"}) as asked:
+        await asked.dial(extension)
+        await asked.next()
+        ended = await asked.next()
+    assert (ended.entry, ended.arguments) == ("h", ("n-1",))
+    assert not closed_for(told)
+
+
+FORGED = presented("decide", ["forged"]).partition(b"agi_callerid: ")[2].decode()
+
+INJECTIONS = {
+    "a field in the caller's number": {"caller_id": "090\r\nagi_rdnis: forged"},
+    "a line feed alone": {"caller_id": "090\nagi_calleridname: forged"},
+    "a carriage return alone": {"caller_id": "090\r"},
+    "an argument in the called number": {"user": "s\nagi_arg_3: forged"},
+    "the end in the called number": {"user": "s\n\n"},
+    "many lines in the caller's number": {"caller_id": "090" + 300 * "\nagi_x: forged"},
+    "an environment in the called number": {"user": f"s\n{FORGED}"},
+}
+
+
+@pytest.mark.parametrize("injection", INJECTIONS)
+async def test_a_caller_injects_nothing(injection: str, pbx: Asterisk, tcp, told) -> None:
+    call = {"user": "s", "caller_id": "09012345678"} | INJECTIONS[injection]
+    async with asking(pbx, tcp) as asked:
+        with Media() as media:
+            async with Phone(media, voices.CALLER) as phone:
+                refused = await phone.call(call.pop("user"), pbx.sip_address, **call)
+                assert refused.final_status == 486, "the dialplan went on"
+                assert asked.requests.empty()
+                faults = closed_for(told)
+                honest = await phone.call("s", pbx.sip_address, caller_id="09012345678")
+                assert honest.final_status == 486
+        request = await asked.next()
+    assert request.arguments == ("first", "s", "last")
+    assert request.caller_number == "09012345678"
+    assert faults, "and it was told"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"display": "鈴木" * 40},
+        {"display": '%0d%0aq"\\'},
+        {"display": 3000 * "n"},
+        {"display": "😀"},
+        {"caller_id": "090'\"|&,;x"},
+        {"caller_id": "09\x0012345678"},
+    ],
+    ids=lambda call: repr(next(iter(call.values())))[:20],
+)
+async def test_a_strange_name_costs_nobody_the_sound(call: dict[str, str], pbx: Asterisk, tcp, told) -> None:
+    async with asking(pbx, tcp) as asked:
+        with Media() as media:
+            async with Phone(media, voices.CALLER) as phone:
+                await phone.call("s", pbx.sip_address, **({"caller_id": "09012345678"} | call))
+        request = await asked.next()
+    assert request.arguments == ("first", "s", "last")
+    assert not closed_for(told)
+
+
+async def test_the_relay_brings_question_and_answer(pbx: Asterisk, folder: Path, told) -> None:
+    hard = HARD.replace(",", "")
+    async with asking(pbx, folder / "agi.sock", decide={"VALUE": hard}) as asked:
+        await asked.dial("relayed")
+        request, seen = await asked.next(), await asked.next()
+    assert request.arguments == ("c-1", NUMBER, "", "hangup")
+    assert seen.arguments == (hard, "SUCCESS")
+    programs = [line for line in asked.command_lines if b"idtone-agi" in line]
+    assert programs, "the programs were seen"
+    assert not [line for line in programs if NUMBER.encode() in line]
+    assert not closed_for(told)
+
+
+async def test_a_relay_without_a_service_is_told_in_asterisks_log(pbx: Asterisk, tcp, told) -> None:
+    async with asking(pbx, tcp) as asked:
+        await asked.dial("unserved")
+        assert (await asked.next()).arguments == ("FAILURE",)
+    assert any("idtone agi: the service does not listen at agi.listen" in line for line in pbx.complaints())
+
+
+async def test_a_number_on_the_command_line_is_refused(pbx: Asterisk, tcp, folder: Path, told) -> None:
+    async with asking(pbx, tcp, folder / "agi.sock") as asked:
+        await asked.dial("exposed")
+        assert (await asked.next()).arguments == ("FAILURE",)

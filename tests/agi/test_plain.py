@@ -1,0 +1,94 @@
+"""A whole call by plain AGI: the service listens on a Unix socket, and Asterisk runs a program to ask it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..calls.hearing import heard_by
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import IDTONE, Asterisk
+from ..lab.bootstrap import AsteriskInstallation
+from ..lab.heard import identify
+from ..lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
+from ..lab.service import Service
+
+pytestmark = pytest.mark.asterisk
+
+
+@pytest.fixture(scope="module")
+def service(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """With a PBX of its own, whose hook was exported with the service's settings."""
+    scratch = tmp_path_factory.mktemp("pbx")
+    with Asterisk(installation, scratch) as asterisk:
+        running = Service(asterisk, LAB_REGISTRY, listen=f"unix:{scratch}/agi.sock")
+        with running:
+            subprocess.run(
+                [IDTONE, "dialplan", "export", asterisk.etc, "-c", running.settings],
+                env=os.environ | {"IDTONE_DOOR": "agi"}, check=True,
+            )  # fmt: skip
+            asterisk.command("dialplan reload")
+            yield running
+
+
+class CommandLines:
+    """Those of our programs, looked at again and again from a thread."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def _look(self) -> None:
+        while not self._stop.wait(0.01):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    line = path.read_bytes()
+                except OSError:
+                    continue
+                if b"idtone-agi" in line:
+                    self.seen.add(line)
+
+    def __enter__(self) -> CommandLines:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("way", ["hook", "own-dial"])
+async def test_a_call_is_decided_heard_and_recorded(service: Service, references, way: str) -> None:
+    with CommandLines() as lines:
+        async with lab(service.asterisk) as phones:
+            placed = await phones.place(Forwarding(way=way))
+            await phones.talk_and_hang_up(placed, 1.0)
+            await phones.nothing_is_left()
+    # When it comes is not asked: each question costs the start of a program.
+    heard = heard_by(placed, "called", references["sample"])
+    assert (heard.complete, heard.times) == (True, 1), heard
+    assert placed.called
+    assert identify(placed.called.packets, references) == "sample"
+    records = list(service.records().values())
+    assert {(each["door"], each["heard"], each["reason"]) for each in records} == {("agi", True, "licence-valid")}
+    program = str(Path(sys.executable).with_name("idtone-agi")).encode()
+    asked = {line[line.index(program) :].split(b"\0")[3] for line in lines.seen if program in line}
+    assert {b"decide", b"played"} <= asked
+    for number in (LICENSED, CALLED_NUMBER, CALLER_NUMBER):
+        assert not [line for line in lines.seen if number.encode() in line or number[1:].encode() in line]
+
+
+async def test_a_suspended_number_is_refused(service: Service) -> None:
+    async with lab(service.asterisk) as phones:
+        placed = await phones.place(Forwarding(number=SUSPENDED))
+        ending = await phones.ending(placed)
+    assert placed.called is None
+    assert (ending.status, ending.reason) == ("REFUSED", "number-suspended")
+    assert service.records()[ending.call_id]["door"] == "agi"

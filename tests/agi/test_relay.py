@@ -1,0 +1,256 @@
+"""The relay between a program's two pipes and the service; who runs it is a fake that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from idtone import console
+from idtone.agi import relay
+from idtone.agi.environment import Request, write_fields
+from idtone.agi.relay import Relay
+from idtone.agi.server import FastAgiServer
+from idtone.errors import AgiError
+
+from .fake_asterisk import CALL, NUMBER, FakeAsterisk, running
+
+CALLED = "0312345678"
+
+
+class Asked:
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    async def __call__(self, request: Request) -> Mapping[str, str]:
+        self.requests.append(request)
+        return {"IDTONE_OUTCOME": 'PLAY "x" \\', "IDTONE_NONCE": "n-1"}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "agi.sock"
+
+
+@asynccontextmanager
+async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
+    """Something else where the service should be; what it was sent."""
+    received: list[bytes] = []
+
+    async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.readuntil(b"\n\n"))
+        writer.write(commands)
+        received.append(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_unix_server(attend, path):
+        yield received
+
+
+async def relayed(
+    path: Path, *arguments: str, environment: bytes = write_fields(CALL), instead: dict[str, bytes] | None = None
+) -> FakeAsterisk:
+    """Run the relay to its end; raises what it raises, with the conversation as a note."""
+    async with running() as (asterisk, output_of_asterisk, output):
+        asterisk.instead |= instead or {}
+        asterisk.write(environment)
+        reading = asyncio.create_task(asterisk.serve())
+        try:
+            await Relay(output_of_asterisk, output).run("decide", arguments, path)
+        finally:
+            os.close(output)
+            await reading
+            told.extend(line for line in asterisk.commands if line.startswith("EXEC"))
+        return asterisk
+
+
+told: list[str] = []
+"""What Asterisk was to log."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_told() -> None:
+    told.clear()
+
+
+def value(text: str) -> bytes:
+    """As Asterisk answers GET FULL VARIABLE."""
+    return b"200 result=1 (=%s)\n" % quote(text, safe="").encode()
+
+
+async def test_question_and_answer(path: Path) -> None:
+    asked = Asked()
+    instead = {'GET FULL VARIABLE "=${URIENCODE(${CALLED})}"': value(f"{CALLED} 日本\\")}
+    async with FastAgiServer(asked).listening(path):
+        asterisk = await relayed(path, "c-1", "variable:CALLED", "日本", "", instead=instead)
+    assert asked.requests == [
+        Request("decide", ("c-1", f"{CALLED} 日本\\", "日本", ""), CALL["agi_uniqueid"].decode(), NUMBER)
+    ]
+    assert list(asterisk.variables.items()) == [("IDTONE_OUTCOME", 'PLAY "x" \\'), ("IDTONE_NONCE", "n-1")]
+    assert not told
+
+
+async def test_a_variable_may_hold_several_arguments(path: Path) -> None:
+    asked = Asked()
+    async with FastAgiServer(asked).listening(path):
+        await relayed(path, "c-1", "variable:ASKED", instead={"GET": value(f"n-1,{CALLED},,a%2Cb,")})
+    assert asked.requests[0].arguments == ("c-1", "n-1", CALLED, "", "a%2Cb", "")
+
+
+async def test_arguments_are_those_of_the_command_line(path: Path) -> None:
+    asked = Asked()
+    environment = write_fields(CALL | {"agi_arg_1": b"agi", "agi_arg_2": b"decide"})
+    async with FastAgiServer(asked).listening(path):
+        await relayed(path, "c-1", environment=environment)
+    assert asked.requests[0].arguments == ("c-1",)
+
+
+REFUSED = {
+    "the environment has no end; this program is for Asterisk to run, by AGI()": {"environment": 20000 * b"x"},
+    "agi_rdnis is not where Asterisk sends it, in line 14": {
+        "environment": write_fields(CALL | {"agi_dnid": b"0312345678\nagi_dnid: x"})
+    },
+    "what should be Asterisk's response is none": {"environment": write_fields(CALL) + b"agi_calleridname: x\n"},
+    "Asterisk's response has no end": {"instead": {"NOOP": 20000 * b"x"}},
+    "Asterisk did not carry out a command": {"instead": {"NOOP": b"200 result=1\n"}},
+    "Asterisk refuses a command (code 510)": {"arguments": ["variable:CALLED"]},
+    "the channel variable CALLED cannot be read": {
+        "arguments": ["variable:CALLED"],
+        "instead": {"GET": b"200 result=1 (0312345678)\n"},
+    },
+    "variable: wants the name of a channel variable behind it": {"arguments": ["variable:SHELL(id)"]},
+    "agi_arg_1 holds a control character": {"arguments": ["variable:A"], "instead": {"GET": value("x\t")}},
+    "agi_arg_2 is not UTF-8": {"arguments": ["c-1", "\udcff"]},
+    "an argument holds a line break": {
+        "arguments": ["variable:A"],
+        "instead": {"GET": value("x\nagi_arg_2: 0312345678")},
+    },
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+async def test_what_cannot_be_asked_never_reaches_the_service(reason: str, path: Path) -> None:
+    case = dict(REFUSED[reason])
+    arguments = case.pop("arguments", [])
+    asked = Asked()
+    async with FastAgiServer(asked).listening(path):
+        with pytest.raises(AgiError) as caught:
+            await relayed(path, *arguments, **case)
+    assert str(caught.value) == reason
+    assert told == [f'EXEC "Log" "WARNING,idtone agi: {reason}"']
+    assert not asked.requests
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b'EXEC "System" "id"\n',
+        b'SET VARIABLE "SHELL(id)" "x"\n',
+        b'SET VARIABLE "A" "x" "y"\n',
+        b'SET VARIABLE "A" "x\\n"\n',
+        b'SET VARIABLE "A" "x"y"\n',
+        b'SET VARIABLE "A" "x\x00"\n',
+        b'NOOP "x"\n',
+        b'set variable "A" "x"\n',
+        20000 * b"N" + b"\n",
+    ],
+    ids=lambda command: repr(command[:24]),
+)
+async def test_whoever_listens_cannot_have_asterisk_execute_anything(command: bytes, path: Path) -> None:
+    async with listening(path, command) as received:
+        with pytest.raises(AgiError, match=r"is not the service|broke off"):
+            await relayed(path)
+    assert len(told) == 1
+    assert len(received) == 2
+    assert not received[1], "and has no response to it"
+
+
+async def test_there_is_a_deadline(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "DEADLINE_S", 0.2)
+    async with listening(path, b""):
+        with pytest.raises(AgiError, match=r"no answer within 0.2 s"):
+            await relayed(path)
+    assert told == ['EXEC "Log" "WARNING,idtone agi: no answer within 0.2 s"']
+
+
+async def test_a_service_that_is_away_is_named(path: Path) -> None:
+    with pytest.raises(AgiError, match=r"does not listen at agi.listen: No such file or directory"):
+        await relayed(path)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("dead", [b"511 Command Not Permitted on a dead channel or intercept routine\n", b""])
+async def test_a_hangup_is_ordinary(dead: bytes, path: Path) -> None:
+    asked = Asked()
+    async with FastAgiServer(asked).listening(path), running() as (asterisk, output_of_asterisk, output):
+        asterisk.write(write_fields(CALL))
+        relaying = asyncio.create_task(Relay(output_of_asterisk, output).run("decide", ["variable:A"], path))
+        assert await asterisk.reader.readline() == b"NOOP\n"
+        if dead:
+            asterisk.write(dead)
+        else:
+            output_of_asterisk.feed_eof()
+        await relaying
+    assert not asked.requests
+
+
+# -- the command ----------------------------------------------------------------------------------------------------
+
+
+def run(*arguments: str, stdin: int) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("idtone-agi")
+    return subprocess.run(
+        [program, *arguments], stdin=stdin, capture_output=True, text=True, timeout=20, check=False
+    )  # fmt: skip
+
+
+def test_only_asterisk_runs_it() -> None:
+    ended = run("decide", "c-1", stdin=subprocess.DEVNULL)
+    assert ended.returncode == console.UNUSABLE
+    assert ended.stderr == "idtone: this command is for Asterisk to run, by AGI(); it answers nobody else\n"
+
+
+@pytest.mark.parametrize("number", [CALLED, "+81312345678", "81312345678", "09012345678"])
+def test_a_number_has_no_place_on_a_command_line(number: str) -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    ended = run("decide", "c-1", number, stdin=reading)
+    os.close(reading)
+    assert ended.returncode == console.UNUSABLE
+    assert ended.stderr.startswith("idtone: a telephone number has no place on a command line")
+    assert number not in ended.stderr + ended.stdout
+
+
+@pytest.mark.parametrize("program", [["idtone", "agi"], ["idtone-agi"]], ids=" ".join)
+async def test_a_hangup_of_the_caller_does_not_end_the_program(program: list[str], path: Path, tmp_path: Path) -> None:
+    """Asterisk sends SIGHUP then, and still takes the answer."""
+    settings = tmp_path / "idtone.yaml"
+    settings.write_text(f"agi: {{listen: 'unix:{path}'}}\n")
+    process: asyncio.subprocess.Process | None = None
+
+    async def answer(_: Request) -> Mapping[str, str]:
+        assert process
+        process.send_signal(signal.SIGHUP)
+        await asyncio.sleep(0.2)
+        return {"IDTONE_NONCE": "n-1"}
+
+    async with FastAgiServer(answer).listening(path):
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name(program[0]), *program[1:], "-c", settings, "decide", "c-1",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(write_fields(CALL))
+        asterisk = FakeAsterisk(process.stdout, process.stdin.write)
+        await asyncio.wait_for(asterisk.serve(), 20)
+        assert await process.wait() == 0
+    assert asterisk.variables == {"IDTONE_NONCE": "n-1"}

@@ -1,0 +1,354 @@
+"""The FastAGI server over real sockets; who connects is a fake that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import stat
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from idtone.agi.environment import Request
+from idtone.agi.server import Answer, FastAgiServer, Limits
+from idtone.errors import AgiError, LedgerError
+
+from .fake_asterisk import NUMBER, calling, presented
+
+QUICK = Limits(presented_s=0.3, response_s=0.2, whole_s=0.6, drain_s=0.3, waiting=4, answering=3)
+ANYWHERE = ("127.0.0.1", 0)
+
+
+class Asked:
+    """An answer that remembers what was asked."""
+
+    def __init__(self, *raises: Exception, takes_s: float = 0) -> None:
+        self.requests: list[Request] = []
+        self.raises = raises
+        self.takes_s = takes_s
+
+    async def __call__(self, request: Request) -> Mapping[str, str]:
+        self.requests.append(request)
+        for error in self.raises:
+            raise error
+        await asyncio.sleep(self.takes_s)
+        return {"IDTONE_OUTCOME": 'PLAY "x" \\', "IDTONE_NONCE": "n-1"}
+
+
+@asynccontextmanager
+async def serving(answer: Answer, limits: Limits = QUICK) -> AsyncIterator[tuple[str, int]]:
+    async with FastAgiServer(answer, limits).listening(ANYWHERE) as address:
+        assert not isinstance(address, Path)
+        yield address
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.DEBUG, "idtone.agi")
+    return caplog
+
+
+def closed_for(told: pytest.LogCaptureFixture) -> list[str]:
+    """The reasons in the log, of which each line begins a window of its own."""
+    assert "1234" not in told.text, "no number in the log"
+    start = "an AGI connection was closed: "
+    return [line.removeprefix(start) for line in told.messages if line.startswith(start)]
+
+
+async def test_an_answer_becomes_variables_in_its_order(told) -> None:
+    asked = Asked()
+    async with serving(asked) as address, calling(address, presented("decide", ["0312345678"])) as asterisk:
+        await asterisk.serve()
+    assert asterisk.commands[0] == "NOOP"
+    assert list(asterisk.variables.items()) == [("IDTONE_OUTCOME", 'PLAY "x" \\'), ("IDTONE_NONCE", "n-1")]
+    assert asked.requests == [Request("decide", ("0312345678",), "1795597718.1", NUMBER)]
+    assert not closed_for(told)
+
+
+async def test_octets_may_come_one_by_one(told) -> None:
+    async with serving(Asked(), Limits()) as address, calling(address, b"") as asterisk:
+        for octet in presented():
+            asterisk.write(bytes([octet]))
+            await asyncio.sleep(0)
+        await asterisk.serve()
+    assert asterisk.variables
+
+
+BEFORE_IT_IS_BELIEVED = {
+    "agi_rdnis is not where Asterisk sends it, in line 16": presented().replace(b"agi_rdnis: unknown\n", b""),
+    "agi_callerid holds a control character": presented(agi_callerid=b"0312345678\r"),
+    "the environment is longer than 16384 octets": 20000 * b"x",
+    "what should be Asterisk's response is none": presented() + b"agi_calleridname: x\n",
+    "Asterisk refuses a command (code 510)": presented() + b"510 Invalid or unknown command\n",
+    "Asterisk did not carry out a command": presented() + b"200 result=1\n",
+    "it had not presented a call within 0.3 s": presented()[:-1],
+    "the channel was dead before it had presented a call": presented() + b"511 Command Not Permitted\n",
+    "Asterisk's response has no end": presented() + 20000 * b"2",
+}
+
+
+@pytest.mark.parametrize("reason", BEFORE_IT_IS_BELIEVED)
+async def test_what_is_not_asterisk_is_never_answered(reason: str, told) -> None:
+    asked = Asked()
+    async with serving(asked) as address, calling(address, BEFORE_IT_IS_BELIEVED[reason]) as asterisk:
+        await asterisk.serve()
+        assert closed_for(told) == [reason]
+    assert not asked.requests
+    assert not asterisk.variables
+
+
+async def test_an_environment_within_a_name_is_found_by_what_follows_it(told) -> None:
+    """The whole of one, blank line and all, so that it reads as well as the true one, whose end then follows."""
+    asked = Asked()
+    forged = presented("decide", ["forged"]).partition(b"agi_calleridname: ")[2]
+    environment = presented("decide", ["true"], agi_calleridname=forged)
+    async with serving(asked) as address, calling(address, environment) as asterisk:
+        await asterisk.serve()
+    assert not asked.requests
+    assert closed_for(told) == ["what should be Asterisk's response is none"]
+
+
+async def test_whoever_is_mute_behind_an_environment_has_not_presented_a_call(told) -> None:
+    asked = Asked()
+    async with serving(asked) as address, calling(address, presented()) as asterisk:
+        asterisk.instead["NOOP"] = b""
+        await asterisk.serve()
+    assert closed_for(told) == ["it had not presented a call within 0.3 s"]
+    assert not asked.requests
+
+
+async def test_who_connects_and_goes_is_told(told) -> None:
+    async with serving(Asked()) as address:
+        async with calling(address, b"agi_network: yes\n"):
+            pass
+        await asyncio.sleep(0.05)
+        assert closed_for(told) == ["it ended before it had presented a call"]
+
+
+async def test_asterisk_has_a_time_to_answer(told) -> None:
+    async with serving(Asked()) as address, calling(address, presented()) as asterisk:
+        asterisk.instead["SET VARIABLE"] = b""
+        started_s = time.monotonic()
+        await asterisk.serve()
+    assert 0.15 < time.monotonic() - started_s < 1
+    assert closed_for(told) == ["Asterisk had not answered within 0.2 s"]
+
+
+async def test_the_whole_has_a_time(told) -> None:
+    async with serving(Asked(takes_s=5)) as address, calling(address, presented()) as asterisk:
+        started_s = time.monotonic()
+        await asterisk.serve()
+    assert 0.5 < time.monotonic() - started_s < 2
+    assert not asterisk.variables
+    assert closed_for(told) == ["it had not ended within 0.6 s"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (AgiError("decide wants two arguments"), "an AGI connection was closed: decide wants two arguments"),
+        (LedgerError("the disk is full"), "decide, channel 1795597718.1: no answer: the disk is full"),
+        (RuntimeError("a fault of ours"), "decide, channel 1795597718.1: no answer"),
+        (TimeoutError(), "decide, channel 1795597718.1: no answer"),
+        (ConnectionError(), "decide, channel 1795597718.1: no answer"),
+    ],
+)
+async def test_an_answer_that_fails_sets_nothing(error: Exception, line: str, told) -> None:
+    async with serving(Asked(error)) as address, calling(address, presented()) as asterisk:
+        await asterisk.serve()
+    assert asterisk.commands == ["NOOP"]
+    assert told.messages == [line]
+
+
+async def test_a_variable_that_cannot_be_set_keeps_all_others_back(told) -> None:
+    async def answer(_: Request) -> Mapping[str, str]:
+        return {"A": "x", "B": "y\nSET VARIABLE C z"}
+
+    async with serving(answer) as address, calling(address, presented()) as asterisk:
+        await asterisk.serve()
+    assert asterisk.commands == ["NOOP"]
+    assert closed_for(told) == ["SET VARIABLE: an argument holds a control character"]
+
+
+@pytest.mark.parametrize("response", [{"NOOP": b"HANGUP\n200 result=0\n"}, {"SET VARIABLE": b"HANGUP\n200 result=1\n"}])
+async def test_a_hangup_is_ordinary_and_asterisk_still_sets_variables(response: dict[str, bytes], told) -> None:
+    async with serving(Asked()) as address, calling(address, presented()) as asterisk:
+        asterisk.instead = response
+        await asterisk.serve()
+    assert len(asterisk.commands) == 3
+    assert "IDTONE_NONCE" in asterisk.variables
+    assert not closed_for(told)
+
+
+async def test_a_channel_hangs_up_once(told) -> None:
+    async with serving(Asked()) as address, calling(address, presented()) as asterisk:
+        asterisk.instead["NOOP"] = b"HANGUP\nHANGUP\n200 result=0\n"
+        await asterisk.serve()
+    assert closed_for(told) == ["what should be Asterisk's response is none"]
+
+
+async def test_a_dead_channel_is_ordinary(told) -> None:
+    async with serving(Asked()) as address, calling(address, presented()) as asterisk:
+        asterisk.instead["SET VARIABLE"] = b"511 Command Not Permitted on a dead channel or intercept routine\n"
+        await asterisk.serve()
+    assert len(asterisk.commands) == 2, "the rest is not tried"
+    assert not closed_for(told)
+
+
+async def test_a_connection_that_breaks_meanwhile_is_ordinary(told) -> None:
+    asked = Asked(takes_s=0.1)
+    async with serving(asked) as address:
+        async with calling(address, presented()) as asterisk:
+            assert await asterisk.reader.readline() == b"NOOP\n"
+            asterisk.write(b"200 result=0\n")
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
+    assert asked.requests
+    assert told.messages == ["decide, channel 1795597718.1: it hung up meanwhile"]
+
+
+@pytest.mark.parametrize("mute_behind", [b"a", presented()], ids=["nothing", "an environment"])
+async def test_the_oldest_makes_room(mute_behind: bytes, told) -> None:
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
+        slow = []
+        for _ in range(6):
+            slow.append(await stack.enter_async_context(calling(address, mute_behind)))
+            await asyncio.sleep(0.02)
+        honest = await stack.enter_async_context(calling(address, presented()))
+        await honest.serve()
+        assert honest.variables
+        ends = [asyncio.create_task(each.reader.read()) for each in slow]
+        await asyncio.sleep(0.05)
+        assert [end.done() for end in ends] == [True, True, True, False, False, False]
+        reason = "it made room for a newer one before it had presented a call"
+        assert closed_for(told) == [reason]
+    assert f"{reason} (2 times more within 10 s)" in closed_for(told)
+
+
+async def test_who_has_presented_a_call_does_not_make_room_for_who_has_not(told) -> None:
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
+        honest = await stack.enter_async_context(calling(address, presented()))
+        for _ in range(9):
+            await stack.enter_async_context(calling(address, b"a"))
+        await asyncio.sleep(0.05)
+        await honest.serve()
+    assert honest.variables
+
+
+async def test_there_is_a_limit_to_what_is_answered_at_once(told) -> None:
+    asked = Asked(takes_s=0.3)
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving(asked))
+        callers = [await stack.enter_async_context(calling(address, presented())) for _ in range(4)]
+        await asyncio.gather(*(each.serve() for each in callers))
+    assert sorted(len(each.variables) for each in callers) == [0, 2, 2, 2]
+    assert len(asked.requests) == 3
+    assert closed_for(told) == ["there are 3 calls to answer already"]
+
+
+async def test_a_stop_lets_answers_end(told) -> None:
+    async with AsyncExitStack() as stack:
+        async with serving(Asked(takes_s=0.2)) as address:
+            asterisk = await stack.enter_async_context(calling(address, presented()))
+            reading = asyncio.create_task(asterisk.serve())
+            await asyncio.sleep(0.05)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*address)
+        await reading
+    assert len(asterisk.variables) == 2
+    assert not closed_for(told)
+
+
+async def test_a_stop_does_not_wait_for_ever(told) -> None:
+    async with AsyncExitStack() as stack:
+        started_s = time.monotonic()
+        async with serving(Asked(takes_s=9), Limits(drain_s=0.2, whole_s=9)) as address:
+            asterisk = await stack.enter_async_context(calling(address, presented()))
+            reading = asyncio.create_task(asterisk.serve())
+            await asyncio.sleep(0.05)
+        await reading
+    assert time.monotonic() - started_s < 2
+    assert closed_for(told) == ["it had not ended when the service stopped"]
+
+
+async def test_a_taken_port_is_named() -> None:
+    async with serving(Asked()) as address:
+        with pytest.raises(AgiError, match=f"agi.listen: 127.0.0.1, port {address[1]}: Address already in use"):
+            async with FastAgiServer(Asked()).listening(address):
+                pass
+
+
+async def test_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "agi.sock"
+    async with FastAgiServer(Asked()).listening(path) as address:
+        assert address == path
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        async with calling(path, presented()) as asterisk:
+            await asterisk.serve()
+        assert asterisk.variables
+    assert not os.listdir(tmp_path)
+
+
+async def test_a_unix_socket_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "agi.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(os.fspath(path))
+    async with FastAgiServer(Asked()).listening(path), calling(path, presented()) as asterisk:
+        await asterisk.serve()
+    assert asterisk.variables
+
+
+async def test_the_next_instance_takes_the_unix_socket_and_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "agi.sock"
+    async with AsyncExitStack() as stack:
+        async with FastAgiServer(Asked()).listening(path):
+            path.rename(path.with_suffix(".old"))  # as if it were of another process
+            await stack.enter_async_context(FastAgiServer(Asked()).listening(path))
+        async with calling(path, presented()) as asterisk:
+            await asterisk.serve()
+    assert asterisk.variables
+
+
+@pytest.mark.parametrize("kind", ["file", "no folder"])
+async def test_a_path_that_cannot_be_had_is_named(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "agi.sock" if kind == "file" else tmp_path / "absent" / "agi.sock"
+    if kind == "file":
+        path.write_text("precious")
+    with pytest.raises(AgiError, match=f"agi.listen: {path}"):
+        async with FastAgiServer(Asked()).listening(path):
+            pass
+    assert kind != "file" or path.read_text() == "precious"
+
+
+async def test_without_files_left_it_waits_and_goes_on(told, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept, refused = socket.socket.accept, []
+
+    def out_of_files(listener: socket.socket) -> object:
+        if not refused:
+            refused.append(1)
+            raise OSError(24, "Too many open files")
+        return accept(listener)
+
+    async with serving(Asked()) as address:
+        monkeypatch.setattr(socket.socket, "accept", out_of_files)
+        async with calling(address, presented()) as asterisk:
+            await asterisk.serve()
+    assert asterisk.variables
+    assert closed_for(told) == ["it could not be accepted: Too many open files"]
+
+
+async def test_a_stop_still_hears_who_has_connected_before_it(told) -> None:
+    asked = Asked()
+    with socket.socket() as late:
+        async with serving(asked) as address:
+            late.connect(address)  # and the loop has not seen it yet
+            late.sendall(presented() + b"200 result=0\n200 result=1\n200 result=1\n")
+        assert late.recv(1000).startswith(b"NOOP\nSET VARIABLE")
+    assert asked.requests

@@ -1,0 +1,92 @@
+"""Five thousand slow sockets do not keep Asterisk waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from idtone.agi.environment import Request
+from idtone.agi.server import FastAgiServer, Limits
+
+from .fake_asterisk import calling, presented
+from .slow import allow_open_files
+
+SLOW = 5000
+REQUESTS_PER_S = 20
+MEASURED_S = 5
+ROUNDS = 3
+"""What other programs of the machine add is not the server's, and adds in one round what it does not in another."""
+ALLOWED_P99_MS = 50
+
+
+async def answer(_: Request) -> Mapping[str, str]:
+    return {"IDTONE_OUTCOME": "PLAY", "IDTONE_NONCE": "n-1"}
+
+
+async def verdict_ms(address: tuple[str, int]) -> float:
+    """From the first packet of the connection to its end."""
+    started_s = time.perf_counter()
+    async with calling(address, presented()) as asterisk:
+        await asterisk.serve()
+    assert len(asterisk.variables) == 2
+    return 1000 * (time.perf_counter() - started_s)
+
+
+async def p99_ms(address: tuple[str, int]) -> float:
+    """Of a round of requests that come whether or not the last was answered."""
+    asking = []
+    for _ in range(REQUESTS_PER_S * MEASURED_S):
+        asking.append(asyncio.create_task(verdict_ms(address)))
+        await asyncio.sleep(1 / REQUESTS_PER_S)
+    took_ms = sorted(await asyncio.gather(*asking))
+    print(f"beside {SLOW} slow sockets: p50 {took_ms[len(took_ms) // 2]:.1f} ms, p99 {took_ms[-2]:.1f} ms")
+    return took_ms[-2]  # of a hundred, the ninety-ninth
+
+
+@asynccontextmanager
+async def slow_sockets(port: int) -> AsyncIterator[list[int]]:
+    """Have them meanwhile; afterwards the list holds how many connections there were in total."""
+    opened: list[int] = []
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.agi.slow", str(port), str(SLOW),
+        cwd=Path(__file__).parents[2], stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert program.stdout
+        assert await program.stdout.readline() == b"ready\n"
+        yield opened
+        program.terminate()
+        opened.append(int(await program.stdout.readline()))
+    finally:
+        if program.returncode is None:
+            program.kill()
+        await program.wait()
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(), Limits(waiting=2 * SLOW, presented_s=60, whole_s=60, drain_s=0)], ids=["closed", "held"]
+)
+async def test_a_verdict_takes_no_longer(limits: Limits, caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        allow_open_files(SLOW + 256)
+    except ValueError:
+        pytest.skip(f"the hard limit of open files does not allow {SLOW} connections; raise it with ulimit -Hn")
+    async with FastAgiServer(answer, limits).listening(("127.0.0.1", 0)) as address:
+        assert not isinstance(address, Path)
+        async with slow_sockets(address[1]) as opened:
+            measured_ms = [await p99_ms(address)]
+            while measured_ms[-1] > ALLOWED_P99_MS and len(measured_ms) < ROUNDS:
+                measured_ms.append(await p99_ms(address))
+    assert min(measured_ms) <= ALLOWED_P99_MS
+    if limits.waiting > SLOW:
+        assert opened == [SLOW], "none was closed: all five thousand were there all the time"
+    else:
+        assert opened[0] > SLOW + REQUESTS_PER_S * MEASURED_S, "the closed ones came back"
+    assert len(caplog.messages) < 50, "floods are few lines"
