@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
+import os
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,6 +26,7 @@ from .settings import CallerHears, Settings, load_settings
 from .switchboard import alone
 from .switchboard.board import Switchboard
 from .switchboard.proven import ProvenSounds
+from .systemd import ServiceManager
 from .tones.library import load_library
 from .tones.making.sounds import ensure_sounds
 
@@ -35,6 +38,7 @@ def serve(config: ConfigOption = None) -> None:
     settings = load_settings(config)
     password = settings.ari.secret()
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
+    faulthandler.enable()  # where the loop stood still, when a watchdog ends us
     with ExitStack() as resources:
         board, refresh = _assemble(settings, resources)
         asyncio.run(_until_stopped(settings, password, board, refresh))
@@ -92,9 +96,24 @@ async def _until_stopped(settings: Settings, password: str, board: Switchboard, 
     ari, application = settings.ari, Application(board)
     service = Service(application, lambda: connect(ari.url, ari.user, password, ari.transport), refresh)
     door = FastAgiServer(AgiApplication(board, lambda: application.connected).answer)
+    manager = ServiceManager.of(os.environ)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+
+    def status() -> str:
+        if stop.is_set():
+            return "stopping: the last sounds are being played"
+        reached = "ARI is connected" if application.connected else "Asterisk's ARI cannot be reached"
+        return f"serving: {reached}, AGI at {settings.agi.listen}"
+
     async with door.listening(settings.agi.address()):
-        await service.run(stop)
+        # Asterisk may be started later; then there is nobody who could ask, and nothing to wait for.
+        manager.tell("READY=1")
+        telling = asyncio.create_task(manager.attend(status))
+        try:
+            await service.run(stop)
+        finally:
+            telling.cancel()
+            manager.tell("STOPPING=1")
