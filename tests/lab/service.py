@@ -30,11 +30,11 @@ class Service:
         self.log_file = scratch / "idtone.log"
         self.ledger = scratch / "ledger" / "ledger.sqlite3"
 
-    def start(self, timeout_s: float = 20) -> None:
+    def start(self, *options: str, timeout_s: float = 20) -> None:
         """Start it and wait until it says that it is ready."""
         self._write_settings()
         already = len(self.log())
-        self._launch()
+        self._launch(*options)
         deadline_s = time.monotonic() + timeout_s
         while "ready: Asterisk" not in self.log()[already:]:
             if self._died() or time.monotonic() > deadline_s:

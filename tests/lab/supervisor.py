@@ -75,7 +75,8 @@ class Supervisor(Service):
     def pid(self) -> int:
         return self.lives[-1].pid
 
-    def _launch(self) -> None:
+    def _launch(self, *options: str) -> None:
+        assert not options, "the unit file says how it is started"
         self._leaving, self._leave = os.pipe()
         self._inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._name = f"idtone-lab-{os.getpid()}-{secrets.token_hex(4)}"
