@@ -15,7 +15,6 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -29,11 +28,11 @@ from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
 from idtone.switchboard.board import Call, Question, Switchboard
-from idtone.tones.making.sounds import Sound
 
 from . import events, flow
 from .connection import APPLICATION, Ari
 from .flow import Action, Signal, State
+from .sounding import NEVER_TOLD, Sounding
 
 log = logging.getLogger(__name__)
 
@@ -41,33 +40,11 @@ OVERDUE_S: Final = 1.0
 """Beyond the sound's length: when our own timer gives a playback up. Before the hook's guard."""
 GONE: Final = frozenset({404, 409, 412})
 """What Asterisk answers when the channel hung up while we were asking; an outcome, not an error."""
-NEVER_TOLD: Final = "the playback's end was never told"
 SETTLED_WITHIN_S: Final = 0.5
 """How long a hand-over waits for answers that are on their way; they take milliseconds."""
 
 _CONTEXTS: Final = {"called": dialplan.CALLED_CONTEXT, "both": dialplan.BOTH_CONTEXT}
 """The hook's word for where a channel is that asks for its sound → where it goes on."""
-
-
-@dataclass
-class Sounding:
-    """One sound on one channel."""
-
-    call: Call
-    party: Party
-    channel: str
-    context: str
-    """Where the hook goes on."""
-    sound: Sound
-    answered_at: datetime
-    """Written when the sound has started: the parties wait for every millisecond here."""
-    playback: str = field(default_factory=lambda: uuid.uuid4().hex)
-    state: State = State.WAITING
-    requested_s: float = 0.0
-    started_at: datetime | None = None
-    heard_ms: int = 0
-    failure: str = ""
-    timer: asyncio.TimerHandle | None = None
 
 
 class Application:
@@ -133,47 +110,26 @@ class Application:
         """Wait until nothing of ours is on its way, neither to Asterisk nor to the ledger."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLED_WITHIN_S):
-                while self._tasks or any(  # noqa: ASYNC110 — two things that go on at once
-                    each.state is State.SEALING or (each.state is State.SOUNDING and each.started_at)
-                    for each in self._soundings.values()
-                ):
+                while self._tasks or any(each.being_sealed for each in self._soundings.values()):  # noqa: ASYNC110
                     await asyncio.sleep(0.002)
 
     def carried(self) -> list[dict[str, Any]]:
         """What is being played, for the next instance's `carry`; JSON."""
-        return [
-            {
-                "call": each.call.id,
-                "party": each.party,
-                "channel": each.channel,
-                "context": each.context,
-                "playback": each.playback,
-                "answered_at": each.answered_at.isoformat(),
-                "requested_s": each.requested_s,
-                "started_at": each.started_at and each.started_at.isoformat(),
-            }
-            for each in self._soundings.values()
-        ]
+        return [sounding.packed() for sounding in self._soundings.values()]
 
     def carry(self, soundings: Iterable[Mapping[str, Any]]) -> None:
         """Go on with what an earlier instance had played; before the first connection.
 
-        What cannot be gone on with is played anew. The monotonic clock is the machine's, so its times stay true.
+        What is not known here is taken up like any channel that waits: it is sounded anew.
         """
         for fields in soundings:
-            call, party = self._board.find(fields["call"]), Party(fields["party"])
-            sound = self._board.sound(call, party) if call else None
-            if call is None or sound is None:
-                continue
-            answered_at, started = datetime.fromisoformat(fields["answered_at"]), fields["started_at"]
-            sounding = Sounding(
-                call, party, fields["channel"], fields["context"], sound, answered_at, fields["playback"],
-                State.SEALED if started else State.SOUNDING, fields["requested_s"],
-                datetime.fromisoformat(started) if started else None, failure=NEVER_TOLD,
-            )  # fmt: skip
-            self._soundings[sounding.channel] = self._by_playback[sounding.playback] = sounding
-            self._silent.clear()
-            self._give_up_later(sounding, self._clock_s() - sounding.requested_s)
+            call = self._board.find(fields["call"])
+            sound = self._board.sound(call, Party(fields["party"])) if call else None
+            if call and sound:
+                sounding = Sounding.unpacked(fields, call, sound)
+                self._soundings[sounding.channel] = self._by_playback[sounding.playback] = sounding
+                self._silent.clear()
+                self._give_up_later(sounding, self._clock_s() - sounding.requested_s)
 
     # -- events -----------------------------------------------------------------------------------------------------
 
