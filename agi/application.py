@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote
@@ -24,6 +24,7 @@ from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
 from idtone.switchboard.board import Question, Switchboard
+from idtone.tones.making.sounds import Sound
 
 from .environment import Request
 
@@ -40,6 +41,25 @@ class AgiApplication:
         """`watched` tells whether ARI events tell how calls end."""
         self._board = switchboard
         self._watched = watched
+        self._to_sound: set[tuple[str, Party]] = set()
+        """What Asterisk was told to play, and has not yet told how it went; may be long over where it was restarted."""
+
+    async def drained(self, beyond_s: float) -> None:
+        """Wait until all that Asterisk may be playing was told of, but not longer than the longest of these sounds and
+        `beyond_s` more: some of the calls are still ringing.
+        """
+        loop = asyncio.get_running_loop()
+        longest_s = max((sound.duration_ms / 1000 for sound in self._awaited()), default=0.0)
+        deadline_s = loop.time() + longest_s + beyond_s
+        while any(self._awaited()) and loop.time() < deadline_s:  # noqa: ASYNC110 — calls end in many ways
+            await asyncio.sleep(0.01)
+
+    def _awaited(self) -> Iterator[Sound]:
+        for call_id, party in self._to_sound:
+            call = self._board.find(call_id)
+            sound = self._board.sound(call, party) if call else None
+            if sound:
+                yield sound
 
     async def answer(self, request: Request) -> Mapping[str, str]:
         """Raises AgiError for what the hook does not ask."""
@@ -58,8 +78,12 @@ class AgiApplication:
                 raise AgiError("the dialplan's hook is not this version's; run `idtone dialplan export` again")
 
     def _decide(self, question: Question, nonce: str) -> dict[str, str]:
+        if self._board.retiring and not self._board.find(question.call_id):
+            return {}
         call = self._board.decide(question, Door.AGI)
-        return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable}
+        verdict = self._board.verdict(call, nonce)
+        self._to_sound |= {(call.id, Party(party)) for party in verdict.files}
+        return {dialplan.VERDICT_VARIABLE: verdict.variable}
 
     async def _played(
         self, call_id: str, nonce: str, party: Party, file: str, status: str, started: str, ended: str
@@ -70,6 +94,7 @@ class AgiApplication:
             # Nobody knows what was decided for it, so nothing can be said of it; Asterisk's own word must do.
             log.warning("%s: a sound was played for a call that is not known here", call_id)
             return {}
+        self._to_sound.discard((call_id, party))
         began, over = moment(started), moment(ended)
         board.answered(call, began)
         sound = board.sound(call, party)
@@ -90,6 +115,7 @@ class AgiApplication:
         return {dialplan.HEARD_VARIABLE: f"{nonce}:{Heard.UNHEARD}"}
 
     def _ended(self, call_id: str, status: CallStatus, cause: str, reason: str) -> dict[str, str]:
+        self._to_sound -= {(call_id, party) for party in Party}
         call = self._board.find(call_id)
         if call is None or self._watched():
             return {}  # the events tell it as well, and what is still to come of the call

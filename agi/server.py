@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,15 @@ log = logging.getLogger(__name__)
 
 Address = Path | tuple[str, int]
 """A Unix socket, or an IP address and a port."""
+
+
+class Listener(socket.socket):
+    """A socket that is bound to an address; `bound` makes one, or an earlier instance has handed it on."""
+
+    handed_on = False
+    """Another process goes on listening, so the file of a Unix socket stays."""
+
+
 Answer = Callable[[Request], Awaitable[Mapping[str, str]]]
 """From a question to the channel variables to set, in their order. May raise AgiError where it is no question."""
 
@@ -71,20 +80,20 @@ class FastAgiServer:
         self._complaints = Complaints(log, "an AGI connection was closed")
 
     @asynccontextmanager
-    async def listening(self, address: Address) -> AsyncIterator[Address]:
+    async def listening(self, address: Address | Listener) -> AsyncIterator[Address]:
         """Listen while inside, at the address that is given back (port 0 takes any); then let what goes on end.
 
         Raises AgiError where the address cannot be had.
         """
-        with _bound(address) as listener:
-            listener.setblocking(False)
-            listener.listen(_QUEUE)
+        with nullcontext(address) if isinstance(address, Listener) else bound_to(address) as bound:
+            bound.setblocking(False)
+            bound.listen(_QUEUE)
             room = WaitingRoom(
-                listener, self._limits.waiting, self._limits.presented_s, self._admit, self._complaints.note
+                bound, self._limits.waiting, self._limits.presented_s, self._admit, self._complaints.note
             )
             room.open()
             try:
-                yield address if isinstance(address, Path) else listener.getsockname()[:2]
+                yield address if isinstance(address, Path) else named(bound)
             finally:
                 room.shut()
                 await self._drain(room)
@@ -163,6 +172,12 @@ async def _line(guest: Guest) -> bytes:
     return line + end
 
 
+def named(bound: socket.socket) -> Address:
+    """Where a socket listens."""
+    name = bound.getsockname()
+    return Path(name) if isinstance(name, str) else name[:2]
+
+
 @asynccontextmanager
 async def _until(when_s: float, fault: str) -> AsyncIterator[None]:
     deadline = asyncio.timeout_at(when_s)
@@ -176,13 +191,14 @@ async def _until(when_s: float, fault: str) -> AsyncIterator[None]:
 
 
 @contextmanager
-def _bound(address: Address) -> Iterator[socket.socket]:
+def bound_to(address: Address) -> Iterator[Listener]:
+    """A socket that takes connections when it listens. Raises AgiError where the address cannot be had."""
     if isinstance(address, Path):
         with _bound_path(address) as bound:
             yield bound
         return
     host, port = address
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as bound:
+    with Listener(socket.AF_INET6 if ":" in host else socket.AF_INET) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, port))
@@ -194,10 +210,10 @@ def _bound(address: Address) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _bound_path(path: Path) -> Iterator[socket.socket]:
+def _bound_path(path: Path) -> Iterator[Listener]:
     """A Unix socket that takes the place of one that was left behind, or of an instance that is to end."""
     ours = path.with_name(f".{path.name}.{os.getpid()}")
-    with socket.socket(socket.AF_UNIX) as bound:
+    with Listener(socket.AF_UNIX) as bound:
         try:
             if path.exists() and not path.is_socket():
                 raise AgiError(f"agi.listen: {path} is there and is no socket; set another path")
@@ -213,5 +229,5 @@ def _bound_path(path: Path) -> Iterator[socket.socket]:
         try:
             yield bound
         finally:
-            if path.exists() and path.stat().st_ino == inode:
+            if not bound.handed_on and path.exists() and path.stat().st_ino == inode:
                 path.unlink()

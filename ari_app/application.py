@@ -13,10 +13,10 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -28,11 +28,11 @@ from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
 from idtone.switchboard.board import Call, Question, Switchboard
-from idtone.tones.making.sounds import Sound
 
 from . import events, flow
 from .connection import APPLICATION, Ari
 from .flow import Action, Signal, State
+from .sounding import NEVER_TOLD, Sounding
 
 log = logging.getLogger(__name__)
 
@@ -40,31 +40,11 @@ OVERDUE_S: Final = 1.0
 """Beyond the sound's length: when our own timer gives a playback up. Before the hook's guard."""
 GONE: Final = frozenset({404, 409, 412})
 """What Asterisk answers when the channel hung up while we were asking; an outcome, not an error."""
-
+SETTLED_WITHIN_S: Final = 0.5
+"""How long a hand-over waits for answers that are on their way; they take milliseconds."""
 
 _CONTEXTS: Final = {"called": dialplan.CALLED_CONTEXT, "both": dialplan.BOTH_CONTEXT}
 """The hook's word for where a channel is that asks for its sound → where it goes on."""
-
-
-@dataclass
-class Sounding:
-    """One sound on one channel."""
-
-    call: Call
-    party: Party
-    channel: str
-    context: str
-    """Where the hook goes on."""
-    sound: Sound
-    answered_at: datetime
-    """Written when the sound has started: the parties wait for every millisecond here."""
-    playback: str = field(default_factory=lambda: uuid.uuid4().hex)
-    state: State = State.WAITING
-    requested_s: float = 0.0
-    started_at: datetime | None = None
-    heard_ms: int = 0
-    failure: str = ""
-    timer: asyncio.TimerHandle | None = None
 
 
 class Application:
@@ -78,8 +58,11 @@ class Application:
         self._silent = asyncio.Event()
         self._silent.set()
         self._entered: set[str] = set()
+        self._sent_on: dict[str, tuple[str, str]] = {}
+        """Channels that were told where to go on, context and extension, and have not confirmed it."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._ari: Ari | None = None
+        self._handing_over = False
 
     @property
     def connected(self) -> bool:
@@ -89,13 +72,18 @@ class Application:
     # -- one connection -----------------------------------------------------------------------------------------
 
     async def attend(self, ari: Ari) -> None:
-        """Handle what Asterisk tells until the connection ends (AriUnavailable) or is replaced (returns)."""
+        """Handle what Asterisk tells until the connection ends (AriUnavailable) or is replaced (returns).
+
+        What is being played goes on without us; the next connection finds out how it went.
+        """
         self._ari = ari
-        self._entered.clear()
-        self._spawn(self._adopt())
+        self._entered = set(self._soundings)
+        self._spawn(self._adopt(tuple(self._board), tuple(self._soundings.values())))
         try:
             async for event in ari.events():
                 if isinstance(event, events.Replaced):
+                    if self._handing_over:
+                        continue  # no more events come, but the answers to what was asked before
                     log.error("another connection took over the application %r; this one ends", APPLICATION)
                     return
                 self._handle(event)
@@ -103,8 +91,6 @@ class Application:
             self._ari = None
             for task in self._tasks:
                 task.cancel()
-            for sounding in list(self._soundings.values()):
-                self._forget(sounding)
 
     async def drained(self, timeout_s: float) -> None:
         """Wait until no sound is being played and every channel was let go, but not longer than `timeout_s`."""
@@ -113,6 +99,39 @@ class Application:
                 await self._silent.wait()
                 while self._tasks:
                     await asyncio.wait(self._tasks)
+
+    # -- from one instance to the next ------------------------------------------------------------------------------
+
+    def let_go(self, handing_over: bool) -> None:
+        """Whether another connection is meant to take over the application: then this one stays, for the answers."""
+        self._handing_over = handing_over
+
+    async def settled(self) -> None:
+        """Wait until nothing of ours is on its way, neither to Asterisk nor to the ledger."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLED_WITHIN_S):
+                while self._tasks or any(each.being_sealed for each in self._soundings.values()):  # noqa: ASYNC110
+                    await asyncio.sleep(0.002)
+
+    def carried(self) -> list[dict[str, Any]]:
+        """What is being played, for the next instance's `carry`; JSON."""
+        return [sounding.packed() for sounding in self._soundings.values()]
+
+    def carry(self, soundings: Iterable[Mapping[str, Any]]) -> None:
+        """Go on with what an earlier instance had played; before the first connection.
+
+        What is not known here is taken up like any channel that waits: it is sounded anew.
+        """
+        for fields in soundings:
+            call = self._board.find(fields["call"])
+            sound = self._board.sound(call, Party(fields["party"])) if call else None
+            if call and sound:
+                sounding = Sounding.unpacked(fields, call, sound)
+                self._soundings[sounding.channel] = self._by_playback[sounding.playback] = sounding
+                self._silent.clear()
+                self._give_up_later(sounding, self._clock_s() - sounding.requested_s)
+
+    # -- events -----------------------------------------------------------------------------------------------------
 
     def _handle(self, event: events.Event) -> None:
         match event:
@@ -124,6 +143,7 @@ class Application:
                 self._playback_finished(self._by_playback[event.playback], event)
             case events.Left():
                 self._entered.discard(event.channel)
+                self._sent_on.pop(event.channel, None)
                 if event.channel in self._soundings:
                     self._signal(self._soundings[event.channel], Signal.GONE)
             case events.Bridged():
@@ -143,6 +163,10 @@ class Application:
 
     def _enter(self, channel: str, arguments: tuple[str, ...], caller_number: str) -> None:
         self._entered.add(channel)
+        self._sent_on.pop(channel, None)
+        if self._board.retiring:
+            self._spawn(self._turn_away(channel, arguments))
+            return
         match arguments:
             case ("decide", call_id, nonce, number, direction, called, dial_string, chain, diverting):
                 question = Question(
@@ -159,6 +183,14 @@ class Application:
             case _:
                 log.error("the dialplan's hook is not this version's; run `idtone dialplan export` again")
                 self._spawn(self._release(channel))
+
+    async def _turn_away(self, channel: str, arguments: tuple[str, ...]) -> None:
+        """Nothing new begins when the service is to stop: the hook goes on as if it were away."""
+        match arguments:
+            case ("sound", _, "called" | "caller" as party, call_id, *_) if self._board.find(call_id):
+                why = "the service was being stopped"
+                self._board.record(steps.sound_failed(call_id, self._board.now(), why, Party(party)))
+        await self._release(channel)
 
     # -- first touch --------------------------------------------------------------------------------------------
 
@@ -240,17 +272,23 @@ class Application:
                 self._spawn(self._resume(sounding.channel, sounding.context, Heard.UNHEARD))
 
     async def _play(self, sounding: Sounding) -> None:
-        loop, sound = asyncio.get_running_loop(), sounding.sound
         sounding.requested_s = self._clock_s()
-        sounding.failure = "the playback's end was never told"
-        sounding.timer = loop.call_later(sound.duration_ms / 1000 + OVERDUE_S, self._signal, sounding, Signal.OVERDUE)
+        sounding.failure = NEVER_TOLD
+        self._give_up_later(sounding)
         try:
             await self._request(
-                "POST", f"channels/{sounding.channel}/play/{sounding.playback}", media=f"sound:{sound.stem}"
+                "POST", f"channels/{sounding.channel}/play/{sounding.playback}", media=f"sound:{sounding.sound.stem}"
             )
         except AriRefused as error:
             sounding.failure = str(error)
             self._signal(sounding, Signal.GONE if error.status in GONE else Signal.FAILED)
+
+    def _give_up_later(self, sounding: Sounding, elapsed_s: float = 0.0) -> None:
+        if sounding.timer:
+            sounding.timer.cancel()
+        allowed_s = max(0.0, sounding.sound.duration_ms / 1000 + OVERDUE_S - elapsed_s)
+        loop = asyncio.get_running_loop()
+        sounding.timer = loop.call_later(allowed_s, self._signal, sounding, Signal.OVERDUE)
 
     def _forget(self, sounding: Sounding) -> None:
         if sounding.timer:
@@ -262,18 +300,46 @@ class Application:
 
     # -- what nobody listened to ----------------------------------------------------------------------------------
 
-    async def _adopt(self) -> None:
-        """Take up what happened while nobody listened: channels that wait for us, calls that ended."""
+    async def _adopt(self, calls: tuple[Call, ...], soundings: tuple[Sounding, ...]) -> None:
+        """Take up what happened while nobody listened: channels that wait for us, and which of the `calls` and
+        `soundings` of before have ended.
+        """
         channels = {channel["id"]: channel for channel in await self._request("GET", "channels")}
-        for call in self._board:
-            if call.channel not in channels:
-                self._board.interrupted(call)
+        waiting: dict[str, tuple[str, ...]] = {}
         for name, channel in channels.items():
             place = channel["dialplan"]
             application, *arguments = str(place.get("app_data", "")).split(",")
-            if place.get("app_name") == "Stasis" and application == APPLICATION and name not in self._entered:
+            if place.get("app_name") == "Stasis" and application == APPLICATION:
+                waiting[name] = tuple(arguments)
+        for sounding in soundings:
+            if sounding.channel in waiting:
+                self._spawn(self._listen_again(sounding))
+            else:
+                self._signal(sounding, Signal.GONE)
+        for call in calls:
+            if call.channel not in channels and self._board.find(call.id) is call:
+                self._board.interrupted(call)
+        for name in self._sent_on.keys() - waiting.keys():
+            del self._sent_on[name]
+        for name in waiting.keys() - self._entered:
+            if name in self._sent_on:
+                self._spawn(self._resume(name, *self._sent_on[name]))
+            else:
                 log.info("channel %s waited for the service; it is taken up again", name)
-                self._enter(name, tuple(arguments), channel["caller"]["number"])
+                self._enter(name, waiting[name], channels[name]["caller"]["number"])
+
+    async def _listen_again(self, sounding: Sounding) -> None:
+        """A sound that was being played when the connection broke: one whose end we missed is played anew."""
+        try:
+            await self._request("GET", f"playbacks/{sounding.playback}")
+        except AriRefused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            if self._soundings.get(sounding.channel) is sounding:
+                self._by_playback.pop(sounding.playback)
+                sounding.playback = uuid.uuid4().hex
+                self._by_playback[sounding.playback] = sounding
+                await self._play(sounding)
 
     # -- Asterisk -------------------------------------------------------------------------------------------------
 
@@ -283,6 +349,7 @@ class Application:
 
     async def _resume(self, channel: str, context: str, extension: str) -> None:
         """Give the channel back to the hook, with our word as the extension where it goes on."""
+        self._sent_on[channel] = context, extension
         await self._ask(
             "POST",
             f"channels/{channel}/continue",
@@ -290,6 +357,7 @@ class Application:
             extension=extension,
             priority=str(dialplan.RESUME_PRIORITY),
         )
+        self._sent_on.pop(channel, None)
 
     async def _ask(self, method: str, path: str, **query: str) -> None:
         """A request whose failure means that the channel is gone, which its own events tell."""

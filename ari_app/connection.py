@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol
 
 import aiohttp
@@ -26,8 +27,12 @@ APPLICATION: Final = "idtone"
 """The name in the dialplan's Stasis(idtone,…)."""
 
 REQUEST_TIMEOUT_S: Final = 5.0
-HEARTBEAT_S: Final = 5.0
-"""A WebSocket that does not answer a ping for half of this counts as broken: a frozen Asterisk says nothing."""
+OPEN_WITHIN_S: Final = 2.0
+"""How long opening a connection may take: over a dead line it would never end."""
+HEARTBEAT_S: Final = 1.0
+"""A WebSocket that does not answer a ping for half of this counts as broken: a frozen Asterisk says nothing, and on a
+dead line calls wait. The hook waits three seconds, and by then there is another connection that takes them up.
+"""
 
 _REST_OVER_WEBSOCKET: Final = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
 """First version of each branch that takes requests over the WebSocket; every later branch does."""
@@ -92,6 +97,19 @@ class AriConnection:
     def transport(self) -> str:
         """In words, for the log."""
         return "requests over the WebSocket" if self._over_websocket else "requests over HTTP"
+
+    async def abandoned(self) -> bool:
+        """Whether no connection has the application now; asked over HTTP, so also of a connection that was replaced.
+
+        Raises AriUnavailable, and AriRefused for any other answer than there is one or none.
+        """
+        try:
+            await self._over_http("GET", f"applications/{APPLICATION}", {}, None)
+        except AriRefused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return True
+        return False
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         parameters = {name: str(value) for name, value in query.items()}
@@ -168,7 +186,11 @@ async def connect(url: str, user: str, password: str, transport: Transport = "au
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         connection = AriConnection(session, url)
         try:
-            await connection.open(transport)
+            try:
+                async with asyncio.timeout(OPEN_WITHIN_S):
+                    await connection.open(transport)
+            except TimeoutError as error:
+                raise AriUnavailable(f"Asterisk does not answer at {url} within {OPEN_WITHIN_S:g} s") from error
             yield connection
         finally:
             await connection.close()

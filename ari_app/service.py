@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
@@ -17,7 +19,14 @@ from .connection import AriConnection
 log = logging.getLogger(__name__)
 
 RETRY_FIRST_S: Final = 0.05
-RETRY_LAST_S: Final = 5.0
+RETRY_LAST_S: Final = 0.4
+"""With its jitter less than a second, which is how soon calls are served again after Asterisk is back."""
+COMPLAINT_EVERY_S: Final = 60.0
+"""How often the same failure to connect is logged."""
+QUARREL: Final = 3
+QUARREL_S: Final = 30.0
+"""Who lost the application so often in so many seconds leaves it to the other one, until that one has gone."""
+STAND_BY_POLL_S: Final = 0.5
 REGISTRY_POLL_S: Final = 1.0
 DRAIN_S: Final = 12.0
 """How long a stop waits for sounds that are being played; the longest sound has ten seconds."""
@@ -28,11 +37,21 @@ Connect = Callable[[], AbstractAsyncContextManager[AriConnection]]
 class Service:
     """Runs until `stop` is set."""
 
-    def __init__(self, application: Application, connect: Connect, refresh: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        application: Application,
+        connect: Connect,
+        refresh: Callable[[], None],
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`refresh` takes up a changed registry; it may block, and is called in a thread."""
         self._application = application
         self._connect = connect
         self._refresh = refresh
+        self._clock_s = clock_s
+        self._complained: tuple[str, float] | None = None
+        self._lost_s: deque[float] = deque(maxlen=QUARREL)
+        self._again = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve; returns after `stop` is set and the sounds that were being played have ended."""
@@ -55,15 +74,59 @@ class Service:
             try:
                 async with self._connect() as ari:
                     delay_s = RETRY_FIRST_S
+                    self._complained = None
                     log.info("ready: Asterisk %s, %s", ari.version, ari.transport)
-                    await self._application.attend(ari)
+                    await self._attend(ari)
             except AriRefused as error:
-                log.error("%s; check ari.user, ari.password_file and the user's rights in ari.conf", error)
+                self._complain(
+                    logging.ERROR, f"{error}; check ari.user, ari.password_file and the user's rights in ari.conf"
+                )
             except AriError as error:
-                log.warning("%s; trying again", error)
+                self._complain(logging.WARNING, f"{error}; trying again")
             # Jitter, so that the services of a fleet do not come back in step.
             await asyncio.sleep(delay_s * random.uniform(0.5, 1.5))  # noqa: S311 — nothing secret about it
             delay_s = min(2 * delay_s, RETRY_LAST_S)
+
+    def connect_again(self) -> None:
+        """Give the connection up for a new one: another one may have the application."""
+        self._again.set()
+
+    async def _attend(self, ari: AriConnection) -> None:
+        self._again.clear()
+        attending = asyncio.create_task(self._application.attend(ari))
+        again = asyncio.create_task(self._again.wait())
+        try:
+            await asyncio.wait({attending, again}, return_when=asyncio.FIRST_COMPLETED)
+            if attending.done():
+                attending.result()
+                await self._lost(ari)
+        finally:
+            attending.cancel()
+            again.cancel()
+            await asyncio.wait({attending, again})
+
+    def _complain(self, level: int, text: str) -> None:
+        now_s = self._clock_s()
+        if self._complained and self._complained[0] == text and now_s - self._complained[1] < COMPLAINT_EVERY_S:
+            return
+        self._complained = text, now_s
+        log.log(level, "%s", text)
+
+    async def _lost(self, ari: AriConnection) -> None:
+        """Another connection has taken the application. Once or twice it is taken back: somebody had a look, or an
+        instance is about to end. But two that go on taking it from each other would serve nobody.
+        """
+        self._lost_s.append(self._clock_s())
+        if len(self._lost_s) < QUARREL or self._lost_s[-1] - self._lost_s[0] > QUARREL_S:
+            return
+        log.error(
+            "another connection took over the application %d times within %d s; it has it now. "
+            "Stop the other `idtone serve` that uses this Asterisk; until then this one waits",
+            QUARREL, QUARREL_S,
+        )  # fmt: skip
+        while not await ari.abandoned():  # noqa: ASYNC110 — Asterisk tells nobody
+            await asyncio.sleep(STAND_BY_POLL_S)
+        self._lost_s.clear()
 
     async def _watch_registry(self) -> None:
         while True:

@@ -1,21 +1,32 @@
-"""`idtone serve`: everything put together, in one process."""
+"""`idtone serve`: everything put together, in one process, from its start to its end."""
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 
+import typer
+
+from . import succession
 from .agi.application import AgiApplication
-from .agi.server import FastAgiServer
+from .agi.server import FastAgiServer, Limits, Listener, bound_to
 from .ari_app.application import Application
-from .ari_app.connection import connect
+from .ari_app.connection import AriConnection, connect
 from .ari_app.service import Service
 from .console import ConfigOption
+from .errors import AriError, UsageError
 from .ledger.key_file import load_key
+from .ledger.sqlite import path_of
 from .ledger.store import LedgerReader, LedgerWriter
 from .ledger.tokens import Tokens
 from .registry.index import RegistryIndex
@@ -24,42 +35,68 @@ from .settings import CallerHears, Settings, load_settings
 from .switchboard import alone
 from .switchboard.board import Switchboard
 from .switchboard.proven import ProvenSounds
+from .systemd import ServiceManager
 from .tones.library import load_library
-from .tones.making.sounds import ensure_sounds
+from .tones.making.sounds import Sound, ensure_sounds
+from .tones.profile import Profile
 
 log = logging.getLogger(__name__)
 
+BEYOND_THE_SOUND_S: Final = 1.0
+"""How much longer than the longest sound a stop waits for what Asterisk plays by itself."""
+AGI_DRAIN_S: Final = 1.0
 
-def serve(config: ConfigOption = None) -> None:
+TakeOver = Annotated[
+    bool, typer.Option("--take-over", help="Take over from the instance that runs, without losing a call.")
+]
+
+
+def serve(config: ConfigOption = None, take_over: TakeOver = False) -> None:
     """Answer Asterisk's questions until SIGTERM or SIGINT; sounds that are being played are let end."""
     settings = load_settings(config)
     password = settings.ari.secret()
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
-    with ExitStack() as resources:
-        board, refresh = _assemble(settings, resources)
-        asyncio.run(_until_stopped(settings, password, board, refresh))
+    faulthandler.enable()  # tells where the loop stood still when a watchdog ends us
+    instance = Instance(settings, password, _load(settings))
+    try:
+        asyncio.run(instance.live(take_over))
+    except asyncio.CancelledError:
+        log.warning("told to stop again: what was being played is not waited for")
+        raise typer.Exit(1) from None
 
 
-def _assemble(settings: Settings, resources: ExitStack) -> tuple[Switchboard, Callable[[], None]]:
-    """The switchboard, and what takes up a changed registry."""
+@dataclass(frozen=True)
+class Loaded:
+    """What an instance has before it begins."""
+
+    profiles: tuple[Profile, ...]
+    sounds: dict[str, Sound]
+    tokens: Tokens
+    source: RegistrySource
+
+
+def _load(settings: Settings) -> Loaded:
     profiles = load_library(settings.sounds.profiles).for_calls()
     sounds = ensure_sounds(settings.sounds.directory, profiles)
     for sound in sounds.values():
         for file in sound.files:
             if file.written:
                 log.info("made %s", file.path)
-    tokens = Tokens(load_key(settings.ledger.key_file))
-    evidence = resources.enter_context(LedgerWriter.open(settings.ledger.url, settings.node))
-    policy = settings.policy.policy()
     source = RegistrySource(settings.registry.source)
     source.refresh()
-    proven = ProvenSounds(sounds, profiles, lambda: source.current)
+    return Loaded(profiles, sounds, Tokens(load_key(settings.ledger.key_file)), source)
+
+
+def _assemble(settings: Settings, loaded: Loaded, evidence: LedgerWriter) -> tuple[Switchboard, Callable[[], None]]:
+    """The switchboard, and what takes up a changed registry."""
+    source, policy = loaded.source, settings.policy.policy()
+    proven = ProvenSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     switchboard = Switchboard(
         registry=lambda: source.current,
         policy=policy,
         sounds=proven,
         evidence=evidence,
-        tokens=tokens,
+        tokens=loaded.tokens,
         caller_hears=settings.policy.caller_hears,
         remembered={} if source.current else alone.remembered(settings.sounds.directory),
     )
@@ -88,13 +125,186 @@ def _assemble(settings: Settings, resources: ExitStack) -> tuple[Switchboard, Ca
     return switchboard, refresh
 
 
-async def _until_stopped(settings: Settings, password: str, board: Switchboard, refresh: Callable[[], None]) -> None:
-    ari, application = settings.ari, Application(board)
-    service = Service(application, lambda: connect(ari.url, ari.user, password, ari.transport), refresh)
-    door = FastAgiServer(AgiApplication(board, lambda: application.connected).answer)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with door.listening(settings.agi.address()):
-        await service.run(stop)
+@dataclass
+class Inheritance:
+    """What an instance has from the one before it."""
+
+    listener: Listener | None = None
+    ari: AriConnection | None = None
+    sounding: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Instance:
+    """One `idtone serve`: it may take over from one, and hand over to another."""
+
+    def __init__(self, settings: Settings, password: str, loaded: Loaded) -> None:
+        self._settings = settings
+        self._password = password
+        self._loaded = loaded
+        self._manager = ServiceManager.of(os.environ)
+        self._succession = succession.place(path_of(settings.ledger.url))
+        self._stop = asyncio.Event()
+        self._next: subprocess.Popen[bytes] | None = None
+        self._handing_over = False
+
+    async def live(self, take_over: bool) -> None:
+        """Until a signal has told to stop, or the next instance has taken over; a second signal cancels this."""
+        async with AsyncExitStack() as resources:
+            line = resources.enter_context(succession.predecessor(self._succession)) if take_over else None
+            inherited = await self._inherit(line, resources) if line else Inheritance()
+            evidence = LedgerWriter.open(self._settings.ledger.url, self._settings.node)
+            resources.callback(evidence.close)
+            board, refresh = _assemble(self._settings, self._loaded, evidence)
+            await self._serve(board, evidence, refresh, inherited, line)
+
+    def _connect(self) -> AbstractAsyncContextManager[AriConnection]:
+        ari = self._settings.ari
+        return connect(ari.url, ari.user, self._password, ari.transport)
+
+    async def _serve(
+        self,
+        board: Switchboard,
+        evidence: LedgerWriter,
+        refresh: Callable[[], None],
+        inherited: Inheritance,
+        line: succession.Line | None,
+    ) -> None:
+        ready = [inherited.ari] if inherited.ari else []
+        application = Application(board)
+        agi = AgiApplication(board, lambda: application.connected)
+        application.carry(inherited.sounding)
+        service = Service(application, lambda: nullcontext(ready.pop()) if ready else self._connect(), refresh)
+        door = FastAgiServer(agi.answer, Limits(drain_s=AGI_DRAIN_S))
+        self._watch_signals()
+        successor: asyncio.Future[succession.Line] = asyncio.get_running_loop().create_future()
+        over, told = asyncio.Event(), asyncio.create_task(self._stop.wait())
+        with ExitStack() as bound:
+            listener = inherited.listener or bound.enter_context(bound_to(self._settings.agi.address()))
+
+            async def hand_over(to: succession.Line) -> None:
+                if await self._hand_over(to, listener, application, service):
+                    successor.set_result(to)
+                    await asyncio.Event().wait()  # the line is needed to the end
+
+            serving = asyncio.create_task(service.run(over))
+            attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
+            try:
+                async with succession.offered(self._succession, hand_over):
+                    async with door.listening(listener):
+                        await self._announce(line)
+                        awaited: set[asyncio.Future[Any]] = {serving, told, successor}
+                        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+                        if not successor.done():
+                            self._manager.tell("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000")
+                            board.retiring = True
+                            over.set()
+                            await asyncio.gather(serving, agi.drained(BEYOND_THE_SOUND_S))
+                    if successor.done():
+                        await self._let_go(successor.result(), application, evidence)
+            finally:
+                for task in (serving, attending, told):
+                    task.cancel()
+                await asyncio.wait({serving, attending, told})
+
+    def _watch_signals(self) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def stop() -> None:
+            if self._stop.is_set() and task:
+                task.cancel()
+            self._stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        if self._manager.address:
+            loop.add_signal_handler(signal.SIGHUP, self._start_next)
+
+    def _status(self, application: Application) -> str:
+        if self._handing_over:
+            return "handing over to the next instance"
+        if self._stop.is_set():
+            return "stopping: the last sounds are being played"
+        reached = "ARI is connected" if application.connected else "Asterisk's ARI cannot be reached"
+        return f"serving: {reached}, AGI at {self._settings.agi.listen}"
+
+    async def _announce(self, line: succession.Line | None) -> None:
+        # Asterisk may be started later; then there is nobody who could ask, and nothing to wait for.
+        self._manager.tell(*([f"MAINPID={os.getpid()}"] if line else []), "READY=1")
+        if line:
+            await line.say(serving=True)
+            log.info("took over from the instance before")
+
+    # -- from the instance before ---------------------------------------------------------------------------------
+
+    async def _inherit(self, line: succession.Line, resources: AsyncExitStack) -> Inheritance:
+        """Have the instance that runs let go of everything, but for the moment between the two nothing is lost."""
+        await line.say(**{"take-over": succession.VERSION, "manager": self._manager.address})
+        answer, descriptors = await line.take()
+        if "agi" not in answer:
+            raise UsageError(f"the instance that runs does not hand over: {answer.get('refused', 'it has gone')}")
+        inherited = Inheritance()
+        listener = Listener(fileno=descriptors[0])
+        if answer["agi"] == self._settings.agi.listen:
+            inherited.listener = listener
+        else:
+            listener.close()
+        try:
+            inherited.ari = await resources.enter_async_context(self._connect())
+        except AriError as error:
+            log.warning("%s; taking over without", error)
+        await line.say(ready=True)
+        while (words := await line.hear()) and "over" not in words:
+            inherited.sounding.append(words["sounding"])
+        return inherited
+
+    # -- to the next one ------------------------------------------------------------------------------------------
+
+    def _start_next(self) -> None:
+        """What a reload means: the program as it is installed now takes over, with the settings as they are now."""
+        if self._next and self._next.poll() is None:
+            return
+        command = [*(word for word in sys.argv if word != "--take-over"), "--take-over"]
+        environment = {name: value for name, value in os.environ.items() if name != "WATCHDOG_PID"}
+        log.info("starting the next instance")
+        try:
+            self._next = subprocess.Popen(command, env=environment)  # noqa: S603 — as we were started
+        except OSError as error:
+            log.error("the next instance cannot be started: %s: %s", command[0], error.strerror)
+
+    async def _hand_over(
+        self, line: succession.Line, listener: Listener, application: Application, service: Service
+    ) -> bool:
+        """As far as it can still go wrong at the other end, when this one serves on; whether it did not."""
+        question = await line.hear()
+        refusal = None
+        if question.get("take-over") != succession.VERSION:
+            refusal = "it is of another version; stop it, and start this one"
+        elif question.get("manager") != self._manager.address:
+            refusal = "systemd runs it; use `systemctl reload idtone`"
+        elif self._stop.is_set():
+            refusal = "it is about to stop; try again"
+        if refusal:
+            await line.say(refused=refusal)
+            return False
+        self._handing_over = True
+        application.let_go(True)
+        try:
+            line.hand(listener.fileno(), agi=self._settings.agi.listen)
+            listener.handed_on = bool((await line.hear()).get("ready"))
+        finally:
+            if not listener.handed_on:
+                log.error("the next instance ended before it was ready; this one goes on")
+                self._handing_over = False
+                application.let_go(False)
+                service.connect_again()
+        return listener.handed_on
+
+    async def _let_go(self, line: succession.Line, application: Application, evidence: LedgerWriter) -> None:
+        await application.settled()
+        await asyncio.to_thread(evidence.close)
+        for sounding in application.carried():
+            await line.say(sounding=sounding)
+        await line.say(over=True)
+        if not (await line.hear()).get("serving"):
+            raise UsageError("the next instance took over and did not begin to serve; its log says why")
+        log.info("the next instance has taken over")

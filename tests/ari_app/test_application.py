@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Future
@@ -28,7 +29,7 @@ from idtone.switchboard.board import Switchboard
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
 
-from .fake_asterisk import FakeAsterisk
+from .fake_asterisk import START, FakeAsterisk
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 CALLER, CALLED, CALL = "1795.1", "1795.2", "1795.1-1"
@@ -308,7 +309,7 @@ async def test_calls_of_an_earlier_service_go_on_or_are_interrupted(start):
     assert [step.call_id for step in notebook.steps if step.kind is StepKind.INTERRUPTED] == ["9.9-1"]
 
 
-async def test_a_connection_that_breaks_ends_attending_and_forgets_its_sounds(start):
+async def test_a_connection_that_breaks_ends_attending(start):
     asterisk = FakeAsterisk()
     async with start(asterisk, Notebook()) as application:
         await sounding(asterisk)
@@ -340,3 +341,220 @@ async def test_no_number_is_logged(start, caplog):
     for number in ("0312345678", "312345678", "0312345677", "0312340000", "0501234567"):
         assert number not in caplog.text
         assert number not in repr(notebook.steps)
+
+
+# -- from one connection, and one instance, to the next -----------------------------------------------------------
+
+
+async def broken(asterisk: FakeAsterisk, attending: asyncio.Task[None]) -> None:
+    asterisk.happens(None)
+    with pytest.raises(AriUnavailable):
+        await attending
+
+
+@asynccontextmanager
+async def attended(application: Application, asterisk: FakeAsterisk) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(application.attend(asterisk))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def next_line(asterisk: FakeAsterisk, refusals: dict[str, int] | None = None) -> FakeAsterisk:
+    """Another connection to the same Asterisk."""
+    again = FakeAsterisk(refusals)
+    again.channels = asterisk.channels
+    return again
+
+
+@pytest.fixture
+def board(sounds: dict[str, Sound]) -> Callable[[Notebook], Switchboard]:
+    def made(notebook: Notebook) -> Switchboard:
+        return Switchboard(
+            registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, tokens=Tokens(b"k" * 32),
+            now=lambda: NOW,
+        )  # fmt: skip
+
+    return made
+
+
+def application_of(switchboard: Switchboard) -> Application:
+    return Application(switchboard, functools.partial(next, itertools.count(0.0)))
+
+
+async def test_a_sound_goes_on_while_the_line_is_broken(board):
+    notebook, asterisk = Notebook(), FakeAsterisk()
+    application = application_of(board(notebook))
+    async with attended(application, asterisk) as task:
+        playback = await sounding(asterisk)
+        await broken(asterisk, task)
+    again = next_line(asterisk)
+    async with attended(application, again):
+        await until(lambda: ("GET", f"playbacks/{playback}", {}) in again.requests)
+        again.finish(playback, SOUND_MS)
+        await until(lambda: heard(again))
+    assert heard(again) == "heard"
+    assert again.playbacks() == []
+
+
+async def test_a_sound_that_ended_while_the_line_was_broken_is_played_anew(board):
+    notebook, asterisk = Notebook(), FakeAsterisk()
+    application = application_of(board(notebook))
+    async with attended(application, asterisk) as task:
+        await sounding(asterisk)
+        await broken(asterisk, task)
+    again = next_line(asterisk, {"playbacks/": 404})
+    async with attended(application, again):
+        await until(again.playbacks)
+        again.finish(again.playbacks()[0], SOUND_MS)
+        await until(lambda: heard(again))
+    assert heard(again) == "heard"
+
+
+async def test_who_hung_up_while_the_line_was_broken_is_known_to_have_gone(board):
+    notebook, asterisk = Notebook(), FakeAsterisk()
+    application = application_of(board(notebook))
+    async with attended(application, asterisk) as task:
+        await sounding(asterisk)
+        await broken(asterisk, task)
+    del asterisk.channels[CALLED]
+    async with attended(application, next_line(asterisk)):
+        await until(lambda: notebook.kinds()[-1] == "sound-failed")
+        await application.drained(1)
+
+
+async def test_a_word_that_was_lost_with_the_line_is_said_again(board):
+    """The sound was heard; that the channel was not sent on must not have it played once more."""
+
+    class Deaf(FakeAsterisk):
+        async def request(self, method: str, path: str, **query: str) -> object:
+            if path == f"channels/{CALLED}/continue":
+                raise AriUnavailable("the line broke")
+            return await super().request(method, path, **query)
+
+    notebook, asterisk = Notebook(), Deaf()
+    application = application_of(board(notebook))
+    async with attended(application, asterisk) as task:
+        asterisk.finish(await sounding(asterisk), SOUND_MS)
+        await until(lambda: "sound-ended" in notebook.kinds())
+        await broken(asterisk, task)
+    again = next_line(asterisk)
+    async with attended(application, again):
+        await until(lambda: heard(again))
+    assert heard(again) == "heard"
+    assert again.playbacks() == []
+    assert notebook.kinds().count("sound-started") == 1
+
+
+async def test_the_next_instance_goes_on_in_the_middle_of_a_sound(board):
+    before, after, asterisk = Notebook(), Notebook(), FakeAsterisk()
+    first = application_of(board(before))
+    async with attended(first, asterisk) as task:
+        playback = await sounding(asterisk)
+        asterisk.happens(events.PlaybackStarted(playback, START))
+        await until(lambda: "sound-started" in before.kinds())
+        first.let_go(handing_over=True)
+        asterisk.happens(events.Replaced())
+        await first.settled()
+        assert not task.done()  # for the answers
+        carried = json.loads(json.dumps(first.carried()))
+    switchboard = board(after)
+    switchboard.recall([fold("lab", before.steps)])
+    second, again = application_of(switchboard), next_line(asterisk)
+    second.carry(carried)
+    async with attended(second, again):
+        again.happens(events.PlaybackFinished(playback, "done", START + timedelta(milliseconds=SOUND_MS)))
+        await until(lambda: heard(again))
+    assert heard(again) == "heard"
+    record = fold("lab", before.steps + after.steps)
+    assert record.heard
+    assert record.anomalies == ()
+
+
+async def test_what_is_carried_of_an_unknown_call_is_left_to_be_taken_up(board):
+    application = application_of(board(Notebook()))
+    application.carry([{"call": "9.9-1", "party": "called"}])
+    await application.drained(0.1)
+
+
+async def test_a_service_that_is_to_stop_begins_nothing_new(board):
+    notebook, asterisk = Notebook(), FakeAsterisk()
+    switchboard = board(notebook)
+    async with attended(application_of(switchboard), asterisk):
+        asterisk.enter(CALLER, *DECIDE)
+        await until(lambda: asterisk.resumed_at(CALLER))
+        switchboard.retiring = True
+        asterisk.enter("1795.7", "decide", "1795.7-1", *DECIDE[2:])
+        asterisk.enter(CALLED, *SOUND)
+        await until(lambda: heard(asterisk) is not None and asterisk.resumed_at("1795.7") is not None)
+    # Where they were, which is where the hook goes on as if nobody were here.
+    assert (heard(asterisk), asterisk.resumed_at("1795.7")) == ("", "")
+    assert not asterisk.playbacks()
+    assert notebook.kinds() == ["decided", "sound-failed"]
+
+
+# -- clocks ---------------------------------------------------------------------------------------------------------
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+async def test_a_clock_that_is_set_during_the_sound_makes_nothing_wrong(sounds, step):
+    """Asterisk's clock and ours are the machine's; both are set in the middle of the sound. Nobody waits for it, the
+    steps keep their order, and a sound that no clock can vouch for is not claimed.
+    """
+    notebook, asterisk, now = Notebook(), FakeAsterisk(), [NOW]
+    switchboard = Switchboard(
+        registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, tokens=Tokens(b"k" * 32),
+        now=lambda: now[0],
+    )  # fmt: skip
+    async with attended(application_of(switchboard), asterisk):
+        playback = await sounding(asterisk)
+        asterisk.happens(events.PlaybackStarted(playback, START))
+        await until(lambda: "sound-started" in notebook.kinds())
+        now[0] += step
+        asterisk.happens(events.PlaybackFinished(playback, "done", START + step + timedelta(milliseconds=SOUND_MS)))
+        await until(lambda: heard(asterisk))
+    forward = step > timedelta(0)
+    assert heard(asterisk) == ("heard" if forward else "unheard")
+    record = fold("lab", notebook.steps)
+    assert record.heard == forward
+    assert notebook.kinds()[:3] == ["decided", "answered", "sound-started"]
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+async def test_a_cut_sound_is_not_made_whole_by_a_clock(sounds, step):
+    notebook, asterisk = Notebook(), FakeAsterisk()
+    switchboard = Switchboard(
+        registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, tokens=Tokens(b"k" * 32),
+        now=lambda: NOW,
+    )  # fmt: skip
+    async with attended(Application(switchboard, functools.partial(next, itertools.count(0.0, 0.1))), asterisk):
+        playback = await sounding(asterisk)
+        asterisk.happens(events.PlaybackStarted(playback, START))
+        asterisk.happens(events.PlaybackFinished(playback, "done", START + step + timedelta(milliseconds=100)))
+        await until(lambda: heard(asterisk))
+    assert heard(asterisk) == "unheard"
+    assert not fold("lab", notebook.steps).heard
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+async def test_a_licence_counts_by_the_clock_as_it_is_now(sounds, step):
+    """Its last hour and its first: the next call is decided by the clock that was set."""
+    now = [NOW + timedelta(days=1) - HOUR / 2 if step > timedelta(0) else NOW - timedelta(days=1) + HOUR / 2]
+    asterisk = FakeAsterisk()
+    switchboard = Switchboard(
+        registry=Licensed, policy=Policy(), sounds=sounds, evidence=Notebook(), tokens=Tokens(b"k" * 32),
+        now=lambda: now[0],
+    )  # fmt: skip
+    async with attended(application_of(switchboard), asterisk):
+        asterisk.enter(CALLER, *DECIDE)
+        await until(lambda: asterisk.resumed_at(CALLER))
+        now[0] += step
+        asterisk.enter("1795.7", "decide", "1795.7-1", *DECIDE[2:])
+        await until(lambda: asterisk.resumed_at("1795.7"))
+    assert ":licence-valid:" in (asterisk.resumed_at(CALLER) or "")
+    expected = "licence-expired" if step > timedelta(0) else "licence-not-yet-valid"
+    assert f":{expected}:" in (asterisk.resumed_at("1795.7") or "")

@@ -53,9 +53,15 @@ class Attended:
         await self.sounding.wait()
 
 
+@dataclass
 class Connection:
+    of: Connections
     version = "22.4.0"
     transport = "requests over the WebSocket"
+
+    async def abandoned(self) -> bool:
+        self.of.asked += 1
+        return self.of.abandoned
 
 
 class Connections:
@@ -65,6 +71,8 @@ class Connections:
         self._refusals = iter(refusals)
         self.tries = 0
         self.open = 0
+        self.asked = 0
+        self.abandoned = False
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[Any]:
@@ -74,7 +82,7 @@ class Connections:
             raise refusal
         self.open += 1
         try:
-            yield Connection()
+            yield Connection(self)
         finally:
             self.open -= 1
 
@@ -91,7 +99,7 @@ def pauses(monkeypatch) -> list[float]:
             return getattr(asyncio, name)
 
         async def sleep(self, delay_s: float) -> None:
-            if delay_s != module.REGISTRY_POLL_S:
+            if delay_s not in (module.REGISTRY_POLL_S, module.STAND_BY_POLL_S):
                 slept.append(delay_s)
             await asyncio.sleep(0.001)
 
@@ -101,10 +109,13 @@ def pauses(monkeypatch) -> list[float]:
 
 @asynccontextmanager
 async def running(
-    application: Attended, connections: Connections, refresh: Callable[[], None] = lambda: None
+    application: Attended,
+    connections: Connections,
+    refresh: Callable[[], None] = lambda: None,
+    clock_s: Callable[[], float] = lambda: 0.0,
 ) -> AsyncIterator[tuple[asyncio.Event, asyncio.Task[None]]]:
     stop = asyncio.Event()
-    task = asyncio.create_task(Service(application, connections, refresh).run(stop))
+    task = asyncio.create_task(Service(application, connections, refresh, clock_s).run(stop))
     try:
         yield stop, task
         assert task.done() or not stop.is_set(), "it was told to stop, and did not"
@@ -123,7 +134,8 @@ async def test_it_never_gives_up_and_pauses_longer_and_longer(pauses, monkeypatc
         await until(lambda: application.attended, "the connection")
     assert pauses == [min(0.05 * 2**turn, module.RETRY_LAST_S) for turn in range(12)]
     assert pauses[-1] == module.RETRY_LAST_S
-    assert caplog.text.count("trying again") == 12
+    assert pauses[-1] * 1.5 < 1, "calls are to be served within a second of Asterisk's return"
+    assert caplog.text.count("trying again") == 1
 
 
 async def test_the_pauses_of_a_fleet_differ(pauses):
@@ -150,9 +162,18 @@ async def test_a_refusal_is_an_error_that_names_the_settings(pauses, caplog):
     async with running(application, connections):
         await until(lambda: application.attended, "the connection")
     refused = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(refused) == 3
+    assert len(refused) == 1
     for setting in ("ari.user", "ari.password_file", "ari.conf", "401"):
         assert setting in refused[0].getMessage()
+
+
+async def test_a_failure_that_lasts_is_logged_once_a_minute_and_another_one_at_once(pauses, caplog):
+    application, connections = Attended([]), Connections([UNAVAILABLE] * 13 + [UNAUTHORISED, UNAVAILABLE])
+    async with running(application, connections, clock_s=itertools.count(0.0, 10.0).__next__):
+        await until(lambda: application.attended, "the connection")
+    told = [record.getMessage().split(";")[0] for record in caplog.records]
+    unavailable = str(UNAVAILABLE)
+    assert told == [unavailable, unavailable, unavailable, str(UNAUTHORISED), unavailable]
 
 
 async def test_being_ready_is_told_with_version_and_transport(caplog):
@@ -163,17 +184,56 @@ async def test_being_ready_is_told_with_version_and_transport(caplog):
     assert "ready: Asterisk 22.4.0, requests over the WebSocket" in caplog.messages
 
 
-async def test_a_connection_that_was_taken_over_is_opened_again(pauses):
-    class Replaced(Attended):
-        async def attend(self, ari: Any) -> None:
-            self.attended.append(ari)
-            if len(self.attended) > 2:
-                await asyncio.Event().wait()
+class Replaced(Attended):
+    """Loses its connection to another one, as often as it is told."""
 
-    application, connections = Replaced([]), Connections()
+    def __init__(self, times: int) -> None:
+        super().__init__([])
+        self.times = times
+
+    async def attend(self, ari: Any) -> None:
+        self.attended.append(ari)
+        if len(self.attended) > self.times:
+            await asyncio.Event().wait()
+
+
+async def test_a_connection_that_was_taken_over_is_opened_again(pauses):
+    application, connections = Replaced(module.QUARREL - 1), Connections()
     async with running(application, connections):
-        await until(lambda: len(application.attended) == 3, "the third connection")
-    assert len(pauses) == 2
+        await until(lambda: len(application.attended) == module.QUARREL, "the last connection")
+    assert connections.tries == module.QUARREL
+
+
+async def test_two_instances_do_not_take_the_application_from_each_other_for_ever(pauses, caplog):
+    application, connections = Replaced(100), Connections()
+    async with running(application, connections):
+        await until(lambda: connections.asked > 5, "it to wait")
+        assert connections.tries == module.QUARREL
+        assert "Stop the other `idtone serve`" in caplog.text
+        connections.abandoned = True
+        await until(lambda: connections.tries > module.QUARREL, "it to come back")
+
+
+async def test_connections_that_are_lost_now_and_then_are_taken_back(pauses, caplog):
+    application, connections = Replaced(10), Connections()
+    clock_s = itertools.count(0.0, module.QUARREL_S).__next__
+    async with running(application, connections, clock_s=clock_s):
+        await until(lambda: len(application.attended) == 11, "the last connection")
+    assert connections.asked == 0
+
+
+async def test_it_connects_again_when_it_is_told_to():
+    application, connections = Attended([]), Connections()
+    stop = asyncio.Event()
+    service = Service(application, connections, lambda: None)
+    task = asyncio.create_task(service.run(stop))
+    await until(lambda: application.attended, "the connection")
+    service.connect_again()
+    await until(lambda: len(application.attended) == 2, "the second connection")
+    assert connections.open == 1
+    application.sounding.set()
+    stop.set()
+    await task
 
 
 async def test_stopping_waits_for_the_sounds_and_stays_connected_for_them():

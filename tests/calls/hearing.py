@@ -55,7 +55,12 @@ def assert_heard_by(placed: Placed, profiles: dict[str, str], references: dict[s
 
 
 def assert_heard_then_connected(
-    placed: Placed, profile: str, references: dict[str, Any], *, early_media: bool = False
+    placed: Placed,
+    profile: str,
+    references: dict[str, Any],
+    *,
+    early_media: bool = False,
+    latest_ms: float = LATEST_MS,
 ) -> Heard:
     """The profile, whole and once, at once after the answer; no other; and the caller's voice only after it.
 
@@ -71,7 +76,7 @@ def assert_heard_then_connected(
     assert heard.correlation >= 0.99, f"{placed.name}: {heard}"
     assert heard.onset_ms is not None
     assert heard.end_ms is not None
-    assert SOONEST_MS <= heard.onset_ms <= LATEST_MS, f"{placed.name}: {heard}"
+    assert SOONEST_MS <= heard.onset_ms <= latest_ms, f"{placed.name}: {heard}"
     voice_ms = heard.voice_ms
     if early_media:
         settled_ns = placed.called.answered_ns + FRAME_NS

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from idtone.ari_app.application import Application
 from idtone.dialplan import Heard
-from idtone.serve import _assemble
+from idtone.ledger.store import LedgerWriter
+from idtone.serve import _assemble, _load
 from idtone.settings import load_settings
 
 from ..ari_app.fake_asterisk import FakeAsterisk
@@ -53,8 +53,9 @@ async def test_a_synthesised_sound_does_not_stand_in_for_a_master(
         f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
     )
     asterisk = FakeAsterisk()
-    with ExitStack() as resources:
-        board, _ = _assemble(load_settings(tmp_path / "idtone.yaml", {}), resources)
+    settings = load_settings(tmp_path / "idtone.yaml", {})
+    with LedgerWriter.open(settings.ledger.url, "lab") as evidence:
+        board, _ = _assemble(settings, _load(settings), evidence)
         application = Application(board)
         attending = asyncio.create_task(application.attend(asterisk))
         try:

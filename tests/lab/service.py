@@ -7,7 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from idtone.ledger.store import LedgerReader
 
@@ -32,21 +32,31 @@ class Service:
         self.log_file = scratch / "idtone.log"
         self.ledger = scratch / "ledger" / "ledger.sqlite3"
 
-    def start(self, timeout_s: float = 20) -> None:
+    def start(self, *options: str, timeout_s: float = 20) -> None:
         """Start it and wait until it says that it is ready."""
         self._write_settings()
         already = len(self.log())
-        with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                [IDTONE, "serve", "-c", self.settings], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        self._launch(*options)
         deadline_s = time.monotonic() + timeout_s
         while "ready: Asterisk" not in self.log()[already:]:
-            if self.process.poll() is not None or time.monotonic() > deadline_s:
+            if self._died() or time.monotonic() > deadline_s:
                 said = self.log()[already:]
                 self.stop()
                 raise RuntimeError(f"idtone serve did not get ready:\n{said}")
             time.sleep(0.02)
+
+    def _launch(self, *options: str) -> None:
+        with self._output() as log:
+            self.process = subprocess.Popen(
+                [IDTONE, "serve", "-c", self.settings, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def _output(self) -> BinaryIO:
+        """Where the next process writes its log to."""
+        return self.log_file.open("ab")
+
+    def _died(self) -> bool:
+        return self.process is None or self.process.poll() is not None
 
     def _write_settings(self) -> None:
         password = self.asterisk.scratch / "ari.password"

@@ -88,6 +88,8 @@ class Switchboard:
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     remembered: Mapping[str, datetime] = field(default_factory=lambda: NOTHING_REMEMBERED)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    retiring: bool = False
+    """The service is about to stop: the doors begin nothing new and send who asks on to what Asterisk does alone."""
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _by_channel: dict[str, Call] = field(default_factory=dict, init=False)
 

@@ -1,0 +1,116 @@
+"""The service stands still, and whoever supervises it as its unit file says puts another one in its place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pytest
+
+from ..conftest import LAB_REGISTRY
+from ..lab.lab import Forwarding, lab, until
+from ..lab.supervisor import Supervisor
+from .hearing import assert_heard_then_connected
+from .test_service_restarts import DEADLINE_S, connected
+
+REPLACED_WITHIN_S = 3.0
+
+
+@pytest.fixture
+def supervised(asterisk, beside) -> Iterator[Supervisor]:
+    beside.away()
+    with Supervisor(asterisk, LAB_REGISTRY) as service:
+        yield service
+
+
+async def replaced(service: Supervisor, frozen_s: float) -> None:
+    """The first life has ended by the watchdog, and the second one serves; all of it in time."""
+    await until(lambda: len(service.lives) > 1 and service.lives[1].ready_s, "the next life", 10)
+    first, second = service.lives
+    assert first.silent_s
+    assert first.ended_s
+    assert second.ready_s
+    print(
+        f"\nnoticed after {first.silent_s - frozen_s:.2f} s, ended after {first.ended_s - frozen_s:.2f},"
+        f" started in {second.ready_s - second.started_s:.2f}, replaced after {second.ready_s - frozen_s:.2f} s"
+    )
+    assert second.ready_s - frozen_s < REPLACED_WITHIN_S
+
+
+@pytest.mark.parametrize("door", ["ari", "agi"])
+async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised, references, door):
+    async with lab(asterisk) as phones:
+        talking, talking_id = await connected(phones, supervised)
+        frozen_s = time.monotonic()
+        os.kill(supervised.pid, signal.SIGSTOP)
+        meanwhile = [phones.dial(Forwarding(door=door)) for _ in range(3)]
+        await replaced(supervised, frozen_s)
+        again = await phones.place(Forwarding(door=door))
+        await phones.talk_and_hang_up(again)
+        for placed in meanwhile:
+            await placed.caller.final()
+            phones.pair(placed)
+            assert placed.called
+            assert (placed.called.arrival_ns - placed.caller.provisional[0][1]) / 1e9 < DEADLINE_S + 1
+            await phones.talk_and_hang_up(placed)
+        assert talking.caller.ended_ns is None
+        await phones.talk_and_hang_up(talking)
+        await phones.nothing_is_left()
+        assert_heard_then_connected(talking, "sample", references)
+        assert_heard_then_connected(again, "sample", references)
+        for placed in meanwhile:
+            reason = (await phones.ending(placed)).reason
+            assert_heard_then_connected(placed, "sample" if reason == "licence-valid" else "notice", references)
+    record = supervised.records()[talking_id]
+    assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
+    assert supervised.lives[1].ended_s is None
+
+
+class Clogged(Supervisor):
+    """Its first life writes its log into a pipe that is full, so that the next line blocks the event loop."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.reading, self.writing = os.pipe()
+        self.said = super().log()
+
+    def _output(self) -> BinaryIO:
+        return super()._output() if self.lives else os.fdopen(os.dup(self.writing), "wb")
+
+    def log(self) -> str:
+        """While it starts, what is in the pipe."""
+        if not self.lives or self.lives[0].ended_s:
+            return super().log()
+        os.set_blocking(self.reading, False)
+        with contextlib.suppress(BlockingIOError):
+            self.said += os.read(self.reading, 65536).decode()
+        return self.said
+
+    def clog(self) -> None:
+        # By a description of its own, since the service's end must go on blocking.
+        writing = os.open(f"/proc/self/fd/{self.writing}", os.O_WRONLY | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"x")
+        os.close(writing)
+
+
+async def test_a_service_whose_event_loop_is_blocked_is_replaced(asterisk, beside, references):
+    beside.away()
+    service = Clogged(asterisk, LAB_REGISTRY)
+    async with lab(asterisk) as phones:
+        with service:
+            service.clog()
+            frozen_s = time.monotonic()
+            meanwhile = phones.dial()  # of which the service wants to log a line
+            await replaced(service, frozen_s)
+            again = await phones.place()
+            for placed in (meanwhile, again):
+                await placed.caller.final()
+                phones.pair(placed)
+                await phones.talk_and_hang_up(placed)
+        assert_heard_then_connected(again, "sample", references)

@@ -1,0 +1,289 @@
+"""The line between the service and Asterisk is cut or goes dead, or Asterisk itself dies, stands still or reloads."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientError, ClientSession
+
+from idtone.ari_app.connection import connect
+
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import LOOPBACK, Asterisk, free_ports
+from ..lab.lab import Lab, Placed, lab, until
+from ..lab.service import Service
+from .hearing import assert_heard_then_connected
+from .test_service_restarts import DEADLINE_S
+
+NOTICED_WITHIN_S = 2.0
+"""Of a dead line: the heartbeat's second and half of it, and a little."""
+
+
+@dataclass
+class Detour:
+    """A way to Asterisk that can be cut, or go dead: then it swallows what comes, on the lines that there are."""
+
+    port: int
+    own_port: int = 0
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    dead: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(LOOPBACK, self.port)
+        self.writers |= {writer, far_writer}
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                if writer not in self.dead:
+                    writer.write(data)
+        except ConnectionError:
+            pass  # it was cut
+        finally:
+            if writer not in self.dead:
+                writer.close()
+
+    def cut(self) -> None:
+        for writer in self.writers:
+            writer.transport.abort()
+
+    def swallow(self) -> None:
+        self.dead |= self.writers
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Detour]:
+        server = await asyncio.start_server(self._join, LOOPBACK, 0)
+        self.own_port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            self.cut()
+            await asyncio.sleep(0.05)
+
+
+class Far(Service):
+    """A service that reaches Asterisk's ARI by a detour."""
+
+    ari_port = 0
+
+    def _write_settings(self) -> None:
+        super()._write_settings()
+        text = self.settings.read_text().replace(f":{self.asterisk.http_port}/ari", f":{self.ari_port}/ari")
+        self.settings.write_text(text)
+
+
+@asynccontextmanager
+async def far(asterisk: Asterisk, transport: str = "auto") -> AsyncIterator[tuple[Service, Detour]]:
+    async with Detour(asterisk.http_port).open() as detour:
+        service = Far(asterisk, LAB_REGISTRY, transport=transport)
+        service.ari_port = detour.own_port
+        await asyncio.to_thread(service.start)
+        try:
+            yield service, detour
+        finally:
+            await asyncio.to_thread(service.stop)
+
+
+class Other(Service):
+    """A second service beside the same Asterisk, with everything else of its own."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        scratch = self.asterisk.scratch
+        self.settings, self.log_file = scratch / "other.yaml", scratch / "other.log"
+        self.ledger = scratch / "other" / "ledger.sqlite3"
+        (self.agi_port,) = free_ports(1)
+
+    def _write_settings(self) -> None:
+        super()._write_settings()
+        text = self.settings.read_text()
+        self.settings.write_text(text.replace(f":{self.asterisk.agi_port}'", f":{self.agi_port}'"))
+
+
+def ready(service: Service) -> int:
+    return service.log().count("ready: Asterisk")
+
+
+async def sounding(phones: Lab) -> Placed:
+    """A call in the middle of its sound."""
+    placed = phones.dial()
+    await until(lambda: any(f"lab={placed.name}" in str(one.request.uri) for one in phones.called.calls), "the ringing")
+    phones.pair(placed)
+    await until(lambda: placed.called and placed.called.answered_ns, "the answer")
+    await asyncio.sleep(0.15)
+    return placed
+
+
+async def talked(phones: Lab, *calls: Placed) -> None:
+    for placed in calls:
+        await placed.caller.final()
+        phones.pair(placed)
+        await phones.talk_and_hang_up(placed)
+    await phones.nothing_is_left()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+@pytest.mark.parametrize("how", ["cut", "swallow"])
+async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asterisk, beside, references, how, transport):
+    """In the middle of a sound, with a caller who asks meanwhile: both hear the licensed sound, once and whole."""
+    beside.away()
+    async with far(asterisk, transport) as (service, detour), lab(asterisk) as phones:
+        before = ready(service)
+        playing = await sounding(phones)
+        broken_s = time.monotonic()
+        getattr(detour, how)()
+        asking = phones.dial()
+        await until(lambda: ready(service) > before, "the service to be ready again")
+        took_s = time.monotonic() - broken_s
+        await talked(phones, playing, asking)
+        print(f"\n{how}, {transport}: ready again after {took_s:.2f} s")
+        assert took_s < NOTICED_WITHIN_S
+        assert (await phones.ending(asking)).reason == "licence-valid"
+        assert_heard_then_connected(asking, "sample", references)
+        assert playing.caller.final_status == 200
+        record = service.records()[(await phones.ending(playing)).call_id]
+    # On a dead line the end of the sound was not told before its time was over: then nobody claims it.
+    assert record["heard"] == (how == "cut")
+    if record["heard"]:
+        assert_heard_then_connected(playing, "sample", references)
+        assert (record["complete"], record["anomalies"]) == (True, [])
+    else:
+        assert record["anomalies"] == ["connected before the sound was heard"]
+
+
+@contextmanager
+def pbx_with_service(installation, folder: Path) -> Iterator[tuple[Asterisk, Service]]:
+    with Asterisk(installation, folder / "pbx") as asterisk, Service(asterisk, LAB_REGISTRY) as service:
+        yield asterisk, service
+
+
+async def ari_is_back(asterisk: Asterisk) -> None:
+    """Raises TimeoutError."""
+    credentials = base64.b64encode(f"idtone:{asterisk.ari_password}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}"}
+    async with asyncio.timeout(15), ClientSession(headers=headers) as session:
+        while True:
+            with contextlib.suppress(ClientError):
+                async with session.get(f"{asterisk.ari_url}/asterisk/info") as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.01)
+
+
+async def test_asterisk_is_killed_and_started_again(installation, tmp_path, references):
+    """The service is ready within a second of ARI being back, and claims nothing of what it could not see."""
+    with pbx_with_service(installation, tmp_path) as (asterisk, service):
+        async with lab(asterisk) as phones:
+            lost = await sounding(phones)
+            await asyncio.sleep(0.6)
+            assert asterisk.process
+            asterisk.process.kill()
+            asterisk.process.wait()
+            await asyncio.sleep(2)  # time enough to become slow
+            before = ready(service)
+            starting = asyncio.create_task(asyncio.to_thread(asterisk.start))
+            await ari_is_back(asterisk)
+            back_s = time.monotonic()
+            await until(lambda: ready(service) > before, "the service to be ready again")
+            took_s = time.monotonic() - back_s
+            await starting
+            served = await phones.place()
+            await phones.talk_and_hang_up(served)
+            print(f"\nready {took_s:.2f} s after ARI was back")
+            assert took_s < 1
+            assert_heard_then_connected(served, "sample", references)
+            ending = await phones.ending(served)
+            await lost.caller.leave()
+        records = service.records()
+        assert records[ending.call_id]["complete"]
+        (interrupted,) = (one for name, one in records.items() if name != ending.call_id)
+        assert "interrupted" in interrupted["times"]
+        assert (interrupted["status"], interrupted["complete"]) == (None, False)
+
+
+async def test_asterisk_stands_still_for_three_seconds(installation, tmp_path, references):
+    with pbx_with_service(installation, tmp_path) as (asterisk, service):
+        async with lab(asterisk) as phones:
+            talking = await phones.place()
+            assert asterisk.process
+            asterisk.process.send_signal(signal.SIGSTOP)
+            try:
+                asking = phones.dial()
+                await asyncio.sleep(3)
+            finally:
+                asterisk.process.send_signal(signal.SIGCONT)
+            back_s = time.monotonic()
+            await asking.caller.final()
+            phones.pair(asking)
+            print(f"\nconnected {time.monotonic() - back_s:.2f} s after Asterisk went on")
+            assert time.monotonic() - back_s < DEADLINE_S + 1
+            await talked(phones, asking, talking, await phones.place())
+            assert_heard_then_connected(asking, "sample", references)
+            call_ids = [(await phones.ending(placed)).call_id for placed in (talking, asking)]
+        records = service.records()
+        for call_id in call_ids:
+            assert (records[call_id]["heard"], records[call_id]["status"]) == (True, "CONNECTED")
+
+
+@pytest.mark.parametrize("command", ["core reload", "module reload res_ari.so"])
+async def test_asterisk_reloads_in_the_middle_of_a_sound(asterisk, service, references, command):
+    async with lab(asterisk) as phones:
+        playing = await sounding(phones)
+        await asyncio.to_thread(asterisk.command, command)
+        after = await phones.place()
+        await talked(phones, playing, after)
+        for placed in (playing, after):
+            assert_heard_then_connected(placed, "sample", references)
+            ending = await phones.ending(placed)
+            assert ending.status == "CONNECTED"
+            record = service.records()[ending.call_id]
+            assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
+
+
+async def test_somebody_else_takes_the_application_for_a_moment(asterisk, service, references):
+    before = ready(service)
+    async with lab(asterisk) as phones:
+        playing = await sounding(phones)
+        async with connect(asterisk.ari_url, "idtone", asterisk.ari_password):
+            asking = phones.dial()
+            await until(lambda: ready(service) > before, "the service to take it back")
+            await talked(phones, playing, asking)
+        for placed in (playing, asking):
+            assert placed.caller.final_status == 200
+            assert_heard_then_connected(placed, "sample", references)
+
+
+async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, beside, references, tmp_path):
+    """Each has a ledger of its own, so nothing else keeps them apart; one of them leaves the calls to the other."""
+    beside.away()
+    one = Service(asterisk, LAB_REGISTRY)
+    other = Other(asterisk, LAB_REGISTRY)
+    with one, other:
+        services = (one, other)
+        await until(lambda: any("it has it now" in service.log() for service in services), "one of them to wait", 10)
+        quarrelled = sum(map(ready, services))
+        async with lab(asterisk) as phones:
+            for _ in range(3):
+                placed = await phones.place()
+                await phones.talk_and_hang_up(placed)
+                assert_heard_then_connected(placed, "sample", references)
+        assert sum(map(ready, services)) == quarrelled
+        waiting, working = sorted(services, key=lambda service: "it has it now" not in service.log())
+        before = ready(waiting)
+        await asyncio.to_thread(working.stop)
+        await until(lambda: ready(waiting) > before, "the other one to take its place")
+        async with lab(asterisk) as phones:
+            placed = await phones.place()
+            await phones.talk_and_hang_up(placed)
+            assert_heard_then_connected(placed, "sample", references)

@@ -1,0 +1,129 @@
+"""Instances that follow each other while calls go on: a graceful stop, and the next one that takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ..conftest import LAB_REGISTRY
+from ..lab.heard import identify
+from ..lab.lab import Forwarding, Lab, Placed, lab, until
+from ..lab.service import Service
+from ..lab.supervisor import Supervisor
+from .hearing import assert_heard_then_connected
+
+CALLS_PER_S = 10
+SOUND_S = 0.44
+LATEST_MS = 500.0
+"""When a sound begins at the latest that falls into the moment between two instances."""
+
+
+@pytest.fixture
+def own(asterisk, beside) -> Iterator[Service]:
+    beside.away()
+    with Service(asterisk, LAB_REGISTRY) as service:
+        yield service
+
+
+@pytest.fixture
+def supervised(asterisk, beside) -> Iterator[Supervisor]:
+    beside.away()
+    with Supervisor(asterisk, LAB_REGISTRY) as service:
+        yield service
+
+
+@asynccontextmanager
+async def traffic(phones: Lab, door: str) -> AsyncIterator[list[Placed]]:
+    """Calls at an even rate while inside; they are over when it is left."""
+    placed: list[Placed] = []
+    calls: set[asyncio.Task[None]] = set()
+    over = asyncio.Event()
+
+    async def call() -> None:
+        one = await phones.place(Forwarding(door=door))
+        placed.append(one)
+        await phones.talk_and_hang_up(one)
+
+    async def go_on() -> None:
+        loop = asyncio.get_running_loop()
+        next_s = loop.time()
+        while not over.is_set():
+            calls.add(asyncio.create_task(call()))
+            next_s += 1 / CALLS_PER_S
+            await asyncio.sleep(next_s - loop.time())
+
+    going_on = asyncio.create_task(go_on())
+    await asyncio.sleep(1)
+    try:
+        yield placed
+    finally:
+        over.set()
+        await going_on
+        await asyncio.gather(*calls)
+        await phones.nothing_is_left()
+
+
+def profile_heard(placed: Placed, references) -> str:
+    """Which sound it was, after what must be true of every one of these calls: connected after one whole sound."""
+    assert placed.called, f"{placed.name}: the called phone never rang"
+    assert placed.caller.final_status == 200
+    profile = identify(placed.called.packets, references)
+    assert profile, f"{placed.name}: no sound"
+    assert_heard_then_connected(placed, profile, references, latest_ms=LATEST_MS)
+    return profile
+
+
+@pytest.mark.parametrize("door", ["ari", "agi"])
+async def test_a_graceful_stop_fails_no_call(asterisk, own, references, door):
+    async with lab(asterisk) as phones:
+        async with traffic(phones, door) as placed:
+            told_s = time.monotonic()
+            assert await asyncio.to_thread(own.stop) == 0
+            took_s = time.monotonic() - told_s
+            await asyncio.sleep(0.5)
+        endings = {one.name: await phones.ending(one) for one in placed}
+    heard = {one.name: profile_heard(one, references) for one in placed}
+    print(f"\n{door}: {len(placed)} calls, {dict(Counter(heard.values()))}, stopped in {took_s:.2f} s")
+    assert set(heard.values()) == {"sample", "notice"}
+    assert took_s < SOUND_S + 2
+    records = own.records()
+    for name, ending in endings.items():
+        assert ending.status == "CONNECTED"
+        known = ending.reason == "licence-valid"
+        assert (ending.call_id in records) == known
+        # A sound that nobody could tell of any more is not claimed; one that is claimed was heard.
+        assert not known or not records[ending.call_id]["heard"] or heard[name] == "sample"
+
+
+@pytest.mark.parametrize("door", ["ari", "agi"])
+async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, references, door):
+    async with lab(asterisk) as phones:
+        async with traffic(phones, door) as placed:
+            for _ in range(2):
+                before = own.process
+                await asyncio.to_thread(own.start, "--take-over")
+                assert before
+                assert await asyncio.to_thread(before.wait, 10) == 0
+                await asyncio.sleep(0.5)
+        endings = [await phones.ending(one) for one in placed]
+    assert {profile_heard(one, references) for one in placed} == {"sample"}
+    records = own.records()
+    for ending in endings:
+        record = records[ending.call_id]
+        assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
+        assert record["anomalies"] == []
+
+
+async def test_a_reload_is_an_upgrade(asterisk, supervised, references):
+    async with lab(asterisk) as phones, traffic(phones, "ari") as placed:
+        supervised.reload()
+        await until(lambda: len(supervised.lives) == 2 and supervised.lives[1].ready_s, "the next instance", 10)
+        await asyncio.sleep(2)
+        assert supervised.lives[1].silent_s is None
+    assert {profile_heard(one, references) for one in placed} == {"sample"}
+    assert "STOPPING=1" not in supervised.told

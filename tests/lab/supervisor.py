@@ -1,0 +1,185 @@
+"""What systemd does for `config/idtone.service`, for a lab that has no systemd: the same unit file, the same protocol.
+
+It starts the service with NOTIFY_SOCKET and WATCHDOG_USEC, waits for READY=1, ends whoever has been silent for longer
+than WatchdogSec (SIGABRT, then SIGKILL), starts it again after RestartSec, and follows MAINPID.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import os
+import re
+import secrets
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from .asterisk import IDTONE
+from .service import Service
+
+UNIT: Final = Path(__file__).parents[2] / "config" / "idtone.service"
+_UNITS_S: Final = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
+
+
+class Unit:
+    """The unit file, as far as it says how the service lives."""
+
+    def __init__(self, path: Path = UNIT) -> None:
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.optionxform = str  # type: ignore[assignment, method-assign]
+        parser.read(path, "utf-8")
+        self._service = parser["Service"]
+
+    def __getitem__(self, key: str) -> str:
+        return self._service[key]
+
+    def seconds(self, key: str) -> float:
+        number, unit = re.fullmatch(r"([0-9.]+)\s*([a-z]*)", self._service[key]).groups()  # type: ignore[union-attr]
+        return float(number) * _UNITS_S[unit]
+
+
+@dataclass
+class Life:
+    """One main process, from its start to its end; times by `time.monotonic()`."""
+
+    pid: int
+    started_s: float
+    ready_s: float | None = None
+    silent_s: float | None = None
+    """When the watchdog noticed that it says nothing."""
+    ended_s: float | None = None
+
+
+@dataclass
+class Supervisor(Service):
+    """`Service`, run as its unit file says."""
+
+    lives: list[Life] = field(default_factory=list, init=False, compare=False)
+    """Every main process there was, the latest last."""
+    told: list[str] = field(default_factory=list, init=False, compare=False)
+    """What the service said, but for its signs of life."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.unit = Unit()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def pid(self) -> int:
+        return self.lives[-1].pid
+
+    def _launch(self, *options: str) -> None:
+        assert not options, "the unit file says how it is started"
+        self._leaving, self._leave = os.pipe()
+        self._inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._name = f"idtone-lab-{os.getpid()}-{secrets.token_hex(4)}"
+        self._inbox.bind("\0" + self._name)
+        self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
+        self._thread.start()
+
+    def _died(self) -> bool:
+        return self._thread is None or not self._thread.is_alive()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> int | None:
+        """As `systemctl stop`, whose signal `number` is."""
+        if self._thread is None:
+            return None
+        self._stop_with = number
+        os.write(self._leave, b"x")
+        self._thread.join(timeout_s + 5)
+        self._thread = None
+        self._inbox.close()
+        os.close(self._leaving)
+        os.close(self._leave)
+        return 0
+
+    def reload(self) -> None:
+        """As `systemctl reload`."""
+        assert self.unit["ExecReload"] == "kill -HUP $MAINPID"
+        os.kill(self.pid, signal.SIGHUP)
+
+    # -- the thread ---------------------------------------------------------------------------------------------
+
+    def _supervise(self) -> None:
+        leaving = False
+        while not leaving:
+            self._start()
+            leaving = self._watch()
+            if not leaving:
+                leaving = bool(select.select([self._leaving], [], [], self.unit.seconds("RestartSec"))[0])
+
+    def _start(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # what the last one said is over
+            while True:
+                self._inbox.recv(4096, socket.MSG_DONTWAIT)
+        # Without WATCHDOG_PID, which nobody knows before there is a process.
+        environment = os.environ | {
+            "NOTIFY_SOCKET": "@" + self._name,
+            "WATCHDOG_USEC": str(round(self.unit.seconds("WatchdogSec") * 1e6)),
+        }
+        with self._output() as log:
+            self.process = subprocess.Popen(
+                [IDTONE, *self.unit["ExecStart"].split()[1:], "-c", self.settings],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+            )  # fmt: skip
+        self.lives.append(Life(self.process.pid, time.monotonic()))
+
+    def _watch(self) -> bool:
+        """Until the main process has ended; whether that was wanted."""
+        leaving = False
+        heard_s = time.monotonic()
+        main = os.pidfd_open(self.pid)
+        try:
+            while True:
+                life = self.lives[-1]
+                allowed_s = self.unit.seconds("WatchdogSec" if life.ready_s else "TimeoutStartSec")
+                if leaving:
+                    allowed_s = self.unit.seconds("TimeoutStopSec")
+                awaited = [self._inbox, main, *([] if leaving else [self._leaving])]
+                ready, _, _ = select.select(awaited, [], [], max(0.0, heard_s + allowed_s - time.monotonic()))
+                if main in ready:
+                    life.ended_s = time.monotonic()
+                    if self.process:
+                        self.process.wait()
+                    return leaving
+                if self._leaving in ready:
+                    leaving, heard_s = True, time.monotonic()
+                    signal.pidfd_send_signal(main, self._stop_with)
+                elif self._inbox in ready:
+                    said = self._inbox.recv(4096).decode().split("\n")
+                    if not leaving or any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in said):
+                        heard_s = time.monotonic()
+                    main = self._take(said, main)
+                else:
+                    life.silent_s = time.monotonic()
+                    self._end(main)
+        finally:
+            os.close(main)
+
+    def _take(self, said: list[str], main: int) -> int:
+        self.told += [line for line in said if line != "WATCHDOG=1"]
+        for line in said:
+            name, _, value = line.partition("=")
+            if name == "MAINPID" and int(value) != self.pid:
+                self.lives[-1].ended_s = time.monotonic()
+                self.lives.append(Life(int(value), time.monotonic()))
+                os.close(main)
+                main = os.pidfd_open(self.pid)
+        if "READY=1" in said:
+            self.lives[-1].ready_s = time.monotonic()
+        return main
+
+    def _end(self, main: int) -> None:
+        """SIGABRT, and SIGCONT as systemd sends it along; then SIGKILL."""
+        signal.pidfd_send_signal(main, signal.SIGABRT)
+        signal.pidfd_send_signal(main, signal.SIGCONT)
+        if not select.select([main], [], [], self.unit.seconds("TimeoutAbortSec"))[0]:
+            signal.pidfd_send_signal(main, signal.SIGKILL)
+            select.select([main], [], [])
