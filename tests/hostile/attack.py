@@ -109,12 +109,15 @@ class Attacker(_Endpoint):
 
     def __init__(self) -> None:
         super().__init__()
+        self.heard: set[bytes] = set()
+        """The Call-IDs of all that was answered."""
         self._waiting: dict[bytes, asyncio.Queue[bytes]] = {}
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         if not data.startswith(b"SIP/2.0 "):  # a BYE, or a request that was meant for us
             self.send(_response(data, b"200 OK"), addr)
             return
+        self.heard.add(call_id(data))
         if waiting := self._waiting.get(call_id(data)):
             waiting.put_nowait(data)
 

@@ -67,7 +67,7 @@ SPLIT: Final = {
     "an expression": ("a", "$[1+1]", "b"),
     "LF": ("a", "\n", "b"),
 }
-"""Text → what `Gosub(split,s,1(a,TEXT,b))` finds as its arguments: who passes on what came from outside passes on these."""
+"""Text → the arguments that `Gosub(split,s,1(a,TEXT,b))` finds: what a dialplan passes on that filters nothing."""
 
 
 def dialplan() -> str:
