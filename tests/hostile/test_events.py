@@ -35,9 +35,9 @@ NEXT: Final = ("9999.0", "decide", "9999.0-1", "0312345677", "incoming", "", "PJ
 REFUSE: Final = "v:1:REFUSE:number-suspended:21:2"
 
 JUNK: Final = [
-    None, True, False, 0, -1, 1e400, 2**70, "", "x", CALLER, CALLED, CALL, "done", "failed", "CONNECTED", "\n",    "PLAYBACK", "x" * 300, "../../x", "2026-11-25T09:27:28", "9999-12-31T23:59:59+00:00",
-    "0001-01-01T00:00:00+23:59", [], {}, [[]], {"id": []},
-    ["decide"], ["sound", CALL, "0312345678", "incoming"], [1, 2],
+    None, True, False, 0, -1, 1e400, 2**70, "", "x", "PLAYBACK", CALLER, CALLED, CALL, "done", "failed", "CONNECTED",
+    "\n", "x" * 300, "../../x", "2026-11-25T09:27:28", "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+23:59", [], {}, [[]],
+    {"id": []}, ["decide"], ["sound", CALL, "0312345678", "incoming"], [1, 2],
 ]  # fmt: skip
 
 
