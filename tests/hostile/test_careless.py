@@ -36,17 +36,11 @@ def pbx(installation, tmp_path_factory) -> Iterator[Pbx]:
 
 
 HOOK: Final = "dialplan/idtone.conf: "
-SHIFTED: Final = (
-    HOOK + "more than five arguments are not noticed, so a comma in ARG2 moves the attacker's own into ARG5"
-)
+SHIFTED: Final = HOOK + "more than five arguments are not noticed, so a comma in ARG2 moves the attacker's own to ARG5"
 TIMEOUT: Final = HOOK + "ARG4 goes into Dial() unfiltered, and a parenthesis in it swallows the option U()"
-EMERGENCY: Final = (
-    HOOK + "an emergency number behind any slash or colon of the dial string counts, not the dialled user alone"
-)
-ALONE: Final = (
-    HOOK + "idtone-called takes ARG3 and ARG4 from the operator's own U() too, where only the hook may give them"
-)
-JUNK: Final = "ari_app/application.py: a number that is malformed is not looked up among the suspended by its digits"
+EMERGENCY: Final = HOOK + "an emergency number behind any slash or colon of the dial string counts, not the user alone"
+OURS: Final = HOOK + "idtone-called takes the hook's own arguments, 3 to 6, from the operator's U() too"
+JUNK: Final = "switchboard/board.py: a number that is malformed is not looked up among the suspended by its digits"
 
 SUSPENDED_CALLS: Final = {
     "plain": (Parts(CALLED, BAD), "raw-numbers", ""),
@@ -67,7 +61,9 @@ SUSPENDED_CALLS: Final = {
     "a quote under an own dial": (Parts(CALLED, BAD + b'"'), "raw-own-dial", ""),
     "a parenthesis under an own dial": (Parts(CALLED, BAD + b")"), "raw-own-dial", ""),
     "an expression under an own dial": (Parts(CALLED, BAD + b'^outgoing^" = "" | "'), "raw-own-dial", ""),
-    "alone under an own dial": (Parts(CALLED, BAD + b"^outgoing^alone"), "raw-own-dial", ALONE),
+    "alone under an own dial": (Parts(CALLED, BAD + b"^outgoing^x^13^alone"), "raw-own-dial", OURS),
+    "another door under an own dial": (Parts(CALLED, BAD + b"^outgoing^x^13^agi"), "raw-own-dial", OURS),
+    "another file under an own dial": (Parts(CALLED, BAD + b"^outgoing^x^13^agi^../notice"), "raw-own-dial", OURS),
     "a letter under an own dial": (Parts(CALLED, BAD + b"x"), "raw-own-dial", JUNK),
 }  # fmt: skip
 """Each is a spelling of the suspended number; the last is why it fails, where it does."""
@@ -119,7 +115,7 @@ async def test_nobody_is_connected_without_the_sound(pbx, caller):
         pytest.param(b"1.1-1", id="another call's"),
     ],
 )
-@pytest.mark.xfail(strict=True, reason=ALONE)
+@pytest.mark.xfail(strict=True, reason=OURS)
 async def test_nobody_chooses_the_id_of_his_call(pbx, chosen):
     """It would get into the log and the evidence; or, where it cannot, the call would hang until the guard."""
     logged = len(pbx.service.log())

@@ -27,8 +27,8 @@ from .attack import Parts
 from .pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
 
 CALLED: Final = CALLED_NUMBER.encode()
-AT_ONCE: Final = 24
-BATCHES: Final = 6
+AT_ONCE: Final = 16
+BATCHES: Final = 8
 
 META: Final[dict[str, bytes]] = {
     "CR LF and a header": b"\r\nX-Lab-Way: raw-dial",
@@ -165,12 +165,14 @@ def assert_evidence_is_of_our_words(batch: Batch) -> None:
             assert re.fullmatch(r"\d{0,4}", number["last4"])
 
 
+LONG: Final = 1000
+"""Octets of a diverting number, beyond which is a test of its own below."""
 STANDING: Final = (LICENSED.encode(), SUSPENDED.encode())
 EXAMPLES: Final = [
     *((Parts(CALLED, number + meta), "hook") for number in STANDING for meta in META.values()),
     *((Parts(CALLED[:4] + meta + CALLED[4:], LICENSED.encode()), "hook") for meta in META.values()),
     *((Parts(b"110" + meta, SUSPENDED.encode()), "hook") for meta in META.values()),
-    *((Parts(CALLED, b"anonymous", meta * 2, SUSPENDED.encode() + meta, meta), "diverted") for meta in META.values()),
+    *((Parts(CALLED, b"p", meta * 2, (SUSPENDED.encode() + meta)[:LONG], meta), "diverted") for meta in META.values()),
 ]  # fmt: skip
 
 
@@ -178,8 +180,8 @@ async def test_the_recipe_of_the_readme_holds_against_all(pbx, unharmed):
     """Each call gets the decision of its filtered number, rings one phone or none, and is in the evidence just so."""
     before = len(pbx.asterisk.complaints())
     reached = 0
-    for start in range(0, len(EXAMPLES), 2 * AT_ONCE):
-        calls = EXAMPLES[start : start + 2 * AT_ONCE]
+    for start in range(0, len(EXAMPLES), AT_ONCE):
+        calls = EXAMPLES[start : start + AT_ONCE]
         batch = await pbx.batch(calls)
         for one, (_, way) in zip(batch.attacks, calls, strict=True):
             if one.name in batch.seen:
@@ -194,7 +196,7 @@ async def test_the_recipe_of_the_readme_holds_against_all(pbx, unharmed):
 
 def about_the_hook(complaints: list[str]) -> list[str]:
     """What Asterisk complains of that comes of the hook's own lines."""
-    ours = ("idtone", "ast_expr", "func_", "app_stack", "app_dial", "pbx_var", "pbx.c")
+    ours = ("idtone", "ast_expr", "func_", "app_stack", "app_dial", "pbx_var", "pbx_f", "pbx.c")
     return [line for line in complaints if any(word in line for word in ours) and "taskprocessor" not in line]
 
 
@@ -207,11 +209,11 @@ def calls(draw: st.DrawFn) -> tuple[Parts, str]:
     called = draw(st.sampled_from([CALLED, b"110", b"0", b"+81", b"a0", b"186118"])) + draw(TEXTS)
     caller = draw(st.sampled_from(NUMBERS)) + draw(TEXTS)
     way = draw(st.sampled_from(["hook", "diverted", "raw-numbers"]))
-    return Parts(called, caller, draw(TEXTS), draw(TEXTS), draw(TEXTS)), way
+    return Parts(called, caller, draw(TEXTS), draw(TEXTS)[:LONG], draw(TEXTS)), way
 
 
 def test_nothing_that_is_drawn_does_harm(pbx, unharmed):
-    """24 calls at a time. The ways that filter get the kernel's decision; who passes numbers on as they came gets no
+    """16 calls at a time. The ways that filter get the kernel's decision; who passes numbers on as they came gets no
     other phone rung than the one he filtered, and no evidence in other words than ours.
     """
     made = 0
@@ -241,6 +243,18 @@ def test_nothing_that_is_drawn_does_harm(pbx, unharmed):
 
     attacked()
     assert made >= BATCHES * AT_ONCE / 4
+
+
+UNBOUNDED: Final = (
+    "dialplan/idtone.conf: ARG2 is not shortened, and beyond 4096 octets Asterisk cuts the question off; "
+    "then nobody but Asterisk alone answers it"
+)
+
+
+@pytest.mark.xfail(strict=True, reason=UNBOUNDED)
+async def test_a_forwarding_number_of_10_kb_is_decided_by_the_service(pbx, unharmed):
+    batch = await pbx.batch([(Parts(CALLED, b"anonymous", b"", b"1" * 10_000), "diverted")])
+    assert batch.endings[batch.attacks[0].name].reason == Reason.NUMBER_MALFORMED
 
 
 OWN_DIALS: Final = [(Parts(CALLED, SUSPENDED.encode() + meta), "own-dial") for meta in META.values()]

@@ -18,17 +18,15 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from idtone.ari_app import connection
-from idtone.ari_app.application import Application
 from idtone.ari_app.connection import connect
 from idtone.ari_app.service import Service
-from idtone.decision import Policy
 from idtone.errors import AriError, AriUnavailable
-from idtone.ledger.tokens import Tokens
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
 
-from ..ari_app.test_application import CALL, CALLER, DECIDE, NOW, Licensed, Notebook
+from ..ari_app.test_application import CALL, CALLER, DECIDE, NOW, VERDICT, Notebook
 from ..lab.lab import until
+from .applications import application
 from .server import EVENTS, FILTER, INFO, HostileServer, after, answer, forever, obediently, plainly
 
 PASSWORD = "a-secret-of-no-asterisk"  # noqa: S105
@@ -37,7 +35,7 @@ STASIS_START = json.dumps(
     {"type": "StasisStart", "channel": {"id": CALLER, "caller": {"name": "", "number": "0501234567"}}, "args": DECIDE}
 )
 CHANNELS = json.dumps([{"id": CALLER, "dialplan": {"app_name": "Stasis", "app_data": "idtone"}}])
-VERDICT = {"context": "idtone-forward", "extension": "v:1:PLAY:licence-valid::3", "priority": "2"}
+RESUMED = {"context": "idtone-forward", "extension": VERDICT, "priority": "2"}
 
 Harm = Callable[[web.WebSocketResponse], Awaitable[None]]
 
@@ -90,11 +88,8 @@ async def serving(url: str, sounds: dict[str, Sound], notebook: Notebook) -> Asy
     """The service; nothing may escape from it, into its log as a traceback or into the loop."""
     escaped: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
-    application = Application(
-        registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, tokens=Tokens(b"k" * 32), now=lambda: NOW
-    )
     stop = asyncio.Event()
-    service = Service(application, lambda: connect(url, "idtone", PASSWORD), lambda: None)
+    service = Service(application(sounds, notebook), lambda: connect(url, "idtone", PASSWORD), lambda: None)
     running = asyncio.create_task(service.run(stop))
     try:
         yield
@@ -274,7 +269,7 @@ async def test_the_next_call_is_served(sounds, monkeypatch, caplog, harm):
     asterisk, notebook = Asterisk(harm), Notebook()
     async with HostileServer(asterisk.talk).running() as server, serving(server.url, sounds, notebook):
         await until(lambda: asterisk.verdicts, "the verdict", 10)
-    assert asterisk.verdicts[0] == VERDICT
+    assert asterisk.verdicts[0] == RESUMED
     assert notebook.kinds() == ["decided"]
     assert notebook.steps[0].call_id == CALL
     assert asterisk.wider_mib < 64
@@ -298,7 +293,7 @@ async def test_an_asterisk_that_never_answers_is_left(sounds, monkeypatch, silen
     asterisk = Asterisk(forever if silent_on == "the WebSocket" else pongs)
     async with HostileServer(asterisk.talk).running() as server, serving(server.url, sounds, Notebook()):
         await until(lambda: asterisk.verdicts, "the verdict", 10)
-    assert asterisk.verdicts[0] == VERDICT
+    assert asterisk.verdicts[0] == RESUMED
 
 
 BOMB = gzip.compress(gzip.compress(b"[" * 200 * MEBIBYTE, 9), 1)
