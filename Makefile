@@ -27,7 +27,7 @@ help:
 	@echo 'make test     runs all tests, those on a real Asterisk too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
 	@echo 'make bench-tones  times the making of an hour of sound beside sox, ffmpeg and memcpy; JSON=1 as above'
-	@echo 'make fuzz     feeds the readers of AGI, recordings and profiles with damaged input; SECONDS=60 says for how long'
+	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
 	@echo 'make bench-verify  judges the verifier against its goals; HOURS=300 TRIALS=3000 for the whole of it (hours)'
 	@echo 'make venv     makes .venv with the idtone command'
 	@echo 'make clean    removes .venv and all that was built'
@@ -50,8 +50,8 @@ bench-tones: $(DEV)
 SECONDS ?= 60
 
 fuzz: $(FUZZ)
-	@$(VENV)/bin/python -m tests.agi.fuzz --seconds $$(($(SECONDS) / 6))
-	@$(VENV)/bin/python -m tests.tones.recordings.fuzz --seconds $$(($(SECONDS) - $(SECONDS) / 6))
+	@for target in tests.tones.recordings.fuzz tests.agi.fuzz tests.hostile.fuzz; do \
+		$(VENV)/bin/python -m $$target --seconds $(SECONDS) || exit; done
 
 bench-verify: $(DEV) lab
 	@mkdir -p build

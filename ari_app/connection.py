@@ -33,6 +33,8 @@ HEARTBEAT_S: Final = 1.0
 """A WebSocket that does not answer a ping for half of this counts as broken: a frozen Asterisk says nothing, and on a
 dead line calls wait. The hook waits three seconds, and by then there is another connection that takes them up.
 """
+ANSWER_LIMIT: Final = 2**24
+"""Octets. The longest answer is the list of all channels: below 800 octets each, so 20 000 of them are taken."""
 
 _REST_OVER_WEBSOCKET: Final = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
 """First version of each branch that takes requests over the WebSocket; every later branch does."""
@@ -70,8 +72,8 @@ class AriConnection:
     async def open(self, transport: Transport) -> None:
         info = await self._over_http("GET", "asterisk/info", {"only": "system"}, None)
         try:
-            self.version = str(info["system"]["version"])
-        except (LookupError, TypeError) as error:
+            self.version = _version(info["system"]["version"])
+        except (LookupError, TypeError, ValueError) as error:
             raise AriUnavailable(f"{self._url} does not answer as Asterisk does; check ari.url") from error
         self._over_websocket = transport == "websocket" or (
             transport == "auto" and takes_requests_over_websocket(self.version)
@@ -81,7 +83,7 @@ class AriConnection:
         query = {"app": APPLICATION, "subscribeAll": "true"}
         try:
             self._socket = await self._session.ws_connect(
-                f"{self._url}/events", params=query, heartbeat=HEARTBEAT_S, max_msg_size=2**20
+                f"{self._url}/events", params=query, heartbeat=HEARTBEAT_S, max_msg_size=ANSWER_LIMIT
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise AriUnavailable(f"Asterisk takes no WebSocket at {self._url}: {error}") from error
@@ -168,9 +170,23 @@ class AriConnection:
     async def _over_http(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Any:
         try:
             async with self._session.request(method, f"{self._url}/{path}", params=query, json=body) as answer:
-                return _body(answer.status, answer.reason or "", await answer.text(), f"{method} {path}")
+                text = (await self._read(answer)).decode()
+                return _body(answer.status, answer.reason or "", text, f"{method} {path}")
         except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
             raise AriUnavailable(f"Asterisk does not answer at {self._url}: {str(error) or 'timed out'}") from error
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for part in answer.content.iter_any():
+            body += part
+            if len(body) > ANSWER_LIMIT:
+                raise AriUnavailable(f"{self._url} answers without end, as Asterisk does not; check ari.url")
+        return bytes(body)
+
+
+async def _stay(_: aiohttp.ClientSession, __: object, redirected: aiohttp.TraceRequestRedirectParams) -> None:
+    """Asterisk redirects nobody, and our credentials are for nobody else."""
+    raise AriUnavailable(f"{redirected.url.origin()} redirects, as Asterisk does not; check ari.url")
 
 
 @asynccontextmanager
@@ -183,7 +199,12 @@ async def connect(url: str, user: str, password: str, transport: Transport = "au
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
     credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
     headers = {"Authorization": f"Basic {credentials}"}
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_redirect.append(_stay)
+    # Asterisk compresses nothing either: what is small on the wire must not become big here.
+    async with aiohttp.ClientSession(
+        headers=headers, timeout=timeout, trace_configs=[tracing], auto_decompress=False
+    ) as session:
         connection = AriConnection(session, url)
         try:
             try:
@@ -194,6 +215,13 @@ async def connect(url: str, user: str, password: str, transport: Transport = "au
             yield connection
         finally:
             await connection.close()
+
+
+def _version(value: object) -> str:
+    """Raises ValueError for what is no version, and must not get into the log as one."""
+    if not isinstance(value, str) or len(value) > 100 or not value.isprintable():
+        raise ValueError("not a version")
+    return value
 
 
 def takes_requests_over_websocket(version: str) -> bool:
@@ -210,5 +238,5 @@ def _body(status: int, reason: str, text: str, request: str) -> Any:
         raise AriRefused(status, reason, request)
     try:
         return json.loads(text) if text else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AriUnavailable(f"what answered {request} is not Asterisk: it sent no JSON; check ari.url") from error

@@ -112,8 +112,31 @@ USER_EVENT: Final = "IdtoneEnded"
 """The name of the hook's UserEvent; `dialplan/idtone.conf` sends it."""
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _id(thing: Mapping[str, Any]) -> str:
+    """Ids are keys of our tables, parts of our requests and words in our log."""
+    name = _text(thing["id"])
+    if not name.isprintable():
+        raise ValueError("no id of Asterisk's")
+    return name
+
+
+def _arguments(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError("no list of arguments")
+    return tuple(_text(value) for value in values)
+
+
 def _time(message: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(message["timestamp"])
+    at = datetime.fromisoformat(message["timestamp"])
+    if at.utcoffset() is None:
+        raise ValueError("a time without a time zone cannot be compared")
+    return at
 
 
 def _hook_ended(message: Mapping[str, Any]) -> Event | None:
@@ -122,22 +145,32 @@ def _hook_ended(message: Mapping[str, Any]) -> Event | None:
     said = message["userevent"]
     reason = said.get("reason")
     return HookEnded(
-        said["call"], CallStatus(said["status"]), cause(said.get("cause")), Reason(reason) if reason else None
+        _text(said["call"]), CallStatus(said["status"]), cause(said.get("cause")), Reason(reason) if reason else None
+    )
+
+
+def _response(message: Mapping[str, Any]) -> Response:
+    status = message["status_code"]
+    if type(status) is not int:
+        raise TypeError("no status of HTTP")
+    return Response(
+        _text(message["request_id"]),
+        status,
+        _text(message.get("reason_phrase", "")),
+        _text(message.get("message_body") or ""),
     )
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event | None]]] = {
-    "StasisStart": lambda m: Entered(m["channel"]["id"], m["channel"]["caller"]["number"], tuple(m["args"])),
-    "StasisEnd": lambda m: Left(m["channel"]["id"]),
-    "PlaybackStarted": lambda m: PlaybackStarted(m["playback"]["id"], _time(m)),
-    "PlaybackFinished": lambda m: PlaybackFinished(m["playback"]["id"], m["playback"]["state"], _time(m)),
-    "ChannelEnteredBridge": lambda m: Bridged(m["channel"]["id"]),
+    "StasisStart": lambda m: Entered(_id(m["channel"]), _text(m["channel"]["caller"]["number"]), _arguments(m["args"])),
+    "StasisEnd": lambda m: Left(_id(m["channel"])),
+    "PlaybackStarted": lambda m: PlaybackStarted(_id(m["playback"]), _time(m)),
+    "PlaybackFinished": lambda m: PlaybackFinished(_id(m["playback"]), _text(m["playback"]["state"]), _time(m)),
+    "ChannelEnteredBridge": lambda m: Bridged(_id(m["channel"])),
     "ChannelUserevent": _hook_ended,
-    "ChannelDestroyed": lambda m: Destroyed(m["channel"]["id"], cause(m.get("cause"))),
+    "ChannelDestroyed": lambda m: Destroyed(_id(m["channel"]), cause(m.get("cause"))),
     "ApplicationReplaced": lambda m: Replaced(),
-    "RESTResponse": lambda m: Response(
-        m["request_id"], m["status_code"], m.get("reason_phrase", ""), m.get("message_body") or ""
-    ),
+    "RESTResponse": _response,
 }
 
 EVENT_FILTER: Final = {"allowed": [{"type": name} for name in _READERS]}

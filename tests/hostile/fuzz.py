@@ -1,0 +1,155 @@
+"""Feeds the readers of what comes through Asterisk, and of the operator's documents, with what atheris finds.
+
+Every input must be read, or refused with one of our errors or by a value that says so; and what was read must be fit
+to be acted on. Anything else, and an input that takes longer than five seconds or 1 GB, ends the run and is left in
+build/fuzz.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import atheris
+
+with atheris.instrument_imports(include=["idtone", "phonenumbers", "yaml"]):
+    from idtone import numbers
+    from idtone.ari_app import events
+    from idtone.ari_app.connection import takes_requests_over_websocket
+    from idtone.dialplan import dialled_user
+    from idtone.errors import IdtoneError
+    from idtone.registry.index import RegistryIndex
+    from idtone.registry.source import parse_document
+    from idtone.settings import load_settings
+
+_FOUND: Final = Path("build/fuzz")
+_HERE: Final = Path(__file__).parent
+_CONFIG: Final = _HERE.parents[1] / "config"
+_LONGEST: Final = 8192
+
+
+def read_event(text: str) -> None:
+    event = events.read(text)
+    match event:
+        case events.Entered():
+            assert event.channel.isprintable()
+            assert all(isinstance(argument, str) for argument in event.arguments)
+        case events.PlaybackStarted() | events.PlaybackFinished():
+            assert event.at.utcoffset() is not None
+        case events.Destroyed() | events.HookEnded():
+            assert event.hangup_cause is None or 0 < event.hangup_cause <= 127
+        case events.MalformedEvent():
+            assert event.type.isalpha()
+    hash(event)
+
+
+def read_number(text: str) -> None:
+    number = numbers.parse(text)
+    assert number.known is (number.kind not in (numbers.NumberKind.WITHHELD, numbers.NumberKind.MALFORMED))
+    if number.known and number.kind is not numbers.NumberKind.EMERGENCY:
+        assert numbers.parse(number.e164) == number, "a number is what it is when it is read again"
+        assert number.e164[:-4] not in str(number), "a number is not shown whole"
+    numbers.parse_japanese(text)
+
+
+def read_dial_string(text: str) -> None:
+    user = dialled_user(text)
+    assert user in text
+    assert not set(user) & set("@/;,&")
+
+
+def read_version(text: str) -> None:
+    takes_requests_over_websocket(text)
+
+
+def read_registry(text: str) -> None:
+    RegistryIndex(parse_document(text, "registry.yaml"))
+
+
+def read_settings(text: str) -> None:
+    file = Path(_folder.name, "idtone.yaml")
+    file.write_text(text, "utf-8")
+    load_settings(file, {})
+
+
+_folder = tempfile.TemporaryDirectory()
+TARGETS: Final[tuple[Callable[[str], None], ...]] = (
+    read_event,
+    read_number,
+    read_dial_string,
+    read_version,
+    read_registry,
+    read_settings,
+)
+"""The first octet of an input chooses one."""
+
+
+def seeds() -> Iterator[tuple[Callable[[str], None], str]]:
+    """Valid inputs of every kind, for atheris to damage."""
+    for message in json.loads((_HERE / "recorded.json").read_text("utf-8")):
+        yield read_event, json.dumps(message)
+    answer = {
+        "type": "RESTResponse",
+        "request_id": "1",
+        "status_code": 200,
+        "reason_phrase": "OK",
+        "message_body": "[]",
+    }
+    yield read_event, json.dumps(answer)
+    for number in (
+        "0312345678",
+        "+81-3-1234-5678",
+        "sip:0312345678@192.0.2.1",
+        "tel:+81312345678;x=y",
+        "184110",
+        "０３",
+    ):
+        yield read_number, number
+    for dialled in (
+        "PJSIP/0312345678@trunk",
+        "PJSIP/trunk/sip:110@192.0.2.1;x=y",
+        "Local/110@c/n&PJSIP/a",
+        "IAX2/m@c/110",
+    ):
+        yield read_dial_string, dialled
+    for version in ("22.4.0", "certified-20.7-cert6", "GIT-master-0c5d8b3"):
+        yield read_version, version
+    for registry in (_CONFIG / "registry.yaml", _HERE.parent / "lab" / "registry.yaml"):
+        yield read_registry, registry.read_text("utf-8")
+    yield read_settings, (_CONFIG / "idtone.yaml").read_text("utf-8")
+
+
+def feed(data: bytes) -> None:
+    if not data:
+        return
+    try:
+        TARGETS[data[0] % len(TARGETS)](data[1:].decode("utf-8", "replace"))
+    except IdtoneError:
+        return
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seconds", type=int, required=True)
+    seconds = arguments.parse_args().seconds
+    _FOUND.mkdir(parents=True, exist_ok=True)
+    with _folder as folder:
+        corpus = Path(folder, "corpus")
+        corpus.mkdir()
+        for number, (target, text) in enumerate(seeds()):
+            (corpus / f"seed-{number}").write_bytes(bytes([TARGETS.index(target)]) + text.encode())
+        options = (
+            f"-max_total_time={seconds} -timeout=5 -rss_limit_mb=1024 -max_len={_LONGEST} -print_final_stats=1"
+        ).split()
+        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={_FOUND}{os.sep}", str(corpus)], feed)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""An HTTP server in Asterisk's place that does what it likes: for what the real one never does on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiohttp import WSMsgType, web
+from aiohttp.test_utils import TestServer
+
+from ..lab.asterisk import LOOPBACK
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
+
+INFO: Final = "/ari/asterisk/info"
+EVENTS: Final = "/ari/events"
+FILTER: Final = "/ari/applications/idtone/eventFilter"
+
+
+def plainly(**response: Any) -> Answer:
+    """Always the same response."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(**response)
+
+    return answer
+
+
+@dataclass
+class HostileServer:
+    """Answers as Asterisk does, but for the paths of `answers`; what it says on the WebSocket is `talk`'s business."""
+
+    talk: Talk
+    answers: dict[str, Answer] = field(default_factory=dict)
+    version: str = "22.4.0"
+    requests: list[web.Request] = field(default_factory=list)
+    sockets: list[web.WebSocketResponse] = field(default_factory=list)
+    url: str = ""
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        if own := self.answers.get(request.path):
+            return await own(request)
+        if request.path == INFO:
+            return web.json_response({"system": {"version": self.version}})
+        if request.path == EVENTS:
+            socket = web.WebSocketResponse(autoping=False)
+            await socket.prepare(request)
+            self.sockets.append(socket)
+            try:
+                await self.talk(socket)
+            except ConnectionError:
+                pass  # the other side had enough
+            return socket
+        return web.Response(status=204)
+
+    def paths(self) -> list[str]:
+        return [request.path for request in self.requests]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[HostileServer]:
+        application = web.Application(client_max_size=2**26)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        async with TestServer(application, host=LOOPBACK) as server:
+            self.url = str(server.make_url("/ari"))
+            yield self
+
+
+async def obediently(socket: web.WebSocketResponse) -> None:
+    """Take every request and answer it as Asterisk does; there are no channels."""
+    async for message in socket:
+        if message.type is WSMsgType.PING:
+            await socket.pong(message.data)
+        elif message.type is WSMsgType.TEXT:
+            await socket.send_str(answer(json.loads(message.data)))
+
+
+def answer(asked: dict[str, Any], **changes: Any) -> str:
+    """The answer to a request over the WebSocket."""
+    body = "[]" if (asked["method"], asked["uri"]) == ("GET", "channels") else ""
+    said = {"type": "RESTResponse", "request_id": asked["request_id"], "status_code": 200 if body else 204,
+            "reason_phrase": "OK", "message_body": body}  # fmt: skip
+    return json.dumps(said | changes)
+
+
+async def after(socket: web.WebSocketResponse, *frames: str) -> None:
+    """Say these, then go on as Asterisk does."""
+    for frame in frames:
+        await socket.send_str(frame)
+    await obediently(socket)
+
+
+async def forever(_: web.WebSocketResponse) -> None:
+    """Say nothing, and read nothing."""
+    await asyncio.Event().wait()

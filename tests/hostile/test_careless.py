@@ -1,0 +1,131 @@
+"""Dialplans that pass on what came from outside as it came: what the hook holds all the same.
+
+What follows `&` in a dial string, or a closing parenthesis in the options of the operator's own Dial(), is out of its
+hands: Asterisk reads that before the hook does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import Asterisk
+from ..lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, until
+from ..lab.service import Service
+from .attack import Attacker, Counter, Parts
+from .pbx import DIALPLAN, Pbx, assert_log_is_clean, attack
+
+CALLED: Final = CALLED_NUMBER.encode()
+GOOD: Final = LICENSED.encode()
+BAD: Final = SUSPENDED.encode()
+
+
+@pytest.fixture(scope="module")
+def pbx(installation, tmp_path_factory) -> Iterator[Pbx]:
+    scratch = tmp_path_factory.mktemp("careless")
+    with (
+        Asterisk(installation, scratch, {"extensions.conf": DIALPLAN}) as asterisk,
+        Service(asterisk, LAB_REGISTRY) as service,
+    ):
+        yield Pbx(asterisk, service)
+
+
+HOOK: Final = "dialplan/idtone.conf: "
+SHIFTED: Final = HOOK + "more than five arguments are not noticed, so a comma in ARG2 moves the attacker's own to ARG5"
+TIMEOUT: Final = HOOK + "ARG4 goes into Dial() unfiltered, and a parenthesis in it swallows the option U()"
+EMERGENCY: Final = HOOK + "an emergency number behind any slash or colon of the dial string counts, not the user alone"
+OURS: Final = HOOK + "idtone-called takes the hook's own arguments, 3 to 6, from the operator's U() too"
+JUNK: Final = "switchboard/board.py: a number that is malformed is not looked up among the suspended by its digits"
+
+SUSPENDED_CALLS: Final = {
+    "plain": (Parts(CALLED, BAD), "raw-numbers", ""),
+    "a plus": (Parts(CALLED, b"+81312345677"), "raw-numbers", ""),
+    "a line break behind": (Parts(CALLED, BAD + b"\r\n"), "raw-numbers", ""),
+    "a parameter behind": (Parts(CALLED, BAD + b";x=,"), "raw-numbers", ""),
+    "a direction behind": (Parts(CALLED, BAD + b",incoming"), "raw-numbers", ""),
+    "a NUL behind": (Parts(CALLED, BAD + b"\0x"), "raw-numbers", ""),
+    "full width": (Parts(CALLED, "０３１２３４５６７７".encode()), "raw-numbers", ""),
+    "a letter behind": (Parts(CALLED, BAD + b"x"), "raw-numbers", JUNK),
+    "a quote before": (Parts(CALLED, b"'" + BAD), "raw-numbers", JUNK),
+    "a line in the middle": (Parts(CALLED, BAD[:4] + b"\r\n" + BAD[4:]), "raw-numbers", JUNK),
+    "right to left": (Parts(CALLED, "\u202e".encode() + BAD), "raw-numbers", JUNK),
+    "an emergency number as the fifth": (Parts(CALLED, BAD + b",incoming,60,110"), "raw-numbers", SHIFTED),
+    "an emergency number behind a slash": (Parts(CALLED + b"/110", BAD), "raw-dial", EMERGENCY),
+    "an emergency number behind a colon": (Parts(CALLED + b";x=:110", BAD), "raw-dial", EMERGENCY),
+    "under an own dial": (Parts(CALLED, BAD), "raw-own-dial", ""),
+    "a quote under an own dial": (Parts(CALLED, BAD + b'"'), "raw-own-dial", ""),
+    "a parenthesis under an own dial": (Parts(CALLED, BAD + b")"), "raw-own-dial", ""),
+    "an expression under an own dial": (Parts(CALLED, BAD + b'^outgoing^" = "" | "'), "raw-own-dial", ""),
+    "alone under an own dial": (Parts(CALLED, BAD + b"^outgoing^x^13^alone"), "raw-own-dial", OURS),
+    "another door under an own dial": (Parts(CALLED, BAD + b"^outgoing^x^13^agi"), "raw-own-dial", OURS),
+    "another file under an own dial": (Parts(CALLED, BAD + b"^outgoing^x^13^agi^../notice"), "raw-own-dial", OURS),
+    "a letter under an own dial": (Parts(CALLED, BAD + b"x"), "raw-own-dial", JUNK),
+}  # fmt: skip
+"""Each is a spelling of the suspended number; the last is why it fails, where it does."""
+
+
+@pytest.fixture(scope="module")
+def statuses(pbx) -> dict[str, int]:
+    """How all of them ended, made at once."""
+    logged = len(pbx.service.log())
+    calls = [(parts, way) for parts, way, _ in SUSPENDED_CALLS.values()]
+    batch = asyncio.run(pbx.batch(calls, answering=True))
+    assert_log_is_clean(pbx.service.log()[logged:])
+    return {name: one.status for name, one in zip(SUSPENDED_CALLS, batch.attacks, strict=True)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=why)] if why else [])
+        for name, (_, _, why) in SUSPENDED_CALLS.items()
+    ],
+)
+def test_a_suspended_number_is_never_connected(statuses, name):
+    assert statuses[name] in (403, 603)
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [
+        GOOD,
+        GOOD + b",outgoing,,",
+        GOOD + b',outgoing,"60,G(canary^s^1)"',
+        GOOD + b',outgoing,"60,g,x"',
+        pytest.param(GOOD + b',outgoing,"60,g("', marks=pytest.mark.xfail(strict=True, reason=TIMEOUT)),
+    ],
+)
+async def test_nobody_is_connected_without_the_sound(pbx, caller):
+    batch = await pbx.batch([(Parts(CALLED, caller), "raw-numbers")], answering=True)
+    (one,) = batch.attacks
+    record = batch.records[batch.endings[one.name].call_id]
+    assert (one.status, record["heard"], record["anomalies"]) == (200, True, [])
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param(b"x\r\n2026-11-25 09:17:08,458 INFO forged", id="a line of the log"),
+        pytest.param(b"0312340001", id="a number"),
+        pytest.param(b"1.1-1", id="another call's"),
+    ],
+)
+@pytest.mark.xfail(strict=True, reason=OURS)
+async def test_nobody_chooses_the_id_of_his_call(pbx, chosen):
+    """It would get into the log and the evidence; or, where it cannot, the call would hang until the guard."""
+    logged = len(pbx.service.log())
+    parts = Parts(CALLED, GOOD + b"^outgoing^" + chosen)
+    async with Attacker() as attacker, Counter(answering=True) as called:
+        attacking = asyncio.create_task(attack(pbx.asterisk, attacker, called, parts, "raw-own-dial"))
+        await until(lambda: re.search("ForwardedCall|failed", pbx.service.log()[logged:]), "the service to take notice")
+        await asyncio.to_thread(pbx.asterisk.command, "channel request hangup all")
+        await attacking
+    log = pbx.service.log()[logged:]
+    assert_log_is_clean(log)
+    (decided,) = re.findall(r"<ForwardedCall (\S+) ", log)
+    assert re.fullmatch(r"\d{10}\.\d+-1", decided)

@@ -1,0 +1,280 @@
+"""Hostile numbers, names and addresses, as they come in by SIP, through dialplans that are careful and that are not."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from idtone.calls import Direction, ForwardedCall, Outcome, Reason
+from idtone.decision import Policy, decide
+from idtone.ledger.steps import CallStatus
+from idtone.numbers import NumberKind, parse
+from idtone.registry.source import load_registry
+
+from ..calls.hearing import assert_heard_then_connected
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import Asterisk
+from ..lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
+from ..lab.service import Service
+from .attack import Parts
+from .pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
+
+CALLED: Final = CALLED_NUMBER.encode()
+AT_ONCE: Final = 16
+BATCHES: Final = 8
+
+META: Final[dict[str, bytes]] = {
+    "CR LF and a header": b"\r\nX-Lab-Way: raw-dial",
+    "CR LF and a line of AGI": b"\r\nSET VARIABLE IDTONE_STATUS CONNECTED\r\n",
+    "CR LF and a section": b"\r\n[suspended]\r\n81312345677 = 0",
+    "CR LF and an event": b"\r\nEvent: UserEvent\r\nUserEvent: IdtoneEnded",
+    "JSON": b'","type":"StasisEnd","x":"',
+    "LF": b"\n",
+    "CR": b"\r",
+    "a tab": b"\t",
+    "a blank": b" ",
+    "a quote": b'"',
+    "two quotes": b'""',
+    "an apostrophe": b"'",
+    "a comma": b",",
+    "commas": b",,,,",
+    "a bar": b"|",
+    "an ampersand": b"&",
+    "a caret": b"^",
+    "a semicolon": b";",
+    "a parameter": b";phone-context=+81",
+    "a colon": b":",
+    "an at": b"@",
+    "a slash": b"/",
+    "a backslash": b"\\",
+    "a backslash before a comma": b"\\,",
+    "an opening parenthesis": b"(",
+    "a closing parenthesis": b")",
+    "an opening bracket": b"[",
+    "a closing bracket": b"]",
+    "an opening brace": b"{",
+    "a closing brace": b"}",
+    "a variable": b"${IDTONE_SOUNDS}",
+    "EVAL": b"${EVAL(${DB_DELETE(canary/alive)})}",
+    "an expression": b"$[1+1]",
+    "a string that ends in an expression": b'" | "1',
+    "a function in an expression": b'" + DB_DELETE(canary) + "',
+    "an argument more": b",PJSIP/x@y",
+    "an option of Dial()": b",60,G(canary^s^1)",
+    "a target more": b"&Local/s@canary",
+    "a way up": b"../../../../etc/passwd",
+    "a hash": b"#",
+    "a star": b"*",
+    "a percent": b"%41%",
+    "an equals": b"=",
+    "a question": b"?1:0",
+    "a NUL": b"\0",
+    "no UTF-8": b"\xff\xfe\xc3",
+    "an emoji": "☎\ufe0f💥".encode(),
+    "right to left": "\u202e\u2067".encode(),
+    "full-width digits": "０１２".encode(),
+    "a combining row": "é̂̃".encode() * 8,
+    "10 kB": b"x" * 10_000,
+    "10 kB of digits": b"1" * 10_000,
+    "a delete and an escape": b"\x7f\x1b[31m",
+}
+"""What a part may hold. Digits stand before it, and sometimes behind it."""
+
+NUMBERS: Final = [LICENSED.encode(), SUSPENDED.encode(), b"+81312345677", b"110", b"184119", b"0312340000", b""]
+
+
+@pytest.fixture(scope="module")
+def pbx(installation, tmp_path_factory) -> Iterator[Pbx]:
+    scratch = tmp_path_factory.mktemp("attacked")
+    with Asterisk(installation, scratch, {"extensions.conf": DIALPLAN}) as asterisk:
+        asterisk.command("database put canary alive yes")
+        with Service(asterisk, LAB_REGISTRY) as service:
+            yield Pbx(asterisk, service)
+            assert service.process
+            assert service.process.poll() is None, "the service lived"
+        assert asterisk.process
+        assert asterisk.process.poll() is None, "Asterisk lived"
+
+
+@pytest.fixture
+def unharmed(pbx) -> Iterator[None]:
+    """After each test: nobody sang, nobody was let into an expression, and every line of our log is one of ours."""
+    logged = len(pbx.service.log())
+    yield
+    assert not canary_sang(pbx.asterisk)
+    assert "/canary/alive" in pbx.asterisk.command("database show canary")
+    assert_log_is_clean(pbx.service.log()[logged:])
+
+
+def digits(text: str, more: str = "") -> str:
+    """FILTER(0-9,…) of the README's line."""
+    return "".join(character for character in text if character in "0123456789" + more)
+
+
+REGISTRY: Final = load_registry(LAB_REGISTRY)
+
+
+def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, Reason]:
+    """What the kernel says to what Asterisk's dialplan says that it saw."""
+    call = ForwardedCall("x", direction, parse(number), parse(""), parse(dialled), "")
+    decision = decide(call, REGISTRY, Policy(), datetime.now(UTC))
+    return decision.outcome, decision.reason
+
+
+def assert_as_the_kernel_says(batch: Batch, one: Attack, way: str) -> None:
+    """For ways that filter: the decision, whom it was for, how many were dialled, and what the evidence says."""
+    found = batch.seen[one.name]
+    ending = batch.endings[one.name]
+    dialled = digits(found.extension)
+    number = digits(found.diverted if way == "diverted" else found.caller, "+")
+    direction = Direction.INCOMING if way == "diverted" else Direction.OUTGOING
+    outcome, reason = expected(number, dialled, direction)
+    told = f"{way} {one.parts} as {found}: {one.status} {ending}"
+    assert ending.reason == reason, told
+    users = [b""] if not dialled else [dialled.encode()]
+    assert batch.called.users_of(one.name) == ([] if outcome is Outcome.REFUSE else users), told
+    if outcome is Outcome.BYPASS:
+        assert ending.call_id not in batch.records
+        return
+    record = batch.records[ending.call_id]
+    assert (record["outcome"], record["reason"], record["direction"]) == (outcome, reason, direction), told
+    assert (record["complete"], record["anomalies"], record["status"]) == (True, [], ending.status), told
+    called, forwarding = parse(dialled), parse(number)
+    assert record["numbers"]["called"]["last4"] == called.last4, told
+    assert record["numbers"]["forwarding"]["last4"] == forwarding.last4, told
+    assert one.status == (403 if outcome is Outcome.REFUSE else 486), told
+
+
+def assert_evidence_is_of_our_words(batch: Batch) -> None:
+    for call_id, record in batch.records.items():
+        assert CALL_ID.fullmatch(call_id)
+        assert record["direction"] in {*Direction}
+        assert record["outcome"] in {*Outcome}
+        assert record["reason"] in {*Reason}
+        assert record["status"] in {*CallStatus}
+        assert not record["anomalies"], record
+        for number in record["numbers"].values():
+            assert number["kind"] in {*NumberKind}
+            assert re.fullmatch(r"\d{0,4}", number["last4"])
+
+
+LONG: Final = 1000
+"""Octets of a diverting number, beyond which is a test of its own below."""
+STANDING: Final = (LICENSED.encode(), SUSPENDED.encode())
+EXAMPLES: Final = [
+    *((Parts(CALLED, number + meta), "hook") for number in STANDING for meta in META.values()),
+    *((Parts(CALLED[:4] + meta + CALLED[4:], LICENSED.encode()), "hook") for meta in META.values()),
+    *((Parts(b"110" + meta, SUSPENDED.encode()), "hook") for meta in META.values()),
+    *((Parts(CALLED, b"p", meta * 2, (SUSPENDED.encode() + meta)[:LONG], meta), "diverted") for meta in META.values()),
+]  # fmt: skip
+
+
+async def test_the_recipe_of_the_readme_holds_against_all(pbx, unharmed):
+    """Each call gets the decision of its filtered number, rings one phone or none, and is in the evidence just so."""
+    before = len(pbx.asterisk.complaints())
+    reached = 0
+    for start in range(0, len(EXAMPLES), AT_ONCE):
+        calls = EXAMPLES[start : start + AT_ONCE]
+        batch = await pbx.batch(calls)
+        for one, (_, way) in zip(batch.attacks, calls, strict=True):
+            if one.name in batch.seen:
+                reached += 1
+                assert_as_the_kernel_says(batch, one, way)
+            else:
+                assert one.status in (0, 400, 404, 413, 414, 416, 503), one
+        assert_evidence_is_of_our_words(batch)
+    assert reached >= 0.9 * len(EXAMPLES), f"{reached} of {len(EXAMPLES)} calls reached the dialplan"
+    assert not about_the_hook(pbx.asterisk.complaints()[before:])
+
+
+def about_the_hook(complaints: list[str]) -> list[str]:
+    """What Asterisk complains of that comes of the hook's own lines."""
+    ours = ("idtone", "ast_expr", "func_", "app_stack", "app_dial", "pbx_var", "pbx_f", "pbx.c")
+    return [line for line in complaints if any(word in line for word in ours) and "taskprocessor" not in line]
+
+
+TOKENS: Final = st.sampled_from([*META.values(), *NUMBERS, b"0", b"81", b"@", b"sip:", b"%0d%0a", b"x" * 70])
+TEXTS: Final = st.lists(TOKENS | st.binary(max_size=3), max_size=5).map(b"".join)
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[Parts, str]:
+    called = draw(st.sampled_from([CALLED, b"110", b"0", b"+81", b"a0", b"186118"])) + draw(TEXTS)
+    caller = draw(st.sampled_from(NUMBERS)) + draw(TEXTS)
+    way = draw(st.sampled_from(["hook", "diverted", "raw-numbers"]))
+    return Parts(called, caller, draw(TEXTS), draw(TEXTS)[:LONG], draw(TEXTS)), way
+
+
+def test_nothing_that_is_drawn_does_harm(pbx, unharmed):
+    """16 calls at a time. The ways that filter get the kernel's decision; who passes numbers on as they came gets no
+    other phone rung than the one he filtered, and no evidence in other words than ours.
+    """
+    made = 0
+
+    @settings(
+        max_examples=BATCHES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(st.lists(calls(), min_size=AT_ONCE, max_size=AT_ONCE))
+    def attacked(drawn: list[tuple[Parts, str]]) -> None:
+        nonlocal made
+        batch = asyncio.run(pbx.batch(drawn))
+        for one, (_, way) in zip(batch.attacks, drawn, strict=True):
+            found = batch.seen.get(one.name)
+            if found is None:
+                continue
+            made += 1
+            if way == "raw-numbers":
+                assert set(batch.called.users_of(one.name)) <= {digits(found.extension).encode()}, (one, found)
+                assert len(batch.called.users_of(one.name)) <= 1, (one, found)
+            else:
+                assert_as_the_kernel_says(batch, one, way)
+        assert_evidence_is_of_our_words(batch)
+
+    attacked()
+    assert made >= BATCHES * AT_ONCE / 4
+
+
+UNBOUNDED: Final = (
+    "dialplan/idtone.conf: ARG2 is not shortened, and beyond 4096 octets Asterisk cuts the question off; "
+    "then nobody but Asterisk alone answers it"
+)
+
+
+@pytest.mark.xfail(strict=True, reason=UNBOUNDED)
+async def test_a_forwarding_number_of_10_kb_is_decided_by_the_service(pbx, unharmed):
+    batch = await pbx.batch([(Parts(CALLED, b"anonymous", b"", b"1" * 10_000), "diverted")])
+    assert batch.endings[batch.attacks[0].name].reason == Reason.NUMBER_MALFORMED
+
+
+OWN_DIALS: Final = [(Parts(CALLED, SUSPENDED.encode() + meta), "own-dial") for meta in META.values()]
+
+
+async def test_no_spelling_of_a_suspended_number_is_connected_under_an_own_dial(pbx, unharmed):
+    batch = await pbx.batch(OWN_DIALS, answering=True)
+    for one in batch.attacks:
+        found = batch.seen[one.name]
+        suspended = parse(digits(found.caller, "+")) == parse(SUSPENDED)
+        assert (one.status != 200) is suspended, (one, found)
+        assert batch.called.users_of(one.name) == [CALLED], one
+
+
+async def test_the_next_honest_call_is_heard_and_recorded(pbx, unharmed, references):
+    async with lab(pbx.asterisk) as phones:
+        placed = await phones.place(Forwarding(LICENSED, way="hook"))
+        await phones.talk_and_hang_up(placed)
+        assert_heard_then_connected(placed, "notice", references)  # of the caller's number, which nobody licensed
+        ending = await phones.ending(placed)
+        await phones.nothing_is_left()
+    record = pbx.service.records()[ending.call_id]
+    assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
