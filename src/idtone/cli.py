@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 
 from idtone import dialplan
+from idtone.doctor.commands import doctor
+from idtone.doctor.hook import expected
 from idtone.ledger.commands import app as ledger
 from idtone.registry.commands import app as registry_group
 from idtone.registry.source import read_document
 from idtone.serve import serve
 from idtone.tones.commands import app as tone
 from idtone.tones.library import load_library
-from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile import Law
 
 from . import __version__, console
-from .decision import Policy
 from .errors import UsageError
 from .settings import load_settings
 
@@ -26,6 +26,7 @@ app = console.group("The identification sound (識別音) on forwarded calls: li
 hook = console.group("The hook in Asterisk's dialplan.")
 
 app.command()(serve)
+app.command()(doctor)
 app.add_typer(tone, name="tone")
 app.add_typer(registry_group, name="registry")
 app.add_typer(ledger, name="ledger")
@@ -44,12 +45,9 @@ def export(
 ) -> None:
     """Write the hook, idtone.conf, to include from Asterisk's extensions.conf."""
     settings = load_settings(config)
-    notice = load_library(settings.sounds.profiles).named(Policy().notice_profile)
-    tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
+    ours = expected(settings, load_library(settings.sounds.profiles))
     try:
-        written = dialplan.export(
-            directory, settings.sounds.directory, tones, settings.door, f"agi://{settings.agi.listen}/"
-        )
+        written = dialplan.export(directory, ours)
     except OSError as error:
         raise UsageError(f"{directory}: cannot be written: {error.strerror}; name another folder") from error
     for path in written:
