@@ -6,6 +6,7 @@ the service is named here and nowhere else.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -130,13 +131,30 @@ class Notice:
     duration_ms: float
 
 
-def export(directory: Path, sounds: Path, notice: Notice, door: str, agi: str) -> list[Path]:
-    """Write the hook into `directory` and return what was written. Raises OSError.
+HOOK_FILE: Final = "idtone.conf"
+"""What `export` writes, and Asterisk's extensions.conf includes."""
+HOOK_GLOBAL: Final = "IDTONE_HOOK"
+"""The global variable by which the loaded hook says which text it is."""
 
-    `door` is `ari` or `agi`, `agi` what comes before the entry point in AGI(): `agi://127.0.0.1:4573/` or
-    `/usr/bin/idtone-agi,`. A program gets no numbers on its command line, but the name of the variable that has them.
+_DIGEST: Final = "@DIGEST@"
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """The hook as it is exported; `digest` tells this text from that of another version or of other settings."""
+
+    text: str
+    digest: str
+
+
+def hook(sounds: Path, notice: Notice, door: str, agi: str) -> Hook:
+    """The hook for these settings.
+
+    `sounds` is the folder of the sounds, as Asterisk sees it; `door` is `ari` or `agi`, `agi` what comes before the
+    entry point in AGI(): `agi://127.0.0.1:4573/` or `/usr/bin/idtone-agi,`. A program gets no numbers on its command
+    line, but the name of the variable that has them.
     """
-    text = (resources.files(__name__) / "idtone.conf").read_text("utf-8")
+    text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8")
     for name, value in {
         "@SOUNDS@": str(sounds),
         "@NOTICE_TONES@": notice.tones,
@@ -146,7 +164,13 @@ def export(directory: Path, sounds: Path, notice: Notice, door: str, agi: str) -
         "@ASKED@": "${IDTONE_ASKED}" if agi.startswith("agi://") else "variable:IDTONE_ASKED",
     }.items():
         text = text.replace(name, value)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return Hook(text.replace(_DIGEST, digest), digest)
+
+
+def export(directory: Path, exported: Hook) -> list[Path]:
+    """Write the hook into `directory` and return what was written. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "idtone.conf"
-    path.write_text(text, "utf-8")
+    path = directory / HOOK_FILE
+    path.write_text(exported.text, "utf-8")
     return [path]

@@ -8,13 +8,14 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import Engine, Row, Select, exists, insert, select, tuple_
+from sqlalchemy import Engine, Row, Select, exists, func, insert, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
 from idtone.errors import LedgerError
@@ -23,7 +24,7 @@ from .private_files import make_parents
 from .records import Record, fold
 from .sqlite import check_version, explained, lock_for_writing, make_tables, path_of, reading_engine, writing_engine
 from .steps import Step, StepKind
-from .tables import microseconds, row_of, step_of, steps
+from .tables import microseconds, moment, row_of, step_of, steps
 
 GROUP_LIMIT: Final = 1000
 """Steps in one transaction at most; about 20 ms of work."""
@@ -150,6 +151,15 @@ class LedgerWriter:
         return failure
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The ledger's size in steps: in all, and since a moment, of which `first_at` is the first."""
+
+    steps: int
+    recent: int
+    first_at: datetime
+
+
 class LedgerReader:
     """Reads a ledger, also while it is being written. Can be used from any thread."""
 
@@ -205,6 +215,16 @@ class LedgerReader:
             ),
         )
         return self._records(dict.fromkeys(row.call_id for row in self._fetch(query)))
+
+    def extent(self, since: datetime) -> Extent | None:
+        """How much was written, without counting rows; None where nothing was since then."""
+        (newest,) = self._fetch(select(func.max(steps.c.id).label("id")))
+        first = self._fetch(
+            select(steps.c.id, steps.c.at).where(steps.c.at >= microseconds(since)).order_by(steps.c.at).limit(1)
+        )
+        if not first:
+            return None
+        return Extent(newest.id, newest.id - first[0].id + 1, moment(first[0].at))
 
     def close(self) -> None:
         self._engine.dispose()

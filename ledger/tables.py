@@ -45,6 +45,11 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
+def moment(at: int) -> datetime:
+    """The time of `microseconds`. Raises OverflowError."""
+    return _EPOCH + at * _MICROSECOND
+
+
 def row_of(node: str, step: Step) -> dict[str, Any]:
     return {
         "node": node,
@@ -58,7 +63,7 @@ def row_of(node: str, step: Step) -> dict[str, Any]:
 def step_of(row: Row[Any]) -> Step:
     """The step that `row_of` wrote, its time in UTC. Raises LedgerError where it is none of this version's."""
     try:
-        return Step(row.call_id, StepKind(row.kind), _EPOCH + row.at * _MICROSECOND, json.loads(row.details))
+        return Step(row.call_id, StepKind(row.kind), moment(row.at), json.loads(row.details))
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise LedgerError(
             f"step {row.id} of the ledger cannot be read; it is damaged, or a newer idtone wrote it"

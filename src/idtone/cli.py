@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,25 +9,26 @@ import typer
 
 from idtone import dialplan
 from idtone.agi.commands import agi
+from idtone.doctor.commands import doctor
+from idtone.exporting import hook_for
 from idtone.ledger.commands import app as ledger
 from idtone.registry.commands import app as registry_group
 from idtone.registry.source import read_document
 from idtone.serve import serve
 from idtone.tones.commands import app as tone
 from idtone.tones.library import load_library
-from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile import Law
 
 from . import __version__, console
-from .decision import Policy
 from .errors import UsageError
-from .settings import Settings, load_settings
+from .settings import load_settings
 
 app = console.group("The identification sound (識別音) on forwarded calls: licensed, heard and recorded.")
 hook = console.group("The hook in Asterisk's dialplan.")
 
 app.command()(serve)
 app.command()(agi)
+app.command()(doctor)
 app.add_typer(tone, name="tone")
 app.add_typer(registry_group, name="registry")
 app.add_typer(ledger, name="ledger")
@@ -49,24 +47,13 @@ def export(
 ) -> None:
     """Write the hook, idtone.conf, to include from Asterisk's extensions.conf."""
     settings = load_settings(config)
-    notice = load_library(settings.sounds.profiles).named(Policy().notice_profile)
-    tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
+    ours = hook_for(settings, config, load_library(settings.sounds.profiles))
     try:
-        written = dialplan.export(directory, settings.sounds.directory, tones, settings.door, asking(settings, config))
+        written = dialplan.export(directory, ours)
     except OSError as error:
         raise UsageError(f"{directory}: cannot be written: {error.strerror}; name another folder") from error
     for path in written:
         print(path)
-
-
-def asking(settings: Settings, config: Path | None) -> str:
-    """What comes before the entry point in AGI(): an address, or where it is a Unix socket, the program for that."""
-    if not isinstance(settings.agi.address(), Path):
-        return f"agi://{settings.agi.listen}/"
-    program = shutil.which("idtone-agi", path=os.pathsep.join((str(Path(sys.executable).parent), os.defpath)))
-    if program is None:
-        raise UsageError("agi.listen is a Unix socket, and idtone-agi, which Asterisk would run, is not installed")
-    return f"{program},-c,{config.resolve()}," if config else f"{program},"
 
 
 @tone.command("import")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from idtone import __version__, console
 from idtone.cli import app
 
-GROUPS = {"agi", "serve", "tone", "registry", "ledger", "dialplan"}
+GROUPS = {"agi", "serve", "doctor", "tone", "registry", "ledger", "dialplan"}
 
 
 def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

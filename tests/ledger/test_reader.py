@@ -178,3 +178,18 @@ def test_damage_that_appears_while_reading_is_an_error(url: str, file: Path) -> 
         connection.close()
         with pytest.raises(LedgerError, match="no such table"):
             reader.records()
+
+
+@pytest.mark.parametrize(("since_call", "calls"), [(0, 10), (8, 2), (9, 1)])
+def test_the_extent_is_told_without_counting(reader: LedgerReader, since_call: int, calls: int) -> None:
+    a_call = len(heard_call("c-0"))
+    since = at(since_call * 60_000)
+    extent = reader.extent(since)
+    assert extent is not None
+    assert extent.steps == 10 * a_call
+    assert abs(extent.recent - calls * a_call) <= 2, "calls overlap by a step or two"
+    assert timedelta(0) <= extent.first_at - since < timedelta(minutes=1)
+
+
+def test_the_extent_of_a_ledger_without_recent_steps(reader: LedgerReader) -> None:
+    assert reader.extent(at(3_600_000)) is None

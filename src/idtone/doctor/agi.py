@@ -1,0 +1,58 @@
+"""Asks the service's AGI listener whether it answers, without a question that would leave a trace. I/O."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Final
+
+from idtone.agi.environment import write_fields
+
+TIMEOUT_S: Final = 2.0
+
+_PRESENTED: Final = {
+    "agi_network": b"yes",
+    "agi_network_script": b"doctor",
+    "agi_request": b"agi://idtone/doctor",
+    "agi_channel": b"idtone-doctor",
+    "agi_language": b"en",
+    "agi_type": b"idtone-doctor",
+    "agi_uniqueid": b"idtone-doctor",
+    "agi_version": b"idtone-doctor",
+    "agi_callerid": b"unknown",
+    "agi_calleridname": b"unknown",
+    "agi_callingpres": b"0",
+    "agi_callingani2": b"0",
+    "agi_callington": b"0",
+    "agi_callingtns": b"0",
+    "agi_dnid": b"unknown",
+    "agi_rdnis": b"unknown",
+    "agi_context": b"idtone-doctor",
+    "agi_extension": b"s",
+    "agi_priority": b"1",
+    "agi_enhanced": b"0.0",
+    "agi_accountcode": b"",
+    "agi_threadid": b"1",
+}
+"""As a channel presents itself. The listener then tries a NOOP on it before it looks at the question."""
+_PROOF: Final = b"NOOP"
+_HUNG_UP: Final = b"511 Command Not Permitted on a dead channel or intercept routine\n"
+"""What a channel says that has hung up meanwhile; to the listener that is an everyday end."""
+
+
+def trouble(address: Path | tuple[str, int]) -> str:
+    """Why the listener does not answer; empty where it does."""
+    there = str(address) if isinstance(address, Path) else address
+    family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    try:
+        with socket.socket(family) as connection:
+            connection.settimeout(TIMEOUT_S)
+            connection.connect(there)
+            connection.sendall(write_fields(_PRESENTED))
+            said = connection.recv(4096)
+            if not said.startswith(_PROOF):
+                return "something else listens there"
+            connection.sendall(_HUNG_UP)
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)

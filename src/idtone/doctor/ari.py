@@ -1,0 +1,107 @@
+"""Looks at Asterisk over ARI: a few requests over HTTP that change nothing. I/O.
+
+Not the service's connection, which would take the application over from it.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from idtone.ari_app.connection import APPLICATION
+from idtone.errors import AriRefused, AriUnavailable
+from idtone.settings import AriSettings
+
+from .asterisk import VARIABLES, Seen, shown
+
+TIMEOUT_S: Final = 2.0
+"""For each step of a request: a frozen Asterisk takes connections and says nothing."""
+NOBODY: Final = "https://nobody.invalid"
+"""A web page that no allowed_origins names (RFC 2606)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: str
+    nearby: bool
+
+
+def look(ari: AriSettings, secret: str) -> Seen:
+    """Raises AriRefused where the first request is, AriUnavailable where Asterisk does not answer as Asterisk does."""
+    info = _asked(ari, secret, "asterisk/info")
+    try:
+        asked_s = time.time()
+        epoch_s = int(_variable(ari, secret, "EPOCH"))
+        # Whole seconds are told; the middle of the second, against the middle of the question.
+        ahead_s = epoch_s + 0.5 - (asked_s + time.time()) / 2
+        modules = json.loads(_asked(ari, secret, "asterisk/modules").body)
+        return Seen(
+            version=str(json.loads(info.body)["system"]["version"]),
+            nearby=info.nearby,
+            modules=frozenset(m["name"].removesuffix(".so") for m in modules if m["status"] == "Running"),
+            # There is no such playback, so that nothing can come of it.
+            write_status=_request(ari, secret, "DELETE", f"playbacks/idtone-doctor-{secrets.token_hex(8)}").status,
+            allowed_origin=info.headers.get("access-control-allow-origin", ""),
+            application=_request(ari, secret, "GET", f"applications/{APPLICATION}").status == http.HTTPStatus.OK,
+            ahead_s=ahead_s,
+            variables={name: _variable(ari, secret, name) for name in VARIABLES},
+        )
+    except (ValueError, LookupError, TypeError) as error:
+        raise AriUnavailable(f"what answers at {shown(ari)} does not do so as Asterisk does") from error
+
+
+def _variable(ari: AriSettings, secret: str, name: str) -> str:
+    """A global variable; empty where there is none."""
+    return str(json.loads(_asked(ari, secret, f"asterisk/variable?variable={quote(name)}").body)["value"])
+
+
+def _asked(ari: AriSettings, secret: str, path: str) -> Answer:
+    answer = _request(ari, secret, "GET", path)
+    if answer.status >= http.HTTPStatus.BAD_REQUEST:
+        raise AriRefused(answer.status, answer.reason, f"GET {path}")
+    return answer
+
+
+def _request(ari: AriSettings, secret: str, method: str, path: str) -> Answer:
+    parts = urlsplit(ari.url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    credentials = base64.b64encode(f"{ari.user}:{secret}".encode()).decode()
+    try:
+        connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        try:
+            connection.request(
+                method,
+                f"{parts.path}/{path}",
+                headers={"Authorization": f"Basic {credentials}", "Origin": NOBODY, "Connection": "close"},
+            )
+            nearby = _nearby(connection)
+            answer = connection.getresponse()
+            return Answer(
+                answer.status,
+                answer.reason,
+                {name.lower(): value for name, value in answer.getheaders()},
+                answer.read().decode("utf-8", "replace"),
+                nearby,
+            )
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise AriUnavailable(f"Asterisk does not answer at {shown(ari)}: {reason}") from error
+
+
+def _nearby(connection: http.client.HTTPConnection) -> bool:
+    """Whether the other end is on this machine: both ends have one address, or it is a loopback one."""
+    there: Any = connection.sock.getpeername()[0]
+    return bool(there == connection.sock.getsockname()[0] or ip_address(there.partition("%")[0]).is_loopback)

@@ -1,0 +1,332 @@
+"""The checks: which look and which judgement make each. I/O, by way of `machine`, `exam` and the rooms."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL
+from idtone.errors import AriError, DocumentError, LedgerError
+from idtone.ledger.sqlite import path_of
+from idtone.ledger.store import LedgerReader
+from idtone.registry.index import RegistryIndex
+from idtone.registry.source import read_document
+from idtone.settings import CallerHears, variable_name
+from idtone.switchboard import alone
+
+from . import agi, asterisk, hook, ledger, machine, modules, registry, sounds, surroundings, versions
+from .asterisk import Seen
+from .exam import Exam
+from .findings import Finding, bad, good, unknown
+
+LOOK_UP_S: Final = 3.0
+SYSTEMD_S: Final = 3.0
+RATE_OVER: Final = timedelta(days=7)
+UNIT: Final = "idtone"
+
+_NO_ASTERISK: Final = ("Asterisk could not be asked", "Mend Asterisk's REST interface first, as said there")
+_ELSEWHERE: Final = (
+    "Asterisk is on another machine",
+    "Run this there; or name a copy of its configuration: --asterisk-etc DIR",
+)
+_BAD_PROFILES: Final = ("the tone profiles have faults", "idtone tone list, and mend what it names")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Some topics, and what looks at them. It yields one finding for each."""
+
+    topics: tuple[str, ...]
+    look: Callable[[Exam], Iterator[Finding]]
+
+
+def _asterisk(exam: Exam) -> Iterator[Finding]:
+    ari = exam.settings.ari
+    try:
+        secret = ari.secret()
+    except DocumentError as error:
+        exam.not_looked(error)
+        fault = error.faults[0]
+        place = f"{fault.file}: {fault.field}".rstrip(": ")
+        yield unknown("ari", "there is no password to ask with", "Set the password first, as said below")
+        yield bad(
+            "ari-password",
+            f"{place}: {fault.problem}",
+            f"{fault.remedy} (in idtone.yaml: `ari: {{password_file: FILE}}`)",
+        )
+        return
+    from_environment = variable_name(("ari", "password")) in exam.environment
+    file = None
+    if ari.password is None and ari.password_file:
+        found = machine.mode_and_owner(ari.password_file)
+        file = (*found, os.geteuid()) if found else None
+    try:
+        yield asterisk.reachable(exam.look(secret), ari)
+    except AriError as error:
+        yield asterisk.unreachable(error, ari)
+    yield asterisk.password(secret, ari, from_environment, file)
+
+
+def _asterisk_told(exam: Exam) -> Iterator[Finding]:
+    seen = exam.seen
+    if seen is None:
+        for topic in TOLD:
+            yield unknown(topic, *_NO_ASTERISK)
+        return
+    ari = exam.settings.ari
+    yield versions.judge(seen.version, exam.now().date())
+    yield asterisk.rights(seen, ari)
+    yield asterisk.origins(seen)
+    yield asterisk.clock(seen)
+    yield surroundings.application(seen.application, _running(exam))
+    try:
+        text = exam.hook().text
+    except DocumentError:
+        yield unknown("asterisk-modules", *_BAD_PROFILES)
+        return
+    yield modules.judge(seen.modules, modules.needed(text))
+
+
+TOLD: Final = (
+    "asterisk-version",
+    "asterisk-modules",
+    "ari-rights",
+    "ari-origins",
+    "clock-asterisk",
+    "service-application",
+)
+
+
+def _asterisk_files(exam: Exam) -> Iterator[Finding]:
+    seen, folder, ari = exam.seen, exam.folder, exam.settings.ari
+    if folder is None:
+        yield unknown("live-dangerously", *_ELSEWHERE)
+        user = None
+    else:
+        text, _ = machine.read(folder / "asterisk.conf")
+        yield asterisk.live_dangerously(text, folder / "asterisk.conf")
+        users, _ = machine.read(folder / "ari.conf")
+        user = None if users is None else asterisk.sections(users).get(ari.user)
+    if seen is None:
+        yield unknown("ari-exposure", *_NO_ASTERISK)
+        return
+    parts = urlsplit(ari.url)
+    port = parts.port or asterisk.PORTS[parts.scheme]
+    yield asterisk.exposure(ari, seen, machine.listening(port), user)
+
+
+def _hook(exam: Exam) -> Iterator[Finding]:
+    seen, folder = exam.seen, exam.folder
+    try:
+        expected = exam.hook()
+    except DocumentError:
+        for topic in HOOK:
+            yield unknown(topic, *_BAD_PROFILES)
+        return
+    digest = seen.variables[HOOK_GLOBAL] if seen else ""
+    if seen is None:
+        yield unknown("hook-loaded", *_NO_ASTERISK)
+    else:
+        place = folder or Path(seen.variables["ASTETCDIR"])
+        yield hook.loaded(
+            expected, digest, seen.variables["IDTONE_SOUNDS"], exam.settings.sounds.directory, place, exam.config
+        )
+    if folder is None:
+        for topic in HOOK[1:]:
+            yield unknown(topic, *_ELSEWHERE)
+        return
+    if not folder.is_dir():
+        for topic in HOOK[1:]:
+            yield unknown(topic, f"there is no {folder}", "Name Asterisk's configuration folder: --asterisk-etc DIR")
+        return
+    path = folder / HOOK_FILE
+    yield hook.file(expected, *machine.read(path), path, exam.config)
+    yield hook.include(machine.including(folder), folder, bool(digest))
+
+
+HOOK: Final = ("hook-loaded", "hook-file", "hook-include")
+
+
+def _sounds(exam: Exam) -> Iterator[Finding]:
+    # The audio libraries take longer to load than most checks to run.
+    from idtone.tones.making.encoders import encode
+    from idtone.tones.making.sounds import PBX_FORMATS, named_format
+
+    directory = exam.settings.sounds.directory
+    try:
+        profiles = exam.library.for_calls()
+    except DocumentError as error:
+        yield bad("sounds", str(error.faults[0]), _BAD_PROFILES[1])
+        yield unknown("sounds-readable", *_BAD_PROFILES)
+        return
+    wanted = {
+        directory / f"{profile.id}{made.extension}": encode(profile, made)
+        for profile in profiles
+        for made in map(named_format, PBX_FORMATS)
+    }
+    try:
+        there = {path: machine.content(path) for path in wanted}
+    except OSError as error:
+        yield unknown("sounds", f"{error.filename}: {error.strerror}", _AS_SERVICE)
+        yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", _AS_SERVICE)
+        return
+    yield sounds.files(wanted, there, serving=bool(_running(exam)))
+    who = _asterisk_process(exam.seen)
+    try:
+        folders = [machine.rights(folder) for folder in (*reversed(directory.absolute().parents), directory)]
+        files = [path for path, held in there.items() if held is not None]
+        if machine.there(directory / ALONE_FILE):
+            files.append(directory / ALONE_FILE)
+        held = [machine.rights(path) for path in files]
+    except OSError as error:
+        yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", _AS_SERVICE)
+        return
+    yield sounds.readable(who, folders, held)
+
+
+_AS_SERVICE: Final = "Run this as the user that `idtone serve` runs as"
+
+
+def _asterisk_process(seen: Seen | None) -> sounds.Identity | None:
+    if seen is None or not seen.nearby or not seen.variables["ASTRUNDIR"]:
+        return None
+    return machine.process_of(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+
+
+def _registry(exam: Exam) -> Iterator[Finding]:
+    settings, now = exam.settings, exam.now()
+    source, left = settings.registry.source, settings.sounds.directory / ALONE_FILE
+    try:
+        document = read_document(source)
+    except DocumentError as error:
+        yield registry.faulty(error, source)
+        for topic in REGISTRY[1:-1]:
+            yield registry.not_read(topic, source)
+        yield sounds.alone(None, *machine.read(left), left)
+        return
+    yield registry.readable(document, source, now)
+    yield registry.fresh(document, now, settings.policy.registry_stale)
+    yield registry.standing(document, now)
+    try:
+        yield registry.sounds(document, exam.library, now)
+    except DocumentError:
+        yield unknown("registry-sounds", *_BAD_PROFILES)
+    suspensions = RegistryIndex(document).suspensions()
+    answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
+    text = alone.render(suspensions, settings.policy.policy(), settings.policy.service_away, answer_first)
+    yield sounds.alone(text, *machine.read(left), left)
+
+
+REGISTRY: Final = ("registry", "registry-fresh", "registry-licences", "registry-sounds", "alone")
+
+
+def _own_name(exam: Exam) -> Iterator[Finding]:
+    own = socket.gethostname()
+    yield surroundings.name("name-own", own, *machine.look_up(own, LOOK_UP_S))
+
+
+def _name_of_ari(exam: Exam) -> Iterator[Finding]:
+    host = urlsplit(exam.settings.ari.url).hostname or ""
+    if machine.is_address(host):
+        yield good("name-ari", f"{host} is an address")
+        return
+    yield surroundings.name("name-ari", host, *machine.look_up(host, LOOK_UP_S))
+
+
+def _clock(exam: Exam) -> Iterator[Finding]:
+    yield surroundings.synchronised(machine.clock_is_synchronised())
+    yield surroundings.date(exam.now())
+
+
+def _ledger(exam: Exam) -> Iterator[Finding]:
+    settings = exam.settings.ledger
+    try:
+        path = path_of(settings.url)
+    except LedgerError as error:
+        remedy = "In idtone.yaml: `ledger: {url: 'sqlite:////var/lib/idtone/ledger.sqlite3'}`"
+        yield bad("ledger", str(error), remedy)
+        for topic in LEDGER[1:]:
+            yield unknown(topic, "ledger.url names no file", remedy)
+        return
+    try:
+        exists, room = machine.there(path), machine.room(path)
+    except OSError as error:
+        for topic in LEDGER:
+            yield unknown(topic, f"{path}: {error.strerror}", _AS_SERVICE)
+        return
+    growth, trouble = None, None
+    if exists:
+        try:
+            with LedgerReader.open(settings.url) as reader:
+                growth = _growth(reader, path, exam.now())
+        except LedgerError as error:
+            trouble = error
+    writable = os.access(machine.existing(path), os.W_OK) and os.access(machine.existing(path.parent), os.W_OK)
+    yield ledger.opened(path, exists, writable, trouble)
+    yield ledger.room(room, growth)
+    yield ledger.sqlite(sqlite3.sqlite_version_info, machine.is_wal(path))
+    key = settings.key_file
+    try:
+        status = key.stat()
+    except FileNotFoundError:
+        yield ledger.key(key, None, "", exists)
+    except OSError as error:
+        yield ledger.key(key, None, error.strerror or type(error).__name__, exists)
+    else:
+        yield ledger.key(key, (status.st_mode & 0o7777, status.st_size), "", exists)
+
+
+LEDGER: Final = ("ledger", "ledger-room", "ledger-key", "ledger-sqlite")
+
+
+def _growth(reader: LedgerReader, path: Path, now: datetime) -> ledger.Growth | None:
+    extent = reader.extent(now - RATE_OVER)
+    if extent is None:
+        return None
+    days = max((now - extent.first_at) / timedelta(days=1), 1 / 24)
+    return ledger.Growth(extent.recent / days, path.stat().st_size / extent.steps)
+
+
+def _running(exam: Exam) -> bool | None:
+    try:
+        path = path_of(exam.settings.ledger.url)
+    except LedgerError:
+        return None  # the check of the ledger tells
+    return machine.held_open(path.with_name(path.name + ".lock"))
+
+
+def _service(exam: Exam) -> Iterator[Finding]:
+    yield surroundings.service(_running(exam))
+
+
+def _agi(exam: Exam) -> Iterator[Finding]:
+    settings = exam.settings.agi
+    yield surroundings.listener(settings.listen, agi.trouble(settings.address()))
+
+
+def _watchdog(exam: Exam) -> Iterator[Finding]:
+    yield surroundings.watchdog(machine.watchdog(UNIT, SYSTEMD_S))
+
+
+CHECKS: Final = (
+    Check(("ari", "ari-password"), _asterisk),
+    Check(TOLD, _asterisk_told),
+    Check(("ari-exposure", "live-dangerously"), _asterisk_files),
+    Check(HOOK, _hook),
+    Check(("sounds", "sounds-readable"), _sounds),
+    Check(REGISTRY, _registry),
+    Check(("name-own",), _own_name),
+    Check(("name-ari",), _name_of_ari),
+    Check(("clock-synchronised", "clock-date"), _clock),
+    Check(LEDGER, _ledger),
+    Check(("service",), _service),
+    Check(("agi",), _agi),
+    Check(("watchdog",), _watchdog),
+)

@@ -1,0 +1,101 @@
+"""`idtone doctor`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from idtone import console
+from idtone.settings import load_settings
+
+from .checks import CHECKS
+from .exam import Exam
+from .findings import TOPICS, Finding, State
+from .rounds import run
+
+PATIENCE_S: Final = 1.0
+"""Only what takes longer is told of while it lasts."""
+
+_STYLES: Final = {State.GOOD: "green", State.WARNING: "yellow", State.BAD: "bold red", State.UNKNOWN: "cyan"}
+_WORDS: Final = {State.UNKNOWN: "not seen"}
+
+
+def doctor(
+    config: console.ConfigOption = None,
+    asterisk_etc: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Asterisk's configuration folder (default: where Asterisk says that it is)."),
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Check the PBX and everything that a call depends on, and say how to mend what is wrong. Changes nothing.
+
+    Run it as the user that `idtone serve` runs as, or as root. Exit 0: nothing is bad. 1: something is. 2: the
+    settings cannot be used.
+    """
+    settings = load_settings(config)
+    exam = Exam(settings, config, asterisk_etc, os.environ, lambda: datetime.now(UTC))
+    with _progress() as waiting:
+        findings = run(exam, CHECKS, waiting=waiting)
+    if as_json:
+        console.print_json([finding.report() for finding in findings])
+    else:
+        show(findings, Console(highlight=False))
+    if any(finding.state is State.BAD for finding in findings):
+        console.negative()
+
+
+def show(findings: Collection[Finding], out: Console) -> None:
+    """A table of all, and below it what is to be done; commands stand on lines of their own, unbroken, to be copied."""
+    table = Table("state", "what", "found", box=None)
+    for finding in findings:
+        table.add_row(_state(finding.state), finding.looked_at, Text(finding.found))
+    out.print(table)
+    for state in (State.BAD, State.WARNING, State.UNKNOWN):
+        chosen = [finding for finding in findings if finding.state is state]
+        for remedy in dict.fromkeys(finding.remedy for finding in chosen):
+            out.print()
+            for finding in chosen:
+                if finding.remedy == remedy:
+                    out.print(Text.assemble(_state(state), f"  {finding.looked_at}"))
+                    out.print(Text(f"  {finding.why}"), soft_wrap=True)
+            out.print(Text(f"  → {remedy}"), soft_wrap=True)
+    counted = ((state, sum(finding.state is state for finding in findings)) for state in State)
+    out.print()
+    out.print(Text(", ").join(Text.assemble(f"{count} ", _state(state)) for state, count in counted if count))
+
+
+def _state(state: State) -> Text:
+    return Text(_WORDS.get(state, state.value), _STYLES[state])
+
+
+@contextmanager
+def _progress() -> Iterator[Waiting]:
+    waiting = Waiting(Console(stderr=True))
+    try:
+        yield waiting
+    finally:
+        waiting.status.stop()
+
+
+class Waiting:
+    """Is told what is not done yet; shows it where it takes a while, and by rich's doing on a terminal only."""
+
+    def __init__(self, out: Console) -> None:
+        self._since_s = time.monotonic()
+        self.status = out.status("")
+
+    def __call__(self, topics: Collection[str]) -> None:
+        if time.monotonic() - self._since_s > PATIENCE_S:
+            self.status.update("looking at " + ", ".join(TOPICS[topic].looked_at for topic in topics))
+            self.status.start()

@@ -1,0 +1,102 @@
+"""The ledger as the doctor judges it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import LedgerError
+from idtone.ledger.sqlite import wal_is_safe
+from idtone.ledger.tokens import KEY_BYTES
+
+from .findings import Finding, bad, good, unknown, warning
+
+ENOUGH_DAYS: Final = 30
+FULL_BYTES: Final = 16 * 2**20
+"""With less, SQLite's journal alone may find no room."""
+FULL_INODES: Final = 16
+"""The ledger needs a handful of files; others on the disk will want some too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Steps a day at the rate of the last week, and what one takes on the disk."""
+
+    steps_a_day: float
+    bytes_a_step: float
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Of the file system; `inodes` None where it counts none."""
+
+    free_bytes: int
+    inodes: int | None
+
+
+def opened(path: Path, exists: bool, writable: bool, error: LedgerError | None) -> Finding:
+    """`writable` is for the user who runs this, of the file or, where there is none, of the nearest folder above it."""
+    if not writable:
+        return bad(
+            "ledger",
+            f"{path}: this user may not write here",
+            "Run this as the user that `idtone serve` runs as; if it is, as root: "
+            f"chown idtone {path if exists else path.parent}",
+        )
+    if not exists:
+        return warning("ledger", f"{path}: there is no ledger yet", "systemctl start idtone, which makes it")
+    if error:
+        return bad("ledger", str(error), "Do what the message says; as a last resort let ledger.url name another file")
+    return good("ledger", f"{path} can be read and written")
+
+
+def room(room: Room, growth: Growth | None) -> Finding:
+    """`growth` None means that no rate is known yet."""
+    topic = "ledger-room"
+    remedy = "Make room on the ledger's disk, or move the ledger: ledger.url in idtone.yaml"
+    free = f"{room.free_bytes / 2**20:,.0f} MiB free"
+    if room.free_bytes < FULL_BYTES:
+        return bad(topic, free, remedy)
+    if room.inodes is not None and room.inodes < FULL_INODES:
+        return bad(
+            topic, f"{free}, but room for {room.inodes} files only", "Remove files from the ledger's disk (df -i)"
+        )
+    if growth is None or growth.steps_a_day * growth.bytes_a_step <= 0:
+        return good(topic, f"{free}; no rate of calls is known yet")
+    days = room.free_bytes / (growth.steps_a_day * growth.bytes_a_step)
+    found = f"{free}, {min(days, 99_999):,.0f} days at {growth.steps_a_day:,.0f} steps a day"
+    return warning(topic, found, remedy) if days < ENOUGH_DAYS else good(topic, found)
+
+
+def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:
+    """`status` is mode and size of the key file, None where there is none or it cannot be looked at."""
+    topic = "ledger-key"
+    if status is None:
+        if trouble:
+            return unknown(topic, f"{path}: {trouble}", "Run this as the user that `idtone serve` runs as")
+        if ledger_exists:
+            return bad(
+                topic, f"{path} is missing", f"Restore {path} from a backup; a new one fits no token that was written"
+            )
+        return warning(topic, f"{path} is not there yet", "systemctl start idtone, which makes it; then back it up")
+    mode, size = status
+    if mode & 0o077:
+        return bad(topic, f"others can read {path} (mode {mode:04o})", f"chmod 600 {path}")
+    if size != KEY_BYTES:
+        return bad(topic, f"{path} has {size} bytes instead of {KEY_BYTES}", f"Restore {path} from a backup")
+    return good(topic, f"{path}, mode {mode:04o}")
+
+
+def sqlite(version: tuple[int, ...], is_wal: bool) -> Finding:
+    """`is_wal` says whether the file itself is in WAL mode."""
+    number = ".".join(map(str, version))
+    if wal_is_safe(version):
+        return good("ledger-sqlite", number)
+    if is_wal:
+        return warning(
+            "ledger-sqlite",
+            f"{number} has the WAL-reset bug, and the ledger is in WAL mode",
+            "systemctl restart idtone, which leaves that mode; let no other program write to the ledger",
+        )
+    return good("ledger-sqlite", f"{number} has the WAL-reset bug; the ledger is kept without WAL")

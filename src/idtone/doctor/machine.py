@@ -1,0 +1,231 @@
+"""Looks at this machine: files, open ports, processes, names, the clock. All I/O; changes nothing, takes no lock."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import socket
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Final
+
+from idtone.dialplan import HOOK_FILE
+
+from .asterisk import Address
+from .ledger import Room
+from .sounds import Identity, Rights
+
+_PROC: Final = Path("/proc")
+_LISTEN: Final = "0A"
+_CONF_LIMIT: Final = 500
+"""Files of a configuration folder that are searched for an #include."""
+
+
+def read(path: Path) -> tuple[str | None, str]:
+    """The text; or None, and why it cannot be read: empty where there is no such file."""
+    try:
+        return path.read_text("utf-8", "surrogateescape"), ""
+    except FileNotFoundError:
+        return None, ""
+    except OSError as error:
+        return None, error.strerror or type(error).__name__
+
+
+def mode_and_owner(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return stat.S_IMODE(status.st_mode), status.st_uid
+
+
+def rights(path: Path) -> Rights:
+    """Raises OSError."""
+    status = path.stat()
+    listed = "system.posix_acl_access" in os.listxattr(path)
+    return Rights(path, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, listed)
+
+
+def content(path: Path) -> bytes | None:
+    """None where there is no such file. Raises OSError for any other trouble."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def including(folder: Path) -> list[Path] | None:
+    """The files directly in Asterisk's folder that include the hook's; None where it cannot be read."""
+    wanted = re.compile(rf'^\s*#(?:try)?include\s+["<]?(?:\S*/)?{re.escape(HOOK_FILE)}[">]?\s*(?:;.*)?$', re.MULTILINE)
+    try:
+        paths = sorted(folder.glob("*.conf"))[:_CONF_LIMIT]
+        return (
+            [path for path in paths if wanted.search(path.read_text("utf-8", "replace"))] if folder.is_dir() else None
+        )
+    except OSError:
+        return None
+
+
+def room(path: Path) -> Room:
+    """Of the file system of `path` or of the nearest folder above it that exists. Raises OSError."""
+    found = os.statvfs(existing(path))
+    free = found.f_bfree if os.geteuid() == 0 else found.f_bavail
+    return Room(free * found.f_frsize, found.f_favail if found.f_files else None)
+
+
+def there(path: Path) -> bool:
+    """Whether there is such a file or folder. Raises OSError where that cannot be told."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that is there. Raises OSError."""
+    path = path.absolute()
+    return next(place for place in (path, *path.parents) if there(place))
+
+
+def is_wal(path: Path) -> bool:
+    """Whether an SQLite file says of itself that it is kept with a write-ahead log (sqlite.org/fileformat.html)."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:20] == b"\x02\x02"
+    except OSError:
+        return False
+
+
+def listening(port: int) -> list[Address] | None:
+    """The addresses on which this TCP port is open in our network; None where the kernel does not tell."""
+    found: list[Address] = []
+    try:
+        for table in ("tcp", "tcp6"):
+            path = _PROC / "net" / table
+            if table == "tcp" or path.exists():
+                found += _listening(path.read_text("ascii"), port)
+    except OSError:
+        return None
+    return found
+
+
+def _listening(table: str, port: int) -> Iterator[Address]:
+    for line in table.splitlines()[1:]:
+        local, state = line.split()[1], line.split()[3]
+        address, _, number = local.partition(":")
+        if state == _LISTEN and int(number, 16) == port:
+            words = [bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8)]
+            packed = b"".join(words)
+            yield IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)
+
+
+def process_of(pid_file: Path) -> Identity | None:
+    """As whom the process of a pid file runs; None where there is none to be found."""
+    text, _ = read(pid_file)
+    if text is None or not text.strip().isdecimal():
+        return None
+    status, _ = read(_PROC / text.strip() / "status")
+    fields = dict(re.findall(r"^(\w+):[ \t]*(.*)$", status or "", re.MULTILINE))
+    if not {"Uid", "Gid", "Groups"} <= fields.keys():
+        return None
+    effective = 1
+    groups = {int(fields["Gid"].split()[effective]), *map(int, fields["Groups"].split())}
+    return Identity(int(fields["Uid"].split()[effective]), frozenset(groups))
+
+
+def held_open(path: Path) -> bool | None:
+    """Whether a service has this file open; None where none was found and one could not be looked at.
+
+    To try the lock itself could make a service fail that starts in the same instant.
+    """
+    try:
+        wanted = path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    hidden = False
+    for process in _PROC.glob("[0-9]*"):
+        try:
+            for descriptor in (process / "fd").iterdir():
+                found = descriptor.stat()
+                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                    return True
+        except PermissionError:
+            command, _ = read(process / "cmdline")
+            hidden = hidden or "serve" in (command or "").split("\0")
+        except OSError:
+            continue  # a process or a file that has gone meanwhile
+    return None if hidden else False
+
+
+def is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
+    """How long a name took, and whether it resolved; not later than `deadline_s`."""
+    resolved = threading.Event()
+    ended = threading.Event()
+
+    def resolve() -> None:
+        try:
+            socket.getaddrinfo(host, None)
+            resolved.set()
+        except (OSError, UnicodeError):
+            pass  # does not resolve: that is an answer
+        finally:
+            ended.set()
+
+    started_s = time.monotonic()
+    threading.Thread(target=resolve, daemon=True).start()
+    ended.wait(deadline_s)
+    return time.monotonic() - started_s, resolved.is_set()
+
+
+class _Timex(ctypes.Structure):
+    """`struct timex` of adjtimex(2), as far as its status; with `modes` 0 nothing is set."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 256),
+    )
+
+
+_STA_UNSYNC: Final = 0x0040
+
+
+def clock_is_synchronised() -> bool | None:
+    """What the kernel says; None where it cannot be asked."""
+    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+    state = _Timex()
+    if adjtimex is None or adjtimex(ctypes.byref(state)) < 0:
+        return None
+    return not state.status & _STA_UNSYNC
+
+
+def watchdog(unit: str, deadline_s: float) -> str | None:
+    """systemd's WatchdogUSec of a unit; None where systemd does not run here."""
+    if not Path("/run/systemd/system").is_dir():
+        return None
+    asked = subprocess.run(  # noqa: S603  the arguments are ours
+        ["/usr/bin/env", "systemctl", "show", unit, "--property=WatchdogUSec", "--value"],
+        capture_output=True, text=True, timeout=deadline_s, check=False,
+    )  # fmt: skip
+    return asked.stdout.strip() if asked.returncode == 0 else None

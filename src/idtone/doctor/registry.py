@@ -1,0 +1,129 @@
+"""The registry and its licences as the doctor judges them. Pure; no telephone number comes out of here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from idtone.calls import Reason
+from idtone.decision import judge
+from idtone.errors import DocumentError
+from idtone.registry.index import licences
+from idtone.registry.model import RegistryDocument
+from idtone.registry.report import counts
+from idtone.tones.profile import Profile
+from idtone.tones.proof import doubt
+
+from .findings import Finding, bad, good, unknown, warning
+
+SOON: Final = timedelta(days=7)
+"""Enough to fetch the next registry, or to ask why there is none."""
+LICENCE_SOON: Final = timedelta(days=30)
+"""Enough to have a licence renewed."""
+
+
+def faulty(error: DocumentError, path: Path) -> Finding:
+    """The faults by their places alone: their texts may quote the file, and that holds numbers."""
+    first = error.faults[0]
+    if not first.line:
+        return bad(
+            "registry", f"{path}: {first.problem}", f"{first.remedy}; in idtone.yaml: `registry: {{source: FILE}}`"
+        )
+    return bad(
+        "registry",
+        f"{path} has {len(error.faults)} faults, the first in line {first.line}",
+        f"idtone registry check {path}, and mend what it names",
+    )
+
+
+def readable(document: RegistryDocument, path: Path, now: datetime) -> Finding:
+    header = document.registry
+    if header.issued > now:
+        return bad(
+            "registry",
+            f"version {header.version} was issued in the future ({header.issued.isoformat()})",
+            "Set the clock right (timedatectl), or get the registry anew from whoever issued it",
+        )
+    totals = counts(document)
+    in_force = sum(entry.since <= now for entry in document.suspensions)
+    return good(
+        "registry",
+        f"{path}, version {header.version}: {totals['members']} members, {totals['licences']} licences, "
+        f"{totals['numbers']} numbers, {in_force} suspensions in force",
+    )
+
+
+def fresh(document: RegistryDocument, now: datetime, grace: timedelta) -> Finding:
+    """`grace` is `policy.registry_stale`."""
+    topic, expires = "registry-fresh", document.registry.expires
+    remedy = "Put the next version in its place (write beside it, then mv); the service takes it up by itself"
+    if now >= expires + grace:
+        return bad(topic, f"expired on {expires.isoformat()}: every call gets the notice", remedy)
+    if now >= expires:
+        return warning(topic, f"expired on {expires.isoformat()}; policy.registry_stale still lets it count", remedy)
+    if now >= expires - SOON:
+        return warning(topic, f"expires on {expires.isoformat()}", remedy)
+    return good(topic, f"until {expires.isoformat()}")
+
+
+_STANDINGS: Final[Mapping[Reason, str]] = {
+    Reason.LICENCE_VALID: "valid",
+    Reason.LICENCE_EXPIRED: "expired",
+    Reason.LICENCE_REVOKED: "revoked",
+    Reason.LICENCE_SUSPENDED: "suspended",
+    Reason.LICENCE_NOT_YET_VALID: "not yet valid",
+}
+
+
+def standing(document: RegistryDocument, now: datetime) -> Finding:
+    topic = "registry-licences"
+    held = [licence for member in document.members for licence in licences(member)]
+    standings = Counter(_STANDINGS[judge(licence, min(licence.directions), now)] for licence in held)
+    found = ", ".join(f"{count} {name}" for name, count in sorted(standings.items())) or "no licence at all"
+    if not standings["valid"]:
+        return warning(
+            topic, found, "Ask the association for the licences of your numbers, and for the registry with them"
+        )
+    ending = sorted(
+        licence.id
+        for licence in held
+        if judge(licence, min(licence.directions), now) is Reason.LICENCE_VALID
+        and licence.valid_until - LICENCE_SOON <= now
+    )
+    if ending:
+        return warning(
+            topic, f"{found}; ending within 30 days: {', '.join(ending)}", "Have them renewed by the association"
+        )
+    return good(topic, found)
+
+
+def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: datetime) -> Finding:
+    """Whether each sound that a valid licence names can be played."""
+    topic = "registry-sounds"
+    named = {tone.id: tone.sha256 for tone in document.tones}
+    licensed = {
+        licence.tone
+        for member in document.members
+        for licence in licences(member)
+        if judge(licence, min(licence.directions), now) is Reason.LICENCE_VALID
+    }
+    missing = sorted(licensed - profiles.keys())
+    if missing:
+        return bad(
+            topic,
+            f"there is no profile for {', '.join(missing)}",
+            "; ".join(f"idtone tone import MASTER --id {tone}" for tone in missing) + ", with the association's master",
+        )
+    doubts = [reason for tone in sorted(licensed) if (reason := doubt(profiles[tone], named))]
+    if doubts:
+        return bad(
+            topic, "; ".join(doubts), "idtone tone import MASTER --id TONE --replace, with the association's master"
+        )
+    return good(topic, ", ".join(sorted(licensed)) or "no valid licence names one")
+
+
+def not_read(topic: str, path: Path) -> Finding:
+    return unknown(topic, "the registry cannot be used", f"idtone registry check {path}, and mend what it names")

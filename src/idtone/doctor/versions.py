@@ -1,0 +1,121 @@
+"""Which Asterisk may be trusted with calls: branches, their ends, and holes by their advisories. Pure.
+
+Sources: the release notes of the Asterisk project (ChangeLogs/ChangeLog-VERSION.md of its repository) name for each
+security release the advisories (GHSA-…, at github.com/asterisk/asterisk/security/advisories) that it resolves; the
+ends are those of "Asterisk Versions" in its documentation, and for 22 and 23 what its rule there makes of their
+October: five years for a long-term branch, two for a standard one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from idtone.ari_app.connection import takes_requests_over_websocket
+
+from .findings import Finding, bad, good, warning
+
+OLDEST: Final = 20
+"""The hook uses applications with the arguments that they have from this branch on."""
+
+ENDS: Final[Mapping[int, date]] = {
+    20: date(2027, 10, 19),
+    21: date(2026, 10, 18),
+    22: date(2029, 10, 16),
+    23: date(2027, 10, 15),
+}
+"""From then on a branch gets no security fixes either."""
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """One advisory. A branch after those in `mended` never had it, one among or before them has it until then."""
+
+    advisory: str
+    what: str
+    mended: tuple[Version, ...]
+    over_websocket: bool = False
+    """Only where Asterisk takes REST requests over the WebSocket."""
+
+    def open_in(self, version: Version) -> bool:
+        branch = {first[0]: first for first in self.mended}
+        first = branch.get(version[0])
+        older = version < first if first else version[0] < max(branch)
+        return older and (not self.over_websocket or takes_requests_over_websocket(".".join(map(str, version))))
+
+
+HOLES: Final = (
+    Hole(
+        "GHSA-c4cg-9275-6w44 (CVE-2024-42365)",
+        "an AMI user with write=originate can run programs",
+        ((20, 9, 2), (21, 4, 2)),
+    ),
+    Hole(
+        "GHSA-v428-g3cw-7hv9 (CVE-2024-42491)",
+        "a SIP request crashes Asterisk where res_resolver_unbound is used",
+        ((20, 9, 3), (21, 4, 3)),
+    ),
+    Hole(
+        "GHSA-33x6-fj46-6rfh (CVE-2024-53566)",
+        "AMI ListCategories reads files outside the configuration",
+        ((20, 11, 1), (21, 6, 1), (22, 1, 1)),
+    ),
+    Hole(
+        "GHSA-v6hp-wh3r-cwxh",
+        "the HTTP server's /httpstatus page runs scripts of others",
+        ((20, 18, 2), (21, 12, 1), (22, 8, 2), (23, 2, 2)),
+    ),
+    Hole(
+        "GHSA-wcvv-g26m-wx5c",
+        "a read-only ARI user can write, and load modules, over the WebSocket",
+        ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
+        over_websocket=True,
+    ),
+    Hole(
+        "GHSA-vrfp-mg3q-3959",
+        "an ARI user can write files in spite of live_dangerously = no",
+        ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
+    ),
+    Hole(
+        "GHSA-3rhj-hhw7-m6fw",
+        "a request to AMI over HTTP crashes Asterisk",
+        ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
+    ),
+    Hole(
+        "GHSA-589g-qgf8-m6mx",
+        "a SIP NOTIFY of anybody disables PJSIP",
+        ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
+    ),
+)
+"""Those of ARI, AMI and its HTTP server, and those by which a SIP peer without a password stops all calls."""
+
+_UPGRADE: Final = "Upgrade Asterisk to the newest 22 (long-term), and look at its Upgrade Notes first"
+
+
+def judge(text: str, today: date) -> Finding:
+    """A version as Asterisk tells it: `22.10.1+dfsg`, `certified-20.7-cert5`, `20.9.3~dfsg-1`, `GIT-22-abc`."""
+    topic = "asterisk-version"
+    found = re.search(r"\d+(?:\.\d+)*", text)
+    version: Version = tuple(map(int, found[0].split("."))) if found else ()
+    if len(version) < 2:
+        return warning(topic, f"{text!r} is no released version; its age cannot be told", _UPGRADE)
+    if version[0] < OLDEST:
+        return bad(topic, f"{text}: the hook needs Asterisk {OLDEST} or newer", _UPGRADE)
+    faults = []
+    if not takes_requests_over_websocket(text):
+        faults.append("REST over the WebSocket is missing (from 20.14, 21.9, 22.4), so each request costs a round trip")
+    end = ENDS.get(version[0])
+    if end and today >= end:
+        faults.append(f"the branch {version[0]} has had no security fixes since {end}")
+    if "cert" in text:
+        faults.append("it is a certified release; compare its own advisories")
+    else:
+        faults += [f"{hole.advisory}: {hole.what}" for hole in HOLES if hole.open_in(version)]
+    if not faults:
+        return good(topic, text)
+    return warning(topic, f"{text}, by its number: " + "; ".join(faults), _UPGRADE)

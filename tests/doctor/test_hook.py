@@ -1,0 +1,84 @@
+"""Whether the hook that calls meet is the right one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from idtone import dialplan
+from idtone.doctor import hook
+from idtone.doctor.findings import State
+
+SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
+NOTICE = dialplan.Notice("400/100,0/100", 400)
+EXPECTED = dialplan.hook(SOUNDS, NOTICE, "ari", "agi://127.0.0.1:4573/")
+OTHER = dialplan.hook(Path("/srv/sounds"), NOTICE, "ari", "agi://127.0.0.1:4573/")
+ETC = Path("/etc/asterisk")
+
+
+def test_the_digest_tells_texts_apart():
+    assert EXPECTED.digest != OTHER.digest
+    assert dialplan.hook(SOUNDS, NOTICE, "ari", "agi://127.0.0.1:4573/") == EXPECTED
+    assert f"\n{dialplan.HOOK_GLOBAL}={EXPECTED.digest}\n" in EXPECTED.text
+    assert "@DIGEST@" not in EXPECTED.text
+
+
+@pytest.mark.parametrize(
+    ("digest", "sounds", "state", "found"),
+    [
+        (EXPECTED.digest, str(SOUNDS), State.GOOD, EXPECTED.digest),
+        ("", "", State.BAD, "no hook"),
+        ("", str(SOUNDS), State.BAD, "another version's, or other settings' (older"),
+        ("0123456789abcdef", str(SOUNDS), State.BAD, "0123456789abcdef"),
+        (OTHER.digest, "/srv/sounds", State.BAD, "the sounds in /srv/sounds"),
+    ],
+)
+def test_the_loaded_hook(digest, sounds, state, found):
+    finding = hook.loaded(EXPECTED, digest, sounds, SOUNDS, ETC, Path("/etc/my settings.yaml"))
+    assert finding.state is state
+    assert found in finding.found
+    if state is State.BAD:
+        assert "idtone dialplan export -c '/etc/my settings.yaml' /etc/asterisk && " in finding.remedy
+        assert "asterisk -rx 'dialplan reload'" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble", "state", "found"),
+    [
+        (EXPECTED.text, "", State.GOOD, "unmodified"),
+        (EXPECTED.text + "\n; mine\n", "", State.BAD, "changed after its export"),
+        (
+            EXPECTED.text.replace("TIMEOUT(absolute)=3", "TIMEOUT(absolute)=9"),
+            "",
+            State.BAD,
+            "changed after its export",
+        ),
+        (OTHER.text, "", State.BAD, "another version or of other settings"),
+        ("", "", State.BAD, "another version"),
+        (None, "Permission denied", State.UNKNOWN, "Permission denied"),
+        (None, "", State.WARNING, "there is no /etc/asterisk/idtone.conf"),
+    ],
+)
+def test_the_file(text, trouble, state, found):
+    finding = hook.file(EXPECTED, text, trouble, ETC / "idtone.conf", None)
+    assert finding.state is state
+    assert found in finding.found
+    if state is State.BAD:
+        assert finding.remedy == "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan reload'"
+
+
+@pytest.mark.parametrize(
+    ("including", "loaded", "state"),
+    [
+        ([ETC / "extensions.conf"], True, State.GOOD),
+        ([], True, State.WARNING),
+        ([], False, State.BAD),
+        (None, True, State.UNKNOWN),
+    ],
+)
+def test_the_include(including, loaded, state):
+    finding = hook.include(including, ETC, loaded)
+    assert finding.state is state
+    if including == []:
+        assert "In /etc/asterisk/extensions.conf: `#include idtone.conf`" in finding.remedy

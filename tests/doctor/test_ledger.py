@@ -1,0 +1,81 @@
+"""The ledger as the doctor judges it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from idtone.doctor import ledger
+from idtone.doctor.findings import State
+from idtone.doctor.ledger import Growth, Room
+from idtone.errors import LedgerError
+
+PATH = Path("/var/lib/idtone/ledger.sqlite3")
+KEY = Path("/var/lib/idtone/ledger.key")
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("exists", "writable", "error", "state", "found"),
+    [
+        (True, True, None, State.GOOD, "can be read and written"),
+        (True, False, None, State.BAD, "may not write"),
+        (False, False, None, State.BAD, "may not write"),
+        (False, True, None, State.WARNING, "no ledger yet"),
+        (True, True, LedgerError("a newer idtone made this ledger; upgrade idtone"), State.BAD, "upgrade idtone"),
+    ],
+)
+def test_whether_it_can_be_used(exists, writable, error, state, found):
+    finding = ledger.opened(PATH, exists, writable, error)
+    assert finding.state is state
+    assert found in finding.found
+
+
+@pytest.mark.parametrize(
+    ("room", "growth", "state", "found"),
+    [
+        (Room(1000 * MIB, 9999), None, State.GOOD, "no rate"),
+        (Room(1000 * MIB, None), Growth(0, 100), State.GOOD, "no rate"),
+        (Room(3100 * MIB, 9999), Growth(1000, 0.1 * MIB), State.GOOD, "31 days at 1,000 steps a day"),
+        (Room(2900 * MIB, 9999), Growth(1000, 0.1 * MIB), State.WARNING, "29 days"),
+        (Room(15 * MIB, 9999), Growth(1, 1), State.BAD, "15 MiB free"),
+        (Room(1000 * MIB, 3), None, State.BAD, "3 files only"),
+    ],
+)
+def test_room(room, growth, state, found):
+    finding = ledger.room(room, growth)
+    assert finding.state is state
+    assert found in finding.found
+
+
+@pytest.mark.parametrize(
+    ("status", "trouble", "ledger_exists", "state", "found"),
+    [
+        ((0o600, 32), "", True, State.GOOD, "0600"),
+        ((0o400, 32), "", True, State.GOOD, "0400"),
+        ((0o644, 32), "", True, State.BAD, "0644"),
+        ((0o640, 32), "", True, State.BAD, "others can read"),
+        ((0o600, 31), "", True, State.BAD, "31 bytes"),
+        (None, "", True, State.BAD, "missing"),
+        (None, "", False, State.WARNING, "not there yet"),
+        (None, "Permission denied", True, State.UNKNOWN, "Permission denied"),
+    ],
+)
+def test_the_key(status, trouble, ledger_exists, state, found):
+    finding = ledger.key(KEY, status, trouble, ledger_exists)
+    assert finding.state is state
+    assert found in finding.found
+
+
+@pytest.mark.parametrize(
+    ("version", "is_wal", "state"),
+    [
+        ((3, 51, 3), True, State.GOOD),
+        ((3, 46, 1), False, State.GOOD),
+        ((3, 46, 1), True, State.WARNING),
+        ((3, 44, 6), True, State.GOOD),
+    ],
+)
+def test_sqlite(version, is_wal, state):
+    assert ledger.sqlite(version, is_wal).state is state

@@ -1,0 +1,97 @@
+"""The registry and its licences as the doctor judges them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from idtone.doctor import registry
+from idtone.doctor.findings import State
+from idtone.errors import DocumentError
+from idtone.registry.source import parse_document
+from idtone.tones.library import load_library
+
+from ..conftest import LAB_REGISTRY
+
+TEXT = LAB_REGISTRY.read_text("utf-8")
+PATH = Path("/etc/idtone/registry.yaml")
+NOW = datetime.fromisoformat("2026-11-20T00:00:00+09:00")
+EXPIRES = datetime.fromisoformat("2036-11-01T00:00:00+09:00")
+DAY = timedelta(days=1)
+
+
+def document(text: str = TEXT):
+    return parse_document(text, "registry.yaml")
+
+
+def test_a_good_one_is_counted():
+    finding = registry.readable(document(), PATH, NOW)
+    assert finding.state is State.GOOD
+    assert "version 42: 5 members, 5 licences, 1105 numbers, 1 suspensions in force" in finding.found
+
+
+def test_one_of_the_future_is_bad():
+    finding = registry.readable(document(), PATH, datetime.fromisoformat("2026-10-01T00:00:00+09:00"))
+    assert finding.state is State.BAD
+    assert "future" in finding.found
+
+
+def test_faults_are_named_by_their_place_and_no_number_comes_out():
+    twice = TEXT.replace('numbers: ["0352345678"]', 'numbers: ["0352345678", "0312345700", "03-12"]')
+    with pytest.raises(DocumentError) as faulty:
+        document(twice)
+    finding = registry.faulty(faulty.value, PATH)
+    assert finding.state is State.BAD
+    assert re.search(r"has \d+ faults, the first in line \d+", finding.found)
+    assert not re.search(r"\d{4,}", finding.found + finding.remedy)
+    assert f"idtone registry check {PATH}" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("now", "grace", "state"),
+    [
+        (EXPIRES - 8 * DAY, 0 * DAY, State.GOOD),
+        (EXPIRES - 6 * DAY, 0 * DAY, State.WARNING),
+        (EXPIRES, 0 * DAY, State.BAD),
+        (EXPIRES, 1 * DAY, State.WARNING),
+        (EXPIRES + DAY, 1 * DAY, State.BAD),
+    ],
+)
+def test_the_term(now, grace, state):
+    assert registry.fresh(document(), now, grace).state is state
+
+
+@pytest.mark.parametrize(
+    ("now", "state", "found"),
+    [
+        (NOW, State.GOOD, "1 expired, 1 not yet valid, 1 revoked, 2 valid"),
+        (datetime.fromisoformat("2036-01-01T00:00:00+09:00"), State.WARNING, "ending within 30 days: L-0001"),
+        (datetime.fromisoformat("2037-01-01T00:00:00+09:00"), State.WARNING, "4 expired, 1 revoked"),
+    ],
+)
+def test_the_licences(now, state, found):
+    finding = registry.standing(document(), now)
+    assert finding.state is state
+    assert found in finding.found
+
+
+def test_no_licence_at_all():
+    bare = document(re.sub(r"members:.*?\nsuspensions:", "members: []\nsuspensions:", TEXT, flags=re.DOTALL))
+    assert registry.standing(bare, NOW).found == "no licence at all"
+    assert registry.sounds(bare, load_library(), NOW).state is State.GOOD
+
+
+def test_licensed_sounds_need_their_profile_and_no_doubt():
+    library = load_library()
+    assert registry.sounds(document(), library, NOW).state is State.GOOD
+    missing = registry.sounds(document(), {"notice": library["notice"]}, NOW)
+    assert missing.state is State.BAD
+    assert "no profile for sample" in missing.found
+    assert "idtone tone import MASTER --id sample" in missing.remedy
+    recorded = TEXT.replace("title: Sample sound}", f"title: Sample sound, sha256: {'ab' * 32}}}")
+    doubted = registry.sounds(document(recorded), library, NOW)
+    assert doubted.state is State.BAD
+    assert "synthesised" in doubted.found
