@@ -170,9 +170,12 @@ class WaitingRoom:
                 raise AgiError("Asterisk's response has no end")
             return None
         guest.received[:] = behind
-        if not self._codec.carried_out(line + end, "0"):
-            raise AgiError("the channel was dead before it had presented a call")
-        return guest.request
+        if self._codec.carried_out(line + end, "0"):
+            return guest.request
+        # The channel hung up before its question was heard: an ordinary end, and nothing to complain of.
+        self._leave(guest)
+        guest.socket.close()
+        return None
 
     def _leave(self, guest: Guest) -> None:
         self._presenting.pop(guest, None)

@@ -87,7 +87,6 @@ BEFORE_IT_IS_BELIEVED = {
     "Asterisk refuses a command (code 510)": presented() + b"510 Invalid or unknown command\n",
     "Asterisk did not carry out a command": presented() + b"200 result=1\n",
     "it had not presented a call within 0.3 s": presented()[:-1],
-    "the channel was dead before it had presented a call": presented() + b"511 Command Not Permitted\n",
     "Asterisk's response has no end": presented() + 20000 * b"2",
 }
 
@@ -120,6 +119,17 @@ async def test_whoever_is_mute_behind_an_environment_has_not_presented_a_call(to
         await asterisk.serve()
     assert closed_for(told) == ["it had not presented a call within 0.3 s"]
     assert not asked.requests
+
+
+async def test_a_channel_that_hung_up_meanwhile_is_nothing_to_complain_of(told) -> None:
+    asked = Asked()
+    async with (
+        serving(asked) as address,
+        calling(address, presented() + b"511 Command Not Permitted\n") as asterisk,
+    ):
+        await asterisk.serve()
+    assert not asked.requests
+    assert not closed_for(told)
 
 
 async def test_who_connects_and_goes_is_told(told) -> None:
