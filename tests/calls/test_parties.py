@@ -13,7 +13,8 @@ HEARING = {"called": ("called",), "caller": ("caller",), "both": ("called", "cal
 TOGETHER_MS = 30
 """How far apart the two phones' onsets may be."""
 ROUNDS = 12
-ADDED_LIMIT_MS = 8.0
+ADDED_LIMIT_MS = {"ari": 8.0, "agi": 12.0}
+"""By AGI the evidence is written when the sound is over, and the parties wait for the disk."""
 SAMPLE_MS = 440
 
 
@@ -56,4 +57,4 @@ async def test_sounding_to_both_costs_little_over_asterisks_own_announcement_to_
         f"\n{door}: answer → connected, less the sound: native {native:.2f} ms, both {hook:.2f},"
         f" added {hook - native:.2f}"
     )
-    assert hook - native <= ADDED_LIMIT_MS
+    assert hook - native <= ADDED_LIMIT_MS[door]
