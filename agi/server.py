@@ -129,7 +129,7 @@ class FastAgiServer:
                 await self._converse(guest, request)
         except AgiError as error:
             self._complaints.note(str(error))
-        except (_HungUp, ConnectionError):
+        except (_HungUp, OSError):
             log.debug("%s, channel %s: it hung up meanwhile", request.entry, request.channel)
         finally:
             guest.socket.close()
@@ -180,13 +180,10 @@ def named(bound: socket.socket) -> Address:
 
 @asynccontextmanager
 async def _until(when_s: float, fault: str) -> AsyncIterator[None]:
-    deadline = asyncio.timeout_at(when_s)
     try:
-        async with deadline:
+        async with asyncio.timeout_at(when_s):
             yield
     except TimeoutError:
-        if not deadline.expired():
-            raise
         raise AgiError(fault) from None
 
 

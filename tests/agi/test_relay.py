@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -173,11 +174,20 @@ async def test_whoever_listens_cannot_have_asterisk_execute_anything(command: by
     assert not received[1], "and has no response to it"
 
 
+async def test_what_is_no_response_is_not_passed_on(path: Path) -> None:
+    async with listening(path, b'SET VARIABLE "A" "x"\n') as received:
+        with pytest.raises(AgiError, match="what should be Asterisk's response is none"):
+            await relayed(path, instead={"SET VARIABLE": b"agi_rdnis: 0312345678\n"})
+    assert received[1:] == [b""]
+
+
 async def test_there_is_a_deadline(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "DEADLINE_S", 0.2)
+    started_s = time.monotonic()
     async with listening(path, b""):
         with pytest.raises(AgiError, match=r"no answer within 0.2 s"):
             await relayed(path)
+    assert time.monotonic() - started_s < 2
     assert told == ['EXEC "Log" "WARNING,idtone agi: no answer within 0.2 s"']
 
 

@@ -252,6 +252,29 @@ async def test_who_has_presented_a_call_does_not_make_room_for_who_has_not(told)
     assert honest.variables
 
 
+async def test_who_is_presenting_a_call_does_not_make_room_for_who_does_not_prove_his(told) -> None:
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
+        honest = await stack.enter_async_context(calling(address, presented()[:99]))
+        for _ in range(9):
+            await stack.enter_async_context(calling(address, presented()))
+            await asyncio.sleep(0.01)
+        honest.write(presented()[99:])
+        await honest.serve()
+    assert honest.variables
+
+
+async def test_each_has_the_same_time(told) -> None:
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving(Asked()))
+        for start in (b"a", presented(), b"a"):
+            slow = await stack.enter_async_context(calling(address, start))
+            await asyncio.sleep(0.1)
+        await asyncio.wait_for(slow.reader.read(), 1)
+        assert closed_for(told) == ["it had not presented a call within 0.3 s"]
+    assert "it had not presented a call within 0.3 s (2 times more within 10 s)" in closed_for(told)
+
+
 async def test_there_is_a_limit_to_what_is_answered_at_once(told) -> None:
     asked = Asked(takes_s=0.3)
     async with AsyncExitStack() as stack:
