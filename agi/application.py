@@ -1,7 +1,8 @@
 """The AGI door's entry points, asked by the hook over FastAGI:
 
     decide  the caller's channel (or the called one under an operator's own Dial()): the verdict
-    played  a channel on which Asterisk has just played a sound: whether that counts as heard
+    playing a channel on which Asterisk is about to play a sound: nothing; the evidence is written while it plays
+    played  when it has: whether that counts as heard
     ended   the caller's channel, how the forwarding ended, where no ARI connection tells
 
 Asterisk plays the sound itself, so a call that was decided survives the death of the service.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote
@@ -23,7 +25,7 @@ from idtone.errors import AgiError
 from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
-from idtone.switchboard.board import Question, Switchboard
+from idtone.switchboard.board import Call, Question, Switchboard
 from idtone.tones.making.sounds import Sound
 
 from .environment import Request
@@ -41,12 +43,12 @@ class AgiApplication:
         """`watched` tells whether ARI events tell how calls end."""
         self._board = switchboard
         self._watched = watched
-        self._to_sound: set[tuple[str, Party]] = set()
-        """What Asterisk was told to play, and has not yet told how it went; may be long over where it was restarted."""
+        self._playing: dict[tuple[str, Party], Future[None]] = {}
+        """What Asterisk plays and has not yet told the end of: done when the evidence that it began is on the disk."""
 
     async def drained(self, beyond_s: float) -> None:
-        """Wait until all that Asterisk may be playing was told of, but not longer than the longest of these sounds and
-        `beyond_s` more: some of the calls are still ringing.
+        """Wait until all that Asterisk plays was told of, but not longer than the longest of these sounds and
+        `beyond_s` more.
         """
         loop = asyncio.get_running_loop()
         longest_s = max((sound.duration_ms / 1000 for sound in self._awaited()), default=0.0)
@@ -55,7 +57,7 @@ class AgiApplication:
             await asyncio.sleep(0.01)
 
     def _awaited(self) -> Iterator[Sound]:
-        for call_id, party in self._to_sound:
+        for call_id, party in self._playing:
             call = self._board.find(call_id)
             sound = self._board.sound(call, party) if call else None
             if sound:
@@ -70,6 +72,8 @@ class AgiApplication:
                     unquote(dial_string), chain, unquote(diverting), bool(own),
                 )  # fmt: skip
                 return self._decide(question, nonce)
+            case "playing", (call_id, party, file) if party in set(Party):
+                return self._plays(call_id, Party(party), file)
             case "played", (call_id, nonce, party, file, status, started, ended) if party in set(Party):
                 return await self._played(call_id, nonce, Party(party), file, status, started, ended)
             case "ended", (call_id, status, cause, reason) if status in set(CallStatus):
@@ -81,20 +85,29 @@ class AgiApplication:
         if self._board.retiring and not self._board.find(question.call_id):
             return {}
         call = self._board.decide(question, Door.AGI)
-        verdict = self._board.verdict(call, nonce)
-        self._to_sound |= {(call.id, Party(party)) for party in verdict.files}
-        return {dialplan.VERDICT_VARIABLE: verdict.variable}
+        return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable}
+
+    def _plays(self, call_id: str, party: Party, file: str) -> dict[str, str]:
+        board, call = self._board, self._board.find(call_id)
+        sound = board.sound(call, party) if call else None
+        if call and sound and sound.stem.name == file:
+            board.answered(call)
+            self._playing[call_id, party] = self._began(call, party, sound, board.now())
+        return {}
+
+    def _began(self, call: Call, party: Party, sound: Sound, at: datetime) -> Future[None]:
+        return self._board.record(steps.sound_started(call.id, at, sound.stem.name, sound.sha256, party))
 
     async def _played(
         self, call_id: str, nonce: str, party: Party, file: str, status: str, started: str, ended: str
     ) -> dict[str, str]:
-        """The parties are connected only when the evidence is on the disk."""
+        """The parties are connected only when the evidence that the sound began is on the disk (docs/adr/0003)."""
         board, call = self._board, self._board.find(call_id)
         if call is None:
             # Nobody knows what was decided for it, so nothing can be said of it; Asterisk's own word must do.
             log.warning("%s: a sound was played for a call that is not known here", call_id)
             return {}
-        self._to_sound.discard((call_id, party))
+        playing = self._playing.pop((call_id, party), None)
         began, over = moment(started), moment(ended)
         board.answered(call, began)
         sound = board.sound(call, party)
@@ -106,16 +119,18 @@ class AgiApplication:
         elif lasted_s < sound.duration_ms / 1000 - HEARD_TOLERANCE_S:
             failure = f"the playback lasted {round(lasted_s * 1000)} ms by Asterisk's clock"
         else:
-            board.record(steps.sound_started(call_id, began, file, sound.sha256, party))
-            written = board.record(steps.sound_ended(call_id, over, round(lasted_s * 1000), party))
-            await asyncio.wait({asyncio.wrap_future(written)})
+            # Told of only now where the service was away when it began.
+            begun = playing or self._began(call, party, sound, began)
+            board.record(steps.sound_ended(call_id, over, round(lasted_s * 1000), party))
+            await asyncio.wait({asyncio.wrap_future(begun)})
             return {dialplan.HEARD_VARIABLE: f"{nonce}:{Heard.HEARD}"}
         log.error("%s: the sound was not heard: %s; the hook plays the notice", call_id, failure)
         board.record(steps.sound_failed(call_id, board.now(), failure, party))
         return {dialplan.HEARD_VARIABLE: f"{nonce}:{Heard.UNHEARD}"}
 
     def _ended(self, call_id: str, status: CallStatus, cause: str, reason: str) -> dict[str, str]:
-        self._to_sound -= {(call_id, party) for party in Party}
+        for party in Party:  # a party that hung up during the sound told of no end
+            self._playing.pop((call_id, party), None)
         call = self._board.find(call_id)
         if call is None or self._watched():
             return {}  # the events tell it as well, and what is still to come of the call

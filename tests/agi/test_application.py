@@ -23,7 +23,7 @@ from ..ari_app.test_application import NOW, Licensed, Notebook
 
 CALL, NONCE = "1795.1-1", "123456789987654321"
 DECIDE = (CALL, NONCE, "03-1234-5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk", "", "", "050%2D1", "")
-BEGAN, WHOLE, SHORT = "1761955200.100000", "1761955200.540000", "1761955200.400000"
+BEGAN, WHOLE, SHORT = "1793491200.100000", "1793491200.540000", "1793491200.400000"
 HEARD, UNHEARD = {"IDTONE_HEARD": f"{NONCE}:heard"}, {"IDTONE_HEARD": f"{NONCE}:unheard"}
 
 
@@ -52,6 +52,10 @@ def ask(application: AgiApplication, entry: str, *arguments: str):
     return asyncio.run(application.answer(Request(entry, arguments, "1795.1", "")))
 
 
+def plays(application, *, call=CALL, party="called", file="sample"):
+    return ask(application, "playing", call, party, file)
+
+
 def played(application, *, call=CALL, party="called", file="sample", status="SUCCESS", began=BEGAN, ended=WHOLE):
     return ask(application, "played", call, NONCE, party, file, status, began, ended)
 
@@ -59,12 +63,14 @@ def played(application, *, call=CALL, party="called", file="sample", status="SUC
 def test_the_whole_of_a_call(alone, notebook):
     verdict = ask(alone, "decide", *DECIDE)
     assert verdict == {"IDTONE_VERDICT": f"{NONCE}:PLAY:licence-valid::3:called:early:sample:"}
+    assert plays(alone) == {}
+    assert notebook.kinds() == ["decided", "answered", "sound-started"]
     assert played(alone) == HEARD
     assert ask(alone, "ended", CALL, "CONNECTED", "16", "licence-valid") == {}
     assert notebook.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
     record = fold("lab", notebook.steps)
     assert (record.door, record.heard, record.complete, record.hangup_cause) == ("agi", True, True, 16)
-    assert record.times["sound-ended"] == datetime(2025, 11, 1, 0, 0, 0, 540000, UTC)
+    assert record.times["sound-ended"] == datetime(2026, 11, 1, 0, 0, 0, 540000, UTC)
     assert "0501234567" not in repr(notebook.steps)
 
 
@@ -79,7 +85,7 @@ def test_an_own_dial_is_asked_on_the_called_channel(alone):
         ({"status": "FAILED"}, "the playback ended as 'FAILED'"),
         ({"status": ""}, "the playback ended as ''"),
         ({"ended": SHORT}, "the playback lasted 300 ms by Asterisk's clock"),
-        ({"ended": "1761951600.540000"}, "the playback lasted -… ms by Asterisk's clock"),  # stepped back
+        ({"ended": "1793487600.540000"}, "the playback lasted -… ms by Asterisk's clock"),  # stepped back
         ({"file": "notice"}, "another sound was played than may be"),
         ({"party": "caller"}, "another sound was played than may be"),
     ],
@@ -103,9 +109,7 @@ def test_the_parties_are_connected_only_when_the_evidence_is_durable(sounds):
 
         def held(step):
             future = appended(step)
-            if step.kind == "sound-ended":
-                future = later
-            return future
+            return later if step.kind == "sound-started" else future
 
         later: Future[None] = Future()
         board.evidence.append = held
@@ -120,6 +124,20 @@ def test_the_parties_are_connected_only_when_the_evidence_is_durable(sounds):
         assert await answering == HEARD
 
     asyncio.run(conversation())
+
+
+def test_a_service_that_came_back_during_the_sound_takes_asterisks_word_for_its_beginning(alone, notebook):
+    ask(alone, "decide", *DECIDE)
+    assert played(alone) == HEARD
+    assert notebook.kinds() == ["decided", "answered", "sound-started", "sound-ended"]
+    assert fold("lab", notebook.steps).anomalies == ()
+
+
+@pytest.mark.parametrize("facts", [{"call": "1.1-1"}, {"party": "caller"}, {"file": "notice"}])
+def test_nothing_is_written_of_a_sound_that_was_not_decided(alone, notebook, facts):
+    ask(alone, "decide", *DECIDE)
+    assert plays(alone, **facts) == {}
+    assert notebook.kinds() == ["decided"]
 
 
 def test_a_ledger_that_fails_does_not_keep_the_parties_apart(sounds, caplog):
@@ -156,6 +174,8 @@ def test_what_the_hook_acted_on_is_kept(alone, notebook):
         ("decide", (*DECIDE, "injected")),
         ("played", (CALL, NONCE, "somebody", "sample", "SUCCESS", BEGAN, WHOLE)),
         ("played", (CALL, NONCE, "called", "sample", "SUCCESS", BEGAN)),
+        ("playing", (CALL, "somebody", "sample")),
+        ("playing", (CALL, "called")),
         ("ended", (CALL, "HAPPY", "16", "")),
         ("ended", (CALL, "BUSY", "17", "", "")),
         ("ponder", ()),
@@ -185,4 +205,4 @@ def test_what_is_no_time_of_asterisk(text):
 
 
 def test_a_time_of_asterisk():
-    assert moment("1761955200.54") == datetime(2025, 11, 1, 0, 0, 0, 540000, UTC)
+    assert moment("1793491200.54") == datetime(2026, 11, 1, 0, 0, 0, 540000, UTC)

@@ -212,7 +212,12 @@ def test_the_questions_to_the_service(code):
     assert [len(arguments.split(",")) for arguments in both] == [10, 10]
     asked = asked.replace("${IDTONE_ASKED}", both[0])
     requests = [line.split(",") for line in re.findall(r"AGI\(\$\{IDTONE_AGI\}(.*?)\)+$", asked, re.MULTILINE)]
-    assert {(request[0], len(request)) for request in requests} == {("decide", 11), ("played", 8), ("ended", 5)}
+    assert {(request[0], len(request)) for request in requests} == {
+        ("decide", 11),
+        ("playing", 4),
+        ("played", 8),
+        ("ended", 5),
+    }
 
 
 def test_a_program_is_asked_without_numbers_on_its_command_line(tmp_path):
