@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from idtone import dialplan
+from idtone.cli import app
 from idtone.doctor import hook
+from idtone.doctor.exam import Exam
 from idtone.doctor.findings import State
+from idtone.settings import load_settings
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 NOTICE = dialplan.Notice("400/100,0/100", 400)
@@ -82,3 +87,22 @@ def test_the_include(including, loaded, state):
     assert finding.state is state
     if including == []:
         assert "In /etc/asterisk/extensions.conf: `#include idtone.conf`" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "door: agi\n",
+        "agi: {listen: '127.0.0.1:4999'}\n",
+        "agi: {listen: unix:/run/idtone/agi.sock}\n",
+        "sounds: {directory: /srv/音}\n",
+    ],
+)
+def test_what_is_expected_is_what_an_export_writes(tmp_path, monkeypatch, text):
+    monkeypatch.delenv("IDTONE_SOUNDS_DIRECTORY", raising=False)
+    config = tmp_path / "idtone.yaml"
+    config.write_text(text)
+    assert CliRunner().invoke(app, ["dialplan", "export", str(tmp_path), "-c", str(config)]).exit_code == 0
+    exam = Exam(load_settings(config), config, None, {}, lambda: datetime.now(UTC))
+    assert (tmp_path / "idtone.conf").read_text("utf-8") == exam.hook().text

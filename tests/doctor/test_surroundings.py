@@ -66,4 +66,6 @@ def test_the_agi_listener():
     [("3s", State.GOOD), ("0", State.WARNING), ("infinity", State.WARNING), ("", State.WARNING), (None, State.UNKNOWN)],
 )
 def test_the_watchdog(usec, state):
-    assert surroundings.watchdog(usec).state is state
+    finding = surroundings.watchdog(usec)
+    assert finding.state is state
+    assert state is not State.WARNING or "`WatchdogSec=1s`" in finding.remedy

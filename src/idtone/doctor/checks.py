@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL
-from idtone.errors import AriError, DocumentError, LedgerError
+from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
+from idtone.errors import AriError, DocumentError, LedgerError, UsageError
 from idtone.ledger.sqlite import path_of
 from idtone.ledger.store import LedgerReader
 from idtone.registry.index import RegistryIndex
@@ -86,12 +86,21 @@ def _asterisk_told(exam: Exam) -> Iterator[Finding]:
     yield asterisk.origins(seen)
     yield asterisk.clock(seen)
     yield surroundings.application(seen.application, _running(exam))
-    try:
-        text = exam.hook().text
-    except DocumentError:
-        yield unknown("asterisk-modules", *_BAD_PROFILES)
+    ours, trouble = _own_hook(exam)
+    if ours is None:
+        yield unknown("asterisk-modules", *trouble)
         return
-    yield modules.judge(seen.modules, modules.needed(text))
+    yield modules.judge(seen.modules, modules.needed(ours.text))
+
+
+def _own_hook(exam: Exam) -> tuple[Hook | None, tuple[str, str]]:
+    """The hook as it would be exported; or None, why not, and the remedy."""
+    try:
+        return exam.hook(), ("", "")
+    except DocumentError:
+        return None, _BAD_PROFILES
+    except UsageError as error:
+        return None, (str(error), "Install idtone again, with the user and in the place that Asterisk can run it from")
 
 
 TOLD: Final = (
@@ -124,11 +133,10 @@ def _asterisk_files(exam: Exam) -> Iterator[Finding]:
 
 def _hook(exam: Exam) -> Iterator[Finding]:
     seen, folder = exam.seen, exam.folder
-    try:
-        expected = exam.hook()
-    except DocumentError:
+    ours, trouble = _own_hook(exam)
+    if ours is None:
         for topic in HOOK:
-            yield unknown(topic, *_BAD_PROFILES)
+            yield unknown(topic, *trouble)
         return
     digest = seen.variables[HOOK_GLOBAL] if seen else ""
     if seen is None:
@@ -136,7 +144,7 @@ def _hook(exam: Exam) -> Iterator[Finding]:
     else:
         place = folder or Path(seen.variables["ASTETCDIR"])
         yield hook.loaded(
-            expected, digest, seen.variables["IDTONE_SOUNDS"], exam.settings.sounds.directory, place, exam.config
+            ours, digest, seen.variables["IDTONE_SOUNDS"], exam.settings.sounds.directory, place, exam.config
         )
     if folder is None:
         for topic in HOOK[1:]:
@@ -147,7 +155,7 @@ def _hook(exam: Exam) -> Iterator[Finding]:
             yield unknown(topic, f"there is no {folder}", "Name Asterisk's configuration folder: --asterisk-etc DIR")
         return
     path = folder / HOOK_FILE
-    yield hook.file(expected, *machine.read(path), path, exam.config)
+    yield hook.file(ours, *machine.read(path), path, exam.config)
     yield hook.include(machine.including(folder), folder, bool(digest))
 
 

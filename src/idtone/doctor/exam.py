@@ -73,5 +73,5 @@ class Exam:
         return load_library(self.settings.sounds.profiles)
 
     def hook(self) -> Hook:
-        """What `idtone dialplan export` would write now. Raises DocumentError."""
+        """What `idtone dialplan export` would write now. Raises DocumentError, and UsageError as `hook_for`."""
         return hook_for(self.settings, self.config, self.library)

@@ -95,7 +95,11 @@ def listener(address: str, trouble: str) -> Finding:
 
 def watchdog(usec: str | None) -> Finding:
     """`usec` is systemd's WatchdogUSec of the unit, None where there is no systemd to ask."""
-    topic, remedy = "watchdog", "systemctl edit idtone; [Service]: `Type=notify`, `WatchdogSec=3`, `Restart=always`"
+    topic = "watchdog"
+    remedy = (
+        "Install idtone.service, the unit that comes with idtone; or systemctl edit idtone, [Service]: "
+        "`Type=notify`, `NotifyAccess=all`, `WatchdogSec=1s`, `Restart=always`"
+    )
     if usec is None:
         return unknown(
             topic, "there is no systemd here to ask", "Let whatever supervises `idtone serve` restart it when it hangs"
