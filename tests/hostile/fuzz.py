@@ -1,16 +1,12 @@
-"""Feeds the readers of what comes through Asterisk, and of the operator's documents, with what atheris finds.
+"""Feeds the readers of what comes through ARI, and of the operator's documents, with what atheris finds: `make fuzz`.
 
-Every input must be read, or refused with one of our errors or by a value that says so; and what was read must be fit
-to be acted on. Anything else, and an input that takes longer than five seconds or 1 GB, ends the run and is left in
-build/fuzz.
+Every input must be read, or refused with one of our errors or by a value that says so; what was read must be fit to be
+acted on.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,10 +24,10 @@ with atheris.instrument_imports(include=["idtone", "phonenumbers", "yaml"]):
     from idtone.registry.source import parse_document
     from idtone.settings import load_settings
 
-_FOUND: Final = Path("build/fuzz")
+from ..fuzzing import fuzz
+
 _HERE: Final = Path(__file__).parent
 _CONFIG: Final = _HERE.parents[1] / "config"
-_LONGEST: Final = 8192
 
 
 def read_event(text: str) -> None:
@@ -53,9 +49,9 @@ def read_number(text: str) -> None:
     number = numbers.parse(text)
     assert number.known is (number.kind not in (numbers.NumberKind.WITHHELD, numbers.NumberKind.MALFORMED))
     if number.known and number.kind is not numbers.NumberKind.EMERGENCY:
-        assert numbers.parse(number.e164) == number, "a number is what it is when it is read again"
         assert number.e164[:-4] not in str(number), "a number is not shown whole"
-    numbers.parse_japanese(text)
+    japanese = numbers.parse_japanese(text)
+    assert numbers.parse(japanese.e164) == japanese, "a number is what it is when it is read again"
 
 
 def read_dial_string(text: str) -> None:
@@ -90,7 +86,7 @@ TARGETS: Final[tuple[Callable[[str], None], ...]] = (
 """The first octet of an input chooses one."""
 
 
-def seeds() -> Iterator[tuple[Callable[[str], None], str]]:
+def texts() -> Iterator[tuple[Callable[[str], None], str]]:
     """Valid inputs of every kind, for atheris to damage."""
     for message in json.loads((_HERE / "recorded.json").read_text("utf-8")):
         yield read_event, json.dumps(message)
@@ -125,6 +121,11 @@ def seeds() -> Iterator[tuple[Callable[[str], None], str]]:
     yield read_settings, (_CONFIG / "idtone.yaml").read_text("utf-8")
 
 
+def seeds() -> Iterator[bytes]:
+    for target, text in texts():
+        yield bytes([TARGETS.index(target)]) + text.encode()
+
+
 def feed(data: bytes) -> None:
     if not data:
         return
@@ -134,22 +135,6 @@ def feed(data: bytes) -> None:
         return
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=int, required=True)
-    seconds = arguments.parse_args().seconds
-    _FOUND.mkdir(parents=True, exist_ok=True)
-    with _folder as folder:
-        corpus = Path(folder, "corpus")
-        corpus.mkdir()
-        for number, (target, text) in enumerate(seeds()):
-            (corpus / f"seed-{number}").write_bytes(bytes([TARGETS.index(target)]) + text.encode())
-        options = (
-            f"-max_total_time={seconds} -timeout=5 -rss_limit_mb=1024 -max_len={_LONGEST} -print_final_stats=1"
-        ).split()
-        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={_FOUND}{os.sep}", str(corpus)], feed)
-        atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    with _folder:
+        fuzz(__doc__, seeds(), feed)
