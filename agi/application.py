@@ -21,7 +21,7 @@ from urllib.parse import unquote
 from idtone import dialplan
 from idtone.calls import Party, Reason
 from idtone.dialplan import Heard
-from idtone.errors import AgiError
+from idtone.errors import AgiError, LedgerError
 from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
@@ -84,7 +84,10 @@ class AgiApplication:
     def _decide(self, question: Question, nonce: str) -> dict[str, str]:
         if self._board.retiring and not self._board.find(question.call_id):
             return {}
-        call = self._board.decide(question, Door.AGI)
+        try:
+            call = self._board.decide(question, Door.AGI)
+        except LedgerError as error:
+            raise AgiError("a call has an id that can be none; run `idtone dialplan export` again") from error
         return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable}
 
     def _plays(self, call_id: str, party: Party, file: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from urllib.parse import unquote
 from idtone import dialplan
 from idtone.calls import Outcome, Party
 from idtone.dialplan import Heard
-from idtone.errors import AriRefused, AriUnavailable
+from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
@@ -135,7 +135,7 @@ class Application:
 
     def _handle(self, event: events.Event) -> None:
         match event:
-            case events.Entered():
+            case events.Entered() if event.channel not in self._entered:
                 self._enter(event.channel, event.arguments, event.caller_number)
             case events.PlaybackStarted() if event.playback in self._by_playback:
                 self._playback_started(self._by_playback[event.playback], event.at)
@@ -195,14 +195,28 @@ class Application:
     # -- first touch --------------------------------------------------------------------------------------------
 
     async def _touch_decide(self, channel: str, question: Question, nonce: str) -> None:
-        call = self._board.decide(question, Door.ARI)
+        call = self._decided(question)
+        if call is None:
+            await self._release(channel)
+            return
         verdict = self._board.verdict(call, nonce)
         await self._resume(channel, dialplan.FORWARD_CONTEXT, verdict.extension)
+
+    def _decided(self, question: Question) -> Call | None:
+        """None where it is no question, and the hook is to go on as if nobody were here."""
+        try:
+            return self._board.decide(question, Door.ARI)
+        except LedgerError:
+            log.error("a call has an id that can be none; run `idtone dialplan export` again")
+            return None
 
     # -- second touch -------------------------------------------------------------------------------------------
 
     async def _touch_sound(self, channel: str, context: str, party: Party, question: Question) -> None:
-        call = self._board.decide(question, Door.ARI)
+        call = self._decided(question)
+        if call is None:
+            await self._release(channel)
+            return
         answered_at = self._board.now()
         sound = self._board.sound(call, party)
         if sound:
@@ -239,7 +253,7 @@ class Application:
     def _playback_finished(self, sounding: Sounding, event: events.PlaybackFinished) -> None:
         asterisk_s = (event.at - sounding.started_at).total_seconds() if sounding.started_at else 0.0
         our_s = self._clock_s() - sounding.requested_s
-        sounding.heard_ms = round(asterisk_s * 1000)
+        sounding.heard_ms = max(0, round(min(asterisk_s, our_s) * 1000))
         sounding.failure = f"the playback ended as {event.state!r} after {sounding.heard_ms} ms"
         self._signal(sounding, flow.playback_signal(event.state, asterisk_s, our_s, sounding.sound.duration_ms / 1000))
 
@@ -304,20 +318,15 @@ class Application:
         """Take up what happened while nobody listened: channels that wait for us, and which of the `calls` and
         `soundings` of before have ended.
         """
-        channels = {channel["id"]: channel for channel in await self._request("GET", "channels")}
-        waiting: dict[str, tuple[str, ...]] = {}
-        for name, channel in channels.items():
-            place = channel["dialplan"]
-            application, *arguments = str(place.get("app_data", "")).split(",")
-            if place.get("app_name") == "Stasis" and application == APPLICATION:
-                waiting[name] = tuple(arguments)
+        channels = events.read_channels(await self._request("GET", "channels"), APPLICATION)
+        waiting = channels.waiting
         for sounding in soundings:
             if sounding.channel in waiting:
                 self._spawn(self._listen_again(sounding))
             else:
                 self._signal(sounding, Signal.GONE)
         for call in calls:
-            if call.channel not in channels and self._board.find(call.id) is call:
+            if call.channel not in channels.ids and self._board.find(call.id) is call:
                 self._board.interrupted(call)
         for name in self._sent_on.keys() - waiting.keys():
             del self._sent_on[name]
@@ -326,7 +335,7 @@ class Application:
                 self._spawn(self._resume(name, *self._sent_on[name]))
             else:
                 log.info("channel %s waited for the service; it is taken up again", name)
-                self._enter(name, waiting[name], channels[name]["caller"]["number"])
+                self._enter(name, waiting[name].arguments, waiting[name].caller_number)
 
     async def _listen_again(self, sounding: Sounding) -> None:
         """A sound that was being played when the connection broke: one whose end we missed is played anew."""
@@ -382,7 +391,7 @@ class Application:
         if task.cancelled():
             return
         error = task.exception()
-        if isinstance(error, AriUnavailable):
-            log.warning("a request was lost with the connection: %s", error)
+        if isinstance(error, AriError):
+            log.warning("a request failed: %s", error)
         elif error:
             log.error("a touch failed", exc_info=error)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from idtone.calls import Reason
+from idtone.errors import AriUnavailable
 from idtone.ledger.steps import CallStatus, cause
 
 
@@ -159,6 +160,29 @@ def _response(message: Mapping[str, Any]) -> Response:
         _text(message.get("reason_phrase", "")),
         _text(message.get("message_body") or ""),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """GET channels: the ids of all, and of those in a Stasis() of the application what `Entered` would have told."""
+
+    ids: frozenset[str]
+    waiting: Mapping[str, Entered]
+
+
+def read_channels(answer: Any, application: str) -> Channels:
+    """Read the list. Raises AriUnavailable where it is not as documented."""
+    ids, waiting = set(), {}
+    try:
+        for channel in answer:
+            name, place = _id(channel), channel["dialplan"]
+            ids.add(name)
+            inside, *arguments = str(place.get("app_data", "")).split(",")
+            if place.get("app_name") == "Stasis" and inside == application:
+                waiting[name] = Entered(name, _text(channel["caller"]["number"]), tuple(arguments))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise AriUnavailable("Asterisk's list of channels is not as it is documented") from error
+    return Channels(frozenset(ids), waiting)
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event | None]]] = {

@@ -110,7 +110,7 @@ def channel_of(call_id: str) -> str:
     return call_id.rpartition("-")[0]
 
 
-_DIALLED_USER: Final = re.compile(r"(?i:local)/([^@/;,]*)|[^/]+/(?:.*/)?(?:sips?:)?([^@/;,]*)")
+_DIALLED_USER: Final = re.compile(r"(?i:local)/([^@/;,]*)|[^/]+/(?:[^/]*/)?(?:sips?:)?([^@/;,]*)")
 """A Local channel has its options behind the last slash, every other one what is dialled."""
 
 

@@ -88,6 +88,10 @@ class ForwardedCall:
     caller: Number
     called: Number
     dialled: str = ""
+    perhaps: Number | None = None
+    """Where the forwarding number is malformed, the one that its digits alone would be: a suspended number is not let
+    through for a letter behind it.
+    """
     parties: frozenset[Party] = frozenset(Party)
     announced: bool = False
 

@@ -110,8 +110,10 @@ def decide(
     if call.called.kind is NumberKind.EMERGENCY:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version = registry.version if registry else None
-    since = _suspended_since(call.forwarding_number, registry, remembered)
-    if since and now >= since:
+    since = [
+        _suspended_since(number, registry, remembered) for number in (call.forwarding_number, call.perhaps) if number
+    ]
+    if any(moment and now >= moment for moment in since):
         return _refusal(Reason.NUMBER_SUSPENDED, None, version, policy)
     parties, skip = policy.hearing(call), policy.skip(call)
     standings = {

@@ -131,6 +131,11 @@ def parse(text: str) -> Number:
     return Number(kind, phonenumbers.format_number(parsed, PhoneNumberFormat.E164))
 
 
+def digits_alone(text: str) -> Number:
+    """What number a text would be without whatever else stands in it."""
+    return parse(re.sub(r"[^0-9+]", "", ascii_form(text)))
+
+
 def parse_japanese(text: str) -> Number:
     """Read a number that must be a complete Japanese one.
 

@@ -32,7 +32,7 @@ FUNCTIONS_OF_20 = {
 }  # fmt: skip
 """Those that Asterisk 20 has with the same arguments, and that the hook may use."""
 VARIABLES_OF_ASTERISK = {
-    "ANSWEREDTIME", "BRIDGERESULT", "CHANNEL", "DIALEDPEERNAME", "DIALSTATUS", "EPOCH", "EXTEN", "GOSUB_RESULT",
+    "ANSWEREDTIME", "ARGC", "BRIDGERESULT", "CHANNEL", "DIALEDPEERNAME", "DIALSTATUS", "EPOCH", "EXTEN", "GOSUB_RESULT",
     "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "UNIQUEID",
 }  # fmt: skip
 
@@ -151,7 +151,8 @@ def test_every_goto_and_gosub_has_its_place(text, actions, code):
             before[-1:] = [name for name in extensions if re.fullmatch(before[-1].partition("$")[0] + ".*", name)][:1]
         assert (last == "1" and before[-1] in extensions) or last in labels, target
     contexts = {name.partition("/")[0] for name in actions}
-    assert set(re.findall(r"(?:Gosub\(|U\(|G\()(idtone-[a-z]+)", code)) == contexts - {dialplan.FORWARD_CONTEXT}
+    called = set(re.findall(r"(?:Gosub\(|U\(|G\()(idtone-[a-z]+)", code))
+    assert called == contexts - {dialplan.FORWARD_CONTEXT, dialplan.CALLED_CONTEXT}  # those two the operator calls
 
 
 def test_every_variable_is_set_somewhere(code, text):
@@ -255,7 +256,12 @@ def test_every_status_is_the_ledgers(text, code):
 
 def test_every_reason_is_the_decisions(code):
     named = re.findall(r"IDTONE_REASON=([a-z-]+)", code) + re.findall(r"Return\(([a-z-]+):", code)
-    assert set(map(Reason, named)) == {Reason.EMERGENCY, Reason.NUMBER_SUSPENDED, Reason.SERVICE_UNAVAILABLE}
+    assert set(map(Reason, named)) == {
+        Reason.EMERGENCY,
+        Reason.NUMBER_MALFORMED,
+        Reason.NUMBER_SUSPENDED,
+        Reason.SERVICE_UNAVAILABLE,
+    }
 
 
 def test_the_event_of_the_end(code):

@@ -253,9 +253,6 @@ def judged(sounds: dict[str, Sound], caplog: pytest.LogCaptureFixture, told: Seq
         pytest.param("\ud800", id="half a character"),
     ],
 )
-@pytest.mark.xfail(
-    strict=True, reason="Switchboard.decide keeps a call before its evidence is made, which refuses the id"
-)
 def test_a_call_id_that_is_none_gets_no_verdict_and_is_let_go(sounds, caplog, call_id):
     """To the hook that is a service that is away: it goes on at once, and not after its three seconds."""
     start = copy.deepcopy(RECORDED[START])
@@ -265,7 +262,6 @@ def test_a_call_id_that_is_none_gets_no_verdict_and_is_let_go(sounds, caplog, ca
     assert not told.verdicts()
 
 
-@pytest.mark.xfail(strict=True, reason="Application._enter takes a channel twice that is with it already")
 def test_a_channel_that_enters_twice_is_sounded_once(sounds, caplog):
     told = judged(sounds, caplog, [RECORDED[index] for index in (START, FORWARDED, SOUND, SOUND, STARTED, FINISHED)])
     assert len(told.asterisk.playbacks()) == 1
@@ -280,7 +276,6 @@ CHANNELS: Final = [
 
 
 @pytest.mark.parametrize("channels", CHANNELS, ids=repr)
-@pytest.mark.xfail(strict=True, reason="Application._adopt reads the list of channels as if it were as documented")
 def test_a_list_of_channels_that_is_none_is_told_in_one_line(sounds, caplog, channels):
     class Odd(FakeAsterisk):
         async def request(self, method: str, path: str, **query: str) -> Any:

@@ -245,13 +245,6 @@ def test_nothing_that_is_drawn_does_harm(pbx, unharmed):
     assert made >= BATCHES * AT_ONCE / 4
 
 
-UNBOUNDED: Final = (
-    "dialplan/idtone.conf: ARG2 is not shortened, and beyond 4096 octets Asterisk cuts the question off; "
-    "then nobody but Asterisk alone answers it"
-)
-
-
-@pytest.mark.xfail(strict=True, reason=UNBOUNDED)
 async def test_a_forwarding_number_of_10_kb_is_decided_by_the_service(pbx, unharmed):
     batch = await pbx.batch([(Parts(CALLED, b"anonymous", b"", b"1" * 10_000), "diverted")])
     assert batch.endings[batch.attacks[0].name].reason == Reason.NUMBER_MALFORMED

@@ -250,18 +250,9 @@ HARM: dict[str, Harm] = {
 """What the first connection suffers."""
 
 
-REFUSED_LIST = pytest.mark.xfail(
-    strict=True,
-    reason="Application._adopt lets an AriRefused of GET channels through: 'a touch failed' and a traceback",
-)
-
-
 @pytest.mark.parametrize(
     "harm",
-    [
-        pytest.param(harm, id=name, marks=[REFUSED_LIST] if name == "an error for an answer" else [])
-        for name, harm in HARM.items()
-    ],
+    [pytest.param(harm, id=name) for name, harm in HARM.items()],
 )
 async def test_the_next_call_is_served(sounds, monkeypatch, caplog, harm):
     monkeypatch.setattr(connection, "REQUEST_TIMEOUT_S", 1.0)

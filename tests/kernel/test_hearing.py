@@ -9,7 +9,7 @@ import pytest
 from idtone.calls import Decision, Direction, Outcome, Party, Reason, Skip
 from idtone.decision import Chain, Policy, Unlicensed, decide
 from idtone.errors import NumberError
-from idtone.numbers import MALFORMED, parse, parse_pattern
+from idtone.numbers import MALFORMED, digits_alone, parse, parse_pattern
 
 from .test_decision import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, stopped
 
@@ -127,3 +127,25 @@ def test_what_is_no_pattern(nonsense):
 def test_no_pattern_shows_its_number():
     assert "0312340000" not in repr(Policy(silent=(parse_pattern("0312340000"),)))
     assert HELD.e164 not in repr(parse_pattern(HELD.e164))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0312345677x", "0312345677"),
+        ("'03-1234-5677", "0312345677"),
+        ("x", None),
+        ("+81 3 1234 5677;a=b", "0312345677"),
+    ],
+)
+def test_what_a_malformed_number_would_be_without_the_rest(text, number):
+    found = digits_alone(text)
+    assert (found == parse(number)) if number else not found.known
+
+
+def test_a_suspended_number_is_not_let_through_for_a_letter_behind_it():
+    asked = replace(call(MALFORMED), perhaps=HELD)
+    decision = decide(asked, stopped(NOW), Policy(), NOW)
+    assert (decision.outcome, decision.reason) == (Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
+    licensed = decide(asked, FakeRegistry(), Policy(), NOW)
+    assert (licensed.outcome, licensed.reason) == (Outcome.NOTICE, Reason.NUMBER_MALFORMED)

@@ -20,7 +20,7 @@ from idtone.ledger import steps
 from idtone.ledger.records import Record
 from idtone.ledger.steps import CallStatus, Step, StepKind
 from idtone.ledger.tokens import Tokens
-from idtone.numbers import Number, parse
+from idtone.numbers import Number, NumberKind, digits_alone, parse
 from idtone.settings import CallerHears, Door
 from idtone.tones.making.sounds import Sound
 
@@ -124,15 +124,19 @@ class Switchboard:
     # -- the decision -------------------------------------------------------------------------------------------
 
     def decide(self, question: Question, door: Door) -> Call:
-        """The call that is asked about, decided now; one that is known already keeps its decision."""
+        """The call that is asked about, decided now; one that is known already keeps its decision.
+
+        Raises LedgerError where no call can have this id.
+        """
         known = self.find(question.call_id)
         if known:
             return known
         forwarded, now = self._forwarded(question), self.now()
         decision = decide(forwarded, self.registry(), self.policy, now, self.remembered)
+        decided = steps.decided(forwarded, decision, now, self.tokens, door)
         call = Call(forwarded.id, decision, forwarded.forwarding_number, forwarded.called)
         self._enter(call)
-        self.record(steps.decided(forwarded, decision, now, self.tokens, door))
+        self.record(decided)
         log.info(
             "%r: %s, %s%s", forwarded, decision.outcome, decision.reason, f", {decision.skip}" * bool(decision.skip)
         )
@@ -150,6 +154,7 @@ class Switchboard:
             caller=parse(question.caller),
             called=parse(dialled),
             dialled=dialled,
+            perhaps=digits_alone(question.number) if number.kind is NumberKind.MALFORMED else None,
             parties=frozenset({Party.CALLED}) if question.own_dial else frozenset(Party),
             announced=self._announced(question, number),
         )
