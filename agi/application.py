@@ -88,7 +88,8 @@ class AgiApplication:
             call = self._board.decide(question, Door.AGI)
         except LedgerError as error:
             raise AgiError("a call has an id that can be none; run `idtone dialplan export` again") from error
-        return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable}
+        watched = {dialplan.WATCHED_VARIABLE: nonce} if self._watched() else {}
+        return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable} | watched
 
     def _plays(self, call_id: str, party: Party, file: str) -> dict[str, str]:
         board, call = self._board, self._board.find(call_id)

@@ -41,6 +41,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "DIALPLAN_EXISTS": "func_dialplan",
     "FILTER": "func_strings",
     "IF": "func_logic",
+    "IMPORT": "func_logic",
     "LEN": "func_strings",
     "LOCAL": "app_stack",
     "RAND": "func_rand",
