@@ -213,7 +213,9 @@ class Application:
     # -- second touch -------------------------------------------------------------------------------------------
 
     async def _touch_sound(self, channel: str, context: str, party: Party, question: Question) -> None:
-        call = self._decided(question)
+        # Where the hook gives no number, the call was decided before; one that is over is not decided anew.
+        known = self._board.find(question.call_id)
+        call = known if context == dialplan.BOTH_CONTEXT else self._decided(question)
         if call is None:
             await self._release(channel)
             return
