@@ -245,6 +245,7 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
             assert placed.called
             assert placed.called.answered_ns
             assert time.time_ns() < placed.called.answered_ns + SOUND_S * 1e9, "the machine is too busy for this test"
+            assert await transfer.outcome(asking) == 200
             await asking.hangup()
             if case.way.parties == ["called"]:
                 await asyncio.sleep(3 * SOUND_S)
@@ -262,7 +263,7 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
         first = hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
         heard = hear(reached.packets, placed.called.answered_ns, reference=references["sample"])
         if case.way.parties == ["called"]:
-            assert (first.times, heard.times, heard.complete) == (0, 1, True), case
+            assert (first.times, heard.times, heard.complete) == (0, 1, True), f"{case}: {heard}, {said.record}"
             later = [packet for packet in reached.packets if packet.arrival_ns > placed.called.answered_ns + FRAME_NS]
             talked = hear(later, placed.called.answered_ns, voice=voices.CALLER)
             assert talked.voice_ms is not None, f"{case}: the third phone heard nobody"
