@@ -84,6 +84,7 @@ LAB_DIALPLAN = """
      same = n(own-dial),Dial(${LAB_DIAL},,gU(idtone-called^${LAB_NUMBER}^${LAB_DIRECTION}))
      same = n,Hangup(${HANGUPCAUSE})
     include => lab-forwarded
+    exten = _room!,1,Goto(lab-extensions,${EXTEN},1)
     exten = h,1,Set(LAB_ENDING=${IDTONE_STATUS}:${IDTONE_REASON}:${IDTONE_CALL_ID}:${IDTONE_CAUSE}:${DIALSTATUS})
      same = n,Set(DB(lab/${LAB_CALL})=${LAB_ENDING})
 
@@ -99,15 +100,18 @@ LAB_DIALPLAN = """
      same = n,Gosub(idtone-forward,s,1(${LAB_PHONE},${CUT(EXTEN,*,2)},incoming))
      same = n,Hangup(${IDTONE_CAUSE})
 
-    ; Who is inside: every phone has the number of its own port, and there is one room where all meet.
+    ; Who is inside: every phone has the number of its own port, there are rooms where many meet, and a machine answers.
     [lab-extensions]
     include => lab-forwarded
     exten = _XXXX!,1,Dial(PJSIP/lab/sip:${EXTEN}@127.0.0.1:${EXTEN}\\;lab=${LAB_CALL})
      same = n,Hangup(${HANGUPCAUSE})
-    exten = room,1,Answer()
+    exten = _room!,1,Answer()
      same = n,Set(CONFBRIDGE(user,quiet)=yes)
-     same = n,ConfBridge(room)
+     same = n,ConfBridge(${EXTEN})
      same = n,Hangup()
+    exten = machine,1,Answer()
+     same = n(again),Playback(${IDTONE_SOUNDS}/notice)
+     same = n,Goto(again)
 """
 
 
