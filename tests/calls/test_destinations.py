@@ -13,7 +13,7 @@ from ..lab import voices
 from ..lab.heard import hear
 from ..lab.lab import CALLED_NUMBER, Placed, lab
 from ..lab.phone import Answer, Phone
-from .hearing import FRAME_MS, FRAME_NS, assert_heard_by
+from .hearing import APART_MS
 from .proving import POLICY, SOUND_S, WAYS, Told, Way, assert_connected, assert_proved, side_by_side, told
 
 EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}
@@ -38,7 +38,7 @@ async def test_an_extension_of_the_same_pbx(asterisk, serving, references, desti
 
 
 async def test_a_conference(asterisk, serving, references):
-    """All who are in the room hear the sound, and the caller after it."""
+    """All who are in the room hear the sound, and the caller hears them when it is over."""
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.CALLED) as sitting:
 
@@ -47,7 +47,7 @@ async def test_a_conference(asterisk, serving, references):
             there = await sitting.call(room, asterisk.sip_address, headers=[("X-Lab-Way", "inside")])
             await asyncio.sleep(0.3)
             placed = await phones.place(way.forwarding(destination=f"Local/{room}@lab-extensions"))
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(0.3)
             await placed.caller.hangup()
             said = await told(phones, service, placed)
             await there.hangup()
@@ -58,11 +58,11 @@ async def test_a_conference(asterisk, serving, references):
     for way, (placed, there, said) in calls:
         answered_ns = placed.caller.answered_ns
         assert answered_ns
-        room = hear(there.packets, answered_ns, reference=references["sample"], voice=voices.CALLER)
-        # The mixer lets another's noise in, and so less of the sound comes out right.
+        room = hear(there.packets, answered_ns, reference=references["sample"])
+        # Not whole: the mixer may miss the first moment of one who has just come, or slip.
         assert room.times == 1, f"{way}: {room}"
-        assert room.voice_ms is not None, f"{way}: the room never heard the caller"
-        assert room.voice_ms >= room.end_ms - FRAME_MS, f"{way}: {room}"
+        assert room.end_ms is not None
+        assert room.end_ms < APART_MS, f"{way}: the caller was connected during the sound: {room}"
         caller = hear(placed.caller.packets, answered_ns, reference=references["sample"], voice=voices.CALLED)
         assert caller.times == ("caller" in way.parties), f"{way}: {caller}"
         assert caller.voice_ms is not None, f"{way}: the caller never heard the room"
@@ -122,8 +122,9 @@ async def test_a_machine_at_a_number_that_is_to_hear_nothing(asterisk, serving, 
         assert machine.times == 0, case
         assert machine.voice_ms is not None
         assert machine.voice_ms < SOUND_S * 1000 / 2, f"{case}: {machine}"
-        if case.number == "0312340002":
-            ...
+        beginning = hear(placed.caller.packets, called.answered_ns, voice=MACHINES[case.number])
+        assert beginning.voice_ms is not None
+        assert beginning.voice_ms < SOUND_S * 1000 / 2, f"{case}: {beginning}"
         record = said.record
         assert (said.ending.status, said.ending.reason) == ("CONNECTED", "licence-valid"), case
         assert (record["outcome"], record["skip"], record["heard_by"]) == ("PLAY", "silent-number", []), case

@@ -34,7 +34,9 @@ async def test_the_first_answer_wins_and_the_others_stop_ringing(asterisk, servi
         assert [call.final_status for call in placed.rung] == [487, 200, 487], way
         winner = placed.rung[1]
         assert all(
-            call.ended_ns and call.ended_ns < winner.answered_ns + SOUND_S * 1e9 for call in placed.rung if call != winner
+            call.ended_ns and call.ended_ns < winner.answered_ns + SOUND_S * 1e9
+            for call in placed.rung
+            if call != winner
         ), f"{way}: the others ring on during the sound"
         assert_proved(way, placed, said, references)
 

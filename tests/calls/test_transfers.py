@@ -35,7 +35,9 @@ class Transfer:
     target: str
 
 
-CASES = [Transfer(way, who, target) for way in WAYS for who in ("caller", "called") for target in ("extension", "number")]
+CASES = [
+    Transfer(way, who, target) for way in WAYS for who in ("caller", "called") for target in ("extension", "number")
+]
 
 
 @dataclass
