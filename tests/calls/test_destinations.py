@@ -1,4 +1,4 @@
-"""Whom a call is forwarded to, where that is not a telephone outside: somebody on the same PBX, a conference, a machine."""
+"""Whom a call is forwarded to, where that is no telephone outside: somebody on the same PBX, a conference, a machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from ..lab import voices
 from ..lab.heard import hear
-from ..lab.lab import CALLED_NUMBER, Placed, lab
+from ..lab.lab import Placed, lab
 from ..lab.phone import Answer, Phone
 from .hearing import APART_MS
 from .proving import POLICY, SOUND_S, WAYS, Told, Way, assert_connected, assert_proved, side_by_side, told
