@@ -1,4 +1,4 @@
-"""Whom a call is forwarded to, where that is no telephone outside: somebody on the same PBX, a conference, a machine."""
+"""Whom a call is forwarded to, where that is no telephone outside: an extension of the PBX, a conference, a machine."""
 
 from __future__ import annotations
 

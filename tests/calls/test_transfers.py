@@ -218,9 +218,9 @@ async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, r
 
 
 async def test_an_attended_transfer_during_the_sound(asterisk, serving, references):
-    """Asterisk takes it, and puts the third phone behind the channel that is sounded. Where the called party alone is to
-    hear the sound, the third phone hears it from the beginning, and is connected then. Where the caller is to hear it
-    too, the call ends, and nobody has been connected.
+    """Asterisk takes it, and puts the third phone behind the channel that is sounded. Where the called party alone is
+    to hear the sound, the third phone hears it from the beginning, and is connected then. Where the caller is to hear
+    it too, the call ends, and nobody has been connected.
     """
     service = serving(policy=f"{POLICY}, caller_hears: answered")
     cases = [Transfer(way, "called", "extension") for way in WAYS] + [
