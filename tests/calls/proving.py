@@ -22,7 +22,7 @@ DURING_S = 0.15
 AFTER_S = SOUND_S + 0.3
 """From the called party's answer to when the parties talk."""
 
-AT_ONCE = 8
+AT_ONCE = 4
 LATEST_MS = 250
 """When the sound may begin after the answer, where many calls are answered at once."""
 

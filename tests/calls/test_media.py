@@ -15,6 +15,7 @@ from idtone.tones.verification.report import Verdict
 from idtone.tones.verification.verify import Verifier
 
 from ..lab import keys, voices
+from ..lab.asterisk import Asterisk
 from ..lab.call import Call
 from ..lab.codecs import G722, OPUS
 from ..lab.g711 import PCMA, PCMU
@@ -23,6 +24,7 @@ from ..lab.keys import press
 from ..lab.lab import ANSWER, Lab, Placed, lab, until
 from ..lab.phone import Phone
 from ..lab.recording import reassemble
+from ..lab.service import Service
 from .hearing import FRAME_NS
 from .proving import (
     AFTER_S,
@@ -151,27 +153,39 @@ async def test_a_video_is_offered(asterisk, serving, references, sighted):
         assert all(packets[0].arrival_ns >= connected_ns - FRAME_NS for packets in seen if packets), way
 
 
-async def test_keys_during_the_sound_do_not_interrupt_it(asterisk, serving, references):
-    """Pressed by whoever hears it, in any of the ways in which phones tell of keys."""
-    service = serving(policy=FIRST)
-    cases = doings(*(way.value for way in keys.Way))
+@pytest.mark.parametrize("how", [keys.Way.EVENTS, keys.Way.INBAND])
+async def test_keys_during_the_sound_do_not_interrupt_it(asterisk, serving, references, how):
+    """Pressed by whoever hears it."""
+    for way, placed, said in await pressed(asterisk, serving(policy=FIRST), how):
+        assert_proved(way, placed, said, references)
+
+
+async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving, references):
+    """Asterisk itself pauses what it plays for as long as it takes the key to be down, and goes on where it was."""
+    second = references["sample"][len(references["sample"]) // 2 :]
+    for way, placed, said in await pressed(asterisk, serving(policy=FIRST), keys.Way.INFO):
+        assert_connected(way, said)
+        assert placed.called
+        assert placed.called.answered_ns
+        for call in (placed.caller, placed.called)[2 - len(way.parties) :]:
+            heard = hear(call.packets, placed.called.answered_ns, reference=second)
+            assert heard.correlation >= 0.99, f"{way}: {heard}"
+
+
+async def pressed(asterisk: Asterisk, service: Service, how: keys.Way) -> list[tuple[Way, Placed, Told]]:
+    """Calls in which somebody pressed a key during the sound."""
     async with lab(asterisk) as phones:
 
         async def one(case: Doing) -> tuple[Placed, Told]:
             placed = phones.dial(case.way.forwarding())
-            call = await sounding(phones, placed, case)
-            for key in "5#*":
-                await press(call, key, keys.Way(case.what))
-                if case.what != keys.Way.INFO.value:
-                    break
+            await press(await sounding(phones, placed, case), "5", how)
             await placed.caller.final()
             await phones.talk_and_hang_up(placed, AFTER_S)
             return placed, await told(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await side_by_side(doings(how.value), one)
         await phones.nothing_is_left()
-    for case, (placed, said) in calls:
-        assert_proved(case.way, placed, said, references)
+    return [(case.way, *call) for case, call in calls]
 
 
 async def sounding(phones: Lab, placed: Placed, case: Doing) -> Call:
