@@ -95,6 +95,10 @@ LAB_DIALPLAN = """
     exten = _[+0-9].,1,Gosub(idtone-forward,s,1(${LAB_PHONE},${EXTEN},incoming))
      same = n,Hangup(${IDTONE_CAUSE})
 
+    [lab-twice]
+    exten = _[+0-9].,1,Gosub(idtone-forward,s,1(Local/${EXTEN}@lab-again,${EXTEN},incoming))
+     same = n,Hangup(${IDTONE_CAUSE})
+
     [lab-forwarded]
     exten = _*.,1,Set(LAB_PHONE=PJSIP/lab/sip:${CUT(EXTEN,*,2)}@127.0.0.1:${CUT(EXTEN,*,3)}\\;lab=${CUT(EXTEN,*,4)})
      same = n,Gosub(idtone-forward,s,1(${LAB_PHONE},${CUT(EXTEN,*,2)},incoming))
