@@ -27,8 +27,8 @@ APPLICATIONS_OF_20 = {
     "Progress", "Return", "Set", "SoftHangup", "Stasis", "StopPlaytones", "UserEvent", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
-    "AST_CONFIG", "CALLERID", "CHANNEL_EXISTS", "CUT", "DIALPLAN_EXISTS", "FILTER", "IF", "LEN", "LOCAL", "RAND",
-    "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STRFTIME", "TIMEOUT", "URIENCODE",
+    "AST_CONFIG", "CALLERID", "CHANNEL", "CHANNEL_EXISTS", "CUT", "DIALPLAN_EXISTS", "FILTER", "IF", "LEN", "LOCAL",
+    "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STRFTIME", "TIMEOUT", "URIENCODE",
 }  # fmt: skip
 """Those that Asterisk 20 has with the same arguments, and that the hook may use."""
 VARIABLES_OF_ASTERISK = {
