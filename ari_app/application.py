@@ -56,6 +56,8 @@ class Application:
         self._silent = asyncio.Event()
         self._silent.set()
         self._entered: set[str] = set()
+        self._held: set[str] = set()
+        """Channels whose phone holds the call."""
         self._sent_on: dict[str, tuple[str, str]] = {}
         """Channels that were told where to go on, context and extension, and have not confirmed it."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -147,10 +149,13 @@ class Application:
             case events.Bridged():
                 if call := self._board.of_channel(event.channel):
                     self._board.connected(call)
+            case events.Held():
+                self._hold(event.channel, event.on)
             case events.HookEnded():
                 if call := self._board.find(event.call_id):
                     self._board.ended(call, event.status, event.hangup_cause, event.reason)
             case events.Destroyed():
+                self._held.discard(event.channel)
                 if call := self._board.of_channel(event.channel):
                     status = CallStatus.CONNECTED if call.connected else CallStatus.CANCEL
                     self._board.ended(call, status, event.hangup_cause)
@@ -158,6 +163,15 @@ class Application:
                 log.warning("Asterisk sent an event that cannot be read (%s); it was ignored", event.type)
             case _:
                 pass
+
+    def _hold(self, channel: str, on: bool) -> None:
+        """Asterisk plays on to a phone that holds, but sends it nothing."""
+        if not on:
+            self._held.discard(channel)
+            return
+        self._held.add(channel)
+        if channel in self._soundings:
+            self._soundings[channel].held = True
 
     def _enter(self, channel: str, arguments: tuple[str, ...], caller_number: str) -> None:
         self._entered.add(channel)
@@ -211,14 +225,16 @@ class Application:
     # -- second touch -------------------------------------------------------------------------------------------
 
     async def _touch_sound(self, channel: str, context: str, party: Party, question: Question) -> None:
-        call = self._decided(question)
+        # Where the hook gives no number, the call was decided before; one that is over is not decided anew.
+        known = self._board.find(question.call_id)
+        call = known if context == dialplan.BOTH_CONTEXT else self._decided(question)
         if call is None:
             await self._release(channel)
             return
         answered_at = self._board.now()
         sound = self._board.sound(call, party)
         if sound:
-            sounding = Sounding(call, party, channel, context, sound, answered_at)
+            sounding = Sounding(call, party, channel, context, sound, answered_at, held=channel in self._held)
             self._soundings[channel] = self._by_playback[sounding.playback] = sounding
             self._silent.clear()
             self._signal(sounding, Signal.ENTERED)
@@ -253,7 +269,10 @@ class Application:
         our_s = self._clock_s() - sounding.requested_s
         sounding.heard_ms = max(0, round(min(asterisk_s, our_s) * 1000))
         sounding.failure = f"the playback ended as {event.state!r} after {sounding.heard_ms} ms"
-        self._signal(sounding, flow.playback_signal(event.state, asterisk_s, our_s, sounding.sound.duration_ms / 1000))
+        signal = flow.playback_signal(event.state, asterisk_s, our_s, sounding.sound.duration_ms / 1000)
+        if sounding.held and signal is Signal.FINISHED:
+            sounding.failure, signal = f"the {sounding.party} party held the call meanwhile", Signal.FAILED
+        self._signal(sounding, signal)
 
     def _signal(self, sounding: Sounding, signal: Signal) -> None:
         sounding.state, actions = flow.step(sounding.state, signal)

@@ -56,6 +56,14 @@ class Bridged:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """ChannelHold, ChannelUnhold: the phone does not hear us from now on, or does again."""
+
+    channel: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HookEnded:
     """The hook's own word (UserEvent) of how the forwarding ended."""
 
@@ -102,6 +110,7 @@ Event = (
     | PlaybackStarted
     | PlaybackFinished
     | Bridged
+    | Held
     | HookEnded
     | Destroyed
     | Replaced
@@ -191,6 +200,8 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event | None]]] = {
     "PlaybackStarted": lambda m: PlaybackStarted(_id(m["playback"]), _time(m)),
     "PlaybackFinished": lambda m: PlaybackFinished(_id(m["playback"]), _text(m["playback"]["state"]), _time(m)),
     "ChannelEnteredBridge": lambda m: Bridged(_id(m["channel"])),
+    "ChannelHold": lambda m: Held(_id(m["channel"]), on=True),
+    "ChannelUnhold": lambda m: Held(_id(m["channel"]), on=False),
     "ChannelUserevent": _hook_ended,
     "ChannelDestroyed": lambda m: Destroyed(_id(m["channel"]), cause(m.get("cause"))),
     "ApplicationReplaced": lambda m: Replaced(),

@@ -129,6 +129,8 @@ def _goes_on(
     )  # fmt: skip
 
 
+_MEDIA: Final = "tests/calls/test_media.py"
+_TRANSFERS: Final = "tests/calls/test_transfers.py"
 TABLE: Final = (
     # -- what the parties do ------------------------------------------------------------------------------------
     Ending(
@@ -236,7 +238,8 @@ TABLE: Final = (
     _goes_on(
         Event.SERVICE_KILLED, _AFTER, _LIFE,
         "congestion after the guard's time, unless the next instance is there before",
-        "interrupted, not heard", (Hears.SOUND, Hears.NOTHING), (Evidence.INTERRUPTED,), ("ari",), ("called",), lost=True,
+        "interrupted, not heard", (Hears.SOUND, Hears.NOTHING), (Evidence.INTERRUPTED,), ("ari",), ("called",),
+        lost=True,
     ),
     _goes_on(
         Event.SERVICE_KILLED, _AFTER, _LIFE, "hears the notice after the guard's time",
@@ -258,7 +261,8 @@ TABLE: Final = (
         record=(Evidence.COMPLETE, Evidence.INTERRUPTED)),
     _goes_on(
         Event.SERVICE_FROZEN, (*_UNANSWERED, *_AFTER), _LIFE, "congestion after the guard's time",
-        "not heard", (Hears.SOUND, Hears.NOTHING), (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("called",), lost=True,
+        "not heard", (Hears.SOUND, Hears.NOTHING), (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("called",),
+        lost=True,
     ),
     _goes_on(
         Event.SERVICE_FROZEN, (*_UNANSWERED, *_AFTER), _LIFE, "hears the notice after the guard's time",
@@ -297,6 +301,45 @@ TABLE: Final = (
     ),
     _goes_on(Event.ASTERISK_FROZEN, (Step.CONNECTED,), "test_asterisk", "hears nothing for three seconds"),
     _goes_on(Event.ASTERISK_RELOADED, _ALWAYS, "test_asterisk"),
+    Ending(
+        # A transfer with a second call puts the other party of that in the place of the phone that asked.
+        Event.REFER, (*_SOUND, Step.CONNECTING),
+        "notices nothing of a blind one, which is refused; with a second call he is connected to its party, or his "
+        "call ends where he was to hear the sound too",
+        "notices nothing of a blind one; with a second call its party hears the sound from the beginning",
+        "a blind one leaves no trace; with a second call the sound is begun again, or the call ended as FAILED, or as "
+        "CANCEL where the caller transferred, never connected",
+        ("CONNECTED", "FAILED", "CANCEL"), (16, 34), (200, 503),
+        (
+            f"{_TRANSFERS}::test_a_blind_transfer_during_the_sound_is_refused",
+            f"{_TRANSFERS}::test_an_attended_transfer_during_the_sound",
+        ),
+    ),
+    Ending(
+        Event.REFER, (Step.CONNECTED,), "talks to whom the transfer leads to",
+        "the same; who is called next hears the sound where that is a forwarded number",
+        "connected, ended as CONNECTED; a forwarded number begins a record of its own",
+        ("CONNECTED",), (16,), (200,),
+        (
+            f"{_TRANSFERS}::test_a_blind_transfer_of_a_connected_call",
+            f"{_TRANSFERS}::test_an_attended_transfer_of_a_connected_call",
+            f"{_TRANSFERS}::test_a_blind_transfer_while_the_service_is_away",
+        ),
+    ),
+    Ending(
+        Event.REINVITE, (*_SOUND, Step.CONNECTING),
+        "hears the sound; where he holds the call, nothing until he resumes it",
+        "hears the sound; where it holds the call, nothing until it resumes it",
+        "connected; who held the call did not hear the sound", ("CONNECTED",), (16,), (200,),
+        (
+            f"{_MEDIA}::test_a_reinvite_during_the_sound_does_not_interrupt_it",
+            f"{_MEDIA}::test_who_holds_the_call_during_the_sound_has_not_heard_it",
+        ),
+    ),
+    Ending(
+        Event.REINVITE, (Step.CONNECTED,), "as with any PBX", "as with any PBX", "connected, ended as CONNECTED",
+        ("CONNECTED",), (16,), (200,), (f"{_MEDIA}::test_hold_and_resume_in_the_conversation",),
+    ),
 )  # fmt: skip
 
 

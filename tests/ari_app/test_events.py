@@ -32,6 +32,8 @@ PLAYBACK = {"id": "p", "state": "done"}
             events.PlaybackFinished("p", "done", TIME),
         ),
         ({"type": "ChannelEnteredBridge", "channel": CHANNEL, "bridge": {}}, events.Bridged("1795.1")),
+        ({"type": "ChannelHold", "channel": CHANNEL}, events.Held("1795.1", on=True)),
+        ({"type": "ChannelUnhold", "channel": CHANNEL}, events.Held("1795.1", on=False)),
         ({"type": "ChannelDestroyed", "channel": CHANNEL, "cause": 17}, events.Destroyed("1795.1", 17)),
         ({"type": "ChannelDestroyed", "channel": CHANNEL, "cause": 0}, events.Destroyed("1795.1", None)),
         ({"type": "ApplicationReplaced"}, events.Replaced()),

@@ -11,6 +11,8 @@ from ..lab.lab import Placed
 SOONEST_MS, LATEST_MS = -20, 60
 """When the sound may begin after the answer: a frame may already be under way."""
 FRAME_MS = 20
+APART_MS = 2 * FRAME_MS
+"""By how much what two phones heard may be apart that left Asterisk together."""
 FRAME_NS = FRAME_MS * 1_000_000
 
 
@@ -30,7 +32,9 @@ def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
     return hear(packets, called.answered_ns, reference=reference, voice=voice)
 
 
-def assert_heard_by(placed: Placed, profiles: dict[str, str], references: dict[str, Any]) -> dict[str, Heard]:
+def assert_heard_by(
+    placed: Placed, profiles: dict[str, str], references: dict[str, Any], *, latest_ms: float = LATEST_MS
+) -> dict[str, Heard]:
     """Each party its profile, whole and once, at once after the answer; who is not named hears none; and nobody the
     other's voice before all sounds have ended.
     """
@@ -46,11 +50,13 @@ def assert_heard_by(placed: Placed, profiles: dict[str, str], references: dict[s
             assert one.times == 1
             assert one.correlation >= 0.99, f"{placed.name}, {party}: {one}"
             assert one.onset_ms is not None
-            assert SOONEST_MS <= one.onset_ms <= LATEST_MS, f"{placed.name}, {party}: {one}"
+            assert SOONEST_MS <= one.onset_ms <= latest_ms, f"{placed.name}, {party}: {one}"
     last_ms = max(one.end_ms for party, one in heard.items() if party in profiles and one.end_ms is not None)
     for party, one in heard.items():
         assert one.voice_ms is not None
-        assert one.voice_ms >= last_ms - FRAME_MS, f"{placed.name}, {party}: heard the other before {last_ms}: {one}"
+        if one.end_ms is not None:
+            assert one.voice_ms >= one.end_ms - FRAME_MS, f"{placed.name}, {party}: heard both at once: {one}"
+        assert one.voice_ms >= last_ms - APART_MS, f"{placed.name}, {party}: heard the other before {last_ms}: {one}"
     return heard
 
 

@@ -83,26 +83,39 @@ LAB_DIALPLAN = """
      same = n,Hangup(${HANGUPCAUSE})
      same = n(own-dial),Dial(${LAB_DIAL},,gU(idtone-called^${LAB_NUMBER}^${LAB_DIRECTION}))
      same = n,Hangup(${HANGUPCAUSE})
-    exten = _*.,1,Set(LAB_PHONE=PJSIP/lab/sip:${CUT(EXTEN,*,2)}@127.0.0.1:${CUT(EXTEN,*,3)}\\;lab=${CUT(EXTEN,*,4)})
-     same = n,Gosub(idtone-forward,s,1(${LAB_PHONE},${CUT(EXTEN,*,2)},incoming))
-     same = n,Hangup(${IDTONE_CAUSE})
+    include => lab-forwarded
+    exten = _room!,1,Goto(lab-extensions,${EXTEN},1)
     exten = h,1,Set(LAB_ENDING=${IDTONE_STATUS}:${IDTONE_REASON}:${IDTONE_CALL_ID}:${IDTONE_CAUSE}:${DIALSTATUS})
      same = n,Set(DB(lab/${LAB_CALL})=${LAB_ENDING})
 
     ; The call comes back to this PBX, as one to another number of the member that is forwarded again: here inside
-    ; Asterisk, above (*number*phone's port*call) from a carrier, whose signalling says by whom it was diverted.
+    ; Asterisk, below (*number*phone's port*call) from a carrier, whose signalling says by whom it was diverted, or from
+    ; a phone that transfers it there.
     [lab-again]
     exten = _[+0-9].,1,Gosub(idtone-forward,s,1(${LAB_PHONE},${EXTEN},incoming))
      same = n,Hangup(${IDTONE_CAUSE})
 
-    ; Who is inside: every phone has the number of its own port, and there is one room where all meet.
+    [lab-twice]
+    exten = _[+0-9].,1,Gosub(idtone-forward,s,1(Local/${EXTEN}@lab-again,${EXTEN},incoming))
+     same = n,Hangup(${IDTONE_CAUSE})
+
+    [lab-forwarded]
+    exten = _*.,1,Set(LAB_PHONE=PJSIP/lab/sip:${CUT(EXTEN,*,2)}@127.0.0.1:${CUT(EXTEN,*,3)}\\;lab=${CUT(EXTEN,*,4)})
+     same = n,Gosub(idtone-forward,s,1(${LAB_PHONE},${CUT(EXTEN,*,2)},incoming))
+     same = n,Hangup(${IDTONE_CAUSE})
+
+    ; Who is inside: every phone has the number of its own port, there are rooms where many meet, and a machine answers.
     [lab-extensions]
+    include => lab-forwarded
     exten = _XXXX!,1,Dial(PJSIP/lab/sip:${EXTEN}@127.0.0.1:${EXTEN}\\;lab=${LAB_CALL})
      same = n,Hangup(${HANGUPCAUSE})
-    exten = room,1,Answer()
+    exten = _room!,1,Answer()
      same = n,Set(CONFBRIDGE(user,quiet)=yes)
-     same = n,ConfBridge(room)
+     same = n,ConfBridge(${EXTEN})
      same = n,Hangup()
+    exten = machine,1,Answer()
+     same = n(again),Playback(${IDTONE_SOUNDS}/notice)
+     same = n,Goto(again)
 """
 
 

@@ -36,6 +36,7 @@ APPLICATIONS: Final[Mapping[str, str]] = {
 FUNCTIONS: Final[Mapping[str, str]] = {
     "AST_CONFIG": "func_config",
     "CALLERID": "func_callerid",
+    "CHANNEL": "func_channel",
     "CHANNEL_EXISTS": "func_channel",
     "CUT": "func_cut",
     "DIALPLAN_EXISTS": "func_dialplan",

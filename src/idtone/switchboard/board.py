@@ -164,10 +164,12 @@ class Switchboard:
     def _announced(self, question: Question, number: Number) -> bool:
         """Whether another leg of this call sounds: the one that its channel descends from, or the one that its
         signalling names, if we know of such a leg ourselves. A header alone can be forged, and silences nothing.
+
+        Of a leg that is connected comes no other leg, but a transfer, to one who has heard nothing.
         """
         parent = self.find(question.chain)
         if parent:
-            return bool(parent.decision.profiles)
+            return bool(parent.decision.profiles) and not parent.connected
         if not question.diverting or not number.known:
             return False
         diverting = parse(question.diverting)

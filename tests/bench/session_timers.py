@@ -1,0 +1,49 @@
+"""Session timers (RFC 4028) that take their time: nobody may ask for less than a minute and a half.
+
+`make bench-timers`; not in `make test`, which would wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import product
+
+from ..calls.proving import POLICY, WAYS, Told, Way, assert_connected, told
+from ..lab import timers
+from ..lab.lab import Placed, lab
+from ..lab.phone import Answer
+from ..lab.timers import Refresher
+
+EXPIRES_S = timers.SHORTEST_S
+EXPIRED_S = EXPIRES_S - EXPIRES_S // 3 + 5
+"""RFC 4028, 10: who is not told in time that the call is still there ends it a third before the time is over."""
+
+
+async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, serving):
+    """On either leg: Asterisk is to refresh, and does; the phone is to, and does not."""
+    service = serving(policy=POLICY)
+    ways = [way for way in WAYS if way.door == "ari"]
+    cases = list(product(ways, ("caller", "called"), ("uac", "uas")))
+    async with lab(asterisk) as phones:
+
+        async def one(case: tuple[Way, str, Refresher]) -> tuple[Placed, Told]:
+            way, who, refresher = case
+            placed = await phones.place(
+                way.forwarding(headers=timers.offered(EXPIRES_S, refresher) if who == "caller" else ()),
+                behaviour=Answer(after_ms=20, headers=timers.agreed(EXPIRES_S, refresher) if who == "called" else ()),
+            )
+            await asyncio.sleep(EXPIRED_S)
+            call = placed.caller if who == "caller" else placed.called
+            assert call
+            # The caller is the UAC of his leg, and Asterisk that of the called phone's.
+            if (who == "caller") == (refresher == "uac"):
+                assert call.ended_by == "them", f"{case}: a call that nobody refreshed is still there"
+            else:
+                assert (call.ended_by, timers.refreshes(call)) == (None, 1), case
+            await placed.caller.hangup()
+            return placed, await told(phones, service, placed)
+
+        calls = await asyncio.gather(*map(one, cases))
+        await phones.nothing_is_left()
+    for (way, _, _), (_, said) in zip(cases, calls, strict=True):
+        assert_connected(way, said)

@@ -1,0 +1,103 @@
+"""What proves a call on a real Asterisk: both phones, what the hook returned, and the evidence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..lab.asterisk import Ending
+from ..lab.lab import Forwarding, Lab, Placed, until
+from ..lab.service import Service
+from .hearing import assert_heard_by
+
+Case = TypeVar("Case")
+Result = TypeVar("Result")
+
+POLICY = "notify: {incoming: called, outgoing: both}"
+SOUND_S = 0.44
+DURING_S = 0.15
+"""From the called party's answer to somewhere within the sound."""
+AFTER_S = SOUND_S + 0.3
+"""From the called party's answer to when the parties talk."""
+
+AT_ONCE = 4
+LATEST_MS = 250
+"""When the sound may begin after the answer, where many calls are answered at once."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """By which door, and by the direction who hears the sound."""
+
+    door: str
+    direction: str
+
+    @property
+    def parties(self) -> list[str]:
+        return ["called"] if self.direction == "incoming" else ["called", "caller"]
+
+    def forwarding(self, **others: Any) -> Forwarding:
+        return Forwarding(door=self.door, direction=self.direction, **others)
+
+
+WAYS = tuple(Way(door, direction) for door in ("ari", "agi") for direction in ("incoming", "outgoing"))
+
+
+@dataclass
+class Told:
+    """What was said of a call when it was over."""
+
+    ending: Ending
+    record: dict[str, Any]
+
+
+async def side_by_side(cases: Sequence[Case], one: Callable[[Case], Awaitable[Result]]) -> list[tuple[Case, Result]]:
+    """The same with every case, `AT_ONCE` of them at a time."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def placed(case: Case) -> Result:
+        async with places:
+            return await one(case)
+
+    return list(zip(cases, await asyncio.gather(*map(placed, cases)), strict=True))
+
+
+async def answered(phones: Lab, placed: Placed, after_s: float = DURING_S) -> None:
+    """Wait until so long after the called phone's answer."""
+
+    def there() -> bool:
+        phones.pair(placed)
+        return bool(placed.called and placed.called.answered_ns)
+
+    await until(there, f"the answer to {placed.name}")
+    await asyncio.sleep(after_s)
+
+
+async def told(phones: Lab, service: Service, placed: Placed) -> Told:
+    """Wait until the call is over; its record is closed then."""
+    ending = await phones.ending(placed)
+    closed: dict[str, Any] = {}
+
+    async def there() -> bool:
+        closed.update((await asyncio.to_thread(service.records)).get(ending.call_id, {}))
+        return "ended" in closed.get("times", {})
+
+    await until(there, f"the evidence of {placed.name}")
+    return Told(ending, closed)
+
+
+def assert_proved(way: Way, placed: Placed, told: Told, references: dict[str, Any]) -> None:
+    """The sound was heard by whom it was for, once and whole, before the parties talked; and the evidence says so."""
+    assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references, latest_ms=LATEST_MS)
+    assert_connected(way, told)
+
+
+def assert_connected(way: Way, told: Told) -> None:
+    """The evidence of a call that was sounded and connected."""
+    assert (told.ending.status, told.ending.reason, told.ending.cause) == ("CONNECTED", "licence-valid", "16"), way
+    record = told.record
+    assert (record["door"], record["status"], record["heard_by"]) == (way.door, "CONNECTED", way.parties), way
+    assert (record["complete"], record["anomalies"]) == (True, []), way
+    assert "connected" in record["times"]

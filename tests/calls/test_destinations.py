@@ -1,0 +1,132 @@
+"""Whom a call is forwarded to, where that is no telephone outside: an extension of the PBX, a conference, a machine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pytest
+
+from ..lab import voices
+from ..lab.heard import hear
+from ..lab.lab import Placed, lab
+from ..lab.phone import Answer, Phone
+from .hearing import APART_MS
+from .proving import POLICY, SOUND_S, WAYS, Told, Way, assert_connected, assert_proved, side_by_side, told
+
+EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}
+MACHINES = {"0312340001": voices.MACHINE, "0312340002": voices.FAX}
+"""What answers at a number."""
+
+
+@pytest.mark.parametrize("destination", EXTENSIONS)
+async def test_an_extension_of_the_same_pbx(asterisk, serving, references, destination):
+    service = serving(policy=POLICY)
+    async with lab(asterisk) as phones:
+
+        async def one(way: Way) -> tuple[Placed, Told]:
+            placed = await phones.place(way.forwarding(destination=EXTENSIONS[destination]))
+            await phones.talk_and_hang_up(placed, 0.6)
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(WAYS, one)
+        await phones.nothing_is_left()
+    for way, (placed, said) in calls:
+        assert_proved(way, placed, said, references)
+
+
+async def test_a_conference(asterisk, serving, references):
+    """All who are in the room hear the sound, and the caller hears them when it is over."""
+    service = serving(policy=POLICY)
+    async with lab(asterisk) as phones, Phone(phones.caller.media, voices.CALLED) as sitting:
+
+        async def one(way: Way) -> tuple[Placed, Any, Told]:
+            room = f"room-{way.door}-{way.direction}"
+            there = await sitting.call(room, asterisk.sip_address, headers=[("X-Lab-Way", "inside")])
+            await asyncio.sleep(0.3)
+            placed = await phones.place(way.forwarding(destination=f"Local/{room}@lab-extensions"))
+            await asyncio.sleep(0.3)
+            await placed.caller.hangup()
+            said = await told(phones, service, placed)
+            await there.hangup()
+            return placed, there, said
+
+        calls = await side_by_side(WAYS, one)
+        await phones.nothing_is_left()
+    for way, (placed, there, said) in calls:
+        answered_ns = placed.caller.answered_ns
+        assert answered_ns
+        room = hear(there.packets, answered_ns, reference=references["sample"])
+        # Not whole: the mixer may miss the first moment of one who has just come, or slip.
+        assert room.times == 1, f"{way}: {room}"
+        assert room.end_ms is not None
+        assert room.end_ms < APART_MS, f"{way}: the caller was connected during the sound: {room}"
+        caller = hear(placed.caller.packets, answered_ns, reference=references["sample"], voice=voices.CALLED)
+        assert caller.times == ("caller" in way.parties), f"{way}: {caller}"
+        assert caller.voice_ms is not None, f"{way}: the caller never heard the room"
+        assert_connected(way, said)
+
+
+async def test_a_machine_of_the_pbx_that_plays_something(asterisk, serving, references):
+    """As a mailbox does. The machine does not wait for the sound: its beginning is not heard."""
+    service = serving(policy=POLICY)
+    async with lab(asterisk) as phones:
+
+        async def one(way: Way) -> tuple[Placed, Told]:
+            placed = await phones.place(way.forwarding(destination="Local/machine@lab-extensions"))
+            await asyncio.sleep(2.0)
+            await placed.caller.hangup()
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(WAYS, one)
+        await phones.nothing_is_left()
+    for way, (placed, said) in calls:
+        answered_ns = placed.caller.answered_ns
+        assert answered_ns
+        sound = hear(placed.caller.packets, answered_ns, reference=references["sample"])
+        greeting = hear(placed.caller.packets, answered_ns, reference=references["notice"])
+        assert sound.times == ("caller" in way.parties), f"{way}: {sound}"
+        assert greeting.times, f"{way}: the caller never heard the machine"
+        assert_connected(way, said)
+
+
+@dataclass(frozen=True)
+class Machine:
+    way: Way
+    number: str
+
+
+async def test_a_machine_at_a_number_that_is_to_hear_nothing(asterisk, serving, references):
+    """An answering machine's greeting and a facsimile machine's tone reach the caller from their beginning, and nothing
+    is recorded before his voice.
+    """
+    service = serving(policy=f"{POLICY}, silent: [{', '.join(map(repr, MACHINES))}]")
+    cases = [Machine(way, number) for way, number in product(WAYS, MACHINES)]
+    async with lab(asterisk) as phones:
+
+        async def one(case: Machine) -> tuple[Placed, Told]:
+            answer = Answer(after_ms=20, voice=MACHINES[case.number])
+            placed = await phones.place(case.way.forwarding(dialled=case.number), behaviour=answer)
+            await phones.talk_and_hang_up(placed, 0.6)
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(cases, one)
+        await phones.nothing_is_left()
+    for case, (placed, said) in calls:
+        called = placed.called
+        assert called
+        assert called.answered_ns
+        machine = hear(called.packets, called.answered_ns, reference=references["sample"], voice=voices.CALLER)
+        assert machine.times == 0, case
+        assert machine.voice_ms is not None
+        assert machine.voice_ms < SOUND_S * 1000 / 2, f"{case}: {machine}"
+        beginning = hear(placed.caller.packets, called.answered_ns, voice=MACHINES[case.number])
+        assert beginning.voice_ms is not None
+        assert beginning.voice_ms < SOUND_S * 1000 / 2, f"{case}: {beginning}"
+        record = said.record
+        assert (said.ending.status, said.ending.reason) == ("CONNECTED", "licence-valid"), case
+        assert (record["outcome"], record["skip"], record["heard_by"]) == ("PLAY", "silent-number", []), case
+        assert (record["status"], record["complete"], record["anomalies"]) == ("CONNECTED", True, []), case
+        assert "connected" in record["times"], case

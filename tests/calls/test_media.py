@@ -1,0 +1,274 @@
+"""What the phones' media do to the sound: codecs, video, keys, hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from itertools import product
+
+import pytest
+
+from idtone.tones.library import load_library
+from idtone.tones.verification.report import Verdict
+from idtone.tones.verification.verify import Verifier
+
+from ..lab import keys, voices
+from ..lab.asterisk import Asterisk
+from ..lab.call import Call
+from ..lab.codecs import G722, OPUS
+from ..lab.g711 import PCMA, PCMU
+from ..lab.heard import hear
+from ..lab.keys import press
+from ..lab.lab import ANSWER, Lab, Placed, lab, until
+from ..lab.phone import Phone
+from ..lab.recording import reassemble
+from ..lab.service import Service
+from .hearing import FRAME_NS
+from .proving import (
+    AFTER_S,
+    POLICY,
+    SOUND_S,
+    WAYS,
+    Told,
+    Way,
+    answered,
+    assert_connected,
+    assert_proved,
+    side_by_side,
+    told,
+)
+
+FIRST = f"{POLICY}, caller_hears: answered"
+"""A caller who is answered can press keys and hold the call during the sound."""
+CODECS = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722, "Opus": OPUS}
+LEGS = [
+    ("PCMA", "PCMA"),
+    ("PCMU", "PCMA"),
+    ("G722", "PCMU"),
+    ("PCMU", "G722"),
+    ("Opus", "PCMU"),
+    ("PCMA", "Opus"),
+    ("Opus", "G722"),
+    ("G722", "Opus"),
+]
+
+
+@dataclass(frozen=True)
+class Doing:
+    """Who does what, in which call."""
+
+    way: Way
+    who: str
+    what: str
+
+
+def doings(*what: str) -> list[Doing]:
+    return [Doing(way, who, each) for way in WAYS for who in way.parties for each in what]
+
+
+@dataclass(frozen=True)
+class Legs:
+    """The codecs of the two legs of a call."""
+
+    way: Way
+    caller: str
+    called: str
+
+
+def judged(call: Call, answered_ns: int) -> str:
+    """The auditor's verdict on what a phone heard until it heard the other party."""
+    recording = reassemble(call.packets)
+    since = round((answered_ns - recording.start_ns) * 8 / 1e6)
+    until_ = since + round((SOUND_S + 0.005) * 8000)
+    return Verifier(load_library()["sample"]).verify(recording.samples[max(0, since) : until_] / 32768, 8000).verdict
+
+
+@asynccontextmanager
+async def speaking(phones: Lab) -> AsyncIterator[dict[str, Phone]]:
+    """A called phone for each codec."""
+    async with AsyncExitStack() as life:
+        yield {
+            name: await life.enter_async_context(Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(codec,)))
+            for name, codec in CODECS.items()
+        }
+
+
+async def test_codecs(asterisk, serving, references):
+    """Of either leg, also different ones: both parties hear the sound as it is."""
+    service = serving(policy=POLICY)
+    cases = [Legs(way, *legs) for way, legs in product(WAYS, LEGS) if len(way.parties) == 2]
+    async with lab(asterisk) as phones, speaking(phones) as members:
+
+        async def one(case: Legs) -> tuple[Placed, Told]:
+            member = members[case.called]
+            host, port = member.address
+            phones.caller.codecs = (CODECS[case.caller],)
+            destination = f"PJSIP/wide/sip:x@{host}:{port};lab={{name}}"
+            placed = phones.dial(case.way.forwarding(endpoint="wide", destination=destination))
+            await placed.caller.final()
+            phones.pair(placed, member)
+            await phones.talk_and_hang_up(placed, 0.6)
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(cases, one)
+        await phones.nothing_is_left()
+    for case, (placed, said) in calls:
+        assert placed.called
+        assert placed.called.answered_ns
+        for call, codec in ((placed.caller, case.caller), (placed.called, case.called)):
+            assert {packet.payload_type for packet in call.packets} == {CODECS[codec]}, case
+            heard = hear(call.packets, placed.called.answered_ns, reference=references["sample"])
+            assert heard.times == 1, f"{case}: {heard}"
+            # Opus needs some milliseconds until it has its voice.
+            assert heard.correlation >= (0.95 if codec == "Opus" else 0.99), f"{case}: {heard}"
+            assert heard.level_dbm0 == pytest.approx(-16, abs=0.3), case
+            assert judged(call, placed.called.answered_ns) is Verdict.CONFORMS, case
+        assert_connected(case.way, said)
+
+
+@pytest.mark.parametrize("sighted", ["both", "caller"])
+async def test_a_video_is_offered(asterisk, serving, references, sighted):
+    """The sound is heard; where both have eyes they see each other after it, and not before."""
+    service = serving(policy=POLICY)
+    async with lab(asterisk) as phones:
+        phones.caller.video, phones.called.video = True, sighted == "both"
+
+        async def one(way: Way) -> tuple[Placed, Told]:
+            placed = await phones.place(way.forwarding(endpoint="video"))
+            await phones.talk_and_hang_up(placed, 0.6)
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(WAYS, one)
+        await phones.nothing_is_left()
+    for way, (placed, said) in calls:
+        assert_proved(way, placed, said, references)
+        assert placed.called
+        assert placed.called.answered_ns
+        assert placed.caller.video
+        seen = [call.video.packets for call in (placed.caller, placed.called) if call.video]
+        assert all(bool(packets) == (sighted == "both") for packets in seen), way
+        connected_ns = placed.called.answered_ns + SOUND_S * 1e9
+        assert all(packets[0].arrival_ns >= connected_ns - FRAME_NS for packets in seen if packets), way
+
+
+@pytest.mark.parametrize("how", [keys.Way.EVENTS, keys.Way.INBAND])
+async def test_keys_during_the_sound_do_not_interrupt_it(asterisk, serving, references, how):
+    """Pressed by whoever hears it."""
+    for way, placed, said in await pressed(asterisk, serving(policy=FIRST), how):
+        assert_proved(way, placed, said, references)
+
+
+async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving, references):
+    """Asterisk itself pauses what it plays for as long as it takes the key to be down, and goes on where it was."""
+    second = references["sample"][len(references["sample"]) // 2 :]
+    for way, placed, said in await pressed(asterisk, serving(policy=FIRST), keys.Way.INFO):
+        assert_connected(way, said)
+        assert placed.called
+        assert placed.called.answered_ns
+        for call in (placed.caller, placed.called)[2 - len(way.parties) :]:
+            heard = hear(call.packets, placed.called.answered_ns, reference=second)
+            assert heard.correlation >= 0.99, f"{way}: {heard}"
+
+
+async def pressed(asterisk: Asterisk, service: Service, how: keys.Way) -> list[tuple[Way, Placed, Told]]:
+    """Calls in which somebody pressed a key during the sound."""
+    async with lab(asterisk) as phones:
+
+        async def one(case: Doing) -> tuple[Placed, Told]:
+            placed = phones.dial(case.way.forwarding())
+            await press(await sounding(phones, placed, case), "5", how)
+            await placed.caller.final()
+            await phones.talk_and_hang_up(placed, AFTER_S)
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(doings(how.value), one)
+        await phones.nothing_is_left()
+    return [(case.way, *call) for case, call in calls]
+
+
+async def sounding(phones: Lab, placed: Placed, case: Doing) -> Call:
+    """Who does it, once he hears the sound."""
+    await answered(phones, placed, 0.1)
+    await until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
+    assert placed.called
+    return placed.caller if case.who == "caller" else placed.called
+
+
+async def test_a_reinvite_during_the_sound_does_not_interrupt_it(asterisk, serving, references):
+    """One that changes nothing, and one by which a phone stops speaking."""
+    service = serving(policy=FIRST)
+    cases = doings("sendrecv", "recvonly")
+    async with lab(asterisk) as phones:
+
+        async def one(case: Doing) -> tuple[Placed, Told]:
+            placed = phones.dial(case.way.forwarding())
+            call = await sounding(phones, placed, case)
+            assert (await call.reinvite(case.what)).status == 200
+            await placed.caller.final()
+            await asyncio.sleep(SOUND_S)
+            assert (await call.reinvite("sendrecv")).status == 200
+            await phones.talk_and_hang_up(placed, 0.4)
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(cases, one)
+        await phones.nothing_is_left()
+    for case, (placed, said) in calls:
+        assert_proved(case.way, placed, said, references)
+
+
+async def test_who_holds_the_call_during_the_sound_has_not_heard_it(asterisk, serving, references):
+    """Asterisk sends nothing to a phone that holds, and the evidence does not claim that it heard. The call goes on."""
+    service = serving(policy=FIRST)
+    cases = doings("sendonly", "inactive")
+    async with lab(asterisk) as phones:
+
+        async def one(case: Doing) -> tuple[Placed, Told]:
+            placed = phones.dial(case.way.forwarding())
+            call = await sounding(phones, placed, case)
+            assert (await call.reinvite(case.what)).status == 200
+            await placed.caller.final()
+            await asyncio.sleep(3 * SOUND_S)
+            assert (await call.reinvite("sendrecv")).status == 200
+            await phones.talk_and_hang_up(placed, 0.4)
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(cases, one)
+        await phones.nothing_is_left()
+    for case, (placed, said) in calls:
+        assert placed.called
+        assert placed.called.answered_ns
+        others = [party for party in case.way.parties if party != case.who]
+        for party, call, voice in (
+            ("called", placed.called, voices.CALLER),
+            ("caller", placed.caller, voices.CALLED),
+        ):
+            heard = hear(call.packets, placed.called.answered_ns, reference=references["sample"], voice=voice)
+            assert heard.times == (party in others), f"{case}, {party}: {heard}"
+            assert heard.voice_ms is not None, f"{case}, {party}: never heard the other"
+        record = said.record
+        assert (record["status"], record["complete"], record["heard_by"]) == ("CONNECTED", True, others), case
+        assert record["anomalies"] == ["connected before the sound was heard"], case
+
+
+async def test_hold_and_resume_in_the_conversation(asterisk, serving, references):
+    service = serving(policy=POLICY)
+    cases = [Doing(way, who, "inactive") for way in WAYS for who in ("called", "caller")]
+    async with lab(asterisk) as phones:
+
+        async def one(case: Doing) -> tuple[Placed, Told]:
+            placed = await phones.place(case.way.forwarding())
+            await answered(phones, placed, AFTER_S)
+            call = placed.caller if case.who == "caller" else placed.called
+            assert call
+            assert (await call.reinvite("inactive")).status == 200
+            await asyncio.sleep(0.2)
+            assert (await call.reinvite("sendrecv")).status == 200
+            await phones.talk_and_hang_up(placed)
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(cases, one)
+        await phones.nothing_is_left()
+    for case, (placed, said) in calls:
+        assert_proved(case.way, placed, said, references)

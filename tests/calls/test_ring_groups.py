@@ -1,0 +1,86 @@
+"""Phones that ring together: one of them takes the call, and it alone is sounded."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..lab import voices
+from ..lab.lab import Lab, Placed, lab
+from ..lab.phone import Answer, ring
+from .proving import DURING_S, POLICY, SOUND_S, WAYS, Told, Way, assert_proved, side_by_side, told
+
+AT_ONCE = Answer(after_ms=100, voice=voices.CALLED)
+
+
+async def talked(phones: Lab, placed: Placed) -> Placed:
+    """Until the parties have talked; hung up by the caller."""
+    await placed.caller.final()
+    phones.pair(placed)
+    await phones.talk_and_hang_up(placed, 0.6)
+    return placed
+
+
+async def test_the_first_answer_wins_and_the_others_stop_ringing(asterisk, serving, references):
+    service = serving(policy=POLICY)
+    async with lab(asterisk, ring, AT_ONCE, ring) as phones:
+
+        async def one(way: Way) -> tuple[Placed, Told]:
+            placed = await talked(phones, phones.dial(way.forwarding()))
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(WAYS, one)
+        await phones.nothing_is_left()
+    for way, (placed, said) in calls:
+        assert [call.final_status for call in placed.rung] == [487, 200, 487], way
+        winner = placed.rung[1]
+        assert all(
+            call.ended_ns and call.ended_ns < winner.answered_ns + SOUND_S * 1e9
+            for call in placed.rung
+            if call != winner
+        ), f"{way}: the others ring on during the sound"
+        assert_proved(way, placed, said, references)
+
+
+async def test_two_that_answer_at_the_same_moment(asterisk, serving, references):
+    """One has the call, whole; the other's is ended at once, and it hears nothing of it."""
+    service = serving(policy=POLICY)
+    async with lab(asterisk, AT_ONCE, AT_ONCE) as phones:
+
+        async def one(way: Way) -> tuple[Placed, Told]:
+            placed = phones.dial(way.forwarding())
+            await placed.caller.final()
+            phones.pair(placed)
+            (placed.called,) = [call for call in placed.rung if call.ended_ns is None]
+            await phones.talk_and_hang_up(placed, 0.6)
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(WAYS, one)
+        await phones.nothing_is_left()
+    for way, (placed, said) in calls:
+        assert_proved(way, placed, said, references)
+        (loser,) = [call for call in placed.rung if call is not placed.called]
+        assert loser.final_status in (200, 487), way
+        assert loser.ended_by == "them", way
+        assert not loser.packets, f"{way}: the one that lost heard something"
+
+
+async def test_a_winner_who_hangs_up_during_the_sound_ends_the_call(asterisk, serving):
+    service = serving(policy=POLICY)
+    hasty = Answer(after_ms=100, hangup_after_ms=DURING_S * 1000)
+    async with lab(asterisk, hasty, ring) as phones:
+
+        async def one(way: Way) -> tuple[Placed, Told]:
+            placed = await phones.place(way.forwarding())
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(WAYS, one)
+        await asyncio.gather(*(call.ended() for _, (placed, _) in calls for call in placed.rung))
+        await phones.nothing_is_left()
+    for way, (placed, said) in calls:
+        assert [call.final_status for call in placed.rung] == [200, 487], way
+        assert placed.caller.final_status == 503, way
+        assert (said.ending.status, said.ending.cause) == ("FAILED", "34"), way
+        record = said.record
+        assert (record["status"], record["complete"], record["anomalies"]) == ("FAILED", True, []), way
+        assert "connected" not in record["times"], way
+        assert "called" not in record["heard_by"], way

@@ -1,0 +1,54 @@
+"""Session timers (RFC 4028): a phone of either leg says during the sound and after it that the call is still there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal, get_args
+
+from ..lab import timers
+from ..lab.call import Call
+from ..lab.lab import Placed, lab, until
+from ..lab.phone import Answer
+from .proving import (
+    AFTER_S,
+    POLICY,
+    WAYS,
+    Told,
+    Way,
+    answered,
+    assert_proved,
+    side_by_side,
+    told,
+)
+
+Method = Literal["UPDATE", "INVITE"]
+FIRST = f"{POLICY}, caller_hears: answered"
+
+
+async def test_a_refresh_during_the_sound_and_after_it(asterisk, serving, references):
+    service = serving(policy=FIRST)
+    cases = [(way, who, method) for way in WAYS for who in way.parties for method in get_args(Method)]
+    async with lab(asterisk) as phones:
+
+        async def one(case: tuple[Way, str, Method]) -> tuple[Placed, Told]:
+            way, who, method = case
+            placed = phones.dial(
+                way.forwarding(headers=timers.offered() if who == "caller" else ()),
+                behaviour=Answer(after_ms=20, headers=timers.agreed() if who == "called" else ()),
+            )
+            await answered(phones, placed, 0.1)
+            await until(lambda: who == "called" or placed.caller.answered_ns, "the caller to be answered")
+            call: Call | None = placed.caller if who == "caller" else placed.called
+            assert call
+            for pause_s in (AFTER_S, 0.2):
+                response = await timers.refresh(call, method)
+                assert response.status == 200, case
+                assert response.get("Session-Expires").startswith(str(timers.SHORTEST_S)), case
+                await asyncio.sleep(pause_s)
+            await placed.caller.hangup()
+            return placed, await told(phones, service, placed)
+
+        calls = await side_by_side(cases, one)
+        await phones.nothing_is_left()
+    for (way, _, _), (placed, said) in calls:
+        assert_proved(way, placed, said, references)

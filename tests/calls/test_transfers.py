@@ -1,0 +1,278 @@
+"""A phone asks for a transfer (REFER): of a connected call, and of one that is still sounded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..lab import transfer, voices
+from ..lab.call import Call
+from ..lab.called import IncomingCall
+from ..lab.calling import OutgoingCall
+from ..lab.heard import hear
+from ..lab.lab import Lab, Placed, lab, until
+from ..lab.phone import Answer, Phone
+from ..lab.sip import Uri
+from .hearing import FRAME_MS, FRAME_NS
+from .proving import AFTER_S, POLICY, SOUND_S, WAYS, Way, answered, assert_connected, side_by_side, told
+
+NEXT_NUMBER = "0312345679"
+"""Another number of the same member, forwarded to the third phone."""
+THIRD = voices.voice(5)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Who asks for it, and whereto: an extension of the PBX, or a number that is forwarded."""
+
+    way: Way
+    who: str
+    target: str
+
+
+CASES = [
+    Transfer(way, who, target) for way in WAYS for who in ("caller", "called") for target in ("extension", "number")
+]
+
+
+@dataclass
+class Transferred:
+    placed: Placed
+    asking: Call
+    left: Call
+    reached: IncomingCall
+    """The call at the third phone."""
+    since_ns: int
+    """When the third phone and who was left can talk, but for a sound."""
+
+
+@asynccontextmanager
+async def three(asterisk: Any) -> AsyncIterator[tuple[Lab, Phone]]:
+    async with lab(asterisk) as phones, Phone(phones.caller.media, THIRD, Answer(after_ms=20)) as third:
+        yield phones, third
+
+
+def sides(placed: Placed, who: str) -> tuple[Call, Call]:
+    """Who asks, and who is left."""
+    assert placed.called
+    return (placed.caller, placed.called) if who == "caller" else (placed.called, placed.caller)
+
+
+def address(phones: Lab, third: Phone, placed: Placed, target: str) -> Uri:
+    extension = phones.extension(third)
+    if target == "extension":
+        return extension
+    return Uri(f"*{NEXT_NUMBER}*{extension.user}*{placed.name}", *phones.asterisk.sip_address)
+
+
+async def at_third(third: Phone, placed: Placed) -> IncomingCall:
+    """The third phone's side, once it has answered."""
+    mark = f"lab={placed.name}"
+
+    def there() -> list[IncomingCall]:
+        return [call for call in third.calls if mark in str(call.request.uri).split(";") and call.answered_ns]
+
+    await until(there, f"the third phone to answer {placed.name}")
+    (call,) = there()
+    return call
+
+
+async def consult(phones: Lab, third: Phone, placed: Placed, who: str, target: str = "extension") -> OutgoingCall:
+    """A second call of the phone that is going to transfer, to the third."""
+    phone = phones.caller if who == "caller" else phones.called
+    return await phone.call(
+        address(phones, third, placed, target).user,
+        phones.asterisk.sip_address,
+        headers=[("X-Lab-Way", "inside"), ("X-Lab-Call", placed.name)] if target == "extension" else [],
+    )
+
+
+async def blindly(phones: Lab, third: Phone, case: Transfer) -> Transferred:
+    placed = await phones.place(case.way.forwarding())
+    await asyncio.sleep(AFTER_S)
+    asking, left = sides(placed, case.who)
+    assert (await transfer.blind(asking, address(phones, third, placed, case.target))).status == 202
+    assert await transfer.outcome(asking) == 200
+    await asking.hangup()
+    reached = await at_third(third, placed)
+    assert reached.answered_ns
+    return await talked(Transferred(placed, asking, left, reached, reached.answered_ns), case)
+
+
+async def with_consultation(phones: Lab, third: Phone, case: Transfer) -> Transferred:
+    placed = await phones.place(case.way.forwarding())
+    await asyncio.sleep(AFTER_S)
+    asking, left = sides(placed, case.who)
+    consulted = await consult(phones, third, placed, case.who, case.target)
+    await asyncio.sleep(0.2)
+    since_ns = time.time_ns()
+    assert (await transfer.attended(asking, consulted)).status == 202
+    assert await transfer.outcome(asking) == 200
+    await asyncio.gather(asking.hangup(), consulted.hangup())
+    return await talked(Transferred(placed, asking, left, await at_third(third, placed), since_ns), case)
+
+
+async def talked(done: Transferred, case: Transfer) -> Transferred:
+    await asyncio.sleep(1.0 if case.target == "number" else 0.5)
+    assert done.left.ended_ns is None, f"{case}: the transfer ended the call"
+    await done.left.hangup()
+    await done.reached.ended()
+    return done
+
+
+def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
+    """Whom the first sound was for heard it once; the third phone hears one where its number is forwarded, whole and
+    before it hears who was left; and the two talk.
+    """
+    heard_by = {"caller": done.placed.caller, "called": done.placed.called}
+    for party, call in heard_by.items():
+        assert call
+        expected = party in case.way.parties
+        assert hear(call.packets, done.since_ns, reference=sound).times == expected, f"{case}, {party}"
+    # What a phone says while it answers can reach the other before Asterisk knows of the answer.
+    later = [packet for packet in done.left.packets if packet.arrival_ns > done.since_ns + FRAME_NS]
+    assert hear(later, done.since_ns, voice=THIRD).voice_ms is not None, f"{case}: who was left heard nobody"
+    assert done.reached.answered_ns
+    later = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns + FRAME_NS]
+    voice = voices.CALLED if case.who == "caller" else voices.CALLER
+    at_the_third = hear(later, done.reached.answered_ns, voice=voice)
+    sounded = hear(done.reached.packets, done.reached.answered_ns, reference=sound)
+    assert at_the_third.voice_ms is not None, f"{case}: the third phone heard nobody"
+    assert sounded.times == (case.target == "number"), case
+    if sounded.times:
+        assert sounded.complete, f"{case}: {sounded}"
+        assert sounded.end_ms is not None
+        assert at_the_third.voice_ms >= sounded.end_ms - FRAME_MS, f"{case}: {at_the_third}"
+
+
+async def check_transfers(asterisk: Any, service: Any, sound: Any, how: Any) -> None:
+    before = service.records()
+    async with three(asterisk) as (phones, third):
+        done = await side_by_side(CASES, lambda case: how(phones, third, case))
+        await phones.nothing_is_left()
+    for case, each in done:
+        assert_transferred(case, each, sound)
+    records = service.records()
+    new = [records[call_id] for call_id in records.keys() - before.keys()]
+    assert {(record["status"], record["complete"], record["skip"]) for record in new} == {("CONNECTED", True, None)}
+    assert [record["anomalies"] for record in new if record["anomalies"]] == []
+    # One record of each call, and one of each that a number was forwarded for after it.
+    expected = Counter((case.way.direction, tuple(case.way.parties)) for case in CASES)
+    expected["incoming", ("called",)] += sum(case.target == "number" for case in CASES)
+    assert Counter((record["direction"], tuple(record["heard_by"])) for record in new) == expected
+
+
+async def test_a_blind_transfer_of_a_connected_call(asterisk, serving, references):
+    await check_transfers(asterisk, serving(policy=POLICY), references["sample"], blindly)
+
+
+async def test_an_attended_transfer_of_a_connected_call(asterisk, serving, references):
+    await check_transfers(asterisk, serving(policy=POLICY), references["sample"], with_consultation)
+
+
+async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, beside, references):
+    """The party that a transfer leads to is told as well."""
+    serving(policy=POLICY)
+    beside.away()
+    cases = [case for case in CASES if case.way.door == "ari" and case.target == "number"]
+    async with three(asterisk) as (phones, third):
+        done = await side_by_side(cases, lambda case: blindly(phones, third, case))
+        await phones.nothing_is_left()
+    for case, each in done:
+        assert_transferred(case, each, references["notice"])
+
+
+async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, references):
+    """The call goes on as if nobody had asked. A caller can ask only where he is answered first."""
+    service = serving(policy=f"{POLICY}, caller_hears: answered")
+    cases = [Transfer(way, "called", "extension") for way in WAYS] + [
+        Transfer(way, "caller", "extension") for way in WAYS if "caller" in way.parties
+    ]
+    async with three(asterisk) as (phones, third):
+
+        async def one(case: Transfer) -> tuple[Placed, int, Any]:
+            placed = phones.dial(case.way.forwarding())
+            await answered(phones, placed, 0.05)
+            await until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
+            asking, _ = sides(placed, case.who)
+            assert (await transfer.blind(asking, phones.extension(third))).status == 202
+            refused = await transfer.outcome(asking)
+            await placed.caller.final()
+            await phones.talk_and_hang_up(placed, AFTER_S)
+            return placed, refused, await told(phones, service, placed)
+
+        calls = await side_by_side(cases, one)
+        await phones.nothing_is_left()
+        assert not third.calls
+    for case, (placed, refused, said) in calls:
+        assert refused >= 400, case
+        assert_connected(case.way, said)
+        assert placed.called
+        heard = hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
+        assert (heard.times, heard.complete) == (1, True), case
+
+
+async def test_an_attended_transfer_during_the_sound(asterisk, serving, references):
+    """Asterisk takes it, and puts the third phone behind the channel that is sounded. Where the called party alone is
+    to hear the sound, the third phone hears it from the beginning, and is connected then. Where the caller is to hear
+    it too, the call ends, and nobody has been connected.
+    """
+    service = serving(policy=f"{POLICY}, caller_hears: answered")
+    cases = [Transfer(way, "called", "extension") for way in WAYS] + [
+        Transfer(way, "caller", "extension") for way in WAYS if "caller" in way.parties
+    ]
+    async with three(asterisk) as (phones, third):
+
+        async def one(case: Transfer) -> tuple[Placed, IncomingCall, Any]:
+            ready = asyncio.Event()
+
+            async def behave(call: IncomingCall) -> None:
+                call.ring()
+                await ready.wait()
+                call.answer()
+
+            placed = phones.dial(case.way.forwarding(), behaviour=behave)
+            consulted = await consult(phones, third, placed, case.who)
+            await asyncio.sleep(0.1)
+            ready.set()
+            await answered(phones, placed)
+            await until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
+            asking, left = sides(placed, case.who)
+            assert (await transfer.attended(asking, consulted)).status == 202
+            assert placed.called
+            assert placed.called.answered_ns
+            assert time.time_ns() < placed.called.answered_ns + SOUND_S * 1e9, "the machine is too busy for this test"
+            assert await transfer.outcome(asking) == 200
+            await asking.hangup()
+            if case.way.parties == ["called"]:
+                await asyncio.sleep(3 * SOUND_S)
+                await left.hangup()
+            else:
+                await left.ended(5)
+            reached = await at_third(third, placed)
+            await reached.ended(5)
+            return placed, reached, await told(phones, service, placed)
+
+        calls = await side_by_side(cases, one)
+        await phones.nothing_is_left()
+    for case, (placed, reached, said) in calls:
+        assert placed.called
+        first = hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
+        heard = hear(reached.packets, placed.called.answered_ns, reference=references["sample"])
+        if case.way.parties == ["called"]:
+            assert (first.times, heard.times, heard.complete) == (0, 1, True), f"{case}: {heard}, {said.record}"
+            later = [packet for packet in reached.packets if packet.arrival_ns > placed.called.answered_ns + FRAME_NS]
+            talked = hear(later, placed.called.answered_ns, voice=voices.CALLER)
+            assert talked.voice_ms is not None, f"{case}: the third phone heard nobody"
+            assert heard.end_ms is not None
+            assert talked.voice_ms >= heard.end_ms - FRAME_MS, case
+            assert_connected(case.way, said)
+        else:
+            assert said.ending.status in ("FAILED", "CANCEL"), case
+            assert "connected" not in said.record["times"], case
+            assert said.record["complete"], case
