@@ -25,7 +25,6 @@ from idtone.calls import Outcome, Party
 from idtone.dialplan import Heard
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.ledger import steps
-from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
 from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard
 
@@ -152,13 +151,11 @@ class Application:
             case events.Held():
                 self._hold(event.channel, event.on)
             case events.HookEnded():
-                if call := self._board.find(event.call_id):
-                    self._board.ended(call, event.status, event.hangup_cause, event.reason)
+                self._board.hook_ended(event.call_id, event.status, event.hangup_cause, event.reason)
             case events.Destroyed():
                 self._held.discard(event.channel)
                 if call := self._board.of_channel(event.channel):
-                    status = CallStatus.CONNECTED if call.connected else CallStatus.CANCEL
-                    self._board.ended(call, status, event.hangup_cause)
+                    self._board.gone(call, event.hangup_cause)
             case events.MalformedEvent():
                 log.warning("Asterisk sent an event that cannot be read (%s); it was ignored", event.type)
             case _:
@@ -185,13 +182,13 @@ class Application:
                     call_id, unquote(number), unquote(direction), caller_number,
                     unquote(called), unquote(dial_string), chain, unquote(diverting),
                 )  # fmt: skip
-                self._spawn(self._touch_decide(channel, question, nonce))
+                self._touch_decide(channel, question, nonce)
             case ("sound", "called" | "both" as place, "called" | "caller" as party, call_id, number, direction):
                 # Under the operator's own Dial() this is the first that we see of the call.
                 question = Question(
                     call_id, unquote(number), unquote(direction), called=caller_number, own_dial=True
                 )  # fmt: skip
-                self._spawn(self._touch_sound(channel, _CONTEXTS[place], Party(party), question))
+                self._touch_sound(channel, _CONTEXTS[place], Party(party), question)
             case _:
                 log.error("the dialplan's hook is not this version's; run `idtone dialplan export` again")
                 self._spawn(self._release(channel))
@@ -206,13 +203,16 @@ class Application:
 
     # -- first touch --------------------------------------------------------------------------------------------
 
-    async def _touch_decide(self, channel: str, question: Question, nonce: str) -> None:
+    # What an event means is decided when it is read: after a standstill there are many, of which a later one may say
+    # that the call is over already.
+
+    def _touch_decide(self, channel: str, question: Question, nonce: str) -> None:
         call = self._decided(question)
         if call is None:
-            await self._release(channel)
+            self._spawn(self._release(channel))
             return
         verdict = self._board.verdict(call, nonce)
-        await self._resume(channel, dialplan.FORWARD_CONTEXT, verdict.extension)
+        self._spawn(self._resume(channel, dialplan.FORWARD_CONTEXT, verdict.extension))
 
     def _decided(self, question: Question) -> Call | None:
         """None where it is no question, and the hook is to go on as if nobody were here."""
@@ -224,12 +224,12 @@ class Application:
 
     # -- second touch -------------------------------------------------------------------------------------------
 
-    async def _touch_sound(self, channel: str, context: str, party: Party, question: Question) -> None:
+    def _touch_sound(self, channel: str, context: str, party: Party, question: Question) -> None:
         # Where the hook gives no number, the call was decided before; one that is over is not decided anew.
         known = self._board.find(question.call_id)
         call = known if context == dialplan.BOTH_CONTEXT else self._decided(question)
         if call is None:
-            await self._release(channel)
+            self._spawn(self._release(channel))
             return
         answered_at = self._board.now()
         sound = self._board.sound(call, party)
@@ -241,14 +241,14 @@ class Application:
             return
         self._board.answered(call, answered_at)
         if call.decision.outcome is Outcome.BYPASS or call.decision.skip:
-            await self._resume(channel, context, Heard.HEARD)
+            self._spawn(self._resume(channel, context, Heard.HEARD))
         elif call.decision.outcome is Outcome.REFUSE:
-            await self._resume(channel, context, Heard.REFUSED)
+            self._spawn(self._resume(channel, context, Heard.REFUSED))
         else:
             log.error("the profile %r has no sound to play; the hook plays the notice", call.decision.profile)
             why = "no sound of the profile may be played"
             self._board.record(steps.sound_failed(call.id, self._board.now(), why, party))
-            await self._resume(channel, context, Heard.UNHEARD)
+            self._spawn(self._resume(channel, context, Heard.UNHEARD))
 
     def _playback_started(self, sounding: Sounding, at: datetime) -> None:
         sounding.started_at = at

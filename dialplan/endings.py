@@ -111,6 +111,7 @@ _STRIKES: Final = "tests/calls/test_strikes.py::"
 _FILE: Final = "test_a_sound_that_cannot_be_played"
 _GROUND: Final = "test_what_the_service_stands_on"
 _LIFE: Final = "test_the_service"
+_LINE: Final = "test_the_line"
 _OPENED: Final = (Step.SOUNDING, Step.CONNECTING, Step.CONNECTED)
 """Asterisk has the sound's file."""
 
@@ -286,6 +287,17 @@ TABLE: Final = (
     ),
     _goes_on(Event.SERVICE_REPLACED, _ALWAYS, _LIFE),
     _goes_on(Event.SECOND_INSTANCE, _ALWAYS, _LIFE),
+    # -- what happens between the two ---------------------------------------------------------------------------
+    _goes_on(Event.LINE_CUT, _ALWAYS, _LINE, "waits until the service is connected again", "as ever"),
+    _goes_on(
+        Event.LINE_DEAD, (*_BEFORE, Step.CONNECTED), _LINE, "waits until the service has noticed",
+        "interrupted where it ended before that", (Hears.SOUND, Hears.NOTICE), tuple(Evidence),
+    ),
+    _goes_on(
+        Event.LINE_DEAD, _AFTER, _LINE, "waits until the service has noticed",
+        "heard, or not and why; interrupted where it ended before the service had noticed",
+        (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.INTERRUPTED),
+    ),
     # -- what happens to Asterisk -------------------------------------------------------------------------------
     _goes_on(
         Event.ASTERISK_FROZEN, _BEFORE, "test_asterisk", "waits three seconds longer",
@@ -293,13 +305,18 @@ TABLE: Final = (
     ),
     _goes_on(
         Event.ASTERISK_FROZEN, _AFTER, "test_asterisk", "congestion", "as far as it was heard", tuple(Hears),
-        notify=("called",), lost=True,
+        (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("called",), lost=True,
     ),
     _goes_on(
         Event.ASTERISK_FROZEN, _AFTER, "test_asterisk", "hears the notice after it", "as far as it was heard",
-        (Hears.SOUND, Hears.NOTICE), notify=("both",),
+        (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("both",),
     ),
     _goes_on(Event.ASTERISK_FROZEN, (Step.CONNECTED,), "test_asterisk", "hears nothing for three seconds"),
+    Ending(
+        Event.ASTERISK_KILLED, _ALWAYS, "hears nothing more", "hears nothing more",
+        "interrupted, as far as it was written", proof=(_STRIKES + "test_asterisk_is_killed",),
+        record=(Evidence.INTERRUPTED, Evidence.NONE),
+    ),
     _goes_on(Event.ASTERISK_RELOADED, _ALWAYS, "test_asterisk"),
     Ending(
         # A transfer with a second call puts the other party of that in the place of the phone that asked.
@@ -340,6 +357,7 @@ TABLE: Final = (
         Event.REINVITE, (Step.CONNECTED,), "as with any PBX", "as with any PBX", "connected, ended as CONNECTED",
         ("CONNECTED",), (16,), (200,), (f"{_MEDIA}::test_hold_and_resume_in_the_conversation",),
     ),
+    _goes_on(Event.CLOCK_STEPPED, _ALWAYS, "test_the_clock", evidence="as ever, by the clock as it is"),
 )  # fmt: skip
 
 

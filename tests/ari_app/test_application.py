@@ -232,10 +232,25 @@ async def test_a_caller_who_hangs_up_while_it_is_decided(start):
     async with start(asterisk, notebook):
         asterisk.enter(CALLER, *DECIDE)
         await until(lambda: asterisk.requests and asterisk.requests[-1][1].endswith("continue"))
+        asterisk.happens(events.HookEnded(CALL, CallStatus.CANCEL, 16, None))
         asterisk.hang_up(CALLER)
         await until(lambda: "ended" in notebook.kinds())
     assert notebook.kinds() == ["decided", "ended"]
     assert notebook.steps[-1].details["status"] == "CANCEL"
+
+
+async def test_what_happened_while_the_service_stood_still_is_taken_in_its_order(start):
+    """A whole call is in the line when the service goes on: it is not begun when it is over."""
+    asterisk, notebook = FakeAsterisk({"continue": 404, "play": 404}), Notebook()
+    async with start(asterisk, notebook):
+        asterisk.enter(CALLER, *DECIDE)
+        asterisk.happens(events.Left(CALLER))
+        asterisk.enter(CALLED, *SOUND)
+        asterisk.happens(events.Left(CALLED), events.HookEnded(CALL, CallStatus.FAILED, 34, None))
+        asterisk.hang_up(CALLER)
+        await until(lambda: "ended" in notebook.kinds())
+        await asyncio.sleep(0.05)
+    assert notebook.kinds() == ["decided", "answered", "sound-failed", "ended"]
 
 
 async def test_a_verdict_that_came_too_late_is_seen_in_the_evidence(start):

@@ -84,9 +84,9 @@ class Far(Service):
 
 
 @asynccontextmanager
-async def far(asterisk: Asterisk, transport: str = "auto") -> AsyncIterator[tuple[Service, Detour]]:
+async def far(asterisk: Asterisk, transport: str = "auto", policy: str = "") -> AsyncIterator[tuple[Service, Detour]]:
     async with Detour(asterisk.http_port).open() as detour:
-        service = Far(asterisk, LAB_REGISTRY, transport=transport)
+        service = Far(asterisk, LAB_REGISTRY, policy, transport)
         service.ari_port = detour.own_port
         await asyncio.to_thread(service.start)
         try:

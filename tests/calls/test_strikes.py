@@ -11,16 +11,23 @@ import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from idtone.dialplan.endings import Event
+from idtone.dialplan.endings import Event, Evidence, Step
 
 from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import Asterisk
+from ..lab.heard import identify
 from ..lab.lab import lab, until
+from ..lab.packages import faketime
 from ..lab.service import Service
-from .striking import POLICY, complaints, kept, strike
+from .striking import EVERYWHERE, POLICY, caught, complaints, dial, kept, strike
+from .test_lines import Detour, far
 
 Blow = Callable[[Service], AbstractAsyncContextManager[object]]
 
@@ -35,8 +42,8 @@ def own(asterisk, beside, tmp_path) -> Iterator[Service]:
         yield service
 
 
-async def struck(service: Service, event: Event, blow: Blow, references, *, held: bool = False) -> None:
-    """Strike, and hold what became of the calls against the table."""
+async def struck(service: Service, event: Event, blow: Blow, references, *, held: bool = False) -> list[dict[str, Any]]:
+    """Strike, and hold what became of the calls against the table; their evidence."""
 
     def hold() -> None:
         assert service.process
@@ -46,8 +53,10 @@ async def struck(service: Service, event: Event, blow: Blow, references, *, held
         fates = await strike(phones, blow(service), references, hold if held else None)
     with contextlib.suppress(AssertionError):  # then it is among the complaints
         await until(lambda: all(map(kept, service.records().values())), "every record to be closed")
-    found = complaints(event, fates, service.records())
+    records = service.records()
+    found = complaints(event, fates, records)
     assert not found, "\n".join(found)
+    return [records[fate.told.call_id] for fate in fates.values() if fate.told.call_id in records]
 
 
 # -- the sound ----------------------------------------------------------------------------------------------------
@@ -253,3 +262,80 @@ async def reloaded(service: Service) -> AsyncIterator[None]:
 @pytest.mark.parametrize(("event", "blow"), [(Event.ASTERISK_FROZEN, still), (Event.ASTERISK_RELOADED, reloaded)])
 async def test_asterisk(own, references, event, blow):
     await struck(own, event, blow, references)
+
+
+async def test_asterisk_is_killed(installation, tmp_path, references):
+    """Nothing of the calls is left to be told; what is in the evidence was so."""
+    with Asterisk(installation, tmp_path / "pbx") as asterisk, Service(asterisk, LAB_REGISTRY, POLICY) as service:
+        async with lab(asterisk) as phones:
+            placed, moment = await caught(phones, EVERYWHERE, None)
+            placed |= dial(phones, moment, (at for at in EVERYWHERE if at.step is Step.DECIDING))
+            assert asterisk.process
+            asterisk.process.kill()
+            await asyncio.to_thread(asterisk.process.wait)
+            moment.over.set()
+            await asyncio.gather(*(each.caller.leave() for each in placed.values()), return_exceptions=True)
+            await asyncio.to_thread(asterisk.start)
+            await until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
+            await until(lambda: all(map(kept, service.records().values())), "every record to be closed")
+        heard = [identify(each.called.packets, references) for each in placed.values() if each.called]
+    records = service.records().values()
+    assert {kept(record) for record in records} == {Evidence.INTERRUPTED}
+    assert len(records) >= sum(at.step is not Step.DECIDING for at in placed)
+    claimed = sum("called" in record["heard_by"] for record in records)
+    assert 0 < claimed <= heard.count("sample")
+
+
+# -- the line between the two -------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def broken(detour: Detour, how: str) -> AsyncIterator[None]:
+    getattr(detour, how)()
+    yield
+
+
+@pytest.mark.parametrize(("event", "how"), [(Event.LINE_CUT, "cut"), (Event.LINE_DEAD, "swallow")])
+async def test_the_line(asterisk, beside, references, event, how):
+    beside.away()
+    async with far(asterisk, policy=POLICY) as (service, detour):
+        await struck(service, event, lambda _: broken(detour, how), references)
+
+
+# -- the clock ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class OtherTime(Service):
+    """A service to which the time of day can be told; its monotonic clock is the machine's."""
+
+    def _environment(self) -> dict[str, str]:
+        self.told = self.asterisk.scratch / "time"
+        self.tell("+0")
+        return {
+            "LD_PRELOAD": str(faketime()),
+            "FAKETIME_TIMESTAMP_FILE": str(self.told),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def tell(self, offset: str) -> None:
+        draft = self.told.with_suffix(".draft")
+        draft.write_text(offset)
+        draft.replace(self.told)
+
+
+@asynccontextmanager
+async def stepped(service: OtherTime, offset: str) -> AsyncIterator[None]:
+    service.tell(offset)
+    yield
+
+
+@pytest.mark.parametrize("offset", ["+3600", "-3600"])
+async def test_the_clock(asterisk, beside, references, offset):
+    beside.away()
+    with OtherTime(asterisk, LAB_REGISTRY, POLICY) as service:
+        records = await struck(service, Event.CLOCK_STEPPED, lambda _: stepped(service, offset), references)
+    latest = max(record["times"]["ended"] for record in records)
+    ahead_s = (datetime.fromisoformat(latest) - datetime.now(UTC)).total_seconds()
+    assert abs(ahead_s - float(offset)) < 60

@@ -144,6 +144,11 @@ def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str]
     return folder
 
 
+def faketime() -> Path:
+    """The library that, preloaded, tells a process another time of day. Raises PackagesUnavailable."""
+    return next(tree("libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1"))
+
+
 def _encoders(ffmpeg: Sequence[str]) -> set[str]:
     """The names of all encoders; empty if it does not start."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -48,8 +49,13 @@ class Service:
     def _launch(self, *options: str) -> None:
         with self._output() as log:
             self.process = subprocess.Popen(
-                [IDTONE, "serve", "-c", self.settings, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+                [IDTONE, "serve", "-c", self.settings, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=os.environ | self._environment(),
+            )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        """What its environment has besides."""
+        return {}
 
     def _output(self) -> BinaryIO:
         """Where the next process writes its log to."""

@@ -12,7 +12,7 @@ from idtone.ledger.records import fold
 from idtone.ledger.steps import CallStatus, StepKind
 from idtone.ledger.tokens import Tokens
 from idtone.settings import CallerHears, Door
-from idtone.switchboard.board import GUARD_S, Question, Switchboard
+from idtone.switchboard.board import GUARD_S, OVER_BEFORE_LIMIT, Question, Switchboard
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
 
@@ -137,6 +137,41 @@ def test_a_call_that_comes_back_through_the_network_is_known_by_both_its_numbers
 
 def test_a_diversion_that_we_know_nothing_of_silences_nothing(board):
     assert board.decide(BACK, Door.ARI).decision.skip is None
+
+
+# -- how it ends --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own_dial", "connected", "kind", "status"),
+    [
+        (False, False, StepKind.INTERRUPTED, None),
+        (False, True, StepKind.ENDED, CallStatus.CONNECTED),
+        (True, False, StepKind.ENDED, CallStatus.CANCEL),
+        (True, True, StepKind.ENDED, CallStatus.CONNECTED),
+    ],
+)
+def test_a_channel_that_is_gone_without_the_hooks_word(board, notebook, own_dial, connected, kind, status):
+    call = board.decide(replace(ASKED, own_dial=own_dial), Door.ARI)
+    if connected:
+        board.connected(call)
+    board.gone(call, 16)
+    assert (notebook.steps[-1].kind, notebook.steps[-1].details.get("status")) == (kind, status)
+    assert not list(board)
+
+
+def test_a_call_that_is_asked_about_when_it_is_over_is_not_kept(board, notebook):
+    board.hook_ended(ASKED.call_id, CallStatus.CONNECTED, 16)
+    board.decide(ASKED, Door.AGI)
+    assert notebook.kinds() == ["decided", "interrupted"]
+    assert not list(board)
+
+
+def test_not_every_call_that_was_over_before_is_remembered(board):
+    for number in range(OVER_BEFORE_LIMIT + 1):
+        board.hook_ended(f"{number}.1-1", CallStatus.CONNECTED, 16)
+    board.decide(replace(ASKED, call_id="0.1-1"), Door.AGI)
+    assert [call.id for call in board] == ["0.1-1"]
 
 
 # -- what an earlier service left ---------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ GUARD_S: Final = 2
 OVERDUE_S: Final = 1.0
 """Beyond the sound's length: when a door no longer waits for its end, or for the evidence of it. Before the guard."""
 
+OVER_BEFORE_LIMIT: Final = 1000
+
 
 class Evidence(Protocol):
     """The ledger, as far as the calls need it."""
@@ -69,6 +71,8 @@ class Call:
     decision: Decision
     forwarding_number: Number | None = None
     called: Number | None = None
+    own_dial: bool = False
+    """The operator's own Dial(): no hook tells how it ends."""
     answered: bool = False
     connected: bool = False
 
@@ -94,6 +98,8 @@ class Switchboard:
     """The service is about to stop: the doors begin nothing new and send who asks on to what Asterisk does alone."""
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _by_channel: dict[str, Call] = field(default_factory=dict, init=False)
+    _over_before: dict[str, None] = field(default_factory=dict, init=False)
+    """Ids of calls that ended and were not known, the latest last."""
 
     # -- which calls there are ----------------------------------------------------------------------------------
 
@@ -136,9 +142,11 @@ class Switchboard:
         forwarded, now = self._forwarded(question), self.now()
         decision = decide(forwarded, self.registry(), self.policy, now, self.remembered)
         decided = steps.decided(forwarded, decision, now, self.tokens, door)
-        call = Call(forwarded.id, decision, forwarded.forwarding_number, forwarded.called)
+        call = Call(forwarded.id, decision, forwarded.forwarding_number, forwarded.called, question.own_dial)
         self._enter(call)
         self.record(decided)
+        if call.id in self._over_before:
+            self.interrupted(call)
         log.info(
             "%r: %s, %s%s", forwarded, decision.outcome, decision.reason, f", {decision.skip}" * bool(decision.skip)
         )
@@ -210,6 +218,26 @@ class Switchboard:
         if not call.connected:
             call.connected = True
             self.record(steps.connected(call.id, self.now()))
+
+    def hook_ended(
+        self, call_id: str, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None
+    ) -> None:
+        """The hook told how a call ended. It may be one that we are asked about only later, after a standstill."""
+        if call := self.find(call_id):
+            self.ended(call, status, hangup_cause, reason)
+        else:
+            self._over_before[call_id] = None
+            if len(self._over_before) > OVER_BEFORE_LIMIT:
+                del self._over_before[next(iter(self._over_before))]
+
+    def gone(self, call: Call, hangup_cause: int | None) -> None:
+        """Its channel is gone, and no hook has told how it ended."""
+        if call.connected:
+            self.ended(call, CallStatus.CONNECTED, hangup_cause)
+        elif call.own_dial:
+            self.ended(call, CallStatus.CANCEL, hangup_cause)
+        else:
+            self.interrupted(call)
 
     def ended(self, call: Call, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None) -> None:
         self._over(call, steps.ended(call.id, self.now(), status, hangup_cause, reason))
