@@ -21,7 +21,7 @@ from typing import Final
 from idtone.errors import AgiError, IdtoneError
 
 from .codec import HANGUP, LONGEST_RESPONSE, Codec
-from .complaints import Complaints
+from idtone.complaints import Complaints
 from .environment import Request
 from .waiting_room import Guest, WaitingRoom
 
