@@ -152,8 +152,8 @@ def hook(sounds: Path, notice: Notice, door: str, agi: str, waiting: int, overlo
 
     `sounds` is the folder of the sounds, as Asterisk sees it; `door` is `ari` or `agi`, `agi` what comes before the
     entry point in AGI(): `agi://127.0.0.1:4573/` or `/usr/bin/idtone-agi,`. A program gets no numbers on its command
-    line, but the name of the variable that has them. `waiting` is how many calls may wait for a verdict, `overload` what becomes of the others: `shed`
-    or `alone`.
+    line, but the name of the variable that has them. `waiting` is how many calls may wait for a verdict, `overload`
+    what becomes of the others: `shed` or `alone`.
     """
     text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8")
     for name, value in {

@@ -23,8 +23,8 @@ from idtone.tones.library import load_library
 from idtone.tones.notations.indications import to_asterisk
 
 APPLICATIONS_OF_20 = {
-    "AGI", "Answer", "Bridge", "Dial", "ExecIf", "Gosub", "Goto", "GotoIf", "Hangup", "NoOp", "Playback", "Playtones",
-    "Progress", "Return", "Set", "SoftHangup", "Stasis", "StopPlaytones", "UserEvent", "Wait",
+    "AGI", "Answer", "Bridge", "Dial", "ExecIf", "Gosub", "Goto", "GotoIf", "Hangup", "MSet", "NoOp", "Playback",
+    "Playtones", "Progress", "Return", "Set", "SoftHangup", "Stasis", "StopPlaytones", "UserEvent", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
     "AST_CONFIG", "CALLERID", "CHANNEL_EXISTS", "CUT", "DIALPLAN_EXISTS", "FILTER", "GLOBAL", "GROUP", "GROUP_COUNT",

@@ -86,8 +86,10 @@ LAB_DIALPLAN = """
     exten = _*.,1,Set(LAB_PHONE=PJSIP/lab/sip:${CUT(EXTEN,*,2)}@127.0.0.1:${CUT(EXTEN,*,3)}\\;lab=${CUT(EXTEN,*,4)})
      same = n,Gosub(idtone-forward,s,1(${LAB_PHONE},${CUT(EXTEN,*,2)},incoming))
      same = n,Hangup(${IDTONE_CAUSE})
-    exten = h,1,Set(LAB_ENDING=${IDTONE_STATUS}:${IDTONE_REASON}:${IDTONE_CALL_ID}:${IDTONE_CAUSE}:${DIALSTATUS})
-     same = n,ExecIf($["${LAB_CALL}" != ""]?Set(DB(lab/${LAB_CALL})=${LAB_ENDING}))
+    exten = h,1,GotoIf($["${LAB_CALL}" = ""]?nameless)
+     same = n,Set(LAB_ENDING=${IDTONE_STATUS}:${IDTONE_REASON}:${IDTONE_CALL_ID}:${IDTONE_CAUSE}:${DIALSTATUS})
+     same = n,Set(DB(lab/${LAB_CALL})=${LAB_ENDING})
+     same = n(nameless),NoOp()
 
     ; The call comes back to this PBX, as one to another number of the member that is forwarded again: here inside
     ; Asterisk, above (*number*phone's port*call) from a carrier, whose signalling says by whom it was diverted.

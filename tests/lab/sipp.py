@@ -23,7 +23,6 @@ from .sip import Address
 SCENARIOS: Final = Path(__file__).with_name("sipp")
 LEAVE_S: Final = 15.0
 """How long callers that wait for their end are let wait."""
-_MEDIA_PORT: Final = {"called": 30000, "caller": 34000}
 _DONE: Final = frozenset({0, 1, 97})
 """SIPp's exit codes where it ran to its end: all calls went well, some did not, or time was up."""
 
@@ -63,8 +62,8 @@ class Called:
 @contextmanager
 def called(folder: Path) -> Iterator[Called]:
     """Answer every call while inside."""
-    (port,) = free_ports(1, socket.SOCK_DGRAM)
-    process = _start("called", folder, port)
+    port, media_port = free_ports(2, socket.SOCK_DGRAM)
+    process = _start("called", folder, port, media_port)
     try:
         yield Called(port, folder)
     finally:
@@ -88,12 +87,12 @@ class Load:
         (folder / "numbers.csv").write_text(
             "SEQUENTIAL\n" + "".join(f"{number};*{number}*{called_port}*load\n" for number in numbers)
         )
-        (port,) = free_ports(1, socket.SOCK_DGRAM)
+        port, media_port = free_ports(2, socket.SOCK_DGRAM)
         self.began_s = time.time()
         self.ends_s = self.began_s + seconds
         self._process = _start(
-            "caller", folder, port, "-inf", "numbers.csv", "-r", f"{rate:g}", "-m", str(self.offered), "-l", "20000",
-            "-timeout", f"{seconds + LEAVE_S:.0f}", f"{pbx[0]}:{pbx[1]}",
+            "caller", folder, port, media_port, "-inf", "numbers.csv", "-r", f"{rate:g}", "-m", str(self.offered),
+            "-l", "20000", "-timeout", f"{seconds + LEAVE_S:.0f}", f"{pbx[0]}:{pbx[1]}",
         )  # fmt: skip
 
     @property
@@ -114,14 +113,14 @@ class Load:
             self._process.wait()
 
 
-def _start(scenario: str, folder: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
+def _start(scenario: str, folder: Path, port: int, media_port: int, *more: str) -> subprocess.Popen[bytes]:
     folder.mkdir(parents=True, exist_ok=True)
     program = packages.command(packages.tree("sip-tester"), "usr/bin/sipp")
     with (folder / "screen").open("wb") as screen, (folder / "errors").open("wb") as errors:
         return subprocess.Popen(
             [
                 *program, "-sf", SCENARIOS / f"{scenario}.xml", "-i", LOOPBACK, "-p", str(port),
-                "-mp", str(_MEDIA_PORT[scenario]), "-nostdin", "-trace_logs", "-log_file", "calls", *more,
+                "-mp", str(media_port), "-nostdin", "-trace_logs", "-log_file", "calls", *more,
             ],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=screen, stderr=errors,
         )  # fmt: skip

@@ -21,6 +21,7 @@ APPLICATIONS: Final[Mapping[str, str]] = {
     "Goto": CORE,
     "GotoIf": CORE,
     "Hangup": CORE,
+    "MSet": CORE,
     "NoOp": CORE,
     "Playback": "app_playback",
     "Playtones": "app_playtones",
