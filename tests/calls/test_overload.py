@@ -120,13 +120,17 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
     await until(lambda: counted(service) - already == turned_away, f"{turned_away} calls in the log", 12)
 
 
-async def test_a_call_beyond_is_told_why(asterisk, service, hook):
+async def test_a_call_beyond_is_told_why_and_an_emergency_passes(asterisk, service, references, hook):
     hook("IDTONE_WAITING", 0)
     hook("IDTONE_MOVED", ALWAYS_MOVING)
     async with lab(asterisk) as phones:
         placed = [await phones.place(Forwarding(number)) for number in (LICENSED, SUSPENDED)]
         endings = [await phones.ending(each) for each in placed]
         assert not phones.called.calls
+        for dialled in ("110", "118", "119"):
+            emergency = await phones.place(Forwarding(dialled=dialled))
+            await phones.talk_and_hang_up(emergency)
+            assert_nothing_before_voice(emergency, references)
     for each, ending in zip(placed, endings, strict=True):
         assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "overload", str(EXCHANGE_CONGESTION))
         assert each.caller.final_status == 503
