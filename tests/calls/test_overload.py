@@ -13,9 +13,10 @@ import pytest
 
 from idtone.settings import PolicySettings
 
+from ..lab.heard import identify
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until
 from ..lab.sipp import Load, called
-from .hearing import assert_heard_then_connected, assert_nothing_before_voice
+from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 
 WAITING = 5
 """How many may wait here; so few that any machine has too many calls at RATE."""
@@ -23,6 +24,8 @@ RATE, SECONDS = 300, 4
 NUMBERS = [*[LICENSED] * 18, "110", SUSPENDED]
 VERDICT_S = 1.0
 NORMAL_AGAIN_S = 5.0
+SOON_MS, LATE_MS = 300, 1500
+"""When the sound begins at the latest, after and in the overload."""
 EXCHANGE_CONGESTION = 42
 ALWAYS_MOVING = str(10**12)
 
@@ -95,13 +98,14 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
         reason = endings[placed.name].reason
         if forwarding.dialled == "119":
             assert reason == "emergency"
-            assert_nothing_before_voice(placed, references)
+            assert identify(placed.called.packets, references) is None
+            assert heard_by_called(placed, references["sample"]).voice_ms is not None
         elif forwarding.number == SUSPENDED:
             assert reason in ("number-suspended", "overload")
             assert placed.called is None
         elif placed.caller.final_status == 200:
             assert reason == "licence-valid"
-            assert_heard_then_connected(placed, "sample", references, latest_ms=1000)
+            assert_heard_then_connected(placed, "sample", references, latest_ms=LATE_MS)
         else:
             assert (placed.caller.final_status, reason) == (503, "overload")
 
@@ -115,7 +119,7 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
     assert again.called
     assert again.called.arrival_ns / 1e9 - load.ends_s <= NORMAL_AGAIN_S
     assert endings[again.name].reason == "licence-valid"
-    assert_heard_then_connected(again, "sample", references)
+    assert_heard_then_connected(again, "sample", references, latest_ms=SOON_MS)
     turned_away = len(shed) + sum(ending.reason == "overload" for ending in (endings[p.name] for _, p in probes))
     await until(lambda: counted(service) - already == turned_away, f"{turned_away} calls in the log", 12)
 
@@ -135,6 +139,17 @@ async def test_a_call_beyond_is_told_why_and_an_emergency_passes(asterisk, servi
         assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "overload", str(EXCHANGE_CONGESTION))
         assert each.caller.final_status == 503
         assert each.caller.cause == EXCHANGE_CONGESTION
+
+
+async def test_only_those_count_that_wait(asterisk, service, references, hook, door):
+    hook("IDTONE_WAITING", 1)
+    async with lab(asterisk) as phones:
+        talking = [await phones.place(), await phones.place()]
+        for placed in talking:
+            await phones.talk_and_hang_up(placed)
+            assert (await phones.ending(placed)).reason == "licence-valid"
+    for placed in talking:
+        assert_heard_then_connected(placed, "sample", references)
 
 
 @pytest.mark.parametrize("overload", ["alone", "shed"])
