@@ -18,9 +18,9 @@ from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until
 from ..lab.sipp import Load, called
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 
-WAITING = 5
+WAITING = 4
 """How many may wait here; so few that any machine has too many calls at RATE."""
-RATE, SECONDS = 300, 4
+RATE, SECONDS = 300, 2.5
 NUMBERS = [*[LICENSED] * 18, "110", SUSPENDED]
 VERDICT_S = 1.0
 NORMAL_AGAIN_S = 5.0
@@ -64,7 +64,7 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
                 while time.time() < load.ends_s:
                     for forwarding in (Forwarding(), Forwarding(dialled="119"), Forwarding(SUSPENDED)):
                         probes.append((forwarding, phones.dial(forwarding)))
-                    await asyncio.sleep(0.7)
+                    await asyncio.sleep(0.6)
                 again = phones.dial()
                 while await again.caller.final() == 503 and time.time() < load.ends_s + NORMAL_AGAIN_S:
                     probes.append((Forwarding(), again))
