@@ -25,7 +25,7 @@ from idtone.errors import AgiError, LedgerError
 from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
-from idtone.switchboard.board import Call, Question, Switchboard
+from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard
 from idtone.tones.making.sounds import Sound
 
 from .environment import Request
@@ -88,7 +88,8 @@ class AgiApplication:
             call = self._board.decide(question, Door.AGI)
         except LedgerError as error:
             raise AgiError("a call has an id that can be none; run `idtone dialplan export` again") from error
-        return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable}
+        watched = {dialplan.WATCHED_VARIABLE: nonce} if self._watched() else {}
+        return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable} | watched
 
     def _plays(self, call_id: str, party: Party, file: str) -> dict[str, str]:
         board, call = self._board, self._board.find(call_id)
@@ -125,7 +126,7 @@ class AgiApplication:
             # Told of only now where the service was away when it began.
             begun = playing or self._began(call, party, sound, began)
             board.record(steps.sound_ended(call_id, over, round(lasted_s * 1000), party))
-            await asyncio.wait({asyncio.wrap_future(begun)})
+            await asyncio.wait({asyncio.wrap_future(begun)}, timeout=OVERDUE_S)
             return {dialplan.HEARD_VARIABLE: f"{nonce}:{Heard.HEARD}"}
         log.error("%s: the sound was not heard: %s; the hook plays the notice", call_id, failure)
         board.record(steps.sound_failed(call_id, board.now(), failure, party))

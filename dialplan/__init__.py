@@ -101,6 +101,8 @@ class Verdict:
 
 
 VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
+WATCHED_VARIABLE: Final = "IDTONE_WATCHED"
+"""The nonce again, where ARI events tell the service how the call ends."""
 HEARD_VARIABLE: Final = "IDTONE_HEARD"
 """`nonce:heard` or `nonce:unheard`, the answer to what the hook tells of a sound that Asterisk played."""
 

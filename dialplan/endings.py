@@ -39,21 +39,41 @@ class Event(StrEnum):
     UNREACHABLE = "unreachable"
     REFER = "transfer (REFER)"
     REINVITE = "hold, re-INVITE"
-    PLAYBACK_FAILED = "the playback fails"
-    PLAYBACK_ENDLESS = "the playback's end is never told"
+    PLAYBACK_FAILED = "the playback breaks off"
+    PLAYBACK_ENDLESS = "the playback does not end"
     SOUND_MISSING = "the sound's file is missing or unreadable"
     REGISTRY_UNUSABLE = "the registry is missing or corrupt"
     REGISTRY_STALE = "the registry is stale"
-    LEDGER_DOWN = "the ledger is locked, full or down"
+    LEDGER_LOCKED = "the ledger is locked"
+    DISK_FULL = "the disk is full"
     SERVICE_KILLED = "the service is killed (SIGKILL)"
     SERVICE_FROZEN = "the service is frozen (SIGSTOP)"
-    SERVICE_RESTARTED = "the service is restarted (SIGTERM, next instance)"
-    SOCKET_RESET = "the WebSocket is reset or swallows everything"
+    SERVICE_STOPPED = "the service is stopped (SIGTERM)"
+    SERVICE_REPLACED = "the next instance takes over"
+    LINE_CUT = "the line to ARI is cut"
+    LINE_DEAD = "the line to ARI swallows everything"
     SECOND_INSTANCE = "a second instance is started"
-    ASTERISK_KILLED = "Asterisk is killed or restarted"
-    ASTERISK_FROZEN = "Asterisk is frozen"
+    ASTERISK_KILLED = "Asterisk is killed and started again"
+    ASTERISK_FROZEN = "Asterisk stands still for three seconds"
     ASTERISK_RELOADED = "Asterisk is reloaded"
     CLOCK_STEPPED = "the clock is stepped by an hour"
+
+
+class Hears(StrEnum):
+    """What the called party hears before it is connected."""
+
+    SOUND = "sound"
+    NOTICE = "notice"
+    NOTHING = "nothing"
+
+
+class Evidence(StrEnum):
+    """What the ledger has of the call in the end."""
+
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    """Complete as far as it goes, and it says that the rest was not seen."""
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +94,40 @@ class Ending:
     cause: tuple[int, ...] = ()
     sip: tuple[int, ...] = ()
     proof: tuple[str, ...] = ()
+    hears: tuple[Hears, ...] = ()
+    record: tuple[Evidence, ...] = (Evidence.COMPLETE,)
+    doors: tuple[str, ...] = ("ari", "agi")
+    notify: tuple[str, ...] = ("called", "both")
+    """Who hears the sound, where that makes a difference."""
 
 
 _UNANSWERED: Final = (Step.DIALLING, Step.RINGING, Step.EARLY_MEDIA)
 _BEFORE: Final = (Step.DECIDING, *_UNANSWERED)
 _SOUND: Final = (Step.ANSWERED, Step.SOUNDING)
-_LATER: Final = (*_UNANSWERED, *_SOUND, Step.CONNECTING, Step.CONNECTED)
-_GOES_ON: Final = "notices nothing"
+_AFTER: Final = (*_SOUND, Step.CONNECTING)
+_ALWAYS: Final = tuple(Step)
 _PHONES: Final = ("tests/calls/test_table_of_endings.py::test_what_the_parties_do",)
-_ENDINGS: Final = "tests/calls/test_endings.py"
-_RESTARTS: Final = "tests/calls/test_service_restarts.py"
-_APPLICATION: Final = "tests/ari_app/test_application.py"
+_STRIKES: Final = "tests/calls/test_strikes.py::"
+_FILE: Final = "test_a_sound_that_cannot_be_played"
+_GROUND: Final = "test_what_the_service_stands_on"
+_LIFE: Final = "test_the_service"
+_OPENED: Final = (Step.SOUNDING, Step.CONNECTING, Step.CONNECTED)
+"""Asterisk has the sound's file."""
+
+
+def _goes_on(
+    event: Event, steps: tuple[Step, ...], proof: str, caller: str = "notices nothing", evidence: str = "as ever",
+    hears: tuple[Hears, ...] = (Hears.SOUND,), record: tuple[Evidence, ...] = (Evidence.COMPLETE,),
+    doors: tuple[str, ...] = ("ari", "agi"), notify: tuple[str, ...] = ("called", "both"), lost: bool = False,
+) -> Ending:  # fmt: skip
+    """The parties are connected; with `lost` the call may end in congestion instead."""
+    called = " or ".join(f"hears {'' if what is Hears.NOTHING else 'the '}{what}" for what in hears)
+    return Ending(
+        event, steps, caller, called + (", or its call ends" if lost else "") + ("" if lost else ", and is connected"),
+        evidence, ("CONNECTED", *(("FAILED",) if lost else ())), (16, *((34,) if lost else ())),
+        (200, *((503,) if lost else ())), (_STRIKES + proof,), hears, record, doors, notify,
+    )  # fmt: skip
+
 
 TABLE: Final = (
     # -- what the parties do ------------------------------------------------------------------------------------
@@ -140,9 +183,129 @@ TABLE: Final = (
         Event.UNREACHABLE, (Step.DIALLING,), "no such destination, or out of order", "–",
         "ended as UNAVAILABLE, nothing heard", ("UNAVAILABLE",), (3, 20), (404, 480), _PHONES,
     ),
+    # -- what fails in the sound --------------------------------------------------------------------------------
+    *(
+        row
+        for event in (Event.SOUND_MISSING, Event.PLAYBACK_FAILED)
+        for row in (
+            _goes_on(event, _BEFORE, _FILE, evidence="not heard, and why", hears=(Hears.NOTICE,)),
+            _goes_on(
+                event, (Step.ANSWERED,), _FILE, evidence="heard, or not and why", hears=(Hears.SOUND, Hears.NOTICE)
+            ),
+            _goes_on(event, _OPENED, _FILE),
+        )
+    ),
+    _goes_on(
+        Event.PLAYBACK_ENDLESS, (*_BEFORE, Step.ANSWERED), _FILE, "waits a second longer than the sound",
+        "not heard, and why", (Hears.NOTICE, Hears.SOUND), doors=("ari",),
+    ),
+    _goes_on(
+        Event.PLAYBACK_ENDLESS, (*_BEFORE, Step.ANSWERED), _FILE, "congestion, two seconds after the sound",
+        "not heard; ended as FAILED", doors=("agi",), notify=("called",), lost=True,
+    ),
+    _goes_on(
+        Event.PLAYBACK_ENDLESS, (*_BEFORE, Step.ANSWERED), _FILE, "hears the notice, two seconds after the sound",
+        "not heard", (Hears.NOTICE, Hears.SOUND), doors=("agi",), notify=("both",),
+    ),
+    _goes_on(Event.PLAYBACK_ENDLESS, _OPENED, _FILE),
+    # -- what the service stands on -----------------------------------------------------------------------------
+    _goes_on(Event.REGISTRY_UNUSABLE, _ALWAYS, _GROUND, evidence="by the last good registry"),
+    _goes_on(
+        Event.REGISTRY_STALE, (Step.DECIDING,), _GROUND, evidence="the reason is registry-stale",
+        hears=(Hears.NOTICE,),
+    ),
+    _goes_on(Event.REGISTRY_STALE, (*_UNANSWERED, *_AFTER, Step.CONNECTED), _GROUND),
+    _goes_on(
+        Event.LEDGER_LOCKED, _ALWAYS, _GROUND, "waits a second longer than the sound",
+        "written when the ledger is free again",
+    ),
+    _goes_on(
+        Event.DISK_FULL, _ALWAYS, _GROUND, "waits a second longer than the sound",
+        "lost from there on, and the log says so as an error; interrupted when the service is started again",
+        record=(Evidence.INTERRUPTED, Evidence.NONE),
+    ),
+    # -- what happens to the service ----------------------------------------------------------------------------
+    _goes_on(
+        Event.SERVICE_KILLED, (Step.DECIDING,), _LIFE, evidence="none", hears=(Hears.NOTICE,),
+        record=(Evidence.NONE,),
+    ),
+    _goes_on(
+        Event.SERVICE_KILLED, _UNANSWERED, _LIFE, evidence="decided, then interrupted",
+        hears=(Hears.NOTICE,), record=(Evidence.INTERRUPTED,), doors=("ari",),
+    ),
+    _goes_on(
+        Event.SERVICE_KILLED, _AFTER, _LIFE,
+        "congestion after the guard's time, unless the next instance is there before",
+        "interrupted, not heard", (Hears.SOUND, Hears.NOTHING), (Evidence.INTERRUPTED,), ("ari",), ("called",), lost=True,
+    ),
+    _goes_on(
+        Event.SERVICE_KILLED, _AFTER, _LIFE, "hears the notice after the guard's time",
+        "interrupted, not heard", (Hears.SOUND, Hears.NOTICE), (Evidence.INTERRUPTED,), ("ari",), ("both",),
+    ),
+    _goes_on(
+        Event.SERVICE_KILLED, (*_UNANSWERED, *_AFTER), _LIFE,
+        evidence="interrupted; nobody claims that it was heard", record=(Evidence.INTERRUPTED,), doors=("agi",),
+    ),
+    _goes_on(
+        Event.SERVICE_KILLED, (Step.CONNECTED,), _LIFE, evidence="heard, then interrupted",
+        record=(Evidence.INTERRUPTED,),
+    ),
+    _goes_on(
+        Event.SERVICE_FROZEN, (Step.DECIDING,), _LIFE, "waits three seconds longer", "none, or not heard",
+        (Hears.NOTICE,), (Evidence.NONE, Evidence.COMPLETE, Evidence.INTERRUPTED),
+    ),
+    _goes_on(Event.SERVICE_FROZEN, (Step.CONNECTED,), _LIFE, evidence="heard",
+        record=(Evidence.COMPLETE, Evidence.INTERRUPTED)),
+    _goes_on(
+        Event.SERVICE_FROZEN, (*_UNANSWERED, *_AFTER), _LIFE, "congestion after the guard's time",
+        "not heard", (Hears.SOUND, Hears.NOTHING), (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("called",), lost=True,
+    ),
+    _goes_on(
+        Event.SERVICE_FROZEN, (*_UNANSWERED, *_AFTER), _LIFE, "hears the notice after the guard's time",
+        "not heard", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("both",),
+    ),
+    _goes_on(
+        Event.SERVICE_STOPPED, (Step.DECIDING,), _LIFE, evidence="none, or heard and then interrupted",
+        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.NONE, Evidence.INTERRUPTED),
+    ),
+    _goes_on(
+        Event.SERVICE_STOPPED, _UNANSWERED, _LIFE, evidence="interrupted, not heard",
+        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.INTERRUPTED,), doors=("ari",),
+    ),
+    _goes_on(
+        Event.SERVICE_STOPPED, _UNANSWERED, _LIFE,
+        evidence="interrupted; nobody claims that it was heard", record=(Evidence.INTERRUPTED,), doors=("agi",),
+    ),
+    _goes_on(
+        Event.SERVICE_STOPPED, (*_AFTER, Step.CONNECTED), _LIFE, evidence="heard, then interrupted",
+        record=(Evidence.INTERRUPTED, Evidence.COMPLETE),
+    ),
+    _goes_on(Event.SERVICE_REPLACED, _ALWAYS, _LIFE),
+    _goes_on(Event.SECOND_INSTANCE, _ALWAYS, _LIFE),
+    # -- what happens to Asterisk -------------------------------------------------------------------------------
+    _goes_on(
+        Event.ASTERISK_FROZEN, _BEFORE, "test_asterisk", "waits three seconds longer",
+        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.COMPLETE, Evidence.NONE),
+    ),
+    _goes_on(
+        Event.ASTERISK_FROZEN, _AFTER, "test_asterisk", "congestion", "as far as it was heard", tuple(Hears),
+        notify=("called",), lost=True,
+    ),
+    _goes_on(
+        Event.ASTERISK_FROZEN, _AFTER, "test_asterisk", "hears the notice after it", "as far as it was heard",
+        (Hears.SOUND, Hears.NOTICE), notify=("both",),
+    ),
+    _goes_on(Event.ASTERISK_FROZEN, (Step.CONNECTED,), "test_asterisk", "hears nothing for three seconds"),
+    _goes_on(Event.ASTERISK_RELOADED, _ALWAYS, "test_asterisk"),
 )  # fmt: skip
 
 
-def cells() -> dict[tuple[Step, Event], Ending]:
-    """The table by step and event; what is not in it cannot happen."""
-    return {(step, ending.event): ending for ending in TABLE for step in ending.steps}
+def cells() -> dict[tuple[Step, Event, str, str], Ending]:
+    """The table by step, event, door and who hears the sound; what is not in it cannot happen."""
+    return {
+        (step, ending.event, door, notify): ending
+        for ending in TABLE
+        for step in ending.steps
+        for door in ending.doors
+        for notify in ending.notify
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 
 import pytest
@@ -58,3 +59,16 @@ async def test_sounding_to_both_costs_little_over_asterisks_own_announcement_to_
         f" added {hook - native:.2f}"
     )
     assert hook - native <= ADDED_LIMIT_MS[door]
+
+
+async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving, door):
+    """Of a hundred and forty such calls at once one left a channel for ever, while its thread ended too early."""
+    serving(policy="notify: {incoming: both, outgoing: both}")
+    async with lab(asterisk) as phones:
+        for _ in range(4):
+            calls = [phones.dial() for _ in range(20)]
+            for placed in calls:
+                assert await placed.caller.final() == 200
+                phones.pair(placed)
+            await asyncio.gather(*(phones.talk_and_hang_up(placed, 0.05) for placed in calls))
+        await phones.nothing_is_left()

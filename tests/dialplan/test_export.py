@@ -28,11 +28,12 @@ APPLICATIONS_OF_20 = {
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
     "AST_CONFIG", "CALLERID", "CHANNEL_EXISTS", "CUT", "DIALPLAN_EXISTS", "FILTER", "GLOBAL", "GROUP", "GROUP_COUNT",
-    "IF", "LEN", "LOCAL", "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STRFTIME", "TIMEOUT", "URIENCODE",
+    "IF", "IMPORT", "LEN", "LOCAL", "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STRFTIME", "TIMEOUT",
+    "URIENCODE",
 }  # fmt: skip
 """Those that Asterisk 20 has with the same arguments, and that the hook may use."""
 VARIABLES_OF_ASTERISK = {
-    "ANSWEREDTIME", "ARGC", "BRIDGERESULT", "CHANNEL", "DIALEDPEERNAME", "DIALSTATUS", "EPOCH", "EXTEN", "GOSUB_RESULT",
+    "ANSWEREDTIME", "ARGC", "BRIDGEPEER", "BRIDGERESULT", "CHANNEL", "DIALEDPEERNAME", "DIALSTATUS", "EPOCH", "EXTEN", "GOSUB_RESULT",
     "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "UNIQUEID",
 }  # fmt: skip
 
@@ -159,7 +160,7 @@ def test_every_variable_is_set_somewhere(code, text):
     read = set(re.findall(r"\$\{([A-Za-z_]\w*)(?::\d+(?::\d+)?)?\}", code))
     written = (
         set(re.findall(r"Set\((?:LOCAL\(|GLOBAL\(|_{0,2})?([A-Za-z]\w*)\)?=", code))
-        | {dialplan.HEARD_VARIABLE}
+        | {dialplan.HEARD_VARIABLE, dialplan.WATCHED_VARIABLE}
         | set(re.findall(r"^(IDTONE_\w+)=", text, re.MULTILINE))
     )
     assert {name for name in read if not re.fullmatch(r"ARG\d", name)} - written <= VARIABLES_OF_ASTERISK

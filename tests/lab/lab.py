@@ -179,7 +179,12 @@ class Lab:
                 self.asterisk.bridges
             )
 
-        await until(empty, "Asterisk to be empty", within_s)
+        try:
+            await until(empty, "Asterisk to be empty", within_s)
+        except AssertionError as error:
+            left = await asyncio.to_thread(self.asterisk.command, "core show channels concise")
+            left += await asyncio.to_thread(self.asterisk.command, "bridge show all")
+            raise AssertionError(f"{error}; there are still\n{left}") from None
 
 
 @asynccontextmanager

@@ -45,6 +45,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "GROUP": "func_groupcount",
     "GROUP_COUNT": "func_groupcount",
     "IF": "func_logic",
+    "IMPORT": "func_logic",
     "LEN": "func_strings",
     "LOCAL": "app_stack",
     "RAND": "func_rand",

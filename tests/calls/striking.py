@@ -1,0 +1,194 @@
+"""A blow that catches calls at every step at once, by both doors, and what becomes of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from idtone.dialplan.endings import Event, Evidence, Hears, Step, cells
+
+from ..lab import voices
+from ..lab.asterisk import Ending as Told
+from ..lab.called import IncomingCall
+from ..lab.heard import identify
+from ..lab.lab import Forwarding, Lab, Placed, until
+from ..lab.phone import Behaviour
+from .endings import UNTIL
+
+POLICY = "notify: {incoming: called, outgoing: both}"
+NOTIFY = {"incoming": "called", "outgoing": "both"}
+LEAD_S = 0.6
+"""From when all wait at their steps to the blow: longer than a sound."""
+HELD_S = 0.06
+"""How long before the blow calls are held while it is decided."""
+AFTER_S = 0.3
+"""From the blow to the answers that waited for it."""
+HEARD = {Hears.SOUND: "sample", Hears.NOTICE: "notice", Hears.NOTHING: None}
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which of the calls it is."""
+
+    step: Step
+    door: str
+    direction: str
+
+    def __str__(self) -> str:
+        return f"{self.step}, {self.door}, {self.direction}"
+
+
+EVERYWHERE = tuple(Where(step, door, direction) for step in Step for door in ("ari", "agi") for direction in NOTIFY)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a call, by both phones and the hook."""
+
+    placed: Placed
+    told: Told
+    called_heard: str | None
+    caller_heard: str | None
+
+
+class Strike:
+    """The moment, as the called phones know it."""
+
+    def __init__(self) -> None:
+        self.at_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.over = asyncio.Event()
+
+    def behaviour(self, step: Step) -> Behaviour:
+        """What the called phone does so that the call is at `step` when it strikes."""
+
+        async def behave(call: IncomingCall) -> None:
+            if step in (Step.ANSWERED, Step.SOUNDING, Step.CONNECTING):
+                call.ring()
+                at_s = await asyncio.shield(self.at_s)
+                await asyncio.sleep(at_s - UNTIL[step] - asyncio.get_running_loop().time())
+            elif step in (Step.DIALLING, Step.RINGING, Step.EARLY_MEDIA):
+                if step is Step.RINGING:
+                    call.ring()
+                elif step is Step.EARLY_MEDIA:
+                    call.progress(voices.ANNOUNCEMENT)
+                await self.over.wait()
+                await asyncio.sleep(AFTER_S)
+            call.answer()
+
+        return behave
+
+
+async def strike(
+    phones: Lab,
+    blow: AbstractAsyncContextManager[object],
+    references: dict[str, Any],
+    hold: Callable[[], object] | None = None,
+    where: Iterable[Where] = EVERYWHERE,
+) -> dict[Where, Fate]:
+    """Bring calls to their steps, strike, and let those that go on talk a little. `blow` strikes when it is entered,
+    and is left when all calls are over; `hold` keeps the service from deciding, a moment before.
+    """
+    placed, moment = await caught(phones, where, hold)
+    async with blow:
+        moment.over.set()
+        if not hold:
+            placed |= dial(phones, moment, (at for at in where if at.step is Step.DECIDING))
+        await asyncio.gather(*(through(phones, each) for each in placed.values()))
+        await phones.nothing_is_left()
+    return {
+        at: Fate(
+            each,
+            await phones.ending(each),
+            identify(each.called.packets, references) if each.called else None,
+            identify(each.caller.packets, references),
+        )
+        for at, each in placed.items()
+    }
+
+
+def dial(phones: Lab, moment: Strike, where: Iterable[Where]) -> dict[Where, Placed]:
+    return {
+        at: phones.dial(Forwarding(door=at.door, direction=at.direction), behaviour=moment.behaviour(at.step))
+        for at in where
+    }
+
+
+async def caught(
+    phones: Lab, where: Iterable[Where], hold: Callable[[], object] | None
+) -> tuple[dict[Where, Placed], Strike]:
+    """Calls at their steps, at the moment of the blow; those that are being decided only where they are held."""
+    loop = asyncio.get_running_loop()
+    moment = Strike()
+    placed: dict[Where, Placed] = {}
+    for at in where:
+        if at.step is not Step.DECIDING:
+            placed |= dial(phones, moment, [at])
+            await asyncio.sleep(0.02)
+
+    def there() -> bool:
+        for each in placed.values():
+            phones.pair(each)
+        return all(each.called for each in placed.values())
+
+    await until(there, "every call to reach its phone")
+    await until(lambda: all(placed[at].caller.answered_ns for at in placed if at.step is Step.CONNECTED), "the talks")
+    at_s = loop.time() + LEAD_S
+    moment.at_s.set_result(at_s)
+    await asyncio.sleep(LEAD_S - HELD_S)
+    if hold:
+        hold()
+        placed |= dial(phones, moment, (at for at in where if at.step is Step.DECIDING))
+    await asyncio.sleep(at_s - loop.time())
+    return placed, moment
+
+
+async def through(phones: Lab, placed: Placed) -> None:
+    """Talk a little and hang up, where the call is still there."""
+    await placed.caller.final()
+    phones.pair(placed)
+    if placed.caller.final_status == 200:
+        await phones.talk_and_hang_up(placed)
+    await placed.caller.ended()
+
+
+def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[str, Any]]) -> list[str]:
+    """Where the calls differ from the table, or from what must be true of every call."""
+    table = cells()
+    found = []
+    for at, fate in fates.items():
+        row = table[at.step, event, at.door, NOTIFY[at.direction]]
+        told, caller, record = fate.told, fate.placed.caller, records.get(fate.told.call_id)
+        wrong = {
+            f"IDTONE_STATUS {told.status}": told.status not in row.status,
+            f"IDTONE_CAUSE {told.cause}": int(told.cause) not in row.cause,
+            f"the caller's phone got {caller.final_status}": caller.final_status not in row.sip,
+            f"the called party heard {fate.called_heard}": fate.called_heard not in {HEARD[one] for one in row.hears},
+            f"the evidence is {kept(record)}": kept(record) not in row.record,
+            "connected without a sound": caller.final_status == 200 and not fate.called_heard,
+            f"{told.status}, and the caller's phone got {caller.final_status}": (told.status == "CONNECTED")
+            != (caller.final_status == 200),
+        }
+        if record:
+            heard = {"called": fate.called_heard, "caller": fate.caller_heard}
+            wrong |= {
+                f"the evidence says that the {party} party heard it": heard[party] != record["profile"]
+                for party in record["heard_by"]
+            }
+            wrong[f"the evidence says {record['status']}, and the hook {told.status}"] = record["status"] not in (
+                None,
+                told.status,
+            )
+        found += [f"{at}: {what}; {record and list(record['times'])}" for what, is_so in wrong.items() if is_so]
+    return found
+
+
+def kept(record: dict[str, Any] | None) -> Evidence | None:
+    """None is an open record: that of a call that nobody will ever end."""
+    if record is None:
+        return Evidence.NONE
+    if record["status"]:
+        return Evidence.COMPLETE
+    return Evidence.INTERRUPTED if "interrupted" in record["times"] else None

@@ -1,0 +1,255 @@
+"""What can fail, struck on a real Asterisk while calls are at every step of the table: the service, what it stands on,
+the sound, the line between the two, Asterisk itself, and the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import signal
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from idtone.dialplan.endings import Event
+
+from ..conftest import LAB_REGISTRY
+from ..lab.lab import lab, until
+from ..lab.service import Service
+from .striking import POLICY, complaints, kept, strike
+
+Blow = Callable[[Service], AbstractAsyncContextManager[object]]
+
+
+@pytest.fixture
+def own(asterisk, beside, tmp_path) -> Iterator[Service]:
+    """A service that the test may harm, with a registry that it may change."""
+    beside.away()
+    registry = tmp_path / "registry.yaml"
+    registry.write_text(LAB_REGISTRY.read_text())
+    with Service(asterisk, registry, POLICY) as service:
+        yield service
+
+
+async def struck(service: Service, event: Event, blow: Blow, references, *, held: bool = False) -> None:
+    """Strike, and hold what became of the calls against the table."""
+
+    def hold() -> None:
+        assert service.process
+        service.process.send_signal(signal.SIGSTOP)
+
+    async with lab(service.asterisk) as phones:
+        fates = await strike(phones, blow(service), references, hold if held else None)
+    with contextlib.suppress(AssertionError):  # then it is among the complaints
+        await until(lambda: all(map(kept, service.records().values())), "every record to be closed")
+    found = complaints(event, fates, service.records())
+    assert not found, "\n".join(found)
+
+
+# -- the sound ----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def other_files(sounds: Path, make: Callable[[Path, bytes], object]) -> AsyncIterator[None]:
+    """The sample's files are other ones for a while; what is being played goes on with those that it has."""
+    kept = exchange(sounds, make)
+    try:
+        yield
+    finally:
+        restore(kept)
+
+
+def exchange(sounds: Path, make: Callable[[Path, bytes], object]) -> dict[Path, Path]:
+    kept = {path: path.with_name(f"kept-{path.name}") for path in sounds.glob("sample.*")}
+    assert kept
+    for path, beside in kept.items():
+        path.rename(beside)
+        make(path, beside.read_bytes())
+    return kept
+
+
+def restore(kept: dict[Path, Path]) -> None:
+    for path, beside in kept.items():
+        if path.is_dir():
+            path.rmdir()
+        beside.replace(path)
+
+
+FILES = {
+    "missing": (Event.SOUND_MISSING, lambda path, was: None),
+    "unreadable": (Event.SOUND_MISSING, lambda path, was: path.mkdir()),
+    "too short": (Event.PLAYBACK_FAILED, lambda path, was: path.write_bytes(was[: len(was) // 4])),
+    "without an end": (Event.PLAYBACK_ENDLESS, lambda path, was: path.write_bytes(was * 60)),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+async def test_a_sound_that_cannot_be_played(own, references, what):
+    event, make = FILES[what]
+    await struck(own, event, lambda service: other_files(service.asterisk.sounds, make), references)
+
+
+# -- what the service stands on -----------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def other_registry(service: Service, text: str | None, said: str) -> AsyncIterator[None]:
+    already = len(service.log())
+    if text is None:
+        service.registry.unlink()
+    else:
+        draft = service.registry.with_name("draft.yaml")
+        draft.write_text(text)
+        draft.replace(service.registry)
+    await until(lambda: said in service.log()[already:], "the service to look at its registry")
+    yield
+
+
+def expired(text: str) -> str:
+    return (
+        text.replace("version: 42", "version: 43")
+        .replace("issued: 2026-11", "issued: 2026-10")
+        .replace("expires: 2036-", "expires: 2026-")
+    )
+
+
+@asynccontextmanager
+async def locked(service: Service) -> AsyncIterator[None]:
+    """By another program, for as long as the calls go on, and longer than SQLite waits."""
+    connection = sqlite3.connect(service.ledger, isolation_level=None, timeout=10)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
+@asynccontextmanager
+async def full(service: Service) -> AsyncIterator[None]:
+    """Nothing that the service writes gets onto the disk, its log included."""
+    assert service.process
+    pid = service.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+    await asyncio.to_thread(service.stop)
+    await asyncio.to_thread(service.start)
+
+
+GROUND: dict[str, tuple[Event, Blow]] = {
+    "a corrupt registry": (
+        Event.REGISTRY_UNUSABLE,
+        lambda service: other_registry(service, "registry: {\0", "stays in use"),
+    ),
+    "no registry": (Event.REGISTRY_UNUSABLE, lambda service: other_registry(service, None, "stays in use")),
+    "an expired registry": (
+        Event.REGISTRY_STALE,
+        lambda service: other_registry(service, expired(LAB_REGISTRY.read_text()), "version 43 is in use"),
+    ),
+    "a locked ledger": (Event.LEDGER_LOCKED, locked),
+    "a full disk": (Event.DISK_FULL, full),
+}
+
+
+@pytest.mark.parametrize("what", GROUND)
+async def test_what_the_service_stands_on(own, references, what):
+    event, blow = GROUND[what]
+    await struck(own, event, blow, references)
+
+
+# -- the service --------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def killed(service: Service) -> AsyncIterator[None]:
+    await asyncio.to_thread(service.stop, signal.SIGKILL)
+    yield
+    await asyncio.to_thread(service.start)
+
+
+@asynccontextmanager
+async def frozen(service: Service) -> AsyncIterator[None]:
+    """Nobody watches over it, so that it stands still for as long as the calls go on."""
+    assert service.process
+    service.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        service.process.send_signal(signal.SIGCONT)
+
+
+@asynccontextmanager
+async def stopped(service: Service) -> AsyncIterator[None]:
+    stopping = asyncio.create_task(asyncio.to_thread(service.stop))
+    yield
+    assert await stopping == 0
+    await asyncio.to_thread(service.start)
+
+
+@asynccontextmanager
+async def replaced(service: Service) -> AsyncIterator[None]:
+    before = service.process
+    starting = asyncio.create_task(asyncio.to_thread(service.start, "--take-over"))
+    yield
+    await starting
+    assert before
+    assert await asyncio.to_thread(before.wait, 10) == 0
+
+
+@asynccontextmanager
+async def joined(service: Service) -> AsyncIterator[None]:
+    second = Service(service.asterisk, service.registry, service.policy)
+    second.log_file = service.log_file.with_name("second.log")
+    with pytest.raises(RuntimeError, match="another process writes to this ledger"):
+        await asyncio.to_thread(second.start)
+    yield
+
+
+LIFE: dict[Event, tuple[Blow, bool]] = {
+    Event.SERVICE_KILLED: (killed, True),
+    Event.SERVICE_FROZEN: (frozen, True),
+    Event.SERVICE_STOPPED: (stopped, False),
+    Event.SERVICE_REPLACED: (replaced, False),
+    Event.SECOND_INSTANCE: (joined, False),
+}
+"""And whether it is kept from deciding a moment before."""
+
+
+@pytest.mark.parametrize("event", LIFE)
+async def test_the_service(own, references, event):
+    blow, held = LIFE[event]
+    await struck(own, event, blow, references, held=held)
+
+
+# -- Asterisk -----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def still(service: Service) -> AsyncIterator[None]:
+    process = service.asterisk.process
+    assert process
+    process.send_signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(3)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    yield
+
+
+@asynccontextmanager
+async def reloaded(service: Service) -> AsyncIterator[None]:
+    await asyncio.to_thread(service.asterisk.command, "core reload")
+    yield
+
+
+@pytest.mark.parametrize(("event", "blow"), [(Event.ASTERISK_FROZEN, still), (Event.ASTERISK_RELOADED, reloaded)])
+async def test_asterisk(own, references, event, blow):
+    await struck(own, event, blow, references)
