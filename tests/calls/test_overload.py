@@ -174,7 +174,7 @@ async def test_nobody_more_waits_for_a_service_that_stands_still(asterisk, servi
         os.kill(service.process.pid, signal.SIGSTOP)
         try:
             waiting = [phones.dial() for _ in range(2)]
-            await asyncio.sleep(0.8)
+            await asyncio.sleep(1.3)
             beyond = await phones.place()
             assert not [placed for placed in waiting if placed.caller.final_status]
         finally:
