@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench-verify bench-tones bench-timers fuzz venv environment house lab clean
+.PHONY: help demo test check bench-verify bench-tones bench-timers bench-overload fuzz venv environment house lab clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 
@@ -28,6 +28,7 @@ help:
 	@echo 'make check    format, lint, types, and who may import whom'
 	@echo 'make bench-tones  times the making of an hour of sound beside sox, ffmpeg and memcpy; JSON=1 as above'
 	@echo 'make bench-timers  waits until session timers (RFC 4028) are refreshed and expire, on a real Asterisk'
+	@echo 'make bench-overload  finds how many calls a second are served, and offers three times as many; JSON=1 as above'
 	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
 	@echo 'make bench-verify  judges the verifier against its goals; HOURS=300 TRIALS=3000 for the whole of it (hours)'
 	@echo 'make venv     makes .venv with the idtone command'
@@ -50,6 +51,9 @@ bench-tones: $(DEV)
 
 bench-timers: $(DEV) lab
 	@$(VENV)/bin/python -m pytest tests/bench/session_timers.py $(ARGS)
+
+bench-overload: $(DEV) lab
+	@$(VENV)/bin/python -m tests.bench.overload $(if $(JSON),--json)
 
 SECONDS ?= 60
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from idtone.complaints import Complaints
 from idtone.errors import AgiError, IdtoneError
 
 from .codec import HANGUP, LONGEST_RESPONSE, Codec
-from .complaints import Complaints
 from .environment import Request
 from .waiting_room import Guest, WaitingRoom
 

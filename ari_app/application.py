@@ -21,7 +21,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from idtone import dialplan
-from idtone.calls import Outcome, Party
+from idtone.calls import Outcome, Party, Reason
+from idtone.complaints import Complaints
 from idtone.dialplan import Heard
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.ledger import steps
@@ -60,6 +61,7 @@ class Application:
         self._sent_on: dict[str, tuple[str, str]] = {}
         """Channels that were told where to go on, context and extension, and have not confirmed it."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turned_away = Complaints(log, "a call was turned away")
         self._ari: Ari | None = None
         self._handing_over = False
 
@@ -88,6 +90,7 @@ class Application:
                 self._handle(event)
         finally:
             self._ari = None
+            self._turned_away.flush()
             for task in self._tasks:
                 task.cancel()
 
@@ -152,6 +155,8 @@ class Application:
                 self._hold(event.channel, event.on)
             case events.HookEnded():
                 self._board.hook_ended(event.call_id, event.status, event.hangup_cause, event.reason)
+                if event.reason is Reason.OVERLOAD:
+                    self._turned_away.note("as many as policy.waiting allows were waiting for a verdict")
             case events.Destroyed():
                 self._held.discard(event.channel)
                 if call := self._board.of_channel(event.channel):

@@ -149,12 +149,13 @@ class Hook:
     digest: str
 
 
-def hook(sounds: Path, notice: Notice, door: str, agi: str) -> Hook:
+def hook(sounds: Path, notice: Notice, door: str, agi: str, waiting: int, overload: str) -> Hook:
     """The hook for these settings.
 
     `sounds` is the folder of the sounds, as Asterisk sees it; `door` is `ari` or `agi`, `agi` what comes before the
     entry point in AGI(): `agi://127.0.0.1:4573/` or `/usr/bin/idtone-agi,`. A program gets no numbers on its command
-    line, but the name of the variable that has them.
+    line, but the name of the variable that has them. `waiting` is how many calls may wait for a verdict, `overload`
+    what becomes of the others: `shed` or `alone`.
     """
     text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8")
     for name, value in {
@@ -163,6 +164,8 @@ def hook(sounds: Path, notice: Notice, door: str, agi: str) -> Hook:
         "@NOTICE_SECONDS@": f"{notice.duration_ms / 1000:g}",
         "@DOOR@": door,
         "@AGI@": agi,
+        "@WAITING@": str(waiting),
+        "@OVERLOAD@": overload,
         "@ASKED@": "${IDTONE_ASKED}" if agi.startswith("agi://") else "variable:IDTONE_ASKED",
     }.items():
         text = text.replace(name, value)

@@ -62,6 +62,8 @@ class Reason(StrEnum):
     REGISTRY_MISSING = "registry-missing"
     SERVICE_UNAVAILABLE = "service-unavailable"
     """Only the dialplan gives this one, when it had to act without the service."""
+    OVERLOAD = "overload"
+    """As this one, when too many calls were waiting for the service, and it turned the call away."""
 
 
 class Skip(StrEnum):

@@ -19,7 +19,10 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
     """The hook of this version, for these settings (read from `config`) and profiles."""
     notice = library.named(Policy().notice_profile)
     tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
-    return dialplan.hook(settings.sounds.directory, tones, settings.door, _asking(settings, config))
+    policy = settings.policy
+    return dialplan.hook(
+        settings.sounds.directory, tones, settings.door, _asking(settings, config), policy.waiting, policy.overload
+    )
 
 
 def _asking(settings: Settings, config: Path | None) -> str:

@@ -175,10 +175,22 @@ def _pattern(value: str) -> str:
     return value
 
 
+class Overload(StrEnum):
+    """What becomes of a call when as many as may wait for a verdict are waiting."""
+
+    SHED = "shed"
+    """Turned away at once, for the network to try another way or later."""
+    ALONE = "alone"
+    """As if the service were away."""
+
+
 class PolicySettings(Model):
     unlicensed: Unlicensed = Unlicensed.NOTICE
     service_away: Unlicensed = Unlicensed.NOTICE
     """What Asterisk does on its own while the service does not answer."""
+    waiting: Annotated[int, Field(ge=1, le=1000)] = 20
+    """How many calls may wait for a verdict at once."""
+    overload: Overload = Overload.SHED
     refuse_cause: Annotated[int, Field(ge=1, le=127)] = CALL_REJECTED
     registry_stale: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     notify: NotifySettings = NotifySettings()

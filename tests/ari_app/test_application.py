@@ -246,7 +246,8 @@ async def test_what_happened_while_the_service_stood_still_is_taken_in_its_order
         asterisk.enter(CALLER, *DECIDE)
         asterisk.happens(events.Left(CALLER))
         asterisk.enter(CALLED, *SOUND)
-        asterisk.happens(events.Left(CALLED), events.HookEnded(CALL, CallStatus.FAILED, 34, None))
+        asterisk.hang_up(CALLED)
+        asterisk.happens(events.HookEnded(CALL, CallStatus.FAILED, 34, None))
         asterisk.hang_up(CALLER)
         await until(lambda: "ended" in notebook.kinds())
         await asyncio.sleep(0.05)
@@ -264,6 +265,18 @@ async def test_a_verdict_that_came_too_late_is_seen_in_the_evidence(start):
     record = fold("lab", notebook.steps)
     assert not record.heard
     assert "the dialplan acted on service-unavailable" in record.anomalies
+
+
+async def test_calls_that_the_hook_turned_away_are_counted_in_the_log(start, caplog):
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        for _ in range(3):
+            asterisk.happens(events.HookEnded("7.1-0", CallStatus.REFUSED, 42, Reason.OVERLOAD))
+        await until(lambda: "turned away" in caplog.text)
+    told = [record.getMessage() for record in caplog.records if "turned away" in record.getMessage()]
+    assert len(told) == 2
+    assert "2 times more" in told[1]
+    assert not notebook.steps
 
 
 async def test_an_own_dial_decides_and_sounds_in_one_touch(start):

@@ -23,12 +23,13 @@ from idtone.tones.library import load_library
 from idtone.tones.notations.indications import to_asterisk
 
 APPLICATIONS_OF_20 = {
-    "AGI", "Answer", "Bridge", "Dial", "ExecIf", "Gosub", "Goto", "GotoIf", "Hangup", "NoOp", "Playback", "Playtones",
-    "Progress", "Return", "Set", "SoftHangup", "Stasis", "StopPlaytones", "UserEvent", "Wait",
+    "AGI", "Answer", "Bridge", "Dial", "ExecIf", "Gosub", "Goto", "GotoIf", "Hangup", "MSet", "NoOp", "Playback",
+    "Playtones", "Progress", "Return", "Set", "SoftHangup", "Stasis", "StopPlaytones", "UserEvent", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
-    "AST_CONFIG", "CALLERID", "CHANNEL", "CHANNEL_EXISTS", "CUT", "DIALPLAN_EXISTS", "FILTER", "IF", "IMPORT", "LEN",
-    "LOCAL", "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STRFTIME", "TIMEOUT", "URIENCODE",
+    "AST_CONFIG", "CALLERID", "CHANNEL", "CHANNEL_EXISTS", "CUT", "DIALPLAN_EXISTS", "FILTER", "GLOBAL", "GROUP",
+    "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STRFTIME",
+    "TIMEOUT", "URIENCODE",
 }  # fmt: skip
 """Those that Asterisk 20 has with the same arguments, and that the hook may use."""
 VARIABLES_OF_ASTERISK = {
@@ -158,7 +159,7 @@ def test_every_goto_and_gosub_has_its_place(text, actions, code):
 def test_every_variable_is_set_somewhere(code, text):
     read = set(re.findall(r"\$\{([A-Za-z_]\w*)(?::\d+(?::\d+)?)?\}", code))
     written = (
-        set(re.findall(r"Set\((?:LOCAL\(|_{0,2})?([A-Za-z]\w*)\)?=", code))
+        set(re.findall(r"Set\((?:LOCAL\(|GLOBAL\(|_{0,2})?([A-Za-z]\w*)\)?=", code))
         | {dialplan.HEARD_VARIABLE, dialplan.WATCHED_VARIABLE}
         | set(re.findall(r"^(IDTONE_\w+)=", text, re.MULTILINE))
     )
@@ -260,6 +261,7 @@ def test_every_reason_is_the_decisions(code):
         Reason.EMERGENCY,
         Reason.NUMBER_MALFORMED,
         Reason.NUMBER_SUSPENDED,
+        Reason.OVERLOAD,
         Reason.SERVICE_UNAVAILABLE,
     }
 

@@ -17,14 +17,14 @@ from idtone.settings import load_settings
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 NOTICE = dialplan.Notice("400/100,0/100", 400)
-EXPECTED = dialplan.hook(SOUNDS, NOTICE, "ari", "agi://127.0.0.1:4573/")
-OTHER = dialplan.hook(Path("/srv/sounds"), NOTICE, "ari", "agi://127.0.0.1:4573/")
+EXPECTED = dialplan.hook(SOUNDS, NOTICE, "ari", "agi://127.0.0.1:4573/", 20, "shed")
+OTHER = dialplan.hook(Path("/srv/sounds"), NOTICE, "ari", "agi://127.0.0.1:4573/", 20, "shed")
 ETC = Path("/etc/asterisk")
 
 
 def test_the_digest_tells_texts_apart():
     assert EXPECTED.digest != OTHER.digest
-    assert dialplan.hook(SOUNDS, NOTICE, "ari", "agi://127.0.0.1:4573/") == EXPECTED
+    assert dialplan.hook(SOUNDS, NOTICE, "ari", "agi://127.0.0.1:4573/", 20, "shed") == EXPECTED
     assert f"\n{dialplan.HOOK_GLOBAL}={EXPECTED.digest}\n" in EXPECTED.text
     assert "@DIGEST@" not in EXPECTED.text
 

@@ -30,8 +30,8 @@ MODULES = """
     codec_alaw codec_ulaw codec_a_mu codec_g722 codec_g726 codec_gsm codec_opus_open_source codec_resample codec_speex
     format_g726 format_gsm format_ogg_opus_open_source format_ogg_speex format_ogg_vorbis format_pcm format_sln
     format_wav
-    func_callerid func_channel func_config func_cut func_db func_dialplan func_global func_hangupcause func_logic
-    func_math func_rand func_strings func_timeout func_uri
+    func_callerid func_channel func_config func_cut func_db func_dialplan func_global func_groupcount func_hangupcause
+    func_logic func_math func_rand func_strings func_timeout func_uri
     pbx_config
     res_agi res_speech res_ari res_ari_applications res_ari_asterisk res_ari_channels res_ari_events res_ari_model
     res_ari_playbacks res_ari_bridges res_http_websocket res_stasis res_stasis_answer res_stasis_playback
@@ -85,8 +85,10 @@ LAB_DIALPLAN = """
      same = n,Hangup(${HANGUPCAUSE})
     include => lab-forwarded
     exten = _room!,1,Goto(lab-extensions,${EXTEN},1)
-    exten = h,1,Set(LAB_ENDING=${IDTONE_STATUS}:${IDTONE_REASON}:${IDTONE_CALL_ID}:${IDTONE_CAUSE}:${DIALSTATUS})
+    exten = h,1,GotoIf($["${LAB_CALL}" = ""]?nameless)
+     same = n,Set(LAB_ENDING=${IDTONE_STATUS}:${IDTONE_REASON}:${IDTONE_CALL_ID}:${IDTONE_CAUSE}:${DIALSTATUS})
      same = n,Set(DB(lab/${LAB_CALL})=${LAB_ENDING})
+     same = n(nameless),NoOp()
 
     ; The call comes back to this PBX, as one to another number of the member that is forwarded again: here inside
     ; Asterisk, below (*number*phone's port*call) from a carrier, whose signalling says by whom it was diverted, or from

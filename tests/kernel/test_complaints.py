@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from idtone.agi.complaints import MOST_REASONS, Complaints
+from idtone.complaints import MOST_REASONS, Complaints
 
 log = logging.getLogger("test")
 

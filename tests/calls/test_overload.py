@@ -1,0 +1,190 @@
+"""More calls than can be served: some are turned away at once, so that the others are served well."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from idtone.settings import PolicySettings
+
+from ..lab.heard import identify
+from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until
+from ..lab.sipp import Load, called
+from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
+
+WAITING = 4
+"""How many may wait here; so few that any machine has too many calls at RATE."""
+RATE, SECONDS = 300, 2.5
+NUMBERS = [*[LICENSED] * 18, "110", SUSPENDED]
+VERDICT_S = 1.0
+NORMAL_AGAIN_S = 5.0
+SOON_MS, LATE_MS = 300, 1500
+"""When the sound begins at the latest, after and in the overload."""
+EXCHANGE_CONGESTION = 42
+ALWAYS_MOVING = str(10**12)
+
+SetGlobal = Callable[[str, object], None]
+
+
+@pytest.fixture
+def hook(asterisk) -> Iterator[SetGlobal]:
+    """Sets a global variable of the hook for the test."""
+    policy = PolicySettings()
+
+    def put(name: str, value: object) -> None:
+        asterisk.command(f"dialplan set global {name} {value}")
+
+    yield put
+    put("IDTONE_WAITING", policy.waiting)
+    put("IDTONE_OVERLOAD", policy.overload)
+    put("IDTONE_MOVED", 0)
+
+
+def counted(service) -> int:
+    """How many calls the service's log says were turned away."""
+    told = [line for line in service.log().splitlines() if "a call was turned away" in line]
+    return sum(int(line.rpartition("(")[2].split()[0]) if "times more" in line else 1 for line in told)
+
+
+async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
+    """Each that was served is in the evidence as heard, and is early; each other one was told at once and why."""
+    hook("IDTONE_WAITING", WAITING)
+    before, already = service.records(), counted(service)
+    probes: list[tuple[Forwarding, Placed]] = []
+    async with lab(asterisk) as phones:
+        with called(tmp_path / "called") as answering:
+            load = Load(asterisk.sip_address, answering.port, NUMBERS, RATE, SECONDS, tmp_path / "caller")
+            try:
+                while time.time() < load.ends_s:
+                    for forwarding in (Forwarding(), Forwarding(dialled="119"), Forwarding(SUSPENDED)):
+                        probes.append((forwarding, phones.dial(forwarding)))
+                    await asyncio.sleep(0.6)
+                again = phones.dial()
+                while await again.caller.final() == 503 and time.time() < load.ends_s + NORMAL_AGAIN_S:
+                    probes.append((Forwarding(), again))
+                    await asyncio.sleep(0.1)
+                    again = phones.dial()
+                phones.pair(again)
+                await phones.talk_and_hang_up(again)
+                outcomes = await asyncio.to_thread(load.outcomes)
+            finally:
+                load.stop()
+        for _, placed in probes:
+            await placed.caller.final()
+            phones.pair(placed)
+            await phones.talk_and_hang_up(placed)
+        await phones.nothing_is_left(within_s=NORMAL_AGAIN_S)
+        endings = await asyncio.to_thread(asterisk.endings)
+    print(f"\n{RATE} calls/s: {Counter((each.number, each.status) for each in outcomes)}")
+
+    assert len(outcomes) == load.offered
+    served = [each for each in outcomes if each.number == LICENSED and each.status == 200]
+    shed = [each for each in outcomes if each.status == 503]
+    assert served
+    assert shed
+    assert {each.cause for each in shed} == {EXCHANGE_CONGESTION}
+    assert {each.status for each in outcomes if each.number == "110"} == {200}
+    assert {each.status for each in outcomes if each.number == SUSPENDED} <= {403, 503}
+    assert {each.status for each in outcomes if each.number == LICENSED} == {200, 503}
+    assert SUSPENDED not in answering.rung()
+
+    for forwarding, placed in probes:
+        reason = endings[placed.name].reason
+        if forwarding.dialled == "119":
+            assert reason == "emergency"
+            assert identify(placed.called.packets, references) is None
+            assert heard_by_called(placed, references["sample"]).voice_ms is not None
+        elif forwarding.number == SUSPENDED:
+            assert reason in ("number-suspended", "overload")
+            assert placed.called is None
+        elif placed.caller.final_status == 200:
+            assert reason == "licence-valid"
+            assert_heard_then_connected(placed, "sample", references, latest_ms=LATE_MS)
+        else:
+            assert (placed.caller.final_status, reason) == (503, "overload")
+
+    records = service.records()
+    new = [records[call_id] for call_id in records.keys() - before.keys()]
+    connected = sum(1 for forwarding, placed in probes if forwarding == Forwarding() and placed.called) + 1
+    assert sum(record["heard"] for record in new) == len(served) + connected
+    assert not [record for record in new if not record["complete"]]
+    assert max(each.verdict_s or 0.0 for each in served) <= VERDICT_S
+
+    assert again.called
+    assert again.called.arrival_ns / 1e9 - load.ends_s <= NORMAL_AGAIN_S
+    assert endings[again.name].reason == "licence-valid"
+    assert_heard_then_connected(again, "sample", references, latest_ms=SOON_MS)
+    turned_away = len(shed) + sum(ending.reason == "overload" for ending in (endings[p.name] for _, p in probes))
+    await until(lambda: counted(service) - already == turned_away, f"{turned_away} calls in the log", 12)
+
+
+async def test_a_call_beyond_is_told_why_and_an_emergency_passes(asterisk, service, references, hook):
+    hook("IDTONE_WAITING", 0)
+    hook("IDTONE_MOVED", ALWAYS_MOVING)
+    async with lab(asterisk) as phones:
+        placed = [await phones.place(Forwarding(number)) for number in (LICENSED, SUSPENDED)]
+        endings = [await phones.ending(each) for each in placed]
+        assert not phones.called.calls
+        for dialled in ("110", "118", "119"):
+            emergency = await phones.place(Forwarding(dialled=dialled))
+            await phones.talk_and_hang_up(emergency)
+            assert_nothing_before_voice(emergency, references)
+    for each, ending in zip(placed, endings, strict=True):
+        assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "overload", str(EXCHANGE_CONGESTION))
+        assert each.caller.final_status == 503
+        assert each.caller.cause == EXCHANGE_CONGESTION
+
+
+async def test_only_those_count_that_wait(asterisk, service, references, hook, door):
+    hook("IDTONE_WAITING", 1)
+    async with lab(asterisk) as phones:
+        talking = [await phones.place(), await phones.place()]
+        for placed in talking:
+            await phones.talk_and_hang_up(placed)
+            assert (await phones.ending(placed)).reason == "licence-valid"
+    for placed in talking:
+        assert_heard_then_connected(placed, "sample", references)
+
+
+@pytest.mark.parametrize("overload", ["alone", "shed"])
+async def test_where_asterisk_acts_alone(asterisk, service, references, hook, overload):
+    """By the policy; or by `shed` too, where there was no verdict lately and so nobody to wait for."""
+    hook("IDTONE_WAITING", 0)
+    hook("IDTONE_OVERLOAD", overload)
+    hook("IDTONE_MOVED", ALWAYS_MOVING if overload == "alone" else 0)
+    async with lab(asterisk) as phones:
+        noticed = await phones.place()
+        await phones.talk_and_hang_up(noticed)
+        suspended = await phones.place(Forwarding(SUSPENDED))
+        assert (await phones.ending(noticed)).reason == "service-unavailable"
+        assert (await phones.ending(suspended)).reason == "number-suspended"
+    assert_heard_then_connected(noticed, "notice", references)
+    assert suspended.called is None
+
+
+async def test_nobody_more_waits_for_a_service_that_stands_still(asterisk, service, references, hook):
+    hook("IDTONE_WAITING", 2)
+    async with lab(asterisk) as phones:
+        os.kill(service.process.pid, signal.SIGSTOP)
+        try:
+            waiting = [phones.dial() for _ in range(2)]
+            await asyncio.sleep(1.3)
+            beyond = await phones.place()
+            assert not [placed for placed in waiting if placed.caller.final_status]
+        finally:
+            os.kill(service.process.pid, signal.SIGCONT)
+        await phones.talk_and_hang_up(beyond)
+        for placed in waiting:
+            await placed.caller.final()
+            phones.pair(placed)
+            await phones.talk_and_hang_up(placed)
+        await phones.nothing_is_left()
+    assert_heard_then_connected(beyond, "notice", references)
+    for placed in waiting:
+        assert_heard_then_connected(placed, "sample", references)

@@ -1,0 +1,37 @@
+"""SIPp against a real Asterisk that does something else with each number."""
+
+from __future__ import annotations
+
+import time
+
+from .asterisk import Asterisk
+from .sipp import Load, called
+
+DIALPLAN = """
+[from-lab]
+exten = _*1*.,1,Dial(PJSIP/lab/sip:${CUT(EXTEN,*,2)}@127.0.0.1:${CUT(EXTEN,*,3)})
+exten = _*2*.,1,Hangup(42)
+exten = _*3*.,1,Hangup(21)
+exten = _*4*.,1,Set(PJSIP_HEADER(add,Retry-After)=5)
+ same = n,Hangup(42)
+"""
+
+
+def test_what_became_of_each_call(installation, tmp_path):
+    before_s = time.time()
+    with (
+        Asterisk(installation, tmp_path / "pbx", {"extensions.conf": DIALPLAN}) as asterisk,
+        called(tmp_path / "called") as answering,
+    ):
+        load = Load(asterisk.sip_address, answering.port, "11234", rate=20, seconds=1, folder=tmp_path / "caller")
+        outcomes = load.outcomes()
+        assert not asterisk.complaints()
+    assert len(outcomes) == load.offered == 20
+    for number, count, status, cause in (("1", 8, 200, None), ("2", 4, 503, 42), ("3", 4, 403, 21), ("4", 4, 503, 42)):
+        those = [outcome for outcome in outcomes if outcome.number == number]
+        assert [(outcome.status, outcome.cause) for outcome in those] == [(status, cause)] * count
+        assert all((outcome.verdict_s is not None) is (status == 200) for outcome in those)
+        assert all(before_s < outcome.sent_s < outcome.final_s < time.time() for outcome in those)
+    assert answering.rung() == ["1"] * 8
+    # The day that this fails, the hook can say when to try again: docs/adr/0006.
+    assert not [outcome for outcome in outcomes if outcome.retry_after]
