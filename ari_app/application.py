@@ -173,13 +173,13 @@ class Application:
                     call_id, unquote(number), unquote(direction), caller_number,
                     unquote(called), unquote(dial_string), chain, unquote(diverting),
                 )  # fmt: skip
-                self._spawn(self._touch_decide(channel, question, nonce))
+                self._spawn(self._touch_decide(channel, self._decided(question), nonce))
             case ("sound", "called" | "both" as place, "called" | "caller" as party, call_id, number, direction):
                 # Under the operator's own Dial() this is the first that we see of the call.
                 question = Question(
                     call_id, unquote(number), unquote(direction), called=caller_number, own_dial=True
                 )  # fmt: skip
-                self._spawn(self._touch_sound(channel, _CONTEXTS[place], Party(party), question))
+                self._spawn(self._touch_sound(channel, _CONTEXTS[place], Party(party), self._decided(question)))
             case _:
                 log.error("the dialplan's hook is not this version's; run `idtone dialplan export` again")
                 self._spawn(self._release(channel))
@@ -194,8 +194,7 @@ class Application:
 
     # -- first touch --------------------------------------------------------------------------------------------
 
-    async def _touch_decide(self, channel: str, question: Question, nonce: str) -> None:
-        call = self._decided(question)
+    async def _touch_decide(self, channel: str, call: Call | None, nonce: str) -> None:
         if call is None:
             await self._release(channel)
             return
@@ -203,7 +202,10 @@ class Application:
         await self._resume(channel, dialplan.FORWARD_CONTEXT, verdict.extension)
 
     def _decided(self, question: Question) -> Call | None:
-        """None where it is no question, and the hook is to go on as if nobody were here."""
+        """None where it is no question, and the hook is to go on as if nobody were here.
+
+        At once, when the event comes: the next one may say that the call has ended.
+        """
         try:
             return self._board.decide(question, Door.ARI)
         except LedgerError:
@@ -212,8 +214,7 @@ class Application:
 
     # -- second touch -------------------------------------------------------------------------------------------
 
-    async def _touch_sound(self, channel: str, context: str, party: Party, question: Question) -> None:
-        call = self._decided(question)
+    async def _touch_sound(self, channel: str, context: str, party: Party, call: Call | None) -> None:
         if call is None:
             await self._release(channel)
             return
