@@ -27,7 +27,7 @@ from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
-from idtone.switchboard.board import Call, Question, Switchboard
+from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard
 
 from . import events, flow
 from .connection import APPLICATION, Ari
@@ -36,8 +36,6 @@ from .sounding import NEVER_TOLD, Sounding
 
 log = logging.getLogger(__name__)
 
-OVERDUE_S: Final = 1.0
-"""Beyond the sound's length: when our own timer gives a playback up. Before the hook's guard."""
 GONE: Final = frozenset({404, 409, 412})
 """What Asterisk answers when the channel hung up while we were asking; an outcome, not an error."""
 SETTLED_WITHIN_S: Final = 0.5

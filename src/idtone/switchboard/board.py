@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 GUARD_S: Final = 2
 """Beyond the sound's length: how long the hook waits for us before it goes on by itself."""
+OVERDUE_S: Final = 1.0
+"""Beyond the sound's length: when a door no longer waits for its end, or for the evidence of it. Before the guard."""
 
 
 class Evidence(Protocol):
