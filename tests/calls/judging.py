@@ -156,7 +156,7 @@ def _ended(walk: Walk) -> Iterator[str]:
 def _claims(walk: Walk) -> Iterator[str]:
     if walk.record is None:
         return
-    for party in set(walk.record["heard_by"]) - walk.held:
+    for party in walk.record["heard_by"]:
         profile = walk.record["profiles"][party]
         if profile not in walk.heard[party].whole:
             yield f"the evidence claims that the {party} party heard {profile}, and the RTP does not"
@@ -228,7 +228,8 @@ def _undisturbed(walk: Walk) -> Iterator[str]:
         return
     if walk.told.reason != _DECIDED[walk.path.standing]:
         yield f"decided as {walk.told.reason}"
-    if walk.record["anomalies"] and not _at_once(walk):
+    # One that held heard the notice at best, when it had taken up again; the evidence remarks on it.
+    if walk.record["anomalies"] and not _at_once(walk) and not walk.held:
         yield f"anomalies: {walk.record['anomalies']}"
     row = cells().get((walk.step, walk.event)) if walk.step and walk.event else None
     if row and (walk.told.status not in row.status or int(walk.told.cause) not in row.cause):

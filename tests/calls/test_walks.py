@@ -69,3 +69,20 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
     assert not done.complaints, "\n".join(done.complaints)
     assert all(walk.connected for walk in done.walks)
     assert any("notice" in walk.heard["caller"].sounds for walk in done.walks)
+
+
+@pytest.mark.parametrize("moves", [(Move.CALLED_HOLDS,), (Move.CALLED_HOLDS, Move.CALLED_RESUMES)])
+async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, beside, references, moves):
+    """Asterisk sends it nothing meanwhile, and nobody claims that it heard what it was not sent."""
+    beside.away()
+    legs = (
+        Leg(0, Move.RING), Leg(20, Move.ANSWER), *(Leg(100, move) for move in moves), Leg(1500, Event.CALLER_HANGS_UP),
+    )  # fmt: skip
+    paths = [
+        Path(f"{each}", each * 0.2, "licensed", DOORS[each % 2], DIRECTIONS[each // 2 % 2], legs) for each in range(8)
+    ]
+    drawn = Round({"incoming": "called", "outgoing": "both"}, answered_first=False, paths=tuple(paths), mishaps=())
+    done = await walk_round(asterisk, drawn, references)
+    assert not done.complaints, "\n".join(done.complaints)
+    assert not any("called" in walk.record["heard_by"] for walk in done.walks if walk.record)
+    assert all(walk.told and walk.told.status == "CONNECTED" for walk in done.walks)

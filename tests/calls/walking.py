@@ -474,8 +474,8 @@ def _listening(placed: Placed, party: str, references: Mapping[str, Any]) -> Lis
     capture = Capture([packet for packet in call.packets if packet.payload_type in CODECS], called.answered_ns)
     measured = {name: hear(capture.in_order(), 0, reference=one) for name, one in references.items()}
     cut = call.ended_ns is not None and call.ended_by == "us"
-    # With early media they hear each other before the answer, and what was under way then arrives a frame after it.
-    settled_ns = called.answered_ns + FRAME_NS
+    # With early media they hear each other before the answer, and what was under way then arrives after it.
+    settled_ns = called.answered_ns + 5 * FRAME_NS
     later = Capture([each for each in capture.packets if each.arrival_ns > settled_ns], called.answered_ns)
     voice_ms = hear(later.in_order(), 0, voice=voice).voice_ms
     return Listening(
