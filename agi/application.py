@@ -25,7 +25,7 @@ from idtone.errors import AgiError, LedgerError
 from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
-from idtone.switchboard.board import ON_HOLD, OVERDUE_S, Call, Question, Switchboard
+from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard
 from idtone.tones.making.sounds import Sound
 
 from .environment import Request
@@ -73,12 +73,9 @@ class AgiApplication:
                 )  # fmt: skip
                 return await self._decide(question, nonce)
             case "playing", (call_id, party, file) if party in set(Party):
-                self._board.held.discard(request.channel)
                 return self._plays(call_id, Party(party), file)
             case "played", (call_id, nonce, party, file, status, started, ended) if party in set(Party):
-                return await self._played(
-                    call_id, nonce, Party(party), file, status, started, ended, request.channel in self._board.held
-                )
+                return await self._played(call_id, nonce, Party(party), file, status, started, ended)
             case "ended", (call_id, status, cause, reason) if status in set(CallStatus):
                 return self._ended(call_id, CallStatus(status), cause, reason)
             case _:
@@ -110,7 +107,7 @@ class AgiApplication:
         return self._board.record(steps.sound_started(call.id, at, sound.stem.name, sound.sha256, party))
 
     async def _played(
-        self, call_id: str, nonce: str, party: Party, file: str, status: str, started: str, ended: str, held: bool
+        self, call_id: str, nonce: str, party: Party, file: str, status: str, started: str, ended: str
     ) -> dict[str, str]:
         """The parties are connected only when the evidence that the sound began is on the disk (docs/adr/0003)."""
         board, call = self._board, self._board.find(call_id)
@@ -127,8 +124,6 @@ class AgiApplication:
             failure = "another sound was played than may be"
         elif status != "SUCCESS":
             failure = f"the playback ended as {status!r}"
-        elif held:
-            failure = ON_HOLD
         elif lasted_s < sound.duration_ms / 1000 - HEARD_TOLERANCE_S:
             failure = f"the playback lasted {round(lasted_s * 1000)} ms by Asterisk's clock"
         else:

@@ -27,7 +27,7 @@ from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
-from idtone.switchboard.board import ON_HOLD, OVERDUE_S, Call, Question, Switchboard
+from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard
 
 from . import events, flow
 from .connection import APPLICATION, Ari
@@ -150,13 +150,7 @@ class Application:
             case events.HookEnded():
                 if call := self._board.find(event.call_id):
                     self._board.ended(call, event.status, event.hangup_cause, event.reason)
-            case events.Held():
-                self._board.held.add(event.channel)
-                if sounding := self._soundings.get(event.channel):
-                    sounding.failure = ON_HOLD
-                    self._signal(sounding, Signal.FAILED)
             case events.Destroyed():
-                self._board.held.discard(event.channel)
                 if call := self._board.of_channel(event.channel):
                     status = CallStatus.CONNECTED if call.connected else CallStatus.CANCEL
                     self._board.ended(call, status, event.hangup_cause)

@@ -75,13 +75,6 @@ class Destroyed:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """ChannelHold: its party put the call on hold, and is sent nothing until it takes it up again."""
-
-    channel: str
-
-
-@dataclass(frozen=True, slots=True)
 class Replaced:
     """ApplicationReplaced: another connection took our name; nothing more will come here."""
 
@@ -111,7 +104,6 @@ Event = (
     | Bridged
     | HookEnded
     | Destroyed
-    | Held
     | Replaced
     | Response
     | MalformedEvent
@@ -201,7 +193,6 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event | None]]] = {
     "ChannelEnteredBridge": lambda m: Bridged(_id(m["channel"])),
     "ChannelUserevent": _hook_ended,
     "ChannelDestroyed": lambda m: Destroyed(_id(m["channel"]), cause(m.get("cause"))),
-    "ChannelHold": lambda m: Held(_id(m["channel"])),
     "ApplicationReplaced": lambda m: Replaced(),
     "RESTResponse": _response,
 }

@@ -98,17 +98,6 @@ def test_what_was_not_whole_was_not_heard(alone, notebook, facts, why):
     assert not fold("lab", notebook.steps).heard
 
 
-def test_what_was_played_to_a_party_on_hold_was_not_heard(alone, board, notebook):
-    ask(alone, "decide", *DECIDE)
-    board.held.add("1795.1")
-    plays(alone)
-    assert played(alone) == HEARD, "that was before"
-    plays(alone)
-    board.held.add("1795.1")
-    assert played(alone) == UNHEARD
-    assert notebook.steps[-1].details["why"] == "its party had put the call on hold"
-
-
 def test_the_parties_are_connected_only_when_the_evidence_is_durable(sounds):
     notebook = Notebook()
     board = Switchboard(Licensed, Policy(), sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)

@@ -572,14 +572,3 @@ async def test_a_call_that_ends_in_the_same_breath_in_which_its_sound_is_asked_f
         await until(lambda: "sound-failed" in notebook.kinds())
     assert notebook.kinds() == ["decided", "ended", "sound-failed"]
     assert not fold("lab", notebook.steps).anomalies
-
-
-async def test_a_party_that_puts_the_call_on_hold_during_its_sound_did_not_hear_it(start):
-    asterisk, notebook = FakeAsterisk(), Notebook()
-    async with start(asterisk, notebook):
-        playback = await sounding(asterisk)
-        asterisk.happens(events.PlaybackStarted(playback, START), events.Held(CALLED))
-        await until(lambda: heard(asterisk))
-    assert heard(asterisk) == "unheard"
-    assert not fold("lab", notebook.steps).heard
-    assert notebook.steps[-1].details["why"] == "its party had put the call on hold"

@@ -34,7 +34,6 @@ PLAYBACK = {"id": "p", "state": "done"}
         ({"type": "ChannelEnteredBridge", "channel": CHANNEL, "bridge": {}}, events.Bridged("1795.1")),
         ({"type": "ChannelDestroyed", "channel": CHANNEL, "cause": 17}, events.Destroyed("1795.1", 17)),
         ({"type": "ChannelDestroyed", "channel": CHANNEL, "cause": 0}, events.Destroyed("1795.1", None)),
-        ({"type": "ChannelHold", "channel": CHANNEL}, events.Held("1795.1")),
         ({"type": "ApplicationReplaced"}, events.Replaced()),
         (
             {"type": "RESTResponse", "request_id": "7", "status_code": 204, "reason_phrase": "No Content"},

@@ -32,10 +32,6 @@ OVERDUE_S: Final = 1.0
 """Beyond the sound's length: when a door no longer waits for its end, or for the evidence of it. Before the guard."""
 
 
-ON_HOLD: Final = "its party had put the call on hold"
-"""Why a sound was not heard, though Asterisk played it to its end."""
-
-
 class Evidence(Protocol):
     """The ledger, as far as the calls need it."""
 
@@ -98,8 +94,6 @@ class Switchboard:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     retiring: bool = False
     """The service is about to stop: the doors begin nothing new and send who asks on to what Asterisk does alone."""
-    held: set[str] = field(default_factory=set, init=False)
-    """Channels that were put on hold by their party, as far as ARI's events tell."""
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _by_channel: dict[str, Call] = field(default_factory=dict, init=False)
 
