@@ -71,7 +71,7 @@ class AgiApplication:
                     call_id, unquote(number), unquote(direction), unquote(caller), unquote(called),
                     unquote(dial_string), chain, unquote(diverting), bool(own),
                 )  # fmt: skip
-                return self._decide(question, nonce)
+                return await self._decide(question, nonce)
             case "playing", (call_id, party, file) if party in set(Party):
                 return self._plays(call_id, Party(party), file)
             case "played", (call_id, nonce, party, file, status, started, ended) if party in set(Party):
@@ -81,13 +81,18 @@ class AgiApplication:
             case _:
                 raise AgiError("the dialplan's hook is not this version's; run `idtone dialplan export` again")
 
-    def _decide(self, question: Question, nonce: str) -> dict[str, str]:
+    async def _decide(self, question: Question, nonce: str) -> dict[str, str]:
+        """The verdict is enough for Asterisk to play the sound and connect, though we die the next moment: the decision
+        is on the disk before it.
+        """
         if self._board.retiring and not self._board.find(question.call_id):
             return {}
         try:
             call = self._board.decide(question, Door.AGI)
         except LedgerError as error:
             raise AgiError("a call has an id that can be none; run `idtone dialplan export` again") from error
+        if call.written:
+            await asyncio.wait({asyncio.wrap_future(call.written)}, timeout=OVERDUE_S)
         watched = {dialplan.WATCHED_VARIABLE: nonce} if self._watched() else {}
         return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable} | watched
 

@@ -220,7 +220,10 @@ class Application:
         self._spawn(self._resume(channel, dialplan.FORWARD_CONTEXT, verdict.extension))
 
     def _decided(self, question: Question) -> Call | None:
-        """None where it is no question, and the hook is to go on as if nobody were here."""
+        """None where it is no question, and the hook is to go on as if nobody were here.
+
+        At once, when the event comes: the next one may say that the call has ended.
+        """
         try:
             return self._board.decide(question, Door.ARI)
         except LedgerError:

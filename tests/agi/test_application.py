@@ -126,6 +126,24 @@ def test_the_parties_are_connected_only_when_the_evidence_is_durable(sounds):
     asyncio.run(conversation())
 
 
+def test_the_verdict_is_given_only_when_the_decision_is_durable(sounds):
+    """Asterisk needs no more than the verdict to play the sound and connect, also without us."""
+    notebook = Notebook()
+    board = Switchboard(Licensed, Policy(), sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    application = AgiApplication(board, lambda: True)
+    later: Future[None] = Future()
+    notebook.append = lambda step: later
+
+    async def conversation() -> None:
+        answering = asyncio.create_task(application.answer(Request("decide", DECIDE, "1795.1", "")))
+        await asyncio.sleep(0.05)
+        assert not answering.done()
+        later.set_result(None)
+        assert "IDTONE_VERDICT" in await answering
+
+    asyncio.run(conversation())
+
+
 def test_a_service_that_came_back_during_the_sound_takes_asterisks_word_for_its_beginning(alone, notebook):
     ask(alone, "decide", *DECIDE)
     assert played(alone) == HEARD

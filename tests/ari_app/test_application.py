@@ -586,3 +586,17 @@ async def test_a_licence_counts_by_the_clock_as_it_is_now(sounds, step):
     assert ":licence-valid:" in (asterisk.resumed_at(CALLER) or "")
     expected = "licence-expired" if step > timedelta(0) else "licence-not-yet-valid"
     assert f":{expected}:" in (asterisk.resumed_at("1795.7") or "")
+
+
+async def test_a_call_that_ends_in_the_same_breath_in_which_its_sound_is_asked_for(start):
+    """A caller who gives up in the moment of the answer: nothing is decided anew for a call that is over."""
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        asterisk.enter(CALLER, *DECIDE)
+        await until(lambda: asterisk.resumed_at(CALLER))
+        asterisk.refusals["play"] = 404
+        asterisk.enter(CALLED, "sound", "both", "called", CALL, "", "")
+        asterisk.happens(events.HookEnded(CALL, CallStatus.CANCEL, 16, Reason.LICENCE_VALID))
+        await until(lambda: "sound-failed" in notebook.kinds())
+    assert notebook.kinds() == ["decided", "ended", "sound-failed"]
+    assert not fold("lab", notebook.steps).anomalies

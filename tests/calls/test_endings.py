@@ -111,3 +111,25 @@ async def test_early_media_reaches_the_caller(asterisk, service, references):
     assert placed.caller.answered_ns
     later = hear(placed.caller.packets, placed.caller.answered_ns, voice=voices.CALLED)
     assert later.voice_ms is not None
+
+
+@pytest.mark.parametrize("hearing", ["called", "both"])
+async def test_the_operators_own_deadline_ends_the_conversation(asterisk, serving, hearing):
+    """TIMEOUT(absolute), set before the hook was called: the call is over then, and nobody is dialled again."""
+    serving(policy=f"notify: {{incoming: {hearing}}}")
+    async with lab(asterisk) as phones:
+        placed = await phones.place(Forwarding(headers=(("X-Lab-Deadline", "2"),)))
+        assert placed.caller.final_status == 200
+        await placed.caller.ended(4)
+        ending = await phones.ending(placed)
+        await phones.nothing_is_left()
+        assert len(phones.called.calls) == 1
+    assert (ending.status, ending.cause) == ("CONNECTED", "16")
+
+
+async def test_the_operators_own_deadline_ends_the_ringing(asterisk, service):
+    async with lab(asterisk, ring) as phones:
+        placed = await phones.place(Forwarding(headers=(("X-Lab-Deadline", "1"),)))
+        assert (await phones.ending(placed)).status == "FAILED"
+        await phones.nothing_is_left()
+        assert len(phones.called.calls) == 1

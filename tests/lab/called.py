@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .call import SDP, Call, Side
 from .codecs import PICTURE, VIDEO, VIDEO_TICKS
@@ -17,6 +18,9 @@ from .sip import Header, Request
 
 if TYPE_CHECKING:
     from .phone import Phone
+
+ACK_S: Final = 1.0
+"""Who has not said by then that he knows of our answer does not know of it."""
 
 
 class IncomingCall(Call):
@@ -64,6 +68,14 @@ class IncomingCall(Call):
             self._respond_finally(self.request, self._source, status, [*reason, *headers])
             self._conclude(status)
             self.finish(by, time.time_ns())
+
+    async def hangup(self) -> None:
+        """As any call's, but not before the ACK (15): what came before it would not count."""
+        if self.answered_ns is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ACK_S):
+                    await self._acknowledged.wait()
+        await super().hangup()
 
     async def leave(self) -> None:
         self.refuse(480)

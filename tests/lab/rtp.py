@@ -221,9 +221,11 @@ class Media:
             return max(0.0, (self._schedule[0][0] - time.time_ns()) / 1e9) if self._schedule else None
 
     def _send_due(self) -> None:
-        while self._schedule and self._schedule[0][0] <= (now_ns := time.time_ns()):
+        # No further than now: where the machine does not keep up, others must still get at the streams.
+        due_ns = time.time_ns()
+        while self._schedule and self._schedule[0][0] <= due_ns:
             stream = self._schedule[0][2]
-            heapq.heapreplace(self._schedule, (stream.send(now_ns), next(self._tie), stream))
+            heapq.heapreplace(self._schedule, (stream.send(time.time_ns()), next(self._tie), stream))
 
 
 def parse_packet(data: bytes, arrival_ns: int) -> Packet | None:

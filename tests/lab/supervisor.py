@@ -113,7 +113,7 @@ class Supervisor(Service):
             self._start()
             leaving = self._watch()
             if not leaving:
-                leaving = bool(select.select([self._leaving], [], [], self.unit.seconds("RestartSec"))[0])
+                leaving = bool(_readable([self._leaving], self.unit.seconds("RestartSec")))
 
     def _start(self) -> None:
         with contextlib.suppress(BlockingIOError):  # what the last one said is over
@@ -143,7 +143,7 @@ class Supervisor(Service):
                 if leaving:
                     allowed_s = self.unit.seconds("TimeoutStopSec")
                 awaited = [self._inbox, main, *([] if leaving else [self._leaving])]
-                ready, _, _ = select.select(awaited, [], [], max(0.0, heard_s + allowed_s - time.monotonic()))
+                ready = _readable(awaited, max(0.0, heard_s + allowed_s - time.monotonic()))
                 if main in ready:
                     life.ended_s = time.monotonic()
                     if self.process:
@@ -180,6 +180,15 @@ class Supervisor(Service):
         """SIGABRT, and SIGCONT as systemd sends it along; then SIGKILL."""
         signal.pidfd_send_signal(main, signal.SIGABRT)
         signal.pidfd_send_signal(main, signal.SIGCONT)
-        if not select.select([main], [], [], self.unit.seconds("TimeoutAbortSec"))[0]:
+        if not _readable([main], self.unit.seconds("TimeoutAbortSec")):
             signal.pidfd_send_signal(main, signal.SIGKILL)
-            select.select([main], [], [])
+            _readable([main])
+
+
+def _readable(awaited: list[int | socket.socket], timeout_s: float | None = None) -> list[int | socket.socket]:
+    """As `select.select`, which knows no descriptor beyond 1023: a lab full of calls has them."""
+    poll = select.poll()
+    known = {each if isinstance(each, int) else each.fileno(): each for each in awaited}
+    for descriptor in known:
+        poll.register(descriptor, select.POLLIN)
+    return [known[descriptor] for descriptor, _ in poll.poll(None if timeout_s is None else timeout_s * 1000)]

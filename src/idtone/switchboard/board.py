@@ -75,6 +75,8 @@ class Call:
     """The operator's own Dial(): no hook tells how it ends."""
     answered: bool = False
     connected: bool = False
+    written: Future[None] | None = None
+    """Done when the evidence of the decision is on the disk; None of a call that an earlier service decided."""
 
     @property
     def channel(self) -> str:
@@ -144,7 +146,7 @@ class Switchboard:
         decided = steps.decided(forwarded, decision, now, self.tokens, door)
         call = Call(forwarded.id, decision, forwarded.forwarding_number, forwarded.called, question.own_dial)
         self._enter(call)
-        self.record(decided)
+        call.written = self.record(decided)
         if call.id in self._over_before:
             self.interrupted(call)
         log.info(
@@ -209,8 +211,8 @@ class Switchboard:
     # -- what the doors tell ------------------------------------------------------------------------------------
 
     def answered(self, call: Call, at: datetime | None = None) -> None:
-        """The called party has answered; told again, it is not written again."""
-        if not call.answered:
+        """The called party has answered; told again, or of a call that has ended meanwhile, it is not written."""
+        if not call.answered and self.find(call.id) is call:
             call.answered = True
             self.record(steps.answered(call.id, at or self.now()))
 

@@ -1,0 +1,24 @@
+"""The service is killed at random moments while calls come at an even rate: five times here, a hundred by
+`make bench-kills`.
+"""
+
+from __future__ import annotations
+
+from ..lab.asterisk import Asterisk
+from .paths import Mishap, draw_storm
+from .walking import walk_round
+
+SEED = 2026
+KILLS, CALLS_PER_S = 5, 20
+
+
+async def test_a_service_that_is_killed_again_and_again(installation, tmp_path, references):
+    drawn = draw_storm(SEED, 0, KILLS, CALLS_PER_S)
+    with Asterisk(installation, tmp_path / "pbx") as asterisk:
+        done = await walk_round(asterisk, drawn, references)
+    assert done.struck == {Mishap.KILLED: KILLS}
+    print("\n" + done.figures.line())
+    assert not done.complaints, f"{drawn}\n" + "\n".join(done.complaints)
+    assert all(walk.complete or walk.interrupted or walk.alone for walk in done.walks)
+    assert done.figures.dropped == done.figures.false_claims == 0
+    assert done.figures.complete > 0

@@ -1,0 +1,88 @@
+"""Random paths through calls, on a real Asterisk: 200 here, thousands by `make bench-walks`.
+
+What is drawn comes from a seed. When things happen is part of a path, so that no path is ever walked quite the same way
+again; that is why a failing one is told with its seed and as it is, and not shrunk by walking others.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from idtone.dialplan.endings import Event
+
+from ..lab.asterisk import Asterisk
+from .paths import DIRECTIONS, DOORS, ENDS_OF_TALK, HEARING, POSSIBLE, Leg, Mishap, Move, Path, Round, draw_round
+from .walking import walk_round
+
+SEED = 2026
+ROUNDS, PATHS, WITHIN_S, MISHAPS = 4, 50, 2.5, 2
+
+
+def test_what_is_drawn_is_drawn_again_and_has_everything_in_it():
+    rounds = [draw_round(SEED, number, PATHS, WITHIN_S, MISHAPS) for number in range(40)]
+    assert rounds == [draw_round(SEED, number, PATHS, WITHIN_S, MISHAPS) for number in range(40)]
+    assert rounds != [draw_round(SEED + 1, number, PATHS, WITHIN_S, MISHAPS) for number in range(40)]
+    paths = [path for each in rounds for path in each.paths]
+    assert {(path.door, path.direction) for path in paths} == {(door, to) for door in DOORS for to in DIRECTIONS}
+    assert {each.notify[direction] for each in rounds for direction in DIRECTIONS} == set(HEARING)
+    assert {mishap for each in rounds for _, mishap in each.mishaps} == set(Mishap)
+    everything = {what for possible in POSSIBLE.values() for what in possible} | {Event.UNREACHABLE}
+    assert {leg.what for path in paths for leg in path.legs} == everything
+    assert all([isinstance(leg.what, Event) for leg in path.legs].index(True) == len(path.legs) - 1 for path in paths)
+
+
+async def test_random_paths(installation, tmp_path, references):
+    with Asterisk(installation, tmp_path / "pbx") as asterisk:
+        for number in range(ROUNDS):
+            drawn = draw_round(SEED, number, PATHS, WITHIN_S, MISHAPS)
+            done = await walk_round(asterisk, drawn, references)
+            assert not done.complaints, f"{drawn}\n" + "\n".join(done.complaints)
+            assert all(walk.complete or walk.interrupted or walk.alone for walk in done.walks)
+
+
+@pytest.mark.parametrize("event", ENDS_OF_TALK)
+async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, references, event):
+    """He is gone before he gets to where both hear their sounds, or before Dial() is done with him: the other one does
+    not wait for him, and Asterisk's memory stays sound.
+    """
+    legs = Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, event)
+    paths = [
+        Path(f"{each}", each * 0.03, "licensed", DOORS[each % 2], DIRECTIONS[each // 2 % 2], legs)
+        for each in range(100)
+    ]
+    drawn = Round({"incoming": "both", "outgoing": "caller"}, answered_first=False, paths=tuple(paths), mishaps=())
+    with Asterisk(installation, tmp_path / "pbx") as asterisk:
+        done = await walk_round(asterisk, drawn, references)
+        assert "FRACK" not in asterisk.log()
+    assert not done.complaints, "\n".join(done.complaints)
+
+
+async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asterisk, beside, references):
+    """The called party is through already; he hears the notice, and they are connected."""
+    beside.away()
+    legs = Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, Move.WAIT), Leg(200, Event.CALLER_HANGS_UP)
+    paths = [Path(f"{each}", 0.1 * each, "licensed", "ari", "incoming", legs) for each in range(5)]
+    # Killed, and killed again before it can be back in time.
+    mishaps = tuple((at_s, Mishap.KILLED) for at_s in (0.45, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2))
+    drawn = Round({"incoming": "caller"}, answered_first=False, paths=tuple(paths), mishaps=mishaps)
+    done = await walk_round(asterisk, drawn, references)
+    assert not done.complaints, "\n".join(done.complaints)
+    assert all(walk.connected for walk in done.walks)
+    assert any("notice" in walk.heard["caller"].sounds for walk in done.walks)
+
+
+@pytest.mark.parametrize("moves", [(Move.CALLED_HOLDS,), (Move.CALLED_HOLDS, Move.CALLED_RESUMES)])
+async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, beside, references, moves):
+    """Asterisk sends it nothing meanwhile, and nobody claims that it heard what it was not sent."""
+    beside.away()
+    legs = (
+        Leg(0, Move.RING), Leg(20, Move.ANSWER), *(Leg(100, move) for move in moves), Leg(1500, Event.CALLER_HANGS_UP),
+    )  # fmt: skip
+    paths = [
+        Path(f"{each}", each * 0.2, "licensed", DOORS[each % 2], DIRECTIONS[each // 2 % 2], legs) for each in range(8)
+    ]
+    drawn = Round({"incoming": "called", "outgoing": "both"}, answered_first=False, paths=tuple(paths), mishaps=())
+    done = await walk_round(asterisk, drawn, references)
+    assert not done.complaints, "\n".join(done.complaints)
+    assert not any("called" in walk.record["heard_by"] for walk in done.walks if walk.record)
+    assert all(walk.told and walk.told.status == "CONNECTED" for walk in done.walks)
