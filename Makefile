@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench-verify bench-tones bench-timers bench-overload bench-walks bench-kills fuzz venv environment house lab clean
+.PHONY: help demo test check docs bench-verify bench-tones bench-timers bench-overload bench-walks bench-kills fuzz venv environment house lab clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 
@@ -26,6 +26,7 @@ help:
 	@echo 'make demo     shows what idtone does on a real Asterisk of its own; JSON=1 prints the findings as JSON'
 	@echo 'make test     runs all tests, those on a real Asterisk too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
+	@echo 'make docs     makes docs/endings.md anew of the table of endings'
 	@echo 'make bench-tones  times the making of an hour of sound beside sox, ffmpeg and memcpy; JSON=1 as above'
 	@echo 'make bench-timers  waits until session timers (RFC 4028) are refreshed and expire, on a real Asterisk'
 	@echo 'make bench-overload  finds how many calls a second are served, and offers three times as many; JSON=1 as above'
@@ -47,6 +48,9 @@ check: $(DEV) house
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	PYTHONPATH=build/house $(VENV)/bin/lint-imports
+
+docs: $(DEV)
+	@$(VENV)/bin/python -m tests.endings_page
 
 bench-tones: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.tones $(if $(JSON),--json)

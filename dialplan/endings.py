@@ -135,8 +135,13 @@ _TRANSFERS: Final = "tests/calls/test_transfers.py"
 TABLE: Final = (
     # -- what the parties do ------------------------------------------------------------------------------------
     Ending(
-        Event.CALLER_HANGS_UP, _BEFORE, "his call ends", "the phone stops ringing", "ended as CANCEL, nothing heard",
-        ("CANCEL",), (16,), (487,), _PHONES,
+        Event.CALLER_HANGS_UP, (Step.DECIDING,), "his call ends", "–", "ended as CANCEL; none if never decided",
+        ("CANCEL",), (16,), (487,), (_STRIKES + "test_a_caller_who_gives_up_while_it_is_decided",), (Hears.NOTHING,),
+        tuple(Evidence),
+    ),
+    Ending(
+        Event.CALLER_HANGS_UP, _UNANSWERED, "his call ends", "the phone stops ringing",
+        "ended as CANCEL, nothing heard", ("CANCEL",), (16,), (487,), _PHONES,
     ),
     Ending(
         Event.CALLER_HANGS_UP, _SOUND, "his call ends",
@@ -361,8 +366,28 @@ TABLE: Final = (
 )  # fmt: skip
 
 
+_NOBODY: Final = "nobody is called yet"
+_ANSWERED: Final = "it was answered"
+_ONWARDS: Final = (*_SOUND, Step.CONNECTING, Step.CONNECTED)
+
+IMPOSSIBLE: Final = (
+    (Event.CALLED_HANGS_UP, (Step.DECIDING,), _NOBODY),
+    (Event.CALLED_HANGS_UP, _UNANSWERED, "that is busy, declined or congestion"),
+    *(
+        place
+        for event in (Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION)
+        for place in ((event, (Step.DECIDING,), _NOBODY), (event, _ONWARDS, _ANSWERED))
+    ),
+    (Event.UNREACHABLE, (Step.DECIDING,), _NOBODY),
+    (Event.UNREACHABLE, (Step.RINGING, Step.EARLY_MEDIA, *_ONWARDS), "it was reached"),
+    (Event.REFER, _BEFORE, "a phone transfers what it has answered"),
+    (Event.REINVITE, _BEFORE, "there is no media session to change"),
+)
+"""What cannot happen, and why."""
+
+
 def cells() -> dict[tuple[Step, Event, str, str], Ending]:
-    """The table by step, event, door and who hears the sound; what is not in it cannot happen."""
+    """The table by step, event, door and who hears the sound."""
     return {
         (step, ending.event, door, notify): ending
         for ending in TABLE

@@ -98,15 +98,16 @@ async def strike(
             placed |= dial(phones, moment, (at for at in where if at.step is Step.DECIDING))
         await asyncio.gather(*(through(phones, each) for each in placed.values()))
         await phones.nothing_is_left()
-    return {
-        at: Fate(
-            each,
-            await phones.ending(each),
-            identify(each.called.packets, references) if each.called else None,
-            identify(each.caller.packets, references),
-        )
-        for at, each in placed.items()
-    }
+    return {at: await fate(phones, each, references) for at, each in placed.items()}
+
+
+async def fate(phones: Lab, placed: Placed, references: dict[str, Any]) -> Fate:
+    return Fate(
+        placed,
+        await phones.ending(placed),
+        identify(placed.called.packets, references) if placed.called else None,
+        identify(placed.caller.packets, references),
+    )
 
 
 def dial(phones: Lab, moment: Strike, where: Iterable[Where]) -> dict[Where, Placed]:

@@ -26,7 +26,7 @@ from ..lab.heard import identify
 from ..lab.lab import lab, until
 from ..lab.packages import faketime
 from ..lab.service import Service
-from .striking import EVERYWHERE, POLICY, caught, complaints, dial, kept, strike
+from .striking import EVERYWHERE, POLICY, Strike, caught, complaints, dial, fate, kept, strike
 from .test_lines import Detour, far
 
 Blow = Callable[[Service], AbstractAsyncContextManager[object]]
@@ -236,6 +236,20 @@ LIFE: dict[Event, tuple[Blow, bool]] = {
 async def test_the_service(own, references, event):
     blow, held = LIFE[event]
     await struck(own, event, blow, references, held=held)
+
+
+async def test_a_caller_who_gives_up_while_it_is_decided(own, references):
+    where = tuple(at for at in EVERYWHERE if at.step is Step.DECIDING)
+    async with lab(own.asterisk) as phones, frozen(own):
+        placed = dial(phones, Strike(), where)
+        await asyncio.sleep(0.3)
+        for each in placed.values():
+            await each.caller.cancel()
+        await phones.nothing_is_left()
+        fates = {at: await fate(phones, each, references) for at, each in placed.items()}
+    await until(lambda: all(map(kept, own.records().values())), "every record to be closed")
+    assert not complaints(Event.CALLER_HANGS_UP, fates, own.records())
+    assert not any(each.called for each in placed.values())
 
 
 # -- Asterisk -----------------------------------------------------------------------------------------------------

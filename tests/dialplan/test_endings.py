@@ -1,0 +1,59 @@
+"""The table of endings is whole: every cell is there once, or cannot be, and every proof is a test that there is."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections import Counter
+
+import pytest
+
+from idtone.dialplan.endings import IMPOSSIBLE, TABLE, Event, Step, cells
+from idtone.ledger.steps import CallStatus, cause
+
+from ..endings_page import PAGE, page
+from ..test_house import ROOT
+
+DOORS, NOTIFY = ("ari", "agi"), ("called", "both")
+
+
+def test_every_cell_is_in_the_table_or_cannot_be():
+    never = {(step, event) for event, steps, _ in IMPOSSIBLE for step in steps}
+    there = cells().keys()
+    for step, event, door, notify in itertools.product(Step, Event, DOORS, NOTIFY):
+        assert ((step, event, door, notify) in there) != ((step, event) in never), (step, event, door, notify)
+
+
+def test_no_cell_is_there_twice():
+    places = Counter(
+        (step, row.event, door, notify)
+        for row in TABLE
+        for step in row.steps
+        for door in row.doors
+        for notify in row.notify
+    )
+    assert not [place for place, times in places.items() if times > 1]
+
+
+def test_the_words_are_the_ledgers():
+    assert {status for row in TABLE for status in row.status} <= set(CallStatus)
+    assert all(cause(number) == number for row in TABLE for number in row.cause)
+
+
+@pytest.mark.parametrize("proof", sorted({proof for row in TABLE for proof in row.proof}))
+def test_every_proof_is_a_test(proof):
+    file, _, name = proof.partition("::")
+    functions = [
+        node.name
+        for node in ast.parse((ROOT / file).read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert name in functions
+
+
+def test_every_row_has_its_proof():
+    assert all(row.proof for row in TABLE)
+
+
+def test_the_page_is_made_of_the_table():
+    assert PAGE.read_text() == page(), "run `make docs`"

@@ -1,0 +1,64 @@
+"""docs/endings.md, made of the table of endings.
+
+python -m tests.endings_page     writes it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from idtone.dialplan.endings import IMPOSSIBLE, TABLE, Ending, Event, Step
+
+from .test_house import ROOT
+
+PAGE = ROOT / "docs" / "endings.md"
+HEAD = """\
+# Every ending of a call
+
+Made of the table in [dialplan/endings.py](../dialplan/endings.py), each row of which names the tests that prove it on a
+real Asterisk; `make docs` makes it anew. Where nothing else is said, it is the same by both doors (ARI and AGI), and
+whether the called party hears the sound or both do. `IDTONE_CAUSE` is of ITU-T Q.850; SIP is what ends the caller's
+INVITE (after 200 there is a BYE).
+
+The steps: deciding (the service is asked), dialling (the called phone has the call and says nothing yet), ringing,
+early media, answered (by the called party; the sound is about to begin), sounding, connecting (the sound is over, and
+Asterisk about to let the parties talk), connected.
+"""
+ONLY = {"called": "the called party hears it", "both": "both hear it"}
+
+
+def page() -> str:
+    return "\n".join((HEAD, *(part for event in Event for part in section(event))))
+
+
+def section(event: Event) -> Iterator[str]:
+    yield f"## {event[0].upper()}{event[1:]}\n"
+    yield "| while | the caller | the called party | evidence | `IDTONE_STATUS` | `IDTONE_CAUSE` | SIP |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in TABLE:
+        if row.event is event:
+            cells = (
+                where(row), row.caller, row.called, row.evidence,
+                either(row.status), either(row.cause), either(row.sip),
+            )  # fmt: skip
+            yield f"| {' | '.join(cells)} |"
+    never = [f"{steps_of(steps)}: {why}" for of, steps, why in IMPOSSIBLE if of is event]
+    yield f"\nCannot be while {'; while '.join(never)}.\n" if never else ""
+
+
+def where(row: Ending) -> str:
+    only = [f"by {door.upper()}" for door in row.doors if len(row.doors) == 1]
+    only += [ONLY[notify] for notify in row.notify if len(row.notify) == 1]
+    return steps_of(row.steps) + (f" ({', '.join(only)})" if only else "")
+
+
+def steps_of(steps: tuple[Step, ...]) -> str:
+    return "at any step" if set(steps) == set(Step) else ", ".join(step for step in Step if step in steps)
+
+
+def either(values: Iterable[object]) -> str:
+    return " or ".join(map(str, values)) or "–"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
