@@ -53,16 +53,28 @@ class Beside:
     def __init__(self, asterisk: Asterisk) -> None:
         self.asterisk = asterisk
         self._running: Service | None = None
+        self._latest: Service | None = None
 
     def serving(self, registry: Path = LAB_REGISTRY, policy: str = "", transport: str = "auto") -> Service:
         wanted = Service(self.asterisk, registry, policy, transport)
         if self._running != wanted:
             self.away()
             wanted.start()
-            self._running = wanted
+            self._running = self._latest = wanted
         return self._running
 
+    def left(self) -> None:
+        """The service with the lab's registry and the default policy was the latest here, and is away."""
+        if self._latest != Service(self.asterisk, LAB_REGISTRY):
+            self.serving()
+        self._stop()
+
     def away(self) -> None:
+        """It is away, and others may run."""
+        self._stop()
+        self._latest = None
+
+    def _stop(self) -> None:
         if self._running:
             self._running.stop()
             self._running = None
@@ -90,6 +102,5 @@ def service(beside: Beside) -> Service:
 @pytest.fixture
 def away(beside: Beside) -> Asterisk:
     """The service ran with the lab's registry, and is gone."""
-    beside.serving()
-    beside.away()
+    beside.left()
     return beside.asterisk
