@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 HEARD_TOLERANCE_S: Final = 0.02
 """One frame: Asterisk goes on when it has sent the last frame, not when that was played out."""
+HELD: Final = "HELD"
+"""In the place of PLAYBACKSTATUS: the phone held the call, and was sent nothing. The hook sees it only at the end."""
 
 
 class AgiApplication:
@@ -73,8 +75,11 @@ class AgiApplication:
                 )  # fmt: skip
                 return await self._decide(question, nonce)
             case "playing", (call_id, party, file) if party in set(Party):
+                self._board.begins_to_hear(request.channel)
                 return self._plays(call_id, Party(party), file)
             case "played", (call_id, nonce, party, file, status, started, ended) if party in set(Party):
+                if self._board.held(request.channel):
+                    status = HELD
                 return await self._played(call_id, nonce, Party(party), file, status, started, ended)
             case "ended", (call_id, status, cause, reason) if status in set(CallStatus):
                 return self._ended(call_id, CallStatus(status), cause, reason)

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 GONE: Final = frozenset({404, 409, 412})
 """What Asterisk answers when the channel hung up while we were asking; an outcome, not an error."""
+LAST_WORD_S: Final = 1.0
+"""How long after its channel the hook may still tell how a call ended."""
 SETTLED_WITHIN_S: Final = 0.5
 """How long a hand-over waits for answers that are on their way; they take milliseconds."""
 
@@ -56,8 +58,6 @@ class Application:
         self._silent = asyncio.Event()
         self._silent.set()
         self._entered: set[str] = set()
-        self._held: set[str] = set()
-        """Channels whose phone holds the call."""
         self._sent_on: dict[str, tuple[str, str]] = {}
         """Channels that were told where to go on, context and extension, and have not confirmed it."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -102,6 +102,17 @@ class Application:
                 while self._tasks:
                     await asyncio.wait(self._tasks)
 
+    async def depart(self, ari: Ari) -> None:
+        """Leave for good, and let go who came while we left: Asterisk would let them wait for us."""
+        try:
+            await ari.leave()
+            waiting = events.read_channels(await ari.request("GET", "channels"), APPLICATION).waiting
+            for channel in waiting:
+                with contextlib.suppress(AriRefused):  # it has hung up
+                    await ari.request("POST", f"channels/{channel}/continue")
+        except AriError as error:
+            log.warning("whether somebody still waits for this service is not known: %s", error)
+
     # -- from one instance to the next ------------------------------------------------------------------------------
 
     def let_go(self, handing_over: bool) -> None:
@@ -117,7 +128,9 @@ class Application:
 
     def carried(self) -> list[dict[str, Any]]:
         """What is being played, for the next instance's `carry`; JSON."""
-        return [sounding.packed() for sounding in self._soundings.values()]
+        return [
+            sounding.packed() | {"held": self._board.held(sounding.channel)} for sounding in self._soundings.values()
+        ]
 
     def carry(self, soundings: Iterable[Mapping[str, Any]]) -> None:
         """Go on with what an earlier instance had played; before the first connection.
@@ -131,6 +144,8 @@ class Application:
                 sounding = Sounding.unpacked(fields, call, sound)
                 self._soundings[sounding.channel] = self._by_playback[sounding.playback] = sounding
                 self._silent.clear()
+                if fields.get("held"):
+                    self._board.holds(sounding.channel, True)
                 self._give_up_later(sounding, self._clock_s() - sounding.requested_s)
 
     # -- events -----------------------------------------------------------------------------------------------------
@@ -152,28 +167,31 @@ class Application:
                 if call := self._board.of_channel(event.channel):
                     self._board.connected(call)
             case events.Held():
-                self._hold(event.channel, event.on)
+                self._board.holds(event.channel, event.on)
             case events.HookEnded():
                 self._board.hook_ended(event.call_id, event.status, event.hangup_cause, event.reason)
                 if event.reason is Reason.OVERLOAD:
                     self._turned_away.note("as many as policy.waiting allows were waiting for a verdict")
             case events.Destroyed():
-                self._held.discard(event.channel)
+                self._board.hangs_up(event.channel)
                 if call := self._board.of_channel(event.channel):
-                    self._board.gone(call, event.hangup_cause)
+                    self._gone(call, event.hangup_cause)
             case events.MalformedEvent():
                 log.warning("Asterisk sent an event that cannot be read (%s); it was ignored", event.type)
             case _:
                 pass
 
-    def _hold(self, channel: str, on: bool) -> None:
-        """Asterisk plays on to a phone that holds, but sends it nothing."""
-        if not on:
-            self._held.discard(channel)
-            return
-        self._held.add(channel)
-        if channel in self._soundings:
-            self._soundings[channel].held = True
+    def _gone(self, call: Call, hangup_cause: int | None) -> None:
+        """After a transfer the hook may tell the end only when the channel is gone."""
+
+        def over() -> None:
+            if self._board.find(call.id) is call:
+                self._board.gone(call, hangup_cause)
+
+        if call.connected or call.own_dial:
+            over()
+        else:
+            asyncio.get_running_loop().call_later(LAST_WORD_S, over)
 
     def _enter(self, channel: str, arguments: tuple[str, ...], caller_number: str) -> None:
         self._entered.add(channel)
@@ -242,9 +260,10 @@ class Application:
         answered_at = self._board.now()
         sound = self._board.sound(call, party)
         if sound:
-            sounding = Sounding(call, party, channel, context, sound, answered_at, held=channel in self._held)
+            sounding = Sounding(call, party, channel, context, sound, answered_at)
             self._soundings[channel] = self._by_playback[sounding.playback] = sounding
             self._silent.clear()
+            self._board.begins_to_hear(channel)
             self._signal(sounding, Signal.ENTERED)
             return
         self._board.answered(call, answered_at)
@@ -278,7 +297,7 @@ class Application:
         sounding.heard_ms = max(0, round(min(asterisk_s, our_s) * 1000))
         sounding.failure = f"the playback ended as {event.state!r} after {sounding.heard_ms} ms"
         signal = flow.playback_signal(event.state, asterisk_s, our_s, sounding.sound.duration_ms / 1000)
-        if sounding.held and signal is Signal.FINISHED:
+        if self._board.held(sounding.channel) and signal is Signal.FINISHED:
             sounding.failure, signal = f"the {sounding.party} party held the call meanwhile", Signal.FAILED
         self._signal(sounding, signal)
 

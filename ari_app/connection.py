@@ -56,6 +56,10 @@ class Ari(Protocol):
         """The events, until the connection ends. Raises AriUnavailable when it breaks."""
         ...
 
+    async def leave(self) -> None:
+        """Have no more events, and nobody who asks from now on finds us; requests still go. Raises AriUnavailable."""
+        ...
+
 
 class AriConnection:
     """An open connection; made by `connect`."""
@@ -94,6 +98,20 @@ class AriConnection:
     async def close(self) -> None:
         if self._socket is not None:
             await self._socket.close()
+
+    async def leave(self) -> None:
+        """Give the application up for good. No more events come, and requests go over HTTP.
+
+        Raises AriUnavailable, also where Asterisk still counts on us after a while.
+        """
+        self._over_websocket = False
+        await self.close()
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                while not await self.abandoned():  # noqa: ASYNC110 — Asterisk tells nobody
+                    await asyncio.sleep(0.01)
+        except TimeoutError as error:
+            raise AriUnavailable("Asterisk does not notice that the WebSocket is closed") from error
 
     @property
     def transport(self) -> str:

@@ -52,6 +52,7 @@ class Service:
         self._complained: tuple[str, float] | None = None
         self._lost_s: deque[float] = deque(maxlen=QUARREL)
         self._again = asyncio.Event()
+        self._departing = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve; returns after `stop` is set and the sounds that were being played have ended."""
@@ -63,6 +64,7 @@ class Service:
             for task in done:
                 task.result()  # serving and watching end only by an error that is ours
             await self._application.drained(DRAIN_S)
+            self._departing = True
         finally:
             for task in tasks:
                 task.cancel()
@@ -76,7 +78,11 @@ class Service:
                     delay_s = RETRY_FIRST_S
                     self._complained = None
                     log.info("ready: Asterisk %s, %s", ari.version, ari.transport)
-                    await self._attend(ari)
+                    try:
+                        await self._attend(ari)
+                    finally:
+                        if self._departing:
+                            await self._application.depart(ari)
             except AriRefused as error:
                 self._complain(
                     logging.ERROR, f"{error}; check ari.user, ari.password_file and the user's rights in ari.conf"

@@ -36,8 +36,6 @@ class Sounding:
     started_at: datetime | None = None
     heard_ms: int = 0
     failure: str = NEVER_TOLD
-    held: bool = False
-    """The phone held the call at some time, and was sent nothing then."""
     timer: asyncio.TimerHandle | None = None
 
     @property
@@ -56,7 +54,6 @@ class Sounding:
             "answered_at": self.answered_at.isoformat(),
             "requested_s": self.requested_s,
             "started_at": self.started_at.isoformat() if self.started_at else None,
-            "held": self.held,
         }
 
     @classmethod
@@ -74,5 +71,4 @@ class Sounding:
             State.SEALED if started else State.SOUNDING,
             fields["requested_s"],
             datetime.fromisoformat(started) if started else None,
-            held=fields.get("held", False),
         )

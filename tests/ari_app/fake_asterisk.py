@@ -48,6 +48,9 @@ class FakeAsterisk:
             yield event
         raise AriUnavailable("the connection broke")
 
+    async def leave(self) -> None:
+        self.happens(None)
+
     # -- what the test makes happen -----------------------------------------------------------------------------
 
     def happens(self, *happenings: events.Event | None) -> None:

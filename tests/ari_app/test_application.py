@@ -337,6 +337,25 @@ async def test_calls_of_an_earlier_service_go_on_or_are_interrupted(start):
     assert [step.call_id for step in notebook.steps if step.kind is StepKind.INTERRUPTED] == ["9.9-1"]
 
 
+async def test_who_comes_while_the_service_leaves_is_let_go(start):
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook) as application:
+        pass
+    asterisk.enter(CALLED, *SOUND)  # nobody reads that any more
+    await application.depart(asterisk)
+    assert asterisk.resumed_at(CALLED) == ""
+    assert notebook.kinds() == []
+
+
+@pytest.mark.parametrize("refusals", [{"continue": 404}, {"channels": 500}])
+async def test_leaving_goes_on_whatever_asterisk_says(start, refusals):
+    asterisk = FakeAsterisk(refusals)
+    async with start(FakeAsterisk(), Notebook()) as application:
+        pass
+    asterisk.enter(CALLED, *SOUND)
+    await application.depart(asterisk)
+
+
 async def test_a_connection_that_breaks_ends_attending(start):
     asterisk = FakeAsterisk()
     async with start(asterisk, Notebook()) as application:

@@ -39,6 +39,7 @@ class Attended:
     endings: list[Exception | None]
     attended: list[Any] = field(default_factory=list)
     drained_for: list[float] = field(default_factory=list)
+    departed: list[Any] = field(default_factory=list)
     sounding: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def attend(self, ari: Any) -> None:
@@ -51,6 +52,9 @@ class Attended:
     async def drained(self, timeout_s: float) -> None:
         self.drained_for.append(timeout_s)
         await self.sounding.wait()
+
+    async def depart(self, ari: Any) -> None:
+        self.departed.append(ari)
 
 
 @dataclass
@@ -249,6 +253,7 @@ async def test_stopping_waits_for_the_sounds_and_stays_connected_for_them():
         async with asyncio.timeout(1):
             await task
     assert application.drained_for == [module.DRAIN_S]
+    assert application.departed == application.attended
     assert module.DRAIN_S > 10  # the longest sound
 
 

@@ -8,7 +8,7 @@ from ..lab import voices
 from ..lab.heard import Heard, hear, identify
 from ..lab.lab import Placed
 
-SOONEST_MS, LATEST_MS = -20, 60
+SOONEST_MS, LATEST_MS = -20, 80
 """When the sound may begin after the answer: a frame may already be under way."""
 FRAME_MS = 20
 APART_MS = 2 * FRAME_MS

@@ -17,6 +17,7 @@ from ..lab.heard import identify
 from ..lab.lab import Forwarding, Lab, Placed, until
 from ..lab.phone import Behaviour
 from .endings import UNTIL
+from .walking import listen
 
 POLICY = "notify: {incoming: called, outgoing: both}"
 NOTIFY = {"incoming": "called", "outgoing": "both"}
@@ -51,7 +52,9 @@ class Fate:
     placed: Placed
     told: Told
     called_heard: str | None
-    caller_heard: str | None
+    """The sound of which most was there."""
+    whole: dict[str, frozenset[str]]
+    """By party, every sound that was there from its first frame to its last."""
 
 
 class Strike:
@@ -106,7 +109,7 @@ async def fate(phones: Lab, placed: Placed, references: dict[str, Any]) -> Fate:
         placed,
         await phones.ending(placed),
         identify(placed.called.packets, references) if placed.called else None,
-        identify(placed.caller.packets, references),
+        {party: listen(placed, party, references).whole for party in ("called", "caller")},
     )
 
 
@@ -173,9 +176,8 @@ def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[s
             != (caller.final_status == 200),
         }
         if record:
-            heard = {"called": fate.called_heard, "caller": fate.caller_heard}
             wrong |= {
-                f"the evidence says that the {party} party heard it": heard[party] != record["profile"]
+                f"the evidence says that the {party} party heard it": record["profile"] not in fate.whole[party]
                 for party in record["heard_by"]
             }
             wrong[f"the evidence says {record['status']}, and the hook {told.status}"] = record["status"] not in (

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 
 import pytest
 
 from ..lab.lab import Forwarding, lab
+from .costing import SAMPLE_MS, added_ms
 from .hearing import assert_heard_by
 
 HEARING = {"called": ("called",), "caller": ("caller",), "both": ("called", "caller")}
 TOGETHER_MS = 30
 """How far apart the two phones' onsets may be."""
-ROUNDS = 12
 ADDED_LIMIT_MS = {"ari": 8.0, "agi": 12.0}
 """By AGI the evidence is written when the sound is over, and the parties wait for the disk."""
-SAMPLE_MS = 440
 
 
 @pytest.mark.parametrize("first", ["early-media", "answered"])
@@ -44,21 +42,9 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
 
 
 async def test_sounding_to_both_costs_little_over_asterisks_own_announcement_to_one(asterisk, serving, door):
-    """Answer → connected, in turns with Dial(…,A(the same file))."""
     serving(policy="notify: {incoming: both}")
-    took: dict[str, list[float]] = {"native": [], "hook": []}
     async with lab(asterisk) as phones:
-        for _ in range(ROUNDS):
-            for way, beyond_sound_ms in took.items():
-                placed = await phones.place(Forwarding(way=way))
-                await phones.talk_and_hang_up(placed, 0.05)
-                beyond_sound_ms.append(placed.connected_after_ms - SAMPLE_MS)
-    native, hook = (statistics.median(values) for values in took.values())
-    print(
-        f"\n{door}: answer → connected, less the sound: native {native:.2f} ms, both {hook:.2f},"
-        f" added {hook - native:.2f}"
-    )
-    assert hook - native <= ADDED_LIMIT_MS[door]
+        assert await added_ms(phones, f"both, {door}", ADDED_LIMIT_MS[door]) <= ADDED_LIMIT_MS[door]
 
 
 async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving, door):

@@ -9,6 +9,7 @@ import contextlib
 import resource
 import signal
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -288,14 +289,15 @@ async def test_asterisk_is_killed(installation, tmp_path, references):
             asterisk.process.kill()
             await asyncio.to_thread(asterisk.process.wait)
             moment.over.set()
-            await asyncio.gather(*(each.caller.leave() for each in placed.values()), return_exceptions=True)
             await asyncio.to_thread(asterisk.start)
             await until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
             await until(lambda: all(map(kept, service.records().values())), "every record to be closed")
         heard = [identify(each.called.packets, references) for each in placed.values() if each.called]
     records = service.records().values()
-    assert {kept(record) for record in records} == {Evidence.INTERRUPTED}
-    assert len(records) >= sum(at.step is not Step.DECIDING for at in placed)
+    # A phone that has no answer yet repeats its INVITE, and the next Asterisk serves it.
+    ended = Counter(map(kept, records))
+    assert ended.keys() <= {Evidence.INTERRUPTED, Evidence.COMPLETE}
+    assert ended[Evidence.INTERRUPTED] >= sum(at.step is not Step.DECIDING for at in placed)
     claimed = sum("called" in record["heard_by"] for record in records)
     assert 0 < claimed <= heard.count("sample")
 

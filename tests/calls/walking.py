@@ -425,7 +425,7 @@ def _measured(
     placed, path = walker.placed, walker.path
     ending = told.get(placed.name)
     called = placed.called
-    heard = {party: _listening(placed, party, references) for party in ("called", "caller")}
+    heard = {party: listen(placed, party, references) for party in ("called", "caller")}
     last = walker.reached[-1].what if walker.reached else None
     walked_to_its_end = last == path.legs[-1].what and isinstance(last, Event)
     hears = drawn.notify[path.direction]
@@ -466,7 +466,7 @@ def _step(walker: Walker, drawn: Round, hears: str, sound_s: float) -> Step | No
     return Step.SOUNDING if elapsed_s > UNSURE_S else Step.ANSWERED
 
 
-def _listening(placed: Placed, party: str, references: Mapping[str, Any]) -> Listening:
+def listen(placed: Placed, party: str, references: Mapping[str, Any]) -> Listening:
     called = placed.called
     if called is None or called.answered_ns is None:
         return SILENCE

@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from .call import SDP, Call, Side
+from .call import SDP, Call, Direction, Side
 from .codecs import PICTURE, VIDEO, VIDEO_TICKS
 from .dialog import Dialog, token
 from .g711 import Samples
 from .rtp import Address
 from .sdp import Session
-from .sip import Header, Request
+from .sip import Header, Request, Response
 
 if TYPE_CHECKING:
     from .phone import Phone
@@ -71,11 +71,21 @@ class IncomingCall(Call):
 
     async def hangup(self) -> None:
         """As any call's, but not before the ACK (15): what came before it would not count."""
+        await self._settled()
+        await super().hangup()
+
+    async def reinvite(
+        self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
+    ) -> Response:
+        """As any call's, but not before the ACK: one INVITE at a time (14.1)."""
+        await self._settled()
+        return await super().reinvite(direction, headers, video=video)
+
+    async def _settled(self) -> None:
         if self.answered_ns is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ACK_S):
                     await self._acknowledged.wait()
-        await super().hangup()
 
     async def leave(self) -> None:
         self.refuse(480)

@@ -98,6 +98,9 @@ class Switchboard:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     retiring: bool = False
     """The service is about to stop: the doors begin nothing new and send who asks on to what Asterisk does alone."""
+    _holding: set[str] = field(default_factory=set, init=False)
+    _held: set[str] = field(default_factory=set, init=False)
+    """Channels that hold the call, and those that held it since their sound began."""
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _by_channel: dict[str, Call] = field(default_factory=dict, init=False)
     _over_before: dict[str, None] = field(default_factory=dict, init=False)
@@ -220,6 +223,27 @@ class Switchboard:
         if not call.connected:
             call.connected = True
             self.record(steps.connected(call.id, self.now()))
+
+    # A phone that holds is sent nothing, while Asterisk plays on. ARI tells of it, for the sounds of either door.
+
+    def holds(self, channel: str, on: bool) -> None:
+        if on:
+            self._holding.add(channel)
+            self._held.add(channel)
+        else:
+            self._holding.discard(channel)
+
+    def begins_to_hear(self, channel: str) -> None:
+        if channel not in self._holding:
+            self._held.discard(channel)
+
+    def held(self, channel: str) -> bool:
+        """Since it began to hear its sound, as far as was told."""
+        return channel in self._held
+
+    def hangs_up(self, channel: str) -> None:
+        self._holding.discard(channel)
+        self._held.discard(channel)
 
     def hook_ended(
         self, call_id: str, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None
