@@ -323,7 +323,9 @@ async def test_the_line(asterisk, beside, references, event, how):
 
 @dataclass
 class OtherTime(Service):
-    """A service to which the time of day can be told; its monotonic clock is the machine's."""
+    """A service to which the time of day can be told, and which looks once a second; its monotonic clock is the
+    machine's.
+    """
 
     def _environment(self) -> dict[str, str]:
         self.told = self.asterisk.scratch / "time"
@@ -331,7 +333,7 @@ class OtherTime(Service):
         return {
             "LD_PRELOAD": str(faketime()),
             "FAKETIME_TIMESTAMP_FILE": str(self.told),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
 
