@@ -231,8 +231,10 @@ def _undisturbed(walk: Walk) -> Iterator[str]:
     # One that held heard the notice at best, when it had taken up again; the evidence remarks on it.
     if walk.record["anomalies"] and not _at_once(walk) and not walk.held:
         yield f"anomalies: {walk.record['anomalies']}"
+    # And it was connected later than its step says.
     notify = "called" if walk.hears == "called" else "both"
-    row = cells().get((walk.step, walk.event, walk.path.door, notify)) if walk.step and walk.event else None
+    told = walk.step and walk.event and not walk.held
+    row = cells().get((walk.step, walk.event, walk.path.door, notify)) if told else None
     if row and (walk.told.status not in row.status or int(walk.told.cause) not in row.cause):
         yield f"{walk.event} while {walk.step}: {walk.told.status}, cause {walk.told.cause}"
     if row and walk.sip not in row.sip and not (walk.answered_first and walk.sip == 200):
