@@ -123,6 +123,7 @@ class Application:
         """Wait until nothing of ours is on its way, neither to Asterisk nor to the ledger."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLED_WITHIN_S):
+                # The two end by themselves, each at its own time, and nobody tells of the last.
                 while self._tasks or any(each.being_sealed for each in self._soundings.values()):  # noqa: ASYNC110
                     await asyncio.sleep(0.002)
 

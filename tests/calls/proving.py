@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 from ..lab.asterisk import Ending
 from ..lab.lab import Forwarding, Lab, Placed, until
 from ..lab.service import Service
+from .endings import SOUND_S
 from .hearing import assert_heard_by
 
 Case = TypeVar("Case")
 Result = TypeVar("Result")
 
+NOTIFY = {"incoming": "called", "outgoing": "both"}
+"""Who hears the sound, by the direction."""
 POLICY = "notify: {incoming: called, outgoing: both}"
-SOUND_S = 0.44
 DURING_S = 0.15
 """From the called party's answer to somewhere within the sound."""
 AFTER_S = SOUND_S + 0.3

@@ -17,10 +17,9 @@ from ..lab.heard import identify
 from ..lab.lab import Forwarding, Lab, Placed, until
 from ..lab.phone import Behaviour
 from .endings import UNTIL
+from .proving import NOTIFY
 from .walking import listen
 
-POLICY = "notify: {incoming: called, outgoing: both}"
-NOTIFY = {"incoming": "called", "outgoing": "both"}
 LEAD_S = 0.6
 """From when all wait at their steps to the blow: longer than a sound."""
 HELD_S = 0.06

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -196,10 +196,10 @@ async def sounding(phones: Lab, placed: Placed, case: Doing) -> Call:
     return placed.caller if case.who == "caller" else placed.called
 
 
-async def test_a_reinvite_during_the_sound_does_not_interrupt_it(asterisk, serving, references):
-    """One that changes nothing, and one by which a phone stops speaking."""
-    service = serving(policy=FIRST)
-    cases = doings("sendrecv", "recvonly")
+async def reinvited(
+    asterisk: Asterisk, service: Service, cases: Sequence[Doing], for_s: float
+) -> list[tuple[Doing, tuple[Placed, Told]]]:
+    """Calls whose media a phone changes during the sound, and takes up again so much after the connection."""
     async with lab(asterisk) as phones:
 
         async def one(case: Doing) -> tuple[Placed, Told]:
@@ -207,35 +207,26 @@ async def test_a_reinvite_during_the_sound_does_not_interrupt_it(asterisk, servi
             call = await sounding(phones, placed, case)
             assert (await call.reinvite(case.what)).status == 200
             await placed.caller.final()
-            await asyncio.sleep(SOUND_S)
+            await asyncio.sleep(for_s)
             assert (await call.reinvite("sendrecv")).status == 200
             await phones.talk_and_hang_up(placed, 0.4)
             return placed, await told(phones, service, placed)
 
         calls = await side_by_side(cases, one)
         await phones.nothing_is_left()
+    return calls
+
+
+async def test_a_reinvite_during_the_sound_does_not_interrupt_it(asterisk, serving, references):
+    """One that changes nothing, and one by which a phone stops speaking."""
+    calls = await reinvited(asterisk, serving(policy=FIRST), doings("sendrecv", "recvonly"), SOUND_S)
     for case, (placed, said) in calls:
         assert_proved(case.way, placed, said, references)
 
 
 async def test_who_holds_the_call_during_the_sound_has_not_heard_it(asterisk, serving, references):
     """Asterisk sends nothing to a phone that holds, and the evidence does not claim that it heard. The call goes on."""
-    service = serving(policy=FIRST)
-    cases = doings("sendonly", "inactive")
-    async with lab(asterisk) as phones:
-
-        async def one(case: Doing) -> tuple[Placed, Told]:
-            placed = phones.dial(case.way.forwarding())
-            call = await sounding(phones, placed, case)
-            assert (await call.reinvite(case.what)).status == 200
-            await placed.caller.final()
-            await asyncio.sleep(3 * SOUND_S)
-            assert (await call.reinvite("sendrecv")).status == 200
-            await phones.talk_and_hang_up(placed, 0.4)
-            return placed, await told(phones, service, placed)
-
-        calls = await side_by_side(cases, one)
-        await phones.nothing_is_left()
+    calls = await reinvited(asterisk, serving(policy=FIRST), doings("sendonly", "inactive"), 3 * SOUND_S)
     for case, (placed, said) in calls:
         assert placed.called
         assert placed.called.answered_ns

@@ -27,7 +27,8 @@ from ..lab.heard import identify
 from ..lab.lab import lab, until
 from ..lab.packages import faketime
 from ..lab.service import Service
-from .striking import EVERYWHERE, POLICY, Strike, caught, complaints, dial, fate, kept, strike
+from .proving import POLICY
+from .striking import EVERYWHERE, Strike, caught, complaints, dial, fate, kept, strike
 from .test_lines import Detour, far
 
 Blow = Callable[[Service], AbstractAsyncContextManager[object]]

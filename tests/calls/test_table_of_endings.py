@@ -12,9 +12,8 @@ from idtone.dialplan.endings import Event, Step, cells
 from ..lab.asterisk import Ending as Told
 from ..lab.lab import Placed, lab
 from .endings import Case, play
+from .proving import NOTIFY, POLICY
 
-POLICY = "notify: {incoming: called, outgoing: both}"
-HEARING = {"incoming": "called", "outgoing": "both"}
 AT_ONCE = 10
 PARTIES = (
     Event.CALLER_HANGS_UP, Event.CALLED_HANGS_UP, Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION,
@@ -25,7 +24,7 @@ NOT_HEARD = {Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION, Even
 
 def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> list[str]:
     """Where a call differs from its row of the table."""
-    row = cells()[case.step, case.event, case.door, HEARING[case.direction]]
+    row = cells()[case.step, case.event, case.door, NOTIFY[case.direction]]
     complaints = []
     if told.status not in row.status:
         complaints.append(f"IDTONE_STATUS {told.status}")
@@ -59,8 +58,8 @@ async def test_what_the_parties_do(asterisk, serving, event):
         Case(step, event, door, direction)
         for step, what, door, notify in cells()
         if what is event and step is not Step.DECIDING
-        for direction in HEARING
-        if HEARING[direction] == notify
+        for direction in NOTIFY
+        if NOTIFY[direction] == notify
     ]
     assert cases
     async with lab(asterisk) as phones:
