@@ -287,8 +287,17 @@ TABLE: Final = (
         evidence="interrupted; nobody claims that it was heard", record=(Evidence.INTERRUPTED,), doors=("agi",),
     ),
     _goes_on(
-        Event.SERVICE_STOPPED, (*_AFTER, Step.CONNECTED), _LIFE, evidence="heard, then interrupted",
-        record=(Evidence.INTERRUPTED, Evidence.COMPLETE),
+        # Stopped in the milliseconds between the answer and the sound, it lets no more sound begin.
+        Event.SERVICE_STOPPED, (Step.ANSWERED,), _LIFE, evidence="heard or not, then interrupted",
+        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.INTERRUPTED, Evidence.COMPLETE), doors=("ari",),
+    ),
+    _goes_on(
+        Event.SERVICE_STOPPED, (Step.ANSWERED,), _LIFE, evidence="heard, then interrupted",
+        record=(Evidence.INTERRUPTED, Evidence.COMPLETE), doors=("agi",),
+    ),
+    _goes_on(
+        Event.SERVICE_STOPPED, (Step.SOUNDING, Step.CONNECTING, Step.CONNECTED), _LIFE,
+        evidence="heard, then interrupted", record=(Evidence.INTERRUPTED, Evidence.COMPLETE),
     ),
     _goes_on(Event.SERVICE_REPLACED, _ALWAYS, _LIFE),
     _goes_on(Event.SECOND_INSTANCE, _ALWAYS, _LIFE),
