@@ -75,6 +75,7 @@ class AgiApplication:
                 )  # fmt: skip
                 return await self._decide(question, nonce)
             case "playing", (call_id, party, file) if party in set(Party):
+                self._board.watch(request.channel)
                 self._board.begins_to_hear(request.channel)
                 return self._plays(call_id, Party(party), file)
             case "played", (call_id, nonce, party, file, status, started, ended) if party in set(Party):

@@ -21,8 +21,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from idtone import dialplan
-from idtone.calls import Outcome, Party, Reason
-from idtone.complaints import Complaints
+from idtone.calls import Outcome, Party
 from idtone.dialplan import Heard
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.ledger import steps
@@ -30,7 +29,7 @@ from idtone.settings import Door
 from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard
 
 from . import events, flow
-from .connection import APPLICATION, Ari
+from .connection import APPLICATION, SUBSCRIPTIONS, Ari
 from .flow import Action, Signal, State
 from .sounding import NEVER_TOLD, Sounding
 
@@ -40,6 +39,7 @@ GONE: Final = frozenset({404, 409, 412})
 """What Asterisk answers when the channel hung up while we were asking; an outcome, not an error."""
 LAST_WORD_S: Final = 1.0
 """How long after its channel the hook may still tell how a call ended."""
+TURNED_AWAY_POLL_S: Final = 5.0
 SETTLED_WITHIN_S: Final = 0.5
 """How long a hand-over waits for answers that are on their way; they take milliseconds."""
 
@@ -61,9 +61,12 @@ class Application:
         self._sent_on: dict[str, tuple[str, str]] = {}
         """Channels that were told where to go on, context and extension, and have not confirmed it."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._turned_away = Complaints(log, "a call was turned away")
+        self._watching: dict[str, asyncio.Task[None]] = {}
+        self._turned_away: int | None = None
+        """By the hook's count, when we last asked."""
         self._ari: Ari | None = None
         self._handing_over = False
+        switchboard.watch = self._watch
 
     @property
     def connected(self) -> bool:
@@ -80,6 +83,7 @@ class Application:
         self._ari = ari
         self._entered = set(self._soundings)
         self._spawn(self._adopt(tuple(self._board), tuple(self._soundings.values())))
+        counting = asyncio.create_task(self._count_turned_away(ari))
         try:
             async for event in ari.events():
                 if isinstance(event, events.Replaced):
@@ -90,8 +94,7 @@ class Application:
                 self._handle(event)
         finally:
             self._ari = None
-            self._turned_away.flush()
-            for task in self._tasks:
+            for task in (*self._tasks, counting):
                 task.cancel()
 
     async def drained(self, timeout_s: float) -> None:
@@ -164,6 +167,8 @@ class Application:
                 self._sent_on.pop(event.channel, None)
                 if event.channel in self._soundings:
                     self._signal(self._soundings[event.channel], Signal.GONE)
+                if not self._board.of_channel(event.channel):
+                    self._board.hangs_up(event.channel)  # or lives on, and nothing more is told of it
             case events.Bridged():
                 if call := self._board.of_channel(event.channel):
                     self._board.connected(call)
@@ -171,8 +176,6 @@ class Application:
                 self._board.holds(event.channel, event.on)
             case events.HookEnded():
                 self._board.hook_ended(event.call_id, event.status, event.hangup_cause, event.reason)
-                if event.reason is Reason.OVERLOAD:
-                    self._turned_away.note("as many as policy.waiting allows were waiting for a verdict")
             case events.Destroyed():
                 self._board.hangs_up(event.channel)
                 if call := self._board.of_channel(event.channel):
@@ -181,6 +184,22 @@ class Application:
                 log.warning("Asterisk sent an event that cannot be read (%s); it was ignored", event.type)
             case _:
                 pass
+
+    # Of a channel that has left us Asterisk tells only where we asked for it. To be told of all channels would cost a
+    # third of what a call costs, and let our events wait behind those of calls that are none of ours.
+
+    def _watch(self, channel: str) -> None:
+        if self._ari is not None:  # else when we are connected again
+            self._watching[channel] = self._spawn(self._subscribe(channel))
+
+    async def _subscribe(self, channel: str) -> None:
+        try:
+            await self._request("POST", SUBSCRIPTIONS, eventSource=f"channel:{channel}")
+        except AriRefused as error:
+            if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+            if call := self._board.of_channel(channel):  # it has hung up
+                self._gone(call, None)
 
     def _gone(self, call: Call, hangup_cause: int | None) -> None:
         """After a transfer the hook may tell the end only when the channel is gone."""
@@ -371,7 +390,11 @@ class Application:
             else:
                 self._signal(sounding, Signal.GONE)
         for call in calls:
-            if call.channel not in channels.ids and self._board.find(call.id) is call:
+            if self._board.find(call.id) is not call:
+                continue
+            if call.channel in channels.ids:
+                self._watch(call.channel)
+            else:
                 self._board.interrupted(call)
         for name in self._sent_on.keys() - waiting.keys():
             del self._sent_on[name]
@@ -404,6 +427,8 @@ class Application:
     async def _resume(self, channel: str, context: str, extension: str) -> None:
         """Give the channel back to the hook, with our word as the extension where it goes on."""
         self._sent_on[channel] = context, extension
+        if watching := self._watching.pop(channel, None):  # its call may be over in the next moment
+            await asyncio.wait({watching})
         await self._ask(
             "POST",
             f"channels/{channel}/continue",
@@ -426,10 +451,25 @@ class Application:
             raise AriUnavailable("Asterisk is not connected")
         return await self._ari.request(method, path, **query)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _count_turned_away(self, ari: Ari) -> None:
+        """Tell the log now and then how many calls the hook has turned away."""
+        with contextlib.suppress(AriError):  # the connection broke, which its events tell
+            while True:
+                answer = await ari.request("GET", "asterisk/variable", variable=dialplan.TURNED_AWAY_VARIABLE)
+                count, before = events.read_count(answer), self._turned_away
+                more = count - (before if before is not None and before <= count else 0)
+                if more and before is not None:
+                    log.warning(
+                        "%d calls were turned away: as many as policy.waiting allows waited for a verdict", more
+                    )
+                self._turned_away = count
+                await asyncio.sleep(TURNED_AWAY_POLL_S)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -25,6 +25,11 @@ from .events import EVENT_FILTER, Event, Response, read
 
 APPLICATION: Final = "idtone"
 """The name in the dialplan's Stasis(idtone,…)."""
+SUBSCRIPTIONS: Final = f"applications/{APPLICATION}/subscription"
+ALL_BRIDGES: Final = "bridge:"
+"""Who talks with whom is told by the bridges, and by none of the channels. With `subscribeAll` Asterisk would make JSON
+of everything that happens to every channel, in one thread, before the filter throws it away.
+"""
 
 REQUEST_TIMEOUT_S: Final = 5.0
 OPEN_WITHIN_S: Final = 2.0
@@ -82,18 +87,19 @@ class AriConnection:
         self._over_websocket = transport == "websocket" or (
             transport == "auto" and takes_requests_over_websocket(self.version)
         )
-        # All channels, not ours alone: a call's talking and its end are told after it has left us, and only so
-        # does ChannelEnteredBridge come. The filter keeps everything else away.
-        query = {"app": APPLICATION, "subscribeAll": "true"}
         try:
             self._socket = await self._session.ws_connect(
-                f"{self._url}/events", params=query, heartbeat=HEARTBEAT_S, max_msg_size=ANSWER_LIMIT
+                f"{self._url}/events",
+                params={"app": APPLICATION},
+                heartbeat=HEARTBEAT_S,
+                max_msg_size=ANSWER_LIMIT,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise AriUnavailable(f"Asterisk takes no WebSocket at {self._url}: {error}") from error
         # The filter dies with the application object, so it is put again after each connect; over HTTP,
         # since before it is there nobody reads the WebSocket yet.
         await self._over_http("PUT", f"applications/{APPLICATION}/eventFilter", {}, EVENT_FILTER)
+        await self._over_http("POST", SUBSCRIPTIONS, {"eventSource": ALL_BRIDGES}, None)
 
     async def close(self) -> None:
         if self._socket is not None:

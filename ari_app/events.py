@@ -194,6 +194,14 @@ def read_channels(answer: Any, application: str) -> Channels:
     return Channels(frozenset(ids), waiting)
 
 
+def read_count(answer: Any) -> int:
+    """The value of a variable that counts; 0 where it was never set. Raises AriUnavailable where it is none."""
+    try:
+        return int(answer["value"] or 0)
+    except (LookupError, TypeError, ValueError) as error:
+        raise AriUnavailable("the value of a variable is not as Asterisk documents it") from error
+
+
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event | None]]] = {
     "StasisStart": lambda m: Entered(_id(m["channel"]), _text(m["channel"]["caller"]["number"]), _arguments(m["args"])),
     "StasisEnd": lambda m: Left(_id(m["channel"])),

@@ -103,6 +103,9 @@ class Verdict:
 VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
 WATCHED_VARIABLE: Final = "IDTONE_WATCHED"
 """The nonce again, where ARI events tell the service how the call ends."""
+TURNED_AWAY_VARIABLE: Final = "IDTONE_TURNED_AWAY"
+"""A global one: how many calls the hook turned away since Asterisk was started. Two in the same instant may be one.
+"""
 HEARD_VARIABLE: Final = "IDTONE_HEARD"
 """`nonce:heard` or `nonce:unheard`, the answer to what the hook tells of a sound that Asterisk played."""
 

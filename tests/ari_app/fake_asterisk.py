@@ -22,6 +22,8 @@ class FakeAsterisk:
     def __init__(self, refusals: Mapping[str, int] | None = None) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.channels: dict[str, dict[str, Any]] = {}
+        self.variables: dict[str, str] = {}
+        self.watched: set[str] = set()
         self.refusals = dict(refusals or {})
         self._events: asyncio.Queue[events.Event | None] = asyncio.Queue()
 
@@ -34,6 +36,13 @@ class FakeAsterisk:
             if part in path:
                 raise AriRefused(status, "as told", f"{method} {path}")
         parts = path.split("/")
+        if path == "asterisk/variable":
+            return {"value": self.variables.get(query["variable"], "")}
+        if parts[-1] == "subscription":
+            channel = query["eventSource"].removeprefix("channel:")
+            if channel not in self.channels:
+                raise AriRefused(422, "Event source does not exist", f"{method} {path}")
+            self.watched.add(channel)
         if path == "channels":
             return [
                 {"id": channel, "dialplan": place, "caller": {"name": "", "number": ""}}
@@ -65,7 +74,9 @@ class FakeAsterisk:
 
     def hang_up(self, channel: str) -> None:
         del self.channels[channel]
-        self.happens(events.Left(channel), events.Destroyed(channel, 16))
+        self.happens(events.Left(channel))
+        if channel in self.watched:
+            self.happens(events.Destroyed(channel, 16))
 
     def finish(self, playback: str, after_ms: int, state: str = "done") -> None:
         self.happens(

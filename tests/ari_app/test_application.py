@@ -227,6 +227,25 @@ async def test_a_profile_without_a_sound_is_left_to_the_hook(start):
     assert not asterisk.playbacks()
 
 
+async def test_what_becomes_of_a_call_is_asked_for_before_it_goes_on(start):
+    """It may be over the next moment, and Asterisk tells only who asked before."""
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook):
+        asterisk.enter(CALLER, *DECIDE)
+        await until(lambda: asterisk.resumed_at(CALLER))
+    asked = [path for _, path, query in asterisk.requests if CALLER in (path + query.get("eventSource", ""))]
+    assert asked == ["applications/idtone/subscription", f"channels/{CALLER}/continue"]
+
+
+async def test_a_call_that_is_over_before_anybody_can_ask_what_becomes_of_it(start, monkeypatch):
+    monkeypatch.setattr(module, "LAST_WORD_S", 0.01)
+    asterisk, notebook = FakeAsterisk({"subscription": 422, "continue": 404}), Notebook()
+    async with start(asterisk, notebook):
+        asterisk.enter(CALLER, *DECIDE)
+        await until(lambda: "interrupted" in notebook.kinds())
+    assert notebook.kinds() == ["decided", "interrupted"]
+
+
 async def test_a_caller_who_hangs_up_while_it_is_decided(start):
     asterisk, notebook = FakeAsterisk({"continue": 404}), Notebook()
     async with start(asterisk, notebook):
@@ -267,16 +286,22 @@ async def test_a_verdict_that_came_too_late_is_seen_in_the_evidence(start):
     assert "the dialplan acted on service-unavailable" in record.anomalies
 
 
-async def test_calls_that_the_hook_turned_away_are_counted_in_the_log(start, caplog):
+async def test_calls_that_the_hook_turned_away_are_counted_in_the_log(start, caplog, monkeypatch):
     asterisk, notebook = FakeAsterisk(), Notebook()
+    monkeypatch.setattr(module, "TURNED_AWAY_POLL_S", 0.01)
+
+    def told() -> list[str]:
+        return [record.getMessage() for record in caplog.records if "turned away" in record.getMessage()]
+
+    asterisk.variables["IDTONE_TURNED_AWAY"] = "5"
     async with start(asterisk, notebook):
-        for _ in range(3):
-            asterisk.happens(events.HookEnded("7.1-0", CallStatus.REFUSED, 42, Reason.OVERLOAD))
-        await until(lambda: "turned away" in caplog.text)
-    told = [record.getMessage() for record in caplog.records if "turned away" in record.getMessage()]
-    assert len(told) == 2
-    assert "2 times more" in told[1]
-    assert not notebook.steps
+        await until(lambda: len(asterisk.requests) > 2)
+        assert not told(), "they were turned away before we were here"
+        asterisk.variables["IDTONE_TURNED_AWAY"] = "8"
+        await until(told)
+        asterisk.variables["IDTONE_TURNED_AWAY"] = "2"  # Asterisk was started anew
+        await until(lambda: len(told()) == 2)
+    assert [line.partition(" ")[0] for line in told()] == ["3", "2"]
 
 
 async def test_an_own_dial_decides_and_sounds_in_one_touch(start):
@@ -318,7 +343,7 @@ async def test_channels_that_waited_while_nobody_listened_are_taken_up(start):
     async with start(asterisk, Notebook()):
         await until(lambda: asterisk.resumed_at(CALLER))
     assert asterisk.resumed_at(CALLER) == VERDICT
-    assert {path.split("/")[1] for _, path, _ in asterisk.requests if "/" in path} == {CALLER}
+    assert {path.split("/")[1] for _, path, _ in asterisk.requests if path.startswith("channels/")} == {CALLER}
 
 
 async def test_calls_of_an_earlier_service_go_on_or_are_interrupted(start):

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from idtone.ari_app import connection as module
 from idtone.ari_app import events
-from idtone.ari_app.connection import AriConnection, connect, takes_requests_over_websocket
+from idtone.ari_app.connection import SUBSCRIPTIONS, AriConnection, connect, takes_requests_over_websocket
 from idtone.errors import AriRefused, AriUnavailable
 
 from ..lab.asterisk import LOOPBACK, free_ports
@@ -123,7 +123,7 @@ async def test_each_transport_asks_and_is_refused(pbx, transport, words):
 
 
 async def test_events_outside_the_filter_do_not_come(pbx, monkeypatch):
-    """A call of two channels, with the filter and, to see that there is something to keep away, without."""
+    """A channel that is watched, with the filter and, to see that there is something to keep away, without."""
     told: list[str] = []
     monkeypatch.setattr(module, "read", lambda text: told.append(json.loads(text)["type"]) or events.read(text))
 
@@ -132,14 +132,28 @@ async def test_events_outside_the_filter_do_not_come(pbx, monkeypatch):
         async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection, listening(connection):
             await asyncio.to_thread(pbx.command, "channel originate Local/s@idtone-called application Wait 5")
             await until(lambda: "StasisStart" in told, "the call")
+            for channel in await connection.request("GET", "channels"):
+                await connection.request("POST", SUBSCRIPTIONS, eventSource=f"channel:{channel['id']}")
             await asyncio.to_thread(pbx.command, "channel request hangup all")
-            await until(lambda: told.count("ChannelDestroyed") >= 2, "both halves of the call to be gone")
+            await until(lambda: told.count("ChannelDestroyed") == 2, "both halves of the call to be gone")
         return set(told)
 
     allowed = {entry["type"] for entry in events.EVENT_FILTER["allowed"]}
     assert "ChannelDestroyed" in await traffic() <= allowed
     monkeypatch.setattr(module, "EVENT_FILTER", {"allowed": []})
-    assert {"ChannelCreated", "ChannelStateChange"} & await traffic(), "there was something to keep away"
+    assert {"ChannelVarset", "ChannelDialplan"} & await traffic(), "there was something to keep away"
+
+
+async def test_calls_that_are_none_of_ours_cost_no_event(pbx, monkeypatch):
+    """Not even one for the filter to throw away, but for the bridges."""
+    told: list[str] = []
+    monkeypatch.setattr(module, "read", lambda text: told.append(json.loads(text)["type"]) or events.read(text))
+    monkeypatch.setattr(module, "EVENT_FILTER", {"allowed": []})
+    async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection, listening(connection):
+        await asyncio.to_thread(pbx.command, "channel originate Local/s@idtone-alone application Wait 0.1")
+        await until(lambda: not pbx.channels(), "the call to be over")
+        assert await connection.request("GET", "channels") == []
+    assert set(told) <= {"RESTResponse", "BridgeCreated", "BridgeDestroyed"}
 
 
 # -- servers that misbehave -------------------------------------------------------------------------------------
@@ -206,6 +220,7 @@ async def test_the_password_goes_into_a_header_and_into_no_address():
         assert connection.version == "22.4.0"
     assert {request.path for request in server.requests} == {
         "/ari/asterisk/info", "/ari/events", "/ari/applications/idtone/eventFilter",
+        "/ari/applications/idtone/subscription",
     }  # fmt: skip
     for request in server.requests:
         kind, _, credentials = request.headers["Authorization"].partition(" ")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from idtone.ari_app import events
-from idtone.ari_app.connection import Ari, connect
+from idtone.ari_app.connection import SUBSCRIPTIONS, Ari, connect
 from idtone.errors import AriRefused, AriUnavailable
 
 from ..lab.asterisk import LOOPBACK, Asterisk
@@ -138,6 +138,17 @@ async def test_a_channel_that_is_not_there_is_404(peer, method, path, query):
     assert f"{method} {path}" in str(error.value)
 
 
+async def test_of_a_channel_that_is_not_there_nothing_can_be_told(peer):
+    with pytest.raises(AriRefused) as error:
+        await peer.ari.request("POST", SUBSCRIPTIONS, eventSource="channel:none")
+    assert error.value.status == 422
+
+
+async def test_a_variable_that_was_never_set_counts_as_zero(peer):
+    answer = await peer.ari.request("GET", "asterisk/variable", variable="IDTONE_TURNED_AWAY")
+    assert events.read_count(answer) == 0
+
+
 async def test_without_calls_there_are_no_channels(peer):
     assert await peer.ari.request("GET", "channels") == []
 
@@ -164,6 +175,7 @@ async def test_a_channel_is_sent_on_without_an_answer_to_read(peer):
 async def test_a_channel_that_hangs_up_is_left_then_destroyed(peer):
     await peer.place_call()
     channel = (await peer.entered()).channel
+    await peer.ari.request("POST", SUBSCRIPTIONS, eventSource=f"channel:{channel}")
     if isinstance(peer.ari, FakeAsterisk):
         peer.ari.hang_up(channel)
     else:

@@ -12,7 +12,7 @@ from idtone.ledger.records import fold
 from idtone.ledger.steps import CallStatus, StepKind
 from idtone.ledger.tokens import Tokens
 from idtone.settings import CallerHears, Door
-from idtone.switchboard.board import GUARD_S, OVER_BEFORE_LIMIT, Question, Switchboard
+from idtone.switchboard.board import GUARD_S, Question, Switchboard
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
 
@@ -158,20 +158,6 @@ def test_a_channel_that_is_gone_without_the_hooks_word(board, notebook, own_dial
     board.gone(call, 16)
     assert (notebook.steps[-1].kind, notebook.steps[-1].details.get("status")) == (kind, status)
     assert not list(board)
-
-
-def test_a_call_that_is_asked_about_when_it_is_over_is_not_kept(board, notebook):
-    board.hook_ended(ASKED.call_id, CallStatus.CONNECTED, 16)
-    board.decide(ASKED, Door.AGI)
-    assert notebook.kinds() == ["decided", "interrupted"]
-    assert not list(board)
-
-
-def test_not_every_call_that_was_over_before_is_remembered(board):
-    for number in range(OVER_BEFORE_LIMIT + 1):
-        board.hook_ended(f"{number}.1-1", CallStatus.CONNECTED, 16)
-    board.decide(replace(ASKED, call_id="0.1-1"), Door.AGI)
-    assert [call.id for call in board] == ["0.1-1"]
 
 
 # -- what an earlier service left ---------------------------------------------------------------------------------

@@ -31,8 +31,6 @@ GUARD_S: Final = 2
 OVERDUE_S: Final = 1.0
 """Beyond the sound's length: when a door no longer waits for its end, or for the evidence of it. Before the guard."""
 
-OVER_BEFORE_LIMIT: Final = 1000
-
 
 class Evidence(Protocol):
     """The ledger, as far as the calls need it."""
@@ -96,6 +94,8 @@ class Switchboard:
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     remembered: Mapping[str, datetime] = field(default_factory=lambda: NOTHING_REMEMBERED)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    watch: Callable[[str], None] = lambda channel: None
+    """Told of each channel of which the doors must hear what becomes of it."""
     retiring: bool = False
     """The service is about to stop: the doors begin nothing new and send who asks on to what Asterisk does alone."""
     _holding: set[str] = field(default_factory=set, init=False)
@@ -103,8 +103,6 @@ class Switchboard:
     """Channels that hold the call, and those that held it since their sound began."""
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _by_channel: dict[str, Call] = field(default_factory=dict, init=False)
-    _over_before: dict[str, None] = field(default_factory=dict, init=False)
-    """Ids of calls that ended and were not known, the latest last."""
 
     # -- which calls there are ----------------------------------------------------------------------------------
 
@@ -149,9 +147,8 @@ class Switchboard:
         decided = steps.decided(forwarded, decision, now, self.tokens, door)
         call = Call(forwarded.id, decision, forwarded.forwarding_number, forwarded.called, question.own_dial)
         self._enter(call)
+        self.watch(call.channel)
         call.written = self.record(decided)
-        if call.id in self._over_before:
-            self.interrupted(call)
         log.info(
             "%r: %s, %s%s", forwarded, decision.outcome, decision.reason, f", {decision.skip}" * bool(decision.skip)
         )
@@ -248,13 +245,9 @@ class Switchboard:
     def hook_ended(
         self, call_id: str, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None
     ) -> None:
-        """The hook told how a call ended. It may be one that we are asked about only later, after a standstill."""
+        """The hook told how a call ended."""
         if call := self.find(call_id):
             self.ended(call, status, hangup_cause, reason)
-        else:
-            self._over_before[call_id] = None
-            if len(self._over_before) > OVER_BEFORE_LIMIT:
-                del self._over_before[next(iter(self._over_before))]
 
     def gone(self, call: Call, hangup_cause: int | None) -> None:
         """Its channel is gone, and no hook has told how it ended."""
