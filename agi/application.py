@@ -82,8 +82,8 @@ class AgiApplication:
                 if self._board.held(request.channel):
                     status = HELD
                 return await self._played(call_id, nonce, Party(party), file, status, started, ended)
-            case "ended", (call_id, status, cause, reason) if status in set(CallStatus):
-                return self._ended(call_id, CallStatus(status), cause, reason)
+            case "ended", (call_id, status, cause, reason, moved) if status in set(CallStatus):
+                return self._ended(call_id, CallStatus(status), cause, reason, bool(moved))
             case _:
                 raise AgiError("the dialplan's hook is not this version's; run `idtone dialplan export` again")
 
@@ -143,11 +143,12 @@ class AgiApplication:
         board.record(steps.sound_failed(call_id, board.now(), failure, party))
         return {dialplan.HEARD_VARIABLE: f"{nonce}:{Heard.UNHEARD}"}
 
-    def _ended(self, call_id: str, status: CallStatus, cause: str, reason: str) -> dict[str, str]:
+    def _ended(self, call_id: str, status: CallStatus, cause: str, reason: str, moved: bool) -> dict[str, str]:
+        """`moved` is one whose channel is another one by now than ARI tells of."""
         for party in Party:  # a party that hung up during the sound told of no end
             self._playing.pop((call_id, party), None)
         call = self._board.find(call_id)
-        if call is None or self._watched():
+        if call is None or (self._watched() and not moved):
             return {}  # the events tell it as well, and what is still to come of the call
         if status is CallStatus.CONNECTED:
             self._board.connected(call)

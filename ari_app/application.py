@@ -165,8 +165,7 @@ class Application:
             case events.Left():
                 self._entered.discard(event.channel)
                 self._sent_on.pop(event.channel, None)
-                if event.channel in self._soundings:
-                    self._signal(self._soundings[event.channel], Signal.GONE)
+                self._sounds_no_more(event.channel)
                 if not self._board.of_channel(event.channel):
                     self._board.hangs_up(event.channel)  # or lives on, and nothing more is told of it
             case events.Bridged():
@@ -177,6 +176,7 @@ class Application:
             case events.HookEnded():
                 self._board.hook_ended(event.call_id, event.status, event.hangup_cause, event.reason)
             case events.Destroyed():
+                self._sounds_no_more(event.channel)
                 self._board.hangs_up(event.channel)
                 if call := self._board.of_channel(event.channel):
                     self._gone(call, event.hangup_cause)
@@ -184,6 +184,10 @@ class Application:
                 log.warning("Asterisk sent an event that cannot be read (%s); it was ignored", event.type)
             case _:
                 pass
+
+    def _sounds_no_more(self, channel: str) -> None:
+        if channel in self._soundings:
+            self._signal(self._soundings[channel], Signal.GONE)
 
     # Of a channel that has left us Asterisk tells only where we asked for it. To be told of all channels would cost a
     # third of what a call costs, and let our events wait behind those of calls that are none of ours.
@@ -198,8 +202,8 @@ class Application:
         except AriRefused as error:
             if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise
-            if call := self._board.of_channel(channel):  # it has hung up
-                self._gone(call, None)
+            if call := self._board.of_channel(channel):  # it has hung up, and no more is to come of it
+                self._board.gone(call, None)
 
     def _gone(self, call: Call, hangup_cause: int | None) -> None:
         """After a transfer the hook may tell the end only when the channel is gone."""

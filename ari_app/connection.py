@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import json
 import re
@@ -21,11 +22,15 @@ import aiohttp
 
 from idtone.errors import AriRefused, AriUnavailable
 
-from .events import EVENT_FILTER, Event, Response, read
+from .events import EVENTS, WATCHED, Event, Response, read
 
 APPLICATION: Final = "idtone"
 """The name in the dialplan's Stasis(idtone,…)."""
-SUBSCRIPTIONS: Final = f"applications/{APPLICATION}/subscription"
+WATCH: Final = f"{APPLICATION}-watch"
+"""Has the subscriptions, on the same WebSocket. Asterisk keeps an application that has some when its WebSocket is
+closed, and whether somebody answers Stasis(idtone) could not be asked then. What it tells comes in another queue.
+"""
+SUBSCRIPTIONS: Final = f"applications/{WATCH}/subscription"
 ALL_BRIDGES: Final = "bridge:"
 """Who talks with whom is told by the bridges, and by none of the channels. With `subscribeAll` Asterisk would make JSON
 of everything that happens to every channel, in one thread, before the filter throws it away.
@@ -90,15 +95,17 @@ class AriConnection:
         try:
             self._socket = await self._session.ws_connect(
                 f"{self._url}/events",
-                params={"app": APPLICATION},
+                params={"app": f"{APPLICATION},{WATCH}"},
                 heartbeat=HEARTBEAT_S,
                 max_msg_size=ANSWER_LIMIT,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise AriUnavailable(f"Asterisk takes no WebSocket at {self._url}: {error}") from error
-        # The filter dies with the application object, so it is put again after each connect; over HTTP,
-        # since before it is there nobody reads the WebSocket yet.
-        await self._over_http("PUT", f"applications/{APPLICATION}/eventFilter", {}, EVENT_FILTER)
+        # The filters die with the application objects, so they are put again after each connect; over HTTP,
+        # since before they are there nobody reads the WebSocket yet.
+        for application, events in ((APPLICATION, EVENTS), (WATCH, WATCHED)):
+            allowed = {"allowed": [{"type": event} for event in events]}
+            await self._over_http("PUT", f"applications/{application}/eventFilter", {}, allowed)
         await self._over_http("POST", SUBSCRIPTIONS, {"eventSource": ALL_BRIDGES}, None)
 
     async def close(self) -> None:
@@ -116,8 +123,20 @@ class AriConnection:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 while not await self.abandoned():  # noqa: ASYNC110 — Asterisk tells nobody
                     await asyncio.sleep(0.01)
+                await self._unsubscribe()
         except TimeoutError as error:
             raise AriUnavailable("Asterisk does not notice that the WebSocket is closed") from error
+
+    async def _unsubscribe(self) -> None:
+        """Else Asterisk would go on making JSON of what nobody reads."""
+        watched = await self._over_http("GET", f"applications/{WATCH}", {}, None)
+        try:
+            sources = [f"channel:{channel}" for channel in watched["channel_ids"]] + [ALL_BRIDGES]
+        except (LookupError, TypeError) as error:
+            raise AriUnavailable("Asterisk's account of an application is not as it is documented") from error
+        for source in sources:
+            with contextlib.suppress(AriRefused):  # it has hung up
+                await self._over_http("DELETE", SUBSCRIPTIONS, {"eventSource": source}, None)
 
     @property
     def transport(self) -> str:

@@ -216,8 +216,12 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event | None]]] = {
     "RESTResponse": _response,
 }
 
-EVENT_FILTER: Final = {"allowed": [{"type": name} for name in _READERS]}
-"""What Asterisk is asked to send. RESTResponse is an event to the filter too: without it every request hangs."""
+WATCHED: Final = frozenset(
+    {"ChannelEnteredBridge", "ChannelHold", "ChannelUnhold", "ChannelUserevent", "ChannelDestroyed"}
+)
+"""What Asterisk is asked to tell of channels that are not in our hands, and of bridges."""
+EVENTS: Final = _READERS.keys() - {"ChannelEnteredBridge", "ChannelUserevent", "ChannelDestroyed"}
+"""And of those that are. RESTResponse is an event to the filter too: without it every request hangs."""
 
 
 def read(text: str) -> Event | None:

@@ -66,7 +66,7 @@ def test_the_whole_of_a_call(alone, notebook):
     assert plays(alone) == {}
     assert notebook.kinds() == ["decided", "answered", "sound-started"]
     assert played(alone) == HEARD
-    assert ask(alone, "ended", CALL, "CONNECTED", "16", "licence-valid") == {}
+    assert ask(alone, "ended", CALL, "CONNECTED", "16", "licence-valid", "") == {}
     assert notebook.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
     record = fold("lab", notebook.steps)
     assert (record.door, record.heard, record.complete, record.hangup_cause) == ("agi", True, True, 16)
@@ -175,13 +175,20 @@ def test_a_sound_of_a_call_that_nobody_knows_is_left_to_asterisks_word(alone, no
 def test_where_events_tell_the_end_the_hooks_word_is_not_needed(board, notebook):
     application = AgiApplication(board, lambda: True)
     ask(application, "decide", *DECIDE)
-    ask(application, "ended", CALL, "BUSY", "17", "licence-valid")
+    ask(application, "ended", CALL, "BUSY", "17", "licence-valid", "")
     assert notebook.kinds() == ["decided"]
+
+
+def test_of_a_channel_that_was_moved_only_the_hook_tells_the_end(board, notebook):
+    application = AgiApplication(board, lambda: True)
+    ask(application, "decide", *DECIDE)
+    ask(application, "ended", CALL, "CANCEL", "16", "licence-valid", "moved")
+    assert notebook.kinds() == ["decided", "ended"]
 
 
 def test_what_the_hook_acted_on_is_kept(alone, notebook):
     ask(alone, "decide", *DECIDE)
-    ask(alone, "ended", CALL, "CANCEL", "", "service-unavailable")
+    ask(alone, "ended", CALL, "CANCEL", "", "service-unavailable", "")
     assert "the dialplan acted on service-unavailable" in fold("lab", notebook.steps).anomalies
 
 
@@ -194,8 +201,8 @@ def test_what_the_hook_acted_on_is_kept(alone, notebook):
         ("played", (CALL, NONCE, "called", "sample", "SUCCESS", BEGAN)),
         ("playing", (CALL, "somebody", "sample")),
         ("playing", (CALL, "called")),
-        ("ended", (CALL, "HAPPY", "16", "")),
-        ("ended", (CALL, "BUSY", "17", "", "")),
+        ("ended", (CALL, "HAPPY", "16", "", "")),
+        ("ended", (CALL, "BUSY", "17", "", "", "")),
         ("ponder", ()),
         ("", ()),
     ],

@@ -234,7 +234,7 @@ async def test_what_becomes_of_a_call_is_asked_for_before_it_goes_on(start):
         asterisk.enter(CALLER, *DECIDE)
         await until(lambda: asterisk.resumed_at(CALLER))
     asked = [path for _, path, query in asterisk.requests if CALLER in (path + query.get("eventSource", ""))]
-    assert asked == ["applications/idtone/subscription", f"channels/{CALLER}/continue"]
+    assert asked == ["applications/idtone-watch/subscription", f"channels/{CALLER}/continue"]
 
 
 async def test_a_call_that_is_over_before_anybody_can_ask_what_becomes_of_it(start, monkeypatch):

@@ -138,9 +138,9 @@ async def test_events_outside_the_filter_do_not_come(pbx, monkeypatch):
             await until(lambda: told.count("ChannelDestroyed") == 2, "both halves of the call to be gone")
         return set(told)
 
-    allowed = {entry["type"] for entry in events.EVENT_FILTER["allowed"]}
-    assert "ChannelDestroyed" in await traffic() <= allowed
-    monkeypatch.setattr(module, "EVENT_FILTER", {"allowed": []})
+    assert "ChannelDestroyed" in await traffic() <= events.EVENTS | events.WATCHED
+    monkeypatch.setattr(module, "EVENTS", ())
+    monkeypatch.setattr(module, "WATCHED", ())
     assert {"ChannelVarset", "ChannelDialplan"} & await traffic(), "there was something to keep away"
 
 
@@ -148,7 +148,8 @@ async def test_calls_that_are_none_of_ours_cost_no_event(pbx, monkeypatch):
     """Not even one for the filter to throw away, but for the bridges."""
     told: list[str] = []
     monkeypatch.setattr(module, "read", lambda text: told.append(json.loads(text)["type"]) or events.read(text))
-    monkeypatch.setattr(module, "EVENT_FILTER", {"allowed": []})
+    monkeypatch.setattr(module, "EVENTS", ())
+    monkeypatch.setattr(module, "WATCHED", ())
     async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection, listening(connection):
         await asyncio.to_thread(pbx.command, "channel originate Local/s@idtone-alone application Wait 0.1")
         await until(lambda: not pbx.channels(), "the call to be over")
@@ -220,7 +221,7 @@ async def test_the_password_goes_into_a_header_and_into_no_address():
         assert connection.version == "22.4.0"
     assert {request.path for request in server.requests} == {
         "/ari/asterisk/info", "/ari/events", "/ari/applications/idtone/eventFilter",
-        "/ari/applications/idtone/subscription",
+        "/ari/applications/idtone-watch/eventFilter", "/ari/applications/idtone-watch/subscription",
     }  # fmt: skip
     for request in server.requests:
         kind, _, credentials = request.headers["Authorization"].partition(" ")

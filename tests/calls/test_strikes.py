@@ -24,7 +24,7 @@ from idtone.dialplan.endings import Event, Evidence, Step
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
 from ..lab.heard import identify
-from ..lab.lab import lab, until
+from ..lab.lab import Forwarding, lab, until
 from ..lab.packages import faketime
 from ..lab.service import Service
 from .proving import POLICY
@@ -249,6 +249,9 @@ async def test_a_caller_who_gives_up_while_it_is_decided(own, references):
             await each.caller.cancel()
         await phones.nothing_is_left()
         fates = {at: await fate(phones, each, references) for at, each in placed.items()}
+    async with lab(own.asterisk) as phones:  # whose questions come after theirs
+        for door in ("ari", "agi"):
+            await phones.talk_and_hang_up(await phones.place(Forwarding(door=door)))
     await until(lambda: all(map(kept, own.records().values())), "every record to be closed")
     assert not complaints(Event.CALLER_HANGS_UP, fates, own.records())
     assert not any(each.called for each in placed.values())
@@ -355,6 +358,7 @@ async def test_the_clock(asterisk, beside, references, offset):
     beside.away()
     with OtherTime(asterisk, LAB_REGISTRY, POLICY) as service:
         records = await struck(service, Event.CLOCK_STEPPED, lambda _: stepped(service, offset), references)
-    latest = max(record["times"]["ended"] for record in records)
-    ahead_s = (datetime.fromisoformat(latest) - datetime.now(UTC)).total_seconds()
-    assert abs(ahead_s - float(offset)) < 60
+    # It looks once a second, and some calls have ended by then.
+    now = datetime.now(UTC)
+    ahead_s = [(datetime.fromisoformat(record["times"]["ended"]) - now).total_seconds() for record in records]
+    assert any(abs(each_s - float(offset)) < 60 for each_s in ahead_s)

@@ -218,7 +218,7 @@ def test_the_questions_to_the_service(code):
         ("decide", 11),
         ("playing", 4),
         ("played", 8),
-        ("ended", 5),
+        ("ended", 6),
     }
 
 

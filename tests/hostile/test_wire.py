@@ -215,8 +215,7 @@ HARM: dict[str, Harm] = {
                     "userevent": {"call": [], "status": "BUSY"},
                 }
             )
-            for kind in connection.EVENT_FILTER["allowed"]
-            for kind in [kind["type"]]
+            for kind in sorted(connection.EVENTS | connection.WATCHED)
         )
     ),
     "bogus frames in binary": sends(frame(0x82, b"\x00\xff" * 1000) + frame(0x82, STASIS_START.encode())),
