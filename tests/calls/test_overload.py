@@ -45,6 +45,7 @@ def hook(asterisk) -> Iterator[SetGlobal]:
     put("IDTONE_WAITING", policy.waiting)
     put("IDTONE_OVERLOAD", policy.overload)
     put("IDTONE_MOVED", 0)
+    put("IDTONE_FULL", 0)
 
 
 def counted(service) -> int:
@@ -167,6 +168,29 @@ async def test_where_asterisk_acts_alone(asterisk, service, references, hook, ov
         assert (await phones.ending(suspended)).reason == "number-suspended"
     assert_heard_then_connected(noticed, "notice", references)
     assert suspended.called is None
+
+
+@pytest.mark.parametrize(("full", "taken"), [("0", 3), (ALWAYS_MOVING, 2)])
+async def test_after_one_was_turned_away_a_tenth_of_those_may_wait(asterisk, service, hook, full, taken):
+    """A burst is let in, and in an overload few compete with those who have yet to be turned away."""
+    hook("IDTONE_FULL", full)
+    hook("IDTONE_MOVED", ALWAYS_MOVING)
+    async with lab(asterisk) as phones:
+        os.kill(service.process.pid, signal.SIGSTOP)
+        try:
+            placed = []
+            for _ in range(3):
+                placed.append(phones.dial())
+                await asyncio.sleep(0.2)
+            at_once = [each.caller.final_status for each in placed]
+        finally:
+            os.kill(service.process.pid, signal.SIGCONT)
+        for each in placed[:taken]:
+            assert await each.caller.final() == 200
+            phones.pair(each)
+            await phones.talk_and_hang_up(each)
+        await phones.nothing_is_left()
+    assert at_once == [None] * taken + [503] * (3 - taken)
 
 
 async def test_nobody_more_waits_for_a_service_that_stands_still(asterisk, service, references, hook):

@@ -160,6 +160,7 @@ def test_every_variable_is_set_somewhere(code, text):
     read = set(re.findall(r"\$\{([A-Za-z_]\w*)(?::\d+(?::\d+)?)?\}", code))
     written = (
         set(re.findall(r"Set\((?:LOCAL\(|GLOBAL\(|_{0,2})?([A-Za-z]\w*)\)?=", code))
+        | set(re.findall(r"GLOBAL\((\w+)\)=", code))
         | {dialplan.HEARD_VARIABLE, dialplan.WATCHED_VARIABLE}
         | set(re.findall(r"^(IDTONE_\w+)=", text, re.MULTILINE))
     )
