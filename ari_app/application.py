@@ -26,7 +26,7 @@ from idtone.dialplan import Heard
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.ledger import steps
 from idtone.settings import Door
-from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard
+from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard, on_disk
 
 from . import events, flow
 from .connection import APPLICATION, SUBSCRIPTIONS, Ari
@@ -40,6 +40,8 @@ GONE: Final = frozenset({404, 409, 412})
 LAST_WORD_S: Final = 1.0
 """How long after its channel the hook may still tell how a call ended."""
 TURNED_AWAY_POLL_S: Final = 5.0
+DECIDED_WITHIN_S: Final = 0.5
+"""How long a sound waits for the evidence that it may be played; with `OVERDUE_S` less than the hook's guard."""
 SETTLED_WITHIN_S: Final = 0.5
 """How long a hand-over waits for answers that are on their way; they take milliseconds."""
 
@@ -354,6 +356,10 @@ class Application:
                 self._spawn(self._resume(sounding.channel, sounding.context, Heard.UNHEARD))
 
     async def _play(self, sounding: Sounding) -> None:
+        """Not before the decision is on the disk: nobody hears a sound of which nothing would be known if we died."""
+        written = sounding.call.written
+        if written and not written.done():
+            await on_disk(written, DECIDED_WITHIN_S)
         sounding.requested_s = self._clock_s()
         sounding.failure = NEVER_TOLD
         self._give_up_later(sounding)

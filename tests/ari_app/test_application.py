@@ -58,16 +58,17 @@ class Licensed:
 
 @dataclass
 class Notebook:
-    """A ledger in memory. It acknowledges at once, unless `broken`, or `held` for the beginning of a sound."""
+    """A ledger in memory. It acknowledges at once, unless `broken`, or `held` for the steps of one kind."""
 
     steps: list[Step] = field(default_factory=list)
     broken: bool = False
     held: list[Future[None]] | None = None
+    held_kind: StepKind = StepKind.SOUND_STARTED
 
     def append(self, step: Step) -> Future[None]:
         self.steps.append(step)
         future: Future[None] = Future()
-        if self.held is not None and step.kind is StepKind.SOUND_STARTED:
+        if self.held is not None and step.kind is self.held_kind:
             self.held.append(future)
         elif self.broken:
             future.set_exception(LedgerError("the disk is full"))
@@ -271,6 +272,27 @@ async def test_what_happened_while_the_service_stood_still_is_taken_in_its_order
         await until(lambda: "ended" in notebook.kinds())
         await asyncio.sleep(0.05)
     assert notebook.kinds() == ["decided", "answered", "sound-failed", "ended"]
+
+
+async def test_no_sound_begins_before_its_decision_is_on_the_disk(start):
+    asterisk, notebook = FakeAsterisk(), Notebook(held=[], held_kind=StepKind.DECIDED)
+    async with start(asterisk, notebook):
+        asterisk.enter(CALLER, *DECIDE)
+        asterisk.enter(CALLED, *SOUND)
+        await until(lambda: asterisk.resumed_at(CALLER))
+        await asyncio.sleep(0.05)
+        assert not asterisk.playbacks()
+        notebook.held[0].set_result(None)
+        await until(asterisk.playbacks)
+
+
+async def test_a_decision_that_does_not_get_to_the_disk_holds_no_sound_for_long(start, monkeypatch):
+    monkeypatch.setattr(module, "DECIDED_WITHIN_S", 0.02)
+    asterisk, notebook = FakeAsterisk(), Notebook(held=[], held_kind=StepKind.DECIDED)
+    async with start(asterisk, notebook):
+        asterisk.enter(CALLER, *DECIDE)
+        asterisk.enter(CALLED, *SOUND)
+        await until(asterisk.playbacks)
 
 
 async def test_a_verdict_that_came_too_late_is_seen_in_the_evidence(start):

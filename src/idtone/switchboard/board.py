@@ -5,6 +5,7 @@ A door tells what it sees; it asks here what that means. Nothing here knows Aste
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -276,6 +277,13 @@ class Switchboard:
         written = self.evidence.append(step)
         written.add_done_callback(_complain)
         return written
+
+
+async def on_disk(written: Future[None], within_s: float) -> None:
+    """Wait for evidence, but not longer; a failure was logged when it was written."""
+    waiting = asyncio.wrap_future(written)
+    waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait({waiting}, timeout=within_s)
 
 
 def _complain(done: Future[None]) -> None:
