@@ -40,8 +40,16 @@ help:
 demo: $(RUN) lab
 	@$(VENV)/bin/python -m tests.lab.demo $(if $(JSON),--json)
 
+# Most tests wait for calls; those that measure times get the machine for themselves.
+WORKERS ?= 3
+
 test: $(DEV) lab
+ifdef ARGS
 	@$(VENV)/bin/python -m pytest $(ARGS)
+else
+	@$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m 'not alone'
+	@$(VENV)/bin/python -m pytest -m alone
+endif
 
 check: $(DEV) house
 	$(VENV)/bin/ruff format --check .

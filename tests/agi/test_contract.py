@@ -23,8 +23,6 @@ from ..lab.phone import Phone
 from ..lab.rtp import Media
 from .fake_asterisk import presented
 
-pytestmark = pytest.mark.asterisk
-
 IDTONE_AGI = Path(sys.executable).with_name("idtone-agi")
 NUMBER = "0312345678"
 

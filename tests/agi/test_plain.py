@@ -19,8 +19,6 @@ from ..lab.heard import identify
 from ..lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
 from ..lab.service import Service
 
-pytestmark = pytest.mark.asterisk
-
 
 @pytest.fixture(scope="module")
 def service(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:

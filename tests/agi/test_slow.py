@@ -70,6 +70,7 @@ async def slow_sockets(port: int) -> AsyncIterator[list[int]]:
         await program.wait()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "limits", [Limits(), Limits(waiting=2 * SLOW, presented_s=60, whole_s=60, drain_s=0)], ids=["closed", "held"]
 )

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ..lab.asterisk import Asterisk
 from .paths import Mishap, draw_storm
 from .walking import walk_round
@@ -12,6 +14,7 @@ SEED = 2026
 KILLS, CALLS_PER_S = 5, 20
 
 
+@pytest.mark.alone
 async def test_a_service_that_is_killed_again_and_again(installation, tmp_path, references):
     drawn = draw_storm(SEED, 0, KILLS, CALLS_PER_S)
     with Asterisk(installation, tmp_path / "pbx") as asterisk:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import statistics
 
+import pytest
+
 from ..lab.lab import Placed, lab
 from .costing import added_ms
 from .hearing import assert_heard_then_connected
@@ -15,6 +17,7 @@ LATEST_MS = 150
 """When the sound may begin, where twenty calls are answered together."""
 
 
+@pytest.mark.alone
 async def test_200_calls_20_at_a_time(asterisk, service, references):
     """All connect, each phone hears the whole sound and nobody before its end, nothing is left, all is recorded."""
     before = service.records()
@@ -49,6 +52,7 @@ async def test_200_calls_20_at_a_time(asterisk, service, references):
     )
 
 
+@pytest.mark.alone
 async def test_connecting_costs_little_over_asterisks_own_announcement(asterisk, service):
     async with lab(asterisk) as phones:
         assert await added_ms(phones, "called", ADDED_LIMIT_MS) <= ADDED_LIMIT_MS

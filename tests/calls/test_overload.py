@@ -53,6 +53,7 @@ def counted(service) -> int:
     return sum(int(count) for count in re.findall(r"(\d+) calls were turned away", service.log()))
 
 
+@pytest.mark.alone
 async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
     """Each that was served is in the evidence as heard, and is early; each other one was told at once and why."""
     hook("IDTONE_WAITING", WAITING)

@@ -41,6 +41,7 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
     assert record["anomalies"] == []
 
 
+@pytest.mark.alone
 async def test_sounding_to_both_costs_little_over_asterisks_own_announcement_to_one(asterisk, serving, door):
     serving(policy="notify: {incoming: both}")
     async with lab(asterisk) as phones:

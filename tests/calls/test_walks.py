@@ -31,6 +31,7 @@ def test_what_is_drawn_is_drawn_again_and_has_everything_in_it():
     assert all([isinstance(leg.what, Event) for leg in path.legs].index(True) == len(path.legs) - 1 for path in paths)
 
 
+@pytest.mark.alone
 async def test_random_paths(installation, tmp_path, references):
     with Asterisk(installation, tmp_path / "pbx") as asterisk:
         for number in range(ROUNDS):
@@ -40,6 +41,7 @@ async def test_random_paths(installation, tmp_path, references):
             assert all(walk.complete or walk.interrupted or walk.alone for walk in done.walks)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("event", ENDS_OF_TALK)
 async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, references, event):
     """He is gone before he gets to where both hear their sounds, or before Dial() is done with him: the other one does

@@ -30,8 +30,6 @@ from ..lab.bootstrap import AsteriskInstallation
 from ..lab.lab import SUSPENDED
 from ..lab.service import Service
 
-pytestmark = pytest.mark.asterisk
-
 Findings = dict[str, dict[str, Any]]
 TOLD_BY_ASTERISK = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-origins", "ari-exposure", "clock-asterisk",

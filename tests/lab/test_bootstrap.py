@@ -169,7 +169,6 @@ def test_the_folders_that_a_configuration_names_are_read(tmp_path):
     assert bootstrap._configured_directories(tmp_path / "none") == {}
 
 
-@pytest.mark.asterisk
 def test_the_real_one_starts_and_has_its_modules():
     found = find_or_get()
     assert bootstrap._major(found.version) >= bootstrap.OLDEST

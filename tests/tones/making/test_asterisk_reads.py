@@ -64,7 +64,6 @@ def heard(asterisk: Asterisk, ffmpeg: Path, tmp_path_factory: pytest.TempPathFac
     return convert
 
 
-@pytest.mark.asterisk
 @pytest.mark.parametrize("profile_name", PROFILES)
 @pytest.mark.parametrize("name", READ)
 def test_what_asterisk_reads_is_the_sound(heard: Any, name: str, profile_name: str) -> None:
@@ -84,7 +83,6 @@ def test_what_asterisk_reads_is_the_sound(heard: Any, name: str, profile_name: s
         assert loud == pytest.approx(0, abs=level_db)
 
 
-@pytest.mark.asterisk
 @pytest.mark.parametrize("name", ["wav", "sln", "sln48", "ulaw", "g722", "opus", "spx"])
 def test_the_last_burst_is_heard_to_its_end(heard: Any, name: str) -> None:
     profile, delay_ms = PROFILES["two tones"], FORMATS[name].delay_ms or 0
@@ -93,7 +91,6 @@ def test_the_last_burst_is_heard_to_its_end(heard: Any, name: str) -> None:
     assert level_dbm0(tail) == pytest.approx(-16, abs=1)
 
 
-@pytest.mark.asterisk
 def test_why_there_is_no_sln44(asterisk: Asterisk, tmp_path: Path) -> None:
     sound = synthesise(PROFILES["two tones"], 44100) * 32768
     (tmp_path / "x.sln44").write_bytes(np.rint(sound).astype("<i2").tobytes())
