@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 from idtone import dialplan
 from idtone.calls import Outcome, Party
+from idtone.decision import CALL_REJECTED
 from idtone.dialplan import Heard
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.ledger import steps
@@ -385,6 +386,25 @@ class Application:
         self._by_playback.pop(sounding.playback, None)
         if not self._soundings:
             self._silent.set()
+
+    # -- numbers that are suspended while they are in a call -----------------------------------------------------
+
+    def end_suspended(self) -> None:
+        """Have Asterisk end the calls of numbers that are suspended by now."""
+        for call in self._board.to_be_ended():
+            if self._ari is None:
+                log.error("%s: its number is suspended, and goes on talking until Asterisk is connected", call.id)
+                continue
+            log.warning("%s: its number is suspended; the call is ended", call.id)
+            self._board.suspends(call)
+            self._spawn(self._end(call))
+
+    async def _end(self, call: Call) -> None:
+        try:
+            await self._ask("DELETE", f"channels/{call.channel}", reason_code=str(CALL_REJECTED))
+        except AriUnavailable:
+            call.suspended = False  # and is ended over the next connection
+            raise
 
     # -- what nobody listened to ----------------------------------------------------------------------------------
 

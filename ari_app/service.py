@@ -27,7 +27,8 @@ QUARREL: Final = 3
 QUARREL_S: Final = 30.0
 """Who lost the application so often in so many seconds leaves it to the other one, until that one has gone."""
 STAND_BY_POLL_S: Final = 0.5
-REGISTRY_POLL_S: Final = 1.0
+REGISTRY_POLL_S: Final = 0.5
+"""With what it takes to read it, a suspended number is refused, and its calls ended, within two seconds."""
 DRAIN_S: Final = 12.0
 """How long a stop waits for sounds that are being played; the longest sound has ten seconds."""
 
@@ -141,3 +142,4 @@ class Service:
                 await asyncio.to_thread(self._refresh)
             except IdtoneError as error:
                 log.error("%s", error)
+            self._application.end_suspended()

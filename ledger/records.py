@@ -121,7 +121,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
     )
 
 
-_ONCE: Final = frozenset({StepKind.DECIDED, StepKind.ANSWERED, StepKind.CONNECTED, StepKind.ENDED})
+_ONCE: Final = frozenset({StepKind.DECIDED, StepKind.ANSWERED, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED})
 
 _AFTER_THE_END: Final = frozenset({StepKind.ENDED, StepKind.SOUND_FAILED})
 """`ended` twice is named as such; a sound that is cut off when the call is over is told after it."""
@@ -132,6 +132,7 @@ _BEFORE: Final = {
     StepKind.SOUND_ENDED: StepKind.SOUND_STARTED,
     StepKind.SOUND_FAILED: StepKind.DECIDED,
     StepKind.CONNECTED: StepKind.ANSWERED,
+    StepKind.SUSPENDED: StepKind.DECIDED,
     StepKind.ENDED: StepKind.DECIDED,
     StepKind.INTERRUPTED: StepKind.DECIDED,
 }

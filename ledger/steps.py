@@ -32,6 +32,8 @@ class StepKind(StrEnum):
     SOUND_FAILED = "sound-failed"
     """The sound could not be played, or not to its end."""
     CONNECTED = "connected"
+    SUSPENDED = "suspended"
+    """The forwarding number was suspended meanwhile, and the service had the call ended."""
     ENDED = "ended"
     INTERRUPTED = "interrupted"
     """The service was away and lost sight of the call; what became of it is not known."""
@@ -143,6 +145,12 @@ def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALL
 
 def connected(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.CONNECTED, at)
+
+
+def suspended(call_id: str, at: datetime, registry_version: int | None) -> Step:
+    """`registry_version` is the one that says so."""
+    details: dict[str, Scalar] = {} if registry_version is None else {"registry_version": registry_version}
+    return Step(call_id, StepKind.SUSPENDED, at, details)
 
 
 def cause(value: object) -> int | None:

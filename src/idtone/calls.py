@@ -97,6 +97,11 @@ class ForwardedCall:
     parties: frozenset[Party] = frozenset(Party)
     announced: bool = False
 
+    @property
+    def forwarding_numbers(self) -> tuple[Number, ...]:
+        """Every one of which the suspension stops the call."""
+        return (self.forwarding_number, *((self.perhaps,) if self.perhaps else ()))
+
     def __repr__(self) -> str:
         return f"<ForwardedCall {self.id} {self.direction} of {self.forwarding_number} to {self.called}>"
 

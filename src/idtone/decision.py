@@ -7,7 +7,7 @@ one place: a licence that is valid now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -37,6 +37,7 @@ class Registry(Protocol):
     @property
     def expires(self) -> datetime: ...
     def suspension(self, number: Number) -> Suspension | None: ...
+    def suspensions(self) -> Iterable[Suspension]: ...
     def licences(self, number: Number) -> Sequence[Licence] | None:
         """The licences of the member who holds the number; None where nobody does."""
         ...
@@ -110,10 +111,7 @@ def decide(
     if call.called.kind is NumberKind.EMERGENCY:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version = registry.version if registry else None
-    since = [
-        _suspended_since(number, registry, remembered) for number in (call.forwarding_number, call.perhaps) if number
-    ]
-    if any(moment and now >= moment for moment in since):
+    if suspended(call.forwarding_numbers, registry, now, remembered):
         return _refusal(Reason.NUMBER_SUSPENDED, None, version, policy)
     parties, skip = policy.hearing(call), policy.skip(call)
     standings = {
@@ -129,6 +127,17 @@ def decide(
         return _refusal(reason, licence_id, version, policy)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
     return Decision(Outcome.NOTICE, reason, licence_id, notices, version, skip=skip)
+
+
+def suspended(
+    numbers: Iterable[Number],
+    registry: Registry | None,
+    now: datetime,
+    remembered: Mapping[str, datetime] = NOTHING_REMEMBERED,
+) -> bool:
+    """Whether one of the numbers is suspended by now."""
+    since = [_suspended_since(number, registry, remembered) for number in numbers]
+    return any(moment and now >= moment for moment in since)
 
 
 def _suspended_since(number: Number, registry: Registry | None, remembered: Mapping[str, datetime]) -> datetime | None:

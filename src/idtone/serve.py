@@ -31,7 +31,7 @@ from .ledger.store import LedgerReader, LedgerWriter
 from .ledger.tokens import Tokens
 from .registry.index import RegistryIndex
 from .registry.source import RegistrySource
-from .settings import CallerHears, Settings, load_settings
+from .settings import CallerHears, Settings, SuspendedCalls, load_settings
 from .switchboard import alone
 from .switchboard.board import Switchboard
 from .switchboard.proven import ProvenSounds
@@ -98,6 +98,7 @@ def _assemble(settings: Settings, loaded: Loaded, evidence: LedgerWriter) -> tup
         evidence=evidence,
         tokens=loaded.tokens,
         caller_hears=settings.policy.caller_hears,
+        hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
         remembered={} if source.current else alone.remembered(settings.sounds.directory),
     )
     with LedgerReader.open(settings.ledger.url) as reader:

@@ -184,6 +184,13 @@ class Overload(StrEnum):
     """As if the service were away."""
 
 
+class SuspendedCalls(StrEnum):
+    """What becomes of the calls of a number that is suspended while they are in progress."""
+
+    HANG_UP = "hang-up"
+    LET_END = "let-end"
+
+
 class PolicySettings(Model):
     unlicensed: Unlicensed = Unlicensed.NOTICE
     service_away: Unlicensed = Unlicensed.NOTICE
@@ -191,6 +198,7 @@ class PolicySettings(Model):
     waiting: Annotated[int, Field(ge=1, le=1000)] = 20
     """How many calls may wait for a verdict at once."""
     overload: Overload = Overload.SHED
+    suspended_calls: SuspendedCalls = SuspendedCalls.HANG_UP
     refuse_cause: Annotated[int, Field(ge=1, le=127)] = CALL_REJECTED
     registry_stale: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     notify: NotifySettings = NotifySettings()

@@ -50,6 +50,9 @@ class Licensed:
         suspended = parse("0312345677")
         return Suspension(suspended, NOW - timedelta(days=1), "R-1") if number == suspended else None
 
+    def suspensions(self) -> list[Suspension]:
+        return [Suspension(parse("0312345677"), NOW - timedelta(days=1), "R-1")]
+
     def licences(self, number: Number) -> list[Licence] | None:
         day = timedelta(days=1)
         licence = Licence("L", "m", "sample", LicenceStatus.ACTIVE, NOW - day, NOW + day, frozenset(Direction))
@@ -666,3 +669,36 @@ async def test_a_call_that_ends_in_the_same_breath_in_which_its_sound_is_asked_f
         await until(lambda: "sound-failed" in notebook.kinds())
     assert notebook.kinds() == ["decided", "ended", "sound-failed"]
     assert not fold("lab", notebook.steps).anomalies
+
+
+class Stopping(Licensed):
+    """Everything is suspended."""
+
+    def suspension(self, number: Number) -> Suspension | None:
+        return Suspension(number, NOW, "R-2")
+
+
+async def test_a_number_that_is_suspended_during_its_call(start, caplog):
+    """While Asterisk is away nothing can be done; then its channel is hung up, once, whatever it is at."""
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    async with start(asterisk, notebook) as application:
+        asterisk.enter(CALLER, *DECIDE)
+        await until(lambda: asterisk.resumed_at(CALLER))
+        application._board.registry = Stopping
+        asterisk.happens(None)
+        await until(lambda: not application.connected)
+        application.end_suspended()
+        assert "goes on talking until Asterisk is connected" in caplog.text
+        again = FakeAsterisk()
+        again.channels = asterisk.channels
+        attending = asyncio.create_task(application.attend(again))
+        await until(lambda: application.connected)
+        for _ in range(2):
+            application.end_suspended()
+        await until(lambda: ("DELETE", f"channels/{CALLER}", {"reason_code": "21"}) in again.requests)
+        again.happens(events.HookEnded(CALL, CallStatus.CONNECTED, 16, Reason.LICENCE_VALID))
+        await until(lambda: "ended" in notebook.kinds())
+        attending.cancel()
+        await asyncio.wait({attending})
+    assert notebook.kinds() == ["decided", "suspended", "ended"]
+    assert sum(method == "DELETE" for method, _, _ in again.requests) == 1

@@ -19,7 +19,8 @@ from .paths import ENDS_OF_TALK, Path
 ASSOCIATIONS: Final = "sample"
 """The licensed profile of the lab's registry."""
 NOTICE: Final = "notice"
-FRAME_MS: Final = 20.0
+ARRIVAL_MS: Final = 30.0
+"""A frame, in which a sound may end and a voice begin, and half a one for the times at which packets come."""
 LONGEST_WAIT_S: Final = 3.0
 MEASURED_S: Final = 0.5
 """How much later than the limit a busy machine may make it."""
@@ -178,7 +179,7 @@ def _sound_first(walk: Walk) -> Iterator[str]:
         heard = walk.heard[party].sounds
         if not heard:
             yield f"connected, and the {party} party heard neither the sound nor the notice"
-        elif min(voices_ms) < min(heard.values()) - FRAME_MS:
+        elif min(voices_ms) < min(heard.values()) - ARRIVAL_MS:
             yield f"connected after {min(voices_ms):.0f} ms, before the {party} party's {heard} had ended"
 
 

@@ -16,7 +16,17 @@ import idtone.settings
 from idtone.calls import Direction, Party
 from idtone.decision import Chain, Policy, Unlicensed
 from idtone.errors import DocumentError
-from idtone.settings import CallerHears, Door, Hearing, Overload, Settings, load_settings, locations, variable_name
+from idtone.settings import (
+    CallerHears,
+    Door,
+    Hearing,
+    Overload,
+    Settings,
+    SuspendedCalls,
+    load_settings,
+    locations,
+    variable_name,
+)
 
 OTHER = {
     ("node",): ("pbx-2", "pbx-2"),
@@ -36,6 +46,7 @@ OTHER = {
     ("policy", "service_away"): ("refuse", Unlicensed.REFUSE),
     ("policy", "waiting"): ("100", 100),
     ("policy", "overload"): ("alone", Overload.ALONE),
+    ("policy", "suspended_calls"): ("let-end", SuspendedCalls.LET_END),
     ("policy", "refuse_cause"): ("34", 34),
     ("policy", "registry_stale"): ("PT12H", timedelta(hours=12)),
     ("policy", "notify", "incoming"): ("caller", Hearing.CALLER),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from idtone.calls import Direction, Outcome, Party, Reason, Skip
+from idtone.calls import Direction, Outcome, Party, Reason, Skip, Suspension
 from idtone.decision import Policy
 from idtone.ledger.records import fold
 from idtone.ledger.steps import CallStatus, StepKind
 from idtone.ledger.tokens import Tokens
+from idtone.numbers import Number, parse
 from idtone.settings import CallerHears, Door
 from idtone.switchboard.board import GUARD_S, Question, Switchboard
 from idtone.tones.library import load_library
@@ -158,6 +160,61 @@ def test_a_channel_that_is_gone_without_the_hooks_word(board, notebook, own_dial
     board.gone(call, 16)
     assert (notebook.steps[-1].kind, notebook.steps[-1].details.get("status")) == (kind, status)
     assert not list(board)
+
+
+# -- numbers that are suspended while they are in a call -------------------------------------------------------------
+
+
+class Stopping(Licensed):
+    """As of a second ago 0312345678 is suspended, and 0312345677 for good."""
+
+    version = 43
+
+    def suspensions(self) -> list[Suspension]:
+        return [*super().suspensions(), Suspension(parse("0312345678"), NOW - timedelta(seconds=1), "R-2")]
+
+    def suspension(self, number: Number) -> Suspension | None:
+        return next((each for each in self.suspensions() if each.number == number), None)
+
+
+@pytest.mark.parametrize("number", ["0312345678", "0312345678x"])
+def test_a_call_of_a_number_that_is_suspended_meanwhile_is_to_be_ended_once(board, notebook, number):
+    other = board.decide(replace(ASKED, call_id="1795.7-1", number="0312345600"), Door.ARI)
+    emergency = board.decide(replace(ASKED, call_id="1795.8-1", called="110"), Door.ARI)
+    call = board.decide(replace(ASKED, number=number), Door.AGI)
+    assert board.to_be_ended() == []
+    board.registry = Stopping
+    assert board.to_be_ended() == [call]
+    board.suspends(call)
+    board.suspends(call)
+    assert board.to_be_ended() == []
+    assert [step.call_id for step in notebook.steps if step.kind is StepKind.SUSPENDED] == [call.id]
+    assert notebook.steps[-1].details == {"registry_version": 43}
+    board.ended(call, CallStatus.CONNECTED, 16)
+    assert list(board) == [other, emergency]
+
+
+def test_a_suspension_that_begins_later_ends_the_calls_then(sounds, notebook):
+    now = [NOW - timedelta(seconds=2)]
+    board = Switchboard(Stopping, Policy(), sounds, notebook, Tokens(b"k" * 32), now=lambda: now[0])
+    call = board.decide(ASKED, Door.ARI)
+    assert board.to_be_ended() == []
+    now[0] = NOW
+    assert board.to_be_ended() == [call]
+
+
+def test_by_the_policy_they_may_go_on(board):
+    board.decide(ASKED, Door.ARI)
+    board.registry, board.hang_up_suspended = Stopping, False
+    assert board.to_be_ended() == []
+
+
+def test_a_call_of_an_earlier_service_is_known_by_its_token(sounds, notebook, board):
+    for call_id, number in ((ASKED.call_id, ASKED.number), ("1795.7-1", "0312345600")):
+        board.decide(replace(ASKED, call_id=call_id, number=number), Door.ARI)
+    later = Switchboard(Stopping, Policy(), sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    later.recall([fold("lab", [step]) for step in notebook.steps])
+    assert [call.id for call in later.to_be_ended()] == [ASKED.call_id]
 
 
 # -- what an earlier service left ---------------------------------------------------------------------------------

@@ -16,10 +16,10 @@ from typing import Final, Protocol
 
 from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip
-from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide
+from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide, suspended
 from idtone.ledger import steps
 from idtone.ledger.records import Record
-from idtone.ledger.steps import CallStatus, Step, StepKind
+from idtone.ledger.steps import CallStatus, Role, Step, StepKind
 from idtone.ledger.tokens import Tokens
 from idtone.numbers import Number, NumberKind, digits_alone, parse
 from idtone.settings import CallerHears, Door
@@ -68,14 +68,18 @@ class Call:
 
     id: str
     decision: Decision
-    forwarding_number: Number | None = None
+    forwarding_numbers: tuple[Number, ...] = ()
+    """None of a call that an earlier service decided; of that there is the token in `token`."""
     called: Number | None = None
+    token: str | None = None
     own_dial: bool = False
     """The operator's own Dial(): no hook tells how it ends."""
     answered: bool = False
     connected: bool = False
     written: Future[None] | None = None
     """Done when the evidence of the decision is on the disk; None of a call that an earlier service decided."""
+    suspended: bool = False
+    """Since it was in progress, and it is being ended."""
 
     @property
     def channel(self) -> str:
@@ -93,6 +97,7 @@ class Switchboard:
     evidence: Evidence
     tokens: Tokens
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
+    hang_up_suspended: bool = True
     remembered: Mapping[str, datetime] = field(default_factory=lambda: NOTHING_REMEMBERED)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     watch: Callable[[str], None] = lambda channel: None
@@ -104,6 +109,8 @@ class Switchboard:
     """Channels that hold the call, and those that held it since their sound began."""
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _by_channel: dict[str, Call] = field(default_factory=dict, init=False)
+    _tokens_of: tuple[Registry | None, Mapping[str | None, datetime]] | None = field(default=None, init=False)
+    """The suspended numbers of a generation of the registry, by their tokens."""
 
     # -- which calls there are ----------------------------------------------------------------------------------
 
@@ -126,7 +133,8 @@ class Switchboard:
                 {Party(party): profile for party, profile in record.profiles.items()},
                 registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
             )  # fmt: skip
-            call = Call(record.call_id, decision)
+            number = record.numbers.get(Role.FORWARDING)
+            call = Call(record.call_id, decision, token=number.token if number else None)
             call.answered, call.connected = (kind in record.times for kind in (StepKind.ANSWERED, StepKind.CONNECTED))
             self._enter(call)
 
@@ -146,7 +154,9 @@ class Switchboard:
         forwarded, now = self._forwarded(question), self.now()
         decision = decide(forwarded, self.registry(), self.policy, now, self.remembered)
         decided = steps.decided(forwarded, decision, now, self.tokens, door)
-        call = Call(forwarded.id, decision, forwarded.forwarding_number, forwarded.called, question.own_dial)
+        call = Call(
+            forwarded.id, decision, forwarded.forwarding_numbers, forwarded.called, own_dial=question.own_dial
+        )  # fmt: skip
         self._enter(call)
         self.watch(call.channel)
         call.written = self.record(decided)
@@ -185,7 +195,7 @@ class Switchboard:
             return False
         diverting = parse(question.diverting)
         return diverting.known and any(
-            call.decision.profiles and call.forwarding_number == diverting and call.called == number
+            call.decision.profiles and diverting in call.forwarding_numbers and call.called == number
             for call in self._calls.values()
         )
 
@@ -208,6 +218,41 @@ class Switchboard:
             answer_first=self.caller_hears is CallerHears.ANSWERED,
             files={party: sound.stem.name for party, sound in heard.items() if sound},
         )
+
+    # -- numbers that are suspended while they are in a call -----------------------------------------------------
+
+    def to_be_ended(self) -> list[Call]:
+        """Calls that go on though their number is suspended by now. An emergency call is never among them."""
+        if not self.hang_up_suspended:
+            return []
+        registry, now = self.registry(), self.now()
+        return [
+            call
+            for call in self._calls.values()
+            if call.decision.outcome not in (Outcome.BYPASS, Outcome.REFUSE)
+            and not call.suspended
+            and (
+                suspended(call.forwarding_numbers, registry, now, self.remembered)
+                or (call.token is not None and self._suspended_token(call.token, registry, now))
+            )
+        ]
+
+    def _suspended_token(self, token: str, registry: Registry | None, now: datetime) -> bool:
+        """Of a call whose number is known by its token alone, so that all suspended ones have to be made tokens."""
+        if self._tokens_of is None or self._tokens_of[0] is not registry:
+            since = (
+                {self.tokens.mask(each.number).token: each.since for each in registry.suspensions()} if registry else {}
+            )
+            self._tokens_of = registry, since
+        moment = self._tokens_of[1].get(token)
+        return moment is not None and now >= moment
+
+    def suspends(self, call: Call) -> None:
+        """Its end was asked for."""
+        if not call.suspended and self.find(call.id) is call:
+            call.suspended = True
+            registry = self.registry()
+            self.record(steps.suspended(call.id, self.now(), registry.version if registry else None))
 
     # -- what the doors tell ------------------------------------------------------------------------------------
 

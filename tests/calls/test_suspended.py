@@ -1,0 +1,124 @@
+"""A number is suspended while calls of it are in progress: they end, whatever they are at, and no other does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import Asterisk
+from ..lab.called import IncomingCall
+from ..lab.lab import LICENSED, Forwarding, Lab, Placed, lab, until
+from ..lab.service import Service
+
+OTHER = "0312345700"
+"""Of the same member, and not suspended."""
+WITHIN_S = 2.0
+SUSPENSION = f"\nsuspensions:\n  - {{number: '{LICENSED}', since: 2026-01-01T00:00:00+09:00, reference: R-1}}\n"
+
+
+@pytest.fixture
+def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
+    """A service with a registry that may be changed; the parameter goes into its policy."""
+    beside.away()
+    registry = tmp_path / "registry.yaml"
+    registry.write_text(LAB_REGISTRY.read_text())
+    with Service(asterisk, registry, getattr(request, "param", "")) as service:
+        yield service
+
+
+def suspend(service: Service) -> None:
+    text = LAB_REGISTRY.read_text().replace("version: 42", "version: 43")
+    draft = service.registry.with_name("draft.yaml")
+    draft.write_text(text.partition("\nsuspensions:")[0] + SUSPENSION)
+    draft.replace(service.registry)
+
+
+@dataclass
+class Calls:
+    """Calls of the number at several steps, and calls that go on."""
+
+    ringing: Placed
+    talking: list[Placed]
+    others: list[Placed]
+
+
+async def in_progress(phones: Lab) -> Calls:
+    async def rings(call: IncomingCall) -> None:
+        call.ring()
+
+    ringing = phones.dial(behaviour=rings)
+    talking = [phones.dial(Forwarding(door=door)) for door in ("ari", "agi")] + [
+        phones.dial(Forwarding(way="own-dial"))
+    ]
+    others = [phones.dial(Forwarding(OTHER)), phones.dial(Forwarding(dialled="110"))]
+    for placed in (*talking, *others):
+        assert await placed.caller.final() == 200
+        phones.pair(placed)
+
+    def rung() -> bool:
+        phones.pair(ringing)
+        return ringing.called is not None
+
+    await until(rung, "the phone to ring")
+    return Calls(ringing, talking, others)
+
+
+async def test_its_calls_are_ended_and_no_others(asterisk, own):
+    async with lab(asterisk) as phones:
+        calls = await in_progress(phones)
+        suspended_s = time.monotonic()
+        suspend(own)
+        for placed in (calls.ringing, *calls.talking):
+            await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
+        took_s = time.monotonic() - suspended_s
+        refused = await phones.place()
+        assert (await phones.ending(refused)).reason == "number-suspended"
+        for placed in calls.others:
+            assert not placed.caller.ended_ns
+            await phones.talk_and_hang_up(placed)
+        endings = [await phones.ending(placed) for placed in (calls.ringing, *calls.talking[:2])]
+        other = await phones.ending(calls.others[0])
+        await phones.nothing_is_left()
+    print(f"\nsuspended → all ended: {took_s:.2f} s")
+    assert took_s < WITHIN_S
+    assert [ending.status for ending in endings] == ["CANCEL", "CONNECTED", "CONNECTED"]
+    records = own.records()
+    for record in records.values():
+        assert record["complete"], record
+        assert not record["anomalies"]
+    stopped = [record for record in records.values() if "suspended" in record["times"]]
+    assert len(stopped) == 4
+    assert {ending.call_id for ending in endings} < {record["call_id"] for record in stopped}
+    assert "suspended" not in records[other.call_id]["times"]
+
+
+async def test_a_call_of_an_earlier_service_is_known_by_its_token(asterisk, own):
+    async with lab(asterisk) as phones:
+        calls = await in_progress(phones)
+        await asyncio.to_thread(own.stop)
+        suspend(own)
+        await asyncio.to_thread(own.start)
+        for placed in (calls.ringing, *calls.talking):
+            await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
+        for placed in calls.others:
+            assert not placed.caller.ended_ns
+            await phones.talk_and_hang_up(placed)
+        await phones.nothing_is_left()
+
+
+@pytest.mark.parametrize("own", ["suspended_calls: let-end"], indirect=True)
+async def test_they_may_be_let_end(asterisk, own):
+    async with lab(asterisk) as phones:
+        talking = await phones.place()
+        suspend(own)
+        await until(lambda: "version 43 is in use" in own.log(), "the service to look at its registry")
+        await asyncio.sleep(1)
+        assert not talking.caller.ended_ns
+        await phones.talk_and_hang_up(talking)
+        ending = await phones.ending(talking)
+    assert "suspended" not in own.records()[ending.call_id]["times"]
