@@ -41,6 +41,7 @@ class Attended:
     drained_for: list[float] = field(default_factory=list)
     departed: list[Any] = field(default_factory=list)
     sounding: asyncio.Event = field(default_factory=asyncio.Event)
+    looked_for_suspended: int = 0
 
     async def attend(self, ari: Any) -> None:
         self.attended.append(ari)
@@ -52,6 +53,9 @@ class Attended:
     async def drained(self, timeout_s: float) -> None:
         self.drained_for.append(timeout_s)
         await self.sounding.wait()
+
+    def end_suspended(self) -> None:
+        self.looked_for_suspended += 1
 
     async def depart(self, ari: Any) -> None:
         self.departed.append(ari)
