@@ -40,6 +40,7 @@ class Record:
     skip: str | None
     door: str | None
     registry_version: int | None
+    registry_trust: str | None
     numbers: Mapping[Role, MaskedNumber]
     heard_by: tuple[str, ...]
     heard: bool
@@ -71,6 +72,7 @@ class Record:
             "skip": self.skip,
             "door": self.door,
             "registry_version": self.registry_version,
+            "registry_trust": self.registry_trust,
             "numbers": {
                 role.value: {"kind": number.kind.value, "token": number.token, "last4": number.last4}
                 for role, number in self.numbers.items()
@@ -109,6 +111,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         skip=_text(decision, "skip"),
         door=_text(decision, "door"),
         registry_version=_whole(decision, "registry_version"),
+        registry_trust=_text(decision, "registry_trust"),
         numbers={role: number for role in Role if (number := _number(decision, role))},
         heard_by=tuple(party for party in Party if party in heard_by),
         heard=bool(heard_by) and heard_by >= profiles.keys(),

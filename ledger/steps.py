@@ -105,6 +105,7 @@ def decided(call: ForwardedCall, decision: Decision, at: datetime, tokens: Token
         "skip": decision.skip,
         "door": door,
         "registry_version": decision.registry_version,
+        "registry_trust": decision.registry_trust,
         "hangup_cause": decision.hangup_cause,
     }
     numbers = {Role.FORWARDING: call.forwarding_number, Role.CALLER: call.caller, Role.CALLED: call.called}

@@ -19,10 +19,17 @@ from idtone.numbers import parse
 from idtone.settings import load_settings
 
 from .index import RegistryIndex
+from .known import Known, from_published, known
 from .report import counts, member_lines, member_report, registry_lines, registry_report
 from .source import parse_document, read_document
+from .trust.client import Repository
+from .trust.commands import init, publish, rotate
 
 app = console.group("The registry (YAML): who may play which sound for which number, and which numbers are stopped.")
+
+app.command()(init)
+app.command()(publish)
+app.command()(rotate)
 
 FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="Registry file (default: registry.source of the settings).")
@@ -35,7 +42,7 @@ def check(file: FileArgument = None, config: console.ConfigOption = None, as_jso
 
     Exit 0: good. 1: faults were found. 2: there is no file to check (absent, too large, not UTF-8 text).
     """
-    path = _registry_file(file, config)
+    path = file or load_settings(config).registry.file()
     text = read_text(path)
     try:
         document = parse_document(text, str(path))
@@ -63,10 +70,10 @@ def show(
     as_json: console.JsonOption = False,
 ) -> None:
     """Show a registry: its members, how their licences stand now, and the suspensions (last four digits only)."""
-    document = read_document(_registry_file(file, config))
-    now = datetime.now(UTC)
+    seen = Known(str(file), read_document(file)) if file else known(load_settings(config).registry)
+    document, now = seen.document, datetime.now(UTC)
     if member is None:
-        report = registry_report(document, now)
+        report = registry_report(document, now, seen.index())
         _print(report, registry_lines(report), as_json)
         return
     chosen = next((entry for entry in document.members if entry.id == member), None)
@@ -100,7 +107,7 @@ def decide(
     settings = load_settings(config)
     now = _moment(at)
     call = ForwardedCall("question", direction, parse(number), parse(caller), parse(called))
-    index = RegistryIndex(read_document(registry or settings.registry.source))
+    index = RegistryIndex(read_document(registry)) if registry else known(settings.registry).index()
     decision = decide_call(call, index, settings.policy.policy(), now)
     answer = _answer(call, decision, now)
     _print(answer, (f"{name:<17} {_cell(value)}" for name, value in answer.items()), as_json)
@@ -108,8 +115,25 @@ def decide(
         console.negative()
 
 
-def _registry_file(file: Path | None, config: Path | None) -> Path:
-    return file or load_settings(config).registry.source
+@app.command()
+def update(config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
+    """Look for what the association has published, as the service does by itself, and say what is known here now.
+
+    Run it as the user that `idtone serve` runs as. Exit 2: what is published cannot be read, or is not what the
+    association signed; what was known before stays.
+    """
+    settings = load_settings(config).registry
+    root = settings.root()
+    if root is None:
+        raise UsageError("registry.trust is unsigned: the file itself is the registry, and nothing is published")
+    published = Repository(root, settings.source, settings.cache).update()
+    seen = from_published(settings.source, published)
+    report = {"source": seen.source, **_state(seen.index()), **counts(seen.document)}
+    _print(report, (f"{name:<11} {value}" for name, value in report.items()), as_json)
+
+
+def _state(index: RegistryIndex) -> dict[str, Any]:
+    return {"version": index.version, "trust": index.trust, "good_until": index.expires.isoformat()}
 
 
 def _moment(text: str | None) -> datetime:
@@ -132,6 +156,7 @@ def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str,
         "profile": decision.profile,
         "parties": sorted(decision.parties),
         "registry_version": decision.registry_version,
+        "registry_trust": decision.registry_trust,
         "hangup_cause": decision.hangup_cause,
         "number": str(call.forwarding_number),
         "direction": call.direction,

@@ -8,38 +8,46 @@ inside one block, whose length has a bound that does not depend on the size of t
 
 from __future__ import annotations
 
+import copy
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from idtone.calls import Licence, Suspension
+from idtone.calls import Licence, Suspension, Trust
 from idtone.numbers import Number, parse_japanese
 
-from .model import Member, RegistryDocument
+from .model import Member, RegistryDocument, SuspensionEntry, SuspensionsDocument
 from .notation import Span, read_span
 
 _BLOCK: Final = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What the association signs beside the members: the suspensions, and until when all of it counts."""
+
+    suspensions: SuspensionsDocument
+    expires: datetime
+
+
 class RegistryIndex:
     """One generation of the registry, never changed after it was made. Implements `idtone.decision.Registry`."""
 
-    __slots__ = ("_expires", "_ranges", "_singles", "_suspensions", "_tones", "_version")
+    __slots__ = ("_expires", "_issued", "_ranges", "_singles", "_suspensions", "_term", "_tones", "_trust", "_version")
 
-    def __init__(self, document: RegistryDocument) -> None:
-        """`document` must have passed `rules.complaints`; an unreadable number raises NumberError here."""
-        self._version = document.registry.version
-        self._expires = document.registry.expires
+    def __init__(self, document: RegistryDocument, signed: Signed | None = None) -> None:
+        """`document` must have passed `rules.complaints`; an unreadable number raises NumberError here.
+
+        With `signed`, what is suspended stands there and not in the document.
+        """
+        header = document.registry
+        self._version = header.version
+        self._term = header.issued, header.expires
         self._tones = MappingProxyType({tone.id: tone.sha256 for tone in document.tones})
-        self._suspensions = {
-            _key(suspension.number): suspension
-            for suspension in (
-                Suspension(parse_japanese(entry.number), entry.since, entry.reference) for entry in document.suspensions
-            )
-        }
         self._singles: dict[int, tuple[Licence, ...]] = {}
         ranges: list[tuple[Span, tuple[Licence, ...]]] = []
         for member in document.members:
@@ -51,6 +59,26 @@ class RegistryIndex:
                 else:
                     ranges.append((span, held))
         self._ranges = _Ranges(ranges)
+        self._say(document.suspensions, signed)
+
+    def renewed(self, signed: Signed) -> RegistryIndex:
+        """The same members, with other suspensions or a longer term: a generation that takes no time to make."""
+        other = copy.copy(self)
+        other._say((), signed)
+        return other
+
+    def _say(self, suspensions: Iterable[SuspensionEntry], signed: Signed | None) -> None:
+        issued, expires = self._term
+        self._trust = Trust.SIGNED if signed else Trust.UNSIGNED
+        self._issued = max(issued, signed.suspensions.issued) if signed else issued
+        self._expires = min(expires, signed.expires) if signed else expires
+        entries = signed.suspensions.suspensions if signed else suspensions
+        self._suspensions = {
+            _key(suspension.number): suspension
+            for suspension in (
+                Suspension(parse_japanese(entry.number), entry.since, entry.reference) for entry in entries
+            )
+        }
 
     def __repr__(self) -> str:
         return f"<RegistryIndex version {self._version}>"
@@ -58,6 +86,14 @@ class RegistryIndex:
     @property
     def version(self) -> int:
         return self._version
+
+    @property
+    def trust(self) -> Trust:
+        return self._trust
+
+    @property
+    def issued(self) -> datetime:
+        return self._issued
 
     @property
     def expires(self) -> datetime:

@@ -118,6 +118,13 @@ class SuspensionEntry(Model):
     reference: Text
 
 
+class SuspensionsDocument(Model):
+    """The suspended numbers as a file of their own, signed by others than the registry and more often."""
+
+    issued: Moment
+    suspensions: tuple[SuspensionEntry, ...] = ()
+
+
 class RegistryDocument(Model):
     """The whole file."""
 

@@ -12,7 +12,7 @@ from typing import TypedDict
 from idtone.decision import judge
 from idtone.numbers import parse_japanese
 
-from .index import licences
+from .index import RegistryIndex, licences
 from .model import Member, RegistryDocument
 from .notation import read_span
 
@@ -60,6 +60,8 @@ class RegistryReport(TypedDict):
     issued: str
     expires: str
     expired: bool
+    trust: str
+    good_until: str
     tones: list[str]
     members: list[MemberReport]
     suspensions: list[SuspensionReport]
@@ -74,14 +76,16 @@ def counts(document: RegistryDocument) -> Counts:
     )
 
 
-def registry_report(document: RegistryDocument, now: datetime) -> RegistryReport:
+def registry_report(document: RegistryDocument, now: datetime, index: RegistryIndex) -> RegistryReport:
     header = document.registry
     return RegistryReport(
         association=header.association,
         version=header.version,
         issued=header.issued.isoformat(),
         expires=header.expires.isoformat(),
-        expired=now >= header.expires,
+        expired=now >= index.expires,
+        trust=index.trust,
+        good_until=index.expires.isoformat(),
         tones=[tone.id for tone in document.tones],
         members=[member_report(member, now) for member in document.members],
         suspensions=[
@@ -123,6 +127,7 @@ def registry_lines(report: RegistryReport) -> Iterator[str]:
     yield f"{report['association']}, version {report['version']}"
     yield f"  issued  {report['issued']}"
     yield f"  expires {report['expires']}{expired}"
+    yield f"  trust   {report['trust']}, good until {report['good_until']}"
     yield f"  tones   {', '.join(report['tones']) or 'none'}"
     for member in report["members"]:
         yield ""

@@ -14,7 +14,7 @@ from typing import Final
 from idtone.documents import Complaint, Location, field_name
 from idtone.errors import NumberError
 
-from .model import RegistryDocument
+from .model import RegistryDocument, SuspensionsDocument
 from .notation import read_single, read_span
 
 _Placed = Iterable[tuple[Location, Hashable]]
@@ -69,7 +69,19 @@ def _ids(document: RegistryDocument) -> Iterator[Complaint]:
             yield Complaint(location, f"is the same id as {field_name(first)}", "Give each its own id")
 
 
-def _suspensions(document: RegistryDocument) -> Iterator[Complaint]:
+def suspension_complaints(document: SuspensionsDocument) -> Iterator[Complaint]:
+    """Every fault of a file of suspensions."""
+    yield from _suspensions(document)
+
+
+def signed_complaints(document: RegistryDocument) -> Iterator[Complaint]:
+    """Every fault of a registry that is to be signed: its suspensions stand in the other file."""
+    if document.suspensions:
+        yield Complaint(("suspensions",), "stand in suspensions.yaml, which is signed apart", "Move them there")
+    yield from complaints(document)
+
+
+def _suspensions(document: RegistryDocument | SuspensionsDocument) -> Iterator[Complaint]:
     read: list[tuple[Location, Hashable]] = []
     for s, suspension in enumerate(document.suspensions):
         location: Location = ("suspensions", s, "number")

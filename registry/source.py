@@ -1,18 +1,22 @@
-"""Where the registry comes from: a file, read anew when it changes. The room's only module that reads files."""
+"""Where the registry comes from, and its last good generation: the association's signed one, or a file for labs."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from idtone.documents import load, parse
-from idtone.errors import DocumentError
+from idtone.errors import DocumentError, TrustError
 
-from .index import RegistryIndex
-from .model import RegistryDocument
-from .rules import complaints
+from .index import RegistryIndex, Signed
+from .model import RegistryDocument, SuspensionsDocument
+from .rules import complaints, signed_complaints, suspension_complaints
+from .trust import layout
+from .trust.client import Published, Repository
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +38,88 @@ def load_registry(path: Path) -> RegistryIndex:
     return RegistryIndex(read_document(path))
 
 
-class RegistrySource:
-    """Keeps the last good generation of a registry file.
+class Source(Protocol):
+    """Keeps the last good generation of a registry."""
+
+    @property
+    def current(self) -> RegistryIndex | None: ...
+    def refresh(self) -> bool:
+        """Look whether there is a newer one; True where it was taken. Blocks: call it from a thread, any thread."""
+        ...
+
+
+class SignedSource:
+    """Keeps the last good generation of what the association has published.
+
+    Whatever is wrong with what comes now, what was good stays, until its signatures have expired; and what it
+    suspends stays suspended beyond that. It is in the cache for the next start, when the source may be away.
+    """
+
+    def __init__(self, repository: Repository, poll_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._repository = repository
+        self._poll_s = poll_s
+        self._clock_s = clock_s
+        self._next_s = 0.0
+        self._refreshing = threading.Lock()
+        self._published: Published | None = None
+        self._told = ""
+        self._begun = False
+        self.current: RegistryIndex | None = None
+
+    def refresh(self) -> bool:
+        """As `Source` says, but not more often than every `poll_s` seconds."""
+        with self._refreshing:
+            if not self._begun:
+                self._begun = True
+                self._attempt(self._take_kept)
+            if self._clock_s() < self._next_s:
+                return False
+            self._next_s = self._clock_s() + self._poll_s
+            return self._attempt(lambda: self._take(self._repository.update(), "is in use"))
+
+    def _take_kept(self) -> bool:
+        kept = self._repository.kept()
+        return kept is not None and self._take(kept, "is in use, as it was last published here")
+
+    def _attempt(self, take: Callable[[], bool]) -> bool:
+        try:
+            taken = take()
+        except DocumentError as error:
+            trouble = _summary(error)
+        except TrustError as error:
+            trouble = str(error)
+        else:
+            self._told = ""
+            return taken
+        if trouble != self._told:  # once, until it is something else
+            self._told = trouble
+            log.error("the registry cannot be renewed: %s. %s", trouble, _consequence(self.current))
+        return False
+
+    def _take(self, published: Published, how: str) -> bool:
+        before, current = self._published, self.current
+        if published == before:
+            return False
+        text = published.read(layout.SUSPENSIONS_FILE)
+        signed = Signed(
+            parse(text, layout.SUSPENSIONS_FILE, SuspensionsDocument, suspension_complaints), published.expires
+        )
+        same = before and current and published.sha256[layout.REGISTRY_FILE] == before.sha256[layout.REGISTRY_FILE]
+        if same and current:
+            taken = current.renewed(signed)
+        else:
+            text = published.read(layout.REGISTRY_FILE)
+            taken = RegistryIndex(parse(text, layout.REGISTRY_FILE, RegistryDocument, signed_complaints), signed)
+        self._published, self.current = published, taken
+        log.info(
+            "registry %s: version %d, %d suspensions, good until %s, %s",
+            self._repository.source, taken.version, len(signed.suspensions.suspensions), taken.expires.isoformat(), how,
+        )  # fmt: skip
+        return True
+
+
+class FileSource:
+    """Keeps the last good generation of an unsigned registry file.
 
     A file that becomes faulty or disappears changes nothing but the log: what was good stays in use,
     and with it every suspension. Writers must replace the file (write beside it, then rename), or a
@@ -65,13 +149,14 @@ class RegistrySource:
             else:
                 log.info("registry %s: version %d is in use", self._path, self.current.version)
                 return True
-            log.error("the registry cannot be used: %s. %s", trouble, self._consequence())
+            log.error("the registry cannot be used: %s. %s", trouble, _consequence(self.current))
             return False
 
-    def _consequence(self) -> str:
-        if self.current is None:
-            return "There is no registry: no licence counts"
-        return f"Version {self.current.version} stays in use"
+
+def _consequence(current: RegistryIndex | None) -> str:
+    if current is None:
+        return "There is no registry: no licence counts"
+    return f"Version {current.version} stays in use"
 
 
 def _identity(path: Path) -> tuple[int, ...]:

@@ -28,7 +28,9 @@ def test_every_outcome_reason_and_status_is_explained_to_operators(word):
 def test_settings_that_a_page_names_exist(page):
     named = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)", page.read_text("utf-8"))
     known = {".".join(location[:depth]) for location in locations() for depth in range(1, len(location) + 1)}
-    unknown = {name for name in named if name.partition(".")[0] in SECTIONS and not name.endswith(".conf")} - known
+    unknown = {
+        name for name in named if name.partition(".")[0] in SECTIONS and not name.endswith((".conf", ".yaml"))
+    } - known
     assert not unknown
 
 

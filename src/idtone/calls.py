@@ -29,6 +29,15 @@ class Party(StrEnum):
     CALLER = "caller"
 
 
+class Trust(StrEnum):
+    """On whose word a registry is believed."""
+
+    SIGNED = "signed"
+    """The association's, by its signatures."""
+    UNSIGNED = "unsigned"
+    """Whoever can write the file: for labs."""
+
+
 class Outcome(StrEnum):
     """What happens to the call."""
 
@@ -149,6 +158,7 @@ class Decision:
     registry_version: int | None = None
     hangup_cause: int | None = None
     skip: Skip | None = None
+    registry_trust: Trust | None = None
 
     @property
     def profile(self) -> str | None:

@@ -13,6 +13,7 @@ from idtone.doctor.commands import doctor
 from idtone.exporting import hook_for
 from idtone.ledger.commands import app as ledger
 from idtone.registry.commands import app as registry_group
+from idtone.registry.known import known
 from idtone.registry.source import read_document
 from idtone.serve import serve
 from idtone.tones.commands import app as tone
@@ -102,17 +103,20 @@ def import_master(
     folder = output or settings.sounds.profiles
     if folder is None:
         raise UsageError("there is no folder for profiles; set sounds.profiles in the settings, or name one with -o")
-    source = registry or settings.registry.source
-    known = read_document(source).tones if registry or source.exists() else None
+    tones = None
+    if registry:
+        tones = read_document(registry).tones
+    elif settings.registry.trust and (settings.registry.root() or settings.registry.file().exists()):
+        tones = known(settings.registry).document.tones
     request = importing.Request(
         profile_id,
         title
-        or next((entry.title for entry in known or () if entry.id == profile_id), f"{profile_id} (録音 / recording)"),
+        or next((entry.title for entry in tones or () if entry.id == profile_id), f"{profile_id} (録音 / recording)"),
         level,
         law,
         standard,
         expect_sha256,
-        None if known is None else {entry.id: entry.sha256 for entry in known},
+        None if tones is None else {entry.id: entry.sha256 for entry in tones},
         replace,
     )
     wanted = formats_of(formats)

@@ -8,7 +8,7 @@ one place: a licence that is valid now.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from .calls import (
     Reason,
     Skip,
     Suspension,
+    Trust,
 )
 from .numbers import Number, NumberKind, NumberPattern
 
@@ -34,6 +35,13 @@ class Registry(Protocol):
 
     @property
     def version(self) -> int: ...
+    @property
+    def trust(self) -> Trust: ...
+    @property
+    def issued(self) -> datetime:
+        """When the latest of it was: it is not earlier now, whatever the clock says."""
+        ...
+
     @property
     def expires(self) -> datetime: ...
     def suspension(self, number: Number) -> Suspension | None: ...
@@ -94,6 +102,13 @@ class Policy:
         return None
 
 
+def time_by(registry: Registry | None, clock: datetime) -> datetime:
+    """What time it is at least, whatever the clock says: one that is set back brings no licence back, and lifts no
+    suspension.
+    """
+    return max(clock, registry.issued) if registry else clock
+
+
 NOTHING_REMEMBERED: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 
@@ -110,9 +125,15 @@ def decide(
     """
     if call.called.kind is NumberKind.EMERGENCY:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
-    version = registry.version if registry else None
+    decision = _judged(call, registry, policy, now, remembered)
+    return replace(decision, registry_version=registry.version, registry_trust=registry.trust) if registry else decision
+
+
+def _judged(
+    call: ForwardedCall, registry: Registry | None, policy: Policy, now: datetime, remembered: Mapping[str, datetime]
+) -> Decision:
     if suspended(call.forwarding_numbers, registry, now, remembered):
-        return _refusal(Reason.NUMBER_SUSPENDED, None, version, policy)
+        return _refusal(Reason.NUMBER_SUSPENDED, None, policy)
     parties, skip = policy.hearing(call), policy.skip(call)
     standings = {
         party: _standing(call, registry, policy, now, policy.tones.get((call.direction, party))) for party in parties
@@ -121,12 +142,12 @@ def decide(
     reason, licence = max(standings.values(), key=_distance)
     licensed = {party: judged.tone for party, (_, judged) in standings.items() if judged}
     if reason is Reason.LICENCE_VALID and licence:
-        return Decision(Outcome.PLAY, reason, licence.id, {} if skip else licensed, version, skip=skip)
+        return Decision(Outcome.PLAY, reason, licence.id, {} if skip else licensed, skip=skip)
     licence_id = licence.id if licence else None
     if policy.unlicensed is Unlicensed.REFUSE:
-        return _refusal(reason, licence_id, version, policy)
+        return _refusal(reason, licence_id, policy)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
-    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, skip=skip)
+    return Decision(Outcome.NOTICE, reason, licence_id, notices, skip=skip)
 
 
 def suspended(
@@ -147,8 +168,8 @@ def _suspended_since(number: Number, registry: Registry | None, remembered: Mapp
     return suspension.since if suspension else None
 
 
-def _refusal(reason: Reason, licence: str | None, version: int | None, policy: Policy) -> Decision:
-    return Decision(Outcome.REFUSE, reason, licence, registry_version=version, hangup_cause=policy.refuse_cause)
+def _refusal(reason: Reason, licence: str | None, policy: Policy) -> Decision:
+    return Decision(Outcome.REFUSE, reason, licence, hangup_cause=policy.refuse_cause)
 
 
 _NO_NUMBER = {NumberKind.WITHHELD: Reason.NUMBER_WITHHELD, NumberKind.MALFORMED: Reason.NUMBER_MALFORMED}

@@ -6,6 +6,7 @@
     ├── NumberError         a telephone number where only a full one will do
     ├── ToneError           a tone profile or a sound file cannot be made
     ├── RecordingError      an audio file or a capture cannot be read
+    ├── TrustError          a registry is not what the association signed, or cannot be signed
     ├── LedgerError         evidence cannot be written or read
     ├── AgiError            a conversation over AGI went as Asterisk does not lead one
     └── AriError            Asterisk's REST interface
@@ -39,6 +40,10 @@ class ToneError(IdtoneError):
 
 class RecordingError(IdtoneError):
     """An audio file or a capture cannot be read."""
+
+
+class TrustError(IdtoneError):
+    """A registry is not what the association signed, or what it published cannot be reached or signed."""
 
 
 class LedgerError(IdtoneError):

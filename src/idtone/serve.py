@@ -30,8 +30,9 @@ from .ledger.sqlite import path_of
 from .ledger.store import LedgerReader, LedgerWriter
 from .ledger.tokens import Tokens
 from .registry.index import RegistryIndex
-from .registry.source import RegistrySource
-from .settings import CallerHears, Settings, SuspendedCalls, load_settings
+from .registry.source import FileSource, SignedSource, Source
+from .registry.trust.client import Repository
+from .settings import CallerHears, RegistrySettings, Settings, SuspendedCalls, load_settings
 from .switchboard import alone
 from .switchboard.board import Switchboard
 from .switchboard.proven import ProvenSounds
@@ -72,7 +73,7 @@ class Loaded:
     profiles: tuple[Profile, ...]
     sounds: dict[str, Sound]
     tokens: Tokens
-    source: RegistrySource
+    source: Source
 
 
 def _load(settings: Settings) -> Loaded:
@@ -82,9 +83,17 @@ def _load(settings: Settings) -> Loaded:
         for file in sound.files:
             if file.written:
                 log.info("made %s", file.path)
-    source = RegistrySource(settings.registry.source)
+    source = source_of(settings.registry)
     source.refresh()
     return Loaded(profiles, sounds, Tokens(load_key(settings.ledger.key_file)), source)
+
+
+def source_of(registry: RegistrySettings) -> Source:
+    root = registry.root()
+    if root is None:
+        log.warning("the registry is unsigned: whoever can write %s is believed", registry.source)
+        return FileSource(registry.file())
+    return SignedSource(Repository(root, registry.source, registry.cache), registry.poll.total_seconds())
 
 
 def _assemble(settings: Settings, loaded: Loaded, evidence: LedgerWriter) -> tuple[Switchboard, Callable[[], None]]:

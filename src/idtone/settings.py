@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
@@ -113,8 +113,43 @@ class SoundsSettings(Model):
     profiles: Path | None = None
 
 
+def _source(value: str) -> str:
+    if "://" in value and not value.startswith("https://"):
+        raise ValueError("is neither a path nor an address that begins with https://")
+    return value.rstrip("/") or "/"
+
+
+UNSIGNED: Final = "unsigned"
+"""In the place of a root: the registry is a file that whoever can write it is believed."""
+
+
 class RegistrySettings(Model):
-    source: Path = Path("/etc/idtone/registry.yaml")
+    """Where the registry is, and by what it is believed."""
+
+    source: Annotated[str, AfterValidator(_source)] = "/etc/idtone/registry"
+    trust: str | None = None
+    cache: Path = Path("/var/lib/idtone/registry")
+    poll: Annotated[timedelta, Field(ge=timedelta(milliseconds=100), le=timedelta(days=1))] = timedelta(seconds=1)
+
+    def root(self) -> Path | None:
+        """The file with the association's root; None where the registry is unsigned.
+
+        Raises DocumentError where neither was said: nobody gets an unsigned registry by forgetting something.
+        """
+        if self.trust is None:
+            raise DocumentError(
+                [
+                    Fault(
+                        "settings", 0, 0, "registry.trust", "is not set",
+                        f"Name the file with the association's root, or write {UNSIGNED} for a lab of your own",
+                    )
+                ]
+            )  # fmt: skip
+        return None if self.trust == UNSIGNED else Path(self.trust)
+
+    def file(self) -> Path:
+        """The unsigned file."""
+        return Path(self.source)
 
 
 class LedgerSettings(Model):

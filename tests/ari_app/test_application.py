@@ -18,7 +18,7 @@ import pytest
 from idtone.ari_app import application as module
 from idtone.ari_app import events
 from idtone.ari_app.application import Application
-from idtone.calls import Direction, Licence, LicenceStatus, Reason, Suspension
+from idtone.calls import Direction, Licence, LicenceStatus, Reason, Suspension, Trust
 from idtone.decision import Policy
 from idtone.errors import AriUnavailable, LedgerError
 from idtone.ledger.records import Record, fold
@@ -44,6 +44,8 @@ class Licensed:
     """A registry in which 0312345678 is licensed and 0312345677 suspended."""
 
     version = 42
+    trust = Trust.SIGNED
+    issued = NOW - timedelta(days=30)
     expires = NOW + timedelta(days=30)
 
     def suspension(self, number: Number) -> Suspension | None:

@@ -6,14 +6,18 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+
+from idtone.registry.trust.layout import Keys
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
 from ..lab.called import IncomingCall
 from ..lab.lab import LICENSED, Forwarding, Lab, Placed, lab, until
 from ..lab.service import Service
+from ..registry.trust.association import STOPPED, Association, Machine
 
 OTHER = "0312345700"
 """Of the same member, and not suspended."""
@@ -96,6 +100,35 @@ async def test_its_calls_are_ended_and_no_others(asterisk, own):
     assert len(stopped) == 4
     assert {ending.call_id for ending in endings} < {record["call_id"] for record in stopped}
     assert "suspended" not in records[other.call_id]["times"]
+
+
+async def test_on_the_word_of_the_duty_desk(asterisk, beside, tmp_path):
+    """Two keys stop a number; those that grant licences sleep."""
+    beside.away()
+    association = Association(tmp_path / "association")
+    association.write(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0])
+    association.begin()
+    machine = Machine(association, tmp_path / "machine")
+    with Service(asterisk, Path(machine.source), trust=str(machine.trust)) as own:
+        async with lab(asterisk) as phones:
+            calls = await in_progress(phones)
+            stopped = STOPPED.replace("0312345677", LICENSED)
+            association.write(suspensions=stopped)
+            suspended_s = time.monotonic()
+            association.publish(association.signers(Keys.DUTY))
+            for placed in (calls.ringing, *calls.talking):
+                await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
+            took_s = time.monotonic() - suspended_s
+            refused = await phones.ending(await phones.place())
+            for placed in calls.others:
+                await phones.talk_and_hang_up(placed)
+            other = await phones.ending(calls.others[0])
+            await phones.nothing_is_left()
+        print(f"\nsigned → all ended: {took_s:.2f} s")
+        assert took_s < WITHIN_S
+        assert (refused.status, refused.reason) == ("REFUSED", "number-suspended")
+        record = own.records()[other.call_id]
+    assert (record["outcome"], record["registry_version"], record["registry_trust"]) == ("PLAY", 42, "signed")
 
 
 async def test_a_call_of_an_earlier_service_is_known_by_its_token(asterisk, own):

@@ -36,8 +36,8 @@ TOLD_BY_ASTERISK = {
     "hook-loaded", "service-application", "sounds-readable",
 }  # fmt: skip
 IN_ITS_FOLDER = {"live-dangerously", "hook-file", "hook-include"}
-OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own"}
-"""The lab has no say in these."""
+OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own", "registry-trust"}
+"""The lab has no say in these, or is one."""
 
 
 @pytest.fixture(scope="module")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
+from idtone.calls import Trust
 from idtone.doctor import registry
 from idtone.doctor.findings import State
-from idtone.errors import DocumentError
+from idtone.errors import DocumentError, TrustError
+from idtone.registry.index import RegistryIndex, Signed
+from idtone.registry.model import SuspensionsDocument
 from idtone.registry.source import parse_document
 from idtone.tones.library import load_library
 
 from ..conftest import LAB_REGISTRY
 
 TEXT = LAB_REGISTRY.read_text("utf-8")
-PATH = Path("/etc/idtone/registry.yaml")
+PATH = "/etc/idtone/registry.yaml"
 NOW = datetime.fromisoformat("2026-11-20T00:00:00+09:00")
 EXPIRES = datetime.fromisoformat("2036-11-01T00:00:00+09:00")
 DAY = timedelta(days=1)
@@ -61,7 +63,29 @@ def test_faults_are_named_by_their_place_and_no_number_comes_out():
     ],
 )
 def test_the_term(now, grace, state):
-    assert registry.fresh(document(), now, grace).state is state
+    assert registry.fresh(RegistryIndex(document()), now, grace).state is state
+
+
+def test_signatures_that_were_forgotten_are_told_before_they_expire():
+    signed = Signed(SuspensionsDocument(issued=NOW), NOW + 7 * DAY)
+    index = RegistryIndex(document(TEXT.partition("suspensions:")[0]), signed)
+    assert registry.fresh(index, NOW, 0 * DAY).state is State.GOOD
+    late = registry.fresh(index, NOW + 6 * DAY, 0 * DAY)
+    assert late.state is State.WARNING
+    assert "idtone registry update" in late.remedy
+
+
+def test_on_whose_word_it_is():
+    assert registry.trusted(Trust.SIGNED, PATH).state is State.GOOD
+    unsigned = registry.trusted(Trust.UNSIGNED, PATH)
+    assert unsigned.state is State.WARNING
+    assert "trust: ROOT.json" in unsigned.remedy
+
+
+def test_what_is_not_what_the_association_signed():
+    finding = registry.faulty(TrustError("it is not what the association signed"), PATH)
+    assert finding.state is State.BAD
+    assert "idtone registry update" in finding.remedy
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ from idtone.calls import (
     Party,
     Reason,
     Suspension,
+    Trust,
 )
-from idtone.decision import Policy, Unlicensed, decide, judge
+from idtone.decision import Policy, Unlicensed, decide, judge, time_by
 from idtone.numbers import MALFORMED, WITHHELD, Number, parse
 
 JST = timezone(timedelta(hours=9))
@@ -59,6 +60,11 @@ class FakeRegistry:
     expires: datetime = datetime(2026, 12, 1, tzinfo=JST)
     stopped: dict[Number, Suspension] = field(default_factory=dict)
     version: int = 42
+    trust: Trust = Trust.SIGNED
+    issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
+
+    def suspensions(self) -> list[Suspension]:
+        return list(self.stopped.values())
 
     def suspension(self, number: Number) -> Suspension | None:
         return self.stopped.get(number)
@@ -125,6 +131,8 @@ def test_the_table(
         expected = Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause)
     else:
         expected = Decision(Outcome.NOTICE, reason, licence, {Party.CALLED: "notice"}, version)
+    if registry and reason is not Reason.EMERGENCY:
+        expected = replace(expected, registry_trust=Trust.SIGNED)
     assert decide(asked, registry, policy, NOW) == expected
 
 
@@ -302,3 +310,21 @@ def test_what_an_earlier_registry_suspended_counts_while_there_is_none(moment, r
     assert decision.reason is reason
     assert (decision.outcome is Outcome.REFUSE) == (reason is Reason.NUMBER_SUSPENDED)
     assert decide(call, FakeRegistry(), Policy(), moment, remembered).reason is Reason.LICENCE_VALID
+
+
+@given(st.integers(1970, 2100), st.sampled_from([LICENCE, EARLY, EXPIRED, REVOKED]))
+def test_a_clock_that_is_set_back_brings_nothing_back(year: int, licence: Licence) -> None:
+    """What was signed says that it is not earlier than that: of then, or of now where the clock is right."""
+    registry = FakeRegistry([licence], expires=NOW + DAY, issued=NOW)
+    by_the_clock = datetime(year, 6, 1, tzinfo=JST)
+    decision = decide(call(), registry, NOTICE_POLICY, time_by(registry, by_the_clock))
+    if by_the_clock < NOW:
+        assert decision == decide(call(), registry, NOTICE_POLICY, NOW)
+    if decision.outcome is Outcome.PLAY:
+        assert licence.valid_from <= max(by_the_clock, NOW) < min(licence.valid_until, registry.expires)
+
+
+def test_a_number_that_was_stopped_stays_so_when_the_clock_is_set_back() -> None:
+    registry = stopped(NOW, issued=NOW)
+    at = time_by(registry, NOW - 3650 * DAY)
+    assert decide(call(), registry, NOTICE_POLICY, at).reason is Reason.NUMBER_SUSPENDED

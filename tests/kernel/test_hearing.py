@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from idtone.calls import Decision, Direction, Outcome, Party, Reason, Skip
+from idtone.calls import Decision, Direction, Outcome, Party, Reason, Skip, Trust
 from idtone.decision import Chain, Policy, Unlicensed, decide
 from idtone.errors import NumberError
 from idtone.numbers import MALFORMED, digits_alone, parse, parse_pattern
@@ -76,7 +76,9 @@ def test_the_licensed_sound_of_a_party_never_without_its_licence():
 def test_a_leg_of_a_chain_is_not_sounded_again():
     announced = replace(call(), announced=True)
     once = decide(announced, FakeRegistry(), Policy(), NOW)
-    assert once == Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-1", {}, 42, skip=Skip.ANNOUNCED)
+    assert once == Decision(
+        Outcome.PLAY, Reason.LICENCE_VALID, "L-1", {}, 42, skip=Skip.ANNOUNCED, registry_trust=Trust.SIGNED
+    )
     assert (once.parties, once.profile) == (frozenset(), None)
     each = decide(announced, FakeRegistry(), Policy(chain=Chain.EACH), NOW)
     assert (each.profiles, each.skip) == ({CALLED: "sample"}, None)

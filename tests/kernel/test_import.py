@@ -36,7 +36,7 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "idtone.yaml"
     path.write_text(
         f"sounds: {{directory: {tmp_path}/sounds, profiles: {tmp_path}/profiles}}\n"
-        f"registry: {{source: {tmp_path}/registry.yaml}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
     )
     return path
 
@@ -125,6 +125,6 @@ def test_a_refusal_is_one_message_and_exit_code_2(
 
 
 def test_without_any_folder(master: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "bare.yaml").write_text(f"registry: {{source: {tmp_path}/none.yaml}}\n")
+    (tmp_path / "bare.yaml").write_text(f"registry: {{source: {tmp_path}/none.yaml, trust: unsigned}}\n")
     assert run(master, "--id", "own", "-c", tmp_path / "bare.yaml") == console.UNUSABLE
     assert "set sounds.profiles in the settings, or name one with -o" in capsys.readouterr().err

@@ -49,7 +49,7 @@ async def test_a_synthesised_sound_does_not_stand_in_for_a_master(
     (tmp_path / "registry.yaml").write_text(REGISTRY.format(sha256=f", sha256: {'a' * 64}" if named else ""), "utf-8")
     (tmp_path / "idtone.yaml").write_text(
         f"sounds: {{directory: {tmp_path}/sounds}}\n"
-        f"registry: {{source: {tmp_path}/registry.yaml}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
         f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
     )
     asterisk = FakeAsterisk()

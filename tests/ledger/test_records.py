@@ -167,6 +167,7 @@ def test_json_is_plain_and_complete() -> None:
         "skip": None,
         "door": None,
         "registry_version": 42,
+        "registry_trust": None,
         "numbers": None,
         "times": {
             "decided": "2026-11-01T00:00:00.123+00:00",

@@ -100,7 +100,7 @@ def test_check_of_nothing_readable_is_exit_2(run: Run, file: Path, tmp_path: Pat
 
 def test_the_file_comes_from_the_settings_where_none_is_named(run: Run, file: Path, tmp_path: Path) -> None:
     config = tmp_path / "idtone.yaml"
-    config.write_text(f"registry: {{source: {file}}}")
+    config.write_text(f"registry: {{source: {file}, trust: unsigned}}")
     assert run("check", "-c", config)[0] == 0
     assert "m-0001" in run("show", "-c", config)[1]
     assert run(*DECIDE, "-c", config, "--number", "0312345678")[0] == 0
@@ -179,6 +179,7 @@ def test_decide_tells_everything(run: Run, file: Path) -> None:
         "profile": "sample",
         "parties": ["called"],
         "registry_version": 42,
+        "registry_trust": "unsigned",
         "hangup_cause": None,
         "number": "…5678",
         "direction": "incoming",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from idtone.registry.index import RegistryIndex
 from idtone.registry.report import counts, member_report, registry_lines, registry_report
 from idtone.registry.source import parse_document
 
@@ -37,7 +38,8 @@ def test_a_licence_for_one_direction_is_still_valid() -> None:
 
 def test_what_has_expired_and_what_is_to_come() -> None:
     early, late = (
-        registry_report(DOCUMENT, datetime(year, month, 1, tzinfo=UTC)) for year, month in ((2026, 2), (2027, 1))
+        registry_report(DOCUMENT, datetime(year, month, 1, tzinfo=UTC), RegistryIndex(DOCUMENT))
+        for year, month in ((2026, 2), (2027, 1))
     )
     assert (early["expired"], early["suspensions"][0]["in_force"]) == (False, False)
     assert (late["expired"], late["suspensions"][0]["in_force"]) == (True, True)

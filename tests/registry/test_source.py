@@ -12,7 +12,7 @@ import pytest
 
 from idtone.errors import DocumentError
 from idtone.numbers import parse
-from idtone.registry.source import RegistrySource, load_registry, read_document
+from idtone.registry.source import FileSource, load_registry, read_document
 
 from .examples import GOOD, faults_of, spoiled
 
@@ -33,7 +33,7 @@ def replace(file: Path, text: str) -> None:
     beside.replace(file)
 
 
-def version(source: RegistrySource) -> int | None:
+def version(source: FileSource) -> int | None:
     return source.current.version if source.current else None
 
 
@@ -65,7 +65,7 @@ def test_a_registry_larger_than_the_limit_is_refused_unread(tmp_path: Path) -> N
 
 
 def test_a_new_generation_is_taken_once(file: Path) -> None:
-    source = RegistrySource(file)
+    source = FileSource(file)
     assert source.current is None
     assert source.refresh()
     first = source.current
@@ -79,7 +79,7 @@ def test_a_new_generation_is_taken_once(file: Path) -> None:
 
 
 def test_a_change_that_keeps_time_and_size_is_seen_by_the_inode(file: Path) -> None:
-    source = RegistrySource(file)
+    source = FileSource(file)
     source.refresh()
     status = file.stat()
     replace(file, NEWER)
@@ -92,7 +92,7 @@ def test_a_change_that_keeps_time_and_size_is_seen_by_the_inode(file: Path) -> N
 def test_a_faulty_file_changes_nothing_and_is_complained_about_once(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source = RegistrySource(file)
+    source = FileSource(file)
     source.refresh()
     replace(file, FAULTY)
     with caplog.at_level(logging.ERROR):
@@ -111,7 +111,7 @@ def test_a_faulty_file_changes_nothing_and_is_complained_about_once(
 def test_of_many_faults_the_log_shows_a_few(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     file.write_text("\n".join(f"key{n}: 1" for n in range(50)))
     assert len(faults_of(file.read_text())) > 50
-    assert not RegistrySource(file).refresh()
+    assert not FileSource(file).refresh()
     [record] = caplog.records
     assert record.message.count("is not a known key") <= 5
     assert "more faults" in record.message
@@ -120,7 +120,7 @@ def test_of_many_faults_the_log_shows_a_few(file: Path, caplog: pytest.LogCaptur
 
 def test_a_missing_file_is_no_registry_until_it_comes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "registry.yaml"
-    source = RegistrySource(path)
+    source = FileSource(path)
     assert not source.refresh()
     assert not source.refresh()
     assert source.current is None
@@ -133,7 +133,7 @@ def test_a_missing_file_is_no_registry_until_it_comes(tmp_path: Path, caplog: py
 
 
 def test_a_file_that_disappears_leaves_what_was_good(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    source = RegistrySource(file)
+    source = FileSource(file)
     source.refresh()
     file.unlink()
     caplog.clear()
@@ -145,7 +145,7 @@ def test_a_file_that_disappears_leaves_what_was_good(file: Path, caplog: pytest.
 
 
 def test_threads_take_a_generation_once_and_never_see_half_of_it(file: Path) -> None:
-    source = RegistrySource(file)
+    source = FileSource(file)
     taken: list[bool] = []
     threads = [threading.Thread(target=lambda: taken.append(source.refresh())) for _ in range(8)]
     for thread in threads:

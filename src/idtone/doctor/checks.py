@@ -13,11 +13,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
-from idtone.errors import AriError, DocumentError, LedgerError, UsageError
+from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
 from idtone.ledger.sqlite import path_of
 from idtone.ledger.store import LedgerReader
-from idtone.registry.index import RegistryIndex
-from idtone.registry.source import read_document
+from idtone.registry.known import known
 from idtone.settings import CallerHears, variable_name
 from idtone.switchboard import alone
 
@@ -212,27 +211,29 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     settings, now = exam.settings, exam.now()
     source, left = settings.registry.source, settings.sounds.directory / ALONE_FILE
     try:
-        document = read_document(source)
-    except DocumentError as error:
+        seen = known(settings.registry)
+    except (DocumentError, TrustError) as error:
         yield registry.faulty(error, source)
         for topic in REGISTRY[1:-1]:
             yield registry.not_read(topic, source)
         yield sounds.alone(None, *machine.read(left), left)
         return
+    document, index = seen.document, seen.index()
     yield registry.readable(document, source, now)
-    yield registry.fresh(document, now, settings.policy.registry_stale)
+    yield registry.trusted(index.trust, source)
+    yield registry.fresh(index, now, settings.policy.registry_stale)
     yield registry.standing(document, now)
     try:
         yield registry.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *_BAD_PROFILES)
-    suspensions = RegistryIndex(document).suspensions()
+    suspensions = index.suspensions()
     answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
     text = alone.render(suspensions, settings.policy.policy(), settings.policy.service_away, answer_first)
     yield sounds.alone(text, *machine.read(left), left)
 
 
-REGISTRY: Final = ("registry", "registry-fresh", "registry-licences", "registry-sounds", "alone")
+REGISTRY: Final = ("registry", "registry-trust", "registry-fresh", "registry-licences", "registry-sounds", "alone")
 
 
 def _own_name(exam: Exam) -> Iterator[Finding]:

@@ -81,6 +81,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "clock-synchronised": Topic("Synchronisation of the clock", "Evidence is worth what its clock is worth."),
     "clock-date": Topic("The date", "Licences, suspensions and the registry are judged by it."),
     "registry": Topic("The registry", "Without a registry no licence counts, and every call gets the notice."),
+    "registry-trust": Topic("Whose word it is", "A registry that nobody signed says what whoever can write it wants."),
     "registry-fresh": Topic("The registry's term", "After it no licence counts until there is a newer registry."),
     "registry-licences": Topic("The licences", "A number without a valid licence gets the notice, or is refused."),
     "registry-sounds": Topic(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
-from idtone.calls import Reason
+from idtone.calls import Reason, Trust
 from idtone.decision import judge
-from idtone.errors import DocumentError
-from idtone.registry.index import licences
+from idtone.errors import DocumentError, TrustError
+from idtone.registry.index import RegistryIndex, licences
 from idtone.registry.model import RegistryDocument
 from idtone.registry.report import counts
 from idtone.tones.profile import Profile
@@ -21,16 +20,22 @@ from .findings import Finding, bad, good, unknown, warning
 
 SOON: Final = timedelta(days=7)
 """Enough to fetch the next registry, or to ask why there is none."""
+SIGNED_SOON: Final = timedelta(days=2)
+"""Signatures are renewed every few days: these were forgotten, or do not come here."""
 LICENCE_SOON: Final = timedelta(days=30)
 """Enough to have a licence renewed."""
 
 
-def faulty(error: DocumentError, path: Path) -> Finding:
+def faulty(error: DocumentError | TrustError, path: str) -> Finding:
     """The faults by their places alone: their texts may quote the file, and that holds numbers."""
+    if isinstance(error, TrustError):
+        return bad("registry", str(error), "idtone registry update, as the user that `idtone serve` runs as")
     first = error.faults[0]
     if not first.line:
         return bad(
-            "registry", f"{path}: {first.problem}", f"{first.remedy}; in idtone.yaml: `registry: {{source: FILE}}`"
+            "registry",
+            f"{first.field or path}: {first.problem}",
+            f"{first.remedy}; in idtone.yaml: `registry: {{source: …, trust: …}}`",
         )
     return bad(
         "registry",
@@ -39,7 +44,7 @@ def faulty(error: DocumentError, path: Path) -> Finding:
     )
 
 
-def readable(document: RegistryDocument, path: Path, now: datetime) -> Finding:
+def readable(document: RegistryDocument, path: str, now: datetime) -> Finding:
     header = document.registry
     if header.issued > now:
         return bad(
@@ -56,15 +61,32 @@ def readable(document: RegistryDocument, path: Path, now: datetime) -> Finding:
     )
 
 
-def fresh(document: RegistryDocument, now: datetime, grace: timedelta) -> Finding:
+def trusted(trust: Trust, source: str) -> Finding:
+    topic = "registry-trust"
+    if trust is Trust.SIGNED:
+        return good(topic, f"{source} is signed by the association")
+    return warning(
+        topic,
+        f"{source} is signed by nobody: right for a lab, and for nothing else",
+        "Get the association's root, and name it: `registry: {source: …, trust: ROOT.json}` in idtone.yaml",
+    )
+
+
+def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
     """`grace` is `policy.registry_stale`."""
-    topic, expires = "registry-fresh", document.registry.expires
-    remedy = "Put the next version in its place (write beside it, then mv); the service takes it up by itself"
+    topic, expires = "registry-fresh", index.expires
+    signed = index.trust is Trust.SIGNED
+    remedy = (
+        "Look whether the source can be read (idtone registry update), and ask the association"
+        if signed
+        else "Put the next version in its place (write beside it, then mv); the service takes it up by itself"
+    )
+    soon = SIGNED_SOON if signed else SOON
     if now >= expires + grace:
         return bad(topic, f"expired on {expires.isoformat()}: every call gets the notice", remedy)
     if now >= expires:
         return warning(topic, f"expired on {expires.isoformat()}; policy.registry_stale still lets it count", remedy)
-    if now >= expires - SOON:
+    if now >= expires - soon:
         return warning(topic, f"expires on {expires.isoformat()}", remedy)
     return good(topic, f"until {expires.isoformat()}")
 
@@ -125,5 +147,5 @@ def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: dat
     return good(topic, ", ".join(sorted(licensed)) or "no valid licence names one")
 
 
-def not_read(topic: str, path: Path) -> Finding:
+def not_read(topic: str, path: str) -> Finding:
     return unknown(topic, "the registry cannot be used", f"idtone registry check {path}, and mend what it names")

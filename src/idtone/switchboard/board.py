@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from idtone import dialplan
-from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip
-from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide, suspended
+from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip, Trust
+from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide, suspended, time_by
 from idtone.ledger import steps
 from idtone.ledger.records import Record
 from idtone.ledger.steps import CallStatus, Role, Step, StepKind
@@ -132,6 +132,7 @@ class Switchboard:
                 Outcome(record.outcome), Reason(record.reason), record.licence,
                 {Party(party): profile for party, profile in record.profiles.items()},
                 registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
+                registry_trust=Trust(record.registry_trust) if record.registry_trust else None,
             )  # fmt: skip
             number = record.numbers.get(Role.FORWARDING)
             call = Call(record.call_id, decision, token=number.token if number else None)
@@ -152,7 +153,8 @@ class Switchboard:
         if known:
             return known
         forwarded, now = self._forwarded(question), self.now()
-        decision = decide(forwarded, self.registry(), self.policy, now, self.remembered)
+        registry = self.registry()
+        decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered)
         decided = steps.decided(forwarded, decision, now, self.tokens, door)
         call = Call(
             forwarded.id, decision, forwarded.forwarding_numbers, forwarded.called, own_dial=question.own_dial
@@ -225,7 +227,8 @@ class Switchboard:
         """Calls that go on though their number is suspended by now. An emergency call is never among them."""
         if not self.hang_up_suspended:
             return []
-        registry, now = self.registry(), self.now()
+        registry = self.registry()
+        now = time_by(registry, self.now())
         return [
             call
             for call in self._calls.values()

@@ -1,0 +1,51 @@
+"""The registry as it is known on this machine, for whoever is not the service: the unsigned file, or what was last
+published here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from idtone.documents import parse
+from idtone.errors import TrustError
+from idtone.settings import RegistrySettings
+
+from .index import RegistryIndex, Signed
+from .model import RegistryDocument, SuspensionsDocument
+from .rules import signed_complaints, suspension_complaints
+from .source import read_document
+from .trust import layout
+from .trust.client import Published, Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`document` has the suspensions, wherever they were written; `signed` is None of an unsigned one."""
+
+    source: str
+    document: RegistryDocument
+    signed: Signed | None = None
+
+    def index(self) -> RegistryIndex:
+        return RegistryIndex(self.document, self.signed)
+
+
+def known(registry: RegistrySettings) -> Known:
+    """Raises DocumentError for faults, also of the settings, and TrustError where nothing was published here yet."""
+    root = registry.root()
+    if root is None:
+        return Known(registry.source, read_document(registry.file()))
+    kept = Repository(root, registry.source, registry.cache).kept()
+    if kept is None:
+        raise TrustError(f"nothing of {registry.source} is known here yet; run `idtone registry update`")
+    return from_published(registry.source, kept)
+
+
+def from_published(source: str, published: Published) -> Known:
+    """Raises DocumentError and TrustError."""
+    name = layout.SUSPENSIONS_FILE
+    suspensions = parse(published.read(name), name, SuspensionsDocument, suspension_complaints)
+    name = layout.REGISTRY_FILE
+    document = parse(published.read(name), name, RegistryDocument, signed_complaints)
+    whole = document.model_copy(update={"suspensions": suspensions.suspensions})
+    return Known(source, whole, Signed(suspensions, published.expires))

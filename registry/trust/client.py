@@ -1,0 +1,151 @@
+"""A member's side: what the association has published, verified, and kept for the time when it cannot be reached.
+
+Everything comes in one consistent generation or not at all; how that is verified is TUF's client workflow, done by
+python-tuf. The versions that were seen are in the cache, so that nothing older is taken after a restart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from tuf.api.exceptions import DownloadError, RepositoryError
+from tuf.api.metadata import Metadata, TargetFile
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+
+from idtone.errors import TrustError
+
+from . import layout
+from .fetching import base_url, fetcher
+from .files import replace_durably
+
+LARGEST: Final = 64 * 1024 * 1024
+"""Octets of a target; as much as a document may have."""
+_CONFIG: Final = UpdaterConfig(
+    max_root_rotations=64, max_delegations=4, root_max_length=65_536, timestamp_max_length=8_192,
+    snapshot_max_length=65_536, targets_max_length=262_144,
+)  # fmt: skip
+_KEPT: Final = "kept.json"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One generation in the cache. `sha256` is by file, `expires` when the first of its signatures does."""
+
+    folder: Path
+    sha256: Mapping[str, str]
+    expires: datetime
+
+    def path(self, file: str) -> Path:
+        """Under its digest: of what is kept nothing is written over by what comes next."""
+        return self.folder / f"{self.sha256[file]}.{file}"
+
+    def read(self, file: str) -> str:
+        """The text of `registry.yaml` or `suspensions.yaml`. Raises TrustError where it is not what was verified."""
+        path = self.path(file)
+        try:
+            octets = path.read_bytes()
+            if hashlib.sha256(octets).hexdigest() == self.sha256[file]:
+                return octets.decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise TrustError(f"{path}: cannot be read; remove the folder {self.folder.parent}") from error
+        raise TrustError(f"{path}: was changed here; remove the folder {self.folder.parent}, to have it anew")
+
+
+class Repository:
+    """One repository, seen from a member's machine. Not for two threads at once."""
+
+    def __init__(self, root: Path, source: str, cache: Path, fetch: FetcherInterface | None = None) -> None:
+        """`root` is the file with the association's root metadata, `cache` a folder of ours alone."""
+        self._root = root
+        self.source = source
+        self._cache = cache
+        self._metadata, self._targets = cache / layout.METADATA, cache / layout.TARGETS
+        self._fetcher = fetch or fetcher(source)
+
+    def kept(self) -> Published | None:
+        """The last good generation, however old; None where there never was one.
+
+        Raises TrustError where it was damaged. It was verified when it was kept, and the cache is nobody else's.
+        """
+        try:
+            kept = json.loads((self._cache / _KEPT).read_text("ascii"))
+            sha256 = {file: str(kept["sha256"][file]) for file in layout.DELEGATED.values()}
+            return Published(self._targets, sha256, datetime.fromisoformat(kept["expires"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise TrustError(
+                f"{self._cache}: what was kept of the registry cannot be read; remove the folder, to have it anew"
+            ) from error
+
+    def update(self) -> Published:
+        """What is published now, verified. Raises TrustError, after which what was kept is as good as before."""
+        with self._explained():
+            bootstrap = self._root.read_bytes()
+            for folder in (self._metadata, self._targets):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            base = base_url(self.source)
+            updater = Updater(
+                str(self._metadata), f"{base}/{layout.METADATA}/", str(self._targets), f"{base}/{layout.TARGETS}/",
+                self._fetcher, _CONFIG, bootstrap=bootstrap,
+            )  # fmt: skip
+            updater.refresh()
+            targets = {file: self._signed(updater, file) for file in layout.DELEGATED.values()}
+            sha256 = {file: target.hashes["sha256"] for file, target in targets.items()}
+            published = Published(self._targets, sha256, self._expires())
+            for file, target in targets.items():
+                path = str(published.path(file))
+                if not updater.find_cached_target(target, path):
+                    updater.download_target(target, path)
+            self._keep(published)
+            return published
+
+    def _signed(self, updater: Updater, file: str) -> TargetFile:
+        target = updater.get_targetinfo(file)
+        if target is None or not _SHA256.fullmatch(target.hashes.get("sha256", "")):
+            raise TrustError(f"{self.source}: {file} is signed by nobody whose file it is")
+        if target.length > LARGEST:
+            raise TrustError(f"{self.source}: {file} is larger than {LARGEST} octets")
+        return target
+
+    def _expires(self) -> datetime:
+        """By the metadata that was just verified."""
+        files = [self._metadata / f"{role}.json" for role in layout.ROLES]
+        expiries: list[datetime] = [Metadata[Any].from_file(str(file)).signed.expires for file in files]
+        return min(expiries)
+
+    def _keep(self, published: Published) -> None:
+        """From now on this is the last good generation; what it does not need is removed."""
+        kept = {"sha256": published.sha256, "expires": published.expires.astimezone(UTC).isoformat()}
+        replace_durably(self._cache / _KEPT, json.dumps(kept).encode("ascii"))
+        needed = {published.path(file) for file in published.sha256}
+        for path in self._targets.iterdir():
+            if path not in needed:
+                path.unlink()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DownloadError as error:
+            raise TrustError(f"{self.source} cannot be read: {_inmost(error)}") from error
+        except RepositoryError as error:
+            raise TrustError(f"{self.source} is not what the association signed: {_inmost(error)}") from error
+        except OSError as error:
+            raise TrustError(f"{error.filename or self._cache}: {error.strerror}") from error
+
+
+def _inmost(error: BaseException) -> str:
+    """What python-tuf found, without the layers around it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,75 @@
+"""An association with real keys and a real repository, and a member's machine that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from securesystemslib.signer import CryptoSigner
+
+from idtone.registry.trust import layout
+from idtone.registry.trust.client import Repository
+from idtone.registry.trust.desk import Desk
+from idtone.registry.trust.layout import Keys
+
+from ..examples import GOOD
+
+SUSPENSIONS = "issued: 2026-11-01T00:00:00+09:00\nsuspensions: []\n"
+STOPPED = """\
+issued: 2026-11-02T00:00:00+09:00
+suspensions:
+  - {number: "0312345677", since: 2026-11-02T00:00:00+09:00, reference: R-1}
+"""
+
+
+def new_keys() -> dict[Keys, list[CryptoSigner]]:
+    return {keys: [CryptoSigner.generate_ed25519() for _ in range(count)] for keys, count in layout.KEYS.items()}
+
+
+@dataclass
+class Association:
+    folder: Path
+    keys: dict[Keys, list[CryptoSigner]] = field(default_factory=new_keys)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        self.desk = Desk(self.folder)
+        self.write(GOOD.partition("suspensions:")[0], SUSPENSIONS)
+
+    def write(self, registry: str | None = None, suspensions: str | None = None) -> None:
+        for file, text in ((layout.REGISTRY_FILE, registry), (layout.SUSPENSIONS_FILE, suspensions)):
+            if text is not None:
+                (self.folder / file).write_text(text)
+
+    def signers(self, *sets: Keys) -> list[CryptoSigner]:
+        return [signer for keys in sets or tuple(Keys) for signer in self.keys[keys]]
+
+    def begin(self, now: datetime | None = None) -> None:
+        public = {keys: [signer.public_key for signer in signers] for keys, signers in self.keys.items()}
+        self.desk.begin(public, self.signers(), now or datetime.now(UTC))
+
+    def publish(self, signers: Iterable[CryptoSigner] | None = None, now: datetime | None = None) -> list[str]:
+        return self.desk.publish(self.signers() if signers is None else signers, now or datetime.now(UTC))
+
+    def root(self) -> Path:
+        return self.desk.repository / layout.METADATA / "1.root.json"
+
+
+@dataclass
+class Machine:
+    """A member's."""
+
+    association: Association
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        self.trust = self.folder / "root.json"
+        self.trust.write_bytes(self.association.root().read_bytes())
+        self.source = str(self.association.desk.repository)
+        self.cache = self.folder / "cache"
+
+    def repository(self) -> Repository:
+        return Repository(self.trust, self.source, self.cache)

@@ -1,0 +1,248 @@
+"""What a member takes from the association, and what not: the cases of the TUF specification, against our side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from securesystemslib.signer import CryptoSigner
+
+from idtone.errors import IdtoneError, TrustError
+from idtone.registry.trust import layout
+from idtone.registry.trust.layout import Keys
+
+from .association import STOPPED, SUSPENSIONS, Association, Machine
+
+REGISTRY, STOPS = layout.REGISTRY_FILE, layout.SUSPENSIONS_FILE
+
+
+@pytest.fixture
+def association(tmp_path: Path) -> Association:
+    made = Association(tmp_path / "association")
+    made.begin()
+    return made
+
+
+@pytest.fixture
+def machine(association: Association, tmp_path: Path) -> Machine:
+    return Machine(association, tmp_path / "machine")
+
+
+def metadata(association: Association, name: str) -> Path:
+    return association.desk.repository / layout.METADATA / name
+
+
+def test_what_was_published_is_taken(association: Association, machine: Machine) -> None:
+    published = machine.repository().update()
+    assert published.read(REGISTRY) == (association.folder / REGISTRY).read_text()
+    assert published.read(STOPS) == SUSPENSIONS
+    in_a_week = datetime.now(UTC) + layout.ROLES["timestamp"].lasts
+    assert abs(published.expires - in_a_week) < timedelta(minutes=1)
+    assert machine.repository().kept() == published
+
+
+def test_the_duty_desk_alone_stops_a_number(association: Association, machine: Machine) -> None:
+    first = machine.repository().update()
+    association.write(suspensions=STOPPED)
+    assert association.publish(association.signers(Keys.DUTY)) == ["suspensions", "snapshot", "timestamp"]
+    second = machine.repository().update()
+    assert second.read(STOPS) == STOPPED
+    assert second.sha256[REGISTRY] == first.sha256[REGISTRY]
+    assert len(list(machine.cache.glob("targets/*"))) == 2
+
+
+def test_the_duty_desk_alone_grants_nothing(association: Association) -> None:
+    association.write(registry=(association.folder / REGISTRY).read_text().replace("version: 42", "version: 43"))
+    with pytest.raises(TrustError, match="registry takes the signatures of 2 of its 3 keys"):
+        association.publish(association.signers(Keys.DUTY))
+
+
+def test_nothing_is_published_by_half(association: Association, machine: Machine) -> None:
+    before = {path: path.read_bytes() for path in association.desk.repository.rglob("*") if path.is_file()}
+    association.write(suspensions=STOPPED)
+    with pytest.raises(TrustError):
+        association.publish(association.signers(Keys.REGISTRY))
+    assert before == {path: path.read_bytes() for path in association.desk.repository.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("keys", Keys)
+def test_one_key_signs_nothing(association: Association, keys: Keys) -> None:
+    association.write(association.folder.joinpath(REGISTRY).read_text() + "# changed\n", STOPPED)
+    with pytest.raises(TrustError, match="takes the signatures of 2"):
+        association.publish(association.signers(keys)[:1])
+
+
+def test_the_same_key_twice_is_one_key(association: Association) -> None:
+    association.write(suspensions=STOPPED)
+    with pytest.raises(TrustError, match="takes the signatures of 2"):
+        association.publish(association.signers(Keys.DUTY)[:1] * 2)
+
+
+# -- what an attacker at the source can do ----------------------------------------------------------------------------
+
+
+def refused(machine: Machine, why: str = ".") -> None:
+    """Nothing is taken, and what was kept stays."""
+    kept = machine.repository().kept()
+    with pytest.raises(TrustError, match=why):
+        machine.repository().update()
+    assert machine.repository().kept() == kept
+
+
+def test_arbitrary_software(association: Association, machine: Machine) -> None:
+    """Keys of his own."""
+    machine.repository().update()
+    other = Association(association.folder.with_name("other"))
+    other.begin()
+    shutil.rmtree(association.desk.repository)
+    shutil.copytree(other.desk.repository, association.desk.repository)
+    refused(machine, "not what the association signed")
+
+
+def test_rollback(association: Association, machine: Machine) -> None:
+    association.write(suspensions=STOPPED)
+    old = association.desk.repository.with_name("old")
+    shutil.copytree(association.desk.repository, old)
+    association.publish()
+    assert machine.repository().update().read(STOPS) == STOPPED
+    shutil.rmtree(association.desk.repository)
+    old.rename(association.desk.repository)
+    refused(machine, "not what the association signed")
+
+
+def test_mix_and_match(association: Association, machine: Machine) -> None:
+    """The latest timestamp and the snapshot of before, or the suspensions of before under their new name."""
+    association.write(suspensions=STOPPED)
+    association.publish()
+    metadata(association, "2.snapshot.json").write_bytes(metadata(association, "1.snapshot.json").read_bytes())
+    refused(machine)
+    association.publish()
+    metadata(association, "2.suspensions.json").write_bytes(metadata(association, "1.suspensions.json").read_bytes())
+    refused(machine)
+
+
+def test_freeze(association: Association, tmp_path: Path) -> None:
+    """A source that shows the same for ever is believed until the timestamp has expired."""
+    long_ago = datetime.now(UTC) - timedelta(days=8)
+    frozen = Association(tmp_path / "frozen")
+    frozen.begin(long_ago)
+    machine = Machine(frozen, tmp_path / "machine")
+    refused(machine, "expired")
+    frozen.publish()
+    machine.repository().update()
+
+
+def test_endless_data(association: Association, machine: Machine) -> None:
+    path = metadata(association, "timestamp.json")
+    path.write_bytes(path.read_bytes() + b" " * 10_000_000)
+    refused(machine, "exceeding")
+
+
+def test_an_oversized_target(association: Association, machine: Machine) -> None:
+    (target,) = association.desk.repository.glob(f"targets/*.{STOPS}")
+    target.write_bytes(target.read_bytes() + b"#" * 10_000_000)
+    refused(machine, "exceeding")
+
+
+def test_a_role_that_signs_the_other_ones_file(association: Association, machine: Machine) -> None:
+    """Who may stop numbers signs a registry: nobody looks for it there."""
+    path = metadata(association, "1.suspensions.json")
+    document = json.loads(path.read_text())
+    document["signed"]["targets"][REGISTRY] = document["signed"]["targets"][STOPS]
+    path.write_text(json.dumps(document))
+    refused(machine)
+
+
+@pytest.mark.parametrize("missing", ["1.snapshot.json", "1.targets.json", "1.registry.json", "timestamp.json"])
+def test_what_is_missing(association: Association, machine: Machine, missing: str) -> None:
+    metadata(association, missing).unlink()
+    refused(machine, "cannot be read")
+
+
+def test_every_octet_counts(association: Association, machine: Machine) -> None:
+    """Whatever is flipped, the meaning is the same or it is refused: never another one, and never a crash."""
+    good = machine.repository().update()
+    meaning = (good.read(REGISTRY), good.read(STOPS))
+    taken = 0
+    for path in sorted(association.desk.repository.rglob("*.*")):
+        octets = path.read_bytes()
+        for at in range(0, len(octets), max(1, len(octets) // 40)):
+            path.write_bytes(octets[:at] + bytes([octets[at] ^ 0x20]) + octets[at + 1 :])
+            fresh = Machine(association, machine.folder.with_name("fresh"))
+            try:
+                published = fresh.repository().update()
+            except IdtoneError:
+                pass
+            else:
+                taken += 1
+                assert (published.read(REGISTRY), published.read(STOPS)) == meaning
+            shutil.rmtree(fresh.folder)
+        path.write_bytes(octets)
+    assert taken < 100
+
+
+# -- keys that are lost or stolen -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keys", Keys)
+def test_stolen_keys_are_replaced_by_the_root(association: Association, machine: Machine, keys: Keys) -> None:
+    machine.repository().update()
+    stolen = association.signers(keys)
+    new = [CryptoSigner.generate_ed25519() for _ in stolen]
+    public = {keys: [signer.public_key for signer in new]}
+    association.desk.rotate(public, [*association.signers(), *new], datetime.now(UTC))
+    association.keys[keys] = new
+    association.write(suspensions=STOPPED)
+    association.publish()
+    assert machine.repository().update().read(STOPS) == STOPPED
+    association.write(suspensions=SUSPENSIONS)
+    with pytest.raises(TrustError):
+        association.publish([*stolen, *association.signers(*(set(Keys) - {keys, Keys.DUTY}))])
+
+
+def test_a_root_takes_the_old_keys_and_the_new_ones(association: Association) -> None:
+    new = [CryptoSigner.generate_ed25519() for _ in range(3)]
+    public = {Keys.ROOT: [signer.public_key for signer in new]}
+    for signers in (new, association.signers()):
+        with pytest.raises(TrustError, match="root takes the signatures of 2"):
+            association.desk.rotate(public, [*signers, *association.signers(Keys.DUTY)], datetime.now(UTC))
+
+
+# -- the cache --------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_kept_outlives_the_source_and_its_signatures(association: Association, machine: Machine) -> None:
+    published = machine.repository().update()
+    shutil.rmtree(association.desk.repository)
+    refused(machine, "cannot be read")
+    kept = machine.repository().kept()
+    assert kept == published
+    assert kept.read(REGISTRY) == (association.folder / REGISTRY).read_text()
+
+
+def test_a_kept_file_that_was_changed_is_not_used(association: Association, machine: Machine) -> None:
+    published = machine.repository().update()
+    published.path(STOPS).write_text(STOPPED)
+    with pytest.raises(TrustError, match="was changed here"):
+        published.read(STOPS)
+    assert machine.repository().update().read(STOPS) == SUSPENSIONS
+
+
+def test_there_is_nothing_kept_at_first_and_what_is_damaged_is_told(machine: Machine) -> None:
+    assert machine.repository().kept() is None
+    machine.repository().update()
+    (machine.cache / "kept.json").write_text("{")
+    with pytest.raises(TrustError, match="remove the folder"):
+        machine.repository().kept()
+
+
+def test_a_trust_that_is_none(machine: Machine) -> None:
+    machine.trust.write_text("{}")
+    with pytest.raises(TrustError, match="not what the association signed"):
+        machine.repository().update()
+    machine.trust.unlink()
+    with pytest.raises(TrustError, match=str(machine.trust)):
+        machine.repository().update()

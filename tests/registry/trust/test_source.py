@@ -1,0 +1,154 @@
+"""The signed registry as the service has it: generation after generation, and what is left when none comes."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from idtone.calls import Direction, ForwardedCall, Reason, Trust
+from idtone.decision import Policy, decide
+from idtone.numbers import parse
+from idtone.registry.source import SignedSource
+from idtone.registry.trust import layout
+from idtone.registry.trust.layout import Keys
+
+from .association import STOPPED, Association, Machine
+
+STOPPED_NUMBER = parse("0312345677")
+
+
+@pytest.fixture
+def association(tmp_path: Path) -> Association:
+    made = Association(tmp_path / "association")
+    made.begin()
+    return made
+
+
+@pytest.fixture
+def machine(association: Association, tmp_path: Path) -> Machine:
+    return Machine(association, tmp_path / "machine")
+
+
+@pytest.fixture
+def open_source(machine: Machine) -> Callable[..., SignedSource]:
+    return lambda poll_s=0.0, clock_s=lambda: 0.0: SignedSource(machine.repository(), poll_s, clock_s)
+
+
+def test_a_generation_is_taken_once(open_source: Callable[..., SignedSource]) -> None:
+    source = open_source()
+    assert source.refresh()
+    assert not source.refresh()
+    assert source.current
+    assert (source.current.version, source.current.trust) == (42, Trust.SIGNED)
+    assert source.current.expires < datetime.now(UTC) + timedelta(days=8)
+
+
+def test_a_suspension_makes_a_generation_without_reading_the_members_again(
+    association: Association, open_source: Callable[..., SignedSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_source()
+    source.refresh()
+    before = source.current
+    assert before
+    association.write(suspensions=STOPPED)
+    association.publish(association.signers(Keys.DUTY))
+    monkeypatch.setattr("idtone.registry.source.RegistryIndex", None)  # which nobody makes anew
+    assert source.refresh()
+    after = source.current
+    assert after
+    assert before.suspension(STOPPED_NUMBER) is None
+    assert after.suspension(STOPPED_NUMBER)
+    held = parse("0312345601")
+    assert after.licences(held) is before.licences(held)
+    assert after.issued == datetime.fromisoformat("2026-11-02T00:00:00+09:00")
+
+
+def test_what_is_refused_is_told_once_and_changes_nothing(
+    association: Association, open_source: Callable[..., SignedSource], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = open_source()
+    source.refresh()
+    before = source.current
+    path = association.desk.repository / layout.METADATA / "timestamp.json"
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b"1", b"2"))
+    for _ in range(3):
+        assert not source.refresh()
+    assert source.current is before
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(told) == 1
+    assert "not what the association signed" in told[0]
+    assert "Version 42 stays in use" in told[0]
+    path.write_bytes(good)
+    assert not source.refresh()
+
+
+def test_after_a_restart_without_its_source_the_last_generation_counts(
+    association: Association, machine: Machine, open_source: Callable[..., SignedSource]
+) -> None:
+    association.write(suspensions=STOPPED)
+    association.publish()
+    open_source().refresh()
+    shutil.rmtree(association.desk.repository)
+    source = open_source()
+    assert source.refresh() is False
+    assert source.current
+    assert source.current.trust is Trust.SIGNED
+    assert source.current.suspension(STOPPED_NUMBER)
+
+
+def test_what_has_expired_suspends_for_ever_and_licenses_nothing(
+    association: Association, machine: Machine, open_source: Callable[..., SignedSource]
+) -> None:
+    association.write(suspensions=STOPPED)
+    association.publish()
+    open_source().refresh()
+    source = open_source()
+    source.refresh()
+    later = datetime.now(UTC) + timedelta(days=3650)
+
+    def reason(number: str, at: datetime, policy: Policy = Policy()) -> Reason:  # noqa: B008
+        call = ForwardedCall("c", Direction.INCOMING, parse(number), parse(""), parse("0501234567"))
+        return decide(call, source.current, policy, at).reason
+
+    assert reason("0312345677", later) is Reason.NUMBER_SUSPENDED
+    assert reason("0312345601", later) is Reason.REGISTRY_STALE
+    assert source.current
+    just_after = source.current.expires + timedelta(seconds=1)
+    graceful = Policy(registry_stale=timedelta(hours=1))
+    assert reason("0312345601", just_after) is Reason.REGISTRY_STALE
+    assert reason("0312345601", just_after, graceful) is Reason.LICENCE_VALID
+
+
+def test_it_is_looked_for_as_often_as_is_said(
+    association: Association, machine: Machine, open_source: Callable[..., SignedSource]
+) -> None:
+    now_s = [0.0]
+    source = open_source(5.0, lambda: now_s[0])
+    assert source.refresh()
+    association.write(suspensions=STOPPED)
+    association.publish()
+    now_s[0] = 4.9
+    assert not source.refresh()
+    now_s[0] = 5.0
+    assert source.refresh()
+
+
+def test_faults_that_somebody_signed_are_told_and_change_nothing(
+    association: Association, machine: Machine, open_source: Callable[..., SignedSource],
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    source = open_source()
+    source.refresh()
+    monkeypatch.setattr("idtone.registry.trust.desk.check", lambda *_: None)
+    association.write(suspensions=STOPPED.replace("03123", "03x23"))
+    association.publish()
+    assert not source.refresh()
+    assert source.current
+    assert source.current.suspension(STOPPED_NUMBER) is None
+    assert "suspensions.yaml:" in caplog.text
