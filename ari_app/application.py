@@ -414,6 +414,8 @@ class Application:
         """
         channels = events.read_channels(await self._request("GET", "channels"), APPLICATION)
         waiting = channels.waiting
+        hearing = [name for name, entered in waiting.items() if entered.arguments[:1] == ("sound",)]
+        await asyncio.gather(*map(self._ask_whether_held, hearing))
         for sounding in soundings:
             if sounding.channel in waiting:
                 self._spawn(self._listen_again(sounding))
@@ -434,6 +436,13 @@ class Application:
             else:
                 log.info("channel %s waited for the service; it is taken up again", name)
                 self._enter(name, waiting[name].arguments, waiting[name].caller_number)
+
+    async def _ask_whether_held(self, channel: str) -> None:
+        """A phone that put the call on hold while nobody listened is sent nothing, and no event says so any more."""
+        with contextlib.suppress(AriRefused):  # it has hung up, or is none of which Asterisk could say it
+            answer = await self._request("GET", f"channels/{channel}/variable", variable=dialplan.ON_HOLD)
+            if events.read_count(answer):
+                self._board.holds(channel, True)
 
     async def _listen_again(self, sounding: Sounding) -> None:
         """A sound that was being played when the connection broke: one whose end we missed is played anew."""

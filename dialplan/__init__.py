@@ -106,6 +106,8 @@ WATCHED_VARIABLE: Final = "IDTONE_WATCHED"
 TURNED_AWAY_VARIABLE: Final = "IDTONE_TURNED_AWAY"
 """A global one: how many calls the hook turned away since Asterisk was started. Two in the same instant may be one.
 """
+ON_HOLD: Final = "CHANNEL(rtp,hold,audio)"
+"""1 where the phone holds the call; of PJSIP's channels."""
 HEARD_VARIABLE: Final = "IDTONE_HEARD"
 """`nonce:heard` or `nonce:unheard`, the answer to what the hook tells of a sound that Asterisk played."""
 

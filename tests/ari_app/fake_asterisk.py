@@ -24,6 +24,7 @@ class FakeAsterisk:
         self.channels: dict[str, dict[str, Any]] = {}
         self.variables: dict[str, str] = {}
         self.watched: set[str] = set()
+        self.on_hold: set[str] = set()
         self.refusals = dict(refusals or {})
         self._events: asyncio.Queue[events.Event | None] = asyncio.Queue()
 
@@ -50,6 +51,8 @@ class FakeAsterisk:
             ]
         if parts[0] == "channels" and parts[1] not in self.channels:
             raise AriRefused(404, "Channel not found", f"{method} {path}")
+        if parts[-1] == "variable":
+            return {"value": "1" if parts[1] in self.on_hold else "0"}
         return None
 
     async def events(self) -> AsyncIterator[events.Event]:

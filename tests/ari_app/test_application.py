@@ -373,6 +373,19 @@ async def test_channels_that_waited_while_nobody_listened_are_taken_up(start):
     assert {path.split("/")[1] for _, path, _ in asterisk.requests if path.startswith("channels/")} == {CALLER}
 
 
+@pytest.mark.parametrize(("on_hold", "said"), [({CALLED}, "unheard"), (set(), "heard")])
+async def test_who_put_the_call_on_hold_while_nobody_listened_has_heard_nothing(start, on_hold, said):
+    asterisk, notebook = FakeAsterisk(), Notebook()
+    asterisk.channels[CALLED] = {"app_name": "Stasis", "app_data": ",".join(("idtone", *SOUND))}
+    asterisk.on_hold = on_hold
+    async with start(asterisk, notebook):
+        await until(asterisk.playbacks)
+        asterisk.finish(asterisk.playbacks()[0], SOUND_MS)
+        await until(lambda: heard(asterisk))
+    assert heard(asterisk) == said
+    assert ("sound-ended" in notebook.kinds()) == (said == "heard")
+
+
 async def test_calls_of_an_earlier_service_go_on_or_are_interrupted(start):
     before, notebook = Notebook(), Notebook()
     async with start(asterisk := FakeAsterisk(), before):

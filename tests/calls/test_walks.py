@@ -88,3 +88,16 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, bes
     assert not done.complaints, "\n".join(done.complaints)
     assert not any("called" in walk.record["heard_by"] for walk in done.walks if walk.record)
     assert all(walk.told and walk.told.status == "CONNECTED" for walk in done.walks)
+
+
+async def test_a_party_that_holds_while_the_service_is_away(asterisk, beside, references):
+    """The service takes the call up when it is back and sounds it, and no event says that its phone is sent nothing."""
+    beside.away()
+    legs = (
+        Leg(0, Move.RING), Leg(400, Move.ANSWER), Leg(60, Move.CALLED_HOLDS), Leg(2500, Event.CALLER_HANGS_UP),
+    )  # fmt: skip
+    paths = tuple(Path(f"{each}", 0.1 + each * 0.03, "licensed", "ari", "incoming", legs) for each in range(6))
+    drawn = Round({"incoming": "called"}, answered_first=False, paths=paths, mishaps=((0.4, Mishap.DEAD),))
+    done = await walk_round(asterisk, drawn, references)
+    assert not done.complaints, "\n".join(done.complaints)
+    assert any(walk.record and "sound-failed" in walk.record["times"] for walk in done.walks)
