@@ -13,7 +13,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -46,7 +46,8 @@ class RegistryIndex:
         """
         header = document.registry
         self._version = header.version
-        self._term = header.issued, header.expires
+        # In UTC, as the time they are compared with: Python asks no time zone for its offset then.
+        self._term = _utc(header.issued), _utc(header.expires)
         self._tones = MappingProxyType({tone.id: tone.sha256 for tone in document.tones})
         self._singles: dict[int, tuple[Licence, ...]] = {}
         ranges: list[tuple[Span, tuple[Licence, ...]]] = []
@@ -70,13 +71,13 @@ class RegistryIndex:
     def _say(self, suspensions: Iterable[SuspensionEntry], signed: Signed | None) -> None:
         issued, expires = self._term
         self._trust = Trust.SIGNED if signed else Trust.UNSIGNED
-        self._issued = max(issued, signed.suspensions.issued) if signed else issued
-        self._expires = min(expires, signed.expires) if signed else expires
+        self._issued = max(issued, _utc(signed.suspensions.issued)) if signed else issued
+        self._expires = min(expires, _utc(signed.expires)) if signed else expires
         entries = signed.suspensions.suspensions if signed else suspensions
         self._suspensions = {
             _key(suspension.number): suspension
             for suspension in (
-                Suspension(parse_japanese(entry.number), entry.since, entry.reference) for entry in entries
+                Suspension(parse_japanese(entry.number), _utc(entry.since), entry.reference) for entry in entries
             )
         }
 
@@ -106,7 +107,7 @@ class RegistryIndex:
 
     def suspension(self, number: Number) -> Suspension | None:
         """The suspension of `number`, in force or to come; None where there is none."""
-        return self._suspensions.get(_key(number)) if number.known else None
+        return self._suspensions.get(_key(number)) if number.e164 and self._suspensions else None
 
     def suspensions(self) -> Iterator[Suspension]:
         """All suspensions, in the order of the file."""
@@ -114,7 +115,7 @@ class RegistryIndex:
 
     def licences(self, number: Number) -> Sequence[Licence] | None:
         """The licences of the member who holds `number`; None where nobody does."""
-        if not number.known:
+        if not number.e164:
             return None
         key = _key(number)
         held = self._singles.get(key)
@@ -151,6 +152,13 @@ class _Ranges:
         return self._held[at] if at >= touching[0] and key <= self._lasts[at] else None
 
 
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # the last day of 9999, where it is still that elsewhere
+        return moment
+
+
 def _key(number: Number) -> int:
     return int(number.e164)  # takes the '+'; an emergency number gives a key below every Japanese one
 
@@ -163,8 +171,8 @@ def licences(member: Member) -> tuple[Licence, ...]:
             member=member.id,
             tone=entry.tone,
             status=entry.status,
-            valid_from=entry.valid.start,
-            valid_until=entry.valid.until,
+            valid_from=_utc(entry.valid.start),
+            valid_until=_utc(entry.valid.until),
             directions=frozenset(entry.directions),
         )
         for entry in member.licences

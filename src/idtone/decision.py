@@ -8,7 +8,7 @@ one place: a licence that is valid now.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -70,6 +70,7 @@ CALL_REJECTED: Final = 21
 """Q.850 cause 21."""
 
 _CALLED: Final = frozenset({Party.CALLED})
+_PARTIES: Final = tuple(Party)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +91,16 @@ class Policy:
 
     def hearing(self, call: ForwardedCall) -> list[Party]:
         """Who is to hear a sound, in order; whom the door cannot reach is stood in for by the called party."""
-        wanted = self.notify[call.direction] & call.parties
-        return [party for party in Party if party in (wanted or _CALLED)]
+        wanted = self.notify[call.direction] & call.parties or _CALLED
+        return [party for party in _PARTIES if party in wanted]
 
     def skip(self, call: ForwardedCall) -> Skip | None:
         """Why nobody is to hear anything, if so."""
         if call.announced and self.chain is Chain.ONCE:
             return Skip.ANNOUNCED
-        if any(pattern.matches(call.called, call.dialled) for pattern in self.silent):
-            return Skip.SILENT_NUMBER
+        for pattern in self.silent:
+            if pattern.matches(call.called, call.dialled):
+                return Skip.SILENT_NUMBER
         return None
 
 
@@ -125,29 +127,21 @@ def decide(
     """
     if call.called.kind is NumberKind.EMERGENCY:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
-    decision = _judged(call, registry, policy, now, remembered)
-    return replace(decision, registry_version=registry.version, registry_trust=registry.trust) if registry else decision
-
-
-def _judged(
-    call: ForwardedCall, registry: Registry | None, policy: Policy, now: datetime, remembered: Mapping[str, datetime]
-) -> Decision:
+    by = (registry.version, registry.trust) if registry else (None, None)
     if suspended(call.forwarding_numbers, registry, now, remembered):
-        return _refusal(Reason.NUMBER_SUSPENDED, None, policy)
+        return _refusal(Reason.NUMBER_SUSPENDED, None, by, policy)
     parties, skip = policy.hearing(call), policy.skip(call)
-    standings = {
-        party: _standing(call, registry, policy, now, policy.tones.get((call.direction, party))) for party in parties
-    }
+    standings = [_standing(call, registry, policy, now, policy.tones.get((call.direction, party))) for party in parties]
     # One call has one standing: where one party's sound is not licensed, nobody hears a licensed one.
-    reason, licence = max(standings.values(), key=_distance)
-    licensed = {party: judged.tone for party, (_, judged) in standings.items() if judged}
+    reason, licence = standings[0] if len(standings) == 1 else max(standings, key=_distance)
     if reason is Reason.LICENCE_VALID and licence:
-        return Decision(Outcome.PLAY, reason, licence.id, {} if skip else licensed, skip=skip)
+        licensed = {party: judged.tone for party, (_, judged) in zip(parties, standings, strict=True) if judged}
+        return Decision(Outcome.PLAY, reason, licence.id, {} if skip else licensed, by[0], None, skip, by[1])
     licence_id = licence.id if licence else None
     if policy.unlicensed is Unlicensed.REFUSE:
-        return _refusal(reason, licence_id, policy)
+        return _refusal(reason, licence_id, by, policy)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
-    return Decision(Outcome.NOTICE, reason, licence_id, notices, skip=skip)
+    return Decision(Outcome.NOTICE, reason, licence_id, notices, by[0], None, skip, by[1])
 
 
 def suspended(
@@ -157,19 +151,19 @@ def suspended(
     remembered: Mapping[str, datetime] = NOTHING_REMEMBERED,
 ) -> bool:
     """Whether one of the numbers is suspended by now."""
-    since = [_suspended_since(number, registry, remembered) for number in numbers]
-    return any(moment and now >= moment for moment in since)
+    for number in numbers:
+        if registry is None:
+            since = remembered.get(number.e164)
+        else:
+            suspension = registry.suspension(number)
+            since = suspension.since if suspension else None
+        if since and now >= since:
+            return True
+    return False
 
 
-def _suspended_since(number: Number, registry: Registry | None, remembered: Mapping[str, datetime]) -> datetime | None:
-    if registry is None:
-        return remembered.get(number.e164)
-    suspension = registry.suspension(number)
-    return suspension.since if suspension else None
-
-
-def _refusal(reason: Reason, licence: str | None, policy: Policy) -> Decision:
-    return Decision(Outcome.REFUSE, reason, licence, hangup_cause=policy.refuse_cause)
+def _refusal(reason: Reason, licence: str | None, by: tuple[int | None, Trust | None], policy: Policy) -> Decision:
+    return Decision(Outcome.REFUSE, reason, licence, {}, by[0], policy.refuse_cause, None, by[1])
 
 
 _NO_NUMBER = {NumberKind.WITHHELD: Reason.NUMBER_WITHHELD, NumberKind.MALFORMED: Reason.NUMBER_MALFORMED}
@@ -191,8 +185,13 @@ def _standing(
     licences = registry.licences(call.forwarding_number)
     if licences is None:
         return Reason.NUMBER_UNKNOWN, None
-    judged = [(judge(licence, call.direction, now), licence) for licence in licences if tone in (None, licence.tone)]
-    return min(judged, key=_distance, default=(Reason.LICENCE_NONE, None))
+    nearest: _Standing = Reason.LICENCE_NONE, None
+    for licence in licences:
+        if tone is None or licence.tone == tone:
+            judged = judge(licence, call.direction, now), licence
+            if nearest[1] is None or _distance(judged) < _distance(nearest):
+                nearest = judged
+    return nearest
 
 
 def judge(licence: Licence, direction: Direction, now: datetime) -> Reason:

@@ -105,6 +105,7 @@ def test_open_calls_are_young_and_have_no_end(url: str) -> None:
         assert list(found[-1].steps) == heard_call("talking", 1)[:-1]
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("journal")
 def test_reading_goes_on_while_writing_does(url: str) -> None:
     done = threading.Event()
