@@ -13,6 +13,7 @@ import typer
 from idtone import console
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome
 from idtone.decision import decide as decide_call
+from idtone.documents import parse as parse_file
 from idtone.documents import read_text
 from idtone.errors import DocumentError, UsageError
 from idtone.numbers import parse
@@ -20,8 +21,11 @@ from idtone.settings import load_settings
 
 from .index import RegistryIndex
 from .known import Known, from_published, known
+from .model import SuspensionsDocument
 from .report import counts, member_lines, member_report, registry_lines, registry_report
+from .rules import suspension_complaints
 from .source import parse_document, read_document
+from .trust import layout
 from .trust.client import Repository
 from .trust.commands import init, publish, rotate
 
@@ -38,14 +42,14 @@ FileArgument = Annotated[
 
 @app.command()
 def check(file: FileArgument = None, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
-    """Find every fault of a registry at once, each with file, line, field and remedy.
+    """Find every fault of a registry, or of a suspensions.yaml, at once, each with file, line, field and remedy.
 
     Exit 0: good. 1: faults were found. 2: there is no file to check (absent, too large, not UTF-8 text).
     """
     path = file or load_settings(config).registry.file()
     text = read_text(path)
     try:
-        document = parse_document(text, str(path))
+        totals = _totals(path, text)
     except DocumentError as error:
         if as_json:
             console.print_json({"file": str(path), "good": False, "faults": [asdict(f) for f in error.faults]})
@@ -53,13 +57,20 @@ def check(file: FileArgument = None, config: console.ConfigOption = None, as_jso
             print(*error.faults, sep="\n")
             print(f"{path}: {len(error.faults)} faults")
         console.negative()
-    totals = counts(document)
     if as_json:
         console.print_json({"file": str(path), "good": True, "faults": [], **totals})
     else:
         print(f"{path}: good")
         for name, total in totals.items():
             print(f"  {name:<11} {total:,}")
+
+
+def _totals(path: Path, text: str) -> dict[str, int]:
+    """Raises DocumentError with every fault."""
+    if path.name == layout.SUSPENSIONS_FILE:
+        document = parse_file(text, str(path), SuspensionsDocument, suspension_complaints)
+        return {"suspensions": len(document.suspensions)}
+    return dict(counts(parse_document(text, str(path))))  # type: ignore[arg-type]
 
 
 @app.command()

@@ -62,8 +62,9 @@ def publish(folder: FolderArgument, key: KeyOption, as_json: console.JsonOption 
     """Sign what has changed in registry.yaml and suspensions.yaml, and say that it is the latest.
 
     For suspensions the two keys of the duty desk are enough; a changed registry takes two of its own besides. Without
-    a change the signatures are renewed: at least once a week, or members have nothing that is still good. Exit 2: a
-    file has faults, or a role has not enough of the keys; then nothing was published.
+    a change the signatures are renewed: at least once a week, or members have nothing that is still good. Whatever has
+    passed half of its term is renewed too, where its keys are given. Exit 2: a file has faults, or a role has not
+    enough of the keys; then nothing was published.
     """
     desk = Desk(folder)
     signed = desk.publish(_signers(key), datetime.now(UTC))
@@ -110,7 +111,11 @@ def _passphrase(whose: str, twice: bool = False) -> str:
 
 
 def _state(desk: Desk) -> dict[str, Any]:
-    roles = {name: {"version": version, "until": until.isoformat()} for name, version, until in desk.expiries()}
+    now = datetime.now(UTC)
+    roles = {
+        name: {"version": version, "until": until.isoformat(), "due": until - now < layout.ROLES[name].lasts / 2}
+        for name, version, until in desk.expiries()
+    }
     return {"repository": str(desk.repository), "roles": roles}
 
 
@@ -121,7 +126,8 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
     if "signed" in report:
         print(f"signed: {', '.join(report['signed'])}")
     for name, role in report["roles"].items():
-        print(f"{name:<12} version {role['version']}, good until {role['until']}")
+        due = f"; sign it with two {layout.ROLES[name].keys} keys soon" if role["due"] else ""
+        print(f"{name:<12} version {role['version']}, good until {role['until']}{due}")
     if "root" in report:
         print(f"the members need {report['root']}")
         print(f"SHA-256 {report['root_sha256']}, to be told them by another way")

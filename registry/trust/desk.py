@@ -123,15 +123,24 @@ class Desk:
     def publish(self, signers: Iterable[CryptoSigner], now: datetime) -> list[str]:
         """Sign what has changed, and everything that depends on it; the roles that were signed.
 
-        Raises DocumentError for a file with faults, and TrustError where a role has not enough of the signers.
+        What has passed half of its term is signed anew where enough of the signers are its own. Raises DocumentError
+        for a file with faults, and TrustError where a role that must be signed has not enough of the signers.
         """
+        signers = list(signers)
         current = {name: self._current(name) for name in layout.ROLES}
         changed = {
             name
             for name, file in layout.DELEGATED.items()
             if self._target(file) != current[name].signed.targets.get(file)
         }
-        return self._sign(current, {*changed, "snapshot", "timestamp"}, list(signers), now)
+        present = {signer.public_key.keyid for signer in signers}
+        due = {
+            name
+            for name, role in layout.ROLES.items()
+            if current[name].signed.expires - now < role.lasts / 2
+            and len(present & set(_parent(name, current).get_delegated_role(name).keyids)) >= role.threshold
+        }
+        return self._sign(current, {*changed, *due, "snapshot", "timestamp"}, signers, now)
 
     def rotate(
         self, keys: Mapping[layout.Keys, Iterable[Key]], signers: Iterable[CryptoSigner], now: datetime
@@ -207,7 +216,7 @@ class Desk:
     ) -> None:
         one = metadata[name]
         one.signatures.clear()
-        parents: list[Any] = [metadata["targets" if name in layout.DELEGATED else "root"].signed]
+        parents = [_parent(name, metadata)]
         if name == "root" and old_root:
             parents.append(old_root.signed)
         for signer in signers:
@@ -257,6 +266,12 @@ class Desk:
         octets = self._octets(file)
         check(file, octets.decode("utf-8-sig", "replace"), str(self.folder / file))
         return TargetFile.from_data(file, octets, ["sha256"])
+
+
+def _parent(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
+    """Who says whose keys sign it."""
+    parent: Root | Targets = metadata["targets" if name in layout.DELEGATED else "root"].signed
+    return parent
 
 
 def check(file: str, text: str, name: str) -> RegistryDocument | SuspensionsDocument:

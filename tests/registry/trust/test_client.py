@@ -60,6 +60,19 @@ def test_the_duty_desk_alone_grants_nothing(association: Association) -> None:
         association.publish(association.signers(Keys.DUTY))
 
 
+@pytest.mark.parametrize(
+    ("sets", "signed"),
+    [
+        ([Keys.DUTY], ["suspensions", "snapshot", "timestamp"]),
+        ([Keys.DUTY, Keys.REGISTRY], ["registry", "suspensions", "snapshot", "timestamp"]),
+    ],
+)
+def test_what_has_passed_half_of_its_term_is_signed_anew(association: Association, sets, signed: list[str]) -> None:
+    later = datetime.now(UTC) + timedelta(days=50)
+    assert association.publish(association.signers(Keys.DUTY)) == ["snapshot", "timestamp"]
+    assert association.publish(association.signers(*sets), later) == signed
+
+
 def test_nothing_is_published_by_half(association: Association, machine: Machine) -> None:
     before = {path: path.read_bytes() for path in association.desk.repository.rglob("*") if path.is_file()}
     association.write(suspensions=STOPPED)

@@ -83,6 +83,15 @@ def test_a_fault_is_told_by_file_line_and_field(desk: Path, capsys: pytest.Captu
     assert f"{desk / 'suspensions.yaml'}:3:" in error
 
 
+def test_suspensions_can_be_checked_before_anybody_is_called(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "suspensions.yaml").write_text(STOPPED)
+    code, told, _ = run(capsys, "check", desk / "suspensions.yaml", "--json")
+    assert (code, told["good"], told["suspensions"]) == (0, True, 1)
+    (desk / "suspensions.yaml").write_text(STOPPED.replace("03123", "03x23"))
+    code, told, _ = run(capsys, "check", desk / "suspensions.yaml", "--json")
+    assert (code, told["good"], told["faults"][0]["line"]) == (1, False, 3)
+
+
 def test_keys_are_replaced(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     new = [desk.with_name("keys") / f"duty-{number}.pem" for number in (3, 4)]
     arguments = [word for path in new for word in ("--new", path)]
