@@ -65,6 +65,8 @@ class Application:
         """Channels that were told where to go on, context and extension, and have not confirmed it."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching: dict[str, asyncio.Task[None]] = {}
+        self._go_on: set[str] = set()
+        """Calls of suspended numbers that could not be ended, since Asterisk was not connected."""
         self._turned_away: int | None = None
         """By the hook's count, when we last asked."""
         self._ari: Ari | None = None
@@ -84,6 +86,7 @@ class Application:
         What is being played goes on without us; the next connection finds out how it went.
         """
         self._ari = ari
+        self._go_on.clear()
         self._entered = set(self._soundings)
         self._spawn(self._adopt(tuple(self._board), tuple(self._soundings.values())))
         counting = asyncio.create_task(self._count_turned_away(ari))
@@ -197,7 +200,8 @@ class Application:
 
     def _watch(self, channel: str) -> None:
         if self._ari is not None:  # else when we are connected again
-            self._watching[channel] = self._spawn(self._subscribe(channel))
+            watching = self._watching[channel] = self._spawn(self._subscribe(channel))
+            watching.add_done_callback(lambda _: self._watching.pop(channel, None))
 
     async def _subscribe(self, channel: str) -> None:
         try:
@@ -393,7 +397,9 @@ class Application:
         """Have Asterisk end the calls of numbers that are suspended by now."""
         for call in self._board.to_be_ended():
             if self._ari is None:
-                log.error("%s: its number is suspended, and goes on talking until Asterisk is connected", call.id)
+                if call.id not in self._go_on:
+                    self._go_on.add(call.id)
+                    log.error("%s: its number is suspended, and goes on talking until Asterisk is connected", call.id)
                 continue
             log.warning("%s: its number is suspended; the call is ended", call.id)
             self._board.suspends(call)
@@ -466,7 +472,7 @@ class Application:
     async def _resume(self, channel: str, context: str, extension: str) -> None:
         """Give the channel back to the hook, with our word as the extension where it goes on."""
         self._sent_on[channel] = context, extension
-        if watching := self._watching.pop(channel, None):  # its call may be over in the next moment
+        if watching := self._watching.get(channel):  # its call may be over in the next moment
             await asyncio.wait({watching})
         await self._ask(
             "POST",
