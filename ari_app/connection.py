@@ -129,7 +129,10 @@ class AriConnection:
 
     async def _unsubscribe(self) -> None:
         """Else Asterisk would go on making JSON of what nobody reads."""
-        watched = await self._over_http("GET", f"applications/{WATCH}", {}, None)
+        try:
+            watched = await self._over_http("GET", f"applications/{WATCH}", {}, None)
+        except AriRefused:
+            return  # it has gone with the last of what it watched
         try:
             sources = [f"channel:{channel}" for channel in watched["channel_ids"]] + [ALL_BRIDGES]
         except (LookupError, TypeError) as error:

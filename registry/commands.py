@@ -137,8 +137,10 @@ def update(config: console.ConfigOption = None, as_json: console.JsonOption = Fa
     root = settings.root()
     if root is None:
         raise UsageError("registry.trust is unsigned: the file itself is the registry, and nothing is published")
-    published = Repository(root, settings.source, settings.cache).update()
+    repository = Repository(root, settings.source, settings.cache)
+    published = repository.update()
     seen = from_published(settings.source, published)
+    repository.keep(published)
     report = {"source": seen.source, **_state(seen.index()), **counts(seen.document)}
     _print(report, (f"{name:<11} {value}" for name, value in report.items()), as_json)
 

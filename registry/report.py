@@ -12,7 +12,8 @@ from typing import TypedDict
 from idtone.decision import judge
 from idtone.numbers import parse_japanese
 
-from .index import RegistryIndex, licences
+from .compiled import licences
+from .index import RegistryIndex
 from .model import Member, RegistryDocument
 from .notation import read_span
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from idtone.documents import load, parse
 from idtone.errors import DocumentError, TrustError
 
+from .compiling import LARGE, apart
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
 from .rules import complaints, signed_complaints, suspension_complaints
@@ -62,6 +63,8 @@ class SignedSource:
         self._next_s = 0.0
         self._refreshing = threading.Lock()
         self._published: Published | None = None
+        self._refused: Published | None = None
+        """Verified, and with faults."""
         self._told = ""
         self._begun = False
         self.current: RegistryIndex | None = None
@@ -75,7 +78,17 @@ class SignedSource:
             if self._clock_s() < self._next_s:
                 return False
             self._next_s = self._clock_s() + self._poll_s
-            return self._attempt(lambda: self._take(self._repository.update(), "is in use"))
+            return self._attempt(self._take_latest)
+
+    def _take_latest(self) -> bool:
+        published = self._repository.update()
+        if published in (self._published, self._refused):
+            return False
+        self._refused = published
+        taken = self._take(published, "is in use")
+        self._refused = None
+        self._repository.keep(published)
+        return taken
 
     def _take_kept(self) -> bool:
         kept = self._repository.kept()
@@ -98,24 +111,25 @@ class SignedSource:
 
     def _take(self, published: Published, how: str) -> bool:
         before, current = self._published, self.current
-        if published == before:
-            return False
         text = published.read(layout.SUSPENSIONS_FILE)
         signed = Signed(
             parse(text, layout.SUSPENSIONS_FILE, SuspensionsDocument, suspension_complaints), published.expires
         )
         same = before and current and published.sha256[layout.REGISTRY_FILE] == before.sha256[layout.REGISTRY_FILE]
-        if same and current:
-            taken = current.renewed(signed)
-        else:
-            text = published.read(layout.REGISTRY_FILE)
-            taken = RegistryIndex(parse(text, layout.REGISTRY_FILE, RegistryDocument, signed_complaints), signed)
+        taken = current.renewed(signed) if same and current else _members(published, signed)
         self._published, self.current = published, taken
         log.info(
             "registry %s: version %d, %d suspensions, good until %s, %s",
             self._repository.source, taken.version, len(signed.suspensions.suspensions), taken.expires.isoformat(), how,
         )  # fmt: skip
         return True
+
+
+def _members(published: Published, signed: Signed) -> RegistryIndex:
+    file = layout.REGISTRY_FILE
+    if len(published.octets(file)) > LARGE:  # which are what was verified
+        return RegistryIndex.of(apart(published.path(file), file), signed)
+    return RegistryIndex(parse(published.read(file), file, RegistryDocument, signed_complaints), signed)
 
 
 class FileSource:

@@ -48,16 +48,23 @@ class Published:
         """Under its digest: of what is kept nothing is written over by what comes next."""
         return self.folder / f"{self.sha256[file]}.{file}"
 
-    def read(self, file: str) -> str:
-        """The text of `registry.yaml` or `suspensions.yaml`. Raises TrustError where it is not what was verified."""
+    def octets(self, file: str) -> bytes:
+        """Of `registry.yaml` or `suspensions.yaml`. Raises TrustError where it is not what was verified."""
         path = self.path(file)
         try:
             octets = path.read_bytes()
-            if hashlib.sha256(octets).hexdigest() == self.sha256[file]:
-                return octets.decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise TrustError(f"{path}: cannot be read; remove the folder {self.folder.parent}") from error
-        raise TrustError(f"{path}: was changed here; remove the folder {self.folder.parent}, to have it anew")
+        if hashlib.sha256(octets).hexdigest() != self.sha256[file]:
+            raise TrustError(f"{path}: was changed here; remove the folder {self.folder.parent}, to have it anew")
+        return octets
+
+    def read(self, file: str) -> str:
+        """The text. Raises TrustError as `octets` does."""
+        try:
+            return self.octets(file).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise TrustError(f"{self.path(file)}: is not UTF-8") from error
 
 
 class Repository:
@@ -88,7 +95,7 @@ class Repository:
             ) from error
 
     def update(self) -> Published:
-        """What is published now, verified. Raises TrustError, after which what was kept is as good as before."""
+        """What is published now, verified. Raises TrustError. What was kept stays so until the next `keep`."""
         with self._explained():
             bootstrap = self._root.read_bytes()
             for folder in (self._metadata, self._targets):
@@ -106,7 +113,6 @@ class Repository:
                 path = str(published.path(file))
                 if not updater.find_cached_target(target, path):
                     updater.download_target(target, path)
-            self._keep(published)
             return published
 
     def _signed(self, updater: Updater, file: str) -> TargetFile:
@@ -123,13 +129,20 @@ class Repository:
         expiries: list[datetime] = [Metadata[Any].from_file(str(file)).signed.expires for file in files]
         return min(expiries)
 
-    def _keep(self, published: Published) -> None:
-        """From now on this is the last good generation; what it does not need is removed."""
+    def keep(self, published: Published) -> None:
+        """From now on this is the last good generation, since it could be read; what it does not need is removed.
+
+        Raises TrustError.
+        """
+        with self._explained():
+            self._replace_kept(published)
+
+    def _replace_kept(self, published: Published) -> None:
         kept = {"sha256": published.sha256, "expires": published.expires.astimezone(UTC).isoformat()}
         replace_durably(self._cache / _KEPT, json.dumps(kept).encode("ascii"))
-        needed = {published.path(file) for file in published.sha256}
+        needed = tuple(published.sha256.values())  # and what was made of them
         for path in self._targets.iterdir():
-            if path not in needed:
+            if not path.name.startswith(needed):
                 path.unlink()
 
     @contextlib.contextmanager

@@ -10,7 +10,8 @@ from typing import Final
 from idtone.calls import Reason, Trust
 from idtone.decision import judge
 from idtone.errors import DocumentError, TrustError
-from idtone.registry.index import RegistryIndex, licences
+from idtone.registry.compiled import licences
+from idtone.registry.index import RegistryIndex
 from idtone.registry.model import RegistryDocument
 from idtone.registry.report import counts
 from idtone.tones.profile import Profile

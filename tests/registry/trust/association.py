@@ -10,7 +10,7 @@ from pathlib import Path
 from securesystemslib.signer import CryptoSigner
 
 from idtone.registry.trust import layout
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.client import Published, Repository
 from idtone.registry.trust.desk import Desk
 from idtone.registry.trust.layout import Keys
 
@@ -70,6 +70,12 @@ class Machine:
         self.trust.write_bytes(self.association.root().read_bytes())
         self.source = str(self.association.desk.repository)
         self.cache = self.folder / "cache"
+
+    def take(self) -> Published:
+        """What is published, as the service takes it."""
+        published = self.repository().update()
+        self.repository().keep(published)
+        return published
 
     def repository(self) -> Repository:
         return Repository(self.trust, self.source, self.cache)

@@ -36,7 +36,7 @@ def metadata(association: Association, name: str) -> Path:
 
 
 def test_what_was_published_is_taken(association: Association, machine: Machine) -> None:
-    published = machine.repository().update()
+    published = machine.take()
     assert published.read(REGISTRY) == (association.folder / REGISTRY).read_text()
     assert published.read(STOPS) == SUSPENSIONS
     in_a_week = datetime.now(UTC) + layout.ROLES["timestamp"].lasts
@@ -45,10 +45,10 @@ def test_what_was_published_is_taken(association: Association, machine: Machine)
 
 
 def test_the_duty_desk_alone_stops_a_number(association: Association, machine: Machine) -> None:
-    first = machine.repository().update()
+    first = machine.take()
     association.write(suspensions=STOPPED)
     assert association.publish(association.signers(Keys.DUTY)) == ["suspensions", "snapshot", "timestamp"]
-    second = machine.repository().update()
+    second = machine.take()
     assert second.read(STOPS) == STOPPED
     assert second.sha256[REGISTRY] == first.sha256[REGISTRY]
     assert len(list(machine.cache.glob("targets/*"))) == 2
@@ -107,7 +107,7 @@ def refused(machine: Machine, why: str = ".") -> None:
 
 def test_arbitrary_software(association: Association, machine: Machine) -> None:
     """Keys of his own."""
-    machine.repository().update()
+    machine.take()
     other = Association(association.folder.with_name("other"))
     other.begin()
     shutil.rmtree(association.desk.repository)
@@ -120,7 +120,7 @@ def test_rollback(association: Association, machine: Machine) -> None:
     old = association.desk.repository.with_name("old")
     shutil.copytree(association.desk.repository, old)
     association.publish()
-    assert machine.repository().update().read(STOPS) == STOPPED
+    assert machine.take().read(STOPS) == STOPPED
     shutil.rmtree(association.desk.repository)
     old.rename(association.desk.repository)
     refused(machine, "not what the association signed")
@@ -145,7 +145,7 @@ def test_freeze(association: Association, tmp_path: Path) -> None:
     machine = Machine(frozen, tmp_path / "machine")
     refused(machine, "expired")
     frozen.publish()
-    machine.repository().update()
+    machine.take()
 
 
 def test_endless_data(association: Association, machine: Machine) -> None:
@@ -177,7 +177,7 @@ def test_what_is_missing(association: Association, machine: Machine, missing: st
 
 def test_every_octet_counts(association: Association, machine: Machine) -> None:
     """Whatever is flipped, the meaning is the same or it is refused: never another one, and never a crash."""
-    good = machine.repository().update()
+    good = machine.take()
     meaning = (good.read(REGISTRY), good.read(STOPS))
     taken = 0
     for path in sorted(association.desk.repository.rglob("*.*")):
@@ -186,7 +186,7 @@ def test_every_octet_counts(association: Association, machine: Machine) -> None:
             path.write_bytes(octets[:at] + bytes([octets[at] ^ 0x20]) + octets[at + 1 :])
             fresh = Machine(association, machine.folder.with_name("fresh"))
             try:
-                published = fresh.repository().update()
+                published = fresh.take()
             except IdtoneError:
                 pass
             else:
@@ -202,7 +202,7 @@ def test_every_octet_counts(association: Association, machine: Machine) -> None:
 
 @pytest.mark.parametrize("keys", Keys)
 def test_stolen_keys_are_replaced_by_the_root(association: Association, machine: Machine, keys: Keys) -> None:
-    machine.repository().update()
+    machine.take()
     stolen = association.signers(keys)
     new = [CryptoSigner.generate_ed25519() for _ in stolen]
     public = {keys: [signer.public_key for signer in new]}
@@ -210,7 +210,7 @@ def test_stolen_keys_are_replaced_by_the_root(association: Association, machine:
     association.keys[keys] = new
     association.write(suspensions=STOPPED)
     association.publish()
-    assert machine.repository().update().read(STOPS) == STOPPED
+    assert machine.take().read(STOPS) == STOPPED
     association.write(suspensions=SUSPENSIONS)
     with pytest.raises(TrustError):
         association.publish([*stolen, *association.signers(*(set(Keys) - {keys, Keys.DUTY}))])
@@ -228,7 +228,7 @@ def test_a_root_takes_the_old_keys_and_the_new_ones(association: Association) ->
 
 
 def test_what_was_kept_outlives_the_source_and_its_signatures(association: Association, machine: Machine) -> None:
-    published = machine.repository().update()
+    published = machine.take()
     shutil.rmtree(association.desk.repository)
     refused(machine, "cannot be read")
     kept = machine.repository().kept()
@@ -237,16 +237,16 @@ def test_what_was_kept_outlives_the_source_and_its_signatures(association: Assoc
 
 
 def test_a_kept_file_that_was_changed_is_not_used(association: Association, machine: Machine) -> None:
-    published = machine.repository().update()
+    published = machine.take()
     published.path(STOPS).write_text(STOPPED)
     with pytest.raises(TrustError, match="was changed here"):
         published.read(STOPS)
-    assert machine.repository().update().read(STOPS) == SUSPENSIONS
+    assert machine.take().read(STOPS) == SUSPENSIONS
 
 
 def test_there_is_nothing_kept_at_first_and_what_is_damaged_is_told(machine: Machine) -> None:
     assert machine.repository().kept() is None
-    machine.repository().update()
+    machine.take()
     (machine.cache / "kept.json").write_text("{")
     with pytest.raises(TrustError, match="remove the folder"):
         machine.repository().kept()
@@ -255,7 +255,7 @@ def test_there_is_nothing_kept_at_first_and_what_is_damaged_is_told(machine: Mac
 def test_a_trust_that_is_none(machine: Machine) -> None:
     machine.trust.write_text("{}")
     with pytest.raises(TrustError, match="not what the association signed"):
-        machine.repository().update()
+        machine.take()
     machine.trust.unlink()
     with pytest.raises(TrustError, match=str(machine.trust)):
-        machine.repository().update()
+        machine.take()

@@ -1,0 +1,92 @@
+"""A large registry as arrays, made in a process of its own: it answers as the document does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idtone.errors import DocumentError, TrustError
+from idtone.numbers import parse
+from idtone.registry import compiling
+from idtone.registry.compiled import compiled, pack, unpack
+from idtone.registry.compiling import apart
+from idtone.registry.index import RegistryIndex, Signed
+from idtone.registry.model import SuspensionsDocument
+from idtone.registry.source import SignedSource, parse_document
+
+from .examples import GOOD
+from .trust.association import Association, Machine
+
+SIGNED_GOOD = GOOD.partition("suspensions:")[0]
+DOCUMENT = parse_document(SIGNED_GOOD, "registry.yaml")
+SIGNED = Signed(SuspensionsDocument(issued=datetime(2026, 11, 1, tzinfo=UTC)), datetime(2027, 1, 1, tzinfo=UTC))
+
+
+def test_it_comes_back_as_it_was() -> None:
+    assert unpack(pack(compiled(DOCUMENT))) == compiled(DOCUMENT)
+
+
+@given(st.integers(0, 200))
+@settings(max_examples=100, deadline=None)
+def test_it_answers_as_the_document_does(offset: int) -> None:
+    number = parse(f"+{81312345550 + offset}")
+    ready = RegistryIndex.of(unpack(pack(compiled(DOCUMENT))), SIGNED)
+    assert ready.licences(number) == RegistryIndex(DOCUMENT).licences(number)
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_what_was_changed_is_refused(data: st.DataObject) -> None:
+    octets = pack(compiled(DOCUMENT))
+    at = data.draw(st.integers(0, len(octets) - 1))
+    with pytest.raises(TrustError):
+        unpack(octets[:at] + bytes([octets[at] ^ data.draw(st.integers(1, 255))]) + octets[at + 1 :])
+    with pytest.raises(TrustError):
+        unpack(octets[:at])
+
+
+def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ab.registry.yaml"
+    path.write_text(SIGNED_GOOD)
+    made = apart(path, "registry.yaml")
+    assert made == compiled(DOCUMENT)
+    monkeypatch.setattr(compiling.sys, "executable", "/nowhere")
+    assert apart(path, "registry.yaml") == made
+    path.with_suffix(".compiled").write_bytes(b"of another version")
+    with pytest.raises(TrustError, match="cannot be compiled"):
+        apart(path, "registry.yaml")
+
+
+def test_faults_come_out_with_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "ab.registry.yaml"
+    path.write_text(SIGNED_GOOD.replace("status: active", "status: activ"))
+    with pytest.raises(DocumentError) as error:
+        apart(path, "registry.yaml")
+    assert str(error.value.faults[0]).startswith("registry.yaml:")
+    assert not path.with_suffix(".compiled").exists()
+
+
+def test_the_service_has_a_large_one_compiled_and_keeps_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idtone.registry.source.LARGE", 10)
+    association = Association(tmp_path / "association")
+    association.begin()
+    machine = Machine(association, tmp_path / "machine")
+    source = SignedSource(machine.repository(), 0.0)
+    assert source.refresh()
+    assert source.current
+    assert source.current.licences(parse("0312345601"))
+    (kept,) = machine.cache.glob("targets/*.compiled")
+    association.publish(now=datetime.now(UTC) + timedelta(seconds=1))
+    source.refresh()
+    assert kept.exists()
+    association.write(SIGNED_GOOD.replace("version: 42", "version: 43"))
+    association.publish()
+    assert source.refresh()
+    assert source.current.version == 43
+    source.refresh()
+    assert [path for path in machine.cache.glob("targets/*.compiled") if path != kept]
+    assert not kept.exists()
