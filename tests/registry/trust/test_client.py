@@ -19,18 +19,6 @@ from .association import STOPPED, SUSPENSIONS, Association, Machine
 REGISTRY, STOPS = layout.REGISTRY_FILE, layout.SUSPENSIONS_FILE
 
 
-@pytest.fixture
-def association(tmp_path: Path) -> Association:
-    made = Association(tmp_path / "association")
-    made.begin()
-    return made
-
-
-@pytest.fixture
-def machine(association: Association, tmp_path: Path) -> Machine:
-    return Machine(association, tmp_path / "machine")
-
-
 def metadata(association: Association, name: str) -> Path:
     return association.desk.repository / layout.METADATA / name
 

@@ -29,13 +29,6 @@ from idtone.registry.trust.fetching import Bounded, FolderFetcher, base_url, fet
 from .association import Association, Machine
 
 
-@pytest.fixture
-def association(tmp_path: Path) -> Association:
-    made = Association(tmp_path / "association")
-    made.begin()
-    return made
-
-
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of 127.0.0.1, by itself; with its key."""

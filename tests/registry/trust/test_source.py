@@ -6,7 +6,6 @@ import logging
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -20,18 +19,6 @@ from idtone.registry.trust.layout import Keys
 from .association import STOPPED, Association, Machine
 
 STOPPED_NUMBER = parse("0312345677")
-
-
-@pytest.fixture
-def association(tmp_path: Path) -> Association:
-    made = Association(tmp_path / "association")
-    made.begin()
-    return made
-
-
-@pytest.fixture
-def machine(association: Association, tmp_path: Path) -> Machine:
-    return Machine(association, tmp_path / "machine")
 
 
 @pytest.fixture
