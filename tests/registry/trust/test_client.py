@@ -212,6 +212,29 @@ def test_a_root_takes_the_old_keys_and_the_new_ones(association: Association) ->
             association.desk.rotate(public, [*signers, *association.signers(Keys.DUTY)], datetime.now(UTC))
 
 
+def test_an_expired_root_leads_to_its_successor_and_to_nothing_else(tmp_path: Path) -> None:
+    """A member that was away for years has only the first root."""
+    long_ago = datetime.now(UTC) - 2 * layout.ROLES["root"].lasts
+    association = Association(tmp_path / "association")
+    association.begin(long_ago)
+    machine = Machine(association, tmp_path / "machine")
+    association.publish(association.signers(Keys.DUTY, Keys.REGISTRY))
+    refused(machine, "expired")
+    for _ in range(3):
+        association.publish(now=long_ago + layout.ROLES["root"].lasts)
+    association.publish()
+    assert machine.take().read(STOPS) == SUSPENSIONS
+    assert len(list(association.desk.repository.glob("metadata/*.root.json"))) >= 3
+
+
+def test_a_member_believes_only_its_own_root(association: Association, machine: Machine, tmp_path: Path) -> None:
+    other = Association(tmp_path / "other")
+    other.begin()
+    machine.take()
+    machine.trust.write_bytes(other.root().read_bytes())
+    refused(machine, "not what the association signed")
+
+
 # -- the cache --------------------------------------------------------------------------------------------------------
 
 
