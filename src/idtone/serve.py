@@ -235,7 +235,9 @@ class Instance:
         if self._stop.is_set():
             return "stopping: the last sounds are being played"
         reached = "ARI is connected" if application.connected else "Asterisk's ARI cannot be reached"
-        return f"serving: {reached}, AGI at {self._settings.agi.listen}"
+        registry = self._loaded.source.current
+        known = f"registry version {registry.version}, {registry.trust}" if registry else "no registry"
+        return f"serving: {reached}, AGI at {self._settings.agi.listen}, {known}"
 
     async def _announce(self, line: succession.Line | None) -> None:
         # Asterisk may be started later; then there is nobody who could ask, and nothing to wait for.

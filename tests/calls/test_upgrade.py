@@ -127,3 +127,4 @@ async def test_a_reload_is_an_upgrade(asterisk, supervised, references):
         assert supervised.lives[1].silent_s is None
     assert {profile_heard(one, references) for one in placed} == {"sample"}
     assert "STOPPING=1" not in supervised.told
+    assert any(line.endswith(", registry version 42, unsigned") for line in supervised.told), supervised.told
