@@ -70,11 +70,15 @@ class SignedSource:
         self.current: RegistryIndex | None = None
 
     def refresh(self) -> bool:
-        """As `Source` says, but not more often than every `poll_s` seconds."""
+        """As `Source` says, but not more often than every `poll_s` seconds.
+
+        The first time what was kept is enough: nobody waits for a source that does not answer.
+        """
         with self._refreshing:
             if not self._begun:
                 self._begun = True
-                self._attempt(self._take_kept)
+                if self._attempt(self._take_kept):
+                    return True
             if self._clock_s() < self._next_s:
                 return False
             self._next_s = self._clock_s() + self._poll_s

@@ -14,6 +14,7 @@ from idtone.decision import Policy, decide
 from idtone.numbers import parse
 from idtone.registry.source import SignedSource
 from idtone.registry.trust import layout
+from idtone.registry.trust.client import Repository
 from idtone.registry.trust.layout import Keys
 
 from .association import STOPPED, Association, Machine
@@ -83,10 +84,21 @@ def test_after_a_restart_without_its_source_the_last_generation_counts(
     open_source().refresh()
     shutil.rmtree(association.desk.repository)
     source = open_source()
-    assert source.refresh() is False
+    assert source.refresh()
+    assert not source.refresh()
     assert source.current
     assert source.current.trust is Trust.SIGNED
     assert source.current.suspension(STOPPED_NUMBER)
+
+
+def test_a_start_waits_for_no_source_where_something_is_kept(
+    machine: Machine, open_source: Callable[..., SignedSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_source().refresh()
+    asked: list[int] = []
+    monkeypatch.setattr(Repository, "update", lambda _: asked.append(1))
+    assert open_source().refresh()
+    assert not asked
 
 
 def test_what_has_expired_suspends_for_ever_and_licenses_nothing(
