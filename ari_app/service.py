@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Any, Final
 
 from idtone.errors import AriError, AriRefused, IdtoneError
 
@@ -57,13 +57,12 @@ class Service:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve; returns after `stop` is set and the sounds that were being played have ended."""
-        serving, watching = asyncio.create_task(self._serve_for_ever()), asyncio.create_task(self._watch_registry())
-        stopping = asyncio.create_task(stop.wait())
-        tasks = {serving, watching, stopping}
+        ours = (self._serve_for_ever(), self._watch_registry(), self._watch_suspensions())
+        tasks: set[asyncio.Task[Any]] = {asyncio.create_task(each) for each in (*ours, stop.wait())}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                task.result()  # serving and watching end only by an error that is ours
+                task.result()  # but for the last they end only by an error that is ours
             await self._application.drained(DRAIN_S)
             self._departing = True
         finally:
@@ -142,4 +141,9 @@ class Service:
                 await asyncio.to_thread(self._refresh)
             except IdtoneError as error:
                 log.error("%s", error)
+
+    async def _watch_suspensions(self) -> None:
+        """Beside the registry's watch, which may wait for a source: a suspension may begin by its date alone."""
+        while True:
+            await asyncio.sleep(REGISTRY_POLL_S)
             self._application.end_suspended()

@@ -309,6 +309,14 @@ async def test_looking_at_the_registry_does_not_hold_up_the_calls(monkeypatch):
         go_on.set()
 
 
+async def test_a_look_that_takes_long_does_not_hold_up_the_end_of_suspended_calls(monkeypatch):
+    monkeypatch.setattr(module, "REGISTRY_POLL_S", 0.001)
+    go_on, application = threading.Event(), Attended([])
+    async with running(application, Connections(), lambda: go_on.wait(3) and None):
+        await until(lambda: application.looked_for_suspended > 3, "several looks")
+        go_on.set()
+
+
 async def test_a_fault_of_ours_ends_the_service_rather_than_being_swallowed(monkeypatch):
     monkeypatch.setattr(module, "REGISTRY_POLL_S", 0.001)
     application = Attended([])
