@@ -216,11 +216,11 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event | None]]] = {
     "RESTResponse": _response,
 }
 
-WATCHED: Final = frozenset(
-    {"ChannelEnteredBridge", "ChannelHold", "ChannelUnhold", "ChannelUserevent", "ChannelDestroyed"}
-)
+_OUTSIDE: Final = frozenset({"ChannelEnteredBridge", "ChannelUserevent", "ChannelDestroyed"})
+"""What befalls a channel that is not in our hands, and only such a one."""
+WATCHED: Final = _OUTSIDE | {"ChannelHold", "ChannelUnhold"}
 """What Asterisk is asked to tell of channels that are not in our hands, and of bridges."""
-EVENTS: Final = _READERS.keys() - {"ChannelEnteredBridge", "ChannelUserevent", "ChannelDestroyed"}
+EVENTS: Final = _READERS.keys() - _OUTSIDE
 """And of those that are. RESTResponse is an event to the filter too: without it every request hangs."""
 
 

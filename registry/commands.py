@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,6 @@ import typer
 from idtone import console
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome
 from idtone.decision import decide as decide_call
-from idtone.documents import parse as parse_file
 from idtone.documents import read_text
 from idtone.errors import DocumentError, UsageError
 from idtone.numbers import parse
@@ -21,9 +20,8 @@ from idtone.settings import load_settings
 
 from .index import RegistryIndex
 from .known import Known, from_published, known
-from .model import SuspensionsDocument
 from .report import counts, member_lines, member_report, registry_lines, registry_report
-from .rules import suspension_complaints
+from .signed import parse_suspensions
 from .source import parse_document, read_document
 from .trust import layout
 from .trust.client import Repository
@@ -65,12 +63,11 @@ def check(file: FileArgument = None, config: console.ConfigOption = None, as_jso
             print(f"  {name:<11} {total:,}")
 
 
-def _totals(path: Path, text: str) -> dict[str, int]:
+def _totals(path: Path, text: str) -> Mapping[str, object]:
     """Raises DocumentError with every fault."""
     if path.name == layout.SUSPENSIONS_FILE:
-        document = parse_file(text, str(path), SuspensionsDocument, suspension_complaints)
-        return {"suspensions": len(document.suspensions)}
-    return dict(counts(parse_document(text, str(path))))  # type: ignore[arg-type]
+        return {"suspensions": len(parse_suspensions(text, str(path)).suspensions)}
+    return counts(parse_document(text, str(path)))
 
 
 @app.command()
@@ -141,12 +138,10 @@ def update(config: console.ConfigOption = None, as_json: console.JsonOption = Fa
     published = repository.update()
     seen = from_published(settings.source, published)
     repository.keep(published)
-    report = {"source": seen.source, **_state(seen.index()), **counts(seen.document)}
+    index = seen.index()
+    state = {"version": index.version, "trust": index.trust, "good_until": index.expires.isoformat()}
+    report = {"source": seen.source, **state, **counts(seen.document)}
     _print(report, (f"{name:<11} {value}" for name, value in report.items()), as_json)
-
-
-def _state(index: RegistryIndex) -> dict[str, Any]:
-    return {"version": index.version, "trust": index.trust, "good_until": index.expires.isoformat()}
 
 
 def _moment(text: str | None) -> datetime:

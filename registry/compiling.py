@@ -15,12 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from idtone.documents import load
+from idtone.documents import read_text
 from idtone.errors import DocumentError, Fault, TrustError
 
 from .compiled import Compiled, compiled, pack, unpack
-from .model import RegistryDocument
-from .rules import signed_complaints
+from .signed import parse_registry
 from .trust.files import replace_durably
 
 LARGE: Final = 1_000_000
@@ -57,7 +56,7 @@ def main(arguments: list[str]) -> int:
     registry, beside = map(Path, arguments)
     os.nice(10)  # calls come first
     try:
-        document = load(registry, RegistryDocument, signed_complaints)
+        document = parse_registry(read_text(registry), str(registry))
     except DocumentError as error:
         json.dump([asdict(fault) for fault in error.faults], sys.stdout)
         return FAULTS

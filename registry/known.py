@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from idtone.documents import parse
 from idtone.errors import TrustError
 from idtone.settings import RegistrySettings
 
 from .index import RegistryIndex, Signed
-from .model import RegistryDocument, SuspensionsDocument
-from .rules import signed_complaints, suspension_complaints
+from .model import RegistryDocument
+from .signed import parse_registry, parse_suspensions
 from .source import read_document
 from .trust import layout
 from .trust.client import Published, Repository
@@ -43,9 +42,7 @@ def known(registry: RegistrySettings) -> Known:
 
 def from_published(source: str, published: Published) -> Known:
     """Raises DocumentError and TrustError."""
-    name = layout.SUSPENSIONS_FILE
-    suspensions = parse(published.read(name), name, SuspensionsDocument, suspension_complaints)
-    name = layout.REGISTRY_FILE
-    document = parse(published.read(name), name, RegistryDocument, signed_complaints)
+    suspensions = parse_suspensions(published.read(layout.SUSPENSIONS_FILE), layout.SUSPENSIONS_FILE)
+    document = parse_registry(published.read(layout.REGISTRY_FILE), layout.REGISTRY_FILE)
     whole = document.model_copy(update={"suspensions": suspensions.suspensions})
     return Known(source, whole, Signed(suspensions, published.expires))

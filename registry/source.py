@@ -14,8 +14,9 @@ from idtone.errors import DocumentError, TrustError
 
 from .compiling import LARGE, apart
 from .index import RegistryIndex, Signed
-from .model import RegistryDocument, SuspensionsDocument
-from .rules import complaints, signed_complaints, suspension_complaints
+from .model import RegistryDocument
+from .rules import complaints
+from .signed import parse_registry, parse_suspensions
 from .trust import layout
 from .trust.client import Published, Repository
 
@@ -89,14 +90,16 @@ class SignedSource:
         if published in (self._published, self._refused):
             return False
         self._refused = published
-        taken = self._take(published, "is in use")
+        self._take(published, "is in use")
         self._refused = None
         self._repository.keep(published)
-        return taken
+        return True
 
     def _take_kept(self) -> bool:
         kept = self._repository.kept()
-        return kept is not None and self._take(kept, "is in use, as it was last published here")
+        if kept is not None:
+            self._take(kept, "is in use, as it was last published here")
+        return kept is not None
 
     def _attempt(self, take: Callable[[], bool]) -> bool:
         try:
@@ -113,27 +116,25 @@ class SignedSource:
             log.error("the registry cannot be renewed: %s. %s", trouble, _consequence(self.current))
         return False
 
-    def _take(self, published: Published, how: str) -> bool:
+    def _take(self, published: Published, how: str) -> None:
         before, current = self._published, self.current
-        text = published.read(layout.SUSPENSIONS_FILE)
-        signed = Signed(
-            parse(text, layout.SUSPENSIONS_FILE, SuspensionsDocument, suspension_complaints), published.expires
-        )
+        suspensions = parse_suspensions(published.read(layout.SUSPENSIONS_FILE), layout.SUSPENSIONS_FILE)
+        signed = Signed(suspensions, published.expires)
         same = before and current and published.sha256[layout.REGISTRY_FILE] == before.sha256[layout.REGISTRY_FILE]
         taken = current.renewed(signed) if same and current else _members(published, signed)
         self._published, self.current = published, taken
         log.info(
             "registry %s: version %d, %d suspensions, good until %s, %s",
-            self._repository.source, taken.version, len(signed.suspensions.suspensions), taken.expires.isoformat(), how,
+            self._repository.source, taken.version, len(suspensions.suspensions), taken.expires.isoformat(), how,
         )  # fmt: skip
-        return True
 
 
 def _members(published: Published, signed: Signed) -> RegistryIndex:
     file = layout.REGISTRY_FILE
-    if len(published.octets(file)) > LARGE:  # which are what was verified
+    octets = published.octets(file)
+    if len(octets) > LARGE:
         return RegistryIndex.of(apart(published.path(file), file), signed)
-    return RegistryIndex(parse(published.read(file), file, RegistryDocument, signed_complaints), signed)
+    return RegistryIndex(parse_registry(published.text(file, octets), file), signed)
 
 
 class FileSource:

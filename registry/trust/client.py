@@ -61,8 +61,12 @@ class Published:
 
     def read(self, file: str) -> str:
         """The text. Raises TrustError as `octets` does."""
+        return self.text(file, self.octets(file))
+
+    def text(self, file: str, octets: bytes) -> str:
+        """Of what `octets` has given."""
         try:
-            return self.octets(file).decode("utf-8-sig")
+            return octets.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise TrustError(f"{self.path(file)}: is not UTF-8") from error
 

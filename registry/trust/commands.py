@@ -113,7 +113,7 @@ def _passphrase(whose: str, twice: bool = False) -> str:
 def _state(desk: Desk) -> dict[str, Any]:
     now = datetime.now(UTC)
     roles = {
-        name: {"version": version, "until": until.isoformat(), "due": until - now < layout.ROLES[name].lasts / 2}
+        name: {"version": version, "until": until.isoformat(), "due": layout.ROLES[name].due(until, now)}
         for name, version, until in desk.expiries()
     }
     return {"repository": str(desk.repository), "roles": roles}

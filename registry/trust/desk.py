@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,11 +35,9 @@ from tuf.api.metadata import (
     Timestamp,
 )  # fmt: skip
 
-from idtone.documents import parse
 from idtone.errors import TrustError
 
-from .. import rules
-from ..model import RegistryDocument, SuspensionsDocument
+from ..signed import parse_registry, parse_suspensions
 from . import layout
 from .files import replace_durably
 
@@ -95,7 +93,7 @@ class Desk:
     def repository(self) -> Path:
         return self.folder / REPOSITORY
 
-    def begin(self, keys: Mapping[layout.Keys, Iterable[Key]], signers: Iterable[CryptoSigner], now: datetime) -> None:
+    def begin(self, keys: Mapping[layout.Keys, Iterable[Key]], signers: Sequence[CryptoSigner], now: datetime) -> None:
         """A new repository: the roles, whose keys they are, and what the two files say. Raises TrustError."""
         self.check_new()
         root = Root(expires=now + layout.ROLES["root"].lasts, consistent_snapshot=True)
@@ -118,48 +116,45 @@ class Desk:
         drafts |= {"snapshot": Metadata(Snapshot(expires=now)), "timestamp": Metadata(Timestamp(expires=now))}
         for draft in drafts.values():
             draft.signed.version = 0
-        self._sign(drafts, set(drafts), list(signers), now)
+        self._sign(drafts, set(drafts), signers, now, self._contents())
 
-    def publish(self, signers: Iterable[CryptoSigner], now: datetime) -> list[str]:
+    def publish(self, signers: Sequence[CryptoSigner], now: datetime) -> list[str]:
         """Sign what has changed, and everything that depends on it; the roles that were signed.
 
         What has passed half of its term is signed anew where enough of the signers are its own. Raises DocumentError
         for a file with faults, and TrustError where a role that must be signed has not enough of the signers.
         """
-        signers = list(signers)
-        current = {name: self._current(name) for name in layout.ROLES}
+        current, contents = {name: self._current(name) for name in layout.ROLES}, self._contents()
         changed = {
             name
             for name, file in layout.DELEGATED.items()
-            if self._target(file) != current[name].signed.targets.get(file)
+            if _target(file, contents[file]) != current[name].signed.targets.get(file)
         }
         present = {signer.public_key.keyid for signer in signers}
         due = {
             name
             for name, role in layout.ROLES.items()
-            if current[name].signed.expires - now < role.lasts / 2
+            if role.due(current[name].signed.expires, now)
             and len(present & set(_parent(name, current).get_delegated_role(name).keyids)) >= role.threshold
         }
-        return self._sign(current, {*changed, *due, "snapshot", "timestamp"}, signers, now)
+        return self._sign(current, {*changed, *due, "snapshot", "timestamp"}, signers, now, contents)
 
     def rotate(
-        self, keys: Mapping[layout.Keys, Iterable[Key]], signers: Iterable[CryptoSigner], now: datetime
+        self, keys: Mapping[layout.Keys, Iterable[Key]], signers: Sequence[CryptoSigner], now: datetime
     ) -> list[str]:
         """Other keys for some of the sets, and everything signed anew that they sign."""
         current = {name: self._current(name) for name in layout.ROLES}
-        root, targets = current["root"].signed, current["targets"].signed
         affected = {"snapshot", "timestamp"}
         for name, role in layout.ROLES.items():
             if role.keys not in keys:
                 continue
             affected |= {name, "targets" if name in layout.DELEGATED else "root"}
-            parent = targets if name in layout.DELEGATED else root
-            holder = parent.get_delegated_role(name)
-            for keyid in list(holder.keyids):
+            parent = _parent(name, current)
+            for keyid in list(parent.get_delegated_role(name).keyids):
                 parent.revoke_key(keyid, name)
             for key in keys[role.keys]:
                 parent.add_key(key, name)
-        return self._sign(current, affected, list(signers), now)
+        return self._sign(current, affected, signers, now, self._contents())
 
     def check_new(self) -> None:
         """Raises TrustError where there is a repository."""
@@ -168,8 +163,8 @@ class Desk:
 
     def check(self) -> None:
         """Raises DocumentError for a file with faults, TrustError for one that cannot be read."""
-        for file in layout.DELEGATED.values():
-            self._target(file)
+        for file, octets in self._contents().items():
+            self._check(file, octets)
 
     def expiries(self) -> Iterator[tuple[str, int, datetime]]:
         """Role, version and until when it counts."""
@@ -180,8 +175,14 @@ class Desk:
     # -- how ----------------------------------------------------------------------------------------------------
 
     def _sign(
-        self, metadata: dict[str, Metadata[Any]], names: set[str], signers: list[CryptoSigner], now: datetime
+        self,
+        metadata: dict[str, Metadata[Any]],
+        names: set[str],
+        signers: Sequence[CryptoSigner],
+        now: datetime,
+        contents: Mapping[str, bytes],
     ) -> list[str]:
+        """`contents` are the two files, read once: what is hashed is what is published."""
         old_root = self._current("root") if self._published("root") else None
         signed = [name for name in layout.ROLES if name in names]
         files: dict[Path, bytes] = {}
@@ -191,10 +192,10 @@ class Desk:
             draft.expires = (now + role.lasts).replace(microsecond=0)
             if name in layout.DELEGATED:
                 file = layout.DELEGATED[name]
-                target = self._target(file)
+                self._check(file, contents[file])
+                target = _target(file, contents[file])
                 draft.targets = {file: target}
-                path = self.repository / layout.TARGETS / f"{target.hashes['sha256']}.{file}"
-                files[path] = self._octets(file)
+                files[self.repository / layout.TARGETS / f"{target.hashes['sha256']}.{file}"] = contents[file]
             elif name == "snapshot":
                 others = ("targets", *layout.DELEGATED)
                 draft.meta = {f"{other}.json": MetaFile(metadata[other].signed.version) for other in others}
@@ -211,7 +212,7 @@ class Desk:
         self,
         name: str,
         metadata: dict[str, Metadata[Any]],
-        signers: list[CryptoSigner],
+        signers: Sequence[CryptoSigner],
         old_root: Metadata[Root] | None,
     ) -> None:
         one = metadata[name]
@@ -253,19 +254,19 @@ class Desk:
     def _file(self, name: str, version: int) -> Path:
         return self.repository / layout.METADATA / (f"{name}.json" if name == "timestamp" else f"{version}.{name}.json")
 
-    def _octets(self, file: str) -> bytes:
-        path = self.folder / file
+    def _contents(self) -> dict[str, bytes]:
+        """The two files as they stand in the folder."""
         try:
-            octets = path.read_bytes()
+            return {file: (self.folder / file).read_bytes() for file in layout.DELEGATED.values()}
         except OSError as error:
-            raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
-        return octets
+            raise TrustError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
-    def _target(self, file: str) -> TargetFile:
-        """As it stands in the folder, and only without a fault."""
-        octets = self._octets(file)
+    def _check(self, file: str, octets: bytes) -> None:
         check(file, octets.decode("utf-8-sig", "replace"), str(self.folder / file))
-        return TargetFile.from_data(file, octets, ["sha256"])
+
+
+def _target(file: str, octets: bytes) -> TargetFile:
+    return TargetFile.from_data(file, octets, ["sha256"])
 
 
 def _parent(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
@@ -274,8 +275,9 @@ def _parent(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
     return parent
 
 
-def check(file: str, text: str, name: str) -> RegistryDocument | SuspensionsDocument:
+def check(file: str, text: str, name: str) -> None:
     """Raises DocumentError with every fault; `name` stands for the file in the faults."""
     if file == layout.REGISTRY_FILE:
-        return parse(text, name, RegistryDocument, rules.signed_complaints)
-    return parse(text, name, SuspensionsDocument, rules.suspension_complaints)
+        parse_registry(text, name)
+    else:
+        parse_suspensions(text, name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 from urllib.parse import unquote, urlsplit
 
 from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
@@ -34,15 +34,13 @@ class FolderFetcher(FetcherInterface):
             file = path.open("rb")
         except FileNotFoundError as error:
             raise DownloadHTTPError(f"{path} is not there", _NOT_FOUND) from error
-        return _chunks(file.read, file.close)
+        return _chunks(file)
 
 
-def _chunks(read: Callable[[int], bytes], close: Callable[[], None]) -> Iterator[bytes]:
-    try:
-        while chunk := read(CHUNK):
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK):
             yield chunk
-    finally:
-        close()
 
 
 class Bounded(FetcherInterface):

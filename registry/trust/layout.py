@@ -13,7 +13,7 @@ Three sets of keys: who is on duty at night can stop a number, and can grant not
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -33,6 +33,10 @@ class Role:
     keys: Keys
     threshold: int
     lasts: timedelta
+
+    def due(self, expires: datetime, now: datetime) -> bool:
+        """Half of its term is over."""
+        return expires - now < self.lasts / 2
 
 
 REGISTRY: Final = "registry"

@@ -127,21 +127,22 @@ def decide(
     """
     if call.called.kind is NumberKind.EMERGENCY:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
-    by = (registry.version, registry.trust) if registry else (None, None)
+    version, trust = (registry.version, registry.trust) if registry else (None, None)
     if suspended(call.forwarding_numbers, registry, now, remembered):
-        return _refusal(Reason.NUMBER_SUSPENDED, None, by, policy)
+        return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy)
     parties, skip = policy.hearing(call), policy.skip(call)
     standings = [_standing(call, registry, policy, now, policy.tones.get((call.direction, party))) for party in parties]
     # One call has one standing: where one party's sound is not licensed, nobody hears a licensed one.
     reason, licence = standings[0] if len(standings) == 1 else max(standings, key=_distance)
     if reason is Reason.LICENCE_VALID and licence:
         licensed = {party: judged.tone for party, (_, judged) in zip(parties, standings, strict=True) if judged}
-        return Decision(Outcome.PLAY, reason, licence.id, {} if skip else licensed, by[0], None, skip, by[1])
+        profiles = {} if skip else licensed
+        return Decision(Outcome.PLAY, reason, licence.id, profiles, version, skip=skip, registry_trust=trust)
     licence_id = licence.id if licence else None
     if policy.unlicensed is Unlicensed.REFUSE:
-        return _refusal(reason, licence_id, by, policy)
+        return _refusal(reason, licence_id, version, trust, policy)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
-    return Decision(Outcome.NOTICE, reason, licence_id, notices, by[0], None, skip, by[1])
+    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, skip=skip, registry_trust=trust)
 
 
 def suspended(
@@ -162,8 +163,8 @@ def suspended(
     return False
 
 
-def _refusal(reason: Reason, licence: str | None, by: tuple[int | None, Trust | None], policy: Policy) -> Decision:
-    return Decision(Outcome.REFUSE, reason, licence, {}, by[0], policy.refuse_cause, None, by[1])
+def _refusal(reason: Reason, licence: str | None, version: int | None, trust: Trust | None, policy: Policy) -> Decision:
+    return Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, registry_trust=trust)
 
 
 _NO_NUMBER = {NumberKind.WITHHELD: Reason.NUMBER_WITHHELD, NumberKind.MALFORMED: Reason.NUMBER_MALFORMED}

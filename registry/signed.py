@@ -1,0 +1,18 @@
+"""The two files that the association signs, as types: how each is read, whoever reads it."""
+
+from __future__ import annotations
+
+from idtone.documents import parse
+
+from .model import RegistryDocument, SuspensionsDocument
+from .rules import signed_complaints, suspension_complaints
+
+
+def parse_registry(text: str, name: str) -> RegistryDocument:
+    """Raises DocumentError with every fault; `name` stands for the file in the faults."""
+    return parse(text, name, RegistryDocument, signed_complaints)
+
+
+def parse_suspensions(text: str, name: str) -> SuspensionsDocument:
+    """As `parse_registry`."""
+    return parse(text, name, SuspensionsDocument, suspension_complaints)
