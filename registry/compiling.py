@@ -17,10 +17,10 @@ from typing import Final
 
 from idtone.documents import read_text
 from idtone.errors import DocumentError, Fault, TrustError
+from idtone.files import replace_durably
 
 from .compiled import Compiled, compiled, pack, unpack
 from .signed import parse_registry
-from .trust.files import replace_durably
 
 LARGE: Final = 1_000_000
 """Octets. A smaller one is read sooner than a process is started."""

@@ -21,10 +21,10 @@ from tuf.api.metadata import Metadata, TargetFile
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from idtone.errors import TrustError
+from idtone.files import replace_durably
 
 from . import layout
 from .fetching import base_url, fetcher
-from .files import replace_durably
 
 LARGEST: Final = 64 * 1024 * 1024
 """Octets of a target; as much as a document may have."""

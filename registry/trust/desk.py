@@ -36,10 +36,10 @@ from tuf.api.metadata import (
 )  # fmt: skip
 
 from idtone.errors import TrustError
+from idtone.files import replace_durably
 
 from ..signed import parse_registry, parse_suspensions
 from . import layout
-from .files import replace_durably
 
 REPOSITORY: Final = "repository"
 _KEY_MODE: Final = 0o600

@@ -8,8 +8,6 @@ registry changes. Why not AstDB or a generated include: docs/adr/0002.
 from __future__ import annotations
 
 import configparser
-import os
-import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +17,7 @@ from idtone import dialplan
 from idtone.calls import Direction, Party, Suspension
 from idtone.decision import Policy, Unlicensed
 from idtone.errors import ToneError
+from idtone.files import replace_durably
 
 _MODE: Final = 0o640
 """The suspended numbers are nobody else's business; Asterisk's user needs the folder's group."""
@@ -71,18 +70,8 @@ def remembered(directory: Path) -> dict[str, datetime]:
 def leave(directory: Path, text: str) -> None:
     """Put the file in place, durably and in one step. Raises ToneError where it cannot be written."""
     try:
-        descriptor, draft = tempfile.mkstemp(dir=directory, prefix=f".{dialplan.ALONE_FILE}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                os.fchmod(descriptor, _MODE)
-                os.fchown(descriptor, -1, directory.stat().st_gid)
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(draft, directory / dialplan.ALONE_FILE)
-        except BaseException:
-            os.unlink(draft)
-            raise
+        group = directory.stat().st_gid
+        replace_durably(directory / dialplan.ALONE_FILE, text.encode("ascii"), _MODE, group)
     except OSError as error:
         raise ToneError(
             f"{directory}: the suspended numbers cannot be left with Asterisk: {error.strerror}. "
