@@ -20,8 +20,8 @@ from typing import Any, Final
 
 from idtone.documents import read_text
 from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
+from idtone.files import Draft, draft
 
-from .drafts import Draft, draft
 from .library import namesake
 from .making.sounds import Sound, ensure_sounds, named_format
 from .making.waveform import LONGEST_MASTER_S

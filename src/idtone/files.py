@@ -1,23 +1,60 @@
-"""Files that are there as a whole or not at all, also after a power cut."""
+"""Files that are put in place whole: whoever opens one meanwhile, or after a power cut, gets the old content or the
+new, never a part.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Final
+
+READABLE: Final = 0o644
+"""Asterisk runs as another user and must read the files."""
 
 
-def replace_durably(path: Path, octets: bytes, mode: int = 0o644, group: int = -1) -> None:
-    """`group` is a group's id, -1 the one that a new file gets here. Raises OSError; then nothing has changed."""
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A new file beside the one whose place it is to take; `file` can be written and read. `group` is a group's id, -1
+    the one that a new file gets there.
+    """
+
+    target: Path
+    path: Path
+    file: BinaryIO
+    mode: int
+    group: int
+
+    def settle(self) -> None:
+        """Bring all of it to the disk, so that nothing but the name can fail any more."""
+        self.file.flush()
+        os.fchmod(self.file.fileno(), self.mode)
+        os.fchown(self.file.fileno(), -1, self.group)
+        os.fsync(self.file.fileno())
+
+    def put(self) -> None:
+        """Take the target's place, in one step."""
+        self.settle()
+        os.replace(self.path, self.target)
+
+
+@contextmanager
+def draft(target: Path, mode: int = READABLE, group: int = -1) -> Iterator[Draft]:
+    """An empty draft of `target`, which goes again at the end unless it was `put`. It, too, raises OSError."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    path = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            os.fchown(descriptor, -1, group)
-            file.write(octets)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(draft, path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+        with os.fdopen(descriptor, "w+b") as file:
+            yield Draft(target, path, file, mode, group)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: int = -1) -> None:
+    """Raises OSError; then nothing has changed."""
+    with draft(target, mode, group) as new:
+        new.file.write(octets)
+        new.put()

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from idtone.errors import ToneError, UsageError
+from idtone.files import draft
 
-from ..drafts import draft
 from ..profile import CALL_LIMIT_MS, Profile, sha256_of
 from .encoders import Advance, encode, require, write
 from .formats import FORMATS, SoundFormat

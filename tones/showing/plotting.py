@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idtone.errors import UsageError
+from idtone.files import draft
 
-from ..drafts import draft
 from .marks import Mark, top_hz_of
 from .picture import RANGE_DB, envelope, spectrogram
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.errors import RecordingError, UsageError
+from idtone.files import draft
 
-from ..drafts import draft
 from ..profile import Profile
 from ..recordings.reading import read
 from .report import Report

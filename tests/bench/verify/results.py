@@ -13,8 +13,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from idtone.files import draft
 from idtone.tones import verification
-from idtone.tones.drafts import draft
 
 from . import confidence
 from .measurements import Key, Tally

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.tones.drafts import draft
+from idtone.files import draft
 
 
 def test_a_draft_takes_its_place_in_one_step(tmp_path: Path) -> None:
