@@ -157,8 +157,9 @@ TABLE: Final = (
         ("CONNECTED",), (16,), (200,), _PHONES,
     ),
     Ending(
-        # Asterisk may see so quick a hangup only when it has connected the two.
-        Event.CALLED_HANGS_UP, (Step.ANSWERED,), "congestion", "its call ends", "ended as FAILED, not connected",
+        # Asterisk may see so quick a hangup only when it has answered the caller, or has connected the two.
+        Event.CALLED_HANGS_UP, (Step.ANSWERED,), "congestion or BYE", "its call ends",
+        "ended as FAILED, or as CONNECTED where Asterisk had answered the caller; connected only where they met",
         ("FAILED", "CONNECTED"), (34, 16), (503, 200), _PHONES,
     ),
     Ending(
