@@ -18,6 +18,8 @@ from idtone.errors import DocumentError, UsageError
 from idtone.numbers import parse
 from idtone.settings import load_settings
 
+from .desk import commands as desk
+from .desk import publishing, reading
 from .index import RegistryIndex
 from .known import Known, from_published, known
 from .report import counts, member_lines, member_report, registry_lines, registry_report
@@ -25,13 +27,16 @@ from .signed import parse_suspensions
 from .source import parse_document, read_document
 from .trust import layout
 from .trust.client import Repository
-from .trust.commands import init, publish, rotate
 
 app = console.group("The registry (YAML): who may play which sound for which number, and which numbers are stopped.")
 
-app.command()(init)
-app.command()(publish)
-app.command()(rotate)
+for verb in (
+    desk.apply, desk.review, desk.grant, desk.renew, desk.suspend_licence, desk.resume_licence, desk.revoke,
+    desk.assign_number, desk.release_number, desk.prolong, desk.suspend_number, desk.lift, desk.note,
+    publishing.init, publishing.key, publishing.publish, publishing.prepare, publishing.sign, publishing.assemble,
+    publishing.rotate, reading.diff, reading.history, reading.operators,
+):  # fmt: skip
+    app.command()(verb)
 
 FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="Registry file (default: registry.source of the settings).")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner
 
+from idtone.registry.desk.desk import Desk
 from idtone.registry.trust import layout
 from idtone.registry.trust.client import Published, Repository
-from idtone.registry.trust.desk import Desk
 from idtone.registry.trust.layout import Keys
 
 from ..examples import GOOD
@@ -51,7 +51,8 @@ class Association:
         self.desk.begin(public, self.signers(), now or datetime.now(UTC))
 
     def publish(self, signers: Iterable[CryptoSigner] | None = None, now: datetime | None = None) -> list[str]:
-        return self.desk.publish(self.signers() if signers is None else signers, now or datetime.now(UTC))
+        given = self.signers() if signers is None else list(signers)
+        return self.desk.publish(given, now or datetime.now(UTC))[0]
 
     def root(self) -> Path:
         return self.desk.repository / layout.METADATA / "1.root.json"

@@ -42,10 +42,13 @@ def test_the_duty_desk_alone_stops_a_number(association: Association, machine: M
     assert len(list(machine.cache.glob("targets/*"))) == 2
 
 
-def test_the_duty_desk_alone_grants_nothing(association: Association) -> None:
-    association.write(registry=(association.folder / REGISTRY).read_text().replace("version: 42", "version: 43"))
+def test_the_duty_desk_alone_grants_nothing(association: Association, machine: Machine) -> None:
+    before = (association.folder / REGISTRY).read_text()
+    association.write(registry=before.replace("version: 42", "version: 43"))
+    assert association.publish(association.signers(Keys.DUTY)) == ["snapshot", "timestamp"]
+    assert machine.take().read(REGISTRY) == before
     with pytest.raises(TrustError, match="registry takes the signatures of 2 of its 3 keys"):
-        association.publish(association.signers(Keys.DUTY))
+        association.publish([*association.signers(Keys.REGISTRY)[:1], *association.signers(Keys.DUTY)])
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_faults_that_somebody_signed_are_told_and_change_nothing(
 ) -> None:  # fmt: skip
     source = open_source()
     source.refresh()
-    monkeypatch.setattr("idtone.registry.trust.desk.check", lambda *_: None)
+    monkeypatch.setattr("idtone.registry.desk.desk.parse_suspensions", lambda *_: None)
     association.write(suspensions=STOPPED.replace("03123", "03x23"))
     association.publish()
     for _ in range(3):

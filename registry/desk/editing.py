@@ -1,0 +1,241 @@
+"""Changes of a YAML text that leave everything else as it stands: comments, order, quotes and every other line.
+
+A library that reads YAML and writes it again (ruamel.yaml was tried) sets indents, quotes and dates anew, and takes
+minutes for a million numbers; a change is to be read as a diff of what it is about. So a place is found by libyaml's
+events, and the text is cut there. What comes out is read again by whoever calls (`changes.edited`).
+
+The text must be readable by `documents.read_tree`: one document without anchors, aliases and tags. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+
+import yaml
+
+from idtone.documents import Location, field_name
+from idtone.errors import UsageError
+
+Tree = str | int | date | datetime | Mapping[str, "Tree"] | Sequence["Tree"]
+"""What can be written into a file."""
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+_WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
+"""What YAML 1.1 does not take for a text."""
+_STEP: Final = 2
+_SHORT: Final = 4
+"""Values that one line has at most."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a value stands: `text[start:end]`, without the comments and blank lines that follow it."""
+
+    start: int
+    column: int
+    flow: bool = False
+    collection: bool = False
+    end: int = 0
+    children: list[_Place] = field(default_factory=list)
+    """The items of a list, or the values of a mapping."""
+    key: _Place | None = None
+
+    @property
+    def gap(self) -> str:
+        """What must stand between the colon of a key without a value and what comes there."""
+        return " " if self.key and self.start == self.end else ""
+
+
+def replaced(text: str, location: Location, value: str | int | date | datetime) -> str:
+    """With another value in the place of a scalar."""
+    place = _find(text, location)
+    return text[: place.start] + place.gap + _scalar(value) + text[place.end :]
+
+
+def appended(text: str, location: Location, items: Sequence[Tree]) -> str:
+    """With more items at the end of a list, in the way the list is written; an empty one becomes a block."""
+    place = _find(text, location)
+    if place.flow and place.children:
+        return _inserted(text, place.children[-1].end, "".join(f", {_flow(item)}" for item in items))
+    if place.children:
+        return _below(text, place.children[-1].end, place.column, _items(items, place.column))
+    if place.key is None or text.count("\n", place.key.start, place.start):
+        return _inserted(text, place.end - 1, ", ".join(map(_flow, items)))
+    # `key: []` or, of the same meaning, `key:` alone
+    emptied = text[: place.key.end] + ":" + text[place.end :]
+    column = place.key.column + _STEP
+    return _below(emptied, place.key.end + 1, column, _items(items, column))
+
+
+def removed(text: str, location: Location) -> str:
+    """Without one item of a list. A comment above it stays."""
+    parent, at = _find(text, location[:-1]), location[-1]
+    assert isinstance(at, int)
+    items, item = parent.children, parent.children[at]
+    if parent.flow:
+        start = items[at - 1].end if at else item.start
+        end = items[1].start if at == 0 and len(items) > 1 else item.end
+        return text[:start] + text[end:]
+    line = text.rfind("\n", 0, item.start) + 1
+    without = text[:line] + text[_line_end(text, item.end) + 1 :]
+    if len(items) > 1:
+        return without
+    assert parent.key is not None, "a block is below its key"
+    return _inserted(without, text.index(":", parent.key.end) + 1, " []")
+
+
+def added(text: str, location: Location, key: str, value: Tree) -> str:
+    """With one key more at the end of a mapping."""
+    place = _find(text, location)
+    if place.flow:
+        if not place.children:
+            return _inserted(text, place.end - 1, _pair(key, value))
+        last = place.children[-1]
+        return _inserted(text, last.end, f"{last.gap}, {_pair(key, value)}")
+    return _below(text, place.children[-1].end, place.column, _entry(key, value, place.column))
+
+
+def has(text: str, location: Location) -> bool:
+    """Whether something stands there."""
+    return _search(text, location) is not None
+
+
+# -- finding ----------------------------------------------------------------------------------------------------------
+
+
+def _find(text: str, location: Location) -> _Place:
+    place = _search(text, location)
+    if place is None:
+        raise UsageError(f"{field_name(location)}: stands nowhere in the file, or in a way that only you can change")
+    return place
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet."""
+
+    location: Location
+    place: _Place
+    is_mapping: bool
+    key: _Place | None = None
+    name: str | None = None
+    count: int = 0
+
+
+def _search(text: str, wanted: Location) -> _Place | None:
+    """Reads events alone and builds one place, since the file may be large."""
+    stack: list[_Open] = []
+    last = 0  # the end of the last thing that is no comment
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            one = stack.pop()
+            if one.place.flow:
+                last = _mark(event.end_mark).index
+            one.place.end = last
+            if one.location == wanted:
+                return one.place
+            continue
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        parent = stack[-1] if stack else None
+        start = _mark(event.start_mark)
+        place = _Place(start.index, start.column, end=_mark(event.end_mark).index)
+        if parent and parent.is_mapping and parent.key is None:
+            parent.key, parent.name = place, event.value if isinstance(event, yaml.ScalarEvent) else ""
+            last = place.end
+            continue
+        location: Location = ()
+        if parent:
+            location = (*parent.location, parent.name or "" if parent.is_mapping else parent.count)
+            place.key, parent.key = parent.key, None
+            parent.count += 1
+            if parent.location == wanted:
+                parent.place.children.append(place)
+        if not isinstance(event, yaml.CollectionStartEvent):
+            empty = place.end == place.start
+            last = last if empty else place.end
+            if empty and place.key:  # libyaml puts it where the next thing begins
+                place.start = place.end = text.index(":", place.key.end) + 1
+            if location == wanted:
+                return place
+            continue
+        place.collection, place.flow = True, bool(event.flow_style)
+        stack.append(_Open(location, place, isinstance(event, yaml.MappingStartEvent)))
+    return None
+
+
+def _mark(mark: Any) -> Any:
+    """Every event of libyaml has its marks, which is more than PyYAML's types say."""
+    return mark
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+def _inserted(text: str, at: int, more: str) -> str:
+    return text[:at] + more + text[at:]
+
+
+def _below(text: str, end: int, column: int, lines: str) -> str:
+    """In a new line after the one of `end`."""
+    at = _line_end(text, end)
+    return _inserted(text, at, f"\n{' ' * column}{lines}")
+
+
+def _line_end(text: str, at: int) -> int:
+    found = text.find("\n", at)
+    return len(text) if found < 0 else found
+
+
+def _scalar(value: str | int | date | datetime) -> str:
+    if isinstance(value, date):  # and a datetime
+        return value.isoformat()
+    if isinstance(value, int) or (_PLAIN.fullmatch(value) and value.lower() not in _WORDS):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _flow(tree: Tree) -> str:
+    if isinstance(tree, Mapping):
+        return "{" + ", ".join(_pair(key, value) for key, value in tree.items()) + "}"
+    if isinstance(tree, str | int | date):
+        return _scalar(tree)
+    return "[" + ", ".join(map(_flow, tree)) + "]"
+
+
+def _pair(key: str, value: Tree) -> str:
+    return f"{key}: {_flow(value)}"
+
+
+def _block(tree: Tree, column: int) -> str:
+    """As an item of a list whose text begins at `column`. Small mappings are written in one line."""
+    if isinstance(tree, Mapping) and (len(tree) > _SHORT or any(map(_long, tree.values()))):
+        return f"\n{' ' * column}".join(_entry(key, value, column) for key, value in tree.items())
+    return _flow(tree)
+
+
+def _entry(key: str, value: Tree, column: int) -> str:
+    if not _long(value):
+        return _pair(key, value)
+    assert isinstance(value, Sequence)
+    assert not isinstance(value, str)
+    inner = column + _STEP
+    return f"{key}:\n{' ' * inner}{_items(value, inner)}"
+
+
+def _items(items: Sequence[Tree], column: int) -> str:
+    """As a block, whose first line begins where it is put."""
+    return f"\n{' ' * column}".join(f"- {_block(item, column + _STEP)}" for item in items)
+
+
+def _long(value: Tree) -> bool:
+    """A list that is written as a block: of mappings, or of more than a few texts."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return False
+    return len(value) > _SHORT or any(isinstance(item, Mapping) for item in value)

@@ -1,0 +1,236 @@
+"""What is to be published next, and the signatures that it has so far.
+
+An edition can be signed in one place or go from holder to holder as a folder: nobody needs to meet, and each sees in
+words what he signs.
+
+    before/metadata/registry.json    what is published now, of each role
+    before/targets/registry.yaml     and the two files
+    after/metadata/registry.json     what is to come, of the roles that change, with its signatures
+    after/targets/registry.yaml      and what they sign
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+from securesystemslib.signer import Signer
+from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError, UnsignedMetadataError
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
+
+from idtone.errors import TrustError, UsageError
+from idtone.files import replace_durably
+
+from ..signed import parse_registry, parse_suspensions
+from ..trust import layout
+from . import operators
+from .differences import registry_differences, suspension_differences
+
+_BEFORE, _AFTER = "before", "after"
+
+
+@dataclass(frozen=True)
+class Edition:
+    """`metadata` are the drafts by role, in the order of the roles; `before` is what is published, empty at the first.
+
+    `targets` are the octets by target path, of `registry.yaml` and the like; `files` those of the edition before.
+    """
+
+    metadata: Mapping[str, Metadata[Any]]
+    targets: Mapping[str, bytes]
+    before: Mapping[str, Metadata[Any]] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def parents(self, name: str) -> list[Root | Targets]:
+        """Who says whose keys sign a role: the root says it of itself, and so does the one before."""
+        parent = "targets" if name in layout.DELEGATED else "root"
+        found = [{**self.before, **self.metadata}[parent].signed]
+        if name == "root" and "root" in self.before:
+            found.append(self.before["root"].signed)
+        return found
+
+    def sign(self, signer: Signer) -> list[str]:
+        """By one key, whatever it may sign; the roles. Raises TrustError where that is nothing."""
+        keyid = signer.public_key.keyid
+        roles = [
+            name
+            for name in self.metadata
+            if any(keyid in parent.get_delegated_role(name).keyids for parent in self.parents(name))
+        ]
+        for name in roles:
+            self.metadata[name].sign(signer, append=True)
+        return roles
+
+    def missing(self) -> Iterator[str]:
+        """For each role that has not enough signatures, how many of whose there are."""
+        for name, draft in self.metadata.items():
+            for parent in self.parents(name):
+                role = parent.get_delegated_role(name)
+                try:
+                    parent.verify_delegate(name, draft.signed_bytes, draft.signatures)
+                except UnsignedMetadataError:
+                    good = sum(1 for keyid in role.keyids if self._verifies(parent, name, keyid))
+                    yield (
+                        f"{name} takes the signatures of {role.threshold} of its {len(role.keyids)} keys"
+                        f" ({layout.ROLES[name].keys}), and {good} of those given are its keys"
+                    )
+                    break
+
+    def _verifies(self, parent: Root | Targets, name: str, keyid: str) -> bool:
+        draft = self.metadata[name]
+        signature = draft.signatures.get(keyid)
+        if signature is None:
+            return False
+        try:
+            parent.get_key(keyid).verify_signature(signature, draft.signed_bytes)
+        except (UnverifiedSignatureError, VerificationError):
+            return False
+        return True
+
+    def check_complete(self) -> None:
+        """Raises TrustError where a role has not enough signatures."""
+        missing = next(self.missing(), None)
+        if missing:
+            raise TrustError(missing)
+
+    def holders(self) -> dict[str, list[str]]:
+        """Role → the ids of the keys that have signed it."""
+        return {name: sorted(draft.signatures) for name, draft in self.metadata.items()}
+
+    # -- what it is about ---------------------------------------------------------------------------------------
+
+    def words(self) -> Iterator[str]:
+        """What changes, for who is to sign it; found in the files themselves. Raises TrustError or DocumentError where
+        they are not what the drafts name.
+        """
+        for path, octets in self.targets.items():
+            self._check_target(path, octets)
+        for name, file in layout.DELEGATED.items():
+            if name not in self.metadata:
+                continue
+            old, new = self.files.get(file), self._text(file)
+            if old is None:
+                yield f"{file}: the first edition"
+            elif name == layout.REGISTRY:
+                yield from registry_differences(parse_registry(old.decode(), file), parse_registry(new, file))
+            else:
+                yield from suspension_differences(parse_suspensions(old.decode(), file), parse_suspensions(new, file))
+        if layout.REGISTRY in self.metadata:
+            document = parse_registry(self._text(layout.REGISTRY_FILE), layout.REGISTRY_FILE)
+            if operators.octets(document) != self.targets[layout.OPERATORS_FILE]:
+                raise TrustError(f"{layout.OPERATORS_FILE} is not made of {layout.REGISTRY_FILE}; do not sign this")
+        for name in ("root", "targets"):
+            if name in self.metadata:
+                yield from self._key_words(name)
+
+    def _text(self, file: str) -> str:
+        try:
+            return self.targets[file].decode("utf-8-sig")
+        except (KeyError, UnicodeDecodeError) as error:
+            raise TrustError(f"{file} is missing from what is to be signed, or is no text; prepare it again") from error
+
+    def _check_target(self, path: str, octets: bytes) -> None:
+        named = [each for draft in self.metadata.values() for each in _targets(draft) if each.path == path]
+        try:
+            if not named:
+                raise TrustError(f"{path}: nothing that is to be signed names it; prepare it again")
+            named[0].verify_length_and_hashes(octets)
+        except LengthOrHashMismatchError as error:
+            raise TrustError(f"{path}: is not the file that is to be signed; prepare it again") from error
+
+    def _key_words(self, name: str) -> Iterator[str]:
+        """Whose keys are others than before."""
+        for role in layout.ROLES:
+            if ("targets" if role in layout.DELEGATED else "root") != name:
+                continue
+            new = self.metadata[name].signed.get_delegated_role(role)
+            words = f"signs with {new.threshold} of {len(new.keyids)} keys: {', '.join(key[:8] for key in new.keyids)}"
+            old = self.before[name].signed.get_delegated_role(role) if name in self.before else None
+            if old is None or (set(old.keyids), old.threshold) != (set(new.keyids), new.threshold):
+                yield f"role {role} {words}"
+
+    # -- from holder to holder ----------------------------------------------------------------------------------
+
+    def write(self, folder: Path) -> None:
+        """As a folder, which must not be there yet. Raises UsageError."""
+        try:
+            folder.mkdir(mode=0o700)
+            for part, metadata, targets in (
+                (_BEFORE, self.before, self.files), (_AFTER, self.metadata, self.targets)
+            ):  # fmt: skip
+                (folder / part / layout.METADATA).mkdir(parents=True)
+                for name, one in metadata.items():
+                    replace_durably(_file(folder, part, name), one.to_bytes())
+                for path, octets in targets.items():
+                    target = folder / part / layout.TARGETS / path
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    replace_durably(target, octets)
+        except FileExistsError as error:
+            raise UsageError(f"{folder}: is there already; remove it, or name another folder") from error
+        except OSError as error:
+            raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
+
+    def write_signatures(self, folder: Path) -> None:
+        """Into a folder that it was read from. Raises UsageError."""
+        try:
+            for name, draft in self.metadata.items():
+                replace_durably(_file(folder, _AFTER, name), draft.to_bytes())
+        except OSError as error:
+            raise UsageError(f"{folder}: the signatures cannot be written: {error.strerror}") from error
+
+
+def _targets(draft: Metadata[Any]) -> Iterable[TargetFile]:
+    return draft.signed.targets.values() if isinstance(draft.signed, Targets) else ()
+
+
+def _file(folder: Path, part: str, name: str) -> Path:
+    return folder / part / layout.METADATA / f"{name}.json"
+
+
+def read_edition(folder: Path) -> Edition:
+    """Raises TrustError for a folder that is none, or was damaged on its way."""
+    if not (folder / _AFTER).is_dir():
+        raise TrustError(f"{folder}: is no folder that `idtone registry prepare` has made")
+    return Edition(
+        _read_metadata(folder, _AFTER), _read_targets(folder, _AFTER), _read_metadata(folder, _BEFORE),
+        _read_targets(folder, _BEFORE),
+    )  # fmt: skip
+
+
+def _read_metadata(folder: Path, part: str) -> dict[str, Metadata[Any]]:
+    read = {}
+    for name in layout.ROLES:
+        path = _file(folder, part, name)
+        try:
+            if path.exists():
+                read[name] = Metadata[Any].from_file(str(path))
+        except (RepositoryError, OSError, ValueError) as error:
+            raise TrustError(f"{path}: was damaged on its way; ask for the folder again") from error
+    return read
+
+
+def _read_targets(folder: Path, part: str) -> dict[str, bytes]:
+    base = folder / part / layout.TARGETS
+    try:
+        return {path.relative_to(base).as_posix(): path.read_bytes() for path in base.rglob("*") if path.is_file()}
+    except OSError as error:
+        raise TrustError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def assembled(editions: Mapping[Path, Edition]) -> Edition:
+    """One edition with the signatures of all. Raises TrustError where they are not one and the same."""
+    (_, whole), *others = editions.items()
+    for folder, copy in others:
+        if copy.metadata.keys() != whole.metadata.keys():
+            raise TrustError(f"{folder}: is another edition than the first")
+        for name, draft in copy.metadata.items():
+            if draft.signed_bytes != whole.metadata[name].signed_bytes:
+                raise TrustError(
+                    f"{folder}: its {name} is another one than the first folder's; nobody knows who is right"
+                )
+            for keyid, signature in draft.signatures.items():
+                whole.metadata[name].signatures.setdefault(keyid, signature)
+    return whole

@@ -1,0 +1,102 @@
+"""What the desk's commands share: who does it and why, moments as people write them, and numbers that are asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from idtone.documents import read_text
+from idtone.errors import NumberError, TrustError, UsageError
+from idtone.numbers import Number, parse_japanese
+
+from .changing import JAPAN, Word
+
+VARIABLE: Final = "IDTONE_PASSPHRASE"
+"""The environment variable that stands in for being asked; a passphrase has no place on a command line."""
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+FolderArgument = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="The desk's folder: registry.yaml, suspensions.yaml, repository.")
+]
+ByOption = Annotated[str, typer.Option(metavar="NAME", help="Who does it, for the history.")]
+WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="Why, in a line, for the history.")]
+
+
+def word(by: str, why: str, confirmed_by: str | None = None) -> Word:
+    """Raises UsageError for a line that nobody could read later."""
+    for option, text in (("--by", by), ("--why", why), ("--confirmed-by", confirmed_by)):
+        if text is not None and not (text.strip() and text.isprintable() and len(text) <= 200):
+            raise UsageError(f"{option} is not a readable text. Write one line of 1 to 200 characters")
+    return Word(by, why, datetime.now(UTC), confirmed_by)
+
+
+def moment(text: str, option: str) -> datetime:
+    """A day, from its beginning in Japan, or a moment with its time zone. Raises UsageError."""
+    try:
+        if _DAY.fullmatch(text):
+            return datetime.combine(date.fromisoformat(text), time(), JAPAN)
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{option} is not a day or a moment. Write it like 2027-01-10 or 2027-01-10T09:00:00+09:00"
+        ) from error
+    if found.tzinfo is None:
+        raise UsageError(f"{option} has no time zone. Add it, for Japan +09:00: {text}+09:00")
+    return found
+
+
+def number_asked(confirmed: bool) -> Number:
+    """A telephone number has no place on a command line, where other users and the shell's history see it.
+
+    With `confirmed` it is asked for twice, the second time for another person. Raises UsageError.
+    """
+    first = _number(_asked("Number"))
+    if confirmed and _number(_asked("Number again, by who confirms it")) != first:
+        raise UsageError("the two numbers are not the same; look at the request again")
+    return first
+
+
+def entries_asked(file: Path | None) -> list[str]:
+    """Entries of `numbers`, one a line: of a file, or asked for. Raises UsageError."""
+    if file is not None:
+        lines = read_text(file).splitlines()
+    elif sys.stdin.isatty():
+        lines = [_asked("Numbers, with commas between")]
+    else:
+        lines = sys.stdin.read().splitlines()
+    entries = [entry.strip() for line in lines for entry in line.partition("#")[0].split(",") if entry.strip()]
+    if not entries:
+        raise UsageError("no number was given; write one, a range or a prefix on each line")
+    return entries
+
+
+def passphrase(whose: str, twice: bool = False) -> str:
+    """Raises TrustError where nobody can be asked."""
+    given = os.environ.get(VARIABLE)
+    if given is not None:
+        return given
+    try:
+        return str(typer.prompt(f"Passphrase {whose}", hide_input=True, confirmation_prompt=twice, err=True))
+    except typer.Abort as error:
+        raise TrustError(f"there is no passphrase {whose}; set {VARIABLE} where nobody can be asked") from error
+
+
+def _asked(what: str) -> str:
+    print(f"{what}: ", end="", file=sys.stderr, flush=True)  # standard output belongs to the answer
+    line = sys.stdin.readline()
+    if not line:
+        raise UsageError(f"{what}: was not given")
+    return line.strip()
+
+
+def _number(text: str) -> Number:
+    try:
+        return parse_japanese(text)
+    except NumberError as error:
+        raise UsageError(f"that is no number to be stopped: {error}") from error

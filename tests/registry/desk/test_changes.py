@@ -1,0 +1,280 @@
+"""What the desk decides, on the command line: the file, its comments, the history and the words for it."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+
+from idtone.registry.desk.desk import Desk
+from idtone.registry.signed import parse_registry
+
+from ..trust.association import STOPPED
+from .office import BY, BY_TWO, Office
+
+APPLICATION = """\
+application:
+  id: A-1
+  received: 2026-11-20
+  member: {id: m-0008, name: {ja: 八番電話株式会社, en: Eighth Telecom}}
+  identity:
+    - {document: 登記事項証明書, checked: 2026-11-19, by: Desk A}
+  pledge: {signed: 2026-11-18}   # 誓約
+  licences:
+    - {tone: sample, directions: [incoming, outgoing]}
+  numbers: ["0362345678", "+81362345700-+81362345799"]
+"""
+STOP = ("--reference", "R-7", "--requested", "2026-11-02T01:10:00+09:00", *BY_TWO)
+
+
+def changed(before: str, after: str) -> list[str]:
+    """The lines that went (-) and came (+)."""
+    return [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "-+"]
+
+
+def granted(office: Office, text: str = APPLICATION) -> None:
+    path = office.folder.with_name("application.yaml")
+    path.write_text(text)
+    office.told("apply", path, "--by", "Desk A")
+    office.told("review", "A-1", "--result", "passed", *BY)
+    office.told("grant", "A-1", "--from", "2026-12-01", "--until", "2027-12-01", "--by", "Desk B")
+
+
+def test_from_the_application_to_the_member(office: Office) -> None:
+    commented = office.registry.read_text().replace("members:\n", "# the members\nmembers:  # all of them\n")
+    office.registry.write_text(commented.replace("version: 42", "version: 43"))
+    office.told("publish", *BY, *office.all_keys())
+    before = office.registry.read_text()
+    granted(office)
+    after = office.registry.read_text()
+    assert [line for line in changed(before, after) if line.startswith("-")] == [f"- {before.splitlines()[0]}"]
+    assert after.splitlines()[-10:] == [
+        "  - id: m-0008",
+        '    name: {ja: "八番電話株式会社", en: "Eighth Telecom"}',
+        "    pledge: {signed: 2026-11-18}",
+        "    licences:",
+        "      - id: L-0002",
+        "        tone: sample",
+        "        status: active",
+        "        valid: {from: 2026-12-01T00:00:00+09:00, until: 2027-12-01T00:00:00+09:00}",
+        "        directions: [incoming, outgoing]",
+        '    numbers: ["0362345678", "+81362345700-+81362345799"]',
+    ]
+    document = parse_registry(after, "registry.yaml")
+    assert (document.registry.version, document.members[2].name.ja) == (44, "八番電話株式会社")
+    office.told("renew", "L-0002", "--until", "2028-12-01", *BY)
+    assert parse_registry(office.registry.read_text(), "").registry.version == 44, "none was published in between"
+    assert office.told("publish", *office.all_keys())["signed"] == ["registry", "snapshot", "timestamp"]
+
+    told = office.told("history")
+    assert [entry["verb"] for entry in told[-5:]] == ["edit", "apply", "review", "grant", "renew"]
+    assert told[-2]["what"] == [
+        "member m-0008 is new: 八番電話株式会社 / Eighth Telecom, licence L-0002, active, tone sample, incoming and "
+        "outgoing, from 2026-12-01T00:00:00+09:00 until 2027-12-01T00:00:00+09:00, 101 numbers"
+    ]
+    assert told[-2]["by"] == "Desk B"
+    assert told[-1]["signed"]["version"] == 3
+    assert len(told[-1]["signed"]["keys"]) == 2
+    code, text, _ = office.run("history", office.folder)
+    assert code == 0
+    assert "0362345678" not in text
+    assert "signed in version 3 by" in text
+
+
+def test_a_member_asks_for_more(office: Office) -> None:
+    text = APPLICATION.replace("m-0008", "m-0002").replace("八番電話株式会社", "次の電話株式会社")
+    granted(office, text.replace("Eighth", "Next"))
+    document = parse_registry(office.registry.read_text(), "")
+    assert [licence.id for licence in document.members[1].licences] == ["L-0002"]
+    assert document.members[1].numbers == ("0312340001", "0362345678", "+81362345700-+81362345799")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("m-0008", "m-0001", "member m-0001 has another name in the registry"),
+        ("sample", "other", "the registry has no tone 'other'"),
+        ("0362345678", "0312345678", "overlaps members[0].numbers[0]"),
+        ("0362345678", "0362", "application.numbers[0]"),
+        ("pledge: {signed: 2026-11-18}", "pledge: {}", "application.pledge.signed: is missing"),
+        ("signed: 2026-11-18", "signed: 2026-11-21", "application.pledge.signed: is after `received`"),
+        ("    - {document: 登記事項証明書, checked: 2026-11-19, by: Desk A}", "    []", "application.identity"),
+        ("A-1", "../A", "application.id: is not an id"),
+    ],
+)
+def test_an_application_that_cannot_be_granted_is_not_taken_in(office: Office, old: str, new: str, fault: str) -> None:
+    path = office.folder.with_name("application.yaml")
+    path.write_text(APPLICATION.replace(old, new))
+    error = office.refused("apply", path, "--by", "Desk A")
+    assert fault in error or ("is the same as members[0].numbers[0]" in error and "overlaps" in fault), error
+
+
+def test_nothing_is_granted_that_was_not_examined_as_it_is(office: Office) -> None:
+    path = office.folder.with_name("application.yaml")
+    path.write_text(APPLICATION)
+    grant = ("A-1", "--until", "2027-12-01", "--by", "Desk B")
+    assert "there is no application 'A-1'" in office.refused("grant", *grant)
+    office.told("apply", path, "--by", "Desk A")
+    assert "has not passed its review" in office.refused("grant", *grant)
+    office.told("review", "A-1", "--result", "refused", *BY)
+    assert "has not passed its review" in office.refused("grant", *grant)
+    office.told("review", "A-1", "--result", "passed", *BY)
+    path.write_text(APPLICATION.replace("345799", "345899"))
+    office.told("apply", path, "--by", "Desk A")
+    assert "was changed after its review" in office.refused("grant", *grant)
+    office.told("review", "A-1", "--result", "passed", *BY)
+    office.told("grant", *grant)
+    assert "was granted already" in office.refused("grant", *grant)
+    assert "was granted already" in office.refused("apply", path, "--by", "Desk A")
+
+
+def test_a_licence_is_renewed_suspended_resumed_and_revoked(office: Office) -> None:
+    before = office.registry.read_text()
+    assert "counts until 2027-01-10" in office.refused("renew", "L-0001", "--until", "2026-12-10", *BY)
+    told = office.told("renew", "L-0001", "--until", "2028-01-10", *BY)
+    assert told["what"] == [
+        "member m-0001: licence L-0001: the end is 2028-01-10T00:00:00+09:00, was 2027-01-10T00:00:00+09:00"
+    ]
+    assert len(changed(before, office.registry.read_text())) == 4, "that line, and the one with the version"
+    for verb, status in (("suspend-licence", "suspended"), ("resume-licence", "active"), ("revoke", "revoked")):
+        told = office.told(verb, "L-0001", *BY)
+        assert f"the status is {status}" in told["what"][0]
+        assert f"cannot become {status}" in office.refused(verb, "L-0001", *BY)
+    assert "cannot become active" in office.refused("resume-licence", "L-0001", *BY)
+    assert "was revoked; grant another one" in office.refused("renew", "L-0001", "--until", "2029-01-10", *BY)
+    assert "no licence 'L-9'" in office.refused("revoke", "L-9", *BY)
+
+
+def test_numbers_come_and_go(office: Office, tmp_path: Path) -> None:
+    told = office.told("assign-number", "m-0002", *BY, typed="03-6234-5678, 0362345700-0362345799\n")
+    assert told["what"] == [
+        "member m-0002: assigned: …5678", "member m-0002: assigned: …5700 to …5799 (100 numbers)",
+    ]  # fmt: skip
+    numbers = tmp_path / "numbers.txt"
+    numbers.write_text("0362345750   # from the middle\n0312340001\n")
+    told = office.told("release-number", "m-0002", "--numbers", numbers, *BY)
+    member = parse_registry(office.registry.read_text(), "").members[1]
+    assert member.numbers == ("03-6234-5678", "0362345700-0362345749", "0362345751-0362345799")
+    assert "does not hold all of …5750" in office.refused("release-number", "m-0002", "--numbers", numbers, *BY)
+    assert "overlaps" in office.refused("assign-number", "m-0002", *BY, typed="0612345000\n")
+    assert "write it like" in office.refused("assign-number", "m-0002", *BY, typed="12\n")
+    assert "no number was given" in office.refused("assign-number", "m-0002", *BY, typed="\n")
+    assert "no member 'm-9'" in office.refused("assign-number", "m-9", *BY, typed="0362349999\n")
+
+
+def test_two_people_stop_a_number_and_let_it_go_again(office: Office) -> None:
+    told = office.told("suspend-number", *STOP, typed="03-1234-5677\n0312345677\n")
+    assert (told["by"], told["confirmed_by"], told["subject"]) == ("Desk A", "Desk B", "R-7")
+    assert told["requested"] == "2026-11-02T01:10:00+09:00"
+    assert told["what"][0].startswith("…5677: is suspended since ")
+    assert "0312345677" not in (office.folder / "history" / "suspensions.jsonl").read_text()
+    assert "…5677 is suspended already" in office.refused("suspend-number", *STOP, typed="0312345677\n0312345677\n")
+    assert office.told("publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
+    told = office.told("lift", *BY_TWO, typed="0312345677\n0312345677\n")
+    assert told["what"] == ["…5677: its suspension is lifted (reference R-7)"]
+    assert "suspensions: []" in office.suspensions.read_text()
+    assert "…5677 is not suspended" in office.refused("lift", *BY_TWO, typed="0312345677\n0312345677\n")
+
+
+def test_one_person_stops_nothing(office: Office) -> None:
+    alone = ("--confirmed-by", " desk  a", "--by", "Desk A", "--why", "x")
+    for verb, more in (("suspend-number", STOP[:4]), ("lift", ())):
+        error = office.refused(verb, *more, *alone, typed="0312345677\n0312345677\n")
+        assert "this takes two" in error
+        error = office.refused(verb, *more, *BY_TWO, typed="0312345677\n0312345678\n")
+        assert "the two numbers are not the same" in error
+        assert "was not given" in office.refused(verb, *more, *BY_TWO, typed="0312345677\n")
+    for number in ("110", "", "12345"):
+        error = office.refused("suspend-number", *STOP, typed=f"{number}\n{number}\n")
+        assert "number" in error
+    late = ("--reference", "R-7", "--requested", "2999-01-01", *BY_TWO)
+    assert "--requested is in the future" in office.refused("suspend-number", *late, typed="1\n1\n")
+
+
+def test_the_registry_itself_counts_for_longer(office: Office) -> None:
+    told = office.told("prolong", "--until", "2027-03-01", *BY)
+    assert told["what"] == ["the registry's term is 2027-03-01T00:00:00+09:00, was 2026-12-01T00:00:00+09:00"]
+    assert "would change nothing" in office.refused("prolong", "--until", "2027-03-01", *BY)
+    for moment, fault in (
+        ("soon", "is not a day"),
+        ("2027-03-01T00:00:00", "has no time zone"),
+        ("2020-01-01", "is not after"),
+    ):
+        assert fault in office.refused("prolong", "--until", moment, *BY)
+
+
+def test_nothing_is_built_on_what_nobody_answers_for(office: Office) -> None:
+    office.registry.write_text(office.registry.read_text().replace("Good Telecom", "Better Telecom"))
+    assert "was changed by hand" in office.refused("revoke", "L-0001", *BY)
+    office.suspensions.write_text(STOPPED)
+    assert "was changed by hand" in office.refused("lift", *BY_TWO, typed="0312345677\n0312345677\n")
+
+
+def test_two_do_not_change_it_at_once(office: Office) -> None:
+    with Desk(office.folder).locked():
+        assert "somebody else is changing something" in office.refused("revoke", "L-0001", *BY)
+
+
+def test_a_line_for_the_history_can_be_read_later(office: Office) -> None:
+    for by in ("", " ", "x\ny", "x" * 201):
+        assert "--by is not a readable text" in office.refused("revoke", "L-0001", "--by", by, "--why", "x")
+
+
+# -- the history ------------------------------------------------------------------------------------------------------
+
+
+def test_a_history_that_was_written_anew_is_found(office: Office) -> None:
+    office.told("revoke", "L-0001", *BY)
+    path = office.folder / "history" / "registry.jsonl"
+    assert [bool(entry["signed"]) for entry in office.told("history")] == [True, True, False]
+    good = path.read_text()
+    lines = good.splitlines(keepends=True)
+    path.write_text(lines[0])
+    assert len(office.told("history")) == 2, "what nobody has signed can be taken away"
+    path.write_text(good)
+    office.told("publish", *office.all_keys())
+    for bad in (good.replace("Desk A", "Desk Z"), lines[0], "".join(reversed(lines)), ""):
+        path.write_text(bad)
+        assert "lines are not those that were signed" in office.refused("history")
+    path.write_text(good + "{}\n")
+    assert f"{path}:3: is no entry of a history" in office.refused("history")
+
+
+# -- in words ---------------------------------------------------------------------------------------------------------
+
+
+def test_two_registries_are_told_apart_in_words(office: Office, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(office.registry.read_text())
+    new.write_text(office.registry.read_text())
+    assert office.run("diff", old, new) == (0, "they say the same\n", "")
+    text = old.read_text()
+    for before, after in (
+        ("title: Sample sound", "title: The sound"), ("en: Good Telecom", "en: Best Telecom"),
+        ("2026-01-05", "2026-01-07"), ("[incoming, outgoing]", "[incoming]"), ("0612345*", "06-1234-5*"),
+        ("0312340001", "0312340002"),
+    ):  # fmt: skip
+        assert before in text
+        text = text.replace(before, after)
+    new.write_text(text)
+    code, told, _ = office.run("diff", old, new, "--json")
+    assert code == 1
+    assert told["differences"] == [
+        "tone sample: the title is The sound, was Sample sound",
+        "member m-0001: the English name is Best Telecom, was Good Telecom",
+        "member m-0001: the pledge is 2026-01-07, was 2026-01-05",
+        "member m-0001: licence L-0001: the directions is incoming, was incoming and outgoing",
+        "member m-0001: the same numbers are written in another way",
+        "member m-0002: released: …0001",
+        "member m-0002: assigned: …0002",
+    ]
+    stops = tmp_path / "suspensions.yaml"
+    stops.write_text(STOPPED)
+    code, _, error = office.run("diff", stops, new)
+    assert (code, "are not of one kind" in error) == (2, True)
+
+
+def test_the_sample_application_can_be_granted(office: Office) -> None:
+    sample = Path(__file__).parents[3] / "config" / "application.yaml"
+    office.told("apply", sample, "--by", "Desk A")
