@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -29,14 +29,6 @@ from .trust import layout
 from .trust.client import Repository
 
 app = console.group("The registry (YAML): who may play which sound for which number, and which numbers are stopped.")
-
-for verb in (
-    desk.apply, desk.review, desk.grant, desk.renew, desk.suspend_licence, desk.resume_licence, desk.revoke,
-    desk.assign_number, desk.release_number, desk.prolong, desk.suspend_number, desk.lift, desk.note,
-    publishing.init, publishing.key, publishing.publish, publishing.prepare, publishing.sign, publishing.assemble,
-    publishing.rotate, reading.diff, reading.history, reading.operators,
-):  # fmt: skip
-    app.command()(verb)
 
 FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="Registry file (default: registry.source of the settings).")
@@ -147,6 +139,20 @@ def update(config: console.ConfigOption = None, as_json: console.JsonOption = Fa
     state = {"version": index.version, "trust": index.trust, "good_until": index.expires.isoformat()}
     report = {"source": seen.source, **state, **counts(seen.document)}
     _print(report, (f"{name:<11} {value}" for name, value in report.items()), as_json)
+
+
+_DESK: Final = (
+    desk.apply, desk.review, desk.grant, desk.renew, desk.suspend_licence, desk.resume_licence, desk.revoke,
+    desk.assign_number, desk.release_number, desk.prolong, desk.suspend_number, desk.lift, desk.note,
+    reading.diff, reading.history, reading.operators,
+)  # fmt: skip
+_KEYS: Final = (
+    publishing.init, publishing.key, publishing.publish, publishing.prepare, publishing.sign, publishing.assemble,
+    publishing.rotate,
+)  # fmt: skip
+for panel, verbs in (("The association's desk", _DESK), ("The association's keys", _KEYS)):
+    for verb in verbs:
+        app.command(rich_help_panel=panel)(verb)
 
 
 def _moment(text: str | None) -> datetime:

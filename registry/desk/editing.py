@@ -1,8 +1,8 @@
 """Changes of a YAML text that leave everything else as it stands: comments, order, quotes and every other line.
 
-A library that reads YAML and writes it again (ruamel.yaml was tried) sets indents, quotes and dates anew, and takes
-minutes for a million numbers; a change is to be read as a diff of what it is about. So a place is found by libyaml's
-events, and the text is cut there. What comes out is read again by whoever calls (`changes.edited`).
+A library that reads YAML and writes it again (ruamel.yaml was tried, docs/adr/0010) leaves comments where they were
+counted and not at what they are about, and sets indents anew. So a place is found by libyaml's events, and the text is
+cut there. What comes out is read again by whoever calls (`changing`).
 
 The text must be readable by `documents.read_tree`: one document without anchors, aliases and tags. Pure.
 """

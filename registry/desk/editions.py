@@ -60,8 +60,12 @@ class Edition:
             for name in self.metadata
             if any(keyid in parent.get_delegated_role(name).keyids for parent in self.parents(name))
         ]
-        for name in roles:
-            self.metadata[name].sign(signer, append=True)
+        try:
+            for name in roles:
+                self.metadata[name].sign(signer, append=True)
+        except UnsignedMetadataError as error:
+            reason = error.__cause__ or error
+            raise TrustError(f"the key {keyid[:8]} cannot sign: {str(reason) or type(reason).__name__}") from error
         return roles
 
     def missing(self) -> Iterator[str]:

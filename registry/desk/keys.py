@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import parse_qsl
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -83,13 +84,16 @@ def signer(name: str, passphrase: Passphrase) -> Signer:
 
 def token_key(name: str, pin: Callable[[str], str]) -> Key:
     """The public half of a key in a token. Raises TrustError where there is no such token or key."""
+    number, _, query = name.removeprefix(_TOKEN).partition("?")
+    label = dict(parse_qsl(query)).get("label")
+    if number and not (number.isascii() and number.isdecimal()):
+        raise TrustError(f"{name}: is no key of a token; write its number: hsm:2?label=LABEL")
     try:
-        number, _, label = name.removeprefix(_TOKEN).partition("?label=")
-        _, key = HSMSigner.import_(int(number) if number else None, label or None, pin)
+        _, key = HSMSigner.import_(int(number) if number else None, label, pin)
     except UnsupportedLibraryError as error:
         raise TrustError(f"{name}: tokens need the package python-pkcs11; install idtone[token]") from error
-    except ValueError as error:
-        raise TrustError(f"{name}: {error}") from error
+    except (ValueError, RuntimeError) as error:  # of python-pkcs11, which may not be there to be named
+        raise TrustError(f"{name}: {str(error) or type(error).__name__}") from error
     return key
 
 

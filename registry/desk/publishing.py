@@ -96,14 +96,14 @@ def init(
     if keys is not None:
         made = _made_here(desk, keys)
         halves = {kind: [each.public_key for each in signers] for kind, signers in made.items()}
-        changing.enter_edits(desk, said, layout.DELEGATED)
+        changing.enter_edits(desk, said, desk.unexplained())
         desk.begin(halves, [each for signers in made.values() for each in signers], now)
         _print_root(desk, as_json)
         return
     if package is None:
         raise UsageError("with --public name the --package that goes to the holders")
     halves = _public_halves(desk, public or [])
-    changing.enter_edits(desk, said, layout.DELEGATED)
+    changing.enter_edits(desk, said, desk.unexplained())
     _write_package(desk.first(halves, now), package, as_json)
 
 
