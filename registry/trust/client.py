@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tuf.api.exceptions import DownloadError, RepositoryError
-from tuf.api.metadata import Metadata, TargetFile
+from tuf.api.metadata import Metadata, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from idtone.errors import TrustError
@@ -101,15 +101,7 @@ class Repository:
     def update(self) -> Published:
         """What is published now, verified. Raises TrustError. What was kept stays so until the next `keep`."""
         with self._explained():
-            bootstrap = self._root.read_bytes()
-            for folder in (self._metadata, self._targets):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            base = base_url(self.source)
-            updater = Updater(
-                str(self._metadata), f"{base}/{layout.METADATA}/", str(self._targets), f"{base}/{layout.TARGETS}/",
-                self._fetcher, _CONFIG, bootstrap=bootstrap,
-            )  # fmt: skip
-            updater.refresh()
+            updater = self._refreshed()
             targets = {file: self._signed(updater, file) for file in layout.DELEGATED.values()}
             sha256 = {file: target.hashes["sha256"] for file, target in targets.items()}
             published = Published(self._targets, sha256, self._expires())
@@ -118,6 +110,36 @@ class Repository:
                 if not updater.find_cached_target(target, path):
                     updater.download_target(target, path)
             return published
+
+    def master(self, tone: str, folder: Path) -> Path:
+        """The master of a sound, as the association has published it; put into `folder`.
+
+        Raises TrustError, also where none is published: then the association hands it out in another way.
+        """
+        with self._explained():
+            updater = self._refreshed()
+            self._signed(updater, layout.REGISTRY_FILE)  # with it comes what else its role has signed
+            signed: Targets = Metadata[Targets].from_file(str(self._metadata / f"{layout.REGISTRY}.json")).signed
+            begin = f"{layout.TONES}/{tone}."
+            path = next((path for path in signed.targets if path.startswith(begin)), None)
+            if path is None:
+                raise TrustError(f"{self.source}: no master of {tone} is published; ask the association for it")
+            copy = folder / path.rpartition("/")[2]
+            updater.download_target(self._signed(updater, path), str(copy))
+            return copy
+
+    def _refreshed(self) -> Updater:
+        """What is the latest of each role is known to it, and verified."""
+        bootstrap = self._root.read_bytes()
+        for folder in (self._metadata, self._targets):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        base = base_url(self.source)
+        updater = Updater(
+            str(self._metadata), f"{base}/{layout.METADATA}/", str(self._targets), f"{base}/{layout.TARGETS}/",
+            self._fetcher, _CONFIG, bootstrap=bootstrap,
+        )  # fmt: skip
+        updater.refresh()
+        return updater
 
     def _signed(self, updater: Updater, file: str) -> TargetFile:
         target = updater.get_targetinfo(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from idtone.ledger.commands import app as ledger
 from idtone.registry.commands import app as registry_group
 from idtone.registry.known import known
 from idtone.registry.source import read_document
+from idtone.registry.trust.client import Repository
 from idtone.serve import serve
 from idtone.tones.commands import app as tone
 from idtone.tones.library import load_library
@@ -22,7 +24,7 @@ from idtone.tones.profile import Law
 
 from . import __version__, console
 from .errors import UsageError
-from .settings import load_settings
+from .settings import Settings, load_settings
 
 app = console.group("The identification sound (識別音) on forwarded calls: licensed, heard and recorded.")
 hook = console.group("The hook in Asterisk's dialplan.")
@@ -59,10 +61,15 @@ def export(
 
 @tone.command("import")
 def import_master(
-    master: Annotated[
-        Path, typer.Argument(metavar="MASTER", help="The supplied recording, in any usual audio format.")
-    ],
     profile_id: Annotated[str, typer.Option("--id", help="The profile's id: the registry's, for a licensed sound.")],
+    master: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="MASTER",
+            help="The supplied recording, in any usual audio format (default: the one that the association publishes"
+            " beside its registry).",
+        ),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="What the sound is (default: the registry's title).")] = None,
     expect_sha256: Annotated[
         str | None, typer.Option("--expect-sha256", metavar="HEX", help="Refuse any other file than this one.")
@@ -119,10 +126,10 @@ def import_master(
         None if tones is None else {entry.id: entry.sha256 for entry in tones},
         replace,
     )
-    wanted = formats_of(formats)
-    made = importing.import_master(
-        master, request, folder, sounds or output or settings.sounds.directory, [each.name for each in wanted]
-    )
+    names = [each.name for each in formats_of(formats)]
+    with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
+        supplied = master or _published_master(profile_id, settings, Path(scratch))
+        made = importing.import_master(supplied, request, folder, sounds or output or settings.sounds.directory, names)
     facts = importing.report(made, request)
     if json:
         console.print_json(facts)
@@ -132,6 +139,13 @@ def import_master(
             print(f"{name:<16} {'-' if value is None else value}")
     for file in made.sound.files:
         print(console.checksum_line(file.sha256, file.path))
+
+
+def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
+    root = settings.registry.root()
+    if root is None:
+        raise UsageError("an unsigned registry publishes no masters; name the MASTER")
+    return Repository(root, settings.registry.source, settings.registry.cache).master(tone, scratch)
 
 
 def _version(wanted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ import soundfile
 
 from idtone import console
 from idtone.cli import app
+from idtone.errors import TrustError
 from idtone.tones.library import load_library
 from idtone.tones.making.synthesis import synthesise
+
+from ..registry.trust.association import Association, Machine
 
 FORMATS = ("--format", "sln,ulaw")
 
@@ -128,3 +132,48 @@ def test_without_any_folder(master: Path, tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "bare.yaml").write_text(f"registry: {{source: {tmp_path}/none.yaml, trust: unsigned}}\n")
     assert run(master, "--id", "own", "-c", tmp_path / "bare.yaml") == console.UNUSABLE
     assert "set sounds.profiles in the settings, or name one with -o" in capsys.readouterr().err
+
+
+def test_the_master_that_the_association_publishes(
+    master: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    association = Association(tmp_path / "association")
+    (association.folder / "tones").mkdir()
+    shutil.copy(master, association.folder / "tones" / "jusa.wav")
+    named = registry(association.folder / "registry.yaml", sha256(master))
+    association.begin()
+    machine = Machine(association, tmp_path / "machine")
+    machine.take()
+    config = tmp_path / "idtone.yaml"
+    config.write_text(
+        f"sounds: {{directory: {tmp_path}/sounds, profiles: {tmp_path}/profiles}}\n"
+        f"registry: {{source: {machine.source}, trust: {machine.trust}, cache: {machine.cache}}}\n"
+    )
+    assert run("--id", "jusa", "--standard", "-c", config, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["registry"], told["title"]) == ("names this master", "協会の音")
+    assert load_library(tmp_path / "profiles")["jusa"].sha256 == sha256(master)
+
+    shutil.rmtree(association.folder / "tones")
+    named.write_text(named.read_text("utf-8").replace("version: 1", "version: 2"), "utf-8")
+    association.publish()
+    assert run("--id", "jusa", "--standard", "--replace", "-c", config) == 0, "what was published stays so"
+
+    published = next((association.desk.repository / "targets" / "tones").iterdir())
+    published.write_bytes(published.read_bytes()[:-1] + b"x")
+    capsys.readouterr()
+    assert run("--id", "jusa", "--standard", "--replace", "-c", config) == 2
+    assert "is not what the association signed" in " ".join(capsys.readouterr().err.split())
+    assert run("--id", "other", "-c", config) == 2
+    assert "no master of other is published" in " ".join(capsys.readouterr().err.split())
+
+    (association.folder / "tones").mkdir()
+    (association.folder / "tones" / "jusa.wav").write_bytes(b"another recording")
+    named.write_text(named.read_text("utf-8").replace("version: 2", "version: 3"), "utf-8")
+    with pytest.raises(TrustError, match=r"jusa\.wav: is not the master that registry\.yaml names for jusa"):
+        association.publish()
+
+
+def test_an_unsigned_registry_publishes_no_master(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--id", "jusa", "-c", config) == 2
+    assert "an unsigned registry publishes no masters; name the MASTER" in " ".join(capsys.readouterr().err.split())
