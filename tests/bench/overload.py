@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
 from ..lab.bootstrap import find_or_get
 from ..lab.lab import LICENSED, SUSPENDED
+from ..lab.processes import processor_s
 from ..lab.service import Service
 from ..lab.sipp import Load, Outcome, called
 
@@ -71,18 +71,13 @@ class Row:
     """Of one processor, what the callers took."""
 
     @property
-    def served_per_processor_s(self) -> float:
+    def served_perprocessor_s(self) -> float:
         """What the processors are used for: other than goodput it does not hang on what else the machine does."""
         return 1000 * self.served / self.offered / (self.asterisk_ms_per_call + self.service_ms_per_call)
 
     @property
     def sustained(self) -> bool:
         return not self.shed and not self.wrong and self.verdict_longest_ms <= 1000 * PROMPT_S
-
-
-def _processor_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -109,10 +104,10 @@ class Bench:
                 return Load(self.asterisk.sip_address, answering.port, numbers, rate, seconds, folder / name)
 
             load = begin(MIX, rate, seconds, "caller")
-            began_s = [*map(_processor_s, pids)]
+            began_s = [*map(processor_s, pids)]
             time.sleep(seconds)
-            spent_s = [now - then for now, then in zip(map(_processor_s, pids), began_s, strict=True)]
-            sipp_s = _processor_s(load.pid)
+            spent_s = [now - then for now, then in zip(map(processor_s, pids), began_s, strict=True)]
+            sipp_s = processor_s(load.pid)
             if after_s:
                 later = begin([LICENSED], AFTER_RATE, after_s, "later")
             outcomes, afterwards = load.outcomes(), later.outcomes() if later else []
@@ -214,7 +209,7 @@ def measure(bench: Bench, tell: Callable[[Row], None]) -> dict[str, Any]:
         "peak_goodput_per_s": peak,
         "overload": asdict(over),
         "overload_goodput_of_peak": over.goodput / peak,
-        "overload_yield_of_best": over.served_per_processor_s / max(row.served_per_processor_s for row in rows),
+        "overload_yield_of_best": over.served_perprocessor_s / max(row.served_perprocessor_s for row in rows),
         "normal_after_s": normal_s,
         "rates": [asdict(row) for row in rows],
         "around": [asdict(before), asdict(after)],

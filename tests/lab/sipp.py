@@ -6,6 +6,7 @@ calls come in by; what they dial arrives at a SIPp that answers everything at on
 
 from __future__ import annotations
 
+import csv
 import signal
 import socket
 import subprocess
@@ -32,6 +33,8 @@ class Outcome:
     """One call as its caller saw it; times in seconds since the epoch."""
 
     number: str
+    call: str
+    """SIPp's own number of it, from 1."""
     sent_s: float
     rung_s: float | None
     """When it heard that the called phone rings: the verdict was there, and the call dialled."""
@@ -48,22 +51,39 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """One call as the phone saw it that was called; times in seconds since the epoch."""
+
+    number: str
+    call: str
+    """What its caller has as `Outcome.call`, with what stood before it in the extension."""
+    came_s: float
+    answered_s: float
+    port: int
+    """Whence it is sent its RTP."""
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """The SIPp that is called."""
 
     port: int
     folder: Path
 
+    def arrivals(self) -> list[Arrival]:
+        """The calls that it has answered; known once it has ended."""
+        return [_arrival(line) for line in _lines(self.folder)]
+
     def rung(self) -> list[str]:
         """The numbers under which it was called; known once it has ended."""
-        return [line.removeprefix("sip:") for line in _lines(self.folder)]
+        return [arrival.number for arrival in self.arrivals()]
 
 
 @contextmanager
-def called(folder: Path) -> Iterator[Called]:
-    """Answer every call while inside."""
+def called(folder: Path, sink: int | None = None) -> Iterator[Called]:
+    """Answer every call while inside. What they hear goes to the port `sink`, or nowhere."""
     port, media_port = free_ports(2, socket.SOCK_DGRAM)
-    process = _start("called", folder, port, media_port)
+    process = _start("called", folder, port, media_port, "-key", "sink", str(sink or media_port))
     try:
         yield Called(port, folder)
     finally:
@@ -79,20 +99,23 @@ class Load:
     """`rate` calls per second for `seconds`, to each of the `numbers` in turn; runs once it is made."""
 
     def __init__(
-        self, pbx: Address, called_port: int, numbers: Sequence[str], rate: float, seconds: float, folder: Path
-    ) -> None:
+        self, pbx: Address, called_port: int, numbers: Sequence[str], rate: float, seconds: float, folder: Path,
+        way: str = "", hold_s: float = 0.2,
+    ) -> None:  # fmt: skip
+        """`way` stands at the head of the extension; `hold_s` is how long they talk."""
         self.offered = round(rate * seconds)
         self._folder = folder
         folder.mkdir(parents=True)
         (folder / "numbers.csv").write_text(
-            "SEQUENTIAL\n" + "".join(f"{number};*{number}*{called_port}*load\n" for number in numbers)
+            "SEQUENTIAL\n" + "".join(f"{number};{way}*{number}*{called_port}*c\n" for number in numbers)
         )
         port, media_port = free_ports(2, socket.SOCK_DGRAM)
         self.began_s = time.time()
         self.ends_s = self.began_s + seconds
         self._process = _start(
             "caller", folder, port, media_port, "-inf", "numbers.csv", "-r", f"{rate:g}", "-m", str(self.offered),
-            "-l", "20000", "-timeout", f"{seconds + LEAVE_S:.0f}", f"{pbx[0]}:{pbx[1]}",
+            "-l", "20000", "-timeout", f"{seconds + hold_s + LEAVE_S:.0f}", "-d", f"{1000 * hold_s:.0f}",
+            "-trace_stat", "-stf", "statistics.csv", "-fd", "1", f"{pbx[0]}:{pbx[1]}",
         )  # fmt: skip
 
     @property
@@ -105,6 +128,12 @@ class Load:
         if code not in _DONE:
             raise RuntimeError(f"SIPp ended with {code}: {(self._folder / 'errors').read_text()[:2000]}")
         return [_outcome(line) for line in _lines(self._folder)]
+
+    def retransmissions(self) -> int:
+        """How many messages were sent again; known once it has ended."""
+        with (self._folder / "statistics.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file, delimiter=";"))
+        return int(rows[-1]["Retransmissions(C)"])
 
     def stop(self) -> None:
         """End it where it has not ended."""
@@ -133,8 +162,16 @@ def _lines(folder: Path) -> list[str]:
     return [line for line in written.rpartition("\n")[0].splitlines() if line]
 
 
+def _arrival(line: str) -> Arrival:
+    number, call, came_s, came_us, answered_s, answered_us, port = line.split(";")
+    return Arrival(
+        number.removeprefix("sip:"), call.removeprefix("lab="), float(came_s) + float(came_us) / 1e6,
+        float(answered_s) + float(answered_us) / 1e6, int(port.removeprefix("m=audio ")),
+    )  # fmt: skip
+
+
 def _outcome(line: str) -> Outcome:
-    number, *times, status, retry_after, cause = line.split(";")
+    number, call, *times, status, retry_after, cause = line.split(";")
     sent_s, rung_s, final_s = (
         float(seconds) + float(microseconds) / 1e6 if seconds else None
         for seconds, microseconds in zip(times[::2], times[1::2], strict=True)
@@ -142,6 +179,6 @@ def _outcome(line: str) -> Outcome:
     assert sent_s is not None, line
     assert final_s is not None, line
     return Outcome(
-        number, sent_s, rung_s or None, final_s, int(status), retry_after,
+        number, call, sent_s, rung_s or None, final_s, int(status), retry_after,
         int(cause.removeprefix("cause=")) if cause else None,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from .sipp import Load, called
 
 DIALPLAN = """
 [from-lab]
-exten = _*1*.,1,Dial(PJSIP/lab/sip:${CUT(EXTEN,*,2)}@127.0.0.1:${CUT(EXTEN,*,3)})
+exten = _*1*.,1,Dial(PJSIP/lab/sip:${CUT(EXTEN,*,2)}@127.0.0.1:${CUT(EXTEN,*,3)}\\;lab=${CUT(EXTEN,*,4)})
 exten = _*2*.,1,Hangup(42)
 exten = _*3*.,1,Hangup(21)
 exten = _*4*.,1,Set(PJSIP_HEADER(add,Retry-After)=5)
@@ -33,5 +33,11 @@ def test_what_became_of_each_call(installation, tmp_path):
         assert all((outcome.verdict_s is not None) is (status == 200) for outcome in those)
         assert all(before_s < outcome.sent_s < outcome.final_s < time.time() for outcome in those)
     assert answering.rung() == ["1"] * 8
+    sent = {f"c{outcome.call}": outcome for outcome in outcomes}
+    for arrival in answering.arrivals():
+        outcome = sent[arrival.call]
+        assert outcome.sent_s < arrival.came_s < arrival.answered_s < outcome.final_s
+        assert 10_000 <= arrival.port < 20_000
+    assert load.retransmissions() == 0
     # The day that this fails, the hook can say when to try again: docs/adr/0006.
     assert not [outcome for outcome in outcomes if outcome.retry_after]

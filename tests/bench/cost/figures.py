@@ -1,0 +1,121 @@
+"""What is made of the single calls: percentiles, differences with their confidence, and the goals. Pure."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .ways import Way
+
+CLEAN_MS: Final = 50.0
+"""A rate is clean where nothing failed and the 95th percentile of what is added stays below this."""
+_DRAWS: Final = 400
+_SEED: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One call. Times in milliseconds; None where it did not come to that."""
+
+    post_dial_ms: float
+    """From the caller's INVITE to the called phone's."""
+    onset_ms: float | None
+    """From the answer to the first packet of the sound."""
+    connected_ms: float
+    """From the answer until the caller knows of it, less the sound's length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One way under one load, or several of them together."""
+
+    way: Way
+    rate: float
+    offered: int
+    samples: tuple[Sample, ...]
+    retransmissions: int
+    asterisk_ms_per_call: float
+    service_ms_per_call: float
+    resident_mb: float | None
+    """Of the service, at the end."""
+    records: int | None
+    """Complete ones in the evidence, of this load; None where there is no service in the way."""
+
+    @property
+    def failed(self) -> int:
+        return self.offered - len(self.samples)
+
+    @property
+    def unrecorded(self) -> int:
+        return 0 if self.records is None else abs(len(self.samples) - self.records)
+
+
+def together(runs: Sequence[Run]) -> Run:
+    """Runs of one way at one rate as one."""
+    first, offered = runs[0], sum(run.offered for run in runs)
+    return Run(
+        first.way, first.rate, offered, tuple(sample for run in runs for sample in run.samples),
+        sum(run.retransmissions for run in runs),
+        sum(run.asterisk_ms_per_call * run.offered for run in runs) / offered,
+        sum(run.service_ms_per_call * run.offered for run in runs) / offered,
+        max((run.resident_mb for run in runs if run.resident_mb is not None), default=None),
+        None if first.records is None else sum(run.records or 0 for run in runs),
+    )  # fmt: skip
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least `share` of them do not exceed; NaN of none."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The difference of a percentile over another way's, with where 95 of 100 resamplings lie."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:+.2f} ({self.low:+.2f} … {self.high:+.2f})"
+
+
+def added(values: Sequence[float], native: Sequence[float], share: float) -> Added:
+    """By bootstrap; NaN of none."""
+    value = percentile(values, share) - percentile(native, share)
+    if not values or not native:
+        return Added(math.nan, math.nan, math.nan)
+    dice = random.Random(_SEED)
+    drawn = sorted(
+        percentile(dice.choices(values, k=len(values)), share) - percentile(dice.choices(native, k=len(native)), share)
+        for _ in range(_DRAWS)
+    )
+    return Added(value, drawn[int(0.025 * _DRAWS)], drawn[int(0.975 * _DRAWS) - 1])
+
+
+def clean(run: Run, native: Run) -> bool:
+    """Whether a way bears this rate; what is added is over the native way's median at its lowest rate."""
+    if run.failed or run.unrecorded:
+        return False
+    base = percentile([sample.connected_ms for sample in native.samples], 0.5)
+    return percentile([sample.connected_ms - base for sample in run.samples], 0.95) <= CLEAN_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One goal: what it is about, what was found, what is asked."""
+
+    what: str
+    found: float
+    goal: float
+    least: bool = False
+    """The goal is a lower bound."""
+    unit: str = "ms"
+
+    @property
+    def reached(self) -> bool:
+        return self.found >= self.goal if self.least else self.found <= self.goal

@@ -1,0 +1,64 @@
+"""The ways in which a call can be forwarded, side by side in one dialplan."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+SOUND: Final = "sample"
+
+
+class Way(StrEnum):
+    """`called` and `both` are who hears the sound, `ari` and `agi` how the service is asked."""
+
+    DIAL = "dial"
+    """Dial() and nothing else: no sound."""
+    NATIVE = "native"
+    """Asterisk's own Dial(…,A(file)): no licence, no evidence."""
+    ARI_CALLED = "ari-called"
+    AGI_CALLED = "agi-called"
+    ARI_BOTH = "ari-both"
+    AGI_BOTH = "agi-both"
+    BY_HTTP = "by-http"
+    """An ARI application that drives both legs itself, over HTTP, as most are written: no licence, no evidence."""
+
+    @property
+    def ours(self) -> bool:
+        return self.value[:4] in ("ari-", "agi-")
+
+    @property
+    def sounds(self) -> bool:
+        return self is not Way.DIAL
+
+
+REFERENCE: Final = "bench-reference"
+"""The application of BY_HTTP."""
+NOTIFY: Final = "notify: {incoming: called, outgoing: both}"
+"""Of the service's policy: the direction chooses who hears the sound."""
+
+
+def _hook(way: Way) -> str:
+    door, _, notify = way.partition("-")
+    direction = "incoming" if notify == "called" else "outgoing"
+    return (
+        f"exten = {way},1,Set(IDTONE_DOOR={door})\n"
+        f" same = n,Gosub(idtone-forward,s,1(${{PHONE}},${{NUMBER}},{direction}))\n"
+        " same = n,Hangup(${IDTONE_CAUSE})\n"
+    )
+
+
+EXTENSIONS: Final = (
+    "#include idtone.conf\n"
+    "[from-lab]\n"
+    "; WAY*NUMBER*PORT*CALL, from SIPp.\n"
+    "exten = _[a-z].,1,Set(NUMBER=${CUT(EXTEN,*,2)})\n"
+    " same = n,Set(PHONE=PJSIP/lab/sip:${NUMBER}@127.0.0.1:${CUT(EXTEN,*,3)}\\;lab=${CUT(EXTEN,*,4)})\n"
+    " same = n,Goto(${CUT(EXTEN,*,1)},1)\n"
+    f"exten = {Way.DIAL},1,Dial(${{PHONE}},,g)\n"
+    " same = n,Hangup(${HANGUPCAUSE})\n"
+    f"exten = {Way.NATIVE},1,Dial(${{PHONE}},,gA(${{IDTONE_SOUNDS}}/{SOUND}))\n"
+    " same = n,Hangup(${HANGUPCAUSE})\n"
+    f"exten = {Way.BY_HTTP},1,Stasis({REFERENCE},caller,${{PHONE}})\n"
+    " same = n,Hangup()\n" + "".join(_hook(way) for way in Way if way.ours)
+)
+"""extensions.conf."""

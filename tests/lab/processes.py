@@ -1,0 +1,22 @@
+"""What a process takes of the machine, as Linux counts it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def processor_s(pid: int) -> float:
+    """Processor time since it began, in seconds, by the kernel's ticks (mostly 10 ms)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid: int) -> float:
+    """Memory that it has in use."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
