@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs bench-verify bench-tones bench-timers bench-overload bench-registry bench-walks bench-kills fuzz venv environment house lab clean
+.PHONY: help demo test check docs bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-walks bench-kills fuzz venv environment house lab clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 
@@ -27,6 +27,8 @@ help:
 	@echo 'make test     runs all tests, those on a real Asterisk too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
 	@echo 'make docs     makes docs/endings.md anew of the table of endings'
+	@echo 'make bench    measures what the hook costs over Asterisk itself; MINUTES=10, findings and picture in build/'
+	@echo 'make bench-soak  calls for a long time, and tells what grows; MINUTES=30 RATE=50'
 	@echo 'make bench-tones  times the making of an hour of sound beside sox, ffmpeg and memcpy; JSON=1 as above'
 	@echo 'make bench-timers  waits until session timers (RFC 4028) are refreshed and expire, on a real Asterisk'
 	@echo 'make bench-overload  finds how many calls a second are served, and offers three times as many; JSON=1 as above'
@@ -60,6 +62,15 @@ check: $(DEV) house
 
 docs: $(DEV)
 	@$(VENV)/bin/python -m tests.endings_page
+
+bench: $(DEV) lab
+	@mkdir -p build
+	@$(VENV)/bin/python -m tests.bench.cost $(if $(MINUTES),--minutes $(MINUTES)) --json build/bench.json --plot build/bench.png
+
+bench-soak: $(DEV) lab
+	@mkdir -p build
+	@$(VENV)/bin/python -m tests.bench.cost.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) \
+		--json build/bench-soak.json
 
 bench-tones: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.tones $(if $(JSON),--json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,14 @@ SOUND_MS: Final = 440.0
 HOLD_S: Final = 0.2
 SETTLE_S: Final = 20.0
 ONSET_WITHIN_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was seen of the service while a load went on."""
+
+    failed: int
+    most_mb: float
 
 
 @dataclass
@@ -68,6 +77,25 @@ class Bench:
             resident_mb=resident_mb(pids[1]) if len(pids) > 1 else None,
             records=self.records() - before if way.ours else None,
         )
+
+    def run_and_look(self, way: Way, rate: float, seconds: float, hold_s: float) -> Looked:
+        """As `run`; and how much memory the service had at most meanwhile."""
+        (_, service) = self._pids(way)
+        most_mb, over = 0.0, threading.Event()
+
+        def look() -> None:
+            nonlocal most_mb
+            while not over.wait(0.5):
+                most_mb = max(most_mb, resident_mb(service))
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            run = self.run(way, rate, seconds, hold_s)
+        finally:
+            over.set()
+            looking.join()
+        return Looked(run.failed, most_mb)
 
     def _pids(self, way: Way) -> list[int]:
         """Of Asterisk, and of what stands beside it on this way."""

@@ -2,7 +2,7 @@
 
 It has no licence, no evidence and no way back when it fails; it is here to show what the usual way costs.
 
-    python -m tests.bench.cost.reference URL PASSWORD_FILE
+    python -m tests.bench.cost.reference URL PASSWORD_FILE SOUNDS
 """
 
 from __future__ import annotations
@@ -103,12 +103,12 @@ class Reference:
             await self.ask("DELETE", f"bridges/{call.bridge}")
 
 
-async def main(url: str, password_file: str, sounds: str) -> None:
-    auth = aiohttp.BasicAuth("idtone", Path(password_file).read_text())
+async def main(url: str, password: str, sounds: str) -> None:
+    auth = aiohttp.BasicAuth("idtone", password)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(auth=auth, connector=connector) as session:
         await Reference(session, url, f"{sounds}/{SOUND}").serve()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]).read_text(), sys.argv[3]))

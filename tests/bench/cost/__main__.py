@@ -1,0 +1,193 @@
+"""What the hook costs over Asterisk's own Dial(…,A(file)), in one run.
+
+    python -m tests.bench.cost [--minutes M] [--json FILE] [--plot FILE]
+
+All ways of forwarding take turns at each rate, and go through it twice. Callers, called phones, Asterisk and the
+service share the machine's processors, so the figures are those of the whole; only what is compared with the native way
+of the same run means anything elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table as Shown
+
+from ..registry import text as large_registry
+from .figures import Finding, Run, added, clean, together
+from .goals import ALONE, BUSY, HOOK, Table, findings, row
+from .measuring import Bench, bench
+from .showing import plot
+from .ways import Way
+
+RATES: Final = (20.0, BUSY, 80.0, 110.0, 140.0, 180.0, 220.0, 270.0)
+ROUNDS: Final = 2
+MINUTES: Final = 10.0
+ALONE_SHARE: Final = 0.25
+"""Of the time goes to calls one at a time."""
+IN_PROGRESS: Final = 1_000
+COLD_NUMBERS: Final = 100_000
+
+
+def one_at_a_time(bed: Bench, seconds: float) -> dict[Way, Run]:
+    """Calls that do not overlap, the ways in turns."""
+    runs: dict[Way, list[Run]] = {way: [] for way in Way}
+    each = seconds / (ROUNDS * len(Way))
+    for _ in range(ROUNDS):
+        for way in Way:
+            runs[way].append(bed.run(way, ALONE, max(5.0, each)))
+    return {way: together(found) for way, found in runs.items()}
+
+
+def rising(bed: Bench, seconds: float, tell: Callable[[Run], None]) -> Iterator[Run]:
+    """All ways at each rate in turns, until a way no longer bears it."""
+    each = max(3.0, seconds / (len(RATES) * len(Way) * ROUNDS) - 1.0)
+    going = dict.fromkeys(Way)
+    native: Run | None = None
+    for rate in RATES:
+        runs: dict[Way, list[Run]] = {way: [] for way in going}
+        for _ in range(ROUNDS):
+            for way in going:
+                runs[way].append(bed.run(way, rate, each))
+        whole = {way: together(found) for way, found in runs.items()}
+        native = native or whole[Way.NATIVE]
+        for way, run in whole.items():
+            tell(run)
+            yield run
+            if way is not Way.NATIVE and not clean(run, native):
+                del going[way]
+        if Way.NATIVE in going and not clean(whole[Way.NATIVE], native):
+            break
+
+
+def in_progress(bed: Bench) -> Iterator[Finding]:
+    """The service's memory with many calls that go on at once."""
+    hold_s = IN_PROGRESS / BUSY + 5
+    run = bed.run_and_look(HOOK, BUSY, IN_PROGRESS / BUSY, hold_s)
+    again = bed.run_and_look(HOOK, BUSY, IN_PROGRESS / BUSY, hold_s)
+    yield Finding(f"memory with {IN_PROGRESS} calls in progress", max(run.most_mb, again.most_mb), 150.0, unit="MB")
+    grown = again.most_mb - run.most_mb
+    yield Finding(f"memory grown from the first {IN_PROGRESS} to the second", grown, 2.0, unit="MB")
+    yield Finding(f"calls that failed of 2 × {IN_PROGRESS} that went on at once", run.failed + again.failed, 0, unit="")
+
+
+def cold(scratch: Path) -> Finding:
+    """From the start of the service to the first call that is decided, with a large registry that was never read."""
+    path = scratch / "large.yaml"
+    path.write_text(large_registry(COLD_NUMBERS, COLD_NUMBERS // 100))
+    with bench(scratch / "cold", path) as bed:
+        bed.service.stop()
+        began_s = time.monotonic()
+        bed.service.start()
+        took_s = time.monotonic() - began_s
+        run = bed.run(HOOK, ALONE, 1.0)
+    if run.failed:
+        took_s = math.nan
+    return Finding(f"start to the first decision, {COLD_NUMBERS:,} numbers", took_s, 1.5, unit="s")
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "processors": os.cpu_count(), "model": models[0] if models else platform.machine(),
+        "kernel": platform.release(), "python": platform.python_version(), "load_before": os.getloadavg()[0],
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+
+
+def show(console: Console, table: Table, found: list[Finding]) -> None:
+    native = table.native()
+    shown = Shown(title="milliseconds; what is added is over the native way's median at its lowest rate")
+    for heading in (
+        "way", "calls/s", "calls", "failed", "unrec.", "sent again", "added p50", "p95", "p99", "sound after p50",
+        "post-dial p50", "p99", "Asterisk/call", "service/call",
+    ):  # fmt: skip
+        shown.add_column(heading, justify="left" if heading == "way" else "right")
+    for way in Way:
+        for rate in table.rates:
+            run = table.get(way, rate)
+            if run is None:
+                continue
+            values = row(run, native)
+            cells = [f"{value:.1f}" if isinstance(value, float) else f"{value}" for value in list(values.values())[:-1]]
+            cells[1] = f"{rate:g}" if rate != ALONE else "alone"
+            shown.add_row(*("–" if cell == "nan" else cell for cell in cells))
+        shown.add_section()
+    console.print(shown)
+    for way in Way:
+        console.print(f"{way:<11} clean up to {table.clean_rate(way):g} calls/s")
+    hook, base = table.get(HOOK, ALONE), table.get(Way.NATIVE, ALONE)
+    if hook and base:
+        values = ([sample.connected_ms for sample in each.samples] for each in (hook, base))
+        console.print(f"added by {HOOK}, one call at a time, p50 with 95 % confidence: {added(*values, 0.5)} ms")
+    goals = Shown(title="goals")
+    for heading in ("what", "found", "goal", ""):
+        goals.add_column(heading)
+    for one in found:
+        sign = "≥" if one.least else "≤"
+        goals.add_row(
+            one.what, f"{one.found:.2f} {one.unit}", f"{sign} {one.goal:g} {one.unit}", "" if one.reached else "missed"
+        )  # fmt: skip
+    console.print(goals)
+
+
+def main() -> int:
+    """Measure, print a table, and write JSON and the picture."""
+    parser = argparse.ArgumentParser(description="What the hook costs over Asterisk's own announcement.")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="how long it may take, about")
+    parser.add_argument("--json", type=Path, help="write the findings there")
+    parser.add_argument("--plot", type=Path, help="write a picture (PNG) there")
+    chosen = parser.parse_args()
+    progress = Console(stderr=True)
+    seconds = 60 * chosen.minutes - 100  # for what is looked at after the ways
+    on = machine()
+
+    def tell(run: Run) -> None:
+        progress.print(f"{run.way}, {run.rate:g} calls/s: {run.offered} calls, {run.failed} failed")
+
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="idtone-cost-") as folder:
+        with bench(Path(folder)) as bed:
+            progress.print("calls one at a time …")
+            alone = one_at_a_time(bed, ALONE_SHARE * seconds)
+            runs = {(way, ALONE): run for way, run in alone.items()}
+            runs |= {(run.way, run.rate): run for run in rising(bed, (1 - ALONE_SHARE) * seconds, tell)}
+            progress.print("calls in progress …")
+            later = list(in_progress(bed))
+        progress.print("a start with a large registry …")
+        later.append(cold(Path(folder)))
+    table = Table(runs)
+    found = [*findings(table), *later]
+    took_s = time.monotonic() - began_s
+    show(Console(), table, found)
+    print(f"{took_s / 60:.1f} minutes")
+    if chosen.json:
+        native = table.native()
+        findings_of = {
+            "machine": on, "minutes": took_s / 60, "runs": [row(run, native) for run in runs.values()],
+            "clean_rates": {way.value: table.clean_rate(way) for way in Way},
+            "goals": [{**asdict(one), "reached": one.reached} for one in found],
+        }  # fmt: skip
+        chosen.json.write_text(json.dumps(findings_of, indent=1))
+    if chosen.plot:
+        plot(table, chosen.plot)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

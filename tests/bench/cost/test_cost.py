@@ -1,0 +1,78 @@
+"""The bench's arithmetic, and a short run of each way on a real Asterisk."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from .figures import Run, Sample, added, clean, percentile, together
+from .goals import BUSY, Table, findings, row
+from .measuring import bench
+from .soak import Look, slopes
+from .ways import Way
+
+
+def run(
+    way: Way, rate: float, connected_ms: list[float], offered: int | None = None, records: int | None = None
+) -> Run:
+    samples = tuple(Sample(2.0, 1.0, value) for value in connected_ms)
+    return Run(way, rate, offered or len(samples), samples, 0, 10.0, 1.0, None, records)
+
+
+def test_percentiles_are_of_values_that_there_were():
+    assert [percentile([3.0, 1.0, 2.0, 4.0], share) for share in (0.25, 0.5, 0.95, 1.0)] == [1.0, 2.0, 4.0, 4.0]
+    assert math.isnan(percentile([], 0.5))
+
+
+def test_a_difference_has_its_confidence():
+    values = [float(value) for value in range(100)]
+    found = added([value + 3 for value in values], values, 0.5)
+    assert found.value == 3.0
+    assert found.low < 3.0 < found.high
+    assert math.isnan(added([], values, 0.5).value)
+
+
+def test_a_rate_is_clean_where_nothing_failed_and_nothing_waits():
+    native = run(Way.NATIVE, 20, [2.0] * 20)
+    assert clean(run(Way.ARI_CALLED, 50, [30.0] * 20, records=20), native)
+    assert not clean(run(Way.ARI_CALLED, 50, [53.0] * 20, records=20), native)
+    assert not clean(run(Way.ARI_CALLED, 50, [3.0] * 20, offered=21, records=20), native)
+    assert not clean(run(Way.ARI_CALLED, 50, [3.0] * 20, records=19), native)
+
+
+def test_runs_of_one_rate_count_as_one():
+    whole = together([run(Way.ARI_CALLED, 50, [1.0], records=1), run(Way.ARI_CALLED, 50, [2.0, 3.0], 3, 2)])
+    assert (whole.offered, whole.failed, whole.records, len(whole.samples)) == (4, 1, 3, 3)
+
+
+def test_goals_are_judged_by_what_was_measured():
+    runs = [run(way, rate, [2.0] * 20, records=20 if way.ours else None) for way in Way for rate in (1.0, BUSY)]
+    slow = run(Way.AGI_CALLED, BUSY, [99.0] * 20, records=20)
+    table = Table({(each.way, each.rate): each for each in [*runs, slow]})
+    found = {one.what: one for one in findings(table)}
+    assert len(found) == 11
+    assert found["highest clean rate, ari-called, of native's"].found == 1.0
+    assert not found["highest clean rate, agi-called, of native's"].reached
+    assert found["answer → connected, over native, one call at a time, p50"].reached
+    assert table.clean_rate(Way.AGI_CALLED) == 1.0
+    assert row(slow, table.native())["added_p50_ms"] == 97.0
+
+
+def test_what_grows_is_told_by_the_hour():
+    looks = [Look(60.0 * minute, 100 + minute / 60, 200, 12, 40, 3) for minute in range(60)]
+    assert slopes(looks)["service_mb"] == pytest.approx(1.0)
+    assert slopes(looks)["asterisk_mb"] == pytest.approx(0.0, abs=1e-9)
+    assert slopes(looks[:2]) == {}
+
+
+@pytest.mark.alone
+def test_every_way_forwards_calls(tmp_path):
+    with bench(tmp_path) as bed:
+        for way in Way:
+            found = bed.run(way, 10, 1)
+            assert (found.failed, found.unrecorded) == (0, 0), way
+            assert all(0 < sample.connected_ms < 500 for sample in found.samples)
+            assert all((sample.onset_ms is not None) is way.sounds for sample in found.samples)
+            assert found.asterisk_ms_per_call > 0
+        assert bed.run_and_look(Way.ARI_CALLED, 10, 1, 0.2).most_mb > 10
