@@ -40,6 +40,8 @@ ALONE_SHARE: Final = 0.25
 """Of the time goes to calls one at a time."""
 IN_PROGRESS: Final = 1_000
 COLD_NUMBERS: Final = 100_000
+WIDTH: Final = 150
+"""Columns that the table takes, also where nobody looks at it in a terminal."""
 
 
 def one_at_a_time(bed: Bench, seconds: float) -> dict[Way, Run]:
@@ -174,7 +176,7 @@ def main() -> int:
     table = Table(runs)
     found = [*findings(table), *later]
     took_s = time.monotonic() - began_s
-    show(Console(), table, found)
+    show(Console(width=max(WIDTH, Console().width)), table, found)
     print(f"{took_s / 60:.1f} minutes")
     if chosen.json:
         native = table.native()
