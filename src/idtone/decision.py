@@ -131,11 +131,18 @@ def decide(
     if suspended(call.forwarding_numbers, registry, now, remembered):
         return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy)
     parties, skip = policy.hearing(call), policy.skip(call)
-    standings = [_standing(call, registry, policy, now, policy.tones.get((call.direction, party))) for party in parties]
     # One call has one standing: where one party's sound is not licensed, nobody hears a licensed one.
-    reason, licence = standings[0] if len(standings) == 1 else max(standings, key=_distance)
+    standing: _Standing | None = None
+    licensed: dict[Party, str] = {}
+    for party in parties:
+        judged = _standing(call, registry, policy, now, policy.tones.get((call.direction, party)))
+        if standing is None or _distance(judged) > _distance(standing):
+            standing = judged
+        if judged[1]:
+            licensed[party] = judged[1].tone
+    assert standing is not None, "somebody is always to hear a sound"
+    reason, licence = standing
     if reason is Reason.LICENCE_VALID and licence:
-        licensed = {party: judged.tone for party, (_, judged) in zip(parties, standings, strict=True) if judged}
         profiles = {} if skip else licensed
         return Decision(Outcome.PLAY, reason, licence.id, profiles, version, skip=skip, registry_trust=trust)
     licence_id = licence.id if licence else None

@@ -132,7 +132,7 @@ def test_the_table(
     else:
         expected = Decision(Outcome.NOTICE, reason, licence, {Party.CALLED: "notice"}, version)
     if registry and reason is not Reason.EMERGENCY:
-        expected = replace(expected, registry_trust=Trust.SIGNED)
+        expected = expected._replace(registry_trust=Trust.SIGNED)
     assert decide(asked, registry, policy, NOW) == expected
 
 
