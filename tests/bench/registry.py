@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import random
 import re
+import resource
 import statistics
 import sys
 import tempfile
@@ -39,7 +40,8 @@ from ..registry.trust.association import STOPPED, SUSPENSIONS, Association, Mach
 NUMBERS: Final = 1_000_000
 MEMBERS: Final = 10_000
 RANGE: Final = 50
-"""Of a member's numbers so many lie in one range, ten in one prefix, and the others are single."""
+PREFIX: Final = 10
+"""Of a member's numbers so many lie in one range and one prefix; the others are single, and no two are neighbours."""
 QUESTIONS: Final = 100_000
 RELOADS: Final = 1_000
 TICK_S: Final = 0.001
@@ -59,23 +61,36 @@ MEMBER: Final = """\
 """
 
 
+def first_of(member: int, each: int) -> tuple[str, int]:
+    """The area and the first number of a member who holds so many; everyone has a block of Tokyo's or Osaka's."""
+    width = RANGE + PREFIX + 2 * (each - RANGE - PREFIX)
+    return ("03", "06")[member % 2], 10_000_000 + (member // 2) * (width + -width % 10)
+
+
+def single(place: int) -> int:
+    """How far from a member's first number the single one at this place in the order of his numbers is."""
+    return 2 * place - RANGE - PREFIX + 1
+
+
 def text(numbers: int, members: int, version: int = 1) -> str:
-    """A registry of so many numbers, evenly held; each member has a block of Tokyo's or Osaka's of its own."""
+    """A registry of so many numbers, evenly held."""
     each = numbers // members
     lines = [HEADER % version]
     for member in range(members):
-        area, first = ("03", 10_000_000) if member % 2 else ("06", 10_000_000)
-        start = first + (member // 2) * 10 * ((each + 9) // 10)
-        entries = [f"{area}{start + RANGE - RANGE}-{area}{start + RANGE - 1}", f"{area}{(start + RANGE) // 10}*"]
-        entries += [f"{area}{number}" for number in range(start + RANGE + 10, start + each)]
+        area, first = first_of(member, each)
+        entries = [f"{area}{first}-{area}{first + RANGE - 1}", f"{area}{(first + RANGE) // 10}*"]
+        entries += [f"{area}{first + single(place)}" for place in range(RANGE + PREFIX, each)]
         held = ", ".join(f'"{entry}"' for entry in entries)
         lines.append(MEMBER % (member, member, member, member, held))
     return "".join(lines)
 
 
-def some_number(dice: random.Random, numbers: int) -> str:
-    """Mostly one that somebody holds."""
-    return f"{dice.choice(('03', '06'))}{10_000_000 + dice.randrange(numbers // 2)}"
+def some_number(dice: random.Random, numbers: int, members: int) -> str:
+    """One that somebody holds, any as often as another."""
+    each = numbers // members
+    area, first = first_of(dice.randrange(members), each)
+    place = dice.randrange(each)
+    return f"{area}{first + (place if place < RANGE + PREFIX else single(place))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +120,18 @@ def load(place: Place) -> dict[str, float]:
     assert source.current
     # Not ru_maxrss, which a process inherits.
     (most,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return {"s": took_s, "mb": int(most) / 1024}
+    # Of the process that compiles it, which has gone by now.
+    beside_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"s": took_s, "mb": int(most) / 1024, "compiling_mb": beside_mb}
 
 
-def decisions(place: Place, numbers: int) -> dict[str, float]:
+def decisions(place: Place, numbers: int, members: int) -> dict[str, float]:
     """Microseconds for a decision, with the number parsed before."""
     source, policy, now = place.open(), Policy(), datetime.now(UTC)
     source.refresh()
     dice, called, nobody = random.Random(1), parse("0501234567"), parse("")
     calls = [
-        ForwardedCall("c", Direction.INCOMING, parse(some_number(dice, numbers)), nobody, called)
+        ForwardedCall("c", Direction.INCOMING, parse(some_number(dice, numbers, members)), nobody, called)
         for _ in range(QUESTIONS)
     ]
     took = []
@@ -193,7 +210,7 @@ def measure(numbers: int, members: int, tell: Callable[[str], None]) -> dict[str
         found["cold"] = in_a_process(load, place)
         found["warm"] = in_a_process(load, place)
         tell("deciding …")
-        found["decision"] = in_a_process(decisions, place, numbers)
+        found["decision"] = in_a_process(decisions, place, numbers, members)
         tell("loading another one beside an event loop …")
 
         def grow() -> None:
