@@ -23,15 +23,16 @@ from idtone.errors import TrustError
 from .model import Member, RegistryDocument
 from .notation import read_span
 
-_BLOCK: Final = 10_000
-"""The unit in which Japanese numbers are allotted."""
-_MAGIC: Final = b"idtone registry 1\n"
+_BLOCK: Final = 1_000
+"""A tenth of the unit in which Japanese numbers are allotted: few enough to search, and all of them enough to list."""
+_MAGIC: Final = b"idtone registry 2\n"
+"""Of another number where what follows is read in another way, the size of a block for one."""
 _DIGEST: Final = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Disjoint intervals of numbers, ascending, and who holds each; and for every block of ten thousand numbers the
+    """Disjoint intervals of numbers, ascending, and who holds each; and for every block of a thousand numbers the
     positions of those that touch it. So a look-up is one access and a bisection inside a block, however many there are.
     """
 

@@ -72,6 +72,15 @@ CALL_REJECTED: Final = 21
 _CALLED: Final = frozenset({Party.CALLED})
 _PARTIES: Final = tuple(Party)
 
+# What every licensed call comes by. They are found once: Python 3.11 takes as long to find a few members of
+# enumerations as to find a number among a million.
+_EMERGENCY: Final = NumberKind.EMERGENCY
+_PLAY: Final = Outcome.PLAY
+_VALID: Final = Reason.LICENCE_VALID
+_NONE: Final = Reason.LICENCE_NONE
+_REVOKED: Final = LicenceStatus.REVOKED
+_SUSPENDED: Final = LicenceStatus.SUSPENDED
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -125,7 +134,7 @@ def decide(
 
     Then, and only then, `remembered` counts: what an earlier registry suspended, E.164 → since when.
     """
-    if call.called.kind is NumberKind.EMERGENCY:
+    if call.called.kind is _EMERGENCY:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version, trust = (registry.version, registry.trust) if registry else (None, None)
     if suspended(call.forwarding_numbers, registry, now, remembered):
@@ -142,9 +151,9 @@ def decide(
             licensed[party] = judged[1].tone
     assert standing is not None, "somebody is always to hear a sound"
     reason, licence = standing
-    if reason is Reason.LICENCE_VALID and licence:
+    if reason is _VALID and licence:
         profiles = {} if skip else licensed
-        return Decision(Outcome.PLAY, reason, licence.id, profiles, version, skip=skip, registry_trust=trust)
+        return Decision(_PLAY, reason, licence.id, profiles, version, skip=skip, registry_trust=trust)
     licence_id = licence.id if licence else None
     if policy.unlicensed is Unlicensed.REFUSE:
         return _refusal(reason, licence_id, version, trust, policy)
@@ -193,7 +202,7 @@ def _standing(
     licences = registry.licences(call.forwarding_number)
     if licences is None:
         return Reason.NUMBER_UNKNOWN, None
-    nearest: _Standing = Reason.LICENCE_NONE, None
+    nearest: _Standing = _NONE, None
     for licence in licences:
         if tone is None or licence.tone == tone:
             judged = judge(licence, call.direction, now), licence
@@ -204,17 +213,17 @@ def _standing(
 
 def judge(licence: Licence, direction: Direction, now: datetime) -> Reason:
     """How one licence stands at one moment for one direction."""
-    if licence.status is LicenceStatus.REVOKED:
+    if licence.status is _REVOKED:
         return Reason.LICENCE_REVOKED
     if now < licence.valid_from:
         return Reason.LICENCE_NOT_YET_VALID
     if now >= licence.valid_until:
         return Reason.LICENCE_EXPIRED
-    if licence.status is LicenceStatus.SUSPENDED:
+    if licence.status is _SUSPENDED:
         return Reason.LICENCE_SUSPENDED
     if direction not in licence.directions:
         return Reason.DIRECTION_NOT_COVERED
-    return Reason.LICENCE_VALID
+    return _VALID
 
 
 _CLOSENESS: Final = {
