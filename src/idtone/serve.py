@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -46,6 +47,9 @@ log = logging.getLogger(__name__)
 BEYOND_THE_SOUND_S: Final = 1.0
 """How much longer than the longest sound a stop waits for what Asterisk plays by itself."""
 AGI_DRAIN_S: Final = 1.0
+SWITCH_S: Final = 0.001
+"""How long a thread that computes keeps the event loop waiting for its turn; Python's own is 5 ms, half of what a call
+may be delayed."""
 
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Take over from the instance that runs, without losing a call.")
@@ -59,11 +63,21 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False) -> None:
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
     faulthandler.enable()  # tells where the loop stood still when a watchdog ends us
     instance = Instance(settings, password, _load(settings))
+    loop_first()
     try:
         asyncio.run(instance.live(take_over))
     except asyncio.CancelledError:
         log.warning("told to stop again: what was being played is not waited for")
         raise typer.Exit(1) from None
+
+
+def loop_first() -> None:
+    """Keep the event loop from standing still while a thread reads a registry: neither for the thread's turn, nor while
+    everything that was loaded by now is searched for garbage, of which there is none in it.
+    """
+    sys.setswitchinterval(SWITCH_S)
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""How long a large registry takes to be verified and read, what it holds, and how long a decision by it takes.
+"""How long a large registry takes to be verified and read, what it holds, how long a decision by it takes, and how late
+decisions come while it is replaced: beside the same without taking what is published, in turn, since this machine has
+other work as well.
 
     python -m tests.bench.registry [--numbers N] [--members N] [--json]
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import multiprocessing
 import random
@@ -17,11 +20,11 @@ import resource
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +38,7 @@ from idtone.registry.source import SignedSource
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.layout import Keys
 
-from ..registry.trust.association import STOPPED, SUSPENSIONS, Association, Machine
+from ..registry.trust.association import Association, Machine
 
 NUMBERS: Final = 1_000_000
 MEMBERS: Final = 10_000
@@ -43,8 +46,12 @@ RANGE: Final = 50
 PREFIX: Final = 10
 """Of a member's numbers so many lie in one range and one prefix; the others are single, and no two are neighbours."""
 QUESTIONS: Final = 100_000
-RELOADS: Final = 1_000
+ROUNDS: Final = (5, 10)
+RELOADS: Final = 100
+"""In a round of suspensions."""
 TICK_S: Final = 0.001
+ASKED: Final = ("0312345677", "0312345678")
+FIRST_ISSUED: Final = datetime.fromisoformat("2026-11-02T00:00:00+09:00")
 HEADER: Final = """\
 registry: {association: JUSA, version: %d, issued: 2026-11-01T00:00:00+09:00, expires: 2036-12-01T00:00:00+09:00}
 tones: [{id: sample, title: Sample sound}]
@@ -142,66 +149,98 @@ def decisions(place: Place, numbers: int, members: int) -> dict[str, float]:
     return {"median_us": statistics.median(took), "p99_us": statistics.quantiles(took, n=100)[98]}
 
 
-def while_it_loads(place: Place, again: Callable[[], None]) -> dict[str, float]:
-    """How long a changed registry took to be taken, and the longest time for which an event loop stood still by it."""
+def suspending(generation: int) -> str:
+    """The suspensions of a generation: of the two numbers the one whose turn it is."""
+    issued = (FIRST_ISSUED + timedelta(seconds=generation)).isoformat()
+    entry = f"{{number: {ASKED[generation % 2]!r}, since: {FIRST_ISSUED.isoformat()}, reference: R-1}}"
+    return f"issued: {issued}\nsuspensions: [{entry}]\n"
+
+
+def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> None:
+    """Decide in an event loop, while generations are asked for and taken in a thread; and, in turn, while they are
+    asked for and nobody takes them. Findings go into `line`.
+    """
+    from idtone.serve import loop_first  # where memory is measured, without the rest of the service
+
     source = place.open()
     source.refresh()
-    again()
+    loop_first()
+    policy, nobody, called = Policy(), parse(""), parse("0501234567")
+    asked = [ForwardedCall("c", Direction.INCOMING, parse(number), nobody, called) for number in ASKED]
+    took_s: list[float] = []
+    mixed = 0
 
-    async def ticking() -> tuple[float, float]:
-        loading = asyncio.create_task(asyncio.to_thread(source.refresh))
-        began = last = time.perf_counter()
-        longest = 0.0
-        while not loading.done():
-            await asyncio.sleep(TICK_S)
-            now = time.perf_counter()
-            longest, last = max(longest, now - last - TICK_S), now
-        assert loading.result()
-        return time.perf_counter() - began, longest
+    def next_one(take: bool) -> None:
+        line.send(None)
+        line.recv()
+        if not take:
+            time.sleep(took_s[-1])
+            return
+        began_s = time.perf_counter()
+        assert source.refresh()
+        took_s.append(time.perf_counter() - began_s)
 
-    took_s, longest_s = asyncio.run(ticking())
-    return {"s": took_s, "stood_still_ms": 1000 * longest_s}
+    def verdicts_are_of_one_generation() -> bool:
+        registry, now = source.current, datetime.now(UTC)
+        assert registry
+        stopped = [decide(call, registry, policy, now).reason is Reason.NUMBER_SUSPENDED for call in asked]
+        generation = (registry.issued - FIRST_ISSUED) // timedelta(seconds=1)
+        return stopped == [generation % 2 == 0, generation % 2 == 1]
+
+    async def late_ms(take: bool) -> list[float]:
+        nonlocal mixed
+        late = []
+        for _ in range(each):
+            coming = asyncio.create_task(asyncio.to_thread(next_one, take))
+            while not coming.done():
+                due_s = time.perf_counter() + TICK_S
+                await asyncio.sleep(TICK_S)
+                mixed += not verdicts_are_of_one_generation()
+                late.append(1000 * (time.perf_counter() - due_s))
+            coming.result()
+        if not take:
+            source.refresh()
+        return late
+
+    taking, leaving = [], []
+    for _ in range(rounds):
+        taking += asyncio.run(late_ms(True))
+        leaving += asyncio.run(late_ms(False))
+    found = {"reloads": len(took_s), "s": statistics.median(took_s), "decisions": 2 * len(taking), "mixed": mixed}
+    line.send(found | of_delays("", taking) | of_delays("without_", leaving))
 
 
-def reloads(folder: Path) -> dict[str, float]:
-    """A number that is suspended in every other generation, asked about all the time."""
-    association = Association(folder / "small")
-    association.begin()
-    machine = Machine(association, folder / "small-machine")
-    source, policy = SignedSource(machine.repository(), 0.0), Policy()
-    source.refresh()
-    call = ForwardedCall("c", Direction.INCOMING, parse("0312345677"), parse(""), parse("0501234567"))
-    over, mixed, asked, longest = threading.Event(), [0], [0], [0.0]
+def of_delays(name: str, late_ms: list[float]) -> dict[str, float]:
+    shares = statistics.quantiles(late_ms, n=1000)
+    return {f"{name}p99_ms": shares[989], f"{name}p999_ms": shares[998], f"{name}longest_ms": max(late_ms)}
 
-    def ask() -> None:
-        while not over.is_set():
-            began = time.perf_counter()
-            registry = source.current
-            decision = decide(call, registry, policy, datetime.now(UTC))
-            longest[0] = max(longest[0], time.perf_counter() - began)
-            asked[0] += 1
-            stopped = bool(registry and registry.suspension(call.forwarding_number))
-            time.sleep(TICK_S)
-            mixed[0] += (decision.reason is Reason.NUMBER_SUSPENDED) != stopped
 
-    asking = threading.Thread(target=ask)
-    asking.start()
+def reloads(place: Place, rounds: int, each: int, publish: Callable[[], None]) -> dict[str, float]:
+    """Publish whenever the process that stands for the service asks for it; what that has found."""
+    context = multiprocessing.get_context("spawn")
+    line, other = context.Pipe()
+    service = context.Process(target=as_the_service, args=(place, other, rounds, each))
+    service.start()
+    other.close()
     try:
-        for number in range(RELOADS):
-            association.write(suspensions=(STOPPED, SUSPENSIONS)[number % 2])
-            association.publish(association.signers(Keys.DUTY))
-            assert source.refresh()
+        while (said := line.recv()) is None:
+            publish()
+            line.send(None)
     finally:
-        over.set()
-        asking.join()
-    return {"reloads": RELOADS, "asked": asked[0], "mixed": mixed[0], "longest_ms": 1000 * longest[0]}
+        service.join()
+    found: dict[str, float] = said
+    return found
 
 
-def measure(numbers: int, members: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
+def measure(
+    numbers: int, members: int, rounds: tuple[int, int], tell: Callable[[str], None]
+) -> dict[str, dict[str, float]]:
+    """`rounds`: how many times other members come, and a hundred suspensions."""
     found: dict[str, dict[str, float]] = {}
+    generations, versions = itertools.count(1), itertools.count(2)
     with tempfile.TemporaryDirectory(prefix="idtone-registry-") as folder:
         association = Association(Path(folder, "association"))
-        association.write(text(numbers, members), STOPPED)
+        association.write(text(numbers, members), suspending(0))
         tell(f"signing a registry of {numbers:,} numbers …")
         association.begin()
         machine = Machine(association, Path(folder, "machine"))
@@ -211,21 +250,19 @@ def measure(numbers: int, members: int, tell: Callable[[str], None]) -> dict[str
         found["warm"] = in_a_process(load, place)
         tell("deciding …")
         found["decision"] = in_a_process(decisions, place, numbers, members)
-        tell("loading another one beside an event loop …")
 
         def grow() -> None:
-            association.write(text(numbers, members, 2))
+            association.write(text(numbers, members, next(versions)))
             association.publish()
 
-        found["reload"] = while_it_loads(place, grow)
-
         def stop() -> None:
-            association.write(suspensions=SUSPENSIONS)
+            association.write(suspensions=suspending(next(generations)))
             association.publish(association.signers(Keys.DUTY))
 
-        found["suspension"] = while_it_loads(place, stop)
-        tell(f"{RELOADS} small generations …")
-        found["generations"] = reloads(Path(folder))
+        tell("taking other members beside an event loop that decides …")
+        found["members"] = reloads(place, rounds[0], 1, grow)
+        tell("taking other suspensions beside it …")
+        found["suspensions"] = reloads(place, rounds[1], RELOADS, stop)
     return found
 
 
@@ -236,7 +273,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     chosen = parser.parse_args()
     progress = Console(stderr=True)
-    found = measure(chosen.numbers, chosen.members, lambda line: progress.print(line, highlight=False))
+    found = measure(chosen.numbers, chosen.members, ROUNDS, lambda line: progress.print(line, highlight=False))
     if chosen.json:
         print(json.dumps({"numbers": chosen.numbers, "members": chosen.members, **found}, indent=2))
         return 0
