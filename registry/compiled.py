@@ -7,6 +7,7 @@ far as its own checksum goes: it lies in the service's folder, beside the text t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
@@ -182,5 +183,11 @@ def _unpacked(fields: list[Any]) -> Licence:
     name, member, tone, status, start, until, directions = fields
     return Licence(
         name, member, tone, LicenceStatus(status), utc(datetime.fromisoformat(start)),
-        utc(datetime.fromisoformat(until)), frozenset(map(Direction, directions)),
+        utc(datetime.fromisoformat(until)), _directions(tuple(directions)),
     )  # fmt: skip
+
+
+@functools.cache
+def _directions(names: tuple[str, ...]) -> frozenset[Direction]:
+    """One for all the licences that have the same: three, and not a million for the garbage collector to look at."""
+    return frozenset(map(Direction, names))
