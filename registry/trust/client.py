@@ -24,7 +24,7 @@ from idtone.errors import TrustError
 from idtone.files import replace_durably
 
 from . import layout
-from .fetching import base_url, fetcher
+from .fetching import FILE_S, LOOK_S, Deadline, base_url, fetcher
 
 LARGEST: Final = 64 * 1024 * 1024
 """Octets of a target; as much as a document may have."""
@@ -80,7 +80,8 @@ class Repository:
         self.source = source
         self._cache = cache
         self._metadata, self._targets = cache / layout.METADATA, cache / layout.TARGETS
-        self._fetcher = fetch or fetcher(source)
+        self._deadline = Deadline()
+        self._fetcher = fetch or fetcher(source, self._deadline)
 
     def kept(self) -> Published | None:
         """The last good generation, however old; None where there never was one.
@@ -108,6 +109,7 @@ class Repository:
             for file, target in targets.items():
                 path = str(published.path(file))
                 if not updater.find_cached_target(target, path):
+                    self._deadline.within(FILE_S)
                     updater.download_target(target, path)
             return published
 
@@ -125,11 +127,13 @@ class Repository:
             if path is None:
                 raise TrustError(f"{self.source}: no master of {tone} is published; ask the association for it")
             copy = folder / path.rpartition("/")[2]
+            self._deadline.within(FILE_S)
             updater.download_target(self._signed(updater, path), str(copy))
             return copy
 
     def _refreshed(self) -> Updater:
         """What is the latest of each role is known to it, and verified."""
+        self._deadline.within(LOOK_S)
         bootstrap = self._root.read_bytes()
         for folder in (self._metadata, self._targets):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+import logging
+import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
+import urllib3
+from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
-from tuf.ngclient.urllib3_fetcher import Urllib3Fetcher
 
-SILENCE_S: Final = 10
-"""How long a server may say nothing."""
-WITHIN_S: Final = 60.0
-"""How long one file may take, however steadily its octets trickle."""
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 10.0
+"""How long a look at what is published may take, but for the two files themselves."""
+FILE_S: Final = 60.0
+"""How long each of them may take besides, however steadily its octets trickle: one may have 64 MB."""
+SILENCE_S: Final = 4.0
+"""How long a server may say nothing, so that it is asked twice within a look."""
+PAUSES_S: Final = (0.2, 0.5)
+"""Before each further try."""
 CHUNK: Final = 400_000
 _NOT_FOUND: Final = 404
+_ELSEWHERE: Final = 300
+_REFUSED: Final = 400
+_BROKEN: Final = 500
+
+
+class Deadline:
+    """Until when what is being done must be done."""
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._within_s = self._at_s = float("inf")
+
+    def within(self, seconds: float) -> None:
+        """From now on."""
+        self._within_s, self._at_s = seconds, self._clock_s() + seconds
+
+    def left_s(self) -> float:
+        """Raises SlowRetrievalError where nothing is."""
+        left_s = self._at_s - self._clock_s()
+        if left_s <= 0:
+            raise SlowRetrievalError(f"it takes longer than {self._within_s:g} s")
+        return left_s
 
 
 class FolderFetcher(FetcherInterface):
@@ -43,20 +74,84 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-class Bounded(FetcherInterface):
-    """Another one, which may not take longer than `within_s` for a file."""
+class HttpsFetcher(FetcherInterface):
+    """Reads `https:` addresses, by way of the proxy that the environment names. It asks again where that may help, and
+    follows nobody elsewhere. Only to look up a server's name takes as long as the resolver wants.
+    """
 
-    def __init__(self, fetcher: FetcherInterface, within_s: float = WITHIN_S) -> None:
-        self._fetcher = fetcher
-        self._within_s = within_s
+    def __init__(self, host: str, deadline: Deadline) -> None:
+        self._deadline = deadline
+        context = ssl.create_default_context()
+        context.sslsocket_class = _punctual(deadline)
+        proxies = getproxies()
+        proxy = None if proxy_bypass(host) else proxies.get("https") or proxies.get("all")
+        self._pool = (
+            urllib3.ProxyManager(proxy, ssl_context=context) if proxy else urllib3.PoolManager(ssl_context=context)
+        )
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        return self._in_time(url, time.monotonic() + self._within_s)
+        response = self._answer(url)
+        if response.status >= _ELSEWHERE:
+            response.close()
+            remedy = "; name the address that it leads to" if response.status < _REFUSED else ""
+            raise DownloadHTTPError(f"{url}: HTTP status {response.status}{remedy}", response.status)
+        return _body(url, response)
 
-    def _in_time(self, url: str, deadline_s: float) -> Iterator[bytes]:
+    def _answer(self, url: str) -> urllib3.BaseHTTPResponse:
+        for pause_s in PAUSES_S:
+            try:
+                response = self._ask(url)
+            except urllib3.exceptions.SSLError:
+                raise  # another certificate will not come
+            except urllib3.exceptions.HTTPError as error:
+                log.debug("%s: %s", url, error)
+            else:
+                if response.status < _BROKEN:
+                    return response
+                response.close()
+            time.sleep(min(pause_s, self._deadline.left_s()))
+        return self._ask(url)
+
+    def _ask(self, url: str) -> urllib3.BaseHTTPResponse:
+        timeout = urllib3.Timeout(min(SILENCE_S, self._deadline.left_s()))
+        return self._pool.request("GET", url, preload_content=False, redirect=False, retries=False, timeout=timeout)
+
+
+def _body(url: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    try:
+        yield from response.stream(CHUNK)
+    except urllib3.exceptions.HTTPError as error:
+        raise DownloadError(f"{url} breaks off") from error
+    finally:
+        response.release_conn()
+
+
+def _punctual(deadline: Deadline) -> type[ssl.SSLSocket]:
+    """A socket that waits for nobody beyond the deadline. A time limit of urllib3's is for each octet anew, of which a
+    server can send one every few seconds, in the head of its answer as in the body.
+    """
+
+    class Punctual(ssl.SSLSocket):
+        def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+            self.settimeout(min(SILENCE_S, deadline.left_s()))
+            return super().recv_into(buffer, nbytes, flags)
+
+    return Punctual
+
+
+class Bounded(FetcherInterface):
+    """Another one, whose octets count until the deadline."""
+
+    def __init__(self, fetcher: FetcherInterface, deadline: Deadline) -> None:
+        self._fetcher = fetcher
+        self._deadline = deadline
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        return self._in_time(url)
+
+    def _in_time(self, url: str) -> Iterator[bytes]:
         for chunk in self._fetcher.fetch(url):
-            if time.monotonic() > deadline_s:
-                raise SlowRetrievalError(f"{url} takes longer than {self._within_s:g} s")
+            self._deadline.left_s()
             yield chunk
 
 
@@ -65,8 +160,8 @@ def base_url(source: str) -> str:
     return source.rstrip("/") if source.startswith("https://") else Path(source).resolve().as_uri()
 
 
-def fetcher(source: str) -> FetcherInterface:
+def fetcher(source: str, deadline: Deadline) -> FetcherInterface:
     """For a source: a path, or an `https:` address."""
     if source.startswith("https://"):
-        return Bounded(Urllib3Fetcher(socket_timeout=SILENCE_S))
-    return Bounded(FolderFetcher(Path(source)))
+        return Bounded(HttpsFetcher(urlsplit(source).hostname or "", deadline), deadline)
+    return Bounded(FolderFetcher(Path(source)), deadline)

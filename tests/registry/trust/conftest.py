@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from .association import Association, Machine
+from .certificate import write_certificate
 
 
 @pytest.fixture
@@ -19,3 +20,11 @@ def association(tmp_path: Path) -> Association:
 @pytest.fixture
 def machine(association: Association, tmp_path: Path) -> Machine:
     return Machine(association, tmp_path / "machine")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of 127.0.0.1, by itself; with its key."""
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    write_certificate(path)
+    return path

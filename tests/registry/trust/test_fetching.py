@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
 
 from idtone.errors import TrustError
 from idtone.registry.trust import layout
 from idtone.registry.trust.client import Repository
-from idtone.registry.trust.fetching import Bounded, FolderFetcher, base_url, fetcher
+from idtone.registry.trust.fetching import Bounded, Deadline, FolderFetcher, base_url, fetcher
 
 from .association import Association, Machine
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of 127.0.0.1, by itself; with its key."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(secret + made.public_bytes(Encoding.PEM))
-    return path
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -107,7 +79,7 @@ def test_a_folder_with_a_space_and_a_percent_sign(tmp_path: Path) -> None:
     folder = tmp_path / "a b%20c"
     folder.mkdir()
     (folder / "x").write_bytes(b"1")
-    assert fetcher(str(folder)).download_bytes(f"{base_url(str(folder))}/x", 100) == b"1"
+    assert fetcher(str(folder), Deadline()).download_bytes(f"{base_url(str(folder))}/x", 100) == b"1"
 
 
 class Trickle(FetcherInterface):
@@ -118,10 +90,175 @@ class Trickle(FetcherInterface):
 
 
 def test_what_trickles_is_not_waited_for() -> None:
-    with pytest.raises(SlowRetrievalError):
-        Bounded(Trickle(), 0.05).download_bytes("x", 10_000)
+    deadline = Deadline()
+    deadline.within(0.05)
+    with pytest.raises(SlowRetrievalError, match=r"longer than 0\.05 s"):
+        Bounded(Trickle(), deadline).download_bytes("x", 10_000)
 
 
 def test_what_has_no_end_is_cut_off() -> None:
     with pytest.raises(DownloadError, match="exceeding"):
-        Bounded(Trickle()).download_bytes("x", 3)
+        Bounded(Trickle(), Deadline()).download_bytes("x", 3)
+
+
+# -- servers that misbehave -------------------------------------------------------------------------------------------
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+WITHIN_S = 1.0
+"""How long a look may take here."""
+
+
+def swallows(line: socket.socket) -> None:
+    line.recv(1)
+    while line.recv(65_536):
+        pass
+
+
+def trickles_in_the_head(line: socket.socket) -> None:
+    line.sendall(b"HTTP/1.1 200 OK\r\nX-Padding: ")
+    while True:
+        line.sendall(b"x")
+        time.sleep(0.05)
+
+
+def trickles_in_the_body(line: socket.socket) -> None:
+    line.sendall(HEAD % 8_000)
+    while True:
+        line.sendall(b" ")
+        time.sleep(0.05)
+
+
+def stops_in_the_body(line: socket.socket) -> None:
+    line.sendall(HEAD % 8_000 + b"{")
+    swallows(line)
+
+
+def breaks_off(line: socket.socket) -> None:
+    line.sendall(HEAD % 8_000 + b"{")
+
+
+def goes(line: socket.socket) -> None:
+    pass
+
+
+def answers(status: str, *head: str) -> Callable[[socket.socket], None]:
+    octets = "\r\n".join([f"HTTP/1.1 {status}", "Content-Length: 0", *head, "", ""]).encode()
+    return lambda line: line.sendall(octets)
+
+
+class Server:
+    """Does something to each connection, TLS or not, in turn; the last thing to all that follow."""
+
+    def __init__(self, context: ssl.SSLContext | None, *acts: Callable[[socket.socket], None]) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._context = context
+        self._acts = list(acts)
+        self.asked = 0
+        self._lines: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+        self.source = f"https://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                line, _ = self._listening.accept()
+                act = self._acts[min(self.asked, len(self._acts) - 1)]
+                self.asked += 1
+                self._lines.append(line)
+                self._threads.append(threading.Thread(target=self._act, args=(line, act)))
+                self._threads[-1].start()
+
+    def _act(self, line: socket.socket, act: Callable[[socket.socket], None]) -> None:
+        with contextlib.suppress(OSError):  # the client has gone, as it should
+            if self._context:
+                line = self._context.wrap_socket(line, server_side=True)
+                self._lines.append(line)
+                line.recv(65_536)
+            with line:
+                act(line)
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._threads[0].join()
+        for line in self._lines:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for line in self._lines:
+            line.close()
+
+
+@pytest.fixture
+def serving(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setattr("idtone.registry.trust.client.LOOK_S", WITHIN_S)
+    monkeypatch.setattr("idtone.registry.trust.fetching.SILENCE_S", 0.3)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    servers: list[Server] = []
+
+    def serve(*acts: Callable[[socket.socket], None], tls: bool = True) -> Server:
+        servers.append(Server(context if tls else None, *acts))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("act", "tls", "tries"),
+    [
+        (swallows, False, 3), (swallows, True, 3), (trickles_in_the_head, True, 1), (trickles_in_the_body, True, 1),
+        (stops_in_the_body, True, 1), (breaks_off, True, 1), (goes, True, 3), (answers("503 Busy"), True, 3),
+        (answers("404 Not Found"), True, 2),
+    ],
+    ids=[
+        "swallows before TLS", "swallows", "trickles in the head", "trickles in the body", "stops in the body",
+        "breaks off", "goes", "is busy", "has nothing",
+    ],
+)  # fmt: skip
+def test_a_look_has_an_end(
+    machine: Machine, serving: Callable[..., Server], act: Callable[[socket.socket], None], tls: bool, tries: int
+) -> None:
+    server = serving(act, tls=tls)
+    began_s = time.monotonic()
+    with pytest.raises(TrustError, match="cannot be read"):
+        Repository(machine.trust, server.source, machine.cache).update()
+    assert time.monotonic() - began_s < WITHIN_S + 0.5
+    assert 1 <= server.asked <= tries
+
+
+def test_whoever_is_busy_is_asked_again(serving: Callable[..., Server]) -> None:
+    def good(line: socket.socket) -> None:
+        line.sendall(HEAD % 2 + b"{}")
+
+    server = serving(answers("503 Busy"), goes, good)
+    deadline = Deadline()
+    deadline.within(5.0)
+    assert fetcher(server.source, deadline).download_bytes(f"{server.source}/x", 100) == b"{}"
+    assert server.asked == 3
+
+
+def test_nobody_is_followed_elsewhere(machine: Machine, serving: Callable[..., Server]) -> None:
+    server = serving(answers("301 Moved", "Location: http://127.0.0.1:1/"))
+    with pytest.raises(TrustError, match="HTTP status 301; name the address that it leads to"):
+        Repository(machine.trust, server.source, machine.cache).update()
+
+
+def test_the_proxy_of_the_environment_is_asked(
+    machine: Machine, serving: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serving(answers("403 Forbidden"), tls=False)
+    monkeypatch.setenv("https_proxy", proxy.source.replace("https:", "http:"))
+    with pytest.raises(TrustError, match="cannot be read"):
+        Repository(machine.trust, "https://registry.invalid", machine.cache).update()
+    assert proxy.asked
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = serving(answers("404 Not Found"))
+    with pytest.raises(TrustError, match="cannot be read"):
+        Repository(machine.trust, server.source, machine.cache).update()
+    assert server.asked
