@@ -22,6 +22,11 @@ from .trust.client import Published, Repository
 
 log = logging.getLogger(__name__)
 
+WHOLE_S: Final = 60.0
+"""How long an unchanged timestamp may stand for all that it leads to. That signatures have expired, and what is wrong
+with the source beside its timestamp, is said no later than this; no call waits for it, since each decision looks at the
+expiry itself.
+"""
 _LOGGED_FAULTS: Final = 5
 
 
@@ -66,6 +71,9 @@ class SignedSource:
         self._published: Published | None = None
         self._refused: Published | None = None
         """Verified, and with faults."""
+        self._kept: Published | None = None
+        self._whole_s = 0.0
+        """When all of it is verified again, whether or not its timestamp has changed."""
         self._told = ""
         self._begun = False
         self.current: RegistryIndex | None = None
@@ -86,19 +94,28 @@ class SignedSource:
             return self._attempt(self._take_latest)
 
     def _take_latest(self) -> bool:
-        published = self._repository.update()
-        if published in (self._published, self._refused):
+        now_s = self._clock_s()
+        if now_s < self._whole_s and self._repository.unchanged():
             return False
-        self._refused = published
-        self._take(published, "is in use")
-        self._refused = None
-        self._repository.keep(published)
-        return True
+        published = self._repository.update()
+        self._whole_s = now_s + WHOLE_S  # what cannot be read or kept now is tried again then
+        taken = published not in (self._published, self._refused)
+        if taken:
+            try:
+                self._take(published, "is in use")
+            except DocumentError:
+                self._refused = published
+                raise
+        if published == self._published != self._kept:
+            self._repository.keep(published)
+            self._kept = published
+        return taken
 
     def _take_kept(self) -> bool:
         kept = self._repository.kept()
         if kept is not None:
             self._take(kept, "is in use, as it was last published here")
+            self._kept = kept
         return kept is not None
 
     def _attempt(self, take: Callable[[], bool]) -> bool:

@@ -33,6 +33,7 @@ _CONFIG: Final = UpdaterConfig(
     snapshot_max_length=65_536, targets_max_length=262_144,
 )  # fmt: skip
 _KEPT: Final = "kept.json"
+_TIMESTAMP: Final = "timestamp.json"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -82,6 +83,8 @@ class Repository:
         self._metadata, self._targets = cache / layout.METADATA, cache / layout.TARGETS
         self._deadline = Deadline()
         self._fetcher = fetch or fetcher(source, self._deadline)
+        self._timestamp: bytes | None = None
+        """Of the last `update`, where it went well."""
 
     def kept(self) -> Published | None:
         """The last good generation, however old; None where there never was one.
@@ -101,6 +104,7 @@ class Repository:
 
     def update(self) -> Published:
         """What is published now, verified. Raises TrustError. What was kept stays so until the next `keep`."""
+        self._timestamp = None
         with self._explained():
             updater = self._refreshed()
             targets = {file: self._signed(updater, file) for file in layout.DELEGATED.values()}
@@ -111,7 +115,21 @@ class Repository:
                 if not updater.find_cached_target(target, path):
                     self._deadline.within(FILE_S)
                     updater.download_target(target, path)
+            self._timestamp = (self._metadata / _TIMESTAMP).read_bytes()
             return published
+
+    def unchanged(self) -> bool:
+        """Whether the source still shows the timestamp that the last `update` has verified, octet for octet: then there
+        is nothing else that it could lead to. Raises TrustError where it cannot be read.
+
+        It is read and not asked for its date: a mounted share tells that of a while ago.
+        """
+        if self._timestamp is None:
+            return False
+        with self._explained():
+            self._deadline.within(LOOK_S)
+            address = f"{base_url(self.source)}/{layout.METADATA}/{_TIMESTAMP}"
+            return self._fetcher.download_bytes(address, _CONFIG.timestamp_max_length) == self._timestamp
 
     def master(self, tone: str, folder: Path) -> Path:
         """The master of a sound, as the association has published it; put into `folder`.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from idtone.calls import Direction, ForwardedCall, Reason, Trust
 from idtone.decision import Policy, decide
+from idtone.errors import TrustError
 from idtone.numbers import parse
-from idtone.registry.source import SignedSource
+from idtone.registry.source import WHOLE_S, SignedSource
 from idtone.registry.trust import layout
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.layout import Keys
@@ -155,3 +159,128 @@ def test_faults_that_somebody_signed_are_told_and_change_nothing(
     again = open_source()
     again.refresh()
     assert again.current, "what could be read was kept"
+
+
+# -- a look where nothing has changed ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def walks(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """As many as times that everything was verified."""
+    made: list[None] = []
+    update = Repository.update
+    monkeypatch.setattr(Repository, "update", lambda self: made.append(None) or update(self))
+    return made
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+
+
+def test_an_unchanged_timestamp_stands_for_what_it_leads_to_for_a_minute(
+    open_source: Callable[..., SignedSource], walks: list[None]
+) -> None:
+    now_s = [0.0]
+    source = open_source(clock_s=lambda: now_s[0])
+    assert source.refresh()
+    for now_s[0] in (1.0, 30.0, WHOLE_S - 1):
+        assert not source.refresh()
+    assert len(walks) == 1
+    now_s[0] = WHOLE_S
+    assert not source.refresh()
+    assert len(walks) == 2
+
+
+def test_a_timestamp_of_the_same_date_and_size_is_seen(
+    association: Association, open_source: Callable[..., SignedSource]
+) -> None:
+    source = open_source()
+    source.refresh()
+    path = association.desk.repository / layout.METADATA / "timestamp.json"
+    before = path.stat()
+    association.write(suspensions=STOPPED)
+    association.publish(association.signers(Keys.DUTY))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert source.refresh()
+
+
+def test_a_source_that_goes_is_told_at_the_next_look_and_taken_up_when_it_is_back(
+    association: Association, open_source: Callable[..., SignedSource], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = open_source()
+    source.refresh()
+    away = association.desk.repository.with_name("away")
+    association.desk.repository.rename(away)
+    for _ in range(3):
+        assert not source.refresh()
+    [told] = errors(caplog)
+    assert "cannot be read" in told
+    away.rename(association.desk.repository)
+    assert not source.refresh()
+    association.write(suspensions=STOPPED)
+    association.publish()
+    assert source.refresh()
+    assert len(errors(caplog)) == 1
+
+
+def test_who_shows_the_same_for_ever_is_believed_until_its_signatures_expire(
+    tmp_path: Path, walks: list[None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Calls know at once, the log after a minute."""
+    frozen = Association(tmp_path / "frozen")
+    frozen.begin(datetime.now(UTC) - layout.ROLES["timestamp"].lasts + timedelta(seconds=2))
+    machine = Machine(frozen, tmp_path / "frozen-machine")
+    now_s = [0.0]
+    source = SignedSource(machine.repository(), 0.0, lambda: now_s[0])
+    assert source.refresh()
+    call = ForwardedCall("c", Direction.INCOMING, parse("0312345601"), parse(""), parse("0501234567"))
+    assert decide(call, source.current, Policy(), datetime.now(UTC)).reason is Reason.LICENCE_VALID
+    assert source.current
+    time.sleep((source.current.expires - datetime.now(UTC)).total_seconds() + 0.01)
+    now_s[0] = WHOLE_S - 1
+    assert not source.refresh()
+    assert len(walks) == 1
+    assert decide(call, source.current, Policy(), datetime.now(UTC)).reason is Reason.REGISTRY_STALE
+    now_s[0] = WHOLE_S
+    assert not source.refresh()
+    [told] = errors(caplog)
+    assert "expired" in told
+
+
+def test_what_is_missing_beside_the_timestamp_is_told_within_a_minute(
+    association: Association, open_source: Callable[..., SignedSource], caplog: pytest.LogCaptureFixture
+) -> None:
+    now_s = [0.0]
+    source = open_source(clock_s=lambda: now_s[0])
+    source.refresh()
+    shutil.rmtree(association.desk.repository / layout.TARGETS)
+    (association.desk.repository / layout.METADATA / "2.root.json").write_text("{}")
+    now_s[0] = WHOLE_S
+    assert not source.refresh()
+    [told] = errors(caplog)
+    assert "not what the association signed" in told
+
+
+@pytest.mark.parametrize("trouble", ["idtone.registry.source._members", "idtone.registry.source.Repository.keep"])
+def test_what_could_not_be_read_or_kept_here_is_tried_again(
+    trouble: str,
+    machine: Machine,
+    open_source: Callable[..., SignedSource],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(*_: object) -> None:
+        raise TrustError("the disk is full")
+
+    now_s = [0.0]
+    source = open_source(clock_s=lambda: now_s[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(trouble, fails)
+        assert not source.refresh()
+    assert "the disk is full" in errors(caplog)[0]
+    assert machine.repository().kept() is None
+    now_s[0] = WHOLE_S
+    source.refresh()
+    assert source.current
+    assert machine.repository().kept()
