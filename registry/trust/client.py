@@ -109,7 +109,9 @@ class Repository:
             updater = self._refreshed()
             targets = {file: self._signed(updater, file) for file in layout.DELEGATED.values()}
             sha256 = {file: target.hashes["sha256"] for file, target in targets.items()}
-            published = Published(self._targets, sha256, self._expires())
+            roles = self._verified()
+            self._check_keys(roles)
+            published = Published(self._targets, sha256, min(signed.expires for signed in roles.values()))
             for file, target in targets.items():
                 path = str(published.path(file))
                 if not updater.find_cached_target(target, path):
@@ -171,11 +173,23 @@ class Repository:
             raise TrustError(f"{self.source}: {file} is larger than {LARGEST} octets")
         return target
 
-    def _expires(self) -> datetime:
-        """By the metadata that was just verified."""
-        files = [self._metadata / f"{role}.json" for role in layout.ROLES]
-        expiries: list[datetime] = [Metadata[Any].from_file(str(file)).signed.expires for file in files]
-        return min(expiries)
+    def _verified(self) -> dict[str, Any]:
+        """What each role says, in the metadata that was just verified."""
+        files = {role: self._metadata / f"{role}.json" for role in layout.ROLES}
+        return {role: Metadata[Any].from_file(str(file)).signed for role, file in files.items()}
+
+    def _check_keys(self, roles: Mapping[str, Any]) -> None:
+        """python-tuf counts the ids of keys, which whoever lists a key chooses: who has one of two ids is not two."""
+        root, targets = roles["root"], roles["targets"]
+        for name in layout.ROLES:
+            parent = targets if name in layout.DELEGATED else root
+            keys = targets.delegations.keys if name in layout.DELEGATED else root.keys
+            listed = [keys[keyid].keyval["public"] for keyid in parent.get_delegated_role(name).keyids if keyid in keys]
+            if any(listed.count(key) > 1 for key in listed):
+                raise TrustError(
+                    f"{self.source} is not what the association signed: one key of {name} is listed as two;"
+                    " ask the association to rotate its keys"
+                )
 
     def keep(self, published: Published) -> None:
         """From now on this is the last good generation, since it could be read; what it does not need is removed.

@@ -1,0 +1,300 @@
+"""The attacks of the TUF specification (section 1.5.2 and the client workflow, 5) and of tuf-conformance that somebody
+with some keys can make, in one table: each is made against a member who has taken a good generation, and nothing of it
+is taken. Those that take no key are in `test_client`, with what stolen keys lead to.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from securesystemslib.formats import encode_canonical
+from securesystemslib.signer import CryptoSigner
+
+from idtone.errors import TrustError
+from idtone.registry.trust import layout
+from idtone.registry.trust.layout import Keys
+
+from .association import STOPPED, SUSPENSIONS, Association, Machine
+
+Change = Callable[[dict[str, Any]], object]
+PAST = (datetime.now(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+BEYOND = 2**31
+"""A version after which none of the association's would be newer."""
+
+
+def unchanged(signed: dict[str, Any]) -> None:
+    pass
+
+
+def latest(association: Association, role: str) -> Path:
+    folder = association.desk.repository / layout.METADATA
+    if role == "timestamp":
+        return folder / "timestamp.json"
+    return max(folder.glob(f"*.{role}.json"), key=lambda path: int(path.name.partition(".")[0]))
+
+
+def signatures(signers: Sequence[CryptoSigner], signed: dict[str, Any]) -> list[dict[str, Any]]:
+    octets = encode_canonical(signed).encode()
+    return [signer.sign(octets).to_dict() for signer in signers]
+
+
+def forge(
+    association: Association,
+    role: str,
+    change: Change = unchanged,
+    signers: Sequence[CryptoSigner] | None = None,
+    beside: Callable[[list[dict[str, Any]]], object] = len,
+) -> None:
+    """The next version of a role, and what leads to it. By default it is signed by all who may; `beside` changes the
+    signatures.
+    """
+    signed = json.loads(latest(association, role).read_text())["signed"]
+    signed["version"] += 1
+    path = latest(association, role)
+    if role != "timestamp":
+        path = path.with_name(f"{signed['version']}.{role}.json")
+    change(signed)
+    made = signatures(association.signers(layout.ROLES[role].keys) if signers is None else signers, signed)
+    beside(made)
+    path.write_text(json.dumps({"signatures": made, "signed": signed}))
+    version = signed["version"]
+    if role in ("targets", *layout.DELEGATED):
+        forge(association, "snapshot", lambda snapshot: snapshot["meta"].update({f"{role}.json": {"version": version}}))
+    elif role == "snapshot":
+        forge(
+            association,
+            "timestamp",
+            lambda timestamp: timestamp["meta"].update({"snapshot.json": {"version": version}}),
+        )
+
+
+def few(role: str) -> Callable[[Association], None]:
+    return lambda association: forge(association, role, signers=association.signers(layout.ROLES[role].keys)[:1])
+
+
+def repeated(role: str) -> Callable[[Association], None]:
+    return lambda association: forge(
+        association,
+        role,
+        signers=association.signers(layout.ROLES[role].keys)[:1],
+        beside=lambda made: made.extend(made),
+    )
+
+
+def in_anothers_name(role: str) -> Callable[[Association], None]:
+    """One who has one key signs for another as well."""
+
+    def attack(association: Association) -> None:
+        one, other = association.signers(layout.ROLES[role].keys)[:2]
+        forge(association, role, signers=[one], beside=lambda made: made.append(_renamed(made[0], other)))
+
+    return attack
+
+
+def _renamed(signature: dict[str, Any], other: CryptoSigner) -> dict[str, Any]:
+    return signature | {"keyid": other.public_key.keyid}
+
+
+def expired(role: str) -> Callable[[Association], None]:
+    return lambda association: forge(association, role, lambda signed: signed.update(expires=PAST))
+
+
+def saying(role: str, **said: object) -> Callable[[Association], None]:
+    return lambda association: forge(association, role, lambda signed: signed.update(said))
+
+
+def root_with(change: Change, *, timestamp: Sequence[int] = ()) -> Callable[[Association], None]:
+    """A root that its owners have signed, by mistake or under duress; and a timestamp of some of the duty keys."""
+
+    def attack(association: Association) -> None:
+        forge(association, "root", change)
+        duty = association.signers(Keys.DUTY)
+        forge(association, "timestamp", signers=[duty[place] for place in timestamp])
+
+    return attack
+
+
+def _nobody_need_sign(root: dict[str, Any]) -> None:
+    root["roles"]["timestamp"]["threshold"] = 0
+
+
+def _one_id_twice(root: dict[str, Any]) -> None:
+    role = root["roles"]["timestamp"]
+    role["keyids"] = [role["keyids"][0]] * 2
+
+
+def _another_key_of_the_same_id(root: dict[str, Any]) -> None:
+    for keyid in root["roles"]["timestamp"]["keyids"]:
+        root["keys"][keyid]["keyval"]["public"] = "00" * 32
+
+
+def one_key_of_two_ids(association: Association) -> None:
+    """Its owner alone would be two."""
+    one = association.signers(Keys.DUTY)[0]
+
+    def change(root: dict[str, Any]) -> None:
+        root["keys"]["ab" * 32] = root["keys"][one.public_key.keyid]
+        root["roles"]["timestamp"]["keyids"] = [one.public_key.keyid, "ab" * 32]
+
+    forge(association, "root", change)
+    forge(association, "timestamp", signers=[one], beside=lambda made: made.append(made[0] | {"keyid": "ab" * 32}))
+
+
+def one_key_of_two_ids_for_the_suspensions(association: Association) -> None:
+    one = association.signers(Keys.DUTY)[0]
+
+    def change(targets: dict[str, Any]) -> None:
+        delegations = targets["delegations"]
+        delegations["keys"]["ab" * 32] = delegations["keys"][one.public_key.keyid]
+        for role in delegations["roles"]:
+            if role["name"] == layout.SUSPENSIONS:
+                role["keyids"] = [one.public_key.keyid, "ab" * 32]
+
+    forge(association, "targets", change)
+    forge(association, "suspensions", signers=[one], beside=lambda made: made.append(made[0] | {"keyid": "ab" * 32}))
+
+
+def older(role: str) -> Callable[[Association], None]:
+    """A new snapshot leads to what a role said before."""
+
+    def attack(association: Association) -> None:
+        forge(association, "snapshot", lambda snapshot: snapshot["meta"].update({f"{role}.json": {"version": 1}}))
+
+    return attack
+
+
+def _without_the_suspensions(snapshot: dict[str, Any]) -> None:
+    del snapshot["meta"]["suspensions.json"]
+
+
+def _not_theirs(targets: dict[str, Any]) -> None:
+    for role in targets["delegations"]["roles"]:
+        role["paths"] = ["another.yaml"]
+
+
+def _too_much(signed: dict[str, Any]) -> None:
+    signed["padding"] = "x" * 300_000
+
+
+ROLES = tuple(layout.ROLES)
+ATTACKS: dict[str, Callable[[Association], None]] = {
+    # wrong threshold
+    **{f"{role}: signed by one": few(role) for role in ROLES},
+    # duplicate key ids, and key ids that are not the key's
+    **{f"{role}: one signature twice": repeated(role) for role in ROLES},
+    **{f"{role}: one signature in the name of two": in_anothers_name(role) for role in ROLES},
+    "root: one key id listed twice": root_with(_one_id_twice, timestamp=[0]),
+    "root: one key under two ids": one_key_of_two_ids,
+    "targets: one key under two ids": one_key_of_two_ids_for_the_suspensions,
+    "root: a key under the id of another": root_with(_another_key_of_the_same_id, timestamp=[0, 1]),
+    # thresholds that are none
+    "root: nobody need sign": root_with(_nobody_need_sign),
+    # expired, each alone
+    **{f"{role}: expired": expired(role) for role in ROLES},
+    # rollback
+    **{f"snapshot: an older {role}": older(role) for role in ("targets", *layout.DELEGATED)},
+    "timestamp: an older snapshot": saying("timestamp", meta={"snapshot.json": {"version": 1}}),
+    "timestamp: an older one": saying("timestamp", version=1),
+    # the chain of roots
+    "root: of the same version": saying("root", version=1),
+    "root: one is left out": saying("root", version=3),
+    # mix and match
+    "snapshot: without the suspensions": lambda association: forge(association, "snapshot", _without_the_suspensions),
+    **{
+        f"{role}: another version than its snapshot's": saying(role, version=BEYOND)
+        for role in ("snapshot", "targets")
+    },
+    # of what kind it is
+    **{f"{role}: in another version of TUF": saying(role, spec_version="2.0.0") for role in ROLES},
+    **{f"{role}: of another type": saying(role, _type="mirrors") for role in ROLES},
+    **{f"{role}: version 0": saying(role, version=0) for role in ROLES},
+    # oversized
+    **{f"{role}: too large": (lambda association, role=role: forge(association, role, _too_much)) for role in ROLES},
+    # delegations
+    "targets: files that are nobody's": lambda association: forge(association, "targets", _not_theirs),
+}  # fmt: skip
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """It has taken a second version of everything but the root."""
+    association = Association(tmp_path / "association")
+    association.begin()
+    association.write((association.folder / layout.REGISTRY_FILE).read_text() + "# changed\n", STOPPED)
+    association.publish()
+    forge(association, "targets")
+    machine = Machine(association, tmp_path / "machine")
+    machine.take()
+    return machine
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
+def test_it_is_refused(machine: Machine, attack: Callable[[Association], None]) -> None:
+    kept = machine.repository().kept()
+    assert kept
+    attack(machine.association)
+    with pytest.raises(TrustError, match=r"is not what the association signed|cannot be read|is signed by nobody"):
+        machine.repository().update()
+    assert machine.repository().kept() == kept
+    assert kept.read(layout.SUSPENSIONS_FILE) == STOPPED
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_is_made_in_the_same_way_by_who_may_is_taken(machine: Machine, role: str) -> None:
+    """So that what is refused above is so for what was done to it."""
+    forge(machine.association, role)
+    assert machine.take().read(layout.SUSPENSIONS_FILE) == STOPPED
+    version = json.loads(latest(machine.association, role).read_text())["signed"]["version"]
+    assert json.loads((machine.cache / layout.METADATA / f"{role}.json").read_text())["signed"]["version"] == version
+
+
+def test_one_signature_more_that_is_nobodys_does_no_harm(machine: Machine) -> None:
+    stranger = CryptoSigner.generate_ed25519()
+    forge(machine.association, "timestamp", signers=[*machine.association.signers(Keys.DUTY), stranger])
+    machine.take()
+
+
+def test_a_key_id_without_its_key_does_no_harm(machine: Machine) -> None:
+    def change(root: dict[str, Any]) -> None:
+        root["roles"]["timestamp"]["keyids"].append("ab" * 32)
+
+    forge(machine.association, "root", change)
+    machine.take()
+
+
+@pytest.mark.parametrize("role", ["timestamp", "snapshot", "suspensions"])
+def test_who_ran_ahead_with_stolen_keys_is_overtaken_when_they_are_replaced(machine: Machine, role: str) -> None:
+    """Fast-forward: beside versions as high as the thief has made them nothing of the association's would be newer."""
+    association = machine.association
+    honest = association.desk.repository.with_name("honest")
+    shutil.copytree(association.desk.repository, honest)
+    _run_ahead(association, role)
+    machine.take()
+    shutil.rmtree(association.desk.repository)
+    honest.rename(association.desk.repository)
+    association.write(suspensions=SUSPENSIONS)
+    for _ in range(2):  # the thief has made one more of the timestamp
+        association.publish()
+    with pytest.raises(TrustError, match="not what the association signed"):
+        machine.repository().update()
+    new = [CryptoSigner.generate_ed25519() for _ in association.keys[Keys.DUTY]]
+    public = {Keys.DUTY: [signer.public_key for signer in new]}
+    association.desk.rotate(public, [*association.signers(), *new], datetime.now(UTC))
+    association.keys[Keys.DUTY] = new
+    association.publish()
+    assert machine.take().read(layout.SUSPENSIONS_FILE) == SUSPENSIONS
+
+
+def _run_ahead(association: Association, role: str) -> None:
+    path = latest(association, role)
+    document = json.loads(path.read_text())
+    document["signed"]["version"] = BEYOND
+    path = path if role == "timestamp" else path.with_name(f"{BEYOND}.{role}.json")
+    path.write_text(json.dumps(document))
+    forge(association, role)
