@@ -155,7 +155,7 @@ class Repository:
         """What is the latest of each role is known to it, and verified."""
         self._deadline.within(LOOK_S)
         bootstrap = self._root.read_bytes()
-        for folder in (self._metadata, self._targets):
+        for folder in (self._cache, self._metadata, self._targets):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         base = base_url(self.source)
         updater = Updater(

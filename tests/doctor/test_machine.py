@@ -132,3 +132,14 @@ def test_the_clock_is_asked_and_not_set():
     before = time.time()
     assert machine.clock_is_synchronised() in (True, False)
     assert abs(time.time() - before) < 5
+
+
+def test_the_rights_of_all_in_a_folder(tmp_path):
+    (tmp_path / "below").mkdir(mode=0o700)
+    (tmp_path / "below" / "file").touch(mode=0o600)
+    (tmp_path / "link").symlink_to("below/file")
+    (tmp_path / "gone").symlink_to("nowhere")
+    found = {each.path.relative_to(tmp_path).as_posix(): each.mode for each in machine.rights_in(tmp_path)}
+    assert found.pop(".")
+    assert found == {"below": 0o700, "below/file": 0o600, "link": 0o600}
+    assert machine.rights_in(tmp_path / "nowhere") == []

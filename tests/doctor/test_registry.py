@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from idtone.calls import Trust
 from idtone.doctor import registry
 from idtone.doctor.findings import State
+from idtone.doctor.sounds import Rights
 from idtone.errors import DocumentError, TrustError
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
@@ -119,3 +121,77 @@ def test_licensed_sounds_need_their_profile_and_no_doubt():
     doubted = registry.sounds(document(recorded), library, NOW)
     assert doubted.state is State.BAD
     assert "synthesised" in doubted.found
+
+
+CACHE = Path("/var/lib/idtone/registry")
+ABOVE = [
+    Rights(Path("/"), 0o755, 0, 0),
+    Rights(Path("/var"), 0o755, 0, 0),
+    Rights(Path("/var/lib/idtone"), 0o700, 5, 5),
+]
+FOLDER, METADATA = Rights(CACHE, 0o700, 5, 5), Rights(CACHE / "metadata", 0o700, 5, 5)
+ROOT_JSON = Rights(CACHE / "metadata" / "root.json", 0o600, 5, 5)
+OPEN_FOLDER = Rights(CACHE, 0o755, 5, 5)
+
+
+def kept(held, above=ABOVE, ourselves=5):
+    return registry.kept(CACHE, above, held, ourselves)
+
+
+@pytest.mark.parametrize("ourselves", [0, 5])
+def test_what_is_kept_belongs_to_the_service_alone(ourselves):
+    finding = kept([FOLDER, METADATA, ROOT_JSON], ourselves=ourselves)
+    assert (finding.state, finding.found) == (State.GOOD, f"{CACHE}, which the user 5 alone can write to")
+
+
+@pytest.mark.parametrize(
+    ("held", "above", "named"),
+    [
+        ([Rights(CACHE, 0o770, 5, 5)], ABOVE, f"{CACHE} (mode 0770)"),
+        ([Rights(CACHE, 0o777, 5, 5)], ABOVE, f"{CACHE} (mode 0777)"),
+        ([OPEN_FOLDER, Rights(CACHE / "kept.json", 0o646, 5, 5)], ABOVE, f"{CACHE / 'kept.json'} (mode 0646)"),
+        ([OPEN_FOLDER, Rights(CACHE / "kept.json", 0o664, 5, 5)], ABOVE, f"{CACHE / 'kept.json'} (mode 0664)"),
+        ([FOLDER], [*ABOVE[:2], Rights(Path("/var/lib/idtone"), 0o775, 5, 5)], "/var/lib/idtone (mode 0775)"),
+    ],
+)  # fmt: skip
+def test_others_who_can_write_what_is_believed(held, above, named):
+    finding = kept(held, above)
+    assert finding.state is State.BAD
+    assert finding.found == f"others can write to {named}"
+    assert "chmod go-w" in finding.remedy
+    assert "idtone registry update" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        [FOLDER, Rights(CACHE / "kept.json", 0o666, 5, 5)],  # nobody else gets there
+        [OPEN_FOLDER, METADATA, Rights(METADATA.path / "root.json", 0o666, 5, 5)],
+        [Rights(CACHE, 0o711, 5, 5), Rights(CACHE / "kept.json", 0o644, 0, 0)],  # root's
+    ],
+)
+def test_what_nobody_else_gets_at(held):
+    assert kept(held).state is State.GOOD
+
+
+def test_a_folder_for_everybody_where_each_keeps_what_is_his():
+    assert kept([FOLDER], [*ABOVE[:2], Rights(Path("/tmp"), 0o1777, 0, 0)]).state is State.GOOD  # noqa: S108
+
+
+def test_what_somebody_else_owns():
+    strange = kept([FOLDER, Rights(CACHE / "kept.json", 0o600, 6, 5)])
+    assert strange.found == f"somebody else owns {CACHE / 'kept.json'} (user 6)"
+    assert "chown -R 5" in strange.remedy
+    assert kept([FOLDER], [Rights(Path("/var"), 0o755, 6, 0)]).state is State.BAD
+    other = kept([FOLDER], ourselves=6)
+    assert other.found == f"{CACHE} belongs to the user 5, and this runs as 6"
+    assert {strange.state, other.state} == {State.BAD}
+
+
+def test_an_access_control_list_may_let_somebody_in():
+    assert kept([FOLDER, Rights(CACHE / "kept.json", 0o600, 5, 5, listed=True)]).state is State.UNKNOWN
+
+
+def test_nothing_is_kept_yet_or_at_all():
+    assert kept([]).state is State.WARNING
+    assert registry.not_kept().state is State.GOOD

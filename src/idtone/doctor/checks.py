@@ -233,6 +233,26 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     yield sounds.alone(text, *machine.read(left), left)
 
 
+def _registry_cache(exam: Exam) -> Iterator[Finding]:
+    settings = exam.settings.registry
+    try:
+        root = settings.root()
+    except DocumentError:
+        yield registry.not_read("registry-cache", settings.source)
+        return
+    if root is None:
+        yield registry.not_kept()
+        return
+    folder = settings.cache.resolve()
+    try:
+        held = machine.rights_in(folder)
+        above = [machine.rights(place) for place in reversed(folder.parents)] if held else []
+    except OSError as error:
+        yield unknown("registry-cache", f"{error.filename}: {error.strerror}", _AS_SERVICE)
+        return
+    yield registry.kept(folder, above, held, os.geteuid())
+
+
 REGISTRY: Final = ("registry", "registry-trust", "registry-fresh", "registry-licences", "registry-sounds", "alone")
 
 
@@ -331,6 +351,7 @@ CHECKS: Final = (
     Check(HOOK, _hook),
     Check(("sounds", "sounds-readable"), _sounds),
     Check(REGISTRY, _registry),
+    Check(("registry-cache",), _registry_cache),
     Check(("name-own",), _own_name),
     Check(("name-ari",), _name_of_ari),
     Check(("clock-synchronised", "clock-date"), _clock),

@@ -82,6 +82,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "clock-date": Topic("The date", "Licences, suspensions and the registry are judged by it."),
     "registry": Topic("The registry", "Without a registry no licence counts, and every call gets the notice."),
     "registry-trust": Topic("Whose word it is", "A registry that nobody signed says what whoever can write it wants."),
+    "registry-cache": Topic(
+        "What is kept of the registry",
+        "It was verified when it came: whoever can write there speaks for the association.",
+    ),
     "registry-fresh": Topic("The registry's term", "After it no licence counts until there is a newer registry."),
     "registry-licences": Topic("The licences", "A number without a valid licence gets the notice, or is refused."),
     "registry-sounds": Topic(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -50,6 +51,21 @@ def rights(path: Path) -> Rights:
     status = path.stat()
     listed = "system.posix_acl_access" in os.listxattr(path)
     return Rights(path, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, listed)
+
+
+def rights_in(folder: Path) -> list[Rights]:
+    """Of the folder, and of all in it that is there to be looked at; nothing where it is not. Raises OSError."""
+    walked = os.walk(folder, onerror=_not_there)
+    found = []
+    for path in (folder, *(Path(place, name) for place, below, files in walked for name in (*below, *files))):
+        with contextlib.suppress(FileNotFoundError):  # the service has put another one in its place meanwhile
+            found.append(rights(path))
+    return found
+
+
+def _not_there(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def content(path: Path) -> bytes | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import stat
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from idtone.calls import Reason, Trust
@@ -18,6 +21,7 @@ from idtone.tones.profile import Profile
 from idtone.tones.proof import doubt
 
 from .findings import Finding, bad, good, unknown, warning
+from .sounds import Rights
 
 SOON: Final = timedelta(days=7)
 """Enough to fetch the next registry, or to ask why there is none."""
@@ -71,6 +75,57 @@ def trusted(trust: Trust, source: str) -> Finding:
         f"{source} is signed by nobody: right for a lab, and for nothing else",
         "Get the association's root, and name it: `registry: {source: …, trust: ROOT.json}` in idtone.yaml",
     )
+
+
+def kept(folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselves: int) -> Finding:
+    """`held` is the folder in which a signed registry is kept, and all in it; nothing where it is not there yet. The
+    folders `above` lead to it; `ourselves` is our own user id.
+    """
+    topic, place = "registry-cache", quote(str(folder))
+    if not held:
+        return warning(
+            topic, f"{folder} is not there yet", "idtone registry update, as the user that `idtone serve` runs as"
+        )
+    owner = held[0].user
+    if ourselves not in (0, owner):
+        return bad(
+            topic,
+            f"{folder} belongs to the user {owner}, and this runs as {ourselves}",
+            f"Run this as the user that `idtone serve` runs as; if that is you: chown -R {ourselves} {place}",
+        )
+    strange = [rights for rights in (*above, *held) if rights.user not in (0, owner)]
+    if strange:
+        names = ", ".join(f"{rights.path} (user {rights.user})" for rights in strange)
+        return bad(topic, f"somebody else owns {names}", f"chown -R {owner} {place}; {_ANEW}")
+    folders = {rights.path: rights.mode for rights in held}
+    writable = [rights for rights in above if rights.mode & _OTHERS_WRITE and not rights.mode & stat.S_ISVTX]
+    writable += [rights for rights in held if rights.mode & _OTHERS_WRITE & _let_through(rights.path, folders)]
+    if writable:
+        names = ", ".join(f"{rights.path} (mode {rights.mode:04o})" for rights in writable)
+        return bad(
+            topic,
+            f"others can write to {names}",
+            f"chmod go-w {' '.join(quote(str(rights.path)) for rights in writable)}; {_ANEW}",
+        )
+    if any(rights.listed for rights in (*above, *held)):
+        return unknown(topic, f"access control lists decide on {folder}", f"getfacl -R {place}: nobody else may write")
+    return good(topic, f"{folder}, which the user {owner} alone can write to")
+
+
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_ANEW: Final = "where somebody may have written, remove what is kept, and idtone registry update"
+
+
+def _let_through(path: Path, folders: Mapping[Path, int]) -> int:
+    """Of group and others those, as bits of writing, who get through the folders that lead to a file."""
+    through = _OTHERS_WRITE
+    for folder in path.parents:
+        through &= folders.get(folder, 0o777) << 1
+    return through
+
+
+def not_kept() -> Finding:
+    return good("registry-cache", "nothing is kept of an unsigned registry")
 
 
 def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
