@@ -1,0 +1,120 @@
+"""How much the service and Asterisk have to tell each other of a call: all of it costs time in every call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import LOOPBACK, Asterisk
+from ..lab.lab import Forwarding, lab
+from ..lab.service import Service
+
+CALLS = 5
+BESIDE = 4
+"""Messages that are about no call: what is asked now and then."""
+PASSED = ("Authorization", "Content-Type")
+LIMITS = {
+    ("ari", "incoming"): {"asked": 4, "told": 14},
+    ("ari", "outgoing"): {"asked": 6, "told": 20},
+    ("agi", "incoming"): {"asked": 2, "told": 7},
+    ("agi", "outgoing"): {"asked": 3, "told": 8},
+}
+"""By door and direction (the called party hears the sound, or both do): requests of the service, and what it gets back
+and is told besides, of each call."""
+
+
+@dataclass
+class Between:
+    """A WebSocket that passes everything on and counts it."""
+
+    asterisk: Asterisk
+    count: Counter[str] = field(default_factory=Counter)
+    url: str = ""
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Between]:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._pass)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, LOOPBACK, 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}/ari"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    async def _pass(self, request: web.Request) -> web.StreamResponse:
+        target = urlsplit(self.asterisk.ari_url)._replace(path=request.path, query=request.query_string).geturl()
+        headers = {name: value for name in PASSED if (value := request.headers.get(name))}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            if request.headers.get("Upgrade", "").lower() != "websocket":
+                async with session.request(request.method, target, data=await request.read()) as answer:
+                    return web.Response(status=answer.status, body=await answer.read())
+            near = web.WebSocketResponse(autoping=False)
+            await near.prepare(request)
+            async with session.ws_connect(target, autoping=False) as far:
+                await asyncio.gather(self._pump(near, far, "asked"), self._pump(far, near, "told"))
+        return near
+
+    async def _pump(
+        self, source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+        target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse, name: str,
+    ) -> None:  # fmt: skip
+        async for message in source:
+            match message.type:
+                case aiohttp.WSMsgType.TEXT:
+                    self.count[name] += 1
+                    await target.send_str(message.data)
+                case aiohttp.WSMsgType.PING:
+                    await target.ping(message.data)
+                case aiohttp.WSMsgType.PONG:
+                    await target.pong(message.data)
+        await target.close()
+
+
+class Counted(Service):
+    """One that is asked and told through the middle."""
+
+    url = ""
+
+    def _environment(self) -> dict[str, str]:
+        return {"IDTONE_ARI_URL": self.url}
+
+
+@pytest.mark.parametrize(("door", "direction"), LIMITS)
+async def test_no_more_is_said_of_a_call_than_before(asterisk, beside, door, direction):
+    beside.away()
+    service = Counted(asterisk, LAB_REGISTRY, "notify: {incoming: called, outgoing: both}")
+    before = len(service.records()) if service.ledger.exists() else 0
+    async with Between(asterisk).listening() as between:
+        service.url = between.url
+        await asyncio.to_thread(service.start)
+        try:
+            async with lab(asterisk) as phones:
+                for _ in range(2):  # the first finds everything cold
+                    between.count.clear()
+                    for _ in range(CALLS):
+                        placed = await phones.place(Forwarding(door=door, direction=direction))
+                        await phones.talk_and_hang_up(placed, 0.05)
+                    await phones.nothing_is_left()
+        finally:
+            await asyncio.to_thread(service.stop)
+    records = list(service.records().values())
+    assert [record["heard"] for record in records[before:]] == [True] * 2 * CALLS
+    per_call = {name: count / CALLS for name, count in between.count.items()}
+    print(f"\n{door}, {direction}: {per_call}")
+    for name, limit in LIMITS[door, direction].items():
+        assert between.count[name] <= CALLS * limit + BESIDE, per_call
+        assert between.count[name] > 0
