@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
@@ -14,6 +14,8 @@ from idtone.documents import Model
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TEXT_LIMIT: Final = 200
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
+AnyDate = TypeVar("AnyDate", bound=date)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
 
 
@@ -47,12 +49,19 @@ def _day(value: Any) -> Any:
     return value
 
 
+def _sensible(value: AnyDate) -> AnyDate:
+    """So that it is a date in every time zone, and one more or less can be reckoned."""
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        raise ValueError(f"is no sensible date. Write a year from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return value
+
+
 Id = Annotated[str, AfterValidator(_id)]
 """Ids go into file names (a tone's), the ledger and the dialplan, hence the narrow alphabet."""
 Text = Annotated[str, AfterValidator(_text)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
-Day = Annotated[date, BeforeValidator(_day)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_sensible)]
+Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
 
 class Header(Model):

@@ -1,7 +1,7 @@
-"""What the desk can do to the two files: each verb takes the text and gives the changed text. Pure.
+"""What the desk can do to the two files: each verb changes a text, by the document that it is read as. Without I/O.
 
 What cannot be is a UsageError, with what to do instead; whether the whole still is a registry is told by reading it
-again (`registry_after`, `suspensions_after`).
+again (`changing`).
 """
 
 from __future__ import annotations
@@ -18,25 +18,24 @@ from idtone.numbers import Number, parse_japanese
 
 from ..model import LicenceEntry, Member, RegistryDocument, SuspensionsDocument
 from ..notation import Span, read_single, read_span
-from . import editing
 from .applications import Application
-from .editing import Tree
+from .editing import Text, Tree
 
 _NUMBERED: Final = re.compile(r"L-(\d{1,9})")
 
 
-def stamped(text: str, version: int, issued: datetime) -> str:
+def stamped(text: Text, version: int, issued: datetime) -> None:
     """A registry as a new edition."""
-    text = editing.replaced(text, ("registry", "version"), version)
-    return editing.replaced(text, ("registry", "issued"), issued)
+    text.replace(("registry", "version"), version)
+    text.replace(("registry", "issued"), issued)
 
 
-def prolonged(text: str, until: datetime) -> str:
+def prolonged(text: Text, until: datetime) -> None:
     """The registry itself counts until then."""
-    return editing.replaced(text, ("registry", "expires"), until)
+    text.replace(("registry", "expires"), until)
 
 
-def granted(text: str, document: RegistryDocument, application: Application, start: datetime, until: datetime) -> str:
+def granted(text: Text, document: RegistryDocument, application: Application, start: datetime, until: datetime) -> None:
     """The licences and numbers that an application asks for; a new member where it is one."""
     tones = {tone.id for tone in document.tones}
     for asked in application.licences:
@@ -58,7 +57,8 @@ def granted(text: str, document: RegistryDocument, application: Application, sta
         member: Tree = {
             "id": application.member.id, "name": name, "pledge": pledge, "licences": licences, "numbers": numbers
         }  # fmt: skip
-        return editing.appended(text, ("members",), [member])
+        text.append(("members",), [member])
+        return
     known = document.members[at]
     if known.name != application.member.name:
         raise UsageError(
@@ -66,19 +66,19 @@ def granted(text: str, document: RegistryDocument, application: Application, sta
         )
     here: Location = ("members", at)
     if known.pledge is None:
-        text = editing.added(text, here, "pledge", pledge)
-    text = _more(text, here, "licences", licences)
-    return _more(text, here, "numbers", numbers)
+        text.add(here, "pledge", pledge)
+    text.append((*here, "licences"), licences)
+    text.append((*here, "numbers"), numbers)
 
 
-def renewed(text: str, document: RegistryDocument, licence: str, until: datetime) -> str:
+def renewed(text: Text, document: RegistryDocument, licence: str, until: datetime) -> None:
     """A licence for longer. One that was revoked is granted anew instead."""
     location, entry = _licence(document, licence)
     if entry.status is LicenceStatus.REVOKED:
         raise UsageError(f"licence {licence} was revoked; grant another one")
     if until <= entry.valid.until:
         raise UsageError(f"licence {licence} counts until {entry.valid.until.isoformat()} already; name a later day")
-    return editing.replaced(text, (*location, "valid", "until"), until)
+    text.replace((*location, "valid", "until"), until)
 
 
 _FROM: Final = {
@@ -89,23 +89,23 @@ _FROM: Final = {
 """Status → the ones that it can follow. Nothing follows a revocation."""
 
 
-def with_status(text: str, document: RegistryDocument, licence: str, status: LicenceStatus) -> str:
+def with_status(text: Text, document: RegistryDocument, licence: str, status: LicenceStatus) -> None:
     """A licence that is suspended, active again, or revoked."""
     location, entry = _licence(document, licence)
     if entry.status not in _FROM[status]:
         raise UsageError(f"licence {licence} is {entry.status}, and cannot become {status}")
-    return editing.replaced(text, (*location, "status"), status.value)
+    text.replace((*location, "status"), status.value)
 
 
-def assigned(text: str, document: RegistryDocument, member: str, entries: Sequence[str]) -> str:
+def assigned(text: Text, document: RegistryDocument, member: str, entries: Sequence[str]) -> None:
     """More numbers for a member, in the three ways of the registry."""
     at, _ = _member(document, member)
     for entry in entries:
         read_span(entry)
-    return _more(text, ("members", at), "numbers", list(entries))
+    text.append(("members", at, "numbers"), list(entries))
 
 
-def released(text: str, document: RegistryDocument, member: str, entries: Iterable[str]) -> str:
+def released(text: Text, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:
     """Without some numbers of a member; what is left of a range that they lay in stays, as one or two ranges."""
     at, held = _member(document, member)
     location: Location = ("members", at, "numbers")
@@ -117,28 +117,29 @@ def released(text: str, document: RegistryDocument, member: str, entries: Iterab
     kept = {n for n, _ in left if n is not None}
     for n in reversed(range(len(held.numbers))):
         if n not in kept:
-            text = editing.removed(text, (*location, n))
+            text.remove((*location, n))
     more: list[Tree] = [_written(span) for n, span in left if n is None]
-    return editing.appended(text, location, more) if more else text
+    text.append(location, more)
 
 
 def suspended(
-    text: str, document: SuspensionsDocument, number: Number, since: datetime, reference: str, issued: datetime
-) -> str:
+    text: Text, document: SuspensionsDocument, number: Number, since: datetime, reference: str, issued: datetime
+) -> None:
     """A number that the police had stopped (番号停止)."""
     if _suspension(document, number) is not None:
         raise UsageError(f"{number} is suspended already; `idtone registry history` says since when")
     item: Tree = {"number": _national(number), "since": since, "reference": reference}
-    text = _more(text, (), "suspensions", [item])
-    return editing.replaced(text, ("issued",), issued)
+    text.append(("suspensions",), [item])
+    text.replace(("issued",), issued)
 
 
-def lifted(text: str, document: SuspensionsDocument, number: Number, issued: datetime) -> str:
+def lifted(text: Text, document: SuspensionsDocument, number: Number, issued: datetime) -> None:
     """A number that is stopped no more."""
     at = _suspension(document, number)
     if at is None:
         raise UsageError(f"{number} is not suspended; look at suspensions.yaml")
-    return editing.replaced(editing.removed(text, ("suspensions", at)), ("issued",), issued)
+    text.remove(("suspensions", at))
+    text.replace(("issued",), issued)
 
 
 # -- looking up -------------------------------------------------------------------------------------------------------
@@ -171,14 +172,6 @@ def _free_ids(document: RegistryDocument) -> Iterator[str]:
     while True:
         highest += 1
         yield f"L-{highest:04}"
-
-
-def _more(text: str, location: Location, key: str, items: Sequence[Tree]) -> str:
-    if not items:
-        return text
-    if editing.has(text, (*location, key)):
-        return editing.appended(text, (*location, key), items)
-    return editing.added(text, location, key, items)
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------

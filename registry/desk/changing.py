@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from idtone.documents import read_text
 from idtone.errors import TrustError, UsageError
-from idtone.files import replace_durably
+from idtone.files import replace_durably, rewrite_durably
 
 from ..model import RegistryDocument, SuspensionsDocument
 from ..signed import parse_registry, parse_suspensions
@@ -20,6 +20,7 @@ from . import changes
 from .applications import Application, parse_application
 from .desk import APPLICATIONS, Desk
 from .differences import registry_differences, suspension_differences
+from .editing import Text
 from .history import Entry, Result, Verb
 
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
@@ -42,7 +43,7 @@ class Word:
 
 
 def change_registry(
-    desk: Desk, verb: Verb, subject: str, word: Word, edit: Callable[[str, RegistryDocument], str], **more: Any
+    desk: Desk, verb: Verb, subject: str, word: Word, edit: Callable[[Text, RegistryDocument], None], **more: Any
 ) -> Entry:
     """Change registry.yaml, to a later edition than is published. Raises IdtoneError; then nothing has changed."""
     file = layout.REGISTRY_FILE
@@ -51,55 +52,66 @@ def change_registry(
         old = parse_registry(text, str(desk.folder / file))
         published = desk.published_octets(layout.REGISTRY)
         version = 0 if published is None else parse_registry(published.decode("utf-8-sig"), file).registry.version
-        changed = edit(text, old)
-        changed = changes.stamped(changed, max(old.registry.version, version + 1), _in_japan(word.at))
+        draft = Text(text)
+        edit(draft, old)
+        changes.stamped(draft, max(old.registry.version, version + 1), _in_japan(word.at))
+        changed = draft.done()
         new = parse_registry(changed, f"{desk.folder / file} as it would be")
         what = tuple(registry_differences(old, new))
         return _written(desk, layout.REGISTRY, octets, changed, word.entry(verb, subject, what=what, **more))
 
 
 def change_suspensions(
-    desk: Desk, verb: Verb, subject: str, word: Word, edit: Callable[[str, SuspensionsDocument], str], **more: Any
+    desk: Desk, verb: Verb, subject: str, word: Word, edit: Callable[[Text, SuspensionsDocument], None], **more: Any
 ) -> Entry:
     """Change suspensions.yaml; as `change_registry`."""
     file = layout.SUSPENSIONS_FILE
     with desk.locked():
         octets, text = _before(desk, layout.SUSPENSIONS)
         old = parse_suspensions(text, str(desk.folder / file))
-        changed = edit(text, old)
+        draft = Text(text)
+        edit(draft, old)
+        changed = draft.done()
         new = parse_suspensions(changed, f"{desk.folder / file} as it would be")
         what = tuple(suspension_differences(old, new))
         return _written(desk, layout.SUSPENSIONS, octets, changed, word.entry(verb, subject, what=what, **more))
 
 
 def enter_edits(desk: Desk, word: Word, roles: Iterable[str]) -> list[Entry]:
-    """Enter into the history what was changed by hand. Raises IdtoneError."""
+    """Enter into the history what was changed by hand. Raises IdtoneError; then nothing was entered."""
     with desk.locked():
-        return [_edited(desk, role, word) for role in roles]
+        entries = {role: _edited(desk, role, word) for role in roles}
+        for role, entry in entries.items():
+            desk.enter(role, entry)
+        return list(entries.values())
 
 
 def _edited(desk: Desk, role: str, word: Word) -> Entry:
-    file = layout.DELEGATED[role]
-    octets, published = desk.octets(file), desk.published_octets(role)
+    file, octets, old = layout.DELEGATED[role], desk.octets(layout.DELEGATED[role]), desk.before(role)
     name = str(desk.folder / file)
     text = _text(octets, name)
-    old = None if published is None else _text(published, file)
     what: tuple[str, ...] = ()
     if role == layout.REGISTRY:
         new = parse_registry(text, name)
+        published = desk.published_octets(role)
+        if published is not None:
+            version = parse_registry(_text(published, file), file).registry.version
+            if new.registry.version <= version:
+                raise TrustError(f"{name}: registry.version is {version} or less, and that was published; raise it")
         if old is not None:
-            before = parse_registry(old, file)
-            what = tuple(registry_differences(before, new))
-            if new.registry.version <= before.registry.version:
-                raise TrustError(
-                    f"{name}: registry.version is {new.registry.version}, and that was published already; raise it"
-                )
+            what = tuple(registry_differences(parse_registry(_text(old, file), file), new))
     else:
         stopped = parse_suspensions(text, name)
-        what = tuple(suspension_differences(parse_suspensions(old, file), stopped)) if old is not None else ()
-    entry = word.entry(Verb.EDIT, file, what=what, before=_sha256(published), after=_sha256(octets))
-    desk.history(role).with_entry(entry)
-    return entry
+        if old is not None:
+            before = parse_suspensions(_text(old, file), file)
+            what = tuple(suspension_differences(before, stopped))
+            if stopped.issued <= before.issued:
+                raise TrustError(f"{name}: issued is not later than it was; set it to now")
+            if what and word.confirmed_by is None:
+                raise TrustError(
+                    f"{name}: a number is stopped and lifted by two; say with --confirmed-by who confirms it"
+                )
+    return word.entry(Verb.EDIT, file, what=what, before=_sha256(old), after=_sha256(octets))
 
 
 # -- applications -----------------------------------------------------------------------------------------------------
@@ -113,19 +125,22 @@ def apply(desk: Desk, path: Path, word: Word) -> tuple[Application, Entry]:
         history = desk.history(layout.REGISTRY)
         if any(entry.verb is Verb.GRANT for entry in history.of(application.id)):
             raise UsageError(f"{path}: application {application.id} was granted already; give this one another id")
+        kept = desk.folder / APPLICATIONS / f"{application.id}.yaml"
+        if kept.exists() and parse_application(read_text(kept), str(kept)).member != application.member:
+            raise UsageError(f"{path}: application {application.id} is another member's; give this one another id")
         _, registry = _before(desk, layout.REGISTRY)
         document = parse_registry(registry, str(desk.folder / layout.REGISTRY_FILE))
-        trial = changes.granted(registry, document, application, word.at, word.at + timedelta(days=1))
-        parse_registry(trial, f"{layout.REGISTRY_FILE}, if {application.id} was granted")
+        trial = Text(registry)
+        changes.granted(trial, document, application, word.at, word.at + timedelta(days=1))
+        parse_registry(trial.done(), f"{layout.REGISTRY_FILE}, if {application.id} was granted")
         octets = text.encode()
         entry = word.entry(Verb.APPLY, application.id, application=_sha256(octets))
         try:
-            folder = desk.folder / APPLICATIONS
-            folder.mkdir(mode=0o700, exist_ok=True)
-            replace_durably(folder / f"{application.id}.yaml", octets, _PRIVATE)
+            kept.parent.mkdir(mode=0o700, exist_ok=True)
+            replace_durably(kept, octets, _PRIVATE)
         except OSError as error:
             raise TrustError(f"{error.filename or desk.folder}: cannot be written: {error.strerror}") from error
-        history.with_entry(entry)
+        desk.enter(layout.REGISTRY, entry)
     return application, entry
 
 
@@ -134,23 +149,27 @@ def review(desk: Desk, application: str, result: Result, word: Word) -> Entry:
     with desk.locked():
         _, sha256 = _application(desk, application)
         entry = word.entry(Verb.REVIEW, application, result=result, application=sha256)
-        desk.history(layout.REGISTRY).with_entry(entry)
+        desk.enter(layout.REGISTRY, entry)
     return entry
 
 
 def grant(desk: Desk, application: str, start: datetime, until: datetime, word: Word) -> Entry:
     """What an application asks for that has passed its review. Raises UsageError where it has not."""
-    asked, sha256 = _application(desk, application)
-    reviews = [entry for entry in desk.history(layout.REGISTRY).of(application) if entry.verb is Verb.REVIEW]
-    if not reviews or reviews[-1].result is not Result.PASSED:
-        raise UsageError(f"application {application} has not passed its review; `idtone registry review` comes first")
-    if reviews[-1].application != sha256:
-        raise UsageError(f"application {application} was changed after its review; have it reviewed again")
-    if any(entry.verb is Verb.GRANT for entry in desk.history(layout.REGISTRY).of(application)):
-        raise UsageError(f"application {application} was granted already")
+    _, sha256 = _application(desk, application)
 
-    def edit(text: str, document: RegistryDocument) -> str:
-        return changes.granted(text, document, asked, start, until)
+    def edit(text: Text, document: RegistryDocument) -> None:
+        asked, now = _application(desk, application)
+        told = desk.history(layout.REGISTRY).of(application)
+        reviews = [entry for entry in told if entry.verb is Verb.REVIEW]
+        if any(entry.verb is Verb.GRANT for entry in told):
+            raise UsageError(f"application {application} was granted already")
+        if not reviews or reviews[-1].result is not Result.PASSED:
+            raise UsageError(
+                f"application {application} has not passed its review; `idtone registry review` comes first"
+            )
+        if not reviews[-1].application == sha256 == now:
+            raise UsageError(f"application {application} was changed after its review; have it reviewed again")
+        changes.granted(text, document, asked, start, until)
 
     return change_registry(desk, Verb.GRANT, application, word, edit, application=sha256)
 
@@ -169,7 +188,7 @@ def _application(desk: Desk, name: str) -> tuple[Application, str]:
 def _before(desk: Desk, role: str) -> tuple[bytes, str]:
     """The file as it stands. Raises TrustError where somebody changed it by hand and has not said so."""
     file = layout.DELEGATED[role]
-    if role in desk.unexplained():
+    if desk.unexplained([role]):
         raise TrustError(
             f"{desk.folder / file}: was changed by hand; `idtone registry publish` with --by and --why enters that"
             " into the history, and `idtone registry note` does so without publishing"
@@ -183,13 +202,16 @@ def _written(desk: Desk, role: str, before: bytes, text: str, entry: Entry) -> E
     if not entry.what:
         raise UsageError("that would change nothing")
     path = desk.folder / layout.DELEGATED[role]
-    history = desk.history(role)
+    entry = entry.model_copy(update={"before": _sha256(before), "after": _sha256(octets)})
     try:
-        replace_durably(path, octets)
+        rewrite_durably(path, octets)
+        try:
+            desk.enter(role, entry)
+        except TrustError:
+            rewrite_durably(path, before)
+            raise
     except OSError as error:
         raise TrustError(f"{path}: cannot be written: {error.strerror}") from error
-    entry = entry.model_copy(update={"before": _sha256(before), "after": _sha256(octets)})
-    history.with_entry(entry)
     return entry
 
 

@@ -16,7 +16,17 @@ from ..trust import layout
 from . import changes, changing
 from .desk import Desk
 from .history import Entry, Result, Verb
-from .options import ByOption, FolderArgument, WhyOption, entries_asked, moment, number_asked, word
+from .options import (
+    ByHandConfirmed,
+    ByOption,
+    FolderArgument,
+    WhyOption,
+    entries_asked,
+    line,
+    moment,
+    number_asked,
+    word,
+)
 
 ApplicationArgument = Annotated[str, typer.Argument(metavar="APPLICATION", help="The id in the application.")]
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
@@ -163,7 +173,8 @@ def suspend_number(
     as_json: console.JsonOption = False,
 ) -> None:
     """Stop a number that the police want stopped (番号停止). It takes two people, each of whom enters the number."""
-    said = _by_two(by, why, confirmed_by)
+    said = word(by, why, confirmed_by)
+    line(reference, "--reference")
     asked_at, begins = moment(requested, "--requested"), moment(since, "--since") if since else said.at
     if asked_at > said.at:
         raise UsageError("--requested is in the future; write when they asked")
@@ -184,7 +195,7 @@ def lift(
     as_json: console.JsonOption = False,
 ) -> None:
     """Let a number be forwarded again. It takes two people, each of whom enters the number."""
-    said = _by_two(by, why, confirmed_by)
+    said = word(by, why, confirmed_by)
     number = number_asked(confirmed=True)
     entry = changing.change_suspensions(
         Desk(folder), Verb.LIFT, layout.SUSPENSIONS_FILE, said,
@@ -193,35 +204,34 @@ def lift(
     _print(entry, as_json)
 
 
-def _by_two(by: str, why: str, confirmed_by: str) -> changing.Word:
-    if by.casefold().split() == confirmed_by.casefold().split():
-        raise UsageError("--confirmed-by is the same person as --by; this takes two")
-    return word(by, why, confirmed_by)
-
-
 def _second(at: datetime) -> datetime:
     return at.astimezone(changing.JAPAN).replace(microsecond=0)
 
 
-def note(folder: FolderArgument, by: ByOption, why: WhyOption, as_json: console.JsonOption = False) -> None:
+def note(
+    folder: FolderArgument,
+    by: ByOption,
+    why: WhyOption,
+    confirmed_by: ByHandConfirmed = None,
+    as_json: console.JsonOption = False,
+) -> None:
     """Enter into the history what was changed by hand in the two files."""
     desk = Desk(folder)
-    desk.check()
-    entries = changing.enter_edits(desk, word(by, why), desk.unexplained())
+    entries = changing.enter_edits(desk, word(by, why, confirmed_by), desk.unexplained())
     if not entries:
         raise UsageError(f"{folder}: nothing was changed by hand")
     if as_json:
         console.print_json([plain(entry) for entry in entries])
         return
     for entry in entries:
-        print(*lines(entry), sep="\n")
+        print(*told(entry), sep="\n")
 
 
 def plain(entry: Entry) -> dict[str, Any]:
     return entry.model_dump(mode="json", exclude_none=True)
 
 
-def lines(entry: Entry) -> list[str]:
+def told(entry: Entry) -> list[str]:
     """An entry for people."""
     who = entry.by + (f", confirmed by {entry.confirmed_by}" if entry.confirmed_by else "")
     result = f": {entry.result}" if entry.result else ""
@@ -234,6 +244,6 @@ def _print(entry: Entry, as_json: bool, *more: str) -> None:
     if as_json:
         console.print_json(plain(entry))
     else:
-        print(*more, *lines(entry), sep="\n")
+        print(*more, *told(entry), sep="\n")
         if entry.what:
             print("members have it when it is published")

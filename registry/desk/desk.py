@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from securesystemslib.signer import Key, Signer
-from tuf.api.exceptions import RepositoryError
+from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import (
     DelegatedRole,
     Delegations,
@@ -43,7 +43,8 @@ from ..signed import parse_registry, parse_suspensions
 from ..trust import layout
 from . import operators
 from .editions import Edition
-from .history import History, read_history
+from .examining import examine
+from .history import PRIVATE, Entry, History, read_history
 from .terms import FILE, Terms, read_terms
 
 REPOSITORY: Final = "repository"
@@ -70,14 +71,19 @@ class Desk:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """For who changes something: one at a time. Raises UsageError where another one is at it."""
-        try:
-            with (self.folder / ".lock").open("w") as lock:
+        with contextlib.ExitStack() as stack:
+            try:
+                lock = stack.enter_context((self.folder / ".lock").open("w"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield
-        except BlockingIOError as error:
-            raise UsageError(
-                f"{self.folder}: somebody else is changing something here; wait until he is done"
-            ) from error
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"{self.folder}: somebody else is changing something here; wait until he is done"
+                ) from error
+            except OSError as error:
+                raise UsageError(
+                    f"{self.folder}: cannot be changed: {error.strerror}; name the desk's folder"
+                ) from error
+            yield
 
     # -- the files ----------------------------------------------------------------------------------------------
 
@@ -92,18 +98,39 @@ class Desk:
         """Raises TrustError where it was damaged."""
         return read_history(self.folder / HISTORY / f"{role}.jsonl")
 
+    def enter(self, role: str, entry: Entry) -> None:
+        """Into the history, and the file beside it as the entry leaves it. Raises TrustError."""
+        left = self.folder / HISTORY / layout.DELEGATED[role]
+        self.history(role).with_entry(entry)
+        if entry.after:
+            try:
+                replace_durably(left, self.octets(layout.DELEGATED[role]), PRIVATE)
+            except OSError as error:
+                raise TrustError(f"{left}: cannot be written: {error.strerror}") from error
+
+    def before(self, role: str) -> bytes | None:
+        """A role's file as the history left it; where it has not, as it is published; None where it is neither."""
+        sha256 = self.history(role).left
+        if sha256 is None:
+            return self.published_octets(role)
+        file = layout.DELEGATED[role]
+        for path in (self.folder / HISTORY / file, self.folder / file):
+            octets = path.read_bytes() if path.exists() else b""
+            if hashlib.sha256(octets).hexdigest() == sha256:
+                return octets
+        raise TrustError(f"{self.folder / HISTORY / file}: is not as the last change left it; bring it back as it was")
+
     def check(self) -> None:
         """Raises DocumentError for a file with faults, TrustError for one that cannot be read."""
         for file in layout.DELEGATED.values():
             self._check(file, self.octets(file))
 
-    def unexplained(self) -> list[str]:
-        """The roles whose files were changed by hand: other than published, and other than the history left them."""
+    def unexplained(self, roles: Iterable[str] = tuple(layout.DELEGATED)) -> list[str]:
+        """Those of the roles whose files were changed by hand: they are not as the history left them."""
         found = []
-        for role, file in layout.DELEGATED.items():
-            sha256 = hashlib.sha256(self.octets(file)).hexdigest()
-            left = [entry.after for entry in self.history(role).entries if entry.after]
-            if sha256 not in (self._published_sha256(role), *left[-1:]):
+        for role in roles:
+            sha256 = hashlib.sha256(self.octets(layout.DELEGATED[role])).hexdigest()
+            if sha256 != (self.history(role).left or self._published_sha256(role)):
                 found.append(role)
         return found
 
@@ -127,6 +154,12 @@ class Desk:
         if hashlib.sha256(octets).hexdigest() != sha256:
             raise TrustError(f"{stored}: is not what was published")
         return octets
+
+    def present(self, signers: Iterable[Signer]) -> list[str]:
+        """The roles with a file of their own of which some of these keys are."""
+        ids = {signer.public_key.keyid for signer in signers}
+        current = self._all()
+        return [name for name in layout.DELEGATED if ids & set(_role(name, current).keyids)]
 
     # -- the next edition ---------------------------------------------------------------------------------------
 
@@ -160,23 +193,39 @@ class Desk:
         at night also while somebody prepares a grant. Raises DocumentError for a file with faults, and TrustError.
         """
         before = self._all()
-        changed = {
-            role
-            for role, file in layout.DELEGATED.items()
-            if hashlib.sha256(self.octets(file)).hexdigest() != self._published_sha256(role)
+        roles = {name: _role(name, before) for name in layout.ROLES}
+        there = {
+            name: role.threshold if present is None else len(set(present) & set(role.keyids))
+            for name, role in roles.items()
         }
-        due = {name for name in layout.ROLES if self._due(before[name].signed.expires, name, now)}
-        left: set[str] = set()
-        if present is not None:
-            keys = {name: _role(name, before) for name in layout.ROLES}
-            there = {name: len(set(present) & set(role.keyids)) for name, role in keys.items()}
-            left = {name for name in changed if not there[name]}
-            due = {name for name in due if there[name] >= keys[name].threshold}
-        names = (changed - left) | due | {"snapshot", "timestamp"}
+        changed = {role for role in layout.DELEGATED if self._differs(role, must=bool(there[role]))}
+        due = {
+            name
+            for name, role in roles.items()
+            if there[name] >= role.threshold and self._due(before[name].signed.expires, name, now)
+        }
+        # What was left half done by somebody, or something, that went away.
+        broken = {name for name in layout.ROLES if not _stands(name, before)}
+        left = {name for name in changed if not there[name]}
+        names = (changed - left) | due | broken | {"snapshot", "timestamp"}
         return self._edition(self._all(), names, before, now), sorted(left)
 
-    def rotated(self, keys: Mapping[layout.Keys, Iterable[Key]], now: datetime) -> Edition:
-        """Other keys for some of the sets, and everything signed anew that they sign."""
+    def _differs(self, role: str, must: bool) -> bool:
+        """Whether a role's file is another than is published; one that nobody is there for need not be readable."""
+        try:
+            octets = self.octets(layout.DELEGATED[role])
+        except TrustError:
+            if must:
+                raise
+            return True
+        return hashlib.sha256(octets).hexdigest() != self._published_sha256(role)
+
+    def rotated(
+        self, keys: Mapping[layout.Keys, Iterable[Key]], now: datetime, entry: Entry | None = None, history: str = ""
+    ) -> Edition:
+        """Other keys for some of the sets, and everything signed anew that they sign; entered into a role's history."""
+        if entry:
+            self.enter(history, entry)
         before, drafts, terms = self._all(), self._all(), self.terms()
         affected = {"snapshot", "timestamp"}
         for name, role in layout.ROLES.items():
@@ -192,30 +241,43 @@ class Desk:
         return self._edition(drafts, affected, before, now)
 
     def latest(self, edition: Edition, now: datetime) -> Edition:
-        """An edition that waited for its signatures, with a new snapshot and timestamp where others came meanwhile.
+        """An edition that waited for its signatures, on top of what is published now.
 
-        Raises TrustError where something else in it was published meanwhile too.
+        Where others came meanwhile, or time has gone by, it gets a new snapshot and timestamp. Raises TrustError where
+        something else in it was published meanwhile, or has expired.
         """
         if not edition.before:
             self.check_new()
             return edition
         published = self._all()
-        for name, draft in edition.metadata.items():
-            if name not in ("snapshot", "timestamp") and draft.signed.version != published[name].signed.version + 1:
+        waiting = {name: draft for name, draft in edition.metadata.items() if name not in ("snapshot", "timestamp")}
+        for name, draft in waiting.items():
+            again = draft.signed_bytes == published[name].signed_bytes  # it was being put in place when that broke off
+            if not again and draft.signed.version != published[name].signed.version + 1:
                 raise TrustError(f"{name} was published meanwhile; what it was to say has to be prepared anew")
-        if all(
-            edition.before[name].signed.version == published[name].signed.version for name in ("snapshot", "timestamp")
-        ):
-            return edition
-        drafts = {**self._all(), **{name: edition.metadata[name] for name in edition.metadata}}
-        drafts |= {name: self.current(name) for name in ("snapshot", "timestamp")}
-        later = self._drafted(drafts, {"snapshot", "timestamp"}, now)
-        metadata = {**edition.metadata, **{name: later[name] for name in ("snapshot", "timestamp")}}
-        return replace(edition, metadata=metadata, before=published)
+        drafts = {**self._all(), **waiting}
+        last = {name: edition.metadata.get(name) for name in ("snapshot", "timestamp")}
+        fits = all(
+            draft is not None
+            and draft.signed.version == published[name].signed.version + 1
+            and not self._due(draft.signed.expires, name, now)
+            for name, draft in last.items()
+        )
+        later = dict(edition.metadata) if fits else self._drafted(drafts, {"snapshot", "timestamp"}, now)
+        metadata = {**waiting, **{name: later[name] for name in ("snapshot", "timestamp")}}
+        return replace(edition, metadata=metadata, before=published, files=self._files())
 
-    def put(self, edition: Edition) -> list[str]:
-        """Publish it; the roles that were signed. Raises TrustError where signatures are missing: then nothing is."""
+    def put(self, edition: Edition, now: datetime) -> list[str]:
+        """Publish it; the roles that were signed. Raises TrustError where signatures are missing, or something in it is
+        not as it should be: then nothing is.
+        """
         edition.check_complete()
+        done = {
+            name
+            for name, draft in edition.metadata.items()
+            if name in edition.before and draft.signed_bytes == edition.before[name].signed_bytes
+        }
+        examine(_without(edition, done), now)
         files: dict[Path, bytes] = {}
         for path, octets in edition.targets.items():
             files[self._target_path(path, hashlib.sha256(octets).hexdigest())] = octets
@@ -231,29 +293,29 @@ class Desk:
         return signed
 
     def check_new(self) -> None:
-        """Raises TrustError where there is a repository."""
-        if self.repository.exists():
+        """Raises TrustError where there is a repository. One without a timestamp was never begun to its end."""
+        if self._published("timestamp"):
             raise TrustError(f"{self.repository}: there is a repository already")
 
     # -- in one go ----------------------------------------------------------------------------------------------
 
     def begin(self, keys: Mapping[layout.Keys, Iterable[Key]], signers: Sequence[Signer], now: datetime) -> list[str]:
         """`first`, signed and published."""
-        return self._publish(self.first(keys, now), signers)
+        return self._publish(self.first(keys, now), signers, now)
 
     def publish(self, signers: Sequence[Signer], now: datetime) -> tuple[list[str], list[str]]:
         """`next`, signed and published: the roles that were signed, and those that were left."""
         edition, left = self.next(now, [signer.public_key.keyid for signer in signers])
-        return self._publish(edition, signers), left
+        return self._publish(edition, signers, now), left
 
     def rotate(self, keys: Mapping[layout.Keys, Iterable[Key]], signers: Sequence[Signer], now: datetime) -> list[str]:
         """`rotated`, signed and published."""
-        return self._publish(self.rotated(keys, now), signers)
+        return self._publish(self.rotated(keys, now), signers, now)
 
-    def _publish(self, edition: Edition, signers: Iterable[Signer]) -> list[str]:
+    def _publish(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
         for signer in signers:
             edition.sign(signer)
-        return self.put(edition)
+        return self.put(edition, now)
 
     # -- what is published --------------------------------------------------------------------------------------
 
@@ -278,7 +340,8 @@ class Desk:
     def proof(self) -> dict[str, bytes]:
         """What proves the list of operators, by file name."""
         roots = {path.name: path.read_bytes() for _, path in self._versions("root")}
-        return roots | {f"{name}.json": self.current(name).to_bytes() for name in ("targets", layout.REGISTRY)}
+        names = ("targets", layout.REGISTRY, "snapshot", "timestamp")
+        return roots | {f"{name}.json": self.current(name).to_bytes() for name in names}
 
     def listed(self) -> bytes:
         """operators.json as it is published."""
@@ -307,9 +370,13 @@ class Desk:
             made[file].unrecognized_fields["custom"] = {"history": self.history(name).anchor()}
             drafts[name].signed.targets = kept | made
             targets |= content
+        roots = tuple(self.versions("root"))
+        return Edition(self._drafted(drafts, names, now), targets, before, self._files(), roots)
+
+    def _files(self) -> dict[str, bytes]:
+        """The two files as they are published."""
         published = {file: self.published_octets(role) for role, file in layout.DELEGATED.items()}
-        files = {file: octets for file, octets in published.items() if octets is not None}
-        return Edition(self._drafted(drafts, names, now), targets, before, files)
+        return {file: octets for file, octets in published.items() if octets is not None}
 
     def _drafted(self, drafts: dict[str, Metadata[Any]], names: set[str], now: datetime) -> dict[str, Metadata[Any]]:
         """Those named, in the order of the roles, as the next versions of them and without signatures."""
@@ -340,7 +407,9 @@ class Desk:
         for tone in document.tones:
             if tone.sha256 is None:
                 continue
-            for path in sorted((self.folder / layout.TONES).glob(f"{tone.id}.*")):
+            for path in sorted((self.folder / layout.TONES).glob("*")):
+                if path.stem != tone.id or not path.is_file():
+                    continue
                 octets = path.read_bytes()
                 if hashlib.sha256(octets).hexdigest() != tone.sha256:
                     raise TrustError(
@@ -369,7 +438,8 @@ class Desk:
         if name == "timestamp":
             path = folder / "timestamp.json"
             return [(0, path)] if path.exists() else []
-        return [(int(path.name.partition(".")[0]), path) for path in folder.glob(f"*.{name}.json")]
+        numbered = ((path.name.partition(".")[0], path) for path in folder.glob(f"*.{name}.json"))
+        return [(int(number), path) for number, path in numbered if number.isascii() and number.isdecimal()]
 
     def _file(self, name: str, metadata: Metadata[Any]) -> Path:
         numbered = "" if name == "timestamp" else f"{metadata.signed.version}."
@@ -382,8 +452,8 @@ class Desk:
 
 def _read(path: Path) -> Metadata[Any]:
     try:
-        return Metadata[Any].from_file(str(path))
-    except (RepositoryError, OSError, ValueError) as error:
+        return Metadata[Any].from_bytes(path.read_bytes())
+    except (RepositoryError, OSError) as error:
         raise TrustError(f"{path}: is not what was published") from error
 
 
@@ -395,6 +465,23 @@ def _parent(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
 
 def _role(name: str, metadata: Mapping[str, Metadata[Any]]) -> Any:
     return _parent(name, metadata).get_delegated_role(name)
+
+
+def _stands(name: str, metadata: Mapping[str, Metadata[Any]]) -> bool:
+    """Whether a role's own keys have signed what is published of it."""
+    try:
+        _parent(name, metadata).verify_delegate(name, metadata[name].signed_bytes, metadata[name].signatures)
+    except UnsignedMetadataError:
+        return False
+    return True
+
+
+def _without(edition: Edition, names: set[str]) -> Edition:
+    """The rest of an edition of which some roles are published already, and so are their files."""
+    metadata = {name: draft for name, draft in edition.metadata.items() if name not in names}
+    named = {path for name in names & set(layout.DELEGATED) for path in edition.metadata[name].signed.targets}
+    targets = {path: octets for path, octets in edition.targets.items() if path not in named}
+    return replace(edition, metadata=metadata, targets=targets)
 
 
 def _set_threshold(parent: Root | Targets, name: str, terms: Terms) -> None:

@@ -6,15 +6,13 @@ No number is told beyond its last four digits: the words go into the history and
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from idtone.numbers import parse_japanese
 
 from ..model import LicenceEntry, Member, RegistryDocument, SuspensionEntry, SuspensionsDocument, Tone
 from ..notation import Span, read_single, read_span
 
-_SHOWN: Final = 8
-"""How many numbers of one member are told one by one."""
 Item = TypeVar("Item")
 
 
@@ -116,11 +114,8 @@ def _licence(old: LicenceEntry, new: LicenceEntry) -> Iterator[str]:
 
 
 def _numbers(what: str, spans: list[Span]) -> Iterator[str]:
-    for span in spans[:_SHOWN]:
+    for span in spans:
         yield f"{what}: {_span(span)}"
-    if len(spans) > _SHOWN:
-        rest = spans[_SHOWN:]
-        yield f"{what}: {len(rest):,} entries more with {_count(sum(map(len, rest)))}"
 
 
 def _span(span: Span) -> str:

@@ -2,7 +2,7 @@
 
 A library that reads YAML and writes it again (ruamel.yaml was tried, docs/adr/0010) leaves comments where they were
 counted and not at what they are about, and sets indents anew. So a place is found by libyaml's events, and the text is
-cut there. What comes out is read again by whoever calls (`changing`).
+cut there. What comes out is read again, and must be what was meant (`Text.done`).
 
 The text must be readable by `documents.read_tree`: one document without anchors, aliases and tags. Pure.
 """
@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import yaml
 
-from idtone.documents import Location, field_name
-from idtone.errors import UsageError
+from idtone.documents import Location, field_name, read_tree
+from idtone.errors import DocumentError, UsageError
 
 Tree = str | int | date | datetime | Mapping[str, "Tree"] | Sequence["Tree"]
 """What can be written into a file."""
@@ -28,6 +28,10 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 """What YAML 1.1 does not take for a text."""
+_BY_HAND: Final = (
+    "the file is written in a way that only you can change here; edit it by hand, and enter that with"
+    " `idtone registry note`"
+)
 _STEP: Final = 2
 _SHORT: Final = 4
 """Values that one line has at most."""
@@ -40,7 +44,7 @@ class _Place:
     start: int
     column: int
     flow: bool = False
-    collection: bool = False
+    within_flow: bool = False
     end: int = 0
     children: list[_Place] = field(default_factory=list)
     """The items of a list, or the values of a mapping."""
@@ -50,6 +54,65 @@ class _Place:
     def gap(self) -> str:
         """What must stand between the colon of a key without a value and what comes there."""
         return " " if self.key and self.start == self.end else ""
+
+
+class Text:
+    """A text under change, and what it is to be read as in the end.
+
+    Each method raises UsageError where the place is not there.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._tree = read_tree(text, "")
+
+    def replace(self, location: Location, value: str | int | date | datetime) -> None:
+        self.text = replaced(self.text, location, value)
+        self._at(location[:-1])[location[-1]] = _plain(value)
+
+    def append(self, location: Location, items: Sequence[Tree]) -> None:
+        """To a list; one that is not there, or empty, is made."""
+        *above, key = location
+        holder = self._at(tuple(above))
+        assert isinstance(key, str)
+        if not items:
+            return
+        self.text = (
+            appended(self.text, location, items) if key in holder else added(self.text, tuple(above), key, items)
+        )
+        holder[key] = [*(holder.get(key) or ()), *map(_plain, items)]
+
+    def remove(self, location: Location) -> None:
+        self.text = removed(self.text, location)
+        del self._at(location[:-1])[location[-1]]
+
+    def add(self, location: Location, key: str, value: Tree) -> None:
+        self.text = added(self.text, location, key, value)
+        self._at(location)[key] = _plain(value)
+
+    def done(self) -> str:
+        """The changed text. Raises UsageError where it would be read as anything else than what was meant."""
+        try:
+            if read_tree(self.text, "") == self._tree:
+                return self.text
+        except DocumentError as error:
+            raise UsageError(_BY_HAND) from error
+        raise UsageError(_BY_HAND)
+
+    def _at(self, location: Location) -> Any:
+        found = self._tree
+        for step in location:
+            found = found[step]
+        return found
+
+
+def _plain(tree: Tree) -> Any:
+    """As our reader gives it."""
+    if isinstance(tree, Mapping):
+        return {key: _plain(value) for key, value in tree.items()}
+    if isinstance(tree, date):
+        return tree.isoformat()
+    return str(tree) if isinstance(tree, str | int) else list(map(_plain, tree))
 
 
 def replaced(text: str, location: Location, value: str | int | date | datetime) -> str:
@@ -65,7 +128,7 @@ def appended(text: str, location: Location, items: Sequence[Tree]) -> str:
         return _inserted(text, place.children[-1].end, "".join(f", {_flow(item)}" for item in items))
     if place.children:
         return _below(text, place.children[-1].end, place.column, _items(items, place.column))
-    if place.key is None or text.count("\n", place.key.start, place.start):
+    if place.key is None or place.within_flow or text.count("\n", place.key.start, place.start):
         return _inserted(text, place.end - 1, ", ".join(map(_flow, items)))
     # `key: []` or, of the same meaning, `key:` alone
     emptied = text[: place.key.end] + ":" + text[place.end :]
@@ -99,11 +162,6 @@ def added(text: str, location: Location, key: str, value: Tree) -> str:
         last = place.children[-1]
         return _inserted(text, last.end, f"{last.gap}, {_pair(key, value)}")
     return _below(text, place.children[-1].end, place.column, _entry(key, value, place.column))
-
-
-def has(text: str, location: Location) -> bool:
-    """Whether something stands there."""
-    return _search(text, location) is not None
 
 
 # -- finding ----------------------------------------------------------------------------------------------------------
@@ -165,7 +223,7 @@ def _search(text: str, wanted: Location) -> _Place | None:
             if location == wanted:
                 return place
             continue
-        place.collection, place.flow = True, bool(event.flow_style)
+        place.flow, place.within_flow = bool(event.flow_style), bool(parent and parent.place.flow)
         stack.append(_Open(location, place, isinstance(event, yaml.MappingStartEvent)))
     return None
 

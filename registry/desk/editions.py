@@ -3,6 +3,7 @@
 An edition can be signed in one place or go from holder to holder as a folder: nobody needs to meet, and each sees in
 words what he signs.
 
+    roots/1.root.json                all roots, so that everybody can begin with the one that he has
     before/metadata/registry.json    what is published now, of each role
     before/targets/registry.yaml     and the two files
     after/metadata/registry.json     what is to come, of the roles that change, with its signatures
@@ -11,25 +12,22 @@ words what he signs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
 from securesystemslib.signer import Signer
-from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError, UnsignedMetadataError
-from tuf.api.metadata import Metadata, Root, TargetFile, Targets
+from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
+from tuf.api.metadata import Metadata, Root, Targets
 
 from idtone.errors import TrustError, UsageError
 from idtone.files import replace_durably
 
-from ..signed import parse_registry, parse_suspensions
 from ..trust import layout
-from . import operators
-from .differences import registry_differences, suspension_differences
 
-_BEFORE, _AFTER = "before", "after"
+_BEFORE, _AFTER, _ROOTS = "before", "after", "roots"
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,8 @@ class Edition:
     targets: Mapping[str, bytes]
     before: Mapping[str, Metadata[Any]] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    roots: Sequence[Metadata[Root]] = ()
+    """All that were published, the oldest first."""
 
     def parents(self, name: str) -> list[Root | Targets]:
         """Who says whose keys sign a role: the root says it of itself, and so does the one before."""
@@ -83,6 +83,13 @@ class Edition:
                     )
                     break
 
+    def verifies(self, name: str, keyid: str) -> bool:
+        """Whether there is a good signature of that key."""
+        return any(
+            keyid in parent.get_delegated_role(name).keyids and self._verifies(parent, name, keyid)
+            for parent in self.parents(name)
+        )
+
     def _verifies(self, parent: Root | Targets, name: str, keyid: str) -> bool:
         draft = self.metadata[name]
         signature = draft.signatures.get(keyid)
@@ -102,59 +109,10 @@ class Edition:
 
     def holders(self) -> dict[str, list[str]]:
         """Role → the ids of the keys that have signed it."""
-        return {name: sorted(draft.signatures) for name, draft in self.metadata.items()}
-
-    # -- what it is about ---------------------------------------------------------------------------------------
-
-    def words(self) -> Iterator[str]:
-        """What changes, for who is to sign it; found in the files themselves. Raises TrustError or DocumentError where
-        they are not what the drafts name.
-        """
-        for path, octets in self.targets.items():
-            self._check_target(path, octets)
-        for name, file in layout.DELEGATED.items():
-            if name not in self.metadata:
-                continue
-            old, new = self.files.get(file), self._text(file)
-            if old is None:
-                yield f"{file}: the first edition"
-            elif name == layout.REGISTRY:
-                yield from registry_differences(parse_registry(old.decode(), file), parse_registry(new, file))
-            else:
-                yield from suspension_differences(parse_suspensions(old.decode(), file), parse_suspensions(new, file))
-        if layout.REGISTRY in self.metadata:
-            document = parse_registry(self._text(layout.REGISTRY_FILE), layout.REGISTRY_FILE)
-            if operators.octets(document) != self.targets[layout.OPERATORS_FILE]:
-                raise TrustError(f"{layout.OPERATORS_FILE} is not made of {layout.REGISTRY_FILE}; do not sign this")
-        for name in ("root", "targets"):
-            if name in self.metadata:
-                yield from self._key_words(name)
-
-    def _text(self, file: str) -> str:
-        try:
-            return self.targets[file].decode("utf-8-sig")
-        except (KeyError, UnicodeDecodeError) as error:
-            raise TrustError(f"{file} is missing from what is to be signed, or is no text; prepare it again") from error
-
-    def _check_target(self, path: str, octets: bytes) -> None:
-        named = [each for draft in self.metadata.values() for each in _targets(draft) if each.path == path]
-        try:
-            if not named:
-                raise TrustError(f"{path}: nothing that is to be signed names it; prepare it again")
-            named[0].verify_length_and_hashes(octets)
-        except LengthOrHashMismatchError as error:
-            raise TrustError(f"{path}: is not the file that is to be signed; prepare it again") from error
-
-    def _key_words(self, name: str) -> Iterator[str]:
-        """Whose keys are others than before."""
-        for role in layout.ROLES:
-            if ("targets" if role in layout.DELEGATED else "root") != name:
-                continue
-            new = self.metadata[name].signed.get_delegated_role(role)
-            words = f"signs with {new.threshold} of {len(new.keyids)} keys: {', '.join(key[:8] for key in new.keyids)}"
-            old = self.before[name].signed.get_delegated_role(role) if name in self.before else None
-            if old is None or (set(old.keyids), old.threshold) != (set(new.keyids), new.threshold):
-                yield f"role {role} {words}"
+        return {
+            name: sorted(keyid for keyid in draft.signatures if self.verifies(name, keyid))
+            for name, draft in self.metadata.items()
+        }
 
     # -- from holder to holder ----------------------------------------------------------------------------------
 
@@ -162,6 +120,9 @@ class Edition:
         """As a folder, which must not be there yet. Raises UsageError."""
         try:
             folder.mkdir(mode=0o700)
+            (folder / _ROOTS).mkdir()
+            for root in self.roots:
+                replace_durably(folder / _ROOTS / f"{root.signed.version}.root.json", root.to_bytes())
             for part, metadata, targets in (
                 (_BEFORE, self.before, self.files), (_AFTER, self.metadata, self.targets)
             ):  # fmt: skip
@@ -186,10 +147,6 @@ class Edition:
             raise UsageError(f"{folder}: the signatures cannot be written: {error.strerror}") from error
 
 
-def _targets(draft: Metadata[Any]) -> Iterable[TargetFile]:
-    return draft.signed.targets.values() if isinstance(draft.signed, Targets) else ()
-
-
 def _file(folder: Path, part: str, name: str) -> Path:
     return folder / part / layout.METADATA / f"{name}.json"
 
@@ -198,22 +155,23 @@ def read_edition(folder: Path) -> Edition:
     """Raises TrustError for a folder that is none, or was damaged on its way."""
     if not (folder / _AFTER).is_dir():
         raise TrustError(f"{folder}: is no folder that `idtone registry prepare` has made")
+    roots = [_read(path) for path in (folder / _ROOTS).glob("*.root.json")]
     return Edition(
         _read_metadata(folder, _AFTER), _read_targets(folder, _AFTER), _read_metadata(folder, _BEFORE),
-        _read_targets(folder, _BEFORE),
+        _read_targets(folder, _BEFORE), sorted(roots, key=lambda root: int(root.signed.version)),
     )  # fmt: skip
 
 
 def _read_metadata(folder: Path, part: str) -> dict[str, Metadata[Any]]:
-    read = {}
-    for name in layout.ROLES:
-        path = _file(folder, part, name)
-        try:
-            if path.exists():
-                read[name] = Metadata[Any].from_file(str(path))
-        except (RepositoryError, OSError, ValueError) as error:
-            raise TrustError(f"{path}: was damaged on its way; ask for the folder again") from error
-    return read
+    paths = {name: _file(folder, part, name) for name in layout.ROLES}
+    return {name: _read(path) for name, path in paths.items() if path.exists()}
+
+
+def _read(path: Path) -> Metadata[Any]:
+    try:
+        return Metadata[Any].from_bytes(path.read_bytes())
+    except (RepositoryError, OSError) as error:
+        raise TrustError(f"{path}: was damaged on its way; ask for the folder again") from error
 
 
 def _read_targets(folder: Path, part: str) -> dict[str, bytes]:
@@ -236,5 +194,6 @@ def assembled(editions: Mapping[Path, Edition]) -> Edition:
                     f"{folder}: its {name} is another one than the first folder's; nobody knows who is right"
                 )
             for keyid, signature in draft.signatures.items():
-                whole.metadata[name].signatures.setdefault(keyid, signature)
+                if not whole.verifies(name, keyid):
+                    whole.metadata[name].signatures[keyid] = signature
     return whole

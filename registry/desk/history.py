@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +23,7 @@ from idtone.files import replace_durably
 
 from ..model import Moment, Sha256, Text
 
-_MODE: Final = 0o600
+PRIVATE: Final = 0o600
 
 
 class Verb(StrEnum):
@@ -40,6 +41,7 @@ class Verb(StrEnum):
     PROLONG = "prolong"
     SUSPEND_NUMBER = "suspend-number"
     LIFT = "lift"
+    ROTATE = "rotate"
     EDIT = "edit"
     """By hand, outside of these."""
 
@@ -85,13 +87,28 @@ class History:
         lines = self.octets.splitlines(keepends=True)[:entries]
         return {"entries": len(lines), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
 
+    @property
+    def left(self) -> str | None:
+        """The SHA-256 of the file as the last change left it; None where there was none."""
+        return next((entry.after for entry in reversed(self.entries) if entry.after), None)
+
+    def gaps(self) -> Iterator[int]:
+        """The lines, from 1, that do not begin where the change before them ended."""
+        left: str | None = None
+        for number, entry in enumerate(self.entries, 1):
+            if entry.after is None:
+                continue
+            if left is not None and entry.before != left:
+                yield number
+            left = entry.after
+
     def with_entry(self, entry: Entry) -> History:
         """And on the disk. Raises TrustError."""
         line = json.dumps(entry.model_dump(mode="json", exclude_none=True), ensure_ascii=False).encode() + b"\n"
         later = History(self.path, self.octets + line, (*self.entries, entry))
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
-            replace_durably(self.path, later.octets, _MODE)
+            replace_durably(self.path, later.octets, PRIVATE)
         except OSError as error:
             raise TrustError(f"{self.path}: cannot be written: {error.strerror}") from error
         return later
@@ -108,6 +125,8 @@ def read_history(path: Path) -> History:
         octets = b""
     except OSError as error:
         raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
+    if octets and not octets.endswith(b"\n"):
+        raise TrustError(f"{path}: its last line is not whole; bring the file back as it was")
     entries = []
     for number, line in enumerate(octets.splitlines(), 1):
         try:

@@ -29,7 +29,7 @@ from securesystemslib.exceptions import UnsupportedLibraryError
 from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibKey
 
 from idtone.errors import TrustError
-from idtone.files import replace_durably
+from idtone.files import READABLE
 
 _KEY_MODE: Final = 0o600
 _TOKEN: Final = f"{HSMSigner.SCHEME}:"
@@ -39,20 +39,36 @@ Passphrase = Callable[[str], str]
 """Asks for the passphrase, or the PIN, of what is named."""
 
 
-def make_key(path: Path, passphrase: str) -> CryptoSigner:
+def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
     """A new Ed25519 key in an encrypted PEM file, and its public half. Raises TrustError where a file is there."""
     if not passphrase:
         raise TrustError("a key needs a passphrase")
     key = Ed25519PrivateKey.generate()
-    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode()))
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _KEY_MODE)
+        encryption = BestAvailableEncryption(passphrase.encode())
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    except ValueError as error:
+        raise TrustError("the passphrase is too long, or is no text; choose another one") from error
+    _write_new(path, text, _KEY_MODE)
+    write_public(public or public_beside(path), SSlibKey.from_crypto(key.public_key()))
+    return CryptoSigner(key)
+
+
+def public_beside(path: Path) -> Path:
+    """Where the public half of a key's file goes. Raises TrustError where that would be the key itself."""
+    if path.suffix == PUBLIC:
+        raise TrustError(f"{path}: is the name of a public half; let the key end in .pem")
+    return path.with_suffix(PUBLIC) if path.suffix == ".pem" else path.with_name(path.name + PUBLIC)
+
+
+def _write_new(path: Path, octets: bytes, mode: int) -> None:
+    """Raises TrustError where it is there already."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-        write_public(path.with_suffix(PUBLIC), SSlibKey.from_crypto(key.public_key()))
+            file.write(octets)
     except OSError as error:
         raise TrustError(f"{path}: a key cannot be written here: {error.strerror}") from error
-    return CryptoSigner(key)
 
 
 def load_key(path: Path, passphrase: str) -> CryptoSigner:
@@ -98,10 +114,11 @@ def token_key(name: str, pin: Callable[[str], str]) -> Key:
 
 
 def write_public(path: Path, key: Key) -> None:
-    """As PEM. Raises OSError."""
+    """As PEM. Raises TrustError where the file is there already."""
     assert isinstance(key, SSlibKey)
     loaded = load_pem_public_key(key.keyval["public"].encode()) if "BEGIN" in key.keyval["public"] else None
-    replace_durably(path, (loaded or _ed25519(key)).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    octets = (loaded or _ed25519(key)).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    _write_new(path, octets, READABLE)
 
 
 def _ed25519(key: SSlibKey) -> Ed25519PublicKey:
@@ -118,4 +135,7 @@ def load_public(path: Path) -> Key:
         raise TrustError(f"{path}: is no public key; `idtone registry key` writes one") from error
     if not isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey):
         raise TrustError(f"{path}: is neither an Ed25519 nor an ECDSA key")
-    return SSlibKey.from_crypto(key)
+    try:
+        return SSlibKey.from_crypto(key)
+    except ValueError as error:
+        raise TrustError(f"{path}: is a key of a curve that is not used here; P-256 and P-384 are") from error

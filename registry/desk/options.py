@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import unicodedata
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,27 +14,49 @@ import typer
 
 from idtone.documents import read_text
 from idtone.errors import NumberError, TrustError, UsageError
-from idtone.numbers import Number, parse_japanese
+from idtone.numbers import Number, parse, parse_japanese
 
 from .changing import JAPAN, Word
 
 VARIABLE: Final = "IDTONE_PASSPHRASE"
 """The environment variable that stands in for being asked; a passphrase has no place on a command line."""
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199
+_NUMBER: Final = re.compile(r"(?:\+|0)[0-9][0-9 ().-]{6,}[0-9]")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 FolderArgument = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="The desk's folder: registry.yaml, suspensions.yaml, repository.")
 ]
 ByOption = Annotated[str, typer.Option(metavar="NAME", help="Who does it, for the history.")]
+ByHandConfirmed = Annotated[
+    str | None,
+    typer.Option("--confirmed-by", metavar="NAME", help="Who confirms a change of suspensions.yaml by hand."),
+]
 WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="Why, in a line, for the history.")]
 
 
 def word(by: str, why: str, confirmed_by: str | None = None) -> Word:
     """Raises UsageError for a line that nobody could read later."""
     for option, text in (("--by", by), ("--why", why), ("--confirmed-by", confirmed_by)):
-        if text is not None and not (text.strip() and text.isprintable() and len(text) <= 200):
-            raise UsageError(f"{option} is not a readable text. Write one line of 1 to 200 characters")
+        if text is not None:
+            line(text, option)
+    if confirmed_by is not None and _person(by) == _person(confirmed_by):
+        raise UsageError("--confirmed-by is the same person as --by; this takes two")
     return Word(by, why, datetime.now(UTC), confirmed_by)
+
+
+def line(text: str, option: str) -> str:
+    """A text for the history, which shows no number. Raises UsageError."""
+    if not (text.strip() and text.isprintable() and len(text) <= 200):
+        raise UsageError(f"{option} is not a readable text. Write one line of 1 to 200 characters")
+    if any(parse(found).known for found in _NUMBER.findall(unicodedata.normalize("NFKC", text))):
+        raise UsageError(f"{option} has a telephone number in it, which others would see; leave it out")
+    return text
+
+
+def _person(name: str) -> str:
+    """A name as it is compared: however wide its letters are, and whatever stands between them."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
 
 
 def moment(text: str, option: str) -> datetime:
@@ -48,6 +71,8 @@ def moment(text: str, option: str) -> datetime:
         ) from error
     if found.tzinfo is None:
         raise UsageError(f"{option} has no time zone. Add it, for Japan +09:00: {text}+09:00")
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise UsageError(f"{option} is no sensible time; write a year from {_FIRST_YEAR} to {_LAST_YEAR}")
     return found
 
 
@@ -56,8 +81,8 @@ def number_asked(confirmed: bool) -> Number:
 
     With `confirmed` it is asked for twice, the second time for another person. Raises UsageError.
     """
-    first = _number(_asked("Number"))
-    if confirmed and _number(_asked("Number again, by who confirms it")) != first:
+    first = _number(_asked("Number", hidden=confirmed))
+    if confirmed and _number(_asked("Number again, by who confirms it", hidden=True)) != first:
         raise UsageError("the two numbers are not the same; look at the request again")
     return first
 
@@ -87,7 +112,10 @@ def passphrase(whose: str, twice: bool = False) -> str:
         raise TrustError(f"there is no passphrase {whose}; set {VARIABLE} where nobody can be asked") from error
 
 
-def _asked(what: str) -> str:
+def _asked(what: str, hidden: bool = False) -> str:
+    """A line; hidden, nobody else reads it off the screen."""
+    if hidden and sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=True, err=True)).strip()
     print(f"{what}: ", end="", file=sys.stderr, flush=True)  # standard output belongs to the answer
     line = sys.stdin.readline()
     if not line:

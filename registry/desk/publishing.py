@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,9 +20,11 @@ from ..trust.layout import Keys
 from . import changing
 from .desk import Desk
 from .editions import Edition, assembled, read_edition
-from .keys import PUBLIC, load_public, make_key, signer, token_key, write_public
-from .options import ByOption, FolderArgument, WhyOption, passphrase, word
-from .site import write_site
+from .examining import examine, examine_before, words
+from .history import Verb
+from .keys import PUBLIC, load_public, make_key, public_beside, signer, token_key, write_public
+from .options import ByHandConfirmed, ByOption, FolderArgument, WhyOption, passphrase, word
+from .site import read_root, write_site
 
 KeyOption = Annotated[
     list[str], typer.Option("--key", metavar="KEY", help="A key to sign with: its file, or hsm:… Several times.")
@@ -34,6 +38,13 @@ PackageOption = Annotated[
     typer.Option("--package", metavar="FOLDER", help="Write what is to be signed there, instead of publishing it."),
 ]
 PackageArgument = Annotated[Path, typer.Argument(metavar="PACKAGE", help="The folder that `prepare` has made.")]
+TrustOption = Annotated[
+    Path | None,
+    typer.Option("--trust", metavar="FILE", help="The association's root that you keep: any one of those so far."),
+]
+FirstOption = Annotated[
+    bool, typer.Option("--first", help="There is nothing before it: this begins the association's repository.")
+]
 HandBy = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who changed the files by hand.")]
 HandWhy = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="And why.")]
 PublicOption = Annotated[
@@ -56,17 +67,14 @@ def key(
         if public is None:
             raise UsageError("name the file for the public half with --public")
         made = token_key(file, lambda _: passphrase(f"(PIN) of the token {file}"))
-        try:
-            write_public(public, made)
-        except OSError as error:
-            raise UsageError(f"{public}: cannot be written: {error.strerror}") from error
+        write_public(public, made)
     else:
-        made = make_key(Path(file), passphrase(f"for the new key {file}", twice=True)).public_key
-        public = Path(file).with_suffix(PUBLIC)
+        public = public or public_beside(Path(file))
+        made = make_key(Path(file), passphrase(f"for the new key {file}", twice=True), public).public_key
     if as_json:
         console.print_json({"key": file, "public": str(public), "id": made.keyid})
     else:
-        print(f"{public}  key {made.keyid[:8]}; give this file to the desk, and the other to nobody")
+        print(f"{public}  give this file to the desk, and the other to nobody; the key's id is", made.keyid, sep="\n")
 
 
 def init(
@@ -104,7 +112,7 @@ def init(
         raise UsageError("with --public name the --package that goes to the holders")
     halves = _public_halves(desk, public or [])
     changing.enter_edits(desk, said, desk.unexplained())
-    _write_package(desk.first(halves, now), package, as_json)
+    _write_package(desk.first(halves, now), package, now, as_json)
 
 
 def _made_here(desk: Desk, keys: Path) -> dict[Keys, list[Signer]]:
@@ -156,6 +164,7 @@ def publish(
     ] = None,
     by: HandBy = None,
     why: HandWhy = None,
+    confirmed_by: ByHandConfirmed = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Sign what has changed in registry.yaml and suspensions.yaml, and say that it is the latest.
@@ -169,20 +178,22 @@ def publish(
     now, left = datetime.now(UTC), list[str]()
     signers = _signers(key)
     if package is None:
-        _explain(desk, by, why)
-        with desk.locked():
-            signed, left = desk.publish(signers, now)
-    else:
-        with desk.locked():
+        _explain(desk, by, why, confirmed_by, desk.present(signers))
+    with desk.locked():
+        if package is None:
+            edition, left = desk.next(now, [each.public_key.keyid for each in signers])
+        else:
             edition = desk.latest(read_edition(package), now)
-            list(edition.words())
-            for each in signers:
-                edition.sign(each)
-            signed = desk.put(edition)
-    if site:
-        write_site(site, desk.listed(), desk.proof())
-    report = {"signed": signed, "left": left, **_state(desk, now)}
+        for each in signers:
+            edition.sign(each)
+        signed = desk.put(edition, now)
+    report = {"signed": signed, "left": left, "words": list(words(edition)), **_state(desk, now)}
     _print(report, as_json)
+    if site:
+        try:
+            write_site(site, desk.listed(), desk.proof())
+        except UsageError as error:
+            raise UsageError(f"all that was published; but the public list was not: {error}") from error
 
 
 def prepare(
@@ -190,6 +201,7 @@ def prepare(
     package: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write what is to be signed.")],
     by: HandBy = None,
     why: HandWhy = None,
+    confirmed_by: ByHandConfirmed = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Write what is to be published as a folder that goes from holder to holder, or in copies to each.
@@ -198,23 +210,34 @@ def prepare(
     brings those of copies together, and `publish --package` publishes it. What waits may be overtaken: the duty desk
     can publish meanwhile, and signs the snapshot and the timestamp anew in the end.
     """
-    desk = Desk(folder)
-    _explain(desk, by, why)
-    edition, _ = desk.next(datetime.now(UTC))
-    _write_package(edition, package, as_json)
+    desk, now = Desk(folder), datetime.now(UTC)
+    _explain(desk, by, why, confirmed_by, layout.DELEGATED)
+    edition, _ = desk.next(now)
+    _write_package(edition, package, now, as_json)
 
 
 def sign(
     package: PackageArgument,
     key: KeyOption,
+    trust: TrustOption = None,
+    first: FirstOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Show in words what a package changes, and sign it with your key. It needs nothing but the package and the key."""
+    """Show in words what a package changes, and sign it with your key.
+
+    It takes the package, the key and a root of the association that you keep yourself: by that is verified what is said
+    to be published now. A package that holds anything besides what it should is refused.
+    """
     edition = read_edition(package)
-    words = list(edition.words())
-    if not as_json:
-        print(*(words or ["nothing changes; the signatures are renewed"]), sep="\n")
+    if first == bool(edition.before) or first == (trust is not None):
+        remedy = "name with --trust the root that you keep" if edition.before else "it is the first one: say --first"
+        raise UsageError(f"{package}: {remedy}")
+    if trust is not None:
+        examine_before(edition, read_root(trust))
+    examine(edition, datetime.now(UTC))
+    told = list(words(edition))
+    print(*told, sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not typer.confirm("Sign this?", err=True):
         raise UsageError("nothing was signed")
     signed = {name: edition.sign(each) for name, each in zip(key, _signers(key), strict=True)}
@@ -224,7 +247,7 @@ def sign(
     edition.write_signatures(package)
     missing = list(edition.missing())
     if as_json:
-        console.print_json({"words": words, "signed": signed, "missing": missing})
+        console.print_json({"words": told, "signed": signed, "missing": missing})
         return
     for name, roles in signed.items():
         print(f"signed with {name}: {', '.join(roles)}")
@@ -252,6 +275,8 @@ def rotate(
     folder: FolderArgument,
     keys: Annotated[Keys, typer.Argument(metavar="SET", help="Whose keys are replaced: root, registry or duty.")],
     new: NewOption,
+    by: ByOption,
+    why: WhyOption,
     key: KeyOption = [],  # noqa: B006  Typer wants a list
     package: PackageOption = None,
     as_json: console.JsonOption = False,
@@ -261,18 +286,31 @@ def rotate(
     It takes two root keys, and two of every other set whose signatures depend on them; with --package they sign one
     after the other.
     """
-    desk, now = Desk(folder), datetime.now(UTC)
+    desk, now, said = Desk(folder), datetime.now(UTC), word(by, why)
     signers = _signers(key)
+    _explain(desk, None, None, None, layout.DELEGATED)
+    wanted = desk.terms().set_of(keys).keys
+    if len(new) != wanted:
+        raise UsageError(f"the set {keys} has {wanted} keys; name as many with --new, or change desk.yaml")
     made = [_new(path) for path in new]
     halves = [half for half, _ in made]
     _enough(desk, keys, halves)
-    _explain(desk, None, None)
-    if package is not None:
-        _write_package(desk.rotated({keys: halves}, now), package, as_json)
-        return
     with desk.locked():
-        signed = desk.rotate({keys: halves}, [*signers, *(own for _, own in made if own)], now)
-    _print({"signed": signed, "left": [], **_state(desk, now)}, as_json)
+        role = layout.SUSPENSIONS if keys is Keys.DUTY else layout.REGISTRY
+        edition = desk.rotated({keys: halves}, now, said.entry(Verb.ROTATE, str(keys), what=_ids(halves)), role)
+        signed: list[str] = []
+        if package is None:
+            for each in (*signers, *(own for _, own in made if own)):
+                edition.sign(each)
+            signed = desk.put(edition, now)
+    if package is not None:
+        _write_package(edition, package, now, as_json)
+    else:
+        _print({"signed": signed, "left": [], "words": list(words(edition)), **_state(desk, now)}, as_json)
+
+
+def _ids(keys: Iterable[Key]) -> tuple[str, ...]:
+    return tuple(f"new key {key.keyid}" for key in keys)
 
 
 def _new(path: Path) -> tuple[Key, Signer | None]:
@@ -291,28 +329,29 @@ def _signers(names: list[str]) -> list[Signer]:
     return [signer(name, passphrase) for name in names]
 
 
-def _explain(desk: Desk, by: str | None, why: str | None) -> None:
-    """Enter into the history what was changed by hand; nobody signs what nobody answers for."""
-    roles = desk.unexplained()
+def _explain(desk: Desk, by: str | None, why: str | None, confirmed_by: str | None, concerned: Iterable[str]) -> None:
+    """Enter into the history what was changed by hand of the roles that are signed; nobody signs what nobody answers
+    for. The others wait, whatever they look like.
+    """
+    roles = desk.unexplained(concerned)
     if not roles:
         return
     if by is None or why is None:
         files = " and ".join(layout.DELEGATED[role] for role in roles)
         raise TrustError(
-            f"{files} was changed by hand; say with --by and --why who did it and why, or `idtone registry note`"
-            " does so without publishing"
+            f"{files} was changed by hand; `idtone registry note` with --by and --why enters who did it and why"
         )
-    desk.check()
-    changing.enter_edits(desk, word(by, why), roles)
+    changing.enter_edits(desk, word(by, why, confirmed_by), roles)
 
 
-def _write_package(edition: Edition, package: Path, as_json: bool) -> None:
-    words, missing = list(edition.words()), list(edition.missing())
+def _write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
+    examine(edition, now)
+    told, missing = list(words(edition)), list(edition.missing())
     edition.write(package)
     if as_json:
-        console.print_json({"package": str(package), "words": words, "missing": missing})
+        console.print_json({"package": str(package), "words": told, "missing": missing})
         return
-    print(*words, sep="\n")
+    print(*told, sep="\n")
     print(f"{package} is to be signed:", *missing, sep="\n  ")
 
 
@@ -335,6 +374,7 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
         console.print_json(report)
         return
     if "signed" in report:
+        print(*(line for line in report["words"] if line.partition(":")[0] not in layout.ROLES), sep="\n")
         print(f"signed: {', '.join(report['signed'])}")
     for name in report.get("left", ()):
         print(f"left: {layout.DELEGATED[name]} has changes that take the {layout.ROLES[name].keys} keys")

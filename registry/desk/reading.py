@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
-from tuf.api.metadata import Metadata, Targets
+from tuf.api.metadata import Metadata, Root, Targets
 
 from idtone import console
 from idtone.documents import read_text
@@ -18,12 +17,13 @@ from idtone.errors import TrustError, UsageError
 
 from ..signed import parse_registry, parse_suspensions
 from ..trust import layout
-from .commands import lines, plain
+from .commands import plain, told
 from .desk import Desk
 from .differences import registry_differences, suspension_differences
+from .examining import followed
 from .history import Entry, History
 from .options import FolderArgument
-from .site import read_site
+from .site import read_root, read_site
 
 
 def diff(
@@ -57,29 +57,41 @@ class _Signed:
     keys: tuple[str, ...]
 
 
-def history(folder: FolderArgument, as_json: console.JsonOption = False) -> None:
+def history(
+    folder: FolderArgument,
+    trust: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The association's root that you keep (default: its first one).")
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
     """Show who changed what, when and why, and by which keys each of it was signed.
 
-    Exit 2: what was signed of a history is not what it says now.
+    Exit 2: what was signed of a history is not what it says now, or somebody else has signed it.
     """
     desk = Desk(folder)
-    told: list[tuple[Entry, _Signed | None]] = []
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is no folder; name the desk's")
+    parents = list(_targets(desk, trust))
+    entries: list[tuple[Entry, _Signed | None]] = []
     for role in layout.DELEGATED:
         of_role = desk.history(role)
-        signed = _signatures(desk, role, of_role)
-        told += [(entry, _first(signed, number)) for number, entry in enumerate(of_role.entries, 1)]
-    told.sort(key=lambda each: each[0].at)
+        signed = _signatures(desk, role, of_role, parents)
+        if gap := next(of_role.gaps(), None):
+            raise TrustError(f"{of_role.path}:{gap}: does not begin where the change before it ended")
+        entries += [(entry, _first(signed, number)) for number, entry in enumerate(of_role.entries, 1)]
+    entries.sort(key=lambda each: each[0].at)
     if as_json:
         console.print_json(
-            [{**plain(entry), "signed": {"version": by.version, "keys": by.keys} if by else None} for entry, by in told]
+            [
+                {**plain(entry), "signed": {"version": by.version, "keys": by.keys} if by else None}
+                for entry, by in entries
+            ]
         )
         return
-    for entry, by in told:
-        print(*lines(entry), sep="\n")
-        who = (
-            f"signed in version {by.version} by {', '.join(key[:8] for key in by.keys)}" if by else "not published yet"
-        )
-        print(f"  {who}")
+    for entry, by in entries:
+        print(*told(entry), sep="\n")
+        keys = ", ".join(key[:8] for key in by.keys) if by else ""
+        print(f"  signed in version {by.version} by {keys}" if by else "  not published yet")
 
 
 def _first(signed: Mapping[int, _Signed], number: int) -> _Signed | None:
@@ -87,38 +99,50 @@ def _first(signed: Mapping[int, _Signed], number: int) -> _Signed | None:
     return next((by for entries, by in sorted(signed.items()) if entries >= number), None)
 
 
-def _signatures(desk: Desk, role: str, of_role: History) -> dict[int, _Signed]:
+def _targets(desk: Desk, trust: Path | None) -> Iterator[Metadata[Targets]]:
+    """Each that was published, the oldest first, verified from the root on."""
+    kept = read_root(trust) if trust else None
+    roots: list[Metadata[Root]] = []
+    for root in desk.versions("root"):
+        if kept and root.signed.version == kept.signed.version and root.signed_bytes != kept.signed_bytes:
+            raise TrustError(f"{desk.repository}: is not of the association whose root you have")
+        roots.append(followed(roots[-1], root) if roots else root)
+    if kept and kept.signed.version not in {root.signed.version for root in roots}:
+        raise TrustError(f"{desk.repository}: is not of the association whose root you have")
+    for targets in desk.versions("targets"):
+        if not any(_holders(root, "targets", targets) for root in roots):
+            raise TrustError(
+                f"version {targets.signed.version} of targets in {desk.repository} is not signed by its keys"
+            )
+        yield targets
+
+
+def _signatures(desk: Desk, role: str, of_role: History, parents: list[Metadata[Targets]]) -> dict[int, _Signed]:
     """How many lines were signed → the first version that did. Raises TrustError for lines that are others now."""
     found: dict[int, _Signed] = {}
-    parents = list(desk.versions("targets"))
     for metadata in desk.versions(role):
+        version = metadata.signed.version
+        keys = next((held for parent in reversed(parents) if (held := _holders(parent, role, metadata))), None)
+        if keys is None:
+            raise TrustError(f"version {version} of {role} in {desk.repository} is not signed by its keys")
         target = metadata.signed.targets.get(layout.DELEGATED[role])
         anchor = (target.custom or {}).get("history") if target else None
-        if anchor is None:
-            continue
-        if anchor != of_role.anchor(anchor["entries"]):
+        if anchor is None or anchor != of_role.anchor(anchor.get("entries")):
             raise TrustError(
-                f"{of_role.path}: its first {anchor['entries']} lines are not those that were signed with version"
-                f" {metadata.signed.version}; bring the file back as it was"
+                f"{of_role.path}: its first lines are not those that were signed with version {version};"
+                " bring the file back as it was"
             )
-        keys = tuple(_holders(role, metadata, parents))
-        if not keys:
-            raise TrustError(
-                f"version {metadata.signed.version} of {role} in {desk.repository} is not signed by its keys"
-            )
-        found.setdefault(anchor["entries"], _Signed(metadata.signed.version, keys))
+        found.setdefault(anchor["entries"], _Signed(version, keys))
     return found
 
 
-def _holders(role: str, metadata: Metadata[Any], parents: list[Metadata[Targets]]) -> Iterator[str]:
-    """The keys that signed it, by those that were the role's at any time."""
-    for parent in reversed(parents):
-        try:
-            parent.signed.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
-        except (UnsignedMetadataError, RepositoryError):
-            continue
-        yield from sorted(set(metadata.signatures) & set(parent.signed.get_delegated_role(role).keyids))
-        return
+def _holders(parent: Metadata[Any], role: str, metadata: Metadata[Any]) -> tuple[str, ...]:
+    """The keys whose signatures are good, where they are enough; none otherwise."""
+    try:
+        result = parent.signed.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
+    except ValueError:
+        return ()
+    return tuple(sorted(result.signed)) if result.verified else ()
 
 
 def operators(

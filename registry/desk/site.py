@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError, UnsignedMetadataError
-from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from idtone.errors import TrustError, UsageError
 from idtone.files import replace_durably
 
 from ..trust import layout
 from . import operators
+from .examining import followed
 
 PAGE: Final = "index.html"
 PROOF: Final = "proof"
@@ -42,31 +43,57 @@ def write_site(folder: Path, listed: bytes, proof: Mapping[str, bytes]) -> None:
 
 def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
     """The list, held against the association's root. Raises TrustError where it is not what was signed, or no more."""
+    proof = folder / PROOF
+    root = _latest(proof, read_root(trust))
+    targets, registry = (_read(proof / f"{name}.json", Targets) for name in ("targets", layout.REGISTRY))
+    snapshot, timestamp = _read(proof / "snapshot.json", Snapshot), _read(proof / "timestamp.json", Timestamp)
+    listed = _octets(folder / layout.OPERATORS_FILE)
     try:
-        listed = (folder / layout.OPERATORS_FILE).read_bytes()
-        root = _root(folder / PROOF, Metadata[Root].from_file(str(trust)))
-        targets = Metadata[Targets].from_file(str(folder / PROOF / "targets.json"))
-        root.signed.verify_delegate("targets", targets.signed_bytes, targets.signatures)
-        registry = Metadata[Targets].from_file(str(folder / PROOF / f"{layout.REGISTRY}.json"))
+        for name, one in (("targets", targets), ("snapshot", snapshot), ("timestamp", timestamp)):
+            root.signed.verify_delegate(name, one.signed_bytes, one.signatures)
         targets.signed.verify_delegate(layout.REGISTRY, registry.signed_bytes, registry.signatures)
         registry.signed.targets[layout.OPERATORS_FILE].verify_length_and_hashes(listed)
-        for one in (root, targets, registry):
-            if one.signed.is_expired(now):
-                raise TrustError(f"{folder}: its signatures have expired; look whether there is a newer list")
-        return dict(json.loads(listed))
-    except OSError as error:
-        raise TrustError(f"{error.filename or folder}: cannot be read: {error.strerror}") from error
-    except (UnsignedMetadataError, LengthOrHashMismatchError, RepositoryError, KeyError, ValueError) as error:
+        found: dict[str, Any] = json.loads(listed)
+        ends = datetime.fromisoformat(found["counts_until"])
+    except (UnsignedMetadataError, LengthOrHashMismatchError, KeyError, ValueError) as error:
         raise TrustError(f"{folder}: is not what the association signed") from error
+    versions = {name: meta.version for name, meta in snapshot.signed.meta.items()}
+    together = (
+        timestamp.signed.snapshot_meta.version == snapshot.signed.version
+        and versions.get("targets.json") == targets.signed.version
+        and versions.get(f"{layout.REGISTRY}.json") == registry.signed.version
+    )
+    if not together:
+        raise TrustError(f"{folder}: is put together of several editions; look whether there is a newer list")
+    if now >= min(ends, *(one.signed.expires for one in (root, targets, registry, snapshot, timestamp))):
+        raise TrustError(f"{folder}: has expired; look whether there is a newer list")
+    return found
 
 
-def _root(proof: Path, trusted: Metadata[Root]) -> Metadata[Root]:
-    """The latest, each signed by the keys of the one before as well."""
+def read_root(path: Path) -> Metadata[Root]:
+    """Raises TrustError for what is no root."""
+    return _read(path, Root)
+
+
+def _read(path: Path, kind: type[Any]) -> Metadata[Any]:
+    try:
+        found = Metadata[Any].from_bytes(_octets(path))
+    except RepositoryError as error:
+        raise TrustError(f"{path}: is not what the association signed") from error
+    if type(found.signed) is not kind:
+        raise TrustError(f"{path}: is not the association's {kind.__name__.lower()}")
+    return found
+
+
+def _octets(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _latest(proof: Path, trusted: Metadata[Root]) -> Metadata[Root]:
+    """The latest root, each signed by the keys of the one before as well."""
     while (path := proof / f"{trusted.signed.version + 1}.root.json").exists():
-        later = Metadata[Root].from_file(str(path))
-        for parent in (trusted.signed, later.signed):
-            parent.verify_delegate("root", later.signed_bytes, later.signatures)
-        if later.signed.version != trusted.signed.version + 1:
-            raise UnsignedMetadataError("a root of another version")
-        trusted = later
+        trusted = followed(trusted, _read(path, Root))
     return trusted

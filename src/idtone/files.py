@@ -5,6 +5,7 @@ new, never a part.
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,12 @@ def draft(target: Path, mode: int = READABLE, group: int = -1) -> Iterator[Draft
             yield Draft(target, path, file, mode, group)
     finally:
         path.unlink(missing_ok=True)
+
+
+def rewrite_durably(target: Path, octets: bytes) -> None:
+    """As `replace_durably`, of a file that is there, with the mode and the group that it has."""
+    status = target.stat()
+    replace_durably(target, octets, stat.S_IMODE(status.st_mode), status.st_gid)
 
 
 def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: int = -1) -> None:

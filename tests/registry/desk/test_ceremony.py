@@ -20,13 +20,24 @@ def package(office: Office, tmp_path: Path) -> Path:
     """A revocation that waits for its signatures."""
     office.told("revoke", "L-0001", *BY)
     told = office.told("prepare", "--package", tmp_path / "package")
-    assert told["words"] == ["member m-0001: licence L-0001: the status is revoked, was active"]
+    assert told["words"][0].startswith("registry.yaml: version 43, was 42; issued ")
+    assert told["words"][1] == "member m-0001: licence L-0001: the status is revoked, was active"
+    assert told["words"][2].startswith("history of registry: 2 lines, SHA-256 ")
+    assert [line.partition(",")[0] for line in told["words"][3:]] == [
+        "registry: version 2", "snapshot: version 2", "timestamp: version 2"
+    ]  # fmt: skip
     assert len(told["missing"]) == 3
     return tmp_path / "package"
 
 
+def anchor(office: Office) -> tuple[object, ...]:
+    """What a holder keeps himself: the first root, once there is one."""
+    root = office.folder / "repository" / "metadata" / "1.root.json"
+    return ("--trust", root) if root.exists() else ("--first",)
+
+
 def sign(office: Office, package: Path, *names: str) -> dict[str, list[str]]:
-    code, told, error = office.run("sign", package, *office.keys(*names), "--yes", "--json")
+    code, told, error = office.run("sign", package, *office.keys(*names), *anchor(office), "--yes", "--json")
     assert code == 0, error
     return dict(told)
 
@@ -59,13 +70,13 @@ def test_holders_who_make_their_own_keys_begin_together(new_office: Office, tmp_
 
 
 def test_each_holder_reads_what_he_signs(office: Office, package: Path) -> None:
-    code, out, _ = office.run("sign", package, *office.keys("registry-1"), typed="y\n")
+    code, out, _ = office.run("sign", package, *office.keys("registry-1"), *anchor(office), typed="y\n")
     assert code == 0
-    assert out.startswith("member m-0001: licence L-0001: the status is revoked, was active\n")
+    assert "\nmember m-0001: licence L-0001: the status is revoked, was active\n" in out
     assert "signed with" in out
-    code, _, error = office.run("sign", package, *office.keys("registry-2"), typed="n\n")
+    code, _, error = office.run("sign", package, *office.keys("registry-2"), *anchor(office), typed="n\n")
     assert (code, "nothing was signed" in error) == (2, True)
-    code, _, error = office.run("sign", package, *office.keys("root-1"), "--yes")
+    code, _, error = office.run("sign", package, *office.keys("root-1"), *anchor(office), "--yes")
     assert (code, "this key signs nothing" in error) == (2, True)
 
 
@@ -84,6 +95,10 @@ def test_the_duty_desk_publishes_while_a_package_waits(office: Office, package: 
     assert {name: meta["version"] for name, meta in snapshot["signed"]["meta"].items()} == {
         "targets.json": 1, "registry.json": 2, "suspensions.json": 2
     }  # fmt: skip
+    again = office.told("publish", "--package", package, *office.duty())
+    assert again["roles"]["registry"]["version"] == 2, "nothing was left to do but to say so again"
+    office.told("assign-number", "m-0002", *BY, typed="0362345678\n")
+    office.told("publish", *office.all_keys())
     error = office.refused("publish", "--package", package, *office.duty())
     assert "registry was published meanwhile; what it was to say has to be prepared anew" in error
 
@@ -93,8 +108,9 @@ def test_a_rotation_goes_from_holder_to_holder(office: Office, tmp_path: Path) -
     for number in (3, 4):
         _, told, _ = office.run("key", office.key(f"duty-{number}"), "--json")
         new += ["--new", told["public"]]
-    told = office.told("rotate", "duty", *new, "--package", package)
-    assert len([words for words in told["words"] if "signs with 2 of 2 keys" in words]) == 3
+    told = office.told("rotate", "duty", *new, *BY, "--package", package)
+    at = told["words"].index("the set duty signs with 2 of 2 keys:")
+    assert [len(line.strip()) for line in told["words"][at + 1 : at + 3]] == [64, 64]
     for name in ("root-1", "root-2", "duty-3", "duty-4"):
         sign(office, package, name)
     told = office.told("publish", "--package", package)
@@ -126,9 +142,9 @@ def spoil_metadata(package: Path) -> None:
 @pytest.mark.parametrize("spoil", [spoil_file, spoil_list, more, less, spoil_metadata])
 def test_nobody_signs_what_was_changed_on_its_way(office: Office, package: Path, spoil: Callable[[Path], None]) -> None:
     spoil(package)
-    code, _, error = office.run("sign", package, *office.keys("registry-1"), "--yes")
+    code, _, error = office.run("sign", package, *office.keys("registry-1"), *anchor(office), "--yes")
     assert code == 2
-    assert "prepare it again" in error or "ask for the folder again" in error
+    assert "do not sign this" in error or "ask for the folder again" in error
 
 
 def test_a_list_of_other_operators_is_signed_by_nobody(office: Office, package: Path) -> None:
@@ -141,7 +157,7 @@ def test_a_list_of_other_operators_is_signed_by_nobody(office: Office, package: 
     draft = Metadata.from_file(str(path))
     draft.signed.targets["operators.json"] = TargetFile.from_file("operators.json", str(listed), ["sha256"])
     draft.to_file(str(path))
-    code, _, error = office.run("sign", package, *office.keys("registry-1"), "--yes")
+    code, _, error = office.run("sign", package, *office.keys("registry-1"), *anchor(office), "--yes")
     assert (code, "do not sign this" in error) == (2, True)
 
 
@@ -151,11 +167,11 @@ def test_copies_of_two_editions_are_not_assembled(office: Office, package: Path,
     code, _, error = office.run("assemble", package, tmp_path / "other")
     assert (code, "is another one than the first folder's" in error) == (2, True)
     office.suspensions.write_text(STOPPED)
-    office.told("prepare", "--package", tmp_path / "third", *BY)
+    office.told("prepare", "--package", tmp_path / "third", *BY_TWO)
     code, _, error = office.run("assemble", package, tmp_path / "third")
     assert (code, "is another edition" in error) == (2, True)
     assert "is there already" in office.refused("prepare", "--package", package)
-    code, _, error = office.run("sign", tmp_path, *office.keys("duty-1"))
+    code, _, error = office.run("sign", tmp_path, *office.keys("duty-1"), *anchor(office))
     assert (code, "is no folder that" in error) == (2, True)
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from idtone.errors import UsageError
 from idtone.registry.desk import changes
 from idtone.registry.desk.differences import registry_differences
+from idtone.registry.desk.editing import Text
 from idtone.registry.notation import read_span
 from idtone.registry.signed import parse_registry
 
@@ -42,16 +43,19 @@ def test_what_is_released_is_gone_and_nothing_else(before: list[str], gone: list
     document = parse_registry(text, "")
     if not numbers(gone) <= numbers(before):
         try:
-            changes.released(text, document, "m-0", gone)
+            changes.released(Text(text), document, "m-0", gone)
         except UsageError:
             return
         raise AssertionError("numbers were released that nobody held")
-    after = changes.released(text, document, "m-0", gone)
+    draft = Text(text)
+    changes.released(draft, document, "m-0", gone)
+    after = draft.done()
     assert held(after) == numbers(before) - numbers(gone)
     assert parse_registry(after, "").members[1] == document.members[1]
     words = list(registry_differences(document, parse_registry(after, "")))
     assert bool(words) == bool(gone)
     assert not any(f"0{number - 81 * 10**9}" in line for line in words for number in numbers(before))
     if again:
-        back = changes.assigned(after, parse_registry(after, ""), "m-0", gone)
-        assert held(back) == numbers(before)
+        draft = Text(after)
+        changes.assigned(draft, parse_registry(after, ""), "m-0", gone)
+        assert held(draft.done()) == numbers(before)

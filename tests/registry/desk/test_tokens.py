@@ -61,22 +61,23 @@ def token(tmp_path: Path) -> Token:
 
 
 def test_a_token_signs_beside_key_files(office: Office, token: Token, tmp_path: Path) -> None:
+    trust = ("--trust", office.folder / "repository" / "metadata" / "1.root.json")
     key, public, package = "hsm:2?label=duty", tmp_path / "duty-3.pub", tmp_path / "package"
     code, told, error = token.idtone("key", key, "--public", public)
     assert (code, told["public"]) == (0, str(public)), error
     code, other, _ = office.run("key", office.key("duty-4"), "--json")
     new = ["--new", public, "--new", other["public"]]
-    office.told("rotate", "duty", *new, "--package", package)
+    office.told("rotate", "duty", *new, *BY, "--package", package)
     for name in ("root-1", "root-2", "duty-4"):
-        office.run("sign", package, *office.keys(name), "--yes", "--json")
+        office.run("sign", package, *office.keys(name), *trust, "--yes", "--json")
     assert "takes the signatures of 2 of its 2 keys (duty)" in office.refused("publish", "--package", package)
-    code, signed, error = token.idtone("sign", package, "--key", key, "--yes")
+    code, signed, error = token.idtone("sign", package, "--key", key, *trust, "--yes")
     assert code == 0, error
     assert signed["signed"] == {key: ["suspensions", "snapshot", "timestamp"]}
     office.told("publish", "--package", package)
     office.told("prolong", "--until", "2028-01-01", *BY)
     office.told("prepare", "--package", tmp_path / "next")
-    code, signed, error = token.idtone("sign", tmp_path / "next", "--key", key, "--yes")
+    code, signed, error = token.idtone("sign", tmp_path / "next", "--key", key, *trust, "--yes")
     assert (code, signed["signed"]) == (0, {key: ["snapshot", "timestamp"]}), error
 
 

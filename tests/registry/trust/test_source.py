@@ -148,7 +148,8 @@ def test_faults_that_somebody_signed_are_told_and_change_nothing(
 ) -> None:  # fmt: skip
     source = open_source()
     source.refresh()
-    monkeypatch.setattr("idtone.registry.desk.desk.parse_suspensions", lambda *_: None)
+    for module in ("desk", "examining"):
+        monkeypatch.setattr(f"idtone.registry.desk.{module}.parse_suspensions", lambda *_: None)
     association.write(suspensions=STOPPED.replace("03123", "03x23"))
     association.publish()
     for _ in range(3):

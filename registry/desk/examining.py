@@ -1,0 +1,276 @@
+"""What a holder can rely on before he signs, and the desk before it publishes: an edition is what it should be and
+nothing besides, and all that it changes is told.
+
+A draft could say more than the files beside it: keys under other keys' ids, a role that may sign more than its file,
+a version that nobody can follow, targets that nobody sees. So each is held against the one form that it may have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from securesystemslib.formats import encode_canonical
+from securesystemslib.signer import Key
+from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
+
+from idtone.errors import TrustError
+
+from ..model import RegistryDocument
+from ..signed import parse_registry, parse_suspensions
+from ..trust import layout
+from . import operators
+from .differences import registry_differences, suspension_differences
+from .editions import Edition
+
+_KINDS: Final = {"root": Root, "snapshot": Snapshot, "timestamp": Timestamp}
+_LONGEST: Final = timedelta(days=3653)
+_LEAST: Final = 2
+"""Keys that a role takes at least: one that was stolen signs nothing."""
+
+
+def _unfit(name: str, what: str) -> TrustError:
+    return TrustError(f"{name} {what}; do not sign this, and have it prepared again")
+
+
+# -- what is published now --------------------------------------------------------------------------------------------
+
+
+def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
+    """Hold what is said to be published now against a root that the holder has himself. Raises TrustError."""
+    before = edition.before
+    if set(before) != set(layout.ROLES):
+        raise _unfit("the package", "does not say what is published now")
+    root = trusted
+    for later in edition.roots:
+        if later.signed.version == root.signed.version + 1:
+            root = followed(root, later)
+    if root.signed_bytes != before["root"].signed_bytes:
+        raise _unfit("the package", "does not come from the association whose root you have")
+    for name in layout.ROLES:
+        parent = before["targets" if name in layout.DELEGATED else "root"].signed
+        if type(before[name].signed) is not _KINDS.get(name, Targets):
+            raise _unfit(f"what is said to be published of {name}", "is metadata of another kind")
+        try:
+            parent.verify_delegate(name, before[name].signed_bytes, before[name].signatures)
+        except UnsignedMetadataError as error:
+            raise _unfit(f"what is said to be published of {name}", "was not signed by its keys") from error
+    for name, file in layout.DELEGATED.items():
+        target = before[name].signed.targets.get(file)
+        if target is None:
+            raise _unfit(f"what is said to be published of {name}", f"does not name {file}")
+        _fits(target, edition.files.get(file), f"the published {file}")
+
+
+def followed(root: Metadata[Root], later: Metadata[Root]) -> Metadata[Root]:
+    """The later root, which the keys of both have signed. Raises TrustError."""
+    unfit = f"root {later.signed.version} was not signed by the keys of the one before it"
+    if type(later.signed) is not Root or later.signed.version != root.signed.version + 1:
+        raise TrustError(unfit)
+    try:
+        for parent in (root.signed, later.signed):
+            parent.verify_delegate("root", later.signed_bytes, later.signatures)
+    except UnsignedMetadataError as error:
+        raise TrustError(unfit) from error
+    return later
+
+
+# -- what is to come --------------------------------------------------------------------------------------------------
+
+
+def examine(edition: Edition, now: datetime) -> None:
+    """Raises TrustError or DocumentError where anything in the drafts is not as it should be."""
+    whole = {**edition.before, **edition.metadata}
+    if set(whole) != set(layout.ROLES) or not edition.metadata:
+        raise _unfit("the package", "lacks some of the roles")
+    for name, draft in edition.metadata.items():
+        _examine_draft(name, draft, edition.before.get(name), now)
+    _examine_keys(whole["root"].signed, whole["targets"].signed)
+    named: set[str] = set()
+    for name in layout.DELEGATED:
+        if name in edition.metadata:
+            _examine_targets(edition, name)
+            named |= set(edition.metadata[name].signed.targets)
+    if extra := edition.targets.keys() - named:
+        raise _unfit(min(extra), "is named by nothing that is to be signed")
+    others = ("targets", *layout.DELEGATED)
+    seen = {file: (meta.version, meta.length, meta.hashes) for file, meta in whole["snapshot"].signed.meta.items()}
+    if seen != {f"{name}.json": (whole[name].signed.version, None, None) for name in others}:
+        raise _unfit("snapshot", "names other versions than belong together")
+    meta = whole["timestamp"].signed.snapshot_meta
+    if (meta.version, meta.length, meta.hashes) != (whole["snapshot"].signed.version, None, None):
+        raise _unfit("timestamp", "names another snapshot")
+
+
+def _examine_draft(name: str, draft: Metadata[Any], before: Metadata[Any] | None, now: datetime) -> None:
+    signed = draft.signed
+    if type(signed) is not _KINDS.get(name, Targets):
+        raise _unfit(name, "is metadata of another kind")
+    if signed.version != (before.signed.version if before else 0) + 1:
+        raise _unfit(name, "has not the version that comes next")
+    if signed.unrecognized_fields or draft.unrecognized_fields:
+        raise _unfit(name, "says more than it may")
+    if not now < signed.expires <= now + _LONGEST:
+        raise _unfit(name, f"counts until {signed.expires.isoformat()}, which has passed or is no sensible time")
+
+
+def _examine_keys(root: Root, targets: Targets) -> None:
+    delegations = targets.delegations
+    if not root.consistent_snapshot or set(root.roles) != set(layout.ROLES) - set(layout.DELEGATED):
+        raise _unfit("root", "has other roles than it should")
+    if targets.targets or delegations is None or delegations.roles is None or delegations.succinct_roles is not None:
+        raise _unfit("targets", "names files itself, or hands on nothing")
+    if list(delegations.roles) != list(layout.PATHS) or delegations.unrecognized_fields:
+        raise _unfit("targets", "hands on to other roles than it should")
+    for name, paths in layout.PATHS.items():
+        role = delegations.roles[name]
+        if list(role.paths or ()) != paths or not role.terminating or role.path_hash_prefixes is not None:
+            raise _unfit(name, "may sign other files than it should")
+    sets: dict[layout.Keys, tuple[frozenset[str], int]] = {}
+    for parent, keys, name in (
+        (root, root.keys, "root"), (targets, delegations.keys, "targets"),
+    ):  # fmt: skip
+        names = [each for each in layout.ROLES if (each in layout.DELEGATED) == (parent is targets)]
+        for each in names:
+            role_of: Any = parent.get_delegated_role(each)
+            keyids = frozenset(role_of.keyids)
+            if role_of.unrecognized_fields or not _LEAST <= role_of.threshold <= len(keyids):
+                raise _unfit(each, "takes fewer keys than it should")
+            if any(keyid not in keys or _content_id(keys[keyid]) != keyid for keyid in keyids):
+                raise _unfit(each, "has a key under another one's id")
+            kind = layout.ROLES[each].keys
+            if sets.setdefault(kind, (keyids, role_of.threshold)) != (keyids, role_of.threshold):
+                raise _unfit(each, f"has other keys than the rest of the set {kind}")
+        if set(keys) != {keyid for each in names for keyid in parent.get_delegated_role(each).keyids}:
+            raise _unfit(name, "lists keys of nobody")
+
+
+def _content_id(key: Key) -> str:
+    """An id that belongs to one key alone, as securesystemslib makes it; empty where the key says more than it may."""
+    if key.unrecognized_fields:
+        return ""
+    content = {"keytype": key.keytype, "scheme": key.scheme, "keyval": key.keyval}
+    return hashlib.sha256(str(encode_canonical(content)).encode()).hexdigest()
+
+
+def _examine_targets(edition: Edition, name: str) -> None:
+    """A role names the files that it should, and each of them is in the package or was published before."""
+    file, named = layout.DELEGATED[name], edition.metadata[name].signed.targets
+    if edition.metadata[name].signed.delegations is not None:
+        raise _unfit(name, "hands its files on to others")
+    for path, target in named.items():
+        octets = edition.targets.get(path)
+        published = edition.before[name].signed.targets.get(path) if name in edition.before else None
+        if octets is None and (published is None or published.hashes != target.hashes):
+            raise _unfit(path, "is missing from the package")
+        if octets is not None:
+            _fits(target, octets, path)
+        custom = {"custom": {"history": (target.custom or {}).get("history")}} if path == file else {}
+        if target.unrecognized_fields != custom or set(target.hashes) != {"sha256"}:
+            raise _unfit(path, "says more than it may")
+    if file not in named or (name == layout.SUSPENSIONS and len(named) > 1):
+        raise _unfit(name, "does not name the one file that it is there for")
+    if name == layout.SUSPENSIONS:
+        parse_suspensions(_text(edition, file), file)
+        return
+    document = parse_registry(_text(edition, file), file)
+    listed = edition.targets.get(layout.OPERATORS_FILE)
+    if layout.OPERATORS_FILE not in named or listed != operators.octets(document):
+        raise _unfit(layout.OPERATORS_FILE, f"is not made of {file}")
+    masters = {tone.id: tone.sha256 for tone in document.tones}
+    for path in named.keys() - {file, layout.OPERATORS_FILE}:
+        if PurePosixPath(path).parent.as_posix() != layout.TONES or (
+            named[path].hashes["sha256"] != masters.get(PurePosixPath(path).stem)
+        ):
+            raise _unfit(path, f"is no master that {file} names")
+
+
+def _fits(target: TargetFile, octets: bytes | None, name: str) -> None:
+    try:
+        target.verify_length_and_hashes(octets or b"")
+    except LengthOrHashMismatchError as error:
+        raise _unfit(name, "is not the file that is meant") from error
+
+
+def _text(edition: Edition, file: str) -> str:
+    try:
+        return edition.targets[file].decode("utf-8-sig")
+    except (KeyError, UnicodeDecodeError) as error:
+        raise _unfit(file, "is missing from the package, or is no text") from error
+
+
+# -- in words ---------------------------------------------------------------------------------------------------------
+
+
+def words(edition: Edition) -> Iterator[str]:
+    """All that an edition changes, for who is to sign it; it must have been examined."""
+    if layout.REGISTRY in edition.metadata:
+        yield from _registry_words(edition)
+    if layout.SUSPENSIONS in edition.metadata:
+        yield from _suspension_words(edition)
+    yield from _key_words(edition)
+    for name, draft in edition.metadata.items():
+        yield f"{name}: version {draft.signed.version}, good until {draft.signed.expires.isoformat()}"
+
+
+def _registry_words(edition: Edition) -> Iterator[str]:
+    file = layout.REGISTRY_FILE
+    new, octets = parse_registry(_text(edition, file), file), edition.files.get(file)
+    header = new.registry
+    if octets is None:
+        yield f"{file}: the first edition, version {header.version}, issued {header.issued.isoformat()}"
+        old = RegistryDocument(registry=header, tones=(), members=())
+    else:
+        old = parse_registry(octets.decode("utf-8-sig"), file)
+        if octets != edition.targets[file]:
+            yield (
+                f"{file}: version {header.version}, was {old.registry.version}; issued {header.issued.isoformat()},"
+                f" was {old.registry.issued.isoformat()}"
+            )
+    yield from registry_differences(old, new)
+    yield from _history_words(edition, layout.REGISTRY)
+
+
+def _suspension_words(edition: Edition) -> Iterator[str]:
+    file = layout.SUSPENSIONS_FILE
+    new, octets = parse_suspensions(_text(edition, file), file), edition.files.get(file)
+    if octets is None:
+        yield f"{file}: the first edition, issued {new.issued.isoformat()}"
+        old = new.model_copy(update={"suspensions": ()})
+    else:
+        old = parse_suspensions(octets.decode("utf-8-sig"), file)
+        if octets != edition.targets[file]:
+            yield f"{file}: issued {new.issued.isoformat()}, was {old.issued.isoformat()}"
+    yield from suspension_differences(old, new)
+    yield from _history_words(edition, layout.SUSPENSIONS)
+
+
+def _history_words(edition: Edition, name: str) -> Iterator[str]:
+    target = edition.metadata[name].signed.targets[layout.DELEGATED[name]]
+    anchor = (target.custom or {}).get("history", {})
+    if anchor.get("entries"):
+        yield f"history of {name}: {anchor['entries']} lines, SHA-256 {anchor.get('sha256')}"
+
+
+def _key_words(edition: Edition) -> Iterator[str]:
+    """The sets of keys that are others than before, each with the whole ids."""
+    told: set[layout.Keys] = set()
+    for name, role in layout.ROLES.items():
+        old, new = (_signs(metadata, name) for metadata in (edition.before, {**edition.before, **edition.metadata}))
+        if old != new and role.keys not in told:
+            told.add(role.keys)
+            threshold, keyids = new
+            yield f"the set {role.keys} signs with {threshold} of {len(keyids)} keys:"
+            yield from (f"  {keyid}" for keyid in keyids)
+
+
+def _signs(metadata: Mapping[str, Metadata[Any]], name: str) -> tuple[int, Sequence[str]]:
+    parent = "targets" if name in layout.DELEGATED else "root"
+    if parent not in metadata:
+        return 0, ()
+    role = metadata[parent].signed.get_delegated_role(name)
+    return role.threshold, sorted(role.keyids)
