@@ -29,6 +29,8 @@ from .editions import Edition
 
 _KINDS: Final = {"root": Root, "snapshot": Snapshot, "timestamp": Timestamp}
 _LONGEST: Final = timedelta(days=3653)
+_EARLY: Final = timedelta(hours=1)
+"""How far the clocks of desk and holders may be apart."""
 _LEAST: Final = 2
 """Keys that a role takes at least: one that was stolen signs nothing."""
 
@@ -187,6 +189,20 @@ def _examine_targets(edition: Edition, name: str) -> None:
             named[path].hashes["sha256"] != masters.get(PurePosixPath(path).stem)
         ):
             raise _unfit(path, f"is no master that {file} names")
+
+
+def examine_issued(edition: Edition, now: datetime) -> None:
+    """Members take it to be at least as late as a file says that it was issued: a slip of the pen would let all
+    licences expire at once. Raises TrustError.
+    """
+    issued = {}
+    if layout.REGISTRY in edition.metadata:
+        issued[layout.REGISTRY_FILE] = parse_registry(_text(edition, layout.REGISTRY_FILE), "").registry.issued
+    if layout.SUSPENSIONS in edition.metadata:
+        issued[layout.SUSPENSIONS_FILE] = parse_suspensions(_text(edition, layout.SUSPENSIONS_FILE), "").issued
+    for file, at in issued.items():
+        if at > now + _EARLY:
+            raise TrustError(f"{file}: is issued in the future, at {at.isoformat()}; set `issued` to now")
 
 
 def _fits(target: TargetFile, octets: bytes | None, name: str) -> None:

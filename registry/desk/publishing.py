@@ -20,7 +20,7 @@ from ..trust.layout import Keys
 from . import changing
 from .desk import Desk
 from .editions import Edition, assembled, read_edition
-from .examining import examine, examine_before, words
+from .examining import examine, examine_before, examine_issued, words
 from .history import Verb
 from .keys import PUBLIC, load_public, make_key, public_beside, signer, token_key, write_public
 from .options import ByHandConfirmed, ByOption, FolderArgument, WhyOption, passphrase, word
@@ -184,6 +184,7 @@ def publish(
             edition, left = desk.next(now, [each.public_key.keyid for each in signers])
         else:
             edition = desk.latest(read_edition(package), now)
+        examine_issued(edition, now)
         for each in signers:
             edition.sign(each)
         signed = desk.put(edition, now)
@@ -235,7 +236,9 @@ def sign(
         raise UsageError(f"{package}: {remedy}")
     if trust is not None:
         examine_before(edition, read_root(trust))
-    examine(edition, datetime.now(UTC))
+    now = datetime.now(UTC)
+    examine(edition, now)
+    examine_issued(edition, now)
     told = list(words(edition))
     print(*told, sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not typer.confirm("Sign this?", err=True):
@@ -346,6 +349,7 @@ def _explain(desk: Desk, by: str | None, why: str | None, confirmed_by: str | No
 
 def _write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
     examine(edition, now)
+    examine_issued(edition, now)
     told, missing = list(words(edition)), list(edition.missing())
     edition.write(package)
     if as_json:

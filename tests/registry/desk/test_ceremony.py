@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -212,3 +214,40 @@ def test_a_set_has_as_many_keys_as_it_should(new_office: Office, tmp_path: Path)
     assert "the set root has a key twice" in new_office.refused(*begin, *one * 3)
     (tmp_path / "one.pub").write_text("nothing")
     assert "is no public key" in new_office.refused(*begin, *one)
+
+
+def test_the_public_half_goes_where_it_is_told_and_over_nothing(new_office: Office, tmp_path: Path) -> None:
+    _, told, _ = new_office.run("key", tmp_path / "m.yamada", "--json")
+    assert told["public"] == str(tmp_path / "m.yamada.pub")
+    _, told, _ = new_office.run("key", tmp_path / "a.pem", "--public", tmp_path / "b.pub", "--json")
+    assert told["public"] == str(tmp_path / "b.pub")
+    before = (tmp_path / "b.pub").read_bytes()
+    code, _, error = new_office.run("key", tmp_path / "b.pem")
+    assert (code, "cannot be written here: File exists" in error) == (2, True)
+    assert (tmp_path / "b.pub").read_bytes() == before
+    code, _, error = new_office.run("key", tmp_path / "c.pub")
+    assert (code, "is the name of a public half" in error) == (2, True)
+
+
+def test_a_broken_signature_does_not_stand_before_a_good_one(office: Office, package: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(package, copy)
+    sign(office, copy, "registry-1", "registry-2", "duty-1", "duty-2")
+    for name in ("registry", "timestamp"):
+        path = package / "after" / "metadata" / f"{name}.json"
+        good = json.loads((copy / "after" / "metadata" / f"{name}.json").read_text())
+        for signature in good["signatures"]:
+            signature["sig"] = signature["sig"][::-1]
+        path.write_text(json.dumps(good))
+    assert office.run("assemble", package, copy) == (0, "all signatures are there\n", "")
+    office.told("publish", "--package", package)
+
+
+def test_a_package_that_waited_too_long_is_prepared_again(
+    office: Office, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign(office, package, "registry-1", "registry-2", "duty-1", "duty-2")
+    later = datetime.now(UTC) + timedelta(days=8)
+    monkeypatch.setattr("idtone.registry.desk.publishing.datetime", SimpleNamespace(now=lambda _: later))
+    assert "snapshot takes the signatures" in office.refused("publish", "--package", package)
+    office.told("publish", "--package", package, *office.duty())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -278,3 +279,133 @@ def test_two_registries_are_told_apart_in_words(office: Office, tmp_path: Path) 
 def test_the_sample_application_can_be_granted(office: Office) -> None:
     sample = Path(__file__).parents[3] / "config" / "application.yaml"
     office.told("apply", sample, "--by", "Desk A")
+
+
+# -- what people do ---------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_the_same_however_it_is_written(office: Office) -> None:
+    for other in ("Ｄｅｓｋ Ａ", "desk-a", "Desk A."):
+        error = office.refused("lift", "--by", "Desk A", "--why", "x", "--confirmed-by", other)
+        assert "this takes two" in error
+
+
+def test_a_number_has_no_place_in_the_history(office: Office) -> None:
+    for text in ("stop 03-1234-5677", "+81 3 1234 5677", "０３１２３４５６７７ again"):
+        assert "has a telephone number in it" in office.refused("revoke", "L-0001", "--by", "Desk A", "--why", text)
+        error = office.refused("suspend-number", "--reference", text, "--requested", "2026-11-02", *BY_TWO)
+        assert "--reference has a telephone number in it" in error
+    office.told("revoke", "L-0001", "--by", "Desk A", "--why", "case 2026-0312 of 2026-11-01, file 17")
+
+
+def test_a_change_keeps_who_may_read_the_file(office: Office) -> None:
+    office.suspensions.chmod(0o640)
+    office.told("suspend-number", *STOP, typed="0312345677\n0312345677\n")
+    assert office.suspensions.stat().st_mode & 0o777 == 0o640
+    assert (office.folder / "history" / "suspensions.yaml").stat().st_mode & 0o777 == 0o600
+
+
+def test_two_answer_for_what_was_lifted_by_hand(office: Office) -> None:
+    office.told("suspend-number", *STOP, typed="0312345677\n0312345677\n")
+    office.told("publish", *office.duty())
+    stopped = office.suspensions.read_text()
+    office.suspensions.write_text(stopped.partition("suspensions:")[0] + "suspensions: []\n")
+    assert "issued is not later than it was" in office.refused("publish", *BY_TWO, *office.duty())
+    office.suspensions.write_text(f"issued: {datetime.now(UTC).isoformat()}\nsuspensions: []\n")
+    assert "is stopped and lifted by two" in office.refused("publish", *BY, *office.duty())
+    told = office.told("publish", *BY_TWO, *office.duty())
+    assert "…5677: its suspension is lifted (reference R-7)" in told["words"]
+
+
+@pytest.mark.parametrize("file", ["registry", "suspensions"])
+def test_nothing_is_issued_in_the_future(office: Office, file: str) -> None:
+    path = office.folder / f"{file}.yaml"
+    text = path.read_text().replace("version: 42", "version: 43").replace("issued: 2026", "issued: 2036")
+    path.write_text(text.replace("expires: 2026", "expires: 2040"))
+    code, _, error = office.run("publish", office.folder, *BY_TWO, *office.all_keys())
+    assert (code, f"{file}.yaml: is issued in the future" in error) == (2, True)
+
+
+def test_what_was_undone_by_hand_is_not_told_as_done(office: Office) -> None:
+    before = office.suspensions.read_text()
+    office.told("suspend-number", *STOP, typed="0312345677\n0312345677\n")
+    office.suspensions.write_text(before)
+    assert "was changed by hand" in office.refused("publish", *office.duty())
+
+
+def test_a_note_tells_of_what_came_after_the_last_verb(office: Office) -> None:
+    office.told("revoke", "L-0001", *BY)
+    text = office.registry.read_text()
+    office.registry.write_text(text.replace("Good Telecom", "Best Telecom"))
+    (told,) = office.told("note", "--by", "Desk Z", "--why", "new name")
+    assert told["what"] == ["member m-0001: the English name is Best Telecom, was Good Telecom"]
+    assert [entry["by"] for entry in office.told("history")][-2:] == ["Desk A", "Desk Z"]
+
+
+def test_a_history_that_was_taken_out_of_the_middle_is_found(office: Office) -> None:
+    for licence in ("suspend-licence", "resume-licence", "revoke"):
+        office.told(licence, "L-0001", *BY)
+    path = office.folder / "history" / "registry.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:1] + lines[2:]))
+    assert f"{path}:2: does not begin where the change before it ended" in office.refused("history")
+    path.write_text("".join(lines).rstrip("\n"))
+    assert "its last line is not whole" in office.refused("history")
+
+
+def test_another_members_application_takes_no_place(office: Office) -> None:
+    path = office.folder.with_name("application.yaml")
+    path.write_text(APPLICATION)
+    office.told("apply", path, "--by", "Desk A")
+    path.write_text(APPLICATION.replace("m-0008", "m-0009"))
+    assert "application A-1 is another member's" in office.refused("apply", path, "--by", "Desk A")
+
+
+def test_where_the_history_cannot_be_written_nothing_has_changed(office: Office) -> None:
+    (office.folder / "history" / "registry.jsonl").unlink()
+    (office.folder / "history" / "registry.yaml").unlink()
+    (office.folder / "history").rename(office.folder / "elsewhere")
+    (office.folder / "history").write_text("in the way")
+    error = office.refused("revoke", "L-0001", *BY)
+    assert "history" in error
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        'numbers: ["0312340001"\r      ]',
+        "numbers:\n      - >-\n        0312340001\n      # kept\n",
+        "numbers: # one\u2028      - '0312340001'",
+    ],
+)
+def test_what_cannot_be_cut_without_harm_is_left_to_people(office: Office, written: str) -> None:
+    text = office.registry.read_text()
+    old = text[text.index('numbers:\n      - "0312340001"') :]
+    new = text.replace(old, written + "\n")
+    office.registry.write_bytes(new.replace("version: 42", "version: 43").encode())
+    code, _, error = office.run("note", office.folder, *BY)
+    if code:  # our reader does not take it either
+        return
+    for verb, number in (("assign-number", "0362345678"), ("release-number", "0312340001")):
+        code, _, error = office.run(verb, office.folder, "m-0002", *BY, typed=f"{number}\n")
+        members = parse_registry(office.registry.read_text(), "").members
+        held = set(members[1].numbers)
+        assert members[0].numbers == ("0312345678", "+81312345600-+81312345699", "0612345*")
+        assert code == 2 or (number in held) == (verb == "assign-number"), error
+
+
+def test_a_list_in_a_line_is_changed_in_its_line(office: Office) -> None:
+    text = office.registry.read_text()
+    member = text[text.index("  - id: m-0002") :]
+    line = "  - {id: m-0002, name: {ja: 次の電話株式会社, en: Next Telecom}, numbers: []}\n"
+    office.registry.write_text(text.replace(member, line).replace("version: 42", "version: 43"))
+    office.told("note", *BY)
+    office.told("assign-number", "m-0002", *BY, typed="0362345678\n")
+    assert line.replace("[]", '["0362345678"]') in office.registry.read_text()
+
+
+@pytest.mark.parametrize("verb", ["revoke", "history", "publish", "prepare"])
+def test_a_folder_that_is_none_is_one_clear_line(office: Office, tmp_path: Path, verb: str) -> None:
+    more = {"revoke": ["L-0001", *BY], "prepare": ["--package", tmp_path / "x"]}.get(verb, [])
+    code, _, error = office.run(verb, tmp_path / "nowhere", *more)
+    assert (code, str(tmp_path / "nowhere") in error) == (2, True), error
