@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from ..lab.called import IncomingCall
 from ..lab.lab import LICENSED, Forwarding, Lab, Placed, lab, until
 from ..lab.service import Service
 from ..registry.trust.association import STOPPED, Association, Machine
+from ..registry.trust.serving import over_https, write_certificate
 
 OTHER = "0312345700"
 """Of the same member, and not suspended."""
@@ -102,14 +105,23 @@ async def test_its_calls_are_ended_and_no_others(asterisk, own):
     assert "suspended" not in records[other.call_id]["times"]
 
 
-async def test_on_the_word_of_the_duty_desk(asterisk, beside, tmp_path):
+@pytest.mark.parametrize("way", ["folder", "https"])
+async def test_on_the_word_of_the_duty_desk(asterisk, beside, tmp_path, monkeypatch, way):
     """Two keys stop a number; those that grant licences sleep."""
     beside.away()
+    shutil.rmtree(asterisk.scratch / "registry", ignore_errors=True)  # what another association said
     association = Association(tmp_path / "association")
     association.write(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0])
     association.begin()
     machine = Machine(association, tmp_path / "machine")
-    with Service(asterisk, Path(machine.source), trust=str(machine.trust)) as own:
+    certificate = tmp_path / "server.pem"
+    write_certificate(certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    served = over_https(association.desk.repository, certificate) if way == "https" else nullcontext("")
+    with (
+        served as address,
+        Service(asterisk, Path(machine.source), trust=str(machine.trust), address=address) as own,
+    ):
         async with lab(asterisk) as phones:
             calls = await in_progress(phones)
             stopped = STOPPED.replace("0312345677", LICENSED)
@@ -124,7 +136,7 @@ async def test_on_the_word_of_the_duty_desk(asterisk, beside, tmp_path):
                 await phones.talk_and_hang_up(placed)
             other = await phones.ending(calls.others[0])
             await phones.nothing_is_left()
-        print(f"\nsigned → all ended: {took_s:.2f} s")
+        print(f"\nsigned, {way} → all ended: {took_s:.2f} s")
         assert took_s < WITHIN_S
         assert (refused.status, refused.reason) == ("REFUSED", "number-suspended")
         record = own.records()[other.call_id]

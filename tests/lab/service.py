@@ -25,6 +25,8 @@ class Service:
     transport: str = "auto"
     trust: str = "unsigned"
     """The file with the association's root, where `registry` is what it has published."""
+    address: str = ""
+    """Where `registry` is served, if it is to be read there."""
     listen: str = ""
     """Where it is asked over AGI; the PBX's own address where empty."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
@@ -76,7 +78,8 @@ class Service:
             f" transport: {self.transport}}}\n"
             f"agi: {{listen: '{self.listen or f'127.0.0.1:{self.asterisk.agi_port}'}'}}\n"
             f"sounds: {{directory: {self.asterisk.sounds}}}\n"
-            f"registry: {{source: {self.registry}, trust: {self.trust}, cache: {self.asterisk.scratch / 'registry'}}}\n"
+            f"registry: {{source: {self.address or self.registry}, trust: {self.trust},"
+            f" cache: {self.asterisk.scratch / 'registry'}}}\n"
             f"ledger: {{url: 'sqlite:///{self.ledger}', key_file: {self.ledger.with_name('ledger.key')}}}\n"
             f"policy: {{{self.policy}}}\n"
         )

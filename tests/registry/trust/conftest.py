@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from .association import Association, Machine
-from .certificate import write_certificate
+from .serving import write_certificate
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import http.server
 import socket
 import ssl
 import threading
@@ -22,26 +20,14 @@ from idtone.registry.trust.client import Repository
 from idtone.registry.trust.fetching import Bounded, Deadline, FolderFetcher, base_url, fetcher
 
 from .association import Association, Machine
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        pass
+from .serving import over_https
 
 
 @pytest.fixture
 def server(association: Association, certificate: Path) -> Iterator[str]:
-    """What is published, over HTTPS."""
-    handler = functools.partial(Quiet, directory=str(association.desk.repository))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        running.socket = context.wrap_socket(running.socket, server_side=True)
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"https://127.0.0.1:{running.server_address[1]}"
-        running.shutdown()
-        thread.join()
+    """What is published."""
+    with over_https(association.desk.repository, certificate) as address:
+        yield address
 
 
 def test_over_https(
