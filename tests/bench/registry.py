@@ -260,9 +260,9 @@ def measure(
             association.publish(association.signers(Keys.DUTY))
 
         tell("taking other members beside an event loop that decides …")
-        found["members"] = reloads(place, rounds[0], 1, grow)
+        found["reload"] = reloads(place, rounds[0], 1, grow)
         tell("taking other suspensions beside it …")
-        found["suspensions"] = reloads(place, rounds[1], RELOADS, stop)
+        found["suspension"] = reloads(place, rounds[1], RELOADS, stop)
     return found
 
 

@@ -1,0 +1,38 @@
+"""The registry that the bench measures is the one that it says."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from idtone.numbers import parse
+from idtone.registry.compiled import compiled
+from idtone.registry.index import RegistryIndex, Signed
+from idtone.registry.signed import parse_registry, parse_suspensions
+
+from .registry import ASKED, FIRST_ISSUED, MEMBERS, NUMBERS, some_number, suspending, text
+
+EACH = NUMBERS // MEMBERS
+HELD = parse_registry(text(4 * EACH, 4), "registry.yaml")
+
+
+def test_each_member_holds_a_range_a_prefix_and_single_numbers_that_do_not_become_one() -> None:
+    spans = compiled(HELD).spans
+    assert sum(last - first + 1 for first, last in zip(spans.firsts, spans.lasts, strict=True)) == 4 * EACH
+    assert len(spans.firsts) == 4 * (1 + EACH - 60)
+
+
+def test_every_number_that_is_asked_about_is_held_and_all_members_are_asked_about() -> None:
+    index, dice = RegistryIndex(HELD), random.Random(1)
+    found = [index.licences(parse(some_number(dice, 4 * EACH, 4))) for _ in range(1_000)]
+    assert {licence.member for held in found for licence in held or ()} == {f"m-{member:05}" for member in range(4)}
+    assert None not in found
+
+
+@pytest.mark.parametrize("generation", [0, 1, 999])
+def test_a_generation_is_known_by_its_time_and_suspends_the_number_whose_turn_it_is(generation: int) -> None:
+    signed = Signed(parse_suspensions(suspending(generation), "suspensions.yaml"), HELD.registry.expires)
+    index = RegistryIndex(HELD, signed)
+    assert (index.issued - FIRST_ISSUED).total_seconds() == generation
+    assert [bool(index.suspension(parse(number))) for number in ASKED] == [generation % 2 == 0, generation % 2 == 1]
