@@ -56,7 +56,7 @@ class RegistryIndex:
         self._expires = min(ready.expires, utc(signed.expires)) if signed else ready.expires
         entries = signed.suspensions.suspensions if signed else suspensions
         self._suspensions = {
-            _key(suspension.number): suspension
+            suspension.number.e164: suspension
             for suspension in (
                 Suspension(parse_japanese(entry.number), utc(entry.since), entry.reference) for entry in entries
             )
@@ -88,7 +88,7 @@ class RegistryIndex:
 
     def suspension(self, number: Number) -> Suspension | None:
         """The suspension of `number`, in force or to come; None where there is none."""
-        return self._suspensions.get(_key(number)) if number.e164 and self._suspensions else None
+        return self._suspensions.get(number.e164)
 
     def suspensions(self) -> Iterator[Suspension]:
         """All suspensions, in the order of the file."""
@@ -98,9 +98,7 @@ class RegistryIndex:
         """The licences of the member who holds `number`; None where nobody does."""
         if not number.e164:
             return None
-        holder = self._compiled.spans.holder(_key(number))
+        holder = self._compiled.spans.holder(
+            int(number.e164)
+        )  # takes the '+'; an emergency number is below every other
         return None if holder is None else self._compiled.licences[holder]
-
-
-def _key(number: Number) -> int:
-    return int(number.e164)  # takes the '+'; an emergency number gives a key below every Japanese one
