@@ -1,6 +1,6 @@
 """Changes of a YAML text that leave everything else as it stands: comments, order, quotes and every other line.
 
-A library that reads YAML and writes it again (ruamel.yaml was tried, docs/adr/0010) leaves comments where they were
+A library that reads YAML and writes it again (ruamel.yaml was tried, docs/adr/0012) leaves comments where they were
 counted and not at what they are about, and sets indents anew. So a place is found by libyaml's events, and the text is
 cut there. What comes out is read again, and must be what was meant (`Text.done`).
 
