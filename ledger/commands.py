@@ -1,10 +1,11 @@
-"""`idtone ledger`: read the evidence."""
+"""`idtone ledger`: read the evidence, and forget whose it is."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,10 +16,13 @@ from rich.text import Text
 
 from idtone import console
 from idtone.errors import UsageError
-from idtone.settings import load_settings
+from idtone.settings import LedgerSettings, load_settings
 
+from .day_keys import DayKeys
+from .key_file import read_key
 from .records import Record, iso_ms
-from .steps import Role, Step
+from .sealing import KeyRing, day_of
+from .steps import Role, Step, StepKind
 from .store import LedgerReader
 
 app = console.group("The evidence of what was decided and heard (再生証跡).")
@@ -83,13 +87,52 @@ def show(
                 _local(step.at),
                 f"{_after_ms(record, step):+.1f}",
                 step.kind.value,
-                " ".join(f"{key}={value}" for key, value in step.details.items()),
+                " ".join(f"{key}={value}" for key, value in _details(record, step).items()),
             )
             for step in record.steps
         ],
     )
     for anomaly in record.anomalies:
         print(f"anomaly: {anomaly}")
+
+
+@app.command()
+def forget(
+    before: Annotated[
+        str, typer.Option("--before", metavar="DATE", help="The first day (UTC) that is kept, like 2026-11-01.")
+    ],
+    config: console.ConfigOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Destroy the keys of all days before DATE: the numbers of these days can never be opened again.
+
+    What was decided and heard stays, and so does its proof. Exit 1: the question was answered with no.
+    """
+    first = parse_day(before, datetime.now(UTC))
+    settings = load_settings(config).ledger
+    days = DayKeys(settings.day_keys(), KeyRing(read_key(settings.key_file)))
+    doomed = [day for day in days.days() if day < first]
+    if doomed and not yes:
+        question = f"Destroy the keys of {len(doomed)} days, from {doomed[0]} to {doomed[-1]}, for ever?"
+        if not typer.confirm(question, err=True):
+            console.negative()
+    destroyed = days.destroy(first)
+    if as_json:
+        console.print_json({"destroyed": destroyed})
+    else:
+        print(f"the numbers of {len(destroyed)} days cannot be opened any more")
+
+
+def parse_day(text: str, now: datetime) -> str:
+    """A day of UTC that is not in the future. Raises UsageError."""
+    try:
+        day = date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise UsageError(f"--before {text!r} is not a day; write it like 2026-11-01") from error
+    if day > day_of(now):
+        raise UsageError(f"--before {day} is in the future; numbers of today are still being sealed")
+    return day
 
 
 _AGO: Final = re.compile(r"([0-9]{1,9})([smhd])")
@@ -109,7 +152,15 @@ def parse_since(text: str, now: datetime) -> datetime:
 
 
 def _reader(config: Path | None, ledger: str | None) -> LedgerReader:
-    return LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.url)
+    settings = load_settings(config).ledger
+    return LedgerReader.open(ledger if ledger is not None else settings.url, _days(settings))
+
+
+def _days(settings: LedgerSettings) -> DayKeys | None:
+    """None where this user has no key: then numbers stay sealed."""
+    if not os.access(settings.key_file, os.R_OK):
+        return None
+    return DayKeys(settings.day_keys(), KeyRing(read_key(settings.key_file)))
 
 
 def _line(record: Record) -> tuple[str, ...]:
@@ -125,6 +176,14 @@ def _line(record: Record) -> tuple[str, ...]:
         # What is odd about a call stands in `show`.
         f"{status} !" if record.anomalies else status,
     )
+
+
+def _details(record: Record, step: Step) -> dict[str, object]:
+    """For people: numbers as they may be shown, in the place of tokens."""
+    shown: dict[str, object] = {
+        name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4"))
+    }
+    return shown | (dict(record.numbers.items()) if step.kind is StepKind.DECIDED else {})
 
 
 def _after_ms(record: Record, step: Step) -> float:

@@ -20,8 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from idtone.errors import LedgerError
 
+from .day_keys import DayKeys
 from .private_files import make_parents
 from .records import Record, fold
+from .sealing import DayKey
 from .sqlite import check_version, explained, lock_for_writing, make_tables, path_of, reading_engine, writing_engine
 from .steps import Step, StepKind
 from .tables import microseconds, moment, row_of, step_of, steps
@@ -44,11 +46,12 @@ class LedgerWriter:
     Steps that are appended while a commit is under way go into the next one together.
     """
 
-    def __init__(self, engine: Engine, path: Path, node: str, resources: ExitStack) -> None:
+    def __init__(self, engine: Engine, path: Path, node: str, days: DayKeys, resources: ExitStack) -> None:
         """Use `open`. `resources` is closed after the last commit."""
         self._engine = engine
         self._path = path
         self._node = node
+        self._days = days
         self._resources = resources
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._closing = threading.Lock()
@@ -57,8 +60,10 @@ class LedgerWriter:
         self._thread.start()
 
     @classmethod
-    def open(cls, url: str, node: str) -> Self:
+    def open(cls, url: str, node: str, days: DayKeys) -> Self:
         """Open the ledger, making it and its directories where there is none, closed to other users.
+
+        `days` are the keys under which its numbers are sealed.
 
         Raises LedgerError where another process writes to it, or the file cannot be used.
         """
@@ -76,7 +81,7 @@ class LedgerWriter:
                 ) from error
             except SQLAlchemyError as error:
                 raise explained(error, path) from error
-            return cls(engine, path, node, resources.pop_all())
+            return cls(engine, path, node, days, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
         """Hand over a step; from any thread, at once.
@@ -134,11 +139,14 @@ class LedgerWriter:
     def _commit(self, group: Sequence[Step]) -> LedgerError | None:
         """Write a group in one transaction: all of it or nothing. The error is for those who wait."""
         try:
+            rows = [row_of(self._node, step, self._days.writing) for step in group]
             with self._engine.begin() as connection:
-                connection.execute(insert(steps), [row_of(self._node, step) for step in group])
+                connection.execute(insert(steps), rows)
         except SQLAlchemyError as error:
             failure = explained(error, self._path)
             failure.__cause__ = error
+        except LedgerError as error:
+            failure = error
         except Exception as error:  # What nobody foresaw must fail this group and not end the writing.
             failure = LedgerError(
                 f"{self._path}: {type(error).__name__} while writing; report this as a fault of idtone"
@@ -163,14 +171,17 @@ class Extent:
 class LedgerReader:
     """Reads a ledger, also while it is being written. Can be used from any thread."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, path: Path, days: DayKeys | None) -> None:
         """Use `open`."""
         self._engine = engine
         self._path = path
+        self._days = days
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """Raises LedgerError where there is no ledger, or none that this version can read."""
+    def open(cls, url: str, days: DayKeys | None = None) -> Self:
+        """Without `days` the numbers stay sealed.
+
+        Raises LedgerError where there is no ledger, or none that this version can read."""
         path = path_of(url)
         try:
             path.stat()
@@ -186,7 +197,7 @@ class LedgerReader:
                 check_version(connection, path)
         except SQLAlchemyError as error:
             raise explained(error, path) from error
-        return cls(engine, path)
+        return cls(engine, path, days)
 
     def record(self, call_id: str) -> Record | None:
         """The evidence of one call, or None where the ledger does not know it."""
@@ -259,7 +270,10 @@ class LedgerReader:
             for row in self._fetch(select(steps).where(steps.c.call_id.in_(part)).order_by(steps.c.id)):
                 found.setdefault(row.call_id, []).append(row)
         calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
-        return [fold(rows[0].node, [step_of(row) for row in rows]) for rows in calls]
+        return [fold(rows[0].node, [step_of(row, self._key_of) for row in rows]) for rows in calls]
+
+    def _key_of(self, day: str) -> DayKey | None:
+        return self._days.get(day) if self._days else None
 
     def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
         try:

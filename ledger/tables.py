@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Row, Table, Text
 
 from idtone.errors import LedgerError
+from idtone.numbers import Number
 
-from .steps import Step, StepKind
+from .canonical import canonical
+from .sealing import DAY, SEALED, SEALED_KEY, UNOPENED, DayKey, day_of
+from .steps import Role, Step, StepKind
 
 SCHEMA_VERSION: Final = 1
 
@@ -34,7 +38,8 @@ steps = Table(
     Column("at", BigInteger, nullable=False, index=True),
     Column("details", Text, nullable=False),
 )
-"""One row for each step, in the order of their writing. `at` is in µs since 1970 UTC, `details` a JSON object."""
+"""One row for each step, in the order of their writing. `at` is in µs since 1970 UTC, `details` a JSON object in the
+form of RFC 8785, in which numbers are sealed."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -50,21 +55,36 @@ def moment(at: int) -> datetime:
     return _EPOCH + at * _MICROSECOND
 
 
-def row_of(node: str, step: Step) -> dict[str, Any]:
+def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
+    """`key_of` gives the key of a day. Raises LedgerError where it has none."""
+    details = dict(step.details)
+    if step.numbers:
+        details |= key_of(day_of(step.at)).seal(step.call_id, step.numbers)
     return {
         "node": node,
         "call_id": step.call_id,
         "kind": step.kind.value,
         "at": microseconds(step.at),
-        "details": json.dumps(dict(step.details), allow_nan=False, separators=(",", ":")),
+        "details": canonical(details),
     }
 
 
-def step_of(row: Row[Any]) -> Step:
-    """The step that `row_of` wrote, its time in UTC. Raises LedgerError where it is none of this version's."""
+def step_of(row: Row[Any], key_of: Callable[[str], DayKey | None]) -> Step:
+    """The step that `row_of` wrote, its time in UTC, and its numbers where `key_of` has the key of their day.
+
+    Raises LedgerError where it is none of this version's.
+    """
     try:
-        return Step(row.call_id, StepKind(row.kind), moment(row.at), json.loads(row.details))
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        details = json.loads(row.details)
+        key = key_of(details[DAY]) if details.get(SEALED) else None
+        shown = {name: value for name, value in details.items() if name not in (DAY, SEALED, SEALED_KEY)}
+        numbers: dict[Role, Number] = {}
+        try:
+            numbers = key.open(row.call_id, details) if key else {}
+        except LedgerError:
+            shown[SEALED] = UNOPENED  # the rest is evidence all the same, and `fold` tells
+        return Step(row.call_id, StepKind(row.kind), moment(row.at), shown, numbers)
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise LedgerError(
             f"step {row.id} of the ledger cannot be read; it is damaged, or a newer idtone wrote it"
         ) from error

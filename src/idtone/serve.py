@@ -25,10 +25,11 @@ from .ari_app.connection import AriConnection, connect
 from .ari_app.service import Service
 from .console import ConfigOption
 from .errors import AriError, UsageError
+from .ledger.day_keys import DayKeys
 from .ledger.key_file import load_key
+from .ledger.sealing import KeyRing
 from .ledger.sqlite import path_of
 from .ledger.store import LedgerReader, LedgerWriter
-from .ledger.tokens import Tokens
 from .registry.index import RegistryIndex
 from .registry.source import FileSource, SignedSource, Source
 from .registry.trust.client import Repository
@@ -72,7 +73,7 @@ class Loaded:
 
     profiles: tuple[Profile, ...]
     sounds: dict[str, Sound]
-    tokens: Tokens
+    days: DayKeys
     source: Source
 
 
@@ -85,7 +86,8 @@ def _load(settings: Settings) -> Loaded:
                 log.info("made %s", file.path)
     source = source_of(settings.registry)
     source.refresh()
-    return Loaded(profiles, sounds, Tokens(load_key(settings.ledger.key_file)), source)
+    ring = KeyRing(load_key(settings.ledger.key_file))
+    return Loaded(profiles, sounds, DayKeys(settings.ledger.day_keys(), ring), source)
 
 
 def source_of(registry: RegistrySettings) -> Source:
@@ -105,12 +107,11 @@ def _assemble(settings: Settings, loaded: Loaded, evidence: LedgerWriter) -> tup
         policy=policy,
         sounds=proven,
         evidence=evidence,
-        tokens=loaded.tokens,
         caller_hears=settings.policy.caller_hears,
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
         remembered={} if source.current else alone.remembered(settings.sounds.directory),
     )
-    with LedgerReader.open(settings.ledger.url) as reader:
+    with LedgerReader.open(settings.ledger.url, loaded.days) as reader:
         switchboard.recall(reader.open_calls(datetime.now(UTC)))
 
     left: RegistryIndex | None = None
@@ -162,7 +163,7 @@ class Instance:
         async with AsyncExitStack() as resources:
             line = resources.enter_context(succession.predecessor(self._succession)) if take_over else None
             inherited = await self._inherit(line, resources) if line else Inheritance()
-            evidence = LedgerWriter.open(self._settings.ledger.url, self._settings.node)
+            evidence = LedgerWriter.open(self._settings.ledger.url, self._settings.node, self._loaded.days)
             resources.callback(evidence.close)
             board, refresh = _assemble(self._settings, self._loaded, evidence)
             await self._serve(board, evidence, refresh, inherited, line)

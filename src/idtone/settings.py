@@ -156,6 +156,10 @@ class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
     key_file: Path = Path("/var/lib/idtone/ledger.key")
 
+    def day_keys(self) -> Path:
+        """The file of the keys of the days, which are encrypted with the one in `key_file`."""
+        return self.key_file.with_name(f"{self.key_file.name}.days")
+
 
 class Hearing(StrEnum):
     """Who hears the sound."""

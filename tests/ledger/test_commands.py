@@ -13,13 +13,24 @@ from idtone.ledger import steps
 from idtone.ledger.commands import app, parse_since
 from idtone.ledger.store import LedgerWriter
 
-from .evidence import CALLED, CALLER, FORWARDING, NOW, PLAY, REFUSE, SHA256, at, decided, heard_call
+from .evidence import CALLED, CALLER, FORWARDING, KEY, NOW, PLAY, REFUSE, SHA256, at, days_of, decided, heard_call
+
+
+@pytest.fixture(autouse=True)
+def key(file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The ledger's key, which the settings name."""
+    path = file.with_name("key")
+    path.parent.mkdir()
+    path.write_bytes(KEY)
+    path.chmod(0o600)
+    monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(path))
+    return path
 
 
 @pytest.fixture
 def ledger(url: str) -> str:
     """A heard call, a refused one, and one that was connected without the sound."""
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", days_of(url)) as writer:
         evidence = [
             *heard_call("c-heard"),
             decided(REFUSE, "c-refused", 1000),
@@ -59,6 +70,14 @@ def test_list_shows_a_line_a_call_the_newest_last(ledger: str) -> None:
     ]
 
 
+def test_without_the_key_the_numbers_stay_sealed(ledger: str, key: Path) -> None:
+    key.unlink()
+    assert lines(run("list", "--ledger", ledger, "--limit", 1))[1][4] == "fixed"
+    (record,) = json.loads(run("list", "--ledger", ledger, "--limit", 1, "--json").stdout)
+    assert record["numbers"]["caller"]["last4"] == ""
+    assert re.fullmatch(r"[0-9a-f]{32}", record["numbers"]["caller"]["token"])
+
+
 def test_list_as_json(ledger: str) -> None:
     records = json.loads(run("list", "--ledger", ledger, "--json").stdout)
     assert [(record["call_id"], record["heard"], record["complete"]) for record in records] == [
@@ -85,7 +104,7 @@ def test_list_can_be_narrowed(ledger: str, options: list[object], ids: list[str]
 
 
 def test_list_shows_fifty_calls_unless_told(url: str) -> None:
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", days_of(url)) as writer:
         for number in range(51):
             writer.append(steps.answered(f"c-{number}", at(number)))
     records = json.loads(run("list", "--ledger", url, "--json").stdout)
@@ -112,7 +131,9 @@ def test_show_tells_every_step_in_order(ledger: str) -> None:
         ["+60000.0", "ended"],
     ]
     assert f"profile=sample sha256={SHA256}" in result.stdout
-    assert "status=CONNECTED hangup_cause=16" in result.stdout
+    assert "hangup_cause=16 status=CONNECTED" in result.stdout
+    assert {"forwarding=…5678", "caller=…5679", "called=…4567"} <= set(result.stdout.split())
+    assert "token" not in result.stdout
     assert "anomaly" not in result.stdout
 
 
@@ -192,3 +213,31 @@ def test_since(text: str, moment: datetime) -> None:
 def test_since_that_is_no_time(text: str, problem: str) -> None:
     with pytest.raises(UsageError, match=re.escape(problem)):
         parse_since(text, NOW)
+
+
+@pytest.mark.parametrize(("said", "code"), [(["--yes"], 0), ([], 1)])
+def test_what_is_forgotten_cannot_be_opened_any_more(ledger: str, file: Path, said: list[str], code: int) -> None:
+    days = days_of(ledger)
+    days.writing("2026-11-02")
+    secrets = [line.split()[1].encode() for line in file.with_name("key.days").read_bytes().decode().splitlines()]
+    result = run("forget", "--before", "2026-11-02", *said)
+    assert result.exit_code == code
+    held = b"".join(path.read_bytes() for path in file.parent.iterdir())
+    assert [secret in held for secret in secrets] == [code == 1, True]
+    shown = lines(run("list", "--ledger", ledger, "--limit", 1))[1][4]
+    if code:
+        assert "Destroy the keys of 1 days, from 2026-11-01 to 2026-11-01, for ever?" in result.stderr
+        assert shown == "…5678"
+    else:
+        assert "the numbers of 1 days" in result.stdout
+        assert shown == "fixed"
+        assert json.loads(run("forget", "--before", "2026-11-02", "--json").stdout) == {"destroyed": []}
+
+
+@pytest.mark.parametrize(
+    ("day", "problem"),
+    [("yesterday", "is not a day; write it like"), ("2026-13-01", "is not a day"), ("9999-01-01", "is in the future")],
+)
+def test_a_day_that_cannot_be_forgotten(day: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        run("forget", "--before", day, "--yes")

@@ -77,7 +77,7 @@ def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists:
             return unknown(topic, f"{path}: {trouble}", "Run this as the user that `idtone serve` runs as")
         if ledger_exists:
             return bad(
-                topic, f"{path} is missing", f"Restore {path} from a backup; a new one fits no token that was written"
+                topic, f"{path} is missing", f"Restore {path} from a backup; a new one opens no number that was sealed"
             )
         return warning(topic, f"{path} is not there yet", "systemctl start idtone, which makes it; then back it up")
     mode, size = status
