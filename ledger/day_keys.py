@@ -51,6 +51,10 @@ class DayKeys:
             self._keys[day] = self._ring.unwrap(day, base64.b64decode(kept))
         return self._keys[day]
 
+    def knows(self, day: str) -> bool:
+        """Whether there is a key of that day, or was one that is destroyed."""
+        return day in self._days()
+
     def writing(self, day: str) -> DayKey:
         """The key to seal numbers of this day with, made where there is none; it is on the disk before this returns.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -15,18 +16,22 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import Engine, Row, Select, exists, func, insert, select, tuple_
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine, Row, Select, exists, func, select, tuple_
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from idtone.errors import LedgerError
 
+from .custody import Custody
 from .day_keys import DayKeys
+from .log import Log, Proven, proofs
 from .private_files import make_parents
 from .records import Record, fold
 from .sealing import DayKey
 from .sqlite import check_version, explained, lock_for_writing, make_tables, path_of, reading_engine, writing_engine
 from .steps import Step, StepKind
 from .tables import microseconds, moment, row_of, step_of, steps
+from .tree.notes import Note, VerifierKey
+from .verifying import Verdict, verify
 
 GROUP_LIMIT: Final = 1000
 """Steps in one transaction at most; about 20 ms of work."""
@@ -34,6 +39,9 @@ PAGE_ROWS: Final = 500
 """Rows that a reader fetches in one transaction, which is how long it can hold up the writer's commit."""
 OPEN_FOR: Final = timedelta(hours=1)
 """A call without an end is taken to be still going on for this long after its decision."""
+
+REMEMBER_EVERY_S: Final = 10.0
+"""How far a database that is put back by less than this may go unnoticed."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,24 +54,28 @@ class LedgerWriter:
     Steps that are appended while a commit is under way go into the next one together.
     """
 
-    def __init__(self, engine: Engine, path: Path, node: str, days: DayKeys, resources: ExitStack) -> None:
+    def __init__(self, engine: Engine, path: Path, node: str, custody: Custody, log: Log, resources: ExitStack) -> None:
         """Use `open`. `resources` is closed after the last commit."""
         self._engine = engine
         self._path = path
         self._node = node
-        self._days = days
+        self._custody = custody
+        self._tree = log
         self._resources = resources
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
         self._thread.start()
+        self._over = threading.Event()
+        self._remembering = threading.Thread(target=self._remember_now_and_then, name="idtone-ledger-seen", daemon=True)
+        self._remembering.start()
 
     @classmethod
-    def open(cls, url: str, node: str, days: DayKeys) -> Self:
+    def open(cls, url: str, node: str, custody: Custody) -> Self:
         """Open the ledger, making it and its directories where there is none, closed to other users.
 
-        `days` are the keys under which its numbers are sealed.
+        A ledger of an earlier version is upgraded.
 
         Raises LedgerError where another process writes to it, or the file cannot be used.
         """
@@ -75,13 +87,15 @@ class LedgerWriter:
                 engine = writing_engine(path)
                 resources.callback(engine.dispose)
                 make_tables(engine, path)
+                with engine.begin() as connection:
+                    log = Log.open(connection, path, custody)
             except OSError as error:
                 raise LedgerError(
                     f"{path}: the ledger cannot be opened: {error.strerror}; check the path and its permissions"
                 ) from error
             except SQLAlchemyError as error:
                 raise explained(error, path) from error
-            return cls(engine, path, node, days, resources.pop_all())
+            return cls(engine, path, node, custody, log, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
         """Hand over a step; from any thread, at once.
@@ -105,7 +119,14 @@ class LedgerWriter:
                 self._closed = True
                 self._queue.put(None)
         self._thread.join()
+        self._over.set()
+        self._remembering.join()
         self._resources.close()
+
+    @property
+    def checkpoint(self) -> Note | None:
+        """The tree's signed head as it is on the disk; None where nothing was signed. From any thread."""
+        return self._tree.checkpoint
 
     def __enter__(self) -> Self:
         return self
@@ -124,6 +145,21 @@ class LedgerWriter:
                 else:
                     future.set_result(None)
 
+    def _remember_now_and_then(self) -> None:
+        """Keep what was signed beside the database, in a thread of its own: nobody's evidence waits for it."""
+        remembered: Note | None = None
+        last = False
+        while not last:
+            last = self._over.wait(REMEMBER_EVERY_S)
+            checkpoint = self._tree.checkpoint
+            if checkpoint is None or checkpoint == remembered:
+                continue
+            try:
+                self._custody.seen.remember(checkpoint)
+                remembered = checkpoint
+            except OSError as error:
+                _log.error("%s: what was signed cannot be kept: %s", self._custody.seen.path, error.strerror)
+
     def _groups(self) -> Iterator[list[_Pending]]:
         """Whatever is waiting, in order; ends with `close`."""
         while (head := self._queue.get()) is not None:
@@ -139,9 +175,9 @@ class LedgerWriter:
     def _commit(self, group: Sequence[Step]) -> LedgerError | None:
         """Write a group in one transaction: all of it or nothing. The error is for those who wait."""
         try:
-            rows = [row_of(self._node, step, self._days.writing) for step in group]
+            rows = [row_of(self._node, step, self._custody.days.writing) for step in group]
             with self._engine.begin() as connection:
-                connection.execute(insert(steps), rows)
+                grown = self._tree.grow(connection, rows)
         except SQLAlchemyError as error:
             failure = explained(error, self._path)
             failure.__cause__ = error
@@ -153,6 +189,7 @@ class LedgerWriter:
             )
             failure.__cause__ = error
         else:
+            self._tree.keep(grown)
             return None
         # Not everybody waits for his future, and evidence must not go missing without a word.
         _log.error("%d steps are not in the ledger: %s", len(group), failure)
@@ -236,6 +273,26 @@ class LedgerReader:
         if not first:
             return None
         return Extent(newest.id, newest.id - first[0].id + 1, moment(first[0].at))
+
+    def verify(self, log: VerifierKey, notes: Iterable[tuple[str, Note]] = ()) -> Verdict:
+        """Whether all of it is what `log` signed (`verifying`); `notes` are checkpoints and where they come from."""
+        try:
+            return verify(self._engine, log, notes, self._days.knows if self._days else lambda day: True)
+        except SQLAlchemyError as error:
+            raise explained(error, self._path) from error
+        except sqlite3.Error as error:
+            raise explained(DBAPIError("", None, error), self._path) from error
+
+    def proofs(self, call_id: str) -> list[Proven]:
+        """The proof of each leaf of a call, its record first; empty where none of it is in the tree yet.
+
+        Raises LedgerError where the ledger has no signed checkpoint that holds them.
+        """
+        try:
+            with self._engine.begin() as connection:
+                return proofs(connection, call_id)
+        except SQLAlchemyError as error:
+            raise explained(error, self._path) from error
 
     def close(self) -> None:
         self._engine.dispose()

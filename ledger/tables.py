@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Row, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Row, Table, Text
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number
@@ -16,7 +17,7 @@ from .canonical import canonical
 from .sealing import DAY, SEALED, SEALED_KEY, UNOPENED, DayKey, day_of
 from .steps import Role, Step, StepKind
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 metadata = MetaData()
 
@@ -26,7 +27,8 @@ meta = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""`schema_version` is the one key so far."""
+SCHEMA, TREE_FROM, CHECKPOINT = "schema_version", "tree_from", "checkpoint"
+"""The keys of `meta`. Steps up to the id `tree_from` are older than the tree; `checkpoint` is its signed head."""
 
 steps = Table(
     "steps",
@@ -37,9 +39,35 @@ steps = Table(
     Column("kind", Text, nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
     Column("details", Text, nullable=False),
+    Column("leaf", Integer),
 )
 """One row for each step, in the order of their writing. `at` is in µs since 1970 UTC, `details` a JSON object in the
-form of RFC 8785, in which numbers are sealed."""
+form of RFC 8785, in which numbers are sealed. `leaf` is the index, from 0, of the leaf that the step closed."""
+
+hashes = Table(
+    "hashes",
+    metadata,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+"""The tree's complete subtrees (`tree.merkle`)."""
+
+sought = Table(
+    "sought",
+    metadata,
+    Column("token", BigInteger, primary_key=True),
+    Column("step", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""By which tokens calls that are over are found (`leaves.search_keys`): of each the step that closed its leaf."""
+
+
+def upsert_meta(key: str, value: str) -> Insert:
+    """Set a key of `meta`."""
+    return (
+        insert(meta).values(key=key, value=value).on_conflict_do_update(index_elements=["key"], set_={"value": value})
+    )
+
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -25,9 +25,7 @@ from .ari_app.connection import AriConnection, connect
 from .ari_app.service import Service
 from .console import ConfigOption
 from .errors import AriError, UsageError
-from .ledger.day_keys import DayKeys
-from .ledger.key_file import load_key
-from .ledger.sealing import KeyRing
+from .ledger.custody import Custody
 from .ledger.sqlite import path_of
 from .ledger.store import LedgerReader, LedgerWriter
 from .registry.index import RegistryIndex
@@ -73,7 +71,7 @@ class Loaded:
 
     profiles: tuple[Profile, ...]
     sounds: dict[str, Sound]
-    days: DayKeys
+    custody: Custody
     source: Source
 
 
@@ -86,8 +84,7 @@ def _load(settings: Settings) -> Loaded:
                 log.info("made %s", file.path)
     source = source_of(settings.registry)
     source.refresh()
-    ring = KeyRing(load_key(settings.ledger.key_file))
-    return Loaded(profiles, sounds, DayKeys(settings.ledger.day_keys(), ring), source)
+    return Loaded(profiles, sounds, Custody.of(settings.ledger, settings.node), source)
 
 
 def source_of(registry: RegistrySettings) -> Source:
@@ -111,7 +108,7 @@ def _assemble(settings: Settings, loaded: Loaded, evidence: LedgerWriter) -> tup
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
         remembered={} if source.current else alone.remembered(settings.sounds.directory),
     )
-    with LedgerReader.open(settings.ledger.url, loaded.days) as reader:
+    with LedgerReader.open(settings.ledger.url, loaded.custody.days) as reader:
         switchboard.recall(reader.open_calls(datetime.now(UTC)))
 
     left: RegistryIndex | None = None
@@ -163,7 +160,7 @@ class Instance:
         async with AsyncExitStack() as resources:
             line = resources.enter_context(succession.predecessor(self._succession)) if take_over else None
             inherited = await self._inherit(line, resources) if line else Inheritance()
-            evidence = LedgerWriter.open(self._settings.ledger.url, self._settings.node, self._loaded.days)
+            evidence = LedgerWriter.open(self._settings.ledger.url, self._settings.node, self._loaded.custody)
             resources.callback(evidence.close)
             board, refresh = _assemble(self._settings, self._loaded, evidence)
             await self._serve(board, evidence, refresh, inherited, line)

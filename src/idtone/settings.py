@@ -156,6 +156,21 @@ class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
     key_file: Path = Path("/var/lib/idtone/ledger.key")
 
+    origin: Annotated[str, Field(pattern=r"^[^\s+]+$", max_length=200)] | None = None
+    seen_file: Path | None = None
+
+    def log_origin(self, node: str) -> str:
+        """The name of the ledger's tree in what is signed; it tells the node's trees apart from all others."""
+        return self.origin or re.sub(r"[\s+]+", "-", f"{node}/idtone")
+
+    def signing_key(self) -> Path:
+        """The file of the key that signs the tree's heads."""
+        return self.key_file.with_name(f"{self.key_file.name}.sign")
+
+    def seen(self) -> Path:
+        """The file with what was signed last."""
+        return self.seen_file or self.key_file.with_name(f"{self.key_file.name}.seen")
+
     def day_keys(self) -> Path:
         """The file of the keys of the days, which are encrypted with the one in `key_file`."""
         return self.key_file.with_name(f"{self.key_file.name}.days")

@@ -55,7 +55,7 @@ async def test_a_synthesised_sound_does_not_stand_in_for_a_master(
     asterisk = FakeAsterisk()
     settings = load_settings(tmp_path / "idtone.yaml", {})
     loaded = _load(settings)
-    with LedgerWriter.open(settings.ledger.url, "lab", loaded.days) as evidence:
+    with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
         board, _ = _assemble(settings, loaded, evidence)
         application = Application(board)
         attending = asyncio.create_task(application.attend(asterisk))

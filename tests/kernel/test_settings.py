@@ -45,6 +45,8 @@ OTHER = {
     ("registry", "poll"): ("PT5S", timedelta(seconds=5)),
     ("ledger", "url"): ("sqlite:////srv/ledger.sqlite3", "sqlite:////srv/ledger.sqlite3"),
     ("ledger", "key_file"): ("/srv/ledger.key", Path("/srv/ledger.key")),
+    ("ledger", "origin"): ("pbx.example/ledger", "pbx.example/ledger"),
+    ("ledger", "seen_file"): ("/srv/seen", Path("/srv/seen")),
     ("policy", "unlicensed"): ("refuse", Unlicensed.REFUSE),
     ("policy", "service_away"): ("refuse", Unlicensed.REFUSE),
     ("policy", "waiting"): ("100", 100),

@@ -8,15 +8,19 @@ from pathlib import Path
 
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.ledger import steps
+from idtone.ledger.custody import Custody, Seen
 from idtone.ledger.day_keys import DayKeys
 from idtone.ledger.sealing import KeyRing
 from idtone.ledger.sqlite import path_of
 from idtone.ledger.steps import CallStatus, Step
+from idtone.ledger.tree.notes import Signer
 from idtone.numbers import parse
 
 NOW = datetime(2026, 11, 1, 0, 0, 0, 123456, UTC)
 KEY = bytes(range(32))
 RING = KeyRing(KEY)
+SEED = bytes(range(32, 64))
+LOG = Signer("pbx-1/idtone", SEED).key
 SHA256 = "5e" * 32
 
 FORWARDING, CALLER, CALLED = "0312345678", "09012345679", "05031234567"
@@ -61,6 +65,11 @@ def url_of(path: Path) -> str:
 def days_of(url: str) -> DayKeys:
     """The keys of the days, beside the ledger."""
     return DayKeys(path_of(url).with_name("key.days"), RING)
+
+
+def custody_of(url: str) -> Custody:
+    """The keys of a ledger, in memory or beside it."""
+    return Custody(days_of(url), Signer(LOG.name, SEED), Seen(path_of(url).with_name("key.seen")))
 
 
 def plain(step: Step) -> Step:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,8 +13,25 @@ from idtone.errors import IdtoneError, LedgerError, UsageError
 from idtone.ledger import steps
 from idtone.ledger.commands import app, parse_since
 from idtone.ledger.store import LedgerWriter
+from idtone.ledger.tree.proofs import InclusionProof
 
-from .evidence import CALLED, CALLER, FORWARDING, KEY, NOW, PLAY, REFUSE, SHA256, at, days_of, decided, heard_call
+from .evidence import (
+    CALLED,
+    CALLER,
+    FORWARDING,
+    KEY,
+    LOG,
+    NOW,
+    PLAY,
+    REFUSE,
+    SEED,
+    SHA256,
+    at,
+    custody_of,
+    days_of,
+    decided,
+    heard_call,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +48,7 @@ def key(file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def ledger(url: str) -> str:
     """A heard call, a refused one, and one that was connected without the sound."""
-    with LedgerWriter.open(url, "pbx-1", days_of(url)) as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         evidence = [
             *heard_call("c-heard"),
             decided(REFUSE, "c-refused", 1000),
@@ -104,7 +122,7 @@ def test_list_can_be_narrowed(ledger: str, options: list[object], ids: list[str]
 
 
 def test_list_shows_fifty_calls_unless_told(url: str) -> None:
-    with LedgerWriter.open(url, "pbx-1", days_of(url)) as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         for number in range(51):
             writer.append(steps.answered(f"c-{number}", at(number)))
     records = json.loads(run("list", "--ledger", url, "--json").stdout)
@@ -241,3 +259,90 @@ def test_what_is_forgotten_cannot_be_opened_any_more(ledger: str, file: Path, sa
 def test_a_day_that_cannot_be_forgotten(day: str, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         run("forget", "--before", day, "--yes")
+
+
+# -- the tree -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def signing(ledger: str, key: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The ledger, with the key that signs it where the settings have it."""
+    key.with_name("key.sign").write_bytes(SEED)
+    key.with_name("key.sign").chmod(0o600)
+    monkeypatch.setenv("IDTONE_NODE", "pbx-1")
+    return ledger
+
+
+def test_a_good_ledger_is_verified(signing: str, key: Path) -> None:
+    result = run("verify", "--ledger", signing)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("good: 2 leaves of 11 steps\n")
+    assert "signed       2 leaves (the ledger's own checkpoint)\n" in result.stdout
+    assert "in progress  1 calls" in result.stdout
+    report = json.loads(run("verify", "--ledger", signing, "--json").stdout)
+    assert report["signed"] == [
+        {"source": "the ledger's own checkpoint", "leaves": 2}, {"source": str(key.with_name("key.seen")), "leaves": 2}
+    ]  # fmt: skip
+    assert (report["good"], report["log"], report["faults"]) == (True, str(LOG), [])
+
+
+def test_a_changed_ledger_is_a_negative_verdict(signing: str, file: Path) -> None:
+    connection = sqlite3.connect(file)
+    connection.execute("UPDATE steps SET details = replace(details, 'L-0001', 'L-0002') WHERE call_id = 'c-heard'")
+    connection.commit()
+    connection.close()
+    result = run("verify", "--ledger", signing)
+    assert result.exit_code == 1
+    assert "call c-heard: leaf 0 is not what was written" in result.stdout
+    assert "NOT GOOD" in result.stdout
+    assert not json.loads(run("verify", "--ledger", signing, "--json").stdout)["good"]
+
+
+def test_others_verify_it_with_its_verifier_key_and_a_checkpoint_that_they_kept(
+    signing: str, key: Path, tmp_path: Path
+) -> None:
+    vkey = run("key").stdout.strip()
+    assert vkey == str(LOG)
+    kept = tmp_path / "kept"
+    kept.write_bytes(key.with_name("key.seen").read_bytes())
+    for name in ("key", "key.sign", "key.seen", "key.days"):
+        key.with_name(name).unlink()
+    result = run("verify", "--ledger", signing, "--log-key", vkey, "--checkpoint", kept)
+    assert result.exit_code == 0
+    assert f"signed       2 leaves ({kept})" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "problem"),
+    [
+        (["--log-key", "x"], UsageError, "--log-key: is not a verifier key"),
+        (["--checkpoint", "/nowhere"], UsageError, "/nowhere: cannot be read: No such file"),
+        (["--checkpoint", __file__], UsageError, "name a file with a signed checkpoint"),
+        (["--ledger", "sqlite:////nowhere"], LedgerError, "there is no ledger yet"),
+    ],
+)
+def test_what_cannot_be_verified_is_wrong_use(
+    signing: str, options: list[str], error: type[Exception], problem: str
+) -> None:
+    with pytest.raises(error, match=problem):
+        run("verify", "--ledger", signing, *options)
+
+
+def test_without_the_signing_key_the_log_key_must_be_named(ledger: str) -> None:
+    with pytest.raises(LedgerError, match=r"key\.sign: the ledger's key cannot be read"):
+        run("verify", "--ledger", ledger)
+
+
+def test_a_call_is_proven(signing: str) -> None:
+    proof = InclusionProof.parse(run("prove", "c-heard", "--ledger", signing).stdout.encode())
+    assert proof.check(proof.extra, LOG).size == 2
+    assert json.loads(proof.extra)["call"] == "c-heard"
+    (told,) = json.loads(run("prove", "c-heard", "--ledger", signing, "--json").stdout)
+    assert (told["leaf"], told["proof"]) == (0, str(proof))
+
+
+@pytest.mark.parametrize("call", ["c-unknown", "c-[odd]"])
+def test_a_call_that_is_not_over_cannot_be_proven(signing: str, call: str) -> None:
+    result = run("prove", call, "--ledger", signing)
+    assert result.exit_code == 1
+    assert "it is unknown or not over yet" in result.stderr

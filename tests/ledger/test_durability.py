@@ -12,18 +12,18 @@ import pytest
 from idtone.errors import LedgerError
 from idtone.ledger.store import LedgerReader, LedgerWriter
 
-from .evidence import days_of, url_of
+from .evidence import custody_of, url_of
 
 WRITER = """
 import sys
 from datetime import UTC, datetime
 from idtone.ledger import sqlite, steps
 from idtone.ledger.store import LedgerWriter
-from tests.ledger.evidence import days_of
+from tests.ledger.evidence import custody_of
 
 url, journal, start = sys.argv[1], sys.argv[2], sys.argv[3]
 sqlite.journal_mode = lambda: journal
-writer = LedgerWriter.open(url, "pbx-1", days_of(url))
+writer = LedgerWriter.open(url, "pbx-1", custody_of(url))
 number = 0
 while True:
     names = [f"{start}-{number + offset}" for offset in range(number % 5 + 1)]
@@ -51,7 +51,7 @@ def test_every_acknowledged_step_outlives_a_kill(url: str, file: Path, journal: 
         names = {line.strip() for line in lines if line.endswith("\n")}
         assert names, "the writer never acknowledged anything"
         acknowledged |= names
-    LedgerWriter.open(url, "pbx-1", days_of(url)).close()
+    LedgerWriter.open(url, "pbx-1", custody_of(url)).close()
     with LedgerReader.open(url) as reader:
         kept = {record.call_id for record in reader.records()}
     assert acknowledged <= kept
@@ -66,6 +66,6 @@ def test_a_writer_of_another_process_is_refused_until_it_dies(tmp_path: Path) ->
         assert process.stdout is not None
         process.stdout.readline()
         with pytest.raises(LedgerError, match="another process writes to this ledger"):
-            LedgerWriter.open(url, "pbx-1", days_of(url))
+            LedgerWriter.open(url, "pbx-1", custody_of(url))
         process.kill()
-    LedgerWriter.open(url, "pbx-1", days_of(url)).close()
+    LedgerWriter.open(url, "pbx-1", custody_of(url)).close()

@@ -14,11 +14,11 @@ from idtone.ledger import steps, store
 from idtone.ledger.steps import CallStatus, Step
 from idtone.ledger.store import OPEN_FOR, LedgerReader, LedgerWriter
 
-from .evidence import NOW, PLAY, at, days_of, decided, heard_call, plain, url_of
+from .evidence import NOW, PLAY, at, custody_of, days_of, decided, heard_call, plain, url_of
 
 
 def write(url: str, *evidence: Step) -> None:
-    with LedgerWriter.open(url, "pbx-1", days_of(url)) as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         futures = [writer.append(step) for step in evidence]
     for future in futures:
         future.result(0)
@@ -110,7 +110,7 @@ def test_open_calls_are_young_and_have_no_end(url: str) -> None:
 def test_reading_goes_on_while_writing_does(url: str) -> None:
     done = threading.Event()
     counts: list[int] = []
-    with LedgerWriter.open(url, "pbx-1", days_of(url)) as writer, LedgerReader.open(url) as reader:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer, LedgerReader.open(url) as reader:
 
         def read() -> None:
             while not done.is_set():
@@ -129,7 +129,7 @@ def test_reading_goes_on_while_writing_does(url: str) -> None:
 
 def test_a_reader_can_change_nothing(url: str, file: Path, journal: str) -> None:
     """Not even by a checkpoint when it is the last to leave: only the writer may make one."""
-    with LedgerWriter.open(url, "pbx-1", days_of(url)) as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         writer.append(decided()).result(20)
         copy = file.parent.parent / "copy"
         shutil.copytree(file.parent, copy)  # as if the writer had been killed here
@@ -153,7 +153,7 @@ def test_a_half_commit_of_a_dead_writer_is_named_and_the_next_writer_undoes_it(u
     half.close()
     with pytest.raises(LedgerError, match="died in the middle of a commit; start `idtone serve`"):
         LedgerReader.open(url_of(copy / file.name))
-    LedgerWriter.open(url_of(copy / file.name), "pbx-1", days_of(url_of(copy / file.name))).close()
+    LedgerWriter.open(url_of(copy / file.name), "pbx-1", custody_of(url_of(copy / file.name))).close()
     with LedgerReader.open(url_of(copy / file.name)) as reader:
         assert ids(reader.records()) == ["c-1"]
 
