@@ -6,30 +6,33 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import Engine, Row, Select, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Engine, Row, Select, exists, func, select, tuple_
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from idtone.errors import LedgerError
+from idtone.numbers import Number
 
 from .custody import Custody
 from .day_keys import DayKeys
+from .leaves import CLOSING, search_key
 from .log import Log, Proven, proofs
 from .private_files import make_parents
 from .records import Record, fold
-from .sealing import DayKey
+from .sealing import DayKey, day_of
 from .sqlite import check_version, explained, lock_for_writing, make_tables, path_of, reading_engine, writing_engine
 from .steps import Step, StepKind
-from .tables import microseconds, moment, row_of, step_of, steps
+from .tables import microseconds, moment, row_of, sought, step_of, steps
 from .tree.notes import Note, VerifierKey
 from .verifying import Verdict, verify
 
@@ -241,28 +244,90 @@ class LedgerReader:
         return next(iter(self._records([call_id])), None)
 
     def records(
-        self, call_id: str | None = None, since: datetime | None = None, limit: int | None = None
+        self,
+        call_id: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        until: datetime | None = None,
+        keep: Callable[[Record], bool] = lambda record: True,
     ) -> list[Record]:
-        """Whole calls of which a step happened at or after `since`; the `limit` newest, newest last."""
+        """Whole calls of which a step happened from `since` on and before `until`, where `keep` says so of the record.
+
+        The `limit` newest, newest last.
+        """
+        found = list(islice(filter(keep, self.each(call_id, since, until)), limit))
+        found.reverse()  # calls of one instant stay in the order of their writing
+        return sorted(found, key=lambda record: record.steps[0].at)
+
+    def each(
+        self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Record]:
+        """The same calls one by one, that with the latest step first."""
         query = select(steps.c.id, steps.c.at, steps.c.call_id)
         if call_id is not None:
             query = query.where(steps.c.call_id == call_id)
         if since is not None:
             query = query.where(steps.c.at >= microseconds(since))
-        return self._records(self._newest_calls(query, limit))
+        if until is not None:
+            query = query.where(steps.c.at < microseconds(until))
+        calls = self._newest_calls(query)
+        while part := list(islice(calls, PAGE_ROWS // 5)):
+            records = {record.call_id: record for record in self._records(part)}
+            yield from (records[name] for name in part)
+
+    def find(
+        self, number: Number, now: datetime, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Record]:
+        """Calls that this number had a part in and that began from `start` on and before `end`, newest last.
+
+        Those of days whose key is destroyed are not found. Raises LedgerError where there are no keys here.
+        """
+        if self._days is None:
+            raise LedgerError("numbers can be found with the ledger's key only: run this as a user who may read it")
+        keys = [
+            self._days.get(day)
+            for day in self._days.days()
+            if (start is None or day >= day_of(start)) and (end is None or day <= day_of(end))
+        ]
+        wanted = [search_key(key.token(number)) for key in keys if key]
+        closing: list[str] = []
+        for first in range(0, len(wanted), PAGE_ROWS):
+            part = sought.c.token.in_(wanted[first : first + PAGE_ROWS])
+            query = select(steps.c.call_id).join(sought, sought.c.step == steps.c.id).where(part)
+            closing += (row.call_id for row in self._fetch(query))
+        found = {record.call_id: record for record in (*self._records(closing), *self.open_calls(now))}
+        return [
+            record
+            for record in sorted(found.values(), key=lambda record: record.steps[0].at)
+            if number in record.opened.values()
+            and (start is None or record.steps[0].at >= start)
+            and (end is None or record.steps[0].at < end)
+        ]
 
     def open_calls(self, now: datetime) -> list[Record]:
         """Calls decided less than `OPEN_FOR` before `now` whose end nobody has written, for the service to take up."""
+        return self._records(self._endless(steps.c.at > microseconds(now - OPEN_FOR)))
+
+    def lost_calls(self, now: datetime) -> list[str]:
+        """Calls without an end that are too old for `open_calls`, of the last day on which anything was written.
+
+        The service that decided them has not lived to see their end, and no other takes them up.
+        """
+        newest = self._fetch(select(func.max(steps.c.at).label("at")))[0].at
+        if newest is None:
+            return []
+        first = newest - timedelta(days=1) // timedelta(microseconds=1)
+        return self._endless(steps.c.at.between(first, microseconds(now - OPEN_FOR)))
+
+    def _endless(self, when: ColumnElement[bool]) -> list[str]:
+        """The calls decided then of which nobody has written the end."""
         over = steps.alias()
         query = select(steps.c.call_id).where(
-            steps.c.at > microseconds(now - OPEN_FOR),
+            when,
             steps.c.kind == StepKind.DECIDED.value,
-            ~exists().where(
-                over.c.call_id == steps.c.call_id,
-                over.c.kind.in_([StepKind.ENDED.value, StepKind.INTERRUPTED.value]),
-            ),
+            ~exists().where(over.c.call_id == steps.c.call_id, over.c.kind.in_(CLOSING)),
         )
-        return self._records(dict.fromkeys(row.call_id for row in self._fetch(query)))
+        return list(dict.fromkeys(row.call_id for row in self._fetch(query)))
 
     def extent(self, since: datetime) -> Extent | None:
         """How much was written, without counting rows; None where nothing was since then."""
@@ -305,19 +370,18 @@ class LedgerReader:
     ) -> None:
         self.close()
 
-    def _newest_calls(self, query: Select[Any], limit: int | None) -> list[str]:
+    def _newest_calls(self, query: Select[Any]) -> Iterator[str]:
         """The distinct call ids of a query over steps, the latest step's first."""
         page = query.order_by(steps.c.at.desc(), steps.c.id.desc()).limit(PAGE_ROWS)
-        calls: dict[str, None] = {}
+        seen: set[str] = set()
         rows = self._fetch(page)
         while rows:
             for row in rows:
-                if len(calls) == limit:
-                    return list(calls)
-                calls.setdefault(row.call_id)
+                if row.call_id not in seen:
+                    seen.add(row.call_id)
+                    yield row.call_id
             last = rows[-1]
             rows = self._fetch(page.where(tuple_(steps.c.at, steps.c.id) < (last.at, last.id)))
-        return list(calls)
 
     def _records(self, call_ids: Iterable[str]) -> list[Record]:
         wanted = list(call_ids)

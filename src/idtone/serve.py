@@ -25,6 +25,7 @@ from .ari_app.connection import AriConnection, connect
 from .ari_app.service import Service
 from .console import ConfigOption
 from .errors import AriError, UsageError
+from .ledger import steps
 from .ledger.custody import Custody
 from .ledger.sqlite import path_of
 from .ledger.store import LedgerReader, LedgerWriter
@@ -109,7 +110,10 @@ def _assemble(settings: Settings, loaded: Loaded, evidence: LedgerWriter) -> tup
         remembered={} if source.current else alone.remembered(settings.sounds.directory),
     )
     with LedgerReader.open(settings.ledger.url, loaded.custody.days) as reader:
-        switchboard.recall(reader.open_calls(datetime.now(UTC)))
+        now = datetime.now(UTC)
+        switchboard.recall(reader.open_calls(now))
+        for call_id in reader.lost_calls(now):
+            switchboard.record(steps.interrupted(call_id, now))
 
     left: RegistryIndex | None = None
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from idtone.ari_app.application import Application
 from idtone.dialplan import Heard
-from idtone.ledger.store import LedgerWriter
+from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.store import LedgerReader, LedgerWriter
 from idtone.serve import _assemble, _load
 from idtone.settings import load_settings
 
@@ -73,3 +75,25 @@ async def test_a_synthesised_sound_does_not_stand_in_for_a_master(
             attending.cancel()
             await asyncio.wait({attending})
     assert ("'sample' is not played: it is synthesised, and the registry names a master" in caplog.text) is named
+
+
+async def test_calls_that_nobody_will_end_are_interrupted_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "registry.yaml").write_text(REGISTRY.format(sha256=""), "utf-8")
+    (tmp_path / "idtone.yaml").write_text(
+        f"sounds: {{directory: {tmp_path}/sounds}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
+        f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
+    )
+    settings = load_settings(tmp_path / "idtone.yaml", {})
+    loaded = _load(settings)
+    long_ago = datetime.now(UTC) - timedelta(hours=5)
+    with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
+        evidence.append(Step("lost", StepKind.DECIDED, long_ago, {"outcome": "PLAY"})).result(20)
+    for _ in range(2):
+        with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
+            _assemble(settings, loaded, evidence)
+    with LedgerReader.open(settings.ledger.url) as reader:
+        record = reader.record("lost")
+    assert record
+    assert [step.kind for step in record.steps] == [StepKind.DECIDED, StepKind.INTERRUPTED]

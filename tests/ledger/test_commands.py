@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from typer.testing import CliRunner, Result
 
 from idtone.errors import IdtoneError, LedgerError, UsageError
 from idtone.ledger import steps
-from idtone.ledger.commands import app, parse_since
+from idtone.ledger.commands import app
+from idtone.ledger.commands.shared import parse_since
 from idtone.ledger.store import LedgerWriter
 from idtone.ledger.tree.proofs import InclusionProof
 
@@ -62,8 +65,9 @@ def ledger(url: str) -> str:
     return url
 
 
-def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "TZ": "UTC"})
+def run(*arguments: object, typed: str | None = None) -> Result:
+    environment = {"COLUMNS": "200", "TZ": "UTC"}
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed, env=environment)
     if isinstance(result.exception, IdtoneError):
         raise result.exception
     for number in (FORWARDING, CALLER, CALLED):
@@ -346,3 +350,97 @@ def test_a_call_that_is_not_over_cannot_be_proven(signing: str, call: str) -> No
     result = run("prove", call, "--ledger", signing)
     assert result.exit_code == 1
     assert "it is unknown or not over yet" in result.stderr
+
+
+# -- finding and counting -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [FORWARDING, CALLER, CALLED, "+81 3 1234 5678"])
+def test_a_number_is_found_without_being_on_the_command_line(ledger: str, number: str) -> None:
+    result = run("find", "--ledger", ledger, "--json", typed=f"{number}\n")
+    assert [record["call_id"] for record in json.loads(result.stdout)] == ["c-heard", "c-refused"]
+    assert result.exit_code == 0
+
+
+def test_a_call_in_progress_is_found(url: str) -> None:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        writer.append(replace(decided(), at=datetime.now(UTC))).result(20)
+    assert len(json.loads(run("find", "--ledger", url, "--json", typed=f"{CALLER}\n").stdout)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        (["--from", at(500).isoformat()], ["c-refused"]),
+        (["--to", at(500).isoformat()], ["c-heard"]),
+        (["--from", at(500).isoformat(), "--to", at(1500).isoformat()], ["c-refused"]),
+        (["--from", "2026-11-02T00:00:00+00:00"], []),
+        (["--to", "2026-10-31T00:00:00+00:00"], []),
+    ],
+)
+def test_what_is_found_can_be_narrowed(ledger: str, options: list[str], ids: list[str]) -> None:
+    result = run("find", "--ledger", ledger, "--json", *options, typed=f"{CALLER}\n")
+    assert [record["call_id"] for record in json.loads(result.stdout)] == ids
+    assert result.exit_code == (0 if ids else 1)
+
+
+def test_another_number_is_a_negative_verdict(ledger: str) -> None:
+    result = run("find", "--ledger", ledger, "--number", "0312345600")
+    assert (result.exit_code, result.stderr) == (1, "no call with this number was found\n")
+
+
+@pytest.mark.parametrize("number", ["", "110", "anonymous", "12x", "031234"])
+def test_what_is_no_number_is_wrong_use_and_not_shown(ledger: str, number: str) -> None:
+    with pytest.raises(UsageError, match=r"not a telephone number that could be found; write it like 0312345678$"):
+        run("find", "--ledger", ledger, "--number", number)
+
+
+def test_without_the_key_or_after_forgetting_nothing_is_found(ledger: str, key: Path) -> None:
+    assert run("forget", "--before", "2026-11-02", "--yes").exit_code == 0
+    assert run("find", "--ledger", ledger, "--number", CALLER).exit_code == 1
+    key.unlink()
+    with pytest.raises(LedgerError, match="with the ledger's key only"):
+        run("find", "--ledger", ledger, "--number", CALLER)
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        (["--outcome", "REFUSE"], ["c-refused"]),
+        (["--reason", "licence-valid"], ["c-heard", "c-[odd]"]),
+        (["--licence", "L-0001"], ["c-heard", "c-[odd]"]),
+        (["--licence", "L-0002"], []),
+        (["--heard"], ["c-heard"]),
+        (["--unheard"], ["c-refused", "c-[odd]"]),
+        (["--odd"], ["c-[odd]"]),
+        (["--until", at(1).isoformat()], ["c-heard"]),
+        (["--unheard", "--limit", 1], ["c-[odd]"]),
+    ],
+)
+def test_list_has_filters(ledger: str, options: list[object], ids: list[str]) -> None:
+    records = json.loads(run("list", "--ledger", ledger, "--json", *options).stdout)
+    assert [record["call_id"] for record in records] == ids
+
+
+COUNTED = {"calls": 2, "played": 2, "noticed": 0, "refused": 0, "bypassed": 0, "connected": 2, "heard": 1}
+
+
+def test_calls_are_counted_by_day_and_licence(ledger: str) -> None:
+    since = ["--since", "2026-10-01T00:00:00+09:00"]
+    refused, licensed = json.loads(run("stats", "--ledger", ledger, *since, "--json").stdout)
+    assert licensed == {"day": "2026-11-01", "licence": "L-0001", **COUNTED, "heard_ratio": 0.5}
+    assert (refused["licence"], refused["refused"], refused["heard_ratio"]) == ("", 1, None)
+    rows = list(csv.DictReader(run("stats", "--ledger", ledger, *since, "--csv").stdout.splitlines()))
+    assert rows[1] == {name: str(value) for name, value in licensed.items()}
+    assert lines(run("stats", "--ledger", ledger, *since))[2][-1] == "50.0%"
+    assert json.loads(run("stats", "--ledger", ledger, *since, "--until", at(0).isoformat(), "--json").stdout) == []
+
+
+def test_the_counts_are_drawn(ledger: str, tmp_path: Path) -> None:
+    picture = tmp_path / "stats.png"
+    assert run("stats", "--ledger", ledger, "--since", "2026-10-01T00:00:00Z", "--plot", picture).exit_code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UsageError, match="cannot be written"):
+        run("stats", "--ledger", ledger, "--plot", tmp_path / "none" / "x.png")
+    with pytest.raises(UsageError, match="cannot go together"):
+        run("stats", "--ledger", ledger, "--csv", "--json")

@@ -194,3 +194,24 @@ def test_the_extent_is_told_without_counting(reader: LedgerReader, since_call: i
 
 def test_the_extent_of_a_ledger_without_recent_steps(reader: LedgerReader) -> None:
     assert reader.extent(at(3_600_000)) is None
+
+
+def test_calls_whose_end_nobody_will_see_any_more_are_lost(url: str) -> None:
+    hours = 3_600_000.0
+    write(
+        url,
+        decided(PLAY, "of an earlier day", -30 * hours),
+        decided(PLAY, "lost", -2 * hours),
+        *heard_call("ended", -2 * hours),
+        decided(PLAY, "young", -0.5 * hours),
+        steps.answered("young", NOW),
+    )
+    with LedgerReader.open(url) as reader:
+        assert reader.lost_calls(NOW) == ["lost"]
+        assert ids(reader.open_calls(NOW)) == ["young"]
+
+
+def test_an_empty_ledger_has_lost_nothing(url: str) -> None:
+    write(url)
+    with LedgerReader.open(url) as reader:
+        assert reader.lost_calls(NOW) == []
