@@ -52,12 +52,19 @@ class Custody:
     days: DayKeys
     signer: Signer
     seen: Seen
+    cosigned: Seen
+    """The file with the latest checkpoint that witnesses have cosigned."""
 
     @classmethod
     def of(cls, settings: LedgerSettings, node: str) -> Custody:
         """The keys are made where there are none yet. Raises LedgerError where they cannot be used."""
         ring, seed = KeyRing(load_key(settings.key_file)), load_key(settings.signing_key())
-        return cls(DayKeys(settings.day_keys(), ring), Signer(settings.log_origin(node), seed), Seen(settings.seen()))
+        return cls(
+            DayKeys(settings.day_keys(), ring),
+            Signer(settings.log_origin(node), seed),
+            Seen(settings.seen()),
+            Seen(settings.cosigned()),
+        )
 
 
 def own_key(settings: LedgerSettings, node: str) -> VerifierKey:

@@ -88,19 +88,15 @@ class Log:
         frontier, checkpoint, refusal = None, None, ""
         try:
             frontier = _frontier(connection, size)
-            seen = custody.seen.latest(custody.signer.key)
+            kept = [each.latest(custody.signer.key) for each in (custody.seen, custody.cosigned)]
             if size:
                 checkpoint = Note.parse(held.get(CHECKPOINT, "").encode())
                 check_beginning(connection, size, believed(checkpoint, custody.signer.key))
-            if seen:
-                check_beginning(connection, size, seen[1])
+            for each in kept:
+                if each:
+                    check_beginning(connection, size, each[1])
         except LedgerError as error:
-            checkpoint, refusal = None, str(error)
-            _log.error(
-                "%s: %s. Evidence is written and no longer signed: restore the newest copy of this file, or move it "
-                "away and let ledger.origin be another name",
-                path, refusal,
-            )  # fmt: skip
+            checkpoint, refusal = None, _refusing(path, str(error))
         return cls(custody, frontier, newest + 1, int(held[TREE_FROM]), checkpoint, refusal)
 
     def grow(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> Growth:
@@ -142,10 +138,16 @@ class Log:
                 connection.execute(upsert_meta(CHECKPOINT, str(grown.checkpoint)))
         return grown
 
+    def distrust(self, path: Path, reason: str) -> None:
+        """Sign nothing any more. From any thread."""
+        if not self._refusal:
+            self._refusal = _refusing(path, reason)
+            self.checkpoint = None
+
     def keep(self, grown: Growth) -> None:
         """It is committed."""
         self._frontier, self._next_id = grown.frontier, grown.next_id
-        self.checkpoint = grown.checkpoint or self.checkpoint
+        self.checkpoint = None if self._refusal else grown.checkpoint or self.checkpoint
         for call_id, call in grown.calls.items():
             self._open.pop(call_id, None)
             if not call.over:
@@ -165,6 +167,16 @@ class Log:
     def _sign(self, frontier: Frontier) -> Note:
         text = Checkpoint(self._signer.key.name, frontier.size, frontier.root()).text
         return Note(text, (self._signer.sign(text),))
+
+
+def _refusing(path: Path, reason: str) -> str:
+    """Tell it."""
+    _log.error(
+        "%s: %s. Evidence is written and no longer signed: restore the newest copy of this file, or move it away and "
+        "let ledger.origin be another name",
+        path, reason,
+    )  # fmt: skip
+    return reason
 
 
 def _frontier(connection: Connection, size: int) -> Frontier:

@@ -26,13 +26,14 @@ from idtone.numbers import Number
 from .custody import Custody
 from .day_keys import DayKeys
 from .leaves import CLOSING, search_key
-from .log import Log, Proven, proofs
+from .log import Log, Proven, proofs, read_hashes
 from .private_files import make_parents
 from .records import Record, fold
 from .sealing import DayKey, day_of
 from .sqlite import check_version, explained, lock_for_writing, make_tables, path_of, reading_engine, writing_engine
 from .steps import Step, StepKind
 from .tables import microseconds, moment, row_of, sought, step_of, steps
+from .tree.merkle import consistency_proof
 from .tree.notes import Note, VerifierKey
 from .verifying import Verdict, verify
 
@@ -147,6 +148,18 @@ class LedgerWriter:
                     future.set_exception(failure)
                 else:
                     future.set_result(None)
+
+    def distrust(self, reason: str) -> None:
+        """Sign nothing any more: somebody has signed another tree by this name. From any thread."""
+        self._tree.distrust(self._path, reason)
+
+    def consistency(self, old: int, size: int) -> Sequence[bytes]:
+        """The proof that the tree of `old` leaves is the beginning of that of `size`. From any thread; blocks.
+
+        Raises LedgerError.
+        """
+        with LedgerReader.open(f"sqlite:///{self._path}") as reader:
+            return reader.consistency(old, size)
 
     def _remember_now_and_then(self) -> None:
         """Keep what was signed beside the database, in a thread of its own: nobody's evidence waits for it."""
@@ -347,6 +360,14 @@ class LedgerReader:
             raise explained(error, self._path) from error
         except sqlite3.Error as error:
             raise explained(DBAPIError("", None, error), self._path) from error
+
+    def consistency(self, old: int, size: int) -> Sequence[bytes]:
+        """The proof that the tree of `old` leaves is the beginning of that of `size`. Raises LedgerError."""
+        try:
+            with self._engine.begin() as connection:
+                return consistency_proof(old, size, lambda places: read_hashes(connection, places))
+        except SQLAlchemyError as error:
+            raise explained(error, self._path) from error
 
     def proofs(self, call_id: str) -> list[Proven]:
         """The proof of each leaf of a call, its record first; empty where none of it is in the tree yet.

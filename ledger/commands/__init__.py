@@ -7,6 +7,7 @@ from idtone import console
 from .forgetting import forget
 from .proving import prove, show_key, verify_ledger
 from .reading import find, list_calls, show, stats
+from .witnessing import witness
 
 app = console.group("The evidence of what was decided and heard (再生証跡).")
 app.command("list")(list_calls)
@@ -17,3 +18,4 @@ app.command("verify")(verify_ledger)
 app.command()(prove)
 app.command("key")(show_key)
 app.command()(forget)
+app.command()(witness)

@@ -29,6 +29,7 @@ from .ledger import steps
 from .ledger.custody import Custody
 from .ledger.sqlite import path_of
 from .ledger.store import LedgerReader, LedgerWriter
+from .ledger.witness.client import Cosigning
 from .registry.index import RegistryIndex
 from .registry.source import FileSource, SignedSource, Source
 from .registry.trust.client import Repository
@@ -199,6 +200,7 @@ class Instance:
                     await asyncio.Event().wait()  # the line is needed to the end
 
             serving = asyncio.create_task(service.run(over))
+            cosigning = asyncio.create_task(self._cosigning(evidence).run())
             attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
             try:
                 async with succession.offered(self._succession, hand_over):
@@ -214,9 +216,13 @@ class Instance:
                     if successor.done():
                         await self._let_go(successor.result(), application, evidence)
             finally:
-                for task in (serving, attending, told):
+                for task in (serving, attending, cosigning, told):
                     task.cancel()
-                await asyncio.wait({serving, attending, told})
+                await asyncio.wait({serving, attending, cosigning, told})
+
+    def _cosigning(self, evidence: LedgerWriter) -> Cosigning:
+        ledger = self._settings.ledger
+        return Cosigning(evidence, self._loaded.custody, ledger.witnesses, ledger.witness_every.total_seconds())
 
     def _watch_signals(self) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

@@ -47,6 +47,8 @@ OTHER = {
     ("ledger", "key_file"): ("/srv/ledger.key", Path("/srv/ledger.key")),
     ("ledger", "origin"): ("pbx.example/ledger", "pbx.example/ledger"),
     ("ledger", "seen_file"): ("/srv/seen", Path("/srv/seen")),
+    ("ledger", "witnesses"): ("https://w.example/ w+0a+AA==", ("https://w.example w+0a+AA==",)),
+    ("ledger", "witness_every"): ("PT5M", timedelta(minutes=5)),
     ("policy", "unlicensed"): ("refuse", Unlicensed.REFUSE),
     ("policy", "service_away"): ("refuse", Unlicensed.REFUSE),
     ("policy", "waiting"): ("100", 100),

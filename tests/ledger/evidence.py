@@ -69,7 +69,12 @@ def days_of(url: str) -> DayKeys:
 
 def custody_of(url: str) -> Custody:
     """The keys of a ledger, in memory or beside it."""
-    return Custody(days_of(url), Signer(LOG.name, SEED), Seen(path_of(url).with_name("key.seen")))
+    return Custody(
+        days_of(url),
+        Signer(LOG.name, SEED),
+        Seen(path_of(url).with_name("key.seen")),
+        Seen(path_of(url).with_name("key.cosigned")),
+    )
 
 
 def plain(step: Step) -> Step:
