@@ -15,8 +15,10 @@ from typing import Final, NamedTuple
 
 from .steps import StepKind
 
-CLOSING: Final = frozenset({StepKind.ENDED.value, StepKind.INTERRUPTED.value})
-"""A call is over with the first of these."""
+ACTS: Final = frozenset({StepKind.EXPORTED.value, StepKind.FORGOTTEN.value})
+"""What the keepers of the ledger do with it; each is a record of its own."""
+CLOSING: Final = frozenset({StepKind.ENDED.value, StepKind.INTERRUPTED.value}) | ACTS
+"""A call is over with the first of these; acts of the keepers are over at once."""
 
 _TOKEN: Final = re.compile(r'_token":"([0-9a-f]{16})[0-9a-f]{16}"')
 """In the text of JSON a quote that belongs to a value has a backslash before it."""

@@ -239,8 +239,11 @@ class Proven:
     proof: InclusionProof
 
 
-def proofs(connection: Connection, call_id: str) -> list[Proven]:
-    """Of each leaf of a call, in order, in the tree of the ledger's own checkpoint. Raises LedgerError."""
+def proofs(connection: Connection, call_id: str, cosigned: Note | None) -> list[Proven]:
+    """Of each leaf of a call, in order, in the tree of the ledger's own checkpoint. Raises LedgerError.
+
+    Or in that of the `cosigned` one, where it holds them all: others have seen that one.
+    """
     held = facts(connection)
     tree_from = int(held[TREE_FROM])
     closing = connection.execute(
@@ -253,6 +256,8 @@ def proofs(connection: Connection, call_id: str) -> list[Proven]:
     if CHECKPOINT not in held:
         raise LedgerError("the ledger holds no signed checkpoint of its tree; run: idtone ledger verify")
     note = Note.parse(held[CHECKPOINT].encode())
+    if cosigned and Checkpoint.parse(cosigned.text).size > closing[-1].leaf:
+        note = cosigned
     size = Checkpoint.parse(note.text).size
     found = []
     for row in closing:

@@ -66,16 +66,31 @@ class DayKey:
         details[SEALED_KEY] = _text(nonce + self._wrap.encrypt(nonce, key, tied))
         return details
 
+    def record_key(self, call_id: str, details: Mapping[str, Scalar]) -> bytes:
+        """The key of one record, which opens its numbers and no others. Raises LedgerError as `open` does."""
+        try:
+            wrapped = base64.b64decode(str(details[SEALED_KEY]), validate=True)
+            return self._wrap.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], call_id.encode())
+        except (InvalidTag, ValueError, KeyError) as error:
+            raise _changed(call_id) from error
+
     def open(self, call_id: str, details: Mapping[str, Scalar]) -> dict[Role, Number]:
         """What `seal` sealed for this call. Raises LedgerError where it is not as it was."""
-        tied = call_id.encode()
-        try:
-            sealed, wrapped = (base64.b64decode(str(details[name]), validate=True) for name in (SEALED, SEALED_KEY))
-            key = self._wrap.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], tied)
-            held = json.loads(AESGCM(key).decrypt(_ONCE, sealed, tied))
-            return {Role(role): Number(NumberKind(str(details[f"{role}_kind"])), e164) for role, e164 in held.items()}
-        except (InvalidTag, ValueError, KeyError) as error:
-            raise LedgerError(f"the numbers of call {call_id} are not what was sealed under this key") from error
+        return open_with(self.record_key(call_id, details), call_id, details)
+
+
+def open_with(record_key: bytes, call_id: str, details: Mapping[str, Scalar]) -> dict[Role, Number]:
+    """The numbers of one record, by its own key. Raises LedgerError where they are not what was sealed with it."""
+    try:
+        sealed = base64.b64decode(str(details[SEALED]), validate=True)
+        held = json.loads(AESGCM(record_key).decrypt(_ONCE, sealed, call_id.encode()))
+        return {Role(role): Number(NumberKind(str(details[f"{role}_kind"])), e164) for role, e164 in held.items()}
+    except (InvalidTag, ValueError, KeyError) as error:
+        raise _changed(call_id) from error
+
+
+def _changed(call_id: str) -> LedgerError:
+    return LedgerError(f"the numbers of call {call_id} are not what was sealed under this key")
 
 
 class KeyRing:

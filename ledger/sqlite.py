@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from idtone.errors import LedgerError
+from idtone.errors import LedgerError, LedgerInUseError
 
 from .private_files import PRIVATE_FILE, make_private
 from .tables import SCHEMA, SCHEMA_VERSION, TREE_FROM, meta, metadata, upsert_meta
@@ -67,7 +67,7 @@ def lock_for_writing(path: Path) -> int:
         os.close(descriptor)
         if not isinstance(error, BlockingIOError):
             raise
-        raise LedgerError(
+        raise LedgerInUseError(
             f"{path}: another process writes to this ledger; stop the other `idtone serve`, or name another file here"
         ) from error
     return descriptor

@@ -9,6 +9,7 @@ from typing import Any
 
 from idtone.calls import Outcome
 
+from .leaves import ACTS
 from .records import Record
 from .steps import StepKind
 
@@ -47,6 +48,8 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date]) -> list
     """By day and licence, in order. `day_of` says which day a moment belongs to."""
     tallies: dict[tuple[date, str], Tally] = {}
     for record in records:
+        if record.steps[0].kind in ACTS:
+            continue
         key = day_of(record.steps[0].at), record.licence or ""
         counted = tallies.setdefault(key, Tally(*key))
         counted.calls += 1

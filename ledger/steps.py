@@ -38,6 +38,10 @@ class StepKind(StrEnum):
     ENDED = "ended"
     INTERRUPTED = "interrupted"
     """The service was away and lost sight of the call; what became of it is not known."""
+    EXPORTED = "exported"
+    """No step of a call: evidence was given out. It is a record of its own."""
+    FORGOTTEN = "forgotten"
+    """No step of a call either: the keys of days were destroyed."""
 
 
 class CallStatus(StrEnum):
@@ -180,3 +184,14 @@ def ended(
 
 def interrupted(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.INTERRUPTED, at)
+
+
+def exported(act_id: str, at: datetime, case: str, calls: int, sealed: bool, digest: str) -> Step:
+    """Evidence of so many calls was given out for a case; `digest` is the SHA-256 of what was given."""
+    details: dict[str, Scalar] = {"case": case, "calls": calls, "numbers_sealed": sealed, "sha256": digest}
+    return Step(act_id, StepKind.EXPORTED, at, details)
+
+
+def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
+    """The keys of so many days were destroyed, all that there were before the day `before` (UTC)."""
+    return Step(act_id, StepKind.FORGOTTEN, at, {"before": before, "days": days})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -29,7 +30,7 @@ from .leaves import CLOSING, search_key
 from .log import Log, Proven, proofs, read_hashes
 from .private_files import make_parents
 from .records import Record, fold
-from .sealing import DayKey, day_of
+from .sealing import DAY, SEALED, DayKey, day_of
 from .sqlite import check_version, explained, lock_for_writing, make_tables, path_of, reading_engine, writing_engine
 from .steps import Step, StepKind
 from .tables import microseconds, moment, row_of, sought, step_of, steps
@@ -369,14 +370,15 @@ class LedgerReader:
         except SQLAlchemyError as error:
             raise explained(error, self._path) from error
 
-    def proofs(self, call_id: str) -> list[Proven]:
+    def proofs(self, call_id: str, cosigned: Note | None = None) -> list[Proven]:
         """The proof of each leaf of a call, its record first; empty where none of it is in the tree yet.
 
+        They lead to the `cosigned` checkpoint where that holds them all, else to the ledger's own.
         Raises LedgerError where the ledger has no signed checkpoint that holds them.
         """
         try:
             with self._engine.begin() as connection:
-                return proofs(connection, call_id)
+                return proofs(connection, call_id, cosigned)
         except SQLAlchemyError as error:
             raise explained(error, self._path) from error
 
@@ -413,6 +415,18 @@ class LedgerReader:
                 found.setdefault(row.call_id, []).append(row)
         calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
         return [fold(rows[0].node, [step_of(row, self._key_of) for row in rows]) for rows in calls]
+
+    def record_key(self, call_id: str) -> bytes | None:
+        """The key that opens the numbers of this call alone; None where there is none, or its day's is destroyed.
+
+        Raises LedgerError where the numbers are not what was sealed.
+        """
+        query = select(steps.c.details).where(steps.c.call_id == call_id, steps.c.kind == StepKind.DECIDED.value)
+        for row in self._fetch(query.order_by(steps.c.id).limit(1)):
+            details = json.loads(row.details)
+            key = self._key_of(details.get(DAY, "")) if SEALED in details else None
+            return key.record_key(call_id, details) if key else None
+        return None
 
     def _key_of(self, day: str) -> DayKey | None:
         return self._days.get(day) if self._days else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from idtone import console
 
 from .forgetting import forget
+from .packing import verify_pack
 from .proving import prove, show_key, verify_ledger
 from .reading import find, list_calls, show, stats
 from .witnessing import witness
@@ -19,3 +20,4 @@ app.command()(prove)
 app.command("key")(show_key)
 app.command()(forget)
 app.command()(witness)
+app.command("verify-pack")(verify_pack)

@@ -10,9 +10,10 @@ import typer
 from idtone import console
 from idtone.settings import load_settings
 
-from ..day_keys import DayKeys
+from .. import steps
+from ..acts import record_act
+from ..custody import Custody
 from ..key_file import read_key
-from ..sealing import KeyRing
 from .shared import parse_day
 
 
@@ -26,16 +27,25 @@ def forget(
 ) -> None:
     """Destroy the keys of all days before DATE: the numbers of these days can never be opened again.
 
-    What was decided and heard stays, and so does its proof. Exit 1: the question was answered with no.
+    What was decided and heard stays, and so does its proof, and that something was destroyed is a record of its own.
+    Exit 1: the question was answered with no.
     """
     first = parse_day(before, datetime.now(UTC))
-    settings = load_settings(config).ledger
-    days = DayKeys(settings.day_keys(), KeyRing(read_key(settings.key_file)))
+    whole = load_settings(config)
+    settings = whole.ledger
+    read_key(settings.key_file)  # one that is missing is not made anew here
+    custody = Custody.of(settings, whole.node)
+    days = custody.days
     doomed = [day for day in days.days() if day < first]
     if doomed and not yes:
         question = f"Destroy the keys of {len(doomed)} days, from {doomed[0]} to {doomed[-1]}, for ever?"
         if not typer.confirm(question, err=True):
             console.negative()
+    if doomed:
+        # First, so that it is known whatever happens in between.
+        record_act(
+            settings.url, whole.node, custody, lambda act: steps.forgotten(act, datetime.now(UTC), first, len(doomed))
+        )
     destroyed = days.destroy(first)
     if as_json:
         console.print_json({"destroyed": destroyed})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -77,11 +78,16 @@ def prove(
 ) -> None:
     """Print the proof that a call's record is in the signed tree (C2SP tlog-proof), with the record as its extra data.
 
+    The tree is that of the last checkpoint that witnesses have cosigned, where that holds the record.
     What was told of the call after it was over is proven by further proofs, which --json prints as well. Exit 1: the
     ledger does not know the call, or it is still in progress.
     """
+    settings = load_settings(config)
+    cosigned = None
+    if os.access(settings.ledger.cosigned(), os.R_OK):
+        cosigned = Seen(settings.ledger.cosigned()).latest(_log_key(None, settings))
     with reader_of(config, ledger) as reader:
-        proven = reader.proofs(call_id)
+        proven = reader.proofs(call_id, cosigned[0] if cosigned else None)
     if not proven:
         print(f"no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", file=sys.stderr)
         console.negative()

@@ -15,6 +15,7 @@ from idtone.calls import Outcome
 from idtone.errors import UsageError
 from idtone.numbers import NumberKind, parse
 
+from ..leaves import ACTS
 from ..plotting import plot
 from ..records import Record, iso_ms
 from ..statistics import COLUMNS, tally
@@ -197,7 +198,8 @@ def show(
 
 
 def _line(record: Record) -> tuple[str, ...]:
-    status = record.status or "…"
+    act = record.steps[0].kind if record.steps[0].kind in ACTS else None
+    status = act or record.status or "…"
     return (
         local(record.steps[0].at),
         record.call_id,

@@ -8,6 +8,7 @@
     ├── RecordingError      an audio file or a capture cannot be read
     ├── TrustError          a registry is not what the association signed, or cannot be signed
     ├── LedgerError         evidence cannot be written or read
+    │   ├── LedgerInUseError  another process writes to it
     │   └── ProofError      a checkpoint or a proof of it is not what it claims to be
     ├── AgiError            a conversation over AGI went as Asterisk does not lead one
     └── AriError            Asterisk's REST interface
@@ -49,6 +50,10 @@ class TrustError(IdtoneError):
 
 class LedgerError(IdtoneError):
     """Evidence cannot be written or read."""
+
+
+class LedgerInUseError(LedgerError):
+    """Another process writes to the ledger."""
 
 
 class ProofError(LedgerError):

@@ -26,6 +26,7 @@ from .ari_app.service import Service
 from .console import ConfigOption
 from .errors import AriError, UsageError
 from .ledger import steps
+from .ledger.acts import record_requests
 from .ledger.custody import Custody
 from .ledger.sqlite import path_of
 from .ledger.store import LedgerReader, LedgerWriter
@@ -201,6 +202,7 @@ class Instance:
 
             serving = asyncio.create_task(service.run(over))
             cosigning = asyncio.create_task(self._cosigning(evidence).run())
+            recording = asyncio.create_task(record_requests(self._settings.ledger.url, evidence))
             attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
             try:
                 async with succession.offered(self._succession, hand_over):
@@ -216,9 +218,9 @@ class Instance:
                     if successor.done():
                         await self._let_go(successor.result(), application, evidence)
             finally:
-                for task in (serving, attending, cosigning, told):
+                for task in (serving, attending, cosigning, recording, told):
                     task.cancel()
-                await asyncio.wait({serving, attending, cosigning, told})
+                await asyncio.wait({serving, attending, cosigning, recording, told})
 
     def _cosigning(self, evidence: LedgerWriter) -> Cosigning:
         ledger = self._settings.ledger

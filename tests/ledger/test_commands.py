@@ -15,7 +15,8 @@ from idtone.errors import IdtoneError, LedgerError, UsageError
 from idtone.ledger import steps
 from idtone.ledger.commands import app
 from idtone.ledger.commands.shared import parse_since
-from idtone.ledger.store import LedgerWriter
+from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.tree.proofs import InclusionProof
 
 from .evidence import (
@@ -34,6 +35,7 @@ from .evidence import (
     days_of,
     decided,
     heard_call,
+    url_of,
 )
 
 
@@ -45,6 +47,7 @@ def key(file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_bytes(KEY)
     path.chmod(0o600)
     monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(path))
+    monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(file))
     return path
 
 
@@ -238,21 +241,23 @@ def test_since_that_is_no_time(text: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(("said", "code"), [(["--yes"], 0), ([], 1)])
-def test_what_is_forgotten_cannot_be_opened_any_more(ledger: str, file: Path, said: list[str], code: int) -> None:
-    days = days_of(ledger)
+def test_what_is_forgotten_cannot_be_opened_any_more(signing: str, file: Path, said: list[str], code: int) -> None:
+    days = days_of(signing)
     days.writing("2026-11-02")
     secrets = [line.split()[1].encode() for line in file.with_name("key.days").read_bytes().decode().splitlines()]
     result = run("forget", "--before", "2026-11-02", *said)
     assert result.exit_code == code
     held = b"".join(path.read_bytes() for path in file.parent.iterdir())
     assert [secret in held for secret in secrets] == [code == 1, True]
-    shown = lines(run("list", "--ledger", ledger, "--limit", 1))[1][4]
+    shown = lines(run("list", "--call-id", "c-heard"))[1][4]
+    acts = [record.steps[0].details for record in LedgerReader.open(signing).records() if record.call_id[:4] == "act-"]
     if code:
         assert "Destroy the keys of 1 days, from 2026-11-01 to 2026-11-01, for ever?" in result.stderr
-        assert shown == "…5678"
+        assert (shown, acts) == ("…5678", [])
     else:
         assert "the numbers of 1 days" in result.stdout
-        assert shown == "fixed"
+        assert (shown, acts) == ("fixed", [{"before": "2026-11-02", "days": 1}])
+        assert run("verify").exit_code == 0
         assert json.loads(run("forget", "--before", "2026-11-02", "--json").stdout) == {"destroyed": []}
 
 
@@ -345,6 +350,21 @@ def test_a_call_is_proven(signing: str) -> None:
     assert (told["leaf"], told["proof"]) == (0, str(proof))
 
 
+def test_a_proof_leads_to_what_witnesses_have_cosigned(signing: str, key: Path) -> None:
+    witness = Signer("witness.example/1", bytes(32))
+    note = Note.parse(key.with_name("key.seen").read_bytes())
+    cosigned = note.with_lines([witness.cosign(note.text, 1793491200)])
+    key.with_name("key.cosigned").write_text(str(cosigned))
+    with LedgerWriter.open(signing, "pbx-1", custody_of(signing)) as writer:
+        for step in heard_call("c-later"):
+            writer.append(step).result(20)
+    early, late = (InclusionProof.parse(run("prove", call).stdout.encode()) for call in ("c-heard", "c-later"))
+    assert early.checkpoint.signed_by([witness.cosigner]) == (witness.cosigner,)
+    assert early.check(early.extra, LOG).size == 2
+    assert late.checkpoint.signed_by([witness.cosigner]) == ()
+    assert late.check(late.extra, LOG).size == 3
+
+
 @pytest.mark.parametrize("call", ["c-unknown", "c-[odd]"])
 def test_a_call_that_is_not_over_cannot_be_proven(signing: str, call: str) -> None:
     result = run("prove", call, "--ledger", signing)
@@ -395,12 +415,12 @@ def test_what_is_no_number_is_wrong_use_and_not_shown(ledger: str, number: str) 
         run("find", "--ledger", ledger, "--number", number)
 
 
-def test_without_the_key_or_after_forgetting_nothing_is_found(ledger: str, key: Path) -> None:
+def test_without_the_key_or_after_forgetting_nothing_is_found(signing: str, key: Path) -> None:
     assert run("forget", "--before", "2026-11-02", "--yes").exit_code == 0
-    assert run("find", "--ledger", ledger, "--number", CALLER).exit_code == 1
+    assert run("find", "--number", CALLER).exit_code == 1
     key.unlink()
     with pytest.raises(LedgerError, match="with the ledger's key only"):
-        run("find", "--ledger", ledger, "--number", CALLER)
+        run("find", "--number", CALLER)
 
 
 @pytest.mark.parametrize(

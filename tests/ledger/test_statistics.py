@@ -39,6 +39,10 @@ def test_every_outcome_is_counted_by_day_and_licence() -> None:
     ]
 
 
+def test_what_the_keepers_did_is_no_call() -> None:
+    assert tally([record(steps.forgotten("act-1", NOW, "2026-11-01", 3))], day_of) == []
+
+
 def test_nothing_is_no_row_and_no_ratio() -> None:
     assert tally([], day_of) == []
     assert Tally(NOW.date(), "").heard_ratio is None
