@@ -28,6 +28,7 @@ from .errors import AriError, UsageError
 from .ledger import steps
 from .ledger.acts import record_requests
 from .ledger.custody import Custody
+from .ledger.retention import forget_in_time
 from .ledger.sqlite import path_of
 from .ledger.store import LedgerReader, LedgerWriter
 from .ledger.witness.client import Cosigning
@@ -202,6 +203,9 @@ class Instance:
 
             serving = asyncio.create_task(service.run(over))
             cosigning = asyncio.create_task(self._cosigning(evidence).run())
+            forgetting = asyncio.create_task(
+                forget_in_time(self._loaded.custody.days, evidence, self._settings.ledger.retention)
+            )
             recording = asyncio.create_task(record_requests(self._settings.ledger.url, evidence))
             attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
             try:
@@ -218,9 +222,9 @@ class Instance:
                     if successor.done():
                         await self._let_go(successor.result(), application, evidence)
             finally:
-                for task in (serving, attending, cosigning, recording, told):
+                for task in (serving, attending, cosigning, forgetting, recording, told):
                     task.cancel()
-                await asyncio.wait({serving, attending, cosigning, recording, told})
+                await asyncio.wait({serving, attending, cosigning, forgetting, recording, told})
 
     def _cosigning(self, evidence: LedgerWriter) -> Cosigning:
         ledger = self._settings.ledger

@@ -168,6 +168,8 @@ class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
     key_file: Path = Path("/var/lib/idtone/ledger.key")
 
+    retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
+    """For how long numbers can be opened; None means for ever."""
     origin: Annotated[str, Field(pattern=r"^[^\s+]+$", max_length=200)] | None = None
     seen_file: Path | None = None
     witnesses: Annotated[tuple[Annotated[str, AfterValidator(_witness)], ...], BeforeValidator(_patterns)] = ()

@@ -45,6 +45,7 @@ OTHER = {
     ("registry", "poll"): ("PT5S", timedelta(seconds=5)),
     ("ledger", "url"): ("sqlite:////srv/ledger.sqlite3", "sqlite:////srv/ledger.sqlite3"),
     ("ledger", "key_file"): ("/srv/ledger.key", Path("/srv/ledger.key")),
+    ("ledger", "retention"): ("P365D", timedelta(days=365)),
     ("ledger", "origin"): ("pbx.example/ledger", "pbx.example/ledger"),
     ("ledger", "seen_file"): ("/srv/seen", Path("/srv/seen")),
     ("ledger", "witnesses"): ("https://w.example/ w+0a+AA==", ("https://w.example w+0a+AA==",)),
