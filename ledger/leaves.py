@@ -20,6 +20,7 @@ ACTS: Final = frozenset({StepKind.EXPORTED.value, StepKind.FORGOTTEN.value})
 CLOSING: Final = frozenset({StepKind.ENDED.value, StepKind.INTERRUPTED.value}) | ACTS
 """A call is over with the first of these; acts of the keepers are over at once."""
 
+_SIGN: Final = 2**63
 _TOKEN: Final = re.compile(r'_token":"([0-9a-f]{16})[0-9a-f]{16}"')
 """In the text of JSON a quote that belongs to a value has a backslash before it."""
 
@@ -64,4 +65,5 @@ def search_keys(kind: str, details: str) -> Iterable[int]:
 
 def search_key(token: str) -> int:
     """The first 64 bits of a token (hexadecimal), as SQLite has whole numbers: signed."""
-    return int.from_bytes(bytes.fromhex(token[:16]), "big", signed=True)
+    value = int(token[:16], 16)
+    return value if value < _SIGN else value - 2 * _SIGN

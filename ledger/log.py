@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,7 +18,7 @@ from .steps import StepKind
 from .tables import CHECKPOINT, TREE_FROM, hashes, meta, steps, upsert_meta
 from .tree.checkpoints import Checkpoint, believed
 from .tree.merkle import Frontier, inclusion_proof, leaf_hash, root, stored
-from .tree.notes import Note
+from .tree.notes import Note, VerifierKey
 from .tree.proofs import InclusionProof
 
 OPEN_LIMIT: Final = 50_000
@@ -266,3 +266,20 @@ def proofs(connection: Connection, call_id: str, cosigned: Note | None) -> list[
         path = inclusion_proof(row.leaf, size, lambda places: read_hashes(connection, places))
         found.append(Proven(content, InclusionProof(row.leaf, tuple(path), note, content)))
     return found
+
+
+def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
+    """How many leaves the tree has, all signed by the log, where it begins with what was kept of it elsewhere.
+
+    Raises LedgerError where it is not so. Reads a few hashes, and no step; `verifying` looks at all.
+    """
+    size = int(connection.execute(select(func.coalesce(func.max(steps.c.leaf) + 1, 0))).scalar_one())
+    _frontier(connection, size)
+    for each in kept:
+        check_beginning(connection, size, each)
+    if size:
+        checkpoint = believed(Note.parse(facts(connection).get(CHECKPOINT, "").encode()), log)
+        check_beginning(connection, size, checkpoint)
+        if checkpoint.size < size:
+            raise LedgerError(f"{size - checkpoint.size} of its {size} leaves are not signed")
+    return size

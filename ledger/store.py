@@ -27,13 +27,14 @@ from idtone.numbers import Number
 from .custody import Custody
 from .day_keys import DayKeys
 from .leaves import CLOSING, search_key
-from .log import Log, Proven, proofs, read_hashes
+from .log import Log, Proven, proofs, read_hashes, signed_leaves
 from .private_files import make_parents
 from .records import Record, fold
 from .sealing import DAY, SEALED, DayKey, day_of
 from .sqlite import check_version, explained, lock_for_writing, make_tables, path_of, reading_engine, writing_engine
 from .steps import Step, StepKind
 from .tables import microseconds, moment, row_of, sought, step_of, steps
+from .tree.checkpoints import Checkpoint
 from .tree.merkle import consistency_proof
 from .tree.notes import Note, VerifierKey
 from .verifying import Verdict, verify
@@ -361,6 +362,17 @@ class LedgerReader:
             raise explained(error, self._path) from error
         except sqlite3.Error as error:
             raise explained(DBAPIError("", None, error), self._path) from error
+
+    def signed_leaves(self, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
+        """How many leaves the tree has, all signed, where it begins with the checkpoints that were kept.
+
+        A quick look at its head alone. Raises LedgerError where it is not so.
+        """
+        try:
+            with self._engine.begin() as connection:
+                return signed_leaves(connection, log, kept)
+        except SQLAlchemyError as error:
+            raise explained(error, self._path) from error
 
     def consistency(self, old: int, size: int) -> Sequence[bytes]:
         """The proof that the tree of `old` leaves is the beginning of that of `size`. Raises LedgerError."""

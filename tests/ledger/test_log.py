@@ -6,17 +6,18 @@ import json
 import logging
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from idtone.errors import ProofError
+from idtone.errors import LedgerError, ProofError
 from idtone.ledger import log, steps
 from idtone.ledger.log import Proven
 from idtone.ledger.steps import CallStatus, Step
 from idtone.ledger.store import LedgerReader, LedgerWriter
 from idtone.ledger.tree.checkpoints import believed
-from idtone.ledger.tree.notes import Note
+from idtone.ledger.tree.notes import Note, Signer
 
 from .evidence import LOG, NOW, PLAY, at, custody_of, days_of, decided, heard_call
 from .test_verifying import evidence, faults, write
@@ -207,3 +208,27 @@ def test_a_file_of_another_log_is_not_overwritten(url: str, caplog: pytest.LogCa
     write(url, heard_call("c-1"))
     assert "restore this file from a backup. Evidence is written and no longer signed" in caplog.text
     assert seen.path.read_text() == "something else\n"
+
+
+def test_a_quick_look_tells_whether_all_is_signed(url: str, file: Path) -> None:
+    write(url, heard_call("c-1") + heard_call("c-2"))
+    seen = custody_of(url).seen.latest(LOG)
+    assert seen
+    with LedgerReader.open(url) as reader:
+        assert reader.signed_leaves(LOG, [seen[1]]) == 2
+        with pytest.raises(LedgerError, match="it has 2 leaves, and 7 were signed"):
+            reader.signed_leaves(LOG, [replace(seen[1], size=7)])
+        with pytest.raises(LedgerError, match="not signed by the key"):
+            reader.signed_leaves(Signer(LOG.name, bytes(32)).key, [])
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        writer.distrust("somebody has signed another tree by this name")
+        for step in heard_call("c-3"):
+            writer.append(step).result(20)
+    with LedgerReader.open(url) as reader, pytest.raises(LedgerError, match="1 of its 3 leaves are not signed"):
+        reader.signed_leaves(LOG, [])
+
+
+def test_a_ledger_of_no_call_has_nothing_to_sign(url: str) -> None:
+    write(url, [])
+    with LedgerReader.open(url) as reader:
+        assert reader.signed_leaves(LOG, []) == 0

@@ -84,6 +84,15 @@ def test_it_is_good_by_any_page(url: str, page_rows: int, monkeypatch: pytest.Mo
     assert faults(url) == []
 
 
+def test_a_node_that_was_renamed_is_verified(url: str) -> None:
+    told = evidence(8)
+    with LedgerWriter.open(url, 'pbx "1" – 東京\t', custody_of(url)) as writer:
+        for step in told[:20]:
+            writer.append(step).result(20)
+    write(url, told[20:])
+    assert faults(url) == []
+
+
 def test_a_ledger_of_no_call_is_good(url: str) -> None:
     write(url, [])
     assert faults(url) == []

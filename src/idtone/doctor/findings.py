@@ -93,6 +93,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
         "The ledger's key",
         "Who can read it and the keys of the days beside it can open the telephone numbers; without it nobody can.",
     ),
+    "ledger-signed": Topic(
+        "The signature on the ledger", "Evidence that is not signed, or not as it was signed, convinces nobody."
+    ),
     "ledger-sqlite": Topic(
         "SQLite under the ledger", "Versions with the WAL-reset bug can lose committed evidence (docs/adr/0001)."
     ),
