@@ -6,6 +6,7 @@ A command leaves its record as a file in a folder beside the ledger; the service
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -88,14 +89,20 @@ def _record_all(folder: Path, evidence: Evidence) -> None:
 
 def _record(path: Path, evidence: Evidence) -> None:
     try:
-        evidence.append(_read(path)).result()
-        path.unlink(missing_ok=True)
+        step = _read(path)
     except FileNotFoundError:
         return  # who left it has taken it back
     except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:
         # It is set aside, and not read again and again.
         _log.error("%s: is not recorded: %s", path, error if isinstance(error, LedgerError) else type(error).__name__)
-        os.replace(path, path.with_suffix(".refused"))
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, path.with_suffix(".refused"))
+        return
+    try:
+        evidence.append(step).result()
+    except LedgerError:
+        return  # the ledger has told; who left it waits for a while, and the next instance may be able to
+    path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Step:

@@ -140,6 +140,14 @@ def _assemble(settings: Settings, loaded: Loaded, evidence: LedgerWriter) -> tup
     return switchboard, refresh
 
 
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    """Calls go on without it; that it has ended must not go unnoticed."""
+    if not task.cancelled() and task.exception():
+        log.error(
+            "%s has ended until the next start; report this as a fault", task.get_name(), exc_info=task.exception()
+        )
+
+
 @dataclass
 class Inheritance:
     """What an instance has from the one before it."""
@@ -202,11 +210,7 @@ class Instance:
                     await asyncio.Event().wait()  # the line is needed to the end
 
             serving = asyncio.create_task(service.run(over))
-            cosigning = asyncio.create_task(self._cosigning(evidence).run())
-            forgetting = asyncio.create_task(
-                forget_in_time(self._loaded.custody.days, evidence, self._settings.ledger.retention)
-            )
-            recording = asyncio.create_task(record_requests(self._settings.ledger.url, evidence))
+            keeping = self._keep(evidence)
             attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
             try:
                 async with succession.offered(self._succession, hand_over):
@@ -222,13 +226,22 @@ class Instance:
                     if successor.done():
                         await self._let_go(successor.result(), application, evidence)
             finally:
-                for task in (serving, attending, cosigning, forgetting, recording, told):
+                for task in (serving, attending, *keeping, told):
                     task.cancel()
-                await asyncio.wait({serving, attending, cosigning, forgetting, recording, told})
+                await asyncio.wait({serving, attending, *keeping, told})
 
-    def _cosigning(self, evidence: LedgerWriter) -> Cosigning:
-        ledger = self._settings.ledger
-        return Cosigning(evidence, self._loaded.custody, ledger.witnesses, ledger.witness_every.total_seconds())
+    def _keep(self, evidence: LedgerWriter) -> list[asyncio.Task[None]]:
+        """What is done with the ledger beside the calls."""
+        ledger, custody = self._settings.ledger, self._loaded.custody
+        cosigning = Cosigning(evidence, custody, ledger.witnesses, ledger.witness_every.total_seconds())
+        tasks = [
+            asyncio.create_task(cosigning.run(), name="asking witnesses"),
+            asyncio.create_task(forget_in_time(custody.days, evidence, ledger.retention), name="forgetting numbers"),
+            asyncio.create_task(record_requests(ledger.url, evidence), name="recording what commands do"),
+        ]
+        for task in tasks:
+            task.add_done_callback(_tell_failure)
+        return tasks
 
     def _watch_signals(self) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 
@@ -87,6 +88,21 @@ async def test_nothing_else_is_recorded_by_that_way(
     assert "is not recorded" in caplog.text
     with LedgerReader.open(url) as reader:
         assert reader.records() == []
+
+
+async def test_what_cannot_be_written_now_is_left_for_the_next_instance(url: str, file: Path) -> None:
+    folder = file.with_name(f"{file.name}.acts")
+    folder.mkdir(parents=True)
+    at = NOW.isoformat()
+    (folder / "x.act").write_text(json.dumps({"id": "x", "kind": "exported", "at": at, "details": {"case": "R-7"}}))
+    closed = LedgerWriter.open(url, "pbx-1", custody_of(url))
+    closed.close()
+    acts._record_all(folder, closed)
+    assert (folder / "x.act").exists()
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        acts._record_all(folder, writer)
+    assert list(folder.iterdir()) == []
+    assert len(recorded(url, "x")) == 1
 
 
 def test_an_act_is_of_a_kind_that_closes() -> None:
