@@ -28,7 +28,7 @@ from idtone.numbers import Number
 
 from .log import Proven
 from .records import Record, fold
-from .sealing import SEALED, open_with
+from .sealing import SEALED_KEY, open_with
 from .steps import Role, Step, StepKind
 from .tables import moment
 from .tree.checkpoints import believed
@@ -67,7 +67,7 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
     except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise LedgerError(f"a leaf of call {call_id} cannot be read") from error
     decided = next((step.details for step in steps if step.kind is StepKind.DECIDED), {})
-    numbers = open_with(record_key, call_id, decided) if record_key and SEALED in decided else {}
+    numbers = open_with(record_key, call_id, decided) if record_key and SEALED_KEY in decided else {}
     return Told(record, tuple(sorted(leaves)), numbers)
 
 

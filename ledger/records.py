@@ -14,7 +14,7 @@ from typing import Any, Final
 from idtone.calls import Outcome, Party
 from idtone.numbers import Number, NumberKind
 
-from .sealing import SEALED, UNOPENED
+from .sealing import SEALED, UNOPENED, UNSEALED
 from .steps import CallStatus, Role, Scalar, Step, StepKind
 from .tokens import MaskedNumber, masked
 
@@ -167,6 +167,8 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
     reason = _text(_details(steps, StepKind.DECIDED), "reason")
     if _text(_details(steps, StepKind.DECIDED), SEALED) == UNOPENED:
         yield "the numbers cannot be opened: they were changed, or sealed with another key"
+    if _text(_details(steps, StepKind.DECIDED), SEALED) == UNSEALED:
+        yield "the numbers could not be sealed, and are not kept"
     for step in steps:
         kind = step.kind
         # Where nobody is to hear anything, nobody waits for the answer.

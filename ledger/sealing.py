@@ -36,6 +36,8 @@ _PADDED: Final = 96
 DAY, SEALED, SEALED_KEY = "day", "numbers", "numbers_key"
 UNOPENED: Final = "cannot be opened"
 """In the place of numbers that are not what was sealed."""
+UNSEALED: Final = "could not be sealed"
+"""In the place of numbers whose day's key could not be made: they are not kept."""
 
 
 def day_of(at: datetime) -> str:

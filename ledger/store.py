@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,7 @@ from .leaves import CLOSING, search_key
 from .log import Log, Proven, proofs, read_hashes, signed_leaves
 from .private_files import make_parents
 from .records import Record, fold
-from .sealing import DAY, SEALED, DayKey, day_of
+from .sealing import DAY, SEALED, UNSEALED, DayKey, day_of
 from .sqlite import check_version, explained, lock_for_writing, make_tables, path_of, reading_engine, writing_engine
 from .steps import Step, StepKind
 from .tables import microseconds, moment, row_of, sought, step_of, steps
@@ -190,17 +190,24 @@ class LedgerWriter:
                 group.append(pending)
             yield group
 
+    def _row(self, step: Step) -> dict[str, Any]:
+        """Where numbers cannot be sealed, the rest is evidence all the same."""
+        try:
+            return row_of(self._node, step, self._custody.days.writing)
+        except LedgerError as error:
+            _log.error("the numbers of call %s are not kept: %s", step.call_id, error)
+            bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={})
+            return row_of(self._node, bare, self._custody.days.writing)
+
     def _commit(self, group: Sequence[Step]) -> LedgerError | None:
         """Write a group in one transaction: all of it or nothing. The error is for those who wait."""
         try:
-            rows = [row_of(self._node, step, self._custody.days.writing) for step in group]
+            rows = [self._row(step) for step in group]
             with self._engine.begin() as connection:
                 grown = self._tree.grow(connection, rows)
         except SQLAlchemyError as error:
             failure = explained(error, self._path)
             failure.__cause__ = error
-        except LedgerError as error:
-            failure = error
         except Exception as error:  # What nobody foresaw must fail this group and not end the writing.
             failure = LedgerError(
                 f"{self._path}: {type(error).__name__} while writing; report this as a fault of idtone"
@@ -354,10 +361,14 @@ class LedgerReader:
             return None
         return Extent(newest.id, newest.id - first[0].id + 1, moment(first[0].at))
 
-    def verify(self, log: VerifierKey, notes: Iterable[tuple[str, Note]] = ()) -> Verdict:
-        """Whether all of it is what `log` signed (`verifying`); `notes` are checkpoints and where they come from."""
+    def verify(self, log: VerifierKey, notes: Iterable[tuple[str, Note]] = (), with_days: bool = True) -> Verdict:
+        """Whether all of it is what `log` signed (`verifying`); `notes` are checkpoints and where they come from.
+
+        `with_days`: also whether the keys of its days are there, where this reader has keys.
+        """
+        knows = self._days.knows if self._days and with_days else lambda day: True
         try:
-            return verify(self._engine, log, notes, self._days.knows if self._days else lambda day: True)
+            return verify(self._engine, log, notes, knows)
         except SQLAlchemyError as error:
             raise explained(error, self._path) from error
         except sqlite3.Error as error:
@@ -436,7 +447,7 @@ class LedgerReader:
         query = select(steps.c.details).where(steps.c.call_id == call_id, steps.c.kind == StepKind.DECIDED.value)
         for row in self._fetch(query.order_by(steps.c.id).limit(1)):
             details = json.loads(row.details)
-            key = self._key_of(details.get(DAY, "")) if SEALED in details else None
+            key = self._key_of(details.get(DAY, "")) if DAY in details else None
             return key.record_key(call_id, details) if key else None
         return None
 

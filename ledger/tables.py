@@ -14,7 +14,7 @@ from idtone.errors import LedgerError
 from idtone.numbers import Number
 
 from .canonical import canonical
-from .sealing import DAY, SEALED, SEALED_KEY, UNOPENED, DayKey, day_of
+from .sealing import DAY, SEALED, SEALED_KEY, UNOPENED, UNSEALED, DayKey, day_of
 from .steps import Role, Step, StepKind
 
 SCHEMA_VERSION: Final = 2
@@ -104,8 +104,10 @@ def step_of(row: Row[Any], key_of: Callable[[str], DayKey | None]) -> Step:
     """
     try:
         details = json.loads(row.details)
-        key = key_of(details[DAY]) if details.get(SEALED) else None
-        shown = {name: value for name, value in details.items() if name not in (DAY, SEALED, SEALED_KEY)}
+        key = key_of(details[DAY]) if DAY in details else None
+        shown = {
+            name: value for name, value in details.items() if name not in (DAY, SEALED, SEALED_KEY) or value == UNSEALED
+        }
         numbers: dict[Role, Number] = {}
         try:
             numbers = key.open(row.call_id, details) if key else {}

@@ -42,7 +42,7 @@ def verify_ledger(
     if log_key is None and (seen := Seen(settings.ledger.seen()).latest(key)):
         notes.append((str(settings.ledger.seen()), seen[0]))
     with reader_of(config, ledger) as reader:
-        verdict = reader.verify(key, notes)
+        verdict = reader.verify(key, notes, with_days=log_key is None)
     report = {
         "good": not verdict.faults,
         "log": str(key),

@@ -314,7 +314,7 @@ def test_others_verify_it_with_its_verifier_key_and_a_checkpoint_that_they_kept(
     assert vkey == str(LOG)
     kept = tmp_path / "kept"
     kept.write_bytes(key.with_name("key.seen").read_bytes())
-    for name in ("key", "key.sign", "key.seen", "key.days"):
+    for name in ("key.sign", "key.seen", "key.days"):
         key.with_name(name).unlink()
     result = run("verify", "--ledger", signing, "--log-key", vkey, "--checkpoint", kept)
     assert result.exit_code == 0

@@ -20,7 +20,7 @@ from idtone.ledger.steps import Step
 from idtone.ledger.store import LedgerReader, LedgerWriter
 from idtone.numbers import parse
 
-from .evidence import CALLED, CALLER, FORWARDING, NOW, custody_of, days_of, decided, heard_call, plain, url_of
+from .evidence import CALLED, CALLER, FORWARDING, LOG, NOW, custody_of, days_of, decided, heard_call, plain, url_of
 
 FUTURE_S = 20
 """How long a test waits for a commit."""
@@ -243,6 +243,22 @@ def test_no_telephone_number_is_in_any_file(url: str, file: Path, journal: str) 
     for raw in (FORWARDING, CALLER, CALLED):
         for canary in (raw, raw[1:], parse(raw).e164):
             assert [name for name, content in held.items() if canary.encode() in content] == []
+
+
+def test_where_numbers_cannot_be_sealed_the_rest_is_kept(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    days_of(url).writing("2026-11-01")
+    days_of(url).destroy("2026-12-01")  # and the clock was set back
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        for step in heard_call():
+            writer.append(step).result(FUTURE_S)
+    assert "the numbers of call c-1 are not kept" in caplog.text
+    with LedgerReader.open(url, days_of(url)) as reader:
+        record = reader.record("c-1")
+        assert record
+        assert record.heard
+        assert record.anomalies == ("the numbers could not be sealed, and are not kept",)
+        assert reader.record_key("c-1") is None
+        assert reader.verify(LOG).faults == []
 
 
 def test_a_second_writer_is_refused(url: str, file: Path) -> None:
