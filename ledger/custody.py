@@ -4,7 +4,7 @@ last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from idtone.errors import LedgerError, ProofError
@@ -26,7 +26,10 @@ class Seen:
         self.path = path
 
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
-        """None where nothing was signed yet. Raises LedgerError where the file holds anything else than this log's."""
+        """None where nothing was signed yet by this name.
+
+        What this key has signed by another name was another log. Raises LedgerError where the file holds anything else.
+        """
         try:
             octets = self.path.read_bytes()[: NOTE_LIMIT + 1]
         except FileNotFoundError:
@@ -35,9 +38,11 @@ class Seen:
             raise LedgerError(f"{self.path}: what was signed last cannot be read: {error.strerror}") from error
         try:
             note = Note.parse(octets)
-            return note, believed(note, log)
+            origin = note.text.partition("\n")[0]
+            checkpoint = believed(note, replace(log, name=origin))
         except ProofError as error:
             raise LedgerError(f"{self.path}: {error}; restore this file from a backup") from error
+        return (note, checkpoint) if origin == log.name else None
 
     def remember(self, note: Note) -> None:
         """Put it in the place of what was there. Raises OSError."""

@@ -19,7 +19,7 @@ from idtone.ledger.store import LedgerReader, LedgerWriter
 from idtone.ledger.tree.checkpoints import believed
 from idtone.ledger.tree.notes import Note, Signer
 
-from .evidence import LOG, NOW, PLAY, at, custody_of, days_of, decided, heard_call
+from .evidence import LOG, NOW, PLAY, SEED, at, custody_of, days_of, decided, heard_call
 from .test_verifying import evidence, faults, write
 
 
@@ -199,6 +199,25 @@ def test_what_was_signed_last_is_kept_beside_the_ledger(url: str, file: Path) ->
     held = seen.latest(LOG)
     assert held
     assert (held[1].size, seen.path.stat().st_mode & 0o777) == (1, 0o600)
+
+
+def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(
+    url: str, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(url, heard_call("c-1"))
+    other = replace(custody_of(url), signer=Signer("pbx-1/second", SEED))
+    with LedgerWriter.open(url, "pbx-1", other) as writer:  # not moved away yet
+        assert writer.checkpoint is None
+    assert "not signed by the key of pbx-1/second" in caplog.text
+    assert custody_of(url).seen.latest(LOG)
+    file.rename(file.with_name("away"))
+    with LedgerWriter.open(url, "pbx-1", other) as writer:
+        for step in heard_call("c-2"):
+            writer.append(step).result(20)
+        assert writer.checkpoint
+    seen = other.seen.latest(other.signer.key)
+    assert seen
+    assert (seen[1].origin, seen[1].size) == ("pbx-1/second", 1)
 
 
 def test_a_file_of_another_log_is_not_overwritten(url: str, caplog: pytest.LogCaptureFixture) -> None:
