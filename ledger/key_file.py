@@ -1,7 +1,7 @@
-"""The file that holds the key of the number tokens. Made at the first start, then kept for ever.
+"""The files that hold the ledger's keys. Made at the first start, then kept for ever.
 
-Without it no old token can be matched to its number, and whoever reads it can find out every number by
-trying; so it is never overwritten, and never accepted where others can read it.
+Without them no number can be opened and nothing signed, and whoever reads them can do either; so they are never
+overwritten, and never accepted where others can read them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,22 @@ def load_key(path: Path) -> bytes:
     try:
         make_parents(path)
         _create(path)
+    except OSError as error:
+        raise LedgerError(
+            f"{path}: the ledger's key cannot be made: {error.strerror}; check the path and its permissions"
+        ) from error
+    return read_key(path)
+
+
+def read_key(path: Path) -> bytes:
+    """The key that is there. Raises LedgerError as `load_key` does, and where there is none."""
+    try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             key = file.read(KEY_BYTES + 1)
     except OSError as error:
         raise LedgerError(
-            f"{path}: the ledger's key cannot be read or made: {error.strerror}; check the path and its permissions"
+            f"{path}: the ledger's key cannot be read: {error.strerror}; check the path and its permissions"
         ) from error
     if mode & 0o077:
         raise LedgerError(f"{path}: others can read the ledger's key (mode {mode:04o}); run: chmod 600 {path}")

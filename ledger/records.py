@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from idtone.calls import Outcome, Party
-from idtone.numbers import NumberKind
+from idtone.numbers import Number, NumberKind
 
+from .sealing import SEALED, UNOPENED, UNSEALED
 from .steps import CallStatus, Role, Scalar, Step, StepKind
-from .tokens import MaskedNumber
+from .tokens import MaskedNumber, masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class Record:
     complete: bool
     anomalies: tuple[str, ...]
     steps: tuple[Step, ...]
+
+    @property
+    def opened(self) -> Mapping[Role, Number]:
+        """The numbers themselves, where they were sealed and the key to them was there."""
+        return _opened(self.steps)
 
     @property
     def times(self) -> dict[StepKind, datetime]:
@@ -94,7 +100,7 @@ def iso_ms(at: datetime) -> str:
 
 def fold(node: str, steps: Sequence[Step]) -> Record:
     """The record of one call from its steps (at least one), in the order in which they were written."""
-    decision = _details(steps, StepKind.DECIDED)
+    decision, opened = _details(steps, StepKind.DECIDED), _opened(steps)
     end = _details(steps, StepKind.ENDED)
     outcome, profile = _text(decision, "outcome"), _text(decision, "profile")
     profiles = _profiles(decision)
@@ -112,7 +118,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         door=_text(decision, "door"),
         registry_version=_whole(decision, "registry_version"),
         registry_trust=_text(decision, "registry_trust"),
-        numbers={role: number for role in Role if (number := _number(decision, role))},
+        numbers={role: number for role in Role if (number := _number(decision, opened, role))},
         heard_by=tuple(party for party in Party if party in heard_by),
         heard=bool(heard_by) and heard_by >= profiles.keys(),
         status=_text(end, "status"),
@@ -159,6 +165,10 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
     unheard = set(profiles)
     latest: dict[str | None, datetime] = {}
     reason = _text(_details(steps, StepKind.DECIDED), "reason")
+    if _text(_details(steps, StepKind.DECIDED), SEALED) == UNOPENED:
+        yield "the numbers cannot be opened: they were changed, or sealed with another key"
+    if _text(_details(steps, StepKind.DECIDED), SEALED) == UNSEALED:
+        yield "the numbers could not be sealed, and are not kept"
     for step in steps:
         kind = step.kind
         # Where nobody is to hear anything, nobody waits for the answer.
@@ -227,7 +237,13 @@ def _whole(details: Mapping[str, Scalar], key: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _number(details: Mapping[str, Scalar], role: Role) -> MaskedNumber | None:
+def _opened(steps: Sequence[Step]) -> Mapping[Role, Number]:
+    return next((step.numbers for step in steps if step.kind is StepKind.DECIDED), {})
+
+
+def _number(details: Mapping[str, Scalar], opened: Mapping[Role, Number], role: Role) -> MaskedNumber | None:
+    if role in opened:
+        return masked(opened[role], _text(details, f"{role}_token"))
     kind = _text(details, f"{role}_kind")
     if kind is None or kind not in set(NumberKind):
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -17,10 +17,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from idtone.errors import LedgerError
+from idtone.errors import LedgerError, LedgerInUseError
 
 from .private_files import PRIVATE_FILE, make_private
-from .tables import SCHEMA_VERSION, meta, metadata
+from .tables import SCHEMA, SCHEMA_VERSION, TREE_FROM, meta, metadata, upsert_meta
 
 BUSY_TIMEOUT_S: Final = 5.0
 """How long a lock of somebody else is waited for."""
@@ -67,7 +67,7 @@ def lock_for_writing(path: Path) -> int:
         os.close(descriptor)
         if not isinstance(error, BlockingIOError):
             raise
-        raise LedgerError(
+        raise LedgerInUseError(
             f"{path}: another process writes to this ledger; stop the other `idtone serve`, or name another file here"
         ) from error
     return descriptor
@@ -136,24 +136,50 @@ def _begin(statement: str) -> Callable[[Connection], None]:
 
 
 def make_tables(engine: Engine, path: Path) -> None:
-    """Make the tables, or find them. Raises LedgerError where the file is no ledger of ours."""
+    """Make the tables, or find them. Raises LedgerError where the file is no ledger of ours.
+
+    All or nothing: a ledger of an earlier version is upgraded in one transaction.
+    """
     with engine.begin() as connection:
         if inspect(connection).get_table_names():
-            check_version(connection, path)
+            for version in range(_version(connection, path), SCHEMA_VERSION):
+                for statement in UPGRADES[version]:
+                    connection.exec_driver_sql(statement)
+                connection.execute(upsert_meta(SCHEMA, str(version + 1)))
         else:
             metadata.create_all(connection)
-            connection.execute(insert(meta).values(key="schema_version", value=str(SCHEMA_VERSION)))
+            connection.execute(insert(meta).values(key=SCHEMA, value=str(SCHEMA_VERSION)))
+            connection.execute(insert(meta).values(key=TREE_FROM, value="0"))
+
+
+UPGRADES: Final[Mapping[int, tuple[str, ...]]] = {
+    1: (
+        "ALTER TABLE steps ADD COLUMN leaf INTEGER",
+        "CREATE TABLE hashes (place INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (place))",
+        "CREATE TABLE sought (token BIGINT NOT NULL, step INTEGER NOT NULL, PRIMARY KEY (token, step)) WITHOUT ROWID",
+        "INSERT INTO meta SELECT 'tree_from', coalesce(max(id), 0) FROM steps",
+    ),
+}
+"""Schema version → what makes the next one of it. What stands here is never changed: it has run somewhere."""
 
 
 def check_version(connection: Connection, path: Path) -> None:
-    """Raises LedgerError where the file is not a ledger that this version can use."""
+    """Raises LedgerError where the file is not a ledger that this version can read."""
+    version = _version(connection, path)
+    if version < SCHEMA_VERSION:
+        raise LedgerError(
+            f"{path}: an older idtone made this ledger (schema {version}, here: {SCHEMA_VERSION}); "
+            "start `idtone serve`, which upgrades it"
+        )
+
+
+def _version(connection: Connection, path: Path) -> int:
+    """The schema that the file has; one that is newer than ours is an error."""
     tables = inspect(connection).get_table_names()
     if not tables:
         raise LedgerError(f"{path}: the ledger is still empty; start `idtone serve` first")
     version = (
-        connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
-        if meta.name in tables
-        else None
+        connection.execute(select(meta.c.value).where(meta.c.key == SCHEMA)).scalar() if meta.name in tables else None
     )
     if version is None or not version.isdecimal():
         raise LedgerError(f"{path}: this database is not a ledger; let ledger.url name a file of its own")
@@ -161,6 +187,7 @@ def check_version(connection: Connection, path: Path) -> None:
         raise LedgerError(
             f"{path}: a newer idtone made this ledger (schema {version}, known here: {SCHEMA_VERSION}); upgrade idtone"
         )
+    return int(version)
 
 
 def explained(error: SQLAlchemyError, path: Path) -> LedgerError:

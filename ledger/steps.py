@@ -16,8 +16,9 @@ from typing import Final
 
 from idtone.calls import Decision, ForwardedCall, Party
 from idtone.errors import LedgerError
+from idtone.numbers import Number, NumberKind
 
-from .tokens import MaskedNumber, Tokens
+from .canonical import check
 
 Scalar = str | int | float | bool | None
 
@@ -37,6 +38,10 @@ class StepKind(StrEnum):
     ENDED = "ended"
     INTERRUPTED = "interrupted"
     """The service was away and lost sight of the call; what became of it is not known."""
+    EXPORTED = "exported"
+    """No step of a call: evidence was given out. It is a record of its own."""
+    FORGOTTEN = "forgotten"
+    """No step of a call either: the keys of days were destroyed."""
 
 
 class CallStatus(StrEnum):
@@ -70,6 +75,8 @@ _DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
 class Step:
     """One thing that happened to one call. `at` knows its time zone; `details` holds JSON scalars.
 
+    `numbers` are sealed when the step is written, and stand in nothing else that is written.
+
     Raises LedgerError for what could not be stored and read back unchanged.
     """
 
@@ -77,6 +84,7 @@ class Step:
     kind: StepKind
     at: datetime
     details: Mapping[str, Scalar] = field(default_factory=dict)
+    numbers: Mapping[Role, Number] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (0 < len(self.call_id) <= CALL_ID_LIMIT and self.call_id.isprintable()):
@@ -86,10 +94,11 @@ class Step:
         for key, value in self.details.items():
             if not isinstance(value, Scalar) or (isinstance(value, float) and not math.isfinite(value)):
                 raise LedgerError(f"{key} of the step {self.kind} is not a JSON scalar")
+        check(self.details)
 
 
-def decided(call: ForwardedCall, decision: Decision, at: datetime, tokens: Tokens, door: str | None = None) -> Step:
-    """What was decided for the call, and why, and by which door it was asked; its numbers are masked here."""
+def decided(call: ForwardedCall, decision: Decision, at: datetime, door: str | None = None) -> Step:
+    """What was decided for the call, and why, and by which door it was asked."""
     apart = len(set(decision.profiles.values())) > 1
     details: dict[str, Scalar] = {
         "direction": call.direction,
@@ -110,13 +119,13 @@ def decided(call: ForwardedCall, decision: Decision, at: datetime, tokens: Token
     }
     numbers = {Role.FORWARDING: call.forwarding_number, Role.CALLER: call.caller, Role.CALLED: call.called}
     for role, number in numbers.items():
-        details |= number_details(role, tokens.mask(number))
-    return Step(call.id, StepKind.DECIDED, at, {key: value for key, value in details.items() if value is not None})
-
-
-def number_details(role: Role, number: MaskedNumber) -> dict[str, Scalar]:
-    """A masked number as flat details: `caller_kind`, `caller_token`, `caller_last4`."""
-    return {f"{role}_kind": number.kind, f"{role}_token": number.token, f"{role}_last4": number.last4 or None}
+        details[f"{role}_kind"] = number.kind
+        if number.kind is NumberKind.EMERGENCY:
+            details[f"{role}_last4"] = number.e164  # whole: it belongs to nobody
+    return Step(
+        call.id, StepKind.DECIDED, at, {key: value for key, value in details.items() if value is not None},
+        {role: number for role, number in numbers.items() if number.known and number.kind is not NumberKind.EMERGENCY},
+    )  # fmt: skip
 
 
 def answered(call_id: str, at: datetime) -> Step:
@@ -175,3 +184,14 @@ def ended(
 
 def interrupted(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.INTERRUPTED, at)
+
+
+def exported(act_id: str, at: datetime, case: str, calls: int, sealed: bool, digest: str) -> Step:
+    """Evidence of so many calls was given out for a case; `digest` is the SHA-256 of what was given."""
+    details: dict[str, Scalar] = {"case": case, "calls": calls, "numbers_sealed": sealed, "sha256": digest}
+    return Step(act_id, StepKind.EXPORTED, at, details)
+
+
+def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
+    """The keys of so many days were destroyed, all that there were before the day `before` (UTC)."""
+    return Step(act_id, StepKind.FORGOTTEN, at, {"before": before, "days": days})

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import Engine, Row, Select, exists, func, insert, select, tuple_
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import ColumnElement, Engine, Row, Select, exists, func, select, tuple_
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from idtone.errors import LedgerError
+from idtone.numbers import Number
 
+from .custody import Custody
+from .day_keys import DayKeys
+from .leaves import CLOSING, search_key
+from .log import Log, Proven, proofs, read_hashes, signed_leaves
 from .private_files import make_parents
 from .records import Record, fold
+from .sealing import DAY, SEALED, UNSEALED, DayKey, day_of
 from .sqlite import check_version, explained, lock_for_writing, make_tables, path_of, reading_engine, writing_engine
 from .steps import Step, StepKind
-from .tables import microseconds, moment, row_of, step_of, steps
+from .tables import microseconds, moment, row_of, sought, step_of, steps
+from .tree.checkpoints import Checkpoint
+from .tree.merkle import consistency_proof
+from .tree.notes import Note, VerifierKey
+from .verifying import Verdict, verify
 
 GROUP_LIMIT: Final = 1000
 """Steps in one transaction at most; about 20 ms of work."""
@@ -32,6 +45,9 @@ PAGE_ROWS: Final = 500
 """Rows that a reader fetches in one transaction, which is how long it can hold up the writer's commit."""
 OPEN_FOR: Final = timedelta(hours=1)
 """A call without an end is taken to be still going on for this long after its decision."""
+
+REMEMBER_EVERY_S: Final = 10.0
+"""How far a database that is put back by less than this may go unnoticed."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,21 +60,28 @@ class LedgerWriter:
     Steps that are appended while a commit is under way go into the next one together.
     """
 
-    def __init__(self, engine: Engine, path: Path, node: str, resources: ExitStack) -> None:
+    def __init__(self, engine: Engine, path: Path, node: str, custody: Custody, log: Log, resources: ExitStack) -> None:
         """Use `open`. `resources` is closed after the last commit."""
         self._engine = engine
         self._path = path
         self._node = node
+        self._custody = custody
+        self._tree = log
         self._resources = resources
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
         self._thread.start()
+        self._over = threading.Event()
+        self._remembering = threading.Thread(target=self._remember_now_and_then, name="idtone-ledger-seen", daemon=True)
+        self._remembering.start()
 
     @classmethod
-    def open(cls, url: str, node: str) -> Self:
+    def open(cls, url: str, node: str, custody: Custody) -> Self:
         """Open the ledger, making it and its directories where there is none, closed to other users.
+
+        A ledger of an earlier version is upgraded.
 
         Raises LedgerError where another process writes to it, or the file cannot be used.
         """
@@ -70,13 +93,15 @@ class LedgerWriter:
                 engine = writing_engine(path)
                 resources.callback(engine.dispose)
                 make_tables(engine, path)
+                with engine.begin() as connection:
+                    log = Log.open(connection, path, custody)
             except OSError as error:
                 raise LedgerError(
                     f"{path}: the ledger cannot be opened: {error.strerror}; check the path and its permissions"
                 ) from error
             except SQLAlchemyError as error:
                 raise explained(error, path) from error
-            return cls(engine, path, node, resources.pop_all())
+            return cls(engine, path, node, custody, log, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
         """Hand over a step; from any thread, at once.
@@ -100,7 +125,14 @@ class LedgerWriter:
                 self._closed = True
                 self._queue.put(None)
         self._thread.join()
+        self._over.set()
+        self._remembering.join()
         self._resources.close()
+
+    @property
+    def checkpoint(self) -> Note | None:
+        """The tree's signed head as it is on the disk; None where nothing was signed. From any thread."""
+        return self._tree.checkpoint
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +151,33 @@ class LedgerWriter:
                 else:
                     future.set_result(None)
 
+    def distrust(self, reason: str) -> None:
+        """Sign nothing any more: somebody has signed another tree by this name. From any thread."""
+        self._tree.distrust(self._path, reason)
+
+    def consistency(self, old: int, size: int) -> Sequence[bytes]:
+        """The proof that the tree of `old` leaves is the beginning of that of `size`. From any thread; blocks.
+
+        Raises LedgerError.
+        """
+        with LedgerReader.open(f"sqlite:///{self._path}") as reader:
+            return reader.consistency(old, size)
+
+    def _remember_now_and_then(self) -> None:
+        """Keep what was signed beside the database, in a thread of its own: nobody's evidence waits for it."""
+        remembered: Note | None = None
+        last = False
+        while not last:
+            last = self._over.wait(REMEMBER_EVERY_S)
+            checkpoint = self._tree.checkpoint
+            if checkpoint is None or checkpoint == remembered:
+                continue
+            try:
+                self._custody.seen.remember(checkpoint)
+                remembered = checkpoint
+            except OSError as error:
+                _log.error("%s: what was signed cannot be kept: %s", self._custody.seen.path, error.strerror)
+
     def _groups(self) -> Iterator[list[_Pending]]:
         """Whatever is waiting, in order; ends with `close`."""
         while (head := self._queue.get()) is not None:
@@ -131,11 +190,21 @@ class LedgerWriter:
                 group.append(pending)
             yield group
 
+    def _row(self, step: Step) -> dict[str, Any]:
+        """Where numbers cannot be sealed, the rest is evidence all the same."""
+        try:
+            return row_of(self._node, step, self._custody.days.writing)
+        except LedgerError as error:
+            _log.error("the numbers of call %s are not kept: %s", step.call_id, error)
+            bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={})
+            return row_of(self._node, bare, self._custody.days.writing)
+
     def _commit(self, group: Sequence[Step]) -> LedgerError | None:
         """Write a group in one transaction: all of it or nothing. The error is for those who wait."""
         try:
+            rows = [self._row(step) for step in group]
             with self._engine.begin() as connection:
-                connection.execute(insert(steps), [row_of(self._node, step) for step in group])
+                grown = self._tree.grow(connection, rows)
         except SQLAlchemyError as error:
             failure = explained(error, self._path)
             failure.__cause__ = error
@@ -145,6 +214,7 @@ class LedgerWriter:
             )
             failure.__cause__ = error
         else:
+            self._tree.keep(grown)
             return None
         # Not everybody waits for his future, and evidence must not go missing without a word.
         _log.error("%d steps are not in the ledger: %s", len(group), failure)
@@ -163,14 +233,17 @@ class Extent:
 class LedgerReader:
     """Reads a ledger, also while it is being written. Can be used from any thread."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, path: Path, days: DayKeys | None) -> None:
         """Use `open`."""
         self._engine = engine
         self._path = path
+        self._days = days
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """Raises LedgerError where there is no ledger, or none that this version can read."""
+    def open(cls, url: str, days: DayKeys | None = None) -> Self:
+        """Without `days` the numbers stay sealed.
+
+        Raises LedgerError where there is no ledger, or none that this version can read."""
         path = path_of(url)
         try:
             path.stat()
@@ -186,35 +259,97 @@ class LedgerReader:
                 check_version(connection, path)
         except SQLAlchemyError as error:
             raise explained(error, path) from error
-        return cls(engine, path)
+        return cls(engine, path, days)
 
     def record(self, call_id: str) -> Record | None:
         """The evidence of one call, or None where the ledger does not know it."""
         return next(iter(self._records([call_id])), None)
 
     def records(
-        self, call_id: str | None = None, since: datetime | None = None, limit: int | None = None
+        self,
+        call_id: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        until: datetime | None = None,
+        keep: Callable[[Record], bool] = lambda record: True,
     ) -> list[Record]:
-        """Whole calls of which a step happened at or after `since`; the `limit` newest, newest last."""
+        """Whole calls of which a step happened from `since` on and before `until`, where `keep` says so of the record.
+
+        The `limit` newest, newest last.
+        """
+        found = list(islice(filter(keep, self.each(call_id, since, until)), limit))
+        found.reverse()  # calls of one instant stay in the order of their writing
+        return sorted(found, key=lambda record: record.steps[0].at)
+
+    def each(
+        self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Record]:
+        """The same calls one by one, that with the latest step first."""
         query = select(steps.c.id, steps.c.at, steps.c.call_id)
         if call_id is not None:
             query = query.where(steps.c.call_id == call_id)
         if since is not None:
             query = query.where(steps.c.at >= microseconds(since))
-        return self._records(self._newest_calls(query, limit))
+        if until is not None:
+            query = query.where(steps.c.at < microseconds(until))
+        calls = self._newest_calls(query)
+        while part := list(islice(calls, PAGE_ROWS // 5)):
+            records = {record.call_id: record for record in self._records(part)}
+            yield from (records[name] for name in part)
+
+    def find(
+        self, number: Number, now: datetime, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Record]:
+        """Calls that this number had a part in and that began from `start` on and before `end`, newest last.
+
+        Those of days whose key is destroyed are not found. Raises LedgerError where there are no keys here.
+        """
+        if self._days is None:
+            raise LedgerError("numbers can be found with the ledger's key only: run this as a user who may read it")
+        keys = [
+            self._days.get(day)
+            for day in self._days.days()
+            if (start is None or day >= day_of(start)) and (end is None or day <= day_of(end))
+        ]
+        wanted = [search_key(key.token(number)) for key in keys if key]
+        closing: list[str] = []
+        for first in range(0, len(wanted), PAGE_ROWS):
+            part = sought.c.token.in_(wanted[first : first + PAGE_ROWS])
+            query = select(steps.c.call_id).join(sought, sought.c.step == steps.c.id).where(part)
+            closing += (row.call_id for row in self._fetch(query))
+        found = {record.call_id: record for record in (*self._records(closing), *self.open_calls(now))}
+        return [
+            record
+            for record in sorted(found.values(), key=lambda record: record.steps[0].at)
+            if number in record.opened.values()
+            and (start is None or record.steps[0].at >= start)
+            and (end is None or record.steps[0].at < end)
+        ]
 
     def open_calls(self, now: datetime) -> list[Record]:
         """Calls decided less than `OPEN_FOR` before `now` whose end nobody has written, for the service to take up."""
+        return self._records(self._endless(steps.c.at > microseconds(now - OPEN_FOR)))
+
+    def lost_calls(self, now: datetime) -> list[str]:
+        """Calls without an end that are too old for `open_calls`, of the last day on which anything was written.
+
+        The service that decided them has not lived to see their end, and no other takes them up.
+        """
+        newest = self._fetch(select(func.max(steps.c.at).label("at")))[0].at
+        if newest is None:
+            return []
+        first = newest - timedelta(days=1) // timedelta(microseconds=1)
+        return self._endless(steps.c.at.between(first, microseconds(now - OPEN_FOR)))
+
+    def _endless(self, when: ColumnElement[bool]) -> list[str]:
+        """The calls decided then of which nobody has written the end."""
         over = steps.alias()
         query = select(steps.c.call_id).where(
-            steps.c.at > microseconds(now - OPEN_FOR),
+            when,
             steps.c.kind == StepKind.DECIDED.value,
-            ~exists().where(
-                over.c.call_id == steps.c.call_id,
-                over.c.kind.in_([StepKind.ENDED.value, StepKind.INTERRUPTED.value]),
-            ),
+            ~exists().where(over.c.call_id == steps.c.call_id, over.c.kind.in_(CLOSING)),
         )
-        return self._records(dict.fromkeys(row.call_id for row in self._fetch(query)))
+        return list(dict.fromkeys(row.call_id for row in self._fetch(query)))
 
     def extent(self, since: datetime) -> Extent | None:
         """How much was written, without counting rows; None where nothing was since then."""
@@ -225,6 +360,50 @@ class LedgerReader:
         if not first:
             return None
         return Extent(newest.id, newest.id - first[0].id + 1, moment(first[0].at))
+
+    def verify(self, log: VerifierKey, notes: Iterable[tuple[str, Note]] = (), with_days: bool = True) -> Verdict:
+        """Whether all of it is what `log` signed (`verifying`); `notes` are checkpoints and where they come from.
+
+        `with_days`: also whether the keys of its days are there, where this reader has keys.
+        """
+        knows = self._days.knows if self._days and with_days else lambda day: True
+        try:
+            return verify(self._engine, log, notes, knows)
+        except SQLAlchemyError as error:
+            raise explained(error, self._path) from error
+        except sqlite3.Error as error:
+            raise explained(DBAPIError("", None, error), self._path) from error
+
+    def signed_leaves(self, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
+        """How many leaves the tree has, all signed, where it begins with the checkpoints that were kept.
+
+        A quick look at its head alone. Raises LedgerError where it is not so.
+        """
+        try:
+            with self._engine.begin() as connection:
+                return signed_leaves(connection, log, kept)
+        except SQLAlchemyError as error:
+            raise explained(error, self._path) from error
+
+    def consistency(self, old: int, size: int) -> Sequence[bytes]:
+        """The proof that the tree of `old` leaves is the beginning of that of `size`. Raises LedgerError."""
+        try:
+            with self._engine.begin() as connection:
+                return consistency_proof(old, size, lambda places: read_hashes(connection, places))
+        except SQLAlchemyError as error:
+            raise explained(error, self._path) from error
+
+    def proofs(self, call_id: str, cosigned: Note | None = None) -> list[Proven]:
+        """The proof of each leaf of a call, its record first; empty where none of it is in the tree yet.
+
+        They lead to the `cosigned` checkpoint where that holds them all, else to the ledger's own.
+        Raises LedgerError where the ledger has no signed checkpoint that holds them.
+        """
+        try:
+            with self._engine.begin() as connection:
+                return proofs(connection, call_id, cosigned)
+        except SQLAlchemyError as error:
+            raise explained(error, self._path) from error
 
     def close(self) -> None:
         self._engine.dispose()
@@ -237,19 +416,18 @@ class LedgerReader:
     ) -> None:
         self.close()
 
-    def _newest_calls(self, query: Select[Any], limit: int | None) -> list[str]:
+    def _newest_calls(self, query: Select[Any]) -> Iterator[str]:
         """The distinct call ids of a query over steps, the latest step's first."""
         page = query.order_by(steps.c.at.desc(), steps.c.id.desc()).limit(PAGE_ROWS)
-        calls: dict[str, None] = {}
+        seen: set[str] = set()
         rows = self._fetch(page)
         while rows:
             for row in rows:
-                if len(calls) == limit:
-                    return list(calls)
-                calls.setdefault(row.call_id)
+                if row.call_id not in seen:
+                    seen.add(row.call_id)
+                    yield row.call_id
             last = rows[-1]
             rows = self._fetch(page.where(tuple_(steps.c.at, steps.c.id) < (last.at, last.id)))
-        return list(calls)
 
     def _records(self, call_ids: Iterable[str]) -> list[Record]:
         wanted = list(call_ids)
@@ -259,7 +437,22 @@ class LedgerReader:
             for row in self._fetch(select(steps).where(steps.c.call_id.in_(part)).order_by(steps.c.id)):
                 found.setdefault(row.call_id, []).append(row)
         calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
-        return [fold(rows[0].node, [step_of(row) for row in rows]) for rows in calls]
+        return [fold(rows[0].node, [step_of(row, self._key_of) for row in rows]) for rows in calls]
+
+    def record_key(self, call_id: str) -> bytes | None:
+        """The key that opens the numbers of this call alone; None where there is none, or its day's is destroyed.
+
+        Raises LedgerError where the numbers are not what was sealed.
+        """
+        query = select(steps.c.details).where(steps.c.call_id == call_id, steps.c.kind == StepKind.DECIDED.value)
+        for row in self._fetch(query.order_by(steps.c.id).limit(1)):
+            details = json.loads(row.details)
+            key = self._key_of(details.get(DAY, "")) if DAY in details else None
+            return key.record_key(call_id, details) if key else None
+        return None
+
+    def _key_of(self, day: str) -> DayKey | None:
+        return self._days.get(day) if self._days else None
 
     def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
         try:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Row, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Row, Table, Text
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from idtone.errors import LedgerError
+from idtone.numbers import Number
 
-from .steps import Step, StepKind
+from .canonical import canonical
+from .sealing import DAY, SEALED, SEALED_KEY, UNOPENED, UNSEALED, DayKey, day_of
+from .steps import Role, Step, StepKind
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 metadata = MetaData()
 
@@ -22,7 +27,8 @@ meta = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""`schema_version` is the one key so far."""
+SCHEMA, TREE_FROM, CHECKPOINT = "schema_version", "tree_from", "checkpoint"
+"""The keys of `meta`. Steps up to the id `tree_from` are older than the tree; `checkpoint` is its signed head."""
 
 steps = Table(
     "steps",
@@ -33,8 +39,35 @@ steps = Table(
     Column("kind", Text, nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
     Column("details", Text, nullable=False),
+    Column("leaf", Integer),
 )
-"""One row for each step, in the order of their writing. `at` is in µs since 1970 UTC, `details` a JSON object."""
+"""One row for each step, in the order of their writing. `at` is in µs since 1970 UTC, `details` a JSON object in the
+form of RFC 8785, in which numbers are sealed. `leaf` is the index, from 0, of the leaf that the step closed."""
+
+hashes = Table(
+    "hashes",
+    metadata,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+"""The tree's complete subtrees (`tree.merkle`)."""
+
+sought = Table(
+    "sought",
+    metadata,
+    Column("token", BigInteger, primary_key=True),
+    Column("step", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""By which tokens calls that are over are found (`leaves.search_keys`): of each the step that closed its leaf."""
+
+
+def upsert_meta(key: str, value: str) -> Insert:
+    """Set a key of `meta`."""
+    return (
+        insert(meta).values(key=key, value=value).on_conflict_do_update(index_elements=["key"], set_={"value": value})
+    )
+
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -50,21 +83,38 @@ def moment(at: int) -> datetime:
     return _EPOCH + at * _MICROSECOND
 
 
-def row_of(node: str, step: Step) -> dict[str, Any]:
+def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
+    """`key_of` gives the key of a day. Raises LedgerError where it has none."""
+    details = dict(step.details)
+    if step.numbers:
+        details |= key_of(day_of(step.at)).seal(step.call_id, step.numbers)
     return {
         "node": node,
         "call_id": step.call_id,
         "kind": step.kind.value,
         "at": microseconds(step.at),
-        "details": json.dumps(dict(step.details), allow_nan=False, separators=(",", ":")),
+        "details": canonical(details),
     }
 
 
-def step_of(row: Row[Any]) -> Step:
-    """The step that `row_of` wrote, its time in UTC. Raises LedgerError where it is none of this version's."""
+def step_of(row: Row[Any], key_of: Callable[[str], DayKey | None]) -> Step:
+    """The step that `row_of` wrote, its time in UTC, and its numbers where `key_of` has the key of their day.
+
+    Raises LedgerError where it is none of this version's.
+    """
     try:
-        return Step(row.call_id, StepKind(row.kind), moment(row.at), json.loads(row.details))
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        details = json.loads(row.details)
+        key = key_of(details[DAY]) if DAY in details else None
+        shown = {
+            name: value for name, value in details.items() if name not in (DAY, SEALED, SEALED_KEY) or value == UNSEALED
+        }
+        numbers: dict[Role, Number] = {}
+        try:
+            numbers = key.open(row.call_id, details) if key else {}
+        except LedgerError:
+            shown[SEALED] = UNOPENED  # the rest is evidence all the same, and `fold` tells
+        return Step(row.call_id, StepKind(row.kind), moment(row.at), shown, numbers)
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise LedgerError(
             f"step {row.id} of the ledger cannot be read; it is damaged, or a newer idtone wrote it"
         ) from error

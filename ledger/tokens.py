@@ -1,17 +1,10 @@
-"""Telephone numbers as the ledger holds them: recognisable to the holder of the key, readable to nobody.
-
-The same number gives the same token under one key, so that an investigator who has a number can find
-its calls; without the key the token says nothing. Pure; the key comes from `key_file`.
-"""
+"""Telephone numbers as records show them: no more than what may be shown. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import Final
 
-from idtone.errors import LedgerError
 from idtone.numbers import Number, NumberKind
 
 KEY_BYTES: Final = 32
@@ -21,10 +14,10 @@ TOKEN_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class MaskedNumber:
-    """A number fit to be written down.
+    """A number fit to be shown.
 
     `token` is lower-case hexadecimal, or None where there is no number or it is an emergency number,
-    which belongs to nobody; `last4` holds that one whole.
+    which belongs to nobody; `last4` holds that one whole. Without the ledger's key `last4` is empty.
     """
 
     kind: NumberKind
@@ -32,22 +25,9 @@ class MaskedNumber:
     last4: str = ""
 
     def __str__(self) -> str:
-        return f"…{self.last4}" if self.token else self.last4 or self.kind.value
+        return f"…{self.last4}" if self.token and self.last4 else self.last4 or self.kind.value
 
 
-class Tokens:
-    """Masks numbers with one key of `KEY_BYTES` bytes."""
-
-    def __init__(self, key: bytes) -> None:
-        """Raises LedgerError where the key has the wrong size."""
-        if len(key) != KEY_BYTES:
-            raise LedgerError(f"the ledger's key has {len(key)} bytes instead of {KEY_BYTES}; restore it from a backup")
-        self._key = key
-
-    def mask(self, number: Number) -> MaskedNumber:
-        if not number.known:
-            return MaskedNumber(number.kind)
-        if number.kind is NumberKind.EMERGENCY:
-            return MaskedNumber(number.kind, last4=number.e164)
-        digest = hmac.digest(self._key, number.e164.encode(), hashlib.sha256)
-        return MaskedNumber(number.kind, digest[:TOKEN_BYTES].hex(), number.last4)
+def masked(number: Number, token: str | None) -> MaskedNumber:
+    """As the holder of the key sees it."""
+    return MaskedNumber(number.kind, token, number.last4)

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 import typer.main
 
 from idtone.calls import Outcome, Reason
 from idtone.cli import app
-from idtone.ledger.steps import CallStatus
+from idtone.ledger import steps
+from idtone.ledger.records import fold
+from idtone.ledger.steps import CallStatus, StepKind
 from idtone.settings import Settings, locations
 
 from .test_house import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OPERATING = (ROOT / "docs" / "operating.md").read_text("utf-8")
+EVIDENCE = (ROOT / "docs" / "evidence.md").read_text("utf-8")
 SECTIONS = set(Settings.model_fields)
 
 
 @pytest.mark.parametrize("word", [*Outcome, *Reason, *CallStatus])
 def test_every_outcome_reason_and_status_is_explained_to_operators(word):
     assert f"`{word.value}`" in OPERATING
+
+
+@pytest.mark.parametrize("word", [*StepKind, *fold("", [steps.answered("c", datetime.now(UTC))]).to_json()])
+def test_every_step_and_field_of_the_evidence_is_explained_to_its_readers(word):
+    assert f"`{word}`" in EVIDENCE
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -13,6 +13,7 @@ from idtone.agi.commands import agi
 from idtone.doctor.commands import doctor
 from idtone.exporting import hook_for
 from idtone.ledger.commands import app as ledger
+from idtone.packing import export_pack
 from idtone.registry.commands import app as registry_group
 from idtone.registry.known import known
 from idtone.registry.source import read_document
@@ -57,6 +58,9 @@ def export(
         raise UsageError(f"{directory}: cannot be written: {error.strerror}; name another folder") from error
     for path in written:
         print(path)
+
+
+ledger.command("export")(export_pack)
 
 
 @tone.command("import")

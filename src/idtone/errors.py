@@ -8,6 +8,8 @@
     ├── RecordingError      an audio file or a capture cannot be read
     ├── TrustError          a registry is not what the association signed, or cannot be signed
     ├── LedgerError         evidence cannot be written or read
+    │   ├── LedgerInUseError  another process writes to it
+    │   └── ProofError      a checkpoint or a proof of it is not what it claims to be
     ├── AgiError            a conversation over AGI went as Asterisk does not lead one
     └── AriError            Asterisk's REST interface
         ├── AriRefused      it answered with an error status
@@ -48,6 +50,14 @@ class TrustError(IdtoneError):
 
 class LedgerError(IdtoneError):
     """Evidence cannot be written or read."""
+
+
+class LedgerInUseError(LedgerError):
+    """Another process writes to the ledger."""
+
+
+class ProofError(LedgerError):
+    """A signed note, a checkpoint or a proof is malformed, or does not prove what it claims to."""
 
 
 class AgiError(IdtoneError):

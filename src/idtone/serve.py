@@ -26,10 +26,13 @@ from .ari_app.connection import AriConnection, connect
 from .ari_app.service import Service
 from .console import ConfigOption
 from .errors import AriError, UsageError
-from .ledger.key_file import load_key
+from .ledger import steps
+from .ledger.acts import record_requests
+from .ledger.custody import Custody
+from .ledger.retention import forget_in_time
 from .ledger.sqlite import path_of
 from .ledger.store import LedgerReader, LedgerWriter
-from .ledger.tokens import Tokens
+from .ledger.witness.client import Cosigning
 from .registry.index import RegistryIndex
 from .registry.source import FileSource, SignedSource, Source
 from .registry.trust.client import Repository
@@ -86,7 +89,7 @@ class Loaded:
 
     profiles: tuple[Profile, ...]
     sounds: dict[str, Sound]
-    tokens: Tokens
+    custody: Custody
     source: Source
 
 
@@ -99,7 +102,7 @@ def _load(settings: Settings) -> Loaded:
                 log.info("made %s", file.path)
     source = source_of(settings.registry)
     source.refresh()
-    return Loaded(profiles, sounds, Tokens(load_key(settings.ledger.key_file)), source)
+    return Loaded(profiles, sounds, Custody.of(settings.ledger, settings.node), source)
 
 
 def source_of(registry: RegistrySettings) -> Source:
@@ -119,13 +122,15 @@ def _assemble(settings: Settings, loaded: Loaded, evidence: LedgerWriter) -> tup
         policy=policy,
         sounds=proven,
         evidence=evidence,
-        tokens=loaded.tokens,
         caller_hears=settings.policy.caller_hears,
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
         remembered={} if source.current else alone.remembered(settings.sounds.directory),
     )
-    with LedgerReader.open(settings.ledger.url) as reader:
-        switchboard.recall(reader.open_calls(datetime.now(UTC)))
+    with LedgerReader.open(settings.ledger.url, loaded.custody.days) as reader:
+        now = datetime.now(UTC)
+        switchboard.recall(reader.open_calls(now))
+        for call_id in reader.lost_calls(now):
+            switchboard.record(steps.interrupted(call_id, now))
 
     left: RegistryIndex | None = None
 
@@ -147,6 +152,14 @@ def _assemble(settings: Settings, loaded: Loaded, evidence: LedgerWriter) -> tup
     proven.review()
     leave()
     return switchboard, refresh
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    """Calls go on without it; that it has ended must not go unnoticed."""
+    if not task.cancelled() and task.exception():
+        log.error(
+            "%s has ended until the next start; report this as a fault", task.get_name(), exc_info=task.exception()
+        )
 
 
 @dataclass
@@ -176,7 +189,7 @@ class Instance:
         async with AsyncExitStack() as resources:
             line = resources.enter_context(succession.predecessor(self._succession)) if take_over else None
             inherited = await self._inherit(line, resources) if line else Inheritance()
-            evidence = LedgerWriter.open(self._settings.ledger.url, self._settings.node)
+            evidence = LedgerWriter.open(self._settings.ledger.url, self._settings.node, self._loaded.custody)
             resources.callback(evidence.close)
             board, refresh = _assemble(self._settings, self._loaded, evidence)
             await self._serve(board, evidence, refresh, inherited, line)
@@ -211,6 +224,7 @@ class Instance:
                     await asyncio.Event().wait()  # the line is needed to the end
 
             serving = asyncio.create_task(service.run(over))
+            keeping = self._keep(evidence)
             attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
             try:
                 async with succession.offered(self._succession, hand_over):
@@ -226,9 +240,22 @@ class Instance:
                     if successor.done():
                         await self._let_go(successor.result(), application, evidence)
             finally:
-                for task in (serving, attending, told):
+                for task in (serving, attending, *keeping, told):
                     task.cancel()
-                await asyncio.wait({serving, attending, told})
+                await asyncio.wait({serving, attending, *keeping, told})
+
+    def _keep(self, evidence: LedgerWriter) -> list[asyncio.Task[None]]:
+        """What is done with the ledger beside the calls."""
+        ledger, custody = self._settings.ledger, self._loaded.custody
+        cosigning = Cosigning(evidence, custody, ledger.witnesses, ledger.witness_every.total_seconds())
+        tasks = [
+            asyncio.create_task(cosigning.run(), name="asking witnesses"),
+            asyncio.create_task(forget_in_time(custody.days, evidence, ledger.retention), name="forgetting numbers"),
+            asyncio.create_task(record_requests(ledger.url, evidence), name="recording what commands do"),
+        ]
+        for task in tasks:
+            task.add_done_callback(_tell_failure)
+        return tasks
 
     def _watch_signals(self) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

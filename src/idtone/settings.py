@@ -152,9 +152,49 @@ class RegistrySettings(Model):
         return Path(self.source)
 
 
+def _patterns(value: object) -> object:
+    """A list, or its entries with commas between them, as an environment variable has them."""
+    return [entry.strip() for entry in value.split(",") if entry.strip()] if isinstance(value, str) else value
+
+
+def _witness(value: str) -> str:
+    url, _, key = value.partition(" ")
+    if not url.startswith(("https://", "http://")) or key.strip().count("+") < 2 or " " in key.strip():
+        raise ValueError("is not an address and a verifier key. Write it like https://witness.example NAME+ID+BASE64")
+    return f"{url.rstrip('/')} {key.strip()}"
+
+
 class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
     key_file: Path = Path("/var/lib/idtone/ledger.key")
+
+    retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
+    """For how long numbers can be opened; None means for ever."""
+    origin: Annotated[str, Field(pattern=r"^[^\s+]+$", max_length=200)] | None = None
+    seen_file: Path | None = None
+    witnesses: Annotated[tuple[Annotated[str, AfterValidator(_witness)], ...], BeforeValidator(_patterns)] = ()
+    """Each an address, a space, and the witness's verifier key."""
+    witness_every: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=1)
+
+    def log_origin(self, node: str) -> str:
+        """The name of the ledger's tree in what is signed; it tells the node's trees apart from all others."""
+        return self.origin or re.sub(r"[\s+]+", "-", f"{node}/idtone")
+
+    def signing_key(self) -> Path:
+        """The file of the key that signs the tree's heads."""
+        return self.key_file.with_name(f"{self.key_file.name}.sign")
+
+    def seen(self) -> Path:
+        """The file with what was signed last."""
+        return self.seen_file or self.key_file.with_name(f"{self.key_file.name}.seen")
+
+    def cosigned(self) -> Path:
+        """The file with what witnesses have cosigned last."""
+        return self.key_file.with_name(f"{self.key_file.name}.cosigned")
+
+    def day_keys(self) -> Path:
+        """The file of the keys of the days, which are encrypted with the one in `key_file`."""
+        return self.key_file.with_name(f"{self.key_file.name}.days")
 
 
 class Hearing(StrEnum):
@@ -195,11 +235,6 @@ class PartyTones(Model):
 class ToneSettings(Model):
     incoming: PartyTones = PartyTones()
     outgoing: PartyTones = PartyTones()
-
-
-def _patterns(value: object) -> object:
-    """A list, or its entries with commas between them, as an environment variable has them."""
-    return [entry.strip() for entry in value.split(",") if entry.strip()] if isinstance(value, str) else value
 
 
 def _pattern(value: str) -> str:

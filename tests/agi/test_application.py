@@ -14,7 +14,6 @@ from idtone.calls import Party
 from idtone.decision import Policy
 from idtone.errors import AgiError
 from idtone.ledger.records import fold
-from idtone.ledger.tokens import Tokens
 from idtone.switchboard.board import Switchboard
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
@@ -39,7 +38,7 @@ def notebook() -> Notebook:
 
 @pytest.fixture
 def board(sounds, notebook) -> Switchboard:
-    return Switchboard(Licensed, Policy(), sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    return Switchboard(Licensed, Policy(), sounds, notebook, now=lambda: NOW)
 
 
 @pytest.fixture
@@ -100,7 +99,7 @@ def test_what_was_not_whole_was_not_heard(alone, notebook, facts, why):
 
 def test_the_parties_are_connected_only_when_the_evidence_is_durable(sounds):
     notebook = Notebook()
-    board = Switchboard(Licensed, Policy(), sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    board = Switchboard(Licensed, Policy(), sounds, notebook, now=lambda: NOW)
     application = AgiApplication(board, lambda: True)
 
     async def conversation() -> None:
@@ -129,7 +128,7 @@ def test_the_parties_are_connected_only_when_the_evidence_is_durable(sounds):
 def test_the_verdict_is_given_only_when_the_decision_is_durable(sounds):
     """Asterisk needs no more than the verdict to play the sound and connect, also without us."""
     notebook = Notebook()
-    board = Switchboard(Licensed, Policy(), sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    board = Switchboard(Licensed, Policy(), sounds, notebook, now=lambda: NOW)
     application = AgiApplication(board, lambda: True)
     later: Future[None] = Future()
     notebook.append = lambda step: later
@@ -159,7 +158,7 @@ def test_nothing_is_written_of_a_sound_that_was_not_decided(alone, notebook, fac
 
 
 def test_a_ledger_that_fails_does_not_keep_the_parties_apart(sounds, caplog):
-    board = Switchboard(Licensed, Policy(), sounds, Notebook(broken=True), Tokens(b"k" * 32), now=lambda: NOW)
+    board = Switchboard(Licensed, Policy(), sounds, Notebook(broken=True), now=lambda: NOW)
     application = AgiApplication(board, lambda: True)
     ask(application, "decide", *DECIDE)
     assert played(application) == HEARD
@@ -216,7 +215,7 @@ def test_what_the_hook_does_not_ask_is_refused(alone, notebook, entry, arguments
 @pytest.mark.parametrize("party", Party)
 def test_each_party_is_told_of(sounds, notebook, party):
     policy = Policy(notify={direction: frozenset(Party) for direction in Policy().notify})
-    board = Switchboard(Licensed, policy, sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    board = Switchboard(Licensed, policy, sounds, notebook, now=lambda: NOW)
     application = AgiApplication(board, lambda: False)
     ask(application, "decide", *DECIDE)
     assert played(application, party=party) == HEARD

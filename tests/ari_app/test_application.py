@@ -23,7 +23,6 @@ from idtone.decision import Policy
 from idtone.errors import AriUnavailable, LedgerError
 from idtone.ledger.records import Record, fold
 from idtone.ledger.steps import CallStatus, Step, StepKind
-from idtone.ledger.tokens import Tokens
 from idtone.numbers import Number, parse
 from idtone.switchboard.board import Switchboard
 from idtone.tones.library import load_library
@@ -103,7 +102,7 @@ def start(sounds: dict[str, Sound]):
     ) -> AsyncIterator[Application]:
         switchboard = Switchboard(
             registry=Licensed, policy=Policy(), sounds=sounds if known is None else known, evidence=notebook,
-            tokens=Tokens(b"k" * 32), now=lambda: NOW,
+            now=lambda: NOW,
         )  # fmt: skip
         switchboard.recall(recalled)
         application = Application(switchboard, functools.partial(next, itertools.count(0.0)))
@@ -486,7 +485,7 @@ def next_line(asterisk: FakeAsterisk, refusals: dict[str, int] | None = None) ->
 def board(sounds: dict[str, Sound]) -> Callable[[Notebook], Switchboard]:
     def made(notebook: Notebook) -> Switchboard:
         return Switchboard(
-            registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, tokens=Tokens(b"k" * 32),
+            registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook,
             now=lambda: NOW,
         )  # fmt: skip
 
@@ -620,7 +619,7 @@ async def test_a_clock_that_is_set_during_the_sound_makes_nothing_wrong(sounds, 
     """
     notebook, asterisk, now = Notebook(), FakeAsterisk(), [NOW]
     switchboard = Switchboard(
-        registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, tokens=Tokens(b"k" * 32),
+        registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook,
         now=lambda: now[0],
     )  # fmt: skip
     async with attended(application_of(switchboard), asterisk):
@@ -641,7 +640,7 @@ async def test_a_clock_that_is_set_during_the_sound_makes_nothing_wrong(sounds, 
 async def test_a_cut_sound_is_not_made_whole_by_a_clock(sounds, step):
     notebook, asterisk = Notebook(), FakeAsterisk()
     switchboard = Switchboard(
-        registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, tokens=Tokens(b"k" * 32),
+        registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook,
         now=lambda: NOW,
     )  # fmt: skip
     async with attended(Application(switchboard, functools.partial(next, itertools.count(0.0, 0.1))), asterisk):
@@ -659,7 +658,7 @@ async def test_a_licence_counts_by_the_clock_as_it_is_now(sounds, step):
     now = [NOW + timedelta(days=1) - HOUR / 2 if step > timedelta(0) else NOW - timedelta(days=1) + HOUR / 2]
     asterisk = FakeAsterisk()
     switchboard = Switchboard(
-        registry=Licensed, policy=Policy(), sounds=sounds, evidence=Notebook(), tokens=Tokens(b"k" * 32),
+        registry=Licensed, policy=Policy(), sounds=sounds, evidence=Notebook(),
         now=lambda: now[0],
     )  # fmt: skip
     async with attended(application_of(switchboard), asterisk):

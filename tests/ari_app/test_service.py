@@ -19,7 +19,6 @@ from idtone.ari_app.application import Application
 from idtone.ari_app.service import Service
 from idtone.decision import Policy
 from idtone.errors import AriRefused, AriUnavailable, DocumentError, Fault, ToneError
-from idtone.ledger.tokens import Tokens
 from idtone.switchboard.board import Switchboard
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import ensure_sounds
@@ -365,6 +364,6 @@ def sounding_application(sounds: Path) -> Application:
     ticks_s = itertools.count(0.0, 10.0)
     switchboard = Switchboard(
         registry=lambda: None, policy=Policy(), sounds=ensure_sounds(sounds, load_library().values(), ["sln"]),
-        evidence=Notebook(), tokens=Tokens(b"k" * 32),
+        evidence=Notebook(),
     )  # fmt: skip
     return Application(switchboard, lambda: next(ticks_s))

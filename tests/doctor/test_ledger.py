@@ -69,6 +69,21 @@ def test_the_key(status, trouble, ledger_exists, state, found):
 
 
 @pytest.mark.parametrize(
+    ("leaves", "trouble", "looked", "state", "found"),
+    [
+        (1234, "", True, State.GOOD, "1,234 leaves, all signed"),
+        (0, "", True, State.GOOD, "nothing is to be signed yet"),
+        (None, "2 of its 3 leaves are not signed", True, State.BAD, "2 of its 3"),
+        (None, "Permission denied", False, State.UNKNOWN, "Permission denied"),
+    ],
+)
+def test_the_signature(leaves, trouble, looked, state, found):
+    finding = ledger.signed(leaves, trouble, looked)
+    assert finding.state is state
+    assert found in finding.found
+
+
+@pytest.mark.parametrize(
     ("version", "is_wal", "state"),
     [
         ((3, 51, 3), True, State.GOOD),

@@ -22,7 +22,10 @@ from typing import Any
 
 import pytest
 
+from idtone.doctor.checks import LEDGER
 from idtone.doctor.findings import TOPICS
+from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.ledger.tree.notes import Note, Signer
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk
@@ -399,10 +402,26 @@ def test_a_key_that_is_gone(pbx, whole):
 def test_a_ledger_that_is_none(pbx, whole, tmp_path):
     (tmp_path / "notes").write_text("no database\n" * 100)
     findings = examine(pbx, LEDGER_URL=f"sqlite:///{tmp_path}/notes")
-    assert changed(whole, findings) == {"ledger": "bad", "service": "bad", "service-application": "warning"}
+    assert changed(whole, findings) == {
+        "ledger": "bad",
+        "ledger-signed": "unknown",
+        "service": "bad",
+        "service-application": "warning",
+    }
     findings = examine(pbx, LEDGER_URL="postgresql://me:secret@host/ledger")
     assert findings["ledger"]["state"] == "bad"
     assert "secret" not in json.dumps(findings)
+
+
+def test_a_ledger_that_was_put_back(pbx, whole):
+    """What was signed last is not the beginning of this one."""
+    key = Signer("lab/idtone", (pbx.ledger.with_name("ledger.key.sign")).read_bytes())
+    text = Checkpoint("lab/idtone", 10**6, bytes(32)).text
+    seen = pbx.ledger.with_name("ledger.key.other")
+    seen.write_text(str(Note(text, (key.sign(text),))))
+    findings = examine(pbx, LEDGER_SEEN_FILE=seen)
+    assert changed(whole, findings) == {"ledger-signed": "bad"}
+    assert "1000000 were signed" in findings["ledger-signed"]["found"]
 
 
 def test_a_disk_without_room(pbx, whole, tmp_path):
@@ -426,7 +445,7 @@ def test_another_user_is_told_what_he_cannot_see_and_nothing_wrong(pbx, whole):
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    expected = dict.fromkeys(("alone", "service", "ledger", "ledger-room", "ledger-key", "ledger-sqlite"), "unknown")
+    expected = dict.fromkeys(("alone", "service", *LEDGER), "unknown")
     assert changed(whole, examine(pbx, prefix=nobody, ARI_PASSWORD=pbx.asterisk.ari_password)) == expected
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from idtone.ari_app.application import Application
 from idtone.decision import Policy
-from idtone.ledger.tokens import Tokens
 from idtone.switchboard.board import Switchboard
 from idtone.tones.making.sounds import Sound
 
@@ -17,7 +16,5 @@ from ..ari_app.test_application import NOW, Licensed, Notebook
 def application(
     sounds: dict[str, Sound], notebook: Notebook, clock_s: Callable[[], float] = time.monotonic
 ) -> Application:
-    board = Switchboard(
-        registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, tokens=Tokens(b"k" * 32), now=lambda: NOW
-    )
+    board = Switchboard(registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, now=lambda: NOW)
     return Application(board, clock_s)

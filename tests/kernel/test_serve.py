@@ -9,13 +9,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from idtone.ari_app.application import Application
 from idtone.dialplan import Heard
-from idtone.ledger.store import LedgerWriter
+from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.store import LedgerReader, LedgerWriter
 from idtone.serve import _assemble, _load, loop_first
 from idtone.settings import load_settings
 
@@ -58,8 +60,9 @@ async def test_a_synthesised_sound_does_not_stand_in_for_a_master(
     )
     asterisk = FakeAsterisk()
     settings = load_settings(tmp_path / "idtone.yaml", {})
-    with LedgerWriter.open(settings.ledger.url, "lab") as evidence:
-        board, _ = _assemble(settings, _load(settings), evidence)
+    loaded = _load(settings)
+    with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
+        board, _ = _assemble(settings, loaded, evidence)
         application = Application(board)
         attending = asyncio.create_task(application.attend(asterisk))
         try:
@@ -106,6 +109,7 @@ async def late_s() -> float:
     return statistics.median(late)
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("as_before")
 async def test_a_thread_keeps_the_loop_waiting_no_longer_than_it_must() -> None:
     before_s = await late_s()
@@ -119,3 +123,25 @@ def test_what_was_loaded_is_not_searched_for_garbage_again() -> None:
     assert any(each is loaded for each in gc.get_objects())
     loop_first()
     assert not any(each is loaded for each in gc.get_objects())
+
+
+async def test_calls_that_nobody_will_end_are_interrupted_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "registry.yaml").write_text(REGISTRY.format(sha256=""), "utf-8")
+    (tmp_path / "idtone.yaml").write_text(
+        f"sounds: {{directory: {tmp_path}/sounds}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
+        f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
+    )
+    settings = load_settings(tmp_path / "idtone.yaml", {})
+    loaded = _load(settings)
+    long_ago = datetime.now(UTC) - timedelta(hours=5)
+    with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
+        evidence.append(Step("lost", StepKind.DECIDED, long_ago, {"outcome": "PLAY"})).result(20)
+    for _ in range(2):
+        with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
+            _assemble(settings, loaded, evidence)
+    with LedgerReader.open(settings.ledger.url) as reader:
+        record = reader.record("lost")
+    assert record
+    assert [step.kind for step in record.steps] == [StepKind.DECIDED, StepKind.INTERRUPTED]

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from idtone.ledger.day_keys import DayKeys
+from idtone.ledger.sealing import KeyRing
 from idtone.ledger.store import LedgerReader
 
 from .asterisk import IDTONE, Asterisk
@@ -110,5 +112,8 @@ class Service:
 
     def records(self) -> dict[str, dict[str, Any]]:
         """The evidence by call id, as `idtone ledger list --json` has it."""
-        with LedgerReader.open(f"sqlite:///{self.ledger}") as reader:
+        days = DayKeys(
+            self.ledger.with_name("ledger.key.days"), KeyRing(self.ledger.with_name("ledger.key").read_bytes())
+        )
+        with LedgerReader.open(f"sqlite:///{self.ledger}", days) as reader:
             return {record.call_id: record.to_json() for record in reader.records()}

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.ledger import steps
+from idtone.ledger.custody import Custody, Seen
+from idtone.ledger.day_keys import DayKeys
+from idtone.ledger.sealing import KeyRing
+from idtone.ledger.sqlite import path_of
 from idtone.ledger.steps import CallStatus, Step
-from idtone.ledger.tokens import Tokens
+from idtone.ledger.tree.notes import Signer
 from idtone.numbers import parse
 
 NOW = datetime(2026, 11, 1, 0, 0, 0, 123456, UTC)
-TOKENS = Tokens(bytes(range(32)))
+KEY = bytes(range(32))
+RING = KeyRing(KEY)
+SEED = bytes(range(32, 64))
+LOG = Signer("pbx-1/idtone", SEED).key
 SHA256 = "5e" * 32
 
 FORWARDING, CALLER, CALLED = "0312345678", "09012345679", "05031234567"
@@ -35,7 +43,7 @@ def forwarded(call_id: str = "c-1", called: str = CALLED) -> ForwardedCall:
 
 
 def decided(decision: Decision = PLAY, call_id: str = "c-1", ms: float = 0) -> Step:
-    return steps.decided(forwarded(call_id), decision, at(ms), TOKENS)
+    return steps.decided(forwarded(call_id), decision, at(ms))
 
 
 def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
@@ -52,3 +60,23 @@ def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
 
 def url_of(path: Path) -> str:
     return f"sqlite:///{path}"
+
+
+def days_of(url: str) -> DayKeys:
+    """The keys of the days, beside the ledger."""
+    return DayKeys(path_of(url).with_name("key.days"), RING)
+
+
+def custody_of(url: str) -> Custody:
+    """The keys of a ledger, in memory or beside it."""
+    return Custody(
+        days_of(url),
+        Signer(LOG.name, SEED),
+        Seen(path_of(url).with_name("key.seen")),
+        Seen(path_of(url).with_name("key.cosigned")),
+    )
+
+
+def plain(step: Step) -> Step:
+    """A step that was read, without the tokens that only the key can make."""
+    return replace(step, details={name: value for name, value in step.details.items() if not name.endswith("_token")})

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import csv
 import json
 import re
+import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,16 +13,48 @@ from typer.testing import CliRunner, Result
 
 from idtone.errors import IdtoneError, LedgerError, UsageError
 from idtone.ledger import steps
-from idtone.ledger.commands import app, parse_since
-from idtone.ledger.store import LedgerWriter
+from idtone.ledger.commands import app
+from idtone.ledger.commands.shared import parse_since
+from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.tree.notes import Note, Signer
+from idtone.ledger.tree.proofs import InclusionProof
 
-from .evidence import CALLED, CALLER, FORWARDING, NOW, PLAY, REFUSE, SHA256, at, decided, heard_call
+from .evidence import (
+    CALLED,
+    CALLER,
+    FORWARDING,
+    KEY,
+    LOG,
+    NOW,
+    PLAY,
+    REFUSE,
+    SEED,
+    SHA256,
+    at,
+    custody_of,
+    days_of,
+    decided,
+    heard_call,
+    url_of,
+)
+
+
+@pytest.fixture(autouse=True)
+def key(file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The ledger's key, which the settings name."""
+    path = file.with_name("key")
+    path.parent.mkdir()
+    path.write_bytes(KEY)
+    path.chmod(0o600)
+    monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(path))
+    monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(file))
+    return path
 
 
 @pytest.fixture
 def ledger(url: str) -> str:
     """A heard call, a refused one, and one that was connected without the sound."""
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         evidence = [
             *heard_call("c-heard"),
             decided(REFUSE, "c-refused", 1000),
@@ -33,8 +68,9 @@ def ledger(url: str) -> str:
     return url
 
 
-def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "TZ": "UTC"})
+def run(*arguments: object, typed: str | None = None) -> Result:
+    environment = {"COLUMNS": "200", "TZ": "UTC"}
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed, env=environment)
     if isinstance(result.exception, IdtoneError):
         raise result.exception
     for number in (FORWARDING, CALLER, CALLED):
@@ -57,6 +93,14 @@ def test_list_shows_a_line_a_call_the_newest_last(ledger: str) -> None:
         ["c-refused", "incoming", "…5678", "REFUSE", "number-suspended", "no", "REFUSED"],
         ["c-[odd]", "incoming", "…5678", "PLAY", "licence-valid", "no", "…", "!"],
     ]
+
+
+def test_without_the_key_the_numbers_stay_sealed(ledger: str, key: Path) -> None:
+    key.unlink()
+    assert lines(run("list", "--ledger", ledger, "--limit", 1))[1][4] == "fixed"
+    (record,) = json.loads(run("list", "--ledger", ledger, "--limit", 1, "--json").stdout)
+    assert record["numbers"]["caller"]["last4"] == ""
+    assert re.fullmatch(r"[0-9a-f]{32}", record["numbers"]["caller"]["token"])
 
 
 def test_list_as_json(ledger: str) -> None:
@@ -85,7 +129,7 @@ def test_list_can_be_narrowed(ledger: str, options: list[object], ids: list[str]
 
 
 def test_list_shows_fifty_calls_unless_told(url: str) -> None:
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         for number in range(51):
             writer.append(steps.answered(f"c-{number}", at(number)))
     records = json.loads(run("list", "--ledger", url, "--json").stdout)
@@ -112,7 +156,9 @@ def test_show_tells_every_step_in_order(ledger: str) -> None:
         ["+60000.0", "ended"],
     ]
     assert f"profile=sample sha256={SHA256}" in result.stdout
-    assert "status=CONNECTED hangup_cause=16" in result.stdout
+    assert "hangup_cause=16 status=CONNECTED" in result.stdout
+    assert {"forwarding=…5678", "caller=…5679", "called=…4567"} <= set(result.stdout.split())
+    assert "token" not in result.stdout
     assert "anomaly" not in result.stdout
 
 
@@ -192,3 +238,229 @@ def test_since(text: str, moment: datetime) -> None:
 def test_since_that_is_no_time(text: str, problem: str) -> None:
     with pytest.raises(UsageError, match=re.escape(problem)):
         parse_since(text, NOW)
+
+
+@pytest.mark.parametrize(("said", "code"), [(["--yes"], 0), ([], 1)])
+def test_what_is_forgotten_cannot_be_opened_any_more(signing: str, file: Path, said: list[str], code: int) -> None:
+    days = days_of(signing)
+    days.writing("2026-11-02")
+    secrets = [line.split()[1].encode() for line in file.with_name("key.days").read_bytes().decode().splitlines()]
+    result = run("forget", "--before", "2026-11-02", *said)
+    assert result.exit_code == code
+    held = b"".join(path.read_bytes() for path in file.parent.iterdir())
+    assert [secret in held for secret in secrets] == [code == 1, True]
+    shown = lines(run("list", "--call-id", "c-heard"))[1][4]
+    acts = [record.steps[0].details for record in LedgerReader.open(signing).records() if record.call_id[:4] == "act-"]
+    if code:
+        assert "Destroy the keys of 1 days, from 2026-11-01 to 2026-11-01, for ever?" in result.stderr
+        assert (shown, acts) == ("…5678", [])
+    else:
+        assert "the numbers of 1 days" in result.stdout
+        assert (shown, acts) == ("fixed", [{"before": "2026-11-02", "days": 1}])
+        assert run("verify").exit_code == 0
+        assert json.loads(run("forget", "--before", "2026-11-02", "--json").stdout) == {"destroyed": []}
+
+
+@pytest.mark.parametrize(
+    ("day", "problem"),
+    [("yesterday", "is not a day; write it like"), ("2026-13-01", "is not a day"), ("9999-01-01", "is in the future")],
+)
+def test_a_day_that_cannot_be_forgotten(day: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        run("forget", "--before", day, "--yes")
+
+
+# -- the tree -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def signing(ledger: str, key: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The ledger, with the key that signs it where the settings have it."""
+    key.with_name("key.sign").write_bytes(SEED)
+    key.with_name("key.sign").chmod(0o600)
+    monkeypatch.setenv("IDTONE_NODE", "pbx-1")
+    return ledger
+
+
+def test_a_good_ledger_is_verified(signing: str, key: Path) -> None:
+    result = run("verify", "--ledger", signing)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("good: 2 leaves of 11 steps\n")
+    assert "signed       2 leaves (the ledger's own checkpoint)\n" in result.stdout
+    assert "in progress  1 calls" in result.stdout
+    report = json.loads(run("verify", "--ledger", signing, "--json").stdout)
+    assert report["signed"] == [
+        {"source": "the ledger's own checkpoint", "leaves": 2}, {"source": str(key.with_name("key.seen")), "leaves": 2}
+    ]  # fmt: skip
+    assert (report["good"], report["log"], report["faults"]) == (True, str(LOG), [])
+
+
+def test_a_changed_ledger_is_a_negative_verdict(signing: str, file: Path) -> None:
+    connection = sqlite3.connect(file)
+    connection.execute("UPDATE steps SET details = replace(details, 'L-0001', 'L-0002') WHERE call_id = 'c-heard'")
+    connection.commit()
+    connection.close()
+    result = run("verify", "--ledger", signing)
+    assert result.exit_code == 1
+    assert "call c-heard: leaf 0 is not what was written" in result.stdout
+    assert "NOT GOOD" in result.stdout
+    assert not json.loads(run("verify", "--ledger", signing, "--json").stdout)["good"]
+
+
+def test_others_verify_it_with_its_verifier_key_and_a_checkpoint_that_they_kept(
+    signing: str, key: Path, tmp_path: Path
+) -> None:
+    vkey = run("key").stdout.strip()
+    assert vkey == str(LOG)
+    kept = tmp_path / "kept"
+    kept.write_bytes(key.with_name("key.seen").read_bytes())
+    for name in ("key.sign", "key.seen", "key.days"):
+        key.with_name(name).unlink()
+    result = run("verify", "--ledger", signing, "--log-key", vkey, "--checkpoint", kept)
+    assert result.exit_code == 0
+    assert f"signed       2 leaves ({kept})" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "problem"),
+    [
+        (["--log-key", "x"], UsageError, "--log-key: is not a verifier key"),
+        (["--checkpoint", "/nowhere"], UsageError, "/nowhere: cannot be read: No such file"),
+        (["--checkpoint", __file__], UsageError, "name a file with a signed checkpoint"),
+        (["--ledger", "sqlite:////nowhere"], LedgerError, "there is no ledger yet"),
+    ],
+)
+def test_what_cannot_be_verified_is_wrong_use(
+    signing: str, options: list[str], error: type[Exception], problem: str
+) -> None:
+    with pytest.raises(error, match=problem):
+        run("verify", "--ledger", signing, *options)
+
+
+def test_without_the_signing_key_the_log_key_must_be_named(ledger: str) -> None:
+    with pytest.raises(LedgerError, match=r"key\.sign: the ledger's key cannot be read"):
+        run("verify", "--ledger", ledger)
+
+
+def test_a_call_is_proven(signing: str) -> None:
+    proof = InclusionProof.parse(run("prove", "c-heard", "--ledger", signing).stdout.encode())
+    assert proof.check(proof.extra, LOG).size == 2
+    assert json.loads(proof.extra)["call"] == "c-heard"
+    (told,) = json.loads(run("prove", "c-heard", "--ledger", signing, "--json").stdout)
+    assert (told["leaf"], told["proof"]) == (0, str(proof))
+
+
+def test_a_proof_leads_to_what_witnesses_have_cosigned(signing: str, key: Path) -> None:
+    witness = Signer("witness.example/1", bytes(32))
+    note = Note.parse(key.with_name("key.seen").read_bytes())
+    cosigned = note.with_lines([witness.cosign(note.text, 1793491200)])
+    key.with_name("key.cosigned").write_text(str(cosigned))
+    with LedgerWriter.open(signing, "pbx-1", custody_of(signing)) as writer:
+        for step in heard_call("c-later"):
+            writer.append(step).result(20)
+    early, late = (InclusionProof.parse(run("prove", call).stdout.encode()) for call in ("c-heard", "c-later"))
+    assert early.checkpoint.signed_by([witness.cosigner]) == (witness.cosigner,)
+    assert early.check(early.extra, LOG).size == 2
+    assert late.checkpoint.signed_by([witness.cosigner]) == ()
+    assert late.check(late.extra, LOG).size == 3
+
+
+@pytest.mark.parametrize("call", ["c-unknown", "c-[odd]"])
+def test_a_call_that_is_not_over_cannot_be_proven(signing: str, call: str) -> None:
+    result = run("prove", call, "--ledger", signing)
+    assert result.exit_code == 1
+    assert "it is unknown or not over yet" in result.stderr
+
+
+# -- finding and counting -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [FORWARDING, CALLER, CALLED, "+81 3 1234 5678"])
+def test_a_number_is_found_without_being_on_the_command_line(ledger: str, number: str) -> None:
+    result = run("find", "--ledger", ledger, "--json", typed=f"{number}\n")
+    assert [record["call_id"] for record in json.loads(result.stdout)] == ["c-heard", "c-refused"]
+    assert result.exit_code == 0
+
+
+def test_a_call_in_progress_is_found(url: str) -> None:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        writer.append(replace(decided(), at=datetime.now(UTC))).result(20)
+    assert len(json.loads(run("find", "--ledger", url, "--json", typed=f"{CALLER}\n").stdout)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        (["--from", at(500).isoformat()], ["c-refused"]),
+        (["--to", at(500).isoformat()], ["c-heard"]),
+        (["--from", at(500).isoformat(), "--to", at(1500).isoformat()], ["c-refused"]),
+        (["--from", "2026-11-02T00:00:00+00:00"], []),
+        (["--to", "2026-10-31T00:00:00+00:00"], []),
+    ],
+)
+def test_what_is_found_can_be_narrowed(ledger: str, options: list[str], ids: list[str]) -> None:
+    result = run("find", "--ledger", ledger, "--json", *options, typed=f"{CALLER}\n")
+    assert [record["call_id"] for record in json.loads(result.stdout)] == ids
+    assert result.exit_code == (0 if ids else 1)
+
+
+def test_another_number_is_a_negative_verdict(ledger: str) -> None:
+    result = run("find", "--ledger", ledger, "--number", "0312345600")
+    assert (result.exit_code, result.stderr) == (1, "no call with this number was found\n")
+
+
+@pytest.mark.parametrize("number", ["", "110", "anonymous", "12x", "031234"])
+def test_what_is_no_number_is_wrong_use_and_not_shown(ledger: str, number: str) -> None:
+    with pytest.raises(UsageError, match=r"not a telephone number that could be found; write it like 0312345678$"):
+        run("find", "--ledger", ledger, "--number", number)
+
+
+def test_without_the_key_or_after_forgetting_nothing_is_found(signing: str, key: Path) -> None:
+    assert run("forget", "--before", "2026-11-02", "--yes").exit_code == 0
+    assert run("find", "--number", CALLER).exit_code == 1
+    key.unlink()
+    with pytest.raises(LedgerError, match="with the ledger's key only"):
+        run("find", "--number", CALLER)
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        (["--outcome", "REFUSE"], ["c-refused"]),
+        (["--reason", "licence-valid"], ["c-heard", "c-[odd]"]),
+        (["--licence", "L-0001"], ["c-heard", "c-[odd]"]),
+        (["--licence", "L-0002"], []),
+        (["--heard"], ["c-heard"]),
+        (["--unheard"], ["c-refused", "c-[odd]"]),
+        (["--odd"], ["c-[odd]"]),
+        (["--until", at(1).isoformat()], ["c-heard"]),
+        (["--unheard", "--limit", 1], ["c-[odd]"]),
+    ],
+)
+def test_list_has_filters(ledger: str, options: list[object], ids: list[str]) -> None:
+    records = json.loads(run("list", "--ledger", ledger, "--json", *options).stdout)
+    assert [record["call_id"] for record in records] == ids
+
+
+COUNTED = {"calls": 2, "played": 2, "noticed": 0, "refused": 0, "bypassed": 0, "connected": 2, "heard": 1}
+
+
+def test_calls_are_counted_by_day_and_licence(ledger: str) -> None:
+    since = ["--since", "2026-10-01T00:00:00+09:00"]
+    refused, licensed = json.loads(run("stats", "--ledger", ledger, *since, "--json").stdout)
+    assert licensed == {"day": "2026-11-01", "licence": "L-0001", **COUNTED, "heard_ratio": 0.5}
+    assert (refused["licence"], refused["refused"], refused["heard_ratio"]) == ("", 1, None)
+    rows = list(csv.DictReader(run("stats", "--ledger", ledger, *since, "--csv").stdout.splitlines()))
+    assert rows[1] == {name: str(value) for name, value in licensed.items()}
+    assert lines(run("stats", "--ledger", ledger, *since))[2][-1] == "50.0%"
+    assert json.loads(run("stats", "--ledger", ledger, *since, "--until", at(0).isoformat(), "--json").stdout) == []
+
+
+def test_the_counts_are_drawn(ledger: str, tmp_path: Path) -> None:
+    picture = tmp_path / "stats.png"
+    assert run("stats", "--ledger", ledger, "--since", "2026-10-01T00:00:00Z", "--plot", picture).exit_code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UsageError, match="cannot be written"):
+        run("stats", "--ledger", ledger, "--plot", tmp_path / "none" / "x.png")
+    with pytest.raises(UsageError, match="cannot go together"):
+        run("stats", "--ledger", ledger, "--csv", "--json")

@@ -12,17 +12,18 @@ import pytest
 from idtone.errors import LedgerError
 from idtone.ledger.store import LedgerReader, LedgerWriter
 
-from .evidence import url_of
+from .evidence import LOG, custody_of, url_of
 
 WRITER = """
 import sys
 from datetime import UTC, datetime
 from idtone.ledger import sqlite, steps
 from idtone.ledger.store import LedgerWriter
+from tests.ledger.evidence import custody_of
 
 url, journal, start = sys.argv[1], sys.argv[2], sys.argv[3]
 sqlite.journal_mode = lambda: journal
-writer = LedgerWriter.open(url, "pbx-1")
+writer = LedgerWriter.open(url, "pbx-1", custody_of(url))
 number = 0
 while True:
     names = [f"{start}-{number + offset}" for offset in range(number % 5 + 1)]
@@ -31,6 +32,23 @@ while True:
         future.result()
         print(name, flush=True)
     number += len(names)
+"""
+
+CALLS = """
+import sys
+from idtone.ledger import sqlite, store
+from tests.ledger.evidence import custody_of, heard_call
+
+url, journal, start = sys.argv[1], sys.argv[2], sys.argv[3]
+sqlite.journal_mode = lambda: journal
+store.REMEMBER_EVERY_S = 0.005
+writer = store.LedgerWriter.open(url, "pbx-1", custody_of(url))
+number = 0
+while True:
+    futures = [writer.append(step) for step in heard_call(f"{start}-{number}", number * 1000)]
+    futures[-1].result()
+    print(f"{start}-{number}", flush=True)
+    number += 1
 """
 
 ROUNDS = 3
@@ -50,11 +68,34 @@ def test_every_acknowledged_step_outlives_a_kill(url: str, file: Path, journal: 
         names = {line.strip() for line in lines if line.endswith("\n")}
         assert names, "the writer never acknowledged anything"
         acknowledged |= names
-    LedgerWriter.open(url, "pbx-1").close()
+    LedgerWriter.open(url, "pbx-1", custody_of(url)).close()
     with LedgerReader.open(url) as reader:
         kept = {record.call_id for record in reader.records()}
     assert acknowledged <= kept
     assert len(kept - acknowledged) <= ROUNDS * 5
+
+
+def test_after_every_kill_the_tree_is_whole_signed_and_goes_on(url: str, journal: str) -> None:
+    over: list[str] = []
+    for round_number in range(2 * ROUNDS):
+        arguments = [sys.executable, "-c", CALLS, url, journal, f"round-{round_number}"]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            time.sleep(0.03 + 0.017 * round_number)
+            process.kill()
+            over += [line.strip() for line in (first, *process.stdout.readlines()) if line.endswith("\n")]
+    custody = custody_of(url)
+    LedgerWriter.open(url, "pbx-1", custody).close()
+    seen = custody.seen.latest(LOG)
+    assert seen
+    with LedgerReader.open(url, custody.days) as reader:
+        verdict = reader.verify(LOG, [("seen", seen[0])])
+        assert verdict.faults == []
+        assert reader.signed_leaves(LOG, [seen[1]]) == verdict.leaves >= len(over)
+        for name in (over[0], over[-1]):
+            (proven,) = reader.proofs(name)
+            proven.proof.check(proven.content, LOG)
 
 
 def test_a_writer_of_another_process_is_refused_until_it_dies(tmp_path: Path) -> None:
@@ -65,6 +106,6 @@ def test_a_writer_of_another_process_is_refused_until_it_dies(tmp_path: Path) ->
         assert process.stdout is not None
         process.stdout.readline()
         with pytest.raises(LedgerError, match="another process writes to this ledger"):
-            LedgerWriter.open(url, "pbx-1")
+            LedgerWriter.open(url, "pbx-1", custody_of(url))
         process.kill()
-    LedgerWriter.open(url, "pbx-1").close()
+    LedgerWriter.open(url, "pbx-1", custody_of(url)).close()

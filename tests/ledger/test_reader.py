@@ -14,11 +14,11 @@ from idtone.ledger import steps, store
 from idtone.ledger.steps import CallStatus, Step
 from idtone.ledger.store import OPEN_FOR, LedgerReader, LedgerWriter
 
-from .evidence import NOW, PLAY, at, decided, heard_call, url_of
+from .evidence import NOW, PLAY, at, custody_of, days_of, decided, heard_call, plain, url_of
 
 
 def write(url: str, *evidence: Step) -> None:
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         futures = [writer.append(step) for step in evidence]
     for future in futures:
         future.result(0)
@@ -33,14 +33,14 @@ def reader(url: str) -> Iterator[LedgerReader]:
     """Ten calls c-0 … c-9, one a minute, that overlap: each ends after the next one was decided."""
     calls = [heard_call(f"c-{number}", number * 60_000 - number) for number in range(10)]
     write(url, *sorted((step for call in calls for step in call), key=lambda step: step.at))
-    with LedgerReader.open(url) as reader:
+    with LedgerReader.open(url, days_of(url)) as reader:
         yield reader
 
 
 def test_a_record_is_the_whole_call(reader: LedgerReader) -> None:
     record = reader.record("c-0")
     assert record is not None
-    assert list(record.steps) == heard_call("c-0")
+    assert [plain(step) for step in record.steps] == heard_call("c-0")
     assert record.anomalies == ()
     assert reader.record("c-77") is None
 
@@ -99,10 +99,10 @@ def test_open_calls_are_young_and_have_no_end(url: str) -> None:
         steps.ended("undecided", NOW, CallStatus.CANCEL),
         steps.answered("never decided", NOW),
     )
-    with LedgerReader.open(url) as reader:
+    with LedgerReader.open(url, days_of(url)) as reader:
         found = reader.open_calls(NOW)
         assert ids(found) == ["old", "ringing", "talking"]
-        assert list(found[-1].steps) == heard_call("talking", 1)[:-1]
+        assert [plain(step) for step in found[-1].steps] == heard_call("talking", 1)[:-1]
 
 
 @pytest.mark.alone
@@ -110,7 +110,7 @@ def test_open_calls_are_young_and_have_no_end(url: str) -> None:
 def test_reading_goes_on_while_writing_does(url: str) -> None:
     done = threading.Event()
     counts: list[int] = []
-    with LedgerWriter.open(url, "pbx-1") as writer, LedgerReader.open(url) as reader:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer, LedgerReader.open(url) as reader:
 
         def read() -> None:
             while not done.is_set():
@@ -129,7 +129,7 @@ def test_reading_goes_on_while_writing_does(url: str) -> None:
 
 def test_a_reader_can_change_nothing(url: str, file: Path, journal: str) -> None:
     """Not even by a checkpoint when it is the last to leave: only the writer may make one."""
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         writer.append(decided()).result(20)
         copy = file.parent.parent / "copy"
         shutil.copytree(file.parent, copy)  # as if the writer had been killed here
@@ -153,7 +153,7 @@ def test_a_half_commit_of_a_dead_writer_is_named_and_the_next_writer_undoes_it(u
     half.close()
     with pytest.raises(LedgerError, match="died in the middle of a commit; start `idtone serve`"):
         LedgerReader.open(url_of(copy / file.name))
-    LedgerWriter.open(url_of(copy / file.name), "pbx-1").close()
+    LedgerWriter.open(url_of(copy / file.name), "pbx-1", custody_of(url_of(copy / file.name))).close()
     with LedgerReader.open(url_of(copy / file.name)) as reader:
         assert ids(reader.records()) == ["c-1"]
 
@@ -194,3 +194,24 @@ def test_the_extent_is_told_without_counting(reader: LedgerReader, since_call: i
 
 def test_the_extent_of_a_ledger_without_recent_steps(reader: LedgerReader) -> None:
     assert reader.extent(at(3_600_000)) is None
+
+
+def test_calls_whose_end_nobody_will_see_any_more_are_lost(url: str) -> None:
+    hours = 3_600_000.0
+    write(
+        url,
+        decided(PLAY, "of an earlier day", -30 * hours),
+        decided(PLAY, "lost", -2 * hours),
+        *heard_call("ended", -2 * hours),
+        decided(PLAY, "young", -0.5 * hours),
+        steps.answered("young", NOW),
+    )
+    with LedgerReader.open(url) as reader:
+        assert reader.lost_calls(NOW) == ["lost"]
+        assert ids(reader.open_calls(NOW)) == ["young"]
+
+
+def test_an_empty_ledger_has_lost_nothing(url: str) -> None:
+    write(url)
+    with LedgerReader.open(url) as reader:
+        assert reader.lost_calls(NOW) == []

@@ -12,7 +12,7 @@ from idtone.ledger.steps import CallStatus, Role, Step, StepKind
 from idtone.ledger.tokens import MaskedNumber
 from idtone.numbers import NumberKind
 
-from .evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, TOKENS, at, decided, forwarded, heard_call
+from .evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, forwarded, heard_call
 
 ANSWERED = steps.answered("c-1", at(10))
 STARTED = steps.sound_started("c-1", at(20), "sample", SHA256)
@@ -33,9 +33,9 @@ def test_the_record_of_a_heard_call() -> None:
     assert record.reason == Reason.LICENCE_VALID
     assert (record.licence, record.profile, record.registry_version) == ("L-0001", "sample", 42)
     assert record.numbers == {
-        Role.FORWARDING: TOKENS.mask(forwarded().forwarding_number),
-        Role.CALLER: TOKENS.mask(forwarded().caller),
-        Role.CALLED: TOKENS.mask(forwarded().called),
+        Role.FORWARDING: MaskedNumber(NumberKind.FIXED, None, "5678"),
+        Role.CALLER: MaskedNumber(NumberKind.MOBILE, None, "5679"),
+        Role.CALLED: MaskedNumber(NumberKind.IP_050, None, "4567"),
     }
     assert (record.status, record.hangup_cause) == (CallStatus.CONNECTED, 16)
     assert record.heard
@@ -148,7 +148,7 @@ def test_codes_of_a_newer_version_are_kept_and_wrong_types_ignored() -> None:
 
 
 def test_a_number_without_token_keeps_its_kind() -> None:
-    emergency = steps.decided(forwarded(called="110"), BYPASS, NOW, TOKENS)
+    emergency = steps.decided(forwarded(called="110"), BYPASS, NOW)
     assert fold("pbx-1", [emergency]).numbers[Role.CALLED] == MaskedNumber(NumberKind.EMERGENCY, None, "110")
 
 
@@ -184,8 +184,15 @@ def test_json_is_plain_and_complete() -> None:
         "complete": True,
         "anomalies": [],
     }
-    token = TOKENS.mask(forwarded().caller).token
-    assert tree["numbers"]["caller"] == {"kind": "mobile", "token": token, "last4": "5679"}
+    assert tree["numbers"]["caller"] == {"kind": "mobile", "token": None, "last4": "5679"}
+
+
+def test_of_sealed_numbers_their_tokens_are_told_and_of_older_ones_what_they_have() -> None:
+    sealed = Step("c-1", StepKind.DECIDED, NOW, {"caller_kind": "mobile", "caller_token": "ab" * 16})
+    assert fold("pbx-1", [sealed]).numbers == {Role.CALLER: MaskedNumber(NumberKind.MOBILE, "ab" * 16)}
+    assert str(fold("pbx-1", [sealed]).numbers[Role.CALLER]) == "mobile"
+    older = Step("c-1", StepKind.DECIDED, NOW, {**sealed.details, "caller_last4": "5679"})
+    assert str(fold("pbx-1", [older]).numbers[Role.CALLER]) == "…5679"
 
 
 def test_times_are_told_in_utc() -> None:

@@ -7,7 +7,15 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from idtone.errors import LedgerError
+from idtone.ledger import sqlite as ledger_sqlite
+from idtone.ledger import steps
 from idtone.ledger.sqlite import explained, journal_mode, path_of, wal_is_safe
+from idtone.ledger.steps import CallStatus, Role
+from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.tokens import MaskedNumber
+from idtone.numbers import NumberKind
+
+from .evidence import LOG, NOW, custody_of, days_of, heard_call, url_of
 
 
 @pytest.mark.parametrize(
@@ -82,3 +90,84 @@ def test_database_errors_say_what_to_do_and_show_no_statement(code: int, remedy:
     assert remedy in str(error)
     assert "INSERT" not in str(error)
     assert "secret" not in str(error)
+
+
+# -- ledgers of earlier versions ----------------------------------------------------------------------------------
+
+SCHEMA_1 = """
+CREATE TABLE meta ("key" TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY ("key"));
+CREATE TABLE steps (
+    id INTEGER NOT NULL, node TEXT NOT NULL, call_id TEXT NOT NULL, kind TEXT NOT NULL, at BIGINT NOT NULL,
+    details TEXT NOT NULL, PRIMARY KEY (id)
+);
+CREATE INDEX ix_steps_at ON steps (at);
+CREATE INDEX ix_steps_call_id ON steps (call_id);
+INSERT INTO meta VALUES ('schema_version', '1');
+INSERT INTO steps VALUES
+    (1, 'pbx-1', 'old', 'decided', 1793491200000000,
+     '{"outcome":"PLAY","caller_kind":"mobile","caller_token":"abababababababababababababababab","caller_last4":"5679"}'),
+    (2, 'pbx-1', 'old', 'ended', 1793491201000000, '{"status":"CANCEL"}'),
+    (3, 'pbx-1', 'going on', 'decided', 1793491202000000, '{"outcome":"PLAY"}');
+"""
+
+
+def old_ledger(file: Path) -> None:
+    file.parent.mkdir()
+    connection = sqlite3.connect(file)
+    connection.executescript(SCHEMA_1)
+    connection.close()
+
+
+def shape(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every table's columns, and every index."""
+    connection = sqlite3.connect(file)
+    names = [
+        name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    ]
+    found = {name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names}
+    found["indexes"] = connection.execute("SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index'").fetchall()
+    connection.close()
+    return {name: sorted(rows, key=str) for name, rows in found.items()}
+
+
+def test_a_ledger_of_the_first_version_is_upgraded_to_what_a_new_one_is(file: Path, url: str, tmp_path: Path) -> None:
+    old_ledger(file)
+    LedgerWriter.open(url, "pbx-1", custody_of(url)).close()
+    new = tmp_path / "new" / "ledger.sqlite3"
+    LedgerWriter.open(url_of(new), "pbx-1", custody_of(url_of(new))).close()
+    assert shape(file) == shape(new)
+
+
+def test_its_evidence_is_read_and_verified_as_older_than_the_tree(file: Path, url: str) -> None:
+    old_ledger(file)
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        for step in (steps.ended("going on", NOW, CallStatus.CANCEL), *heard_call("new")):
+            writer.append(step).result(20)
+    with LedgerReader.open(url, days_of(url)) as reader:
+        assert {record.call_id for record in reader.records()} == {"old", "going on", "new"}
+        old = reader.record("old")
+        assert old
+        assert old.numbers[Role.CALLER] == MaskedNumber(NumberKind.MOBILE, "ab" * 16, "5679")
+        verdict = reader.verify(LOG)
+    assert (verdict.faults, verdict.leaves, verdict.older) == ([], 2, 3)
+
+
+def test_a_reader_leaves_the_upgrade_to_the_service(file: Path, url: str) -> None:
+    old_ledger(file)
+    before = file.read_bytes()
+    with pytest.raises(
+        LedgerError, match=r"an older idtone made this ledger \(schema 1, here: 2\); start `idtone serve`"
+    ):
+        LedgerReader.open(url)
+    assert file.read_bytes() == before
+
+
+def test_an_upgrade_that_fails_changes_nothing(file: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    old_ledger(file)
+    before = shape(file)
+    monkeypatch.setitem(ledger_sqlite.UPGRADES, 1, (*ledger_sqlite.UPGRADES[1], "CREATE TABLE steps (x)"))
+    with pytest.raises(LedgerError, match="already exists"):
+        LedgerWriter.open(url, "pbx-1", custody_of(url))
+    assert shape(file) == before
+    monkeypatch.undo()
+    LedgerWriter.open(url, "pbx-1", custody_of(url)).close()

@@ -6,12 +6,12 @@ import pytest
 
 from idtone.errors import LedgerError
 from idtone.ledger import steps
-from idtone.ledger.steps import CALL_ID_LIMIT, CallStatus, Step, StepKind
+from idtone.ledger.steps import CALL_ID_LIMIT, CallStatus, Role, Step, StepKind
 
-from .evidence import BYPASS, CALLED, CALLER, FORWARDING, NOW, PLAY, REFUSE, SHA256, TOKENS, decided, forwarded
+from .evidence import BYPASS, CALLED, CALLER, FORWARDING, NOW, PLAY, REFUSE, SHA256, decided, forwarded
 
 
-def test_decided_holds_the_decision_and_masked_numbers() -> None:
+def test_decided_holds_the_decision_and_shows_no_number() -> None:
     call = forwarded()
     assert decided(PLAY).details == {
         "direction": "incoming",
@@ -22,24 +22,21 @@ def test_decided_holds_the_decision_and_masked_numbers() -> None:
         "parties": "called",
         "registry_version": 42,
         "forwarding_kind": "fixed",
-        "forwarding_token": TOKENS.mask(call.forwarding_number).token,
-        "forwarding_last4": "5678",
         "caller_kind": "mobile",
-        "caller_token": TOKENS.mask(call.caller).token,
-        "caller_last4": "5679",
         "called_kind": "050",
-        "called_token": TOKENS.mask(call.called).token,
-        "called_last4": "4567",
     }
+    assert decided(PLAY).numbers == {
+        Role.FORWARDING: call.forwarding_number, Role.CALLER: call.caller, Role.CALLED: call.called
+    }  # fmt: skip
     for number in (FORWARDING, CALLER, CALLED):
         assert number[1:] not in repr(decided(PLAY))
 
 
 def test_a_refusal_holds_its_cause_and_an_emergency_call_its_number() -> None:
     assert decided(REFUSE).details["hangup_cause"] == 21
-    emergency = steps.decided(forwarded(called="119"), BYPASS, NOW, TOKENS).details
-    assert (emergency["called_kind"], emergency["called_last4"]) == ("emergency", "119")
-    assert "called_token" not in emergency
+    emergency = steps.decided(forwarded(called="119"), BYPASS, NOW)
+    assert (emergency.details["called_kind"], emergency.details["called_last4"]) == ("emergency", "119")
+    assert Role.CALLED not in emergency.numbers
 
 
 @pytest.mark.parametrize(

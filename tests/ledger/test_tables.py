@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, insert, select
 
 from idtone.errors import LedgerError
-from idtone.ledger.steps import CALL_ID_LIMIT, Step, StepKind
+from idtone.ledger.records import fold
+from idtone.ledger.sealing import DayKey
+from idtone.ledger.steps import CALL_ID_LIMIT, Role, Step, StepKind
 from idtone.ledger.tables import metadata, microseconds, row_of, step_of, steps
 
-from .evidence import NOW, heard_call
+from .evidence import NOW, RING, decided, heard_call
 
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 STEPS = st.builds(
@@ -22,10 +25,17 @@ STEPS = st.builds(
     at=st.datetimes(NOW.replace(1971, tzinfo=None), NOW.replace(2200, tzinfo=None), timezones=OFFSETS),
     details=st.dictionaries(
         st.text(),
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        st.none() | st.booleans() | st.integers(1 - 2**53, 2**53 - 1) | st.floats(1 - 2.0**53, 2.0**53 - 1) | st.text(),
         max_size=5,
     ),
 )
+
+
+KEYS: dict[str, DayKey] = {}
+
+
+def key_of(day: str) -> DayKey:
+    return KEYS.setdefault(day, RING.make(day)[0])
 
 
 def stored(rows: list[dict[str, Any]]) -> list[Any]:
@@ -41,15 +51,33 @@ def stored(rows: list[dict[str, Any]]) -> list[Any]:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=5))
 def test_every_step_comes_back_as_it_was(written: list[Step]) -> None:
-    rows = stored([row_of("pbx-1", step) for step in written])
-    assert [step_of(row) for row in rows] == written
+    rows = stored([row_of("pbx-1", step, key_of) for step in written])
+    assert [step_of(row, key_of) for row in rows] == written
 
 
 def test_times_come_back_in_utc_to_the_microsecond() -> None:
-    (row,) = stored([row_of("pbx-1", heard_call()[0])])
-    assert step_of(row).at == NOW
-    assert step_of(row).at.tzinfo is UTC
+    (row,) = stored([row_of("pbx-1", heard_call()[0], key_of)])
+    assert step_of(row, key_of).at == NOW
+    assert step_of(row, key_of).at.tzinfo is UTC
     assert microseconds(datetime(1970, 1, 1, 9, 0, 0, 1, timezone(timedelta(hours=9)))) == 1
+
+
+def test_numbers_are_sealed_and_come_back_to_the_holder_of_the_key() -> None:
+    asked = heard_call()[0]
+    (row,) = stored([row_of("pbx-1", asked, key_of)])
+    assert not re.search(r"\d{6}(?![0-9a-f])", re.sub(r'"[^"]*_token":"[0-9a-f]*"', "", row.details))
+    assert step_of(row, key_of).numbers == asked.numbers
+    without = step_of(row, lambda day: None)
+    assert (without.numbers, "numbers" in without.details) == ({}, False)
+    assert without.details["caller_token"] == key_of("2026-11-01").token(asked.numbers[Role.CALLER])
+
+
+def test_numbers_that_were_moved_to_another_call_are_not_opened() -> None:
+    first, second = (row_of("pbx-1", decided(call_id=name), key_of) for name in ("c-1", "c-2"))
+    (row,) = stored([first | {"details": second["details"]}])
+    step = step_of(row, key_of)
+    assert (step.numbers, step.details["numbers"]) == ({}, "cannot be opened")
+    assert "the numbers cannot be opened" in fold("pbx-1", [step]).anomalies[0]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +85,6 @@ def test_times_come_back_in_utc_to_the_microsecond() -> None:
     [{"kind": "of-tomorrow"}, {"details": "{"}, {"details": "[]"}, {"at": 10**18}],
 )
 def test_a_row_of_another_version_is_an_error_that_names_it(damage: dict[str, object]) -> None:
-    (row,) = stored([row_of("pbx-1", heard_call()[0]) | damage])
+    (row,) = stored([row_of("pbx-1", heard_call()[0], key_of) | damage])
     with pytest.raises(LedgerError, match="step 1 of the ledger cannot be read"):
-        step_of(row)
+        step_of(row, key_of)

@@ -20,15 +20,16 @@ from idtone.ledger.steps import Step
 from idtone.ledger.store import LedgerReader, LedgerWriter
 from idtone.numbers import parse
 
-from .evidence import CALLED, CALLER, FORWARDING, NOW, decided, heard_call
+from .evidence import CALLED, CALLER, FORWARDING, LOG, NOW, custody_of, days_of, decided, heard_call, plain, url_of
 
 FUTURE_S = 20
 """How long a test waits for a commit."""
 
 
 def written(url: str) -> list[Step]:
-    with LedgerReader.open(url) as reader:
-        return [step for record in reader.records() for step in record.steps]
+    """What stands in the ledger, without the tokens that only its key can make."""
+    with LedgerReader.open(url, days_of(url)) as reader:
+        return [plain(step) for record in reader.records() for step in record.steps]
 
 
 def mode(path: Path) -> int:
@@ -63,7 +64,7 @@ def page_limit() -> Iterator[dict[str, int]]:
 
 @pytest.mark.usefixtures("journal")
 def test_what_is_acknowledged_can_be_read(url: str) -> None:
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         for step in heard_call():
             assert writer.append(step).result(FUTURE_S) is None
         assert written(url) == heard_call()
@@ -80,7 +81,7 @@ def test_the_chosen_journal_and_full_durability_are_set(url: str, file: Path, jo
 
     event.listen(Engine, "begin", look)
     try:
-        LedgerWriter.open(url, "pbx-1").close()
+        LedgerWriter.open(url, "pbx-1", custody_of(url)).close()
     finally:
         event.remove(Engine, "begin", look)
     assert seen == {"journal_mode": journal, "synchronous": 2}
@@ -89,14 +90,14 @@ def test_the_chosen_journal_and_full_durability_are_set(url: str, file: Path, jo
 def test_a_ledger_changes_its_journal_when_sqlite_does(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for journal in ("wal", "persist", "wal"):
         monkeypatch.setattr(sqlite, "journal_mode", lambda journal=journal: journal)
-        with LedgerWriter.open(url, "pbx-1") as writer:
+        with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
             writer.append(steps.answered(f"c-{journal}", NOW)).result(FUTURE_S)
     assert len(written(url)) == 3
 
 
 @pytest.mark.usefixtures("journal")
 def test_steps_that_wait_are_committed_together(url: str, file: Path, commits: list[Connection]) -> None:
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         commits.clear()
         with sqlite3.connect(file, isolation_level=None) as blocker:
             blocker.execute("BEGIN IMMEDIATE")
@@ -114,7 +115,7 @@ def test_steps_that_wait_are_committed_together(url: str, file: Path, commits: l
 
 def test_a_group_has_a_limit(url: str, commits: list[Connection], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "GROUP_LIMIT", 3)
-    writer = LedgerWriter.open(url, "pbx-1")
+    writer = LedgerWriter.open(url, "pbx-1", custody_of(url))
     commits.clear()
     for number in range(30):
         writer.append(steps.answered(f"c-{number}", NOW))
@@ -124,7 +125,7 @@ def test_a_group_has_a_limit(url: str, commits: list[Connection], monkeypatch: p
 
 
 def test_steps_of_many_threads_are_all_written(url: str) -> None:
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
 
         def work(thread: int) -> None:
             for number in range(100):
@@ -139,7 +140,7 @@ def test_steps_of_many_threads_are_all_written(url: str) -> None:
 
 
 def test_close_drains_and_what_comes_later_fails(url: str) -> None:
-    writer = LedgerWriter.open(url, "pbx-1")
+    writer = LedgerWriter.open(url, "pbx-1", custody_of(url))
     futures = [writer.append(steps.answered(f"c-{number}", NOW)) for number in range(100)]
     writer.close()
     assert all(future.done() and future.exception() is None for future in futures)
@@ -150,7 +151,7 @@ def test_close_drains_and_what_comes_later_fails(url: str) -> None:
 
 
 async def test_a_cancelled_waiter_does_not_take_his_evidence_back(url: str, file: Path) -> None:
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         with sqlite3.connect(file, isolation_level=None) as blocker:
             blocker.execute("BEGIN IMMEDIATE")
             future = writer.append(steps.answered("c-1", NOW))
@@ -170,7 +171,7 @@ def test_a_full_disk_fails_the_steps_and_the_writer_lives_on(
     url: str, page_limit: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     long = [steps.sound_failed(f"c-{number}", NOW, "x" * 200) for number in range(100)]
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         writer.append(steps.answered("before", NOW)).result(FUTURE_S)
         page_limit["pages"] = 1
         with caplog.at_level(logging.ERROR, "idtone.ledger.store"):
@@ -191,7 +192,7 @@ def test_a_locked_ledger_fails_the_steps_after_its_timeout(
     url: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         blocker = sqlite3.connect(file, isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match=r"database is locked; another program has held its lock"):
@@ -202,10 +203,10 @@ def test_a_locked_ledger_fails_the_steps_after_its_timeout(
 
 
 def test_an_unforeseen_error_fails_its_group_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(node: str, step: Step) -> dict[str, object]:
+    def broken(*arguments: object) -> dict[str, object]:
         raise RuntimeError("secret")
 
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         with monkeypatch.context() as patch:
             patch.setattr(store, "row_of", broken)
             with pytest.raises(LedgerError, match="RuntimeError while writing; report this"):
@@ -218,7 +219,7 @@ def test_an_unforeseen_error_fails_its_group_alone(url: str, monkeypatch: pytest
 def test_every_file_is_its_owners_alone(file: Path, url: str, journal: str, umask: int) -> None:
     before = os.umask(umask)
     try:
-        with LedgerWriter.open(url, "pbx-1") as writer:
+        with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
             writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
             written(url)
             names = {path.name.removeprefix("ledger.sqlite3") for path in file.parent.iterdir()}
@@ -231,7 +232,7 @@ def test_every_file_is_its_owners_alone(file: Path, url: str, journal: str, umas
 
 
 def test_no_telephone_number_is_in_any_file(url: str, file: Path, journal: str) -> None:
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         for number in range(200):
             writer.append(decided(call_id=f"c-{number}"))
             writer.append(steps.sound_failed(f"c-{number}", NOW, f"PJSIP/{CALLED}@trunk is gone"))
@@ -244,12 +245,28 @@ def test_no_telephone_number_is_in_any_file(url: str, file: Path, journal: str) 
             assert [name for name, content in held.items() if canary.encode() in content] == []
 
 
+def test_where_numbers_cannot_be_sealed_the_rest_is_kept(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    days_of(url).writing("2026-11-01")
+    days_of(url).destroy("2026-12-01")  # and the clock was set back
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        for step in heard_call():
+            writer.append(step).result(FUTURE_S)
+    assert "the numbers of call c-1 are not kept" in caplog.text
+    with LedgerReader.open(url, days_of(url)) as reader:
+        record = reader.record("c-1")
+        assert record
+        assert record.heard
+        assert record.anomalies == ("the numbers could not be sealed, and are not kept",)
+        assert reader.record_key("c-1") is None
+        assert reader.verify(LOG).faults == []
+
+
 def test_a_second_writer_is_refused(url: str, file: Path) -> None:
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         with pytest.raises(LedgerError, match="another process writes to this ledger"):
-            LedgerWriter.open(url, "pbx-2")
+            LedgerWriter.open(url, "pbx-2", custody_of(url))
         writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
-    LedgerWriter.open(url, "pbx-2").close()
+    LedgerWriter.open(url, "pbx-2", custody_of(url)).close()
 
 
 def execute(file: Path, *statements: str) -> None:
@@ -261,10 +278,10 @@ def execute(file: Path, *statements: str) -> None:
 
 
 def test_a_ledger_of_a_newer_version_is_refused(url: str, file: Path) -> None:
-    LedgerWriter.open(url, "pbx-1").close()
-    execute(file, "UPDATE meta SET value = '2'")
-    for open_ledger in (lambda: LedgerWriter.open(url, "pbx-1"), lambda: LedgerReader.open(url)):
-        with pytest.raises(LedgerError, match=r"schema 2, known here: 1\); upgrade idtone"):
+    LedgerWriter.open(url, "pbx-1", custody_of(url)).close()
+    execute(file, "UPDATE meta SET value = '3' WHERE key = 'schema_version'")
+    for open_ledger in (lambda: LedgerWriter.open(url, "pbx-1", custody_of(url)), lambda: LedgerReader.open(url)):
+        with pytest.raises(LedgerError, match=r"schema 3, known here: 2\); upgrade idtone"):
             open_ledger()
 
 
@@ -274,7 +291,7 @@ def test_a_ledger_of_a_newer_version_is_refused(url: str, file: Path) -> None:
 def test_a_foreign_database_is_refused_and_left_alone(url: str, file: Path, statement: str) -> None:
     file.parent.mkdir()
     execute(file, statement)
-    for open_ledger in (lambda: LedgerWriter.open(url, "pbx-1"), lambda: LedgerReader.open(url)):
+    for open_ledger in (lambda: LedgerWriter.open(url, "pbx-1", custody_of(url)), lambda: LedgerReader.open(url)):
         with pytest.raises(LedgerError, match="this database is not a ledger"):
             open_ledger()
     connection = sqlite3.connect(file)
@@ -285,7 +302,7 @@ def test_a_foreign_database_is_refused_and_left_alone(url: str, file: Path, stat
 def test_a_file_that_is_no_database_is_refused(url: str, file: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(b"evidence " * 1000)
-    for open_ledger in (lambda: LedgerWriter.open(url, "pbx-1"), lambda: LedgerReader.open(url)):
+    for open_ledger in (lambda: LedgerWriter.open(url, "pbx-1", custody_of(url)), lambda: LedgerReader.open(url)):
         with pytest.raises(LedgerError, match="it is no SQLite database"):
             open_ledger()
     assert file.read_bytes() == b"evidence " * 1000
@@ -294,13 +311,13 @@ def test_a_file_that_is_no_database_is_refused(url: str, file: Path) -> None:
 def test_a_path_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LedgerError, match="cannot be opened: Not a directory"):
-        LedgerWriter.open(f"sqlite:///{tmp_path}/file/ledger.sqlite3", "pbx-1")
+        LedgerWriter.open(f"sqlite:///{tmp_path}/file/ledger.sqlite3", "pbx-1", custody_of(url_of(tmp_path / "key")))
 
 
 def test_a_path_with_characters_of_an_address_is_that_path(tmp_path: Path) -> None:
     path = tmp_path / "a b#c" / "l.sqlite3"
     url = f"sqlite:///{path}"
-    with LedgerWriter.open(url, "pbx-1") as writer:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
     assert path.is_file()
     assert len(written(url)) == 1

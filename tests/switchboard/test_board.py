@@ -10,8 +10,7 @@ import pytest
 from idtone.calls import Direction, Outcome, Party, Reason, Skip, Suspension
 from idtone.decision import Policy
 from idtone.ledger.records import fold
-from idtone.ledger.steps import CallStatus, StepKind
-from idtone.ledger.tokens import Tokens
+from idtone.ledger.steps import CallStatus, Role, StepKind
 from idtone.numbers import Number, parse
 from idtone.settings import CallerHears, Door
 from idtone.switchboard.board import GUARD_S, Question, Switchboard
@@ -36,7 +35,7 @@ def notebook() -> Notebook:
 
 @pytest.fixture
 def board(sounds, notebook) -> Switchboard:
-    return Switchboard(Licensed, Policy(), sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    return Switchboard(Licensed, Policy(), sounds, notebook, now=lambda: NOW)
 
 
 @pytest.mark.parametrize("door", Door)
@@ -48,12 +47,12 @@ def test_a_question_is_decided_once(board, notebook, door):
     assert board.of_channel("1795.1") is call
     (step,) = notebook.steps
     assert step.details["door"] == door
-    assert step.details["called_last4"] == "0000"
+    assert step.numbers[Role.CALLED].last4 == "0000"
 
 
 def test_the_dialled_user_stands_in_for_a_called_number_that_is_not_given(board, notebook):
     board.decide(replace(ASKED, called=""), Door.ARI)
-    assert notebook.steps[0].details["called_last4"] == "0000"
+    assert notebook.steps[0].numbers[Role.CALLED].last4 == "0000"
 
 
 def test_what_is_told_twice_is_written_once(board, notebook):
@@ -77,7 +76,7 @@ def test_a_second_call_on_the_same_channel_is_not_forgotten_with_the_first(board
 
 @pytest.mark.parametrize("hears", CallerHears)
 def test_the_verdict(sounds, notebook, hears):
-    board = Switchboard(Licensed, BOTH, sounds, notebook, Tokens(b"k" * 32), hears, now=lambda: NOW)
+    board = Switchboard(Licensed, BOTH, sounds, notebook, hears, now=lambda: NOW)
     verdict = board.verdict(board.decide(ASKED, Door.AGI), "12")
     assert (verdict.nonce, verdict.outcome, verdict.reason) == ("12", "PLAY", "licence-valid")
     assert (verdict.parties, verdict.answer_first) == (("called", "caller"), hears is CallerHears.ANSWERED)
@@ -86,13 +85,13 @@ def test_the_verdict(sounds, notebook, hears):
 
 
 def test_a_sound_that_may_not_be_played_has_no_file_in_the_verdict(notebook):
-    board = Switchboard(Licensed, Policy(), {}, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    board = Switchboard(Licensed, Policy(), {}, notebook, now=lambda: NOW)
     verdict = board.verdict(board.decide(ASKED, Door.AGI), "12")
     assert (verdict.parties, verdict.files, verdict.guard_s) == (("called",), {}, GUARD_S)
 
 
 def test_an_own_dial_sounds_to_the_called_party(sounds, notebook):
-    board = Switchboard(Licensed, BOTH, sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    board = Switchboard(Licensed, BOTH, sounds, notebook, now=lambda: NOW)
     assert board.decide(replace(ASKED, own_dial=True), Door.AGI).decision.profiles == {Party.CALLED: "sample"}
 
 
@@ -196,7 +195,7 @@ def test_a_call_of_a_number_that_is_suspended_meanwhile_is_to_be_ended_once(boar
 
 def test_a_suspension_that_begins_later_ends_the_calls_then(sounds, notebook):
     now = [NOW - timedelta(seconds=2)]
-    board = Switchboard(Stopping, Policy(), sounds, notebook, Tokens(b"k" * 32), now=lambda: now[0])
+    board = Switchboard(Stopping, Policy(), sounds, notebook, now=lambda: now[0])
     call = board.decide(ASKED, Door.ARI)
     assert board.to_be_ended() == []
     now[0] = NOW
@@ -209,10 +208,10 @@ def test_by_the_policy_they_may_go_on(board):
     assert board.to_be_ended() == []
 
 
-def test_a_call_of_an_earlier_service_is_known_by_its_token(sounds, notebook, board):
+def test_a_call_of_an_earlier_service_is_ended_by_its_number(sounds, notebook, board):
     for call_id, number in ((ASKED.call_id, ASKED.number), ("1795.7-1", "0312345600")):
         board.decide(replace(ASKED, call_id=call_id, number=number), Door.ARI)
-    later = Switchboard(Stopping, Policy(), sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    later = Switchboard(Stopping, Policy(), sounds, notebook, now=lambda: NOW)
     later.recall([fold("lab", [step]) for step in notebook.steps])
     assert [call.id for call in later.to_be_ended()] == [ASKED.call_id]
 
@@ -221,7 +220,7 @@ def test_a_call_of_an_earlier_service_is_known_by_its_token(sounds, notebook, bo
 
 
 def test_calls_are_known_again(sounds, notebook, board):
-    both = Switchboard(Licensed, BOTH, sounds, notebook, Tokens(b"k" * 32), now=lambda: NOW)
+    both = Switchboard(Licensed, BOTH, sounds, notebook, now=lambda: NOW)
     call = both.decide(ASKED, Door.AGI)
     both.answered(call)
     both.connected(call)
@@ -236,7 +235,7 @@ def test_calls_are_known_again(sounds, notebook, board):
 def test_a_skipped_call_is_known_again_as_such(board, sounds, notebook):
     board.decide(ASKED, Door.ARI)
     board.decide(INNER, Door.ARI)
-    again = Switchboard(Licensed, Policy(), sounds, Notebook(), Tokens(b"k" * 32), now=lambda: NOW)
+    again = Switchboard(Licensed, Policy(), sounds, Notebook(), now=lambda: NOW)
     again.recall([fold("lab", [step for step in notebook.steps if step.call_id == INNER.call_id])])
     assert [call.decision.skip for call in again] == [Skip.ANNOUNCED]
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
+from idtone.ledger import custody
 from idtone.ledger.sqlite import path_of
 from idtone.ledger.store import LedgerReader
 from idtone.registry.known import known
@@ -300,6 +301,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
     writable = os.access(machine.existing(path), os.W_OK) and os.access(machine.existing(path.parent), os.W_OK)
     yield ledger.opened(path, exists, writable, trouble)
     yield ledger.room(room, growth)
+    yield _signed(exam, exists)
     yield ledger.sqlite(sqlite3.sqlite_version_info, machine.is_wal(path))
     key = settings.key_file
     try:
@@ -312,7 +314,25 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
         yield ledger.key(key, (status.st_mode & 0o7777, status.st_size), "", exists)
 
 
-LEDGER: Final = ("ledger", "ledger-room", "ledger-key", "ledger-sqlite")
+def _signed(exam: Exam, exists: bool) -> Finding:
+    settings = exam.settings.ledger
+    if not exists:
+        return ledger.signed(0, "", looked=True)
+    try:
+        key = custody.own_key(settings, exam.settings.node)
+        reader = LedgerReader.open(settings.url)
+    except LedgerError as error:
+        return ledger.signed(None, str(error), looked=False)
+    with reader:
+        try:
+            kept = [custody.Seen(path).latest(key) for path in (settings.seen(), settings.cosigned())]
+            leaves = reader.signed_leaves(key, [checkpoint for _, checkpoint in filter(None, kept)])
+        except LedgerError as error:
+            return ledger.signed(None, str(error), looked=True)
+    return ledger.signed(leaves, "", looked=True)
+
+
+LEDGER: Final = ("ledger", "ledger-room", "ledger-key", "ledger-signed", "ledger-sqlite")
 
 
 def _growth(reader: LedgerReader, path: Path, now: datetime) -> ledger.Growth | None:

@@ -94,7 +94,11 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "ledger": Topic("The ledger", "It holds the evidence (再生証跡) that sounds were heard."),
     "ledger-room": Topic("Room for the ledger", "On a full disk calls go on without evidence."),
     "ledger-key": Topic(
-        "The ledger's key", "Who can read it can turn tokens back into telephone numbers; without it nobody can."
+        "The ledger's key",
+        "Who can read it and the keys of the days beside it can open the telephone numbers; without it nobody can.",
+    ),
+    "ledger-signed": Topic(
+        "The signature on the ledger", "Evidence that is not signed, or not as it was signed, convinces nobody."
     ),
     "ledger-sqlite": Topic(
         "SQLite under the ledger", "Versions with the WAL-reset bug can lose committed evidence (docs/adr/0001)."

@@ -77,7 +77,7 @@ def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists:
             return unknown(topic, f"{path}: {trouble}", "Run this as the user that `idtone serve` runs as")
         if ledger_exists:
             return bad(
-                topic, f"{path} is missing", f"Restore {path} from a backup; a new one fits no token that was written"
+                topic, f"{path} is missing", f"Restore {path} from a backup; a new one opens no number that was sealed"
             )
         return warning(topic, f"{path} is not there yet", "systemctl start idtone, which makes it; then back it up")
     mode, size = status
@@ -86,6 +86,24 @@ def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists:
     if size != KEY_BYTES:
         return bad(topic, f"{path} has {size} bytes instead of {KEY_BYTES}", f"Restore {path} from a backup")
     return good(topic, f"{path}, mode {mode:04o}")
+
+
+def signed(leaves: int | None, trouble: str, looked: bool) -> Finding:
+    """`leaves` are how many are signed; None where that is not so, which `trouble` tells.
+
+    Not `looked` at where the ledger or its signing key cannot be read.
+    """
+    topic = "ledger-signed"
+    if not looked:
+        return unknown(topic, trouble, "Run this as the user that `idtone serve` runs as")
+    if leaves is None:
+        return bad(
+            topic,
+            trouble,
+            "idtone ledger verify tells what is wrong; restore the newest copy of the ledger, or move it away and give "
+            "ledger.origin another name, then: systemctl restart idtone",
+        )
+    return good(topic, f"{leaves:,} leaves, all signed" if leaves else "nothing is to be signed yet")
 
 
 def sqlite(version: tuple[int, ...], is_wal: bool) -> Finding:

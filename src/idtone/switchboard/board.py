@@ -20,7 +20,6 @@ from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide, suspen
 from idtone.ledger import steps
 from idtone.ledger.records import Record
 from idtone.ledger.steps import CallStatus, Role, Step, StepKind
-from idtone.ledger.tokens import Tokens
 from idtone.numbers import Number, NumberKind, digits_alone, parse
 from idtone.settings import CallerHears, Door
 from idtone.tones.making.sounds import Sound
@@ -69,9 +68,8 @@ class Call:
     id: str
     decision: Decision
     forwarding_numbers: tuple[Number, ...] = ()
-    """None of a call that an earlier service decided; of that there is the token in `token`."""
+    """None of a call that an earlier service decided, and whose evidence cannot be opened any more."""
     called: Number | None = None
-    token: str | None = None
     own_dial: bool = False
     """The operator's own Dial(): no hook tells how it ends."""
     answered: bool = False
@@ -95,7 +93,6 @@ class Switchboard:
     policy: Policy
     sounds: Mapping[str, Sound]
     evidence: Evidence
-    tokens: Tokens
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     hang_up_suspended: bool = True
     remembered: Mapping[str, datetime] = field(default_factory=lambda: NOTHING_REMEMBERED)
@@ -109,8 +106,6 @@ class Switchboard:
     """Channels that hold the call, and those that held it since their sound began."""
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _by_channel: dict[str, Call] = field(default_factory=dict, init=False)
-    _tokens_of: tuple[Registry | None, Mapping[str | None, datetime]] | None = field(default=None, init=False)
-    """The suspended numbers of a generation of the registry, by their tokens."""
 
     # -- which calls there are ----------------------------------------------------------------------------------
 
@@ -134,8 +129,9 @@ class Switchboard:
                 registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
                 registry_trust=Trust(record.registry_trust) if record.registry_trust else None,
             )  # fmt: skip
-            number = record.numbers.get(Role.FORWARDING)
-            call = Call(record.call_id, decision, token=number.token if number else None)
+            numbers = record.opened
+            forwarding = (numbers[Role.FORWARDING],) if Role.FORWARDING in numbers else ()
+            call = Call(record.call_id, decision, forwarding, numbers.get(Role.CALLED))
             call.answered, call.connected = (kind in record.times for kind in (StepKind.ANSWERED, StepKind.CONNECTED))
             self._enter(call)
 
@@ -155,7 +151,7 @@ class Switchboard:
         forwarded, now = self._forwarded(question), self.now()
         registry = self.registry()
         decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered)
-        decided = steps.decided(forwarded, decision, now, self.tokens, door)
+        decided = steps.decided(forwarded, decision, now, door)
         call = Call(
             forwarded.id, decision, forwarded.forwarding_numbers, forwarded.called, own_dial=question.own_dial
         )  # fmt: skip
@@ -234,21 +230,8 @@ class Switchboard:
             for call in self._calls.values()
             if call.decision.outcome not in (Outcome.BYPASS, Outcome.REFUSE)
             and not call.suspended
-            and (
-                suspended(call.forwarding_numbers, registry, now, self.remembered)
-                or (call.token is not None and self._suspended_token(call.token, registry, now))
-            )
+            and suspended(call.forwarding_numbers, registry, now, self.remembered)
         ]
-
-    def _suspended_token(self, token: str, registry: Registry | None, now: datetime) -> bool:
-        """Of a call whose number is known by its token alone, so that all suspended ones have to be made tokens."""
-        if self._tokens_of is None or self._tokens_of[0] is not registry:
-            since = (
-                {self.tokens.mask(each.number).token: each.since for each in registry.suspensions()} if registry else {}
-            )
-            self._tokens_of = registry, since
-        moment = self._tokens_of[1].get(token)
-        return moment is not None and now >= moment
 
     def suspends(self, call: Call) -> None:
         """Its end was asked for."""

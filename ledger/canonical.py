@@ -1,0 +1,56 @@
+"""The one text of a JSON value, by the JSON Canonicalization Scheme (RFC 8785), so that its hash can be made again.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import rfc8785
+
+from idtone.errors import LedgerError
+
+WHOLE_LIMIT: Final = 2**53
+"""RFC 8785, appendix D: beyond it not every reader of JSON has the same number."""
+
+_NONE: Final = "a detail of a step has no canonical JSON (RFC 8785)"
+_plain: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def canonical(members: Mapping[str, Any]) -> str:
+    """An object of JSON scalars as the text that RFC 8785 gives it.
+
+    Raises LedgerError for what it gives none: numbers from 2^53 on, surrogates, NaN.
+    """
+    if all(map(_simple, members, members.values())):
+        return _plain(members)
+    # From there on a float would be read as a whole number.
+    large = any(isinstance(value, float) and abs(value) >= WHOLE_LIMIT for value in members.values())
+    try:
+        text = rfc8785.dumps(dict(members)).decode()
+    except (rfc8785.CanonicalizationError, UnicodeError) as error:
+        raise LedgerError(_NONE) from error
+    if large:
+        raise LedgerError(_NONE)
+    return text
+
+
+def check(members: Mapping[str, Any]) -> None:
+    """Raises LedgerError where `canonical` would."""
+    if not all(map(_simple, members, members.values())):
+        canonical(members)
+
+
+def _simple(key: str, value: object) -> bool:
+    """Whether the standard library, six times as fast, writes the same.
+
+    It differs in the order of keys beyond ASCII, in floats, in large numbers, and where text is not Unicode.
+    """
+    if not key.isascii():
+        return False
+    if isinstance(value, str):
+        return value.isascii()
+    return value is None or isinstance(value, bool) or (isinstance(value, int) and -WHOLE_LIMIT < value < WHOLE_LIMIT)

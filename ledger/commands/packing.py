@@ -1,0 +1,82 @@
+"""`idtone ledger verify-pack`: whether a pack that somebody gives you is what its log has sealed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.errors import ProofError, UsageError
+
+from ..packs import PackVerdict, Told, verified
+from ..tree.notes import VerifierKey
+from ..zips import read_zip
+
+
+def verify_pack(
+    pack: Annotated[Path, typer.Argument(metavar="PACK", help="The pack, a ZIP file.")],
+    log_key: Annotated[
+        str | None,
+        typer.Option("--log-key", metavar="VKEY", help="The member's verifier key, had by another way than the pack."),
+    ] = None,
+    witness_keys: Annotated[
+        list[str] | None,
+        typer.Option("--witness-key", metavar="VKEY", help="A witness's verifier key; may be repeated."),
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Verify an evidence pack: its seal, every file, and each record's proof; then tell what it says.
+
+    Nothing but the pack is needed. Exit 1: something is wrong, or a witness that is named has not cosigned.
+    """
+    log = _key("--log-key", log_key) if log_key is not None else None
+    witnesses = [_key("--witness-key", each) for each in witness_keys or []]
+    verdict = verified(read_zip(pack), log, witnesses)
+    verdict.faults += [f"{each.name} has not cosigned the tree" for each in witnesses if each not in verdict.cosigners]
+    if as_json:
+        console.print_json(_report(verdict))
+    else:
+        _tell(verdict)
+    if verdict.faults:
+        console.negative()
+
+
+def _key(option: str, text: str) -> VerifierKey:
+    try:
+        return VerifierKey.parse(text)
+    except ProofError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def _report(verdict: PackVerdict) -> dict[str, object]:
+    return {
+        "good": not verdict.faults,
+        "case": verdict.case,
+        "exported": verdict.exported,
+        "log": str(verdict.log) if verdict.log else None,
+        "log_is_known": verdict.log_is_known,
+        "cosigners": [each.name for each in verdict.cosigners],
+        "records": [each.record.to_json() | {"leaves": each.leaves, "opened": _numbers(each)} for each in verdict.told],
+        "faults": verdict.faults,
+    }
+
+
+def _numbers(told: Told) -> dict[str, str]:
+    return {role.value: number.e164 for role, number in told.numbers.items()}
+
+
+def _tell(verdict: PackVerdict) -> None:
+    for fault in verdict.faults:
+        print(fault)
+    print(f"{'good' if not verdict.faults else 'NOT GOOD'}: case {verdict.case}, exported {verdict.exported}")
+    print(f"  sealed by    {verdict.log}")
+    if not verdict.log_is_known:
+        print("               the pack itself names this key: compare it with what the member told you by another way")
+    for witness in verdict.cosigners:
+        print(f"  cosigned by  {witness.name}")
+    for each in verdict.told:
+        record = each.record
+        heard = "heard" if record.heard else "not heard"
+        print(f"  {record.call_id}: {record.outcome}, {record.reason}, {heard}, {record.status or 'interrupted'}")

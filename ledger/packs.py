@@ -1,0 +1,208 @@
+"""Evidence packs: records with their proofs, sealed, which a third party verifies with nothing but the pack. Pure.
+
+    manifest.json   what the pack holds, for which case, and the SHA-256 of every other file
+    manifest.note   the log's signature on it
+    leaves/N.json   the leaf N of the log's tree
+    proofs/N.tlog-proof
+    profiles/ID.json  the profiles of the sounds that were played, as they are at the time of the export
+    report.html     the same, to be read
+
+Numbers are in the leaves sealed; with the key of a record, which the manifest holds unless they are to stay so, they
+are opened, and no other record's.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import rfc8785
+
+from idtone.errors import LedgerError, ProofError
+from idtone.numbers import Number
+
+from .log import Proven
+from .records import Record, fold
+from .sealing import SEALED_KEY, open_with
+from .steps import Role, Step, StepKind
+from .tables import moment
+from .tree.checkpoints import believed
+from .tree.notes import Note, Signer, VerifierKey
+from .tree.proofs import InclusionProof
+
+FORMAT: Final = "idtone-evidence/1"
+MANIFEST, SEAL, REPORT = "manifest.json", "manifest.note", "report.html"
+_SEAL_TEXT: Final = "idtone evidence pack v1\n{case}\n{digest}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """One call of a pack: its leaves, and the key to its numbers, None where they stay sealed."""
+
+    call_id: str
+    proven: Sequence[Proven]
+    record_key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One call as a pack tells of it."""
+
+    record: Record
+    leaves: tuple[int, ...]
+    numbers: Mapping[Role, Number]
+
+
+def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) -> Told:
+    """Read the leaves of a call (index → content) again. Raises LedgerError where they are none of this version's."""
+    try:
+        rows = [row for index in sorted(leaves) for row in _rows(call_id, leaves[index])]
+        steps = [Step(call_id, StepKind(row["kind"]), moment(row["at"]), row["details"]) for row in rows]
+        record = fold(str(rows[0]["node"]), steps)
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        raise LedgerError(f"a leaf of call {call_id} cannot be read") from error
+    decided = next((step.details for step in steps if step.kind is StepKind.DECIDED), {})
+    numbers = open_with(record_key, call_id, decided) if record_key and SEALED_KEY in decided else {}
+    return Told(record, tuple(sorted(leaves)), numbers)
+
+
+def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
+    leaf = json.loads(content)
+    if leaf["call"] != call_id:
+        raise LedgerError(f"a leaf that is said to be of call {call_id} is of {leaf['call']}")
+    rows = leaf["steps"]
+    return list(rows)
+
+
+def packed(
+    case: str,
+    act_id: str,
+    at: datetime,
+    exhibits: Sequence[Exhibit],
+    profiles: Mapping[str, Mapping[str, Any]],
+    log: VerifierKey,
+    report: bytes,
+) -> dict[str, bytes]:
+    """The files of a pack, but for its seal. `act_id` is the record of the export."""
+    files = {REPORT: report}
+    for exhibit in exhibits:
+        for each in exhibit.proven:
+            files[f"leaves/{each.proof.index}.json"] = each.content
+            files[f"proofs/{each.proof.index}.tlog-proof"] = str(each.proof).encode()
+    for profile_id, profile in profiles.items():
+        files[f"profiles/{profile_id}.json"] = json.dumps(
+            profile, ensure_ascii=False, indent=2, sort_keys=True
+        ).encode()
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "case": case,
+        "exported": at.isoformat(),
+        "export_record": act_id,
+        "log_key": str(log),
+        "records": [
+            {
+                "call": each.call_id,
+                "leaves": [proven.proof.index for proven in each.proven],
+                "key": base64.b64encode(each.record_key).decode() if each.record_key else None,
+            }
+            for each in exhibits
+        ],
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+    }
+    return {MANIFEST: rfc8785.dumps(manifest), **files}
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """What stands for the whole pack: the SHA-256 of its manifest, hexadecimal."""
+    return hashlib.sha256(files[MANIFEST]).hexdigest()
+
+
+def seal(files: Mapping[str, bytes], case: str, signer: Signer) -> bytes:
+    """The signature on a pack."""
+    text = _SEAL_TEXT.format(case=case, digest=digest(files))
+    return str(Note(text, (signer.sign(text),))).encode()
+
+
+@dataclass
+class PackVerdict:
+    """`told` are the records that are proven; `cosigners` the witnesses that have signed the tree that holds them."""
+
+    case: str = ""
+    exported: str = ""
+    log: VerifierKey | None = None
+    log_is_known: bool = False
+    cosigners: tuple[VerifierKey, ...] = ()
+    leaves: int = 0
+    told: list[Told] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Sequence[VerifierKey] = ()) -> PackVerdict:
+    """Whether a pack is what its log has sealed, and each record in the tree that it has signed.
+
+    `log` is whose word counts, known by another way than the pack; without it that is the key that the pack names,
+    which anybody could have made.
+    """
+    verdict = PackVerdict(log_is_known=log is not None)
+    try:
+        manifest = json.loads(files[MANIFEST])
+        if manifest["format"] != FORMAT:
+            verdict.faults.append(f"the pack is {manifest['format']!r}, which this version does not know")
+            return verdict
+        verdict.case, verdict.exported = str(manifest["case"]), str(manifest["exported"])
+        verdict.log = log or VerifierKey.parse(manifest["log_key"])
+        verdict.faults += _unsealed(files, manifest, verdict.log)
+        for entry in manifest["records"]:
+            _verify_record(files, entry, verdict, witnesses)
+    except ProofError as error:
+        verdict.faults.append(str(error))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        verdict.faults.append(f"the manifest is missing or cannot be read ({type(error).__name__})")
+    return verdict
+
+
+def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[str]:
+    """What is not as it was when it was sealed."""
+    try:
+        note = Note.parse(files.get(SEAL, b""))
+        if note.text != _SEAL_TEXT.format(case=manifest["case"], digest=digest(files)):
+            yield "the seal is not on this manifest"
+        elif not note.signed_by([log]):
+            yield f"the seal is not by {log.name} with this key"
+    except ProofError as error:
+        yield f"the seal: {error}"
+    named = manifest["files"]
+    for name in sorted({*named, *files} - {MANIFEST, SEAL}):
+        if name not in files:
+            yield f"{name} is missing"
+        elif name not in named:
+            yield f"{name} does not belong to the pack"
+        elif hashlib.sha256(files[name]).hexdigest() != named[name]:
+            yield f"{name} was changed"
+
+
+def _verify_record(
+    files: Mapping[str, bytes], entry: Mapping[str, Any], verdict: PackVerdict, witnesses: Sequence[VerifierKey]
+) -> None:
+    assert verdict.log
+    call_id = str(entry["call"])
+    leaves: dict[int, bytes] = {}
+    try:
+        for index in entry["leaves"]:
+            content = files.get(f"leaves/{index}.json", b"")
+            proof = InclusionProof.parse(files.get(f"proofs/{index}.tlog-proof", b""))
+            if proof.index != index:
+                raise ProofError(f"the proof of leaf {index} is of leaf {proof.index}")
+            verdict.leaves = max(verdict.leaves, proof.check(content, verdict.log).size)
+            believed(proof.checkpoint, verdict.log)
+            verdict.cosigners = proof.checkpoint.signed_by(witnesses)
+            leaves[index] = content
+        key = base64.b64decode(entry["key"]) if entry["key"] else None
+        verdict.told.append(told(call_id, leaves, key))
+    except LedgerError as error:
+        verdict.faults.append(f"call {call_id}: {error}")

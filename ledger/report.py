@@ -1,0 +1,131 @@
+"""A pack's records to be read by people, in Japanese and English: one HTML page with nothing from elsewhere. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from html import escape
+from typing import Any, Final
+
+from idtone.numbers import Number
+
+from .packs import Told
+from .records import Record
+from .steps import Role, Step, StepKind
+from .tokens import MaskedNumber
+
+_JAPAN: Final = timezone(timedelta(hours=9))
+_ROLES: Final = {
+    Role.FORWARDING: "転送元番号 / forwarding number",
+    Role.CALLER: "発信者番号 / caller's number",
+    Role.CALLED: "着信先番号 / called number",
+}
+_KINDS: Final = {
+    StepKind.DECIDED: "判定 / decided",
+    StepKind.ANSWERED: "応答 / answered",
+    StepKind.SOUND_STARTED: "鳴動開始 / sound started",
+    StepKind.SOUND_ENDED: "鳴動終了 / sound ended",
+    StepKind.SOUND_FAILED: "鳴動失敗 / sound failed",
+    StepKind.CONNECTED: "通話開始 / connected",
+    StepKind.SUSPENDED: "番号停止 / suspended",
+    StepKind.ENDED: "終了 / ended",
+    StepKind.INTERRUPTED: "中断 / interrupted",
+}
+_STYLE: Final = """
+body { font-family: "Noto Sans JP", "Hiragino Sans", "Yu Gothic", sans-serif; color: #222 }
+body { max-width: 62em; margin: 2em auto }
+h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em; border-bottom: 1px solid #999 }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; vertical-align: top; padding: .25em .8em .25em 0 }
+th { font-weight: 600; white-space: nowrap } td { overflow-wrap: anywhere } .steps td { border-top: 1px solid #ddd }
+@media print { h2 { break-after: avoid } table { break-inside: avoid } }
+"""
+_PROVES: Final = (
+    "各記録は、署名された記録の木に含まれています。その署名の後に変更、削除、挿入されたものではありません。",
+    "Each record is in the tree that was signed; it was not changed, removed or put in after that signature.",
+    "記録は、その時に交換機が見聞きしたことの記述です。再生された音は SHA-256 で示されます。"
+    "端末の先で人が実際に聞いたことは証明しません。",
+    "A record says what the PBX saw at the time. Which sound was played is told by its SHA-256. That a person heard it "
+    "at the other end of the telephone is not proven.",
+    "署名鍵の保持者が真実を記録したことは証明しません。"
+    "証人の連署があれば、後から別の履歴に置き換えられていないことが示されます。",
+    "That whoever holds the signing key recorded the truth is not proven. Where witnesses have cosigned the tree, it "
+    "was not replaced by another one afterwards.",
+)
+
+
+def report(
+    case: str, at: datetime, told: Sequence[Told], profiles: Mapping[str, Mapping[str, Any]], log_key: str
+) -> bytes:
+    """The page. Times are those of Japan."""
+    parts = [
+        "<!doctype html><html lang=ja><meta charset=utf-8>",
+        f"<title>再生証跡 / Evidence {escape(case)}</title><style>{_STYLE}</style>",
+        "<h1>再生証跡 / Evidence of what was decided and heard</h1>",
+        _facts(
+            {
+                "案件 / case": case,
+                "作成 / exported": _time(at),
+                "記録 / records": str(len(told)),
+                "検証鍵 / verifier key": log_key,
+                "検証方法 / to verify": "idtone ledger verify-pack FILE --log-key KEY",
+            }
+        ),
+        "<h2>証明すること、しないこと / What this proves, and what it does not</h2>",
+        *(f"<p>{escape(line)}</p>" for line in _PROVES),
+        *(_call(number, each) for number, each in enumerate(told, 1)),
+        *(_profile(profile_id, profile) for profile_id, profile in profiles.items()),
+        "</html>",
+    ]
+    return "\n".join(parts).encode()
+
+
+def _call(number: int, told: Told) -> str:
+    record = told.record
+    facts = {
+        "通話 / call": record.call_id,
+        "交換機 / PBX": record.node,
+        "方向 / direction": record.direction,
+        **{_ROLES[role]: _number(told.numbers.get(role), masked) for role, masked in record.numbers.items()},
+        "判定 / outcome": f"{record.outcome}, {record.reason}",
+        "利用許諾 / licence": record.licence,
+        "登録簿の版 / registry version": _registry(record),
+        "全員が最後まで聞いた / heard to the end by all": "はい / yes" if record.heard else "いいえ / no",
+        "聞いた人 / heard by": ", ".join(record.heard_by),
+        "結果 / status": record.status,
+        "葉 / leaves": ", ".join(map(str, told.leaves)),
+        "矛盾 / anomalies": "; ".join(record.anomalies),
+    }
+    rows = "".join(map(_step, record.steps))
+    steps = f"<table class=steps><tr><th>時刻 / time<th>段階 / step<th>詳細 / details</tr>{rows}</table>"
+    return f"<h2>{number}. {escape(record.call_id)}</h2>{_facts(facts)}{steps}"
+
+
+def _registry(record: Record) -> str | None:
+    return None if record.registry_version is None else f"{record.registry_version} ({record.registry_trust})"
+
+
+def _number(number: Number | None, masked: MaskedNumber) -> str:
+    if number is not None:
+        return number.e164
+    return f"{masked} (封緘 / sealed)" if masked.token else str(masked)
+
+
+def _step(step: Step) -> str:
+    sealed = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day")
+    details = ", ".join(f"{name}={value}" for name, value in step.details.items() if not name.endswith(sealed))
+    return f"<tr><td>{_time(step.at)}<td>{escape(_KINDS.get(step.kind, step.kind))}<td>{escape(details)}</tr>"
+
+
+def _profile(profile_id: str, profile: Mapping[str, Any]) -> str:
+    facts = {name: None if value is None else str(value) for name, value in profile.items()}
+    return f"<h2>音 / Sound: {escape(profile_id)}</h2>{_facts(facts)}"
+
+
+def _facts(facts: Mapping[str, str | None]) -> str:
+    rows = "".join(f"<tr><th>{escape(name)}<td>{escape(value)}</tr>" for name, value in facts.items() if value)
+    return f"<table>{rows}</table>"
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(_JAPAN).isoformat(sep=" ", timespec="milliseconds")

@@ -1,0 +1,66 @@
+"""A tree's head as text that is signed (C2SP tlog-checkpoint v1). Pure."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from idtone.errors import ProofError
+
+from .merkle import HASH_BYTES
+from .notes import Note, VerifierKey, decoded
+
+_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+
+
+def parse_size(text: str) -> int:
+    """ASCII decimal without leading zeroes. Raises ProofError."""
+    if not _SIZE.fullmatch(text):
+        raise ProofError("a size is a decimal number without leading zeroes")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Which tree (`origin`), how many leaves it has, and its root; `extensions` are further lines, of which we write
+    none.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+    extensions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ProofError for what would read as another checkpoint."""
+        if any(not line or "\n" in line for line in (self.origin, *self.extensions)):
+            raise ProofError("the lines of a checkpoint are neither empty nor broken")
+
+    @property
+    def text(self) -> str:
+        lines = (self.origin, str(self.size), base64.b64encode(self.root).decode(), *self.extensions)
+        return "".join(f"{line}\n" for line in lines)
+
+    @classmethod
+    def parse(cls, text: str) -> Checkpoint:
+        """Of a note's text. Raises ProofError."""
+        lines = text.split("\n")
+        if len(lines) < 4 or lines[-1]:
+            raise ProofError("a checkpoint has three lines: origin, size, root")
+        origin, size, encoded, *extensions = lines[:-1]
+        root = decoded(encoded)
+        if root is None or len(root) != HASH_BYTES:
+            raise ProofError(f"the root of a checkpoint is {HASH_BYTES} bytes in base64")
+        return cls(origin, parse_size(size), root, tuple(extensions))
+
+
+def believed(note: Note, log: VerifierKey) -> Checkpoint:
+    """The checkpoint in a note that its log has signed. Raises ProofError where that is not so."""
+    if not note.signed_by([log]):
+        raise ProofError(f"the checkpoint is not signed by the key of {log.name}")
+    checkpoint = Checkpoint.parse(note.text)
+    if checkpoint.origin != log.name:
+        raise ProofError(f"the checkpoint is of {checkpoint.origin!r}, not of {log.name}")
+    return checkpoint

@@ -1,0 +1,233 @@
+"""The Merkle tree of RFC 6962, section 2.1, over SHA-256. Pure: hashes are read through a function.
+
+A tree is kept as the hashes of its complete subtrees, in the order in which they come to be: each leaf, followed by the
+subtrees that it completes. That list only ever grows, has less than two hashes for each leaf, and holds all that a root
+or a proof of any size is made of, in at most some 2·log₂(size) places.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from idtone.errors import ProofError
+
+HASH_BYTES: Final = 32
+EMPTY_ROOT: Final = hashlib.sha256().digest()
+"""RFC 6962, section 2.1: the hash of an empty list."""
+
+Read = Callable[[Sequence[int]], Mapping[int, bytes]]
+"""Places in the list of complete subtrees → the hash that stands there, of each of them."""
+
+_sha256 = hashlib.sha256
+
+
+def leaf_hash(data: bytes) -> bytes:
+    return _sha256(b"\0" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return _sha256(b"\1" + left + right).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Subtree:
+    """A complete one: the leaves from `number << level` on, 2 to the power of `level` of them."""
+
+    level: int
+    number: int
+
+    @property
+    def place(self) -> int:
+        """Where its hash stands in the list."""
+        last = ((self.number + 1) << self.level) - 1
+        return stored(last) + self.level
+
+
+def stored(size: int) -> int:
+    """How many hashes the list of a tree of `size` leaves has."""
+    return 2 * size - size.bit_count()
+
+
+class Frontier:
+    """The right edge of a tree: enough to let it grow and to tell its root."""
+
+    __slots__ = ("_subtrees", "size")
+
+    def __init__(self, size: int = 0, subtrees: Sequence[bytes] = ()) -> None:
+        """`subtrees` are the hashes at `places(size)`, in that order."""
+        self.size = size
+        self._subtrees = list(subtrees)
+
+    @classmethod
+    def read(cls, size: int, read: Read) -> Frontier:
+        """Of the tree as it was at `size` leaves."""
+        wanted = [subtree.place for subtree in _subtrees(0, size)]
+        found = read(wanted)
+        return cls(size, [found[place] for place in wanted])
+
+    def copy(self) -> Frontier:
+        return Frontier(self.size, self._subtrees)
+
+    def append(self, leaf: bytes) -> list[bytes]:
+        """Grow by the leaf with this hash; what the list grows by, in order."""
+        grown = [leaf]
+        number = self.size
+        while number & 1:
+            leaf = _sha256(b"\1" + self._subtrees.pop() + leaf).digest()
+            grown.append(leaf)
+            number >>= 1
+        self._subtrees.append(leaf)
+        self.size += 1
+        return grown
+
+    def root(self) -> bytes:
+        return _fold(self._subtrees)
+
+
+def root(size: int, read: Read) -> bytes:
+    """The tree's root at `size` leaves (RFC 6962, section 2.1)."""
+    return Frontier.read(size, read).root()
+
+
+def inclusion_proof(index: int, size: int, read: Read) -> list[bytes]:
+    """The audit path of a leaf (RFC 6962, section 2.1.1), from its sibling up.
+
+    Raises ProofError where the tree has no such leaf.
+    """
+    if not 0 <= index < size:
+        raise ProofError(f"a tree of {size} leaves has no leaf {index}")
+    return _hashes(_path(index, 0, size), read)
+
+
+def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
+    """That the tree of `old` leaves is the beginning of that of `size` (RFC 6962, section 2.1.2).
+
+    Empty where `old` is 0 or `size`. Raises ProofError where `old` is more than `size`.
+    """
+    if not 0 <= old <= size:
+        raise ProofError(f"a tree of {size} leaves never had {old}")
+    return _hashes(_subproof(old, 0, size, True), read) if old else []
+
+
+def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
+    """The root that the proof leads to from the leaf with this hash (RFC 9162, section 2.1.3.2).
+
+    Raises ProofError where the proof has another length than one of this leaf.
+    """
+    if not 0 <= index < size:
+        raise ProofError(f"a tree of {size} leaves has no leaf {index}")
+    number, last, reached = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            raise ProofError("the inclusion proof is too long")
+        if number & 1 or number == last:
+            reached = node_hash(sibling, reached)
+            while not number & 1 and number:
+                number >>= 1
+                last >>= 1
+        else:
+            reached = node_hash(reached, sibling)
+        number >>= 1
+        last >>= 1
+    if last:
+        raise ProofError("the inclusion proof is too short")
+    return reached
+
+
+def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
+    """Raises ProofError unless the proof shows that the old tree is the beginning of the new one.
+
+    RFC 9162, section 2.1.4.2. Every tree begins with the empty one.
+    """
+    if not 0 <= old <= size:
+        raise ProofError(f"a tree of {size} leaves never had {old}")
+    if old in (0, size):
+        same = old_root == (EMPTY_ROOT if old == 0 else new_root)
+        if proof or not same:
+            raise ProofError("the roots differ" if not same else "the consistency proof is too long")
+        return
+    # The old tree itself is left out of the proof where it is complete.
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    if not path:
+        raise ProofError("the consistency proof is too short")
+    number, last = old - 1, size - 1
+    while number & 1:
+        number >>= 1
+        last >>= 1
+    old_reached = new_reached = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            raise ProofError("the consistency proof is too long")
+        if number & 1 or number == last:
+            old_reached = node_hash(sibling, old_reached)
+            new_reached = node_hash(sibling, new_reached)
+            while not number & 1 and number:
+                number >>= 1
+                last >>= 1
+        else:
+            new_reached = node_hash(new_reached, sibling)
+        number >>= 1
+        last >>= 1
+    if last:
+        raise ProofError("the consistency proof is too short")
+    if old_reached != old_root or new_reached != new_root:
+        raise ProofError("the consistency proof leads to other roots")
+
+
+def _split(begin: int, end: int) -> int:
+    """Where RFC 6962 divides these leaves: after the largest power of two that is less than their number."""
+    return begin + (1 << ((end - begin - 1).bit_length() - 1))
+
+
+def _path(index: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    if end - begin == 1:
+        return
+    middle = _split(begin, end)
+    if index < middle:
+        yield from _path(index, begin, middle)
+        yield middle, end
+    else:
+        yield from _path(index, middle, end)
+        yield begin, middle
+
+
+def _subproof(old: int, begin: int, end: int, whole: bool) -> Iterator[tuple[int, int]]:
+    """`whole` says that the old tree's part of these leaves begins where that tree does."""
+    if old == end:
+        if not whole:
+            yield begin, end
+        return
+    middle = _split(begin, end)
+    if old <= middle:
+        yield from _subproof(old, begin, middle, whole)
+        yield middle, end
+    else:
+        yield from _subproof(old, middle, end, False)
+        yield begin, middle
+
+
+def _subtrees(begin: int, end: int) -> Iterator[Subtree]:
+    """The complete subtrees of these leaves, the largest first; `begin` is where RFC 6962 divides some tree."""
+    while begin < end:
+        level = (end - begin).bit_length() - 1
+        yield Subtree(level, begin >> level)
+        begin += 1 << level
+
+
+def _hashes(ranges: Iterator[tuple[int, int]], read: Read) -> list[bytes]:
+    """The hash of each range of leaves, read at once."""
+    pieces = [[subtree.place for subtree in _subtrees(begin, end)] for begin, end in ranges]
+    found = read([place for places in pieces for place in places])
+    return [_fold([found[place] for place in places]) for places in pieces]
+
+
+def _fold(subtrees: Sequence[bytes]) -> bytes:
+    if not subtrees:
+        return EMPTY_ROOT
+    reached = subtrees[-1]
+    for left in reversed(subtrees[:-1]):
+        reached = node_hash(left, reached)
+    return reached

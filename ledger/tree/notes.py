@@ -1,0 +1,204 @@
+"""Signed notes: text with signature lines below it (C2SP signed-note v1), and witnesses' cosignatures
+(tlog-cosignature v1).
+
+Ed25519 only, like most logs and witnesses; lines by other keys and algorithms are carried along and prove nothing
+here. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from idtone.errors import ProofError
+
+SIGNATURES_LIMIT: Final = 64
+"""Lines; signed-note asks for 16 at least."""
+NOTE_LIMIT: Final = 256 * 1024
+"""Bytes: room for as many post-quantum signatures, which we carry along."""
+KEY_BYTES: Final = 32
+_LATEST: Final = 2**63 - 1
+
+_NAME: Final = re.compile(r"[^\s+]+")
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_DASH: Final = "\N{EM DASH}"
+
+
+class Algorithm(IntEnum):
+    """How a key signs (signed-note, signature types)."""
+
+    ED25519 = 1
+    """The note's text."""
+    COSIGNATURE = 4
+    """The text of a checkpoint below a line with the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureLine:
+    """One line below a note; `signature` is what follows the four bytes of the key's id."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+
+    def __str__(self) -> str:
+        return f"{_DASH} {self.name} {base64.b64encode(self.key_id + self.signature).decode()}\n"
+
+    @classmethod
+    def parse(cls, line: str) -> SignatureLine:
+        """One line, without the newline. Raises ProofError."""
+        dash, _, rest = line.partition(" ")
+        name, _, encoded = rest.partition(" ")
+        octets = decoded(encoded)
+        if dash != _DASH or not _NAME.fullmatch(name) or octets is None or len(octets) < 5:
+            raise ProofError("a signature line of the note is not one: — NAME BASE64")
+        return cls(name, octets[:4], octets[4:])
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKey:
+    """Whose signature is believed: a name, an algorithm, and an Ed25519 public key of 32 bytes."""
+
+    name: str
+    algorithm: Algorithm
+    public: bytes
+
+    def __post_init__(self) -> None:
+        """Raises ProofError."""
+        if not _NAME.fullmatch(self.name):
+            raise ProofError(f"{self.name!r} cannot be the name of a key: it must have neither spaces nor plus signs")
+        if len(self.public) != KEY_BYTES:
+            raise ProofError(f"an Ed25519 public key has {KEY_BYTES} bytes, not {len(self.public)}")
+
+    @property
+    def key_id(self) -> bytes:
+        """The first four bytes of SHA-256(name ‖ newline ‖ algorithm ‖ public key)."""
+        return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.algorithm]) + self.public).digest()[:4]
+
+    def __str__(self) -> str:
+        """As one line, for settings (signed-note, verifier keys): NAME+ID+BASE64."""
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([self.algorithm]) + self.public).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> VerifierKey:
+        """Raises ProofError."""
+        name, _, rest = text.strip().partition("+")
+        key_id, _, encoded = rest.partition("+")
+        octets = decoded(encoded)
+        if not octets or octets[0] not in set(Algorithm):
+            raise ProofError("is not a verifier key (NAME+ID+BASE64) with an Ed25519 key")
+        key = cls(name, Algorithm(octets[0]), octets[1:])
+        if key.key_id.hex() != key_id:
+            raise ProofError(f"the verifier key of {name} does not have the id that it names; copy it again")
+        return key
+
+    def verifies(self, text: str, signature: bytes) -> bool:
+        """Whether the signature, as it stands in a line, is this key's on the text."""
+        message = text.encode()
+        if self.algorithm is Algorithm.COSIGNATURE:
+            time_s = int.from_bytes(signature[:8], "big")
+            message, signature = _cosigned(text, time_s), signature[8:]
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+class Signer:
+    """Signs notes by one name with one Ed25519 key, of which the seed has 32 bytes."""
+
+    def __init__(self, name: str, seed: bytes) -> None:
+        """Raises ProofError where nobody can sign by that name."""
+        self._private = Ed25519PrivateKey.from_private_bytes(seed)
+        public = self._private.public_key().public_bytes_raw()
+        self.key = VerifierKey(name, Algorithm.ED25519, public)
+        self.cosigner = VerifierKey(name, Algorithm.COSIGNATURE, public)
+
+    def sign(self, text: str) -> SignatureLine:
+        return SignatureLine(self.key.name, self.key.key_id, self._private.sign(text.encode()))
+
+    def cosign(self, text: str, time_s: int) -> SignatureLine:
+        """As a witness, at `time_s` seconds since 1970 (tlog-cosignature, Ed25519 signed message)."""
+        signature = self._private.sign(_cosigned(text, time_s))
+        return SignatureLine(self.cosigner.name, self.cosigner.key_id, time_s.to_bytes(8, "big") + signature)
+
+
+def _cosigned(text: str, time_s: int) -> bytes:
+    return f"cosignature/v1\ntime {time_s}\n{text}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Text that ends in a newline, and its signatures."""
+
+    text: str
+    signatures: tuple[SignatureLine, ...]
+
+    def __str__(self) -> str:
+        return self.text + "\n" + "".join(map(str, self.signatures))
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Note:
+        """Raises ProofError where this is no signed note; the text is to be believed only after `signed_by`."""
+        if len(octets) > NOTE_LIMIT:
+            raise ProofError(f"the note is larger than {NOTE_LIMIT} bytes")
+        try:
+            whole = octets.decode()
+        except UnicodeDecodeError as error:
+            raise ProofError("the note is not UTF-8") from error
+        if _CONTROL.search(whole):
+            raise ProofError("the note holds control characters")
+        text, empty, below = whole.rpartition("\n\n")
+        if not empty or not below.endswith("\n"):
+            raise ProofError("the note has no signatures below an empty line")
+        lines = below[:-1].split("\n")
+        if len(lines) > SIGNATURES_LIMIT:
+            raise ProofError(f"the note has more than {SIGNATURES_LIMIT} signatures")
+        return cls(text + "\n", tuple(map(SignatureLine.parse, lines)))
+
+    def with_lines(self, lines: Iterable[SignatureLine]) -> Note:
+        """With these as well, each once."""
+        return Note(self.text, tuple(dict.fromkeys((*self.signatures, *lines))))
+
+    def signed_by(self, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
+        """Those of the keys that have signed; lines by other keys are passed over.
+
+        Raises ProofError where a line names one of the keys and is not by it: somebody has meddled with the note.
+        """
+        known = {(key.name, key.key_id): key for key in keys}
+        signed: dict[VerifierKey, None] = {}
+        for line in self.signatures:
+            key = known.get((line.name, line.key_id))
+            if key is None:
+                continue
+            if not key.verifies(self.text, line.signature):
+                raise ProofError(f"the signature of {key.name} is not on this text")
+            signed.setdefault(key)
+        return tuple(signed)
+
+
+def cosigned_at(line: SignatureLine) -> int:
+    """When a cosignature was given, in seconds since 1970. Raises ProofError where the line is none."""
+    time_s = int.from_bytes(line.signature[:8], "big")
+    if len(line.signature) != 8 + 64 or time_s > _LATEST:
+        raise ProofError(f"the line of {line.name} is no cosignature")
+    return time_s
+
+
+def decoded(encoded: str) -> bytes | None:
+    """Of base64 (RFC 4648, section 4), strictly: the one text that stands for these bytes. None where it is not."""
+    try:
+        octets = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return octets if base64.b64encode(octets).decode() == encoded else None

@@ -1,0 +1,80 @@
+"""A leaf's proof as a file that stands alone (C2SP tlog-proof v1). Pure."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Final
+
+from idtone.errors import ProofError
+
+from .checkpoints import Checkpoint, believed, parse_size
+from .merkle import HASH_BYTES, leaf_hash, root_by_inclusion
+from .notes import Note, VerifierKey, decoded
+
+HEADER: Final = "c2sp.org/tlog-proof@v1"
+HASHES_LIMIT: Final = 63
+"""As many levels as a tree can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionProof:
+    """That the leaf at `index` (from 0) is in the tree of a checkpoint.
+
+    `hashes` lead from the leaf's sibling to the root's child. `extra` is for applications, and believed by nobody.
+    """
+
+    index: int
+    hashes: tuple[bytes, ...]
+    checkpoint: Note
+    extra: bytes = b""
+
+    def __str__(self) -> str:
+        lines = [HEADER]
+        if self.extra:
+            lines.append(f"extra {base64.b64encode(self.extra).decode()}")
+        lines.append(f"index {self.index}")
+        lines += [base64.b64encode(each).decode() for each in self.hashes]
+        return "\n".join(lines) + f"\n\n{self.checkpoint}"
+
+    @classmethod
+    def parse(cls, octets: bytes) -> InclusionProof:
+        """Raises ProofError where this is no proof."""
+        above, empty, checkpoint = octets.partition(b"\n\n")
+        try:
+            lines = above.decode("ascii").split("\n")
+        except UnicodeDecodeError as error:
+            raise ProofError("the proof is not text") from error
+        if not empty or lines[0] != HEADER:
+            raise ProofError(f"this is not a proof: its first line is not {HEADER}")
+        lines = lines[1:]
+        extra = b""
+        if lines and lines[0].startswith("extra "):
+            octets_of_extra = decoded(lines.pop(0).removeprefix("extra "))
+            if octets_of_extra is None:
+                raise ProofError("line 2 of the proof, extra, is not base64")
+            extra = octets_of_extra
+        if not lines or not lines[0].startswith("index "):
+            raise ProofError("the proof does not say of which leaf it is: index N")
+        index = parse_size(lines[0].removeprefix("index "))
+        return cls(index, parse_hashes(lines[1:]), Note.parse(checkpoint), extra)
+
+    def check(self, leaf: bytes, log: VerifierKey) -> Checkpoint:
+        """The checkpoint, signed by its log, of the tree that holds the leaf with this content.
+
+        Raises ProofError where any of that is not so.
+        """
+        checkpoint = believed(self.checkpoint, log)
+        if root_by_inclusion(self.index, checkpoint.size, leaf_hash(leaf), self.hashes) != checkpoint.root:
+            raise ProofError(f"the record is not leaf {self.index} of this tree")
+        return checkpoint
+
+
+def parse_hashes(lines: list[str]) -> tuple[bytes, ...]:
+    """One in base64 on each line. Raises ProofError."""
+    if len(lines) > HASHES_LIMIT:
+        raise ProofError(f"a proof has at most {HASHES_LIMIT} hashes")
+    hashes = [decoded(line) for line in lines]
+    if any(each is None or len(each) != HASH_BYTES for each in hashes):
+        raise ProofError(f"each hash of a proof is {HASH_BYTES} bytes in base64")
+    return tuple(each for each in hashes if each)

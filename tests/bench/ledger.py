@@ -1,0 +1,209 @@
+"""How fast evidence is written, proven, verified and found, beside a bare INSERT loop of the same durability.
+
+    python -m tests.bench.ledger [--calls N] [--find N] [--json]
+
+Calls are those that hear a sound, six steps each. The goals: 20 000 steps/s, or 80 % of the bare loop; a proof within
+10 ms; 100 000 records verified in a second by one core; a number found within 50 ms among 10 000 000 records. The table
+to find in has less (--find), so that it is made within minutes: the index alone, with entries at random. Times are of
+this machine, now.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from idtone.ledger.custody import Custody, Seen
+from idtone.ledger.day_keys import DayKeys
+from idtone.ledger.sealing import KeyRing, day_of
+from idtone.ledger.sqlite import journal_mode
+from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.tree.notes import Signer
+from idtone.numbers import parse
+
+from ..ledger.evidence import NOW, heard_call
+
+CALLS: Final = 30_000
+FIND: Final = 3_000_000
+ONE_BY_ONE: Final = 1500
+"""Steps each of which is waited for, as a door does."""
+PROOFS: Final = 300
+FINDS: Final = 30
+MONTH: Final = timedelta(days=31)
+GROUP: Final = 1000
+
+
+def custody(folder: Path) -> Custody:
+    days = DayKeys(folder / "key.days", KeyRing(bytes(range(32))))
+    return Custody(days, Signer("pbx-1/idtone", bytes(32)), Seen(folder / "key.seen"), Seen(folder / "key.cosigned"))
+
+
+def calls(count: int) -> list[Step]:
+    """That overlap, 50 a second."""
+    return sorted(
+        (step for number in range(count) for step in heard_call(f"pbx-1-1793491200.{number}", number * 20)),
+        key=lambda step: step.at,
+    )
+
+
+def bare_loop(folder: Path, told: list[Step], group: int) -> float:
+    """Steps a second of INSERTs of the same rows, `group` a transaction, in the same journal; no tree and no keys."""
+    connection = sqlite3.connect(folder / f"bare-{group}.sqlite3", isolation_level=None)
+    connection.execute(f"PRAGMA journal_mode={journal_mode()}")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE steps (id INTEGER PRIMARY KEY, node, call_id, kind, at, details)")
+    connection.execute("CREATE INDEX a ON steps (call_id)")
+    connection.execute("CREATE INDEX b ON steps (at)")
+    began = time.perf_counter()
+    for start in range(0, len(told), group):
+        connection.execute("BEGIN IMMEDIATE")
+        for step in told[start : start + group]:
+            connection.execute(
+                "INSERT INTO steps (node, call_id, kind, at, details) VALUES (?, ?, ?, ?, ?)",
+                (
+                    "pbx-1",
+                    step.call_id,
+                    step.kind.value,
+                    int(step.at.timestamp() * 1e6),
+                    json.dumps(dict(step.details)),
+                ),
+            )
+        connection.execute("COMMIT")
+    took_s = time.perf_counter() - began
+    connection.close()
+    return len(told) / took_s
+
+
+def written(folder: Path, told: list[Step]) -> dict[str, float]:
+    """Steps a second through the writer: as fast as they can be handed over, and each waited for."""
+    url = f"sqlite:///{folder}/ledger.sqlite3"
+    with LedgerWriter.open(url, "pbx-1", custody(folder)) as writer:
+        began = time.perf_counter()
+        for step in told:
+            last = writer.append(step)
+        last.result()
+        grouped = len(told) / (time.perf_counter() - began)
+        before, closing = [], []
+        for step in calls(ONE_BY_ONE // 6):
+            again = Step(f"one-{step.call_id}", step.kind, step.at, step.details, step.numbers)
+            started = time.perf_counter()
+            writer.append(again).result()
+            (closing if step.kind is StepKind.ENDED else before).append(1000 * (time.perf_counter() - started))
+    return {
+        "steps_s": grouped,
+        "before_connected_ms": statistics.median(before),
+        "before_connected_p99_ms": statistics.quantiles(before, n=100)[98],
+        "closing_ms": statistics.median(closing),
+    }
+
+
+def proven(folder: Path, count: int) -> dict[str, float]:
+    """Milliseconds for a proof, its leaf and all."""
+    dice = random.Random(1)
+    took = []
+    with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3") as reader:
+        for _ in range(PROOFS):
+            call_id = f"pbx-1-1793491200.{dice.randrange(count)}"
+            began = time.perf_counter()
+            (found,) = reader.proofs(call_id)
+            took.append(1000 * (time.perf_counter() - began))
+    return {
+        "median_ms": statistics.median(took),
+        "p99_ms": statistics.quantiles(took, n=100)[98],
+        "hashes": len(found.proof.hashes),
+    }
+
+
+def verified(folder: Path) -> dict[str, float]:
+    held = custody(folder)
+    with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", held.days) as reader:
+        began = time.process_time()
+        verdict = reader.verify(held.signer.key)
+        took_s = time.process_time() - began
+    assert verdict.faults == [], verdict.faults
+    return {"records_s_core": verdict.leaves / took_s, "records": verdict.leaves}
+
+
+def found(folder: Path, entries: int) -> dict[str, float]:
+    """Milliseconds to find a number's calls of a month, with so many records more in the index."""
+    path, held = folder / "ledger.sqlite3", custody(folder)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("BEGIN")
+    connection.execute(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?) "
+        "INSERT OR IGNORE INTO sought SELECT random(), 1 + x % (SELECT max(id) FROM steps) FROM n",
+        (3 * entries,),
+    )
+    connection.execute("COMMIT")
+    for day in range(31):
+        held.days.writing(day_of(NOW + timedelta(days=day)))
+    (size,) = connection.execute("SELECT count(*) FROM sought").fetchone()
+    connection.close()
+    took = []
+    with LedgerReader.open(f"sqlite:///{path}", held.days) as reader:
+        for number in range(FINDS):
+            asked = parse(f"03123{40000 + number}")
+            began = time.perf_counter()
+            assert reader.find(asked, datetime.now(UTC), NOW, NOW + MONTH) == []
+            took.append(1000 * (time.perf_counter() - began))
+    return {"median_ms": statistics.median(took), "most_ms": max(took), "records_in_index": size // 3}
+
+
+def measure(count: int, entries: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
+    measured: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:
+        place = Path(folder)
+        tell(f"{count:,} calls …")
+        told = calls(count)
+        tell("the bare loop …")
+        measured["bare"] = {
+            "steps_s": bare_loop(place, told, GROUP),
+            "one_a_commit_steps_s": bare_loop(place, told[: 2 * ONE_BY_ONE], 1),
+        }
+        tell("the ledger …")
+        measured["written"] = written(place, told)
+        measured["written"]["of_bare"] = measured["written"]["steps_s"] / measured["bare"]["steps_s"]
+        tell("proofs …")
+        measured["proof"] = proven(place, count)
+        tell("verifying …")
+        measured["verify"] = verified(place)
+        tell(f"finding among {entries:,} records …")
+        measured["find"] = found(place, entries)
+    return measured
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--calls", type=int, default=CALLS)
+    parser.add_argument("--find", type=int, default=FIND, help="records in the index that is searched")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    chosen = parser.parse_args()
+    progress = Console(stderr=True)
+    measured = measure(chosen.calls, chosen.find, lambda line: progress.print(line, highlight=False))
+    if chosen.json:
+        print(json.dumps({"calls": chosen.calls, "journal": journal_mode(), **measured}, indent=2))
+        return 0
+    table = Table("what", "", title=f"{chosen.calls:,} calls, journal {journal_mode()}", box=None)
+    for name, values in measured.items():
+        table.add_row(name, ", ".join(f"{key} {value:,.2f}" for key, value in values.items()))
+    Console().print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

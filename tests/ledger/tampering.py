@@ -1,0 +1,173 @@
+"""One who can write the ledger's file, and tries everything."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+Statement = tuple[str, tuple[object, ...]]
+
+
+class Tamperer:
+    """Changes a ledger by one of the ways that `WAYS` names; what it touches is over, or part of the tree."""
+
+    def __init__(self, dice: random.Random, file: Path, older: list[Path]) -> None:
+        """`older` are copies of the file as it was earlier."""
+        self.dice = dice
+        self.file = file
+        self.older = older
+
+    def tamper(self, way: str) -> str:
+        """Do it; what was done."""
+        if way == "roll back":
+            copy = self.dice.choice(self.older)
+            shutil.copyfile(copy, self.file)
+            return f"rolled back to {copy.name}"
+        connection = sqlite3.connect(self.file, isolation_level=None)
+        try:
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute("BEGIN")
+            before = connection.total_changes
+            done = WAYS[way](self, connection)
+            changed = connection.total_changes - before
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+        assert changed, f"{done} changed nothing"
+        return done
+
+    # -- the ways ---------------------------------------------------------------------------------------------------
+
+    def closed_step(self, connection: sqlite3.Connection) -> sqlite3.Row:
+        """A step of a call that is over."""
+        connection.row_factory = sqlite3.Row
+        rows = connection.execute(
+            "SELECT * FROM steps WHERE call_id IN (SELECT call_id FROM steps WHERE leaf IS NOT NULL)"
+        ).fetchall()
+        return self.dice.choice(rows)
+
+    def change(self, connection: sqlite3.Connection) -> str:
+        row = self.closed_step(connection)
+        column = self.dice.choice(["node", "call_id", "kind", "at", "details", "leaf"])
+        value = row[column]
+        if column == "at":
+            new: object = value + self.dice.choice([-1, 1, 3_600_000_000])
+        elif column == "leaf":
+            new = self.dice.choice([each for each in (None, 0, (value or 0) + 1, 10**6) if each != value])
+        elif column == "kind":
+            new = self.dice.choice([each for each in ("ended", "connected", "sound-ended", "x") if each != value])
+        else:
+            place = self.dice.randrange(len(value))
+            new = value[:place] + self.dice.choice("abc019 ") + value[place + self.dice.randrange(2) :]
+            if new == value:
+                new = value[:place] + "#" + value[place + 1 :]
+        connection.execute(f"UPDATE steps SET {column} = ? WHERE id = ?", (new, row["id"]))  # noqa: S608
+        return f"step {row['id']}: {column} {value!r} → {new!r}"
+
+    def remove(self, connection: sqlite3.Connection) -> str:
+        row = self.closed_step(connection)
+        if self.dice.random() < 0.5:
+            connection.execute("DELETE FROM steps WHERE id = ?", (row["id"],))
+            return f"removed step {row['id']}"
+        connection.execute("DELETE FROM steps WHERE call_id = ?", (row["call_id"],))
+        if self.dice.random() < 0.5:  # and close the gap
+            connection.execute("UPDATE steps SET leaf = leaf - 1 WHERE id > ? AND leaf IS NOT NULL", (row["id"],))
+        return f"removed call {row['call_id']}"
+
+    def insert(self, connection: sqlite3.Connection) -> str:
+        row = self.closed_step(connection)
+        ((last,),) = connection.execute("SELECT max(id) FROM steps").fetchall()
+        where = self.dice.choice(["a late step", "a whole call", "in between"])
+        values = [row["node"], row["call_id"], row["kind"], row["at"], row["details"]]
+        if where == "a late step":
+            ((leaves,),) = connection.execute("SELECT max(leaf) + 1 FROM steps").fetchall()
+            connection.execute("INSERT INTO steps VALUES (?,?,?,?,?,?,?)", (last + 1, *values, leaves))
+        elif where == "a whole call":
+            ((leaves,),) = connection.execute("SELECT max(leaf) + 1 FROM steps").fetchall()
+            for offset, kind in enumerate(("decided", "ended"), 1):
+                leaf = leaves if kind == "ended" else None
+                connection.execute(
+                    "INSERT INTO steps VALUES (?,?,?,?,?,?,?)",
+                    (last + offset, row["node"], "invented", kind, row["at"], row["details"], leaf),
+                )
+        else:
+            connection.execute("UPDATE steps SET id = -id - 1 WHERE id >= ?", (row["id"],))
+            connection.execute("UPDATE steps SET id = -id WHERE id < 0")
+            connection.execute("INSERT INTO steps VALUES (?,?,?,?,?,?,NULL)", (row["id"], *values))
+        return f"inserted {where} like step {row['id']}"
+
+    def reorder(self, connection: sqlite3.Connection) -> str:
+        one, other = self.closed_step(connection), self.closed_step(connection)
+        while other["id"] == one["id"]:
+            other = self.closed_step(connection)
+        if self.dice.random() < 0.5:
+            connection.execute("UPDATE steps SET id = -1 WHERE id = ?", (one["id"],))
+            connection.execute("UPDATE steps SET id = ? WHERE id = ?", (one["id"], other["id"]))
+            connection.execute("UPDATE steps SET id = ? WHERE id = -1", (other["id"],))
+            return f"steps {one['id']} and {other['id']} have changed places"
+        leaves = [row["id"] for row in connection.execute("SELECT id FROM steps WHERE leaf IS NOT NULL")]
+        first, second = self.dice.sample(leaves, 2)
+        (a,), (b,) = (
+            connection.execute("SELECT leaf FROM steps WHERE id = ?", (each,)).fetchone() for each in (first, second)
+        )
+        connection.execute("UPDATE steps SET leaf = ? WHERE id = ?", (b, first))
+        connection.execute("UPDATE steps SET leaf = ? WHERE id = ?", (a, second))
+        return f"leaves {a} and {b} have changed places"
+
+    def truncate(self, connection: sqlite3.Connection) -> str:
+        """Everything from some leaf on, with the hashes and all, as if it had never been."""
+        leaves = connection.execute("SELECT id, leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id").fetchall()
+        kept = self.dice.randrange(len(leaves))
+        last = leaves[kept - 1][0] if kept else 0
+        connection.execute("DELETE FROM steps WHERE id > ?", (last,))
+        connection.execute("DELETE FROM hashes WHERE place >= ?", (2 * kept - kept.bit_count(),))
+        connection.execute("DELETE FROM sought WHERE step > ?", (last,))
+        if self.dice.random() < 0.5:
+            connection.execute("DELETE FROM meta WHERE key = 'checkpoint'")
+        return f"cut off after {kept} leaves"
+
+    def tree(self, connection: sqlite3.Connection) -> str:
+        """The hashes, the signature, and what is searched by."""
+        way = self.dice.choice(
+            ["hash", "no hash", "more hashes", "checkpoint", "no checkpoint", "sought", "not sought"]
+        )
+        if way in ("hash", "no hash"):
+            ((count,),) = connection.execute("SELECT count(*) FROM hashes").fetchall()
+            place = self.dice.randrange(count)
+            if way == "hash":
+                connection.execute("UPDATE hashes SET hash = randomblob(32) WHERE place = ?", (place,))
+            else:
+                connection.execute("DELETE FROM hashes WHERE place = ?", (place,))
+            return f"{way} {place}"
+        if way == "more hashes":
+            connection.execute("INSERT INTO hashes SELECT max(place) + 1, randomblob(32) FROM hashes")
+        elif way == "checkpoint":
+            ((note,),) = connection.execute("SELECT value FROM meta WHERE key = 'checkpoint'").fetchall()
+            place = self.dice.randrange(len(note) - 1)
+            changed = note[:place] + chr(ord(note[place]) ^ 1) + note[place + 1 :]
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'checkpoint'", (changed,))
+        elif way == "no checkpoint":
+            connection.execute("DELETE FROM meta WHERE key = 'checkpoint'")
+        elif way == "sought":
+            rows = connection.execute("SELECT token, step FROM sought").fetchall()
+            token, step = self.dice.choice(rows)
+            if self.dice.random() < 0.5:
+                connection.execute("DELETE FROM sought WHERE token = ? AND step = ?", (token, step))
+            else:
+                connection.execute("UPDATE sought SET token = ? WHERE token = ? AND step = ?", (token ^ 1, token, step))
+        else:
+            connection.execute("INSERT INTO sought SELECT token - 1, step FROM sought LIMIT 1")
+        return way
+
+
+WAYS: dict[str, Callable[[Tamperer, sqlite3.Connection], str]] = {
+    "change": Tamperer.change,
+    "remove": Tamperer.remove,
+    "insert": Tamperer.insert,
+    "reorder": Tamperer.reorder,
+    "truncate": Tamperer.truncate,
+    "tree": Tamperer.tree,
+}

@@ -1,0 +1,111 @@
+"""Acts of the ledger's keepers, recorded with and without the service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from idtone.errors import LedgerError
+from idtone.ledger import acts, steps
+from idtone.ledger.acts import record_act, record_requests
+from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.store import LedgerReader, LedgerWriter
+
+from ..kernel.test_serve import until
+from .evidence import NOW, custody_of, heard_call
+from .test_verifying import faults, write
+
+
+def export(act_id: str) -> Step:
+    return steps.exported(act_id, NOW, "R-7", 2, False, "5e" * 32)
+
+
+def recorded(url: str, act_id: str) -> tuple[Step, ...]:
+    with LedgerReader.open(url) as reader:
+        record = reader.record(act_id)
+        assert len(reader.proofs(act_id)) == 1
+    assert record
+    assert record.anomalies == ()
+    return record.steps
+
+
+def test_without_the_service_the_command_writes_itself(url: str) -> None:
+    write(url, heard_call())
+    act_id = record_act(url, "pbx-1", custody_of(url), export)
+    assert recorded(url, act_id) == (export(act_id),)
+    assert faults(url) == []
+
+
+async def test_with_the_service_the_service_writes_it(url: str, file: Path) -> None:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        recording = asyncio.create_task(record_requests(url, writer))
+        act_id = await asyncio.to_thread(record_act, url, "pbx-1", custody_of(url), export)
+        assert recorded(url, act_id) == (export(act_id),)
+        folder = file.with_name(f"{file.name}.acts")
+        await until(lambda: not list(folder.iterdir()))
+        assert folder.stat().st_mode & 0o777 == 0o700
+        recording.cancel()
+        await asyncio.wait({recording})
+
+
+def test_a_service_that_does_not_record_is_an_error_and_nothing_is_left(
+    url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acts, "RECORDED_WITHIN_S", 0.3)
+    with (
+        LedgerWriter.open(url, "pbx-1", custody_of(url)),
+        pytest.raises(LedgerError, match=r"has not recorded this within 0\.3 s"),
+    ):
+        record_act(url, "pbx-1", custody_of(url), export)
+    assert list(file.with_name(f"{file.name}.acts").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "[]", "{}", '{"id": "x", "kind": "ended", "at": "2026-11-01T00:00:00+00:00", "details": {}}',
+        '{"id": "other", "kind": "exported", "at": "2026-11-01T00:00:00+00:00", "details": {}}',
+        '{"id": "x", "kind": "exported", "at": "2026-11-01T00:00:00", "details": {}}',
+        '{"id": "x", "kind": "exported", "at": "2026-11-01T00:00:00+00:00", "details": {"a": []}}',
+    ],
+)  # fmt: skip
+async def test_nothing_else_is_recorded_by_that_way(
+    url: str, file: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = file.with_name(f"{file.name}.acts")
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer, caplog.at_level(logging.ERROR):
+        folder.mkdir()
+        (folder / "x.act").write_text(content)
+        recording = asyncio.create_task(record_requests(url, writer))
+        await until(lambda: not (folder / "x.act").exists())
+        recording.cancel()
+        await asyncio.wait({recording})
+    assert (folder / "x.refused").exists()
+    assert "is not recorded" in caplog.text
+    with LedgerReader.open(url) as reader:
+        assert reader.records() == []
+
+
+async def test_what_cannot_be_written_now_is_left_for_the_next_instance(url: str, file: Path) -> None:
+    folder = file.with_name(f"{file.name}.acts")
+    folder.mkdir(parents=True)
+    at = NOW.isoformat()
+    (folder / "x.act").write_text(json.dumps({"id": "x", "kind": "exported", "at": at, "details": {"case": "R-7"}}))
+    closed = LedgerWriter.open(url, "pbx-1", custody_of(url))
+    closed.close()
+    acts._record_all(folder, closed)
+    assert (folder / "x.act").exists()
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        acts._record_all(folder, writer)
+    assert list(folder.iterdir()) == []
+    assert len(recorded(url, "x")) == 1
+
+
+def test_an_act_is_of_a_kind_that_closes() -> None:
+    assert {export("x").kind, steps.forgotten("x", NOW, "2026-11-01", 3).kind} == {
+        StepKind.EXPORTED, StepKind.FORGOTTEN
+    }  # fmt: skip

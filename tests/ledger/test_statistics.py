@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from idtone.ledger import steps
+from idtone.ledger.records import Record, fold
+from idtone.ledger.statistics import COLUMNS, Tally, tally
+from idtone.ledger.steps import CallStatus, Step
+
+from .evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, heard_call
+
+
+def record(*written: Step) -> Record:
+    return fold("pbx-1", written)
+
+
+def day_of(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def test_every_outcome_is_counted_by_day_and_licence() -> None:
+    next_day = 86_400_000
+    records = [
+        record(*heard_call()),
+        record(*heard_call("c-2", next_day)),
+        record(decided(PLAY), steps.answered("c-1", at(1)), steps.connected("c-1", at(2))),
+        record(decided(PLAY), steps.ended("c-1", at(1), CallStatus.CANCEL)),
+        record(
+            decided(NOTICE), steps.answered("c-1", at(1)), steps.sound_started("c-1", at(2), "notice", SHA256),
+            steps.sound_ended("c-1", at(3), 1), steps.connected("c-1", at(4)),
+        ),
+        record(decided(REFUSE)),
+        record(decided(BYPASS), steps.connected("c-1", at(1))),
+    ]  # fmt: skip
+    assert tally(records, day_of) == [
+        Tally(NOW.date(), "", calls=2, refused=1, bypassed=1),
+        Tally(NOW.date(), "L-0001", calls=4, played=3, noticed=1, connected=3, heard=2),
+        Tally(date(2026, 11, 2), "L-0001", calls=1, played=1, connected=1, heard=1),
+    ]
+
+
+def test_what_the_keepers_did_is_no_call() -> None:
+    assert tally([record(steps.forgotten("act-1", NOW, "2026-11-01", 3))], day_of) == []
+
+
+def test_nothing_is_no_row_and_no_ratio() -> None:
+    assert tally([], day_of) == []
+    assert Tally(NOW.date(), "").heard_ratio is None
+    assert tuple(Tally(NOW.date(), "").to_json()) == COLUMNS

@@ -1,0 +1,167 @@
+"""Whether every change to a ledger is found, and nothing but changes."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from idtone.errors import LedgerError
+from idtone.ledger import steps, verifying
+from idtone.ledger.steps import Step
+from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.tree.notes import Note, Signer
+
+from .evidence import LOG, NOTICE, PLAY, REFUSE, at, custody_of, days_of, decided, heard_call, url_of
+from .tampering import WAYS, Tamperer
+
+CALLS = 20
+TAMPERINGS = 10_000
+SEED = 20261101
+
+
+def cancelled(call_id: str, ms: float) -> list[Step]:
+    """A call whose caller gave up during the sound, which is told after its end."""
+    return [
+        decided(PLAY, call_id, ms),
+        steps.answered(call_id, at(ms + 10)),
+        steps.sound_started(call_id, at(ms + 11), "sample", "5e" * 32),
+        steps.ended(call_id, at(ms + 100), steps.CallStatus.CANCEL, 16),
+        steps.sound_failed(call_id, at(ms + 101), "hung up"),
+    ]
+
+
+def evidence(calls: int = CALLS) -> list[Step]:
+    """Calls that overlap; most are over."""
+    told: list[Step] = []
+    for number in range(calls):
+        name, ms = f"pbx-1-1793491200.{number}", number * 20_000
+        told += [
+            heard_call(name, ms),
+            cancelled(name, ms),
+            [decided(REFUSE, name, ms), steps.ended(name, at(ms + 1), steps.CallStatus.REFUSED, 21)],
+            [decided(NOTICE, name, ms), steps.interrupted(name, at(ms + 900))],
+        ][number % 4]
+    told += heard_call("in progress", calls * 20_000)[:4]
+    return sorted(told, key=lambda step: step.at)
+
+
+def write(url: str, told: list[Step]) -> None:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        futures = [writer.append(step) for step in told]
+    for future in futures:
+        future.result(0)
+
+
+def faults(url: str, *notes: tuple[str, Note], log: Signer | None = None) -> list[str]:
+    """What `idtone ledger verify` tells, or that the database cannot be read."""
+    try:
+        seen = custody_of(url).seen.latest(LOG)
+        with LedgerReader.open(url, days_of(url)) as reader:
+            return reader.verify(log.key if log else LOG, [*([("seen", seen[0])] if seen else []), *notes]).faults
+    except LedgerError as error:
+        return [str(error)]
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_ledger_that_nobody_touched_is_good(url: str) -> None:
+    told = evidence()
+    write(url, told[:50])
+    write(url, told[50:])
+    with LedgerReader.open(url, days_of(url)) as reader:
+        verdict = reader.verify(LOG)
+    assert verdict.faults == []
+    assert (verdict.leaves, verdict.steps, verdict.open_calls, verdict.older) == (CALLS + CALLS // 4, len(told), 1, 0)
+    assert [each.checkpoint.root for each in verdict.signed] == [verdict.root]
+
+
+@pytest.mark.parametrize("page_rows", [1, 7, 500])
+def test_it_is_good_by_any_page(url: str, page_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(url, evidence())
+    monkeypatch.setattr(verifying, "PAGE_ROWS", page_rows)
+    assert faults(url) == []
+
+
+def test_a_node_that_was_renamed_is_verified(url: str) -> None:
+    told = evidence(8)
+    with LedgerWriter.open(url, 'pbx "1" – 東京\t', custody_of(url)) as writer:
+        for step in told[:20]:
+            writer.append(step).result(20)
+    write(url, told[20:])
+    assert faults(url) == []
+
+
+def test_a_ledger_of_no_call_is_good(url: str) -> None:
+    write(url, [])
+    assert faults(url) == []
+
+
+def test_it_is_verified_while_it_is_written(url: str) -> None:
+    told = evidence(200)
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        for step in told[:300]:
+            writer.append(step).result(20)
+        for step in told[300:]:
+            writer.append(step)
+            if step.kind == "ended":
+                assert faults(url) == []
+
+
+def test_what_has_changed_is_told_with_its_call(url: str, file: Path) -> None:
+    write(url, evidence())
+    tamperer = Tamperer(random.Random(1), file, [])
+    done = tamperer.tamper("change")
+    assert faults(url), done
+    found = " ".join(faults(url))
+    assert "pbx-1-1793491200." in found
+    assert "the ledger's own checkpoint: the first 25 leaves are not those that were signed" in found
+
+
+def test_another_key_believes_nothing(url: str) -> None:
+    write(url, evidence())
+    assert any("is not signed" in fault for fault in faults(url, log=Signer("pbx-1/idtone", bytes(32))))
+
+
+def test_a_checkpoint_from_elsewhere_is_held_against_it(url: str) -> None:
+    write(url, evidence()[:60])
+    seen = custody_of(url).seen.latest(LOG)
+    assert seen
+    write(url, evidence()[60:])
+    assert faults(url, ("mine", seen[0])) == []
+    other = url_of(Path(f"{url.removeprefix('sqlite:///')}.other"))
+    write(other, evidence(3))
+    assert any(fault.startswith("mine: ") for fault in faults(other, ("mine", seen[0])))
+
+
+def test_a_day_whose_key_is_missing_is_told_and_one_that_is_destroyed_is_not(url: str, file: Path) -> None:
+    write(url, evidence())
+    days_of(url).destroy("2026-12-01")
+    assert faults(url) == []
+    file.with_name("key.days").unlink()
+    assert faults(url) == ["the key of 2026-11-01 is missing: the numbers of that day cannot be opened"]
+
+
+@pytest.mark.alone
+def test_every_tampering_is_found(url: str, file: Path, tmp_path: Path) -> None:
+    """Ten thousand of all ways, on a real file, each alone."""
+    dice = random.Random(SEED)
+    told = evidence()
+    older = []
+    for number, part in enumerate((told[:30], told[30:60])):
+        write(url, part)
+        older.append(tmp_path / f"copy-{number}")
+        shutil.copyfile(file, older[-1])
+    write(url, told[60:])
+    whole = file.read_bytes()
+    assert faults(url) == []
+    tamperer = Tamperer(dice, file, older)
+    ways = [*WAYS, "roll back"]
+    unfound = []
+    for number in range(TAMPERINGS):
+        file.write_bytes(whole)
+        done = tamperer.tamper(ways[number % len(ways)])
+        if not faults(url):
+            unfound.append(done)
+    assert unfound == []

@@ -1,0 +1,173 @@
+"""The tree against RFC 6962's own words, and the values that Certificate Transparency's implementations are tested
+with.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idtone.errors import ProofError
+from idtone.ledger.tree import merkle
+from idtone.ledger.tree.merkle import Frontier, check_consistency, leaf_hash, root_by_inclusion
+
+from . import reference
+from .reference import LEAVES, ROOTS, Stored
+
+PATHS = {
+    (0, 1): [],
+    (0, 8): [
+        "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+    ],
+    (5, 8): [
+        "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    ],
+    (2, 3): ["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"],
+}
+CONSISTENCY = {
+    (1, 1): [],
+    (1, 8): [
+        "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+    ],
+    (6, 8): [
+        "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+        "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    ],
+    (2, 5): [
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+    ],
+}
+SIZES = st.integers(1, 300)
+
+
+def leaves(size: int) -> list[bytes]:
+    return [str(number).encode() for number in range(size)]
+
+
+@pytest.mark.parametrize("size", range(9))
+def test_the_roots_of_certificate_transparency(size: int) -> None:
+    tree = Stored(LEAVES[:size])
+    assert tree.frontier.root() == ROOTS[size]
+    assert merkle.root(size, Stored(LEAVES).read) == ROOTS[size]
+
+
+@pytest.mark.parametrize(("index", "size"), PATHS)
+def test_the_inclusion_proofs_of_certificate_transparency(index: int, size: int) -> None:
+    proof = merkle.inclusion_proof(index, size, Stored(LEAVES).read)
+    assert [each.hex() for each in proof] == PATHS[index, size]
+    assert root_by_inclusion(index, size, leaf_hash(LEAVES[index]), proof) == ROOTS[size]
+
+
+@pytest.mark.parametrize(("old", "size"), CONSISTENCY)
+def test_the_consistency_proofs_of_certificate_transparency(old: int, size: int) -> None:
+    proof = merkle.consistency_proof(old, size, Stored(LEAVES).read)
+    assert [each.hex() for each in proof] == CONSISTENCY[old, size]
+    check_consistency(old, ROOTS[old], size, ROOTS[size], proof)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIZES, st.data())
+def test_every_proof_is_that_of_the_rfc_and_is_believed(size: int, data: st.DataObject) -> None:
+    content = leaves(size)
+    tree = Stored(content)
+    assert len(tree.hashes) == merkle.stored(size)
+    root = reference.root(content)
+    assert tree.frontier.root() == merkle.root(size, tree.read) == root
+    index = data.draw(st.integers(0, size - 1))
+    inclusion = merkle.inclusion_proof(index, size, tree.read)
+    assert inclusion == reference.path(index, content)
+    assert root_by_inclusion(index, size, leaf_hash(content[index]), inclusion) == root
+    old = data.draw(st.integers(1, size))
+    consistency = merkle.consistency_proof(old, size, tree.read)
+    assert consistency == reference.proof(old, content)
+    check_consistency(old, reference.root(content[:old]), size, root, consistency)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SIZES, st.data())
+def test_a_damaged_proof_is_not_believed(size: int, data: st.DataObject) -> None:
+    content = leaves(size)
+    tree, root = Stored(content), reference.root(content)
+    index, old = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
+    damage = data.draw(st.sampled_from(["change", "add", "remove", "reverse"]))
+
+    def damaged(proof: list[bytes]) -> list[bytes]:
+        if damage == "add" or not proof:
+            return [*proof, bytes(32)]
+        place = data.draw(st.integers(0, len(proof) - 1))
+        if damage == "remove":
+            return proof[:place] + proof[place + 1 :]
+        if damage == "reverse" and len(proof) > 1:
+            return proof[::-1]
+        return [*proof[:place], bytes(32), *proof[place + 1 :]]
+
+    try:
+        reached = root_by_inclusion(
+            index, size, leaf_hash(content[index]), damaged(merkle.inclusion_proof(index, size, tree.read))
+        )
+    except ProofError:
+        pass
+    else:
+        assert reached != root
+    with pytest.raises(ProofError):
+        check_consistency(
+            old, reference.root(content[:old]), size, root, damaged(merkle.consistency_proof(old, size, tree.read))
+        )
+
+
+@given(st.integers(0, 200), st.integers(0, 60))
+def test_a_tree_goes_on_from_what_was_kept(size: int, more: int) -> None:
+    whole = Stored(leaves(size + more))
+    again = Frontier.read(size, whole.read)
+    before = again.copy()
+    grown = [each for content in leaves(size + more)[size:] for each in again.append(leaf_hash(content))]
+    assert grown == whole.hashes[merkle.stored(size) :]
+    assert again.root() == whole.frontier.root()
+    assert before.root() == merkle.root(size, whole.read)
+
+
+def test_the_empty_tree_begins_every_other() -> None:
+    check_consistency(0, merkle.EMPTY_ROOT, 8, ROOTS[8], [])
+    assert merkle.consistency_proof(0, 8, Stored(LEAVES).read) == []
+    with pytest.raises(ProofError, match="the roots differ"):
+        check_consistency(0, ROOTS[1], 8, ROOTS[8], [])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda read: merkle.inclusion_proof(8, 8, read),
+        lambda read: merkle.inclusion_proof(-1, 8, read),
+        lambda read: merkle.consistency_proof(9, 8, read),
+        lambda read: root_by_inclusion(8, 8, ROOTS[1], []),
+        lambda read: check_consistency(9, ROOTS[8], 8, ROOTS[8], []),
+        lambda read: check_consistency(8, ROOTS[7], 8, ROOTS[8], []),
+        lambda read: check_consistency(3, ROOTS[3], 8, ROOTS[8], []),
+    ],
+)
+def test_what_no_tree_has_is_refused(wrong) -> None:
+    with pytest.raises(ProofError):
+        wrong(Stored(LEAVES).read)
+
+
+def test_a_proof_reads_few_hashes() -> None:
+    size = 50_001
+    tree = Stored(leaves(size))
+    read: list[int] = []
+
+    def counting(places):
+        read.extend(places)
+        return tree.read(places)
+
+    merkle.inclusion_proof(777, size, counting)
+    merkle.consistency_proof(33_333, size, counting)
+    assert len(read) < 100

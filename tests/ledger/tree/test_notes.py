@@ -1,0 +1,177 @@
+"""Signed notes, by the examples of C2SP's specifications and of the Go implementation that they come from."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone.errors import ProofError
+from idtone.ledger.tree.notes import (
+    NOTE_LIMIT,
+    Algorithm,
+    Note,
+    SignatureLine,
+    Signer,
+    VerifierKey,
+    cosigned_at,
+    decoded,
+)
+
+PETER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+PETERS_SEED = base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:]
+"""Both published with golang.org/x/mod/sumdb/note."""
+TEXT = (
+    "If you think cryptography is the answer to your problem,\n"
+    "then you don't know what your problem is.\n"
+)  # fmt: skip
+PETERS_NOTE = (
+    TEXT
+    + "\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+)
+POEM = (
+    "Ognuno sta solo sul cuor della terra\ntrafitto da un raggio di sole:\n\ned è subito sera.\n\n"
+    "— quasimodo.example/salvatore "
+    "NnugSzTjtVAewIS+Z/iJhUPeFDkO/5QQ2i5ddnGITLlC+EhfLW9oJKONrMouFSQU0xMcXxj99ihAQwaqP3ZekRwNtIc=\n"
+)
+"""signed-note's example."""
+COSIGNED = (
+    "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n"
+    "— example.com/behind-the-sofa "
+    "Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n"
+    "— witness.example.com/w1 "
+    "jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n"
+)
+"""tlog-cosignature's example."""
+OURS = Signer("pbx.example/ledger", bytes(range(32)))
+
+
+def test_the_note_of_go_is_believed_and_made_again() -> None:
+    key = VerifierKey.parse(PETER)
+    note = Note.parse(PETERS_NOTE.encode())
+    assert note.text == TEXT
+    assert note.signed_by([key]) == (key,)
+    signer = Signer("PeterNeumann", PETERS_SEED)
+    assert str(signer.key) == PETER
+    assert str(Note(TEXT, (signer.sign(TEXT),))) == PETERS_NOTE
+
+
+@pytest.mark.parametrize("example", [POEM, COSIGNED, PETERS_NOTE])
+def test_the_examples_of_the_specifications_are_read_and_written_alike(example: str) -> None:
+    assert str(Note.parse(example.encode())) == example
+
+
+def test_the_poem_keeps_its_empty_line() -> None:
+    note = Note.parse(POEM.encode())
+    assert note.text.count("\n") == 4
+    assert note.signatures[0].name == "quasimodo.example/salvatore"
+
+
+def test_the_cosignature_of_the_specification_has_its_time() -> None:
+    assert cosigned_at(Note.parse(COSIGNED.encode()).signatures[1]) == 1679315147
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PETER,
+        "EnochRoot+af0cfe78+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop",
+        "TEST+7997405c+AQcC+FTVKf0jlTdHDY3rbevmnKxxPjigCXlVtGe6RIr6",
+        "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2",
+        "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+    ],
+)
+def test_verifier_keys_of_other_implementations(text: str) -> None:
+    assert str(VerifierKey.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "not a verifier key"),
+        ("PeterNeumann", "not a verifier key"),
+        (PETER[:-1], "not a verifier key"),
+        (PETER.replace("c74f20a3", "c74f20a4"), "does not have the id"),
+        (PETER.replace("ARpc", "AhpC"), "not a verifier key"),
+        (PETER.replace("PeterNeumann", "Peter Neumann"), "neither spaces nor plus"),
+    ],
+)
+def test_what_is_no_verifier_key_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ProofError, match=problem):
+        VerifierKey.parse(text)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=50), st.integers(0, 2**40))
+def test_what_is_signed_and_cosigned_is_believed_and_nothing_else(text: str, time_s: int) -> None:
+    text += "\n"
+    note = Note(text, (OURS.sign(text), OURS.cosign(text, time_s)))
+    read = Note.parse(str(note).encode())
+    assert read == note
+    assert read.signed_by([OURS.key, OURS.cosigner]) == (OURS.key, OURS.cosigner)
+    assert cosigned_at(read.signatures[1]) == time_s
+    for key in (OURS.key, OURS.cosigner):
+        with pytest.raises(ProofError, match="is not on this text"):
+            Note(f"x{text}", read.signatures).signed_by([key])
+
+
+def test_lines_by_others_are_passed_over() -> None:
+    stranger = Signer("pbx.example/ledger", bytes(32))
+    note = Note(TEXT, (stranger.sign(TEXT), OURS.sign(TEXT)))
+    assert note.signed_by([OURS.key]) == (OURS.key,)
+    assert Note(TEXT, (stranger.sign(TEXT),)).signed_by([OURS.key]) == ()
+
+
+def test_a_line_is_added_once() -> None:
+    line = OURS.cosign(TEXT, 7)
+    note = Note(TEXT, (OURS.sign(TEXT),)).with_lines([line, line])
+    assert note.with_lines([line]) == note
+    assert len(note.signatures) == 2
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        TEXT.encode(),
+        f"{TEXT}\n".encode(),
+        PETERS_NOTE.encode()[:-1],
+        PETERS_NOTE.replace("—", "-").encode(),
+        PETERS_NOTE.replace("— Peter", "— Peter+").encode(),
+        PETERS_NOTE.replace("x08go", "x08g!").encode(),
+        PETERS_NOTE.replace("\n", "\r\n").encode(),
+        PETERS_NOTE.encode() + b"\xff\n",
+        b"x" * NOTE_LIMIT + PETERS_NOTE.encode(),
+        (TEXT + "\n" + PETERS_NOTE.removeprefix(TEXT + "\n") * 65).encode(),
+    ],
+)
+def test_what_is_no_note_is_refused(octets: bytes) -> None:
+    with pytest.raises(ProofError):
+        Note.parse(octets)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_note_or_an_error(octets: bytes) -> None:
+    try:
+        note = Note.parse(octets)
+    except ProofError:
+        return
+    assert str(note).encode() == octets
+
+
+@pytest.mark.parametrize("encoded", ["x", "xx", "xx=", "eA", "eB==", "eA==\n", "é"])
+def test_base64_is_read_strictly(encoded: str) -> None:
+    assert decoded(encoded) is None
+
+
+def test_a_cosignature_that_is_none_has_no_time() -> None:
+    with pytest.raises(ProofError, match="no cosignature"):
+        cosigned_at(SignatureLine("w", bytes(4), bytes(64)))
+    with pytest.raises(ProofError, match="no cosignature"):
+        cosigned_at(SignatureLine("w", bytes(4), b"\xff" * 72))
+
+
+def test_a_key_of_another_size_is_none() -> None:
+    with pytest.raises(ProofError, match="32 bytes"):
+        VerifierKey("w", Algorithm.ED25519, bytes(31))

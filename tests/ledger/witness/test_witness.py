@@ -1,0 +1,234 @@
+"""A witness over HTTP, and a ledger that asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from idtone.errors import DocumentError, LedgerError, UsageError
+from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.tree.notes import Signer, VerifierKey
+from idtone.ledger.witness.client import Cosigning
+from idtone.ledger.witness.exchange import AddCheckpoint
+from idtone.ledger.witness.server import State, Witness, attend, read_logs
+
+from ..evidence import LOG, custody_of, days_of, heard_call
+from ..test_verifying import write
+from .test_exchange import LOGS, WITNESS, asking
+
+NAME = "witness.example/1"
+
+
+@asynccontextmanager
+async def witnessing(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]:
+    """A witness for one log; what `ledger.witnesses` is to say of it."""
+    over, bound = asyncio.Event(), asyncio.get_running_loop().create_future()
+    with State.held(folder) as state:
+        signer = state.signer(NAME)
+        witness = Witness(state, signer, {key.name: [key]})
+        task = asyncio.create_task(attend(witness, "127.0.0.1", 0, bound.set_result, over))
+        await asyncio.wait({task, bound}, return_when=asyncio.FIRST_COMPLETED)
+        yield f"http://127.0.0.1:{bound.result()} {signer.cosigner}"
+        over.set()
+        await task
+
+
+async def ask(url: str, witness: str) -> None:
+    """As the service does now and then, with a ledger that is opened for it."""
+    custody = custody_of(url)
+    with LedgerWriter.open(url, "pbx-1", custody) as writer:
+        async with aiohttp.ClientSession() as session:
+            await Cosigning(writer, custody, [witness], 60).ask(session)
+
+
+def key_of(witness: str) -> VerifierKey:
+    return VerifierKey.parse(witness.split()[1])
+
+
+async def test_a_growing_ledger_is_cosigned_again_and_again(url: str, tmp_path: Path) -> None:
+    for number in range(3):
+        await asyncio.to_thread(write, url, heard_call(f"c-{number}"))
+        async with witnessing(tmp_path / "witness") as witness:
+            await ask(url, witness)
+        kept = custody_of(url).cosigned.latest(LOG)
+        assert kept
+        assert kept[1].size == number + 1
+        assert kept[0].signed_by([LOG, key_of(witness)]) == (LOG, key_of(witness))
+    with LedgerReader.open(url, days_of(url)) as reader:
+        assert reader.verify(LOG, [("cosigned", kept[0])]).faults == []
+
+
+async def test_an_older_database_is_not_signed_any_more(
+    url: str, file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everything was put back, what was signed last too: the witness alone knows better."""
+    await asyncio.to_thread(write, url, heard_call("c-1"))
+    shutil.copytree(file.parent, tmp_path / "backup")
+    await asyncio.to_thread(write, url, heard_call("c-2"))
+    async with witnessing(tmp_path / "witness") as witness:
+        await ask(url, witness)
+        shutil.rmtree(file.parent)
+        shutil.copytree(tmp_path / "backup", file.parent)
+        custody = custody_of(url)
+        with LedgerWriter.open(url, "pbx-1", custody) as writer, caplog.at_level(logging.ERROR):
+            assert writer.checkpoint
+            async with aiohttp.ClientSession() as session:
+                await Cosigning(writer, custody, [witness], 60).ask(session)
+            assert writer.checkpoint is None
+            for step in heard_call("c-3"):
+                writer.append(step).result(20)
+            assert writer.checkpoint is None
+    assert "has cosigned 2 leaves of this log, and not this tree of 1" in caplog.text
+    assert "no longer signed" in caplog.text
+
+
+@pytest.mark.parametrize("more", [2, 3])
+async def test_another_history_is_not_signed_any_more(
+    url: str, file: Path, tmp_path: Path, more: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Written anew, of as many leaves or more, by one who has the keys."""
+    await asyncio.to_thread(write, url, heard_call("c-1") + heard_call("c-2"))
+    async with witnessing(tmp_path / "witness") as witness:
+        await ask(url, witness)
+        for path in (file, custody_of(url).seen.path, custody_of(url).cosigned.path):
+            path.unlink()
+        for number in range(more):
+            await asyncio.to_thread(write, url, heard_call(f"forged-{number}"))
+        await ask(url, witness)
+    assert f"{NAME} has cosigned" in caplog.text
+    assert "no longer signed" in caplog.text
+
+
+async def test_a_witness_that_is_away_is_told_once_and_asked_again(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.to_thread(write, url, heard_call())
+    custody = custody_of(url)
+    with LedgerWriter.open(url, "pbx-1", custody) as writer:
+        async with witnessing(tmp_path / "witness") as witness:
+            port = witness.split()[0].rpartition(":")[2]
+        cosigning = Cosigning(writer, custody, [witness], 60)
+        async with aiohttp.ClientSession() as session:
+            for _ in range(2):
+                await cosigning.ask(session)
+        assert caplog.text.count("no cosignature: witness.example/1") == 1
+        assert custody.cosigned.latest(LOG) is None
+    assert port
+
+
+async def test_a_log_that_a_witness_does_not_know_gets_no_cosignature(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.to_thread(write, url, heard_call())
+    async with witnessing(tmp_path / "witness", Signer("another", bytes(32)).key) as witness:
+        await ask(url, witness)
+    assert "it answered 404: this witness does not know that log" in caplog.text
+    assert custody_of(url).cosigned.latest(LOG) is None
+
+
+async def test_no_two_requests_at_once_are_cosigned_from_the_same_size(tmp_path: Path) -> None:
+    async with witnessing(tmp_path, LOGS["pbx.example/ledger"][0]) as witness, aiohttp.ClientSession() as session:
+
+        async def post(request: AddCheckpoint) -> int:
+            async with session.post(f"{witness.split()[0]}/add-checkpoint", data=bytes(request)) as response:
+                return response.status
+
+        statuses = await asyncio.gather(*(post(asking(0, size)) for size in (8, 3, 5, 7)))
+        assert sorted(statuses) == [200, 409, 409, 409]
+        assert await post(AddCheckpoint(0, (), asking(0, 8).note)) == 409
+
+
+async def test_what_is_no_request_is_answered_so(tmp_path: Path) -> None:
+    async with witnessing(tmp_path) as witness, aiohttp.ClientSession() as session:
+        async with session.post(f"{witness.split()[0]}/add-checkpoint", data=b"hello") as response:
+            assert (response.status, await response.text()) == (400, "the request does not begin with: old SIZE\n")
+        async with session.post(f"{witness.split()[0]}/add-checkpoint", data=b"x" * 2**20) as response:
+            assert response.status == 413
+        async with session.get(f"{witness.split()[0]}/add-checkpoint") as response:
+            assert response.status == 405
+
+
+async def test_a_witness_whose_state_is_damaged_cosigns_nothing(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.to_thread(write, url, heard_call("c-1"))
+    async with witnessing(tmp_path / "witness") as witness:
+        await ask(url, witness)
+        (kept,) = (tmp_path / "witness").glob("*.checkpoint")
+        kept.write_text("nothing")
+        await asyncio.to_thread(write, url, heard_call("c-2"))
+        await ask(url, witness)
+    assert "restore it from a backup that is not older" in caplog.text
+    assert "it answered 500: this witness cannot keep what it cosigns" in caplog.text
+
+
+def test_only_one_witness_has_a_state(tmp_path: Path) -> None:
+    with (
+        State.held(tmp_path),
+        pytest.raises(LedgerError, match="another witness has its state here"),
+        State.held(tmp_path),
+    ):
+        pass
+
+
+def test_the_keys_of_logs_are_read_with_every_fault(tmp_path: Path) -> None:
+    path = tmp_path / "logs"
+    path.write_text(f"# members\n\n{LOG} # pbx-1\nnonsense\n{WITNESS.cosigner}\n")
+    with pytest.raises(DocumentError) as caught:
+        read_logs(path)
+    assert [(fault.line, fault.problem) for fault in caught.value.faults] == [
+        (4, "is not a verifier key (NAME+ID+BASE64) with an Ed25519 key"), (5, "witness.example/1 is a witness's key")
+    ]  # fmt: skip
+    path.write_text(f"{LOG}\n")
+    assert read_logs(path) == {LOG.name: [LOG]}
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"), [("x+0+AA==", "is not a verifier key"), (str(LOG), "this is the key of a log")]
+)
+def test_a_setting_that_names_no_witness_is_wrong_use(url: str, key: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=rf"ledger.witnesses: https://w.example: {problem}"):
+        Cosigning(None, custody_of(url), [f"https://w.example {key}"], 60)  # type: ignore[arg-type]
+
+
+async def test_without_witnesses_nothing_is_asked(url: str) -> None:
+    await asyncio.wait_for(Cosigning(None, custody_of(url), [], 60).run(), 1)  # type: ignore[arg-type]
+
+
+def test_the_command_serves_until_it_is_told_to_stop(url: str, tmp_path: Path) -> None:
+    write(url, heard_call())
+    logs = tmp_path / "logs"
+    logs.write_text(f"{LOG}\n")
+    command = [
+        "ledger",
+        "witness",
+        "--name",
+        NAME,
+        "--state",
+        tmp_path / "w",
+        "--logs",
+        logs,
+        "--listen",
+        "127.0.0.1:0",
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-c", "from idtone.cli import main; main()", *map(str, command)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout
+            asyncio.run(ask(url, process.stdout.readline().strip()))
+            assert custody_of(url).cosigned.latest(LOG)
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
