@@ -25,7 +25,7 @@ from idtone.errors import AgiError, LedgerError
 from idtone.ledger import steps
 from idtone.ledger.steps import CallStatus
 from idtone.settings import Door
-from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard, on_disk
+from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard
 from idtone.tones.making.sounds import Sound
 
 from .environment import Request
@@ -98,7 +98,7 @@ class AgiApplication:
         except LedgerError as error:
             raise AgiError("a call has an id that can be none; run `idtone dialplan export` again") from error
         if call.written:
-            await on_disk(call.written, OVERDUE_S)
+            await self._board.on_disk(call.written, OVERDUE_S)
         watched = {dialplan.WATCHED_VARIABLE: nonce} if self._watched() else {}
         return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable} | watched
 
@@ -137,7 +137,7 @@ class AgiApplication:
             # Told of only now where the service was away when it began.
             begun = playing or self._began(call, party, sound, began)
             board.record(steps.sound_ended(call_id, over, round(lasted_s * 1000), party))
-            await on_disk(begun, OVERDUE_S)
+            await board.on_disk(begun, OVERDUE_S)
             return {dialplan.HEARD_VARIABLE: f"{nonce}:{Heard.HEARD}"}
         log.error("%s: the sound was not heard: %s; the hook plays the notice", call_id, failure)
         board.record(steps.sound_failed(call_id, board.now(), failure, party))

@@ -27,7 +27,7 @@ from idtone.dialplan import Heard
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.ledger import steps
 from idtone.settings import Door
-from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard, on_disk
+from idtone.switchboard.board import OVERDUE_S, Call, Question, Switchboard
 
 from . import events, flow
 from .connection import APPLICATION, SUBSCRIPTIONS, Ari
@@ -364,7 +364,7 @@ class Application:
         """Not before the decision is on the disk: nobody hears a sound of which nothing would be known if we died."""
         written = sounding.call.written
         if written and not written.done():
-            await on_disk(written, DECIDED_WITHIN_S)
+            await self._board.on_disk(written, DECIDED_WITHIN_S)
         sounding.requested_s = self._clock_s()
         sounding.failure = NEVER_TOLD
         self._give_up_later(sounding)

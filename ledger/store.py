@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -49,6 +50,12 @@ OPEN_FOR: Final = timedelta(hours=1)
 REMEMBER_EVERY_S: Final = 10.0
 """How far a database that is put back by less than this may go unnoticed."""
 
+LINGER_S: Final = 0.02
+"""How long a step that nobody waits for may wait for others to go to the disk with it: a commit costs the processors as
+much as a hundred steps.
+"""
+_HURRY: Final = object()
+
 _log = logging.getLogger(__name__)
 
 _Pending = tuple[Step, Future[None]]
@@ -57,7 +64,7 @@ _Pending = tuple[Step, Future[None]]
 class LedgerWriter:
     """The one writer of a ledger, with a thread of its own.
 
-    Steps that are appended while a commit is under way go into the next one together.
+    Steps that are appended while a commit is under way, or within a moment, go into the next one together.
     """
 
     def __init__(self, engine: Engine, path: Path, node: str, custody: Custody, log: Log, resources: ExitStack) -> None:
@@ -68,7 +75,7 @@ class LedgerWriter:
         self._custody = custody
         self._tree = log
         self._resources = resources
-        self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
+        self._queue: SimpleQueue[Any] = SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
@@ -117,6 +124,10 @@ class LedgerWriter:
                 return future
         future.set_exception(LedgerError(f"{self._path}: the ledger is closed; the step {step.kind} is not written"))
         return future
+
+    def hurry(self) -> None:
+        """Somebody waits for what was appended: write it now. From any thread, at once."""
+        self._queue.put(_HURRY)
 
     def close(self) -> None:
         """Write what was appended, then let go of the file."""
@@ -181,13 +192,21 @@ class LedgerWriter:
     def _groups(self) -> Iterator[list[_Pending]]:
         """Whatever is waiting, in order; ends with `close`."""
         while (head := self._queue.get()) is not None:
-            group = [head]
-            while len(group) < GROUP_LIMIT and not self._queue.empty():
-                pending = self._queue.get()
+            if head is _HURRY:
+                continue
+            group, ends_s = [head], time.monotonic() + LINGER_S
+            while len(group) < GROUP_LIMIT:
+                try:
+                    pending = self._queue.get(timeout=max(0.0, ends_s - time.monotonic()))
+                except Empty:
+                    break
                 if pending is None:
                     yield group
                     return
-                group.append(pending)
+                if pending is _HURRY:
+                    ends_s = 0.0
+                else:
+                    group.append(pending)
             yield group
 
     def _row(self, step: Step) -> dict[str, Any]:

@@ -18,8 +18,8 @@ class Offered:
     ends_s: float = 111.0
 
 
-SERVED = Outcome(LICENSED, sent_s=105.0, rung_s=105.1, final_s=105.6, status=200, retry_after="", cause=None)
-SHED = Outcome(LICENSED, sent_s=105.0, rung_s=None, final_s=105.1, status=503, retry_after="", cause=42)
+SERVED = Outcome(LICENSED, "1", sent_s=105.0, rung_s=105.1, final_s=105.6, status=200, retry_after="", cause=None)
+SHED = Outcome(LICENSED, "1", sent_s=105.0, rung_s=None, final_s=105.1, status=503, retry_after="", cause=42)
 
 
 def test_goodput_counts_what_was_prompt_and_within_the_time():

@@ -36,6 +36,9 @@ class Evidence(Protocol):
     """The ledger, as far as the calls need it."""
 
     def append(self, step: Step) -> Future[None]: ...
+    def hurry(self) -> None:
+        """Somebody waits for what was appended."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ class Switchboard:
         self._enter(call)
         self.watch(call.channel)
         call.written = self.record(decided)
+        self.evidence.hurry()  # no sound begins before it is on the disk
         log.info(
             "%r: %s, %s%s", forwarded, decision.outcome, decision.reason, f", {decision.skip}" * bool(decision.skip)
         )
@@ -309,12 +313,14 @@ class Switchboard:
         written.add_done_callback(_complain)
         return written
 
-
-async def on_disk(written: Future[None], within_s: float) -> None:
-    """Wait for evidence, but not longer; a failure was logged when it was written."""
-    waiting = asyncio.wrap_future(written)
-    waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
-    await asyncio.wait({waiting}, timeout=within_s)
+    async def on_disk(self, written: Future[None], within_s: float) -> None:
+        """Wait for evidence, but not longer; a failure was logged when it was written."""
+        if written.done():
+            return
+        self.evidence.hurry()
+        waiting = asyncio.wrap_future(written)
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait({waiting}, timeout=within_s)
 
 
 def _complain(done: Future[None]) -> None:
