@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select as polling
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -54,7 +54,6 @@ LINGER_S: Final = 0.02
 """How long a step that nobody waits for may wait for others to go to the disk with it: a commit costs the processors as
 much as a hundred steps.
 """
-_HURRY: Final = object()
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +74,9 @@ class LedgerWriter:
         self._custody = custody
         self._tree = log
         self._resources = resources
-        self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
+        self._hurried = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        resources.callback(os.close, self._hurried)
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
@@ -127,14 +128,17 @@ class LedgerWriter:
 
     def hurry(self) -> None:
         """Somebody waits for what was appended: write it now. From any thread, at once."""
-        self._queue.put(_HURRY)
+        with self._closing:
+            if not self._closed:
+                os.eventfd_write(self._hurried, 1)
 
     def close(self) -> None:
         """Write what was appended, then let go of the file."""
         with self._closing:
             if not self._closed:
-                self._closed = True
                 self._queue.put(None)
+                os.eventfd_write(self._hurried, 1)
+                self._closed = True
         self._thread.join()
         self._over.set()
         self._remembering.join()
@@ -192,22 +196,22 @@ class LedgerWriter:
     def _groups(self) -> Iterator[list[_Pending]]:
         """Whatever is waiting, in order; ends with `close`."""
         while (head := self._queue.get()) is not None:
-            if head is _HURRY:
-                continue
-            group, ends_s = [head], time.monotonic() + LINGER_S
-            while len(group) < GROUP_LIMIT:
-                try:
-                    pending = self._queue.get(timeout=max(0.0, ends_s - time.monotonic()))
-                except Empty:
-                    break
+            self._linger()
+            group = [head]
+            while len(group) < GROUP_LIMIT and not self._queue.empty():
+                pending = self._queue.get()
                 if pending is None:
                     yield group
                     return
-                if pending is _HURRY:
-                    ends_s = 0.0
-                else:
-                    group.append(pending)
+                group.append(pending)
             yield group
+
+    def _linger(self) -> None:
+        """Until somebody hurries; by poll(), whose time no step of any clock makes longer."""
+        waiting = polling.poll()
+        waiting.register(self._hurried, polling.POLLIN)
+        if waiting.poll(1000 * LINGER_S):
+            os.eventfd_read(self._hurried)
 
     def _row(self, step: Step) -> dict[str, Any]:
         """Where numbers cannot be sealed, the rest is evidence all the same."""

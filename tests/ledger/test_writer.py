@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event
@@ -321,3 +322,48 @@ def test_a_path_with_characters_of_an_address_is_that_path(tmp_path: Path) -> No
         writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
     assert path.is_file()
     assert len(written(url)) == 1
+
+
+def test_steps_that_nobody_waits_for_go_to_the_disk_together(url: str, commits: list[Connection]) -> None:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        wait([writer.append(decided(call_id="first"))], FUTURE_S)
+        before = len(commits)
+        pending = []
+        for number in range(3):
+            pending.append(writer.append(decided(call_id=f"call-{number}")))
+            time.sleep(store.LINGER_S / 10)
+        assert not any(future.done() for future in pending)
+        wait(pending, FUTURE_S)
+        assert len(commits) == before + 1
+
+
+def test_nobody_who_waits_lingers(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "LINGER_S", 3600.0)
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        for number in range(3):
+            written = writer.append(decided(call_id=f"call-{number}"))
+            writer.hurry()
+            assert written.result(FUTURE_S) is None
+            writer.hurry()  # for what is written already: it keeps nothing from lingering, and loses nothing
+        late = writer.append(decided(call_id="late"))
+    assert late.done(), "closing waits for nobody"
+
+
+@pytest.mark.parametrize("call", [heard_call()])
+def test_a_call_takes_no_more_statements_than_before(url: str, call: list[Step]) -> None:
+    """What is counted here is done for every call; each step goes to the disk alone."""
+    told: list[str] = []
+
+    def note(*told_of: Any) -> None:
+        told.append(told_of[2].split()[0])
+
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        wait([writer.append(decided(call_id="first"))], FUTURE_S)
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            for step in call:
+                wait([writer.append(step)], FUTURE_S)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+    counted = {word: told.count(word) for word in sorted(set(told))}
+    assert counted == {"BEGIN": 6, "INSERT": 9}
