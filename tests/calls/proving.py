@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 NOTIFY = {"incoming": "called", "outgoing": "both"}
 """Who hears the sound, by the direction."""
-POLICY = "notify: {incoming: called, outgoing: both}"
+POLICY = "notify: {incoming: called, outgoing: both}, waiting: 200"
 DURING_S = 0.15
 """From the called party's answer to somewhere within the sound."""
 AFTER_S = SOUND_S + 0.3
