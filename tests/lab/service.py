@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from idtone.ledger.day_keys import DayKeys
 from idtone.ledger.sealing import KeyRing
-from idtone.ledger.store import LedgerReader
+from idtone.ledger.store import LINGER_S, LedgerReader
 
 from .asterisk import IDTONE, Asterisk
 
@@ -111,7 +111,10 @@ class Service:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """The evidence by call id, as `idtone ledger list --json` has it."""
+        """The evidence by call id, as `idtone ledger list --json` has it; with the end of a call that has just ended, for
+        which nobody in the service waits.
+        """
+        time.sleep(3 * LINGER_S)
         days = DayKeys(
             self.ledger.with_name("ledger.key.days"), KeyRing(self.ledger.with_name("ledger.key").read_bytes())
         )
