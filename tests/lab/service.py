@@ -111,8 +111,8 @@ class Service:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """The evidence by call id, as `idtone ledger list --json` has it; also of a call that has just ended, whose last
-        step nobody in the service waits for.
+        """The evidence by call id, as `idtone ledger list --json` has it; also of a call that has just ended, whose
+        last step nobody in the service waits for.
         """
         time.sleep(3 * LINGER_S)
         days = DayKeys(

@@ -158,16 +158,17 @@ def bench(scratch: Path, registry: Path = LAB_REGISTRY) -> Iterator[Bench]:
 def _reference(asterisk: Asterisk, scratch: Path) -> Iterator[subprocess.Popen[str]]:
     password = scratch / "reference.password"
     password.write_text(asterisk.ari_password)
-    with (scratch / "reference.log").open("wb") as log:
-        process = subprocess.Popen(
+    with (
+        (scratch / "reference.log").open("wb") as log,
+        subprocess.Popen(
             [sys.executable, "-m", "tests.bench.cost.reference", asterisk.ari_url, password, asterisk.sounds],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-        )  # fmt: skip
-    try:
-        assert process.stdout
-        if process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"the reference does not start: {(scratch / 'reference.log').read_text()[-2000:]}")
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
+        ) as process,
+    ):  # fmt: skip
+        try:
+            assert process.stdout
+            if process.stdout.readline() != "ready\n":
+                raise RuntimeError(f"the reference does not start: {(scratch / 'reference.log').read_text()[-2000:]}")
+            yield process
+        finally:
+            process.terminate()
