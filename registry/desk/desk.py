@@ -220,12 +220,8 @@ class Desk:
             return True
         return hashlib.sha256(octets).hexdigest() != self._published_sha256(role)
 
-    def rotated(
-        self, keys: Mapping[layout.Keys, Iterable[Key]], now: datetime, entry: Entry | None = None, history: str = ""
-    ) -> Edition:
-        """Other keys for some of the sets, and everything signed anew that they sign; entered into a role's history."""
-        if entry:
-            self.enter(history, entry)
+    def rotated(self, keys: Mapping[layout.Keys, Iterable[Key]], now: datetime) -> Edition:
+        """Other keys for some of the sets, and everything signed anew that they sign."""
         before, drafts, terms = self._all(), self._all(), self.terms()
         affected = {"snapshot", "timestamp"}
         for name, role in layout.ROLES.items():
@@ -301,18 +297,19 @@ class Desk:
 
     def begin(self, keys: Mapping[layout.Keys, Iterable[Key]], signers: Sequence[Signer], now: datetime) -> list[str]:
         """`first`, signed and published."""
-        return self._publish(self.first(keys, now), signers, now)
+        return self.put_signed(self.first(keys, now), signers, now)
 
     def publish(self, signers: Sequence[Signer], now: datetime) -> tuple[list[str], list[str]]:
         """`next`, signed and published: the roles that were signed, and those that were left."""
         edition, left = self.next(now, [signer.public_key.keyid for signer in signers])
-        return self._publish(edition, signers, now), left
+        return self.put_signed(edition, signers, now), left
 
     def rotate(self, keys: Mapping[layout.Keys, Iterable[Key]], signers: Sequence[Signer], now: datetime) -> list[str]:
         """`rotated`, signed and published."""
-        return self._publish(self.rotated(keys, now), signers, now)
+        return self.put_signed(self.rotated(keys, now), signers, now)
 
-    def _publish(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
+    def put_signed(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
+        """`put`, with these signatures besides those that it has."""
         for signer in signers:
             edition.sign(signer)
         return self.put(edition, now)

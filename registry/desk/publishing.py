@@ -143,13 +143,15 @@ def _public_halves(desk: Desk, public: list[str]) -> dict[Keys, list[Key]]:
 
 
 def _enough(desk: Desk, kind: Keys, keys: list[Key]) -> None:
-    wanted = desk.terms().set_of(kind).keys
     if len({key.keyid for key in keys}) < len(keys):
         raise UsageError(f"the set {kind} has a key twice; each holder has his own")
-    if len(keys) != wanted:
-        raise UsageError(
-            f"the set {kind} has {wanted} keys, and {len(keys)} are named; name as many, or change desk.yaml"
-        )
+    _right_count(desk, kind, len(keys))
+
+
+def _right_count(desk: Desk, kind: Keys, count: int) -> None:
+    wanted = desk.terms().set_of(kind).keys
+    if count != wanted:
+        raise UsageError(f"the set {kind} has {wanted} keys, and {count} are named; name as many, or change desk.yaml")
 
 
 def publish(
@@ -185,9 +187,7 @@ def publish(
         else:
             edition = desk.latest(read_edition(package), now)
         examine_issued(edition, now)
-        for each in signers:
-            edition.sign(each)
-        signed = desk.put(edition, now)
+        signed = desk.put_signed(edition, signers, now)
     report = {"signed": signed, "left": left, "words": list(words(edition)), **_state(desk, now)}
     _print(report, as_json)
     if site:
@@ -292,20 +292,17 @@ def rotate(
     desk, now, said = Desk(folder), datetime.now(UTC), word(by, why)
     signers = _signers(key)
     _explain(desk, None, None, None, layout.DELEGATED)
-    wanted = desk.terms().set_of(keys).keys
-    if len(new) != wanted:
-        raise UsageError(f"the set {keys} has {wanted} keys; name as many with --new, or change desk.yaml")
+    _right_count(desk, keys, len(new))
     made = [_new(path) for path in new]
     halves = [half for half, _ in made]
     _enough(desk, keys, halves)
     with desk.locked():
         role = layout.SUSPENSIONS if keys is Keys.DUTY else layout.REGISTRY
-        edition = desk.rotated({keys: halves}, now, said.entry(Verb.ROTATE, str(keys), what=_ids(halves)), role)
+        desk.enter(role, said.entry(Verb.ROTATE, str(keys), what=_ids(halves)))
+        edition = desk.rotated({keys: halves}, now)
         signed: list[str] = []
         if package is None:
-            for each in (*signers, *(own for _, own in made if own)):
-                edition.sign(each)
-            signed = desk.put(edition, now)
+            signed = desk.put_signed(edition, (*signers, *(own for _, own in made if own)), now)
     if package is not None:
         _write_package(edition, package, now, as_json)
     else:

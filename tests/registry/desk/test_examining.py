@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -229,10 +230,9 @@ def test_a_first_edition_is_told_whole(new_office: Office, tmp_path: Path) -> No
 # -- what broke off ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("written", range(9))
-def test_a_rotation_that_broke_off_is_taken_up_again(
-    office: Office, tmp_path: Path, written: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def breaking_off(office: Office, written: int, error: OSError) -> Iterator[None]:
+    """The disk takes so many files of the repository, and no more."""
     whole, count = module.replace_durably, 0
 
     def broken(path: Path, octets: bytes, *more: Any) -> None:
@@ -240,14 +240,20 @@ def test_a_rotation_that_broke_off_is_taken_up_again(
         if path.is_relative_to(office.folder / "repository"):
             count += 1
             if count > written:
-                raise OSError(5, "Input/output error", str(path))
+                raise error
         whole(path, octets, *more)
 
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "replace_durably", broken)
+        yield
+
+
+@pytest.mark.parametrize("written", range(9))
+def test_a_rotation_that_broke_off_is_taken_up_again(office: Office, tmp_path: Path, written: int) -> None:
     new = [word for name in ("root-4", "root-5", "root-6") for word in ("--new", office.key(name))]
     given = office.keys("root-1", "root-2", "duty-1", "duty-2")
-    monkeypatch.setattr(module, "replace_durably", broken)
-    code, _, error = office.run("rotate", office.folder, "root", *new, *BY, *given)
-    monkeypatch.setattr(module, "replace_durably", whole)
+    with breaking_off(office, written, OSError(5, "Input/output error")):
+        code, _, error = office.run("rotate", office.folder, "root", *new, *BY, *given)
     if code:
         assert "Input/output error" in error
         keys = office.keys("root-4", "root-5", "root-1", "root-2", "duty-1", "duty-2")
@@ -259,24 +265,11 @@ def test_a_rotation_that_broke_off_is_taken_up_again(
 
 
 @pytest.mark.parametrize("written", [1, 3])
-def test_a_beginning_that_broke_off_is_begun_again(
-    new_office: Office, written: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, count = module.replace_durably, 0
-
-    def broken(path: Path, octets: bytes, *more: Any) -> None:
-        nonlocal count
-        if path.is_relative_to(new_office.folder / "repository"):
-            count += 1
-            if count > written:
-                raise OSError(28, "No space left on device", str(path))
-        whole(path, octets, *more)
-
-    monkeypatch.setattr(module, "replace_durably", broken)
+def test_a_beginning_that_broke_off_is_begun_again(new_office: Office, written: int) -> None:
     keys = new_office.key("any").parent
-    code, _, error = new_office.run("init", new_office.folder, "--keys", keys, "--by", "Desk A")
+    with breaking_off(new_office, written, OSError(28, "No space left on device")):
+        code, _, error = new_office.run("init", new_office.folder, "--keys", keys, "--by", "Desk A")
     assert (code, "No space left" in error) == (2, True)
-    monkeypatch.setattr(module, "replace_durably", whole)
     new_office.told("init", "--keys", keys.with_name("again"), "--by", "Desk A")
 
 
