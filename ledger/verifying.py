@@ -228,6 +228,7 @@ class _Verification:
         for start in range(0, len(tokens), _PAIRS):
             pairs = tokens[start : start + _PAIRS]
             values = ",".join(["(?,?)"] * len(pairs))
+            # Only question marks are put into the text; the values go beside it.
             query = f"SELECT count(*) FROM (VALUES {values}) AS v JOIN sought ON token = v.column1 AND step = v.column2"  # noqa: S608
             ((count,),) = execute(query, [value for pair in pairs for value in pair])
             found += count
