@@ -472,7 +472,8 @@ class Application:
     async def _resume(self, channel: str, context: str, extension: str) -> None:
         """Give the channel back to the hook, with our word as the extension where it goes on."""
         self._sent_on[channel] = context, extension
-        if watching := self._watching.get(channel):  # its call may be over in the next moment
+        watching = self._watching.get(channel)  # its call may be over in the next moment
+        if watching and self._ari and not self._ari.in_order:
             await asyncio.wait({watching})
         await self._ask(
             "POST",

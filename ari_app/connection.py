@@ -55,6 +55,11 @@ Transport = Literal["auto", "websocket", "http"]
 class Ari(Protocol):
     """What the call flow needs of Asterisk. The real one is `AriConnection`."""
 
+    @property
+    def in_order(self) -> bool:
+        """Whether requests are carried out in the order in which they were made."""
+        ...
+
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         """Send one request and return the decoded answer (None where it is empty).
 
@@ -140,6 +145,11 @@ class AriConnection:
         for source in sources:
             with contextlib.suppress(AriRefused):  # it has hung up
                 await self._over_http("DELETE", SUBSCRIPTIONS, {"eventSource": source}, None)
+
+    @property
+    def in_order(self) -> bool:
+        """Of a WebSocket Asterisk reads one request after the other; over HTTP they come on several connections."""
+        return self._over_websocket
 
     @property
     def transport(self) -> str:

@@ -26,12 +26,15 @@ class FakeAsterisk:
         self.watched: set[str] = set()
         self.on_hold: set[str] = set()
         self.refusals = dict(refusals or {})
+        self.in_order = True
+        self.slow: dict[str, float] = {}
+        """A part of a path → how long its answer takes, in seconds."""
         self._events: asyncio.Queue[events.Event | None] = asyncio.Queue()
 
     # -- the production interface -------------------------------------------------------------------------------
 
     async def request(self, method: str, path: str, **query: str) -> Any:
-        await asyncio.sleep(0)
+        await asyncio.sleep(max((delay_s for part, delay_s in self.slow.items() if part in path), default=0))
         self.requests.append((method, path, query))
         for part, status in self.refusals.items():
             if part in path:
@@ -43,7 +46,12 @@ class FakeAsterisk:
             channel = query["eventSource"].removeprefix("channel:")
             if channel not in self.channels:
                 raise AriRefused(422, "Event source does not exist", f"{method} {path}")
-            self.watched.add(channel)
+            if method == "DELETE":
+                if channel not in self.watched:
+                    raise AriRefused(422, "Application not subscribed to event source", f"{method} {path}")
+                self.watched.remove(channel)
+            else:
+                self.watched.add(channel)
         if path == "channels":
             return [
                 {"id": channel, "dialplan": place, "caller": {"name": "", "number": ""}}

@@ -235,13 +235,17 @@ async def test_a_profile_without_a_sound_is_left_to_the_hook(start):
     assert not asterisk.playbacks()
 
 
-async def test_what_becomes_of_a_call_is_asked_for_before_it_goes_on(start):
+@pytest.mark.parametrize("in_order", [True, False])
+async def test_what_becomes_of_a_call_is_asked_for_before_it_goes_on(start, in_order):
     """It may be over the next moment, and Asterisk tells only who asked before."""
     asterisk, notebook = FakeAsterisk(), Notebook()
+    asterisk.in_order = in_order
+    if not in_order:
+        asterisk.slow["subscription"] = 0.02
     async with start(asterisk, notebook) as application:
         asterisk.enter(CALLER, *DECIDE)
         await until(lambda: asterisk.resumed_at(CALLER))
-        assert not application._watching, "nothing is kept of it"
+        await until(lambda: not application._watching)  # nothing is kept of it
     asked = [path for _, path, query in asterisk.requests if CALLER in (path + query.get("eventSource", ""))]
     assert asked == ["applications/idtone-watch/subscription", f"channels/{CALLER}/continue"]
 

@@ -122,6 +122,16 @@ async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
         await asyncio.wait({listening})
 
 
+async def test_requests_are_carried_out_in_order_where_the_connection_says_so(peer):
+    """Each of these is refused where another one overtakes it."""
+    await peer.place_call()
+    source = f"channel:{(await peer.entered()).channel}"
+    methods = ["POST", "DELETE"] * 50
+    asked = [peer.ari.request(method, SUBSCRIPTIONS, eventSource=source) for method in methods]
+    answers = await asyncio.gather(*asked, return_exceptions=not peer.ari.in_order)
+    assert len(answers) == len(methods)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "query"),
     [
