@@ -24,9 +24,10 @@ from idtone.files import replace_durably
 from .custody import Custody
 from .leaves import ACTS
 from .private_files import PRIVATE_FILE, make_parents
+from .reader import LedgerReader
 from .sqlite import path_of
 from .steps import Step, StepKind
-from .store import LedgerReader, LedgerWriter
+from .writer import LedgerWriter
 
 LOOK_EVERY_S: Final = 0.3
 RECORDED_WITHIN_S: Final = 10.0

@@ -18,8 +18,8 @@ from idtone.settings import LedgerSettings, load_settings
 
 from ..day_keys import DayKeys
 from ..key_file import read_key
+from ..reader import LedgerReader
 from ..sealing import KeyRing, day_of
-from ..store import LedgerReader
 
 LedgerOption = Annotated[
     str | None, typer.Option("--ledger", metavar="URL", help="Ledger to read (default: ledger.url of the settings).")

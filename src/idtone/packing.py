@@ -17,9 +17,9 @@ from .ledger.acts import record_act
 from .ledger.custody import Custody
 from .ledger.key_file import read_key
 from .ledger.packs import SEAL, Exhibit, Told, digest, packed, seal, told
+from .ledger.reader import LedgerReader
 from .ledger.report import report
 from .ledger.steps import StepKind
-from .ledger.store import LedgerReader
 from .ledger.tree.notes import Note
 from .ledger.zips import write_zip
 from .settings import load_settings

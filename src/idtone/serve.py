@@ -29,10 +29,11 @@ from .errors import AriError, UsageError
 from .ledger import steps
 from .ledger.acts import record_requests
 from .ledger.custody import Custody
+from .ledger.reader import LedgerReader
 from .ledger.retention import forget_in_time
 from .ledger.sqlite import path_of
-from .ledger.store import LedgerReader, LedgerWriter
 from .ledger.witness.client import Cosigning
+from .ledger.writer import LedgerWriter
 from .registry.index import RegistryIndex
 from .registry.source import FileSource, SignedSource, Source
 from .registry.trust.client import Repository

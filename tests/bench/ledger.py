@@ -28,11 +28,12 @@ from rich.table import Table
 
 from idtone.ledger.custody import Custody, Seen
 from idtone.ledger.day_keys import DayKeys
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.sealing import KeyRing, day_of
 from idtone.ledger.sqlite import journal_mode
 from idtone.ledger.steps import Step, StepKind
-from idtone.ledger.store import LedgerReader, LedgerWriter
 from idtone.ledger.tree.notes import Signer
+from idtone.ledger.writer import LedgerWriter
 from idtone.numbers import parse
 
 from ..ledger.evidence import NOW, heard_call

@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 from idtone.cli import app
 from idtone.errors import IdtoneError, LedgerError, UsageError
 from idtone.ledger.custody import Custody
-from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.reader import LedgerReader
+from idtone.ledger.writer import LedgerWriter
 from idtone.settings import load_settings
 
 from ..ledger.evidence import decided, heard_call

@@ -16,8 +16,9 @@ import pytest
 
 from idtone.ari_app.application import Application
 from idtone.dialplan import Heard
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step, StepKind
-from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.writer import LedgerWriter
 from idtone.serve import _assemble, _load, loop_first
 from idtone.settings import load_settings
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from idtone.ledger.day_keys import DayKeys
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.sealing import KeyRing
-from idtone.ledger.store import LINGER_S, LedgerReader
+from idtone.ledger.writer import LINGER_S
 
 from .asterisk import IDTONE, Asterisk
 

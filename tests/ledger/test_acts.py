@@ -12,8 +12,9 @@ import pytest
 from idtone.errors import LedgerError
 from idtone.ledger import acts, steps
 from idtone.ledger.acts import record_act, record_requests
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step, StepKind
-from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.writer import LedgerWriter
 
 from ..kernel.test_serve import until
 from .evidence import NOW, custody_of, heard_call

@@ -15,9 +15,10 @@ from idtone.errors import IdtoneError, LedgerError, UsageError
 from idtone.ledger import steps
 from idtone.ledger.commands import app
 from idtone.ledger.commands.shared import parse_since
-from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.tree.proofs import InclusionProof
+from idtone.ledger.writer import LedgerWriter
 
 from .evidence import (
     CALLED,

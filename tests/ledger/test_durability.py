@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from idtone.errors import LedgerError
-from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.reader import LedgerReader
+from idtone.ledger.writer import LedgerWriter
 
 from .evidence import LOG, custody_of, url_of
 
@@ -18,7 +19,7 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 from idtone.ledger import sqlite, steps
-from idtone.ledger.store import LedgerWriter
+from idtone.ledger.writer import LedgerWriter
 from tests.ledger.evidence import custody_of
 
 url, journal, start = sys.argv[1], sys.argv[2], sys.argv[3]
@@ -36,13 +37,13 @@ while True:
 
 CALLS = """
 import sys
-from idtone.ledger import sqlite, store
+from idtone.ledger import sqlite, writer as writing
 from tests.ledger.evidence import custody_of, heard_call
 
 url, journal, start = sys.argv[1], sys.argv[2], sys.argv[3]
 sqlite.journal_mode = lambda: journal
-store.REMEMBER_EVERY_S = 0.005
-writer = store.LedgerWriter.open(url, "pbx-1", custody_of(url))
+writing.REMEMBER_EVERY_S = 0.005
+writer = writing.LedgerWriter.open(url, "pbx-1", custody_of(url))
 number = 0
 while True:
     futures = [writer.append(step) for step in heard_call(f"{start}-{number}", number * 1000)]

@@ -14,10 +14,11 @@ import pytest
 from idtone.errors import LedgerError, ProofError
 from idtone.ledger import log, steps
 from idtone.ledger.log import Proven
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import CallStatus, Step
-from idtone.ledger.store import LedgerReader, LedgerWriter
 from idtone.ledger.tree.checkpoints import believed
 from idtone.ledger.tree.notes import Note, Signer
+from idtone.ledger.writer import LedgerWriter
 
 from .evidence import LOG, NOW, PLAY, SEED, at, custody_of, days_of, decided, heard_call
 from .test_verifying import evidence, faults, write

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from idtone.errors import LedgerError
 from idtone.ledger.packs import MANIFEST, REPORT, SEAL, Exhibit, PackVerdict, packed, seal, told, verified
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.report import report
 from idtone.ledger.steps import Role
-from idtone.ledger.store import LedgerReader
 from idtone.ledger.tree.notes import Signer
 from idtone.ledger.zips import read_zip, write_zip
 

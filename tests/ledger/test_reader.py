@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from idtone.errors import LedgerError
-from idtone.ledger import steps, store
+from idtone.ledger import steps
+from idtone.ledger.reader import OPEN_FOR, LedgerReader
+from idtone.ledger.records import Record
 from idtone.ledger.steps import CallStatus, Step
-from idtone.ledger.store import OPEN_FOR, LedgerReader, LedgerWriter
+from idtone.ledger.writer import LedgerWriter
 
 from .evidence import NOW, PLAY, at, custody_of, days_of, decided, heard_call, plain, url_of
 
@@ -24,7 +26,7 @@ def write(url: str, *evidence: Step) -> None:
         future.result(0)
 
 
-def ids(records: list[store.Record]) -> list[str]:
+def ids(records: list[Record]) -> list[str]:
     return [record.call_id for record in records]
 
 
@@ -47,7 +49,7 @@ def test_a_record_is_the_whole_call(reader: LedgerReader) -> None:
 
 @pytest.mark.parametrize("page_rows", [5, 7, 500])
 def test_records_come_newest_last(reader: LedgerReader, page_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "PAGE_ROWS", page_rows)
+    monkeypatch.setattr("idtone.ledger.reader.PAGE_ROWS", page_rows)
     records = reader.records()
     assert ids(records) == [f"c-{number}" for number in range(10)]
     assert all(record.complete and record.heard for record in records)
@@ -58,7 +60,7 @@ def test_records_come_newest_last(reader: LedgerReader, page_rows: int, monkeypa
 def test_a_limit_keeps_the_newest(
     reader: LedgerReader, page_rows: int, limit: int, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "PAGE_ROWS", page_rows)
+    monkeypatch.setattr("idtone.ledger.reader.PAGE_ROWS", page_rows)
     records = reader.records(limit=limit)
     assert ids(records) == [f"c-{number}" for number in range(first, 10)]
     assert all(len(record.steps) == 6 for record in records)
@@ -80,7 +82,7 @@ def test_filters_go_together(reader: LedgerReader) -> None:
 
 
 def test_steps_of_one_instant_are_all_found(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "PAGE_ROWS", 5)
+    monkeypatch.setattr("idtone.ledger.reader.PAGE_ROWS", 5)
     write(url, *(steps.answered(f"c-{number}", NOW) for number in range(23)))
     with LedgerReader.open(url) as reader:
         assert sorted(ids(reader.records())) == sorted(f"c-{number}" for number in range(23))

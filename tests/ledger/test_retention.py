@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from idtone.errors import LedgerError
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.retention import forget_in_time, forget_older
-from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.writer import LedgerWriter
 
 from .evidence import NOW, custody_of, days_of
 from .test_verifying import faults

@@ -9,10 +9,11 @@ from sqlalchemy.exc import OperationalError
 from idtone.errors import LedgerError
 from idtone.ledger import sqlite as ledger_sqlite
 from idtone.ledger import steps
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.sqlite import explained, journal_mode, path_of, wal_is_safe
 from idtone.ledger.steps import CallStatus, Role
-from idtone.ledger.store import LedgerReader, LedgerWriter
 from idtone.ledger.tokens import MaskedNumber
+from idtone.ledger.writer import LedgerWriter
 from idtone.numbers import NumberKind
 
 from .evidence import LOG, NOW, custody_of, days_of, heard_call, url_of

@@ -10,9 +10,10 @@ import pytest
 
 from idtone.errors import LedgerError
 from idtone.ledger import steps, verifying
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step
-from idtone.ledger.store import LedgerReader, LedgerWriter
 from idtone.ledger.tree.notes import Note, Signer
+from idtone.ledger.writer import LedgerWriter
 
 from .evidence import LOG, NOTICE, PLAY, REFUSE, at, custody_of, days_of, decided, heard_call, url_of
 from .tampering import WAYS, Tamperer

@@ -16,9 +16,10 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from idtone.errors import LedgerError
-from idtone.ledger import sqlite, steps, store
+from idtone.ledger import sqlite, steps
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step
-from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.writer import LINGER_S, LedgerWriter
 from idtone.numbers import parse
 
 from .evidence import CALLED, CALLER, FORWARDING, LOG, NOW, custody_of, days_of, decided, heard_call, plain, url_of
@@ -115,7 +116,7 @@ def test_steps_that_wait_are_committed_together(url: str, file: Path, commits: l
 
 
 def test_a_group_has_a_limit(url: str, commits: list[Connection], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "GROUP_LIMIT", 3)
+    monkeypatch.setattr("idtone.ledger.writer.GROUP_LIMIT", 3)
     writer = LedgerWriter.open(url, "pbx-1", custody_of(url))
     commits.clear()
     for number in range(30):
@@ -175,7 +176,7 @@ def test_a_full_disk_fails_the_steps_and_the_writer_lives_on(
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         writer.append(steps.answered("before", NOW)).result(FUTURE_S)
         page_limit["pages"] = 1
-        with caplog.at_level(logging.ERROR, "idtone.ledger.store"):
+        with caplog.at_level(logging.ERROR, "idtone.ledger.writer"):
             failed = [writer.append(step) for step in long]
             wait(failed, FUTURE_S)
         errors = [future.exception(0) for future in failed]
@@ -209,7 +210,7 @@ def test_an_unforeseen_error_fails_its_group_alone(url: str, monkeypatch: pytest
 
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         with monkeypatch.context() as patch:
-            patch.setattr(store, "row_of", broken)
+            patch.setattr("idtone.ledger.writer.row_of", broken)
             with pytest.raises(LedgerError, match="RuntimeError while writing; report this"):
                 writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
         writer.append(steps.answered("c-2", NOW)).result(FUTURE_S)
@@ -331,14 +332,14 @@ def test_steps_that_nobody_waits_for_go_to_the_disk_together(url: str, commits: 
         pending = []
         for number in range(3):
             pending.append(writer.append(decided(call_id=f"call-{number}")))
-            time.sleep(store.LINGER_S / 10)
+            time.sleep(LINGER_S / 10)
         assert not any(future.done() for future in pending)
         wait(pending, FUTURE_S)
         assert len(commits) == before + 1
 
 
 def test_nobody_who_waits_lingers(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "LINGER_S", 3600.0)
+    monkeypatch.setattr("idtone.ledger.writer.LINGER_S", 3600.0)
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         for number in range(3):
             written = writer.append(decided(call_id=f"call-{number}"))

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
 from idtone.ledger import custody
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.sqlite import path_of
-from idtone.ledger.store import LedgerReader
 from idtone.registry.known import known
 from idtone.settings import CallerHears, variable_name
 from idtone.switchboard import alone

@@ -16,11 +16,12 @@ import aiohttp
 import pytest
 
 from idtone.errors import DocumentError, LedgerError, UsageError
-from idtone.ledger.store import LedgerReader, LedgerWriter
+from idtone.ledger.reader import LedgerReader
 from idtone.ledger.tree.notes import Signer, VerifierKey
 from idtone.ledger.witness.client import Cosigning
 from idtone.ledger.witness.exchange import AddCheckpoint
 from idtone.ledger.witness.server import State, Witness, attend, read_logs
+from idtone.ledger.writer import LedgerWriter
 
 from ..evidence import LOG, custody_of, days_of, heard_call
 from ..test_verifying import write
