@@ -30,6 +30,7 @@ from ..calls.paths import Round, draw_round, draw_storm
 from ..calls.walking import Done, Figures, walk_round
 from ..lab.asterisk import Asterisk
 from ..lab.bootstrap import find_or_get
+from ..lab.processes import end_in_order
 
 PATHS_AT_ONCE: Final = 50
 WITHIN_S: Final = 2.5
@@ -83,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--round", type=int, help="only this one")
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)
+    end_in_order()
     rounds = list(walks(chosen.seed, chosen.paths) if chosen.what == "walks" else kills(chosen.seed, chosen.kills))
     done = walk(rounds if chosen.round is None else [rounds[chosen.round]], chosen.what)
     figures, wrong = Figures.of(done), sum(len(each.complaints) for each in done)

@@ -29,7 +29,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
 from ..lab.bootstrap import find_or_get
 from ..lab.lab import LICENSED, SUSPENDED
-from ..lab.processes import processor_s
+from ..lab.processes import end_in_order, processor_s
 from ..lab.service import Service
 from ..lab.sipp import Load, Outcome, called
 
@@ -238,6 +238,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="How the hook bears three times the sustainable rate of calls.")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     chosen = parser.parse_args()
+    end_in_order()
     progress = Console(stderr=True)
 
     def tell(row: Row) -> None:

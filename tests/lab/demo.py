@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import platform
-import signal
 import sys
 import tempfile
 import time
@@ -34,6 +33,7 @@ from .asterisk import Asterisk, Ending
 from .bootstrap import AsteriskMissing, find_or_get
 from .heard import hear, identify
 from .lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab
+from .processes import end_in_order
 from .service import Service
 
 REGISTRY: Final = Path(__file__).with_name("registry.yaml")
@@ -264,8 +264,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     as_json = parser.parse_args().json
-    # Ended from outside, it stops what it started all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_in_order()
     screen = Console(file=sys.stderr if as_json else sys.stdout, width=None if sys.stdout.isatty() else 130)
     began_s = time.monotonic()
     try:

@@ -1,9 +1,16 @@
-"""What a process takes of the machine, as Linux counts it."""
+"""What a process takes of the machine, as Linux counts it, and how ours ends."""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from pathlib import Path
+
+
+def end_in_order() -> None:
+    """Have SIGTERM end this process by an exception, so that it stops what it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def processor_s(pid: int) -> float:

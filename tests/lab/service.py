@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -111,13 +112,13 @@ class Service:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
-    def records(self) -> dict[str, dict[str, Any]]:
-        """The evidence by call id, as `idtone ledger list --json` has it; also of a call that has just ended, whose
-        last step nobody in the service waits for.
+    def records(self, since: datetime | None = None) -> dict[str, dict[str, Any]]:
+        """The evidence by call id, as `idtone ledger list --json` has it, of calls of which something happened since
+        then; also of a call that has just ended, whose last step nobody in the service waits for.
         """
         time.sleep(3 * LINGER_S)
         days = DayKeys(
             self.ledger.with_name("ledger.key.days"), KeyRing(self.ledger.with_name("ledger.key").read_bytes())
         )
         with LedgerReader.open(f"sqlite:///{self.ledger}", days) as reader:
-            return {record.call_id: record.to_json() for record in reader.records()}
+            return {record.call_id: record.to_json() for record in reader.records(since=since)}

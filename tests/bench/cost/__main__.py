@@ -26,6 +26,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table as Shown
 
+from ...lab.processes import end_in_order
 from ..registry import text as large_registry
 from .figures import Finding, Run, added, clean, together
 from .goals import ALONE, BUSY, HOOK, Table, findings, row
@@ -36,6 +37,8 @@ from .ways import Way
 RATES: Final = (20.0, BUSY, 80.0, 110.0, 140.0, 180.0, 220.0, 270.0)
 ROUNDS: Final = 2
 MINUTES: Final = 10.0
+LATER_S: Final = 130.0
+"""For what is looked at after the ways: calls in progress, and a cold start."""
 ALONE_SHARE: Final = 0.25
 """Of the time goes to calls one at a time."""
 IN_PROGRESS: Final = 1_000
@@ -44,26 +47,43 @@ WIDTH: Final = 150
 """Columns that the table takes, also where nobody looks at it in a terminal."""
 
 
+class Pace:
+    """Shares `seconds` among runs, each of which takes longer than its load: what is around it is learnt by the way."""
+
+    def __init__(self, seconds: float, least_s: float) -> None:
+        self._ends_s = time.monotonic() + seconds
+        self._least_s = least_s
+        self._around_s = 3.0
+
+    def run(self, bed: Bench, way: Way, rate: float, runs_left: int) -> Run:
+        began_s = time.monotonic()
+        load_s = max(self._least_s, (self._ends_s - began_s) / runs_left - self._around_s)
+        run = bed.run(way, rate, load_s)
+        self._around_s += 0.3 * (time.monotonic() - began_s - load_s - self._around_s)
+        return run
+
+
 def one_at_a_time(bed: Bench, seconds: float) -> dict[Way, Run]:
     """Calls that do not overlap, the ways in turns."""
     runs: dict[Way, list[Run]] = {way: [] for way in Way}
-    each = seconds / (ROUNDS * len(Way))
-    for _ in range(ROUNDS):
-        for way in Way:
-            runs[way].append(bed.run(way, ALONE, max(5.0, each)))
+    pace = Pace(seconds, 5.0)
+    turns = [way for _ in range(ROUNDS) for way in Way]
+    for number, way in enumerate(turns):
+        runs[way].append(pace.run(bed, way, ALONE, len(turns) - number))
     return {way: together(found) for way, found in runs.items()}
 
 
 def rising(bed: Bench, seconds: float, tell: Callable[[Run], None]) -> Iterator[Run]:
     """All ways at each rate in turns, until a way no longer bears it."""
-    each = max(3.0, seconds / (len(RATES) * len(Way) * ROUNDS) - 1.0)
     going = dict.fromkeys(Way)
     native: Run | None = None
-    for rate in RATES:
+    pace = Pace(seconds, 3.0)
+    for number, rate in enumerate(RATES):
         runs: dict[Way, list[Run]] = {way: [] for way in going}
-        for _ in range(ROUNDS):
-            for way in going:
-                runs[way].append(bed.run(way, rate, each))
+        turns = [way for _ in range(ROUNDS) for way in going]
+        to_come = (len(RATES) - number) * len(turns)
+        for turn, way in enumerate(turns):
+            runs[way].append(pace.run(bed, way, rate, to_come - turn))
         whole = {way: together(found) for way, found in runs.items()}
         native = native or whole[Way.NATIVE]
         for way, run in whole.items():
@@ -155,8 +175,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the findings there")
     parser.add_argument("--plot", type=Path, help="write a picture (PNG) there")
     chosen = parser.parse_args()
+    end_in_order()
     progress = Console(stderr=True)
-    seconds = 60 * chosen.minutes - 100  # for what is looked at after the ways
+    seconds = max(60.0, 60 * chosen.minutes - LATER_S)
     on = machine()
 
     def tell(run: Run) -> None:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,8 @@ SOUND_MS: Final = 440.0
 HOLD_S: Final = 0.2
 SETTLE_S: Final = 20.0
 ONSET_WITHIN_S: Final = 5.0
+MILLISECOND: Final = timedelta(milliseconds=1)
+"""To which the times of records are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Bench:
         self.loads += 1
         folder = self.scratch / f"load-{self.loads}"
         pids = self._pids(way)
-        before = self.records() if way.ours else 0
+        began = datetime.now(UTC)
         spent_s = [processor_s(pid) for pid in pids]
         with Sink() as sink:
             with called(folder / "called", sink.port) as answering:
@@ -75,7 +78,7 @@ class Bench:
             asterisk_ms_per_call=1000 * spent_s[0] / load.offered,
             service_ms_per_call=1000 * spent_s[1] / load.offered if len(pids) > 1 else 0.0,
             resident_mb=resident_mb(pids[1]) if len(pids) > 1 else None,
-            records=self.records() - before if way.ours else None,
+            records=self.records(began) if way.ours else None,
         )
 
     def run_and_look(self, way: Way, rate: float, seconds: float, hold_s: float) -> Looked:
@@ -105,11 +108,12 @@ class Bench:
         beside = [service.pid] if way.ours else [self.reference.pid] if way is Way.BY_HTTP else []
         return [asterisk.pid, *beside]
 
-    def records(self) -> int:
-        """Complete ones, of calls that were connected and heard."""
+    def records(self, since: datetime) -> int:
+        """Complete ones, of calls that came since then, were connected and heard."""
         return sum(
             record["complete"] and record["heard"] and record["status"] == "CONNECTED"
-            for record in self.service.records().values()
+            for record in self.service.records(since).values()
+            if datetime.fromisoformat(record["times"]["decided"]) >= since - MILLISECOND
         )
 
     def _settle(self) -> None:

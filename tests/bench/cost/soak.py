@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ...lab.processes import open_files, resident_mb
+from ...lab.processes import end_in_order, open_files, resident_mb
 from .measuring import Bench, bench
 from .ways import Way
 
@@ -98,6 +98,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=RATE, help="calls per second")
     parser.add_argument("--json", type=Path, help="write the findings there")
     chosen = parser.parse_args()
+    end_in_order()
     with tempfile.TemporaryDirectory(prefix="idtone-soak-") as folder, bench(Path(folder)) as bed:
         found = soak(bed, chosen.minutes, chosen.rate)
     if chosen.json:

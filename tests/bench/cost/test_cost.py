@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from . import __main__ as bench_main
 from .figures import Run, Sample, added, clean, percentile, together
 from .goals import BUSY, Table, findings, row
 from .measuring import bench
@@ -76,3 +77,19 @@ def test_every_way_forwards_calls(tmp_path):
             assert all((sample.onset_ms is not None) is way.sounds for sample in found.samples)
             assert found.asterisk_ms_per_call > 0
         assert bed.run_and_look(Way.ARI_CALLED, 10, 1, 0.2).most_mb > 10
+
+
+def test_a_bench_takes_as_long_as_it_was_given(monkeypatch):
+    """However long it takes to begin and end a load."""
+    now_s = [0.0]
+    monkeypatch.setattr(bench_main.time, "monotonic", lambda: now_s[0])
+
+    class Slow:
+        def run(self, way: Way, rate: float, seconds: float) -> Run:
+            now_s[0] += seconds + 4.0
+            return run(way, rate, [])
+
+    pace = bench_main.Pace(300.0, 3.0)
+    for left in range(20, 0, -1):
+        pace.run(Slow(), Way.DIAL, 1.0, left)
+    assert 285 < now_s[0] < 315
