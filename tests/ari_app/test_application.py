@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from idtone.ari_app import application as module
-from idtone.ari_app import events
+from idtone.ari_app import events, soundings
 from idtone.ari_app.application import Application
 from idtone.calls import Direction, Licence, LicenceStatus, Reason, Suspension, Trust
 from idtone.decision import Policy
@@ -190,7 +190,7 @@ async def test_a_playback_that_was_not_whole_is_not_heard(start, after_ms, state
 
 
 async def test_a_playback_that_never_ends_is_given_up(start, monkeypatch):
-    monkeypatch.setattr(module, "OVERDUE_S", -0.4)
+    monkeypatch.setattr(soundings, "OVERDUE_S", -0.4)
     asterisk, notebook = FakeAsterisk(), Notebook()
     async with start(asterisk, notebook):
         playback = await sounding(asterisk)
@@ -245,7 +245,7 @@ async def test_what_becomes_of_a_call_is_asked_for_before_it_goes_on(start, in_o
     async with start(asterisk, notebook) as application:
         asterisk.enter(CALLER, *DECIDE)
         await until(lambda: asterisk.resumed_at(CALLER))
-        await until(lambda: not application._watching)  # nothing is kept of it
+        await until(lambda: not application._line._watching)  # nothing is kept of it
     asked = [path for _, path, query in asterisk.requests if CALLER in (path + query.get("eventSource", ""))]
     assert asked == ["applications/idtone-watch/subscription", f"channels/{CALLER}/continue"]
 
@@ -299,7 +299,7 @@ async def test_no_sound_begins_before_its_decision_is_on_the_disk(start):
 
 
 async def test_a_decision_that_does_not_get_to_the_disk_holds_no_sound_for_long(start, monkeypatch):
-    monkeypatch.setattr(module, "DECIDED_WITHIN_S", 0.02)
+    monkeypatch.setattr(soundings, "DECIDED_WITHIN_S", 0.02)
     asterisk, notebook = FakeAsterisk(), Notebook(held=[], held_kind=StepKind.DECIDED)
     async with start(asterisk, notebook):
         asterisk.enter(CALLER, *DECIDE)
