@@ -35,6 +35,7 @@ class Record:
     direction: str | None
     outcome: str | None
     reason: str | None
+    member: str | None
     licence: str | None
     profile: str | None
     profiles: Mapping[str, str]
@@ -72,6 +73,7 @@ class Record:
             "direction": self.direction,
             "outcome": self.outcome,
             "reason": self.reason,
+            "member": self.member,
             "licence": self.licence,
             "profile": self.profile,
             "profiles": dict(self.profiles),
@@ -111,6 +113,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         direction=_text(decision, "direction"),
         outcome=outcome,
         reason=_text(decision, "reason"),
+        member=_text(decision, "member"),
         licence=_text(decision, "licence"),
         profile=profile,
         profiles=profiles,

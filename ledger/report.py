@@ -88,6 +88,7 @@ def _call(number: int, told: Told) -> str:
         "方向 / direction": record.direction,
         **{_ROLES[role]: _number(told.numbers.get(role), masked) for role, masked in record.numbers.items()},
         "判定 / outcome": f"{record.outcome}, {record.reason}",
+        "会員 / member": record.member,
         "利用許諾 / licence": record.licence,
         "登録簿の版 / registry version": _registry(record),
         "全員が最後まで聞いた / heard to the end by all": "はい / yes" if record.heard else "いいえ / no",

@@ -1,11 +1,12 @@
-"""How many calls there were and what was heard on them, by day and licence. Pure."""
+"""How many calls there were and what was heard on them, by day, member and licence. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 
 from idtone.calls import Outcome
 
@@ -14,16 +15,30 @@ from .records import Record
 from .steps import StepKind
 
 
+class Part(StrEnum):
+    """What calls are counted apart by."""
+
+    DAY = "day"
+    MEMBER = "member"
+    LICENCE = "licence"
+
+
+EACH: Final = frozenset(Part)
+
+
 @dataclass
 class Tally:
-    """The calls of one day that were judged by one licence; `licence` is empty where there was none to judge by.
+    """The calls of one day and member that were judged by one licence; each None where they are not told apart by it.
 
+    `member` is empty where nobody was known to hold the number, and in records of before members were recorded: who
+    holds the licence now need not be who held it then. `licence` is empty where there was none to judge by.
     `connected` are those on which the parties were to hear something and were connected; `heard` those of them on
     which all who were to hear it heard it to its end.
     """
 
-    day: date
-    licence: str
+    day: date | None
+    member: str | None
+    licence: str | None
     calls: int = 0
     played: int = 0
     noticed: int = 0
@@ -38,19 +53,26 @@ class Tally:
         return self.heard / self.connected if self.connected else None
 
     def to_json(self) -> dict[str, Any]:
-        return {each.name: getattr(self, each.name) for each in fields(self)} | {"heard_ratio": self.heard_ratio}
+        counted = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in counted.items() if value is not None} | {"heard_ratio": self.heard_ratio}
 
 
-COLUMNS = (*(each.name for each in fields(Tally)), "heard_ratio")
+def columns(by: Collection[Part]) -> tuple[str, ...]:
+    """The names in `Tally.to_json`."""
+    return (*(each.name for each in fields(Tally) if each.name not in EACH or each.name in by), "heard_ratio")
 
 
-def tally(records: Iterable[Record], day_of: Callable[[datetime], date]) -> list[Tally]:
-    """By day and licence, in order. `day_of` says which day a moment belongs to."""
-    tallies: dict[tuple[date, str], Tally] = {}
+def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Collection[Part] = EACH) -> list[Tally]:
+    """Counted apart by these, in order. `day_of` says which day a moment belongs to."""
+    tallies: dict[tuple[date | None, str | None, str | None], Tally] = {}
     for record in records:
         if record.steps[0].kind in ACTS:
             continue
-        key = day_of(record.steps[0].at), record.licence or ""
+        key = (
+            day_of(record.steps[0].at) if Part.DAY in by else None,
+            (record.member or "") if Part.MEMBER in by else None,
+            (record.licence or "") if Part.LICENCE in by else None,
+        )
         counted = tallies.setdefault(key, Tally(*key))
         counted.calls += 1
         counted.played += record.outcome == Outcome.PLAY
@@ -60,4 +82,4 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date]) -> list
         if record.profiles and StepKind.CONNECTED in record.times:
             counted.connected += 1
             counted.heard += record.heard
-    return [tallies[key] for key in sorted(tallies)]
+    return [tallies[key] for key in sorted(tallies, key=lambda key: [each for each in key if each is not None])]

@@ -104,6 +104,7 @@ def decided(call: ForwardedCall, decision: Decision, at: datetime, door: str | N
         "direction": call.direction,
         "outcome": decision.outcome,
         "reason": decision.reason,
+        "member": decision.member,
         "licence": decision.licence,
         "profile": decision.profile,
         "parties": ",".join(sorted(decision.parties)) or None,

@@ -26,7 +26,7 @@ from .notation import read_span
 
 _BLOCK: Final = 1_000
 """A tenth of the unit in which Japanese numbers are allotted: few enough to search, and all of them enough to list."""
-_MAGIC: Final = b"idtone registry 2\n"
+_MAGIC: Final = b"idtone registry 3\n"
 """Of another number where what follows is read in another way, the size of a block for one."""
 _DIGEST: Final = hashlib.sha256().digest_size
 
@@ -52,12 +52,13 @@ class Spans:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`licences` are by holder."""
+    """`members` (their ids) and `licences` are by holder."""
 
     version: int
     issued: datetime
     expires: datetime
     tones: Mapping[str, str | None]
+    members: tuple[str, ...]
     licences: tuple[tuple[Licence, ...], ...]
     spans: Spans
 
@@ -68,7 +69,7 @@ def compiled(document: RegistryDocument) -> Compiled:
     # In UTC, as the time they are compared with: Python asks no time zone for its offset then.
     return Compiled(
         header.version, utc(header.issued), utc(header.expires), {tone.id: tone.sha256 for tone in document.tones},
-        tuple(map(licences, document.members)), _spans(document),
+        tuple(member.id for member in document.members), tuple(map(licences, document.members)), _spans(document),
     )  # fmt: skip
 
 
@@ -129,13 +130,13 @@ def pack(index: Compiled) -> bytes:
     head = {
         "order": sys.byteorder,
         "lengths": [len(each) for each in arrays],
-        "members": len(index.licences),
         "version": index.version,
         "issued": index.issued.isoformat(),
         "expires": index.expires.isoformat(),
         "tones": dict(index.tones),
     }
-    lines = [head, *([_packed(licence) for licence in held] for held in index.licences)]
+    holders = zip(index.members, index.licences, strict=True)
+    lines = [head, *([member, *map(_packed, held)] for member, held in holders)]
     text = "".join(f"{json.dumps(line)}\n" for line in lines).encode("ascii")
     body = b"".join((len(text).to_bytes(8, "big"), text, *(each.tobytes() for each in arrays)))
     return _MAGIC + hashlib.sha256(body).digest() + body
@@ -153,13 +154,17 @@ def unpack(octets: bytes) -> Compiled:
         head = json.loads(next(lines))
         if head["order"] != sys.byteorder:
             raise TrustError("this registry was compiled on another kind of machine")
-        held = tuple(tuple(map(_unpacked, json.loads(line))) for line in lines)
+        members, held = [], []
+        for line in lines:
+            member, *packed = json.loads(line)
+            members.append(member)
+            held.append(tuple(_unpacked(member, fields) for fields in packed))
         firsts, lasts, holders, blocks = _arrays(body[end:], head["lengths"])
         places = iter(blocks)
         triples = zip(places, places, places, strict=True)
         spans = Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
-        return Compiled(head["version"], issued, expires, head["tones"], held, spans)
+        return Compiled(head["version"], issued, expires, head["tones"], tuple(members), tuple(held), spans)
     except (ValueError, LookupError, TypeError, StopIteration) as error:
         raise TrustError("this is no compiled registry") from error
 
@@ -174,13 +179,13 @@ def _arrays(body: memoryview, lengths: list[int]) -> Iterator[array[int]]:
 
 def _packed(licence: Licence) -> list[Any]:
     return [
-        licence.id, licence.member, licence.tone, licence.status, licence.valid_from.isoformat(),
-        licence.valid_until.isoformat(), sorted(licence.directions),
+        licence.id, licence.tone, licence.status, licence.valid_from.isoformat(), licence.valid_until.isoformat(),
+        sorted(licence.directions),
     ]  # fmt: skip
 
 
-def _unpacked(fields: list[Any]) -> Licence:
-    name, member, tone, status, start, until, directions = fields
+def _unpacked(member: str, fields: list[Any]) -> Licence:
+    name, tone, status, start, until, directions = fields
     return Licence(
         name, member, tone, LicenceStatus(status), utc(datetime.fromisoformat(start)),
         utc(datetime.fromisoformat(until)), _directions(tuple(directions)),

@@ -96,9 +96,14 @@ class RegistryIndex:
 
     def licences(self, number: Number) -> Sequence[Licence] | None:
         """The licences of the member who holds `number`; None where nobody does."""
-        if not number.e164:
-            return None
-        holder = self._compiled.spans.holder(
-            int(number.e164)
-        )  # takes the '+'; an emergency number is below every other
+        holder = self._holder(number)
         return None if holder is None else self._compiled.licences[holder]
+
+    def member(self, number: Number) -> str | None:
+        """The id of the member who holds `number`; None where nobody does."""
+        holder = self._holder(number)
+        return None if holder is None else self._compiled.members[holder]
+
+    def _holder(self, number: Number) -> int | None:
+        # int() takes the '+'; an emergency number is below every other
+        return self._compiled.spans.holder(int(number.e164)) if number.e164 else None

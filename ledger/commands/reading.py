@@ -18,7 +18,7 @@ from idtone.numbers import NumberKind, parse
 from ..leaves import ACTS
 from ..plotting import plot
 from ..records import Record, iso_ms
-from ..statistics import COLUMNS, tally
+from ..statistics import EACH, Part, columns, tally
 from ..steps import Role, Step, StepKind
 from .shared import LedgerOption, local, parse_since, print_table, reader_of
 
@@ -36,6 +36,7 @@ def list_calls(
     ] = None,
     outcome: Annotated[Outcome | None, typer.Option("--outcome", help="Only calls with this outcome.")] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Only calls decided for this reason.")] = None,
+    member: Annotated[str | None, typer.Option("--member", metavar="ID", help="Only calls of this member.")] = None,
     licence: Annotated[str | None, typer.Option("--licence", metavar="ID", help="Only calls of this licence.")] = None,
     heard: Annotated[
         bool | None, typer.Option("--heard/--unheard", help="Only calls on which all heard their sound, or did not.")
@@ -51,6 +52,7 @@ def list_calls(
         return (
             (outcome is None or record.outcome == outcome)
             and (reason is None or record.reason == reason)
+            and (member is None or record.member == member)
             and (licence is None or record.licence == licence)
             and (heard is None or record.heard is heard)
             and (not odd or bool(record.anomalies))
@@ -105,6 +107,10 @@ def stats(
         str, typer.Option("--since", metavar="T", help="Only calls since then, like list --since.")
     ] = "30d",
     until: Annotated[str | None, typer.Option("--until", metavar="T", help="Only calls before then.")] = None,
+    by: Annotated[
+        list[Part] | None,
+        typer.Option("--by", help="Count apart by this; may be repeated (default: by day, member and licence)."),
+    ] = None,
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) for spreadsheets.")] = False,
@@ -113,17 +119,21 @@ def stats(
     ] = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Count calls by day (of this machine's clock) and licence: played, noticed, refused, and how many were heard.
+    """Count calls by day (of this machine's clock), member and licence: played, noticed, refused, heard.
 
-    The heard ratio is of calls on which somebody was to hear a sound and that were connected.
+    The member is who held the number by the registry that the call was decided by; it is empty where nobody did, and
+    in records of versions that did not record it. The heard ratio is of calls on which somebody was to hear a sound and
+    that were connected.
     """
     if as_csv and as_json:
         raise UsageError("--csv and --json cannot go together; choose one")
     start, end = _range(since, until, "--since", "--until")
+    apart = frozenset(by) if by else EACH
     with reader_of(config, ledger) as reader:
         tallies = tally(
             (record for record in reader.each(since=start, until=end) if start is None or record.steps[0].at >= start),
             lambda at: at.astimezone().date(),
+            apart,
         )
     if picture:
         plot(picture, tallies)
@@ -131,10 +141,10 @@ def stats(
         console.print_json([each.to_json() for each in tallies])
     elif as_csv:
         writer = csv.writer(sys.stdout)
-        writer.writerow(COLUMNS)
+        writer.writerow(columns(apart))
         writer.writerows(each.to_json().values() for each in tallies)
     else:
-        print_table(COLUMNS, [tuple(map(_cell, each.to_json().values())) for each in tallies])
+        print_table(columns(apart), [tuple(map(_cell, each.to_json().values())) for each in tallies])
 
 
 def _asked_for() -> str:

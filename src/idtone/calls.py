@@ -149,7 +149,8 @@ class Decision(NamedTuple):
     """What is to be done with one call, and on what ground.
 
     `profiles` names the sound of each party that hears one; `licence` is set where one was judged, valid or
-    not; `hangup_cause` (ITU-T Q.850) where the call is refused; `skip` where nobody hears anything.
+    not; `hangup_cause` (ITU-T Q.850) where the call is refused; `skip` where nobody hears anything; `member` is who
+    holds the forwarding number by that version of the registry.
     """
 
     # A tuple, since a frozen dataclass takes twice as long to make, which was a sixth of a decision.
@@ -162,6 +163,7 @@ class Decision(NamedTuple):
     hangup_cause: int | None = None
     skip: Skip | None = None
     registry_trust: Trust | None = None
+    member: str | None = None
 
     @property
     def profile(self) -> str | None:

@@ -31,7 +31,7 @@ from .numbers import Number, NumberKind, NumberPattern
 
 
 class Registry(Protocol):
-    """What the decision needs to know of a registry. Both look-ups take constant time."""
+    """What the decision needs to know of a registry. Its look-ups take constant time."""
 
     @property
     def version(self) -> int: ...
@@ -48,6 +48,10 @@ class Registry(Protocol):
     def suspensions(self) -> Iterable[Suspension]: ...
     def licences(self, number: Number) -> Sequence[Licence] | None:
         """The licences of the member who holds the number; None where nobody does."""
+        ...
+
+    def member(self, number: Number) -> str | None:
+        """The id of the member who holds the number; None where nobody does."""
         ...
 
 
@@ -78,6 +82,7 @@ _EMERGENCY: Final = NumberKind.EMERGENCY
 _PLAY: Final = Outcome.PLAY
 _VALID: Final = Reason.LICENCE_VALID
 _NONE: Final = Reason.LICENCE_NONE
+_UNKNOWN: Final = Reason.NUMBER_UNKNOWN
 _REVOKED: Final = LicenceStatus.REVOKED
 _SUSPENDED: Final = LicenceStatus.SUSPENDED
 
@@ -138,7 +143,7 @@ def decide(
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version, trust = (registry.version, registry.trust) if registry else (None, None)
     if suspended(call.forwarding_numbers, registry, now, remembered):
-        return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy)
+        return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, _holder(call, registry))
     parties, skip = policy.hearing(call), policy.skip(call)
     # One call has one standing: where one party's sound is not licensed, nobody hears a licensed one.
     standing: _Standing | None = None
@@ -153,12 +158,14 @@ def decide(
     reason, licence = standing
     if reason is _VALID and licence:
         profiles = {} if skip else licensed
-        return Decision(_PLAY, reason, licence.id, profiles, version, skip=skip, registry_trust=trust)
-    licence_id = licence.id if licence else None
+        return Decision(_PLAY, reason, licence.id, profiles, version, None, skip, trust, licence.member)
+    licence_id, member = (licence.id, licence.member) if licence else (None, None)
+    if not licence and reason is not _UNKNOWN:
+        member = _holder(call, registry)
     if policy.unlicensed is Unlicensed.REFUSE:
-        return _refusal(reason, licence_id, version, trust, policy)
+        return _refusal(reason, licence_id, version, trust, policy, member)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
-    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, skip=skip, registry_trust=trust)
+    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member)
 
 
 def suspended(
@@ -179,8 +186,16 @@ def suspended(
     return False
 
 
-def _refusal(reason: Reason, licence: str | None, version: int | None, trust: Trust | None, policy: Policy) -> Decision:
-    return Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, registry_trust=trust)
+def _refusal(
+    reason: Reason, licence: str | None, version: int | None, trust: Trust | None, policy: Policy, member: str | None
+) -> Decision:
+    return Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member)
+
+
+def _holder(call: ForwardedCall, registry: Registry | None) -> str | None:
+    """Who holds the number, where no licence was judged that would say so."""
+    held = map(registry.member, call.forwarding_numbers) if registry else ()
+    return next(filter(None, held), None)
 
 
 _NO_NUMBER = {NumberKind.WITHHELD: Reason.NUMBER_WITHHELD, NumberKind.MALFORMED: Reason.NUMBER_MALFORMED}
@@ -201,7 +216,7 @@ def _standing(
         return Reason.REGISTRY_STALE, None
     licences = registry.licences(call.forwarding_number)
     if licences is None:
-        return Reason.NUMBER_UNKNOWN, None
+        return _UNKNOWN, None
     nearest: _Standing = _NONE, None
     for licence in licences:
         if tone is None or licence.tone == tone:

@@ -59,6 +59,9 @@ class Licensed:
         licence = Licence("L", "m", "sample", LicenceStatus.ACTIVE, NOW - day, NOW + day, frozenset(Direction))
         return [licence] if number == parse("0312345678") else None
 
+    def member(self, number: Number) -> str | None:
+        return "m" if number == parse("0312345678") else None
+
 
 @dataclass
 class Notebook:

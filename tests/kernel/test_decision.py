@@ -72,6 +72,9 @@ class FakeRegistry:
     def licences(self, number: Number) -> Sequence[Licence] | None:
         return {HELD: self.held, BARE: ()}.get(number)
 
+    def member(self, number: Number) -> str | None:
+        return {HELD: "m-1", BARE: "m-2"}.get(number)
+
 
 def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:
     return FakeRegistry(stopped={number: Suspension(number, since, "R-1")}, **changes)
@@ -132,7 +135,9 @@ def test_the_table(
     else:
         expected = Decision(Outcome.NOTICE, reason, licence, {Party.CALLED: "notice"}, version)
     if registry and reason is not Reason.EMERGENCY:
-        expected = expected._replace(registry_trust=Trust.SIGNED)
+        expected = expected._replace(
+            registry_trust=Trust.SIGNED, member={HELD: "m-1", BARE: "m-2"}.get(asked.forwarding_number)
+        )
     assert decide(asked, registry, policy, NOW) == expected
 
 

@@ -77,8 +77,9 @@ def test_a_leg_of_a_chain_is_not_sounded_again():
     announced = replace(call(), announced=True)
     once = decide(announced, FakeRegistry(), Policy(), NOW)
     assert once == Decision(
-        Outcome.PLAY, Reason.LICENCE_VALID, "L-1", {}, 42, skip=Skip.ANNOUNCED, registry_trust=Trust.SIGNED
-    )
+        Outcome.PLAY, Reason.LICENCE_VALID, "L-1", {}, 42, skip=Skip.ANNOUNCED, registry_trust=Trust.SIGNED,
+        member="m-1",
+    )  # fmt: skip
     assert (once.parties, once.profile) == (frozenset(), None)
     each = decide(announced, FakeRegistry(), Policy(chain=Chain.EACH), NOW)
     assert (each.profiles, each.skip) == ({CALLED: "sample"}, None)

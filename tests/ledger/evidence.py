@@ -25,8 +25,8 @@ SHA256 = "5e" * 32
 
 FORWARDING, CALLER, CALLED = "0312345678", "09012345679", "05031234567"
 
-PLAY = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0001", {Party.CALLED: "sample"}, 42)
-NOTICE = Decision(Outcome.NOTICE, Reason.LICENCE_EXPIRED, "L-0001", {Party.CALLED: "notice"}, 42)
+PLAY = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0001", {Party.CALLED: "sample"}, 42, member="m-0001")
+NOTICE = Decision(Outcome.NOTICE, Reason.LICENCE_EXPIRED, "L-0001", {Party.CALLED: "notice"}, 42, member="m-0001")
 REFUSE = Decision(Outcome.REFUSE, Reason.NUMBER_SUSPENDED, registry_version=42, hangup_cause=21)
 BYPASS = Decision(Outcome.BYPASS, Reason.EMERGENCY)
 

@@ -431,6 +431,7 @@ def test_without_the_key_or_after_forgetting_nothing_is_found(signing: str, key:
         (["--reason", "licence-valid"], ["c-heard", "c-[odd]"]),
         (["--licence", "L-0001"], ["c-heard", "c-[odd]"]),
         (["--licence", "L-0002"], []),
+        (["--member", "m-0001"], ["c-heard", "c-[odd]"]),
         (["--heard"], ["c-heard"]),
         (["--unheard"], ["c-refused", "c-[odd]"]),
         (["--odd"], ["c-[odd]"]),
@@ -446,20 +447,24 @@ def test_list_has_filters(ledger: str, options: list[object], ids: list[str]) ->
 COUNTED = {"calls": 2, "played": 2, "noticed": 0, "refused": 0, "bypassed": 0, "connected": 2, "heard": 1}
 
 
-def test_calls_are_counted_by_day_and_licence(ledger: str) -> None:
+def test_calls_are_counted_by_day_member_and_licence(ledger: str) -> None:
     since = ["--since", "2026-10-01T00:00:00+09:00"]
     refused, licensed = json.loads(run("stats", "--ledger", ledger, *since, "--json").stdout)
-    assert licensed == {"day": "2026-11-01", "licence": "L-0001", **COUNTED, "heard_ratio": 0.5}
+    assert licensed == {"day": "2026-11-01", "member": "m-0001", "licence": "L-0001", **COUNTED, "heard_ratio": 0.5}
     assert (refused["licence"], refused["refused"], refused["heard_ratio"]) == ("", 1, None)
+    nobody, member = json.loads(run("stats", "--ledger", ledger, *since, "--by", "member", "--json").stdout)
+    assert member == {"member": "m-0001", **COUNTED, "heard_ratio": 0.5}
+    assert (nobody["member"], nobody["calls"]) == ("", 1)
     rows = list(csv.DictReader(run("stats", "--ledger", ledger, *since, "--csv").stdout.splitlines()))
     assert rows[1] == {name: str(value) for name, value in licensed.items()}
     assert lines(run("stats", "--ledger", ledger, *since))[2][-1] == "50.0%"
     assert json.loads(run("stats", "--ledger", ledger, *since, "--until", at(0).isoformat(), "--json").stdout) == []
 
 
-def test_the_counts_are_drawn(ledger: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", [[], ["--by", "member"], ["--by", "licence"], ["--by", "day"]])
+def test_the_counts_are_drawn(ledger: str, tmp_path: Path, by: list[str]) -> None:
     picture = tmp_path / "stats.png"
-    assert run("stats", "--ledger", ledger, "--since", "2026-10-01T00:00:00Z", "--plot", picture).exit_code == 0
+    assert run("stats", "--ledger", ledger, "--since", "2026-10-01T00:00:00Z", "--plot", picture, *by).exit_code == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UsageError, match="cannot be written"):
         run("stats", "--ledger", ledger, "--plot", tmp_path / "none" / "x.png")

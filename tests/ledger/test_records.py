@@ -31,7 +31,12 @@ def test_the_record_of_a_heard_call() -> None:
     assert (record.call_id, record.node, record.direction) == ("c-1", "pbx-1", "incoming")
     assert record.outcome == Outcome.PLAY
     assert record.reason == Reason.LICENCE_VALID
-    assert (record.licence, record.profile, record.registry_version) == ("L-0001", "sample", 42)
+    assert (record.member, record.licence, record.profile, record.registry_version) == (
+        "m-0001",
+        "L-0001",
+        "sample",
+        42,
+    )
     assert record.numbers == {
         Role.FORWARDING: MaskedNumber(NumberKind.FIXED, None, "5678"),
         Role.CALLER: MaskedNumber(NumberKind.MOBILE, None, "5679"),
@@ -161,6 +166,7 @@ def test_json_is_plain_and_complete() -> None:
         "direction": "incoming",
         "outcome": "PLAY",
         "reason": "licence-valid",
+        "member": "m-0001",
         "licence": "L-0001",
         "profile": "sample",
         "profiles": {"called": "sample"},

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import pytest
+
 from idtone.ledger import steps
 from idtone.ledger.records import Record, fold
-from idtone.ledger.statistics import COLUMNS, Tally, tally
+from idtone.ledger.statistics import EACH, Part, Tally, columns, tally
 from idtone.ledger.steps import CallStatus, Step
 
 from .evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, heard_call
@@ -18,7 +20,7 @@ def day_of(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
 
 
-def test_every_outcome_is_counted_by_day_and_licence() -> None:
+def test_every_outcome_is_counted_by_day_member_and_licence() -> None:
     next_day = 86_400_000
     records = [
         record(*heard_call()),
@@ -33,9 +35,9 @@ def test_every_outcome_is_counted_by_day_and_licence() -> None:
         record(decided(BYPASS), steps.connected("c-1", at(1))),
     ]  # fmt: skip
     assert tally(records, day_of) == [
-        Tally(NOW.date(), "", calls=2, refused=1, bypassed=1),
-        Tally(NOW.date(), "L-0001", calls=4, played=3, noticed=1, connected=3, heard=2),
-        Tally(date(2026, 11, 2), "L-0001", calls=1, played=1, connected=1, heard=1),
+        Tally(NOW.date(), "", "", calls=2, refused=1, bypassed=1),
+        Tally(NOW.date(), "m-0001", "L-0001", calls=4, played=3, noticed=1, connected=3, heard=2),
+        Tally(date(2026, 11, 2), "m-0001", "L-0001", calls=1, played=1, connected=1, heard=1),
     ]
 
 
@@ -45,5 +47,24 @@ def test_what_the_keepers_did_is_no_call() -> None:
 
 def test_nothing_is_no_row_and_no_ratio() -> None:
     assert tally([], day_of) == []
-    assert Tally(NOW.date(), "").heard_ratio is None
-    assert tuple(Tally(NOW.date(), "").to_json()) == COLUMNS
+    nothing = Tally(NOW.date(), "", "")
+    assert nothing.heard_ratio is None
+    assert tuple(nothing.to_json()) == columns(EACH)
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"),
+    [
+        ([Part.MEMBER], [("", 1), ("m-0001", 3), ("m-0002", 1)]),
+        ([Part.LICENCE], [("", 2), ("L-0001", 3)]),
+        ([Part.MEMBER, Part.LICENCE], [("", "", 1), ("m-0001", "L-0001", 3), ("m-0002", "", 1)]),
+    ],
+)
+def test_calls_are_counted_apart_by_what_is_asked_for(by: list[Part], keys: list[tuple[object, ...]]) -> None:
+    records = [record(*heard_call(start_ms=day * 86_400_000)) for day in range(3)] + [
+        record(decided(REFUSE)),
+        record(decided(REFUSE._replace(member="m-0002"))),
+    ]
+    rows = [each.to_json() for each in tally(records, day_of, by)]
+    assert [(*(row[part] for part in by), row["calls"]) for row in rows] == keys
+    assert all(tuple(row) == columns(by) for row in rows)

@@ -17,6 +17,7 @@ def test_decided_holds_the_decision_and_shows_no_number() -> None:
         "direction": "incoming",
         "outcome": "PLAY",
         "reason": "licence-valid",
+        "member": "m-0001",
         "licence": "L-0001",
         "profile": "sample",
         "parties": "called",

@@ -36,6 +36,7 @@ def test_it_answers_as_the_document_does(offset: int) -> None:
     number = parse(f"+{81312345550 + offset}")
     ready = RegistryIndex.of(unpack(pack(compiled(DOCUMENT))), SIGNED)
     assert ready.licences(number) == RegistryIndex(DOCUMENT).licences(number)
+    assert ready.member(number) == RegistryIndex(DOCUMENT).member(number)
 
 
 @given(st.data())

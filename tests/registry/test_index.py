@@ -54,6 +54,7 @@ def test_the_licences_of_the_holder(index: RegistryIndex, number: str) -> None:
     assert licence.valid_from == datetime(2026, 1, 10, tzinfo=JST)
     assert licence.valid_until == datetime(2027, 1, 10, tzinfo=JST)
     assert licence.directions == frozenset(Direction)
+    assert index.member(parse(number)) == "m-0001"
 
 
 @pytest.mark.parametrize(
@@ -72,16 +73,19 @@ def test_the_licences_of_the_holder(index: RegistryIndex, number: str) -> None:
 )
 def test_nobody_holds_it(index: RegistryIndex, number: str) -> None:
     assert index.licences(parse(number)) is None
+    assert index.member(parse(number)) is None
     assert index.suspension(parse(number)) is None
 
 
 def test_a_member_without_licence_is_told_from_nobody(index: RegistryIndex) -> None:
     assert index.licences(parse("0312340001")) == ()
+    assert index.member(parse("0312340001")) == "m-0002"
 
 
 @pytest.mark.parametrize("number", [WITHHELD, MALFORMED, Number(NumberKind.EMERGENCY, "110")])
 def test_what_is_no_number_has_neither_licence_nor_suspension(index: RegistryIndex, number: Number) -> None:
     assert index.licences(number) is None
+    assert index.member(number) is None
     assert index.suspension(number) is None
 
 

@@ -130,7 +130,7 @@ class Switchboard:
                 Outcome(record.outcome), Reason(record.reason), record.licence,
                 {Party(party): profile for party, profile in record.profiles.items()},
                 registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
-                registry_trust=Trust(record.registry_trust) if record.registry_trust else None,
+                registry_trust=Trust(record.registry_trust) if record.registry_trust else None, member=record.member,
             )  # fmt: skip
             numbers = record.opened
             forwarding = (numbers[Role.FORWARDING],) if Role.FORWARDING in numbers else ()
