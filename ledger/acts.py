@@ -1,6 +1,8 @@
 """What the keepers of a ledger do with it, as records in it: by the service where it runs, which is the one writer.
 
-A command leaves its record as a file in a folder beside the ledger; the service writes it and removes the file.
+A command leaves its record as a file in a folder beside the ledger; the service writes it and removes the file. The
+folder is closed to all but the service's own user, and a file in it that another has left is not recorded. Whoever
+writes the ledger looks whether the act may be (`approval`), by his own settings.
 """
 
 from __future__ import annotations
@@ -14,15 +16,16 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
 from idtone.errors import LedgerError, LedgerInUseError
 from idtone.files import replace_durably
 
+from .approval import objection, requests
 from .custody import Custody
-from .leaves import ACTS
+from .leaves import ACT_ID, ACTS
 from .private_files import PRIVATE_FILE, make_parents
 from .reader import LedgerReader
 from .sqlite import path_of
@@ -33,6 +36,7 @@ LOOK_EVERY_S: Final = 0.3
 RECORDED_WITHIN_S: Final = 10.0
 """How long a command waits for the service."""
 _SUFFIX: Final = ".act"
+_REFUSED: Final = ".refused"
 
 _log = logging.getLogger(__name__)
 
@@ -41,18 +45,32 @@ class Evidence(Protocol):
     def append(self, step: Step) -> Future[None]: ...
 
 
-def record_act(url: str, node: str, custody: Custody, make: Callable[[str], Step]) -> str:
+def new_act_id() -> str:
+    return f"{ACT_ID}{secrets.token_hex(12)}"
+
+
+def record_act(url: str, node: str, custody: Custody, make: Callable[[str], Step], two_persons: bool = False) -> str:
     """Have an act recorded, durably; its id. `make` makes its step of that id.
 
-    Raises LedgerError where nobody can: then it has not been recorded, and must not be done.
+    `two_persons`: exports take two. Where the service runs, its own settings count instead.
+    Raises LedgerError where it may not be or nobody can: then it has not been recorded, and must not be done.
     """
-    step = make(f"act-{secrets.token_hex(12)}")
+    step = make(new_act_id())
     try:
         with LedgerWriter.open(url, node, custody) as writer:
+            _admit(url, step, two_persons)
             writer.append(step).result()
     except LedgerInUseError:
         _ask_the_service(url, step)
     return step.call_id
+
+
+def _admit(url: str, step: Step, two_persons: bool) -> None:
+    """Raises LedgerError for what must not be."""
+    with LedgerReader.open(url) as reader:
+        why = objection(step, requests(reader.acts()), two_persons, datetime.now(UTC))
+    if why:
+        raise LedgerError(f"this is not recorded: {why}")
 
 
 def _ask_the_service(url: str, step: Step) -> None:
@@ -71,33 +89,35 @@ def _ask_the_service(url: str, step: Step) -> None:
         with LedgerReader.open(url) as reader:
             if reader.record(step.call_id):
                 return
+        if path.with_suffix(_REFUSED).exists():
+            raise LedgerError("the service refuses to record this; its log says why")
     path.unlink(missing_ok=True)
     raise LedgerError(f"the service has not recorded this within {RECORDED_WITHIN_S:g} s; see its log, and try again")
 
 
-async def record_requests(url: str, evidence: Evidence) -> None:
+async def record_requests(url: str, evidence: Evidence, two_persons: bool = False) -> None:
     """The service's side, for ever."""
-    folder = _folder(url)
     while True:
-        await asyncio.to_thread(_record_all, folder, evidence)
+        await asyncio.to_thread(_record_all, url, evidence, two_persons)
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _record_all(folder: Path, evidence: Evidence) -> None:
-    for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        _record(path, evidence)
+def _record_all(url: str, evidence: Evidence, two_persons: bool = False) -> None:
+    for path in sorted(_folder(url).glob(f"*{_SUFFIX}")):
+        _record(path, url, evidence, two_persons)
 
 
-def _record(path: Path, evidence: Evidence) -> None:
+def _record(path: Path, url: str, evidence: Evidence, two_persons: bool) -> None:
     try:
         step = _read(path)
+        _admit(url, step, two_persons)
     except FileNotFoundError:
         return  # who left it has taken it back
     except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:
         # It is set aside, and not read again and again.
         _log.error("%s: is not recorded: %s", path, error if isinstance(error, LedgerError) else type(error).__name__)
         with contextlib.suppress(FileNotFoundError):
-            os.replace(path, path.with_suffix(".refused"))
+            os.replace(path, path.with_suffix(_REFUSED))
         return
     try:
         evidence.append(step).result()
@@ -107,8 +127,12 @@ def _record(path: Path, evidence: Evidence) -> None:
 
 
 def _read(path: Path) -> Step:
-    request = json.loads(path.read_text("utf-8"))
-    if request["kind"] not in ACTS or request["id"] != path.name.removesuffix(_SUFFIX):
+    with path.open(encoding="utf-8") as file:
+        if os.fstat(file.fileno()).st_uid not in (0, os.geteuid()):
+            raise LedgerError("it was left by another user than the service's own")
+        request = json.load(file)
+    name = path.name.removesuffix(_SUFFIX)
+    if request["kind"] not in ACTS or request["id"] != name or not name.startswith(ACT_ID):
         raise LedgerError("it is not one of the acts of a ledger's keepers")
     return Step(request["id"], StepKind(request["kind"]), datetime.fromisoformat(request["at"]), request["details"])
 

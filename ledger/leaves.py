@@ -15,8 +15,19 @@ from typing import Final, NamedTuple
 
 from .steps import StepKind
 
-ACTS: Final = frozenset({StepKind.EXPORTED.value, StepKind.FORGOTTEN.value})
+ACTS: Final = frozenset(
+    each.value
+    for each in (
+        StepKind.EXPORT_REQUESTED,
+        StepKind.EXPORT_APPROVED,
+        StepKind.EXPORT_REFUSED,
+        StepKind.EXPORTED,
+        StepKind.FORGOTTEN,
+    )
+)
 """What the keepers of the ledger do with it; each is a record of its own."""
+ACT_ID: Final = "act-"
+"""With what the id of an act begins."""
 CLOSING: Final = frozenset({StepKind.ENDED.value, StepKind.INTERRUPTED.value}) | ACTS
 """A call is over with the first of these; acts of the keepers are over at once."""
 

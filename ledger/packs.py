@@ -7,6 +7,8 @@
     profiles/ID.json  the profiles of the sounds that were played, as they are at the time of the export
     report.html     the same, to be read
 
+Where exports take two persons, the leaves of the request and its approval are among them.
+
 Numbers are in the leaves sealed; with the key of a record, which the manifest holds unless they are to stay so, they
 are opened, and no other record's.
 """
@@ -26,6 +28,7 @@ import rfc8785
 from idtone.errors import LedgerError, ProofError
 from idtone.numbers import Number
 
+from .approval import Request, State, requests
 from .log import Proven
 from .records import Record, fold
 from .sealing import SEALED_KEY, open_with
@@ -36,6 +39,8 @@ from .tree.notes import Note, Signer, VerifierKey
 from .tree.proofs import InclusionProof
 
 FORMAT: Final = "idtone-evidence/1"
+ALONE, TWO_PERSONS = "alone", "two-persons"
+"""By which policy a pack was made."""
 MANIFEST, SEAL, REPORT = "manifest.json", "manifest.note", "report.html"
 _SEAL_TEXT: Final = "idtone evidence pack v1\n{case}\n{digest}\n"
 
@@ -79,6 +84,12 @@ def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
     return list(rows)
 
 
+def selection(case: str, sealed: bool, leaves: Mapping[str, Sequence[bytes]]) -> str:
+    """The SHA-256, hexadecimal, of what is to be given out: for what, whether with numbers, and call → its leaves."""
+    calls = [[call_id, [hashlib.sha256(leaf).hexdigest() for leaf in each]] for call_id, each in leaves.items()]
+    return hashlib.sha256(rfc8785.dumps({"case": case, "numbers_sealed": sealed, "calls": calls})).hexdigest()
+
+
 def packed(
     case: str,
     act_id: str,
@@ -87,10 +98,14 @@ def packed(
     profiles: Mapping[str, Mapping[str, Any]],
     log: VerifierKey,
     report: bytes,
+    approval: Sequence[Exhibit] = (),
 ) -> dict[str, bytes]:
-    """The files of a pack, but for its seal. `act_id` is the record of the export."""
+    """The files of a pack, but for its seal. `act_id` is the record of the export.
+
+    `approval` are the records of the request and of its approval, where there was one.
+    """
     files = {REPORT: report}
-    for exhibit in exhibits:
+    for exhibit in (*exhibits, *approval):
         for each in exhibit.proven:
             files[f"leaves/{each.proof.index}.json"] = each.content
             files[f"proofs/{each.proof.index}.tlog-proof"] = str(each.proof).encode()
@@ -104,17 +119,19 @@ def packed(
         "exported": at.isoformat(),
         "export_record": act_id,
         "log_key": str(log),
+        "policy": TWO_PERSONS if approval else ALONE,
+        "acts": [_entry(each) for each in approval],
         "records": [
-            {
-                "call": each.call_id,
-                "leaves": [proven.proof.index for proven in each.proven],
-                "key": base64.b64encode(each.record_key).decode() if each.record_key else None,
-            }
+            _entry(each) | {"key": base64.b64encode(each.record_key).decode() if each.record_key else None}
             for each in exhibits
         ],
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
     }
     return {MANIFEST: rfc8785.dumps(manifest), **files}
+
+
+def _entry(exhibit: Exhibit) -> dict[str, Any]:
+    return {"call": exhibit.call_id, "leaves": [proven.proof.index for proven in exhibit.proven]}
 
 
 def digest(files: Mapping[str, bytes]) -> str:
@@ -130,12 +147,17 @@ def seal(files: Mapping[str, bytes], case: str, signer: Signer) -> bytes:
 
 @dataclass
 class PackVerdict:
-    """`told` are the records that are proven; `cosigners` the witnesses that have signed the tree that holds them."""
+    """`told` are the records that are proven; `cosigners` the witnesses that have signed the tree that holds them all.
+
+    `request` is what two persons answer for, proven as well; None where nobody is shown to have approved the export.
+    """
 
     case: str = ""
     exported: str = ""
     log: VerifierKey | None = None
     log_is_known: bool = False
+    policy: str = ALONE
+    request: Request | None = None
     cosigners: tuple[VerifierKey, ...] = ()
     leaves: int = 0
     told: list[Told] = field(default_factory=list)
@@ -157,8 +179,17 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
         verdict.case, verdict.exported = str(manifest["case"]), str(manifest["exported"])
         verdict.log = log or VerifierKey.parse(manifest["log_key"])
         verdict.faults += _unsealed(files, manifest, verdict.log)
+        verdict.cosigners = tuple(witnesses) if manifest["records"] else ()
+        given: dict[str, Sequence[bytes]] = {}
         for entry in manifest["records"]:
-            _verify_record(files, entry, verdict, witnesses)
+            given[str(entry["call"])] = _verify_record(files, entry, verdict, verdict.log)
+        verdict.policy = str(manifest.get("policy", ALONE))
+        if verdict.policy == TWO_PERSONS:
+            _verify_approval(files, manifest, given, verdict)
+        elif verdict.policy != ALONE:
+            verdict.faults.append(
+                f"the pack was made by the policy {verdict.policy!r}, which this version does not know"
+            )
     except ProofError as error:
         verdict.faults.append(str(error))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -187,22 +218,59 @@ def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: Veri
 
 
 def _verify_record(
-    files: Mapping[str, bytes], entry: Mapping[str, Any], verdict: PackVerdict, witnesses: Sequence[VerifierKey]
-) -> None:
-    assert verdict.log
+    files: Mapping[str, bytes], entry: Mapping[str, Any], verdict: PackVerdict, log: VerifierKey
+) -> Sequence[bytes]:
+    """Its leaves, as far as they are proven."""
     call_id = str(entry["call"])
     leaves: dict[int, bytes] = {}
     try:
-        for index in entry["leaves"]:
-            content = files.get(f"leaves/{index}.json", b"")
-            proof = InclusionProof.parse(files.get(f"proofs/{index}.tlog-proof", b""))
-            if proof.index != index:
-                raise ProofError(f"the proof of leaf {index} is of leaf {proof.index}")
-            verdict.leaves = max(verdict.leaves, proof.check(content, verdict.log).size)
-            believed(proof.checkpoint, verdict.log)
-            verdict.cosigners = proof.checkpoint.signed_by(witnesses)
+        for index, content, proof in _proven(files, entry, log):
+            verdict.leaves = max(verdict.leaves, believed(proof.checkpoint, log).size)
+            verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
             leaves[index] = content
         key = base64.b64decode(entry["key"]) if entry["key"] else None
         verdict.told.append(told(call_id, leaves, key))
     except LedgerError as error:
         verdict.faults.append(f"call {call_id}: {error}")
+    return [leaves[index] for index in sorted(leaves)]
+
+
+def _verify_approval(
+    files: Mapping[str, bytes], manifest: Mapping[str, Any], given: Mapping[str, Sequence[bytes]], verdict: PackVerdict
+) -> None:
+    """That one person has requested just this, and another approved it in time."""
+    assert verdict.log
+    try:
+        acts: dict[int, Step] = {}
+        for entry in manifest["acts"]:
+            leaves = {index: content for index, content, _ in _proven(files, entry, verdict.log)}
+            acts[min(leaves)] = told(str(entry["call"]), leaves, None).record.steps[0]
+        known = requests(acts[index] for index in sorted(acts))
+        request = next((each for each in known.values() if each.approval), None)
+    except LedgerError as error:
+        verdict.faults.append(f"the approval: {error}")
+        return
+    sealed = not any(entry["key"] for entry in manifest["records"])
+    if request is None:
+        verdict.faults.append("the pack does not show that one person has requested it and another approved it")
+    elif request.selection != selection(verdict.case, request.sealed, given):
+        verdict.faults.append("what was approved is another selection than this")
+    elif request.sealed and not sealed:
+        verdict.faults.append("the numbers are opened, and that was not approved")
+    elif request.state(datetime.fromisoformat(verdict.exported)) is not State.APPROVED:
+        verdict.faults.append("the approval had expired when the pack was made")
+    else:
+        verdict.request = request
+
+
+def _proven(
+    files: Mapping[str, bytes], entry: Mapping[str, Any], log: VerifierKey
+) -> Iterator[tuple[int, bytes, InclusionProof]]:
+    """The leaves of an entry of the manifest, their indices and proofs. Raises ProofError for what is not proven."""
+    for index in entry["leaves"]:
+        content = files.get(f"leaves/{index}.json", b"")
+        proof = InclusionProof.parse(files.get(f"proofs/{index}.tlog-proof", b""))
+        if proof.index != index:
+            raise ProofError(f"the proof of leaf {index} is of leaf {proof.index}")
+        proof.check(content, log)
+        yield index, content, proof

@@ -19,12 +19,12 @@ from idtone.errors import LedgerError
 from idtone.numbers import Number
 
 from .day_keys import DayKeys
-from .leaves import CLOSING, search_key
+from .leaves import ACT_ID, ACTS, CLOSING, search_key
 from .log import Proven, proofs, read_hashes, signed_leaves
 from .records import Record, fold
 from .sealing import DAY, DayKey, day_of
 from .sqlite import check_version, explained, path_of, reading_engine
-from .steps import StepKind
+from .steps import Step, StepKind
 from .tables import microseconds, moment, sought, step_of, steps
 from .tree.checkpoints import Checkpoint
 from .tree.merkle import consistency_proof
@@ -80,6 +80,12 @@ class LedgerReader:
     def record(self, call_id: str) -> Record | None:
         """The evidence of one call, or None where the ledger does not know it."""
         return next(iter(self._records([call_id])), None)
+
+    def acts(self) -> list[Step]:
+        """What the keepers of the ledger have done with it, in the order of writing."""
+        named = steps.c.call_id.between(ACT_ID, f"{ACT_ID}~")  # their ids are indexed, and their kinds are not
+        query = select(steps).where(named, steps.c.kind.in_(ACTS)).order_by(steps.c.id)
+        return [step_of(row, self._key_of) for row in self._fetch(query)]
 
     def records(
         self,

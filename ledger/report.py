@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from idtone.numbers import Number
 
+from .approval import Request
 from .packs import Told
 from .records import Record
 from .steps import Role, Step, StepKind
@@ -55,9 +56,15 @@ _PROVES: Final = (
 
 
 def report(
-    case: str, at: datetime, told: Sequence[Told], profiles: Mapping[str, Mapping[str, Any]], log_key: str
+    case: str,
+    at: datetime,
+    told: Sequence[Told],
+    profiles: Mapping[str, Mapping[str, Any]],
+    log_key: str,
+    request: Request | None = None,
 ) -> bytes:
-    """The page. Times are those of Japan."""
+    """The page. Times are those of Japan. `request` is what another person has approved."""
+    approval = request.approval if request else None
     parts = [
         "<!doctype html><html lang=ja><meta charset=utf-8>",
         f"<title>再生証跡 / Evidence {escape(case)}</title><style>{_STYLE}</style>",
@@ -66,6 +73,8 @@ def report(
             {
                 "案件 / case": case,
                 "作成 / exported": _time(at),
+                "申請 / requested by": f"{request.by.name}, {_time(request.at)}" if request else None,
+                "承認 / approved by": f"{approval.by.name}, {_time(approval.at)}" if approval else None,
                 "記録 / records": str(len(told)),
                 "検証鍵 / verifier key": log_key,
                 "検証方法 / to verify": "idtone ledger verify-pack FILE --log-key KEY",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Final, Protocol
 from idtone.errors import LedgerError
 
 from . import steps
+from .acts import new_act_id
 from .day_keys import DayKeys
 from .sealing import day_of
 from .steps import Step
@@ -47,6 +47,6 @@ def forget_older(days: DayKeys, evidence: Evidence, now: datetime, retention: ti
     doomed = [day for day in days.days() if day < first]
     if not doomed:
         return []
-    evidence.append(steps.forgotten(f"act-{secrets.token_hex(12)}", now, first, len(doomed))).result()
+    evidence.append(steps.forgotten(new_act_id(), now, first, len(doomed))).result()
     _log.info("the numbers of %d days until %s are forgotten", len(doomed), doomed[-1])
     return days.destroy(first)

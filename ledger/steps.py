@@ -6,9 +6,10 @@ more than that; what the steps of a call amount to is `records.fold`.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +20,7 @@ from idtone.errors import LedgerError
 from idtone.numbers import Number, NumberKind
 
 from .canonical import check
+from .persons import Person
 
 Scalar = str | int | float | bool | None
 
@@ -38,10 +40,14 @@ class StepKind(StrEnum):
     ENDED = "ended"
     INTERRUPTED = "interrupted"
     """The service was away and lost sight of the call; what became of it is not known."""
+    EXPORT_REQUESTED = "export-requested"
+    """No step of a call, like those below: somebody asks that evidence be given out. Each is a record of its own."""
+    EXPORT_APPROVED = "export-approved"
+    EXPORT_REFUSED = "export-refused"
     EXPORTED = "exported"
-    """No step of a call: evidence was given out. It is a record of its own."""
+    """Evidence was given out."""
     FORGOTTEN = "forgotten"
-    """No step of a call either: the keys of days were destroyed."""
+    """The keys of days were destroyed."""
 
 
 class CallStatus(StrEnum):
@@ -149,9 +155,12 @@ def sound_ended(call_id: str, at: datetime, heard_ms: int, party: Party = Party.
 
 def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
     """`why` may quote another program: digits that could be a telephone number are taken out of it."""
+    return Step(call_id, StepKind.SOUND_FAILED, at, {"party": party, "why": _without_numbers(why)})
+
+
+def _without_numbers(why: str) -> str:
     printable = "".join(character if character.isprintable() else " " for character in why)
-    details = {"party": party, "why": _DIALLED.sub("…", printable)[:_WHY_LIMIT]}
-    return Step(call_id, StepKind.SOUND_FAILED, at, details)
+    return _DIALLED.sub("…", printable)[:_WHY_LIMIT]
 
 
 def connected(call_id: str, at: datetime) -> Step:
@@ -187,10 +196,63 @@ def interrupted(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.INTERRUPTED, at)
 
 
-def exported(act_id: str, at: datetime, case: str, calls: int, sealed: bool, digest: str) -> Step:
-    """Evidence of so many calls was given out for a case; `digest` is the SHA-256 of what was given."""
-    details: dict[str, Scalar] = {"case": case, "calls": calls, "numbers_sealed": sealed, "sha256": digest}
+def export_requested(
+    act_id: str,
+    at: datetime,
+    by: Person,
+    case: str,
+    calls: Sequence[str],
+    sealed: bool,
+    selection: str,
+    until: datetime,
+) -> Step:
+    """Evidence of these calls is asked for, for a case; `selection` is the SHA-256 of what exactly (`packs.selection`).
+
+    `until`: in which time another person has to approve it.
+    """
+    details: dict[str, Scalar] = {
+        **_by(by), "case": case, "calls": len(calls), "selected": json.dumps(list(calls), ensure_ascii=False),
+        "numbers_sealed": sealed, "selection": selection, "until": until.isoformat(),
+    }  # fmt: skip
+    return Step(act_id, StepKind.EXPORT_REQUESTED, at, details)
+
+
+def export_approved(act_id: str, at: datetime, by: Person, request: str, selection: str, until: datetime) -> Step:
+    """`until`: in which time the pack has to be made."""
+    details: dict[str, Scalar] = {
+        **_by(by), "request": request, "selection": selection, "until": until.isoformat()
+    }  # fmt: skip
+    return Step(act_id, StepKind.EXPORT_APPROVED, at, details)
+
+
+def export_refused(act_id: str, at: datetime, by: Person, request: str, why: str) -> Step:
+    """`why` as in `sound_failed`."""
+    return Step(act_id, StepKind.EXPORT_REFUSED, at, {**_by(by), "request": request, "why": _without_numbers(why)})
+
+
+def exported(
+    act_id: str,
+    at: datetime,
+    by: Person,
+    case: str,
+    calls: int,
+    sealed: bool,
+    digest: str,
+    approved: tuple[str, str] | None = None,
+) -> Step:
+    """Evidence of so many calls was given out for a case; `digest` is the SHA-256 of what was given.
+
+    `approved`: the request that another person has approved, and the digest of its selection.
+    """
+    details: dict[str, Scalar] = {
+        **_by(by), "case": case, "calls": calls, "numbers_sealed": sealed, "sha256": digest,
+        **({"request": approved[0], "selection": approved[1]} if approved else {}),
+    }  # fmt: skip
     return Step(act_id, StepKind.EXPORTED, at, details)
+
+
+def _by(person: Person) -> dict[str, Scalar]:
+    return {"by": person.name, "by_uid": person.uid, "by_way": person.known_by}
 
 
 def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:

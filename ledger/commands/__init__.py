@@ -1,9 +1,10 @@
-"""`idtone ledger`: read the evidence, verify and prove it, and forget whose it is."""
+"""`idtone ledger`: read the evidence, verify and prove it, approve that it is given out, and forget whose it is."""
 
 from __future__ import annotations
 
 from idtone import console
 
+from .approving import approve, list_requests, refuse
 from .forgetting import forget
 from .packing import verify_pack
 from .proving import prove, show_key, verify_ledger
@@ -21,3 +22,6 @@ app.command("key")(show_key)
 app.command()(forget)
 app.command()(witness)
 app.command("verify-pack")(verify_pack)
+app.command("requests")(list_requests)
+app.command()(approve)
+app.command()(refuse)

@@ -10,7 +10,8 @@ import typer
 from idtone import console
 from idtone.errors import ProofError, UsageError
 
-from ..packs import PackVerdict, Told, verified
+from ..approval import Answer, Request
+from ..packs import ALONE, PackVerdict, Told, verified
 from ..tree.notes import VerifierKey
 from ..zips import read_zip
 
@@ -25,16 +26,22 @@ def verify_pack(
         list[str] | None,
         typer.Option("--witness-key", metavar="VKEY", help="A witness's verifier key; may be repeated."),
     ] = None,
+    two_persons: Annotated[
+        bool, typer.Option("--two-persons", help="Demand that one person has requested it and another approved it.")
+    ] = False,
     as_json: console.JsonOption = False,
 ) -> None:
     """Verify an evidence pack: its seal, every file, and each record's proof; then tell what it says.
 
-    Nothing but the pack is needed. Exit 1: something is wrong, or a witness that is named has not cosigned.
+    Nothing but the pack is needed. Exit 1: something is wrong, a witness that is named has not cosigned, or nobody has
+    approved the pack where that is demanded.
     """
     log = _key("--log-key", log_key) if log_key is not None else None
     witnesses = [_key("--witness-key", each) for each in witness_keys or []]
     verdict = verified(read_zip(pack), log, witnesses)
     verdict.faults += [f"{each.name} has not cosigned the tree" for each in witnesses if each not in verdict.cosigners]
+    if two_persons and verdict.policy == ALONE:
+        verdict.faults.append("the pack was made by one person alone")
     if as_json:
         console.print_json(_report(verdict))
     else:
@@ -58,8 +65,23 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
         "log": str(verdict.log) if verdict.log else None,
         "log_is_known": verdict.log_is_known,
         "cosigners": [each.name for each in verdict.cosigners],
+        "policy": verdict.policy,
+        "requested": _answered(verdict.request),
+        "approved": _answered(verdict.request.approval) if verdict.request else None,
         "records": [each.record.to_json() | {"leaves": each.leaves, "opened": _numbers(each)} for each in verdict.told],
         "faults": verdict.faults,
+    }
+
+
+def _answered(act: Request | Answer | None) -> dict[str, object] | None:
+    if act is None:
+        return None
+    return {
+        "act": act.act,
+        "at": act.at.isoformat(),
+        "by": act.by.name,
+        "by_uid": act.by.uid,
+        "by_way": act.by.known_by,
     }
 
 
@@ -76,6 +98,12 @@ def _tell(verdict: PackVerdict) -> None:
         print("               the pack itself names this key: compare it with what the member told you by another way")
     for witness in verdict.cosigners:
         print(f"  cosigned by  {witness.name}")
+    if verdict.request and verdict.request.approval:
+        approval = verdict.request.approval
+        print(f"  requested by {verdict.request.by}, {verdict.request.at.isoformat()}")
+        print(f"  approved by  {approval.by}, {approval.at.isoformat()}")
+    elif verdict.policy == ALONE:
+        print("  approved by  nobody: it was made by one person alone")
     for each in verdict.told:
         record = each.record
         heard = "heard" if record.heard else "not heard"

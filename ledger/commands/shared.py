@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from idtone.errors import UsageError
@@ -18,6 +18,7 @@ from idtone.settings import LedgerSettings, load_settings
 
 from ..day_keys import DayKeys
 from ..key_file import read_key
+from ..persons import Person, acting
 from ..reader import LedgerReader
 from ..sealing import KeyRing, day_of
 
@@ -58,6 +59,17 @@ def reader_of(config: Path | None, ledger: str | None) -> LedgerReader:
     return LedgerReader.open(ledger if ledger is not None else settings.url, days_of(settings))
 
 
+def answerable(settings: LedgerSettings) -> Person:
+    """Who runs this, where that is a person and no account that several use. Raises UsageError."""
+    person = acting()
+    if person.uid in (0, settings.key_file.stat().st_uid):
+        raise UsageError(
+            f"{person.name} is no person's own account, and exports take two persons here (ledger.exports); log in as"
+            " yourself and run this by sudo, as the user that `idtone serve` runs as"
+        )
+    return person
+
+
 def days_of(settings: LedgerSettings) -> DayKeys | None:
     """None where this user has no key: then numbers stay sealed."""
     if not os.access(settings.key_file, os.R_OK):
@@ -70,7 +82,7 @@ def local(at: datetime) -> str:
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")
 
 
-def print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def print_table(columns: tuple[str | Column, ...], rows: list[tuple[str, ...]]) -> None:
     table = Table(*columns, box=None)
     for row in rows:
         table.add_row(*map(Text, row))  # as it stands: square brackets are no markup here

@@ -1,4 +1,4 @@
-"""`idtone ledger export`: give evidence out, as a pack that others verify."""
+"""`idtone ledger export`: give evidence out, as a pack that others verify; or ask that it be given out."""
 
 from __future__ import annotations
 
@@ -14,23 +14,33 @@ from . import console
 from .errors import UsageError
 from .ledger import steps
 from .ledger.acts import record_act
+from .ledger.approval import Request, State, requests
+from .ledger.commands.shared import answerable
 from .ledger.custody import Custody
+from .ledger.exhibits import exhibits, selected
 from .ledger.key_file import read_key
-from .ledger.packs import SEAL, Exhibit, Told, digest, packed, seal, told
+from .ledger.packs import SEAL, Told, digest, packed, seal, told
+from .ledger.persons import Person, acting
 from .ledger.reader import LedgerReader
 from .ledger.report import report
 from .ledger.steps import StepKind
-from .ledger.tree.notes import Note
 from .ledger.zips import write_zip
-from .settings import load_settings
+from .settings import Exports, Settings, load_settings
 from .tones.library import Library, load_library
 
 
 def export_pack(
-    calls: Annotated[list[str], typer.Argument(metavar="CALL…", help="Ids of calls, as `list` and `find` tell them.")],
-    case: Annotated[str, typer.Option("--case", metavar="REF", help="What it is for; it is recorded for ever.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The pack, a ZIP file.")],
+    calls: Annotated[
+        list[str] | None, typer.Argument(metavar="[CALL]…", help="Ids of calls, as `list` and `find` tell them.")
+    ] = None,
+    case: Annotated[
+        str | None, typer.Option("--case", metavar="REF", help="What it is for; it is recorded for ever.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="The pack, a ZIP file.")] = None,
     sealed: Annotated[bool, typer.Option("--sealed", help="Leave the telephone numbers sealed.")] = False,
+    request: Annotated[
+        str | None, typer.Option("--request", metavar="ID", help="Make the pack that was requested and approved.")
+    ] = None,
     config: console.ConfigOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
@@ -38,50 +48,110 @@ def export_pack(
 
     That it was given out is a record in the ledger itself, before the pack is written. Whoever has the pack verifies it
     by `idtone ledger verify-pack`. It holds the telephone numbers of these calls unless --sealed is given.
+
+    Where exports take two persons (`ledger.exports`), CALL and --case enter a request and print its id. When another
+    person has approved it (`idtone ledger approve`), one of the two makes the pack by --request ID -o FILE.
     """
     settings = load_settings(config)
-    if not case or not case.isprintable() or len(case) > 200:
-        raise UsageError("--case needs 1 to 200 printable characters")
     for path in (settings.ledger.key_file, settings.ledger.signing_key()):
         read_key(path)  # one that is missing is not made anew here
-    custody = Custody.of(settings.ledger, settings.node)
-    log = custody.signer.key
-    now = datetime.now(UTC)
-    cosigned = custody.cosigned.latest(log)
-    with LedgerReader.open(settings.ledger.url, custody.days) as reader:
-        exhibits = [
-            _exhibit(reader, call_id, cosigned[0] if cosigned else None, sealed) for call_id in dict.fromkeys(calls)
-        ]
-    tales = [
-        told(each.call_id, {proven.proof.index: proven.content for proven in each.proven}, each.record_key)
-        for each in exhibits
-    ]
-    profiles = _profiles(tales, load_library(settings.sounds.profiles))
-    page = report(case, now, tales, profiles, str(log))
-    if not os.access(output.absolute().parent, os.W_OK):  # before it is recorded
-        raise UsageError(f"{output}: cannot be written; name another file")
-    made: dict[str, bytes] = {}
-
-    def act(act_id: str) -> steps.Step:
-        made.update(packed(case, act_id, now, exhibits, profiles, log, page))
-        return steps.exported(act_id, now, case, len(exhibits), sealed, digest(made))
-
-    act_id = record_act(settings.ledger.url, settings.node, custody, act)
-    made[SEAL] = seal(made, case, custody.signer)
-    write_zip(output, made)
-    facts = {"pack": str(output), "calls": len(exhibits), "record": act_id, "sha256": digest(made), "log_key": str(log)}
+    two_persons = settings.ledger.exports is Exports.TWO_PERSONS
+    if request is not None:
+        if calls or case is not None or sealed:
+            raise UsageError("--request says what is given out; leave out CALL, --case and --sealed")
+        facts = _make_approved(settings, request, _writable(output))
+    else:
+        if not calls:
+            raise UsageError("name the calls that are to be given out")
+        if not case or not case.isprintable() or len(case) > 200:
+            raise UsageError("--case needs 1 to 200 printable characters")
+        if two_persons and output:
+            raise UsageError("exports take two persons here: leave out -o, it is asked for when the pack is made")
+        facts = (
+            _ask(settings, case, calls, sealed)
+            if two_persons
+            else _make(settings, case, calls, sealed, _writable(output), acting(), None)
+        )
     if as_json:
         console.print_json(facts)
     else:
         print(*(f"{key:<8} {value}" for key, value in facts.items()), sep="\n")
 
 
-def _exhibit(reader: LedgerReader, call_id: str, cosigned: Note | None, sealed: bool) -> Exhibit:
-    proven = reader.proofs(call_id, cosigned)
-    if not proven:
-        raise UsageError(f"no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet")
-    key = None if sealed else reader.record_key(call_id)
-    return Exhibit(call_id, proven, key)
+def _writable(output: Path | None) -> Path:
+    if output is None:
+        raise UsageError("name the pack's file with -o")
+    if not os.access(output.absolute().parent, os.W_OK):  # before it is recorded
+        raise UsageError(f"{output}: cannot be written; name another file")
+    return output
+
+
+def _ask(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> dict[str, object]:
+    person, now = answerable(settings.ledger), datetime.now(UTC)
+    custody = Custody.of(settings.ledger, settings.node)
+    with LedgerReader.open(settings.ledger.url) as reader:
+        chosen = exhibits(reader, calls, None, sealed=True)
+    until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen)
+    act_id = record_act(
+        settings.ledger.url, settings.node, custody,
+        lambda act: steps.export_requested(
+            act, now, person, case, [each.call_id for each in chosen], sealed, digest_, until
+        ),
+    )  # fmt: skip
+    return {"request": act_id, "calls": len(chosen), "by": str(person), "until": until.isoformat()}
+
+
+def _make_approved(settings: Settings, request_id: str, output: Path) -> dict[str, object]:
+    person = answerable(settings.ledger)
+    with LedgerReader.open(settings.ledger.url) as reader:
+        request = requests(reader.acts()).get(request_id)
+    if request is None:
+        raise UsageError(f"there is no request {request_id!r}; `idtone ledger requests` lists them")
+    state = request.state(datetime.now(UTC))
+    if state is not State.APPROVED:
+        raise UsageError(f"request {request_id} is {state}; only one that is approved can be exported")
+    return _make(settings, request.case, request.calls, request.sealed, output, person, request)
+
+
+def _make(
+    settings: Settings,
+    case: str,
+    calls: Sequence[str],
+    sealed: bool,
+    output: Path,
+    person: Person,
+    request: Request | None,
+) -> dict[str, object]:
+    custody = Custody.of(settings.ledger, settings.node)
+    log = custody.signer.key
+    now = datetime.now(UTC)
+    cosigned = custody.cosigned.latest(log)
+    note = cosigned[0] if cosigned else None
+    with LedgerReader.open(settings.ledger.url, custody.days) as reader:
+        chosen = exhibits(reader, calls, note, sealed)
+        acts = [request.act, request.approval.act] if request and request.approval else []
+        approval = exhibits(reader, acts, note, sealed=True)
+    digest_ = selected(case, sealed, chosen)
+    if request and digest_ != request.selection:
+        raise UsageError("more was recorded of these calls since they were requested; request them anew")
+    tales = [
+        told(each.call_id, {proven.proof.index: proven.content for proven in each.proven}, each.record_key)
+        for each in chosen
+    ]
+    profiles = _profiles(tales, load_library(settings.sounds.profiles))
+    page = report(case, now, tales, profiles, str(log), request)
+    made: dict[str, bytes] = {}
+
+    def act(act_id: str) -> steps.Step:
+        made.update(packed(case, act_id, now, chosen, profiles, log, page, approval))
+        approved = (request.act, digest_) if request else None
+        return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved)
+
+    two_persons = settings.ledger.exports is Exports.TWO_PERSONS
+    act_id = record_act(settings.ledger.url, settings.node, custody, act, two_persons)
+    made[SEAL] = seal(made, case, custody.signer)
+    write_zip(output, made)
+    return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}
 
 
 def _profiles(tales: Sequence[Told], library: Library) -> Mapping[str, Mapping[str, Any]]:

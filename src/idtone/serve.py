@@ -37,7 +37,7 @@ from .ledger.writer import LedgerWriter
 from .registry.index import RegistryIndex
 from .registry.source import FileSource, SignedSource, Source
 from .registry.trust.client import Repository
-from .settings import CallerHears, RegistrySettings, Settings, SuspendedCalls, load_settings
+from .settings import CallerHears, Exports, RegistrySettings, Settings, SuspendedCalls, load_settings
 from .switchboard import alone
 from .switchboard.board import Switchboard
 from .switchboard.proven import ProvenSounds
@@ -252,7 +252,10 @@ class Instance:
         tasks = [
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
             asyncio.create_task(forget_in_time(custody.days, evidence, ledger.retention), name="forgetting numbers"),
-            asyncio.create_task(record_requests(ledger.url, evidence), name="recording what commands do"),
+            asyncio.create_task(
+                record_requests(ledger.url, evidence, ledger.exports is Exports.TWO_PERSONS),
+                name="recording what commands do",
+            ),
         ]
         for task in tasks:
             task.add_done_callback(_tell_failure)

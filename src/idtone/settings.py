@@ -164,12 +164,23 @@ def _witness(value: str) -> str:
     return f"{url.rstrip('/')} {key.strip()}"
 
 
+class Exports(StrEnum):
+    """How many persons it takes to give evidence out."""
+
+    ALONE = "alone"
+    TWO_PERSONS = "two-persons"
+    """One requests it, and another approves it."""
+
+
 class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
     key_file: Path = Path("/var/lib/idtone/ledger.key")
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
     """For how long numbers can be opened; None means for ever."""
+    exports: Exports = Exports.ALONE
+    approval: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=365))] = timedelta(days=7)
+    """How long a request waits for it, and how long it counts."""
     origin: Annotated[str, Field(pattern=r"^[^\s+]+$", max_length=200)] | None = None
     seen_file: Path | None = None
     witnesses: Annotated[tuple[Annotated[str, AfterValidator(_witness)], ...], BeforeValidator(_patterns)] = ()

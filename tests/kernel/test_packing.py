@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from idtone.cli import app
 from idtone.errors import IdtoneError, LedgerError, UsageError
 from idtone.ledger.custody import Custody
+from idtone.ledger.persons import acting
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.writer import LedgerWriter
 from idtone.settings import load_settings
@@ -58,8 +59,10 @@ def test_a_pack_is_made_recorded_and_verified_by_others(config: Path, tmp_path: 
     with LedgerReader.open(load_settings(config, {}).ledger.url) as reader:
         record = reader.record(made["record"])
     assert record
+    person = acting()
     assert record.steps[0].details == {
-        "case": "R-7", "calls": 2, "numbers_sealed": sealed, "sha256": made["sha256"]
+        "by": person.name, "by_uid": person.uid, "by_way": person.known_by, "case": "R-7",
+        "calls": 2, "numbers_sealed": sealed, "sha256": made["sha256"],
     }  # fmt: skip
     assert run("verify", "-c", config).exit_code == 0
     assert "exported" in run("list", "-c", config).stdout

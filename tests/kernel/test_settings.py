@@ -19,6 +19,7 @@ from idtone.errors import DocumentError
 from idtone.settings import (
     CallerHears,
     Door,
+    Exports,
     Hearing,
     Overload,
     Settings,
@@ -46,6 +47,8 @@ OTHER = {
     ("ledger", "url"): ("sqlite:////srv/ledger.sqlite3", "sqlite:////srv/ledger.sqlite3"),
     ("ledger", "key_file"): ("/srv/ledger.key", Path("/srv/ledger.key")),
     ("ledger", "retention"): ("P365D", timedelta(days=365)),
+    ("ledger", "exports"): ("two-persons", Exports.TWO_PERSONS),
+    ("ledger", "approval"): ("PT1H", timedelta(hours=1)),
     ("ledger", "origin"): ("pbx.example/ledger", "pbx.example/ledger"),
     ("ledger", "seen_file"): ("/srv/seen", Path("/srv/seen")),
     ("ledger", "witnesses"): ("https://w.example/ w+0a+AA==", ("https://w.example w+0a+AA==",)),

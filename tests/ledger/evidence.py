@@ -10,6 +10,7 @@ from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Rea
 from idtone.ledger import steps
 from idtone.ledger.custody import Custody, Seen
 from idtone.ledger.day_keys import DayKeys
+from idtone.ledger.persons import KnownBy, Person
 from idtone.ledger.sealing import KeyRing
 from idtone.ledger.sqlite import path_of
 from idtone.ledger.steps import CallStatus, Step
@@ -24,6 +25,8 @@ LOG = Signer("pbx-1/idtone", SEED).key
 SHA256 = "5e" * 32
 
 FORWARDING, CALLER, CALLED = "0312345678", "09012345679", "05031234567"
+
+ALICE, BOB = Person(1001, "alice", KnownBy.LOGIN), Person(1002, "bob", KnownBy.SUDO)
 
 PLAY = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0001", {Party.CALLED: "sample"}, 42, member="m-0001")
 NOTICE = Decision(Outcome.NOTICE, Reason.LICENCE_EXPIRED, "L-0001", {Party.CALLED: "notice"}, 42, member="m-0001")

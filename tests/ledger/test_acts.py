@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,18 @@ import pytest
 from idtone.errors import LedgerError
 from idtone.ledger import acts, steps
 from idtone.ledger.acts import record_act, record_requests
+from idtone.ledger.leaves import ACTS
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.writer import LedgerWriter
 
 from ..kernel.test_serve import until
-from .evidence import NOW, custody_of, heard_call
+from .evidence import ALICE, BOB, NOW, custody_of, heard_call
 from .test_verifying import faults, write
 
 
 def export(act_id: str) -> Step:
-    return steps.exported(act_id, NOW, "R-7", 2, False, "5e" * 32)
+    return steps.exported(act_id, NOW, ALICE, "R-7", 2, False, "5e" * 32)
 
 
 def recorded(url: str, act_id: str) -> tuple[Step, ...]:
@@ -68,10 +70,10 @@ def test_a_service_that_does_not_record_is_an_error_and_nothing_is_left(
 @pytest.mark.parametrize(
     "content",
     [
-        "", "[]", "{}", '{"id": "x", "kind": "ended", "at": "2026-11-01T00:00:00+00:00", "details": {}}',
-        '{"id": "other", "kind": "exported", "at": "2026-11-01T00:00:00+00:00", "details": {}}',
-        '{"id": "x", "kind": "exported", "at": "2026-11-01T00:00:00", "details": {}}',
-        '{"id": "x", "kind": "exported", "at": "2026-11-01T00:00:00+00:00", "details": {"a": []}}',
+        "", "[]", "{}", '{"id": "act-x", "kind": "ended", "at": "2026-11-01T00:00:00+00:00", "details": {}}',
+        '{"id": "act-other", "kind": "exported", "at": "2026-11-01T00:00:00+00:00", "details": {}}',
+        '{"id": "act-x", "kind": "exported", "at": "2026-11-01T00:00:00", "details": {}}',
+        '{"id": "act-x", "kind": "exported", "at": "2026-11-01T00:00:00+00:00", "details": {"a": []}}',
     ],
 )  # fmt: skip
 async def test_nothing_else_is_recorded_by_that_way(
@@ -80,12 +82,12 @@ async def test_nothing_else_is_recorded_by_that_way(
     folder = file.with_name(f"{file.name}.acts")
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer, caplog.at_level(logging.ERROR):
         folder.mkdir()
-        (folder / "x.act").write_text(content)
+        (folder / "act-x.act").write_text(content)
         recording = asyncio.create_task(record_requests(url, writer))
-        await until(lambda: not (folder / "x.act").exists())
+        await until(lambda: not (folder / "act-x.act").exists())
         recording.cancel()
         await asyncio.wait({recording})
-    assert (folder / "x.refused").exists()
+    assert (folder / "act-x.refused").exists()
     assert "is not recorded" in caplog.text
     with LedgerReader.open(url) as reader:
         assert reader.records() == []
@@ -95,18 +97,62 @@ async def test_what_cannot_be_written_now_is_left_for_the_next_instance(url: str
     folder = file.with_name(f"{file.name}.acts")
     folder.mkdir(parents=True)
     at = NOW.isoformat()
-    (folder / "x.act").write_text(json.dumps({"id": "x", "kind": "exported", "at": at, "details": {"case": "R-7"}}))
+    (folder / "act-x.act").write_text(
+        json.dumps({"id": "act-x", "kind": "exported", "at": at, "details": {"case": "R-7"}})
+    )
     closed = LedgerWriter.open(url, "pbx-1", custody_of(url))
     closed.close()
-    acts._record_all(folder, closed)
-    assert (folder / "x.act").exists()
+    acts._record_all(url, closed)
+    assert (folder / "act-x.act").exists()
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
-        acts._record_all(folder, writer)
+        acts._record_all(url, writer)
     assert list(folder.iterdir()) == []
-    assert len(recorded(url, "x")) == 1
+    assert len(recorded(url, "act-x")) == 1
 
 
-def test_an_act_is_of_a_kind_that_closes() -> None:
-    assert {export("x").kind, steps.forgotten("x", NOW, "2026-11-01", 3).kind} == {
-        StepKind.EXPORTED, StepKind.FORGOTTEN
-    }  # fmt: skip
+def test_what_another_user_has_left_is_not_recorded(
+    url: str, file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = file.with_name(f"{file.name}.acts")
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer, caplog.at_level(logging.ERROR):
+        folder.mkdir()
+        left = folder / "act-x.act"
+        left.write_text(json.dumps({"id": "act-x", "kind": "exported", "at": NOW.isoformat(), "details": {}}))
+        owner = os.geteuid()
+        if owner == 0:
+            owner = 12345
+            os.chown(left, owner, owner)
+        monkeypatch.setattr(acts.os, "geteuid", lambda: owner + 1)
+        acts._record_all(url, writer)
+    assert "left by another user" in caplog.text
+    assert left.with_suffix(".refused").exists()
+    with LedgerReader.open(url) as reader:
+        assert reader.records() == []
+
+
+async def test_the_service_refuses_what_may_not_be_and_who_left_it_is_told(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def approve(act_id: str) -> Step:
+        return steps.export_approved(act_id, NOW, BOB, "act-none", "5e" * 32, NOW)
+
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer, caplog.at_level(logging.ERROR):
+        recording = asyncio.create_task(record_requests(url, writer, two_persons=True))
+        for act in (approve, export):
+            with pytest.raises(LedgerError, match="the service refuses to record this"):
+                await asyncio.to_thread(record_act, url, "pbx-1", custody_of(url), act)
+        recording.cancel()
+        await asyncio.wait({recording})
+    assert "there is no request act-none" in caplog.text
+    assert "exports take two persons here" in caplog.text
+    with LedgerReader.open(url) as reader:
+        assert reader.records() == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in StepKind if kind in ACTS])
+def test_an_act_is_over_at_once_and_is_found_by_its_id(url: str, kind: StepKind) -> None:
+    others = [Step("act-y", StepKind.ENDED, NOW), *heard_call()]
+    write(url, [Step("act-x", kind, NOW, {"case": "R-7"}), *others])
+    with LedgerReader.open(url) as reader:
+        assert [(step.call_id, step.kind) for step in reader.acts()] == [("act-x", kind)]
+        assert len(reader.proofs("act-x")) == 1

@@ -1,0 +1,154 @@
+"""Exports that take two persons: what may be, and every way around it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone.ledger import steps
+from idtone.ledger.approval import Request, State, objection, requests
+from idtone.ledger.persons import KnownBy, Person
+from idtone.ledger.steps import Step, StepKind
+
+from .evidence import ALICE, BOB, NOW
+
+HOUR, TERM = timedelta(hours=1), timedelta(days=7)
+CAROL = Person(1003, "carol", KnownBy.LOGIN)
+SELECTION, OTHER = "5e" * 32, "0f" * 32
+
+ASKED = steps.export_requested("act-1", NOW, ALICE, "R-7", ["c-1", "c-2"], False, SELECTION, NOW + TERM)
+
+
+def approved(by: Person = BOB, after: timedelta = HOUR, selection: str = SELECTION, request: str = "act-1") -> Step:
+    return steps.export_approved("act-2", NOW + after, by, request, selection, NOW + after + TERM)
+
+
+def refused(by: Person = BOB, after: timedelta = HOUR) -> Step:
+    return steps.export_refused("act-3", NOW + after, by, "act-1", "not ours to give")
+
+
+def exported(by: Person = ALICE, after: timedelta = 2 * HOUR, selection: str = SELECTION) -> Step:
+    return steps.exported("act-4", NOW + after, by, "R-7", 2, False, "ab" * 32, ("act-1", selection))
+
+
+def alone() -> Step:
+    return steps.exported("act-4", NOW, ALICE, "R-7", 2, False, "ab" * 32)
+
+
+def only(*acts: Step) -> Request:
+    [request] = requests(acts).values()
+    return request
+
+
+def test_one_requests_another_approves_and_one_of_them_exports() -> None:
+    request = only(ASKED, approved(), exported())
+    assert (request.by, request.case, request.calls, request.sealed) == (ALICE, "R-7", ("c-1", "c-2"), False)
+    assert request.approval
+    assert (request.approval.act, request.approval.by, request.approval.until) == ("act-2", BOB, NOW + HOUR + TERM)
+    assert request.export
+    assert request.state(NOW + 3 * HOUR) is State.EXPORTED
+    assert only(ASKED, approved(), exported(BOB)).export
+
+
+@pytest.mark.parametrize(
+    ("acts", "after", "state"),
+    [
+        ([], HOUR, State.OPEN),
+        ([], TERM - timedelta(microseconds=1), State.OPEN),
+        ([], TERM, State.EXPIRED),
+        ([approved()], TERM, State.APPROVED),
+        ([approved()], TERM + HOUR, State.EXPIRED),
+        ([refused()], HOUR, State.REFUSED),
+        ([refused(ALICE)], HOUR, State.REFUSED),  # she takes it back
+        ([approved(), refused(CAROL)], HOUR, State.REFUSED),
+        ([approved(), exported(), refused()], TERM * 9, State.EXPORTED),
+    ],
+)
+def test_how_a_request_stands(acts: list[Step], after: timedelta, state: State) -> None:
+    assert only(ASKED, *acts).state(NOW + after) is state
+
+
+ATTACKS = {
+    "the same person": ([], approved(ALICE), "another person has to approve it"),
+    "the same account by another name": ([], approved(replace(ALICE, name="bob")), "another person has to approve it"),
+    "too late": ([], approved(after=TERM), "is expired"),
+    "another selection": ([], approved(selection=OTHER), "another selection"),
+    "a request that nobody made": ([], approved(request="act-9"), "there is no request act-9"),
+    "approved twice": ([approved()], approved(CAROL), "is approved"),
+    "approved after the refusal": ([refused()], approved(), "is refused"),
+    "approved again when it was used": ([approved(), exported()], approved(CAROL), "is exported"),
+    "exported unapproved": ([], exported(), "is open"),
+    "exported on one's own approval": ([approved(ALICE)], exported(), "is open"),
+    "exported twice": ([approved(), exported()], exported(BOB), "is exported"),
+    "exported too late": ([approved()], exported(after=HOUR + TERM), "is expired"),
+    "exported after the refusal": ([approved(), refused(CAROL)], exported(), "is refused"),
+    "exported by a third": ([approved()], exported(CAROL), "neither requested nor approved"),
+    "exported as another selection": ([approved()], exported(selection=OTHER), "another selection"),
+    "exported without a request": ([approved()], alone(), "takes two persons|take two persons"),
+    "requested by an id that is taken": ([approved()], ASKED, "by this id already"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_may_not_be_is_objected_to_and_counts_for_nothing(attack: str) -> None:
+    before, act, why = ATTACKS[attack]
+    known = requests([ASKED, *before])
+    found = objection(act, known, two_persons=True)
+    assert found
+    assert any(each in found for each in why.split("|")), found
+    assert requests([ASKED, *before, act]) == known
+
+
+def test_an_act_that_is_dated_back_is_judged_by_the_writers_clock() -> None:
+    known = requests([ASKED])
+    assert objection(approved(), known, True, NOW + 2 * HOUR) is None
+    assert objection(approved(), known, True, NOW + TERM) == "request act-1 is expired"
+
+
+def test_where_exports_are_made_alone_nobody_has_to_approve() -> None:
+    assert objection(alone(), {}, two_persons=False) is None
+    assert objection(steps.forgotten("act-5", NOW, "2026-11-01", 3), {}, two_persons=True) is None
+
+
+@pytest.mark.parametrize("kind", [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORT_REFUSED])
+@pytest.mark.parametrize(
+    "missing", ["by", "by_uid", "by_way", "request", "selection", "until", "selected", "calls", "why"]
+)
+def test_an_act_that_lacks_something_is_none(kind: StepKind, missing: str) -> None:
+    whole = next(step for step in (ASKED, approved(), refused()) if step.kind is kind)
+    if missing not in whole.details or (kind, missing) == (StepKind.EXPORT_REFUSED, "why"):
+        return
+    bare = replace(whole, details={name: value for name, value in whole.details.items() if name != missing})
+    known = {} if kind is StepKind.EXPORT_REQUESTED else requests([ASKED])
+    assert objection(bare, known, two_persons=True)
+
+
+@given(
+    st.sampled_from([StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORT_REFUSED, StepKind.EXPORTED]),
+    st.dictionaries(
+        st.sampled_from(["by", "by_uid", "by_way", "request", "selection", "until", "selected", "calls", "case"]),
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**53) + 1, 2**53 - 1)
+        | st.sampled_from(["act-1", "[]", '["c"]', "login", NOW.isoformat(), "{"]),
+    ),
+)
+def test_no_act_whatever_it_says_breaks_the_list(kind: StepKind, details: dict[str, steps.Scalar]) -> None:
+    before = requests([ASKED])
+    after = requests([ASKED, Step("act-x", kind, NOW + HOUR, details)])
+    assert after["act-1"].approval is None or kind is StepKind.EXPORT_APPROVED
+    assert set(before) <= set(after)
+
+
+def test_a_request_that_is_nested_too_deep_is_none() -> None:
+    deep = replace(ASKED, details={**ASKED.details, "selected": "[" * 100_000})
+    assert objection(deep, {}, two_persons=True) == "it is not what an act of this kind says (RecursionError)"
+
+
+def test_a_refusal_holds_no_number() -> None:
+    step = steps.export_refused("act-3", NOW, BOB, "act-1", "03-1234-5678 is not ours\n")
+    assert step.details["why"] == "… is not ours "
