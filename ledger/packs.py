@@ -6,6 +6,7 @@
     proofs/N.tlog-proof
     profiles/ID.json  the profiles of the sounds that were played, as they are at the time of the export
     report.html     the same, to be read
+    report.pdf      the same again, on paper
 
 Where exports take two persons, the leaves of the request and its approval are among them.
 
@@ -41,7 +42,7 @@ from .tree.proofs import InclusionProof
 FORMAT: Final = "idtone-evidence/1"
 ALONE, TWO_PERSONS = "alone", "two-persons"
 """By which policy a pack was made."""
-MANIFEST, SEAL, REPORT = "manifest.json", "manifest.note", "report.html"
+MANIFEST, SEAL, REPORT, PAPER = "manifest.json", "manifest.note", "report.html", "report.pdf"
 _SEAL_TEXT: Final = "idtone evidence pack v1\n{case}\n{digest}\n"
 
 
@@ -97,14 +98,14 @@ def packed(
     exhibits: Sequence[Exhibit],
     profiles: Mapping[str, Mapping[str, Any]],
     log: VerifierKey,
-    report: bytes,
+    reports: Mapping[str, bytes],
     approval: Sequence[Exhibit] = (),
 ) -> dict[str, bytes]:
     """The files of a pack, but for its seal. `act_id` is the record of the export.
 
-    `approval` are the records of the request and of its approval, where there was one.
+    `reports` are its files for people; `approval` the records of the request and of its approval, where there was one.
     """
-    files = {REPORT: report}
+    files = dict(reports)
     for exhibit in (*exhibits, *approval):
         for each in exhibit.proven:
             files[f"leaves/{each.proof.index}.json"] = each.content

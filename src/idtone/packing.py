@@ -19,10 +19,11 @@ from .ledger.commands.shared import answerable
 from .ledger.custody import Custody
 from .ledger.exhibits import exhibits, selected
 from .ledger.key_file import read_key
-from .ledger.packs import SEAL, Told, digest, packed, seal, told
+from .ledger.packs import PAPER, REPORT, SEAL, Told, digest, packed, seal, told
 from .ledger.persons import Person, acting
 from .ledger.reader import LedgerReader
-from .ledger.report import report
+from .ledger.report.content import Report, report
+from .ledger.report.html import page
 from .ledger.steps import StepKind
 from .ledger.zips import write_zip
 from .settings import Exports, Settings, load_settings
@@ -139,11 +140,11 @@ def _make(
         for each in chosen
     ]
     profiles = _profiles(tales, load_library(settings.sounds.profiles))
-    page = report(case, now, tales, profiles, str(log), request)
+    reports = _reports(report(case, now, tales, profiles, str(log), request))
     made: dict[str, bytes] = {}
 
     def act(act_id: str) -> steps.Step:
-        made.update(packed(case, act_id, now, chosen, profiles, log, page, approval))
+        made.update(packed(case, act_id, now, chosen, profiles, log, reports, approval))
         approved = (request.act, digest_) if request else None
         return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved)
 
@@ -152,6 +153,12 @@ def _make(
     made[SEAL] = seal(made, case, custody.signer)
     write_zip(output, made)
     return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}
+
+
+def _reports(content: Report) -> dict[str, bytes]:
+    from .ledger.report.pdf import paper  # which takes time and memory that other commands need not spend
+
+    return {REPORT: page(content), PAPER: paper(content)}
 
 
 def _profiles(tales: Sequence[Told], library: Library) -> Mapping[str, Mapping[str, Any]]:

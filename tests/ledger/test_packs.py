@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.errors import LedgerError
-from idtone.ledger.packs import MANIFEST, REPORT, SEAL, Exhibit, PackVerdict, packed, seal, told, verified
+from idtone.ledger.packs import MANIFEST, PAPER, REPORT, SEAL, Exhibit, PackVerdict, packed, seal, told, verified
 from idtone.ledger.reader import LedgerReader
-from idtone.ledger.report import report
+from idtone.ledger.report.content import report
+from idtone.ledger.report.html import page
+from idtone.ledger.report.pdf import paper
 from idtone.ledger.steps import Role
 from idtone.ledger.tree.notes import Signer
 from idtone.ledger.zips import read_zip, write_zip
@@ -44,8 +46,9 @@ def made(exhibits: list[Exhibit]) -> Files:
         told(each.call_id, {one.proof.index: one.content for one in each.proven}, each.record_key) for each in exhibits
     ]
     profiles = {"sample": {"id": "sample", "title": "<見本>"}}
-    page = report("R-7 <&>", NOW, tales, profiles, str(LOG))
-    pack = packed("R-7 <&>", "act-1", NOW, exhibits, profiles, LOG, page)
+    content = report("R-7 <&>", NOW, tales, profiles, str(LOG))
+    reports = {REPORT: page(content), PAPER: paper(content)}
+    pack = packed("R-7 <&>", "act-1", NOW, exhibits, profiles, LOG, reports)
     return {**pack, SEAL: seal(pack, "R-7 <&>", SIGNER)}
 
 
@@ -96,6 +99,8 @@ DAMAGES: dict[str, Callable[[Files], object]] = {
     "no manifest": lambda files: files.pop(MANIFEST),
     "no seal": lambda files: files.pop(SEAL),
     "no report": lambda files: files.pop(REPORT),
+    "no report on paper": lambda files: files.pop(PAPER),
+    "another report on paper": lambda files: files.update({PAPER: files[PAPER] + b"\n"}),
     "another report": lambda files: files.update({REPORT: files[REPORT].replace(b"yes", b"no ")}),
     "one file more": lambda files: files.update(more=b""),
     "another leaf": lambda files: files.update({"leaves/0.json": files["leaves/1.json"]}),

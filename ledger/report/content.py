@@ -1,19 +1,19 @@
-"""A pack's records to be read by people, in Japanese and English: one HTML page with nothing from elsewhere. Pure."""
+"""What the report of a pack says, in Japanese and English. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from html import escape
 from typing import Any, Final
 
 from idtone.numbers import Number
 
-from .approval import Request
-from .packs import Told
-from .records import Record
-from .steps import Role, Step, StepKind
-from .tokens import MaskedNumber
+from ..approval import Request
+from ..packs import Told
+from ..records import Record
+from ..steps import Role, Step, StepKind
+from ..tokens import MaskedNumber
 
 _JAPAN: Final = timezone(timedelta(hours=9))
 _ROLES: Final = {
@@ -32,15 +32,6 @@ _KINDS: Final = {
     StepKind.ENDED: "終了 / ended",
     StepKind.INTERRUPTED: "中断 / interrupted",
 }
-_STYLE: Final = """
-body { font-family: "Noto Sans JP", "Hiragino Sans", "Yu Gothic", sans-serif; color: #222 }
-body { max-width: 62em; margin: 2em auto }
-h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em; border-bottom: 1px solid #999 }
-table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; vertical-align: top; padding: .25em .8em .25em 0 }
-th { font-weight: 600; white-space: nowrap } td { overflow-wrap: anywhere } .steps td { border-top: 1px solid #ddd }
-@media print { h2 { break-after: avoid } table { break-inside: avoid } }
-"""
 _PROVES: Final = (
     "各記録は、署名された記録の木に含まれています。その署名の後に変更、削除、挿入されたものではありません。",
     "Each record is in the tree that was signed; it was not changed, removed or put in after that signature.",
@@ -55,6 +46,31 @@ _PROVES: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """`facts` are names and what they are."""
+
+    heading: str
+    facts: Sequence[tuple[str, str]] = ()
+    paragraphs: Sequence[str] = ()
+    table: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The first of the sections is about the pack itself."""
+
+    title: str
+    made: datetime
+    sections: Sequence[Section]
+
+
 def report(
     case: str,
     at: datetime,
@@ -62,34 +78,31 @@ def report(
     profiles: Mapping[str, Mapping[str, Any]],
     log_key: str,
     request: Request | None = None,
-) -> bytes:
-    """The page. Times are those of Japan. `request` is what another person has approved."""
+) -> Report:
+    """Times are those of Japan. `request` is what another person has approved."""
     approval = request.approval if request else None
-    parts = [
-        "<!doctype html><html lang=ja><meta charset=utf-8>",
-        f"<title>再生証跡 / Evidence {escape(case)}</title><style>{_STYLE}</style>",
-        "<h1>再生証跡 / Evidence of what was decided and heard</h1>",
-        _facts(
-            {
-                "案件 / case": case,
-                "作成 / exported": _time(at),
-                "申請 / requested by": f"{request.by.name}, {_time(request.at)}" if request else None,
-                "承認 / approved by": f"{approval.by.name}, {_time(approval.at)}" if approval else None,
-                "記録 / records": str(len(told)),
-                "検証鍵 / verifier key": log_key,
-                "検証方法 / to verify": "idtone ledger verify-pack FILE --log-key KEY",
-            }
+    about = {
+        "案件 / case": case,
+        "作成 / exported": _time(at),
+        "申請 / requested by": f"{request.by.name}, {_time(request.at)}" if request else None,
+        "承認 / approved by": f"{approval.by.name}, {_time(approval.at)}" if approval else None,
+        "記録 / records": str(len(told)),
+        "検証鍵 / verifier key": log_key,
+        "検証方法 / to verify": "idtone ledger verify-pack FILE --log-key KEY",
+    }
+    return Report(
+        f"再生証跡 / Evidence {case}",
+        at.astimezone(_JAPAN),
+        (
+            Section("再生証跡 / Evidence of what was decided and heard", _facts(about)),
+            Section("証明すること、しないこと / What this proves, and what it does not", paragraphs=_PROVES),
+            *(_call(number, each) for number, each in enumerate(told, 1)),
+            *(_profile(profile_id, profile) for profile_id, profile in profiles.items()),
         ),
-        "<h2>証明すること、しないこと / What this proves, and what it does not</h2>",
-        *(f"<p>{escape(line)}</p>" for line in _PROVES),
-        *(_call(number, each) for number, each in enumerate(told, 1)),
-        *(_profile(profile_id, profile) for profile_id, profile in profiles.items()),
-        "</html>",
-    ]
-    return "\n".join(parts).encode()
+    )
 
 
-def _call(number: int, told: Told) -> str:
+def _call(number: int, told: Told) -> Section:
     record = told.record
     facts = {
         "通話 / call": record.call_id,
@@ -106,9 +119,8 @@ def _call(number: int, told: Told) -> str:
         "葉 / leaves": ", ".join(map(str, told.leaves)),
         "矛盾 / anomalies": "; ".join(record.anomalies),
     }
-    rows = "".join(map(_step, record.steps))
-    steps = f"<table class=steps><tr><th>時刻 / time<th>段階 / step<th>詳細 / details</tr>{rows}</table>"
-    return f"<h2>{number}. {escape(record.call_id)}</h2>{_facts(facts)}{steps}"
+    columns = ("時刻 / time", "段階 / step", "詳細 / details")
+    return Section(f"{number}. {record.call_id}", _facts(facts), table=Table(columns, list(map(_step, record.steps))))
 
 
 def _registry(record: Record) -> str | None:
@@ -121,20 +133,20 @@ def _number(number: Number | None, masked: MaskedNumber) -> str:
     return f"{masked} (封緘 / sealed)" if masked.token else str(masked)
 
 
-def _step(step: Step) -> str:
+def _step(step: Step) -> tuple[str, str, str]:
     sealed = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day")
     details = ", ".join(f"{name}={value}" for name, value in step.details.items() if not name.endswith(sealed))
-    return f"<tr><td>{_time(step.at)}<td>{escape(_KINDS.get(step.kind, step.kind))}<td>{escape(details)}</tr>"
+    return _time(step.at), _KINDS.get(step.kind, step.kind), details
 
 
-def _profile(profile_id: str, profile: Mapping[str, Any]) -> str:
+def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
     facts = {name: None if value is None else str(value) for name, value in profile.items()}
-    return f"<h2>音 / Sound: {escape(profile_id)}</h2>{_facts(facts)}"
+    return Section(f"音 / Sound: {profile_id}", _facts(facts))
 
 
-def _facts(facts: Mapping[str, str | None]) -> str:
-    rows = "".join(f"<tr><th>{escape(name)}<td>{escape(value)}</tr>" for name, value in facts.items() if value)
-    return f"<table>{rows}</table>"
+def _facts(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
+    """Without those that there are none of."""
+    return [(name, value) for name, value in facts.items() if value]
 
 
 def _time(at: datetime) -> str:

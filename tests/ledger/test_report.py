@@ -1,0 +1,127 @@
+"""The report of a pack: what it says, as a page and on paper."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pypdf
+import pytest
+
+from idtone.ledger.approval import requests
+from idtone.ledger.packs import Told
+from idtone.ledger.records import fold
+from idtone.ledger.report.content import Report, Section, Table, report
+from idtone.ledger.report.html import page
+from idtone.ledger.report.pdf import paper
+from idtone.ledger.steps import Role
+from idtone.numbers import parse
+
+from .evidence import CALLED, CALLER, FORWARDING, LOG, NOW, heard_call
+from .test_approval import ASKED, approved
+
+NUMBERS = {Role.FORWARDING: parse(FORWARDING), Role.CALLER: parse(CALLER), Role.CALLED: parse(CALLED)}
+PROFILES = {"sample": {"id": "sample", "title": "見本の識別音 <&> 吉野家・髙島﨑", "plan": "0123456789 " * 700}}
+
+
+def content(calls: int = 8) -> Report:
+    tales = [Told(fold("pbx-1", heard_call(f"pbx-1-1793491200.{n}", n)), (n,), NUMBERS) for n in range(calls)]
+    [request] = requests([ASKED, approved()]).values()
+    return report("令和8年(わ)第1234号 <&>", NOW, tales, PROFILES, str(LOG), request)
+
+
+def texts(made: Report) -> list[str]:
+    """Everything that the report says."""
+    found = []
+    for section in made.sections:
+        found += [section.heading, *(text for fact in section.facts for text in fact), *section.paragraphs]
+        if section.table:
+            found += [*section.table.columns, *(cell for row in section.table.rows for cell in row)]
+    return found
+
+
+def read(pdf: bytes) -> pypdf.PdfReader:
+    return pypdf.PdfReader(io.BytesIO(pdf))
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s", "", text)
+
+
+def test_page_and_paper_say_all_of_the_content() -> None:
+    made = content()
+    pages = [each.extract_text() for each in read(paper(made)).pages]
+    # Without the line at the foot, in the middle of which a long text may go on overleaf.
+    on_paper = squeezed("".join(text.replace(made.title, "").replace(f"{n} / {len(pages)}", "")
+                                for n, text in enumerate(pages, 1)))  # fmt: skip
+    on_page = squeezed(html.unescape(re.sub("<[^<>]*>", "", page(made).decode())))
+    for text in texts(made):
+        assert squeezed(text) in on_page, text
+        assert squeezed(text) in on_paper, text
+    for text in (
+        "alice",
+        "bob",
+        "+81312345678",
+        "判定 / decided",
+        "はい / yes",
+        "吉野家・髙島﨑",
+        "2026-11-01 09:00:00.123+09:00",
+    ):
+        assert squeezed(text) in on_paper, text
+
+
+def test_every_page_says_which_it_is_and_of_what() -> None:
+    made = content()
+    pages = read(paper(made)).pages
+    assert len(pages) > 4
+    for number, each in enumerate(pages, 1):
+        text = each.extract_text()
+        assert f"{number} / {len(pages)}" in text
+        assert "再生証跡 / Evidence 令和8年(わ)第1234号 <&>" in text
+
+
+def test_a_table_that_goes_on_overleaf_has_its_columns_there_too() -> None:
+    rows = [("2026-11-01 09:00:00.123+09:00", "判定 / decided", f"row {n}") for n in range(100)]
+    made = replace(content(0), sections=(Section("表 / table", table=Table(("時刻", "段階", "詳細"), rows)),))
+    pages = [each.extract_text() for each in read(paper(made)).pages]
+    assert len(pages) > 1
+    assert all("段階" in text for text in pages)
+
+
+def test_all_fonts_are_in_the_file() -> None:
+    fonts = [
+        font.get_object()
+        for each in read(paper(content())).pages
+        for font in each["/Resources"]["/Font"].get_object().values()  # type: ignore[index, union-attr]
+    ]
+    assert fonts
+    for font in fonts:
+        assert "BIZUDPGothic" in font["/BaseFont"]
+        assert "/FontFile2" in font["/FontDescriptor"]
+
+
+@pytest.mark.parametrize("text", ["한국어", "😀", "𠮷", "\t", "￿"])
+def test_what_the_font_has_no_picture_of_is_written_as_its_number(text: str) -> None:
+    made = replace(content(0), sections=(Section(f"<{text}>"),))
+    assert f"<{''.join(f'U+{ord(character):04X}' for character in text)}>" in read(paper(made)).pages[0].extract_text()
+
+
+def test_the_same_report_is_the_same_file_in_another_process_too() -> None:
+    first = paper(content(2))
+    assert paper(content()) != first
+    assert paper(content(2)) == first
+    source = "import sys; from tests.ledger.test_report import *; sys.stdout.buffer.write(paper(content(2)))"
+    assert subprocess.run([sys.executable, "-c", source], capture_output=True, check=True).stdout == first
+
+
+def test_the_file_is_dated_as_the_export_and_fetches_nothing() -> None:
+    reader = read(paper(content(1)))
+    assert reader.metadata
+    assert reader.metadata.creation_date == NOW.replace(microsecond=0)
+    assert reader.metadata.title == content(1).title
+    for forbidden in (b"/URI", b"/JavaScript", b"/Launch", b"/EmbeddedFile"):
+        assert forbidden not in paper(content(1))
