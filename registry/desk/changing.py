@@ -14,14 +14,14 @@ from idtone.errors import TrustError, UsageError
 from idtone.files import replace_durably, rewrite_durably
 
 from ..model import RegistryDocument, SuspensionsDocument
-from ..signed import parse_registry, parse_suspensions
+from ..signed import parse_registry
 from ..trust import layout
 from . import changes
 from .applications import Application, parse_application
 from .desk import APPLICATIONS, Desk
-from .differences import registry_differences, suspension_differences
 from .editing import Text
 from .history import Entry, Result, Verb
+from .kinds import KINDS
 
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
 _PRIVATE: Final = 0o600
@@ -46,35 +46,35 @@ def change_registry(
     desk: Desk, verb: Verb, subject: str, word: Word, edit: Callable[[Text, RegistryDocument], None], **more: Any
 ) -> Entry:
     """Change registry.yaml, to a later edition than is published. Raises IdtoneError; then nothing has changed."""
-    file = layout.REGISTRY_FILE
-    with desk.locked():
-        octets, text = _before(desk, layout.REGISTRY)
-        old = parse_registry(text, str(desk.folder / file))
-        published = desk.published_octets(layout.REGISTRY)
+
+    def edited(text: Text, old: RegistryDocument) -> None:
+        edit(text, old)
+        file, published = layout.REGISTRY_FILE, desk.published_octets(layout.REGISTRY)
         version = 0 if published is None else parse_registry(published.decode("utf-8-sig"), file).registry.version
-        draft = Text(text)
-        edit(draft, old)
-        changes.stamped(draft, max(old.registry.version, version + 1), _in_japan(word.at))
-        changed = draft.done()
-        new = parse_registry(changed, f"{desk.folder / file} as it would be")
-        what = tuple(registry_differences(old, new))
-        return _written(desk, layout.REGISTRY, octets, changed, word.entry(verb, subject, what=what, **more))
+        changes.stamped(text, max(old.registry.version, version + 1), _in_japan(word.at))
+
+    return _change(desk, layout.REGISTRY, edited, lambda what: word.entry(verb, subject, what=what, **more))
 
 
 def change_suspensions(
     desk: Desk, verb: Verb, subject: str, word: Word, edit: Callable[[Text, SuspensionsDocument], None], **more: Any
 ) -> Entry:
     """Change suspensions.yaml; as `change_registry`."""
-    file = layout.SUSPENSIONS_FILE
+    return _change(desk, layout.SUSPENSIONS, edit, lambda what: word.entry(verb, subject, what=what, **more))
+
+
+def _change(
+    desk: Desk, role: str, edit: Callable[[Text, Any], None], entry: Callable[[tuple[str, ...]], Entry]
+) -> Entry:
+    kind, path = KINDS[role], desk.folder / layout.DELEGATED[role]
     with desk.locked():
-        octets, text = _before(desk, layout.SUSPENSIONS)
-        old = parse_suspensions(text, str(desk.folder / file))
+        octets, text = _before(desk, role)
+        old = kind.parse(text, str(path))
         draft = Text(text)
         edit(draft, old)
         changed = draft.done()
-        new = parse_suspensions(changed, f"{desk.folder / file} as it would be")
-        what = tuple(suspension_differences(old, new))
-        return _written(desk, layout.SUSPENSIONS, octets, changed, word.entry(verb, subject, what=what, **more))
+        new = kind.parse(changed, f"{path} as it would be")
+        return _written(desk, role, octets, changed, entry(tuple(kind.differences(old, new))))
 
 
 def enter_edits(desk: Desk, word: Word, roles: Iterable[str]) -> list[Entry]:
@@ -87,31 +87,22 @@ def enter_edits(desk: Desk, word: Word, roles: Iterable[str]) -> list[Entry]:
 
 
 def _edited(desk: Desk, role: str, word: Word) -> Entry:
-    file, octets, old = layout.DELEGATED[role], desk.octets(layout.DELEGATED[role]), desk.before(role)
-    name = str(desk.folder / file)
-    text = _text(octets, name)
-    what: tuple[str, ...] = ()
+    file, octets, left = layout.DELEGATED[role], desk.octets(layout.DELEGATED[role]), desk.before(role)
+    name, kind = str(desk.folder / file), KINDS[role]
+    new = kind.parse(_text(octets, name), name)
+    old = None if left is None else kind.parse(_text(left, file), file)
+    what = () if old is None else tuple(kind.differences(old, new))
     if role == layout.REGISTRY:
-        new = parse_registry(text, name)
         published = desk.published_octets(role)
-        if published is not None:
-            version = parse_registry(_text(published, file), file).registry.version
-            if new.registry.version <= version:
-                raise TrustError(f"{name}: registry.version is {version} or less, and that was published; raise it")
-        if old is not None:
-            what = tuple(registry_differences(parse_registry(_text(old, file), file), new))
-    else:
-        stopped = parse_suspensions(text, name)
-        if old is not None:
-            before = parse_suspensions(_text(old, file), file)
-            what = tuple(suspension_differences(before, stopped))
-            if stopped.issued <= before.issued:
-                raise TrustError(f"{name}: issued is not later than it was; set it to now")
-            if what and word.confirmed_by is None:
-                raise TrustError(
-                    f"{name}: a number is stopped and lifted by two; say with --confirmed-by who confirms it"
-                )
-    return word.entry(Verb.EDIT, file, what=what, before=_sha256(old), after=_sha256(octets))
+        version = None if published is None else parse_registry(_text(published, file), file).registry.version
+        if version is not None and new.registry.version <= version:
+            raise TrustError(f"{name}: registry.version is {version} or less, and that was published; raise it")
+    elif old is not None:
+        if new.issued <= old.issued:
+            raise TrustError(f"{name}: issued is not later than it was; set it to now")
+        if what and word.confirmed_by is None:
+            raise TrustError(f"{name}: a number is stopped and lifted by two; say with --confirmed-by who confirms it")
+    return word.entry(Verb.EDIT, file, what=what, before=_sha256(left), after=_sha256(octets))
 
 
 # -- applications -----------------------------------------------------------------------------------------------------

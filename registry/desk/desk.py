@@ -39,12 +39,12 @@ from idtone.errors import TrustError, UsageError
 from idtone.files import replace_durably
 
 from ..model import RegistryDocument
-from ..signed import parse_registry, parse_suspensions
 from ..trust import layout
 from . import operators
 from .editions import Edition
 from .examining import examine
 from .history import PRIVATE, Entry, History, read_history
+from .kinds import KINDS
 from .terms import FILE, Terms, read_terms
 
 REPOSITORY: Final = "repository"
@@ -122,8 +122,8 @@ class Desk:
 
     def check(self) -> None:
         """Raises DocumentError for a file with faults, TrustError for one that cannot be read."""
-        for file in layout.DELEGATED.values():
-            self._check(file, self.octets(file))
+        for role, file in layout.DELEGATED.items():
+            self._check(role, self.octets(file))
 
     def unexplained(self, roles: Iterable[str] = tuple(layout.DELEGATED)) -> list[str]:
         """Those of the roles whose files were changed by hand: they are not as the history left them."""
@@ -192,7 +192,7 @@ class Desk:
         where they are enough; and a changed file of whose keys none is there is left, since a number must be stopped
         at night also while somebody prepares a grant. Raises DocumentError for a file with faults, and TrustError.
         """
-        before = self._all()
+        before, terms = self._all(), self.terms()
         roles = {name: _role(name, before) for name in layout.ROLES}
         there = {
             name: role.threshold if present is None else len(set(present) & set(role.keyids))
@@ -202,7 +202,7 @@ class Desk:
         due = {
             name
             for name, role in roles.items()
-            if there[name] >= role.threshold and self._due(before[name].signed.expires, name, now)
+            if there[name] >= role.threshold and terms.due(name, before[name].signed.expires, now)
         }
         # What was left half done by somebody, or something, that went away.
         broken = {name for name in layout.ROLES if not _stands(name, before)}
@@ -245,7 +245,7 @@ class Desk:
         if not edition.before:
             self.check_new()
             return edition
-        published = self._all()
+        published, terms = self._all(), self.terms()
         waiting = {name: draft for name, draft in edition.metadata.items() if name not in ("snapshot", "timestamp")}
         for name, draft in waiting.items():
             again = draft.signed_bytes == published[name].signed_bytes  # it was being put in place when that broke off
@@ -256,7 +256,7 @@ class Desk:
         fits = all(
             draft is not None
             and draft.signed.version == published[name].signed.version + 1
-            and not self._due(draft.signed.expires, name, now)
+            and not terms.due(name, draft.signed.expires, now)
             for name, draft in last.items()
         )
         later = dict(edition.metadata) if fits else self._drafted(drafts, {"snapshot", "timestamp"}, now)
@@ -318,9 +318,10 @@ class Desk:
 
     def state(self, now: datetime) -> Iterator[tuple[str, int, datetime, bool]]:
         """Role, version, until when it counts, and whether half of its term is over."""
+        terms = self.terms()
         for name in layout.ROLES:
             signed = self.current(name).signed
-            yield name, signed.version, signed.expires, self._due(signed.expires, name, now)
+            yield name, signed.version, signed.expires, terms.due(name, signed.expires, now)
 
     def current(self, name: str) -> Metadata[Any]:
         """The latest of a role. Raises TrustError."""
@@ -358,7 +359,7 @@ class Desk:
             octets = self.octets(file)
             content = {file: octets}
             kept: dict[str, TargetFile] = {}
-            checked = self._check(file, octets)
+            checked = self._check(name, octets)
             if isinstance(checked, RegistryDocument):
                 content[layout.OPERATORS_FILE] = operators.octets(checked)
                 masters, kept = self._masters(checked, drafts[name].signed.targets)
@@ -416,12 +417,9 @@ class Desk:
             kept |= {path: target for path, target in published.items() if target.hashes["sha256"] == tone.sha256}
         return found, kept
 
-    def _check(self, file: str, octets: bytes) -> Any:
-        text, name = octets.decode("utf-8-sig", "replace"), str(self.folder / file)
-        return parse_registry(text, name) if file == layout.REGISTRY_FILE else parse_suspensions(text, name)
-
-    def _due(self, expires: datetime, name: str, now: datetime) -> bool:
-        return expires - now < self.terms().term(name) / 2
+    def _check(self, role: str, octets: bytes) -> Any:
+        name = str(self.folder / layout.DELEGATED[role])
+        return KINDS[role].parse(octets.decode("utf-8-sig", "replace"), name)
 
     def _all(self) -> dict[str, Metadata[Any]]:
         return {name: self.current(name) for name in layout.ROLES}

@@ -20,12 +20,10 @@ from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Time
 
 from idtone.errors import TrustError
 
-from ..model import RegistryDocument
-from ..signed import parse_registry, parse_suspensions
 from ..trust import layout
 from . import operators
-from .differences import registry_differences, suspension_differences
 from .editions import Edition
+from .kinds import KINDS, Kind
 
 _KINDS: Final = {"root": Root, "snapshot": Snapshot, "timestamp": Timestamp}
 _LONGEST: Final = timedelta(days=3653)
@@ -176,10 +174,9 @@ def _examine_targets(edition: Edition, name: str) -> None:
             raise _unfit(path, "says more than it may")
     if file not in named or (name == layout.SUSPENSIONS and len(named) > 1):
         raise _unfit(name, "does not name the one file that it is there for")
+    document = KINDS[name].parse(_text(edition, file), file)
     if name == layout.SUSPENSIONS:
-        parse_suspensions(_text(edition, file), file)
         return
-    document = parse_registry(_text(edition, file), file)
     listed = edition.targets.get(layout.OPERATORS_FILE)
     if layout.OPERATORS_FILE not in named or listed != operators.octets(document):
         raise _unfit(layout.OPERATORS_FILE, f"is not made of {file}")
@@ -195,12 +192,9 @@ def examine_issued(edition: Edition, now: datetime) -> None:
     """Members take it to be at least as late as a file says that it was issued: a slip of the pen would let all
     licences expire at once. Raises TrustError.
     """
-    issued = {}
-    if layout.REGISTRY in edition.metadata:
-        issued[layout.REGISTRY_FILE] = parse_registry(_text(edition, layout.REGISTRY_FILE), "").registry.issued
-    if layout.SUSPENSIONS in edition.metadata:
-        issued[layout.SUSPENSIONS_FILE] = parse_suspensions(_text(edition, layout.SUSPENSIONS_FILE), "").issued
-    for file, at in issued.items():
+    for name in _changed_files(edition):
+        file, kind = layout.DELEGATED[name], KINDS[name]
+        at = kind.head(kind.parse(_text(edition, file), file)).issued
         if at > now + _EARLY:
             raise TrustError(f"{file}: is issued in the future, at {at.isoformat()}; set `issued` to now")
 
@@ -224,45 +218,35 @@ def _text(edition: Edition, file: str) -> str:
 
 def words(edition: Edition) -> Iterator[str]:
     """All that an edition changes, for who is to sign it; it must have been examined."""
-    if layout.REGISTRY in edition.metadata:
-        yield from _registry_words(edition)
-    if layout.SUSPENSIONS in edition.metadata:
-        yield from _suspension_words(edition)
+    for name in _changed_files(edition):
+        yield from _file_words(edition, name)
     yield from _key_words(edition)
     for name, draft in edition.metadata.items():
         yield f"{name}: version {draft.signed.version}, good until {draft.signed.expires.isoformat()}"
 
 
-def _registry_words(edition: Edition) -> Iterator[str]:
-    file = layout.REGISTRY_FILE
-    new, octets = parse_registry(_text(edition, file), file), edition.files.get(file)
-    header = new.registry
-    if octets is None:
-        yield f"{file}: the first edition, version {header.version}, issued {header.issued.isoformat()}"
-        old = RegistryDocument(registry=header, tones=(), members=())
-    else:
-        old = parse_registry(octets.decode("utf-8-sig"), file)
-        if octets != edition.targets[file]:
-            yield (
-                f"{file}: version {header.version}, was {old.registry.version}; issued {header.issued.isoformat()},"
-                f" was {old.registry.issued.isoformat()}"
-            )
-    yield from registry_differences(old, new)
-    yield from _history_words(edition, layout.REGISTRY)
+def _changed_files(edition: Edition) -> list[str]:
+    return [name for name in layout.DELEGATED if name in edition.metadata]
 
 
-def _suspension_words(edition: Edition) -> Iterator[str]:
-    file = layout.SUSPENSIONS_FILE
-    new, octets = parse_suspensions(_text(edition, file), file), edition.files.get(file)
+def _file_words(edition: Edition, name: str) -> Iterator[str]:
+    file, kind = layout.DELEGATED[name], KINDS[name]
+    new, octets = kind.parse(_text(edition, file), file), edition.files.get(file)
     if octets is None:
-        yield f"{file}: the first edition, issued {new.issued.isoformat()}"
-        old = new.model_copy(update={"suspensions": ()})
+        yield f"{file}: the first edition, {', '.join(f'{field} {_stamp(kind, new, field)}' for field in kind.stamp)}"
+        old = new.model_copy(update=dict.fromkeys(kind.lists, ()))
     else:
-        old = parse_suspensions(octets.decode("utf-8-sig"), file)
+        old = kind.parse(octets.decode("utf-8-sig"), file)
         if octets != edition.targets[file]:
-            yield f"{file}: issued {new.issued.isoformat()}, was {old.issued.isoformat()}"
-    yield from suspension_differences(old, new)
-    yield from _history_words(edition, layout.SUSPENSIONS)
+            both = (f"{field} {_stamp(kind, new, field)}, was {_stamp(kind, old, field)}" for field in kind.stamp)
+            yield f"{file}: {'; '.join(both)}"
+    yield from kind.differences(old, new)
+    yield from _history_words(edition, name)
+
+
+def _stamp(kind: Kind, document: Any, field: str) -> str:
+    value = getattr(kind.head(document), field)
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _history_words(edition: Edition, name: str) -> Iterator[str]:

@@ -15,13 +15,12 @@ from idtone import console
 from idtone.documents import read_text
 from idtone.errors import TrustError, UsageError
 
-from ..signed import parse_registry, parse_suspensions
 from ..trust import layout
 from .commands import plain, told
 from .desk import Desk
-from .differences import registry_differences, suspension_differences
 from .examining import followed
 from .history import Entry, History
+from .kinds import KINDS
 from .options import FolderArgument
 from .site import read_root, read_site
 
@@ -36,11 +35,8 @@ def diff(
     kinds = [path.name.endswith(layout.SUSPENSIONS_FILE) for path in (old, new)]
     if kinds[0] != kinds[1]:
         raise UsageError(f"{old} and {new} are not of one kind; name two registries, or two files of suspensions")
-    words = list(
-        suspension_differences(parse_suspensions(before, str(old)), parse_suspensions(after, str(new)))
-        if kinds[0]
-        else registry_differences(parse_registry(before, str(old)), parse_registry(after, str(new)))
-    )
+    kind = KINDS[layout.SUSPENSIONS if kinds[0] else layout.REGISTRY]
+    words = list(kind.differences(kind.parse(before, str(old)), kind.parse(after, str(new))))
     if as_json:
         console.print_json({"differences": words})
     else:

@@ -6,7 +6,7 @@ Everything has a default (`trust.layout`), and the file may be missing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -39,6 +39,10 @@ class Terms(Model):
 
     def term(self, role: str) -> timedelta:
         return self.lasts.get(role, layout.ROLES[role].lasts)
+
+    def due(self, role: str, expires: datetime, now: datetime) -> bool:
+        """Whether half of its term is over."""
+        return expires - now < self.term(role) / 2
 
 
 def read_terms(path: Path) -> Terms:
