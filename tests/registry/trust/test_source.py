@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from idtone.calls import Direction, ForwardedCall, Reason, Trust
 from idtone.decision import Policy, decide
 from idtone.errors import TrustError
 from idtone.numbers import parse
+from idtone.registry.desk.kinds import KINDS
 from idtone.registry.source import WHOLE_S, SignedSource
 from idtone.registry.trust import layout
 from idtone.registry.trust.client import Repository
@@ -148,8 +150,8 @@ def test_faults_that_somebody_signed_are_told_and_change_nothing(
 ) -> None:  # fmt: skip
     source = open_source()
     source.refresh()
-    for module in ("desk", "examining"):
-        monkeypatch.setattr(f"idtone.registry.desk.{module}.parse_suspensions", lambda *_: None)
+    blind = replace(KINDS[layout.SUSPENSIONS], parse=lambda *_: None)
+    monkeypatch.setitem(KINDS, layout.SUSPENSIONS, blind)
     association.write(suspensions=STOPPED.replace("03123", "03x23"))
     association.publish()
     for _ in range(3):
