@@ -31,6 +31,9 @@ ACT_ID: Final = "act-"
 CLOSING: Final = frozenset({StepKind.ENDED.value, StepKind.INTERRUPTED.value}) | ACTS
 """A call is over with the first of these; acts of the keepers are over at once."""
 
+OPENING: Final = frozenset({StepKind.DECIDED.value})
+"""With one of these a call begins; they hold the numbers, and by their tokens it is found."""
+
 _SIGN: Final = 2**63
 _TOKEN: Final = re.compile(r'_token":"([0-9a-f]{16})[0-9a-f]{16}"')
 """In the text of JSON a quote that belongs to a value has a backslash before it."""
@@ -63,15 +66,20 @@ def leaf(call_id: str, steps: Sequence[str], after: int) -> bytes:
 
 
 def must_be_counted(kinds: Sequence[str]) -> bool:
-    """Whether steps of these kinds may have others of the call before them: they do not begin with its decision, or
-    are what was told later.
+    """Whether steps of these kinds may have others of the call before them: they do not begin where it does, or are
+    what was told later.
     """
-    return len(kinds) == 1 or kinds[0] != StepKind.DECIDED
+    return len(kinds) == 1 or kinds[0] not in OPENING
+
+
+def search_digits(text: str) -> set[str]:
+    """The keys by which a step in `OPENING` is found, as 16 hexadecimal digits; of its details, or all its text."""
+    return set(_TOKEN.findall(text))
 
 
 def search_keys(kind: str, details: str) -> Iterable[int]:
     """By what a step is found: of each of its numbers the first 64 bits of the token, as `search_key` has them."""
-    return map(search_key, _TOKEN.findall(details)) if kind == StepKind.DECIDED else ()
+    return map(search_key, _TOKEN.findall(details)) if kind in OPENING else ()
 
 
 def search_key(token: str) -> int:

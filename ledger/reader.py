@@ -183,14 +183,21 @@ class LedgerReader:
             return None
         return Extent(newest.id, newest.id - first[0].id + 1, moment(first[0].at))
 
-    def verify(self, log: VerifierKey, notes: Iterable[tuple[str, Note]] = (), with_days: bool = True) -> Verdict:
+    def verify(
+        self,
+        log: VerifierKey,
+        notes: Iterable[tuple[str, Note]] = (),
+        with_days: bool = True,
+        progress: Callable[[int, int], None] = lambda steps, all_of_them: None,
+    ) -> Verdict:
         """Whether all of it is what `log` signed (`verifying`); `notes` are checkpoints and where they come from.
 
-        `with_days`: also whether the keys of its days are there, where this reader has keys.
+        `with_days`: also whether the keys of its days are there, where this reader has keys. `progress` is told how
+        many steps have been read, and of how many.
         """
         knows = self._days.knows if self._days and with_days else lambda day: True
         try:
-            return verify(self._engine, log, notes, knows)
+            return verify(self._engine, log, notes, knows, progress)
         except SQLAlchemyError as error:
             raise explained(error, self._path) from error
         except sqlite3.Error as error:

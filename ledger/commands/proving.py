@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
 from idtone import console
 from idtone.errors import ProofError, UsageError
@@ -41,8 +43,18 @@ def verify_ledger(
     notes = [(str(path), _note(path)) for path in checkpoints or []]
     if log_key is None and (seen := Seen(settings.ledger.seen()).latest(key)):
         notes.append((str(settings.ledger.seen()), seen[0]))
-    with reader_of(config, ledger) as reader:
-        verdict = reader.verify(key, notes, with_days=log_key is None)
+    screen = Console(stderr=True)
+    with (
+        reader_of(config, ledger) as reader,
+        Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar,
+    ):
+        task = bar.add_task("verifying", total=None)
+        verdict = reader.verify(
+            key,
+            notes,
+            with_days=log_key is None,
+            progress=lambda steps, total: bar.update(task, completed=steps, total=total),
+        )
     report = {
         "good": not verdict.faults,
         "log": str(key),

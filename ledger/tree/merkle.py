@@ -8,7 +8,7 @@ or a proof of any size is made of, in at most some 2·log₂(size) places.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,14 +73,22 @@ class Frontier:
 
     def append(self, leaf: bytes) -> list[bytes]:
         """Grow by the leaf with this hash; what the list grows by, in order."""
-        grown = [leaf]
-        number = self.size
-        while number & 1:
-            leaf = _sha256(b"\1" + self._subtrees.pop() + leaf).digest()
+        return self.extend([leaf])
+
+    def extend(self, leaves: Iterable[bytes]) -> list[bytes]:
+        """The same for one leaf after the other."""
+        grown: list[bytes] = []
+        size, subtrees = self.size, self._subtrees
+        for leaf in leaves:
             grown.append(leaf)
-            number >>= 1
-        self._subtrees.append(leaf)
-        self.size += 1
+            number = size
+            while number & 1:
+                leaf = _sha256(b"\1" + subtrees.pop() + leaf).digest()
+                grown.append(leaf)
+                number >>= 1
+            subtrees.append(leaf)
+            size += 1
+        self.size = size
         return grown
 
     def root(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,95 @@ def test_a_day_whose_key_is_missing_is_told_and_one_that_is_destroyed_is_not(url
     assert faults(url) == []
     file.with_name("key.days").unlink()
     assert faults(url) == ["the key of 2026-11-01 is missing: the numbers of that day cannot be opened"]
+
+
+def refused(url: str, call_id: str) -> list[str]:
+    """What is wrong with a ledger after it was made to tell of one call."""
+    return [fault for fault in faults(url) if fault.startswith(f"call {call_id}: ")]
+
+
+BARE = "begun before anybody looked"
+
+
+def forged(file: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
+    connection = sqlite3.connect(file, isolation_level=None)
+    for statement, values in statements:
+        assert connection.execute(statement, values).rowcount == 1, statement
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("at", "'0x' || at"),
+        ("at", "CAST(CAST(at AS TEXT) AS BLOB)"),
+        ("details", "CAST(details AS BLOB)"),
+        ("kind", "CAST(kind AS BLOB)"),
+        ("node", "CAST(node AS BLOB)"),
+        ("call_id", "CAST(call_id AS BLOB)"),
+        ("leaf", "-1"),
+        ("leaf", "''"),
+        ("leaf", "x''"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["decided", "answered", "ended"])
+def test_a_value_of_another_type_is_no_way_around(url: str, file: Path, kind: str, column: str, value: str) -> None:
+    write(url, [*evidence(4), steps.answered(BARE, at(0)), steps.ended(BARE, at(1), steps.CallStatus.CONNECTED)])
+    assert faults(url) == []
+    where = "id = (SELECT max(id) FROM steps WHERE kind = ? AND call_id <> 'in progress')"
+    forged(file, (f"UPDATE steps SET {column} = {value} WHERE {where}", (kind,)))  # noqa: S608
+    assert faults(url) != []
+
+
+def test_a_step_that_was_put_into_another_is_told(url: str, file: Path) -> None:
+    """The leaf is the same to the byte, and a step of a call in progress stands where the other was."""
+    write(url, heard_call("a"))
+    with sqlite3.connect(file) as connection:
+        (at_us, inner), (after_us, outer) = connection.execute(
+            "SELECT at, details FROM steps WHERE id IN (2, 3) ORDER BY id"
+        ).fetchall()
+    connection.close()
+    merged = f'{inner},"id":2,"kind":"answered","node":"pbx-1"}},{{"at":{after_us},"details":{outer}'
+    forged(
+        file,
+        ("UPDATE steps SET at = ?, details = ? WHERE id = 3", (at_us, merged)),
+        ("UPDATE steps SET call_id = 'b' WHERE id = 2", ()),
+    )
+    assert refused(url, "a")
+
+
+def test_who_is_not_found_by_his_number_is_told_and_who_is_found_by_another(url: str, file: Path) -> None:
+    write(url, evidence())
+    with sqlite3.connect(file) as connection:
+        (token, step), *_ = connection.execute("SELECT token, step FROM sought ORDER BY step, token").fetchall()
+        ((call_id,),) = connection.execute("SELECT call_id FROM steps WHERE id = ?", (step,)).fetchall()
+        ((other,),) = connection.execute("SELECT call_id FROM steps WHERE leaf = 9").fetchall()
+    connection.close()
+    forged(file, ("DELETE FROM sought WHERE token = ? AND step = ?", (token, step)))
+    assert [fault.partition(": ")[0] for fault in faults(url)] == [f"call {call_id}"]
+    forged(file, ("INSERT INTO sought SELECT 1, id FROM steps WHERE leaf = 9", ()))
+    assert [fault.partition(": ")[0] for fault in faults(url)] == [f"call {call_id}", f"call {other}"]
+
+
+def test_what_nobody_touched_is_told_from_what_was_even_after_a_fault(url: str, file: Path) -> None:
+    """Pages are matched again once one was not, wherever calls lie across them."""
+    write(url, evidence(200))
+    forged(file, ("UPDATE steps SET at = at + 1 WHERE id = 100", ()))
+    with sqlite3.connect(file) as connection:
+        ((call_id,),) = connection.execute("SELECT call_id FROM steps WHERE id = 100").fetchall()
+    connection.close()
+    told = [fault for fault in faults(url) if fault.startswith("call ")]
+    assert len(told) == 1
+    assert told[0].startswith(f"call {call_id}: leaf ")
+
+
+def test_how_far_it_is_is_told(url: str) -> None:
+    write(url, evidence())
+    told: list[tuple[int, int]] = []
+    with LedgerReader.open(url, days_of(url)) as reader:
+        verdict = reader.verify(LOG, progress=lambda *reached: told.append(reached))
+    assert told[-1] == (verdict.steps, verdict.steps)
+    assert told == sorted(told)
 
 
 @pytest.mark.alone
