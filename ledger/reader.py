@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Engine, Row, Select, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, exists, func, or_, select, tuple_
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from idtone.errors import LedgerError
@@ -139,7 +139,12 @@ class LedgerReader:
             part = sought.c.token.in_(wanted[first : first + PAGE_ROWS])
             query = select(steps.c.call_id).join(sought, sought.c.step == steps.c.id).where(part)
             closing += (row.call_id for row in self._fetch(query))
-        found = {record.call_id: record for record in (*self._records(closing), *self.open_calls(now))}
+        young = steps.c.at > microseconds(now - OPEN_FOR)
+        theirs = [
+            steps.c.details.contains(key.token(number)) for key in keys if key and key.day >= day_of(now - OPEN_FOR)
+        ]
+        in_progress = self._endless(and_(young, or_(*theirs))) if theirs else []
+        found = {record.call_id: record for record in self._records([*closing, *in_progress])}
         return [
             record
             for record in sorted(found.values(), key=lambda record: record.steps[0].at)
