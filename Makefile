@@ -33,7 +33,7 @@ help:
 	@echo 'make bench-timers  waits until session timers (RFC 4028) are refreshed and expire, on a real Asterisk'
 	@echo 'make bench-overload  finds how many calls a second are served, and offers three times as many; JSON=1 as above'
 	@echo 'make bench-registry  verifies, reads and asks a registry of a million numbers; JSON=1 as above'
-	@echo 'make bench-ledger  writes, proves, verifies and searches evidence, beside a bare INSERT loop; JSON=1 as above'
+	@echo 'make bench-ledger  writes, proves, verifies and searches evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills  kills the service again and again while calls come; KILLS=100 SEED=… ROUND=… JSON=1'
 	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
@@ -89,7 +89,7 @@ bench-registry: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.registry $(if $(JSON),--json)
 
 bench-ledger: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.ledger $(if $(JSON),--json)
+	@$(VENV)/bin/python -m tests.bench.ledger $(if $(RECORDS),--records $(RECORDS)) $(if $(JSON),--json)
 
 bench-walks: $(DEV) lab
 	@$(VENV)/bin/python -m tests.bench.calls walks $(if $(PATHS),--paths $(PATHS)) $(BENCH)

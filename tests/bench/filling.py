@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from idtone.ledger.custody import Custody
 from idtone.ledger.leaves import leaf, search_keys, step_text
@@ -31,14 +31,6 @@ CACHE_KIB: Final = 2_000_000
 """For the entries by token, which come in no order."""
 
 _TOKEN: Final = re.compile(r'(?<=_token":")[0-9a-f]{32}')
-
-
-class Later(NamedTuple):
-    """A step of the call that was decided so many calls ago."""
-
-    calls: int
-    number: int
-    after_us: int
 
 
 def fill(
