@@ -61,9 +61,8 @@ class Rows:
         where it should. In the place of the leaf of a step in `OPENING` stands `OPENS`, and of a leaf below 0 what is
         no number.
         """
-        return self._all(
-            _TEXTS, (after, until, node, *(f',"kind":{quoted(kind)},"node":{quoted(node)}}}' for kind in StepKind))
-        )
+        ends = (f',"kind":{quoted(kind)},"node":{quoted(node)}}}' for kind in StepKind)
+        return self._all(_TEXTS, (node, *ends, after, until))
 
     def hashes(self, place: int, count: int) -> list[tuple[bytes]]:
         """So many from this place on, fewer where some are missing."""
@@ -103,9 +102,9 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _end(kind: str, place: int) -> str:
+def _end(kind: str) -> str:
     """The end of the text of a step of this kind; none where the kind and the leaf do not go together."""
-    text = f"?{place}"
+    text = "?"
     if kind in CLOSING or kind in OPENING:
         text = f"CASE WHEN leaf IS {'NOT ' if kind in CLOSING else ''}NULL THEN {text} END"
     return f"WHEN {_literal(kind)} THEN {text}"
@@ -116,14 +115,14 @@ _STEPS: Final = (
     "SELECT id, node, call_id, kind, at, details, leaf FROM steps WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 )
 _OPENING_KINDS: Final = ", ".join(map(_literal, sorted(OPENING)))
-_ENDS: Final = " ".join(_end(kind, place) for place, kind in enumerate(StepKind, 4))
+_ENDS: Final = " ".join(map(_end, StepKind))
 # In SQLite's order of types whole numbers come before texts, and texts before x''. The plus keeps away from an index.
 # The brackets let what is long be copied twice only.
 _TEXTS: Final = f"""
     SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN '' ELSE leaf END, call_id,
         ('{{"at":' || at || ',"details":') || (details || (',"id":' || id
-        || CASE WHEN node = ?3 THEN CASE kind {_ENDS} END END))
-    FROM steps WHERE id > ?1 AND id <= ?2 AND +at < 9223372036854775807 AND +details < x'' AND +call_id < x''
+        || CASE WHEN node = ? THEN CASE kind {_ENDS} END END))
+    FROM steps WHERE id > ? AND id <= ? AND +at < 9223372036854775807 AND +details < x'' AND +call_id < x''
     ORDER BY id
 """  # noqa: S608 - of our own words
 _HASHES: Final = "SELECT hash FROM hashes WHERE place >= ? AND place < ? ORDER BY place"
