@@ -25,7 +25,7 @@ from idtone.files import replace_durably
 
 from .approval import objection, requests
 from .custody import Custody
-from .leaves import ACT_ID, ACTS
+from .leaves import ACT_ID, KEEPERS_ACTS
 from .private_files import PRIVATE_FILE, make_parents
 from .reader import LedgerReader
 from .sqlite import path_of
@@ -132,7 +132,7 @@ def _read(path: Path) -> Step:
             raise LedgerError("it was left by another user than the service's own")
         request = json.load(file)
     name = path.name.removesuffix(_SUFFIX)
-    if request["kind"] not in ACTS or request["id"] != name or not name.startswith(ACT_ID):
+    if request["kind"] not in KEEPERS_ACTS or request["id"] != name or not name.startswith(ACT_ID):
         raise LedgerError("it is not one of the acts of a ledger's keepers")
     return Step(request["id"], StepKind(request["kind"]), datetime.fromisoformat(request["at"]), request["details"])
 

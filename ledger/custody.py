@@ -11,6 +11,7 @@ from idtone.errors import LedgerError, ProofError
 from idtone.files import replace_durably
 from idtone.settings import LedgerSettings
 
+from .continuity import Continuity
 from .day_keys import DayKeys
 from .key_file import load_key, read_key
 from .private_files import PRIVATE_FILE, make_parents
@@ -59,19 +60,41 @@ class Custody:
     seen: Seen
     cosigned: Seen
     """The file with the latest checkpoint that witnesses have cosigned."""
+    continuity: Continuity
+
+    def go_on(self, checkpoint: Note | None, ledger: Path, file: Path) -> Custody:
+        """That of the tree that follows this one, of which `checkpoint` was signed last. Raises OSError."""
+        self.continuity.add(checkpoint, ledger, file)
+        return replace(self, signer=self.signer.named(self.continuity.origin))
+
+    def signer_of(self, origin: str | None) -> Signer:
+        """By the name of that tree, where it is one of ours; else by that of the present one."""
+        return self.signer.named(origin) if origin in self.continuity.origins else self.signer
 
     @classmethod
     def of(cls, settings: LedgerSettings, node: str) -> Custody:
         """The keys are made where there are none yet. Raises LedgerError where they cannot be used."""
         ring, seed = KeyRing(load_key(settings.key_file)), load_key(settings.signing_key())
+        continuity = continuity_of(settings, node)
         return cls(
             DayKeys(settings.day_keys(), ring),
-            Signer(settings.log_origin(node), seed),
+            Signer(continuity.origin, seed),
             Seen(settings.seen()),
             Seen(settings.cosigned()),
+            continuity,
         )
 
 
-def own_key(settings: LedgerSettings, node: str) -> VerifierKey:
-    """By which the log's checkpoints are verified. Raises LedgerError where there is no signing key here."""
-    return Signer(settings.log_origin(node), read_key(settings.signing_key())).key
+def continuity_of(settings: LedgerSettings, node: str) -> Continuity:
+    """Raises LedgerError where it cannot be read."""
+    return Continuity(settings.continued(), settings.log_origin(node))
+
+
+def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> VerifierKey:
+    """By which the log's checkpoints are verified; that of an earlier tree of ours, where `origin` is its name.
+
+    Raises LedgerError where there is no signing key here.
+    """
+    continuity = continuity_of(settings, node)
+    name = origin if origin in continuity.origins else continuity.origin
+    return Signer(name, read_key(settings.signing_key())).key

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from .steps import StepKind
 
-ACTS: Final = frozenset(
+KEEPERS_ACTS: Final = frozenset(
     each.value
     for each in (
         StepKind.EXPORT_REQUESTED,
@@ -25,11 +25,13 @@ ACTS: Final = frozenset(
         StepKind.FORGOTTEN,
     )
 )
-"""What the keepers of the ledger do with it; each is a record of its own."""
+"""What the keepers of the ledger do with it."""
+ACTS: Final = KEEPERS_ACTS | {StepKind.GAP.value, StepKind.CONTINUED.value}
+"""Theirs, and what became of the ledger itself; each is a record of its own."""
 ACT_ID: Final = "act-"
 """With what the id of an act begins."""
 CLOSING: Final = frozenset({StepKind.ENDED.value, StepKind.INTERRUPTED.value}) | ACTS
-"""A call is over with the first of these; acts of the keepers are over at once."""
+"""A call is over with the first of these; acts are over at once."""
 
 OPENING: Final = frozenset({StepKind.DECIDED.value})
 """With one of these a call begins; they hold the numbers, and by their tokens it is found."""

@@ -99,6 +99,16 @@ class Log:
             checkpoint, refusal = None, _refusing(path, str(error))
         return cls(custody, frontier, newest + 1, int(held[TREE_FROM]), checkpoint, refusal)
 
+    @property
+    def size(self) -> int:
+        """Leaves; 0 where the tree is damaged."""
+        return self._frontier.size if self._frontier else 0
+
+    def unclosed(self) -> list[dict[str, Any]]:
+        """The rows of calls in progress that are in no leaf, as far as they are in memory, in order."""
+        kept = sorted(step for call in self._open.values() for step in call.steps)
+        return [{"node": s.node, "call_id": s.call_id, "kind": s.kind, "at": s.at, "details": s.details} for s in kept]
+
     def grow(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> Growth:
         """Write these rows of steps, in order, and the leaves that they close."""
         grown = Growth(self._frontier and self._frontier.copy(), self._next_id)

@@ -25,7 +25,7 @@ from .records import Record, fold
 from .sealing import DAY, DayKey, day_of
 from .sqlite import check_version, explained, path_of, reading_engine
 from .steps import Step, StepKind
-from .tables import microseconds, moment, sought, step_of, steps
+from .tables import CHECKPOINT, meta, microseconds, moment, sought, step_of, steps
 from .tree.checkpoints import Checkpoint
 from .tree.merkle import consistency_proof
 from .tree.notes import Note, VerifierKey
@@ -238,6 +238,16 @@ class LedgerReader:
                 return proofs(connection, call_id, cosigned)
         except SQLAlchemyError as error:
             raise explained(error, self._path) from error
+
+    def origin(self) -> str | None:
+        """By which name the tree was signed last, whoever did it; None where it was not. Raises LedgerError."""
+        held = self._fetch(select(meta.c.value).where(meta.c.key == CHECKPOINT))
+        return str(held[0].value).partition("\n")[0] if held else None
+
+    def continues(self) -> Step | None:
+        """What the ledger's first step says of the one before it; None where it is the first. Raises LedgerError."""
+        rows = self._fetch(select(steps).where(steps.c.id == 1, steps.c.kind == StepKind.CONTINUED.value))
+        return step_of(rows[0], self._key_of) if rows else None
 
     def close(self) -> None:
         self._engine.dispose()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -71,6 +72,17 @@ def lock_for_writing(path: Path) -> int:
             f"{path}: another process writes to this ledger; stop the other `idtone serve`, or name another file here"
         ) from error
     return descriptor
+
+
+def mark(lock: int, origin: str) -> None:
+    """Note in the lock file that the database beside it is a ledger of this name."""
+    os.pwrite(lock, f"{origin}\n".encode(), 0)
+    os.ftruncate(lock, len(origin.encode()) + 1)
+
+
+def is_marked(lock: int, origins: Collection[str]) -> bool:
+    """Whether it is noted there that the database was a ledger of one of these names when it was opened last."""
+    return os.pread(lock, 1024, 0).decode(errors="replace").rstrip("\n") in origins
 
 
 def writing_engine(path: Path) -> Engine:
@@ -188,6 +200,47 @@ def _version(connection: Connection, path: Path) -> int:
             f"{path}: a newer idtone made this ledger (schema {version}, known here: {SCHEMA_VERSION}); upgrade idtone"
         )
     return int(version)
+
+
+class Trouble(Enum):
+    """What becomes of a group of steps that could not be written."""
+
+    FULL = auto()
+    """There is no room on the disk."""
+    BLOCKED = auto()
+    """They cannot be written now, and perhaps later."""
+    DAMAGED = auto()
+    """The file is no database any more."""
+    OTHER = auto()
+    """They will never be written, as far as is known."""
+
+
+def trouble(error: SQLAlchemyError) -> Trouble:
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
+    return _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF, Trouble.OTHER)
+
+
+_TROUBLES: Final = {
+    sqlite3.SQLITE_FULL: Trouble.FULL,
+    # Of the many errors of I/O SQLite gives these, too, where there is no room: for a quota, when blocks are only
+    # found as they are flushed, and for the memory that is shared by the readers of a write-ahead log.
+    sqlite3.SQLITE_IOERR_WRITE: Trouble.FULL,
+    sqlite3.SQLITE_IOERR_FSYNC: Trouble.FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: Trouble.FULL,
+    sqlite3.SQLITE_IOERR_READ: Trouble.DAMAGED,
+    sqlite3.SQLITE_IOERR_SHORT_READ: Trouble.DAMAGED,
+    sqlite3.SQLITE_IOERR_CORRUPTFS: Trouble.DAMAGED,
+    sqlite3.SQLITE_CORRUPT: Trouble.DAMAGED,
+    sqlite3.SQLITE_NOTADB: Trouble.DAMAGED,
+    **dict.fromkeys(
+        (
+            sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL,
+            sqlite3.SQLITE_INTERRUPT,
+        ),
+        Trouble.BLOCKED,
+    ),
+}  # fmt: skip
 
 
 def explained(error: SQLAlchemyError, path: Path) -> LedgerError:

@@ -48,6 +48,10 @@ class StepKind(StrEnum):
     """Evidence was given out."""
     FORGOTTEN = "forgotten"
     """The keys of days were destroyed."""
+    GAP = "gap"
+    """Steps could not be written, and are not in the ledger."""
+    CONTINUED = "continued"
+    """The ledger before this one was damaged and set aside."""
 
 
 class CallStatus(StrEnum):
@@ -258,3 +262,15 @@ def _by(person: Person) -> dict[str, Scalar]:
 def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
     """The keys of so many days were destroyed, all that there were before the day `before` (UTC)."""
     return Step(act_id, StepKind.FORGOTTEN, at, {"before": before, "days": days})
+
+
+def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
+    """`missing` says how many steps could not be written, and from when to when they happened (`backlog.Missing`)."""
+    return Step(act_id, StepKind.GAP, at, missing)
+
+
+def continued(act_id: str, at: datetime, origin: str, size: int, root: str, file: str) -> Step:
+    """The tree of this `origin` ended with so many leaves and this root (hexadecimal), as far as is known; its ledger
+    is now `file`.
+    """
+    return Step(act_id, StepKind.CONTINUED, at, {"origin": origin, "leaves": size, "root": root, "file": file})

@@ -1,43 +1,48 @@
-"""The one writer of a ledger: it acknowledges what is durable."""
+"""The one writer of a ledger: it acknowledges what is durable, and loses nothing without saying so."""
 
 from __future__ import annotations
 
 import logging
 import os
+import secrets
 import select as polling
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from idtone.errors import LedgerBehindError, LedgerError
 
-from idtone.errors import LedgerError
-
+from . import steps
+from .backlog import Backlog, Missing
 from .custody import Custody
-from .log import Log
-from .private_files import make_parents
+from .database import NO_ROOM, Database, NotWrittenError
+from .leaves import ACT_ID, KEEPERS_ACTS
+from .owed import Owed
 from .reader import LedgerReader
-from .sealing import SEALED, UNSEALED
-from .sqlite import explained, lock_for_writing, make_tables, path_of, writing_engine
+from .sqlite import Trouble, path_of
 from .steps import Step
-from .tables import row_of
 from .tree.notes import Note
 
 GROUP_LIMIT: Final = 1000
 """Steps in one transaction at most; about 20 ms of work."""
-REMEMBER_EVERY_S: Final = 10.0
-"""How far a database that is put back by less than this may go unnoticed."""
+LOOK_EVERY_S: Final = 10.0
+"""How often what was signed is kept beside the database, which is how far one that is put back may go unnoticed; and
+how often the room on the disk is looked at.
+"""
 LINGER_S: Final = 0.02
 """How long a step that nobody waits for may wait for others to go to the disk with it: a commit costs the processors as
 much as a hundred steps.
 """
+RETRY_S: Final = 1.0
+"""How long after steps could not be written they are tried again."""
+TOLD_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -47,59 +52,62 @@ _Pending = tuple[Step, Future[None]]
 class LedgerWriter:
     """The one writer of a ledger, with a thread of its own.
 
-    Steps that are appended while a commit is under way, or within a moment, go into the next one together.
+    Steps that are appended while a commit is under way, or within a moment, go into the next one together. What cannot
+    be written is kept, and written as soon as it can be; what is too much to keep is counted, and entered as a `gap`.
     """
 
-    def __init__(self, engine: Engine, path: Path, node: str, custody: Custody, log: Log, resources: ExitStack) -> None:
+    def __init__(self, path: Path, custody: Custody, database: Database, resources: ExitStack) -> None:
         """Use `open`. `resources` is closed after the last commit."""
-        self._engine = engine
         self._path = path
-        self._node = node
         self._custody = custody
-        self._tree = log
+        self._database = database
         self._resources = resources
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._hurried = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         resources.callback(os.close, self._hurried)
+        self._owed = Owed(path)
+        resources.callback(self._owed.close)
+        self._backlog = Backlog(_gap)
+        if self._owed.before:
+            self._backlog.keep([_gap(self._owed.before)])
+        self._trouble: NotWrittenError | None = None
+        self._retry_s = self._told_s = 0.0
+        self._told = False
+        """That steps are not written was logged, and not yet that they are again."""
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
         self._thread.start()
         self._over = threading.Event()
-        self._remembering = threading.Thread(target=self._remember_now_and_then, name="idtone-ledger-seen", daemon=True)
-        self._remembering.start()
+        self._looking = threading.Thread(target=self._look_now_and_then, name="idtone-ledger-look", daemon=True)
+        self._looking.start()
 
     @classmethod
-    def open(cls, url: str, node: str, custody: Custody) -> Self:
+    def open(cls, url: str, node: str, custody: Custody, reserve_bytes: int | None = None) -> Self:
         """Open the ledger, making it and its directories where there is none, closed to other users.
 
-        A ledger of an earlier version is upgraded.
+        A ledger of an earlier version is upgraded; one of ours that is damaged is set aside, and a new one begun. A
+        reserve of `reserve_bytes` is kept; None leaves the one that is there as it is.
 
         Raises LedgerError where another process writes to it, or the file cannot be used.
         """
         path = path_of(url)
         with ExitStack() as resources:
+            database = Database.open(path, node, custody, reserve_bytes)
+            resources.callback(database.close)
             try:
-                make_parents(path)
-                resources.callback(os.close, lock_for_writing(path))
-                engine = writing_engine(path)
-                resources.callback(engine.dispose)
-                make_tables(engine, path)
-                with engine.begin() as connection:
-                    log = Log.open(connection, path, custody)
+                return cls(path, custody, database, resources.pop_all())
             except OSError as error:
+                database.close()
                 raise LedgerError(
                     f"{path}: the ledger cannot be opened: {error.strerror}; check the path and its permissions"
                 ) from error
-            except SQLAlchemyError as error:
-                raise explained(error, path) from error
-            return cls(engine, path, node, custody, log, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
         """Hand over a step; from any thread, at once.
 
-        The future is done when the step is on the disk, and fails with LedgerError where it is not.
-        It cannot be cancelled: what happened, happened.
+        The future is done when the step is on the disk. It fails with LedgerBehindError where it is not yet, and with
+        another LedgerError where it never will be. It cannot be cancelled: what happened, happened.
         """
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()
@@ -117,7 +125,7 @@ class LedgerWriter:
                 os.eventfd_write(self._hurried, 1)
 
     def close(self) -> None:
-        """Write what was appended, then let go of the file."""
+        """Write what was appended, then let go of the file. What cannot be written is `unwritten`."""
         with self._closing:
             if not self._closed:
                 self._queue.put(None)
@@ -125,34 +133,35 @@ class LedgerWriter:
                 self._closed = True
         self._thread.join()
         self._over.set()
-        self._remembering.join()
+        self._looking.join()
         self._resources.close()
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for evidence, and none in reserve. From any thread."""
+        trouble = self._trouble
+        return self._backlog.owed is not None and trouble is not None and trouble.trouble is Trouble.FULL
+
+    @property
+    def unwritten(self) -> Missing | None:
+        """What is not in the ledger yet, or never will be once this is closed. From any thread."""
+        return self._backlog.owed
+
+    @property
+    def words(self) -> str:
+        """What the operator should know of the room for evidence; empty where all is well. From any thread."""
+        owed = self._backlog.owed
+        late = f"{owed.steps} steps of evidence are not written" if owed else ""
+        return ", ".join(filter(None, (self._database.reserve.words, late)))
 
     @property
     def checkpoint(self) -> Note | None:
         """The tree's signed head as it is on the disk; None where nothing was signed. From any thread."""
-        return self._tree.checkpoint
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _run(self) -> None:
-        for group in self._groups():
-            failure = self._commit([step for step, _ in group])
-            for _, future in group:
-                if failure:
-                    future.set_exception(failure)
-                else:
-                    future.set_result(None)
+        return self._database.checkpoint
 
     def distrust(self, reason: str) -> None:
         """Sign nothing any more: somebody has signed another tree by this name. From any thread."""
-        self._tree.distrust(self._path, reason)
+        self._database.distrust(reason)
 
     def consistency(self, old: int, size: int) -> Sequence[bytes]:
         """The proof that the tree of `old` leaves is the beginning of that of `size`. From any thread; blocks.
@@ -162,24 +171,43 @@ class LedgerWriter:
         with LedgerReader.open(f"sqlite:///{self._path}") as reader:
             return reader.consistency(old, size)
 
-    def _remember_now_and_then(self) -> None:
-        """Keep what was signed beside the database, in a thread of its own: nobody's evidence waits for it."""
-        remembered: Note | None = None
-        last = False
-        while not last:
-            last = self._over.wait(REMEMBER_EVERY_S)
-            checkpoint = self._tree.checkpoint
-            if checkpoint is None or checkpoint == remembered:
-                continue
-            try:
-                self._custody.seen.remember(checkpoint)
-                remembered = checkpoint
-            except OSError as error:
-                _log.error("%s: what was signed cannot be kept: %s", self._custody.seen.path, error.strerror)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- the thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        for group in self._groups():
+            # In their order: nothing is written before what is kept.
+            if not self._catch_up():
+                self._keep(group)
+            elif group:
+                self._write(group)
+        self._retry_s = 0.0
+        if not self._catch_up():
+            owed = self._backlog.owed
+            assert owed
+            _log.error(
+                "%s: %d steps of evidence, the decisions of %d calls among them, could not be written until the end; "
+                "the next start enters a gap in their place",
+                self._path, owed.steps, owed.calls,
+            )  # fmt: skip
 
     def _groups(self) -> Iterator[list[_Pending]]:
-        """Whatever is waiting, in order; ends with `close`."""
-        while (head := self._queue.get()) is not None:
+        """Whatever is waiting, in order, now and then nothing while something is kept; ends with `close`."""
+        while True:
+            try:
+                head = self._queue.get(timeout=RETRY_S if self._backlog else None)
+            except Empty:
+                yield []
+                continue
+            if head is None:
+                return
             self._linger()
             group = [head]
             while len(group) < GROUP_LIMIT and not self._queue.empty():
@@ -197,32 +225,85 @@ class LedgerWriter:
         if waiting.poll(1000 * LINGER_S):
             os.eventfd_read(self._hurried)
 
-    def _row(self, step: Step) -> dict[str, Any]:
-        """Where numbers cannot be sealed, the rest is evidence all the same."""
+    def _write(self, group: Sequence[_Pending]) -> None:
         try:
-            return row_of(self._node, step, self._custody.days.writing)
-        except LedgerError as error:
-            _log.error("the numbers of call %s are not kept: %s", step.call_id, error)
-            bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={})
-            return row_of(self._node, bare, self._custody.days.writing)
-
-    def _commit(self, group: Sequence[Step]) -> LedgerError | None:
-        """Write a group in one transaction: all of it or nothing. The error is for those who wait."""
-        try:
-            rows = [self._row(step) for step in group]
-            with self._engine.begin() as connection:
-                grown = self._tree.grow(connection, rows)
-        except SQLAlchemyError as error:
-            failure = explained(error, self._path)
-            failure.__cause__ = error
-        except Exception as error:  # What nobody foresaw must fail this group and not end the writing.
-            failure = LedgerError(
-                f"{self._path}: {type(error).__name__} while writing; report this as a fault of idtone"
-            )
-            failure.__cause__ = error
+            self._database.write([step for step, _ in group])
+        except NotWrittenError as error:
+            self._failed(error, 0.0 if error.trouble is Trouble.OTHER else RETRY_S)
+            self._keep(group)
         else:
-            self._tree.keep(grown)
-            return None
-        # Not everybody waits for his future, and evidence must not go missing without a word.
-        _log.error("%d steps are not in the ledger: %s", len(group), failure)
-        return failure
+            for _, future in group:
+                future.set_result(None)
+
+    def _catch_up(self) -> bool:
+        """Write what is kept, as far as that can be; whether nothing is kept any more."""
+        while self._backlog and time.monotonic() >= self._retry_s:
+            kept = self._backlog.first(GROUP_LIMIT)
+            try:
+                self._database.write(kept)
+            except NotWrittenError as error:
+                self._failed(error, RETRY_S)
+                if error.trouble is Trouble.OTHER:
+                    self._backlog.done(len(kept))
+                    self._backlog.lose(kept)
+                    self._owed.say(self._backlog.owed)
+            else:
+                self._backlog.done(len(kept))
+                self._owed.say(self._backlog.owed)
+        if self._backlog:
+            return False
+        self._trouble = None
+        if self._told:
+            self._told = False
+            _log.warning("%s: evidence is written again", self._path)
+        return True
+
+    def _failed(self, error: NotWrittenError, again_s: float) -> None:
+        """What is kept by then is tried again so many seconds later."""
+        now_s = time.monotonic()
+        self._trouble, self._retry_s = error, now_s + again_s
+        if not self._told_s or now_s >= self._told_s + TOLD_EVERY_S:
+            self._told, self._told_s = True, now_s
+            # Not everybody waits for his future, and evidence must not go missing without a word.
+            _log.error("evidence is not written: %s", error)
+
+    def _keep(self, group: Sequence[_Pending]) -> None:
+        """What has happened is evidence; what a keeper is about to do he does not do where it cannot be recorded."""
+        if not group:
+            return
+        trouble = self._trouble
+        text = str(trouble) if trouble else f"{self._path}: the steps before it are not written yet"
+        lost = trouble is not None and trouble.trouble is Trouble.OTHER
+        kept = [step for step, _ in group if step.kind not in KEEPERS_ACTS]
+        if lost:
+            self._backlog.lose(kept)
+        else:
+            self._backlog.keep(kept)
+        self._owed.say(self._backlog.owed)
+        for step, future in group:
+            late = step.kind not in KEEPERS_ACTS and not lost
+            future.set_exception(LedgerBehindError(text) if late else LedgerError(text))
+
+    # -- beside it ----------------------------------------------------------------------------------------------------
+
+    def _look_now_and_then(self) -> None:
+        """Keep what was signed beside the database, and the reserve, in a thread that no evidence waits for."""
+        remembered: Note | None = None
+        last = False
+        while not last:
+            self._database.reserve.look()
+            last = self._over.wait(LOOK_EVERY_S)
+            checkpoint = self._database.checkpoint
+            if checkpoint is None or checkpoint == remembered:
+                continue
+            try:
+                self._custody.seen.remember(checkpoint)
+                remembered = checkpoint
+            except OSError as error:
+                if error.errno in NO_ROOM and self._database.reserve.give(-1):
+                    continue  # there is room for it the next time
+                _log.error("%s: what was signed cannot be kept: %s", self._custody.seen.path, error.strerror)
+
+
+def _gap(missing: Missing) -> Step:
+    return steps.gap(f"{ACT_ID}{secrets.token_hex(12)}", datetime.now(UTC), missing.to_json())

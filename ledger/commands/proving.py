@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,8 @@ from idtone import console
 from idtone.errors import ProofError, UsageError
 from idtone.settings import Settings, load_settings
 
-from ..custody import Seen, own_key
+from ..custody import Seen, continuity_of, own_key
+from ..reader import LedgerReader
 from ..tree.notes import Note, VerifierKey
 from .shared import LedgerOption, reader_of
 
@@ -39,15 +41,15 @@ def verify_ledger(
     the one in ledger.seen_file, and those that are named. Exit 1: something is wrong, and what is told.
     """
     settings = load_settings(config)
-    key = _log_key(log_key, settings)
     notes = [(str(path), _note(path)) for path in checkpoints or []]
-    if log_key is None and (seen := Seen(settings.ledger.seen()).latest(key)):
-        notes.append((str(settings.ledger.seen()), seen[0]))
     screen = Console(stderr=True)
     with (
         reader_of(config, ledger) as reader,
         Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar,
     ):
+        key = _log_key(log_key, settings, reader)
+        if log_key is None:
+            notes += _remembered(settings, key)
         task = bar.add_task("verifying", total=None)
         verdict = reader.verify(
             key,
@@ -55,6 +57,7 @@ def verify_ledger(
             with_days=log_key is None,
             progress=lambda steps, total: bar.update(task, completed=steps, total=total),
         )
+        continues = reader.continues()
     report = {
         "good": not verdict.faults,
         "log": str(key),
@@ -64,6 +67,7 @@ def verify_ledger(
         "open_calls": verdict.open_calls,
         "older_steps": verdict.older,
         "signed": [{"source": each.source, "leaves": each.checkpoint.size} for each in verdict.signed],
+        "continues": dict(continues.details) if continues else None,
         "faults": verdict.faults,
     }
     if as_json:
@@ -75,6 +79,9 @@ def verify_ledger(
         for each in verdict.signed:
             print(f"  signed       {each.checkpoint.size:,} leaves ({each.source})")
         print(f"  root         {verdict.root.hex()}")
+        if continues:
+            told = continues.details
+            print(f"  continues    {told['origin']} after {told['leaves']:,} leaves, set aside as {told['file']}")
         print(f"  in progress  {verdict.open_calls:,} calls, whose steps nothing vouches for yet")
         if verdict.older:
             print(f"  older        {verdict.older:,} steps from before the ledger had a tree")
@@ -96,9 +103,9 @@ def prove(
     """
     settings = load_settings(config)
     cosigned = None
-    if os.access(settings.ledger.cosigned(), os.R_OK):
-        cosigned = Seen(settings.ledger.cosigned()).latest(_log_key(None, settings))
     with reader_of(config, ledger) as reader:
+        if os.access(settings.ledger.cosigned(), os.R_OK):
+            cosigned = Seen(settings.ledger.cosigned()).latest(_log_key(None, settings, reader))
         proven = reader.proofs(call_id, cosigned[0] if cosigned else None)
     if not proven:
         print(f"no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", file=sys.stderr)
@@ -114,9 +121,19 @@ def show_key(config: console.ConfigOption = None) -> None:
     print(_log_key(None, load_settings(config)))
 
 
-def _log_key(text: str | None, settings: Settings) -> VerifierKey:
+def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
+    """What is kept elsewhere of what this tree has signed, and where."""
+    if seen := Seen(settings.ledger.seen()).latest(key):
+        yield str(settings.ledger.seen()), seen[0]
+    for each in continuity_of(settings.ledger, settings.node).trees:
+        if each.after == key.name and each.checkpoint:
+            yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())
+
+
+def _log_key(text: str | None, settings: Settings, reader: LedgerReader | None = None) -> VerifierKey:
+    """One that was given, or our own: by the name that the ledger of `reader` has, where it is one of ours."""
     if text is None:
-        return own_key(settings.ledger, settings.node)
+        return own_key(settings.ledger, settings.node, reader.origin() if reader else None)
     try:
         return VerifierKey.parse(text)
     except ProofError as error:

@@ -124,6 +124,10 @@ class Signer:
         self.key = VerifierKey(name, Algorithm.ED25519, public)
         self.cosigner = VerifierKey(name, Algorithm.COSIGNATURE, public)
 
+    def named(self, name: str) -> Signer:
+        """The same key by another name. Raises ProofError."""
+        return Signer(name, self._private.private_bytes_raw())
+
     def sign(self, text: str) -> SignatureLine:
         return SignatureLine(self.key.name, self.key.key_id, self._private.sign(text.encode()))
 

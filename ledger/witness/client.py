@@ -57,6 +57,7 @@ class Cosigning:
         self._custody = custody
         self._asked = [_witness(each) for each in witnesses]
         self._every_s = every_s
+        self._origin = ""
 
     async def run(self) -> None:
         """For ever; returns at once where there are no witnesses."""
@@ -73,7 +74,12 @@ class Cosigning:
         note = self._tree.checkpoint
         if note is None:
             return
-        size = Checkpoint.parse(note.text).size
+        checkpoint = Checkpoint.parse(note.text)
+        size = checkpoint.size
+        if checkpoint.origin != self._origin:  # another tree, of which nobody has seen anything
+            self._origin = checkpoint.origin
+            for each in self._asked:
+                each.size = 0
         asked = [each for each in self._asked if each.size < size]
         answers = await asyncio.gather(*(self._ask(session, each, note, size) for each in asked))
         signed = note.with_lines(line for lines in answers for line in lines)

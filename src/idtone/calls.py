@@ -71,6 +71,8 @@ class Reason(StrEnum):
     NUMBER_MALFORMED = "number-malformed"
     REGISTRY_STALE = "registry-stale"
     REGISTRY_MISSING = "registry-missing"
+    LEDGER_FULL = "ledger-full"
+    """There is no room for evidence of the call, whatever its licence."""
     SERVICE_UNAVAILABLE = "service-unavailable"
     """Only the dialplan gives this one, when it had to act without the service."""
     OVERLOAD = "overload"

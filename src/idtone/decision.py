@@ -62,6 +62,13 @@ class Unlicensed(StrEnum):
     REFUSE = "refuse"
 
 
+class LedgerFull(StrEnum):
+    """What a call gets that would be connected, while there is no room for the evidence of it."""
+
+    NOTICE_AND_CONNECT = "notice-and-connect"
+    REFUSE = "refuse"
+
+
 class Chain(StrEnum):
     """A call that passes the hook more than once, since it is forwarded again on this PBX."""
 
@@ -92,6 +99,7 @@ class Policy:
     """The member's choices (`policy` in idtone.yaml)."""
 
     unlicensed: Unlicensed = Unlicensed.NOTICE
+    ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     refuse_cause: int = CALL_REJECTED
     registry_stale: timedelta = timedelta(0)
     """How long after its `expires` a registry still counts for licences."""
@@ -134,10 +142,12 @@ def decide(
     policy: Policy,
     now: datetime,
     remembered: Mapping[str, datetime] = NOTHING_REMEMBERED,
+    ledger_full: bool = False,
 ) -> Decision:
     """Decide one call. `now` must know its time zone; `registry` is None where none could be loaded.
 
     Then, and only then, `remembered` counts: what an earlier registry suspended, E.164 → since when.
+    `ledger_full` means that there is no room for the evidence of it.
     """
     if call.called.kind is _EMERGENCY:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
@@ -156,16 +166,25 @@ def decide(
             licensed[party] = judged[1].tone
     assert standing is not None, "somebody is always to hear a sound"
     reason, licence = standing
+    if ledger_full and (reason is _VALID or policy.unlicensed is not Unlicensed.REFUSE):
+        reason = Reason.LEDGER_FULL
     if reason is _VALID and licence:
         profiles = {} if skip else licensed
         return Decision(_PLAY, reason, licence.id, profiles, version, None, skip, trust, licence.member)
     licence_id, member = (licence.id, licence.member) if licence else (None, None)
     if not licence and reason is not _UNKNOWN:
         member = _holder(call, registry)
-    if policy.unlicensed is Unlicensed.REFUSE:
+    if _refuses(policy, reason):
         return _refusal(reason, licence_id, version, trust, policy, member)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
     return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member)
+
+
+def _refuses(policy: Policy, reason: Reason) -> bool:
+    """Whether what may not hear the association's sound is not connected either."""
+    if reason is Reason.LEDGER_FULL:
+        return policy.ledger_full is LedgerFull.REFUSE
+    return policy.unlicensed is Unlicensed.REFUSE
 
 
 def suspended(

@@ -9,6 +9,7 @@
     ├── TrustError          a registry is not what the association signed, or cannot be signed
     ├── LedgerError         evidence cannot be written or read
     │   ├── LedgerInUseError  another process writes to it
+    │   ├── LedgerBehindError  not yet: it is kept, and written as soon as that can be
     │   └── ProofError      a checkpoint or a proof of it is not what it claims to be
     ├── AgiError            a conversation over AGI went as Asterisk does not lead one
     └── AriError            Asterisk's REST interface
@@ -54,6 +55,10 @@ class LedgerError(IdtoneError):
 
 class LedgerInUseError(LedgerError):
     """Another process writes to the ledger."""
+
+
+class LedgerBehindError(LedgerError):
+    """Evidence is not on the disk yet; it is kept, and written as soon as that can be."""
 
 
 class ProofError(LedgerError):

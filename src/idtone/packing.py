@@ -15,7 +15,7 @@ from .errors import UsageError
 from .ledger import steps
 from .ledger.acts import record_act
 from .ledger.approval import Request, State, requests
-from .ledger.commands.shared import answerable
+from .ledger.commands.shared import LedgerOption, answerable
 from .ledger.custody import Custody
 from .ledger.exhibits import exhibits, selected
 from .ledger.key_file import read_key
@@ -43,6 +43,7 @@ def export_pack(
         str | None, typer.Option("--request", metavar="ID", help="Make the pack that was requested and approved.")
     ] = None,
     config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.
@@ -57,6 +58,8 @@ def export_pack(
     for path in (settings.ledger.key_file, settings.ledger.signing_key()):
         read_key(path)  # one that is missing is not made anew here
     two_persons = settings.ledger.exports is Exports.TWO_PERSONS
+    if ledger is not None and (two_persons or request is not None):
+        raise UsageError("--ledger goes with exports by one person; requests are of calls in the ledger itself")
     if request is not None:
         if calls or case is not None or sealed:
             raise UsageError("--request says what is given out; leave out CALL, --case and --sealed")
@@ -71,7 +74,7 @@ def export_pack(
         facts = (
             _ask(settings, case, calls, sealed)
             if two_persons
-            else _make(settings, case, calls, sealed, _writable(output), acting(), None)
+            else _make(settings, case, calls, sealed, _writable(output), acting(), None, ledger)
         )
     if as_json:
         console.print_json(facts)
@@ -122,13 +125,15 @@ def _make(
     output: Path,
     person: Person,
     request: Request | None,
+    ledger: str | None = None,
 ) -> dict[str, object]:
     custody = Custody.of(settings.ledger, settings.node)
-    log = custody.signer.key
     now = datetime.now(UTC)
-    cosigned = custody.cosigned.latest(log)
-    note = cosigned[0] if cosigned else None
-    with LedgerReader.open(settings.ledger.url, custody.days) as reader:
+    with LedgerReader.open(ledger if ledger is not None else settings.ledger.url, custody.days) as reader:
+        signer = custody.signer_of(reader.origin())
+        log = signer.key
+        cosigned = custody.cosigned.latest(log)
+        note = cosigned[0] if cosigned else None
         chosen = exhibits(reader, calls, note, sealed)
         acts = [request.act, request.approval.act] if request and request.approval else []
         approval = exhibits(reader, acts, note, sealed=True)
@@ -150,7 +155,7 @@ def _make(
 
     two_persons = settings.ledger.exports is Exports.TWO_PERSONS
     act_id = record_act(settings.ledger.url, settings.node, custody, act, two_persons)
-    made[SEAL] = seal(made, case, custody.signer)
+    made[SEAL] = seal(made, case, signer)
     write_zip(output, made)
     return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}
 

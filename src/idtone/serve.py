@@ -61,7 +61,10 @@ TakeOver = Annotated[
 
 
 def serve(config: ConfigOption = None, take_over: TakeOver = False) -> None:
-    """Answer Asterisk's questions until SIGTERM or SIGINT; sounds that are being played are let end."""
+    """Answer Asterisk's questions until SIGTERM or SIGINT; sounds that are being played are let end.
+
+    Exit 1: evidence was left that could not be written; the next start enters a gap in its place.
+    """
     settings = load_settings(config)
     password = settings.ari.secret()
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
@@ -73,6 +76,8 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False) -> None:
     except asyncio.CancelledError:
         log.warning("told to stop again: what was being played is not waited for")
         raise typer.Exit(1) from None
+    if instance.unwritten:
+        raise typer.Exit(1)  # the ledger has told
 
 
 def loop_first() -> None:
@@ -184,13 +189,21 @@ class Instance:
         self._stop = asyncio.Event()
         self._next: subprocess.Popen[bytes] | None = None
         self._handing_over = False
+        self._evidence: LedgerWriter | None = None
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether evidence was left that could not be written."""
+        return self._evidence is not None and self._evidence.unwritten is not None
 
     async def live(self, take_over: bool) -> None:
         """Until a signal has told to stop, or the next instance has taken over; a second signal cancels this."""
         async with AsyncExitStack() as resources:
             line = resources.enter_context(succession.predecessor(self._succession)) if take_over else None
             inherited = await self._inherit(line, resources) if line else Inheritance()
-            evidence = LedgerWriter.open(self._settings.ledger.url, self._settings.node, self._loaded.custody)
+            ledger = self._settings.ledger
+            evidence = LedgerWriter.open(ledger.url, self._settings.node, self._loaded.custody, ledger.reserve)
+            self._evidence = evidence
             resources.callback(evidence.close)
             board, refresh = _assemble(self._settings, self._loaded, evidence)
             await self._serve(board, evidence, refresh, inherited, line)
@@ -282,7 +295,8 @@ class Instance:
         reached = "ARI is connected" if application.connected else "Asterisk's ARI cannot be reached"
         registry = self._loaded.source.current
         known = f"registry version {registry.version}, {registry.trust}" if registry else "no registry"
-        return f"serving: {reached}, AGI at {self._settings.agi.listen}, {known}"
+        room = self._evidence.words if self._evidence else ""
+        return f"serving: {reached}, AGI at {self._settings.agi.listen}, {known}{f'; {room}' if room else ''}"
 
     async def _announce(self, line: succession.Line | None) -> None:
         # Asterisk may be started later; then there is nobody who could ask, and nothing to wait for.

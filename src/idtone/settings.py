@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from .calls import Direction, Party
-from .decision import CALL_REJECTED, Chain, Policy, Unlicensed
+from .decision import CALL_REJECTED, Chain, LedgerFull, Policy, Unlicensed
 from .documents import Model, read_text, read_tree, validate
 from .errors import DocumentError, Fault, NumberError
 from .numbers import parse_pattern
@@ -172,9 +172,22 @@ class Exports(StrEnum):
     """One requests it, and another approves it."""
 
 
+_UNITS: Final = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_SIZE: Final = re.compile(r"([0-9]{1,12}) ?(|[kMG]B|[KMG]iB)")
+
+
+def _octets(value: object) -> object:
+    found = _SIZE.fullmatch(str(value))
+    if not found:
+        raise ValueError("is not a size. Write it like 64MB, or 0 for none")
+    return int(found[1]) * _UNITS[found[2]]
+
+
 class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
     key_file: Path = Path("/var/lib/idtone/ledger.key")
+    reserve: Annotated[int, BeforeValidator(_octets), Field(ge=0, le=2**40)] = 64 * 10**6
+    """Bytes on the ledger's disk that are kept for evidence."""
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
     """For how long numbers can be opened; None means for ever."""
@@ -202,6 +215,10 @@ class LedgerSettings(Model):
     def cosigned(self) -> Path:
         """The file with what witnesses have cosigned last."""
         return self.key_file.with_name(f"{self.key_file.name}.cosigned")
+
+    def continued(self) -> Path:
+        """The file with the names of the trees that followed the first, where its database was damaged."""
+        return self.key_file.with_name(f"{self.key_file.name}.continued")
 
     def day_keys(self) -> Path:
         """The file of the keys of the days, which are encrypted with the one in `key_file`."""
@@ -276,6 +293,7 @@ class PolicySettings(Model):
     unlicensed: Unlicensed = Unlicensed.NOTICE
     service_away: Unlicensed = Unlicensed.NOTICE
     """What Asterisk does on its own while the service does not answer."""
+    ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     waiting: Annotated[int, Field(ge=1, le=1000)] = 20
     """How many calls may wait for a verdict at once."""
     overload: Overload = Overload.SHED
@@ -299,6 +317,7 @@ class PolicySettings(Model):
         }
         return Policy(
             unlicensed=self.unlicensed,
+            ledger_full=self.ledger_full,
             refuse_cause=self.refuse_cause,
             registry_stale=self.registry_stale,
             notify={direction: one.parties for direction, one in hearing.items()},

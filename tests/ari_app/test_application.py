@@ -69,6 +69,7 @@ class Notebook:
 
     steps: list[Step] = field(default_factory=list)
     broken: bool = False
+    full: bool = False
     held: list[Future[None]] | None = None
     held_kind: StepKind = StepKind.SOUND_STARTED
 

@@ -41,7 +41,7 @@ def test_the_report_for_programs():
         "looked_at": "Room for the ledger",
         "state": "bad",
         "found": "2 MiB free",
-        "why": "On a full disk calls go on without evidence.",
+        "why": "On a full disk evidence lives on its reserve.",
         "remedy": "Make room",
     }
     assert good("ledger-room", "2 GiB free").report()["remedy"] is None

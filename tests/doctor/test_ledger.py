@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from idtone.doctor import ledger
 from idtone.doctor.findings import State
 from idtone.doctor.ledger import Growth, Room
 from idtone.errors import LedgerError
+from idtone.ledger.backlog import Missing
 
 PATH = Path("/var/lib/idtone/ledger.sqlite3")
 KEY = Path("/var/lib/idtone/ledger.key")
@@ -94,3 +96,32 @@ def test_the_signature(leaves, trouble, looked, state, found):
 )
 def test_sqlite(version, is_wal, state):
     assert ledger.sqlite(version, is_wal).state is state
+
+
+MISSING = Missing(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC), 12_000, 2000)
+
+
+@pytest.mark.parametrize(
+    ("size", "left", "free", "owed", "state", "found"),
+    [
+        (64_000_000, 64_000_000, 10**9, None, State.GOOD, "64 of 64 MB, 1,000 MB free"),
+        (64_000_000, 64_000_000, 10**7, None, State.WARNING, "10 MB free"),
+        (64_000_000, 32_000_000, 10**7, None, State.BAD, "32 of 64 MB"),
+        (64_000_000, 0, 10**7, None, State.BAD, "0 of 64 MB"),
+        (64_000_000, None, 10**9, None, State.WARNING, "not there yet"),
+        (0, None, 10**9, None, State.WARNING, "there is none"),
+        (64_000_000, 64_000_000, 10**9, MISSING, State.BAD, "12,000 steps of evidence since 2026-11-01T00:00:00+00:00"),
+    ],
+)
+def test_the_reserve(size, left, free, owed, state, found):
+    finding = ledger.reserve(size, left, free, owed)
+    assert finding.state is state
+    assert found in finding.found
+
+
+def test_what_was_set_aside():
+    assert ledger.aside([]).state is State.GOOD
+    finding = ledger.aside([Path("/l/one"), Path("/l/two")])
+    assert finding.state is State.WARNING
+    assert finding.found == "2 set aside, the latest as /l/two"
+    assert "--ledger sqlite:////l/two" in finding.remedy

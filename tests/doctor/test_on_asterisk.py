@@ -404,6 +404,7 @@ def test_a_ledger_that_is_none(pbx, whole, tmp_path):
     findings = examine(pbx, LEDGER_URL=f"sqlite:///{tmp_path}/notes")
     assert changed(whole, findings) == {
         "ledger": "bad",
+        "ledger-reserve": "warning",
         "ledger-signed": "unknown",
         "service": "bad",
         "service-application": "warning",
@@ -434,6 +435,7 @@ def test_a_disk_without_room(pbx, whole, tmp_path):
     assert changed(whole, findings) == {
         "ledger": "warning",
         "ledger-room": "bad",
+        "ledger-reserve": "warning",
         "service": "bad",
         "service-application": "warning",
     }

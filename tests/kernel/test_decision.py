@@ -22,7 +22,7 @@ from idtone.calls import (
     Suspension,
     Trust,
 )
-from idtone.decision import Policy, Unlicensed, decide, judge, time_by
+from idtone.decision import LedgerFull, Policy, Unlicensed, decide, judge, time_by
 from idtone.numbers import MALFORMED, WITHHELD, Number, parse
 
 JST = timezone(timedelta(hours=9))
@@ -142,7 +142,36 @@ def test_the_table(
 
 
 def test_the_table_has_every_reason_that_the_kernel_gives() -> None:
-    assert {reason for _, _, reason, _ in TABLE} == set(Reason) - {Reason.SERVICE_UNAVAILABLE, Reason.OVERLOAD}
+    others = {Reason.SERVICE_UNAVAILABLE, Reason.OVERLOAD, Reason.LEDGER_FULL}
+    assert {reason for _, _, reason, _ in TABLE} == set(Reason) - others
+
+
+@pytest.mark.parametrize("unlicensed", Unlicensed)
+@pytest.mark.parametrize("full", LedgerFull)
+@pytest.mark.parametrize(("asked", "registry", "reason", "licence"), TABLE)
+def test_while_there_is_no_room_for_evidence(
+    asked: ForwardedCall,
+    registry: FakeRegistry | None,
+    reason: Reason,
+    licence: str | None,
+    unlicensed: Unlicensed,
+    full: LedgerFull,
+) -> None:
+    """Who would not be connected is not for that reason, and nobody hears a licensed sound."""
+    policy = Policy(unlicensed=unlicensed, ledger_full=full, refuse_cause=34)
+    decision = decide(asked, registry, policy, NOW, ledger_full=True)
+    usual = decide(asked, registry, policy, NOW)
+    if usual.outcome in (Outcome.BYPASS, Outcome.REFUSE):
+        assert decision == usual
+    elif full is LedgerFull.REFUSE:
+        assert decision == usual._replace(
+            outcome=Outcome.REFUSE, reason=Reason.LEDGER_FULL, profiles={}, hangup_cause=34
+        )
+    else:
+        assert decision == usual._replace(
+            outcome=Outcome.NOTICE, reason=Reason.LEDGER_FULL, profiles={Party.CALLED: "notice"}
+        )
+    assert decision.licence == licence
 
 
 def test_the_policy_by_default() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import idtone.settings
 from idtone.calls import Direction, Party
-from idtone.decision import Chain, Policy, Unlicensed
+from idtone.decision import Chain, LedgerFull, Policy, Unlicensed
 from idtone.errors import DocumentError
 from idtone.settings import (
     CallerHears,
@@ -53,6 +53,8 @@ OTHER = {
     ("ledger", "seen_file"): ("/srv/seen", Path("/srv/seen")),
     ("ledger", "witnesses"): ("https://w.example/ w+0a+AA==", ("https://w.example w+0a+AA==",)),
     ("ledger", "witness_every"): ("PT5M", timedelta(minutes=5)),
+    ("ledger", "reserve"): ("1 GiB", 2**30),
+    ("policy", "ledger_full"): ("refuse", LedgerFull.REFUSE),
     ("policy", "unlicensed"): ("refuse", Unlicensed.REFUSE),
     ("policy", "service_away"): ("refuse", Unlicensed.REFUSE),
     ("policy", "waiting"): ("100", 100),

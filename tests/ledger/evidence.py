@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.ledger import steps
+from idtone.ledger.continuity import Continuity
 from idtone.ledger.custody import Custody, Seen
 from idtone.ledger.day_keys import DayKeys
 from idtone.ledger.persons import KnownBy, Person
@@ -70,6 +73,10 @@ def days_of(url: str) -> DayKeys:
     return DayKeys(path_of(url).with_name("key.days"), RING)
 
 
+def continuity_of(url: str) -> Continuity:
+    return Continuity(path_of(url).with_name("key.continued"), LOG.name)
+
+
 def custody_of(url: str) -> Custody:
     """The keys of a ledger, in memory or beside it."""
     return Custody(
@@ -77,9 +84,17 @@ def custody_of(url: str) -> Custody:
         Signer(LOG.name, SEED),
         Seen(path_of(url).with_name("key.seen")),
         Seen(path_of(url).with_name("key.cosigned")),
+        continuity_of(url),
     )
 
 
 def plain(step: Step) -> Step:
     """A step that was read, without the tokens that only the key can make."""
     return replace(step, details={name: value for name, value in step.details.items() if not name.endswith("_token")})
+
+
+def wait_until(true: Callable[[], object], within_s: float = 20) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline_s, "it did not come true"
+        time.sleep(0.01)

@@ -42,7 +42,7 @@ from tests.ledger.evidence import custody_of, heard_call
 
 url, journal, start = sys.argv[1], sys.argv[2], sys.argv[3]
 sqlite.journal_mode = lambda: journal
-writing.REMEMBER_EVERY_S = 0.005
+writing.LOOK_EVERY_S = 0.005
 writer = writing.LedgerWriter.open(url, "pbx-1", custody_of(url))
 number = 0
 while True:

@@ -15,14 +15,27 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event
 
-from idtone.errors import LedgerError
+from idtone.errors import LedgerBehindError, LedgerError
 from idtone.ledger import sqlite, steps
 from idtone.ledger.reader import LedgerReader
-from idtone.ledger.steps import Step
+from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.writer import LINGER_S, LedgerWriter
 from idtone.numbers import parse
 
-from .evidence import CALLED, CALLER, FORWARDING, LOG, NOW, custody_of, days_of, decided, heard_call, plain, url_of
+from .evidence import (
+    CALLED,
+    CALLER,
+    FORWARDING,
+    LOG,
+    NOW,
+    custody_of,
+    days_of,
+    decided,
+    heard_call,
+    plain,
+    url_of,
+    wait_until,
+)
 
 FUTURE_S = 20
 """How long a test waits for a commit."""
@@ -169,7 +182,7 @@ async def test_a_cancelled_waiter_does_not_take_his_evidence_back(url: str, file
 
 
 @pytest.mark.usefixtures("journal")
-def test_a_full_disk_fails_the_steps_and_the_writer_lives_on(
+def test_on_a_full_disk_steps_are_late_and_not_lost(
     url: str, page_limit: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     long = [steps.sound_failed(f"c-{number}", NOW, "x" * 200) for number in range(100)]
@@ -181,27 +194,31 @@ def test_a_full_disk_fails_the_steps_and_the_writer_lives_on(
             wait(failed, FUTURE_S)
         errors = [future.exception(0) for future in failed]
         assert any(errors)
-        assert all(isinstance(error, LedgerError) and "make room" in str(error) for error in errors if error)
-        assert "not in the ledger" in caplog.text
+        assert all(isinstance(error, LedgerBehindError) and "make room" in str(error) for error in errors if error)
+        assert caplog.text.count("evidence is not written") == 1
+        assert writer.full
         page_limit["pages"] = 0
+        wait_until(lambda: writer.unwritten is None)
+        assert not writer.full
         writer.append(steps.answered("after", NOW)).result(FUTURE_S)
-    kept = [step.call_id for step, error in zip(long, errors, strict=True) if not error]
-    assert [step.call_id for step in written(url)] == ["before", *kept, "after"]
+    assert [step.call_id for step in written(url)] == ["before", *(step.call_id for step in long), "after"]
 
 
 @pytest.mark.usefixtures("journal")
-def test_a_locked_ledger_fails_the_steps_after_its_timeout(
+def test_steps_that_a_lock_holds_up_are_late_and_not_lost(
     url: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         blocker = sqlite3.connect(file, isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
-        with pytest.raises(LedgerError, match=r"database is locked; another program has held its lock"):
+        with pytest.raises(LedgerBehindError, match=r"database is locked; another program has held its lock"):
             writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
+        assert not writer.full
         blocker.close()
+        wait_until(lambda: writer.unwritten is None)
         writer.append(steps.answered("c-2", NOW)).result(FUTURE_S)
-    assert [step.call_id for step in written(url)] == ["c-2"]
+    assert [step.call_id for step in written(url)] == ["c-1", "c-2"]
 
 
 def test_an_unforeseen_error_fails_its_group_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,11 +227,14 @@ def test_an_unforeseen_error_fails_its_group_alone(url: str, monkeypatch: pytest
 
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         with monkeypatch.context() as patch:
-            patch.setattr("idtone.ledger.writer.row_of", broken)
+            patch.setattr("idtone.ledger.database.row_of", broken)
             with pytest.raises(LedgerError, match="RuntimeError while writing; report this"):
                 writer.append(steps.answered("c-1", NOW)).result(FUTURE_S)
         writer.append(steps.answered("c-2", NOW)).result(FUTURE_S)
-    assert [step.call_id for step in written(url)] == ["c-2"]
+    after, gap = written(url)
+    assert gap.kind is StepKind.GAP
+    assert gap.details == {"from": NOW.isoformat(), "to": NOW.isoformat(), "steps": 1, "calls": 0}
+    assert after.call_id == "c-2"
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -228,7 +248,7 @@ def test_every_file_is_its_owners_alone(file: Path, url: str, journal: str, umas
             modes = {mode(path) for path in file.parent.iterdir()}
     finally:
         os.umask(before)
-    assert names == {"wal": {"", "-wal", "-shm", ".lock"}, "persist": {"", "-journal", ".lock"}}[journal]
+    assert names == {"", ".lock", ".owed"} | {"wal": {"-wal", "-shm"}, "persist": {"-journal"}}[journal]
     assert modes == {0o600}
     assert mode(file.parent) == 0o700
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
-from idtone.ledger import custody
+from idtone.ledger import custody, owed, reserve
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.sqlite import path_of
 from idtone.registry.known import known
@@ -301,6 +301,9 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
     writable = os.access(machine.existing(path), os.W_OK) and os.access(machine.existing(path.parent), os.W_OK)
     yield ledger.opened(path, exists, writable, trouble)
     yield ledger.room(room, growth)
+    size = machine.size(reserve.place(path))
+    yield ledger.reserve(settings.reserve, size, room.free_bytes, owed.read(path))
+    yield _aside(exam)
     yield _signed(exam, exists)
     yield ledger.sqlite(sqlite3.sqlite_version_info, machine.is_wal(path))
     key = settings.key_file
@@ -312,6 +315,14 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
         yield ledger.key(key, None, error.strerror or type(error).__name__, exists)
     else:
         yield ledger.key(key, (status.st_mode & 0o7777, status.st_size), "", exists)
+
+
+def _aside(exam: Exam) -> Finding:
+    try:
+        trees = custody.continuity_of(exam.settings.ledger, exam.settings.node).trees
+    except LedgerError as error:
+        return unknown("ledger-aside", str(error), _AS_SERVICE)
+    return ledger.aside([path for path in (Path(each.file) for each in trees) if machine.there(path)])
 
 
 def _signed(exam: Exam, exists: bool) -> Finding:
@@ -332,7 +343,15 @@ def _signed(exam: Exam, exists: bool) -> Finding:
     return ledger.signed(leaves, "", looked=True)
 
 
-LEDGER: Final = ("ledger", "ledger-room", "ledger-key", "ledger-signed", "ledger-sqlite")
+LEDGER: Final = (
+    "ledger",
+    "ledger-room",
+    "ledger-reserve",
+    "ledger-aside",
+    "ledger-key",
+    "ledger-signed",
+    "ledger-sqlite",
+)
 
 
 def _growth(reader: LedgerReader, path: Path, now: datetime) -> ledger.Growth | None:

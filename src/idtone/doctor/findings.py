@@ -92,7 +92,12 @@ TOPICS: Final[Mapping[str, Topic]] = {
         "The licensed sounds", "A licensed sound that is missing, or not the registered one, is replaced by the notice."
     ),
     "ledger": Topic("The ledger", "It holds the evidence (再生証跡) that sounds were heard."),
-    "ledger-room": Topic("Room for the ledger", "On a full disk calls go on without evidence."),
+    "ledger-room": Topic("Room for the ledger", "On a full disk evidence lives on its reserve."),
+    "ledger-reserve": Topic(
+        "The ledger's reserve",
+        "It keeps evidence going when the disk is full. Beyond it policy.ledger_full applies, and evidence is lost.",
+    ),
+    "ledger-aside": Topic("Damaged ledgers", "What was set aside is evidence too: it wants to be verified and kept."),
     "ledger-key": Topic(
         "The ledger's key",
         "Who can read it and the keys of the days beside it can open the telephone numbers; without it nobody can.",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError
+from idtone.ledger.backlog import Missing
+from idtone.ledger.reserve import Room as Left
+from idtone.ledger.reserve import judged
 from idtone.ledger.sqlite import wal_is_safe
 from idtone.ledger.tokens import KEY_BYTES
 
@@ -67,6 +71,43 @@ def room(room: Room, growth: Growth | None) -> Finding:
     days = room.free_bytes / (growth.steps_a_day * growth.bytes_a_step)
     found = f"{free}, {min(days, 99_999):,.0f} days at {growth.steps_a_day:,.0f} steps a day"
     return warning(topic, found, remedy) if days < ENOUGH_DAYS else good(topic, found)
+
+
+def reserve(size: int, left: int | None, free: int, owed: Missing | None) -> Finding:
+    """`size` is what is to be kept, `left` what is there, None where no reserve was made yet; in bytes."""
+    topic = "ledger-reserve"
+    remedy = "Make room on the ledger's disk now, and do not stop or reload the service before"
+    if owed:
+        return bad(
+            topic,
+            f"{owed.steps:,} steps of evidence since {owed.since.isoformat(timespec='seconds')} are not written",
+            remedy,
+        )
+    if not size:
+        return warning(topic, "there is none", "Set ledger.reserve to what a day of calls takes")
+    if left is None:
+        return warning(topic, "it is not there yet", "systemctl start idtone, which makes it")
+    found = f"{left / 1e6:,.0f} of {size / 1e6:,.0f} MB, {free / 1e6:,.0f} MB free besides"
+    match judged(size, left, free):
+        case Left.AMPLE:
+            return good(topic, found)
+        case Left.LOW:
+            return warning(topic, found, "Make room on the ledger's disk before the reserve is needed")
+        case Left.DRAWN | Left.GONE:
+            return bad(topic, found, remedy)
+
+
+def aside(files: Sequence[Path]) -> Finding:
+    """The damaged ledgers that are still where they were set aside."""
+    topic = "ledger-aside"
+    if not files:
+        return good(topic, "none was set aside")
+    return warning(
+        topic,
+        f"{len(files)} set aside, the latest as {files[-1]}",
+        f"idtone ledger verify --ledger sqlite:///{files[-1]}, keep a copy of it elsewhere (docs/operating.md), then "
+        "move it away from here",
+    )
 
 
 def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:

@@ -110,6 +110,14 @@ def existing(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if there(place))
 
 
+def size(path: Path) -> int | None:
+    """In bytes; None where there is none, or it cannot be seen."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
 def is_wal(path: Path) -> bool:
     """Whether an SQLite file says of itself that it is kept with a write-ahead log (sqlite.org/fileformat.html)."""
     try:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip, Trust
 from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide, suspended, time_by
+from idtone.errors import LedgerBehindError
 from idtone.ledger import steps
 from idtone.ledger.records import Record
 from idtone.ledger.steps import CallStatus, Role, Step, StepKind
@@ -34,6 +35,11 @@ OVERDUE_S: Final = 1.0
 
 class Evidence(Protocol):
     """The ledger, as far as the calls need it."""
+
+    @property
+    def full(self) -> bool:
+        """There is no room for more of it."""
+        ...
 
     def append(self, step: Step) -> Future[None]: ...
     def hurry(self) -> None:
@@ -153,7 +159,7 @@ class Switchboard:
             return known
         forwarded, now = self._forwarded(question), self.now()
         registry = self.registry()
-        decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered)
+        decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
         decided = steps.decided(forwarded, decision, now, door)
         call = Call(
             forwarded.id, decision, forwarded.forwarding_numbers, forwarded.called, own_dial=question.own_dial
@@ -325,5 +331,5 @@ class Switchboard:
 
 def _complain(done: Future[None]) -> None:
     error = done.exception()
-    if error:
+    if error and not isinstance(error, LedgerBehindError):  # that the ledger has told of, once for all of them
         log.error("evidence could not be written: %s", error)

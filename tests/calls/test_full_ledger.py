@@ -1,0 +1,122 @@
+"""Calls while there is no room for their evidence: the service has its ledger on a small file system of its own, and
+others have filled that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idtone.calls import Outcome, Reason
+
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import IDTONE, Asterisk
+from ..lab.heard import identify
+from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from ..lab.service import Service
+
+DISK = 'mount -t tmpfs -o size=2m none "$1" && shift && exec "$@"'
+UNLICENSED = "0399999999"
+
+
+class Cramped(Service):
+    """Its ledger's disk is small, and without a reserve."""
+
+    def _launch(self, *options: str) -> None:
+        self.ledger.parent.mkdir(exist_ok=True)
+        with self._output() as log:
+            self.process = subprocess.Popen(
+                ["unshare", "-rm", "sh", "-c", DISK, "sh", self.ledger.parent, IDTONE, "serve", "-c", self.settings],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | {"IDTONE_LEDGER_RESERVE": "0"},
+            )  # fmt: skip
+
+    @property
+    def seen(self) -> Path:
+        """The ledger as the service sees it."""
+        assert self.process
+        return Path(f"/proc/{self.process.pid}/root{self.ledger}")
+
+    def fill(self) -> None:
+        with self.seen.with_name("others").open("ab", buffering=0) as file:
+            for size in (4096, 1):
+                try:
+                    while True:
+                        file.write(b"x" * size)
+                except OSError:
+                    pass
+
+    def make_room(self) -> None:
+        self.seen.with_name("others").unlink()
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        outside, self.ledger = self.ledger, self.seen
+        try:
+            return super().records()
+        finally:
+            self.ledger = outside
+
+
+@pytest.fixture
+def cramped(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Cramped]:
+    """The parameter goes into its policy."""
+    probe = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", tmp_path]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    beside.away()
+    with Cramped(asterisk, LAB_REGISTRY, request.param) as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("cramped", "outcome"),
+    [("ledger_full: notice-and-connect", Outcome.NOTICE), ("ledger_full: refuse, refuse_cause: 34", Outcome.REFUSE)],
+    ids=["notice-and-connect", "refuse"],
+    indirect=["cramped"],
+)
+async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asterisk, cramped, outcome, references):
+    async with lab(asterisk) as phones:
+        told = []
+
+        async def call(forwarding: Forwarding) -> tuple[int | None, str, str | None]:
+            """The phone's status, the hook's reason, what was heard, of a call that nobody has to wait for."""
+            began_s = time.monotonic()
+            placed = phones.dial(forwarding)
+            status = await placed.caller.final(20)
+            assert time.monotonic() - began_s < 2.5
+            heard = None
+            if status == 200:
+                phones.pair(placed)
+                await phones.talk_and_hang_up(placed)
+                heard = identify(placed.called.packets, references)
+            told.append(await phones.ending(placed))
+            return status, told[-1].reason, heard
+
+        reason = ""
+        while reason != Reason.LEDGER_FULL:  # a step may still find a place in what is there
+            cramped.fill()
+            _, reason, _ = await call(Forwarding())
+        connected = (200, Reason.LEDGER_FULL, "notice")
+        expected = connected if outcome is Outcome.NOTICE else (503, Reason.LEDGER_FULL, None)
+        for door in ("ari", "agi"):
+            assert await call(Forwarding(LICENSED, door=door)) == expected
+            assert await call(Forwarding(UNLICENSED, door=door)) == expected
+            assert (await call(Forwarding(SUSPENDED, door=door)))[1] == Reason.NUMBER_SUSPENDED
+            assert (await call(Forwarding(dialled="110", door=door)))[:2] == (200, Reason.EMERGENCY)
+        already = len(cramped.log())
+        cramped.make_room()
+        await until(lambda: "evidence is written again" in cramped.log()[already:], "the evidence to be written")
+        assert await call(Forwarding()) == (200, Reason.LICENCE_VALID, "sample")
+        await phones.nothing_is_left()
+    records = await asyncio.to_thread(cramped.records)
+    assert {each.call_id for each in told if each.reason != Reason.EMERGENCY} <= records.keys()
+    late = [record for record in records.values() if record["reason"] == Reason.LEDGER_FULL]
+    assert [record["outcome"] for record in late] == [outcome] * 5
+    assert all(record["complete"] and not record["anomalies"] for record in records.values())
+    assert not any("gap" in record["times"] for record in records.values())
