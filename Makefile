@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-walks bench-kills fuzz venv environment house lab clean
+.PHONY: help demo test check docs bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-walks bench-kills bench-kills-all fuzz venv environment house lab clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 
@@ -36,6 +36,7 @@ help:
 	@echo 'make bench-ledger  writes, proves, verifies and searches evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills  kills the service again and again while calls come; KILLS=100 SEED=… ROUND=… JSON=1'
+	@echo 'make bench-kills-all  kills the service and Asterisk at once, and looks for calls without evidence; as above'
 	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
 	@echo 'make bench-verify  judges the verifier against its goals; HOURS=300 TRIALS=3000 for the whole of it (hours)'
 	@echo 'make venv     makes .venv with the idtone command'
@@ -96,6 +97,9 @@ bench-walks: $(DEV) lab
 
 bench-kills: $(DEV) lab
 	@$(VENV)/bin/python -m tests.bench.calls kills $(if $(KILLS),--kills $(KILLS)) $(BENCH)
+
+bench-kills-all: $(DEV) lab
+	@$(VENV)/bin/python -m tests.bench.calls everything $(if $(KILLS),--kills $(KILLS)) $(BENCH)
 
 BENCH = $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(JSON),--json)
 

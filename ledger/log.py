@@ -83,7 +83,7 @@ class Log:
         worth what it is. One whose tree is damaged gets no more leaves either.
         """
         held = facts(connection)
-        size = int(connection.execute(select(func.coalesce(func.max(steps.c.leaf) + 1, 0))).scalar_one())
+        size = _leaves(connection, held)
         newest = int(connection.execute(select(func.coalesce(func.max(steps.c.id), 0))).scalar_one())
         frontier, checkpoint, refusal = None, None, ""
         try:
@@ -189,6 +189,13 @@ def _refusing(path: Path, reason: str) -> str:
     return reason
 
 
+def _leaves(connection: Connection, held: Mapping[str, str]) -> int:
+    """How many there are, by the newest: the largest of all would be found by reading every step."""
+    closed = steps.c.leaf.is_not(None), steps.c.id > int(held[TREE_FROM])
+    newest = connection.execute(select(steps.c.leaf).where(*closed).order_by(steps.c.id.desc()).limit(1)).scalar()
+    return 0 if newest is None else int(newest) + 1
+
+
 def _frontier(connection: Connection, size: int) -> Frontier:
     """Raises LedgerError where the tree cannot be gone on with."""
     count = connection.execute(select(func.coalesce(func.max(hashes.c.place) + 1, 0))).scalar_one()
@@ -283,12 +290,13 @@ def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Check
 
     Raises LedgerError where it is not so. Reads a few hashes, and no step; `verifying` looks at all.
     """
-    size = int(connection.execute(select(func.coalesce(func.max(steps.c.leaf) + 1, 0))).scalar_one())
+    held = facts(connection)
+    size = _leaves(connection, held)
     _frontier(connection, size)
     for each in kept:
         check_beginning(connection, size, each)
     if size:
-        checkpoint = believed(Note.parse(facts(connection).get(CHECKPOINT, "").encode()), log)
+        checkpoint = believed(Note.parse(held.get(CHECKPOINT, "").encode()), log)
         check_beginning(connection, size, checkpoint)
         if checkpoint.size < size:
             raise LedgerError(f"{size - checkpoint.size} of its {size} leaves are not signed")

@@ -2,6 +2,7 @@
 
     python -m tests.bench.calls walks [--paths 2000] [--seed N] [--round N] [--json]
     python -m tests.bench.calls kills [--kills 100] [--seed N] [--round N] [--json]
+    python -m tests.bench.calls everything [--kills 100] [--seed N] [--json]
 
 Exit 1 where anything was wrong. `--round` walks one round of a seed again.
 """
@@ -26,6 +27,8 @@ from rich.table import Table
 from idtone.tones.library import load_library
 from idtone.tones.making.synthesis import synthesise
 
+from ..calls.killing import Figures as Killed
+from ..calls.killing import kill_everything
 from ..calls.paths import Round, draw_round, draw_storm
 from ..calls.walking import Done, Figures, walk_round
 from ..lab.asterisk import Asterisk
@@ -64,7 +67,23 @@ def walk(rounds: Sequence[Round], what: str) -> list[Done]:
     return done
 
 
-def table(figures: Figures, title: str) -> Table:
+def everything(seed: int, kills: int) -> Killed:
+    """The service and Asterisk at once, on one ledger."""
+    references = {name: synthesise(profile, 8000) for name, profile in load_library().items()}
+    screen = Console(stderr=True)
+    with (
+        Progress(*_COLUMNS, console=screen, transient=True, disable=not screen.is_terminal) as progress,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        bar = progress.add_task("everything", total=kills)
+        pbx = Asterisk(find_or_get(), Path(folder))
+        figures = asyncio.run(kill_everything(pbx, references, seed, kills, lambda: progress.advance(bar)))
+    for complaint in figures.complaints:
+        screen.print(complaint, style="red", markup=False, highlight=False)
+    return figures
+
+
+def table(figures: Figures | Killed, title: str) -> Table:
     shown = Table("", "", title=title, box=None, show_header=False)
     for name, value in asdict(figures).items():
         if isinstance(value, dict):
@@ -77,7 +96,7 @@ def table(figures: Figures, title: str) -> Table:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=["walks", "kills"])
+    parser.add_argument("what", choices=["walks", "kills", "everything"])
     parser.add_argument("--paths", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
@@ -85,9 +104,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)
     end_in_order()
+    if chosen.what == "everything":
+        killed = everything(chosen.seed, chosen.kills)
+        return _report(chosen, killed, len(killed.complaints))
     rounds = list(walks(chosen.seed, chosen.paths) if chosen.what == "walks" else kills(chosen.seed, chosen.kills))
     done = walk(rounds if chosen.round is None else [rounds[chosen.round]], chosen.what)
-    figures, wrong = Figures.of(done), sum(len(each.complaints) for each in done)
+    return _report(chosen, Figures.of(done), sum(len(each.complaints) for each in done))
+
+
+def _report(chosen: argparse.Namespace, figures: Figures | Killed, wrong: int) -> int:
     if chosen.json:
         json.dump({"seed": chosen.seed, "wrong": wrong, **asdict(figures)}, sys.stdout, indent=2)
         sys.stdout.write("\n")

@@ -128,7 +128,7 @@ with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         errors = call(writer, late)
         assert all(isinstance(error, LedgerBehindError) for error in errors)
         late += bool(errors)
-    act = writer.append(steps.exported("act-1", NOW, "case", 1, False, "5e" * 32)).exception(20)
+    act = writer.append(steps.forgotten("act-1", NOW, "2026-11-01", 1)).exception(20)
     words, owed = writer.words, writer.unwritten.to_json()
     make_room()
     wait_until(lambda: writer.unwritten is None)

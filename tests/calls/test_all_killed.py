@@ -1,0 +1,16 @@
+"""The service and Asterisk are killed at once: twice here, more often by `make bench-kills`."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..lab.asterisk import Asterisk
+from .killing import kill_everything
+
+
+@pytest.mark.alone
+async def test_no_connected_call_is_without_its_record_when_everything_is_killed(installation, tmp_path, references):
+    figures = await kill_everything(Asterisk(installation, tmp_path / "pbx"), references, 2026, 2)
+    print(f"\n{figures}")
+    assert not figures.complaints
+    assert figures.heard >= figures.connected > 0
