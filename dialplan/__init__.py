@@ -34,6 +34,8 @@ ALONE_POLICY: Final = "policy"
 (`incoming`, `outgoing`: as in a verdict) and whether a caller who does is answered first (`answer_first`)."""
 ALONE_SUSPENDED: Final = "suspended"
 """Its section of suspended numbers: E.164 digits = since when, in Unix seconds."""
+UNATTENDED_FILE: Final = "unattended/calls"
+"""Beside the sounds: what the hook did without the service, as `Unattended` reads it; taken away by the service."""
 
 
 class Heard(StrEnum):
@@ -165,6 +167,7 @@ def hook(sounds: Path, notice: Notice, door: str, agi: str, waiting: int, overlo
     text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8")
     for name, value in {
         "@SOUNDS@": str(sounds),
+        "@UNATTENDED@": str(sounds / UNATTENDED_FILE),
         "@NOTICE_TONES@": notice.tones,
         "@NOTICE_SECONDS@": f"{notice.duration_ms / 1000:g}",
         "@DOOR@": door,

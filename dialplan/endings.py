@@ -73,6 +73,8 @@ class Evidence(StrEnum):
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
     """Complete as far as it goes, and it says that the rest was not seen."""
+    UNATTENDED = "unattended"
+    """The dialplan handled it, and the service entered that afterwards."""
     NONE = "none"
 
 
@@ -135,7 +137,7 @@ _TRANSFERS: Final = "tests/calls/test_transfers.py"
 TABLE: Final = (
     # -- what the parties do ------------------------------------------------------------------------------------
     Ending(
-        Event.CALLER_HANGS_UP, (Step.DECIDING,), "his call ends", "–", "ended as CANCEL; none if never decided",
+        Event.CALLER_HANGS_UP, (Step.DECIDING,), "his call ends", "–", "ended as CANCEL",
         ("CANCEL",), (16,), (487,), (_STRIKES + "test_a_caller_who_gives_up_while_it_is_decided",), (Hears.NOTHING,),
         tuple(Evidence),
     ),
@@ -235,8 +237,8 @@ TABLE: Final = (
     ),
     # -- what happens to the service ----------------------------------------------------------------------------
     _goes_on(
-        Event.SERVICE_KILLED, (Step.DECIDING,), _LIFE, evidence="none", hears=(Hears.NOTICE,),
-        record=(Evidence.NONE,),
+        Event.SERVICE_KILLED, (Step.DECIDING,), _LIFE, evidence="unattended, entered by the next instance",
+        hears=(Hears.NOTICE,), record=(Evidence.UNATTENDED,),
     ),
     _goes_on(
         Event.SERVICE_KILLED, _UNANSWERED, _LIFE, evidence="decided, then interrupted",
@@ -261,8 +263,9 @@ TABLE: Final = (
         record=(Evidence.INTERRUPTED,),
     ),
     _goes_on(
-        Event.SERVICE_FROZEN, (Step.DECIDING,), _LIFE, "waits three seconds longer", "none, or not heard",
-        (Hears.NOTICE,), (Evidence.NONE, Evidence.COMPLETE, Evidence.INTERRUPTED),
+        Event.SERVICE_FROZEN, (Step.DECIDING,), _LIFE, "waits three seconds longer",
+        "unattended, and what was decided too late",
+        (Hears.NOTICE,), (Evidence.UNATTENDED, Evidence.COMPLETE, Evidence.INTERRUPTED),
     ),
     _goes_on(Event.SERVICE_FROZEN, (Step.CONNECTED,), _LIFE, evidence="heard",
         record=(Evidence.COMPLETE, Evidence.INTERRUPTED)),
@@ -276,8 +279,8 @@ TABLE: Final = (
         "not heard", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("both",),
     ),
     _goes_on(
-        Event.SERVICE_STOPPED, (Step.DECIDING,), _LIFE, evidence="none, or heard and then interrupted",
-        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.NONE, Evidence.INTERRUPTED),
+        Event.SERVICE_STOPPED, (Step.DECIDING,), _LIFE, evidence="unattended, or heard and then interrupted",
+        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.UNATTENDED, Evidence.INTERRUPTED),
     ),
     _goes_on(
         Event.SERVICE_STOPPED, _UNANSWERED, _LIFE, evidence="interrupted, not heard",
@@ -316,7 +319,7 @@ TABLE: Final = (
     # -- what happens to Asterisk -------------------------------------------------------------------------------
     _goes_on(
         Event.ASTERISK_FROZEN, _BEFORE, "test_asterisk", "waits three seconds longer",
-        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.COMPLETE, Evidence.NONE),
+        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.COMPLETE, Evidence.UNATTENDED),
     ),
     _goes_on(
         Event.ASTERISK_FROZEN, _AFTER, "test_asterisk", "congestion", "as far as it was heard", tuple(Hears),

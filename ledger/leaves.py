@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring as quoted
 from typing import Final, NamedTuple
 
-from .steps import StepKind
+from .steps import FIRST, StepKind
 
 KEEPERS_ACTS: Final = frozenset(
     each.value
@@ -33,7 +33,7 @@ ACT_ID: Final = "act-"
 CLOSING: Final = frozenset({StepKind.ENDED.value, StepKind.INTERRUPTED.value}) | ACTS
 """A call is over with the first of these; acts are over at once."""
 
-OPENING: Final = frozenset({StepKind.DECIDED.value})
+OPENING: Final = frozenset(each.value for each in FIRST)
 """With one of these a call begins; they hold the numbers, and by their tokens it is found."""
 
 _SIGN: Final = 2**63

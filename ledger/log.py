@@ -23,6 +23,8 @@ from .tree.proofs import InclusionProof
 
 OPEN_LIMIT: Final = 50_000
 """Calls in progress of which the steps are kept in memory; of others they are read again."""
+LATE_US: Final = 3_600_000_000
+"""How long after a call began it may still be decided; it is seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +99,20 @@ class Log:
                     check_beginning(connection, size, each[1])
         except LedgerError as error:
             checkpoint, refusal = None, _refusing(path, str(error))
-        return cls(custody, frontier, newest + 1, int(held[TREE_FROM]), checkpoint, refusal)
+        opened = cls(custody, frontier, newest + 1, int(held[TREE_FROM]), checkpoint, refusal)
+        opened._know_unattended(connection)
+        return opened
+
+    def _know_unattended(self, connection: Connection) -> None:
+        """The calls in progress of which the decision may yet come, too late: before others nothing comes."""
+        newest = connection.execute(select(func.max(steps.c.at))).scalar()
+        query = select(steps.c.call_id).where(
+            steps.c.at > (newest or 0) - LATE_US, steps.c.kind == StepKind.UNATTENDED.value
+        )
+        for row in connection.execute(query).fetchall():
+            call = open_call(connection, row.call_id, self._tree_from)
+            if not call.over:
+                self._open[row.call_id] = call
 
     @property
     def size(self) -> int:

@@ -33,7 +33,7 @@ from .approval import Request, State, requests
 from .log import Proven
 from .records import Record, fold
 from .sealing import SEALED_KEY, open_with
-from .steps import Role, Step, StepKind
+from .steps import FIRST, Role, Step, StepKind
 from .tables import moment
 from .tree.checkpoints import believed
 from .tree.notes import Note, Signer, VerifierKey
@@ -72,8 +72,8 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
         record = fold(str(rows[0]["node"]), steps)
     except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise LedgerError(f"a leaf of call {call_id} cannot be read") from error
-    decided = next((step.details for step in steps if step.kind is StepKind.DECIDED), {})
-    numbers = open_with(record_key, call_id, decided) if record_key and SEALED_KEY in decided else {}
+    first = next((step.details for step in steps if step.kind in FIRST), {})
+    numbers = open_with(record_key, call_id, first) if record_key and SEALED_KEY in first else {}
     return Told(record, tuple(sorted(leaves)), numbers)
 
 

@@ -12,7 +12,10 @@ from idtone.files import draft
 
 from .statistics import Tally
 
-_COLOURS: Final = {"played": "#51127c", "noticed": "#0089a8", "refused": "#c0392b", "bypassed": "#888888"}
+_COLOURS: Final = {
+    "played": "#51127c", "noticed": "#0089a8", "refused": "#c0392b", "bypassed": "#888888",
+    "shed": "#e0a030",
+}  # fmt: skip
 _LINES: Final = ("#51127c", "#0089a8", "#c0392b", "#e08e0b", "#2e7d32", "#d81b60", "#5d4037", "#3949ab")
 """One for each of the members with the most calls; the others are one line together."""
 _OTHERS: Final = "#888888"

@@ -24,7 +24,7 @@ from .log import Proven, proofs, read_hashes, signed_leaves
 from .records import Record, fold
 from .sealing import DAY, DayKey, day_of
 from .sqlite import check_version, explained, path_of, reading_engine
-from .steps import Step, StepKind
+from .steps import FIRST, Step, StepKind
 from .tables import CHECKPOINT, meta, microseconds, moment, sought, step_of, steps
 from .tree.checkpoints import Checkpoint
 from .tree.merkle import consistency_proof
@@ -169,14 +169,21 @@ class LedgerReader:
         return self._endless(steps.c.at.between(first, microseconds(now - OPEN_FOR)))
 
     def _endless(self, when: ColumnElement[bool]) -> list[str]:
-        """The calls decided then of which nobody has written the end."""
+        """The calls that began then of which nobody has written the end."""
         over = steps.alias()
         query = select(steps.c.call_id).where(
             when,
-            steps.c.kind == StepKind.DECIDED.value,
+            steps.c.kind.in_(FIRST),
             ~exists().where(over.c.call_id == steps.c.call_id, over.c.kind.in_(CLOSING)),
         )
         return list(dict.fromkeys(row.call_id for row in self._fetch(query)))
+
+    def kinds(self, call_ids: Iterable[str]) -> dict[str, set[str]]:
+        """Of each of these calls the kinds of steps that are in the ledger."""
+        found: dict[str, set[str]] = {name: set() for name in call_ids}
+        for row in self._fetch(select(steps.c.call_id, steps.c.kind).where(steps.c.call_id.in_(list(found)))):
+            found[row.call_id].add(row.kind)
+        return found
 
     def extent(self, since: datetime) -> Extent | None:
         """How much was written, without counting rows; None where nothing was since then."""
@@ -288,7 +295,7 @@ class LedgerReader:
 
         Raises LedgerError where the numbers are not what was sealed.
         """
-        query = select(steps.c.details).where(steps.c.call_id == call_id, steps.c.kind == StepKind.DECIDED.value)
+        query = select(steps.c.details).where(steps.c.call_id == call_id, steps.c.kind.in_(FIRST))
         for row in self._fetch(query.order_by(steps.c.id).limit(1)):
             details = json.loads(row.details)
             key = self._key_of(details.get(DAY, "")) if DAY in details else None

@@ -15,7 +15,7 @@ from idtone.calls import Outcome, Party
 from idtone.numbers import Number, NumberKind
 
 from .sealing import SEALED, UNOPENED, UNSEALED
-from .steps import CallStatus, Role, Scalar, Step, StepKind
+from .steps import FIRST, CallStatus, Role, Scalar, Step, StepKind
 from .tokens import MaskedNumber, masked
 
 
@@ -27,7 +27,7 @@ class Record:
     their enumerations, so that a code of a newer version can still be read. `profile` is the sound
     that was decided on, and `profiles` says for each party which; `skip` why there is none. `heard_by` are the
     parties that heard theirs to its end, and `heard` that all of them did. `complete` means that the end of the
-    call was seen.
+    call was seen, `unattended` that the dialplan handled it without the service.
     """
 
     call_id: str
@@ -49,6 +49,7 @@ class Record:
     status: str | None
     hangup_cause: int | None
     complete: bool
+    unattended: bool
     anomalies: tuple[str, ...]
     steps: tuple[Step, ...]
 
@@ -64,6 +65,11 @@ class Record:
         for step in self.steps:
             first.setdefault(step.kind, step.at)
         return first
+
+    @property
+    def connected(self) -> bool:
+        """The parties were; of a call that the dialplan handled alone by its end."""
+        return StepKind.CONNECTED in self.times or (self.unattended and self.status == CallStatus.CONNECTED)
 
     def to_json(self) -> dict[str, Any]:
         """The record for programs; times in UTC, ISO 8601 with offset and milliseconds."""
@@ -91,6 +97,7 @@ class Record:
             "status": self.status,
             "hangup_cause": self.hangup_cause,
             "complete": self.complete,
+            "unattended": self.unattended,
             "anomalies": list(self.anomalies),
         }
 
@@ -102,11 +109,11 @@ def iso_ms(at: datetime) -> str:
 
 def fold(node: str, steps: Sequence[Step]) -> Record:
     """The record of one call from its steps (at least one), in the order in which they were written."""
-    decision, opened = _details(steps, StepKind.DECIDED), _opened(steps)
+    decision, opened = _decision(steps), _opened(steps)
     end = _details(steps, StepKind.ENDED)
     outcome, profile = _text(decision, "outcome"), _text(decision, "profile")
     profiles = _profiles(decision)
-    heard_by = {_party(step) for step in steps if _heard(step)}
+    heard_by = {_party(step) for step in steps if _heard(step)} | set((_text(end, "heard_by") or "").split(",")) - {""}
     return Record(
         call_id=steps[0].call_id,
         node=node,
@@ -128,15 +135,17 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         # A refusal carries its cause in the decision.
         hangup_cause=_whole(end, "hangup_cause") or _whole(decision, "hangup_cause"),
         complete=any(step.kind is StepKind.ENDED for step in steps),
+        unattended=any(step.kind is StepKind.UNATTENDED for step in steps),
         anomalies=tuple(_anomalies(steps, outcome, profiles)),
         steps=tuple(steps),
     )
 
 
-_ONCE: Final = frozenset({StepKind.DECIDED, StepKind.ANSWERED, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED})
+_ONCE: Final = FIRST | {StepKind.ANSWERED, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED}
 
-_AFTER_THE_END: Final = frozenset({StepKind.ENDED, StepKind.SOUND_FAILED})
-"""`ended` twice is named as such; a sound that is cut off when the call is over is told after it."""
+_AFTER_THE_END: Final = frozenset({StepKind.ENDED, StepKind.SOUND_FAILED, StepKind.UNATTENDED})
+"""`ended` twice is named as such; a sound that is cut off when the call is over is told after it, and so is what the
+dialplan did with a call that the service decided too late."""
 
 _BEFORE: Final = {
     StepKind.ANSWERED: StepKind.DECIDED,
@@ -153,6 +162,7 @@ _BEFORE: Final = {
 _SOUNDS: Final = frozenset({StepKind.SOUND_STARTED, StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
 _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
     Outcome.REFUSE: _SOUNDS | {StepKind.ANSWERED, StepKind.CONNECTED},
+    Outcome.SHED: _SOUNDS | {StepKind.ANSWERED, StepKind.CONNECTED},
     Outcome.BYPASS: _SOUNDS,
 }
 """Outcome → the steps that it rules out."""
@@ -167,10 +177,15 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
     seen: set[StepKind] = set()
     unheard = set(profiles)
     latest: dict[str | None, datetime] = {}
-    reason = _text(_details(steps, StepKind.DECIDED), "reason")
-    if _text(_details(steps, StepKind.DECIDED), SEALED) == UNOPENED:
+    reason, decided = _text(_decision(steps), "reason"), _details(steps, StepKind.DECIDED)
+    alone = any(step.kind is StepKind.UNATTENDED for step in steps)
+    sealed = [_text(step.details, SEALED) for step in steps if step.kind in FIRST]
+    if UNOPENED in sealed:
         yield "the numbers cannot be opened: they were changed, or sealed with another key"
-    if _text(_details(steps, StepKind.DECIDED), SEALED) == UNSEALED:
+    if alone and decided:
+        told = f"{decided.get('outcome')}, {decided.get('reason')}"
+        yield f"the service decided {told}, and the dialplan acted without it"
+    if UNSEALED in sealed:
         yield "the numbers could not be sealed, and are not kept"
     for step in steps:
         kind = step.kind
@@ -180,19 +195,19 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
             yield f"{kind} after ended"
         if kind in _ONCE and kind in seen:
             yield f"{kind} twice"
-        if before and before not in seen:
+        if before and before not in seen and not (before is StepKind.DECIDED and StepKind.UNATTENDED in seen):
             yield f"{kind} without {before} before it"
         if kind in _NEVER.get(outcome, ()):
             yield f"{kind} although the outcome is {outcome}"
         if kind is StepKind.CONNECTED and outcome in _SOUND_FIRST and unheard:
             yield "connected before the sound was heard"
-        decided = profiles.get(_party(step))
-        if kind is StepKind.SOUND_STARTED and profiles and step.details.get("profile") != decided:
+        if kind is StepKind.SOUND_STARTED and profiles and step.details.get("profile") != profiles.get(_party(step)):
             yield "sound-started with another profile than was decided"
         if (
             kind is StepKind.ENDED
             and step.details.get("status") == CallStatus.CONNECTED
             and StepKind.CONNECTED not in seen
+            and not alone
         ):
             yield "ended as CONNECTED without connected before it"
         acted = _text(step.details, "reason") if kind is StepKind.ENDED else None
@@ -226,6 +241,12 @@ def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
     return dict.fromkeys(parties.split(",") if parties else (), profile or "")
 
 
+def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
+    """What was done: what the dialplan did by itself, whatever the service decided too late."""
+    alone = _details(steps, StepKind.UNATTENDED)
+    return alone if "outcome" in alone else _details(steps, StepKind.DECIDED) or alone
+
+
 def _details(steps: Sequence[Step], kind: StepKind) -> Mapping[str, Scalar]:
     return next((step.details for step in steps if step.kind is kind), {})
 
@@ -241,7 +262,7 @@ def _whole(details: Mapping[str, Scalar], key: str) -> int | None:
 
 
 def _opened(steps: Sequence[Step]) -> Mapping[Role, Number]:
-    return next((step.numbers for step in steps if step.kind is StepKind.DECIDED), {})
+    return next((step.numbers for step in steps if step.kind in FIRST), {})
 
 
 def _number(details: Mapping[str, Scalar], opened: Mapping[Role, Number], role: Role) -> MaskedNumber | None:

@@ -12,7 +12,6 @@ from idtone.calls import Outcome
 
 from .leaves import ACTS
 from .records import Record
-from .steps import StepKind
 
 
 class Part(StrEnum):
@@ -32,6 +31,9 @@ class Tally:
 
     `member` is empty where nobody was known to hold the number, and in records of before members were recorded: who
     holds the licence now need not be who held it then. `licence` is empty where there was none to judge by.
+    `unattended` are those that the dialplan handled without the service; each is among the others too, but for one that
+    ended before anything was decided.
+
     `connected` are those on which the parties were to hear something and were connected; `heard` those of them on
     which all who were to hear it heard it to its end.
     """
@@ -44,6 +46,8 @@ class Tally:
     noticed: int = 0
     refused: int = 0
     bypassed: int = 0
+    shed: int = 0
+    unattended: int = 0
     connected: int = 0
     heard: int = 0
 
@@ -79,7 +83,9 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
         counted.noticed += record.outcome == Outcome.NOTICE
         counted.refused += record.outcome == Outcome.REFUSE
         counted.bypassed += record.outcome == Outcome.BYPASS
-        if record.profiles and StepKind.CONNECTED in record.times:
+        counted.shed += record.outcome == Outcome.SHED
+        counted.unattended += record.unattended
+        if record.profiles and record.connected:
             counted.connected += 1
             counted.heard += record.heard
     return [tallies[key] for key in sorted(tallies, key=lambda key: [each for each in key if each is not None])]

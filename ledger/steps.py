@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from idtone.calls import Decision, ForwardedCall, Party
+from idtone.calls import Decision, ForwardedCall, Outcome, Party, Reason
 from idtone.errors import LedgerError
 from idtone.numbers import Number, NumberKind
 
@@ -27,6 +27,8 @@ Scalar = str | int | float | bool | None
 
 class StepKind(StrEnum):
     DECIDED = "decided"
+    UNATTENDED = "unattended"
+    """In its place: the dialplan handled the call without the service, which was told of it afterwards."""
     ANSWERED = "answered"
     """The called party, who is going to hear the sound, has answered."""
     SOUND_STARTED = "sound-started"
@@ -74,6 +76,8 @@ class Role(StrEnum):
     CALLED = "called"
 
 
+FIRST: Final = frozenset({StepKind.DECIDED, StepKind.UNATTENDED})
+"""What a record begins with; the step that has the numbers."""
 CALL_ID_LIMIT: Final = 255
 """Characters."""
 _WHY_LIMIT: Final = 200
@@ -128,13 +132,31 @@ def decided(call: ForwardedCall, decision: Decision, at: datetime, door: str | N
         "registry_trust": decision.registry_trust,
         "hangup_cause": decision.hangup_cause,
     }
+    return _first(StepKind.DECIDED, call, at, details)
+
+
+def unattended(
+    call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str]
+) -> Step:
+    """What the dialplan did by itself, and which sound it played to whom; None where the call ended before that."""
+    details: dict[str, Scalar] = {
+        "direction": call.direction,
+        "outcome": outcome,
+        "reason": reason,
+        "profile": next(iter(profiles.values()), None),
+        "parties": ",".join(sorted(profiles)) or None,
+    }
+    return _first(StepKind.UNATTENDED, call, at, details)
+
+
+def _first(kind: StepKind, call: ForwardedCall, at: datetime, details: dict[str, Scalar]) -> Step:
     numbers = {Role.FORWARDING: call.forwarding_number, Role.CALLER: call.caller, Role.CALLED: call.called}
     for role, number in numbers.items():
         details[f"{role}_kind"] = number.kind
         if number.kind is NumberKind.EMERGENCY:
             details[f"{role}_last4"] = number.e164  # whole: it belongs to nobody
     return Step(
-        call.id, StepKind.DECIDED, at, {key: value for key, value in details.items() if value is not None},
+        call.id, kind, at, {key: value for key, value in details.items() if value is not None},
         {role: number for role, number in numbers.items() if number.known and number.kind is not NumberKind.EMERGENCY},
     )  # fmt: skip
 
@@ -184,15 +206,20 @@ def cause(value: object) -> int | None:
 
 
 def ended(
-    call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None
-) -> Step:
+    call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None,
+    heard_by: frozenset[Party] = frozenset(),
+) -> Step:  # fmt: skip
     """`hangup_cause` is ITU-T Q.850's; 0, Asterisk's word for none, is left out like None.
 
-    `reason` is the one on which the dialplan acted, where it said so.
+    `reason` is the one on which the dialplan acted, where it said so; `heard_by` are those who by its word heard what
+    it played by itself.
     """
     if hangup_cause is not None and not 0 <= hangup_cause <= 127:
         raise LedgerError(f"a Q.850 cause lies between 1 and 127; {hangup_cause} does not")
-    details: dict[str, Scalar] = {"status": status, "hangup_cause": hangup_cause or None, "reason": reason or None}
+    details: dict[str, Scalar] = {
+        "status": status, "hangup_cause": hangup_cause or None, "reason": reason or None,
+        "heard_by": ",".join(sorted(heard_by)) or None,
+    }  # fmt: skip
     return Step(call_id, StepKind.ENDED, at, {key: value for key, value in details.items() if value is not None})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -83,11 +84,20 @@ def moment(at: int) -> datetime:
     return _EPOCH + at * _MICROSECOND
 
 
+def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
+    """The step with its numbers among its details, as they are written. `key_of` gives the key of a day.
+
+    Raises LedgerError where it has none.
+    """
+    if not step.numbers:
+        return step
+    hidden = key_of(day_of(step.at)).seal(step.call_id, step.numbers)
+    return replace(step, details={**step.details, **hidden}, numbers={})
+
+
 def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
     """`key_of` gives the key of a day. Raises LedgerError where it has none."""
-    details = dict(step.details)
-    if step.numbers:
-        details |= key_of(day_of(step.at)).seal(step.call_id, step.numbers)
+    details = sealed(step, key_of).details
     return {
         "node": node,
         "call_id": step.call_id,

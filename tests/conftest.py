@@ -60,6 +60,7 @@ class Beside:
         if self._running != wanted:
             self.away()
             wanted.start()
+            wanted.entered()  # what the tests before left is none of this one's
             self._running = self._latest = wanted
         return self._running
 

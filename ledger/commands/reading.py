@@ -19,7 +19,7 @@ from ..leaves import ACTS
 from ..plotting import plot
 from ..records import Record, iso_ms
 from ..statistics import EACH, Part, columns, tally
-from ..steps import Role, Step, StepKind
+from ..steps import FIRST, Role, Step
 from .shared import LedgerOption, local, parse_since, print_table, reader_of
 
 
@@ -41,6 +41,10 @@ def list_calls(
     heard: Annotated[
         bool | None, typer.Option("--heard/--unheard", help="Only calls on which all heard their sound, or did not.")
     ] = None,
+    unattended: Annotated[
+        bool | None,
+        typer.Option("--unattended/--attended", help="Only calls that the dialplan handled alone, or did not."),
+    ] = None,
     odd: Annotated[bool, typer.Option("--odd", help="Only calls whose steps cannot be right.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many calls, the newest.")] = 50,
     as_json: console.JsonOption = False,
@@ -55,6 +59,7 @@ def list_calls(
             and (member is None or record.member == member)
             and (licence is None or record.licence == licence)
             and (heard is None or record.heard is heard)
+            and (unattended is None or record.unattended is unattended)
             and (not odd or bool(record.anomalies))
         )
 
@@ -209,7 +214,7 @@ def show(
 
 def _line(record: Record) -> tuple[str, ...]:
     act = record.steps[0].kind if record.steps[0].kind in ACTS else None
-    status = act or record.status or "…"
+    status = f"{act or record.status or '…'}{' (unattended)' * record.unattended}"
     return (
         local(record.steps[0].at),
         record.call_id,
@@ -228,7 +233,7 @@ def _details(record: Record, step: Step) -> dict[str, object]:
     shown: dict[str, object] = {
         name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4"))
     }
-    return shown | (dict(record.numbers.items()) if step.kind is StepKind.DECIDED else {})
+    return shown | (dict(record.numbers.items()) if step.kind in FIRST else {})
 
 
 def _after_ms(record: Record, step: Step) -> float:

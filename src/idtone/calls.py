@@ -51,6 +51,8 @@ class Outcome(StrEnum):
     """Nothing is dialled; the caller gets the configured Q.850 cause."""
     BYPASS = "BYPASS"
     """Dial and connect at once: an emergency call."""
+    SHED = "SHED"
+    """Nothing is dialled, and nobody was asked: too many calls waited. Only the dialplan gives this one."""
 
 
 class Reason(StrEnum):

@@ -29,6 +29,7 @@ from .errors import AriError, UsageError
 from .ledger import steps
 from .ledger.acts import record_requests
 from .ledger.custody import Custody
+from .ledger.pending import Pending
 from .ledger.reader import LedgerReader
 from .ledger.retention import forget_in_time
 from .ledger.sqlite import path_of
@@ -39,7 +40,8 @@ from .registry.source import FileSource, SignedSource, Source
 from .registry.trust.client import Repository
 from .settings import CallerHears, Exports, RegistrySettings, Settings, SuspendedCalls, load_settings
 from .switchboard import alone
-from .switchboard.board import Switchboard
+from .switchboard.board import Evidence, Switchboard
+from .switchboard.hook_log import HookLog, enter_for_ever
 from .switchboard.proven import ProvenSounds
 from .systemd import ServiceManager
 from .tones.library import load_library
@@ -108,6 +110,7 @@ def _load(settings: Settings) -> Loaded:
                 log.info("made %s", file.path)
     source = source_of(settings.registry)
     source.refresh()
+    HookLog(settings.sounds.directory).make()
     return Loaded(profiles, sounds, Custody.of(settings.ledger, settings.node), source)
 
 
@@ -119,7 +122,7 @@ def source_of(registry: RegistrySettings) -> Source:
     return SignedSource(Repository(root, registry.source, registry.cache), registry.poll.total_seconds())
 
 
-def _assemble(settings: Settings, loaded: Loaded, evidence: LedgerWriter) -> tuple[Switchboard, Callable[[], None]]:
+def _assemble(settings: Settings, loaded: Loaded, evidence: Evidence) -> tuple[Switchboard, Callable[[], None]]:
     """The switchboard, and what takes up a changed registry."""
     source, policy = loaded.source, settings.policy.policy()
     proven = ProvenSounds(loaded.sounds, loaded.profiles, lambda: source.current)
@@ -205,7 +208,8 @@ class Instance:
             evidence = LedgerWriter.open(ledger.url, self._settings.node, self._loaded.custody, ledger.reserve)
             self._evidence = evidence
             resources.callback(evidence.close)
-            board, refresh = _assemble(self._settings, self._loaded, evidence)
+            pending = resources.enter_context(Pending.open(ledger.url, evidence, self._loaded.custody.days))
+            board, refresh = _assemble(self._settings, self._loaded, pending)
             await self._serve(board, evidence, refresh, inherited, line)
 
     def _connect(self) -> AbstractAsyncContextManager[AriConnection]:
@@ -261,6 +265,7 @@ class Instance:
     def _keep(self, evidence: LedgerWriter) -> list[asyncio.Task[None]]:
         """What is done with the ledger beside the calls."""
         ledger, custody = self._settings.ledger, self._loaded.custody
+        hook_log = HookLog(self._settings.sounds.directory)
         cosigning = Cosigning(evidence, custody, ledger.witnesses, ledger.witness_every.total_seconds())
         tasks = [
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
@@ -268,6 +273,9 @@ class Instance:
             asyncio.create_task(
                 record_requests(ledger.url, evidence, ledger.exports is Exports.TWO_PERSONS),
                 name="recording what commands do",
+            ),
+            asyncio.create_task(
+                enter_for_ever(hook_log, ledger.url, evidence), name="entering what Asterisk did alone"
             ),
         ]
         for task in tasks:

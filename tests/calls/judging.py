@@ -104,8 +104,8 @@ class Walk:
 
     @property
     def alone(self) -> bool:
-        """Asterisk served the call while the service was away, and nobody was there to write of it."""
-        return self.record is None and self.told is not None
+        """Asterisk served the call while the service was away, and the service entered that afterwards."""
+        return self.record is not None and bool(self.record["unattended"])
 
     @property
     def interrupted(self) -> bool:
@@ -184,13 +184,11 @@ def _sound_first(walk: Walk) -> Iterator[str]:
 
 
 def _evidence(walk: Walk) -> Iterator[str]:
-    """Complete, or truthfully interrupted; none of a call that Asterisk served alone, or that was over before."""
+    """Complete, or truthfully interrupted, whatever befell the service; none of a call that never entered the hook."""
     if walk.told is None:
         return
     if walk.record is None:
-        # A service that was killed may have given its verdict and not written it yet; then nobody hears its sound.
-        if not walk.disturbed or any(ASSOCIATIONS in one.sounds for one in walk.heard.values()):
-            yield "there is no evidence of it"
+        yield "there is no evidence of it"
         return
     if not walk.complete and not walk.interrupted:
         yield f"its evidence is open: {list(walk.record['times'])}"

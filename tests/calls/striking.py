@@ -191,6 +191,8 @@ def kept(record: dict[str, Any] | None) -> Evidence | None:
     """None is an open record: that of a call that nobody will ever end."""
     if record is None:
         return Evidence.NONE
+    if record["unattended"]:
+        return Evidence.UNATTENDED if record["complete"] else None
     if record["status"]:
         return Evidence.COMPLETE
     return Evidence.INTERRUPTED if "interrupted" in record["times"] else None

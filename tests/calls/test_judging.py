@@ -29,7 +29,8 @@ GOOD = Walk(
 )  # fmt: skip
 NOTICE = Listening({"notice": 560.0}, frozenset({"notice"}), 570.0)
 ALONE = replace(
-    GOOD, disturbed=True, told=Told("CONNECTED", "service-unavailable", "1.1-1", "16", "ANSWER"), record=None,
+    GOOD, disturbed=True, told=Told("CONNECTED", "service-unavailable", "1.1-1", "16", "ANSWER"),
+    record=RECORD | {"unattended": True, "profiles": {"called": "notice"}, "times": {"unattended": "", "ended": ""}},
     heard={"called": NOTICE, "caller": replace(TALKED, voice_ms=570.0)},
 )  # fmt: skip
 EXPIRED = replace(PATH, standing="expired")
@@ -52,7 +53,6 @@ def told(status: str, cause: str, reason: str = "licence-valid") -> Told:
         GOOD,
         ALONE,
         REFUSED,
-        replace(REFUSED, disturbed=True, record=None),
         replace(GOOD, disturbed=True, record=INTERRUPTED),
         replace(GOOD, disturbed=True, record=INTERRUPTED | {"heard_by": []}),
     ],
@@ -96,6 +96,7 @@ def test_a_good_call(walk):
         (replace(GOOD, heard={"called": HEARD, "caller": replace(TALKED, voice_ms=100.0)}), "connected after 100 ms"),
         (replace(GOOD, record=None), "there is no evidence"),
         (replace(GOOD, record=None, disturbed=True), "there is no evidence"),
+        (replace(REFUSED, record=None, disturbed=True), "there is no evidence"),
         (replace(GOOD, disturbed=True, record=RECORD | {"complete": False}), "its evidence is open"),
         (replace(GOOD, record=INTERRUPTED), "interrupted, and nothing had happened"),
         (replace(GOOD, record=RECORD | {"status": "CANCEL"}), "and the evidence ('CANCEL', 16)"),

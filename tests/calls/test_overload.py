@@ -57,7 +57,7 @@ def counted(service) -> int:
 async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
     """Each that was served is in the evidence as heard, and is early; each other one was told at once and why."""
     hook("IDTONE_WAITING", WAITING)
-    before, already = service.records(), counted(service)
+    before, already = await asyncio.to_thread(service.entered), counted(service)
     probes: list[tuple[Forwarding, Placed]] = []
     async with lab(asterisk) as phones:
         with called(tmp_path / "called") as answering:
@@ -111,8 +111,9 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
         else:
             assert (placed.caller.final_status, reason) == (503, "overload")
 
-    records = service.records()
+    records = await asyncio.to_thread(service.entered, 60)
     new = [records[call_id] for call_id in records.keys() - before.keys()]
+    assert len(new) == len(outcomes) + len(probes) + 1
     connected = sum(1 for forwarding, placed in probes if forwarding == Forwarding() and placed.called) + 1
     assert sum(record["heard"] for record in new) == len(served) + connected
     assert not [record for record in new if not record["complete"]]
@@ -123,6 +124,7 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
     assert endings[again.name].reason == "licence-valid"
     assert_heard_then_connected(again, "sample", references, latest_ms=SOON_MS)
     turned_away = len(shed) + sum(ending.reason == "overload" for ending in (endings[p.name] for _, p in probes))
+    assert sum(record["outcome"] == "SHED" for record in new) == turned_away
     # Two in the same instant may be counted as one, and none twice.
     await until(lambda: 0.9 * turned_away <= counted(service) - already <= turned_away, f"{turned_away} in the log", 12)
 

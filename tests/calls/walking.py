@@ -45,6 +45,8 @@ WRITES_S: Final = 0.3
 """After a call: how long the service may need to write that it is over."""
 KEPT_S: Final = 5.0
 """How long after the last call something may be left of one."""
+ENTERED_S: Final = 30.0
+"""How long the service may need to enter what the hook did alone: as long as it is killed again and again."""
 SECOND_S: Final = 2.0
 """How long a second instance has to see that there is a first."""
 UNSURE_S: Final = 0.06
@@ -334,7 +336,8 @@ async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
 
 
 async def _closed(service: Walked) -> dict[str, dict[str, Any]]:
-    """The ledger, when no record in it is open any more or it has had its time."""
+    """The ledger, when what the hook left is in it, and no record is open any more or it has had its time."""
+    await asyncio.to_thread(service.entered, ENTERED_S)
     deadline_s = time.monotonic() + KEPT_S
     while True:
         records = await asyncio.to_thread(service.records)
@@ -354,7 +357,7 @@ class Figures:
     complete: int
     interrupted: int
     alone: int
-    """Served by Asterisk without the service; nothing is written of them."""
+    """Served by Asterisk without the service."""
     lost: int
     """Given up before they were connected: the service did not come back in time to let its channel go."""
     dropped: int

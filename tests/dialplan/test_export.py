@@ -27,9 +27,9 @@ APPLICATIONS_OF_20 = {
     "Playtones", "Progress", "Return", "Set", "SoftHangup", "Stasis", "StopPlaytones", "UserEvent", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
-    "AST_CONFIG", "CALLERID", "CHANNEL", "CHANNEL_EXISTS", "CUT", "DIALPLAN_EXISTS", "FILTER", "GLOBAL", "GROUP",
-    "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STRFTIME",
-    "TIMEOUT", "URIENCODE",
+    "AST_CONFIG", "CALLERID", "CHANNEL", "CHANNEL_EXISTS", "CUT", "DIALPLAN_EXISTS", "FILE", "FILTER", "GLOBAL",
+    "GROUP", "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK",
+    "STRFTIME", "TIMEOUT", "URIENCODE",
 }  # fmt: skip
 """Those that Asterisk 20 has with the same arguments, and that the hook may use."""
 VARIABLES_OF_ASTERISK = {
@@ -153,6 +153,7 @@ def test_every_goto_and_gosub_has_its_place(text, actions, code):
         assert (last == "1" and before[-1] in extensions) or last in labels, target
     contexts = {name.partition("/")[0] for name in actions}
     called = set(re.findall(r"(?:Gosub\(|U\(|G\()(idtone-[a-z]+)", code))
+    called |= set(re.findall(r"hangup_handler_push\)=(idtone-[a-z]+),s,1", code))
     assert called == contexts - {dialplan.FORWARD_CONTEXT, dialplan.CALLED_CONTEXT}  # those two the operator calls
 
 
@@ -204,8 +205,13 @@ def test_the_hook_cuts_the_verdict_where_it_was_joined(code):
 
 
 def test_the_questions_to_the_service(code):
-    (question,) = re.findall(r"Set\(IDTONE_QUESTION=(.*)\)$", code, re.MULTILINE)
-    asked = code.replace("${IDTONE_QUESTION}", question)
+    question, blank, own = re.findall(r"Set\(IDTONE_QUESTION=(.*)\)$", code, re.MULTILINE)
+    assert [len(each.split(",")) for each in (question, blank, own)] == [4, 4, 4]
+    (whole,) = re.findall(
+        r"Set\(IDTONE_ASKED=(\$\{IDTONE_CALL_ID\},\$\{IDTONE_NONCE\},\$\{IDTONE_QUESTION\}.*)\)$", code, re.M
+    )
+    asked = code.replace("Set(IDTONE_ASKED=${IDTONE_ASKED}", f"Set(IDTONE_ASKED={whole}")
+    asked = asked.replace("decide,${IDTONE_ASKED})\n", f"decide,{whole})\n", 1).replace("${IDTONE_QUESTION}", question)
     touches = [line.split(",") for line in re.findall(r"Stasis\((.*)\)", asked)]
     assert {(touch[0], touch[1], len(touch)) for touch in touches} == {
         (APPLICATION, "decide", 10),
@@ -248,6 +254,28 @@ def test_the_file_of_what_asterisk_knows_alone(code):
         assert f"\n{key} = " in text
     assert [Unlicensed(word) for word in re.findall(r'service_away\)}" = "(\w+)"', code)] == [Unlicensed.REFUSE]
     assert f"Set(LOCAL(cause)={CALL_REJECTED})" in code
+
+
+def test_the_lines_for_what_it_does_alone(text, code):
+    """As many fields as the service reads; that they are the right ones is tested on a real Asterisk."""
+    assert f"IDTONE_UNATTENDED=/var/lib/asterisk/sounds/idtone/{dialplan.UNATTENDED_FILE}\n" in text
+    lines = re.findall(r"Set\(FILE\(\$\{IDTONE_UNATTENDED\},,,al,u\)=(.*)\)$", code, re.MULTILINE)
+    assert len(lines) == code.count("FILE(") == 5
+    (shed,) = (line for line in lines if "SHED" in line)
+    began, question, stands = "STRFTIME(,UTC,%s.%6q)", "IDTONE_QUESTION", "IDTONE_ALONE"
+    parts = {f"${{{began}}}": "b", f"${{{question}}}": "n,d,c,s", f"${{{stands}}}": "b"}
+
+    def fields(line: str) -> int:
+        for name, plain in parts.items():
+            line = line.replace(name, plain)
+        return len(re.sub(r"\$\{(?:[^{}]|\{[^{}]*\})*\}", "x", re.sub(r"\$\{IF\(.*?\)\}(?=,|$)", "x", line)).split(","))
+
+    assert fields(shed) == 14
+    did = re.findall(r"Set\(IDTONE_ALONE=(\$\{IDTONE_ALONE(?::0:17)?\},.*)\)$", code, re.MULTILINE)
+    assert len(did) == 5
+    assert {1 + fields(line.replace("${IDTONE_ALONE:0:17}", "b")) for line in did} == {10}
+    (end,) = re.findall(r"Set\(IDTONE_ALONE=\$\{IDTONE_CALL_ID\},\$\{IDTONE_ALONE\},(.*)\)$", code, re.MULTILINE)
+    assert fields(end) == 4
 
 
 def test_every_status_is_the_ledgers(text, code):

@@ -15,6 +15,7 @@ from idtone.decision import Policy, Unlicensed
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, Heard, Verdict, channel_of, dialled_user
 from idtone.numbers import NumberKind, parse
 from idtone.switchboard.alone import leave, render
+from idtone.switchboard.hook_log import HookLog
 
 from ..lab.asterisk import Asterisk
 
@@ -170,6 +171,7 @@ def hooked(installation, tmp_path_factory) -> Iterator[Hooked]:
     with Asterisk(installation, tmp_path_factory.mktemp("hooked"), {"extensions.conf": EXTENSIONS}) as asterisk:
         complaints = asterisk.complaints()
         suspension = Suspension(SUSPENDED, SINCE, "R-1")
+        HookLog(asterisk.sounds).make()
         leave(asterisk.sounds, render([suspension], Policy(), Unlicensed.NOTICE))
         yield Hooked(asterisk, complaints)
 

@@ -36,7 +36,7 @@ from ..lab.service import Service
 Findings = dict[str, dict[str, Any]]
 TOLD_BY_ASTERISK = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-origins", "ari-exposure", "clock-asterisk",
-    "hook-loaded", "service-application", "sounds-readable",
+    "hook-loaded", "service-application", "sounds-readable", "unattended",
 }  # fmt: skip
 IN_ITS_FOLDER = {"live-dangerously", "hook-file", "hook-include"}
 OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own", "registry-trust"}
@@ -140,7 +140,7 @@ def test_a_whole_pbx_is_good_and_is_left_as_it_was(pbx, whole):
     assert changed(whole, findings) == {}
     not_good = {topic for topic, finding in findings.items() if finding["state"] != "good"}
     assert not_good <= OF_THE_MACHINE, [findings[topic] for topic in not_good]
-    files = len([path for path in before if path.parent == pbx.asterisk.sounds])
+    files = len([path for path in before if path.parent == pbx.asterisk.sounds and path.is_file()])
     assert f"may read all {files} files" in findings["sounds-readable"]["found"], "alone.conf too"
     assert trace() == before
     assert pbx.asterisk.complaints() == complaints
@@ -274,6 +274,7 @@ def test_an_asterisk_with_much_wrong(installation, tmp_path, pbx, whole):
         "hook-include": "bad",
         "sounds": "bad",
         "alone": "bad",
+        "unattended": "bad",
         "service-application": "bad",
         "agi": "bad",
     }
@@ -308,7 +309,8 @@ def test_an_older_hook_is_loaded_and_the_remedy_mends_it(pbx, whole):
 
 def test_other_settings_than_the_hooks(pbx, whole, tmp_path):
     findings = examine(pbx, SOUNDS_DIRECTORY=tmp_path)
-    assert changed(whole, findings) == {"hook-loaded": "bad", "hook-file": "bad", "sounds": "bad", "alone": "bad"}
+    wrong = ("hook-loaded", "hook-file", "sounds", "alone", "unattended")
+    assert changed(whole, findings) == dict.fromkeys(wrong, "bad")
     assert str(tmp_path) in findings["hook-loaded"]["found"]
 
 
@@ -447,7 +449,7 @@ def test_another_user_is_told_what_he_cannot_see_and_nothing_wrong(pbx, whole):
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    expected = dict.fromkeys(("alone", "service", *LEDGER), "unknown")
+    expected = dict.fromkeys(("alone", "unattended", "service", *LEDGER), "unknown")
     assert changed(whole, examine(pbx, prefix=nobody, ARI_PASSWORD=pbx.asterisk.ari_password)) == expected
 
 

@@ -76,6 +76,30 @@ def test_what_asterisk_may_read(who, folders, held, state, found):
     assert found in finding.found
 
 
+LOG = PLACE / "unattended" / "calls"
+LOG_FOLDER = Rights(LOG.parent, 0o710, 5, 112)
+
+
+@pytest.mark.parametrize(
+    ("who", "folder", "held", "left", "state", "found"),
+    [
+        (ASTERISK, LOG_FOLDER, Rights(LOG, 0o620, 5, 112), 1, State.GOOD, "user 106"),
+        (ASTERISK, LOG_FOLDER, Rights(LOG, 0o640, 5, 112), 0, State.BAD, f"because of {LOG}"),
+        (ASTERISK, Rights(LOG.parent, 0o700, 5, 112), Rights(LOG, 0o620, 5, 112), 0, State.BAD, f"of {LOG.parent}"),
+        (ASTERISK, LOG_FOLDER, Rights(LOG, 0o622, 5, 112), 0, State.BAD, "open to all users"),
+        (ASTERISK, LOG_FOLDER, Rights(LOG, 0o620, 5, 112), 2, State.BAD, "2 files"),
+        (ASTERISK, LOG_FOLDER, Rights(LOG, 0o600, 5, 112, listed=True), 0, State.UNKNOWN, "access control lists"),
+        (ASTERISK, LOG_FOLDER, None, 0, State.BAD, "is missing"),
+        (None, LOG_FOLDER, Rights(LOG, 0o620, 5, 112), 0, State.UNKNOWN, "process was not found"),
+        (ROOT, Rights(LOG.parent, 0o700, 5, 5), Rights(LOG, 0o600, 5, 5), 0, State.GOOD, "user 0"),
+    ],
+)
+def test_where_asterisk_leaves_what_it_does_alone(who, folder, held, left, state, found):
+    finding = sounds.writable(who, [FOLDER, folder], LOG, held, left)
+    assert finding.state is state
+    assert found in finding.found
+
+
 @pytest.mark.parametrize(
     ("wanted", "text", "trouble", "state"),
     [

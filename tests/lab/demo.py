@@ -54,7 +54,8 @@ class Case:
     reason: Reason
     status: str
     profile: str | None
-    evidence: bool
+    unattended: bool = False
+    """The service is not asked."""
     service: bool = True
 
     @property
@@ -63,16 +64,16 @@ class Case:
 
 
 CASES: Final = (
-    Case("licensed", Forwarding(LICENSED), Outcome.PLAY, Reason.LICENCE_VALID, "CONNECTED", "sample", True),
-    Case("licence expired", Forwarding(EXPIRED), Outcome.NOTICE, Reason.LICENCE_EXPIRED, "CONNECTED", "notice", True),
-    Case("suspended number", Forwarding(SUSPENDED), Outcome.REFUSE, Reason.NUMBER_SUSPENDED, "REFUSED", None, True),
+    Case("licensed", Forwarding(LICENSED), Outcome.PLAY, Reason.LICENCE_VALID, "CONNECTED", "sample"),
+    Case("licence expired", Forwarding(EXPIRED), Outcome.NOTICE, Reason.LICENCE_EXPIRED, "CONNECTED", "notice"),
+    Case("suspended number", Forwarding(SUSPENDED), Outcome.REFUSE, Reason.NUMBER_SUSPENDED, "REFUSED", None),
     Case(
         "emergency number", Forwarding(LICENSED, dialled="110"), Outcome.BYPASS, Reason.EMERGENCY, "CONNECTED", None,
-        False,
+        unattended=True,
     ),
     Case(
         "service not running", Forwarding(LICENSED), Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, "CONNECTED", "notice",
-        False, service=False,
+        unattended=True, service=False,
     ),
 )  # fmt: skip
 
@@ -90,7 +91,9 @@ class HeardSound:
 
 @dataclass(frozen=True)
 class Finding:
-    """One call as it was. `evidence` is the ledger's record; there is none where the service was not asked."""
+    """One call as it was. `evidence` is the ledger's record; of a call about which the service was not asked, what the
+    hook left makes it.
+    """
 
     case: str
     outcome: str
@@ -102,18 +105,10 @@ class Finding:
     evidence: dict[str, Any] | None
 
 
-_WITHOUT_SERVICE: Final[Mapping[str, Outcome]] = {
-    Reason.EMERGENCY: Outcome.BYPASS,
-    Reason.SERVICE_UNAVAILABLE: Outcome.NOTICE,
-}
-"""What the hook does for the reasons that it gives by itself."""
-
-
 def finding(case: Case, placed: Placed, ending: Ending, evidence: dict[str, Any] | None) -> Finding:
-    outcome = evidence["outcome"] if evidence else _WITHOUT_SERVICE.get(ending.reason, Outcome.REFUSE).value
     return Finding(
         case=case.name,
-        outcome=outcome,
+        outcome=evidence["outcome"] if evidence else "none recorded",
         reason=ending.reason,
         dialled=placed.called is not None,
         connected=placed.caller.answered_ns is not None,
@@ -164,20 +159,26 @@ def faults(case: Case, found: Finding) -> list[str]:
         wrong.append("the caller was heard before the sound had ended")
     if case.outcome is Outcome.BYPASS and heard.voice_ms is not None and heard.voice_ms > AT_ONCE_MS:
         wrong.append(f"the parties heard each other only after {heard.voice_ms} ms")
-    if bool(found.evidence) != case.evidence:
-        wrong.append(f"there is {'' if found.evidence else 'no '}evidence")
-    elif found.evidence and (not found.evidence["complete"] or found.evidence["heard"] != bool(case.profile)):
+    evidence = found.evidence
+    if evidence is None:
+        wrong.append("there is no evidence")
+    elif not evidence["complete"] or evidence["heard"] != bool(case.profile):
         wrong.append("the evidence does not say what the phone heard")
+    elif evidence["unattended"] != case.unattended:
+        wrong.append("the evidence does not say who handled the call")
     return wrong
 
 
-async def place(phones: Lab, case: Case, service: Service) -> Finding:
+async def place(phones: Lab, case: Case, service: Service, screen: Console) -> Finding:
     placed = await phones.place(case.forwarding)
     if placed.caller.answered_ns is not None:
         await phones.talk_and_hang_up(placed)
     ending = await phones.ending(placed)
     await phones.nothing_is_left()
-    records = await asyncio.to_thread(service.records)
+    if not case.service:
+        screen.print("starting idtone serve again …")
+        await asyncio.to_thread(service.start)
+    records = await asyncio.to_thread(service.entered)
     return finding(case, placed, ending, records.get(ending.call_id))
 
 
@@ -188,7 +189,7 @@ async def run(asterisk: Asterisk, service: Service, screen: Console) -> list[tup
             if not case.service and service.process:
                 screen.print("stopping idtone serve …")
                 await asyncio.to_thread(service.stop)
-            found.append((case, await place(phones, case, service)))
+            found.append((case, await place(phones, case, service, screen)))
             tell(screen, *found[-1])
     return found
 
@@ -211,8 +212,6 @@ def tell(screen: Console, case: Case, found: Finding) -> None:
         licence = f", licence {record['licence']}" if record["licence"] else ""
         screen.print(f"  evidence   {record['call_id']}: number …{number_seen['last4']}{licence}")
         screen.print(f"             {steps} (UTC)", highlight=False)
-    else:
-        screen.print("  evidence   none: the service was not asked")
     for fault in faults(case, found):
         screen.print(f"  [bold red]wrong[/bold red]      {escape(fault)}")
 
@@ -244,6 +243,12 @@ def timeline(heard: HeardSound) -> str:
     return "".join(cells)
 
 
+def in_the_ledger(evidence: dict[str, Any] | None) -> str:
+    if evidence is None:
+        return "none"
+    return "entered later" if evidence["unattended"] else "yes"
+
+
 def table(found: list[tuple[Case, Finding]]) -> Table:
     shown = Table("call", "outcome", "reason", "rang", "heard", "sound ms", "voice ms", "status", "evidence", "")
     for case, call in found:
@@ -252,7 +257,7 @@ def table(found: list[tuple[Case, Finding]]) -> Table:
         shown.add_row(
             call.case, call.outcome, call.reason, "yes" if call.dialled else "no", heard.profile or "–", sound,
             "–" if heard.voice_ms is None else f"{heard.voice_ms:.0f}", call.status,
-            "yes" if call.evidence else "none", "[red]✗[/red]" if faults(case, call) else "[green]✓[/green]",
+            in_the_ledger(call.evidence), "[red]✗[/red]" if faults(case, call) else "[green]✓[/green]",
         )  # fmt: skip
     return shown
 

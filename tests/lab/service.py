@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from idtone.dialplan import UNATTENDED_FILE
 from idtone.ledger.day_keys import DayKeys
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.sealing import KeyRing
@@ -111,6 +112,16 @@ class Service:
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def entered(self, within_s: float = 15) -> dict[str, dict[str, Any]]:
+        """The evidence, when all that the hook has left is in it."""
+        folder = (self.asterisk.sounds / UNATTENDED_FILE).parent
+        deadline_s = time.monotonic() + within_s
+        while [path for path in folder.iterdir() if path.stat().st_size]:
+            if time.monotonic() > deadline_s:
+                raise RuntimeError(f"the service has not entered what the hook left:\n{self.log()[-3000:]}")
+            time.sleep(0.05)
+        return self.records()
 
     def records(self, since: datetime | None = None) -> dict[str, dict[str, Any]]:
         """The evidence by call id, as `idtone ledger list --json` has it, of calls of which something happened since

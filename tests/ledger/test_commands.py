@@ -444,7 +444,10 @@ def test_list_has_filters(ledger: str, options: list[object], ids: list[str]) ->
     assert [record["call_id"] for record in records] == ids
 
 
-COUNTED = {"calls": 2, "played": 2, "noticed": 0, "refused": 0, "bypassed": 0, "connected": 2, "heard": 1}
+COUNTED = {
+    "calls": 2, "played": 2, "noticed": 0, "refused": 0, "bypassed": 0, "shed": 0,
+    "unattended": 0, "connected": 2, "heard": 1,
+}  # fmt: skip
 
 
 def test_calls_are_counted_by_day_member_and_licence(ledger: str) -> None:

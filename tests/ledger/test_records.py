@@ -188,6 +188,7 @@ def test_json_is_plain_and_complete() -> None:
         "status": "CONNECTED",
         "hangup_cause": 16,
         "complete": True,
+        "unattended": False,
         "anomalies": [],
     }
     assert tree["numbers"]["caller"] == {"kind": "mobile", "token": None, "last4": "5679"}

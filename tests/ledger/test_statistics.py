@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from idtone.calls import Outcome, Party, Reason
 from idtone.ledger import steps
 from idtone.ledger.records import Record, fold
 from idtone.ledger.statistics import EACH, Part, Tally, columns, tally
 from idtone.ledger.steps import CallStatus, Step
 
-from .evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, heard_call
+from .evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, forwarded, heard_call
 
 
 def record(*written: Step) -> Record:
@@ -39,6 +40,26 @@ def test_every_outcome_is_counted_by_day_member_and_licence() -> None:
         Tally(NOW.date(), "m-0001", "L-0001", calls=4, played=3, noticed=1, connected=3, heard=2),
         Tally(date(2026, 11, 2), "m-0001", "L-0001", calls=1, played=1, connected=1, heard=1),
     ]
+
+
+def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_that() -> None:
+    def alone(outcome: Outcome | None, status: CallStatus, heard_by: frozenset[Party] = frozenset()) -> Record:
+        profiles = {Party.CALLED: "notice"} if outcome is Outcome.NOTICE else {}
+        reason = Reason.SERVICE_UNAVAILABLE if outcome else None
+        return record(
+            steps.unattended(forwarded(), NOW, outcome, reason, profiles),
+            steps.ended("c-1", at(1), status, heard_by=heard_by),
+        )
+
+    records = [
+        alone(Outcome.NOTICE, CallStatus.CONNECTED, frozenset({Party.CALLED})),
+        alone(Outcome.NOTICE, CallStatus.CONNECTED),
+        alone(Outcome.NOTICE, CallStatus.CANCEL),
+        alone(Outcome.SHED, CallStatus.REFUSED),
+        alone(None, CallStatus.CANCEL),
+    ]
+    counted = Tally(NOW.date(), "", "", calls=5, noticed=3, shed=1, unattended=5, connected=2, heard=1)
+    assert tally(records, day_of) == [counted]
 
 
 def test_what_the_keepers_did_is_no_call() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
+from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL, UNATTENDED_FILE, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
 from idtone.ledger import custody, owed, reserve
 from idtone.ledger.reader import LedgerReader
@@ -20,6 +20,7 @@ from idtone.ledger.sqlite import path_of
 from idtone.registry.known import known
 from idtone.settings import CallerHears, variable_name
 from idtone.switchboard import alone
+from idtone.switchboard.hook_log import TAKEN
 
 from . import agi, asterisk, hook, ledger, machine, modules, registry, sounds, surroundings, versions
 from .asterisk import Seen
@@ -197,6 +198,18 @@ def _sounds(exam: Exam) -> Iterator[Finding]:
         yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", _AS_SERVICE)
         return
     yield sounds.readable(who, folders, held)
+
+
+def _unattended(exam: Exam) -> Iterator[Finding]:
+    path = exam.settings.sounds.directory.absolute() / UNATTENDED_FILE
+    try:
+        held = machine.rights(path) if machine.there(path) else None
+        folders = [machine.rights(folder) for folder in reversed(path.parents)] if held else []
+        left = len(list(path.parent.glob(f"{TAKEN}*")))
+    except OSError as error:
+        yield unknown("unattended", f"{error.filename}: {error.strerror}", _AS_SERVICE)
+        return
+    yield sounds.writable(_asterisk_process(exam.seen), folders, path, held, left)
 
 
 _AS_SERVICE: Final = "Run this as the user that `idtone serve` runs as"
@@ -390,6 +403,7 @@ CHECKS: Final = (
     Check(HOOK, _hook),
     Check(("sounds", "sounds-readable"), _sounds),
     Check(REGISTRY, _registry),
+    Check(("unattended",), _unattended),
     Check(("registry-cache",), _registry_cache),
     Check(("name-own",), _own_name),
     Check(("name-ari",), _name_of_ari),

@@ -70,6 +70,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
         "What Asterisk knows alone (alone.conf)",
         "While the service is away, this file alone keeps suspended numbers from their destination.",
     ),
+    "unattended": Topic(
+        "Where Asterisk leaves what it does alone",
+        "Calls that it cannot tell of there, while the service is away, have no evidence.",
+    ),
     "name-ari": Topic("The host name in ari.url", "A slow look-up delays each connection to Asterisk."),
     "name-own": Topic(
         "The machine's own host name",
@@ -108,7 +112,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "ledger-sqlite": Topic(
         "SQLite under the ledger", "Versions with the WAL-reset bug can lose committed evidence (docs/adr/0001)."
     ),
-    "service": Topic("The service", "While it does not run, calls get the notice from Asterisk, and no evidence."),
+    "service": Topic(
+        "The service", "While it does not run, calls get the notice from Asterisk, and their evidence later."
+    ),
     "service-application": Topic(
         "The ARI application idtone", "Calls reach the service only while it is registered with Asterisk."
     ),

@@ -41,6 +41,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "CHANNEL_EXISTS": "func_channel",
     "CUT": "func_cut",
     "DIALPLAN_EXISTS": "func_dialplan",
+    "FILE": "func_env",
     "FILTER": "func_strings",
     "GLOBAL": "func_global",
     "GROUP": "func_groupcount",

@@ -32,7 +32,7 @@ class Rights:
     listed: bool = False
 
     def allow(self, who: Identity, right: int) -> bool:
-        """`right` is 4 to read, 1 to pass through a folder; root may always."""
+        """`right` is 4 to read, 2 to write, 1 to pass through a folder; root may always."""
         shift = 6 if who.user == self.user else 3 if self.group in who.groups else 0
         return who.user == 0 or bool(self.mode >> shift & right)
 
@@ -74,6 +74,36 @@ def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rig
         f"Asterisk (user {who.user}) may not read {names}",
         f"Let the group of Asterisk in: chgrp -R asterisk {quote(str(place))} && chmod -R g+rX {quote(str(place))}",
     )
+
+
+def writable(who: Identity | None, folders: Sequence[Rights], path: Path, held: Rights | None, left: int) -> Finding:
+    """`who` is Asterisk; `held` is the file that it is to write to the end of, None where there is none. `left` is how
+    many files the service has taken from there and not entered.
+    """
+    topic, restart = "unattended", "systemctl restart idtone, which makes it"
+    if held is None:
+        return bad(topic, f"{path} is missing", restart)
+    if who is None:
+        return unknown(topic, "Asterisk's process was not found", f"As Asterisk's user: test -w {quote(str(path))}")
+    closed = [f for f in folders if not f.allow(who, 1)] + [held] * (not held.allow(who, 2))
+    names = ", ".join(str(rights.path) for rights in closed)
+    if any(rights.listed for rights in closed):
+        return unknown(
+            topic, f"access control lists decide on {names}", f"As Asterisk's user: test -w {quote(str(path))}"
+        )
+    if closed:
+        return bad(
+            topic, f"Asterisk (user {who.user}) may not write to {path}, because of {names}",
+            f"Let the group of Asterisk in: chgrp asterisk {quote(str(path.parent))} {quote(str(path))} && "
+            f"chmod g+x {quote(str(path.parent))} && chmod g+w {quote(str(path))}",
+        )  # fmt: skip
+    if held.mode & 0o007:
+        return bad(topic, f"{path} is open to all users, and holds numbers in clear", f"chmod o= {quote(str(path))}")
+    if left > 1:
+        return bad(
+            topic, f"{left} files in {path.parent} are not in the ledger yet", "journalctl -u idtone; it says why"
+        )
+    return good(topic, f"Asterisk (user {who.user}) may write to {path}")
 
 
 def alone(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:

@@ -130,8 +130,8 @@ class Switchboard:
     def recall(self, records: Iterable[Record]) -> None:
         """Know the calls again that were in progress when the service last stopped."""
         for record in records:
-            if record.outcome is None or record.reason is None:
-                continue
+            if record.outcome is None or record.reason is None or record.unattended:
+                continue  # of what the hook does alone it tells the end in its own way
             decision = Decision(
                 Outcome(record.outcome), Reason(record.reason), record.licence,
                 {Party(party): profile for party, profile in record.profiles.items()},

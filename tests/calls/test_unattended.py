@@ -1,0 +1,268 @@
+"""Evidence of calls that the hook handled without the service: one record for each, whatever failed."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import signal
+import sqlite3
+import time
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from idtone.dialplan import UNATTENDED_FILE, channel_of
+from idtone.ledger.custody import own_key
+from idtone.ledger.day_keys import DayKeys
+from idtone.ledger.reader import LedgerReader
+from idtone.ledger.sealing import KeyRing
+from idtone.ledger.steps import Role
+from idtone.numbers import parse
+from idtone.settings import load_settings
+
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import MODULES, Asterisk
+from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from ..lab.service import Service
+from ..lab.sipp import Load, called
+
+RATE, SECONDS = 20, 6.0
+OWN_DIAL_S = 20.0
+"""Longer than an own Dial() waits for a service."""
+NUMBERS = [*[LICENSED] * 8, "110", SUSPENDED]
+
+
+@pytest.fixture(scope="module")
+def pbx(installation, tmp_path_factory):
+    """One of its own: its ledger is counted."""
+    files = {
+        "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in (*MODULES, "cdr_csv")),
+        "cdr.conf": "[general]\nunanswered = yes\n[csv]\nloguniqueid = yes\n",
+    }
+    scratch = tmp_path_factory.mktemp("unattended")
+    (scratch / "log" / "cdr-csv").mkdir(parents=True)
+    with Asterisk(installation, scratch, files) as running:
+        yield running
+
+
+def by_asterisks_count(pbx: Asterisk) -> set[str]:
+    """The unique ids of the calls in Asterisk's own records."""
+    path = pbx.scratch / "log" / "cdr-csv" / "Master.csv"
+    return {row[-1] for row in csv.reader(path.read_text().splitlines())} if path.exists() else set()
+
+
+@pytest.fixture
+def stopped(pbx) -> Service:
+    """A service that was there, has entered everything, and is away."""
+    service = Service(pbx, LAB_REGISTRY)
+    service.start()
+    service.entered()
+    service.stop()
+    return service
+
+
+def reader(service: Service) -> LedgerReader:
+    keys = service.ledger.with_name("ledger.key")
+    days = DayKeys(keys.with_name("ledger.key.days"), KeyRing(keys.read_bytes()))
+    return LedgerReader.open(f"sqlite:///{service.ledger}", days)
+
+
+def verify(service: Service) -> None:
+    with reader(service) as ledger:
+        settings = load_settings(service.settings, {})
+        verdict = ledger.verify(own_key(settings.ledger, settings.node))
+    assert not verdict.faults
+
+
+@pytest.mark.parametrize("door", ["ari", "agi"])
+async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped, door):
+    async with lab(pbx) as phones:
+        connected = await phones.place(Forwarding(LICENSED, "outgoing", door=door))
+        await phones.talk_and_hang_up(connected)
+        refused = await phones.place(Forwarding(SUSPENDED, door=door))
+        emergency = await phones.place(Forwarding(LICENSED, dialled="119", door=door))
+        await phones.talk_and_hang_up(emergency)
+        malformed = await phones.place(Forwarding("0312345678,1,2,3,4,5", door=door))
+        endings = {
+            name: await phones.ending(placed)
+            for name, placed in {
+                "connected": connected,
+                "refused": refused,
+                "emergency": emergency,
+                "malformed": malformed,
+            }.items()
+        }
+        await phones.nothing_is_left()
+    with stopped:
+        records = {name: stopped.entered()[ending.call_id] for name, ending in endings.items()}
+        with reader(stopped) as ledger:
+            found = {
+                number: {record.call_id: record.opened for record in ledger.find(parse(number), datetime.now(UTC))}
+                for number in (LICENSED, SUSPENDED)
+            }
+    told = {
+        name: (each["outcome"], each["reason"], each["status"], each["heard"], each["direction"], each["hangup_cause"])
+        for name, each in records.items()
+    }
+    assert told == {
+        "connected": ("NOTICE", "service-unavailable", "CONNECTED", True, "outgoing", 16),
+        "refused": ("REFUSE", "number-suspended", "REFUSED", False, "incoming", 21),
+        "emergency": ("BYPASS", "emergency", "CONNECTED", False, "incoming", 16),
+        "malformed": ("REFUSE", "number-malformed", "REFUSED", False, "incoming", 21),
+    }
+    for each in records.values():
+        assert each["unattended"]
+        assert each["complete"]
+        assert not each["anomalies"]
+        assert list(each["times"]) == ["unattended", "ended"]
+    assert records["emergency"]["numbers"]["called"]["last4"] == "119"
+    numbers = found[LICENSED][endings["connected"].call_id]
+    assert numbers[Role.FORWARDING] == parse(LICENSED)
+    assert numbers[Role.CALLED] == parse(Forwarding().dialled)
+    assert numbers[Role.CALLER].known
+    assert endings["refused"].call_id in found[SUSPENDED]
+    verify(stopped)
+
+
+@pytest.mark.parametrize("door", ["ari", "agi"])
+async def test_under_an_own_dial_too(pbx, stopped, door):
+    async with lab(pbx) as phones:
+        connected = await phones.place(Forwarding(way="own-dial", door=door))
+        await phones.talk_and_hang_up(connected)
+        await phones.place(Forwarding(SUSPENDED, way="own-dial", door=door))
+        await phones.nothing_is_left()
+    before = set(stopped.records())
+    with stopped:
+        records = stopped.entered()
+    new = sorted((records[name] for name in records.keys() - before), key=lambda each: each["times"]["unattended"])
+    assert [(each["outcome"], each["status"], each["heard"], each["complete"]) for each in new] == [
+        ("NOTICE", "CONNECTED", True, True),
+        ("REFUSE", "REFUSED", False, True),
+    ]
+    assert [each["anomalies"] for each in new] == [[], []]
+    assert new[0]["numbers"]["forwarding"]["last4"] == LICENSED[-4:]
+    assert new[0]["numbers"]["called"]["last4"] == Forwarding().dialled[-4:]
+
+
+@pytest.mark.parametrize("way", ["hook", "own-dial"])
+@pytest.mark.parametrize("door", ["ari", "agi"])
+async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped, way, door):
+    """The service stands still when the call comes, and is killed when the caller has hung up."""
+    before = set(stopped.records())
+    stopped.start()
+    async with lab(pbx) as phones:
+        os.kill(stopped.process.pid, signal.SIGSTOP)
+        placed = phones.dial(Forwarding(way=way, door=door))
+        await asyncio.sleep(1)
+        phones.pair(placed)
+        await placed.caller.cancel()
+        stopped.stop(signal.SIGKILL)
+        await phones.nothing_is_left(within_s=OWN_DIAL_S)
+    with stopped:
+        records = stopped.entered()
+    (new,) = (records[name] for name in records.keys() - before)
+    # By AGI under an own Dial() Asterisk notices that the service is dead, and plays the notice to who has answered.
+    through = (way, door) == ("own-dial", "agi")
+    expected = ("NOTICE", "service-unavailable", "CONNECTED") if through else (None, None, "CANCEL")
+    assert (new["outcome"], new["reason"], new["status"]) == expected
+    assert new["unattended"]
+    assert new["numbers"]["forwarding"]["last4"] == LICENSED[-4:]
+    assert not new["anomalies"]
+
+
+async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopped):
+    before = set(stopped.records())
+    with stopped:
+        async with lab(pbx) as phones:
+            os.kill(stopped.process.pid, signal.SIGSTOP)
+            try:
+                placed = phones.dial()
+                await asyncio.sleep(4)
+            finally:
+                os.kill(stopped.process.pid, signal.SIGCONT)
+            await placed.caller.final()
+            phones.pair(placed)
+            await phones.talk_and_hang_up(placed)
+            ending = await phones.ending(placed)
+        records = stopped.entered()
+    assert records.keys() - before == {ending.call_id}
+    record = records[ending.call_id]
+    assert (record["unattended"], record["outcome"], record["reason"]) == (True, "NOTICE", "service-unavailable")
+    assert record["anomalies"][0] == "the service decided PLAY, licence-valid, and the dialplan acted without it"
+    assert record["complete"]
+    verify(stopped)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("door", ["ari", "agi"])
+async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, tmp_path, door):
+    """As many records as calls, by the callers' count and by Asterisk's."""
+    pbx.command(f"dialplan set global IDTONE_DOOR {door}")
+    before, already = set(stopped.records()), by_asterisks_count(pbx)
+    stopped.start()
+    with called(tmp_path / "called") as answering:
+        load = Load(pbx.sip_address, answering.port, NUMBERS, RATE, SECONDS, tmp_path / "caller")
+        try:
+            for _ in range(3):
+                await asyncio.sleep(SECONDS / 4)
+                stopped.stop(signal.SIGKILL)
+                await asyncio.to_thread(stopped.start)
+            outcomes = await asyncio.to_thread(load.outcomes)
+        finally:
+            load.stop()
+    await until(lambda: pbx.channels() == 0, "the end of the calls", 20)
+    records = await asyncio.to_thread(stopped.entered)
+    stopped.stop()
+    pbx.command("dialplan set global IDTONE_DOOR ari")
+    new = [records[name] for name in records.keys() - before]
+    print(f"\n{len(new)} records: {Counter((each['outcome'], each['reason'], each['unattended']) for each in new)}")
+    assert len(outcomes) == load.offered == len(new)
+    assert {channel_of(each["call_id"]) for each in new} == by_asterisks_count(pbx) - already
+    assert sum(each["outcome"] == "BYPASS" for each in new) == load.offered // 10
+    assert {each["unattended"] for each in new if each["outcome"] == "NOTICE"} == {True}
+    verify(stopped)
+
+
+@pytest.mark.alone
+async def test_a_service_that_is_killed_while_it_enters_enters_each_once(pbx, stopped):
+    before = set(stopped.records())
+    began_s = int(time.time())
+    names = [f"{began_s}.{number:06}-1" for number in range(600)]
+    with (pbx.sounds / UNATTENDED_FILE).open("a") as file:
+        for number, name in enumerate(names):
+            question = f"{name},{began_s}.{number:06},0312345678,,0901234{number:04},,0612345678,SHED,overload,none"
+            file.write(f"{question}\n{question},,REFUSED,42,\n")
+    for share in (0.05, 0.5):
+        stopped.start()
+        await until(lambda wanted=share: count(stopped, names) > wanted * len(names), "some of them", 30)
+        stopped.stop(signal.SIGKILL)
+    with stopped:
+        records = stopped.entered(60)
+    assert records.keys() - before == set(names)
+    for name in names:
+        assert (records[name]["outcome"], records[name]["complete"]) == ("SHED", True)
+        assert not records[name]["anomalies"]
+    with sqlite3.connect(stopped.ledger) as ledger:
+        (steps,) = ledger.execute("SELECT count(*) FROM steps WHERE call_id LIKE ?", (f"{began_s}.%",)).fetchone()
+    assert steps == 2 * len(names)
+    verify(stopped)
+
+
+def count(service: Service, names: list[str]) -> int:
+    return len(service.records().keys() & set(names))
+
+
+async def test_a_line_that_cannot_be_read_is_set_aside_and_told_without_its_numbers(pbx, stopped):
+    log = pbx.sounds / UNATTENDED_FILE
+    with log.open("a") as file:
+        file.write("1795564585.1-1,1795564585.000000,0312345678,,0901234567\n")
+    with stopped:
+        await until(lambda: log.with_name("refused").exists(), "the line to be set aside", 10)
+        await until(lambda: "cannot be entered" in stopped.log(), "the log", 5)
+    (told,) = (line for line in stopped.log().splitlines() if "cannot be entered" in line)
+    assert f"{log.with_name('refused')}:1:" in told
+    assert "0312345678" not in stopped.log()
+    assert log.with_name("refused").stat().st_mode & 0o777 == 0o600
+    log.with_name("refused").unlink()
