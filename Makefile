@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-walks bench-kills bench-kills-all fuzz venv environment house lab clean
+.PHONY: help demo test check docs bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-fleet bench-walks bench-kills bench-kills-all fuzz venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 
@@ -24,7 +24,7 @@ say = @printf 'idtone: %s\n' "$(1)" >&2
 
 help:
 	@echo 'make demo     shows what idtone does on a real Asterisk of its own; JSON=1 prints the findings as JSON'
-	@echo 'make test     runs all tests, those on a real Asterisk too; ARGS=… goes to pytest'
+	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
 	@echo 'make docs     makes docs/endings.md anew of the table of endings'
 	@echo 'make bench    measures what the hook costs over Asterisk itself; MINUTES=10, findings and picture in build/'
@@ -34,6 +34,7 @@ help:
 	@echo 'make bench-overload  finds how many calls a second are served, and offers three times as many; JSON=1 as above'
 	@echo 'make bench-registry  verifies, reads and asks a registry of a million numbers; JSON=1 as above'
 	@echo 'make bench-ledger  writes, proves, verifies and searches evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
+	@echo 'make bench-fleet  ships evidence into a real PostgreSQL, beside its own COPY and INSERT; JSON=1 as above'
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills  kills the service again and again while calls come; KILLS=100 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills-all  kills the service and Asterisk at once, and looks for calls without evidence; as above'
@@ -50,7 +51,7 @@ demo: $(RUN) lab
 WORKERS ?= 3
 CALLERS ?= 2
 
-test: $(DEV) lab
+test: $(DEV) lab postgresql
 ifdef ARGS
 	@$(VENV)/bin/python -m pytest $(ARGS)
 else
@@ -91,6 +92,9 @@ bench-registry: $(DEV)
 
 bench-ledger: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.ledger $(if $(RECORDS),--records $(RECORDS)) $(if $(JSON),--json)
+
+bench-fleet: $(DEV)
+	@$(VENV)/bin/python -m tests.bench.fleet $(if $(JSON),--json)
 
 bench-walks: $(DEV) lab
 	@$(VENV)/bin/python -m tests.bench.calls walks $(if $(PATHS),--paths $(PATHS)) $(BENCH)
@@ -142,6 +146,9 @@ environment:
 # A real Asterisk, so that fetching one is seen and its errors are read.
 lab:
 	@$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m tests.lab.bootstrap >&2
+
+postgresql: $(DEV)
+	@$(VENV)/bin/python -m tests.lab.postgresql >&2
 
 # The rooms as one tree of links, for tools that read files and know nothing of package_dir.
 house:

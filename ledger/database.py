@@ -27,13 +27,13 @@ from .leaves import ACT_ID
 from .log import Log, facts
 from .private_files import make_parents
 from .reserve import Reserve
+from .schema import make_or_upgrade
 from .sealing import SEALED, UNSEALED
 from .sqlite import (
     Trouble,
     explained,
     is_marked,
     lock_for_writing,
-    make_tables,
     mark,
     reading_engine,
     trouble,
@@ -201,7 +201,8 @@ class Database:
             descriptor = os.open(self._path, os.O_RDWR)
             opened.callback(os.close, descriptor)
             opened.callback(engine.dispose)
-            make_tables(engine, self._path)
+            with engine.begin() as connection:
+                make_or_upgrade(connection, str(self._path))
             with engine.begin() as connection:
                 tree = Log.open(connection, self._path, self._custody)
             if begun and not tree.size:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Engine, Row, Select, and_, exists, func, or_, select, tuple_
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select, tuple_
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number
@@ -22,8 +19,9 @@ from .day_keys import DayKeys
 from .leaves import ACT_ID, ACTS, CLOSING, search_key
 from .log import Proven, proofs, read_hashes, signed_leaves
 from .records import Record, fold
+from .schema import check_version
 from .sealing import DAY, DayKey, day_of
-from .sqlite import check_version, explained, path_of, reading_engine
+from .source import Source
 from .steps import FIRST, Step, StepKind
 from .tables import CHECKPOINT, meta, microseconds, moment, sought, step_of, steps
 from .tree.checkpoints import Checkpoint
@@ -49,33 +47,17 @@ class Extent:
 class LedgerReader:
     """Reads a ledger, also while it is being written. Can be used from any thread."""
 
-    def __init__(self, engine: Engine, path: Path, days: DayKeys | None) -> None:
-        """Use `open`."""
-        self._engine = engine
-        self._path = path
+    def __init__(self, database: Source, days: DayKeys | None = None) -> None:
+        """Without `days` the numbers stay sealed. Raises LedgerError where this version cannot read it."""
+        self._database = database
         self._days = days
+        with database.reading() as connection:
+            check_version(connection, database.name)
 
     @classmethod
     def open(cls, url: str, days: DayKeys | None = None) -> Self:
-        """Without `days` the numbers stay sealed.
-
-        Raises LedgerError where there is no ledger, or none that this version can read."""
-        path = path_of(url)
-        try:
-            path.stat()
-        except FileNotFoundError as error:
-            raise LedgerError(f"{path}: there is no ledger yet; start `idtone serve` first") from error
-        except OSError as error:
-            raise LedgerError(
-                f"{path}: the ledger cannot be read: {error.strerror}; run this as the user that `idtone serve` runs as"
-            ) from error
-        engine = reading_engine(path)
-        try:
-            with engine.begin() as connection:
-                check_version(connection, path)
-        except SQLAlchemyError as error:
-            raise explained(error, path) from error
-        return cls(engine, path, days)
+        """A node's own ledger. Raises LedgerError where there is none, or none that this version can read."""
+        return cls(Source.in_file(url), days)
 
     def record(self, call_id: str) -> Record | None:
         """The evidence of one call, or None where the ledger does not know it."""
@@ -86,6 +68,9 @@ class LedgerReader:
         named = steps.c.call_id.between(ACT_ID, f"{ACT_ID}~")  # their ids are indexed, and their kinds are not
         query = select(steps).where(named, steps.c.kind.in_(ACTS)).order_by(steps.c.id)
         return [step_of(row, self._key_of) for row in self._fetch(query)]
+
+    def knows(self, call_id: str) -> bool:
+        return bool(self._fetch(select(steps.c.id).where(steps.c.call_id == call_id).limit(1)))
 
     def records(
         self,
@@ -208,31 +193,21 @@ class LedgerReader:
         many steps have been read, and of how many.
         """
         knows = self._days.knows if self._days and with_days else lambda day: True
-        try:
-            return verify(self._engine, log, notes, knows, progress)
-        except SQLAlchemyError as error:
-            raise explained(error, self._path) from error
-        except sqlite3.Error as error:
-            raise explained(DBAPIError("", None, error), self._path) from error
+        with self._database.explaining():
+            return verify(self._database.engine, log, notes, knows, progress)
 
     def signed_leaves(self, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
         """How many leaves the tree has, all signed, where it begins with the checkpoints that were kept.
 
         A quick look at its head alone. Raises LedgerError where it is not so.
         """
-        try:
-            with self._engine.begin() as connection:
-                return signed_leaves(connection, log, kept)
-        except SQLAlchemyError as error:
-            raise explained(error, self._path) from error
+        with self._database.reading() as connection:
+            return signed_leaves(connection, log, kept)
 
     def consistency(self, old: int, size: int) -> Sequence[bytes]:
         """The proof that the tree of `old` leaves is the beginning of that of `size`. Raises LedgerError."""
-        try:
-            with self._engine.begin() as connection:
-                return consistency_proof(old, size, lambda places: read_hashes(connection, places))
-        except SQLAlchemyError as error:
-            raise explained(error, self._path) from error
+        with self._database.reading() as connection:
+            return consistency_proof(old, size, lambda places: read_hashes(connection, places))
 
     def proofs(self, call_id: str, cosigned: Note | None = None) -> list[Proven]:
         """The proof of each leaf of a call, its record first; empty where none of it is in the tree yet.
@@ -240,11 +215,8 @@ class LedgerReader:
         They lead to the `cosigned` checkpoint where that holds them all, else to the ledger's own.
         Raises LedgerError where the ledger has no signed checkpoint that holds them.
         """
-        try:
-            with self._engine.begin() as connection:
-                return proofs(connection, call_id, cosigned)
-        except SQLAlchemyError as error:
-            raise explained(error, self._path) from error
+        with self._database.reading() as connection:
+            return proofs(connection, call_id, cosigned)
 
     def origin(self) -> str | None:
         """By which name the tree was signed last, whoever did it; None where it was not. Raises LedgerError."""
@@ -257,7 +229,7 @@ class LedgerReader:
         return step_of(rows[0], self._key_of) if rows else None
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.engine.dispose()
 
     def __enter__(self) -> Self:
         return self
@@ -306,8 +278,5 @@ class LedgerReader:
         return self._days.get(day) if self._days else None
 
     def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        try:
-            with self._engine.begin() as connection:
-                return connection.execute(query).fetchall()
-        except SQLAlchemyError as error:
-            raise explained(error, self._path) from error
+        with self._database.reading() as connection:
+            return connection.execute(query).fetchall()

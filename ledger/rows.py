@@ -21,11 +21,12 @@ Text = tuple[int | None, str, str | None]
 
 
 class Rows:
-    """One connection. Every query is portable but that of `texts`."""
+    """One connection. Every query is portable but that of `texts`; in PostgreSQL all see one state."""
 
-    def __init__(self, execute: Any) -> None:
+    def __init__(self, execute: Any, texts: str) -> None:
         """Use `reading`."""
         self._execute = execute
+        self._texts = texts
 
     @classmethod
     @contextmanager
@@ -33,7 +34,13 @@ class Rows:
         with engine.connect() as connection:
             driver = connection.connection.driver_connection
             assert driver is not None
-            yield cls(driver.execute)
+            if connection.dialect.name == "sqlite":
+                yield cls(driver.execute, _TEXTS)
+                return
+            with connection.begin():  # which says whose ledger it is; a reader holds up nobody here
+                yield cls(
+                    lambda query, values=(): driver.execute(query.replace("?", "%s"), values), _TEXTS_IN_POSTGRESQL
+                )
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """At once: a statement that is not read to its end holds up the writer."""
@@ -62,7 +69,7 @@ class Rows:
         no number.
         """
         ends = (f',"kind":{quoted(kind)},"node":{quoted(node)}}}' for kind in StepKind)
-        return self._all(_TEXTS, (node, *ends, after, until))
+        return self._all(self._texts, (node, *ends, after, until))
 
     def hashes(self, place: int, count: int) -> list[tuple[bytes]]:
         """So many from this place on, fewer where some are missing."""
@@ -116,15 +123,22 @@ _STEPS: Final = (
 )
 _OPENING_KINDS: Final = ", ".join(map(_literal, sorted(OPENING)))
 _ENDS: Final = " ".join(map(_end, StepKind))
+_TEXT: Final = f"""
+    ('{{"at":' || at || ',"details":') || (details || (',"id":' || id
+    || CASE WHEN node = ? THEN CASE kind {_ENDS} END END))
+"""
 # In SQLite's order of types whole numbers come before texts, and texts before x''. The plus keeps away from an index.
 # The brackets let what is long be copied twice only.
 _TEXTS: Final = f"""
-    SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN '' ELSE leaf END, call_id,
-        ('{{"at":' || at || ',"details":') || (details || (',"id":' || id
-        || CASE WHEN node = ? THEN CASE kind {_ENDS} END END))
+    SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN '' ELSE leaf END, call_id, {_TEXT}
     FROM steps WHERE id > ? AND id <= ? AND +at < 9223372036854775807 AND +details < x'' AND +call_id < x''
     ORDER BY id
 """  # noqa: S608 - of our own words
+# PostgreSQL's columns hold nothing but their types; a leaf below 0 has no place, and must not be OPENS.
+_TEXTS_IN_POSTGRESQL: Final = f"""
+    SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN leaf - 1 ELSE leaf END, call_id, {_TEXT}
+    FROM steps WHERE id > ? AND id <= ? ORDER BY id
+"""  # noqa: S608
 _HASHES: Final = "SELECT hash FROM hashes WHERE place >= ? AND place < ? ORDER BY place"
 _ENTRIES: Final = (
     "SELECT token, step FROM sought WHERE (token, step) > (?, ?) AND step <= ? ORDER BY token, step LIMIT ?"

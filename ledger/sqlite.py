@@ -1,4 +1,4 @@
-"""The SQLite file under the ledger: who may touch it, how it is journalled, and what its errors mean.
+"""The SQLite file under a node's ledger: who may touch it, how it is journalled, and what its errors mean.
 
 The choice of the journal is docs/adr/0001-sqlite-journal.md.
 """
@@ -8,20 +8,19 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from idtone.errors import LedgerError, LedgerInUseError
 
 from .private_files import PRIVATE_FILE, make_private
-from .tables import SCHEMA, SCHEMA_VERSION, TREE_FROM, meta, metadata, upsert_meta
 
 BUSY_TIMEOUT_S: Final = 5.0
 """How long a lock of somebody else is waited for."""
@@ -36,7 +35,7 @@ def path_of(url: str) -> Path:
         raise LedgerError(f"ledger.url is not the address of a database; {example}") from error
     if parsed.get_backend_name() != "sqlite":
         raise LedgerError(
-            f"ledger.url names {parsed.get_backend_name()}; this version keeps ledgers in SQLite, {example}"
+            f"ledger.url names {parsed.get_backend_name()}; ledgers are kept in SQLite or PostgreSQL, {example}"
         )
     if parsed.query or not parsed.database or parsed.database == ":memory:":
         raise LedgerError(f"ledger.url must name a file and nothing else; {example}")
@@ -145,61 +144,6 @@ def _begin(statement: str) -> Callable[[Connection], None]:
         connection.exec_driver_sql(statement)
 
     return begin
-
-
-def make_tables(engine: Engine, path: Path) -> None:
-    """Make the tables, or find them. Raises LedgerError where the file is no ledger of ours.
-
-    All or nothing: a ledger of an earlier version is upgraded in one transaction.
-    """
-    with engine.begin() as connection:
-        if inspect(connection).get_table_names():
-            for version in range(_version(connection, path), SCHEMA_VERSION):
-                for statement in UPGRADES[version]:
-                    connection.exec_driver_sql(statement)
-                connection.execute(upsert_meta(SCHEMA, str(version + 1)))
-        else:
-            metadata.create_all(connection)
-            connection.execute(insert(meta).values(key=SCHEMA, value=str(SCHEMA_VERSION)))
-            connection.execute(insert(meta).values(key=TREE_FROM, value="0"))
-
-
-UPGRADES: Final[Mapping[int, tuple[str, ...]]] = {
-    1: (
-        "ALTER TABLE steps ADD COLUMN leaf INTEGER",
-        "CREATE TABLE hashes (place INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (place))",
-        "CREATE TABLE sought (token BIGINT NOT NULL, step INTEGER NOT NULL, PRIMARY KEY (token, step)) WITHOUT ROWID",
-        "INSERT INTO meta SELECT 'tree_from', coalesce(max(id), 0) FROM steps",
-    ),
-}
-"""Schema version → what makes the next one of it. What stands here is never changed: it has run somewhere."""
-
-
-def check_version(connection: Connection, path: Path) -> None:
-    """Raises LedgerError where the file is not a ledger that this version can read."""
-    version = _version(connection, path)
-    if version < SCHEMA_VERSION:
-        raise LedgerError(
-            f"{path}: an older idtone made this ledger (schema {version}, here: {SCHEMA_VERSION}); "
-            "start `idtone serve`, which upgrades it"
-        )
-
-
-def _version(connection: Connection, path: Path) -> int:
-    """The schema that the file has; one that is newer than ours is an error."""
-    tables = inspect(connection).get_table_names()
-    if not tables:
-        raise LedgerError(f"{path}: the ledger is still empty; start `idtone serve` first")
-    version = (
-        connection.execute(select(meta.c.value).where(meta.c.key == SCHEMA)).scalar() if meta.name in tables else None
-    )
-    if version is None or not version.isdecimal():
-        raise LedgerError(f"{path}: this database is not a ledger; let ledger.url name a file of its own")
-    if int(version) > SCHEMA_VERSION:
-        raise LedgerError(
-            f"{path}: a newer idtone made this ledger (schema {version}, known here: {SCHEMA_VERSION}); upgrade idtone"
-        )
-    return int(version)
 
 
 class Trouble(Enum):

@@ -8,8 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Row, Table, Text
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import BigInteger, Column, Executable, Integer, LargeBinary, MetaData, Row, Table, Text, text
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number
@@ -22,6 +21,11 @@ SCHEMA_VERSION: Final = 2
 
 metadata = MetaData()
 
+_NAME: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Compared octet by octet, as SQLite does, whatever language a PostgreSQL sorts by."""
+_WHOLE: Final = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite's have 64 bits by any name, and only an INTEGER is the row's own number."""
+
 meta = Table(
     "meta",
     metadata,
@@ -30,17 +34,27 @@ meta = Table(
 )
 SCHEMA, TREE_FROM, CHECKPOINT = "schema_version", "tree_from", "checkpoint"
 """The keys of `meta`. Steps up to the id `tree_from` are older than the tree; `checkpoint` is its signed head."""
+ORIGIN, LOG_KEY, NODE, NODE_STEPS, HEARD_AT, COSIGNED = (
+    "origin",
+    "log_key",
+    "node",
+    "node_steps",
+    "heard_at",
+    "cosigned",
+)
+"""In PostgreSQL also: whose copy it is, its verifier key, and what the node has told: its name, how many steps it has,
+when (µs since 1970, by PostgreSQL's clock), and the head that witnesses have cosigned."""
 
 steps = Table(
     "steps",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=False),
     Column("node", Text, nullable=False),
-    Column("call_id", Text, nullable=False, index=True),
+    Column("call_id", _NAME, nullable=False, index=True),
     Column("kind", Text, nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
     Column("details", Text, nullable=False),
-    Column("leaf", Integer),
+    Column("leaf", _WHOLE),
 )
 """One row for each step, in the order of their writing. `at` is in µs since 1970 UTC, `details` a JSON object in the
 form of RFC 8785, in which numbers are sealed. `leaf` is the index, from 0, of the leaf that the step closed."""
@@ -48,7 +62,7 @@ form of RFC 8785, in which numbers are sealed. `leaf` is the index, from 0, of t
 hashes = Table(
     "hashes",
     metadata,
-    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("place", _WHOLE, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary, nullable=False),
 )
 """The tree's complete subtrees (`tree.merkle`)."""
@@ -56,18 +70,21 @@ hashes = Table(
 sought = Table(
     "sought",
     metadata,
-    Column("token", BigInteger, primary_key=True),
-    Column("step", Integer, primary_key=True),
+    Column("token", BigInteger, primary_key=True, autoincrement=False),
+    Column("step", _WHOLE, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
 """By which tokens calls that are over are found (`leaves.search_keys`): of each the step that closed its leaf."""
 
 
-def upsert_meta(key: str, value: str) -> Insert:
-    """Set a key of `meta`."""
-    return (
-        insert(meta).values(key=key, value=value).on_conflict_do_update(index_elements=["key"], set_={"value": value})
-    )
+def upsert_meta(key: str, value: str) -> Executable:
+    """Set a key of `meta`, in the words that SQLite and PostgreSQL share."""
+    return _UPSERT_META.bindparams(key=key, value=value)
+
+
+_UPSERT_META: Final = text(
+    "INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The real Asterisk that the tests share. There is one, or the run fails: nothing is skipped for want of it."""
+"""The real Asterisk and PostgreSQL that the tests share. They are there, or the run fails: nothing is skipped."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from idtone.ledger.postgresql import Server
 from idtone.tones.library import load_library
 from idtone.tones.making.synthesis import synthesise
 
 from .lab.asterisk import Asterisk
 from .lab.bootstrap import AsteriskInstallation, find_or_get
 from .lab.packages import find_or_get_ffmpeg
+from .lab.postgresql import PostgreSQL, programs
 from .lab.service import Service
 
 LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
@@ -32,6 +34,20 @@ def ffmpeg() -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath))))
         yield folder / "ffmpeg"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A real one, which tests may kill; they leave it running."""
+    with programs() as found, PostgreSQL(found) as running:
+        yield running
+
+
+@pytest.fixture
+def server(postgresql: PostgreSQL) -> Iterator[Server]:
+    """A database of this test's own, which is empty."""
+    with postgresql.database() as url:
+        yield Server.named(url, postgresql.password)
 
 
 @pytest.fixture(scope="session")

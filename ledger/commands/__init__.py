@@ -5,6 +5,7 @@ from __future__ import annotations
 from idtone import console
 
 from .approving import approve, list_requests, refuse
+from .fleet import nodes
 from .forgetting import forget
 from .packing import verify_pack
 from .proving import prove, show_key, verify_ledger
@@ -16,6 +17,7 @@ app.command("list")(list_calls)
 app.command()(show)
 app.command()(find)
 app.command()(stats)
+app.command()(nodes)
 app.command("verify")(verify_ledger)
 app.command()(prove)
 app.command("key")(show_key)

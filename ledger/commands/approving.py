@@ -22,7 +22,7 @@ from ..persons import Person
 from ..reader import LedgerReader
 from ..records import Record
 from ..steps import Role, Step
-from .shared import LedgerOption, answerable, local, print_table, reader_of
+from .shared import LedgerOption, answerable, local, print_table
 
 RequestArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The request's id, as `export` and `requests` tell it.")
@@ -43,7 +43,7 @@ def approve(
         raise UsageError("--json shows nothing to be approved; look at the request without it, or add --yes")
     settings, custody = _opened(config)
     person, now = answerable(settings.ledger), datetime.now(UTC)
-    with LedgerReader.open(settings.ledger.url, custody.days) as reader:
+    with LedgerReader.open(settings.ledger.own(), custody.days) as reader:
         known = requests(reader.acts())
         request = _known(known, request_id)
         step = steps.export_approved(
@@ -75,7 +75,7 @@ def refuse(
     person = answerable(settings.ledger)
     if not why.strip() or not why.isprintable():
         raise UsageError("--why needs a reason, in printable characters")
-    with LedgerReader.open(settings.ledger.url) as reader:
+    with LedgerReader.open(settings.ledger.own()) as reader:
         known = requests(reader.acts())
     request = _known(known, request_id)
     step = steps.export_refused("act", datetime.now(UTC), person, request.act, why)
@@ -95,7 +95,7 @@ def list_requests(
 ) -> None:
     """List the exports that were requested, the newest last, and how they stand."""
     now = datetime.now(UTC)
-    with reader_of(config, ledger) as reader:
+    with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own()) as reader:
         found = [each for each in requests(reader.acts()).values() if state in (None, each.state(now))]
     if as_json:
         console.print_json([_report(each, now) for each in found])
@@ -130,7 +130,7 @@ def _unchanged(reader: LedgerReader, request: Request) -> None:
 
 def _record(settings: Settings, custody: Custody, step: Step) -> str:
     return record_act(
-        settings.ledger.url, settings.node, custody,
+        settings.ledger.own(), settings.node, custody,
         lambda act: Step(act, step.kind, step.at, step.details), settings.ledger.exports is Exports.TWO_PERSONS,
     )  # fmt: skip
 

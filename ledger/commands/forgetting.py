@@ -44,7 +44,7 @@ def forget(
     if doomed:
         # First, so that it is known whatever happens in between.
         record_act(
-            settings.url, whole.node, custody, lambda act: steps.forgotten(act, datetime.now(UTC), first, len(doomed))
+            settings.own(), whole.node, custody, lambda act: steps.forgotten(act, datetime.now(UTC), first, len(doomed))
         )
     destroyed = days.destroy(first)
     if as_json:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,50 +17,92 @@ from idtone.errors import ProofError, UsageError
 from idtone.settings import Settings, load_settings
 
 from ..custody import Seen, continuity_of, own_key
-from ..reader import LedgerReader
+from ..fleet import NodeLedger
 from ..tree.notes import Note, VerifierKey
-from .shared import LedgerOption, reader_of
+from .shared import LedgerOption, NodeOption, fleet_of
 
 
 def verify_ledger(
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
+    node: NodeOption = None,
     checkpoints: Annotated[
         list[Path] | None,
         typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that was kept elsewhere; may be repeated."),
     ] = None,
     log_key: Annotated[
-        str | None,
-        typer.Option("--log-key", metavar="VKEY", help="The ledger's verifier key (default: that of its signing key)."),
+        list[str] | None,
+        typer.Option(
+            "--log-key",
+            metavar="VKEY",
+            help="The ledger's verifier key (default: that of its signing key); for several nodes it may be repeated.",
+        ),
     ] = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Verify that no record was changed, removed, inserted or moved since it was signed, and none cut off.
 
     Every step is read and every hash made again; the service may run. It is held against the ledger's own checkpoint,
-    the one in ledger.seen_file, and those that are named. Exit 1: something is wrong, and what is told.
+    the one in ledger.seen_file, and those that are named. Of the nodes in a PostgreSQL each is verified, with the key
+    that is given or, where none is, the one that PostgreSQL itself has of it; --json is an array then. Exit 1:
+    something is wrong, and what is told.
     """
     settings = load_settings(config)
+    keys = list(map(_parse_key, log_key or ()))
     notes = [(str(path), _note(path)) for path in checkpoints or []]
-    screen = Console(stderr=True)
-    with (
-        reader_of(config, ledger) as reader,
-        Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar,
+    with fleet_of(config, ledger, node) as fleet:
+        if fleet.is_shared:
+            reports = [_verified(each, *_shared_key(each, keys, settings), _of(each, notes)) for each in fleet.ledgers]
+        else:
+            own = fleet.ledgers[0].reader.origin()
+            key = keys[0] if keys else own_key(settings.ledger, settings.node, own)
+            if not keys:
+                notes += _remembered(settings, key)
+            reports = [_verified(fleet.ledgers[0], key, "given" if keys else "own", notes)]
+    if as_json:
+        console.print_json(reports if fleet.is_shared else reports[0])
+    else:
+        for report in reports:
+            _tell(report, fleet.is_shared)
+    if fleet.unreadable or not all(report["good"] for report in reports):
+        console.negative()
+
+
+def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
+    """The key to verify a node's ledger with, and whose word for it that is."""
+    given = next((key for key in keys if key.name == ledger.origin), None)
+    if given:
+        return given, "given"
+    if (
+        ledger.origin in continuity_of(settings.ledger, settings.node).origins
+        and settings.ledger.signing_key().exists()
     ):
-        key = _log_key(log_key, settings, reader)
-        if log_key is None:
-            notes += _remembered(settings, key)
-        task = bar.add_task("verifying", total=None)
-        verdict = reader.verify(
+        return own_key(settings.ledger, settings.node, ledger.origin), "own"
+    assert ledger.key is not None
+    return ledger.key, "postgresql"
+
+
+def _of(ledger: NodeLedger, notes: Sequence[tuple[str, Note]]) -> list[tuple[str, Note]]:
+    """The checkpoints that are of this node."""
+    return [(source, note) for source, note in notes if note.text.partition("\n")[0] == ledger.origin]
+
+
+def _verified(ledger: NodeLedger, key: VerifierKey, whose: str, notes: Sequence[tuple[str, Note]]) -> dict[str, Any]:
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(f"verifying {ledger.node}", total=None)
+        verdict = ledger.reader.verify(
             key,
             notes,
-            with_days=log_key is None,
+            with_days=whose == "own" and ledger.has_keys,
             progress=lambda steps, total: bar.update(task, completed=steps, total=total),
         )
-        continues = reader.continues()
-    report = {
+    continues = ledger.reader.continues()
+    return {
+        "node": ledger.node,
         "good": not verdict.faults,
         "log": str(key),
+        "key_from": whose,
         "leaves": verdict.leaves,
         "root": verdict.root.hex(),
         "steps": verdict.steps,
@@ -70,29 +112,31 @@ def verify_ledger(
         "continues": dict(continues.details) if continues else None,
         "faults": verdict.faults,
     }
-    if as_json:
-        console.print_json(report)
-    else:
-        for fault in verdict.faults:
-            print(fault)
-        print(f"{'good' if not verdict.faults else 'NOT GOOD'}: {verdict.leaves:,} leaves of {verdict.steps:,} steps")
-        for each in verdict.signed:
-            print(f"  signed       {each.checkpoint.size:,} leaves ({each.source})")
-        print(f"  root         {verdict.root.hex()}")
-        if continues:
-            told = continues.details
-            print(f"  continues    {told['origin']} after {told['leaves']:,} leaves, set aside as {told['file']}")
-        print(f"  in progress  {verdict.open_calls:,} calls, whose steps nothing vouches for yet")
-        if verdict.older:
-            print(f"  older        {verdict.older:,} steps from before the ledger had a tree")
-    if verdict.faults:
-        console.negative()
+
+
+def _tell(report: Mapping[str, Any], with_node: bool) -> None:
+    name = f"{report['node']}: " if with_node else ""
+    for fault in report["faults"]:
+        print(f"{name}{fault}")
+    print(f"{name}{'good' if report['good'] else 'NOT GOOD'}: {report['leaves']:,} leaves of {report['steps']:,} steps")
+    if report["key_from"] == "postgresql":
+        print("  key          PostgreSQL itself has it: compare it with what `idtone ledger key` says on the node")
+        print(f"               {report['log']}")
+    for each in report["signed"]:
+        print(f"  signed       {each['leaves']:,} leaves ({each['source']})")
+    print(f"  root         {report['root']}")
+    if told := report["continues"]:
+        print(f"  continues    {told['origin']} after {told['leaves']:,} leaves, set aside as {told['file']}")
+    print(f"  in progress  {report['open_calls']:,} calls, whose steps nothing vouches for yet")
+    if report["older_steps"]:
+        print(f"  older        {report['older_steps']:,} steps from before the ledger had a tree")
 
 
 def prove(
     call_id: Annotated[str, typer.Argument(help="The call's id.")],
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
+    node: NodeOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Print the proof that a call's record is in the signed tree (C2SP tlog-proof), with the record as its extra data.
@@ -102,11 +146,11 @@ def prove(
     ledger does not know the call, or it is still in progress.
     """
     settings = load_settings(config)
-    cosigned = None
-    with reader_of(config, ledger) as reader:
-        if os.access(settings.ledger.cosigned(), os.R_OK):
-            cosigned = Seen(settings.ledger.cosigned()).latest(_log_key(None, settings, reader))
-        proven = reader.proofs(call_id, cosigned[0] if cosigned else None)
+    with fleet_of(config, ledger, node) as fleet:
+        holder = fleet.with_call(call_id)
+        proven = []
+        if holder:
+            proven = holder.reader.proofs(call_id, holder.cosigned if fleet.is_shared else _cosigned(settings, holder))
     if not proven:
         print(f"no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", file=sys.stderr)
         console.negative()
@@ -116,9 +160,17 @@ def prove(
         print(proven[0].proof, end="")
 
 
+def _cosigned(settings: Settings, ledger: NodeLedger) -> Note | None:
+    if not os.access(settings.ledger.cosigned(), os.R_OK):
+        return None
+    latest = Seen(settings.ledger.cosigned()).latest(own_key(settings.ledger, settings.node, ledger.reader.origin()))
+    return latest[0] if latest else None
+
+
 def show_key(config: console.ConfigOption = None) -> None:
     """Print the verifier key of this ledger, by which others verify what it signs; give it to your witnesses."""
-    print(_log_key(None, load_settings(config)))
+    settings = load_settings(config)
+    print(own_key(settings.ledger, settings.node))
 
 
 def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
@@ -130,10 +182,7 @@ def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Not
             yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())
 
 
-def _log_key(text: str | None, settings: Settings, reader: LedgerReader | None = None) -> VerifierKey:
-    """One that was given, or our own: by the name that the ledger of `reader` has, where it is one of ours."""
-    if text is None:
-        return own_key(settings.ledger, settings.node, reader.origin() if reader else None)
+def _parse_key(text: str) -> VerifierKey:
     try:
         return VerifierKey.parse(text)
     except ProofError as error:

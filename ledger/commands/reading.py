@@ -15,17 +15,20 @@ from idtone.calls import Outcome
 from idtone.errors import UsageError
 from idtone.numbers import NumberKind, parse
 
+from ..fleet import without_keys
 from ..leaves import ACTS
 from ..plotting import plot
 from ..records import Record, iso_ms
 from ..statistics import EACH, Part, columns, tally
 from ..steps import FIRST, Role, Step
-from .shared import LedgerOption, local, parse_since, print_table, reader_of
+from .shared import KeysOption, LedgerOption, NodeOption, fleet_of, local, parse_since, print_table
 
 
 def list_calls(
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
+    node: NodeOption = None,
+    keys: KeysOption = None,
     call_id: Annotated[str | None, typer.Option("--call-id", help="Only this call.")] = None,
     since: Annotated[
         str | None,
@@ -63,16 +66,19 @@ def list_calls(
             and (not odd or bool(record.anomalies))
         )
 
-    with reader_of(config, ledger) as reader:
-        _print(reader.records(call_id, start, limit, end, wanted), as_json)
+    with fleet_of(config, ledger, node, keys or ()) as fleet:
+        _print(fleet.records(call_id, start, limit, end, wanted), as_json, fleet.is_shared)
 
 
-def _print(records: list[Record], as_json: bool) -> None:
+def _print(records: list[Record], as_json: bool, with_node: bool) -> None:
     if as_json:
         console.print_json([record.to_json() for record in records])
         return
-    columns = ("time", "call", "direction", "number", "outcome", "reason", "heard", "status")
-    print_table(columns, [_line(record) for record in records])
+    columns: tuple[str, ...] = ("time", "call", "direction", "number", "outcome", "reason", "heard", "status")
+    rows = [_line(record) for record in records]
+    if with_node:
+        columns, rows = ("node", *columns), [(record.node, *row) for record, row in zip(records, rows, strict=True)]
+    print_table(columns, rows)
 
 
 def find(
@@ -86,6 +92,8 @@ def find(
     end: Annotated[str | None, typer.Option("--to", metavar="T", help="Only calls that began before then.")] = None,
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
+    node: NodeOption = None,
+    keys: KeysOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Find the calls that a telephone number had a part in; needs the ledger's key. Exit 1: there are none.
@@ -97,10 +105,12 @@ def find(
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
         raise UsageError("that is not a telephone number that could be found; write it like 0312345678")
     first, last = _range(start, end, "--from", "--to")
-    with reader_of(config, ledger) as reader:
-        records = reader.find(wanted, datetime.now(UTC), first, last)
+    with fleet_of(config, ledger, node, keys or ()) as fleet:
+        records = fleet.find(wanted, datetime.now(UTC), first, last)
+        for name in without_keys(fleet.ledgers):
+            print(f"not searched: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
     if as_json or records:
-        _print(records, as_json)
+        _print(records, as_json, fleet.is_shared)
     else:
         print("no call with this number was found", file=sys.stderr)
     if not records:
@@ -118,6 +128,7 @@ def stats(
     ] = None,
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
+    node: NodeOption = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) for spreadsheets.")] = False,
     picture: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as PNG; needs the extra `plot`.")
@@ -134,9 +145,9 @@ def stats(
         raise UsageError("--csv and --json cannot go together; choose one")
     start, end = _range(since, until, "--since", "--until")
     apart = frozenset(by) if by else EACH
-    with reader_of(config, ledger) as reader:
+    with fleet_of(config, ledger, node) as fleet:
         tallies = tally(
-            (record for record in reader.each(since=start, until=end) if start is None or record.steps[0].at >= start),
+            (record for record in fleet.each(since=start, until=end) if start is None or record.steps[0].at >= start),
             lambda at: at.astimezone().date(),
             apart,
         )
@@ -176,11 +187,14 @@ def show(
     call_id: Annotated[str, typer.Argument(help="The call's id, as IDTONE_CALL_ID gives it.")],
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
+    node: NodeOption = None,
+    keys: KeysOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Show every step of one call; exit code 1 where the ledger does not know it."""
-    with reader_of(config, ledger) as reader:
-        record = reader.record(call_id)
+    with fleet_of(config, ledger, node, keys or ()) as fleet:
+        holder = fleet.with_call(call_id)
+        record = holder.reader.record(call_id) if holder else None
     if record is None:
         print(f"the ledger holds no call {call_id}", file=sys.stderr)
         console.negative()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,13 +19,24 @@ from idtone.errors import UsageError
 from idtone.settings import LedgerSettings, load_settings
 
 from ..day_keys import DayKeys
-from ..key_file import read_key
+from ..fleet import Fleet, days_by
 from ..persons import Person, acting
-from ..reader import LedgerReader
-from ..sealing import KeyRing, day_of
+from ..postgresql import Server
+from ..sealing import day_of
 
 LedgerOption = Annotated[
     str | None, typer.Option("--ledger", metavar="URL", help="Ledger to read (default: ledger.url of the settings).")
+]
+NodeOption = Annotated[
+    str | None, typer.Option("--node", metavar="NAME", help="Only this node, of those in a PostgreSQL.")
+]
+KeysOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keys",
+        metavar="NODE=FILE",
+        help="A copy of another node's ledger.key_file, with its .days beside it, for its numbers; may be repeated.",
+    ),
 ]
 
 
@@ -54,9 +67,30 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
     return moment
 
 
-def reader_of(config: Path | None, ledger: str | None) -> LedgerReader:
-    settings = load_settings(config).ledger
-    return LedgerReader.open(ledger if ledger is not None else settings.url, days_of(settings))
+def fleet_of(config: Path | None, ledger: str | None, node: str | None = None, keys: Sequence[str] = ()) -> Fleet:
+    """What these options name. Which ledgers cannot be read is told. Raises UsageError, LedgerError."""
+    whole = load_settings(config)
+    settings = whole.ledger
+    days = days_of(settings)
+    if ledger is not None:
+        settings = settings.model_copy(update={"url": ledger})
+    by_node = {whole.node: days} if days else {}
+    by_node |= dict(map(_keys, keys))
+    if not settings.is_shared():
+        if node is not None:
+            raise UsageError("--node chooses among the nodes of a PostgreSQL, and this is the file of one node")
+        return Fleet.of_file(settings.url, whole.node, settings.log_origin(whole.node), by_node.get(whole.node))
+    fleet = Fleet.in_postgresql(Server.of(settings), by_node, node)
+    for trouble in fleet.unreadable:
+        print(trouble, file=sys.stderr)
+    return fleet
+
+
+def _keys(option: str) -> tuple[str, DayKeys]:
+    node, _, file = option.partition("=")
+    if not node or not file:
+        raise UsageError(f"--keys {option!r} is not a node and a file; write it like pbx-2=pbx-2.key")
+    return node, days_by(Path(file))
 
 
 def answerable(settings: LedgerSettings) -> Person:
@@ -72,9 +106,7 @@ def answerable(settings: LedgerSettings) -> Person:
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:
     """None where this user has no key: then numbers stay sealed."""
-    if not os.access(settings.key_file, os.R_OK):
-        return None
-    return DayKeys(settings.day_keys(), KeyRing(read_key(settings.key_file)))
+    return days_by(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 
 def local(at: datetime) -> str:

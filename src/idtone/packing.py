@@ -93,11 +93,11 @@ def _writable(output: Path | None) -> Path:
 def _ask(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> dict[str, object]:
     person, now = answerable(settings.ledger), datetime.now(UTC)
     custody = Custody.of(settings.ledger, settings.node)
-    with LedgerReader.open(settings.ledger.url) as reader:
+    with LedgerReader.open(settings.ledger.own()) as reader:
         chosen = exhibits(reader, calls, None, sealed=True)
     until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen)
     act_id = record_act(
-        settings.ledger.url, settings.node, custody,
+        settings.ledger.own(), settings.node, custody,
         lambda act: steps.export_requested(
             act, now, person, case, [each.call_id for each in chosen], sealed, digest_, until
         ),
@@ -107,7 +107,7 @@ def _ask(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> d
 
 def _make_approved(settings: Settings, request_id: str, output: Path) -> dict[str, object]:
     person = answerable(settings.ledger)
-    with LedgerReader.open(settings.ledger.url) as reader:
+    with LedgerReader.open(settings.ledger.own()) as reader:
         request = requests(reader.acts()).get(request_id)
     if request is None:
         raise UsageError(f"there is no request {request_id!r}; `idtone ledger requests` lists them")
@@ -129,7 +129,7 @@ def _make(
 ) -> dict[str, object]:
     custody = Custody.of(settings.ledger, settings.node)
     now = datetime.now(UTC)
-    with LedgerReader.open(ledger if ledger is not None else settings.ledger.url, custody.days) as reader:
+    with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), custody.days) as reader:
         signer = custody.signer_of(reader.origin())
         log = signer.key
         cosigned = custody.cosigned.latest(log)
@@ -154,7 +154,7 @@ def _make(
         return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved)
 
     two_persons = settings.ledger.exports is Exports.TWO_PERSONS
-    act_id = record_act(settings.ledger.url, settings.node, custody, act, two_persons)
+    act_id = record_act(settings.ledger.own(), settings.node, custody, act, two_persons)
     made[SEAL] = seal(made, case, signer)
     write_zip(output, made)
     return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}

@@ -32,6 +32,7 @@ from .ledger.custody import Custody
 from .ledger.pending import Pending
 from .ledger.reader import LedgerReader
 from .ledger.retention import forget_in_time
+from .ledger.shipping import Shipping
 from .ledger.sqlite import path_of
 from .ledger.witness.client import Cosigning
 from .ledger.writer import LedgerWriter
@@ -135,7 +136,7 @@ def _assemble(settings: Settings, loaded: Loaded, evidence: Evidence) -> tuple[S
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
         remembered={} if source.current else alone.remembered(settings.sounds.directory),
     )
-    with LedgerReader.open(settings.ledger.url, loaded.custody.days) as reader:
+    with LedgerReader.open(settings.ledger.own(), loaded.custody.days) as reader:
         now = datetime.now(UTC)
         switchboard.recall(reader.open_calls(now))
         for call_id in reader.lost_calls(now):
@@ -188,11 +189,12 @@ class Instance:
         self._password = password
         self._loaded = loaded
         self._manager = ServiceManager.of(os.environ)
-        self._succession = succession.place(path_of(settings.ledger.url))
+        self._succession = succession.place(path_of(settings.ledger.own()))
         self._stop = asyncio.Event()
         self._next: subprocess.Popen[bytes] | None = None
         self._handing_over = False
         self._evidence: LedgerWriter | None = None
+        self._shipping: Shipping | None = None
 
     @property
     def unwritten(self) -> bool:
@@ -205,8 +207,12 @@ class Instance:
             line = resources.enter_context(succession.predecessor(self._succession)) if take_over else None
             inherited = await self._inherit(line, resources) if line else Inheritance()
             ledger = self._settings.ledger
-            evidence = LedgerWriter.open(ledger.url, self._settings.node, self._loaded.custody, ledger.reserve)
+            evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.custody, ledger.reserve)
             self._evidence = evidence
+            if ledger.is_shared():
+                self._shipping = Shipping.of(ledger, self._settings.node)
+                self._shipping.begin()
+                resources.push_async_callback(asyncio.to_thread, self._shipping.close)
             resources.callback(evidence.close)
             pending = resources.enter_context(Pending.open(ledger.url, evidence, self._loaded.custody.days))
             board, refresh = _assemble(self._settings, self._loaded, pending)
@@ -271,7 +277,7 @@ class Instance:
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
             asyncio.create_task(forget_in_time(custody.days, evidence, ledger.retention), name="forgetting numbers"),
             asyncio.create_task(
-                record_requests(ledger.url, evidence, ledger.exports is Exports.TWO_PERSONS),
+                record_requests(ledger.own(), evidence, ledger.exports is Exports.TWO_PERSONS),
                 name="recording what commands do",
             ),
             asyncio.create_task(
@@ -304,7 +310,10 @@ class Instance:
         registry = self._loaded.source.current
         known = f"registry version {registry.version}, {registry.trust}" if registry else "no registry"
         room = self._evidence.words if self._evidence else ""
-        return f"serving: {reached}, AGI at {self._settings.agi.listen}, {known}{f'; {room}' if room else ''}"
+        more = "".join(
+            f"; {words}" for words in (room, str(self._shipping.standing) if self._shipping else "") if words
+        )
+        return f"serving: {reached}, AGI at {self._settings.agi.listen}, {known}{more}"
 
     async def _announce(self, line: succession.Line | None) -> None:
         # Asterisk may be started later; then there is nobody who could ask, and nothing to wait for.

@@ -185,6 +185,11 @@ def _octets(value: object) -> object:
 
 class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
+    """The node's own file, or the PostgreSQL that several nodes share."""
+    spool: Path = Path("/var/lib/idtone/ledger.sqlite3")
+    """The node's own file where `url` names PostgreSQL."""
+    password_file: Path | None = None
+    password: str | None = Field(default=None, repr=False)
     key_file: Path = Path("/var/lib/idtone/ledger.key")
     reserve: Annotated[int, BeforeValidator(_octets), Field(ge=0, le=2**40)] = 64 * 10**6
     """Bytes on the ledger's disk that are kept for evidence."""
@@ -199,6 +204,20 @@ class LedgerSettings(Model):
     witnesses: Annotated[tuple[Annotated[str, AfterValidator(_witness)], ...], BeforeValidator(_patterns)] = ()
     """Each an address, a space, and the witness's verifier key."""
     witness_every: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=1)
+
+    def is_shared(self) -> bool:
+        """Several nodes' ledgers are read together in PostgreSQL."""
+        return self.url.partition(":")[0].partition("+")[0] == "postgresql"
+
+    def own(self) -> str:
+        """The address of the file that this node writes; what is shared is a copy of it."""
+        return f"sqlite:///{self.spool}" if self.is_shared() else self.url
+
+    def secret(self) -> str | None:
+        """PostgreSQL's password; None leaves it to libpq's own ways. Raises DocumentError where it cannot be read."""
+        if self.password is not None or self.password_file is None:
+            return self.password
+        return read_text(self.password_file, size_limit=4096).strip()
 
     def log_origin(self, node: str) -> str:
         """The name of the ledger's tree in what is signed; it tells the node's trees apart from all others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,12 @@ from idtone.doctor.findings import State
 from idtone.doctor.ledger import Growth, Room
 from idtone.errors import LedgerError
 from idtone.ledger.backlog import Missing
+from idtone.ledger.fleet import Copied
 
 PATH = Path("/var/lib/idtone/ledger.sqlite3")
 KEY = Path("/var/lib/idtone/ledger.key")
 MIB = 2**20
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -125,3 +127,22 @@ def test_what_was_set_aside():
     assert finding.state is State.WARNING
     assert finding.found == "2 set aside, the latest as /l/two"
     assert "--ledger sqlite:////l/two" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("copy", "trouble", "state", "found"),
+    [
+        (None, "db: connection refused", State.WARNING, "refused"),
+        (None, "", State.WARNING, "no ledger of this node yet"),
+        (Copied(False, 0, NOW, True), "", State.BAD, "another node ships by this one's name"),
+        (Copied(True, 0, NOW, True), "", State.GOOD, "all but 0 steps"),
+        (Copied(True, 7, NOW - timedelta(minutes=4), True), "", State.GOOD, "all but 7 steps"),
+        (Copied(True, 7, NOW - timedelta(minutes=6), True), "", State.WARNING, "all but 7 steps"),
+        (Copied(True, 0, NOW - timedelta(minutes=6), True), "", State.GOOD, "all but 0 steps"),
+        (Copied(True, 0, NOW, False), "", State.WARNING, "others on the way can read"),
+    ],
+)
+def test_what_postgresql_has_of_it(copy, trouble, state, found):
+    finding = ledger.shared("postgresql://db/x", copy, trouble, NOW)
+    assert finding.state is state
+    assert found in finding.found

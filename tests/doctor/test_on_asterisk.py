@@ -411,9 +411,13 @@ def test_a_ledger_that_is_none(pbx, whole, tmp_path):
         "service": "bad",
         "service-application": "warning",
     }
-    findings = examine(pbx, LEDGER_URL="postgresql://me:secret@host/ledger")
-    assert findings["ledger"]["state"] == "bad"
-    assert "secret" not in json.dumps(findings)
+    for url, topic, state in (
+        ("mysql://me:secret@host/ledger", "ledger", "bad"),
+        ("postgresql://me:secret@host/ledger", "ledger-postgresql", "warning"),
+    ):
+        findings = examine(pbx, LEDGER_URL=url, LEDGER_SPOOL=pbx.ledger)
+        assert findings[topic]["state"] == state
+        assert "secret" not in json.dumps(findings)
 
 
 def test_a_ledger_that_was_put_back(pbx, whole):

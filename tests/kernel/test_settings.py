@@ -21,6 +21,7 @@ from idtone.settings import (
     Door,
     Exports,
     Hearing,
+    LedgerSettings,
     Overload,
     Settings,
     SuspendedCalls,
@@ -45,6 +46,9 @@ OTHER = {
     ("registry", "cache"): ("/srv/cache", Path("/srv/cache")),
     ("registry", "poll"): ("PT5S", timedelta(seconds=5)),
     ("ledger", "url"): ("sqlite:////srv/ledger.sqlite3", "sqlite:////srv/ledger.sqlite3"),
+    ("ledger", "spool"): ("/x.sqlite3", Path("/x.sqlite3")),
+    ("ledger", "password_file"): ("/run/secrets/postgresql", Path("/run/secrets/postgresql")),
+    ("ledger", "password"): ("s3cret", "s3cret"),
     ("ledger", "key_file"): ("/srv/ledger.key", Path("/srv/ledger.key")),
     ("ledger", "retention"): ("P365D", timedelta(days=365)),
     ("ledger", "exports"): ("two-persons", Exports.TWO_PERSONS),
@@ -196,6 +200,18 @@ def test_a_password_that_is_not_there_is_an_error_with_its_remedy(tmp_path: Path
         load_settings(None, {"IDTONE_ARI_PASSWORD_FILE": str(tmp_path / "none")}).ari.secret()
 
 
+def test_the_ledger_is_the_nodes_own_file_or_a_copy_of_it_in_postgresql(tmp_path: Path) -> None:
+    own = Settings().ledger
+    assert (own.is_shared(), own.own(), own.secret()) == (False, own.url, None)
+    secret = tmp_path / "password"
+    secret.write_text("s3cret\n")
+    shared = LedgerSettings(url="postgresql+psycopg://db/x", spool=Path("/a/b.sqlite3"), password_file=secret)
+    assert (shared.is_shared(), shared.own(), shared.secret()) == (True, "sqlite:////a/b.sqlite3", "s3cret")
+    assert shared.model_copy(update={"password": "other"}).secret() == "other"
+    with pytest.raises(DocumentError, match="cannot be read"):
+        LedgerSettings(password_file=tmp_path / "absent").secret()
+
+
 def test_no_repr_shows_the_password() -> None:
     assert "s3cret" not in repr(load_settings(None, {"IDTONE_ARI_PASSWORD": "s3cret"}))
 
@@ -215,7 +231,7 @@ def test_the_shipped_file_is_the_defaults(shipped: Path) -> None:
     assert load_settings(shipped, {}) == Settings()
 
 
-IN_COMMENT_ONLY = {("node",), ("ari", "password")}
+IN_COMMENT_ONLY = {("node",), ("ari", "password"), ("ledger", "password")}
 """The machine's name is nothing to write down beforehand, a password nothing to write into this file."""
 
 

@@ -140,7 +140,7 @@ def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str]
     folder = root.with_name(f"{root.name}.bin")
     folder.mkdir(exist_ok=True)
     for program in ("ffmpeg", "ffprobe"):
-        _write_script(folder / program, command(root, f"usr/bin/{program}"))
+        write_script(folder / program, command(root, f"usr/bin/{program}"))
     return folder
 
 
@@ -161,7 +161,8 @@ def _encoders(ffmpeg: Sequence[str]) -> set[str]:
     return {line.split()[1] for line in listing.splitlines() if len(line.split()) > 2}
 
 
-def _write_script(path: Path, started: Sequence[str]) -> None:
+def write_script(path: Path, started: Sequence[str]) -> None:
+    """A program by this name that is started so, with further arguments."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(descriptor, "w") as file:
         file.write(f'#!/bin/sh\nexec {shlex.join(started)} "$@"\n')

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from idtone.dialplan import UNATTENDED_FILE
 from idtone.ledger.day_keys import DayKeys
+from idtone.ledger.postgresql import Server
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.sealing import KeyRing
 from idtone.ledger.writer import LINGER_S
@@ -34,6 +35,8 @@ class Service:
     """Where `registry` is served, if it is to be read there."""
     listen: str = ""
     """Where it is asked over AGI; the PBX's own address where empty."""
+    shared: Server | None = None
+    """The PostgreSQL that its ledger is shipped to, if any."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,9 +88,17 @@ class Service:
             f"sounds: {{directory: {self.asterisk.sounds}}}\n"
             f"registry: {{source: {self.address or self.registry}, trust: {self.trust},"
             f" cache: {self.asterisk.scratch / 'registry'}}}\n"
-            f"ledger: {{url: 'sqlite:///{self.ledger}', key_file: {self.ledger.with_name('ledger.key')}}}\n"
+            f"ledger: {{{self._where()}, key_file: {self.ledger.with_name('ledger.key')}}}\n"
             f"policy: {{{self.policy}}}\n"
         )
+
+    def _where(self) -> str:
+        """Where its ledger is, as settings say it."""
+        if self.shared is None:
+            return f"url: 'sqlite:///{self.ledger}'"
+        password = self.asterisk.scratch / "postgresql.password"
+        password.write_text(str(self.shared.password))
+        return f"url: '{self.shared.url}', spool: {self.ledger}, password_file: {password}"
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> int | None:
         """End it, gracefully unless told otherwise, and return its exit code."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from idtone.ledger.writer import LedgerWriter
 
 from .evidence import NOW, PLAY, at, custody_of, days_of, decided, heard_call, plain, url_of
 
+Reading = Callable[..., LedgerReader]
+
 
 def write(url: str, *evidence: Step) -> None:
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
@@ -31,11 +33,11 @@ def ids(records: list[Record]) -> list[str]:
 
 
 @pytest.fixture
-def reader(url: str) -> Iterator[LedgerReader]:
+def reader(url: str, reading: Reading) -> Iterator[LedgerReader]:
     """Ten calls c-0 … c-9, one a minute, that overlap: each ends after the next one was decided."""
     calls = [heard_call(f"c-{number}", number * 60_000 - number) for number in range(10)]
     write(url, *sorted((step for call in calls for step in call), key=lambda step: step.at))
-    with LedgerReader.open(url, days_of(url)) as reader:
+    with reading(url, days_of(url)) as reader:
         yield reader
 
 
@@ -81,14 +83,14 @@ def test_filters_go_together(reader: LedgerReader) -> None:
     assert reader.records("c-33") == []
 
 
-def test_steps_of_one_instant_are_all_found(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_of_one_instant_are_all_found(url: str, reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("idtone.ledger.reader.PAGE_ROWS", 5)
     write(url, *(steps.answered(f"c-{number}", NOW) for number in range(23)))
-    with LedgerReader.open(url) as reader:
+    with reading(url) as reader:
         assert sorted(ids(reader.records())) == sorted(f"c-{number}" for number in range(23))
 
 
-def test_open_calls_are_young_and_have_no_end(url: str) -> None:
+def test_open_calls_are_young_and_have_no_end(url: str, reading: Reading) -> None:
     write(
         url,
         decided(PLAY, "too old", -1000 * OPEN_FOR.total_seconds()),
@@ -101,7 +103,7 @@ def test_open_calls_are_young_and_have_no_end(url: str) -> None:
         steps.ended("undecided", NOW, CallStatus.CANCEL),
         steps.answered("never decided", NOW),
     )
-    with LedgerReader.open(url, days_of(url)) as reader:
+    with reading(url, days_of(url)) as reader:
         found = reader.open_calls(NOW)
         assert ids(found) == ["old", "ringing", "talking"]
         assert [plain(step) for step in found[-1].steps] == heard_call("talking", 1)[:-1]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -7,8 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from idtone.errors import LedgerError
-from idtone.ledger import sqlite as ledger_sqlite
-from idtone.ledger import steps
+from idtone.ledger import schema, steps
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.sqlite import explained, journal_mode, path_of, wal_is_safe
 from idtone.ledger.steps import CallStatus, Role
@@ -163,10 +163,16 @@ def test_a_reader_leaves_the_upgrade_to_the_service(file: Path, url: str) -> Non
     assert file.read_bytes() == before
 
 
-def test_an_upgrade_that_fails_changes_nothing(file: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upgrade_that_fails_changes_nothing(
+    file: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old_ledger(file)
     before = shape(file)
-    monkeypatch.setitem(ledger_sqlite.UPGRADES, 1, (*ledger_sqlite.UPGRADES[1], "CREATE TABLE steps (x)"))
+    broken = tmp_path / "migrations"
+    shutil.copytree(schema.MIGRATIONS, broken)
+    with (broken / "versions/v2_tree.py").open("a") as last:
+        last.write('    op.execute("CREATE TABLE steps (x)")\n')
+    monkeypatch.setattr(schema, "MIGRATIONS", broken)
     with pytest.raises(LedgerError, match="already exists"):
         LedgerWriter.open(url, "pbx-1", custody_of(url))
     assert shape(file) == before

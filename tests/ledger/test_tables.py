@@ -42,7 +42,7 @@ def stored(rows: list[dict[str, Any]]) -> list[Any]:
     engine = create_engine("sqlite://")
     metadata.create_all(engine)
     with engine.begin() as connection:
-        connection.execute(insert(steps), rows)
+        connection.execute(insert(steps), [{"id": number, **row} for number, row in enumerate(rows, 1)])
         found = list(connection.execute(select(steps).order_by(steps.c.id)))
     engine.dispose()
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,11 @@ def faults(url: str, *notes: tuple[str, Note], log: Signer | None = None) -> lis
 
 
 @pytest.mark.usefixtures("journal")
-def test_a_ledger_that_nobody_touched_is_good(url: str) -> None:
+def test_a_ledger_that_nobody_touched_is_good(url: str, reading: Callable[..., LedgerReader]) -> None:
     told = evidence()
     write(url, told[:50])
     write(url, told[50:])
-    with LedgerReader.open(url, days_of(url)) as reader:
+    with reading(url, days_of(url)) as reader:
         verdict = reader.verify(LOG)
     assert verdict.faults == []
     assert (verdict.leaves, verdict.steps, verdict.open_calls, verdict.older) == (CALLS + CALLS // 4, len(told), 1, 0)

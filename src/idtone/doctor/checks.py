@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL, UNATTENDED_FILE, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
 from idtone.ledger import custody, owed, reserve
+from idtone.ledger.fleet import copied
+from idtone.ledger.postgresql import Server
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.sqlite import path_of
 from idtone.registry.known import known
@@ -291,7 +293,7 @@ def _clock(exam: Exam) -> Iterator[Finding]:
 def _ledger(exam: Exam) -> Iterator[Finding]:
     settings = exam.settings.ledger
     try:
-        path = path_of(settings.url)
+        path = path_of(settings.own())
     except LedgerError as error:
         remedy = "In idtone.yaml: `ledger: {url: 'sqlite:////var/lib/idtone/ledger.sqlite3'}`"
         yield bad("ledger", str(error), remedy)
@@ -307,7 +309,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
     growth, trouble = None, None
     if exists:
         try:
-            with LedgerReader.open(settings.url) as reader:
+            with LedgerReader.open(settings.own()) as reader:
                 growth = _growth(reader, path, exam.now())
         except LedgerError as error:
             trouble = error
@@ -344,7 +346,7 @@ def _signed(exam: Exam, exists: bool) -> Finding:
         return ledger.signed(0, "", looked=True)
     try:
         key = custody.own_key(settings, exam.settings.node)
-        reader = LedgerReader.open(settings.url)
+        reader = LedgerReader.open(settings.own())
     except LedgerError as error:
         return ledger.signed(None, str(error), looked=False)
     with reader:
@@ -354,6 +356,21 @@ def _signed(exam: Exam, exists: bool) -> Finding:
         except LedgerError as error:
             return ledger.signed(None, str(error), looked=True)
     return ledger.signed(leaves, "", looked=True)
+
+
+def _shared(exam: Exam) -> Iterator[Finding]:
+    settings = exam.settings.ledger
+    if not settings.is_shared():
+        yield good("ledger-postgresql", "not used: ledger.url names this node's own file")
+        return
+    copy, trouble, name = None, "", ""
+    try:
+        server = Server.of(settings)
+        name = str(server)
+        copy = copied(server, settings, exam.settings.node)
+    except (LedgerError, DocumentError) as error:
+        trouble = str(error)
+    yield ledger.shared(name, copy, trouble, exam.now())
 
 
 LEDGER: Final = (
@@ -377,7 +394,7 @@ def _growth(reader: LedgerReader, path: Path, now: datetime) -> ledger.Growth | 
 
 def _running(exam: Exam) -> bool | None:
     try:
-        path = path_of(exam.settings.ledger.url)
+        path = path_of(exam.settings.ledger.own())
     except LedgerError:
         return None  # the check of the ledger tells
     return machine.held_open(path.with_name(path.name + ".lock"))
@@ -409,6 +426,7 @@ CHECKS: Final = (
     Check(("name-ari",), _name_of_ari),
     Check(("clock-synchronised", "clock-date"), _clock),
     Check(LEDGER, _ledger),
+    Check(("ledger-postgresql",), _shared),
     Check(("service",), _service),
     Check(("agi",), _agi),
     Check(("watchdog",), _watchdog),

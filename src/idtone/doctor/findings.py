@@ -109,6 +109,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "ledger-signed": Topic(
         "The signature on the ledger", "Evidence that is not signed, or not as it was signed, convinces nobody."
     ),
+    "ledger-postgresql": Topic(
+        "This node's ledger in PostgreSQL",
+        "What is not there is in no list of the fleet, and lost with this machine's disk.",
+    ),
     "ledger-sqlite": Topic(
         "SQLite under the ledger", "Versions with the WAL-reset bug can lose committed evidence (docs/adr/0001)."
     ),

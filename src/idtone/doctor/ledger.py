@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError
 from idtone.ledger.backlog import Missing
+from idtone.ledger.fleet import Copied
 from idtone.ledger.reserve import Room as Left
 from idtone.ledger.reserve import judged
 from idtone.ledger.sqlite import wal_is_safe
@@ -19,6 +21,7 @@ from .findings import Finding, bad, good, unknown, warning
 ENOUGH_DAYS: Final = 30
 FULL_BYTES: Final = 16 * 2**20
 """With less, SQLite's journal alone may find no room."""
+SHIPPED_WITHIN: Final = timedelta(minutes=5)
 FULL_INODES: Final = 16
 """The ledger needs a handful of files; others on the disk will want some too."""
 
@@ -145,6 +148,34 @@ def signed(leaves: int | None, trouble: str, looked: bool) -> Finding:
             "ledger.origin another name, then: systemctl restart idtone",
         )
     return good(topic, f"{leaves:,} leaves, all signed" if leaves else "nothing is to be signed yet")
+
+
+def shared(server: str, copy: Copied | None, trouble: str, now: datetime) -> Finding:
+    """`copy` None where PostgreSQL has none, or cannot be asked, of which `trouble` tells."""
+    topic = "ledger-postgresql"
+    log = "See what `journalctl -u idtone` says of it; evidence is kept in ledger.spool meanwhile"
+    if trouble:
+        return warning(topic, trouble, log)
+    if copy is None:
+        return warning(
+            topic, f"{server} has no ledger of this node yet", "systemctl start idtone, which ships it there"
+        )
+    if not copy.is_own:
+        return bad(
+            topic,
+            f"{server}: another node ships by this one's name, with another key",
+            "Give this node another name in idtone.yaml: `node: NAME`, or `ledger: {origin: NAME}`",
+        )
+    found = f"{server} has all but {copy.behind:,} steps, and has heard of this node at {copy.heard:%Y-%m-%d %H:%M} UTC"
+    if copy.behind and now - copy.heard > SHIPPED_WITHIN:
+        return warning(topic, found, log)
+    if not copy.is_private:
+        return warning(
+            topic,
+            f"{found}, by a connection that others on the way can read",
+            "Add `?sslmode=verify-full` to ledger.url, and sslrootcert if its certificate is your own",
+        )
+    return good(topic, found)
 
 
 def sqlite(version: tuple[int, ...], is_wal: bool) -> Finding:

@@ -1,0 +1,1 @@
+"""What leads from one version of the ledger's tables to the next, by Alembic; `ledger.schema` runs it."""

@@ -1,0 +1,81 @@
+"""The ledger's tables in a database: made, brought up to this version, or found to be none of ours.
+
+What leads from one version to the next stands in `migrations` (docs/adr/0015).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, func, insert, inspect, select
+
+from idtone.errors import LedgerError
+
+from .tables import SCHEMA, SCHEMA_VERSION, TREE_FROM, meta, metadata, upsert_meta
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+HEAD: Final = str(SCHEMA_VERSION)
+"""The last of its scripts."""
+
+
+def make_or_upgrade(connection: Connection, name: str) -> None:
+    """Make the tables, or find them. Raises LedgerError where they are none of ours; `name` says where that is.
+
+    In the transaction of `connection`: all or nothing.
+    """
+    if _tables(connection):
+        version = _version(connection, name)
+        if version < SCHEMA_VERSION:
+            upgrade(connection, version)
+    else:
+        metadata.create_all(connection, checkfirst=False)
+        connection.execute(insert(meta).values(key=SCHEMA, value=str(SCHEMA_VERSION)))
+        connection.execute(insert(meta).values(key=TREE_FROM, value="0"))
+
+
+def upgrade(connection: Connection, version: int) -> None:
+    """From this version (0: nothing is there) to ours, in the transaction of `connection`."""
+    # Here, since it takes half as long to import as all of the rest, and few starts have anything to upgrade.
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    ahead = list(scripts.iterate_revisions(HEAD, str(version) if version else "base"))
+    with Operations.context(MigrationContext.configure(connection)):
+        for script in reversed(ahead):
+            script.module.upgrade()
+            connection.execute(upsert_meta(SCHEMA, script.revision))
+
+
+def check_version(connection: Connection, name: str) -> None:
+    """Raises LedgerError where this is not a ledger that this version can read."""
+    version = _version(connection, name)
+    if version < SCHEMA_VERSION:
+        raise LedgerError(
+            f"{name}: an older idtone made this ledger (schema {version}, here: {SCHEMA_VERSION}); "
+            "start `idtone serve`, which upgrades it"
+        )
+
+
+def _tables(connection: Connection) -> list[str]:
+    schema = None if connection.dialect.name == "sqlite" else connection.scalar(select(func.current_schema()))
+    return inspect(connection).get_table_names(schema)
+
+
+def _version(connection: Connection, name: str) -> int:
+    """The schema that the ledger has; one that is newer than ours is an error."""
+    tables = _tables(connection)
+    if not tables:
+        raise LedgerError(f"{name}: the ledger is still empty; start `idtone serve` first")
+    version = (
+        connection.execute(select(meta.c.value).where(meta.c.key == SCHEMA)).scalar() if meta.name in tables else None
+    )
+    if version is None or not version.isdecimal():
+        raise LedgerError(f"{name}: this database is not a ledger; let ledger.url name a file of its own")
+    if int(version) > SCHEMA_VERSION:
+        raise LedgerError(
+            f"{name}: a newer idtone made this ledger (schema {version}, known here: {SCHEMA_VERSION}); upgrade idtone"
+        )
+    return int(version)

@@ -1,0 +1,206 @@
+"""A real PostgreSQL for the tests: the machine's own, or Debian's, unpacked beside the user's caches and run in place.
+
+    python -m tests.lab.postgresql     prints where it is
+
+It listens on the loopback address, at a free port, for as long as the test that asked for it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import psycopg
+
+from .packages import PackagesUnavailable, Progress, command, tell, tree, write_script
+
+INSTALLED: Final = Path("/usr/lib/postgresql")
+"""Where Debian has the programs of each version, outside PATH."""
+OLDEST: Final = 13
+WITHOUT: Final = tuple(
+    """
+    adduser debconf init-system-helpers libc-bin libc-l10n libipc-* libjson-perl libio-* libllvm* libperl* libtext-*
+    libz3-* locales login.defs netbase openssl passwd perl* postgresql-client-* postgresql-common* procps
+    readline-common sensible-utils ssl-cert sysvinit-utils tzdata ucf
+    """.split()
+)
+"""What installing it takes and running it does not, and the compiler for long queries: two thirds of the download."""
+NOBODY: Final = 65534
+"""As whom it runs where the tests run as root, which it refuses."""
+READY_S: Final = 60.0
+
+
+class PostgreSQLMissing(Exception):
+    """There is none, and none can be had; the text says why."""
+
+
+@contextmanager
+def programs(installed: Path = INSTALLED, progress: Progress = tell) -> Iterator[Path]:
+    """The folder of `initdb` and `postgres`, which any user can run meanwhile. Raises PostgreSQLMissing."""
+    own = [folder for folder in installed.glob("*/bin") if (folder / "postgres").exists()]
+    newest = max(own, key=lambda folder: float(folder.parent.name), default=None)
+    if newest and float(newest.parent.name) >= OLDEST:
+        yield newest
+        return
+    try:
+        kept = tree("postgresql", without=WITHOUT, progress=progress)
+    except PackagesUnavailable as error:
+        raise PostgreSQLMissing(f"No PostgreSQL for the tests: {error}\nInstall the package postgresql") from error
+    with tempfile.TemporaryDirectory(prefix="idtone-postgresql-") as folder:
+        # A copy, since it starts programs of its own by their names, and since the cache of root is for root alone.
+        Path(folder).chmod(0o755)
+        copy = Path(folder) / "tree"
+        shutil.copytree(kept, copy, symlinks=True)
+        found = next(copy.glob("usr/lib/postgresql/*/bin"))
+        for name in ("initdb", "postgres"):
+            program = found / name
+            program.rename(real := program.with_name(f"{name}.real"))
+            write_script(program, command(copy, str(real.relative_to(copy))))
+        yield found
+
+
+class PostgreSQL:
+    """One server. `user` has everything, by `password`; its database is `postgres`."""
+
+    user: Final = "idtone"
+
+    def __init__(self, programs: Path) -> None:
+        self.password = secrets.token_urlsafe(12)
+        self._programs = programs
+        self._folder = Path(tempfile.mkdtemp(prefix="idtone-postgresql-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._as: dict[str, object] = {}
+        if os.geteuid() == 0:
+            os.chown(self._folder, NOBODY, NOBODY)
+            self._as = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+    def url(self, database: str = "postgres", port: int = 0) -> str:
+        """`port` is that of something between, if any."""
+        return f"postgresql+psycopg://{self.user}@127.0.0.1:{port or self.port}/{database}"
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """A new one, for as long as it is needed; its address."""
+        name = f"d_{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name}")
+        yield self.url(name)
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def execute(self, query: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """By a connection of its own; the rows of a query that has some."""
+        with psycopg.connect(
+            host="127.0.0.1", port=self.port, user=self.user, password=self.password, dbname=database, autocommit=True
+        ) as connection:
+            cursor = connection.execute(query)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    @property
+    def log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")
+
+    def make(self) -> None:
+        """Its folder of data."""
+        secret = self._folder / "password"
+        secret.write_text(self.password)
+        secret.chmod(0o644)  # the folder is closed
+        self._run(
+            "initdb", "--pgdata", str(self._folder / "data"), "--username", self.user, "--pwfile", str(secret),
+            "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync",
+        )  # fmt: skip
+
+    def start(self) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(self._programs / "postgres"), "-D", str(self._folder / "data"), "-p", str(self.port),
+                    "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._folder}",
+                    "-c", "jit=off",
+                ],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, **self._as,
+            )  # type: ignore[call-overload]  # fmt: skip
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if self._is_ready():
+                return
+            time.sleep(0.05)
+        raise PostgreSQLMissing(f"PostgreSQL does not start:\n{self.log[-2000:]}")
+
+    def stop(self) -> None:
+        """An orderly end, which breaks off what is under way."""
+        if self._process:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+            self._process = None
+
+    def kill(self) -> None:
+        """As when the machine loses its power: all of its processes at once."""
+        assert self._process
+        own = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for pid in (self._process.pid, *map(int, own)):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._process.wait(30)
+        self._process = None
+        while any(Path(f"/proc/{pid}").exists() for pid in own):  # the data's next server waits for them as well
+            time.sleep(0.01)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder)
+
+    def __enter__(self) -> Self:
+        try:
+            self.make()
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+    def _is_ready(self) -> bool:
+        """Whether it takes connections: it writes so into the file of its process id."""
+        try:
+            lines = (self._folder / "data/postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            lines = []
+        return len(lines) > 7 and lines[7].strip() == "ready" and lines[0] == str(self._process and self._process.pid)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        words: Sequence[str] = [str(self._programs / program), *arguments]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=self._folder, check=False, **self._as)  # type: ignore[call-overload]
+        if done.returncode:
+            raise PostgreSQLMissing(f"{program}: {done.stdout}{done.stderr}")
+
+
+def main() -> int:
+    """Get it and say where it is."""
+    try:
+        with programs() as found:
+            print(found)
+    except PostgreSQLMissing as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""The PostgreSQL of the tests: Debian's, fetched where the machine has none; killed and started again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.lab import postgresql
+from tests.lab.packages import PackagesUnavailable
+from tests.lab.postgresql import PostgreSQL, PostgreSQLMissing, programs
+
+
+def test_debians_own_is_fetched_and_run_where_none_is_installed(tmp_path: Path) -> None:
+    with programs(installed=tmp_path / "nothing") as found:
+        assert found.parts[-5:-2] == ("usr", "lib", "postgresql")
+        with PostgreSQL(found) as running:
+            ((version,),) = running.execute("SHOW server_version")
+            assert version.startswith(found.parent.name)
+            running.execute("CREATE TABLE kept AS SELECT 1 AS x")
+            running.kill()
+            running.start()
+            assert running.execute("SELECT x FROM kept") == [(1,)]
+            ((data,),) = running.execute("SHOW data_directory")
+            assert os.stat(data).st_uid != 0
+    assert not Path(data).exists()
+
+
+def test_an_old_one_is_passed_over_and_what_cannot_be_had_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "9.6/bin").mkdir(parents=True)
+    (tmp_path / "9.6/bin/postgres").touch()
+
+    def none(*packages: str, **options: object) -> Path:
+        raise PackagesUnavailable("no mirror")
+
+    monkeypatch.setattr(postgresql, "tree", none)
+    with pytest.raises(PostgreSQLMissing, match="no mirror\nInstall the package postgresql"), programs(tmp_path):
+        pass
+
+
+def test_one_that_does_not_start_says_why() -> None:
+    with programs() as found:
+        broken = PostgreSQL(found)
+        try:
+            with pytest.raises(PostgreSQLMissing, match="initialize a PostgreSQL data directory"):
+                broken.start()
+        finally:
+            broken.remove()

@@ -1,0 +1,211 @@
+"""Whatever dies or does not answer, at whatever moment: each step arrives once."""
+
+from __future__ import annotations
+
+import logging
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from idtone.errors import LedgerError
+from idtone.ledger import postgresql as postgresql_module
+from idtone.ledger import shipping, spool
+from idtone.ledger.custody import Custody
+from idtone.ledger.postgresql import Server
+from idtone.ledger.shipping import Shipping
+from idtone.ledger.writer import LedgerWriter
+from tests.lab.postgresql import PostgreSQL
+
+from ..evidence import heard_call
+from .between import CUT, STALL, Between
+from .nodes import Node, same
+
+KILLS = 12
+
+LIVING = """
+import itertools, sys, time
+from pathlib import Path
+from idtone.ledger import shipping, spool
+from idtone.ledger.custody import Custody
+from idtone.ledger.writer import LedgerWriter
+from idtone.settings import LedgerSettings
+from tests.ledger.evidence import heard_call
+settings, start = LedgerSettings.model_validate_json(sys.argv[1]), sys.argv[2]
+settings = settings.model_copy(update={"password": sys.stdin.readline().strip()})
+shipping.LOOK_EVERY_S, spool.PIECE_STEPS = 0.005, 7
+writer = LedgerWriter.open(settings.own(), "pbx-1", Custody.of(settings, "pbx-1"))
+shipping.Shipping.of(settings, "pbx-1").begin()
+print("living", flush=True)
+for number in itertools.count():
+    for step in heard_call(f"{start}-{number}", number):
+        writer.append(step)
+    time.sleep(0.002)
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path, server: Server) -> Node:
+    return Node.at(tmp_path, "pbx-1", server)
+
+
+def through(node: Node, between: Between) -> Node:
+    url = Server.of(node.settings).url.set(port=between.port)
+    return Node(node.name, node.settings.model_copy(update={"url": str(url)}))
+
+
+def until(what: Callable[[], bool], within_s: float = 30) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not what():
+        assert time.monotonic() < deadline_s, "it did not come to that"
+        time.sleep(0.02)
+
+
+def test_a_node_that_is_killed_again_and_again(node: Node) -> None:
+    dice = random.Random(1101)
+    told = node.settings.model_dump_json(exclude={"password"})
+    for kill in range(KILLS):
+        with subprocess.Popen(
+            [sys.executable, "-c", LIVING, told, str(kill)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as living:
+            assert living.stdin
+            assert living.stdout
+            living.stdin.write(f"{node.settings.password}\n")
+            living.stdin.flush()
+            assert living.stdout.readline() == "living\n"
+            time.sleep(dice.uniform(0.02, 0.4))
+            living.kill()
+    with node.copy() as copy:
+        assert len(copy.records(limit=10_000)) > KILLS  # something had arrived before the last of them
+    node.ship()
+    assert same(node)
+    with node.copy() as copy:
+        assert copy.verify(node.key).faults == []
+
+
+def test_a_postgresql_that_is_killed_while_it_is_shipped_to(
+    node: Node, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "PIECE_STEPS", 5)
+    monkeypatch.setattr(shipping, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(shipping, "BACK_OFF_S", 0.1)
+    dice = random.Random(1102)
+    node.write(*(heard_call(f"c-{number}", number) for number in range(1500)))
+    one = Shipping.of(node.settings, node.name)
+    one.begin()
+    killed_under_way = 0
+    for _ in range(3):
+        time.sleep(dice.uniform(0.05, 0.5))
+        killed_under_way += bool(one.standing.behind)
+        postgresql.kill()
+        until(lambda: bool(one.standing.trouble))
+        postgresql.start()
+        until(lambda: not one.standing.trouble)
+    until(lambda: one.standing.behind == 0, 60)
+    one.close()
+    assert killed_under_way
+    assert same(node)
+
+
+@pytest.mark.parametrize("fault", [CUT, STALL])
+@pytest.mark.parametrize("to_server", [True, False])
+def test_a_network_that_parts_before_any_message(
+    node: Node, postgresql: PostgreSQL, fault: str, to_server: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each message of a shipment is lost once: with them the commit itself, and the word that it was done."""
+    monkeypatch.setattr(postgresql_module, "ORPHANED_AFTER_S", 0.3)
+    monkeypatch.setattr(spool, "COMPARED", 2)  # so that each shipment has as many messages as the one before
+    node.write(heard_call("c-0"))
+    node.ship()
+    with Between(postgresql.port) as between:
+        parted = through(node, between)
+        messages = 0
+        lost_at = -1
+
+        def judge(towards: bool, octets: bytes) -> str | None:
+            nonlocal messages
+            if towards is not to_server or octets[:1] == b"X":  # the last goodbye says nothing
+                return None
+            messages += 1
+            return fault if messages == lost_at else None
+
+        def ship() -> None:
+            nonlocal messages
+            messages = 0
+            link = parted.link()
+            try:
+                link.ship()
+            finally:
+                link.close()
+                between.cut()
+
+        between.judge = judge
+        node.write(heard_call("d-0"))
+        ship()
+        assert same(node)
+        last = messages
+        assert last > 15
+        for lost_at in range(1, last + 1) if fault == CUT else {*range(1, last, 5), last - 1, last}:
+            node.write(heard_call(f"d-{lost_at}", lost_at))
+            with monkeypatch.context() as patch:
+                patch.setattr(shipping, "ANSWER_WITHIN_S", 0.3)
+                with pytest.raises(LedgerError):
+                    ship()
+            # Losing the answer to the commit means that it was done, and nothing was left to ship again.
+            assert node.ship() == (0 if lost_at == last and not to_server else 6)
+            assert same(node)
+
+
+def test_postgresql_may_come_later_and_the_log_tells_once(
+    node: Node, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shipping, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(shipping, "BACK_OFF_S", 0.05)
+    with Between(postgresql.port) as between, caplog.at_level(logging.INFO):
+        between.refuses = True
+        one = Shipping.of(through(node, between).settings, node.name)
+        one.begin()
+        with LedgerWriter.open(node.settings.own(), node.name, Custody.of(node.settings, node.name)) as writer:
+            for step in heard_call("c-0"):
+                writer.append(step).result(5)  # nobody waits for PostgreSQL
+            until(lambda: bool(one.standing.trouble))
+            time.sleep(0.3)
+            between.refuses = False
+            until(lambda: one.standing.behind == 0)
+            assert same(node)
+            for step in heard_call("c-1"):
+                writer.append(step)
+        one.close()
+    assert same(node)
+    told = [record for record in caplog.records if record.name == shipping.__name__]
+    assert [record.levelname for record in told].count("ERROR") == 1
+    assert str(one.standing) == "PostgreSQL has it all"
+
+
+def test_a_stop_does_not_wait_for_a_postgresql_that_does_not_answer(
+    node: Node, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "CLOSE_WITHIN_S", 0.3)
+    node.write(heard_call("c-0"))
+    with Between(postgresql.port) as between:
+        asked = threading.Event()
+
+        def judge(to_server: bool, octets: bytes) -> str | None:
+            if b"pg_advisory" in octets:
+                asked.set()
+            return STALL if asked.is_set() else None
+
+        between.judge = judge
+        one = Shipping.of(through(node, between).settings, node.name)
+        one.begin()
+        assert asked.wait(10)
+        before_s = time.monotonic()
+        one.close()
+        assert time.monotonic() - before_s < 5
+    assert node.ship() == 6
+    assert same(node)
