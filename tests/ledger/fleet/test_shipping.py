@@ -214,3 +214,19 @@ def test_a_schema_that_an_administrator_made_is_used(node: Node, postgresql: Pos
     finally:
         postgresql.execute(f"DROP OWNED BY {role} CASCADE", database)
         postgresql.execute(f"DROP ROLE {role}")
+
+
+def test_a_ledger_that_goes_on_after_damage_is_a_copy_of_its_own(node: Node) -> None:
+    node.write(heard_call("c-0"))
+    link = node.link()
+    link.ship()
+    before = node.key
+    octets = node.settings.spool.read_bytes()
+    node.settings.spool.write_bytes(b"\0" * 100 + octets[100:])
+    node.write(heard_call("c-1"))
+    assert node.key.name != before.name
+    link.ship()
+    link.close()
+    assert same(node)
+    with node.copy() as copy:
+        assert copy.verify(node.key).faults == []
