@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from idtone.errors import LedgerError
 
-from .leaves import search_keys
+from .leaves import OPENING, search_keys
 from .log import facts, read_hashes
 from .source import Source
 from .tables import CHECKPOINT, TREE_FROM, hashes, steps
@@ -94,8 +94,8 @@ def _sought(driver: Any, held: dict[str, str], rows: Sequence[tuple[Any, ...]]) 
     found: list[tuple[int, int]] = []
     waiting: dict[str, set[int]] = {}
     marks = ",".join("?" * len(over))
-    query = _DECIDED.format(marks)  # only question marks are put into it
-    for number, call_id, kind, details, leaf in driver.execute(query, (int(held[TREE_FROM]), last, *over)):
+    query = _OPENINGS.format(marks, ",".join("?" * len(OPENING)))  # only question marks are put into it
+    for number, call_id, kind, details, leaf in driver.execute(query, (int(held[TREE_FROM]), last, *over, *OPENING)):
         keys = waiting.setdefault(call_id, set())
         keys.update(search_keys(kind, details))
         if leaf is not None:
@@ -128,7 +128,7 @@ def check_copy(copy: Connection, spool: Source, place: Place) -> None:
 
 _STEPS: Final = "SELECT id, node, call_id, kind, at, details, leaf FROM steps WHERE id > ? ORDER BY id LIMIT ?"
 _HASHES: Final = "SELECT place, hash FROM hashes WHERE place >= ? AND place < ? ORDER BY place"
-_DECIDED: Final = """
+_OPENINGS: Final = """
     SELECT id, call_id, kind, details, leaf FROM steps
-    WHERE id > ? AND id <= ? AND call_id IN ({}) AND (kind = 'decided' OR leaf IS NOT NULL) ORDER BY id
+    WHERE id > ? AND id <= ? AND call_id IN ({}) AND (kind IN ({}) OR leaf IS NOT NULL) ORDER BY id
 """
