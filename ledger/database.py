@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from idtone.errors import LedgerError
@@ -74,7 +74,7 @@ class Database:
         self._lock = -1
         self._opened = ExitStack()
         """Holds what belongs to the file that is there now."""
-        self._engine: Engine | None = None
+        self._connection: Connection | None = None
         self._descriptor = -1
         self._tree: Log | None = None
         self._unclosed: list[dict[str, Any]] = []
@@ -163,13 +163,13 @@ class Database:
                 return
 
     def _write(self, group: Sequence[Step]) -> None:
-        if self._engine is None:
+        if self._connection is None:
             self._start()
-        assert self._engine is not None
+        assert self._connection is not None
         assert self._tree is not None
         rows = [self._row(step) for step in group]
-        with self._engine.begin() as connection:
-            grown = self._tree.grow(connection, rows)
+        with self._connection.begin():
+            grown = self._tree.grow(self._connection, rows)
         self._tree.keep(grown)
 
     def _row(self, step: Step) -> dict[str, Any]:
@@ -201,19 +201,21 @@ class Database:
             descriptor = os.open(self._path, os.O_RDWR)
             opened.callback(os.close, descriptor)
             opened.callback(engine.dispose)
-            with engine.begin() as connection:
+            # The one for good: to fetch it from a pool for each group takes as long as to write one.
+            connection = opened.enter_context(engine.connect())
+            with connection.begin():
                 make_or_upgrade(connection, str(self._path))
-            with engine.begin() as connection:
+            with connection.begin():
                 tree = Log.open(connection, self._path, self._custody)
             if begun and not tree.size:
-                with engine.begin() as connection:
+                with connection.begin():
                     grown = tree.grow(connection, [self._row(_act(begun)), *self._unclosed])
                 tree.keep(grown)
             if begun:
                 continuity.finish(begun)
                 self._unclosed = []
             mark(self._lock, continuity.origin)
-            self._engine, self._tree, self._descriptor = engine, tree, descriptor
+            self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
 
     def _is_ours(self) -> bool:
@@ -243,7 +245,7 @@ class Database:
         return True
 
     def _let_go(self) -> None:
-        self._engine, self._tree, self._descriptor = None, None, -1
+        self._connection, self._tree, self._descriptor = None, None, -1
         self._opened.close()
 
 

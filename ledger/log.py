@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError
 
 from idtone.errors import LedgerError
 
 from .custody import Custody
 from .leaves import CLOSING, StoredStep, leaf, must_be_counted, search_keys
 from .steps import StepKind
-from .tables import CHECKPOINT, TREE_FROM, hashes, meta, steps, upsert_meta
+from .tables import CHECKPOINT, TREE_FROM, hashes, meta, steps
 from .tree.checkpoints import Checkpoint, believed
 from .tree.merkle import Frontier, inclusion_proof, leaf_hash, root, stored
 from .tree.notes import Note, VerifierKey
@@ -31,6 +33,9 @@ _log = logging.getLogger(__name__)
 
 _INSERT_STEPS: Final = "INSERT INTO steps (id, node, call_id, kind, at, details, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_HASHES: Final = "INSERT INTO hashes (place, hash) VALUES (?, ?)"
+_UPSERT_META: Final = (
+    "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)
 _INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?)"
 
 
@@ -152,15 +157,19 @@ class Log:
                 (key, step.id) for key in {key for each in unclosed for key in search_keys(each.kind, each.details)}
             )
             grown.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
-        # As the driver takes them: what SQLAlchemy does for each row takes longer than SQLite.
-        connection.exec_driver_sql(_INSERT_STEPS, new_steps)
-        if frontier and new_hashes:
-            connection.exec_driver_sql(_INSERT_HASHES, new_hashes)
-            if found_by:
-                connection.exec_driver_sql(_INSERT_SOUGHT, found_by)
-            if not self._refusal:
-                grown.checkpoint = self._sign(frontier)
-                connection.execute(upsert_meta(CHECKPOINT, str(grown.checkpoint)))
+        checkpoint = self._sign(frontier) if frontier and new_hashes and not self._refusal else None
+        # By the driver itself: what SQLAlchemy does for a statement takes longer than SQLite.
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        try:
+            driver.executemany(_INSERT_STEPS, new_steps)
+            driver.executemany(_INSERT_HASHES, new_hashes)
+            driver.executemany(_INSERT_SOUGHT, found_by)
+            if checkpoint:
+                driver.execute(_UPSERT_META, (CHECKPOINT, str(checkpoint)))
+        except sqlite3.Error as error:
+            raise DBAPIError("", None, error) from error
+        grown.checkpoint = checkpoint
         return grown
 
     def distrust(self, path: Path, reason: str) -> None:
