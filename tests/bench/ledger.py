@@ -27,6 +27,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from idtone.ledger.continuity import Continuity
 from idtone.ledger.custody import Custody, Seen
 from idtone.ledger.day_keys import DayKeys
 from idtone.ledger.reader import LedgerReader
@@ -48,13 +49,17 @@ ONE_BY_ONE: Final = 1500
 """Steps each of which is waited for, as a door does."""
 PROOFS: Final = 300
 FINDS: Final = 30
+ORIGIN: Final = "pbx-1/idtone"
 MONTH: Final = timedelta(days=31)
 GROUP: Final = 1000
 
 
 def custody(folder: Path) -> Custody:
     days = DayKeys(folder / "key.days", KeyRing(bytes(range(32))))
-    return Custody(days, Signer("pbx-1/idtone", bytes(32)), Seen(folder / "key.seen"), Seen(folder / "key.cosigned"))
+    return Custody(
+        days, Signer(ORIGIN, bytes(32)), Seen(folder / "key.seen"), Seen(folder / "key.cosigned"),
+        Continuity(folder / "key.continued", ORIGIN),
+    )  # fmt: skip
 
 
 def calls(count: int) -> list[Step]:

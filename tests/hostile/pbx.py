@@ -123,7 +123,7 @@ class Pbx:
                 return all(record["complete"] for record in over)
 
             await until(all_over, "the last record to be complete")
-            return Batch(attacks, called, seen(self.asterisk), self.asterisk.endings(), self.service.records())
+            return Batch(attacks, called, seen(self.asterisk), self.asterisk.endings(), self.service.entered())
 
 
 @dataclass

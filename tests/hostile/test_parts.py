@@ -140,10 +140,11 @@ def assert_as_the_kernel_says(batch: Batch, one: Attack, way: str) -> None:
     assert ending.reason == reason, told
     users = [b""] if not dialled else [dialled.encode()]
     assert batch.called.users_of(one.name) == ([] if outcome is Outcome.REFUSE else users), told
-    if outcome is Outcome.BYPASS:
-        assert ending.call_id not in batch.records
-        return
     record = batch.records[ending.call_id]
+    assert record["unattended"] == (outcome is Outcome.BYPASS), told
+    if outcome is Outcome.BYPASS:
+        assert (record["outcome"], record["reason"], record["status"]) == (outcome, reason, ending.status), told
+        return
     assert (record["outcome"], record["reason"], record["direction"]) == (outcome, reason, direction), told
     assert (record["complete"], record["anomalies"], record["status"]) == (True, [], ending.status), told
     called, forwarding = parse(dialled), parse(number)
