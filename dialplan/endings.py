@@ -230,11 +230,7 @@ TABLE: Final = (
         Event.LEDGER_LOCKED, _ALWAYS, _GROUND, "waits up to one and a half seconds longer than the sound",
         "written when the ledger is free again",
     ),
-    _goes_on(
-        Event.DISK_FULL, _ALWAYS, _GROUND, "waits a second longer than the sound",
-        "lost from there on, and the log says so as an error; interrupted when the service is started again",
-        record=(Evidence.INTERRUPTED, Evidence.NONE),
-    ),
+    _goes_on(Event.DISK_FULL, _ALWAYS, _GROUND, evidence="kept in memory, and written when there is room again"),
     # -- what happens to the service ----------------------------------------------------------------------------
     _goes_on(
         Event.SERVICE_KILLED, (Step.DECIDING,), _LIFE, evidence="unattended, entered by the next instance",
