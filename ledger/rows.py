@@ -52,8 +52,12 @@ class Rows:
         ((last, count),) = self._all(_EXTENT)
         return last, count
 
-    def facts(self) -> dict[str, str]:
-        """The table `meta`."""
+    def below(self, limit: int) -> list[tuple[int, str]]:
+        """(id, call_id) of the first steps that have an id below 1, where no step is written."""
+        return self._all("SELECT id, call_id FROM steps WHERE id < 1 ORDER BY id LIMIT ?", (limit,))
+
+    def facts(self) -> dict[str, Any]:
+        """The table `meta`, its values of any type."""
         return dict(self._all("SELECT key, value FROM meta"))
 
     def steps(self, after: int, last: int, limit: int) -> list[tuple[Any, ...]]:
@@ -79,6 +83,10 @@ class Rows:
         """How many steps the call has up to this one."""
         ((count,),) = self._all("SELECT count(*) FROM steps WHERE call_id = ? AND id <= ?", (call_id, until))
         return int(count)
+
+    def kinds(self, call_id: str, until: int) -> list[tuple[str, int | None]]:
+        """(kind, leaf) of the steps of a call up to this one."""
+        return self._all("SELECT kind, leaf FROM steps WHERE call_id = ? AND id <= ? ORDER BY id", (call_id, until))
 
     def entries(self, last: int) -> Iterator[list[tuple[int, int]]]:
         """The table `sought` (token, step) up to the step `last`, part by part."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine
 
@@ -22,6 +23,7 @@ from .leaves import CLOSING, OPENING, leaf, search_digits, step_text
 from .matching import BEGINS, Grown
 from .rows import Rows
 from .searching import EntrySum, add_held, differences
+from .steps import StepKind
 from .tables import CHECKPOINT, TREE_FROM
 from .tree.checkpoints import Checkpoint, believed
 from .tree.merkle import EMPTY_ROOT, leaf_hash, stored
@@ -133,11 +135,14 @@ class _Verification:
         verdict, grown = self._verdict, self._grown
         held = self._rows.facts()
         last, count = self._rows.extent()  # after what was signed
-        tree_from = int(held.get(TREE_FROM, "0"))
+        tree_from = self._tree_from(held)
         verdict.older = min(tree_from, last)
         roots = self._signed(held.get(CHECKPOINT))
         grown.roots |= {signed.checkpoint.size: EMPTY_ROOT for signed in roots}
+        for number, call_id in self._rows.below(FAULTS_LIMIT):
+            verdict.fault(f"call {call_id}: its step {number} is none that idtone has written")
         self._read(tree_from, last)
+        self._look_at_open_calls(last)
         size = grown.frontier.size
         verdict.steps, verdict.leaves, verdict.root = last, size, grown.frontier.root()
         verdict.open_calls = len(grown.calls)
@@ -153,9 +158,18 @@ class _Verification:
             verdict.fault("the ledger holds no signed checkpoint of its tree")
         return verdict
 
-    def _signed(self, own: str | None) -> list[Signed]:
+    def _tree_from(self, held: Mapping[str, Any]) -> int:
+        value = held.get(TREE_FROM, "0")
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
+            return int(value)
+        self._verdict.fault(f"{TREE_FROM} in the table `meta` is no whole number, but {value!r:.100}")
+        return 0
+
+    def _signed(self, own: object) -> list[Signed]:
         try:
-            notes = [*([(_OWN, Note.parse(own.encode()))] if own else []), *self._notes]
+            # In SQLite it may be of any type, and then it is no note.
+            octets = own.encode() if isinstance(own, str) else b""
+            notes = [*([(_OWN, Note.parse(octets))] if own is not None else []), *self._notes]
         except ProofError as error:
             self._verdict.fault(f"{_OWN}: {error}")
             notes = self._notes
@@ -240,13 +254,25 @@ class _Verification:
             grown.note_day(step.details)
         return texts
 
+    def _look_at_open_calls(self, last: int) -> None:
+        """A call that has a leaf is over, and each step that follows is a leaf: but for a decision that came too late.
+
+        That is of a call that the dialplan has handled by itself, and its one decision.
+        """
+        for call_id in self._grown.calls:
+            kinds = self._rows.kinds(call_id, last)
+            over = max((number for number, (_, leaf_index) in enumerate(kinds, 1) if leaf_index is not None), default=0)
+            before, after = ([kind for kind, _ in part] for part in (kinds[:over], kinds[over:]))
+            if over and not (after[:1] == [StepKind.DECIDED] and StepKind.DECIDED not in before):
+                self._verdict.fault(f"call {call_id}: it is over, and steps follow that no leaf holds")
+
     def _compare_sought(self, first: int, last: int) -> None:
         try:
             add_held(self._held, self._rows, last)
         except struct.error:
             same = False
         else:
-            same = self._held.value == self._grown.entries.value
+            same = self._held.same_as(self._grown.entries)
         if same:
             return
         told = False
@@ -275,3 +301,4 @@ class _Verification:
 
 
 _OWN: Final = "the ledger's own checkpoint"
+_WHOLE: Final = re.compile("[0-9]{1,18}")

@@ -13,7 +13,7 @@ import pytest
 from idtone.errors import LedgerError
 from idtone.ledger import steps, verifying
 from idtone.ledger.reader import LedgerReader
-from idtone.ledger.steps import Step
+from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.writer import LedgerWriter
 
@@ -159,6 +159,46 @@ def forged(file: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
     for statement, values in statements:
         assert connection.execute(statement, values).rowcount == 1, statement
     connection.close()
+
+
+@pytest.mark.parametrize("number", [0, -10, -(2**63)])
+def test_a_step_before_the_first_is_told(url: str, file: Path, number: int) -> None:
+    write(url, evidence(4))
+    forged(
+        file, ("INSERT INTO steps SELECT ?, node, 'forged', kind, at, details, NULL FROM steps WHERE id = 1", (number,))
+    )
+    assert faults(url) == [f"call forged: its step {number} is none that idtone has written"]
+
+
+LATER = "INSERT INTO steps SELECT max(id) + 1, node, ?, ?, at, details, NULL FROM steps"
+
+
+@pytest.mark.parametrize("kinds", [["sound-ended"], ["connected", "sound-ended"], ["decided", "sound-ended"]])
+@pytest.mark.parametrize("more", [False, True])
+def test_a_step_that_was_put_after_the_leaf_of_its_call_is_told(
+    url: str, file: Path, kinds: list[str], more: bool
+) -> None:
+    write(url, [decided(PLAY, "a"), steps.answered("a", at(10)), steps.ended("a", at(20), steps.CallStatus.CANCEL)])
+    forged(file, *((LATER, ("a", kind)) for kind in kinds))
+    if more:
+        write(url, evidence(4))
+    assert faults(url) == ["call a: it is over, and steps follow that no leaf holds"]
+
+
+def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url: str) -> None:
+    """Of one that the dialplan handled by itself."""
+    alone = Step("a", StepKind.UNATTENDED, at(0), {"outcome": "play"})
+    write(url, [alone, steps.ended("a", at(20), steps.CallStatus.CONNECTED)])
+    write(url, [decided(PLAY, "a", 30)])
+    assert faults(url) == []
+
+
+@pytest.mark.parametrize("key", ["checkpoint", "tree_from"])
+@pytest.mark.parametrize("value", ["CAST(value AS BLOB)", "x'ff'", "x''", "'-'", "-1", "1.5"])
+def test_what_the_ledger_says_of_itself_by_another_type_is_told(url: str, file: Path, key: str, value: str) -> None:
+    write(url, evidence(4))
+    forged(file, (f"UPDATE meta SET value = {value} WHERE key = ?", (key,)))  # noqa: S608
+    assert faults(url) != []
 
 
 @pytest.mark.parametrize(
