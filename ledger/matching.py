@@ -75,7 +75,7 @@ class Grown:
         steps = rows.texts(after, until, self.node)
         closed: list[_Closed] = []
         ordinary = self._group(after, steps, closed)
-        if ordinary and len(steps) == until - after and self._hashed(rows, closed):
+        if ordinary and len(steps) == until - after and self._hashed(rows, closed, rows.led_to(after, until)):
             return True
         self._ungroup(steps, closed)
         return False
@@ -115,9 +115,10 @@ class Grown:
                 del self.calls[call_id]
                 self.digits.pop(call_id, None)
 
-    def _hashed(self, rows: Rows, closed: Sequence[_Closed]) -> bool:
-        """Let the tree grow by these leaves, where the hashes are those that are held."""
+    def _hashed(self, rows: Rows, closed: Sequence[_Closed], led_to: Sequence[tuple[int]] | None) -> bool:
+        """Let the tree grow by these leaves, where the hashes are those that are held, and indexes lead to them."""
         leaves: list[bytes] = []
+        steps: list[tuple[int]] = []
         entries: list[str] = []
         for size, (number, index, call_id, texts, digits) in enumerate(closed, self.frontier.size):
             before = 0
@@ -127,9 +128,12 @@ class Grown:
             if index != size or not _holds(data, len(texts)):
                 return False
             leaves.append(leaf_hash(data))
+            steps.append((before + len(texts),))
             if digits:
                 closing = f"{number:016x}"
                 entries += [each + closing for each in digits]
+        if led_to not in (None, steps):
+            return False
         frontier = self.frontier.copy()
         made = self.grow(frontier, leaves)
         if rows.hashes(stored(self.frontier.size), len(made)) != list(zip(made)):

@@ -102,7 +102,10 @@ class LedgerReader:
         calls = self._newest_calls(query)
         while part := list(islice(calls, PAGE_ROWS // 5)):
             records = {record.call_id: record for record in self._records(part)}
-            yield from (records[name] for name in part)
+            for name in part:
+                if name not in records:
+                    raise self._misled(name)
+                yield records[name]
 
     def find(
         self, number: Number, now: datetime, start: datetime | None = None, end: datetime | None = None
@@ -255,12 +258,23 @@ class LedgerReader:
     def _records(self, call_ids: Iterable[str]) -> list[Record]:
         wanted = list(call_ids)
         found: dict[str, list[Row[Any]]] = {}
+        named = steps.alias()
         for start in range(0, len(wanted), PAGE_ROWS // 5):
             part = wanted[start : start + PAGE_ROWS // 5]
-            for row in self._fetch(select(steps).where(steps.c.call_id.in_(part)).order_by(steps.c.id)):
+            theirs = select(named.c.id).where(named.c.call_id.in_(part))
+            # By their ids: else SQLite has the call's id from the index, whatever the step says.
+            for row in self._fetch(select(steps).where(steps.c.id.in_(theirs)).order_by(steps.c.id)):
+                if row.call_id not in part:
+                    raise self._misled(row.call_id)
                 found.setdefault(row.call_id, []).append(row)
         calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
         return [fold(rows[0].node, [step_of(row, self._key_of) for row in rows]) for rows in calls]
+
+    def _misled(self, call_id: str) -> LedgerError:
+        return LedgerError(
+            f"{self._database.name}: an index does not lead to the steps of its calls ({call_id}): "
+            "run `idtone ledger verify`, and rebuild them: sqlite3 FILE REINDEX"
+        )
 
     def record_key(self, call_id: str) -> bytes | None:
         """The key that opens the numbers of this call alone; None where there is none, or its day's is destroyed.

@@ -23,10 +23,11 @@ Text = tuple[int | None, str, str | None]
 class Rows:
     """One connection. Every query is portable but that of `texts`; in PostgreSQL all see one state."""
 
-    def __init__(self, execute: Any, texts: str) -> None:
-        """Use `reading`."""
+    def __init__(self, execute: Any, texts: str, indexed: bool) -> None:
+        """Use `reading`. `indexed`: its indexes can be looked at."""
         self._execute = execute
         self._texts = texts
+        self._indexed = indexed
 
     @classmethod
     @contextmanager
@@ -35,11 +36,13 @@ class Rows:
             driver = connection.connection.driver_connection
             assert driver is not None
             if connection.dialect.name == "sqlite":
-                yield cls(driver.execute, _TEXTS)
+                yield cls(driver.execute, _TEXTS, indexed=True)
                 return
             with connection.begin():  # which says whose ledger it is; a reader holds up nobody here
                 yield cls(
-                    lambda query, values=(): driver.execute(query.replace("?", "%s"), values), _TEXTS_IN_POSTGRESQL
+                    lambda query, values=(): driver.execute(query.replace("?", "%s"), values),
+                    _TEXTS_IN_POSTGRESQL,
+                    indexed=False,
                 )
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -75,6 +78,18 @@ class Rows:
         ends = (f',"kind":{quoted(kind)},"node":{quoted(node)}}}' for kind in StepKind)
         return self._all(self._texts, (node, *ends, after, until))
 
+    def led_to(self, after: int, until: int) -> list[tuple[int]] | None:
+        """To how many steps of its call, up to itself, the index of calls leads for each step that has a leaf.
+
+        Of those after `after` up to `until`. One to which the index of times does not lead is left out. None in
+        PostgreSQL, whose indexes are its own matter.
+        """
+        return self._all(_LED_TO, (after, until)) if self._indexed else None
+
+    def not_led_to(self, after: int, until: int) -> list[tuple[int, str]]:
+        """(id, call_id) of the steps after `after` up to `until` to which one of the indexes does not lead."""
+        return self._all(_NOT_LED_TO, (after, until)) if self._indexed else []
+
     def hashes(self, place: int, count: int) -> list[tuple[bytes]]:
         """So many from this place on, fewer where some are missing."""
         return self._all(_HASHES, (place, place + count))
@@ -84,9 +99,12 @@ class Rows:
         ((count,),) = self._all("SELECT count(*) FROM steps WHERE call_id = ? AND id <= ?", (call_id, until))
         return int(count)
 
-    def kinds(self, call_id: str, until: int) -> list[tuple[str, int | None]]:
-        """(kind, leaf) of the steps of a call up to this one."""
-        return self._all("SELECT kind, leaf FROM steps WHERE call_id = ? AND id <= ? ORDER BY id", (call_id, until))
+    def of_call(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
+        """(kind, leaf, whether the index of times leads to it) of the steps to which the index of calls leads.
+
+        Of this call, up to this step.
+        """
+        return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, until))
 
     def entries(self, last: int) -> Iterator[list[tuple[int, int]]]:
         """The table `sought` (token, step) up to the step `last`, part by part."""
@@ -147,6 +165,21 @@ _TEXTS_IN_POSTGRESQL: Final = f"""
     SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN leaf - 1 ELSE leaf END, call_id, {_TEXT}
     FROM steps WHERE id > ? AND id <= ? ORDER BY id
 """  # noqa: S608
+_BY_CALL: Final = "FROM steps AS i INDEXED BY ix_steps_call_id WHERE i.call_id = steps.call_id"
+_BY_TIME: Final = "FROM steps AS i INDEXED BY ix_steps_at WHERE i.at = steps.at AND i.id = steps.id"
+_LED_TO: Final = f"""
+    SELECT (SELECT count(*) {_BY_CALL} AND i.id <= steps.id) FROM steps
+    WHERE id > ? AND id <= ? AND leaf IS NOT NULL AND EXISTS (SELECT 1 {_BY_TIME}) ORDER BY id
+"""  # noqa: S608
+_NOT_LED_TO: Final = f"""
+    SELECT id, call_id FROM steps WHERE id > ? AND id <= ?
+    AND NOT (EXISTS (SELECT 1 {_BY_CALL} AND i.id = steps.id) AND EXISTS (SELECT 1 {_BY_TIME})) ORDER BY id
+"""  # noqa: S608
+_OF_CALL: Final = f"""
+    SELECT kind, leaf, EXISTS (SELECT 1 {_BY_TIME}) FROM steps INDEXED BY ix_steps_call_id
+    WHERE call_id = ? AND id <= ? ORDER BY id
+"""  # noqa: S608
+_OF_CALL_IN_POSTGRESQL: Final = "SELECT kind, leaf, 1 FROM steps WHERE call_id = ? AND id <= ? ORDER BY id"
 _HASHES: Final = "SELECT hash FROM hashes WHERE place >= ? AND place < ? ORDER BY place"
 _ENTRIES: Final = (
     "SELECT token, step FROM sought WHERE (token, step) > (?, ?) AND step <= ? ORDER BY token, step LIMIT ?"

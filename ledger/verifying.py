@@ -232,6 +232,8 @@ class _Verification:
             found_by = grown.more_digits.pop(step.call_id, set()) | (digits or set())
             grown.entries.add(bytes.fromhex("".join(f"{each}{step.id:016x}" for each in found_by)))
             del grown.calls[step.call_id]
+        for number, call_id in self._rows.not_led_to(after - len(rows), after):
+            self._verdict.fault(f"call {call_id}: an index of the ledger does not lead to its step {number}")
         held = [row[0] for row in self._rows.hashes(first_place, len(made))]
         if held != made:
             self._tell_changed(first_place, made, held, closed)
@@ -259,12 +261,14 @@ class _Verification:
 
         That is of a call that the dialplan has handled by itself, and its one decision.
         """
-        for call_id in self._grown.calls:
-            kinds = self._rows.kinds(call_id, last)
-            over = max((number for number, (_, leaf_index) in enumerate(kinds, 1) if leaf_index is not None), default=0)
-            before, after = ([kind for kind, _ in part] for part in (kinds[:over], kinds[over:]))
+        for call_id, texts in self._grown.calls.items():
+            found = self._rows.of_call(call_id, last)
+            over = max((number for number, (_, index, _) in enumerate(found, 1) if index is not None), default=0)
+            before, after = ([kind for kind, *_ in part] for part in (found[:over], found[over:]))
             if over and not (after[:1] == [StepKind.DECIDED] and StepKind.DECIDED not in before):
                 self._verdict.fault(f"call {call_id}: it is over, and steps follow that no leaf holds")
+            elif len(after) < len(texts) or not all(by_time for *_, by_time in found):
+                self._verdict.fault(f"call {call_id}: an index of the ledger does not lead to all of its steps")
 
     def _compare_sought(self, first: int, last: int) -> None:
         try:

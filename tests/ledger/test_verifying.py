@@ -193,6 +193,69 @@ def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url: str) ->
     assert faults(url) == []
 
 
+def misled(file: Path, index: str, expression: str) -> None:
+    """Build an index again as if steps had other values, and have it look as it was."""
+    connection = sqlite3.connect(file, isolation_level=None)
+    ((sql, version),) = connection.execute(
+        "SELECT sql, schema_version FROM sqlite_schema, pragma_schema_version WHERE name = ?", (index,)
+    ).fetchall()
+    column = index.removeprefix("ix_steps_")
+    connection.execute("PRAGMA writable_schema=1")
+    for number, text in enumerate((sql.replace(f"({column})", f"({expression})"), sql), 1):
+        connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (text, index))
+        connection.execute(f"PRAGMA schema_version={version + number}")
+        connection.close()
+        connection = sqlite3.connect(file, isolation_level=None)
+        if number == 1:
+            connection.execute(f"REINDEX {index}")
+        connection.execute("PRAGMA writable_schema=1")
+    connection.close()
+
+
+HIDDEN = "pbx-1-1793491200.2"
+
+
+@pytest.mark.parametrize("call_id", [HIDDEN, "in progress"])
+@pytest.mark.parametrize(
+    ("index", "expression"),
+    [
+        ("ix_steps_call_id", "call_id) WHERE (call_id <> '{}'"),
+        ("ix_steps_call_id", "CASE call_id WHEN '{}' THEN 'x' ELSE call_id END"),
+        ("ix_steps_call_id", "CASE WHEN call_id = '{}' AND kind = 'decided' THEN 'x' ELSE call_id END"),
+        ("ix_steps_at", "at) WHERE (call_id <> '{}'"),
+        ("ix_steps_at", "CASE call_id WHEN '{}' THEN 0 ELSE at END"),
+    ],
+)
+def test_a_call_that_an_index_hides_is_told(url: str, file: Path, index: str, expression: str, call_id: str) -> None:
+    write(url, evidence())
+    misled(file, index, index.removeprefix("ix_steps_"))
+    assert faults(url) == []
+    misled(file, index, expression.format(call_id))
+    told = refused(url, call_id)
+    assert told
+    assert all("index" in fault for fault in told)
+    assert told == faults(url)
+    with sqlite3.connect(file) as connection:
+        connection.execute("REINDEX")
+    connection.close()
+    assert faults(url) == []
+
+
+@pytest.mark.parametrize("other", ["x", "pbx-1-1793491200.3"])
+def test_where_an_index_leads_astray_is_no_record(url: str, file: Path, other: str) -> None:
+    write(url, evidence())
+    misled(file, "ix_steps_call_id", f"CASE call_id WHEN '{HIDDEN}' THEN '{other}' ELSE call_id END")
+    with LedgerReader.open(url) as reader, pytest.raises(LedgerError, match="an index does not lead to the steps"):
+        reader.record(other)
+
+
+def test_what_an_index_hides_is_not_left_out_of_a_list(url: str, file: Path) -> None:
+    write(url, evidence())
+    misled(file, "ix_steps_call_id", f"CASE call_id WHEN '{HIDDEN}' THEN 'x' ELSE call_id END")
+    with LedgerReader.open(url) as reader, pytest.raises(LedgerError, match=f"an index does not lead .*{HIDDEN}"):
+        list(reader.each())
+
+
 @pytest.mark.parametrize("key", ["checkpoint", "tree_from"])
 @pytest.mark.parametrize("value", ["CAST(value AS BLOB)", "x'ff'", "x''", "'-'", "-1", "1.5"])
 def test_what_the_ledger_says_of_itself_by_another_type_is_told(url: str, file: Path, key: str, value: str) -> None:
