@@ -23,7 +23,7 @@ from typing import Final, Protocol
 from idtone.errors import LedgerError, LedgerInUseError
 from idtone.files import replace_durably
 
-from .approval import objection, requests
+from .approval import Rules, objection, requests
 from .custody import Custody
 from .leaves import ACT_ID, KEEPERS_ACTS
 from .private_files import PRIVATE_FILE, make_parents
@@ -49,28 +49,37 @@ def new_act_id() -> str:
     return f"{ACT_ID}{secrets.token_hex(12)}"
 
 
-def record_act(url: str, node: str, custody: Custody, make: Callable[[str], Step], two_persons: bool = False) -> str:
+def record_act(url: str, node: str, custody: Custody, make: Callable[[str], Step], rules: Rules) -> str:
     """Have an act recorded, durably; its id. `make` makes its step of that id.
 
-    `two_persons`: exports take two. Where the service runs, its own settings count instead.
-    Raises LedgerError where it may not be or nobody can: then it has not been recorded, and must not be done.
+    Where the service runs, its own `rules` count instead.
+    Raises LedgerError where it may not be or nobody can: then it must not be done.
     """
     step = make(new_act_id())
     try:
         with LedgerWriter.open(url, node, custody) as writer:
-            _admit(url, step, two_persons)
+            _admit(url, step, rules)
             writer.append(step).result()
     except LedgerInUseError:
         _ask_the_service(url, step)
     return step.call_id
 
 
-def _admit(url: str, step: Step, two_persons: bool) -> None:
-    """Raises LedgerError for what must not be."""
+def _admit(url: str, step: Step, rules: Rules) -> bool:
+    """False where it stands in the ledger already. Raises LedgerError for what must not be."""
     with LedgerReader.open(url) as reader:
-        why = objection(step, requests(reader.acts()), two_persons, datetime.now(UTC))
+        record = reader.record(step.call_id)
+        why = None if record else objection(step, requests(reader.acts()), rules, datetime.now(UTC))
+    if record and record.steps != (step,):
+        why = "there is another act by this id already"
     if why:
         raise LedgerError(f"this is not recorded: {why}")
+    return record is None
+
+
+def _is_recorded(url: str, act_id: str) -> bool:
+    with LedgerReader.open(url) as reader:
+        return reader.knows(act_id)
 
 
 def _ask_the_service(url: str, step: Step) -> None:
@@ -86,31 +95,35 @@ def _ask_the_service(url: str, step: Step) -> None:
     deadline_s = time.monotonic() + RECORDED_WITHIN_S
     while time.monotonic() < deadline_s:
         time.sleep(LOOK_EVERY_S / 3)
-        with LedgerReader.open(url) as reader:
-            if reader.record(step.call_id):
-                return
+        if _is_recorded(url, step.call_id):
+            return
         if path.with_suffix(_REFUSED).exists():
             raise LedgerError("the service refuses to record this; its log says why")
     path.unlink(missing_ok=True)
-    raise LedgerError(f"the service has not recorded this within {RECORDED_WITHIN_S:g} s; see its log, and try again")
+    time.sleep(LOOK_EVERY_S)  # the service may just have been writing it
+    if not _is_recorded(url, step.call_id):
+        raise LedgerError(
+            f"the service has not recorded this within {RECORDED_WITHIN_S:g} s; see its log, and try again. "
+            f"If it has read it and is still to write, the act {step.call_id} will be in the ledger, and was not done"
+        )
 
 
-async def record_requests(url: str, evidence: Evidence, two_persons: bool = False) -> None:
+async def record_requests(url: str, evidence: Evidence, rules: Rules) -> None:
     """The service's side, for ever."""
     while True:
-        await asyncio.to_thread(_record_all, url, evidence, two_persons)
+        await asyncio.to_thread(_record_all, url, evidence, rules)
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _record_all(url: str, evidence: Evidence, two_persons: bool = False) -> None:
+def _record_all(url: str, evidence: Evidence, rules: Rules) -> None:
     for path in sorted(_folder(url).glob(f"*{_SUFFIX}")):
-        _record(path, url, evidence, two_persons)
+        _record(path, url, evidence, rules)
 
 
-def _record(path: Path, url: str, evidence: Evidence, two_persons: bool) -> None:
+def _record(path: Path, url: str, evidence: Evidence, rules: Rules) -> None:
     try:
         step = _read(path)
-        _admit(url, step, two_persons)
+        is_new = _admit(url, step, rules)
     except FileNotFoundError:
         return  # who left it has taken it back
     except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:
@@ -120,7 +133,8 @@ def _record(path: Path, url: str, evidence: Evidence, two_persons: bool) -> None
             os.replace(path, path.with_suffix(_REFUSED))
         return
     try:
-        evidence.append(step).result()
+        if is_new:  # else an instance before this one was ended before it could remove the file
+            evidence.append(step).result()
     except LedgerError:
         return  # the ledger has told; who left it waits for a while, and the next instance may be able to
     path.unlink(missing_ok=True)

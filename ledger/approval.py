@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from idtone.settings import Exports, LedgerSettings
 
 from .persons import KnownBy, Person
 from .steps import Scalar, Step, StepKind
@@ -77,32 +79,56 @@ def requests(acts: Iterable[Step]) -> dict[str, Request]:
     """By their id, oldest first, from all acts in the order in which they were written."""
     found: dict[str, Request] = {}
     for step in acts:
-        if objection(step, found, two_persons=False) is None:
+        if objection(step, found, Rules()) is None:
             _take(step, found)
     return found
 
 
-def objection(step: Step, known: Mapping[str, Request], two_persons: bool, now: datetime | None = None) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Those of whoever writes the ledger, which he judges acts by.
+
+    `two_persons`: nothing is exported that another person has not approved. `term`: how long from now a request may
+    wait, and an approval count.
+    """
+
+    two_persons: bool = False
+    term: timedelta | None = None
+
+    @classmethod
+    def of(cls, settings: LedgerSettings) -> Rules:
+        return cls(settings.exports is Exports.TWO_PERSONS, settings.approval)
+
+
+def objection(step: Step, known: Mapping[str, Request], rules: Rules, now: datetime | None = None) -> str | None:
     """Why this act must not be; None where it may. `known` are the requests of before it.
 
-    `two_persons`: nothing is exported that another person has not approved. `now` is the time by another clock than
-    that of whoever acts.
+    `now` is the time by another clock than that of whoever acts.
     """
     try:
         if step.kind is StepKind.EXPORT_REQUESTED:
-            _request(step)
-            return "there is a request by this id already" if step.call_id in known else None
+            if step.call_id in known:
+                return "there is a request by this id already"
+            return _too_long(_request(step).until, rules, now or step.at)
         if step.kind not in _READY:
             return None
         if step.kind is StepKind.EXPORTED and step.details.get("request") is None:
             return (
                 "exports take two persons here (ledger.exports), and this one was not requested"
-                if two_persons
+                if rules.two_persons
                 else None
             )
-        return _answer_objection(step, known, max(step.at, now or step.at))
+        return _answer_objection(step, known, max(step.at, now or step.at)) or (
+            _too_long(_answer(step).until, rules, now or step.at)
+        )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         return f"it is not what an act of this kind says ({type(error).__name__})"
+
+
+def _too_long(until: datetime | None, rules: Rules, now: datetime) -> str | None:
+    if rules.term is None or until is None or until <= now + rules.term:
+        return None
+    return f"it counts until {until.isoformat()}, which is longer than ledger.approval allows"
 
 
 def _answer_objection(step: Step, known: Mapping[str, Request], now: datetime) -> str | None:
@@ -121,9 +147,12 @@ def _answer_objection(step: Step, known: Mapping[str, Request], now: datetime) -
             return "it does not say until when it counts"
         if answer.by.uid == request.by.uid:
             return f"{answer.by.name} has requested this; another person has to approve it"
-    elif request.approval and answer.by.uid not in (request.by.uid, request.approval.by.uid):
+        return None
+    if request.approval and answer.by.uid not in (request.by.uid, request.approval.by.uid):
         return f"{answer.by.name} has neither requested nor approved this"
-    return None
+    given = {"case": request.case, "calls": len(request.calls), "numbers_sealed": request.sealed}
+    other = [name for name, value in given.items() if step.details[name] != value]
+    return f"it has another value of {', '.join(other)} than request {request.act}" if other else None
 
 
 def _take(step: Step, found: dict[str, Request]) -> None:

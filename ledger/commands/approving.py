@@ -10,11 +10,11 @@ from rich.table import Column
 
 from idtone import console
 from idtone.errors import UsageError
-from idtone.settings import Exports, Settings, load_settings
+from idtone.settings import Settings, load_settings
 
 from .. import steps
 from ..acts import record_act
-from ..approval import Answer, Request, State, objection, requests
+from ..approval import Answer, Request, Rules, State, objection, requests
 from ..custody import Custody
 from ..exhibits import exhibits, selected
 from ..key_file import read_key
@@ -118,7 +118,7 @@ def _known(known: dict[str, Request], request_id: str) -> Request:
 
 
 def _may_be(step: Step, known: dict[str, Request]) -> None:
-    if why := objection(step, known, two_persons=True):
+    if why := objection(step, known, Rules(two_persons=True)):
         raise UsageError(why)
 
 
@@ -131,7 +131,7 @@ def _unchanged(reader: LedgerReader, request: Request) -> None:
 def _record(settings: Settings, custody: Custody, step: Step) -> str:
     return record_act(
         settings.ledger.own(), settings.node, custody,
-        lambda act: Step(act, step.kind, step.at, step.details), settings.ledger.exports is Exports.TWO_PERSONS,
+        lambda act: Step(act, step.kind, step.at, step.details), Rules.of(settings.ledger),
     )  # fmt: skip
 
 

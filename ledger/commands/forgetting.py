@@ -12,6 +12,7 @@ from idtone.settings import load_settings
 
 from .. import steps
 from ..acts import record_act
+from ..approval import Rules
 from ..custody import Custody
 from ..key_file import read_key
 from .shared import parse_day
@@ -44,8 +45,9 @@ def forget(
     if doomed:
         # First, so that it is known whatever happens in between.
         record_act(
-            settings.own(), whole.node, custody, lambda act: steps.forgotten(act, datetime.now(UTC), first, len(doomed))
-        )
+            settings.own(), whole.node, custody,
+            lambda act: steps.forgotten(act, datetime.now(UTC), first, len(doomed)), Rules.of(settings),
+        )  # fmt: skip
     destroyed = days.destroy(first)
     if as_json:
         console.print_json({"destroyed": destroyed})

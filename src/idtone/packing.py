@@ -14,7 +14,7 @@ from . import console
 from .errors import UsageError
 from .ledger import steps
 from .ledger.acts import record_act
-from .ledger.approval import Request, State, requests
+from .ledger.approval import Request, Rules, State, requests
 from .ledger.commands.shared import LedgerOption, answerable
 from .ledger.custody import Custody
 from .ledger.exhibits import exhibits, selected
@@ -101,6 +101,7 @@ def _ask(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> d
         lambda act: steps.export_requested(
             act, now, person, case, [each.call_id for each in chosen], sealed, digest_, until
         ),
+        Rules.of(settings.ledger),
     )  # fmt: skip
     return {"request": act_id, "calls": len(chosen), "by": str(person), "until": until.isoformat()}
 
@@ -153,8 +154,7 @@ def _make(
         approved = (request.act, digest_) if request else None
         return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved)
 
-    two_persons = settings.ledger.exports is Exports.TWO_PERSONS
-    act_id = record_act(settings.ledger.own(), settings.node, custody, act, two_persons)
+    act_id = record_act(settings.ledger.own(), settings.node, custody, act, Rules.of(settings.ledger))
     made[SEAL] = seal(made, case, signer)
     write_zip(output, made)
     return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}

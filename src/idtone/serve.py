@@ -28,6 +28,7 @@ from .console import ConfigOption
 from .errors import AriError, UsageError
 from .ledger import steps
 from .ledger.acts import record_requests
+from .ledger.approval import Rules
 from .ledger.custody import Custody
 from .ledger.pending import Pending
 from .ledger.reader import LedgerReader
@@ -39,7 +40,7 @@ from .ledger.writer import LedgerWriter
 from .registry.index import RegistryIndex
 from .registry.source import FileSource, SignedSource, Source
 from .registry.trust.client import Repository
-from .settings import CallerHears, Exports, RegistrySettings, Settings, SuspendedCalls, load_settings
+from .settings import CallerHears, RegistrySettings, Settings, SuspendedCalls, load_settings
 from .switchboard import alone
 from .switchboard.board import Evidence, Switchboard
 from .switchboard.hook_log import HookLog, enter_for_ever
@@ -277,7 +278,7 @@ class Instance:
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
             asyncio.create_task(forget_in_time(custody.days, evidence, ledger.retention), name="forgetting numbers"),
             asyncio.create_task(
-                record_requests(ledger.own(), evidence, ledger.exports is Exports.TWO_PERSONS),
+                record_requests(ledger.own(), evidence, Rules.of(ledger)),
                 name="recording what commands do",
             ),
             asyncio.create_task(

@@ -18,6 +18,7 @@ from idtone.cli import app
 from idtone.errors import LedgerError, UsageError
 from idtone.ledger import acts, steps
 from idtone.ledger.acts import record_requests
+from idtone.ledger.approval import Rules
 from idtone.ledger.commands import shared
 from idtone.ledger.custody import Custody
 from idtone.ledger.packs import MANIFEST, SEAL, seal, verified
@@ -235,7 +236,7 @@ async def test_the_service_lets_nobody_export_by_settings_of_his_own(desk: Desk,
     own = tmp_path / "own.yaml"
     own.write_text(desk.config.read_text().replace("two-persons", "alone"))
     with LedgerWriter.open(desk.settings.url, "pbx-1", desk.custody) as writer:
-        recording = asyncio.create_task(record_requests(desk.settings.url, writer, two_persons=True))
+        recording = asyncio.create_task(record_requests(desk.settings.url, writer, Rules.of(desk.settings)))
         with pytest.raises(LedgerError, match="the service refuses to record this"):
             await asyncio.to_thread(run, "export", "--case", "R-7", "-o", desk.pack, "c-1", "-c", own)
         request = await asyncio.to_thread(desk.ask)
@@ -244,6 +245,23 @@ async def test_the_service_lets_nobody_export_by_settings_of_his_own(desk: Desk,
         recording.cancel()
         await asyncio.wait({recording})
     assert desk.kinds() == [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORTED]
+
+
+async def test_the_service_lets_no_approval_count_for_longer_by_settings_of_ones_own(
+    desk: Desk, tmp_path: Path
+) -> None:
+    request = desk.ask()
+    own = tmp_path / "own.yaml"
+    own.write_text(desk.config.read_text().replace("PT1H", "P365D"))
+    with LedgerWriter.open(desk.settings.url, "pbx-1", desk.custody) as writer:
+        recording = asyncio.create_task(record_requests(desk.settings.url, writer, Rules.of(desk.settings)))
+        for arguments in (["approve", request, "--yes"], ["export", "--case", "R-7", "c-1"]):
+            desk.be(BOB)
+            with pytest.raises(LedgerError, match="the service refuses to record this"):
+                await asyncio.to_thread(run, *arguments, "-c", own)
+        recording.cancel()
+        await asyncio.wait({recording})
+    assert desk.kinds() == [StepKind.EXPORT_REQUESTED]
 
 
 def test_an_approval_by_oneself_that_was_written_past_the_commands_counts_for_nothing(desk: Desk) -> None:

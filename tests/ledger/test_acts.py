@@ -13,6 +13,7 @@ import pytest
 from idtone.errors import LedgerError
 from idtone.ledger import acts, steps
 from idtone.ledger.acts import record_act, record_requests
+from idtone.ledger.approval import Rules
 from idtone.ledger.leaves import ACTS
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step, StepKind
@@ -38,15 +39,15 @@ def recorded(url: str, act_id: str) -> tuple[Step, ...]:
 
 def test_without_the_service_the_command_writes_itself(url: str) -> None:
     write(url, heard_call())
-    act_id = record_act(url, "pbx-1", custody_of(url), export)
+    act_id = record_act(url, "pbx-1", custody_of(url), export, Rules())
     assert recorded(url, act_id) == (export(act_id),)
     assert faults(url) == []
 
 
 async def test_with_the_service_the_service_writes_it(url: str, file: Path) -> None:
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
-        recording = asyncio.create_task(record_requests(url, writer))
-        act_id = await asyncio.to_thread(record_act, url, "pbx-1", custody_of(url), export)
+        recording = asyncio.create_task(record_requests(url, writer, Rules()))
+        act_id = await asyncio.to_thread(record_act, url, "pbx-1", custody_of(url), export, Rules())
         assert recorded(url, act_id) == (export(act_id),)
         folder = file.with_name(f"{file.name}.acts")
         await until(lambda: not list(folder.iterdir()))
@@ -63,7 +64,7 @@ def test_a_service_that_does_not_record_is_an_error_and_nothing_is_left(
         LedgerWriter.open(url, "pbx-1", custody_of(url)),
         pytest.raises(LedgerError, match=r"has not recorded this within 0\.3 s"),
     ):
-        record_act(url, "pbx-1", custody_of(url), export)
+        record_act(url, "pbx-1", custody_of(url), export, Rules())
     assert list(file.with_name(f"{file.name}.acts").iterdir()) == []
 
 
@@ -83,7 +84,7 @@ async def test_nothing_else_is_recorded_by_that_way(
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer, caplog.at_level(logging.ERROR):
         folder.mkdir()
         (folder / "act-x.act").write_text(content)
-        recording = asyncio.create_task(record_requests(url, writer))
+        recording = asyncio.create_task(record_requests(url, writer, Rules()))
         await until(lambda: not (folder / "act-x.act").exists())
         recording.cancel()
         await asyncio.wait({recording})
@@ -102,12 +103,59 @@ async def test_what_cannot_be_written_now_is_left_for_the_next_instance(url: str
     )
     closed = LedgerWriter.open(url, "pbx-1", custody_of(url))
     closed.close()
-    acts._record_all(url, closed)
+    acts._record_all(url, closed, Rules())
     assert (folder / "act-x.act").exists()
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
-        acts._record_all(url, writer)
+        acts._record_all(url, writer, Rules())
     assert list(folder.iterdir()) == []
     assert len(recorded(url, "act-x")) == 1
+
+
+def left(file: Path, step: Step) -> Path:
+    """As a command leaves it."""
+    path = file.with_name(f"{file.name}.acts") / f"{step.call_id}.act"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        json.dumps({"id": step.call_id, "kind": step.kind, "at": step.at.isoformat(), "details": dict(step.details)})
+    )
+    return path
+
+
+def test_an_act_whose_file_is_still_there_is_not_recorded_again(url: str, file: Path) -> None:
+    """The instance that recorded it was ended before it could remove the file."""
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        for _ in range(2):
+            path = left(file, export("act-x"))
+            acts._record_all(url, writer, Rules())
+            assert list(path.parent.iterdir()) == []
+    assert recorded(url, "act-x") == (export("act-x"),)
+
+
+def test_another_act_by_an_id_that_is_taken_is_refused(url: str, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer, caplog.at_level(logging.ERROR):
+        writer.append(export("act-x")).result(20)
+        path = left(file, steps.exported("act-x", NOW, BOB, "R-8", 2, False, "5e" * 32))
+        acts._record_all(url, writer, Rules())
+    assert path.with_suffix(".refused").exists()
+    assert "there is another act by this id already" in caplog.text
+    assert recorded(url, "act-x") == (export("act-x"),)
+
+
+def test_what_the_service_was_writing_when_the_command_gave_up_is_recorded(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acts, "RECORDED_WITHIN_S", 0.0)
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        unlink = Path.unlink
+
+        def read_before(path: Path, missing_ok: bool = False) -> None:
+            writer.append(export(path.stem)).result(20)
+            unlink(path, missing_ok)
+
+        monkeypatch.setattr(Path, "unlink", read_before)
+        act_id = record_act(url, "pbx-1", custody_of(url), export, Rules())
+        monkeypatch.undo()
+    assert recorded(url, act_id) == (export(act_id),)
 
 
 def test_what_another_user_has_left_is_not_recorded(
@@ -123,7 +171,7 @@ def test_what_another_user_has_left_is_not_recorded(
             owner = 12345
             os.chown(left, owner, owner)
         monkeypatch.setattr(acts.os, "geteuid", lambda: owner + 1)
-        acts._record_all(url, writer)
+        acts._record_all(url, writer, Rules())
     assert "left by another user" in caplog.text
     assert left.with_suffix(".refused").exists()
     with LedgerReader.open(url) as reader:
@@ -137,10 +185,10 @@ async def test_the_service_refuses_what_may_not_be_and_who_left_it_is_told(
         return steps.export_approved(act_id, NOW, BOB, "act-none", "5e" * 32, NOW)
 
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer, caplog.at_level(logging.ERROR):
-        recording = asyncio.create_task(record_requests(url, writer, two_persons=True))
+        recording = asyncio.create_task(record_requests(url, writer, Rules(two_persons=True)))
         for act in (approve, export):
             with pytest.raises(LedgerError, match="the service refuses to record this"):
-                await asyncio.to_thread(record_act, url, "pbx-1", custody_of(url), act)
+                await asyncio.to_thread(record_act, url, "pbx-1", custody_of(url), act, Rules())
         recording.cancel()
         await asyncio.wait({recording})
     assert "there is no request act-none" in caplog.text

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.ledger import steps
-from idtone.ledger.approval import Request, State, objection, requests
+from idtone.ledger.approval import Request, Rules, State, objection, requests
 from idtone.ledger.persons import KnownBy, Person
 from idtone.ledger.steps import Step, StepKind
 
@@ -19,6 +19,8 @@ from .evidence import ALICE, BOB, NOW
 HOUR, TERM = timedelta(hours=1), timedelta(days=7)
 CAROL = Person(1003, "carol", KnownBy.LOGIN)
 SELECTION, OTHER = "5e" * 32, "0f" * 32
+
+RULES = Rules(two_persons=True, term=TERM)
 
 ASKED = steps.export_requested("act-1", NOW, ALICE, "R-7", ["c-1", "c-2"], False, SELECTION, NOW + TERM)
 
@@ -31,8 +33,15 @@ def refused(by: Person = BOB, after: timedelta = HOUR) -> Step:
     return steps.export_refused("act-3", NOW + after, by, "act-1", "not ours to give")
 
 
-def exported(by: Person = ALICE, after: timedelta = 2 * HOUR, selection: str = SELECTION) -> Step:
-    return steps.exported("act-4", NOW + after, by, "R-7", 2, False, "ab" * 32, ("act-1", selection))
+def exported(
+    by: Person = ALICE,
+    after: timedelta = 2 * HOUR,
+    selection: str = SELECTION,
+    case: str = "R-7",
+    calls: int = 2,
+    sealed: bool = False,
+) -> Step:
+    return steps.exported("act-4", NOW + after, by, case, calls, sealed, "ab" * 32, ("act-1", selection))
 
 
 def alone() -> Step:
@@ -88,6 +97,9 @@ ATTACKS = {
     "exported after the refusal": ([approved(), refused(CAROL)], exported(), "is refused"),
     "exported by a third": ([approved()], exported(CAROL), "neither requested nor approved"),
     "exported as another selection": ([approved()], exported(selection=OTHER), "another selection"),
+    "exported for another case": ([approved()], exported(case="R-8"), "another value of case than"),
+    "exported as more calls": ([approved()], exported(calls=3), "another value of calls than"),
+    "exported with other numbers": ([approved()], exported(sealed=True), "another value of numbers_sealed than"),
     "exported without a request": ([approved()], alone(), "takes two persons|take two persons"),
     "requested by an id that is taken": ([approved()], ASKED, "by this id already"),
 }
@@ -97,7 +109,7 @@ ATTACKS = {
 def test_what_may_not_be_is_objected_to_and_counts_for_nothing(attack: str) -> None:
     before, act, why = ATTACKS[attack]
     known = requests([ASKED, *before])
-    found = objection(act, known, two_persons=True)
+    found = objection(act, known, RULES)
     assert found
     assert any(each in found for each in why.split("|")), found
     assert requests([ASKED, *before, act]) == known
@@ -105,13 +117,26 @@ def test_what_may_not_be_is_objected_to_and_counts_for_nothing(attack: str) -> N
 
 def test_an_act_that_is_dated_back_is_judged_by_the_writers_clock() -> None:
     known = requests([ASKED])
-    assert objection(approved(), known, True, NOW + 2 * HOUR) is None
-    assert objection(approved(), known, True, NOW + TERM) == "request act-1 is expired"
+    assert objection(approved(), known, RULES, NOW + 2 * HOUR) is None
+    assert objection(approved(), known, RULES, NOW + TERM) == "request act-1 is expired"
+
+
+@pytest.mark.parametrize("act", [ASKED, approved()])
+def test_nothing_counts_for_longer_than_the_writer_lets_it(act: Step) -> None:
+    """Whatever the settings of whoever acts, and by the writer's clock."""
+    known = {} if act is ASKED else requests([ASKED])
+    assert objection(act, known, RULES, act.at) is None
+    assert objection(act, known, Rules(term=TERM - HOUR), act.at + timedelta(minutes=59)) is not None
+    assert objection(act, known, Rules(term=TERM - HOUR), act.at + HOUR) is None
+    found = objection(replace(act, at=act.at + 9 * TERM), known, RULES, act.at - HOUR)
+    assert found
+    if act is ASKED:
+        assert "longer than ledger.approval allows" in found
 
 
 def test_where_exports_are_made_alone_nobody_has_to_approve() -> None:
-    assert objection(alone(), {}, two_persons=False) is None
-    assert objection(steps.forgotten("act-5", NOW, "2026-11-01", 3), {}, two_persons=True) is None
+    assert objection(alone(), {}, Rules()) is None
+    assert objection(steps.forgotten("act-5", NOW, "2026-11-01", 3), {}, RULES) is None
 
 
 @pytest.mark.parametrize("kind", [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORT_REFUSED])
@@ -124,7 +149,7 @@ def test_an_act_that_lacks_something_is_none(kind: StepKind, missing: str) -> No
         return
     bare = replace(whole, details={name: value for name, value in whole.details.items() if name != missing})
     known = {} if kind is StepKind.EXPORT_REQUESTED else requests([ASKED])
-    assert objection(bare, known, two_persons=True)
+    assert objection(bare, known, RULES)
 
 
 @given(
@@ -146,7 +171,7 @@ def test_no_act_whatever_it_says_breaks_the_list(kind: StepKind, details: dict[s
 
 def test_a_request_that_is_nested_too_deep_is_none() -> None:
     deep = replace(ASKED, details={**ASKED.details, "selected": "[" * 100_000})
-    assert objection(deep, {}, two_persons=True) == "it is not what an act of this kind says (RecursionError)"
+    assert objection(deep, {}, RULES) == "it is not what an act of this kind says (RecursionError)"
 
 
 def test_a_refusal_holds_no_number() -> None:
