@@ -70,7 +70,7 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
         rows = [row for index in sorted(leaves) for row in _rows(call_id, leaves[index])]
         steps = [Step(call_id, StepKind(row["kind"]), moment(row["at"]), row["details"]) for row in rows]
         record = fold(str(rows[0]["node"]), steps)
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise LedgerError(f"a leaf of call {call_id} cannot be read") from error
     first = next((step.details for step in steps if step.kind in FIRST), {})
     numbers = open_with(record_key, call_id, first) if record_key and SEALED_KEY in first else {}
@@ -177,7 +177,8 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
         if manifest["format"] != FORMAT:
             verdict.faults.append(f"the pack is {manifest['format']!r}, which this version does not know")
             return verdict
-        verdict.case, verdict.exported = str(manifest["case"]), str(manifest["exported"])
+        verdict.case, verdict.exported = _shown(manifest, "case"), _shown(manifest, "exported")
+        datetime.fromisoformat(verdict.exported)
         verdict.log = log or VerifierKey.parse(manifest["log_key"])
         verdict.faults += _unsealed(files, manifest, verdict.log)
         verdict.cosigners = tuple(witnesses) if manifest["records"] else ()
@@ -193,9 +194,17 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
             )
     except ProofError as error:
         verdict.faults.append(str(error))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         verdict.faults.append(f"the manifest is missing or cannot be read ({type(error).__name__})")
     return verdict
+
+
+def _shown(manifest: Mapping[str, Any], key: str) -> str:
+    """What people are told of a pack. Raises ProofError where that would move the cursor, or be more than one line."""
+    text = str(manifest[key])
+    if not text.isprintable():
+        raise ProofError(f"the manifest's {key} is not printable: {text!r:.200}")
+    return text
 
 
 def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[str]:
@@ -244,7 +253,10 @@ def _verify_approval(
     try:
         acts: dict[int, Step] = {}
         for entry in manifest["acts"]:
-            leaves = {index: content for index, content, _ in _proven(files, entry, verdict.log)}
+            leaves: dict[int, bytes] = {}
+            for index, content, proof in _proven(files, entry, verdict.log):
+                verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
+                leaves[index] = content
             acts[min(leaves)] = told(str(entry["call"]), leaves, None).record.steps[0]
         known = requests(acts[index] for index in sorted(acts))
         request = next((each for each in known.values() if each.approval), None)

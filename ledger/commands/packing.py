@@ -89,22 +89,27 @@ def _numbers(told: Told) -> dict[str, str]:
     return {role.value: number.e164 for role, number in told.numbers.items()}
 
 
+def _print(line: str) -> None:
+    """What is not printable, as a stranger may have it in a pack, in escapes."""
+    print("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line))
+
+
 def _tell(verdict: PackVerdict) -> None:
     for fault in verdict.faults:
-        print(fault)
-    print(f"{'good' if not verdict.faults else 'NOT GOOD'}: case {verdict.case}, exported {verdict.exported}")
-    print(f"  sealed by    {verdict.log}")
+        _print(fault)
+    _print(f"{'good' if not verdict.faults else 'NOT GOOD'}: case {verdict.case}, exported {verdict.exported}")
+    _print(f"  sealed by    {verdict.log}")
     if not verdict.log_is_known:
-        print("               the pack itself names this key: compare it with what the member told you by another way")
+        _print("               the pack itself names this key: compare it with what the member told you by another way")
     for witness in verdict.cosigners:
-        print(f"  cosigned by  {witness.name}")
+        _print(f"  cosigned by  {witness.name}")
     if verdict.request and verdict.request.approval:
         approval = verdict.request.approval
-        print(f"  requested by {verdict.request.by}, {verdict.request.at.isoformat()}")
-        print(f"  approved by  {approval.by}, {approval.at.isoformat()}")
+        _print(f"  requested by {verdict.request.by}, {verdict.request.at.isoformat()}")
+        _print(f"  approved by  {approval.by}, {approval.at.isoformat()}")
     elif verdict.policy == ALONE:
-        print("  approved by  nobody: it was made by one person alone")
+        _print("  approved by  nobody: it was made by one person alone")
     for each in verdict.told:
         record = each.record
         heard = "heard" if record.heard else "not heard"
-        print(f"  {record.call_id}: {record.outcome}, {record.reason}, {heard}, {record.status or 'interrupted'}")
+        _print(f"  {record.call_id}: {record.outcome}, {record.reason}, {heard}, {record.status or 'interrupted'}")

@@ -25,7 +25,7 @@ from idtone.ledger.packs import MANIFEST, SEAL, seal, verified
 from idtone.ledger.persons import KnownBy, Person
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step, StepKind
-from idtone.ledger.tree.notes import VerifierKey
+from idtone.ledger.tree.notes import Signer, VerifierKey
 from idtone.ledger.writer import LedgerWriter
 from idtone.ledger.zips import read_zip
 from idtone.settings import LedgerSettings, load_settings
@@ -311,6 +311,29 @@ def test_a_pack_that_claims_an_approval_it_has_not_is_told(desk: Desk, tampering
     change, fault = TAMPERINGS[tampering]
     verdict = verified(resealed(desk, files, change), log)
     assert any(fault in each for each in verdict.faults) if fault else not verdict.faults, verdict.faults
+
+
+def test_a_witness_has_to_have_seen_the_approval_as_well(desk: Desk) -> None:
+    witness = Signer("w.example", bytes(32))
+
+    def cosign() -> None:
+        seen = desk.custody.seen.latest(desk.custody.signer.key)
+        assert seen
+        desk.custody.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, 1793491200)]))
+
+    cosign()  # the records, and nothing else yet
+    first, second = desk.ask(), desk.ask()
+    desk.approve(first)
+    desk.export(first)
+    shown = run("verify-pack", desk.pack, "--witness-key", witness.cosigner)
+    assert shown.exit_code == 1
+    assert "w.example has not cosigned the tree" in shown.stdout
+    assert run("verify-pack", desk.pack).exit_code == 0
+    desk.approve(second)
+    cosign()
+    desk.export(second)
+    shown = run("verify-pack", desk.pack, "--witness-key", witness.cosigner)
+    assert (shown.exit_code, "cosigned by  w.example" in shown.stdout) == (0, True)
 
 
 def test_numbers_that_were_not_to_be_opened_are_told(desk: Desk) -> None:

@@ -14,6 +14,7 @@ from idtone.ledger.custody import Custody
 from idtone.ledger.persons import acting
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.zips import read_zip, write_zip
 from idtone.settings import load_settings
 
 from ..ledger.evidence import decided, heard_call
@@ -76,6 +77,17 @@ def test_a_changed_pack_is_a_negative_verdict(config: Path, tmp_path: Path) -> N
     pack.write_bytes(bytes(octets))
     with pytest.raises(LedgerError, match="is not a pack, or is damaged"):
         run("verify-pack", pack)
+
+
+def test_what_a_strangers_pack_says_moves_no_cursor(config: Path, tmp_path: Path) -> None:
+    pack = tmp_path / "pack.zip"
+    run("export", "--case", "R-7", "-o", pack, "c-1", "-c", config)
+    write_zip(pack, {**read_zip(pack), "\r\x1b[1A\x1b[2Kgood: ": b""})
+    result = run("verify-pack", pack)
+    assert result.exit_code == 1
+    assert "\\r\\x1b[1A\\x1b[2Kgood:  does not belong to the pack" in result.stdout
+    assert all(each.isprintable() for each in result.stdout.splitlines())
+    assert "\r" not in result.stdout
 
 
 def test_a_witness_that_has_not_cosigned_is_told(config: Path, tmp_path: Path) -> None:

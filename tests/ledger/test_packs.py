@@ -157,6 +157,29 @@ def test_a_manifest_that_says_what_its_leaves_do_not_is_told(
     assert any(fault in each for each in verdict.faults), verdict.faults
 
 
+@pytest.mark.parametrize("key", ["case", "exported"])
+@pytest.mark.parametrize("text", ["x\r\x1b[1A\x1b[2Kgood: case x", "2026-11-01\n00:00:00+00:00", "\x9b2K", "\u202e"])
+def test_what_would_not_be_one_printable_line_is_refused(files: Files, key: str, text: str) -> None:
+    manifest = {**json.loads(files[MANIFEST]), key: text}
+    verdict = verified({**files, MANIFEST: json.dumps(manifest).encode()}, LOG)
+    assert (verdict.case, verdict.exported)[key == "exported"] == ""
+    assert len(verdict.faults) == 1
+    assert f"the manifest's {key} is not printable" in verdict.faults[0]
+    assert verdict.faults[0].isprintable()
+
+
+def test_a_time_of_export_that_is_none_is_told(files: Files) -> None:
+    assert "cannot be read (ValueError)" in resealed(files, lambda manifest: manifest.update(exported="now")).faults[-1]
+
+
+def test_what_is_nested_too_deep_is_told(files: Files) -> None:
+    assert verified({MANIFEST: b"[" * 200_000}, LOG).faults == [
+        "the manifest is missing or cannot be read (RecursionError)"
+    ]
+    with pytest.raises(LedgerError, match="a leaf of call c-1 cannot be read"):
+        told("c-1", {0: b"[" * 200_000}, None)
+
+
 def test_a_pack_is_a_zip_that_is_the_same_each_time(files: Files, tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_zip(tmp_path / name, files)
