@@ -99,12 +99,12 @@ class Rows:
         ((count,),) = self._all("SELECT count(*) FROM steps WHERE call_id = ? AND id <= ?", (call_id, until))
         return int(count)
 
-    def of_call(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
-        """(kind, leaf, whether the index of times leads to it) of the steps to which the index of calls leads.
+    def of_call(self, call_id: str, after: int, until: int) -> list[tuple[str, int | None, int]]:
+        """(kind, leaf, whether the index of times leads to it) of each step to which the index of calls leads.
 
-        Of this call, up to this step.
+        Of this call, after `after` up to `until`.
         """
-        return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, until))
+        return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, after, until))
 
     def entries(self, last: int) -> Iterator[list[tuple[int, int]]]:
         """The table `sought` (token, step) up to the step `last`, part by part."""
@@ -177,9 +177,9 @@ _NOT_LED_TO: Final = f"""
 """  # noqa: S608
 _OF_CALL: Final = f"""
     SELECT kind, leaf, EXISTS (SELECT 1 {_BY_TIME}) FROM steps INDEXED BY ix_steps_call_id
-    WHERE call_id = ? AND id <= ? ORDER BY id
+    WHERE call_id = ? AND id > ? AND id <= ? ORDER BY id
 """  # noqa: S608
-_OF_CALL_IN_POSTGRESQL: Final = "SELECT kind, leaf, 1 FROM steps WHERE call_id = ? AND id <= ? ORDER BY id"
+_OF_CALL_IN_POSTGRESQL: Final = "SELECT kind, leaf, 1 FROM steps WHERE call_id = ? AND id > ? AND id <= ? ORDER BY id"
 _HASHES: Final = "SELECT hash FROM hashes WHERE place >= ? AND place < ? ORDER BY place"
 _ENTRIES: Final = (
     "SELECT token, step FROM sought WHERE (token, step) > (?, ?) AND step <= ? ORDER BY token, step LIMIT ?"

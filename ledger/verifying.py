@@ -142,7 +142,7 @@ class _Verification:
         for number, call_id in self._rows.below(FAULTS_LIMIT):
             verdict.fault(f"call {call_id}: its step {number} is none that idtone has written")
         self._read(tree_from, last)
-        self._look_at_open_calls(last)
+        self._look_at_open_calls(tree_from, last)
         size = grown.frontier.size
         verdict.steps, verdict.leaves, verdict.root = last, size, grown.frontier.root()
         verdict.open_calls = len(grown.calls)
@@ -256,13 +256,13 @@ class _Verification:
             grown.note_day(step.details)
         return texts
 
-    def _look_at_open_calls(self, last: int) -> None:
+    def _look_at_open_calls(self, tree_from: int, last: int) -> None:
         """A call that has a leaf is over, and each step that follows is a leaf: but for a decision that came too late.
 
         That is of a call that the dialplan has handled by itself, and its one decision.
         """
         for call_id, texts in self._grown.calls.items():
-            found = self._rows.of_call(call_id, last)
+            found = self._rows.of_call(call_id, tree_from, last)
             over = max((number for number, (_, index, _) in enumerate(found, 1) if index is not None), default=0)
             before, after = ([kind for kind, *_ in part] for part in (found[:over], found[over:]))
             if over and not (after[:1] == [StepKind.DECIDED] and StepKind.DECIDED not in before):

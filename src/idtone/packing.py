@@ -18,9 +18,11 @@ from .ledger.approval import Request, Rules, State, requests
 from .ledger.commands.shared import LedgerOption, answerable
 from .ledger.custody import Custody
 from .ledger.exhibits import exhibits, selected
+from .ledger.fleet import Fleet
 from .ledger.key_file import read_key
 from .ledger.packs import PAPER, REPORT, SEAL, Told, digest, packed, seal, told
 from .ledger.persons import Person, acting
+from .ledger.postgresql import Server
 from .ledger.reader import LedgerReader
 from .ledger.report.content import Report, report
 from .ledger.report.html import page
@@ -82,6 +84,18 @@ def export_pack(
         print(*(f"{key:<8} {value}" for key, value in facts.items()), sep="\n")
 
 
+def _here(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> None:
+    """Raises UsageError where one of the calls is another node's, which has the key that seals a pack."""
+    unknown = [call for call in calls if not reader.knows(call)]
+    if not unknown or not settings.ledger.is_shared():
+        return
+    with Fleet.in_postgresql(Server.of(settings.ledger), {}) as fleet:
+        for call in unknown:
+            names = [each.node for each in fleet.ledgers if each.reader.knows(call)]
+            if names:
+                raise UsageError(f"call {call} is in the ledger of {' and '.join(names)}: run this there")
+
+
 def _writable(output: Path | None) -> Path:
     if output is None:
         raise UsageError("name the pack's file with -o")
@@ -94,6 +108,7 @@ def _ask(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> d
     person, now = answerable(settings.ledger), datetime.now(UTC)
     custody = Custody.of(settings.ledger, settings.node)
     with LedgerReader.open(settings.ledger.own()) as reader:
+        _here(settings, reader, calls)
         chosen = exhibits(reader, calls, None, sealed=True)
     until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen)
     act_id = record_act(
@@ -131,6 +146,8 @@ def _make(
     custody = Custody.of(settings.ledger, settings.node)
     now = datetime.now(UTC)
     with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), custody.days) as reader:
+        if ledger is None:
+            _here(settings, reader, calls)
         signer = custody.signer_of(reader.origin())
         log = signer.key
         cosigned = custody.cosigned.latest(log)

@@ -18,6 +18,7 @@ from idtone.ledger.zips import read_zip, write_zip
 from idtone.settings import load_settings
 
 from ..ledger.evidence import decided, heard_call
+from ..ledger.fleet.test_fleet import nodes  # noqa: F401  the fixture
 
 
 @pytest.fixture
@@ -77,6 +78,17 @@ def test_a_changed_pack_is_a_negative_verdict(config: Path, tmp_path: Path) -> N
     pack.write_bytes(bytes(octets))
     with pytest.raises(LedgerError, match="is not a pack, or is damaged"):
         run("verify-pack", pack)
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_pack_of_another_nodes_call_is_made_there(tmp_path: Path) -> None:
+    pack = tmp_path / "pack.zip"
+    with pytest.raises(UsageError, match="call osaka-heard is in the ledger of osaka: run this there"):
+        run("export", "--case", "R-7", "-o", pack, "tokyo-heard", "osaka-heard")
+    with pytest.raises(UsageError, match="no leaf of the ledger's tree holds call nowhere"):
+        run("export", "--case", "R-7", "-o", pack, "nowhere")
+    assert not pack.exists()
+    assert run("export", "--case", "R-7", "-o", pack, "tokyo-heard").exit_code == 0
 
 
 def test_what_a_strangers_pack_says_moves_no_cursor(config: Path, tmp_path: Path) -> None:

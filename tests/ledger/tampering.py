@@ -80,7 +80,7 @@ class Tamperer:
     def insert(self, connection: sqlite3.Connection) -> str:
         row = self.closed_step(connection)
         ((last,),) = connection.execute("SELECT max(id) FROM steps").fetchall()
-        where = self.dice.choice(["a late step", "a whole call", "in between"])
+        where = self.dice.choice(["a late step", "a whole call", "after the leaf", "before all", "in between"])
         values = [row["node"], row["call_id"], row["kind"], row["at"], row["details"]]
         if where == "a late step":
             ((leaves,),) = connection.execute("SELECT max(leaf) + 1 FROM steps").fetchall()
@@ -93,6 +93,9 @@ class Tamperer:
                     "INSERT INTO steps VALUES (?,?,?,?,?,?,?)",
                     (last + offset, row["node"], "invented", kind, row["at"], row["details"], leaf),
                 )
+        elif where in ("after the leaf", "before all"):
+            number = last + 1 if where == "after the leaf" else -self.dice.randrange(9)
+            connection.execute("INSERT INTO steps VALUES (?,?,?,?,?,?,NULL)", (number, *values))
         else:
             connection.execute("UPDATE steps SET id = -id - 1 WHERE id >= ?", (row["id"],))
             connection.execute("UPDATE steps SET id = -id WHERE id < 0")

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from idtone.calls import Outcome, Reason
 from idtone.errors import LedgerError
 from idtone.ledger import spool, steps
 from idtone.ledger.postgresql import Server, schema_of
 from idtone.ledger.steps import CallStatus
 from tests.lab.postgresql import PostgreSQL
 
-from ..evidence import NOW, at, decided, heard_call
+from ..evidence import NOW, at, decided, forwarded, heard_call
 from ..test_sqlite import old_ledger
 from .nodes import Node, same
 
@@ -31,15 +32,19 @@ def test_every_row_arrives_in_pieces_of_any_size(node: Node, piece: int, monkeyp
         heard_call("c-1", 10),
         [steps.answered("c-0", at(99))],  # told later: a leaf of its own
         [steps.ended("never decided", NOW, CallStatus.CANCEL)],
+        [
+            steps.unattended(forwarded("alone"), at(120), Outcome.BYPASS, Reason.EMERGENCY, {}),
+            steps.ended("alone", at(130), CallStatus.CONNECTED),
+        ],
     )
-    assert node.ship() == 15
+    assert node.ship() == 17
     assert same(node)
     node.write([steps.ended("open", at(100), CallStatus.CANCEL)], heard_call("c-2", 200))
     assert node.ship() == 7
     assert same(node)
     with node.copy() as copy:
         verdict = copy.verify(node.key)
-    assert (verdict.faults, verdict.leaves, verdict.open_calls) == ([], 6, 0)
+    assert (verdict.faults, verdict.leaves, verdict.open_calls) == ([], 7, 0)
 
 
 def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
