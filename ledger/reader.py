@@ -10,7 +10,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, or_, select, tuple_
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number
@@ -258,12 +258,9 @@ class LedgerReader:
     def _records(self, call_ids: Iterable[str]) -> list[Record]:
         wanted = list(call_ids)
         found: dict[str, list[Row[Any]]] = {}
-        named = steps.alias()
         for start in range(0, len(wanted), PAGE_ROWS // 5):
             part = wanted[start : start + PAGE_ROWS // 5]
-            theirs = select(named.c.id).where(named.c.call_id.in_(part))
-            # By their ids: else SQLite has the call's id from the index, whatever the step says.
-            for row in self._fetch(select(steps).where(steps.c.id.in_(theirs)).order_by(steps.c.id)):
+            for row in self._fetch(_OF_CALLS.params(calls=part)):
                 if row.call_id not in part:
                     raise self._misled(row.call_id)
                 found.setdefault(row.call_id, []).append(row)
@@ -294,3 +291,12 @@ class LedgerReader:
     def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
         with self._database.reading() as connection:
             return connection.execute(query).fetchall()
+
+
+_named: Final = steps.alias()
+# By their ids: else SQLite has the call's id from the index, whatever the step says.
+_OF_CALLS: Final = (
+    select(steps)
+    .where(steps.c.id.in_(select(_named.c.id).where(_named.c.call_id.in_(bindparam("calls", expanding=True)))))
+    .order_by(steps.c.id)
+)
