@@ -12,7 +12,6 @@ import contextlib
 import json
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,12 +20,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from idtone.errors import LedgerError, LedgerInUseError
-from idtone.files import replace_durably
 
+from .act_ids import new_act_id
 from .approval import Rules, objection, requests
 from .custody import Custody
 from .leaves import ACT_ID, KEEPERS_ACTS
-from .private_files import PRIVATE_FILE, make_parents
+from .private_files import replace_private
 from .reader import LedgerReader
 from .sqlite import path_of
 from .steps import Step, StepKind
@@ -43,10 +42,6 @@ _log = logging.getLogger(__name__)
 
 class Evidence(Protocol):
     def append(self, step: Step) -> Future[None]: ...
-
-
-def new_act_id() -> str:
-    return f"{ACT_ID}{secrets.token_hex(12)}"
 
 
 def record_act(url: str, node: str, custody: Custody, make: Callable[[str], Step], rules: Rules) -> str:
@@ -86,8 +81,7 @@ def _ask_the_service(url: str, step: Step) -> None:
     path = _folder(url) / f"{step.call_id}{_SUFFIX}"
     request = {"id": step.call_id, "kind": step.kind, "at": step.at.isoformat(), "details": dict(step.details)}
     try:
-        make_parents(path)
-        replace_durably(path, json.dumps(request).encode(), PRIVATE_FILE)
+        replace_private(path, json.dumps(request).encode())
     except OSError as error:
         raise LedgerError(
             f"{path.parent}: cannot be written: {error.strerror}; run this as the user that `idtone serve` runs as"

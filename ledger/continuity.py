@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError
-from idtone.files import replace_durably
 
-from .private_files import PRIVATE_FILE, make_parents
+from .private_files import PRIVATE_FILE, replace_private
 from .tree.checkpoints import Checkpoint
 from .tree.merkle import Frontier
 from .tree.notes import Note
@@ -87,6 +86,10 @@ class Continuity:
         """Raises OSError."""
         self._write([replace(each, begun=True) if each == begun else each for each in self._all])
 
+    def read_again(self) -> None:
+        """By who has become the one writer: until then another may have added to it. Raises LedgerError."""
+        self._all = self._read()
+
     def _read(self) -> list[Continued]:
         try:
             return [Continued(**each) for each in json.loads(self._path.read_text("utf-8"))]
@@ -97,9 +100,7 @@ class Continuity:
             raise LedgerError(f"{self._path}: cannot be read: {what}; restore it from a backup") from error
 
     def _write(self, trees: list[Continued]) -> None:
-        make_parents(self._path)
-        text = json.dumps([asdict(each) for each in trees], indent=1)
-        replace_durably(self._path, text.encode(), PRIVATE_FILE)
+        replace_private(self._path, json.dumps([asdict(each) for each in trees], indent=1).encode())
         self._all = trees
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from idtone.errors import LedgerError, ProofError
-from idtone.files import replace_durably
 from idtone.settings import LedgerSettings
 
 from .continuity import Continuity
 from .day_keys import DayKeys
 from .key_file import load_key, read_key
-from .private_files import PRIVATE_FILE, make_parents
+from .private_files import replace_private
 from .sealing import KeyRing
 from .tree.checkpoints import Checkpoint, believed
 from .tree.notes import NOTE_LIMIT, Note, Signer, VerifierKey
@@ -47,8 +46,7 @@ class Seen:
 
     def remember(self, note: Note) -> None:
         """Put it in the place of what was there. Raises OSError."""
-        make_parents(self.path)
-        replace_durably(self.path, str(note).encode(), PRIVATE_FILE)
+        replace_private(self.path, str(note).encode())
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,11 @@ class Custody:
     def go_on(self, checkpoint: Note | None, ledger: Path, file: Path) -> Custody:
         """That of the tree that follows this one, of which `checkpoint` was signed last. Raises OSError."""
         self.continuity.add(checkpoint, ledger, file)
+        return replace(self, signer=self.signer.named(self.continuity.origin))
+
+    def renewed(self) -> Custody:
+        """With what another process may have gone on to since this was read. Raises LedgerError."""
+        self.continuity.read_again()
         return replace(self, signer=self.signer.named(self.continuity.origin))
 
     def signer_of(self, origin: str | None) -> Signer:

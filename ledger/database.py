@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,38 +15,32 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from idtone.errors import LedgerError
 
-from . import steps
-from .continuity import Continued, move_aside, name_aside
+from . import sqlite
+from .continuity import move_aside, name_aside
 from .custody import Custody
-from .leaves import ACT_ID
-from .log import Log, facts
+from .damaged import continued, emptied, latest
+from .log import Growth, Log, holds
 from .private_files import make_parents
 from .reserve import Reserve
 from .schema import make_or_upgrade
 from .sealing import SEALED, UNSEALED
-from .sqlite import (
-    Trouble,
-    explained,
-    is_marked,
-    lock_for_writing,
-    mark,
-    reading_engine,
-    trouble,
-    writing_engine,
-)
+from .sqlite import Trouble, code_of, explained, is_marked, lock_for_writing, mark, trouble, writing_engine
 from .steps import Step
-from .tables import CHECKPOINT, row_of
-from .tree.checkpoints import Checkpoint, believed
+from .tables import row_of
 from .tree.notes import Note
 
 NEXT_AFTER_S: Final = 60.0
 """How long after a database was set aside none is set aside again: a disk that damages everything is not to be filled
 with what it damaged.
 """
+PASSING: Final = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
+"""Errors of the disk and not of what is on it, unless they come twice."""
+LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""With these nothing was begun, and they were waited for already."""
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
@@ -76,7 +69,10 @@ class Database:
         """Holds what belongs to the file that is there now."""
         self._connection: Connection | None = None
         self._descriptor = -1
+        self._patience_s = sqlite.BUSY_TIMEOUT_S
         self._tree: Log | None = None
+        self._doubtful: tuple[Growth, Sequence[Step]] | None = None
+        """What was to be committed when an error was reported: it may be on the disk all the same."""
         self._unclosed: list[dict[str, Any]] = []
         """Of the calls in progress when the database was damaged."""
         self._set_aside_s = -NEXT_AFTER_S
@@ -92,7 +88,8 @@ class Database:
                 make_parents(path)
                 lock = lock_for_writing(path)
                 resources.callback(os.close, lock)
-                found = cls(path, node, custody, Reserve(path, reserve_bytes), resources)
+                # Only now, since the writer before may have set a database aside.
+                found = cls(path, node, custody.renewed(), Reserve(path, reserve_bytes), resources)
                 found._lock = lock
                 resources.callback(found._let_go)
                 found._retrying(found._start)
@@ -121,12 +118,13 @@ class Database:
     def close(self) -> None:
         self._resources.close()
 
-    def write(self, group: Sequence[Step]) -> None:
+    def write(self, group: Sequence[Step], patience_s: float | None = None) -> None:
         """In one transaction: all of it or nothing. Where the disk is full, the reserve is drawn on; where the database
-        is damaged, it is set aside and a new one begun.
+        is damaged, it is set aside and a new one begun. A lock of somebody else is waited for that long.
 
         Raises NotWrittenError.
         """
+        self._wait_no_longer_than(sqlite.BUSY_TIMEOUT_S if patience_s is None else patience_s)
         try:
             self._retrying(lambda: self._write(group))
         except NotWrittenError:
@@ -143,22 +141,39 @@ class Database:
             raise NotWrittenError(what, Trouble.OTHER) from error
 
     def _retrying(self, work: Callable[[], None]) -> None:
-        """Do it again after each piece of the reserve that it takes, and once on a new database."""
+        """Do it again after each piece of the reserve that it takes, once on the file as it is read anew, since an
+        error may have been a passing one, and once on a new database.
+        """
+        anew = False
+        damaged: SQLAlchemyError | None = None
         while True:
             try:
+                if damaged:
+                    self._set_aside(damaged)
+                    damaged = None
                 work()
             except SQLAlchemyError as error:
-                found = trouble(error)
+                self._roll_back()
+                found = trouble(error, self._path)
                 if found is Trouble.FULL and self._reserve.give(self._descriptor):
                     continue
-                if found is Trouble.DAMAGED and self._set_aside(error):
+                if found is Trouble.DAMAGED and (anew or code_of(error) not in PASSING) and self._may_set_aside():
+                    damaged = error
                     continue
+                if found is not Trouble.FULL and code_of(error) & 0xFF not in LOCKED:
+                    self._let_go()
+                    if not anew:
+                        anew = True
+                        continue
                 if found is Trouble.DAMAGED:
                     found = Trouble.BLOCKED
                 raise NotWrittenError(str(explained(error, self._path)), found) from error
             except OSError as error:
                 if error.errno not in NO_ROOM or not self._reserve.give(self._descriptor):
                     raise
+            except Exception:
+                self._let_go()  # whatever it has left behind
+                raise
             else:
                 return
 
@@ -167,10 +182,53 @@ class Database:
             self._start()
         assert self._connection is not None
         assert self._tree is not None
-        rows = [self._row(step) for step in group]
+        rest = self._unwritten(group) if self._doubtful else group
+        if not rest:
+            return
+        rows = [self._row(step) for step in rest]
         with self._connection.begin():
             grown = self._tree.grow(self._connection, rows)
+            self._doubtful = grown, rest
+        self._doubtful = None
         self._tree.keep(grown)
+
+    def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
+        """Without what was committed though an error was reported."""
+        assert self._connection is not None
+        assert self._tree is not None
+        assert self._doubtful is not None
+        grown, steps = self._doubtful
+        with self._connection.begin():
+            written = holds(self._connection, grown)
+        self._doubtful = None
+        if not written:
+            return group
+        if self._tree.next_id < grown.next_id:  # it was not read again
+            self._tree.keep(grown)
+        there = {id(step) for step in steps}
+        return [step for step in group if id(step) not in there]
+
+    def _wait_no_longer_than(self, patience_s: float) -> None:
+        if patience_s == self._patience_s:
+            return
+        self._patience_s = patience_s
+        if driver := self._driver():  # SQLAlchemy would begin a transaction for it
+            driver.execute(f"PRAGMA busy_timeout={round(1000 * patience_s)}")
+
+    def _roll_back(self) -> None:
+        """A commit that a reader has held up leaves its transaction open, which SQLAlchemy takes to be over."""
+        driver = self._driver()
+        try:
+            if driver and driver.in_transaction:
+                driver.rollback()
+        except sqlite3.Error:
+            self._let_go()
+
+    def _driver(self) -> sqlite3.Connection | None:
+        """The connection itself."""
+        driver = self._connection.connection.driver_connection if self._connection is not None else None
+        assert driver is None or isinstance(driver, sqlite3.Connection)
+        return driver
 
     def _row(self, step: Step) -> dict[str, Any]:
         """Where numbers cannot be sealed, the rest is evidence all the same. Raises OSError where there is no room for
@@ -194,9 +252,9 @@ class Database:
         if begun:
             move_aside(self._path, Path(begun.file))
         elif self._is_ours() and self._path.exists() and self._path.stat().st_size == 0:
-            raise _emptied()
+            raise emptied()
         with ExitStack() as opened:
-            engine = writing_engine(self._path)
+            engine = writing_engine(self._path, self._patience_s)
             # It is closed after the engine: with any descriptor of a file that is closed the locks on it would be gone.
             descriptor = os.open(self._path, os.O_RDWR)
             opened.callback(os.close, descriptor)
@@ -209,12 +267,14 @@ class Database:
                 tree = Log.open(connection, self._path, self._custody)
             if begun and not tree.size:
                 with connection.begin():
-                    grown = tree.grow(connection, [self._row(_act(begun)), *self._unclosed])
+                    grown = tree.grow(connection, [self._row(continued(begun)), *self._unclosed])
                 tree.keep(grown)
             if begun:
                 continuity.finish(begun)
                 self._unclosed = []
             mark(self._lock, continuity.origin)
+            if self._tree:
+                tree.go_on_from(self._tree)
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
 
@@ -222,68 +282,28 @@ class Database:
         """Whether the file of this name has been opened as our ledger before."""
         return is_marked(self._lock, self._custody.continuity.origins)
 
-    def _set_aside(self, error: SQLAlchemyError) -> bool:
-        """Have the next start begin a new database in the place of the damaged one. False: it is not for us to do.
+    def _may_set_aside(self) -> bool:
+        return self._is_ours() and time.monotonic() >= self._set_aside_s + NEXT_AFTER_S
 
-        Raises OSError where that cannot be noted.
+    def _set_aside(self, error: SQLAlchemyError) -> None:
+        """Have the next start begin a new database in the place of the damaged one.
+
+        Raises OSError where that cannot be noted; then nothing has changed.
         """
-        now_s = time.monotonic()
-        if not self._is_ours() or now_s < self._set_aside_s + NEXT_AFTER_S:
-            return False
-        if self._tree:
-            self._unclosed = self._tree.unclosed()
-        checkpoint = _latest(self._path, self._custody, self.checkpoint)
-        self._let_go()
+        checkpoint = latest(self._path, self._custody, self.checkpoint)
         aside = name_aside(self._path, datetime.now(UTC))
         self._custody = self._custody.go_on(checkpoint, self._path, aside)
-        self._set_aside_s = now_s
+        self._set_aside_s = time.monotonic()
+        if self._tree:
+            self._unclosed = self._tree.unclosed()
+        self._tree = self._doubtful = None
+        self._let_go()
         _log.error(
             "%s: it is set aside as %s, and a new ledger is begun, whose tree is signed as %s; docs/operating.md says "
             "what to do with the old one",
             explained(error, self._path), aside, self._custody.continuity.origin,
         )  # fmt: skip
-        return True
 
     def _let_go(self) -> None:
-        self._connection, self._tree, self._descriptor = None, None, -1
+        self._connection, self._descriptor = None, -1
         self._opened.close()
-
-
-def _act(begun: Continued) -> Step:
-    origin, size, root = begun.ended
-    return steps.continued(
-        f"{ACT_ID}{secrets.token_hex(12)}", datetime.now(UTC), origin, size, root.hex(), Path(begun.file).name
-    )
-
-
-def _emptied() -> DBAPIError:
-    """As SQLite would put it, which takes an empty file for a new database."""
-    error = sqlite3.DatabaseError("the file is empty")
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return DBAPIError("", None, error)
-
-
-def _latest(path: Path, custody: Custody, known: Note | None) -> Note | None:
-    """What was signed last of a ledger, as far as can be found: in memory, in its damaged database, beside its key."""
-    found = [note for note in (known, *_kept(path, custody)) if note]
-    return max(found, key=lambda note: Checkpoint.parse(note.text).size, default=None)
-
-
-def _kept(path: Path, custody: Custody) -> Iterator[Note | None]:
-    log = custody.signer.key
-    for seen in (custody.seen, custody.cosigned):
-        try:
-            known = seen.latest(log)
-            yield known[0] if known else None
-        except LedgerError as error:
-            _log.error("%s", error)
-    engine = reading_engine(path)
-    try:
-        with engine.begin() as connection:
-            note = Note.parse(facts(connection).get(CHECKPOINT, "").encode())
-        believed(note, log)
-        yield note
-    except (SQLAlchemyError, LedgerError):
-        yield None  # it is damaged, after all
-    finally:
-        engine.dispose()

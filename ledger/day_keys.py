@@ -17,7 +17,7 @@ from typing import Final
 
 from idtone.errors import LedgerError
 
-from .private_files import PRIVATE_FILE, make_parents
+from .private_files import make_parents, open_private
 from .sealing import DayKey, KeyRing
 
 _KEY_CHARACTERS: Final = 80
@@ -127,7 +127,7 @@ class DayKeys:
     def _locked(self) -> Iterator[int]:
         try:
             make_parents(self._path)
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+            descriptor = open_private(self._path)
         except OSError as error:
             raise self._unusable(error) from error
         try:

@@ -59,6 +59,8 @@ class Growth:
     calls: dict[str, OpenCall] = field(default_factory=dict)
     """As they are afterwards."""
     checkpoint: Note | None = None
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    """Of the steps, as they are written."""
 
 
 class Log:
@@ -104,7 +106,7 @@ class Log:
                     check_beginning(connection, size, each[1])
         except LedgerError as error:
             checkpoint, refusal = None, _refusing(path, str(error))
-        opened = cls(custody, frontier, newest + 1, int(held[TREE_FROM]), checkpoint, refusal)
+        opened = cls(custody, frontier, newest + 1, tree_from(held), checkpoint, refusal)
         opened._know_unattended(connection)
         return opened
 
@@ -120,6 +122,11 @@ class Log:
                 self._open[row.call_id] = call
 
     @property
+    def next_id(self) -> int:
+        """Of the step that is written next."""
+        return self._next_id
+
+    @property
     def size(self) -> int:
         """Leaves; 0 where the tree is damaged."""
         return self._frontier.size if self._frontier else 0
@@ -133,7 +140,7 @@ class Log:
         """Write these rows of steps, in order, and the leaves that they close."""
         grown = Growth(self._frontier and self._frontier.copy(), self._next_id)
         frontier = grown.frontier
-        new_steps: list[tuple[Any, ...]] = []
+        new_steps = grown.rows
         new_hashes: list[tuple[int, bytes]] = []
         found_by: list[tuple[int, int]] = []
         place = stored(frontier.size) if frontier else 0
@@ -171,6 +178,13 @@ class Log:
             raise DBAPIError("", None, error) from error
         grown.checkpoint = checkpoint
         return grown
+
+    def go_on_from(self, before: Log) -> None:
+        """What is in no database of what was known before it was opened anew."""
+        if before._next_id == self._next_id:
+            self._open = before._open
+        if before._refusal:
+            self._refusal, self.checkpoint = before._refusal, None
 
     def distrust(self, path: Path, reason: str) -> None:
         """Sign nothing any more. From any thread."""
@@ -213,9 +227,16 @@ def _refusing(path: Path, reason: str) -> str:
     return reason
 
 
+def holds(connection: Connection, grown: Growth) -> bool:
+    """Whether what was to be written is there, and nothing after it."""
+    first = grown.rows[0][0]
+    found = connection.execute(select(steps).where(steps.c.id >= first).order_by(steps.c.id)).fetchall()
+    return [tuple(row) for row in found] == grown.rows
+
+
 def _leaves(connection: Connection, held: Mapping[str, str]) -> int:
     """How many there are, by the newest: the largest of all would be found by reading every step."""
-    closed = steps.c.leaf.is_not(None), steps.c.id > int(held[TREE_FROM])
+    closed = steps.c.leaf.is_not(None), steps.c.id > tree_from(held)
     newest = connection.execute(select(steps.c.leaf).where(*closed).order_by(steps.c.id.desc()).limit(1)).scalar()
     return 0 if newest is None else int(newest) + 1
 
@@ -268,8 +289,17 @@ def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> No
 
 
 def facts(connection: Connection) -> dict[str, str]:
-    """The table `meta`."""
-    return {row.key: row.value for row in connection.execute(select(meta))}
+    """The table `meta`. What is no text there is none of ours, and is as good as missing."""
+    rows = connection.execute(select(meta)).fetchall()
+    return {row.key: row.value for row in rows if isinstance(row.value, str)}
+
+
+def tree_from(held: Mapping[str, str]) -> int:
+    """The last step that is older than the tree. Raises LedgerError where the table `meta` does not say it."""
+    value = held.get(TREE_FROM, "")
+    if not value.isascii() or not value.isdecimal():
+        raise LedgerError(f"the table meta does not say where the tree begins ({TREE_FROM}); restore a backup")
+    return int(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +316,7 @@ def proofs(connection: Connection, call_id: str, cosigned: Note | None) -> list[
     Or in that of the `cosigned` one, where it holds them all: others have seen that one.
     """
     held = facts(connection)
-    tree_from = int(held[TREE_FROM])
+    begins = tree_from(held)
     closing = connection.execute(
         select(steps.c.id, steps.c.leaf)
         .where(steps.c.call_id == call_id, steps.c.leaf.is_not(None))
@@ -302,7 +332,7 @@ def proofs(connection: Connection, call_id: str, cosigned: Note | None) -> list[
     size = Checkpoint.parse(note.text).size
     found = []
     for row in closing:
-        call = open_call(connection, call_id, tree_from, row.id + 1, row.leaf)
+        call = open_call(connection, call_id, begins, row.id + 1, row.leaf)
         content = leaf_of(call.steps, call.before)
         path = inclusion_proof(row.leaf, size, lambda places: read_hashes(connection, places))
         found.append(Proven(content, InclusionProof(row.leaf, tuple(path), note, content)))

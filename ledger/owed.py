@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from .backlog import Missing
-from .private_files import PRIVATE_FILE
+from .private_files import open_private
 
 LENGTH: Final = 512
 """Bytes, from the beginning on: on a full disk it is written over, and needs no room."""
@@ -27,7 +27,7 @@ class Owed:
     def __init__(self, ledger: Path) -> None:
         """Raises OSError."""
         self._path = place(ledger)
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        self._descriptor = open_private(self._path)
         self._said: Missing | None = read(ledger)
         if os.fstat(self._descriptor).st_size < LENGTH:
             self._write(None)

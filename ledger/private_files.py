@@ -1,10 +1,16 @@
-"""Files that only the service's own user may read, whatever the umask says."""
+"""Files that only the service's own user may read, whatever the umask says.
+
+Also where root makes them, by a command while the service is down: they belong to whom their folder belongs to, who
+could not use them otherwise.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import Final
+
+from idtone.files import replace_durably
 
 PRIVATE_FILE: Final = 0o600
 PRIVATE_DIRECTORY: Final = 0o700
@@ -15,8 +21,34 @@ def make_parents(path: Path) -> None:
     missing = [parent for parent in path.parents if not parent.exists()]
     for parent in reversed(missing):
         parent.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
+        os.chown(parent, _owner(parent.parent), -1)
+
+
+def open_private(path: Path) -> int:
+    """A descriptor for reading and writing; the file is made where there is none. Raises OSError."""
+    try:
+        return os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    try:
+        os.fchown(descriptor, _owner(path.parent), -1)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def make_private(path: Path) -> None:
     """Make an empty file where there is none; an existing one stays as it is. Raises OSError."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
+    os.close(open_private(path))
+
+
+def replace_private(path: Path, octets: bytes) -> None:
+    """Put a file in place whole, and its directories. Raises OSError; then nothing has changed."""
+    make_parents(path)
+    replace_durably(path, octets, PRIVATE_FILE, owner=_owner(path.parent))
+
+
+def _owner(folder: Path) -> int:
+    """Of what is made in it: a user's id, or -1 for whoever makes it. Raises OSError."""
+    return folder.stat().st_uid if os.geteuid() == 0 else -1

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from .private_files import PRIVATE_FILE
+from .private_files import open_private
 
 PIECE: Final = 2**20
 """Bytes that are given back at once: more than a group of steps and its journal take."""
@@ -65,7 +65,7 @@ class Reserve:
         if size == 0:
             self._path.unlink(missing_ok=True)
         elif size and self._path.exists():
-            self._left = min(self._path.stat().st_size, size)
+            self._left = min(_held(self._path.stat()), size)
 
     @property
     def left(self) -> int:
@@ -107,23 +107,27 @@ class Reserve:
                 _log.error("%s: the ledger's reserve cannot be used: %s", self._path, error.strerror)
                 return False
             self._left -= piece
-            journal = min(self._wanted_by_journal(), piece // 2)
-            self._claim_for_journal(journal)
-            if database >= 0:
-                _claim(database, (piece - journal) * 7 // 8)  # the rest is for the files beside it
+            try:
+                journal = min(self._wanted_by_journal(), piece // 2)
+                self._claim_for_journal(journal)
+                if database >= 0:
+                    _claim(database, (piece - journal) * 7 // 8)  # the rest is for the files beside it
+            except OSError as error:
+                _log.error("%s: what is given back is anybody's: %s", self._path, error.strerror)
         self._tell(Room.DRAWN if self._left else Room.GONE)
         return True
 
     def _fill(self) -> None:
         """Raises OSError."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        descriptor = open_private(self._path)
         try:
+            self._left = min(self._left, _held(os.fstat(descriptor)))  # somebody may have removed it, to make room
             wanted = min(self._size - self._left, _free(self._path.parent) - BESIDE)
             if wanted < self._size - self._left:
                 wanted -= wanted % PIECE
             if wanted > 0:
-                os.posix_fallocate(descriptor, self._left, wanted)
-                self._left += wanted
+                os.posix_fallocate(descriptor, 0, self._left + wanted)  # holes in it, too
+                self._left = min(self._left + wanted, _held(os.fstat(descriptor)))
         finally:
             os.ftruncate(descriptor, self._left)  # of what failed halfway nothing is counted, or of a larger one
             os.close(descriptor)
@@ -142,8 +146,10 @@ class Reserve:
         if not journal or not octets:
             return
         descriptor = os.open(journal, os.O_RDWR)
-        _claim(descriptor, octets)
-        os.close(descriptor)
+        try:
+            _claim(descriptor, octets)
+        finally:
+            os.close(descriptor)
 
     def _tell(self, room: Room) -> None:
         now_s = time.monotonic()
@@ -156,6 +162,11 @@ class Reserve:
         else:
             level = logging.ERROR if room is Room.GONE else logging.WARNING
             _log.log(level, "%s; make room on the disk of %s", self.words, self._ledger)
+
+
+def _held(status: os.stat_result) -> int:
+    """Bytes of the disk that a file holds; by its length alone it may hold none."""
+    return min(status.st_size, 512 * status.st_blocks)
 
 
 def _free(folder: Path) -> int:

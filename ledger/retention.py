@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from idtone.errors import LedgerError
 
 from . import steps
-from .acts import new_act_id
+from .act_ids import new_act_id
 from .day_keys import DayKeys
 from .sealing import day_of
 from .steps import Step

@@ -72,7 +72,7 @@ def _version(connection: Connection, name: str) -> int:
     version = (
         connection.execute(select(meta.c.value).where(meta.c.key == SCHEMA)).scalar() if meta.name in tables else None
     )
-    if version is None or not version.isdecimal():
+    if not isinstance(version, str) or not version.isdecimal():
         raise LedgerError(f"{name}: this database is not a ledger; let ledger.url name a file of its own")
     if int(version) > SCHEMA_VERSION:
         raise LedgerError(

@@ -25,7 +25,7 @@ from idtone.errors import LedgerError
 from idtone.settings import LedgerSettings
 
 from .custody import own_key
-from .log import facts
+from .log import facts, tree_from
 from .postgresql import Server, schema_of
 from .schema import make_or_upgrade
 from .source import Source
@@ -162,8 +162,8 @@ class Link:
         make_or_upgrade(connection, f"{self._server}, schema {self._schema}")
         if is_new:
             with self._spool.reading() as own:
-                tree_from = facts(own)[TREE_FROM]
-            entries = {ORIGIN: self._key.name, LOG_KEY: str(self._key), TREE_FROM: tree_from}
+                begins = tree_from(facts(own))
+            entries = {ORIGIN: self._key.name, LOG_KEY: str(self._key), TREE_FROM: str(begins)}
             for name, value in entries.items():
                 connection.execute(upsert_meta(name, value))
             _log.info("%s: the ledger of %s begins there as %s", self._server, self._key.name, self._schema)

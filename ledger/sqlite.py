@@ -20,10 +20,12 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from idtone.errors import LedgerError, LedgerInUseError
 
-from .private_files import PRIVATE_FILE, make_private
+from .private_files import make_private, open_private
 
 BUSY_TIMEOUT_S: Final = 5.0
 """How long a lock of somebody else is waited for."""
+ROOM: Final = 2**20
+"""Bytes, with which a disk is not full: more than a group of steps and its journal take."""
 
 
 def path_of(url: str) -> Path:
@@ -60,7 +62,7 @@ def lock_for_writing(path: Path) -> int:
 
     Raises LedgerError where another process is, OSError where the lock file cannot be made.
     """
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    descriptor = open_private(path.with_name(path.name + ".lock"))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -84,9 +86,10 @@ def is_marked(lock: int, origins: Collection[str]) -> bool:
     return os.pread(lock, 1024, 0).decode(errors="replace").rstrip("\n") in origins
 
 
-def writing_engine(path: Path) -> Engine:
+def writing_engine(path: Path, patience_s: float) -> Engine:
     """One connection, whose transactions begin as writers and are on the disk when their commit returns.
 
+    `patience_s`: how long it waits for a lock of somebody else.
     Raises OSError where the file cannot be made.
     """
     make_private(path)  # SQLite gives the journals the mode of the file itself.
@@ -100,7 +103,7 @@ def writing_engine(path: Path) -> Engine:
 
     engine = create_engine(
         "sqlite://",
-        creator=lambda: _connect(path, "rw", durable),
+        creator=lambda: _connect(path, "rw", patience_s, durable),
         poolclass=QueuePool,
         pool_size=1,
         max_overflow=0,
@@ -117,17 +120,22 @@ def reading_engine(path: Path) -> Engine:
         connection.execute("PRAGMA query_only=1")
 
     engine = create_engine(
-        "sqlite://", creator=lambda: _connect(path, "ro", harmless), poolclass=NullPool, hide_parameters=True
+        "sqlite://",
+        creator=lambda: _connect(path, "ro", BUSY_TIMEOUT_S, harmless),
+        poolclass=NullPool,
+        hide_parameters=True,
     )
     event.listen(engine, "begin", _begin("BEGIN"))
     return engine
 
 
-def _connect(path: Path, mode: str, setup: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+def _connect(
+    path: Path, mode: str, patience_s: float, setup: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
-        timeout=BUSY_TIMEOUT_S,
+        timeout=patience_s,
         isolation_level=None,  # transactions begin where SQLAlchemy says so, not where sqlite3 guesses
         check_same_thread=False,  # opened by one thread, then used by the writer's alone
     )
@@ -159,15 +167,35 @@ class Trouble(Enum):
     """They will never be written, as far as is known."""
 
 
-def trouble(error: SQLAlchemyError) -> Trouble:
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
+def trouble(error: SQLAlchemyError, path: Path) -> Trouble:
+    code = code_of(error)
+    if code == sqlite3.SQLITE_IOERR_FSYNC and _has_room(path):
+        return Trouble.BLOCKED
     return _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF, Trouble.OTHER)
+
+
+def code_of(error: SQLAlchemyError) -> int:
+    """SQLite's, the extended one; 0 where it gives none."""
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.OperationalError) and str(cause).startswith(_NOT_UTF8):
+        return sqlite3.SQLITE_CORRUPT  # of which the driver says nothing, and it shows the text that it stands in
+    return getattr(cause, "sqlite_errorcode", 0)
+
+
+_NOT_UTF8: Final = "Could not decode to UTF-8"
+
+
+def _has_room(path: Path) -> bool:
+    """An error of the disk is also given where blocks are only found as they are flushed, and there are none."""
+    found = os.statvfs(path.parent)
+    return found.f_bavail * found.f_frsize >= ROOM
 
 
 _TROUBLES: Final = {
     sqlite3.SQLITE_FULL: Trouble.FULL,
     # Of the many errors of I/O SQLite gives these, too, where there is no room: for a quota, when blocks are only
-    # found as they are flushed, and for the memory that is shared by the readers of a write-ahead log.
+    # found as they are flushed (so `trouble` looks at the disk), and for the memory that is shared by the readers of a
+    # write-ahead log.
     sqlite3.SQLITE_IOERR_WRITE: Trouble.FULL,
     sqlite3.SQLITE_IOERR_FSYNC: Trouble.FULL,
     sqlite3.SQLITE_IOERR_SHMSIZE: Trouble.FULL,
@@ -190,7 +218,9 @@ _TROUBLES: Final = {
 def explained(error: SQLAlchemyError, path: Path) -> LedgerError:
     """What a database error means for whoever runs the PBX. Its parameters and statements are left out."""
     cause = getattr(error, "orig", None)
-    code = getattr(cause, "sqlite_errorcode", 0)
+    code = code_of(error)
+    if str(cause).startswith(_NOT_UTF8):
+        cause = "a text in it is not UTF-8"
     # The low byte is the primary code; the rest says where in SQLite it arose.
     remedy = _REMEDIES.get(code & 0xFF, "check the disk and the system log")
     if code == sqlite3.SQLITE_READONLY_ROLLBACK:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import select as polling
 import threading
 import time
@@ -20,13 +19,14 @@ from typing import Final, Self
 from idtone.errors import LedgerBehindError, LedgerError
 
 from . import steps
+from .act_ids import new_act_id
 from .backlog import Backlog, Missing
 from .custody import Custody
 from .database import NO_ROOM, Database, NotWrittenError
-from .leaves import ACT_ID, KEEPERS_ACTS
+from .leaves import KEEPERS_ACTS
 from .owed import Owed
 from .reader import LedgerReader
-from .sqlite import Trouble, path_of
+from .sqlite import BUSY_TIMEOUT_S, Trouble, path_of
 from .steps import Step
 from .tree.notes import Note
 
@@ -42,6 +42,8 @@ much as a hundred steps.
 """
 RETRY_S: Final = 1.0
 """How long after steps could not be written they are tried again."""
+PATIENCE_S: Final = 0.1
+"""How long a lock is waited for then: those who append meanwhile have to be told that they are late."""
 TOLD_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -57,11 +59,12 @@ class LedgerWriter:
     """
 
     def __init__(self, path: Path, custody: Custody, database: Database, resources: ExitStack) -> None:
-        """Use `open`. `resources` is closed after the last commit."""
+        """Use `open`. What is opened here goes into `resources`. Raises OSError."""
         self._path = path
         self._custody = custody
         self._database = database
-        self._resources = resources
+        self._resources = ExitStack()
+        """Closed after the last commit."""
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._hurried = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         resources.callback(os.close, self._hurried)
@@ -77,10 +80,8 @@ class LedgerWriter:
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
-        self._thread.start()
         self._over = threading.Event()
         self._looking = threading.Thread(target=self._look_now_and_then, name="idtone-ledger-look", daemon=True)
-        self._looking.start()
 
     @classmethod
     def open(cls, url: str, node: str, custody: Custody, reserve_bytes: int | None = None) -> Self:
@@ -96,12 +97,15 @@ class LedgerWriter:
             database = Database.open(path, node, custody, reserve_bytes)
             resources.callback(database.close)
             try:
-                return cls(path, custody, database, resources.pop_all())
+                found = cls(path, custody, database, resources)
             except OSError as error:
-                database.close()
                 raise LedgerError(
                     f"{path}: the ledger cannot be opened: {error.strerror}; check the path and its permissions"
                 ) from error
+            found._resources = resources.pop_all()
+        found._thread.start()
+        found._looking.start()
+        return found
 
     def append(self, step: Step) -> Future[None]:
         """Hand over a step; from any thread, at once.
@@ -189,7 +193,7 @@ class LedgerWriter:
             elif group:
                 self._write(group)
         self._retry_s = 0.0
-        if not self._catch_up():
+        if not self._catch_up(BUSY_TIMEOUT_S):
             owed = self._backlog.owed
             assert owed
             _log.error(
@@ -230,20 +234,24 @@ class LedgerWriter:
             self._database.write([step for step, _ in group])
         except NotWrittenError as error:
             self._failed(error, 0.0 if error.trouble is Trouble.OTHER else RETRY_S)
-            self._keep(group)
+            self._keep(group, lost=error.trouble is Trouble.OTHER)
         else:
             for _, future in group:
                 future.set_result(None)
 
-    def _catch_up(self) -> bool:
+    def _catch_up(self, patience_s: float = PATIENCE_S) -> bool:
         """Write what is kept, as far as that can be; whether nothing is kept any more."""
+        lost = False
         while self._backlog and time.monotonic() >= self._retry_s:
             kept = self._backlog.first(GROUP_LIMIT)
             try:
-                self._database.write(kept)
+                self._database.write(kept, patience_s)
             except NotWrittenError as error:
-                self._failed(error, RETRY_S)
+                # What was kept behind these steps was not tried yet; but with a fault in everything it is not gone on.
+                again_s = 0.0 if error.trouble is Trouble.OTHER and not lost else RETRY_S
+                self._failed(error, again_s)
                 if error.trouble is Trouble.OTHER:
+                    lost = True
                     self._backlog.done(len(kept))
                     self._backlog.lose(kept)
                     self._owed.say(self._backlog.owed)
@@ -267,13 +275,15 @@ class LedgerWriter:
             # Not everybody waits for his future, and evidence must not go missing without a word.
             _log.error("evidence is not written: %s", error)
 
-    def _keep(self, group: Sequence[_Pending]) -> None:
-        """What has happened is evidence; what a keeper is about to do he does not do where it cannot be recorded."""
+    def _keep(self, group: Sequence[_Pending], lost: bool = False) -> None:
+        """What has happened is evidence; what a keeper is about to do he does not do where it cannot be recorded.
+
+        `lost`: these steps were tried, and will never be written.
+        """
         if not group:
             return
         trouble = self._trouble
         text = str(trouble) if trouble else f"{self._path}: the steps before it are not written yet"
-        lost = trouble is not None and trouble.trouble is Trouble.OTHER
         kept = [step for step, _ in group if step.kind not in KEEPERS_ACTS]
         if lost:
             self._backlog.lose(kept)
@@ -306,4 +316,4 @@ class LedgerWriter:
 
 
 def _gap(missing: Missing) -> Step:
-    return steps.gap(f"{ACT_ID}{secrets.token_hex(12)}", datetime.now(UTC), missing.to_json())
+    return steps.gap(new_act_id(), datetime.now(UTC), missing.to_json())

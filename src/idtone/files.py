@@ -19,8 +19,8 @@ READABLE: Final = 0o644
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A new file beside the one whose place it is to take; `file` can be written and read. `group` is a group's id, -1
-    the one that a new file gets there.
+    """A new file beside the one whose place it is to take; `file` can be written and read. `group` and
+    `owner` are their ids, -1 those that a new file gets there.
     """
 
     target: Path
@@ -28,12 +28,13 @@ class Draft:
     file: BinaryIO
     mode: int
     group: int
+    owner: int
 
     def settle(self) -> None:
         """Bring all of it to the disk, so that nothing but the name can fail any more."""
         self.file.flush()
         os.fchmod(self.file.fileno(), self.mode)
-        os.fchown(self.file.fileno(), -1, self.group)
+        os.fchown(self.file.fileno(), self.owner, self.group)
         os.fsync(self.file.fileno())
 
     def put(self) -> None:
@@ -43,13 +44,13 @@ class Draft:
 
 
 @contextmanager
-def draft(target: Path, mode: int = READABLE, group: int = -1) -> Iterator[Draft]:
+def draft(target: Path, mode: int = READABLE, group: int = -1, owner: int = -1) -> Iterator[Draft]:
     """An empty draft of `target`, which goes again at the end unless it was `put`. It, too, raises OSError."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     path = Path(name)
     try:
         with os.fdopen(descriptor, "w+b") as file:
-            yield Draft(target, path, file, mode, group)
+            yield Draft(target, path, file, mode, group, owner)
     finally:
         path.unlink(missing_ok=True)
 
@@ -60,8 +61,8 @@ def rewrite_durably(target: Path, octets: bytes) -> None:
     replace_durably(target, octets, stat.S_IMODE(status.st_mode), status.st_gid)
 
 
-def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: int = -1) -> None:
+def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: int = -1, owner: int = -1) -> None:
     """Raises OSError; then nothing has changed."""
-    with draft(target, mode, group) as new:
+    with draft(target, mode, group, owner) as new:
         new.file.write(octets)
         new.put()

@@ -13,6 +13,7 @@ import pytest
 
 from idtone.errors import LedgerError, ProofError
 from idtone.ledger import log, steps
+from idtone.ledger.continuity import Continuity
 from idtone.ledger.log import Proven
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import CallStatus, Step
@@ -209,7 +210,8 @@ def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(
     url: str, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(url, heard_call("c-1"))
-    other = replace(custody_of(url), signer=Signer("pbx-1/second", SEED))
+    second = Continuity(file.with_name("key.continued"), "pbx-1/second")
+    other = replace(custody_of(url), signer=Signer("pbx-1/second", SEED), continuity=second)
     with LedgerWriter.open(url, "pbx-1", other) as writer:  # not moved away yet
         assert writer.checkpoint is None
     assert "not signed by the key of pbx-1/second" in caplog.text

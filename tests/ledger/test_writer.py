@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import sqlite3
@@ -11,12 +12,14 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine.default import DefaultDialect
 
 from idtone.errors import LedgerBehindError, LedgerError
-from idtone.ledger import sqlite, steps
+from idtone.ledger import database, sqlite, steps
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.writer import LINGER_S, LedgerWriter
@@ -383,3 +386,184 @@ def test_a_call_takes_no_more_statements_than_before(url: str, call: list[Step])
             wait([writer.append(step)], FUTURE_S)
     counted = Counter(statement.split()[0] for statement in told)
     assert counted == {"BEGIN": 6, "COMMIT": 6, "INSERT": 11}
+
+
+# -- errors of the disk -----------------------------------------------------------------------------------------------
+
+
+def failure(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.fixture
+def commit_errors(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, int]]:
+    """Of the next commits: whether it is done all the same, and SQLite's code of the error."""
+    errors: list[tuple[bool, int]] = []
+    real = DefaultDialect.do_commit
+
+    def commit(self: DefaultDialect, connection: Any) -> None:
+        done, code = errors.pop() if errors else (True, 0)
+        if done:
+            real(self, connection)
+        if code:
+            raise failure(code)
+
+    monkeypatch.setattr(DefaultDialect, "do_commit", commit)
+    return errors
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CONSTRAINT])
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+def test_a_commit_that_reports_an_error_is_written_once(
+    url: str, commit_errors: list[tuple[bool, int]], monkeypatch: pytest.MonkeyPatch, done: bool, code: int, late: bool
+) -> None:
+    real, away = database.writing_engine, [late]
+
+    def engine(path: Path, patience_s: float) -> Engine:
+        if away.pop() if away else False:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, patience_s)
+
+    monkeypatch.setattr("idtone.ledger.writer.RETRY_S", 0.05)
+    call, others = heard_call(), heard_call("c-2", 1000)
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        monkeypatch.setattr(database, "writing_engine", engine)
+        for number, step in enumerate(call):
+            if number == 3:
+                commit_errors.append((done, code))
+            future = writer.append(step)
+            wait([future], FUTURE_S)
+            wait_until(lambda: writer.unwritten is None)
+            if number == 3:
+                kept = late or code == sqlite3.SQLITE_FULL
+                assert isinstance(future.exception(0), LedgerBehindError if kept else type(None))
+        assert not commit_errors
+        for step in others:
+            writer.append(step).result(FUTURE_S)
+    assert written(url) == [*call, *others]
+    with LedgerReader.open(url) as reader:
+        verdict = reader.verify(LOG)
+    assert (verdict.faults, verdict.leaves) == ([], 2)
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_commit_that_a_reader_holds_up_is_late_and_not_lost(
+    url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
+    call = heard_call()
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        writer.append(call[0]).result(FUTURE_S)
+        reader = sqlite3.connect(file, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM steps").fetchall()
+        futures = [writer.append(step) for step in call[1:]]
+        wait(futures, FUTURE_S)
+        time.sleep(2.5)  # it is tried again meanwhile
+        reader.close()
+        wait_until(lambda: writer.unwritten is None)
+        for step in heard_call("c-2", 1000):
+            writer.append(step).result(FUTURE_S)
+    assert written(url) == [*call, *heard_call("c-2", 1000)]
+    with LedgerReader.open(url) as opened:
+        assert opened.verify(LOG).faults == []
+
+
+def test_whom_a_witness_distrusts_does_not_sign_after_an_error(url: str, commit_errors: list[tuple[bool, int]]) -> None:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        for step in heard_call():
+            writer.append(step).result(FUTURE_S)
+        assert writer.checkpoint
+        writer.distrust("another tree")
+        commit_errors.append((False, sqlite3.SQLITE_IOERR))
+        for step in heard_call("c-2", 1000):
+            writer.append(step).result(FUTURE_S)
+        assert writer.checkpoint is None
+
+
+def test_what_is_kept_behind_a_fault_is_tried(url: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("idtone.ledger.writer.GROUP_LIMIT", 1)
+    real, tried = database.row_of, []
+
+    def broken(node: str, step: Step, *others: Any) -> Any:
+        tried.append(step.call_id)
+        if step.call_id == "broken" and len(tried) > 1:
+            raise RuntimeError
+        return real(node, step, *others)
+
+    monkeypatch.setattr(database, "row_of", broken)
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        blocker = sqlite3.connect(file, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        wait([writer.append(steps.answered("broken", NOW))], FUTURE_S)
+        blocker.close()
+        good = []
+        while writer.unwritten:
+            good.append(writer.append(steps.answered(f"c-{len(good)}", NOW)))
+            time.sleep(0.01)
+            assert len(good) < 100 * FUTURE_S, "it did not recover while calls kept coming"
+        for future in good:
+            assert isinstance(future.exception(FUTURE_S), LedgerBehindError | None)
+    told = written(url)
+    assert [step.call_id for step in told if step.kind is StepKind.ANSWERED] == [f"c-{n}" for n in range(len(good))]
+    (gap,) = (step for step in told if step.kind is StepKind.GAP)
+    assert gap.details["steps"] == 1
+
+
+def test_while_steps_are_kept_nobody_waits_for_a_lock(url: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy_s = 2.0
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", busy_s)
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        blocker = sqlite3.connect(file, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        wait([writer.append(steps.answered("first", NOW))], FUTURE_S)
+        waited_s: list[float] = []
+        for number in range(25):
+            begun_s = time.monotonic()
+            writer.append(steps.answered(f"c-{number}", NOW)).add_done_callback(
+                lambda _, begun_s=begun_s: waited_s.append(time.monotonic() - begun_s)
+            )
+            time.sleep(busy_s / 20)
+        blocker.close()
+        wait_until(lambda: writer.unwritten is None)
+    assert len(waited_s) == 25
+    assert max(waited_s) < busy_s / 2
+    assert len(written(url)) == 26
+
+
+def test_a_ledger_that_cannot_be_opened_leaves_nothing_open(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    LedgerWriter.open(url, "pbx-1", custody_of(url)).close()
+    before = set(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr("idtone.ledger.writer.Owed", broken)
+        with pytest.raises(LedgerError, match="cannot be opened: Too many open files"):
+            LedgerWriter.open(url, "pbx-1", custody_of(url))
+    assert set(os.listdir("/proc/self/fd")) == before
+    LedgerWriter.open(url, "pbx-1", custody_of(url)).close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that the service could not use")
+@pytest.mark.usefixtures("journal")
+def test_what_root_writes_while_the_service_is_down_is_the_services_own(url: str, file: Path) -> None:
+    file.parent.mkdir()
+    service = 4711
+    os.chown(file.parent, service, service)
+    for _ in range(2):
+        with LedgerWriter.open(url, "pbx-1", custody_of(url), 2**20) as writer:
+            for step in heard_call():
+                writer.append(step).result(FUTURE_S)
+            assert {
+                path.name: path.stat().st_uid for path in file.parent.iterdir() if path.stat().st_uid != service
+            } == {}
+        file.write_bytes(b"\xff" * 100 + file.read_bytes()[100:])
+    names = {path.name for path in file.parent.iterdir()}
+    assert {"key.seen", "key.continued", "key.days", "ledger.sqlite3.reserve"} < names
+    assert {path.stat().st_uid for path in file.parent.iterdir()} == {service}
