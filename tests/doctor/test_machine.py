@@ -143,3 +143,13 @@ def test_the_rights_of_all_in_a_folder(tmp_path):
     assert found.pop(".")
     assert found == {"below": 0o700, "below/file": 0o600, "link": 0o600}
     assert machine.rights_in(tmp_path / "nowhere") == []
+
+
+def test_a_hole_is_no_room(tmp_path: Path) -> None:
+    file = tmp_path / "reserve"
+    assert machine.size(file) is None
+    file.touch()
+    os.truncate(file, 2**20)
+    assert machine.size(file) == 0
+    file.write_bytes(b"x" * 2**20)
+    assert machine.size(file) == 2**20

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import wait
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
 from idtone.cli import app
@@ -17,14 +20,16 @@ from idtone.ledger import continuity, database, steps
 from idtone.ledger import sqlite as ledger_sqlite
 from idtone.ledger.custody import Custody
 from idtone.ledger.key_file import load_key
+from idtone.ledger.log import Growth, Log
 from idtone.ledger.reader import LedgerReader
-from idtone.ledger.steps import StepKind
+from idtone.ledger.reserve import PIECE
+from idtone.ledger.steps import CallStatus, StepKind
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.tree.notes import VerifierKey
 from idtone.ledger.writer import LedgerWriter
 from idtone.settings import LedgerSettings
 
-from .evidence import NOW, continuity_of, custody_of, days_of, decided, heard_call
+from .evidence import NOW, at, continuity_of, custody_of, days_of, decided, heard_call, wait_until
 
 CALLS = 40
 
@@ -210,6 +215,140 @@ def test_setting_aside_goes_on_where_it_was_cut_short(
     with LedgerReader.open(url) as reader:
         assert reader.continues()
         assert reader.verify(key_of(url)).faults == []
+
+
+def flip(file: Path, word: bytes) -> None:
+    """A byte in the last place where this stands, which makes it no UTF-8."""
+    content = file.read_bytes()
+    place = content.rindex(word)
+    with file.open("r+b") as opened:
+        opened.seek(place)
+        opened.write(b"\xff")
+
+
+@pytest.fixture
+def persist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that all is in the file itself."""
+    monkeypatch.setattr(ledger_sqlite, "journal_mode", lambda: "persist")
+
+
+@pytest.mark.usefixtures("persist")
+def test_a_text_that_is_none_is_damage_and_is_not_shown(url: str, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        writer.append(decided(call_id="open")).result(20)
+    flip(file, b"licence-valid")
+    group = [*heard_call("c-1"), steps.ended("open", at(60_000), CallStatus.CONNECTED, 16), *heard_call("c-2", 10)]
+    with LedgerWriter.open(url, "pbx-1", custody_now(url)) as writer:
+        futures = [writer.append(step) for step in group]
+        assert [future.exception(20) for future in futures] == [None] * len(group)
+    assert "a text in it is not UTF-8" in caplog.text
+    assert "it is set aside as" in caplog.text
+    assert "token" not in caplog.text
+    with LedgerReader.open(url) as reader:
+        assert {record.call_id for record in reader.records()} >= {"c-1", "c-2", "open"}
+
+
+@pytest.mark.usefixtures("persist")
+def test_a_head_that_is_no_text_is_damage_at_the_start(url: str, file: Path) -> None:
+    fill(url)
+    flip(file, b"pbx-1/idtone\n")
+    fill(url, CALLS, 1)
+    assert aside_of(file)
+    with LedgerReader.open(url) as reader:
+        assert reader.verify(key_of(url)).faults == []
+
+
+def set_meta(file: Path, key: str, value: bytes) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
+    connection.close()
+
+
+def test_a_head_of_another_type_is_not_what_was_signed(url: str, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fill(url)
+    set_meta(file, "checkpoint", b"pbx-1/idtone")
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        writer.append(decided(call_id="on")).result(20)
+        assert writer.checkpoint is None
+    assert "Evidence is written and no longer signed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "error"), [("tree_from", "does not say where the tree begins"), ("schema_version", "is not a ledger")]
+)
+def test_facts_of_another_type_are_refused(url: str, file: Path, key: str, error: str) -> None:
+    fill(url, 0, 1)
+    set_meta(file, key, b"\x01")
+    with pytest.raises(LedgerError, match=error):
+        LedgerWriter.open(url, "pbx-1", custody_of(url))
+
+
+def test_who_has_read_the_keys_before_another_set_a_ledger_aside_goes_on_with_the_new_one(url: str, file: Path) -> None:
+    fill(url)
+    before = custody_of(url)  # as an instance that is to take over has loaded it
+    header(file)
+    fill(url, CALLS, 1)
+    with LedgerWriter.open(url, "pbx-1", before) as writer:
+        for step in heard_call("taken-over"):
+            writer.append(step).result(20)
+        assert writer.checkpoint
+        assert Checkpoint.parse(writer.checkpoint.text).origin == "pbx-1/idtone.2"
+    header(file)
+    with LedgerWriter.open(url, "pbx-1", before) as writer:
+        writer.append(steps.interrupted("c-1", NOW)).result(20)
+    assert continuity_of(url).origins == ["pbx-1/idtone", "pbx-1/idtone.2", "pbx-1/idtone.3"]
+    with LedgerReader.open(url) as reader:
+        assert reader.verify(key_of(url)).faults == []
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_cannot_be_read_once_is_not_set_aside(
+    url: str, file: Path, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left = Log.grow, [sqlite3.SQLITE_IOERR_READ] * times
+
+    def grow(log: Log, *others: Any) -> Growth:
+        if left:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = left.pop()
+            raise DBAPIError("", None, error)
+        return real(log, *others)
+
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        writer.append(decided(call_id="one")).result(20)
+        monkeypatch.setattr(Log, "grow", grow)
+        writer.append(decided(call_id="two")).result(20)
+    assert not left
+    assert len(continuity_of(url).trees) == times - 1
+
+
+def test_what_was_signed_last_is_known_though_setting_aside_takes_two_attempts(
+    url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_sqlite, "journal_mode", lambda: "persist")
+    full, real = [errno.ENOSPC] * 2, continuity.replace_private
+
+    def replace(path: Path, octets: bytes) -> None:
+        if full:
+            raise OSError(full.pop(), "No space left on device")
+        real(path, octets)
+
+    with LedgerWriter.open(url, "pbx-1", custody_of(url), 3 * PIECE) as writer:
+        wait_until(lambda: writer._database.reserve.left == 3 * PIECE)
+        for step in heard_call():
+            writer.append(step).result(20)
+        assert not custody_of(url).seen.path.exists(), "it is known in memory alone"
+        with sqlite3.connect(file) as other:
+            other.execute("CREATE TABLE cookie (x)")
+        other.close()
+        header(file)
+        monkeypatch.setattr(continuity, "replace_private", replace)
+        writer.append(decided(call_id="after")).result(20)
+        assert writer._database.reserve.left == PIECE
+    with LedgerReader.open(url) as reader:
+        continues = reader.continues()
+        assert continues
+        assert continues.details["leaves"] == 1
 
 
 def test_a_second_one_is_set_aside_too_and_nothing_is_overwritten(url: str, file: Path) -> None:

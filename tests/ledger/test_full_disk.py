@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -256,6 +257,57 @@ def test_a_reserve_that_is_not_wanted_any_more_goes(tmp_path: Path) -> None:
     assert reserve_place(ledger).exists()
     Reserve(ledger, 0).look()
     assert not reserve_place(ledger).exists()
+
+
+def test_a_reserve_that_was_removed_to_make_room_is_made_again(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.sqlite3"
+    file = reserve_place(ledger)
+    reserve = Reserve(ledger, 3 * PIECE)
+    for spoil in (lambda: None, file.unlink, lambda: os.truncate(file, PIECE), lambda: file.write_bytes(b"")):
+        spoil()
+        reserve.look()
+        assert reserve.left == 3 * PIECE == file.stat().st_size <= 512 * file.stat().st_blocks
+    file.unlink()
+    file.touch()
+    os.truncate(file, 3 * PIECE)  # as long, and nothing is in it
+    assert Reserve(ledger, 3 * PIECE).left == 0
+    reserve.look()
+    assert 512 * file.stat().st_blocks >= 3 * PIECE
+    assert [reserve.give(-1) for _ in range(4)] == [True, True, True, False]
+
+
+def test_what_is_given_back_is_given_though_nobody_can_claim_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = tmp_path / "ledger.sqlite3"
+    reserve = Reserve(ledger, 3 * PIECE)
+    reserve.look()
+    ledger.with_name(f"{ledger.name}-journal").mkdir()
+    assert reserve.give(-1)
+    assert reserve.left == 2 * PIECE
+    assert "what is given back is anybody's" in caplog.text
+
+
+def test_a_ledger_that_is_damaged_is_set_aside_on_a_full_disk(tmp_path: Path) -> None:
+    script = """
+with LedgerWriter.open(url, "pbx-1", custody_of(url), 8 * 2**20) as writer:
+    wait_until(lambda: writer._database.reserve.left == 8 * 2**20)
+    assert not call(writer, 0)
+with file.open("r+b") as opened:
+    opened.write(b"x" * 200)
+fill()
+with LedgerWriter.open(url, "pbx-1", custody_of(url), 8 * 2**20) as writer:
+    late = call(writer, 1)
+    left = writer._database.reserve.left
+make_room()
+with LedgerReader.open(url) as reader:
+    leaves = reader.continues().details["leaves"]
+print(json.dumps({"late": len(late), "left": left, "leaves": leaves}))
+"""
+    seen, log = on_a_disk(tmp_path, 20, script)
+    assert "it is set aside as" in log
+    assert (seen["late"], seen["leaves"]) == (0, 1)
+    assert 0 < seen["left"] < 8 * PIECE
 
 
 # -- what is kept -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from idtone.errors import LedgerError
 from idtone.ledger import schema, steps
 from idtone.ledger.reader import LedgerReader
-from idtone.ledger.sqlite import explained, journal_mode, path_of, wal_is_safe
+from idtone.ledger.sqlite import Trouble, explained, journal_mode, path_of, trouble, wal_is_safe
 from idtone.ledger.steps import CallStatus, Role
 from idtone.ledger.tokens import MaskedNumber
 from idtone.ledger.writer import LedgerWriter
@@ -91,6 +91,26 @@ def test_database_errors_say_what_to_do_and_show_no_statement(code: int, remedy:
     assert remedy in str(error)
     assert "INSERT" not in str(error)
     assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "room", "meant"),
+    [
+        (sqlite3.SQLITE_FULL, 0, Trouble.FULL),
+        (sqlite3.SQLITE_IOERR_WRITE, 0, Trouble.FULL),
+        (sqlite3.SQLITE_IOERR_FSYNC, 0, Trouble.BLOCKED),  # a disk that fails, and has room
+        (sqlite3.SQLITE_IOERR_FSYNC, 2**63, Trouble.FULL),
+        (sqlite3.SQLITE_IOERR_READ, 0, Trouble.DAMAGED),
+        (sqlite3.SQLITE_CONSTRAINT_UNIQUE, 0, Trouble.OTHER),
+    ],
+)
+def test_what_errors_mean_on_a_disk(
+    tmp_path: Path, code: int, room: int, meant: Trouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("idtone.ledger.sqlite.ROOM", room)  # what this disk has is more than 0, and less than 2**63
+    cause = sqlite3.OperationalError("it went wrong")
+    cause.sqlite_errorcode = code
+    assert trouble(OperationalError("", {}, cause), tmp_path / "ledger") is meant
 
 
 # -- ledgers of earlier versions ----------------------------------------------------------------------------------

@@ -455,6 +455,7 @@ def test_a_commit_that_a_reader_holds_up_is_late_and_not_lost(
     url: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("idtone.ledger.writer.RETRY_S", 0.05)
     call = heard_call()
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         writer.append(call[0]).result(FUTURE_S)
@@ -463,7 +464,7 @@ def test_a_commit_that_a_reader_holds_up_is_late_and_not_lost(
         reader.execute("SELECT * FROM steps").fetchall()
         futures = [writer.append(step) for step in call[1:]]
         wait(futures, FUTURE_S)
-        time.sleep(2.5)  # it is tried again meanwhile
+        time.sleep(0.5)  # it is tried again meanwhile
         reader.close()
         wait_until(lambda: writer.unwritten is None)
         for step in heard_call("c-2", 1000):

@@ -111,11 +111,12 @@ def existing(path: Path) -> Path:
 
 
 def size(path: Path) -> int | None:
-    """In bytes; None where there is none, or it cannot be seen."""
+    """Bytes of the disk that a file holds; None where there is none, or it cannot be seen."""
     try:
-        return path.stat().st_size
+        status = path.stat()
     except OSError:
         return None
+    return min(status.st_size, 512 * status.st_blocks)  # a hole is no room
 
 
 def is_wal(path: Path) -> bool:
