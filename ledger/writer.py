@@ -22,8 +22,9 @@ from . import steps
 from .act_ids import new_act_id
 from .backlog import Backlog, Missing
 from .custody import Custody
-from .database import NO_ROOM, Database, NotWrittenError
+from .database import Database, NotWrittenError
 from .leaves import KEEPERS_ACTS
+from .lookout import Lookout
 from .owed import Owed
 from .reader import LedgerReader
 from .sqlite import BUSY_TIMEOUT_S, Trouble, path_of
@@ -32,10 +33,6 @@ from .tree.notes import Note
 
 GROUP_LIMIT: Final = 1000
 """Steps in one transaction at most; about 20 ms of work."""
-LOOK_EVERY_S: Final = 10.0
-"""How often what was signed is kept beside the database, which is how far one that is put back may go unnoticed; and
-how often the room on the disk is looked at.
-"""
 LINGER_S: Final = 0.02
 """How long a step that nobody waits for may wait for others to go to the disk with it: a commit costs the processors as
 much as a hundred steps.
@@ -61,7 +58,6 @@ class LedgerWriter:
     def __init__(self, path: Path, custody: Custody, database: Database, resources: ExitStack) -> None:
         """Use `open`. What is opened here goes into `resources`. Raises OSError."""
         self._path = path
-        self._custody = custody
         self._database = database
         self._resources = ExitStack()
         """Closed after the last commit."""
@@ -80,8 +76,7 @@ class LedgerWriter:
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
-        self._over = threading.Event()
-        self._looking = threading.Thread(target=self._look_now_and_then, name="idtone-ledger-look", daemon=True)
+        self._lookout = Lookout(database, custody.seen)
 
     @classmethod
     def open(cls, url: str, node: str, custody: Custody, reserve_bytes: int | None = None) -> Self:
@@ -104,7 +99,7 @@ class LedgerWriter:
                 ) from error
             found._resources = resources.pop_all()
         found._thread.start()
-        found._looking.start()
+        found._lookout.begin()
         return found
 
     def append(self, step: Step) -> Future[None]:
@@ -136,8 +131,7 @@ class LedgerWriter:
                 os.eventfd_write(self._hurried, 1)
                 self._closed = True
         self._thread.join()
-        self._over.set()
-        self._looking.join()
+        self._lookout.close()
         self._resources.close()
 
     @property
@@ -293,26 +287,6 @@ class LedgerWriter:
         for step, future in group:
             late = step.kind not in KEEPERS_ACTS and not lost
             future.set_exception(LedgerBehindError(text) if late else LedgerError(text))
-
-    # -- beside it ----------------------------------------------------------------------------------------------------
-
-    def _look_now_and_then(self) -> None:
-        """Keep what was signed beside the database, and the reserve, in a thread that no evidence waits for."""
-        remembered: Note | None = None
-        last = False
-        while not last:
-            self._database.reserve.look()
-            last = self._over.wait(LOOK_EVERY_S)
-            checkpoint = self._database.checkpoint
-            if checkpoint is None or checkpoint == remembered:
-                continue
-            try:
-                self._custody.seen.remember(checkpoint)
-                remembered = checkpoint
-            except OSError as error:
-                if error.errno in NO_ROOM and self._database.reserve.give(-1):
-                    continue  # there is room for it the next time
-                _log.error("%s: what was signed cannot be kept: %s", self._custody.seen.path, error.strerror)
 
 
 def _gap(missing: Missing) -> Step:

@@ -37,12 +37,12 @@ while True:
 
 CALLS = """
 import sys
-from idtone.ledger import sqlite, writer as writing
+from idtone.ledger import lookout, sqlite, writer as writing
 from tests.ledger.evidence import custody_of, heard_call
 
 url, journal, start = sys.argv[1], sys.argv[2], sys.argv[3]
 sqlite.journal_mode = lambda: journal
-writing.LOOK_EVERY_S = 0.005
+lookout.LOOK_EVERY_S = 0.005
 writer = writing.LedgerWriter.open(url, "pbx-1", custody_of(url))
 number = 0
 while True:
