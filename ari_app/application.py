@@ -55,13 +55,18 @@ class Application:
         """Calls of suspended numbers that could not be ended, since Asterisk was not connected."""
         self._turned_away: int | None = None
         """By the hook's count, when we last asked."""
-        self._handing_over = False
+        self._handing_over = self._adopted = False
         switchboard.watch = self._line.watch
 
     @property
     def connected(self) -> bool:
         """Whether Asterisk tells us of the calls."""
         return self._line.ari is not None
+
+    @property
+    def informed(self) -> bool:
+        """And whether we have found out what became of the calls while it did not."""
+        return self.connected and self._adopted
 
     # -- one connection -----------------------------------------------------------------------------------------
 
@@ -71,6 +76,7 @@ class Application:
         What is being played goes on without us; the next connection finds out how it went.
         """
         self._line.ari = ari
+        self._adopted = False
         self._go_on.clear()
         before = tuple(self._soundings)
         self._entered = {sounding.channel for sounding in before}
@@ -150,7 +156,7 @@ class Application:
             case events.Held():
                 self._board.holds(event.channel, event.on)
             case events.HookEnded():
-                self._board.hook_ended(event.call_id, event.status, event.hangup_cause, event.reason)
+                self._board.hook_ended(event.call_id, event.status, event.hangup_cause, event.reason, event.heard_by)
             case events.Destroyed():
                 self._soundings.gone(event.channel)
                 self._board.hangs_up(event.channel)
@@ -301,6 +307,7 @@ class Application:
                 self._line.watch(call.channel)
             else:
                 self._board.interrupted(call)
+        self._adopted = True
         for name in self._line.sent_on.keys() - waiting.keys():
             del self._line.sent_on[name]
         for name in waiting.keys() - self._entered:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from idtone.calls import Reason
+from idtone.calls import Party, Reason
 from idtone.errors import AriUnavailable
 from idtone.ledger.steps import CallStatus, cause
 
@@ -72,6 +72,8 @@ class HookEnded:
     hangup_cause: int | None
     reason: Reason | None
     """On which the hook acted: not the service's where that answered too late, None where it had not acted yet."""
+    heard_by: frozenset[Party] = frozenset()
+    """To whom the hook played the notice to its end, where it acted without the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +155,11 @@ def _hook_ended(message: Mapping[str, Any]) -> Event | None:
     if message["eventname"] != USER_EVENT:
         return None
     said = message["userevent"]
-    reason = said.get("reason")
+    reason, heard = said.get("reason"), _text(said.get("heard", ""))
     return HookEnded(
-        _text(said["call"]), CallStatus(said["status"]), cause(said.get("cause")), Reason(reason) if reason else None
-    )
+        _text(said["call"]), CallStatus(said["status"]), cause(said.get("cause")), Reason(reason) if reason else None,
+        frozenset(party for party in Party if party in heard),
+    )  # fmt: skip
 
 
 def _response(message: Mapping[str, Any]) -> Response:

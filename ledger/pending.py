@@ -2,17 +2,21 @@
 
 Asterisk acts on a verdict at once; its evidence takes the disk a few milliseconds. Meanwhile it stands in a file beside
 the ledger that is written and not synced: that outlives the process, and with the machine the call ends too. Numbers
-stand there as in the ledger, sealed.
+stand there as in the ledger, sealed. Where decisions never cease to be on their way, a second file takes the next ones
+until all of the first are on the disk.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import threading
+import time
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +31,12 @@ from .sqlite import path_of
 from .steps import Step, StepKind
 from .tables import sealed
 
-_SUFFIX: Final = ".pending"
+_SUFFIXES: Final = (".pending", ".pending-2")
+ENOUGH_BYTES: Final = 64 * 1024
+"""In one file, when the other one is free."""
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""In one file: some 50,000 decisions, as many steps as the ledger keeps in memory while it has no room."""
+TOLD_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -40,37 +49,77 @@ class Evidence(Protocol):
     def close(self) -> None: ...
 
 
+class _File:
+    """Decisions that are not on the disk yet, and how many of them somebody still waits for."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.waiting = 0
+        self.bytes = os.fstat(descriptor).st_size
+        self.free = True
+        """To be written to; else it is being emptied."""
+        self._descriptor = descriptor
+        self._torn = False
+
+    def write(self, line: bytes) -> None:
+        """Raises OSError where not all of it stands there."""
+        if self.bytes >= MOST_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        line = b"\n" * self._torn + line
+        written = os.write(self._descriptor, line)
+        self.bytes += written
+        self._torn = written < len(line)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def empty(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+        self.bytes, self._torn = 0, False
+
+
 class Pending:
     """Evidence whose decisions a killed process does not take with it. Can be used from any thread."""
 
-    def __init__(self, evidence: Evidence, days: DayKeys, path: Path, descriptor: int) -> None:
-        """Use `open`."""
+    def __init__(self, evidence: Evidence, days: DayKeys, files: Sequence[_File], resources: ExitStack) -> None:
+        """Use `open`. `resources` is closed in the end."""
         self._evidence = evidence
         self._days = days
-        self._path = path
-        self._descriptor = descriptor
+        self._now, self._other = files
+        self._resources = resources
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._behind = any(file.bytes for file in files)
+        """The ledger has decisions in memory only, and what it writes next it writes after them."""
+        self._told_s = 0.0
 
     @classmethod
     def open(cls, url: str, evidence: Evidence, days: DayKeys) -> Self:
         """Enter first what an instance that was killed has left. Raises LedgerError."""
         path = path_of(url)
-        path = path.with_name(f"{path.name}{_SUFFIX}")
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
-            left = _read(path)
-            with LedgerReader.open(url) as reader:
-                known = reader.kinds(step.call_id for step in left)
-            for written in [evidence.append(step) for step in left if step.kind not in known[step.call_id]]:
-                with suppress(LedgerBehindError):  # the ledger has it in memory, until there is room
-                    written.result()
-            os.ftruncate(descriptor, 0)
-        except OSError as error:
-            raise LedgerError(
-                f"{path}: cannot be used: {error.strerror}; check the path and its permissions"
-            ) from error
-        return cls(evidence, days, path, descriptor)
+        with ExitStack() as resources:
+            try:
+                files: list[_File] = []
+                for suffix in _SUFFIXES:
+                    path = path.with_name(f"{path_of(url).name}{suffix}")
+                    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+                    resources.callback(os.close, descriptor)
+                    files.append(_File(path, descriptor))
+                left = [step for file in files for step in _read(file.path)]
+                with LedgerReader.open(url) as reader:
+                    known = reader.times(step.call_id for step in left)
+                behind = False
+                for written in [evidence.append(step) for step in left if step.kind not in known[step.call_id]]:
+                    try:
+                        written.result()
+                    except LedgerBehindError:  # the ledger has it in memory, until there is room
+                        behind = True
+                for file in files:
+                    if not behind:
+                        file.empty()
+            except OSError as error:
+                raise LedgerError(
+                    f"{path}: cannot be used: {error.strerror}; check the path and its permissions"
+                ) from error
+            return cls(evidence, days, files, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
         """As the ledger's; a decision outlives this process when this returns."""
@@ -79,13 +128,16 @@ class Pending:
         with suppress(LedgerError):  # the writer tells of it, and leaves the numbers out as is done here
             step = sealed(step, self._days.writing)
         with self._lock:
-            self._waiting += 1
-            try:
-                os.write(self._descriptor, _line(step))
-            except OSError as error:
-                _log.error("%s: a decision is in memory only until it is written: %s", self._path, error.strerror)
+            if self._now.bytes >= ENOUGH_BYTES and self._other.free and not self._other.bytes:
+                self._now, self._other = self._other, self._now
+            file = self._now
+            file.waiting += 1
+        try:
+            file.write(_line(step))
+        except OSError as error:
+            self._complain(file.path, error)
         written = self._evidence.append(step)
-        written.add_done_callback(self._written)
+        written.add_done_callback(lambda done: self._written(file, done))
         return written
 
     def hurry(self) -> None:
@@ -95,11 +147,32 @@ class Pending:
     def full(self) -> bool:
         return self._evidence.full
 
-    def _written(self, _: Future[None]) -> None:
+    def _written(self, file: _File, done: Future[None]) -> None:
+        """Whoever decides meanwhile does not wait until a file is empty."""
         with self._lock:
-            self._waiting -= 1
-            if not self._waiting:
-                os.ftruncate(self._descriptor, 0)
+            file.waiting -= 1
+            self._behind = isinstance(done.exception(), LedgerBehindError) or (
+                self._behind and done.exception() is not None
+            )
+            over = [each for each in (self._now, self._other) if each.bytes and each.free and not each.waiting]
+            if self._behind or not over:
+                return
+            if self._now in over and self._other.free and not self._other.bytes:
+                self._now, self._other = self._other, self._now
+            elif self._now in over:
+                self._now.empty()
+                over.remove(self._now)
+            for each in over:
+                each.free = False
+        for each in over:
+            each.empty()
+            each.free = True
+
+    def _complain(self, path: Path, error: OSError) -> None:
+        now_s = time.monotonic()
+        if not self._told_s or now_s >= self._told_s + TOLD_EVERY_S:
+            self._told_s = now_s
+            _log.error("%s: decisions are in memory only until they are written: %s", path, error.strerror)
 
     def __enter__(self) -> Self:
         return self
@@ -109,7 +182,7 @@ class Pending:
     ) -> None:
         """The ledger is closed first: what it has yet to write is among this."""
         self._evidence.close()
-        os.close(self._descriptor)
+        self._resources.close()
 
 
 def _line(step: Step) -> bytes:

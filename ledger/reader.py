@@ -166,11 +166,15 @@ class LedgerReader:
         )
         return list(dict.fromkeys(row.call_id for row in self._fetch(query)))
 
-    def kinds(self, call_ids: Iterable[str]) -> dict[str, set[str]]:
-        """Of each of these calls the kinds of steps that are in the ledger."""
-        found: dict[str, set[str]] = {name: set() for name in call_ids}
-        for row in self._fetch(select(steps.c.call_id, steps.c.kind).where(steps.c.call_id.in_(list(found)))):
-            found[row.call_id].add(row.kind)
+    def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
+        """Of each of these calls when each kind of step that is in the ledger happened first."""
+        found: dict[str, dict[str, datetime]] = {name: {} for name in call_ids}
+        wanted = list(found)
+        for first in range(0, len(wanted), PAGE_ROWS):
+            part = steps.c.call_id.in_(wanted[first : first + PAGE_ROWS])
+            query = select(steps.c.call_id, steps.c.kind, steps.c.at).where(part).order_by(steps.c.id)
+            for row in self._fetch(query):
+                found[row.call_id].setdefault(row.kind, moment(row.at))
         return found
 
     def extent(self, since: datetime) -> Extent | None:

@@ -135,7 +135,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         # A refusal carries its cause in the decision.
         hangup_cause=_whole(end, "hangup_cause") or _whole(decision, "hangup_cause"),
         complete=any(step.kind is StepKind.ENDED for step in steps),
-        unattended=any(step.kind is StepKind.UNATTENDED for step in steps),
+        unattended=_acted_alone(steps),
         anomalies=tuple(_anomalies(steps, outcome, profiles)),
         steps=tuple(steps),
     )
@@ -178,13 +178,16 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
     unheard = set(profiles)
     latest: dict[str | None, datetime] = {}
     reason, decided = _text(_decision(steps), "reason"), _details(steps, StepKind.DECIDED)
-    alone = any(step.kind is StepKind.UNATTENDED for step in steps)
+    alone, left = _acted_alone(steps), _details(steps, StepKind.UNATTENDED)
     sealed = [_text(step.details, SEALED) for step in steps if step.kind in FIRST]
     if UNOPENED in sealed:
         yield "the numbers cannot be opened: they were changed, or sealed with another key"
     if alone and decided:
         told = f"{decided.get('outcome')}, {decided.get('reason')}"
         yield f"the service decided {told}, and the dialplan acted without it"
+    if left and not alone:
+        told = f"{left.get('outcome')}, {left.get('reason')}"
+        yield f"the dialplan left that it did {told}, and the end of the call says otherwise"
     if UNSEALED in sealed:
         yield "the numbers could not be sealed, and are not kept"
     for step in steps:
@@ -243,8 +246,23 @@ def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
 
 def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
     """What was done: what the dialplan did by itself, whatever the service decided too late."""
-    alone = _details(steps, StepKind.UNATTENDED)
-    return alone if "outcome" in alone else _details(steps, StepKind.DECIDED) or alone
+    alone, decided = _details(steps, StepKind.UNATTENDED), _details(steps, StepKind.DECIDED)
+    return alone if "outcome" in alone and _acted_alone(steps) else decided or alone
+
+
+def _acted_alone(steps: Sequence[Step]) -> bool:
+    """Whether the dialplan handled the call without the service.
+
+    What it leaves comes from a file that others may have written to: where the service decided and has seen the end,
+    that counts which says on whose reason the dialplan acted.
+    """
+    alone, end = _details(steps, StepKind.UNATTENDED), _details(steps, StepKind.ENDED)
+    if not alone or not end or "outcome" not in alone or not _details(steps, StepKind.DECIDED):
+        return bool(alone)
+    reason, kinds = _text(end, "reason"), [step.kind for step in steps]
+    if reason:
+        return reason == _text(alone, "reason")
+    return kinds.index(StepKind.UNATTENDED) < kinds.index(StepKind.ENDED)
 
 
 def _details(steps: Sequence[Step], kind: StepKind) -> Mapping[str, Scalar]:

@@ -215,7 +215,7 @@ class Instance:
                 self._shipping.begin()
                 resources.push_async_callback(asyncio.to_thread, self._shipping.close)
             resources.callback(evidence.close)
-            pending = resources.enter_context(Pending.open(ledger.url, evidence, self._loaded.custody.days))
+            pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.custody.days))
             board, refresh = _assemble(self._settings, self._loaded, pending)
             await self._serve(board, evidence, refresh, inherited, line)
 
@@ -249,7 +249,7 @@ class Instance:
                     await asyncio.Event().wait()  # the line is needed to the end
 
             serving = asyncio.create_task(service.run(over))
-            keeping = self._keep(evidence)
+            keeping = self._keep(evidence, application)
             attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
             try:
                 async with succession.offered(self._succession, hand_over):
@@ -269,7 +269,7 @@ class Instance:
                     task.cancel()
                 await asyncio.wait({serving, attending, *keeping, told})
 
-    def _keep(self, evidence: LedgerWriter) -> list[asyncio.Task[None]]:
+    def _keep(self, evidence: LedgerWriter, application: Application) -> list[asyncio.Task[None]]:
         """What is done with the ledger beside the calls."""
         ledger, custody = self._settings.ledger, self._loaded.custody
         hook_log = HookLog(self._settings.sounds.directory)
@@ -282,7 +282,8 @@ class Instance:
                 name="recording what commands do",
             ),
             asyncio.create_task(
-                enter_for_ever(hook_log, ledger.url, evidence), name="entering what Asterisk did alone"
+                enter_for_ever(hook_log, ledger.own(), evidence, lambda: application.informed),
+                name="entering what Asterisk did alone",
             ),
         ]
         for task in tasks:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from idtone.ari_app import events
 from idtone.ari_app.events import EVENTS, WATCHED, read
-from idtone.calls import Reason
+from idtone.calls import Party, Reason
 from idtone.ledger.steps import CallStatus
 
 CHANNEL = {"id": "1795.1", "caller": {"name": "", "number": "0312345678"}}
@@ -54,6 +54,14 @@ PLAYBACK = {"id": "p", "state": "done"}
                 },
             },
             events.HookEnded("c-1", CallStatus.BUSY, 17, Reason.LICENCE_VALID),
+        ),
+        (
+            {
+                "type": "ChannelUserevent",
+                "eventname": "IdtoneEnded",
+                "userevent": {"call": "c-1", "status": "CONNECTED", "cause": "16", "heard": "calledcaller"},
+            },
+            events.HookEnded("c-1", CallStatus.CONNECTED, 16, None, frozenset(Party)),
         ),
         ({"type": "ChannelUserevent", "eventname": "another's", "userevent": {}}, None),
         ({"type": "ChannelVarset"}, None),

@@ -6,21 +6,26 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from idtone.calls import Party, Reason
+from idtone.decision import Policy
 from idtone.errors import LedgerError
 from idtone.ledger import steps
+from idtone.ledger.database import Database, NotWrittenError
 from idtone.ledger.reader import LedgerReader
-from idtone.ledger.steps import CallStatus, StepKind
+from idtone.ledger.sqlite import Trouble
+from idtone.ledger.steps import CallStatus, Step, StepKind
 from idtone.ledger.writer import LedgerWriter
 from idtone.switchboard import hook_log as module
+from idtone.switchboard.board import Switchboard
 from idtone.switchboard.hook_log import HookLog, enter_for_ever
 
-from ..ledger.evidence import NOW, at, custody_of, decided
+from ..ledger.evidence import NOW, at, custody_of, decided, heard_call
 
 BEGAN = f"{NOW.timestamp():.6f}"
 
@@ -75,9 +80,10 @@ def kinds(url: str, call_id: str) -> list[StepKind]:
 
 
 async def entering(
-    log: HookLog, url: str, writer: LedgerWriter, until: Callable[[], bool], within_s: float = 10
-) -> None:
-    task = asyncio.create_task(enter_for_ever(log, url, writer))
+    log: HookLog, url: str, writer: LedgerWriter, until: Callable[[], bool], within_s: float = 10,
+    informed: Callable[[], bool] = lambda: True,
+) -> None:  # fmt: skip
+    task = asyncio.create_task(enter_for_ever(log, url, writer, informed))
     deadline_s = time.monotonic() + within_s
     try:
         while not until():
@@ -182,14 +188,22 @@ async def test_many_writers_lose_nothing_while_files_are_taken(log: HookLog, url
 async def test_bad_lines_are_set_aside_and_told_without_their_numbers(
     log: HookLog, url: str, writer: LedgerWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(log, over("c-1") + "0312345678,broken\n" + over("c-2") + over("c-3")[:40])
+    broken = "0312345678,broken\n" + over("1795564585.1-1")[:60] + "\n"
+    write(log, over("c-1") + broken + over("c-2") + broken.replace("\n", "\x85\n"))
+    (path,) = log.take()
+    again = path.read_bytes()
     await entering(log, url, writer, lambda: empty(log))
     refused = log.path.with_name("refused")
-    assert refused.read_text() == f"0312345678,broken\n{over('c-3')[:40]}\n"
+    kept = refused.read_text()
+    assert [line.partition(",")[0] for line in kept.splitlines()] == ["0000000000", "1795564585.1-1"] * 2
+    assert "0312345678" not in kept
     assert refused.stat().st_mode & 0o777 == 0o600
-    told = [record.getMessage() for record in caplog.records]
-    assert [line.partition(": ")[0] for line in told] == [f"{refused}:1", f"{refused}:2"]
-    assert "0312345678" not in "".join(told)
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told.startswith(f"{refused}:1: ")
+    assert told.endswith("(4 lines in all)")
+    path.write_bytes(again)  # as if we had died before it was removed
+    await entering(log, url, writer, lambda: empty(log))
+    assert refused.read_text() == kept
     assert kinds(url, "c-2") == [StepKind.UNATTENDED, StepKind.ENDED]
 
 
@@ -240,3 +254,117 @@ async def test_a_decision_after_a_restart_of_a_call_that_was_handled_alone_is_in
         verdict = reader.verify(custody.signer.key)
     assert not verdict.faults
     assert (verdict.leaves, verdict.open_calls) == (1, 0)
+
+
+@pytest.fixture
+def no_room(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """The ledger's disk is full, until this is called."""
+    real = Database.write
+
+    def write(self: Database, steps: Sequence[Step]) -> None:
+        raise NotWrittenError("no room", Trouble.FULL)
+
+    monkeypatch.setattr(Database, "write", write)
+    return lambda: monkeypatch.setattr(Database, "write", real)
+
+
+async def test_a_ledger_that_is_behind_gets_each_line_once(
+    log: HookLog, url: str, writer: LedgerWriter, no_room: Callable[[], None]
+) -> None:
+    write(log, over("c-1"))
+    looks: list[None] = []
+
+    def often() -> bool:
+        looks.append(None)
+        return len(looks) > 100
+
+    await entering(log, url, writer, often)
+    assert writer.unwritten
+    assert writer.unwritten.steps == 2
+    no_room()
+    await entering(log, url, writer, lambda: empty(log))
+    assert kinds(url, "c-1") == [StepKind.UNATTENDED, StepKind.ENDED]
+
+
+async def test_bad_lines_of_a_file_that_is_tried_again_are_set_aside_once(
+    log: HookLog, url: str, writer: LedgerWriter, no_room: Callable[[], None]
+) -> None:
+    write(log, "broken\n" + "".join(over(f"c-{number}") for number in range(60)))
+    await entering(log, url, writer, lambda: writer.unwritten is not None)
+    no_room()
+    await entering(log, url, writer, lambda: empty(log))
+    assert log.path.with_name("refused").read_text() == "broken\n"
+    assert kinds(url, "c-59") == [StepKind.UNATTENDED, StepKind.ENDED]
+
+
+async def test_while_it_is_not_known_which_calls_are_over_nothing_is_entered_for_a_time(
+    log: HookLog, url: str, writer: LedgerWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that ended while nobody listened: that it was interrupted is written first."""
+    writer.append(decided(call_id="c-1")).result()
+    write(log, over("c-1"))
+    waited = asyncio.create_task(entering(log, url, writer, lambda: False, 0.3, informed=lambda: False))
+    with pytest.raises(AssertionError):
+        await waited
+    assert log.path.stat().st_size
+    writer.append(steps.interrupted("c-1", at(1))).result()
+    await entering(log, url, writer, lambda: empty(log))
+    assert kinds(url, "c-1")[-1] == StepKind.ENDED
+    monkeypatch.setattr(module, "PATIENCE_S", 0.1)
+    write(log, over("c-2"))
+    await entering(log, url, writer, lambda: empty(log), informed=lambda: False)
+    assert kinds(url, "c-2") == [StepKind.UNATTENDED, StepKind.ENDED]
+
+
+async def test_a_call_that_was_decided_too_late_and_goes_on_after_a_restart_has_its_end(
+    log: HookLog, url: str, writer: LedgerWriter
+) -> None:
+    writer.append(decided(call_id="late-1")).result()
+    write(log, acted("late-1"))
+    await entering(log, url, writer, lambda: empty(log))
+    board = Switchboard(registry=lambda: None, policy=Policy(), sounds={}, evidence=writer)
+    with LedgerReader.open(url) as reader:
+        board.recall(reader.open_calls(NOW))
+    reason, heard_by = Reason.SERVICE_UNAVAILABLE, frozenset({Party.CALLED})
+    board.hook_ended("late-1", CallStatus.CONNECTED, 16, reason, heard_by)
+    write(log, over("late-1"))
+    await entering(log, url, writer, lambda: empty(log))
+    assert kinds(url, "late-1") == [StepKind.DECIDED, StepKind.UNATTENDED, StepKind.ENDED]
+    with LedgerReader.open(url) as reader:
+        record = reader.record("late-1")
+    assert record
+    assert (record.outcome, record.status, record.heard, record.unattended) == ("NOTICE", "CONNECTED", True, True)
+
+
+async def test_a_line_of_another_time_than_the_call_is_set_aside(log: HookLog, url: str, writer: LedgerWriter) -> None:
+    for step in heard_call("c-1"):
+        writer.append(step)
+    writer.append(decided(call_id="c-2", ms=700_000)).result()
+    write(log, acted("c-1") + acted("c-2"))
+    await entering(log, url, writer, lambda: empty(log))
+    assert kinds(url, "c-2") == [StepKind.DECIDED]
+    assert log.path.with_name("refused").read_text().count("\n") == 1
+    with LedgerReader.open(url) as reader:
+        record = reader.record("c-1")
+    assert record
+    assert (record.outcome, record.reason, record.unattended) == ("PLAY", "licence-valid", False)
+    told = "the dialplan left that it did NOTICE, service-unavailable, and the end of the call says otherwise"
+    assert told in record.anomalies
+
+
+async def test_a_line_behind_one_that_was_cut_off_is_entered(log: HookLog, url: str, writer: LedgerWriter) -> None:
+    first, second, third = (f"1795564585.{number}-1" for number in range(3))
+    write(log, over(first)[:70] + over(second) + over(third).strip() + over(first))
+    await entering(log, url, writer, lambda: empty(log))
+    for call_id in (first, second, third):
+        assert kinds(url, call_id) == [StepKind.UNATTENDED, StepKind.ENDED]
+    assert log.path.with_name("refused").read_text().startswith(f"{first},0")
+
+
+def test_what_one_that_was_killed_had_begun_to_make_is_finished_or_gone(tmp_path: Path) -> None:
+    log = HookLog(tmp_path)
+    log.path.parent.mkdir(0o700)
+    (log.path.parent / ".calls.abcd").touch()
+    log.make()
+    assert log.path.parent.stat().st_mode & 0o777 == 0o710
+    assert [path.name for path in log.path.parent.iterdir()] == ["calls"]

@@ -14,7 +14,7 @@ from idtone.errors import LedgerError
 from idtone.ledger.records import fold
 from idtone.ledger.steps import CallStatus, Role, StepKind
 from idtone.numbers import parse
-from idtone.switchboard.unattended import LONGEST_LINE, read
+from idtone.switchboard.unattended import LONGEST_LINE, blotted, pieces, read
 
 BEGAN, ENDED = "1795564585.000001", "1795564590.250000"
 NUMBER, CALLER, CALLED = "0312345678", "09012345679", "05031234567"
@@ -82,6 +82,7 @@ def test_a_call_that_was_turned_away_ended_at_once() -> None:
         replaced(OVER, 0, ""), replaced(OVER, 0, f"{NUMBER * 30}-1"), replaced(OVER, 0, NUMBER),
         replaced(OVER, 1, "now"), replaced(OVER, 1, "99999999999.000000"), replaced(OVER, 1, ""),
         replaced(OVER, 7, "PLAY"), replaced(OVER, 7, ""), replaced(OVER, 8, "licence"), replaced(OVER, 8, ""),
+        replaced(OVER, 7, "REFUSE").replace("service-unavailable", "licence-valid"), replaced(OVER, 8, "licence-valid"),
         replaced(OVER, 9, "everybody"), replaced(OVER, 10, "later"), replaced(OVER, 11, "WELL"), replaced(OVER, 11, ""),
         replaced(OVER, 5, "x" * LONGEST_LINE),
     ],
@@ -91,6 +92,22 @@ def test_what_the_hook_does_not_write_is_refused_without_a_word_of_it(line: str)
         read(line)
     assert NUMBER not in str(refused.value)
     assert CALLER not in str(refused.value)
+
+
+def test_what_is_kept_of_a_line_that_cannot_be_read_has_no_number_in_it() -> None:
+    assert blotted(f"1795564585.21-1,{NUMBER},０3\x85") == "1795564585.21-1,0000000000,?0?"
+    assert (
+        blotted(f"{NUMBER}1795564585.21-1,{quote('０３', safe='')}") == "00000000001795564585.21-1,%EF%BC%00%EF%BC%00"
+    )
+
+
+@pytest.mark.parametrize("second", [OVER, ACTED])
+def test_a_line_that_was_written_behind_one_that_was_cut_off(second: str) -> None:
+    second = second.replace("179.1-1", "1795564585.21-1")
+    assert pieces(OVER[:50] + second) == (OVER[:50], second)
+    assert pieces(OVER + second) == (OVER, second)
+    assert pieces(f"{OVER[:50]}pbx-{second}") is None
+    assert pieces(second) is None
 
 
 FIELDS = st.text(st.characters(exclude_characters=",", exclude_categories=("Cs",)), max_size=40)

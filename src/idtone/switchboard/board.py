@@ -130,8 +130,8 @@ class Switchboard:
     def recall(self, records: Iterable[Record]) -> None:
         """Know the calls again that were in progress when the service last stopped."""
         for record in records:
-            if record.outcome is None or record.reason is None or record.unattended:
-                continue  # of what the hook does alone it tells the end in its own way
+            if record.outcome is None or record.reason is None or StepKind.DECIDED not in record.times:
+                continue  # of what the hook does alone it tells the end in its own way, unless we decided too
             decision = Decision(
                 Outcome(record.outcome), Reason(record.reason), record.licence,
                 {Party(party): profile for party, profile in record.profiles.items()},
@@ -285,11 +285,12 @@ class Switchboard:
         self._held.discard(channel)
 
     def hook_ended(
-        self, call_id: str, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None
-    ) -> None:
-        """The hook told how a call ended."""
+        self, call_id: str, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None,
+        heard_by: frozenset[Party] = frozenset(),
+    ) -> None:  # fmt: skip
+        """The hook told how a call ended, and who heard the notice that it played without us."""
         if call := self.find(call_id):
-            self.ended(call, status, hangup_cause, reason)
+            self.ended(call, status, hangup_cause, reason, heard_by)
 
     def gone(self, call: Call, hangup_cause: int | None) -> None:
         """Its channel is gone, and no hook has told how it ended."""
@@ -300,8 +301,11 @@ class Switchboard:
         else:
             self.interrupted(call)
 
-    def ended(self, call: Call, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None) -> None:
-        self._over(call, steps.ended(call.id, self.now(), status, hangup_cause, reason))
+    def ended(
+        self, call: Call, status: CallStatus, hangup_cause: int | None, reason: Reason | None = None,
+        heard_by: frozenset[Party] = frozenset(),
+    ) -> None:  # fmt: skip
+        self._over(call, steps.ended(call.id, self.now(), status, hangup_cause, reason, heard_by))
 
     def interrupted(self, call: Call) -> None:
         """It is gone, and nobody of us saw how."""

@@ -15,10 +15,14 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
+from stat import S_IMODE
 from typing import Final, Protocol
 
 from idtone import dialplan
@@ -26,7 +30,7 @@ from idtone.errors import LedgerError
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step, StepKind
 
-from .unattended import LONGEST_LINE, read
+from .unattended import LONGEST_LINE, blotted, pieces, read
 
 LOOK_EVERY_S: Final = 1.0
 SETTLE_S: Final = 1.0
@@ -36,18 +40,33 @@ QUIET_S: Final = 5.0
 CHUNK_LINES: Final = 50
 REST: Final = 9
 """How many times as long as a chunk took nothing is entered: the calls have the processors for themselves."""
+LONGEST_REST_S: Final = 2.0
+"""What took longer waited for the disk."""
+PATIENCE_S: Final = 60.0
+"""Who decided a call tells its end; how long nothing is entered while Asterisk cannot be asked what became of it."""
+APART: Final = timedelta(minutes=10)
+"""Between the first that is known of a call and when it began by the hook's line: that is another call, or invented."""
 FOLDER_MODE: Final = 0o710
 FILE_MODE: Final = 0o620
-"""Asterisk, by the group, can write to the end of it and not read it: the numbers in it are in clear."""
+"""Asterisk, by the group, can write to it, and empty it, and not read it: the numbers in it are in clear."""
 TAKEN: Final = "taken-"
 """How the names of files begin that are being entered."""
+_EMPTY: Final = ".calls."
 _REFUSED: Final = "refused"
 _REFUSED_MODE: Final = 0o600
+MOST_REFUSED: Final = 1000
+"""Lines of one file that are kept; a file that whoever runs as Asterisk filled is no reason to fill the disk."""
+MOST_REFUSED_BYTES: Final = 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
 
 class Evidence(Protocol):
+    @property
+    def unwritten(self) -> object | None:
+        """What is in memory only, or lost, since there is no room for it; None where all is on the disk."""
+        ...
+
     def append(self, step: Step) -> Future[None]: ...
     def hurry(self) -> None: ...
 
@@ -63,11 +82,14 @@ class HookLog:
         """Have a file for the hook, and a folder that nobody else looks into. Raises LedgerError."""
         try:
             group = self._directory.stat().st_gid
-            if not self.path.parent.exists():
-                self.path.parent.mkdir(FOLDER_MODE)
+            self.path.parent.mkdir(FOLDER_MODE, exist_ok=True)
+            folder = self.path.parent.stat()
+            if (folder.st_gid, S_IMODE(folder.st_mode)) != (group, FOLDER_MODE):
                 os.chown(self.path.parent, -1, group)
                 self.path.parent.chmod(FOLDER_MODE)
             with self._locked():
+                for left in self.path.parent.glob(f"{_EMPTY}*"):
+                    left.unlink()  # by one that was killed before it was in its place
                 if not self.path.exists():
                     os.replace(self._empty(group), self.path)
         except OSError as error:
@@ -110,18 +132,24 @@ class HookLog:
             os.close(descriptor)
         return True
 
-    def refuse(self, lines: Sequence[tuple[bytes, LedgerError]]) -> None:
-        """Set lines aside, and tell of each where it stands now. Raises OSError."""
+    def refuse(self, lines: Sequence[str], why: LedgerError, number: int) -> None:
+        """Set aside what may be kept of lines that stand there not yet, and tell how many. Raises OSError."""
         path = self.path.with_name(_REFUSED)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _REFUSED_MODE)
-        with os.fdopen(descriptor, "a+b") as file:
+        with os.fdopen(descriptor, "a+", encoding="ascii") as file:
             file.seek(0)
-            before = sum(1 for _ in file)
-            for number, (line, error) in enumerate(lines, before + 1):
-                file.write(line + b"\n")
-                _log.error("%s:%d: what the hook did cannot be entered into the ledger: %s", path, number, error)
-            file.flush()
-            os.fsync(file.fileno())
+            held = file.read().splitlines()
+            new = [line for line in dict.fromkeys(lines) if line not in held]
+            if not new:
+                return
+            if os.fstat(descriptor).st_size < MOST_REFUSED_BYTES:
+                file.writelines(f"{line}\n" for line in new)
+                file.flush()
+                os.fsync(descriptor)
+        _log.error(
+            "%s:%d: what the hook did cannot be entered into the ledger: %s (%d lines in all)",
+            path, len(held) + 1, why, number,
+        )  # fmt: skip
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -134,7 +162,7 @@ class HookLog:
             os.close(descriptor)
 
     def _empty(self, group: int) -> str:
-        descriptor, name = tempfile.mkstemp(prefix=".calls.", dir=self.path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=_EMPTY, dir=self.path.parent)
         try:
             os.fchown(descriptor, -1, group)
             os.fchmod(descriptor, FILE_MODE)
@@ -152,18 +180,42 @@ class HookLog:
         )
 
 
-async def enter_for_ever(hook_log: HookLog, url: str, evidence: Evidence) -> None:
-    """Enter into the ledger what the hook leaves, now and then."""
+@dataclass
+class _Begun:
+    """How much of a file is in the ledger, and what of that cannot be."""
+
+    offset: int = 0
+    refused: list[tuple[str, LedgerError]] = field(default_factory=list)
+    number: int = 0
+
+    def refuse(self, refused: Sequence[tuple[str, LedgerError]]) -> None:
+        self.refused += refused[: MOST_REFUSED - len(self.refused)]
+        self.number += len(refused)
+
+
+async def enter_for_ever(hook_log: HookLog, url: str, evidence: Evidence, informed: Callable[[], bool]) -> None:
+    """Enter into the ledger what the hook leaves, now and then.
+
+    `informed`: we know of each call that we decided whether it is over. What waits in memory for room in the ledger
+    cannot be told from what the ledger does not have: then nothing more is entered.
+    """
     told = ""
+    begun: dict[Path, _Begun] = {}
+    informed_s = time.monotonic()
     while True:
         trouble = ""
+        if informed():
+            informed_s = time.monotonic()
+        due = informed() or time.monotonic() - informed_s > PATIENCE_S
         try:
             await asyncio.to_thread(hook_log.make)
-            taken = await asyncio.to_thread(hook_log.take)
-            if taken:
-                await asyncio.sleep(SETTLE_S)
-            for path in taken:
-                await _enter(hook_log, path, url, evidence)
+            if evidence.unwritten is None and due:
+                taken = await asyncio.to_thread(hook_log.take)
+                if taken:
+                    await asyncio.sleep(SETTLE_S)
+                for path in taken:
+                    await _enter(hook_log, path, begun.setdefault(path, _Begun()), url, evidence)
+                begun = {path: begun[path] for path in taken if path.exists()}
         except (LedgerError, OSError) as error:
             trouble = str(error) if isinstance(error, LedgerError) else f"{hook_log.path.parent}: {error.strerror}"
         if trouble and trouble != told:
@@ -172,43 +224,66 @@ async def enter_for_ever(hook_log: HookLog, url: str, evidence: Evidence) -> Non
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _enter(hook_log: HookLog, path: Path, url: str, evidence: Evidence) -> None:
+async def _enter(hook_log: HookLog, path: Path, begun: _Begun, url: str, evidence: Evidence) -> None:
     """Raises LedgerError or OSError where it is to be tried again later."""
     try:
         if not await asyncio.to_thread(hook_log.quiet, path):
             return
-        held = await asyncio.to_thread(path.read_bytes)
+        while lines := await asyncio.to_thread(_lines, path, begun.offset):
+            began_s = time.monotonic()
+            begun.refuse(await asyncio.to_thread(_enter_lines, lines, url, evidence))
+            begun.offset += sum(map(len, lines))
+            if len(lines) == CHUNK_LINES:
+                await asyncio.sleep(min(REST * (time.monotonic() - began_s), LONGEST_REST_S))
     except FileNotFoundError:
         return  # the instance before us has finished it
-    lines = held.removesuffix(b"\n").split(b"\n") if held else []
-    for start in range(0, len(lines), CHUNK_LINES):
-        began_s = time.monotonic()
-        await asyncio.to_thread(_enter_lines, hook_log, lines[start : start + CHUNK_LINES], url, evidence)
-        if start + CHUNK_LINES < len(lines):
-            await asyncio.sleep(REST * (time.monotonic() - began_s))
+    if begun.refused:
+        (_, why), *_ = begun.refused
+        await asyncio.to_thread(hook_log.refuse, [line for line, _ in begun.refused], why, begun.number)
     await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
-def _enter_lines(hook_log: HookLog, lines: Sequence[bytes], url: str, evidence: Evidence) -> None:
-    """All of them, durably. Raises LedgerError or OSError."""
-    found: list[Step] = []
-    refused: list[tuple[bytes, LedgerError]] = []
-    for line in lines:
+def _lines(path: Path, offset: int) -> list[bytes]:
+    """As many as are entered at a time, each with its end; what is too long for one counts as several."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return list(islice(iter(lambda: file.readline(LONGEST_LINE + 1), b""), CHUNK_LINES))
+
+
+def _enter_lines(lines: Sequence[bytes], url: str, evidence: Evidence) -> list[tuple[str, LedgerError]]:
+    """All of them, durably; what cannot be, as far as it may be kept. Raises LedgerError."""
+    found: list[tuple[str, tuple[Step, ...]]] = []
+    refused: list[tuple[str, LedgerError]] = []
+
+    def enter(line: str) -> None:
         try:
-            found += read(line[: LONGEST_LINE + 1].decode("ascii", "replace"))
+            found.append((line, read(line)))
         except LedgerError as error:
-            refused.append((line, error))
+            glued = pieces(line)
+            if not glued:
+                refused.append((blotted(line), error))
+                return
+            for piece in glued:
+                enter(piece)
+
+    for each in lines:
+        enter(each.removesuffix(b"\n").decode("ascii", "replace"))
     with LedgerReader.open(url) as reader:
-        known = reader.kinds(step.call_id for step in found)
-    written = [evidence.append(step) for step in found if _is_news(step, known[step.call_id])]
+        known = reader.times(of_one[0].call_id for _, of_one in found)
+    written: list[Future[None]] = []
+    for line, of_one in found:
+        call = known[of_one[0].call_id]
+        if call and abs(min(call.values()) - of_one[0].at) > APART:
+            refused.append((blotted(line), LedgerError("the call whose id stands in it was at another time")))
+        else:
+            written += [evidence.append(step) for step in of_one if _is_news(step, call)]
     evidence.hurry()
-    for each in written:
-        each.result()
-    if refused:
-        hook_log.refuse(refused)
+    for future in written:
+        future.result()
+    return refused
 
 
-def _is_news(step: Step, known: set[str]) -> bool:
+def _is_news(step: Step, known: dict[str, datetime]) -> bool:
     """Whether the ledger, which has these kinds of steps of the call, is to get this one; notes that it has it then.
 
     What the service decided it tells the end of; what was decided by nobody when the call ended may have been decided
@@ -217,5 +292,5 @@ def _is_news(step: Step, known: set[str]) -> bool:
     by_the_service = StepKind.DECIDED in known and StepKind.INTERRUPTED not in known
     if step.kind in known or (by_the_service and (step.kind is StepKind.ENDED or "outcome" not in step.details)):
         return False
-    known.add(step.kind)
+    known[step.kind] = step.at
     return True

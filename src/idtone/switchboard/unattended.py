@@ -10,6 +10,7 @@ all that one without it has said: each of them makes the record.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote
@@ -27,9 +28,19 @@ LONGEST_LINE: Final = 4096
 
 _FIELD: Final = re.compile(r"[!-+\--~]*")
 _CALL_ID: Final = re.compile(r"[!-+\--~]{1,200}-[0-9]{1,9}")
+_NOT_PLAIN: Final = re.compile("[^ -~]")
+_DIGIT: Final = re.compile("[0-9]")
 _TIME: Final = re.compile(r"([0-9]{10})\.([0-9]{6})")
-_OUTCOMES: Final = frozenset({Outcome.NOTICE, Outcome.REFUSE, Outcome.BYPASS, Outcome.SHED})
-"""What the hook does by itself."""
+_DOES: Final[Mapping[str, Set[str]]] = {
+    "": {""},
+    Outcome.NOTICE: {Reason.SERVICE_UNAVAILABLE},
+    Outcome.REFUSE: {Reason.SERVICE_UNAVAILABLE, Reason.NUMBER_SUSPENDED, Reason.NUMBER_MALFORMED},
+    Outcome.BYPASS: {Reason.EMERGENCY},
+    Outcome.SHED: {Reason.OVERLOAD},
+}
+"""What the hook does by itself → on which grounds."""
+_UNIQUE_ID: Final = re.compile(r"[12][0-9]{9}\.[0-9]{1,9}-[0-9]{1,9}$")
+"""A call's id of the hook's, as Asterisk makes it where it has no `systemname`."""
 _HEARS: Final = {
     dialplan.parties_word(parties): parties for parties in ((), ("called",), ("caller",), ("called", "caller"))
 }
@@ -41,12 +52,7 @@ def read(line: str) -> tuple[Step, ...]:
     if len(line) > LONGEST_LINE or len(fields) not in (10, 14) or not all(map(_FIELD.fullmatch, fields)):
         raise LedgerError("it is none of the hook's lines, or was cut off")
     call_id, began, number, direction, called, dial_string, caller, outcome, reason, hears, *end = fields
-    if (
-        outcome not in (*_OUTCOMES, "")
-        or reason not in (*Reason, "")
-        or hears not in (*_HEARS, "")
-        or (bool(outcome) is not bool(reason))
-    ):
+    if reason not in _DOES.get(outcome, ()) or hears not in (*_HEARS, ""):
         raise LedgerError("what the hook did stands in it in words that it does not have")
     if not _CALL_ID.fullmatch(call_id):
         raise LedgerError("the call's id in it is not one of the hook's")
@@ -76,6 +82,28 @@ def read(line: str) -> tuple[Step, ...]:
         Reason(reason) if reason else None, heard_by,
     )  # fmt: skip
     return first, last
+
+
+def pieces(line: str) -> tuple[str, str] | None:
+    """A line that was cut off, by a disk without room, and the one that was written behind it; None where none was.
+
+    Where Asterisk has a `systemname`, or the first was cut off in its id, nobody can tell where the second begins.
+    """
+    fields = line.split(",")
+    for many in (14, 10):
+        found = _UNIQUE_ID.search(fields[-many]) if len(fields) > many else None
+        if found and not fields[-many][: found.start()].endswith("-"):
+            second = ",".join([found[0], *fields[1 - many :]])
+            return line.removesuffix(second), second
+    return None
+
+
+def blotted(line: str) -> str:
+    """What may be kept of a line that cannot be read: each digit is 0, but for those of the call's id."""
+    line = _NOT_PLAIN.sub("?", line)
+    found = _UNIQUE_ID.search(line.partition(",")[0])
+    start, end = found.span() if found else (0, 0)
+    return _DIGIT.sub("0", line[:start]) + line[start:end] + _DIGIT.sub("0", line[end:])
 
 
 def _moment(text: str) -> datetime:
