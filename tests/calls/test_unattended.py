@@ -146,6 +146,16 @@ async def test_under_an_own_dial_too(pbx, stopped, door):
     assert new[0]["numbers"]["called"]["last4"] == Forwarding().dialled[-4:]
 
 
+@pytest.mark.parametrize("door", ["ari", "agi"])
+async def test_of_what_the_service_refused_under_an_own_dial_nothing_is_left(pbx, stopped, door):
+    with stopped:
+        async with lab(pbx) as phones:
+            await phones.place(Forwarding(SUSPENDED, way="own-dial", door=door))
+            await phones.nothing_is_left()
+            # What is taken stays there longer than this.
+            assert not [path for path in (pbx.sounds / UNATTENDED_FILE).parent.iterdir() if path.stat().st_size]
+
+
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
 @pytest.mark.parametrize("door", ["ari", "agi"])
 async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped, way, door):
@@ -169,6 +179,9 @@ async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped, wa
     assert (new["outcome"], new["reason"], new["status"]) == expected
     assert new["unattended"]
     assert new["numbers"]["forwarding"]["last4"] == LICENSED[-4:]
+    assert new["numbers"]["called"]["last4"] == Forwarding().dialled[-4:]
+    # On the called party's channel nothing tells who the caller is.
+    assert ("token" in new["numbers"]["caller"] and new["numbers"]["caller"]["token"] is not None) is (way == "hook")
     assert not new["anomalies"]
 
 
@@ -192,6 +205,7 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
     assert (record["unattended"], record["outcome"], record["reason"]) == (True, "NOTICE", "service-unavailable")
     assert record["anomalies"][0] == "the service decided PLAY, licence-valid, and the dialplan acted without it"
     assert record["complete"]
+    assert record["heard"]
     verify(stopped)
 
 

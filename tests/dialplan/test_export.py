@@ -272,7 +272,7 @@ def test_the_lines_for_what_it_does_alone(text, code):
 
     assert fields(shed) == 14
     did = re.findall(r"Set\(IDTONE_ALONE=(\$\{IDTONE_ALONE(?::0:17)?\},.*)\)$", code, re.MULTILINE)
-    assert len(did) == 5
+    assert len(did) == 6
     assert {1 + fields(line.replace("${IDTONE_ALONE:0:17}", "b")) for line in did} == {10}
     (end,) = re.findall(r"Set\(IDTONE_ALONE=\$\{IDTONE_CALL_ID\},\$\{IDTONE_ALONE\},(.*)\)$", code, re.MULTILINE)
     assert fields(end) == 4
@@ -299,7 +299,11 @@ def test_the_event_of_the_end(code):
     told = re.findall(r"UserEvent\((\w+),(.*)\)", code)
     assert told
     assert set(told) == {
-        (USER_EVENT, "call: ${IDTONE_CALL_ID},status: ${IDTONE_STATUS},cause: ${IDTONE_CAUSE},reason: ${IDTONE_REASON}")
+        (
+            USER_EVENT,
+            "call: ${IDTONE_CALL_ID},status: ${IDTONE_STATUS},cause: ${IDTONE_CAUSE},reason: ${IDTONE_REASON},"
+            'heard: ${IF($["${IDTONE_ALONE}" = ""]?:${SHARED(IDTONE_NOTICED_called)}${SHARED(IDTONE_NOTICED_caller)})}',
+        )
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from idtone.calls import Outcome, Reason, Suspension
 from idtone.decision import Policy, Unlicensed
-from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, Heard, Verdict, channel_of, dialled_user
+from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, UNATTENDED_FILE, Heard, Verdict, channel_of, dialled_user
 from idtone.numbers import NumberKind, parse
 from idtone.switchboard.alone import leave, render
 from idtone.switchboard.hook_log import HookLog
@@ -129,6 +129,30 @@ EXTENSIONS = "\n".join(
     [
         "#include idtone.conf",
         hook_calls("forms", [(NOWHERE, form) for form in (*FORMS, *REFUSED_MORE, *KNOWN_LESS)]),
+        steps(
+            "emergency",
+            [
+                "Set(DB(emergency/0)=${STAT(s,${IDTONE_UNATTENDED})})",
+                f"Gosub(idtone-forward,s,1(Local/110@nowhere,{SUSPENDED.e164}))",
+                "Set(DB(emergency/1)=${IDTONE_REASON} ${IDTONE_STATUS})",
+                "Set(DB(emergency/2)=${STAT(s,${IDTONE_UNATTENDED})})",
+                f"Gosub(idtone-forward,s,1(Local/118@nowhere,{SUSPENDED.e164}))",
+                "Set(DB(emergency/3)=${STAT(s,${IDTONE_UNATTENDED})})",
+            ],
+        ),
+        steps(
+            "overload",
+            [
+                "Set(waiting=${GLOBAL(IDTONE_WAITING)})",
+                "MSet(GLOBAL(IDTONE_WAITING)=0,GLOBAL(IDTONE_OVERLOAD)=shed,GLOBAL(IDTONE_MOVED)=${STRFTIME(,UTC,%s%1q)})",
+                f"Gosub(idtone-forward,s,1({NOWHERE},0312345678))",
+                "Set(DB(overload/0)=${IDTONE_STATUS} ${IDTONE_REASON} ${IDTONE_OPEN})",
+                "Set(IDTONE_OPEN=yes)",
+                f"Gosub(idtone-forward,s,1({NOWHERE},0312345678))",
+                "Set(DB(overload/1)=${IDTONE_STATUS} ${IDTONE_REASON} ${IDTONE_OPEN})",
+                "Set(GLOBAL(IDTONE_WAITING)=${waiting})",
+            ],
+        ),
         hook_calls("dialled", [(dial_string or NOWHERE, "") for dial_string, _ in DIAL_STRINGS]),
         steps(
             "verdicts",
@@ -233,6 +257,30 @@ def test_an_emergency_means_the_same_to_the_hook_and_to_the_service(hooked):
     found = hooked.results("dialled")
     for (dial_string, user), result in zip(DIAL_STRINGS, found, strict=True):
         assert (result.partition(" ")[2] == "emergency") is (parse(user).kind is NumberKind.EMERGENCY), dial_string
+
+
+def test_a_failed_emergency_leaves_its_line_when_the_channel_hangs_up(hooked):
+    """The operator may have another way for it, which must not wait for a disk."""
+    before, result, first, second = hooked.results("emergency")
+    assert result == "emergency UNAVAILABLE"
+    assert before == first == second
+    log = hooked.asterisk.sounds / UNATTENDED_FILE
+
+    def left() -> list[list[str]]:
+        return [line.split(",") for line in log.read_text()[int(before) :].splitlines()]
+
+    deadline_s = time.monotonic() + 5
+    while len(left()) < 2 and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    found = sorted(left())
+    assert [line[0].rpartition("-")[2] for line in found] == ["1", "2"]
+    assert [line[5:9:2] + line[11:12] for line in found] == [
+        [f"Local%2F{number}%40nowhere", "BYPASS", "UNAVAILABLE"] for number in ("110", "118")
+    ]
+
+
+def test_a_channel_that_has_another_end_to_tell_is_not_turned_away(hooked):
+    assert hooked.results("overload") == ["REFUSED overload", f"{NOT_REFUSED} no"]
 
 
 def test_every_verdict_is_an_extension_of_the_hook(hooked):
