@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from idtone.errors import LedgerError, ProofError, UsageError
 from idtone.numbers import Number
@@ -29,6 +29,9 @@ from .spool import place_of
 from .tables import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, moment
 from .tree.checkpoints import Checkpoint
 from .tree.notes import Note, VerifierKey
+
+ASKED_WITHIN_S: Final = 10
+"""How long whoever examines this node waits for any answer of PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +201,14 @@ def copied(server: Server, settings: LedgerSettings, node: str) -> Copied | None
     """None where it has none. Raises LedgerError where it, or this node's own ledger, cannot be asked."""
     key = own_key(settings, node)
     schema = schema_of(key.name)
-    if schema not in server.schemas():
+    if schema not in server.schemas(ASKED_WITHIN_S):
         return None
-    with server.database(schema, str(server)).reading() as there, Source.in_file(settings.own()).reading() as here:
-        held = facts(there)
-        return Copied(
-            held.get(LOG_KEY) == str(key),
-            place_of(here).steps - place_of(there).steps,
-            moment(int(held.get(HEARD_AT, "0"))),
-            is_private(there),
-        )
+    # One after the other: what is read of the spool while PostgreSQL is waited for holds up the writer's commit.
+    with server.database(schema, str(server), ASKED_WITHIN_S).reading() as there:
+        held, arrived, unseen = facts(there), place_of(there).steps, is_private(there)
+    with Source.in_file(settings.own()).reading() as here:
+        behind = place_of(here).steps - arrived
+    return Copied(held.get(LOG_KEY) == str(key), behind, moment(int(held.get(HEARD_AT, "0"))), unseen)
 
 
 def days_by(key_file: Path) -> DayKeys:

@@ -69,18 +69,22 @@ class Server:
             f"SET LOCAL idle_in_transaction_session_timeout = '{ORPHANED_AFTER_S}s'"
         )
 
-    def reading_engine(self, schema: str) -> Engine:
-        """Connections that can change nothing, and of which each transaction sees one state."""
+    def reading_engine(self, schema: str, within_s: int = 0) -> Engine:
+        """Connections that can change nothing. Each transaction sees one state, and waits for no lock for ever.
+
+        `within_s` is how long a statement may take; 0: as long as it takes.
+        """
         return self._engine(
-            f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO {_quoted(schema)}"
+            f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO {_quoted(schema)}; "
+            f"SET LOCAL lock_timeout = '{within_s or STATEMENT_WITHIN_S}s'; SET LOCAL statement_timeout = '{within_s}s'"
         )
 
-    def database(self, schema: str, name: str) -> Source:
-        return Source(self.reading_engine(schema), name, self.explained)
+    def database(self, schema: str, name: str, within_s: int = 0) -> Source:
+        return Source(self.reading_engine(schema, within_s), name, self.explained)
 
-    def schemas(self) -> list[str]:
+    def schemas(self, within_s: int = 0) -> list[str]:
         """Those of ledgers. Raises LedgerError where PostgreSQL cannot be asked."""
-        with self.database("pg_catalog", str(self)).reading() as connection:
+        with self.database("pg_catalog", str(self), within_s).reading() as connection:
             return list(connection.scalars(_SCHEMAS))
 
     def explained(self, error: SQLAlchemyError) -> LedgerError:
@@ -88,9 +92,9 @@ class Server:
         cause = getattr(error, "orig", None)
         state = getattr(cause, "sqlstate", None) or ""
         first = (str(cause) if cause else type(error).__name__).strip().partition("\n")[0]
-        if not state and "password" in first:  # where no connection came to be, the driver keeps no SQLSTATE
-            state = "28"
-        remedy = next((words for start, words in _REMEDIES.items() if state.startswith(start)), _UNREACHABLE)
+        if not state:  # where no connection came to be, the driver keeps none
+            state = "28" if "password" in first else "08"
+        remedy = next((words for start, words in _REMEDIES.items() if state.startswith(start)), _UNFORESEEN)
         return LedgerError(f"{self}: {first or type(cause).__name__}; {remedy}")
 
     def _engine(self, begin: str) -> Engine:
@@ -103,7 +107,7 @@ class Server:
         }
         # What is prepared on one connection is not there on the next that a pooler between gives.
         arguments = {name: value for name, value in own.items() if name not in self.url.query}
-        arguments["prepare_threshold"] = None
+        arguments |= {"prepare_threshold": None, "client_encoding": "utf8"}
         if self.password is not None:
             arguments["password"] = self.password
         try:
@@ -153,14 +157,17 @@ _SCHEMAS: Final = text(
 )
 
 _UNREACHABLE: Final = "see that PostgreSQL runs, and that it can be reached from here by ledger.url"
+_UNFORESEEN: Final = "see PostgreSQL's log for more"
 _REMEDIES: Final = {
+    "08": _UNREACHABLE,
     "28": "see ledger.password_file, the user in ledger.url, and PostgreSQL's pg_hba.conf",
     "3D": "make that database: createdb -O USER NAME",
     "3F": "the node that ships there makes its schema; see its log",
     "42501": "let its user have that right: GRANT CREATE ON DATABASE for a node, USAGE and SELECT for who reads",
     "42P01": "let its user have USAGE and SELECT there",  # without USAGE a schema is as if it were not there
     "53": "see PostgreSQL's log for what it ran out of",
-    "55P03": "another session holds this ledger's lock; it is tried again",
-    "57014": "PostgreSQL took too long; it is tried again",
+    "55P03": "another session holds this ledger's lock; pg_stat_activity shows which",
+    "57014": "PostgreSQL took too long; pg_stat_activity shows what it does",
+    "57P": _UNREACHABLE,
 }
 """The beginning of an SQLSTATE → what to do."""

@@ -5,6 +5,7 @@ What leads from one version to the next stands in `migrations` (docs/adr/0015).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +20,15 @@ HEAD: Final = str(SCHEMA_VERSION)
 """The last of its scripts."""
 
 
-def make_or_upgrade(connection: Connection, name: str) -> None:
+def make_or_upgrade(connection: Connection, name: str, upgrading: Callable[[], None] = lambda: None) -> None:
     """Make the tables, or find them. Raises LedgerError where they are none of ours; `name` says where that is.
 
-    In the transaction of `connection`: all or nothing.
+    `upgrading` is called before what may take long. In the transaction of `connection`: all or nothing.
     """
     if _tables(connection):
         version = _version(connection, name)
         if version < SCHEMA_VERSION:
+            upgrading()
             upgrade(connection, version)
     else:
         metadata.create_all(connection, checkfirst=False)

@@ -69,7 +69,7 @@ def piece_after(spool: Source, place: Place) -> Piece:
         last, leaves = rows[-1][0], max((row[6] + 1 for row in rows if row[6] is not None), default=place.leaves)
         grown = driver.execute(_HASHES, (stored(place.leaves), stored(leaves))).fetchall()
         if len(grown) != stored(leaves) - stored(place.leaves):
-            raise LedgerError(f"{spool.name}: its tree is damaged; idtone ledger verify tells more")
+            raise _damaged(spool)
         ((newest,),) = driver.execute("SELECT max(id) FROM steps").fetchall()
         return Piece(
             rows,
@@ -79,6 +79,10 @@ def piece_after(spool: Source, place: Place) -> Piece:
             Place(last, leaves, place.hashes + len(grown)),
             newest - last,
         )
+
+
+def _damaged(spool: Source) -> LedgerError:
+    return LedgerError(f"{spool.name}: its tree is damaged; idtone ledger verify tells more")
 
 
 def _checkpoint(connection: Connection, leaves: int) -> str | None:
@@ -105,25 +109,53 @@ def _sought(driver: Any, held: dict[str, str], rows: Sequence[tuple[Any, ...]]) 
     return found
 
 
+class DiffersError(LedgerError):
+    """The copy is not the beginning of the spool."""
+
+
+class Sample(NamedTuple):
+    """What two ledgers are compared by, as far as a place: the tree's root, and the last steps."""
+
+    root: bytes
+    tail: list[tuple[Any, ...]]
+
+
+def sample(connection: Connection, place: Place) -> Sample:
+    """Raises LedgerError where hashes are missing."""
+    newest = select(*steps.c).where(steps.c.id > place.steps - COMPARED, steps.c.id <= place.steps)
+    return Sample(
+        root(place.leaves, partial(read_hashes, connection)),
+        [tuple(row) for row in connection.execute(newest.order_by(steps.c.id))],
+    )
+
+
 def check_copy(copy: Connection, spool: Source, place: Place) -> None:
-    """Raises LedgerError unless the copy, which has come to `place`, is the beginning of the spool."""
+    """Raises DiffersError unless the copy, which has come to `place`, is the beginning of the spool.
+
+    The spool is read when the copy has answered: a reader that waited for a network would hold up the writer's commit.
+    """
+    if place.hashes != stored(place.leaves):
+        raise DiffersError(f"its tree has {place.hashes} hashes, and {stored(place.leaves)} belong to its leaves")
+    try:
+        there = sample(copy, place)
+    except LedgerError as error:
+        raise DiffersError(str(error)) from error
     with spool.reading() as connection:
         own = place_of(connection)
-        if place.steps > own.steps:
-            raise LedgerError(
-                f"it has {place.steps:,} steps of this node, and {spool.name} has {own.steps:,}: that is an older "
-                "copy, or another ledger by the same name"
-            )
-        if place.hashes != stored(place.leaves):
-            raise LedgerError(f"its tree has {place.hashes} hashes, and {stored(place.leaves)} belong to its leaves")
-        roots = [root(place.leaves, partial(read_hashes, at)) for at in (copy, connection)]
-        newest = select(*steps.c).where(steps.c.id > place.steps - COMPARED, steps.c.id <= place.steps)
-        tails = [[tuple(row) for row in at.execute(newest.order_by(steps.c.id))] for at in (copy, connection)]
-        if roots[0] != roots[1] or tails[0] != tails[1]:
-            raise LedgerError(
-                f"what it has of this node is not the beginning of {spool.name}: another node ships by the same name, "
-                "or rows were changed there"
-            )
+        try:
+            here = sample(connection, place) if place.steps <= own.steps and place.leaves <= own.leaves else None
+        except LedgerError as error:
+            raise _damaged(spool) from error
+    if place.steps > own.steps:
+        raise DiffersError(
+            f"it has {place.steps:,} steps of this node, and {spool.name} has {own.steps:,}: that is an older copy, or "
+            "another ledger by the same name"
+        )
+    if there != here:
+        raise DiffersError(
+            f"what it has of this node is not the beginning of {spool.name}: another node ships by the same name, or "
+            "rows were changed there"
+        )
 
 
 _STEPS: Final = "SELECT id, node, call_id, kind, at, details, leaf FROM steps WHERE id > ? ORDER BY id LIMIT ?"

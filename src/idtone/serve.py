@@ -211,7 +211,7 @@ class Instance:
             evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.custody, ledger.reserve)
             self._evidence = evidence
             if ledger.is_shared():
-                self._shipping = Shipping.of(ledger, self._settings.node)
+                self._shipping = Shipping(ledger, self._settings.node)
                 self._shipping.begin()
                 resources.push_async_callback(asyncio.to_thread, self._shipping.close)
             resources.callback(evidence.close)

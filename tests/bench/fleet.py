@@ -100,7 +100,7 @@ def wait(folder: Path, name: str, way: str, server: Server) -> float:
         return statistics.median(waited(node, way))
     if way == "filling":
         node.write(*(heard_call(f"c-{each}", each * 20) for each in range(FILLING)))
-    shipping = Shipping.of(node.settings, node.name)
+    shipping = Shipping(node.settings, node.name)
     shipping.begin()
     took = waited(node, way)
     shipping.close()

@@ -7,12 +7,13 @@ import pytest
 
 from idtone.ledger import sqlite
 from idtone.ledger.day_keys import DayKeys
+from idtone.ledger.link import Link
 from idtone.ledger.postgresql import Server, schema_of
 from idtone.ledger.reader import LedgerReader
-from idtone.ledger.shipping import Link
-from idtone.ledger.source import Source
+from idtone.ledger.sqlite import path_of
+from idtone.settings import LedgerSettings
 
-from .evidence import LOG, custody_of, url_of
+from .evidence import LOG, SEED, url_of
 
 
 @pytest.fixture(params=["wal", "persist"])
@@ -41,7 +42,14 @@ def reading(request: pytest.FixtureRequest) -> Callable[..., LedgerReader]:
         if request.param == "sqlite":
             return LedgerReader.open(url, days)
         server: Server = request.getfixturevalue("server")
-        link = Link(server, Source.in_file(url), "pbx-1", lambda: LOG, custody_of(url).cosigned.path)
+        spool = path_of(url)
+        signing = spool.with_name("key.sign")
+        signing.write_bytes(SEED)
+        signing.chmod(0o600)
+        link = Link(
+            LedgerSettings(url=str(server.url), password=server.password, spool=spool, key_file=spool.with_name("key")),
+            "pbx-1",
+        )
         while link.ship().behind:
             pass
         link.close()

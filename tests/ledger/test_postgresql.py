@@ -64,6 +64,15 @@ def test_what_goes_wrong_is_told_with_a_remedy_and_without_a_password(
     assert postgresql.password not in str(failed.value)
 
 
+def test_what_nobody_foresaw_is_not_told_as_an_outage(server: Server) -> None:
+    with (
+        pytest.raises(LedgerError, match="division by zero; see PostgreSQL's log for more") as failed,
+        server.database("public", "it").reading() as connection,
+    ):
+        connection.exec_driver_sql("SELECT 1 / 0")
+    assert "runs" not in str(failed.value)
+
+
 def test_libpq_finds_the_password_by_its_own_ways(
     postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

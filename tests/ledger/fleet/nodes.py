@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from idtone.ledger.custody import Custody, own_key
+from idtone.ledger.link import Link
 from idtone.ledger.postgresql import Server, schema_of
 from idtone.ledger.reader import LedgerReader
-from idtone.ledger.shipping import Link
 from idtone.ledger.source import Source
 from idtone.ledger.steps import Step
 from idtone.ledger.tree.notes import VerifierKey
 from idtone.ledger.writer import LedgerWriter
 from idtone.settings import LedgerSettings
 from tests.lab.postgresql import PostgreSQL
+
+from .between import Between
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Node:
         return Source.in_file(self.settings.own())
 
     def link(self) -> Link:
-        return Link(Server.of(self.settings), self.spool, self.name, lambda: self.key, self.settings.cosigned())
+        return Link(self.settings, self.name)
 
     def ship(self) -> int:
         """All there is, by a new connection; how many steps."""
@@ -81,6 +83,12 @@ class Node:
     def copy(self) -> LedgerReader:
         server = Server.of(self.settings)
         return LedgerReader(server.database(schema_of(self.key.name), self.name))
+
+
+def through(node: Node, between: Between) -> Node:
+    """The same node, which reaches PostgreSQL by what lies between."""
+    url = Server.of(node.settings).url.set(port=between.port)
+    return Node(node.name, node.settings.model_copy(update={"url": str(url)}))
 
 
 def rows(database: Source) -> dict[str, list[tuple[object, ...]]]:

@@ -9,6 +9,7 @@ import pytest
 from idtone.calls import Outcome, Reason
 from idtone.errors import LedgerError
 from idtone.ledger import spool, steps
+from idtone.ledger.custody import Custody
 from idtone.ledger.postgresql import Server, schema_of
 from idtone.ledger.steps import CallStatus
 from tests.lab.postgresql import PostgreSQL
@@ -219,6 +220,50 @@ def test_a_schema_that_an_administrator_made_is_used(node: Node, postgresql: Pos
     finally:
         postgresql.execute(f"DROP OWNED BY {role} CASCADE", database)
         postgresql.execute(f"DROP ROLE {role}")
+
+
+def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node: Node) -> None:
+    """It is named first, and its database is begun then."""
+    node.write(heard_call("c-0"))
+    node.ship()
+    link = node.link()
+    spool = node.settings.spool
+    Custody.of(node.settings, node.name).go_on(None, spool, spool.with_name("ledger.aside"))
+    for each in (link, node.link()):
+        with pytest.raises(LedgerError, match="another one is about to be begun; that is shipped next"):
+            each.ship()
+    node.write(heard_call("c-1"))
+    assert node.ship() == 7
+    assert same(node)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "EUC_JP", "LATIN1"])
+def test_databases_of_other_encodings(node: Node, postgresql: PostgreSQL, server: Server, encoding: str) -> None:
+    database = f"{server.url.database}_{encoding.lower()}"
+    postgresql.execute(
+        f"CREATE DATABASE {database} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    other = Node("東京", node.settings.model_copy(update={"url": str(server.url.set(database=database))}))
+    other.write(heard_call("c-0"))
+    try:
+        if encoding == "SQL_ASCII":
+            assert other.ship() == 6
+            assert other.ship() == 0
+            assert same(other)
+        else:
+            with pytest.raises(LedgerError, match=f"its encoding is {encoding}, .*createdb -E UTF8"):
+                other.ship()
+    finally:
+        postgresql.execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+def test_the_tables_of_another_log_are_not_upgraded(tmp_path: Path, server: Server, postgresql: PostgreSQL) -> None:
+    first, second = (Node.at(tmp_path / place, "pbx-1", server) for place in ("here", "there"))
+    first.ship()
+    first.in_copy(postgresql, "UPDATE {}.meta SET value = '1' WHERE key = 'schema_version'")
+    with pytest.raises(LedgerError, match="another node ships as pbx-1/idtone"):
+        second.ship()
+    assert first.in_copy(postgresql, "SELECT value FROM {}.meta WHERE key = 'schema_version'") == [("1",)]
 
 
 def test_a_ledger_that_goes_on_after_damage_is_a_copy_of_its_own(node: Node) -> None:
