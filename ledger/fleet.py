@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -64,11 +64,14 @@ class NodeLedger:
 
 @dataclass
 class Fleet:
-    """Use `of_file` or `in_postgresql`. `unreadable` says which ledgers are there and cannot be read, and why."""
+    """Use `of_file` or `in_postgresql`. `unreadable` says which ledgers are there and cannot be read, and why; `doubts`
+    which nodes may not be who they say.
+    """
 
     ledgers: list[NodeLedger]
     is_shared: bool
     unreadable: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
     @classmethod
     def of_file(cls, url: str, node: str, origin: str, days: DayKeys | None) -> Self:
@@ -86,7 +89,7 @@ class Fleet:
             for schema in server.schemas():
                 database = server.database(schema, f"{server}, schema {schema}")
                 try:
-                    ledger = _ledger_in(database, days, node)
+                    ledger = _ledger_in(database, schema, days, node)
                 except LedgerError as error:
                     fleet.unreadable.append(str(error))
                     continue
@@ -96,6 +99,7 @@ class Fleet:
             if not fleet.ledgers and not fleet.unreadable:
                 raise UsageError(f"{server}: there is no ledger of {f'a node {node}' if node else 'any node'} yet")
             fleet.ledgers.sort(key=lambda ledger: (ledger.node, ledger.origin))
+            fleet.doubts += _doubts(fleet.ledgers)
             opened.pop_all()
         return fleet
 
@@ -157,15 +161,31 @@ class Fleet:
         self.close()
 
 
-def _ledger_in(database: Source, days: Mapping[str, DayKeys], wanted: str | None) -> NodeLedger | None:
+def _doubts(ledgers: Iterable[NodeLedger]) -> Iterator[str]:
+    """What a node goes on with after damage is signed with the same key, by another name."""
+    for node, group in groupby(ledgers, key=lambda ledger: ledger.node):
+        found = list(group)
+        if len({ledger.key.public for ledger in found if ledger.key}) > 1:
+            names = " and ".join(ledger.origin for ledger in found)
+            yield (
+                f"{names} each say that they are of the node {node}, and have different keys: compare "
+                "what `idtone ledger nodes --json` says with `idtone ledger key` on the node"
+            )
+
+
+def _ledger_in(database: Source, schema: str, days: Mapping[str, DayKeys], wanted: str | None) -> NodeLedger | None:
     """None where it is not that of the node that is wanted."""
     with database.reading() as connection:
         held = facts(connection)
         if wanted is not None and held.get(NODE) != wanted:
             return None
+        if schema != schema_of(held.get(ORIGIN, "")):
+            raise LedgerError(
+                f"{database.name}: it says that it is the ledger {held.get(ORIGIN)}, whose schema is another"
+            )
         place = place_of(connection)
     keys = days.get(held.get(NODE, ""))
-    reader = LedgerReader(database, keys)
+    reader = LedgerReader(database, keys, held.get(NODE))
     try:
         signed = Note.parse(held[CHECKPOINT].encode()) if CHECKPOINT in held else None
         cosigned = Note.parse(held[COSIGNED].encode()) if COSIGNED in held else None

@@ -47,10 +47,14 @@ class Extent:
 class LedgerReader:
     """Reads a ledger, also while it is being written. Can be used from any thread."""
 
-    def __init__(self, database: Source, days: DayKeys | None = None) -> None:
-        """Without `days` the numbers stay sealed. Raises LedgerError where this version cannot read it."""
+    def __init__(self, database: Source, days: DayKeys | None = None, node: str | None = None) -> None:
+        """Without `days` the numbers stay sealed. `node` is whose all records are; None: whose each step says.
+
+        Raises LedgerError where this version cannot read it.
+        """
         self._database = database
         self._days = days
+        self._node = node
         with database.reading() as connection:
             check_version(connection, database.name)
 
@@ -269,7 +273,7 @@ class LedgerReader:
                     raise self._misled(row.call_id)
                 found.setdefault(row.call_id, []).append(row)
         calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
-        return [fold(rows[0].node, [step_of(row, self._key_of) for row in rows]) for rows in calls]
+        return [fold(self._node or rows[0].node, [step_of(row, self._key_of) for row in rows]) for rows in calls]
 
     def _misled(self, call_id: str) -> LedgerError:
         return LedgerError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from idtone.settings import Settings, load_settings
 
 from ..custody import Seen, continuity_of, own_key
 from ..fleet import NodeLedger
+from ..tree.checkpoints import Checkpoint
 from ..tree.notes import Note, VerifierKey
 from .shared import LedgerOption, NodeOption, fleet_of
 
@@ -44,27 +46,35 @@ def verify_ledger(
 
     Every step is read and every hash made again; the service may run. It is held against the ledger's own checkpoint,
     the one in ledger.seen_file, and those that are named. Of the nodes in a PostgreSQL each is verified, with the key
-    that is given or, where none is, the one that PostgreSQL itself has of it; --json is an array then. Exit 1:
-    something is wrong, and what is told.
+    that is given or, where none is, the one that PostgreSQL itself has of it; --json is an array then. What this node
+    has signed and its copy does not have is counted: it is not shipped yet, or was cut off. Exit 1: something is wrong,
+    or a key or checkpoint is given of a ledger that is not there; which is told.
     """
     settings = load_settings(config)
-    keys = list(map(_parse_key, log_key or ()))
+    keys = _keys(log_key or ())
     notes = [(str(path), _note(path)) for path in checkpoints or []]
     with fleet_of(config, ledger, node) as fleet:
         if fleet.is_shared:
-            reports = [_verified(each, *_shared_key(each, keys, settings), _of(each, notes)) for each in fleet.ledgers]
+            reports = [
+                _verified(each, *_shared_key(each, keys, settings), _of(each, notes), settings)
+                for each in fleet.ledgers
+            ]
+            unused = _unused([each.origin for each in fleet.ledgers], keys, notes)
         else:
             own = fleet.ledgers[0].reader.origin()
-            key = keys[0] if keys else own_key(settings.ledger, settings.node, own)
-            if not keys:
-                notes += _remembered(settings, key)
-            reports = [_verified(fleet.ledgers[0], key, "given" if keys else "own", notes)]
+            key = next((key for key in keys if key.name == own), None) or (
+                keys[0] if keys else own_key(settings.ledger, settings.node, own)
+            )
+            reports = [_verified(fleet.ledgers[0], key, "given" if keys else "own", notes, settings)]
+            unused = _unused([key.name], keys, ())
+    for trouble in unused:
+        print(trouble, file=sys.stderr)
     if as_json:
         console.print_json(reports if fleet.is_shared else reports[0])
     else:
         for report in reports:
             _tell(report, fleet.is_shared)
-    if fleet.unreadable or not all(report["good"] for report in reports):
+    if fleet.unreadable or unused or not all(report["good"] for report in reports):
         console.negative()
 
 
@@ -84,16 +94,34 @@ def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Setti
 
 def _of(ledger: NodeLedger, notes: Sequence[tuple[str, Note]]) -> list[tuple[str, Note]]:
     """The checkpoints that are of this node."""
-    return [(source, note) for source, note in notes if note.text.partition("\n")[0] == ledger.origin]
+    return [(source, note) for source, note in notes if _origin(note) == ledger.origin]
 
 
-def _verified(ledger: NodeLedger, key: VerifierKey, whose: str, notes: Sequence[tuple[str, Note]]) -> dict[str, Any]:
+def _unused(origins: Sequence[str], keys: Sequence[VerifierKey], notes: Sequence[tuple[str, Note]]) -> list[str]:
+    """The keys and checkpoints that were given and are of no ledger that is there."""
+    given = [(f"--log-key {key.name}", key.name) for key in keys]
+    given += [(f"{source}: a checkpoint of {origin}", origin) for source, note in notes for origin in [_origin(note)]]
+    return [f"{what}: there is no ledger by this name" for what, origin in given if origin not in origins]
+
+
+def _origin(note: Note) -> str:
+    return note.text.partition("\n")[0]
+
+
+def _verified(
+    ledger: NodeLedger, key: VerifierKey, whose: str, notes: Sequence[tuple[str, Note]], settings: Settings
+) -> dict[str, Any]:
+    kept = list(_remembered(settings, key)) if whose == "own" else []
+    signed = max((Checkpoint.parse(note.text).size for _, note in kept), default=0)
+    if ledger.progress:  # of a copy, which may lag
+        arrived = ledger.progress.leaves
+        kept = [(source, note) for source, note in kept if Checkpoint.parse(note.text).size <= arrived]
     screen = Console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(f"verifying {ledger.node}", total=None)
         verdict = ledger.reader.verify(
             key,
-            notes,
+            [*notes, *kept],
             with_days=whose == "own" and ledger.has_keys,
             progress=lambda steps, total: bar.update(task, completed=steps, total=total),
         )
@@ -104,6 +132,7 @@ def _verified(ledger: NodeLedger, key: VerifierKey, whose: str, notes: Sequence[
         "log": str(key),
         "key_from": whose,
         "leaves": verdict.leaves,
+        "missing_leaves": max(0, signed - verdict.leaves),
         "root": verdict.root.hex(),
         "steps": verdict.steps,
         "open_calls": verdict.open_calls,
@@ -124,6 +153,10 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
         print(f"               {report['log']}")
     for each in report["signed"]:
         print(f"  signed       {each['leaves']:,} leaves ({each['source']})")
+    if report["missing_leaves"]:
+        print(
+            f"  missing      {report['missing_leaves']:,} leaves that this node has signed: not shipped yet, or cut off"
+        )
     print(f"  root         {report['root']}")
     if told := report["continues"]:
         print(f"  continues    {told['origin']} after {told['leaves']:,} leaves, set aside as {told['file']}")
@@ -180,6 +213,14 @@ def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Not
     for each in continuity_of(settings.ledger, settings.node).trees:
         if each.after == key.name and each.checkpoint:
             yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())
+
+
+def _keys(texts: Sequence[str]) -> list[VerifierKey]:
+    keys = list(dict.fromkeys(map(_parse_key, texts)))
+    for key, other in pairwise(sorted(keys, key=lambda key: key.name)):
+        if key.name == other.name:
+            raise UsageError(f"--log-key: two keys of {key.name} are given; a ledger has one")
+    return keys
 
 
 def _parse_key(text: str) -> VerifierKey:

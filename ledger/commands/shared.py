@@ -81,7 +81,7 @@ def fleet_of(config: Path | None, ledger: str | None, node: str | None = None, k
             raise UsageError("--node chooses among the nodes of a PostgreSQL, and this is the file of one node")
         return Fleet.of_file(settings.url, whole.node, settings.log_origin(whole.node), by_node.get(whole.node))
     fleet = Fleet.in_postgresql(Server.of(settings), by_node, node)
-    for trouble in fleet.unreadable:
+    for trouble in (*fleet.unreadable, *fleet.doubts):
         print(trouble, file=sys.stderr)
     return fleet
 

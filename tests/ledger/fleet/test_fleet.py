@@ -11,9 +11,11 @@ import pytest
 from idtone.errors import LedgerError, UsageError
 from idtone.ledger.commands.shared import days_of
 from idtone.ledger.fleet import Fleet
+from idtone.ledger.log import facts
 from idtone.ledger.postgresql import Server, schema_of
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.rows import Rows
+from idtone.ledger.tables import CHECKPOINT
 from tests.lab.postgresql import PostgreSQL
 
 from ..evidence import CALLER, FORWARDING, NOW, PLAY, REFUSE, decided, heard_call
@@ -161,6 +163,72 @@ def test_a_whole_history_by_another_key_is_found_by_who_has_the_key(
     assert run("verify", "--log-key", str(nodes["osaka"].key)).exit_code == 1
     with pytest.raises(LedgerError, match="another node ships as osaka/idtone"):
         nodes["osaka"].ship()
+
+
+def test_a_key_or_checkpoint_that_fits_no_ledger_is_told(
+    nodes: dict[str, Node], tmp_path: Path, postgresql: PostgreSQL, server: Server
+) -> None:
+    """Else a ledger that was dropped, or is shown by another name, would be good."""
+    osaka = str(nodes["osaka"].key)
+    checkpoint = tmp_path / "checkpoint"
+    with nodes["osaka"].spool.reading() as own:
+        checkpoint.write_text(facts(own)[CHECKPOINT])
+    assert run("verify", "--log-key", osaka, "--checkpoint", checkpoint).exit_code == 0
+    other = Node.at(tmp_path / "other", "osaka", server).key
+    with pytest.raises(UsageError, match="two keys of osaka/idtone are given"):
+        run("verify", "--log-key", osaka, "--log-key", str(other))
+    file = nodes["tokyo"].settings.own()
+    assert run("verify", "--ledger", file, "--log-key", osaka, "--log-key", str(nodes["tokyo"].key)).exit_code == 1
+    nodes["osaka"].in_copy(postgresql, "DROP SCHEMA {} CASCADE")
+    for given, told in (
+        (["--log-key", osaka], "--log-key osaka/idtone: there is no ledger by this name"),
+        (["--checkpoint", checkpoint], "a checkpoint of osaka/idtone: there is no ledger by this name"),
+    ):
+        verified = run("verify", *given)
+        assert (verified.exit_code, told in verified.stderr) == (1, True)
+        assert "tokyo: good" in verified.stdout
+
+
+def test_what_a_copy_lacks_of_what_was_signed_is_counted(nodes: dict[str, Node], postgresql: PostgreSQL) -> None:
+    """It may lag, and may have been cut back, with its checkpoint, to what it was once."""
+    tokyo = nodes["tokyo"]
+    tokyo.write(heard_call("later"), heard_call("and later"))
+    assert "missing      2 leaves that this node has signed" in run("verify", "--node", "tokyo").stdout
+    tokyo.ship()
+    assert [each["missing_leaves"] for each in json.loads(run("verify", "--json").stdout)] == [0, 0, 0]
+    tokyo.in_copy(postgresql, "TRUNCATE {}.steps, {}.hashes, {}.sought")
+    tokyo.in_copy(postgresql, "DELETE FROM {}.meta WHERE key = 'checkpoint'")
+    assert [each["missing_leaves"] for each in json.loads(run("verify", "--json").stdout)] == [0, 0, 3]
+
+
+def test_a_schema_does_not_show_its_ledger_as_another_ones(
+    nodes: dict[str, Node], tmp_path: Path, postgresql: PostgreSQL, server: Server
+) -> None:
+    mallory = Node.at(tmp_path, "mallory", server)
+    mallory.write(heard_call("forged"))
+    mallory.ship()
+    mallory.in_copy(postgresql, "UPDATE {}.steps SET node = 'osaka'")
+    assert {each["node"] for each in json.loads(run("list", "--json").stdout)} == {*NAMES, "mallory"}
+    assert [each["call_id"] for each in json.loads(run("list", "--node", "mallory", "--json").stdout)] == ["forged"]
+    mallory.in_copy(postgresql, "UPDATE {}.meta SET value = 'osaka' WHERE key = 'node'")
+    told = "mallory/idtone and osaka/idtone each say that they are of the node osaka, and have different keys"
+    assert told in run("list", "--node", "osaka").stderr
+    assert told in run("nodes").stderr
+    mallory.in_copy(postgresql, "UPDATE {}.meta SET value = 'osaka/idtone' WHERE key = 'origin'")
+    listed = run("list", "--json")
+    assert "it says that it is the ledger osaka/idtone, whose schema is another" in listed.stderr
+    assert "forged" not in listed.stdout
+    assert run("verify").exit_code == 1
+
+
+def test_what_goes_on_after_damage_is_no_other_node(nodes: dict[str, Node]) -> None:
+    osaka = nodes["osaka"]
+    osaka.settings.spool.write_bytes(b"\0" * 100 + osaka.settings.spool.read_bytes()[100:])
+    osaka.write(heard_call("going on"))
+    osaka.ship()
+    listed = run("nodes", "--json")
+    assert [each["log"] for each in json.loads(listed.stdout)][:2] == ["osaka/idtone", "osaka/idtone.2"]
+    assert listed.stderr == ""
 
 
 def test_the_nodes_are_listed_with_how_far_they_have_come(nodes: dict[str, Node]) -> None:
