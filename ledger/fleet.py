@@ -19,6 +19,7 @@ from idtone.settings import LedgerSettings
 from .custody import own_key
 from .day_keys import DayKeys
 from .key_file import read_key
+from .link import lacking
 from .log import facts
 from .postgresql import Server, is_private, schema_of
 from .reader import LedgerReader
@@ -206,7 +207,8 @@ def _ledger_in(database: Source, schema: str, days: Mapping[str, DayKeys], wante
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What PostgreSQL has of this node's ledger: `behind` steps are not there yet.
+    """What PostgreSQL has of this node's ledger: `behind` steps are not there yet, and `lacking` leaves of ledgers that
+    were set aside never came there.
 
     `is_own` is false where another node ships by its name; `is_private`: nobody between can read the connection to it.
     """
@@ -215,6 +217,7 @@ class Copied:
     behind: int
     heard: datetime
     is_private: bool
+    lacking: int = 0
 
 
 def copied(server: Server, settings: LedgerSettings, node: str) -> Copied | None:
@@ -226,9 +229,10 @@ def copied(server: Server, settings: LedgerSettings, node: str) -> Copied | None
     # One after the other: what is read of the spool while PostgreSQL is waited for holds up the writer's commit.
     with server.database(schema, str(server), ASKED_WITHIN_S).reading() as there:
         held, arrived, unseen = facts(there), place_of(there).steps, is_private(there)
+        lost = lacking(there, settings, node)
     with Source.in_file(settings.own()).reading() as here:
         behind = place_of(here).steps - arrived
-    return Copied(held.get(LOG_KEY) == str(key), behind, moment(int(held.get(HEARD_AT, "0"))), unseen)
+    return Copied(held.get(LOG_KEY) == str(key), behind, moment(int(held.get(HEARD_AT, "0"))), unseen, lost)
 
 
 def days_by(key_file: Path) -> DayKeys:

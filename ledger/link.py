@@ -57,6 +57,19 @@ def key_in_spool(settings: LedgerSettings, node: str) -> VerifierKey:
     return key
 
 
+def lacking(connection: Connection, settings: LedgerSettings, node: str) -> int:
+    """How many leaves were signed of ledgers that were damaged and set aside, and never came to PostgreSQL."""
+    lost = 0
+    for tree in continuity_of(settings, node).trees:
+        origin, size, _ = tree.ended
+        schema = schema_of(origin)
+        arrived = 0
+        if connection.scalar(text("SELECT to_regclass(:name)"), {"name": f"{schema}.steps"}) is not None:
+            arrived = connection.scalar(text(f"SELECT coalesce(max(leaf) + 1, 0) FROM {schema}.steps")) or 0  # noqa: S608
+        lost += max(0, size - arrived)
+    return lost
+
+
 class Link:
     """A connection to the copy of one ledger, for one thread; it compares before it ships, and never waits for ever."""
 
@@ -70,6 +83,8 @@ class Link:
         self._connection: Connection | None = None
         self._left_at: Place | None = None
         """Where this connection left the copy: nothing needs to be compared where it is still there."""
+        self.lacking = 0
+        """As it was when the connection was made."""
         self._turn_to(own_key(settings, node))
 
     @property
@@ -160,6 +175,7 @@ class Link:
             timer.cancel()
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
+        self.lacking = lacking(connection, self._settings, self._node)
         make_or_upgrade(connection, f"{self._server}, schema {self._schema}", upgrading)
         if is_new:
             with self._spool.reading() as own:

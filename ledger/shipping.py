@@ -36,18 +36,24 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far the copy is: `behind` steps are not there yet, None where it is not known; `trouble` is why not."""
+    """How far the copy is: `behind` steps are not there yet, None where it is not known; `trouble` is why not.
+
+    `lacking` leaves were lost to it with ledgers that were damaged and set aside.
+    """
 
     behind: int | None = None
     trouble: str = ""
+    lacking: int = 0
 
     def __str__(self) -> str:
         if self.trouble:
-            waiting = "" if self.behind is None else f", {self.behind:,} steps wait"
+            waiting = f", {self.behind:,} steps wait" if self.behind and self.behind > 0 else ""
             return f"PostgreSQL does not get the evidence{waiting}"
         if self.behind is None:
             return "PostgreSQL has not answered yet"
-        return f"PostgreSQL gets {self.behind:,} steps" if self.behind else "PostgreSQL has it all"
+        if self.behind:
+            return f"PostgreSQL gets {self.behind:,} steps"
+        return f"PostgreSQL has it all{f' but {self.lacking:,} leaves of what was set aside' if self.lacking else ''}"
 
 
 class Shipping:
@@ -105,7 +111,7 @@ class Shipping:
                     told_at_s, tells = monotonic(), False
                 heard_at_s, self._failures = monotonic(), 0
                 self._arrived = self._link.key, piece.place.steps
-                self.standing = Standing(piece.behind)
+                self.standing = Standing(piece.behind, lacking=self._link.lacking)
                 if piece.behind:
                     continue
             if last:

@@ -140,6 +140,8 @@ def test_what_was_set_aside():
         (Copied(True, 7, NOW - timedelta(minutes=6), True), "", State.WARNING, "all but 7 steps"),
         (Copied(True, 0, NOW - timedelta(minutes=6), True), "", State.GOOD, "all but 0 steps"),
         (Copied(True, 0, NOW, False), "", State.WARNING, "others on the way can read"),
+        (Copied(True, -3, NOW, True), "", State.BAD, "has 3 steps that ledger.spool does not have"),
+        (Copied(True, 0, NOW, True, 9), "", State.GOOD, "set aside 9 leaves never came there"),
     ],
 )
 def test_what_postgresql_has_of_it(copy, trouble, state, found):

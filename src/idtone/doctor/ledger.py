@@ -167,6 +167,16 @@ def shared(server: str, copy: Copied | None, trouble: str, now: datetime) -> Fin
             "Give this node another name in idtone.yaml: `node: NAME`, or `ledger: {origin: NAME}`",
         )
     found = f"{server} has all but {copy.behind:,} steps, and has heard of this node at {copy.heard:%Y-%m-%d %H:%M} UTC"
+    if copy.behind < 0:
+        return bad(
+            topic,
+            f"{server} has {-copy.behind:,} steps that ledger.spool does not have: it was put back to an older copy",
+            "Restore its newest copy, or move it away and give `ledger: {origin: NAME}` another name",
+        )
+    if copy.lacking:
+        found += (
+            f"; of the ledgers that were set aside {copy.lacking:,} leaves never came there, and are in those alone"
+        )
     if copy.behind and now - copy.heard > SHIPPED_WITHIN:
         return warning(topic, found, log)
     if not copy.is_private:

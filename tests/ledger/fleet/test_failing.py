@@ -18,6 +18,7 @@ from idtone.ledger import link as link_module
 from idtone.ledger import postgresql as postgresql_module
 from idtone.ledger import shipping, spool
 from idtone.ledger.custody import Custody
+from idtone.ledger.fleet import copied
 from idtone.ledger.postgresql import Server
 from idtone.ledger.shipping import Shipping
 from idtone.ledger.writer import LedgerWriter
@@ -182,6 +183,35 @@ def test_postgresql_may_come_later_and_the_log_tells_once(
     told = [record for record in caplog.records if record.name == shipping.__name__]
     assert [record.levelname for record in told].count("ERROR") == 1
     assert str(one.standing) == "PostgreSQL has it all"
+
+
+def test_what_was_not_shipped_before_a_ledger_was_set_aside_is_told(
+    node: Node, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(shipping, "BACK_OFF_S", 0.05)
+    node.write(heard_call("c-0"), heard_call("c-1"))
+    with Between(postgresql.port) as between:
+        one = Shipping(through(node, between).settings, node.name)
+        assert str(one.standing) == "PostgreSQL has not answered yet"
+        one.begin()
+        until(lambda: one.standing.behind == 0)
+        between.refuses = True
+        between.cut()
+        node.write(*(heard_call(f"d-{number}", number) for number in range(3)))
+        until(lambda: "18 steps wait" in str(one.standing))
+        octets = node.settings.spool.read_bytes()
+        node.settings.spool.write_bytes(b"\0" * 100 + octets[100:])
+        node.write(heard_call("e-0"))
+        until(lambda: "7 steps wait" in str(one.standing))  # not 5 less than none
+        between.refuses = False
+        until(lambda: one.standing.behind == 0)
+        assert str(one.standing) == "PostgreSQL has it all but 3 leaves of what was set aside"
+        one.close()
+    told = copied(Server.of(node.settings), node.settings, node.name)
+    assert told
+    assert (told.behind, told.lacking) == (0, 3)
+    assert same(node)
 
 
 def test_a_stop_does_not_wait_for_a_postgresql_that_does_not_answer(

@@ -277,6 +277,7 @@ def test_a_ledger_that_goes_on_after_damage_is_a_copy_of_its_own(node: Node) -> 
     assert node.key.name != before.name
     link.ship()
     link.close()
+    assert link.lacking == 0
     assert same(node)
     with node.copy() as copy:
         assert copy.verify(node.key).faults == []
