@@ -16,7 +16,6 @@ from idtone.ledger.postgresql import Server, schema_of
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.rows import Rows
 from idtone.ledger.tables import CHECKPOINT
-from idtone.packing import export_pack
 from tests.lab.postgresql import PostgreSQL
 
 from ..evidence import CALLER, FORWARDING, NOW, PLAY, REFUSE, decided, heard_call
@@ -105,20 +104,6 @@ def test_a_call_is_shown_and_proven_wherever_it_was(nodes: dict[str, Node]) -> N
     with nodes["osaka"].own() as own:
         assert proven == str(own.proofs("osaka-heard")[0].proof)
     assert run("prove", "osaka-going-on").exit_code == 1
-
-
-def test_a_call_of_another_node_is_exported_there(
-    nodes: dict[str, Node], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pack = tmp_path / "pack.zip"
-    told = "call osaka-heard is in the ledger osaka/idtone of the node osaka; export it there"
-    with pytest.raises(UsageError, match=told):
-        export_pack(["tokyo-heard", "osaka-heard"], "K-1", pack)
-    with pytest.raises(UsageError, match="no leaf of the ledger's tree holds call nowhere"):
-        export_pack(["nowhere"], "K-1", pack)
-    monkeypatch.setenv("IDTONE_LEDGER_URL", str(Server.of(nodes["tokyo"].settings).url.set(port=1)))
-    with pytest.raises(UsageError, match=r"others cannot be asked: .*Connection refused"):
-        export_pack(["osaka-heard"], "K-1", pack)
 
 
 def test_what_several_nodes_have_is_not_guessed(nodes: dict[str, Node]) -> None:
