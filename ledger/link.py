@@ -165,6 +165,12 @@ class Link:
             )
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": self._schema})
         if connection.scalar(text("SELECT to_regnamespace(:name)"), {"name": self._schema}) is None:
+            user, may_make = connection.execute(_MAY_MAKE).one()
+            if not may_make:
+                raise LedgerError(
+                    f"{self._server}: {user} may make no schema there; have an administrator do it: "
+                    f'CREATE SCHEMA {self._schema} AUTHORIZATION "{user}"'
+                )
             connection.exec_driver_sql(f"CREATE SCHEMA {self._schema}")
         is_new = connection.scalar(text("SELECT to_regclass('meta')")) is None
         if not is_new:
@@ -239,6 +245,7 @@ def _copy(connection: Connection, table: str, rows: Any) -> None:
             copy.write_row(row)
 
 
+_MAY_MAKE: Final = text("SELECT current_user, has_database_privilege(current_database(), 'CREATE')")
 _LOG_KEY: Final = select(meta.c.value).where(meta.c.key == LOG_KEY)
 _HEARD: Final = text(
     f"INSERT INTO meta SELECT '{HEARD_AT}', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text "  # noqa: S608

@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -20,6 +19,7 @@ from idtone.errors import LedgerError
 from idtone.settings import LedgerSettings
 
 from .source import Source
+from .transactions import begin_by
 
 CONNECT_WITHIN_S: Final = 10
 STATEMENT_WITHIN_S: Final = 30
@@ -116,7 +116,7 @@ class Server:
             raise LedgerError(
                 "ledger.url names PostgreSQL, and the library for it is not here: pip install 'idtone[postgresql]'"
             ) from error
-        event.listen(engine, "begin", _begin(begin))
+        begin_by(engine, begin)
         return engine
 
 
@@ -144,13 +144,6 @@ def _quoted(schema: str) -> str:
     return '"' + schema.replace('"', '""') + '"'
 
 
-def _begin(statement: str) -> Callable[[Connection], None]:
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(statement)
-
-    return begin
-
-
 _SCHEMAS: Final = text(
     "SELECT nspname FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid "
     "WHERE relname = 'meta' AND starts_with(nspname, 'idtone_') ORDER BY nspname"
@@ -163,7 +156,7 @@ _REMEDIES: Final = {
     "28": "see ledger.password_file, the user in ledger.url, and PostgreSQL's pg_hba.conf",
     "3D": "make that database: createdb -O USER NAME",
     "3F": "the node that ships there makes its schema; see its log",
-    "42501": "let its user have that right: GRANT CREATE ON DATABASE for a node, USAGE and SELECT for who reads",
+    "42501": "let its user have that right: a node owns its schema, who reads needs USAGE and SELECT",
     "42P01": "let its user have USAGE and SELECT there",  # without USAGE a schema is as if it were not there
     "53": "see PostgreSQL's log for what it ran out of",
     "55P03": "another session holds this ledger's lock; pg_stat_activity shows which",

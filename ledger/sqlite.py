@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from idtone.errors import LedgerError, LedgerInUseError
 
 from .private_files import make_private, open_private
+from .transactions import begin_by
 
 BUSY_TIMEOUT_S: Final = 5.0
 """How long a lock of somebody else is waited for."""
@@ -86,7 +87,7 @@ def is_marked(lock: int, origins: Collection[str]) -> bool:
     return os.pread(lock, 1024, 0).decode(errors="replace").rstrip("\n") in origins
 
 
-def writing_engine(path: Path, patience_s: float) -> Engine:
+def writing_engine(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> Engine:
     """One connection, whose transactions begin as writers and are on the disk when their commit returns.
 
     `patience_s`: how long it waits for a lock of somebody else.
@@ -109,7 +110,7 @@ def writing_engine(path: Path, patience_s: float) -> Engine:
         max_overflow=0,
         hide_parameters=True,
     )
-    event.listen(engine, "begin", _begin("BEGIN IMMEDIATE"))
+    begin_by(engine, "BEGIN IMMEDIATE")
     return engine
 
 
@@ -125,7 +126,7 @@ def reading_engine(path: Path) -> Engine:
         poolclass=NullPool,
         hide_parameters=True,
     )
-    event.listen(engine, "begin", _begin("BEGIN"))
+    begin_by(engine, "BEGIN")
     return engine
 
 
@@ -145,13 +146,6 @@ def _connect(
         connection.close()
         raise
     return connection
-
-
-def _begin(statement: str) -> Callable[[Connection], None]:
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(statement)
-
-    return begin
 
 
 class Trouble(Enum):

@@ -261,7 +261,7 @@ def no_room(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """The ledger's disk is full, until this is called."""
     real = Database.write
 
-    def write(self: Database, steps: Sequence[Step]) -> None:
+    def write(self: Database, steps: Sequence[Step], patience_s: float | None = None) -> None:
         raise NotWrittenError("no room", Trouble.FULL)
 
     monkeypatch.setattr(Database, "write", write)
