@@ -113,7 +113,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
     end = _details(steps, StepKind.ENDED)
     outcome, profile = _text(decision, "outcome"), _text(decision, "profile")
     profiles = _profiles(decision)
-    heard_by = {_party(step) for step in steps if _heard(step)} | set((_text(end, "heard_by") or "").split(",")) - {""}
+    heard_by = {_party(step) for step in steps if _heard(step)} | _heard_alone(decision, end)
     return Record(
         call_id=steps[0].call_id,
         node=node,
@@ -228,6 +228,12 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
 
 def _heard(step: Step) -> bool:
     return step.kind is StepKind.SOUND_ENDED and (_whole(step.details, "heard_ms") or 0) > 0
+
+
+def _heard_alone(decision: Mapping[str, Scalar], end: Mapping[str, Scalar]) -> set[str]:
+    """Who by the hook's word heard what it played: the sound of this decision only where it acted on that."""
+    parties = _text(end, "heard_by")
+    return set(parties.split(",")) if parties and _text(end, "reason") == _text(decision, "reason") else set()
 
 
 def _party(step: Step) -> str:

@@ -146,7 +146,10 @@ async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, referenc
         again = await phones.place()
         await phones.talk_and_hang_up(again)
         assert_heard_then_connected(again, "sample", references)
-    assert not own.records()[ending.call_id]["heard"]
+    record = (await asyncio.to_thread(own.entered))[ending.call_id]
+    assert (record["outcome"], record["reason"]) == ("NOTICE", "service-unavailable")
+    assert record["unattended"]
+    assert record["heard_by"] == ["called"]
 
 
 async def test_a_second_service_on_the_same_ledger_is_refused(asterisk, own, references):
