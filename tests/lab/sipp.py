@@ -162,18 +162,23 @@ def _lines(folder: Path) -> list[str]:
     return [line for line in written.rpartition("\n")[0].splitlines() if line]
 
 
+def _seconds(seconds: str, microseconds: str) -> float:
+    """SIPp writes nothing where a variable is 0, which one microsecond in a million is."""
+    return float(seconds) + float(microseconds or 0) / 1e6
+
+
 def _arrival(line: str) -> Arrival:
     number, call, came_s, came_us, answered_s, answered_us, port = line.split(";")
     return Arrival(
-        number.removeprefix("sip:"), call.removeprefix("lab="), float(came_s) + float(came_us) / 1e6,
-        float(answered_s) + float(answered_us) / 1e6, int(port.removeprefix("m=audio ")),
+        number.removeprefix("sip:"), call.removeprefix("lab="), _seconds(came_s, came_us),
+        _seconds(answered_s, answered_us), int(port.removeprefix("m=audio ")),
     )  # fmt: skip
 
 
 def _outcome(line: str) -> Outcome:
     number, call, *times, status, retry_after, cause = line.split(";")
     sent_s, rung_s, final_s = (
-        float(seconds) + float(microseconds) / 1e6 if seconds else None
+        _seconds(seconds, microseconds) if seconds else None
         for seconds, microseconds in zip(times[::2], times[1::2], strict=True)
     )
     assert sent_s is not None, line
