@@ -123,7 +123,7 @@ class Application:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLED_WITHIN_S):
                 # The two end by themselves, each at its own time, and nobody tells of the last.
-                while self._line.busy or self._soundings.being_sealed:  # noqa: ASYNC110
+                while self._line.busy or self._soundings.being_sealed:  # noqa: ASYNC110 — as said above
                     await asyncio.sleep(0.002)
 
     def carried(self) -> list[dict[str, Any]]:

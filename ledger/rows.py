@@ -164,21 +164,21 @@ _TEXTS: Final = f"""
 _TEXTS_IN_POSTGRESQL: Final = f"""
     SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN leaf - 1 ELSE leaf END, call_id, {_TEXT}
     FROM steps WHERE id > ? AND id <= ? ORDER BY id
-"""  # noqa: S608
+"""  # noqa: S608 - of our own words
 _BY_CALL: Final = "FROM steps AS i INDEXED BY ix_steps_call_id WHERE i.call_id = steps.call_id"
 _BY_TIME: Final = "FROM steps AS i INDEXED BY ix_steps_at WHERE i.at = steps.at AND i.id = steps.id"
 _LED_TO: Final = f"""
     SELECT (SELECT count(*) {_BY_CALL} AND i.id <= steps.id) FROM steps
     WHERE id > ? AND id <= ? AND leaf IS NOT NULL AND EXISTS (SELECT 1 {_BY_TIME}) ORDER BY id
-"""  # noqa: S608
+"""  # noqa: S608 - of our own words
 _NOT_LED_TO: Final = f"""
     SELECT id, call_id FROM steps WHERE id > ? AND id <= ?
     AND NOT (EXISTS (SELECT 1 {_BY_CALL} AND i.id = steps.id) AND EXISTS (SELECT 1 {_BY_TIME})) ORDER BY id
-"""  # noqa: S608
+"""  # noqa: S608 - of our own words
 _OF_CALL: Final = f"""
     SELECT kind, leaf, EXISTS (SELECT 1 {_BY_TIME}) FROM steps INDEXED BY ix_steps_call_id
     WHERE call_id = ? AND id > ? AND id <= ? ORDER BY id
-"""  # noqa: S608
+"""  # noqa: S608 - of our own words
 _OF_CALL_IN_POSTGRESQL: Final = "SELECT kind, leaf, 1 FROM steps WHERE call_id = ? AND id > ? AND id <= ? ORDER BY id"
 _HASHES: Final = "SELECT hash FROM hashes WHERE place >= ? AND place < ? ORDER BY place"
 _ENTRIES: Final = (
@@ -188,6 +188,6 @@ _OPENINGS: Final = f"""
     SELECT call_id, kind, details, (SELECT min(id) FROM steps AS closing WHERE
         closing.call_id = steps.call_id AND closing.id >= steps.id AND closing.id <= ? AND closing.leaf IS NOT NULL)
     FROM steps WHERE kind IN ({_OPENING_KINDS})
-"""  # noqa: S608
+"""  # noqa: S608 - of our own words
 _OPENINGS_BETWEEN: Final = f"{_OPENINGS} AND id > ? AND id <= ?"
-_OPENINGS_OF: Final = f"{_OPENINGS} AND call_id = (SELECT call_id FROM steps WHERE id = ?)"  # noqa: S608
+_OPENINGS_OF: Final = f"{_OPENINGS} AND call_id = (SELECT call_id FROM steps WHERE id = ?)"  # noqa: S608 - too

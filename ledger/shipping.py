@@ -96,7 +96,7 @@ class Shipping:
                     self._tell(error)
                     self._failures += 1
             # Not all nodes at once, when PostgreSQL is back.
-            wait_s = min(BACK_OFF_S, LOOK_EVERY_S * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1)  # noqa: S311
+            wait_s = min(BACK_OFF_S, LOOK_EVERY_S * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
     def _ship_on(self) -> None:
         """Until `close`, or something goes wrong."""
