@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -22,7 +22,7 @@ from .key_file import read_key
 from .link import lacking
 from .log import facts
 from .postgresql import Server, is_private, schema_of
-from .reader import LedgerReader
+from .reader import LedgerReader, newest
 from .records import Record
 from .sealing import KeyRing
 from .source import Source
@@ -113,17 +113,12 @@ class Fleet:
         keep: Callable[[Record], bool] = lambda record: True,
     ) -> list[Record]:
         """As `LedgerReader.records` of all of them together."""
-        if len(self.ledgers) == 1:
-            return self.ledgers[0].reader.records(call_id, since, limit, until, keep)
 
         def latest(record: Record) -> datetime:
             return max(step.at for step in record.steps if until is None or step.at < until)
 
         each = (ledger.reader.each(call_id, since, until) for ledger in self.ledgers)
-        newest = filter(keep, heapq.merge(*each, key=latest, reverse=True))
-        found = list(islice(newest, limit))
-        found.reverse()
-        return sorted(found, key=lambda record: record.steps[0].at)
+        return newest(filter(keep, heapq.merge(*each, key=latest, reverse=True)), limit)
 
     def each(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[Record]:
         """As `LedgerReader.each`, one ledger after the other."""

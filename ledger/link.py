@@ -65,6 +65,7 @@ def lacking(connection: Connection, settings: LedgerSettings, node: str) -> int:
         schema = schema_of(origin)
         arrived = 0
         if connection.scalar(text("SELECT to_regclass(:name)"), {"name": f"{schema}.steps"}) is not None:
+            # `schema_of` makes names of letters, digits and lines only.
             arrived = connection.scalar(text(f"SELECT coalesce(max(leaf) + 1, 0) FROM {schema}.steps")) or 0  # noqa: S608
         lost += max(0, size - arrived)
     return lost
@@ -248,6 +249,6 @@ def _copy(connection: Connection, table: str, rows: Any) -> None:
 _MAY_MAKE: Final = text("SELECT current_user, has_database_privilege(current_database(), 'CREATE')")
 _LOG_KEY: Final = select(meta.c.value).where(meta.c.key == LOG_KEY)
 _HEARD: Final = text(
-    f"INSERT INTO meta SELECT '{HEARD_AT}', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text "  # noqa: S608
-    "ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-)
+    "INSERT INTO meta SELECT CAST(:key AS text), CAST(CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) "
+    "AS text) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+).bindparams(key=HEARD_AT)

@@ -17,7 +17,7 @@ from idtone.errors import LedgerError
 from .custody import Custody
 from .leaves import CLOSING, StoredStep, leaf, must_be_counted, search_keys
 from .steps import StepKind
-from .tables import CHECKPOINT, TREE_FROM, hashes, meta, steps
+from .tables import CHECKPOINT, TREE_FROM, UPSERT_META, hashes, meta, steps
 from .tree.checkpoints import Checkpoint, believed
 from .tree.merkle import Frontier, inclusion_proof, leaf_hash, root, stored
 from .tree.notes import Note, VerifierKey
@@ -33,9 +33,6 @@ _log = logging.getLogger(__name__)
 
 _INSERT_STEPS: Final = "INSERT INTO steps (id, node, call_id, kind, at, details, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_HASHES: Final = "INSERT INTO hashes (place, hash) VALUES (?, ?)"
-_UPSERT_META: Final = (
-    "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-)
 _INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?)"
 
 
@@ -173,7 +170,7 @@ class Log:
             driver.executemany(_INSERT_HASHES, new_hashes)
             driver.executemany(_INSERT_SOUGHT, found_by)
             if checkpoint:
-                driver.execute(_UPSERT_META, (CHECKPOINT, str(checkpoint)))
+                driver.execute(UPSERT_META, {"key": CHECKPOINT, "value": str(checkpoint)})
         except sqlite3.Error as error:
             raise DBAPIError("", None, error) from error
         grown.checkpoint = checkpoint

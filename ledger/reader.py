@@ -44,6 +44,13 @@ class Extent:
     first_at: datetime
 
 
+def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
+    """The first `limit` of records that come with the latest first, by their beginnings, the newest last."""
+    found = list(islice(records, limit))
+    found.reverse()  # calls of one instant stay in the order of their writing
+    return sorted(found, key=lambda record: record.steps[0].at)
+
+
 class LedgerReader:
     """Reads a ledger, also while it is being written. Can be used from any thread."""
 
@@ -88,9 +95,7 @@ class LedgerReader:
 
         The `limit` newest, newest last.
         """
-        found = list(islice(filter(keep, self.each(call_id, since, until)), limit))
-        found.reverse()  # calls of one instant stay in the order of their writing
-        return sorted(found, key=lambda record: record.steps[0].at)
+        return newest(filter(keep, self.each(call_id, since, until)), limit)
 
     def each(
         self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None

@@ -79,12 +79,13 @@ sought = Table(
 
 def upsert_meta(key: str, value: str) -> Executable:
     """Set a key of `meta`, in the words that SQLite and PostgreSQL share."""
-    return _UPSERT_META.bindparams(key=key, value=value)
+    return text(UPSERT_META).bindparams(key=key, value=value)
 
 
-_UPSERT_META: Final = text(
+UPSERT_META: Final = (
     "INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 )
+"""The same, as SQLite's driver takes it too."""
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -132,7 +132,7 @@ def test_a_failed_commit_leaves_no_leaf(url: str, file: Path, monkeypatch: pytes
         for step in heard_call("c-1"):
             writer.append(step).result(20)
         with monkeypatch.context() as patch:
-            patch.setattr(log, "_UPSERT_META", "INSERT INTO nowhere VALUES (?, ?)")
+            patch.setattr(log, "UPSERT_META", "INSERT INTO nowhere VALUES (:key, :value)")
             for step in heard_call("c-2")[:-1]:
                 writer.append(step).result(20)
             assert writer.append(heard_call("c-2")[-1]).exception(20)
