@@ -89,7 +89,7 @@ class AgiApplication:
 
     async def _decide(self, question: Question, nonce: str) -> dict[str, str]:
         """The verdict is enough for Asterisk to play the sound and connect, though we die the next moment: the decision
-        is on the disk before it.
+        outlives us before it is given.
         """
         if self._board.retiring and not self._board.find(question.call_id):
             return {}
@@ -97,8 +97,8 @@ class AgiApplication:
             call = self._board.decide(question, Door.AGI)
         except LedgerError as error:
             raise AgiError("a call has an id that can be none; run `idtone dialplan export` again") from error
-        if call.written:
-            await self._board.on_disk(call.written, OVERDUE_S)
+        if call.kept:
+            await self._board.wait_for(call.kept, OVERDUE_S)
         watched = {dialplan.WATCHED_VARIABLE: nonce} if self._watched() else {}
         return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable} | watched
 
@@ -137,7 +137,7 @@ class AgiApplication:
             # Told of only now where the service was away when it began.
             begun = playing or self._began(call, party, sound, began)
             board.record(steps.sound_ended(call_id, over, round(lasted_s * 1000), party))
-            await board.on_disk(begun, OVERDUE_S)
+            await board.wait_for(begun, OVERDUE_S)
             return {dialplan.HEARD_VARIABLE: f"{nonce}:{Heard.HEARD}"}
         log.error("%s: the sound was not heard: %s; the hook plays the notice", call_id, failure)
         board.record(steps.sound_failed(call_id, board.now(), failure, party))
@@ -148,11 +148,15 @@ class AgiApplication:
         for party in Party:  # a party that hung up during the sound told of no end
             self._playing.pop((call_id, party), None)
         call = self._board.find(call_id)
-        if call is None or (self._watched() and not moved):
-            return {}  # the events tell it as well, and what is still to come of the call
+        if call is None:
+            return {}
+        ended = call, status, steps.cause(cause), Reason(reason) if reason in set(Reason) else None
+        if self._watched() and not moved:
+            self._board.says_last(*ended)
+            return {}
         if status is CallStatus.CONNECTED:
             self._board.connected(call)
-        self._board.ended(call, status, steps.cause(cause), Reason(reason) if reason in set(Reason) else None)
+        self._board.ended(*ended)
         return {}
 
 

@@ -179,7 +179,7 @@ class Application:
             if self._board.find(call.id) is call:
                 self._board.gone(call, hangup_cause)
 
-        if call.connected or call.own_dial:
+        if call.connected or call.own_dial or call.last_word:
             over()
         else:
             asyncio.get_running_loop().call_later(LAST_WORD_S, over)

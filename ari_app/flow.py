@@ -8,7 +8,7 @@ The application turns what happens into a `Signal`, and carries out the `Action`
                           └ in any of these: failed, overdue ─▶ OVER (released as not heard); gone ─▶ OVER
 
 Sealed means: the evidence that the sound began is on the disk. Without it nobody is connected; since it
-gets there while the sound plays, nobody waits for it either (docs/adr/0003).
+gets there while the sound plays, nobody waits for it either, but of a sound of milliseconds (docs/adr/0003).
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class Action(Enum):
 
     PLAY = auto()
     STOP = auto()
+    HURRY = auto()
+    """The channel waits for the evidence, which lingers for others to go to the disk with it."""
     RECORD_HEARD = auto()
     RECORD_UNHEARD = auto()
     RECORD_CUT = auto()
@@ -70,7 +72,7 @@ TABLE: Final[Mapping[tuple[State, Signal], _Transition]] = {
     (State.WAITING, Signal.ENTERED): (State.SOUNDING, (Action.PLAY,)),
     (State.WAITING, Signal.GONE): _CUT,
     (State.SOUNDING, Signal.SEALED): (State.SEALED, ()),
-    (State.SOUNDING, Signal.FINISHED): (State.SEALING, ()),
+    (State.SOUNDING, Signal.FINISHED): (State.SEALING, (Action.HURRY,)),
     (State.SOUNDING, Signal.FAILED): _UNHEARD,
     (State.SOUNDING, Signal.OVERDUE): _OVERDUE,
     (State.SOUNDING, Signal.GONE): _CUT,

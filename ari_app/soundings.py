@@ -30,7 +30,7 @@ from .sounding import NEVER_TOLD, Sounding
 
 log = logging.getLogger(__name__)
 
-DECIDED_WITHIN_S: Final = 0.5
+KEPT_WITHIN_S: Final = 0.5
 """How long a sound waits for the evidence that it may be played; with `OVERDUE_S` less than the hook's guard."""
 
 
@@ -141,6 +141,8 @@ class Soundings:
                 self._line.spawn(self._play(sounding))
             case Action.STOP:
                 self._line.spawn(self._line.ask("DELETE", f"playbacks/{sounding.playback}"))
+            case Action.HURRY:
+                board.evidence.hurry()
             case Action.RECORD_HEARD:
                 board.record(steps.sound_ended(call.id, now, sounding.heard_ms, party))
             case Action.RECORD_UNHEARD:
@@ -156,10 +158,9 @@ class Soundings:
                 self._line.spawn(self._line.resume(sounding.channel, sounding.context, Heard.UNHEARD))
 
     async def _play(self, sounding: Sounding) -> None:
-        """Not before the decision is on the disk: nobody hears a sound of which nothing would be known if we died."""
-        written = sounding.call.written
-        if written and not written.done():
-            await self._board.on_disk(written, DECIDED_WITHIN_S)
+        """Not before the decision outlives us: nobody hears a sound of which nothing would be known if we died."""
+        if sounding.call.kept:
+            await self._board.wait_for(sounding.call.kept, KEPT_WITHIN_S)
         sounding.requested_s = self._clock_s()
         sounding.failure = NEVER_TOLD
         self._give_up_later(sounding)

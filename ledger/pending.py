@@ -122,7 +122,9 @@ class Pending:
             return cls(evidence, days, files, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
-        """As the ledger's; a decision outlives this process when this returns."""
+        """As the ledger's; but the future of a decision is done when that outlives this process: at once, or, where its
+        file cannot be written, when the ledger has it, which is hurried.
+        """
         if step.kind is not StepKind.DECIDED:
             return self._evidence.append(step)
         with suppress(LedgerError):  # the writer tells of it, and leaves the numbers out as is done here
@@ -132,12 +134,17 @@ class Pending:
                 self._now, self._other = self._other, self._now
             file = self._now
             file.waiting += 1
+        kept: Future[None] = Future()
         try:
             file.write(_line(step))
+            kept.set_result(None)
         except OSError as error:
             self._complain(file.path, error)
         written = self._evidence.append(step)
         written.add_done_callback(lambda done: self._written(file, done))
+        if kept.done():
+            return kept  # whether the ledger has written it too is the ledger's to tell
+        self._evidence.hurry()
         return written
 
     def hurry(self) -> None:

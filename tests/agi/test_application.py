@@ -14,6 +14,7 @@ from idtone.calls import Party
 from idtone.decision import Policy
 from idtone.errors import AgiError
 from idtone.ledger.records import fold
+from idtone.ledger.steps import CallStatus
 from idtone.switchboard.board import Switchboard
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
@@ -176,6 +177,18 @@ def test_where_events_tell_the_end_the_hooks_word_is_not_needed(board, notebook)
     ask(application, "decide", *DECIDE)
     ask(application, "ended", CALL, "BUSY", "17", "licence-valid", "")
     assert notebook.kinds() == ["decided"]
+    board.hook_ended(CALL, CallStatus.NOANSWER, 16)
+    assert notebook.kinds() == ["decided", "ended"]
+    assert notebook.steps[-1].details["status"] == "NOANSWER"
+
+
+def test_the_hooks_word_counts_of_a_call_that_was_over_before_events_told_of_it(board, notebook):
+    application = AgiApplication(board, lambda: True)
+    ask(application, "decide", *DECIDE)
+    ask(application, "ended", CALL, "BUSY", "17", "licence-valid", "")
+    board.gone(board.find(CALL), None)
+    assert notebook.kinds() == ["decided", "ended"]
+    assert notebook.steps[-1].details == {"status": "BUSY", "hangup_cause": 17, "reason": "licence-valid"}
 
 
 def test_of_a_channel_that_was_moved_only_the_hook_tells_the_end(board, notebook):

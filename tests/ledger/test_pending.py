@@ -30,6 +30,7 @@ class Slow:
 
     steps: list[tuple[Step, Future[None]]] = field(default_factory=list)
     fails: LedgerError | None = None
+    hurried: int = 0
 
     def append(self, step: Step) -> Future[None]:
         future: Future[None] = Future()
@@ -39,7 +40,7 @@ class Slow:
         return future
 
     def hurry(self) -> None:
-        pass
+        self.hurried += 1
 
     @property
     def full(self) -> bool:
@@ -172,10 +173,17 @@ def test_one_that_was_cut_off_takes_no_other_with_it(
     def write(descriptor: int, data: bytes) -> int:
         return real(descriptor, data[:40] if b"torn" in data else data)
 
-    with Pending.open(url, Slow(), days_of(url)) as pending:
+    slow = Slow()
+    with Pending.open(url, slow, days_of(url)) as pending:
         monkeypatch.setattr(os, "write", write)
-        for call_id in ("torn-1", "torn-2", "c-1"):
-            pending.append(decided(call_id=call_id))
+        torn = [pending.append(decided(call_id=call_id)) for call_id in ("torn-1", "torn-2")]
+        assert slow.hurried == len(torn)
+        assert pending.append(decided(call_id="c-1")).done()
+        assert slow.hurried == len(torn)
+        assert not any(each.done() for each in torn)
+        for _, written in slow.steps[: len(torn)]:
+            written.set_result(None)
+        assert all(each.done() for each in torn)
         monkeypatch.undo()
     assert [record.getMessage() for record in caplog.records] == [
         f"{file}: decisions are in memory only until they are written: No space left on device"

@@ -41,7 +41,10 @@ class Evidence(Protocol):
         """There is no room for more of it."""
         ...
 
-    def append(self, step: Step) -> Future[None]: ...
+    def append(self, step: Step) -> Future[None]:
+        """Its future is done when a decision outlives this process, or any other step is on the disk."""
+        ...
+
     def hurry(self) -> None:
         """Somebody waits for what was appended."""
         ...
@@ -83,10 +86,12 @@ class Call:
     """The operator's own Dial(): no hook tells how it ends."""
     answered: bool = False
     connected: bool = False
-    written: Future[None] | None = None
-    """Done when the evidence of the decision is on the disk; None of a call that an earlier service decided."""
+    kept: Future[None] | None = None
+    """Done when the decision outlives this process; None of a call that an earlier service decided."""
     suspended: bool = False
     """Since it was in progress, and it is being ended."""
+    last_word: Step | None = None
+    """How the hook itself said that it ended, where an event is to say so, and what is still to come of it."""
 
     @property
     def channel(self) -> str:
@@ -166,8 +171,7 @@ class Switchboard:
         )  # fmt: skip
         self._enter(call)
         self.watch(call.channel)
-        call.written = self.record(decided)
-        self.evidence.hurry()  # no sound begins before it is on the disk
+        call.kept = self.record(decided)
         log.info(
             "%r: %s, %s%s", forwarded, decision.outcome, decision.reason, f", {decision.skip}" * bool(decision.skip)
         )
@@ -292,9 +296,17 @@ class Switchboard:
         if call := self.find(call_id):
             self.ended(call, status, hangup_cause, reason, heard_by)
 
+    def says_last(self, call: Call, status: CallStatus, hangup_cause: int | None, reason: Reason | None) -> None:
+        """The hook said how it ended. That counts if the channel goes and no event has said so: a call can be over
+        before Asterisk begins to tell of its channel.
+        """
+        call.last_word = steps.ended(call.id, self.now(), status, hangup_cause, reason)
+
     def gone(self, call: Call, hangup_cause: int | None) -> None:
-        """Its channel is gone, and no hook has told how it ended."""
-        if call.connected:
+        """Its channel is gone, and no event has told how it ended."""
+        if call.last_word:
+            self.interrupted(call)
+        elif call.connected:
             self.ended(call, CallStatus.CONNECTED, hangup_cause)
         elif call.own_dial:
             self.ended(call, CallStatus.CANCEL, hangup_cause)
@@ -308,8 +320,8 @@ class Switchboard:
         self._over(call, steps.ended(call.id, self.now(), status, hangup_cause, reason, heard_by))
 
     def interrupted(self, call: Call) -> None:
-        """It is gone, and nobody of us saw how."""
-        self._over(call, steps.interrupted(call.id, self.now()))
+        """It is gone, and nobody of us saw how; the hook may have said it."""
+        self._over(call, call.last_word or steps.interrupted(call.id, self.now()))
 
     def _over(self, call: Call, last: Step) -> None:
         del self._calls[call.id]
@@ -318,12 +330,12 @@ class Switchboard:
         self.record(last)
 
     def record(self, step: Step) -> Future[None]:
-        """Write evidence; the future is done when it is on the disk, and a failure is logged here."""
+        """Write evidence; the future is as `Evidence.append` has it, and a failure is logged here."""
         written = self.evidence.append(step)
         written.add_done_callback(_complain)
         return written
 
-    async def on_disk(self, written: Future[None], within_s: float) -> None:
+    async def wait_for(self, written: Future[None], within_s: float) -> None:
         """Wait for evidence, but not longer; a failure was logged when it was written."""
         if written.done():
             return
