@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from . import sipp
 from .asterisk import Asterisk
 from .sipp import Load, called
 
@@ -14,6 +15,7 @@ exten = _*2*.,1,Hangup(42)
 exten = _*3*.,1,Hangup(21)
 exten = _*4*.,1,Set(PJSIP_HEADER(add,Retry-After)=5)
  same = n,Hangup(42)
+exten = _*5*.,1,Wait(3600)
 """
 
 
@@ -41,3 +43,12 @@ def test_what_became_of_each_call(installation, tmp_path):
     assert load.retransmissions() == 0
     # The day that this fails, the hook can say when to try again: docs/adr/0006.
     assert not [outcome for outcome in outcomes if outcome.retry_after]
+
+
+def test_calls_that_are_forgotten_do_not_hold_it_up(installation, tmp_path, monkeypatch):
+    monkeypatch.setattr(sipp, "LEAVE_S", 1.0)
+    monkeypatch.setattr(sipp, "OVERDUE_S", 1.0)
+    with Asterisk(installation, tmp_path / "pbx", {"extensions.conf": DIALPLAN}) as asterisk:
+        load = Load(asterisk.sip_address, 9, "25", rate=10, seconds=1, folder=tmp_path / "caller")
+        assert [outcome.number for outcome in load.outcomes()] == ["2"] * 5
+        assert asterisk.channels() == 5

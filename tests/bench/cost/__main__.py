@@ -2,9 +2,9 @@
 
     python -m tests.bench.cost [--minutes M] [--json FILE] [--plot FILE]
 
-All ways of forwarding take turns at each rate, and go through it twice. Callers, called phones, Asterisk and the
-service share the machine's processors, so the figures are those of the whole; only what is compared with the native way
-of the same run means anything elsewhere.
+All ways of forwarding take turns at each rate, twice at those of which goals are judged. Callers, called phones,
+Asterisk and the service share the machine's processors, so the figures are those of the whole; only what is compared
+with the native way of the same run means anything elsewhere.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .showing import plot
 from .ways import Way
 
 RATES: Final = (20.0, BUSY, 80.0, 110.0, 140.0, 180.0, 220.0, 270.0)
-ROUNDS: Final = 2
+ROUNDS: Final = {ALONE: 2, BUSY: 2}
 MINUTES: Final = 10.0
 LATER_S: Final = 130.0
 """For what is looked at after the ways: calls in progress, and a cold start."""
@@ -53,7 +53,7 @@ class Pace:
     def __init__(self, seconds: float, least_s: float) -> None:
         self._ends_s = time.monotonic() + seconds
         self._least_s = least_s
-        self._around_s = 3.0
+        self._around_s = 1.5
 
     def run(self, bed: Bench, way: Way, rate: float, runs_left: int) -> Run:
         began_s = time.monotonic()
@@ -67,7 +67,7 @@ def one_at_a_time(bed: Bench, seconds: float) -> dict[Way, Run]:
     """Calls that do not overlap, the ways in turns."""
     runs: dict[Way, list[Run]] = {way: [] for way in Way}
     pace = Pace(seconds, 5.0)
-    turns = [way for _ in range(ROUNDS) for way in Way]
+    turns = [way for _ in range(ROUNDS[ALONE]) for way in Way]
     for number, way in enumerate(turns):
         runs[way].append(pace.run(bed, way, ALONE, len(turns) - number))
     return {way: together(found) for way, found in runs.items()}
@@ -80,8 +80,9 @@ def rising(bed: Bench, seconds: float, tell: Callable[[Run], None]) -> Iterator[
     pace = Pace(seconds, 3.0)
     for number, rate in enumerate(RATES):
         runs: dict[Way, list[Run]] = {way: [] for way in going}
-        turns = [way for _ in range(ROUNDS) for way in going]
-        to_come = (len(RATES) - number) * len(turns)
+        rounds = [ROUNDS.get(each, 1) for each in RATES[number:]]
+        turns = [way for _ in range(rounds[0]) for way in going]
+        to_come = sum(rounds) * len(going)
         for turn, way in enumerate(turns):
             runs[way].append(pace.run(bed, way, rate, to_come - turn))
         whole = {way: together(found) for way, found in runs.items()}
