@@ -137,8 +137,8 @@ def show(console: Console, table: Table, found: list[Finding]) -> None:
     native = table.native()
     shown = Shown(title="milliseconds; what is added is over the native way's median at its lowest rate")
     for heading in (
-        "way", "calls/s", "calls", "failed", "unrec.", "sent again", "added p50", "p95", "p99", "sound after p50",
-        "post-dial p50", "p99", "Asterisk/call", "service/call",
+        "way", "calls/s", "calls", "failed", "unrec.", "sent again", "left", "added p50", "p95", "p99",
+        "sound after p50", "post-dial p50", "p99", "Asterisk/call", "service/call",
     ):  # fmt: skip
         shown.add_column(heading, justify="left" if heading == "way" else "right")
     for way in Way:

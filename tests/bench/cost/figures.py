@@ -43,6 +43,8 @@ class Run:
     """Of the service, at the end."""
     records: int | None
     """Complete ones in the evidence, of this load; None where there is no service in the way."""
+    left: int = 0
+    """Channels that Asterisk still had long after the last call."""
 
     @property
     def failed(self) -> int:
@@ -63,6 +65,7 @@ def together(runs: Sequence[Run]) -> Run:
         sum(run.service_ms_per_call * run.offered for run in runs) / offered,
         max((run.resident_mb for run in runs if run.resident_mb is not None), default=None),
         None if first.records is None else sum(run.records or 0 for run in runs),
+        sum(run.left for run in runs),
     )  # fmt: skip
 
 
@@ -99,7 +102,7 @@ def added(values: Sequence[float], native: Sequence[float], share: float) -> Add
 
 def clean(run: Run, native: Run) -> bool:
     """Whether a way bears this rate; what is added is over the native way's median at its lowest rate."""
-    if run.failed or run.unrecorded:
+    if run.failed or run.unrecorded or run.left:
         return False
     base = percentile([sample.connected_ms for sample in native.samples], 0.5)
     return percentile([sample.connected_ms - base for sample in run.samples], 0.95) <= CLEAN_MS

@@ -92,7 +92,7 @@ def row(run: Run, native: Run) -> dict[str, float | int | str | None]:
     connected = [value - base for value in _connected(run)]
     return {
         "way": run.way.value, "rate": run.rate, "offered": run.offered, "failed": run.failed,
-        "unrecorded": run.unrecorded, "retransmissions": run.retransmissions,
+        "unrecorded": run.unrecorded, "retransmissions": run.retransmissions, "left": run.left,
         **{f"added_p{share * 100:.0f}_ms": percentile(connected, share) for share in (0.5, 0.95, 0.99)},
         "onset_p50_ms": percentile(_onset(run), 0.5),
         "post_dial_p50_ms": percentile(_post_dial(run), 0.5),

@@ -51,6 +51,8 @@ class Bench:
     reference: subprocess.Popen[str]
     scratch: Path
     loads: int = 0
+    left: int = 0
+    """Channels that no load will see the end of."""
 
     def run(self, way: Way, rate: float, seconds: float, hold_s: float = HOLD_S) -> Run:
         """What became of a load, after the last of its calls has gone."""
@@ -66,7 +68,7 @@ class Bench:
                     hold_s,
                 )  # fmt: skip
                 outcomes = load.outcomes()
-                self._settle()
+                left = self._settle()
             heard = sink.by_port()
         spent_s = [processor_s(pid) - then for pid, then in zip(pids, spent_s, strict=True)]
         return Run(
@@ -79,6 +81,7 @@ class Bench:
             service_ms_per_call=1000 * spent_s[1] / load.offered if len(pids) > 1 else 0.0,
             resident_mb=resident_mb(pids[1]) if len(pids) > 1 else None,
             records=self.records(began) if way.ours else None,
+            left=left,
         )
 
     def run_and_look(self, way: Way, rate: float, seconds: float, hold_s: float) -> Looked:
@@ -116,14 +119,20 @@ class Bench:
             if datetime.fromisoformat(record["times"]["decided"]) >= since - MILLISECOND
         )
 
-    def _settle(self) -> None:
-        deadline_s = time.monotonic() + SETTLE_S
-        while self.asterisk.channels():
-            if time.monotonic() > deadline_s:  # the reference has lost them, where it was asked for too much
-                self.asterisk.command("channel request hangup all")
-                deadline_s += SETTLE_S
-            time.sleep(0.1)
+    def _settle(self) -> int:
+        """Until the last call has gone. How many channels stayed, which are hung up."""
+        left = self._left()
+        if left:
+            self.asterisk.command("channel request hangup all")
+            self.left += self._left()
         time.sleep(0.3)  # the evidence of the last
+        return left
+
+    def _left(self) -> int:
+        deadline_s = time.monotonic() + SETTLE_S
+        while (left := self.asterisk.channels() - self.left) and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        return left
 
 
 def _samples(

@@ -86,13 +86,14 @@ def soak(bed: Bench, minutes: float, rate: float) -> dict[str, Any]:
     return {
         "minutes": minutes, "rate": rate, "offered": sum(run.offered for run in runs),
         "failed": sum(run.failed for run in runs), "unrecorded": sum(run.unrecorded for run in runs),
-        "retransmissions": sum(run.retransmissions for run in runs), "growth_per_hour": slopes(looks),
+        "retransmissions": sum(run.retransmissions for run in runs), "left": sum(run.left for run in runs),
+        "growth_per_hour": slopes(looks),
         "looks": [asdict(look) for look in looks],
     }  # fmt: skip
 
 
 def main() -> int:
-    """Exit 1: a call failed or was not recorded."""
+    """Exit 1: a call failed, was not recorded, or left a channel behind."""
     parser = argparse.ArgumentParser(description="Calls for a long time, and what grows.")
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--rate", type=float, default=RATE, help="calls per second")
@@ -106,12 +107,12 @@ def main() -> int:
     table = Table(title=f"{found['offered']} calls at {found['rate']:g}/s in {found['minutes']:g} minutes")
     table.add_column("what")
     table.add_column("found", justify="right")
-    for name in ("failed", "unrecorded", "retransmissions"):
+    for name in ("failed", "unrecorded", "retransmissions", "left"):
         table.add_row(name, str(found[name]))
     for name, slope in found["growth_per_hour"].items():
         table.add_row(f"{name}, growth per hour", f"{slope:+.2f}")
     Console().print(table)
-    return int(bool(found["failed"] or found["unrecorded"]))
+    return int(bool(found["failed"] or found["unrecorded"] or found["left"]))
 
 
 if __name__ == "__main__":
