@@ -3,7 +3,7 @@
     decide  the caller's channel (or the called one under an operator's own Dial()): the verdict
     playing a channel on which Asterisk is about to play a sound: nothing; the evidence is written while it plays
     played  when it has: whether that counts as heard
-    ended   the caller's channel, how the forwarding ended, where no ARI connection tells
+    ended   the caller's channel, how the forwarding ended, where no ARI event tells
 
 Asterisk plays the sound itself, so a call that was decided survives the death of the service.
 """
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import unquote
 
 from idtone import dialplan
@@ -38,13 +38,22 @@ HELD: Final = "HELD"
 """In the place of PLAYBACKSTATUS: the phone held the call, and was sent nothing. The hook sees it only at the end."""
 
 
+class Events(Protocol):
+    """Who tells what becomes of calls, where somebody does."""
+
+    @property
+    def connected(self) -> bool: ...
+    async def watches(self, channel: str) -> bool:
+        """Whether it tells of this channel from now on, when that is known."""
+        ...
+
+
 class AgiApplication:
     """Answers requests with the channel variables that are to be set."""
 
-    def __init__(self, switchboard: Switchboard, watched: Callable[[], bool]) -> None:
-        """`watched` tells whether ARI events tell how calls end."""
+    def __init__(self, switchboard: Switchboard, events: Events) -> None:
         self._board = switchboard
-        self._watched = watched
+        self._events = events
         self._playing: dict[tuple[str, Party], Future[None]] = {}
         """What Asterisk plays and has not yet told the end of: done when the evidence that it began is on the disk."""
 
@@ -99,7 +108,9 @@ class AgiApplication:
             raise AgiError("a call has an id that can be none; run `idtone dialplan export` again") from error
         if call.kept:
             await self._board.wait_for(call.kept, OVERDUE_S)
-        watched = {dialplan.WATCHED_VARIABLE: nonce} if self._watched() else {}
+        # With the verdict the call may be over in the next moment.
+        call.watched = await self._events.watches(call.channel)
+        watched = {dialplan.WATCHED_VARIABLE: nonce} if call.watched else {}
         return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable} | watched
 
     def _plays(self, call_id: str, party: Party, file: str) -> dict[str, str]:
@@ -148,15 +159,11 @@ class AgiApplication:
         for party in Party:  # a party that hung up during the sound told of no end
             self._playing.pop((call_id, party), None)
         call = self._board.find(call_id)
-        if call is None:
-            return {}
-        ended = call, status, steps.cause(cause), Reason(reason) if reason in set(Reason) else None
-        if self._watched() and not moved:
-            self._board.says_last(*ended)
-            return {}
+        if call is None or (call.watched and self._events.connected and not moved):
+            return {}  # the events tell it as well, and what is still to come of the call
         if status is CallStatus.CONNECTED:
             self._board.connected(call)
-        self._board.ended(*ended)
+        self._board.ended(call, status, steps.cause(cause), Reason(reason) if reason in set(Reason) else None)
         return {}
 
 

@@ -68,6 +68,10 @@ class Application:
         """And whether we have found out what became of the calls while it did not."""
         return self.connected and self._adopted
 
+    async def watches(self, channel: str) -> bool:
+        """Whether Asterisk tells what becomes of this channel, once that is known."""
+        return await self._line.watches(channel)
+
     # -- one connection -----------------------------------------------------------------------------------------
 
     async def attend(self, ari: Ari) -> None:
@@ -120,6 +124,7 @@ class Application:
 
     async def settled(self) -> None:
         """Wait until nothing of ours is on its way, neither to Asterisk nor to the ledger."""
+        self._board.evidence.hurry()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLED_WITHIN_S):
                 # The two end by themselves, each at its own time, and nobody tells of the last.
@@ -179,7 +184,7 @@ class Application:
             if self._board.find(call.id) is call:
                 self._board.gone(call, hangup_cause)
 
-        if call.connected or call.own_dial or call.last_word:
+        if call.connected or call.own_dial:
             over()
         else:
             asyncio.get_running_loop().call_later(LAST_WORD_S, over)
@@ -305,6 +310,7 @@ class Application:
                 continue
             if call.channel in channels.ids:
                 self._line.watch(call.channel)
+                call.watched = True
             else:
                 self._board.interrupted(call)
         self._adopted = True

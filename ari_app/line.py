@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 GONE: Final = frozenset({404, 409, 412})
 """What Asterisk answers when the channel hung up while we were asking; an outcome, not an error."""
+WATCHES_WITHIN_S: Final = 0.5
 
 
 class Line:
@@ -110,6 +111,14 @@ class Line:
         if self.ari is not None:  # else when we are connected again
             watching = self._watching[channel] = self.spawn(self._subscribe(channel))
             watching.add_done_callback(lambda _: self._watching.pop(channel, None))
+
+    async def watches(self, channel: str) -> bool:
+        """Whether we are told what becomes of it. Waits for Asterisk's answer, but not longer than a call can."""
+        watching = self._watching.get(channel)
+        if watching is None:
+            return False
+        await asyncio.wait({watching}, timeout=WATCHES_WITHIN_S)
+        return watching.done() and not watching.cancelled() and watching.exception() is None
 
     async def _subscribe(self, channel: str) -> None:
         try:

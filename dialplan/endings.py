@@ -227,7 +227,7 @@ TABLE: Final = (
     ),
     _goes_on(Event.REGISTRY_STALE, (*_UNANSWERED, *_AFTER, Step.CONNECTED), _GROUND),
     _goes_on(
-        Event.LEDGER_LOCKED, _ALWAYS, _GROUND, "waits up to one and a half seconds longer than the sound",
+        Event.LEDGER_LOCKED, _ALWAYS, _GROUND, "waits up to a second longer than the sound",
         "written when the ledger is free again",
     ),
     _goes_on(Event.DISK_FULL, _ALWAYS, _GROUND, evidence="kept in memory, and written when there is room again"),

@@ -1,9 +1,9 @@
 """Decisions on their way to the disk, so that a service that is killed has told nobody what it does not remember.
 
-Asterisk acts on a verdict at once; its evidence takes the disk a few milliseconds. Meanwhile it stands in a file beside
-the ledger that is written and not synced: that outlives the process, and with the machine the call ends too. Numbers
-stand there as in the ledger, sealed. Where decisions never cease to be on their way, a second file takes the next ones
-until all of the first are on the disk.
+Asterisk acts on a verdict at once; its evidence waits for others to go to the disk with it. Meanwhile it stands in a file
+beside the ledger that is written and not synced: that outlives the process, and with the machine the call ends too.
+Numbers stand there as in the ledger, sealed. Where decisions never cease to be on their way, a second file takes the
+next ones until all of the first are on the disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from idtone.errors import LedgerBehindError, LedgerError
+from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
 
 from .day_keys import DayKeys
 from .private_files import PRIVATE_FILE
@@ -50,7 +50,7 @@ class Evidence(Protocol):
 
 
 class _File:
-    """Decisions that are not on the disk yet, and how many of them somebody still waits for."""
+    """Decisions that are not on the disk yet, and how many of them the ledger has not answered for."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -107,7 +107,9 @@ class Pending:
                 with LedgerReader.open(url) as reader:
                     known = reader.times(step.call_id for step in left)
                 behind = False
-                for written in [evidence.append(step) for step in left if step.kind not in known[step.call_id]]:
+                entered = [evidence.append(step) for step in left if step.kind not in known[step.call_id]]
+                evidence.hurry()
+                for written in entered:
                     try:
                         written.result()
                     except LedgerBehindError:  # the ledger has it in memory, until there is room
@@ -156,11 +158,14 @@ class Pending:
 
     def _written(self, file: _File, done: Future[None]) -> None:
         """Whoever decides meanwhile does not wait until a file is empty."""
+        error = done.exception()
+        if error and not isinstance(error, LedgerBehindError):  # that the ledger tells of, once for all
+            _log.error("a decision is not in the ledger: %s", error)
         with self._lock:
             file.waiting -= 1
-            self._behind = isinstance(done.exception(), LedgerBehindError) or (
-                self._behind and done.exception() is not None
-            )
+            # What comes when the ledger is closed waits in the file for the next instance.
+            late = isinstance(error, LedgerBehindError | LedgerClosedError)
+            self._behind = late or (self._behind and error is not None)
             over = [each for each in (self._now, self._other) if each.bytes and each.free and not each.waiting]
             if self._behind or not over:
                 return

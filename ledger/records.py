@@ -231,9 +231,9 @@ def _heard(step: Step) -> bool:
 
 
 def _heard_alone(decision: Mapping[str, Scalar], end: Mapping[str, Scalar]) -> set[str]:
-    """Who by the hook's word heard what it played: not the sound of this decision where it acted on another ground."""
-    parties, acted = _text(end, "heard_by"), _text(end, "reason")
-    return set(parties.split(",")) if parties and acted in (None, _text(decision, "reason")) else set()
+    """Who by the hook's word heard what it played: the sound of this decision only where it acted on that."""
+    parties = _text(end, "heard_by")
+    return set(parties.split(",")) if parties and _text(end, "reason") == _text(decision, "reason") else set()
 
 
 def _party(step: Step) -> str:

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
-from idtone.errors import LedgerBehindError, LedgerError
+from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
 
 from . import steps
 from .act_ids import new_act_id
@@ -114,7 +114,8 @@ class LedgerWriter:
             if not self._closed:
                 self._queue.put((step, future))
                 return future
-        future.set_exception(LedgerError(f"{self._path}: the ledger is closed; the step {step.kind} is not written"))
+        text = f"{self._path}: the ledger is closed; the step {step.kind} is not written"
+        future.set_exception(LedgerClosedError(text))
         return future
 
     def hurry(self) -> None:

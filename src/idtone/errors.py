@@ -10,6 +10,7 @@
     ├── LedgerError         evidence cannot be written or read
     │   ├── LedgerInUseError  another process writes to it
     │   ├── LedgerBehindError  not yet: it is kept, and written as soon as that can be
+    │   ├── LedgerClosedError  not by this process any more
     │   └── ProofError      a checkpoint or a proof of it is not what it claims to be
     ├── AgiError            a conversation over AGI went as Asterisk does not lead one
     └── AriError            Asterisk's REST interface
@@ -59,6 +60,10 @@ class LedgerInUseError(LedgerError):
 
 class LedgerBehindError(LedgerError):
     """Evidence is not on the disk yet; it is kept, and written as soon as that can be."""
+
+
+class LedgerClosedError(LedgerError):
+    """This process writes no evidence any more."""
 
 
 class ProofError(LedgerError):

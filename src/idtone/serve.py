@@ -233,7 +233,7 @@ class Instance:
     ) -> None:
         ready = [inherited.ari] if inherited.ari else []
         application = Application(board)
-        agi = AgiApplication(board, lambda: application.connected)
+        agi = AgiApplication(board, application)
         application.carry(inherited.sounding)
         service = Service(application, lambda: nullcontext(ready.pop()) if ready else self._connect(), refresh)
         door = FastAgiServer(agi.answer, Limits(drain_s=AGI_DRAIN_S))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
@@ -27,6 +28,16 @@ BEGAN, WHOLE, SHORT = "1793491200.100000", "1793491200.540000", "1793491200.4000
 HEARD, UNHEARD = {"IDTONE_HEARD": f"{NONCE}:heard"}, {"IDTONE_HEARD": f"{NONCE}:unheard"}
 
 
+@dataclass
+class Events:
+    connected: bool = True
+    watching: bool = True
+
+    async def watches(self, channel: str) -> bool:
+        assert channel == CALL.partition("-")[0]
+        return self.connected and self.watching
+
+
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory) -> dict[str, Sound]:
     return ensure_sounds(tmp_path_factory.mktemp("sounds"), load_library().values(), ["sln"])
@@ -45,7 +56,7 @@ def board(sounds, notebook) -> Switchboard:
 @pytest.fixture
 def alone(board) -> AgiApplication:
     """Without ARI events."""
-    return AgiApplication(board, lambda: False)
+    return AgiApplication(board, Events(connected=False))
 
 
 def ask(application: AgiApplication, entry: str, *arguments: str):
@@ -101,7 +112,7 @@ def test_what_was_not_whole_was_not_heard(alone, notebook, facts, why):
 def test_the_parties_are_connected_only_when_the_evidence_is_durable(sounds):
     notebook = Notebook()
     board = Switchboard(Licensed, Policy(), sounds, notebook, now=lambda: NOW)
-    application = AgiApplication(board, lambda: True)
+    application = AgiApplication(board, Events())
 
     async def conversation() -> None:
         await application.answer(Request("decide", DECIDE, "1795.1", ""))
@@ -126,11 +137,11 @@ def test_the_parties_are_connected_only_when_the_evidence_is_durable(sounds):
     asyncio.run(conversation())
 
 
-def test_the_verdict_is_given_only_when_the_decision_is_durable(sounds):
+def test_the_verdict_is_given_only_when_the_decision_outlives_the_service(sounds):
     """Asterisk needs no more than the verdict to play the sound and connect, also without us."""
     notebook = Notebook()
     board = Switchboard(Licensed, Policy(), sounds, notebook, now=lambda: NOW)
-    application = AgiApplication(board, lambda: True)
+    application = AgiApplication(board, Events())
     later: Future[None] = Future()
     notebook.append = lambda step: later
 
@@ -160,7 +171,7 @@ def test_nothing_is_written_of_a_sound_that_was_not_decided(alone, notebook, fac
 
 def test_a_ledger_that_fails_does_not_keep_the_parties_apart(sounds, caplog):
     board = Switchboard(Licensed, Policy(), sounds, Notebook(broken=True), now=lambda: NOW)
-    application = AgiApplication(board, lambda: True)
+    application = AgiApplication(board, Events())
     ask(application, "decide", *DECIDE)
     assert played(application) == HEARD
     assert "could not be written" in caplog.text
@@ -173,7 +184,7 @@ def test_a_sound_of_a_call_that_nobody_knows_is_left_to_asterisks_word(alone, no
 
 
 def test_where_events_tell_the_end_the_hooks_word_is_not_needed(board, notebook):
-    application = AgiApplication(board, lambda: True)
+    application = AgiApplication(board, Events())
     ask(application, "decide", *DECIDE)
     ask(application, "ended", CALL, "BUSY", "17", "licence-valid", "")
     assert notebook.kinds() == ["decided"]
@@ -182,17 +193,26 @@ def test_where_events_tell_the_end_the_hooks_word_is_not_needed(board, notebook)
     assert notebook.steps[-1].details["status"] == "NOANSWER"
 
 
-def test_the_hooks_word_counts_of_a_call_that_was_over_before_events_told_of_it(board, notebook):
-    application = AgiApplication(board, lambda: True)
-    ask(application, "decide", *DECIDE)
+def test_where_no_event_tells_of_the_channel_the_hook_does(board, notebook):
+    """ARI is connected, and did not answer in time when it was asked to tell of it."""
+    application = AgiApplication(board, Events(watching=False))
+    assert "IDTONE_WATCHED" not in ask(application, "decide", *DECIDE)
     ask(application, "ended", CALL, "BUSY", "17", "licence-valid", "")
-    board.gone(board.find(CALL), None)
     assert notebook.kinds() == ["decided", "ended"]
     assert notebook.steps[-1].details == {"status": "BUSY", "hangup_cause": 17, "reason": "licence-valid"}
 
 
+def test_where_the_events_have_ceased_the_hook_tells_the_end(board, notebook):
+    events = Events()
+    application = AgiApplication(board, events)
+    assert ask(application, "decide", *DECIDE)["IDTONE_WATCHED"] == NONCE
+    events.connected = False
+    ask(application, "ended", CALL, "BUSY", "17", "licence-valid", "")
+    assert notebook.kinds() == ["decided", "ended"]
+
+
 def test_of_a_channel_that_was_moved_only_the_hook_tells_the_end(board, notebook):
-    application = AgiApplication(board, lambda: True)
+    application = AgiApplication(board, Events())
     ask(application, "decide", *DECIDE)
     ask(application, "ended", CALL, "CANCEL", "16", "licence-valid", "moved")
     assert notebook.kinds() == ["decided", "ended"]
@@ -229,7 +249,7 @@ def test_what_the_hook_does_not_ask_is_refused(alone, notebook, entry, arguments
 def test_each_party_is_told_of(sounds, notebook, party):
     policy = Policy(notify={direction: frozenset(Party) for direction in Policy().notify})
     board = Switchboard(Licensed, policy, sounds, notebook, now=lambda: NOW)
-    application = AgiApplication(board, lambda: False)
+    application = AgiApplication(board, Events(connected=False))
     ask(application, "decide", *DECIDE)
     assert played(application, party=party) == HEARD
     assert fold("lab", notebook.steps).heard_by == (party,)

@@ -24,7 +24,8 @@ from idtone.errors import AriUnavailable, LedgerError
 from idtone.ledger.records import Record, fold
 from idtone.ledger.steps import CallStatus, Step, StepKind
 from idtone.numbers import Number, parse
-from idtone.switchboard.board import Switchboard
+from idtone.settings import Door
+from idtone.switchboard.board import Question, Switchboard
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
 
@@ -166,8 +167,10 @@ async def test_a_licensed_call_is_sounded_recorded_and_released(start):
 async def test_the_parties_are_connected_only_when_the_evidence_is_durable(start):
     asterisk, notebook = FakeAsterisk(), Notebook(held=[])
     async with start(asterisk, notebook):
-        asterisk.finish(await sounding(asterisk), SOUND_MS)
+        playback = await sounding(asterisk)
         await until(lambda: notebook.held)
+        assert notebook.hurried == 0
+        asterisk.finish(playback, SOUND_MS)
         await asyncio.sleep(0.05)
         assert heard(asterisk) is None
         assert notebook.hurried == 1
@@ -254,6 +257,28 @@ async def test_what_becomes_of_a_call_is_asked_for_before_it_goes_on(start, in_o
         await until(lambda: not application._line._watching)  # nothing is kept of it
     asked = [path for _, path, query in asterisk.requests if CALLER in (path + query.get("eventSource", ""))]
     assert asked == ["applications/idtone-watch/subscription", f"channels/{CALLER}/continue"]
+
+
+@pytest.mark.parametrize(("failing", "watched"), [({}, True), ({"subscription": 500}, False)])
+async def test_who_gives_a_verdict_by_agi_can_wait_until_events_tell_of_the_channel(start, failing, watched):
+    asterisk = FakeAsterisk(failing)
+    asterisk.slow["subscription"] = 0.05
+    asterisk.channels[CALLER] = {}
+    async with start(asterisk, Notebook()) as application:
+        await until(lambda: application.informed)
+        application._board.decide(Question(CALL, "0312345678"), Door.AGI)
+        waiting = asyncio.create_task(application.watches(CALLER))
+        await asyncio.sleep(0.02)
+        assert not waiting.done()
+        assert await waiting is watched
+        assert not await application.watches("1795.2")  # nobody asked for that
+
+
+async def test_without_a_connection_no_events_tell_of_a_channel(board):
+    switchboard = board(Notebook())
+    application = Application(switchboard)
+    switchboard.decide(Question(CALL, "0312345678"), Door.AGI)
+    assert not await application.watches(CALLER)
 
 
 async def test_a_call_that_is_over_before_anybody_can_ask_what_becomes_of_it(start, monkeypatch):

@@ -138,8 +138,8 @@ class Load:
 
     def retransmissions(self) -> int:
         """How many messages were sent again; known once it has ended."""
-        with (self._folder / "statistics.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file, delimiter=";"))
+        whole = (self._folder / "statistics.csv").read_text().rpartition("\n")[0]
+        rows = list(csv.DictReader(whole.splitlines(), delimiter=";"))
         return int(rows[-1]["Retransmissions(C)"])
 
     def stop(self) -> None:

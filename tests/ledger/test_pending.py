@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerBehindError, LedgerError
+from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
 from idtone.ledger import steps
 from idtone.ledger.pending import ENOUGH_BYTES, Pending
 from idtone.ledger.reader import LedgerReader
@@ -145,6 +145,17 @@ def test_what_the_ledger_keeps_in_memory_stands_there_until_it_has_written_more(
         assert not standing(file)
     with LedgerReader.open(url) as reader:
         assert {record.call_id for record in reader.records()} == {"c-3", "c-4"}
+
+
+def test_what_is_decided_when_the_ledger_is_closed_waits_for_the_next_instance(
+    url: str, writer: LedgerWriter, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Pending.open(url, Slow(fails=LedgerClosedError("closed")), days_of(url)) as pending:
+        assert pending.append(decided(call_id="c-1")).done()
+    assert [record.getMessage() for record in caplog.records] == ["a decision is not in the ledger: closed"]
+    assert standing(file) == ["c-1"]
+    with Pending.open(url, writer, days_of(url)), LedgerReader.open(url) as reader:
+        assert [record.call_id for record in reader.records()] == ["c-1"]
 
 
 def test_it_stays_small_where_decisions_never_cease_to_be_on_their_way(

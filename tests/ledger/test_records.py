@@ -105,8 +105,8 @@ def test_impossible_orders_are_named(written: list[Step], anomalies: list[str]) 
     assert list(fold("pbx-1", written).anomalies) == anomalies
 
 
-@pytest.mark.parametrize("reason", [Reason.SERVICE_UNAVAILABLE, PLAY.reason])
-def test_what_the_dialplan_played_on_another_ground_is_not_the_sound_that_was_decided(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", [Reason.SERVICE_UNAVAILABLE, None, PLAY.reason])
+def test_what_the_dialplan_played_on_another_ground_is_not_the_sound_that_was_decided(reason: Reason | None) -> None:
     ended = steps.ended("c-1", at(500), CallStatus.CONNECTED, 16, reason, frozenset({Party.CALLED}))
     record = fold("pbx-1", [decided(PLAY), CONNECTED, ended])
     assert record.heard == (reason is PLAY.reason)

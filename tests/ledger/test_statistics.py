@@ -48,7 +48,7 @@ def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_th
         reason = Reason.SERVICE_UNAVAILABLE if outcome else None
         return record(
             steps.unattended(forwarded(), NOW, outcome, reason, profiles),
-            steps.ended("c-1", at(1), status, heard_by=heard_by),
+            steps.ended("c-1", at(1), status, reason=reason, heard_by=heard_by),
         )
 
     records = [

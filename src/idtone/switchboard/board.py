@@ -90,8 +90,8 @@ class Call:
     """Done when the decision outlives this process; None of a call that an earlier service decided."""
     suspended: bool = False
     """Since it was in progress, and it is being ended."""
-    last_word: Step | None = None
-    """How the hook itself said that it ended, where an event is to say so, and what is still to come of it."""
+    watched: bool = False
+    """Events tell what becomes of it."""
 
     @property
     def channel(self) -> str:
@@ -296,17 +296,9 @@ class Switchboard:
         if call := self.find(call_id):
             self.ended(call, status, hangup_cause, reason, heard_by)
 
-    def says_last(self, call: Call, status: CallStatus, hangup_cause: int | None, reason: Reason | None) -> None:
-        """The hook said how it ended. That counts if the channel goes and no event has said so: a call can be over
-        before Asterisk begins to tell of its channel.
-        """
-        call.last_word = steps.ended(call.id, self.now(), status, hangup_cause, reason)
-
     def gone(self, call: Call, hangup_cause: int | None) -> None:
-        """Its channel is gone, and no event has told how it ended."""
-        if call.last_word:
-            self.interrupted(call)
-        elif call.connected:
+        """Its channel is gone, and no hook has told how it ended."""
+        if call.connected:
             self.ended(call, CallStatus.CONNECTED, hangup_cause)
         elif call.own_dial:
             self.ended(call, CallStatus.CANCEL, hangup_cause)
@@ -320,8 +312,8 @@ class Switchboard:
         self._over(call, steps.ended(call.id, self.now(), status, hangup_cause, reason, heard_by))
 
     def interrupted(self, call: Call) -> None:
-        """It is gone, and nobody of us saw how; the hook may have said it."""
-        self._over(call, call.last_word or steps.interrupted(call.id, self.now()))
+        """It is gone, and nobody of us saw how."""
+        self._over(call, steps.interrupted(call.id, self.now()))
 
     def _over(self, call: Call, last: Step) -> None:
         del self._calls[call.id]

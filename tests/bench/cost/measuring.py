@@ -130,9 +130,10 @@ class Bench:
 
     def _left(self) -> int:
         deadline_s = time.monotonic() + SETTLE_S
-        while (left := self.asterisk.channels() - self.left) and time.monotonic() < deadline_s:
+        while (channels := self.asterisk.channels()) > self.left and time.monotonic() < deadline_s:
             time.sleep(0.1)
-        return left
+        self.left = min(self.left, channels)
+        return channels - self.left
 
 
 def _samples(
