@@ -168,9 +168,9 @@ async def test_the_parties_are_connected_only_when_the_evidence_is_durable(start
     asterisk, notebook = FakeAsterisk(), Notebook(held=[])
     async with start(asterisk, notebook):
         playback = await sounding(asterisk)
-        await until(lambda: notebook.held)
         assert notebook.hurried == 0
         asterisk.finish(playback, SOUND_MS)
+        await until(lambda: notebook.held)
         await asyncio.sleep(0.05)
         assert heard(asterisk) is None
         assert notebook.hurried == 1

@@ -187,6 +187,7 @@ def test_one_that_was_cut_off_takes_no_other_with_it(
     slow = Slow()
     with Pending.open(url, slow, days_of(url)) as pending:
         monkeypatch.setattr(os, "write", write)
+        slow.hurried = 0
         torn = [pending.append(decided(call_id=call_id)) for call_id in ("torn-1", "torn-2")]
         assert slow.hurried == len(torn)
         assert pending.append(decided(call_id="c-1")).done()
