@@ -1,7 +1,7 @@
 """Decisions on their way to the disk, so that a service that is killed has told nobody what it does not remember.
 
 Asterisk acts on a verdict at once; its evidence waits for others to go to the disk with it. Meanwhile it stands in a
-file beside the ledger that is written and not synced: that outlives the process, and with the machine the call ends too.
+file beside the ledger that is written and not synced: that outlives the process, and the call ends with the machine.
 Numbers stand there as in the ledger, sealed. Where decisions never cease to be on their way, a second file takes the
 next ones until all of the first are on the disk.
 """
