@@ -109,7 +109,7 @@ class AgiApplication:
         if call.kept:
             await self._board.wait_for(call.kept, OVERDUE_S)
         # With the verdict the call may be over in the next moment.
-        call.watched = await self._events.watches(call.channel)
+        call.watched = call.watched or await self._events.watches(call.channel)
         watched = {dialplan.WATCHED_VARIABLE: nonce} if call.watched else {}
         return {dialplan.VERDICT_VARIABLE: self._board.verdict(call, nonce).variable} | watched
 

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 GONE: Final = frozenset({404, 409, 412})
 """What Asterisk answers when the channel hung up while we were asking; an outcome, not an error."""
 WATCHES_WITHIN_S: Final = 0.5
+"""How long a verdict waits until Asterisk tells of the channel; it answers within a millisecond."""
 
 
 class Line:
@@ -113,7 +114,7 @@ class Line:
             watching.add_done_callback(lambda _: self._watching.pop(channel, None))
 
     async def watches(self, channel: str) -> bool:
-        """Whether we are told what becomes of it. Waits for Asterisk's answer, but not longer than a call can."""
+        """Whether we are told what becomes of a channel that we have just asked about, by Asterisk's answer."""
         watching = self._watching.get(channel)
         if watching is None:
             return False

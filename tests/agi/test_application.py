@@ -206,6 +206,8 @@ def test_where_the_events_have_ceased_the_hook_tells_the_end(board, notebook):
     events = Events()
     application = AgiApplication(board, events)
     assert ask(application, "decide", *DECIDE)["IDTONE_WATCHED"] == NONCE
+    events.watching = False  # nobody asks for it anew
+    assert ask(application, "decide", *DECIDE)["IDTONE_WATCHED"] == NONCE
     events.connected = False
     ask(application, "ended", CALL, "BUSY", "17", "licence-valid", "")
     assert notebook.kinds() == ["decided", "ended"]
