@@ -58,8 +58,13 @@ class Cramped(Service):
         self.seen.with_name("others").unlink()
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """Of a copy: SQLite finds no way to a file by another process's root."""
+        """Of a copy: SQLite finds no way to a file by another process's root. Nothing of another ledger is left there,
+        whose checkpoint would not be signed by this key.
+        """
         time.sleep(3 * LINGER_S)
+        for path in self.ledger.parent.iterdir():
+            if path.is_file():
+                path.unlink()
         for path in self.seen.parent.iterdir():
             if path.is_file():
                 shutil.copy(path, self.ledger.parent)
