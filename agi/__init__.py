@@ -1,1 +1,1 @@
-"""The FastAGI door. Asterisk plays the sound itself here; the service only decides and takes evidence."""
+"""The AGI interface: Asterisk asks over FastAGI, once a call."""

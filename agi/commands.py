@@ -25,7 +25,7 @@ _NUMBER: Final = re.compile(r"(?:\+81|81|0)[0-9]{9,10}")
 
 
 def agi(
-    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="What to ask the service: decide or played.")],
+    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="What to ask the service: decide.")],
     arguments: Annotated[
         list[str] | None,
         typer.Argument(

@@ -66,7 +66,7 @@ _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AgiRequest:
     """What the dialplan asks: `AGI(agi://…/ENTRY,ARGUMENT,…)`. Numbers stay out of its repr.
 
     `channel` is the uniqueid of the channel that asks, `caller_number` is empty where Asterisk knows none.
@@ -78,14 +78,14 @@ class Request:
     caller_number: str = field(repr=False)
 
 
-def read_request(block: bytes) -> Request:
+def read_request(block: bytes) -> AgiRequest:
     """Read what Asterisk sends over a network, up to and with the blank line.
 
     Raises AgiError, which names the field and holds nothing of its value.
     """
     fields = read_fields(block, network=True)
     number = fields["agi_callerid"].decode("utf-8", "replace")
-    return Request(
+    return AgiRequest(
         fields["agi_network_script"].decode("ascii"),
         tuple(_text(name, value) for name, value in fields.items() if name.startswith("agi_arg_")),
         fields["agi_uniqueid"].decode("ascii"),

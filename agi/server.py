@@ -1,7 +1,12 @@
-"""A FastAGI server: Asterisk connects for each question of its dialplan, and has its answer put into channel variables.
+"""A FastAGI server: Asterisk connects for each request of its dialplan, and has its answer put into channel variables.
 
-FastAGI knows no password and no deadline. So the deadlines are at this end, and nobody is heard who has not come
-through the `waiting_room`.
+FastAGI knows no password and no deadline. So the deadlines are at this end. Every user of the machine may come here, in
+thousands, and send an octet a second or none. A connection is heard when it has presented a call: an environment that
+reads well, and the response to a first command right behind it. What somebody smuggled in behind the environment, or
+within it, makes other lines stand where that response belongs.
+
+When too many have not presented a call, the oldest makes room, of those that have yet to present one or of those that
+have yet to prove it, whichever are more. That is not Asterisk, which sends at once and answers at once.
 
 A connection that ends for a fault has set no variable, or not all of them: the dialplan must judge by the last one.
 """
@@ -12,6 +17,7 @@ import asyncio
 import logging
 import os
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -21,9 +27,8 @@ from typing import Final
 from idtone.complaints import Complaints
 from idtone.errors import AgiError, IdtoneError
 
-from .codec import HANGUP, LONGEST_RESPONSE, Codec
-from .environment import Request
-from .waiting_room import Guest, WaitingRoom
+from .codec import HANGUP, Codec
+from .environment import LONGEST, AgiRequest, read_request
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +43,19 @@ class Listener(socket.socket):
     """Another process goes on listening, so the file of a Unix socket stays."""
 
 
-Answer = Callable[[Request], Awaitable[Mapping[str, str]]]
+Answer = Callable[[AgiRequest], Awaitable[Mapping[str, str]]]
 """From a question to the channel variables to set, in their order. May raise AgiError where it is no question."""
 
 SOCKET_MODE: Final = 0o660
+_PEERGROUPS: Final = 59
+"""SO_PEERGROUPS, which Python does not name."""
+_GROUPS_OCTETS: Final = 1024
+"""What Python's getsockopt() takes: of a user in more than 256 groups only the first one counts."""
 _QUEUE: Final = 4096
 """So many connections the kernel keeps until they are accepted, or less (net.core.somaxconn)."""
+_ACCEPTED_AT_ONCE: Final = 32
+"""Before those are looked after that are there."""
+_OUT_OF_FILES_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +76,6 @@ class Limits:
     """Connections that have."""
 
 
-class _HungUp(Exception):
-    """The channel has gone, or Asterisk has."""
-
-
 class FastAgiServer:
     """Has each connection answered by `answer`."""
 
@@ -75,66 +83,121 @@ class FastAgiServer:
         self._answer = answer
         self._limits = limits
         self._codec = Codec()
-        self._tasks: set[asyncio.Task[None]] = set()
-        """One for each call that is being answered."""
+        self._presenting: dict[asyncio.Task[None], None] = {}
+        self._proving: dict[asyncio.Task[None], None] = {}
+        """Both in the order in which they came."""
+        self._answering: set[asyncio.Task[None]] = set()
         self._complaints = Complaints(log, "an AGI connection was closed")
 
     @asynccontextmanager
     async def listening(self, address: Address | Listener) -> AsyncIterator[Address]:
-        """Listen while inside, at the address that is given back (port 0 takes any); then let what goes on end.
+        """Listen while inside, at the address that is given back (port 0 takes any); then let what is there end.
 
         Raises AgiError where the address cannot be had.
         """
         with nullcontext(address) if isinstance(address, Listener) else bound_to(address) as bound:
             bound.setblocking(False)
             bound.listen(_QUEUE)
-            room = WaitingRoom(
-                bound, self._limits.waiting, self._limits.presented_s, self._admit, self._complaints.note
-            )
-            room.open()
+            self._open(bound)
             try:
-                yield address if isinstance(address, Path) else named(bound)
+                yield named(bound)
             finally:
-                room.shut()
-                await self._drain(room)
+                asyncio.get_running_loop().remove_reader(bound)
+                while self._accept(bound):  # those that have connected by now
+                    pass
+                bound.close()
+                await self._drain()
 
-    async def _drain(self, room: WaitingRoom) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._limits.drain_s):
-                await room.emptied()
-                if self._tasks:
-                    await asyncio.wait(self._tasks)
-        room.close()
-        late = tuple(self._tasks)
-        for task in late:
-            self._complaints.note("it had not ended when the service stopped")
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+    async def _drain(self) -> None:
+        there = {*self._presenting, *self._proving, *self._answering}
+        if there:
+            await asyncio.wait(there, timeout=self._limits.drain_s)
+        for task in (*self._presenting, *self._proving):
+            self._dismiss(task, "it had not presented a call when the service stopped")
+        for task in self._answering:
+            self._dismiss(task, "it had not ended when the service stopped")
+        await asyncio.gather(*there, return_exceptions=True)
         self._complaints.flush()
 
-    def _admit(self, guest: Guest, request: Request) -> None:
-        if len(self._tasks) >= self._limits.answering:
-            guest.socket.close()
-            self._complaints.note(f"there are {self._limits.answering} calls to answer already")
-            return
-        task = asyncio.create_task(self._attend(guest, request))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _dismiss(self, task: asyncio.Task[None], reason: str) -> None:
+        task.cancel()
+        self._complaints.note(reason)
 
-    async def _attend(self, guest: Guest, request: Request) -> None:
+    def _open(self, bound: Listener) -> None:
+        if bound.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(bound, self._accept, bound)
+
+    def _accept(self, bound: Listener) -> bool:
+        """Take some of the connections that are there; whether there may be more."""
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                accepted, _ = bound.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return False
+            except OSError as error:
+                self._complaints.note(f"it could not be accepted: {error.strerror}")
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(bound)  # which stays readable while there are no files left
+                loop.call_later(_OUT_OF_FILES_S, self._open, bound)
+                return False
+            if reason := refused(accepted):
+                accepted.close()
+                self._complaints.note(reason)
+            else:
+                self._take(accepted)
+        return True
+
+    def _take(self, accepted: socket.socket) -> None:
+        if len(self._presenting) + len(self._proving) >= self._limits.waiting:
+            crowd = self._proving if len(self._proving) > len(self._presenting) else self._presenting
+            oldest = next(iter(crowd))
+            del crowd[oldest]
+            self._dismiss(oldest, "it made room for a newer one before it had presented a call")
+        accepted.setblocking(False)
+        task = asyncio.create_task(self._attend(accepted))
+        self._presenting[task] = None
+
+        def over(task: asyncio.Task[None]) -> None:
+            accepted.close()  # which a task that was cancelled before its first step has not done
+            self._presenting.pop(task, None)
+            self._proving.pop(task, None)
+            self._answering.discard(task)
+
+        task.add_done_callback(over)
+
+    async def _attend(self, accepted: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=accepted, limit=LONGEST)
+        asterisk, limits = _Asterisk(reader, writer, self._codec), self._limits
         try:
-            async with _until(
-                guest.since_s + self._limits.whole_s, f"it had not ended within {self._limits.whole_s:g} s"
-            ):
-                await self._converse(guest, request)
+            async with _within(limits.whole_s, f"it had not ended within {limits.whole_s:g} s"):
+                async with _within(limits.presented_s, f"it had not presented a call within {limits.presented_s:g} s"):
+                    request = await self._presented(asterisk)
+                if request:
+                    await self._converse(asterisk, request)
         except AgiError as error:
             self._complaints.note(str(error))
-        except (_HungUp, OSError):
-            log.debug("%s, channel %s: it hung up meanwhile", request.entry, request.channel)
         finally:
-            guest.socket.close()
+            writer.transport.abort()
 
-    async def _converse(self, guest: Guest, request: Request) -> None:
+    async def _presented(self, asterisk: _Asterisk) -> AgiRequest | None:
+        """The request, once it is proven; None if the channel hung up before, which is an ordinary end."""
+        task = asyncio.current_task()
+        assert task
+        try:
+            request = read_request(await asterisk.environment())
+            self._proving[task] = self._presenting.pop(task)
+            proven = await asterisk.carries_out(self._codec.noop(), "0")
+        except _HungUp:
+            raise AgiError("it ended before it had presented a call") from None
+        del self._proving[task]
+        if not proven:
+            return None
+        if len(self._answering) >= self._limits.answering:
+            raise AgiError(f"there are {self._limits.answering} calls to answer already")
+        self._answering.add(task)
+        return request
+
+    async def _converse(self, asterisk: _Asterisk, request: AgiRequest) -> None:
         try:
             variables = await self._answer(request)
         except AgiError:
@@ -145,46 +208,97 @@ class FastAgiServer:
         except Exception:
             log.exception("%s, channel %s: no answer", request.entry, request.channel)
             return
-        loop = asyncio.get_running_loop()
+        try:
+            there = await self._set(asterisk, variables)
+        except _HungUp:
+            there = False
+        if not there:
+            log.debug("%s, channel %s: it hung up meanwhile", request.entry, request.channel)
+
+    async def _set(self, asterisk: _Asterisk, variables: Mapping[str, str]) -> bool:
+        """Whether Asterisk did, in this order; False where the channel hung up."""
         response_s = self._limits.response_s
         for command in [self._codec.set_variable(name, value) for name, value in variables.items()]:
-            async with _until(loop.time() + response_s, f"Asterisk had not answered within {response_s:g} s"):
-                await loop.sock_sendall(guest.socket, command)
-                line = await _line(guest)
-                if line == HANGUP and not guest.hung_up:
-                    guest.hung_up = True
-                    line = await _line(guest)
-            if not self._codec.carried_out(line, "1"):
-                raise _HungUp
+            async with _within(response_s, f"Asterisk had not answered within {response_s:g} s"):
+                if not await asterisk.carries_out(command, "1"):
+                    return False
+        return True
 
 
-async def _line(guest: Guest) -> bytes:
-    loop = asyncio.get_running_loop()
-    while b"\n" not in guest.received:
-        if len(guest.received) > LONGEST_RESPONSE:
-            raise AgiError("Asterisk's response has no end")
-        received = await loop.sock_recv(guest.socket, LONGEST_RESPONSE)
-        if not received:
-            raise _HungUp
-        guest.received += received
-    line, end, behind = bytes(guest.received).partition(b"\n")
-    guest.received[:] = behind
-    return line + end
+class _HungUp(Exception):
+    """The channel has gone, or Asterisk has."""
 
 
-def named(bound: socket.socket) -> Address:
-    """Where a socket listens."""
-    name = bound.getsockname()
-    return Path(name) if isinstance(name, str) else name[:2]
+class _Asterisk:
+    """The other end. Raises AgiError for what Asterisk does not say, and _HungUp where the connection ends."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, codec: Codec) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._codec = codec
+        self._hung_up = False
+        """It has said so; it does once."""
+
+    async def environment(self) -> bytes:
+        return await self._read(b"\n\n", f"the environment is longer than {LONGEST} octets")
+
+    async def carries_out(self, command: bytes, result: str) -> bool:
+        """Whether it did, with this result; False where the channel hung up."""
+        self._writer.write(command)
+        line = await self._read(b"\n", "Asterisk's response has no end")
+        if line == HANGUP and not self._hung_up:
+            self._hung_up = True
+            line = await self._read(b"\n", "Asterisk's response has no end")
+        return self._codec.carried_out(line, result)
+
+    async def _read(self, end: bytes, endless: str) -> bytes:
+        try:
+            return await self._reader.readuntil(end)
+        except asyncio.LimitOverrunError:
+            raise AgiError(endless) from None
+        except (EOFError, ConnectionError):
+            raise _HungUp from None
 
 
 @asynccontextmanager
-async def _until(when_s: float, fault: str) -> AsyncIterator[None]:
+async def _within(seconds: float, fault: str) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout_at(when_s):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
         raise AgiError(fault) from None
+
+
+def named(bound: socket.socket) -> Address:
+    """Where a socket listens, or the other end of a connection to it does."""
+    name = bound.getsockname()
+    if isinstance(name, str):
+        path = Path(name)  # as it was called when it was bound (`_bound_path`)
+        return path.with_name(path.name[1:].rpartition(".")[0])
+    host, port = name[:2]
+    return host, port
+
+
+def refused(accepted: socket.socket) -> str:
+    """Why the other end may not ask; empty if it may.
+
+    Over a Unix socket no secret comes with a request. Root may ask, the user that runs this service, and members of the
+    group of the socket's file.
+    """
+    path = named(accepted)
+    if not isinstance(path, Path):
+        return ""
+    _, user, group = struct.unpack("iII", accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if user in (0, os.geteuid()):
+        return ""
+    groups = {group}
+    with suppress(OSError):
+        octets = accepted.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, _GROUPS_OCTETS)
+        groups.update(each for (each,) in struct.iter_unpack("I", octets))
+    with suppress(OSError):
+        if path.stat().st_gid in groups:
+            return ""
+    return f"user {user} may not ask; add it to the group of {path}"
 
 
 @contextmanager

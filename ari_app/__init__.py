@@ -1,1 +1,1 @@
-"""The ARI door: Asterisk asks over its REST interface, twice a call."""
+"""The ARI interface: Asterisk asks over its REST interface, once a call."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import itertools
 import json
 import re
@@ -22,20 +21,10 @@ import aiohttp
 
 from idtone.errors import AriRefused, AriUnavailable
 
-from .events import EVENTS, WATCHED, Event, Response, read
+from .events import EVENTS, Event, Response, read
 
 APPLICATION: Final = "idtone"
 """The name in the dialplan's Stasis(idtone,…)."""
-WATCH: Final = f"{APPLICATION}-watch"
-"""Has the subscriptions, on the same WebSocket. Asterisk keeps an application that has some when its WebSocket is
-closed, and whether somebody answers Stasis(idtone) could not be asked then. What it tells comes in another queue.
-"""
-SUBSCRIPTIONS: Final = f"applications/{WATCH}/subscription"
-ALL_BRIDGES: Final = "bridge:"
-"""Who talks with whom is told by the bridges, and by none of the channels. With `subscribeAll` Asterisk would make JSON
-of everything that happens to every channel, in one thread, before the filter throws it away.
-"""
-
 REQUEST_TIMEOUT_S: Final = 5.0
 OPEN_WITHIN_S: Final = 2.0
 """How long opening a connection may take: over a dead line it would never end."""
@@ -54,11 +43,6 @@ Transport = Literal["auto", "websocket", "http"]
 
 class Ari(Protocol):
     """What the call flow needs of Asterisk. The real one is `AriConnection`."""
-
-    @property
-    def in_order(self) -> bool:
-        """Whether requests are carried out in the order in which they were made."""
-        ...
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         """Send one request and return the decoded answer (None where it is empty).
@@ -100,18 +84,16 @@ class AriConnection:
         try:
             self._socket = await self._session.ws_connect(
                 f"{self._url}/events",
-                params={"app": f"{APPLICATION},{WATCH}"},
+                params={"app": APPLICATION},
                 heartbeat=HEARTBEAT_S,
                 max_msg_size=ANSWER_LIMIT,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise AriUnavailable(f"Asterisk takes no WebSocket at {self._url}: {error}") from error
-        # The filters die with the application objects, so they are put again after each connect; over HTTP,
-        # since before they are there nobody reads the WebSocket yet.
-        for application, events in ((APPLICATION, EVENTS), (WATCH, WATCHED)):
-            allowed = {"allowed": [{"type": event} for event in events]}
-            await self._over_http("PUT", f"applications/{application}/eventFilter", {}, allowed)
-        await self._over_http("POST", SUBSCRIPTIONS, {"eventSource": ALL_BRIDGES}, None)
+        # The filter dies with the application object, so it is put again after each connect; over HTTP, since before it
+        # is there the WebSocket is not read yet.
+        allowed = {"allowed": [{"type": event} for event in EVENTS]}
+        await self._over_http("PUT", f"applications/{APPLICATION}/eventFilter", {}, allowed)
 
     async def close(self) -> None:
         if self._socket is not None:
@@ -128,28 +110,8 @@ class AriConnection:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 while not await self.abandoned():  # noqa: ASYNC110 — Asterisk tells nobody
                     await asyncio.sleep(0.01)
-                await self._unsubscribe()
         except TimeoutError as error:
             raise AriUnavailable("Asterisk does not notice that the WebSocket is closed") from error
-
-    async def _unsubscribe(self) -> None:
-        """Else Asterisk would go on making JSON of what nobody reads."""
-        try:
-            watched = await self._over_http("GET", f"applications/{WATCH}", {}, None)
-        except AriRefused:
-            return  # it has gone with the last of what it watched
-        try:
-            sources = [f"channel:{channel}" for channel in watched["channel_ids"]] + [ALL_BRIDGES]
-        except (LookupError, TypeError) as error:
-            raise AriUnavailable("Asterisk's account of an application is not as it is documented") from error
-        for source in sources:
-            with contextlib.suppress(AriRefused):  # it has hung up
-                await self._over_http("DELETE", SUBSCRIPTIONS, {"eventSource": source}, None)
-
-    @property
-    def in_order(self) -> bool:
-        """Of a WebSocket Asterisk reads one request after the other; over HTTP they come on several connections."""
-        return self._over_websocket
 
     @property
     def transport(self) -> str:
@@ -227,7 +189,7 @@ class AriConnection:
         try:
             async with self._session.request(method, f"{self._url}/{path}", params=query, json=body) as answer:
                 text = (await self._read(answer)).decode()
-                return _body(answer.status, answer.reason or "", text, f"{method} {path}")
+                return _body(answer.status, answer.reason or "", text, f"{method} {path} at {self._url}")
         except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
             raise AriUnavailable(f"Asterisk does not answer at {self._url}: {str(error) or 'timed out'}") from error
 

@@ -9,9 +9,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from typing import Any, Final
 
-from idtone.errors import AriError, AriRefused, IdtoneError
+from idtone.errors import AriError, AriRefused, FallbackError, IdtoneError
 
 from .application import Application
 from .connection import AriConnection
@@ -29,8 +30,12 @@ QUARREL_S: Final = 30.0
 STAND_BY_POLL_S: Final = 0.5
 REGISTRY_POLL_S: Final = 0.5
 """With what it takes to read it, a suspended number is refused, and its calls ended, within two seconds."""
-DRAIN_S: Final = 12.0
-"""How long a stop waits for sounds that are being played; the longest sound has ten seconds."""
+
+_CHECK_USER: Final = "check ari.user, ari.password_file and the user's rights in ari.conf"
+_REMEDIES: Final[dict[int, str]] = {
+    HTTPStatus.NOT_FOUND: "check the address in ari.url, which ends with /ari, and that res_ari is loaded",
+    HTTPStatus.UNAUTHORIZED: _CHECK_USER,
+}
 
 Connect = Callable[[], AbstractAsyncContextManager[AriConnection]]
 
@@ -50,20 +55,19 @@ class Service:
         self._connect = connect
         self._refresh = refresh
         self._clock_s = clock_s
-        self._complained: tuple[str, float] | None = None
+        self._complained: dict[str, float] = {}
         self._lost_s: deque[float] = deque(maxlen=QUARREL)
         self._again = asyncio.Event()
         self._departing = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve; returns after `stop` is set and the sounds that were being played have ended."""
+        """Serve; returns after `stop` is set."""
         ours = (self._serve_for_ever(), self._watch_registry(), self._watch_suspensions())
         tasks: set[asyncio.Task[Any]] = {asyncio.create_task(each) for each in (*ours, stop.wait())}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()  # but for the last they end only by an error that is ours
-            await self._application.drained(DRAIN_S)
             self._departing = True
         finally:
             for task in tasks:
@@ -76,7 +80,7 @@ class Service:
             try:
                 async with self._connect() as ari:
                     delay_s = RETRY_FIRST_S
-                    self._complained = None
+                    self._complained.clear()
                     log.info("ready: Asterisk %s, %s", ari.version, ari.transport)
                     try:
                         await self._attend(ari)
@@ -84,9 +88,7 @@ class Service:
                         if self._departing:
                             await self._application.depart(ari)
             except AriRefused as error:
-                self._complain(
-                    logging.ERROR, f"{error}; check ari.user, ari.password_file and the user's rights in ari.conf"
-                )
+                self._complain(logging.ERROR, f"{error}; {_REMEDIES.get(error.status, _CHECK_USER)}")
             except AriError as error:
                 self._complain(logging.WARNING, f"{error}; trying again")
             # Jitter, so that the services of a fleet do not come back in step.
@@ -113,10 +115,11 @@ class Service:
 
     def _complain(self, level: int, text: str) -> None:
         now_s = self._clock_s()
-        if self._complained and self._complained[0] == text and now_s - self._complained[1] < COMPLAINT_EVERY_S:
-            return
-        self._complained = text, now_s
-        log.log(level, "%s", text)
+        if now_s - self._complained.get(text, -COMPLAINT_EVERY_S) >= COMPLAINT_EVERY_S:
+            self._complained = {
+                told: at_s for told, at_s in self._complained.items() if now_s - at_s < COMPLAINT_EVERY_S
+            } | {text: now_s}
+            log.log(level, "%s", text)
 
     async def _lost(self, ari: AriConnection) -> None:
         """Another connection has taken the application. Once or twice it is taken back: somebody had a look, or an
@@ -139,8 +142,10 @@ class Service:
             await asyncio.sleep(REGISTRY_POLL_S)
             try:
                 await asyncio.to_thread(self._refresh)
+            except FallbackError as error:
+                self._complain(logging.CRITICAL, str(error))
             except IdtoneError as error:
-                log.error("%s", error)
+                self._complain(logging.ERROR, str(error))
 
     async def _watch_suspensions(self) -> None:
         """Beside the registry's watch, which may wait for a source: a suspension may begin by its date alone."""

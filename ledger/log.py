@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from idtone.errors import LedgerError
 
 from .custody import Custody
-from .leaves import CLOSING, StoredStep, leaf, must_be_counted, search_keys
+from .leaves import CLOSING, OPENING, StoredStep, leaf, must_be_counted, search_keys
 from .steps import StepKind
 from .tables import CHECKPOINT, TREE_FROM, UPSERT_META, hashes, meta, steps
 from .tree.checkpoints import Checkpoint, believed
@@ -31,6 +31,7 @@ LATE_US: Final = 3_600_000_000
 _log = logging.getLogger(__name__)
 
 
+_KNOWN: Final = "SELECT 1 FROM steps WHERE call_id = ? LIMIT 1"
 _INSERT_STEPS: Final = "INSERT INTO steps (id, node, call_id, kind, at, details, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_HASHES: Final = "INSERT INTO hashes (place, hash) VALUES (?, ?)"
 _INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?)"
@@ -205,8 +206,8 @@ class Log:
         known = grown.calls.get(step.call_id) or self._open.get(step.call_id)
         if known is not None:
             return known
-        if step.kind == StepKind.DECIDED:
-            return OpenCall()  # nothing comes before it, and it is not looked for
+        if step.kind in OPENING and not _knows(connection, step.call_id):
+            return OpenCall()
         return open_call(connection, step.call_id, self._tree_from)
 
     def _sign(self, frontier: Frontier) -> Note:
@@ -222,6 +223,16 @@ def _refusing(path: Path, reason: str) -> str:
         path, reason,
     )  # fmt: skip
     return reason
+
+
+def _knows(connection: Connection, call_id: str) -> bool:
+    """Whether a call has steps; by the driver itself, since every call comes by here."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    try:
+        return driver.execute(_KNOWN, (call_id,)).fetchone() is not None
+    except sqlite3.Error as error:
+        raise DBAPIError("", None, error) from error
 
 
 def holds(connection: Connection, grown: Growth) -> bool:

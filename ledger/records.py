@@ -26,8 +26,9 @@ class Record:
     Codes (`direction`, `outcome`, `reason`, `status`) are the text that was written, equal to the members of
     their enumerations, so that a code of a newer version can still be read. `profile` is the sound
     that was decided on, and `profiles` says for each party which; `skip` why there is none. `heard_by` are the
-    parties that heard theirs to its end, and `heard` that all of them did. `complete` means that the end of the
-    call was seen, `unattended` that the dialplan handled it without the service.
+    parties that heard theirs to its end, and `heard` that all of them did; `known_by` says for each by what that is
+    known. `complete` means that the end of the call was seen, `unattended` that the dialplan handled it without the
+    service. `nonce` binds the lines of the journal to it.
     """
 
     call_id: str
@@ -46,10 +47,12 @@ class Record:
     numbers: Mapping[Role, MaskedNumber]
     heard_by: tuple[str, ...]
     heard: bool
+    known_by: Mapping[str, str]
     status: str | None
     hangup_cause: int | None
     complete: bool
     unattended: bool
+    nonce: str | None
     anomalies: tuple[str, ...]
     steps: tuple[Step, ...]
 
@@ -68,8 +71,8 @@ class Record:
 
     @property
     def connected(self) -> bool:
-        """The parties were; of a call that the dialplan handled alone by its end."""
-        return StepKind.CONNECTED in self.times or (self.unattended and self.status == CallStatus.CONNECTED)
+        """The parties were."""
+        return StepKind.CONNECTED in self.times
 
     def to_json(self) -> dict[str, Any]:
         """The record for programs; times in UTC, ISO 8601 with offset and milliseconds."""
@@ -94,6 +97,7 @@ class Record:
             "times": {kind.value: iso_ms(at) for kind, at in self.times.items()},
             "heard_by": list(self.heard_by),
             "heard": self.heard,
+            "known_by": dict(self.known_by),
             "status": self.status,
             "hangup_cause": self.hangup_cause,
             "complete": self.complete,
@@ -113,7 +117,8 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
     end = _details(steps, StepKind.ENDED)
     outcome, profile = _text(decision, "outcome"), _text(decision, "profile")
     profiles = _profiles(decision)
-    heard_by = {_party(step) for step in steps if _heard(step)} | _heard_alone(decision, end)
+    known_by = {_party(step): _text(step.details, "known_by") for step in steps if _heard(step)}
+    heard_by = known_by.keys()
     return Record(
         call_id=steps[0].call_id,
         node=node,
@@ -131,11 +136,13 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         numbers={role: number for role in Role if (number := _number(decision, opened, role))},
         heard_by=tuple(party for party in Party if party in heard_by),
         heard=bool(heard_by) and heard_by >= profiles.keys(),
+        known_by={party: by for party, by in known_by.items() if by},
         status=_text(end, "status"),
         # A refusal carries its cause in the decision.
         hangup_cause=_whole(end, "hangup_cause") or _whole(decision, "hangup_cause"),
         complete=any(step.kind is StepKind.ENDED for step in steps),
         unattended=_acted_alone(steps),
+        nonce=_text(decision, "nonce"),
         anomalies=tuple(_anomalies(steps, outcome, profiles)),
         steps=tuple(steps),
     )
@@ -143,9 +150,8 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
 
 _ONCE: Final = FIRST | {StepKind.ANSWERED, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED}
 
-_AFTER_THE_END: Final = frozenset({StepKind.ENDED, StepKind.SOUND_FAILED, StepKind.UNATTENDED})
-"""`ended` twice is named as such; a sound that is cut off when the call is over is told after it, and so is what the
-dialplan did with a call that the service decided too late."""
+_AFTER_THE_END: Final = frozenset({StepKind.ENDED})
+"""`ended` twice is named as such."""
 
 _BEFORE: Final = {
     StepKind.ANSWERED: StepKind.DECIDED,
@@ -178,16 +184,13 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
     unheard = set(profiles)
     latest: dict[str | None, datetime] = {}
     reason, decided = _text(_decision(steps), "reason"), _details(steps, StepKind.DECIDED)
-    alone, left = _acted_alone(steps), _details(steps, StepKind.UNATTENDED)
+    alone = _acted_alone(steps)
     sealed = [_text(step.details, SEALED) for step in steps if step.kind in FIRST]
     if UNOPENED in sealed:
         yield "the numbers cannot be opened: they were changed, or sealed with another key"
     if alone and decided:
         told = f"{decided.get('outcome')}, {decided.get('reason')}"
         yield f"the service decided {told}, and the dialplan acted without it"
-    if left and not alone:
-        told = f"{left.get('outcome')}, {left.get('reason')}"
-        yield f"the dialplan left that it did {told}, and the end of the call says otherwise"
     if UNSEALED in sealed:
         yield "the numbers could not be sealed, and are not kept"
     for step in steps:
@@ -204,13 +207,12 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
             yield f"{kind} although the outcome is {outcome}"
         if kind is StepKind.CONNECTED and outcome in _SOUND_FIRST and unheard:
             yield "connected before the sound was heard"
-        if kind is StepKind.SOUND_STARTED and profiles and step.details.get("profile") != profiles.get(_party(step)):
-            yield "sound-started with another profile than was decided"
+        if kind is StepKind.SOUND_ENDED and "instead" in step.details:
+            yield f"the {_party(step)} party heard {step.details['instead']} instead of the sound"
         if (
             kind is StepKind.ENDED
             and step.details.get("status") == CallStatus.CONNECTED
             and StepKind.CONNECTED not in seen
-            and not alone
         ):
             yield "ended as CONNECTED without connected before it"
         acted = _text(step.details, "reason") if kind is StepKind.ENDED else None
@@ -218,7 +220,9 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
             yield f"the dialplan acted on {acted}"
         party = _text(step.details, "party")
         before_it = [at for whose, at in latest.items() if party is None or whose in (None, party)]
-        if before_it and step.at < max(before_it) - _APART:
+        # The one is dated by the request, which the service decided too late; the other is told with the end.
+        late = kind in (StepKind.UNATTENDED, StepKind.CONNECTED)
+        if before_it and step.at < max(before_it) - _APART and not late:
             yield f"{kind} is dated before the step that precedes it"
         seen.add(kind)
         if _heard(step):
@@ -227,13 +231,9 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
 
 
 def _heard(step: Step) -> bool:
-    return step.kind is StepKind.SOUND_ENDED and (_whole(step.details, "heard_ms") or 0) > 0
-
-
-def _heard_alone(decision: Mapping[str, Scalar], end: Mapping[str, Scalar]) -> set[str]:
-    """Who by the hook's word heard what it played: the sound of this decision only where it acted on that."""
-    parties = _text(end, "heard_by")
-    return set(parties.split(",")) if parties and _text(end, "reason") == _text(decision, "reason") else set()
+    """It was the sound that was decided on."""
+    details = step.details
+    return step.kind is StepKind.SOUND_ENDED and (_whole(details, "heard_ms") or 0) > 0 and "instead" not in details
 
 
 def _party(step: Step) -> str:
@@ -253,22 +253,16 @@ def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
 def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
     """What was done: what the dialplan did by itself, whatever the service decided too late."""
     alone, decided = _details(steps, StepKind.UNATTENDED), _details(steps, StepKind.DECIDED)
-    return alone if "outcome" in alone and _acted_alone(steps) else decided or alone
+    return alone if "outcome" in alone or not decided else decided
 
 
 def _acted_alone(steps: Sequence[Step]) -> bool:
     """Whether the dialplan handled the call without the service.
 
-    What it leaves comes from a file that others may have written to: where the service decided and has seen the end,
-    that counts which says on whose reason the dialplan acted.
+    Its line in the journal counts only with the nonce of the request, which nobody else knows.
     """
-    alone, end = _details(steps, StepKind.UNATTENDED), _details(steps, StepKind.ENDED)
-    if not alone or not end or "outcome" not in alone or not _details(steps, StepKind.DECIDED):
-        return bool(alone)
-    reason, kinds = _text(end, "reason"), [step.kind for step in steps]
-    if reason:
-        return reason == _text(alone, "reason")
-    return kinds.index(StepKind.UNATTENDED) < kinds.index(StepKind.ENDED)
+    alone = _details(steps, StepKind.UNATTENDED)
+    return bool(alone) and ("outcome" in alone or not _details(steps, StepKind.DECIDED))
 
 
 def _details(steps: Sequence[Step], kind: StepKind) -> Mapping[str, Scalar]:

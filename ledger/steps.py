@@ -28,7 +28,7 @@ Scalar = str | int | float | bool | None
 class StepKind(StrEnum):
     DECIDED = "decided"
     UNATTENDED = "unattended"
-    """In its place: the dialplan handled the call without the service, which was told of it afterwards."""
+    """In its place: the dialplan decided without the service, which read that in the journal."""
     ANSWERED = "answered"
     """The called party, who is going to hear the sound, has answered."""
     SOUND_STARTED = "sound-started"
@@ -111,8 +111,10 @@ class Step:
         check(self.details)
 
 
-def decided(call: ForwardedCall, decision: Decision, at: datetime, door: str | None = None) -> Step:
-    """What was decided for the call, and why, and by which door it was asked."""
+def decided(
+    call: ForwardedCall, decision: Decision, at: datetime, door: str | None = None, nonce: str | None = None
+) -> Step:
+    """What was decided for the call, and why, and by which door it was asked; `nonce` is the request's."""
     apart = len(set(decision.profiles.values())) > 1
     details: dict[str, Scalar] = {
         "direction": call.direction,
@@ -131,20 +133,23 @@ def decided(call: ForwardedCall, decision: Decision, at: datetime, door: str | N
         "registry_version": decision.registry_version,
         "registry_trust": decision.registry_trust,
         "hangup_cause": decision.hangup_cause,
+        "nonce": nonce,
     }
     return _first(StepKind.DECIDED, call, at, details)
 
 
 def unattended(
-    call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str]
-) -> Step:
-    """What the dialplan did by itself, and which sound it played to whom; None where the call ended before that."""
+    call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str],
+    nonce: str | None = None,
+) -> Step:  # fmt: skip
+    """What the dialplan decided by itself, and which sound is for whom; None if the call ended before that."""
     details: dict[str, Scalar] = {
         "direction": call.direction,
         "outcome": outcome,
         "reason": reason,
         "profile": next(iter(profiles.values()), None),
         "parties": ",".join(sorted(profiles)) or None,
+        "nonce": nonce,
     }
     return _first(StepKind.UNATTENDED, call, at, details)
 
@@ -172,11 +177,21 @@ def sound_started(call_id: str, at: datetime, profile: str, sha256: str, party: 
     return Step(call_id, StepKind.SOUND_STARTED, at, {"party": party, "profile": profile, "sha256": sha256})
 
 
-def sound_ended(call_id: str, at: datetime, heard_ms: int, party: Party = Party.CALLED) -> Step:
-    """The party heard the sound for `heard_ms`; one that was not heard is `sound_failed`."""
+def sound_ended(
+    call_id: str, at: datetime, heard_ms: int, party: Party = Party.CALLED, known_by: str | None = None,
+    packets: int | None = None, instead: str | None = None,
+) -> Step:  # fmt: skip
+    """The party heard the sound for `heard_ms`; one that was not heard is `sound_failed`.
+
+    `known_by` says by what that is known, `packets` how many RTP packets were sent meanwhile; `instead` is the profile
+    that was heard, if it is not the one that was decided on.
+    """
     if heard_ms <= 0:
         raise LedgerError("a sound that was heard lasted longer than 0 ms; record what was not heard as sound_failed")
-    return Step(call_id, StepKind.SOUND_ENDED, at, {"party": party, "heard_ms": heard_ms})
+    details: dict[str, Scalar] = {
+        "party": party, "heard_ms": heard_ms, "known_by": known_by, "packets": packets, "instead": instead
+    }  # fmt: skip
+    return Step(call_id, StepKind.SOUND_ENDED, at, {key: value for key, value in details.items() if value is not None})
 
 
 def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
@@ -206,20 +221,15 @@ def cause(value: object) -> int | None:
 
 
 def ended(
-    call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None,
-    heard_by: frozenset[Party] = frozenset(),
-) -> Step:  # fmt: skip
+    call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None
+) -> Step:
     """`hangup_cause` is ITU-T Q.850's; 0, Asterisk's word for none, is left out like None.
 
-    `reason` is the one on which the dialplan acted, where it said so; `heard_by` are those who by its word heard what
-    it played by itself.
+    `reason` is the one on which the dialplan acted, where it said so.
     """
     if hangup_cause is not None and not 0 <= hangup_cause <= 127:
         raise LedgerError(f"a Q.850 cause lies between 1 and 127; {hangup_cause} does not")
-    details: dict[str, Scalar] = {
-        "status": status, "hangup_cause": hangup_cause or None, "reason": reason or None,
-        "heard_by": ",".join(sorted(heard_by)) or None,
-    }  # fmt: skip
+    details: dict[str, Scalar] = {"status": status, "hangup_cause": hangup_cause or None, "reason": reason or None}
     return Step(call_id, StepKind.ENDED, at, {key: value for key, value in details.items() if value is not None})
 
 

@@ -33,9 +33,9 @@ from .tree.notes import Note
 
 GROUP_LIMIT: Final = 1000
 """Steps in one transaction at most; about 20 ms of work."""
-LINGER_S: Final = 0.05
-"""How long a step that nobody waits for may wait for others to go to the disk with it: a commit costs the processors as
-much as a hundred steps. Sounds last longer, mostly, and the evidence of their beginning is there before their end.
+LINGER_S: Final = 0.15
+"""How long a step that nothing waits for may wait for others to go to the disk with it: a commit costs the processors
+as much as a hundred steps. Meanwhile decisions stand in the file of pending ones, and all else in the journal.
 """
 RETRY_S: Final = 1.0
 """How long after steps could not be written they are tried again."""

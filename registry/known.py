@@ -5,6 +5,7 @@ published here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from idtone.errors import TrustError
 from idtone.settings import RegistrySettings
@@ -14,7 +15,9 @@ from .model import RegistryDocument
 from .signed import parse_registry, parse_suspensions
 from .source import read_document
 from .trust import layout
-from .trust.client import Published, Repository
+
+if TYPE_CHECKING:
+    from .trust.client import Published
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ def known(registry: RegistrySettings) -> Known:
     root = registry.root()
     if root is None:
         return Known(registry.source, read_document(registry.file()))
+    from .trust.client import Repository  # with TUF, which takes longer to import than all of the rest
+
     kept = Repository(root, registry.source, registry.cache).kept()
     if kept is None:
         raise TrustError(f"nothing of {registry.source} is known here yet; run `idtone registry update`")

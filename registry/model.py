@@ -15,6 +15,8 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TEXT_LIMIT: Final = 200
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
+_LARGEST: Final = 2**53 - 1
+"""Up to here every reader of JSON has the same whole number (RFC 7493, 2.2), and the evidence of a call can hold it."""
 AnyDate = TypeVar("AnyDate", bound=date)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
 
@@ -68,7 +70,7 @@ class Header(Model):
     """Whose registry it is, which generation, and how long it counts: from `issued` up to, but not at, `expires`."""
 
     association: Text
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=_LARGEST)]
     issued: Moment
     expires: Moment
 

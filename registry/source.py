@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from idtone.documents import load, parse
 from idtone.errors import DocumentError, TrustError
@@ -18,7 +18,9 @@ from .model import RegistryDocument
 from .rules import complaints
 from .signed import parse_registry, parse_suspensions
 from .trust import layout
-from .trust.client import Published, Repository
+
+if TYPE_CHECKING:  # with TUF, which an unsigned registry does not need
+    from .trust.client import Published, Repository
 
 log = logging.getLogger(__name__)
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from idtone.dialplan.endings import IMPOSSIBLE, TABLE, Ending, Event, Step
-
+from .endings import IMPOSSIBLE, TABLE, Ending, Event, Step
 from .test_house import ROOT
 
 PAGE = ROOT / "docs" / "endings.md"
 HEAD = """\
 # Every ending of a call
 
-Made of the table in [dialplan/endings.py](../dialplan/endings.py), each row of which names the tests that prove it on a
-real Asterisk; `make docs` makes it anew. Where nothing else is said, it is the same by both doors (ARI and AGI), and
-whether the called party hears the sound or both do. `IDTONE_CAUSE` is of ITU-T Q.850; SIP is what ends the caller's
-INVITE (after 200 there is a BYE).
+Made of the table in [tests/endings.py](../tests/endings.py): each row names the tests that prove it on a real Asterisk;
+`make docs` makes the page anew. Unless a row says otherwise, it holds for both interfaces (ARI and AGI), and whether
+the called party hears the sound or both do. `IDTONE_CAUSE` is of ITU-T Q.850; SIP is what ends the caller's INVITE
+(after 200 there is a BYE).
 
 The steps: deciding (the service is asked), dialling (the called phone has the call and says nothing yet), ringing,
 early media, answered (by the called party; the sound is about to begin), sounding, connecting (the sound is over, and

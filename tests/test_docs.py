@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from datetime import UTC, datetime
 
 import pytest
 import typer.main
 
+from idtone.call_control import journal_lines
+from idtone.call_control.hearing import KnownBy
 from idtone.calls import Outcome, Reason
 from idtone.cli import app
+from idtone.dialplan import Played
 from idtone.ledger import steps
 from idtone.ledger.records import fold
 from idtone.ledger.steps import CallStatus, StepKind
@@ -23,6 +27,10 @@ EVIDENCE = (ROOT / "docs" / "evidence.md").read_text("utf-8")
 SECTIONS = set(Settings.model_fields)
 
 
+def indented(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.startswith("   ")]
+
+
 @pytest.mark.parametrize("word", [*Outcome, *Reason, *CallStatus])
 def test_every_outcome_reason_and_status_is_explained_to_operators(word):
     assert f"`{word.value}`" in OPERATING
@@ -31,6 +39,27 @@ def test_every_outcome_reason_and_status_is_explained_to_operators(word):
 @pytest.mark.parametrize("word", [*StepKind, *fold("", [steps.answered("c", datetime.now(UTC))]).to_json()])
 def test_every_step_and_field_of_the_evidence_is_explained_to_its_readers(word):
     assert f"`{word}`" in EVIDENCE
+
+
+@pytest.mark.parametrize("word", [*KnownBy, *Played])
+def test_by_what_it_is_known_that_a_sound_was_heard_is_explained_to_its_readers(word):
+    assert f"`{word}`" in EVIDENCE
+
+
+def test_readers_see_the_lines_of_the_journal_as_the_service_reads_them():
+    lines = indented(inspect.getdoc(journal_lines) or "")
+    assert {line.split(",")[0] for line in lines} == {"decided", "sounded", "ended"}
+    assert all(line in EVIDENCE.splitlines() for line in lines)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+def test_a_dialplan_is_shown_as_the_hook_itself_shows_it(page):
+    head = (ROOT / "dialplan" / "idtone.conf").read_text("utf-8").partition("; Arguments:")[0]
+    shown = [line for line in indented(head.replace("\n;", "\n")) if line and not line.startswith("#include")]
+    assert len(shown) == 3
+    text = [line.strip() for line in (ROOT / page).read_text("utf-8").splitlines()]
+    start = text.index(shown[0])
+    assert text[start : start + len(shown)] == shown
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

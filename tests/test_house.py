@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = {"agi", "ari_app", "config", "dialplan", "docs", "ledger", "registry", "src", "tests", "tones", ".ci"}
+FOLDERS = {
+    ".ci", "agi", "ari_app", "call_control", "config", "dialplan", "docs", "ledger", "registry", "src", "tests", "tones"
+}  # fmt: skip
 FILES = {"setup.cfg", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile", ".gitignore"}
 
 
@@ -76,6 +78,9 @@ def test_who_may_import_whom_is_kept(house):
         ("tones/__init__.py", "idtone.agi"),
         ("ari_app/__init__.py", "idtone.agi"),
         ("agi/__init__.py", "idtone.ari_app"),
+        ("call_control/__init__.py", "idtone.ari_app"),
+        ("call_control/__init__.py", "idtone.agi"),
+        ("ledger/__init__.py", "idtone.call_control"),
         ("agi/__init__.py", "idtone.config"),
         ("ari_app/__init__.py", "idtone.cli"),
         ("dialplan/__init__.py", "idtone.errors"),

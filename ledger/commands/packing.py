@@ -12,6 +12,7 @@ from idtone.errors import ProofError, UsageError
 
 from ..approval import Answer, Request
 from ..packs import ALONE, PackVerdict, Told, verified
+from ..report.words import heard_in_english
 from ..tree.notes import VerifierKey
 from ..zips import read_zip
 
@@ -111,5 +112,6 @@ def _tell(verdict: PackVerdict) -> None:
         _print("  approved by  nobody: it was made by one person alone")
     for each in verdict.told:
         record = each.record
-        heard = "heard" if record.heard else "not heard"
+        by = heard_in_english(record)
+        heard = f"heard by {by}" if record.heard else f"not heard by all, but by {by}" if by else "not heard"
         _print(f"  {record.call_id}: {record.outcome}, {record.reason}, {heard}, {record.status or 'interrupted'}")

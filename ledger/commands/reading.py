@@ -19,6 +19,7 @@ from ..fleet import without_keys
 from ..leaves import ACTS
 from ..plotting import plot
 from ..records import Record, iso_ms
+from ..report.words import heard_in_english
 from ..statistics import EACH, Part, columns, tally
 from ..steps import FIRST, Role, Step
 from .shared import KeysOption, LedgerOption, NodeOption, fleet_of, local, parse_since, print_table
@@ -222,6 +223,9 @@ def show(
             for step in record.steps
         ],
     )
+    heard = heard_in_english(record)
+    if heard:
+        print(f"heard by {heard}")
     for anomaly in record.anomalies:
         print(f"anomaly: {anomaly}")
 
@@ -243,9 +247,9 @@ def _line(record: Record) -> tuple[str, ...]:
 
 
 def _details(record: Record, step: Step) -> dict[str, object]:
-    """For people: numbers as they may be shown, in the place of tokens."""
+    """For people: numbers as they may be shown, in the place of tokens; and no nonce, which tells them nothing."""
     shown: dict[str, object] = {
-        name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4"))
+        name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4", "nonce"))
     }
     return shown | (dict(record.numbers.items()) if step.kind in FIRST else {})
 

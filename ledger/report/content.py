@@ -14,6 +14,7 @@ from ..packs import Told
 from ..records import Record
 from ..steps import Role, Step, StepKind
 from ..tokens import MaskedNumber
+from .words import heard_in_both
 
 _JAPAN: Final = timezone(timedelta(hours=9))
 _ROLES: Final = {
@@ -40,6 +41,15 @@ _PROVES: Final = (
     "端末の先で人が実際に聞いたことは証明しません。",
     "A record says what the PBX saw at the time. Which sound was played is told by its SHA-256. That a person heard it "
     "at the other end of the telephone is not proven.",
+    "「聞いた人」の括弧内は、音が最後まで再生されたことを何によって確認したかを示します。"
+    "送信パケット数: 交換機が音の RTP パケットをすべて送信しました。"
+    "再生時間: 交換機の時計で、音の長さ以上の時間が経過しました。"
+    "再生の完了: 交換機が再生の完了を報告し、音の長さ以上の時間が経過しました。"
+    "Dial() の続行のみ: 交換機が音の後の処理に進みました。再生時間は測定していません。",
+    "Behind each party that heard its sound stands by what that is known. By packets: the PBX sent all RTP packets of "
+    "the sound. By time: the sound lasted as long as it had to, by the clock of the PBX. By playback: the PBX reported "
+    "the playback as complete, and it lasted as long as it had to. By Dial() alone: the PBX went on after the sound, "
+    "and how long it lasted was not measured.",
     "署名鍵の保持者が真実を記録したことは証明しません。"
     "証人の連署があれば、後から別の履歴に置き換えられていないことが示されます。",
     "That whoever holds the signing key recorded the truth is not proven. Where witnesses have cosigned the tree, it "
@@ -116,7 +126,7 @@ def _call(number: int, told: Told) -> Section:
         "利用許諾 / licence": record.licence,
         "登録簿の版 / registry version": _registry(record),
         "全員が最後まで聞いた / heard to the end by all": "はい / yes" if record.heard else "いいえ / no",
-        "聞いた人 / heard by": ", ".join(record.heard_by),
+        "聞いた人 / heard by": heard_in_both(record),
         "結果 / status": record.status,
         "葉 / leaves": ", ".join(map(str, told.leaves)),
         "矛盾 / anomalies": "; ".join(record.anomalies),
@@ -136,8 +146,8 @@ def _number(number: Number | None, masked: MaskedNumber) -> str:
 
 
 def _step(step: Step) -> tuple[str, str, str]:
-    sealed = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day")
-    details = ", ".join(f"{name}={value}" for name, value in step.details.items() if not name.endswith(sealed))
+    hidden = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day", "nonce")
+    details = ", ".join(f"{name}={value}" for name, value in step.details.items() if not name.endswith(hidden))
     return _time(step.at), _KINDS.get(step.kind, step.kind), details
 
 

@@ -1,155 +1,70 @@
-"""The root of the command line. The one place of the kernel that knows the rooms."""
+"""The root of the command line: which commands there are, and the modules that are imported when they are used."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from idtone import dialplan
-from idtone.agi.commands import agi
-from idtone.doctor.commands import doctor
-from idtone.exporting import hook_for
 from idtone.ledger.commands import app as ledger
-from idtone.packing import export_pack
-from idtone.registry.commands import app as registry_group
-from idtone.registry.known import known
-from idtone.registry.source import read_document
-from idtone.registry.trust.client import Repository
-from idtone.serve import serve
+from idtone.registry.commands import app as registry
 from idtone.tones.commands import app as tone
-from idtone.tones.library import load_library
-from idtone.tones.profile import Law
 
 from . import __version__, console
-from .errors import UsageError
-from .settings import Settings, load_settings
 
 app = console.group("The identification sound (識別音) on forwarded calls: licensed, heard and recorded.")
 hook = console.group("The hook in Asterisk's dialplan.")
 
-app.command()(serve)
-app.command()(agi)
-app.command()(doctor)
+console.add_commands(
+    app,
+    {
+        "serve": (
+            "idtone.serve:serve",
+            "Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress go on without it.",
+        ),
+        "agi": (
+            "idtone.agi.commands:agi",
+            "Pass Asterisk's question on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).",
+        ),
+        "doctor": (
+            "idtone.doctor.commands:doctor",
+            "Check the PBX and everything that a call depends on, and say how to mend what is wrong. Changes nothing.",
+        ),
+    },
+)
 app.add_typer(tone, name="tone")
-app.add_typer(registry_group, name="registry")
+app.add_typer(registry, name="registry")
 app.add_typer(ledger, name="ledger")
 app.add_typer(hook, name="dialplan")
 
-
-@hook.callback()
-def _hook() -> None:
-    """Typer makes a group of one command that command itself, unless there is a callback."""
-
-
-@hook.command()
-def export(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; made where it is missing.")],
-    config: console.ConfigOption = None,
-) -> None:
-    """Write the hook, idtone.conf, to include from Asterisk's extensions.conf."""
-    settings = load_settings(config)
-    ours = hook_for(settings, config, load_library(settings.sounds.profiles))
-    try:
-        written = dialplan.export(directory, ours)
-    except OSError as error:
-        raise UsageError(f"{directory}: cannot be written: {error.strerror}; name another folder") from error
-    for path in written:
-        print(path)
-
-
-ledger.command("export")(export_pack)
-
-
-@tone.command("import")
-def import_master(
-    profile_id: Annotated[str, typer.Option("--id", help="The profile's id: the registry's, for a licensed sound.")],
-    master: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="MASTER",
-            help="The supplied recording, in any usual audio format (default: the one that the association publishes"
-            " beside its registry).",
+# What needs more than one room is not in the table of a room.
+console.add_commands(
+    tone,
+    {
+        "import": (
+            "idtone.master_import:import_master",
+            "Make a profile and all its sound files from a supplied recording, held against the registry.",
         ),
-    ] = None,
-    title: Annotated[str | None, typer.Option(help="What the sound is (default: the registry's title).")] = None,
-    expect_sha256: Annotated[
-        str | None, typer.Option("--expect-sha256", metavar="HEX", help="Refuse any other file than this one.")
-    ] = None,
-    registry: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Registry file (default: registry.source of the settings).")
-    ] = None,
-    standard: Annotated[
-        bool, typer.Option("--standard", help="The association's own sound; the registry must name this master.")
-    ] = False,
-    level: Annotated[float, typer.Option(metavar="DBM0", help="The level to bring the sounding part to.")] = -16.0,
-    law: Annotated[Law, typer.Option(help="Whose 0 dBm0 the level counts from.")] = Law.A,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Folder for everything (default: that of the settings)."),
-    ] = None,
-    sounds: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for the sound files alone (default: as for the rest).")
-    ] = None,
-    formats: Annotated[
-        str, typer.Option("--format", metavar="NAMES", help="Comma-separated formats, like wav,sln16,ulaw; or all.")
-    ] = "all",
-    replace: Annotated[bool, typer.Option("--replace", help="Take the place of an earlier import.")] = False,
-    config: console.ConfigOption = None,
-    json: console.JsonOption = False,
-) -> None:
-    """Make a profile and all its sound files from a supplied recording, held against the registry.
-
-    The recording is refused, with what was measured, where it is clipped, silent, noisy, too short or too
-    long, or has DC or channels that differ. Without -o the profile goes to sounds.profiles and the files to
-    sounds.directory.
-    """
-    # The audio libraries take longer to load than most commands to run.
-    from idtone.tones import importing
-    from idtone.tones.commands.making import formats_of
-
-    settings = load_settings(config)
-    folder = output or settings.sounds.profiles
-    if folder is None:
-        raise UsageError("there is no folder for profiles; set sounds.profiles in the settings, or name one with -o")
-    tones = None
-    if registry:
-        tones = read_document(registry).tones
-    elif settings.registry.trust and (settings.registry.root() or settings.registry.file().exists()):
-        tones = known(settings.registry).document.tones
-    request = importing.Request(
-        profile_id,
-        title
-        or next((entry.title for entry in tones or () if entry.id == profile_id), f"{profile_id} (録音 / recording)"),
-        level,
-        law,
-        standard,
-        expect_sha256,
-        None if tones is None else {entry.id: entry.sha256 for entry in tones},
-        replace,
-    )
-    names = [each.name for each in formats_of(formats)]
-    with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
-        supplied = master or _published_master(profile_id, settings, Path(scratch))
-        made = importing.import_master(supplied, request, folder, sounds or output or settings.sounds.directory, names)
-    facts = importing.report(made, request)
-    if json:
-        console.print_json(facts)
-        return
-    for name, value in facts.items():
-        if name != "sounds":
-            print(f"{name:<16} {'-' if value is None else value}")
-    for file in made.sound.files:
-        print(console.checksum_line(file.sha256, file.path))
-
-
-def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
-    root = settings.registry.root()
-    if root is None:
-        raise UsageError("an unsigned registry publishes no masters; name the MASTER")
-    return Repository(root, settings.registry.source, settings.registry.cache).master(tone, scratch)
+    },
+)
+console.add_commands(
+    ledger,
+    {
+        "export": (
+            "idtone.packing:export_pack",
+            "Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.",
+        ),
+    },
+)
+console.add_commands(
+    hook,
+    {
+        "export": (
+            "idtone.exporting:export",
+            "Write the hook, idtone.conf, to include from Asterisk's extensions.conf.",
+        ),
+    },
+)
 
 
 def _version(wanted: bool) -> None:

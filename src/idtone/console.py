@@ -1,10 +1,11 @@
-"""What every command shares: its options, its JSON, and how it ends.
+"""What every command shares: its options, its JSON, how it is loaded, and how it ends.
 
 Exit codes: 0 good, 1 a negative verdict, 2 wrong use or unusable input.
 """
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -12,12 +13,15 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TextIO
 
 import typer
+import typer.core
+import typer.main
 
 from .errors import IdtoneError, UsageError
 
@@ -34,6 +38,51 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 def group(summary: str) -> typer.Typer:
     """A command group; called without a command it shows its help."""
     return typer.Typer(help=summary, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], panel: str | None = None) -> None:
+    """Add commands whose modules are imported when they are used, because a command needs few of the modules.
+
+    `commands`: name → (`module:function`, summary). The group's help and the shell's completion show the summary, which
+    is the first paragraph of the function's docstring.
+    """
+    for name, (target, summary) in commands.items():
+        group.command(name, cls=_stand_in(target), help=summary, rich_help_panel=panel)(_nothing)
+
+
+def _stand_in(target: str) -> type[typer.core.TyperCommand]:
+    """What is in the group instead of the command until it is used."""
+
+    class StandIn(typer.core.TyperCommand):
+        def loaded(self) -> Any:
+            """The command itself."""
+            module, _, function = target.partition(":")
+            with _without_collection():
+                found = getattr(import_module(module), function)
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(self.name)(found)
+            return typer.main.get_command(alone)
+
+        def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+            return self.loaded().make_context(info_name, args, parent, **extra)
+
+    return StandIn
+
+
+def _nothing() -> None:
+    """Takes the place of the function that a stand-in has not loaded."""
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Without looking for garbage: imports make many objects that stay, and the search takes a tenth of their time."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
 
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")

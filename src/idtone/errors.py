@@ -12,6 +12,8 @@
     │   ├── LedgerBehindError  not yet: it is kept, and written as soon as that can be
     │   ├── LedgerClosedError  not by this process any more
     │   └── ProofError      a checkpoint or a proof of it is not what it claims to be
+    ├── FallbackError       what Asterisk is to know while the service is down cannot be left with it
+    ├── JournalError        a line of the journal is not one of the hook's, or cannot be believed
     ├── AgiError            a conversation over AGI went as Asterisk does not lead one
     └── AriError            Asterisk's REST interface
         ├── AriRefused      it answered with an error status
@@ -52,6 +54,14 @@ class TrustError(IdtoneError):
 
 class LedgerError(IdtoneError):
     """Evidence cannot be written or read."""
+
+
+class FallbackError(IdtoneError):
+    """What Asterisk is to know while the service is down cannot be left with it."""
+
+
+class JournalError(IdtoneError):
+    """A line of the journal is not one of the hook's, or cannot be believed. Never carries the line."""
 
 
 class LedgerInUseError(LedgerError):

@@ -1,4 +1,4 @@
-"""The hook as these settings make it, for those who write it and those who compare it."""
+"""The hook as these settings make it, and `idtone dialplan export`, which writes it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,31 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from . import dialplan
+import typer
+
+from . import console, dialplan
 from .decision import Policy
 from .errors import UsageError
-from .settings import Settings
-from .tones.library import Library
+from .settings import Settings, load_settings
+from .tones.library import Library, load_library
 from .tones.notations.indications import to_asterisk
+
+
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; made where it is missing.")],
+    config: console.ConfigOption = None,
+) -> None:
+    """Write the hook, idtone.conf, to include from Asterisk's extensions.conf."""
+    settings = load_settings(config)
+    ours = hook_for(settings, config, load_library(settings.sounds.profiles))
+    try:
+        written = dialplan.export(directory, ours)
+    except OSError as error:
+        raise UsageError(f"{directory}: cannot be written: {error.strerror}; name another folder") from error
+    for path in written:
+        print(path)
 
 
 def hook_for(settings: Settings, config: Path | None, library: Library) -> dialplan.Hook:
@@ -20,9 +38,10 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
     notice = library.named(Policy().notice_profile)
     tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
     policy = settings.policy
-    return dialplan.hook(
-        settings.sounds.directory, tones, settings.door, _asking(settings, config), policy.waiting, policy.overload
+    asking = dialplan.Asking(
+        settings.door, _asking(settings, config), settings.agi_secret(), policy.waiting, policy.overload
     )
+    return dialplan.hook(settings.sounds.directory, settings.journal_directory(), tones, asking)
 
 
 def _asking(settings: Settings, config: Path | None) -> str:

@@ -34,7 +34,12 @@ class Draft:
         """Bring all of it to the disk, so that nothing but the name can fail any more."""
         self.file.flush()
         os.fchmod(self.file.fileno(), self.mode)
-        os.fchown(self.file.fileno(), self.owner, self.group)
+        status = os.fstat(self.file.fileno())
+        if self.group not in (-1, status.st_gid) or self.owner not in (
+            -1,
+            status.st_uid,
+        ):  # a folder with g+s has done it
+            os.fchown(self.file.fileno(), self.owner, self.group)
         os.fsync(self.file.fileno())
 
     def put(self) -> None:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
@@ -24,7 +25,7 @@ EMERGENCY = frozenset({"110", "118", "119"})
 """Police, coast guard, fire (電気通信番号規則)."""
 
 _SEPARATORS = re.compile(r"[ ().-]+")
-_EMERGENCY_DIGITS = re.compile(r"(?:184|186)?(110|118|119)")
+_EMERGENCY_DIGITS = re.compile(r"(?:(?:\+|00|010)81)?(?:184|186)?(110|118|119)")
 _PRESENTATION = re.compile(r"18[46][ ().-]*(?=0(?:[ ().-]*[0-9]){9})")
 """184 and 186 before a number withhold or present the caller's own; the call is the same one.
 Nine digits and more must follow the 0, so that +1 840 numbers without their plus are left alone."""
@@ -105,8 +106,12 @@ def ascii_form(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_DASHES).strip()
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Number:
-    """Read a number in any usual form; total, so that a call never dies of its caller id."""
+    """Read a number in any usual form; total, so that a call never dies of its caller id.
+
+    Kept for the next call of the same numbers: to read one takes as long as to decide a call.
+    """
     address = _ADDRESS.fullmatch(ascii_form(text))
     if address is None:
         return MALFORMED

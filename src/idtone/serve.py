@@ -10,9 +10,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -24,6 +24,12 @@ from .agi.server import FastAgiServer, Limits, Listener, bound_to
 from .ari_app.application import Application
 from .ari_app.connection import AriConnection, connect
 from .ari_app.service import Service
+from .call_control.call_control import CallControl
+from .call_control.evidence import Evidence
+from .call_control.fallback import Fallback, remembered
+from .call_control.journal import JournalFolder, JournalReader
+from .call_control.journal_entry import JournalEntry
+from .call_control.playable_sounds import PlayableSounds
 from .console import ConfigOption
 from .errors import AriError, UsageError
 from .ledger import steps
@@ -37,14 +43,8 @@ from .ledger.shipping import Shipping
 from .ledger.sqlite import path_of
 from .ledger.witness.client import Cosigning
 from .ledger.writer import LedgerWriter
-from .registry.index import RegistryIndex
 from .registry.source import FileSource, SignedSource, Source
-from .registry.trust.client import Repository
-from .settings import CallerHears, RegistrySettings, Settings, SuspendedCalls, load_settings
-from .switchboard import alone
-from .switchboard.board import Evidence, Switchboard
-from .switchboard.hook_log import HookLog, enter_for_ever
-from .switchboard.proven import ProvenSounds
+from .settings import CallerHears, Door, RegistrySettings, Settings, SuspendedCalls, load_settings
 from .systemd import ServiceManager
 from .tones.library import load_library
 from .tones.making.sounds import Sound, ensure_sounds
@@ -52,8 +52,6 @@ from .tones.profile import Profile
 
 log = logging.getLogger(__name__)
 
-BEYOND_THE_SOUND_S: Final = 1.0
-"""How much longer than the longest sound a stop waits for what Asterisk plays by itself."""
 AGI_DRAIN_S: Final = 1.0
 SWITCH_S: Final = 0.001
 """How long a thread that computes keeps the event loop waiting for its turn; Python's own is 5 ms, half of what a call
@@ -65,7 +63,7 @@ TakeOver = Annotated[
 
 
 def serve(config: ConfigOption = None, take_over: TakeOver = False) -> None:
-    """Answer Asterisk's questions until SIGTERM or SIGINT; sounds that are being played are let end.
+    """Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress go on without it.
 
     Exit 1: evidence was left that could not be written; the next start enters a gap in its place.
     """
@@ -78,7 +76,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False) -> None:
     try:
         asyncio.run(instance.live(take_over))
     except asyncio.CancelledError:
-        log.warning("told to stop again: what was being played is not waited for")
+        log.warning("told to stop again: requests on their way are not waited for")
         raise typer.Exit(1) from None
     if instance.unwritten:
         raise typer.Exit(1)  # the ledger has told
@@ -112,8 +110,12 @@ def _load(settings: Settings) -> Loaded:
                 log.info("made %s", file.path)
     source = source_of(settings.registry)
     source.refresh()
-    HookLog(settings.sounds.directory).make()
+    journal_of(settings).make()
     return Loaded(profiles, sounds, Custody.of(settings.ledger, settings.node), source)
+
+
+def journal_of(settings: Settings) -> JournalFolder:
+    return JournalFolder(settings.journal_directory(), settings.sounds.directory)
 
 
 def source_of(registry: RegistrySettings) -> Source:
@@ -121,48 +123,43 @@ def source_of(registry: RegistrySettings) -> Source:
     if root is None:
         log.warning("the registry is unsigned: whoever can write %s is believed", registry.source)
         return FileSource(registry.file())
+    from .registry.trust.client import Repository  # with TUF, which an unsigned registry does not need
+
     return SignedSource(Repository(root, registry.source, registry.cache), registry.poll.total_seconds())
 
 
-def _assemble(settings: Settings, loaded: Loaded, evidence: Evidence) -> tuple[Switchboard, Callable[[], None]]:
-    """The switchboard, and what takes up a changed registry."""
+def _assemble(
+    settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader
+) -> tuple[CallControl, Fallback, Callable[[], None]]:
+    """Call control, what Asterisk knows while we are down, and what takes up a changed registry."""
     source, policy = loaded.source, settings.policy.policy()
-    proven = ProvenSounds(loaded.sounds, loaded.profiles, lambda: source.current)
-    switchboard = Switchboard(
+    playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
+    answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
+    fallback = Fallback(settings.sounds.directory, policy, settings.policy.service_away, answer_first)
+    calls = CallControl(
         registry=lambda: source.current,
         policy=policy,
-        sounds=proven,
+        sounds=playable,
+        made=loaded.sounds,
         evidence=evidence,
         caller_hears=settings.policy.caller_hears,
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
-        remembered={} if source.current else alone.remembered(settings.sounds.directory),
+        remembered={} if source.current else remembered(settings.sounds.directory),
+        recorded=ledger.knows,
     )
-    with LedgerReader.open(settings.ledger.own(), loaded.custody.days) as reader:
-        now = datetime.now(UTC)
-        switchboard.recall(reader.open_calls(now))
-        for call_id in reader.lost_calls(now):
-            switchboard.record(steps.interrupted(call_id, now))
-
-    left: RegistryIndex | None = None
-
-    def leave() -> None:
-        # Without a registry the suspensions of the last one stay: nothing but a newer registry lifts one.
-        nonlocal left
-        registry = source.current
-        if registry and registry is not left:
-            answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
-            text = alone.render(registry.suspensions(), policy, settings.policy.service_away, answer_first)
-            alone.leave(settings.sounds.directory, text)
-            left = registry
+    now = datetime.now(UTC)
+    calls.recall(ledger.open_calls(now))
+    for call_id in ledger.lost_calls(now):
+        calls.record(steps.interrupted(call_id, now))
 
     def refresh() -> None:
         source.refresh()
-        proven.review()
-        leave()
+        playable.review()
+        fallback.keep(source.current)
 
-    proven.review()
-    leave()
-    return switchboard, refresh
+    playable.review()
+    fallback.keep(source.current)
+    return calls, fallback, refresh
 
 
 def _tell_failure(task: asyncio.Task[None]) -> None:
@@ -179,7 +176,6 @@ class Inheritance:
 
     listener: Listener | None = None
     ari: AriConnection | None = None
-    sounding: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Instance:
@@ -195,6 +191,8 @@ class Instance:
         self._next: subprocess.Popen[bytes] | None = None
         self._handing_over = False
         self._evidence: LedgerWriter | None = None
+        self._calls: CallControl | None = None
+        self._fallback: Fallback | None = None
         self._shipping: Shipping | None = None
 
     @property
@@ -216,8 +214,17 @@ class Instance:
                 resources.push_async_callback(asyncio.to_thread, self._shipping.close)
             resources.callback(evidence.close)
             pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.custody.days))
-            board, refresh = _assemble(self._settings, self._loaded, pending)
-            await self._serve(board, evidence, refresh, inherited, line)
+            reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.custody.days))
+            calls, self._fallback, refresh = _assemble(self._settings, self._loaded, pending, reader)
+            self._calls = calls
+            journal = self._journal(calls, reader, evidence)
+            resources.callback(journal.close)
+            await self._serve(calls, journal, evidence, refresh, inherited, line)
+
+    def _journal(self, calls: CallControl, ledger: LedgerReader, evidence: LedgerWriter) -> JournalReader:
+        folder = journal_of(self._settings)
+        entry = JournalEntry(calls, ledger.times, folder.refuse)
+        return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.gap_s)
 
     def _connect(self) -> AbstractAsyncContextManager[AriConnection]:
         ari = self._settings.ari
@@ -225,23 +232,24 @@ class Instance:
 
     async def _serve(
         self,
-        board: Switchboard,
+        calls: CallControl,
+        journal: JournalReader,
         evidence: LedgerWriter,
         refresh: Callable[[], None],
         inherited: Inheritance,
         line: succession.Line | None,
     ) -> None:
+        async def read_journal() -> None:
+            journal.look()
+
         ready = [inherited.ari] if inherited.ari else []
-        application = Application(board)
-        agi = AgiApplication(board, application)
-        application.carry(inherited.sounding)
+        application = Application(calls, read_journal)
         service = Service(application, lambda: nullcontext(ready.pop()) if ready else self._connect(), refresh)
-        door = FastAgiServer(agi.answer, Limits(drain_s=AGI_DRAIN_S))
         self._watch_signals()
         successor: asyncio.Future[succession.Line] = asyncio.get_running_loop().create_future()
         over, told = asyncio.Event(), asyncio.create_task(self._stop.wait())
         with ExitStack() as bound:
-            listener = inherited.listener or bound.enter_context(bound_to(self._settings.agi.address()))
+            listener = inherited.listener or self._listener(bound)
 
             async def hand_over(to: succession.Line) -> None:
                 if await self._hand_over(to, listener, application, service):
@@ -249,41 +257,49 @@ class Instance:
                     await asyncio.Event().wait()  # the line is needed to the end
 
             serving = asyncio.create_task(service.run(over))
-            keeping = self._keep(evidence, application)
+            keeping = self._keep(evidence, journal)
             attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
             try:
                 async with succession.offered(self._succession, hand_over):
-                    async with door.listening(listener):
+                    async with self._answering(calls, listener):
                         await self._announce(line)
                         awaited: set[asyncio.Future[Any]] = {serving, told, successor}
                         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
                         if not successor.done():
                             self._manager.tell("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000")
-                            board.retiring = True
+                            calls.retiring = True
                             over.set()
-                            await asyncio.gather(serving, agi.drained(BEYOND_THE_SOUND_S))
+                            await serving
                     if successor.done():
-                        await self._let_go(successor.result(), application, evidence)
+                        await self._let_go(successor.result(), application, evidence, keeping)
             finally:
                 for task in (serving, attending, *keeping, told):
                     task.cancel()
                 await asyncio.wait({serving, attending, *keeping, told})
 
-    def _keep(self, evidence: LedgerWriter, application: Application) -> list[asyncio.Task[None]]:
-        """What is done with the ledger beside the calls."""
+    def _listener(self, bound: ExitStack) -> Listener | None:
+        """Where AGI is answered: nowhere, unless it is the chosen interface."""
+        if self._settings.door is not Door.AGI:
+            return None
+        return bound.enter_context(bound_to(self._settings.agi.address()))
+
+    def _answering(self, calls: CallControl, listener: Listener | None) -> AbstractAsyncContextManager[Any]:
+        if listener is None:
+            return nullcontext()
+        answer = AgiApplication(calls, self._settings.agi_secret()).answer
+        return FastAgiServer(answer, Limits(drain_s=AGI_DRAIN_S)).listening(listener)
+
+    def _keep(self, evidence: LedgerWriter, journal: JournalReader) -> list[asyncio.Task[None]]:
+        """What is done beside the calls."""
         ledger, custody = self._settings.ledger, self._loaded.custody
-        hook_log = HookLog(self._settings.sounds.directory)
         cosigning = Cosigning(evidence, custody, ledger.witnesses, ledger.witness_every.total_seconds())
         tasks = [
+            asyncio.create_task(journal.follow(), name="reading the journal"),
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
             asyncio.create_task(forget_in_time(custody.days, evidence, ledger.retention), name="forgetting numbers"),
             asyncio.create_task(
                 record_requests(ledger.own(), evidence, Rules.of(ledger)),
                 name="recording what commands do",
-            ),
-            asyncio.create_task(
-                enter_for_ever(hook_log, ledger.own(), evidence, lambda: application.informed),
-                name="entering what Asterisk did alone",
             ),
         ]
         for task in tasks:
@@ -307,15 +323,16 @@ class Instance:
         if self._handing_over:
             return "handing over to the next instance"
         if self._stop.is_set():
-            return "stopping: the last sounds are being played"
+            return "stopping"
         reached = "ARI is connected" if application.connected else "Asterisk's ARI cannot be reached"
         registry = self._loaded.source.current
         known = f"registry version {registry.version}, {registry.trust}" if registry else "no registry"
         room = self._evidence.words if self._evidence else ""
-        more = "".join(
-            f"; {words}" for words in (room, str(self._shipping.standing) if self._shipping else "") if words
-        )
-        return f"serving: {reached}, AGI at {self._settings.agi.listen}, {known}{more}"
+        trouble = self._fallback.trouble if self._fallback else ""
+        shipping = str(self._shipping.standing) if self._shipping else ""
+        more = "".join(f"; {words}" for words in (trouble, room, shipping) if words)
+        agi = f", AGI at {self._settings.agi.listen}" if self._settings.door is Door.AGI else ""
+        return f"serving: {reached}{agi}, {known}, {len(self._calls or ())} calls in progress{more}"
 
     async def _announce(self, line: succession.Line | None) -> None:
         # Asterisk may be started later; then there is nobody who could ask, and nothing to wait for.
@@ -333,18 +350,17 @@ class Instance:
         if "agi" not in answer:
             raise UsageError(f"the instance that runs does not hand over: {answer.get('refused', 'it has gone')}")
         inherited = Inheritance()
-        listener = Listener(fileno=descriptors[0])
-        if answer["agi"] == self._settings.agi.listen:
-            inherited.listener = listener
-        else:
-            listener.close()
+        for listener in (Listener(fileno=descriptor) for descriptor in descriptors):
+            if self._settings.door is Door.AGI and answer["agi"] == self._settings.agi.listen:
+                inherited.listener = listener
+            else:
+                listener.close()
         try:
             inherited.ari = await resources.enter_async_context(self._connect())
         except AriError as error:
             log.warning("%s; taking over without", error)
         await line.say(ready=True)
-        while (words := await line.hear()) and "over" not in words:
-            inherited.sounding.append(words["sounding"])
+        await line.hear()
         return inherited
 
     # -- to the next one ------------------------------------------------------------------------------------------
@@ -362,7 +378,7 @@ class Instance:
             log.error("the next instance cannot be started: %s: %s", command[0], error.strerror)
 
     async def _hand_over(
-        self, line: succession.Line, listener: Listener, application: Application, service: Service
+        self, line: succession.Line, listener: Listener | None, application: Application, service: Service
     ) -> bool:
         """As far as it can still go wrong at the other end, when this one serves on; whether it did not."""
         question = await line.hear()
@@ -378,22 +394,32 @@ class Instance:
             return False
         self._handing_over = True
         application.let_go(True)
+        ready = False
         try:
-            line.hand(listener.fileno(), agi=self._settings.agi.listen)
-            listener.handed_on = bool((await line.hear()).get("ready"))
+            line.hand([listener.fileno()] if listener else [], agi=self._settings.agi.listen)
+            ready = bool((await line.hear()).get("ready"))
         finally:
-            if not listener.handed_on:
+            if listener:
+                listener.handed_on = ready
+            if not ready:
                 log.error("the next instance ended before it was ready; this one goes on")
                 self._handing_over = False
                 application.let_go(False)
                 service.connect_again()
-        return listener.handed_on
+        return ready
 
-    async def _let_go(self, line: succession.Line, application: Application, evidence: LedgerWriter) -> None:
+    async def _let_go(
+        self,
+        line: succession.Line,
+        application: Application,
+        evidence: LedgerWriter,
+        keeping: Sequence[asyncio.Task[None]],
+    ) -> None:
         await application.settled()
+        for task in keeping:  # what the journal says from now on is the next one's to read
+            task.cancel()
+        await asyncio.wait(keeping)
         await asyncio.to_thread(evidence.close)
-        for sounding in application.carried():
-            await line.say(sounding=sounding)
         await line.say(over=True)
         if not (await line.hear()).get("serving"):
             raise UsageError("the next instance took over and did not begin to serve; its log says why")

@@ -6,6 +6,8 @@ Secrets come from a file or the environment and have no default.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import ipaddress
 import os
 import platform
@@ -67,7 +69,7 @@ _PORT = re.compile(r"(?P<host>[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 
 
 def _listen_address(value: str) -> str:
-    """Only what no other machine reaches: FastAGI has no password, and who asks writes evidence."""
+    """Only what no other machine reaches: the secret that comes with a request is sent in clear."""
     remedy = "Write it like 127.0.0.1:4573, or unix:/run/idtone/agi.sock"
     if value.startswith("unix:"):
         # 107 is what the kernel takes; the rest is for the name that the socket has before it is ready.
@@ -82,7 +84,7 @@ def _listen_address(value: str) -> str:
     if found is None or address is None or not 0 < int(found["port"]) < 65536:
         raise ValueError(f"is not an IP address and a port. {remedy}")
     if not address.is_loopback:
-        raise ValueError(f"can be reached from other machines, and AGI has no password; the ARI door has one. {remedy}")
+        raise ValueError(f"can be reached from other machines, and AGI is not encrypted; use ARI over https. {remedy}")
     return value
 
 
@@ -121,6 +123,12 @@ def _source(value: str) -> str:
 
 UNSIGNED: Final = "unsigned"
 """In the place of a root: the registry is a file that whoever can write it is believed."""
+
+
+class JournalSettings(Model):
+    """Where Asterisk writes down what it did."""
+
+    directory: Path | None = None
 
 
 class RegistrySettings(Model):
@@ -357,10 +365,25 @@ class Settings(Model):
     ari: AriSettings = AriSettings()
     agi: AgiSettings = AgiSettings()
     sounds: SoundsSettings = SoundsSettings()
+    journal: JournalSettings = JournalSettings()
     registry: RegistrySettings = RegistrySettings()
     ledger: LedgerSettings = LedgerSettings()
     policy: PolicySettings = PolicySettings()
     log: LogSettings = LogSettings()
+
+    def journal_directory(self) -> Path:
+        """The folder of the journal, as Asterisk sees it too."""
+        return self.journal.directory or self.sounds.directory / "journal"
+
+    def agi_secret(self) -> str:
+        """What the hook sends along with each request over AGI; empty for a Unix socket, whose peer is checked.
+
+        It follows from the ARI password, so that there is no further secret to keep. Raises DocumentError where that
+        cannot be read.
+        """
+        if self.door is not Door.AGI or isinstance(self.agi.address(), Path):
+            return ""
+        return hmac.new(self.ari.secret().encode(), b"idtone AGI", hashlib.sha256).hexdigest()[:32]
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -1,14 +1,13 @@
 """How the next instance of `idtone serve` takes over from the one that runs, over a socket beside the ledger.
 
     next → running   {"take-over": 1, "manager": …}     it has loaded everything
-    running → next   {"agi": address}, the AGI listener  or {"refused": why}
+    running → next   {"agi": address}, the AGI listener  if it has one; or {"refused": why}
     next → running   {"ready": true}                     it has connected to Asterisk: the old one hears no more events
-    running → next   {"sounding": …} for each sound      the old one has let go of the ledger
-    running → next   {"over": true}
+    running → next   {"over": true}                      the old one has let go of the journal and the ledger
     next → running   {"serving": true}                   the old one can end
 
-Each is one JSON packet. The listening socket itself is handed on, so that no caller finds the port closed, and what is
-being played is told, so that nobody waits for its end. The socket's file belongs to the service's user alone.
+Each is one JSON packet. The listening socket itself is handed on, so that no request finds the port closed. The
+socket's file belongs to the service's user alone.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -44,9 +43,9 @@ class Line:
     async def say(self, **words: Any) -> None:
         await asyncio.get_running_loop().sock_sendall(self._socket, json.dumps(words).encode())
 
-    def hand(self, descriptor: int, **words: Any) -> None:
-        """Say something and give a descriptor along."""
-        socket.send_fds(self._socket, [json.dumps(words).encode()], [descriptor])
+    def hand(self, descriptors: Sequence[int], **words: Any) -> None:
+        """Say something and give descriptors along."""
+        socket.send_fds(self._socket, [json.dumps(words).encode()], descriptors)
 
     async def hear(self) -> dict[str, Any]:
         """What the other side says next; empty where it has gone. Raises UsageError where it is silent for too long."""

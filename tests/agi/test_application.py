@@ -1,41 +1,40 @@
-"""What the hook asks by AGI and what it gets, against a ledger that fails on demand."""
+"""What the hook asks by AGI and what it gets, against evidence that fails on demand."""
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
 
 import pytest
 
-from idtone.agi.application import AgiApplication, moment
-from idtone.agi.environment import Request
-from idtone.calls import Party
+from idtone.agi import application as module
+from idtone.agi.application import AgiApplication
+from idtone.agi.environment import AgiRequest
+from idtone.call_control.call_control import CallControl
+from idtone.calls import Direction, Party
 from idtone.decision import Policy
 from idtone.errors import AgiError
 from idtone.ledger.records import fold
-from idtone.ledger.steps import CallStatus
-from idtone.switchboard.board import Switchboard
+from idtone.settings import Door
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
 
-from ..ari_app.test_application import NOW, Licensed, Notebook
+from ..ari_app.fakes import NOW, Notebook, call_control, end
 
-CALL, NONCE = "1795.1-1", "123456789987654321"
-DECIDE = (CALL, NONCE, "03-1234-5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk", "", "", "050%2D1", "")
-BEGAN, WHOLE, SHORT = "1793491200.100000", "1793491200.540000", "1793491200.400000"
-HEARD, UNHEARD = {"IDTONE_HEARD": f"{NONCE}:heard"}, {"IDTONE_HEARD": f"{NONCE}:unheard"}
-
-
-@dataclass
-class Events:
-    connected: bool = True
-    watching: bool = True
-
-    async def watches(self, channel: str) -> bool:
-        assert channel == CALL.partition("-")[0]
-        return self.connected and self.watching
+SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 — of no service
+CALL, NONCE = "1795.1-1", "123456789987"
+REQUESTED = (
+    f"{NOW.timestamp():.6f}",
+    "03-1234-5678",
+    "incoming",
+    "0312340000",
+    "PJSIP%2F0312340000%40trunk",
+    "050%2D1234%2D5678",
+)
+"""IDTONE_REQUEST, as the hook makes it."""
+DECIDE = (SECRET, "decide", CALL, NONCE, *REQUESTED, "", "")
+OWN = (SECRET, "own", *DECIDE[2:])
+VERDICT = {"IDTONE_VERDICT": f"{NONCE}:PLAY:licence-valid:::sample::22"}
 
 
 @pytest.fixture(scope="module")
@@ -49,181 +48,59 @@ def notebook() -> Notebook:
 
 
 @pytest.fixture
-def board(sounds, notebook) -> Switchboard:
-    return Switchboard(Licensed, Policy(), sounds, notebook, now=lambda: NOW)
+def calls(sounds, notebook) -> CallControl:
+    return call_control(sounds, notebook)
 
 
 @pytest.fixture
-def alone(board) -> AgiApplication:
-    """Without ARI events."""
-    return AgiApplication(board, Events(connected=False))
+def application(calls) -> AgiApplication:
+    return AgiApplication(calls, SECRET)
 
 
-def ask(application: AgiApplication, entry: str, *arguments: str):
-    return asyncio.run(application.answer(Request(entry, arguments, "1795.1", "")))
+async def ask(application: AgiApplication, entry: str, *arguments: str) -> Mapping[str, str]:
+    return await application.answer(AgiRequest(entry, arguments, "1795.1", ""))
 
 
-def plays(application, *, call=CALL, party="called", file="sample"):
-    return ask(application, "playing", call, party, file)
-
-
-def played(application, *, call=CALL, party="called", file="sample", status="SUCCESS", began=BEGAN, ended=WHOLE):
-    return ask(application, "played", call, NONCE, party, file, status, began, ended)
-
-
-def test_the_whole_of_a_call(alone, notebook):
-    verdict = ask(alone, "decide", *DECIDE)
-    assert verdict == {"IDTONE_VERDICT": f"{NONCE}:PLAY:licence-valid::3:called:early:sample:"}
-    assert plays(alone) == {}
-    assert notebook.kinds() == ["decided", "answered", "sound-started"]
-    assert played(alone) == HEARD
-    assert ask(alone, "ended", CALL, "CONNECTED", "16", "licence-valid", "") == {}
-    assert notebook.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
+async def test_a_request_is_decided_and_answered_with_one_variable(application, notebook):
+    assert await ask(application, "decide", *DECIDE) == VERDICT
+    assert notebook.kinds() == ["decided"]
     record = fold("lab", notebook.steps)
-    assert (record.door, record.heard, record.complete, record.hangup_cause) == ("agi", True, True, 16)
-    assert record.times["sound-ended"] == datetime(2026, 11, 1, 0, 0, 0, 540000, UTC)
-    assert "0501234567" not in repr(notebook.steps)
+    assert (record.door, record.nonce, record.profiles) == (Door.AGI, NONCE, {"called": "sample"})
 
 
-def test_an_own_dial_is_asked_on_the_called_channel(alone):
-    verdict = ask(alone, "decide", CALL, NONCE, "0312345678", "outgoing", "0312340000", "", "", "", "", "own-dial")
-    assert verdict["IDTONE_VERDICT"].split(":")[5] == "called"
+async def test_a_suspended_number_is_refused(application):
+    verdict = await ask(application, "decide", *DECIDE[:5], "0312345677", *DECIDE[6:])
+    assert verdict == {"IDTONE_VERDICT": f"{NONCE}:REFUSE:number-suspended:21::::"}
 
 
-@pytest.mark.parametrize(
-    ("facts", "why"),
-    [
-        ({"status": "FAILED"}, "the playback ended as 'FAILED'"),
-        ({"status": ""}, "the playback ended as ''"),
-        ({"ended": SHORT}, "the playback lasted 300 ms by Asterisk's clock"),
-        ({"ended": "1793487600.540000"}, "the playback lasted -… ms by Asterisk's clock"),  # stepped back
-        ({"file": "notice"}, "another sound was played than may be"),
-        ({"party": "caller"}, "another sound was played than may be"),
-    ],
-)
-def test_what_was_not_whole_was_not_heard(alone, notebook, facts, why):
-    ask(alone, "decide", *DECIDE)
-    assert played(alone, **facts) == UNHEARD
-    assert notebook.kinds()[-1] == "sound-failed"
-    assert notebook.steps[-1].details["why"] == why
-    assert not fold("lab", notebook.steps).heard
+@pytest.mark.parametrize(("arguments", "parties"), [(DECIDE, set(Party)), (OWN, {Party.CALLED})], ids=["hook", "own"])
+async def test_under_the_operators_own_dial_only_the_called_party_can_hear(calls, notebook, arguments, parties):
+    calls.policy = Policy(notify=dict.fromkeys(Direction, frozenset(Party)))
+    await ask(AgiApplication(calls, SECRET), "decide", *arguments)
+    assert fold("lab", notebook.steps).profiles.keys() == parties
 
 
-def test_the_parties_are_connected_only_when_the_evidence_is_durable(sounds):
-    notebook = Notebook()
-    board = Switchboard(Licensed, Policy(), sounds, notebook, now=lambda: NOW)
-    application = AgiApplication(board, Events())
-
-    async def conversation() -> None:
-        await application.answer(Request("decide", DECIDE, "1795.1", ""))
-        appended = board.evidence.append
-
-        def held(step):
-            future = appended(step)
-            return later if step.kind == "sound-started" else future
-
-        later: Future[None] = Future()
-        board.evidence.append = held
-        answering = asyncio.create_task(
-            application.answer(
-                Request("played", (CALL, NONCE, "called", "sample", "SUCCESS", BEGAN, WHOLE), "1795.2", "")
-            )
-        )
-        await asyncio.sleep(0.05)
-        assert not answering.done()
-        later.set_result(None)
-        assert await answering == HEARD
-
-    asyncio.run(conversation())
+# -- which requests are believed --------------------------------------------------------------------------------------
 
 
-def test_the_verdict_is_given_only_when_the_decision_outlives_the_service(sounds):
-    """Asterisk needs no more than the verdict to play the sound and connect, also without us."""
-    notebook = Notebook()
-    board = Switchboard(Licensed, Policy(), sounds, notebook, now=lambda: NOW)
-    application = AgiApplication(board, Events())
-    later: Future[None] = Future()
-    notebook.append = lambda step: later
-
-    async def conversation() -> None:
-        answering = asyncio.create_task(application.answer(Request("decide", DECIDE, "1795.1", "")))
-        await asyncio.sleep(0.05)
-        assert not answering.done()
-        later.set_result(None)
-        assert "IDTONE_VERDICT" in await answering
-
-    asyncio.run(conversation())
-
-
-def test_a_service_that_came_back_during_the_sound_takes_asterisks_word_for_its_beginning(alone, notebook):
-    ask(alone, "decide", *DECIDE)
-    assert played(alone) == HEARD
-    assert notebook.kinds() == ["decided", "answered", "sound-started", "sound-ended"]
-    assert fold("lab", notebook.steps).anomalies == ()
-
-
-@pytest.mark.parametrize("facts", [{"call": "1.1-1"}, {"party": "caller"}, {"file": "notice"}])
-def test_nothing_is_written_of_a_sound_that_was_not_decided(alone, notebook, facts):
-    ask(alone, "decide", *DECIDE)
-    assert plays(alone, **facts) == {}
-    assert notebook.kinds() == ["decided"]
-
-
-def test_a_ledger_that_fails_does_not_keep_the_parties_apart(sounds, caplog):
-    board = Switchboard(Licensed, Policy(), sounds, Notebook(broken=True), now=lambda: NOW)
-    application = AgiApplication(board, Events())
-    ask(application, "decide", *DECIDE)
-    assert played(application) == HEARD
-    assert "could not be written" in caplog.text
-
-
-def test_a_sound_of_a_call_that_nobody_knows_is_left_to_asterisks_word(alone, notebook, caplog):
-    assert played(alone, call="1.1-1") == {}
+@pytest.mark.parametrize("secret", ["", "x", SECRET[:-1], f"{SECRET}0", SECRET.upper(), "日本"])
+async def test_a_request_without_the_secret_gets_no_verdict_and_leaves_no_step(application, notebook, secret):
+    with pytest.raises(AgiError, match="secret"):
+        await ask(application, "decide", secret, *DECIDE[1:])
     assert notebook.steps == []
-    assert "not known here" in caplog.text
 
 
-def test_where_events_tell_the_end_the_hooks_word_is_not_needed(board, notebook):
-    application = AgiApplication(board, Events())
-    ask(application, "decide", *DECIDE)
-    ask(application, "ended", CALL, "BUSY", "17", "licence-valid", "")
-    assert notebook.kinds() == ["decided"]
-    board.hook_ended(CALL, CallStatus.NOANSWER, 16)
-    assert notebook.kinds() == ["decided", "ended"]
-    assert notebook.steps[-1].details["status"] == "NOANSWER"
+async def test_a_wrong_secret_is_not_quoted(application):
+    with pytest.raises(AgiError) as error:
+        await ask(application, "decide", "0312345678", *DECIDE[1:])
+    assert "1234" not in str(error.value)
 
 
-def test_where_no_event_tells_of_the_channel_the_hook_does(board, notebook):
-    """ARI is connected, and did not answer in time when it was asked to tell of it."""
-    application = AgiApplication(board, Events(watching=False))
-    assert "IDTONE_WATCHED" not in ask(application, "decide", *DECIDE)
-    ask(application, "ended", CALL, "BUSY", "17", "licence-valid", "")
-    assert notebook.kinds() == ["decided", "ended"]
-    assert notebook.steps[-1].details == {"status": "BUSY", "hangup_cause": 17, "reason": "licence-valid"}
-
-
-def test_where_the_events_have_ceased_the_hook_tells_the_end(board, notebook):
-    events = Events()
-    application = AgiApplication(board, events)
-    assert ask(application, "decide", *DECIDE)["IDTONE_WATCHED"] == NONCE
-    events.watching = False  # nobody asks for it anew
-    assert ask(application, "decide", *DECIDE)["IDTONE_WATCHED"] == NONCE
-    events.connected = False
-    ask(application, "ended", CALL, "BUSY", "17", "licence-valid", "")
-    assert notebook.kinds() == ["decided", "ended"]
-
-
-def test_of_a_channel_that_was_moved_only_the_hook_tells_the_end(board, notebook):
-    application = AgiApplication(board, Events())
-    ask(application, "decide", *DECIDE)
-    ask(application, "ended", CALL, "CANCEL", "16", "licence-valid", "moved")
-    assert notebook.kinds() == ["decided", "ended"]
-
-
-def test_what_the_hook_acted_on_is_kept(alone, notebook):
-    ask(alone, "decide", *DECIDE)
-    ask(alone, "ended", CALL, "CANCEL", "", "service-unavailable", "")
-    assert "the dialplan acted on service-unavailable" in fold("lab", notebook.steps).anomalies
+async def test_over_a_unix_socket_the_secret_is_empty(calls):
+    application = AgiApplication(calls, "")
+    assert await ask(application, "decide", "", *DECIDE[1:]) == VERDICT
+    with pytest.raises(AgiError, match="secret"):
+        await ask(application, "decide", *DECIDE)
 
 
 @pytest.mark.parametrize(
@@ -231,37 +108,97 @@ def test_what_the_hook_acted_on_is_kept(alone, notebook):
     [
         ("decide", DECIDE[:-1]),
         ("decide", (*DECIDE, "injected")),
-        ("played", (CALL, NONCE, "somebody", "sample", "SUCCESS", BEGAN, WHOLE)),
-        ("played", (CALL, NONCE, "called", "sample", "SUCCESS", BEGAN)),
-        ("playing", (CALL, "somebody", "sample")),
-        ("playing", (CALL, "called")),
-        ("ended", (CALL, "HAPPY", "16", "", "")),
-        ("ended", (CALL, "BUSY", "17", "", "", "")),
+        ("decide", DECIDE[1:]),
+        ("decide", (SECRET, "both", *DECIDE[2:])),
+        ("decide", ()),
+        ("playing", (CALL, "called", "sample")),
+        ("playing", (SECRET, CALL, "called", "sample")),
+        ("played", (CALL, NONCE, "called", "sample", "SUCCESS", "1793491200.100000", "1793491200.540000")),
+        ("played", DECIDE),
+        ("ended", (CALL, "CONNECTED", "16", "licence-valid", "moved")),
+        ("ended", DECIDE),
+        ("sounded", DECIDE),
         ("ponder", ()),
         ("", ()),
     ],
 )
-def test_what_the_hook_does_not_ask_is_refused(alone, notebook, entry, arguments):
+async def test_what_the_hook_does_not_ask_is_not_this_versions(application, notebook, entry, arguments):
+    await ask(application, "decide", *DECIDE)
+    with pytest.raises(AgiError, match="not this version's; run `idtone dialplan export` again"):
+        await ask(application, entry, *arguments)
+    assert notebook.kinds() == ["decided"]
+
+
+@pytest.mark.parametrize("call_id", ["", "x" * 300, f"{CALL}\n", "\ud800"], ids=ascii)
+async def test_an_id_that_can_be_none_is_refused(application, notebook, call_id):
     with pytest.raises(AgiError, match="dialplan export"):
-        ask(alone, entry, *arguments)
+        await ask(application, "decide", *DECIDE[:2], call_id, *DECIDE[3:])
     assert notebook.steps == []
 
 
-@pytest.mark.parametrize("party", Party)
-def test_each_party_is_told_of(sounds, notebook, party):
-    policy = Policy(notify={direction: frozenset(Party) for direction in Policy().notify})
-    board = Switchboard(Licensed, policy, sounds, notebook, now=lambda: NOW)
-    application = AgiApplication(board, Events(connected=False))
-    ask(application, "decide", *DECIDE)
-    assert played(application, party=party) == HEARD
-    assert fold("lab", notebook.steps).heard_by == (party,)
+async def test_the_same_request_gets_the_same_verdict_and_is_decided_once(application, notebook):
+    for _ in range(2):
+        assert await ask(application, "decide", *DECIDE) == VERDICT
+    assert notebook.kinds() == ["decided"]
 
 
-@pytest.mark.parametrize("text", ["", "1", "1.", ".1", "-1.0", "1.x", "١.٠", "9" * 400 + ".0", "1e5.0", "nan.0"])
-def test_what_is_no_time_of_asterisk(text):
-    with pytest.raises(AgiError, match="not one of Asterisk's"):
-        moment(text)
+@pytest.mark.parametrize(
+    "changed",
+    [{1: "own"}, {3: "999999999999"}, {5: "0312345677"}, {6: "outgoing"}, {7: "0312340001"}, {8: "x"}, {9: "x"}],
+    ids=["kind", "nonce", "number", "direction", "called", "dial string", "caller"],
+)
+async def test_another_request_for_a_known_call_gets_no_verdict(application, notebook, changed):
+    await ask(application, "decide", *DECIDE)
+    other = (changed.get(place, argument) for place, argument in enumerate(DECIDE))
+    assert await ask(application, "decide", *other) == {}
+    assert notebook.kinds() == ["decided"]
 
 
-def test_a_time_of_asterisk():
-    assert moment("1793491200.54") == datetime(2026, 11, 1, 0, 0, 0, 540000, UTC)
+async def test_a_call_that_is_over_is_never_decided_again(application, calls, notebook):
+    await ask(application, "decide", *DECIDE)
+    end(calls, CALL, NONCE)
+    for nonce in (NONCE, "999999999999"):
+        assert await ask(application, "decide", *DECIDE[:3], nonce, *DECIDE[4:]) == {}
+    assert notebook.kinds() == ["decided", "ended"]
+
+
+# -- evidence ---------------------------------------------------------------------------------------------------------
+
+
+async def test_the_verdict_is_given_only_when_the_decision_outlives_the_service(application, notebook):
+    """Asterisk needs no more than the verdict to play the sound and connect, also without us."""
+    notebook.held = []
+    answering = asyncio.create_task(ask(application, "decide", *DECIDE))
+    await asyncio.sleep(0.05)
+    assert not answering.done()
+    assert notebook.hurried == 1
+    notebook.held[0].set_result(None)
+    assert await answering == VERDICT
+
+
+async def test_a_decision_that_cannot_be_kept_holds_no_call_for_long(application, notebook, monkeypatch):
+    monkeypatch.setattr(module, "KEPT_WITHIN_S", 0.02)
+    notebook.held = []
+    async with asyncio.timeout(3):
+        assert await ask(application, "decide", *DECIDE) == VERDICT
+
+
+async def test_a_ledger_that_fails_does_not_keep_the_verdict_back(application, notebook, caplog):
+    notebook.broken = True
+    assert await ask(application, "decide", *DECIDE) == VERDICT
+    assert "could not be written" in caplog.text
+
+
+async def test_a_service_that_is_about_to_stop_gives_no_verdict(application, calls, notebook):
+    calls.retiring = True
+    assert await ask(application, "decide", *DECIDE) == {}
+    assert notebook.kinds() == []
+
+
+async def test_no_number_is_logged(application, notebook, caplog):
+    caplog.set_level("DEBUG")
+    for arguments in (DECIDE, (*DECIDE[:5], "0312345677", *DECIDE[6:])):
+        await ask(application, "decide", *arguments)
+    for number in ("0312345678", "1234-5678", "0312345677", "0312340000", "05012345678"):
+        assert number not in caplog.text
+        assert number not in repr(notebook.steps)

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 
 from idtone.agi.codec import LONGEST_COMMAND, Codec
-from idtone.agi.environment import Request
+from idtone.agi.environment import AgiRequest
 from idtone.agi.server import Address, FastAgiServer
 
 from ..lab import voices
@@ -77,11 +77,11 @@ class Asked:
 
     def __init__(self, pbx: Asterisk, **answers: Mapping[str, str]) -> None:
         self.pbx = pbx
-        self.requests: asyncio.Queue[Request] = asyncio.Queue()
+        self.requests: asyncio.Queue[AgiRequest] = asyncio.Queue()
         self.answers = answers
         self.command_lines: list[bytes] = []
 
-    async def __call__(self, request: Request) -> Mapping[str, str]:
+    async def __call__(self, request: AgiRequest) -> Mapping[str, str]:
         self.command_lines += await asyncio.to_thread(_command_lines)
         if request.entry == "hangup":
             await asyncio.to_thread(self.pbx.command, f"channel request hangup {await self.channel()}")
@@ -93,7 +93,7 @@ class Asked:
         shown = await asyncio.to_thread(self.pbx.command, "core show channels concise")
         return next(line.partition("!")[0] for line in shown.splitlines() if "!AGI!" in line)
 
-    async def next(self) -> Request:
+    async def next(self) -> AgiRequest:
         async with asyncio.timeout(10):
             return await self.requests.get()
 

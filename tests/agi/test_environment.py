@@ -10,7 +10,7 @@ from idtone.agi.environment import (
     LONGEST,
     LONGEST_LINE,
     MOST_ARGUMENTS,
-    Request,
+    AgiRequest,
     read_fields,
     read_request,
     write_fields,
@@ -34,12 +34,12 @@ def refused(block: bytes) -> str:
 
 def test_a_call_as_asterisk_presents_it() -> None:
     request = read_request(presented("decide", ["c-1", "0312345678", "", "日本"]))
-    assert request == Request("decide", ("c-1", "0312345678", "", "日本"), "1795597718.1", NUMBER)
+    assert request == AgiRequest("decide", ("c-1", "0312345678", "", "日本"), "1795597718.1", NUMBER)
 
 
 def test_a_request_shows_no_number() -> None:
     shown = repr(read_request(presented("decide", ["0312345678"])))
-    assert shown == "Request(entry='decide', channel='1795597718.1')"
+    assert shown == "AgiRequest(entry='decide', channel='1795597718.1')"
 
 
 @pytest.mark.parametrize(("value", "number"), [(b"unknown", ""), (b"", ""), (b"\xff1", "\ufffd1"), (b"+81 3", "+81 3")])
@@ -179,5 +179,5 @@ def test_a_damaged_environment_is_a_request_or_an_error_of_ours(data: st.DataObj
 )
 def test_a_round_trip(entry: str, arguments: list[str], name: str, number: str) -> None:
     block = presented(entry, arguments, agi_calleridname=name.encode(), agi_callerid=number.encode())
-    assert read_request(block) == Request(entry, tuple(arguments), "1795597718.1", number)
+    assert read_request(block) == AgiRequest(entry, tuple(arguments), "1795597718.1", number)
     assert write_fields(read_fields(block, network=True)) == block

@@ -17,7 +17,7 @@ import pytest
 
 from idtone import console
 from idtone.agi import relay
-from idtone.agi.environment import Request, write_fields
+from idtone.agi.environment import AgiRequest, write_fields
 from idtone.agi.relay import Relay
 from idtone.agi.server import FastAgiServer
 from idtone.errors import AgiError
@@ -29,9 +29,9 @@ CALLED = "0312345678"
 
 class Asked:
     def __init__(self) -> None:
-        self.requests: list[Request] = []
+        self.requests: list[AgiRequest] = []
 
-    async def __call__(self, request: Request) -> Mapping[str, str]:
+    async def __call__(self, request: AgiRequest) -> Mapping[str, str]:
         self.requests.append(request)
         return {"IDTONE_OUTCOME": 'PLAY "x" \\', "IDTONE_NONCE": "n-1"}
 
@@ -93,7 +93,7 @@ async def test_question_and_answer(path: Path) -> None:
     async with FastAgiServer(asked).listening(path):
         asterisk = await relayed(path, "c-1", "variable:CALLED", "日本", "", instead=instead)
     assert asked.requests == [
-        Request("decide", ("c-1", f"{CALLED} 日本\\", "日本", ""), CALL["agi_uniqueid"].decode(), NUMBER)
+        AgiRequest("decide", ("c-1", f"{CALLED} 日本\\", "日本", ""), CALL["agi_uniqueid"].decode(), NUMBER)
     ]
     assert list(asterisk.variables.items()) == [("IDTONE_OUTCOME", 'PLAY "x" \\'), ("IDTONE_NONCE", "n-1")]
     assert not told
@@ -246,7 +246,7 @@ async def test_a_hangup_of_the_caller_does_not_end_the_program(program: list[str
     settings.write_text(f"agi: {{listen: 'unix:{path}'}}\n")
     process: asyncio.subprocess.Process | None = None
 
-    async def answer(_: Request) -> Mapping[str, str]:
+    async def answer(_: AgiRequest) -> Mapping[str, str]:
         assert process
         process.send_signal(signal.SIGHUP)
         await asyncio.sleep(0.2)

@@ -9,16 +9,17 @@ import socket
 import stat
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from idtone.agi.environment import Request
-from idtone.agi.server import Answer, FastAgiServer, Limits
+from idtone.agi.environment import AgiRequest
+from idtone.agi.server import Answer, FastAgiServer, Limits, Listener, bound_to
 from idtone.errors import AgiError, LedgerError
 
 from .fake_asterisk import NUMBER, calling, presented
+from .peer import STRANGER, ask_as
 
 QUICK = Limits(presented_s=0.3, response_s=0.2, whole_s=0.6, drain_s=0.3, waiting=4, answering=3)
 ANYWHERE = ("127.0.0.1", 0)
@@ -28,11 +29,11 @@ class Asked:
     """An answer that remembers what was asked."""
 
     def __init__(self, *raises: Exception, takes_s: float = 0) -> None:
-        self.requests: list[Request] = []
+        self.requests: list[AgiRequest] = []
         self.raises = raises
         self.takes_s = takes_s
 
-    async def __call__(self, request: Request) -> Mapping[str, str]:
+    async def __call__(self, request: AgiRequest) -> Mapping[str, str]:
         self.requests.append(request)
         for error in self.raises:
             raise error
@@ -66,7 +67,7 @@ async def test_an_answer_becomes_variables_in_its_order(told) -> None:
         await asterisk.serve()
     assert asterisk.commands[0] == "NOOP"
     assert list(asterisk.variables.items()) == [("IDTONE_OUTCOME", 'PLAY "x" \\'), ("IDTONE_NONCE", "n-1")]
-    assert asked.requests == [Request("decide", ("0312345678",), "1795597718.1", NUMBER)]
+    assert asked.requests == [AgiRequest("decide", ("0312345678",), "1795597718.1", NUMBER)]
     assert not closed_for(told)
 
 
@@ -176,7 +177,7 @@ async def test_an_answer_that_fails_sets_nothing(error: Exception, line: str, to
 
 
 async def test_a_variable_that_cannot_be_set_keeps_all_others_back(told) -> None:
-    async def answer(_: Request) -> Mapping[str, str]:
+    async def answer(_: AgiRequest) -> Mapping[str, str]:
         return {"A": "x", "B": "y\nSET VARIABLE C z"}
 
     async with serving(answer) as address, calling(address, presented()) as asterisk:
@@ -349,6 +350,71 @@ async def test_the_next_instance_takes_the_unix_socket_and_keeps_it(tmp_path: Pa
     assert asterisk.variables
 
 
+GROUP = STRANGER + 1
+OBEDIENT = presented() + b"200 result=0\n200 result=1\n200 result=1\n"
+"""What a peer sends that does not wait for commands."""
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user; run this test as root")
+
+
+async def asked_as(path: Path, user: int, *groups: int) -> bytes:
+    """What that user gets from the socket of a group of its own."""
+    os.chown(path, -1, GROUP)
+    return await asyncio.to_thread(ask_as, path, user, groups, OBEDIENT)
+
+
+@as_root
+async def test_another_user_gets_nothing_from_a_unix_socket(tmp_path: Path, told) -> None:
+    asked, path = Asked(), tmp_path / "agi.sock"
+    async with FastAgiServer(asked).listening(path):
+        for _ in range(3):
+            assert await asked_as(path, STRANGER, STRANGER, GROUP + 1) == b""
+        reason = f"user {STRANGER} may not ask; add it to the group of {path}"
+        assert closed_for(told) == [reason]
+        async with calling(path, presented()) as asterisk:
+            await asterisk.serve()
+        assert asterisk.variables
+    assert closed_for(told) == [reason, f"{reason} (2 times more within 10 s)"]
+    assert len(asked.requests) == 1
+
+
+@as_root
+@pytest.mark.parametrize("groups", [(GROUP,), (STRANGER, GROUP), (STRANGER, *range(1000, 1100), GROUP)], ids=len)
+async def test_a_member_of_the_sockets_group_may_ask(groups: tuple[int, ...], tmp_path: Path, told) -> None:
+    path = tmp_path / "agi.sock"
+    async with FastAgiServer(Asked()).listening(path):
+        assert b"SET VARIABLE" in await asked_as(path, STRANGER, *groups)
+    assert not closed_for(told)
+
+
+@as_root
+async def test_the_services_own_user_may_ask(tmp_path: Path, told, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "agi.sock"
+    async with FastAgiServer(Asked()).listening(path):
+        monkeypatch.setattr("os.geteuid", lambda: STRANGER)
+        assert b"SET VARIABLE" in await asked_as(path, STRANGER, STRANGER)
+        assert await asked_as(path, STRANGER + 5, STRANGER) == b""
+
+
+@as_root
+async def test_a_unix_socket_that_was_handed_on_checks_its_peer_as_well(tmp_path: Path, told) -> None:
+    path = tmp_path / "agi.sock"
+    with bound_to(path) as first:
+        async with FastAgiServer(Asked()).listening(Listener(fileno=os.dup(first.fileno()))) as address:
+            assert address == path
+            assert await asked_as(path, STRANGER, STRANGER) == b""
+            assert b"SET VARIABLE" in await asked_as(path, STRANGER, GROUP)
+
+
+@as_root
+async def test_without_the_sockets_file_no_group_may_ask(tmp_path: Path, told) -> None:
+    path = tmp_path / "agi.sock"
+    async with FastAgiServer(Asked()).listening(path):
+        kept = path.with_name("kept")
+        path.rename(kept)
+        assert await asked_as(kept, STRANGER, GROUP) == b""
+
+
 @pytest.mark.parametrize("kind", ["file", "no folder"])
 async def test_a_path_that_cannot_be_had_is_named(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "agi.sock" if kind == "file" else tmp_path / "absent" / "agi.sock"
@@ -385,3 +451,18 @@ async def test_a_stop_still_hears_who_has_connected_before_it(told) -> None:
             late.sendall(presented() + b"200 result=0\n200 result=1\n200 result=1\n")
         assert late.recv(1000).startswith(b"NOOP\nSET VARIABLE")
     assert asked.requests
+
+
+async def test_of_those_that_a_stop_finds_the_oldest_make_room(told) -> None:
+    asked = Asked()
+    with ExitStack() as stack:
+        async with serving(asked, Limits(waiting=2, drain_s=0.2)) as address:
+            late = [stack.enter_context(socket.create_connection(address)) for _ in range(5)]  # all unseen yet
+            late[-1].sendall(OBEDIENT)
+        assert [each.recv(1000) for each in late[:4]] == [b""] * 4
+        assert late[-1].recv(1000).startswith(b"NOOP\nSET VARIABLE")
+    assert len(asked.requests) == 1
+    reason = "it made room for a newer one before it had presented a call"
+    assert set(closed_for(told)) == {
+        reason, f"{reason} (2 times more within 10 s)", "it had not presented a call when the service stopped",
+    }  # fmt: skip

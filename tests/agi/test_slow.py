@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.agi.environment import Request
+from idtone.agi.environment import AgiRequest
 from idtone.agi.server import FastAgiServer, Limits
 
 from .fake_asterisk import calling, presented
@@ -26,7 +26,7 @@ ROUNDS = 3
 ALLOWED_P99_MS = 50
 
 
-async def answer(_: Request) -> Mapping[str, str]:
+async def answer(_: AgiRequest) -> Mapping[str, str]:
     return {"IDTONE_OUTCOME": "PLAY", "IDTONE_NONCE": "n-1"}
 
 

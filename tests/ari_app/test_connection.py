@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from idtone.ari_app import connection as module
 from idtone.ari_app import events
-from idtone.ari_app.connection import SUBSCRIPTIONS, AriConnection, connect, takes_requests_over_websocket
+from idtone.ari_app.connection import AriConnection, connect, takes_requests_over_websocket
 from idtone.errors import AriRefused, AriUnavailable
 
 from ..lab.asterisk import LOOPBACK, free_ports
@@ -122,39 +122,61 @@ async def test_each_transport_asks_and_is_refused(pbx, transport, words):
             assert error.value.status == 404
 
 
-async def test_events_outside_the_filter_do_not_come(pbx, monkeypatch):
-    """A channel that is watched, with the filter and, to see that there is something to keep away, without."""
-    told: list[str] = []
-    monkeypatch.setattr(module, "read", lambda text: told.append(json.loads(text)["type"]) or events.read(text))
+@pytest.fixture
+def told(monkeypatch) -> list[str]:
+    """The types of all messages that come over the WebSocket."""
+    types: list[str] = []
+    monkeypatch.setattr(module, "read", lambda text: types.append(json.loads(text)["type"]) or events.read(text))
+    return types
+
+
+async def test_events_outside_the_filter_do_not_come(pbx, told, monkeypatch):
+    """A channel that waits for us, with the filter and, to see that there is something to keep away, without."""
 
     async def traffic() -> set[str]:
         told.clear()
         async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection, listening(connection):
             await asyncio.to_thread(pbx.command, "channel originate Local/s@idtone-called application Wait 5")
             await until(lambda: "StasisStart" in told, "the call")
-            for channel in await connection.request("GET", "channels"):
-                await connection.request("POST", SUBSCRIPTIONS, eventSource=f"channel:{channel['id']}")
             await asyncio.to_thread(pbx.command, "channel request hangup all")
-            await until(lambda: told.count("ChannelDestroyed") == 2, "both halves of the call to be gone")
+            await until(lambda: not pbx.channels(), "both halves of the call to be gone")
+            await connection.request("GET", "channels")  # what was told before has come when this is answered
         return set(told)
 
-    assert "ChannelDestroyed" in await traffic() <= events.EVENTS | events.WATCHED
+    assert {"StasisStart"} <= await traffic() <= events.EVENTS
     monkeypatch.setattr(module, "EVENTS", ())
-    monkeypatch.setattr(module, "WATCHED", ())
-    assert {"ChannelVarset", "ChannelDialplan"} & await traffic(), "there was something to keep away"
+    assert {"ChannelVarset", "StasisEnd"} & await traffic(), "there was something to keep away"
 
 
-async def test_calls_that_are_none_of_ours_cost_no_event(pbx, monkeypatch):
-    """Not even one for the filter to throw away, but for the bridges."""
-    told: list[str] = []
-    monkeypatch.setattr(module, "read", lambda text: told.append(json.loads(text)["type"]) or events.read(text))
+async def test_calls_that_are_none_of_ours_cost_no_event(pbx, told, monkeypatch):
+    """Not even one for the filter to throw away."""
     monkeypatch.setattr(module, "EVENTS", ())
-    monkeypatch.setattr(module, "WATCHED", ())
     async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection, listening(connection):
-        await asyncio.to_thread(pbx.command, "channel originate Local/s@idtone-alone application Wait 0.1")
+        await asyncio.to_thread(pbx.command, "channel originate Local/s@idtone-fallback application Wait 0.1")
         await until(lambda: not pbx.channels(), "the call to be over")
         assert await connection.request("GET", "channels") == []
-    assert set(told) <= {"RESTResponse", "BridgeCreated", "BridgeDestroyed"}
+    assert set(told) <= {"RESTResponse"}
+
+
+async def test_a_connection_that_leaves_gets_no_more_events_and_can_still_ask(pbx, told):
+    async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection:
+        async with listening(connection):
+            assert not await connection.abandoned()
+            await connection.leave()
+        assert await connection.abandoned()
+        told.clear()
+        assert await connection.request("GET", "channels") == []
+        assert connection.transport == "requests over HTTP"
+    assert not told
+
+
+async def test_a_connection_that_is_replaced_sees_it_and_can_still_ask(pbx):
+    async with connect(pbx.ari_url, "idtone", pbx.ari_password) as first, listening(first) as events_of_first:
+        async with connect(pbx.ari_url, "idtone", pbx.ari_password):
+            await until(lambda: events_of_first == [events.Replaced()], "the event")
+            assert await first.request("GET", "channels") == []
+            assert not await first.abandoned(), "the second connection has the application"
+        await until(first.abandoned, "Asterisk to notice")
 
 
 # -- servers that misbehave -------------------------------------------------------------------------------------
@@ -220,8 +242,7 @@ async def test_the_password_goes_into_a_header_and_into_no_address():
     async with server.connected() as connection:
         assert connection.version == "22.4.0"
     assert {request.path for request in server.requests} == {
-        "/ari/asterisk/info", "/ari/events", "/ari/applications/idtone/eventFilter",
-        "/ari/applications/idtone-watch/eventFilter", "/ari/applications/idtone-watch/subscription",
+        "/ari/asterisk/info", "/ari/events", "/ari/applications/idtone/eventFilter"
     }  # fmt: skip
     for request in server.requests:
         kind, _, credentials = request.headers["Authorization"].partition(" ")
@@ -256,8 +277,8 @@ async def test_an_error_status_over_the_websocket_is_refused():
             await socket.send_str(response(json.loads(message.data), status_code=409, reason_phrase="Conflict"))
 
     async with Server(talk).connected() as connection, listening(connection):
-        with pytest.raises(AriRefused, match="409 'Conflict' to POST channels/c/play/p") as error:
-            await connection.request("POST", "channels/c/play/p", media="sound:x")
+        with pytest.raises(AriRefused, match="409 'Conflict' to POST channels/c/continue") as error:
+            await connection.request("POST", "channels/c/continue", context="x")
     assert (error.value.status, error.value.reason) == (409, "Conflict")
 
 

@@ -11,19 +11,20 @@ from urllib.parse import urlsplit
 import pytest
 
 from idtone.ari_app import events
-from idtone.ari_app.connection import SUBSCRIPTIONS, Ari, connect
+from idtone.ari_app.connection import APPLICATION, Ari, connect
 from idtone.errors import AriRefused, AriUnavailable
 
 from ..lab.asterisk import LOOPBACK, Asterisk
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk
 
-ARGUMENTS = ("decide", "c-1", "12", "03%2D1234", "incoming", "", "x", "", "")
+ARGUMENTS = ("decide", "1.1-1", "123456789987", "1795.000000", "03%2D1234", "incoming", "", "x", "", "", "")
 EXTENSIONS = f"""
 #include idtone.conf
 [contract]
 exten = go,1,Stasis(idtone,{",".join(ARGUMENTS)})
  same = n,Wait(5)
+exten = _v:.,1,Wait(5)
 """
 
 
@@ -122,23 +123,16 @@ async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
         await asyncio.wait({listening})
 
 
-async def test_requests_are_carried_out_in_order_where_the_connection_says_so(peer):
-    """Each of these is refused where another one overtakes it."""
-    await peer.place_call()
-    source = f"channel:{(await peer.entered()).channel}"
-    methods = ["POST", "DELETE"] * 50
-    asked = [peer.ari.request(method, SUBSCRIPTIONS, eventSource=source) for method in methods]
-    answers = await asyncio.gather(*asked, return_exceptions=not peer.ari.in_order)
-    assert len(answers) == len(methods)
+async def channels(peer: Peer) -> events.Channels:
+    return events.read_channels(await peer.ari.request("GET", "channels"), APPLICATION)
 
 
 @pytest.mark.parametrize(
     ("method", "path", "query"),
     [
-        ("GET", "channels/none", {}),
+        ("DELETE", "channels/none", {"reason_code": "21"}),
         ("POST", "channels/none/continue", {}),
-        ("POST", "channels/none/continue", {"context": "idtone-called", "extension": "heard", "priority": "2"}),
-        ("POST", "channels/none/play/p-1", {"media": "sound:beep"}),
+        ("POST", "channels/none/continue", {"context": "idtone-called", "extension": "v:none", "priority": "2"}),
     ],
 )
 async def test_a_channel_that_is_not_there_is_404(peer, method, path, query):
@@ -148,55 +142,49 @@ async def test_a_channel_that_is_not_there_is_404(peer, method, path, query):
     assert f"{method} {path}" in str(error.value)
 
 
-async def test_of_a_channel_that_is_not_there_nothing_can_be_told(peer):
-    with pytest.raises(AriRefused) as error:
-        await peer.ari.request("POST", SUBSCRIPTIONS, eventSource="channel:none")
-    assert error.value.status == 422
-
-
-async def test_a_variable_that_was_never_set_counts_as_zero(peer):
-    answer = await peer.ari.request("GET", "asterisk/variable", variable="IDTONE_TURNED_AWAY")
-    assert events.read_count(answer) == 0
-
-
 async def test_without_calls_there_are_no_channels(peer):
     assert await peer.ari.request("GET", "channels") == []
 
 
-async def test_a_channel_that_enters_is_told_and_listed_with_its_arguments(peer):
+async def test_a_channel_that_enters_comes_as_an_event_and_in_the_list_with_its_arguments(peer):
     await peer.place_call()
     entered = await peer.entered()
     assert entered.arguments == ARGUMENTS
-    places = {channel["id"]: channel["dialplan"] for channel in await peer.ari.request("GET", "channels")}
-    place = places[entered.channel]
-    assert place["app_name"] == "Stasis"
-    assert tuple(place["app_data"].split(",")) == ("idtone", *ARGUMENTS)
+    assert (await channels(peer)).waiting == {entered.channel: entered}
 
 
-async def test_a_channel_is_sent_on_without_an_answer_to_read(peer):
+@pytest.mark.parametrize(
+    "query", [{}, {"context": "contract", "extension": "v:123456789987:PLAY:x:::sample::22", "priority": "1"}]
+)
+async def test_a_channel_is_sent_on_without_an_answer_to_read(peer, query):
     await peer.place_call()
     channel = (await peer.entered()).channel
-    sent_on = await peer.ari.request(
-        "POST", f"channels/{channel}/continue", context="idtone-called", extension="refused", priority="2"
-    )
-    assert sent_on is None
+    assert await peer.ari.request("POST", f"channels/{channel}/continue", **query) is None
+
+    async def waits_no_more() -> bool:
+        listed = await channels(peer)
+        return channel in listed.ids and not listed.waiting
+
+    await until(waits_no_more, "the channel to go on")
 
 
-async def test_a_channel_that_hangs_up_is_left_and_destroyed(peer):
+async def test_a_channel_that_is_hung_up_is_listed_no_more(peer):
     await peer.place_call()
     channel = (await peer.entered()).channel
-    await peer.ari.request("POST", SUBSCRIPTIONS, eventSource=f"channel:{channel}")
-    if isinstance(peer.ari, FakeAsterisk):
-        peer.ari.hang_up(channel)
-    else:
-        await peer.ari.request("DELETE", f"channels/{channel}", reason_code="16")
+    assert await peer.ari.request("DELETE", f"channels/{channel}", reason_code="21") is None
 
-    def about_the_channel() -> list[events.Event]:
-        ends = (events.Left, events.Destroyed)
-        return [event for event in peer.told if isinstance(event, ends) and event.channel == channel]
+    async def gone() -> bool:
+        return channel not in (await channels(peer)).ids
 
-    await until(lambda: len(about_the_channel()) == 2, "its end")
-    assert set(about_the_channel()) == {events.Left(channel), events.Destroyed(channel, 16)}
+    await until(gone, "the channel to be gone")
+
+
+async def test_after_leaving_no_event_comes_and_requests_still_go(peer):
+    """The real Asterisk no longer lets a channel wait for us either."""
+    await peer.ari.leave()
+    await peer.place_call()
+    await until(lambda: peer.ari.request("GET", "channels"), "the call")
+    assert peer.told == []
 
 
 @pytest.mark.parametrize("kind", ["fake", "websocket", "http"])

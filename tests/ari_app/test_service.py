@@ -9,7 +9,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,18 +16,15 @@ import pytest
 from idtone.ari_app import service as module
 from idtone.ari_app.application import Application
 from idtone.ari_app.service import Service
-from idtone.decision import Policy
-from idtone.errors import AriRefused, AriUnavailable, DocumentError, Fault, ToneError
-from idtone.switchboard.board import Switchboard
-from idtone.tones.library import load_library
-from idtone.tones.making.sounds import ensure_sounds
+from idtone.errors import AriRefused, AriUnavailable, DocumentError, FallbackError, Fault
 
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk
-from .test_application import Notebook
+from .fakes import Notebook, call_control
 
 UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")
 UNAUTHORISED = AriRefused(401, "Unauthorized", "GET asterisk/info")
+NOT_FOUND = AriRefused(404, "Not Found", "GET asterisk/info")
 
 
 @dataclass
@@ -37,9 +33,7 @@ class Attended:
 
     endings: list[Exception | None]
     attended: list[Any] = field(default_factory=list)
-    drained_for: list[float] = field(default_factory=list)
     departed: list[Any] = field(default_factory=list)
-    sounding: asyncio.Event = field(default_factory=asyncio.Event)
     looked_for_suspended: int = 0
 
     async def attend(self, ari: Any) -> None:
@@ -48,10 +42,6 @@ class Attended:
         if ending:
             raise ending
         await asyncio.Event().wait()
-
-    async def drained(self, timeout_s: float) -> None:
-        self.drained_for.append(timeout_s)
-        await self.sounding.wait()
 
     def end_suspended(self) -> None:
         self.looked_for_suspended += 1
@@ -125,9 +115,8 @@ async def running(
     task = asyncio.create_task(Service(application, connections, refresh, clock_s).run(stop))
     try:
         yield stop, task
-        assert task.done() or not stop.is_set(), "it was told to stop, and did not"
+        assert task.done() or not stop.is_set(), "it had to stop, and did not"
     finally:
-        application.sounding.set()
         stop.set()
         async with asyncio.timeout(3):
             await asyncio.wait({task})
@@ -164,23 +153,39 @@ async def test_after_a_connection_it_is_quick_again(pauses, monkeypatch):
     assert pauses == [first, 2 * first, 4 * first, 8 * first, first, 2 * first, 4 * first, first]
 
 
-async def test_a_refusal_is_an_error_that_names_the_settings(pauses, caplog):
-    application, connections = Attended([]), Connections([UNAUTHORISED] * 3)
+@pytest.mark.parametrize(
+    ("refusal", "named"),
+    [
+        (UNAUTHORISED, ["ari.user", "ari.password_file", "ari.conf", "401"]),
+        (AriRefused(403, "Forbidden", "GET asterisk/info"), ["ari.user", "ari.conf", "403"]),
+        (NOT_FOUND, ["ari.url", "/ari", "404"]),
+    ],
+    ids=["password", "rights", "address"],
+)
+async def test_a_refusal_is_an_error_that_names_the_settings(pauses, caplog, refusal, named):
+    application, connections = Attended([]), Connections([refusal] * 3)
     async with running(application, connections):
         await until(lambda: application.attended, "the connection")
-    refused = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(refused) == 1
-    for setting in ("ari.user", "ari.password_file", "ari.conf", "401"):
-        assert setting in refused[0].getMessage()
+    (refused,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert [name for name in named if name not in refused] == []
+    assert ("ari.user" in refused) is (refusal is not NOT_FOUND), "a wrong address is no wrong password"
 
 
 async def test_a_failure_that_lasts_is_logged_once_a_minute_and_another_one_at_once(pauses, caplog):
-    application, connections = Attended([]), Connections([UNAVAILABLE] * 13 + [UNAUTHORISED, UNAVAILABLE])
+    """Each by itself: two that take turns are no reason to log each of them at every try."""
+    application, connections = Attended([]), Connections([UNAVAILABLE] * 13 + [UNAUTHORISED, UNAVAILABLE] * 3)
     async with running(application, connections, clock_s=itertools.count(0.0, 10.0).__next__):
         await until(lambda: application.attended, "the connection")
     told = [record.getMessage().split(";")[0] for record in caplog.records]
     unavailable = str(UNAVAILABLE)
     assert told == [unavailable, unavailable, unavailable, str(UNAUTHORISED), unavailable]
+
+
+async def test_a_failure_after_a_connection_is_logged_at_once(pauses, caplog):
+    application, connections = Attended([UNAVAILABLE]), Connections([UNAVAILABLE, None, UNAVAILABLE])
+    async with running(application, connections):
+        await until(lambda: len(application.attended) == 2, "the second connection")
+    assert caplog.text.count("trying again") == 2
 
 
 async def test_being_ready_is_told_with_version_and_transport(caplog):
@@ -238,31 +243,22 @@ async def test_it_connects_again_when_it_is_told_to():
     service.connect_again()
     await until(lambda: len(application.attended) == 2, "the second connection")
     assert connections.open == 1
-    application.sounding.set()
     stop.set()
     await task
 
 
-async def test_stopping_waits_for_the_sounds_and_stays_connected_for_them():
+async def test_stopping_leaves_for_good():
     application, connections = Attended([]), Connections()
     async with running(application, connections) as (stop, task):
         await until(lambda: application.attended, "the connection")
         stop.set()
-        await until(lambda: application.drained_for, "the draining")
-        await asyncio.sleep(0.05)
-        assert not task.done()
-        assert connections.open == 1
-        application.sounding.set()
         async with asyncio.timeout(1):
             await task
-    assert application.drained_for == [module.DRAIN_S]
     assert application.departed == application.attended
-    assert module.DRAIN_S > 10  # the longest sound
 
 
 async def test_stopping_while_asterisk_is_away():
     application, connections = Attended([]), Connections([UNAVAILABLE] * 1000)
-    application.sounding.set()
     async with running(application, connections) as (stop, task):
         await until(lambda: connections.tries, "a try")
         stop.set()
@@ -272,26 +268,30 @@ async def test_stopping_while_asterisk_is_away():
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "level"),
     [
-        ToneError("/sounds: the suspended numbers cannot be left with Asterisk"),
-        DocumentError([Fault("registry.yaml", 3, 1, "members", "is missing", "Add it")]),
+        (FallbackError("/sounds: the suspended numbers cannot be left with Asterisk"), logging.CRITICAL),
+        (DocumentError([Fault("registry.yaml", 3, 1, "members", "is missing", "Add it")]), logging.ERROR),
     ],
+    ids=["fallback", "registry"],
 )
-async def test_a_registry_that_fails_is_logged_and_looked_at_again(monkeypatch, caplog, error):
+async def test_a_registry_that_fails_is_logged_and_looked_at_again(monkeypatch, caplog, error, level):
+    """Once a minute, as long as it lasts: it is looked at twice a second."""
     monkeypatch.setattr(module, "REGISTRY_POLL_S", 0.005)
-    looks = []
+    looks, now_s = [], [0.0]
 
     def refresh() -> None:
         looks.append(1)
-        if len(looks) < 3:
+        now_s[0] += module.COMPLAINT_EVERY_S / 2
+        if len(looks) < 6:
             raise error
 
     application, connections = Attended([]), Connections()
-    async with running(application, connections, refresh) as (_, task):
-        await until(lambda: len(looks) >= 5, "further looks")
+    async with running(application, connections, refresh, lambda: now_s[0]) as (_, task):
+        await until(lambda: len(looks) >= 8, "further looks")
         assert not task.done()
-    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [str(error)] * 2
+    told = [(record.levelno, record.getMessage()) for record in caplog.records if record.levelno >= logging.ERROR]
+    assert told == [(level, str(error))] * 3
 
 
 async def test_looking_at_the_registry_does_not_hold_up_the_calls(monkeypatch):
@@ -319,7 +319,6 @@ async def test_a_look_that_takes_long_does_not_hold_up_the_end_of_suspended_call
 async def test_a_fault_of_ours_ends_the_service_rather_than_being_swallowed(monkeypatch):
     monkeypatch.setattr(module, "REGISTRY_POLL_S", 0.001)
     application = Attended([])
-    application.sounding.set()
 
     def refresh() -> None:
         raise ZeroDivisionError
@@ -329,18 +328,18 @@ async def test_a_fault_of_ours_ends_the_service_rather_than_being_swallowed(monk
             await Service(application, Connections(), refresh).run(asyncio.Event())
 
 
-async def test_stopping_lets_the_last_channel_go(tmp_path):
-    """The sound is over, and the word to connect the parties still on its way, when the service may end."""
+async def test_a_channel_that_enters_while_the_service_stops_is_let_go():
+    """It gets no verdict any more, and Asterisk would have it wait."""
 
-    class Slow(FakeAsterisk):
+    class Late(FakeAsterisk):
         version = transport = ""
 
-        async def request(self, method: str, path: str, **query: str) -> Any:
-            if path.endswith("continue"):
-                await asyncio.sleep(0.05)
-            return await super().request(method, path, **query)
+        async def leave(self) -> None:
+            await super().leave()
+            self.enter("1795.2", "own", "1795.2-1")  # an event that is not read any more
 
-    asterisk, application = Slow(), sounding_application(tmp_path)
+    asterisk = Late()
+    application = Application(call_control({}, Notebook()), read_journal)
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[Any]:
@@ -348,22 +347,12 @@ async def test_stopping_lets_the_last_channel_go(tmp_path):
 
     stop = asyncio.Event()
     serving = asyncio.create_task(Service(application, connect, lambda: None).run(stop))
-    asterisk.enter("1795.2", "sound", "called", "called", "1795.2-1", "0399999999", "incoming")
-    await until(asterisk.playbacks, "the sound")
+    await until(lambda: application.connected, "the connection")
     stop.set()
-    await asyncio.sleep(0.02)
-    assert not serving.done()
-    asterisk.finish(asterisk.playbacks()[0], 10_000)
     async with asyncio.timeout(3):
         await serving
-    assert asterisk.resumed_at("1795.2") == "heard"
+    assert asterisk.resumed_at("1795.2") == "v:none"
 
 
-def sounding_application(sounds: Path) -> Application:
-    """One without a registry, so that every call gets the notice; its own clock goes ten seconds at each look."""
-    ticks_s = itertools.count(0.0, 10.0)
-    switchboard = Switchboard(
-        registry=lambda: None, policy=Policy(), sounds=ensure_sounds(sounds, load_library().values(), ["sln"]),
-        evidence=Notebook(),
-    )  # fmt: skip
-    return Application(switchboard, lambda: next(ticks_s))
+async def read_journal() -> None:
+    """It has no lines."""

@@ -1,25 +1,12 @@
-"""By which door the service is asked, and how often a call in real time may be tried."""
+"""By which door the service is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from ..lab.asterisk import Asterisk
-
-AGAIN = 2
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These tests happen in real time, to the frame of 20 ms: what else a machine does may make one of them fail, and
-    fails it not again. The summary counts those that were run again; what goes wrong rarely is for `make bench-walks`.
-    """
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.flaky(reruns=AGAIN))
 
 
 @pytest.fixture(params=["ari", "agi"])

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from idtone.dialplan.endings import Event, Step
-
+from ..endings import Event, Step
 from ..lab import voices
 from ..lab.called import IncomingCall
 from ..lab.lab import Forwarding, Lab, Placed, until

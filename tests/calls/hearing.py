@@ -14,6 +14,8 @@ FRAME_MS = 20
 APART_MS = 2 * FRAME_MS
 """By how much what two phones heard may be apart that left Asterisk together."""
 FRAME_NS = FRAME_MS * 1_000_000
+MOST_EARLY = 4
+"""Packets that may arrive within a frame of the answer: ring-back tone, voice, and the first of the sound."""
 
 
 def heard_by_called(placed: Placed, reference: Any) -> Heard:
@@ -24,12 +26,26 @@ def heard_by_called(placed: Placed, reference: Any) -> Heard:
 
 
 def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
-    """What one of the two phones heard, in time from the called phone's answer."""
+    """What one of the two phones heard, in time from the called phone's answer.
+
+    With early media each also hears what Asterisk passed on before it knew of the answer, the caller the ring-back tone
+    too: a packet or two, which arrive within a frame of the answer. They come before the sound, and are not part of
+    this.
+    """
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
     packets, voice = (called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
-    return hear(packets, called.answered_ns, reference=reference, voice=voice)
+    early = sum(packet.arrival_ns < called.answered_ns + FRAME_NS for packet in packets)
+    found = [
+        hear(packets[skipped:], called.answered_ns, reference=reference, voice=voice)
+        for skipped in range(max(early - MOST_EARLY, 0), early + 1)
+    ]
+    return next((one for one in found if one.complete and not _voice_first(one)), found[0])
+
+
+def _voice_first(heard: Heard) -> bool:
+    return heard.voice_ms is not None and heard.end_ms is not None and heard.voice_ms < heard.end_ms - FRAME_MS
 
 
 def assert_heard_by(

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from idtone.calls import Reason
-from idtone.dialplan.endings import TABLE, Event, Step, cells
 from idtone.ledger.steps import CallStatus
 
+from ..endings import TABLE, Event, Step, cells
 from ..lab.asterisk import Ending as Told
 from .paths import ENDS_OF_TALK, Path
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from idtone.dialplan.endings import Event, Step
-
+from ..endings import Event, Step
 from ..lab.lab import LICENSED, SUSPENDED
 
 Thing = TypeVar("Thing")

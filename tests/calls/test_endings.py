@@ -59,8 +59,8 @@ async def test_a_caller_who_gives_up_during_the_sound(asterisk, service):
     assert placed.caller.answered_ns is None
     assert ending.status == "CANCEL"
     record = service.records()[ending.call_id]
-    # Dial() sees the caller's hangup only after the sound, which the called party heard; nobody was connected.
-    assert (record["heard"], record["status"], record["complete"]) == (True, "CANCEL", True)
+    assert (record["heard"], record["status"], record["complete"]) == (False, "CANCEL", True)
+    assert "sound-failed" in record["times"]
     assert "connected" not in record["times"]
     assert not record["anomalies"]
 

@@ -78,6 +78,9 @@ class Clogged(Supervisor):
         self.reading, self.writing = os.pipe()
         self.said = super().log()
 
+    def _environment(self) -> dict[str, str]:
+        return super()._environment() | {"IDTONE_LOG_LEVEL": "debug"}
+
     def _output(self) -> BinaryIO:
         return super()._output() if self.lives else os.fdopen(os.dup(self.writing), "wb")
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from idtone.dialplan.endings import Event, Step
-
+from ..endings import Event, Step
 from ..lab.asterisk import Ending as Told
 from .judging import SILENCE, Listening, Walk, judge
 from .paths import Leg, Move, Path

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from idtone.dialplan.endings import Event, Step, cells
-
+from ..endings import Event, Step, cells
 from ..lab.asterisk import Ending as Told
 from ..lab.lab import Placed, lab
 from .endings import Case, play

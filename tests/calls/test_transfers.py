@@ -218,9 +218,9 @@ async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, r
 
 
 async def test_an_attended_transfer_during_the_sound(asterisk, serving, references):
-    """Asterisk takes it, and puts the third phone behind the channel that is sounded. Where the called party alone is
-    to hear the sound, the third phone hears it from the beginning, and is connected then. Where the caller is to hear
-    it too, the call ends, and nobody has been connected.
+    """Asterisk takes it, and puts the third phone behind the channel. In the place of the called party it hears the
+    sound from the beginning, and is connected then. In the place of a caller who is to hear it too, the call ends
+    unconnected.
     """
     service = serving(policy=f"{POLICY}, caller_hears: answered")
     cases = [Transfer(way, "called", "extension") for way in WAYS] + [
@@ -249,7 +249,7 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
             assert time.time_ns() < placed.called.answered_ns + SOUND_S * 1e9, "the machine is too busy for this test"
             assert await transfer.outcome(asking) == 200
             await asking.hangup()
-            if case.way.parties == ["called"]:
+            if case.who == "called":
                 await asyncio.sleep(3 * SOUND_S)
                 await left.hangup()
             else:
@@ -264,7 +264,7 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
         assert placed.called
         first = hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
         heard = hear(reached.packets, placed.called.answered_ns, reference=references["sample"])
-        if case.way.parties == ["called"]:
+        if case.who == "called":
             assert (first.times, heard.times, heard.complete) == (0, 1, True), f"{case}: {heard}, {said.record}"
             later = [packet for packet in reached.packets if packet.arrival_ns > placed.called.answered_ns + FRAME_NS]
             talked = hear(later, placed.called.answered_ns, voice=voices.CALLER)

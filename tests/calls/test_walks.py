@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from idtone.dialplan.endings import Event
-
+from ..endings import Event
 from ..lab.asterisk import Asterisk
 from .paths import DIRECTIONS, DOORS, ENDS_OF_TALK, HEARING, POSSIBLE, Leg, Mishap, Move, Path, Round, draw_round
 from .walking import walk_round

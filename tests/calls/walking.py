@@ -14,9 +14,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from idtone.dialplan.endings import Event, Step
-
 from ..conftest import LAB_REGISTRY
+from ..endings import Event, Step
 from ..lab import keys, voices
 from ..lab.asterisk import IDTONE, Asterisk
 from ..lab.asterisk import Ending as Told

@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from idtone.dialplan.endings import IMPOSSIBLE, TABLE, Event, Step, cells
 from idtone.ledger.steps import CallStatus, cause
 
+from ..endings import IMPOSSIBLE, TABLE, Event, Step, cells
 from ..endings_page import PAGE, page
 from ..test_house import ROOT
 

@@ -15,6 +15,8 @@ from idtone.errors import AriRefused, AriUnavailable
 from idtone.settings import AriSettings
 
 INFO = {"system": {"version": "22.10.1"}}
+STATE_OF_FORWARD = "deviceStates/Local%2Fs%40idtone-forward"
+STATE_OF_CALLED = "deviceStates/Local%2Fs%40idtone-called"
 MODULES = [{"name": "res_ari.so", "status": "Running"}, {"name": "func_cut.so", "status": "Not Running"}]
 
 
@@ -23,7 +25,7 @@ class Told(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status, body = self.server.answers.get(self.path.removeprefix("/ari/"), (404, "{}"))  # type: ignore[attr-defined]
-        self.server.asked.append((self.command, self.path, self.headers["Authorization"]))  # type: ignore[attr-defined]
+        self.server.asked.append((self.command, self.path, dict(self.headers)))  # type: ignore[attr-defined]
         self.send_response(status)
         self.end_headers()
         self.wfile.write((body() if callable(body) else body).encode())
@@ -43,6 +45,8 @@ def server() -> Iterator[ThreadingHTTPServer]:
             "asterisk/modules": (200, json.dumps(MODULES)),
             "asterisk/variable?variable=EPOCH": (200, lambda: json.dumps({"value": str(int(time.time()))})),
             **{f"asterisk/variable?variable={name}": (200, '{"value": ""}') for name in ari.VARIABLES},
+            STATE_OF_FORWARD: (200, '{"name": "", "state": "NOT_INUSE"}'),
+            STATE_OF_CALLED: (200, '{"name": "", "state": "NOT_INUSE"}'),
         }
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
@@ -70,12 +74,27 @@ def test_a_clock_that_is_ahead(server):
     assert 88 < look(server).ahead_s < 92
 
 
+@pytest.mark.parametrize(
+    ("path", "answer", "contexts"),
+    [
+        (STATE_OF_FORWARD, (200, '{"state": "INUSE"}'), {"idtone-forward", "idtone-called"}),
+        (STATE_OF_FORWARD, (200, '{"state": "INVALID"}'), {"idtone-called"}),
+        (STATE_OF_CALLED, (200, '{"state": "INVALID"}'), {"idtone-forward"}),
+        (STATE_OF_CALLED, (404, '{"message": "Resource not found"}'), None),
+    ],
+)
+def test_the_contexts_of_the_hook(server, path, answer, contexts):
+    server.answers[path] = answer
+    assert look(server).contexts == contexts
+
+
 def test_nothing_is_asked_that_changes_anything_and_the_password_is_in_no_address(server):
     look(server)
     written = [path for method, path, _ in server.asked if method != "GET"]
     assert len(written) == 1
     assert written[0].startswith("/ari/playbacks/idtone-doctor-")
-    assert all("sesame" not in path and authorization.startswith("Basic ") for _, path, authorization in server.asked)
+    assert all("sesame" not in path and sent["Authorization"].startswith("Basic ") for _, path, sent in server.asked)
+    assert all("Origin" not in sent for _, _, sent in server.asked), "Asterisk logs each one that it does not allow"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +106,7 @@ def test_nothing_is_asked_that_changes_anything_and_the_password_is_in_no_addres
         ("asterisk/modules", (200, '{"message": "no"}')),
         ("asterisk/variable?variable=EPOCH", (200, '{"value": "soon"}')),
         ("asterisk/variable?variable=ASTETCDIR", (200, "")),
+        (STATE_OF_CALLED, (200, '{"message": "no"}')),
     ],
 )
 def test_what_is_not_asterisk(server, path, answer):

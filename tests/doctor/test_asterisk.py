@@ -19,7 +19,7 @@ SEEN = Seen(
     nearby=True,
     modules=frozenset(),
     write_status=404,
-    allowed_origin="",
+    contexts=frozenset(),
     application=True,
     ahead_s=0.3,
     variables={},
@@ -37,7 +37,10 @@ ACL = {"deny": "0.0.0.0/0"}
         (AriUnavailable("Asterisk does not answer"), "http.conf"),
         (AriRefused(401, "Unauthorized", "GET asterisk/info"), "the one that /etc/idtone/ari.password holds"),
         (AriRefused(403, "Forbidden", "GET asterisk/info"), "`permit = `"),
-        (AriRefused(404, "Not Found", "GET asterisk/info"), "res_ari_asterisk.so"),
+        (
+            AriRefused(404, "Not Found", "GET asterisk/info"),
+            "before /ari in ari.url, which is http://127.0.0.1:8088/ari",
+        ),
         (AriRefused(503, "Service Unavailable", "GET asterisk/info"), "core waitfullybooted"),
     ],
 )
@@ -46,6 +49,14 @@ def test_why_asterisk_could_not_be_seen(error, remedy):
     assert finding.state is State.BAD
     assert str(error) in finding.found
     assert remedy in finding.remedy
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8088", "http://me:sesame@127.0.0.1:8088/pbx"])
+def test_an_address_without_ari_at_its_end_is_named_with_it(url):
+    finding = asterisk.unreachable(AriRefused(404, "Not Found", "GET asterisk/info"), AriSettings(url=url))
+    bare = url.replace("me:sesame@", "")
+    assert finding.found.endswith(f"at {bare}")
+    assert f"`ari: {{url: '{bare}/ari'}}`" in finding.remedy
 
 
 def test_a_password_in_the_address_is_not_shown():
@@ -64,10 +75,41 @@ def test_rights(status, state):
 
 
 @pytest.mark.parametrize(
-    ("answered", "state"), [("", State.GOOD), ("https://nobody.invalid", State.WARNING), ("*", State.WARNING)]
+    ("text", "state", "found"),
+    [
+        ("[general]\nenabled = yes\n", State.GOOD, "no web page"),
+        ("", State.GOOD, "no web page"),
+        ("[general]\n;allowed_origins = *\n", State.GOOD, "no web page"),
+        ("[general]\nallowed_origins = https://pbx.example,https://other.example\n", State.GOOD, "other.example"),
+        ("[general]\nallowed_origins = https://pbx.example, *\n", State.WARNING, "every web page"),
+        ("[general]\nallowed_origins=*\n", State.WARNING, "every web page"),
+        ("#include more.conf\n[general]\nenabled = yes\n", State.UNKNOWN, "other files"),
+        (None, State.UNKNOWN, "cannot be read"),
+    ],
 )
-def test_origins(answered, state):
-    assert asterisk.origins(replace(SEEN, allowed_origin=answered)).state is state
+def test_origins(text, state, found):
+    finding = asterisk.origins(text, Path("/etc/asterisk/ari.conf"))
+    assert finding.state is state
+    assert found in finding.found
+
+
+@pytest.mark.parametrize(
+    ("running", "text", "trouble", "state", "found"),
+    [
+        ({"func_cdr"}, "", "", State.GOOD, "does not disable"),
+        ({"func_cdr"}, None, "", State.GOOD, "does not disable"),
+        ({"func_cdr"}, "[general]\nenable = yes\n", "", State.GOOD, "does not disable"),
+        ({"func_cdr"}, "[general]\nenable=no\n", "", State.WARNING, "enable = no"),
+        ({"func_cdr"}, "[csv]\nenable = no\n", "", State.GOOD, "does not disable"),
+        ({"func_cdr"}, "#exec /bin/true\n", "", State.UNKNOWN, "other files"),
+        ({"func_cdr"}, None, "Permission denied", State.UNKNOWN, "Permission denied"),
+        ({"func_cut"}, "", "", State.WARNING, "func_cdr is not running"),
+    ],
+)
+def test_the_cdr_engine(running, text, trouble, state, found):
+    finding = asterisk.cdr(running, text, trouble, Path("/etc/asterisk/cdr.conf"))
+    assert finding.state is state
+    assert found in finding.found
 
 
 @pytest.mark.parametrize(
@@ -76,7 +118,7 @@ def test_origins(answered, state):
         (LONG, (0o600, 7, 7), False, State.GOOD, "/etc/idtone/ari.password"),
         (LONG, (0o400, 0, 7), False, State.GOOD, "/etc/idtone/ari.password"),
         (LONG, (0o600, 5, 0), False, State.GOOD, "/etc/idtone/ari.password"),
-        (LONG, (0o644, 7, 7), False, State.BAD, "everybody"),
+        (LONG, (0o644, 7, 7), False, State.BAD, "all users"),
         (LONG, (0o604, 7, 7), False, State.BAD, "0604"),
         (LONG, (0o640, 7, 7), False, State.WARNING, "group"),
         (LONG, (0o600, 5, 7), False, State.WARNING, "user 5"),
@@ -93,6 +135,11 @@ def test_the_password(secret, file, from_environment, state, found):
     assert finding.state is state
     assert found in finding.found
     assert secret in SAMPLES or secret not in finding.found + finding.remedy, "it is never shown"
+
+
+def test_a_new_password_goes_into_the_hook_too_if_its_secret_follows_from_it():
+    remedies = [asterisk.password("short", AriSettings(), True, None, with_hook).remedy for with_hook in (True, False)]
+    assert ["idtone dialplan export" in remedy for remedy in remedies] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
+import pwd
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from idtone.doctor import machine
+from idtone.doctor.sounds import Identity
 
 from ..lab.asterisk import free_ports
 
@@ -47,10 +51,13 @@ def test_whoever_has_the_lock_file_open_is_found(tmp_path):
         assert holder.stdout
         holder.stdout.readline()
         assert machine.held_open(lock) is True
+        assert machine.holder(lock) == holder.pid
         with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # looking took nothing
         holder.communicate(b"\n")
     assert machine.held_open(lock) is False
+    assert machine.holder(lock) is None
+    assert machine.holder(tmp_path / "nothing") is None
 
 
 def test_a_service_of_another_user_cannot_be_ruled_out(tmp_path):
@@ -84,8 +91,31 @@ def test_as_whom_a_process_runs(tmp_path):
     assert identity
     assert identity.user == os.geteuid()
     assert identity.groups == {os.getegid(), *os.getgroups()}
+    assert identity.group == os.getegid()
+    assert identity == machine.identity(os.getpid())
     pid_file.write_text("no number")
     assert machine.process_of(pid_file) is None
+
+
+def test_as_whom_a_program_would_run():
+    me = pwd.getpwuid(os.getuid())
+    expected = Identity(me.pw_uid, frozenset(os.getgrouplist(me.pw_name, me.pw_gid)), me.pw_gid)
+    assert machine.account(me.pw_name) == machine.account(me.pw_uid) == expected
+    other = next(group for group in grp.getgrall() if group.gr_gid not in expected.groups)
+    assert machine.account(me.pw_uid, other.gr_name) == Identity(
+        me.pw_uid, frozenset(os.getgrouplist(me.pw_name, other.gr_gid)), other.gr_gid
+    )
+    assert machine.account(me.pw_uid, more=[other.gr_name]) == replace(
+        expected, groups=expected.groups | {other.gr_gid}
+    )
+    assert machine.account("no-such-user") is machine.account(me.pw_uid, "no-such-group") is None
+    assert (machine.user_name(me.pw_uid), machine.group_name(other.gr_gid)) == (me.pw_name, other.gr_name)
+    assert (machine.user_name(2**31), machine.group_name(2**31)) == (str(2**31), str(2**31))
+
+
+def test_the_folders_that_lead_to_one(tmp_path):
+    assert machine.leading_to(tmp_path / "a" / "b") == [*reversed(tmp_path.parents), tmp_path]
+    assert machine.leading_to(tmp_path) == list(reversed(tmp_path.parents))
 
 
 def test_a_name_that_never_answers_costs_no_more_than_its_deadline(monkeypatch):
@@ -104,6 +134,10 @@ def test_who_includes_the_hook(tmp_path, line):
     assert machine.including(tmp_path) == []
     (tmp_path / "extensions.conf").write_text(f"[general]\n{line}\n")
     assert machine.including(tmp_path) == [tmp_path / "extensions.conf"]
+    (tmp_path / "unreadable.conf").mkdir()
+    assert machine.including(tmp_path) == [tmp_path / "extensions.conf"], "one that cannot be read does not hide it"
+    (tmp_path / "extensions.conf").unlink()
+    assert machine.including(tmp_path) is None, "it may be in the one that cannot be read"
     assert machine.including(tmp_path / "nowhere") is None
 
 

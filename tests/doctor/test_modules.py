@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
+from pathlib import Path
 
 import pytest
 
+from idtone import dialplan
 from idtone.doctor import modules
 from idtone.doctor.findings import State
-from idtone.doctor.modules import APPLICATIONS, CORE, FUNCTIONS, judge, needed
+from idtone.doctor.modules import APPLICATIONS, CORE, FIRST, FUNCTIONS, in_order, judge, needed
 
 from ..lab.asterisk import MODULES
 from ..test_house import ROOT
 
-HOOK = (resources.files("idtone.dialplan") / "idtone.conf").read_text("utf-8")
+HOOK = dialplan.hook(
+    Path("/sounds"),
+    Path("/journal"),
+    dialplan.Notice("400/100,0/100", 400),
+    dialplan.Asking("ari", "agi://127.0.0.1:4573/", "", 20, "shed"),
+).text
 
 
 def used() -> tuple[set[str], set[str]]:
@@ -24,7 +30,7 @@ def used() -> tuple[set[str], set[str]]:
         found = re.match(r"(?:exten = [^,]+,1| same = n(?:\([^)]*\))?),(.*)", line)
         if found:
             applications.add(found[1].partition("(")[0])
-            applications |= {name for name in re.findall(r"[?:](\w+)\(", found[1]) if name[0].isupper()}
+            applications |= {name for name in re.findall(r"(?:[?:]|^TryExec\()(\w+)\(", found[1]) if name[0].isupper()}
             functions |= {name for name in re.findall(r"\b([A-Z][A-Z_]+)\(", found[1]) if name not in applications}
     return applications, functions
 
@@ -72,6 +78,26 @@ def test_missing_modules_are_named_with_their_remedy():
     assert finding.found == "not running: app_stasis, func_cut"
     assert "asterisk -rx 'module load func_cut'" in finding.remedy
     assert "`load = app_stasis.so`" in finding.remedy
+
+
+def test_what_makes_evidence_weaker_alone_is_another_finding():
+    wanted = needed(HOOK)
+    assert modules.CDR in wanted
+    finding = judge(set(wanted) - {modules.CDR}, wanted)
+    assert finding.state is State.GOOD
+    assert f"all {len(wanted) - 1} " in finding.found
+
+
+@pytest.mark.parametrize("running", [set(), {"res_stasis", "res_http_websocket"}])
+def test_each_module_comes_after_those_that_it_needs(running):
+    order = in_order(sorted(set(needed(HOOK)) - running), running)
+    assert len(set(order)) == len(order)
+    assert not running & set(order)
+    there = set(running)
+    for module in order:
+        assert set(FIRST.get(module, ())) <= there, module
+        there.add(module)
+    assert {"res_ari_model", "res_speech", "res_stasis_recording"} <= set(order), "needed, though the hook names none"
 
 
 def test_the_tables_hold_nothing_that_the_hook_does_not_use():

@@ -22,23 +22,28 @@ from typing import Any
 
 import pytest
 
+from idtone.call_control.journal import READ
 from idtone.doctor.checks import LEDGER
 from idtone.doctor.findings import TOPICS
+from idtone.doctor.modules import CDR, DIALPLAN_VIEW, in_order, needed
+from idtone.doctor.shared_files import WRITABLE
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.tree.notes import Note, Signer
 
 from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import IDTONE, Asterisk
+from ..lab.asterisk import IDTONE, MODULES, Asterisk
 from ..lab.bootstrap import AsteriskInstallation
 from ..lab.lab import SUSPENDED
 from ..lab.service import Service
 
 Findings = dict[str, dict[str, Any]]
 TOLD_BY_ASTERISK = {
-    "asterisk-version", "asterisk-modules", "ari-rights", "ari-origins", "ari-exposure", "clock-asterisk",
-    "hook-loaded", "service-application", "sounds-readable", "unattended",
+    "asterisk-version", "asterisk-modules", "ari-rights", "ari-exposure", "cdr", "clock-asterisk",
+    "hook-loaded", "service-application", "sounds-readable", "journal",
 }  # fmt: skip
-IN_ITS_FOLDER = {"live-dangerously", "hook-file", "hook-include"}
+IN_ITS_FOLDER = {"live-dangerously", "ari-origins", "hook-file", "hook-include", "hook-use"}
+OTHER_SECRET = {"hook-file": "bad"}
+"""The lab's hook asks by AGI, with a secret that follows from the ARI password."""
 OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own", "registry-trust"}
 """The lab has no say in these, or is one."""
 
@@ -48,8 +53,13 @@ def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
     """A PBX and its service of our own, for we break them. Its folder lets other users in, as those of a PBX do."""
     with tempfile.TemporaryDirectory(prefix="idtone-patient-") as scratch:
         Path(scratch).chmod(0o755)
-        with Asterisk(installation, Path(scratch)) as asterisk, Service(asterisk, LAB_REGISTRY) as service:
+        asterisk = Asterisk(installation, Path(scratch), modules_conf(*MODULES, *DIALPLAN_VIEW))
+        with asterisk, Service(asterisk, LAB_REGISTRY) as service:
             yield service
+
+
+def modules_conf(*names: str) -> dict[str, str]:
+    return {"modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in names)}
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
@@ -130,20 +140,23 @@ def reloaded(service: Service, path: Path, change: Callable[[str], str], command
 
 
 def test_a_whole_pbx_is_good_and_is_left_as_it_was(pbx, whole):
-    def trace() -> Mapping[Path, tuple[int, int]]:
-        folders = (pbx.asterisk.etc, pbx.asterisk.sounds, pbx.ledger.parent)
+    def trace() -> Mapping[Path, tuple[int, int] | None]:
+        folders = (pbx.asterisk.etc, pbx.asterisk.sounds, pbx.asterisk.sounds / "journal", pbx.ledger.parent)
         paths = [path for folder in folders for path in folder.iterdir()]
-        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
+        return {
+            path: None if path.is_dir() or path.name == READ else (path.stat().st_mtime_ns, path.stat().st_size)
+            for path in paths
+        }
 
-    before, complaints = trace(), pbx.asterisk.complaints()
+    before, log = trace(), pbx.asterisk.log()
     findings = examine(pbx)
     assert changed(whole, findings) == {}
     not_good = {topic for topic, finding in findings.items() if finding["state"] != "good"}
     assert not_good <= OF_THE_MACHINE, [findings[topic] for topic in not_good]
     files = len([path for path in before if path.parent == pbx.asterisk.sounds and path.is_file()])
-    assert f"may read all {files} files" in findings["sounds-readable"]["found"], "alone.conf too"
+    assert f"may read all {files} files" in findings["sounds-readable"]["found"], "fallback.conf too"
     assert trace() == before
-    assert pbx.asterisk.complaints() == complaints
+    assert pbx.asterisk.log() == log, "no notice either"
     assert "took over" not in pbx.log()
     assert "was closed" not in pbx.log(), "the AGI listener saw nothing odd"
 
@@ -162,7 +175,7 @@ def test_people_get_a_table_without_colours_in_a_pipe(pbx):
 
 def test_a_wrong_password(pbx, whole):
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_PASSWORD=pbx.asterisk.ari_password[::-1])
-    expected = {"ari": "bad"} | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
+    expected = {"ari": "bad", **OTHER_SECRET} | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
     assert changed(whole, findings) == expected
     assert "401" in findings["ari"]["found"]
     assert "[idtone]" in findings["ari"]["remedy"]
@@ -170,8 +183,9 @@ def test_a_wrong_password(pbx, whole):
 
 def test_no_password(pbx, whole):
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_PASSWORD_FILE=pbx.ledger.with_name("none"))
-    expected = {"ari": "unknown", "ari-password": "bad"} | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
-    assert changed(whole, findings) == expected
+    expected = {"ari": "unknown", "ari-password": "bad", "hook-file": "unknown"}
+    assert changed(whole, findings) == expected | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
+    assert "the hook's secret follows from it" in findings["hook-file"]["found"]
     assert str(pbx.ledger.with_name("none")) in findings["ari-password"]["found"]
 
 
@@ -214,8 +228,9 @@ def test_a_poor_password(pbx, whole, password, state):
         "module reload res_ari.so",
     ):
         findings = examine(pbx, ARI_PASSWORD=password)
-        assert changed(whole, findings) == {"ari-password": state}
+        assert changed(whole, findings) == {"ari-password": state, "hook-loaded": "bad", **OTHER_SECRET}
     assert "openssl rand" in findings["ari-password"]["remedy"]
+    assert "idtone dialplan export again" in findings["ari-password"]["remedy"]
 
 
 def test_a_password_file_that_everybody_can_read(pbx, whole):
@@ -273,14 +288,85 @@ def test_an_asterisk_with_much_wrong(installation, tmp_path, pbx, whole):
         "hook-loaded": "bad",
         "hook-include": "bad",
         "sounds": "bad",
-        "alone": "bad",
-        "unattended": "bad",
+        "fallback": "bad",
+        "journal": "bad",
         "service-application": "bad",
         "agi": "bad",
     }
     assert findings["hook-loaded"]["found"] == "Asterisk has loaded no hook"
     assert "0.0.0.0" in findings["ari-exposure"]["found"]
     assert "missing" in findings["sounds"]["found"]
+
+
+def test_a_module_without_which_evidence_is_weaker(pbx, whole):
+    assert "Unloaded" in pbx.asterisk.command("module unload func_cdr.so")
+    findings = examine(pbx)
+    assert changed(whole, findings) == {"cdr": "warning"}
+    assert follow(pbx, findings["cdr"]["remedy"]) == ["Loaded func_cdr"]
+    assert changed(whole, examine(pbx)) == {}
+
+
+def test_the_cdr_engine_is_disabled_and_the_remedy_enables_it(pbx, whole):
+    def status() -> str:
+        return pbx.asterisk.command("cdr show status")
+
+    path, command = pbx.asterisk.etc / "cdr.conf", "module reload cdr"
+    with reloaded(pbx, path, lambda text: "[general]\nenable = no\n", command):
+        findings = examine(pbx)
+        assert re.search(r"Logging: +Disabled", status())
+        remedy = findings["cdr"]["remedy"]
+        assert remedy.startswith(f"In {path}, [general]: `enable = yes`; then ")
+        path.write_text("[general]\nenable = yes\n")
+        follow(pbx, remedy)
+        assert re.search(r"Logging: +Enabled", status())
+        assert changed(whole, examine(pbx)) == {}
+    assert changed(whole, findings) == {"cdr": "warning"}
+
+
+def follow(service: Service, remedy: str, asterisk: Asterisk | None = None) -> list[str]:
+    """Type the commands of a remedy in their order, and return what Asterisk says to each."""
+    commands = re.findall(r"asterisk -rx '([^']*)'", remedy)
+    assert commands, remedy
+    return [(asterisk or service.asterisk).command(command).strip() for command in commands]
+
+
+def test_the_remedy_loads_modules_in_an_order_that_works(installation, tmp_path, pbx):
+    """Of an Asterisk that has none of the hook's modules, but ARI to ask."""
+    asked = in_order(("res_ari_asterisk", *DIALPLAN_VIEW))
+    unwanted = {*in_order(needed(pbx.asterisk.etc.joinpath("idtone.conf").read_text())), CDR} - {*asked}
+    other = Asterisk(installation, tmp_path, modules_conf(*(name for name in MODULES if name not in unwanted), *asked))
+    with other:
+
+        def look() -> dict[str, Any]:
+            settings = {"ARI_URL": other.ari_url, "ARI_PASSWORD": other.ari_password}
+            return examine(pbx, **settings)["asterisk-modules"]
+
+        finding = look()
+        assert finding["state"] == "bad"
+        assert len(finding["found"].split(", ")) > 25, "the test is about many"
+        answers = follow(pbx, finding["remedy"], other)
+        assert [answer for answer in answers if not answer.startswith("Loaded ")] == []
+        assert look()["state"] == "good"
+
+
+def test_ari_without_the_module_that_answers_and_the_remedy_loads_it(pbx, whole):
+    assert "Unloaded" in pbx.asterisk.command("module unload res_ari_asterisk.so")
+    findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc))
+    try:
+        assert changed(whole, findings) == {"ari": "bad"} | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
+        assert "404" in findings["ari"]["found"]
+        assert pbx.asterisk.ari_url in findings["ari"]["found"]
+    finally:
+        follow(pbx, findings["ari"]["remedy"])
+    recovered(pbx, whole)
+
+
+def test_an_address_that_is_not_aris_is_named(pbx, whole):
+    address = pbx.asterisk.ari_url.removesuffix("/ari")
+    findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_URL=address)
+    assert changed(whole, findings) == {"ari": "bad"} | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
+    assert findings["ari"]["found"].endswith(f"at {address}")
+    assert f"`ari: {{url: '{address}/ari'}}`" in findings["ari"]["remedy"]
 
 
 # -- the hook -------------------------------------------------------------------------------------------------------
@@ -309,15 +395,56 @@ def test_an_older_hook_is_loaded_and_the_remedy_mends_it(pbx, whole):
 
 def test_other_settings_than_the_hooks(pbx, whole, tmp_path):
     findings = examine(pbx, SOUNDS_DIRECTORY=tmp_path)
-    wrong = ("hook-loaded", "hook-file", "sounds", "alone", "unattended")
+    wrong = ("hook-loaded", "hook-file", "sounds", "fallback", "journal")
     assert changed(whole, findings) == dict.fromkeys(wrong, "bad")
     assert str(tmp_path) in findings["hook-loaded"]["found"]
 
 
+def without_the_include(text: str) -> str:
+    return text.replace("#include idtone.conf", "")
+
+
 def test_an_include_that_is_gone(pbx, whole):
-    with edited(pbx.asterisk.etc / "extensions.conf", lambda text: text.replace("#include idtone.conf", "")):
+    with edited(pbx.asterisk.etc / "extensions.conf", without_the_include):
         findings = examine(pbx)
     assert changed(whole, findings) == {"hook-include": "warning"}
+
+
+def test_a_hook_that_a_reload_took_out(pbx, whole):
+    """Its variables outlive the reload."""
+    with reloaded(pbx, pbx.asterisk.etc / "extensions.conf", without_the_include, "dialplan reload"):
+        findings = examine(pbx)
+    assert changed(whole, findings) == {"hook-loaded": "bad", "hook-include": "bad"}
+    assert "only its variables are left" in findings["hook-loaded"]["found"]
+    assert "`#include idtone.conf`" in findings["hook-loaded"]["remedy"]
+    assert changed(whole, examine(pbx)) == {}
+
+
+def test_an_asterisk_that_does_not_say_whether_the_hook_is_there(pbx, whole):
+    for module in DIALPLAN_VIEW:
+        assert "Unloaded" in pbx.asterisk.command(f"module unload {module}.so")
+    findings = examine(pbx)
+    assert changed(whole, findings) == {"hook-loaded": "unknown"}
+    assert follow(pbx, findings["hook-loaded"]["remedy"]) == [f"Loaded {module}" for module in reversed(DIALPLAN_VIEW)]
+    assert changed(whole, examine(pbx)) == {}
+
+
+def test_uses_of_the_hook_that_asterisk_does_not_look_at(pbx, whole):
+    etc = pbx.asterisk.etc
+    (etc / "mine").mkdir()
+    (etc / "mine" / "more.conf").write_text(f"[more]\nexten = 1,1,Queue(support,,,,,,idtone-called^{SUSPENDED})\n")
+    (etc / "queues.conf").write_text("[support]\nmembergosub = idtone-called\n")
+    try:
+        with edited(etc / "extensions.conf", lambda text: f"{text}\n#include mine/*.conf\n"):
+            findings = examine(pbx)
+            run(pbx)  # what people get holds no number either
+    finally:
+        shutil.rmtree(etc / "mine")
+        (etc / "queues.conf").unlink()
+    assert changed(whole, findings) == {"hook-use": "bad"}
+    assert findings["hook-use"]["found"] == (
+        f"{etc}/mine/more.conf, line 2: the Gosub() of Queue(); {etc}/queues.conf, line 2: membergosub of a queue"
+    )
 
 
 # -- sounds, registry, ledger -----------------------------------------------------------------------------------------
@@ -329,9 +456,14 @@ def test_an_include_that_is_gone(pbx, whole):
         ("sample.ulaw", lambda text: text[:-1] + chr(ord(text[-1]) ^ 1), "sounds", "not as the profile says"),
         ("sample.ulaw", lambda text: text[:800], "sounds", "not as the profile says"),
         ("notice.sln", None, "sounds", "missing"),
-        ("alone.conf", None, "alone", "is missing"),
-        ("alone.conf", lambda text: text.replace("81312345677", "81312345678"), "alone", "is not what the registry"),
-        ("alone.conf", lambda text: text.replace("= notice", "= refuse"), "alone", "is not what the registry"),
+        ("fallback.conf", None, "fallback", "is missing"),
+        (
+            "fallback.conf",
+            lambda text: text.replace("81312345677", "81312345678"),
+            "fallback",
+            "is not what the registry",
+        ),
+        ("fallback.conf", lambda text: text.replace("= notice", "= refuse"), "fallback", "is not what the registry"),
     ],
 )
 def test_a_file_that_is_damaged_or_missing(pbx, whole, name, change, topic, found):
@@ -352,9 +484,9 @@ def test_a_file_that_is_damaged_or_missing(pbx, whole, name, change, topic, foun
         (
             lambda text: text.replace('"0352345678"', '"0352345678", "0312345700"'),
             {"registry": "bad"}
-            | dict.fromkeys(("registry-fresh", "registry-licences", "registry-sounds", "alone"), "unknown"),
+            | dict.fromkeys(("registry-fresh", "registry-licences", "registry-sounds", "fallback"), "unknown"),
         ),
-        (lambda text: text.replace('"0312345677"', '"0312345676"'), {"alone": "bad"}),
+        (lambda text: text.replace('"0312345677"', '"0312345676"'), {"fallback": "bad"}),
     ],
 )
 def test_a_registry_that_is_not_well(pbx, whole, tmp_path, change, expected):
@@ -369,15 +501,14 @@ def test_a_registry_that_is_not_well(pbx, whole, tmp_path, change, expected):
     "policy", [{"POLICY_CALLER_HEARS": "answered"}, {"POLICY_SERVICE_AWAY": "refuse"}, {"POLICY_REFUSE_CAUSE": "17"}]
 )
 def test_another_policy_than_asterisk_knows(pbx, whole, policy):
-    assert changed(whole, examine(pbx, **policy)) == {"alone": "bad"}
+    assert changed(whole, examine(pbx, **policy)) == {"fallback": "bad"}
 
 
 def test_faulty_profiles(pbx, whole, tmp_path):
     (tmp_path / "mine.yaml").write_text("id: mine\n")
     findings = examine(pbx, SOUNDS_PROFILES=tmp_path)
     unknown = dict.fromkeys(
-        ("asterisk-modules", "hook-loaded", "hook-file", "hook-include", "registry-sounds", "sounds-readable"),
-        "unknown",
+        ("asterisk-modules", "hook-loaded", "hook-file", "registry-sounds", "sounds-readable"), "unknown"
     )
     assert changed(whole, findings) == {"sounds": "bad"} | unknown
     assert "mine.yaml" in findings["sounds"]["found"]
@@ -444,6 +575,7 @@ def test_a_disk_without_room(pbx, whole, tmp_path):
         "ledger-reserve": "warning",
         "service": "bad",
         "service-application": "warning",
+        **dict.fromkeys(WRITABLE, "unknown"),  # the service's user is not known
     }
     assert "2 MiB free" in findings["ledger-room"]["found"]
 
@@ -453,7 +585,8 @@ def test_another_user_is_told_what_he_cannot_see_and_nothing_wrong(pbx, whole):
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    expected = dict.fromkeys(("alone", "unattended", "service", *LEDGER), "unknown")
+    unseen = ("hook-file", "fallback", "journal", "service", *WRITABLE, *LEDGER)
+    expected = dict.fromkeys(unseen, "unknown")
     assert changed(whole, examine(pbx, prefix=nobody, ARI_PASSWORD=pbx.asterisk.ari_password)) == expected
 
 

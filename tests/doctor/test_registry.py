@@ -180,7 +180,7 @@ def test_a_folder_for_everybody_where_each_keeps_what_is_his():
 
 def test_what_somebody_else_owns():
     strange = kept([FOLDER, Rights(CACHE / "kept.json", 0o600, 6, 5)])
-    assert strange.found == f"somebody else owns {CACHE / 'kept.json'} (user 6)"
+    assert strange.found == f"another user owns {CACHE / 'kept.json'} (user 6)"
     assert "chown -R 5" in strange.remedy
     assert kept([FOLDER], [Rights(Path("/var"), 0o755, 6, 0)]).state is State.BAD
     other = kept([FOLDER], ourselves=6)

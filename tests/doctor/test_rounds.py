@@ -22,7 +22,7 @@ def exam() -> Exam:
 
 def sound(exam):
     yield good("sounds", "10 files")
-    yield good("alone", "as it should be")
+    yield good("fallback", "as it should be")
 
 
 def crashing(exam):
@@ -35,10 +35,10 @@ def silent(exam):
 
 
 def test_a_crash_is_a_finding_without_the_text_of_the_error(exam):
-    findings = run(exam, [Check(("ledger", "ledger-key"), crashing), Check(("sounds", "alone"), sound)])
+    findings = run(exam, [Check(("ledger", "ledger-key"), crashing), Check(("sounds", "fallback"), sound)])
     assert [(f.topic, f.state) for f in findings] == [
         ("sounds", State.GOOD),
-        ("alone", State.GOOD),
+        ("fallback", State.GOOD),
         ("ledger", State.GOOD),
         ("ledger-key", State.UNKNOWN),
     ]
@@ -63,7 +63,7 @@ def test_a_check_that_hangs_costs_no_more_than_the_deadline(exam):
     started_s = time.monotonic()
     findings = run(
         exam,
-        [Check(("ledger", "ledger-key"), hanging), Check(("sounds", "alone"), sound)],
+        [Check(("ledger", "ledger-key"), hanging), Check(("sounds", "fallback"), sound)],
         0.5,
         lambda topics: told.append(list(topics)),
     )
@@ -72,7 +72,7 @@ def test_a_check_that_hangs_costs_no_more_than_the_deadline(exam):
     assert 0.4 < took_s < 3
     assert [f.state for f in findings] == [State.GOOD, State.GOOD, State.GOOD, State.UNKNOWN]
     assert findings[-1].found == "the check did not end within 0.5 s"
-    assert sorted(told[0]) == ["alone", "ledger", "ledger-key", "sounds"]
+    assert sorted(told[0]) == ["fallback", "ledger", "ledger-key", "sounds"]
     assert told[-1] == ["ledger-key"]
 
 

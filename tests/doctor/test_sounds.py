@@ -1,18 +1,20 @@
-"""The files beside the sounds, and who may read them."""
+"""The files beside the sounds and in the journal, and who may read and write them."""
 
 from __future__ import annotations
 
+import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from idtone.doctor import sounds
 from idtone.doctor.findings import State
-from idtone.doctor.sounds import Identity, Rights
+from idtone.doctor.sounds import Identity, Rights, Trial
 
 PLACE = Path("/var/lib/asterisk/sounds/idtone")
 GOOD = {PLACE / "notice.sln": b"1", PLACE / "notice.ulaw": b"2"}
-ASTERISK = Identity(106, frozenset({112, 29}))
+ASTERISK = Identity(106, frozenset({112, 29}), 112)
 ROOT = Identity(0, frozenset())
 
 
@@ -55,13 +57,14 @@ def test_rights(mode, user, group, who, right, allowed):
 
 FOLDER = Rights(PLACE, 0o750, 5, 112)
 FILE = Rights(PLACE / "notice.sln", 0o640, 5, 112)
+FALLBACK = PLACE / "fallback.conf"
 
 
 @pytest.mark.parametrize(
     ("who", "folders", "held", "state", "found"),
     [
         (ASTERISK, [FOLDER], [FILE], State.GOOD, "user 106"),
-        (ASTERISK, [FOLDER], [FILE, Rights(PLACE / "alone.conf", 0o600, 5, 112)], State.BAD, "alone.conf"),
+        (ASTERISK, [FOLDER], [FILE, Rights(FALLBACK, 0o600, 5, 112)], State.BAD, "fallback.conf"),
         (ASTERISK, [Rights(PLACE, 0o700, 5, 112)], [FILE], State.BAD, str(PLACE)),
         (ASTERISK, [Rights(PLACE, 0o740, 5, 112)], [FILE], State.BAD, str(PLACE)),
         (ASTERISK, [Rights(PLACE, 0o710, 5, 112)], [FILE], State.GOOD, "user 106"),
@@ -71,33 +74,136 @@ FILE = Rights(PLACE / "notice.sln", 0o640, 5, 112)
     ],
 )
 def test_what_asterisk_may_read(who, folders, held, state, found):
-    finding = sounds.readable(who, folders, held)
+    finding = sounds.readable(who, folders, held, "asterisk")
     assert finding.state is state
     assert found in finding.found
 
 
-LOG = PLACE / "unattended" / "calls"
-LOG_FOLDER = Rights(LOG.parent, 0o710, 5, 112)
+def test_the_remedy_names_what_is_closed_and_nothing_else():
+    closed = Rights(PLACE.parent, 0o700, 0, 0)
+    finding = sounds.readable(ASTERISK, [closed, Rights(PLACE, 0o700, 5, 5)], [FILE], "asterisk")
+    assert finding.remedy == f"chmod o+x {PLACE.parent} && chgrp asterisk {PLACE} && chmod g+rxs {PLACE}"
+    finding = sounds.readable(ASTERISK, [FOLDER], [Rights(FALLBACK, 0o600, 5, 5)], "asterisk")
+    assert finding.remedy == f"find {PLACE} -maxdepth 1 -type f -exec chgrp asterisk {{}} + -exec chmod g+r {{}} +"
+
+
+@pytest.mark.parametrize(
+    ("who", "folder", "group"),
+    [
+        (None, FOLDER, None),
+        (ASTERISK, FOLDER, 112),
+        (ASTERISK, Rights(PLACE, 0o750, 5, 29), 29),
+        (ASTERISK, Rights(PLACE, 0o750, 5, 5), 112),
+        (ASTERISK, None, 112),
+    ],
+)
+def test_the_group_by_which_asterisk_reads(who, folder, group):
+    assert sounds.group_for(who, folder) == group
+
+
+JOURNAL = PLACE / "journal" / "calls"
+JOURNAL_FOLDER = Rights(JOURNAL.parent, 0o2710, 5, 112)
 
 
 @pytest.mark.parametrize(
     ("who", "folder", "held", "left", "state", "found"),
     [
-        (ASTERISK, LOG_FOLDER, Rights(LOG, 0o620, 5, 112), 1, State.GOOD, "user 106"),
-        (ASTERISK, LOG_FOLDER, Rights(LOG, 0o640, 5, 112), 0, State.BAD, f"because of {LOG}"),
-        (ASTERISK, Rights(LOG.parent, 0o700, 5, 112), Rights(LOG, 0o620, 5, 112), 0, State.BAD, f"of {LOG.parent}"),
-        (ASTERISK, LOG_FOLDER, Rights(LOG, 0o622, 5, 112), 0, State.BAD, "open to all users"),
-        (ASTERISK, LOG_FOLDER, Rights(LOG, 0o620, 5, 112), 2, State.BAD, "2 files"),
-        (ASTERISK, LOG_FOLDER, Rights(LOG, 0o600, 5, 112, listed=True), 0, State.UNKNOWN, "access control lists"),
-        (ASTERISK, LOG_FOLDER, None, 0, State.BAD, "is missing"),
-        (None, LOG_FOLDER, Rights(LOG, 0o620, 5, 112), 0, State.UNKNOWN, "process was not found"),
-        (ROOT, Rights(LOG.parent, 0o700, 5, 5), Rights(LOG, 0o600, 5, 5), 0, State.GOOD, "user 0"),
+        (ASTERISK, JOURNAL_FOLDER, Rights(JOURNAL, 0o620, 5, 112), 1, State.GOOD, "user 106"),
+        (ASTERISK, JOURNAL_FOLDER, Rights(JOURNAL, 0o640, 5, 112), 0, State.BAD, f"because of {JOURNAL}"),
+        (
+            ASTERISK,
+            Rights(JOURNAL.parent, 0o700, 5, 112),
+            Rights(JOURNAL, 0o620, 5, 112),
+            0,
+            State.BAD,
+            f"of {JOURNAL.parent}",
+        ),
+        (ASTERISK, JOURNAL_FOLDER, Rights(JOURNAL, 0o622, 5, 112), 0, State.BAD, "open to all users"),
+        (ASTERISK, JOURNAL_FOLDER, Rights(JOURNAL, 0o620, 5, 112), 2, State.BAD, "2 files"),
+        (
+            ASTERISK,
+            JOURNAL_FOLDER,
+            Rights(JOURNAL, 0o600, 5, 112, listed=True),
+            0,
+            State.UNKNOWN,
+            "access control lists",
+        ),
+        (ASTERISK, JOURNAL_FOLDER, None, 0, State.BAD, "is missing"),
+        (None, JOURNAL_FOLDER, Rights(JOURNAL, 0o620, 5, 112), 0, State.UNKNOWN, "process was not found"),
+        (ROOT, Rights(JOURNAL.parent, 0o700, 5, 5), Rights(JOURNAL, 0o600, 5, 5), 0, State.GOOD, "user 0"),
     ],
 )
-def test_where_asterisk_leaves_what_it_does_alone(who, folder, held, left, state, found):
-    finding = sounds.writable(who, [FOLDER, folder], LOG, held, left)
+def test_where_asterisk_writes_what_it_did(who, folder, held, left, state, found):
+    finding = sounds.writable(who, [FOLDER, folder], JOURNAL, held, left, "asterisk", PLACE)
     assert finding.state is state
     assert found in finding.found
+
+
+SERVICE = Identity(107, frozenset({115}), 115)
+OWN = Rights(PLACE, 0o2750, 107, 112)
+JOURNAL_OWN = Rights(PLACE / "journal", 0o2710, 107, 112)
+ABOVE = [Rights(Path("/"), 0o755, 0, 0), Rights(PLACE.parent, 0o755, 0, 0)]
+CHOWN = f"chown idtone:asterisk {PLACE} && chmod 2750 {PLACE}"
+
+
+def puttable(held, error, who=SERVICE, above=ABOVE, why=""):
+    trial = Trial(PLACE, above, held, error, why)
+    return sounds.puttable("sounds-writable", trial, who, "idtone:asterisk", sounds.SOUNDS_MODE)
+
+
+@pytest.mark.parametrize(
+    ("held", "error", "state", "found", "remedy"),
+    [
+        (OWN, 0, State.GOOD, "can put files into", ""),
+        (OWN, errno.EPERM, State.BAD, "Operation not permitted", CHOWN),
+        (OWN, errno.EACCES, State.BAD, "Permission denied", CHOWN),
+        (OWN, errno.EROFS, State.BAD, "read-only", f"`ReadWritePaths={PLACE}`"),
+        (OWN, errno.ENOSPC, State.BAD, "No space left", "Make room"),
+        (OWN, None, State.UNKNOWN, "another one", "as root"),
+        (Rights(PLACE, 0o777, 0, 0), 0, State.GOOD, "can put files into", ""),
+        (None, None, State.BAD, "cannot make it", f"install -d -o idtone -g asterisk -m 2750 {PLACE}"),
+    ],
+)
+def test_whether_the_service_can_put_files_there(held, error, state, found, remedy):
+    finding = puttable(held, error, why="this is another one")
+    assert finding.state is state
+    assert found in finding.found
+    assert remedy in finding.remedy
+
+
+def test_a_folder_that_the_service_makes_by_itself():
+    assert puttable(None, None, above=[Rights(PLACE.parent, 0o755, 107, 0)]).state is State.GOOD
+    assert puttable(None, None, who=ROOT).state is State.GOOD
+
+
+def test_a_service_that_does_not_get_there():
+    closed = [ABOVE[0], Rights(PLACE.parent, 0o750, 0, 0)]
+    assert puttable(OWN, errno.EACCES, above=closed).remedy == f"chmod o+x {PLACE.parent} && {CHOWN}"
+
+
+def test_a_service_whose_user_is_not_known():
+    assert puttable(OWN, None, who=None).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("held", "who", "found"),
+    [
+        (JOURNAL_OWN, SERVICE, ""),
+        (replace(JOURNAL_OWN, mode=0o700), SERVICE, ""),  # it gives it its mode
+        (replace(JOURNAL_OWN, mode=0o700, user=5), SERVICE, "mode is 0700"),
+        (replace(JOURNAL_OWN, group=115), SERVICE, "its group is 115"),
+        (replace(JOURNAL_OWN, group=115), replace(SERVICE, groups=frozenset({112, 115})), ""),
+        (replace(JOURNAL_OWN, group=115, user=5), replace(SERVICE, groups=frozenset({112, 115})), "its group is 115"),
+        (replace(JOURNAL_OWN, group=5, user=5, mode=0), ROOT, ""),
+    ],
+)
+def test_the_journals_folder_has_its_group_and_its_mode(held, who, found):
+    trial = Trial(JOURNAL.parent, [OWN], held, 0)
+    finding = sounds.puttable("journal-writable", trial, who, "idtone:asterisk", sounds.JOURNAL_MODE, 112)
+    assert finding.state is (State.BAD if found else State.GOOD)
+    assert found in finding.found
+    if found:
+        assert finding.remedy == f"chown idtone:asterisk {JOURNAL.parent} && chmod 2710 {JOURNAL.parent}"
 
 
 @pytest.mark.parametrize(
@@ -111,5 +217,5 @@ def test_where_asterisk_leaves_what_it_does_alone(who, folder, held, left, state
         (None, None, "", State.BAD),
     ],
 )
-def test_what_asterisk_knows_alone(wanted, text, trouble, state):
-    assert sounds.alone(wanted, text, trouble, PLACE / "alone.conf").state is state
+def test_what_the_hook_decides_by_while_the_service_is_down(wanted, text, trouble, state):
+    assert sounds.fallback(wanted, text, trouble, FALLBACK).state is state

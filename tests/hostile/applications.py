@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from idtone.ari_app.application import Application
-from idtone.decision import Policy
-from idtone.switchboard.board import Switchboard
 from idtone.tones.making.sounds import Sound
 
-from ..ari_app.test_application import NOW, Licensed, Notebook
+from ..ari_app.fakes import Notebook, call_control
 
 
-def application(
-    sounds: dict[str, Sound], notebook: Notebook, clock_s: Callable[[], float] = time.monotonic
-) -> Application:
-    board = Switchboard(registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, now=lambda: NOW)
-    return Application(board, clock_s)
+async def read_journal() -> None:
+    """It has no lines."""
+
+
+def application(sounds: dict[str, Sound], notebook: Notebook) -> Application:
+    return Application(call_control(sounds, notebook), read_journal)

@@ -18,6 +18,7 @@ with atheris.instrument_imports(include=["idtone", "phonenumbers", "yaml"]):
     from idtone import numbers
     from idtone.ari_app import events
     from idtone.ari_app.connection import takes_requests_over_websocket
+    from idtone.call_control import journal_lines
     from idtone.dialplan import dialled_user
     from idtone.errors import IdtoneError
     from idtone.registry.index import RegistryIndex
@@ -36,13 +37,27 @@ def read_event(text: str) -> None:
         case events.Entered():
             assert event.channel.isprintable()
             assert all(isinstance(argument, str) for argument in event.arguments)
-        case events.PlaybackStarted() | events.PlaybackFinished():
-            assert event.at.utcoffset() is not None
-        case events.Destroyed() | events.HookEnded():
-            assert event.hangup_cause is None or 0 < event.hangup_cause <= 127
         case events.MalformedEvent():
             assert event.type.isalpha()
     hash(event)
+
+
+def read_channels(text: str) -> None:
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return  # which `_body` of the connection refuses
+    channels = events.read_channels(answer, "idtone")
+    assert channels.waiting.keys() <= channels.ids
+    assert all(name.isprintable() for name in channels.ids)
+
+
+def read_journal(text: str) -> None:
+    line = journal_lines.read(text)
+    assert line.call_id.isprintable()
+    assert line.at.utcoffset() is not None
+    assert "\n" not in journal_lines.blotted(text)
+    hash(line.call_id)
 
 
 def read_number(text: str) -> None:
@@ -77,6 +92,8 @@ def read_settings(text: str) -> None:
 _folder = tempfile.TemporaryDirectory()
 TARGETS: Final[tuple[Callable[[str], None], ...]] = (
     read_event,
+    read_channels,
+    read_journal,
     read_number,
     read_dial_string,
     read_version,
@@ -88,8 +105,17 @@ TARGETS: Final[tuple[Callable[[str], None], ...]] = (
 
 def texts() -> Iterator[tuple[Callable[[str], None], str]]:
     """Valid inputs of every kind, for atheris to damage."""
-    for message in json.loads((_HERE / "recorded.json").read_text("utf-8")):
+    recorded = json.loads((_HERE / "recorded.json").read_text("utf-8"))
+    for message in recorded["events"]:
         yield read_event, json.dumps(message)
+    yield read_channels, json.dumps(recorded["channels"])
+    at = "1795758888.831579"
+    for line in (
+        f"decided,1795.0-1,123456789987,{at},0312345678,incoming,,PJSIP%2Fx,,NOTICE,service-unavailable,called",
+        f"sounded,1795.0-1,123456789987,{at},dial,sample,,22,{at},",
+        f"ended,1795.0-1,123456789987,{at},CONNECTED,16,licence-valid,ANSWER,4000",
+    ):
+        yield read_journal, line
     answer = {
         "type": "RESTResponse",
         "request_id": "1",

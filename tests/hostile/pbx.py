@@ -17,6 +17,8 @@ from .attack import Attacker, Counter, Parts, unique_name
 
 DIALPLAN: Final = r"""
 #include idtone.conf
+[globals]
+IDTONE_DOOR=ari
 [from-lab]
 exten = _[+0-9a-z].,1,Set(CALLER=${FILTER(0-9+,${CALLERID(num)})})
  same = n,Set(DIVERTED=${FILTER(0-9+,${REDIRECTING(from-num)})})
@@ -144,6 +146,4 @@ def assert_log_is_clean(log: str) -> None:
         if line:
             assert LOG_LINE.fullmatch(line), line
             assert not re.search(r"\d{6}", CALL_ID.sub("", line)), line
-    decided = re.findall(rf"<ForwardedCall ({CALL_ID.pattern}) ", log)
-    assert len(decided) == len(set(decided)), "a line for each decision"
     assert "Traceback" not in log

@@ -74,19 +74,79 @@ def test_kinds(text: str, kind: NumberKind, e164: str) -> None:
     assert parse(text) == Number(kind, e164)
 
 
-@pytest.mark.parametrize("digits", ["110", "118", "119"])
-@pytest.mark.parametrize(
-    "form", ["{}", "184{}", "186{}", "184-{}", "sip:{}@pbx.example.com", "sip:184{}@h", "tel:{}", " {} ", "{};x=y"]
+SPELLINGS = (
+    "{}",
+    " {} ",
+    "{0[0]}-{0[1]}-{0[2]}",
+    "{0[0]} {0[1]} {0[2]}",
+    "{0[0]}.{0[1]}.{0[2]}",
+    "({})",
+    "-{}-",
+    "184{}",
+    "186{}",
+    "184-{}",
+    "1 8 4 {}",
+    "(184){}",
+    "+81{}",
+    "+81-{}",
+    "+81 184 {}",
+    "+81186{}",
+    "0081{}",
+    "00-81-{}",
+    "01081{}",
+    "010-81-{}",
+    "010 81 184 {}",
+    "tel:{}",
+    "TEL:{}",
+    "tel: {}",
+    "tel:+81{}",
+    "tel:{};phone-context=+81",
+    "{};phone-context=+81",
+    "({0[0]}-{0[1]}-{0[2]});phone-context=+81",
+    "{};x=y",
+    "sip:{}@pbx.example.com",
+    "sip:{}@[2001:db8::1]:5060;transport=tcp",
+    "sip:{};phone-context=+81@x",
+    "sip:184{}@h",
+    "sip:+81{}@h",
+    "sip:{}",
+    "sips:{}@x",
+    "SIP:{}@x",
+    "{}@x",
 )
-def test_emergency_numbers(form: str, digits: str) -> None:
-    number = parse(form.format(digits))
-    assert number == Number(NumberKind.EMERGENCY, digits)
-    assert str(number) == "emergency"
+"""Of an emergency number, as an Asterisk dialplan can come by them."""
 
 
-def test_an_emergency_number_in_full_width() -> None:
-    assert parse("１１９").kind is NumberKind.EMERGENCY
-    assert parse("1-1-0").kind is NumberKind.EMERGENCY
+def wide(text: str) -> str:
+    """In full-width characters, as a Japanese keyboard writes them."""
+    return text.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)} | {0x20: 0x3000})
+
+
+@pytest.mark.parametrize("digits", ["110", "118", "119"])
+@pytest.mark.parametrize("form", SPELLINGS)
+def test_an_emergency_number_is_known_in_every_spelling(form: str, digits: str) -> None:
+    text = form.format(digits)
+    for spelled in (text, wide(text), text.replace(digits, wide(digits))):
+        number = parse(spelled)
+        assert number == Number(NumberKind.EMERGENCY, digits), spelled
+        assert str(number) == "emergency"
+
+
+@pytest.mark.parametrize("dash", "-‐‑‒–—―−ー－")
+def test_an_emergency_number_is_known_whatever_dash_is_in_it(dash: str) -> None:
+    for text in ("1-1-0", "+81-110", "184-110", "１-１-０"):
+        assert parse(text.replace("-", dash)) == Number(NumberKind.EMERGENCY, "110")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["+1110", "+82110", "+8110", "+810110", "0110", "00110", "010110", "81110", "8181110", "+8181110", "0108111",
+     "00810110", "+81187110", "+81184186110", "110119", "110-1", "tel:1100", "sip:1100@x", "1100;phone-context=+81",
+     "x110@h", "110x", "+81312340110", "184", "+81184", "*110", "110#", "sip:x;user=110", "tel:;110"],
+)  # fmt: skip
+def test_what_only_looks_like_an_emergency_number_behind_a_prefix(text: str) -> None:
+    assert parse(text).kind is not NumberKind.EMERGENCY
+    assert parse(wide(text)).kind is not NumberKind.EMERGENCY
 
 
 @pytest.mark.parametrize("text", ["117", "104", "911", "112", "1100", "0110", "110110", "184", "185110", "1840110"])
@@ -211,6 +271,16 @@ texts = (
     | st.text(alphabet="0123456789+-() .@;sip:tel", max_size=40)
     | st.from_regex(r"(sip:|tel:)?(184|186)?(\+81|0|010)?[0-9]{0,18}(@h)?", fullmatch=True)
 )
+
+
+def test_what_was_read_before_is_read_the_same_again() -> None:
+    """Numbers are kept for the next call. That must never give one number for another, however alike they are."""
+    forms = [f"0{area}{number}" for area in (3, 6) for number in range(12345678, 12348678)]
+    first = [parse(form) for form in forms]
+    assert [parse(form) for form in forms] == first == [Number(NumberKind.FIXED, f"+81{form[1:]}") for form in forms]
+    held = parse.cache_info()
+    assert held.maxsize
+    assert held.currsize <= held.maxsize < len(forms)
 
 
 @given(texts)

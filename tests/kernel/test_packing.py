@@ -17,7 +17,7 @@ from idtone.ledger.writer import LedgerWriter
 from idtone.ledger.zips import read_zip, write_zip
 from idtone.settings import load_settings
 
-from ..ledger.evidence import decided, heard_call
+from ..ledger.evidence import decided, heard_call, put
 from ..ledger.fleet.test_fleet import nodes  # noqa: F401  the fixture
 
 
@@ -30,8 +30,7 @@ def config(tmp_path: Path) -> Path:
     )
     settings = load_settings(path, {})
     with LedgerWriter.open(settings.ledger.url, "pbx-1", Custody.of(settings.ledger, "pbx-1")) as writer:
-        for step in (*heard_call("c-1"), *heard_call("c-2", 5000), decided(call_id="c-3")):
-            writer.append(step).result(20)
+        put(writer, *heard_call("c-1"), *heard_call("c-2", 5000), decided(call_id="c-3"))
     return path
 
 
@@ -50,7 +49,7 @@ def test_a_pack_is_made_recorded_and_verified_by_others(config: Path, tmp_path: 
     shown = run("verify-pack", pack, "--log-key", made["log_key"])
     assert shown.exit_code == 0
     assert "good: case R-7" in shown.stdout
-    assert "c-1: PLAY, licence-valid, heard, CONNECTED" in shown.stdout
+    assert "c-1: PLAY, licence-valid, heard by the called party (by packets), CONNECTED\n" in shown.stdout
     told = json.loads(run("verify-pack", pack, "--json").stdout)
     assert [record["call_id"] for record in told["records"]] == ["c-1", "c-2"]
     assert told["records"][0]["opened"] == ({} if sealed else {

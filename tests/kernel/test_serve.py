@@ -8,21 +8,26 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from idtone.ari_app.application import Application
-from idtone.dialplan import Heard
+from idtone.call_control.call_control import CallControl, Request
+from idtone.calls import Outcome, Party, Reason
+from idtone.dialplan import JOURNAL_FILE
+from idtone.ledger import steps
 from idtone.ledger.reader import LedgerReader
+from idtone.ledger.records import Record
 from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.writer import LedgerWriter
-from idtone.serve import _assemble, _load, loop_first
-from idtone.settings import load_settings
+from idtone.serve import Instance, _assemble, _load, loop_first
+from idtone.settings import AgiSettings, Door, JournalSettings, Settings, load_settings
 
-from ..ari_app.fake_asterisk import FakeAsterisk
+from ..lab.asterisk import free_ports
+from ..ledger.evidence import CALLED, FORWARDING, NONCE, PLAY, forwarded, heard_call, put
 
 REGISTRY = """\
 registry: {{association: JUSA, version: 1, issued: 2026-11-01T00:00:00+09:00, expires: 2096-12-01T00:00:00+09:00}}
@@ -40,46 +45,96 @@ members:
 """
 
 
-async def until(condition: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + 3
-    while not condition():
-        assert time.monotonic() < deadline_s, "waited 3 s"
-        await asyncio.sleep(0.002)
-
-
-@pytest.mark.parametrize("named", [False, True])
-async def test_a_synthesised_sound_does_not_stand_in_for_a_master(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, named: bool
-) -> None:
-    """Its licence counts, and yet the called party hears the notice, which the hook plays."""
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """With a registry in which 0312345678 is licensed."""
     (tmp_path / "ledger").mkdir()
-    (tmp_path / "registry.yaml").write_text(REGISTRY.format(sha256=f", sha256: {'a' * 64}" if named else ""), "utf-8")
+    (tmp_path / "registry.yaml").write_text(REGISTRY.format(sha256=""), "utf-8")
     (tmp_path / "idtone.yaml").write_text(
         f"sounds: {{directory: {tmp_path}/sounds}}\n"
         f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
         f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
     )
-    asterisk = FakeAsterisk()
-    settings = load_settings(tmp_path / "idtone.yaml", {})
+    return load_settings(tmp_path / "idtone.yaml", {})
+
+
+@contextmanager
+def assembled(settings: Settings, *written: Step) -> Iterator[CallControl]:
+    """Call control of a service that finds these steps in its ledger."""
     loaded = _load(settings)
     with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
-        board, _ = _assemble(settings, loaded, evidence)
-        application = Application(board)
-        attending = asyncio.create_task(application.attend(asterisk))
-        try:
-            asterisk.enter(
-                "1795.1", "decide", "1795.1-1", "12", "0312345678", "incoming", "0312340000", "PJSIP%2Fx", "", ""
-            )
-            await until(lambda: asterisk.resumed_at("1795.1"))
-            assert ":PLAY:licence-valid:" in (asterisk.resumed_at("1795.1") or "")
-            asterisk.enter("1795.2", "sound", "called", "called", "1795.1-1", "0312345678", "incoming")
-            await until(lambda: asterisk.playbacks() or asterisk.resumed_at("1795.2"))
-            assert asterisk.resumed_at("1795.2") == (Heard.UNHEARD if named else None)
-            assert bool(asterisk.playbacks()) is not named
-        finally:
-            attending.cancel()
-            await asyncio.wait({attending})
+        put(evidence, *written)
+        with LedgerReader.open(settings.ledger.url, loaded.custody.days) as reader:
+            calls, _, _ = _assemble(settings, loaded, evidence, reader)
+            yield calls
+
+
+def record_of(settings: Settings, call_id: str) -> Record:
+    with LedgerReader.open(settings.ledger.url) as reader:
+        record = reader.record(call_id)
+    assert record
+    return record
+
+
+def request(call_id: str, nonce: str = NONCE) -> Request:
+    return Request(call_id, nonce, FORWARDING, "incoming", CALLED, "PJSIP/x")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_synthesised_sound_does_not_stand_in_for_a_master(
+    settings: Settings, caplog: pytest.LogCaptureFixture, named: bool
+) -> None:
+    """Its licence counts, and yet the called party hears the notice."""
+    settings.registry.file().write_text(REGISTRY.format(sha256=f", sha256: {'a' * 64}" if named else ""), "utf-8")
+    with assembled(settings) as calls:
+        call = calls.decide(request("1795.1-1"), Door.ARI)
+        assert call
+        verdict = calls.verdict(call)
+    assert (verdict.outcome, verdict.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
+    assert verdict.files == {Party.CALLED: "notice" if named else "sample"}
     assert ("'sample' is not played: it is synthesised, and the registry names a master" in caplog.text) is named
+
+
+def test_a_call_that_an_earlier_service_decided_is_known_again_by_its_nonce(settings: Settings) -> None:
+    call_id, now = "1795.1-1", datetime.now(UTC)
+    with assembled(settings, steps.decided(forwarded(call_id), PLAY, now, nonce=NONCE)) as calls:
+        known = calls.find(call_id)
+        assert known
+        assert (known.decision.outcome, known.decision.licence) == (PLAY.outcome, PLAY.licence)
+        assert [number.e164 for number in known.forwarding_numbers] == ["+81312345678"]
+        assert calls.decide(request(call_id), Door.ARI) is known
+        assert calls.decide(request(call_id, "999999999999"), Door.ARI) is None
+
+
+def test_a_call_that_is_over_by_the_ledger_gets_no_verdict(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with assembled(settings, *heard_call("1795.1-1")) as calls:
+        assert calls.decide(request("1795.1-1"), Door.ARI) is None
+        assert "1795.1-1: this call is over; it gets no verdict" in caplog.text
+        assert calls.decide(request("1795.2-1"), Door.ARI)
+    assert record_of(settings, "1795.1-1").anomalies == ()
+
+
+def test_the_journal_has_a_file_for_asterisk_before_calls_come(settings: Settings, tmp_path: Path) -> None:
+    _load(settings)
+    assert (tmp_path / "sounds" / "journal" / JOURNAL_FILE).stat().st_size == 0
+    elsewhere = settings.model_copy(update={"journal": JournalSettings(directory=tmp_path / "spool" / "journal")})
+    _load(elsewhere)
+    assert (tmp_path / "spool" / "journal" / JOURNAL_FILE).exists()
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "unix"])
+@pytest.mark.parametrize("door", Door)
+def test_agi_listens_only_if_it_is_the_chosen_interface(
+    settings: Settings, tmp_path: Path, door: Door, listen: str
+) -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}" if listen != "unix" else f"unix:{tmp_path}/agi.sock"
+    chosen = settings.model_copy(update={"door": door, "agi": AgiSettings(listen=address)})
+    with ExitStack() as bound:
+        listener = Instance(chosen, "", _load(chosen))._listener(bound)
+        assert (listener is not None) is (door is Door.AGI)
+        assert (tmp_path / "agi.sock").exists() is (door is Door.AGI and listen == "unix")
 
 
 @pytest.fixture
@@ -126,23 +181,10 @@ def test_what_was_loaded_is_not_searched_for_garbage_again() -> None:
     assert not any(each is loaded for each in gc.get_objects())
 
 
-async def test_calls_that_nobody_will_end_are_interrupted_at_the_start(tmp_path: Path) -> None:
-    (tmp_path / "ledger").mkdir()
-    (tmp_path / "registry.yaml").write_text(REGISTRY.format(sha256=""), "utf-8")
-    (tmp_path / "idtone.yaml").write_text(
-        f"sounds: {{directory: {tmp_path}/sounds}}\n"
-        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
-        f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
-    )
-    settings = load_settings(tmp_path / "idtone.yaml", {})
-    loaded = _load(settings)
+def test_calls_whose_end_is_not_known_any_more_are_interrupted_at_the_start(settings: Settings) -> None:
     long_ago = datetime.now(UTC) - timedelta(hours=5)
-    with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
-        evidence.append(Step("lost", StepKind.DECIDED, long_ago, {"outcome": "PLAY"})).result(20)
-    for _ in range(2):
-        with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
-            _assemble(settings, loaded, evidence)
-    with LedgerReader.open(settings.ledger.url) as reader:
-        record = reader.record("lost")
-    assert record
-    assert [step.kind for step in record.steps] == [StepKind.DECIDED, StepKind.INTERRUPTED]
+    with assembled(settings, Step("lost", StepKind.DECIDED, long_ago, {"outcome": "PLAY"})):
+        pass
+    with assembled(settings):
+        pass
+    assert [step.kind for step in record_of(settings, "lost").steps] == [StepKind.DECIDED, StepKind.INTERRUPTED]

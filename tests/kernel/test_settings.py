@@ -41,6 +41,7 @@ OTHER = {
     ("agi", "listen"): ("unix:/run/idtone/agi.sock", "unix:/run/idtone/agi.sock"),
     ("sounds", "directory"): ("/srv/sounds", Path("/srv/sounds")),
     ("sounds", "profiles"): ("/srv/profiles", Path("/srv/profiles")),
+    ("journal", "directory"): ("/srv/journal", Path("/srv/journal")),
     ("registry", "source"): ("https://registry.example/idtone", "https://registry.example/idtone"),
     ("registry", "trust"): ("/srv/root.json", "/srv/root.json"),
     ("registry", "cache"): ("/srv/cache", Path("/srv/cache")),
@@ -276,3 +277,61 @@ def test_agi_listens_nowhere_else(listen: str) -> None:
     (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
     assert fault.startswith("environment: IDTONE_AGI_LISTEN: ")
     assert "unix:/run/idtone/agi.sock" in fault
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "[2001:db8::1]:4573"])
+def test_an_address_that_other_machines_reach_is_refused_with_the_way_that_is_meant_for_them(listen: str) -> None:
+    (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
+    assert "can be reached from other machines, and AGI is not encrypted; use ARI over https. Write it like" in fault
+
+
+def test_the_journal_is_beside_the_sounds_unless_its_folder_is_named() -> None:
+    assert Settings().journal_directory() == Path("/var/lib/asterisk/sounds/idtone/journal")
+    moved = {"IDTONE_SOUNDS_DIRECTORY": "/srv/sounds"}
+    assert load_settings(None, moved).journal_directory() == Path("/srv/sounds/journal")
+    named = moved | {"IDTONE_JOURNAL_DIRECTORY": "/run/idtone-journal"}
+    assert load_settings(None, named).journal_directory() == Path("/run/idtone-journal")
+
+
+AGI_OVER_TCP = {"IDTONE_DOOR": "agi", "IDTONE_AGI_LISTEN": "127.0.0.1:4573", "IDTONE_ARI_PASSWORD": "s3cret"}
+
+
+def agi_secret(**changes: str) -> str:
+    return load_settings(None, AGI_OVER_TCP | changes).agi_secret()
+
+
+def test_the_secret_of_agi_is_the_same_in_the_service_and_in_the_hook(tmp_path: Path) -> None:
+    """They read it at different times, out of the same settings."""
+    password = tmp_path / "ari.password"
+    password.write_text("s3cret\n")
+    of_file = {"IDTONE_DOOR": "agi", "IDTONE_ARI_PASSWORD_FILE": str(password)}
+    assert re.fullmatch(r"[0-9a-f]{32}", agi_secret())
+    assert load_settings(None, of_file).agi_secret() == agi_secret() == agi_secret(IDTONE_AGI_LISTEN="[::1]:14573")
+
+
+def test_the_secret_of_agi_follows_from_the_password_and_does_not_show_it() -> None:
+    secrets = {agi_secret(IDTONE_ARI_PASSWORD=password) for password in ("s3cret", "S3cret", "s3cret ", "")}
+    assert len(secrets) == 4
+    assert agi_secret(IDTONE_ARI_USER="other") == agi_secret()
+    assert "s3cret" not in agi_secret()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"IDTONE_DOOR": "ari", "IDTONE_AGI_LISTEN": "127.0.0.1:4573"},
+        {"IDTONE_DOOR": "agi", "IDTONE_AGI_LISTEN": "unix:/run/idtone/agi.sock"},
+    ],
+)
+def test_without_agi_over_tcp_there_is_no_secret_and_no_password_is_asked_for(environment: dict[str, str]) -> None:
+    for password in ({}, {"IDTONE_ARI_PASSWORD": "s3cret"}):
+        assert load_settings(None, environment | password).agi_secret() == ""
+
+
+def test_agi_over_tcp_takes_a_password(tmp_path: Path) -> None:
+    without = {name: value for name, value in AGI_OVER_TCP.items() if name != "IDTONE_ARI_PASSWORD"}
+    with pytest.raises(DocumentError, match=r"ari\.password_file: is not set"):
+        load_settings(None, without).agi_secret()
+    with pytest.raises(DocumentError, match="cannot be read"):
+        load_settings(None, without | {"IDTONE_ARI_PASSWORD_FILE": str(tmp_path / "none")}).agi_secret()

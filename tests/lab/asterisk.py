@@ -24,25 +24,19 @@ IDTONE = Path(sys.executable).with_name("idtone")
 """The installed command, as an operator has it."""
 
 MODULES = """
-    app_confbridge app_dial app_exec app_playback app_playtones app_softhangup app_stack app_stasis app_userevent
-    app_verbose
-    bridge_builtin_features bridge_simple bridge_native_rtp bridge_holding bridge_softmix
-    chan_pjsip
-    codec_alaw codec_ulaw codec_a_mu codec_g722 codec_g726 codec_gsm codec_opus_open_source codec_resample codec_speex
-    format_g726 format_gsm format_ogg_opus_open_source format_ogg_speex format_ogg_vorbis format_pcm format_sln
-    format_wav
-    func_callerid func_channel func_config func_cut func_db func_dialplan func_env func_global func_groupcount
-    func_hangupcause func_logic func_math func_rand func_strings func_timeout func_uri
-    pbx_config
-    res_agi res_speech res_ari res_ari_applications res_ari_asterisk res_ari_channels res_ari_events res_ari_model
-    res_ari_playbacks res_ari_bridges res_http_websocket res_stasis res_stasis_answer res_stasis_playback
-    res_stasis_recording res_stasis_snoop res_websocket_client
-    res_pjproject res_pjsip res_pjsip_authenticator_digest res_pjsip_caller_id res_pjsip_diversion res_pjsip_sdp_rtp
-    res_pjsip_refer res_pjsip_registrar res_format_attr_h264 res_format_attr_opus
-    res_pjsip_session res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip res_pjsip_pubsub
-    res_pjsip_rfc3326
-    res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk res_sorcery_config res_sorcery_memory res_sorcery_astdb
-    res_timing_timerfd res_convert res_clioriginate
+    app_confbridge app_dial app_exec app_originate app_playback app_playtones app_softhangup app_stack app_stasis
+    app_userevent app_verbose bridge_builtin_features bridge_simple bridge_native_rtp bridge_holding bridge_softmix
+    chan_pjsip codec_alaw codec_ulaw codec_a_mu codec_g722 codec_g726 codec_gsm codec_opus_open_source codec_resample
+    codec_speex format_g726 format_gsm format_ogg_opus_open_source format_ogg_speex format_ogg_vorbis format_pcm
+    format_sln format_wav func_callerid func_cdr func_channel func_config func_cut func_db func_dialplan func_env
+    func_global func_groupcount func_hangupcause func_logic func_math func_rand func_strings func_timeout func_uri
+    pbx_config res_agi res_speech res_ari res_ari_applications res_ari_asterisk res_ari_channels res_ari_events
+    res_ari_model res_ari_playbacks res_ari_bridges res_http_websocket res_stasis res_stasis_answer res_stasis_playback
+    res_stasis_recording res_stasis_snoop res_websocket_client res_pjproject res_pjsip res_pjsip_authenticator_digest
+    res_pjsip_caller_id res_pjsip_diversion res_pjsip_sdp_rtp res_pjsip_refer res_pjsip_registrar res_format_attr_h264
+    res_format_attr_opus res_pjsip_session res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip
+    res_pjsip_pubsub res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk res_sorcery_config
+    res_sorcery_memory res_sorcery_astdb res_timing_timerfd res_convert res_clioriginate
 """.split()
 """What a small PBX loads, and no more: with `autoload` Asterisk starts in 10 s, so in 1."""
 
@@ -57,6 +51,7 @@ EMPTY = [
 LAB_DIALPLAN = """
     ; The member's PBX. The phone that calls says in SIP headers what the member's own dialplan would know.
     [globals]
+    IDTONE_DOOR=ari
     FORWARD_CONTEXT=lab-extensions
     TRANSFER_CONTEXT=lab-extensions
 
@@ -276,7 +271,12 @@ class Asterisk:
         subprocess.run(
             [IDTONE, "dialplan", "export", self.etc],
             env=os.environ
-            | {"IDTONE_SOUNDS_DIRECTORY": str(self.sounds), "IDTONE_AGI_LISTEN": f"{LOOPBACK}:{self.agi_port}"},
+            | {
+                "IDTONE_SOUNDS_DIRECTORY": str(self.sounds),
+                "IDTONE_DOOR": "agi",
+                "IDTONE_AGI_LISTEN": f"{LOOPBACK}:{self.agi_port}",
+                "IDTONE_ARI_PASSWORD": self.ari_password,
+            },
             check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
 

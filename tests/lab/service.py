@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from idtone.dialplan import UNATTENDED_FILE
 from idtone.ledger.day_keys import DayKeys
 from idtone.ledger.postgresql import Server
 from idtone.ledger.reader import LedgerReader
@@ -84,6 +84,7 @@ class Service:
             f"node: lab\n"
             f"ari: {{url: '{self.asterisk.ari_url}', user: idtone, password_file: {password},"
             f" transport: {self.transport}}}\n"
+            f"door: agi\n"
             f"agi: {{listen: '{self.listen or f'127.0.0.1:{self.asterisk.agi_port}'}'}}\n"
             f"sounds: {{directory: {self.asterisk.sounds}}}\n"
             f"registry: {{source: {self.address or self.registry}, trust: {self.trust},"
@@ -125,20 +126,30 @@ class Service:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def entered(self, within_s: float = 15) -> dict[str, dict[str, Any]]:
-        """The evidence, when all that the hook has left is in it."""
-        folder = (self.asterisk.sounds / UNATTENDED_FILE).parent
+        """The evidence, when the end of each call in the journal is in it."""
+        ended = {line.split(",")[1] for line in self.journal() if line.startswith("ended,")}
         deadline_s = time.monotonic() + within_s
-        while [path for path in folder.iterdir() if path.stat().st_size]:
+        while ended - {call_id for call_id, record in self.records().items() if record["complete"]}:
             if time.monotonic() > deadline_s:
-                raise RuntimeError(f"the service has not entered what the hook left:\n{self.log()[-3000:]}")
-            time.sleep(0.05)
+                raise RuntimeError(f"the service has not entered what the hook wrote:\n{self.log()[-3000:]}")
         return self.records()
+
+    def journal(self) -> list[str]:
+        """The lines that are in the journal's files now."""
+        paths = [
+            path for path in (self.asterisk.sounds / "journal").iterdir() if path.name.startswith(("calls", "taken-"))
+        ]
+        lines: list[str] = []
+        for path in sorted(paths, reverse=True):
+            with contextlib.suppress(FileNotFoundError):
+                lines += path.read_text().splitlines()
+        return lines
 
     def records(self, since: datetime | None = None) -> dict[str, dict[str, Any]]:
         """The evidence by call id, as `idtone ledger list --json` has it, of calls of which something happened since
         then; also of a call that has just ended, whose last step nobody in the service waits for.
         """
-        time.sleep(3 * LINGER_S)
+        time.sleep(2 * LINGER_S)
         days = DayKeys(
             self.ledger.with_name("ledger.key.days"), KeyRing(self.ledger.with_name("ledger.key").read_bytes())
         )

@@ -120,10 +120,14 @@ class Supervisor(Service):
             while True:
                 self._inbox.recv(4096, socket.MSG_DONTWAIT)
         # Without WATCHDOG_PID, which nobody knows before there is a process.
-        environment = os.environ | {
-            "NOTIFY_SOCKET": "@" + self._name,
-            "WATCHDOG_USEC": str(round(self.unit.seconds("WatchdogSec") * 1e6)),
-        }
+        environment = (
+            os.environ
+            | self._environment()
+            | {
+                "NOTIFY_SOCKET": "@" + self._name,
+                "WATCHDOG_USEC": str(round(self.unit.seconds("WatchdogSec") * 1e6)),
+            }
+        )
         with self._output() as log:
             self.process = subprocess.Popen(
                 [IDTONE, *self.unit["ExecStart"].split()[1:], "-c", self.settings],

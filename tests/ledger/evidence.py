@@ -18,6 +18,7 @@ from idtone.ledger.sealing import KeyRing
 from idtone.ledger.sqlite import path_of
 from idtone.ledger.steps import CallStatus, Step
 from idtone.ledger.tree.notes import Signer
+from idtone.ledger.writer import LedgerWriter
 from idtone.numbers import parse
 
 NOW = datetime(2026, 11, 1, 0, 0, 0, 123456, UTC)
@@ -27,6 +28,7 @@ SEED = bytes(range(32, 64))
 LOG = Signer("pbx-1/idtone", SEED).key
 SHA256 = "5e" * 32
 
+NONCE = "123456789012"
 FORWARDING, CALLER, CALLED = "0312345678", "09012345679", "05031234567"
 
 ALICE, BOB = Person(1001, "alice", KnownBy.LOGIN), Person(1002, "bob", KnownBy.SUDO)
@@ -49,7 +51,14 @@ def forwarded(call_id: str = "c-1", called: str = CALLED) -> ForwardedCall:
 
 
 def decided(decision: Decision = PLAY, call_id: str = "c-1", ms: float = 0) -> Step:
-    return steps.decided(forwarded(call_id), decision, at(ms))
+    return steps.decided(forwarded(call_id), decision, at(ms), nonce=NONCE)
+
+
+def unattended(
+    outcome: Outcome | None, reason: Reason | None, *parties: Party, call_id: str = "c-1", ms: float = 0
+) -> Step:
+    """What the hook decided by itself; `parties` are to hear the notice."""
+    return steps.unattended(forwarded(call_id), at(ms), outcome, reason, dict.fromkeys(parties, "notice"), NONCE)
 
 
 def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
@@ -58,7 +67,7 @@ def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
         decided(PLAY, call_id, start_ms),
         steps.answered(call_id, at(start_ms + 3000)),
         steps.sound_started(call_id, at(start_ms + 3002), "sample", SHA256),
-        steps.sound_ended(call_id, at(start_ms + 3404), 400),
+        steps.sound_ended(call_id, at(start_ms + 3404), 400, known_by="packets", packets=20),
         steps.connected(call_id, at(start_ms + 3406)),
         steps.ended(call_id, at(start_ms + 60_000), CallStatus.CONNECTED, 16),
     ]
@@ -86,6 +95,14 @@ def custody_of(url: str) -> Custody:
         Seen(path_of(url).with_name("key.cosigned")),
         continuity_of(url),
     )
+
+
+def put(writer: LedgerWriter, *told: Step, within_s: float = 20) -> None:
+    """Write steps as if a call waited for each, one a transaction. Raises LedgerError, TimeoutError."""
+    for step in told:
+        written = writer.append(step)
+        writer.hurry()
+        written.result(within_s)
 
 
 def plain(step: Step) -> Step:

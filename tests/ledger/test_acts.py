@@ -19,7 +19,7 @@ from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.writer import LedgerWriter
 
-from ..kernel.test_serve import until
+from ..lab.lab import until
 from .evidence import ALICE, BOB, NOW, custody_of, heard_call
 from .test_verifying import faults, write
 
@@ -50,7 +50,7 @@ async def test_with_the_service_the_service_writes_it(url: str, file: Path) -> N
         act_id = await asyncio.to_thread(record_act, url, "pbx-1", custody_of(url), export, Rules())
         assert recorded(url, act_id) == (export(act_id),)
         folder = file.with_name(f"{file.name}.acts")
-        await until(lambda: not list(folder.iterdir()))
+        await until(lambda: not list(folder.iterdir()), "the acts to be recorded")
         assert folder.stat().st_mode & 0o777 == 0o700
         recording.cancel()
         await asyncio.wait({recording})
@@ -85,7 +85,7 @@ async def test_nothing_else_is_recorded_by_that_way(
         folder.mkdir()
         (folder / "act-x.act").write_text(content)
         recording = asyncio.create_task(record_requests(url, writer, Rules()))
-        await until(lambda: not (folder / "act-x.act").exists())
+        await until(lambda: not (folder / "act-x.act").exists(), "the file to be taken away")
         recording.cancel()
         await asyncio.wait({recording})
     assert (folder / "act-x.refused").exists()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from idtone.calls import Party
 from idtone.errors import IdtoneError, LedgerError, UsageError
 from idtone.ledger import steps
 from idtone.ledger.commands import app
@@ -36,6 +37,7 @@ from .evidence import (
     days_of,
     decided,
     heard_call,
+    put,
     url_of,
 )
 
@@ -64,8 +66,7 @@ def ledger(url: str) -> str:
             steps.answered("c-[odd]", at(3000)),
             steps.connected("c-[odd]", at(3001.5)),
         ]
-        for step in evidence:
-            writer.append(step).result(20)
+        put(writer, *evidence)
     return url
 
 
@@ -160,7 +161,50 @@ def test_show_tells_every_step_in_order(ledger: str) -> None:
     assert "hangup_cause=16 status=CONNECTED" in result.stdout
     assert {"forwarding=…5678", "caller=…5679", "called=…4567"} <= set(result.stdout.split())
     assert "token" not in result.stdout
+    assert "nonce" not in result.stdout
     assert "anomaly" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("known_by", "words"),
+    [
+        ({Party.CALLED: "packets"}, "heard by the called party (by packets)"),
+        ({Party.CALLER: "time"}, "heard by the caller (by time)"),
+        (
+            {Party.CALLER: "dial", Party.CALLED: "playback"},
+            "heard by the called party (by playback) and the caller (by Dial() alone)",
+        ),
+        ({Party.CALLED: "of-tomorrow"}, "heard by the called party (of-tomorrow)"),
+        ({Party.CALLED: None}, "heard by the called party"),
+    ],
+)
+def test_show_tells_who_heard_the_sound_and_by_what_that_is_known(
+    url: str, known_by: dict[Party, str | None], words: str
+) -> None:
+    both = PLAY._replace(profiles=dict.fromkeys(known_by, "sample"))
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        writer.append(decided(both))
+        writer.append(steps.answered("c-1", at(10)))
+        for party, code in known_by.items():
+            writer.append(steps.sound_started("c-1", at(20), "sample", SHA256, party))
+            writer.append(steps.sound_ended("c-1", at(420), 400, party, known_by=code))
+    assert run("show", "c-1", "--ledger", url).stdout.splitlines()[-1] == words
+
+
+def test_show_of_a_call_without_a_sound_names_nobody_who_heard_it(ledger: str) -> None:
+    assert "heard by" not in run("show", "c-refused", "--ledger", ledger).stdout
+
+
+def test_who_heard_another_sound_has_not_heard_the_one_that_was_decided(url: str) -> None:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        for step in (
+            decided(PLAY), steps.answered("c-1", at(10)), steps.sound_started("c-1", at(20), "notice", SHA256),
+            steps.sound_ended("c-1", at(420), 400, known_by="packets", packets=20, instead="notice"),
+        ):  # fmt: skip
+            writer.append(step)
+    shown = run("show", "c-1", "--ledger", url).stdout
+    assert "heard by" not in shown
+    assert "anomaly: the called party heard notice instead of the sound\n" in shown
 
 
 def test_show_tells_anomalies(ledger: str) -> None:
@@ -184,7 +228,7 @@ def test_show_as_json_adds_the_steps_to_the_record(ledger: str) -> None:
         "kind": "sound-ended",
         "at": "2026-11-01T00:00:03.527+00:00",
         "after_ms": 3404.0,
-        "details": {"party": "called", "heard_ms": 400},
+        "details": {"party": "called", "heard_ms": 400, "known_by": "packets", "packets": 20},
     }
 
 
@@ -357,8 +401,7 @@ def test_a_proof_leads_to_what_witnesses_have_cosigned(signing: str, key: Path) 
     cosigned = note.with_lines([witness.cosign(note.text, 1793491200)])
     key.with_name("key.cosigned").write_text(str(cosigned))
     with LedgerWriter.open(signing, "pbx-1", custody_of(signing)) as writer:
-        for step in heard_call("c-later"):
-            writer.append(step).result(20)
+        put(writer, *heard_call("c-later"))
     early, late = (InclusionProof.parse(run("prove", call).stdout.encode()) for call in ("c-heard", "c-later"))
     assert early.checkpoint.signed_by([witness.cosigner]) == (witness.cosigner,)
     assert early.check(early.extra, LOG).size == 2

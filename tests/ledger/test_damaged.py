@@ -29,7 +29,7 @@ from idtone.ledger.tree.notes import VerifierKey
 from idtone.ledger.writer import LedgerWriter
 from idtone.settings import LedgerSettings
 
-from .evidence import NOW, at, continuity_of, custody_of, days_of, decided, heard_call, wait_until
+from .evidence import NOW, at, continuity_of, custody_of, days_of, decided, heard_call, put, wait_until
 
 CALLS = 40
 
@@ -122,8 +122,7 @@ def test_a_damaged_ledger_is_set_aside_at_the_start(
         assert path.stat().st_mode & 0o077 == 0
     # And it stays the one that is written to, without another being begun.
     with LedgerWriter.open(url, "pbx-1", custody_now(url)) as writer:
-        for step in heard_call("later"):
-            writer.append(step).result(20)
+        put(writer, *heard_call("later"))
     assert len(continuity_of(url).trees) == 1
     with LedgerReader.open(url, days_of(url)) as reader:
         assert reader.verify(key_of(url)).faults == []
@@ -145,11 +144,9 @@ def test_a_ledger_that_is_damaged_while_it_is_written(
 ) -> None:
     monkeypatch.setattr(ledger_sqlite, "journal_mode", lambda: mode)
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
-        for step in heard_call("before"):
-            writer.append(step).result(20)
+        put(writer, *heard_call("before"))
         begun = heard_call("in-progress", 1000)
-        for step in begun[:3]:
-            writer.append(step).result(20)
+        put(writer, *begun[:3])
         for number in range(200):
             last = [writer.append(step) for step in heard_call(f"c-{number}", number * 1000)]
         wait(last, 20)
@@ -289,8 +286,7 @@ def test_who_has_read_the_keys_before_another_set_a_ledger_aside_goes_on_with_th
     header(file)
     fill(url, CALLS, 1)
     with LedgerWriter.open(url, "pbx-1", before) as writer:
-        for step in heard_call("taken-over"):
-            writer.append(step).result(20)
+        put(writer, *heard_call("taken-over"))
         assert writer.checkpoint
         assert Checkpoint.parse(writer.checkpoint.text).origin == "pbx-1/idtone.2"
     header(file)
@@ -335,8 +331,7 @@ def test_what_was_signed_last_is_known_though_setting_aside_takes_two_attempts(
 
     with LedgerWriter.open(url, "pbx-1", custody_of(url), 3 * PIECE) as writer:
         wait_until(lambda: writer._database.reserve.left == 3 * PIECE)
-        for step in heard_call():
-            writer.append(step).result(20)
+        put(writer, *heard_call())
         assert not custody_of(url).seen.path.exists(), "it is known in memory alone"
         with sqlite3.connect(file) as other:
             other.execute("CREATE TABLE cookie (x)")

@@ -21,7 +21,7 @@ from idtone.ledger.tree.checkpoints import believed
 from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.writer import LedgerWriter
 
-from .evidence import LOG, NOW, PLAY, SEED, at, custody_of, days_of, decided, heard_call
+from .evidence import LOG, NOW, PLAY, SEED, at, custody_of, days_of, decided, heard_call, put
 from .test_verifying import evidence, faults, write
 
 
@@ -77,6 +77,14 @@ def test_what_is_told_later_is_a_leaf_of_its_own_that_changes_none(url: str) -> 
     assert faults(url) == []
 
 
+def together(writer: LedgerWriter, group: list[Step]) -> None:
+    """In one transaction, mostly."""
+    futures = [writer.append(step) for step in group]
+    writer.hurry()
+    for future in futures:
+        future.result(20)
+
+
 @pytest.mark.parametrize("group", [1, 2, 5, 1000])
 @pytest.mark.parametrize("limit", [0, 2, 50_000])
 def test_leaves_do_not_depend_on_how_steps_are_grouped_nor_on_memory(
@@ -87,8 +95,7 @@ def test_leaves_do_not_depend_on_how_steps_are_grouped_nor_on_memory(
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         told = evidence(12)
         for start in range(0, len(told), group):
-            for future in [writer.append(step) for step in told[start : start + group]]:
-                future.result(20)
+            together(writer, told[start : start + group])
         note = writer.checkpoint
     assert note
     assert faults(url) == []
@@ -127,14 +134,50 @@ def test_odd_calls_are_leaves_too(url: str) -> None:
     assert faults(url) == []
 
 
+@pytest.mark.parametrize("limit", [0, 50_000])
+@pytest.mark.parametrize("group", [1, 7])
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(
+    url: str, group: int, reopened: bool, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is in progress, after its end, and by the next process: once such a ledger was not good for ever."""
+    monkeypatch.setattr(log, "OPEN_LIMIT", limit)
+
+    def again(start_ms: int) -> list[Step]:
+        return [decided(PLAY, "c-1", start_ms + number) for number in range(7)]
+
+    ended = steps.ended("c-1", at(100), CallStatus.CANCEL)
+    told = [*again(0), ended, *again(101), *heard_call("c-2", 200), *again(70_000)]
+    groups = [told[start : start + group] for start in range(0, len(told), group)]
+    if reopened:
+        for each in groups:
+            write(url, each)
+    else:
+        with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+            for each in groups:
+                together(writer, each)
+    assert faults(url) == []
+    first, *later = proofs(url, "c-1")
+    assert kinds(first) == ["decided"] * 7 + ["ended"]
+    assert "after" not in json.loads(first.content)
+    assert [(kinds(each), json.loads(each.content)["after"]) for each in later] == [
+        (["decided"], before) for before in range(8, 22)
+    ]
+    write(url, heard_call("c-3", 90_000))
+    assert faults(url) == []
+    with LedgerReader.open(url, days_of(url)) as reader:
+        verdict, record = reader.verify(LOG), reader.record("c-1")
+    assert (verdict.leaves, verdict.open_calls) == (1 + 14 + 2, 0)
+    assert record
+    assert set(record.anomalies) == {"decided twice", "decided after ended"}
+
+
 def test_a_failed_commit_leaves_no_leaf(url: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
-        for step in heard_call("c-1"):
-            writer.append(step).result(20)
+        put(writer, *heard_call("c-1"))
         with monkeypatch.context() as patch:
             patch.setattr(log, "UPSERT_META", "INSERT INTO nowhere VALUES (:key, :value)")
-            for step in heard_call("c-2")[:-1]:
-                writer.append(step).result(20)
+            put(writer, *heard_call("c-2")[:-1])
             assert writer.append(heard_call("c-2")[-1]).exception(20)
         writer.append(heard_call("c-2")[-1]).result(20)
     # The end that failed stands in a gap, which is a leaf of its own.
@@ -218,8 +261,7 @@ def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(
     assert custody_of(url).seen.latest(LOG)
     file.rename(file.with_name("away"))
     with LedgerWriter.open(url, "pbx-1", other) as writer:
-        for step in heard_call("c-2"):
-            writer.append(step).result(20)
+        put(writer, *heard_call("c-2"))
         assert writer.checkpoint
     seen = other.seen.latest(other.signer.key)
     assert seen
@@ -247,8 +289,7 @@ def test_a_quick_look_tells_whether_all_is_signed(url: str, file: Path) -> None:
             reader.signed_leaves(Signer(LOG.name, bytes(32)).key, [])
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
         writer.distrust("somebody has signed another tree by this name")
-        for step in heard_call("c-3"):
-            writer.append(step).result(20)
+        put(writer, *heard_call("c-3"))
     with LedgerReader.open(url) as reader, pytest.raises(LedgerError, match="1 of its 3 leaves are not signed"):
         reader.signed_leaves(LOG, [])
 

@@ -9,14 +9,29 @@ from pathlib import Path
 
 import pytest
 
+from idtone.calls import Outcome, Party, Reason
 from idtone.errors import LedgerError
 from idtone.ledger import steps
 from idtone.ledger.reader import OPEN_FOR, LedgerReader
 from idtone.ledger.records import Record
 from idtone.ledger.steps import CallStatus, Step
 from idtone.ledger.writer import LedgerWriter
+from idtone.numbers import parse
 
-from .evidence import NOW, PLAY, at, custody_of, days_of, decided, heard_call, plain, url_of
+from .evidence import (
+    FORWARDING,
+    NOW,
+    PLAY,
+    at,
+    custody_of,
+    days_of,
+    decided,
+    heard_call,
+    plain,
+    put,
+    unattended,
+    url_of,
+)
 
 Reading = Callable[..., LedgerReader]
 
@@ -109,6 +124,22 @@ def test_open_calls_are_young_and_have_no_end(url: str, reading: Reading) -> Non
         assert [plain(step) for step in found[-1].steps] == heard_call("talking", 1)[:-1]
 
 
+def test_a_call_that_was_decided_twice_is_one_record(url: str, reading: Reading) -> None:
+    """By the service too late, and by the hook; one of them is still in progress."""
+    noticed = {
+        name: unattended(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id=name) for name in "ab"
+    }
+    write(
+        url, decided(PLAY, "a", 3000), noticed["a"], decided(PLAY, "b", 3000),
+        steps.ended("a", at(9000), CallStatus.CANCEL), noticed["b"],
+    )  # fmt: skip
+    with reading(url, days_of(url)) as reader:
+        found = reader.find(parse(FORWARDING), at(10_000))
+        assert sorted(ids(found)) == ["a", "b"]
+        assert {(record.outcome, record.unattended) for record in found} == {(Outcome.NOTICE, True)}
+        assert ids(reader.open_calls(at(10_000))) == ["b"]
+
+
 @pytest.mark.alone
 @pytest.mark.usefixtures("journal")
 def test_reading_goes_on_while_writing_does(url: str) -> None:
@@ -123,7 +154,7 @@ def test_reading_goes_on_while_writing_does(url: str) -> None:
         thread = threading.Thread(target=read)
         thread.start()
         for number in range(300):
-            writer.append(steps.answered(f"c-{number}", at(number))).result(20)
+            put(writer, steps.answered(f"c-{number}", at(number)))
         done.set()
         thread.join()
         assert len(reader.records()) == 300

@@ -8,20 +8,22 @@ import pytest
 from idtone.calls import Decision, Outcome, Party, Reason
 from idtone.ledger import steps
 from idtone.ledger.records import fold, iso_ms
-from idtone.ledger.steps import CallStatus, Role, Step, StepKind
+from idtone.ledger.steps import CallStatus, Role, Scalar, Step, StepKind
 from idtone.ledger.tokens import MaskedNumber
 from idtone.numbers import NumberKind
 
-from .evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, forwarded, heard_call
+from .evidence import BYPASS, NONCE, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, forwarded, heard_call, unattended
 
 ANSWERED = steps.answered("c-1", at(10))
 STARTED = steps.sound_started("c-1", at(20), "sample", SHA256)
 NOTICE_STARTED = steps.sound_started("c-1", at(20), "notice", SHA256)
 HEARD = steps.sound_ended("c-1", at(420), 400)
+INSTEAD = steps.sound_ended("c-1", at(420), 400, known_by="packets", packets=20, instead="notice")
 FAILED = steps.sound_failed("c-1", at(30), "hung up")
 CONNECTED = steps.connected("c-1", at(430))
 ENDED = steps.ended("c-1", at(9000), CallStatus.CONNECTED, 16)
 CANCELLED = steps.ended("c-1", at(9000), CallStatus.CANCEL)
+LATE_ENDED = steps.ended("c-1", at(9000), CallStatus.CANCEL, reason=Reason.SERVICE_UNAVAILABLE)
 REFUSED = steps.ended("c-1", at(1), CallStatus.REFUSED)
 INTERRUPTED = steps.interrupted("c-1", at(5000))
 
@@ -80,7 +82,12 @@ def test_ordinary_calls_have_no_anomaly(
         ([decided(PLAY), ANSWERED, STARTED, CONNECTED, HEARD], ["connected before the sound was heard"]),
         ([decided(PLAY), ANSWERED, STARTED, FAILED, CONNECTED], ["connected before the sound was heard"]),
         ([decided(NOTICE), ANSWERED, CONNECTED], ["connected before the sound was heard"]),
-        ([decided(NOTICE), ANSWERED, STARTED], ["sound-started with another profile than was decided"]),
+        ([decided(PLAY), ANSWERED, NOTICE_STARTED, INSTEAD], ["the called party heard notice instead of the sound"]),
+        (
+            [decided(PLAY), ANSWERED, NOTICE_STARTED, INSTEAD, CONNECTED],
+            ["the called party heard notice instead of the sound", "connected before the sound was heard"],
+        ),
+        ([decided(PLAY), LATE_ENDED], ["the dialplan acted on service-unavailable"]),
         ([decided(PLAY), STARTED], ["sound-started without answered before it"]),
         ([decided(PLAY), ANSWERED, HEARD], ["sound-ended without sound-started before it"]),
         ([decided(BYPASS), CONNECTED], []),
@@ -95,6 +102,9 @@ def test_ordinary_calls_have_no_anomaly(
         ([decided(PLAY), decided(PLAY)], ["decided twice"]),
         ([decided(PLAY), CANCELLED, CANCELLED], ["ended twice"]),
         ([decided(PLAY), CANCELLED, ANSWERED], ["answered after ended"]),
+        ([decided(PLAY), CANCELLED, FAILED], ["sound-failed after ended"]),
+        ([unattended(None, None), CONNECTED, ENDED], []),
+        ([unattended(None, None), unattended(None, None), CANCELLED], ["unattended twice"]),
         ([ANSWERED, decided(PLAY)], ["answered without decided before it"]),
         ([CANCELLED], ["ended without decided before it"]),
         ([INTERRUPTED], ["interrupted without decided before it"]),
@@ -103,13 +113,6 @@ def test_ordinary_calls_have_no_anomaly(
 def test_impossible_orders_are_named(written: list[Step], anomalies: list[str]) -> None:
     written = [Step(step.call_id, step.kind, at(position), step.details) for position, step in enumerate(written)]
     assert list(fold("pbx-1", written).anomalies) == anomalies
-
-
-@pytest.mark.parametrize("reason", [Reason.SERVICE_UNAVAILABLE, None, PLAY.reason])
-def test_what_the_dialplan_played_on_another_ground_is_not_the_sound_that_was_decided(reason: Reason | None) -> None:
-    ended = steps.ended("c-1", at(500), CallStatus.CONNECTED, 16, reason, frozenset({Party.CALLED}))
-    record = fold("pbx-1", [decided(PLAY), CONNECTED, ended])
-    assert record.heard == (reason is PLAY.reason)
 
 
 def test_a_clock_that_went_back_is_named() -> None:
@@ -133,9 +136,149 @@ def test_two_parties_may_tell_in_another_order_than_it_happened() -> None:
 
 def test_what_each_party_was_to_hear_is_read_back() -> None:
     apart = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-1", {Party.CALLED: "sample", Party.CALLER: "chime"}, 42)
-    record = fold("pbx-1", [decided(apart), ANSWERED, steps.sound_started("c-1", at(20), "chime", SHA256)])
+    record = fold("pbx-1", [decided(apart), ANSWERED])
     assert record.profiles == {"called": "sample", "caller": "chime"}
-    assert record.anomalies == ("sound-started with another profile than was decided",)
+
+
+def heard(
+    party: Party = Party.CALLED, known_by: str | None = None, profile: str = "sample", instead: str | None = None
+) -> list[Step]:
+    return [
+        steps.sound_started("c-1", at(20), profile, SHA256, party),
+        steps.sound_ended("c-1", at(420), 400, party, known_by=known_by, instead=instead),
+    ]
+
+
+BOTH = PLAY._replace(profiles=dict.fromkeys(Party, "sample"))
+NOTICED = unattended(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED)
+
+
+@pytest.mark.parametrize(
+    ("decision", "sounds", "all_heard", "known_by"),
+    [
+        (decided(PLAY), heard(known_by="packets"), True, {"called": "packets"}),
+        (decided(PLAY), [STARTED, FAILED, *heard(known_by="playback")], True, {"called": "playback"}),
+        (decided(PLAY), [STARTED, FAILED], False, {}),
+        (decided(NOTICE), heard(known_by="time", profile="notice"), True, {"called": "time"}),
+        (NOTICED, heard(known_by="packets", profile="notice"), True, {"called": "packets"}),
+        (decided(PLAY), heard(known_by="packets", profile="notice", instead="notice"), False, {}),
+        (
+            decided(PLAY),
+            [*heard(known_by="packets", profile="notice", instead="notice"), *heard(known_by="time")],
+            True,
+            {"called": "time"},
+        ),
+        (
+            decided(BOTH),
+            [*heard(known_by="packets"), *heard(Party.CALLER, "time")],
+            True,
+            {"called": "packets", "caller": "time"},
+        ),
+        (decided(BOTH), heard(Party.CALLER, "dial"), False, {"caller": "dial"}),
+        (
+            decided(BOTH),
+            [*heard(known_by="playback", profile="notice", instead="notice"), *heard(Party.CALLER, "time")],
+            False,
+            {"caller": "time"},
+        ),
+        (decided(PLAY), heard(known_by="of-tomorrow"), True, {"called": "of-tomorrow"}),
+    ],
+)
+def test_by_what_it_is_known_who_heard_the_sound(
+    decision: Step, sounds: list[Step], all_heard: bool, known_by: dict[str, str]
+) -> None:
+    record = fold("pbx-1", [decision, ANSWERED, *sounds])
+    assert (record.heard, record.heard_by, record.known_by) == (all_heard, tuple(known_by), known_by)
+    assert record.to_json()["known_by"] == known_by
+
+
+@pytest.mark.parametrize("known_by", [None, 7, True])
+def test_a_sound_counts_as_heard_if_its_step_does_not_say_by_what_that_is_known(known_by: Scalar) -> None:
+    """As steps were before, or of a type that is none of ours."""
+    details: dict[str, Scalar] = {"party": "called", "heard_ms": 400, "known_by": known_by}
+    told = Step("c-1", StepKind.SOUND_ENDED, at(420), details)
+    record = fold("pbx-1", [decided(PLAY), ANSWERED, STARTED, told])
+    assert (record.heard, record.heard_by, record.known_by) == (True, ("called",), {})
+
+
+def test_the_nonce_of_the_request_is_that_of_the_record_and_no_part_of_its_json() -> None:
+    for first in (decided(PLAY), NOTICED):
+        record = fold("pbx-1", [first, CANCELLED])
+        assert record.nonce == NONCE
+        assert "nonce" not in record.to_json()
+    assert fold("pbx-1", [steps.decided(forwarded(), PLAY, NOW), CANCELLED]).nonce is None
+
+
+LATE = "the service decided PLAY, licence-valid, and the dialplan acted without it"
+REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
+
+
+@pytest.mark.parametrize(
+    ("written", "unattended", "outcome", "reason", "profiles", "anomalies"),
+    [
+        # The hook waited three seconds; its line is dated by the request.
+        (
+            [decided(PLAY, ms=3000), NOTICED, LATE_ENDED],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE],
+        ),
+        (
+            [NOTICED, decided(PLAY, ms=3000), LATE_ENDED],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE],
+        ),
+        (
+            [
+                decided(PLAY, ms=3000), NOTICED, steps.answered("c-1", at(5000)),
+                steps.sound_started("c-1", at(5000), "notice", SHA256),
+                steps.sound_ended("c-1", at(5400), 400, known_by="packets", packets=20),
+                steps.connected("c-1", at(5400)),
+                steps.ended("c-1", at(9000), CallStatus.CONNECTED, 16, Reason.SERVICE_UNAVAILABLE),
+            ],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE],
+        ),
+        (
+            [decided(PLAY, ms=3000), unattended(Outcome.REFUSE, Reason.NUMBER_SUSPENDED), REFUSED_BY_HOOK],
+            True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {}, [LATE],
+        ),
+        (
+            [decided(REFUSE, ms=3000), unattended(Outcome.REFUSE, Reason.NUMBER_SUSPENDED), REFUSED_BY_HOOK],
+            True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {},
+            ["the service decided REFUSE, number-suspended, and the dialplan acted without it"],
+        ),
+        # What the hook says that it did counts, whatever the end says.
+        (
+            [decided(PLAY, ms=3000), NOTICED, CANCELLED],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE],
+        ),
+        (
+            [decided(PLAY), NOTICED, steps.ended("c-1", at(1), CallStatus.CANCEL, reason=PLAY.reason)],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"},
+            [LATE, "the dialplan acted on licence-valid"],
+        ),
+        (
+            [decided(PLAY), CANCELLED, NOTICED],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE, "unattended after ended"],
+        ),
+        # The call ended before the hook did anything.
+        (
+            [unattended(None, None), decided(PLAY, ms=1), CANCELLED],
+            False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"}, [],
+        ),
+        ([unattended(None, None), CANCELLED], True, None, None, {}, []),
+        ([NOTICED, LATE_ENDED], True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, []),
+    ],
+)  # fmt: skip
+def test_what_the_hook_did_counts_if_the_service_decided_too_late(
+    written: list[Step], unattended: bool, outcome: str | None, reason: str | None, profiles: dict[str, str],
+    anomalies: list[str],
+) -> None:  # fmt: skip
+    record = fold("pbx-1", written)
+    assert (record.unattended, record.outcome, record.reason, record.profiles, list(record.anomalies)) == (
+        unattended, outcome, reason, profiles, anomalies
+    )  # fmt: skip
+    assert record.licence == ("L-0001" if outcome is Outcome.PLAY else None)
+    assert record.nonce == NONCE
+    assert record.heard == any(step.kind is StepKind.SOUND_ENDED for step in written)
+    assert record.connected == any(step.kind is StepKind.CONNECTED for step in written)
 
 
 @pytest.mark.parametrize("heard_ms", [0, -1, None, "400", True, 400.0])
@@ -192,6 +335,7 @@ def test_json_is_plain_and_complete() -> None:
         },
         "heard_by": ["called"],
         "heard": True,
+        "known_by": {"called": "packets"},
         "status": "CONNECTED",
         "hangup_cause": 16,
         "complete": True,

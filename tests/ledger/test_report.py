@@ -12,16 +12,20 @@ from dataclasses import replace
 import pypdf
 import pytest
 
+from idtone.call_control.hearing import KnownBy
+from idtone.calls import Party
+from idtone.ledger import steps
 from idtone.ledger.approval import requests
 from idtone.ledger.packs import Told
-from idtone.ledger.records import fold
+from idtone.ledger.records import Record, fold
 from idtone.ledger.report.content import Report, Section, Table, report
 from idtone.ledger.report.html import page
 from idtone.ledger.report.pdf import paper
+from idtone.ledger.report.words import KNOWN_BY, PARTIES
 from idtone.ledger.steps import Role
 from idtone.numbers import parse
 
-from .evidence import CALLED, CALLER, FORWARDING, LOG, NOW, heard_call
+from .evidence import CALLED, CALLER, FORWARDING, LOG, NOW, PLAY, SHA256, at, decided, heard_call
 from .test_approval import ASKED, approved
 
 NUMBERS = {Role.FORWARDING: parse(FORWARDING), Role.CALLER: parse(CALLER), Role.CALLED: parse(CALLED)}
@@ -72,6 +76,53 @@ def test_page_and_paper_say_all_of_the_content() -> None:
         "2026-11-01 09:00:00.123+09:00",
     ):
         assert squeezed(text) in on_paper, text
+
+
+def fact(record: Record, name: str) -> str | None:
+    made = report("R-1", NOW, [Told(record, (0,), NUMBERS)], {}, str(LOG))
+    return dict(made.sections[2].facts).get(name)
+
+
+@pytest.mark.parametrize(
+    ("known_by", "words"),
+    [
+        ({Party.CALLED: "packets"}, "着信側 / called party (送信パケット数による / by packets)"),
+        ({Party.CALLED: "playback"}, "着信側 / called party (再生の完了による / by playback)"),
+        (
+            {Party.CALLED: "time", Party.CALLER: "dial"},
+            "着信側 / called party (再生時間による / by time), "
+            "発信側 / caller (Dial() の続行のみによる / by Dial() alone)",
+        ),
+        ({Party.CALLER: "of-tomorrow"}, "発信側 / caller (of-tomorrow)"),
+        ({Party.CALLER: None}, "発信側 / caller"),
+        ({}, None),
+    ],
+)
+def test_who_heard_the_sound_and_by_what_that_is_known(known_by: dict[Party, str | None], words: str | None) -> None:
+    told = [decided(PLAY._replace(profiles=dict.fromkeys(Party, "sample"))), steps.answered("c-1", at(10))]
+    for party, code in known_by.items():
+        told += [
+            steps.sound_started("c-1", at(20), "sample", SHA256, party),
+            steps.sound_ended("c-1", at(420), 400, party, known_by=code),
+        ]
+    assert fact(fold("pbx-1", told), "聞いた人 / heard by") == words
+
+
+def test_all_that_can_be_known_and_all_parties_have_words() -> None:
+    assert set(KNOWN_BY) == set(KnownBy)
+    assert set(PARTIES) == set(Party)
+    proven = "".join(content(1).sections[1].paragraphs)
+    for words in KNOWN_BY.values():
+        assert words.japanese.removesuffix("による") + ": " in proven
+        assert words.english.capitalize().replace("dial", "Dial") + ": " in proven
+
+
+def test_the_steps_of_a_call_say_how_many_packets_were_sent_and_no_nonce() -> None:
+    (section,) = [each for each in content(1).sections if each.table]
+    assert section.table
+    details = {kind: told for _, kind, told in section.table.rows}
+    assert details["鳴動終了 / sound ended"] == "party=called, heard_ms=400, known_by=packets, packets=20"
+    assert "nonce" not in details["判定 / decided"]
 
 
 def test_every_page_says_which_it_is_and_of_what() -> None:

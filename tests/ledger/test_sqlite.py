@@ -16,7 +16,7 @@ from idtone.ledger.tokens import MaskedNumber
 from idtone.ledger.writer import LedgerWriter
 from idtone.numbers import NumberKind
 
-from .evidence import LOG, NOW, custody_of, days_of, heard_call, url_of
+from .evidence import LOG, NOW, custody_of, days_of, heard_call, put, url_of
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,7 @@ def test_a_ledger_of_the_first_version_is_upgraded_to_what_a_new_one_is(file: Pa
 def test_its_evidence_is_read_and_verified_as_older_than_the_tree(file: Path, url: str) -> None:
     old_ledger(file)
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
-        for step in (steps.ended("going on", NOW, CallStatus.CANCEL), *heard_call("new")):
-            writer.append(step).result(20)
+        put(writer, steps.ended("going on", NOW, CallStatus.CANCEL), *heard_call("new"))
     with LedgerReader.open(url, days_of(url)) as reader:
         assert {record.call_id for record in reader.records()} == {"old", "going on", "new"}
         old = reader.record("old")

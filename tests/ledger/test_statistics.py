@@ -10,7 +10,7 @@ from idtone.ledger.records import Record, fold
 from idtone.ledger.statistics import EACH, Part, Tally, columns, tally
 from idtone.ledger.steps import CallStatus, Step
 
-from .evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, forwarded, heard_call
+from .evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, heard_call, unattended
 
 
 def record(*written: Step) -> Record:
@@ -43,16 +43,20 @@ def test_every_outcome_is_counted_by_day_member_and_licence() -> None:
 
 
 def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_that() -> None:
-    def alone(outcome: Outcome | None, status: CallStatus, heard_by: frozenset[Party] = frozenset()) -> Record:
-        profiles = {Party.CALLED: "notice"} if outcome is Outcome.NOTICE else {}
+    def alone(outcome: Outcome | None, status: CallStatus, heard: bool = False) -> Record:
         reason = Reason.SERVICE_UNAVAILABLE if outcome else None
-        return record(
-            steps.unattended(forwarded(), NOW, outcome, reason, profiles),
-            steps.ended("c-1", at(1), status, reason=reason, heard_by=heard_by),
-        )
+        told = [unattended(outcome, reason, *([Party.CALLED] if outcome is Outcome.NOTICE else []))]
+        if heard:
+            told += [
+                steps.answered("c-1", at(1)), steps.sound_started("c-1", at(1), "notice", SHA256),
+                steps.sound_ended("c-1", at(2), 1, known_by="packets", packets=1),
+            ]  # fmt: skip
+        if status is CallStatus.CONNECTED:
+            told.append(steps.connected("c-1", at(2)))
+        return record(*told, steps.ended("c-1", at(3), status, reason=reason))
 
     records = [
-        alone(Outcome.NOTICE, CallStatus.CONNECTED, frozenset({Party.CALLED})),
+        alone(Outcome.NOTICE, CallStatus.CONNECTED, heard=True),
         alone(Outcome.NOTICE, CallStatus.CONNECTED),
         alone(Outcome.NOTICE, CallStatus.CANCEL),
         alone(Outcome.SHED, CallStatus.REFUSED),

@@ -4,11 +4,25 @@ from collections.abc import Callable
 
 import pytest
 
+from idtone.calls import Outcome, Party, Reason
 from idtone.errors import LedgerError
 from idtone.ledger import steps
 from idtone.ledger.steps import CALL_ID_LIMIT, CallStatus, Role, Step, StepKind
 
-from .evidence import BYPASS, CALLED, CALLER, FORWARDING, NOW, PLAY, REFUSE, SHA256, decided, forwarded
+from .evidence import (
+    BYPASS,
+    CALLED,
+    CALLER,
+    FORWARDING,
+    NONCE,
+    NOW,
+    PLAY,
+    REFUSE,
+    SHA256,
+    decided,
+    forwarded,
+    unattended,
+)
 
 
 def test_decided_holds_the_decision_and_shows_no_number() -> None:
@@ -22,6 +36,7 @@ def test_decided_holds_the_decision_and_shows_no_number() -> None:
         "profile": "sample",
         "parties": "called",
         "registry_version": 42,
+        "nonce": NONCE,
         "forwarding_kind": "fixed",
         "caller_kind": "mobile",
         "called_kind": "050",
@@ -41,6 +56,24 @@ def test_a_refusal_holds_its_cause_and_an_emergency_call_its_number() -> None:
 
 
 @pytest.mark.parametrize(
+    ("step", "details"),
+    [
+        (
+            unattended(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, *Party),
+            {"outcome": "NOTICE", "reason": "service-unavailable", "profile": "notice", "parties": "called,caller"},
+        ),
+        (unattended(Outcome.BYPASS, Reason.EMERGENCY), {"outcome": "BYPASS", "reason": "emergency"}),
+        (unattended(None, None), {}),
+    ],
+)
+def test_what_the_hook_decided_is_written_as_a_decision_of_its_own(step: Step, details: dict[str, object]) -> None:
+    kinds = {"forwarding_kind": "fixed", "caller_kind": "mobile", "called_kind": "050"}
+    assert step.kind is StepKind.UNATTENDED
+    assert step.details == {"direction": "incoming", "nonce": NONCE, **details, **kinds}
+    assert set(step.numbers) == set(Role)
+
+
+@pytest.mark.parametrize(
     ("step", "kind", "details"),
     [
         (steps.answered("c", NOW), StepKind.ANSWERED, {}),
@@ -50,12 +83,27 @@ def test_a_refusal_holds_its_cause_and_an_emergency_call_its_number() -> None:
             {"party": "called", "profile": "sample", "sha256": SHA256},
         ),
         (steps.sound_ended("c", NOW, 1), StepKind.SOUND_ENDED, {"party": "called", "heard_ms": 1}),
+        (
+            steps.sound_ended("c", NOW, 440, Party.CALLED, "packets", 0, "notice"),
+            StepKind.SOUND_ENDED,
+            {"party": "called", "heard_ms": 440, "known_by": "packets", "packets": 0, "instead": "notice"},
+        ),
+        (
+            steps.sound_ended("c", NOW, 440, Party.CALLER, known_by="time"),
+            StepKind.SOUND_ENDED,
+            {"party": "caller", "heard_ms": 440, "known_by": "time"},
+        ),
         (steps.sound_failed("c", NOW, "hung up"), StepKind.SOUND_FAILED, {"party": "called", "why": "hung up"}),
         (steps.connected("c", NOW), StepKind.CONNECTED, {}),
         (steps.ended("c", NOW, CallStatus.BUSY, 17), StepKind.ENDED, {"status": "BUSY", "hangup_cause": 17}),
         (steps.ended("c", NOW, CallStatus.CANCEL), StepKind.ENDED, {"status": "CANCEL"}),
         (steps.ended("c", NOW, CallStatus.CANCEL, 0), StepKind.ENDED, {"status": "CANCEL"}),
         (steps.ended("c", NOW, CallStatus.FAILED, 127), StepKind.ENDED, {"status": "FAILED", "hangup_cause": 127}),
+        (
+            steps.ended("c", NOW, CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED),
+            StepKind.ENDED,
+            {"status": "REFUSED", "hangup_cause": 21, "reason": "number-suspended"},
+        ),
         (steps.interrupted("c", NOW), StepKind.INTERRUPTED, {}),
     ],
 )

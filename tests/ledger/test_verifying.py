@@ -17,7 +17,7 @@ from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.writer import LedgerWriter
 
-from .evidence import LOG, NOTICE, PLAY, REFUSE, at, custody_of, days_of, decided, heard_call, url_of
+from .evidence import LOG, NOTICE, PLAY, REFUSE, at, custody_of, days_of, decided, heard_call, put, url_of
 from .tampering import WAYS, Tamperer
 
 CALLS = 20
@@ -90,8 +90,7 @@ def test_it_is_good_by_any_page(url: str, page_rows: int, monkeypatch: pytest.Mo
 def test_a_node_that_was_renamed_is_verified(url: str) -> None:
     told = evidence(8)
     with LedgerWriter.open(url, 'pbx "1" – 東京\t', custody_of(url)) as writer:
-        for step in told[:20]:
-            writer.append(step).result(20)
+        put(writer, *told[:20])
     write(url, told[20:])
     assert faults(url) == []
 
@@ -104,8 +103,7 @@ def test_a_ledger_of_no_call_is_good(url: str) -> None:
 def test_it_is_verified_while_it_is_written(url: str) -> None:
     told = evidence(200)
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
-        for step in told[:300]:
-            writer.append(step).result(20)
+        put(writer, *told[:300])
         for step in told[300:]:
             writer.append(step)
             if step.kind == "ended":

@@ -36,6 +36,7 @@ from .evidence import (
     decided,
     heard_call,
     plain,
+    put,
     url_of,
     wait_until,
 )
@@ -274,8 +275,7 @@ def test_where_numbers_cannot_be_sealed_the_rest_is_kept(url: str, caplog: pytes
     days_of(url).writing("2026-11-01")
     days_of(url).destroy("2026-12-01")  # and the clock was set back
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
-        for step in heard_call():
-            writer.append(step).result(FUTURE_S)
+        put(writer, *heard_call())
     assert "the numbers of call c-1 are not kept" in caplog.text
     with LedgerReader.open(url, days_of(url)) as reader:
         record = reader.record("c-1")
@@ -385,7 +385,8 @@ def test_a_call_takes_no_more_statements_than_before(url: str, call: list[Step])
         for step in call:
             wait([writer.append(step)], FUTURE_S)
     counted = Counter(statement.split()[0] for statement in told)
-    assert counted == {"BEGIN": 6, "COMMIT": 6, "INSERT": 11}
+    # One SELECT tells whether the call is known: a decision that comes again must not begin another leaf.
+    assert counted == {"BEGIN": 6, "COMMIT": 6, "INSERT": 11, "SELECT": 1}
 
 
 # -- errors of the disk -----------------------------------------------------------------------------------------------
@@ -442,8 +443,7 @@ def test_a_commit_that_reports_an_error_is_written_once(
                 kept = late or code == sqlite3.SQLITE_FULL
                 assert isinstance(future.exception(0), LedgerBehindError if kept else type(None))
         assert not commit_errors
-        for step in others:
-            writer.append(step).result(FUTURE_S)
+        put(writer, *others)
     assert written(url) == [*call, *others]
     with LedgerReader.open(url) as reader:
         verdict = reader.verify(LOG)
@@ -467,8 +467,7 @@ def test_a_commit_that_a_reader_holds_up_is_late_and_not_lost(
         time.sleep(0.5)  # it is tried again meanwhile
         reader.close()
         wait_until(lambda: writer.unwritten is None)
-        for step in heard_call("c-2", 1000):
-            writer.append(step).result(FUTURE_S)
+        put(writer, *heard_call("c-2", 1000))
     assert written(url) == [*call, *heard_call("c-2", 1000)]
     with LedgerReader.open(url) as opened:
         assert opened.verify(LOG).faults == []
@@ -476,19 +475,18 @@ def test_a_commit_that_a_reader_holds_up_is_late_and_not_lost(
 
 def test_whom_a_witness_distrusts_does_not_sign_after_an_error(url: str, commit_errors: list[tuple[bool, int]]) -> None:
     with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
-        for step in heard_call():
-            writer.append(step).result(FUTURE_S)
+        put(writer, *heard_call())
         assert writer.checkpoint
         writer.distrust("another tree")
         commit_errors.append((False, sqlite3.SQLITE_IOERR))
-        for step in heard_call("c-2", 1000):
-            writer.append(step).result(FUTURE_S)
+        put(writer, *heard_call("c-2", 1000))
         assert writer.checkpoint is None
 
 
 def test_what_is_kept_behind_a_fault_is_tried(url: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
     monkeypatch.setattr("idtone.ledger.writer.GROUP_LIMIT", 1)
+    monkeypatch.setattr("idtone.ledger.writer.LINGER_S", 0.01)  # a hundred groups and more
     real, tried = database.row_of, []
 
     def broken(node: str, step: Step, *others: Any) -> Any:
@@ -559,8 +557,7 @@ def test_what_root_writes_while_the_service_is_down_is_the_services_own(url: str
     os.chown(file.parent, service, service)
     for _ in range(2):
         with LedgerWriter.open(url, "pbx-1", custody_of(url), 2**20) as writer:
-            for step in heard_call():
-                writer.append(step).result(FUTURE_S)
+            put(writer, *heard_call())
             assert {
                 path.name: path.stat().st_uid for path in file.parent.iterdir() if path.stat().st_uid != service
             } == {}

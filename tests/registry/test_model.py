@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
 from idtone.calls import Direction, LicenceStatus
+from idtone.ledger.canonical import canonical
 from idtone.registry.source import parse_document
 
+from ..ledger.evidence import PLAY, decided
 from .examples import GOOD, faults_of, spoiled
 
 JST = timezone(timedelta(hours=9))
@@ -41,6 +44,9 @@ def test_no_repr_shows_a_number() -> None:
     ("old", "new", "line", "field", "problem", "remedy"),
     [
         ("version: 42", "version: 0", 1, "registry.version", "greater than or equal to 1", "larger number"),
+        ("version: 42", "version: -42", 1, "registry.version", "greater than or equal to 1", "larger number"),
+        ("version: 42", f"version: {2**53}", 1, "registry.version", "less than or equal to 9007199", "smaller"),
+        ("version: 42", f"version: {10**30}", 1, "registry.version", "less than or equal to 9007199", "smaller"),
         ("version: 42", "version: new", 1, "registry.version", "valid integer", "whole number"),
         ("version: 42, ", "", 1, "registry.version", "is missing", "Add it"),
         ("association: JUSA", "association: ''", 1, "registry.association", "not a readable text", "one line"),
@@ -110,6 +116,12 @@ def test_all_faults_come_at_once_in_order_of_place() -> None:
 def test_a_sha256_may_be_written_in_capitals() -> None:
     document = parse_document(spoiled("title: Sample sound", f"title: S, sha256: {'AB' * 32}"), "registry.yaml")
     assert document.tones[0].sha256 == "ab" * 32
+
+
+@pytest.mark.parametrize("version", [1, 2**53 - 1])
+def test_the_evidence_holds_every_version_that_a_registry_can_have(version: int) -> None:
+    read = parse_document(spoiled("version: 42", f"version: {version}"), "registry.yaml").registry.version
+    assert json.loads(canonical(decided(PLAY._replace(registry_version=read)).details))["registry_version"] == version
 
 
 def test_a_key_that_is_a_number_is_not_shown_in_clear() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ class SoundFile:
     path: Path
     sound_format: SoundFormat
     sha256: str
+    octets: int
     written: bool
 
 
@@ -45,6 +47,14 @@ class Sound:
     def sha256(self) -> str:
         """Stands for the sound in the evidence: the hash of its first file."""
         return self.files[0].sha256
+
+    @property
+    def is_there(self) -> bool:
+        """Whether all of its files are still there, and as long as they were made: all that a call has time to see."""
+        try:
+            return all(os.stat(file.path).st_size == file.octets for file in self.files)
+        except OSError:
+            return False
 
 
 def ensure_sounds(
@@ -99,7 +109,7 @@ def _ensure_short(path: Path, profile: Profile, sound_format: SoundFormat, advan
         with draft(path) as new:
             new.file.write(content)
             new.put()
-    return SoundFile(path, sound_format, hashlib.sha256(content).hexdigest(), written)
+    return SoundFile(path, sound_format, hashlib.sha256(content).hexdigest(), len(content), written)
 
 
 def _ensure_long(path: Path, profile: Profile, sound_format: SoundFormat, advance: Advance | None) -> SoundFile:
@@ -110,7 +120,7 @@ def _ensure_long(path: Path, profile: Profile, sound_format: SoundFormat, advanc
         written = not path.is_file() or sha256_of(path) != digest
         if written:
             new.put()
-    return SoundFile(path, sound_format, digest, written)
+    return SoundFile(path, sound_format, digest, path.stat().st_size, written)
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -10,13 +10,13 @@ import http.client
 import json
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from idtone.ari_app.connection import APPLICATION
+from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT
 from idtone.errors import AriRefused, AriUnavailable
 from idtone.settings import AriSettings
 
@@ -24,15 +24,14 @@ from .asterisk import VARIABLES, Seen, shown
 
 TIMEOUT_S: Final = 2.0
 """For each step of a request: a frozen Asterisk takes connections and says nothing."""
-NOBODY: Final = "https://nobody.invalid"
-"""A web page that no allowed_origins names (RFC 2606)."""
+_CONTEXTS: Final = (CALLED_CONTEXT, FORWARD_CONTEXT)
+_NO_EXTENSION: Final = "INVALID"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
     reason: str
-    headers: Mapping[str, str]
     body: str
     nearby: bool
 
@@ -52,7 +51,7 @@ def look(ari: AriSettings, secret: str) -> Seen:
             modules=frozenset(m["name"].removesuffix(".so") for m in modules if m["status"] == "Running"),
             # There is no such playback, so that nothing can come of it.
             write_status=_request(ari, secret, "DELETE", f"playbacks/idtone-doctor-{secrets.token_hex(8)}").status,
-            allowed_origin=info.headers.get("access-control-allow-origin", ""),
+            contexts=_contexts(ari, secret),
             application=_request(ari, secret, "GET", f"applications/{APPLICATION}").status == http.HTTPStatus.OK,
             ahead_s=ahead_s,
             variables={name: _variable(ari, secret, name) for name in VARIABLES},
@@ -64,6 +63,20 @@ def look(ari: AriSettings, secret: str) -> Seen:
 def _variable(ari: AriSettings, secret: str, name: str) -> str:
     """A global variable; empty where there is none."""
     return str(json.loads(_asked(ari, secret, f"asterisk/variable?variable={quote(name)}").body)["value"])
+
+
+def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
+    """Those of the hook's contexts that have the extension `s`: a Local channel to a missing extension has the state
+    INVALID. None where the module for device states is missing.
+    """
+    found = set()
+    for context in _CONTEXTS:
+        answer = _request(ari, secret, "GET", f"deviceStates/{quote(f'Local/s@{context}', safe='')}")
+        if answer.status != http.HTTPStatus.OK:
+            return None
+        if json.loads(answer.body)["state"] != _NO_EXTENSION:
+            found.add(context)
+    return frozenset(found)
 
 
 def _asked(ari: AriSettings, secret: str, path: str) -> Answer:
@@ -83,14 +96,13 @@ def _request(ari: AriSettings, secret: str, method: str, path: str) -> Answer:
             connection.request(
                 method,
                 f"{parts.path}/{path}",
-                headers={"Authorization": f"Basic {credentials}", "Origin": NOBODY, "Connection": "close"},
+                headers={"Authorization": f"Basic {credentials}", "Connection": "close"},
             )
             nearby = _nearby(connection)
             answer = connection.getresponse()
             return Answer(
                 answer.status,
                 answer.reason,
-                {name.lower(): value for name, value in answer.getheaders()},
                 answer.read().decode("utf-8", "replace"),
                 nearby,
             )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from idtone.errors import AriError, AriRefused
 from idtone.settings import AriSettings
 
+from . import modules
 from .findings import Finding, bad, good, unknown, warning
 
 Address = IPv4Address | IPv6Address
@@ -45,8 +46,8 @@ class Seen:
     """Those that are running, without `.so`."""
     write_status: int
     """Of a request that needs the right to write and changes nothing."""
-    allowed_origin: str
-    """What it answered to a web page of nobody; empty where it allows none."""
+    contexts: frozenset[str] | None
+    """Those of the hook's contexts that its dialplan has; None where it cannot be asked."""
     application: bool
     ahead_s: float
     """Its clock minus ours; it counts whole seconds."""
@@ -66,8 +67,7 @@ def unreachable(error: AriError, ari: AriSettings) -> Finding:
         401: f"In ari.conf: [{ari.user}], `type = user`, `password = ` the one that {_source(ari)} holds; "
         f"then {_RELOAD_ARI}",
         403: f"In ari.conf, [{ari.user}]: `permit = ` the address of this machine; then {_RELOAD_ARI}",
-        404: "In ari.conf, [general]: `enabled = yes`; asterisk -rx 'module load res_ari_asterisk.so'; and let "
-        "ari.url end with the prefix of http.conf and /ari",
+        404: _not_there(ari),
     }
     return bad(
         "ari",
@@ -76,8 +76,18 @@ def unreachable(error: AriError, ari: AriSettings) -> Finding:
     )
 
 
+def _not_there(ari: AriSettings) -> str:
+    address = shown(ari)
+    if not address.endswith("/ari"):
+        return f"In idtone.yaml: `ari: {{url: '{address}/ari'}}`: the address of ARI ends with /ari"
+    return (
+        f"In ari.conf, [general]: `enabled = yes`; {modules.load(modules.in_order(('res_ari_asterisk',)))}; if "
+        f"http.conf has a `prefix`, write it before /ari in ari.url, which is {address}"
+    )
+
+
 def shown(ari: AriSettings) -> str:
-    """`ari.url` without the name and password that somebody may have put there."""
+    """`ari.url` without a name and password in it."""
     parts = urlsplit(ari.url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -96,26 +106,67 @@ def rights(seen: Seen, ari: AriSettings) -> Finding:
     return good("ari-rights", f"{ari.user} may write")
 
 
-def origins(seen: Seen) -> Finding:
-    if seen.allowed_origin:
+def origins(text: str | None, path: Path) -> Finding:
+    """`text` is that of ari.conf, None where it could not be read. Asterisk is not asked: it logs each web page that it
+    is asked about and does not allow.
+    """
+    topic = "ari-origins"
+    look = f"grep allowed_origins {path}: it must say nothing; or run this as a user who may read it"
+    if text is None:
+        return unknown(topic, f"{path} cannot be read here", look)
+    value = sections(text).get("general", {}).get("allowed_origins", "")
+    origins = [origin.strip() for origin in value.split(",") if origin.strip()]
+    if "*" in origins:
         return warning(
-            "ari-origins",
-            "every web page is allowed",
-            f"In ari.conf, [general]: remove `allowed_origins = *`; then {_RELOAD_ARI}",
+            topic,
+            f"{path} allows every web page",
+            f"In {path}, [general]: remove `allowed_origins = {value}`; then {_RELOAD_ARI}",
         )
-    return good("ari-origins", "a web page of nobody is not allowed")
+    if not value and _includes_others(text):
+        return unknown(topic, f"{path} includes other files, which were not looked at", look)
+    return good(topic, f"{path} allows {', '.join(origins)}" if origins else f"{path} allows no web page")
 
 
-def password(secret: str, ari: AriSettings, from_environment: bool, file: tuple[int, int, int] | None) -> Finding:
-    """`file` is mode, owner and our own user id for `ari.password_file`, where the password comes from there."""
+def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
+    """`running` are the modules that run. `text` is that of cdr.conf, None where it could not be read: `trouble` says
+    why, empty where there is no such file.
+    """
+    topic = "cdr"
+    if modules.CDR not in running:
+        return warning(topic, f"{modules.CDR} is not running", modules.remedy((modules.CDR,)))
+    look = f"asterisk -rx 'cdr show status': Logging must be Enabled; or run this as a user who may read {path}"
+    if text is None and trouble:
+        return unknown(topic, f"{path}: {trouble}", look)
+    value = sections(text or "").get("general", {}).get("enable", "")
+    if value and value.lower() not in _TRUE:
+        remedy = f"In {path}, [general]: `enable = yes`; then asterisk -rx 'module reload cdr'"
+        return warning(topic, f"{path} says enable = {value}", remedy)
+    if not value and _includes_others(text or ""):
+        return unknown(topic, f"{path} includes other files, which were not looked at", look)
+    return good(topic, f"{modules.CDR} is running, and {path} does not disable CDRs")
+
+
+_TRUE: Final = frozenset({"yes", "true", "y", "t", "1", "on"})
+
+
+def _includes_others(text: str) -> bool:
+    return bool(re.search(r"^\s*#(?:(?:try)?include|exec)", text, re.MULTILINE))
+
+
+def password(
+    secret: str, ari: AriSettings, from_environment: bool, file: tuple[int, int, int] | None, with_hook: bool = False
+) -> Finding:
+    """`file` is mode, owner and our own user id for `ari.password_file`, where the password comes from there.
+    `with_hook` says that the hook's secret follows from the password.
+    """
     topic = "ari-password"
     if secret.lower() in SAMPLES or secret == ari.user:
-        return bad(topic, "the password is one of the manuals", _new_password(ari))
+        return bad(topic, "the password is one from the manuals", _new_password(ari, with_hook))
     if file:
         mode, owner, ourselves = file
         if mode & 0o007:
             return bad(
-                topic, f"everybody can read {ari.password_file} (mode {mode:04o})", f"chmod 600 {ari.password_file}"
+                topic, f"all users can read {ari.password_file} (mode {mode:04o})", f"chmod 600 {ari.password_file}"
             )
         if mode & 0o070:
             return warning(
@@ -130,18 +181,19 @@ def password(secret: str, ari: AriSettings, from_environment: bool, file: tuple[
     if not file and not from_environment:
         return warning(
             topic,
-            "the password stands in the settings file",
+            "the password is in the settings file",
             "Write it to a file of its own, mode 0600; in idtone.yaml: `ari: {password_file: /etc/idtone/ari.pw}`",
         )
     if len(secret) < SHORT:
-        return warning(topic, f"the password has fewer than {SHORT} characters", _new_password(ari))
+        return warning(topic, f"the password has fewer than {SHORT} characters", _new_password(ari, with_hook))
     return good(topic, f"long enough, from {_source(ari)}")
 
 
-def _new_password(ari: AriSettings) -> str:
+def _new_password(ari: AriSettings, with_hook: bool) -> str:
+    export = "idtone dialplan export again, " if with_hook else ""
     return (
         f"Write what `openssl rand -base64 24` prints into {_source(ari)} and into ari.conf, [{ari.user}], "
-        f"`password = `; then {_RELOAD_ARI}, and restart idtone"
+        f"`password = `; then {export}{_RELOAD_ARI}, and restart idtone"
     )
 
 
@@ -197,11 +249,11 @@ def live_dangerously(text: str | None, path: Path) -> Finding:
     if text is None:
         return unknown(topic, f"{path} cannot be read here, and ARI does not tell", look)
     value = sections(text).get("options", {}).get("live_dangerously", "")
-    if value.lower() in ("yes", "true", "y", "t", "1", "on"):
+    if value.lower() in _TRUE:
         return bad(
             topic, f"{path} says {value}", f"In {path}, [options]: `live_dangerously = no`; then restart Asterisk"
         )
-    if not value and re.search(r"^\s*#(?:try)?(?:include|exec)", text, re.MULTILINE):
+    if not value and _includes_others(text):
         return unknown(topic, f"{path} includes other files, which were not looked at", look)
     return good(topic, f"{path} says {value}" if value else f"not set in {path}, which means no")
 

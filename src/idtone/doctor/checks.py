@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from idtone.dialplan import ALONE_FILE, HOOK_FILE, HOOK_GLOBAL, UNATTENDED_FILE, Hook
+from idtone.call_control import fallback
+from idtone.dialplan import FALLBACK_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
 from idtone.ledger import custody, owed, reserve
 from idtone.ledger.fleet import copied
@@ -20,26 +21,35 @@ from idtone.ledger.postgresql import Server
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.sqlite import path_of
 from idtone.registry.known import known
-from idtone.settings import CallerHears, variable_name
-from idtone.switchboard import alone
-from idtone.switchboard.hook_log import TAKEN
+from idtone.settings import CallerHears, Door, variable_name
 
-from . import agi, asterisk, hook, ledger, machine, modules, registry, sounds, surroundings, versions
-from .asterisk import Seen
-from .exam import Exam
+from . import (
+    agi,
+    asterisk,
+    configuration,
+    hook,
+    hook_use,
+    ledger,
+    machine,
+    modules,
+    registry,
+    shared_files,
+    sounds,
+    surroundings,
+    versions,
+)
+from .exam import AS_SERVICE, BAD_PROFILES, SYSTEMD_S, UNIT, Exam
 from .findings import Finding, bad, good, unknown
 
 LOOK_UP_S: Final = 3.0
-SYSTEMD_S: Final = 3.0
 RATE_OVER: Final = timedelta(days=7)
-UNIT: Final = "idtone"
 
 _NO_ASTERISK: Final = ("Asterisk could not be asked", "Mend Asterisk's REST interface first, as said there")
 _ELSEWHERE: Final = (
     "Asterisk is on another machine",
     "Run this there; or name a copy of its configuration: --asterisk-etc DIR",
 )
-_BAD_PROFILES: Final = ("the tone profiles have faults", "idtone tone list, and mend what it names")
+_NO_SECRET: Final = ("there is no ARI password, and the hook's secret follows from it", "Set the password first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,8 @@ def _asterisk(exam: Exam) -> Iterator[Finding]:
         yield asterisk.reachable(exam.look(secret), ari)
     except AriError as error:
         yield asterisk.unreachable(error, ari)
-    yield asterisk.password(secret, ari, from_environment, file)
+    with_hook = exam.settings.agi_secret() != ""
+    yield asterisk.password(secret, ari, from_environment, file, with_hook)
 
 
 def _asterisk_told(exam: Exam) -> Iterator[Finding]:
@@ -86,9 +97,8 @@ def _asterisk_told(exam: Exam) -> Iterator[Finding]:
     ari = exam.settings.ari
     yield versions.judge(seen.version, exam.now().date())
     yield asterisk.rights(seen, ari)
-    yield asterisk.origins(seen)
     yield asterisk.clock(seen)
-    yield surroundings.application(seen.application, _running(exam))
+    yield surroundings.application(seen.application, exam.running())
     ours, trouble = _own_hook(exam)
     if ours is None:
         yield unknown("asterisk-modules", *trouble)
@@ -99,9 +109,13 @@ def _asterisk_told(exam: Exam) -> Iterator[Finding]:
 def _own_hook(exam: Exam) -> tuple[Hook | None, tuple[str, str]]:
     """The hook as it would be exported; or None, why not, and the remedy."""
     try:
+        exam.library  # noqa: B018  its errors are others than the hook's
+    except DocumentError:
+        return None, BAD_PROFILES
+    try:
         return exam.hook(), ("", "")
     except DocumentError:
-        return None, _BAD_PROFILES
+        return None, _NO_SECRET
     except UsageError as error:
         return None, (str(error), "Install idtone again, with the user and in the place that Asterisk can run it from")
 
@@ -110,7 +124,6 @@ TOLD: Final = (
     "asterisk-version",
     "asterisk-modules",
     "ari-rights",
-    "ari-origins",
     "clock-asterisk",
     "service-application",
 )
@@ -118,14 +131,20 @@ TOLD: Final = (
 
 def _asterisk_files(exam: Exam) -> Iterator[Finding]:
     seen, folder, ari = exam.seen, exam.folder, exam.settings.ari
+    user = None
     if folder is None:
-        yield unknown("live-dangerously", *_ELSEWHERE)
-        user = None
+        for topic in ASTERISK_FILES[1:]:
+            yield unknown(topic, *_ELSEWHERE)
     else:
-        text, _ = machine.read(folder / "asterisk.conf")
+        text, _ = configuration.text(folder / "asterisk.conf")
         yield asterisk.live_dangerously(text, folder / "asterisk.conf")
-        users, _ = machine.read(folder / "ari.conf")
+        users, _ = configuration.text(folder / "ari.conf")
         user = None if users is None else asterisk.sections(users).get(ari.user)
+        yield asterisk.origins(users, folder / "ari.conf")
+        if seen is None:
+            yield unknown("cdr", *_NO_ASTERISK)
+        else:
+            yield asterisk.cdr(seen.modules, *configuration.text(folder / "cdr.conf"), folder / "cdr.conf")
     if seen is None:
         yield unknown("ari-exposure", *_NO_ASTERISK)
         return
@@ -134,20 +153,28 @@ def _asterisk_files(exam: Exam) -> Iterator[Finding]:
     yield asterisk.exposure(ari, seen, machine.listening(port), user)
 
 
+ASTERISK_FILES: Final = ("ari-exposure", "live-dangerously", "ari-origins", "cdr")
+
+
 def _hook(exam: Exam) -> Iterator[Finding]:
     seen, folder = exam.seen, exam.folder
     ours, trouble = _own_hook(exam)
-    if ours is None:
-        for topic in HOOK:
-            yield unknown(topic, *trouble)
-        return
     digest = seen.variables[HOOK_GLOBAL] if seen else ""
-    if seen is None:
+    if ours is None:
+        yield unknown("hook-loaded", *trouble)
+    elif seen is None:
         yield unknown("hook-loaded", *_NO_ASTERISK)
     else:
         place = folder or Path(seen.variables["ASTETCDIR"])
         yield hook.loaded(
-            ours, digest, seen.variables["IDTONE_SOUNDS"], exam.settings.sounds.directory, place, exam.config
+            ours,
+            digest,
+            seen.variables["IDTONE_SOUNDS"],
+            seen.contexts,
+            seen.modules,
+            exam.settings.sounds.directory,
+            place,
+            exam.config,
         )
     if folder is None:
         for topic in HOOK[1:]:
@@ -158,81 +185,42 @@ def _hook(exam: Exam) -> Iterator[Finding]:
             yield unknown(topic, f"there is no {folder}", "Name Asterisk's configuration folder: --asterisk-etc DIR")
         return
     path = folder / HOOK_FILE
-    yield hook.file(ours, *machine.read(path), path, exam.config)
-    yield hook.include(machine.including(folder), folder, bool(digest))
+    if ours is None:
+        yield unknown("hook-file", *trouble)
+    else:
+        yield hook.file(ours, *machine.read(path), path, exam.config)
+    is_loaded = bool(digest) and (seen is None or seen.contexts != frozenset())
+    yield hook.include(machine.including(folder), folder, is_loaded)
 
 
 HOOK: Final = ("hook-loaded", "hook-file", "hook-include")
 
 
-def _sounds(exam: Exam) -> Iterator[Finding]:
-    # The audio libraries take longer to load than most checks to run.
-    from idtone.tones.making.encoders import encode
-    from idtone.tones.making.sounds import PBX_FORMATS, named_format
-
-    directory = exam.settings.sounds.directory
-    try:
-        profiles = exam.library.for_calls()
-    except DocumentError as error:
-        yield bad("sounds", str(error.faults[0]), _BAD_PROFILES[1])
-        yield unknown("sounds-readable", *_BAD_PROFILES)
+def _hook_use(exam: Exam) -> Iterator[Finding]:
+    folder = exam.folder
+    if folder is None:
+        yield unknown("hook-use", *_ELSEWHERE)
         return
-    wanted = {
-        directory / f"{profile.id}{made.extension}": encode(profile, made)
-        for profile in profiles
-        for made in map(named_format, PBX_FORMATS)
-    }
-    try:
-        there = {path: machine.content(path) for path in wanted}
-    except OSError as error:
-        yield unknown("sounds", f"{error.filename}: {error.strerror}", _AS_SERVICE)
-        yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", _AS_SERVICE)
+    first, trouble = configuration.lines_of(folder / "extensions.conf")
+    if first is None:
+        yield hook_use.judge(None, trouble or "there is no extensions.conf", folder)
         return
-    yield sounds.files(wanted, there, serving=bool(_running(exam)))
-    who = _asterisk_process(exam.seen)
-    try:
-        folders = [machine.rights(folder) for folder in (*reversed(directory.absolute().parents), directory)]
-        files = [path for path, held in there.items() if held is not None]
-        if machine.there(directory / ALONE_FILE):
-            files.append(directory / ALONE_FILE)
-        held = [machine.rights(path) for path in files]
-    except OSError as error:
-        yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", _AS_SERVICE)
-        return
-    yield sounds.readable(who, folders, held)
-
-
-def _unattended(exam: Exam) -> Iterator[Finding]:
-    path = exam.settings.sounds.directory.absolute() / UNATTENDED_FILE
-    try:
-        held = machine.rights(path) if machine.there(path) else None
-        folders = [machine.rights(folder) for folder in reversed(path.parents)] if held else []
-        left = len(list(path.parent.glob(f"{TAKEN}*")))
-    except OSError as error:
-        yield unknown("unattended", f"{error.filename}: {error.strerror}", _AS_SERVICE)
-        return
-    yield sounds.writable(_asterisk_process(exam.seen), folders, path, held, left)
-
-
-_AS_SERVICE: Final = "Run this as the user that `idtone serve` runs as"
-
-
-def _asterisk_process(seen: Seen | None) -> sounds.Identity | None:
-    if seen is None or not seen.nearby or not seen.variables["ASTRUNDIR"]:
-        return None
-    return machine.process_of(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+    files = [configuration.files_like(folder, f"{name}*.conf") for name in ("extensions", "queues", "followme")]
+    trouble = "; ".join(why for _, why in files if why)
+    dialplan, queues, followme = (lines or [] for lines, _ in files)
+    yield hook_use.judge(None if trouble else hook_use.uses(dialplan, queues, followme), trouble, folder)
 
 
 def _registry(exam: Exam) -> Iterator[Finding]:
     settings, now = exam.settings, exam.now()
-    source, left = settings.registry.source, settings.sounds.directory / ALONE_FILE
+    source, left = settings.registry.source, settings.sounds.directory / FALLBACK_FILE
     try:
         seen = known(settings.registry)
     except (DocumentError, TrustError) as error:
         yield registry.faulty(error, source)
         for topic in REGISTRY[1:-1]:
             yield registry.not_read(topic, source)
-        yield sounds.alone(None, *machine.read(left), left)
+        yield sounds.fallback(None, *machine.read(left), left)
         return
     document, index = seen.document, seen.index()
     yield registry.readable(document, source, now)
@@ -242,11 +230,11 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     try:
         yield registry.sounds(document, exam.library, now)
     except DocumentError:
-        yield unknown("registry-sounds", *_BAD_PROFILES)
+        yield unknown("registry-sounds", *BAD_PROFILES)
     suspensions = index.suspensions()
     answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
-    text = alone.render(suspensions, settings.policy.policy(), settings.policy.service_away, answer_first)
-    yield sounds.alone(text, *machine.read(left), left)
+    text = fallback.render(suspensions, settings.policy.policy(), settings.policy.service_away, answer_first)
+    yield sounds.fallback(text, *machine.read(left), left)
 
 
 def _registry_cache(exam: Exam) -> Iterator[Finding]:
@@ -264,12 +252,12 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
         held = machine.rights_in(folder)
         above = [machine.rights(place) for place in reversed(folder.parents)] if held else []
     except OSError as error:
-        yield unknown("registry-cache", f"{error.filename}: {error.strerror}", _AS_SERVICE)
+        yield unknown("registry-cache", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
     yield registry.kept(folder, above, held, os.geteuid())
 
 
-REGISTRY: Final = ("registry", "registry-trust", "registry-fresh", "registry-licences", "registry-sounds", "alone")
+REGISTRY: Final = ("registry", "registry-trust", "registry-fresh", "registry-licences", "registry-sounds", "fallback")
 
 
 def _own_name(exam: Exam) -> Iterator[Finding]:
@@ -304,7 +292,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
         exists, room = machine.there(path), machine.room(path)
     except OSError as error:
         for topic in LEDGER:
-            yield unknown(topic, f"{path}: {error.strerror}", _AS_SERVICE)
+            yield unknown(topic, f"{path}: {error.strerror}", AS_SERVICE)
         return
     growth, trouble = None, None
     if exists:
@@ -336,7 +324,7 @@ def _aside(exam: Exam) -> Finding:
     try:
         trees = custody.continuity_of(exam.settings.ledger, exam.settings.node).trees
     except LedgerError as error:
-        return unknown("ledger-aside", str(error), _AS_SERVICE)
+        return unknown("ledger-aside", str(error), AS_SERVICE)
     return ledger.aside([path for path in (Path(each.file) for each in trees) if machine.there(path)])
 
 
@@ -392,21 +380,16 @@ def _growth(reader: LedgerReader, path: Path, now: datetime) -> ledger.Growth | 
     return ledger.Growth(extent.recent / days, path.stat().st_size / extent.steps)
 
 
-def _running(exam: Exam) -> bool | None:
-    try:
-        path = path_of(exam.settings.ledger.own())
-    except LedgerError:
-        return None  # the check of the ledger tells
-    return machine.held_open(path.with_name(path.name + ".lock"))
-
-
 def _service(exam: Exam) -> Iterator[Finding]:
-    yield surroundings.service(_running(exam))
+    yield surroundings.service(exam.running())
 
 
 def _agi(exam: Exam) -> Iterator[Finding]:
-    settings = exam.settings.agi
-    yield surroundings.listener(settings.listen, agi.trouble(settings.address()))
+    settings = exam.settings
+    if settings.door is not Door.AGI:
+        yield good("agi", "not used: the hook asks over ARI")
+        return
+    yield surroundings.listener(settings.agi.listen, agi.trouble(settings.agi.address()))
 
 
 def _watchdog(exam: Exam) -> Iterator[Finding]:
@@ -416,11 +399,13 @@ def _watchdog(exam: Exam) -> Iterator[Finding]:
 CHECKS: Final = (
     Check(("ari", "ari-password"), _asterisk),
     Check(TOLD, _asterisk_told),
-    Check(("ari-exposure", "live-dangerously"), _asterisk_files),
+    Check(ASTERISK_FILES, _asterisk_files),
     Check(HOOK, _hook),
-    Check(("sounds", "sounds-readable"), _sounds),
+    Check(("hook-use",), _hook_use),
+    Check(shared_files.SOUNDS, shared_files.sounds_check),
     Check(REGISTRY, _registry),
-    Check(("unattended",), _unattended),
+    Check(("journal",), shared_files.journal_check),
+    Check(shared_files.WRITABLE, shared_files.writable_check),
     Check(("registry-cache",), _registry_cache),
     Check(("name-own",), _own_name),
     Check(("name-ari",), _name_of_ari),

@@ -40,8 +40,9 @@ def doctor(
 ) -> None:
     """Check the PBX and everything that a call depends on, and say how to mend what is wrong. Changes nothing.
 
-    Run it as the user that `idtone serve` runs as, or as root. Exit 0: nothing is bad. 1: something is. 2: the
-    settings cannot be used.
+    To see whether the service can write beside the sounds and in the journal's folder, it makes a file there and
+    removes it. Run it as the user that `idtone serve` runs as, or as root. Exit 0: nothing is bad. 1: something is.
+    2: the settings cannot be used.
     """
     settings = load_settings(config)
     exam = Exam(settings, config, asterisk_etc, os.environ, lambda: datetime.now(UTC))

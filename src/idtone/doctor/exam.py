@@ -11,15 +11,22 @@ from pathlib import Path
 from typing import Final
 
 from idtone.dialplan import Hook
-from idtone.errors import AriError, DocumentError
+from idtone.errors import AriError, DocumentError, LedgerError
 from idtone.exporting import hook_for
+from idtone.ledger.sqlite import path_of
 from idtone.settings import Settings
 from idtone.tones.library import Library, load_library
 
-from . import ari
+from . import ari, machine
 from .asterisk import Seen
+from .sounds import Identity
 
 USUAL_FOLDER: Final = Path("/etc/asterisk")
+UNIT: Final = "idtone"
+SYSTEMD_S: Final = 3.0
+AS_SERVICE: Final = "Run this as the user that `idtone serve` runs as"
+BAD_PROFILES: Final = ("the tone profiles have faults", "idtone tone list, and mend what it names")
+_LOCK: Final = ".lock"
 
 
 @dataclass
@@ -75,3 +82,40 @@ class Exam:
     def hook(self) -> Hook:
         """What `idtone dialplan export` would write now. Raises DocumentError, and UsageError as `hook_for`."""
         return hook_for(self.settings, self.config, self.library)
+
+    def running(self) -> bool | None:
+        """Whether a service holds the ledger's lock; None where that cannot be told."""
+        lock = self._lock()
+        return machine.held_open(lock) if lock else None  # the check of the ledger says that it is no file
+
+    def service_user(self) -> tuple[Identity | None, int | None]:
+        """As whom the service runs, and its process if it runs now; else by its unit, or by the owner of the ledger."""
+        lock = self._lock()
+        process = machine.holder(lock) if lock else None
+        who = machine.identity(process) if process else None
+        if who:
+            return who, process
+        if unit := machine.unit_account(UNIT, SYSTEMD_S):
+            return unit, None
+        if lock is None:
+            return None, None
+        owners = [found[1] for found in map(machine.mode_and_owner, (lock, lock.with_suffix(""))) if found]
+        folder = machine.mode_and_owner(lock.parent)
+        if folder and folder[1] != 0:  # root may have made it for any user
+            owners.append(folder[1])
+        return machine.account(owners[0]) if owners else None, None
+
+    def _lock(self) -> Path | None:
+        """What the service holds while it runs; None if the ledger is no file."""
+        try:
+            path = path_of(self.settings.ledger.own())
+        except LedgerError:
+            return None
+        return path.with_name(f"{path.name}{_LOCK}")
+
+    def asterisk_process(self) -> Identity | None:
+        """As whom Asterisk runs; None where its process cannot be found."""
+        seen = self.seen
+        if seen is None or not seen.nearby or not seen.variables["ASTRUNDIR"]:
+            return None
+        return machine.process_of(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))

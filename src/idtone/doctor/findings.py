@@ -29,7 +29,8 @@ class Topic:
 TOPICS: Final[Mapping[str, Topic]] = {
     "ari": Topic(
         "Asterisk's REST interface",
-        "The service decides and sounds calls through it; without it every call gets what Asterisk knows alone.",
+        "The hook asks the service over it, and the service ends calls of suspended numbers. Without it the hook "
+        "decides by itself.",
     ),
     "asterisk-version": Topic(
         "Asterisk's version",
@@ -40,17 +41,22 @@ TOPICS: Final[Mapping[str, Topic]] = {
         "A dialplan application or function without its module makes the hook go wrong in the middle of a call.",
     ),
     "ari-rights": Topic("Rights of the ARI user", "A user who may only read cannot let a call go on."),
-    "ari-password": Topic("Password of the ARI user", "Whoever has it commands every call of the PBX."),
+    "ari-password": Topic("Password of the ARI user", "Anyone who has it commands every call of the PBX."),
     "ari-origins": Topic(
-        "allowed_origins of ARI", "A web page from there commands the PBX through the browser of somebody who knows it."
+        "allowed_origins of ARI", "A web page from there commands the PBX through the browser of a user who knows it."
     ),
     "ari-exposure": Topic(
         "Where Asterisk's HTTP server listens",
-        "Without TLS the password crosses the network in clear, and anybody there can try passwords.",
+        "Without TLS the password crosses the network in clear, and anyone there can try passwords.",
     ),
     "live-dangerously": Topic(
         "live_dangerously in asterisk.conf",
-        "With it, whoever may set a variable (ARI, AMI, a SIP header in one) runs programs and writes files.",
+        "With it, anyone who can set a variable (ARI, AMI, a SIP header in one) runs programs and writes files.",
+    ),
+    "cdr": Topic(
+        "Asterisk's CDR engine (func_cdr)",
+        "It says how long a sound was played where packets do not: on Local channels, to a caller who hears it alone, "
+        "after early media. Without it, the evidence of these calls is weaker (known_by: dial).",
     ),
     "hook-loaded": Topic(
         "The hook, as Asterisk has loaded it",
@@ -62,17 +68,30 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "hook-include": Topic(
         "The hook's #include", "Without it the hook is gone with Asterisk's next reload, and calls to it fail."
     ),
+    "hook-use": Topic(
+        "Where the dialplan uses idtone-called",
+        "Where Asterisk does not look at its result, it connects suspended numbers, and calls without their sound.",
+    ),
     "sounds": Topic("The sound files", "A missing or damaged file lets callers hear the notice, or a wrong sound."),
     "sounds-readable": Topic(
         "Asterisk's right to read the sounds", "What Asterisk cannot read is not played, and no suspension is known."
     ),
-    "alone": Topic(
-        "What Asterisk knows alone (alone.conf)",
-        "While the service is away, this file alone keeps suspended numbers from their destination.",
+    "sounds-writable": Topic(
+        "The service's right to write beside the sounds",
+        "If the service cannot write a suspension there, Asterisk does not know it: while the service is down, it "
+        "connects the number.",
     ),
-    "unattended": Topic(
-        "Where Asterisk leaves what it does alone",
-        "Calls that it cannot tell of there, while the service is away, have no evidence.",
+    "fallback": Topic(
+        "What the hook decides by while the service is down (fallback.conf)",
+        "While the service is down, this file alone keeps suspended numbers from their destination.",
+    ),
+    "journal": Topic(
+        "The journal, in which Asterisk writes what it did",
+        "A call that Asterisk cannot write down there has no evidence that its sound was heard, and no end.",
+    ),
+    "journal-writable": Topic(
+        "The service's right to write in the journal's folder",
+        "The service puts an empty journal in place of one that it has read. If it cannot, numbers stay in clear.",
     ),
     "name-ari": Topic("The host name in ari.url", "A slow look-up delays each connection to Asterisk."),
     "name-own": Topic(
@@ -85,10 +104,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "clock-synchronised": Topic("Synchronisation of the clock", "Evidence is worth what its clock is worth."),
     "clock-date": Topic("The date", "Licences, suspensions and the registry are judged by it."),
     "registry": Topic("The registry", "Without a registry no licence counts, and every call gets the notice."),
-    "registry-trust": Topic("Whose word it is", "A registry that nobody signed says what whoever can write it wants."),
+    "registry-trust": Topic("Who signed the registry", "Anyone who can write an unsigned registry can change it."),
     "registry-cache": Topic(
         "What is kept of the registry",
-        "It was verified when it came: whoever can write there speaks for the association.",
+        "It was verified when it came: anyone who can write there speaks for the association.",
     ),
     "registry-fresh": Topic("The registry's term", "After it no licence counts until there is a newer registry."),
     "registry-licences": Topic("The licences", "A number without a valid licence gets the notice, or is refused."),
@@ -104,10 +123,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "ledger-aside": Topic("Damaged ledgers", "What was set aside is evidence too: it wants to be verified and kept."),
     "ledger-key": Topic(
         "The ledger's key",
-        "Who can read it and the keys of the days beside it can open the telephone numbers; without it nobody can.",
+        "It opens the keys of the days beside it, and these open the telephone numbers. Without it no one can.",
     ),
     "ledger-signed": Topic(
-        "The signature on the ledger", "Evidence that is not signed, or not as it was signed, convinces nobody."
+        "The signature on the ledger", "Evidence that is not signed, or not as it was signed, proves nothing."
     ),
     "ledger-postgresql": Topic(
         "This node's ledger in PostgreSQL",
@@ -124,9 +143,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
     ),
     "agi": Topic(
         "The AGI listener of the service",
-        "It is the hook's other door, and its way to the service while the ARI application is not registered.",
+        "The hook asks the service there.",
     ),
-    "watchdog": Topic("The watchdog", "A service that hangs is noticed and started anew by it, and by nothing else."),
+    "watchdog": Topic("The watchdog", "It alone notices that the service hangs, and restarts it."),
 }
 
 

@@ -6,9 +6,11 @@ from collections.abc import Collection
 from pathlib import Path
 from shlex import quote
 
-from idtone.dialplan import HOOK_FILE, Hook
+from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE, Hook
 
 from .findings import Finding, bad, good, unknown, warning
+from .modules import DIALPLAN_VIEW
+from .modules import remedy as modules_remedy
 
 
 def _export(folder: Path, config: Path | None) -> str:
@@ -16,17 +18,39 @@ def _export(folder: Path, config: Path | None) -> str:
     return f"idtone dialplan export{option} {quote(str(folder))} && asterisk -rx 'dialplan reload'"
 
 
-def loaded(ours: Hook, digest: str, sounds: str, wanted_sounds: Path, folder: Path, config: Path | None) -> Finding:
-    """`digest` and `sounds` are what the loaded hook says of itself; both empty where there is none."""
+def loaded(
+    ours: Hook,
+    digest: str,
+    sounds: str,
+    contexts: Collection[str] | None,
+    running: Collection[str],
+    wanted_sounds: Path,
+    folder: Path,
+    config: Path | None,
+) -> Finding:
+    """`digest` and `sounds` are the loaded hook's variables; both empty where there is none. Variables outlive a reload
+    that takes the hook out, so `contexts` says which of its contexts the dialplan has; None where that cannot be asked.
+    `running` are Asterisk's modules.
+    """
     topic = "hook-loaded"
     remedy = _export(folder, config)
-    if digest == ours.digest:
-        return good(topic, f"this version's, with these settings ({digest})")
-    if not sounds:
-        return bad(topic, "Asterisk has loaded no hook", f"{remedy}; in extensions.conf: `#include {HOOK_FILE}`")
+    include = f"In {folder / 'extensions.conf'}: `#include {HOOK_FILE}`; then {remedy}"
+    if not sounds or contexts == frozenset():
+        left = "; only its variables are left of an earlier one" if sounds else ""
+        return bad(topic, f"Asterisk has loaded no hook{left}", include)
+    if contexts is not None and (missing := sorted({CALLED_CONTEXT, FORWARD_CONTEXT} - set(contexts))):
+        return bad(topic, f"the dialplan has no {', '.join(missing)}", include)
     if sounds != str(wanted_sounds):
         return bad(topic, f"it looks for the sounds in {sounds}, and the settings say {wanted_sounds}", remedy)
-    return bad(topic, f"another version's, or other settings' ({digest or 'older'}; here: {ours.digest})", remedy)
+    if digest != ours.digest:
+        return bad(topic, f"another version's, or other settings' ({digest or 'older'}; here: {ours.digest})", remedy)
+    if contexts is None:
+        return unknown(
+            topic,
+            f"its variables are this version's ({digest}); Asterisk cannot be asked whether its extensions are there",
+            modules_remedy(DIALPLAN_VIEW, running),
+        )
+    return good(topic, f"this version's, with these settings ({digest})")
 
 
 def file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:

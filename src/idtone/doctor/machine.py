@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import grp
 import os
+import pwd
 import re
 import socket
 import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
@@ -77,15 +79,22 @@ def content(path: Path) -> bytes | None:
 
 
 def including(folder: Path) -> list[Path] | None:
-    """The files directly in Asterisk's folder that include the hook's; None where it cannot be read."""
+    """The files directly in Asterisk's folder that include the hook's; None if none of those that can be read does, and
+    others cannot be read.
+    """
     wanted = re.compile(rf'^\s*#(?:try)?include\s+["<]?(?:\S*/)?{re.escape(HOOK_FILE)}[">]?\s*(?:;.*)?$', re.MULTILINE)
-    try:
-        paths = sorted(folder.glob("*.conf"))[:_CONF_LIMIT]
-        return (
-            [path for path in paths if wanted.search(path.read_text("utf-8", "replace"))] if folder.is_dir() else None
-        )
-    except OSError:
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
         return None
+    found, closed = [], False
+    for path in sorted(folder.glob("*.conf"))[:_CONF_LIMIT]:
+        if path.name == HOOK_FILE:
+            continue
+        try:
+            if wanted.search(path.read_text("utf-8", "replace")):
+                found.append(path)
+        except OSError:
+            closed = True
+    return None if closed and not found else found
 
 
 def room(path: Path) -> Room:
@@ -108,6 +117,12 @@ def existing(path: Path) -> Path:
     """The path itself, or the nearest folder above it that is there. Raises OSError."""
     path = path.absolute()
     return next(place for place in (path, *path.parents) if there(place))
+
+
+def leading_to(folder: Path) -> list[Path]:
+    """The folders above it that are there, from the root on. Raises OSError."""
+    nearest = existing(folder.parent)
+    return [*reversed(nearest.parents), nearest]
 
 
 def size(path: Path) -> int | None:
@@ -154,15 +169,48 @@ def _listening(table: str, port: int) -> Iterator[Address]:
 def process_of(pid_file: Path) -> Identity | None:
     """As whom the process of a pid file runs; None where there is none to be found."""
     text, _ = read(pid_file)
-    if text is None or not text.strip().isdecimal():
-        return None
-    status, _ = read(_PROC / text.strip() / "status")
+    return identity(int(text)) if text is not None and text.strip().isdecimal() else None
+
+
+def identity(process: int) -> Identity | None:
+    """As whom a process runs; None if there is no such process."""
+    status, _ = read(_PROC / str(process) / "status")
     fields = dict(re.findall(r"^(\w+):[ \t]*(.*)$", status or "", re.MULTILINE))
     if not {"Uid", "Gid", "Groups"} <= fields.keys():
         return None
     effective = 1
-    groups = {int(fields["Gid"].split()[effective]), *map(int, fields["Groups"].split())}
-    return Identity(int(fields["Uid"].split()[effective]), frozenset(groups))
+    group = int(fields["Gid"].split()[effective])
+    groups = {group, *map(int, fields["Groups"].split())}
+    return Identity(int(fields["Uid"].split()[effective]), frozenset(groups), group)
+
+
+def account(user: str | int, group: str = "", more: Collection[str] = ()) -> Identity | None:
+    """As whom a program runs that is started as this user, with this primary group and these groups besides; None if
+    there is no such user or group.
+    """
+    try:
+        entry = pwd.getpwuid(user) if isinstance(user, int) else pwd.getpwnam(user)
+        primary = grp.getgrnam(group).gr_gid if group else entry.pw_gid
+        others = {grp.getgrnam(name).gr_gid for name in more}
+    except KeyError:
+        return None
+    return Identity(entry.pw_uid, frozenset({primary, *os.getgrouplist(entry.pw_name, primary), *others}), primary)
+
+
+def user_name(user: int) -> str:
+    """As `chown` takes it: the name, or where there is none the number."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
+def group_name(group: int) -> str:
+    """As `chgrp` takes it: the name, or where there is none the number."""
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)
 
 
 def held_open(path: Path) -> bool | None:
@@ -171,24 +219,38 @@ def held_open(path: Path) -> bool | None:
     To try the lock itself could make a service fail that starts in the same instant.
     """
     try:
-        wanted = path.stat()
+        process, hidden = _holder(path)
     except FileNotFoundError:
         return False
     except OSError:
         return None
+    return True if process else None if hidden else False
+
+
+def holder(path: Path) -> int | None:
+    """A process that has this file open; None where none was found."""
+    try:
+        return _holder(path)[0]
+    except OSError:
+        return None
+
+
+def _holder(path: Path) -> tuple[int | None, bool]:
+    """A process that has the file open, and whether there is a service that could not be looked at. Raises OSError."""
+    wanted = path.stat()
     hidden = False
     for process in _PROC.glob("[0-9]*"):
         try:
             for descriptor in (process / "fd").iterdir():
                 found = descriptor.stat()
                 if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-                    return True
+                    return int(process.name), False
         except PermissionError:
             command, _ = read(process / "cmdline")
             hidden = hidden or "serve" in (command or "").split("\0")
         except OSError:
             continue  # a process or a file that has gone meanwhile
-    return None if hidden else False
+    return None, hidden
 
 
 def is_address(host: str) -> bool:
@@ -247,10 +309,24 @@ def clock_is_synchronised() -> bool | None:
 
 def watchdog(unit: str, deadline_s: float) -> str | None:
     """systemd's WatchdogUSec of a unit; None where systemd does not run here."""
+    shown = _shown(unit, ("WatchdogUSec",), deadline_s)
+    return None if shown is None else shown.get("WatchdogUSec", "")
+
+
+def unit_account(unit: str, deadline_s: float) -> Identity | None:
+    """As whom systemd starts a unit; None where there is no systemd, no such unit, or no such user."""
+    shown = _shown(unit, ("LoadState", "User", "Group", "SupplementaryGroups"), deadline_s)
+    if shown is None or shown.get("LoadState") != "loaded":
+        return None
+    return account(shown.get("User") or 0, shown.get("Group", ""), shown.get("SupplementaryGroups", "").split())
+
+
+def _shown(unit: str, properties: Sequence[str], deadline_s: float) -> dict[str, str] | None:
+    """What systemd says of a unit; None where it does not run here, or fails."""
     if not Path("/run/systemd/system").is_dir():
         return None
     asked = subprocess.run(  # noqa: S603  the arguments are ours
-        ["/usr/bin/env", "systemctl", "show", unit, "--property=WatchdogUSec", "--value"],
+        ["/usr/bin/env", "systemctl", "show", unit, f"--property={','.join(properties)}"],
         capture_output=True, text=True, timeout=deadline_s, check=False,
     )  # fmt: skip
-    return asked.stdout.strip() if asked.returncode == 0 else None
+    return dict(line.partition("=")[::2] for line in asked.stdout.splitlines()) if asked.returncode == 0 else None

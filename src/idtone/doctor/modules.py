@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from .findings import Finding, bad, good
 
+CDR: Final = "func_cdr"
+"""Without it calls are the same, and some evidence is weaker: a finding of its own."""
 CORE: Final = ""
 """Part of Asterisk itself."""
 
 APPLICATIONS: Final[Mapping[str, str]] = {
     "AGI": "res_agi",
-    "Answer": CORE,
-    "Bridge": CORE,
     "Dial": "app_dial",
     "ExecIf": "app_exec",
     "Gosub": "app_stack",
@@ -23,22 +23,23 @@ APPLICATIONS: Final[Mapping[str, str]] = {
     "Hangup": CORE,
     "MSet": CORE,
     "NoOp": CORE,
+    "Originate": "app_originate",
     "Playback": "app_playback",
     "Playtones": "app_playtones",
     "Progress": CORE,
     "Return": "app_stack",
     "Set": CORE,
-    "SoftHangup": "app_softhangup",
+    "StackPop": "app_stack",
     "Stasis": "app_stasis",
     "StopPlaytones": "app_playtones",
-    "UserEvent": "app_userevent",
+    "TryExec": "app_exec",
     "Wait": CORE,
 }
 FUNCTIONS: Final[Mapping[str, str]] = {
     "AST_CONFIG": "func_config",
     "CALLERID": "func_callerid",
+    "CDR": "func_cdr",
     "CHANNEL": "func_channel",
-    "CHANNEL_EXISTS": "func_channel",
     "CUT": "func_cut",
     "DIALPLAN_EXISTS": "func_dialplan",
     "FILE": "func_env",
@@ -55,8 +56,11 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "REGEX": "func_strings",
     "SHARED": "func_global",
     "STACK_PEEK": "app_stack",
+    "STAT": "func_env",
     "STRFTIME": "func_strings",
+    "STRREPLACE": "func_strings",
     "TIMEOUT": "func_timeout",
+    "URIDECODE": "func_uri",
     "URIENCODE": "func_uri",
 }
 """Application or function of the dialplan → its module, by Asterisk's own documentation of each."""
@@ -67,18 +71,39 @@ SERVICE: Final = (
     "res_ari_asterisk",
     "res_ari_channels",
     "res_ari_events",
-    "res_ari_playbacks",
     "res_http_websocket",
     "res_stasis",
-    "res_stasis_playback",
 )
 """What the service's requests are answered by."""
 FORMATS: Final = ("format_gsm", "format_pcm", "format_sln")
 """What reads the sound files."""
+DIALPLAN_VIEW: Final = ("res_ari_device_states", "res_stasis_device_state")
+"""What the doctor needs to ask whether an extension exists."""
 
+_ARI_PART: Final = ("res_ari", "res_ari_model", "res_stasis")
+FIRST: Final[Mapping[str, tuple[str, ...]]] = {
+    "app_stasis": ("res_stasis", "res_ari"),
+    "res_agi": ("res_speech",),
+    "res_ari": ("res_http_websocket", "res_stasis", "res_websocket_client"),
+    "res_ari_applications": _ARI_PART,
+    "res_ari_asterisk": _ARI_PART,
+    "res_ari_channels": (
+        *_ARI_PART, "res_stasis_answer", "res_stasis_playback", "res_stasis_recording", "res_stasis_snoop",
+    ),
+    "res_ari_device_states": (*_ARI_PART, "res_stasis_device_state"),
+    "res_ari_events": (*_ARI_PART, "res_http_websocket"),
+    "res_stasis_answer": ("res_stasis",),
+    "res_stasis_device_state": ("res_stasis",),
+    "res_stasis_playback": ("res_stasis", "res_stasis_recording"),
+    "res_stasis_recording": ("res_stasis",),
+    "res_stasis_snoop": ("res_stasis",),
+    "res_websocket_client": ("res_http_websocket",),
+}  # fmt: skip
+"""Module → those that it cannot be loaded without (`requires` in its AST_MODULE_INFO, and symbols). Asterisk has
+res_websocket_client from 20.15, 21.10 and 22.5 on; before that, res_ari needs it not, and to load it fails."""
 
 _ACTION: Final = re.compile(r"^(?:exten = [^,]+,\d+| same = n(?:\([\w-]+\))?),(\w+)\(", re.MULTILINE)
-_NESTED: Final = re.compile(r"[?:]([A-Z]\w+)\(")
+_NESTED: Final = re.compile(r"(?:[?:]|TryExec\()([A-Z]\w+)\(")
 _FUNCTION: Final = re.compile(r"(?:\$\{|Set\()([A-Z][A-Z_]+)\(")
 
 
@@ -92,13 +117,34 @@ def needed(hook: str) -> tuple[str, ...]:
 
 def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
     """`running` are the modules that Asterisk says are running, without their `.so`."""
-    missing = sorted(set(wanted) - set(running))
+    needed_ones = set(wanted) - {CDR}
+    missing = sorted(needed_ones - set(running))
     if not missing:
-        return good("asterisk-modules", f"all {len(wanted)} that are needed are running")
-    load = "; ".join(f"asterisk -rx 'module load {name}'" for name in missing)
-    lines = ", ".join(f"`load = {name}.so`" for name in missing)
-    return bad(
-        "asterisk-modules",
-        f"not running: {', '.join(missing)}",
-        f"{load}; and where modules.conf has autoload = no or a noload for it, write {lines} there",
-    )
+        return good("asterisk-modules", f"all {len(needed_ones)} that are needed are running")
+    return bad("asterisk-modules", f"not running: {', '.join(missing)}", remedy(missing, running))
+
+
+def in_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str, ...]:
+    """The modules, after those that they need and that are not running."""
+    order: dict[str, None] = {}
+
+    def add(module: str) -> None:
+        for first in FIRST.get(module, ()):
+            if first not in running:
+                add(first)
+        order[module] = None
+
+    for module in wanted:
+        add(module)
+    return tuple(order)
+
+
+def load(modules: Iterable[str]) -> str:
+    return "; ".join(f"asterisk -rx 'module load {name}'" for name in modules)
+
+
+def remedy(missing: Iterable[str], running: Collection[str] = ()) -> str:
+    """How to load them, now and at each start."""
+    modules = in_order(missing, running)
+    lines = ", ".join(f"`load = {name}.so`" for name in modules)
+    return f"{load(modules)}; and where modules.conf has autoload = no or a noload for it, write {lines} there"

@@ -72,7 +72,7 @@ def trusted(trust: Trust, source: str) -> Finding:
         return good(topic, f"{source} is signed by the association")
     return warning(
         topic,
-        f"{source} is signed by nobody: right for a lab, and for nothing else",
+        f"{source} is not signed: right for a lab, and for nothing else",
         "Get the association's root, and name it: `registry: {source: …, trust: ROOT.json}` in idtone.yaml",
     )
 
@@ -96,7 +96,7 @@ def kept(folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselve
     strange = [rights for rights in (*above, *held) if rights.user not in (0, owner)]
     if strange:
         names = ", ".join(f"{rights.path} (user {rights.user})" for rights in strange)
-        return bad(topic, f"somebody else owns {names}", f"chown -R {owner} {place}; {_ANEW}")
+        return bad(topic, f"another user owns {names}", f"chown -R {owner} {place}; {_ANEW}")
     folders = {rights.path: rights.mode for rights in held}
     writable = [rights for rights in above if rights.mode & _OTHERS_WRITE and not rights.mode & stat.S_ISVTX]
     writable += [rights for rights in held if rights.mode & _OTHERS_WRITE & _let_through(rights.path, folders)]
@@ -108,12 +108,14 @@ def kept(folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselve
             f"chmod go-w {' '.join(quote(str(rights.path)) for rights in writable)}; {_ANEW}",
         )
     if any(rights.listed for rights in (*above, *held)):
-        return unknown(topic, f"access control lists decide on {folder}", f"getfacl -R {place}: nobody else may write")
+        return unknown(
+            topic, f"access control lists decide on {folder}", f"getfacl -R {place}: no other user may write"
+        )
     return good(topic, f"{folder}, which the user {owner} alone can write to")
 
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
-_ANEW: Final = "where somebody may have written, remove what is kept, and idtone registry update"
+_ANEW: Final = "if another user may have written there, remove what is kept, and idtone registry update"
 
 
 def _let_through(path: Path, folders: Mapping[Path, int]) -> int:

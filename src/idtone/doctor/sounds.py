@@ -1,7 +1,9 @@
-"""The files beside the sounds, and who may read them. Pure."""
+"""The files beside the sounds and in the journal, and who may read and write them. Pure."""
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +17,11 @@ _RESTART: Final = "systemctl restart idtone, which makes them anew"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """As whom a process runs."""
+    """As whom a process runs. `group` is its primary one, and among `groups`."""
 
     user: int
     groups: frozenset[int]
+    group: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,54 +54,78 @@ def files(wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], serv
     return bad("sounds", "; ".join(parts), _RESTART if serving else "systemctl start idtone, which makes them")
 
 
-def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights]) -> Finding:
-    """`who` is Asterisk, None where its process was not found. `folders` lead to the files `held`."""
+def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
+    """The group by which Asterisk is to read in the folder: the folder's own if Asterisk is in it, else Asterisk's.
+    None if Asterisk's process was not found.
+    """
+    if asterisk is None:
+        return None
+    return folder.group if folder and folder.group in asterisk.groups else asterisk.group
+
+
+def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights], group: str) -> Finding:
+    """`who` is Asterisk, None where its process was not found. `folders` lead to the files `held`. `group` is
+    Asterisk's.
+    """
     topic = "sounds-readable"
-    place = held[0].path.parent if held else folders[-1].path if folders else Path()
+    place = folders[-1].path if folders else Path()
+    look = f"As Asterisk's user: head -c 1 {quote(str(place))}/* >/dev/null"
     if who is None:
-        return unknown(
-            topic, "Asterisk's process was not found", f"As Asterisk's user: head -c 1 {quote(str(place))}/* >/dev/null"
-        )
-    closed = [f for f in folders if not f.allow(who, 1)] + [f for f in held if not f.allow(who, 4)]
+        return unknown(topic, "Asterisk's process was not found", look)
+    closed_folders = [folder for folder in folders if not folder.allow(who, 1)]
+    closed_files = [file for file in held if not file.allow(who, 4)]
+    closed = [*closed_folders, *closed_files]
     if not closed:
         return good(topic, f"Asterisk (user {who.user}) may read all {len(held)} files")
     names = ", ".join(str(rights.path) for rights in closed)
     if any(rights.listed for rights in closed):
-        return unknown(
-            topic,
-            f"access control lists decide on {names}",
-            f"As Asterisk's user: head -c 1 {quote(str(place))}/* >/dev/null",
-        )
-    return bad(
-        topic,
-        f"Asterisk (user {who.user}) may not read {names}",
-        f"Let the group of Asterisk in: chgrp -R asterisk {quote(str(place))} && chmod -R g+rX {quote(str(place))}",
-    )
+        return unknown(topic, f"access control lists decide on {names}", look)
+    commands = _let_in(closed_folders, place, group)
+    if closed_files:
+        files = f"find {quote(str(place))} -maxdepth 1 -type f"
+        commands.append(f"{files} -exec chgrp {group} {{}} + -exec chmod g+r {{}} +")
+    return bad(topic, f"Asterisk (user {who.user}) may not read {names}", " && ".join(commands))
 
 
-def writable(who: Identity | None, folders: Sequence[Rights], path: Path, held: Rights | None, left: int) -> Finding:
+def _let_in(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
+    """What lets Asterisk into folders. With g+s, files get the folder's group also from a user who is not in it."""
+    return [
+        f"chgrp {group} {name} && chmod g+rxs {name}" if rights.path == own else f"chmod o+x {name}"
+        for rights in closed
+        for name in (quote(str(rights.path)),)
+    ]
+
+
+def writable(
+    who: Identity | None,
+    folders: Sequence[Rights],
+    path: Path,
+    held: Rights | None,
+    left: int,
+    group: str,
+    sounds: Path,
+) -> Finding:
     """`who` is Asterisk; `held` is the file that it is to write to the end of, None where there is none. `left` is how
-    many files the service has taken from there and not entered.
+    many files the service has taken from there and not entered. `group` is Asterisk's, `sounds` the sounds' folder.
     """
-    topic, restart = "unattended", "systemctl restart idtone, which makes it"
+    topic, restart = "journal", "systemctl restart idtone, which makes it"
+    name, folder = quote(str(path)), quote(str(path.parent))
     if held is None:
         return bad(topic, f"{path} is missing", restart)
     if who is None:
-        return unknown(topic, "Asterisk's process was not found", f"As Asterisk's user: test -w {quote(str(path))}")
-    closed = [f for f in folders if not f.allow(who, 1)] + [held] * (not held.allow(who, 2))
+        return unknown(topic, "Asterisk's process was not found", f"As Asterisk's user: test -w {name}")
+    closed_folders = [rights for rights in folders if not rights.allow(who, 1)]
+    closed = closed_folders + [held] * (not held.allow(who, 2))
     names = ", ".join(str(rights.path) for rights in closed)
     if any(rights.listed for rights in closed):
-        return unknown(
-            topic, f"access control lists decide on {names}", f"As Asterisk's user: test -w {quote(str(path))}"
-        )
+        return unknown(topic, f"access control lists decide on {names}", f"As Asterisk's user: test -w {name}")
     if closed:
-        return bad(
-            topic, f"Asterisk (user {who.user}) may not write to {path}, because of {names}",
-            f"Let the group of Asterisk in: chgrp asterisk {quote(str(path.parent))} {quote(str(path))} && "
-            f"chmod g+x {quote(str(path.parent))} && chmod g+w {quote(str(path))}",
-        )  # fmt: skip
+        commands = _let_in([rights for rights in closed_folders if rights.path != path.parent], sounds, group)
+        commands.append(f"chgrp {group} {folder} {name} && chmod {JOURNAL_MODE:o} {folder} && chmod g+w {name}")
+        found = f"Asterisk (user {who.user}) may not write to {path}, because of {names}"
+        return bad(topic, found, " && ".join(commands))
     if held.mode & 0o007:
-        return bad(topic, f"{path} is open to all users, and holds numbers in clear", f"chmod o= {quote(str(path))}")
+        return bad(topic, f"{path} is open to all users, and holds numbers in clear", f"chmod o= {name}")
     if left > 1:
         return bad(
             topic, f"{left} files in {path.parent} are not in the ledger yet", "journalctl -u idtone; it says why"
@@ -106,12 +133,82 @@ def writable(who: Identity | None, folders: Sequence[Rights], path: Path, held: 
     return good(topic, f"Asterisk (user {who.user}) may write to {path}")
 
 
-def alone(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
+SOUNDS_MODE: Final = 0o2750
+JOURNAL_MODE: Final = 0o2710
+"""Modes of the two folders with which any user can run the service who owns them: with g+s, new files get the folder's
+group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A folder in which the service puts files, and how a trial to do so ended.
+
+    `above` are the folders that lead there, as far as they exist; `held` is the folder itself, None if there is none.
+    `error` is the errno of the trial, 0 if it succeeded, None if nothing was tried: then `why` says why.
+    """
+
+    folder: Path
+    above: Sequence[Rights]
+    held: Rights | None
+    error: int | None = None
+    why: str = ""
+
+
+def puttable(
+    topic: str, trial: Trial, who: Identity | None, owner: str, mode: int, group: int | None = None
+) -> Finding:
+    """Whether the service can put files into a folder. `who` is the service, `owner` its user and Asterisk's group, as
+    `chown` takes them, `mode` the folder's in the remedy. For the journal, `group` is that of the sounds' folder: the
+    service gives it to the journal's folder, and the mode too.
+    """
+    folder, held = trial.folder, trial.held
+    place = quote(str(folder))
+    if who is None:
+        return unknown(
+            topic, "the user that runs the service is not known", "systemctl start idtone; then run this again"
+        )
+    closed = [f"chmod o+x {quote(str(rights.path))}" for rights in trial.above if not rights.allow(who, 1)]
+    by = f"the service (user {who.user})"
+    if held is None:
+        if not closed and trial.above and trial.above[-1].allow(who, 2):
+            return good(topic, f"{folder} is not there yet; {by} can make it")
+        user, _, of = owner.partition(":")
+        make = f"install -d -o {user} -g {of} -m {mode:o} {place}"
+        return bad(topic, f"{folder} is missing, and {by} cannot make it", " && ".join([*closed, make]))
+    if trial.error is None:
+        return unknown(topic, f"{folder}: {trial.why}", "Run this as root")
+    if trial.error == errno.EROFS:
+        return bad(
+            topic,
+            f"{folder} is read-only for {by}",
+            f"systemctl edit idtone, [Service]: `ReadWritePaths={folder}`; then systemctl restart idtone",
+        )
+    if trial.error in (errno.ENOSPC, errno.EDQUOT):
+        return bad(topic, f"{folder}: {os.strerror(trial.error)}", "Make room on its disk")
+    trouble = os.strerror(trial.error) if trial.error else _unchangeable(held, who, mode, group)
+    if trouble:
+        remedy = " && ".join([*closed, f"chown {owner} {place}", f"chmod {mode:o} {place}"])
+        return bad(topic, f"{by} cannot put files into {folder}: {trouble}", remedy)
+    return good(topic, f"{by} can put files into {folder}")
+
+
+def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> str:
+    """Why the service cannot give the journal's folder its group and mode; empty if it can, or need not."""
+    if group is None or who.user == 0:
+        return ""
+    if held.group != group and (who.user != held.user or group not in who.groups):
+        return f"its group is {held.group}, and it cannot give it the group {group}"
+    if held.mode & 0o777 != mode & 0o777 and who.user != held.user:
+        return f"its mode is {held.mode:04o}, and it cannot change that"
+    return ""
+
+
+def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
     """`wanted` is what the registry would leave, None without a registry; `text` what is there.
 
     Neither is ever shown: they hold numbers. `trouble` says why `text` could not be read; empty where there is none.
     """
-    topic = "alone"
+    topic = "fallback"
     restart = "systemctl restart idtone, which writes it"
     if trouble:
         return unknown(topic, f"{path}: {trouble}", "Run this as the user that `idtone serve` runs as")
@@ -119,7 +216,7 @@ def alone(wanted: str | None, text: str | None, trouble: str, path: Path) -> Fin
         return bad(topic, f"{path} is missing", restart)
     if wanted is None:
         return unknown(
-            topic, f"{path} is there; without a registry nobody can say what belongs in it", "Mend the registry first"
+            topic, f"{path} is there; without a registry, what belongs in it is not known", "Mend the registry first"
         )
     if text != wanted:
         return bad(topic, f"{path} is not what the registry and the policy say", restart)

@@ -59,7 +59,7 @@ def service(running: bool | None) -> Finding:
         return unknown("service", "the processes of other users cannot be looked at", "Run this as root")
     if not running:
         return bad(
-            "service", "nobody holds the ledger's lock: it does not run", "systemctl start idtone; or: idtone serve"
+            "service", "no process holds the ledger's lock: it does not run", "systemctl start idtone; or: idtone serve"
         )
     return good("service", "one instance runs, and holds the ledger's lock")
 

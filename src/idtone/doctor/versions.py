@@ -88,7 +88,7 @@ HOLES: Final = (
     ),
     Hole(
         "GHSA-589g-qgf8-m6mx",
-        "a SIP NOTIFY of anybody disables PJSIP",
+        "a SIP NOTIFY from anyone disables PJSIP",
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
 )

@@ -24,7 +24,7 @@ from idtone.ledger.shipping import Shipping
 from idtone.ledger.writer import LedgerWriter
 from tests.lab.postgresql import PostgreSQL
 
-from ..evidence import heard_call
+from ..evidence import heard_call, put
 from .between import CUT, STALL, Between
 from .nodes import Node, same, through
 
@@ -169,8 +169,7 @@ def test_postgresql_may_come_later_and_the_log_tells_once(
         one = Shipping(through(node, between).settings, node.name)
         one.begin()
         with LedgerWriter.open(node.settings.own(), node.name, Custody.of(node.settings, node.name)) as writer:
-            for step in heard_call("c-0"):
-                writer.append(step).result(5)  # nobody waits for PostgreSQL
+            put(writer, *heard_call("c-0"), within_s=5)  # which does not wait for PostgreSQL
             until(lambda: bool(one.standing.trouble))
             time.sleep(0.3)
             between.refuses = False

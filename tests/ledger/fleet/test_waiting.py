@@ -21,7 +21,7 @@ from idtone.ledger.tables import SCHEMA, upsert_meta
 from idtone.ledger.writer import LedgerWriter
 from tests.lab.postgresql import PostgreSQL
 
-from ..evidence import heard_call
+from ..evidence import heard_call, put
 from .between import CUT, STALL, Between
 from .nodes import Node, same, through
 
@@ -82,8 +82,7 @@ def test_a_step_is_written_while_postgresql_stalls_at_any_question(node: Node, p
             connection = through(node, between).link()
             shipping = Meanwhile(connection.ship)
             assert stalled.wait(10)
-            for step in heard_call(f"d-{at}", at):
-                writer.append(step).result(2)
+            put(writer, *heard_call(f"d-{at}", at), within_s=2)
             connection.cut()
             between.cut()
             shipping.join()
@@ -107,8 +106,7 @@ def test_a_step_is_written_while_the_doctor_waits_and_the_doctor_gives_up(
         doctor = Meanwhile(lambda: copied(Server.of(node.settings), node.settings, node.name))
         while not postgresql.execute("SELECT 1 FROM pg_locks WHERE NOT granted"):
             assert not doctor.raised
-        for step in heard_call("d-0"):
-            writer.append(step).result(2)
+        put(writer, *heard_call("d-0"), within_s=2)
         doctor.join()
         assert "pg_stat_activity shows" in str(doctor.raised)
         other.rollback()

@@ -23,7 +23,7 @@ from idtone.ledger.witness.exchange import AddCheckpoint
 from idtone.ledger.witness.server import State, Witness, attend, read_logs
 from idtone.ledger.writer import LedgerWriter
 
-from ..evidence import LOG, custody_of, days_of, heard_call
+from ..evidence import LOG, custody_of, days_of, heard_call, put
 from ..test_verifying import write
 from .test_exchange import LOGS, WITNESS, asking
 
@@ -86,8 +86,7 @@ async def test_an_older_database_is_not_signed_any_more(
             async with aiohttp.ClientSession() as session:
                 await Cosigning(writer, custody, [witness], 60).ask(session)
             assert writer.checkpoint is None
-            for step in heard_call("c-3"):
-                writer.append(step).result(20)
+            put(writer, *heard_call("c-3"))
             assert writer.checkpoint is None
     assert "has cosigned 2 leaves of this log, and not this tree of 1" in caplog.text
     assert "no longer signed" in caplog.text

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.registry.index import RegistryIndex
 from idtone.registry.source import parse_document
-from idtone.switchboard.proven import ProvenSounds
 from idtone.tones.making.sounds import Sound
 from idtone.tones.profile import Profile, build_profile
 
@@ -71,44 +71,44 @@ class Generations:
     ],
 )
 def test_what_may_be_played(current: RegistryIndex | None, playable: set[str]) -> None:
-    proven = ProvenSounds(SOUNDS, PROFILES, Generations(current))
-    assert set(proven) == playable
-    assert len(proven) == len(playable)
-    assert {name: proven.get(name) for name in SOUNDS} == {
+    sounds = PlayableSounds(SOUNDS, PROFILES, Generations(current))
+    assert set(sounds) == playable
+    assert len(sounds) == len(playable)
+    assert {name: sounds.get(name) for name in SOUNDS} == {
         name: SOUNDS[name] if name in playable else None for name in SOUNDS
     }
 
 
-def test_who_waited_for_another_review_does_not_bring_an_older_generation_back() -> None:
+def test_a_review_that_was_waited_for_does_not_bring_an_older_generation_back() -> None:
     generations = Generations(registry(tone("standard", WRONG)))
-    proven = ProvenSounds(SOUNDS, PROFILES, generations)
-    proven.review()
+    sounds = PlayableSounds(SOUNDS, PROFILES, generations)
+    sounds.review()
     generations.current = registry(tone("standard", WRONG), tone("own", RIGHT))
     newest = registry(tone("standard", RIGHT))
-    proven._reviewing.acquire()
+    sounds._reviewing.acquire()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(lambda: "standard" in proven)
+        waiting = pool.submit(lambda: "standard" in sounds)
         while not generations.asked_by_others:
             time.sleep(0.001)
         generations.current = newest
-        proven._reviewing.release()
+        sounds._reviewing.release()
         assert waiting.result(10)
-    assert "standard" in proven
+    assert "standard" in sounds
 
 
-def test_each_doubt_is_told_once_in_a_generation(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_doubt_is_logged_once_in_a_generation(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     generations = Generations(registry(tone("standard", WRONG)))
-    proven = ProvenSounds(SOUNDS, PROFILES, generations)
-    proven.review()
+    sounds = PlayableSounds(SOUNDS, PROFILES, generations)
+    sounds.review()
     for _ in range(3):
-        assert "standard" not in proven
+        assert "standard" not in sounds
     assert len(caplog.messages) == 1
     assert "'standard' is not played: its recording has the SHA-256 aaaa" in caplog.messages[0]
     generations.current = registry(tone("standard", RIGHT))
-    assert "standard" in proven
+    assert "standard" in sounds
     assert len(caplog.messages) == 1
     generations.current = registry(tone("standard", WRONG))
-    proven.review()
-    assert "standard" not in proven
+    sounds.review()
+    assert "standard" not in sounds
     assert len(caplog.messages) == 2

@@ -1,4 +1,4 @@
-"""`idtone registry …`: check a registry, show it, and ask it what would happen to a call."""
+"""`idtone registry check | show | decide | update`: what a registry says, and what would happen to a call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -18,24 +18,18 @@ from idtone.errors import DocumentError, UsageError
 from idtone.numbers import parse
 from idtone.settings import load_settings
 
-from .desk import commands as desk
-from .desk import publishing, reading
-from .index import RegistryIndex
-from .known import Known, from_published, known
-from .report import counts, member_lines, member_report, registry_lines, registry_report
-from .signed import parse_suspensions
-from .source import parse_document, read_document
-from .trust import layout
-from .trust.client import Repository
-
-app = console.group("The registry (YAML): who may play which sound for which number, and which numbers are stopped.")
+from ..index import RegistryIndex
+from ..known import Known, from_published, known
+from ..report import counts, member_lines, member_report, registry_lines, registry_report
+from ..signed import parse_suspensions
+from ..source import parse_document, read_document
+from ..trust import layout
 
 FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="Registry file (default: registry.source of the settings).")
 ]
 
 
-@app.command()
 def check(file: FileArgument = None, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
     """Find every fault of a registry, or of a suspensions.yaml, at once, each with file, line, field and remedy.
 
@@ -67,7 +61,6 @@ def _totals(path: Path, text: str) -> Mapping[str, object]:
     return counts(parse_document(text, str(path)))
 
 
-@app.command()
 def show(
     file: FileArgument = None,
     member: Annotated[str | None, typer.Argument(metavar="MEMBER", help="Only the member with this id.")] = None,
@@ -88,7 +81,6 @@ def show(
     _print(one, member_lines(one), as_json)
 
 
-@app.command()
 def decide(
     number: Annotated[str, typer.Option(help="The forwarding number, in any usual form.")],
     direction: Annotated[Direction, typer.Option(help="Which way the call is forwarded.")],
@@ -120,7 +112,6 @@ def decide(
         console.negative()
 
 
-@app.command()
 def update(config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
     """Look for what the association has published, as the service does by itself, and say what is known here now.
 
@@ -131,6 +122,8 @@ def update(config: console.ConfigOption = None, as_json: console.JsonOption = Fa
     root = settings.root()
     if root is None:
         raise UsageError("registry.trust is unsigned: the file itself is the registry, and nothing is published")
+    from ..trust.client import Repository  # with TUF, which takes longer to import than all of the rest
+
     repository = Repository(root, settings.source, settings.cache)
     published = repository.update()
     seen = from_published(settings.source, published)
@@ -139,20 +132,6 @@ def update(config: console.ConfigOption = None, as_json: console.JsonOption = Fa
     state = {"version": index.version, "trust": index.trust, "good_until": index.expires.isoformat()}
     report = {"source": seen.source, **state, **counts(seen.document)}
     _print(report, (f"{name:<11} {value}" for name, value in report.items()), as_json)
-
-
-_DESK: Final = (
-    desk.apply, desk.review, desk.grant, desk.renew, desk.suspend_licence, desk.resume_licence, desk.revoke,
-    desk.assign_number, desk.release_number, desk.prolong, desk.suspend_number, desk.lift, desk.note,
-    reading.diff, reading.history, reading.operators,
-)  # fmt: skip
-_KEYS: Final = (
-    publishing.init, publishing.key, publishing.publish, publishing.prepare, publishing.sign, publishing.assemble,
-    publishing.rotate,
-)  # fmt: skip
-for panel, verbs in (("The association's desk", _DESK), ("The association's keys", _KEYS)):
-    for verb in verbs:
-        app.command(rich_help_panel=panel)(verb)
 
 
 def _moment(text: str | None) -> datetime:

@@ -1,4 +1,4 @@
-"""The sounds that may be played, by the registry in use: an unproven one is as if it had never been made.
+"""The sounds that may be played, by the registry in use: any other is as if it had never been made.
 
 So a call whose licensed sound is in doubt gets the notice, by the same way as when a sound is missing.
 """
@@ -17,7 +17,7 @@ from idtone.tones.proof import doubt
 log = logging.getLogger(__name__)
 
 
-class ProvenSounds(Mapping[str, Sound]):
+class PlayableSounds(Mapping[str, Sound]):
     """Sounds by profile id, without those that the current generation of the registry leaves in doubt.
 
     Each of these is told once per generation as an error. A look-up costs a comparison more than a dict's.
@@ -36,19 +36,19 @@ class ProvenSounds(Mapping[str, Sound]):
         self._reviewed: tuple[RegistryIndex | None, Mapping[str, Sound]] | None = None
 
     def __getitem__(self, profile_id: str) -> Sound:
-        return self._proven()[profile_id]
+        return self._playable()[profile_id]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._proven())
+        return iter(self._playable())
 
     def __len__(self) -> int:
-        return len(self._proven())
+        return len(self._playable())
 
     def review(self) -> None:
         """Hold the profiles against the registry, where it is a new one, before a call asks."""
-        self._proven()
+        self._playable()
 
-    def _proven(self) -> Mapping[str, Sound]:
+    def _playable(self) -> Mapping[str, Sound]:
         reviewed = self._reviewed
         if reviewed and reviewed[0] is self._registry():
             return reviewed[1]
@@ -57,9 +57,9 @@ class ProvenSounds(Mapping[str, Sound]):
             registry, reviewed = self._registry(), self._reviewed
             if reviewed and reviewed[0] is registry:
                 return reviewed[1]
-            proven = self._review(registry)
-            self._reviewed = (registry, proven)
-            return proven
+            playable = self._review(registry)
+            self._reviewed = (registry, playable)
+            return playable
 
     def _review(self, registry: RegistryIndex | None) -> dict[str, Sound]:
         named = registry.tones if registry else None

@@ -1,4 +1,4 @@
-"""What the service leaves with Asterisk: its text, and how it gets to its place."""
+"""What the hook decides by while the service is down: the file's text, and how it gets to its place."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone import dialplan
+from idtone.call_control.fallback import Fallback, leave, remembered, render
 from idtone.calls import Direction, Party, Suspension
 from idtone.decision import Policy, Unlicensed
-from idtone.errors import ToneError
+from idtone.errors import FallbackError
 from idtone.numbers import Number, NumberKind, parse
-from idtone.switchboard.alone import leave, remembered, render
+
+from .evidence import registry
+from .users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 SUSPENSION = Suspension(parse("0312345677"), SINCE, "R-1")
@@ -27,7 +30,7 @@ numbers = st.from_regex(r"\A\+81[1-9][0-9]{8,9}\Z").map(lambda e164: Number(Numb
 
 
 def read(text: str) -> configparser.ConfigParser:
-    """Of Asterisk's configuration syntax the file keeps to the part that every reader of INI files shares."""
+    """The file keeps to the part of Asterisk's configuration syntax that every reader of INI files understands."""
     parser = configparser.ConfigParser(
         delimiters=("=",), comment_prefixes=(";",), interpolation=None, strict=True, default_section="nothing"
     )
@@ -52,11 +55,11 @@ def test_the_text():
 
 def test_without_suspensions_the_sections_are_there():
     text = render([], Policy(), Unlicensed.NOTICE)
-    assert read(text).sections() == [dialplan.ALONE_POLICY, dialplan.ALONE_SUSPENDED]
+    assert read(text).sections() == [dialplan.FALLBACK_POLICY, dialplan.FALLBACK_SUSPENDED]
     assert text.endswith("\n")
 
 
-def test_the_reference_of_the_police_is_not_told():
+def test_the_reference_of_the_police_is_not_in_it():
     assert "R-1" not in render([SUSPENSION], Policy(), Unlicensed.NOTICE)
 
 
@@ -74,9 +77,9 @@ def test_a_fraction_of_a_second_suspends_earlier_rather_than_later():
 def test_what_is_written_is_read_again(since, cause, away):
     text = render((Suspension(number, at, "R") for number, at in since.items()), Policy(refuse_cause=cause), away)
     parser = read(text)
-    assert parser.getint(dialplan.ALONE_POLICY, "refuse_cause") == cause
-    assert Unlicensed(parser.get(dialplan.ALONE_POLICY, "service_away")) is away
-    assert {f"+{digits}": int(at) for digits, at in parser.items(dialplan.ALONE_SUSPENDED)} == {
+    assert parser.getint(dialplan.FALLBACK_POLICY, "refuse_cause") == cause
+    assert Unlicensed(parser.get(dialplan.FALLBACK_POLICY, "service_away")) is away
+    assert {f"+{digits}": int(at) for digits, at in parser.items(dialplan.FALLBACK_SUSPENDED)} == {
         number.e164: int(at.timestamp()) for number, at in since.items()
     }
     assert text.isascii()
@@ -93,21 +96,21 @@ def test_the_file_is_for_asterisks_group_only(tmp_path):
     leave(tmp_path, "text\n")
     (path,) = tmp_path.iterdir()
     status = path.stat()
-    assert path.name == dialplan.ALONE_FILE
+    assert path.name == dialplan.FALLBACK_FILE
     assert path.read_text() == "text\n"
     assert stat.S_IMODE(status.st_mode) == 0o640
     assert status.st_gid == tmp_path.stat().st_gid
 
 
 def test_it_is_replaced_in_one_step(tmp_path):
-    """Who opened the old file goes on reading the old one, whole."""
+    """A process that has the old file open reads the rest of the old one."""
     leave(tmp_path, "old\n" * 1000)
-    with (tmp_path / dialplan.ALONE_FILE).open() as reader:
+    with (tmp_path / dialplan.FALLBACK_FILE).open() as reader:
         assert reader.readline() == "old\n"
         leave(tmp_path, "new\n")
         assert reader.read() == "old\n" * 999
-    assert (tmp_path / dialplan.ALONE_FILE).read_text() == "new\n"
-    assert [path.name for path in tmp_path.iterdir()] == [dialplan.ALONE_FILE]
+    assert (tmp_path / dialplan.FALLBACK_FILE).read_text() == "new\n"
+    assert [path.name for path in tmp_path.iterdir()] == [dialplan.FALLBACK_FILE]
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -118,16 +121,16 @@ def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch, step)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, step, fail)
-    with pytest.raises(ToneError, match="No space left on device"):
+    with pytest.raises(FallbackError, match="No space left on device"):
         leave(tmp_path, "new\n")
-    assert (tmp_path / dialplan.ALONE_FILE).read_text() == "old\n"
-    assert [path.name for path in tmp_path.iterdir()] == [dialplan.ALONE_FILE]
+    assert (tmp_path / dialplan.FALLBACK_FILE).read_text() == "old\n"
+    assert [path.name for path in tmp_path.iterdir()] == [dialplan.FALLBACK_FILE]
 
 
 @pytest.mark.parametrize("place", ["missing", "file"])
 def test_a_folder_that_cannot_be_written_is_an_error_with_its_remedy(tmp_path: Path, place):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ToneError) as error:
+    with pytest.raises(FallbackError) as error:
         leave(tmp_path / place, "text\n")
     assert str(tmp_path / place) in str(error.value)
     assert "Let the user that runs idtone write to this folder" in str(error.value)
@@ -147,6 +150,78 @@ def test_without_a_file_nothing_is_remembered(tmp_path):
     "text", ["", "[policy]\n", "[suspended]\n8131 = soon\n", "no section", "[suspended]\n\xff = 1\n"]
 )
 def test_a_file_that_is_not_ours_is_an_error_with_its_remedy(tmp_path, text):
-    (tmp_path / "alone.conf").write_text(text, "latin-1")
-    with pytest.raises(ToneError, match="mend the registry"):
+    (tmp_path / dialplan.FALLBACK_FILE).write_text(text, "latin-1")
+    with pytest.raises(FallbackError, match="mend the registry"):
         remembered(tmp_path)
+
+
+@needs_root
+def test_a_service_outside_asterisks_group_writes_it_into_a_folder_that_hands_its_group_on():
+    with shared_folder() as sounds:
+        with acting_as(SERVICE_USER, SERVICE_GROUP):
+            leave(sounds, "old\n")
+            leave(sounds, "new\n")
+        status = (sounds / dialplan.FALLBACK_FILE).stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (SERVICE_USER, ASTERISK_GROUP, 0o640)
+
+
+@needs_root
+def test_without_the_group_of_the_folder_it_is_not_left_and_the_remedy_is_named():
+    with shared_folder() as sounds:
+        sounds.chmod(0o750)
+        with (
+            acting_as(SERVICE_USER, SERVICE_GROUP),
+            pytest.raises(FallbackError, match=f"run: chmod g\\+s {sounds}"),
+        ):
+            leave(sounds, "text\n")
+        assert list(sounds.iterdir()) == []
+
+
+# -- kept as the registry in use says ---------------------------------------------------------------------------------
+
+
+def kept(directory: Path) -> set[str]:
+    return set(remembered(directory))
+
+
+@pytest.fixture
+def fallback(tmp_path: Path) -> Fallback:
+    return Fallback(tmp_path, Policy(refuse_cause=38), Unlicensed.REFUSE, answer_first=True)
+
+
+def test_each_registry_replaces_the_one_before(fallback: Fallback, tmp_path: Path):
+    fallback.keep(registry())
+    assert kept(tmp_path) == {"+81312345677"}
+    assert (tmp_path / dialplan.FALLBACK_FILE).read_text() == render(
+        registry().suspensions(), Policy(refuse_cause=38), Unlicensed.REFUSE, answer_first=True
+    )
+    fallback.keep(registry(""))
+    assert kept(tmp_path) == set()
+
+
+def test_without_a_registry_the_suspensions_of_the_last_one_stay(fallback: Fallback, tmp_path: Path):
+    fallback.keep(registry())
+    fallback.keep(None)
+    assert kept(tmp_path) == {"+81312345677"}
+
+
+def test_the_same_registry_is_written_once(fallback: Fallback, tmp_path: Path):
+    same = registry()
+    fallback.keep(same)
+    before = (tmp_path / dialplan.FALLBACK_FILE).stat()
+    fallback.keep(same)
+    assert (tmp_path / dialplan.FALLBACK_FILE).stat() == before
+
+
+def test_what_cannot_be_written_is_tried_again_with_the_same_registry(tmp_path: Path):
+    same = registry()
+    fallback = Fallback(tmp_path / "sounds", Policy(), Unlicensed.NOTICE, answer_first=False)
+    for _ in range(2):
+        with pytest.raises(FallbackError) as error:
+            fallback.keep(same)
+        assert fallback.trouble == str(error.value)
+        assert "Asterisk connects numbers that were suspended since" in fallback.trouble
+    (tmp_path / "sounds").mkdir()
+    fallback.keep(same)
+    assert fallback.trouble == ""
+    assert kept(tmp_path / "sounds") == {"+81312345677"}

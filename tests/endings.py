@@ -39,8 +39,8 @@ class Event(StrEnum):
     UNREACHABLE = "unreachable"
     REFER = "transfer (REFER)"
     REINVITE = "hold, re-INVITE"
-    PLAYBACK_FAILED = "the playback breaks off"
-    PLAYBACK_ENDLESS = "the playback does not end"
+    PLAYBACK_FAILED = "the sound's file is too short"
+    PLAYBACK_LONG = "the sound's file is far too long"
     SOUND_MISSING = "the sound's file is missing or unreadable"
     REGISTRY_UNUSABLE = "the registry is missing or corrupt"
     REGISTRY_STALE = "the registry is stale"
@@ -108,6 +108,8 @@ _BEFORE: Final = (Step.DECIDING, *_UNANSWERED)
 _SOUND: Final = (Step.ANSWERED, Step.SOUNDING)
 _AFTER: Final = (*_SOUND, Step.CONNECTING)
 _ALWAYS: Final = tuple(Step)
+_DECIDED: Final = (*_UNANSWERED, *_SOUND, Step.CONNECTING, Step.CONNECTED)
+"""The verdict was given; what comes is Asterisk's."""
 _PHONES: Final = ("tests/calls/test_table_of_endings.py::test_what_the_parties_do",)
 _STRIKES: Final = "tests/calls/test_strikes.py::"
 _FILE: Final = "test_a_sound_that_cannot_be_played"
@@ -146,9 +148,8 @@ TABLE: Final = (
         "ended as CANCEL, nothing heard", ("CANCEL",), (16,), (487,), _PHONES,
     ),
     Ending(
-        Event.CALLER_HANGS_UP, _SOUND, "his call ends",
-        "hears the sound to its end, then BYE; where the caller was to hear it too, BYE at once",
-        "ended as CANCEL, never connected", ("CANCEL",), (16,), (487,), _PHONES,
+        Event.CALLER_HANGS_UP, _SOUND, "his call ends", "BYE",
+        "not heard to its end; ended as CANCEL, never connected", ("CANCEL",), (16,), (487,), _PHONES,
     ),
     Ending(
         Event.CALLER_HANGS_UP, (Step.CONNECTING,), "his call ends", "BYE", "as before or after the connection",
@@ -207,18 +208,13 @@ TABLE: Final = (
         )
     ),
     _goes_on(
-        Event.PLAYBACK_ENDLESS, (*_BEFORE, Step.ANSWERED), _FILE, "waits a second longer than the sound",
-        "not heard, and why", (Hears.NOTICE, Hears.SOUND), doors=("ari",),
+        Event.PLAYBACK_LONG, (Step.DECIDING,), _FILE, evidence="not heard, and why", hears=(Hears.NOTICE,)
     ),
     _goes_on(
-        Event.PLAYBACK_ENDLESS, (*_BEFORE, Step.ANSWERED), _FILE, "congestion, two seconds after the sound",
-        "not heard; ended as FAILED", doors=("agi",), notify=("called",), lost=True,
+        Event.PLAYBACK_LONG, (*_UNANSWERED, Step.ANSWERED), _FILE, "waits until the file has ended",
+        hears=(Hears.SOUND,),
     ),
-    _goes_on(
-        Event.PLAYBACK_ENDLESS, (*_BEFORE, Step.ANSWERED), _FILE, "hears the notice, two seconds after the sound",
-        "not heard", (Hears.NOTICE, Hears.SOUND), doors=("agi",), notify=("both",),
-    ),
-    _goes_on(Event.PLAYBACK_ENDLESS, _OPENED, _FILE),
+    _goes_on(Event.PLAYBACK_LONG, _OPENED, _FILE),
     # -- what the service stands on -----------------------------------------------------------------------------
     _goes_on(Event.REGISTRY_UNUSABLE, _ALWAYS, _GROUND, evidence="by the last good registry"),
     _goes_on(
@@ -226,105 +222,43 @@ TABLE: Final = (
         hears=(Hears.NOTICE,),
     ),
     _goes_on(Event.REGISTRY_STALE, (*_UNANSWERED, *_AFTER, Step.CONNECTED), _GROUND),
-    _goes_on(
-        Event.LEDGER_LOCKED, _ALWAYS, _GROUND, "waits up to a second longer than the sound",
-        "written when the ledger is free again",
-    ),
+    _goes_on(Event.LEDGER_LOCKED, _ALWAYS, _GROUND, evidence="written when the ledger is free again"),
     _goes_on(Event.DISK_FULL, _ALWAYS, _GROUND, evidence="kept in memory, and written when there is room again"),
     # -- what happens to the service ----------------------------------------------------------------------------
     _goes_on(
         Event.SERVICE_KILLED, (Step.DECIDING,), _LIFE, evidence="unattended, entered by the next instance",
         hears=(Hears.NOTICE,), record=(Evidence.UNATTENDED,),
     ),
-    _goes_on(
-        Event.SERVICE_KILLED, _UNANSWERED, _LIFE, evidence="decided, then interrupted",
-        hears=(Hears.NOTICE,), record=(Evidence.INTERRUPTED,), doors=("ari",),
-    ),
-    _goes_on(
-        Event.SERVICE_KILLED, _AFTER, _LIFE,
-        "congestion after the guard's time, unless the next instance is there before",
-        "interrupted, not heard", (Hears.SOUND, Hears.NOTHING), (Evidence.INTERRUPTED,), ("ari",), ("called",),
-        lost=True,
-    ),
-    _goes_on(
-        Event.SERVICE_KILLED, _AFTER, _LIFE, "hears the notice after the guard's time",
-        "interrupted, not heard", (Hears.SOUND, Hears.NOTICE), (Evidence.INTERRUPTED,), ("ari",), ("both",),
-    ),
-    _goes_on(
-        Event.SERVICE_KILLED, (*_UNANSWERED, *_AFTER), _LIFE,
-        evidence="interrupted; nobody claims that it was heard", record=(Evidence.INTERRUPTED,), doors=("agi",),
-    ),
-    _goes_on(
-        Event.SERVICE_KILLED, (Step.CONNECTED,), _LIFE, evidence="heard, then interrupted",
-        record=(Evidence.INTERRUPTED,),
-    ),
+    _goes_on(Event.SERVICE_KILLED, _DECIDED, _LIFE, evidence="entered by the next instance"),
     _goes_on(
         Event.SERVICE_FROZEN, (Step.DECIDING,), _LIFE, "waits three seconds longer",
-        "unattended, and what was decided too late",
-        (Hears.NOTICE,), (Evidence.UNATTENDED, Evidence.COMPLETE, Evidence.INTERRUPTED),
+        "unattended, and what was decided too late", (Hears.NOTICE,), (Evidence.UNATTENDED,),
     ),
-    _goes_on(Event.SERVICE_FROZEN, (Step.CONNECTED,), _LIFE, evidence="heard",
-        record=(Evidence.COMPLETE, Evidence.INTERRUPTED)),
+    _goes_on(Event.SERVICE_FROZEN, _DECIDED, _LIFE, evidence="entered when it is back"),
     _goes_on(
-        Event.SERVICE_FROZEN, (*_UNANSWERED, *_AFTER), _LIFE, "congestion after the guard's time",
-        "not heard", (Hears.SOUND, Hears.NOTHING), (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("called",),
-        lost=True,
+        Event.SERVICE_STOPPED, (Step.DECIDING,), _LIFE, evidence="unattended, or as ever",
+        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.UNATTENDED, Evidence.COMPLETE),
     ),
-    _goes_on(
-        Event.SERVICE_FROZEN, (*_UNANSWERED, *_AFTER), _LIFE, "hears the notice after the guard's time",
-        "not heard", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("both",),
-    ),
-    _goes_on(
-        Event.SERVICE_STOPPED, (Step.DECIDING,), _LIFE, evidence="unattended, or heard and then interrupted",
-        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.UNATTENDED, Evidence.INTERRUPTED),
-    ),
-    _goes_on(
-        Event.SERVICE_STOPPED, _UNANSWERED, _LIFE, evidence="interrupted, not heard",
-        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.INTERRUPTED,), doors=("ari",),
-    ),
-    _goes_on(
-        Event.SERVICE_STOPPED, _UNANSWERED, _LIFE,
-        evidence="interrupted; nobody claims that it was heard", record=(Evidence.INTERRUPTED,), doors=("agi",),
-    ),
-    _goes_on(
-        # Stopped in the milliseconds between the answer and the sound, it lets no more sound begin.
-        Event.SERVICE_STOPPED, (Step.ANSWERED,), _LIFE, evidence="heard or not, then interrupted",
-        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.INTERRUPTED, Evidence.COMPLETE), doors=("ari",),
-    ),
-    _goes_on(
-        Event.SERVICE_STOPPED, (Step.ANSWERED,), _LIFE, evidence="heard, then interrupted",
-        record=(Evidence.INTERRUPTED, Evidence.COMPLETE), doors=("agi",),
-    ),
-    _goes_on(
-        Event.SERVICE_STOPPED, (Step.SOUNDING, Step.CONNECTING, Step.CONNECTED), _LIFE,
-        evidence="heard, then interrupted", record=(Evidence.INTERRUPTED, Evidence.COMPLETE),
-    ),
+    _goes_on(Event.SERVICE_STOPPED, _DECIDED, _LIFE, evidence="entered by the next instance"),
     _goes_on(Event.SERVICE_REPLACED, _ALWAYS, _LIFE),
     _goes_on(Event.SECOND_INSTANCE, _ALWAYS, _LIFE),
     # -- what happens between the two ---------------------------------------------------------------------------
-    _goes_on(Event.LINE_CUT, _ALWAYS, _LINE, "waits until the service is connected again", "as ever"),
     _goes_on(
-        Event.LINE_DEAD, (*_BEFORE, Step.CONNECTED), _LINE, "waits until the service has noticed",
-        "interrupted where it ended before that", (Hears.SOUND, Hears.NOTICE), tuple(Evidence),
+        Event.LINE_CUT, (Step.DECIDING,), _LINE, "waits until the service is connected again",
+        "as ever, or unattended", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.UNATTENDED),
     ),
+    _goes_on(Event.LINE_CUT, _DECIDED, _LINE),
     _goes_on(
-        Event.LINE_DEAD, _AFTER, _LINE, "waits until the service has noticed",
-        "heard, or not and why; interrupted where it ended before the service had noticed",
-        (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.INTERRUPTED),
+        Event.LINE_DEAD, (Step.DECIDING,), _LINE, "waits until the service has noticed",
+        "as ever, or unattended", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.UNATTENDED),
     ),
+    _goes_on(Event.LINE_DEAD, _DECIDED, _LINE),
     # -- what happens to Asterisk -------------------------------------------------------------------------------
     _goes_on(
         Event.ASTERISK_FROZEN, _BEFORE, "test_asterisk", "waits three seconds longer",
         hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.COMPLETE, Evidence.UNATTENDED),
     ),
-    _goes_on(
-        Event.ASTERISK_FROZEN, _AFTER, "test_asterisk", "congestion", "as far as it was heard", tuple(Hears),
-        (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("called",), lost=True,
-    ),
-    _goes_on(
-        Event.ASTERISK_FROZEN, _AFTER, "test_asterisk", "hears the notice after it", "as far as it was heard",
-        (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.INTERRUPTED), notify=("both",),
-    ),
+    _goes_on(Event.ASTERISK_FROZEN, _AFTER, "test_asterisk", "hears the other three seconds later"),
     _goes_on(Event.ASTERISK_FROZEN, (Step.CONNECTED,), "test_asterisk", "hears nothing for three seconds"),
     Ending(
         Event.ASTERISK_KILLED, _ALWAYS, "hears nothing more", "hears nothing more",
@@ -335,11 +269,11 @@ TABLE: Final = (
     Ending(
         # A transfer with a second call puts the other party of that in the place of the phone that asked.
         Event.REFER, (*_SOUND, Step.CONNECTING),
-        "notices nothing of a blind one, which is refused; with a second call he is connected to its party, or his "
-        "call ends where he was to hear the sound too",
+        "notices nothing of a blind one, which is refused; one who was to hear the sound and transfers with a second "
+        "call ends the call",
         "notices nothing of a blind one; with a second call its party hears the sound from the beginning",
-        "a blind one leaves no trace; with a second call the sound is begun again, or the call ended as FAILED, or as "
-        "CANCEL where the caller transferred, never connected",
+        "a blind one leaves no trace; with a second call the sound is begun again; if the caller was to hear it and "
+        "transferred, the call ended as FAILED or CANCEL, never connected",
         ("CONNECTED", "FAILED", "CANCEL"), (16, 34), (200, 503),
         (
             f"{_TRANSFERS}::test_a_blind_transfer_during_the_sound_is_refused",
@@ -360,8 +294,9 @@ TABLE: Final = (
     Ending(
         Event.REINVITE, (*_SOUND, Step.CONNECTING),
         "hears the sound; where he holds the call, nothing until he resumes it",
-        "hears the sound; where it holds the call, nothing until it resumes it",
-        "connected; who held the call did not hear the sound", ("CONNECTED",), (16,), (200,),
+        "hears the sound; where it holds the call, the sound again or the notice, and nothing until it resumes it",
+        "connected; a called party that held the call did not hear the sound; of a caller this is not seen",
+        ("CONNECTED",), (16,), (200,),
         (
             f"{_MEDIA}::test_a_reinvite_during_the_sound_does_not_interrupt_it",
             f"{_MEDIA}::test_who_holds_the_call_during_the_sound_has_not_heard_it",

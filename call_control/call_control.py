@@ -1,0 +1,438 @@
+"""The calls in progress: the decision on each, and the evidence of what the journal says became of it.
+
+The interfaces bring the hook's requests, the journal brings its lines; only this class writes evidence of calls.
+Nothing here knows Asterisk's interfaces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from idtone import dialplan
+from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip, Trust
+from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide, suspended, time_by
+from idtone.errors import JournalError, LedgerBehindError
+from idtone.ledger import steps
+from idtone.ledger.records import Record
+from idtone.ledger.steps import CallStatus, Role, Step, StepKind
+from idtone.numbers import Number, NumberKind, digits_alone, parse
+from idtone.settings import CallerHears, Door
+from idtone.tones.making.sounds import Sound
+
+from . import journal_lines
+from .evidence import Evidence
+from .hearing import Hearing, hearing
+
+log = logging.getLogger(__name__)
+
+CLOSED_KEPT: Final = 100_000
+"""Ids of calls that are over and are known to be without asking the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the hook asks of a call, every part as text as it came.
+
+    `nonce` is known to the hook and to us alone. `caller` is the caller id of the channel, `called` CALLED_NUMBER;
+    `chain` is the id of the call that this one is a leg of, `diverting` is who forwarded it here according to its
+    signalling.
+    """
+
+    call_id: str
+    nonce: str
+    number: str
+    direction: str = ""
+    called: str = ""
+    dial_string: str = ""
+    caller: str = ""
+    chain: str = ""
+    diverting: str = ""
+    own_dial: bool = False
+    """Asked in the operator's own Dial(), after the answer: only the called party can hear something."""
+
+    def __repr__(self) -> str:
+        return f"<Request of {self.call_id}>"
+
+
+_Written = tuple[StepKind, datetime, str | None]
+"""A step of a call: its kind, its time, and whose it is."""
+
+
+@dataclass
+class Call:
+    """A call between its decision and its end."""
+
+    id: str
+    nonce: str
+    decision: Decision
+    forwarding_numbers: tuple[Number, ...] = ()
+    """Empty for a call that an earlier service decided, if its evidence cannot be opened any more."""
+    called: Number | None = None
+    request: Request | None = None
+    """None for a call that an earlier service decided, or the hook."""
+    kept: Future[None] | None = None
+    """Done when the decision outlives this process; None for a call that an earlier service decided, or the hook."""
+    answered: bool = False
+    sounded_at: datetime | None = None
+    """When the last sound before the connection was over."""
+    suspended: bool = False
+    """Since it was in progress, and it is being ended."""
+    written: frozenset[_Written] = frozenset()
+    """Steps that an earlier service has written: the journal may be read again from the beginning."""
+
+    @property
+    def channel(self) -> str:
+        """The caller's channel, or the called party's under the operator's own Dial()."""
+        return dialplan.channel_of(self.id)
+
+
+@dataclass
+class CallControl:
+    """Not thread-safe: it belongs to one event loop."""
+
+    registry: Callable[[], Registry | None]
+    policy: Policy
+    sounds: Mapping[str, Sound]
+    """The playable ones, by profile."""
+    evidence: Evidence
+    made: Mapping[str, Sound] = field(default_factory=dict)
+    """All that were made, by the name of their files."""
+    caller_hears: CallerHears = CallerHears.EARLY_MEDIA
+    hang_up_suspended: bool = True
+    remembered: Mapping[str, datetime] = field(default_factory=lambda: NOTHING_REMEMBERED)
+    recorded: Callable[[str], bool] = lambda call_id: False
+    """Whether the ledger knows a call; asked only about channels that are older than this service."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    retiring: bool = False
+    """The service is about to stop: the interfaces give no more verdicts, and the hook falls back."""
+    _calls: dict[str, Call] = field(default_factory=dict, init=False)
+    _closed: dict[str, datetime] = field(default_factory=dict, init=False)
+    """The latest calls that are over, and when that was seen."""
+    _forgotten: datetime = field(init=False)
+    """Calls that were over by then may have been dropped from these."""
+    since: datetime = field(init=False)
+    """When this process began to decide."""
+
+    def __post_init__(self) -> None:
+        self.since = self._forgotten = self.now()
+
+    # -- which calls there are ----------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(list(self._calls.values()))
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def find(self, call_id: str) -> Call | None:
+        return self._calls.get(call_id)
+
+    def is_closed(self, call_id: str) -> bool:
+        """Whether this process saw its end."""
+        return call_id in self._closed
+
+    def recall(self, records: Iterable[Record]) -> None:
+        """Know the calls again that were in progress when the service last stopped."""
+        for record in records:
+            if record.nonce is None:
+                continue
+            outcome, reason = record.outcome or Outcome.NOTICE, record.reason or Reason.SERVICE_UNAVAILABLE
+            decision = Decision(
+                Outcome(outcome), Reason(reason), record.licence,
+                {Party(party): profile for party, profile in record.profiles.items()},
+                registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
+                registry_trust=Trust(record.registry_trust) if record.registry_trust else None, member=record.member,
+            )  # fmt: skip
+            numbers = record.opened
+            self._calls[record.call_id] = Call(
+                record.call_id, record.nonce, decision,
+                (numbers[Role.FORWARDING],) if Role.FORWARDING in numbers else (), numbers.get(Role.CALLED),
+                answered=StepKind.ANSWERED in record.times,
+                sounded_at=max((step.at for step in record.steps if step.kind in _SOUND_OVER), default=None),
+                written=frozenset((step.kind, step.at, _party(step)) for step in record.steps),
+            )  # fmt: skip
+
+    # -- the decision -------------------------------------------------------------------------------------------
+
+    def decide(self, request: Request, door: Door) -> Call | None:
+        """The call that is asked about, decided now. A decision answers exactly one request.
+
+        The same request again gets the same decision. None, and no verdict, for a known call with another request, and
+        for a call that is over. Raises LedgerError if no call can have this id.
+        """
+        known = self.find(request.call_id)
+        if known:
+            if known.request == request or (known.request is None and known.nonce == request.nonce):
+                return known
+            log.error("%s: another request for this call was decided before; it gets no verdict", known.id)
+            return None
+        if self._is_over(request.call_id):
+            log.error("%s: this call is over; it gets no verdict", request.call_id)
+            return None
+        forwarded, now = self._forwarded(request), self.now()
+        registry = self.registry()
+        decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
+        decided = steps.decided(forwarded, decision, now, door, request.nonce)
+        call = Call(
+            forwarded.id, request.nonce, decision, forwarded.forwarding_numbers, forwarded.called, request
+        )  # fmt: skip
+        self._calls[call.id] = call
+        call.kept = self.record(decided)
+        log.debug("%r: %s, %s, %s", forwarded, decision.outcome, decision.reason, decision.skip)
+        return call
+
+    def _is_over(self, call_id: str) -> bool:
+        return call_id in self._closed or (_is_older(call_id, self._forgotten) and self.recorded(call_id))
+
+    def _forwarded(self, request: Request) -> ForwardedCall:
+        if request.direction not in ("", *Direction):
+            log.error("%s: the hook was given an unknown DIRECTION; it counts as incoming", request.call_id)
+        dialled = request.called or dialplan.dialled_user(request.dial_string)
+        number = parse(request.number)
+        return ForwardedCall(
+            id=request.call_id,
+            direction=Direction.OUTGOING if request.direction == Direction.OUTGOING else Direction.INCOMING,
+            forwarding_number=number,
+            caller=parse(request.caller),
+            called=parse(dialled),
+            dialled=dialled,
+            perhaps=digits_alone(request.number) if number.kind is NumberKind.MALFORMED else None,
+            parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
+            announced=self._announced(request, number),
+        )
+
+    def _announced(self, request: Request, number: Number) -> bool:
+        """Whether another leg of this call is announced: the one that its channel descends from, or the one that its
+        signalling names, if we know of such a leg ourselves. A header alone can be forged, and silences nothing.
+
+        A leg whose sound is over can lead to another one only by a transfer, to a party that has heard nothing.
+        """
+        parent = self.find(request.chain)
+        if parent:
+            return bool(parent.decision.profiles) and parent.sounded_at is None
+        if not request.diverting or not number.known:
+            return False
+        diverting = parse(request.diverting)
+        return diverting.known and any(
+            call.decision.profiles and diverting in call.forwarding_numbers and call.called == number
+            for call in self._calls.values()
+        )
+
+    def sound(self, call: Call, party: Party) -> Sound | None:
+        """What the party is to hear; None for nothing, or if it may not or cannot be played."""
+        sound = self.sounds.get(call.decision.profiles.get(party, ""))
+        return sound if sound and sound.is_there else None
+
+    def verdict(self, call: Call) -> dialplan.Verdict:
+        """What the hook is told. The notice takes the place of a sound that may not be played."""
+        decision = call.decision
+        files: dict[str, str] = {}
+        for party in Party:
+            if party in decision.profiles:
+                sound = self.sound(call, party)
+                if sound is None:
+                    log.error(
+                        "%s: the sound for the %s party may not or cannot be played; it is the notice", call.id, party
+                    )
+                files[party] = sound.stem.name if sound else self.policy.notice_profile
+        verdict = self._verdict(call, files)
+        if len(verdict.extension) > dialplan.EXTENSION_LIMIT:
+            log.error(
+                "the names of the profiles %s are too long together; the hook plays the notice", set(files.values())
+            )
+            verdict = self._verdict(call, dict.fromkeys(files, self.policy.notice_profile))
+        return verdict
+
+    def _verdict(self, call: Call, files: Mapping[str, str]) -> dialplan.Verdict:
+        called = self.made.get(files.get(Party.CALLED, ""))
+        return dialplan.Verdict(
+            nonce=call.nonce,
+            outcome=call.decision.outcome,
+            reason=call.decision.reason,
+            hangup_cause=call.decision.hangup_cause,
+            answer_first=self.caller_hears is CallerHears.ANSWERED,
+            files=files,
+            packets=dialplan.packets(called.duration_ms) if called else 0,
+        )
+
+    # -- the journal --------------------------------------------------------------------------------------------
+
+    def journal(self, line: journal_lines.Line) -> list[Future[None]]:
+        """Enter what the hook wrote into the evidence; the futures are done when it is on the disk.
+
+        Raises JournalError for a line that does not fit what is known of its call.
+        """
+        call = self.find(line.call_id)
+        if call is None and isinstance(line, journal_lines.Decided):
+            return [self._decided_by_hook(line)]
+        if call is None:
+            raise JournalError("no such call is in progress")
+        if call.nonce != line.nonce:
+            raise JournalError("its nonce is not that of the call's request")
+        match line:
+            case journal_lines.Decided():
+                return self._decided_twice(call, line)
+            case journal_lines.Sounded():
+                return self._sounded(call, line)
+            case journal_lines.Ended():
+                return self._ended(call, line)
+
+    def _decided_by_hook(self, line: journal_lines.Decided) -> Future[None]:
+        """The hook decided without the service, or the call ended before a decision."""
+        notices = dict.fromkeys(line.parties, self.policy.notice_profile)
+        decision = Decision(line.outcome or Outcome.NOTICE, line.reason or Reason.SERVICE_UNAVAILABLE, None, notices)
+        self._calls[line.call_id] = Call(
+            line.call_id, line.nonce, decision, line.call.forwarding_numbers, line.call.called
+        )
+        return self.record(steps.unattended(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
+
+    def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
+        """The service decided too late, and what the hook did counts; or the call ended meanwhile: nothing is new."""
+        if line.outcome is None or line.reason is None:
+            return []
+        notices = dict.fromkeys(line.parties, self.policy.notice_profile)
+        call.decision = Decision(line.outcome, line.reason, None, notices)
+        return self._write(call, steps.unattended(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
+
+    def _sounded(self, call: Call, line: journal_lines.Sounded) -> list[Future[None]]:
+        called = self.made.get(line.files.get(Party.CALLED, ""))
+        found: dict[Party, tuple[Sound, Hearing]] = {}
+        for party, name in line.files.items():
+            sound = self.made.get(name)
+            if sound is None:
+                raise JournalError("it names a sound that is not there")
+            found[party] = sound, hearing(line, party, sound.duration_ms, called.duration_ms if called else None)
+        lasted_ms = max(heard.lasted_ms for _, heard in found.values())
+        began = line.since or line.at - timedelta(milliseconds=lasted_ms)
+        written: list[Future[None]] = []
+        for party, (sound, heard) in found.items():
+            written += self._heard(call, line, began, party, sound, heard)
+        call.sounded_at = line.at
+        return written
+
+    def _heard(
+        self, call: Call, line: journal_lines.Sounded, began: datetime, party: Party, sound: Sound, found: Hearing
+    ) -> list[Future[None]]:
+        profile = sound.stem.name
+        instead = profile != call.decision.profiles.get(party)
+        told = []
+        if not call.answered:
+            call.answered = True
+            told.append(steps.answered(call.id, began))
+        if found.lasted_ms:
+            told.append(steps.sound_started(call.id, began, profile, sound.sha256, party))
+        if found.heard and found.known_by and (not instead or profile == self.policy.notice_profile):
+            told.append(
+                steps.sound_ended(
+                    call.id,
+                    line.at,
+                    found.lasted_ms,
+                    party,
+                    known_by=found.known_by,
+                    packets=line.sent if party is Party.CALLED else None,
+                    instead=profile if instead else None,
+                )
+            )
+        else:
+            why = found.why or "another sound was played than was decided"
+            log.error("%s: the %s party did not hear the sound: %s", call.id, party, why)
+            told.append(steps.sound_failed(call.id, line.at, why, party))
+        return self._write(call, *told)
+
+    def _ended(self, call: Call, line: journal_lines.Ended) -> list[Future[None]]:
+        told = []
+        if line.status is CallStatus.CONNECTED:
+            talked = timedelta(milliseconds=line.talked_ms or 0)
+            told.append(steps.connected(call.id, call.sounded_at or line.at - talked))
+        elif line.answered and call.sounded_at is None:
+            why = "the call ended during the sound"
+            told += [steps.sound_failed(call.id, line.at, why, party) for party in call.decision.profiles]
+        told.append(steps.ended(call.id, line.at, line.status, line.hangup_cause, line.reason))
+        written = self._write(call, *told)
+        self._close(call)
+        return written
+
+    def interrupted(self, call: Call) -> None:
+        """Its channel is gone, and the journal does not say how it ended."""
+        if self._calls.get(call.id) is call:
+            self._close(call)
+            self.record(steps.interrupted(call.id, self.now()))
+
+    def _close(self, call: Call) -> None:
+        del self._calls[call.id]
+        self._closed[call.id] = self.now()
+        if len(self._closed) > CLOSED_KEPT:
+            self._forgotten = self._closed.pop(next(iter(self._closed)))
+
+    def _write(self, call: Call, *told: Step) -> list[Future[None]]:
+        return [
+            self.record(step)
+            for step in told
+            if not call.written or (step.kind, step.at, _party(step)) not in call.written
+        ]
+
+    # -- numbers that are suspended while they are in a call -----------------------------------------------------
+
+    def to_be_ended(self) -> list[Call]:
+        """Calls in progress whose number is suspended by now. An emergency call is never among them."""
+        if not self.hang_up_suspended:
+            return []
+        registry = self.registry()
+        now = time_by(registry, self.now())
+        return [
+            call
+            for call in self._calls.values()
+            if call.decision.outcome not in (Outcome.BYPASS, Outcome.REFUSE)
+            and not call.suspended
+            and suspended(call.forwarding_numbers, registry, now, self.remembered)
+        ]
+
+    def suspends(self, call: Call) -> None:
+        """Its end was asked for."""
+        if not call.suspended and self.find(call.id) is call:
+            call.suspended = True
+            registry = self.registry()
+            self.record(steps.suspended(call.id, self.now(), registry.version if registry else None))
+
+    # -- evidence -------------------------------------------------------------------------------------------------
+
+    def record(self, step: Step) -> Future[None]:
+        """Write evidence; the future is as `Evidence.append` has it, and a failure is logged here."""
+        written = self.evidence.append(step)
+        written.add_done_callback(_tell)
+        return written
+
+    async def wait_for(self, written: Future[None], within_s: float) -> None:
+        """Wait for evidence, but not longer; a failure was logged when it was written."""
+        if written.done():
+            return
+        self.evidence.hurry()
+        waiting = asyncio.wrap_future(written)
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait({waiting}, timeout=within_s)
+
+
+_SOUND_OVER: Final = frozenset({StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
+
+
+def _party(step: Step) -> str | None:
+    party = step.details.get("party")
+    return party if isinstance(party, str) else None
+
+
+def _is_older(call_id: str, since: datetime) -> bool:
+    """Whether the channel of this id was made before; also if the id does not say when."""
+    seconds = call_id.rpartition(".")[0].rpartition("-")[2]
+    return not seconds.isdecimal() or int(seconds) <= since.timestamp()
+
+
+def _tell(done: Future[None]) -> None:
+    error = done.exception()
+    if error and not isinstance(error, LedgerBehindError):  # the ledger has told of that, once for all of them
+        log.error("evidence could not be written: %s", error)

@@ -1,0 +1,111 @@
+"""Checks of the files that the service and Asterisk share: the sounds, fallback.conf, the journal. I/O, as `checks`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from idtone.call_control.journal import FILE_MODE, TAKEN
+from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
+from idtone.errors import DocumentError
+
+from . import machine, sounds, trial
+from .exam import AS_SERVICE, BAD_PROFILES, UNIT, Exam
+from .findings import Finding, State, bad, unknown
+
+SOUNDS: Final = ("sounds", "sounds-readable")
+WRITABLE: Final = ("sounds-writable", "journal-writable")
+FALLBACK_MODE: Final = 0o640
+"""As the service writes fallback.conf."""
+
+
+def sounds_check(exam: Exam) -> Iterator[Finding]:
+    # The audio libraries take longer to load than most checks to run.
+    from idtone.tones.making.encoders import encode
+    from idtone.tones.making.sounds import PBX_FORMATS, named_format
+
+    directory = exam.settings.sounds.directory
+    try:
+        profiles = exam.library.for_calls()
+    except DocumentError as error:
+        yield bad("sounds", str(error.faults[0]), BAD_PROFILES[1])
+        yield unknown("sounds-readable", *BAD_PROFILES)
+        return
+    wanted = {
+        directory / f"{profile.id}{made.extension}": encode(profile, made)
+        for profile in profiles
+        for made in map(named_format, PBX_FORMATS)
+    }
+    try:
+        there = {path: machine.content(path) for path in wanted}
+    except OSError as error:
+        yield unknown("sounds", f"{error.filename}: {error.strerror}", AS_SERVICE)
+        yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", AS_SERVICE)
+        return
+    yield sounds.files(wanted, there, serving=bool(exam.running()))
+    who = exam.asterisk_process()
+    try:
+        folders = [machine.rights(folder) for folder in (*reversed(directory.absolute().parents), directory)]
+        files = [path for path, held in there.items() if held is not None]
+        if machine.there(directory / FALLBACK_FILE):
+            files.append(directory / FALLBACK_FILE)
+        held = [machine.rights(path) for path in files]
+    except OSError as error:
+        yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", AS_SERVICE)
+        return
+    yield sounds.readable(who, folders, held, _group(who, folders[-1]))
+
+
+def journal_check(exam: Exam) -> Iterator[Finding]:
+    path = exam.settings.journal_directory().absolute() / JOURNAL_FILE
+    beside = exam.settings.sounds.directory.absolute()
+    try:
+        held = machine.rights(path) if machine.there(path) else None
+        folders = [machine.rights(folder) for folder in reversed(path.parents)] if held else []
+        own = machine.rights(beside) if machine.there(beside) else None
+        left = len(list(path.parent.glob(f"{TAKEN}*")))
+    except OSError as error:
+        yield unknown("journal", f"{error.filename}: {error.strerror}", AS_SERVICE)
+        return
+    who = exam.asterisk_process()
+    yield sounds.writable(who, folders, path, held, left, _group(who, own), beside)
+
+
+def writable_check(exam: Exam) -> Iterator[Finding]:
+    beside, journal = exam.settings.sounds.directory.absolute(), exam.settings.journal_directory().absolute()
+    who, process = exam.service_user()
+    try:
+        ours, theirs = [
+            _tried(trial.Place(folder, mode, beside), who, process)
+            for folder, mode in ((beside, FALLBACK_MODE), (journal, FILE_MODE))
+        ]
+    except OSError as error:
+        for topic in WRITABLE:
+            yield unknown(topic, f"{error.filename}: {error.strerror}", AS_SERVICE)
+        return
+    reader, own = exam.asterisk_process(), ours.held
+    owner = f"{machine.user_name(who.user) if who else UNIT}:{_group(reader, own)}"
+    finding = sounds.puttable(WRITABLE[0], ours, who, owner, sounds.SOUNDS_MODE)
+    yield finding
+    # What the sounds' folder has, or will have by the remedy.
+    group = sounds.group_for(reader, own) if finding.state is State.BAD else own.group if own else None
+    yield sounds.puttable(WRITABLE[1], theirs, who, owner, sounds.JOURNAL_MODE, group)
+
+
+def _tried(place: trial.Place, who: sounds.Identity | None, process: int | None) -> sounds.Trial:
+    """Raises OSError where the folder cannot be looked at."""
+    held = machine.rights(place.folder) if machine.there(place.folder) else None
+    above = [machine.rights(folder) for folder in machine.leading_to(place.folder)]
+    error, why = None, ""
+    if who and held:
+        try:
+            error = trial.trial(place, who, process)
+        except trial.NotTriedError as not_tried:
+            why = str(not_tried)
+    return sounds.Trial(place.folder, above, held, error, why)
+
+
+def _group(reader: sounds.Identity | None, folder: sounds.Rights | None) -> str:
+    """The name of Asterisk's group, for remedies."""
+    group = sounds.group_for(reader, folder)
+    return "asterisk" if group is None else machine.group_name(group)

@@ -1,0 +1,49 @@
+"""Another user who asks over a Unix socket: `python -m tests.agi.peer SOCKET USER GROUP[,GROUP…]`, as root.
+
+Sends what it reads from standard input, as this user and in these groups, the first one being its own; writes what it
+gets until the other side ends the connection.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+STRANGER = 54321
+"""The id of a user and of a group that are nobody's."""
+
+
+def ask_as(path: Path, user: int, groups: Sequence[int], data: bytes) -> bytes:
+    """What a user gets from the socket when the modes of the socket and of its folder let every user connect."""
+    path.parent.chmod(0o711)
+    path.chmod(0o666)
+    command = [sys.executable, "-m", __name__, path, str(user), ",".join(map(str, groups))]
+    ended = subprocess.run(
+        command, input=data, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2], timeout=20, check=True
+    )
+    return ended.stdout
+
+
+def main() -> None:
+    path, user, groups = Path(sys.argv[1]), int(sys.argv[2]), [int(group) for group in sys.argv[3].split(",")]
+    data = sys.stdin.buffer.read()
+    os.chdir(path.parent)  # the folders above are not for other users
+    os.setgroups(groups[1:])
+    os.setresgid(groups[0], groups[0], groups[0])
+    os.setresuid(user, user, user)
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(path.name)
+        try:
+            asking.sendall(data)
+            while received := asking.recv(4096):
+                sys.stdout.buffer.write(received)
+        except ConnectionError:
+            pass  # it was closed with what we sent unread
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+
+from idtone.tones.library import load_library
+from idtone.tones.making.sounds import Sound, ensure_sounds
+
+from .evidence import MemoryEvidence
+
+
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
+    """The shipped ones: `sample` has 440 ms, which are 22 packets, `notice` 560 ms and 28."""
+    return ensure_sounds(tmp_path_factory.mktemp("sounds"), load_library().values(), ["sln"])
+
+
+@pytest.fixture
+def evidence() -> MemoryEvidence:
+    return MemoryEvidence()

@@ -1,0 +1,128 @@
+"""A ledger in memory, behind the interface that call control writes to; the registry and the calls of these tests."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from idtone.call_control.call_control import Request
+from idtone.call_control.evidence import Evidence
+from idtone.errors import LedgerError
+from idtone.ledger.leaves import CLOSING
+from idtone.ledger.records import Record, fold
+from idtone.ledger.steps import Step, StepKind
+from idtone.registry.index import RegistryIndex
+from idtone.registry.source import parse_document
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+NONCE = "123456789012"
+OTHER_NONCE = "210987654321"
+
+LICENSED, SUSPENDED, UNKNOWN = "0312345678", "0312345677", "0399999999"
+CALLER, CALLED = "09012345679", "0501234567"
+
+
+@dataclass
+class MemoryEvidence:
+    """Steps as the ledger has them. Like the real one behind its file of pending decisions, it has decisions at once.
+
+    It has the other steps at once, too, unless it is `slow`: then they are lost with it until `commit`.
+    """
+
+    full: bool = False
+    slow: bool = False
+    error: LedgerError | None = None
+    """What becomes of every step from now on."""
+    steps: list[Step] = field(default_factory=list)
+    """In the order in which they were written."""
+    hurried: int = 0
+    _late: list[tuple[Step, Future[None]]] = field(default_factory=list)
+
+    def append(self, step: Step) -> Future[None]:
+        written: Future[None] = Future()
+        if self.error:
+            written.set_exception(self.error)
+        elif self.slow and step.kind is not StepKind.DECIDED:
+            self._late.append((step, written))
+        else:
+            self.steps.append(step)
+            written.set_result(None)
+        return written
+
+    def hurry(self) -> None:
+        self.hurried += 1
+
+    def commit(self, most: int | None = None) -> None:
+        """Write the first ones of those that are late."""
+        group, self._late = self._late[:most], self._late[len(self._late) if most is None else most :]
+        self.steps += [step for step, _ in group]
+        for _, written in group:
+            written.set_result(None)
+
+    @property
+    def late(self) -> int:
+        return len(self._late)
+
+    def kinds(self, call_id: str | None = None) -> list[str]:
+        return [step.kind.value for step in self.steps if call_id in (None, step.call_id)]
+
+    # -- as the ledger is read ------------------------------------------------------------------------------------
+
+    def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
+        found: dict[str, dict[str, datetime]] = {call_id: {} for call_id in call_ids}
+        for step in self.steps:
+            if step.call_id in found:
+                found[step.call_id].setdefault(step.kind, step.at)
+        return found
+
+    def knows(self, call_id: str) -> bool:
+        return any(step.call_id == call_id for step in self.steps)
+
+    def record(self, call_id: str) -> Record:
+        return fold("lab", [step for step in self.steps if step.call_id == call_id])
+
+    def records(self) -> list[Record]:
+        return [self.record(call_id) for call_id in dict.fromkeys(step.call_id for step in self.steps)]
+
+    def open_calls(self) -> list[Record]:
+        return [record for record in self.records() if not CLOSING & record.times.keys()]
+
+
+_: type[Evidence] = MemoryEvidence
+
+
+SUSPENSION = f'{{number: "{SUSPENDED}", since: 2026-03-01T00:00:00Z, reference: R-1}}'
+
+
+@functools.cache
+def registry(suspensions: str = SUSPENSION, version: int = 42) -> RegistryIndex:
+    """One in which the numbers 0312345600 to 0312345699 are licensed."""
+    text = f"""
+registry: {{association: JUSA, version: {version}, issued: 2026-10-01T00:00:00Z, expires: 2126-12-01T00:00:00Z}}
+tones:
+  - {{id: sample, title: Sample sound}}
+members:
+  - id: m-0001
+    name: {{ja: 良い電話株式会社, en: Good Telecom}}
+    pledge: {{signed: 2026-01-05}}
+    licences:
+      - id: L-0001
+        tone: sample
+        status: active
+        valid: {{from: 2026-01-10T00:00:00Z, until: 2127-01-10T00:00:00Z}}
+        directions: [incoming, outgoing]
+    numbers: ["+81312345600-+81312345699"]
+suspensions: [{suspensions}]
+"""
+    return RegistryIndex(parse_document(text, "registry.yaml"))
+
+
+def id_of(number: int = 1, at: datetime = NOW, calls: int = 1, system: str = "") -> str:
+    """The id of a call whose channel was made then, by the way that Asterisk and the hook make it."""
+    return f"{system}{int(at.timestamp())}.{number}-{calls}"
+
+
+REQUEST = Request(id_of(), NONCE, LICENSED, "incoming", CALLED, f"PJSIP/{CALLED}@trunk", CALLER)

@@ -1,0 +1,54 @@
+"""The lines of the journal as the hook writes them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import quote
+
+from .evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
+
+
+def encoded(text: str) -> str:
+    """As by URIENCODE()."""
+    return quote(text, safe="", errors="replace")
+
+
+def instant(at: datetime) -> str:
+    """As by STRFTIME(,UTC,%s.%6q)."""
+    return f"{int(at.timestamp())}.{at.microsecond:06}"
+
+
+def decided(
+    call_id: str = "", nonce: str = NONCE, at: datetime = NOW, number: str = LICENSED, direction: str = "",
+    called: str = CALLED, dial_string: str = "", caller: str = CALLER, outcome: str = "NOTICE",
+    reason: str = "service-unavailable", hears: str = "called",
+) -> str:  # fmt: skip
+    from_outside = [encoded(text) for text in (number, direction, called, dial_string, caller)]
+    return ",".join(
+        ["decided", call_id or id_of(), nonce, instant(at), *from_outside, outcome, reason, hears]
+    )  # fmt: skip
+
+
+def undecided(call_id: str = "", nonce: str = NONCE, at: datetime = NOW) -> str:
+    """The call ended before a decision."""
+    return decided(call_id, nonce, at, outcome="", reason="", hears="")
+
+
+def sounded(
+    call_id: str = "", nonce: str = NONCE, at: datetime = NOW, played: str = "dial", called: str = "sample",
+    caller: str = "", sent: int | str = "", since: datetime | None = None, status: str = "",
+) -> str:  # fmt: skip
+    began = instant(since) if since else ""
+    return ",".join(
+        ["sounded", call_id or id_of(), nonce, instant(at), played, called, caller, str(sent), began, status]
+    )  # fmt: skip
+
+
+def ended(
+    call_id: str = "", nonce: str = NONCE, at: datetime = NOW, status: str = "CONNECTED", cause: int | str = 16,
+    reason: str = "licence-valid", dial_status: str | None = None, talked_ms: int | str = 4000,
+) -> str:  # fmt: skip
+    dialled = {"CONNECTED": "ANSWER"}.get(status, status) if dial_status is None else dial_status
+    return ",".join(
+        ["ended", call_id or id_of(), nonce, instant(at), status, str(cause), reason, dialled, str(talked_ms)]
+    )  # fmt: skip

@@ -1,0 +1,76 @@
+"""The journal beside its reader, and what both need in tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from idtone.call_control.journal import TAKEN, JournalFolder, JournalReader
+
+
+def write(folder: JournalFolder, text: str) -> None:
+    """As Asterisk does: the file is opened, what is written is written at once to its end, and it is closed."""
+    descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
+    try:
+        assert os.write(descriptor, text.encode()) == len(text)
+    finally:
+        os.close(descriptor)
+
+
+def taken(folder: JournalFolder) -> list[str]:
+    return sorted(path.name for path in folder.directory.glob(f"{TAKEN}*"))
+
+
+def is_cleared(folder: JournalFolder) -> bool:
+    """All that was written is read, entered and gone."""
+    return not folder.path.stat().st_size and not taken(folder)
+
+
+async def until(true: Callable[[], object], within_s: float = 10) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline_s, "it did not come true"
+        await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def following(reader: JournalReader) -> AsyncIterator[None]:
+    """While it follows. It must not end by itself."""
+    task = asyncio.create_task(reader.follow())
+    try:
+        yield
+        assert not task.done(), "it no longer follows"
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        reader.close()
+
+
+@dataclass
+class Entered:
+    """What a reader enters, and whether that is on the disk."""
+
+    lines: list[str] = field(default_factory=list)
+    on_disk: bool = True
+    all_written: bool = True
+    late: list[Future[None]] = field(default_factory=list)
+    gaps_s: list[float] = field(default_factory=list)
+
+    def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
+        self.lines += [line.decode() for line in lines]
+        written: list[Future[None]] = [Future() for _ in lines]
+        if self.on_disk:
+            for each in written:
+                each.set_result(None)
+        else:
+            self.late += written
+        return written
+
+    def reader(self, folder: JournalFolder) -> JournalReader:
+        return JournalReader(folder, self.enter, lambda: self.all_written, self.gaps_s.append)

@@ -1,0 +1,979 @@
+"""The calls in progress: one decision for one request, and what becomes of it by the journal."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from idtone import dialplan
+from idtone.call_control import call_control as module
+from idtone.call_control.call_control import CallControl, Request
+from idtone.call_control.evidence import Evidence
+from idtone.call_control.journal_lines import read
+from idtone.calls import Direction, Outcome, Party, Reason, Skip
+from idtone.decision import Policy
+from idtone.errors import JournalError, LedgerBehindError, LedgerError
+from idtone.ledger import steps
+from idtone.ledger.pending import Pending
+from idtone.ledger.reader import LedgerReader
+from idtone.ledger.records import Record
+from idtone.ledger.steps import CallStatus, Role, Step, StepKind
+from idtone.ledger.writer import LedgerWriter
+from idtone.settings import CallerHears, Door
+from idtone.tones.making.sounds import Sound
+
+from ..ledger.evidence import custody_of, days_of, url_of
+from . import hook
+from .evidence import (
+    CALLED,
+    LICENSED,
+    NONCE,
+    NOW,
+    OTHER_NONCE,
+    REQUEST,
+    SUSPENDED,
+    SUSPENSION,
+    UNKNOWN,
+    MemoryEvidence,
+    id_of,
+    registry,
+)
+
+BOTH = Policy(notify=dict.fromkeys(Direction, frozenset(Party)))
+CALL = REQUEST.call_id
+EMERGENCY = replace(REQUEST, call_id=id_of(9), called="110")
+
+
+def ms(milliseconds: float) -> datetime:
+    """So long after the decision."""
+    return NOW + timedelta(milliseconds=milliseconds)
+
+
+@pytest.fixture
+def control(sounds: dict[str, Sound], evidence: MemoryEvidence) -> CallControl:
+    return made(sounds, evidence)
+
+
+def made(sounds: dict[str, Sound], evidence: Evidence, policy: Policy | None = None, **more: object) -> CallControl:
+    fields = {"registry": registry, "policy": policy or Policy(), "made": sounds, "now": lambda: NOW} | more
+    return CallControl(sounds=sounds, evidence=evidence, **fields)
+
+
+def again(control: CallControl, evidence: MemoryEvidence, at: datetime = NOW, **more: object) -> CallControl:
+    """The service was killed, and started anew."""
+    fields = {"now": lambda: at, "recorded": evidence.knows} | more
+    later = made(dict(control.made), evidence, control.policy, **fields)
+    later.recall(evidence.open_calls())
+    return later
+
+
+def enter(control: CallControl, *lines: str) -> None:
+    for line in lines:
+        control.journal(read(line))
+
+
+# -- one decision for one request -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("door", Door)
+def test_a_request_is_decided(control: CallControl, evidence: MemoryEvidence, door: Door) -> None:
+    call = control.decide(REQUEST, door)
+    assert call
+    assert (call.decision.outcome, call.decision.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
+    assert (control.find(CALL), list(control), len(control)) == (call, [call], 1)
+    assert call.channel == CALL.removesuffix("-1")
+    (step,) = evidence.steps
+    assert (step.kind, step.at, step.call_id) == (StepKind.DECIDED, NOW, CALL)
+    assert (step.details["door"], step.details["nonce"]) == (door, NONCE)
+    assert {role: number.e164 for role, number in step.numbers.items()} == {
+        Role.FORWARDING: "+81312345678", Role.CALLER: "+819012345679", Role.CALLED: "+81501234567",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "called", "outcome", "reason"),
+    [
+        (LICENSED, CALLED, Outcome.PLAY, Reason.LICENCE_VALID),
+        (SUSPENDED, CALLED, Outcome.REFUSE, Reason.NUMBER_SUSPENDED),
+        (f"{SUSPENDED}x", CALLED, Outcome.REFUSE, Reason.NUMBER_SUSPENDED),
+        (SUSPENDED, "tel:110", Outcome.BYPASS, Reason.EMERGENCY),
+        (UNKNOWN, CALLED, Outcome.NOTICE, Reason.NUMBER_UNKNOWN),
+        ("", CALLED, Outcome.NOTICE, Reason.NUMBER_WITHHELD),
+        ("x", CALLED, Outcome.NOTICE, Reason.NUMBER_MALFORMED),
+    ],
+)
+def test_by_the_registry(control: CallControl, number: str, called: str, outcome: Outcome, reason: Reason) -> None:
+    call = control.decide(replace(REQUEST, number=number, called=called), Door.ARI)
+    assert call
+    assert (call.decision.outcome, call.decision.reason) == (outcome, reason)
+
+
+def test_the_same_request_gets_the_same_decision(control: CallControl, evidence: MemoryEvidence) -> None:
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    control.registry = lambda: registry(f'{{number: "{LICENSED}", since: 2026-03-01T00:00:00Z, reference: R-2}}')
+    assert control.decide(replace(REQUEST), Door.AGI) is call
+    assert call.decision.outcome is Outcome.PLAY
+    assert evidence.kinds() == ["decided"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"nonce": OTHER_NONCE},
+        {"number": SUSPENDED},
+        {"direction": "outgoing"},
+        {"called": "110"},
+        {"dial_string": "PJSIP/101"},
+        {"caller": ""},
+        {"chain": id_of(3)},
+        {"diverting": LICENSED},
+        {"own_dial": True},
+        {"number": SUSPENDED, "nonce": OTHER_NONCE},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("first", [REQUEST, replace(REQUEST, number=SUSPENDED, caller=CALLED)])
+def test_another_request_for_the_same_call_gets_no_verdict(
+    control: CallControl, evidence: MemoryEvidence, other: dict[str, str], first: Request
+) -> None:
+    """A decision that was asked for in advance, by another program, is not used for the call."""
+    call = control.decide(first, Door.ARI)
+    assert call
+    decision = call.decision
+    second = replace(first, **other)
+    if second == first:
+        second = replace(first, number=LICENSED)
+    assert control.decide(second, Door.ARI) is None
+    assert control.decide(second, Door.AGI) is None
+    assert control.find(CALL) is call
+    assert call.decision == decision
+    assert evidence.kinds() == ["decided"]
+
+
+def test_a_call_that_is_over_is_never_decided_again(control: CallControl, evidence: MemoryEvidence) -> None:
+    control.decide(REQUEST, Door.ARI)
+    enter(control, hook.ended(status="CANCEL"))
+    assert control.find(CALL) is None
+    assert control.is_closed(CALL)
+    for request in (REQUEST, replace(REQUEST, nonce=OTHER_NONCE), replace(REQUEST, number=SUSPENDED)):
+        assert control.decide(request, Door.ARI) is None
+    assert evidence.kinds() == ["decided", "ended"]
+
+
+@pytest.mark.parametrize("kind", [StepKind.ENDED, StepKind.INTERRUPTED])
+def test_nor_after_a_restart(control: CallControl, evidence: MemoryEvidence, kind: StepKind) -> None:
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    if kind is StepKind.ENDED:
+        enter(control, hook.ended(status="CANCEL"))
+    else:
+        control.interrupted(call)
+    later = again(control, evidence, ms(60_000))
+    assert list(later) == []
+    assert later.decide(REQUEST, Door.ARI) is None
+    assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI) is None
+    assert evidence.kinds() == ["decided", kind]
+
+
+def test_nor_after_so_many_others_that_it_is_no_longer_remembered(
+    sounds: dict[str, Sound], evidence: MemoryEvidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CLOSED_KEPT", 2)
+    clock = [NOW]
+    control = made(sounds, evidence, recorded=evidence.knows, now=lambda: clock[0])
+    clock[0] = ms(2000)
+    calls = [replace(REQUEST, call_id=id_of(number, ms(1000))) for number in range(5)]
+    for request in calls:
+        assert control.decide(request, Door.ARI)
+        enter(control, hook.ended(request.call_id, status="CANCEL"))
+    for request in calls:
+        assert control.decide(request, Door.ARI) is None
+        assert control.decide(replace(request, nonce=OTHER_NONCE), Door.ARI) is None
+
+
+def test_a_second_call_on_an_old_channel_is_decided_after_a_restart(
+    control: CallControl, evidence: MemoryEvidence
+) -> None:
+    control.decide(REQUEST, Door.ARI)
+    enter(control, hook.ended(status="BUSY"))
+    later = again(control, evidence, ms(60_000))
+    assert later.decide(replace(REQUEST, call_id=id_of(calls=2)), Door.ARI)
+
+
+def test_only_of_channels_that_are_older_than_the_service_is_the_ledger_asked(
+    sounds: dict[str, Sound], evidence: MemoryEvidence
+) -> None:
+    asked: list[str] = []
+
+    def recorded(call_id: str) -> bool:
+        asked.append(call_id)
+        return False
+
+    control = made(sounds, evidence, recorded=recorded)
+    young, old, strange = id_of(at=ms(1000)), id_of(at=ms(-1000), system="pbx-"), "channel-1"
+    for call_id in (young, old, strange):
+        assert control.decide(replace(REQUEST, call_id=call_id), Door.ARI)
+    assert asked == [old, strange]
+
+
+@pytest.mark.parametrize("call_id", ["", "x\n-1", "x" * 300])
+def test_an_id_that_no_call_can_have_is_an_error(control: CallControl, evidence: MemoryEvidence, call_id: str) -> None:
+    with pytest.raises(LedgerError):
+        control.decide(replace(REQUEST, call_id=call_id), Door.ARI)
+    assert not evidence.steps
+    assert not list(control)
+
+
+def test_the_dialled_user_is_the_called_number_if_none_is_given(control: CallControl, evidence: MemoryEvidence) -> None:
+    control.decide(replace(REQUEST, called="", dial_string="PJSIP/0312340000@trunk"), Door.ARI)
+    assert evidence.steps[0].numbers[Role.CALLED].e164 == "+81312340000"
+
+
+@pytest.mark.parametrize(
+    ("direction", "counts_as", "logged"),
+    [
+        ("", "incoming", False),
+        ("incoming", "incoming", False),
+        ("outgoing", "outgoing", False),
+        ("x", "incoming", True),
+    ],
+)
+def test_the_direction(
+    control: CallControl, evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture, direction: str, counts_as: str,
+    logged: bool,
+) -> None:  # fmt: skip
+    control.decide(replace(REQUEST, direction=direction), Door.ARI)
+    assert evidence.steps[0].details["direction"] == counts_as
+    assert ("unknown DIRECTION" in caplog.text) is logged
+
+
+def test_no_request_shows_its_numbers(control: CallControl, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    control.decide(REQUEST, Door.ARI)
+    assert caplog.text
+    for number in (LICENSED, CALLED, REQUEST.caller):
+        assert number not in repr(REQUEST) + caplog.text
+        assert number[1:] not in repr(REQUEST) + caplog.text
+
+
+def test_without_room_for_evidence_no_licensed_sound_is_played(control: CallControl, evidence: MemoryEvidence) -> None:
+    evidence.full = True
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    assert (call.decision.outcome, call.decision.reason) == (Outcome.NOTICE, Reason.LEDGER_FULL)
+
+
+def test_without_a_registry_the_remembered_suspensions_count(
+    sounds: dict[str, Sound], evidence: MemoryEvidence
+) -> None:
+    remembered = {"+81312345677": ms(-1)}
+    control = made(sounds, evidence, registry=lambda: None, remembered=remembered)
+    reasons = [
+        call.decision.reason
+        for number, number_of in ((SUSPENDED, 1), (LICENSED, 2))
+        if (call := control.decide(replace(REQUEST, call_id=id_of(number_of), number=number), Door.ARI))
+    ]
+    assert reasons == [Reason.NUMBER_SUSPENDED, Reason.REGISTRY_MISSING]
+
+
+# -- the verdict ------------------------------------------------------------------------------------------------------
+
+
+def verdict(control: CallControl, request: Request = REQUEST) -> dialplan.Verdict:
+    call = control.decide(request, Door.ARI)
+    assert call
+    return control.verdict(call)
+
+
+@pytest.mark.parametrize("hears", CallerHears)
+def test_the_verdict_names_the_file_of_each_party(
+    sounds: dict[str, Sound], evidence: MemoryEvidence, hears: CallerHears
+) -> None:
+    found = verdict(made(sounds, evidence, BOTH, caller_hears=hears))
+    assert (found.nonce, found.outcome, found.reason, found.hangup_cause) == (NONCE, "PLAY", "licence-valid", None)
+    assert (found.files, found.packets) == ({"called": "sample", "caller": "sample"}, 22)
+    assert found.answer_first is (hears is CallerHears.ANSWERED)
+    first = "a" if hears is CallerHears.ANSWERED else ""
+    assert found.extension == f"v:{NONCE}:PLAY:licence-valid::{first}:sample:sample:22"
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (REQUEST, "PLAY:licence-valid:::sample::22"),
+        (replace(REQUEST, number=UNKNOWN), "NOTICE:number-unknown:::notice::28"),
+        (replace(REQUEST, number=SUSPENDED), "REFUSE:number-suspended:38::::"),
+        (EMERGENCY, "BYPASS:emergency:::::"),
+    ],
+)
+@pytest.mark.parametrize("hears", CallerHears)
+def test_the_verdict_on_each_outcome(
+    sounds: dict[str, Sound], evidence: MemoryEvidence, request_: Request, text: str, hears: CallerHears
+) -> None:
+    control = made(sounds, evidence, Policy(refuse_cause=38), caller_hears=hears)
+    assert verdict(control, request_).text == f"{NONCE}:{text}"
+
+
+def test_only_the_caller_hears_something(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+    policy = Policy(notify=dict.fromkeys(Direction, frozenset({Party.CALLER})))
+    assert verdict(made(sounds, evidence, policy)).text == f"{NONCE}:PLAY:licence-valid::::sample:"
+
+
+def test_in_the_operators_own_dial_only_the_called_party_hears_something(
+    sounds: dict[str, Sound], evidence: MemoryEvidence
+) -> None:
+    assert verdict(made(sounds, evidence, BOTH), replace(REQUEST, own_dial=True)).files == {"called": "sample"}
+
+
+def test_a_sound_that_may_not_be_played_is_replaced_by_the_notice(
+    sounds: dict[str, Sound], evidence: MemoryEvidence
+) -> None:
+    control = made({}, evidence, BOTH, made=sounds)
+    found = verdict(control)
+    assert (found.outcome, found.files, found.packets) == ("PLAY", {"called": "notice", "caller": "notice"}, 28)
+
+
+def test_a_leg_of_a_call_that_is_announced_hears_nothing(control: CallControl) -> None:
+    control.decide(REQUEST, Door.ARI)
+    inner = replace(REQUEST, call_id=id_of(2), chain=CALL)
+    assert verdict(control, inner).text == f"{NONCE}:PLAY:licence-valid:::::"
+
+
+def named(sounds: dict[str, Sound], name: str) -> dict[str, Sound]:
+    """The licensed sound by another name."""
+    sample = sounds["sample"]
+    return {"notice": sounds["notice"], "sample": replace(sample, stem=sample.stem.with_name(name))}
+
+
+@pytest.mark.parametrize("policy", [Policy(), BOTH])
+def test_an_extension_has_79_characters_at_most(
+    sounds: dict[str, Sound], evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture, policy: Policy
+) -> None:
+    """Asterisk would cut a longer one off. Then the hook plays the notice, and the log says why."""
+    parties = 2 if policy is BOTH else 1
+    room = (dialplan.EXTENSION_LIMIT - len(f"v:{NONCE}:PLAY:licence-valid:::::22")) // parties
+    for length, number in ((room, 1), (room + 1, 2)):
+        name = "x" * length
+        known = named(sounds, name)
+        control = made(known, evidence, policy, made=known | {name: known["sample"]})
+        found = verdict(control, replace(REQUEST, call_id=id_of(number)))
+        assert len(found.extension) <= dialplan.EXTENSION_LIMIT
+        assert set(found.files.values()) == {name if length == room else "notice"}
+        assert found.packets == (22 if length == room else 28)
+        assert len(found.files) == parties
+        assert ("too long together" in caplog.text) is (length > room)
+
+
+# -- chains of calls --------------------------------------------------------------------------------------------------
+
+INNER = Request(id_of(3), OTHER_NONCE, CALLED, chain=CALL)
+
+
+def skip(control: CallControl, request: Request) -> Skip | None:
+    call = control.decide(request, Door.ARI)
+    assert call
+    return call.decision.skip
+
+
+def test_a_leg_of_a_call_that_is_announced_is_silent(control: CallControl) -> None:
+    control.decide(REQUEST, Door.ARI)
+    assert skip(control, INNER) is Skip.ANNOUNCED
+
+
+def test_a_leg_of_a_call_that_is_not_announced_is_heard(control: CallControl) -> None:
+    control.decide(EMERGENCY, Door.ARI)
+    assert skip(control, replace(INNER, chain=EMERGENCY.call_id)) is None
+
+
+@pytest.mark.parametrize("line", [hook.sounded(at=ms(3000), sent=22), hook.ended(status="BUSY", cause=17)])
+def test_a_leg_of_a_call_whose_sound_is_over_or_that_is_over_is_heard(control: CallControl, line: str) -> None:
+    control.decide(REQUEST, Door.ARI)
+    enter(control, line)
+    assert skip(control, INNER) is None
+
+
+def test_a_leg_of_an_unknown_call_is_heard(control: CallControl) -> None:
+    assert skip(control, INNER) is None
+
+
+BACK = Request(id_of(5), OTHER_NONCE, CALLED, diverting=LICENSED)
+
+
+@pytest.mark.parametrize(
+    ("request_", "skipped"),
+    [
+        (BACK, Skip.ANNOUNCED),
+        (replace(BACK, diverting="+81312345678"), Skip.ANNOUNCED),
+        (replace(BACK, diverting=""), None),
+        (replace(BACK, diverting="0312345679"), None),  # our call was not diverted by this one
+        (replace(BACK, number="0312340001"), None),  # our call is for another one
+        (replace(BACK, number=""), None),
+        (replace(BACK, diverting="anonymous"), None),
+    ],
+)
+def test_a_call_that_comes_back_through_the_network_is_known_by_both_its_numbers(
+    control: CallControl, request_: Request, skipped: Skip | None
+) -> None:
+    control.decide(REQUEST, Door.ARI)
+    assert skip(control, request_) is skipped
+
+
+def test_a_header_alone_silences_nothing(control: CallControl) -> None:
+    assert skip(control, BACK) is None
+
+
+# -- what the journal says --------------------------------------------------------------------------------------------
+
+HEARD = (
+    hook.sounded(at=ms(3440), sent=22),
+    hook.ended(at=ms(9000), talked_ms=5560),
+)
+
+
+def test_a_licensed_call_is_heard_and_connected(
+    control: CallControl, evidence: MemoryEvidence, sounds: dict[str, Sound]
+) -> None:
+    control.decide(REQUEST, Door.ARI)
+    enter(control, *HEARD)
+    assert not list(control)
+    _, *others = evidence.steps
+    assert others == [
+        steps.answered(CALL, ms(3000)),
+        steps.sound_started(CALL, ms(3000), "sample", sounds["sample"].sha256),
+        steps.sound_ended(CALL, ms(3440), 440, known_by="packets", packets=22),
+        steps.connected(CALL, ms(3440)),
+        steps.ended(CALL, ms(9000), CallStatus.CONNECTED, 16, "licence-valid"),
+    ]
+    record = evidence.record(CALL)
+    assert (record.heard, record.complete, record.anomalies) == (True, True, ())
+    assert record.known_by == {"called": "packets"}
+
+
+def test_both_parties_hear_it(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+    control = made(sounds, evidence, BOTH)
+    control.decide(REQUEST, Door.ARI)
+    enter(control, hook.sounded(at=ms(3440), caller="sample", sent=22), HEARD[1])
+    record = evidence.record(CALL)
+    assert (record.heard_by, record.heard, record.anomalies) == (("called", "caller"), True, ())
+    assert record.known_by == {"called": "packets", "caller": "time"}
+    assert evidence.kinds().count("answered") == 1
+    packets = {step.details["party"]: step.details.get("packets") for step in sound_steps(evidence, "sound-ended")}
+    assert packets == {"called": 22, "caller": None}
+
+
+def sound_steps(evidence: MemoryEvidence, kind: str) -> list[Step]:
+    return [step for step in evidence.steps if step.kind == kind]
+
+
+def test_a_sound_that_was_not_heard_and_is_played_again(
+    control: CallControl, evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture
+) -> None:
+    control.decide(REQUEST, Door.ARI)
+    enter(
+        control,
+        hook.sounded(at=ms(3100), sent=5, since=ms(3000), status="0"),
+        hook.sounded(at=ms(3560), played="again", sent=22, since=ms(3110), status="SUCCESS"),
+        hook.ended(at=ms(9000), talked_ms=5000),
+    )
+    assert evidence.kinds() == [
+        "decided", "answered", "sound-started", "sound-failed", "sound-started", "sound-ended", "connected", "ended",
+    ]  # fmt: skip
+    (failed,) = sound_steps(evidence, "sound-failed")
+    assert (failed.at, failed.details["why"]) == (ms(3100), "5 of 22 packets were sent")
+    record = evidence.record(CALL)
+    assert (record.heard, record.known_by, record.anomalies) == (True, {"called": "packets"}, ())
+    assert record.times[StepKind.CONNECTED] == ms(3560)
+    assert "the called party did not hear the sound: 5 of 22 packets were sent" in caplog.text
+
+
+def test_the_notice_after_two_attempts(control: CallControl, evidence: MemoryEvidence) -> None:
+    control.decide(REQUEST, Door.ARI)
+    enter(
+        control,
+        hook.sounded(at=ms(3005), sent=0, since=ms(3000), status="0"),
+        hook.sounded(at=ms(3010), played="again", sent=0, since=ms(3006), status="FAILED"),
+        hook.sounded(at=ms(3571), played="notice", called="notice", sent=28, since=ms(3010), status="SUCCESS"),
+        hook.ended(at=ms(9000), talked_ms=5000),
+    )
+    record = evidence.record(CALL)
+    assert not record.heard
+    assert "the called party heard notice instead of the sound" in record.anomalies
+    (ended,) = sound_steps(evidence, "sound-ended")
+    assert (ended.details["instead"], ended.details["heard_ms"]) == ("notice", 560)
+    assert len(sound_steps(evidence, "sound-failed")) == 2
+
+
+def test_the_notice_as_tones(control: CallControl, evidence: MemoryEvidence) -> None:
+    control.decide(replace(REQUEST, number=UNKNOWN), Door.ARI)
+    enter(
+        control,
+        hook.sounded(at=ms(3005), called="notice", sent=0, since=ms(3000), status="0"),
+        hook.sounded(at=ms(3571), played="tones", called="notice", sent=28, since=ms(3010), status="SUCCESS"),
+        hook.ended(at=ms(9000), reason="number-unknown"),
+    )
+    record = evidence.record(CALL)
+    assert (record.outcome, record.heard, record.known_by) == ("NOTICE", True, {"called": "time"})
+    assert record.anomalies == ()
+
+
+def test_the_notice_that_the_verdict_put_in_place_of_a_sound_is_heard_instead_of_it(
+    sounds: dict[str, Sound], evidence: MemoryEvidence
+) -> None:
+    control = made({}, evidence, made=sounds)
+    assert verdict(control).files == {"called": "notice"}
+    enter(control, hook.sounded(at=ms(3560), called="notice", sent=28), hook.ended(at=ms(9000)))
+    assert evidence.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
+    record = evidence.record(CALL)
+    assert not record.heard
+    assert "the called party heard notice instead of the sound" in record.anomalies
+
+
+def test_another_sound_than_the_verdicts_was_not_the_sound(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+    control = made(sounds, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
+    control.decide(REQUEST, Door.ARI)
+    enter(control, hook.sounded(at=ms(3560), called="other", sent=22), hook.ended(at=ms(9000)))
+    assert not evidence.record(CALL).heard
+    (failed,) = sound_steps(evidence, "sound-failed")
+    assert failed.details["why"] == "another sound was played than was decided"
+
+
+@pytest.mark.parametrize("caller", ["", "sample", "gone"])
+def test_a_line_with_a_sound_that_there_is_not_enters_nothing(
+    control: CallControl, evidence: MemoryEvidence, caller: str
+) -> None:
+    control.decide(REQUEST, Door.ARI)
+    called = "sample" if caller == "gone" else "gone"
+    with pytest.raises(JournalError):
+        enter(control, hook.sounded(called=called, caller=caller, sent=22))
+    assert evidence.kinds() == ["decided"]
+
+
+OTHERS = [status for status in CallStatus if status is not CallStatus.CONNECTED]
+
+
+@pytest.mark.parametrize("status", OTHERS)
+def test_each_other_end(control: CallControl, evidence: MemoryEvidence, status: CallStatus) -> None:
+    control.decide(REQUEST, Door.ARI)
+    enter(control, hook.ended(at=ms(5000), status=status, cause=17, talked_ms=""))
+    assert evidence.steps[1:] == [steps.ended(CALL, ms(5000), status, 17, "licence-valid")]
+
+
+@pytest.mark.parametrize("status", OTHERS)
+def test_a_call_that_ended_during_the_sound(
+    sounds: dict[str, Sound], evidence: MemoryEvidence, status: CallStatus
+) -> None:
+    control = made(sounds, evidence, BOTH)
+    control.decide(REQUEST, Door.ARI)
+    enter(control, hook.ended(at=ms(3200), status=status, cause=34, dial_status="ANSWER", talked_ms=""))
+    why = "the call ended during the sound"
+    assert evidence.steps[1:] == [
+        steps.sound_failed(CALL, ms(3200), why, Party.CALLED),
+        steps.sound_failed(CALL, ms(3200), why, Party.CALLER),
+        steps.ended(CALL, ms(3200), status, 34, "licence-valid"),
+    ]
+    assert evidence.record(CALL).anomalies == ()
+
+
+def test_a_call_without_a_sound_is_connected_when_it_began_to_talk(
+    control: CallControl, evidence: MemoryEvidence
+) -> None:
+    control.decide(EMERGENCY, Door.ARI)
+    enter(control, hook.ended(EMERGENCY.call_id, at=ms(9000), reason="emergency", talked_ms=5500))
+    record = evidence.record(EMERGENCY.call_id)
+    assert (record.times[StepKind.CONNECTED], record.anomalies) == (ms(3500), ())
+
+
+def test_a_call_that_was_sounded_and_did_not_connect(control: CallControl, evidence: MemoryEvidence) -> None:
+    control.decide(REQUEST, Door.ARI)
+    enter(control, HEARD[0], hook.ended(at=ms(3500), status="FAILED", cause=34, talked_ms=""))
+    record = evidence.record(CALL)
+    assert (record.heard, record.connected, record.status, record.anomalies) == (True, False, "FAILED", ())
+
+
+@pytest.mark.parametrize("line", [*HEARD, hook.decided(nonce=NONCE), hook.undecided()])
+def test_a_line_with_another_nonce_is_not_that_calls(control: CallControl, evidence: MemoryEvidence, line: str) -> None:
+    control.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI)
+    with pytest.raises(JournalError, match="nonce"):
+        enter(control, line)
+    assert evidence.kinds() == ["decided"]
+    assert control.find(CALL)
+
+
+@pytest.mark.parametrize("line", HEARD)
+def test_a_line_of_an_unknown_call_is_not_entered(control: CallControl, evidence: MemoryEvidence, line: str) -> None:
+    with pytest.raises(JournalError, match="no such call"):
+        enter(control, line)
+    assert not evidence.steps
+
+
+# -- what the hook decides by itself ----------------------------------------------------------------------------------
+
+FALLBACK = (
+    hook.decided(at=NOW),
+    hook.sounded(at=ms(3560), called="notice", sent=28),
+    hook.ended(at=ms(9000), reason="service-unavailable", talked_ms=5000),
+)
+
+
+def test_a_call_that_the_hook_decided(control: CallControl, evidence: MemoryEvidence) -> None:
+    enter(control, *FALLBACK[:1])
+    (call,) = control
+    assert (call.decision.outcome, call.decision.profiles) == (Outcome.NOTICE, {Party.CALLED: "notice"})
+    enter(control, *FALLBACK[1:])
+    assert evidence.kinds() == ["unattended", "answered", "sound-started", "sound-ended", "connected", "ended"]
+    record = evidence.record(CALL)
+    assert (record.outcome, record.reason, record.unattended) == ("NOTICE", "service-unavailable", True)
+    assert (record.heard, record.complete, record.anomalies) == (True, True, ())
+    assert {role: number.e164 for role, number in record.opened.items()} == {
+        Role.FORWARDING: "+81312345678", Role.CALLER: "+819012345679", Role.CALLED: "+81501234567",
+    }  # fmt: skip
+    assert not list(control)
+
+
+def test_a_call_that_ended_before_a_decision(control: CallControl, evidence: MemoryEvidence) -> None:
+    enter(control, hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))
+    record = evidence.record(CALL)
+    assert (record.outcome, record.reason, record.status) == (None, None, "CANCEL")
+    assert (record.unattended, record.complete, record.anomalies) == (True, True, ())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "cause"),
+    [("REFUSE", "number-suspended", 21), ("REFUSE", "number-malformed", 21), ("SHED", "overload", 42)],
+)
+def test_a_call_that_the_hook_refused(
+    control: CallControl, evidence: MemoryEvidence, outcome: str, reason: str, cause: int
+) -> None:
+    enter(
+        control,
+        hook.decided(number=SUSPENDED, outcome=outcome, reason=reason, hears="none"),
+        hook.ended(at=ms(2), status="REFUSED", cause=cause, reason=reason, talked_ms=""),
+    )
+    record = evidence.record(CALL)
+    assert (record.outcome, record.reason, record.status, record.hangup_cause) == (outcome, reason, "REFUSED", cause)
+    assert record.anomalies == ()
+
+
+def test_a_request_that_comes_after_the_hook_fell_back_gets_the_hooks_decision(
+    control: CallControl, evidence: MemoryEvidence
+) -> None:
+    enter(control, FALLBACK[0])
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    assert (call.decision.outcome, call.decision.reason) == (Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE)
+    assert control.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI) is None
+    assert evidence.kinds() == ["unattended"]
+
+
+def test_of_a_decision_that_came_too_late_the_hooks_own_counts(control: CallControl, evidence: MemoryEvidence) -> None:
+    """The hook had fallen back, and played the notice."""
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    enter(control, FALLBACK[0])
+    assert (call.decision.outcome, call.decision.profiles) == (Outcome.NOTICE, {Party.CALLED: "notice"})
+    enter(control, *FALLBACK[1:])
+    record = evidence.record(CALL)
+    assert (record.outcome, record.reason, record.unattended) == ("NOTICE", "service-unavailable", True)
+    assert (record.heard, record.complete, record.known_by) == (True, True, {"called": "packets"})
+    assert record.anomalies == ("the service decided PLAY, licence-valid, and the dialplan acted without it",)
+
+
+def test_of_a_call_that_ended_meanwhile_the_services_decision_counts(
+    control: CallControl, evidence: MemoryEvidence
+) -> None:
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    enter(control, hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))
+    record = evidence.record(CALL)
+    assert evidence.kinds() == ["decided", "ended"]
+    assert (record.outcome, record.status, record.unattended, record.anomalies) == ("PLAY", "CANCEL", False, ())
+
+
+# -- what an earlier service left -------------------------------------------------------------------------------------
+
+
+def test_calls_in_progress_are_known_again(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+    control = made(sounds, evidence, BOTH)
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    control.decide(replace(EMERGENCY, nonce=OTHER_NONCE), Door.ARI)
+    later = again(control, evidence)
+    known = later.find(CALL)
+    assert known
+    assert (known.decision, known.nonce) == (call.decision, NONCE)
+    assert (known.forwarding_numbers, known.called) == (call.forwarding_numbers, call.called)
+    assert {each.id for each in later} == {CALL, EMERGENCY.call_id}
+    assert later.decide(REQUEST, Door.ARI) is known
+    assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI) is None
+    assert later.verdict(known) == control.verdict(call)
+
+
+def test_a_call_that_hears_nothing_is_known_again_as_such(control: CallControl, evidence: MemoryEvidence) -> None:
+    control.decide(REQUEST, Door.ARI)
+    control.decide(INNER, Door.ARI)
+    later = again(control, evidence)
+    assert [call.decision.skip for call in later] == [None, Skip.ANNOUNCED]
+
+
+def test_a_call_of_a_version_without_nonces_is_not_known_again(control: CallControl, evidence: MemoryEvidence) -> None:
+    control.decide(replace(REQUEST, nonce=""), Door.ARI)
+    decided = evidence.steps.pop()
+    without = {key: value for key, value in decided.details.items() if key != "nonce"}
+    evidence.steps.append(replace(decided, details=without))
+    assert list(again(control, evidence)) == []
+
+
+WHOLE = {
+    "decided by the service": (
+        True,
+        (
+            hook.sounded(at=ms(3100), caller="sample", sent=5, since=ms(3000), status="0"),
+            hook.sounded(at=ms(3560), played="again", sent=22, since=ms(3110), status="SUCCESS"),
+            hook.ended(at=ms(9000), talked_ms=5000),
+        ),
+    ),
+    "decided by the hook": (False, FALLBACK),
+    "decided by both": (True, FALLBACK),
+    "not decided": (False, (hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))),
+}
+
+
+@pytest.mark.parametrize(("asked", "lines"), WHOLE.values(), ids=WHOLE)
+def test_a_journal_that_is_read_again_writes_each_step_once(
+    sounds: dict[str, Sound], asked: bool, lines: tuple[str, ...]
+) -> None:
+    """Whatever of a call is on the disk when the service is killed, the next one reads all of its lines."""
+    expected = MemoryEvidence()
+    control = made(sounds, expected, BOTH)
+    if asked:
+        control.decide(REQUEST, Door.ARI)
+    enter(control, *lines)
+    for kept in range(asked, len(expected.steps)):
+        evidence = MemoryEvidence(steps=expected.steps[:kept])
+        enter(again(control, evidence, ms(10_000)), *lines)
+        assert evidence.steps == expected.steps, f"{kept} steps were on the disk"
+
+
+def test_a_journal_is_read_again_after_each_of_several_kills(sounds: dict[str, Sound]) -> None:
+    evidence = MemoryEvidence()
+    control = made(sounds, evidence, BOTH)
+    control.decide(REQUEST, Door.ARI)
+    _, lines = WHOLE["decided by the service"]
+    for many in range(len(lines) + 1):
+        control = again(control, evidence, ms(10_000))
+        enter(control, *lines[:many])
+    assert [call.id for call in control] == []
+    once = MemoryEvidence()
+    control = made(sounds, once, BOTH)
+    control.decide(REQUEST, Door.ARI)
+    enter(control, *lines)
+    assert evidence.steps == once.steps
+
+
+def test_a_call_goes_on_after_a_restart(control: CallControl, evidence: MemoryEvidence) -> None:
+    control.decide(REQUEST, Door.ARI)
+    enter(control, HEARD[0])
+    later = again(control, evidence, ms(5000))
+    (known,) = later
+    assert (known.answered, known.sounded_at) == (True, ms(3440))
+    enter(later, HEARD[1])
+    record = evidence.record(CALL)
+    assert (record.heard, record.times[StepKind.CONNECTED], record.anomalies) == (True, ms(3440), ())
+
+
+def test_a_leg_of_a_call_that_was_sounded_before_a_restart_is_heard(
+    control: CallControl, evidence: MemoryEvidence
+) -> None:
+    control.decide(REQUEST, Door.ARI)
+    assert skip(again(control, MemoryEvidence(steps=list(evidence.steps))), INNER) is Skip.ANNOUNCED
+    enter(control, HEARD[0])
+    assert skip(again(control, evidence), INNER) is None
+
+
+# -- whose end the journal does not tell ------------------------------------------------------------------------------
+
+
+def test_a_call_is_interrupted_once(control: CallControl, evidence: MemoryEvidence) -> None:
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    control.interrupted(call)
+    control.interrupted(call)
+    assert evidence.kinds() == ["decided", "interrupted"]
+    assert not list(control)
+    with pytest.raises(JournalError, match="no such call"):
+        enter(control, HEARD[1])
+
+
+def test_a_call_that_ended_meanwhile_is_not_interrupted(control: CallControl, evidence: MemoryEvidence) -> None:
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    enter(control, *HEARD)
+    control.interrupted(call)
+    assert StepKind.INTERRUPTED not in evidence.kinds()
+
+
+# -- numbers that are suspended while they are in a call --------------------------------------------------------------
+
+SUSPENDED_NOW = f'{SUSPENSION}, {{number: "{LICENSED}", since: 2026-10-31T23:59:59Z, reference: R-2}}'
+
+
+def suspending() -> object:
+    return registry(SUSPENDED_NOW, version=43)
+
+
+@pytest.mark.parametrize("number", [LICENSED, f"{LICENSED}x"])
+def test_a_call_of_a_number_that_is_suspended_meanwhile_is_to_be_ended_once(
+    control: CallControl, evidence: MemoryEvidence, number: str
+) -> None:
+    other = control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Door.ARI)
+    emergency = control.decide(EMERGENCY, Door.ARI)
+    refused = control.decide(replace(REQUEST, call_id=id_of(8), number=SUSPENDED), Door.ARI)
+    call = control.decide(replace(REQUEST, number=number), Door.AGI)
+    assert call
+    assert control.to_be_ended() == []
+    control.registry = suspending
+    assert control.to_be_ended() == [call]
+    control.suspends(call)
+    control.suspends(call)
+    assert control.to_be_ended() == []
+    assert sound_steps(evidence, "suspended") == [steps.suspended(CALL, NOW, 43)]
+    enter(control, hook.ended(at=ms(100), cause=21, talked_ms=50))
+    assert list(control) == [other, emergency, refused]
+
+
+def test_a_call_that_the_hook_decided_is_to_be_ended_too(control: CallControl) -> None:
+    enter(control, FALLBACK[0])
+    enter(control, hook.decided(id_of(9), called="110", outcome="BYPASS", reason="emergency", hears="none"))
+    control.registry = suspending
+    assert [call.id for call in control.to_be_ended()] == [CALL]
+
+
+def test_a_call_that_is_over_is_not_suspended(control: CallControl, evidence: MemoryEvidence) -> None:
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    enter(control, *HEARD)
+    control.suspends(call)
+    assert StepKind.SUSPENDED not in evidence.kinds()
+
+
+def test_a_suspension_that_begins_later_ends_the_calls_then(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+    now = [ms(-2000)]
+    control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
+    call = control.decide(REQUEST, Door.ARI)
+    assert control.to_be_ended() == []
+    now[0] = NOW
+    assert control.to_be_ended() == [call]
+
+
+def test_by_the_settings_calls_go_on(control: CallControl) -> None:
+    control.decide(REQUEST, Door.ARI)
+    control.registry, control.hang_up_suspended = suspending, False
+    assert control.to_be_ended() == []
+
+
+def test_a_call_of_an_earlier_service_is_to_be_ended_by_its_number(
+    control: CallControl, evidence: MemoryEvidence
+) -> None:
+    control.decide(REQUEST, Door.ARI)
+    control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Door.ARI)
+    later = again(control, evidence, registry=suspending)
+    assert [call.id for call in later.to_be_ended()] == [CALL]
+
+
+def test_without_a_registry_the_remembered_suspension_ends_it(control: CallControl) -> None:
+    call = control.decide(REQUEST, Door.ARI)
+    control.registry, control.remembered = lambda: None, {"+81312345678": ms(-1)}
+    assert control.to_be_ended() == [call]
+
+
+# -- evidence that cannot be written ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("error", "logged"), [(LedgerError("broken"), True), (LedgerBehindError("no room"), False)])
+def test_what_is_never_written_is_logged_here(
+    control: CallControl, evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture, error: LedgerError, logged: bool
+) -> None:
+    evidence.error = error
+    call = control.decide(REQUEST, Door.ARI)
+    assert call
+    assert call.kept
+    assert call.kept.exception() is error
+    assert ("evidence could not be written: broken" in caplog.text) is logged
+
+
+async def test_evidence_is_waited_for_and_not_longer(control: CallControl, evidence: MemoryEvidence) -> None:
+    evidence.slow = True
+    enter(control, FALLBACK[0])
+    written = control.journal(read(FALLBACK[1]))
+    began_s = time.monotonic()
+    await control.wait_for(written[-1], 0.05)
+    assert time.monotonic() - began_s >= 0.05
+    assert evidence.hurried == 1
+    assert not written[-1].done()
+    evidence.commit()
+    await control.wait_for(written[-1], 60)
+    assert evidence.hurried == 1
+
+
+# -- with the real ledger ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return url_of(tmp_path / "ledger.sqlite3")
+
+
+def records(url: str) -> dict[str, Record]:
+    with LedgerReader.open(url, days_of(url)) as reader:
+        return {record.call_id: record for record in reader.records()}
+
+
+def test_calls_in_a_real_ledger_from_one_service_to_the_next(url: str, sounds: dict[str, Sound]) -> None:
+    custody = custody_of(url)
+    second, third = id_of(2), id_of(3)
+    with LedgerWriter.open(url, "lab", custody) as writer, Pending.open(url, writer, custody.days) as pending:
+        control = made(sounds, pending)
+        control.decide(REQUEST, Door.ARI)
+        control.decide(replace(REQUEST, call_id=second, nonce=OTHER_NONCE), Door.ARI)
+        enter(control, *HEARD, hook.sounded(second, OTHER_NONCE, at=ms(3440), sent=22))
+        enter(control, hook.decided(third))
+    with (
+        LedgerWriter.open(url, "lab", custody) as writer,
+        Pending.open(url, writer, custody.days) as pending,
+        LedgerReader.open(url, custody.days) as reader,
+    ):
+        later = made(sounds, pending, now=lambda: ms(5000), recorded=reader.knows)
+        later.recall(reader.open_calls(ms(5000)))
+        assert {call.id for call in later} == {second, third}
+        assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI) is None
+        # The journal from its beginning, but for the lines of calls that are over.
+        enter(later, hook.sounded(second, OTHER_NONCE, at=ms(3440), sent=22), hook.decided(third))
+        enter(later, hook.ended(second, OTHER_NONCE, at=ms(9000), talked_ms=5000))
+        enter(later, *(line.replace(CALL, third) for line in FALLBACK[1:]))
+    found = records(url)
+    assert found.keys() == {CALL, second, third}
+    for call_id, record in found.items():
+        assert (record.complete, record.heard, record.anomalies) == (True, True, ()), call_id
+        assert record.unattended is (call_id == third)
+    with LedgerReader.open(url) as reader:
+        result = reader.verify(custody.signer.key)
+    assert (result.faults, result.leaves, result.open_calls) == ([], 3, 0)
+
+
+def test_a_decision_that_came_too_late_is_in_the_leaf_of_its_call(url: str, sounds: dict[str, Sound]) -> None:
+    custody = custody_of(url)
+    with LedgerWriter.open(url, "lab", custody) as writer, Pending.open(url, writer, custody.days) as pending:
+        control = made(sounds, pending)
+        control.decide(REQUEST, Door.ARI)
+        enter(control, *FALLBACK)
+    record = records(url)[CALL]
+    assert (record.outcome, record.heard, record.unattended, record.complete) == ("NOTICE", True, True, True)
+    with LedgerReader.open(url) as reader:
+        result = reader.verify(custody.signer.key)
+    assert (result.faults, result.leaves, result.open_calls) == ([], 1, 0)

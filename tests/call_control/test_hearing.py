@@ -1,0 +1,241 @@
+"""Whether a party heard a sound. The tables are the rule's own (`call_control/hearing.py`), row by row."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone.call_control.hearing import TOLERANCE_MS, Hearing, KnownBy, hearing
+from idtone.call_control.journal_lines import Sounded, read
+from idtone.calls import Party
+from idtone.dialplan import PACKET_MS, Played, packets
+
+from .evidence import NOW
+from .hook import sounded
+
+CALLED, CALLER = Party.CALLED, Party.CALLER
+PACKETS, TIME, PLAYBACK, DIAL = KnownBy.PACKETS, KnownBy.TIME, KnownBy.PLAYBACK, KnownBy.DIAL
+
+SOUND_MS = 440
+NOTICE_MS = 560
+HELD = "1"
+"""CHANNEL(rtp,hold,audio) of a phone that holds the call."""
+LEFT = "left"
+"""Another phone took the caller's place."""
+FREE = "0"
+"""The same of any other phone; on a channel without RTP it is empty."""
+
+
+def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **files: str) -> Sounded:
+    """As the hook writes it."""
+    since = None if elapsed_ms is None else NOW - timedelta(milliseconds=elapsed_ms)
+    found = read(sounded(played=played, sent=sent, since=since, status=status, **files))
+    assert isinstance(found, Sounded)
+    return found
+
+
+# -- the sound of the called party, 440 ms, played by Dial() ----------------------------------------------------------
+
+DIALLED = {
+    # packets sent, ms since the answer, status: known by, or words of why it was not heard; ms that were played
+    "all of it, as nearly always": (22, None, "", PACKETS, 440),
+    "all of it, though FILE() is blocked on this channel": (22, 455.2, FREE, PACKETS, 440),
+    "nothing: its file is missing": (0, 3.1, FREE, "0 of 22 packets", 0),
+    "one packet": (1, 24, FREE, "1 of 22 packets", 20),
+    "a key was pressed": (9, 184, FREE, "9 of 22 packets", 180),
+    "a key was pressed at the very end": (21, 428, FREE, "21 of 22 packets", 420),
+    "the phone held the call during the sound": (9, 452, HELD, "9 of 22 packets", 180),
+    "the phone held the call from the answer on": (0, 452, HELD, "0 of 22 packets", 0),
+    "fewer packets, however long Dial() played": (21, 60_000, FREE, "21 of 22 packets", 420),
+    "fewer packets, and no time": (21, None, FREE, "21 of 22 packets", 420),
+    "early media, one packet": (23, 452, FREE, TIME, 440),
+    "early media, 15 packets": (37, 452, FREE, TIME, 440),
+    "early media, and it was just long enough": (37, 420, FREE, TIME, 440),
+    "early media, and a key was pressed": (37, 419, FREE, "lasted 419 ms", 440),
+    "early media, and the file is missing": (22 + 15, 2, FREE, "lasted 2 ms", 440),
+    "early media, and the phone held the call": (37, 452, HELD, "held the call", 440),
+    "early media, and nothing tells when it was answered": (37, None, FREE, DIAL, 440),
+    "early media of a call on hold, without a time": (37, None, HELD, "held the call", 440),
+    "the clock was set back meanwhile": (37, -3600_000, FREE, "lasted 0 ms", 440),
+    "all of it, and another phone took the caller's place": (22, 452, LEFT, PACKETS, 440),
+    "all of it, but the phone holds the call": (22, 452, HELD, "held the call", 440),
+    "Local: no packets are counted": ("", 448, "", TIME, 440),
+    "Local: it was just long enough": ("", 420, "", TIME, 440),
+    "Local: a key was pressed": ("", 200, "", "lasted 200 ms", 200),
+    "Local: nothing tells when it was answered": ("", None, "", DIAL, 440),
+    "Local: another phone took the call": ("", 448, "moved", "another phone", 440),
+    "another phone took the call": (37, 452, "moved", "another phone", 440),
+    "another phone took the call, and nothing tells when it was answered": ("", None, "moved", "another phone", 0),
+    "another phone took the call, to which as many packets went": (22, 452, "moved", "another phone", 440),
+}
+
+
+@pytest.mark.parametrize(("sent", "elapsed_ms", "status", "known", "lasted_ms"), DIALLED.values(), ids=DIALLED)
+def test_the_called_party_by_dial(
+    sent: int | str, elapsed_ms: float | None, status: str, known: KnownBy | str, lasted_ms: int
+) -> None:
+    check(hearing(line("dial", sent, elapsed_ms, status), CALLED, SOUND_MS), known, lasted_ms)
+
+
+# -- the sound of the caller, played by Dial() meanwhile --------------------------------------------------------------
+
+CALLERS = {
+    # caller's sound and called party's (None: it hears none) in ms, packets sent, ms since the answer, status
+    "both hear the same": (440, 440, 22, None, "", TIME, 440),
+    "the caller's is shorter": (440, 560, 28, None, "", TIME, 440),
+    "the caller's is longer by a packet": (460, 440, 22, None, "", TIME, 460),
+    "the caller's is longer by two packets": (480, 440, 22, None, "", DIAL, 480),
+    "the caller's is longer, and nothing tells how long": (560, 440, 22, None, "", DIAL, 560),
+    "the caller's is longer, and Dial() played long enough": (560, 440, 22, 571, FREE, TIME, 560),
+    "the caller's is longer, and a key stopped both": (560, 440, 22, 443, FREE, "lasted 443 ms", 443),
+    "a key stopped both": (440, 440, 9, 184, FREE, "lasted 184 ms", 184),
+    "the called party's file is missing": (440, 440, 0, 447, FREE, TIME, 440),
+    "both files are missing": (440, 440, 0, 3, FREE, "lasted 3 ms", 3),
+    "the called party held the call": (440, 440, 9, 452, HELD, TIME, 440),
+    "another phone took the call of the called party": (440, 440, 9, 452, "moved", TIME, 440),
+    "another phone took the caller's place": (440, 440, 22, 452, LEFT, "took the caller's place", 440),
+    "another phone took the place of the caller, who alone hears one": (
+        440,
+        None,
+        0,
+        452,
+        LEFT,
+        "took the caller's place",
+        440,
+    ),
+    "early media": (440, 440, 37, 452, FREE, TIME, 440),
+    "early media, and a key stopped both": (440, 440, 37, 184, FREE, "lasted 184 ms", 184),
+    "Local: Dial() played long enough": (440, 440, "", 452, "", TIME, 440),
+    "Local: nothing tells how long": (440, 440, "", None, "", DIAL, 440),
+    "only the caller hears one": (440, None, 0, 447, FREE, TIME, 440),
+    "only the caller hears one, just long enough": (440, None, 0, 420, FREE, TIME, 440),
+    "only the caller hears one, and the file is missing": (440, None, 0, 2, FREE, "lasted 2 ms", 2),
+    "only the caller hears one, and a key stopped it": (440, None, 0, 200, FREE, "lasted 200 ms", 200),
+    "only the caller hears one, and nothing tells how long": (440, None, 0, None, FREE, DIAL, 440),
+    "only the caller hears one, after early media": (440, None, 22, 200, FREE, "lasted 200 ms", 200),
+}
+
+
+@pytest.mark.parametrize(
+    ("caller_ms", "called_ms", "sent", "elapsed_ms", "status", "known", "lasted_ms"), CALLERS.values(), ids=CALLERS
+)
+def test_the_caller_by_dial(
+    caller_ms: float, called_ms: float | None, sent: int | str, elapsed_ms: float | None, status: str,
+    known: KnownBy | str, lasted_ms: int,
+) -> None:  # fmt: skip
+    files = {"called": "" if called_ms is None else "sample", "caller": "sample"}
+    check(hearing(line("dial", sent, elapsed_ms, status, **files), CALLER, caller_ms, called_ms), known, lasted_ms)
+
+
+# -- by Playback(): the sound again or in the operator's own Dial(), 440 ms, or the notice ----------------------------
+
+PLAYED_BACK = {
+    "all of it": (22, 446, "SUCCESS", PACKETS, 440),
+    "all of it, and a frame of silence": (23, 466, "SUCCESS", PACKETS, 440),
+    "Local: no packets are counted": ("", 446, "SUCCESS", PLAYBACK, 440),
+    "a packet is missing": (21, 446, "SUCCESS", "21 of 22 packets", 420),
+    "the phone held the call: nothing was sent to it": (0, 446, "SUCCESS", "0 of 22 packets", 0),
+    "it ended early, and says it did not": (22, 419, "SUCCESS", "lasted 419 ms", 440),
+    "Local: it ended early, and says it did not": ("", 419, "SUCCESS", "lasted 419 ms", 419),
+    "the file is missing": (0, 2, "FAILED", "ended as 'FAILED'", 0),
+    "it failed, whatever else is known": (22, 446, "FAILED", "ended as 'FAILED'", 440),
+    "it hung up": (9, 180, "", "ended as ''", 180),
+    "another phone took the call": (22, 446, "MOVED", "ended as 'MOVED'", 440),
+    "Dial()'s word": (22, 446, "moved", "ended as 'moved'", 440),
+}
+
+
+@pytest.mark.parametrize("played", ["again", "own", "notice"])
+@pytest.mark.parametrize(("sent", "elapsed_ms", "status", "known", "lasted_ms"), PLAYED_BACK.values(), ids=PLAYED_BACK)
+def test_by_playback(
+    sent: int | str, elapsed_ms: float, status: str, known: KnownBy | str, lasted_ms: int, played: str
+) -> None:
+    check(hearing(line(played, sent, elapsed_ms, status), CALLED, SOUND_MS), known, lasted_ms)
+
+
+# -- by Playtones(): the notice without any file, 560 ms --------------------------------------------------------------
+
+TONES = {
+    "all of it": (28, 563, "SUCCESS", TIME, 560),
+    "all of it but the last packet, which Wait() cuts off": (27, 560, "SUCCESS", TIME, 560),
+    "Local: no packets are counted": ("", 560, "SUCCESS", TIME, 560),
+    "just long enough": (27, 520, "SUCCESS", TIME, 560),
+    "too short": (27, 519, "SUCCESS", "lasted 519 ms", 540),
+    "Local: too short": ("", 519, "SUCCESS", "lasted 519 ms", 519),
+    "another packet is missing": (26, 560, "SUCCESS", "26 of 27 packets", 520),
+    "the phone held the call: nothing was sent to it": (0, 563, "SUCCESS", "0 of 27 packets", 0),
+    "another phone took the call": (28, 563, "MOVED", "ended as 'MOVED'", 560),
+    "without a status": (28, 563, "", "ended as ''", 560),
+}
+
+
+@pytest.mark.parametrize(("sent", "elapsed_ms", "status", "known", "lasted_ms"), TONES.values(), ids=TONES)
+def test_by_tones(sent: int | str, elapsed_ms: float, status: str, known: KnownBy | str, lasted_ms: int) -> None:
+    check(hearing(line("tones", sent, elapsed_ms, status, called="notice"), CALLED, NOTICE_MS), known, lasted_ms)
+
+
+def check(found: Hearing, known: KnownBy | str, lasted_ms: int) -> None:
+    assert found.heard is isinstance(known, KnownBy)
+    if isinstance(known, KnownBy):
+        assert found == Hearing(lasted_ms, known)
+    else:
+        assert found == Hearing(lasted_ms, None, found.why)
+        assert known in found.why
+
+
+# -- whatever the lengths are -----------------------------------------------------------------------------------------
+
+durations = st.integers(1, 30_000) | st.floats(0.5, 30_000)
+counts = st.integers(0, 10**9 - 1) | st.none()
+elapsed = st.none() | st.floats(-(10**6), 10**6)
+statuses = st.sampled_from(["", FREE, HELD, LEFT, "moved", "MOVED", "SUCCESS", "FAILED"])
+
+
+def made(played: Played, sent: int | None, elapsed_ms: float | None, status: str) -> Sounded:
+    """A line as data, also one that the hook never writes."""
+    since = None if elapsed_ms is None else NOW - timedelta(milliseconds=elapsed_ms)
+    return Sounded("1793491200.1-1", "123456789012", NOW, played, {}, sent, since, status)
+
+
+@given(durations, st.integers(0, 2000), elapsed, statuses)
+def test_packets_are_proof_only_if_they_are_exactly_those_of_the_sound(
+    duration_ms: float, sent: int, elapsed_ms: float | None, status: str
+) -> None:
+    wanted = -(-duration_ms // PACKET_MS)
+    found = hearing(made(Played.DIAL, sent, elapsed_ms, status), CALLED, duration_ms)
+    assert found.known_by != PACKETS or sent == wanted
+    assert not found.heard or sent >= wanted
+    assert packets(duration_ms) == wanted
+
+
+@given(st.sampled_from(Played), st.sampled_from(Party), durations, durations | st.none(), counts, elapsed, statuses)
+def test_a_sound_was_heard_for_all_of_its_length_or_there_is_a_reason(
+    played: Played, party: Party, duration_ms: float, called_ms: float | None, sent: int | None,
+    elapsed_ms: float | None, status: str,
+) -> None:  # fmt: skip
+    found = hearing(made(played, sent, elapsed_ms, status), party, duration_ms, called_ms)
+    assert found.heard is not bool(found.why)
+    assert 0 <= found.lasted_ms <= round(duration_ms)
+    if found.heard:
+        assert found.lasted_ms == round(duration_ms)
+        assert found.known_by is not DIAL or played is Played.DIAL
+    if found.known_by in (TIME, PLAYBACK) and party is CALLED:
+        assert elapsed_ms is not None
+        tones_ms = PACKET_MS if played is Played.TONES else 0  # less the last packet
+        assert elapsed_ms >= duration_ms - TOLERANCE_MS - tones_ms - 0.001
+
+
+@pytest.mark.parametrize("played", [Played.AGAIN, Played.OWN, Played.NOTICE, Played.TONES])
+def test_what_no_time_is_known_of_was_not_heard_unless_dial_played_it(played: Played) -> None:
+    found = hearing(made(played, 22, None, "SUCCESS"), CALLED, SOUND_MS)
+    assert (found.heard, found.why) == (False, "nothing tells how long it lasted")
+
+
+@pytest.mark.parametrize(("duration_ms", "wanted"), [(440, 22), (440.1, 23), (460, 23), (19, 1), (20, 1), (560, 28)])
+def test_how_many_packets_a_sound_has(duration_ms: float, wanted: int) -> None:
+    assert packets(duration_ms) == wanted
+    assert hearing(made(Played.DIAL, wanted, None, ""), CALLED, duration_ms).known_by is PACKETS
+    assert not hearing(made(Played.DIAL, wanted - 1, None, ""), CALLED, duration_ms).heard

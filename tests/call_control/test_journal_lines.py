@@ -1,0 +1,459 @@
+"""A line of the journal, whatever stands in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone import dialplan
+from idtone.call_control.journal_lines import (
+    EARLIEST,
+    LATEST,
+    LONGEST_LINE,
+    Decided,
+    Ended,
+    Line,
+    Sounded,
+    blotted,
+    fits_its_id,
+    read,
+    split,
+)
+from idtone.calls import Direction, Outcome, Party, Reason
+from idtone.dialplan import Played
+from idtone.errors import JournalError
+from idtone.ledger.steps import CallStatus
+from idtone.numbers import NumberKind, parse
+
+from .evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
+from .hook import decided, encoded, ended, sounded, undecided
+
+AT = NOW + timedelta(microseconds=1)
+CALL = id_of()
+
+
+def replaced(line: str, field: int, value: str) -> str:
+    fields = line.split(",")
+    fields[field] = value
+    return ",".join(fields)
+
+
+# -- what the hook writes ---------------------------------------------------------------------------------------------
+
+
+def test_the_hook_decided() -> None:
+    line = read(decided(CALL, at=AT, direction="outgoing", dial_string="PJSIP/101@trunk"))
+    assert isinstance(line, Decided)
+    assert (line.call_id, line.nonce, line.at) == (CALL, NONCE, AT)
+    assert (line.outcome, line.reason, line.parties) == (
+        Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, frozenset({Party.CALLED})
+    )  # fmt: skip
+    call = line.call
+    assert (call.direction, call.forwarding_number) == (Direction.OUTGOING, parse(LICENSED))
+    assert (call.caller, call.called, call.dialled) == (parse(CALLER), parse(CALLED), CALLED)
+    assert call.forwarding_numbers == (parse(LICENSED),)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reasons"),
+    [
+        ("NOTICE", {"service-unavailable"}),
+        ("REFUSE", {"service-unavailable", "number-suspended", "number-malformed"}),
+        ("BYPASS", {"emergency"}),
+        ("SHED", {"overload"}),
+        ("", {""}),
+        ("PLAY", set()),
+        ("notice", set()),
+    ],
+)
+def test_what_the_hook_decides_and_on_which_grounds(outcome: str, reasons: set[str]) -> None:
+    """It never decides that the licensed sound is played."""
+    for reason in ("", *Reason):
+        line = decided(outcome=outcome, reason=reason, hears="none")
+        if reason in reasons:
+            found = read(line)
+            assert isinstance(found, Decided)
+            assert (found.outcome or "", found.reason or "") == (outcome, reason)
+        else:
+            with pytest.raises(JournalError):
+                read(line)
+
+
+@pytest.mark.parametrize(
+    ("word", "parties"),
+    [("called", {Party.CALLED}), ("caller", {Party.CALLER}), ("both", set(Party)), ("none", set()), ("", set())],
+)
+def test_who_hears_the_notice(word: str, parties: set[Party]) -> None:
+    line = read(decided(hears=word))
+    assert isinstance(line, Decided)
+    assert line.parties == parties
+
+
+@pytest.mark.parametrize("hears", ["called", "caller", "both"])
+@pytest.mark.parametrize(
+    ("outcome", "reason"), [("REFUSE", "number-suspended"), ("BYPASS", "emergency"), ("SHED", "overload"), ("", "")]
+)
+def test_only_with_a_notice_does_a_party_hear_something(outcome: str, reason: str, hears: str) -> None:
+    with pytest.raises(JournalError):
+        read(decided(outcome=outcome, reason=reason, hears=hears))
+
+
+@pytest.mark.parametrize("line", [undecided(CALL), replaced(undecided(CALL), 11, "none")])
+def test_the_call_ended_before_a_decision(line: str) -> None:
+    found = read(line)
+    assert isinstance(found, Decided)
+    assert (found.outcome, found.reason, found.parties) == (None, None, frozenset())
+
+
+def test_a_call_of_which_nothing_is_known_yet() -> None:
+    found = read(f"decided,{CALL},{NONCE},{AT.timestamp():.6f},,,,,,,,")
+    assert isinstance(found, Decided)
+    assert found.call.direction is Direction.INCOMING
+    assert found.call.forwarding_number.kind is found.call.called.kind is NumberKind.WITHHELD
+
+
+@pytest.mark.parametrize(
+    ("called", "dial_string", "number"),
+    [
+        ("", f"PJSIP/{CALLED}@trunk", CALLED),
+        (CALLED, "PJSIP/101@trunk", CALLED),
+        ("110", f"PJSIP/{CALLED}@trunk", "110"),
+        ("", f"Local/{CALLED}@out/n&PJSIP/101", CALLED),
+    ],
+)
+def test_the_called_number_is_in_the_dial_string_if_it_is_nowhere_else(
+    called: str, dial_string: str, number: str
+) -> None:
+    found = read(decided(called=called, dial_string=dial_string))
+    assert isinstance(found, Decided)
+    assert found.call.called == parse(number)
+
+
+def test_a_suspended_number_with_a_letter_behind_it_is_known() -> None:
+    found = read(decided(number=f"{LICENSED}x"))
+    assert isinstance(found, Decided)
+    assert found.call.forwarding_number.kind is NumberKind.MALFORMED
+    assert parse(LICENSED) in found.call.forwarding_numbers
+
+
+@pytest.mark.parametrize("direction", ["", "incoming", "Outgoing", "sideways", "out going"])
+def test_any_other_direction_is_incoming(direction: str) -> None:
+    found = read(decided(direction=direction))
+    assert isinstance(found, Decided)
+    assert found.call.direction is Direction.INCOMING
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            sounded(CALL, at=AT, sent=22),
+            Sounded(CALL, NONCE, AT, Played.DIAL, {Party.CALLED: "sample"}, 22, None, ""),
+        ),
+        (
+            sounded(CALL, at=AT, caller="notice", sent=0, since=NOW, status="moved"),
+            Sounded(CALL, NONCE, AT, Played.DIAL, {Party.CALLED: "sample", Party.CALLER: "notice"}, 0, NOW, "moved"),
+        ),
+        (
+            sounded(CALL, at=AT, called="", caller="notice", since=NOW),
+            Sounded(CALL, NONCE, AT, Played.DIAL, {Party.CALLER: "notice"}, None, NOW, ""),
+        ),
+        *(
+            (
+                sounded(CALL, at=AT, played=played, called="notice", sent=28, since=NOW, status="SUCCESS"),
+                Sounded(CALL, NONCE, AT, Played(played), {Party.CALLED: "notice"}, 28, NOW, "SUCCESS"),
+            )
+            for played in ("again", "own", "notice", "tones")
+        ),
+    ],
+)
+def test_the_hook_played_something(line: str, expected: Sounded) -> None:
+    assert read(line) == expected
+
+
+def test_how_long_it_played() -> None:
+    since = NOW - timedelta(milliseconds=440.5)
+    for line, elapsed_ms in ((sounded(since=since), 440.5), (sounded(), None)):
+        found = read(line)
+        assert isinstance(found, Sounded)
+        assert found.elapsed_ms == elapsed_ms
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        *(
+            (
+                ended(CALL, at=AT, talked_ms=text),
+                Ended(CALL, NONCE, AT, CallStatus.CONNECTED, 16, Reason.LICENCE_VALID, True, talked_ms),
+            )
+            for text, talked_ms in (("4000", 4000), ("0", 0), ("", None))
+        ),
+        (
+            ended(CALL, at=AT, status="BUSY", cause=17, reason="", talked_ms=4000),
+            Ended(CALL, NONCE, AT, CallStatus.BUSY, 17, None, False, None),
+        ),
+        *(
+            (
+                ended(CALL, at=AT, status=status, cause=cause, reason="overload", talked_ms=""),
+                Ended(CALL, NONCE, AT, CallStatus(status), None, Reason.OVERLOAD, status == "CONNECTED", None),
+            )
+            for status in CallStatus
+            for cause in ("", 0, 128, "x", -1)
+        ),
+    ],
+)
+def test_the_call_is_over(line: str, expected: Ended) -> None:
+    assert read(line) == expected
+
+
+def test_the_hook_writes_as_many_fields_as_are_read() -> None:
+    """By the text of the hook itself."""
+    text = (resources.files(dialplan) / dialplan.HOOK_FILE).read_text("utf-8")
+    (request,) = {found.count(",") for found in re.findall(r"IDTONE_REQUEST=(.*)\)$", _plain(text), re.M)} - {0}
+    lines = [
+        line.replace("REQUEST", "," * request)
+        for line in re.findall(r"(?:=|,)((?:decided|sounded|ended),[^()\n]*)\)$", _plain(text), re.M)
+    ]
+    fields = {line.partition(",")[0]: set() for line in lines}
+    for line in lines:
+        fields[line.partition(",")[0]].add(line.count(",") + 1)
+    assert fields == {"decided": {12}, "sounded": {10}, "ended": {9}}
+    assert len(lines) == len(re.findall(r"\b(?:decided|sounded|ended),\$\{", text))
+
+
+def _plain(text: str) -> str:
+    """Each function and variable of Asterisk as one word, in which no comma is left."""
+    text = text.replace("${IDTONE_REQUEST}", "REQUEST")
+    before = None
+    while before != text:
+        before, text = text, re.sub(r"\$(\{[^${}\[\]]*\}|\[[^${}\[\]]*\])", "x", text)
+    return text
+
+
+# -- what the hook does not write -------------------------------------------------------------------------------------
+
+DECIDED, SOUNDED, ENDED = decided(CALL), sounded(CALL, sent=22), ended(CALL)
+LINES = (DECIDED, SOUNDED, ENDED)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "x", ",", "decided", *(",".join([word] + [""] * more) for word in ("decided", "x") for more in (7, 9, 11)),
+        *(cut for line in LINES for cut in (line[:-40], f"{line},", f",{line}", line + line, f"{line},{line}")),
+        *(
+            replaced(line, field, value)
+            for line in LINES
+            for field, values in {
+                0: ("", "Decided", "call", " decided"),
+                1: ("", LICENSED, f"{LICENSED * 21}-1", "1793491200.1-", "1793491200.1-1234567890", "17 9-1", "x-１"),
+                2: ("", NONCE[1:], f"{NONCE}0", "12345678901x", "１２３４５６７８９０１２"),
+                3: ("", "now", "1793491200", "1793491200.00000", "1793491200.0000000", "179349120.000000",
+                    "17934912000.000000", "-793491200.000000", "１７９３４９１２００.000000", "1793491200,000000"),
+            }.items()
+            for value in values
+        ),
+        *(replaced(DECIDED, 5, value) for value in ("a b", "\0", "\x7f", "�", "é", "\t")),
+        *(replaced(DECIDED, 9, value) for value in ("PLAY", "SKIP", "notice")),
+        *(replaced(DECIDED, 11, value) for value in ("everybody", "CALLED", "called,caller", "calledcaller")),
+        *(replaced(SOUNDED, 4, value) for value in ("", "DIAL", "playback")),
+        *(replaced(SOUNDED, 5, value) for value in ("", "a/b", "..%2fx", "a b", "ü")),
+        *(replaced(SOUNDED, 6, value) for value in ("a/b", "a:b", "ü")),
+        *(replaced(SOUNDED, 7, value) for value in ("-1", "2.2", "x", "+22", "1234567890", "²²", "２２")),
+        *(replaced(SOUNDED, 8, value) for value in ("0", "now", "1793491200")),
+        *(replaced(ENDED, 4, value) for value in ("", "WELL", "connected")),
+        *(replaced(ENDED, 6, value) for value in ("x", "LICENCE-VALID", "licence")),
+        *(sounded(played=played, since=since, caller=caller)
+          for played in ("again", "own", "notice", "tones")
+          for since, caller in ((None, ""), (NOW, "sample"))),
+    ],
+)  # fmt: skip
+def test_any_other_line_is_refused_without_a_word_of_it(line: str) -> None:
+    with pytest.raises(JournalError) as refused:
+        read(line)
+    assert not re.search("[0-9]", str(refused.value))
+
+
+@pytest.mark.parametrize(("dial_status", "answered"), [("ANSWER", True), ("CANCEL", False), ("", False), ("x", False)])
+@pytest.mark.parametrize("status", CallStatus)
+def test_whether_the_called_party_answered_is_dials_word(status: CallStatus, dial_status: str, answered: bool) -> None:
+    found = read(ended(status=status, dial_status=dial_status))
+    assert isinstance(found, Ended)
+    assert found.answered is answered
+
+
+@pytest.mark.parametrize("talked", ["-1", "x", "1.5", "123456789012"])
+def test_a_length_that_is_no_number_is_not_known(talked: str) -> None:
+    found = read(replaced(ENDED, 8, talked))
+    assert isinstance(found, Ended)
+    assert found.talked_ms is None
+
+
+def test_the_longest_line() -> None:
+    room = LONGEST_LINE - len(DECIDED) + len(CALLED)
+    longest = decided(CALL, called="x" * room)
+    assert len(longest) == LONGEST_LINE
+    assert isinstance(read(longest), Decided)
+    with pytest.raises(JournalError):
+        read(decided(CALL, called="x" * (room + 1)))
+
+
+def test_the_longest_texts_that_the_hook_takes_from_outside_make_half_a_longest_line() -> None:
+    """Its limits are 100, 20, 100, 300 and 100 octets, and URIENCODE() makes three of one."""
+    line = decided("x" * 200 + "-1", outcome="REFUSE", hears="none", number="\0" * 100, direction="\0" * 20,
+                   called="\0" * 100, dial_string="\0" * 300, caller="\0" * 100)  # fmt: skip
+    assert len(line) < LONGEST_LINE * 0.55
+    assert isinstance(read(line), Decided)
+
+
+# -- any text ---------------------------------------------------------------------------------------------------------
+
+instants = st.integers(10**15, 4 * 10**15).map(lambda us: datetime.fromtimestamp(0, UTC) + timedelta(microseconds=us))
+nonces = st.integers(10**11, 10**12 - 1).map(str)
+systems = st.sampled_from(["", "pbx-", "a.b-c-"])
+ids = st.builds(id_of, st.integers(0, 10**9 - 1), instants, st.integers(1, 10**6), systems)
+texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
+names = st.from_regex(r"\A[A-Za-z0-9_.-]{1,40}\Z")
+words = st.from_regex(r"\A[!-+\--~]{0,20}\Z")
+
+
+@given(ids, nonces, instants, texts, texts, texts, texts, st.sampled_from(["called", "caller", "both", "none"]))
+def test_a_decision_that_was_written_is_read_again(
+    call_id: str, nonce: str, at: datetime, number: str, direction: str, called: str, caller: str, hears: str
+) -> None:
+    found = read(decided(call_id, nonce, at, number, direction, called, "PJSIP/x@trunk", caller, hears=hears))
+    assert isinstance(found, Decided)
+    assert (found.call_id, found.nonce, found.at) == (call_id, nonce, at)
+    call = found.call
+    assert (call.forwarding_number, call.caller, call.called) == (parse(number), parse(caller), parse(called or "x"))
+    assert call.dialled == (called or "x")
+    assert dialplan.parties_word(tuple(party for party in Party if party in found.parties)) == hears
+
+
+@given(ids, nonces, instants, names, st.integers(0, 10**9 - 1) | st.none(), instants | st.none(), words, st.data())
+def test_what_was_played_is_read_again(
+    call_id: str, nonce: str, at: datetime, name: str, sent: int | None, since: datetime | None, status: str,
+    data: st.DataObject,
+) -> None:  # fmt: skip
+    caller = data.draw(st.just("") | names)
+    line = sounded(call_id, nonce, at, "dial", name, caller, "" if sent is None else sent, since, status)
+    files = {Party.CALLED: name, Party.CALLER: caller} if caller else {Party.CALLED: name}
+    assert read(line) == Sounded(call_id, nonce, at, Played.DIAL, files, sent, since, status)
+
+
+@given(
+    ids, nonces, instants, st.sampled_from(CallStatus), st.integers(1, 127) | st.none(),
+    st.sampled_from(Reason) | st.none(), st.sampled_from(["", "ANSWER", "CANCEL", "BUSY"]),
+    st.integers(0, 10**11 - 1) | st.none(),
+)  # fmt: skip
+def test_an_end_is_read_again(
+    call_id: str, nonce: str, at: datetime, status: CallStatus, cause: int | None, reason: Reason | None,
+    dialled: str, talked_ms: int | None,
+) -> None:  # fmt: skip
+    line = ended(call_id, nonce, at, status, cause or "", reason or "", dialled, "" if talked_ms is None else talked_ms)
+    talked_ms = talked_ms if status is CallStatus.CONNECTED else None
+    assert read(line) == Ended(call_id, nonce, at, status, cause, reason, dialled == "ANSWER", talked_ms)
+
+
+PARTS = [*{part for line in (*LINES, undecided(CALL)) for part in line.split(",")}, *Outcome, *Reason, *CallStatus]
+
+
+def understood(line: str) -> Line | None:
+    """One of the three, or None after an error without anything of the line."""
+    found, error = None, ""
+    try:
+        found = read(line)
+    except JournalError as refused:
+        error = str(refused)
+    assert not re.search("[0-9]", error)
+    if error:
+        return None
+    assert isinstance(found, Decided | Sounded | Ended)
+    assert line.startswith(f"{type(found).__name__.lower()},{found.call_id},{found.nonce},")
+    return found
+
+
+@given(st.text())
+def test_garbage(text: str) -> None:
+    understood(text)
+
+
+@given(st.lists(st.one_of(texts, st.sampled_from(PARTS)), max_size=14))
+def test_fields_in_any_order(fields: list[str]) -> None:
+    understood(",".join(fields))
+
+
+@given(st.sampled_from(LINES), st.integers(0, 12), texts | st.sampled_from(PARTS))
+def test_a_line_with_a_wrong_field(line: str, field: int, value: str) -> None:
+    understood(replaced(line, min(field, line.count(",")), value))
+
+
+@given(st.sampled_from(LINES), st.integers(1, 200), st.sampled_from(LINES))
+def test_a_line_that_was_cut_off_and_the_one_behind_it(first: str, end: int, second: str) -> None:
+    cut = first[: min(end, len(first))]
+    assert understood(cut + second) is None
+    assert split(cut + second) == (cut, second)
+
+
+@pytest.mark.parametrize("line", ["", "x", *LINES, f"{DECIDED[:30]}", encoded(f"x{SOUNDED}")])
+def test_nothing_is_behind_a_line_that_is_alone(line: str) -> None:
+    assert split(line) is None
+
+
+@given(st.text())
+def test_of_garbage_nothing_is_lost(text: str) -> None:
+    parts = split(text)
+    assert parts is None or "".join(parts) == text
+
+
+@given(texts)
+def test_any_text_from_outside_is_one_call(text: str) -> None:
+    for field in range(4, 9):
+        assert understood(replaced(DECIDED, field, encoded(text)))
+
+
+# -- the times of an id -----------------------------------------------------------------------------------------------
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("system", ["", "pbx-", "a-b.c-"])
+@pytest.mark.parametrize(
+    ("after", "fits"),
+    [(-EARLIEST - SECOND, False), (-EARLIEST, True), (0 * SECOND, True), (LATEST, True), (LATEST + SECOND, False)],
+)
+def test_a_call_is_decided_around_the_time_when_its_channel_was_made(after: timedelta, fits: bool, system: str) -> None:
+    assert fits_its_id(id_of(3, NOW, 2, system), NOW + after) is fits
+
+
+@pytest.mark.parametrize("call_id", ["", "x-1", "179349120.1-1", "1793491200-1", "1793491200.1", "x1793491200.1-1"])
+def test_an_id_without_a_time_fits_none(call_id: str) -> None:
+    assert not fits_its_id(call_id, NOW)
+
+
+# -- what is kept of a line that is not believed ----------------------------------------------------------------------
+
+
+def test_no_digit_is_kept() -> None:
+    assert blotted(f"decided,1793491200.21-1,{LICENSED},０3\x85\n") == "decided,0000000000.00-0,0000000000,?0??"
+    assert blotted(encoded("０３ー")) == "%EF%BC%00%EF%BC%00%E0%00%BC"
+
+
+@given(st.text())
+def test_what_is_kept_is_one_line_of_plain_characters_without_a_number(text: str) -> None:
+    kept = blotted(text)
+    assert len(kept) == len(text)
+    assert re.fullmatch("[0 -/:-~]*", kept)
+
+
+def test_the_words_of_the_hook_are_kept() -> None:
+    assert (
+        blotted(ended(CALL))
+        == "ended,0000000000.0-0,000000000000,0000000000.000000,CONNECTED,00,licence-valid,ANSWER,0000"
+    )

@@ -1,0 +1,501 @@
+"""Each line of the journal is entered once, whatever is killed at which moment."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import pytest
+
+from idtone.call_control import call_control, journal, journal_entry
+from idtone.call_control.call_control import CallControl
+from idtone.call_control.journal import READ, JournalFolder, JournalReader
+from idtone.call_control.journal_entry import JournalEntry
+from idtone.decision import Policy
+from idtone.ledger.database import Database, NotWrittenError
+from idtone.ledger.pending import Pending
+from idtone.ledger.reader import LedgerReader
+from idtone.ledger.records import Record
+from idtone.ledger.sqlite import Trouble
+from idtone.ledger.writer import LedgerWriter
+from idtone.settings import Door
+from idtone.tones.making.sounds import Sound
+
+from ..ledger.evidence import custody_of, days_of, url_of
+from . import hook
+from .evidence import REQUEST, MemoryEvidence, id_of, registry
+from .reading import following, is_cleared, until, write
+
+LATE = "the service decided PLAY, licence-valid, and the dialplan acted without it"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in {"POLL_S": 0.004, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.0, "NOTE_EVERY_S": 0.0}.items():
+        monkeypatch.setattr(journal, name, seconds)
+
+
+# -- at each line of the program --------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process is gone. What stands behind `finally` only lets go of what the kernel would let go of."""
+
+
+def close_all(folder: Path) -> None:
+    """As the kernel does with the files of a process that is killed."""
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{name}").startswith(str(folder)):
+                os.close(int(name))
+
+
+Place = tuple[str, int]
+"""A line of the program, by its file."""
+
+
+@dataclass
+class Kill:
+    """At the line `place`, when it is executed for the `time`th time. Without a place it only sees which lines are."""
+
+    place: Place | None = None
+    time: int = 1
+    seen: dict[Place, int] = field(default_factory=dict)
+    done: bool = False
+
+    FILES = frozenset(str(module.__file__) for module in (journal, journal_entry, call_control))
+    CALLBACKS = frozenset({"<lambda>", "_tell", "tell"})
+    """The event loop or a future calls these, and would catch the error."""
+
+    def trace(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
+        code = frame.f_code
+        if code.co_filename not in self.FILES or code.co_name in self.CALLBACKS:
+            return None
+        if event == "line" and not self.done:
+            place = code.co_filename, frame.f_lineno
+            self.seen[place] = self.seen.get(place, 0) + 1
+            if place == self.place and self.seen[place] >= self.time:
+                self.done = True
+                raise Killed
+        return self.trace
+
+    @contextmanager
+    def armed(self) -> Iterator[None]:
+        before = sys.gettrace()
+        threading.settrace(self.trace)
+        sys.settrace(self.trace)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
+            threading.settrace(before)  # type: ignore[arg-type]
+
+
+@dataclass
+class Calls:
+    """What Asterisk writes, one line after the other, whatever becomes of the service."""
+
+    folder: JournalFolder
+    lines: list[str] = field(default_factory=list)
+    over: bool = False
+
+    async def write(self) -> None:
+        for line in self.lines:
+            write(self.folder, f"{line}\n")
+            await asyncio.sleep(0.0005)
+        self.over = True
+
+
+async def live(calls: Calls, evidence: MemoryEvidence, sounds: dict[str, Sound], dice: random.Random) -> None:
+    """A service that follows until all is done, or it is killed."""
+    control = CallControl(registry, Policy(), sounds, evidence, sounds, recorded=evidence.knows)
+    control.recall(evidence.open_calls())
+    entry = JournalEntry(control, evidence.times, calls.folder.refuse)
+    reader = JournalReader(calls.folder, entry.enter, lambda: True, entry.gap_s)
+
+    async def commit() -> None:
+        while True:
+            await asyncio.sleep(0.001)
+            evidence.commit(dice.randint(0, evidence.late))
+
+    reading, committing = asyncio.create_task(reader.follow()), asyncio.create_task(commit())
+    try:
+        await until(lambda: reading.done() or (calls.over and is_cleared(calls.folder)))
+        if reading.done():
+            reading.result()
+    finally:
+        for task in (reading, committing):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Killed):
+                await task
+        reader.close()
+
+
+def calls_of(folder: JournalFolder, evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[Calls, dict[str, Any]]:
+    """Calls of each kind, and which steps their records are to have."""
+    played = ["answered", "sound-started", "sound-ended", "connected", "ended"]
+    at = now() - timedelta(seconds=3)
+    late, licensed, fallback, early = (id_of(number, at) for number in range(1, 5))
+    control = CallControl(registry, Policy(), sounds, evidence, sounds, now=lambda: at)
+    for call_id in (licensed, late):
+        control.decide(replace(REQUEST, call_id=call_id), Door.ARI)
+    calls = Calls(folder)
+    for offset, (call_id, profile, sent) in enumerate(
+        ((licensed, "sample", 22), (fallback, "notice", 28), (late, "notice", 28))
+    ):
+        begin = at + timedelta(microseconds=offset)
+        reason = "licence-valid" if profile == "sample" else "service-unavailable"
+        calls.lines += [
+            *([hook.decided(call_id, at=begin)] if profile == "notice" else []),
+            hook.sounded(call_id, at=begin + timedelta(seconds=1), called=profile, sent=sent),
+            hook.ended(call_id, at=begin + timedelta(seconds=2), reason=reason, talked_ms=1000),
+        ]
+    calls.lines[1:1] = [
+        hook.undecided(early, at=at),
+        hook.ended(early, at=at, status="CANCEL", reason="", talked_ms=""),
+    ]
+    return calls, {
+        licensed: ["decided", *played],
+        fallback: ["unattended", *played],
+        late: ["decided", "unattended", *played],
+        early: ["unattended", "ended"],
+    }
+
+
+def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
+    """One service is killed, the next one reads on."""
+    (place / "sounds").mkdir(parents=True)
+    folder = JournalFolder(place / "sounds" / "journal", place / "sounds")
+    folder.make()
+    evidence = MemoryEvidence(slow=True)
+    calls, expected = calls_of(folder, evidence, sounds)
+    dice = random.Random(str(kill.place))
+
+    async def one_after_the_other() -> MemoryEvidence:
+        writing = asyncio.create_task(calls.write())
+        with kill.armed(), suppress(Killed):
+            await live(calls, evidence, sounds, dice)
+        close_all(folder.directory)
+        left = MemoryEvidence(slow=True, steps=list(evidence.steps))
+        await live(calls, left, sounds, dice)
+        await writing
+        assert left.late == 0
+        return left
+
+    left = asyncio.run(one_after_the_other())
+    for call_id, kinds in expected.items():
+        assert left.kinds(call_id) == kinds
+        record = left.record(call_id)
+        assert record.anomalies == ((LATE,) if kinds[:2] == ["decided", "unattended"] else ())
+    assert {path.name for path in folder.directory.iterdir()} <= {"calls", READ}
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_service_that_is_killed_at_any_line_of_its_program(
+    tmp_path: Path, sounds: dict[str, Sound], quickly: None
+) -> None:
+    """At each one that has to do with files, and at each third other one."""
+    whole = Kill()
+    run(tmp_path / "whole", sounds, whole)
+    in_files = sorted(place for place in whole.seen if place[0] == journal.__file__)
+    places = in_files + sorted(whole.seen.keys() - in_files)[::3]
+    assert len(in_files) > 100
+    dice = random.Random(12)
+    kills = [Kill(place, dice.randint(1, min(whole.seen[place], 4))) for place in places]
+    for number, kill in enumerate(kills):
+        try:
+            run(tmp_path / str(number), sounds, kill)
+        except AssertionError as error:
+            file, line = kill.place or ("", 0)
+            raise AssertionError(f"killed at {Path(file).name}:{line}, the {kill.time}. time: {error}") from error
+    assert sum(kill.done for kill in kills) >= 0.9 * len(kills)
+    gc.collect()  # what the killed ones left open
+
+
+# -- with the real ledger ---------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def serving(url: str, folder: JournalFolder, sounds: dict[str, Sound]) -> AsyncIterator[LedgerWriter]:
+    """A service in this process; its ledger."""
+    custody = custody_of(url)
+    with (
+        LedgerWriter.open(url, "lab", custody) as writer,
+        Pending.open(url, writer, custody.days) as pending,
+        LedgerReader.open(url, custody.days) as ledger,
+    ):
+        control = CallControl(registry, Policy(), sounds, pending, sounds, recorded=ledger.knows)
+        control.recall(ledger.open_calls(now()))
+        entry = JournalEntry(control, ledger.times, folder.refuse)
+        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.gap_s)
+        async with following(reader):
+            yield writer
+
+
+def fallback(call_id: str, at: datetime) -> list[str]:
+    """What the hook writes of a call that it decided."""
+    return [
+        hook.decided(call_id, at=at - timedelta(seconds=2)),
+        hook.sounded(call_id, at=at - timedelta(seconds=1), called="notice", sent=28),
+        hook.ended(call_id, at=at, reason="service-unavailable", talked_ms=1000),
+    ]
+
+
+FALLBACK = ["unattended", "answered", "sound-started", "sound-ended", "connected", "ended"]
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return url_of(tmp_path / "ledger.sqlite3")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> JournalFolder:
+    (tmp_path / "sounds").mkdir()
+    made = JournalFolder(tmp_path / "sounds" / "journal", tmp_path / "sounds")
+    made.make()
+    return made
+
+
+async def test_one_service_after_the_other_while_calls_go_on(
+    url: str, folder: JournalFolder, sounds: dict[str, Sound], quickly: None
+) -> None:
+    calls: list[str] = []
+    over = False
+
+    async def write_on() -> None:
+        while not over:
+            calls.append(id_of(len(calls), now()))
+            for line in fallback(calls[-1], now()):
+                write(folder, f"{line}\n")
+                await asyncio.sleep(0.003)
+
+    writing = asyncio.create_task(write_on())
+    for service in range(4):
+        async with serving(url, folder, sounds):
+            await asyncio.sleep(0.1)
+            if service == 3:
+                over = True
+                await writing
+                await until(lambda: is_cleared(folder))
+    found = records(url)
+    assert list(found) == calls
+    for record in found.values():
+        assert [step.kind for step in record.steps] == FALLBACK
+        assert (record.heard, record.anomalies) == (True, ())
+    assert {path.name for path in folder.directory.iterdir()} == {"calls", READ}
+
+
+async def test_what_was_read_while_the_ledger_had_no_room_is_read_again_by_the_next_service(
+    url: str, folder: JournalFolder, sounds: dict[str, Sound], quickly: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one had it in memory alone, however long ago."""
+    monkeypatch.setattr(journal_entry, "LATE", timedelta(seconds=3))
+    call_id = id_of(1, now())
+
+    def full(*_: object) -> NoReturn:
+        raise NotWrittenError("no room", Trouble.FULL)
+
+    async with serving(url, folder, sounds) as writer:
+        await until(lambda: folder.read_until() > time.time() - 0.5)
+        with monkeypatch.context() as no_room:
+            no_room.setattr(Database, "write", full)
+            for line in fallback(call_id, now()):
+                write(folder, f"{line}\n")
+            await until(lambda: writer.unwritten and writer.unwritten.steps == len(FALLBACK))
+            await asyncio.sleep(2)  # then the request is older than that
+            assert not is_cleared(folder)
+            writer.close()
+    assert call_id not in records(url)
+    async with serving(url, folder, sounds):
+        await until(lambda: is_cleared(folder))
+    assert [step.kind for step in records(url)[call_id].steps] == FALLBACK
+    assert not (folder.directory / "refused").exists()
+
+
+SERVICE = """
+import asyncio, sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from idtone.call_control import journal
+from idtone.call_control.call_control import CallControl
+from idtone.call_control.journal import JournalFolder, JournalReader
+from idtone.call_control.journal_entry import JournalEntry
+from idtone.decision import Policy
+from idtone.ledger.pending import Pending
+from idtone.ledger.reader import LedgerReader
+from idtone.ledger.writer import LedgerWriter
+from idtone.settings import Door
+from idtone.tones.library import load_library
+from idtone.tones.making.sounds import ensure_sounds
+from tests.call_control.evidence import REQUEST, registry
+from tests.ledger.evidence import custody_of
+
+async def main(url, sounds):
+    custody = custody_of(url)
+    made = ensure_sounds(sounds, load_library().values(), ["sln"])
+    folder = JournalFolder(sounds / "journal", sounds)
+    with (
+        LedgerWriter.open(url, "lab", custody) as writer,
+        Pending.open(url, writer, custody.days) as pending,
+        LedgerReader.open(url, custody.days) as ledger,
+    ):
+        calls = CallControl(registry, Policy(), made, pending, made, recorded=ledger.knows)
+        calls.recall(ledger.open_calls(datetime.now(UTC)))
+        entry = JournalEntry(calls, ledger.times, folder.refuse)
+        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.gap_s)
+        following = asyncio.create_task(reader.follow())
+        requests = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(requests), sys.stdin
+        )
+        print("ready", flush=True)
+        async for line in requests:
+            call_id, nonce = line.decode().split()
+            call = calls.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Door.ARI)
+            print(call_id, calls.verdict(call).text if call else "", flush=True)
+        following.cancel()
+        await asyncio.wait({following})
+        reader.close()
+
+for name, seconds in {"REPLACE_EVERY_S": 0.05, "POLL_S": 0.05}.items():
+    setattr(journal, name, seconds)
+asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
+"""
+
+KILLS = 4
+AT_ONCE = 40
+SOUND_S = 0.57
+"""As long as the longer one of the two."""
+PAUSE_S = 0.3
+
+
+@dataclass
+class Asterisk:
+    """The hook on several calls at once: it asks the service if there is one, and writes what it did."""
+
+    folder: JournalFolder
+    url: str
+    dice: random.Random
+    service: asyncio.subprocess.Process | None = None
+    verdicts: dict[str, asyncio.Future[str]] = field(default_factory=dict)
+    licensed: set[str] = field(default_factory=set)
+    fallback: set[str] = field(default_factory=set)
+    over: bool = False
+
+    async def start(self) -> None:
+        service = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SERVICE, self.url, str(self.folder.directory.parent),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert service.stdout
+        assert await service.stdout.readline() == b"ready\n"
+        self.service = service
+
+    async def hear(self, service: asyncio.subprocess.Process) -> None:
+        """The service's verdicts, as long as it lives."""
+        assert service.stdout
+        async for line in service.stdout:
+            call_id, _, verdict = line.decode().rstrip("\n").partition(" ")
+            asked = self.verdicts.get(call_id)
+            if asked and not asked.done() and line.endswith(b"\n"):
+                asked.set_result(verdict)
+
+    async def verdict(self, call_id: str, nonce: str) -> str:
+        """Empty if none came in time."""
+        asked = self.verdicts[call_id] = asyncio.get_running_loop().create_future()
+        service = self.service
+        if service and service.stdin:
+            service.stdin.write(f"{call_id} {nonce}\n".encode())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    return await asked
+        return ""
+
+    async def call(self, call_id: str) -> None:
+        nonce = str(self.dice.randrange(10**11, 10**12))
+        began = now()
+        outcome, name, packets = "PLAY", "sample", "22"
+        verdict = await self.verdict(call_id, nonce)
+        if verdict:
+            words = verdict.split(":")
+            assert words[0] == nonce
+            outcome, name, packets = words[1], words[5], words[7]
+        else:
+            outcome, name, packets = "NOTICE", "notice", "28"
+            write(self.folder, hook.decided(call_id, nonce, began) + "\n")
+        (self.licensed if outcome == "PLAY" else self.fallback).add(call_id)
+        await asyncio.sleep(SOUND_S)
+        write(self.folder, hook.sounded(call_id, nonce, now(), called=name, sent=packets) + "\n")
+        await asyncio.sleep(self.dice.random() * PAUSE_S)
+        reason = "licence-valid" if outcome == "PLAY" else "service-unavailable"
+        write(self.folder, hook.ended(call_id, nonce, now(), reason=reason, talked_ms=10) + "\n")
+
+    async def calls(self, first: int) -> None:
+        while not self.over:
+            await self.call(id_of(first, now()))
+            await asyncio.sleep(self.dice.random() * PAUSE_S)
+            first += AT_ONCE
+
+
+async def test_a_service_that_is_killed_again_and_again_leaves_no_record_incomplete_or_odd(
+    url: str, folder: JournalFolder
+) -> None:
+    asterisk = Asterisk(folder, url, random.Random(7))
+    calling = [asyncio.create_task(asterisk.calls(number)) for number in range(AT_ONCE)]
+    for kill in range(KILLS + 1):
+        await asterisk.start()
+        service = asterisk.service
+        assert service
+        assert service.stdin
+        hearing = asyncio.create_task(asterisk.hear(service))
+        await asyncio.sleep(0.1 + asterisk.dice.random() * 0.4)
+        if kill < KILLS:
+            service.kill()
+            asterisk.service = None
+        else:
+            asterisk.over = True
+            await asyncio.gather(*calling)
+            await until(lambda: is_cleared(folder), 30)
+            service.stdin.close()
+        await service.wait()
+        await hearing
+        with suppress(BrokenPipeError, ConnectionResetError):
+            service.stdin.close()
+            await service.stdin.wait_closed()
+    found = records(url)
+    assert found.keys() == asterisk.licensed | asterisk.fallback
+    assert min(len(asterisk.licensed), len(asterisk.fallback)) > 10
+    for call_id, record in found.items():
+        kinds = [step.kind.value for step in record.steps]
+        assert len(kinds) == len(set(kinds)), (call_id, kinds)
+        assert (record.complete, record.heard, record.status) == (True, True, "CONNECTED"), (call_id, kinds)
+        assert record.outcome == ("PLAY" if call_id in asterisk.licensed else "NOTICE")
+        assert set(record.anomalies) <= ({LATE} if call_id in asterisk.fallback else set())
+    assert {path.name for path in folder.directory.iterdir()} == {"calls", READ}
+    custody = custody_of(url)
+    with LedgerReader.open(url) as reader:
+        verified = reader.verify(custody.signer.key)
+    assert (verified.faults, verified.leaves, verified.open_calls) == ([], len(found), 0)
+
+
+def records(url: str) -> dict[str, Record]:
+    with LedgerReader.open(url, days_of(url)) as reader:
+        return {record.call_id: record for record in reader.records()}
