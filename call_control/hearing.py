@@ -9,7 +9,7 @@
 |  | no packets are counted on its channel, and Dial() played long enough | yes, by time |
 |  | as in these two, but nothing tells when it was answered | yes, by Dial() alone |
 |  | as in these three, but Dial() was too short | no |
-| by Dial(), caller | another phone took its place | no |
+| by Dial(), caller | it hung up, or another phone took its place | no |
 |  | exactly the called party's packets were sent, and its sound is not shorter | yes, by time |
 |  | otherwise, Dial() played long enough | yes, by time |
 |  | nothing tells how long it played | yes, by Dial() alone |
@@ -42,7 +42,7 @@ _AGAINST: Final[Mapping[str, str]] = {
 }
 """Status of a line → why the called party did not hear the sound, whatever the packets and the time say."""
 LEFT: Final = "left"
-"""Status of a line: another phone took the caller's place."""
+"""Status of a line: the caller hung up, or another phone took its place."""
 
 
 class KnownBy(StrEnum):
@@ -107,7 +107,7 @@ def _dialled_called(line: Sounded, duration_ms: float) -> KnownBy | str:
 
 def _dialled_caller(line: Sounded, duration_ms: float, called_ms: float | None) -> KnownBy | str:
     if line.status == LEFT:
-        return "another phone took the caller's place meanwhile"
+        return "the caller hung up, or another phone took its place"
     if called_ms is not None and line.sent == packets(called_ms) and duration_ms <= called_ms + TOLERANCE_MS:
         return KnownBy.TIME
     return _timed(line, duration_ms)

@@ -43,6 +43,9 @@ _DOES: Final[Mapping[str, Set[str]]] = {
     Outcome.SHED: {Reason.OVERLOAD},
 }
 """What the hook decides by itself → on which grounds."""
+_PLAYED: Final[Set[str]] = frozenset(Played)
+_STATUS: Final[Set[str]] = frozenset(CallStatus)
+_REASONS: Final[Set[str]] = frozenset({"", *Reason})
 _HEARS: Final = {
     "": frozenset[Party](),
     "none": frozenset[Party](),
@@ -153,7 +156,7 @@ def _decided(
 def _sounded(
     call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str
 ) -> Sounded:
-    if played not in set(Played) or not (_FILE.fullmatch(called) and _FILE.fullmatch(caller)):
+    if played not in _PLAYED or not (_FILE.fullmatch(called) and _FILE.fullmatch(caller)):
         raise JournalError("what it says was played is not one of the hook's words")
     files = {party: name for party, name in ((Party.CALLED, called), (Party.CALLER, caller)) if name}
     packets = int(sent) if sent.isdecimal() and len(sent) < 10 else None
@@ -167,7 +170,7 @@ def _sounded(
 def _ended(
     call_id: str, nonce: str, at: datetime, status: str, hangup_cause: str, reason: str, dial_status: str, talked: str
 ) -> Ended:
-    if status not in set(CallStatus) or reason not in {"", *Reason}:
+    if status not in _STATUS or reason not in _REASONS:
         raise JournalError("the end that it tells is not one of the hook's words")
     milliseconds = int(talked) if talked.isdecimal() and len(talked) < 12 else None
     connected = CallStatus(status) is CallStatus.CONNECTED

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
+import phonenumbers.data.region_JP  # noqa: F401 — else the first call waits for it
 import typer
 
 from . import succession

@@ -25,7 +25,7 @@ SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 — of no service
 CALL, NONCE = "1795.1-1", "123456789987"
 REQUESTED = (
     f"{NOW.timestamp():.6f}",
-    "03-1234-5678",
+    "%2B81%203%2D1234%2D5678",
     "incoming",
     "0312340000",
     "PJSIP%2F0312340000%40trunk",

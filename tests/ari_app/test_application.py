@@ -14,6 +14,8 @@ from idtone.ari_app import application as module
 from idtone.ari_app import events
 from idtone.ari_app.application import Application
 from idtone.call_control.call_control import CallControl
+from idtone.calls import Direction, Party
+from idtone.decision import Policy
 from idtone.dialplan import EXTENSION_LIMIT
 from idtone.errors import AriUnavailable
 from idtone.ledger.records import fold
@@ -30,7 +32,7 @@ CALLER, CALLED, CALL = "1795.1", "1795.2", "1795.1-1"
 NONCE = "123456789987"
 REQUESTED = (
     f"{NOW.timestamp():.6f}",
-    "03-1234-5678",
+    "%2B81%203%2D1234%2D5678",
     "incoming",
     "0312340000",
     "PJSIP%2F0312340000%40trunk",
@@ -125,6 +127,16 @@ async def test_under_the_operators_own_dial_the_called_party_goes_on_inside_its_
         asterisk.enter(CALLED, *OWN)
         sent_to = await continued(asterisk, CALLED)
     assert sent_to == {"context": "idtone-called", "extension": VERDICT, "priority": "2"}
+
+
+@pytest.mark.parametrize(("arguments", "parties"), [(DECIDE, set(Party)), (OWN, {Party.CALLED})], ids=["hook", "own"])
+async def test_under_the_operators_own_dial_only_the_called_party_can_hear(calls, notebook, arguments, parties):
+    calls.policy = Policy(notify=dict.fromkeys(Direction, frozenset(Party)))
+    asterisk = FakeAsterisk()
+    async with attended(calls, asterisk):
+        asterisk.enter(CALLER, *arguments)
+        await continued(asterisk, CALLER)
+    assert fold("lab", notebook.steps).profiles.keys() == parties
 
 
 async def test_a_verdict_fits_an_extension(calls):
@@ -448,16 +460,20 @@ async def test_calls_of_other_numbers_go_on(calls):
 # -- from one connection, and one instance, to the next ---------------------------------------------------------------
 
 
-async def test_a_connection_that_breaks_ends_attending(calls):
-    asterisk = FakeAsterisk()
+async def test_a_connection_that_breaks_ends_attending(calls, monkeypatch):
+    monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
+    asterisk, again = FakeAsterisk(), FakeAsterisk()
     async with attended(calls, asterisk) as application:
         assert application.connected
         asterisk.happens(None)
         await until(lambda: not application.connected, "the connection to break")
-        again = FakeAsterisk()
-        again.happens(None)
-        with pytest.raises(AriUnavailable):
-            await application.attend(again)
+        asked = len(asterisk.requests)
+        async with attending(application, again) as task:
+            await until(lambda: len(again.requests) > 3, "further comparisons")
+            assert len(asterisk.requests) == asked, "nothing is asked over a connection that broke"
+            again.happens(None)
+            with pytest.raises(AriUnavailable):
+                await task
 
 
 async def test_an_event_that_cannot_be_read_is_named(calls, caplog):
@@ -563,10 +579,19 @@ async def test_a_channel_that_comes_while_the_service_leaves_is_let_go(calls, no
     assert notebook.kinds() == []
 
 
-@pytest.mark.parametrize("refusals", [{"continue": 404}, {"channels": 500}])
-async def test_leaving_is_no_error_whatever_asterisk_answers(calls, refusals):
-    asterisk = FakeAsterisk(refusals)
+async def test_a_channel_that_hung_up_keeps_no_other_one_waiting(calls):
+    asterisk = FakeAsterisk({f"{CALLER}/": 404})
     async with attended(calls, FakeAsterisk()) as application:
         pass
+    asterisk.enter(CALLER, *DECIDE)
     asterisk.enter(CALLED, *OWN)
     await application.depart(asterisk)
+    assert asterisk.resumed_at(CALLED) == "v:none"
+
+
+async def test_leaving_an_asterisk_that_does_not_answer_is_no_error(calls, caplog):
+    asterisk = FakeAsterisk({"channels": 500})
+    async with attended(calls, FakeAsterisk()) as application:
+        pass
+    await application.depart(asterisk)
+    assert "whether a call still waits for this service is not known" in caplog.text

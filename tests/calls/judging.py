@@ -14,7 +14,7 @@ from idtone.ledger.steps import CallStatus
 
 from ..endings import TABLE, Event, Step, cells
 from ..lab.asterisk import Ending as Told
-from .paths import ENDS_OF_TALK, Path
+from .paths import ENDS_OF_TALK, Move, Path
 
 ASSOCIATIONS: Final = "sample"
 """The licensed profile of the lab's registry."""
@@ -157,7 +157,10 @@ def _ended(walk: Walk) -> Iterator[str]:
 def _claims(walk: Walk) -> Iterator[str]:
     if walk.record is None:
         return
+    keyed = any(leg.what is Move.CALLED_KEY for leg in walk.path.legs)
     for party in walk.record["heard_by"]:
+        if party == "caller" and (party in walk.held or keyed):
+            continue  # neither is seen: that it holds, nor that Dial() passes a key on to it (docs/evidence.md)
         profile = walk.record["profiles"][party]
         if profile not in walk.heard[party].whole:
             yield f"the evidence claims that the {party} party heard {profile}, and the RTP does not"

@@ -21,7 +21,7 @@ from idtone.settings import LedgerSettings
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
-from ..lab.lab import Forwarding, Placed, lab
+from ..lab.lab import Forwarding, Placed, lab, until
 from ..lab.service import Service
 from .judging import ASSOCIATIONS
 from .paths import DOORS
@@ -90,10 +90,15 @@ async def kill_everything(
     figures.heard, figures.connected = len(owed), sum(owed.values())
     await asyncio.to_thread(asterisk.start)
     with service:
-        pass
+        await until(lambda: not _open(service), "every record to be closed", 10)
     await asyncio.to_thread(asterisk.stop)
     figures.records, figures.complaints = _compared(service, owed)
     return figures
+
+
+def _open(service: Service) -> list[str]:
+    records = service.records()
+    return [name for name, each in records.items() if not each["complete"] and "interrupted" not in each["times"]]
 
 
 def _compared(service: Service, owed: Mapping[str, bool]) -> tuple[int, list[str]]:

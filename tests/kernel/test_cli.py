@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -12,17 +18,20 @@ from typer.testing import CliRunner
 from idtone import __version__, console
 from idtone.cli import app
 
+ROOT = Path(__file__).parents[2]
 GROUPS = {"agi", "serve", "doctor", "tone", "registry", "ledger", "dialplan"}
 
 
-def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command and group, as it is typed."""
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group, as it is typed; commands as their groups show them."""
     yield path, command
     for name, inner in getattr(command, "commands", {}).items():
         yield from commands(inner, (*path, name))
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+SHOWN = dict(commands(typer.main.get_command(app)))
+COMMANDS = {path: shown.loaded() if hasattr(shown, "loaded") else shown for path, shown in SHOWN.items()}
+LEAVES = [path for path, command in COMMANDS.items() if not hasattr(command, "commands")]
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +62,52 @@ def test_every_command_has_help(path: tuple[str, ...]) -> None:
     assert summary.split()[0] in result.output
 
 
-@pytest.mark.parametrize("path", [path for path, command in COMMANDS.items() if not hasattr(command, "commands")])
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_a_group_shows_what_the_command_itself_says(path: tuple[str, ...]) -> None:
+    assert SHOWN[path].help == " ".join(COMMANDS[path].help.partition("\n\n")[0].split())
+
+
+@pytest.mark.parametrize("room", ["tones", "registry", "ledger"])
+def test_a_room_names_no_module_of_another_room(room: str) -> None:
+    """The import linter does not see these imports, because they are texts."""
+    named = [
+        other
+        for path in (ROOT / room).rglob("*.py")
+        for other in re.findall(r'"idtone\.(\w+)[\w.]*:\w+"', path.read_text("utf-8"))
+    ]
+    assert set(named) == {room}
+
+
+def test_garbage_is_looked_for_again_once_a_command_is_loaded() -> None:
+    assert CliRunner().invoke(app, ["tone", "list"]).exit_code == 0
+    assert gc.isenabled()
+
+
+def test_what_is_mistyped_is_named_with_what_is_meant() -> None:
+    result = CliRunner().invoke(app, ["tone", "lst"])
+    assert result.exit_code == console.UNUSABLE
+    assert "Did you mean 'list'?" in result.output
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("idtone reg", ["registry"]),
+        ("idtone ledger re", ["requests", "refuse"]),
+        ("idtone ledger exp", ["export"]),
+        ("idtone tone import --ex", ["--expect-sha256"]),
+    ],
+)
+def test_the_shell_completes_commands_and_options(typed: str, offered: list[str]) -> None:
+    asked = {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    program = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | asked, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, offered, "")
+
+
+@pytest.mark.parametrize("path", LEAVES)
 def test_every_parameter_says_what_it_is_for(path: tuple[str, ...]) -> None:
     silent = [parameter.name for parameter in COMMANDS[path].params if not getattr(parameter, "help", None)]
     assert not silent

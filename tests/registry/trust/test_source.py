@@ -265,7 +265,7 @@ def test_what_is_missing_beside_the_timestamp_is_told_within_a_minute(
     assert "not what the association signed" in told
 
 
-@pytest.mark.parametrize("trouble", ["idtone.registry.source._members", "idtone.registry.source.Repository.keep"])
+@pytest.mark.parametrize("trouble", ["idtone.registry.source._members", "idtone.registry.trust.client.Repository.keep"])
 def test_what_could_not_be_read_or_kept_here_is_tried_again(
     trouble: str,
     machine: Machine,

@@ -1,0 +1,220 @@
+"""A command imports what it needs: modules are counted, because seconds depend on the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from idtone.ledger.custody import Custody
+from idtone.ledger.writer import LedgerWriter
+from idtone.settings import load_settings
+
+from ..agi.fake_asterisk import calling, presented
+
+OTHERS = {
+    "G722", "aiohttp", "alembic", "asterisk", "cryptography", "inotify_simple", "matplotlib", "numpy", "phonenumbers",
+    "psycopg", "pydantic", "pydub", "reportlab", "rfc8785", "rich", "securesystemslib", "sounddevice", "soundfile",
+    "soxr", "sqlalchemy", "tuf", "typer", "urllib3", "yaml",
+}  # fmt: skip
+"""What idtone imports that is neither its own nor Python's."""
+COMMAND_LINE = {"pydantic", "rich", "typer"}
+"""What Typer itself imports for options and for help."""
+DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
+"""What reading settings, profiles and registries takes."""
+LEDGER = DOCUMENTS | {"cryptography", "rfc8785", "sqlalchemy"}
+SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
+ROOMS = {
+    "agi", "ari_app", "call_control", "config", "dialplan", "doctor", "exporting", "ledger", "master_import", "packing",
+    "registry", "serve", "succession", "tones",
+}  # fmt: skip
+"""What of idtone is not the kernel."""
+TABLES = {"idtone.cli", "idtone.console", "idtone.errors"} | {
+    f"idtone.{room}{commands}" for room in ("ledger", "registry", "tones") for commands in ("", ".commands")
+}
+"""What every command has."""
+
+PROGRAM = """
+import os, signal, socket, sys
+sys.argv[0] = "idtone"
+def tell(*_):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+        datagrams.sendto(" ".join(["MODULES", *sys.modules]).encode(), os.environ["INBOX"])
+signal.signal(signal.SIGUSR1, tell)
+from idtone.cli import main
+try:
+    main()
+finally:
+    tell()
+"""
+"""`idtone`; it sends which modules it has at its end, and when it gets SIGUSR1."""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "registry.yaml").write_text(
+        "registry: {association: JUSA, version: 1, issued: 2026-11-01T00:00:00+09:00,"
+        " expires: 2096-12-01T00:00:00+09:00}\n"
+        "tones: [{id: sample, title: Sample}]\n"
+        "members:\n"
+        "  - id: m-1\n"
+        "    name: {ja: 甲, en: A}\n"
+        "    licences: [{id: L-1, tone: sample, status: active, directions: [incoming],"
+        " valid: {from: 2020-01-01T00:00:00+09:00, until: 2096-01-01T00:00:00+09:00}}]\n"
+        '    numbers: ["0312345678"]\n',
+        "utf-8",
+    )
+    (tmp_path / "password").write_text("secret")
+    (tmp_path / "password").chmod(0o600)
+    path = tmp_path / "idtone.yaml"
+    path.write_text(
+        f"ari: {{url: 'http://127.0.0.1:9', user: idtone, password_file: {tmp_path}/password}}\n"
+        f"door: agi\n"
+        f"agi: {{listen: 'unix:{tmp_path}/agi.sock'}}\n"
+        f"sounds: {{directory: {tmp_path}/sounds}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
+        f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[socket.socket]:
+    """Gets what a program sends."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as datagrams:
+        datagrams.bind(str(tmp_path / "inbox"))
+        datagrams.setblocking(False)
+        yield datagrams
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(config: Path, inbox: socket.socket) -> Start:
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("IDTONE_")}
+    ours = {"IDTONE_CONFIG": str(config), "INBOX": inbox.getsockname()}
+
+    def start(command: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *command.split()], cwd=config.parent, env=outside | ours | environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    return start
+
+
+async def received(inbox: socket.socket, first: str) -> set[str]:
+    """The words of the next datagram that begins with this one."""
+    async with asyncio.timeout(60):
+        while True:
+            words = (await asyncio.get_running_loop().sock_recv(inbox, 2**18)).decode().split()
+            if words[0] == first:
+                return set(words)
+
+
+async def modules_of(process: subprocess.Popen[str], inbox: socket.socket) -> set[str]:
+    """Those that a command has at its end."""
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    return await received(inbox, "MODULES")
+
+
+def own(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.startswith("idtone.")}
+
+
+def rooms(modules: set[str]) -> set[str]:
+    """Those that a module was imported from, beside the tables of commands."""
+    return {name.split(".")[1] for name in own(modules) - TABLES} & ROOMS
+
+
+def foreign(modules: set[str]) -> set[str]:
+    """Without Python's own, which differ from version to version."""
+    return {name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("group", ["", "tone", "registry", "ledger", "dialplan"])
+async def test_help_imports_no_command(start: Start, inbox: socket.socket, group: str) -> None:
+    modules = await modules_of(start(f"{group} --help"), inbox)
+    assert own(modules) == TABLES
+    assert modules & OTHERS <= COMMAND_LINE
+    assert len(foreign(modules)) <= 270
+
+
+@pytest.mark.parametrize("typed", ["idtone ", "idtone ledger ", "idtone registry su"])
+async def test_completion_imports_no_command(start: Start, inbox: socket.socket, typed: str) -> None:
+    asked = {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    modules = await modules_of(start("", **asked), inbox)
+    assert own(modules) == TABLES
+    assert modules & OTHERS <= COMMAND_LINE
+    assert len(foreign(modules)) <= 200
+
+
+@pytest.mark.parametrize(
+    ("command", "needed_rooms", "needed", "most"),
+    [
+        ("tone list", {"config", "tones"}, DOCUMENTS | {"rich"}, 290),
+        ("registry show", {"registry"}, DOCUMENTS, 240),
+        ("registry check", {"registry"}, DOCUMENTS, 240),
+        ("ledger list", {"ledger"}, LEDGER | {"rich"}, 450),
+        ("dialplan export hook", {"config", "dialplan", "exporting", "tones"}, DOCUMENTS, 240),
+    ],
+)
+async def test_a_command_imports_its_own_room_and_what_that_needs(
+    config: Path,
+    start: Start,
+    inbox: socket.socket,
+    command: str,
+    needed_rooms: set[str],
+    needed: set[str],
+    most: int,
+) -> None:
+    settings = load_settings(config, {})
+    LedgerWriter.open(settings.ledger.own(), settings.node, Custody.of(settings.ledger, settings.node)).close()
+    modules = await modules_of(start(command), inbox)
+    assert rooms(modules) == needed_rooms
+    assert modules & OTHERS == needed
+    assert len(foreign(modules)) <= most
+
+
+async def test_the_service_imports_what_a_call_needs_before_it_is_ready_and_nothing_later(
+    config: Path, start: Start, inbox: socket.socket
+) -> None:
+    process = start("serve", NOTIFY_SOCKET=inbox.getsockname())
+    try:
+        await received(inbox, "READY=1")
+        process.send_signal(signal.SIGUSR1)
+        ready = await received(inbox, "MODULES")
+        outcome = await decided(config)
+        process.send_signal(signal.SIGUSR1)
+        later = await received(inbox, "MODULES") - ready
+    finally:
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+    assert (process.returncode, outcome) == (0, "PLAY"), said
+    assert ready & OTHERS == SERVICE
+    assert not rooms(ready) & {"doctor", "exporting", "master_import", "packing"}
+    assert len(foreign(ready)) <= 620
+    assert not foreign(later)
+
+
+async def decided(config: Path) -> str:
+    """The outcome of a call's request."""
+    settings = load_settings(config, {})
+    request = (
+        settings.agi_secret(), "decide", "1795.1-1", "123456789987", "1795597718.1", "0312345678", "incoming",
+        "0312340000", "PJSIP%2Fx", "", "", "",
+    )  # fmt: skip
+    address = settings.agi.address()
+    async with calling(address, presented("decide", request)) as asterisk:
+        await asterisk.serve()
+    return asterisk.variables["IDTONE_VERDICT"].split(":")[1]
