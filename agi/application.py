@@ -10,20 +10,15 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Mapping
-from typing import Final
-from urllib.parse import unquote
 
 from idtone import dialplan
-from idtone.call_control.call_control import CallControl, Request
+from idtone.call_control.call_control import KEPT_WITHIN_S, CallControl, Request
 from idtone.errors import AgiError, LedgerError
 from idtone.settings import Door
 
 from .environment import AgiRequest
 
 log = logging.getLogger(__name__)
-
-KEPT_WITHIN_S: Final = 1.0
-"""How long a verdict waits until the decision outlives this process: not at all, unless its file cannot be written."""
 
 
 class AgiApplication:
@@ -36,24 +31,13 @@ class AgiApplication:
 
     async def answer(self, request: AgiRequest) -> Mapping[str, str]:
         """Raises AgiError for what the hook does not ask."""
-        match request.entry, request.arguments:
-            case (
-                "decide",
-                (
-                    secret, "decide" | "own" as kind, call_id, nonce, _, number, direction, called, dial_string, caller,
-                    chain, diverting,
-                ),
-            ):  # fmt: skip
-                if not hmac.compare_digest(secret.encode(), self._secret):
-                    raise AgiError("it lacks the secret of the exported hook; run `idtone dialplan export` again")
-                return await self._decide(
-                    Request(
-                        call_id, nonce, unquote(number), unquote(direction), unquote(called), unquote(dial_string),
-                        unquote(caller), chain, unquote(diverting), kind == "own",
-                    )
-                )  # fmt: skip
-            case _:
-                raise AgiError("the dialplan's hook is not this version's; run `idtone dialplan export` again")
+        secret, *arguments = request.arguments or ("",)
+        asked = Request.read(arguments) if request.entry == "decide" else None
+        if asked is None:
+            raise AgiError("the dialplan's hook is not this version's; run `idtone dialplan export` again")
+        if not hmac.compare_digest(secret.encode(), self._secret):
+            raise AgiError("it does not have the secret of the exported hook; run `idtone dialplan export` again")
+        return await self._decide(asked)
 
     async def _decide(self, request: Request) -> dict[str, str]:
         """The verdict is enough for Asterisk to play and connect, even if we die the next moment: so the decision must

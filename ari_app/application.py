@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import unquote
 
 from idtone import dialplan
-from idtone.call_control.call_control import Call, CallControl, Request
+from idtone.call_control.call_control import KEPT_WITHIN_S, Call, CallControl, Request
 from idtone.decision import CALL_REJECTED
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.settings import Door
@@ -105,30 +104,30 @@ class Application:
     # -- requests of the hook -----------------------------------------------------------------------------------
 
     def _enter(self, entered: events.Entered) -> None:
-        verdict = None if self._calls.retiring else self._verdict(entered.arguments)
-        query = _without_verdict(entered) if verdict is None else _continue_at(entered, verdict.extension)
-        self._spawn(self._ask("POST", f"channels/{entered.channel}/continue", **query))
+        """Decide at once, when the event comes: the journal may tell the end of the call in the next moment."""
+        call = None if self._calls.retiring else self._decided(entered.arguments)
+        if call is None:
+            query = _without_verdict(entered)
+        else:
+            query = _continue_at(entered, self._calls.verdict(call).extension)
+        self._spawn(self._answer(entered.channel, call, query))
 
-    def _verdict(self, arguments: tuple[str, ...]) -> dialplan.Verdict | None:
-        """At once, when the event comes: the journal may tell the end of the call in the next moment."""
-        match arguments:
-            case (
-                "decide" | "own" as kind, call_id, nonce, _, number, direction, called, dial_string, caller, chain,
-                diverting,
-            ):  # fmt: skip
-                request = Request(
-                    call_id, nonce, unquote(number), unquote(direction), unquote(called), unquote(dial_string),
-                    unquote(caller), chain, unquote(diverting), kind == "own",
-                )  # fmt: skip
-            case _:
-                log.error("the dialplan's hook is not this version's; run `idtone dialplan export` again")
-                return None
+    def _decided(self, arguments: Sequence[str]) -> Call | None:
+        request = Request.read(arguments)
+        if request is None:
+            log.error("the dialplan's hook is not this version's; run `idtone dialplan export` again")
+            return None
         try:
-            call = self._calls.decide(request, Door.ARI)
+            return self._calls.decide(request, Door.ARI)
         except LedgerError as error:
             log.error("a request cannot be decided: %s; run `idtone dialplan export` again", error)
             return None
-        return self._calls.verdict(call) if call else None
+
+    async def _answer(self, channel: str, call: Call | None, query: dict[str, str]) -> None:
+        """Not before the decision outlives us: with the verdict Asterisk plays, whatever becomes of us."""
+        if call and call.kept and not call.kept.done():
+            await self._calls.wait_for(call.kept, KEPT_WITHIN_S)
+        await self._ask("POST", f"channels/{channel}/continue", **query)
 
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
@@ -148,7 +147,7 @@ class Application:
         try:
             await self._ask("DELETE", f"channels/{call.channel}", reason_code=str(CALL_REJECTED))
         except AriUnavailable:
-            call.suspended = False  # and is ended over the next connection
+            call.being_ended = False  # and is ended over the next connection
             raise
 
     # -- which calls there are ------------------------------------------------------------------------------------

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from urllib.parse import unquote
 
 from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip, Trust
@@ -31,6 +32,8 @@ from .hearing import Hearing, hearing
 
 log = logging.getLogger(__name__)
 
+KEPT_WITHIN_S: Final = 1.0
+"""How long a verdict waits until its decision outlives this process: no time, unless the file of it cannot be written."""
 CLOSED_KEPT: Final = 100_000
 """Ids of calls that are over and are known to be without asking the ledger."""
 
@@ -55,6 +58,21 @@ class Request:
     diverting: str = ""
     own_dial: bool = False
     """Asked in the operator's own Dial(), after the answer: only the called party can hear something."""
+
+    @classmethod
+    def read(cls, arguments: Sequence[str]) -> Request | None:
+        """As the hook sends it over either interface, what came from outside URI-encoded; None if it is no request.
+
+        `decide` (`own` under the operator's own Dial()), call id, nonce, time, number, direction, called number, dial
+        string, caller, chain, diverting number.
+        """
+        if len(arguments) != 11 or arguments[0] not in ("decide", "own"):
+            return None
+        kind, call_id, nonce, _, number, direction, called, dial_string, caller, chain, diverting = arguments
+        return cls(
+            call_id, nonce, unquote(number), unquote(direction), unquote(called), unquote(dial_string), unquote(caller),
+            chain, unquote(diverting), kind == "own",
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<Request of {self.call_id}>"
@@ -82,7 +100,9 @@ class Call:
     sounded_at: datetime | None = None
     """When the last sound before the connection was over."""
     suspended: bool = False
-    """Since it was in progress, and it is being ended."""
+    """Since it was in progress, and that is in the evidence."""
+    being_ended: bool = False
+    """Asterisk was asked to end it."""
     written: frozenset[_Written] = frozenset()
     """Steps that an earlier service has written: the journal may be read again from the beginning."""
 
@@ -389,12 +409,13 @@ class CallControl:
             call
             for call in self._calls.values()
             if call.decision.outcome not in (Outcome.BYPASS, Outcome.REFUSE)
-            and not call.suspended
+            and not call.being_ended
             and suspended(call.forwarding_numbers, registry, now, self.remembered)
         ]
 
     def suspends(self, call: Call) -> None:
-        """Its end was asked for."""
+        """Its end is asked for."""
+        call.being_ended = True
         if not call.suspended and self.find(call.id) is call:
             call.suspended = True
             registry = self.registry()

@@ -133,30 +133,35 @@ def dialled_user(dial_string: str) -> str:
 # POSIX extended regular expressions for the dialplan. `numbers.parse` reads the same spellings; a table in the tests
 # runs through both.
 
-_WIDE: Final = str.maketrans("0123456789+", "０１２３４５６７８９＋")
-_SEPARATORS: Final = "[-(). ]*"
-_WIDE_SEPARATORS: Final = "([-(). ]|（|）|－|‐|‑|‒|–|—|―|−|ー|．|　)*"
+_WIDE: Final = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+"""ASCII → full-width characters."""
+_BLANKS: Final = "[[:space:]]*"
+_WIDE_BLANKS: Final = "([[:space:]]|　|\u00a0)*"
+_SEPARATORS: Final = "[-().[:space:]]*"
+_WIDE_SEPARATORS: Final = "([-().[:space:]]|（|）|－|‐|‑|‒|–|—|―|−|ー|ｰ|．|　|\u00a0)*"
 
 
-def _spelled(digits: str, separators: str, wide: bool) -> str:
-    """These characters, each in either width where `wide`, with separators after each."""
-    return "".join(
-        (f"({re.escape(each)}|{each.translate(_WIDE)})" if wide else f"[{each}]") + separators for each in digits
-    )
+def _spelled(characters: str, separators: str, wide: bool) -> str:
+    """These characters in either case, each in either width where `wide`, with separators after each."""
+    return "".join(_either(each, wide) + separators for each in characters)
+
+
+def _either(character: str, wide: bool) -> str:
+    forms = sorted({character, character.upper()})
+    narrow = f"[{''.join(forms)}]"
+    return f"({'|'.join((narrow, *(form.translate(_WIDE) for form in forms)))})" if wide else narrow
 
 
 def _emergency(wide: bool) -> str:
     """`110`, `1-1-9`, `(118)`, `184110`, `+81110`, `tel:110`, `sip:119@host`, `110;phone-context=+81`."""
-    separators = _WIDE_SEPARATORS if wide else _SEPARATORS
+    separators, blanks = (_WIDE_SEPARATORS, _WIDE_BLANKS) if wide else (_SEPARATORS, _BLANKS)
 
     def one_of(*spellings: str) -> str:
         return "(" + "|".join(_spelled(each, separators, wide) for each in spellings) + ")"
 
+    scheme = "(" + "|".join(_spelled(each, "", wide) for each in ("tel:", "sip:", "sips:")) + ")?"
     country = f"({one_of('+', '00', '010')}{_spelled('81', separators, wide)})?"
-    return (
-        f"{separators}([tT][eE][lL]:|[sS][iI][pP][sS]?:)?{separators}{country}{one_of('184', '186')}?"
-        f"{one_of('110', '118', '119')}"
-    )
+    return f"{blanks}{scheme}{separators}{country}{one_of('184', '186')}?{one_of('110', '118', '119')}"
 
 
 def _patterns() -> dict[str, str]:
@@ -165,14 +170,15 @@ def _patterns() -> dict[str, str]:
         f"@EMERGENCY{dialled}{name}@": f"{start}{_emergency(wide)}{end}".replace(";", "\\;")
         for name, wide in (("", False), ("_WIDE", True))
         for dialled, start, end in (
-            ("", "^", "([;@].*)?$"),
-            ("_DIALLED", "(^|&)[A-Za-z0-9]+/([^/&]*/)?", "([@&;,]|$)"),
+            ("", "^", f"({'([;@]|；|＠)' if wide else '[;@]'}.*)?$"),
+            ("_DIALLED", "(^|&)[A-Za-z0-9]+/([^/&]*/)?", "([@&;,]|/[A-Za-z]*(&|$)|$)"),
         )
     }
 
 
 _TO_NARROW: Final = "\n".join(
-    f" same = n,Set(LOCAL(number)=${{STRREPLACE(number,{each.translate(_WIDE)},{each})}})" for each in "0123456789+"
+    f" same = n,Set(LOCAL(number)=${{STRREPLACE(number,{each.translate(_WIDE)},{each})}})".replace(";", "\\;")
+    for each in "0123456789+@;"
 )
 
 

@@ -8,7 +8,6 @@ Numbers are 通信の秘密: `str` and `repr` show the last four digits and noth
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -26,11 +25,11 @@ EMERGENCY = frozenset({"110", "118", "119"})
 
 _SEPARATORS = re.compile(r"[ ().-]+")
 _EMERGENCY_DIGITS = re.compile(r"(?:(?:\+|00|010)81)?(?:184|186)?(110|118|119)")
-_PRESENTATION = re.compile(r"18[46][ ().-]*(?=0(?:[ ().-]*[0-9]){9})")
+_PRESENTATION = re.compile(r"[ ().-]*18[46][ ().-]*(?=\+?[ ().-]*[08](?:[ ().-]*[0-9]){9})")
 """184 and 186 before a number withhold or present the caller's own; the call is the same one.
-Nine digits and more must follow the 0, so that +1 840 numbers without their plus are left alone."""
+Nine digits and more must follow the 0 or 8 (of 81), so that +1 840 numbers without their plus are left alone."""
 
-_ADDRESS = re.compile(r"(?:sips?:|tel:)?([^@;]*)(?:[@;].*)?", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:sips?:|tel:)?([^@;]*)(?:[@;].*)?", re.IGNORECASE | re.DOTALL)
 _WITHHELD = frozenset({"", "anonymous", "unavailable", "restricted", "private", "unknown", "p", "o", "c", "s"})
 """Empty, the words that SIP networks use, and the four reasons of Japanese networks
 (P private, O out of service area, C coin telephone, S service conflict)."""
@@ -95,15 +94,20 @@ WITHHELD = Number(NumberKind.WITHHELD)
 MALFORMED = Number(NumberKind.MALFORMED)
 
 
-_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−ー", "-"))
+_DASHES = "‐‑‒–—―−ーｰ"
 """The dashes of Japanese keyboards."""
+_BLANKS = " \t\n\v\f\r"
+_TO_ASCII = str.maketrans(
+    {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+    | dict.fromkeys(_DASHES, "-")
+    | dict.fromkeys("\u3000\u00a0", " ")
+)
+_TO_BLANKS = str.maketrans(dict.fromkeys(_BLANKS, " "))
 
 
 def ascii_form(text: str) -> str:
-    """Full-width digits, brackets and dashes as ASCII ones, without blanks around."""
-    if text.isascii():
-        return text.strip()
-    return unicodedata.normalize("NFKC", text).translate(_DASHES).strip()
+    """Full-width characters and dashes as ASCII ones, without blanks around. The hook reads the same ones."""
+    return text.translate(_TO_ASCII).strip(_BLANKS)
 
 
 @lru_cache(maxsize=4096)
@@ -112,7 +116,7 @@ def parse(text: str) -> Number:
 
     Kept for the next call of the same numbers: to read one takes as long as to decide a call.
     """
-    address = _ADDRESS.fullmatch(ascii_form(text))
+    address = _ADDRESS.fullmatch(ascii_form(text).translate(_TO_BLANKS))
     if address is None:
         return MALFORMED
     body = address[1].strip()
@@ -121,7 +125,8 @@ def parse(text: str) -> Number:
     emergency = _EMERGENCY_DIGITS.fullmatch(_SEPARATORS.sub("", body))
     if emergency:
         return Number(NumberKind.EMERGENCY, emergency[1])
-    body = _PRESENTATION.sub("", body, count=1) if body.startswith("18") else body
+    if presentation := _PRESENTATION.match(body):
+        body = body[presentation.end() :]
     if not _DIALLABLE.fullmatch(body):
         return MALFORMED
     try:
@@ -137,8 +142,12 @@ def parse(text: str) -> Number:
 
 
 def digits_alone(text: str) -> Number:
-    """What number a text would be without whatever else stands in it."""
-    return parse(re.sub(r"[^0-9+]", "", ascii_form(text)))
+    """The number that the digits of a text make, without its host and parameters; as the hook reads a number.
+
+    A plus counts only in front of a country code.
+    """
+    digits = re.sub("[^0-9+]", "", re.split("[@;]", ascii_form(text), maxsplit=1)[0])
+    return parse(re.sub(r"(?<=.)\+|^\+(?=\+*0)", "", digits))
 
 
 def parse_japanese(text: str) -> Number:

@@ -157,13 +157,16 @@ def _ended(walk: Walk) -> Iterator[str]:
 def _claims(walk: Walk) -> Iterator[str]:
     if walk.record is None:
         return
-    keyed = any(leg.what is Move.CALLED_KEY for leg in walk.path.legs)
     for party in walk.record["heard_by"]:
-        if party == "caller" and (party in walk.held or keyed):
+        if party == "caller" and (party in walk.held or _keyed(walk)):
             continue  # neither is seen: that it holds, nor that Dial() passes a key on to it (docs/evidence.md)
         profile = walk.record["profiles"][party]
         if profile not in walk.heard[party].whole:
             yield f"the evidence claims that the {party} party heard {profile}, and the RTP does not"
+
+
+def _keyed(walk: Walk) -> bool:
+    return any(leg.what is Move.CALLED_KEY for leg in walk.path.legs)
 
 
 def _licence(walk: Walk) -> Iterator[str]:
@@ -179,6 +182,8 @@ def _sound_first(walk: Walk) -> Iterator[str]:
     """Nobody talks before whoever is to hear something has heard it."""
     voices_ms = [one.voice_ms for one in walk.heard.values() if one.voice_ms is not None]
     for party in _HEARD_BY[walk.hears] - walk.held if voices_ms else ():
+        if party == "caller" and _keyed(walk):
+            continue  # it heard the key in the middle of the sound
         heard = walk.heard[party].sounds
         if not heard:
             yield f"connected, and the {party} party heard neither the sound nor the notice"

@@ -74,7 +74,7 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
 
 @pytest.mark.parametrize("moves", [(Move.CALLED_HOLDS,), (Move.CALLED_HOLDS, Move.CALLED_RESUMES)])
 async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, beside, references, moves):
-    """Asterisk sends it nothing meanwhile. It hears the sound again if it resumes; else no record claims that it heard."""
+    """Asterisk sends it nothing meanwhile. It hears the sound again if it resumes; else no record claims anything."""
     beside.away()
     legs = (
         Leg(0, Move.RING), Leg(20, Move.ANSWER), *(Leg(100, move) for move in moves), Leg(1500, Event.CALLER_HANGS_UP),

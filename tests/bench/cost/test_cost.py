@@ -52,7 +52,7 @@ def test_goals_are_judged_by_what_was_measured():
     slow = run(Way.AGI_CALLED, BUSY, [99.0] * 20, records=20)
     table = Table({(each.way, each.rate): each for each in [*runs, slow]})
     found = {one.what: one for one in findings(table)}
-    assert len(found) == 11
+    assert len(found) == 12
     assert found["highest clean rate, ari-called, of native's"].found == 1.0
     assert not found["highest clean rate, agi-called, of native's"].reached
     assert found["answer → connected, over native, one call at a time, p50"].reached
