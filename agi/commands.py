@@ -25,7 +25,7 @@ _NUMBER: Final = re.compile(r"(?:\+81|81|0)[0-9]{9,10}")
 
 
 def agi(
-    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="What to ask the service: decide.")],
+    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="What to ask of the service: decide.")],
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
@@ -52,7 +52,7 @@ def agi(
 
 
 def main() -> None:
-    """`idtone-agi`, the same as a program of its own: it starts in a third of the time, and Asterisk waits for that."""
+    """`idtone-agi`, the same as a program of its own, whose command line begins with the entry."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(agi)
     console.run(app)

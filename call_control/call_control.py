@@ -33,7 +33,7 @@ from .hearing import Hearing, hearing
 log = logging.getLogger(__name__)
 
 KEPT_WITHIN_S: Final = 1.0
-"""How long a verdict waits until its decision outlives this process: no time, unless the file of it cannot be written."""
+"""How long a verdict waits until its decision outlives this process. Only a file that takes no lines makes it wait."""
 CLOSED_KEPT: Final = 100_000
 """Ids of calls that are over and are known to be without asking the ledger."""
 

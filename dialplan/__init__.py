@@ -135,8 +135,6 @@ def dialled_user(dial_string: str) -> str:
 
 _WIDE: Final = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 """ASCII → full-width characters."""
-_BLANKS: Final = "[[:space:]]*"
-_WIDE_BLANKS: Final = "([[:space:]]|　|\u00a0)*"
 _SEPARATORS: Final = "[-().[:space:]]*"
 _WIDE_SEPARATORS: Final = "([-().[:space:]]|（|）|－|‐|‑|‒|–|—|―|−|ー|ｰ|．|　|\u00a0)*"
 
@@ -154,14 +152,14 @@ def _either(character: str, wide: bool) -> str:
 
 def _emergency(wide: bool) -> str:
     """`110`, `1-1-9`, `(118)`, `184110`, `+81110`, `tel:110`, `sip:119@host`, `110;phone-context=+81`."""
-    separators, blanks = (_WIDE_SEPARATORS, _WIDE_BLANKS) if wide else (_SEPARATORS, _BLANKS)
+    separators = _WIDE_SEPARATORS if wide else _SEPARATORS
 
     def one_of(*spellings: str) -> str:
         return "(" + "|".join(_spelled(each, separators, wide) for each in spellings) + ")"
 
     scheme = "(" + "|".join(_spelled(each, "", wide) for each in ("tel:", "sip:", "sips:")) + ")?"
     country = f"({one_of('+', '00', '010')}{_spelled('81', separators, wide)})?"
-    return f"{blanks}{scheme}{separators}{country}{one_of('184', '186')}?{one_of('110', '118', '119')}"
+    return f"{separators}{scheme}{separators}{country}{one_of('184', '186')}?{one_of('110', '118', '119')}"
 
 
 def _patterns() -> dict[str, str]:

@@ -29,7 +29,7 @@ _PRESENTATION = re.compile(r"[ ().-]*18[46][ ().-]*(?=\+?[ ().-]*[08](?:[ ().-]*
 """184 and 186 before a number withhold or present the caller's own; the call is the same one.
 Nine digits and more must follow the 0 or 8 (of 81), so that +1 840 numbers without their plus are left alone."""
 
-_ADDRESS = re.compile(r"(?:sips?:|tel:)?([^@;]*)(?:[@;].*)?", re.IGNORECASE | re.DOTALL)
+_ADDRESS = re.compile(r"(?:[ ().-]*(?:sips?:|tel:))?([^@;]*)(?:[@;].*)?", re.IGNORECASE | re.DOTALL)
 _WITHHELD = frozenset({"", "anonymous", "unavailable", "restricted", "private", "unknown", "p", "o", "c", "s"})
 """Empty, the words that SIP networks use, and the four reasons of Japanese networks
 (P private, O out of service area, C coin telephone, S service conflict)."""

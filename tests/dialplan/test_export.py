@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import re
+import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from idtone import dialplan
 from idtone.ari_app.connection import APPLICATION
-from idtone.ari_app.events import USER_EVENT
+from idtone.call_control.call_control import Request
+from idtone.call_control.fallback import render
+from idtone.call_control.journal_lines import Decided, Ended, Sounded, read
 from idtone.calls import Direction, Outcome, Reason
 from idtone.cli import app
 from idtone.decision import CALL_REJECTED, Policy, Unlicensed
-from idtone.dialplan import Heard
+from idtone.dialplan import Played
 from idtone.errors import UsageError
 from idtone.ledger.steps import CallStatus
-from idtone.switchboard.alone import render
+from idtone.numbers import NumberKind, parse
 from idtone.tones.library import load_library
 from idtone.tones.notations.indications import to_asterisk
 
 APPLICATIONS_OF_20 = {
-    "AGI", "Answer", "Bridge", "Dial", "ExecIf", "Gosub", "Goto", "GotoIf", "Hangup", "MSet", "NoOp", "Playback",
-    "Playtones", "Progress", "Return", "Set", "SoftHangup", "Stasis", "StopPlaytones", "UserEvent", "Wait",
+    "AGI", "Dial", "ExecIf", "Gosub", "Goto", "GotoIf", "Hangup", "MSet", "NoOp", "Originate", "Playback", "Playtones",
+    "Progress", "Return", "Set", "StackPop", "Stasis", "StopPlaytones", "TryExec", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
-    "AST_CONFIG", "CALLERID", "CHANNEL", "CHANNEL_EXISTS", "CUT", "DIALPLAN_EXISTS", "FILE", "FILTER", "GLOBAL",
-    "GROUP", "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK",
-    "STRFTIME", "TIMEOUT", "URIENCODE",
+    "AST_CONFIG", "CALLERID", "CDR", "CHANNEL", "CUT", "DIALPLAN_EXISTS", "FILE", "FILTER", "GLOBAL", "GROUP",
+    "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STAT",
+    "STRFTIME", "STRREPLACE", "TIMEOUT", "URIDECODE", "URIENCODE",
 }  # fmt: skip
 """Those that Asterisk 20 has with the same arguments, and that the hook may use."""
 VARIABLES_OF_ASTERISK = {
-    "ANSWEREDTIME", "ARGC", "BRIDGEPEER", "BRIDGERESULT", "CHANNEL", "DIALEDPEERNAME", "DIALSTATUS", "EPOCH", "EXTEN",
-    "GOSUB_RESULT", "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "UNIQUEID",
+    "ANSWEREDTIME_MS", "ARGC", "CHANNEL", "DIALEDPEERNAME", "DIALSTATUS", "EPOCH", "EXTEN", "GOSUB_RESULT",
+    "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "UNIQUEID",
 }  # fmt: skip
 
 LINE = re.compile(
@@ -146,23 +152,22 @@ def test_every_goto_and_gosub_has_its_place(text, actions, code):
     assert len(targets) > 20
     for target in ":".join(map("".join, targets)).replace("${IF($[", ":").split(":"):
         *before, last = target.rstrip("})").split(",")
-        if not target or "(" in target or "$" in last or '"' in target:
+        if not last or "(" in target or "$" in last or '"' in target:
             continue  # worked out at run time: where it leads is tested on a real Asterisk
-        if before and before[-1] in ("s", "h", "DIAL-${DIALSTATUS}", "${GOSUB_RETVAL}"):
+        if before and before[-1] in ("s", "h", "DIAL-${DIALSTATUS}"):
             before[-1:] = [name for name in extensions if re.fullmatch(before[-1].partition("$")[0] + ".*", name)][:1]
         assert (last == "1" and before[-1] in extensions) or last in labels, target
     contexts = {name.partition("/")[0] for name in actions}
-    called = set(re.findall(r"(?:Gosub\(|U\(|G\()(idtone-[a-z]+)", code))
-    called |= set(re.findall(r"hangup_handler_push\)=(idtone-[a-z]+),s,1", code))
+    called = set(re.findall(r"(?:Gosub\(|U\(|Local/s@)(idtone-[a-z-]+)", code))
+    called |= set(re.findall(r"hangup_handler_push\)=(idtone-[a-z-]+),s,1", code))
     assert called == contexts - {dialplan.FORWARD_CONTEXT, dialplan.CALLED_CONTEXT}  # those two the operator calls
 
 
 def test_every_variable_is_set_somewhere(code, text):
     read = set(re.findall(r"\$\{([A-Za-z_]\w*)(?::\d+(?::\d+)?)?\}", code))
     written = (
-        set(re.findall(r"Set\((?:LOCAL\(|GLOBAL\(|_{0,2})?([A-Za-z]\w*)\)?=", code))
-        | set(re.findall(r"GLOBAL\((\w+)\)=", code))
-        | {dialplan.HEARD_VARIABLE, dialplan.WATCHED_VARIABLE}
+        set(re.findall(r"[(,](?:LOCAL\(|GLOBAL\(|_{0,2})?([A-Za-z]\w*)\)?=", code))
+        | {dialplan.VERDICT_VARIABLE}
         | set(re.findall(r"^(IDTONE_\w+)=", text, re.MULTILINE))
     )
     assert {name for name in read if not re.fullmatch(r"ARG\d", name)} - written <= VARIABLES_OF_ASTERISK
@@ -172,80 +177,192 @@ def test_every_variable_is_set_somewhere(code, text):
 
 
 def test_the_contexts_and_extensions_that_the_service_names(actions):
-    contexts = (dialplan.CALLED_CONTEXT, dialplan.BOTH_CONTEXT)
-    for context in (*contexts, dialplan.FORWARD_CONTEXT):
-        assert f"{context}/s" in actions
-    continued = [f"{context}/{heard}" for heard in Heard for context in contexts] + [f"{dialplan.FORWARD_CONTEXT}/_v:."]
-    for extension in continued:
-        # In Dial()'s Gosub() Asterisk goes on at one priority before.
-        assert actions[extension][dialplan.RESUME_PRIORITY - 2] == "NoOp()", extension
-        assert len(actions[extension]) >= dialplan.RESUME_PRIORITY
+    assert f"{dialplan.FORWARD_CONTEXT}/s" in actions
+    assert (
+        actions[f"{dialplan.FORWARD_CONTEXT}/_v:."][dialplan.FORWARD_PRIORITY - 1] == "Set(IDTONE_VERDICT=${EXTEN:2})"
+    )
+    # In Dial()'s Gosub() Asterisk goes on at one priority before.
+    called = actions[f"{dialplan.CALLED_CONTEXT}/_v:."]
+    assert called[dialplan.CALLED_PRIORITY - 2 :][:2] == ["NoOp()", "Set(IDTONE_VERDICT=${EXTEN:2})"]
+    assert {verdict.partition(":")[0] for verdict in (dialplan.NO_VERDICT, VERDICT.extension)} == {"v"}
+
+
+VERDICT = dialplan.Verdict(
+    "123456789012", "OUTCOME", "reason", 21, True, {dialplan.CALLED: "to-called", dialplan.CALLER: "to-caller"}, 22
+)
 
 
 def test_the_hook_cuts_the_verdict_where_it_was_joined(code):
-    files = {"called": "to-called", "caller": "to-caller"}
-    verdict = dialplan.Verdict("12", "OUTCOME", "reason", 21, 3, ("called", "caller"), True, files)
-    fields = ["12", "OUTCOME", "reason", "21", "3", "both", "answer"]
-    assert verdict.extension.split(":") == ["v", *fields]
-    assert verdict.variable.split(":") == [*fields, "to-called", "to-caller"]
+    assert VERDICT.text.split(":") == [
+        "123456789012", "OUTCOME", "reason", "21", "a", "to-called", "to-caller", "22"
+    ]  # fmt: skip
+    assert VERDICT.extension == f"v:{VERDICT.text}"
     cut: dict[int, str] = {}
     for line in code.splitlines():
         for number in re.findall(r"\$\{CUT\(IDTONE_VERDICT,:,(\d)\)\}", line):
             cut[int(number)] = cut.get(int(number), "") + line + "\n"
+    assert sorted(cut) == list(range(1, 9))
     for field, used in enumerate(
-        ("IDTONE_NONCE", '"REFUSE"', "IDTONE_REASON=", "IDTONE_CAUSE=", "TIMEOUT(absolute)", '"called"', "Answer", "U(",
-         "IDTONE_FILE="), 1,
+        (
+            '= "${IDTONE_NONCE}"', '= "REFUSE"', "IDTONE_REASON=${CUT(IDTONE_VERDICT,:,3)}",
+            "IDTONE_CAUSE=${CUT(IDTONE_VERDICT,:,4)}", ",g${CUT(IDTONE_VERDICT,:,5)}A(",
+            "A(${IDTONE_SOUNDS}/${CUT(IDTONE_VERDICT,:,6)}", ":${IDTONE_SOUNDS}/${CUT(IDTONE_VERDICT,:,7)})",
+            "^${CUT(IDTONE_VERDICT,:,8)}^",
+        ), 1,
     ):  # fmt: skip
         assert used in cut[field], field
-    outcomes = re.findall(r"\" = \"(\w+)\"", cut[2])
-    assert {Outcome(outcome) for outcome in outcomes} == {Outcome.REFUSE, Outcome.BYPASS}
-    assert set(re.findall(r'= "(\w+)"', cut[6])) == {
-        dialplan.parties_word(who) for who in ((), ("called",), ("caller",))
+    (fallback,) = re.findall(r"Set\(IDTONE_VERDICT=(\$\{IDTONE_NONCE\}.*)\)$", code, re.MULTILINE)
+    assert len(filled(re.sub(r"\?notice:\)", "?notice:none)", fallback)).split(":")) == 8
+
+
+def test_a_verdict_without_sounds():
+    verdict = dialplan.Verdict("123456789012", "REFUSE", "number-suspended", 21, True)
+    assert verdict.text == "123456789012:REFUSE:number-suspended:21::::"
+    assert dialplan.Verdict("1", "PLAY", "x", None, True, {dialplan.CALLED: "f"}, 5).text == "1:PLAY:x:::f::5"
+    assert dialplan.Verdict("1", "PLAY", "x", None, True, {dialplan.CALLER: "f"}, 5).text == "1:PLAY:x::a::f:"
+
+
+CALL_ID, NONCE, AT = "1795564585.21-1", "123456789012", "1795564585.000001"
+REQUEST = f"{AT},0312345678,,0312340000,PJSIP%2F1,050"
+VALUES = {
+    "IDTONE_CALL_ID": CALL_ID, "IDTONE_NONCE": NONCE, "IDTONE_REQUEST": REQUEST, "STRFTIME(,UTC,%s.%6q)": AT,
+    "IDTONE_NOW": AT, "IDTONE_ANSWERED": AT, "from": AT, "to": AT, "IDTONE_SENT": "22", "sent": "22",
+    "IDTONE_STATE": "1", "status": "SUCCESS", "IDTONE_HEARS": "called", "IDTONE_REASON": "service-unavailable",
+    "IDTONE_STATUS": "CONNECTED", "IDTONE_CAUSE": "16", "HANGUPCAUSE": "16", "DIALSTATUS": "ANSWER",
+    "ANSWEREDTIME_MS": "4000", "IDTONE_CHAIN": "1795564585.20-1",
+}  # fmt: skip
+OF_CHECK = {"ARG1": CALL_ID, "ARG2": NONCE, "ARG3": "22", "ARG4": "sample", "ARG5": "notice"}
+OF_PLAY = {"ARG1": "again", "ARG2": "sample", "ARG3": "22"}
+
+
+def filled(line: str, arguments: dict[str, str] | None = None) -> str:
+    """The line with a value in place of each variable; of a condition, what counts if it is true."""
+    line = re.sub(r"\$\{IF\(\$\[[^\]]*\]\?(\w*):\w*\)\}", r"\1", line)
+    for name, value in {**VALUES, **(arguments or {})}.items():
+        line = line.replace(f"${{{name}}}", value)
+    return line
+
+
+def test_the_lines_of_the_journal(text, actions):
+    """As the service reads them; that they hold the right things is tested on a real Asterisk."""
+    assert f"IDTONE_JOURNAL=/var/lib/asterisk/sounds/idtone/journal/{dialplan.JOURNAL_FILE}\n" in text
+    found = []
+    for place, does in actions.items():
+        context = place.partition("/")[0]
+        arguments = {"idtone-check": OF_CHECK, "idtone-play": OF_PLAY}.get(context)
+        for line in re.findall(r"=((?:decided|sounded|ended),.*)\)$", "\n".join(does), re.MULTILINE):
+            found.append((context, read(filled(line, arguments))))
+    assert {(line.call_id, line.nonce) for _, line in found} == {(CALL_ID, NONCE)}
+    kinds = {context: {type(line) for each, line in found if each == context} for context, _ in found}
+    assert kinds == {
+        "idtone-forward": {Decided, Ended},
+        "idtone-check": {Sounded},
+        "idtone-called": {Decided},
+        "idtone-hangup-called": {Ended},
+        "idtone-play": {Sounded},
+        "idtone-over": {Decided, Ended},
     }
+    does = [(line.outcome, line.reason) for _, line in found if isinstance(line, Decided)]
+    assert (None, None) in does
+    assert {outcome for outcome, _ in does} == {None, *Outcome} - {Outcome.PLAY}
 
 
-def test_the_questions_to_the_service(code):
-    question, blank, own = re.findall(r"Set\(IDTONE_QUESTION=(.*)\)$", code, re.MULTILINE)
-    assert [len(each.split(",")) for each in (question, blank, own)] == [4, 4, 4]
-    (whole,) = re.findall(
-        r"Set\(IDTONE_ASKED=(\$\{IDTONE_CALL_ID\},\$\{IDTONE_NONCE\},\$\{IDTONE_QUESTION\}.*)\)$", code, re.M
+def test_how_a_sound_was_played_is_the_journals_word(code):
+    named = re.findall(r"sounded,\$\{ARG1\},\$\{ARG2\},[^,]*(?:,UTC,%s\.%6q\)\})?,(\w+),", code)
+    named += re.findall(r"Gosub\(idtone-sound,s,1\((\w+),", code)
+    named += re.findall(r"Gosub\(idtone-play,s,1\((\w+),", code)
+    assert set(map(Played, named)) == set(Played)
+
+
+def test_the_requests_to_the_service(code):
+    """By either interface the same arguments, as the service reads them; over AGI the secret comes before them."""
+    requests = re.findall(r"Set\(IDTONE_REQUEST=\$\{FILTER\([^,]*,(.*)\)\}\)$", code, re.MULTILINE)
+    assert [len(_flat(request).split(",")) for request in requests] == [6, 6]
+    (decide,) = re.findall(r"Stasis\(idtone,(decide,.*)\)$", code, re.MULTILINE)
+    assert Request.read(_flat(filled(decide)).split(",")) is not None
+    hook, own = re.findall(r"Set\(IDTONE_ASKED=(.*)\)$", code, re.MULTILINE)
+    own = re.sub(r"\$\{FILTER\([^,]*,(.*)\)\}$", r"\1", own)
+    assert {line.partition(",")[0] for line in re.findall(r"Stasis\((.*)\)$", code, re.MULTILINE)} == {APPLICATION}
+    assert re.findall(r"Stasis\(idtone,(own.*)\)$", code, re.MULTILINE) == ["own,${IDTONE_ASKED}"]
+    kinds = re.findall(
+        r"AGI\(\$\{IDTONE_AGI\}decide,\$\{IDTONE_AGI_SECRET\},(\w+),\$\{IDTONE_ASKED\}\)$", code, re.MULTILINE
     )
-    asked = code.replace("Set(IDTONE_ASKED=${IDTONE_ASKED}", f"Set(IDTONE_ASKED={whole}")
-    asked = asked.replace("decide,${IDTONE_ASKED})\n", f"decide,{whole})\n", 1).replace("${IDTONE_QUESTION}", question)
-    touches = [line.split(",") for line in re.findall(r"Stasis\((.*)\)", asked)]
-    assert {(touch[0], touch[1], len(touch)) for touch in touches} == {
-        (APPLICATION, "decide", 10),
-        (APPLICATION, "sound", 7),
-    }
-    both = re.findall(r"Set\(IDTONE_ASKED=(.*)\)\nAGI\(\$\{IDTONE_AGI\}decide,\$\{IDTONE_ASKED\}\)", asked)
-    assert [len(arguments.split(",")) for arguments in both] == [10, 10]
-    asked = asked.replace("${IDTONE_ASKED}", both[0])
-    requests = [line.split(",") for line in re.findall(r"AGI\(\$\{IDTONE_AGI\}(.*?)\)+$", asked, re.MULTILINE)]
-    assert {(request[0], len(request)) for request in requests} == {
-        ("decide", 11),
-        ("playing", 4),
-        ("played", 8),
-        ("ended", 6),
-    }
+    assert kinds == ["decide", "own"]
+    assert code.count("AGI(") == 2
+    for kind, asked in zip(kinds, (hook, own), strict=True):
+        request = Request.read([kind, *_flat(filled(asked)).split(",")])
+        assert request is not None
+        assert (request.call_id, request.nonce, request.number) == (CALL_ID, NONCE, "0312345678")
+        assert (request.called, request.dial_string, request.caller) == ("0312340000", "PJSIP/1", "050")
+        assert request.own_dial is (kind == "own")
+
+
+def _flat(line: str) -> str:
+    """Without what is in braces, which may hold commas."""
+    while (flat := re.sub(r"\$\{[^{}]*\}", "x", line)) != line:
+        line = flat
+    return line
+
+
+def exported_with(tmp_path: Path, settings: str) -> tuple[Path, str]:
+    path = tmp_path / "idtone.yaml"
+    path.write_text(settings)
+    assert export(tmp_path / "etc", "-c", str(path)).exit_code == 0
+    return path, (tmp_path / "etc" / "idtone.conf").read_text("utf-8")
+
+
+def value(text: str, name: str) -> str:
+    (found,) = re.findall(rf"^{name}=(.*)$", text, re.MULTILINE)
+    return str(found)
 
 
 def test_a_program_is_asked_without_numbers_on_its_command_line(tmp_path):
-    settings = tmp_path / "idtone.yaml"
-    settings.write_text("agi: {listen: unix:/run/idtone/agi.sock}\n")
-    assert export(tmp_path / "etc", "-c", str(settings)).exit_code == 0
-    text = (tmp_path / "etc" / "idtone.conf").read_text("utf-8")
-    (program,) = re.findall(r"^IDTONE_AGI=(.*)$", text, re.MULTILINE)
-    assert program == f"{Path(sys.executable).with_name('idtone-agi')},-c,{settings},"
-    for arguments in re.findall(r"AGI\(\$\{IDTONE_AGI\}(.*?)\)+$", text, re.MULTILINE):
-        entry, _, rest = arguments.partition(",")
-        assert rest == "variable:IDTONE_ASKED" if entry == "decide" else "NUMBER" not in rest and "CALLERID" not in rest
+    settings, text = exported_with(tmp_path, "door: agi\nagi: {listen: unix:/run/idtone/agi.sock}\n")
+    assert value(text, "IDTONE_AGI") == f"{Path(sys.executable).with_name('idtone-agi')},-c,{settings},"
+    asked = re.findall(r"AGI\(\$\{IDTONE_AGI\}(.*?)\)$", text, re.MULTILINE)
+    assert asked == [f"decide,${{IDTONE_AGI_SECRET}},{kind},variable:IDTONE_ASKED" for kind in ("decide", "own")]
+    assert not value(text, "IDTONE_AGI_SECRET"), "the socket's peer is checked"
 
 
-def test_the_file_of_what_asterisk_knows_alone(code):
-    read = set(re.findall(r"AST_CONFIG\(\$\{IDTONE_SOUNDS\}/alone.conf,(\w+),([^)\n]*)\)", code))
-    policy = dialplan.ALONE_POLICY
-    assert {(section, key) for section, key in read if "IF(" not in key} == {
-        (dialplan.ALONE_SUSPENDED, "${number}"),
+def test_the_secret_is_there_for_agi_over_tcp_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("IDTONE_ARI_PASSWORD", "a password")
+    _, text = exported_with(tmp_path, "door: agi\n")
+    secret = value(text, "IDTONE_AGI_SECRET")
+    assert re.fullmatch("[0-9a-f]{32}", secret)
+    assert text.count(secret) == 1
+    assert "a password" not in text
+    assert not value(exported_with(tmp_path, "door: ari\n")[1], "IDTONE_AGI_SECRET")
+    monkeypatch.setenv("IDTONE_ARI_PASSWORD", "another one")
+    assert value(exported_with(tmp_path, "door: agi\n")[1], "IDTONE_AGI_SECRET") not in ("", secret)
+
+
+def test_the_file_is_for_its_owner_and_group(tmp_path, text):
+    path = tmp_path / "etc" / "new" / "idtone.conf"
+    assert stat.S_IMODE(path.stat().st_mode) == dialplan.HOOK_MODE == 0o640
+    path.chmod(0o666)
+    export(path.parent)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_the_digest_is_that_of_the_text(tmp_path, text):
+    digest = value(text, dialplan.HOOK_GLOBAL)
+    assert re.fullmatch("[0-9a-f]{16}", digest)
+    _, other = exported_with(tmp_path, "policy: {waiting: 7}\n")
+    assert value(other, dialplan.HOOK_GLOBAL) != digest
+
+
+def test_the_journal_may_be_elsewhere(tmp_path):
+    _, text = exported_with(tmp_path, "journal: {directory: /run/idtone/journal}\n")
+    assert value(text, "IDTONE_JOURNAL") == f"/run/idtone/journal/{dialplan.JOURNAL_FILE}"
+
+
+def test_the_fallback_file(code):
+    read_by_hook = set(
+        re.findall(rf"AST_CONFIG\(\$\{{IDTONE_SOUNDS\}}/{dialplan.FALLBACK_FILE},(\w+),([^)\n]*)\)", code)
+    )
+    policy = dialplan.FALLBACK_POLICY
+    assert {(section, key) for section, key in read_by_hook if "IF(" not in key} == {
+        (dialplan.FALLBACK_SUSPENDED, "${number}"),
         *((policy, key) for key in ("refuse_cause", "service_away", "answer_first")),
     }
     assert '${IF($["${ARG2}" = "outgoing"]?outgoing:incoming)}' in code  # the keys of who hears the notice
@@ -256,30 +373,11 @@ def test_the_file_of_what_asterisk_knows_alone(code):
     assert f"Set(LOCAL(cause)={CALL_REJECTED})" in code
 
 
-def test_the_lines_for_what_it_does_alone(text, code):
-    """As many fields as the service reads; that they are the right ones is tested on a real Asterisk."""
-    assert f"IDTONE_UNATTENDED=/var/lib/asterisk/sounds/idtone/{dialplan.UNATTENDED_FILE}\n" in text
-    lines = re.findall(r"Set\(FILE\(\$\{IDTONE_UNATTENDED\},,,al,u\)=(.*)\)$", code, re.MULTILINE)
-    assert len(lines) == code.count("FILE(") == 5
-    (shed,) = (line for line in lines if "SHED" in line)
-    began, question, stands = "STRFTIME(,UTC,%s.%6q)", "IDTONE_QUESTION", "IDTONE_ALONE"
-    parts = {f"${{{began}}}": "b", f"${{{question}}}": "n,d,c,s", f"${{{stands}}}": "b"}
-
-    def fields(line: str) -> int:
-        for name, plain in parts.items():
-            line = line.replace(name, plain)
-        return len(re.sub(r"\$\{(?:[^{}]|\{[^{}]*\})*\}", "x", re.sub(r"\$\{IF\(.*?\)\}(?=,|$)", "x", line)).split(","))
-
-    assert fields(shed) == 14
-    did = re.findall(r"Set\(IDTONE_ALONE=(\$\{IDTONE_ALONE(?::0:17)?\},.*)\)$", code, re.MULTILINE)
-    assert len(did) == 6
-    assert {1 + fields(line.replace("${IDTONE_ALONE:0:17}", "b")) for line in did} == {10}
-    (end,) = re.findall(r"Set\(IDTONE_ALONE=\$\{IDTONE_CALL_ID\},\$\{IDTONE_ALONE\},(.*)\)$", code, re.MULTILINE)
-    assert fields(end) == 4
-
-
 def test_every_status_is_the_ledgers(text, code):
-    assert set(re.findall(r"IDTONE_STATUS=(\w+)", code)) == set(CallStatus)
+    named = re.findall(r"IDTONE_STATUS=([A-Z]+)", code)
+    (over,) = set(re.findall(r"IDTONE_STATUS=\$\{IF\((\$\[\"\$\{ARG2.*)\}\)$", code, re.MULTILINE))
+    named += re.findall(r"[?:]([A-Z]+)\b", over)
+    assert set(named) == set(CallStatus)
     (documented,) = re.findall(r"IDTONE_STATUS +((?:[A-Z]+ \| )+[A-Z]+)", text)
     assert documented.split(" | ") == list(CallStatus)
 
@@ -295,19 +393,34 @@ def test_every_reason_is_the_decisions(code):
     }
 
 
-def test_the_event_of_the_end(code):
-    told = re.findall(r"UserEvent\((\w+),(.*)\)", code)
-    assert told
-    assert set(told) == {
-        (
-            USER_EVENT,
-            "call: ${IDTONE_CALL_ID},status: ${IDTONE_STATUS},cause: ${IDTONE_CAUSE},reason: ${IDTONE_REASON},"
-            'heard: ${IF($["${IDTONE_ALONE}" = ""]?:${SHARED(IDTONE_NOTICED_called)}${SHARED(IDTONE_NOTICED_caller)})}',
-        )
-    }
-
-
 def test_every_variable_that_the_hook_returns_is_documented(text, code):
     documented = set(re.findall(r"^; .*?\b(IDTONE_[A-Z_]+)  ", text, re.MULTILINE))
     assert documented == {"IDTONE_STATUS", "IDTONE_REASON", "IDTONE_CALL_ID", "IDTONE_CAUSE"}
-    assert documented <= set(re.findall(r"Set\((IDTONE_\w+)=", code))
+    assert documented <= set(re.findall(r"[(,](IDTONE_\w+)=", code))
+
+
+# -- emergency numbers --------------------------------------------------------------------------------------------
+
+PIECES = (
+    "110", "119", "1", "0", "81", "+", "00", "010", "184", "tel:", "sip:", "SIPS:", " ", "-", "(", ")", ".", "@x",
+    ";a=b", "\t", "\n", "＠", "；", "\u3000", "ー", "ｰ", "\u00a0", "x", "１", "０", "ｔｅｌ：", "＋",
+    "*", "#", ":", "/", "<",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def emergency() -> Callable[[str], bool]:
+    """The hook's two tests of a called number, as Python understands them."""
+    asking = dialplan.Asking("ari", "", "", 1, "shed")
+    text = dialplan.hook(Path("/sounds"), Path("/journal"), dialplan.Notice("", 1), asking).text
+    narrow, wide = (
+        re.compile(pattern.replace("\\;", ";").replace("[:space:]", r"\t\n\v\f\r "), re.DOTALL)
+        for pattern in re.findall(r'REGEX\("([^"]*)" \$\{ARG5\}\)', text)
+    )
+    return lambda called: bool(narrow.search(called) or (re.search("[^ -~]", called) and wide.search(called)))
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=7).map("".join))
+@settings(max_examples=2000)
+def test_the_hook_and_the_service_know_an_emergency_number_alike(emergency, called):
+    assert emergency(called) is (parse(called).kind is NumberKind.EMERGENCY)

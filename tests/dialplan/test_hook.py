@@ -1,73 +1,44 @@
-"""The hook in a real Asterisk: that it loads, and that it and the service mean the same by the same words."""
+"""The hook in a real Asterisk without the service: that it loads, and that both mean the same by the same words."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
+from idtone.call_control.fallback import leave, render
+from idtone.call_control.journal import JournalFolder
+from idtone.call_control.journal_lines import Decided, Ended, read
 from idtone.calls import Outcome, Reason, Suspension
 from idtone.decision import Policy, Unlicensed
-from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, UNATTENDED_FILE, Heard, Verdict, channel_of, dialled_user
+from idtone.dialplan import (
+    CALLED,
+    CALLED_CONTEXT,
+    CALLED_PRIORITY,
+    CALLER,
+    EXTENSION_LIMIT,
+    FORWARD_CONTEXT,
+    FORWARD_PRIORITY,
+    JOURNAL_FILE,
+    NO_VERDICT,
+    Verdict,
+    channel_of,
+    dialled_user,
+)
+from idtone.ledger.steps import CallStatus
 from idtone.numbers import NumberKind, parse
-from idtone.switchboard.alone import leave, render
-from idtone.switchboard.hook_log import HookLog
 
 from ..lab.asterisk import Asterisk
+from ..lab.steps import NOWHERE, HookCall, hook_calls, results, steps
+from ..spellings import EMERGENCIES, LOOKING_ALIKE, OF_OTHERS, OF_SUSPENDED, SUSPENDED
 
-SUSPENDED = parse("0312345677")
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
-
-FORMS = [
-    "0312345677",
-    "03-1234-5677",
-    "03 1234 5677",
-    "03.1234.5677",
-    "(03)1234-5677",
-    "312345677",
-    "81312345677",
-    "81-03-1234-5677",
-    "+81312345677",
-    "+81 3 1234 5677",
-    "+81-(0)3-1234-5677",
-    "01081312345677",
-    "010-81-3-1234-5677",
-    "010-81-03-1234-5677",
-    "1840312345677",
-    "186-03-1234-5677",
-    "sip:0312345677@10.0.0.1",
-    "sip:+81312345677@192.0.2.1:5060;user=phone",
-    "sip:0312345677;phone-context=+81@10.0.0.1",
-    "tel:+81-3-1234-5677",
-    "tel:03-1234-5677;phone-context=+81",
-    "tel: (03 1234 5677",
-    # Another number, or none.
-    "0312345678",
-    "03-1234-567",
-    "031234567",
-    "03123456770",
-    "+8131234567",
-    "8131234567",
-    "0081312345677",
-    "011-81-3-1234-5677",
-    "+18403123456",
-    "010-1-840-312-3456",
-    "31234567",
-    "0312345678@0312345677",
-    "",
-    "anonymous",
-]
-"""Read alike by the hook and by the service."""
-
-REFUSED_MORE = ["0312345677x", "+0312345677", "<sip:0312345677@10.0.0.1>", "184+81312345677"]
-"""The service takes these for malformed; the hook, which reads digits alone, finds the suspended number in them."""
-
-KNOWN_LESS = ["０３１２３４５６７７"]
-"""The service reads these; the hook cannot, and takes them for a number that nobody suspended."""
+LICENSED = "0312345678"
 
 DIAL_STRINGS = [
     ("PJSIP/0312345678@trunk", "0312345678"),
@@ -77,15 +48,24 @@ DIAL_STRINGS = [
     ("PJSIP/trunk/sip:192.0.2.1", "192.0.2.1"),
     ("SIP/trunk/0312345678", "0312345678"),
     ("Local/110@ctx/n", "110"),
+    ("Local/110/n", "110"),
+    ("Local/0312345678/n", "0312345678"),
     ("local/0312345678@ctx/nj", "0312345678"),
     ("IAX2/member@carrier/110", "110"),
     ("PJSIP/119@trunk", "119"),
     ("PJSIP/trunk/sip:118@192.0.2.1", "118"),
+    ("PJSIP/trunk/sip:+81110@192.0.2.1;user=phone", "+81110"),
+    ("PJSIP/trunk/sip:110;phone-context=+81@192.0.2.1", "110"),
+    ("PJSIP/trunk/sip:１１０@192.0.2.1", "１１０"),
+    ("PJSIP/trunk/tel:110", "tel:110"),
+    ("PJSIP/1-1-0@trunk", "1-1-0"),
+    ("PJSIP/(110)@trunk", "(110)"),
     ("SIP/trunk/184110", "184110"),
     ("PJSIP/186119@trunk", "186119"),
     ("PJSIP/1100@trunk", "1100"),
     ("PJSIP/0110@trunk", "0110"),
     ("PJSIP/trunk110/0312345678", "0312345678"),
+    ("PJSIP/110/sip:0312345678@192.0.2.1", "0312345678"),
     ("PJSIP/0312345678@trunk&PJSIP/0612345678@trunk", "0312345678"),
     ("PJSIP/101&PJSIP/102", "101"),
     ("nonsense", ""),
@@ -94,50 +74,44 @@ DIAL_STRINGS = [
 ]
 """Dial string → the user that is dialled; of a ring group, the first."""
 
-NONCE = "999999999999999999"
+NONCE = "9" * 12
+FILES: list[dict[str, str]] = [{}, {CALLED: "sample"}, {CALLER: "sample"}, {CALLED: "sample", CALLER: "notice"}]
 VERDICTS = [
-    Verdict(NONCE, outcome, reason, cause, guard_s, parties, answer_first).extension
-    for outcome, reason, cause, (guard_s, parties), answer_first in itertools.product(
-        Outcome, Reason, (None, 127), ((2, ()), (12, ("called", "caller")), (12, ("caller",))), (True, False)
+    Verdict(NONCE, outcome, reason, cause, answer_first, files, 9999).extension
+    for outcome, reason, cause, answer_first, files in itertools.product(
+        Outcome, Reason, (None, 127), (True, False), FILES
     )
 ]
-EXTENSION_LIMIT = 79
-"""Characters: AST_MAX_EXTENSION less its final zero."""
 
 
-def steps(context: str, actions: Sequence[str]) -> str:
-    """A context whose extension `go` does one after the other, then writes that it is through."""
-    lines = [f"[{context}]", "exten = go,1,NoOp()", *(f" same = n,{action}" for action in actions)]
-    return "\n".join([*lines, f" same = n,Set(DB({context}/through)=yes)", ""])
+def as_long_as(length: int) -> str:
+    """A verdict of so many characters."""
+    bare = Verdict(NONCE, Outcome.PLAY, Reason.LICENCE_VALID, None, False, {CALLED: ""}, 50).extension
+    return Verdict(
+        NONCE, Outcome.PLAY, Reason.LICENCE_VALID, None, False, {CALLED: "x" * (length - len(bare))}, 50
+    ).extension
 
 
-def written(form: str) -> str:
-    return form.replace(";", "\\;")
-
-
-def hook_calls(context: str, calls: Sequence[tuple[str, str]]) -> str:
-    """Forward each (dial string, forwarding number), and keep what the hook returns."""
-    actions = []
-    for index, (dial_string, number) in enumerate(calls):
-        actions.append(f"Gosub(idtone-forward,s,1({written(dial_string)},{written(number)}))")
-        actions.append(f"Set(DB({context}/{index})=${{IDTONE_STATUS}} ${{IDTONE_REASON}})")
-    return steps(context, actions)
-
-
-NOWHERE = "Local/nobody@nowhere"
+NUMBERS = (*OF_SUSPENDED, *OF_OTHERS)
+CALLED_NUMBERS = (*EMERGENCIES, *LOOKING_ALIKE)
+FIFO = "blocked"
 EXTENSIONS = "\n".join(
     [
         "#include idtone.conf",
-        hook_calls("forms", [(NOWHERE, form) for form in (*FORMS, *REFUSED_MORE, *KNOWN_LESS)]),
+        hook_calls("numbers", [HookCall(number) for number in NUMBERS]),
+        hook_calls("called", [HookCall(SUSPENDED, called) for called in CALLED_NUMBERS]),
+        hook_calls(
+            "dialled", [HookCall(LICENSED, dial_string=dial_string or NOWHERE) for dial_string, _ in DIAL_STRINGS]
+        ),
         steps(
             "emergency",
             [
-                "Set(DB(emergency/0)=${STAT(s,${IDTONE_UNATTENDED})})",
-                f"Gosub(idtone-forward,s,1(Local/110@nowhere,{SUSPENDED.e164}))",
+                "Set(journal=${GLOBAL(IDTONE_JOURNAL)})",
+                f"Set(GLOBAL(IDTONE_JOURNAL)=${{IDTONE_SOUNDS}}/{FIFO})",
+                f"Gosub(idtone-forward,s,1(Local/110@nowhere,{SUSPENDED}))",
+                "Set(DB(emergency/0)=${IDTONE_REASON} ${IDTONE_STATUS})",
+                f"Gosub(idtone-forward,s,1(Local/118@nowhere,{SUSPENDED}))",
                 "Set(DB(emergency/1)=${IDTONE_REASON} ${IDTONE_STATUS})",
-                "Set(DB(emergency/2)=${STAT(s,${IDTONE_UNATTENDED})})",
-                f"Gosub(idtone-forward,s,1(Local/118@nowhere,{SUSPENDED.e164}))",
-                "Set(DB(emergency/3)=${STAT(s,${IDTONE_UNATTENDED})})",
             ],
         ),
         steps(
@@ -145,22 +119,29 @@ EXTENSIONS = "\n".join(
             [
                 "Set(waiting=${GLOBAL(IDTONE_WAITING)})",
                 "MSet(GLOBAL(IDTONE_WAITING)=0,GLOBAL(IDTONE_OVERLOAD)=shed,GLOBAL(IDTONE_MOVED)=${STRFTIME(,UTC,%s%1q)})",
-                f"Gosub(idtone-forward,s,1({NOWHERE},0312345678))",
+                f"Gosub(idtone-forward,s,1({NOWHERE},{LICENSED}))",
                 "Set(DB(overload/0)=${IDTONE_STATUS} ${IDTONE_REASON} ${IDTONE_OPEN})",
-                "Set(IDTONE_OPEN=yes)",
-                f"Gosub(idtone-forward,s,1({NOWHERE},0312345678))",
+                "MSet(IDTONE_OPEN=yes,IDTONE_REASON=licence-valid,IDTONE_VIA=verdict,DIALSTATUS=ANSWER)",
+                f"Gosub(idtone-forward,s,1({NOWHERE},{LICENSED}))",
                 "Set(DB(overload/1)=${IDTONE_STATUS} ${IDTONE_REASON} ${IDTONE_OPEN})",
+                "Set(DB(overload/2)=${IDTONE_CALL_ID})",
                 "Set(GLOBAL(IDTONE_WAITING)=${waiting})",
             ],
         ),
-        hook_calls("dialled", [(dial_string or NOWHERE, "") for dial_string, _ in DIAL_STRINGS]),
         steps(
             "verdicts",
             [
-                f"Set(DB(verdicts/{index})=${{DIALPLAN_EXISTS({FORWARD_CONTEXT},{extension},2)}})"
-                for index, extension in enumerate(VERDICTS)
+                f"Set(DB(verdicts/{index})=${{DIALPLAN_EXISTS({context},{extension},{priority})}})"
+                for index, (extension, (context, priority)) in enumerate(
+                    itertools.product(
+                        (*VERDICTS, NO_VERDICT),
+                        ((FORWARD_CONTEXT, FORWARD_PRIORITY), (CALLED_CONTEXT, CALLED_PRIORITY)),
+                    )
+                )
             ],
         ),
+        steps("longest", [f"Gosub(arrived,{as_long_as(EXTENSION_LIMIT + more)},1({more}))" for more in (0, 1)]),
+        "[arrived]\nexten = _v:.,1,Set(DB(longest/${ARG1})=${EXTEN})\n same = n,Return()\n",
     ]
 )
 
@@ -173,30 +154,19 @@ class Hooked:
     complaints: list[str]
 
     def results(self, context: str) -> list[str]:
-        """What the context's steps wrote, in order."""
-        self.asterisk.command(f"channel originate Local/go@{context} application Wait 1")
-        deadline_s = time.monotonic() + 20
-        while True:
-            found = {
-                key.strip().rpartition("/")[2]: value.strip()
-                for key, separator, value in (
-                    line.partition(":") for line in self.asterisk.command(f"database show {context}").splitlines()
-                )
-                if separator
-            }
-            if found.pop("through", None):
-                return [found[str(index)] for index in range(len(found))]
-            assert time.monotonic() < deadline_s, f"{context} is not through: {found}"
-            time.sleep(0.05)
+        return results(self.asterisk, context)
+
+    @property
+    def journal(self) -> list[str]:
+        return (self.asterisk.sounds / "journal" / JOURNAL_FILE).read_text().splitlines()
 
 
 @pytest.fixture(scope="module")
 def hooked(installation, tmp_path_factory) -> Iterator[Hooked]:
     with Asterisk(installation, tmp_path_factory.mktemp("hooked"), {"extensions.conf": EXTENSIONS}) as asterisk:
         complaints = asterisk.complaints()
-        suspension = Suspension(SUSPENDED, SINCE, "R-1")
-        HookLog(asterisk.sounds).make()
-        leave(asterisk.sounds, render([suspension], Policy(), Unlicensed.NOTICE))
+        JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
+        leave(asterisk.sounds, render([Suspension(parse(SUSPENDED), SINCE, "R-1")], Policy(), Unlicensed.NOTICE))
         yield Hooked(asterisk, complaints)
 
 
@@ -204,48 +174,34 @@ def test_the_hook_loads_without_a_complaint(hooked):
     assert hooked.asterisk.log(), "there is a log to look at"
     assert not [line for line in hooked.complaints if "pbx" in line or ".conf" in line or "idtone" in line]
     shown = hooked.asterisk.command(f"dialplan show {FORWARD_CONTEXT}")
-    for extension in ("s", "_v:.", "DIAL-ANSWER", "DIAL-BUSY", "DIAL-NOANSWER", "h", "i", "T"):
+    for extension in ("s", "_v:.", "verdict", "overload", "DIAL-ANSWER", "DIAL-BUSY", "DIAL-NOANSWER", "h", "i", "T"):
         assert f"'{extension}' =>" in shown
     assert f"Context '{CALLED_CONTEXT}'" in hooked.asterisk.command(f"dialplan show {CALLED_CONTEXT}")
 
 
-@pytest.fixture(scope="module")
-def forms(hooked) -> dict[str, str]:
-    return dict(zip((*FORMS, *REFUSED_MORE, *KNOWN_LESS), hooked.results("forms"), strict=True))
+# -- numbers in every spelling ------------------------------------------------------------------------------------
+
+REFUSED = "REFUSED number-suspended fallback"
+NOT_REFUSED = "UNAVAILABLE service-unavailable fallback"
+PASSED = "UNAVAILABLE emergency emergency"
 
 
-REFUSED = "REFUSED number-suspended"
-NOT_REFUSED = "UNAVAILABLE service-unavailable"
+@pytest.mark.parametrize("door", ["ari", "agi"])
+def test_every_spelling_of_a_suspended_number_is_refused_without_the_service(hooked, door):
+    hooked.asterisk.command(f"dialplan set global IDTONE_DOOR {door}")
+    found = dict(zip(NUMBERS, hooked.results("numbers"), strict=True))
+    assert {number: result for number, result in found.items() if result == REFUSED} == dict.fromkeys(
+        OF_SUSPENDED, REFUSED
+    )
+    assert {found[number] for number in OF_OTHERS} == {NOT_REFUSED}
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_number_means_the_same_to_the_hook_and_to_the_service(forms, form):
-    assert forms[form] == (REFUSED if parse(form) == SUSPENDED else NOT_REFUSED)
-
-
-@pytest.mark.parametrize("form", REFUSED_MORE)
-def test_where_the_hook_reads_more_than_the_service_it_refuses(forms, form):
-    assert parse(form).kind is NumberKind.MALFORMED
-    assert forms[form] == REFUSED
-
-
-@pytest.mark.parametrize("form", KNOWN_LESS)
-def test_what_the_hook_cannot_read_is_no_number_to_it(forms, form):
-    """Listed, so that it is known: no channel driver and no dialplan makes such a number."""
-    assert parse(form) == SUSPENDED
-    assert forms[form] == NOT_REFUSED
-
-
-def test_no_form_of_a_number_is_an_error_to_asterisk(hooked, forms):
-    assert set(forms.values()) == {REFUSED, NOT_REFUSED}
-    assert not [
-        line for line in hooked.asterisk.complaints() if "func_" in line or "pbx" in line or "app_stack" in line
-    ]
-
-
-def test_the_table_holds_both_sorts():
-    assert len([form for form in FORMS if parse(form) == SUSPENDED]) >= 20
-    assert len([form for form in FORMS if parse(form) != SUSPENDED]) >= 10
+def test_every_spelling_of_an_emergency_number_passes_at_once(hooked):
+    found = dict(zip(CALLED_NUMBERS, hooked.results("called"), strict=True))
+    assert {called: result for called, result in found.items() if result == PASSED} == dict.fromkeys(
+        EMERGENCIES, PASSED
+    )
+    assert {found[called] for called in LOOKING_ALIKE} == {REFUSED}
 
 
 @pytest.mark.parametrize(("dial_string", "user"), DIAL_STRINGS)
@@ -253,55 +209,91 @@ def test_the_user_of_a_dial_string(dial_string, user):
     assert dialled_user(dial_string) == user
 
 
-def test_an_emergency_means_the_same_to_the_hook_and_to_the_service(hooked):
+def test_a_dialled_emergency_means_the_same_to_the_hook_and_to_the_service(hooked):
     found = hooked.results("dialled")
     for (dial_string, user), result in zip(DIAL_STRINGS, found, strict=True):
-        assert (result.partition(" ")[2] == "emergency") is (parse(user).kind is NumberKind.EMERGENCY), dial_string
+        assert (result.split()[1] == "emergency") is (parse(user).kind is NumberKind.EMERGENCY), dial_string
 
 
-def test_a_failed_emergency_leaves_its_line_when_the_channel_hangs_up(hooked):
-    """The operator may have another way for it, which must not wait for a disk."""
-    before, result, first, second = hooked.results("emergency")
-    assert result == "emergency UNAVAILABLE"
-    assert before == first == second
-    log = hooked.asterisk.sounds / UNATTENDED_FILE
-
-    def left() -> list[list[str]]:
-        return [line.split(",") for line in log.read_text()[int(before) :].splitlines()]
-
-    deadline_s = time.monotonic() + 5
-    while len(left()) < 2 and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    found = sorted(left())
-    assert [line[0].rpartition("-")[2] for line in found] == ["1", "2"]
-    assert [line[5:9:2] + line[11:12] for line in found] == [
-        [f"Local%2F{number}%40nowhere", "BYPASS", "UNAVAILABLE"] for number in ("110", "118")
+def test_no_spelling_is_an_error_to_asterisk(hooked):
+    for context in ("numbers", "called", "dialled"):
+        hooked.results(context)
+    assert not [
+        line for line in hooked.asterisk.complaints() if "func_" in line or "pbx" in line or "app_stack" in line
     ]
 
 
-def test_a_channel_that_has_another_end_to_tell_is_not_turned_away(hooked):
-    assert hooked.results("overload") == ["REFUSED overload", f"{NOT_REFUSED} no"]
+# -- the journal --------------------------------------------------------------------------------------------------
+
+
+def lines_of(hooked: Hooked, channel: str, count: int) -> list[Decided | Ended]:
+    """The journal's lines of a channel, when there are so many."""
+    deadline_s = time.monotonic() + 5
+    while len(found := [line for line in hooked.journal if channel_of(line.split(",")[1]) == channel]) < count:
+        assert time.monotonic() < deadline_s, found
+        time.sleep(0.02)
+    return [read(line) for line in found]
+
+
+def test_an_emergency_call_does_not_wait_for_the_disk(hooked):
+    """Its lines go into a file that takes nothing until the call is over, and are all there in the end."""
+    path = hooked.asterisk.sounds / FIFO
+    os.mkfifo(path)
+    journal = hooked.asterisk.command("dialplan show globals").partition("IDTONE_JOURNAL=")[2].split()[0]
+    try:
+        assert hooked.results("emergency") == ["emergency UNAVAILABLE"] * 2
+        written, deadline_s = "", time.monotonic() + 5
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            while written.count("\n") < 4:
+                assert time.monotonic() < deadline_s, written
+                written += (file.read() or b"").decode()
+                time.sleep(0.02)
+    finally:
+        hooked.asterisk.command(f"dialplan set global IDTONE_JOURNAL {journal}")
+    lines = sorted((read(line) for line in written.splitlines()), key=lambda line: line.call_id)
+    for number, call in enumerate((lines[:2], lines[2:]), 1):
+        (decided,) = (line for line in call if isinstance(line, Decided))
+        (ended,) = (line for line in call if isinstance(line, Ended))
+        assert decided.call_id == ended.call_id
+        assert decided.call_id.endswith(f"-{number}")
+        assert decided.nonce == ended.nonce
+        assert (decided.outcome, decided.reason) == (Outcome.BYPASS, Reason.EMERGENCY)
+        assert decided.call.dialled == ("110", "118")[number - 1]
+        assert (ended.status, ended.reason) == (CallStatus.UNAVAILABLE, Reason.EMERGENCY)
+
+
+def test_a_call_that_is_turned_away_first_reports_the_end_of_the_call_that_it_was_taken_from(hooked):
+    first, second, call_id = hooked.results("overload")
+    assert first == second == "REFUSED overload no"
+    lines = lines_of(hooked, channel_of(call_id), 5)
+    ends = [(line.call_id[-1], line.status, line.reason) for line in lines if isinstance(line, Ended)]
+    assert sorted(ends) == [
+        ("1", CallStatus.CONNECTED, Reason.LICENCE_VALID),
+        ("1", CallStatus.REFUSED, Reason.OVERLOAD),
+        ("2", CallStatus.REFUSED, Reason.OVERLOAD),
+    ]
+    decisions = [(line.call_id[-1], line.outcome) for line in lines if isinstance(line, Decided)]
+    assert sorted(decisions) == [("1", Outcome.SHED), ("2", Outcome.SHED)]
+
+
+# -- verdicts -----------------------------------------------------------------------------------------------------
 
 
 def test_every_verdict_is_an_extension_of_the_hook(hooked):
     assert max(map(len, VERDICTS)) <= EXTENSION_LIMIT
-    assert len(set(VERDICTS)) == len(VERDICTS)
-    assert hooked.results("verdicts") == ["1"] * len(VERDICTS)
+    assert hooked.results("verdicts") == ["1"] * 2 * (len(VERDICTS) + 1)
+
+
+def test_a_longer_verdict_would_be_cut(hooked):
+    assert hooked.results("longest") == [as_long_as(EXTENSION_LIMIT), as_long_as(EXTENSION_LIMIT + 1)[:-1]]
 
 
 def test_a_verdict_has_eight_fields_and_no_more():
-    for extension in VERDICTS:
-        assert len(extension.split(":")) == 8, extension
+    for extension in (*VERDICTS, as_long_as(EXTENSION_LIMIT)):
+        assert len(extension.split(":")) == 9, extension
         assert extension.replace("-", "").replace(":", "").isalnum()
 
 
 def test_the_channel_of_a_call():
     assert channel_of("1795564585.21-1") == "1795564585.21"
     assert channel_of("pbx-1-1795564585.21-12") == "pbx-1-1795564585.21"
-
-
-@pytest.mark.parametrize("heard", Heard)
-def test_every_ending_of_a_sound_is_an_extension_of_the_hook(hooked, heard):
-    shown = hooked.asterisk.command(f"dialplan show {heard}@{CALLED_CONTEXT}")
-    assert f"'{heard}' =>" in shown
-    assert "2. " in shown

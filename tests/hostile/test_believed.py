@@ -41,7 +41,7 @@ NONCE = "111111111111"
 GUESSES = 36
 """Ids that an attacker tries blindly."""
 NOT_THIS_VERSIONS = "the dialplan's hook is not this version's"
-LACKING = "it lacks the secret of the exported hook"
+LACKING = "it does not have the secret of the exported hook"
 
 
 @pytest.fixture(scope="module")

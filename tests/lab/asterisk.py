@@ -227,7 +227,7 @@ class Asterisk:
         """What `asterisk -rx` prints; empty where Asterisk does not answer."""
         result = subprocess.run(
             [*self.installation.command, "-C", str(self.etc / "asterisk.conf"), "-rx", text],
-            capture_output=True, text=True, timeout=timeout_s, check=False,
+            capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False,
         )  # fmt: skip
         return result.stdout
 

@@ -1,0 +1,64 @@
+"""Steps that a channel of a real Asterisk does one after the other, and what they found, which is kept in AstDB."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from .asterisk import Asterisk
+
+NOWHERE = "Local/nobody@nowhere"
+"""A dial string that leads to no phone."""
+
+
+def steps(context: str, actions: Sequence[str]) -> str:
+    """A context whose extension `go` does one after the other, then writes that it is through."""
+    lines = [f"[{context}]", "exten = go,1,NoOp()", *(f" same = n,{action}" for action in actions)]
+    return "\n".join([*lines, f" same = n,Set(DB({context}/through)=yes)", ""])
+
+
+@dataclass(frozen=True)
+class HookCall:
+    """The arguments of the hook. At most one of them may hold a bracket that is not closed, and only as the last."""
+
+    number: str = ""
+    called: str = ""
+    dial_string: str = NOWHERE
+
+    @property
+    def action(self) -> str:
+        arguments = [self.dial_string, self.number, *(["", "", self.called] if self.called else [])]
+        return f"Gosub(idtone-forward,s,1({','.join(map(_text, arguments))}))"
+
+
+def _text(text: str) -> str:
+    """As it comes to the dialplan from outside, in a variable."""
+    return f"${{URIDECODE({quote(text, safe='')})}}" if text else ""
+
+
+def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
+    """Forward each, and keep what the hook returns: its status, its reason, and by what it decided."""
+    actions = []
+    for index, call in enumerate(calls):
+        actions.append(call.action)
+        actions.append(f"Set(DB({context}/{index})=${{IDTONE_STATUS}} ${{IDTONE_REASON}} ${{IDTONE_VIA}})")
+    return steps(context, actions)
+
+
+def results(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
+    """Do the context's steps; what they wrote, in order."""
+    asterisk.command(f"database deltree {context}")
+    asterisk.command(f"channel originate Local/go@{context} application Wait 1")
+    deadline_s = time.monotonic() + within_s
+    while "yes" not in asterisk.command(f"database get {context} through"):
+        assert time.monotonic() < deadline_s, f"{context} is not through"
+        time.sleep(0.05)
+    found = {}
+    for line in asterisk.command(f"database show {context}").splitlines():
+        key, separator, value = line.partition(":")
+        if separator:
+            found[key.strip().rpartition("/")[2]] = value.strip()
+    del found["through"]
+    return [found[str(index)] for index in range(len(found))]
