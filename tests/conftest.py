@@ -76,8 +76,8 @@ class Beside:
         if self._running != wanted:
             self.away()
             wanted.start()
-            wanted.entered()  # what the tests before left is none of this one's
             self._running = self._latest = wanted
+            wanted.entered()  # what the tests before left is none of this one's
         return self._running
 
     def left(self) -> None:
@@ -93,8 +93,8 @@ class Beside:
 
     def _stop(self) -> None:
         if self._running:
-            self._running.stop()
-            self._running = None
+            running, self._running = self._running, None
+            running.stop()
 
 
 @pytest.fixture(scope="session")

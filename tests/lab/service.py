@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from idtone.call_control.journal import JournalFolder
 from idtone.ledger.day_keys import DayKeys
 from idtone.ledger.postgresql import Server
 from idtone.ledger.reader import LedgerReader
@@ -126,10 +127,13 @@ class Service:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def entered(self, within_s: float = 15) -> dict[str, dict[str, Any]]:
-        """The evidence, when the end of each call in the journal is in it."""
+        """The evidence, when the end of each call in the journal is in it, or was read and not believed."""
         ended = {line.split(",")[1] for line in self.journal() if line.startswith("ended,")}
-        deadline_s = time.monotonic() + within_s
-        while ended - {call_id for call_id, record in self.records().items() if record["complete"]}:
+        asked_s, deadline_s = time.time(), time.monotonic() + within_s
+        read = JournalFolder(self.asterisk.sounds / "journal", self.asterisk.sounds).read_until
+        while (
+            ended - {call_id for call_id, record in self.records().items() if record["complete"]} and read() < asked_s
+        ):
             if time.monotonic() > deadline_s:
                 raise RuntimeError(f"the service has not entered what the hook wrote:\n{self.log()[-3000:]}")
         return self.records()
