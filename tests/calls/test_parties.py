@@ -7,14 +7,12 @@ import asyncio
 import pytest
 
 from ..lab.lab import Forwarding, lab
-from .costing import SAMPLE_MS, added_ms
+from .endings import SOUND_S
 from .hearing import assert_heard_by
 
 HEARING = {"called": ("called",), "caller": ("caller",), "both": ("called", "caller")}
 TOGETHER_MS = 30
 """How far apart the two phones' onsets may be."""
-ADDED_LIMIT_MS = {"ari": 8.0, "agi": 12.0}
-"""By AGI the evidence is written when the sound is over, and the parties wait for the disk."""
 
 
 @pytest.mark.parametrize("first", ["early-media", "answered"])
@@ -23,7 +21,7 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
     service = serving(policy=f"notify: {{incoming: {hearing}}}, caller_hears: {first}")
     async with lab(asterisk) as phones:
         placed = await phones.place(Forwarding())
-        answered_before = placed.called is None or placed.connected_after_ms < SAMPLE_MS
+        answered_before = placed.called is None or placed.connected_after_ms < SOUND_S * 1000
         await phones.talk_and_hang_up(placed, 1.0)
         ending = await phones.ending(placed)
         await phones.nothing_is_left()
@@ -39,13 +37,6 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
     assert record["heard_by"] == list(HEARING[hearing])
     assert (record["door"], record["heard"], record["complete"], record["status"]) == (door, True, True, "CONNECTED")
     assert record["anomalies"] == []
-
-
-@pytest.mark.alone
-async def test_sounding_to_both_costs_little_over_asterisks_own_announcement_to_one(asterisk, serving, door):
-    serving(policy="notify: {incoming: both}")
-    async with lab(asterisk) as phones:
-        assert await added_ms(phones, f"both, {door}", ADDED_LIMIT_MS[door]) <= ADDED_LIMIT_MS[door]
 
 
 async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving, door):
