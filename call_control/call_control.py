@@ -22,7 +22,7 @@ from idtone.errors import JournalError, LedgerBehindError
 from idtone.ledger import steps
 from idtone.ledger.records import Record
 from idtone.ledger.steps import CallStatus, Role, Step, StepKind
-from idtone.numbers import Number, NumberKind, digits_alone, parse
+from idtone.numbers import Number, parse, perhaps
 from idtone.settings import CallerHears, Door
 from idtone.tones.making.sounds import Sound
 
@@ -222,7 +222,7 @@ class CallControl:
             caller=parse(request.caller),
             called=parse(dialled),
             dialled=dialled,
-            perhaps=digits_alone(request.number) if number.kind is NumberKind.MALFORMED else None,
+            perhaps=perhaps(request.number),
             parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
             announced=self._announced(request, number),
         )

@@ -22,7 +22,7 @@ from idtone.calls import Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.dialplan import Played
 from idtone.errors import JournalError
 from idtone.ledger.steps import CallStatus, cause
-from idtone.numbers import NumberKind, digits_alone, parse
+from idtone.numbers import parse, perhaps
 
 LONGEST_LINE: Final = 4096
 """Octets; the hook's lines are at most half as long and go into the file in one write."""
@@ -138,15 +138,14 @@ def _decided(
     if reason not in _DOES.get(outcome, ()) or hears not in _HEARS or (_HEARS[hears] and outcome != Outcome.NOTICE):
         raise JournalError("its decision is not one of the hook's")
     number, dialled = unquote(number), unquote(called) or dialplan.dialled_user(unquote(dial_string))
-    forwarding_number = parse(number)
     call = ForwardedCall(
         id=call_id,
         direction=Direction.OUTGOING if unquote(direction) == Direction.OUTGOING else Direction.INCOMING,
-        forwarding_number=forwarding_number,
+        forwarding_number=parse(number),
         caller=parse(unquote(caller)),
         called=parse(dialled),
         dialled=dialled,
-        perhaps=digits_alone(number) if forwarding_number.kind is NumberKind.MALFORMED else None,
+        perhaps=perhaps(number),
     )
     return Decided(
         call, nonce, at, Outcome(outcome) if outcome else None, Reason(reason) if reason else None, _HEARS[hears]

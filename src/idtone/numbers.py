@@ -150,6 +150,11 @@ def digits_alone(text: str) -> Number:
     return parse(re.sub(r"(?<=.)\+|^\+(?=\+*0)", "", digits))
 
 
+def perhaps(text: str) -> Number | None:
+    """The number that the digits alone would be, where the text is malformed; None where it can be read."""
+    return digits_alone(text) if parse(text).kind is NumberKind.MALFORMED else None
+
+
 def parse_japanese(text: str) -> Number:
     """Read a number that must be a complete Japanese one.
 

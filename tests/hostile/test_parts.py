@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from idtone.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.decision import Policy, decide
 from idtone.ledger.steps import CallStatus
-from idtone.numbers import NumberKind, digits_alone, parse
+from idtone.numbers import NumberKind, digits_alone, parse, perhaps
 from idtone.registry.source import load_registry
 
 from ..calls.hearing import assert_heard_then_connected
@@ -123,9 +123,7 @@ REGISTRY: Final = load_registry(LAB_REGISTRY)
 
 def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, Reason]:
     """What the kernel says to what Asterisk's dialplan says that it saw."""
-    forwarding = parse(number)
-    perhaps = digits_alone(number) if forwarding.kind is NumberKind.MALFORMED else None
-    call = ForwardedCall("x", direction, forwarding, parse(""), parse(dialled), "", perhaps=perhaps)
+    call = ForwardedCall("x", direction, parse(number), parse(""), parse(dialled), "", perhaps=perhaps(number))
     decision = decide(call, REGISTRY, Policy(), datetime.now(UTC))
     return decision.outcome, decision.reason
 
