@@ -38,7 +38,8 @@ def reassemble(packets: Sequence[Packet]) -> Recording:
     """Put the packets in the order in which they were sent, and on the clock.
 
     Packets whose timestamps follow each other are one stretch, with silence for those that are lost in between. A
-    stretch lies where its fastest packet puts it: the others were under way for longer. Where two overlap, they add up.
+    stretch lies where its fastest packet puts it, for the others were under way for longer; but it begins after each
+    that had come in whole before it. Where two overlap, they add up.
     """
     voices: dict[tuple[int, int], list[Packet]] = {}
     for packet in packets:
@@ -47,15 +48,47 @@ def reassemble(packets: Sequence[Packet]) -> Recording:
     stretches = [stretch for voice in voices.values() for stretch in _stretches(voice)]
     if not stretches:
         return Recording(np.zeros(0), 0, 0)
-    start_ns = min(stretch.start_ns for stretch in stretches)
-    begins = [round((stretch.start_ns - start_ns) / _SAMPLE_NS) for stretch in stretches]
+    begins_ns = _in_turn(stretches)
+    start_ns = min(begins_ns)
+    begins = [round((begin_ns - start_ns) / _SAMPLE_NS) for begin_ns in begins_ns]
     samples = np.zeros(max(begin + len(stretch.samples) for begin, stretch in zip(begins, stretches, strict=True)))
     for begin, stretch in zip(begins, stretches, strict=True):
         samples[begin : begin + len(stretch.samples)] += stretch.samples
     return Recording(samples, start_ns, sum(stretch.lost for stretch in stretches))
 
 
-def _stretches(packets: Sequence[Packet]) -> Iterator[Recording]:
+@dataclass(frozen=True)
+class _Stretch:
+    """Packets whose timestamps follow each other."""
+
+    samples: Signal
+    start_ns: int
+    """Where the fastest packet puts it."""
+    first_ns: int
+    """Arrival of the first packet."""
+    last_ns: int
+    lost: int
+
+    @property
+    def duration_ns(self) -> int:
+        return len(self.samples) * _SAMPLE_NS
+
+
+def _in_turn(stretches: list[_Stretch]) -> list[int]:
+    """When each stretch is heard. Sorts them by when they came."""
+    stretches.sort(key=lambda stretch: stretch.first_ns)
+    begins_ns: list[int] = []
+    for stretch in stretches:
+        over_ns = [
+            begin_ns + earlier.duration_ns
+            for begin_ns, earlier in zip(begins_ns, stretches, strict=False)
+            if earlier.last_ns <= stretch.first_ns
+        ]
+        begins_ns.append(max([stretch.start_ns, *over_ns]))
+    return begins_ns
+
+
+def _stretches(packets: Sequence[Packet]) -> Iterator[_Stretch]:
     """The stretches of one sender's packets of one codec, which are in order of arrival."""
     codec = CODECS[packets[0].payload_type]
     sequences = _unwrap([packet.sequence for packet in packets], 16)
@@ -74,7 +107,8 @@ def _stretches(packets: Sequence[Packet]) -> Iterator[Recording]:
         samples[places + np.arange(len(heard))] = heard
         arrivals_ns = np.array([packets[order[member]].arrival_ns for member in members])
         lost = sequences[members[-1]] - sequences[members[0]] + 1 - len(members)
-        yield Recording(samples, int((arrivals_ns - begins * _SAMPLE_NS).min()), int(lost))
+        start_ns = int((arrivals_ns - begins * _SAMPLE_NS).min())
+        yield _Stretch(samples, start_ns, int(arrivals_ns.min()), int(arrivals_ns.max()), int(lost))
 
 
 def _unwrap(counters: Sequence[int], bits: int) -> npt.NDArray[np.int64]:

@@ -249,6 +249,25 @@ def test_a_jump_of_the_timestamps_or_another_sender_begins_a_stretch_with_its_ow
         assert heard.lost == 0
 
 
+def test_what_comes_after_the_sound_is_heard_after_it() -> None:
+    """Where its later packets come in a burst, too, as after a pause of the phone that sent them."""
+    sound, voice = capture(SAMPLE), capture(SPEECH, begin_ms=441)
+    burst = [
+        packet._replace(ssrc=78, arrival_ns=max(packet.arrival_ns - 18_000_000 * (number > 2), voice[2].arrival_ns))
+        for number, packet in enumerate(voice)
+    ]
+    heard = measure(sound + burst)
+    assert heard.complete
+    assert heard.voice_ms == pytest.approx(440, abs=0.5)
+
+
+def test_a_voice_whose_packets_come_between_those_of_the_sound_is_heard_over_it() -> None:
+    voice = [packet._replace(ssrc=78) for packet in capture(SPEECH, begin_ms=415)]
+    heard = measure(sorted([*capture(SAMPLE), *voice]))
+    assert not heard.complete
+    assert heard.voice_ms == pytest.approx(415, abs=2)
+
+
 def test_a_sender_that_begins_anew_has_lost_nothing() -> None:
     first, second = capture(SAMPLE), capture(SPEECH, begin_ms=600)
     anew = [packet._replace(sequence=packet.sequence + 9000 & 0xFFFF) for packet in second]
