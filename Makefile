@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-fleet bench-walks bench-kills bench-kills-all fuzz venv environment house lab postgresql clean
+.PHONY: help demo test check docs bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-fleet bench-walks bench-kills bench-kills-all bench-tampering fuzz venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -41,6 +41,7 @@ help:
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills  kills the service again and again while calls come; KILLS=100 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills-all  kills the service and Asterisk at once, and looks for calls without evidence; as above'
+	@echo 'make bench-tampering  tampers with a ledger and counts what verify does not find; COUNT=10000 SEED=…'
 	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
 	@echo 'make bench-verify  judges the verifier against its goals; HOURS=300 TRIALS=3000 for the whole of it (hours)'
 	@echo 'make venv     makes .venv with the idtone command'
@@ -107,6 +108,9 @@ bench-kills: $(DEV) lab
 
 bench-kills-all: $(DEV) lab
 	@$(VENV)/bin/python -m tests.bench.calls everything $(if $(KILLS),--kills $(KILLS)) $(BENCH)
+
+bench-tampering: $(DEV)
+	@$(VENV)/bin/python -m tests.bench.tampering $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 BENCH = $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(JSON),--json)
 

@@ -83,7 +83,7 @@ async def told(phones: Lab, service: Service, placed: Placed) -> Told:
     closed: dict[str, Any] = {}
 
     async def there() -> bool:
-        closed.update((await asyncio.to_thread(service.records)).get(ending.call_id, {}))
+        closed.update(await asyncio.to_thread(service.record, ending.call_id))
         return "ended" in closed.get("times", {})
 
     await until(there, f"the evidence of {placed.name}")

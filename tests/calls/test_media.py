@@ -19,7 +19,7 @@ from ..lab.asterisk import Asterisk
 from ..lab.call import Call
 from ..lab.codecs import G722, OPUS
 from ..lab.g711 import PCMA, PCMU
-from ..lab.heard import hear
+from ..lab.heard import Heard, hear
 from ..lab.keys import press
 from ..lab.lab import ANSWER, Lab, Placed, lab, until
 from ..lab.phone import Phone
@@ -77,11 +77,13 @@ class Legs:
     called: str
 
 
-def judged(call: Call, answered_ns: int) -> str:
-    """The auditor's verdict on what a phone heard until it heard the other party."""
+def judged(call: Call, answered_ns: int, heard: Heard) -> str:
+    """The auditor's verdict on what a phone heard from the answer to the end of the sound."""
     recording = reassemble(call.packets)
-    since = round((answered_ns - recording.start_ns) * 8 / 1e6)
-    until_ = since + round((SOUND_S + 0.005) * 8000)
+    assert heard.onset_ms is not None
+    since, until_ = (
+        round(ms * 8 + (answered_ns - recording.start_ns) * 8 / 1e6) for ms in (0, heard.onset_ms + SOUND_S * 1e3 + 5)
+    )
     return Verifier(load_library()["sample"]).verify(recording.samples[max(0, since) : until_] / 32768, 8000).verdict
 
 
@@ -125,7 +127,7 @@ async def test_codecs(asterisk, serving, references):
             # Opus looks ahead 6.5 ms, so the first and the last frame of the sound are not whole.
             assert heard.correlation >= (0.93 if codec == "Opus" else 0.99), f"{case}: {heard}"
             assert heard.level_dbm0 == pytest.approx(-16, abs=0.3), case
-            assert judged(call, placed.called.answered_ns) is Verdict.CONFORMS, case
+            assert judged(call, placed.called.answered_ns, heard) is Verdict.CONFORMS, case
         assert_connected(case.way, said)
 
 

@@ -1,4 +1,4 @@
-"""Random paths through calls, on a real Asterisk: 200 here, thousands by `make bench-walks`.
+"""Random paths through calls, on a real Asterisk: 100 here, thousands by `make bench-walks`.
 
 What is drawn comes from a seed. When things happen is part of a path, so that no path is ever walked quite the same way
 again; that is why a failing one is told with its seed and as it is, and not shrunk by walking others.
@@ -14,7 +14,7 @@ from .paths import DIRECTIONS, DOORS, ENDS_OF_TALK, HEARING, POSSIBLE, Leg, Mish
 from .walking import walk_round
 
 SEED = 2026
-ROUNDS, PATHS, WITHIN_S, MISHAPS = 4, 50, 2.5, 2
+ROUNDS, PATHS, WITHIN_S, MISHAPS = 2, 50, 2.5, 2
 
 
 def test_what_is_drawn_is_drawn_again_and_has_everything_in_it():

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from idtone.call_control.journal import READ
+from idtone.cli import app
 from idtone.doctor.checks import LEDGER
 from idtone.doctor.findings import TOPICS
 from idtone.doctor.modules import CDR, DIALPLAN_VIEW, in_order, needed
@@ -63,18 +65,28 @@ def modules_conf(*names: str) -> dict[str, str]:
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
-    """Exit code and standard output; `settings` are environment variables. No number ever comes out."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("IDTONE_")}
-    ended = subprocess.run(
-        [*prefix, IDTONE, "doctor", "-c", service.settings, *arguments],
-        capture_output=True, text=True, check=False, timeout=60,
-        env=environment | {"COLUMNS": "200"} | {f"IDTONE_{name}": str(value) for name, value in settings.items()},
-    )  # fmt: skip
-    for output in (ended.stdout, ended.stderr):
+    """Exit code and standard output; `settings` are environment variables. No number ever comes out.
+
+    In this process, which has loaded it already, but where `prefix` has it run as somebody else.
+    """
+    command = ["doctor", "-c", str(service.settings), *arguments]
+    told = {"COLUMNS": "200"} | {f"IDTONE_{name}": str(value) for name, value in settings.items()}
+    others = [name for name in os.environ if name.startswith("IDTONE_")]
+    if prefix:
+        environment = {name: value for name, value in os.environ.items() if name not in others}
+        ended = subprocess.run(
+            [*prefix, IDTONE, *command], capture_output=True, text=True, check=False, timeout=60, env=environment | told
+        )
+        code, stdout, stderr = ended.returncode, ended.stdout, ended.stderr
+    else:
+        result = CliRunner().invoke(app, command, env=dict.fromkeys(others) | told)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        code, stdout, stderr = result.exit_code, result.stdout, result.stderr
+    for output in (stdout, stderr):
         assert SUSPENDED.lstrip("0") not in output
         assert not re.search(r"(?<![\da-f.])(?:\+?81|0)[1-9]\d{8,9}(?![\da-f])", output), output
-    assert ended.stderr == "", ended.stderr
-    return ended.returncode, ended.stdout
+    assert stderr == "", stderr
+    return code, stdout
 
 
 def examine(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> Findings:

@@ -153,9 +153,18 @@ class Service:
         """The evidence by call id, as `idtone ledger list --json` has it, of calls of which something happened since
         then; also of a call that has just ended, whose last step nobody in the service waits for.
         """
+        with self._reader() as reader:
+            return {record.call_id: record.to_json() for record in reader.records(since=since)}
+
+    def record(self, call_id: str) -> dict[str, Any]:
+        """The evidence of one call, as above; empty where there is none."""
+        with self._reader() as reader:
+            record = reader.record(call_id)
+        return record.to_json() if record else {}
+
+    def _reader(self) -> LedgerReader:
         time.sleep(2 * LINGER_S)
         days = DayKeys(
             self.ledger.with_name("ledger.key.days"), KeyRing(self.ledger.with_name("ledger.key").read_bytes())
         )
-        with LedgerReader.open(f"sqlite:///{self.ledger}", days) as reader:
-            return {record.call_id: record.to_json() for record in reader.records(since=since)}
+        return LedgerReader.open(f"sqlite:///{self.ledger}", days)

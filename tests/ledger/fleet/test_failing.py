@@ -28,7 +28,7 @@ from ..evidence import heard_call, put
 from .between import CUT, STALL, Between
 from .nodes import Node, same, through
 
-KILLS = 12
+KILLS = 6
 
 LIVING = """
 import itertools, sys, time
@@ -93,7 +93,7 @@ def test_a_postgresql_that_is_killed_while_it_is_shipped_to(
     monkeypatch.setattr(shipping, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(shipping, "BACK_OFF_S", 0.1)
     dice = random.Random(1102)
-    node.write(*(heard_call(f"c-{number}", number) for number in range(1500)))
+    node.write(*(heard_call(f"c-{number}", number) for number in range(600)))
     one = Shipping(node.settings, node.name)
     one.begin()
     killed_under_way = 0
