@@ -103,7 +103,7 @@ def _table(table: Table, paragraph: Callable[[str, ParagraphStyle], Paragraph]) 
     return LongTable(rows, colWidths=_STEPS, style=_RULED, repeatRows=1, splitInRow=1)
 
 
-class _Numbered(Canvas):  # type: ignore[misc]
+class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
     """Pages that say at their foot which of how many they are, which is known when all are there."""
 
     def __init__(self, *arguments: Any, report: Report, text: Callable[[str], str], **options: Any) -> None:

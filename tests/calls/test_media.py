@@ -81,9 +81,8 @@ def judged(call: Call, answered_ns: int, heard: Heard) -> str:
     """The auditor's verdict on what a phone heard from the answer to the end of the sound."""
     recording = reassemble(call.packets)
     assert heard.onset_ms is not None
-    since, until_ = (
-        round(ms * 8 + (answered_ns - recording.start_ns) * 8 / 1e6) for ms in (0, heard.onset_ms + SOUND_S * 1e3 + 5)
-    )
+    since = round((answered_ns - recording.start_ns) * 8 / 1e6)
+    until_ = since + round((heard.onset_ms + SOUND_S * 1e3 + 5) * 8)
     return Verifier(load_library()["sample"]).verify(recording.samples[max(0, since) : until_] / 32768, 8000).verdict
 
 

@@ -67,7 +67,7 @@ def modules_conf(*names: str) -> dict[str, str]:
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
     """Exit code and standard output; `settings` are environment variables. No number ever comes out.
 
-    In this process, which has loaded it already, but where `prefix` has it run as somebody else.
+    In this process, which has loaded it already; with a `prefix` as a process of its own.
     """
     command = ["doctor", "-c", str(service.settings), *arguments]
     told = {"COLUMNS": "200"} | {f"IDTONE_{name}": str(value) for name, value in settings.items()}
@@ -174,7 +174,7 @@ def test_a_whole_pbx_is_good_and_is_left_as_it_was(pbx, whole):
 
 
 def test_people_get_a_table_without_colours_in_a_pipe(pbx):
-    code, output = run(pbx)
+    code, output = run(pbx, prefix=("env",))
     assert code == 0
     assert "\x1b" not in output
     for topic in TOPICS.values():

@@ -45,7 +45,9 @@ def reassemble(packets: Sequence[Packet]) -> Recording:
     for packet in packets:
         if packet.payload_type in CODECS:
             voices.setdefault((packet.ssrc, packet.payload_type), []).append(packet)
-    stretches = [stretch for voice in voices.values() for stretch in _stretches(voice)]
+    stretches = sorted(
+        (stretch for voice in voices.values() for stretch in _stretches(voice)), key=lambda stretch: stretch.first_ns
+    )
     if not stretches:
         return Recording(np.zeros(0), 0, 0)
     begins_ns = _in_turn(stretches)
@@ -69,18 +71,13 @@ class _Stretch:
     last_ns: int
     lost: int
 
-    @property
-    def duration_ns(self) -> int:
-        return len(self.samples) * _SAMPLE_NS
 
-
-def _in_turn(stretches: list[_Stretch]) -> list[int]:
-    """When each stretch is heard. Sorts them by when they came."""
-    stretches.sort(key=lambda stretch: stretch.first_ns)
+def _in_turn(stretches: Sequence[_Stretch]) -> list[int]:
+    """When each stretch is heard; they are in order of arrival."""
     begins_ns: list[int] = []
     for stretch in stretches:
         over_ns = [
-            begin_ns + earlier.duration_ns
+            begin_ns + len(earlier.samples) * _SAMPLE_NS
             for begin_ns, earlier in zip(begins_ns, stretches, strict=False)
             if earlier.last_ns <= stretch.first_ns
         ]
