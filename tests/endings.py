@@ -160,13 +160,7 @@ TABLE: Final = (
         ("CONNECTED",), (16,), (200,), _PHONES,
     ),
     Ending(
-        # Asterisk may see so quick a hangup only when it has answered the caller, or has connected the two.
-        Event.CALLED_HANGS_UP, (Step.ANSWERED,), "congestion or BYE", "its call ends",
-        "ended as FAILED, or as CONNECTED where Asterisk had answered the caller; connected only where they met",
-        ("FAILED", "CONNECTED"), (34, 16), (503, 200), _PHONES,
-    ),
-    Ending(
-        Event.CALLED_HANGS_UP, (Step.SOUNDING,), "congestion", "its call ends",
+        Event.CALLED_HANGS_UP, _SOUND, "congestion", "its call ends",
         "the called party did not hear it; ended as FAILED, not connected", ("FAILED",), (34,), (503,), _PHONES,
     ),
     Ending(

@@ -107,7 +107,7 @@ LAB_DIALPLAN = """
     ; Who is inside: every phone has the number of its own port, there are rooms where many meet, and a machine answers.
     [lab-extensions]
     include => lab-forwarded
-    exten = _XXXX!,1,Dial(PJSIP/lab/sip:${EXTEN}@127.0.0.1:${EXTEN}\\;lab=${LAB_CALL})
+    exten = _XXXX!,1,Dial(PJSIP/lab/sip:${EXTEN}@127.0.0.1:${EXTEN}\\;lab=${LAB_CALL},,U(lab-inside))
      same = n,Hangup(${HANGUPCAUSE})
     exten = _room!,1,Answer()
      same = n,Set(CONFBRIDGE(user,quiet)=yes)
@@ -116,6 +116,10 @@ LAB_DIALPLAN = """
     exten = machine,1,Answer()
      same = n(again),Playback(${IDTONE_SOUNDS}/notice)
      same = n,Goto(again)
+
+    ; The operator's own, for a leg that is not the hook's: nothing of an earlier call may decide what Dial() does then.
+    [lab-inside]
+    exten = s,1,Return()
 """
 
 
