@@ -85,4 +85,4 @@ async def test_a_suspended_number_is_refused(service: Service) -> None:
         ending = await phones.ending(placed)
     assert placed.called is None
     assert (ending.status, ending.reason) == ("REFUSED", "number-suspended")
-    assert service.records()[ending.call_id]["door"] == "agi"
+    assert service.record(ending.call_id)["door"] == "agi"

@@ -57,7 +57,7 @@ async def test_each_leg_of_a_chain_where_the_member_wants_that(asterisk, serving
         assert placed.called
         await phones.nothing_is_left()
         ending = await phones.ending(placed)
-    assert service.records()[ending.call_id]["heard"]
+    assert service.record(ending.call_id)["heard"]
     heard = hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
     assert heard.times == 2
 
@@ -100,6 +100,6 @@ async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references, s
         await phones.talk_and_hang_up(other)
         assert_heard_then_connected(other, "sample", references)
     assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
-    record = service.records()[ending.call_id]
+    record = service.record(ending.call_id)
     assert (record["outcome"], record["skip"], record["heard_by"]) == ("PLAY", "silent-number", [])
     assert (record["complete"], record["anomalies"]) == (True, [])

@@ -31,7 +31,7 @@ async def test_a_called_phone_that_does_not_answer(asterisk, service, behaviour,
         await phones.nothing_is_left()
     assert (ending.status, ending.reason) == (status, "licence-valid")
     assert placed.caller.final_status == sip
-    record = service.records()[ending.call_id]
+    record = service.record(ending.call_id)
     assert (record["status"], record["heard"], record["complete"]) == (status, False, True)
     assert list(record["times"]) == ["decided", "ended"]
 
@@ -45,7 +45,7 @@ async def test_a_caller_who_gives_up_while_it_rings(asterisk, service):
         await phones.nothing_is_left()
     assert (ending.status, ending.reason) == ("CANCEL", "licence-valid")
     assert placed.caller.final_status == 487
-    assert service.records()[ending.call_id]["status"] == "CANCEL"
+    assert service.record(ending.call_id)["status"] == "CANCEL"
 
 
 async def test_a_caller_who_gives_up_during_the_sound(asterisk, service):
@@ -58,7 +58,7 @@ async def test_a_caller_who_gives_up_during_the_sound(asterisk, service):
         await phones.nothing_is_left()
     assert placed.caller.answered_ns is None
     assert ending.status == "CANCEL"
-    record = service.records()[ending.call_id]
+    record = service.record(ending.call_id)
     assert (record["heard"], record["status"], record["complete"]) == (False, "CANCEL", True)
     assert "sound-failed" in record["times"]
     assert "connected" not in record["times"]
@@ -72,7 +72,7 @@ async def test_a_called_party_who_hangs_up_during_the_sound(asterisk, service):
         await phones.nothing_is_left()
     assert placed.caller.answered_ns is None
     assert ending.status == "FAILED"
-    record = service.records()[ending.call_id]
+    record = service.record(ending.call_id)
     assert (record["heard"], record["status"], record["complete"]) == (False, "FAILED", True)
 
 
@@ -92,7 +92,7 @@ async def test_a_called_party_who_hangs_up_after_connecting(asterisk, service, r
         assert_heard_then_connected(placed, "sample", references)
         ending = await phones.ending(placed)
     assert (ending.status, ending.cause) == ("CONNECTED", "16")
-    assert service.records()[ending.call_id]["status"] == "CONNECTED"
+    assert service.record(ending.call_id)["status"] == "CONNECTED"
 
 
 async def test_early_media_reaches_the_caller(asterisk, service, references):

@@ -53,7 +53,7 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_shipped_when_it_
             await phones.talk_and_hang_up(placed)
             second = await phones.ending(placed)
             assert second.status == "CONNECTED"
-            assert shipping.records()[second.call_id]["heard"]
+            assert shipping.record(second.call_id)["heard"]
             doctor = {each["id"]: each for each in await told(shipping, "doctor")}
             assert doctor["ledger-postgresql"]["state"] == "warning"
             assert "Connection refused" in doctor["ledger-postgresql"]["found"]

@@ -11,12 +11,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from idtone.calls import Outcome, Reason
-from idtone.ledger.writer import LINGER_S
+from idtone.ledger.reader import LedgerReader
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk
@@ -57,18 +56,17 @@ class Cramped(Service):
     def make_room(self) -> None:
         self.seen.with_name("others").unlink()
 
-    def records(self) -> dict[str, dict[str, Any]]:
+    def _reader(self) -> LedgerReader:
         """Of a copy: SQLite finds no way to a file by another process's root. Nothing of another ledger is left there,
         whose checkpoint would not be signed by this key.
         """
-        time.sleep(3 * LINGER_S)
         for path in self.ledger.parent.iterdir():
             if path.is_file():
                 path.unlink()
         for path in self.seen.parent.iterdir():
             if path.is_file():
                 shutil.copy(path, self.ledger.parent)
-        return super().records()
+        return super()._reader()
 
 
 @pytest.fixture

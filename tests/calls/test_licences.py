@@ -21,7 +21,7 @@ async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, 
         ending = await phones.ending(placed)
         await phones.nothing_is_left()
     (call_id,) = service.records().keys() - before.keys()
-    record = service.records()[call_id]
+    record = service.record(call_id)
     if way == "hook":
         assert (ending.status, ending.reason, ending.cause) == ("CONNECTED", "licence-valid", "16")
         assert ending.call_id == call_id
@@ -52,7 +52,7 @@ async def test_without_a_valid_licence_there_is_the_notice(asterisk, service, re
         assert_heard_then_connected(placed, "notice", references)
         ending = await phones.ending(placed)
     assert (ending.status, ending.reason) == ("CONNECTED", reason)
-    record = service.records()[ending.call_id]
+    record = service.record(ending.call_id)
     assert (record["outcome"], record["reason"], record["profile"], record["heard"]) == (
         "NOTICE",
         reason,
@@ -70,7 +70,7 @@ async def test_a_suspended_number_never_rings(asterisk, service, number):
     assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "number-suspended", "21")
     assert placed.caller.final_status == 403  # what PJSIP makes of cause 21
     assert placed.caller.cause == 21
-    record = service.records()[ending.call_id]
+    record = service.record(ending.call_id)
     assert (record["outcome"], record["status"], record["complete"]) == ("REFUSE", "REFUSED", True)
 
 
@@ -85,7 +85,7 @@ async def test_unlicensed_refuse_gives_the_caller_the_configured_cause(asterisk,
         licensed = await phones.place()
         await phones.talk_and_hang_up(licensed)
         assert_heard_then_connected(licensed, "sample", references)
-    assert service.records()[ending.call_id]["hangup_cause"] == 38
+    assert service.record(ending.call_id)["hangup_cause"] == 38
 
 
 @pytest.mark.parametrize("dialled", ["110", "118", "119", "184110", "186119"])

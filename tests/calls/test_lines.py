@@ -153,7 +153,7 @@ async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asteris
         assert (await phones.ending(asking)).reason == "licence-valid"
         assert_heard_then_connected(asking, "sample", references)
         assert playing.caller.final_status == 200
-        record = service.records()[(await phones.ending(playing)).call_id]
+        record = service.record((await phones.ending(playing)).call_id)
     assert_heard_then_connected(playing, "sample", references)
     assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
 
@@ -248,7 +248,7 @@ async def test_asterisk_reloads_in_the_middle_of_a_sound(asterisk, service, refe
             assert_heard_then_connected(placed, "sample", references)
             ending = await phones.ending(placed)
             assert ending.status == "CONNECTED"
-            record = service.records()[ending.call_id]
+            record = service.record(ending.call_id)
             assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
 
 

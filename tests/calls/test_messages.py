@@ -97,7 +97,7 @@ async def test_no_more_is_said_of_a_call_than_before(asterisk, beside, door, dir
     async with Between(asterisk).listening() as between:
         service.url = between.url
         await asyncio.to_thread(service.start)
-        before = set(await asyncio.to_thread(service.entered))  # of the tests before
+        before = set(await asyncio.to_thread(service.records))  # of the tests before
         try:
             async with lab(asterisk) as phones:
                 for _ in range(2):  # the first finds everything cold

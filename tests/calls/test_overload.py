@@ -58,7 +58,7 @@ def counted(service) -> int:
 async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
     """Each that was served is in the evidence as heard, and is early; each other one was told at once and why."""
     hook("IDTONE_WAITING", WAITING)
-    before, already = await asyncio.to_thread(service.entered), counted(service)
+    before, already = await asyncio.to_thread(service.records), counted(service)
     probes: list[tuple[Forwarding, Placed]] = []
     async with lab(asterisk) as phones:
         with called(tmp_path / "called") as answering:
@@ -112,7 +112,7 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
         else:
             assert (placed.caller.final_status, reason) == (503, "overload")
 
-    records = await asyncio.to_thread(service.entered, 60)
+    records = await asyncio.to_thread(service.records)
     new = [records[call_id] for call_id in records.keys() - before.keys()]
     assert len(new) == len(outcomes) + len(probes) + 1
     connected = sum(1 for forwarding, placed in probes if forwarding == Forwarding() and placed.called) + 1

@@ -33,7 +33,7 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
         first == "early-media" and hearing != "called"
     )
     assert (ending.status, ending.reason, ending.cause) == ("CONNECTED", "licence-valid", "16")
-    record = service.records()[ending.call_id]
+    record = service.record(ending.call_id)
     assert record["heard_by"] == list(HEARING[hearing])
     assert (record["door"], record["heard"], record["complete"], record["status"]) == (door, True, True, "CONNECTED")
     assert record["anomalies"] == []

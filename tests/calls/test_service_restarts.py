@@ -74,7 +74,7 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
         await phones.talk_and_hang_up(staying)
         await phones.nothing_is_left()
         served_id = (await phones.ending(served)).call_id
-    records = await asyncio.to_thread(own.entered)
+    records = await asyncio.to_thread(own.records)
     own.stop()
     for call_id in (staying_id, going_id, served_id):
         record = records[call_id]
@@ -101,8 +101,8 @@ async def test_a_service_that_is_told_to_stop_has_no_part_in_the_sound(asterisk,
         ending = await phones.ending(placed)
     assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
     with own:
-        record = await asyncio.to_thread(own.entered)
-    assert (record[ending.call_id]["heard"], record[ending.call_id]["complete"]) == (True, True)
+        record = await asyncio.to_thread(own.record, ending.call_id)
+    assert (record["heard"], record["complete"]) == (True, True)
 
 
 async def test_a_caller_who_waits_is_taken_up_by_the_next_service(asterisk, own, references):
@@ -121,7 +121,7 @@ async def test_a_caller_who_waits_is_taken_up_by_the_next_service(asterisk, own,
     assert time.monotonic() - waiting_s < 2 * DEADLINE_S
     assert_heard_then_connected(placed, "sample", references)
     assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
-    record = own.records()[ending.call_id]
+    record = own.record(ending.call_id)
     assert (record["outcome"], record["heard"], record["complete"]) == ("PLAY", True, True)
     assert record["numbers"]["caller"]["last4"] == CALLER_NUMBER[-4:]
 
@@ -145,7 +145,7 @@ async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, referenc
         again = await phones.place()
         await phones.talk_and_hang_up(again)
         assert_heard_then_connected(again, "sample", references)
-    record = (await asyncio.to_thread(own.entered))[ending.call_id]
+    record = await asyncio.to_thread(own.record, ending.call_id)
     assert (record["outcome"], record["reason"]) == ("NOTICE", "service-unavailable")
     assert record["unattended"]
     assert record["heard_by"] == ["called"]
@@ -175,5 +175,5 @@ async def test_asterisk_restarts_under_the_service(installation, tmp_path, refer
             await phones.talk_and_hang_up(placed)
             assert_heard_then_connected(placed, "sample", references)
             ending = await phones.ending(placed)
-        assert service.records()[ending.call_id]["heard"]
+        assert service.record(ending.call_id)["heard"]
         assert service.stop() == 0

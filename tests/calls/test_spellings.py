@@ -46,7 +46,7 @@ def asked(up, request) -> Service:
 
 
 def test_every_spelling_of_a_suspended_number_is_refused(asked):
-    before = asked.entered().keys()
+    before = asked.records().keys()
     found = dict(zip(NUMBERS, results(asked.asterisk, "numbers"), strict=True))
     assert [number for number in NUMBERS if found[number] == REFUSED] == list(OF_SUSPENDED)
     assert {found[number].split()[2] for number in OF_OTHERS} == {"verdict"}
@@ -55,7 +55,7 @@ def test_every_spelling_of_a_suspended_number_is_refused(asked):
 
 @pytest.mark.parametrize("context", ["called", "licensed"])
 def test_every_spelling_of_an_emergency_number_passes_at_once(asked, context):
-    before = asked.entered().keys()
+    before = asked.records().keys()
     found = dict(zip(CALLED, results(asked.asterisk, context), strict=True))
     assert [called for called in CALLED if found[called] == PASSED] == list(EMERGENCIES)
     assert {called: found[called] for called in LOOKING_ALIKE if not found[called].endswith(" verdict")} == {}
@@ -66,7 +66,6 @@ def test_every_spelling_of_an_emergency_number_passes_at_once(asked, context):
 
 def decisions(service: Service, before: object) -> Counter[tuple[str, str]]:
     """How often each was decided since, by the evidence."""
-    entered = service.entered(60)
-    records = [record for call_id, record in entered.items() if call_id not in before]
+    records = [record for call_id, record in service.records().items() if call_id not in before]
     assert not [record for record in records if record["anomalies"]]
     return Counter((record["outcome"], record["reason"]) for record in records)

@@ -252,7 +252,7 @@ async def test_a_caller_who_gives_up_while_it_is_decided(own, references):
     async with lab(own.asterisk) as phones:  # whose questions come after theirs
         for door in ("ari", "agi"):
             await phones.talk_and_hang_up(await phones.place(Forwarding(door=door)))
-    await asyncio.to_thread(own.entered)
+    await asyncio.to_thread(own.records)
     await until(lambda: all(map(kept, own.records().values())), "every record to be closed")
     assert not complaints(Event.CALLER_HANGS_UP, fates, own.records())
     assert not any(each.called for each in placed.values())
@@ -370,6 +370,6 @@ async def test_the_clock(asterisk, beside, references, offset):
             placed = await phones.place()
             await phones.talk_and_hang_up(placed, 0.05)
             ending = await phones.ending(placed)
-        record = service.records()[ending.call_id]
+        record = service.record(ending.call_id)
     ahead_s = (datetime.fromisoformat(record["times"]["decided"]) - datetime.now(UTC)).total_seconds()
     assert abs(ahead_s - float(offset)) < 60

@@ -139,7 +139,7 @@ async def test_on_the_word_of_the_duty_desk(asterisk, beside, tmp_path, monkeypa
         print(f"\nsigned, {way} → all ended: {took_s:.2f} s")
         assert took_s < WITHIN_S
         assert (refused.status, refused.reason) == ("REFUSED", "number-suspended")
-        record = own.records()[other.call_id]
+        record = own.record(other.call_id)
     assert (record["outcome"], record["registry_version"], record["registry_trust"]) == ("PLAY", 42, "signed")
 
 
@@ -167,4 +167,4 @@ async def test_they_may_be_let_end(asterisk, own):
         assert not talking.caller.ended_ns
         await phones.talk_and_hang_up(talking)
         ending = await phones.ending(talking)
-    assert "suspended" not in own.records()[ending.call_id]["times"]
+    assert "suspended" not in own.record(ending.call_id)["times"]

@@ -21,7 +21,7 @@ async def test_a_licensed_call(asterisk, serving, references, transport, words):
         ending = await phones.ending(placed)
         await phones.nothing_is_left()
     assert (ending.status, ending.reason, ending.cause) == ("CONNECTED", "licence-valid", "16")
-    record = service.records()[ending.call_id]
+    record = service.record(ending.call_id)
     assert (record["outcome"], record["status"], record["heard"], record["complete"]) == (
         "PLAY",
         "CONNECTED",

@@ -97,7 +97,7 @@ async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped,
         }
         await phones.nothing_is_left()
     with stopped:
-        records = {name: stopped.entered()[ending.call_id] for name, ending in endings.items()}
+        records = {name: stopped.record(ending.call_id) for name, ending in endings.items()}
         with reader(stopped) as ledger:
             found = {
                 number: {record.call_id: record.opened for record in ledger.find(parse(number), datetime.now(UTC))}
@@ -138,7 +138,7 @@ async def test_under_an_own_dial_too(pbx, stopped, door):
         await phones.nothing_is_left()
     before = set(stopped.records())
     with stopped:
-        records = stopped.entered()
+        records = stopped.records()
     new = sorted((records[name] for name in records.keys() - before), key=lambda each: each["times"]["unattended"])
     assert [(each["outcome"], each["status"], each["heard"], each["complete"]) for each in new] == [
         ("NOTICE", "CONNECTED", True, True),
@@ -164,7 +164,7 @@ async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped, wa
         stopped.stop(signal.SIGKILL)
         await phones.nothing_is_left(within_s=OWN_DIAL_S)
     with stopped:
-        records = stopped.entered()
+        records = stopped.records()
     (new,) = (records[name] for name in records.keys() - before)
     # By AGI under an own Dial() Asterisk notices that the service is dead, and plays the notice to who has answered.
     through = (way, door) == ("own-dial", "agi")
@@ -192,7 +192,7 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
             phones.pair(placed)
             await phones.talk_and_hang_up(placed)
             ending = await phones.ending(placed)
-        records = stopped.entered()
+        records = stopped.records()
     assert records.keys() - before == {ending.call_id}
     record = records[ending.call_id]
     assert (record["unattended"], record["outcome"], record["reason"]) == (True, "NOTICE", "service-unavailable")
@@ -220,7 +220,7 @@ async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, 
         finally:
             load.stop()
     await until(lambda: pbx.channels() == 0, "the end of the calls", 20)
-    records = await asyncio.to_thread(stopped.entered)
+    records = await asyncio.to_thread(stopped.records)
     stopped.stop()
     pbx.command("dialplan set global IDTONE_DOOR ari")
     new = [records[name] for name in records.keys() - before]
@@ -247,7 +247,7 @@ async def test_a_service_that_is_killed_while_it_enters_enters_each_once(pbx, st
         await until(lambda wanted=share: count(stopped, names) > wanted * len(names), "some of them", 30)
         stopped.stop(signal.SIGKILL)
     with stopped:
-        records = stopped.entered(60)
+        records = stopped.records()
     assert records.keys() - before == set(names)
     for name in names:
         assert (records[name]["outcome"], records[name]["complete"]) == ("SHED", True)

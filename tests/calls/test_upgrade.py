@@ -92,7 +92,7 @@ async def test_a_graceful_stop_fails_no_call(asterisk, own, references, door):
     assert set(heard.values()) == {"sample", "notice"}
     assert took_s < SOUND_S + 2
     with own:
-        records = await asyncio.to_thread(own.entered)
+        records = await asyncio.to_thread(own.records)
     for name, ending in endings.items():
         record = records[ending.call_id]
         assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)

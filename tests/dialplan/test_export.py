@@ -250,7 +250,9 @@ def test_the_lines_of_the_journal(text, actions):
     for place, does in actions.items():
         context = place.partition("/")[0]
         arguments = {"idtone-check": OF_CHECK, "idtone-play": OF_PLAY}.get(context)
-        for line in re.findall(r'=((?:decided|sounded|ended),.*?)(?:",GOSUB_RESULT=,.*)?\)$', "\n".join(does), re.MULTILINE):
+        for line in re.findall(
+            r'=((?:decided|sounded|ended),.*?)(?:",GOSUB_RESULT=,.*)?\)$', "\n".join(does), re.MULTILINE
+        ):
             found.append((context, read(filled(line, arguments))))
     assert {(line.call_id, line.nonce) for _, line in found} == {(CALL_ID, NONCE)}
     kinds = {context: {type(line) for each, line in found if each == context} for context, _ in found}

@@ -125,7 +125,7 @@ class Pbx:
                 return all(record["complete"] for record in over)
 
             await until(all_over, "the last record to be complete")
-            return Batch(attacks, called, seen(self.asterisk), self.asterisk.endings(), self.service.entered())
+            return Batch(attacks, called, seen(self.asterisk), self.asterisk.endings(), self.service.records())
 
 
 @dataclass

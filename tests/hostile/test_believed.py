@@ -123,7 +123,7 @@ async def complete(service: Service, call_id: str) -> dict[str, Any]:
         return call_id in (records := service.records()) and records[call_id]["complete"]
 
     await until(known, f"the record of {call_id}", 15)
-    return service.records()[call_id]
+    return service.record(call_id)
 
 
 # -- where it listens -------------------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ async def test_an_invented_end_neither_ends_a_call_nor_saves_it_from_its_suspens
                 asked = await request(service, entry, *key, *values(call_id))
                 assert asked.variables == {}
             assert service.log()[logged:].count(NOT_THIS_VERSIONS) == 1
-            record = service.records()[call_id]
+            record = service.record(call_id)
             assert (record["complete"], record["status"], record["outcome"]) == (False, None, "PLAY")
             draft = tmp_path / "draft.yaml"
             draft.write_text(
@@ -386,7 +386,7 @@ async def test_a_line_without_the_verdicts_nonce_says_nothing_of_a_call(service,
     assert (record["outcome"], record["status"]) == ("PLAY", "CONNECTED")
     assert (record["heard"], record["anomalies"]) == (True, [])
     await refused(service, forged, call_id)
-    assert service.records()[call_id] == record
+    assert service.record(call_id) == record
 
 
 @pytest.mark.parametrize("age_s", [3600, -3600])

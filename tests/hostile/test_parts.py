@@ -270,5 +270,5 @@ async def test_the_next_honest_call_is_heard_and_recorded(pbx, unharmed, referen
         assert_heard_then_connected(placed, "notice", references)  # of the caller's number, which nobody licensed
         ending = await phones.ending(placed)
         await phones.nothing_is_left()
-    record = pbx.service.records()[ending.call_id]
+    record = pbx.service.record(ending.call_id)
     assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])

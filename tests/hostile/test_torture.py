@@ -79,7 +79,7 @@ async def test_both_live_and_nothing_is_left_of_all(pbx, answered, references):
     assert asterisk.process
     assert service.process
     assert (asterisk.process.poll(), service.process.poll()) == (None, None)
-    await until(lambda: service.records()[ending.call_id]["complete"], "the record")
-    record = service.records()[ending.call_id]
+    await until(lambda: service.record(ending.call_id)["complete"], "the record")
+    record = service.record(ending.call_id)
     assert (record["heard"], record["anomalies"]) == (True, [])
     assert service.records().keys() - before == {ending.call_id}

@@ -178,7 +178,7 @@ async def place(phones: Lab, case: Case, service: Service, screen: Console) -> F
     if not case.service:
         screen.print("starting idtone serve again …")
         await asyncio.to_thread(service.start)
-    records = await asyncio.to_thread(service.entered)
+    records = await asyncio.to_thread(service.records)
     return finding(case, placed, ending, records.get(ending.call_id))
 
 

@@ -126,17 +126,17 @@ class Service:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
-    def entered(self, within_s: float = 15) -> dict[str, dict[str, Any]]:
-        """The evidence, when the end of each call in the journal is in it, or was read and not believed."""
-        ended = {line.split(",")[1] for line in self.journal() if line.startswith("ended,")}
+    def entered(self, within_s: float = 60) -> None:
+        """Wait until the end of each call in the journal is in the evidence, or was read and not believed."""
         asked_s, deadline_s = time.time(), time.monotonic() + within_s
+        ended = {line.split(",")[1] for line in self.journal() if line.startswith("ended,")}
         read = JournalFolder(self.asterisk.sounds / "journal", self.asterisk.sounds).read_until
-        while (
-            ended - {call_id for call_id, record in self.records().items() if record["complete"]} and read() < asked_s
-        ):
+        while ended and not self._died() and read() < asked_s:
+            with self._reader() as reader:
+                ended = {each for each in ended if not ((record := reader.record(each)) and record.complete)}
             if time.monotonic() > deadline_s:
                 raise RuntimeError(f"the service has not entered what the hook wrote:\n{self.log()[-3000:]}")
-        return self.records()
+            time.sleep(LINGER_S / 3)
 
     def journal(self) -> list[str]:
         """The lines that are in the journal's files now."""
@@ -153,17 +153,19 @@ class Service:
         """The evidence by call id, as `idtone ledger list --json` has it, of calls of which something happened since
         then; also of a call that has just ended, whose last step nobody in the service waits for.
         """
+        time.sleep(2 * LINGER_S)
+        self.entered()
         with self._reader() as reader:
             return {record.call_id: record.to_json() for record in reader.records(since=since)}
 
     def record(self, call_id: str) -> dict[str, Any]:
         """The evidence of one call, as above; empty where there is none."""
+        self.entered()
         with self._reader() as reader:
             record = reader.record(call_id)
         return record.to_json() if record else {}
 
     def _reader(self) -> LedgerReader:
-        time.sleep(2 * LINGER_S)
         days = DayKeys(
             self.ledger.with_name("ledger.key.days"), KeyRing(self.ledger.with_name("ledger.key").read_bytes())
         )
