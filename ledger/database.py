@@ -26,7 +26,7 @@ from .damaged import continued, emptied, latest
 from .log import Growth, Log, holds
 from .private_files import make_parents
 from .reserve import Reserve
-from .schema import make_or_upgrade
+from .schema import make_or_upgrade, tell_strange
 from .sealing import SEALED, UNSEALED
 from .sqlite import Trouble, code_of, explained, is_marked, lock_for_writing, mark, trouble, writing_engine
 from .steps import Step
@@ -263,6 +263,7 @@ class Database:
             connection = opened.enter_context(engine.connect())
             with connection.begin():
                 make_or_upgrade(connection, str(self._path))
+                tell_strange(connection, str(self._path))
             with connection.begin():
                 tree = Log.open(connection, self._path, self._custody)
             if begun and not tree.size:

@@ -19,7 +19,7 @@ from .day_keys import DayKeys
 from .leaves import ACT_ID, ACTS, CLOSING, search_key
 from .log import Proven, proofs, read_hashes, signed_leaves
 from .records import Record, fold
-from .schema import check_version
+from .schema import check_version, tell_strange
 from .sealing import DAY, DayKey, day_of
 from .source import Source
 from .steps import FIRST, Step, StepKind
@@ -64,6 +64,7 @@ class LedgerReader:
         self._node = node
         with database.reading() as connection:
             check_version(connection, database.name)
+            tell_strange(connection, database.name)
 
     @classmethod
     def open(cls, url: str, days: DayKeys | None = None) -> Self:

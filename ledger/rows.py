@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from .leaves import CLOSING, OPENING
+from .schema import CATALOGUE, strange
 from .steps import StepKind
 
 ENTRIES_AT_ONCE: Final = 5000
@@ -54,6 +55,10 @@ class Rows:
         """The last step's id, and how many hashes there are up to the last place."""
         ((last, count),) = self._all(_EXTENT)
         return last, count
+
+    def strange(self) -> list[str]:
+        """What in the database's form is not idtone's; empty in PostgreSQL."""
+        return strange(self._all(CATALOGUE)) if self._indexed else []
 
     def below(self, limit: int) -> list[tuple[int, str]]:
         """(id, call_id) of the first steps that have an id below 1, where no step is written."""

@@ -5,11 +5,14 @@ What leads from one version to the next stands in `migrations` (docs/adr/0015).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, inspect, select
+from sqlalchemy import Connection, func, insert, inspect, select, text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from idtone.errors import LedgerError
 
@@ -18,6 +21,10 @@ from .tables import SCHEMA, SCHEMA_VERSION, TREE_FROM, meta, metadata, upsert_me
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 HEAD: Final = str(SCHEMA_VERSION)
 """The last of its scripts."""
+CATALOGUE: Final = "SELECT type, name, sql FROM sqlite_master WHERE name NOT IN ('sqlite_stat1', 'sqlite_stat4')"
+"""Of a SQLite file. What ANALYZE leaves there changes how fast rows are found, and not which."""
+
+_log = logging.getLogger(__name__)
 
 
 def make_or_upgrade(connection: Connection, name: str, upgrading: Callable[[], None] = lambda: None) -> None:
@@ -59,6 +66,46 @@ def check_version(connection: Connection, name: str) -> None:
             f"{name}: an older idtone made this ledger (schema {version}, here: {SCHEMA_VERSION}); "
             "start `idtone serve`, which upgrades it"
         )
+
+
+def tell_strange(connection: Connection, name: str) -> None:
+    """Log what is `strange` in a SQLite file. In PostgreSQL no index can be made to lead astray."""
+    if connection.dialect.name == "sqlite":
+        for odd in strange(connection.execute(text(CATALOGUE))):
+            _log.error("%s: %s; calls can be missing in what is shown: run `idtone ledger verify`", name, odd)
+
+
+def strange(catalogue: Iterable[Sequence[Any]]) -> list[str]:
+    """What stands in `CATALOGUE` that idtone does not make, and what idtone makes and is not there.
+
+    An index that leads to some steps only, a column of another type or a trigger would have readers miss calls, though
+    each step is there.
+    """
+    found = {(kind, name): _words(made or "") for kind, name, made in catalogue}
+    others = sorted(key for key, made in found.items() if _MADE.get(key) != made)
+    missing = sorted(_MADE.keys() - found.keys())
+    return [
+        *(f"the {kind} `{name}` is not one that idtone makes" for kind, name in others),
+        *(f"the {kind} `{name}` is missing" for kind, name in missing),
+    ]
+
+
+def _words(made: str) -> str:
+    return " ".join(made.split())
+
+
+def _made() -> dict[tuple[str, str], str]:
+    """Kind and name → the statement that makes it; none for the index that SQLite makes for a key of texts."""
+    dialect = sqlite.dialect()
+    tables = {("table", table.name): CreateTable(table) for table in metadata.sorted_tables}
+    indexes = {
+        ("index", str(each.name)): CreateIndex(each) for table in metadata.sorted_tables for each in table.indexes
+    }
+    statements = {key: _words(str(made.compile(dialect=dialect))) for key, made in (tables | indexes).items()}
+    return {**statements, ("index", f"sqlite_autoindex_{meta.name}_1"): ""}
+
+
+_MADE: Final = _made()
 
 
 def _tables(connection: Connection) -> list[str]:

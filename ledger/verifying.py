@@ -133,6 +133,8 @@ class _Verification:
 
     def run(self) -> Verdict:
         verdict, grown = self._verdict, self._grown
+        for odd in self._rows.strange():
+            verdict.fault(f"{odd}: calls can be missing in what readers show")
         held = self._rows.facts()
         last, count = self._rows.extent()  # after what was signed
         tree_from = self._tree_from(held)

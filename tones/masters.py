@@ -118,6 +118,8 @@ def _refuse_unmeasurable(legs: Sequence[Leg]) -> None:
 
 
 def _refuse_silence(samples: Samples, heard: Samples) -> None:
+    if not len(heard):
+        raise ToneError(f"is too short to be measured: samples: {len(samples)}")
     loudest_db = power_db(float(np.max(mean_power(heard - np.mean(heard), LEVEL_RATE_HZ, _QUIET_MS), initial=0.0)))
     if loudest_db < SILENT_DB:
         peak_db = power_db(float(np.max(np.abs(samples))) ** 2)

@@ -125,6 +125,11 @@ def _verified(
             with_days=whose == "own" and ledger.has_keys,
             progress=lambda steps, total: bar.update(task, completed=steps, total=total),
         )
+    if whose == "own" and verdict.older and not verdict.leaves:
+        verdict.fault(
+            f"a key signs this ledger's tree, and no leaf covers any of its {verdict.steps:,} steps: it was emptied or "
+            "no call has ended since an older idtone wrote them"
+        )
     continues = ledger.reader.continues()
     return {
         "node": ledger.node,
@@ -208,8 +213,9 @@ def show_key(config: console.ConfigOption = None) -> None:
 
 def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
     """What is kept elsewhere of what this tree has signed, and where."""
-    if seen := Seen(settings.ledger.seen()).latest(key):
-        yield str(settings.ledger.seen()), seen[0]
+    for path in (settings.ledger.seen(), settings.ledger.cosigned()):
+        if os.access(path, os.R_OK) and (latest := Seen(path).latest(key)):
+            yield str(path), latest[0]
     for each in continuity_of(settings.ledger, settings.node).trees:
         if each.after == key.name and each.checkpoint:
             yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())

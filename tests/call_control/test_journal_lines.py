@@ -218,7 +218,9 @@ def test_the_hook_writes_as_many_fields_as_are_read() -> None:
     (request,) = {found.count(",") for found in re.findall(r"IDTONE_REQUEST=(.*)\)$", _plain(text), re.M)} - {0}
     lines = [
         line.replace("REQUEST", "," * request)
-        for line in re.findall(r"(?:=|,)((?:decided|sounded|ended),[^()\n]*)\)$", _plain(text), re.M)
+        for line in re.findall(
+            r'(?:=|,)((?:decided|sounded|ended),[^()"\n]*)(?:",GOSUB_RESULT=,.*)?\)$', _plain(text), re.M
+        )
     ]
     fields = {line.partition(",")[0]: set() for line in lines}
     for line in lines:

@@ -366,6 +366,36 @@ def test_others_verify_it_with_its_verifier_key_and_a_checkpoint_that_they_kept(
     assert f"signed       2 leaves ({kept})" in result.stdout
 
 
+def test_what_witnesses_have_cosigned_is_held_against_it(signing: str, key: Path, file: Path) -> None:
+    key.with_name("key.seen").rename(key.with_name("key.cosigned"))
+    result = run("verify", "--ledger", signing)
+    assert (result.exit_code, f"signed       2 leaves ({key.with_name('key.cosigned')})" in result.stdout) == (0, True)
+    connection = sqlite3.connect(file)
+    connection.execute("DELETE FROM steps WHERE leaf = 1")
+    connection.execute("DELETE FROM hashes WHERE place > 0")
+    connection.execute("DELETE FROM meta WHERE key = 'checkpoint'")
+    connection.commit()
+    connection.close()
+    result = run("verify", "--ledger", signing)
+    assert result.exit_code == 1
+    assert "key.cosigned: 2 leaves were signed, and the ledger has 1" in result.stdout
+
+
+def test_a_tree_that_covers_nothing_is_not_good_where_a_key_signs_it(signing: str, key: Path, file: Path) -> None:
+    key.with_name("key.seen").unlink()
+    connection = sqlite3.connect(file)
+    connection.execute("UPDATE meta SET value = (SELECT max(id) FROM steps) WHERE key = 'tree_from'")
+    connection.execute("DELETE FROM meta WHERE key = 'checkpoint'")
+    connection.execute("DELETE FROM hashes")
+    connection.execute("DELETE FROM sought")
+    connection.execute("UPDATE steps SET leaf = NULL")
+    connection.commit()
+    connection.close()
+    result = run("verify", "--ledger", signing)
+    assert result.exit_code == 1
+    assert "a key signs this ledger's tree, and no leaf covers any of its" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "error", "problem"),
     [

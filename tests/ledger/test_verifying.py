@@ -254,6 +254,45 @@ def test_what_an_index_hides_is_not_left_out_of_a_list(url: str, file: Path) -> 
         list(reader.each())
 
 
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        (f"CREATE INDEX other ON steps (at) WHERE call_id <> '{HIDDEN}'", "the index `other` is not one that"),
+        ("CREATE INDEX other ON steps (at, call_id, id)", "the index `other` is not one that"),
+        ("CREATE TRIGGER other AFTER INSERT ON steps BEGIN DELETE FROM sought; END", "the trigger `other` is not one"),
+        ("CREATE VIEW other AS SELECT * FROM steps", "the view `other` is not one that"),
+        ("CREATE TABLE other (x)", "the table `other` is not one that"),
+        ("DROP INDEX ix_steps_at", "the index `ix_steps_at` is missing"),
+        ("UPDATE sqlite_schema SET sql = replace(sql, 'at BIGINT', 'at TEXT')", "the table `steps` is not one that"),
+        ("UPDATE sqlite_schema SET sql = replace(sql, 'call_id TEXT', 'call_id TEXT COLLATE NOCASE')", "the table `st"),
+    ],
+)  # fmt: skip
+def test_a_form_that_is_not_ours_is_told_by_verifying_and_at_each_opening(
+    url: str, file: Path, statement: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(url, evidence(4))
+    assert "the ledger" not in caplog.text
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA writable_schema=1")
+        connection.execute(statement)
+    connection.close()
+    found = faults(url)
+    assert any(told in fault or "no such index: ix_steps_at" in fault for fault in found)
+    assert told in caplog.text
+    caplog.clear()
+    if "TRIGGER" not in statement:
+        write(url, evidence(1))
+        assert told in caplog.text
+
+
+def test_what_analyze_leaves_is_no_fault(url: str, file: Path) -> None:
+    write(url, evidence(4))
+    with sqlite3.connect(file) as connection:
+        connection.execute("ANALYZE")
+    connection.close()
+    assert faults(url) == []
+
+
 @pytest.mark.parametrize("key", ["checkpoint", "tree_from"])
 @pytest.mark.parametrize("value", ["CAST(value AS BLOB)", "x'ff'", "x''", "'-'", "-1", "1.5"])
 def test_what_the_ledger_says_of_itself_by_another_type_is_told(url: str, file: Path, key: str, value: str) -> None:

@@ -188,6 +188,11 @@ def test_every_fault_is_told_at_once() -> None:
     assert all(part in said for part in ("has channels that differ", "; it is clipped", "; it is too short"))
 
 
+def test_one_sample_of_which_nothing_is_left_in_the_telephone_band() -> None:
+    with pytest.raises(ToneError, match="is too short to be measured: samples: 1"):
+        examine([Leg("mono", np.zeros(1, np.float32), 44_100)], "m.wav")
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.floats(-1, 1, width=32), min_size=0, max_size=600),

@@ -55,6 +55,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "REDIRECTING": "func_callerid",
     "REGEX": "func_strings",
     "SHARED": "func_global",
+    "SHIFT": "func_strings",
     "STACK_PEEK": "app_stack",
     "STAT": "func_env",
     "STRFTIME": "func_strings",
