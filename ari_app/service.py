@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any, Final
 
+from idtone.daemons import in_daemon
 from idtone.errors import AriError, AriRefused, FallbackError, IdtoneError
 
 from .application import Application
@@ -30,6 +31,8 @@ QUARREL_S: Final = 30.0
 STAND_BY_POLL_S: Final = 0.5
 REGISTRY_POLL_S: Final = 0.5
 """With what it takes to read it, a suspended number is refused, and its calls ended, within two seconds."""
+REGISTRY_SILENT_S: Final = 90.0
+"""How long a look may take before it is told: longer than the time limits of a source that keeps them."""
 
 _CHECK_USER: Final = "check ari.user, ari.password_file and the user's rights in ari.conf"
 _REMEDIES: Final[dict[int, str]] = {
@@ -50,7 +53,7 @@ class Service:
         refresh: Callable[[], None],
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`refresh` takes up a changed registry; it may block, and is called in a thread."""
+        """`refresh` takes up a changed registry; it may block for ever, and is called in a thread of its own."""
         self._application = application
         self._connect = connect
         self._refresh = refresh
@@ -141,11 +144,23 @@ class Service:
         while True:
             await asyncio.sleep(REGISTRY_POLL_S)
             try:
-                await asyncio.to_thread(self._refresh)
+                await self._look_at_registry()
             except FallbackError as error:
                 self._complain(logging.CRITICAL, str(error))
             except IdtoneError as error:
                 self._complain(logging.ERROR, str(error))
+
+    async def _look_at_registry(self) -> None:
+        looking = asyncio.wrap_future(in_daemon(self._refresh, "the look at the registry"))
+        while True:
+            done, _ = await asyncio.wait({looking}, timeout=REGISTRY_SILENT_S)
+            if done:
+                return looking.result()
+            self._complain(
+                logging.ERROR,
+                "the registry's source does not answer; what was read of it last stays in use: check registry.source "
+                "and what it lies on",
+            )
 
     async def _watch_suspensions(self) -> None:
         """Beside the registry's watch, which may wait for a source: a suspension may begin by its date alone."""

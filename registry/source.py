@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from idtone.documents import load, parse
-from idtone.errors import DocumentError, TrustError
+from idtone.errors import DocumentError, Fault, TrustError
 
 from .compiling import LARGE, apart
 from .index import RegistryIndex, Signed
@@ -181,6 +181,7 @@ class FileSource:
                 return False
             self._seen = seen  # of before the reading, so that a change meanwhile is found next time
             try:
+                _refuse_special(self._path)
                 self.current = load_registry(self._path)
             except DocumentError as error:
                 trouble = _summary(error)
@@ -204,6 +205,13 @@ def _identity(path: Path) -> tuple[int, ...]:
     except OSError as error:
         return (error.errno or 0,)
     return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _refuse_special(path: Path) -> None:
+    """A pipe would be waited for. Raises DocumentError."""
+    if path.exists() and not path.is_file():
+        remedy = "Put the registry's file there"
+        raise DocumentError([Fault(str(path), 0, 0, "", "it is not a regular file", remedy)])
 
 
 def _summary(error: DocumentError) -> str:

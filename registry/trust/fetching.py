@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,9 +64,12 @@ class FolderFetcher(FetcherInterface):
         if not path.is_relative_to(self._folder):
             raise DownloadHTTPError(f"{path} is not in {self._folder}", _NOT_FOUND)
         try:
-            file = path.open("rb")
+            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         except FileNotFoundError as error:
             raise DownloadHTTPError(f"{path} is not there", _NOT_FOUND) from error
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe would be waited for
+            file.close()
+            raise DownloadError(f"{path} is not a regular file")
         return _chunks(file)
 
 

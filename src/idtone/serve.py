@@ -32,6 +32,7 @@ from .call_control.journal import JournalFolder, JournalReader
 from .call_control.journal_entry import JournalEntry
 from .call_control.playable_sounds import PlayableSounds
 from .console import ConfigOption
+from .daemons import in_daemon
 from .errors import AriError, UsageError
 from .ledger import steps
 from .ledger.acts import record_requests
@@ -53,6 +54,8 @@ from .tones.profile import Profile
 
 log = logging.getLogger(__name__)
 
+REGISTRY_WITHIN_S: Final = 30.0
+"""How long a start waits for the registry's source."""
 AGI_DRAIN_S: Final = 1.0
 SWITCH_S: Final = 0.001
 """How long a thread that computes keeps the event loop waiting for its turn; Python's own is 5 ms, half of what a call
@@ -110,9 +113,21 @@ def _load(settings: Settings) -> Loaded:
             if file.written:
                 log.info("made %s", file.path)
     source = source_of(settings.registry)
-    source.refresh()
+    _take_up(source)
     journal_of(settings).make()
     return Loaded(profiles, sounds, Custody.of(settings.ledger, settings.node), source)
+
+
+def _take_up(source: Source) -> None:
+    """The first look at the registry. Without it calls are announced by the notice, which is better than no service."""
+    looking = in_daemon(source.refresh, "the first look at the registry")
+    try:
+        looking.result(REGISTRY_WITHIN_S)
+    except TimeoutError:
+        log.error(
+            "the registry's source has not answered within %g s; the service starts without it, and takes it up when "
+            "it answers: check registry.source and what it lies on", REGISTRY_WITHIN_S,
+        )  # fmt: skip
 
 
 def journal_of(settings: Settings) -> JournalFolder:

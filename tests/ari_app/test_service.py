@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -314,6 +315,26 @@ async def test_a_look_that_takes_long_does_not_hold_up_the_end_of_suspended_call
     async with running(application, Connections(), lambda: go_on.wait(3) and None):
         await until(lambda: application.looked_for_suspended > 3, "several looks")
         go_on.set()
+
+
+async def test_a_source_that_never_answers_is_told_and_not_waited_for(monkeypatch, caplog):
+    """As a hung share: neither the calls nor the end of the service depend on it."""
+    monkeypatch.setattr(module, "REGISTRY_POLL_S", 0.001)
+    monkeypatch.setattr(module, "REGISTRY_SILENT_S", 0.01)
+    never, began = threading.Event(), threading.Event()
+
+    def refresh() -> None:
+        began.set()
+        never.wait(30)
+
+    try:
+        async with running(Attended([]), Connections(), refresh):
+            await until(lambda: "the registry's source does not answer" in caplog.text, "the complaint")
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < 2
+        assert caplog.text.count("does not answer") == 1
+    finally:
+        never.set()
 
 
 async def test_a_fault_of_ours_ends_the_service_rather_than_being_swallowed(monkeypatch):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from idtone import serve
 from idtone.call_control.call_control import CallControl, Request
 from idtone.calls import Outcome, Party, Reason
 from idtone.dialplan import JOURNAL_FILE
@@ -23,6 +24,7 @@ from idtone.ledger.reader import LedgerReader
 from idtone.ledger.records import Record
 from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.writer import LedgerWriter
+from idtone.registry.source import FileSource
 from idtone.serve import Instance, _assemble, _load, loop_first
 from idtone.settings import AgiSettings, Door, JournalSettings, Settings, load_settings
 
@@ -114,6 +116,22 @@ def test_a_call_that_is_over_by_the_ledger_gets_no_verdict(
         assert "1795.1-1: this call is over; it gets no verdict" in caplog.text
         assert calls.decide(request("1795.2-1"), Door.ARI)
     assert record_of(settings, "1795.1-1").anomalies == ()
+
+
+def test_a_start_does_not_wait_for_a_registry_that_never_answers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a hung share. What comes in the end is taken up."""
+    answers = threading.Event()
+    look = FileSource.refresh
+    monkeypatch.setattr(FileSource, "refresh", lambda source: answers.wait(30) and look(source))
+    monkeypatch.setattr(serve, "REGISTRY_WITHIN_S", 0.05)
+    source = _load(settings).source
+    assert source.current is None
+    assert "the registry's source has not answered within 0.05 s; the service starts without it" in caplog.text
+    answers.set()
+    while source.current is None:
+        time.sleep(0.01)
 
 
 def test_the_journal_has_a_file_for_asterisk_before_calls_come(settings: Settings, tmp_path: Path) -> None:

@@ -48,6 +48,16 @@ def test_loading_raises_every_fault(file: Path) -> None:
     assert [fault.field for fault in caught.value.faults] == ["members[1].numbers[0]", "suspensions[1].number"]
 
 
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = FileSource(file)
+    assert source.refresh()
+    file.unlink()
+    os.mkfifo(file)
+    assert not source.refresh()
+    assert version(source) == 42
+    assert f"{file}: it is not a regular file. Put the registry's file there. Version 42 stays in use" in caplog.text
+
+
 def test_the_sample_registry_is_good() -> None:
     with resources.as_file(resources.files("idtone.config") / "registry.yaml") as path:
         document = read_document(path)

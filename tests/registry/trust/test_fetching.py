@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -59,6 +60,12 @@ def test_a_folder_ends_at_its_border(tmp_path: Path) -> None:
     for name in ("../secret", "%2e%2e/secret", "out"):
         with pytest.raises(DownloadHTTPError):
             folder.download_bytes(f"{base_url(str(tmp_path / 'in'))}/{name}", 100)
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "timestamp.json")
+    with pytest.raises(DownloadError, match=r"timestamp\.json is not a regular file"):
+        FolderFetcher(tmp_path).download_bytes((tmp_path / "timestamp.json").as_uri(), 100)
 
 
 def test_a_folder_with_a_space_and_a_percent_sign(tmp_path: Path) -> None:
