@@ -1,6 +1,7 @@
 """The file that holds the keys of the days, each encrypted with the ledger's key. What is destroyed here is gone.
 
 A line a day, all of one length: `2026-11-01 BASE64`. A line is only ever added, or its key overwritten where it stands.
+A line that is damaged costs the numbers of its day, and nothing else.
 The file is not part of the database, so that neither the database's free pages and journals nor its backups hold a key.
 """
 
@@ -8,12 +9,13 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import logging
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from idtone.errors import LedgerError
 
@@ -23,8 +25,16 @@ from .sealing import DayKey, KeyRing
 _KEY_CHARACTERS: Final = 80
 """Base64 of nonce, key and tag."""
 _DESTROYED: Final = "-" * _KEY_CHARACTERS
-_LINE: Final = re.compile(rf"(\d{{4}}-\d\d-\d\d) ([A-Za-z0-9+/=]{{{_KEY_CHARACTERS}}}|{_DESTROYED})")
+_LINE: Final = re.compile(rf"(\d{{4}}-\d\d-\d\d) ([A-Za-z0-9+/=]{{{_KEY_CHARACTERS}}}|{_DESTROYED})\n".encode())
 _LINE_BYTES: Final = 10 + 1 + _KEY_CHARACTERS + 1
+
+
+_log = logging.getLogger(__name__)
+
+
+class _Line(NamedTuple):
+    day: str
+    key: str
 
 
 class DayKeys:
@@ -35,11 +45,12 @@ class DayKeys:
         self._path = path
         self._ring = ring
         self._keys: dict[str, DayKey] = {}
-        self._read: tuple[tuple[int, int], dict[str, str]] | None = None
-        """Time and size of the file when it was read, and what it held."""
+        self._read: tuple[tuple[int, int], list[_Line | None]] | None = None
+        """Time and size of the file when it was read, and what it held; None for a line that is damaged."""
+        self._told: set[str] = set()
 
     def get(self, day: str) -> DayKey | None:
-        """None where there never was a key of that day, or it is destroyed.
+        """None where there never was a key of that day, or it is destroyed or damaged.
 
         Raises LedgerError where the file cannot be read, or belongs to another ledger's key.
         """
@@ -48,8 +59,32 @@ class DayKeys:
             self._keys.pop(day, None)
             return None
         if day not in self._keys:
-            self._keys[day] = self._ring.unwrap(day, base64.b64decode(kept))
+            try:
+                self._keys[day] = self._unwrapped(day, kept)
+            except LedgerError:
+                if not any(self._opens(*each) for each in self._days().items()):
+                    raise
+                self._tell(f"the key of {day} is damaged")
+                return None
         return self._keys[day]
+
+    def _opens(self, day: str, kept: str) -> bool:
+        try:
+            return kept != _DESTROYED and bool(self._unwrapped(day, kept))
+        except LedgerError:
+            return False
+
+    def _unwrapped(self, day: str, kept: str) -> DayKey:
+        """Raises LedgerError."""
+        return self._ring.unwrap(day, base64.b64decode(kept))
+
+    def _tell(self, what: str) -> None:
+        """Once."""
+        if what not in self._told:
+            self._told.add(what)
+            _log.error(
+                "%s: %s; numbers that it has sealed cannot be opened: restore the file from a backup", self._path, what
+            )
 
     def knows(self, day: str) -> bool:
         """Whether there is a key of that day, or was one that is destroyed."""
@@ -76,7 +111,7 @@ class DayKeys:
                 return key
         if kept == _DESTROYED:
             raise LedgerError(f"{self._path}: the key of {day} is destroyed; what happens on that day cannot be sealed")
-        self._keys[day] = self._ring.unwrap(day, base64.b64decode(kept))
+        self._keys[day] = self._unwrapped(day, kept)
         return self._keys[day]
 
     def destroyed(self) -> set[str]:
@@ -92,34 +127,40 @@ class DayKeys:
 
         Raises LedgerError where the file cannot be written.
         """
+        doomed = []
         with self._locked() as descriptor:
-            kept = self._days()
-            doomed = [day for day, key in kept.items() if day < before and key != _DESTROYED]
-            for number, day in enumerate(kept):
-                if day in doomed:
+            later = None
+            for number, line in reversed(list(enumerate(self._lines()))):
+                later = line.day if line else later  # a damaged line is of no later day than the one behind it
+                if later and later < before and not (line and line.key == _DESTROYED):
                     os.pwrite(descriptor, _DESTROYED.encode(), number * _LINE_BYTES + 11)
-                    self._keys.pop(day, None)
+                    doomed += [line.day] if line else []
+                    self._keys.pop(later, None)
             os.fsync(descriptor)
         return sorted(doomed)
 
     def _days(self) -> dict[str, str]:
-        """Day → its key as it is kept, in the order of the file."""
+        """Day → its key as it is kept."""
+        return dict(filter(None, self._lines()))
+
+    def _lines(self) -> list[_Line | None]:
+        """As they stand in the file; one that was cut off at its end is none."""
         try:
             status = self._path.stat()
             seen = (status.st_mtime_ns, status.st_size)
             if self._read and self._read[0] == seen:
                 return self._read[1]
-            text = self._path.read_text("ascii")
+            octets = self._path.read_bytes()
         except FileNotFoundError:
-            return {}
-        except (OSError, UnicodeDecodeError) as error:
+            return []
+        except OSError as error:
             raise self._unusable(error) from error
-        found = {}
-        for number, line in enumerate(text.split("\n")[:-1], 1):
-            match = _LINE.fullmatch(line)
-            if match is None:
-                raise LedgerError(f"{self._path}:{number}: is not the key of a day; restore the file from a backup")
-            found[match[1]] = match[2]
+        starts = range(0, len(octets) - _LINE_BYTES + 1, _LINE_BYTES)
+        matches = [_LINE.fullmatch(octets[start : start + _LINE_BYTES]) for start in starts]
+        found = [_Line(match[1].decode(), match[2].decode()) if match else None for match in matches]
+        for number, line in enumerate(found, 1):
+            if line is None:
+                self._tell(f"line {number} is not the key of a day")
         self._read = (seen, found)
         return found
 
@@ -138,9 +179,10 @@ class DayKeys:
         finally:
             os.close(descriptor)
 
-    def _unusable(self, error: Exception) -> LedgerError:
-        what = error.strerror if isinstance(error, OSError) else "it is not text"
-        return LedgerError(f"{self._path}: the keys of the days cannot be used: {what}; check the path and permissions")
+    def _unusable(self, error: OSError) -> LedgerError:
+        return LedgerError(
+            f"{self._path}: the keys of the days cannot be used: {error.strerror}; check the path and permissions"
+        )
 
 
 def _bring_to_disk(folder: Path) -> None:

@@ -39,8 +39,8 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
         f" started in {second.ready_s - second.started_s:.2f}, replaced after {second.ready_s - frozen_s:.2f} s"
     )
     assert second.ready_s - frozen_s < REPLACED_WITHIN_S
-    # It tells systemd that it is ready before it is connected to Asterisk, which may be started later; and Asterisk lists
-    # the application of one that is dead as long as calls wait in it.
+    # It tells systemd that it is ready before it is connected to Asterisk, which may be started later; and Asterisk
+    # lists the application of one that is dead as long as calls wait in it.
     await until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")
 
 

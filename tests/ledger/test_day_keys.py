@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,13 +79,33 @@ def test_a_line_that_was_cut_off_is_replaced(path: Path) -> None:
     assert again.get("2026-11-01") is not None
 
 
-def test_a_damaged_file_is_refused_with_its_line(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda line: line.replace(b" ", b"-"), "line 2 is not the key of a day"),
+        (lambda line: line[:-1] + b"x", "line 2 is not the key of a day"),
+        (lambda line: b"\xff" + line[1:], "line 2 is not the key of a day"),
+        (lambda line: line[:20] + b"AAAA" + line[24:], "the key of 2026-11-02 is damaged"),
+    ],
+)
+def test_a_damaged_line_costs_its_own_day_alone(
+    path: Path, damage: Callable[[bytes], bytes], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
     days = DayKeys(path, RING)
-    days.writing("2026-11-01")
-    days.writing("2026-11-02")
-    path.write_text(path.read_text().replace("2026-11-02 ", "2026-11-02-"))
-    with pytest.raises(LedgerError, match=rf"{path}:2: is not the key of a day; restore"):
-        DayKeys(path, RING).get("2026-11-01")
+    for number in (1, 2, 3):
+        days.writing(f"2026-11-0{number}")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + damage(lines[1]) + lines[2])
+    again = DayKeys(path, RING)
+    assert [again.get(f"2026-11-0{number}") is not None for number in (1, 2, 3)] == [True, False, True]
+    assert [record.getMessage() for record in caplog.records if told in record.getMessage()] == [
+        f"{path}: {told}; numbers that it has sealed cannot be opened: restore the file from a backup"
+    ]
+    assert again.writing("2026-11-04")
+    assert {"2026-11-01", "2026-11-03"} <= set(again.destroy("2026-11-04"))
+    kept = path.read_bytes()
+    assert (lines[1][30:60] in kept, kept.count(b"-" * 80)) == (False, 3)
+    assert again.days() == ["2026-11-04"]
 
 
 def test_the_keys_of_another_ledger_are_refused(path: Path) -> None:

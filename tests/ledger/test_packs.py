@@ -198,6 +198,32 @@ def test_any_file_is_a_pack_or_an_error(tmp_path_factory: pytest.TempPathFactory
         read_zip(path)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda octets: b"#!/bin/sh\n" + octets,
+        lambda octets: octets + b"x",
+        lambda octets: octets[:-2] + b"\3\0abc",
+        lambda octets: octets.replace(b"PK\1\2", b"hidden" + b"PK\1\2", 1),
+    ],
+    ids=["before", "after", "comment", "between"],
+)
+def test_a_zip_with_octets_of_no_file_is_not_read(
+    files: Files, tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "x"
+    write_zip(path, files)
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(LedgerError, match=r"octets that belong to none of its files|is not a pack, or is damaged"):
+        read_zip(path)
+
+
+def test_names_in_japanese_are_read(tmp_path: Path) -> None:
+    files = {"記録.json": b"{}", "a": b""}
+    write_zip(tmp_path / "x", files)
+    assert read_zip(tmp_path / "x") == files
+
+
 def test_a_zip_that_would_fill_the_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_zip(tmp_path / "x", {"a": bytes(10**6)})
     monkeypatch.setattr("idtone.ledger.zips.BYTES_LIMIT", 10**5)
