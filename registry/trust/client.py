@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tuf.api.exceptions import DownloadError, RepositoryError
-from tuf.api.metadata import Metadata, TargetFile, Targets
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from idtone.errors import TrustError
@@ -154,7 +154,7 @@ class Repository:
     def _refreshed(self) -> Updater:
         """What is the latest of each role is known to it, and verified."""
         self._deadline.within(LOOK_S)
-        bootstrap = self._root.read_bytes()
+        bootstrap = self._trusted()
         for folder in (self._cache, self._metadata, self._targets):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         base = base_url(self.source)
@@ -164,6 +164,20 @@ class Repository:
         )  # fmt: skip
         updater.refresh()
         return updater
+
+    def _trusted(self) -> bytes:
+        """The root metadata that this machine was given. Raises TrustError where it is something else."""
+        octets = self._root.read_bytes()
+        try:
+            is_root = isinstance(Metadata[Any].from_bytes(octets).signed, Root)
+        except RepositoryError:
+            is_root = False
+        if not is_root:
+            raise TrustError(
+                f"{self._root}: is not an association's root; put the file there that yours has handed out, and "
+                "compare its digest"
+            )
+        return octets
 
     def _signed(self, updater: Updater, file: str) -> TargetFile:
         target = updater.get_targetinfo(file)

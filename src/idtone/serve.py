@@ -33,6 +33,7 @@ from .call_control.journal_entry import JournalEntry
 from .call_control.playable_sounds import PlayableSounds
 from .console import ConfigOption
 from .daemons import in_daemon
+from .decision import time_by
 from .errors import AriError, UsageError
 from .ledger import steps
 from .ledger.acts import record_requests
@@ -45,6 +46,7 @@ from .ledger.shipping import Shipping
 from .ledger.sqlite import path_of
 from .ledger.witness.client import Cosigning
 from .ledger.writer import LedgerWriter
+from .registry.expiry import Expiry
 from .registry.source import FileSource, SignedSource, Source
 from .settings import CallerHears, Door, RegistrySettings, Settings, SuspendedCalls, load_settings
 from .systemd import ServiceManager
@@ -74,6 +76,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False) -> None:
     settings = load_settings(config)
     password = settings.ari.secret()
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
+    logging.getLogger("tuf").setLevel(logging.WARNING)  # it tells of each key that has not signed where enough have
     faulthandler.enable()  # tells where the loop stood still when a watchdog ends us
     instance = Instance(settings, password, _load(settings))
     loop_first()
@@ -168,13 +171,18 @@ def _assemble(
     for call_id in ledger.lost_calls(now):
         calls.record(steps.interrupted(call_id, now))
 
-    def refresh() -> None:
-        source.refresh()
+    expiry = Expiry(policy.registry_stale)
+
+    def review() -> None:
         playable.review()
+        expiry.review(source.current, time_by(source.current, datetime.now(UTC)))
         fallback.keep(source.current)
 
-    playable.review()
-    fallback.keep(source.current)
+    def refresh() -> None:
+        source.refresh()
+        review()
+
+    review()
     return calls, fallback, refresh
 
 

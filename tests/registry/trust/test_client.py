@@ -238,6 +238,14 @@ def test_a_member_believes_only_its_own_root(association: Association, machine: 
     refused(machine, "not what the association signed")
 
 
+@pytest.mark.parametrize("content", ["", "registry: {}", "{}", "timestamp"])
+def test_a_wrong_file_for_the_root_is_what_is_blamed(association: Association, machine: Machine, content: str) -> None:
+    if content == "timestamp":
+        content = (association.desk.repository / "metadata" / "timestamp.json").read_text()
+    machine.trust.write_text(content)
+    refused(machine, f"{machine.trust}: is not an association's root; put the file there")
+
+
 # -- the cache --------------------------------------------------------------------------------------------------------
 
 
@@ -267,9 +275,6 @@ def test_there_is_nothing_kept_at_first_and_what_is_damaged_is_told(machine: Mac
 
 
 def test_a_trust_that_is_none(machine: Machine) -> None:
-    machine.trust.write_text("{}")
-    with pytest.raises(TrustError, match="not what the association signed"):
-        machine.take()
     machine.trust.unlink()
     with pytest.raises(TrustError, match=str(machine.trust)):
         machine.take()
