@@ -6,6 +6,7 @@ What leads from one version to the next stands in `migrations` (docs/adr/0015).
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -91,7 +92,8 @@ def strange(catalogue: Iterable[Sequence[Any]]) -> list[str]:
 
 
 def _words(made: str) -> str:
-    return " ".join(made.split())
+    """Without what people may write as they like."""
+    return re.sub(r" ?([(),]) ?", r"\1", " ".join(made.split()))
 
 
 def _made() -> dict[tuple[str, str], str]:

@@ -116,7 +116,6 @@ def test_a_network_that_parts_before_any_message(
     node: Node, postgresql: PostgreSQL, fault: str, to_server: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each message of a shipment is lost once: with them the commit itself, and the word that it was done."""
-    monkeypatch.setattr(postgresql_module, "ORPHANED_AFTER_S", 0.3)
     monkeypatch.setattr(spool, "COMPARED", 2)  # so that each shipment has as many messages as the one before
     node.write(heard_call("c-0"))
     node.ship()
@@ -151,6 +150,7 @@ def test_a_network_that_parts_before_any_message(
         for lost_at in range(1, last + 1) if fault == CUT else {*range(1, last, 5), last - 1, last}:
             node.write(heard_call(f"d-{lost_at}", lost_at))
             with monkeypatch.context() as patch:
+                patch.setattr(postgresql_module, "ORPHANED_AFTER_S", 0.3)
                 patch.setattr(link_module, "ANSWER_WITHIN_S", 0.3)
                 with pytest.raises(LedgerError):
                     ship()
