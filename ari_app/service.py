@@ -43,6 +43,11 @@ _REMEDIES: Final[dict[int, str]] = {
 Connect = Callable[[], AbstractAsyncContextManager[AriConnection]]
 
 
+def remedy(error: AriRefused) -> str:
+    """What whoever runs the PBX can do about it."""
+    return _REMEDIES.get(error.status, _CHECK_USER)
+
+
 class Service:
     """Runs until `stop` is set."""
 
@@ -91,7 +96,7 @@ class Service:
                         if self._departing:
                             await self._application.depart(ari)
             except AriRefused as error:
-                self._complain(logging.ERROR, f"{error}; {_REMEDIES.get(error.status, _CHECK_USER)}")
+                self._complain(logging.ERROR, f"{error}; {remedy(error)}")
             except AriError as error:
                 self._complain(logging.WARNING, f"{error}; trying again")
             # Jitter, so that the services of a fleet do not come back in step.

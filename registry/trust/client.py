@@ -72,6 +72,21 @@ class Published:
             raise TrustError(f"{self.path(file)}: is not UTF-8") from error
 
 
+def trusted_root(path: Path) -> bytes:
+    """The root metadata that this machine was given. Raises OSError, and TrustError where it is something else."""
+    octets = path.read_bytes()
+    try:
+        is_root = isinstance(Metadata[Any].from_bytes(octets).signed, Root)
+    except RepositoryError:
+        is_root = False
+    if not is_root:
+        raise TrustError(
+            f"{path}: is not an association's root; put the file there that yours has handed out, and compare its "
+            "digest"
+        )
+    return octets
+
+
 class Repository:
     """One repository, seen from a member's machine. Not for two threads at once."""
 
@@ -154,7 +169,7 @@ class Repository:
     def _refreshed(self) -> Updater:
         """What is the latest of each role is known to it, and verified."""
         self._deadline.within(LOOK_S)
-        bootstrap = self._trusted()
+        bootstrap = trusted_root(self._root)
         for folder in (self._cache, self._metadata, self._targets):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         base = base_url(self.source)
@@ -164,20 +179,6 @@ class Repository:
         )  # fmt: skip
         updater.refresh()
         return updater
-
-    def _trusted(self) -> bytes:
-        """The root metadata that this machine was given. Raises TrustError where it is something else."""
-        octets = self._root.read_bytes()
-        try:
-            is_root = isinstance(Metadata[Any].from_bytes(octets).signed, Root)
-        except RepositoryError:
-            is_root = False
-        if not is_root:
-            raise TrustError(
-                f"{self._root}: is not an association's root; put the file there that yours has handed out, and "
-                "compare its digest"
-            )
-        return octets
 
     def _signed(self, updater: Updater, file: str) -> TargetFile:
         target = updater.get_targetinfo(file)

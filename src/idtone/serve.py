@@ -24,7 +24,7 @@ from .agi.application import AgiApplication
 from .agi.server import FastAgiServer, Limits, Listener, bound_to
 from .ari_app.application import Application
 from .ari_app.connection import AriConnection, connect
-from .ari_app.service import Service
+from .ari_app.service import Service, remedy
 from .call_control.call_control import CallControl
 from .call_control.evidence import Evidence
 from .call_control.fallback import Fallback, remembered
@@ -34,7 +34,7 @@ from .call_control.playable_sounds import PlayableSounds
 from .console import ConfigOption
 from .daemons import in_daemon
 from .decision import time_by
-from .errors import AriError, UsageError
+from .errors import AriError, AriRefused, IdtoneError, TrustError, UsageError
 from .ledger import steps
 from .ledger.acts import record_requests
 from .ledger.approval import Rules
@@ -47,7 +47,7 @@ from .ledger.sqlite import path_of
 from .ledger.witness.client import Cosigning
 from .ledger.writer import LedgerWriter
 from .registry.expiry import Expiry
-from .registry.source import FileSource, SignedSource, Source
+from .registry.source import FileSource, SignedSource, Source, load_registry
 from .settings import CallerHears, Door, RegistrySettings, Settings, SuspendedCalls, load_settings
 from .systemd import ServiceManager
 from .tones.library import load_library
@@ -63,18 +63,34 @@ SWITCH_S: Final = 0.001
 """How long a thread that computes keeps the event loop waiting for its turn; Python's own is 5 ms, half of what a call
 may be delayed."""
 
+UNUSABLE_SETTINGS: Final = 78
+"""EX_CONFIG of sysexits.h: systemd does not start again what would only fail again."""
+
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Take over from the instance that runs, without losing a call.")
 ]
+Check = Annotated[
+    bool, typer.Option("--check", help="Read the settings and what they name, say what is wrong, and end.")
+]
 
 
-def serve(config: ConfigOption = None, take_over: TakeOver = False) -> None:
+def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check = False) -> None:
     """Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress go on without it.
 
-    Exit 1: evidence was left that could not be written; the next start enters a gap in its place.
+    Exit 1: evidence was left that could not be written; the next start enters a gap in its place. Exit 78: the settings
+    cannot be used.
     """
-    settings = load_settings(config)
-    password = settings.ari.secret()
+    try:
+        settings = load_settings(config)
+        password = settings.ari.secret()
+        if check:
+            _check(settings)
+    except IdtoneError as error:
+        print(f"idtone: {error}", file=sys.stderr)
+        raise typer.Exit(UNUSABLE_SETTINGS) from None
+    if check:
+        print("the settings can be used")
+        return
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.getLogger("tuf").setLevel(logging.WARNING)  # it tells of each key that has not signed where enough have
     faulthandler.enable()  # tells where the loop stood still when a watchdog ends us
@@ -87,6 +103,22 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False) -> None:
         raise typer.Exit(1) from None
     if instance.unwritten:
         raise typer.Exit(1)  # the ledger has told
+
+
+def _check(settings: Settings) -> None:
+    """Read what the settings name, and change nothing. Raises IdtoneError."""
+    load_library(settings.sounds.profiles).for_calls()
+    settings.agi_secret()
+    root = settings.registry.root()
+    if root is None:
+        load_registry(settings.registry.file())
+    else:
+        from .registry.trust.client import trusted_root  # as below
+
+        try:
+            trusted_root(root)
+        except OSError as error:
+            raise TrustError(f"{root}: {error.strerror}") from error
 
 
 def loop_first() -> None:
@@ -340,8 +372,8 @@ class Instance:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-        if self._manager.address:
-            loop.add_signal_handler(signal.SIGHUP, self._start_next)
+        reload = self._start_next if self._manager.address else self._tell_how_to_reload
+        loop.add_signal_handler(signal.SIGHUP, reload)
 
     def _status(self, application: Application) -> str:
         if self._handing_over:
@@ -381,6 +413,8 @@ class Instance:
                 listener.close()
         try:
             inherited.ari = await resources.enter_async_context(self._connect())
+        except AriRefused as error:
+            raise UsageError(f"{error}; {remedy(error)}. The instance that runs goes on") from error
         except AriError as error:
             log.warning("%s; taking over without", error)
         await line.say(ready=True)
@@ -400,6 +434,21 @@ class Instance:
             self._next = subprocess.Popen(command, env=environment)  # noqa: S603 — as we were started
         except OSError as error:
             log.error("the next instance cannot be started: %s: %s", command[0], error.strerror)
+            return
+        ended, loop = in_daemon(self._next.wait, "waiting for the next instance"), asyncio.get_running_loop()
+        ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._tell_reload_failed))
+
+    def _tell_reload_failed(self) -> None:
+        """The next instance has ended, and this one is still there to see it."""
+        assert self._next
+        log.error(
+            "the reload has FAILED: the next instance ended with status %s, for the reason above; this one goes on "
+            "with the settings that it has: `idtone serve --check` says what is wrong with the new ones",
+            self._next.returncode,
+        )
+
+    def _tell_how_to_reload(self) -> None:
+        log.warning("SIGHUP: a reload is systemd's; start the next instance with `idtone serve --take-over` instead")
 
     async def _hand_over(
         self, line: succession.Line, listener: Listener | None, application: Application, service: Service

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import IDTONE, Asterisk
 from ..lab.heard import identify
 from ..lab.lab import Forwarding, Lab, Placed, lab, until
 from ..lab.service import Service
@@ -129,3 +133,40 @@ async def test_a_reload_is_an_upgrade(asterisk, supervised, references):
     assert {profile_heard(one, references) for one in placed} == {"sample"}
     assert "STOPPING=1" not in supervised.told
     assert any(", registry version 42, unsigned, " in line for line in supervised.told), supervised.told
+
+
+async def serves_on(asterisk: Asterisk, references: dict[str, Any]) -> None:
+    async with lab(asterisk) as phones:
+        placed = await phones.place()
+        await phones.talk_and_hang_up(placed)
+    assert_heard_then_connected(placed, "sample", references)
+
+
+async def test_an_instance_that_asterisk_refuses_does_not_take_over(asterisk, own, references):
+    (asterisk.scratch / "ari.password").write_text("another one")
+    command = [IDTONE, "serve", "-c", own.settings, "--take-over"]
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 2
+    assert "check ari.user, ari.password_file" in ended.stderr
+    assert "The instance that runs goes on" in ended.stderr
+    await until(lambda: "the next instance ended before it was ready; this one goes on" in own.log(), "its word")
+    await serves_on(asterisk, references)
+
+
+async def test_a_reload_with_a_typo_changes_nothing_and_is_told(asterisk, supervised, references):
+    with supervised.settings.open("a") as file:
+        file.write("typo: 1\n")
+    checked = [IDTONE, "serve", "--check", "-c", supervised.settings]
+    ended = await asyncio.to_thread(subprocess.run, checked, capture_output=True, text=True, timeout=20, check=False)
+    assert (ended.returncode, "typo: " in ended.stderr) == (int(supervised.unit["RestartPreventExitStatus"]), True)
+    supervised.reload()
+    await until(lambda: "the reload has FAILED: the next instance ended with status 78" in supervised.log(), "its word")
+    assert len(supervised.lives) == 1
+    await serves_on(asterisk, references)
+
+
+async def test_a_hangup_signal_without_systemd_ends_nothing(asterisk, own, references):
+    assert own.process
+    own.process.send_signal(signal.SIGHUP)
+    await until(lambda: "SIGHUP: a reload is systemd's" in own.log(), "its word")
+    await serves_on(asterisk, references)

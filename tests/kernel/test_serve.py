@@ -19,6 +19,7 @@ from idtone import serve
 from idtone.call_control.call_control import CallControl, Request
 from idtone.calls import Outcome, Party, Reason
 from idtone.dialplan import JOURNAL_FILE
+from idtone.errors import DocumentError, TrustError
 from idtone.ledger import steps
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.records import Record
@@ -26,7 +27,7 @@ from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.writer import LedgerWriter
 from idtone.registry.source import FileSource
 from idtone.serve import Instance, _assemble, _load, loop_first
-from idtone.settings import AgiSettings, Door, JournalSettings, Settings, load_settings
+from idtone.settings import AgiSettings, Door, JournalSettings, RegistrySettings, Settings, load_settings
 
 from ..lab.asterisk import free_ports
 from ..ledger.evidence import CALLED, FORWARDING, NONCE, PLAY, forwarded, heard_call, put
@@ -116,6 +117,22 @@ def test_a_call_that_is_over_by_the_ledger_gets_no_verdict(
         assert "1795.1-1: this call is over; it gets no verdict" in caplog.text
         assert calls.decide(request("1795.2-1"), Door.ARI)
     assert record_of(settings, "1795.1-1").anomalies == ()
+
+
+def test_what_is_checked_is_read_and_nothing_is_changed(settings: Settings, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    serve._check(settings)
+    assert sorted(tmp_path.rglob("*")) == before
+    root = tmp_path / "root.json"
+    for content, told in (("{}", "is not an association's root"), (None, "No such file")):
+        root.write_text(content) if content else root.unlink()
+        with pytest.raises(TrustError, match=told):
+            serve._check(
+                settings.model_copy(update={"registry": RegistrySettings(source=str(tmp_path), trust=str(root))})
+            )
+    settings.registry.file().write_text("registry: 1", "utf-8")
+    with pytest.raises(DocumentError, match=r"registry\.yaml"):
+        serve._check(settings)
 
 
 def test_a_start_does_not_wait_for_a_registry_that_never_answers(

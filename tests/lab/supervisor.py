@@ -32,7 +32,7 @@ class Unit:
     """The unit file, as far as it says how the service lives."""
 
     def __init__(self, path: Path = UNIT) -> None:
-        parser = configparser.ConfigParser(interpolation=None)
+        parser = configparser.ConfigParser(interpolation=None, strict=False)  # of a key that is there twice, the last
         parser.optionxform = str  # type: ignore[assignment, method-assign]
         parser.read(path, "utf-8")
         self._service = parser["Service"]
