@@ -23,7 +23,7 @@ from .choice import choose
 
 if TYPE_CHECKING:
     from ..verification.folder import Checked
-    from ..verification.report import Report
+    from ..verification.report import HeardBurst, Report
 
 _COLOURS: Final = {"conforms": "green", "present": "yellow", "cannot-tell": "yellow", "absent": "red"}
 
@@ -125,13 +125,19 @@ def _print_report(leg: str, report: Report) -> None:
         for number, burst in enumerate(finding.bursts, 1):
             table.add_row(
                 str(number), f"{burst.start_ms:z.1f} ms", f"{burst.end_ms:z.1f} ms",
-                f"{burst.start_error_ms:+.1f}, {burst.end_error_ms:+.1f} ms", f"{burst.level_dbm0:.2f} dBm0",
+                _edges(burst), f"{burst.level_dbm0:.2f} dBm0",
                 f"{100 * burst.heard:.0f} %",
             )  # fmt: skip
         screen.print(table)
     screen.print(
         f"  At this threshold speech and music give at most {report.false_alarms_per_hour:.2g} false alarms an hour."
     )
+
+
+def _edges(burst: HeardBurst) -> str:
+    if burst.start_error_ms is None or burst.end_error_ms is None:
+        return "not measured"
+    return f"{burst.start_error_ms:+.1f}, {burst.end_error_ms:+.1f} ms"
 
 
 def _print_table(checked: list[Checked], folder: Path) -> None:

@@ -36,15 +36,16 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class HeardBurst:
-    """A burst of the sound as it was heard. Errors are against the profile's cadence, laid where it fits best.
+    """A burst of the sound as it was heard. Errors are against the profile's cadence, laid where it fits best; they are
+    None where the edges cannot be measured, since a part is lost or something lies over them.
 
     `heard` is the share of it that is in the recording. The level is that of all its tones, in dBm0.
     """
 
     start_ms: float
     end_ms: float
-    start_error_ms: float
-    end_error_ms: float
+    start_error_ms: float | None
+    end_error_ms: float | None
     level_dbm0: float
     heard: float
 

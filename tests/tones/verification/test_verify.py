@@ -189,6 +189,19 @@ def test_single_lost_packets_do_not_matter() -> None:
     assert verify(SHIPPED["sample"], without(leg(SHIPPED["sample"]), lost), lost=lost).verdict is Verdict.CONFORMS
 
 
+def test_of_a_burst_that_is_half_lost_no_edge_is_told() -> None:
+    """Five packets are missing, of which most lay in the second burst."""
+    lost = [(round(0.86 * RATE_HZ), round(0.96 * RATE_HZ))]
+    report = verify(SHIPPED["sample"], without(leg(SHIPPED["sample"]), lost), lost=lost)
+    assert report.verdict is Verdict.PRESENT
+    (finding, *_) = report.findings
+    (edges,) = [test.says for test in finding.tests if test.name == "edges"]
+    partly = [burst for burst in finding.bursts if burst.heard < 0.95]
+    assert min(burst.heard for burst in partly) < 0.7
+    assert {(burst.start_error_ms, burst.end_error_ms) for burst in partly} == {(None, None)}
+    assert f"the most of {len(finding.bursts) - len(partly)} bursts that can be measured" in edges
+
+
 def test_where_too_much_is_lost_nobody_can_tell() -> None:
     lost = [(round(0.6 * RATE_HZ), round(1.3 * RATE_HZ))]
     report = verify(SHIPPED["sample"], without(leg(SHIPPED["sample"]), lost), lost=lost)
