@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-fleet bench-walks bench-kills bench-kills-all bench-tampering fuzz venv environment house lab postgresql clean
+.PHONY: help demo test check docs bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-fleet bench-walks bench-kills bench-kills-all bench-tampering fuzz audit venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -20,6 +20,7 @@ VENV := .venv
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 FUZZ := $(VENV)/fuzz.stamp
+AUDIT := $(VENV)/audit.stamp
 SETUP := setup.cfg pyproject.toml src/idtone/__init__.py Makefile
 HOUSE := build/house/idtone
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
@@ -43,6 +44,7 @@ help:
 	@echo 'make bench-kills-all  kills the service and Asterisk at once, and looks for calls without evidence; as above'
 	@echo 'make bench-tampering  tampers with a ledger and counts what verify does not find; COUNT=10000 SEED=…'
 	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
+	@echo 'make audit    asks PyPI for known vulnerabilities of what is installed'
 	@echo 'make bench-verify  judges the verifier against its goals; HOURS=300 TRIALS=3000 for the whole of it (hours)'
 	@echo 'make venv     makes .venv with the idtone command'
 	@echo 'make clean    removes .venv and all that was built'
@@ -120,6 +122,9 @@ fuzz: $(FUZZ)
 	@for target in tests.tones.recordings.fuzz tests.agi.fuzz tests.hostile.fuzz; do \
 		$(VENV)/bin/python -m $$target --seconds $(SECONDS) || exit; done
 
+audit: $(AUDIT)
+	@$(VENV)/bin/python -m pip_audit --skip-editable --progress-spinner off
+
 bench-verify: $(DEV) lab
 	@mkdir -p build
 	@$(VENV)/bin/python -m tests.bench.verify $(if $(HOURS),--hours $(HOURS)) $(if $(TRIALS),--trials $(TRIALS)) \
@@ -143,6 +148,11 @@ $(DEV): $(SETUP)
 $(FUZZ): $(DEV)
 	$(call say,installing the fuzzer into $(VENV) …)
 	@$(PIP) install --editable '.[fuzz]' >&2
+	@touch $@
+
+$(AUDIT): $(RUN)
+	$(call say,installing pip-audit into $(VENV) …)
+	@$(PIP) install --editable '.[audit]' >&2
 	@touch $@
 
 environment:
