@@ -5,7 +5,7 @@ No number is shown beyond its last four digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypedDict
 
@@ -14,7 +14,7 @@ from idtone.numbers import parse_japanese
 
 from .compiled import licences
 from .index import RegistryIndex
-from .model import Member, RegistryDocument
+from .model import Member, RegistryDocument, SuspensionEntry
 from .notation import read_span
 
 
@@ -89,16 +89,20 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
         good_until=index.expires.isoformat(),
         tones=[tone.id for tone in document.tones],
         members=[member_report(member, now) for member in document.members],
-        suspensions=[
-            SuspensionReport(
-                number=str(parse_japanese(entry.number)),
-                since=entry.since.isoformat(),
-                in_force=now >= entry.since,
-                reference=entry.reference,
-            )
-            for entry in document.suspensions
-        ],
+        suspensions=suspension_reports(document.suspensions, now),
     )
+
+
+def suspension_reports(entries: Iterable[SuspensionEntry], now: datetime) -> list[SuspensionReport]:
+    return [
+        SuspensionReport(
+            number=str(parse_japanese(entry.number)),
+            since=entry.since.isoformat(),
+            in_force=now >= entry.since,
+            reference=entry.reference,
+        )
+        for entry in entries
+    ]
 
 
 def member_report(member: Member, now: datetime) -> MemberReport:
@@ -135,8 +139,12 @@ def registry_lines(report: RegistryReport) -> Iterator[str]:
         yield from member_lines(member)
     if report["suspensions"]:
         yield ""
-        yield "suspended numbers"
-    for suspension in report["suspensions"]:
+        yield from suspension_lines(report["suspensions"])
+
+
+def suspension_lines(reports: Sequence[SuspensionReport]) -> Iterator[str]:
+    yield "suspended numbers" if reports else "no number is suspended"
+    for suspension in reports:
         to_come = "" if suspension["in_force"] else " (to come)"
         yield f"  {suspension['number']}  since {suspension['since']}{to_come}  reference {suspension['reference']}"
 

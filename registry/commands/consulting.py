@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import Enum, auto
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -18,10 +20,20 @@ from idtone.errors import DocumentError, UsageError
 from idtone.numbers import parse
 from idtone.settings import load_settings
 
+from ..desk.applications import parse_application
 from ..index import RegistryIndex
 from ..known import Known, from_published, known
-from ..report import counts, member_lines, member_report, registry_lines, registry_report
-from ..signed import parse_suspensions
+from ..notation import read_span
+from ..report import (
+    counts,
+    member_lines,
+    member_report,
+    registry_lines,
+    registry_report,
+    suspension_lines,
+    suspension_reports,
+)
+from ..signed import parse_registry, parse_suspensions
 from ..source import parse_document, read_document
 from ..trust import layout
 
@@ -31,20 +43,22 @@ FileArgument = Annotated[
 
 
 def check(file: FileArgument = None, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
-    """Find every fault of a registry, or of a suspensions.yaml, at once, each with file, line, field and remedy.
+    """Find every fault of a registry, of a suspensions.yaml or of an application at once, each with file, line, field
+    and remedy. Of a folder both files of the registry are checked.
 
     Exit 0: good. 1: faults were found. 2: there is no file to check (absent, too large, not UTF-8 text).
     """
     path = file or load_settings(config).registry.file()
-    text = read_text(path)
+    texts = [(each, read_text(each)) for each in _files(path)]
     try:
-        totals = _totals(path, text)
+        totals = {name: total for each, text in texts for name, total in _totals(each, text).items()}
     except DocumentError as error:
         if as_json:
             console.print_json({"file": str(path), "good": False, "faults": [asdict(f) for f in error.faults]})
         else:
             print(*error.faults, sep="\n")
-            print(f"{path}: {len(error.faults)} faults")
+            count = len(error.faults)
+            print(f"{path}: {count} fault{'s' if count > 1 else ''}")
         console.negative()
     if as_json:
         console.print_json({"file": str(path), "good": True, "faults": [], **totals})
@@ -54,11 +68,41 @@ def check(file: FileArgument = None, config: console.ConfigOption = None, as_jso
             print(f"  {name:<11} {total:,}")
 
 
-def _totals(path: Path, text: str) -> Mapping[str, object]:
+def _files(path: Path) -> list[Path]:
+    """Of a folder, as the association's desk keeps it, the two of the registry."""
+    return [path / layout.REGISTRY_FILE, path / layout.SUSPENSIONS_FILE] if path.is_dir() else [path]
+
+
+class _Kind(Enum):
+    REGISTRY = auto()
+    SUSPENSIONS = auto()
+    APPLICATION = auto()
+
+
+def _kind(text: str) -> _Kind:
+    """By the keys at the top; what is none of them is held against the registry's model."""
+    keys = set(_TOP.findall(text))
+    if keys & {"registry", "members", "tones"}:
+        return _Kind.REGISTRY
+    return (
+        _Kind.APPLICATION if "application" in keys else _Kind.SUSPENSIONS if "suspensions" in keys else _Kind.REGISTRY
+    )
+
+
+_TOP: Final = re.compile(r"^([a-z]+) *:", re.MULTILINE)
+
+
+def _totals(path: Path, text: str) -> Mapping[str, int]:
     """Raises DocumentError with every fault."""
-    if path.name == layout.SUSPENSIONS_FILE:
-        return {"suspensions": len(parse_suspensions(text, str(path)).suspensions)}
-    return counts(parse_document(text, str(path)))
+    match _kind(text):
+        case _Kind.SUSPENSIONS:
+            return {"suspensions": len(parse_suspensions(text, str(path)).suspensions)}
+        case _Kind.APPLICATION:
+            asked = parse_application(text, str(path))
+            return {"licences": len(asked.licences), "numbers": sum(len(read_span(entry)) for entry in asked.numbers)}
+        case _Kind.REGISTRY:
+            total = counts(parse_document(text, str(path)))
+            return {name: value for name, value in total.items() if isinstance(value, int)}
 
 
 def show(
@@ -67,9 +111,20 @@ def show(
     config: console.ConfigOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Show a registry: its members, how their licences stand now, and the suspensions (last four digits only)."""
-    seen = Known(str(file), read_document(file)) if file else known(load_settings(config).registry)
-    document, now = seen.document, datetime.now(UTC)
+    """Show a registry: its members, how their licences stand now, and the suspensions (last four digits only).
+
+    Also of a folder as the association's desk keeps it; of a suspensions.yaml the suspensions alone.
+    """
+    now = datetime.now(UTC)
+    text = read_text(file) if file and not file.is_dir() else ""
+    if file and _kind(text) is _Kind.APPLICATION:
+        raise UsageError(f"{file} is an application, and no registry; `idtone registry check` reads it")
+    if file and text and _kind(text) is _Kind.SUSPENSIONS:
+        stopped = suspension_reports(parse_suspensions(text, str(file)).suspensions, now)
+        _print(stopped, suspension_lines(stopped), as_json)
+        return
+    seen = _of(file) if file else known(load_settings(config).registry)
+    document = seen.document
     if member is None:
         report = registry_report(document, now, seen.index())
         _print(report, registry_lines(report), as_json)
@@ -79,6 +134,16 @@ def show(
         raise UsageError(f"the registry has no member {member!r}. Without MEMBER this command lists them")
     one = member_report(chosen, now)
     _print(one, member_lines(one), as_json)
+
+
+def _of(path: Path) -> Known:
+    """A file, or a folder of the association's. Raises DocumentError with every fault."""
+    if not path.is_dir():
+        return Known(str(path), read_document(path))
+    registry, suspensions = _files(path)
+    document = parse_registry(read_text(registry), str(registry))
+    stopped = parse_suspensions(read_text(suspensions), str(suspensions)).suspensions
+    return Known(str(path), document.model_copy(update={"suspensions": stopped}))
 
 
 def decide(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,38 @@ def test_check_of_text_that_is_no_yaml_is_a_fault(run: Run, file: Path) -> None:
 
 def test_check_of_nothing_readable_is_exit_2(run: Run, file: Path, tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe")
-    for path, problem in ((file, "not UTF-8"), (tmp_path, "cannot be read"), (tmp_path / "none", "cannot be read")):
+    for path, problem in ((file, "not UTF-8"), (tmp_path, "not UTF-8"), (tmp_path / "none", "cannot be read")):
         code, out, err = run("check", path)
         assert (code, out) == (2, "")
         assert problem in err
+
+
+APPLICATION = resources.files("idtone.config").joinpath("application.yaml").read_text("utf-8")
+
+
+def test_a_member_checks_his_application(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "ours.yaml"
+    path.write_text(APPLICATION, "utf-8")
+    assert run("check", path)[:2] == (0, f"{path}: good\n  licences    1\n  numbers     101\n")
+    path.write_text(APPLICATION.replace("{signed: 2026-11-18}", "{signed: 2026-11-21}"), "utf-8")
+    code, out, _ = run("check", path)
+    assert (code, out.splitlines()[1]) == (1, f"{path}: 1 fault")
+    assert "application.pledge.signed: is after `received`" in out
+    code, _, err = run("show", path)
+    assert (code, "is an application, and no registry; `idtone registry check` reads it" in err) == (2, True)
+
+
+def test_a_folder_of_the_association_is_checked_and_shown(run: Run, tmp_path: Path) -> None:
+    whole = GOOD.partition("suspensions:")
+    (tmp_path / "registry.yaml").write_text(whole[0], "utf-8")
+    stopped = tmp_path / "suspensions.yaml"
+    stopped.write_text(f"issued: 2026-11-01T00:00:00+09:00\nsuspensions:{whole[2]}", "utf-8")
+    code, out, _ = run("check", tmp_path)
+    assert (code, "members" in out, "suspensions 1" in out) == (0, True, True)
+    code, out, _ = run("show", tmp_path)
+    assert (code, "JUSA, version 42" in out, "…5677" in out) == (0, True, True)
+    code, out, _ = run("show", stopped)
+    assert (code, out.splitlines()[0], "…5677" in out, "12345" in out) == (0, "suspended numbers", True, False)
 
 
 def test_the_file_comes_from_the_settings_where_none_is_named(run: Run, file: Path, tmp_path: Path) -> None:
