@@ -35,6 +35,8 @@ dead line calls wait. The hook waits three seconds, and by then there is another
 ANSWER_LIMIT: Final = 2**24
 """Octets. The longest answer is the list of all channels: below 800 octets each, so 20 000 of them are taken."""
 
+_LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+"""The password was changed, or the user's rights were."""
 _REST_OVER_WEBSOCKET: Final = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
 """First version of each branch that takes requests over the WebSocket; every later branch does."""
 
@@ -133,9 +135,14 @@ class AriConnection:
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         parameters = {name: str(value) for name, value in query.items()}
-        if self._over_websocket:
-            return await self._over_socket(method, path, parameters)
-        return await self._over_http(method, path, parameters, None)
+        try:
+            if self._over_websocket:
+                return await self._over_socket(method, path, parameters)
+            return await self._over_http(method, path, parameters, None)
+        except AriRefused as error:
+            if error.status in _LOCKED_OUT:
+                await self.close()  # else calls would go on waiting for one who cannot answer them
+            raise
 
     async def events(self) -> AsyncIterator[Event]:
         if self._socket is None:

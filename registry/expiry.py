@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from .index import RegistryIndex
+from .model import JAPAN
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +37,11 @@ class Expiry:
         left, what = registry.expires - now, f"registry version {registry.version}"
         if left > SOON:
             return ""
-        at = registry.expires.isoformat()
+        at = registry.expires.astimezone(JAPAN).isoformat()
         if left > timedelta(0):
             return f"{what} expires at {at}, and no newer one has come: see that the association publishes one"
         if -left < self._stale:
-            until = (registry.expires + self._stale).isoformat()
+            until = (registry.expires + self._stale).astimezone(JAPAN).isoformat()
             return (
                 f"{what} HAS EXPIRED at {at}; its licences count until {until}: see that the association publishes one"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta, timezone
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
@@ -17,6 +17,7 @@ _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _LARGEST: Final = 2**53 - 1
 """Up to here every reader of JSON has the same whole number (RFC 7493, 2.2), and the evidence of a call can hold it."""
+JAPAN: Final = timezone(timedelta(hours=9), "JST")
 AnyDate = TypeVar("AnyDate", bound=date)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
 

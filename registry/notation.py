@@ -40,6 +40,13 @@ class Span:
     def __len__(self) -> int:
         return self.last - self.first + 1
 
+    def without(self, gone: Span) -> list[Span]:
+        """What is left of it: itself, or what lies on both sides."""
+        if gone.last < self.first or self.last < gone.first:
+            return [self]
+        sides = ((self.first, gone.first - 1), (gone.last + 1, self.last))
+        return [Span(first, last) for first, last in sides if first <= last]
+
     def __repr__(self) -> str:
         return f"<Span of {len(self)}>"
 

@@ -14,7 +14,7 @@ from idtone.numbers import parse_japanese
 
 from .compiled import licences
 from .index import RegistryIndex
-from .model import Member, RegistryDocument, SuspensionEntry
+from .model import JAPAN, Member, RegistryDocument, SuspensionEntry
 from .notation import read_span
 
 
@@ -68,6 +68,11 @@ class RegistryReport(TypedDict):
     suspensions: list[SuspensionReport]
 
 
+def _told(at: datetime) -> str:
+    """ISO 8601, in Japan's time as everything here, whatever zone the file has it in."""
+    return at.astimezone(JAPAN).isoformat()
+
+
 def counts(document: RegistryDocument) -> Counts:
     return Counts(
         members=len(document.members),
@@ -82,11 +87,11 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
     return RegistryReport(
         association=header.association,
         version=header.version,
-        issued=header.issued.isoformat(),
-        expires=header.expires.isoformat(),
+        issued=_told(header.issued),
+        expires=_told(header.expires),
         expired=now >= index.expires,
         trust=index.trust,
-        good_until=index.expires.isoformat(),
+        good_until=_told(index.expires),
         tones=[tone.id for tone in document.tones],
         members=[member_report(member, now) for member in document.members],
         suspensions=suspension_reports(document.suspensions, now),
@@ -97,7 +102,7 @@ def suspension_reports(entries: Iterable[SuspensionEntry], now: datetime) -> lis
     return [
         SuspensionReport(
             number=str(parse_japanese(entry.number)),
-            since=entry.since.isoformat(),
+            since=_told(entry.since),
             in_force=now >= entry.since,
             reference=entry.reference,
         )
@@ -118,8 +123,8 @@ def member_report(member: Member, now: datetime) -> MemberReport:
                 id=licence.id,
                 tone=licence.tone,
                 state=judge(licence, min(licence.directions), now).value,
-                valid_from=licence.valid_from.isoformat(),
-                valid_until=licence.valid_until.isoformat(),
+                valid_from=_told(licence.valid_from),
+                valid_until=_told(licence.valid_until),
                 directions=sorted(licence.directions),
             )
             for licence in licences(member)

@@ -188,10 +188,8 @@ def _covers(spans: Iterable[Span], wanted: Span) -> bool:
 def _without(piece: tuple[int | None, Span], gone: Span) -> list[tuple[int | None, Span]]:
     """What is left of an entry: itself, or what lies on both sides as entries that are new (None)."""
     _, span = piece
-    if gone.last < span.first or span.last < gone.first:
-        return [piece]
-    sides = ((span.first, gone.first - 1), (gone.last + 1, span.last))
-    return [(None, Span(first, last)) for first, last in sides if first <= last]
+    left = span.without(gone)
+    return [piece] if left == [span] else [(None, each) for each in left]
 
 
 def _written(span: Span) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from idtone.documents import read_text
 from idtone.errors import TrustError, UsageError
 from idtone.files import replace_durably, rewrite_durably
 
-from ..model import RegistryDocument, SuspensionsDocument
+from ..model import JAPAN, RegistryDocument, SuspensionsDocument
 from ..signed import parse_registry
 from ..trust import layout
 from . import changes
@@ -23,7 +23,6 @@ from .editing import Text
 from .history import Entry, Result, Verb
 from .kinds import KINDS
 
-JAPAN: Final = timezone(timedelta(hours=9), "JST")
 _PRIVATE: Final = 0o600
 
 
@@ -119,12 +118,14 @@ def apply(desk: Desk, path: Path, word: Word) -> tuple[Application, Entry]:
         kept = desk.folder / APPLICATIONS / f"{application.id}.yaml"
         if kept.exists() and parse_application(read_text(kept), str(kept)).member != application.member:
             raise UsageError(f"{path}: application {application.id} is another member's; give this one another id")
+        octets = text.encode()
+        if kept.exists() and kept.read_bytes() == octets:
+            raise UsageError(f"{path}: application {application.id} is taken in already, just as it is")
         _, registry = _before(desk, layout.REGISTRY)
         document = parse_registry(registry, str(desk.folder / layout.REGISTRY_FILE))
         trial = Text(registry)
         changes.granted(trial, document, application, word.at, word.at + timedelta(days=1))
         parse_registry(trial.done(), f"{layout.REGISTRY_FILE}, if {application.id} was granted")
-        octets = text.encode()
         entry = word.entry(Verb.APPLY, application.id, application=_sha256(octets))
         try:
             kept.parent.mkdir(mode=0o700, exist_ok=True)

@@ -12,6 +12,7 @@ from idtone import console
 from idtone.calls import LicenceStatus
 from idtone.errors import UsageError
 
+from ..model import JAPAN
 from ..trust import layout
 from . import changes, changing
 from .desk import Desk
@@ -77,7 +78,7 @@ def grant(
     as_json: console.JsonOption = False,
 ) -> None:
     """Grant what an application asks for: the member, the licences, the numbers."""
-    begins = moment(start, "--from") if start else datetime.now(UTC).astimezone(changing.JAPAN).replace(microsecond=0)
+    begins = moment(start, "--from") if start else datetime.now(UTC).astimezone(JAPAN).replace(microsecond=0)
     _print(changing.grant(Desk(folder), application, begins, moment(until, "--until"), word(by, why)), as_json)
 
 
@@ -205,7 +206,7 @@ def lift(
 
 
 def _second(at: datetime) -> datetime:
-    return at.astimezone(changing.JAPAN).replace(microsecond=0)
+    return at.astimezone(JAPAN).replace(microsecond=0)
 
 
 def note(

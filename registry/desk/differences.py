@@ -93,10 +93,20 @@ def _member(old: Member, new: Member) -> Iterator[str]:
     yield from _items("licence", old.licences, new.licences, _of_licence, _licence)
     if old.numbers != new.numbers:
         before, after = ({_key(span): span for span in map(read_span, each.numbers)} for each in (old, new))
-        yield from _numbers("released", [span for key, span in before.items() if key not in after])
-        yield from _numbers("assigned", [span for key, span in after.items() if key not in before])
-        if before.keys() == after.keys():
+        released = _but([span for key, span in before.items() if key not in after], after.values())
+        assigned = _but([span for key, span in after.items() if key not in before], before.values())
+        yield from _numbers("released", released)
+        yield from _numbers("assigned", assigned)
+        if not released and not assigned:
             yield "the same numbers are written in another way"
+
+
+def _but(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """What of the spans lies in none of the others: of a range that was split, what is gone."""
+    left = sorted(spans, key=_key)
+    for other in others:
+        left = [piece for span in left for piece in span.without(other)]
+    return left
 
 
 def _of_licence(licence: LicenceEntry) -> str:

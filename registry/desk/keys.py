@@ -34,9 +34,14 @@ from idtone.files import READABLE
 _KEY_MODE: Final = 0o600
 _TOKEN: Final = f"{HSMSigner.SCHEME}:"
 PUBLIC: Final = ".pub"
+TRIES: Final = 3
 
 Passphrase = Callable[[str], str]
 """Asks for the passphrase, or the PIN, of what is named."""
+
+
+class WrongPassphraseError(TrustError):
+    """Or the file holds no key: that cannot be told apart."""
 
 
 def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
@@ -80,17 +85,29 @@ def load_key(path: Path, passphrase: str) -> CryptoSigner:
     except OSError as error:
         raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, TypeError) as error:
-        raise TrustError(f"{path}: is no key, or the passphrase is another one") from error
+        raise WrongPassphraseError(f"{path}: is no key, or the passphrase is another one") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise TrustError(f"{path}: is no Ed25519 key")
     return CryptoSigner(key)
 
 
+def _loaded(path: Path, passphrase: Passphrase) -> CryptoSigner:
+    """Who mistypes one passphrase of several need not enter the others again; who answers the same twice is done."""
+    given = passphrase(f"of {path}")
+    for _ in range(TRIES - 1):
+        try:
+            return load_key(path, given)
+        except WrongPassphraseError:
+            before, given = given, passphrase(f"of {path} again, since that was not it")
+            if given == before:
+                raise
+    return load_key(path, given)
+
+
 def signer(name: str, passphrase: Passphrase) -> Signer:
     """The key of a file or, as `hsm:…`, of a token. Raises TrustError."""
     if not name.startswith(_TOKEN):
-        path = Path(name)
-        return load_key(path, passphrase(f"of {path}"))
+        return _loaded(Path(name), passphrase)
 
     def pin(_: str) -> str:
         return passphrase(f"(PIN) of the token {name}")

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from html import escape
 from typing import Any, Final
 
 from idtone.calls import Direction, LicenceStatus
 
-from ..model import LicenceEntry, RegistryDocument
+from ..model import JAPAN, LicenceEntry, RegistryDocument
 
-_JAPAN: Final = timezone(timedelta(hours=9), "JST")
 _DIRECTIONS: Final = {
     Direction.INCOMING: ("着信転送", "incoming"),
     Direction.OUTGOING: ("発信転送", "outgoing"),
@@ -96,7 +95,7 @@ def _row(operator: dict[str, Any], licence: dict[str, Any], first: bool) -> str:
 
 def _day(moment: str) -> str:
     """In Japan."""
-    local = datetime.fromisoformat(moment).astimezone(_JAPAN)
+    local = datetime.fromisoformat(moment).astimezone(JAPAN)
     return f'<time datetime="{local.isoformat()}">{local:%Y-%m-%d %H:%M}</time>'
 
 

@@ -16,7 +16,8 @@ from idtone.documents import read_text
 from idtone.errors import NumberError, TrustError, UsageError
 from idtone.numbers import Number, parse, parse_japanese
 
-from .changing import JAPAN, Word
+from ..model import JAPAN
+from .changing import Word
 
 VARIABLE: Final = "IDTONE_PASSPHRASE"
 """The environment variable that stands in for being asked; a passphrase has no place on a command line."""

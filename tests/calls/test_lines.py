@@ -20,6 +20,7 @@ from idtone.ari_app.connection import connect
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import LOOPBACK, Asterisk, free_ports
+from ..lab.heard import identify
 from ..lab.lab import Lab, Placed, lab, until
 from ..lab.service import Service
 from .hearing import assert_heard_then_connected
@@ -294,3 +295,32 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, be
             placed = await phones.place()
             await phones.talk_and_hang_up(placed)
             assert_heard_then_connected(placed, "sample", references)
+
+
+@pytest.mark.parametrize("transport", ["http", "websocket"])
+async def test_a_password_that_is_changed_under_the_service(asterisk, serving, references, transport):
+    """No call waits for a service that Asterisk refuses; one may, by which the service notices."""
+    service = serving(transport=transport)
+    configuration = asterisk.etc / "ari.conf"
+    before, known = configuration.read_text(), ready(service)
+    async with lab(asterisk) as phones:
+        configuration.write_text(before.replace(asterisk.ari_password, "another one"))
+        try:
+            await asyncio.to_thread(asterisk.command, "module reload res_ari.so")
+            first = await phones.place()
+            began_s = time.monotonic()
+            second = await phones.place()
+            took_s = time.monotonic() - began_s
+        finally:
+            configuration.write_text(before)
+            await asyncio.to_thread(asterisk.command, "module reload res_ari.so")
+        print(f"\n{transport}: the second call was connected after {took_s:.2f} s")
+        assert took_s < 1.5
+        refused = "check ari.user, ari.password_file" in service.log()
+        if refused:
+            await until(lambda: ready(service) > known, "the service to be let in again")
+        after = await phones.place()
+        await talked(phones, first, second, after)
+        assert identify(second.called.packets, references) == ("notice" if refused else "sample")
+        assert_heard_then_connected(after, "sample", references)
+    assert refused or transport == "websocket"

@@ -357,6 +357,7 @@ def test_another_members_application_takes_no_place(office: Office) -> None:
     path = office.folder.with_name("application.yaml")
     path.write_text(APPLICATION)
     office.told("apply", path, "--by", "Desk A")
+    assert "application A-1 is taken in already, just as it is" in office.refused("apply", path, "--by", "Desk A")
     path.write_text(APPLICATION.replace("m-0008", "m-0009"))
     assert "application A-1 is another member's" in office.refused("apply", path, "--by", "Desk A")
 

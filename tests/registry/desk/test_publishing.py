@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from idtone.errors import TrustError
-from idtone.registry.desk.keys import load_key, make_key
+from idtone.registry.desk.keys import load_key, make_key, signer
 
 from ..examples import GOOD
 from ..trust.association import STOPPED
@@ -110,6 +110,28 @@ def test_keys_are_replaced(office: Office) -> None:
 def test_who_loses_the_passphrase_has_no_key(office: Office) -> None:
     office.monkeypatch.setenv("IDTONE_PASSPHRASE", "another")
     assert "is no key, or the passphrase is another one" in office.refused("publish", *office.duty())
+
+
+@pytest.mark.parametrize(
+    ("answers", "opened"),
+    [
+        ([PHRASE], True),
+        (["a", PHRASE], True),
+        (["a", "b", PHRASE], True),
+        (["a", "b", "c", PHRASE], False),
+        (["a", "a", PHRASE], False),
+    ],
+)
+def test_a_passphrase_that_was_mistyped_is_asked_for_again(tmp_path: Path, answers: list[str], opened: bool) -> None:
+    path, left = tmp_path / "key.pem", list(answers)
+    made = make_key(path, PHRASE)
+    if opened:
+        assert signer(str(path), lambda _: left.pop(0)).public_key == made.public_key
+        assert not left
+    else:
+        with pytest.raises(TrustError, match="is no key, or the passphrase is another one"):
+            signer(str(path), lambda _: left.pop(0))
+        assert left == [PHRASE]
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
