@@ -39,6 +39,7 @@ console.add_commands(
             "idtone.registry.desk.commands:review",
             "Enter the examination of an application: who examined, and the result.",
         ),
+        "applications": ("idtone.registry.desk.reading:applications", "Show which applications wait, and for what."),
         "grant": (
             "idtone.registry.desk.commands:grant",
             "Grant what an application asks for: the member, the licences, the numbers.",

@@ -20,7 +20,7 @@ from . import changes
 from .applications import Application, parse_application
 from .desk import APPLICATIONS, Desk
 from .editing import Text
-from .history import Entry, Result, Verb
+from .history import Entry, Result, Standing, Verb, standing
 from .kinds import KINDS
 
 _PRIVATE: Final = 0o600
@@ -151,19 +151,28 @@ def grant(desk: Desk, application: str, start: datetime, until: datetime, word: 
 
     def edit(text: Text, document: RegistryDocument) -> None:
         asked, now = _application(desk, application)
-        told = desk.history(layout.REGISTRY).of(application)
-        reviews = [entry for entry in told if entry.verb is Verb.REVIEW]
-        if any(entry.verb is Verb.GRANT for entry in told):
-            raise UsageError(f"application {application} was granted already")
-        if not reviews or reviews[-1].result is not Result.PASSED:
-            raise UsageError(
-                f"application {application} has not passed its review; `idtone registry review` comes first"
-            )
-        if not reviews[-1].application == sha256 == now:
-            raise UsageError(f"application {application} was changed after its review; have it reviewed again")
+        stands = standing(desk.history(layout.REGISTRY).of(application), now if now == sha256 else None)
+        if stands is not Standing.PASSED:
+            raise UsageError(f"application {application} {_NOT_GRANTED[stands]}")
         changes.granted(text, document, asked, start, until)
 
     return change_registry(desk, Verb.GRANT, application, word, edit, application=sha256)
+
+
+_NOT_GRANTED: Final = {
+    Standing.RECEIVED: "has not passed its review; `idtone registry review` comes first",
+    Standing.REFUSED: "has not passed its review; `idtone registry review` comes first",
+    Standing.CHANGED: "was changed after its review; have it reviewed again",
+    Standing.GRANTED: "was granted already",
+}
+
+
+def applications(desk: Desk) -> list[tuple[Application, Standing]]:
+    """All that were taken in, and how each stands, in the order of their days."""
+    history = desk.history(layout.REGISTRY)
+    found = [_application(desk, path.stem) for path in (desk.folder / APPLICATIONS).glob("*.yaml")]
+    found.sort(key=lambda each: (each[0].received, each[0].id))
+    return [(asked, standing(history.of(asked.id), sha256)) for asked, sha256 in found]
 
 
 def _application(desk: Desk, name: str) -> tuple[Application, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -51,6 +51,16 @@ class Result(StrEnum):
 
     PASSED = "passed"
     REFUSED = "refused"
+
+
+class Standing(StrEnum):
+    """Of an application."""
+
+    RECEIVED = "to be reviewed"
+    CHANGED = "changed after its review, to be reviewed again"
+    PASSED = "to be granted"
+    REFUSED = "refused"
+    GRANTED = "granted"
 
 
 class Entry(Model):
@@ -134,3 +144,15 @@ def read_history(path: Path) -> History:
         except ValidationError as error:
             raise TrustError(f"{path}:{number}: is no entry of a history; bring the file back as it was") from error
     return History(path, octets, tuple(entries))
+
+
+def standing(entries: Iterable[Entry], sha256: str | None) -> Standing:
+    """How an application stands by the lines that are about it; `sha256` is of the application as it is now."""
+    found = Standing.RECEIVED
+    for entry in entries:
+        if entry.verb is Verb.GRANT:
+            return Standing.GRANTED
+        if entry.verb is Verb.REVIEW:
+            passed = Standing.PASSED if entry.result is Result.PASSED else Standing.REFUSED
+            found = passed if entry.application == sha256 else Standing.CHANGED
+    return found

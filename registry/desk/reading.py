@@ -16,10 +16,11 @@ from idtone.documents import read_text
 from idtone.errors import TrustError, UsageError
 
 from ..trust import layout
+from . import changing
 from .commands import plain, told
 from .desk import Desk
 from .examining import followed
-from .history import Entry, History
+from .history import Entry, History, Standing
 from .kinds import KINDS
 from .options import FolderArgument
 from .site import read_root, read_site
@@ -156,3 +157,31 @@ def operators(
         print(f"{operator['name']['ja']} / {operator['name']['en']}")
         for licence in operator["licences"]:
             print(f"  {licence['id']}: {', '.join(licence['directions'])}, until {licence['valid_until']}")
+
+
+def applications(
+    folder: FolderArgument,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are granted or refused.")] = False,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Show which applications wait, and for what."""
+    told = [
+        {
+            "id": asked.id,
+            "received": asked.received.isoformat(),
+            "member": asked.member.id,
+            "name_ja": asked.member.name.ja,
+            "name_en": asked.member.name.en,
+            "standing": stands,
+        }
+        for asked, stands in changing.applications(Desk(folder))
+        if everything or stands not in (Standing.GRANTED, Standing.REFUSED)
+    ]
+    if as_json:
+        console.print_json(told)
+        return
+    for each in told:
+        print(f"{each['id']}  {each['standing']}")
+        print(f"  received {each['received']}, {each['member']}  {each['name_ja']} / {each['name_en']}")
+    if not told:
+        print("no application waits")

@@ -111,6 +111,30 @@ def test_an_application_that_cannot_be_granted_is_not_taken_in(office: Office, o
     assert fault in error or ("is the same as members[0].numbers[0]" in error and "overlaps" in fault), error
 
 
+def test_which_applications_wait_and_for_what(office: Office) -> None:
+    path = office.folder.with_name("application.yaml")
+    path.write_text(APPLICATION)
+
+    def stands(*options: str) -> list[str]:
+        return [each["standing"] for each in office.told("applications", *options)]
+
+    assert stands() == []
+    office.told("apply", path, "--by", "Desk A")
+    assert stands() == ["to be reviewed"]
+    office.told("review", "A-1", "--result", "passed", *BY)
+    assert stands() == ["to be granted"]
+    path.write_text(APPLICATION.replace("345799", "345899"))
+    office.told("apply", path, "--by", "Desk A")
+    assert stands() == ["changed after its review, to be reviewed again"]
+    office.told("review", "A-1", "--result", "refused", *BY)
+    assert (stands(), stands("--all")) == ([], ["refused"])
+    office.told("review", "A-1", "--result", "passed", *BY)
+    office.told("grant", "A-1", "--until", "2027-12-01", "--by", "Desk B")
+    assert (stands(), stands("--all")) == ([], ["granted"])
+    code, out, _ = office.run("applications", office.folder)
+    assert (code, out) == (0, "no application waits\n")
+
+
 def test_nothing_is_granted_that_was_not_examined_as_it_is(office: Office) -> None:
     path = office.folder.with_name("application.yaml")
     path.write_text(APPLICATION)
