@@ -97,6 +97,10 @@ console.add_commands(
 console.add_commands(
     app,
     {
+        "new": (
+            "idtone.registry.desk.beginning:new",
+            "Write a registry.yaml and a suspensions.yaml to begin with: nobody is licensed, and nothing is stopped.",
+        ),
         "init": (
             "idtone.registry.desk.publishing:init",
             "Begin a repository: registry.yaml and suspensions.yaml of the folder, and whose keys sign them.",
