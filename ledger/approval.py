@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from idtone.persons import KnownBy, Person
 from idtone.settings import Exports, LedgerSettings
 
-from .persons import KnownBy, Person
 from .steps import Scalar, Step, StepKind
 
 

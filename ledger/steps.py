@@ -18,9 +18,9 @@ from typing import Final
 from idtone.calls import Decision, ForwardedCall, Outcome, Party, Reason
 from idtone.errors import LedgerError
 from idtone.numbers import Number, NumberKind
+from idtone.persons import Person
 
 from .canonical import check
-from .persons import Person
 
 Scalar = str | int | float | bool | None
 

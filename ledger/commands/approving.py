@@ -10,6 +10,7 @@ from rich.table import Column
 
 from idtone import console
 from idtone.errors import UsageError
+from idtone.persons import Person
 from idtone.settings import Settings, load_settings
 
 from .. import steps
@@ -18,7 +19,6 @@ from ..approval import Answer, Request, Rules, State, objection, requests
 from ..custody import Custody
 from ..exhibits import exhibits, selected
 from ..key_file import read_key
-from ..persons import Person
 from ..reader import LedgerReader
 from ..records import Record
 from ..steps import Role, Step

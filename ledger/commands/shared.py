@@ -16,11 +16,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from idtone.errors import UsageError
+from idtone.persons import Person, acting
 from idtone.settings import LedgerSettings, load_settings
 
 from ..day_keys import DayKeys
 from ..fleet import Fleet, days_by
-from ..persons import Person, acting
 from ..postgresql import Server
 from ..sealing import day_of
 

@@ -28,16 +28,18 @@ _PRIVATE: Final = 0o600
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Who does something, and why."""
+    """Who does something, and why. `account` is the one that does it, as the machine knows it."""
 
     by: str
     why: str
     at: datetime
     confirmed_by: str | None = None
+    account: str | None = None
 
     def entry(self, verb: Verb, subject: str, **more: Any) -> Entry:
         return Entry(
-            at=self.at, verb=verb, by=self.by, confirmed_by=self.confirmed_by, subject=subject, why=self.why, **more
+            at=self.at, verb=verb, by=self.by, account=self.account, confirmed_by=self.confirmed_by, subject=subject,
+            why=self.why, **more,
         )  # fmt: skip
 
 

@@ -234,7 +234,8 @@ def plain(entry: Entry) -> dict[str, Any]:
 
 def told(entry: Entry) -> list[str]:
     """An entry for people."""
-    who = entry.by + (f", confirmed by {entry.confirmed_by}" if entry.confirmed_by else "")
+    account = f" [{entry.account}]" if entry.account else ""
+    who = f"{entry.by}{account}" + (f", confirmed by {entry.confirmed_by}" if entry.confirmed_by else "")
     result = f": {entry.result}" if entry.result else ""
     asked = f" (requested {_second(entry.requested):%Y-%m-%d %H:%M})" if entry.requested else ""
     head = f"{_second(entry.at):%Y-%m-%d %H:%M}  {entry.verb}{result}  {entry.subject}{asked}  by {who}: {entry.why}"

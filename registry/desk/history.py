@@ -64,7 +64,8 @@ class Standing(StrEnum):
 
 
 class Entry(Model):
-    """One line. `what` is what changed, in words; `before` and `after` are the file's digests.
+    """One line. `what` is what changed, in words; `before` and `after` are the file's digests. `by` is what was typed,
+    and `account` is that of the machine.
 
     `subject` is the application, the licence, the member or the reference that it is about.
     """
@@ -72,6 +73,7 @@ class Entry(Model):
     at: Moment
     verb: Verb
     by: Text
+    account: Text | None = None
     confirmed_by: Text | None = None
     subject: Text
     why: Text

@@ -15,6 +15,7 @@ import typer
 from idtone.documents import read_text
 from idtone.errors import NumberError, TrustError, UsageError
 from idtone.numbers import Number, parse, parse_japanese
+from idtone.persons import acting
 
 from ..model import JAPAN
 from .changing import Word
@@ -43,7 +44,7 @@ def word(by: str, why: str, confirmed_by: str | None = None) -> Word:
             line(text, option)
     if confirmed_by is not None and _person(by) == _person(confirmed_by):
         raise UsageError("--confirmed-by is the same person as --by; this takes two")
-    return Word(by, why, datetime.now(UTC), confirmed_by)
+    return Word(by, why, datetime.now(UTC), confirmed_by, str(acting()))
 
 
 def line(text: str, option: str) -> str:

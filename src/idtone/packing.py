@@ -21,13 +21,13 @@ from .ledger.exhibits import exhibits, selected
 from .ledger.fleet import Fleet
 from .ledger.key_file import read_key
 from .ledger.packs import PAPER, REPORT, SEAL, Told, digest, packed, seal, told
-from .ledger.persons import Person, acting
 from .ledger.postgresql import Server
 from .ledger.reader import LedgerReader
 from .ledger.report.content import Report, report
 from .ledger.report.html import page
 from .ledger.steps import StepKind
 from .ledger.zips import write_zip
+from .persons import Person, acting
 from .settings import Exports, Settings, load_settings
 from .tones.library import Library, load_library
 

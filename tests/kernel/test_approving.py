@@ -22,12 +22,12 @@ from idtone.ledger.approval import Rules
 from idtone.ledger.commands import shared
 from idtone.ledger.custody import Custody
 from idtone.ledger.packs import MANIFEST, SEAL, seal, verified
-from idtone.ledger.persons import KnownBy, Person
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.tree.notes import Signer, VerifierKey
 from idtone.ledger.writer import LedgerWriter
 from idtone.ledger.zips import read_zip
+from idtone.persons import KnownBy, Person
 from idtone.settings import LedgerSettings, load_settings
 
 from ..ledger.evidence import ALICE, BOB

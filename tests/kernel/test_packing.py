@@ -11,10 +11,10 @@ from typer.testing import CliRunner, Result
 from idtone.cli import app
 from idtone.errors import IdtoneError, LedgerError, UsageError
 from idtone.ledger.custody import Custody
-from idtone.ledger.persons import acting
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.writer import LedgerWriter
 from idtone.ledger.zips import read_zip, write_zip
+from idtone.persons import acting
 from idtone.settings import load_settings
 
 from ..ledger.evidence import decided, heard_call, put

@@ -13,13 +13,13 @@ from idtone.ledger import steps
 from idtone.ledger.continuity import Continuity
 from idtone.ledger.custody import Custody, Seen
 from idtone.ledger.day_keys import DayKeys
-from idtone.ledger.persons import KnownBy, Person
 from idtone.ledger.sealing import KeyRing
 from idtone.ledger.sqlite import path_of
 from idtone.ledger.steps import CallStatus, Step
 from idtone.ledger.tree.notes import Signer
 from idtone.ledger.writer import LedgerWriter
 from idtone.numbers import parse
+from idtone.persons import KnownBy, Person
 
 NOW = datetime(2026, 11, 1, 0, 0, 0, 123456, UTC)
 KEY = bytes(range(32))

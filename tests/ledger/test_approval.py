@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from idtone.ledger import steps
 from idtone.ledger.approval import Request, Rules, State, objection, requests
-from idtone.ledger.persons import KnownBy, Person
 from idtone.ledger.steps import Step, StepKind
+from idtone.persons import KnownBy, Person
 
 from .evidence import ALICE, BOB, NOW
 

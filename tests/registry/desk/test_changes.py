@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from idtone.persons import acting
 from idtone.registry.desk.desk import Desk
 from idtone.registry.signed import parse_registry
 
@@ -131,6 +132,8 @@ def test_which_applications_wait_and_for_what(office: Office) -> None:
     office.told("review", "A-1", "--result", "passed", *BY)
     office.told("grant", "A-1", "--until", "2027-12-01", "--by", "Desk B")
     assert (stands(), stands("--all")) == ([], ["granted"])
+    assert {entry["account"] for entry in office.told("history")} == {str(acting())}
+    assert f"by Desk B [{acting()}]" in office.run("history", office.folder)[1]
     code, out, _ = office.run("applications", office.folder)
     assert (code, out) == (0, "no application waits\n")
 

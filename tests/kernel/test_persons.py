@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.ledger.persons import KnownBy, Person, acting
+from idtone.persons import KnownBy, Person, acting
 
 NOBODY = str(2**32 - 1)
 
