@@ -17,6 +17,10 @@ console.add_commands(
             "idtone.registry.commands.consulting:show",
             "Show a registry: its members, how their licences stand now, and the suspensions (last four digits only).",
         ),
+        "find": (
+            "idtone.registry.commands.consulting:find",
+            "Find members by a part of their names or ids, or who holds a number and whether it is stopped.",
+        ),
         "decide": (
             "idtone.registry.commands.consulting:decide",
             "Say what would happen to a call, and why. Nothing is dialled and nothing recorded.",

@@ -23,6 +23,7 @@ from idtone.settings import load_settings
 from ..desk.applications import parse_application
 from ..index import RegistryIndex
 from ..known import Known, from_published, known
+from ..model import Member, SuspensionEntry
 from ..notation import read_span
 from ..report import (
     counts,
@@ -144,6 +145,43 @@ def _of(path: Path) -> Known:
     document = parse_registry(read_text(registry), str(registry))
     stopped = parse_suspensions(read_text(suspensions), str(suspensions)).suspensions
     return Known(str(path), document.model_copy(update={"suspensions": stopped}))
+
+
+def find(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Registry file, or the desk's folder.")],
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="Part of a name or an id. Without it a number is asked for.")
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Find members by a part of their names or ids, or who holds a number and whether it is stopped.
+
+    The number is asked for: a command line is seen by others. Exit 1: nothing is found.
+    """
+    seen, now = _of(file), datetime.now(UTC)
+    if text is not None:
+        members = [entry for entry in seen.document.members if text.casefold() in _words(entry)]
+        stopped: list[SuspensionEntry] = []
+    else:
+        from ..desk.options import number_asked  # with TUF, which takes longer to import than all of the rest
+
+        number = number_asked(confirmed=False)
+        holder = seen.index().member(number)
+        members = [entry for entry in seen.document.members if entry.id == holder]
+        stopped = [entry for entry in seen.document.suspensions if parse(entry.number) == number]
+    reports = [member_report(entry, now) for entry in members]
+    suspensions = suspension_reports(stopped, now)
+    lines = [line for report in reports for line in member_lines(report)]
+    if suspensions:
+        lines += suspension_lines(suspensions)
+    _print({"members": reports, "suspensions": suspensions}, lines or ["nothing is found"], as_json)
+    if not members and not stopped:
+        console.negative()
+
+
+def _words(member: Member) -> str:
+    licences = (licence.id for licence in member.licences)
+    return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()
 
 
 def decide(
