@@ -80,7 +80,7 @@ class Pack:
         need(fits and manifest["format"] == "idtone-evidence/1" and manifest["records"], "of another form, or empty")
         self.told.append(f"case {case}, exported {datetime.fromisoformat(at)}, {policy}")
         note = f"idtone evidence pack v1\n{case}\n{digest}\n"
-        self.attempt("manifest.note", lambda: need(signed(self.files["manifest.note"], *self.log) == note, "another"))
+        self.attempt("manifest.note", lambda: need(signed(self.files["manifest.note"], *self.log) == note, "bad seal"))
         for name in sorted(dict(digests.items() ^ manifest["files"].items())):
             self.faults.append(f"{name}: missing, changed, or not of the pack")
         for entry in manifest["records"]:

@@ -15,11 +15,12 @@ import sys
 import zlib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from idtone.ledger.packs import MANIFEST, SEAL, Exhibit, verified
+from idtone.ledger.packs import MANIFEST, SEAL, Exhibit, seal, verified
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.tree.notes import Signer
 from idtone.ledger.zips import read_zip, write_zip
@@ -27,7 +28,7 @@ from idtone.ledger.zips import read_zip, write_zip
 from ..kernel.test_approving import TAMPERINGS
 from .evidence import LOG
 from .example_pack import PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
-from .test_packs import CLAIMS, DAMAGES, HIDINGS, NAMES, UNPRINTABLE, Files, four_calls, resealed
+from .test_packs import CLAIMS, DAMAGES, HIDINGS, NAMES, SIGNER, UNPRINTABLE, Files, four_calls, resealed
 from .test_packs import made as packed_of
 from .test_verifying import evidence, write
 
@@ -225,6 +226,23 @@ def test_an_approval_that_is_none_is_told(tmp_path: Path, tampering: int) -> Non
         assert rejected(put(tmp_path, pack))
 
 
+def test_a_call_is_in_a_pack_once(tmp_path: Path) -> None:
+    """Else two persons could have approved one of the two."""
+
+    def twice(manifest: dict[str, Any]) -> None:
+        manifest["records"].insert(1, {**manifest["records"][1], "leaves": [1]})
+
+    assert "the approval: of another selection" in rejected(put(tmp_path, resealed(read_zip(PACK), twice)))
+
+
+def test_a_member_that_is_there_twice_is_told(tmp_path: Path) -> None:
+    """One program would read the first, another the second."""
+    pack = read_zip(PACK)
+    pack[MANIFEST] = b'{"acts":[],' + pack[MANIFEST][1:]
+    pack[SEAL] = seal(pack, json.loads(pack[MANIFEST])["case"], SIGNER)
+    assert rejected(put(tmp_path, pack)) == "manifest.json: of another form, or empty\n"
+
+
 def test_every_changed_octet_is_told(files: Files, verifier: ModuleType) -> None:
     dice = random.Random(7)
     key = verifier.vkey(str(LOG), 1)
@@ -295,6 +313,11 @@ def test_a_changed_zip_is_not_read_or_not_good(verifier: ModuleType) -> None:
         except Exception:  # noqa: S112
             continue
         assert verifier.Pack(files, key, []).faults or files == verifier.unzip(octets)
+
+
+def test_names_in_japanese_are_read(tmp_path: Path, verifier: ModuleType) -> None:
+    files = {"記録.json": b"{}", "a": b""}
+    assert verifier.unzip(put(tmp_path, files).read_bytes()) == files
 
 
 @pytest.mark.parametrize(
