@@ -1,0 +1,150 @@
+"""Verify a pack by docs/evidence-format.md, whose sections the comments name. Exit 0: good, 1: not good, 2: no pack."""
+
+import argparse
+import base64
+import io
+import json
+import re
+import zipfile
+import zlib
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def need(fact, otherwise, value=None):
+    if not fact:
+        raise ValueError(otherwise)
+    return value
+
+
+def unbase64(text):  # 1
+    octets = base64.b64decode(text)
+    return need(base64.b64encode(octets).decode() == text, "not canonical base64", octets)
+
+
+def unzip(octets):  # 6.1
+    files, at, size, entries = {}, 0, 0, zipfile.ZipFile(io.BytesIO(octets)).infolist()
+    for each in entries:
+        head, stream, size = each.FileHeader(), zlib.decompressobj(-15), size + each.file_size
+        need(octets.startswith(head, at) and each.header_offset == at and not each.extra, "a header of another form")
+        need(each.filename not in files and size <= 2**29, "two files of one name, or larger than any pack")
+        begin, at = at + len(head), at + len(head) + each.compress_size
+        files[each.filename] = data = stream.decompress(octets[begin:at], each.file_size + 1)
+        need((len(data), zlib.crc32(data), stream.eof) == (each.file_size, each.CRC, True), "a damaged file")
+        need(not stream.unused_data, "octets that belong to no file")
+    at += sum(46 + len(each.filename.encode()) for each in entries) + 22
+    return need(len(octets) == at, "octets that belong to no file", files)
+
+
+def vkey(text, kind):  # 3.1
+    name, key_id, encoded = text.strip().split("+", 2)
+    octets = unbase64(encoded)
+    fits = sha256(name.encode() + b"\n" + octets).hexdigest()[:8] == key_id and octets[0] == kind
+    need(fits, f"the key of {name} has another id, or is not of type {kind}")
+    return name, kind, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(octets[1:])
+
+
+def signed(note, name, kind, key_id, public):  # 3.2, 3.4: its text, "" where the key has not signed it
+    parts = re.fullmatch(r"([^\0-\x09\x0b-\x1f]+\n)\n((?:— [^\s+]+ \S{8,}\n){1,64})", note.decode())
+    lines = [line.split(" ") for line in need(parts, "not a signed note", parts)[2].splitlines()]
+    found = [octets[4:] for _, by, text in lines if (octets := unbase64(text))[:4] == key_id and by == name]
+    for octets in found:
+        time = b"cosignature/v1\ntime %d\n" % int.from_bytes(octets[:8]) if kind == 4 else b""
+        public.verify(octets[8 if time else 0 :], time + parts[1].encode())
+    return parts[1] if found else ""
+
+
+class Pack:
+    def __init__(self, files, log, witnesses):
+        self.files, self.log, self.cosigners, self.faults, self.told = files, log, witnesses, [], []
+        self.attempt("manifest.json", self.verify)
+        self.faults += [f"proofs/: {each[0]} has not cosigned" for each in witnesses if each not in self.cosigners]
+
+    def attempt(self, name, check, *arguments):
+        try:
+            check(*arguments)
+        except Exception as error:  # what cannot be read is not good
+            self.faults.append(f"{name}: {error if type(error) is ValueError else repr(error)}")
+
+    def verify(self):  # 7
+        digests = {name: sha256(octets).hexdigest() for name, octets in self.files.items() if name != "manifest.note"}
+        digest, manifest = digests.pop("manifest.json"), json.loads(self.files["manifest.json"])
+        case, at, policy = (manifest[each] for each in ("case", "exported", "policy"))
+        fits = canonical(manifest).encode() == self.files["manifest.json"] and (case + at).isprintable()
+        need(fits and manifest["format"] == "idtone-evidence/1" and manifest["records"], "of another form, or empty")
+        self.told.append(f"case {case}, exported {datetime.fromisoformat(at)}, {policy}")
+        note = f"idtone evidence pack v1\n{case}\n{digest}\n"
+        self.attempt("manifest.note", lambda: need(signed(self.files["manifest.note"], *self.log) == note, "bad seal"))
+        for name in sorted(dict(digests.items() ^ manifest["files"].items())):
+            self.faults.append(f"{name}: missing, changed, or not of the pack")
+        for entry in manifest["records"]:
+            self.attempt(f"call {entry['call']}", self.record, entry)
+        if need(policy in ("alone", "two-persons"), "of another policy", policy == "two-persons"):
+            self.attempt("the approval", self.approval, manifest, *sorted(manifest["acts"], key=lambda a: a["leaves"]))
+
+    def steps(self, entry):  # 2 to 4
+        steps = []
+        for index in sorted(entry["leaves"]):
+            above, _, note = self.files[f"proofs/{index}.tlog-proof"].partition(b"\n\n")
+            form = rf"c2sp\.org/tlog-proof@v1\n(?:extra \S+\n)?index {index:d}((?:\n[^\n=]{{43}}=){{0,63}})"
+            proof, text = re.fullmatch(form, above.decode()), signed(note, *self.log)
+            head = re.fullmatch(r"([^\n]+)\n([1-9][0-9]{0,18})\n([^\n=]{43}=)\n(?:[^\n]+\n)*", text)
+            fits = proof and head and head[1] == self.log[0] and index < int(head[2])
+            need(fits, f"proofs/{index}.tlog-proof: not a proof of this leaf by this log")
+            path, leaf = [unbase64(each) for each in proof[1].split()], self.files[f"leaves/{index}.json"]
+            number, last, reached, held = index, int(head[2]) - 1, sha256(b"\0" + leaf).digest(), json.loads(leaf)
+            while last:
+                if number != last or number & 1:
+                    reached = sha256(b"\1" + (path.pop(0) + reached if number & 1 else reached + path.pop(0))).digest()
+                number, last = number >> 1, last >> 1
+            need(reached == unbase64(head[3]) and not path and number == 0, f"leaves/{index}.json: not in the tree")
+            fits = held["call"] == entry["call"] and canonical(held).encode() == leaf
+            need(fits, f"leaves/{index}.json: of another call, or not canonical JSON")
+            self.cosigners, steps = [w for w in self.cosigners if signed(note, *w)], steps + held["steps"]
+        return need(steps, "without a leaf", steps)
+
+    def record(self, entry):  # 5
+        steps = self.steps(entry)
+        self.told.append(f"call {entry['call']}, leaves {entry['leaves']}")
+        first = next((each["details"] for each in steps if each["kind"] in ("decided", "unattended")), {})
+        if entry["key"] and "numbers_key" in first:
+            key, sealed = AESGCM(unbase64(entry["key"])), unbase64(first["numbers"])
+            numbers = json.loads(key.decrypt(bytes(12), sealed, entry["call"].encode()))
+            self.told += [f"  {role} {number} ({first[f'{role}_kind']})" for role, number in numbers.items()]
+        for at, kind, details in ((each["at"] / 1e6, each["kind"], each["details"]) for each in steps):
+            self.told.append(f"  {datetime.fromtimestamp(at, UTC)} {kind} {canonical(details)}")
+
+    def approval(self, manifest, *acts):  # 6.4
+        [asked], [given] = map(self.steps, acts)
+        files, records, ask, answer = manifest["files"], manifest["records"], asked["details"], given["details"]
+        calls = [[e["call"], [files[f"leaves/{index}.json"] for index in sorted(e["leaves"])]] for e in records]
+        chosen = canonical({"calls": calls, "case": manifest["case"], "numbers_sealed": ask["numbers_sealed"]})
+        need([asked["kind"], given["kind"]] == ["export-requested", "export-approved"], "no request and approval")
+        need(ask["selection"] == answer["selection"] == sha256(chosen.encode()).hexdigest(), "of another selection")
+        need(answer["request"] == acts[0]["call"] and ask["by_uid"] != answer["by_uid"], "not by another person")
+        need(not (ask["numbers_sealed"] and any(each["key"] for each in records)), "the numbers are opened")
+        made, until, late = map(datetime.fromisoformat, (manifest["exported"], ask["until"], answer["until"]))
+        need(given["at"] / 1e6 < until.timestamp() and made < late, "too late")
+        self.told.append(f"requested by {ask['by']}, approved by {answer['by']}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pack")
+    parser.add_argument("--log-key", required=True, metavar="VKEY")
+    parser.add_argument("--witness", action="append", default=[], metavar="VKEY")
+    given = parser.parse_args()
+    try:
+        witnesses = [vkey(each, 4) for each in given.witness]
+        pack = Pack(unzip(Path(given.pack).read_bytes()), vkey(given.log_key, 1), witnesses)
+    except Exception as error:
+        parser.error(f"{given.pack}: {error}")
+    for line in [*pack.faults, "NOT GOOD" if pack.faults else "good", *pack.told]:
+        print("".join(each if each.isprintable() else ascii(each)[1:-1] for each in line))
+    raise SystemExit(bool(pack.faults))

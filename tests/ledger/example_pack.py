@@ -1,0 +1,213 @@
+"""The worked example of docs/evidence-format.md: a pack by two persons, made of fixed keys, times and random octets.
+
+python -m tests.ledger.example_pack     writes it to tests/ledger/example, and prints the blocks of the document
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Final
+from unittest.mock import patch
+
+from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
+from idtone.ledger import sealing, steps
+from idtone.ledger.custody import Custody, Seen
+from idtone.ledger.exhibits import exhibits, selected
+from idtone.ledger.packs import MANIFEST, PAPER, REPORT, SEAL, Exhibit, packed, seal
+from idtone.ledger.persons import KnownBy, Person
+from idtone.ledger.reader import LedgerReader
+from idtone.ledger.steps import CallStatus, Step
+from idtone.ledger.tree.merkle import leaf_hash
+from idtone.ledger.tree.notes import Note, Signer
+from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.zips import write_zip
+from idtone.numbers import parse
+
+from .evidence import KEY, LOG, SEED, continuity_of, days_of, put, url_of
+
+FOLDER: Final = Path(__file__).with_name("example")
+PACK, VALUES = FOLDER / "pack.zip", FOLDER / "values.json"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "evidence-format.md"
+WIDTH: Final = 118
+
+CASE: Final = "照会 2026-7"
+START: Final = datetime(2026, 11, 1, 0, 0, 0, 123456, UTC)
+WITNESS_SEED: Final = bytes(range(64, 96))
+WITNESS: Final = Signer("witness.example/w", WITNESS_SEED)
+COSIGNED_AT_S: Final = 1793498460
+ALICE, BOB = Person(1001, "alice", KnownBy.LOGIN), Person(1002, "bob", KnownBy.SUDO)
+CALLS: Final = ("pbx-1-1793491200.2", "pbx-1-1793491200.4")
+"""Those of the pack; a third one is in the tree alone."""
+
+Files = dict[str, bytes]
+
+
+def at(ms: float) -> datetime:
+    return START + timedelta(milliseconds=ms)
+
+
+def _decided(call_id: str, decision: Decision, ms: float, called: str) -> Step:
+    numbers = parse("0312345678"), parse("09012345679"), parse(called)
+    return steps.decided(ForwardedCall(call_id, Direction.INCOMING, *numbers), decision, at(ms), "agi", "123456789012")
+
+
+def _calls() -> Iterator[Step]:
+    play = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0001", {Party.CALLED: "sample"}, 42, member="m-0001")
+    yield _decided(
+        "pbx-1-1793491200.0", Decision(Outcome.REFUSE, Reason.NUMBER_SUSPENDED, registry_version=42), 0, "117"
+    )
+    yield steps.ended("pbx-1-1793491200.0", at(1), CallStatus.REFUSED, 21)
+    heard, cancelled = CALLS
+    yield _decided(heard, play, 1000, "05031234567")
+    yield _decided(cancelled, play, 2000, "0612345678")
+    yield steps.answered(heard, at(4000))
+    yield steps.sound_started(heard, at(4002), "sample", "5e" * 32)
+    yield steps.sound_ended(heard, at(4404), 400, known_by="packets", packets=20)
+    yield steps.connected(heard, at(4406))
+    yield steps.ended(cancelled, at(5000), CallStatus.CANCEL, 16)
+    yield steps.sound_failed(cancelled, at(5001), "hung up")
+    yield steps.ended(heard, at(61_000), CallStatus.CONNECTED, 16)
+
+
+def made() -> tuple[Files, dict[str, str]]:
+    """The files of the pack, and what the document prints, by its names there."""
+    draws = count(1)
+    # Each draw of random octets is one value repeated: 01 01 …, then 02 02 …
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(sealing, "os", SimpleNamespace(urandom=lambda length: bytes([next(draws)]) * length)),
+    ):
+        return _made(url_of(Path(folder) / "ledger.sqlite3"))
+
+
+def _made(url: str) -> tuple[Files, dict[str, str]]:
+    signer = Signer(LOG.name, SEED)
+    beside = Path(url.removeprefix("sqlite:///"))
+    custody = Custody(
+        days_of(url),
+        signer,
+        Seen(beside.with_name("key.seen")),
+        Seen(beside.with_name("key.cosigned")),
+        continuity_of(url),
+    )
+    day, hour = timedelta(days=1), timedelta(hours=1)
+    with LedgerWriter.open(url, "pbx-1", custody) as writer:
+        put(writer, *_calls())
+        with LedgerReader.open(url) as reader:
+            selection = selected(CASE, False, exhibits(reader, CALLS, None, sealed=True))
+        asked = at(0) + hour
+        put(writer, steps.export_requested("act-1", asked, ALICE, CASE, CALLS, False, selection, asked + 7 * day))
+        put(writer, steps.export_approved("act-2", asked + hour, BOB, "act-1", selection, asked + hour + 7 * day))
+        note = writer.checkpoint
+    assert note
+    note = note.with_lines([WITNESS.cosign(note.text, COSIGNED_AT_S)])
+    with LedgerReader.open(url, days_of(url)) as reader:
+        chosen = exhibits(reader, CALLS, note, sealed=False)
+        approval = exhibits(reader, ["act-1", "act-2"], note, sealed=True)
+    profiles = {"sample": {"id": "sample", "title": "見本", "played_sha256": "5e" * 32}}
+    reports = {REPORT: "<!doctype html>報告\n".encode(), PAPER: b"%PDF-1.4\n"}
+    files = packed(CASE, "act-3", asked + 2 * hour, chosen, profiles, signer.key, reports, approval)
+    files[SEAL] = seal(files, CASE, signer)
+    days = beside.with_name("key.days").read_text()
+    return files, _values(files, chosen, approval, note, days)
+
+
+def _values(files: Files, chosen: list[Exhibit], approval: list[Exhibit], note: Note, days: str) -> dict[str, str]:
+    """Keys and plaintext are made here by the document's words alone, and not by the code."""
+    leaves = {one.proof.index: one.content for each in (*chosen, *approval) for one in each.proven}
+    [record_key] = [each.record_key for each in chosen if each.call_id == CALLS[1]]
+    assert record_key
+    details = json.loads(leaves[1])["steps"][0]["details"]
+    held = {"called": "+81612345678", "caller": "+819012345679", "forwarding": "+81312345678"}
+    day_key = bytes([1]) * 32
+    manifest = json.loads(files[MANIFEST])
+    calls = [
+        [entry["call"], [manifest["files"][f"leaves/{index}.json"] for index in entry["leaves"]]]
+        for entry in manifest["records"]
+    ]
+    selection = _canonical({"calls": calls, "case": CASE, "numbers_sealed": False})
+    return {
+        "signing seed": SEED.hex(),
+        "log key": str(LOG),
+        "witness seed": WITNESS_SEED.hex(),
+        "witness key": str(WITNESS.cosigner),
+        "leaves/1.json": leaves[1].decode(),
+        "leaves/2.json": leaves[2].decode(),
+        "leaf hash 1": leaf_hash(leaves[1]).hex(),
+        "leaf hash 2": leaf_hash(leaves[2]).hex(),
+        "root": base64.b64decode(note.text.split("\n")[2]).hex(),
+        "proofs/2.tlog-proof": files["proofs/2.tlog-proof"].decode(),
+        "message of the witness": f"cosignature/v1\ntime {COSIGNED_AT_S}\n{note.text}",
+        "record key": record_key.hex(),
+        "associated data": CALLS[1].encode().hex(),
+        "plaintext": _canonical(held).encode().ljust(96).hex(),
+        "numbers": details["numbers"],
+        "numbers_key": details["numbers_key"],
+        "day key": day_key.hex(),
+        "key that wraps record keys": hmac.digest(day_key, b"idtone ledger record key\1", hashlib.sha256).hex(),
+        "key of tokens": hmac.digest(day_key, b"idtone ledger token\1", hashlib.sha256).hex(),
+        "called_token": details["called_token"],
+        "ledger key": KEY.hex(),
+        "key that wraps day keys": hmac.digest(KEY, b"idtone ledger day key\1", hashlib.sha256).hex(),
+        "line of the day": days,
+        "manifest.json": files[MANIFEST].decode(),
+        "manifest.note": files[SEAL].decode(),
+        "selection": selection,
+        "SHA-256 of the selection": hashlib.sha256(selection.encode()).hexdigest(),
+    }
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def zip_values(octets: bytes) -> dict[str, str]:
+    """What the document prints of the ZIP file; sizes in it differ between versions of zlib."""
+    listed = octets.index(b"PK\1\2")
+    name = MANIFEST.encode()
+    return {
+        "header of the first file": octets[: 30 + len(name)].hex(),
+        "first entry of the list": octets[listed : listed + 46 + len(name)].hex(),
+        "end of the list": octets[-22:].hex(),
+    }
+
+
+def blocks(values: dict[str, str]) -> str:
+    """As the document prints them."""
+    return "\n".join(f"`{name}`:\n\n```\n{_folded(text)}\n```\n" for name, text in values.items())
+
+
+def _folded(text: str) -> str:
+    """Lines that are too long go on in the next one, behind two spaces."""
+    lines = text.removesuffix("\n").split("\n")
+    return "\n".join("\n  ".join([line[i : i + WIDTH] for i in range(0, len(line), WIDTH)]) for line in lines)
+
+
+def printed() -> dict[str, str]:
+    """The blocks that the document has."""
+    found = re.findall(r"^`([^`\n]+)`:\n\n```\n(.*?)\n```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return {name: text.replace("\n  ", "") for name, text in found}
+
+
+def main() -> None:
+    files, values = made()
+    FOLDER.mkdir(exist_ok=True)
+    write_zip(PACK, files)
+    PACK.chmod(0o644)
+    values |= zip_values(PACK.read_bytes())
+    VALUES.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    print(blocks(values))
+
+
+if __name__ == "__main__":
+    main()
