@@ -24,8 +24,7 @@ def need(fact, otherwise, value=None):
 
 
 def unbase64(text):  # 1
-    octets = base64.b64decode(text)
-    return need(base64.b64encode(octets).decode() == text, "not canonical base64", octets)
+    return need(base64.b64encode(octets := base64.b64decode(text)).decode() == text, "not canonical base64", octets)
 
 
 def unzip(octets):  # 6.1
@@ -36,8 +35,8 @@ def unzip(octets):  # 6.1
         need(each.filename not in files and size <= 2**29, "two files of one name, or larger than any pack")
         begin, at = at + len(head), at + len(head) + each.compress_size
         files[each.filename] = data = stream.decompress(octets[begin:at], each.file_size + 1)
-        need((len(data), zlib.crc32(data), stream.eof) == (each.file_size, each.CRC, True), "a damaged file")
-        need(not stream.unused_data, "octets that belong to no file")
+        fits = (len(data), zlib.crc32(data), stream.eof, stream.unused_data) == (each.file_size, each.CRC, True, b"")
+        need(fits, "a damaged file, or octets that belong to no file")
     at += sum(46 + len(each.filename.encode()) for each in entries) + 22
     return need(len(octets) == at, "octets that belong to no file", files)
 
@@ -45,7 +44,7 @@ def unzip(octets):  # 6.1
 def vkey(text, kind):  # 3.1
     name, key_id, encoded = text.strip().split("+", 2)
     octets = unbase64(encoded)
-    fits = sha256(name.encode() + b"\n" + octets).hexdigest()[:8] == key_id and octets[0] == kind
+    fits = (sha256(f"{name}\n".encode() + octets).hexdigest()[:8], octets[0]) == (key_id, kind)
     need(fits, f"the key of {name} has another id, or is not of type {kind}")
     return name, kind, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(octets[1:])
 
@@ -75,15 +74,18 @@ class Pack:
     def verify(self):  # 7
         digests = {name: sha256(octets).hexdigest() for name, octets in self.files.items() if name != "manifest.note"}
         digest, manifest = digests.pop("manifest.json"), json.loads(self.files["manifest.json"])
-        case, at, policy = (manifest[each] for each in ("case", "exported", "policy"))
-        fits = canonical(manifest).encode() == self.files["manifest.json"] and (case + at).isprintable()
-        need(fits and manifest["format"] == "idtone-evidence/1" and manifest["records"], "of another form, or empty")
-        self.told.append(f"case {case}, exported {datetime.fromisoformat(at)}, {policy}")
-        note = f"idtone evidence pack v1\n{case}\n{digest}\n"
+        case, at, policy, form, records = map(manifest.get, ("case", "exported", "policy", "format", "records"))
+        fits = (canonical(manifest).encode(), form) == (self.files["manifest.json"], "idtone-evidence/1")
+        fits &= len({entry["call"] for entry in records}) == len(records) > 0 and (case + at).isprintable()
+        need(fits and datetime.fromisoformat(at), "of another form, empty, or with a call twice")
+        note, self.told = f"idtone evidence pack v1\n{case}\n{digest}\n", [f"case {case}, exported {at}, {policy}"]
         self.attempt("manifest.note", lambda: need(signed(self.files["manifest.note"], *self.log) == note, "bad seal"))
-        for name in sorted(dict(digests.items() ^ manifest["files"].items())):
+        held = "|".join(f"{index:d}" for entry in records + manifest["acts"] for index in entry["leaves"])
+        ours = rf"report\.(html|pdf)|profiles/[^/]+\.json|leaves/({held})\.json|proofs/({held})\.tlog-proof"
+        changed = dict(digests.items() ^ manifest["files"].items())
+        for name in sorted({*changed, *(name for name in digests if not re.fullmatch(ours, name))}):  # 6.2
             self.faults.append(f"{name}: missing, changed, or not of the pack")
-        for entry in manifest["records"]:
+        for entry in records:
             self.attempt(f"call {entry['call']}", self.record, entry)
         if need(policy in ("alone", "two-persons"), "of another policy", policy == "two-persons"):
             self.attempt("the approval", self.approval, manifest, *sorted(manifest["acts"], key=lambda a: a["leaves"]))
@@ -104,8 +106,7 @@ class Pack:
                     reached = sha256(b"\1" + (path.pop(0) + reached if number & 1 else reached + path.pop(0))).digest()
                 number, last = number >> 1, last >> 1
             need(reached == unbase64(head[3]) and not path and number == 0, f"leaves/{index}.json: not in the tree")
-            fits = held["call"] == entry["call"] and canonical(held).encode() == leaf
-            need(fits, f"leaves/{index}.json: of another call, or not canonical JSON")
+            need((held["call"], canonical(held).encode()) == (entry["call"], leaf), f"leaves/{index}.json: another's")
             self.cosigners, steps = [w for w in self.cosigners if signed(note, *w)], steps + held["steps"]
         return need(steps, "without a leaf", steps)
 
@@ -117,8 +118,7 @@ class Pack:
             key, sealed = AESGCM(unbase64(entry["key"])), unbase64(first["numbers"])
             numbers = json.loads(key.decrypt(bytes(12), sealed, entry["call"].encode()))
             self.told += [f"  {role} {number} ({first[f'{role}_kind']})" for role, number in numbers.items()]
-        for at, kind, details in ((each["at"] / 1e6, each["kind"], each["details"]) for each in steps):
-            self.told.append(f"  {datetime.fromtimestamp(at, UTC)} {kind} {canonical(details)}")
+        self.told += [f"  {datetime.fromtimestamp(s['at'] / 1e6, UTC)} {s['kind']} {s['details']}" for s in steps]
 
     def approval(self, manifest, *acts):  # 6.4
         [asked], [given] = map(self.steps, acts)
@@ -141,8 +141,8 @@ if __name__ == "__main__":
     parser.add_argument("--witness", action="append", default=[], metavar="VKEY")
     given = parser.parse_args()
     try:
-        witnesses = [vkey(each, 4) for each in given.witness]
-        pack = Pack(unzip(Path(given.pack).read_bytes()), vkey(given.log_key, 1), witnesses)
+        log, witnesses = vkey(given.log_key, 1), [vkey(each, 4) for each in given.witness]
+        pack = Pack(unzip(Path(given.pack).read_bytes()), log, witnesses)
     except Exception as error:
         parser.error(f"{given.pack}: {error}")
     for line in [*pack.faults, "NOT GOOD" if pack.faults else "good", *pack.told]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,7 +37,7 @@ from .sealing import SEALED_KEY, open_with
 from .steps import FIRST, Role, Step, StepKind
 from .tables import moment
 from .tree.checkpoints import believed
-from .tree.notes import Note, Signer, VerifierKey
+from .tree.notes import Algorithm, Note, Signer, VerifierKey
 from .tree.proofs import InclusionProof
 
 FORMAT: Final = "idtone-evidence/1"
@@ -77,8 +78,20 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
     return Told(record, tuple(sorted(leaves)), numbers)
 
 
+def _parsed(octets: bytes) -> Any:
+    """JSON that each program reads alike: no object has a name twice. Raises ValueError."""
+    return json.loads(octets, object_pairs_hook=_once)
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a name is there twice")
+    return found
+
+
 def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
-    leaf = json.loads(content)
+    leaf = _parsed(content)
     if leaf["call"] != call_id:
         raise LedgerError(f"a leaf that is said to be of call {call_id} is of {leaf['call']}")
     rows = leaf["steps"]
@@ -108,8 +121,8 @@ def packed(
     files = dict(reports)
     for exhibit in (*exhibits, *approval):
         for each in exhibit.proven:
-            files[f"leaves/{each.proof.index}.json"] = each.content
-            files[f"proofs/{each.proof.index}.tlog-proof"] = str(each.proof).encode()
+            leaf, proof = _files(each.proof.index)
+            files |= {leaf: each.content, proof: str(each.proof).encode()}
     for profile_id, profile in profiles.items():
         files[f"profiles/{profile_id}.json"] = json.dumps(
             profile, ensure_ascii=False, indent=2, sort_keys=True
@@ -129,6 +142,14 @@ def packed(
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
     }
     return {MANIFEST: rfc8785.dumps(manifest), **files}
+
+
+def _files(index: int) -> tuple[str, str]:
+    """Where a leaf and its proof are."""
+    return f"leaves/{index}.json", f"proofs/{index}.tlog-proof"
+
+
+_PROFILE: Final = re.compile(r"profiles/[^/]+\.json")
 
 
 def _entry(exhibit: Exhibit) -> dict[str, Any]:
@@ -172,8 +193,13 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
     which anybody could have made.
     """
     verdict = PackVerdict(log_is_known=log is not None)
+    wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
+    wrong += [each.name for each in witnesses if each.algorithm is not Algorithm.COSIGNATURE]
+    if wrong:
+        verdict.faults.append(f"the key of {', '.join(wrong)} is of another kind: a log's is no witness's")
+        return verdict
     try:
-        manifest = json.loads(files[MANIFEST])
+        manifest = _parsed(files[MANIFEST])
         if manifest["format"] != FORMAT:
             verdict.faults.append(f"the pack is {manifest['format']!r}, which this version does not know")
             return verdict
@@ -184,6 +210,8 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
         verdict.cosigners = tuple(witnesses) if manifest["records"] else ()
         given: dict[str, Sequence[bytes]] = {}
         for entry in manifest["records"]:
+            if str(entry["call"]) in given:
+                verdict.faults.append(f"call {entry['call']} is there twice")
             given[str(entry["call"])] = _verify_record(files, entry, verdict, verdict.log)
         verdict.policy = str(manifest.get("policy", ALONE))
         if verdict.policy == TWO_PERSONS:
@@ -218,11 +246,15 @@ def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: Veri
     except ProofError as error:
         yield f"the seal: {error}"
     named = manifest["files"]
+    entries = [*manifest["records"], *manifest.get("acts", ())]
+    ours = {REPORT, PAPER, *(name for entry in entries for index in entry["leaves"] for name in _files(index))}
     for name in sorted({*named, *files} - {MANIFEST, SEAL}):
         if name not in files:
             yield f"{name} is missing"
         elif name not in named:
             yield f"{name} does not belong to the pack"
+        elif name not in ours and not _PROFILE.fullmatch(name):
+            yield f"{name} belongs to no record of the pack"
         elif hashlib.sha256(files[name]).hexdigest() != named[name]:
             yield f"{name} was changed"
 
@@ -281,8 +313,8 @@ def _proven(
 ) -> Iterator[tuple[int, bytes, InclusionProof]]:
     """The leaves of an entry of the manifest, their indices and proofs. Raises ProofError for what is not proven."""
     for index in entry["leaves"]:
-        content = files.get(f"leaves/{index}.json", b"")
-        proof = InclusionProof.parse(files.get(f"proofs/{index}.tlog-proof", b""))
+        content, given = (files.get(name, b"") for name in _files(index))
+        proof = InclusionProof.parse(given)
         if proof.index != index:
             raise ProofError(f"the proof of leaf {index} is of leaf {proof.index}")
         proof.check(content, log)

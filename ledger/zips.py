@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,8 @@ from idtone.files import draft
 
 from .private_files import PRIVATE_FILE
 
-FILES_LIMIT: Final = 100_000
+FILES_LIMIT: Final = 65_535
+"""What a ZIP file can list without extensions."""
 BYTES_LIMIT: Final = 512 * 2**20
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a ZIP file can tell."""
@@ -25,6 +26,8 @@ _UTF8: Final = 0x800
 
 def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
     """Replaced in one step, readable to its owner alone. Raises LedgerError."""
+    if len(files) > FILES_LIMIT:
+        raise LedgerError(f"{path}: a pack holds {FILES_LIMIT:,} files at most; export fewer calls at a time")
     try:
         with draft(path, PRIVATE_FILE) as new:
             with zipfile.ZipFile(new.file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -39,30 +42,45 @@ def read_zip(path: Path) -> dict[str, bytes]:
     """Raises LedgerError where it is no pack."""
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
+            entries, size = archive.infolist(), path.stat().st_size
             names = [entry.filename for entry in entries]
-            if len(entries) > FILES_LIMIT or sum(entry.file_size for entry in entries) > BYTES_LIMIT:
+            if len(entries) > FILES_LIMIT or max(size, sum(entry.file_size for entry in entries)) > BYTES_LIMIT:
                 raise LedgerError(f"{path}: is larger than any pack; it is not read")
-            if not _is_whole(path, archive):
-                raise LedgerError(f"{path}: holds octets that belong to none of its files; it is not what was sealed")
             if len(set(names)) < len(names):
                 raise LedgerError(f"{path}: holds two files of one name; it is not what was sealed")
-            return {entry.filename: archive.read(entry) for entry in entries}
+            found = _whole(path.read_bytes(), entries)
     except OSError as error:
         raise LedgerError(f"{path}: cannot be read: {error.strerror}; name a pack") from error
     except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise LedgerError(f"{path}: is not a pack, or is damaged: {error}") from error
+    if found is None:
+        raise LedgerError(f"{path}: holds octets that belong to none of its files; it is not what was sealed")
+    return found
 
 
-def _is_whole(path: Path, archive: zipfile.ZipFile) -> bool:
-    """Whether there is nothing in the file but what `write_zip` writes: one file behind the other, and their list."""
-    entries, position = archive.infolist(), 0
+def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes] | None:
+    """The files, where there is nothing else in it: one behind the other, and their list, as `write_zip` writes them.
+
+    Raises zipfile.BadZipFile where one is not what the list says.
+    """
+    found: dict[str, bytes] = {}
+    position = 0
     for entry in entries:
-        if entry.header_offset != position or entry.extra or entry.comment:
-            return False
-        position += _LOCAL + len(_octets(entry)) + entry.compress_size
+        name = _octets(entry)
+        begin = position + _LOCAL + len(name)
+        end = begin + entry.compress_size
+        if entry.header_offset != position or entry.extra or entry.comment or octets[position + _LOCAL : begin] != name:
+            return None
+        inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+        content = inflating.decompress(octets[begin:end], entry.file_size + 1)
+        if inflating.unused_data or inflating.unconsumed_tail:
+            return None
+        if not inflating.eof or len(content) != entry.file_size or zlib.crc32(content) != entry.CRC:
+            raise zipfile.BadZipFile(f"{entry.filename} is not what the list says")
+        found[entry.filename] = content
+        position = end
     listed = sum(_LISTED + len(_octets(entry)) for entry in entries)
-    return path.stat().st_size == position + listed + _END
+    return found if len(octets) == position + listed + _END else None
 
 
 def _octets(entry: zipfile.ZipInfo) -> bytes:

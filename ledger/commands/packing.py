@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,7 +13,7 @@ from idtone.errors import ProofError, UsageError
 from ..approval import Answer, Request
 from ..packs import ALONE, PackVerdict, Told, verified
 from ..report.words import heard_in_english
-from ..tree.notes import VerifierKey
+from ..tree.notes import Algorithm, VerifierKey
 from ..zips import read_zip
 
 
@@ -37,8 +37,8 @@ def verify_pack(
     Nothing but the pack is needed. Exit 1: something is wrong, a witness that is named has not cosigned, or nobody has
     approved the pack where that is demanded.
     """
-    log = _key("--log-key", log_key) if log_key is not None else None
-    witnesses = [_key("--witness-key", each) for each in witness_keys or []]
+    log = _key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
+    witnesses = [_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
     verdict = verified(read_zip(pack), log, witnesses)
     verdict.faults += [f"{each.name} has not cosigned the tree" for each in witnesses if each not in verdict.cosigners]
     if two_persons and verdict.policy == ALONE:
@@ -51,11 +51,20 @@ def verify_pack(
         console.negative()
 
 
-def _key(option: str, text: str) -> VerifierKey:
+def _key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:
     try:
-        return VerifierKey.parse(text)
+        key = VerifierKey.parse(text)
     except ProofError as error:
         raise UsageError(f"{option}: {error}") from error
+    if key.algorithm is not algorithm:
+        raise UsageError(f"{option}: this key is of another kind: {_MEANT[algorithm]}")
+    return key
+
+
+_MEANT: Final = {
+    Algorithm.ED25519: "the log's is meant, as `idtone ledger key` says it",
+    Algorithm.COSIGNATURE: "a witness's is meant, as it says it when it starts",
+}
 
 
 def _report(verdict: PackVerdict) -> dict[str, object]:

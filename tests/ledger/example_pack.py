@@ -24,7 +24,6 @@ from idtone.ledger import sealing, steps
 from idtone.ledger.custody import Custody, Seen
 from idtone.ledger.exhibits import exhibits, selected
 from idtone.ledger.packs import MANIFEST, PAPER, REPORT, SEAL, Exhibit, packed, seal
-from idtone.ledger.persons import KnownBy, Person
 from idtone.ledger.reader import LedgerReader
 from idtone.ledger.steps import CallStatus, Step
 from idtone.ledger.tree.merkle import leaf_hash
@@ -32,6 +31,7 @@ from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.writer import LedgerWriter
 from idtone.ledger.zips import write_zip
 from idtone.numbers import parse
+from idtone.persons import KnownBy, Person
 
 from .evidence import KEY, LOG, SEED, continuity_of, days_of, put, url_of
 

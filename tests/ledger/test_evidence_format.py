@@ -232,7 +232,7 @@ def test_a_call_is_in_a_pack_once(tmp_path: Path) -> None:
     def twice(manifest: dict[str, Any]) -> None:
         manifest["records"].insert(1, {**manifest["records"][1], "leaves": [1]})
 
-    assert "the approval: of another selection" in rejected(put(tmp_path, resealed(read_zip(PACK), twice)))
+    assert "with a call twice" in rejected(put(tmp_path, resealed(read_zip(PACK), twice)))
 
 
 def test_a_member_that_is_there_twice_is_told(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_member_that_is_there_twice_is_told(tmp_path: Path) -> None:
     pack = read_zip(PACK)
     pack[MANIFEST] = b'{"acts":[],' + pack[MANIFEST][1:]
     pack[SEAL] = seal(pack, json.loads(pack[MANIFEST])["case"], SIGNER)
-    assert rejected(put(tmp_path, pack)) == "manifest.json: of another form, or empty\n"
+    assert rejected(put(tmp_path, pack)) == "manifest.json: of another form, empty, or with a call twice\n"
 
 
 def test_every_changed_octet_is_told(files: Files, verifier: ModuleType) -> None:

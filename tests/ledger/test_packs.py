@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import json
 import random
+import zipfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -153,6 +156,8 @@ CLAIMS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda manifest: manifest["records"][0].update(key="AAAA"), "not what was sealed under this key"),
     (lambda manifest: manifest["records"].append({}), "cannot be read (KeyError)"),
     (lambda manifest: manifest.update(exported="now"), "cannot be read (ValueError)"),
+    (lambda manifest: manifest["records"].insert(1, manifest["records"][0]), "is there twice"),
+    (lambda manifest: manifest["records"].pop(), "belongs to no record of the pack"),
 ]
 """What somebody with the signing key may put into a manifest, and what is told of it."""
 
@@ -196,6 +201,33 @@ def test_a_pack_is_a_zip_that_is_the_same_each_time(files: Files, tmp_path: Path
         write_zip(tmp_path / "none" / "x", files)
 
 
+def test_a_sealed_file_that_belongs_to_no_record_is_told(files: Files) -> None:
+    """It would go out under the approval of two persons who have not seen it."""
+    name = "numbers.txt"
+    pack = resealed(
+        {**files, name: b"x"}, lambda manifest: manifest["files"].update({name: hashlib.sha256(b"x").hexdigest()})
+    )
+    assert verified(pack, LOG).faults == [f"{name} belongs to no record of the pack"]
+
+
+def test_a_manifest_that_two_programs_could_read_in_two_ways_is_refused(files: Files) -> None:
+    twice = files[MANIFEST].replace(b'"case":', b'"case":"another","case":', 1)
+    pack = {**files, MANIFEST: twice}
+    pack[SEAL] = seal(pack, json.loads(twice)["case"], SIGNER)
+    assert verified(pack, LOG).faults == ["the manifest is missing or cannot be read (ValueError)"]
+
+
+def test_a_key_of_another_kind_proves_nothing(files: Files) -> None:
+    assert "is of another kind" in verified(files, LOG, [LOG]).faults[0]
+    assert "is of another kind" in verified(files, SIGNER.cosigner).faults[0]
+
+
+def test_more_files_than_a_zip_lists_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idtone.ledger.zips.FILES_LIMIT", 1)
+    with pytest.raises(LedgerError, match="a pack holds 1 files at most; export fewer calls at a time"):
+        write_zip(tmp_path / "x", {"a": b"", "b": b""})
+
+
 @given(st.binary(max_size=300))
 def test_any_file_is_a_pack_or_an_error(tmp_path_factory: pytest.TempPathFactory, octets: bytes) -> None:
     path = tmp_path_factory.mktemp("zip") / "x"
@@ -204,11 +236,28 @@ def test_any_file_is_a_pack_or_an_error(tmp_path_factory: pytest.TempPathFactory
         read_zip(path)
 
 
+def hidden_in_stream(octets: bytes) -> bytes:
+    """Within what the list counts as the last file's."""
+    with zipfile.ZipFile(io.BytesIO(octets)) as archive:
+        start = archive.start_dir
+        (*_, last) = archive.infolist()
+    more = b"hidden"
+    size = (last.compress_size + len(more)).to_bytes(4, "little")
+    local = last.header_offset
+    changed = octets[: local + 18] + size + octets[local + 22 : start] + more
+    listed = bytearray(octets[start:])
+    at = listed.rindex(b"PK\1\2")
+    listed[at + 20 : at + 24] = size
+    listed[-6:-2] = (start + len(more)).to_bytes(4, "little")
+    return changed + bytes(listed)
+
+
 HIDINGS: dict[str, Callable[[bytes], bytes]] = {
     "before": lambda octets: b"#!/bin/sh\n" + octets,
     "after": lambda octets: octets + b"x",
     "comment": lambda octets: octets[:-2] + b"\3\0abc",
     "between": lambda octets: octets.replace(b"PK\1\2", b"hidden" + b"PK\1\2", 1),
+    "behind the end of a stream": lambda octets: hidden_in_stream(octets),
 }
 
 
