@@ -44,7 +44,7 @@ def check(file: FileArgument = None, config: console.ConfigOption = None, as_jso
             console.print_json({"file": str(path), "good": False, "faults": [asdict(f) for f in error.faults]})
         else:
             print(*error.faults, sep="\n")
-            print(f"{path}: {len(error.faults)} faults")
+            print(f"{path}: {console.counted(len(error.faults), 'fault')}")
         console.negative()
     if as_json:
         console.print_json({"file": str(path), "good": True, "faults": [], **totals})

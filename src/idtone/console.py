@@ -102,6 +102,11 @@ def checksum_line(sha256: str, path: Path) -> str:
     return f"{'' if escaped == name else chr(92)}{sha256}  {escaped}"
 
 
+def counted(count: int, what: str) -> str:
+    """`1 day`, `2 days`, `1,000 days`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def negative() -> NoReturn:
     """End with the exit code of a negative verdict."""
     raise typer.Exit(NEGATIVE)
