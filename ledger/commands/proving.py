@@ -21,7 +21,7 @@ from ..custody import Seen, continuity_of, own_key
 from ..fleet import NodeLedger
 from ..tree.checkpoints import Checkpoint
 from ..tree.notes import Note, VerifierKey
-from .shared import LedgerOption, NodeOption, fleet_of
+from .shared import CallArgument, LedgerOption, NodeOption, fleet_of, whole_id
 
 
 def verify_ledger(
@@ -171,7 +171,7 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
 
 
 def prove(
-    call_id: Annotated[str, typer.Argument(help="The call's id.")],
+    call_id: CallArgument,
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
@@ -185,6 +185,7 @@ def prove(
     """
     settings = load_settings(config)
     with fleet_of(config, ledger, node) as fleet:
+        call_id = whole_id([each.reader for each in fleet.ledgers], call_id)
         holder = fleet.with_call(call_id)
         proven = []
         if holder:

@@ -389,8 +389,8 @@ def _complaint(detail: ErrorDetails, model: type[Model]) -> Complaint:
     if kind not in _PLAIN:
         return Complaint(location, detail["msg"][0].lower() + detail["msg"][1:], "Correct the value")
     # A limit as pydantic writes it: of a length of time "1 day", of which Python itself would make "1 day, 0:00:00".
-    known = context | {"limit": detail["msg"].rpartition(" than " if kind in _STRICT else " to ")[2]}
-    problem, remedy = (text.format_map(known) for text in _PLAIN[kind])
+    named = context | {"limit": detail["msg"].rpartition(" than " if kind in _STRICT else " to ")[2]}
+    problem, remedy = (text.format_map(named) for text in _PLAIN[kind])
     return Complaint(location, problem, remedy)
 
 

@@ -29,7 +29,7 @@ from .numbers import parse_pattern
 
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
-PASSPHRASE: Final = "IDTONE_PASSPHRASE"
+PASSPHRASE: Final = "IDTONE_PASSPHRASE"  # noqa: S105  the name of a variable
 """The environment variable that stands in for being asked for a passphrase, which has no place on a command line."""
 CONFIG: Final = "IDTONE_CONFIG"
 """The environment variable that stands in for the option --config."""

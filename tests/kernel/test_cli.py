@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from idtone import __version__, console
 from idtone.cli import app
+from idtone.serve import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {"agi", "serve", "doctor", "tone", "registry", "ledger", "dialplan"}
@@ -120,7 +121,7 @@ def test_serve_without_a_password_names_the_setting(tmp_path, capsys: pytest.Cap
     )
     with pytest.raises(SystemExit) as ended:
         console.run(lambda: app(["serve", "-c", str(settings)]))
-    assert ended.value.code == console.UNUSABLE
+    assert ended.value.code == UNUSABLE_SETTINGS
     shown = capsys.readouterr()
     assert "ari.password_file" in shown.err
     assert "IDTONE_ARI_PASSWORD" in shown.err
