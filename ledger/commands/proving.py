@@ -165,7 +165,7 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
     print(f"  root         {report['root']}")
     if told := report["continues"]:
         print(f"  continues    {told['origin']} after {told['leaves']:,} leaves, set aside as {told['file']}")
-    print(f"  in progress  {report['open_calls']:,} calls, whose steps nothing vouches for yet")
+    print(f"  in progress  {console.counted(report['open_calls'], 'call')}, whose steps nothing vouches for yet")
     if report["older_steps"]:
         print(f"  older        {report['older_steps']:,} steps from before the ledger had a tree")
 

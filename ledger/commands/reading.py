@@ -93,14 +93,14 @@ def list_calls(
             return
         places = [each.reader.newest_place() for each in fleet.ledgers]
         shown = fleet.records(call_id, start, limit, None, lambda record: wanted(record) and _is_over(record))
-        known = {record.call_id for record in shown}
+        known = {(record.node, record.call_id) for record in shown}
         tell = _printer(form, fleet.is_shared)
         tell(shown)
         with suppress(KeyboardInterrupt):
             while console.is_read(_FOLLOW_S):
                 for number, each in enumerate(fleet.ledgers):
                     places[number], over = each.reader.over_since(places[number])
-                    fresh = [record for record in over if record.call_id not in known and wanted(record)]
+                    fresh = [record for record in over if (record.node, record.call_id) not in known and wanted(record)]
                     if fresh:
                         tell(fresh)
 

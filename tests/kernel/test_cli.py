@@ -97,6 +97,13 @@ def test_what_is_mistyped_is_named_with_what_is_meant() -> None:
         ("idtone ledger re", ["requests", "refuse"]),
         ("idtone ledger exp", ["export"]),
         ("idtone tone import --ex", ["--expect-sha256"]),
+        ("idtone tone show s", ["sample"]),
+        ("idtone tone play no", ["notice"]),
+        ("idtone tone verify x.wav --profile sam", ["sample"]),
+        ("idtone tone lint -c /nowhere s", []),
+        ("idtone tone generate --format sln1", ["sln12", "sln16", "sln192"]),
+        ("idtone tone generate --format wav,ul", ["wav,ulaw"]),
+        ("idtone tone import --format al", ["alaw", "all"]),
     ],
 )
 def test_the_shell_completes_commands_and_options(typed: str, offered: list[str]) -> None:

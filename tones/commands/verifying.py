@@ -49,8 +49,8 @@ def verify(
 ) -> None:
     """Say whether a profile's sound is in a recording: conforms, present, absent or cannot-tell.
 
-    Of several files it prints a table, with a row for each leg. Ends with 0 where a leg of every file has the sound, with
-    1 where one has not, with 2 where one cannot be read.
+    Of several files it prints a table, with a row for each leg. Ends with 0 where a leg of every file has the sound,
+    with 1 where one has not, with 2 where one cannot be read.
     """
     # numpy takes longer to load than most commands to run.
     from ..verification.folder import check, files_of, write_csv
