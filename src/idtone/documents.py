@@ -348,7 +348,7 @@ _PLAIN: Final = {
     "datetime_from_date_parsing": ("is not a date and time", _MOMENT),
     "datetime_parsing": ("is not a date and time", _MOMENT),
     "timezone_aware": ("has no time zone", "Add it, for Japan +09:00"),
-    "date_from_datetime_parsing": ("is not a day", "Write it like 2026-01-10"),
+    "date_from_datetime_parsing": ("is not a date", "Write it like 2026-01-10"),
     "time_delta_parsing": (
         "is not a length of time",
         "Write it like PT30S (seconds), PT12H (hours) or P1D (days)",
@@ -367,7 +367,7 @@ _PLAIN: Final = {
     "literal_error": ("is not one of the values that it can have", "Write {expected}"),
     "string_too_long": ("has more than {max_length} characters", "Write a shorter text"),
     "string_too_short": ("has fewer than {min_length} characters", "Write a longer text"),
-    "too_short": ("has fewer than {min_length} entries", "Add what is missing"),
+    "too_short": ("has too few entries", "Write at least {min_length}"),
     "too_long": ("has more than {max_length} entries", "Remove what is too much"),
 }
 """By pydantic's type of error: what is wrong, and what to do, each in words that need no knowledge of Python."""
