@@ -255,7 +255,6 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking) -> Hook:
 
 def export(directory: Path, exported: Hook) -> list[Path]:
     """Write the hook into `directory`, for its owner and group alone, and return what was written. Raises OSError."""
-    directory.mkdir(parents=True, exist_ok=True)
     folder, path = directory.stat(), directory / HOOK_FILE
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, HOOK_MODE)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:

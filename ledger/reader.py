@@ -84,6 +84,34 @@ class LedgerReader:
     def knows(self, call_id: str) -> bool:
         return bool(self._fetch(select(steps.c.id).where(steps.c.call_id == call_id).limit(1)))
 
+    def call_ids(self, beginning: str, limit: int) -> list[str]:
+        """Those that begin so: the `limit` last ones by their order, which for Asterisk's are the newest."""
+        # No BETWEEN: PostgreSQL takes none with a collation.
+        named = steps.c.call_id >= beginning, steps.c.call_id <= f"{beginning}\U0010ffff"
+        query = select(steps.c.call_id).distinct().where(*named).order_by(steps.c.call_id.desc()).limit(limit)
+        return [row.call_id for row in self._fetch(query)]
+
+    def over_since(self, place: int) -> tuple[int, list[Record]]:
+        """The calls of which a step after this one says that they are over, in this order, and the place to go on from.
+
+        Each is among them once. A place that the ledger has not come to is that of one that was set aside.
+        """
+        last = self.newest_place()
+        before = steps.alias()
+        earlier = exists().where(
+            before.c.call_id == steps.c.call_id, before.c.kind.in_(CLOSING), before.c.id < steps.c.id
+        )
+        after = steps.c.id.between((place if place <= last else 0) + 1, last)
+        query = select(steps.c.call_id).where(after, steps.c.kind.in_(CLOSING), ~earlier).order_by(steps.c.id)
+        ids = list(dict.fromkeys(row.call_id for row in self._fetch(query)))
+        found = {record.call_id: record for record in self._records(ids)}
+        return last, [found[call_id] for call_id in ids if call_id in found]
+
+    def newest_place(self) -> int:
+        """The id of the latest step, 0 where there is none."""
+        (newest,) = self._fetch(select(func.max(steps.c.id).label("id")))
+        return newest.id or 0
+
     def records(
         self,
         call_id: str | None = None,

@@ -70,7 +70,7 @@ def differences(rows: Rows, first: int, last: int) -> Iterator[str]:
         for token, step in part:
             openings = rows.openings_of(step, last) if isinstance(step, int) and step >= first else []
             if not any(closing == step and token in _keys(kind, details) for _, kind, details, closing in openings):
-                yield f"call {rows.call_of(step)}: an entry of the table `sought` finds it by what it does not hold"
+                yield f"call {rows.call_of(step)}: it is found by a number that is not its own (table `sought`)"
 
 
 def _keys(kind: str, details: Any) -> set[int]:

@@ -62,6 +62,23 @@ def test_a_dialplan_is_shown_as_the_hook_itself_shows_it(page):
     assert text[start : start + len(shown)] == shown
 
 
+def test_the_steps_of_the_readme_come_in_the_order_in_which_they_work():
+    steps = ["Install `idtone`", "ari.conf", "/etc/idtone/idtone.yaml", "dialplan export", "#include", "reload",
+             "systemctl enable", "idtone doctor"]  # fmt: skip
+    text = (ROOT / "README.md").read_text("utf-8").partition("## On a real PBX")[2]
+    places = [text.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+def test_what_is_installed_is_what_the_unit_runs():
+    unit = dict(
+        re.findall(r"^(ExecStart|User|Group)=(\S+)", (ROOT / "config" / "idtone.service").read_text(), re.MULTILINE)
+    )
+    installing = OPERATING.partition("## Installing")[2].partition("\n## ")[0]
+    assert f"ln -s /opt/idtone/bin/idtone {unit['ExecStart']}\n" in installing
+    assert f"adduser --system --ingroup {unit['Group']} {unit['User']}\n" in installing
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_that_a_page_names_exist(page):
     named = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)", page.read_text("utf-8"))

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Column
 
 from idtone import console
 from idtone.errors import UsageError
@@ -22,7 +21,7 @@ from ..key_file import read_key
 from ..reader import LedgerReader
 from ..records import Record
 from ..steps import Role, Step
-from .shared import LedgerOption, answerable, local, print_table
+from .shared import LedgerOption, answerable, local
 
 RequestArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The request's id, as `export` and `requests` tell it.")
@@ -92,16 +91,18 @@ def list_requests(
     ledger: LedgerOption = None,
     state: Annotated[State | None, typer.Option("--state", help="Only those that stand so.")] = None,
     as_json: console.JsonOption = False,
+    as_csv: console.CsvOption = False,
+    as_tsv: console.TsvOption = False,
 ) -> None:
     """List the exports that were requested, the newest last, and how they stand."""
-    now = datetime.now(UTC)
+    form, now = console.form(as_json, as_csv, as_tsv), datetime.now(UTC)
     with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own()) as reader:
         found = [each for each in requests(reader.acts()).values() if state in (None, each.state(now))]
-    if as_json:
+    if form is console.Form.JSON:
         console.print_json([_report(each, now) for each in found])
         return
-    whole = Column("request", no_wrap=True)  # since one has to write it
-    print_table((whole, "case", "calls", "numbers", "by", "state", "answered by"), [_line(each, now) for each in found])
+    columns = ("request", "case", "calls", "numbers", "by", "state", "answered by")
+    console.Rows(columns, form, whole=("request",)).print(_line(each, now) for each in found)
 
 
 def _opened(config: console.ConfigOption) -> tuple[Settings, Custody]:
@@ -152,7 +153,7 @@ def _show(request: Request, records: list[Record], now: datetime) -> None:
         )
         for record in records
     ]  # fmt: skip
-    print_table(("time", "call", *Role, "outcome", "heard"), rows)
+    console.Rows(("time", "call", *Role, "outcome", "heard"), whole=("call",)).print(rows)
 
 
 def _line(request: Request, now: datetime) -> tuple[str, ...]:

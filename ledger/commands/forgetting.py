@@ -39,7 +39,9 @@ def forget(
     days = custody.days
     doomed = [day for day in days.days() if day < first]
     if doomed and not yes:
-        question = f"Destroy the keys of {len(doomed)} days, from {doomed[0]} to {doomed[-1]}, for ever?"
+        question = (
+            f"Destroy the keys of {console.counted(len(doomed), 'day')}, from {doomed[0]} to {doomed[-1]}, for ever?"
+        )
         if not typer.confirm(question, err=True):
             console.negative()
     if doomed:
@@ -52,4 +54,4 @@ def forget(
     if as_json:
         console.print_json({"destroyed": destroyed})
     else:
-        print(f"the numbers of {len(destroyed)} days cannot be opened any more")
+        print(f"the numbers of {console.counted(len(destroyed), 'day')} cannot be opened any more")

@@ -21,7 +21,7 @@ from ..custody import Seen, continuity_of, own_key
 from ..fleet import NodeLedger
 from ..tree.checkpoints import Checkpoint
 from ..tree.notes import Note, VerifierKey
-from .shared import LedgerOption, NodeOption, fleet_of
+from .shared import CallArgument, LedgerOption, NodeOption, fleet_of, whole_id
 
 
 def verify_ledger(
@@ -165,13 +165,13 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
     print(f"  root         {report['root']}")
     if told := report["continues"]:
         print(f"  continues    {told['origin']} after {told['leaves']:,} leaves, set aside as {told['file']}")
-    print(f"  in progress  {report['open_calls']:,} calls, whose steps nothing vouches for yet")
+    print(f"  in progress  {console.counted(report['open_calls'], 'call')}, whose steps nothing vouches for yet")
     if report["older_steps"]:
         print(f"  older        {report['older_steps']:,} steps from before the ledger had a tree")
 
 
 def prove(
-    call_id: Annotated[str, typer.Argument(help="The call's id.")],
+    call_id: CallArgument,
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
@@ -185,6 +185,7 @@ def prove(
     """
     settings = load_settings(config)
     with fleet_of(config, ledger, node) as fleet:
+        call_id = whole_id([each.reader for each in fleet.ledgers], call_id)
         holder = fleet.with_call(call_id)
         proven = []
         if holder:

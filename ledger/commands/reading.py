@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,13 +17,21 @@ from idtone.errors import UsageError
 from idtone.numbers import NumberKind, parse
 
 from ..fleet import without_keys
-from ..leaves import ACTS
+from ..leaves import ACTS, CLOSING
 from ..plotting import plot
 from ..records import Record, iso_ms
 from ..report.words import heard_in_english
 from ..statistics import EACH, Part, columns, tally
 from ..steps import FIRST, Role, Step
-from .shared import KeysOption, LedgerOption, NodeOption, fleet_of, local, parse_since, print_table
+from .shared import CallArgument, KeysOption, LedgerOption, NodeOption, fleet_of, local, parse_since, whole_id
+
+_COLUMNS: Final = ("time", "call", "direction", "number", "outcome", "reason", "heard", "status")
+_FIELDS: Final = (
+    "time", "call_id", "direction", "number", "outcome", "reason", "member", "licence", "profile", "heard", "status",
+    "hangup_cause", "complete", "unattended", "anomalies",
+)  # fmt: skip
+_FOLLOW_S: Final = 0.5
+"""How often the ledger is looked at for calls that are over since."""
 
 
 def list_calls(
@@ -51,9 +60,20 @@ def list_calls(
     ] = None,
     odd: Annotated[bool, typer.Option("--odd", help="Only calls whose steps cannot be right.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many calls, the newest.")] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Calls that are over; then each when it is over, until interrupted.")
+    ] = False,
     as_json: console.JsonOption = False,
+    as_csv: console.CsvOption = False,
+    as_tsv: console.TsvOption = False,
 ) -> None:
-    """List calls, the newest last."""
+    """List calls, the newest last.
+
+    With --follow, --json prints a line for each call. --since 0s leaves out those that are over already.
+    """
+    form = console.form(as_json, as_csv, as_tsv)
+    if follow and until is not None:
+        raise UsageError("--follow has no end, and --until names one; leave one of them out")
     start, end = _range(since, until, "--since", "--until")
 
     def wanted(record: Record) -> bool:
@@ -68,18 +88,54 @@ def list_calls(
         )
 
     with fleet_of(config, ledger, node, keys or ()) as fleet:
-        _print(fleet.records(call_id, start, limit, end, wanted), as_json, fleet.is_shared)
+        if not follow:
+            _print(fleet.records(call_id, start, limit, end, wanted), form, fleet.is_shared)
+            return
+        places = [each.reader.newest_place() for each in fleet.ledgers]
+        shown = fleet.records(call_id, start, limit, None, lambda record: wanted(record) and _is_over(record))
+        known = {(record.node, record.call_id) for record in shown}
+        tell = _printer(form, fleet.is_shared)
+        tell(shown)
+        with suppress(KeyboardInterrupt):
+            while console.is_read(_FOLLOW_S):
+                for number, each in enumerate(fleet.ledgers):
+                    places[number], over = each.reader.over_since(places[number])
+                    fresh = [record for record in over if (record.node, record.call_id) not in known and wanted(record)]
+                    if fresh:
+                        tell(fresh)
 
 
-def _print(records: list[Record], as_json: bool, with_node: bool) -> None:
-    if as_json:
+def _is_over(record: Record) -> bool:
+    return any(step.kind in CLOSING for step in record.steps)
+
+
+def _print(records: Sequence[Record], form: console.Form, with_node: bool) -> None:
+    if form is console.Form.JSON:
         console.print_json([record.to_json() for record in records])
-        return
-    columns: tuple[str, ...] = ("time", "call", "direction", "number", "outcome", "reason", "heard", "status")
-    rows = [_line(record) for record in records]
-    if with_node:
-        columns, rows = ("node", *columns), [(record.node, *row) for record, row in zip(records, rows, strict=True)]
-    print_table(columns, rows)
+    else:
+        _printer(form, with_node)(records)
+
+
+def _printer(form: console.Form, with_node: bool) -> Callable[[Sequence[Record]], None]:
+    """Prints records as they come: of JSON a line each, else rows below one heading."""
+
+    def lines(records: Sequence[Record]) -> None:
+        for record in records:
+            console.print_json(record.to_json(), indent=None)
+        sys.stdout.flush()
+
+    if form is console.Form.JSON:
+        return lines
+    is_table = form is console.Form.TABLE
+    columns = ("node",) * (with_node or not is_table) + (_COLUMNS if is_table else _FIELDS)
+    printed = console.Rows(columns, form, whole=("call",))
+
+    def rows(records: Sequence[Record]) -> None:
+        cells = _line if is_table else _fields
+        printed.print((record.node, *cells(record))[-len(columns) :] for record in records)
+        sys.stdout.flush()
+
+    return rows
 
 
 def find(
@@ -96,6 +152,8 @@ def find(
     node: NodeOption = None,
     keys: KeysOption = None,
     as_json: console.JsonOption = False,
+    as_csv: console.CsvOption = False,
+    as_tsv: console.TsvOption = False,
 ) -> None:
     """Find the calls that a telephone number had a part in; needs the ledger's key. Exit 1: there are none.
 
@@ -106,12 +164,13 @@ def find(
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
         raise UsageError("that is not a telephone number that could be found; write it like 0312345678")
     first, last = _range(start, end, "--from", "--to")
+    form = console.form(as_json, as_csv, as_tsv)
     with fleet_of(config, ledger, node, keys or ()) as fleet:
         records = fleet.find(wanted, datetime.now(UTC), first, last)
         for name in without_keys(fleet.ledgers):
             print(f"not searched: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
-    if as_json or records:
-        _print(records, as_json, fleet.is_shared)
+    if form is not console.Form.TABLE or records:
+        _print(records, form, fleet.is_shared)
     else:
         print("no call with this number was found", file=sys.stderr)
     if not records:
@@ -130,11 +189,12 @@ def stats(
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) for spreadsheets.")] = False,
     picture: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as PNG; needs the extra `plot`.")
     ] = None,
     as_json: console.JsonOption = False,
+    as_csv: console.CsvOption = False,
+    as_tsv: console.TsvOption = False,
 ) -> None:
     """Count calls by day (of this machine's clock), member and licence: played, noticed, refused, heard.
 
@@ -142,8 +202,7 @@ def stats(
     in records of versions that did not record it. The heard ratio is of calls on which somebody was to hear a sound and
     that were connected.
     """
-    if as_csv and as_json:
-        raise UsageError("--csv and --json cannot go together; choose one")
+    form = console.form(as_json, as_csv, as_tsv)
     start, end = _range(since, until, "--since", "--until")
     apart = frozenset(by) if by else EACH
     with fleet_of(config, ledger, node) as fleet:
@@ -154,14 +213,13 @@ def stats(
         )
     if picture:
         plot(picture, tallies)
-    if as_json:
+    if form is console.Form.JSON:
         console.print_json([each.to_json() for each in tallies])
-    elif as_csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(columns(apart))
-        writer.writerows(each.to_json().values() for each in tallies)
-    else:
-        print_table(columns(apart), [tuple(map(_cell, each.to_json().values())) for each in tallies])
+        return
+    rows = [list(each.to_json().values()) for each in tallies]
+    if form is console.Form.TABLE:
+        rows = [[*map(_cell, row)] for row in rows]
+    console.Rows(columns(apart), form).print(rows)
 
 
 def _asked_for() -> str:
@@ -185,7 +243,7 @@ def _range(
 
 
 def show(
-    call_id: Annotated[str, typer.Argument(help="The call's id, as IDTONE_CALL_ID gives it.")],
+    call_id: CallArgument,
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
@@ -194,6 +252,7 @@ def show(
 ) -> None:
     """Show every step of one call; exit code 1 where the ledger does not know it."""
     with fleet_of(config, ledger, node, keys or ()) as fleet:
+        call_id = whole_id([each.reader for each in fleet.ledgers], call_id)
         holder = fleet.with_call(call_id)
         record = holder.reader.record(call_id) if holder else None
     if record is None:
@@ -211,17 +270,14 @@ def show(
         ]
         console.print_json(record.to_json() | {"steps": steps})
         return
-    print_table(
-        ("time", "ms", "step", "details"),
-        [
-            (
-                local(step.at),
-                f"{_after_ms(record, step):+.1f}",
-                step.kind.value,
-                " ".join(f"{key}={value}" for key, value in _details(record, step).items()),
-            )
-            for step in record.steps
-        ],
+    console.Rows(("time", "ms", "step", "details")).print(
+        (
+            local(step.at),
+            f"{_after_ms(record, step):+.1f}",
+            step.kind.value,
+            " ".join(f"{key}={value}" for key, value in _details(record, step).items()),
+        )
+        for step in record.steps
     )
     heard = heard_in_english(record)
     if heard:
@@ -230,7 +286,29 @@ def show(
         print(f"anomaly: {anomaly}")
 
 
+def _fields(record: Record) -> tuple[object, ...]:
+    """For programs, below `_FIELDS`; the number as it may be shown."""
+    return (
+        iso_ms(record.steps[0].at),
+        record.call_id,
+        record.direction,
+        record.numbers.get(Role.FORWARDING),
+        record.outcome,
+        record.reason,
+        record.member,
+        record.licence,
+        record.profile,
+        record.heard,
+        record.steps[0].kind if record.steps[0].kind in ACTS else record.status,
+        record.hangup_cause,
+        record.complete,
+        record.unattended,
+        "; ".join(record.anomalies),
+    )
+
+
 def _line(record: Record) -> tuple[str, ...]:
+    """For people, below `_COLUMNS`."""
     act = record.steps[0].kind if record.steps[0].kind in ACTS else None
     status = f"{act or record.status or '…'}{' (unattended)' * record.unattended}"
     return (

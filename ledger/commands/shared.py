@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
-from idtone.errors import UsageError
+from idtone.errors import IdtoneError, UsageError
 from idtone.persons import Person, acting
 from idtone.settings import LedgerSettings, load_settings
 
 from ..day_keys import DayKeys
 from ..fleet import Fleet, days_by
 from ..postgresql import Server
+from ..reader import LedgerReader
 from ..sealing import day_of
 
 LedgerOption = Annotated[
@@ -38,6 +38,47 @@ KeysOption = Annotated[
         help="A copy of another node's ledger.key_file, with its .days beside it, for its numbers; may be repeated.",
     ),
 ]
+
+_OFFERED: Final = 50
+"""Call ids that the shell shows."""
+_CANDIDATES: Final = 5
+"""Call ids that an error shows."""
+
+
+def complete_call(context: typer.Context, incomplete: str) -> list[str]:
+    """The newest call ids that begin so, for the shell; none where the ledger cannot be read."""
+    given = context.params
+    # Whatever is wrong is told when the command runs.
+    with (
+        suppress(IdtoneError),
+        redirect_stderr(io.StringIO()),
+        fleet_of(given.get("config"), given.get("ledger"), given.get("node")) as fleet,
+    ):
+        found = {call for ledger in fleet.ledgers for call in ledger.reader.call_ids(incomplete, _OFFERED)}
+        return sorted(found, reverse=True)[:_OFFERED]
+    return []
+
+
+CallArgument = Annotated[
+    str,
+    typer.Argument(metavar="CALL_ID", help="The call's id, or how no other one begins.", autocompletion=complete_call),
+]
+
+
+def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
+    """The id of the call that is meant by how its id begins; what was given where no call begins so.
+
+    Raises UsageError where several do.
+    """
+    if not given or any(reader.knows(given) for reader in readers):
+        return given
+    found = sorted({call for reader in readers for call in reader.call_ids(given, _CANDIDATES + 1)})
+    if len(found) > 1:
+        more = ", …" if len(found) > _CANDIDATES else ""
+        raise UsageError(
+            f"several calls have ids that begin with {given}: {', '.join(found[:_CANDIDATES])}{more}; write more of it"
+        )
+    return found[0] if found else given
 
 
 def parse_day(text: str, now: datetime) -> str:
@@ -112,10 +153,3 @@ def days_of(settings: LedgerSettings) -> DayKeys | None:
 def local(at: datetime) -> str:
     """By the clock on the wall here."""
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")
-
-
-def print_table(columns: tuple[str | Column, ...], rows: list[tuple[str, ...]]) -> None:
-    table = Table(*columns, box=None)
-    for row in rows:
-        table.add_row(*map(Text, row))  # as it stands: square brackets are no markup here
-    Console().print(table)

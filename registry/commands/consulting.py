@@ -58,8 +58,7 @@ def check(file: FileArgument = None, config: console.ConfigOption = None, as_jso
             console.print_json({"file": str(path), "good": False, "faults": [asdict(f) for f in error.faults]})
         else:
             print(*error.faults, sep="\n")
-            count = len(error.faults)
-            print(f"{path}: {count} fault{'s' if count > 1 else ''}")
+            print(f"{path}: {console.counted(len(error.faults), 'fault')}")
         console.negative()
     if as_json:
         console.print_json({"file": str(path), "good": True, "faults": [], **totals})

@@ -16,12 +16,11 @@ from idtone.documents import read_text
 from idtone.errors import NumberError, TrustError, UsageError
 from idtone.numbers import Number, parse, parse_japanese
 from idtone.persons import acting
+from idtone.settings import PASSPHRASE
 
 from ..model import JAPAN
 from .changing import Word
 
-VARIABLE: Final = "IDTONE_PASSPHRASE"
-"""The environment variable that stands in for being asked; a passphrase has no place on a command line."""
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
 _NUMBER: Final = re.compile(r"(?:\+|0)[0-9][0-9 ().-]{6,}[0-9]")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -105,13 +104,13 @@ def entries_asked(file: Path | None) -> list[str]:
 
 def passphrase(whose: str, twice: bool = False) -> str:
     """Raises TrustError where nobody can be asked."""
-    given = os.environ.get(VARIABLE)
+    given = os.environ.get(PASSPHRASE)
     if given is not None:
         return given
     try:
         return str(typer.prompt(f"Passphrase {whose}", hide_input=True, confirmation_prompt=twice, err=True))
     except typer.Abort as error:
-        raise TrustError(f"there is no passphrase {whose}; set {VARIABLE} where nobody can be asked") from error
+        raise TrustError(f"there is no passphrase {whose}; set {PASSPHRASE} where nobody can be asked") from error
 
 
 def _asked(what: str, hidden: bool = False) -> str:

@@ -1,29 +1,36 @@
-"""What every command shares: its options, its JSON, how it is loaded, and how it ends.
+"""What every command shares: its options, its tables, CSV and JSON, how it is loaded, and how it ends.
 
-Exit codes: 0 good, 1 a negative verdict, 2 wrong use or unusable input.
+Exit codes: 0 good, 1 a negative verdict, 2 wrong use or unusable input. A reader of the output that goes away, as
+`head` does, changes none of them: the command does its work to the end, and ends with the code of that.
 """
 
 from __future__ import annotations
 
+import csv
 import gc
 import io
 import json
 import os
 import re
+import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
 
 import typer
 import typer.core
 import typer.main
 
 from .errors import IdtoneError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 NEGATIVE: Final = 1
 UNUSABLE: Final = 2
@@ -33,6 +40,8 @@ ConfigOption = Annotated[
     typer.Option("-c", "--config", envvar="IDTONE_CONFIG", help="Settings file (default: /etc/idtone/idtone.yaml)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) for spreadsheets.")]
+TsvOption = Annotated[bool, typer.Option("--tsv", help="Print fields with tabs between, a line a row, for scripts.")]
 
 
 def group(summary: str) -> typer.Typer:
@@ -89,10 +98,91 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """What Python makes of the bytes of a file name that are not UTF-8."""
 
 
-def print_json(value: Any) -> None:
-    """One JSON document on standard output; text stays readable where it can, unknown types become their text."""
-    text = json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout), indent=2, default=str)
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """One JSON document on standard output; text stays readable where it can, unknown types become their text.
+
+    `indent` None: on one line.
+    """
+    text = json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout), indent=indent, default=str)
     print(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+_UNFOLDED: Final = 2**20
+"""Columns of a screen that nothing is folded for."""
+
+
+def screen(highlight: bool = True) -> Console:
+    """Standard output for rich. What is no terminal is read by a program: there no line is cut or folded."""
+    from rich.console import Console  # which not every command needs
+
+    if sys.stdout.isatty():
+        return Console(highlight=highlight)
+    return Console(highlight=highlight, width=_UNFOLDED, height=25)  # without a height TERM=dumb has 80 columns
+
+
+class Form(Enum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    TSV = "tsv"
+
+
+def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
+    """That of these options. Raises UsageError where there are several."""
+    chosen = [form for form, wanted in ((Form.JSON, as_json), (Form.CSV, as_csv), (Form.TSV, as_tsv)) if wanted]
+    if len(chosen) > 1:
+        options = " and ".join(f"--{each.value}" for each in chosen)
+        raise UsageError(f"{options} cannot go together; choose one")
+    return chosen[0] if chosen else Form.TABLE
+
+
+class Rows:
+    """Prints rows under their columns, all at once or as they come: a table for people, CSV, or TSV."""
+
+    def __init__(self, columns: Sequence[str], form: Form = Form.TABLE, whole: Sequence[str] = ()) -> None:
+        """`whole` are columns that a narrow terminal folds last."""
+        self._columns, self._form, self._whole = columns, form, whole
+        self._is_first = True
+        self._widths = [0] * len(columns)
+
+    def print(self, rows: Iterable[Sequence[object]]) -> None:
+        """None is an empty field, True `yes`, False `no`."""
+        texts = [tuple(map(_field, row)) for row in rows]
+        if self._form is Form.TABLE:
+            self._print_table(texts)
+        else:
+            if self._form is Form.CSV:
+                writer = csv.writer(sys.stdout)
+            else:
+                writer = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
+            writer.writerows([self._columns, *texts] if self._is_first else texts)
+        self._is_first = False
+
+    def _print_table(self, texts: Iterable[Sequence[str]]) -> None:
+        from rich.table import Column, Table
+        from rich.text import Text
+
+        # As they stand: square brackets are no markup here, and one row is one line.
+        rows = [[Text(text.replace("\n", "\\n")) for text in row] for row in texts]
+        head = [list(map(Text, self._columns))] if self._is_first else []
+        for number, cells in enumerate(zip(*head, *rows, strict=True)):
+            self._widths[number] = max(self._widths[number], *(cell.cell_len for cell in cells))
+        columns = (
+            Column(name, no_wrap=name in self._whole, min_width=0 if self._is_first else width)
+            for name, width in zip(self._columns, self._widths, strict=True)
+        )
+        table = Table(*columns, box=None, pad_edge=False, show_header=self._is_first)
+        for row in rows:
+            table.add_row(*row)
+        screen().print(table)
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return ""
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 def checksum_line(sha256: str, path: Path) -> str:
@@ -102,15 +192,19 @@ def checksum_line(sha256: str, path: Path) -> str:
     return f"{'' if escaped == name else chr(92)}{sha256}  {escaped}"
 
 
+def counted(count: int, what: str) -> str:
+    """`1 day`, `2 days`, `1,000 days`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def negative() -> NoReturn:
     """End with the exit code of a negative verdict."""
     raise typer.Exit(NEGATIVE)
 
 
 def run(app: Callable[[], Any]) -> None:
-    """Run the command line; an error of ours is one clear message and exit code 2.
-
-    So is output that cannot be written, but without a message where the reader of a pipe has gone.
+    """Run the command line; an error of ours is one clear message and exit code 2, and so is output that cannot be
+    written.
     """
     _make_ready()
     try:
@@ -121,10 +215,8 @@ def run(app: Callable[[], Any]) -> None:
     except IdtoneError as error:
         print(f"idtone: {error}", file=sys.stderr)
         sys.exit(UNUSABLE)
-    except BrokenPipeError:
-        sys.exit(UNUSABLE)
     except SystemExit as end:
-        # Typer ends with 1 on a broken pipe, and 1 is a verdict here.
+        # Typer ends with 1 on any broken pipe, and 1 is a verdict here.
         if isinstance(end.__context__, BrokenPipeError):
             sys.exit(UNUSABLE)
         raise
@@ -134,12 +226,24 @@ def run(app: Callable[[], Any]) -> None:
         sys.exit(UNUSABLE)
 
 
+def is_read(wait_s: float) -> bool:
+    """Wait so long, or until nobody reads standard output any more."""
+    if isinstance(sys.stdout, _Output) and not sys.stdout.is_read:
+        return False
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # that the reader has gone is told unasked
+    return not poll.poll(wait_s * 1000)
+
+
 class _Output(io.TextIOWrapper):
-    """Standard output; what cannot be written is told as an error of ours."""
+    """Standard output or error. What is written for a reader that has gone is dropped, and that is no error."""
+
+    is_read = True
 
     def write(self, text: str) -> int:
         with self._watched():
-            return super().write(text)
+            super().write(text)
+        return len(text)
 
     def flush(self) -> None:
         with self._watched():
@@ -149,13 +253,27 @@ class _Output(io.TextIOWrapper):
     def _watched(self) -> Iterator[None]:
         try:
             yield
+        except BrokenPipeError:
+            self.is_read = False
+            self._drop()
+
+    def _drop(self) -> None:
+        """Python flushes once more at its end, and would complain of what is left."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+class _Answer(_Output):
+    """Standard output; what cannot be written for another reason is told as an error of ours."""
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            with super()._watched():
+                yield
         except OSError as error:
-            # Python flushes once more at its end, and would complain of what is left.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
-            if isinstance(error, BrokenPipeError):
-                raise
+            self._drop()
             raise UsageError(f"the output cannot be written: {error.strerror}; send it elsewhere") from error
 
 
@@ -165,10 +283,15 @@ def _make_ready() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as the process
     if type(sys.stdout) is io.TextIOWrapper:
         # A file name comes out with the bytes it has; other encodings lack most of our text.
-        errors = "surrogateescape" if _is_utf8(sys.stdout) else "backslashreplace"
-        encoding, by_line, at_once = sys.stdout.encoding, sys.stdout.line_buffering, sys.stdout.write_through
-        sys.stdout = _Output(sys.stdout.detach(), encoding, errors, line_buffering=by_line, write_through=at_once)
+        sys.stdout = _taken_over(sys.stdout, _Answer, "surrogateescape" if _is_utf8(sys.stdout) else "backslashreplace")
+    if type(sys.stderr) is io.TextIOWrapper:
+        sys.stderr = _taken_over(sys.stderr, _Output, sys.stderr.errors)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
+def _taken_over(stream: io.TextIOWrapper, kind: type[_Output], errors: str | None) -> _Output:
+    encoding, by_line, at_once = stream.encoding, stream.line_buffering, stream.write_through
+    return kind(stream.detach(), encoding, errors, line_buffering=by_line, write_through=at_once)
 
 
 def _is_utf8(stream: TextIO) -> bool:

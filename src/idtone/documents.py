@@ -100,7 +100,8 @@ def validate(
     places = _places(text, (complaint.location for complaint in complaints))
     faults = [_located(name, complaint, places) for complaint in complaints]
     if unseen:
-        faults.append(Fault(name, 0, 0, "", f"has {unseen} more faults", "Mend these first, then check again"))
+        more = f"has {unseen} more fault{'s' * (unseen > 1)}"
+        faults.append(Fault(name, 0, 0, "", more, "Mend these first, then check again"))
     raise DocumentError(faults)
 
 
@@ -135,21 +136,23 @@ def read_tree(text: str, name: str) -> Any:
             if reader.hopeless:
                 break
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = " ".join(filter(None, (error.problem, error.context)))
-        reader.faults.append(
-            Fault(
-                name,
-                mark.line + 1 if mark else 0,
-                mark.column + 1 if mark else 0,
-                "",
-                f"is not well-formed YAML: {problem}",
-                "Mend the text at this place; a value with ':' or '#' needs quotes",
-            )
-        )
+        reader.faults.append(_malformed(text, name, error))
     if reader.faults:
         raise DocumentError(reader.faults)
     return reader.root
+
+
+def _malformed(text: str, name: str, error: yaml.MarkedYAMLError) -> Fault:
+    """What the parser stumbled over; a tab, and a sign that begins no value, in plain words."""
+    mark = error.problem_mark or error.context_mark
+    line, column, sign = (mark.line + 1, mark.column + 1, text[mark.index : mark.index + 1]) if mark else (0, 0, "")
+    if sign == "\t":
+        return Fault(name, line, column, "", "has a tab here, and YAML is indented by spaces", "Write spaces instead")
+    if sign and error.problem == "found character that cannot start any token":
+        return Fault(name, line, column, "", f"has a value here that begins with {sign!r}", "Put the value in quotes")
+    problem = " ".join(filter(None, (error.problem, error.context)))
+    remedy = "Mend the text at this place; a value with ':' or '#' needs quotes"
+    return Fault(name, line, column, "", f"is not well-formed YAML: {problem}", remedy)
 
 
 _UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -333,24 +336,42 @@ def _shown(key: str) -> str:
     return masked if len(key) <= _KEY_LIMIT else f"{masked[:_KEY_LIMIT]}…"
 
 
-_REMEDIES: Final = {
-    "missing": "Add it",
-    "bool_parsing": "Write true or false",
-    "int_parsing": "Write a whole number",
-    "float_parsing": "Write a number",
-    "datetime_from_date_parsing": "Write it like 2026-01-10T00:00:00+09:00",
-    "datetime_parsing": "Write it like 2026-01-10T00:00:00+09:00",
-    "timezone_aware": "Add the time zone, for Japan +09:00",
-    "date_from_datetime_parsing": "Write it like 2026-01-10",
-    "time_delta_parsing": "Write it like PT12H (hours) or P1D (days)",
-    "greater_than_equal": "Write a larger number",
-    "less_than_equal": "Write a smaller number",
-    "list_type": "Write a list: [a, b], or one '- a' a line",
-    "tuple_type": "Write a list: [a, b], or one '- a' a line",
-    "model_type": "Write 'key: value' lines under it",
-    "dict_type": "Write 'key: value' lines under it",
-    "string_type": "Write a text",
+_MOMENT: Final = "Write it like 2026-01-10T00:00:00+09:00"
+_LIST: Final = ("is not a list", "Write a list: [a, b], or one '- a' a line")
+_KEYS: Final = ("is not made of keys and values", "Write 'key: value' lines under it")
+
+_PLAIN: Final = {
+    "missing": ("is missing", "Add it"),
+    "bool_parsing": ("is neither true nor false", "Write true or false"),
+    "int_parsing": ("is not a whole number", "Write a whole number"),
+    "float_parsing": ("is not a number", "Write a number"),
+    "datetime_from_date_parsing": ("is not a date and time", _MOMENT),
+    "datetime_parsing": ("is not a date and time", _MOMENT),
+    "timezone_aware": ("has no time zone", "Add it, for Japan +09:00"),
+    "date_from_datetime_parsing": ("is not a date", "Write it like 2026-01-10"),
+    "time_delta_parsing": (
+        "is not a length of time",
+        "Write it like PT30S (seconds), PT12H (hours) or P1D (days)",
+    ),
+    "greater_than": ("must be more than {limit}", "Write a larger value"),
+    "greater_than_equal": ("is less than {limit}", "Write a larger value"),
+    "less_than": ("must be less than {limit}", "Write a smaller value"),
+    "less_than_equal": ("is more than {limit}", "Write a smaller value"),
+    "finite_number": ("is not a number", "Write a number"),
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "model_type": _KEYS,
+    "dict_type": _KEYS,
+    "string_type": ("is not a plain text", "Write a text"),
+    "enum": ("is not one of the values that it can have", "Write {expected}"),
+    "literal_error": ("is not one of the values that it can have", "Write {expected}"),
+    "string_too_long": ("has more than {max_length} characters", "Write a shorter text"),
+    "string_too_short": ("has fewer than {min_length} characters", "Write a longer text"),
+    "too_short": ("has too few entries", "Write at least {min_length}"),
+    "too_long": ("has more than {max_length} entries", "Remove what is too much"),
 }
+"""By pydantic's type of error: what is wrong, and what to do, each in words that need no knowledge of Python."""
+_STRICT: Final = ("greater_than", "less_than")
 
 
 def _complaint(detail: ErrorDetails, model: type[Model]) -> Complaint:
@@ -365,12 +386,12 @@ def _complaint(detail: ErrorDetails, model: type[Model]) -> Complaint:
     if kind == "value_error" and isinstance(context.get("error"), ValueError):
         problem, _, remedy = str(context["error"]).partition(". ")
         return Complaint(location, problem, remedy or "Correct the value")
-    if kind == "missing":
-        return Complaint(location, "is missing", _REMEDIES[kind])
-    problem = detail["msg"][0].lower() + detail["msg"][1:]
-    expected = context.get("expected")
-    fallback = f"Write one of {expected}" if expected else "Correct the value"
-    return Complaint(location, problem, _REMEDIES.get(kind, fallback))
+    if kind not in _PLAIN:
+        return Complaint(location, detail["msg"][0].lower() + detail["msg"][1:], "Correct the value")
+    # A limit as pydantic writes it: of a length of time "1 day", of which Python itself would make "1 day, 0:00:00".
+    named = context | {"limit": detail["msg"].rpartition(" than " if kind in _STRICT else " to ")[2]}
+    problem, remedy = (text.format_map(named) for text in _PLAIN[kind])
+    return Complaint(location, problem, remedy)
 
 
 def _keys_at(model: Any, location: Location) -> list[str]:

@@ -19,7 +19,9 @@ from .tones.notations.indications import to_asterisk
 
 
 def export(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; made where it is missing.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Asterisk's configuration folder, like /etc/asterisk.")
+    ],
     config: console.ConfigOption = None,
 ) -> None:
     """Write the hook, idtone.conf, to include from Asterisk's extensions.conf."""
@@ -27,8 +29,14 @@ def export(
     ours = hook_for(settings, config, load_library(settings.sounds.profiles))
     try:
         written = dialplan.export(directory, ours)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{directory}: there is no such folder; name the one with Asterisk's extensions.conf, or make it first"
+        ) from error
     except OSError as error:
-        raise UsageError(f"{directory}: cannot be written: {error.strerror}; name another folder") from error
+        raise UsageError(
+            f"{directory}: cannot be written: {error.strerror}; run this as root, or name another folder"
+        ) from error
     for path in written:
         print(path)
 

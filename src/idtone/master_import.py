@@ -14,7 +14,7 @@ from .registry.known import known
 from .registry.source import read_document
 from .settings import Settings, load_settings
 from .tones import importing
-from .tones.commands.making import formats_of
+from .tones.commands.making import FormatsOption, formats_of
 from .tones.profile import Law
 
 
@@ -47,9 +47,7 @@ def import_master(
     sounds: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for the sound files alone (default: as for the rest).")
     ] = None,
-    formats: Annotated[
-        str, typer.Option("--format", metavar="NAMES", help="Comma-separated formats, like wav,sln16,ulaw; or all.")
-    ] = "all",
+    formats: FormatsOption = "all",
     replace: Annotated[bool, typer.Option("--replace", help="Take the place of an earlier import.")] = False,
     config: console.ConfigOption = None,
     json: console.JsonOption = False,

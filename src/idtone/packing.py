@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from .errors import UsageError
 from .ledger import steps
 from .ledger.acts import record_act
 from .ledger.approval import Request, Rules, State, requests
-from .ledger.commands.shared import LedgerOption, answerable
+from .ledger.commands.shared import LedgerOption, answerable, complete_call, whole_id
 from .ledger.custody import Custody
 from .ledger.exhibits import exhibits, selected
 from .ledger.fleet import Fleet
@@ -34,7 +35,12 @@ from .tones.library import Library, load_library
 
 def export_pack(
     calls: Annotated[
-        list[str] | None, typer.Argument(metavar="[CALL]…", help="Ids of calls, as `list` and `find` tell them.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[CALL]…",
+            help="Ids of calls, as `list` and `find` tell them, or how no other one begins.",
+            autocompletion=complete_call,
+        ),
     ] = None,
     case: Annotated[
         str | None, typer.Option("--case", metavar="REF", help="What it is for; it is recorded for ever.")
@@ -84,6 +90,15 @@ def export_pack(
         print(*(f"{key:<8} {value}" for key, value in facts.items()), sep="\n")
 
 
+def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
+    """The ids of the calls that are meant; which, is told of those that were given by their beginnings."""
+    whole = [whole_id([reader], call) for call in calls]
+    for given, call in zip(calls, whole, strict=True):
+        if call != given:
+            print(f"{given}: call {call}", file=sys.stderr)
+    return whole
+
+
 def _here(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> None:
     """Raises UsageError where one of the calls is another node's, which has the key that seals a pack."""
     unknown = [call for call in calls if not reader.knows(call)]
@@ -108,6 +123,7 @@ def _ask(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> d
     person, now = answerable(settings.ledger), datetime.now(UTC)
     custody = Custody.of(settings.ledger, settings.node)
     with LedgerReader.open(settings.ledger.own()) as reader:
+        calls = _whole(reader, calls)
         _here(settings, reader, calls)
         chosen = exhibits(reader, calls, None, sealed=True)
     until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen)
@@ -146,6 +162,7 @@ def _make(
     custody = Custody.of(settings.ledger, settings.node)
     now = datetime.now(UTC)
     with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), custody.days) as reader:
+        calls = _whole(reader, calls)
         if ledger is None:
             _here(settings, reader, calls)
         signer = custody.signer_of(reader.origin())

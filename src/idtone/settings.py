@@ -6,13 +6,14 @@ Secrets come from a file or the environment and have no default.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import hmac
 import ipaddress
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +29,11 @@ from .numbers import parse_pattern
 
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
+PASSPHRASE: Final = "IDTONE_PASSPHRASE"  # noqa: S105  the name of a variable
+"""The environment variable that stands in for being asked for a passphrase, which has no place on a command line."""
+CONFIG: Final = "IDTONE_CONFIG"
+"""The environment variable that stands in for the option --config."""
+_NO_SETTINGS: Final = (CONFIG, PASSPHRASE)
 
 
 def _http_url(value: str) -> str:
@@ -172,6 +178,12 @@ def _witness(value: str) -> str:
     return f"{url.rstrip('/')} {key.strip()}"
 
 
+def _log_name(value: str) -> str:
+    if re.search(r"[\s+]", value):
+        raise ValueError("has a space or a '+' in it. Write it like pbx-1.example/idtone")
+    return value
+
+
 class Exports(StrEnum):
     """How many persons it takes to give evidence out."""
 
@@ -207,7 +219,7 @@ class LedgerSettings(Model):
     exports: Exports = Exports.ALONE
     approval: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=365))] = timedelta(days=7)
     """How long a request waits for it, and how long it counts."""
-    origin: Annotated[str, Field(pattern=r"^[^\s+]+$", max_length=200)] | None = None
+    origin: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_log_name)] | None = None
     seen_file: Path | None = None
     witnesses: Annotated[tuple[Annotated[str, AfterValidator(_witness)], ...], BeforeValidator(_patterns)] = ()
     """Each an address, a space, and the witness's verifier key."""
@@ -389,7 +401,7 @@ class Settings(Model):
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. `path` None means the default file where it exists, else the defaults.
 
-    Raises DocumentError with every fault; an environment variable is named as such.
+    Raises DocumentError with every fault; an environment variable is named as such, also one that nothing reads.
     """
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
@@ -430,8 +442,18 @@ def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -
 
 
 def _overrides(environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Raises DocumentError for variables with our prefix that nothing reads."""
     names = {variable_name(location): location for location in locations()}
-    return {names[name]: value for name, value in environment.items() if name in names}
+    ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name not in _NO_SETTINGS}
+    if unknown := ours.keys() - names.keys():
+        raise DocumentError(_unknown(name, [*names, *_NO_SETTINGS]) for name in unknown)
+    return {names[name]: value for name, value in ours.items()}
+
+
+def _unknown(name: str, known: Sequence[str]) -> Fault:
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], 1)
+    remedy = f"Did you mean {PREFIX}{near[0]}" if near else f"Remove it; {PREFIX}ARI_URL is the setting ari.url"
+    return Fault("environment", 0, 0, name, "is not a variable that idtone knows", remedy)
 
 
 def _put(tree: dict[str, Any], location: tuple[str, ...], value: str) -> None:

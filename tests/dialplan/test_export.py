@@ -55,10 +55,10 @@ def export(directory: Path, *arguments: str):
 @pytest.fixture
 def text(tmp_path, monkeypatch) -> str:
     monkeypatch.setenv("IDTONE_SOUNDS_DIRECTORY", "/var/lib/asterisk/sounds/idtone")
-    result = export(tmp_path / "etc" / "new")
+    result = export(tmp_path)
     assert result.exit_code == 0, result.output
-    assert result.output.split() == [str(tmp_path / "etc" / "new" / "idtone.conf")]
-    return (tmp_path / "etc" / "new" / "idtone.conf").read_text("utf-8")
+    assert result.output.split() == [str(tmp_path / "idtone.conf")]
+    return (tmp_path / "idtone.conf").read_text("utf-8")
 
 
 @pytest.fixture
@@ -113,8 +113,15 @@ def test_an_older_export_is_replaced(tmp_path, text):
 def test_the_settings_say_where_the_sounds_are(tmp_path):
     settings = tmp_path / "idtone.yaml"
     settings.write_text("sounds: {directory: /srv/音/idtone}\n")
-    assert export(tmp_path / "etc", "-c", str(settings)).exit_code == 0
-    assert "IDTONE_SOUNDS=/srv/音/idtone\n" in (tmp_path / "etc" / "idtone.conf").read_text("utf-8")
+    assert export(tmp_path, "-c", str(settings)).exit_code == 0
+    assert "IDTONE_SOUNDS=/srv/音/idtone\n" in (tmp_path / "idtone.conf").read_text("utf-8")
+
+
+def test_no_folder_is_made(tmp_path):
+    result = export(tmp_path / "etc" / "asterisk")
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception).startswith(f"{tmp_path / 'etc' / 'asterisk'}: there is no such folder; name the one")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])
@@ -309,8 +316,8 @@ def _flat(line: str) -> str:
 def exported_with(tmp_path: Path, settings: str) -> tuple[Path, str]:
     path = tmp_path / "idtone.yaml"
     path.write_text(settings)
-    assert export(tmp_path / "etc", "-c", str(path)).exit_code == 0
-    return path, (tmp_path / "etc" / "idtone.conf").read_text("utf-8")
+    assert export(tmp_path, "-c", str(path)).exit_code == 0
+    return path, (tmp_path / "idtone.conf").read_text("utf-8")
 
 
 def value(text: str, name: str) -> str:
@@ -339,7 +346,7 @@ def test_the_secret_is_there_for_agi_over_tcp_alone(tmp_path, monkeypatch):
 
 
 def test_the_file_is_for_its_owner_and_group(tmp_path, text):
-    path = tmp_path / "etc" / "new" / "idtone.conf"
+    path = tmp_path / "idtone.conf"
     assert stat.S_IMODE(path.stat().st_mode) == dialplan.HOOK_MODE == 0o640
     path.chmod(0o666)
     export(path.parent)

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from idtone import __version__, console
 from idtone.cli import app
+from idtone.serve import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {"agi", "serve", "doctor", "tone", "registry", "ledger", "dialplan"}
@@ -96,6 +97,13 @@ def test_what_is_mistyped_is_named_with_what_is_meant() -> None:
         ("idtone ledger re", ["requests", "refuse"]),
         ("idtone ledger exp", ["export"]),
         ("idtone tone import --ex", ["--expect-sha256"]),
+        ("idtone tone show s", ["sample"]),
+        ("idtone tone play no", ["notice"]),
+        ("idtone tone verify x.wav --profile sam", ["sample"]),
+        ("idtone tone lint -c /nowhere s", []),
+        ("idtone tone generate --format sln1", ["sln12", "sln16", "sln192"]),
+        ("idtone tone generate --format wav,ul", ["wav,ulaw"]),
+        ("idtone tone import --format al", ["alaw", "all"]),
     ],
 )
 def test_the_shell_completes_commands_and_options(typed: str, offered: list[str]) -> None:
@@ -120,7 +128,7 @@ def test_serve_without_a_password_names_the_setting(tmp_path, capsys: pytest.Cap
     )
     with pytest.raises(SystemExit) as ended:
         console.run(lambda: app(["serve", "-c", str(settings)]))
-    assert ended.value.code == console.UNUSABLE
+    assert ended.value.code == UNUSABLE_SETTINGS
     shown = capsys.readouterr()
     assert "ari.password_file" in shown.err
     assert "IDTONE_ARI_PASSWORD" in shown.err

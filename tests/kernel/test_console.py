@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -111,8 +114,8 @@ def test_checksums_can_be_checked(tmp_path: Path, name: str) -> None:
 def program(body: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     """A command of its own process, since this is about the real standard output."""
     script = f"import os, signal\nfrom idtone import console\ndef app():\n    {body}\nconsole.run(app)"
-    how = {"stdout": subprocess.PIPE} | how
-    return subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, check=False, timeout=60, **how)
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
+    return subprocess.run([sys.executable, "-c", script], check=False, timeout=60, **how)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -123,15 +126,77 @@ def test_output_that_cannot_be_written_is_one_error(unbuffered: str) -> None:
     assert (done.returncode, done.stderr) == (console.UNUSABLE, message)
 
 
-@pytest.mark.parametrize("count", [1, 100_000])
-def test_a_reader_that_has_gone_is_no_verdict_and_no_message(count: int) -> None:
+@pytest.fixture
+def unread() -> Iterator[int]:
+    """A pipe whose reader has gone."""
     reading, writing = os.pipe()
     os.close(reading)
-    try:
-        done = program(f"print('x' * {count})", stdout=writing)
-    finally:
-        os.close(writing)
-    assert (done.returncode, done.stderr) == (console.UNUSABLE, b"")
+    yield writing
+    os.close(writing)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("count", [1, 100_000])
+@pytest.mark.parametrize(
+    ("ending", "code"), [("", 0), ("console.sys.exit(1)", 1), ("raise console.UsageError('no')", 2)]
+)
+def test_a_reader_that_has_gone_changes_nothing(
+    unread: int, count: int, ending: str, code: int, unbuffered: str
+) -> None:
+    body = f"for _ in range(3): print('x' * {count})\n    {ending}"
+    done = program(body, stdout=unread, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
+    assert (done.returncode, done.stderr) == (code, b"idtone: no\n" if code == 2 else b"")
+
+
+def test_a_table_and_standard_error_that_nobody_reads_change_nothing(unread: int) -> None:
+    body = "console.Rows(['a']).print([['b']] * 10_000)\n    console.sys.stderr.write('x')\n    console.sys.exit(1)"
+    assert program(body, stdout=unread, stderr=unread).returncode == 1
+
+
+def test_whether_somebody_reads_is_seen_without_writing(unread: int) -> None:
+    assert program("console.sys.exit(console.is_read(0))", stdout=unread).returncode == 0
+    assert program("console.sys.exit(console.is_read(0))").returncode == 1
+    body = "print('x', flush=True)\n    console.sys.exit(console.is_read(0))"
+    assert program(body, stdout=unread).returncode == 0
+
+
+ROWS = [("1", "[b]long[/b] " * 30), (None, True), ("two\nlines", False)]
+
+
+def test_a_table_for_a_program_has_a_line_a_row_however_long(capsys: pytest.CaptureFixture[str]) -> None:
+    console.Rows(["first", "second"]).print(ROWS)
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["first", "second"]
+    assert [line.split(maxsplit=1) for line in lines] == [["1", "[b]long[/b] " * 29 + "[b]long[/b] "], ["yes"],
+                                                          ["two\\nlines", "no" + " " * 358]]  # fmt: skip
+
+
+def test_rows_that_come_one_by_one_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = console.Rows(["first", "second"])
+    rows.print([])
+    for row in ROWS[1:]:
+        rows.print([row])
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["first  second", "       yes", "two\\nlines  no"]
+    rows.print([(1, 2)])
+    assert capsys.readouterr().out.split(" ", 1) == ["1", "          2     \n"]
+
+
+def test_csv_and_tsv_are_read_back_by_their_readers(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [["1", "[b]long[/b] " * 30], ["", "yes"], ["two\nlines", "no"]]
+    for form, dialect in ((console.Form.CSV, "excel"), (console.Form.TSV, "excel-tab")):
+        rows = console.Rows(["first", "second"], form)
+        rows.print(ROWS[:1])
+        rows.print(ROWS[1:])
+        written = capsys.readouterr().out
+        assert list(csv.reader(io.StringIO(written, newline=""), dialect)) == [["first", "second"], *texts]
+        assert ("\r\n" in written) == (form is console.Form.CSV)
+
+
+def test_forms_that_exclude_each_other_are_named() -> None:
+    assert console.form(False, False, True) is console.Form.TSV
+    with pytest.raises(UsageError, match="--json and --csv cannot go together; choose one"):
+        console.form(True, True, False)
 
 
 def test_without_standard_output_a_command_does_its_work() -> None:

@@ -77,13 +77,20 @@ def test_a_good_file_is_its_model() -> None:
         ("trunk:\n  name: a\n  nam: b\n", 3, 3, "trunk.nam", "is not a known key", "Did you mean 'name'"),
         ("title: a\nleaves:\n  - name: a\n  - from: 1\n", 4, 5, "leaves[1].name", "is missing", "Add it"),
         ("title: a\ntrunk: {}\n", 2, 1, "trunk.name", "is missing", "Add it"),
-        ("leaves:\n  - name: a\n    from: many\n", 3, 5, "leaves[0].from", "valid integer", "Write a whole number"),
-        ("leaves: [{name: a, pause: long}]", 1, 20, "leaves[0].pause", "valid timedelta", "PT12H"),
-        ("leaves: a\n", 1, 1, "leaves", "valid tuple", "Write a list"),
-        ("leaves: [\n  a]\n", 2, 3, "leaves[0]", "valid dictionary", "Write 'key: value' lines"),
-        ("title: [a]\n", 1, 1, "title", "valid string", "Write a text"),
-        ("- a\n", 1, 1, "", "valid dictionary", "Write 'key: value' lines"),
-        ("just text\n", 1, 1, "", "valid dictionary", "Write 'key: value' lines"),
+        (
+            "leaves:\n  - name: a\n    from: many\n",
+            3,
+            5,
+            "leaves[0].from",
+            "is not a whole number",
+            "Write a whole number",
+        ),
+        ("leaves: [{name: a, pause: long}]", 1, 20, "leaves[0].pause", "is not a length of time", "PT12H"),
+        ("leaves: a\n", 1, 1, "leaves", "is not a list", "Write a list"),
+        ("leaves: [\n  a]\n", 2, 3, "leaves[0]", "is not made of keys and values", "Write 'key: value' lines"),
+        ("title: [a]\n", 1, 1, "title", "is not a plain text", "Write a text"),
+        ("- a\n", 1, 1, "", "is not made of keys and values", "Write 'key: value' lines"),
+        ("just text\n", 1, 1, "", "is not made of keys and values", "Write 'key: value' lines"),
     ],
 )
 def test_faults_of_the_model(text: str, line: int, column: int, field: str, problem: str, remedy: str) -> None:
@@ -115,6 +122,9 @@ def test_faults_of_the_model(text: str, line: int, column: int, field: str, prob
         ("title: 'a\n", 2, 1, "not well-formed"),
         ("title:\ta: b\n", 1, 9, "not well-formed"),
         ("leaves: [a\n", 2, 1, "not well-formed"),
+        ("trunk:\n\tname: 音\n", 2, 1, "has a tab here"),
+        ("title: 音\nleaves:\n  - name: a\n\t- name: b\n", 4, 1, "has a tab here"),
+        ("title: @a\n", 1, 8, "begins with '@'"),
         ("<<: {title: a}\n", 1, 1, "is not a known key"),  # no merge keys
     ],
 )

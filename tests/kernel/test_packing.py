@@ -79,6 +79,17 @@ def test_a_changed_pack_is_a_negative_verdict(config: Path, tmp_path: Path) -> N
         run("verify-pack", pack)
 
 
+def test_a_call_that_is_named_by_how_its_id_begins_is_told(config: Path, tmp_path: Path) -> None:
+    export = ["export", "--case", "R-7", "-o", tmp_path / "pack.zip", "-c", config]
+    with pytest.raises(UsageError, match="begin with c-: c-1, c-2, c-3; write more of it"):
+        run(*export, "c-")
+    act = json.loads(run(*export, "c-1", "--json").stdout)["record"]
+    assert run(*export, "c-1", "act").stderr == f"act: call {act}\n"
+    assert [
+        each["call_id"] for each in json.loads(run("verify-pack", tmp_path / "pack.zip", "--json").stdout)["records"]
+    ] == ["c-1", act]
+
+
 @pytest.mark.usefixtures("nodes")
 def test_a_pack_of_another_nodes_call_is_made_there(tmp_path: Path) -> None:
     pack = tmp_path / "pack.zip"

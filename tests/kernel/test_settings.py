@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import idtone.settings
 from idtone.calls import Direction, Party
+from idtone.console import ConfigOption
 from idtone.decision import Chain, LedgerFull, Policy, Unlicensed
 from idtone.errors import DocumentError
 from idtone.settings import (
+    CONFIG,
     CallerHears,
     Door,
     Exports,
@@ -145,10 +147,6 @@ def test_a_section_may_be_left_empty_by_the_file_where_the_environment_fills_it(
     assert load_settings(path, {"IDTONE_ARI_USER": "x"}).ari.user == "x"
 
 
-def test_other_variables_are_none_of_our_business() -> None:
-    assert load_settings(None, {"IDTONE_CONFIG": "x", "IDTONE_STATUS": "y", "ARI_USER": "z"}) == Settings()
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -156,7 +154,12 @@ def test_other_variables_are_none_of_our_business() -> None:
         ("policy: {refuse_cause: 128}", "{path}:1:10: policy.refuse_cause: "),
         ("policy:\n  registry_stale: -PT1S", "{path}:2:3: policy.registry_stale: "),
         ("policy:\n  registry_stale: 3600", "{path}:2:3: policy.registry_stale: "),
-        ("policy: {unlicensed: ignore}", "{path}:1:10: policy.unlicensed: input should be 'notice' or 'refuse'"),
+        ("ledger: {retention: PT1S}", "{path}:1:10: ledger.retention: is less than 1 day. Write a larger value"),
+        ("ledger: {origin: a b}", "{path}:1:10: ledger.origin: has a space or a '+' in it. Write it like pbx-1"),
+        (
+            "policy: {unlicensed: ignore}",
+            "{path}:1:10: policy.unlicensed: is not one of the values that it can have. Write 'notice' or 'refuse'",
+        ),
         ("policy: {notify: {incoming: everybody}}", "{path}:1:19: policy.notify.incoming: "),
         ("ari: {url: localhost:8088}", "{path}:1:7: ari.url: is not an HTTP address. Write it like http://"),
         ("ari: {pasword_file: x}", "{path}:1:7: ari.pasword_file: is not a known key. Did you mean 'password_file'"),
@@ -179,6 +182,37 @@ def test_a_fault_of_the_environment_names_the_variable(tmp_path: Path) -> None:
             ["environment", "IDTONE_ARI_URL"],
             ["environment", "IDTONE_POLICY_REFUSE_CAUSE"],
         ]
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("IDTONE_ARI_URI", "Did you mean IDTONE_ARI_URL"),
+        ("IDTONE_LEDGER_RESERVES", "Did you mean IDTONE_LEDGER_RESERVE"),
+        ("IDTONE_CONFIGS", "Did you mean IDTONE_CONFIG"),
+        ("IDTONE_X", "Remove it; IDTONE_ARI_URL is the setting ari.url"),
+        ("IDTONE_", "Remove it; IDTONE_ARI_URL is the setting ari.url"),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_an_error_that_shows_no_value(name: str, remedy: str) -> None:
+    [fault] = faults(None, {name: "secret", "IDTONE_NODE": "x"})
+    assert fault == f"environment: {name}: is not a variable that idtone knows. {remedy}"
+
+
+def test_variables_that_are_no_settings_and_those_of_others_do_not_matter() -> None:
+    others = {
+        "ARI_USER": "z",
+        "IDTONE_CONFIG": "/x",
+        "IDTONE_PASSPHRASE": "secret",
+        "_IDTONE_COMPLETE": "x",
+        "idtone_x": "x",
+    }
+    assert load_settings(None, others) == load_settings(None, {})
+
+
+def test_the_option_for_the_settings_file_reads_the_variable_that_is_known() -> None:
+    (option,) = (each for each in get_args(ConfigOption) if hasattr(each, "envvar"))
+    assert option.envvar == CONFIG
 
 
 def test_a_missing_settings_file_is_an_error(tmp_path: Path) -> None:

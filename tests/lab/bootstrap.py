@@ -23,7 +23,7 @@ from typing import Final
 from . import debian, trees
 from .debian import PackagesUnavailable, Progress
 
-OVERRIDE: Final = "IDTONE_LAB_ASTERISK"
+OVERRIDE: Final = "LAB_ASTERISK"
 """Environment variable: the asterisk program to take, whatever else there is."""
 OLDEST: Final = 20
 SUITES: Final = ("forky", "sid")

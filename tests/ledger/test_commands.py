@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import signal
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -297,10 +301,10 @@ def test_what_is_forgotten_cannot_be_opened_any_more(signing: str, file: Path, s
     shown = lines(run("list", "--call-id", "c-heard"))[1][4]
     acts = [record.steps[0].details for record in LedgerReader.open(signing).records() if record.call_id[:4] == "act-"]
     if code:
-        assert "Destroy the keys of 1 days, from 2026-11-01 to 2026-11-01, for ever?" in result.stderr
+        assert "Destroy the keys of 1 day, from 2026-11-01 to 2026-11-01, for ever?" in result.stderr
         assert (shown, acts) == ("…5678", [])
     else:
-        assert "the numbers of 1 days" in result.stdout
+        assert "the numbers of 1 day " in result.stdout
         assert (shown, acts) == ("fixed", [{"before": "2026-11-02", "days": 1}])
         assert run("verify").exit_code == 0
         assert json.loads(run("forget", "--before", "2026-11-02", "--json").stdout) == {"destroyed": []}
@@ -332,7 +336,7 @@ def test_a_good_ledger_is_verified(signing: str, key: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout.startswith("good: 2 leaves of 11 steps\n")
     assert "signed       2 leaves (the ledger's own checkpoint)\n" in result.stdout
-    assert "in progress  1 calls" in result.stdout
+    assert "in progress  1 call," in result.stdout
     report = json.loads(run("verify", "--ledger", signing, "--json").stdout)
     assert report["signed"] == [
         {"source": "the ledger's own checkpoint", "leaves": 2}, {"source": str(key.with_name("key.seen")), "leaves": 2}
@@ -546,3 +550,103 @@ def test_the_counts_are_drawn(ledger: str, tmp_path: Path, by: list[str]) -> Non
         run("stats", "--ledger", ledger, "--plot", tmp_path / "none" / "x.png")
     with pytest.raises(UsageError, match="cannot go together"):
         run("stats", "--ledger", ledger, "--csv", "--json")
+
+
+WIDE = re.compile(r"\S+ \S+ +c-heard +incoming +…5678 +PLAY +licence-valid +yes +CONNECTED *")
+
+
+def test_what_a_program_reads_is_not_folded(ledger: str) -> None:
+    listed = CliRunner().invoke(app, ["list", "--ledger", ledger], env={"COLUMNS": "20", "TERM": "dumb"})
+    assert WIDE.fullmatch(listed.stdout.splitlines()[1])
+    assert len(listed.stdout.splitlines()) == 4
+
+
+@pytest.mark.parametrize(("option", "dialect"), [("--csv", "excel"), ("--tsv", "excel-tab")])
+def test_records_as_csv_and_tsv(ledger: str, option: str, dialect: str) -> None:
+    def rows(*arguments: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(run(*arguments, "--ledger", ledger, option).stdout.splitlines(), dialect=dialect))
+
+    heard, refused, odd = rows("list")
+    assert heard == {
+        "node": "pbx-1", "time": "2026-11-01T00:00:00.123+00:00", "call_id": "c-heard", "direction": "incoming",
+        "number": "…5678", "outcome": "PLAY", "reason": "licence-valid", "member": "m-0001", "licence": "L-0001",
+        "profile": "sample", "heard": "yes", "status": "CONNECTED", "hangup_cause": "16", "complete": "yes",
+        "unattended": "no", "anomalies": "",
+    }  # fmt: skip
+    assert (refused["status"], odd["status"], odd["complete"]) == ("REFUSED", "", "no")
+    assert odd["anomalies"] == "connected before the sound was heard"
+    assert rows("find", "--number", FORWARDING) == [heard, refused]
+    assert rows("stats", "--since", "2026-10-01T00:00:00Z", "--by", "day")[0]["day"] == "2026-11-01"
+    assert rows("requests") == []
+    assert run("find", "--number", "0398765432", "--ledger", ledger, option).exit_code == 1
+
+
+@pytest.mark.parametrize("command", ["show", "prove"])
+def test_a_call_is_named_by_how_its_id_begins(signing: str, command: str) -> None:
+    assert run(command, "c-h").stdout == run(command, "c-heard").stdout
+    with pytest.raises(
+        UsageError, match=r"several calls have ids that begin with c-: c-\[odd\], c-heard, c-refused; write more"
+    ):
+        run(command, "c-")
+    assert run(command, "c-x").exit_code == run(command, "").exit_code == 1
+
+
+def test_of_many_calls_a_few_are_named_and_a_whole_id_is_that_call(url: str) -> None:
+    with LedgerWriter.open(url, "pbx-1", custody_of(url)) as writer:
+        put(writer, *(step for number in range(1, 12) for step in heard_call(f"1795.{number}")))
+    assert run("show", "1795.1", "--ledger", url).exit_code == 0
+    message = r"begin with 1795: 1795.4, 1795.5, 1795.6, 1795.7, 1795.8, …; write more of it"
+    with pytest.raises(UsageError, match=message):
+        run("show", "1795", "--ledger", url)
+
+
+PROGRAM = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
+
+
+def completed(typed: str, **environment: str) -> list[str]:
+    asked = {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=os.environ | asked | environment, capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+def test_the_shell_completes_call_ids(ledger: str) -> None:
+    assert completed("idtone ledger show c-") == ["c-refused", "c-heard", "c-[odd]"]
+    assert completed("idtone ledger prove c-r") == ["c-refused"]
+    assert completed("idtone ledger export c-heard c-[") == ["c-[odd]"]
+    assert completed(f"idtone ledger show --ledger {ledger}x c-") == []
+    assert completed("idtone ledger show c-", IDTONE_LEDGER_URL="nonsense") == []
+
+
+def test_calls_are_followed_until_interrupted(ledger: str) -> None:
+    with LedgerWriter.open(ledger, "pbx-1", custody_of(ledger)) as writer:
+        command = [sys.executable, "-c", PROGRAM, "ledger", "list", "--follow", "--reason", "licence-valid", "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+            assert following.stdout
+            assert json.loads(following.stdout.readline())["call_id"] == "c-heard", "the one of these that is over"
+            put(writer, *heard_call("c-next", 5000), decided(PLAY, "c-open", 6000))
+            put(writer, decided(REFUSE, "c-other", 7000), steps.ended("c-other", at(7001), steps.CallStatus.REFUSED))
+            put(writer, steps.ended("c-open", at(9000), steps.CallStatus.CANCEL))
+            followed = [json.loads(following.stdout.readline()) for _ in range(2)]
+            assert [(each["call_id"], each["complete"]) for each in followed] == [("c-next", True), ("c-open", True)]
+            following.send_signal(signal.SIGINT)
+            assert following.communicate(timeout=60) == ("", "")
+        assert following.returncode == 0
+
+
+def test_following_ends_when_nobody_reads_any_more(ledger: str) -> None:
+    command = [sys.executable, "-c", PROGRAM, "ledger", "list", "--follow", "--tsv", "--ledger", ledger]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stdout
+        assert following.stderr
+        following.stdout.readline()
+        following.stdout.close()
+        assert (following.wait(60), following.stderr.read()) == (0, "")
+
+
+def test_following_has_no_end_that_could_be_named(ledger: str) -> None:
+    with pytest.raises(UsageError, match="--follow has no end, and --until names one"):
+        run("list", "--ledger", ledger, "--follow", "--until", "1h")

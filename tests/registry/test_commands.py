@@ -91,7 +91,8 @@ def test_check_refuses_a_version_that_no_evidence_can_hold(run: Run, file: Path)
     file.write_text(spoiled("version: 42", f"version: {2**53}"), encoding="utf-8")
     code, out, _ = run("check", file)
     assert code == 1
-    assert out.startswith(f"{file}:1:31: registry.version: input should be less than or equal to 9007199254740991. ")
+    assert out.startswith(f"{file}:1:31: registry.version: is more than 9007199254740991. ")
+    assert out.splitlines()[1] == f"{file}: 1 fault"
 
 
 def test_check_of_text_that_is_no_yaml_is_a_fault(run: Run, file: Path) -> None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from idtone.errors import IdtoneError
 from idtone.settings import load_settings
 
 from ..library import Library, load_library
 from ..profile import Profile, load_profile
 
-ProfileArgument = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's id, or its YAML file.")]
+
+def complete_profile(context: typer.Context, incomplete: str) -> list[str]:
+    """Ids of profiles that begin so, for the shell; where none does, it goes on with the names of files."""
+    with suppress(IdtoneError):
+        return [name for name in library(context.params.get("config")) if name.startswith(incomplete)]
+    return []
+
+
+ProfileArgument = Annotated[
+    str,
+    typer.Argument(metavar="PROFILE", help="A profile's id, or its YAML file.", autocompletion=complete_profile),
+]
 
 
 def library(config: Path | None) -> Library:

@@ -18,7 +18,7 @@ from idtone.errors import ToneError, UsageError
 
 from ..measuring.levels import SILENCE_DB
 from ..profile import Law, Profile
-from .choice import choose
+from .choice import choose, complete_profile
 
 if TYPE_CHECKING:
     from ..measuring.inspection import Inspection, MeasuredBurst
@@ -35,7 +35,12 @@ RecordingArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A recording of a call, a capture of RTP or any other audio file.")
 ]
 TargetArgument = Annotated[
-    str, typer.Argument(metavar="TARGET", help="A recording, or a profile: its id, or its YAML file.")
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="A recording, or a profile: its id, or its YAML file.",
+        autocompletion=complete_profile,
+    ),
 ]
 
 
@@ -52,7 +57,7 @@ def inspect_recording(
     if json:
         console.print_json([_as_json(leg, inspection) for leg, inspection in legs])
         return
-    screen = Console()
+    screen = console.screen()
     for index, (leg, inspection) in enumerate(legs):
         if index:
             screen.print()
@@ -65,7 +70,10 @@ def plot_target(
         Path | None, typer.Option("-o", "--output", metavar="FILE.png", help="Write a PNG instead of the terminal.")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="Draw this profile's plan over a recording.")
+        str | None,
+        typer.Option(
+            metavar="PROFILE", help="Draw this profile's plan over a recording.", autocompletion=complete_profile
+        ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:

@@ -18,7 +18,7 @@ from idtone.errors import ToneError, UsageError
 
 from ..notations.reading import from_notation
 from ..profile import Profile
-from .choice import choose
+from .choice import choose, complete_profile
 
 if TYPE_CHECKING:
     from ..making.formats import SoundFormat
@@ -27,12 +27,32 @@ _LONG_MS: Final = 60_000
 """Of sound, over all formats: less is made before a progress bar could be read."""
 
 
+def complete_formats(incomplete: str) -> list[str]:
+    """The formats that begin like the last of the list, with those before it; and `all`."""
+    from ..making.formats import FORMATS
+
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + name for name in [*FORMATS, *["all"] * (not comma)] if name.startswith(last)]
+
+
+FormatsOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAMES",
+        help="Comma-separated formats, like wav,sln16,ulaw; or all.",
+        autocompletion=complete_formats,
+    ),
+]
+
+
 def generate(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")],
-    profile: Annotated[str | None, typer.Argument(metavar="PROFILE", help="A profile's id, or its YAML file.")] = None,
-    formats: Annotated[
-        str, typer.Option("--format", metavar="NAMES", help="Comma-separated formats, like wav,sln16,ulaw; or all.")
-    ] = "all",
+    profile: Annotated[
+        str | None,
+        typer.Argument(metavar="PROFILE", help="A profile's id, or its YAML file.", autocompletion=complete_profile),
+    ] = None,
+    formats: FormatsOption = "all",
     tones: Annotated[
         str | None,
         typer.Option(

@@ -8,11 +8,10 @@ from itertools import islice
 from typing import Any, Final
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from idtone import console
-from idtone.console import ConfigOption, JsonOption
+from idtone.console import ConfigOption, CsvOption, JsonOption, TsvOption
 from idtone.errors import ToneError
 
 from ..lint import lint
@@ -27,18 +26,23 @@ _ROWS_LIMIT: Final = 20
 """Bursts that `show` lists; an hour can have hundreds of thousands."""
 
 
-def list_profiles(config: ConfigOption = None, json: JsonOption = False) -> None:
+def list_profiles(
+    config: ConfigOption = None, json: JsonOption = False, csv: CsvOption = False, tsv: TsvOption = False
+) -> None:
     """List the tone profiles: the shipped ones and those of sounds.profiles."""
+    form = console.form(json, csv, tsv)
     known = library(config)
-    if json:
-        console.print_json([_summary(profile) | {"source": known.source(name)} for name, profile in known.items()])
+    facts = [_summary(profile) | {"source": known.source(name)} for name, profile in known.items()]
+    if form is console.Form.JSON:
+        console.print_json(facts)
         return
-    title = Column("title", overflow="fold")
-    table = Table("id", title, "standard", "duration", "source", box=None, pad_edge=False)
-    for name, profile in known.items():
-        row = (name, profile.title, _yes(profile.standard), f"{profile.duration_ms:.10g} ms", known.source(name))
-        table.add_row(*map(escape, row))
-    Console().print(table)
+    columns = ["id", "title", "standard", "duration_ms", "source"]
+    rows = [[each[name] for name in columns] for each in facts]
+    if form is console.Form.TABLE:
+        columns[3] = "duration"
+        for row in rows:
+            row[3] = f"{row[3]:.10g} ms"
+    console.Rows(columns, form, whole=("id",)).print(rows)
 
 
 def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -65,7 +69,7 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         print(line)
     print()
     if chosen.segments:
-        Console().print(_plan(chosen))
+        console.screen().print(_plan(chosen))
         bursts = chosen.repeat * sum(1 for segment in chosen.segments if segment.frequencies_hz)
         print(f"… {bursts - _ROWS_LIMIT} more\n" if bursts > _ROWS_LIMIT else "")
     print(f"{draw(chosen)}\n")

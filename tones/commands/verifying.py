@@ -19,7 +19,7 @@ from idtone.console import UNUSABLE, ConfigOption, JsonOption
 from idtone.errors import RecordingError, UsageError
 
 from ..profile import Profile
-from .choice import choose
+from .choice import choose, complete_profile
 
 if TYPE_CHECKING:
     from ..verification.folder import Checked
@@ -29,24 +29,28 @@ _COLOURS: Final = {"conforms": "green", "present": "yellow", "cannot-tell": "yel
 
 
 def verify(
-    recording: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="A recording of a call, a capture of RTP, or a folder of recordings."),
+    recordings: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Recordings of calls, captures of RTP, or folders of recordings."),
     ],
-    profile: Annotated[str, typer.Option(metavar="PROFILE", help="A profile's id, or its YAML file.")],
+    profile: Annotated[
+        str,
+        typer.Option(metavar="PROFILE", help="A profile's id, or its YAML file.", autocompletion=complete_profile),
+    ],
     strict: Annotated[bool, typer.Option("--strict", help="Only a sound that conforms is a good end.")] = False,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="OUT.csv", help="Write a row for each leg to this file as well.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Processes for a folder (default: one for each processor).")
+        int | None, typer.Option(min=1, max=64, help="Processes for several files (default: one for each processor).")
     ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say whether a profile's sound is in a recording: conforms, present, absent or cannot-tell.
 
-    Ends with 0 where a leg of every file has the sound, with 1 where one has not, with 2 where one cannot be read.
+    Of several files it prints a table, with a row for each leg. Ends with 0 where a leg of every file has the sound,
+    with 1 where one has not, with 2 where one cannot be read.
     """
     # numpy takes longer to load than most commands to run.
     from ..verification.folder import check, files_of, write_csv
@@ -54,10 +58,12 @@ def verify(
 
     chosen = choose(profile, config)
     Verifier(chosen)  # a profile that cannot be looked for is told before any file is read
-    if recording.is_dir():
-        checked = _all(files_of(recording), chosen, jobs or os.cpu_count() or 1)
+    files = [file for each in recordings for file in (files_of(each) if each.is_dir() else [each])]
+    as_table = len(recordings) > 1 or recordings[0].is_dir()
+    if as_table:
+        checked = _all(files, chosen, jobs or os.cpu_count() or 1)
     else:
-        one = check(recording, chosen)
+        one = check(files[0], chosen)
         if one.error is not None:
             raise RecordingError(one.error)
         checked = [one]
@@ -68,8 +74,8 @@ def verify(
         write_csv(csv, checked)
     if json:
         console.print_json([entry for each in checked for entry in _as_json(each)])
-    elif recording.is_dir():
-        _print_table(checked, recording)
+    elif as_table:
+        _print_table(checked, recordings[0] if len(recordings) == 1 else None)
     else:
         for leg, report in checked[0].reports:
             _print_report(leg, report)
@@ -110,7 +116,7 @@ def _as_json(checked: Checked) -> list[dict[str, Any]]:
 
 
 def _print_report(leg: str, report: Report) -> None:
-    screen = Console(highlight=False)
+    screen = console.screen(highlight=False)
     colour = _COLOURS[report.verdict]
     screen.print(f"{escape(leg)}: [{colour}]{report.verdict}[/{colour}]  {escape(report.reason)}")
     for finding in report.findings:
@@ -140,7 +146,8 @@ def _edges(burst: HeardBurst) -> str:
     return f"{burst.start_error_ms:+.1f}, {burst.end_error_ms:+.1f} ms"
 
 
-def _print_table(checked: list[Checked], folder: Path) -> None:
+def _print_table(checked: list[Checked], folder: Path | None) -> None:
+    """Files by their paths, or below the one folder."""
     from ..verification.folder import rows
 
     file, reason = Column("file", overflow="fold"), Column("reason", overflow="fold")
@@ -154,8 +161,11 @@ def _print_table(checked: list[Checked], folder: Path) -> None:
             at = f"{row['start_ms'] / 1000:z.2f} s" if "start_ms" in row else ""
             level = f"{row['level_dbm0']:.1f} dBm0" if "level_dbm0" in row else ""
             colour = _COLOURS.get(said, "red")
-            name, leg, why = map(escape, (str(each.path.relative_to(folder)), str(row.get("leg", "")), row["reason"]))
+            name, leg, why = map(
+                escape,
+                (str(each.path.relative_to(folder) if folder else each.path), str(row.get("leg", "")), row["reason"]),
+            )
             table.add_row(name, leg, f"[{colour}]{said}[/{colour}]", at, level, why)
-    screen = Console()
+    screen = console.screen()
     screen.print(table)
     screen.print(", ".join(f"{count} {said}" for said, count in sorted(counts.items())))

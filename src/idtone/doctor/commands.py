@@ -51,7 +51,7 @@ def doctor(
     if as_json:
         console.print_json([finding.report() for finding in findings])
     else:
-        show(findings, Console(highlight=False))
+        show(findings, console.screen(highlight=False))
     if any(finding.state is State.BAD for finding in findings):
         console.negative()
 

@@ -11,6 +11,7 @@ from shlex import quote
 from typing import Final
 
 from idtone.calls import Reason, Trust
+from idtone.console import counted
 from idtone.decision import judge
 from idtone.errors import DocumentError, TrustError
 from idtone.registry.compiled import licences
@@ -44,7 +45,7 @@ def faulty(error: DocumentError | TrustError, path: str) -> Finding:
         )
     return bad(
         "registry",
-        f"{path} has {len(error.faults)} faults, the first in line {first.line}",
+        f"{path} has {counted(len(error.faults), 'fault')}, the first in line {first.line}",
         f"idtone registry check {path}, and mend what it names",
     )
 

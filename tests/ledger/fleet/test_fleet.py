@@ -104,6 +104,9 @@ def test_a_call_is_shown_and_proven_wherever_it_was(nodes: dict[str, Node]) -> N
     with nodes["osaka"].own() as own:
         assert proven == str(own.proofs("osaka-heard")[0].proof)
     assert run("prove", "osaka-going-on").exit_code == 1
+    assert run("prove", "osaka-h").stdout == proven
+    with pytest.raises(UsageError, match="begin with osaka: osaka-going-on, osaka-heard"):
+        run("show", "osaka")
 
 
 def test_what_several_nodes_have_is_not_guessed(nodes: dict[str, Node]) -> None:

@@ -172,7 +172,7 @@ def test_a_possible_profile_becomes_a_sound_of_its_length(
 @pytest.mark.parametrize(
     ("segments", "says"),
     [
-        ("[" + "{frequencies_hz: [600], on_ms: 10}, " * 1500 + "]", "at most 64"),
+        ("[" + "{frequencies_hz: [600], on_ms: 10}, " * 1500 + "]", "more than 64 entries"),
         ("[" + "{on_ms: 1}, " * 1_000_000 + "]", "larger than 65536 bytes"),
         ("[{frequencies_hz: [600], on_ms: 3600000, ramp_ms: 3600000}]", "ramp_ms"),
         ("[{frequencies_hz: [.nan], on_ms: 100}]", "frequencies_hz"),

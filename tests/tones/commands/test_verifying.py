@@ -66,6 +66,20 @@ def test_a_folder_gives_a_table_and_a_csv(recording: Path, tmp_path: Path, confi
     assert run("verify", home, "--profile", "sample", "--jobs", 1, "-c", config).exit_code == 0
 
 
+def test_several_files_and_folders_are_one_table(recording: Path, tmp_path: Path, config: Path) -> None:
+    home = tmp_path / "calls"
+    home.mkdir()
+    soundfile.write(home / "two.wav", leg(NOTICE), 8000)
+    result = run("verify", recording, home, "--profile", "sample", "--jobs", 1, "-c", config)
+    assert result.exit_code == 1
+    assert [line.split()[:3] for line in result.stdout.splitlines()[1:3]] == [
+        [str(recording), "mono", "conforms"],
+        [str(home / "two.wav"), "mono", "absent"],
+    ]
+    entries = json.loads(run("verify", recording, home, "--profile", "sample", "--json", "-c", config).stdout)
+    assert [entry["file"] for entry in entries] == [str(recording), str(home / "two.wav")]
+
+
 def test_a_file_that_cannot_be_read_spoils_the_folder(tmp_path: Path, config: Path) -> None:
     home = tmp_path / "calls"
     home.mkdir()
