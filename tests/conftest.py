@@ -19,6 +19,9 @@ from .lab.packages import find_or_get_ffmpeg
 from .lab.postgresql import PostgreSQL, programs
 from .lab.service import Service
 
+# Here and not beside them: tests of other folders import them too, and are read first.
+pytest.register_assert_rewrite(*(f"tests.calls.{name}" for name in ("hearing", "judging", "proving", "striking")))
+
 LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
 
 

@@ -21,7 +21,8 @@ from idtone.settings import Settings, locations
 
 from .test_house import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES = [*TOP, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OPERATING = (ROOT / "docs" / "operating.md").read_text("utf-8")
 EVIDENCE = (ROOT / "docs" / "evidence.md").read_text("utf-8")
 SECTIONS = set(Settings.model_fields)
@@ -91,8 +92,20 @@ def test_settings_that_a_page_names_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+    for target, heading in re.findall(r"\]\(([^)#:]+)(#[^)]+)?\)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", (page.parent / target).read_text("utf-8"), re.MULTILINE)
+            assert heading in {f"#{re.sub('[^a-z0-9 -]', '', each.lower()).replace(' ', '-')}" for each in headings}
+
+
+@pytest.mark.parametrize("page", TOP, ids=lambda page: page.name)
+def test_files_and_targets_that_a_page_at_the_top_names_exist(page):
+    text = page.read_text("utf-8")
+    named = re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:cfg|conf|md|py|toml|yaml))`", text)
+    assert not [name for name in named if not (ROOT / name).exists()]
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"(?:`|^)make ([a-z]+(?:-[a-z]+)*)", text, re.MULTILINE)) <= set(targets)
 
 
 def test_every_command_is_in_the_changelog():

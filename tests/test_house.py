@@ -16,7 +16,10 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = {
     ".ci", "agi", "ari_app", "call_control", "config", "dialplan", "docs", "ledger", "registry", "src", "tests", "tones"
 }  # fmt: skip
-FILES = {"setup.cfg", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile", ".gitignore"}
+FILES = {
+    ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
+    "SECURITY.md", "pyproject.toml", "setup.cfg",
+}  # fmt: skip
 
 
 def files() -> list[Path]:

@@ -8,8 +8,6 @@ import pytest
 
 from ..lab.asterisk import Asterisk
 
-pytest.register_assert_rewrite(*(f"{__package__}.{name}" for name in ("hearing", "judging", "proving", "striking")))
-
 
 @pytest.fixture(params=["ari", "agi"])
 def door(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[str]:
