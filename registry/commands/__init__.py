@@ -10,7 +10,7 @@ console.add_commands(
     {
         "check": (
             "idtone.registry.commands.consulting:check",
-            "Find every fault of a registry, or of a suspensions.yaml, at once, each with file, line, field and "
+            "Find every fault of a registry, a suspensions.yaml or an application at once, each with its place and "
             "remedy.",
         ),
         "show": (

@@ -44,10 +44,10 @@ FileArgument = Annotated[
 
 
 def check(file: FileArgument = None, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
-    """Find every fault of a registry, of a suspensions.yaml or of an application at once, each with file, line, field
-    and remedy. Of a folder both files of the registry are checked.
+    """Find every fault of a registry, a suspensions.yaml or an application at once, each with its place and remedy.
 
-    Exit 0: good. 1: faults were found. 2: there is no file to check (absent, too large, not UTF-8 text).
+    Of a folder both files of the registry are checked. Exit 0: good. 1: faults were found. 2: there is no file to check
+    (absent, too large, not UTF-8 text).
     """
     path = file or load_settings(config).registry.file()
     texts = [(each, read_text(each)) for each in _files(path)]

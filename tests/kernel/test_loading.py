@@ -166,7 +166,7 @@ async def test_completion_imports_no_command(start: Start, inbox: socket.socket,
         ("registry show", {"registry"}, DOCUMENTS, 240),
         ("registry check", {"registry"}, DOCUMENTS, 240),
         ("ledger list", {"ledger"}, LEDGER | {"rich"}, 450),
-        ("dialplan export hook", {"config", "dialplan", "exporting", "tones"}, DOCUMENTS, 240),
+        ("dialplan export .", {"config", "dialplan", "exporting", "tones"}, DOCUMENTS, 240),
     ],
 )
 async def test_a_command_imports_its_own_room_and_what_that_needs(
