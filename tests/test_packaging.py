@@ -83,8 +83,9 @@ def test_the_command_runs_from_the_wheel(installed, tmp_path):
 
 
 def test_the_hook_and_its_sounds_come_out_of_the_wheel(installed, tmp_path):
-    run(installed, tmp_path, "idtone", "dialplan", "export", "exported")
     exported = tmp_path / "exported"
+    exported.mkdir()
+    run(installed, tmp_path, "idtone", "dialplan", "export", "exported")
     assert any(path.suffix == ".conf" and "idtone-forward" in path.read_text() for path in exported.rglob("*"))
 
 

@@ -623,7 +623,9 @@ def test_the_shell_completes_call_ids(ledger: str) -> None:
 
 def test_calls_are_followed_until_interrupted(ledger: str) -> None:
     with LedgerWriter.open(ledger, "pbx-1", custody_of(ledger)) as writer:
-        command = [sys.executable, "-c", PROGRAM, "ledger", "list", "--follow", "--reason", "licence-valid", "--json"]
+        # Whoever runs the tests in the background has it ignored, and a process inherits that.
+        interruptible = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {PROGRAM}"
+        command = [sys.executable, "-c", interruptible, "ledger", "list", "-f", "--reason", "licence-valid", "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
             assert following.stdout
             assert json.loads(following.stdout.readline())["call_id"] == "c-heard", "the one of these that is over"
