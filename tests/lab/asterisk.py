@@ -107,7 +107,9 @@ LAB_DIALPLAN = """
     ; Who is inside: every phone has the number of its own port, there are rooms where many meet, and a machine answers.
     [lab-extensions]
     include => lab-forwarded
-    exten = _XXXX!,1,Dial(PJSIP/lab/sip:${EXTEN}@127.0.0.1:${EXTEN}\\;lab=${LAB_CALL},,U(lab-inside))
+    exten = _XXXX!,1,Dial(PJSIP/lab/sip:${EXTEN}@127.0.0.1:${EXTEN}\\;lab=${LAB_CALL})
+     same = n,Hangup(${HANGUPCAUSE})
+    exten = _gosub.,1,Dial(PJSIP/lab/sip:${EXTEN:5}@127.0.0.1:${EXTEN:5}\\;lab=${LAB_CALL},,U(lab-inside))
      same = n,Hangup(${HANGUPCAUSE})
     exten = _room!,1,Answer()
      same = n,Set(CONFBRIDGE(user,quiet)=yes)
