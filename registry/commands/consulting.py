@@ -81,18 +81,19 @@ class _Kind(Enum):
 
 def _kind(text: str) -> _Kind:
     """By the keys at the top; what is none of them is held against the registry's model."""
-    keys = set(_TOP.findall(text))
-    if keys & {"registry", "members", "tones"}:
-        return _Kind.REGISTRY
-    return (
-        _Kind.APPLICATION if "application" in keys else _Kind.SUSPENSIONS if "suspensions" in keys else _Kind.REGISTRY
-    )
+    found = set(_TOP.findall(text))
+    return next((kind for kind, keys in _KEYS.items() if keys & found), _Kind.REGISTRY)
 
 
+_KEYS: Final = {
+    _Kind.REGISTRY: {"registry", "members", "tones"},
+    _Kind.APPLICATION: {"application"},
+    _Kind.SUSPENSIONS: {"suspensions"},
+}
 _TOP: Final = re.compile(r"^([a-z]+) *:", re.MULTILINE)
 
 
-def _totals(path: Path, text: str) -> Mapping[str, int]:
+def _totals(path: Path, text: str) -> Mapping[str, object]:
     """Raises DocumentError with every fault."""
     match _kind(text):
         case _Kind.SUSPENSIONS:
@@ -101,8 +102,7 @@ def _totals(path: Path, text: str) -> Mapping[str, int]:
             asked = parse_application(text, str(path))
             return {"licences": len(asked.licences), "numbers": sum(len(read_span(entry)) for entry in asked.numbers)}
         case _Kind.REGISTRY:
-            total = counts(parse_document(text, str(path)))
-            return {name: value for name, value in total.items() if isinstance(value, int)}
+            return counts(parse_document(text, str(path)))
 
 
 def show(

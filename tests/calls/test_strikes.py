@@ -252,7 +252,7 @@ async def test_a_caller_who_gives_up_while_it_is_decided(own, references):
     async with lab(own.asterisk) as phones:  # whose questions come after theirs
         for door in ("ari", "agi"):
             await phones.talk_and_hang_up(await phones.place(Forwarding(door=door)))
-    await asyncio.to_thread(own.records)
+    await asyncio.to_thread(own.entered)
     await until(lambda: all(map(kept, own.records().values())), "every record to be closed")
     assert not complaints(Event.CALLER_HANGS_UP, fates, own.records())
     assert not any(each.called for each in placed.values())

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -344,11 +345,15 @@ def test_a_good_ledger_is_verified(signing: str, key: Path) -> None:
     assert (report["good"], report["log"], report["faults"]) == (True, str(LOG), [])
 
 
+def change(file: Path, *statements: str) -> None:
+    """Behind the back of whoever signs it."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
 def test_a_changed_ledger_is_a_negative_verdict(signing: str, file: Path) -> None:
-    connection = sqlite3.connect(file)
-    connection.execute("UPDATE steps SET details = replace(details, 'L-0001', 'L-0002') WHERE call_id = 'c-heard'")
-    connection.commit()
-    connection.close()
+    change(file, "UPDATE steps SET details = replace(details, 'L-0001', 'L-0002') WHERE call_id = 'c-heard'")
     result = run("verify", "--ledger", signing)
     assert result.exit_code == 1
     assert "call c-heard: leaf 0 is not what was written" in result.stdout
@@ -374,12 +379,12 @@ def test_what_witnesses_have_cosigned_is_held_against_it(signing: str, key: Path
     key.with_name("key.seen").rename(key.with_name("key.cosigned"))
     result = run("verify", "--ledger", signing)
     assert (result.exit_code, f"signed       2 leaves ({key.with_name('key.cosigned')})" in result.stdout) == (0, True)
-    connection = sqlite3.connect(file)
-    connection.execute("DELETE FROM steps WHERE leaf = 1")
-    connection.execute("DELETE FROM hashes WHERE place > 0")
-    connection.execute("DELETE FROM meta WHERE key = 'checkpoint'")
-    connection.commit()
-    connection.close()
+    change(
+        file,
+        "DELETE FROM steps WHERE leaf = 1",
+        "DELETE FROM hashes WHERE place > 0",
+        "DELETE FROM meta WHERE key = 'checkpoint'",
+    )
     result = run("verify", "--ledger", signing)
     assert result.exit_code == 1
     assert "key.cosigned: 2 leaves were signed, and the ledger has 1" in result.stdout
@@ -387,14 +392,14 @@ def test_what_witnesses_have_cosigned_is_held_against_it(signing: str, key: Path
 
 def test_a_tree_that_covers_nothing_is_not_good_where_a_key_signs_it(signing: str, key: Path, file: Path) -> None:
     key.with_name("key.seen").unlink()
-    connection = sqlite3.connect(file)
-    connection.execute("UPDATE meta SET value = (SELECT max(id) FROM steps) WHERE key = 'tree_from'")
-    connection.execute("DELETE FROM meta WHERE key = 'checkpoint'")
-    connection.execute("DELETE FROM hashes")
-    connection.execute("DELETE FROM sought")
-    connection.execute("UPDATE steps SET leaf = NULL")
-    connection.commit()
-    connection.close()
+    change(
+        file,
+        "UPDATE meta SET value = (SELECT max(id) FROM steps) WHERE key = 'tree_from'",
+        "DELETE FROM meta WHERE key = 'checkpoint'",
+        "DELETE FROM hashes",
+        "DELETE FROM sought",
+        "UPDATE steps SET leaf = NULL",
+    )
     result = run("verify", "--ledger", signing)
     assert result.exit_code == 1
     assert "a key signs this ledger's tree, and no leaf covers any of its" in result.stdout
