@@ -17,7 +17,7 @@ from ..lab.lab import Forwarding, Lab, Placed, until
 from ..lab.phone import Behaviour
 from .endings import UNTIL
 from .proving import NOTIFY
-from .walking import listen
+from .walking import in_order, listen
 
 LEAD_S = 0.6
 """From when all wait at their steps to the blow: longer than a sound."""
@@ -54,7 +54,7 @@ class Fate:
     placed: Placed
     told: Told
     called_heard: str | None
-    """The sound of which most was there."""
+    """The sound of which most was there, also where it came in pieces."""
     whole: dict[str, frozenset[str]]
     """By party, every sound that was there from its first frame to its last."""
 
@@ -110,7 +110,7 @@ async def fate(phones: Lab, placed: Placed, references: dict[str, Any]) -> Fate:
     return Fate(
         placed,
         await phones.ending(placed),
-        identify(placed.called.packets, references) if placed.called else None,
+        identify(in_order(placed.called.packets), references) if placed.called else None,
         {party: listen(placed, party, references).whole for party in ("called", "caller")},
     )
 

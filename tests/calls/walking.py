@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Final
@@ -474,12 +474,12 @@ def listen(placed: Placed, party: str, references: Mapping[str, Any]) -> Listeni
         return SILENCE
     call, voice = (called, voices.CALLER) if party == "called" else (placed.caller, voices.CALLED)
     capture = Capture([packet for packet in call.packets if packet.payload_type in CODECS], called.answered_ns)
-    measured = {name: hear(capture.in_order(), 0, reference=one) for name, one in references.items()}
+    measured = {name: hear(in_order(capture.packets), 0, reference=one) for name, one in references.items()}
     cut = call.ended_ns is not None and call.ended_by == "us"
     # With early media they hear each other before the answer, and what was under way then arrives after it.
     settled_ns = called.answered_ns + 5 * FRAME_NS
     later = Capture([each for each in capture.packets if each.arrival_ns > settled_ns], called.answered_ns)
-    voice_ms = hear(later.in_order(), 0, voice=voice).voice_ms
+    voice_ms = hear(in_order(later.packets), 0, voice=voice).voice_ms
     return Listening(
         {name: capture.arrival_ms(one.end_ms) for name, one in measured.items() if one.end_ms is not None},
         frozenset(name for name, one in measured.items() if one.present and _is_whole(one, capture, cut)),
@@ -497,17 +497,18 @@ class Capture:
     packets: Sequence[Packet]
     answered_ns: int
 
-    def in_order(self) -> list[Packet]:
-        """As if one had come after the other, each in its time, from 0 on."""
-        return [
-            packet._replace(arrival_ns=at * FRAME_NS, sequence=at & 0xFFFF, timestamp=at * FRAME, ssrc=0)
-            for at, packet in enumerate(self.packets)
-        ]
-
     def arrival_ms(self, at_ms: float) -> float:
         """When that came, after the answer, which is so far from the beginning in order."""
         packet = self.packets[min(int(at_ms // FRAME_MS), len(self.packets) - 1)]
         return (packet.arrival_ns - self.answered_ns) / 1e6
+
+
+def in_order(packets: Iterable[Packet]) -> list[Packet]:
+    """As if one had come after the other, each in its time, from 0 on."""
+    return [
+        packet._replace(arrival_ns=at * FRAME_NS, sequence=at & 0xFFFF, timestamp=at * FRAME, ssrc=0)
+        for at, packet in enumerate(packets)
+    ]
 
 
 def _is_whole(one: Heard, capture: Capture, cut: bool) -> bool:
