@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from idtone.complaints import Complaints
 from idtone.errors import AgiError, IdtoneError
+from idtone.log_throttle import LogThrottle
 
 from .codec import HANGUP, Codec
 from .environment import LONGEST, AgiRequest, read_request
@@ -87,7 +87,7 @@ class FastAgiServer:
         self._proving: dict[asyncio.Task[None], None] = {}
         """Both in the order in which they came."""
         self._answering: set[asyncio.Task[None]] = set()
-        self._complaints = Complaints(log, "an AGI connection was closed")
+        self._throttle = LogThrottle(log, "an AGI connection was closed")
 
     @asynccontextmanager
     async def listening(self, address: Address | Listener) -> AsyncIterator[Address]:
@@ -117,11 +117,11 @@ class FastAgiServer:
         for task in self._answering:
             self._dismiss(task, "it had not ended when the service stopped")
         await asyncio.gather(*there, return_exceptions=True)
-        self._complaints.flush()
+        self._throttle.flush()
 
     def _dismiss(self, task: asyncio.Task[None], reason: str) -> None:
         task.cancel()
-        self._complaints.note(reason)
+        self._throttle.warning(reason)
 
     def _open(self, bound: Listener) -> None:
         if bound.fileno() >= 0:
@@ -135,14 +135,14 @@ class FastAgiServer:
             except (BlockingIOError, ConnectionAbortedError):
                 return False
             except OSError as error:
-                self._complaints.note(f"it could not be accepted: {error.strerror}")
+                self._throttle.warning(f"it could not be accepted: {error.strerror}")
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(bound)  # which stays readable while there are no files left
                 loop.call_later(_OUT_OF_FILES_S, self._open, bound)
                 return False
             if reason := refused(accepted):
                 accepted.close()
-                self._complaints.note(reason)
+                self._throttle.warning(reason)
             else:
                 self._take(accepted)
         return True
@@ -175,7 +175,7 @@ class FastAgiServer:
                 if request:
                     await self._converse(asterisk, request)
         except AgiError as error:
-            self._complaints.note(str(error))
+            self._throttle.warning(str(error))
         finally:
             writer.transport.abort()
 

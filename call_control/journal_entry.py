@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from idtone.calls import Outcome
-from idtone.complaints import Complaints
 from idtone.errors import JournalError, LedgerError
+from idtone.log_throttle import LogThrottle
 
 from .call_control import CallControl
 from .journal_lines import LONGEST_LINE, Decided, Ended, Line, blotted, fits_its_id, read, split
@@ -38,8 +38,8 @@ class JournalEntry:
         self._calls = call_control
         self._times = times
         self._keep = keep
-        self._turned_away = Complaints(log, "a call was turned away")
-        self._complaints = Complaints(log, "a line of the journal is not believed")
+        self._turned_away = LogThrottle(log, "a call was turned away")
+        self._throttle = LogThrottle(log, "a line of the journal is not believed")
         self._gap = timedelta()
 
     def gap_s(self, seconds: float) -> None:
@@ -104,7 +104,7 @@ class JournalEntry:
                 raise JournalError("it dates the call at another time than the call's id")
             self._must_be_new(line.at, over=line.outcome is Outcome.BYPASS)
             if line.outcome is Outcome.SHED:
-                self._turned_away.note("as many as policy.waiting allows waited for a verdict")
+                self._turned_away.warning("as many as policy.waiting allows waited for a verdict")
         return calls.journal(line)
 
     def _must_be_new(self, at: datetime, over: bool = False) -> None:
@@ -118,10 +118,10 @@ class JournalEntry:
 
     def _refuse(self, refused: Sequence[tuple[str, JournalError]]) -> None:
         for _, error in refused:
-            self._complaints.note(str(error))
+            self._throttle.warning(str(error))
         if not refused:
             return
         try:
             self._keep([blotted(text[:LONGEST_LINE]) for text, _ in refused])
         except OSError as error:
-            self._complaints.note(f"it cannot be kept: {error.strerror}")
+            self._throttle.warning(f"it cannot be kept: {error.strerror}")

@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {
-    ".ci", "agi", "ari_app", "call_control", "config", "dialplan", "docs", "ledger", "registry", "src", "tests", "tones"
+    ".ci", "agi", "ari_app", "call_control", "config", "dialplan", "docs", "ledger", "operations", "registry",
+    "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",

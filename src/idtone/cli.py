@@ -19,7 +19,7 @@ console.add_commands(
     app,
     {
         "serve": (
-            "idtone.serve:serve",
+            "idtone.service.commands:serve",
             "Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress go on without it.",
         ),
         "agi": (
@@ -27,7 +27,7 @@ console.add_commands(
             "Pass Asterisk's question on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).",
         ),
         "doctor": (
-            "idtone.doctor.commands:doctor",
+            "idtone.operations.doctor.commands:doctor",
             "Check the PBX and everything that a call depends on, and say how to mend what is wrong. Changes nothing.",
         ),
     },
@@ -42,7 +42,7 @@ console.add_commands(
     tone,
     {
         "import": (
-            "idtone.master_import:import_master",
+            "idtone.operations.master_import:import_master",
             "Make a profile and all its sound files from a supplied recording, held against the registry.",
         ),
     },
@@ -51,7 +51,7 @@ console.add_commands(
     ledger,
     {
         "export": (
-            "idtone.packing:export_pack",
+            "idtone.operations.evidence_export:export_pack",
             "Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.",
         ),
     },
@@ -60,7 +60,7 @@ console.add_commands(
     hook,
     {
         "export": (
-            "idtone.exporting:export",
+            "idtone.operations.hook_export:export",
             "Write the hook, idtone.conf, to include from Asterisk's extensions.conf.",
         ),
     },

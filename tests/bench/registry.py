@@ -160,7 +160,7 @@ def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> No
     """Decide in an event loop, while generations are asked for and taken in a thread; and, in turn, while they are
     asked for and nobody takes them. Findings go into `line`.
     """
-    from idtone.serve import loop_first  # where memory is measured, without the rest of the service
+    from idtone.service.commands import loop_first  # where memory is measured, without the rest of the service
 
     source = place.open()
     source.refresh()

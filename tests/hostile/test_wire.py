@@ -19,7 +19,7 @@ from aiohttp import WSMsgType, web
 
 from idtone.ari_app import connection
 from idtone.ari_app.connection import connect
-from idtone.ari_app.service import Service
+from idtone.ari_app.runner import ApplicationRunner
 from idtone.errors import AriError, AriUnavailable
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
@@ -90,8 +90,8 @@ async def serving(url: str, sounds: dict[str, Sound], notebook: Notebook) -> Asy
     escaped: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
     stop = asyncio.Event()
-    service = Service(application(sounds, notebook), lambda: connect(url, "idtone", PASSWORD), lambda: None)
-    running = asyncio.create_task(service.run(stop))
+    runner = ApplicationRunner(application(sounds, notebook), lambda: connect(url, "idtone", PASSWORD))
+    running = asyncio.create_task(runner.run(stop))
     try:
         yield
         assert not running.done(), "the service ended"

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from idtone import __version__, console
 from idtone.cli import app
-from idtone.serve import UNUSABLE_SETTINGS
+from idtone.service.commands import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {"agi", "serve", "doctor", "tone", "registry", "ledger", "dialplan"}

@@ -33,8 +33,7 @@ DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785", "sqlalchemy"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
 ROOMS = {
-    "agi", "ari_app", "call_control", "config", "dialplan", "doctor", "exporting", "ledger", "master_import", "packing",
-    "registry", "serve", "succession", "tones",
+    "agi", "ari_app", "call_control", "config", "dialplan", "ledger", "operations", "registry", "service", "tones",
 }  # fmt: skip
 """What of idtone is not the kernel."""
 TABLES = {"idtone.cli", "idtone.console", "idtone.errors"} | {
@@ -166,7 +165,7 @@ async def test_completion_imports_no_command(start: Start, inbox: socket.socket,
         ("registry show", {"registry"}, DOCUMENTS, 240),
         ("registry check", {"registry"}, DOCUMENTS, 240),
         ("ledger list", {"ledger"}, LEDGER | {"rich"}, 450),
-        ("dialplan export .", {"config", "dialplan", "exporting", "tones"}, DOCUMENTS, 240),
+        ("dialplan export .", {"config", "dialplan", "operations", "tones"}, DOCUMENTS, 240),
     ],
 )
 async def test_a_command_imports_its_own_room_and_what_that_needs(
@@ -202,7 +201,7 @@ async def test_the_service_imports_what_a_call_needs_before_it_is_ready_and_noth
         said, _ = process.communicate(timeout=60)
     assert (process.returncode, outcome) == (0, "PLAY"), said
     assert ready & OTHERS == SERVICE
-    assert not rooms(ready) & {"doctor", "exporting", "master_import", "packing"}
+    assert "operations" not in rooms(ready)
     assert len(foreign(ready)) <= 620
     assert not foreign(later)
 

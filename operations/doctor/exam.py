@@ -1,0 +1,121 @@
+"""What the checks share: the settings, one look at Asterisk, one reading of the profiles. I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from idtone.dialplan import Hook
+from idtone.errors import AriError, DocumentError, LedgerError
+from idtone.ledger.sqlite import path_of
+from idtone.operations.hook_export import hook_for
+from idtone.settings import Settings
+from idtone.tones.library import Library, load_library
+
+from . import ari, machine
+from .asterisk import Seen
+from .sounds import Identity
+
+USUAL_FOLDER: Final = Path("/etc/asterisk")
+UNIT: Final = "idtone"
+SYSTEMD_S: Final = 3.0
+AS_SERVICE: Final = "Run this as the user that `idtone serve` runs as"
+BAD_PROFILES: Final = ("the tone profiles have faults", "idtone tone list, and mend what it names")
+_LOCK: Final = ".lock"
+
+
+@dataclass
+class Exam:
+    """One visit of the doctor. Every check may wait for the look at Asterisk; each of them sees the same."""
+
+    settings: Settings
+    config: Path | None
+    """The settings file as it was named, for remedies."""
+    named_folder: Path | None
+    """Asterisk's configuration folder, where the user named one."""
+    environment: Mapping[str, str]
+    now: Callable[[], datetime]
+    _seen: Future[Seen] = field(default_factory=Future)
+
+    def look(self, secret: str) -> Seen:
+        """Look at Asterisk, for all. Raises AriError."""
+        try:
+            seen = ari.look(self.settings.ari, secret)
+        except BaseException as error:
+            self._seen.set_exception(error)
+            raise
+        self._seen.set_result(seen)
+        return seen
+
+    def not_looked(self, error: DocumentError) -> None:
+        """There is no password to look with."""
+        self._seen.set_exception(error)
+
+    @property
+    def seen(self) -> Seen | None:
+        """Asterisk as it was seen; None where it could not be. Waits for the look."""
+        try:
+            return self._seen.result()
+        except (AriError, DocumentError):
+            return None  # the check that looks tells why
+
+    @property
+    def folder(self) -> Path | None:
+        """Asterisk's configuration folder; None where it is on another machine."""
+        if self.named_folder:
+            return self.named_folder
+        seen = self.seen
+        if seen is None:
+            return USUAL_FOLDER
+        return Path(seen.variables["ASTETCDIR"] or USUAL_FOLDER) if seen.nearby else None
+
+    @cached_property
+    def library(self) -> Library:
+        """Raises DocumentError."""
+        return load_library(self.settings.sounds.profiles)
+
+    def hook(self) -> Hook:
+        """What `idtone dialplan export` would write now. Raises DocumentError, and UsageError as `hook_for`."""
+        return hook_for(self.settings, self.config, self.library)
+
+    def running(self) -> bool | None:
+        """Whether a service holds the ledger's lock; None where that cannot be told."""
+        lock = self._lock()
+        return machine.held_open(lock) if lock else None  # the check of the ledger says that it is no file
+
+    def service_user(self) -> tuple[Identity | None, int | None]:
+        """As whom the service runs, and its process if it runs now; else by its unit, or by the owner of the ledger."""
+        lock = self._lock()
+        process = machine.holder(lock) if lock else None
+        who = machine.identity(process) if process else None
+        if who:
+            return who, process
+        if unit := machine.unit_account(UNIT, SYSTEMD_S):
+            return unit, None
+        if lock is None:
+            return None, None
+        owners = [found[1] for found in map(machine.mode_and_owner, (lock, lock.with_suffix(""))) if found]
+        folder = machine.mode_and_owner(lock.parent)
+        if folder and folder[1] != 0:  # root may have made it for any user
+            owners.append(folder[1])
+        return machine.account(owners[0]) if owners else None, None
+
+    def _lock(self) -> Path | None:
+        """What the service holds while it runs; None if the ledger is no file."""
+        try:
+            path = path_of(self.settings.ledger.own())
+        except LedgerError:
+            return None
+        return path.with_name(f"{path.name}{_LOCK}")
+
+    def asterisk_process(self) -> Identity | None:
+        """As whom Asterisk runs; None where its process cannot be found."""
+        seen = self.seen
+        if seen is None or not seen.nearby or not seen.variables["ASTRUNDIR"]:
+            return None
+        return machine.process_of(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))

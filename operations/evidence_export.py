@@ -1,0 +1,216 @@
+"""`idtone ledger export`: give evidence out, as a pack that others verify; or ask that it be given out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from idtone import console
+from idtone.errors import UsageError
+from idtone.ledger import steps
+from idtone.ledger.acts import record_act
+from idtone.ledger.approval import Request, Rules, State, requests
+from idtone.ledger.commands.shared import LedgerOption, answerable, complete_call, whole_id
+from idtone.ledger.custody import Custody
+from idtone.ledger.exhibits import exhibits, selected
+from idtone.ledger.fleet import Fleet
+from idtone.ledger.key_file import read_key
+from idtone.ledger.packs import PAPER, REPORT, SEAL, Told, digest, packed, seal, told
+from idtone.ledger.postgresql import Server
+from idtone.ledger.reader import LedgerReader
+from idtone.ledger.report.content import Report, report
+from idtone.ledger.report.html import page
+from idtone.ledger.steps import StepKind
+from idtone.ledger.zips import write_zip
+from idtone.persons import Person, acting
+from idtone.settings import Exports, Settings, load_settings
+from idtone.tones.library import Library, load_library
+
+
+def export_pack(
+    calls: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CALL]…",
+            help="Ids of calls, as `list` and `find` tell them, or how no other one begins.",
+            autocompletion=complete_call,
+        ),
+    ] = None,
+    case: Annotated[
+        str | None, typer.Option("--case", metavar="REF", help="What it is for; it is recorded for ever.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="The pack, a ZIP file.")] = None,
+    sealed: Annotated[bool, typer.Option("--sealed", help="Leave the telephone numbers sealed.")] = False,
+    request: Annotated[
+        str | None, typer.Option("--request", metavar="ID", help="Make the pack that was requested and approved.")
+    ] = None,
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.
+
+    That it was given out is a record in the ledger itself, before the pack is written. Whoever has the pack verifies it
+    by `idtone ledger verify-pack`. It holds the telephone numbers of these calls unless --sealed is given.
+
+    Where exports take two persons (`ledger.exports`), CALL and --case enter a request and print its id. When another
+    person has approved it (`idtone ledger approve`), one of the two makes the pack by --request ID -o FILE.
+    """
+    settings = load_settings(config)
+    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
+        read_key(path)  # one that is missing is not made anew here
+    two_persons = settings.ledger.exports is Exports.TWO_PERSONS
+    if ledger is not None and (two_persons or request is not None):
+        raise UsageError("--ledger goes with exports by one person; requests are of calls in the ledger itself")
+    if request is not None:
+        if calls or case is not None or sealed:
+            raise UsageError("--request says what is given out; leave out CALL, --case and --sealed")
+        facts = _make_approved(settings, request, _writable(output))
+    else:
+        if not calls:
+            raise UsageError("name the calls that are to be given out")
+        if not case or not case.isprintable() or len(case) > 200:
+            raise UsageError("--case needs 1 to 200 printable characters")
+        if two_persons and output:
+            raise UsageError("exports take two persons here: leave out -o, it is asked for when the pack is made")
+        facts = (
+            _ask(settings, case, calls, sealed)
+            if two_persons
+            else _make(settings, case, calls, sealed, _writable(output), acting(), None, ledger)
+        )
+    if as_json:
+        console.print_json(facts)
+    else:
+        print(*(f"{key:<8} {value}" for key, value in facts.items()), sep="\n")
+
+
+def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
+    """The ids of the calls that are meant; which, is told of those that were given by their beginnings."""
+    whole = [whole_id([reader], call) for call in calls]
+    for given, call in zip(calls, whole, strict=True):
+        if call != given:
+            print(f"{given}: call {call}", file=sys.stderr)
+    return whole
+
+
+def _here(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> None:
+    """Raises UsageError where one of the calls is another node's, which has the key that seals a pack."""
+    unknown = [call for call in calls if not reader.knows(call)]
+    if not unknown or not settings.ledger.is_shared():
+        return
+    with Fleet.in_postgresql(Server.of(settings.ledger), {}) as fleet:
+        for call in unknown:
+            names = [each.node for each in fleet.ledgers if each.reader.knows(call)]
+            if names:
+                raise UsageError(f"call {call} is in the ledger of {' and '.join(names)}: run this there")
+
+
+def _writable(output: Path | None) -> Path:
+    if output is None:
+        raise UsageError("name the pack's file with -o")
+    if not os.access(output.absolute().parent, os.W_OK):  # before it is recorded
+        raise UsageError(f"{output}: cannot be written; name another file")
+    return output
+
+
+def _ask(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> dict[str, object]:
+    person, now = answerable(settings.ledger), datetime.now(UTC)
+    custody = Custody.of(settings.ledger, settings.node)
+    with LedgerReader.open(settings.ledger.own()) as reader:
+        calls = _whole(reader, calls)
+        _here(settings, reader, calls)
+        chosen = exhibits(reader, calls, None, sealed=True)
+    until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen)
+    act_id = record_act(
+        settings.ledger.own(), settings.node, custody,
+        lambda act: steps.export_requested(
+            act, now, person, case, [each.call_id for each in chosen], sealed, digest_, until
+        ),
+        Rules.of(settings.ledger),
+    )  # fmt: skip
+    return {"request": act_id, "calls": len(chosen), "by": str(person), "until": until.isoformat()}
+
+
+def _make_approved(settings: Settings, request_id: str, output: Path) -> dict[str, object]:
+    person = answerable(settings.ledger)
+    with LedgerReader.open(settings.ledger.own()) as reader:
+        request = requests(reader.acts()).get(request_id)
+    if request is None:
+        raise UsageError(f"there is no request {request_id!r}; `idtone ledger requests` lists them")
+    state = request.state(datetime.now(UTC))
+    if state is not State.APPROVED:
+        raise UsageError(f"request {request_id} is {state}; only one that is approved can be exported")
+    return _make(settings, request.case, request.calls, request.sealed, output, person, request)
+
+
+def _make(
+    settings: Settings,
+    case: str,
+    calls: Sequence[str],
+    sealed: bool,
+    output: Path,
+    person: Person,
+    request: Request | None,
+    ledger: str | None = None,
+) -> dict[str, object]:
+    custody = Custody.of(settings.ledger, settings.node)
+    now = datetime.now(UTC)
+    with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), custody.days) as reader:
+        calls = _whole(reader, calls)
+        if ledger is None:
+            _here(settings, reader, calls)
+        signer = custody.signer_of(reader.origin())
+        log = signer.key
+        cosigned = custody.cosigned.latest(log)
+        note = cosigned[0] if cosigned else None
+        chosen = exhibits(reader, calls, note, sealed)
+        acts = [request.act, request.approval.act] if request and request.approval else []
+        approval = exhibits(reader, acts, note, sealed=True)
+    digest_ = selected(case, sealed, chosen)
+    if request and digest_ != request.selection:
+        raise UsageError("more was recorded of these calls since they were requested; request them anew")
+    tales = [
+        told(each.call_id, {proven.proof.index: proven.content for proven in each.proven}, each.record_key)
+        for each in chosen
+    ]
+    profiles = _profiles(tales, load_library(settings.sounds.profiles))
+    reports = _reports(report(case, now, tales, profiles, str(log), request))
+    made: dict[str, bytes] = {}
+
+    def act(act_id: str) -> steps.Step:
+        made.update(packed(case, act_id, now, chosen, profiles, log, reports, approval))
+        approved = (request.act, digest_) if request else None
+        return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved)
+
+    act_id = record_act(settings.ledger.own(), settings.node, custody, act, Rules.of(settings.ledger))
+    made[SEAL] = seal(made, case, signer)
+    write_zip(output, made)
+    return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}
+
+
+def _reports(content: Report) -> dict[str, bytes]:
+    from idtone.ledger.report.pdf import paper  # which takes time and memory that other commands need not spend
+
+    return {REPORT: page(content), PAPER: paper(content)}
+
+
+def _profiles(tales: Sequence[Told], library: Library) -> Mapping[str, Mapping[str, Any]]:
+    """What is known of the sounds that were played; of the association's own no more than which it was."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for tale in tales:
+        for step in tale.record.steps:
+            if step.kind is not StepKind.SOUND_STARTED:
+                continue
+            name = str(step.details.get("profile"))
+            profile = library.get(name)
+            known = profile.model_dump(mode="json", exclude_defaults=True) if profile else {"id": name, "title": None}
+            if profile and profile.standard:
+                known = {field: known.get(field) for field in ("id", "title", "standard", "sha256")}
+            found[name] = {**known, "played_sha256": step.details.get("sha256")}
+    return found

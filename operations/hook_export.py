@@ -1,0 +1,62 @@
+"""The hook as these settings make it, and `idtone dialplan export`, which writes it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import console, dialplan
+from idtone.decision import Policy
+from idtone.errors import UsageError
+from idtone.settings import Settings, load_settings
+from idtone.tones.library import Library, load_library
+from idtone.tones.notations.indications import to_asterisk
+
+
+def export(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Asterisk's configuration folder, like /etc/asterisk.")
+    ],
+    config: console.ConfigOption = None,
+) -> None:
+    """Write the hook, idtone.conf, to include from Asterisk's extensions.conf."""
+    settings = load_settings(config)
+    ours = hook_for(settings, config, load_library(settings.sounds.profiles))
+    try:
+        written = dialplan.export(directory, ours)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{directory}: there is no such folder; name the one with Asterisk's extensions.conf, or make it first"
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"{directory}: cannot be written: {error.strerror}; run this as root, or name another folder"
+        ) from error
+    for path in written:
+        print(path)
+
+
+def hook_for(settings: Settings, config: Path | None, library: Library) -> dialplan.Hook:
+    """The hook of this version, for these settings (read from `config`) and profiles."""
+    notice = library.named(Policy().notice_profile)
+    tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
+    policy = settings.policy
+    asking = dialplan.Asking(
+        settings.door, _asking(settings, config), settings.agi_secret(), policy.waiting, policy.overload
+    )
+    return dialplan.hook(settings.sounds.directory, settings.journal_directory(), tones, asking)
+
+
+def _asking(settings: Settings, config: Path | None) -> str:
+    """What comes before the entry point in AGI(): an address, or where it is a Unix socket, the program for that."""
+    if not isinstance(settings.agi.address(), Path):
+        return f"agi://{settings.agi.listen}/"
+    program = shutil.which("idtone-agi", path=os.pathsep.join((str(Path(sys.executable).parent), os.defpath)))
+    if program is None:
+        raise UsageError("agi.listen is a Unix socket, and idtone-agi, which Asterisk would run, is not installed")
+    return f"{program},-c,{config.resolve()}," if config else f"{program},"

@@ -1,0 +1,102 @@
+"""`idtone tone import`: a supplied master, held against the registry."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.errors import UsageError
+from idtone.registry.known import known
+from idtone.registry.source import read_document
+from idtone.settings import Settings, load_settings
+from idtone.tones import importing
+from idtone.tones.commands.making import FormatsOption, formats_of
+from idtone.tones.profile import Law
+
+
+def import_master(
+    profile_id: Annotated[str, typer.Option("--id", help="The profile's id: the registry's, for a licensed sound.")],
+    master: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="MASTER",
+            help="The supplied recording, in any usual audio format (default: the one that the association publishes"
+            " beside its registry).",
+        ),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="What the sound is (default: the registry's title).")] = None,
+    expect_sha256: Annotated[
+        str | None, typer.Option("--expect-sha256", metavar="HEX", help="Refuse any other file than this one.")
+    ] = None,
+    registry: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Registry file (default: registry.source of the settings).")
+    ] = None,
+    standard: Annotated[
+        bool, typer.Option("--standard", help="The association's own sound; the registry must name this master.")
+    ] = False,
+    level: Annotated[float, typer.Option(metavar="DBM0", help="The level to bring the sounding part to.")] = -16.0,
+    law: Annotated[Law, typer.Option(help="Whose 0 dBm0 the level counts from.")] = Law.A,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for everything (default: that of the settings)."),
+    ] = None,
+    sounds: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the sound files alone (default: as for the rest).")
+    ] = None,
+    formats: FormatsOption = "all",
+    replace: Annotated[bool, typer.Option("--replace", help="Take the place of an earlier import.")] = False,
+    config: console.ConfigOption = None,
+    json: console.JsonOption = False,
+) -> None:
+    """Make a profile and all its sound files from a supplied recording, held against the registry.
+
+    The recording is refused, with what was measured, where it is clipped, silent, noisy, too short or too
+    long, or has DC or channels that differ. Without -o the profile goes to sounds.profiles and the files to
+    sounds.directory.
+    """
+    settings = load_settings(config)
+    folder = output or settings.sounds.profiles
+    if folder is None:
+        raise UsageError("there is no folder for profiles; set sounds.profiles in the settings, or name one with -o")
+    tones = None
+    if registry:
+        tones = read_document(registry).tones
+    elif settings.registry.trust and (settings.registry.root() or settings.registry.file().exists()):
+        tones = known(settings.registry).document.tones
+    request = importing.Request(
+        profile_id,
+        title
+        or next((entry.title for entry in tones or () if entry.id == profile_id), f"{profile_id} (録音 / recording)"),
+        level,
+        law,
+        standard,
+        expect_sha256,
+        None if tones is None else {entry.id: entry.sha256 for entry in tones},
+        replace,
+    )
+    names = [each.name for each in formats_of(formats)]
+    with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
+        supplied = master or _published_master(profile_id, settings, Path(scratch))
+        made = importing.import_master(supplied, request, folder, sounds or output or settings.sounds.directory, names)
+    facts = importing.report(made, request)
+    if json:
+        console.print_json(facts)
+        return
+    for name, value in facts.items():
+        if name != "sounds":
+            print(f"{name:<16} {'-' if value is None else value}")
+    for file in made.sound.files:
+        print(console.checksum_line(file.sha256, file.path))
+
+
+def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
+    root = settings.registry.root()
+    if root is None:
+        raise UsageError("an unsigned registry publishes no masters; name the MASTER")
+    from idtone.registry.trust.client import Repository  # with TUF, which takes long to import
+
+    return Repository(root, settings.registry.source, settings.registry.cache).master(tone, scratch)

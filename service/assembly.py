@@ -1,0 +1,119 @@
+"""What an instance has before it begins to serve, put together of what the settings name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from idtone.call_control.call_control import CallControl
+from idtone.call_control.evidence import Evidence
+from idtone.call_control.fallback import Fallback, remembered
+from idtone.call_control.journal import JournalFolder
+from idtone.call_control.playable_sounds import PlayableSounds
+from idtone.daemons import in_daemon
+from idtone.decision import time_by
+from idtone.ledger import steps
+from idtone.ledger.custody import Custody
+from idtone.ledger.reader import LedgerReader
+from idtone.registry.expiry import Expiry
+from idtone.registry.source import FileSource, SignedSource, Source
+from idtone.settings import CallerHears, RegistrySettings, Settings, SuspendedCalls
+from idtone.tones.library import load_library
+from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.profile import Profile
+
+log = logging.getLogger(__name__)
+
+REGISTRY_WITHIN_S: Final = 30.0
+"""How long a start waits for the registry's source."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What an instance has before it begins."""
+
+    profiles: tuple[Profile, ...]
+    sounds: dict[str, Sound]
+    custody: Custody
+    source: Source
+
+
+def load(settings: Settings) -> Loaded:
+    profiles = load_library(settings.sounds.profiles).for_calls()
+    sounds = ensure_sounds(settings.sounds.directory, profiles)
+    for sound in sounds.values():
+        for file in sound.files:
+            if file.written:
+                log.info("made %s", file.path)
+    source = source_of(settings.registry)
+    _take_up(source)
+    journal_of(settings).make()
+    return Loaded(profiles, sounds, Custody.of(settings.ledger, settings.node), source)
+
+
+def _take_up(source: Source) -> None:
+    """The first look at the registry. Without it calls are announced by the notice, which is better than no service."""
+    looking = in_daemon(source.refresh, "the first look at the registry")
+    try:
+        looking.result(REGISTRY_WITHIN_S)
+    except TimeoutError:
+        log.error(
+            "the registry's source has not answered within %g s; the service starts without it, and takes it up when "
+            "it answers: check registry.source and what it lies on", REGISTRY_WITHIN_S,
+        )  # fmt: skip
+
+
+def journal_of(settings: Settings) -> JournalFolder:
+    return JournalFolder(settings.journal_directory(), settings.sounds.directory)
+
+
+def source_of(registry: RegistrySettings) -> Source:
+    root = registry.root()
+    if root is None:
+        log.warning("the registry is unsigned: whoever can write %s is believed", registry.source)
+        return FileSource(registry.file())
+    from idtone.registry.trust.client import Repository  # with TUF, which an unsigned registry does not need
+
+    return SignedSource(Repository(root, registry.source, registry.cache), registry.poll.total_seconds())
+
+
+def assemble(
+    settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader
+) -> tuple[CallControl, Fallback, Callable[[], None]]:
+    """Call control, what Asterisk knows while we are down, and what takes up a changed registry."""
+    source, policy = loaded.source, settings.policy.policy()
+    playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
+    answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
+    fallback = Fallback(settings.sounds.directory, policy, settings.policy.service_away, answer_first)
+    calls = CallControl(
+        registry=lambda: source.current,
+        policy=policy,
+        sounds=playable,
+        made=loaded.sounds,
+        evidence=evidence,
+        caller_hears=settings.policy.caller_hears,
+        hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
+        remembered={} if source.current else remembered(settings.sounds.directory),
+        recorded=ledger.knows,
+    )
+    now = datetime.now(UTC)
+    calls.recall(ledger.open_calls(now))
+    for call_id in ledger.lost_calls(now):
+        calls.record(steps.interrupted(call_id, now))
+
+    expiry = Expiry(policy.registry_stale)
+
+    def review() -> None:
+        playable.review()
+        expiry.review(source.current, time_by(source.current, datetime.now(UTC)))
+        fallback.keep(source.current)
+
+    def refresh() -> None:
+        source.refresh()
+        review()
+
+    review()
+    return calls, fallback, refresh

@@ -1,0 +1,331 @@
+"""One running service: it may take over from the instance before, and hand over to the next."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, nullcontext
+from dataclasses import dataclass
+from typing import Any, Final
+
+import phonenumbers.data.region_JP  # noqa: F401 — else the first call waits for it
+
+from idtone.agi.application import AgiApplication
+from idtone.agi.server import FastAgiServer, Limits, Listener, bound_to
+from idtone.ari_app.application import Application
+from idtone.ari_app.connection import AriConnection, connect
+from idtone.ari_app.runner import ApplicationRunner, remedy
+from idtone.call_control.call_control import CallControl
+from idtone.call_control.fallback import Fallback
+from idtone.call_control.journal import JournalReader
+from idtone.call_control.journal_entry import JournalEntry
+from idtone.daemons import in_daemon
+from idtone.errors import AriError, AriRefused, UsageError
+from idtone.ledger.acts import record_requests
+from idtone.ledger.approval import Rules
+from idtone.ledger.pending import Pending
+from idtone.ledger.reader import LedgerReader
+from idtone.ledger.retention import forget_in_time
+from idtone.ledger.shipping import Shipping
+from idtone.ledger.sqlite import path_of
+from idtone.ledger.witness.client import Cosigning
+from idtone.ledger.writer import LedgerWriter
+from idtone.settings import Door, Settings
+
+from . import hand_over
+from .assembly import Loaded, assemble, journal_of
+from .registry_watch import RegistryWatch
+from .systemd import ServiceManager
+
+log = logging.getLogger(__name__)
+
+AGI_DRAIN_S: Final = 1.0
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    """Calls go on without it; that it has ended must not go unnoticed."""
+    if not task.cancelled() and task.exception():
+        log.error(
+            "%s has ended until the next start; report this as a fault", task.get_name(), exc_info=task.exception()
+        )
+
+
+@dataclass
+class Inheritance:
+    """What an instance has from the one before it."""
+
+    listener: Listener | None = None
+    ari: AriConnection | None = None
+
+
+class Instance:
+    """One `idtone serve`: it may take over from one, and hand over to another."""
+
+    def __init__(self, settings: Settings, password: str, loaded: Loaded) -> None:
+        self._settings = settings
+        self._password = password
+        self._loaded = loaded
+        self._manager = ServiceManager.of(os.environ)
+        self._socket = hand_over.place(path_of(settings.ledger.own()))
+        self._stop = asyncio.Event()
+        self._next: subprocess.Popen[bytes] | None = None
+        self._handing_over = False
+        self._evidence: LedgerWriter | None = None
+        self._calls: CallControl | None = None
+        self._fallback: Fallback | None = None
+        self._shipping: Shipping | None = None
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether evidence was left that could not be written."""
+        return self._evidence is not None and self._evidence.unwritten is not None
+
+    async def live(self, take_over: bool) -> None:
+        """Until a signal has told to stop, or the next instance has taken over; a second signal cancels this."""
+        async with AsyncExitStack() as resources:
+            peer = resources.enter_context(hand_over.predecessor(self._socket)) if take_over else None
+            inherited = await self._inherit(peer, resources) if peer else Inheritance()
+            ledger = self._settings.ledger
+            evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.custody, ledger.reserve)
+            self._evidence = evidence
+            if ledger.is_shared():
+                self._shipping = Shipping(ledger, self._settings.node)
+                self._shipping.begin()
+                resources.push_async_callback(asyncio.to_thread, self._shipping.close)
+            resources.callback(evidence.close)
+            pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.custody.days))
+            reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.custody.days))
+            calls, self._fallback, refresh = assemble(self._settings, self._loaded, pending, reader)
+            self._calls = calls
+            journal = self._journal(calls, reader, evidence)
+            resources.callback(journal.close)
+            await self._serve(calls, journal, evidence, refresh, inherited, peer)
+
+    def _journal(self, calls: CallControl, ledger: LedgerReader, evidence: LedgerWriter) -> JournalReader:
+        folder = journal_of(self._settings)
+        entry = JournalEntry(calls, ledger.times, folder.refuse)
+        return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.gap_s)
+
+    def _connect(self) -> AbstractAsyncContextManager[AriConnection]:
+        ari = self._settings.ari
+        return connect(ari.url, ari.user, self._password, ari.transport)
+
+    async def _serve(
+        self,
+        calls: CallControl,
+        journal: JournalReader,
+        evidence: LedgerWriter,
+        refresh: Callable[[], None],
+        inherited: Inheritance,
+        peer: hand_over.Peer | None,
+    ) -> None:
+        async def read_journal() -> None:
+            journal.look()
+
+        ready = [inherited.ari] if inherited.ari else []
+        application = Application(calls, read_journal)
+        runner = ApplicationRunner(application, lambda: nullcontext(ready.pop()) if ready else self._connect())
+        self._watch_signals()
+        successor: asyncio.Future[hand_over.Peer] = asyncio.get_running_loop().create_future()
+        over, told = asyncio.Event(), asyncio.create_task(self._stop.wait())
+        with ExitStack() as bound:
+            listener = inherited.listener or self._listener(bound)
+
+            async def yield_to(to: hand_over.Peer) -> None:
+                if await self._hand_over(to, listener, application, runner):
+                    successor.set_result(to)
+                    await asyncio.Event().wait()  # the connection is needed to the end
+
+            serving = asyncio.create_task(runner.run(over))
+            watching = asyncio.create_task(RegistryWatch(refresh).run())
+            keeping = self._keep(evidence, journal)
+            attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
+            try:
+                async with hand_over.offered(self._socket, yield_to):
+                    async with self._answering(calls, listener):
+                        await self._announce(peer)
+                        awaited: set[asyncio.Future[Any]] = {serving, watching, told, successor}
+                        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+                        if watching.done():
+                            watching.result()  # it ends only by an error that is ours
+                        if not successor.done():
+                            self._manager.tell("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000")
+                            calls.retiring = True
+                            over.set()
+                            await serving
+                    if successor.done():
+                        await self._let_go(successor.result(), application, evidence, keeping)
+            finally:
+                for task in (serving, watching, attending, *keeping, told):
+                    task.cancel()
+                await asyncio.wait({serving, watching, attending, *keeping, told})
+
+    def _listener(self, bound: ExitStack) -> Listener | None:
+        """Where AGI is answered: nowhere, unless it is the chosen interface."""
+        if self._settings.door is not Door.AGI:
+            return None
+        return bound.enter_context(bound_to(self._settings.agi.address()))
+
+    def _answering(self, calls: CallControl, listener: Listener | None) -> AbstractAsyncContextManager[Any]:
+        if listener is None:
+            return nullcontext()
+        answer = AgiApplication(calls, self._settings.agi_secret()).answer
+        return FastAgiServer(answer, Limits(drain_s=AGI_DRAIN_S)).listening(listener)
+
+    def _keep(self, evidence: LedgerWriter, journal: JournalReader) -> list[asyncio.Task[None]]:
+        """What is done beside the calls."""
+        ledger, custody = self._settings.ledger, self._loaded.custody
+        cosigning = Cosigning(evidence, custody, ledger.witnesses, ledger.witness_every.total_seconds())
+        tasks = [
+            asyncio.create_task(journal.follow(), name="reading the journal"),
+            asyncio.create_task(cosigning.run(), name="asking witnesses"),
+            asyncio.create_task(forget_in_time(custody.days, evidence, ledger.retention), name="forgetting numbers"),
+            asyncio.create_task(
+                record_requests(ledger.own(), evidence, Rules.of(ledger)),
+                name="recording what commands do",
+            ),
+        ]
+        for task in tasks:
+            task.add_done_callback(_tell_failure)
+        return tasks
+
+    def _watch_signals(self) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def stop() -> None:
+            if self._stop.is_set() and task:
+                task.cancel()
+            self._stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        reload = self._start_next if self._manager.address else self._tell_how_to_reload
+        loop.add_signal_handler(signal.SIGHUP, reload)
+
+    def _status(self, application: Application) -> str:
+        if self._handing_over:
+            return "handing over to the next instance"
+        if self._stop.is_set():
+            return "stopping"
+        reached = "ARI is connected" if application.connected else "Asterisk's ARI cannot be reached"
+        registry = self._loaded.source.current
+        known = f"registry version {registry.version}, {registry.trust}" if registry else "no registry"
+        room = self._evidence.words if self._evidence else ""
+        trouble = self._fallback.trouble if self._fallback else ""
+        shipping = str(self._shipping.standing) if self._shipping else ""
+        more = "".join(f"; {words}" for words in (trouble, room, shipping) if words)
+        agi = f", AGI at {self._settings.agi.listen}" if self._settings.door is Door.AGI else ""
+        return f"serving: {reached}{agi}, {known}, {len(self._calls or ())} calls in progress{more}"
+
+    async def _announce(self, peer: hand_over.Peer | None) -> None:
+        # Asterisk may be started later; then there is nobody who could ask, and nothing to wait for.
+        self._manager.tell(*([f"MAINPID={os.getpid()}"] if peer else []), "READY=1")
+        if peer:
+            await peer.send(serving=True)
+            log.info("took over from the instance before")
+
+    # -- from the instance before ---------------------------------------------------------------------------------
+
+    async def _inherit(self, peer: hand_over.Peer, resources: AsyncExitStack) -> Inheritance:
+        """Have the instance that runs let go of everything, but for the moment between the two nothing is lost."""
+        await peer.send(**{"take-over": hand_over.VERSION, "manager": self._manager.address})
+        answer, descriptors = await peer.receive_with_descriptors()
+        if "agi" not in answer:
+            raise UsageError(f"the instance that runs does not hand over: {answer.get('refused', 'it has gone')}")
+        inherited = Inheritance()
+        for listener in (Listener(fileno=descriptor) for descriptor in descriptors):
+            if self._settings.door is Door.AGI and answer["agi"] == self._settings.agi.listen:
+                inherited.listener = listener
+            else:
+                listener.close()
+        try:
+            inherited.ari = await resources.enter_async_context(self._connect())
+        except AriRefused as error:
+            raise UsageError(f"{error}; {remedy(error)}. The instance that runs goes on") from error
+        except AriError as error:
+            log.warning("%s; taking over without", error)
+        await peer.send(ready=True)
+        await peer.receive()
+        return inherited
+
+    # -- to the next one ------------------------------------------------------------------------------------------
+
+    def _start_next(self) -> None:
+        """What a reload means: the program as it is installed now takes over, with the settings as they are now."""
+        if self._next and self._next.poll() is None:
+            return
+        command = [*(word for word in sys.argv if word != "--take-over"), "--take-over"]
+        environment = {name: value for name, value in os.environ.items() if name != "WATCHDOG_PID"}
+        log.info("starting the next instance")
+        try:
+            self._next = subprocess.Popen(command, env=environment)  # noqa: S603 — as we were started
+        except OSError as error:
+            log.error("the next instance cannot be started: %s: %s", command[0], error.strerror)
+            return
+        ended, loop = in_daemon(self._next.wait, "waiting for the next instance"), asyncio.get_running_loop()
+        ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._tell_reload_failed))
+
+    def _tell_reload_failed(self) -> None:
+        """The next instance has ended, and this one is still there to see it."""
+        assert self._next
+        log.error(
+            "the reload has FAILED: the next instance ended with status %s, for the reason above; this one goes on "
+            "with the settings that it has: `idtone serve --check` says what is wrong with the new ones",
+            self._next.returncode,
+        )
+
+    def _tell_how_to_reload(self) -> None:
+        log.warning("SIGHUP: a reload is systemd's; start the next instance with `idtone serve --take-over` instead")
+
+    async def _hand_over(
+        self, peer: hand_over.Peer, listener: Listener | None, application: Application, runner: ApplicationRunner
+    ) -> bool:
+        """As far as it can still go wrong at the other end, when this one serves on; whether it did not."""
+        question = await peer.receive()
+        refusal = None
+        if question.get("take-over") != hand_over.VERSION:
+            refusal = "it is of another version; stop it, and start this one"
+        elif question.get("manager") != self._manager.address:
+            refusal = "systemd runs it; use `systemctl reload idtone`"
+        elif self._stop.is_set():
+            refusal = "it is about to stop; try again"
+        if refusal:
+            await peer.send(refused=refusal)
+            return False
+        self._handing_over = True
+        application.let_go(True)
+        ready = False
+        try:
+            peer.send_with_descriptors([listener.fileno()] if listener else [], agi=self._settings.agi.listen)
+            ready = bool((await peer.receive()).get("ready"))
+        finally:
+            if listener:
+                listener.handed_on = ready
+            if not ready:
+                log.error("the next instance ended before it was ready; this one goes on")
+                self._handing_over = False
+                application.let_go(False)
+                runner.connect_again()
+        return ready
+
+    async def _let_go(
+        self,
+        peer: hand_over.Peer,
+        application: Application,
+        evidence: LedgerWriter,
+        keeping: Sequence[asyncio.Task[None]],
+    ) -> None:
+        await application.settled()
+        for task in keeping:  # what the journal says from now on is the next one's to read
+            task.cancel()
+        await asyncio.wait(keeping)
+        await asyncio.to_thread(evidence.close)
+        await peer.send(over=True)
+        if not (await peer.receive()).get("serving"):
+            raise UsageError("the next instance took over and did not begin to serve; its log says why")
+        log.info("the next instance has taken over")

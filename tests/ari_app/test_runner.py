@@ -1,0 +1,312 @@
+"""The application on one connection after the other; they are made up, and pauses take no time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from idtone.ari_app import runner as module
+from idtone.ari_app.application import Application
+from idtone.ari_app.runner import ApplicationRunner
+from idtone.errors import AriRefused, AriUnavailable
+
+from ..lab.lab import until
+from .fake_asterisk import FakeAsterisk
+from .fakes import Notebook, call_control
+
+UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")
+UNAUTHORISED = AriRefused(401, "Unauthorized", "GET asterisk/info")
+NOT_FOUND = AriRefused(404, "Not Found", "GET asterisk/info")
+
+
+@dataclass
+class Attended:
+    """An application that attends as long as its script says: an error ends the connection, None stays on it."""
+
+    endings: list[Exception | None]
+    attended: list[Any] = field(default_factory=list)
+    departed: list[Any] = field(default_factory=list)
+    looked_for_suspended: int = 0
+
+    async def attend(self, ari: Any) -> None:
+        self.attended.append(ari)
+        ending = self.endings.pop(0) if self.endings else None
+        if ending:
+            raise ending
+        await asyncio.Event().wait()
+
+    def end_suspended(self) -> None:
+        self.looked_for_suspended += 1
+
+    async def depart(self, ari: Any) -> None:
+        self.departed.append(ari)
+
+
+@dataclass
+class Connection:
+    of: Connections
+    version = "22.4.0"
+    transport = "requests over the WebSocket"
+
+    async def abandoned(self) -> bool:
+        self.of.asked += 1
+        return self.of.abandoned
+
+
+class Connections:
+    """Each try ends as its script says: an error at once, None opens; then it opens for ever."""
+
+    def __init__(self, refusals: Iterable[Exception | None] = ()) -> None:
+        self._refusals = iter(refusals)
+        self.tries = 0
+        self.open = 0
+        self.asked = 0
+        self.abandoned = False
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[Any]:
+        self.tries += 1
+        refusal = next(self._refusals, None)
+        if refusal:
+            raise refusal
+        self.open += 1
+        try:
+            yield Connection(self)
+        finally:
+            self.open -= 1
+
+
+@pytest.fixture
+def pauses(monkeypatch) -> list[float]:
+    """The pauses between tries, which take no time here."""
+    slept: list[float] = []
+
+    class Hurried:
+        """asyncio for the service alone."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(asyncio, name)
+
+        async def sleep(self, delay_s: float) -> None:
+            if delay_s not in (module.SUSPENDED_POLL_S, module.STAND_BY_POLL_S):
+                slept.append(delay_s)
+            await asyncio.sleep(0.001)
+
+    monkeypatch.setattr(module, "asyncio", Hurried())
+    return slept
+
+
+@asynccontextmanager
+async def running(
+    application: Attended,
+    connections: Connections,
+    clock_s: Callable[[], float] = lambda: 0.0,
+) -> AsyncIterator[tuple[asyncio.Event, asyncio.Task[None]]]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(ApplicationRunner(application, connections, clock_s).run(stop))
+    try:
+        yield stop, task
+        assert task.done() or not stop.is_set(), "it had to stop, and did not"
+    finally:
+        stop.set()
+        async with asyncio.timeout(3):
+            await asyncio.wait({task})
+    assert connections.open == 0
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_it_never_gives_up_and_pauses_longer_and_longer(pauses, monkeypatch, caplog):
+    monkeypatch.setattr(module.random, "uniform", lambda low, high: (low + high) / 2)
+    application, connections = Attended([]), Connections([UNAVAILABLE] * 12)
+    async with running(application, connections):
+        await until(lambda: application.attended, "the connection")
+    assert pauses == [min(0.05 * 2**turn, module.RETRY_LAST_S) for turn in range(12)]
+    assert pauses[-1] == module.RETRY_LAST_S
+    assert pauses[-1] * 1.5 < 1, "calls are to be served within a second of Asterisk's return"
+    assert warnings(caplog) == [
+        f"{UNAVAILABLE}; trying again",
+        f"{UNAVAILABLE}; trying again (11 times more within 60 s)",
+    ]
+
+
+async def test_the_pauses_of_a_fleet_differ(pauses):
+    application, connections = Attended([]), Connections([UNAVAILABLE] * 40)
+    async with running(application, connections):
+        await until(lambda: application.attended, "the connection")
+    longest = pauses[10:]
+    assert len(set(longest)) > 20
+    assert all(0.5 * module.RETRY_LAST_S <= pause <= 1.5 * module.RETRY_LAST_S for pause in longest)
+
+
+async def test_after_a_connection_it_is_quick_again(pauses, monkeypatch):
+    monkeypatch.setattr(module.random, "uniform", lambda low, high: (low + high) / 2)
+    application = Attended([UNAVAILABLE, UNAVAILABLE])
+    connections = Connections([UNAVAILABLE] * 4 + [None] + [UNAVAILABLE] * 2)
+    async with running(application, connections):
+        await until(lambda: len(application.attended) == 3, "the third connection")
+    first = module.RETRY_FIRST_S
+    assert pauses == [first, 2 * first, 4 * first, 8 * first, first, 2 * first, 4 * first, first]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "named"),
+    [
+        (UNAUTHORISED, ["ari.user", "ari.password_file", "ari.conf", "401"]),
+        (AriRefused(403, "Forbidden", "GET asterisk/info"), ["ari.user", "ari.conf", "403"]),
+        (NOT_FOUND, ["ari.url", "/ari", "404"]),
+    ],
+    ids=["password", "rights", "address"],
+)
+async def test_a_refusal_is_an_error_that_names_the_settings(pauses, caplog, refusal, named):
+    application, connections = Attended([]), Connections([refusal] * 3)
+    async with running(application, connections):
+        await until(lambda: application.attended, "the connection")
+    refused, again = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert again == f"{refused} (2 times more within 60 s)"
+    assert [name for name in named if name not in refused] == []
+    assert ("ari.user" in refused) is (refusal is not NOT_FOUND), "a wrong address is no wrong password"
+
+
+async def test_a_failure_that_lasts_is_logged_once_a_minute_and_another_one_at_once(pauses, caplog):
+    """Each by itself: two that take turns are no reason to log each of them at every try."""
+    application, connections = Attended([]), Connections([UNAVAILABLE] * 13 + [UNAUTHORISED, UNAVAILABLE] * 3)
+    async with running(application, connections):
+        await until(lambda: application.attended, "the connection")
+    unavailable, unauthorised = f"{UNAVAILABLE}; trying again", f"{UNAUTHORISED}; {module.remedy(UNAUTHORISED)}"
+    assert warnings(caplog) == [
+        unavailable, unauthorised,
+        f"{unavailable} (15 times more within 60 s)", f"{unauthorised} (2 times more within 60 s)",
+    ]  # fmt: skip
+
+
+async def test_a_failure_after_a_connection_is_logged_at_once(pauses, caplog):
+    application, connections = Attended([UNAVAILABLE]), Connections([UNAVAILABLE, None])
+    async with running(application, connections):
+        await until(lambda: len(application.attended) == 2, "the second connection")
+    assert warnings(caplog) == [f"{UNAVAILABLE}; trying again"] * 2
+
+
+async def test_being_ready_is_told_with_version_and_transport(caplog):
+    caplog.set_level(logging.INFO)
+    application, connections = Attended([]), Connections()
+    async with running(application, connections):
+        await until(lambda: application.attended, "the connection")
+    assert "ready: Asterisk 22.4.0, requests over the WebSocket" in caplog.messages
+
+
+class Replaced(Attended):
+    """Loses its connection to another one, as often as it is told."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__([])
+        self.times = times
+
+    async def attend(self, ari: Any) -> None:
+        self.attended.append(ari)
+        if len(self.attended) > self.times:
+            await asyncio.Event().wait()
+
+
+async def test_a_connection_that_was_taken_over_is_opened_again(pauses):
+    application, connections = Replaced(module.QUARREL - 1), Connections()
+    async with running(application, connections):
+        await until(lambda: len(application.attended) == module.QUARREL, "the last connection")
+    assert connections.tries == module.QUARREL
+
+
+async def test_two_instances_do_not_take_the_application_from_each_other_for_ever(pauses, caplog):
+    application, connections = Replaced(100), Connections()
+    async with running(application, connections):
+        await until(lambda: connections.asked > 5, "it to wait")
+        assert connections.tries == module.QUARREL
+        assert "Stop the other `idtone serve`" in caplog.text
+        connections.abandoned = True
+        await until(lambda: connections.tries > module.QUARREL, "it to come back")
+
+
+async def test_connections_that_are_lost_now_and_then_are_taken_back(pauses, caplog):
+    application, connections = Replaced(10), Connections()
+    clock_s = itertools.count(0.0, module.QUARREL_S).__next__
+    async with running(application, connections, clock_s=clock_s):
+        await until(lambda: len(application.attended) == 11, "the last connection")
+    assert connections.asked == 0
+
+
+async def test_it_connects_again_when_it_is_told_to():
+    application, connections = Attended([]), Connections()
+    stop = asyncio.Event()
+    runner = ApplicationRunner(application, connections)
+    task = asyncio.create_task(runner.run(stop))
+    await until(lambda: application.attended, "the connection")
+    runner.connect_again()
+    await until(lambda: len(application.attended) == 2, "the second connection")
+    assert connections.open == 1
+    stop.set()
+    await task
+
+
+async def test_stopping_leaves_for_good():
+    application, connections = Attended([]), Connections()
+    async with running(application, connections) as (stop, task):
+        await until(lambda: application.attended, "the connection")
+        stop.set()
+        async with asyncio.timeout(1):
+            await task
+    assert application.departed == application.attended
+
+
+async def test_stopping_while_asterisk_is_away():
+    application, connections = Attended([]), Connections([UNAVAILABLE] * 1000)
+    async with running(application, connections) as (stop, task):
+        await until(lambda: connections.tries, "a try")
+        stop.set()
+        async with asyncio.timeout(1):
+            await task
+    assert not application.attended
+
+
+async def test_calls_of_suspended_numbers_are_looked_for_whether_asterisk_is_there_or_not(monkeypatch):
+    monkeypatch.setattr(module, "SUSPENDED_POLL_S", 0.001)
+    application = Attended([])
+    async with running(application, Connections([UNAVAILABLE] * 1000)):
+        await until(lambda: application.looked_for_suspended > 3, "several looks")
+
+
+async def test_a_channel_that_enters_while_the_service_stops_is_let_go():
+    """It gets no verdict any more, and Asterisk would have it wait."""
+
+    class Late(FakeAsterisk):
+        version = transport = ""
+
+        async def leave(self) -> None:
+            await super().leave()
+            self.enter("1795.2", "own", "1795.2-1")  # an event that is not read any more
+
+    asterisk = Late()
+    application = Application(call_control({}, Notebook()), read_journal)
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[Any]:
+        yield asterisk
+
+    stop = asyncio.Event()
+    serving = asyncio.create_task(ApplicationRunner(application, connect).run(stop))
+    await until(lambda: application.connected, "the connection")
+    stop.set()
+    async with asyncio.timeout(3):
+        await serving
+    assert asterisk.resumed_at("1795.2") == "v:none"
+
+
+async def read_journal() -> None:
+    """It has no lines."""

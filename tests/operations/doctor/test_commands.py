@@ -1,0 +1,54 @@
+"""How findings are shown to people."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from idtone.operations.doctor import commands
+from idtone.operations.doctor.commands import show
+from idtone.operations.doctor.findings import bad, good, unknown, warning
+
+FINDINGS = [
+    good("ari", "answers [bold]as it should[/bold]"),
+    bad("ledger-key", "others can read /k", "chmod 600 /k" + "k" * 200),
+    unknown("hook-file", "not asked", "Mend it first"),
+    unknown("hook-loaded", "not asked", "Mend it first"),
+    warning("registry-fresh", "expires soon", "Fetch the next"),
+]
+
+
+def shown(**options) -> str:
+    out = io.StringIO()
+    show(FINDINGS, Console(file=out, width=100, highlight=False, **options))
+    return out.getvalue()
+
+
+def test_what_is_worst_is_told_first_and_remedies_can_be_copied():
+    text = shown()
+    assert "\x1b" not in text
+    assert "answers [bold]as it should[/bold]" in text, "what was found is no markup"
+    remedies = [line for line in text.splitlines() if line.startswith("  → ")]
+    assert remedies == [f"  → chmod 600 /k{'k' * 200}", "  → Fetch the next", "  → Mend it first"]
+    assert text.splitlines()[-1] == "1 good, 1 warning, 1 bad, 2 not seen"
+    for finding in FINDINGS[1:]:
+        assert finding.why in text
+
+
+def test_colours_only_on_a_terminal(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[1;31mbad" in shown(force_terminal=True, color_system="standard")
+
+
+@pytest.mark.parametrize(("terminal", "after_s", "told"), [(True, 2.0, True), (True, 0.5, False), (False, 2.0, False)])
+def test_progress_is_told_on_a_terminal_and_only_of_what_takes_long(monkeypatch, terminal, after_s, told):
+    out = io.StringIO()
+    clock_s = [100.0]
+    monkeypatch.setattr(commands.time, "monotonic", lambda: clock_s[0])
+    waiting = commands.Waiting(Console(file=out, force_terminal=terminal, width=100))
+    clock_s[0] += after_s
+    waiting(["ledger", "watchdog"])
+    waiting.status.stop()
+    assert ("looking at The ledger, The watchdog" in out.getvalue()) is told

@@ -1,0 +1,106 @@
+"""The tables of modules, held against the hook and against the lab's Asterisk."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from idtone import dialplan
+from idtone.operations.doctor import modules
+from idtone.operations.doctor.findings import State
+from idtone.operations.doctor.modules import APPLICATIONS, CORE, FIRST, FUNCTIONS, in_order, judge, needed
+
+from ..lab.asterisk import MODULES
+from ..test_house import ROOT
+
+HOOK = dialplan.hook(
+    Path("/sounds"),
+    Path("/journal"),
+    dialplan.Notice("400/100,0/100", 400),
+    dialplan.Asking("ari", "agi://127.0.0.1:4573/", "", 20, "shed"),
+).text
+
+
+def used() -> tuple[set[str], set[str]]:
+    """Every application and function of the hook, read in another way than the product's."""
+    applications, functions = set(), set()
+    for line in HOOK.splitlines():
+        found = re.match(r"(?:exten = [^,]+,1| same = n(?:\([^)]*\))?),(.*)", line)
+        if found:
+            applications.add(found[1].partition("(")[0])
+            applications |= {name for name in re.findall(r"(?:[?:]|^TryExec\()(\w+)\(", found[1]) if name[0].isupper()}
+            functions |= {name for name in re.findall(r"\b([A-Z][A-Z_]+)\(", found[1]) if name not in applications}
+    return applications, functions
+
+
+def test_every_application_and_function_of_the_hook_has_its_module():
+    applications, functions = used()
+    assert {"Dial", "Stasis", "ExecIf"} <= applications
+    assert {"CUT", "LOCAL", "TIMEOUT", "AST_CONFIG"} <= functions
+    assert applications - APPLICATIONS.keys() == set(), "name its module in idtone.operations.doctor.modules"
+    assert functions - FUNCTIONS.keys() == set(), "name its module in idtone.operations.doctor.modules"
+    of_hook = {APPLICATIONS[name] for name in applications} | {FUNCTIONS[name] for name in functions}
+    assert of_hook - {CORE} <= set(needed(HOOK))
+
+
+def test_a_name_that_no_table_has_is_a_fault():
+    with pytest.raises(KeyError, match="Congestion"):
+        needed("exten = s,1,Congestion(5)\n")
+    with pytest.raises(KeyError, match="ODBC_SQL"):
+        needed("exten = s,1,Set(X=${ODBC_SQL(1)})\n")
+
+
+def test_what_a_comment_names_is_not_needed():
+    assert needed("; exten = s,1,Congestion(5) of ${ODBC_SQL(1)}\n") == tuple(
+        sorted((*modules.SERVICE, *modules.FORMATS))
+    )
+
+
+def test_the_lab_loads_what_is_needed():
+    assert set(needed(HOOK)) <= set(MODULES)
+
+
+def test_operators_are_told_the_same():
+    section = (ROOT / "docs" / "operating.md").read_text("utf-8").partition("## What a call gets")[0]
+    named = set(re.findall(r"`((?:app|func|format|res)_\w+)`", section))
+    parts = {name for name in modules.SERVICE if name != "res_ari"}  # "with its parts"
+    assert set(needed(HOOK)) - parts <= named
+    assert not {name for name in named if name.startswith(("app_", "func_"))} - set(needed(HOOK))
+
+
+def test_missing_modules_are_named_with_their_remedy():
+    wanted = needed(HOOK)
+    assert judge(set(wanted) | {"chan_pjsip"}, wanted).state is State.GOOD
+    finding = judge(set(wanted) - {"func_cut", "app_stasis"}, wanted)
+    assert finding.state is State.BAD
+    assert finding.found == "not running: app_stasis, func_cut"
+    assert "asterisk -rx 'module load func_cut'" in finding.remedy
+    assert "`load = app_stasis.so`" in finding.remedy
+
+
+def test_what_makes_evidence_weaker_alone_is_another_finding():
+    wanted = needed(HOOK)
+    assert modules.CDR in wanted
+    finding = judge(set(wanted) - {modules.CDR}, wanted)
+    assert finding.state is State.GOOD
+    assert f"all {len(wanted) - 1} " in finding.found
+
+
+@pytest.mark.parametrize("running", [set(), {"res_stasis", "res_http_websocket"}])
+def test_each_module_comes_after_those_that_it_needs(running):
+    order = in_order(sorted(set(needed(HOOK)) - running), running)
+    assert len(set(order)) == len(order)
+    assert not running & set(order)
+    there = set(running)
+    for module in order:
+        assert set(FIRST.get(module, ())) <= there, module
+        there.add(module)
+    assert {"res_ari_model", "res_speech", "res_stasis_recording"} <= set(order), "needed, though the hook names none"
+
+
+def test_the_tables_hold_nothing_that_the_hook_does_not_use():
+    applications, functions = used()
+    assert applications >= APPLICATIONS.keys()
+    assert functions >= FUNCTIONS.keys()

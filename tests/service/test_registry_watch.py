@@ -1,0 +1,99 @@
+"""A registry that changes, fails, or never answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from idtone.errors import DocumentError, FallbackError, Fault
+from idtone.service import registry_watch as module
+from idtone.service.registry_watch import RegistryWatch
+
+from ..lab.lab import until
+
+
+@asynccontextmanager
+async def watching(refresh: Callable[[], None]) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(RegistryWatch(refresh).run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        async with asyncio.timeout(3):
+            await asyncio.wait({task})
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (FallbackError("/sounds: the suspended numbers cannot be left with Asterisk"), logging.CRITICAL),
+        (DocumentError([Fault("registry.yaml", 3, 1, "members", "is missing", "Add it")]), logging.ERROR),
+    ],
+    ids=["fallback", "registry"],
+)
+async def test_a_registry_that_fails_is_logged_and_looked_at_again(monkeypatch, caplog, error, level):
+    """Once a minute, as long as it lasts: it is looked at twice a second."""
+    monkeypatch.setattr(module, "POLL_S", 0.005)
+    looks: list[int] = []
+
+    def refresh() -> None:
+        looks.append(1)
+        if len(looks) < 6:
+            raise error
+
+    async with watching(refresh) as task:
+        await until(lambda: len(looks) >= 8, "further looks")
+        assert not task.done()
+    logged = [(record.levelno, record.getMessage()) for record in caplog.records if record.levelno >= logging.ERROR]
+    assert logged == [(level, str(error)), (level, f"{error} (4 times more within 60 s)")]
+
+
+async def test_looking_at_the_registry_does_not_hold_up_the_calls(monkeypatch):
+    monkeypatch.setattr(module, "POLL_S", 0.001)
+    looking, go_on = threading.Event(), threading.Event()
+
+    def refresh() -> None:
+        looking.set()
+        go_on.wait(3)
+
+    async with watching(refresh):
+        await until(looking.is_set, "the look")
+        await asyncio.sleep(0.01)  # the loop goes on
+        go_on.set()
+
+
+async def test_a_source_that_never_answers_is_told_and_not_waited_for(monkeypatch, caplog):
+    """As a hung share: neither the calls nor the end of the watch depend on it."""
+    monkeypatch.setattr(module, "POLL_S", 0.001)
+    monkeypatch.setattr(module, "SILENT_S", 0.01)
+    never, began = threading.Event(), threading.Event()
+
+    def refresh() -> None:
+        began.set()
+        never.wait(30)
+
+    try:
+        async with watching(refresh):
+            await until(lambda: "the registry's source does not answer" in caplog.text, "the complaint")
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < 2
+        assert sum("does not answer" in line and "more within" not in line for line in caplog.messages) == 1
+    finally:
+        never.set()
+
+
+async def test_a_fault_of_ours_ends_the_watch_rather_than_being_swallowed(monkeypatch):
+    monkeypatch.setattr(module, "POLL_S", 0.001)
+
+    def refresh() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(3):
+            await RegistryWatch(refresh).run()

@@ -1,0 +1,227 @@
+"""The service as `idtone serve` puts it together, held against a registry that names masters."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from idtone.call_control.call_control import CallControl, Request
+from idtone.calls import Outcome, Party, Reason
+from idtone.dialplan import JOURNAL_FILE
+from idtone.errors import DocumentError, TrustError
+from idtone.ledger import steps
+from idtone.ledger.reader import LedgerReader
+from idtone.ledger.records import Record
+from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.writer import LedgerWriter
+from idtone.registry.source import FileSource
+from idtone.service import assembly
+from idtone.service.assembly import assemble, load
+from idtone.service.commands import check_settings, loop_first
+from idtone.service.instance import Instance
+from idtone.settings import AgiSettings, Door, JournalSettings, RegistrySettings, Settings, load_settings
+
+from ..lab.asterisk import free_ports
+from ..ledger.evidence import CALLED, FORWARDING, NONCE, PLAY, forwarded, heard_call, put
+
+REGISTRY = """\
+registry: {{association: JUSA, version: 1, issued: 2026-11-01T00:00:00+09:00, expires: 2096-12-01T00:00:00+09:00}}
+tones: [{{id: sample, title: Sample{sha256}}}]
+members:
+  - id: m-1
+    name: {{ja: 甲, en: A}}
+    licences:
+      - id: L-1
+        tone: sample
+        status: active
+        valid: {{from: 2020-01-01T00:00:00+09:00, until: 2096-01-01T00:00:00+09:00}}
+        directions: [incoming]
+    numbers: ["0312345678"]
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """With a registry in which 0312345678 is licensed."""
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "registry.yaml").write_text(REGISTRY.format(sha256=""), "utf-8")
+    (tmp_path / "idtone.yaml").write_text(
+        f"sounds: {{directory: {tmp_path}/sounds}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
+        f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
+    )
+    return load_settings(tmp_path / "idtone.yaml", {})
+
+
+@contextmanager
+def assembled(settings: Settings, *written: Step) -> Iterator[CallControl]:
+    """Call control of a service that finds these steps in its ledger."""
+    loaded = load(settings)
+    with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
+        put(evidence, *written)
+        with LedgerReader.open(settings.ledger.url, loaded.custody.days) as reader:
+            calls, _, _ = assemble(settings, loaded, evidence, reader)
+            yield calls
+
+
+def record_of(settings: Settings, call_id: str) -> Record:
+    with LedgerReader.open(settings.ledger.url) as reader:
+        record = reader.record(call_id)
+    assert record
+    return record
+
+
+def request(call_id: str, nonce: str = NONCE) -> Request:
+    return Request(call_id, nonce, FORWARDING, "incoming", CALLED, "PJSIP/x")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_synthesised_sound_does_not_stand_in_for_a_master(
+    settings: Settings, caplog: pytest.LogCaptureFixture, named: bool
+) -> None:
+    """Its licence counts, and yet the called party hears the notice."""
+    settings.registry.file().write_text(REGISTRY.format(sha256=f", sha256: {'a' * 64}" if named else ""), "utf-8")
+    with assembled(settings) as calls:
+        call = calls.decide(request("1795.1-1"), Door.ARI)
+        assert call
+        verdict = calls.verdict(call)
+    assert (verdict.outcome, verdict.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
+    assert verdict.files == {Party.CALLED: "notice" if named else "sample"}
+    assert ("'sample' is not played: it is synthesised, and the registry names a master" in caplog.text) is named
+
+
+def test_a_call_that_an_earlier_service_decided_is_known_again_by_its_nonce(settings: Settings) -> None:
+    call_id, now = "1795.1-1", datetime.now(UTC)
+    with assembled(settings, steps.decided(forwarded(call_id), PLAY, now, nonce=NONCE)) as calls:
+        known = calls.find(call_id)
+        assert known
+        assert (known.decision.outcome, known.decision.licence) == (PLAY.outcome, PLAY.licence)
+        assert [number.e164 for number in known.forwarding_numbers] == ["+81312345678"]
+        assert calls.decide(request(call_id), Door.ARI) is known
+        assert calls.decide(request(call_id, "999999999999"), Door.ARI) is None
+
+
+def test_a_call_that_is_over_by_the_ledger_gets_no_verdict(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with assembled(settings, *heard_call("1795.1-1")) as calls:
+        assert calls.decide(request("1795.1-1"), Door.ARI) is None
+        assert "1795.1-1: this call is over; it gets no verdict" in caplog.text
+        assert calls.decide(request("1795.2-1"), Door.ARI)
+    assert record_of(settings, "1795.1-1").anomalies == ()
+
+
+def test_what_is_checked_is_read_and_nothing_is_changed(settings: Settings, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    check_settings(settings)
+    assert sorted(tmp_path.rglob("*")) == before
+    root = tmp_path / "root.json"
+    for content, told in (("{}", "is not an association's root"), (None, "No such file")):
+        root.write_text(content) if content else root.unlink()
+        with pytest.raises(TrustError, match=told):
+            check_settings(
+                settings.model_copy(update={"registry": RegistrySettings(source=str(tmp_path), trust=str(root))})
+            )
+    settings.registry.file().write_text("registry: 1", "utf-8")
+    with pytest.raises(DocumentError, match=r"registry\.yaml"):
+        check_settings(settings)
+
+
+def test_a_start_does_not_wait_for_a_registry_that_never_answers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a hung share. What comes in the end is taken up."""
+    answers = threading.Event()
+    look = FileSource.refresh
+    monkeypatch.setattr(FileSource, "refresh", lambda source: answers.wait(30) and look(source))
+    monkeypatch.setattr(assembly, "REGISTRY_WITHIN_S", 0.05)
+    source = load(settings).source
+    assert source.current is None
+    assert "the registry's source has not answered within 0.05 s; the service starts without it" in caplog.text
+    answers.set()
+    while source.current is None:
+        time.sleep(0.01)
+
+
+def test_the_journal_has_a_file_for_asterisk_before_calls_come(settings: Settings, tmp_path: Path) -> None:
+    load(settings)
+    assert (tmp_path / "sounds" / "journal" / JOURNAL_FILE).stat().st_size == 0
+    elsewhere = settings.model_copy(update={"journal": JournalSettings(directory=tmp_path / "spool" / "journal")})
+    load(elsewhere)
+    assert (tmp_path / "spool" / "journal" / JOURNAL_FILE).exists()
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "unix"])
+@pytest.mark.parametrize("door", Door)
+def test_agi_listens_only_if_it_is_the_chosen_interface(
+    settings: Settings, tmp_path: Path, door: Door, listen: str
+) -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}" if listen != "unix" else f"unix:{tmp_path}/agi.sock"
+    chosen = settings.model_copy(update={"door": door, "agi": AgiSettings(listen=address)})
+    with ExitStack() as bound:
+        listener = Instance(chosen, "", load(chosen))._listener(bound)
+        assert (listener is not None) is (door is Door.AGI)
+        assert (tmp_path / "agi.sock").exists() is (door is Door.AGI and listen == "unix")
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    switch_s = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(switch_s)
+    gc.unfreeze()
+
+
+async def late_s() -> float:
+    """By how much a thread that computes makes the loop late, in the median."""
+    over = threading.Event()
+
+    def compute() -> None:
+        while not over.is_set():
+            sum(range(100))
+
+    computing = threading.Thread(target=compute)
+    computing.start()
+    late = []
+    for _ in range(50):
+        began_s = time.perf_counter()
+        await asyncio.sleep(0.001)
+        late.append(time.perf_counter() - began_s - 0.001)
+    over.set()
+    computing.join()
+    return statistics.median(late)
+
+
+@pytest.mark.alone
+@pytest.mark.usefixtures("as_before")
+async def test_a_thread_keeps_the_loop_waiting_no_longer_than_it_must() -> None:
+    before_s = await late_s()
+    loop_first()
+    assert await late_s() < before_s * 0.6  # 0.2 on an idle machine
+
+
+@pytest.mark.usefixtures("as_before")
+def test_what_was_loaded_is_not_searched_for_garbage_again() -> None:
+    loaded = [[] for _ in range(10)]
+    assert any(each is loaded for each in gc.get_objects())
+    loop_first()
+    assert not any(each is loaded for each in gc.get_objects())
+
+
+def test_calls_whose_end_is_not_known_any_more_are_interrupted_at_the_start(settings: Settings) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=5)
+    with assembled(settings, Step("lost", StepKind.DECIDED, long_ago, {"outcome": "PLAY"})):
+        pass
+    with assembled(settings):
+        pass
+    assert [step.kind for step in record_of(settings, "lost").steps] == [StepKind.DECIDED, StepKind.INTERRUPTED]

@@ -1,0 +1,120 @@
+"""What a service manager hears of us, and the unit file that makes systemd listen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from idtone.service.systemd import ServiceManager
+
+from ..lab.supervisor import UNIT, Unit
+
+
+class Inbox:
+    """The manager's end."""
+
+    def __init__(self, name: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("\0" + name[1:] if name.startswith("@") else name)
+        self.socket.setblocking(False)
+
+    def messages(self) -> list[str]:
+        found = []
+        try:
+            while True:
+                found.append(self.socket.recv(4096).decode())
+        except BlockingIOError:
+            return found
+
+
+@pytest.fixture(params=["abstract", "path"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"@idtone-test-{secrets.token_hex(8)}" if request.param == "abstract" else str(tmp_path / "notify")
+
+
+@pytest.fixture
+def inbox(address: str) -> Iterator[Inbox]:
+    one = Inbox(address)
+    yield one
+    one.socket.close()
+
+
+def test_assignments_arrive_together(address: str, inbox: Inbox) -> None:
+    manager = ServiceManager.of({"NOTIFY_SOCKET": address})
+    manager.tell("MAINPID=7", "READY=1")
+    assert inbox.messages() == ["MAINPID=7\nREADY=1"]
+
+
+def test_the_status_is_told_where_it_changes(address: str, inbox: Inbox) -> None:
+    manager = ServiceManager.of({"NOTIFY_SOCKET": address})
+    for words in ("serving", "serving", "stopping"):
+        manager.status(words)
+    assert inbox.messages() == ["STATUS=serving", "STATUS=stopping"]
+
+
+def test_without_a_manager_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    ServiceManager.of({}).tell("READY=1")
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("gone", ["@idtone-nobody", "/nonexistent/notify"])
+def test_a_manager_that_is_gone_is_logged_and_harms_nobody(gone: str, caplog: pytest.LogCaptureFixture) -> None:
+    ServiceManager.of({"NOTIFY_SOCKET": gone}).tell("READY=1")
+    assert gone in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("environment", "watchdog_s"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "1500000"}, 1.5),
+        ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": str(os.getpid())}, 1.5),
+        ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "-1"}, None),
+    ],
+)
+def test_the_watchdog_that_is_meant_for_us(environment: dict[str, str], watchdog_s: float | None) -> None:
+    assert ServiceManager.of(environment).watchdog_s == watchdog_s
+
+
+async def test_signs_of_life_come_from_the_event_loop_alone(address: str, inbox: Inbox) -> None:
+    telling = asyncio.create_task(ServiceManager(address, 0.3).attend(lambda: "serving"))
+    try:
+        await asyncio.sleep(0.35)
+        assert inbox.messages().count("WATCHDOG=1") in (3, 4)
+        time.sleep(0.3)  # noqa: ASYNC251 — a loop that is blocked is what this is about
+        assert inbox.messages() == []
+        await asyncio.sleep(0.05)
+        assert inbox.messages() == ["WATCHDOG=1"]
+    finally:
+        telling.cancel()
+        await asyncio.wait({telling})
+
+
+def test_the_unit_file_gives_a_frozen_service_less_than_three_seconds() -> None:
+    """What is left is for the next one to start in, on a slow machine."""
+    unit = Unit()
+    assert unit["Type"] == "notify"
+    assert unit["Restart"] == "always"
+    assert unit.seconds("WatchdogSec") + unit.seconds("TimeoutAbortSec") + unit.seconds("RestartSec") <= 1.5
+
+
+def test_systemd_takes_the_unit_file(tmp_path: Path) -> None:
+    analyser = shutil.which("systemd-analyze")
+    if analyser is None:
+        pytest.skip("there is no systemd-analyze here")
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text("utf-8").replace("/usr/local/bin/idtone", "/bin/true"), "utf-8")
+    verdict = subprocess.run([analyser, "verify", unit], capture_output=True, text=True, check=False)
+    assert (verdict.returncode, verdict.stderr) == (0, "")
