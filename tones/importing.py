@@ -23,8 +23,8 @@ from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
 from idtone.files import Draft, draft
 
 from .library import namesake
+from .making.recorded import LONGEST_MASTER_S
 from .making.sounds import Sound, ensure_sounds, named_format
-from .making.waveform import LONGEST_MASTER_S
 from .masters import Master, decibels, examine
 from .measuring.levels import SILENCE_DB
 from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile

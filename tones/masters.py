@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from idtone.errors import ToneError
 
 from .making.oscillation import Samples
-from .making.synthesis import LOWEST_RATE_HZ
-from .making.waveform import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
+from .making.recorded import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
+from .making.scale import LOWEST_RATE_HZ
 from .measuring.levels import SILENCE_DB, dbm0, power_db
 from .profile import CALL_LIMIT_MS, Law, Trim
 from .recordings.leg import Leg

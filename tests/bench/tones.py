@@ -28,7 +28,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from idtone.tones.making.synthesis import pcm_blocks
+from idtone.tones.making.waveform import pcm_blocks
 from idtone.tones.profile import Profile, build_profile
 
 RATE_HZ: Final = 8000

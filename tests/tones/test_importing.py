@@ -19,7 +19,8 @@ from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
 from idtone.tones import importing
 from idtone.tones.importing import Imported, Request, import_master, report
 from idtone.tones.library import load_library
-from idtone.tones.making.synthesis import amplitude, synthesise
+from idtone.tones.making.scale import amplitude
+from idtone.tones.making.waveform import waveform
 from idtone.tones.profile import Law, load_profile
 
 from .profiles import make, tone
@@ -81,7 +82,7 @@ def test_a_master_becomes_a_profile_and_its_sounds(master: Path, do: Callable[..
     assert [sha256(file.path) for file in made.sound.files] == [file.sha256 for file in made.sound.files]
     assert {oct(path.stat().st_mode & 0o777) for path in tree(tmp_path / "profiles", tmp_path / "sounds")} == {"0o644"}
     check_sound(made)
-    assert synthesise(made.profile, 8000)[:2000] == pytest.approx(
+    assert waveform(made.profile, 8000)[:2000] == pytest.approx(
         pcm(tmp_path / "sounds" / "pu-pu.sln")[:2000], abs=2**-15
     )
 

@@ -110,9 +110,9 @@ def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
     file = _recording(target)
     if file is None:
         chosen = choose(target, config)
-        from ..making.synthesis import synthesise
+        from ..making.waveform import waveform
 
-        play(synthesise(_short(chosen, target), _PLAYED_RATE_HZ), _PLAYED_RATE_HZ)
+        play(waveform(_short(chosen, target), _PLAYED_RATE_HZ), _PLAYED_RATE_HZ)
         return
     from ..recordings.reading import read
 
@@ -153,13 +153,13 @@ def _short(profile: Profile, target: str) -> Profile:
 
 
 def _panel_of_profile(profile: Profile) -> Panel:
-    from ..making.synthesis import synthesise
+    from ..making.waveform import waveform
     from ..measuring.inspection import inspect
     from ..showing.marks import marks_of_inspection, marks_of_profile
     from ..showing.plotting import Panel
 
     shown = _short(profile, profile.id)
-    samples = synthesise(shown, _SYNTHESIS_RATE_HZ)
+    samples = waveform(shown, _SYNTHESIS_RATE_HZ)
     if profile.recording:
         marks = marks_of_inspection(inspect(samples, _SYNTHESIS_RATE_HZ, profile.law))
     else:

@@ -21,7 +21,8 @@ from .. import ffmpeg
 from ..profile import Profile
 from . import ogg
 from .formats import FRAME_MS, Ffmpeg, Libsndfile, SoundFormat
-from .synthesis import Pcm, pcm_blocks
+from .synthesis import Pcm
+from .waveform import pcm_blocks
 
 _Result = TypeVar("_Result")
 Advance = Callable[[int], object]

@@ -1,14 +1,14 @@
-"""Profile → samples, the same on every machine; block by block, so an hour needs no more memory than a minute.
+"""Segments of a profile → samples, the same on every machine; block by block, so that an hour needs no more
+memory than a minute.
 
-The level goes through decimal arithmetic, the waves through `oscillation`, for the sake of the same bits
-everywhere. What repeats is made once: the samples of a short burst, those of the cycles after which the
-edges fall on the samples as they did before, and those of the time after which a steady tone is the same.
+The waves go through `oscillation`, for the sake of the same bits everywhere. What repeats is made once: the samples of
+a short burst, those of the cycles after which the edges fall on the samples as they did before, and those of the time
+after which a steady tone is the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from typing import Final, TypeVar
 
 import numpy as np
@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 
 from idtone.errors import ToneError
 
-from ..profile import Law, Profile
+from ..profile import Profile
 from .bursts import BurstWave, Timeline
 from .dither import Dither
 from .oscillation import BLOCK, Samples
+from .scale import amplitude, check_rate
 
 Pcm = NDArray[np.int16]
 """One channel of 16-bit samples."""
-
-LOWEST_RATE_HZ: Final = 8000
 
 _Block = TypeVar("_Block", Pcm, Samples)
 _PIECE: Final = 4 * BLOCK
@@ -35,22 +34,14 @@ _PERIOD_LIMIT: Final = 8_388_608
 """Samples. At 8 kHz every frequency in thousandths of a hertz is the same again after fewer."""
 
 
-def amplitude(level_dbm0: float, law: Law = Law.A) -> float:
-    """The peak of a sine of this level."""
-    overload_dbm0, peak = law.overload
-    return float(Decimal(10) ** ((Decimal(str(level_dbm0)) - overload_dbm0) / 20) * peak / 32768)
-
-
 def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
     """The whole sound, its last pause included, without dither.
 
     Every edge is rounded to the nearest sample from its own time, so that errors do not add up. A burst
-    starts with phase 0 on its first sample. Raises ToneError for a rate that cannot carry the band, and for
-    a recording that cannot be used.
+    starts with phase 0 on its first sample. Raises ToneError for a rate that cannot carry the band.
     """
+    assert not profile.recording
     check_rate(sample_rate_hz)
-    if profile.recording:
-        return _recorded(profile, sample_rate_hz)
     samples = np.empty(Timeline(profile, sample_rate_hz).end)
     at = 0
     for block in _steps(profile, sample_rate_hz):
@@ -59,21 +50,20 @@ def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
     return samples
 
 
-def pcm_blocks(profile: Profile, sample_rate_hz: int, *, dither: bool = True) -> Iterator[Pcm]:
-    """As `synthesise`, in 16 bits and in blocks of any length, each the caller's to read, not to change.
-
-    `dither` False leaves the profile's dither out, for an encoder that has noise of its own.
-    """
+def synthesised_blocks(profile: Profile, sample_rate_hz: int, dither_seed: int | None) -> Iterator[Pcm]:
+    """As `synthesise`, in 16 bits and in blocks of any length, each the caller's to read, not to change."""
     check_rate(sample_rate_hz)
-    seed = profile.dither_seed if dither else None
-    if profile.recording:
-        samples = _recorded(profile, sample_rate_hz)
-        yield to_pcm16(samples) if seed is None else _dithered(samples * 32768.0, Dither(seed))
-    elif seed is not None:
-        noise = Dither(seed)
-        yield from (_dithered(block, noise) for block in _steps(profile, sample_rate_hz))
-    else:
+    if dither_seed is None:
         yield from _cycles(profile, sample_rate_hz)
+        return
+    noise = Dither(dither_seed)
+    yield from (dithered(block, noise) for block in _steps(profile, sample_rate_hz))
+
+
+def dithered(steps: Samples, noise: Dither) -> Pcm:
+    """Steps of 16 bits with noise, rounded."""
+    rounded = np.rint(steps + noise.steps(len(steps)))
+    return np.clip(rounded, -32768, 32767).astype(np.int16)
 
 
 def to_pcm16(samples: Samples) -> Pcm:
@@ -82,19 +72,6 @@ def to_pcm16(samples: Samples) -> Pcm:
     if not np.all((rounded >= -32768) & (rounded <= 32767)):
         raise ToneError("the samples exceed full scale; lower the level")
     return rounded.astype(np.int16)
-
-
-def check_rate(sample_rate_hz: int) -> None:
-    """Raises ToneError for a rate that cannot carry the telephone band."""
-    if sample_rate_hz < LOWEST_RATE_HZ:
-        raise ToneError(f"{sample_rate_hz} Hz is too low for the telephone band; use {LOWEST_RATE_HZ} Hz or more")
-
-
-def _recorded(profile: Profile, sample_rate_hz: int) -> Samples:
-    # The resampler and the readers take long to load, and most profiles need neither.
-    from .waveform import waveform
-
-    return waveform(profile, sample_rate_hz)
 
 
 def _steps(profile: Profile, sample_rate_hz: int) -> Iterator[Samples]:
@@ -207,8 +184,3 @@ def _gather(blocks: Iterable[Pcm | Samples]) -> Iterator[Pcm]:
         used += len(block)
     if used:
         yield gathered[:used]
-
-
-def _dithered(steps: Samples, noise: Dither) -> Pcm:
-    rounded = np.rint(steps + noise.steps(len(steps)))
-    return np.clip(rounded, -32768, 32767).astype(np.int16)

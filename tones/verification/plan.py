@@ -16,7 +16,7 @@ from typing import Final
 
 from idtone.errors import ToneError
 
-from ..making.synthesis import LOWEST_RATE_HZ, amplitude
+from ..making.scale import LOWEST_RATE_HZ, amplitude
 from ..making.waveform import waveform
 from ..measuring.inspection import MeasuredBurst, inspect
 from ..profile import CALL_LIMIT_MS, Burst, Law, Profile

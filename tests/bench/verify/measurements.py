@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from idtone.tones.making.synthesis import amplitude
+from idtone.tones.making.scale import amplitude
 from idtone.tones.profile import Profile
 from idtone.tones.verification.verify import Verifier
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from idtone.errors import ToneError
-from idtone.tones.making.synthesis import amplitude, pcm_blocks, synthesise, to_pcm16
-from idtone.tones.making.waveform import waveform
+from idtone.tones.making.scale import amplitude
+from idtone.tones.making.synthesis import synthesise, to_pcm16
+from idtone.tones.making.waveform import pcm_blocks, waveform
 from idtone.tones.profile import Profile, build_profile
 
 from ..levels import level_dbm0, part
@@ -317,7 +318,6 @@ def test_a_recording_comes_as_its_waveform(tmp_path: Path, seed: int | None) -> 
         "test",
     ).model_copy(update={"recording": path})  # fmt: skip
     samples = waveform(profile, 8000)
-    np.testing.assert_array_equal(synthesise(profile, 8000), samples)
     assert np.abs(pcm_of(profile) - samples * 32768).max() <= (0.5 if seed is None else 1.5)
     np.testing.assert_array_equal(pcm_of(profile, dither=False), to_pcm16(samples))
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from idtone.errors import ToneError
 from idtone.tones.library import load_library
-from idtone.tones.making.synthesis import amplitude, synthesise
+from idtone.tones.making.scale import amplitude
+from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, load_profile
 from idtone.tones.verification.plan import CLOSE_HZ, plan_of
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from idtone.errors import RecordingError, ToneError
-from idtone.tones.making.synthesis import amplitude, synthesise
-from idtone.tones.making.waveform import sounding, sounding_rms, waveform
+from idtone.tones.making.recorded import sounding, sounding_rms
+from idtone.tones.making.scale import amplitude
+from idtone.tones.making.synthesis import synthesise
+from idtone.tones.making.waveform import waveform
 from idtone.tones.profile import Law, Profile, build_profile
 
 from ..profiles import make, tone

@@ -1,0 +1,27 @@
+"""What every sound keeps to: the rate that carries the telephone band, and the level.
+
+The level goes through decimal arithmetic, for the sake of the same bits everywhere.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from idtone.errors import ToneError
+
+from ..profile import Law
+
+LOWEST_RATE_HZ: Final = 8000
+
+
+def amplitude(level_dbm0: float, law: Law = Law.A) -> float:
+    """The peak of a sine of this level."""
+    overload_dbm0, peak = law.overload
+    return float(Decimal(10) ** ((Decimal(str(level_dbm0)) - overload_dbm0) / 20) * peak / 32768)
+
+
+def check_rate(sample_rate_hz: int) -> None:
+    """Raises ToneError for a rate that cannot carry the telephone band."""
+    if sample_rate_hz < LOWEST_RATE_HZ:
+        raise ToneError(f"{sample_rate_hz} Hz is too low for the telephone band; use {LOWEST_RATE_HZ} Hz or more")
