@@ -2,7 +2,7 @@
 
 pyst2 does it. Its AGI class is for programs that are run by Asterisk, one a call, and would in a service install a
 handler for SIGHUP, print telephone numbers to standard error, wait on standard input, and let a quote end an argument.
-`Codec` is all that this package knows of it.
+`AgiCodec` is all that this package knows of it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DEAD: Final = 511
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class AgiResponse:
     """`200 result=1 (data)`. `data` may be a telephone number and stays out of the repr."""
 
     code: int
@@ -60,7 +60,7 @@ class _Line:
         raise EOFError
 
 
-class Codec:
+class AgiCodec:
     """Stateless, but for the scraps of a command that is being made."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Codec:
         """Have Asterisk write `message` into its log, where VERBOSE would not be seen by default."""
         return self._command("EXEC", "Log", f"WARNING,{message}")
 
-    def response(self, line: bytes) -> Response:
+    def response(self, line: bytes) -> AgiResponse:
         """Read one line. Raises AgiError for what is no response, and for one that refuses the command."""
         if len(line) > LONGEST_RESPONSE or not _RESPONSE.fullmatch(line):
             raise AgiError("what should be Asterisk's response is none")
@@ -98,16 +98,16 @@ class Codec:
         try:
             result, data = self._agi.get_result()["result"]
         except AGIResultHangup:
-            return Response(code, "-1", "hangup")
+            return AgiResponse(code, "-1", "hangup")
         except AGIAppError:
-            return Response(code, "-1")
+            return AgiResponse(code, "-1")
         except (AGIError, EOFError):
             if code == _DEAD:
-                return Response(code)
+                return AgiResponse(code)
             raise AgiError(f"Asterisk refuses a command (code {code})") from None
         if not result:
             raise AgiError("Asterisk's response has no result")
-        return Response(code, result, data)
+        return AgiResponse(code, result, data)
 
     def carried_out(self, line: bytes, result: str) -> bool:
         """Whether a command was, by its response; False where the channel hung up. Raises AgiError for any other."""

@@ -21,7 +21,7 @@ from urllib.parse import unquote_to_bytes
 
 from idtone.errors import AgiError
 
-from .codec import Codec
+from .codec import AgiCodec
 from .environment import read_fields, read_request, write_fields
 
 DEADLINE_S: Final = 3.0
@@ -44,7 +44,7 @@ class Relay:
     def __init__(self, asterisk: asyncio.StreamReader, output: int) -> None:
         self._asterisk = asterisk
         self._output = output
-        self._codec = Codec()
+        self._codec = AgiCodec()
 
     async def run(self, entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:
         """Have the service at `address` answer; returns when it has, or when the channel hung up.

@@ -27,7 +27,7 @@ from typing import Final
 from idtone.errors import AgiError, IdtoneError
 from idtone.log_throttle import LogThrottle
 
-from .codec import HANGUP, Codec
+from .codec import HANGUP, AgiCodec
 from .environment import LONGEST, AgiRequest, read_request
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class FastAgiServer:
     def __init__(self, answer: Answer, limits: Limits = Limits()) -> None:
         self._answer = answer
         self._limits = limits
-        self._codec = Codec()
+        self._codec = AgiCodec()
         self._presenting: dict[asyncio.Task[None], None] = {}
         self._proving: dict[asyncio.Task[None], None] = {}
         """Both in the order in which they came."""
@@ -232,7 +232,7 @@ class _HungUp(Exception):
 class _Asterisk:
     """The other end. Raises AgiError for what Asterisk does not say, and _HungUp where the connection ends."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, codec: Codec) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, codec: AgiCodec) -> None:
         self._reader = reader
         self._writer = writer
         self._codec = codec

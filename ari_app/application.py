@@ -36,7 +36,7 @@ GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.P
 """What Asterisk answers if the channel hung up meanwhile: an outcome, not an error."""
 
 
-class Application:
+class AriApplication:
     """Handles one connection at a time; the calls outlive it."""
 
     def __init__(self, call_control: CallControl, read_journal: Callable[[], Awaitable[None]]) -> None:

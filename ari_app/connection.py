@@ -21,7 +21,7 @@ import aiohttp
 
 from idtone.errors import AriRefused, AriUnavailable
 
-from .events import EVENTS, Event, Response, read
+from .events import EVENTS, AriResponse, Event, read
 
 APPLICATION: Final = "idtone"
 """The name in the dialplan's Stasis(idtone,…)."""
@@ -71,7 +71,7 @@ class AriConnection:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._over_websocket = False
         self._ids = itertools.count(1)
-        self._waiting: dict[str, asyncio.Future[Response]] = {}
+        self._waiting: dict[str, asyncio.Future[AriResponse]] = {}
         self.version = ""
 
     async def open(self, transport: Transport) -> None:
@@ -152,7 +152,7 @@ class AriConnection:
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     continue
                 event = read(message.data)
-                if isinstance(event, Response):
+                if isinstance(event, AriResponse):
                     waiting = self._waiting.pop(event.request_id, None)
                     if waiting and not waiting.done():
                         waiting.set_result(event)

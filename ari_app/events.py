@@ -28,7 +28,7 @@ class Replaced:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class AriResponse:
     """RESTResponse: the answer to one of our requests over the WebSocket."""
 
     request_id: str
@@ -44,7 +44,7 @@ class MalformedEvent:
     type: str
 
 
-Event = Entered | Replaced | Response | MalformedEvent
+Event = Entered | Replaced | AriResponse | MalformedEvent
 
 
 def _text(value: object) -> str:
@@ -67,11 +67,11 @@ def _arguments(values: object) -> tuple[str, ...]:
     return tuple(_text(value) for value in values)
 
 
-def _response(message: Mapping[str, Any]) -> Response:
+def _response(message: Mapping[str, Any]) -> AriResponse:
     status = message["status_code"]
     if type(status) is not int:
         raise TypeError("no status of HTTP")
-    return Response(
+    return AriResponse(
         _text(message["request_id"]),
         status,
         _text(message.get("reason_phrase", "")),

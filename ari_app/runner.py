@@ -15,7 +15,7 @@ from typing import Any, Final
 from idtone.errors import AriError, AriRefused
 from idtone.log_throttle import LogThrottle
 
-from .application import Application
+from .application import AriApplication
 from .connection import AriConnection
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class ApplicationRunner:
 
     def __init__(
         self,
-        application: Application,
+        application: AriApplication,
         connect: Connect,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:

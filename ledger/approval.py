@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from idtone.persons import KnownBy, Person
+from idtone.persons import AccountKnownBy, Person
 from idtone.settings import Exports, LedgerSettings
 
 from .steps import Scalar, Step, StepKind
@@ -191,7 +191,7 @@ def _person(details: Mapping[str, Scalar]) -> Person:
     uid = details["by_uid"]
     if not isinstance(uid, int) or isinstance(uid, bool):
         raise TypeError("not the number of an account")
-    return Person(uid, str(details["by"]), KnownBy(str(details["by_way"])))
+    return Person(uid, str(details["by"]), AccountKnownBy(str(details["by_way"])))
 
 
 def _moment(text: Scalar) -> datetime:

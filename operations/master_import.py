@@ -67,7 +67,7 @@ def import_master(
         tones = read_document(registry).tones
     elif settings.registry.trust and (settings.registry.root() or settings.registry.file().exists()):
         tones = known(settings.registry).document.tones
-    request = importing.Request(
+    request = importing.ImportRequest(
         profile_id,
         title
         or next((entry.title for entry in tones or () if entry.id == profile_id), f"{profile_id} (録音 / recording)"),

@@ -17,7 +17,7 @@ import phonenumbers.data.region_JP  # noqa: F401 — else the first call waits f
 
 from idtone.agi.application import AgiApplication
 from idtone.agi.server import FastAgiServer, Limits, Listener, bound_to
-from idtone.ari_app.application import Application
+from idtone.ari_app.application import AriApplication
 from idtone.ari_app.connection import AriConnection, connect
 from idtone.ari_app.runner import ApplicationRunner, remedy
 from idtone.call_control.call_control import CallControl
@@ -128,7 +128,7 @@ class Instance:
             journal.look()
 
         ready = [inherited.ari] if inherited.ari else []
-        application = Application(calls, read_journal)
+        application = AriApplication(calls, read_journal)
         runner = ApplicationRunner(application, lambda: nullcontext(ready.pop()) if ready else self._connect())
         self._watch_signals()
         successor: asyncio.Future[hand_over.Peer] = asyncio.get_running_loop().create_future()
@@ -207,7 +207,7 @@ class Instance:
         reload = self._start_next if self._manager.address else self._tell_how_to_reload
         loop.add_signal_handler(signal.SIGHUP, reload)
 
-    def _status(self, application: Application) -> str:
+    def _status(self, application: AriApplication) -> str:
         if self._handing_over:
             return "handing over to the next instance"
         if self._stop.is_set():
@@ -283,7 +283,7 @@ class Instance:
         log.warning("SIGHUP: a reload is systemd's; start the next instance with `idtone serve --take-over` instead")
 
     async def _hand_over(
-        self, peer: hand_over.Peer, listener: Listener | None, application: Application, runner: ApplicationRunner
+        self, peer: hand_over.Peer, listener: Listener | None, application: AriApplication, runner: ApplicationRunner
     ) -> bool:
         """As far as it can still go wrong at the other end, when this one serves on; whether it did not."""
         question = await peer.receive()
@@ -316,7 +316,7 @@ class Instance:
     async def _let_go(
         self,
         peer: hand_over.Peer,
-        application: Application,
+        application: AriApplication,
         evidence: LedgerWriter,
         keeping: Sequence[asyncio.Task[None]],
     ) -> None:

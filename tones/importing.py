@@ -40,7 +40,7 @@ _EXTENSION: Final = re.compile(r"\.[a-z0-9-]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ImportRequest:
     """What to make of a master. `registered` is what the registry says, as in `proof.doubt`."""
 
     profile_id: str
@@ -63,7 +63,7 @@ class Imported:
     sound: Sound
 
 
-def import_master(master: Path, request: Request, folder: Path, sounds: Path, formats: Iterable[str]) -> Imported:
+def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Path, formats: Iterable[str]) -> Imported:
     """Write the profile and the master to `folder`, the sound files to `sounds`; both are made where missing.
 
     Raises ToneError with everything that is wrong with the master, or where something cannot be written;
@@ -140,7 +140,7 @@ def render(profile: Profile, measured: Master, name: str) -> str:
     )
 
 
-def report(made: Imported, request: Request) -> dict[str, Any]:
+def report(made: Imported, request: ImportRequest) -> dict[str, Any]:
     """What the command tells; levels that are nothing at all are None."""
     profile, measured = made.profile, made.measured
     named = (request.registered or {}).get(profile.id)
@@ -172,7 +172,7 @@ def _number(level_db: float) -> float | None:
     return None if level_db <= SILENCE_DB else round(level_db, 1)
 
 
-def _provisional(request: Request) -> Profile:
+def _provisional(request: ImportRequest) -> Profile:
     """The profile, with nothing known of its master yet."""
     tree: dict[str, Any] = {
         "id": request.profile_id,
@@ -187,7 +187,7 @@ def _provisional(request: Request) -> Profile:
     return build_profile(tree, "the imported profile")
 
 
-def _refuse_namesakes(path: Path, request: Request) -> None:
+def _refuse_namesakes(path: Path, request: ImportRequest) -> None:
     other = namesake(request.profile_id, path)
     if other:
         raise UsageError(f"{request.profile_id!r} is the id of another profile, {other}; choose another with --id")
@@ -195,7 +195,7 @@ def _refuse_namesakes(path: Path, request: Request) -> None:
         raise UsageError(f"{path} is there already; say --replace to put the new master in its place")
 
 
-def _refuse_unproven(master: Path, profile: Profile, request: Request) -> None:
+def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> None:
     expected = request.expected_sha256
     if expected is not None and profile.sha256 != expected.strip().lower():
         raise ToneError(

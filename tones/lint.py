@@ -45,7 +45,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LintFinding:
     """`segment` counts from 1; None is the whole sound."""
 
     code: str
@@ -54,10 +54,10 @@ class Finding:
     warning: bool
 
 
-def lint(profile: Profile) -> tuple[Finding, ...]:
+def lint(profile: Profile) -> tuple[LintFinding, ...]:
     """Everything that the rules find, in their order."""
     return tuple(
-        Finding(rule.code, segment, rule.sentence.format(**values), rule.warning)
+        LintFinding(rule.code, segment, rule.sentence.format(**values), rule.warning)
         for rule in RULES
         for segment, values in rule.check(profile)
     )

@@ -15,7 +15,7 @@ _NOBODY: Final = 2**32 - 1
 """What the kernel says where nobody has logged in."""
 
 
-class KnownBy(StrEnum):
+class AccountKnownBy(StrEnum):
     """On whose word it is this person, the best first."""
 
     LOGIN = "login"
@@ -32,7 +32,7 @@ class Person:
 
     uid: int
     name: str
-    known_by: KnownBy
+    known_by: AccountKnownBy
 
     def __str__(self) -> str:
         return f"{self.name} (uid {self.uid}, by {self.known_by})"
@@ -46,11 +46,11 @@ def acting(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> 
         logged_in = _NOBODY  # a kernel that keeps no account of it
     told = environment.get("SUDO_UID", "")
     if logged_in != _NOBODY:
-        uid, known_by = logged_in, KnownBy.LOGIN
+        uid, known_by = logged_in, AccountKnownBy.LOGIN
     elif told.isascii() and told.isdigit() and len(told) < 11:
-        uid, known_by = int(told), KnownBy.SUDO
+        uid, known_by = int(told), AccountKnownBy.SUDO
     else:
-        uid, known_by = os.getuid(), KnownBy.ACCOUNT
+        uid, known_by = os.getuid(), AccountKnownBy.ACCOUNT
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:

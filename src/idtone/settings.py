@@ -264,7 +264,7 @@ class LedgerSettings(Model):
         return self.key_file.with_name(f"{self.key_file.name}.days")
 
 
-class Hearing(StrEnum):
+class HeardBy(StrEnum):
     """Who hears the sound."""
 
     CALLED = "called"
@@ -273,7 +273,7 @@ class Hearing(StrEnum):
 
     @property
     def parties(self) -> frozenset[Party]:
-        return frozenset(Party) if self is Hearing.BOTH else frozenset({Party(self.value)})
+        return frozenset(Party) if self is HeardBy.BOTH else frozenset({Party(self.value)})
 
 
 class CallerHears(StrEnum):
@@ -288,8 +288,8 @@ class CallerHears(StrEnum):
 class NotifySettings(Model):
     """Who hears the sound, for each direction."""
 
-    incoming: Hearing = Hearing.CALLED
-    outgoing: Hearing = Hearing.CALLED
+    incoming: HeardBy = HeardBy.CALLED
+    outgoing: HeardBy = HeardBy.CALLED
 
 
 class PartyTones(Model):
@@ -348,7 +348,7 @@ class PolicySettings(Model):
     )
 
     def policy(self) -> Policy:
-        hearing = {direction: Hearing(getattr(self.notify, direction)) for direction in Direction}
+        hearing = {direction: HeardBy(getattr(self.notify, direction)) for direction in Direction}
         tones = {
             (direction, party): getattr(getattr(self.tones, direction), party)
             for direction in Direction

@@ -11,7 +11,7 @@ from typing import Final
 import atheris
 
 with atheris.instrument_imports(include=["idtone", "asterisk"]):
-    from idtone.agi.codec import Codec
+    from idtone.agi.codec import AgiCodec
     from idtone.agi.environment import read_fields, read_request, write_fields
     from idtone.errors import AgiError
 
@@ -40,7 +40,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def main() -> None:
-    codec = Codec()
+    codec = AgiCodec()
 
     def feed(data: bytes) -> None:
         if not data:

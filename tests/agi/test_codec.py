@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idtone.agi.codec import LONGEST_COMMAND, Codec, Response
+from idtone.agi.codec import LONGEST_COMMAND, AgiCodec, AgiResponse
 from idtone.errors import AgiError
 
-codec = Codec()
+codec = AgiCodec()
 
 
 def refused(line: bytes) -> str:
@@ -60,16 +60,16 @@ def test_a_variable_has_a_plain_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "response"),
     [
-        (b"200 result=0\n", Response(200, "0")),
-        (b"200 result=1\n", Response(200, "1")),
-        (b"200 result=1 (a value)\n", Response(200, "1", "a value")),
-        (b"200 result=1 ()\n", Response(200, "1")),
-        (b"200 result=1 (a (b) c=d)\n", Response(200, "1", "a (b) c=d")),
-        ("200 result=1 (日本)\n".encode(), Response(200, "1", "日本")),
-        (b"200 result=1 (timeout) endpos=8\n", Response(200, "1", "timeout")),
+        (b"200 result=0\n", AgiResponse(200, "0")),
+        (b"200 result=1\n", AgiResponse(200, "1")),
+        (b"200 result=1 (a value)\n", AgiResponse(200, "1", "a value")),
+        (b"200 result=1 ()\n", AgiResponse(200, "1")),
+        (b"200 result=1 (a (b) c=d)\n", AgiResponse(200, "1", "a (b) c=d")),
+        ("200 result=1 (日本)\n".encode(), AgiResponse(200, "1", "日本")),
+        (b"200 result=1 (timeout) endpos=8\n", AgiResponse(200, "1", "timeout")),
     ],
 )
-def test_a_response(line: bytes, response: Response) -> None:
+def test_a_response(line: bytes, response: AgiResponse) -> None:
     assert codec.response(line) == response
     assert not response.hung_up
 
@@ -126,7 +126,7 @@ def test_any_octets_are_a_response_or_an_error_of_ours(line: bytes) -> None:
 
 
 def test_a_response_shows_no_data() -> None:
-    assert repr(Response(200, "1", "0312345678")) == "Response(code=200, result='1')"
+    assert repr(AgiResponse(200, "1", "0312345678")) == "AgiResponse(code=200, result='1')"
 
 
 def test_pyst2_touches_nothing_of_the_process(
@@ -134,7 +134,7 @@ def test_pyst2_touches_nothing_of_the_process(
 ) -> None:
     before = signal.getsignal(signal.SIGHUP)
     monkeypatch.setattr(sys, "stdin", io.StringIO("must not be read"))
-    fresh = Codec()
+    fresh = AgiCodec()
     fresh.set_variable("A", "0312345678")
     fresh.response(b"200 result=1 (0312345678)\n")
     assert sys.stdin.read() == "must not be read"

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from idtone.agi.codec import LONGEST_COMMAND, Codec
+from idtone.agi.codec import LONGEST_COMMAND, AgiCodec
 from idtone.agi.environment import AgiRequest
 from idtone.agi.server import Address, FastAgiServer
 
@@ -148,7 +148,7 @@ async def test_the_arguments_of_the_dialplan_arrive(pbx: Asterisk, tcp, told) ->
 
 
 HARD = 'a"b" \\ \\" ${EXTEN} $[1+1] ,|&;\' 日本 (x) '
-ROOM = LONGEST_COMMAND - len(Codec().set_variable("LONGEST", ""))
+ROOM = LONGEST_COMMAND - len(AgiCodec().set_variable("LONGEST", ""))
 
 
 async def test_values_arrive_as_they_are(pbx: Asterisk, tcp, told) -> None:

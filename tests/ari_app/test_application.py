@@ -12,7 +12,7 @@ import pytest
 
 from idtone.ari_app import application as module
 from idtone.ari_app import events
-from idtone.ari_app.application import Application
+from idtone.ari_app.application import AriApplication
 from idtone.call_control.call_control import CallControl
 from idtone.calls import Direction, Party
 from idtone.decision import Policy
@@ -69,15 +69,15 @@ async def nothing_new() -> None:
 @asynccontextmanager
 async def attended(
     calls: CallControl, asterisk: FakeAsterisk, read_journal: Callable[[], Awaitable[None]] = nothing_new
-) -> AsyncIterator[Application]:
+) -> AsyncIterator[AriApplication]:
     """An application that attends to a fake Asterisk."""
-    application = Application(calls, read_journal)
+    application = AriApplication(calls, read_journal)
     async with attending(application, asterisk):
         yield application
 
 
 @asynccontextmanager
-async def attending(application: Application, asterisk: FakeAsterisk) -> AsyncIterator[asyncio.Task[None]]:
+async def attending(application: AriApplication, asterisk: FakeAsterisk) -> AsyncIterator[asyncio.Task[None]]:
     """Its next connection, once the calls in progress have been compared with the channels."""
     task = asyncio.create_task(application.attend(asterisk))
     try:
@@ -300,7 +300,7 @@ async def test_channels_that_waited_while_no_service_was_connected_are_answered(
     assert {path.split("/")[1] for _, path, _ in asterisk.requests if path != "channels"} == {CALLER}
 
 
-async def decided(application: Application, asterisk: FakeAsterisk) -> None:
+async def decided(application: AriApplication, asterisk: FakeAsterisk) -> None:
     asterisk.enter(CALLER, *DECIDE)
     await continued(asterisk, CALLER)
     asterisk.happens(None)
@@ -487,7 +487,7 @@ async def test_an_event_that_cannot_be_read_is_named(calls, caplog):
 
 async def test_another_connection_that_takes_over_ends_this_one(calls, notebook, caplog):
     asterisk = FakeAsterisk()
-    application = Application(calls, nothing_new)
+    application = AriApplication(calls, nothing_new)
     async with attending(application, asterisk) as task:
         asterisk.happens(events.Replaced())
         asterisk.enter(CALLER, *DECIDE)
@@ -501,7 +501,7 @@ async def test_another_connection_that_takes_over_ends_this_one(calls, notebook,
 
 async def test_the_next_instance_may_take_the_application_and_this_one_waits_for_answers(calls):
     asterisk = FakeAsterisk()
-    application = Application(calls, nothing_new)
+    application = AriApplication(calls, nothing_new)
     async with attending(application, asterisk) as task:
         asterisk.answering.clear()
         asterisk.enter(CALLER, *DECIDE)
@@ -531,7 +531,7 @@ async def test_a_hand_over_does_not_wait_for_ever(calls, monkeypatch):
 
 async def test_a_hand_over_that_came_to_nothing_is_a_take_over_again(calls):
     asterisk = FakeAsterisk()
-    application = Application(calls, nothing_new)
+    application = AriApplication(calls, nothing_new)
     async with attending(application, asterisk) as task:
         application.let_go(True)
         application.let_go(False)

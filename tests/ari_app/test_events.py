@@ -23,7 +23,7 @@ CHANNEL = {"id": "1795.1", "caller": {"name": "", "number": "0312345678"}}
         ({"type": "ApplicationReplaced"}, events.Replaced()),
         (
             {"type": "RESTResponse", "request_id": "7", "status_code": 204, "reason_phrase": "No Content"},
-            events.Response("7", 204, "No Content", ""),
+            events.AriResponse("7", 204, "No Content", ""),
         ),
         # What becomes of a call is the journal's to say.
         ({"type": "StasisEnd", "channel": CHANNEL}, None),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from idtone.ari_app import runner as module
-from idtone.ari_app.application import Application
+from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.errors import AriRefused, AriUnavailable
 
@@ -293,7 +293,7 @@ async def test_a_channel_that_enters_while_the_service_stops_is_let_go():
             self.enter("1795.2", "own", "1795.2-1")  # an event that is not read any more
 
     asterisk = Late()
-    application = Application(call_control({}, Notebook()), read_journal)
+    application = AriApplication(call_control({}, Notebook()), read_journal)
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idtone.ari_app.application import Application
+from idtone.ari_app.application import AriApplication
 from idtone.tones.making.sounds import Sound
 
 from ..ari_app.fakes import Notebook, call_control
@@ -12,5 +12,5 @@ async def read_journal() -> None:
     """It has no lines."""
 
 
-def application(sounds: dict[str, Sound], notebook: Notebook) -> Application:
-    return Application(call_control(sounds, notebook), read_journal)
+def application(sounds: dict[str, Sound], notebook: Notebook) -> AriApplication:
+    return AriApplication(call_control(sounds, notebook), read_journal)

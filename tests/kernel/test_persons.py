@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.persons import KnownBy, Person, acting
+from idtone.persons import AccountKnownBy, Person, acting
 
 NOBODY = str(2**32 - 1)
 
@@ -15,19 +15,19 @@ NOBODY = str(2**32 - 1)
 @pytest.mark.parametrize(
     ("login", "environment", "uid", "known_by"),
     [
-        ("0", {}, 0, KnownBy.LOGIN),
-        ("0\n", {"SUDO_UID": "54321"}, 0, KnownBy.LOGIN),  # who has logged in cannot say that he is another
-        (NOBODY, {"SUDO_UID": "54321"}, 54321, KnownBy.SUDO),
-        (None, {"SUDO_UID": "54321"}, 54321, KnownBy.SUDO),
-        (NOBODY, {}, os.getuid(), KnownBy.ACCOUNT),
-        (NOBODY, {"SUDO_UID": "-1"}, os.getuid(), KnownBy.ACCOUNT),
-        (NOBODY, {"SUDO_UID": "１"}, os.getuid(), KnownBy.ACCOUNT),
-        (NOBODY, {"SUDO_UID": "9" * 30}, os.getuid(), KnownBy.ACCOUNT),
-        ("x", {}, os.getuid(), KnownBy.ACCOUNT),
+        ("0", {}, 0, AccountKnownBy.LOGIN),
+        ("0\n", {"SUDO_UID": "54321"}, 0, AccountKnownBy.LOGIN),  # who has logged in cannot say that he is another
+        (NOBODY, {"SUDO_UID": "54321"}, 54321, AccountKnownBy.SUDO),
+        (None, {"SUDO_UID": "54321"}, 54321, AccountKnownBy.SUDO),
+        (NOBODY, {}, os.getuid(), AccountKnownBy.ACCOUNT),
+        (NOBODY, {"SUDO_UID": "-1"}, os.getuid(), AccountKnownBy.ACCOUNT),
+        (NOBODY, {"SUDO_UID": "１"}, os.getuid(), AccountKnownBy.ACCOUNT),
+        (NOBODY, {"SUDO_UID": "9" * 30}, os.getuid(), AccountKnownBy.ACCOUNT),
+        ("x", {}, os.getuid(), AccountKnownBy.ACCOUNT),
     ],
 )
 def test_the_kernel_is_believed_before_sudo_and_sudo_before_the_account(
-    tmp_path: Path, login: str | None, environment: dict[str, str], uid: int, known_by: KnownBy
+    tmp_path: Path, login: str | None, environment: dict[str, str], uid: int, known_by: AccountKnownBy
 ) -> None:
     if login is not None:
         (tmp_path / "loginuid").write_text(login)
@@ -37,4 +37,4 @@ def test_the_kernel_is_believed_before_sudo_and_sudo_before_the_account(
 
 def test_an_account_without_a_name_is_told_by_its_number() -> None:
     assert str(acting(Path("/nowhere"), {"SUDO_UID": "54321"})) == "uid 54321 (uid 54321, by sudo)"
-    assert acting(Path("/nowhere"), {"SUDO_UID": "0"}) == Person(0, "root", KnownBy.SUDO)
+    assert acting(Path("/nowhere"), {"SUDO_UID": "0"}) == Person(0, "root", AccountKnownBy.SUDO)

@@ -19,7 +19,7 @@ from idtone.ledger.steps import CallStatus, Step
 from idtone.ledger.tree.notes import Signer
 from idtone.ledger.writer import LedgerWriter
 from idtone.numbers import parse
-from idtone.persons import KnownBy, Person
+from idtone.persons import AccountKnownBy, Person
 
 NOW = datetime(2026, 11, 1, 0, 0, 0, 123456, UTC)
 KEY = bytes(range(32))
@@ -31,7 +31,7 @@ SHA256 = "5e" * 32
 NONCE = "123456789012"
 FORWARDING, CALLER, CALLED = "0312345678", "09012345679", "05031234567"
 
-ALICE, BOB = Person(1001, "alice", KnownBy.LOGIN), Person(1002, "bob", KnownBy.SUDO)
+ALICE, BOB = Person(1001, "alice", AccountKnownBy.LOGIN), Person(1002, "bob", AccountKnownBy.SUDO)
 
 PLAY = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0001", {Party.CALLED: "sample"}, 42, member="m-0001")
 NOTICE = Decision(Outcome.NOTICE, Reason.LICENCE_EXPIRED, "L-0001", {Party.CALLED: "notice"}, 42, member="m-0001")

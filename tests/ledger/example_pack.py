@@ -31,7 +31,7 @@ from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.writer import LedgerWriter
 from idtone.ledger.zips import write_zip
 from idtone.numbers import parse
-from idtone.persons import KnownBy, Person
+from idtone.persons import AccountKnownBy, Person
 
 from .evidence import KEY, LOG, SEED, continuity_of, days_of, put, url_of
 
@@ -45,7 +45,7 @@ START: Final = datetime(2026, 11, 1, 0, 0, 0, 123456, UTC)
 WITNESS_SEED: Final = bytes(range(64, 96))
 WITNESS: Final = Signer("witness.example/w", WITNESS_SEED)
 COSIGNED_AT_S: Final = 1793498460
-ALICE, BOB = Person(1001, "alice", KnownBy.LOGIN), Person(1002, "bob", KnownBy.SUDO)
+ALICE, BOB = Person(1001, "alice", AccountKnownBy.LOGIN), Person(1002, "bob", AccountKnownBy.SUDO)
 CALLS: Final = ("pbx-1-1793491200.2", "pbx-1-1793491200.4")
 """Those of the pack; a third one is in the tree alone."""
 

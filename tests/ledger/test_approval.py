@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from idtone.ledger import steps
 from idtone.ledger.approval import Request, Rules, State, objection, requests
 from idtone.ledger.steps import Step, StepKind
-from idtone.persons import KnownBy, Person
+from idtone.persons import AccountKnownBy, Person
 
 from .evidence import ALICE, BOB, NOW
 
 HOUR, TERM = timedelta(hours=1), timedelta(days=7)
-CAROL = Person(1003, "carol", KnownBy.LOGIN)
+CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
 SELECTION, OTHER = "5e" * 32, "0f" * 32
 
 RULES = Rules(two_persons=True, term=TERM)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
 from idtone.tones import importing
-from idtone.tones.importing import Imported, Request, import_master, report
+from idtone.tones.importing import Imported, ImportRequest, import_master, report
 from idtone.tones.library import load_library
 from idtone.tones.making.scale import amplitude
 from idtone.tones.making.waveform import waveform
@@ -26,7 +26,7 @@ from idtone.tones.profile import Law, load_profile
 from .profiles import make, tone
 from .recorded import LEAD_MS, PU_PU, noise, recorded, write
 
-REQUEST = Request("pu-pu", "Pu pu", -16)
+REQUEST = ImportRequest("pu-pu", "Pu pu", -16)
 FORMATS = ("sln", "sln16", "ulaw")
 
 
@@ -37,7 +37,7 @@ def master(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def do(tmp_path: Path) -> Callable[..., Imported]:
-    def imported(master: Path, request: Request = REQUEST, formats: tuple[str, ...] = FORMATS) -> Imported:
+    def imported(master: Path, request: ImportRequest = REQUEST, formats: tuple[str, ...] = FORMATS) -> Imported:
         return import_master(master, request, tmp_path / "profiles", tmp_path / "sounds", formats)
 
     return imported
@@ -166,7 +166,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("request_", "says"), REFUSED.values(), ids=REFUSED)
 def test_an_unproven_master_is_refused(
-    master: Path, do: Callable[..., Imported], tmp_path: Path, request_: Request, says: str
+    master: Path, do: Callable[..., Imported], tmp_path: Path, request_: ImportRequest, says: str
 ) -> None:
     with pytest.raises(ToneError, match=says):
         do(master, request_)
@@ -227,7 +227,7 @@ def test_a_master_beyond_all_bounds(master: Path, do: Callable[..., Imported], m
     ],
 )
 def test_wrong_use(
-    master: Path, do: Callable[..., Imported], request_: Request, error: type[Exception], says: str
+    master: Path, do: Callable[..., Imported], request_: ImportRequest, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
         do(master, request_)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.tones.library import load_library
-from idtone.tones.lint import RULES, Finding, lint
+from idtone.tones.lint import RULES, LintFinding, lint
 from idtone.tones.profile import CALL_LIMIT_MS, Profile
 
 from .profiles import make, recording, tone
@@ -16,7 +16,7 @@ def test_every_shipped_sound_is_clean(profile: Profile) -> None:
     assert lint(profile) == ()
 
 
-def only(profile: Profile) -> Finding:
+def only(profile: Profile) -> LintFinding:
     (finding,) = lint(profile)
     return finding
 

@@ -13,7 +13,7 @@ from ..profile import Profile
 from .evidence import AUDIBLE
 from .fit import Baseband, Fitted, FittedComponent, Fitter
 from .plan import Component, Plan
-from .report import HeardBurst, Outcome, Test
+from .report import HeardBurst, Test, TestOutcome
 from .screen import RATE_HZ, Reals
 
 CODEC_MS: Final = 4.0
@@ -132,14 +132,14 @@ class Case:
 def _frequency(case: Case) -> Test:
     limit = case.profile.tolerance.frequency_percent
     error = 100 * case.fitted.pitch
-    outcome = Outcome.PASSED if abs(error) <= limit else Outcome.FAILED
+    outcome = TestOutcome.PASSED if abs(error) <= limit else TestOutcome.FAILED
     return Test("frequency", outcome, f"the frequency is {_off(error, 'higher', 'lower')}; {limit:g} % are allowed")
 
 
 def _cadence(case: Case) -> Test:
     limit = case.profile.tolerance.time_percent
     error = 100 * case.fitted.tempo
-    outcome = Outcome.PASSED if abs(error) <= limit else Outcome.FAILED
+    outcome = TestOutcome.PASSED if abs(error) <= limit else TestOutcome.FAILED
     return Test("cadence", outcome, f"the cadence is {_off(error, 'slower', 'faster')}; {limit:g} % are allowed")
 
 
@@ -154,10 +154,10 @@ def _complete(case: Case) -> Test:
         if burst.heard >= AUDIBLE and burst.level_db < loudest + _MISSING_DB
     ]
     if missing:
-        return Test("bursts", Outcome.FAILED, f"{_numbered(missing)} missing")
+        return Test("bursts", TestOutcome.FAILED, f"{_numbered(missing)} missing")
     if unheard:
-        return Test("bursts", Outcome.UNKNOWN, f"{_numbered(unheard)} lost in the recording, or too much of it")
-    return Test("bursts", Outcome.PASSED, f"all {len(case.bursts)} bursts are there")
+        return Test("bursts", TestOutcome.UNKNOWN, f"{_numbered(unheard)} lost in the recording, or too much of it")
+    return Test("bursts", TestOutcome.PASSED, f"all {len(case.bursts)} bursts are there")
 
 
 def _edges(case: Case) -> Test:
@@ -167,9 +167,11 @@ def _edges(case: Case) -> Test:
         (max(map(abs, edges)), index) for index, burst in enumerate(case.bursts, 1) if (edges := burst.edges_ms)
     ]
     if not measured:
-        return Test("edges", Outcome.PASSED, "the single edges cannot be measured here; the cadence stands for them")
+        return Test(
+            "edges", TestOutcome.PASSED, "the single edges cannot be measured here; the cadence stands for them"
+        )
     worst, index = max(measured)
-    outcome = Outcome.PASSED if worst <= limit_ms else Outcome.FAILED
+    outcome = TestOutcome.PASSED if worst <= limit_ms else TestOutcome.FAILED
     some = f" of {len(measured)} bursts that can be measured" if len(measured) < len(case.bursts) else ""
     return Test(
         "edges",
@@ -185,8 +187,8 @@ def _further(case: Case) -> Test:
         (found,) = each.components
         if near and loudness > _FURTHER_DB and found.coherence > _FURTHER_COHERENCE:
             says = f"a further burst of {found.component.middle_hz:.0f} Hz is at {each.start_s:z.2f} s"
-            return Test("further", Outcome.FAILED, says)
-    return Test("further", Outcome.PASSED, "there is no further burst")
+            return Test("further", TestOutcome.FAILED, says)
+    return Test("further", TestOutcome.PASSED, "there is no further burst")
 
 
 def _pauses(case: Case) -> Test:
@@ -202,9 +204,9 @@ def _pauses(case: Case) -> Test:
         level = case.base.between(index, each, case.fitted, *gap)
         if level is not None and level > case.fitted.components[index].amplitude * 10 ** (_PAUSE_DB / 20):
             return Test(
-                "pauses", Outcome.FAILED, f"the tone sounds on in the pause before {1000 * each.start_s:.0f} ms"
+                "pauses", TestOutcome.FAILED, f"the tone sounds on in the pause before {1000 * each.start_s:.0f} ms"
             )
-    return Test("pauses", Outcome.PASSED, "the pauses are quiet")
+    return Test("pauses", TestOutcome.PASSED, "the pauses are quiet")
 
 
 def _level(case: Case) -> Test:
@@ -212,9 +214,9 @@ def _level(case: Case) -> Test:
     off = _mean_level_db(case.fitted.components)
     if limit is None:
         return Test(
-            "level", Outcome.PASSED, f"the level is {_off(off, 'above', 'below', 'dB')} the profile's; not judged"
+            "level", TestOutcome.PASSED, f"the level is {_off(off, 'above', 'below', 'dB')} the profile's; not judged"
         )
-    outcome = Outcome.PASSED if abs(off) <= limit else Outcome.FAILED
+    outcome = TestOutcome.PASSED if abs(off) <= limit else TestOutcome.FAILED
     return Test(
         "level", outcome, f"the level is {_off(off, 'above', 'below', 'dB')} the profile's; {limit:g} dB are allowed"
     )

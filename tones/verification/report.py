@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class ToneVerdict(StrEnum):
     """In order of their weight for a recording with several places."""
 
     CONFORMS = "conforms"
@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     """The sound is not there; something like it may be."""
 
 
-class Outcome(StrEnum):
+class TestOutcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     UNKNOWN = "unknown"
@@ -30,7 +30,7 @@ class Test:
     """One thing that was tested: what was found, and in words how it compares."""
 
     name: str
-    outcome: Outcome
+    outcome: TestOutcome
     says: str
 
 
@@ -51,14 +51,14 @@ class HeardBurst:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Match:
     """A place where the sound is, or something like it.
 
     Times count from the beginning of the recording. Errors are relative: 1.0 is 1 % higher, or slower.
     `score` is the natural logarithm of the odds that this is the sound and not speech or noise.
     """
 
-    verdict: Verdict
+    verdict: ToneVerdict
     start_ms: float
     end_ms: float
     level_dbm0: float
@@ -71,7 +71,7 @@ class Finding:
     @property
     def failed(self) -> tuple[str, ...]:
         """The tests that were not passed, in words."""
-        return tuple(test.says for test in self.tests if test.outcome is not Outcome.PASSED)
+        return tuple(test.says for test in self.tests if test.outcome is not TestOutcome.PASSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ class Report:
     """
 
     profile: str
-    verdict: Verdict
+    verdict: ToneVerdict
     reason: str
-    findings: tuple[Finding, ...]
+    findings: tuple[Match, ...]
     duration_ms: float
     lost_ms: float
     threshold: float

@@ -26,7 +26,7 @@ from . import evidence
 from .fit import Baseband, Fitted, Fitter
 from .judging import TESTS, Case, Surroundings, heard_burst, level_dbm0
 from .plan import plan_of
-from .report import Finding, Outcome, Report, Verdict
+from .report import Match, Report, TestOutcome, ToneVerdict
 from .screen import HOP, RATE_HZ, Reals, Screen
 
 _COARSE_SCORE: Final = 8.0
@@ -36,7 +36,7 @@ _RIVAL: Final = 0.7
 with this share of its score are looked at too."""
 _HIDDEN: Final = 0.5
 """Where more of the sound's length is lost than this, it could be there unseen."""
-_ORDER: Final = tuple(Verdict)
+_ORDER: Final = tuple(ToneVerdict)
 
 
 class Verifier:
@@ -68,11 +68,11 @@ class Verifier:
         at_8k = at_rate(leg, RATE_HZ)
         heard = heard_of(len(at_8k.samples), at_8k.lost)
         findings = self._findings(at_8k.samples, heard)
-        verdict, reason = Verdict.ABSENT, "nothing in the recording is like the sound"
+        verdict, reason = ToneVerdict.ABSENT, "nothing in the recording is like the sound"
         if findings:
             verdict, reason = findings[0].verdict, _reason(findings[0])
-        if verdict is Verdict.ABSENT and (hidden := self._hidden(at_8k.samples, heard)):
-            verdict, reason = Verdict.CANNOT_TELL, hidden
+        if verdict is ToneVerdict.ABSENT and (hidden := self._hidden(at_8k.samples, heard)):
+            verdict, reason = ToneVerdict.CANNOT_TELL, hidden
         return Report(
             self.profile.id,
             verdict,
@@ -134,7 +134,7 @@ class Verifier:
     def _overlap_s(self) -> float:
         return max(self._plan.length_s / 2, HOP / RATE_HZ)
 
-    def _findings(self, samples: Reals, heard: Reals | None) -> tuple[Finding, ...]:
+    def _findings(self, samples: Reals, heard: Reals | None) -> tuple[Match, ...]:
         found = []
         for fitted, base in self.fits(samples, heard):
             score = evidence.log_odds(self.features(samples, fitted), evidence.calibration().weights)
@@ -142,19 +142,19 @@ class Verifier:
                 found.append(self._judge(samples, heard, fitted, base, score))
         return tuple(sorted(found, key=lambda each: (_ORDER.index(each.verdict), -each.score)))
 
-    def _judge(self, samples: Reals, heard: Reals | None, fitted: Fitted, base: Baseband, score: float) -> Finding:
+    def _judge(self, samples: Reals, heard: Reals | None, fitted: Fitted, base: Baseband, score: float) -> Match:
         bursts = tuple(heard_burst(self._plan, index, fitted, base) for index in range(self._plan.bursts))
         beside = tuple(self._surroundings.bursts(samples, heard, fitted))
         case = Case(self.profile, self._plan, fitted, base, bursts, beside)
         tests = tuple(test(case) for test in TESTS)
         outcomes = {test.outcome for test in tests}
-        if Outcome.FAILED in outcomes:
-            verdict = Verdict.ABSENT
+        if TestOutcome.FAILED in outcomes:
+            verdict = ToneVerdict.ABSENT
         elif score < evidence.calibration().threshold:
-            verdict = Verdict.CANNOT_TELL
+            verdict = ToneVerdict.CANNOT_TELL
         else:
-            verdict = Verdict.PRESENT if Outcome.UNKNOWN in outcomes else Verdict.CONFORMS
-        return Finding(
+            verdict = ToneVerdict.PRESENT if TestOutcome.UNKNOWN in outcomes else ToneVerdict.CONFORMS
+        return Match(
             verdict,
             1000 * fitted.start_s - 500 * self._plan.components[0].ramp_s,
             1000 * fitted.end_s + 500 * self._plan.components[-1].ramp_s,
@@ -192,15 +192,15 @@ def heard_of(length: int, lost: Sequence[tuple[int, int]]) -> Reals | None:
     return heard
 
 
-def _reason(finding: Finding) -> str:
+def _reason(finding: Match) -> str:
     match finding.verdict:
-        case Verdict.CONFORMS:
+        case ToneVerdict.CONFORMS:
             return "the sound is there and passed every test"
-        case Verdict.PRESENT:
+        case ToneVerdict.PRESENT:
             return "; ".join(finding.failed)
-        case Verdict.CANNOT_TELL:
+        case ToneVerdict.CANNOT_TELL:
             return (
                 f"something at {finding.start_ms / 1000:z.2f} s may be the sound, but what lies over it hides too much"
             )
-        case Verdict.ABSENT:
+        case ToneVerdict.ABSENT:
             return f"something at {finding.start_ms / 1000:z.2f} s is like the sound, but {'; '.join(finding.failed)}"

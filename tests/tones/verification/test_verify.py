@@ -8,7 +8,7 @@ import pytest
 from idtone.errors import RecordingError, ToneError
 from idtone.tones.library import load_library
 from idtone.tones.profile import Profile
-from idtone.tones.verification.report import Outcome, Report, Verdict
+from idtone.tones.verification.report import Report, TestOutcome, ToneVerdict
 from idtone.tones.verification.verify import Verifier
 
 from ..profiles import make, tone
@@ -42,7 +42,7 @@ def verify(profile: Profile, samples: Any, sample_rate_hz: int = RATE_HZ, lost: 
 @pytest.mark.parametrize("noise_dbov", [-90, -50])
 def test_the_sound_conforms_and_is_measured(name: str, noise_dbov: float) -> None:
     report = verify(KINDS[name], leg(KINDS[name], gain_db=-4, noise_dbov=noise_dbov))
-    assert report.verdict is Verdict.CONFORMS, report.reason
+    assert report.verdict is ToneVerdict.CONFORMS, report.reason
     (finding,) = report.findings
     assert finding.start_ms == pytest.approx(700, abs=3)
     assert finding.end_ms == pytest.approx(700 + KINDS[name].duration_ms - KINDS[name].segments[-1].off_ms, abs=3)
@@ -68,11 +68,11 @@ def test_stairs_are_one_burst_with_one_level() -> None:
 def test_a_glide_and_a_tone_after_it_agree_on_the_frequency() -> None:
     sound = make(tone(500, on_ms=400, off_ms=50, sweep={"to_hz": [1500]}), tone(1500, on_ms=300))
     finding = verify(sound, leg(sound)).findings[0]
-    assert finding.verdict is Verdict.CONFORMS
+    assert finding.verdict is ToneVerdict.CONFORMS
     assert abs(finding.frequency_error_percent) < 0.02
     assert finding.start_ms == pytest.approx(700, abs=1)
     higher = make(tone(508, on_ms=400, off_ms=50, sweep={"to_hz": [1524]}), tone(1524, on_ms=300))
-    assert verify(sound, leg(higher)).verdict is Verdict.ABSENT
+    assert verify(sound, leg(higher)).verdict is ToneVerdict.ABSENT
 
 
 def test_each_burst_is_told_with_its_edges() -> None:
@@ -87,26 +87,26 @@ def test_each_burst_is_told_with_its_edges() -> None:
 def test_noise_as_loud_as_the_sound_does_not_hide_it(name: str) -> None:
     profile = KINDS[name]
     reports = [verify(profile, leg(profile, noise_dbov=noise_for(profile, -3), seed=seed)) for seed in range(5)]
-    assert [report.verdict for report in reports] == [Verdict.CONFORMS] * 5
+    assert [report.verdict for report in reports] == [ToneVerdict.CONFORMS] * 5
 
 
 @pytest.mark.parametrize("sample_rate_hz", [11025, 16000, 48000])
 def test_any_rate_will_do(sample_rate_hz: int) -> None:
     samples = leg(SHIPPED["notice"], sample_rate_hz=sample_rate_hz)
     report = verify(SHIPPED["notice"], samples, sample_rate_hz)
-    assert report.verdict is Verdict.CONFORMS
+    assert report.verdict is ToneVerdict.CONFORMS
     assert report.findings[0].start_ms == pytest.approx(700, abs=2)
     assert report.duration_ms == pytest.approx(1000 * len(samples) / sample_rate_hz)
 
 
 def test_a_sound_at_the_very_beginning_and_end_of_a_recording_is_found() -> None:
     samples = leg(SHIPPED["sample"], at_ms=0, after_ms=0, apart_ms=0)
-    assert verify(SHIPPED["sample"], samples).verdict is Verdict.CONFORMS
+    assert verify(SHIPPED["sample"], samples).verdict is ToneVerdict.CONFORMS
 
 
 def test_every_sounding_is_found() -> None:
     report = verify(SHIPPED["sample"], leg(*[SHIPPED["sample"]] * 3, apart_ms=1500))
-    assert [finding.verdict for finding in report.findings] == [Verdict.CONFORMS] * 3
+    assert [finding.verdict for finding in report.findings] == [ToneVerdict.CONFORMS] * 3
     assert sorted(finding.start_ms for finding in report.findings) == pytest.approx([700, 2640, 4580], abs=2)
 
 
@@ -140,16 +140,16 @@ NEAR_MISSES = {
 
 @pytest.mark.parametrize("name", NEAR_MISSES)
 def test_what_is_almost_the_sound_is_not_the_sound(name: str) -> None:
-    assert verify(SHIPPED["sample"], leg(NEAR_MISSES[name])).verdict is Verdict.ABSENT
+    assert verify(SHIPPED["sample"], leg(NEAR_MISSES[name])).verdict is ToneVerdict.ABSENT
 
 
 @pytest.mark.parametrize("bursts", [1, 3, 4])
 def test_pulses_are_counted(bursts: int) -> None:
-    assert verify(PULSES, leg(make(tone(400, on_ms=100, off_ms=100), repeat=bursts))).verdict is Verdict.ABSENT
+    assert verify(PULSES, leg(make(tone(400, on_ms=100, off_ms=100), repeat=bursts))).verdict is ToneVerdict.ABSENT
 
 
 def test_a_tone_that_goes_on_through_the_pause_is_not_two_pulses() -> None:
-    assert verify(PULSES, leg(make(tone(400, on_ms=300)))).verdict is Verdict.ABSENT
+    assert verify(PULSES, leg(make(tone(400, on_ms=300)))).verdict is ToneVerdict.ABSENT
 
 
 def test_a_near_miss_is_named_for_what_it_is() -> None:
@@ -162,38 +162,38 @@ def test_the_profile_says_how_far_off_a_sound_may_be() -> None:
     strict = make(tone(600, on_ms=200), tone(900, on_ms=200), tolerance={"frequency_percent": 0.3})
     loose = make(tone(600, on_ms=200), tone(900, on_ms=200), tolerance={"frequency_percent": 2.5})
     heard = leg(make(tone(606, on_ms=200), tone(909, on_ms=200)))
-    assert verify(strict, heard).verdict is Verdict.ABSENT
-    assert verify(loose, heard).verdict is Verdict.CONFORMS
+    assert verify(strict, heard).verdict is ToneVerdict.ABSENT
+    assert verify(loose, heard).verdict is ToneVerdict.CONFORMS
 
 
 def test_a_level_is_judged_where_the_profile_asks() -> None:
     judged = make(tone(600, on_ms=200), tone(900, on_ms=200), tolerance={"level_db": 3})
-    assert verify(judged, leg(judged, gain_db=-2)).verdict is Verdict.CONFORMS
+    assert verify(judged, leg(judged, gain_db=-2)).verdict is ToneVerdict.CONFORMS
     report = verify(judged, leg(judged, gain_db=-5))
-    assert report.verdict is Verdict.ABSENT
+    assert report.verdict is ToneVerdict.ABSENT
     assert "3 dB are allowed" in report.reason
 
 
 def test_a_burst_that_is_lost_leaves_the_sound_present() -> None:
     lost = [(round(0.97 * RATE_HZ), round(1.16 * RATE_HZ))]
     report = verify(SHIPPED["sample"], without(leg(SHIPPED["sample"]), lost), lost=lost)
-    assert report.verdict is Verdict.PRESENT
+    assert report.verdict is ToneVerdict.PRESENT
     assert "burst 3 is lost in the recording" in report.reason
     assert report.lost_ms == pytest.approx(190)
     # The same silence, not known to be a loss, is a burst that was not there.
-    assert verify(SHIPPED["sample"], without(leg(SHIPPED["sample"]), lost)).verdict is Verdict.ABSENT
+    assert verify(SHIPPED["sample"], without(leg(SHIPPED["sample"]), lost)).verdict is ToneVerdict.ABSENT
 
 
 def test_single_lost_packets_do_not_matter() -> None:
     lost = [(round(at * RATE_HZ), round((at + 0.02) * RATE_HZ)) for at in (0.74, 0.86, 1.05)]
-    assert verify(SHIPPED["sample"], without(leg(SHIPPED["sample"]), lost), lost=lost).verdict is Verdict.CONFORMS
+    assert verify(SHIPPED["sample"], without(leg(SHIPPED["sample"]), lost), lost=lost).verdict is ToneVerdict.CONFORMS
 
 
 def test_of_a_burst_that_is_half_lost_no_edge_is_told() -> None:
     """Five packets are missing, of which most lay in the second burst."""
     lost = [(round(0.86 * RATE_HZ), round(0.96 * RATE_HZ))]
     report = verify(SHIPPED["sample"], without(leg(SHIPPED["sample"]), lost), lost=lost)
-    assert report.verdict is Verdict.PRESENT
+    assert report.verdict is ToneVerdict.PRESENT
     (finding, *_) = report.findings
     (edges,) = [test.says for test in finding.tests if test.name == "edges"]
     partly = [burst for burst in finding.bursts if burst.heard < 0.95]
@@ -205,7 +205,7 @@ def test_of_a_burst_that_is_half_lost_no_edge_is_told() -> None:
 def test_where_too_much_is_lost_nobody_can_tell() -> None:
     lost = [(round(0.6 * RATE_HZ), round(1.3 * RATE_HZ))]
     report = verify(SHIPPED["sample"], without(leg(SHIPPED["sample"]), lost), lost=lost)
-    assert report.verdict is Verdict.CANNOT_TELL
+    assert report.verdict is ToneVerdict.CANNOT_TELL
     assert "are lost" in report.reason
 
 
@@ -213,20 +213,20 @@ def test_where_too_much_is_lost_nobody_can_tell() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_is_found_in_silence_and_noise(name: str, samples: Any) -> None:
     report = verify(KINDS[name], samples)
-    assert (report.verdict, report.findings) == (Verdict.ABSENT, ())
+    assert (report.verdict, report.findings) == (ToneVerdict.ABSENT, ())
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 3000])
 def test_a_recording_shorter_than_the_sound_tells_nothing(length: int) -> None:
     report = verify(SHIPPED["sample"], np.zeros(length, np.float32))
-    assert report.verdict is Verdict.CANNOT_TELL
+    assert report.verdict is ToneVerdict.CANNOT_TELL
     assert "shorter than the sound" in report.reason
 
 
 def test_loud_clipped_and_offset_recordings_do_not_confuse() -> None:
     loud = np.clip(leg(SHIPPED["notice"], gain_db=16), -1, 1)
-    assert verify(SHIPPED["notice"], loud).verdict is Verdict.CONFORMS
-    assert verify(SHIPPED["notice"], leg(SHIPPED["notice"]) + np.float32(0.2)).verdict is Verdict.CONFORMS
+    assert verify(SHIPPED["notice"], loud).verdict is ToneVerdict.CONFORMS
+    assert verify(SHIPPED["notice"], leg(SHIPPED["notice"]) + np.float32(0.2)).verdict is ToneVerdict.CONFORMS
 
 
 @pytest.mark.parametrize("samples", [np.zeros((2, 100)), np.array([0.0, np.nan]), np.array([np.inf])])
@@ -252,4 +252,4 @@ def test_every_test_is_told() -> None:
     assert [test.name for test in finding.tests] == [
         "frequency", "cadence", "bursts", "edges", "further", "pauses", "level",
     ]  # fmt: skip
-    assert {test.outcome for test in finding.tests} == {Outcome.PASSED}
+    assert {test.outcome for test in finding.tests} == {TestOutcome.PASSED}
