@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from . import ROOT
 from .endings import IMPOSSIBLE, TABLE, Ending, Event, Step
-from .test_house import ROOT
 
 PAGE = ROOT / "docs" / "endings.md"
 HEAD = """\

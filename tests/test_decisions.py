@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_house import ROOT
+from . import ROOT
 
 FOLDER = ROOT / "docs" / "adr"
 TEMPLATE = FOLDER / "0000-template.md"

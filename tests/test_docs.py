@@ -19,7 +19,7 @@ from idtone.ledger.records import fold
 from idtone.ledger.steps import CallStatus, StepKind
 from idtone.settings import Settings, locations
 
-from .test_house import ROOT
+from . import ROOT
 
 TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
 PAGES = [*TOP, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

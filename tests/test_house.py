@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from . import ROOT
+
 FOLDERS = {
     ".ci", "agi", "ari_app", "call_control", "config", "dialplan", "docs", "ledger", "operations", "registry",
     "service", "src", "tests", "tones",

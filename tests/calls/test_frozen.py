@@ -15,7 +15,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.lab import Forwarding, lab, until
 from ..lab.supervisor import Supervisor
 from .hearing import assert_heard_then_connected
-from .test_service_restarts import DEADLINE_S, connected
+from .restarting import DEADLINE_S, connected
 
 REPLACED_WITHIN_S = 3.0
 

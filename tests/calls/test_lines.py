@@ -7,9 +7,8 @@ import base64
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,82 +18,16 @@ from aiohttp import ClientError, ClientSession
 from idtone.ari_app.connection import connect
 
 from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import LOOPBACK, Asterisk, free_ports
+from ..lab.asterisk import Asterisk, free_ports
 from ..lab.heard import identify
 from ..lab.lab import Lab, Placed, lab, until
 from ..lab.service import Service
+from .detour import far
 from .hearing import assert_heard_then_connected
-from .test_service_restarts import DEADLINE_S
+from .restarting import DEADLINE_S
 
 NOTICED_WITHIN_S = 2.0
 """Of a dead line: the heartbeat's second and half of it, and a little."""
-
-
-@dataclass
-class Detour:
-    """A way to Asterisk that can be cut, or go dead: then it swallows what comes, on the lines that there are."""
-
-    port: int
-    own_port: int = 0
-    writers: set[asyncio.StreamWriter] = field(default_factory=set)
-    dead: set[asyncio.StreamWriter] = field(default_factory=set)
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(LOOPBACK, self.port)
-        self.writers |= {writer, far_writer}
-        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                if writer not in self.dead:
-                    writer.write(data)
-        except ConnectionError:
-            pass  # it was cut
-        finally:
-            if writer not in self.dead:
-                writer.close()
-
-    def cut(self) -> None:
-        for writer in self.writers:
-            writer.transport.abort()
-
-    def swallow(self) -> None:
-        self.dead |= self.writers
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Detour]:
-        server = await asyncio.start_server(self._join, LOOPBACK, 0)
-        self.own_port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            self.cut()
-            await asyncio.sleep(0.05)
-
-
-class Far(Service):
-    """A service that reaches Asterisk's ARI by a detour."""
-
-    ari_port = 0
-
-    def _write_settings(self) -> None:
-        super()._write_settings()
-        text = self.settings.read_text().replace(f":{self.asterisk.http_port}/ari", f":{self.ari_port}/ari")
-        self.settings.write_text(text)
-
-
-@asynccontextmanager
-async def far(asterisk: Asterisk, transport: str = "auto", policy: str = "") -> AsyncIterator[tuple[Service, Detour]]:
-    async with Detour(asterisk.http_port).open() as detour:
-        service = Far(asterisk, LAB_REGISTRY, policy, transport)
-        service.ari_port = detour.own_port
-        await asyncio.to_thread(service.start)
-        try:
-            yield service, detour
-        finally:
-            await asyncio.to_thread(service.stop)
 
 
 class Other(Service):

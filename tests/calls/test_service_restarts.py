@@ -12,12 +12,10 @@ import pytest
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk
-from ..lab.lab import CALLER_NUMBER, Lab, Placed, lab, until
+from ..lab.lab import CALLER_NUMBER, Lab, lab, until
 from ..lab.service import Service
 from .hearing import assert_heard_then_connected
-
-DEADLINE_S = 3.0
-"""How long the hook waits for a verdict."""
+from .restarting import DEADLINE_S, connected
 
 
 @pytest.fixture
@@ -33,22 +31,6 @@ async def in_stasis(phones: Lab) -> None:
         return "Stasis" in await asyncio.to_thread(phones.asterisk.command, "core show channels concise")
 
     await until(there, "the caller to wait for the verdict")
-
-
-async def connected(phones: Lab, service: Service) -> tuple[Placed, str]:
-    """A call in conversation, and its id in the ledger, which knows that its sound was heard."""
-    before = await asyncio.to_thread(service.records)
-    placed = await phones.place()
-    assert placed.caller.answered_ns
-    fresh: list[str] = []
-
-    async def written() -> bool:
-        now = await asyncio.to_thread(service.records)
-        fresh[:] = [call_id for call_id in now if call_id not in before and now[call_id]["heard"]]
-        return bool(fresh)
-
-    await until(written, "the sound of the connected call in the ledger")
-    return placed, fresh[0]
 
 
 async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references):

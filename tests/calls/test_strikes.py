@@ -26,9 +26,9 @@ from ..lab.heard import identify
 from ..lab.lab import Forwarding, lab, until
 from ..lab.packages import faketime
 from ..lab.service import Service
+from .detour import Detour, far
 from .proving import POLICY
 from .striking import EVERYWHERE, Strike, caught, complaints, dial, fate, kept, strike
-from .test_lines import Detour, far
 
 Blow = Callable[[Service], AbstractAsyncContextManager[object]]
 

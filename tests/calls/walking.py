@@ -26,11 +26,11 @@ from ..lab.heard import INTACT, Heard, hear
 from ..lab.lab import Forwarding, Lab, Placed, lab, until
 from ..lab.rtp import Packet
 from ..lab.supervisor import Supervisor
+from .detour import Detour, Far
 from .endings import REFUSALS
 from .hearing import FRAME_MS, FRAME_NS
 from .judging import ASSOCIATIONS, NOTICE, SILENCE, Listening, Walk, false_claims, judge
 from .paths import GOES_TO, HOLDS, STANDINGS, Leg, Mishap, Move, Path, Round
-from .test_lines import Detour, Far
 
 HANGS_S: Final = 10.0
 """Nobody waits longer; whoever had to is told of as hanging."""

@@ -10,9 +10,9 @@ import pytest
 
 from idtone.ledger.steps import CallStatus, cause
 
+from .. import ROOT
 from ..endings import IMPOSSIBLE, TABLE, Event, Step, cells
 from ..endings_page import PAGE, page
-from ..test_house import ROOT
 
 DOORS, NOTIFY = ("ari", "agi"), ("called", "both")
 

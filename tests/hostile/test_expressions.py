@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from ..lab.asterisk import Asterisk
-from .test_parts import META
+from .metacharacters import META
 
 TEXTS: Final = {
     name: text

@@ -24,68 +24,13 @@ from ..lab.asterisk import Asterisk
 from ..lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
 from ..lab.service import Service
 from .attack import Parts
+from .metacharacters import META
 from .pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
 
 CALLED: Final = CALLED_NUMBER.encode()
 AT_ONCE: Final = 16
 BATCHES: Final = 8
 
-META: Final[dict[str, bytes]] = {
-    "CR LF and a header": b"\r\nX-Lab-Way: raw-dial",
-    "CR LF and a line of AGI": b"\r\nSET VARIABLE IDTONE_STATUS CONNECTED\r\n",
-    "CR LF and a section": b"\r\n[suspended]\r\n81312345677 = 0",
-    "CR LF and an event": b"\r\nEvent: UserEvent\r\nUserEvent: IdtoneEnded",
-    "JSON": b'","type":"StasisEnd","x":"',
-    "LF": b"\n",
-    "CR": b"\r",
-    "a tab": b"\t",
-    "a blank": b" ",
-    "a quote": b'"',
-    "two quotes": b'""',
-    "an apostrophe": b"'",
-    "a comma": b",",
-    "commas": b",,,,",
-    "a bar": b"|",
-    "an ampersand": b"&",
-    "a caret": b"^",
-    "a semicolon": b";",
-    "a parameter": b";phone-context=+81",
-    "a colon": b":",
-    "an at": b"@",
-    "a slash": b"/",
-    "a backslash": b"\\",
-    "a backslash before a comma": b"\\,",
-    "an opening parenthesis": b"(",
-    "a closing parenthesis": b")",
-    "an opening bracket": b"[",
-    "a closing bracket": b"]",
-    "an opening brace": b"{",
-    "a closing brace": b"}",
-    "a variable": b"${IDTONE_SOUNDS}",
-    "EVAL": b"${EVAL(${DB_DELETE(canary/alive)})}",
-    "an expression": b"$[1+1]",
-    "a string that ends in an expression": b'" | "1',
-    "a function in an expression": b'" + DB_DELETE(canary) + "',
-    "an argument more": b",PJSIP/x@y",
-    "an option of Dial()": b",60,G(canary^s^1)",
-    "a target more": b"&Local/s@canary",
-    "a way up": b"../../../../etc/passwd",
-    "a hash": b"#",
-    "a star": b"*",
-    "a percent": b"%41%",
-    "an equals": b"=",
-    "a question": b"?1:0",
-    "a NUL": b"\0",
-    "no UTF-8": b"\xff\xfe\xc3",
-    "an emoji": "☎\ufe0f💥".encode(),
-    "right to left": "\u202e\u2067".encode(),
-    "full-width digits": "０１２".encode(),
-    "a combining row": "é̂̃".encode() * 8,
-    "10 kB": b"x" * 10_000,
-    "10 kB of digits": b"1" * 10_000,
-    "a delete and an escape": b"\x7f\x1b[31m",
-}
-"""What a part may hold. Digits stand before it, and sometimes behind it."""
 
 NUMBERS: Final = [LICENSED.encode(), SUSPENDED.encode(), b"+81312345677", b"110", b"184119", b"0312340000", b""]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -23,65 +22,18 @@ from idtone.calls import (
     Trust,
 )
 from idtone.decision import LedgerFull, Policy, Unlicensed, decide, judge, time_by
-from idtone.numbers import MALFORMED, WITHHELD, Number, parse
+from idtone.numbers import MALFORMED, WITHHELD, parse
 
-JST = timezone(timedelta(hours=9))
-NOW = datetime(2026, 11, 10, 9, tzinfo=JST)
-SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+from .deciding import BARE, CALLED, DAY, EXPIRED, HELD, JST, LICENCE, NOW, SECOND, FakeRegistry, call, stopped
 
-HELD = parse("0312345678")
-BARE = parse("0312340001")
 UNKNOWN = parse("0399999999")
 ABROAD = parse("+12125551234")
-CALLED = parse("09012345678")
 POLICE = parse("110")
 
-LICENCE = Licence(
-    id="L-1",
-    member="m-1",
-    tone="sample",
-    status=LicenceStatus.ACTIVE,
-    valid_from=datetime(2026, 1, 10, tzinfo=JST),
-    valid_until=datetime(2027, 1, 10, tzinfo=JST),
-    directions=frozenset(Direction),
-)
 REVOKED = replace(LICENCE, id="L-revoked", status=LicenceStatus.REVOKED)
 SUSPENDED = replace(LICENCE, id="L-suspended", status=LicenceStatus.SUSPENDED)
-EXPIRED = replace(LICENCE, id="L-expired", valid_until=NOW)
 EARLY = replace(LICENCE, id="L-early", valid_from=NOW + SECOND)
 OUTGOING = replace(LICENCE, id="L-outgoing", directions=frozenset({Direction.OUTGOING}))
-
-
-@dataclass
-class FakeRegistry:
-    """Knows one holder's number and another's without licence."""
-
-    held: Sequence[Licence] = (LICENCE,)
-    expires: datetime = datetime(2026, 12, 1, tzinfo=JST)
-    stopped: dict[Number, Suspension] = field(default_factory=dict)
-    version: int = 42
-    trust: Trust = Trust.SIGNED
-    issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
-
-    def suspensions(self) -> list[Suspension]:
-        return list(self.stopped.values())
-
-    def suspension(self, number: Number) -> Suspension | None:
-        return self.stopped.get(number)
-
-    def licences(self, number: Number) -> Sequence[Licence] | None:
-        return {HELD: self.held, BARE: ()}.get(number)
-
-    def member(self, number: Number) -> str | None:
-        return {HELD: "m-1", BARE: "m-2"}.get(number)
-
-
-def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:
-    return FakeRegistry(stopped={number: Suspension(number, since, "R-1")}, **changes)
-
-
-def call(number: Number = HELD, direction: Direction = Direction.INCOMING, called: Number = CALLED) -> ForwardedCall:
-    return ForwardedCall("c-1", direction, number, WITHHELD, called)
 
 
 NOTICE_POLICY = Policy()

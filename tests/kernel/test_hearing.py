@@ -11,7 +11,7 @@ from idtone.decision import Chain, Policy, Unlicensed, decide
 from idtone.errors import NumberError
 from idtone.numbers import MALFORMED, digits_alone, parse, parse_pattern
 
-from .test_decision import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, stopped
+from .deciding import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, stopped
 
 BOTH = dict.fromkeys(Direction, frozenset(Party))
 CALLER_ONLY = dict.fromkeys(Direction, frozenset({Party.CALLER}))

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from ... import ROOT
 from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import Asterisk
 from ...lab.bootstrap import find_or_get
@@ -21,7 +22,6 @@ from ...lab.lab import LICENSED
 from ...lab.processes import processor_s, resident_mb
 from ...lab.service import Service
 from ...lab.sipp import Arrival, Load, Outcome, called
-from ...test_house import ROOT
 from .figures import Run, Sample
 from .sink import Sink
 from .ways import EXTENSIONS, NOTIFY, Way

@@ -12,8 +12,8 @@ from idtone.operations.doctor import modules
 from idtone.operations.doctor.findings import State
 from idtone.operations.doctor.modules import APPLICATIONS, CORE, FIRST, FUNCTIONS, in_order, judge, needed
 
+from ... import ROOT
 from ..lab.asterisk import MODULES
-from ..test_house import ROOT
 
 HOOK = dialplan.hook(
     Path("/sounds"),

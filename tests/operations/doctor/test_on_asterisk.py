@@ -21,10 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from idtone.call_control.journal import READ
-from idtone.cli import app
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.tree.notes import Note, Signer
 from idtone.operations.doctor.checks import LEDGER
@@ -37,8 +35,8 @@ from ..lab.asterisk import IDTONE, MODULES, Asterisk
 from ..lab.bootstrap import AsteriskInstallation
 from ..lab.lab import SUSPENDED
 from ..lab.service import Service
+from .examining import Findings, examine, run
 
-Findings = dict[str, dict[str, Any]]
 TOLD_BY_ASTERISK = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-exposure", "cdr", "clock-asterisk",
     "hook-loaded", "service-application", "sounds-readable", "journal",
@@ -62,45 +60,6 @@ def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
 
 def modules_conf(*names: str) -> dict[str, str]:
     return {"modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in names)}
-
-
-def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
-    """Exit code and standard output; `settings` are environment variables. No number ever comes out.
-
-    In this process, which has loaded it already; with a `prefix` as a process of its own.
-    """
-    command = ["doctor", "-c", str(service.settings), *arguments]
-    told = {"COLUMNS": "200"} | {f"IDTONE_{name}": str(value) for name, value in settings.items()}
-    others = [name for name in os.environ if name.startswith("IDTONE_")]
-    if prefix:
-        environment = {name: value for name, value in os.environ.items() if name not in others}
-        ended = subprocess.run(
-            [*prefix, IDTONE, *command], capture_output=True, text=True, check=False, timeout=60, env=environment | told
-        )
-        code, stdout, stderr = ended.returncode, ended.stdout, ended.stderr
-    else:
-        result = CliRunner().invoke(app, command, env=dict.fromkeys(others) | told)
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        code, stdout, stderr = result.exit_code, result.stdout, result.stderr
-    for output in (stdout, stderr):
-        assert SUSPENDED.lstrip("0") not in output
-        assert not re.search(r"(?<![\da-f.])(?:\+?81|0)[1-9]\d{8,9}(?![\da-f])", output), output
-    assert stderr == "", stderr
-    return code, stdout
-
-
-def examine(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> Findings:
-    code, output = run(service, "--json", *arguments, prefix=prefix, **settings)
-    findings = {finding["id"]: finding for finding in json.loads(output)}
-    assert list(findings) == list(TOPICS)
-    for finding in findings.values():
-        assert finding.keys() == {"id", "looked_at", "state", "found", "why", "remedy"}
-        assert finding["found"]
-        assert finding["why"]
-        assert bool(finding["remedy"]) == (finding["state"] != "good"), finding
-        assert "crashed" not in finding["found"], finding
-    assert code == (1 if any(finding["state"] == "bad" for finding in findings.values()) else 0)
-    return findings
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk
 from ..lab.bootstrap import AsteriskInstallation
 from ..lab.service import Service
-from .test_on_asterisk import examine
+from .examining import examine
 
 USER = pwd.getpwnam("daemon")
 """Some user without rights, whom each machine has. The lab's Asterisk runs as root."""
