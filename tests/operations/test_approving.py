@@ -27,13 +27,13 @@ from idtone.ledger.steps import Step, StepKind
 from idtone.ledger.tree.notes import Signer, VerifierKey
 from idtone.ledger.writer import LedgerWriter
 from idtone.ledger.zips import read_zip
-from idtone.persons import KnownBy, Person
+from idtone.persons import AccountKnownBy, Person
 from idtone.settings import LedgerSettings, load_settings
 
 from ..ledger.evidence import ALICE, BOB
 from .test_evidence_export import config, run  # noqa: F401  the fixture
 
-CAROL = Person(1003, "carol", KnownBy.LOGIN)
+CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
 
 
 class Desk:
@@ -155,7 +155,9 @@ def attempts(desk: Desk, request: str) -> dict[str, tuple[Callable[[], object], 
             lambda: desk.run(BOB, "refuse", "act-9", "--why", "no"), "there is no request 'act-9'"
         ),
         "refuse without a reason": (lambda: desk.run(BOB, "refuse", request, "--why", " "), "needs a reason"),
-        "root approves": (lambda: desk.approve(request, Person(0, "root", KnownBy.LOGIN)), "no person's own account"),
+        "root approves": (
+            lambda: desk.approve(request, Person(0, "root", AccountKnownBy.LOGIN)), "no person's own account"
+        ),
         "export with a selection": (
             lambda: desk.run(ALICE, "export", "--request", request, "c-1", "-o", desk.pack), "leave out CALL"
         ),
@@ -177,7 +179,7 @@ def test_what_is_not_approved_is_not_exported_and_leaves_no_act(desk: Desk, atte
 def test_the_services_own_account_is_no_person(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = desk.settings.key_file.stat().st_uid
     with pytest.raises(UsageError, match="log in as yourself and run this by sudo"):
-        desk.ask(person=Person(owner, "idtone", KnownBy.ACCOUNT))
+        desk.ask(person=Person(owner, "idtone", AccountKnownBy.ACCOUNT))
 
 
 def test_an_approval_is_used_once_and_by_those_two(desk: Desk) -> None:

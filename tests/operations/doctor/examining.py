@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from idtone.cli import app
 from idtone.operations.doctor.findings import TOPICS
 
-from ..lab.asterisk import IDTONE
-from ..lab.lab import SUSPENDED
-from ..lab.service import Service
+from ...lab.asterisk import IDTONE
+from ...lab.lab import SUSPENDED
+from ...lab.service import Service
 
 Findings = dict[str, dict[str, Any]]
 

@@ -20,7 +20,7 @@ import pytest
 from idtone.operations.doctor import machine
 from idtone.operations.doctor.sounds import Identity
 
-from ..lab.asterisk import free_ports
+from ...lab.asterisk import free_ports
 
 
 def test_open_ports_are_seen_by_their_addresses():

@@ -13,7 +13,7 @@ from idtone.operations.doctor.findings import State
 from idtone.operations.doctor.modules import APPLICATIONS, CORE, FIRST, FUNCTIONS, in_order, judge, needed
 
 from ... import ROOT
-from ..lab.asterisk import MODULES
+from ...lab.asterisk import MODULES
 
 HOOK = dialplan.hook(
     Path("/sounds"),

@@ -30,11 +30,11 @@ from idtone.operations.doctor.findings import TOPICS
 from idtone.operations.doctor.modules import CDR, DIALPLAN_VIEW, in_order, needed
 from idtone.operations.doctor.shared_files import WRITABLE
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import IDTONE, MODULES, Asterisk
-from ..lab.bootstrap import AsteriskInstallation
-from ..lab.lab import SUSPENDED
-from ..lab.service import Service
+from ...conftest import LAB_REGISTRY
+from ...lab.asterisk import IDTONE, MODULES, Asterisk
+from ...lab.bootstrap import AsteriskInstallation
+from ...lab.lab import SUSPENDED
+from ...lab.service import Service
 from .examining import Findings, examine, run
 
 TOLD_BY_ASTERISK = {

@@ -18,7 +18,7 @@ from idtone.registry.model import SuspensionsDocument
 from idtone.registry.source import parse_document
 from idtone.tones.library import load_library
 
-from ..conftest import LAB_REGISTRY
+from ...conftest import LAB_REGISTRY
 
 TEXT = LAB_REGISTRY.read_text("utf-8")
 PATH = "/etc/idtone/registry.yaml"

@@ -18,10 +18,10 @@ import pytest
 
 from idtone.operations.doctor.shared_files import WRITABLE
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import IDTONE, Asterisk
-from ..lab.bootstrap import AsteriskInstallation
-from ..lab.service import Service
+from ...conftest import LAB_REGISTRY
+from ...lab.asterisk import IDTONE, Asterisk
+from ...lab.bootstrap import AsteriskInstallation
+from ...lab.service import Service
 from .examining import examine
 
 USER = pwd.getpwnam("daemon")
