@@ -15,8 +15,8 @@ import pytest
 from . import ROOT
 
 FOLDERS = {
-    ".ci", "agi", "ari_app", "call_control", "config", "dialplan", "docs", "ledger", "operations", "registry",
-    "service", "src", "tests", "tones",
+    ".ci", ".github", "agi", "ari_app", "call_control", "config", "dialplan", "docs", "ledger", "operations",
+    "registry", "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
