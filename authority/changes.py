@@ -119,7 +119,7 @@ def _edited(workspace: Workspace, role: str, attribution: Attribution) -> Histor
 
 
 def _published_version(workspace: Workspace) -> int | None:
-    published = workspace.published_octets(layout.REGISTRY)
+    published = workspace.repository.octets(layout.REGISTRY)
     if published is None:
         return None
     file = layout.REGISTRY_FILE

@@ -13,7 +13,7 @@ signature covers:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,18 @@ class Edition:
             name: sorted(keyid for keyid in draft.signatures if self.verifies(name, keyid))
             for name, draft in self.metadata.items()
         }
+
+    def unpublished(self) -> Edition:
+        """The edition without the roles that are published already, after an interruption, and without their files."""
+        done = {
+            name
+            for name, draft in self.metadata.items()
+            if name in self.before and draft.signed_bytes == self.before[name].signed_bytes
+        }
+        metadata = {name: draft for name, draft in self.metadata.items() if name not in done}
+        named = {path for name in done & set(layout.DELEGATED) for path in self.metadata[name].signed.targets}
+        targets = {path: octets for path, octets in self.targets.items() if path not in named}
+        return replace(self, metadata=metadata, targets=targets)
 
     # -- from holder to holder ----------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from idtone.registry.trust import layout
 from idtone.registry.trust.roots import followed, read_root
 
 from .history import History, HistoryEntry
+from .repository import SignedRepository
 from .workspace import Workspace
 
 
@@ -31,11 +32,11 @@ def signed_history(workspace: Workspace, trust: Path | None) -> list[tuple[Histo
     The check starts at the root in the file `trust`, or at the first root of the repository. Raises TrustError if
     signed lines have changed, or if other keys signed them.
     """
-    parents = list(_targets(workspace, trust))
+    parents = list(_targets(workspace.repository, trust))
     entries: list[tuple[HistoryEntry, HistorySignature | None]] = []
     for role in layout.DELEGATED:
         history = workspace.history(role)
-        signatures = _signatures(workspace, role, history, parents)
+        signatures = _signatures(workspace.repository, role, history, parents)
         if gap := next(history.gaps(), None):
             raise TrustError(f"{history.path}:{gap}: does not start where the change before it ended")
         entries += [(entry, _first(signatures, number)) for number, entry in enumerate(history.entries, 1)]
@@ -46,35 +47,35 @@ def _first(signatures: Mapping[int, HistorySignature], number: int) -> HistorySi
     return next((signature for entries, signature in sorted(signatures.items()) if entries >= number), None)
 
 
-def _targets(workspace: Workspace, trust: Path | None) -> Iterator[Metadata[Targets]]:
+def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metadata[Targets]]:
     """Every published version of `targets`, the oldest first, verified from the root on."""
     kept = read_root(trust) if trust else None
-    foreign = TrustError(f"{workspace.repository}: does not belong to the association whose root you have")
+    foreign = TrustError(f"{repository.folder}: does not belong to the association whose root you have")
     roots: list[Metadata[Root]] = []
-    for root in workspace.versions("root"):
+    for root in repository.versions("root"):
         if kept and root.signed.version == kept.signed.version and root.signed_bytes != kept.signed_bytes:
             raise foreign
         roots.append(followed(roots[-1], root) if roots else root)
     if kept and kept.signed.version not in {root.signed.version for root in roots}:
         raise foreign
-    for targets in workspace.versions("targets"):
+    for targets in repository.versions("targets"):
         if not any(_signers(root, "targets", targets) for root in roots):
             raise TrustError(
-                f"version {targets.signed.version} of targets in {workspace.repository} is not signed by its keys"
+                f"version {targets.signed.version} of targets in {repository.folder} is not signed by its keys"
             )
         yield targets
 
 
 def _signatures(
-    workspace: Workspace, role: str, history: History, parents: list[Metadata[Targets]]
+    repository: SignedRepository, role: str, history: History, parents: list[Metadata[Targets]]
 ) -> dict[int, HistorySignature]:
     """Number of signed lines → the first version that covers them. Raises TrustError if these lines have changed."""
     found: dict[int, HistorySignature] = {}
-    for metadata in workspace.versions(role):
+    for metadata in repository.versions(role):
         version = metadata.signed.version
         keys = next((signers for parent in reversed(parents) if (signers := _signers(parent, role, metadata))), None)
         if keys is None:
-            raise TrustError(f"version {version} of {role} in {workspace.repository} is not signed by its keys")
+            raise TrustError(f"version {version} of {role} in {repository.folder} is not signed by its keys")
         target = metadata.signed.targets.get(layout.DELEGATED[role])
         anchor = (target.custom or {}).get("history") if target else None
         if anchor is None or anchor != history.anchor(anchor.get("entries")):

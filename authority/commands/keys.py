@@ -83,7 +83,7 @@ def init(
     names at its end. authority.yaml in the folder can set other numbers of keys, thresholds and terms.
     """
     workspace = Workspace(folder)
-    workspace.check_new()
+    workspace.repository.check_new()
     workspace.check()
     if (keys is None) == (public is None):
         raise UsageError("either make the keys here with --keys, or name the holders' public halves with --public")
@@ -193,6 +193,6 @@ def _new(path: Path) -> tuple[Key, Signer | None]:
 
 
 def _print_root(workspace: Workspace, as_json: bool) -> None:
-    root = workspace.repository / layout.METADATA / "1.root.json"
+    root = workspace.repository.folder / layout.METADATA / "1.root.json"
     sha256 = hashlib.sha256(root.read_bytes()).hexdigest()
     print_report({**state(workspace, datetime.now(UTC)), "root": str(root), "root_sha256": sha256}, as_json)

@@ -52,8 +52,8 @@ def publish(
     """
     workspace = Workspace(folder)
     now, left = datetime.now(UTC), list[str]()
-    if package is None and key:
-        for difference in workspace.differences():
+    if key:
+        for difference in _to_be_signed(workspace, package, now):
             print(difference, file=sys.stderr)
     given = signers(key)
     if package is None:
@@ -68,9 +68,18 @@ def publish(
     print_report({"signed": signed, "left": left, "words": list(describe(edition)), **state(workspace, now)}, as_json)
     if site:
         try:
-            write_site(site, workspace.listed(), workspace.proof())
+            write_site(site, workspace.repository.listed(), workspace.repository.proof())
         except UsageError as error:
             raise UsageError(f"the registry was published, but not the public list: {error}") from error
+
+
+def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
+    """What the holders confirm with their passphrases."""
+    if package is None:
+        return workspace.differences()
+    edition = workspace.latest(read_edition(package), now).unpublished()
+    examine(edition, now)
+    return describe(edition)
 
 
 def prepare(

@@ -47,7 +47,7 @@ def state(workspace: Workspace, now: datetime) -> dict[str, Any]:
         name: {"version": version, "until": until.isoformat(), "due": due}
         for name, version, until, due in workspace.state(now)
     }
-    return {"repository": str(workspace.repository), "roles": roles}
+    return {"repository": str(workspace.repository.folder), "roles": roles}
 
 
 def print_report(report: dict[str, Any], as_json: bool) -> None:

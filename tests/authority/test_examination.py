@@ -13,7 +13,7 @@ import pytest
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api.metadata import Metadata, MetaFile, TargetFile, Targets
 
-from idtone.authority import workspace as module
+from idtone.authority import repository as module
 from idtone.registry.trust.client import Repository
 
 from .office import WHY, Office

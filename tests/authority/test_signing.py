@@ -89,8 +89,10 @@ def test_the_duty_officers_publish_while_a_package_waits(office: Office, package
     office.told("suspend-number", *stop, typed="0312345677\n0312345677\n")
     assert office.told("publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
     assert "snapshot needs the signatures" in office.refused("publish", "--package", package)
-    told = office.told("publish", "--package", package, *office.duty())
-    assert told["signed"] == ["registry", "snapshot", "timestamp"]
+    code, told, shown = office.run("publish", office.folder, "--package", package, *office.duty(), "--json")
+    assert (code, told["signed"]) == (0, ["registry", "snapshot", "timestamp"])
+    revoked = "member m-0001: licence L-0001: the status is revoked, was active"
+    assert revoked in shown.splitlines(), "the duty officers see it before their passphrases"
     versions = {name: role["version"] for name, role in told["roles"].items()}
     assert versions == {"root": 1, "targets": 1, "registry": 2, "suspensions": 2, "snapshot": 3, "timestamp": 3}
     snapshot = json.loads((office.folder / "repository" / "metadata" / "3.snapshot.json").read_text())

@@ -117,7 +117,7 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
     certificate = tmp_path / "server.pem"
     write_certificate(certificate)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    served = over_https(association.workspace.repository, certificate) if way == "https" else nullcontext("")
+    served = over_https(association.repository, certificate) if way == "https" else nullcontext("")
     with (
         served as address,
         Service(asterisk, Path(machine.source), trust=str(machine.trust), address=address) as own,

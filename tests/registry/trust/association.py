@@ -54,8 +54,13 @@ class Association:
         given = self.signers() if signers is None else list(signers)
         return self.workspace.publish(given, now or datetime.now(UTC))[0]
 
+    @property
+    def repository(self) -> Path:
+        """What members read."""
+        return self.workspace.repository.folder
+
     def root(self) -> Path:
-        return self.workspace.repository / layout.METADATA / "1.root.json"
+        return self.repository / layout.METADATA / "1.root.json"
 
 
 @dataclass
@@ -69,7 +74,7 @@ class Machine:
         self.folder.mkdir(exist_ok=True)
         self.trust = self.folder / "root.json"
         self.trust.write_bytes(self.association.root().read_bytes())
-        self.source = str(self.association.workspace.repository)
+        self.source = str(self.association.repository)
         self.cache = self.folder / "cache"
 
     def take(self) -> Published:
