@@ -21,6 +21,7 @@ from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Time
 from idtone.errors import TrustError
 from idtone.registry.kinds import KINDS, Kind
 from idtone.registry.trust import layout
+from idtone.registry.trust.roots import followed
 
 from . import operator_list
 from .edition import Edition
@@ -37,7 +38,7 @@ def _unfit(name: str, what: str) -> TrustError:
     return TrustError(f"{name} {what}; do not sign this package, ask for a new one")
 
 
-# -- what is published now --------------------------------------------------------------------------------------------
+# -- the published part ----------------------------------------------------------------------------------------------
 
 
 def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
@@ -66,20 +67,7 @@ def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
         _fits(target, edition.files.get(file), f"the published {file}")
 
 
-def followed(root: Metadata[Root], later: Metadata[Root]) -> Metadata[Root]:
-    """The later root, which the keys of both have signed. Raises TrustError."""
-    unfit = f"root {later.signed.version} was not signed by the keys of the one before it"
-    if type(later.signed) is not Root or later.signed.version != root.signed.version + 1:
-        raise TrustError(unfit)
-    try:
-        for parent in (root.signed, later.signed):
-            parent.verify_delegate("root", later.signed_bytes, later.signatures)
-    except UnsignedMetadataError as error:
-        raise TrustError(unfit) from error
-    return later
-
-
-# -- what is to come --------------------------------------------------------------------------------------------------
+# -- the drafts ------------------------------------------------------------------------------------------------------
 
 
 def examine(edition: Edition, now: datetime) -> None:

@@ -73,7 +73,7 @@ def _write_new(path: Path, octets: bytes, mode: int) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(octets)
     except OSError as error:
-        raise TrustError(f"{path}: a key cannot be written here: {error.strerror}") from error
+        raise TrustError(f"{path}: a key cannot be written here: {error.strerror}; name another file") from error
 
 
 def load_key(path: Path, passphrase: str) -> CryptoSigner:

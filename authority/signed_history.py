@@ -22,6 +22,7 @@ from .workspace import Workspace
 class HistorySignature:
     """The first published version of a role that covers a line, and the ids of the keys that signed that version."""
 
+    role: str
     version: int
     keys: tuple[str, ...]
 
@@ -83,7 +84,7 @@ def _signatures(
                 f"{history.path}: its first lines are not the lines that were signed with version {version};"
                 " restore the file"
             )
-        found.setdefault(anchor["entries"], HistorySignature(version, keys))
+        found.setdefault(anchor["entries"], HistorySignature(role, version, keys))
     return found
 
 

@@ -9,6 +9,7 @@ import typer
 
 from idtone import console
 from idtone.errors import UsageError
+from idtone.registry.trust import layout
 
 from ..changes import record_edits
 from ..signed_history import HistorySignature, signed_history
@@ -39,13 +40,14 @@ def history(
 
 
 def _as_plain(signed: HistorySignature | None) -> dict[str, object] | None:
-    return {"version": signed.version, "keys": signed.keys} if signed else None
+    return {"role": signed.role, "version": signed.version, "keys": signed.keys} if signed else None
 
 
 def _words(signed: HistorySignature | None) -> str:
     if signed is None:
         return "not yet signed"
-    return f"signed with the keys {', '.join(key[:8] for key in signed.keys)} in version {signed.version}"
+    keys = ", ".join(key[:8] for key in signed.keys)
+    return f"signed with the {layout.ROLES[signed.role].keys} keys {keys} in version {signed.version} of {signed.role}"
 
 
 def note(folder: FolderArgument, why: WhyOption, as_json: console.JsonOption = False) -> None:

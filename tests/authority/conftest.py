@@ -13,7 +13,7 @@ from .office import PHRASE, Office
 
 @pytest.fixture
 def new_office(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Office:
-    """Nothing but the two files."""
+    """The two files alone."""
     monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
     office = Office(tmp_path / "authority", capsys, monkeypatch)
     office.folder.mkdir()

@@ -1,4 +1,4 @@
-"""Numbers that are assigned and released, against sets of them."""
+"""Assigned and released numbers, compared with sets of numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST = 312345000
 
 @st.composite
 def entries(draw: st.DrawFn, most: int = 4) -> list[str]:
-    """Entries of one member between 0312345000 and 0312345099, in any order, none of them in another's way."""
+    """Entries of one member between 0312345000 and 0312345099, in any order, without overlaps."""
     marks = sorted(draw(st.sets(st.integers(0, 99), max_size=2 * most)))
     written = []
     for low, high in zip(marks[::2], marks[1::2], strict=False):
@@ -38,7 +38,7 @@ def numbers(written: list[str]) -> set[int]:
 
 
 @given(before=entries(), gone=entries(2), again=st.booleans())
-def test_what_is_released_is_gone_and_nothing_else(before: list[str], gone: list[str], again: bool) -> None:
+def test_a_release_removes_these_numbers_and_no_others(before: list[str], gone: list[str], again: bool) -> None:
     text = with_numbers(before, ["0322222222"]).partition("suspensions:")[0]
     document = parse_registry(text, "")
     if not numbers(gone) <= numbers(before):
@@ -46,7 +46,7 @@ def test_what_is_released_is_gone_and_nothing_else(before: list[str], gone: list
             edits.released(YamlText(text), document, "m-0", gone)
         except UsageError:
             return
-        raise AssertionError("numbers were released that nobody held")
+        raise AssertionError("numbers were released that the member does not hold")
     draft = YamlText(text)
     edits.released(draft, document, "m-0", gone)
     after = draft.done()

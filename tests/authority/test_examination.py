@@ -85,7 +85,7 @@ def one_key_is_enough(package: Path) -> None:
     changed(package, "root", lambda root: setattr(root.roles["timestamp"], "threshold", 1))
 
 
-def a_key_of_nobody(package: Path) -> None:
+def a_key_that_no_role_uses(package: Path) -> None:
     stolen = CryptoSigner.generate_ed25519().public_key
     changed(package, "root", lambda root: root.keys.__setitem__(stolen.keyid, stolen))
 
@@ -104,7 +104,7 @@ def a_document_of_another_kind(package: Path) -> None:
     shutil.copy(package / "after/metadata/suspensions.json", package / "after/metadata/timestamp.json")
 
 
-def a_version_that_nobody_can_follow(package: Path) -> None:
+def a_version_without_a_successor(package: Path) -> None:
     changed(package, "suspensions", lambda signed: setattr(signed, "version", 2**31))
 
 
@@ -124,7 +124,7 @@ def a_term_that_has_passed(package: Path) -> None:
     changed(package, "timestamp", lambda signed: setattr(signed, "expires", signed.expires.replace(year=2020)))
 
 
-def a_word_that_nobody_reads(package: Path) -> None:
+def an_unknown_field(package: Path) -> None:
     changed(package, "suspensions", lambda signed: signed.unrecognized_fields.__setitem__("x", 1))
 
 
@@ -133,47 +133,47 @@ def a_target_that_is_not_there(package: Path) -> None:
     changed(package, "suspensions", lambda signed: signed.targets.__setitem__("registry.yaml", target))
 
 
-def a_custom_word_beside_the_history(package: Path) -> None:
+def an_unknown_field_beside_the_history(package: Path) -> None:
     def change(signed: Targets) -> None:
         signed.targets["suspensions.yaml"].unrecognized_fields["custom"]["more"] = 1
 
     changed(package, "suspensions", change)
 
 
-def hands_its_file_on(package: Path) -> None:
+def delegates_its_file(package: Path) -> None:
     targets = Metadata[Targets].from_file(str(package / "after/metadata/targets.json")).signed
     changed(package, "suspensions", lambda signed: setattr(signed, "delegations", targets.delegations))
 
 
-def another_file_is_said_to_be_published(package: Path) -> None:
+def another_published_file(package: Path) -> None:
     shutil.copy(package / "after/targets/suspensions.yaml", package / "before/targets/suspensions.yaml")
 
 
-def nothing_is_said_to_be_published(package: Path) -> None:
+def no_published_metadata(package: Path) -> None:
     shutil.rmtree(package / "before")
     (package / "before").mkdir()
 
 
-def others_are_said_to_have_published(package: Path) -> None:
+def a_published_root_of_strangers(package: Path) -> None:
     stolen = CryptoSigner.generate_ed25519()
     changed(package, "root", lambda root: root.add_key(stolen.public_key, "root"), "before")
 
 
-def an_unsigned_snapshot_is_said_to_be_published(package: Path) -> None:
+def an_unsigned_published_snapshot(package: Path) -> None:
     changed(package, "snapshot", lambda signed: setattr(signed, "version", 77), "before")
 
 
 SPOILS: list[Spoil] = [
     key_under_anothers_id, targets_name_a_file_themselves, duty_may_sign_the_registry, one_key_is_enough,
-    a_key_of_nobody, one_role_of_the_set_has_another_key, a_document_of_another_kind, a_version_that_nobody_can_follow,
-    a_snapshot_of_other_versions, a_timestamp_of_another_snapshot, a_term_of_thousands_of_years, a_term_that_has_passed,
-    a_word_that_nobody_reads, a_target_that_is_not_there, a_custom_word_beside_the_history, hands_its_file_on,
-    another_file_is_said_to_be_published, nothing_is_said_to_be_published, others_are_said_to_have_published,
-    an_unsigned_snapshot_is_said_to_be_published,
+    a_key_that_no_role_uses, one_role_of_the_set_has_another_key, a_document_of_another_kind,
+    a_version_without_a_successor, a_snapshot_of_other_versions, a_timestamp_of_another_snapshot,
+    a_term_of_thousands_of_years, a_term_that_has_passed, an_unknown_field, a_target_that_is_not_there,
+    an_unknown_field_beside_the_history, delegates_its_file, another_published_file, no_published_metadata,
+    a_published_root_of_strangers, an_unsigned_published_snapshot,
 ]  # fmt: skip
 
 
-def test_whatever_else_is_put_into_a_package_nobody_signs_it(office: Office, package: Path, tmp_path: Path) -> None:
+def test_a_package_that_breaks_a_rule_is_not_signed(office: Office, package: Path, tmp_path: Path) -> None:
     for spoil in SPOILS:
         copy = tmp_path / spoil.__name__
         shutil.copytree(package, copy)
@@ -186,7 +186,7 @@ def test_whatever_else_is_put_into_a_package_nobody_signs_it(office: Office, pac
 
 
 def test_what_strangers_have_signed_is_not_published(office: Office, package: Path) -> None:
-    """By its own word the package has all its signatures; by what is published it has none."""
+    """The package has all signatures by its own keys, and none by the published keys."""
     strangers = [CryptoSigner.generate_ed25519() for _ in range(2)]
     for part in ("before", "after"):
         for name in ("root", "targets"):
@@ -211,7 +211,7 @@ def test_what_strangers_have_signed_is_not_published(office: Office, package: Pa
     assert "needs the signatures" in office.refused("publish", "--package", package)
 
 
-def test_a_first_edition_is_told_whole(new_office: Office, tmp_path: Path) -> None:
+def test_a_first_edition_is_described_completely(new_office: Office, tmp_path: Path) -> None:
     office, given = new_office, []
     office.key("any").parent.mkdir()
     for kind, count in {"root": 3, "registry": 3, "duty": 2}.items():
@@ -227,12 +227,12 @@ def test_a_first_edition_is_told_whole(new_office: Office, tmp_path: Path) -> No
     assert (code, "say --first" in error) == (2, True)
 
 
-# -- what broke off ---------------------------------------------------------------------------------------------------
+# -- interruptions ---------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def breaking_off(office: Office, written: int, error: OSError) -> Iterator[None]:
-    """The disk takes so many files of the repository, and no more."""
+def interrupted(office: Office, written: int, error: OSError) -> Iterator[None]:
+    """The disk fills up after so many files of the repository."""
     whole, count = module.replace_durably, 0
 
     def broken(path: Path, octets: bytes, *more: Any) -> None:
@@ -249,10 +249,10 @@ def breaking_off(office: Office, written: int, error: OSError) -> Iterator[None]
 
 
 @pytest.mark.parametrize("written", range(9))
-def test_a_rotation_that_broke_off_is_taken_up_again(office: Office, tmp_path: Path, written: int) -> None:
+def test_an_interrupted_rotation_is_completed(office: Office, tmp_path: Path, written: int) -> None:
     new = [word for name in ("root-4", "root-5", "root-6") for word in ("--new", office.key(name))]
     given = office.keys("root-1", "root-2", "duty-1", "duty-2")
-    with breaking_off(office, written, OSError(5, "Input/output error")):
+    with interrupted(office, written, OSError(5, "Input/output error")):
         code, _, error = office.run("rotate", office.folder, "root", *new, *WHY, *given)
     if code:
         assert "Input/output error" in error
@@ -265,9 +265,9 @@ def test_a_rotation_that_broke_off_is_taken_up_again(office: Office, tmp_path: P
 
 
 @pytest.mark.parametrize("written", [1, 3])
-def test_a_beginning_that_broke_off_is_begun_again(new_office: Office, written: int) -> None:
+def test_an_interrupted_first_publication_is_repeated(new_office: Office, written: int) -> None:
     keys = new_office.key("any").parent
-    with breaking_off(new_office, written, OSError(28, "No space left on device")):
+    with interrupted(new_office, written, OSError(28, "No space left on device")):
         code, _, error = new_office.run("init", new_office.folder, "--keys", keys)
     assert (code, "No space left" in error) == (2, True)
     new_office.told("init", "--keys", keys.with_name("again"))
@@ -276,7 +276,7 @@ def test_a_beginning_that_broke_off_is_begun_again(new_office: Office, written: 
 # -- the public list --------------------------------------------------------------------------------------------------
 
 
-def test_a_list_put_together_of_two_editions_is_none(office: Office, tmp_path: Path) -> None:
+def test_a_list_mixed_from_two_editions_is_refused(office: Office, tmp_path: Path) -> None:
     root = office.folder / "repository" / "metadata" / "1.root.json"
     old, new = tmp_path / "old", tmp_path / "new"
     office.told("publish", *office.duty(), "--site", old)
@@ -296,7 +296,7 @@ def test_a_list_put_together_of_two_editions_is_none(office: Office, tmp_path: P
         assert (code, "Traceback" in error) == (2, False)
 
 
-def test_the_list_of_a_registry_that_has_run_out_counts_no_more(office: Office, tmp_path: Path) -> None:
+def test_the_list_of_an_expired_registry_is_refused(office: Office, tmp_path: Path) -> None:
     text = office.registry.read_text().replace("version: 42", "version: 43")
     office.registry.write_text(text.replace("2026-12-01", "2026-11-02"))
     office.told("publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
@@ -305,7 +305,7 @@ def test_the_list_of_a_registry_that_has_run_out_counts_no_more(office: Office, 
     assert (code, "has expired" in error) == (2, True)
 
 
-def test_a_site_that_cannot_be_written_is_told_apart(office: Office, tmp_path: Path) -> None:
+def test_a_site_that_cannot_be_written_is_reported_after_the_publication(office: Office, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     code, out, error = office.run("publish", office.folder, *office.duty(), "--site", tmp_path / "file")
     assert (code, "signed: snapshot, timestamp" in out) == (2, True)
@@ -317,4 +317,4 @@ def test_json_of_a_package_is_json(office: Office, package: Path) -> None:
     code, told, error = office.run("sign", package, *office.keys("root-1"), "--trust", root, "--json", typed="y\n")
     assert code == 0
     assert json.loads(json.dumps(told))["signed"]
-    assert "the set duty signs with" in error, "what is signed is told before it is asked"
+    assert "the set duty signs with" in error, "the changes are shown before the question"

@@ -11,7 +11,7 @@ from .office import Office
 @pytest.mark.parametrize(
     ("text", "found"), [("良い", ["m-0001"]), ("GOOD", ["m-0001"]), ("L-0001", ["m-0001"]), ("m-000", None), ("x!", [])]
 )
-def test_members_are_found_by_a_part_of_what_they_are_called(
+def test_members_are_found_by_a_part_of_their_names_or_ids(
     new_office: Office, text: str, found: list[str] | None
 ) -> None:
     code, report, _ = new_office.run("find", new_office.folder, text, "--json")
@@ -23,7 +23,7 @@ def test_members_are_found_by_a_part_of_what_they_are_called(
     ("typed", "held", "stopped"),
     [("0312345678", ["m-0001"], 0), ("03-1234-5677", ["m-0001"], 1), ("0399999999", [], 0)],
 )
-def test_who_holds_a_number_is_asked_without_the_command_line(
+def test_the_holder_of_a_number_is_found_without_the_command_line(
     new_office: Office, typed: str, held: list[str], stopped: int
 ) -> None:
     new_office.suspensions.write_text(STOPPED)

@@ -34,7 +34,7 @@ def test_from_nothing_to_a_member(empty: Office) -> None:
     assert (document.registry.association, len(document.members)) == ("日本の協会: 1", 1)
 
 
-def test_nothing_is_written_over(empty: Office) -> None:
+def test_existing_files_stay(empty: Office) -> None:
     empty.run("new", empty.folder)
     empty.registry.unlink()
     assert f"{empty.suspensions}: exists already" in empty.refused("new")

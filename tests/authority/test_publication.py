@@ -45,7 +45,7 @@ def test_too_few_keys_publish_nothing(office: Office) -> None:
     assert "of its 2 duty keys, and has 1" in error
 
 
-def test_a_number_is_stopped_while_somebody_prepares_a_grant(office: Office) -> None:
+def test_a_number_is_stopped_while_a_grant_is_in_preparation(office: Office) -> None:
     office.registry.write_text(office.registry.read_text().replace("version: 42", "version: 43"))
     office.suspensions.write_text(STOPPED)
     told = office.told("publish", *WHY, *office.duty())
@@ -57,7 +57,7 @@ def test_a_number_is_stopped_while_somebody_prepares_a_grant(office: Office) -> 
 
 
 @pytest.mark.parametrize("text", ["registry: {", "", None])
-def test_a_number_is_stopped_whatever_the_registry_looks_like(office: Office, text: str | None) -> None:
+def test_a_number_is_stopped_despite_a_faulty_registry(office: Office, text: str | None) -> None:
     if text is None:
         office.registry.unlink()
     else:
@@ -68,13 +68,13 @@ def test_a_number_is_stopped_whatever_the_registry_looks_like(office: Office, te
     assert (told["signed"], told["left"]) == (["suspensions", "snapshot", "timestamp"], ["registry"])
 
 
-def test_a_fault_is_told_by_file_line_and_field(office: Office) -> None:
+def test_a_fault_is_reported_with_file_line_and_field(office: Office) -> None:
     office.suspensions.write_text(STOPPED.replace("reference: R-1", "referenz: R-1"))
     error = office.refused("publish", *WHY, *office.duty())
     assert f"{office.suspensions}:3:" in error
 
 
-def test_suspensions_can_be_checked_before_anybody_is_called(office: Office) -> None:
+def test_suspensions_can_be_checked_before_they_are_published(office: Office) -> None:
     office.suspensions.write_text(STOPPED)
     code, told, _ = office.run("check", office.suspensions, "--json")
     assert (code, told["good"], told["suspensions"]) == (0, True, 1)
@@ -83,12 +83,12 @@ def test_suspensions_can_be_checked_before_anybody_is_called(office: Office) -> 
     assert (code, told["good"], told["faults"][0]["line"]) == (1, False, 3)
 
 
-def test_what_was_changed_by_hand_has_somebody_who_answers_for_it(office: Office) -> None:
+def test_an_edit_by_hand_is_recorded_before_it_is_published(office: Office) -> None:
     office.suspensions.write_text(STOPPED)
-    for verb in (["publish", *office.duty()], ["prepare", "--package", office.folder / "package"]):
+    for command in (["publish", *office.duty()], ["prepare", "--package", office.folder / "package"]):
         assert (
             "suspensions.yaml was edited by hand; record it in the history with `idtone authority note`"
-            in office.refused(*verb)
+            in office.refused(*command)
         )
     told = office.told("note", *WHY)
     assert [entry["action"] for entry in told] == ["edit"]
@@ -110,7 +110,7 @@ def test_keys_are_replaced(office: Office) -> None:
     assert "has a key twice" in office.refused("rotate", "duty", *new[:2] * 2, *WHY, *office.keys("root-1", "root-2"))
 
 
-def test_who_loses_the_passphrase_has_no_key(office: Office) -> None:
+def test_a_wrong_passphrase_opens_no_key(office: Office) -> None:
     office.monkeypatch.setenv("IDTONE_PASSPHRASE", "another")
     assert "is not a key, or the passphrase is wrong" in office.refused("publish", *office.duty())
 
@@ -125,7 +125,7 @@ def test_who_loses_the_passphrase_has_no_key(office: Office) -> None:
         (["a", "a", PHRASE], False),
     ],
 )
-def test_a_passphrase_that_was_mistyped_is_asked_for_again(tmp_path: Path, answers: list[str], opened: bool) -> None:
+def test_a_mistyped_passphrase_is_asked_for_again(tmp_path: Path, answers: list[str], opened: bool) -> None:
     path, left = tmp_path / "key.pem", list(answers)
     made = make_key(path, PHRASE)
     if opened:
@@ -148,7 +148,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
             load_key(path, PHRASE)
 
 
-def test_nothing_is_begun_twice_and_no_key_is_written_over(office: Office) -> None:
+def test_init_replaces_no_repository_and_no_key(office: Office) -> None:
     others = office.folder.with_name("others")
     assert "there is a repository already" in office.refused("init", "--keys", others)
     assert not others.exists()
@@ -157,14 +157,14 @@ def test_nothing_is_begun_twice_and_no_key_is_written_over(office: Office) -> No
     assert "a key cannot be written here" in error
 
 
-def test_keys_do_not_lie_in_what_is_published(office: Office) -> None:
+def test_init_makes_no_keys_in_the_authoritys_folder(office: Office) -> None:
     shutil.rmtree(office.folder / "repository")
     for folder in (office.folder, office.folder / "repository" / "keys"):
         error = office.refused("init", "--keys", folder)
         assert "is in the authority's folder, which others can read" in error
 
 
-def test_nobody_gets_an_unsigned_registry_by_forgetting(office: Office, tmp_path: Path) -> None:
+def test_a_forgotten_trust_setting_is_an_error(office: Office, tmp_path: Path) -> None:
     config = tmp_path / "idtone.yaml"
     config.write_text(f"registry: {{source: {tmp_path}}}\n")
     code, _, error = office.run("show", "-c", config)
@@ -174,7 +174,7 @@ def test_nobody_gets_an_unsigned_registry_by_forgetting(office: Office, tmp_path
 # -- terms and thresholds ---------------------------------------------------------------------------------------------
 
 
-def test_terms_and_thresholds_are_the_associations(new_office: Office) -> None:
+def test_terms_and_thresholds_can_be_set(new_office: Office) -> None:
     (new_office.folder / "authority.yaml").write_text(
         "sets: {duty: {keys: 3, threshold: 2}}\nlasts: {timestamp: P2D}\n"
     )  # fmt: skip
@@ -206,13 +206,15 @@ def test_terms_with_faults_are_refused(new_office: Office, text: str, fault: str
 # -- the public list --------------------------------------------------------------------------------------------------
 
 
-def test_the_public_list_is_made_of_what_was_signed(office: Office, tmp_path: Path) -> None:
+def test_the_public_list_follows_from_the_signed_registry(office: Office, tmp_path: Path) -> None:
     site, root = tmp_path / "site", office.folder / "repository" / "metadata" / "1.root.json"
     office.suspensions.write_text(STOPPED)
     office.told("publish", *WHY, *office.all_keys(), "--site", site)
     code, listed, error = office.run("operators", site, "--trust", root, "--json")
     assert code == 0, error
-    assert [operator["name"]["ja"] for operator in listed["operators"]] == ["良い電話株式会社"], "one has no licence"
+    assert [operator["name"]["ja"] for operator in listed["operators"]] == ["良い電話株式会社"], (
+        "the other member has no licence"
+    )
     assert listed["registry_version"] == 42
     page = (site / "index.html").read_text()
     assert "良い電話株式会社" in page
@@ -226,7 +228,7 @@ def test_the_public_list_is_made_of_what_was_signed(office: Office, tmp_path: Pa
         *office.keys("root-1", "root-3", "duty-1", "duty-2"),
     )  # fmt: skip
     office.told("publish", *office.duty(), "--site", site)
-    assert office.run("operators", site, "--trust", root)[0] == 0, "by a root of before"
+    assert office.run("operators", site, "--trust", root)[0] == 0, "by an earlier root"
 
     for file, old, new in (
         ("operators.json", "Good Telecom", "Evil Telecom"), ("proof/registry.json", '"length"', '"size"'),
@@ -239,7 +241,7 @@ def test_the_public_list_is_made_of_what_was_signed(office: Office, tmp_path: Pa
         (site / file).write_text(text)
 
 
-def test_a_page_cannot_be_made_to_say_anything_else(office: Office, tmp_path: Path) -> None:
+def test_a_page_escapes_names(office: Office, tmp_path: Path) -> None:
     text = GOOD.partition("suspensions:")[0].replace("version: 42", "version: 43")
     office.registry.write_text(text.replace("en: Good Telecom", "en: <script>alert(1)</script>&"))
     office.told("publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")

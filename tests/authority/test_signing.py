@@ -33,7 +33,7 @@ def package(office: Office, tmp_path: Path) -> Path:
 
 
 def anchor(office: Office) -> tuple[object, ...]:
-    """What a holder keeps himself: the first root, once there is one."""
+    """What a holder keeps: the first root, if there is one."""
     root = office.folder / "repository" / "metadata" / "1.root.json"
     return ("--trust", root) if root.exists() else ("--first",)
 
@@ -71,7 +71,7 @@ def test_holders_who_make_their_own_keys_begin_together(new_office: Office, tmp_
     assert "there is a repository already" in office.refused("publish", "--package", package)
 
 
-def test_each_holder_reads_what_he_signs(office: Office, package: Path) -> None:
+def test_each_holder_sees_what_the_signature_covers(office: Office, package: Path) -> None:
     code, out, _ = office.run("sign", package, *office.keys("registry-1"), *anchor(office), typed="y\n")
     assert code == 0
     assert "\nmember m-0001: licence L-0001: the status is revoked, was active\n" in out
@@ -100,7 +100,7 @@ def test_the_duty_officers_publish_while_a_package_waits(office: Office, package
         "targets.json": 1, "registry.json": 2, "suspensions.json": 2
     }  # fmt: skip
     again = office.told("publish", "--package", package, *office.duty())
-    assert again["roles"]["registry"]["version"] == 2, "nothing was left to do but to say so again"
+    assert again["roles"]["registry"]["version"] == 2, "it was published already"
     office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
     office.told("publish", *office.all_keys())
     error = office.refused("publish", "--package", package, *office.duty())
@@ -144,15 +144,17 @@ def spoil_metadata(package: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [spoil_file, spoil_list, more, less, spoil_metadata])
-def test_nobody_signs_what_was_changed_on_its_way(office: Office, package: Path, spoil: Callable[[Path], None]) -> None:
+def test_a_package_that_was_changed_on_its_way_is_not_signed(
+    office: Office, package: Path, spoil: Callable[[Path], None]
+) -> None:
     spoil(package)
     code, _, error = office.run("sign", package, *office.keys("registry-1"), *anchor(office), "--yes")
     assert code == 2
     assert "do not sign this package" in error or "ask for the package again" in error
 
 
-def test_a_list_of_other_operators_is_signed_by_nobody(office: Office, package: Path) -> None:
-    """Whoever prepares could name another list in what is to be signed."""
+def test_a_wrong_list_of_operators_is_not_signed(office: Office, package: Path) -> None:
+    """The author of a package could put another list into it."""
     listed = package / "after" / "targets" / "operators.json"
     listed.write_text(listed.read_text().replace("[]", '[{"member": "m-9"}]'))
     from tuf.api.metadata import Metadata, TargetFile
@@ -179,8 +181,8 @@ def test_copies_of_two_editions_are_not_assembled(office: Office, package: Path,
     assert (code, "is not a package" in error) == (2, True)
 
 
-def test_a_signature_of_nobody_does_not_count(office: Office, package: Path) -> None:
-    """A holder's copy with a signature of another text, under a key id that is one of the set."""
+def test_a_forged_signature_does_not_count(office: Office, package: Path) -> None:
+    """A copy with a signature of another text, under the id of a key of the set."""
     sign(office, package, "registry-1", "duty-1", "duty-2")
     path = package / "after" / "metadata" / "registry.json"
     draft = json.loads(path.read_text())
@@ -203,12 +205,12 @@ def test_a_signature_of_nobody_does_not_count(office: Office, package: Path) -> 
         (["--public", "root=missing.pub"], "cannot be read"),
     ],
 )
-def test_a_beginning_that_cannot_be(new_office: Office, tmp_path: Path, arguments: list[str], fault: str) -> None:
+def test_init_names_wrong_options(new_office: Office, tmp_path: Path, arguments: list[str], fault: str) -> None:
     more = [*arguments, "--package", tmp_path / "package"] if arguments else []
     assert fault in new_office.refused("init", *more)
 
 
-def test_a_set_has_as_many_keys_as_it_should(new_office: Office, tmp_path: Path) -> None:
+def test_a_set_needs_its_number_of_keys(new_office: Office, tmp_path: Path) -> None:
     new_office.run("key", tmp_path / "one.pem")
     one = ["--public", f"root={tmp_path / 'one.pub'}"]
     begin = ("init", "--package", tmp_path / "package")
@@ -218,7 +220,7 @@ def test_a_set_has_as_many_keys_as_it_should(new_office: Office, tmp_path: Path)
     assert "is not a public key" in new_office.refused(*begin, *one)
 
 
-def test_the_public_half_goes_where_it_is_told_and_over_nothing(new_office: Office, tmp_path: Path) -> None:
+def test_the_public_half_goes_into_a_new_file(new_office: Office, tmp_path: Path) -> None:
     _, told, _ = new_office.run("key", tmp_path / "m.yamada", "--json")
     assert told["public"] == str(tmp_path / "m.yamada.pub")
     _, told, _ = new_office.run("key", tmp_path / "a.pem", "--public", tmp_path / "b.pub", "--json")
@@ -231,7 +233,7 @@ def test_the_public_half_goes_where_it_is_told_and_over_nothing(new_office: Offi
     assert (code, "is a name for a public half" in error) == (2, True)
 
 
-def test_a_broken_signature_does_not_stand_before_a_good_one(office: Office, package: Path, tmp_path: Path) -> None:
+def test_a_good_signature_replaces_a_broken_one(office: Office, package: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(package, copy)
     sign(office, copy, "registry-1", "registry-2", "duty-1", "duty-2")

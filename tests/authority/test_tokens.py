@@ -1,4 +1,4 @@
-"""Keys in a hardware token: a real PKCS#11 library (SoftHSM), whose keys never leave it."""
+"""Keys in a hardware token: a real PKCS#11 library (SoftHSM), which never gives its keys away."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ with token.open(rw=True, user_pin=os.environ["IDTONE_PASSPHRASE"]) as session:
 
 
 class Token:
-    """Each command is a process of its own: a PKCS#11 library keeps what it was initialized with."""
+    """Each command runs in its own process, because a PKCS#11 library keeps its first settings."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -81,7 +81,7 @@ def test_a_token_signs_beside_key_files(office: Office, token: Token, tmp_path: 
     assert (code, signed["signed"]) == (0, {key: ["snapshot", "timestamp"]}), error
 
 
-def test_what_is_wrong_with_a_token_is_told(token: Token, tmp_path: Path) -> None:
+def test_a_fault_of_a_token_is_reported(token: Token, tmp_path: Path) -> None:
     public = ("--public", tmp_path / "x.pub")
     for name, environment, fault in (
         ("hsm:2?label=other", {}, "No PKCS#11 token found for label other"),

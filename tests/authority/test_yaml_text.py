@@ -1,4 +1,4 @@
-"""Changes of a YAML text: what was meant has changed, and nothing else in the file."""
+"""Edits of a YAML text: the intended change, and no other change in the file."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_item_goes_below_the_last_one(location, added):
         assert comment in after
 
 
-def test_an_item_goes_into_the_line_where_the_list_is_one():
+def test_an_item_goes_into_the_line_of_a_list_in_one_line():
     after = yaml_text.appended(WRITTEN, ("members", 1, "numbers"), ["0355555555", "0366666666"])
     assert '["0333333333", "0344444444", "0355555555", "0366666666"], more: }   # in a line' in after
     assert lines_lost(WRITTEN, after) == [WRITTEN.splitlines()[10]]
@@ -121,7 +121,7 @@ def test_items_of_a_line_are_removed_with_their_commas():
         assert yaml_text.removed("x: [a, b, c]\n", ("x", at)) == f"x: {expected}\n"
 
 
-def test_a_value_is_replaced_where_it_stands():
+def test_a_value_is_replaced_in_place():
     after = yaml_text.replaced(GOOD, ("members", 0, "licences", 0, "status"), "revoked")
     assert after == GOOD.replace("status: active", "status: revoked")
     assert yaml_text.replaced("a: 'b'  # c\n", ("a",), "on") == 'a: "on"  # c\n'
@@ -137,7 +137,7 @@ def test_a_key_goes_below_the_others():
     assert tree(yaml_text.added(WRITTEN, (), "suspensions", [{"number": "0"}]))["suspensions"] == [{"number": "0"}]
 
 
-def test_what_is_not_there_is_told():
+def test_a_missing_place_is_reported():
     with pytest.raises(UsageError, match=r"members\[9\]"):
         yaml_text.replaced(WRITTEN, ("members", 9), "x")
 
