@@ -5,13 +5,15 @@ published here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from idtone.documents import read_text
 from idtone.errors import TrustError
 from idtone.settings import RegistrySettings
 
 from .index import RegistryIndex, Signed
-from .model import RegistryDocument
+from .model import RegistryDocument, SuspensionsDocument
 from .signed import parse_registry, parse_suspensions
 from .source import read_document
 from .trust import layout
@@ -45,9 +47,24 @@ def known(registry: RegistrySettings) -> Known:
     return from_published(registry.source, kept)
 
 
+def from_folder(folder: Path) -> Known:
+    """The two files in the authority's folder, as they are now, published or not. Raises DocumentError."""
+    registry, suspensions = folder / layout.REGISTRY_FILE, folder / layout.SUSPENSIONS_FILE
+    return _together(
+        str(folder),
+        parse_registry(read_text(registry), str(registry)),
+        parse_suspensions(read_text(suspensions), str(suspensions)),
+    )
+
+
 def from_published(source: str, published: Published) -> Known:
     """Raises DocumentError and TrustError."""
     suspensions = parse_suspensions(published.read(layout.SUSPENSIONS_FILE), layout.SUSPENSIONS_FILE)
     document = parse_registry(published.read(layout.REGISTRY_FILE), layout.REGISTRY_FILE)
-    whole = document.model_copy(update={"suspensions": suspensions.suspensions})
-    return Known(source, whole, Signed(suspensions, published.expires))
+    return _together(source, document, suspensions, Signed(suspensions, published.expires))
+
+
+def _together(
+    source: str, document: RegistryDocument, suspensions: SuspensionsDocument, signed: Signed | None = None
+) -> Known:
+    return Known(source, document.model_copy(update={"suspensions": suspensions.suspensions}), signed)

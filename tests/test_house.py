@@ -15,8 +15,8 @@ import pytest
 from . import ROOT
 
 FOLDERS = {
-    ".ci", ".github", "agi", "ari_app", "call_control", "config", "dialplan", "docs", "ledger", "operations",
-    "registry", "service", "src", "tests", "tones",
+    ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "dialplan", "docs", "ledger",
+    "operations", "registry", "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
@@ -81,6 +81,12 @@ def test_who_may_import_whom_is_kept(house):
         ("ledger/__init__.py", "idtone.dialplan"),
         ("tones/__init__.py", "idtone.config"),
         ("registry/__init__.py", "idtone.ari_app"),
+        ("registry/__init__.py", "idtone.authority"),
+        ("authority/__init__.py", "idtone.call_control"),
+        ("call_control/__init__.py", "idtone.authority"),
+        ("ari_app/__init__.py", "idtone.authority"),
+        ("agi/__init__.py", "idtone.authority"),
+        ("service/instance.py", "idtone.authority"),
         ("tones/__init__.py", "idtone.agi"),
         ("ari_app/__init__.py", "idtone.agi"),
         ("agi/__init__.py", "idtone.ari_app"),

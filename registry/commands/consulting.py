@@ -20,10 +20,9 @@ from idtone.errors import DocumentError, UsageError
 from idtone.numbers import parse
 from idtone.settings import load_settings
 
-from ..desk.applications import parse_application
 from ..index import RegistryIndex
-from ..known import Known, from_published, known
-from ..model import Member, SuspensionEntry
+from ..known import Known, from_folder, from_published, known
+from ..member_application import parse_application
 from ..notation import read_span
 from ..report import (
     counts,
@@ -34,7 +33,7 @@ from ..report import (
     suspension_lines,
     suspension_reports,
 )
-from ..signed import parse_registry, parse_suspensions
+from ..signed import parse_suspensions
 from ..source import parse_document, read_document
 from ..trust import layout
 
@@ -46,8 +45,8 @@ FileArgument = Annotated[
 def check(file: FileArgument = None, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
     """Find every fault of a registry, a suspensions.yaml or an application at once, each with its place and remedy.
 
-    Of a folder both files of the registry are checked. Exit 0: good. 1: faults were found. 2: there is no file to check
-    (absent, too large, not UTF-8 text).
+    FILE may be the authority's folder: both files of the registry are checked. Exit 0: good. 1: faults were found. 2:
+    there is no file to check (absent, too large, not UTF-8 text).
     """
     path = file or load_settings(config).registry.file()
     texts = [(each, read_text(each)) for each in _files(path)]
@@ -69,8 +68,8 @@ def check(file: FileArgument = None, config: console.ConfigOption = None, as_jso
 
 
 def _files(path: Path) -> list[Path]:
-    """Of a folder, as the association's desk keeps it, the two of the registry."""
-    return [path / layout.REGISTRY_FILE, path / layout.SUSPENSIONS_FILE] if path.is_dir() else [path]
+    """The file itself; the registry's two files if it is the authority's folder."""
+    return [path / file for file in layout.DELEGATED.values()] if path.is_dir() else [path]
 
 
 class _Kind(Enum):
@@ -113,7 +112,7 @@ def show(
 ) -> None:
     """Show a registry: its members, how their licences stand now, and the suspensions (last four digits only).
 
-    Also of a folder as the association's desk keeps it; of a suspensions.yaml the suspensions alone.
+    FILE may also be the authority's folder, or a suspensions.yaml, which shows the suspensions alone.
     """
     now = datetime.now(UTC)
     text = read_text(file) if file and not file.is_dir() else ""
@@ -123,7 +122,10 @@ def show(
         stopped = suspension_reports(parse_suspensions(text, str(file)).suspensions, now)
         _print(stopped, suspension_lines(stopped), as_json)
         return
-    seen = _of(file) if file else known(load_settings(config).registry)
+    if file is None:
+        seen = known(load_settings(config).registry)
+    else:
+        seen = from_folder(file) if file.is_dir() else Known(str(file), read_document(file))
     document = seen.document
     if member is None:
         report = registry_report(document, now, seen.index())
@@ -134,53 +136,6 @@ def show(
         raise UsageError(f"the registry has no member {member!r}. Without MEMBER this command lists them")
     one = member_report(chosen, now)
     _print(one, member_lines(one), as_json)
-
-
-def _of(path: Path) -> Known:
-    """A file, or a folder of the association's. Raises DocumentError with every fault."""
-    if not path.is_dir():
-        return Known(str(path), read_document(path))
-    registry, suspensions = _files(path)
-    document = parse_registry(read_text(registry), str(registry))
-    stopped = parse_suspensions(read_text(suspensions), str(suspensions)).suspensions
-    return Known(str(path), document.model_copy(update={"suspensions": stopped}))
-
-
-def find(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Registry file, or the desk's folder.")],
-    text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="Part of a name or an id. Without it a number is asked for.")
-    ] = None,
-    as_json: console.JsonOption = False,
-) -> None:
-    """Find members by a part of their names or ids, or who holds a number and whether it is stopped.
-
-    The number is asked for: a command line is seen by others. Exit 1: nothing is found.
-    """
-    seen, now = _of(file), datetime.now(UTC)
-    if text is not None:
-        members = [entry for entry in seen.document.members if text.casefold() in _words(entry)]
-        stopped: list[SuspensionEntry] = []
-    else:
-        from ..desk.options import number_asked  # with TUF, which takes longer to import than all of the rest
-
-        number = number_asked(confirmed=False)
-        holder = seen.index().member(number)
-        members = [entry for entry in seen.document.members if entry.id == holder]
-        stopped = [entry for entry in seen.document.suspensions if parse(entry.number) == number]
-    reports = [member_report(entry, now) for entry in members]
-    suspensions = suspension_reports(stopped, now)
-    lines = [line for report in reports for line in member_lines(report)]
-    if suspensions:
-        lines += suspension_lines(suspensions)
-    _print({"members": reports, "suspensions": suspensions}, lines or ["nothing is found"], as_json)
-    if not members and not stopped:
-        console.negative()
-
-
-def _words(member: Member) -> str:
-    licences = (licence.id for licence in member.licences)
-    return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()
 
 
 def decide(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from idtone.authority.commands import app as authority
 from idtone.ledger.commands import app as ledger
 from idtone.registry.commands import app as registry
 from idtone.tones.commands import app as tone
@@ -34,6 +35,7 @@ console.add_commands(
 )
 app.add_typer(tone, name="tone")
 app.add_typer(registry, name="registry")
+app.add_typer(authority, name="authority")
 app.add_typer(ledger, name="ledger")
 app.add_typer(hook, name="dialplan")
 

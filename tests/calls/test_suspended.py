@@ -106,7 +106,7 @@ async def test_its_calls_are_ended_and_no_others(asterisk, own):
 
 
 @pytest.mark.parametrize("way", ["folder", "https"])
-async def test_on_the_word_of_the_duty_desk(asterisk, beside, tmp_path, monkeypatch, way):
+async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monkeypatch, way):
     """Two keys stop a number; those that grant licences sleep."""
     beside.away()
     shutil.rmtree(asterisk.scratch / "registry", ignore_errors=True)  # what another association said
@@ -117,7 +117,7 @@ async def test_on_the_word_of_the_duty_desk(asterisk, beside, tmp_path, monkeypa
     certificate = tmp_path / "server.pem"
     write_certificate(certificate)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    served = over_https(association.desk.repository, certificate) if way == "https" else nullcontext("")
+    served = over_https(association.repository, certificate) if way == "https" else nullcontext("")
     with (
         served as address,
         Service(asterisk, Path(machine.source), trust=str(machine.trust), address=address) as own,

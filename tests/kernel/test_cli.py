@@ -20,7 +20,7 @@ from idtone.cli import app
 from idtone.service.commands import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
-GROUPS = {"agi", "serve", "doctor", "tone", "registry", "ledger", "dialplan"}
+GROUPS = {"agi", "serve", "doctor", "tone", "registry", "authority", "ledger", "dialplan"}
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -68,7 +68,7 @@ def test_a_group_shows_what_the_command_itself_says(path: tuple[str, ...]) -> No
     assert SHOWN[path].help == " ".join(COMMANDS[path].help.partition("\n\n")[0].split())
 
 
-@pytest.mark.parametrize("room", ["tones", "registry", "ledger"])
+@pytest.mark.parametrize("room", ["authority", "tones", "registry", "ledger"])
 def test_a_room_names_no_module_of_another_room(room: str) -> None:
     """The import linter does not see these imports, because they are texts."""
     named = [

@@ -33,11 +33,14 @@ DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785", "sqlalchemy"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
 ROOMS = {
-    "agi", "ari_app", "call_control", "config", "dialplan", "ledger", "operations", "registry", "service", "tones",
+    "agi", "ari_app", "authority", "call_control", "config", "dialplan", "ledger", "operations", "registry", "service",
+    "tones",
 }  # fmt: skip
 """What of idtone is not the kernel."""
 TABLES = {"idtone.cli", "idtone.console", "idtone.errors"} | {
-    f"idtone.{room}{commands}" for room in ("ledger", "registry", "tones") for commands in ("", ".commands")
+    f"idtone.{room}{commands}"
+    for room in ("authority", "ledger", "registry", "tones")
+    for commands in ("", ".commands")
 }
 """What every command has."""
 
@@ -141,7 +144,7 @@ def foreign(modules: set[str]) -> set[str]:
     return {name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names}
 
 
-@pytest.mark.parametrize("group", ["", "tone", "registry", "ledger", "dialplan"])
+@pytest.mark.parametrize("group", ["", "tone", "registry", "authority", "ledger", "dialplan"])
 async def test_help_imports_no_command(start: Start, inbox: socket.socket, group: str) -> None:
     modules = await modules_of(start(f"{group} --help"), inbox)
     assert own(modules) == TABLES
@@ -149,7 +152,7 @@ async def test_help_imports_no_command(start: Start, inbox: socket.socket, group
     assert len(foreign(modules)) <= 270
 
 
-@pytest.mark.parametrize("typed", ["idtone ", "idtone ledger ", "idtone registry su"])
+@pytest.mark.parametrize("typed", ["idtone ", "idtone ledger ", "idtone authority su"])
 async def test_completion_imports_no_command(start: Start, inbox: socket.socket, typed: str) -> None:
     asked = {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     modules = await modules_of(start("", **asked), inbox)
@@ -201,7 +204,7 @@ async def test_the_service_imports_what_a_call_needs_before_it_is_ready_and_noth
         said, _ = process.communicate(timeout=60)
     assert (process.returncode, outcome) == (0, "PLAY"), said
     assert ready & OTHERS == SERVICE
-    assert "operations" not in rooms(ready)
+    assert not rooms(ready) & {"authority", "operations"}
     assert len(foreign(ready)) <= 620
     assert not foreign(later)
 

@@ -36,7 +36,7 @@ from .test_evidence_export import config, run  # noqa: F401  the fixture
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
 
 
-class Desk:
+class Office:
     """Two persons and more, who share a machine."""
 
     def __init__(self, settings: Path, monkeypatch: pytest.MonkeyPatch, pack: Path) -> None:
@@ -86,140 +86,142 @@ class Desk:
 
 
 @pytest.fixture
-def desk(config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Desk:  # noqa: F811
-    return Desk(config, monkeypatch, tmp_path / "pack.zip")
+def office(config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Office:  # noqa: F811
+    return Office(config, monkeypatch, tmp_path / "pack.zip")
 
 
 @pytest.mark.parametrize("maker", [ALICE, BOB])
-def test_one_requests_another_approves_and_either_makes_the_pack(desk: Desk, maker: Person) -> None:
-    request = desk.ask()
-    assert not desk.pack.exists()
-    [listed] = desk.run(CAROL, "requests")
+def test_one_requests_another_approves_and_either_makes_the_pack(office: Office, maker: Person) -> None:
+    request = office.ask()
+    assert not office.pack.exists()
+    [listed] = office.run(CAROL, "requests")
     assert (listed["state"], listed["case"], listed["calls"]) == ("open", "R-7", ["c-1", "c-2"])
     assert listed["requested"]["by"] == "alice"
-    desk.approve(request)
-    made = desk.export(request, maker)
-    told = json.loads(run("verify-pack", desk.pack, "--log-key", made["log_key"], "--two-persons", "--json").stdout)
+    office.approve(request)
+    made = office.export(request, maker)
+    told = json.loads(run("verify-pack", office.pack, "--log-key", made["log_key"], "--two-persons", "--json").stdout)
     assert (told["good"], told["policy"], told["faults"]) == (True, "two-persons", [])
     assert (told["requested"]["by"], told["requested"]["act"]) == ("alice", request)
     assert (told["approved"]["by"], told["approved"]["by_way"]) == ("bob", "sudo")
     assert told["records"][0]["opened"]["forwarding"] == "+81312345678"
-    shown = run("verify-pack", desk.pack).stdout
+    shown = run("verify-pack", office.pack).stdout
     assert "requested by alice (uid 1001, by login)" in shown
     assert "approved by  bob (uid 1002, by sudo)" in shown
-    page = read_zip(desk.pack)["report.html"].decode()
+    page = read_zip(office.pack)["report.html"].decode()
     assert "承認 / approved by<td>bob" in page
-    assert desk.kinds() == [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORTED]
-    assert desk.run(CAROL, "requests", "--state", "exported")[0]["exported"]["by"] == maker.name
-    assert run("verify", "-c", desk.config).exit_code == 0
+    assert office.kinds() == [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORTED]
+    assert office.run(CAROL, "requests", "--state", "exported")[0]["exported"]["by"] == maker.name
+    assert run("verify", "-c", office.config).exit_code == 0
 
 
-def test_who_approves_is_shown_what_and_no_number(desk: Desk) -> None:
-    request = desk.ask()
-    desk.be(BOB)
-    shown = run("approve", request, "-c", desk.config, "--yes").stdout
+def test_who_approves_is_shown_what_and_no_number(office: Office) -> None:
+    request = office.ask()
+    office.be(BOB)
+    shown = run("approve", request, "-c", office.config, "--yes").stdout
     for text in ("R-7", "alice (uid 1001, by login)", "are opened", "c-1", "c-2", "…5678", "…5679", "PLAY"):
         assert text in shown, text
     assert "12345678" not in shown
-    desk.run(BOB, "refuse", request, "--why", "asked again")
-    listed = CliRunner().invoke(app, ["ledger", "requests", "-c", str(desk.config)], env={"COLUMNS": "80"}).stdout
+    office.run(BOB, "refuse", request, "--why", "asked again")
+    listed = CliRunner().invoke(app, ["ledger", "requests", "-c", str(office.config)], env={"COLUMNS": "80"}).stdout
     assert request in listed  # whole, since one has to write it
     assert "refused" in listed
 
 
-def test_a_no_is_a_negative_verdict_and_no_act(desk: Desk) -> None:
-    request = desk.ask()
-    desk.be(BOB)
-    assert run("approve", request, "-c", desk.config).exit_code == 1
+def test_a_no_is_a_negative_verdict_and_no_act(office: Office) -> None:
+    request = office.ask()
+    office.be(BOB)
+    assert run("approve", request, "-c", office.config).exit_code == 1
     with pytest.raises(UsageError, match="--json shows nothing to be approved"):
-        run("approve", request, "-c", desk.config, "--json")
-    assert desk.kinds() == [StepKind.EXPORT_REQUESTED]
+        run("approve", request, "-c", office.config, "--json")
+    assert office.kinds() == [StepKind.EXPORT_REQUESTED]
 
 
-def test_no_act_holds_a_number(desk: Desk) -> None:
-    request = desk.ask()
-    desk.approve(request)
-    desk.export(request)
-    with LedgerReader.open(desk.settings.url, desk.custody.days) as reader:
+def test_no_act_holds_a_number(office: Office) -> None:
+    request = office.ask()
+    office.approve(request)
+    office.export(request)
+    with LedgerReader.open(office.settings.url, office.custody.days) as reader:
         details = json.dumps([dict(step.details) for step in reader.acts()])
     for number in ("312345678", "9012345679", "5031234567"):
         assert number not in details
 
 
-def attempts(desk: Desk, request: str) -> dict[str, tuple[Callable[[], object], str]]:
+def attempts(office: Office, request: str) -> dict[str, tuple[Callable[[], object], str]]:
     return {
-        "the same person approves": (lambda: desk.approve(request, ALICE), "another person has to approve it"),
-        "export before the approval": (lambda: desk.export(request), "is open; only one that is approved"),
-        "approve what nobody requested": (lambda: desk.approve("act-9"), "there is no request 'act-9'"),
+        "the same person approves": (lambda: office.approve(request, ALICE), "another person has to approve it"),
+        "export before the approval": (lambda: office.export(request), "is open; only one that is approved"),
+        "approve what nobody requested": (lambda: office.approve("act-9"), "there is no request 'act-9'"),
         "refuse what nobody requested": (
-            lambda: desk.run(BOB, "refuse", "act-9", "--why", "no"), "there is no request 'act-9'"
+            lambda: office.run(BOB, "refuse", "act-9", "--why", "no"), "there is no request 'act-9'"
         ),
-        "refuse without a reason": (lambda: desk.run(BOB, "refuse", request, "--why", " "), "needs a reason"),
+        "refuse without a reason": (lambda: office.run(BOB, "refuse", request, "--why", " "), "needs a reason"),
         "root approves": (
-            lambda: desk.approve(request, Person(0, "root", AccountKnownBy.LOGIN)), "no person's own account"
+            lambda: office.approve(request, Person(0, "root", AccountKnownBy.LOGIN)), "no person's own account"
         ),
         "export with a selection": (
-            lambda: desk.run(ALICE, "export", "--request", request, "c-1", "-o", desk.pack), "leave out CALL"
+            lambda: office.run(ALICE, "export", "--request", request, "c-1", "-o", office.pack), "leave out CALL"
         ),
-        "export at once": (lambda: desk.run(ALICE, "export", "--case", "R", "c-1", "-o", desk.pack), "leave out -o"),
-        "no file": (lambda: desk.run(ALICE, "export", "--request", request), "name the pack's file with -o"),
+        "export at once": (
+            lambda: office.run(ALICE, "export", "--case", "R", "c-1", "-o", office.pack), "leave out -o"
+        ),
+        "no file": (lambda: office.run(ALICE, "export", "--request", request), "name the pack's file with -o"),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("attempt", range(9))
-def test_what_is_not_approved_is_not_exported_and_leaves_no_act(desk: Desk, attempt: int) -> None:
-    request = desk.ask()
-    act, why = list(attempts(desk, request).values())[attempt]
+def test_what_is_not_approved_is_not_exported_and_leaves_no_act(office: Office, attempt: int) -> None:
+    request = office.ask()
+    act, why = list(attempts(office, request).values())[attempt]
     with pytest.raises(UsageError, match=why):
         act()
-    assert desk.kinds() == [StepKind.EXPORT_REQUESTED]
-    assert not desk.pack.exists()
+    assert office.kinds() == [StepKind.EXPORT_REQUESTED]
+    assert not office.pack.exists()
 
 
-def test_the_services_own_account_is_no_person(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner = desk.settings.key_file.stat().st_uid
+def test_the_services_own_account_is_no_person(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = office.settings.key_file.stat().st_uid
     with pytest.raises(UsageError, match="log in as yourself and run this by sudo"):
-        desk.ask(person=Person(owner, "idtone", AccountKnownBy.ACCOUNT))
+        office.ask(person=Person(owner, "idtone", AccountKnownBy.ACCOUNT))
 
 
-def test_an_approval_is_used_once_and_by_those_two(desk: Desk) -> None:
-    request = desk.ask()
-    desk.approve(request)
+def test_an_approval_is_used_once_and_by_those_two(office: Office) -> None:
+    request = office.ask()
+    office.approve(request)
     with pytest.raises(LedgerError, match="carol has neither requested nor approved this"):
-        desk.export(request, CAROL)
-    desk.export(request)
-    desk.pack.unlink()
-    for again in (lambda: desk.export(request, BOB), lambda: desk.approve(request, CAROL)):
+        office.export(request, CAROL)
+    office.export(request)
+    office.pack.unlink()
+    for again in (lambda: office.export(request, BOB), lambda: office.approve(request, CAROL)):
         with pytest.raises(UsageError, match="is exported"):
             again()
-    assert not desk.pack.exists()
+    assert not office.pack.exists()
 
 
-def test_a_refusal_ends_it(desk: Desk) -> None:
-    request = desk.ask()
-    desk.approve(request)
-    desk.run(CAROL, "refuse", request, "--why", "the court has withdrawn it")
+def test_a_refusal_ends_it(office: Office) -> None:
+    request = office.ask()
+    office.approve(request)
+    office.run(CAROL, "refuse", request, "--why", "the court has withdrawn it")
     with pytest.raises(UsageError, match="is refused"):
-        desk.export(request)
-    assert desk.run(ALICE, "requests")[0]["refused"]["why"] == "the court has withdrawn it"
+        office.export(request)
+    assert office.run(ALICE, "requests")[0]["refused"]["why"] == "the court has withdrawn it"
 
 
-def test_what_is_recorded_later_has_to_be_requested_anew(desk: Desk) -> None:
-    first, second = desk.ask(), desk.ask("c-1")
-    desk.approve(second)
-    with LedgerReader.open(desk.settings.url) as reader:
+def test_what_is_recorded_later_has_to_be_requested_anew(office: Office) -> None:
+    first, second = office.ask(), office.ask("c-1")
+    office.approve(second)
+    with LedgerReader.open(office.settings.url) as reader:
         at = reader.records("c-1")[0].steps[-1].at
-    desk.enter(lambda _: steps.sound_failed("c-1", at, "cut off"))
-    for act in (lambda: desk.approve(first), lambda: desk.export(second)):
+    office.enter(lambda _: steps.sound_failed("c-1", at, "cut off"))
+    for act in (lambda: office.approve(first), lambda: office.export(second)):
         with pytest.raises(UsageError, match="more was recorded of these calls since they were requested"):
             act()
 
 
-def test_an_approval_expires(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = desk.ask()
-    desk.config.write_text(desk.config.read_text().replace("PT1H", "PT1M"))
-    other = desk.ask()
-    desk.approve(request)
+def test_an_approval_expires(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = office.ask()
+    office.config.write_text(office.config.read_text().replace("PT1H", "PT1M"))
+    other = office.ask()
+    office.approve(request)
 
     class Later(acts.datetime):  # type: ignore[name-defined, misc]
         @classmethod
@@ -228,68 +230,68 @@ def test_an_approval_expires(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr("idtone.operations.evidence_export.datetime", Later)
     with pytest.raises(UsageError, match="is expired"):
-        desk.export(request)
+        office.export(request)
     monkeypatch.setattr("idtone.ledger.acts.datetime", Later)
     with pytest.raises(LedgerError, match="is expired"):  # by the writer's clock, whatever the command's says
-        desk.approve(other)
+        office.approve(other)
 
 
-async def test_the_service_lets_nobody_export_by_settings_of_his_own(desk: Desk, tmp_path: Path) -> None:
+async def test_the_service_lets_nobody_export_by_settings_of_his_own(office: Office, tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text(desk.config.read_text().replace("two-persons", "alone"))
-    with LedgerWriter.open(desk.settings.url, "pbx-1", desk.custody) as writer:
-        recording = asyncio.create_task(record_requests(desk.settings.url, writer, Rules.of(desk.settings)))
+    own.write_text(office.config.read_text().replace("two-persons", "alone"))
+    with LedgerWriter.open(office.settings.url, "pbx-1", office.custody) as writer:
+        recording = asyncio.create_task(record_requests(office.settings.url, writer, Rules.of(office.settings)))
         with pytest.raises(LedgerError, match="the service refuses to record this"):
-            await asyncio.to_thread(run, "export", "--case", "R-7", "-o", desk.pack, "c-1", "-c", own)
-        request = await asyncio.to_thread(desk.ask)
-        await asyncio.to_thread(desk.approve, request)
-        await asyncio.to_thread(desk.export, request)
+            await asyncio.to_thread(run, "export", "--case", "R-7", "-o", office.pack, "c-1", "-c", own)
+        request = await asyncio.to_thread(office.ask)
+        await asyncio.to_thread(office.approve, request)
+        await asyncio.to_thread(office.export, request)
         recording.cancel()
         await asyncio.wait({recording})
-    assert desk.kinds() == [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORTED]
+    assert office.kinds() == [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORTED]
 
 
 async def test_the_service_lets_no_approval_count_for_longer_by_settings_of_ones_own(
-    desk: Desk, tmp_path: Path
+    office: Office, tmp_path: Path
 ) -> None:
-    request = desk.ask()
+    request = office.ask()
     own = tmp_path / "own.yaml"
-    own.write_text(desk.config.read_text().replace("PT1H", "P365D"))
-    with LedgerWriter.open(desk.settings.url, "pbx-1", desk.custody) as writer:
-        recording = asyncio.create_task(record_requests(desk.settings.url, writer, Rules.of(desk.settings)))
+    own.write_text(office.config.read_text().replace("PT1H", "P365D"))
+    with LedgerWriter.open(office.settings.url, "pbx-1", office.custody) as writer:
+        recording = asyncio.create_task(record_requests(office.settings.url, writer, Rules.of(office.settings)))
         for arguments in (["approve", request, "--yes"], ["export", "--case", "R-7", "c-1"]):
-            desk.be(BOB)
+            office.be(BOB)
             with pytest.raises(LedgerError, match="the service refuses to record this"):
                 await asyncio.to_thread(run, *arguments, "-c", own)
         recording.cancel()
         await asyncio.wait({recording})
-    assert desk.kinds() == [StepKind.EXPORT_REQUESTED]
+    assert office.kinds() == [StepKind.EXPORT_REQUESTED]
 
 
-def test_an_approval_by_oneself_that_was_written_past_the_commands_counts_for_nothing(desk: Desk) -> None:
-    request = desk.ask()
-    with LedgerReader.open(desk.settings.url) as reader:
+def test_an_approval_by_oneself_that_was_written_past_the_commands_counts_for_nothing(office: Office) -> None:
+    request = office.ask()
+    with LedgerReader.open(office.settings.url) as reader:
         [asked] = reader.acts()
     until = asked.at + timedelta(hours=1)
     selection = str(asked.details["selection"])
-    desk.enter(lambda act: steps.export_approved(act, asked.at, ALICE, request, selection, until))
+    office.enter(lambda act: steps.export_approved(act, asked.at, ALICE, request, selection, until))
     with pytest.raises(UsageError, match="is open"):
-        desk.export(request)
+        office.export(request)
 
 
-def approved_pack(desk: Desk) -> tuple[dict[str, bytes], VerifierKey]:
-    request = desk.ask()
-    desk.approve(request)
-    made = desk.export(request)
-    return read_zip(desk.pack), VerifierKey.parse(made["log_key"])
+def approved_pack(office: Office) -> tuple[dict[str, bytes], VerifierKey]:
+    request = office.ask()
+    office.approve(request)
+    made = office.export(request)
+    return read_zip(office.pack), VerifierKey.parse(made["log_key"])
 
 
-def resealed(desk: Desk, files: dict[str, bytes], change: Callable[[dict[str, Any]], object]) -> dict[str, bytes]:
+def resealed(office: Office, files: dict[str, bytes], change: Callable[[dict[str, Any]], object]) -> dict[str, bytes]:
     """As one who has the signing key would do it, but cannot change the tree."""
     manifest = json.loads(files[MANIFEST])
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}
-    return {**pack, SEAL: seal(pack, manifest["case"], desk.custody.signer)}
+    return {**pack, SEAL: seal(pack, manifest["case"], office.custody.signer)}
 
 
 TAMPERINGS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
@@ -308,46 +310,46 @@ TAMPERINGS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
 
 
 @pytest.mark.parametrize("tampering", range(len(TAMPERINGS)))
-def test_a_pack_that_claims_an_approval_it_has_not_is_told(desk: Desk, tampering: int) -> None:
-    files, log = approved_pack(desk)
+def test_a_pack_that_claims_an_approval_it_has_not_is_told(office: Office, tampering: int) -> None:
+    files, log = approved_pack(office)
     change, fault = TAMPERINGS[tampering]
-    verdict = verified(resealed(desk, files, change), log)
+    verdict = verified(resealed(office, files, change), log)
     assert any(fault in each for each in verdict.faults) if fault else not verdict.faults, verdict.faults
 
 
-def test_a_witness_has_to_have_seen_the_approval_as_well(desk: Desk) -> None:
+def test_a_witness_has_to_have_seen_the_approval_as_well(office: Office) -> None:
     witness = Signer("w.example", bytes(32))
 
     def cosign() -> None:
-        seen = desk.custody.seen.latest(desk.custody.signer.key)
+        seen = office.custody.seen.latest(office.custody.signer.key)
         assert seen
-        desk.custody.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, 1793491200)]))
+        office.custody.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, 1793491200)]))
 
     cosign()  # the records, and nothing else yet
-    first, second = desk.ask(), desk.ask()
-    desk.approve(first)
-    desk.export(first)
-    shown = run("verify-pack", desk.pack, "--witness-key", witness.cosigner)
+    first, second = office.ask(), office.ask()
+    office.approve(first)
+    office.export(first)
+    shown = run("verify-pack", office.pack, "--witness-key", witness.cosigner)
     assert shown.exit_code == 1
     assert "w.example has not cosigned the tree" in shown.stdout
-    assert run("verify-pack", desk.pack).exit_code == 0
-    desk.approve(second)
+    assert run("verify-pack", office.pack).exit_code == 0
+    office.approve(second)
     cosign()
-    desk.export(second)
-    shown = run("verify-pack", desk.pack, "--witness-key", witness.cosigner)
+    office.export(second)
+    shown = run("verify-pack", office.pack, "--witness-key", witness.cosigner)
     assert (shown.exit_code, "cosigned by  w.example" in shown.stdout) == (0, True)
 
 
-def test_numbers_that_were_not_to_be_opened_are_told(desk: Desk) -> None:
-    request = desk.ask("c-1", "--sealed")
-    desk.approve(request)
-    made = desk.export(request)
-    files, log = read_zip(desk.pack), VerifierKey.parse(made["log_key"])
+def test_numbers_that_were_not_to_be_opened_are_told(office: Office) -> None:
+    request = office.ask("c-1", "--sealed")
+    office.approve(request)
+    made = office.export(request)
+    files, log = read_zip(office.pack), VerifierKey.parse(made["log_key"])
     assert verified(files, log).faults == []
-    with LedgerReader.open(desk.settings.url, desk.custody.days) as reader:
+    with LedgerReader.open(office.settings.url, office.custody.days) as reader:
         key = reader.record_key("c-1")
     assert key
-    opened = resealed(desk, files, lambda manifest: manifest["records"][0].update(key=base64.b64encode(key).decode()))
+    opened = resealed(office, files, lambda manifest: manifest["records"][0].update(key=base64.b64encode(key).decode()))
     assert verified(opened, log).faults == ["the numbers are opened, and that was not approved"]
 
 

@@ -159,7 +159,7 @@ def test_the_master_that_the_association_publishes(
     association.publish()
     assert run("--id", "jusa", "--standard", "--replace", "-c", config) == 0, "what was published stays so"
 
-    published = next((association.desk.repository / "targets" / "tones").iterdir())
+    published = next((association.repository / "targets" / "tones").iterdir())
     published.write_bytes(published.read_bytes()[:-1] + b"x")
     capsys.readouterr()
     assert run("--id", "jusa", "--standard", "--replace", "-c", config) == 2

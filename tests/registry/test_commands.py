@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Callable
@@ -166,31 +165,6 @@ def test_show_as_json(run: Run, file: Path) -> None:
     assert report["suspensions"] == [
         {"number": "…5677", "since": "2026-03-01T00:00:00+09:00", "in_force": True, "reference": "R-1"}
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "found"), [("良い", ["m-0001"]), ("GOOD", ["m-0001"]), ("L-0001", ["m-0001"]), ("m-000", None), ("x!", [])]
-)
-def test_members_are_found_by_a_part_of_what_they_are_called(
-    run: Run, file: Path, text: str, found: list[str] | None
-) -> None:
-    code, out, _ = run("find", file, text, "--json")
-    wanted = ["m-0001", "m-0002"] if found is None else found
-    assert ([member["id"] for member in json.loads(out)["members"]], code) == (wanted, not wanted)
-
-
-@pytest.mark.parametrize(
-    ("typed", "held", "stopped"),
-    [("0312345678", ["m-0001"], 0), ("03-1234-5677", ["m-0001"], 1), ("0399999999", [], 0)],
-)
-def test_who_holds_a_number_is_asked_without_the_command_line(
-    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, typed: str, held: list[str], stopped: int
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{typed}\n"))
-    code, out, err = run("find", file, "--json")
-    report = json.loads(out)
-    assert ([member["id"] for member in report["members"]], len(report["suspensions"])) == (held, stopped)
-    assert (code, typed in out + err) == (not held, False)
 
 
 def test_show_one_member(run: Run, file: Path) -> None:

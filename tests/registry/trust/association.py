@@ -9,7 +9,7 @@ from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner
 
-from idtone.registry.desk.desk import Desk
+from idtone.authority.workspace import Workspace
 from idtone.registry.trust import layout
 from idtone.registry.trust.client import Published, Repository
 from idtone.registry.trust.layout import Keys
@@ -35,7 +35,7 @@ class Association:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        self.desk = Desk(self.folder)
+        self.workspace = Workspace(self.folder)
         self.write(GOOD.partition("suspensions:")[0], SUSPENSIONS)
 
     def write(self, registry: str | None = None, suspensions: str | None = None) -> None:
@@ -48,14 +48,19 @@ class Association:
 
     def begin(self, now: datetime | None = None) -> None:
         public = {keys: [signer.public_key for signer in signers] for keys, signers in self.keys.items()}
-        self.desk.begin(public, self.signers(), now or datetime.now(UTC))
+        self.workspace.begin(public, self.signers(), now or datetime.now(UTC))
 
     def publish(self, signers: Iterable[CryptoSigner] | None = None, now: datetime | None = None) -> list[str]:
         given = self.signers() if signers is None else list(signers)
-        return self.desk.publish(given, now or datetime.now(UTC))[0]
+        return self.workspace.publish(given, now or datetime.now(UTC))[0]
+
+    @property
+    def repository(self) -> Path:
+        """What members read."""
+        return self.workspace.repository.folder
 
     def root(self) -> Path:
-        return self.desk.repository / layout.METADATA / "1.root.json"
+        return self.repository / layout.METADATA / "1.root.json"
 
 
 @dataclass
@@ -69,7 +74,7 @@ class Machine:
         self.folder.mkdir(exist_ok=True)
         self.trust = self.folder / "root.json"
         self.trust.write_bytes(self.association.root().read_bytes())
-        self.source = str(self.association.desk.repository)
+        self.source = str(self.association.repository)
         self.cache = self.folder / "cache"
 
     def take(self) -> Published:

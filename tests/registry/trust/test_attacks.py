@@ -33,7 +33,7 @@ def unchanged(signed: dict[str, Any]) -> None:
 
 
 def latest(association: Association, role: str) -> Path:
-    folder = association.desk.repository / layout.METADATA
+    folder = association.repository / layout.METADATA
     if role == "timestamp":
         return folder / "timestamp.json"
     return max(folder.glob(f"*.{role}.json"), key=lambda path: int(path.name.partition(".")[0]))
@@ -272,12 +272,12 @@ def test_a_key_id_without_its_key_does_no_harm(machine: Machine) -> None:
 def test_who_ran_ahead_with_stolen_keys_is_overtaken_when_they_are_replaced(machine: Machine, role: str) -> None:
     """Fast-forward: beside versions as high as the thief has made them nothing of the association's would be newer."""
     association = machine.association
-    honest = association.desk.repository.with_name("honest")
-    shutil.copytree(association.desk.repository, honest)
+    honest = association.repository.with_name("honest")
+    shutil.copytree(association.repository, honest)
     _run_ahead(association, role)
     machine.take()
-    shutil.rmtree(association.desk.repository)
-    honest.rename(association.desk.repository)
+    shutil.rmtree(association.repository)
+    honest.rename(association.repository)
     association.write(suspensions=SUSPENSIONS)
     for _ in range(2):  # the thief has made one more of the timestamp
         association.publish()
@@ -285,7 +285,7 @@ def test_who_ran_ahead_with_stolen_keys_is_overtaken_when_they_are_replaced(mach
         machine.repository().update()
     new = [CryptoSigner.generate_ed25519() for _ in association.keys[Keys.DUTY]]
     public = {Keys.DUTY: [signer.public_key for signer in new]}
-    association.desk.rotate(public, [*association.signers(), *new], datetime.now(UTC))
+    association.workspace.rotate(public, [*association.signers(), *new], datetime.now(UTC))
     association.keys[Keys.DUTY] = new
     association.publish()
     assert machine.take().read(layout.SUSPENSIONS_FILE) == SUSPENSIONS

@@ -20,7 +20,7 @@ REGISTRY, STOPS = layout.REGISTRY_FILE, layout.SUSPENSIONS_FILE
 
 
 def metadata(association: Association, name: str) -> Path:
-    return association.desk.repository / layout.METADATA / name
+    return association.repository / layout.METADATA / name
 
 
 def test_what_was_published_is_taken(association: Association, machine: Machine) -> None:
@@ -32,7 +32,7 @@ def test_what_was_published_is_taken(association: Association, machine: Machine)
     assert machine.repository().kept() == published
 
 
-def test_the_duty_desk_alone_stops_a_number(association: Association, machine: Machine) -> None:
+def test_the_duty_officers_alone_stop_a_number(association: Association, machine: Machine) -> None:
     first = machine.take()
     association.write(suspensions=STOPPED)
     assert association.publish(association.signers(Keys.DUTY)) == ["suspensions", "snapshot", "timestamp"]
@@ -42,12 +42,12 @@ def test_the_duty_desk_alone_stops_a_number(association: Association, machine: M
     assert len(list(machine.cache.glob("targets/*"))) == 2
 
 
-def test_the_duty_desk_alone_grants_nothing(association: Association, machine: Machine) -> None:
+def test_the_duty_officers_alone_grant_nothing(association: Association, machine: Machine) -> None:
     before = (association.folder / REGISTRY).read_text()
     association.write(registry=before.replace("version: 42", "version: 43"))
     assert association.publish(association.signers(Keys.DUTY)) == ["snapshot", "timestamp"]
     assert machine.take().read(REGISTRY) == before
-    with pytest.raises(TrustError, match="registry takes the signatures of 2 of its 3 keys"):
+    with pytest.raises(TrustError, match="registry needs the signatures of 2 of its 3 registry keys"):
         association.publish([*association.signers(Keys.REGISTRY)[:1], *association.signers(Keys.DUTY)])
 
 
@@ -65,23 +65,23 @@ def test_what_has_passed_half_of_its_term_is_signed_anew(association: Associatio
 
 
 def test_nothing_is_published_by_half(association: Association, machine: Machine) -> None:
-    before = {path: path.read_bytes() for path in association.desk.repository.rglob("*") if path.is_file()}
+    before = {path: path.read_bytes() for path in association.repository.rglob("*") if path.is_file()}
     association.write(suspensions=STOPPED)
     with pytest.raises(TrustError):
         association.publish(association.signers(Keys.REGISTRY))
-    assert before == {path: path.read_bytes() for path in association.desk.repository.rglob("*") if path.is_file()}
+    assert before == {path: path.read_bytes() for path in association.repository.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("keys", Keys)
 def test_one_key_signs_nothing(association: Association, keys: Keys) -> None:
     association.write(association.folder.joinpath(REGISTRY).read_text() + "# changed\n", STOPPED)
-    with pytest.raises(TrustError, match="takes the signatures of 2"):
+    with pytest.raises(TrustError, match="needs the signatures of 2"):
         association.publish(association.signers(keys)[:1])
 
 
 def test_the_same_key_twice_is_one_key(association: Association) -> None:
     association.write(suspensions=STOPPED)
-    with pytest.raises(TrustError, match="takes the signatures of 2"):
+    with pytest.raises(TrustError, match="needs the signatures of 2"):
         association.publish(association.signers(Keys.DUTY)[:1] * 2)
 
 
@@ -101,19 +101,19 @@ def test_arbitrary_software(association: Association, machine: Machine) -> None:
     machine.take()
     other = Association(association.folder.with_name("other"))
     other.begin()
-    shutil.rmtree(association.desk.repository)
-    shutil.copytree(other.desk.repository, association.desk.repository)
+    shutil.rmtree(association.repository)
+    shutil.copytree(other.repository, association.repository)
     refused(machine, "not what the association signed")
 
 
 def test_rollback(association: Association, machine: Machine) -> None:
     association.write(suspensions=STOPPED)
-    old = association.desk.repository.with_name("old")
-    shutil.copytree(association.desk.repository, old)
+    old = association.repository.with_name("old")
+    shutil.copytree(association.repository, old)
     association.publish()
     assert machine.take().read(STOPS) == STOPPED
-    shutil.rmtree(association.desk.repository)
-    old.rename(association.desk.repository)
+    shutil.rmtree(association.repository)
+    old.rename(association.repository)
     refused(machine, "not what the association signed")
 
 
@@ -146,7 +146,7 @@ def test_endless_data(association: Association, machine: Machine) -> None:
 
 
 def test_an_oversized_target(association: Association, machine: Machine) -> None:
-    (target,) = association.desk.repository.glob(f"targets/*.{STOPS}")
+    (target,) = association.repository.glob(f"targets/*.{STOPS}")
     target.write_bytes(target.read_bytes() + b"#" * 10_000_000)
     refused(machine, "exceeding")
 
@@ -171,7 +171,7 @@ def test_every_octet_counts(association: Association, machine: Machine) -> None:
     good = machine.take()
     meaning = (good.read(REGISTRY), good.read(STOPS))
     taken = 0
-    for path in sorted(association.desk.repository.rglob("*.*")):
+    for path in sorted(association.repository.rglob("*.*")):
         octets = path.read_bytes()
         for at in range(0, len(octets), max(1, len(octets) // 40)):
             path.write_bytes(octets[:at] + bytes([octets[at] ^ 0x20]) + octets[at + 1 :])
@@ -197,7 +197,7 @@ def test_stolen_keys_are_replaced_by_the_root(association: Association, machine:
     stolen = association.signers(keys)
     new = [CryptoSigner.generate_ed25519() for _ in stolen]
     public = {keys: [signer.public_key for signer in new]}
-    association.desk.rotate(public, [*association.signers(), *new], datetime.now(UTC))
+    association.workspace.rotate(public, [*association.signers(), *new], datetime.now(UTC))
     association.keys[keys] = new
     association.write(suspensions=STOPPED)
     association.publish()
@@ -211,8 +211,8 @@ def test_a_root_takes_the_old_keys_and_the_new_ones(association: Association) ->
     new = [CryptoSigner.generate_ed25519() for _ in range(3)]
     public = {Keys.ROOT: [signer.public_key for signer in new]}
     for signers in (new, association.signers()):
-        with pytest.raises(TrustError, match="root takes the signatures of 2"):
-            association.desk.rotate(public, [*signers, *association.signers(Keys.DUTY)], datetime.now(UTC))
+        with pytest.raises(TrustError, match="root needs the signatures of 2"):
+            association.workspace.rotate(public, [*signers, *association.signers(Keys.DUTY)], datetime.now(UTC))
 
 
 def test_an_expired_root_leads_to_its_successor_and_to_nothing_else(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_an_expired_root_leads_to_its_successor_and_to_nothing_else(tmp_path: Pa
         association.publish(now=long_ago + layout.ROLES["root"].lasts)
     association.publish()
     assert machine.take().read(STOPS) == SUSPENSIONS
-    assert len(list(association.desk.repository.glob("metadata/*.root.json"))) >= 3
+    assert len(list(association.repository.glob("metadata/*.root.json"))) >= 3
 
 
 def test_a_member_believes_only_its_own_root(association: Association, machine: Machine, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_member_believes_only_its_own_root(association: Association, machine: 
 @pytest.mark.parametrize("content", ["", "registry: {}", "{}", "timestamp"])
 def test_a_wrong_file_for_the_root_is_what_is_blamed(association: Association, machine: Machine, content: str) -> None:
     if content == "timestamp":
-        content = (association.desk.repository / "metadata" / "timestamp.json").read_text()
+        content = (association.repository / "metadata" / "timestamp.json").read_text()
     machine.trust.write_text(content)
     refused(machine, f"{machine.trust}: is not an association's root; put the file there")
 
@@ -251,7 +251,7 @@ def test_a_wrong_file_for_the_root_is_what_is_blamed(association: Association, m
 
 def test_what_was_kept_outlives_the_source_and_its_signatures(association: Association, machine: Machine) -> None:
     published = machine.take()
-    shutil.rmtree(association.desk.repository)
+    shutil.rmtree(association.repository)
     refused(machine, "cannot be read")
     kept = machine.repository().kept()
     assert kept == published

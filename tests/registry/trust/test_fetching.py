@@ -27,7 +27,7 @@ from .serving import over_https
 @pytest.fixture
 def server(association: Association, certificate: Path) -> Iterator[str]:
     """What is published."""
-    with over_https(association.desk.repository, certificate) as address:
+    with over_https(association.repository, certificate) as address:
         yield address
 
 

@@ -17,7 +17,7 @@ from idtone.calls import Direction, ForwardedCall, Reason, Trust
 from idtone.decision import Policy, decide
 from idtone.errors import TrustError
 from idtone.numbers import parse
-from idtone.registry.desk.kinds import KINDS
+from idtone.registry.kinds import KINDS
 from idtone.registry.source import WHOLE_S, SignedSource
 from idtone.registry.trust import layout
 from idtone.registry.trust.client import Repository
@@ -68,7 +68,7 @@ def test_what_is_refused_is_told_once_and_changes_nothing(
     source = open_source()
     source.refresh()
     before = source.current
-    path = association.desk.repository / layout.METADATA / "timestamp.json"
+    path = association.repository / layout.METADATA / "timestamp.json"
     good = path.read_bytes()
     path.write_bytes(good.replace(b"1", b"2"))
     for _ in range(3):
@@ -88,7 +88,7 @@ def test_after_a_restart_without_its_source_the_last_generation_counts(
     association.write(suspensions=STOPPED)
     association.publish()
     open_source().refresh()
-    shutil.rmtree(association.desk.repository)
+    shutil.rmtree(association.repository)
     source = open_source()
     assert source.refresh()
     assert not source.refresh()
@@ -199,7 +199,7 @@ def test_a_timestamp_of_the_same_date_and_size_is_seen(
 ) -> None:
     source = open_source()
     source.refresh()
-    path = association.desk.repository / layout.METADATA / "timestamp.json"
+    path = association.repository / layout.METADATA / "timestamp.json"
     before = path.stat()
     association.write(suspensions=STOPPED)
     association.publish(association.signers(Keys.DUTY))
@@ -213,13 +213,13 @@ def test_a_source_that_goes_is_told_at_the_next_look_and_taken_up_when_it_is_bac
 ) -> None:
     source = open_source()
     source.refresh()
-    away = association.desk.repository.with_name("away")
-    association.desk.repository.rename(away)
+    away = association.repository.with_name("away")
+    association.repository.rename(away)
     for _ in range(3):
         assert not source.refresh()
     [told] = errors(caplog)
     assert "cannot be read" in told
-    away.rename(association.desk.repository)
+    away.rename(association.repository)
     assert not source.refresh()
     association.write(suspensions=STOPPED)
     association.publish()
@@ -257,8 +257,8 @@ def test_what_is_missing_beside_the_timestamp_is_told_within_a_minute(
     now_s = [0.0]
     source = open_source(clock_s=lambda: now_s[0])
     source.refresh()
-    shutil.rmtree(association.desk.repository / layout.TARGETS)
-    (association.desk.repository / layout.METADATA / "2.root.json").write_text("{}")
+    shutil.rmtree(association.repository / layout.TARGETS)
+    (association.repository / layout.METADATA / "2.root.json").write_text("{}")
     now_s[0] = WHOLE_S
     assert not source.refresh()
     [told] = errors(caplog)

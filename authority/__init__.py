@@ -1,0 +1,1 @@
+"""The association's work on the registry: applications, licences, suspensions, signatures and publication."""

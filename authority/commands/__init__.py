@@ -1,0 +1,128 @@
+"""`idtone authority`: the association's work on the registry."""
+
+from __future__ import annotations
+
+from idtone import console
+
+app = console.group("The association's work on the registry: applications, licences, suspensions, keys, publication.")
+console.add_commands(
+    app,
+    {
+        "apply": (
+            "idtone.authority.commands.applications:apply",
+            "Accept a member's application: check it against the registry, and keep it unchanged.",
+        ),
+        "review": (
+            "idtone.authority.commands.applications:review",
+            "Record the examination of an application and its result.",
+        ),
+        "applications": (
+            "idtone.authority.commands.applications:applications",
+            "Show which applications wait, and for what.",
+        ),
+        "grant": (
+            "idtone.authority.commands.applications:grant",
+            "Grant what an application asks for: enter the member, the licences and the numbers.",
+        ),
+        "renew": (
+            "idtone.authority.commands.licences:renew",
+            "Extend a licence.",
+        ),
+        "suspend-licence": (
+            "idtone.authority.commands.licences:suspend_licence",
+            "Suspend a licence for a time: its member's calls no longer get the association's sound.",
+        ),
+        "resume-licence": (
+            "idtone.authority.commands.licences:resume_licence",
+            "Make a suspended licence valid again.",
+        ),
+        "revoke": (
+            "idtone.authority.commands.licences:revoke",
+            "Revoke a licence for good. The member has to apply for another one.",
+        ),
+        "assign-number": (
+            "idtone.authority.commands.licences:assign_number",
+            "Assign more numbers to a member. They are asked for, or read from a file: others can see a command line.",
+        ),
+        "release-number": (
+            "idtone.authority.commands.licences:release_number",
+            "Take numbers back from a member, also from within a range; the rest of the range stays.",
+        ),
+        "prolong": (
+            "idtone.authority.commands.licences:prolong",
+            "Extend the registry itself (`expires`); licences keep their own terms.",
+        ),
+        "find": (
+            "idtone.authority.commands.find:find",
+            "Find members by a part of their names or ids, or the holder of a number and its suspension.",
+        ),
+    },
+    panel="The registry",
+)
+console.add_commands(
+    app,
+    {
+        "suspend-number": (
+            "idtone.authority.commands.suspensions:suspend_number",
+            "Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it.",
+        ),
+        "lift": (
+            "idtone.authority.commands.suspensions:lift",
+            "End the suspension of a number. Two people enter the number, and both sign it.",
+        ),
+    },
+    panel="Suspensions",
+)
+console.add_commands(
+    app,
+    {
+        "history": (
+            "idtone.authority.commands.history:history",
+            "Show who changed what, when and why, and which keys have signed each change.",
+        ),
+        "note": (
+            "idtone.authority.commands.history:note",
+            "Record in the history what was edited by hand in the two files.",
+        ),
+    },
+    panel="History",
+)
+console.add_commands(
+    app,
+    {
+        "new": (
+            "idtone.authority.commands.new:new",
+            "Write a registry.yaml and a suspensions.yaml to start with: no members, and no suspensions.",
+        ),
+        "init": (
+            "idtone.authority.commands.keys:init",
+            "Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.",
+        ),
+        "key": (
+            "idtone.authority.commands.keys:key",
+            "Make your own key and its public half, which the authority needs. For a key in a token: write its "
+            "public half.",
+        ),
+        "publish": (
+            "idtone.authority.commands.publication:publish",
+            "Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.",
+        ),
+        "prepare": (
+            "idtone.authority.commands.publication:prepare",
+            "Write what is to be published as a folder, which goes from holder to holder, or to each in a copy.",
+        ),
+        "sign": (
+            "idtone.authority.commands.publication:sign",
+            "Show what a package changes, and sign it with your key.",
+        ),
+        "assemble": (
+            "idtone.authority.commands.publication:assemble",
+            "Collect the signatures of copies of one package in it. Exit 1: some are still missing.",
+        ),
+        "rotate": (
+            "idtone.authority.commands.keys:rotate",
+            "Replace every key of a set with the keys that --new names, because one was lost or stolen.",
+        ),
+    },
+    panel="Keys and publication",
+)

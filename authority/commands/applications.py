@@ -1,0 +1,94 @@
+"""`idtone authority apply | review | applications | grant`: from a member's application to its licence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import console
+
+from .. import changes
+from ..history import ApplicationStatus, ReviewResult
+from ..workspace import Workspace
+from .entries import print_change
+from .options import FolderArgument, WhyOption, attributed, in_japan, moment
+
+ApplicationArgument = Annotated[str, typer.Argument(metavar="APPLICATION", help="The application's id.")]
+
+
+def apply(
+    folder: FolderArgument,
+    application: Annotated[Path, typer.Argument(metavar="FILE", help="The application (YAML).")],
+    why: WhyOption = "application received",
+    as_json: console.JsonOption = False,
+) -> None:
+    """Accept a member's application: check it against the registry, and keep it unchanged."""
+    kept, entry = changes.apply(Workspace(folder), application, attributed(why))
+    name = kept.member.name
+    print_change(entry, as_json, f"application {kept.id} of {name.ja} / {name.en} is accepted")
+
+
+def review(
+    folder: FolderArgument,
+    application: ApplicationArgument,
+    result: Annotated[ReviewResult, typer.Option(help="The result of the examination.")],
+    why: WhyOption,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Record the examination of an application and its result."""
+    entry = changes.review(Workspace(folder), application, result, attributed(why))
+    told = "has passed its review" if result is ReviewResult.PASSED else "is refused"
+    print_change(entry, as_json, f"application {application} {told}")
+
+
+def applications(
+    folder: FolderArgument,
+    everything: Annotated[bool, typer.Option("--all", help="Also granted and refused applications.")] = False,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Show which applications wait, and for what."""
+    shown = [
+        {
+            "id": asked.id,
+            "received": asked.received.isoformat(),
+            "member": asked.member.id,
+            "name_ja": asked.member.name.ja,
+            "name_en": asked.member.name.en,
+            "status": status,
+        }
+        for asked, status in changes.applications(Workspace(folder))
+        if everything or status not in (ApplicationStatus.GRANTED, ApplicationStatus.REFUSED)
+    ]
+    if as_json:
+        console.print_json(shown)
+        return
+    for each in shown:
+        print(f"{each['id']}  {each['status']}")
+        print(f"  received {each['received']}, {each['member']}  {each['name_ja']} / {each['name_en']}")
+    if not shown:
+        print("no application waits")
+
+
+def grant(
+    folder: FolderArgument,
+    application: ApplicationArgument,
+    until: Annotated[
+        str,
+        typer.Option(
+            metavar="MOMENT",
+            help="The licences' end (exclusive): a day in Japan, or ISO 8601 with its time zone.",
+        ),
+    ],
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="MOMENT", help="The start of the licences (default: now).")
+    ] = None,
+    why: WhyOption = "passed its review",
+    as_json: console.JsonOption = False,
+) -> None:
+    """Grant what an application asks for: enter the member, the licences and the numbers."""
+    begins = moment(start, "--from") if start else in_japan(datetime.now(UTC))
+    ends = moment(until, "--until")
+    print_change(changes.grant(Workspace(folder), application, begins, ends, attributed(why)), as_json)

@@ -1,0 +1,33 @@
+"""How the authority's commands show an entry of the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from idtone import console
+
+from ..history import HistoryEntry
+from .options import in_japan
+
+
+def as_plain(entry: HistoryEntry) -> dict[str, Any]:
+    """For JSON."""
+    return entry.model_dump(mode="json", exclude_none=True)
+
+
+def lines(entry: HistoryEntry) -> list[str]:
+    """For people: one line, then one for each difference."""
+    result = f": {entry.result}" if entry.result else ""
+    asked = f" (requested {in_japan(entry.requested):%Y-%m-%d %H:%M})" if entry.requested else ""
+    head = f"{in_japan(entry.at):%Y-%m-%d %H:%M}  {entry.action}{result}  {entry.subject}{asked}"
+    return [f"{head}  by {entry.by}: {entry.why}", *(f"  {difference}" for difference in entry.what)]
+
+
+def print_change(entry: HistoryEntry, as_json: bool, *before: str) -> None:
+    """What a command has changed; `before` are lines for people that come first."""
+    if as_json:
+        console.print_json(as_plain(entry))
+        return
+    print(*before, *lines(entry), sep="\n")
+    if entry.what:
+        print("publish it, so that members get it")

@@ -1,0 +1,54 @@
+"""`idtone authority find`: members by name or id, or by number."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.numbers import parse
+from idtone.registry.known import from_folder
+from idtone.registry.model import Member, SuspensionEntry
+from idtone.registry.report import member_lines, member_report, suspension_lines, suspension_reports
+
+from .options import FolderArgument, number_asked
+
+
+def find(
+    folder: FolderArgument,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="Part of a name or id. Without it, a number is asked for.")
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Find members by a part of their names or ids, or the holder of a number and its suspension.
+
+    The number is asked for, because other users can see a command line. Exit 1: nothing was found.
+    """
+    seen, now = from_folder(folder), datetime.now(UTC)
+    stopped: list[SuspensionEntry] = []
+    if text is not None:
+        members = [entry for entry in seen.document.members if text.casefold() in _words(entry)]
+    else:
+        number = number_asked()
+        holder = seen.index().member(number)
+        members = [entry for entry in seen.document.members if entry.id == holder]
+        stopped = [entry for entry in seen.document.suspensions if parse(entry.number) == number]
+    reports = [member_report(entry, now) for entry in members]
+    suspensions = suspension_reports(stopped, now)
+    if as_json:
+        console.print_json({"members": reports, "suspensions": suspensions})
+    else:
+        lines = [line for report in reports for line in member_lines(report)]
+        if suspensions:
+            lines += suspension_lines(suspensions)
+        print(*(lines or ["nothing was found"]), sep="\n")
+    if not members and not stopped:
+        console.negative()
+
+
+def _words(member: Member) -> str:
+    licences = (licence.id for licence in member.licences)
+    return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()

@@ -1,0 +1,63 @@
+"""`idtone authority history | note`: who changed what and which keys signed it; and what was edited by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.errors import UsageError
+from idtone.registry.trust import layout
+
+from ..changes import record_edits
+from ..signed_history import HistorySignature, signed_history
+from ..workspace import Workspace
+from .entries import as_plain, lines
+from .options import FolderArgument, WhyOption, attributed
+
+
+def history(
+    folder: FolderArgument,
+    trust: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The association's root that you keep (default: its first one).")
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Show who changed what, when and why, and which keys have signed each change.
+
+    Exit 2: a history differs from what was signed, or other keys signed it.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is not a folder; name the authority's folder")
+    entries = signed_history(Workspace(folder), trust)
+    if as_json:
+        console.print_json([{**as_plain(entry), "signed": _as_plain(signed)} for entry, signed in entries])
+        return
+    for entry, signed in entries:
+        print(*lines(entry), f"  {_words(signed)}", sep="\n")
+
+
+def _as_plain(signed: HistorySignature | None) -> dict[str, object] | None:
+    return {"role": signed.role, "version": signed.version, "keys": signed.keys} if signed else None
+
+
+def _words(signed: HistorySignature | None) -> str:
+    if signed is None:
+        return "not yet signed"
+    keys = ", ".join(key[:8] for key in signed.keys)
+    return f"signed with the {layout.ROLES[signed.role].keys} keys {keys} in version {signed.version} of {signed.role}"
+
+
+def note(folder: FolderArgument, why: WhyOption, as_json: console.JsonOption = False) -> None:
+    """Record in the history what was edited by hand in the two files."""
+    workspace = Workspace(folder)
+    entries = record_edits(workspace, attributed(why), workspace.unrecorded())
+    if not entries:
+        raise UsageError(f"{folder}: nothing was edited by hand")
+    if as_json:
+        console.print_json([as_plain(entry) for entry in entries])
+        return
+    for entry in entries:
+        print(*lines(entry), sep="\n")

@@ -1,0 +1,198 @@
+"""`idtone authority key | init | rotate`: make keys, begin a repository with them, and replace them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from securesystemslib.signer import Key, Signer
+
+from idtone import console
+from idtone.errors import UsageError
+from idtone.registry.trust import layout
+from idtone.registry.trust.layout import Keys
+
+from ..changes import record_edits
+from ..examination import describe
+from ..history import Action
+from ..keys import PUBLIC, load_public, make_key, public_beside, signer, token_key, write_public
+from ..workspace import Workspace
+from .options import FolderArgument, WhyOption, attributed, passphrase
+from .publication import record_edits_by_hand
+from .signing import KeyOption, print_report, signers, state, write_package
+
+NewOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--new",
+        metavar="FILE",
+        help="A key of the new set: its file (made if it does not exist), or the public half (.pub) of a holder's key.",
+    ),
+]
+PackageOption = Annotated[
+    Path | None,
+    typer.Option("--package", metavar="FOLDER", help="Write what is to be signed there, instead of publishing it."),
+]
+PublicOption = Annotated[
+    list[str] | None,
+    typer.Option("--public", metavar="SET=FILE", help="The public half of a holder's key: root=a.pub. Several times."),
+]
+
+
+def key(
+    file: Annotated[str, typer.Argument(metavar="KEY", help="The file to make, or hsm:… for a key in a token.")],
+    public: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file for the public half (default: KEY with .pub).")
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Make your own key and its public half, which the authority needs. For a key in a token: write its public half."""
+    if file.startswith("hsm:"):
+        if public is None:
+            raise UsageError("name the file for the public half with --public")
+        made = token_key(file, lambda _: passphrase(f"(PIN) of the token {file}"))
+        write_public(public, made)
+    else:
+        public = public or public_beside(Path(file))
+        made = make_key(Path(file), passphrase(f"for the new key {file}", twice=True), public).public_key
+    if as_json:
+        console.print_json({"key": file, "public": str(public), "id": made.keyid})
+    else:
+        print(f"give {public} to the authority, and keep the key itself to yourself", f"id {made.keyid}", sep="\n")
+
+
+def init(
+    folder: FolderArgument,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Make the keys there, outside the authority's folder.")
+    ] = None,
+    public: PublicOption = None,
+    package: PackageOption = None,
+    why: WhyOption = "first edition",
+    as_json: console.JsonOption = False,
+) -> None:
+    """Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.
+
+    With --keys, the command makes all keys: three root keys, three registry keys and two duty keys, each in its own
+    file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone authority key`): then name
+    the public halves with --public, and the --package to sign. Give the members the root metadata that the command
+    names at its end. authority.yaml in the folder can set other numbers of keys, thresholds and terms.
+    """
+    workspace = Workspace(folder)
+    workspace.repository.check_new()
+    workspace.check()
+    if (keys is None) == (public is None):
+        raise UsageError("either make the keys here with --keys, or name the holders' public halves with --public")
+    attribution, now = attributed(why), datetime.now(UTC)
+    if keys is not None:
+        made = _made_here(workspace, keys)
+        halves = {kind: [each.public_key for each in signers] for kind, signers in made.items()}
+        record_edits(workspace, attribution, workspace.unrecorded())
+        workspace.begin(halves, [each for signers in made.values() for each in signers], now)
+        _print_root(workspace, as_json)
+        return
+    if package is None:
+        raise UsageError("with --public, name the --package for the holders")
+    halves = _public_halves(workspace, public or [])
+    record_edits(workspace, attribution, workspace.unrecorded())
+    write_package(workspace.first(halves, now), package, now, as_json)
+
+
+def _made_here(workspace: Workspace, keys: Path) -> dict[Keys, list[Signer]]:
+    if keys.resolve() == workspace.folder.resolve() or workspace.folder.resolve() in keys.resolve().parents:
+        raise UsageError(f"{keys}: is in the authority's folder, which others can read; name another folder")
+    terms = workspace.terms()
+    secret = passphrase("for the new keys", twice=True)
+    try:
+        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{keys}: cannot be made: {error.strerror}") from error
+    return {
+        kind: [make_key(keys / f"{kind}-{number}.pem", secret) for number in range(1, terms.set_of(kind).keys + 1)]
+        for kind in Keys
+    }
+
+
+def _public_halves(workspace: Workspace, public: list[str]) -> dict[Keys, list[Key]]:
+    halves: dict[Keys, list[Key]] = {kind: [] for kind in Keys}
+    for given in public:
+        kind, separator, file = given.partition("=")
+        if not separator or kind not in set(Keys):
+            raise UsageError(f"--public {given!r} is not SET=FILE; the sets are {', '.join(Keys)}")
+        halves[Keys(kind)].append(load_public(Path(file)))
+    for kind, found in halves.items():
+        _check_set(workspace, kind, found)
+    return halves
+
+
+def _check_set(workspace: Workspace, kind: Keys, keys: list[Key]) -> None:
+    if len({key.keyid for key in keys}) < len(keys):
+        raise UsageError(f"the set {kind} has a key twice; each holder needs a key of their own")
+    _check_count(workspace, kind, len(keys))
+
+
+def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:
+    wanted = workspace.terms().set_of(kind).keys
+    if count != wanted:
+        raise UsageError(f"the set {kind} has {wanted} keys, not {count}; name {wanted}, or change authority.yaml")
+
+
+def rotate(
+    folder: FolderArgument,
+    keys: Annotated[Keys, typer.Argument(metavar="SET", help="The set to replace: root, registry or duty.")],
+    new: NewOption,
+    why: WhyOption,
+    key: KeyOption = [],  # noqa: B006  Typer wants a list
+    package: PackageOption = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Replace every key of a set with the keys that --new names, because one was lost or stolen.
+
+    This needs two root keys, and two keys of every other set whose signatures depend on them. With --package, they
+    sign one after another.
+    """
+    workspace, now, attribution = Workspace(folder), datetime.now(UTC), attributed(why)
+    given = signers(key)
+    record_edits_by_hand(workspace, None, layout.DELEGATED)
+    _check_count(workspace, keys, len(new))
+    made = [_new(path) for path in new]
+    halves = [half for half, _ in made]
+    _check_set(workspace, keys, halves)
+    with workspace.locked():
+        role = layout.SUSPENSIONS if keys is Keys.DUTY else layout.REGISTRY
+        workspace.record(role, attribution.entry(Action.ROTATE, str(keys), what=_ids(halves)))
+        edition = workspace.rotated({keys: halves}, now)
+        signed: list[str] = []
+        if package is None:
+            signed = workspace.put_signed(edition, (*given, *(own for _, own in made if own)), now)
+    if package is not None:
+        write_package(edition, package, now, as_json)
+    else:
+        words = list(describe(edition))
+        print_report({"signed": signed, "left": [], "words": words, **state(workspace, now)}, as_json)
+
+
+def _ids(keys: Iterable[Key]) -> tuple[str, ...]:
+    return tuple(f"new key {key.keyid}" for key in keys)
+
+
+def _new(path: Path) -> tuple[Key, Signer | None]:
+    """The public half, and the key itself if the file holds it."""
+    if path.suffix == PUBLIC:
+        return load_public(path), None
+    own = (
+        signer(str(path), passphrase)
+        if path.exists()
+        else make_key(path, passphrase(f"for the new key {path}", twice=True))
+    )
+    return own.public_key, own
+
+
+def _print_root(workspace: Workspace, as_json: bool) -> None:
+    root = workspace.repository.folder / layout.METADATA / "1.root.json"
+    sha256 = hashlib.sha256(root.read_bytes()).hexdigest()
+    print_report({**state(workspace, datetime.now(UTC)), "root": str(root), "root_sha256": sha256}, as_json)

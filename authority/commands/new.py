@@ -1,0 +1,69 @@
+"""`idtone authority new`: the two files that an association starts with."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+import typer
+
+from idtone.errors import UsageError
+from idtone.registry.kinds import KINDS
+from idtone.registry.model import JAPAN
+from idtone.registry.trust import layout
+
+from .options import FolderArgument
+
+VALID_FOR: Final = timedelta(days=365)
+_TEXTS: Final = {
+    layout.REGISTRY: """\
+# The registry: who may play which sound for which number.
+# 登録簿: どの事業者が、どの番号で、どの音を鳴らせるか。
+# `idtone authority grant` enters members from their applications.
+# 会員は、申込書から `idtone authority grant` で登録します。
+registry:
+  association: {association}
+  version: 1                            # one higher in each edition / 版ごとに 1 増やします
+  issued: {issued}
+  expires: {expires}
+
+# The sounds. Put the master of each into tones/ID.wav.
+# 音。原盤は tones/ID.wav に置きます。
+tones:
+  - {{id: sample, title: "Sample sound, to be replaced / 見本の音(差し替えてください)"}}
+
+members: []
+""",
+    layout.SUSPENSIONS: """\
+# The numbers that the police want stopped. `idtone authority suspend-number` enters them.
+# 警察の要請で停止した番号。`idtone authority suspend-number` で登録します。
+issued: {issued}
+suspensions: []
+""",
+}
+
+
+def new(
+    folder: FolderArgument,
+    association: Annotated[str, typer.Option(metavar="NAME", help="The association's name in the registry.")] = "JUSA",
+) -> None:
+    """Write a registry.yaml and a suspensions.yaml to start with: no members, and no suspensions."""
+    now = datetime.now(JAPAN).replace(microsecond=0)
+    values = {
+        "association": json.dumps(association, ensure_ascii=False),
+        "issued": now.isoformat(),
+        "expires": (now + VALID_FOR).isoformat(),
+    }
+    texts = {folder / layout.DELEGATED[role]: text.format(**values) for role, text in _TEXTS.items()}
+    for role, (path, text) in zip(_TEXTS, texts.items(), strict=True):
+        KINDS[role].parse(text, str(path))
+        if path.exists():
+            raise UsageError(f"{path}: exists already; name a new folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8")
+            print(f"{path} is written")
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}; name another folder") from error

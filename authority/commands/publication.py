@@ -1,0 +1,173 @@
+"""`idtone authority publish | prepare | sign | assemble`: sign what has changed, together or one by one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.errors import TrustError, UsageError
+from idtone.registry.trust import layout
+from idtone.registry.trust.roots import read_root
+
+from ..changes import record_edits
+from ..edition import assembled, read_edition
+from ..examination import describe, examine, examine_before, examine_issued
+from ..site import write_site
+from ..workspace import Workspace
+from .options import FolderArgument, attributed
+from .signing import KeyOption, print_report, signers, state, write_package
+
+PackageArgument = Annotated[Path, typer.Argument(metavar="PACKAGE", help="The folder that `prepare` has written.")]
+WhyEditedOption = Annotated[
+    str | None, typer.Option("--why", metavar="TEXT", help="Why the files were edited by hand, if they were.")
+]
+
+
+def publish(
+    folder: FolderArgument,
+    key: KeyOption = [],  # noqa: B006  Typer wants a list
+    package: Annotated[
+        Path | None, typer.Option("--package", metavar="FOLDER", help="Publish this package, which its holders signed.")
+    ] = None,
+    site: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Also write the public list of operators there, as a web site."),
+    ] = None,
+    why: WhyEditedOption = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.
+
+    Suspensions need the two duty keys. A changed registry also needs two registry keys; without any of them, it stays
+    unpublished. Before the passphrases are asked for, the command shows what has changed: each holder confirms it by
+    signing. Without a change it renews the signatures. Do that at least once a week: otherwise they expire, and no
+    licence is valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a
+    file has faults, or a role has too few keys; nothing was published.
+    """
+    workspace = Workspace(folder)
+    now, left = datetime.now(UTC), list[str]()
+    if key:
+        for difference in _to_be_signed(workspace, package, now):
+            print(difference, file=sys.stderr)
+    given = signers(key)
+    if package is None:
+        record_edits_by_hand(workspace, why, workspace.present(given))
+    with workspace.locked():
+        if package is None:
+            edition, left = workspace.next(now, [each.public_key.keyid for each in given])
+        else:
+            edition = workspace.latest(read_edition(package), now)
+        examine_issued(edition, now)
+        signed = workspace.put_signed(edition, given, now)
+    print_report({"signed": signed, "left": left, "words": list(describe(edition)), **state(workspace, now)}, as_json)
+    if site:
+        try:
+            write_site(site, workspace.repository.listed(), workspace.repository.proof())
+        except UsageError as error:
+            raise UsageError(f"the registry was published, but not the public list: {error}") from error
+
+
+def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
+    """What the holders confirm with their passphrases."""
+    if package is None:
+        return workspace.differences()
+    edition = workspace.latest(read_edition(package), now).unpublished()
+    examine(edition, now)
+    return describe(edition)
+
+
+def prepare(
+    folder: FolderArgument,
+    package: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write what is to be signed.")],
+    why: WhyEditedOption = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Write what is to be published as a folder, which goes from holder to holder, or to each in a copy.
+
+    The package holds everything that has changed or is past half of its term. `sign` adds a holder's signatures,
+    `assemble` collects the signatures of copies, and `publish --package` publishes the result. The duty officers can
+    publish in the meantime; then they sign the snapshot and the timestamp again at the end.
+    """
+    workspace, now = Workspace(folder), datetime.now(UTC)
+    record_edits_by_hand(workspace, why, layout.DELEGATED)
+    edition, _ = workspace.next(now)
+    write_package(edition, package, now, as_json)
+
+
+def record_edits_by_hand(workspace: Workspace, why: str | None, roles: Iterable[str]) -> None:
+    """Record edits by hand in the files of these roles: only what the history has is signed. Other files may wait."""
+    edited = workspace.unrecorded(roles)
+    if not edited:
+        return
+    if why is None:
+        files = " and ".join(layout.DELEGATED[role] for role in edited)
+        raise TrustError(f"{files} was edited by hand; record it in the history with `idtone authority note`")
+    record_edits(workspace, attributed(why), edited)
+
+
+def sign(
+    package: PackageArgument,
+    key: KeyOption,
+    trust: Annotated[
+        Path | None,
+        typer.Option("--trust", metavar="FILE", help="The association's root that you keep, in any of its versions."),
+    ] = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="This is the first edition of the association's repository.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Show what a package changes, and sign it with your key.
+
+    You need the package, your key, and a root of the association that you keep yourself: the command uses it to verify
+    what is published now. It refuses a package with anything that it does not show.
+    """
+    edition = read_edition(package)
+    if first == bool(edition.before) or first == (trust is not None):
+        remedy = "name the root that you keep with --trust" if edition.before else "it is the first one: say --first"
+        raise UsageError(f"{package}: {remedy}")
+    if trust is not None:
+        examine_before(edition, read_root(trust))
+    now = datetime.now(UTC)
+    examine(edition, now)
+    examine_issued(edition, now)
+    shown = list(describe(edition))
+    print(*shown, sep="\n", file=sys.stderr if as_json else sys.stdout)
+    if not yes and not typer.confirm("Sign this?", err=True):
+        raise UsageError("nothing was signed")
+    signed = {name: edition.sign(each) for name, each in zip(key, signers(key), strict=True)}
+    for name, roles in signed.items():
+        if not roles:
+            raise TrustError(f"{name}: nothing in {package} takes the signature of this key")
+    edition.write_signatures(package)
+    missing = list(edition.missing())
+    if as_json:
+        console.print_json({"words": shown, "signed": signed, "missing": missing})
+        return
+    for name, roles in signed.items():
+        print(f"signed with {name}: {', '.join(roles)}")
+    print(*(missing or ["all signatures are there"]), sep="\n")
+
+
+def assemble(
+    package: PackageArgument,
+    copies: Annotated[list[Path], typer.Argument(metavar="COPY …", help="Copies of it that other holders signed.")],
+    as_json: console.JsonOption = False,
+) -> None:
+    """Collect the signatures of copies of one package in it. Exit 1: some are still missing."""
+    whole = assembled({folder: read_edition(folder) for folder in (package, *copies)})
+    whole.write_signatures(package)
+    missing = list(whole.missing())
+    if as_json:
+        console.print_json({"signatures": whole.holders(), "missing": missing})
+    else:
+        print(*(missing or ["all signatures are there"]), sep="\n")
+    if missing:
+        console.negative()

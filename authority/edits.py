@@ -1,0 +1,205 @@
+"""What the authority can change in the two files: each function edits a text, given the document that it holds. Pure.
+
+An edit that is not possible raises UsageError, which says what to do instead. `changes` then parses the whole text
+again, so that every rule of the registry holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from idtone.calls import LicenceStatus
+from idtone.documents import Location
+from idtone.errors import UsageError
+from idtone.numbers import Number, parse_japanese
+from idtone.registry.member_application import MemberApplication
+from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionsDocument
+from idtone.registry.notation import Span, read_single, read_span
+
+from .yaml_text import Tree, YamlText
+
+_NUMBERED: Final = re.compile(r"L-(\d{1,9})")
+
+
+def stamped(text: YamlText, version: int, issued: datetime) -> None:
+    """Give the registry its new version and date."""
+    text.replace(("registry", "version"), version)
+    text.replace(("registry", "issued"), issued)
+
+
+def prolonged(text: YamlText, until: datetime) -> None:
+    """Move the expiry of the registry itself."""
+    text.replace(("registry", "expires"), until)
+
+
+def granted(
+    text: YamlText, document: RegistryDocument, application: MemberApplication, start: datetime, until: datetime
+) -> None:
+    """Add the licences and numbers that an application asks for, and the member if it is new."""
+    tones = {tone.id for tone in document.tones}
+    for asked in application.licences:
+        if asked.tone not in tones:
+            raise UsageError(f"the registry has no tone {asked.tone!r}; add it to `tones` first")
+    ids = _free_ids(document)
+    licences: list[Tree] = [
+        {
+            "id": next(ids), "tone": asked.tone, "status": LicenceStatus.ACTIVE.value,
+            "valid": {"from": start, "until": until}, "directions": sorted(asked.directions),
+        }
+        for asked in application.licences
+    ]  # fmt: skip
+    at = next((m for m, member in enumerate(document.members) if member.id == application.member.id), None)
+    name: Tree = {"ja": application.member.name.ja, "en": application.member.name.en}
+    pledge: Tree = {"signed": application.pledge.signed}
+    numbers: list[Tree] = list(application.numbers)
+    if at is None:
+        member: Tree = {
+            "id": application.member.id, "name": name, "pledge": pledge, "licences": licences, "numbers": numbers
+        }  # fmt: skip
+        text.append(("members",), [member])
+        return
+    known = document.members[at]
+    if known.name != application.member.name:
+        raise UsageError(
+            f"member {known.id} has another name in the registry; correct the id, or the name in one of the two"
+        )
+    here: Location = ("members", at)
+    if known.pledge is None:
+        text.add(here, "pledge", pledge)
+    text.append((*here, "licences"), licences)
+    text.append((*here, "numbers"), numbers)
+
+
+def renewed(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:
+    """Extend a licence that was not revoked."""
+    location, entry = _licence(document, licence)
+    if entry.status is LicenceStatus.REVOKED:
+        raise UsageError(f"licence {licence} was revoked; grant another one")
+    if until <= entry.valid.until:
+        raise UsageError(f"licence {licence} is valid until {entry.valid.until.isoformat()} already; name a later day")
+    text.replace((*location, "valid", "until"), until)
+
+
+_FROM: Final = {
+    LicenceStatus.SUSPENDED: (LicenceStatus.ACTIVE,),
+    LicenceStatus.ACTIVE: (LicenceStatus.SUSPENDED,),
+    LicenceStatus.REVOKED: (LicenceStatus.ACTIVE, LicenceStatus.SUSPENDED),
+}
+"""Status → the statuses that it can follow. Revoked is final."""
+
+
+def with_status(text: YamlText, document: RegistryDocument, licence: str, status: LicenceStatus) -> None:
+    """Suspend, resume or revoke a licence."""
+    location, entry = _licence(document, licence)
+    if entry.status not in _FROM[status]:
+        raise UsageError(f"licence {licence} is {entry.status} and cannot become {status}")
+    text.replace((*location, "status"), status.value)
+
+
+def assigned(text: YamlText, document: RegistryDocument, member: str, entries: Sequence[str]) -> None:
+    """Add numbers, ranges or prefixes to a member."""
+    at, _ = _member(document, member)
+    for entry in entries:
+        read_span(entry)
+    text.append(("members", at, "numbers"), list(entries))
+
+
+def released(text: YamlText, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:
+    """Remove numbers from a member. The rest of a range that held them stays, as one or two ranges."""
+    at, held = _member(document, member)
+    location: Location = ("members", at, "numbers")
+    left: list[tuple[int | None, Span]] = [(n, read_span(entry)) for n, entry in enumerate(held.numbers)]
+    for gone in map(read_span, entries):
+        if not _covers((span for _, span in left), gone):
+            raise UsageError(
+                f"member {member} does not hold all of {parse_japanese(f'+{gone.first}')} …; look at registry.yaml"
+            )
+        left = [piece for old in left for piece in _without(old, gone)]
+    kept = {n for n, _ in left if n is not None}
+    for n in reversed(range(len(held.numbers))):
+        if n not in kept:
+            text.remove((*location, n))
+    more: list[Tree] = [_written(span) for n, span in left if n is None]
+    text.append(location, more)
+
+
+def suspended(
+    text: YamlText, document: SuspensionsDocument, number: Number, since: datetime, reference: str, issued: datetime
+) -> None:
+    """Suspend a number that the police want stopped (番号停止)."""
+    if _suspension(document, number) is not None:
+        raise UsageError(f"{number} is suspended already; `idtone authority history` says since when")
+    item: Tree = {"number": _national(number), "since": since, "reference": reference}
+    text.append(("suspensions",), [item])
+    text.replace(("issued",), issued)
+
+
+def lifted(text: YamlText, document: SuspensionsDocument, number: Number, issued: datetime) -> None:
+    """End the suspension of a number."""
+    at = _suspension(document, number)
+    if at is None:
+        raise UsageError(f"{number} is not suspended; look at suspensions.yaml")
+    text.remove(("suspensions", at))
+    text.replace(("issued",), issued)
+
+
+# -- looking up -------------------------------------------------------------------------------------------------------
+
+
+def _licence(document: RegistryDocument, licence: str) -> tuple[Location, LicenceEntry]:
+    for m, member in enumerate(document.members):
+        for n, entry in enumerate(member.licences):
+            if entry.id == licence:
+                return ("members", m, "licences", n), entry
+    raise UsageError(f"the registry has no licence {licence!r}; `idtone registry show` lists them")
+
+
+def _member(document: RegistryDocument, member: str) -> tuple[int, Member]:
+    for m, entry in enumerate(document.members):
+        if entry.id == member:
+            return m, entry
+    raise UsageError(f"the registry has no member {member!r}; `idtone registry show` lists them")
+
+
+def _suspension(document: SuspensionsDocument, number: Number) -> int | None:
+    wanted = int(number.e164)
+    return next((n for n, entry in enumerate(document.suspensions) if read_single(entry.number) == wanted), None)
+
+
+def _free_ids(document: RegistryDocument) -> Iterator[str]:
+    """L-0008 after L-0007: higher than every id in the registry, also of revoked licences."""
+    used = [_NUMBERED.fullmatch(licence.id) for member in document.members for licence in member.licences]
+    highest = max((int(found[1]) for found in used if found), default=0)
+    while True:
+        highest += 1
+        yield f"L-{highest:04}"
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _covers(spans: Iterable[Span], wanted: Span) -> bool:
+    reached = wanted.first
+    for span in sorted(spans, key=lambda span: span.first):
+        if span.first <= reached <= span.last:
+            reached = span.last + 1
+    return reached > wanted.last
+
+
+def _without(piece: tuple[int | None, Span], gone: Span) -> list[tuple[int | None, Span]]:
+    """What remains of an entry: itself, or the parts on both sides as new entries (None)."""
+    _, span = piece
+    left = span.without(gone)
+    return [piece] if left == [span] else [(None, each) for each in left]
+
+
+def _written(span: Span) -> str:
+    first, last = (_national(parse_japanese(f"+{end}")) for end in (span.first, span.last))
+    return first if len(span) == 1 else f"{first}-{last}"
+
+
+def _national(number: Number) -> str:
+    return f"0{number.e164[3:]}"

@@ -1,0 +1,153 @@
+"""Who changed what in the registry or the suspensions, when and why: one JSON line for each change.
+
+Each of the two files has a history of its own, because each has its own signers. A signature over a file also covers
+its history: the signed metadata name the number of lines and their SHA-256 (`anchor`), so signed lines cannot be
+rewritten later. The lines stay with the association; members see the digest alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from idtone.documents import Model
+from idtone.errors import TrustError
+from idtone.files import replace_durably
+from idtone.registry.model import Moment, Sha256, Text
+
+PRIVATE: Final = 0o600
+
+
+class Action(StrEnum):
+    """What the authority does."""
+
+    APPLY = "apply"
+    REVIEW = "review"
+    GRANT = "grant"
+    RENEW = "renew"
+    SUSPEND_LICENCE = "suspend-licence"
+    RESUME_LICENCE = "resume-licence"
+    REVOKE = "revoke"
+    ASSIGN_NUMBER = "assign-number"
+    RELEASE_NUMBER = "release-number"
+    PROLONG = "prolong"
+    SUSPEND_NUMBER = "suspend-number"
+    LIFT = "lift"
+    ROTATE = "rotate"
+    EDIT = "edit"
+    """A change of the file by hand, without a command."""
+
+
+class ReviewResult(StrEnum):
+    PASSED = "passed"
+    REFUSED = "refused"
+
+
+class ApplicationStatus(StrEnum):
+    RECEIVED = "to be reviewed"
+    CHANGED = "changed after its review, to be reviewed again"
+    PASSED = "to be granted"
+    REFUSED = "refused"
+    GRANTED = "granted"
+
+
+class HistoryEntry(Model):
+    """One line. `by` is the account that ran the command; `what` lists the differences that it made.
+
+    `subject` is the id of the application, licence or member, or the reference. `before` and `after` are the file's
+    digests.
+    """
+
+    at: Moment
+    action: Action
+    by: Text
+    subject: Text
+    why: Text
+    requested: Moment | None = None
+    """When the police asked for it."""
+    result: ReviewResult | None = None
+    application: Sha256 | None = None
+    what: tuple[str, ...] = ()
+    before: Sha256 | None = None
+    after: Sha256 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The lines of one file, as they were when the history was read."""
+
+    path: Path
+    octets: bytes
+    entries: tuple[HistoryEntry, ...]
+
+    def anchor(self, entries: int | None = None) -> dict[str, Any]:
+        """What the signed metadata of a file say about its history, or its first `entries` lines: count and SHA-256."""
+        lines = self.octets.splitlines(keepends=True)[:entries]
+        return {"entries": len(lines), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
+
+    @property
+    def left(self) -> str | None:
+        """The SHA-256 of the file after the last change; None if there was no change."""
+        return next((entry.after for entry in reversed(self.entries) if entry.after), None)
+
+    def gaps(self) -> Iterator[int]:
+        """The numbers (from 1) of lines that do not start from the file that the change before them left."""
+        left: str | None = None
+        for number, entry in enumerate(self.entries, 1):
+            if entry.after is None:
+                continue
+            if left is not None and entry.before != left:
+                yield number
+            left = entry.after
+
+    def with_entry(self, entry: HistoryEntry) -> History:
+        """Also writes the entry to the disk. Raises TrustError."""
+        line = json.dumps(entry.model_dump(mode="json", exclude_none=True), ensure_ascii=False).encode() + b"\n"
+        later = History(self.path, self.octets + line, (*self.entries, entry))
+        try:
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            replace_durably(self.path, later.octets, PRIVATE)
+        except OSError as error:
+            raise TrustError(f"{self.path}: cannot be written: {error.strerror}") from error
+        return later
+
+    def of(self, subject: str) -> tuple[HistoryEntry, ...]:
+        return tuple(entry for entry in self.entries if entry.subject == subject)
+
+
+def read_history(path: Path) -> History:
+    """Empty if there is no file. Raises TrustError for a line that is not an entry."""
+    try:
+        octets = path.read_bytes()
+    except FileNotFoundError:
+        octets = b""
+    except OSError as error:
+        raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
+    if octets and not octets.endswith(b"\n"):
+        raise TrustError(f"{path}: its last line is incomplete; restore the file")
+    entries = []
+    for number, line in enumerate(octets.splitlines(), 1):
+        try:
+            entries.append(HistoryEntry.model_validate_json(line))
+        except ValidationError as error:
+            raise TrustError(f"{path}:{number}: is not an entry of a history; restore the file") from error
+    return History(path, octets, tuple(entries))
+
+
+def status_of(entries: Iterable[HistoryEntry], sha256: str | None) -> ApplicationStatus:
+    """The status of an application, by the entries about it; `sha256` is the digest of the application as it is now."""
+    found = ApplicationStatus.RECEIVED
+    for entry in entries:
+        if entry.action is Action.GRANT:
+            return ApplicationStatus.GRANTED
+        if entry.action is Action.REVIEW:
+            passed = ApplicationStatus.PASSED if entry.result is ReviewResult.PASSED else ApplicationStatus.REFUSED
+            found = passed if entry.application == sha256 else ApplicationStatus.CHANGED
+    return found

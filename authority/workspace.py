@@ -1,0 +1,307 @@
+"""The authority's folder: the two files that it edits, their histories, and the repository that it publishes.
+
+    registry.yaml, suspensions.yaml    the two files
+    authority.yaml                     terms and thresholds that differ from the defaults
+    applications/                      members' applications
+    history/                           who changed what, when and why
+    tones/                             the masters of the sounds
+    repository/                        what members read, signed at each publication
+
+Keys are kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from securesystemslib.signer import Signer
+from tuf.api.metadata import Metadata, TargetFile
+
+from idtone.errors import DocumentError, TrustError, UsageError
+from idtone.files import replace_durably
+from idtone.registry.kinds import KINDS
+from idtone.registry.model import RegistryDocument
+from idtone.registry.trust import layout
+
+from . import drafting, operator_list
+from .drafting import ALWAYS, Drafts, KeySets
+from .edition import Edition
+from .examination import examine
+from .history import PRIVATE, History, HistoryEntry, read_history
+from .repository import SignedRepository
+from .terms import FILE, Terms, read_terms
+
+REPOSITORY: Final = "repository"
+APPLICATIONS: Final = "applications"
+HISTORY: Final = "history"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    folder: Path
+
+    @property
+    def repository(self) -> SignedRepository:
+        return SignedRepository(self.folder / REPOSITORY)
+
+    def terms(self) -> Terms:
+        """Raises DocumentError."""
+        return read_terms(self.folder / FILE)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """For changes, one at a time. Raises UsageError if another command is changing something."""
+        with contextlib.ExitStack() as stack:
+            try:
+                lock = stack.enter_context((self.folder / ".lock").open("w"))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"{self.folder}: another command is changing something here; wait until it has ended"
+                ) from error
+            except OSError as error:
+                raise UsageError(
+                    f"{self.folder}: cannot be changed: {error.strerror}; name the authority's folder"
+                ) from error
+            yield
+
+    # -- the files ----------------------------------------------------------------------------------------------
+
+    def octets(self, file: str) -> bytes:
+        """The content of one of the two files. Raises TrustError."""
+        try:
+            return (self.folder / file).read_bytes()
+        except OSError as error:
+            raise TrustError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+    def history(self, role: str) -> History:
+        """Raises TrustError if it is damaged."""
+        return read_history(self.folder / HISTORY / f"{role}.jsonl")
+
+    def record(self, role: str, entry: HistoryEntry) -> None:
+        """Add an entry to the history, and keep a copy of the file beside it. Raises TrustError."""
+        left = self.folder / HISTORY / layout.DELEGATED[role]
+        self.history(role).with_entry(entry)
+        if entry.after:
+            try:
+                replace_durably(left, self.octets(layout.DELEGATED[role]), PRIVATE)
+            except OSError as error:
+                raise TrustError(f"{left}: cannot be written: {error.strerror}") from error
+
+    def before(self, role: str) -> bytes | None:
+        """A role's file after the last recorded change; without one, as published; None if neither exists."""
+        sha256 = self.history(role).left
+        if sha256 is None:
+            return self.repository.octets(role)
+        file = layout.DELEGATED[role]
+        for path in (self.folder / HISTORY / file, self.folder / file):
+            octets = path.read_bytes() if path.exists() else b""
+            if hashlib.sha256(octets).hexdigest() == sha256:
+                return octets
+        raise TrustError(f"{self.folder / HISTORY / file}: differs from what the last change left; restore the file")
+
+    def check(self) -> None:
+        """Raises DocumentError for a file with faults, TrustError for an unreadable file."""
+        for role, file in layout.DELEGATED.items():
+            self._check(role, self.octets(file))
+
+    def unrecorded(self, roles: Iterable[str] = tuple(layout.DELEGATED)) -> list[str]:
+        """The roles whose files were edited by hand: the history does not have the edit yet."""
+        found = []
+        for role in roles:
+            sha256 = hashlib.sha256(self.octets(layout.DELEGATED[role])).hexdigest()
+            if sha256 != (self.history(role).left or self.repository.sha256(role)):
+                found.append(role)
+        return found
+
+    def differences(self) -> Iterator[str]:
+        """What the two files change in what is published. A file with faults is left out: `next` reports its faults."""
+        for role, file in layout.DELEGATED.items():
+            kind, published = KINDS[role], self.repository.octets(role)
+            try:
+                octets = self.octets(file)
+                if published is None or octets == published:
+                    continue
+                new = self._check(role, octets)
+            except (DocumentError, TrustError):
+                continue
+            for words in kind.differences(self._check(role, published), new):
+                yield f"{file}: {words}"
+
+    def present(self, signers: Iterable[Signer]) -> list[str]:
+        """The roles of the two files that some of these keys may sign."""
+        ids = {signer.public_key.keyid for signer in signers}
+        current = self.repository.roles()
+        return [name for name in layout.DELEGATED if ids & set(drafting.role_of(name, current).keyids)]
+
+    # -- the next edition ---------------------------------------------------------------------------------------
+
+    def first(self, keys: KeySets, now: datetime) -> Edition:
+        """The first edition of a new repository: roles, their keys, and the two files. Raises TrustError."""
+        self.repository.check_new()
+        drafts = drafting.first(keys, self.terms(), now)
+        return self._edition(drafts, set(drafts), {}, now)
+
+    def next(self, now: datetime, present: Iterable[str] | None = None) -> tuple[Edition, list[str]]:
+        """The next edition with all changes and what depends on them, and the roles that stay unpublished.
+
+        Metadata past half of their term are renewed. `present` are the ids of the keys at hand (None: all): roles
+        without enough of them are not renewed, and a changed file without any of its keys stays unpublished, because
+        the duty officers must be able to stop a number at night while a grant is in preparation. Raises DocumentError
+        for a file with faults, and TrustError.
+        """
+        before, terms = self.repository.roles(), self.terms()
+        roles = {name: drafting.role_of(name, before) for name in layout.ROLES}
+        there = {
+            name: role.threshold if present is None else len(set(present) & set(role.keyids))
+            for name, role in roles.items()
+        }
+        changed = {role for role in layout.DELEGATED if self._differs(role, must=bool(there[role]))}
+        due = {
+            name
+            for name, role in roles.items()
+            if there[name] >= role.threshold and terms.due(name, before[name].signed.expires, now)
+        }
+        # An interrupted publication leaves roles that their own keys have not signed.
+        broken = {name for name in layout.ROLES if not drafting.is_signed(name, before)}
+        left = {name for name in changed if not there[name]}
+        names = (changed - left) | due | broken | ALWAYS
+        return self._edition(self.repository.roles(), names, before, now), sorted(left)
+
+    def _differs(self, role: str, must: bool) -> bool:
+        """Whether a role's file differs from the published one. If it need not be signed, it may be unreadable."""
+        try:
+            octets = self.octets(layout.DELEGATED[role])
+        except TrustError:
+            if must:
+                raise
+            return True
+        return hashlib.sha256(octets).hexdigest() != self.repository.sha256(role)
+
+    def rotated(self, keys: KeySets, now: datetime) -> Edition:
+        """An edition with new keys for some sets, and new signatures for everything that these sign."""
+        drafts = self.repository.roles()
+        affected = drafting.replace_keys(drafts, keys, self.terms())
+        return self._edition(drafts, affected, self.repository.roles(), now)
+
+    def latest(self, edition: Edition, now: datetime) -> Edition:
+        """An edition that waited for its signatures, based on what is published now.
+
+        It gets a new snapshot and timestamp if other editions were published in the meantime, or if its own are past
+        half of their term. Raises TrustError if one of its other roles was published in the meantime.
+        """
+        if not edition.before:
+            self.repository.check_new()
+            return edition
+        published, terms = self.repository.roles(), self.terms()
+        waiting = {name: draft for name, draft in edition.metadata.items() if name not in ALWAYS}
+        for name, draft in waiting.items():
+            again = draft.signed_bytes == published[name].signed_bytes  # its publication was interrupted
+            if not again and draft.signed.version != published[name].signed.version + 1:
+                raise TrustError(f"{name} was published in the meantime; prepare the package again")
+        drafts = {**self.repository.roles(), **waiting}
+        last = {name: edition.metadata.get(name) for name in ("snapshot", "timestamp")}
+        fits = all(
+            draft is not None
+            and draft.signed.version == published[name].signed.version + 1
+            and not terms.due(name, draft.signed.expires, now)
+            for name, draft in last.items()
+        )
+        later = dict(edition.metadata) if fits else drafting.raised(drafts, ALWAYS, terms, now)
+        metadata = {**waiting, **{name: later[name] for name in ("snapshot", "timestamp")}}
+        return replace(edition, metadata=metadata, before=published, files=self.repository.files())
+
+    def put(self, edition: Edition, now: datetime) -> list[str]:
+        """Publish an edition; returns its roles. Raises TrustError, and publishes nothing, if signatures are missing or
+        anything in it breaks the rules of `examination`.
+        """
+        edition.check_complete()
+        examine(edition.unpublished(), now)
+        return self.repository.write(edition)
+
+    # -- in one go ----------------------------------------------------------------------------------------------
+
+    def begin(self, keys: KeySets, signers: Sequence[Signer], now: datetime) -> list[str]:
+        """`first`, signed and published."""
+        return self.put_signed(self.first(keys, now), signers, now)
+
+    def publish(self, signers: Sequence[Signer], now: datetime) -> tuple[list[str], list[str]]:
+        """`next`, signed and published: the roles that were signed, and those that stay unpublished."""
+        edition, left = self.next(now, [signer.public_key.keyid for signer in signers])
+        return self.put_signed(edition, signers, now), left
+
+    def rotate(self, keys: KeySets, signers: Sequence[Signer], now: datetime) -> list[str]:
+        """`rotated`, signed and published."""
+        return self.put_signed(self.rotated(keys, now), signers, now)
+
+    def put_signed(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
+        """`put`, after adding the signatures of these keys."""
+        for signer in signers:
+            edition.sign(signer)
+        return self.put(edition, now)
+
+    def state(self, now: datetime) -> Iterator[tuple[str, int, datetime, bool]]:
+        """Role, version, expiry, and whether half of its term is over."""
+        terms = self.terms()
+        for name, metadata in self.repository.roles().items():
+            signed = metadata.signed
+            yield name, signed.version, signed.expires, terms.due(name, signed.expires, now)
+
+    # -- content ------------------------------------------------------------------------------------------------
+
+    def _edition(self, drafts: Drafts, names: set[str], before: Mapping[str, Metadata[Any]], now: datetime) -> Edition:
+        """Reads each file once, so that the content that is hashed is the content that is published."""
+        targets: dict[str, bytes] = {}
+        for name, file in layout.DELEGATED.items():
+            if name not in names:
+                continue
+            octets = self.octets(file)
+            content = {file: octets}
+            kept: dict[str, TargetFile] = {}
+            checked = self._check(name, octets)
+            if isinstance(checked, RegistryDocument):
+                content[layout.OPERATORS_FILE] = operator_list.octets(checked)
+                masters, kept = self._masters(checked, drafts[name].signed.targets)
+                content |= masters
+            made = {path: TargetFile.from_data(path, octets, ["sha256"]) for path, octets in content.items()}
+            made[file].unrecognized_fields["custom"] = {"history": self.history(name).anchor()}
+            drafts[name].signed.targets = kept | made
+            targets |= content
+        metadata = drafting.raised(drafts, names, self.terms(), now)
+        roots = tuple(self.repository.versions("root"))
+        return Edition(metadata, targets, before, self.repository.files(), roots)
+
+    def _masters(
+        self, document: RegistryDocument, published: Mapping[str, TargetFile]
+    ) -> tuple[dict[str, bytes], dict[str, TargetFile]]:
+        """The masters in `tones`, and the published masters that the registry still names.
+
+        Raises TrustError for a file that is not the recording that the registry names.
+        """
+        found: dict[str, bytes] = {}
+        kept: dict[str, TargetFile] = {}
+        for tone in document.tones:
+            if tone.sha256 is None:
+                continue
+            for path in sorted((self.folder / layout.TONES).glob("*")):
+                if path.stem != tone.id or not path.is_file():
+                    continue
+                octets = path.read_bytes()
+                if hashlib.sha256(octets).hexdigest() != tone.sha256:
+                    raise TrustError(
+                        f"{path}: is not the master that registry.yaml names for {tone.id}; correct one of them"
+                    )
+                found[f"{layout.TONES}/{path.name}"] = octets
+            kept |= {path: target for path, target in published.items() if target.hashes["sha256"] == tone.sha256}
+        return found, kept
+
+    def _check(self, role: str, octets: bytes) -> Any:
+        name = str(self.folder / layout.DELEGATED[role])
+        return KINDS[role].parse(octets.decode("utf-8-sig", "replace"), name)

@@ -1,0 +1,35 @@
+"""`idtone registry diff`: what changed between two editions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.documents import read_text
+from idtone.errors import UsageError
+
+from ..kinds import KINDS
+from ..trust import layout
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A registry.yaml or suspensions.yaml.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="A later file of the same kind.")],
+    as_json: console.JsonOption = False,
+) -> None:
+    """List the differences between two registries, or two files of suspensions. Exit 1: there are some."""
+    before, after = read_text(old), read_text(new)
+    kinds = [path.name.endswith(layout.SUSPENSIONS_FILE) for path in (old, new)]
+    if kinds[0] != kinds[1]:
+        raise UsageError(f"{old} and {new} are of two kinds; name two registries, or two files of suspensions")
+    kind = KINDS[layout.SUSPENSIONS if kinds[0] else layout.REGISTRY]
+    differences = list(kind.differences(kind.parse(before, str(old)), kind.parse(after, str(new))))
+    if as_json:
+        console.print_json({"differences": differences})
+    else:
+        print(*(differences or ["no differences"]), sep="\n")
+    if differences:
+        console.negative()

@@ -1,0 +1,30 @@
+"""`idtone registry operators`: the public list, verified."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import console
+
+from ..trust.operator_site import read_site
+
+
+def operators(
+    site: Annotated[Path, typer.Argument(metavar="SITE", help="The folder of the public list: operators.json, proof.")],
+    trust: Annotated[Path, typer.Option(metavar="FILE", help="The association's root metadata.")],
+    as_json: console.JsonOption = False,
+) -> None:
+    """Verify the association's public list of licensed operators, and show it."""
+    listed = read_site(site, trust, datetime.now(UTC))
+    if as_json:
+        console.print_json(listed)
+        return
+    print(f"{listed['association']}, registry version {listed['registry_version']}, issued {listed['issued']}")
+    for operator in listed["operators"]:
+        print(f"{operator['name']['ja']} / {operator['name']['en']}")
+        for licence in operator["licences"]:
+            print(f"  {licence['id']}: {', '.join(licence['directions'])}, until {licence['valid_until']}")

@@ -1,0 +1,162 @@
+"""The differences between two editions of the registry, or of the suspensions, in words. Pure.
+
+The words show the last four digits of numbers at most, because they go into the history and onto screens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from idtone.numbers import parse_japanese
+
+from .model import LicenceEntry, Member, RegistryDocument, SuspensionEntry, SuspensionsDocument, Tone
+from .notation import Span, read_single, read_span
+
+Item = TypeVar("Item")
+
+
+def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterator[str]:
+    """First the registry itself, then its sounds, then its members with their licences and numbers."""
+    for name, before, after in (
+        ("the association", old.registry.association, new.registry.association),
+        ("the registry's expiry", old.registry.expires, new.registry.expires),
+    ):
+        yield from _changed(name, before, after)
+    yield from _items("tone", old.tones, new.tones, _of_tone, _tone)
+    yield from _items("member", old.members, new.members, _of_member, _member)
+
+
+def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -> Iterator[str]:
+    """Suspensions that were lifted, added or changed."""
+    before, after = ({read_single(entry.number): entry for entry in each.suspensions} for each in (old, new))
+    for key, entry in before.items():
+        if key not in after:
+            yield f"{_number(entry.number)}: its suspension is lifted (reference {entry.reference})"
+    for key, entry in after.items():
+        if key not in before:
+            yield f"{_number(entry.number)}: is suspended since {_moment(entry.since)} (reference {entry.reference})"
+        else:
+            yield from _suspension(before[key], entry)
+
+
+def _suspension(old: SuspensionEntry, new: SuspensionEntry) -> Iterator[str]:
+    number = _number(new.number)
+    yield from _changed(f"{number}: the start of its suspension", old.since, new.since)
+    yield from _changed(f"{number}: the reference of its suspension", old.reference, new.reference)
+
+
+def _items(
+    kind: str,
+    old: Iterable[Item],
+    new: Iterable[Item],
+    summary: Callable[[Item], str],
+    compare: Callable[[Item, Item], Iterable[str]],
+) -> Iterator[str]:
+    """Differences between two lists whose items have ids."""
+    before, after = _by_id(old), _by_id(new)
+    for identity, item in before.items():
+        if identity not in after:
+            yield f"{kind} {identity} is removed: {summary(item)}"
+    for identity, item in after.items():
+        if identity not in before:
+            yield f"{kind} {identity} is new: {summary(item)}"
+        elif item != before[identity]:
+            yield from (f"{kind} {identity}: {words}" for words in compare(before[identity], item))
+
+
+def _by_id(items: Iterable[Any]) -> Mapping[Hashable, Any]:
+    return {item.id: item for item in items}
+
+
+def _of_tone(tone: Tone) -> str:
+    return f"{tone.title}, {f'master {tone.sha256[:8]}…' if tone.sha256 else 'no recording'}"
+
+
+def _tone(old: Tone, new: Tone) -> Iterator[str]:
+    yield from _changed("the title", old.title, new.title)
+    yield from _changed("the master", old.sha256, new.sha256)
+
+
+def _of_member(member: Member) -> str:
+    licences = "; ".join(f"licence {licence.id}, {_of_licence(licence)}" for licence in member.licences)
+    numbers = sum(len(read_span(entry)) for entry in member.numbers)
+    return f"{member.name.ja} / {member.name.en}, {licences or 'no licence'}, {_count(numbers)}"
+
+
+def _member(old: Member, new: Member) -> Iterator[str]:
+    yield from _changed("the Japanese name", old.name.ja, new.name.ja)
+    yield from _changed("the English name", old.name.en, new.name.en)
+    yield from _changed(
+        "the pledge", old.pledge.signed if old.pledge else None, new.pledge.signed if new.pledge else None
+    )
+    yield from _items("licence", old.licences, new.licences, _of_licence, _licence)
+    if old.numbers != new.numbers:
+        before, after = ({_key(span): span for span in map(read_span, each.numbers)} for each in (old, new))
+        released = _but([span for key, span in before.items() if key not in after], after.values())
+        assigned = _but([span for key, span in after.items() if key not in before], before.values())
+        yield from _numbers("released", released)
+        yield from _numbers("assigned", assigned)
+        if not released and not assigned:
+            yield "the same numbers in another notation"
+
+
+def _but(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """The parts of the spans that are in none of the others: after a range was split, the missing part."""
+    left = sorted(spans, key=_key)
+    for other in others:
+        left = [piece for span in left for piece in span.without(other)]
+    return left
+
+
+def _of_licence(licence: LicenceEntry) -> str:
+    directions = " and ".join(sorted(licence.directions))
+    until = f"from {_moment(licence.valid.start)} until {_moment(licence.valid.until)}"
+    return f"{licence.status}, tone {licence.tone}, {directions}, {until}"
+
+
+def _licence(old: LicenceEntry, new: LicenceEntry) -> Iterator[str]:
+    yield from _changed("the tone", old.tone, new.tone)
+    yield from _changed("the status", old.status, new.status)
+    yield from _changed("the start", old.valid.start, new.valid.start)
+    yield from _changed("the end", old.valid.until, new.valid.until)
+    yield from _changed("the coverage", " and ".join(sorted(old.directions)), " and ".join(sorted(new.directions)))
+
+
+def _numbers(what: str, spans: list[Span]) -> Iterator[str]:
+    for span in spans:
+        yield f"{what}: {_span(span)}"
+
+
+def _span(span: Span) -> str:
+    ends = [_digits(end) for end in (span.first, span.last)]
+    return ends[0] if len(span) == 1 else f"{ends[0]} to {ends[1]} ({_count(len(span))})"
+
+
+def _digits(number: int) -> str:
+    return _number(f"+{number}")
+
+
+def _number(text: str) -> str:
+    return str(parse_japanese(text))
+
+
+def _key(span: Span) -> tuple[int, int]:
+    return span.first, span.last
+
+
+def _count(numbers: int) -> str:
+    return f"{numbers:,} number{'s' * (numbers != 1)}"
+
+
+def _changed(name: str, old: Any, new: Any) -> Iterator[str]:
+    if old != new:
+        yield f"{name} is {_value(new)}, was {_value(old)}"
+
+
+def _value(value: Any) -> str:
+    return "none" if value is None else _moment(value) if hasattr(value, "isoformat") else str(value)
+
+
+def _moment(value: Any) -> str:
+    return str(value.isoformat())

@@ -1,0 +1,73 @@
+"""A member's application (申込書): the applicant, the identity check, the pledge, the licences and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from idtone.calls import Direction
+from idtone.documents import Complaint, Location, Model, parse
+from idtone.errors import NumberError
+
+from .model import Day, Id, Name, Pledge, Text
+from .notation import read_span
+
+
+class IdentityCheck(Model):
+    """One document that was examined (本人確認)."""
+
+    document: Text
+    checked: Day
+    by: Text
+
+
+class Applicant(Model):
+    """`id` is the member's id in the registry: a new one, or that of a member who asks for more."""
+
+    id: Id
+    name: Name
+
+
+class RequestedLicence(Model):
+    tone: Id
+    directions: Annotated[tuple[Direction, ...], Field(min_length=1)]
+
+
+class MemberApplication(Model):
+    id: Id
+    received: Day
+    member: Applicant
+    identity: Annotated[tuple[IdentityCheck, ...], Field(min_length=1)]
+    pledge: Pledge
+    licences: tuple[RequestedLicence, ...] = ()
+    numbers: Annotated[tuple[str, ...], Field(repr=False)] = ()
+
+
+class ApplicationDocument(Model):
+    """The whole file."""
+
+    application: MemberApplication
+
+
+def parse_application(text: str, name: str) -> MemberApplication:
+    """Raises DocumentError with every fault; `name` is the file's name in the faults."""
+    return parse(text, name, ApplicationDocument, _complaints).application
+
+
+def _complaints(document: ApplicationDocument) -> Iterator[Complaint]:
+    application = document.application
+    here: Location = ("application",)
+    for n, entry in enumerate(application.numbers):
+        try:
+            read_span(entry)
+        except NumberError as error:
+            problem, _, remedy = str(error).partition("; ")
+            yield Complaint((*here, "numbers", n), problem, remedy or "Write a complete Japanese number")
+    if not application.licences and not application.numbers:
+        yield Complaint(here, "asks for nothing", "Add `licences`, `numbers` or both")
+    if application.pledge.signed > application.received:
+        yield Complaint(
+            (*here, "pledge", "signed"), "is after `received`", "An application is complete when the pledge is signed"
+        )

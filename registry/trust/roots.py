@@ -1,0 +1,42 @@
+"""The association's root metadata: a copy that somebody keeps, and the versions that follow it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
+from tuf.api.metadata import Metadata, Root
+
+from idtone.errors import TrustError
+
+
+def read_root(path: Path) -> Metadata[Root]:
+    """Raises TrustError if the file is not root metadata."""
+    return read_metadata(path, Root)
+
+
+def read_metadata(path: Path, kind: type[Any]) -> Metadata[Any]:
+    """Metadata of one kind, not yet verified. Raises TrustError."""
+    try:
+        found = Metadata[Any].from_bytes(path.read_bytes())
+    except OSError as error:
+        raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
+    except RepositoryError as error:
+        raise TrustError(f"{path}: is not what the association signed") from error
+    if type(found.signed) is not kind:
+        raise TrustError(f"{path}: is not the association's {kind.__name__.lower()}")
+    return found
+
+
+def followed(root: Metadata[Root], later: Metadata[Root]) -> Metadata[Root]:
+    """The later root, signed by the keys of both roots. Raises TrustError."""
+    unfit = f"root {later.signed.version} was not signed by the keys of the root before it"
+    if type(later.signed) is not Root or later.signed.version != root.signed.version + 1:
+        raise TrustError(unfit)
+    try:
+        for parent in (root.signed, later.signed):
+            parent.verify_delegate("root", later.signed_bytes, later.signatures)
+    except UnsignedMetadataError as error:
+        raise TrustError(unfit) from error
+    return later

@@ -1,0 +1,89 @@
+"""The authority on the command line: a folder, keys beside it, and people who type."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idtone import console
+from idtone.authority.keys import load_public
+from idtone.cli import app
+from idtone.persons import AccountKnownBy, Person
+
+PHRASE = "of the test"
+WHY = ("--why", "as asked")
+READING = {"check", "decide", "diff", "operators", "show", "update"}
+"""The commands of `idtone registry`; all others here belong to `idtone authority`."""
+
+
+@dataclass
+class Office:
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
+
+    @property
+    def registry(self) -> Path:
+        return self.folder / "registry.yaml"
+
+    @property
+    def suspensions(self) -> Path:
+        return self.folder / "suspensions.yaml"
+
+    def act_as(self, name: str, uid: int) -> str:
+        """Let another account run the commands; returns how the history names it."""
+        person = Person(uid, name, AccountKnownBy.LOGIN)
+        self.monkeypatch.setattr("idtone.authority.commands.options.acting", lambda: person)
+        return str(person)
+
+    def run(self, *arguments: object, typed: str = "") -> tuple[int, Any, str]:
+        """Exit code, standard output (parsed if JSON was asked for) and standard error."""
+        group = "registry" if arguments[0] in READING else "authority"
+        self.monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        try:
+            console.run(lambda: app([group, *map(str, arguments)]))
+            code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        shown = self.capsys.readouterr()
+        assert "Traceback" not in shown.err
+        return code, json.loads(shown.out) if "--json" in arguments and shown.out else shown.out, shown.err
+
+    def told(self, command: str, *arguments: object, typed: str = "") -> Any:
+        """The JSON of a command that succeeds."""
+        code, told, error = self.run(command, self.folder, *arguments, "--json", typed=typed)
+        assert code == 0, error
+        return told
+
+    def refused(self, command: str, *arguments: object, typed: str = "") -> str:
+        """The error of a command that is refused; it changes nothing."""
+        before = self.state()
+        code, out, error = self.run(command, self.folder, *arguments, typed=typed)
+        assert (code, out) == (2, ""), error
+        assert self.state() == before
+        return " ".join(error.split())
+
+    def state(self) -> dict[str, bytes]:
+        """All files in the folder."""
+        found = (path for path in self.folder.rglob("*") if path.is_file() and path.name != ".lock")
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
+
+    def key(self, name: str) -> Path:
+        return self.folder.with_name("keys") / f"{name}.pem"
+
+    def key_id(self, name: str) -> str:
+        return load_public(self.key(name).with_suffix(".pub")).keyid
+
+    def keys(self, *names: str) -> list[object]:
+        return [word for name in names for word in ("--key", self.key(name))]
+
+    def duty(self) -> list[object]:
+        return self.keys("duty-1", "duty-2")
+
+    def all_keys(self) -> list[object]:
+        return self.keys("registry-1", "registry-3", "duty-1", "duty-2")

@@ -1,0 +1,250 @@
+"""What the authority signs and publishes, and what a member's machine makes of it, on the command line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from idtone.authority.keys import load_key, make_key, signer
+from idtone.errors import TrustError
+
+from ..registry.examples import GOOD
+from ..registry.trust.association import STOPPED
+from .office import PHRASE, WHY, Office
+
+
+def test_from_the_authority_to_the_member(office: Office, tmp_path: Path) -> None:
+    config = tmp_path / "idtone.yaml"
+    repository = office.folder / "repository"
+    root = repository / "metadata" / "1.root.json"
+    config.write_text(f"registry: {{source: {repository}, trust: {root}, cache: {tmp_path / 'cache'}}}\n")
+    ask = ("decide", "--number", "0312345677", "--direction", "incoming", "-c", config, "--json")
+    code, _, error = office.run(*ask)
+    assert (code, "run `idtone registry update`" in error) == (2, True)
+    code, told, _ = office.run("update", "-c", config, "--json")
+    assert (code, told["version"], told["trust"], told["suspensions"]) == (0, 42, "signed", 0)
+
+    office.suspensions.write_text(STOPPED)
+    told = office.told("publish", *WHY, *office.duty())
+    assert told["signed"] == ["suspensions", "snapshot", "timestamp"]
+    office.run("update", "-c", config)
+    code, told, _ = office.run(*ask)
+    assert (code, told["reason"], told["registry_trust"]) == (1, "number-suspended", "signed")
+    code, told, _ = office.run("show", "-c", config, "--json")
+    assert (told["trust"], len(told["suspensions"])) == ("signed", 1)
+
+
+def test_too_few_keys_publish_nothing(office: Office) -> None:
+    office.suspensions.write_text(STOPPED)
+    office.told("note", *WHY)
+    error = office.refused("publish", *office.keys("duty-1"))
+    assert "needs the signatures of 2 of its 2 duty keys, and has 1" in error
+    error = office.refused("publish", *office.keys("duty-1", "duty-1"))
+    assert "of its 2 duty keys, and has 1" in error
+
+
+def test_a_number_is_stopped_while_a_grant_is_in_preparation(office: Office) -> None:
+    office.registry.write_text(office.registry.read_text().replace("version: 42", "version: 43"))
+    office.suspensions.write_text(STOPPED)
+    told = office.told("publish", *WHY, *office.duty())
+    assert told["signed"] == ["suspensions", "snapshot", "timestamp"]
+    assert told["left"] == ["registry"]
+    assert "was edited by hand" in office.refused("publish", *office.all_keys())
+    told = office.told("publish", *WHY, *office.all_keys())
+    assert (told["signed"], told["left"]) == (["registry", "snapshot", "timestamp"], [])
+
+
+@pytest.mark.parametrize("text", ["registry: {", "", None])
+def test_a_number_is_stopped_despite_a_faulty_registry(office: Office, text: str | None) -> None:
+    if text is None:
+        office.registry.unlink()
+    else:
+        office.registry.write_text(text)
+    stop = ("--reference", "R-7", "--requested", "2026-11-02T01:10:00+09:00", *WHY)
+    office.told("suspend-number", *stop, typed="0312345677\n0312345677\n")
+    told = office.told("publish", *office.duty())
+    assert (told["signed"], told["left"]) == (["suspensions", "snapshot", "timestamp"], ["registry"])
+
+
+def test_a_fault_is_reported_with_file_line_and_field(office: Office) -> None:
+    office.suspensions.write_text(STOPPED.replace("reference: R-1", "referenz: R-1"))
+    error = office.refused("publish", *WHY, *office.duty())
+    assert f"{office.suspensions}:3:" in error
+
+
+def test_suspensions_can_be_checked_before_they_are_published(office: Office) -> None:
+    office.suspensions.write_text(STOPPED)
+    code, told, _ = office.run("check", office.suspensions, "--json")
+    assert (code, told["good"], told["suspensions"]) == (0, True, 1)
+    office.suspensions.write_text(STOPPED.replace("03123", "03x23"))
+    code, told, _ = office.run("check", office.suspensions, "--json")
+    assert (code, told["good"], told["faults"][0]["line"]) == (1, False, 3)
+
+
+def test_an_edit_by_hand_is_recorded_before_it_is_published(office: Office) -> None:
+    office.suspensions.write_text(STOPPED)
+    for command in (["publish", *office.duty()], ["prepare", "--package", office.folder / "package"]):
+        assert (
+            "suspensions.yaml was edited by hand; record it in the history with `idtone authority note`"
+            in office.refused(*command)
+        )
+    told = office.told("note", *WHY)
+    assert [entry["action"] for entry in told] == ["edit"]
+    assert "…5677: is suspended" in told[0]["what"][0]
+    assert "nothing was edited by hand" in office.refused("note", *WHY)
+    office.told("publish", *office.duty())
+    office.registry.write_text(office.registry.read_text().replace("Good Telecom", "Better Telecom"))
+    assert "registry.version must be higher than 42, which was published; raise it" in office.refused("note", *WHY)
+
+
+def test_keys_are_replaced(office: Office) -> None:
+    new = [word for name in ("duty-3", "duty-4") for word in ("--new", office.key(name))]
+    told = office.told("rotate", "duty", *new, *WHY, *office.keys("root-1", "root-2", "duty-1", "duty-2"))
+    assert {"root", "targets", "suspensions", "snapshot", "timestamp"} == set(told["signed"])
+    office.suspensions.write_text(STOPPED)
+    office.told("note", *WHY)
+    assert "of its 2 duty keys, and has 0" in office.refused("publish", *office.duty())
+    office.told("publish", *office.keys("duty-3", "duty-4"))
+    assert "has a key twice" in office.refused("rotate", "duty", *new[:2] * 2, *WHY, *office.keys("root-1", "root-2"))
+
+
+def test_a_wrong_passphrase_opens_no_key(office: Office) -> None:
+    office.monkeypatch.setenv("IDTONE_PASSPHRASE", "another")
+    assert "is not a key, or the passphrase is wrong" in office.refused("publish", *office.duty())
+
+
+@pytest.mark.parametrize(
+    ("answers", "opened"),
+    [
+        ([PHRASE], True),
+        (["a", PHRASE], True),
+        (["a", "b", PHRASE], True),
+        (["a", "b", "c", PHRASE], False),
+        (["a", "a", PHRASE], False),
+    ],
+)
+def test_a_mistyped_passphrase_is_asked_for_again(tmp_path: Path, answers: list[str], opened: bool) -> None:
+    path, left = tmp_path / "key.pem", list(answers)
+    made = make_key(path, PHRASE)
+    if opened:
+        assert signer(str(path), lambda _: left.pop(0)).public_key == made.public_key
+        assert not left
+    else:
+        with pytest.raises(TrustError, match="is not a key, or the passphrase is wrong"):
+            signer(str(path), lambda _: left.pop(0))
+        assert left == [PHRASE]
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    made = make_key(path, PHRASE)
+    assert load_key(path, PHRASE).public_key == made.public_key
+    assert b"ENCRYPTED" in path.read_bytes()
+    for mode in (0o640, 0o604, 0o660):
+        path.chmod(mode)
+        with pytest.raises(TrustError, match="other users can read this key"):
+            load_key(path, PHRASE)
+
+
+def test_init_replaces_no_repository_and_no_key(office: Office) -> None:
+    others = office.folder.with_name("others")
+    assert "there is a repository already" in office.refused("init", "--keys", others)
+    assert not others.exists()
+    shutil.rmtree(office.folder / "repository")
+    error = office.refused("init", "--keys", office.key("any").parent)
+    assert "a key cannot be written here" in error
+
+
+def test_init_makes_no_keys_in_the_authoritys_folder(office: Office) -> None:
+    shutil.rmtree(office.folder / "repository")
+    for folder in (office.folder, office.folder / "repository" / "keys"):
+        error = office.refused("init", "--keys", folder)
+        assert "is in the authority's folder, which others can read" in error
+
+
+def test_a_forgotten_trust_setting_is_an_error(office: Office, tmp_path: Path) -> None:
+    config = tmp_path / "idtone.yaml"
+    config.write_text(f"registry: {{source: {tmp_path}}}\n")
+    code, _, error = office.run("show", "-c", config)
+    assert (code, "registry.trust: is not set" in " ".join(error.split())) == (2, True), error
+
+
+# -- terms and thresholds ---------------------------------------------------------------------------------------------
+
+
+def test_terms_and_thresholds_can_be_set(new_office: Office) -> None:
+    (new_office.folder / "authority.yaml").write_text(
+        "sets: {duty: {keys: 3, threshold: 2}}\nlasts: {timestamp: P2D}\n"
+    )  # fmt: skip
+    told = new_office.told("init", "--keys", new_office.key("any").parent)
+    assert new_office.key("duty-3").exists()
+    until = {name: role["until"] for name, role in told["roles"].items()}
+    assert until["timestamp"] < until["snapshot"]
+    new_office.suspensions.write_text(STOPPED)
+    new_office.told("publish", *WHY, *new_office.keys("duty-3", "duty-1"))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("sets: {duty: {keys: 2, threshold: 3}}", "sets.duty.threshold: is higher than the number of keys"),
+        ("sets: {duty: {keys: 2, threshold: 1}}", "sets.duty.threshold"),
+        ("sets: {night: {keys: 2, threshold: 2}}", "sets.night"),
+        ("lasts: {timestamps: P7D}", "lasts.timestamps: is not a role"),
+        ("lasts: {timestamp: P70000D}", "lasts.timestamp: is not a plausible time"),
+    ],
+)
+def test_terms_with_faults_are_refused(new_office: Office, text: str, fault: str) -> None:
+    (new_office.folder / "authority.yaml").write_text(text)
+    error = new_office.refused("init", "--keys", new_office.key("any").parent)
+    assert f"{new_office.folder / 'authority.yaml'}:1:" in error
+    assert fault in error
+
+
+# -- the public list --------------------------------------------------------------------------------------------------
+
+
+def test_the_public_list_follows_from_the_signed_registry(office: Office, tmp_path: Path) -> None:
+    site, root = tmp_path / "site", office.folder / "repository" / "metadata" / "1.root.json"
+    office.suspensions.write_text(STOPPED)
+    office.told("publish", *WHY, *office.all_keys(), "--site", site)
+    code, listed, error = office.run("operators", site, "--trust", root, "--json")
+    assert code == 0, error
+    assert [operator["name"]["ja"] for operator in listed["operators"]] == ["良い電話株式会社"], (
+        "the other member has no licence"
+    )
+    assert listed["registry_version"] == 42
+    page = (site / "index.html").read_text()
+    assert "良い電話株式会社" in page
+    assert "2027-01-10 00:00" in page
+    for text in (page, (site / "operators.json").read_text()):
+        assert "5677" not in text, "a suspended number"
+        assert "0312345678" not in text
+
+    office.told(
+        "rotate", "root", *WHY, *(word for n in (4, 5, 6) for word in ("--new", office.key(f"root-{n}"))),
+        *office.keys("root-1", "root-3", "duty-1", "duty-2"),
+    )  # fmt: skip
+    office.told("publish", *office.duty(), "--site", site)
+    assert office.run("operators", site, "--trust", root)[0] == 0, "by an earlier root"
+
+    for file, old, new in (
+        ("operators.json", "Good Telecom", "Evil Telecom"), ("proof/registry.json", '"length"', '"size"'),
+    ):  # fmt: skip
+        text = (site / file).read_text()
+        (site / file).write_text(text.replace(old, new, 1))
+        code, out, error = office.run("operators", site, "--trust", root)
+        assert (code, out) == (2, "")
+        assert "is not what the association signed" in error
+        (site / file).write_text(text)
+
+
+def test_a_page_escapes_names(office: Office, tmp_path: Path) -> None:
+    text = GOOD.partition("suspensions:")[0].replace("version: 42", "version: 43")
+    office.registry.write_text(text.replace("en: Good Telecom", "en: <script>alert(1)</script>&"))
+    office.told("publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
+    page = (tmp_path / "site" / "index.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in page

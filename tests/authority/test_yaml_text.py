@@ -1,0 +1,166 @@
+"""Edits of a YAML text: the intended change, and no other change in the file."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone.authority import yaml_text
+from idtone.documents import read_tree
+from idtone.errors import UsageError
+
+from ..registry.examples import GOOD
+
+WRITTEN = """\
+# above
+members:          # of them
+    # the first
+    - id: one     # here
+      numbers:
+      - "0311111111"   # a
+      # between
+      - '0322222222'
+
+      # after the numbers
+    - {id: two, numbers: ["0333333333", "0344444444"], more: }   # in a line
+    - id: three
+      numbers: []   # none yet
+    - id: four
+      numbers:      # nothing
+
+# the end
+last: {a: 1}
+"""
+
+
+def tree(text: str) -> Any:
+    return read_tree(text, "test")
+
+
+def lines_lost(before: str, after: str) -> list[str]:
+    """The lines of `before` that are not in `after`."""
+    return [line[2:] for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line.startswith("- ")]
+
+
+@pytest.mark.parametrize(
+    ("location", "added"),
+    [
+        (("members", 0, "numbers"), '      - "0355555555"'),
+        (("members", 2, "numbers"), '        - "0355555555"'),
+        (("members", 3, "numbers"), '        - "0355555555"'),
+    ],
+)
+def test_an_item_goes_below_the_last_one(location, added):
+    after = yaml_text.appended(WRITTEN, location, ["0355555555"])
+    expected = tree(WRITTEN)
+    held = expected["members"][location[1]]
+    held["numbers"] = [*(held["numbers"] or ()), "0355555555"]
+    assert tree(after) == expected
+    assert added in after.splitlines()
+    assert lines_lost(WRITTEN, after) == (["      numbers: []   # none yet"] if location[1] == 2 else [])
+    for comment in ("# above", "# between", "# after the numbers", "# none yet", "# nothing", "# the end"):
+        assert comment in after
+
+
+def test_an_item_goes_into_the_line_of_a_list_in_one_line():
+    after = yaml_text.appended(WRITTEN, ("members", 1, "numbers"), ["0355555555", "0366666666"])
+    assert '["0333333333", "0344444444", "0355555555", "0366666666"], more: }   # in a line' in after
+    assert lines_lost(WRITTEN, after) == [WRITTEN.splitlines()[10]]
+
+
+def test_a_member_is_written_as_people_write_it():
+    member = {
+        "id": "m-1", "name": {"ja": "電話", "en": "yes"}, "licences": [{"id": "L-1", "directions": ["incoming"]}],
+        "numbers": [],
+    }  # fmt: skip
+    after = yaml_text.appended(WRITTEN, ("members",), [member])
+    assert tree(after)["members"][4] == member
+    at = after.splitlines().index("    - id: m-1")
+    assert after.splitlines()[at : at + 5] == [
+        "    - id: m-1",
+        '      name: {ja: "電話", en: "yes"}',
+        "      licences:",
+        "        - {id: L-1, directions: [incoming]}",
+        "      numbers: []",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("location", "lost"),
+    [
+        (("members", 0, "numbers", 0), ['      - "0311111111"   # a']),
+        (("members", 0, "numbers", 1), ["      - '0322222222'"]),
+        (("members", 1), [WRITTEN.splitlines()[10]]),
+        (("members", 3), WRITTEN.splitlines()[13:15]),
+    ],
+)
+def test_an_item_is_removed_with_its_own_lines(location, lost):
+    after = yaml_text.removed(WRITTEN, location)
+    expected = tree(WRITTEN)
+    held = expected
+    for step in location[:-1]:
+        held = held[step]
+    del held[location[-1]]
+    assert tree(after) == expected
+    assert lines_lost(WRITTEN, after) == lost
+
+
+def test_the_last_item_leaves_an_empty_list():
+    text = "a:   # why\n  # what\n  - one\nb: [two]\n"
+    after = yaml_text.removed(yaml_text.removed(text, ("a", 0)), ("b", 0))
+    assert after == "a: []   # why\n  # what\nb: []\n"
+    assert yaml_text.appended(after, ("a",), ["three"]) == "a:   # why\n  - three\n  # what\nb: []\n"
+
+
+def test_items_of_a_line_are_removed_with_their_commas():
+    for at, expected in ((0, "[b, c]"), (1, "[a, c]"), (2, "[a, b]")):
+        assert yaml_text.removed("x: [a, b, c]\n", ("x", at)) == f"x: {expected}\n"
+
+
+def test_a_value_is_replaced_in_place():
+    after = yaml_text.replaced(GOOD, ("members", 0, "licences", 0, "status"), "revoked")
+    assert after == GOOD.replace("status: active", "status: revoked")
+    assert yaml_text.replaced("a: 'b'  # c\n", ("a",), "on") == 'a: "on"  # c\n'
+    assert yaml_text.replaced("a:\nb: c\n", ("a",), "d") == "a: d\nb: c\n"
+
+
+def test_a_key_goes_below_the_others():
+    after = yaml_text.added(WRITTEN, ("members", 0), "pledge", {"signed": "2026-01-01"})
+    assert '      pledge: {signed: "2026-01-01"}' in after.splitlines()
+    assert lines_lost(WRITTEN, after) == []
+    assert tree(yaml_text.added(WRITTEN, ("members", 1), "x", ["y"]))["members"][1]["x"] == ["y"]
+    assert tree(yaml_text.added(WRITTEN, ("last",), "b", "2"))["last"] == {"a": "1", "b": "2"}
+    assert tree(yaml_text.added(WRITTEN, (), "suspensions", [{"number": "0"}]))["suspensions"] == [{"number": "0"}]
+
+
+def test_a_missing_place_is_reported():
+    with pytest.raises(UsageError, match=r"members\[9\]"):
+        yaml_text.replaced(WRITTEN, ("members", 9), "x")
+
+
+TEXTS = st.text("abc01 :#-'\"{}[],&*!|>%@`電話", min_size=1, max_size=8)
+LEAVES = TEXTS
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("pqrst"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(before=st.lists(TREES, max_size=3), items=st.lists(TREES, min_size=1, max_size=2), flow=st.booleans())
+def test_whatever_is_appended_is_read_back(before, items, flow):
+    text = "list: []  # c\nother: x\n" if not before else f"list: {yaml_text._flow(before)}\nother: x\n"
+    if not flow:
+        text = yaml_text.appended("list: []  # c\nother: x\n", ("list",), before) if before else text
+    assert tree(text)["list"] == before
+    after = yaml_text.appended(text, ("list",), items)
+    assert tree(after) == {"list": [*before, *items], "other": "x"}
+    for at in range(len(before) + len(items)):
+        without = [*before, *items]
+        del without[at]
+        assert tree(yaml_text.removed(after, ("list", at))) == {"list": without, "other": "x"}
+    assert tree(yaml_text.replaced(after, ("other",), "y: z"))["other"] == "y: z"
