@@ -1,7 +1,7 @@
 """Every ending of a forwarded call: what happens, when, and what each party and the evidence get of it.
 
 `TABLE` is what an operator may rely on. Each of its rows names the tests that prove it on a real Asterisk, through both
-doors where they differ, and docs/endings.md is made of it.
+doors where they differ, and docs/reference/endings.md is made of it.
 """
 
 from __future__ import annotations

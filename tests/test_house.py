@@ -17,8 +17,8 @@ FOLDERS = {
     ".ci", "agi", "ari_app", "call_control", "config", "dialplan", "docs", "ledger", "registry", "src", "tests", "tones"
 }  # fmt: skip
 FILES = {
-    ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
-    "SECURITY.md", "pyproject.toml", "setup.cfg",
+    ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
+    "README.md", "SECURITY.md", "pyproject.toml", "setup.cfg",
 }  # fmt: skip
 
 
