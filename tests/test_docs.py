@@ -59,6 +59,12 @@ def test_every_page_is_in_the_index(index):
     assert not {page for page in own - named if page != index and page.parent.name != "adr"}
 
 
+def test_every_page_is_on_the_site():
+    named = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    there = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.parent.name != "adr"}
+    assert sorted(named) == sorted({*there, "adr/README.md"})
+
+
 @pytest.mark.parametrize("status", CallStatus)
 def test_every_status_is_explained_to_operators(status):
     assert f"`{status}`" in HOOK

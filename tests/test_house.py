@@ -18,7 +18,7 @@ FOLDERS = {
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
-    "README.md", "SECURITY.md", "pyproject.toml", "setup.cfg",
+    "README.md", "SECURITY.md", "mkdocs.yml", "pyproject.toml", "setup.cfg",
 }  # fmt: skip
 
 
