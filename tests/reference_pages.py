@@ -348,18 +348,20 @@ def _spellings(parameter: Any) -> Iterator[str]:
     if parameter.param_type_name == "argument":
         yield f"`{parameter.metavar or parameter.name.upper()}`"
         return
-    value = "" if parameter.is_flag else f" {parameter.metavar or _choices(parameter) or parameter.name.upper()}"
+    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
     yield ", ".join(f"`{spelling}{value}`" for spelling in (*parameter.opts, *parameter.secondary_opts))
 
 
-def _choices(parameter: Any) -> str:
+def _choices(parameter: Any) -> list[str]:
     annotation = parameter.type_descriptor.annotation
     kind = next(iter(get_args(annotation)), annotation)
-    return "\\|".join(each.value for each in kind) if isinstance(kind, EnumType) else ""
+    return [each.value for each in kind] if isinstance(kind, EnumType) else []
 
 
 def _help_of(parameter: Any) -> str:
     text = " ".join((parameter.help or "").split())
+    if choices := _choices(parameter):
+        text += f" One of {', '.join(f'`{each}`' for each in choices)}."
     return f"{text} (required)" if parameter.required and parameter.param_type_name == "option" else text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -27,7 +28,7 @@ TOP = [
 ]
 PAGES = [*TOP, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 INSTALL = (DOCS / "how-to" / "install.md").read_text("utf-8")
-HOOK = (DOCS / "reference" / "hook.md").read_text("utf-8")
+HOOKS = [(folder / "reference" / "hook.md").read_text("utf-8") for folder in (DOCS, DOCS / "ja")]
 RECORDS = (DOCS / "reference" / "records.md").read_text("utf-8")
 JOURNAL = (DOCS / "reference" / "journal.md").read_text("utf-8")
 EVIDENCE = (DOCS / "explanation" / "evidence.md").read_text("utf-8")
@@ -59,23 +60,35 @@ def test_every_page_is_in_the_index(index):
     assert not {page for page in own - named if page != index and page.parent.name != "adr"}
 
 
+@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=lambda page: page.stem)
+def test_both_languages_have_the_same_commands(page):
+    def blocks(path: Path) -> list[str]:
+        """What stands between fences, without comments."""
+        fenced = re.findall(r"^ *```\n(.*?)^ *```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        return [re.sub(r" *# .*$", "", block, flags=re.MULTILINE) for block in fenced]
+
+    assert blocks(page) == blocks(DOCS / "ja" / "how-to" / page.name)
+
+
 def test_every_page_is_on_the_site():
     named = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
     there = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.parent.name != "adr"}
     assert sorted(named) == sorted({*there, "adr/README.md"})
 
 
+@pytest.mark.parametrize("page", HOOKS, ids=["en", "ja"])
 @pytest.mark.parametrize("status", CallStatus)
-def test_every_status_is_explained_to_operators(status):
-    assert f"`{status}`" in HOOK
+def test_every_status_is_explained_to_operators(status, page):
+    assert f"`{status}`" in page
 
 
-def test_arguments_and_variables_of_the_hook_are_explained_to_operators():
+@pytest.mark.parametrize("page", HOOKS, ids=["en", "ja"])
+def test_arguments_and_variables_of_the_hook_are_explained_to_operators(page):
     head = (ROOT / "dialplan" / "idtone.conf").read_text("utf-8").partition("[globals]")[0]
     arguments = re.search(r"Arguments: +([A-Z_,\[\]]+)", head)
     assert arguments
     for name in (*re.findall(r"[A-Z_]+", arguments[1]), *re.findall(r"IDTONE_[A-Z_]+", head)):
-        assert f"| `{name}` |" in HOOK
+        assert f"| `{name}` |" in page
 
 
 @pytest.mark.parametrize("word", [*StepKind, *fold("", [steps.answered("c", datetime.now(UTC))]).to_json()])
@@ -98,7 +111,14 @@ def test_readers_see_the_lines_of_the_journal_as_the_service_reads_them():
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "README.ja.md", "docs/how-to/install.md", "docs/ja/how-to/install.md", "docs/reference/hook.md"],
+    [
+        "README.md",
+        "README.ja.md",
+        "docs/how-to/install.md",
+        "docs/ja/how-to/install.md",
+        "docs/reference/hook.md",
+        "docs/ja/reference/hook.md",
+    ],
 )
 def test_a_dialplan_is_shown_as_the_hook_itself_shows_it(page):
     head = (ROOT / "dialplan" / "idtone.conf").read_text("utf-8").partition("; Arguments:")[0]

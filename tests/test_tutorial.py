@@ -21,22 +21,31 @@ FIRST = """
 set -euo pipefail
 trap 'kill $(jobs -p) 2>/dev/null || true; ~/idtone-tutorial/asterisk -rx "core stop now" >/dev/null 2>&1 || true' EXIT
 : > ~/starts
+calls=0
+channels() { ./asterisk -rx 'core show channels count' 2>/dev/null; }
 # A reader waits for seconds; this, until no call is left and the service is ready.
 sleep() {
     [ -x ./asterisk ] || { command sleep 1; return; }
-    command sleep 0.5
+    # Only a call is waited for so long; it is over when it has begun, and no channel is left.
+    if [ "$1" = 5 ]; then
+        until [ "$(channels | sed -n 's/ calls\\? processed$//p')" -gt "$calls" ]; do command sleep 0.1; done
+    fi
     for _ in $(seq 200); do
         local ready=$(cat idtone.log 2>/dev/null | grep -c 'ready: Asterisk' || true)
         if [ "$ready" -ge "$(wc -l < ~/starts)" ] &&
-            ./asterisk -rx 'core show channels count' 2>/dev/null | grep -q '^0 active channels'; then break; fi
+            channels | grep -q '^0 active channels'; then break; fi
         command sleep 0.1
     done
-    command sleep 0.5
+    calls=$(channels | sed -n 's/ calls\\? processed$//p')
+    command sleep 0.3
 }
 idtone() {
     if [ "$*" = serve ]; then echo >> ~/starts; exec "$PROGRAM" "$@"; fi
     "$PROGRAM" "$@"
 }
+"""
+RECORDS = """
+until [ "$(idtone ledger list --json | tee ~/records | grep -c '"complete": true')" = 4 ]; do command sleep 0.1; done
 """
 
 
@@ -53,7 +62,7 @@ def commands() -> list[str]:
 def test_every_command_of_the_tutorial_runs(commands, tmp_path):
     *steps, cleaning = commands
     (port,) = free_ports(1)
-    script = "\n".join((FIRST, *steps, "idtone ledger list --json > ~/records", cleaning)).replace(PORT, str(port))
+    script = "\n".join((FIRST, *steps, RECORDS, cleaning)).replace(PORT, str(port))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IDTONE_")}
     environment |= {
         "HOME": str(tmp_path),
