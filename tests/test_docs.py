@@ -70,6 +70,15 @@ def test_both_languages_have_the_same_commands(page):
     assert blocks(page) == blocks(DOCS / "ja" / "how-to" / page.name)
 
 
+@pytest.mark.parametrize("page", ["how-to/install.md", "reference/hook.md", "reference/files.md"])
+def test_both_languages_name_the_same_things(page):
+    def named(path: Path) -> set[str]:
+        """Settings, modules, variables and files."""
+        return set(re.findall(r"`([A-Za-z_.]*[_.][A-Za-z_.]+)`", path.read_text("utf-8")))
+
+    assert named(DOCS / page) == named(DOCS / "ja" / page)
+
+
 def test_every_page_is_on_the_site():
     named = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
     there = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.parent.name != "adr"}
