@@ -30,7 +30,7 @@ help:
 	@echo 'make demo     shows what idtone does on a real Asterisk of its own; JSON=1 prints the findings as JSON'
 	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
-	@echo 'make docs     makes docs/endings.md anew of the table of endings'
+	@echo 'make docs     makes the pages of docs/reference that come from the code; with the extra docs also a site, in build/site'
 	@echo 'make bench    measures what the hook costs over Asterisk itself; MINUTES=10, findings and picture in build/'
 	@echo 'make bench-soak  calls for a long time, and tells what grows; MINUTES=30 RATE=50'
 	@echo 'make bench-tones  times the making of an hour of sound beside sox, ffmpeg and memcpy; JSON=1 as above'
@@ -73,7 +73,10 @@ check: $(DEV) house
 	PYTHONPATH=build/house $(VENV)/bin/lint-imports
 
 docs: $(DEV)
-	@$(VENV)/bin/python -m tests.endings_page
+	@$(VENV)/bin/python -m tests.reference_pages
+	@if $(VENV)/bin/python -c 'import mkdocs' 2>/dev/null; then \
+		NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet --strict; \
+	else echo "idtone: no site: it needs $(VENV)/bin/pip install --editable '.[docs]'" >&2; fi
 
 bench: $(DEV) lab
 	@mkdir -p build

@@ -300,8 +300,8 @@ class Database:
         self._tree = self._doubtful = None
         self._let_go()
         _log.error(
-            "%s: it is set aside as %s, and a new ledger is begun, whose tree is signed as %s; docs/operating.md says "
-            "what to do with the old one",
+            "%s: it is set aside as %s, and a new ledger is begun, whose tree is signed as %s; "
+            "docs/how-to/keep-evidence.md says what to do with the old one",
             explained(error, self._path), aside, self._custody.continuity.origin,
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Every ending of a forwarded call: what happens, when, and what each party and the evidence get of it.
 
 `TABLE` is what an operator may rely on. Each of its rows names the tests that prove it on a real Asterisk, through both
-doors where they differ, and docs/endings.md is made of it.
+doors where they differ, and docs/reference/endings.md is made of it.
 """
 
 from __future__ import annotations
@@ -139,24 +139,24 @@ _TRANSFERS: Final = "tests/calls/test_transfers.py"
 TABLE: Final = (
     # -- what the parties do ------------------------------------------------------------------------------------
     Ending(
-        Event.CALLER_HANGS_UP, (Step.DECIDING,), "his call ends", "–", "ended as CANCEL",
+        Event.CALLER_HANGS_UP, (Step.DECIDING,), "the call ends", "–", "ended as CANCEL",
         ("CANCEL",), (16,), (487,), (_STRIKES + "test_a_caller_who_gives_up_while_it_is_decided",), (Hears.NOTHING,),
         tuple(Evidence),
     ),
     Ending(
-        Event.CALLER_HANGS_UP, _UNANSWERED, "his call ends", "the phone stops ringing",
+        Event.CALLER_HANGS_UP, _UNANSWERED, "the call ends", "the phone stops ringing",
         "ended as CANCEL, nothing heard", ("CANCEL",), (16,), (487,), _PHONES,
     ),
     Ending(
-        Event.CALLER_HANGS_UP, _SOUND, "his call ends", "BYE",
+        Event.CALLER_HANGS_UP, _SOUND, "the call ends", "BYE",
         "not heard to its end; ended as CANCEL, never connected", ("CANCEL",), (16,), (487,), _PHONES,
     ),
     Ending(
-        Event.CALLER_HANGS_UP, (Step.CONNECTING,), "his call ends", "BYE", "as before or after the connection",
+        Event.CALLER_HANGS_UP, (Step.CONNECTING,), "the call ends", "BYE", "as before or after the connection",
         ("CANCEL", "CONNECTED"), (16,), (487, 200), _PHONES,
     ),
     Ending(
-        Event.CALLER_HANGS_UP, (Step.CONNECTED,), "his call ends", "BYE", "connected, ended as CONNECTED",
+        Event.CALLER_HANGS_UP, (Step.CONNECTED,), "the call ends", "BYE", "connected, ended as CONNECTED",
         ("CONNECTED",), (16,), (200,), _PHONES,
     ),
     Ending(
@@ -287,7 +287,7 @@ TABLE: Final = (
     ),
     Ending(
         Event.REINVITE, (*_SOUND, Step.CONNECTING),
-        "hears the sound; where he holds the call, nothing until he resumes it",
+        "hears the sound; while holding the call, nothing until it is resumed",
         "hears the sound; where it holds the call, the sound again or the notice, and nothing until it resumes it",
         "connected; a called party that held the call did not hear the sound; of a caller this is not seen",
         ("CONNECTED",), (16,), (200,),

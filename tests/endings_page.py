@@ -1,7 +1,4 @@
-"""docs/endings.md, made of the table of endings.
-
-python -m tests.endings_page     writes it
-"""
+"""docs/reference/endings.md, made of the table of endings; `tests/reference_pages.py` writes it."""
 
 from __future__ import annotations
 
@@ -10,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from . import ROOT
 from .endings import IMPOSSIBLE, TABLE, Ending, Event, Step
 
-PAGE = ROOT / "docs" / "endings.md"
+PAGE = ROOT / "docs" / "reference" / "endings.md"
 HEAD = """\
 # Every ending of a call
 
-Made of the table in [tests/endings.py](../tests/endings.py): each row names the tests that prove it on a real Asterisk;
-`make docs` makes the page anew. Unless a row says otherwise, it holds for both interfaces (ARI and AGI), and whether
-the called party hears the sound or both do. `IDTONE_CAUSE` is of ITU-T Q.850; SIP is what ends the caller's INVITE
-(after 200 there is a BYE).
+Made of the table in [tests/endings.py](../../tests/endings.py): each row names the tests that prove it on a real
+Asterisk; `make docs` makes the page anew. Unless a row says otherwise, it holds for both interfaces (ARI and AGI),
+and whether the called party hears the sound or both do. `IDTONE_CAUSE` is of ITU-T Q.850; SIP is what ends the caller's
+INVITE (after 200 there is a BYE).
 
 The steps: deciding (the service is asked), dialling (the called phone has the call and says nothing yet), ringing,
 early media, answered (by the called party; the sound is about to begin), sounding, connecting (the sound is over, and
@@ -57,7 +54,3 @@ def steps_of(steps: tuple[Step, ...]) -> str:
 
 def either(values: Iterable[object]) -> str:
     return " or ".join(map(str, values)) or "–"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())

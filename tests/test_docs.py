@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import typer.main
 
 from idtone.call_control import journal_lines
 from idtone.call_control.hearing import KnownBy
-from idtone.calls import Outcome, Reason
 from idtone.cli import app
 from idtone.dialplan import Played
 from idtone.ledger import steps
@@ -20,11 +20,21 @@ from idtone.ledger.steps import CallStatus, StepKind
 from idtone.settings import Settings, locations
 
 from . import ROOT
+from .reference_pages import pages
 
-TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
-PAGES = [*TOP, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-OPERATING = (ROOT / "docs" / "operating.md").read_text("utf-8")
-EVIDENCE = (ROOT / "docs" / "evidence.md").read_text("utf-8")
+DOCS = ROOT / "docs"
+TOP = [
+    ROOT / name for name in ("README.md", "README.ja.md", "CONTRIBUTING.md", "SECURITY.md") if (ROOT / name).exists()
+]
+PAGES = [*TOP, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+INSTALL = (DOCS / "how-to" / "install.md").read_text("utf-8")
+HOOKS = [(folder / "reference" / "hook.md").read_text("utf-8") for folder in (DOCS, DOCS / "ja")]
+RECORDS = (DOCS / "reference" / "records.md").read_text("utf-8")
+JOURNAL = (DOCS / "reference" / "journal.md").read_text("utf-8")
+EVIDENCE = (DOCS / "explanation" / "evidence.md").read_text("utf-8")
+MADE = pages()
+PATIENCE_LINES = 200
+"""Of a page that somebody reads from its beginning to its end."""
 SECTIONS = set(Settings.model_fields)
 
 
@@ -32,28 +42,93 @@ def indented(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("   ")]
 
 
-@pytest.mark.parametrize("word", [*Outcome, *Reason, *CallStatus])
-def test_every_outcome_reason_and_status_is_explained_to_operators(word):
-    assert f"`{word.value}`" in OPERATING
+@pytest.mark.parametrize("path", MADE, ids=lambda path: str(path.relative_to(DOCS)))
+def test_a_reference_page_is_what_the_code_says(path):
+    assert path.read_text("utf-8") == MADE[path], "run make docs"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
+def test_no_page_is_longer_than_a_readers_patience(page):
+    if page not in MADE and page.name != "evidence-format.md":
+        assert len(page.read_text("utf-8").splitlines()) <= PATIENCE_LINES
+
+
+@pytest.mark.parametrize("index", [DOCS / "index.md", DOCS / "ja" / "index.md"], ids=["en", "ja"])
+def test_every_page_is_in_the_index(index):
+    named = {(index.parent / target).resolve() for target in re.findall(r"\]\(([^)#:]+)", index.read_text("utf-8"))}
+    own = {page for page in DOCS.rglob("*.md") if (DOCS / "ja" in page.parents) == (index.parent.name == "ja")}
+    assert not {page for page in own - named if page != index and page.parent.name != "adr"}
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=lambda page: page.stem)
+def test_both_languages_have_the_same_commands(page):
+    def blocks(path: Path) -> list[str]:
+        """What stands between fences, without comments."""
+        fenced = re.findall(r"^ *```\n(.*?)^ *```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        return [re.sub(r" *# .*$", "", block, flags=re.MULTILINE) for block in fenced]
+
+    assert blocks(page) == blocks(DOCS / "ja" / "how-to" / page.name)
+
+
+@pytest.mark.parametrize("page", ["how-to/install.md", "reference/hook.md", "reference/files.md"])
+def test_both_languages_name_the_same_things(page):
+    def named(path: Path) -> set[str]:
+        """Settings, modules, variables and files."""
+        return set(re.findall(r"`([A-Za-z_.]*[_.][A-Za-z_.]+)`", path.read_text("utf-8")))
+
+    assert named(DOCS / page) == named(DOCS / "ja" / page)
+
+
+def test_every_page_is_on_the_site():
+    named = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    there = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.parent.name != "adr"}
+    assert sorted(named) == sorted({*there, "adr/README.md"})
+
+
+@pytest.mark.parametrize("page", HOOKS, ids=["en", "ja"])
+@pytest.mark.parametrize("status", CallStatus)
+def test_every_status_is_explained_to_operators(status, page):
+    assert f"`{status}`" in page
+
+
+@pytest.mark.parametrize("page", HOOKS, ids=["en", "ja"])
+def test_arguments_and_variables_of_the_hook_are_explained_to_operators(page):
+    head = (ROOT / "dialplan" / "idtone.conf").read_text("utf-8").partition("[globals]")[0]
+    arguments = re.search(r"Arguments: +([A-Z_,\[\]]+)", head)
+    assert arguments
+    for name in (*re.findall(r"[A-Z_]+", arguments[1]), *re.findall(r"IDTONE_[A-Z_]+", head)):
+        assert f"| `{name}` |" in page
 
 
 @pytest.mark.parametrize("word", [*StepKind, *fold("", [steps.answered("c", datetime.now(UTC))]).to_json()])
 def test_every_step_and_field_of_the_evidence_is_explained_to_its_readers(word):
-    assert f"`{word}`" in EVIDENCE
+    assert f"`{word}`" in RECORDS
 
 
-@pytest.mark.parametrize("word", [*KnownBy, *Played])
-def test_by_what_it_is_known_that_a_sound_was_heard_is_explained_to_its_readers(word):
-    assert f"`{word}`" in EVIDENCE
+@pytest.mark.parametrize(
+    ("word", "page"), [*((word, EVIDENCE) for word in KnownBy), *((word, JOURNAL) for word in Played)]
+)
+def test_by_what_it_is_known_that_a_sound_was_heard_is_explained_to_its_readers(word, page):
+    assert f"`{word}`" in page
 
 
 def test_readers_see_the_lines_of_the_journal_as_the_service_reads_them():
     lines = indented(inspect.getdoc(journal_lines) or "")
     assert {line.split(",")[0] for line in lines} == {"decided", "sounded", "ended"}
-    assert all(line in EVIDENCE.splitlines() for line in lines)
+    assert all(line in JOURNAL.splitlines() for line in lines)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "README.ja.md",
+        "docs/how-to/install.md",
+        "docs/ja/how-to/install.md",
+        "docs/reference/hook.md",
+        "docs/ja/reference/hook.md",
+    ],
+)
 def test_a_dialplan_is_shown_as_the_hook_itself_shows_it(page):
     head = (ROOT / "dialplan" / "idtone.conf").read_text("utf-8").partition("; Arguments:")[0]
     shown = [line for line in indented(head.replace("\n;", "\n")) if line and not line.startswith("#include")]
@@ -75,9 +150,8 @@ def test_what_is_installed_is_what_the_unit_runs():
     unit = dict(
         re.findall(r"^(ExecStart|User|Group)=(\S+)", (ROOT / "config" / "idtone.service").read_text(), re.MULTILINE)
     )
-    installing = OPERATING.partition("## Installing")[2].partition("\n## ")[0]
-    assert f"ln -s /opt/idtone/bin/idtone {unit['ExecStart']}\n" in installing
-    assert f"adduser --system --ingroup {unit['Group']} {unit['User']}\n" in installing
+    assert f"ln -s /opt/idtone/bin/idtone {unit['ExecStart']}\n" in INSTALL
+    assert f"adduser --system --ingroup {unit['Group']} {unit['User']}\n" in INSTALL
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -96,7 +170,7 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
         if heading:
             headings = re.findall(r"^#+ (.+)$", (page.parent / target).read_text("utf-8"), re.MULTILINE)
-            assert heading in {f"#{re.sub('[^a-z0-9 -]', '', each.lower()).replace(' ', '-')}" for each in headings}
+            assert heading[1:] in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 @pytest.mark.parametrize("page", TOP, ids=lambda page: page.name)

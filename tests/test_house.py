@@ -19,8 +19,8 @@ FOLDERS = {
     "operations", "registry", "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
-    ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
-    "SECURITY.md", "pyproject.toml", "setup.cfg",
+    ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
+    "README.md", "SECURITY.md", "mkdocs.yml", "pyproject.toml", "setup.cfg",
 }  # fmt: skip
 
 

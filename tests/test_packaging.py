@@ -24,7 +24,7 @@ BROUGHT = {"pydantic_core": "pydantic"}
 
 NEEDED_BY = {"audioop-lts": "pydub", "psycopg": "sqlalchemy", "python-pkcs11": "securesystemslib"}
 """Libraries that a declared one imports without declaring them."""
-TOOLS = {"audit", "dev", "fuzz"}
+TOOLS = {"audit", "dev", "docs", "fuzz"}
 """Extras of which the product itself imports nothing."""
 
 

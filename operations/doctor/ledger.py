@@ -108,8 +108,8 @@ def aside(files: Sequence[Path]) -> Finding:
     return warning(
         topic,
         f"{len(files)} set aside, the latest as {files[-1]}",
-        f"idtone ledger verify --ledger sqlite:///{files[-1]}, keep a copy of it elsewhere (docs/operating.md), then "
-        "move it away from here",
+        f"idtone ledger verify --ledger sqlite:///{files[-1]}, keep a copy of it elsewhere "
+        "(docs/how-to/keep-evidence.md), then move it away from here",
     )
 
 

@@ -159,7 +159,7 @@ def _claims(walk: Walk) -> Iterator[str]:
         return
     for party in walk.record["heard_by"]:
         if party == "caller" and (party in walk.held or _keyed(walk)):
-            continue  # neither is seen: that it holds, nor that Dial() passes a key on to it (docs/evidence.md)
+            continue  # neither is seen: that it holds, nor that Dial() passes a key on to it (docs/explanation)
         profile = walk.record["profiles"][party]
         if profile not in walk.heard[party].whole:
             yield f"the evidence claims that the {party} party heard {profile}, and the RTP does not"

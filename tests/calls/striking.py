@@ -27,7 +27,7 @@ AFTER_S = 0.3
 """From the blow to the answers that waited for it."""
 FILE_GOES = (Event.SOUND_MISSING, Event.PLAYBACK_FAILED)
 """If the caller's file goes in the instant in which Dial() opens the two, only the called party's packets are seen
-(docs/evidence.md).
+(docs/explanation/evidence.md).
 """
 HEARD = {Hears.SOUND: "sample", Hears.NOTICE: "notice", Hears.NOTHING: None}
 

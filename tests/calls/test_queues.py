@@ -1,4 +1,4 @@
-"""Queues, FollowMe and confirmation as docs/operating.md shows them: each member is a Local channel to the hook."""
+"""Queues, FollowMe and confirmation as docs/how-to/queues.md shows them: each member is a Local channel to the hook."""
 
 from __future__ import annotations
 

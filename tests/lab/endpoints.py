@@ -25,7 +25,7 @@ def pjsip(address: Address) -> str:
     """The configuration of an Asterisk that listens at `address`."""
     return (
         "[global]\ntype = global\nendpoint_identifier_order = header,ip,anonymous\n"
-        # Else Asterisk ignores requests where any queue of its is long; see docs/operating.md.
+        # Else Asterisk ignores requests where any queue of its is long; see docs/how-to/when-something-fails.md.
         "taskprocessor_overload_trigger = pjsip_only\n"
         f"[udp]\ntype = transport\nprotocol = udp\nbind = {address[0]}:{address[1]}\n"
         f"[{REGISTERED}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n"

@@ -1,0 +1,390 @@
+"""The pages of docs/reference that are made of the code.
+
+python -m tests.reference_pages     writes them; `make docs` does so
+
+Settings come from `config/idtone.yaml`, whose comments have both languages; commands from the command line itself;
+reason codes from their enumeration, with the words of `REASONS`; endings from their table (`tests/endings_page.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import EnumType
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import typer.main
+import yaml
+
+from idtone.calls import Outcome, Reason
+from idtone.cli import app
+from idtone.settings import locations, variable_name
+
+from . import ROOT, endings_page
+
+REFERENCE: Final = ROOT / "docs" / "reference"
+REFERENCE_JA: Final = ROOT / "docs" / "ja" / "reference"
+
+# -- settings ---------------------------------------------------------------------------------------------------------
+
+Location = tuple[str, ...]
+
+
+@dataclass
+class Entry:
+    """One key of `config/idtone.yaml`; `default` None where it is a section."""
+
+    default: str | None
+    values: str = ""
+    english: list[str] = field(default_factory=list)
+    japanese: list[str] = field(default_factory=list)
+
+    def text(self, japanese: bool) -> str:
+        return joined(self.japanese if japanese else self.english)
+
+
+def entries(text: str) -> dict[Location, Entry]:
+    """The keys of a settings file in their order, each with the comments that stand before it."""
+    found: dict[Location, Entry] = {}
+    path: list[tuple[int, str]] = []
+    before: list[str] = []
+    for line in text.splitlines():
+        key = re.fullmatch(r"( *)(\w+):(?: +([^#]*?))?(?: +# (.*))?", line) or re.fullmatch(
+            r"()# (node): (\S+)()", line
+        )
+        if key:
+            indent = len(key[1])
+            path = [*(step for step in path if step[0] < indent), (indent, key[2])]
+            default = None if not key[3] else "" if line.startswith("#") else key[3]
+            place = tuple(name for _, name in path)
+            found[place] = _entry(default, before, key[4] or "")
+            if default and default.startswith("{"):
+                for name in yaml.safe_load(default):
+                    found[*place, name] = Entry("null")
+            before = []
+        elif comment := re.fullmatch(r" *# ?(.*)", line):
+            before.append(comment[1])
+        else:
+            before = []
+    return found
+
+
+def _entry(default: str | None, comments: Iterable[str], trailing: str) -> Entry:
+    entry = Entry(default)
+    for comment in (*comments, trailing):
+        english, slash, japanese = comment.partition(" / ")
+        if comment.startswith("  "):
+            entry.english.append(f"`{comment.strip()}`")
+            entry.japanese.append(f"`{comment.strip()}`")
+        elif slash and is_japanese(japanese) and not is_japanese(english):
+            entry.english.append(english)
+            entry.japanese.append(japanese)
+        elif comment is trailing and is_japanese(comment):
+            entry.english.append(f"({comment})")
+            entry.japanese.append(f"({comment})")
+        elif comment is trailing:
+            entry.values = comment
+        elif comment:
+            (entry.japanese if is_japanese(comment) else entry.english).append(comment)
+    entry.english = entry.english or entry.japanese
+    return entry
+
+
+def is_japanese(text: str) -> bool:
+    """Whether it is a Japanese sentence; a Japanese word in parentheses does not make it one."""
+    return bool(re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", re.sub(r"\([^()]*\)", "", text)))
+
+
+def joined(lines: Iterable[str]) -> str:
+    """Lines as one text: with a space between them, but not within Japanese."""
+    text = ""
+    for line in lines:
+        together = (
+            not text or text[-1] in "。、」" or (is_japanese(line[0]) and (is_japanese(text[-1]) or text[-1] in ":)"))
+        )
+        text += line if together else f" {line}"
+    return text.replace("|", "\\|")
+
+
+SETTINGS_HEAD: Final = """\
+# Settings
+
+Made of [config/idtone.yaml](../../config/idtone.yaml), which is copied to `/etc/idtone/idtone.yaml`. What you do not
+need to change you can leave out. An environment variable of the key's name overrides the file: `ari.url` is
+`IDTONE_ARI_URL`. A variable that begins with `IDTONE_` and that idtone does not know is an error. `IDTONE_CONFIG` names
+the settings file.
+"""
+SETTINGS_HEAD_JA: Final = """\
+# 設定
+
+[config/idtone.yaml](../../../config/idtone.yaml) から作られたページです。このファイルを
+`/etc/idtone/idtone.yaml` に複写して使います。変えない項目は省略できます。各項目は同じ名前の環境変数でも指定でき、
+環境変数が優先されます(`ari.url` は `IDTONE_ARI_URL`)。`IDTONE_` で始まる変数で idtone の知らないものは
+エラーになります。設定ファイルの場所は `IDTONE_CONFIG` で指定できます。
+"""
+ONLY_ENVIRONMENT: Final = {
+    False: "The secret itself: only by the environment variable `{}`.",
+    True: "値そのもの。環境変数 `{}` だけで指定できます。",
+}
+SEE: Final = {False: "See `{}`.", True: "`{}` を参照してください。"}
+
+
+def settings_page(japanese: bool) -> str:
+    written = entries((ROOT / "config" / "idtone.yaml").read_text("utf-8"))
+    keys = sorted(locations(), key=lambda each: _place(each, written))
+    lines = [SETTINGS_HEAD_JA if japanese else SETTINGS_HEAD]
+    section: str | None = None
+    explained = ""
+    for location in keys:
+        name = location[0] if len(location) > 1 else ""
+        if name != section:
+            section, explained = name, ""
+            lines += _section(name, written, japanese)
+        entry = written.get(location)
+        if entry is None:
+            assert location[-1] == "password", f"config/idtone.yaml does not have {location}"
+            meaning, default, values = ONLY_ENVIRONMENT[japanese].format(variable_name(location)), "", ""
+        else:
+            meaning, default, values = _meaning(location, written, japanese), code(entry.default), entry.values
+            if meaning:
+                explained = SEE[japanese].format(".".join(location))
+        lines.append(f"| `{'.'.join(location)}` | {default} | {values} | {meaning or explained} |")
+    return "\n".join(lines) + "\n"
+
+
+def _place(location: Location, written: Mapping[Location, Entry]) -> tuple[int, int]:
+    """Sections in the order of the file, top-level keys first; in a section last what is not in the file."""
+    order = [*written]
+    section = -1 if len(location) == 1 else order.index(location[:1])
+    return section, order.index(location) if location in written else len(order)
+
+
+def _section(name: str, written: Mapping[Location, Entry], japanese: bool) -> Iterator[str]:
+    if name:
+        yield f"\n## `{name}`\n"
+        if text := written[(name,)].text(japanese):
+            yield f"{text}\n"
+    yield "| 項目 | 既定値 | 値 | 意味 |" if japanese else "| setting | default | values | meaning |"
+    yield "|---|---|---|---|"
+
+
+def _meaning(location: Location, written: Mapping[Location, Entry], japanese: bool) -> str:
+    """The key's own comment; inside a group of keys the group's comes first."""
+    above = [written[location[:depth]] for depth in range(2, len(location)) if location[:depth] in written]
+    return " ".join(filter(None, (each.text(japanese) for each in (*above, written[location]))))
+
+
+def code(text: str | None) -> str:
+    return f"`{text}`" if text else ""
+
+
+# -- reasons ----------------------------------------------------------------------------------------------------------
+
+OUTCOMES: Final = {
+    Outcome.PLAY: (
+        "a valid licence covers number, direction and time", "the licensed sound", "connected",
+        "番号・方向・時刻について有効な利用許諾がある", "許諾された音", "接続",
+    ),
+    Outcome.NOTICE: (
+        "no valid licence and `policy.unlicensed: notice`; or a fallback and `policy.service_away: notice`",
+        "the notice", "connected",
+        "有効な利用許諾がなく `policy.unlicensed: notice`、またはフォールバックで `policy.service_away: notice`",
+        "一般の通知音", "接続",
+    ),
+    Outcome.REFUSE: (
+        "the number is suspended; or the policy says `refuse`",
+        "–", "nothing is dialled; the caller gets `policy.refuse_cause`",
+        "番号停止、または設定が `refuse`", "–", "発信せず、発信側に `policy.refuse_cause` を返す",
+    ),
+    Outcome.SHED: (
+        "too many calls wait for a verdict (`policy.overload: shed`)",
+        "–", "nothing is dialled; the caller gets cause 42",
+        "判定を待つ通話が多すぎる(`policy.overload: shed`)", "–", "発信せず、発信側に理由表示値 42 を返す",
+    ),
+    Outcome.BYPASS: (
+        "110, 118, 119 in CALLED_NUMBER or the dial string, in each spelling: after 184, 186 or +81, with `tel:` or "
+        "`sip:`, with separators, full-width", "nothing", "connected at once",
+        "CALLED_NUMBER またはダイヤル文字列が 110、118、119(184、186、+81 の後、`tel:` や `sip:` 付き、区切り文字、"
+        "全角も含む)",
+        "なし", "ただちに接続",
+    ),
+}  # fmt: skip
+REASONS: Final = {
+    Reason.EMERGENCY: ("BYPASS", "an emergency number is called", "緊急通報です"),
+    Reason.NUMBER_SUSPENDED: ("REFUSE", "the police had the forwarding number stopped", "転送元番号が番号停止中です"),
+    Reason.LICENCE_VALID: ("PLAY", "the member's licence covers the call", "会員の利用許諾が有効です"),
+    Reason.LICENCE_EXPIRED: ("NOTICE", "the licence has run out", "利用許諾の期限が過ぎています"),
+    Reason.LICENCE_REVOKED: ("NOTICE", "the association has revoked the licence", "利用許諾が取り消されています"),
+    Reason.LICENCE_SUSPENDED: ("NOTICE", "the association has suspended the licence", "利用許諾が一時停止中です"),
+    Reason.LICENCE_NOT_YET_VALID: ("NOTICE", "the licence begins later", "利用許諾の開始前です"),
+    Reason.LICENCE_NONE: (
+        "NOTICE", "the member that holds the number holds no licence (for this sound)",
+        "番号を持つ会員に(この音の)利用許諾がありません",
+    ),
+    Reason.DIRECTION_NOT_COVERED: (
+        "NOTICE", "the licence does not cover this direction", "利用許諾がこの方向を対象としていません",
+    ),
+    Reason.NUMBER_UNKNOWN: ("NOTICE", "no member holds the forwarding number", "転送元番号を持つ会員がいません"),
+    Reason.NUMBER_WITHHELD: ("NOTICE", "the forwarding number is withheld", "転送元番号が非通知です"),
+    Reason.NUMBER_MALFORMED: (
+        "NOTICE, or REFUSE if the hook's arguments cannot be trusted", "the forwarding number is no telephone number",
+        "転送元番号が電話番号の形ではありません。フックの引数が信頼できない場合は REFUSE になります",
+    ),
+    Reason.REGISTRY_STALE: (
+        "NOTICE", "the registry has expired, and `policy.registry_stale` has passed",
+        "登録簿の期限と `policy.registry_stale` の猶予が過ぎています",
+    ),
+    Reason.REGISTRY_MISSING: ("NOTICE", "the service has no registry", "サービスに登録簿がありません"),
+    Reason.LEDGER_FULL: (
+        "by `policy.ledger_full`", "there is no room for the evidence of the call, whatever its licence",
+        "証跡を書く領域がありません(利用許諾の有無によりません)",
+    ),
+    Reason.SERVICE_UNAVAILABLE: (
+        "by `policy.service_away`", "the service gave no verdict; the hook fell back",
+        "サービスから判定がなく、フックがフォールバックしました",
+    ),
+    Reason.OVERLOAD: (
+        "SHED", "too many calls waited for a verdict; the hook turned the call away",
+        "判定を待つ通話が多すぎ、フックが断りました",
+    ),
+}  # fmt: skip
+"""What each code means: the outcome that goes with it, in English, in Japanese."""
+
+REASONS_HEAD: Final = """\
+# Outcomes and reasons
+
+The outcome says what happens to the call, the reason why. With `policy.unlicensed: refuse`, REFUSE takes the place of
+NOTICE. The codes are public and do not change.
+
+## Outcomes
+
+| outcome | when | who is to hear a sound hears | then |
+|---|---|---|---|
+"""
+REASONS_HEAD_JA: Final = """\
+# 結果と理由
+
+結果は通話をどう扱うかを、理由はなぜそうなるかを示します。NOTICE とあるものは、`policy.unlicensed: refuse` の場合は
+REFUSE になります。コードは公開されており、変更されません。
+
+## 結果
+
+| 結果 | いつ | 聞こえる音 | その後 |
+|---|---|---|---|
+"""
+
+
+def reasons_page(japanese: bool) -> str:
+    text = REASONS_HEAD_JA if japanese else REASONS_HEAD
+    for outcome in Outcome:
+        cells = OUTCOMES[outcome][3:] if japanese else OUTCOMES[outcome][:3]
+        text += f"| `{outcome}` | {' | '.join(cells)} |\n"
+    text += (
+        "\n## 理由\n\nフックの `IDTONE_REASON`、再生証跡の `reason` です。\n\n| 理由 | 結果 | 意味 |\n|---|---|---|\n"
+        if japanese
+        else "\n## Reasons\n\n`IDTONE_REASON` of the hook, and `reason` in the evidence.\n\n"
+        "| reason | outcome | meaning |\n|---|---|---|\n"
+    )
+    for reason in Reason:
+        outcome, english, in_japanese = REASONS[reason]
+        text += f"| `{reason}` | {outcome} | {in_japanese if japanese else english} |\n"
+    return text
+
+
+# -- commands ---------------------------------------------------------------------------------------------------------
+
+SHARED: Final = ("-c", "--json", "--csv", "--tsv")
+"""Options that mean the same everywhere, unless they take a value of their own."""
+COMMANDS_HEAD: Final = """\
+# Commands: {title}
+
+Made of the command line itself; `--help` says the same. Every command ends with 0 (good), 1 (a negative verdict) or 2
+(wrong use or unusable input). Options that mean the same everywhere: `-c FILE`, `--config FILE` is the settings file
+(default: `/etc/idtone/idtone.yaml`); `--json` prints JSON for programs; `--csv` and `--tsv` print fields, a line a row.
+"""
+OWN_PAGE: Final = 4
+"""A group with so many commands has a page of its own."""
+
+
+def command_pages() -> dict[Path, str]:
+    root = typer.main.get_command(app)
+    groups: dict[str, list[tuple[str, Any]]] = {"": []}
+    for name, command in root.commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        own = groups.setdefault(name, []) if inner and len(inner) >= OWN_PAGE else groups[""]
+        if inner:
+            own += [(f"idtone {name} {each}", one) for each, one in inner.items()]
+        else:
+            own.append((f"idtone {name}", command))
+    return {
+        REFERENCE / f"commands{'-' if group else ''}{group}.md": COMMANDS_HEAD.format(
+            title=f"idtone {group}" if group else ", ".join(name for name, _ in commands)
+        )
+        + "".join("\n" + "\n".join(command_lines(*each)) + "\n" for each in commands)
+        for group, commands in groups.items()
+    }
+
+
+def command_lines(name: str, stand_in: Any) -> Iterator[str]:
+    """One command: its text, then its own arguments and options."""
+    command = stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
+    shared = {option: each for each in command.params for option in SHARED if option in each.opts and not each.metavar}
+    own = [each for each in command.params if each not in shared.values() and "--help" not in each.opts]
+    yield f"## {name}\n"
+    yield escaped("\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n")))
+    if own:
+        yield "\n| argument, option | meaning |"
+        yield "|---|---|"
+    for each in own:
+        yield f"| {' '.join(_spellings(each))} | {escaped(_help_of(each))} |"
+    if shared:
+        yield f"\nAlso: {', '.join(f'`{option}`' for option in shared)}."
+
+
+def _spellings(parameter: Any) -> Iterator[str]:
+    if parameter.param_type_name == "argument":
+        yield f"`{parameter.metavar or parameter.name.upper()}`"
+        return
+    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
+    yield ", ".join(f"`{spelling}{value}`" for spelling in (*parameter.opts, *parameter.secondary_opts))
+
+
+def _choices(parameter: Any) -> list[str]:
+    annotation = parameter.type_descriptor.annotation
+    kind = next(iter(get_args(annotation)), annotation)
+    return [each.value for each in kind] if isinstance(kind, EnumType) else []
+
+
+def _help_of(parameter: Any) -> str:
+    text = " ".join((parameter.help or "").split())
+    if choices := _choices(parameter):
+        text += f" One of {', '.join(f'`{each}`' for each in choices)}."
+    return f"{text} (required)" if parameter.required and parameter.param_type_name == "option" else text
+
+
+def escaped(text: str) -> str:
+    """Text for a table: angle brackets and bars would be read as something else."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+# -- all --------------------------------------------------------------------------------------------------------------
+
+
+def pages() -> Mapping[Path, str]:
+    """Every page that is made, by its place."""
+    made: dict[Path, Callable[[], str]] = {
+        REFERENCE / "settings.md": lambda: settings_page(japanese=False),
+        REFERENCE_JA / "settings.md": lambda: settings_page(japanese=True),
+        REFERENCE / "reasons.md": lambda: reasons_page(japanese=False),
+        REFERENCE_JA / "reasons.md": lambda: reasons_page(japanese=True),
+        endings_page.PAGE: endings_page.page,
+    }
+    return {path: page() for path, page in made.items()} | command_pages()
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")

@@ -1,0 +1,52 @@
+"""Gives the site the files outside docs/ that pages link to, such as config/idtone.yaml: a hook of mkdocs.
+
+On the repository's pages such a link leads out of docs/. On the site it leads to a copy under `source/`; a link to a
+folder becomes its name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+LINK = re.compile(r"\[([^]]+)\]\((\.\./[^)#]+)\)")
+
+
+def outside(page: Path, target: str) -> Path | None:
+    """The file or folder of the repository that a link of a page leads to; None inside docs/."""
+    path = Path(os.path.normpath(page.parent / target))
+    return None if path.is_relative_to(DOCS) or not path.is_relative_to(ROOT) else path.relative_to(ROOT)
+
+
+def copy(source: Path) -> str:
+    """Its place on the site. Browsers show text; a page of its own is no page of the site."""
+    return f"source/{source}" if source.suffix == ".zip" else f"source/{source}.txt"
+
+
+def on_files(files: Any, config: Any) -> Any:
+    from mkdocs.structure.files import File  # only where a site is made
+
+    for page in DOCS.rglob("*.md"):
+        for _, target in LINK.findall(page.read_text("utf-8")):
+            source = outside(page, target)
+            if source and (ROOT / source).is_file() and copy(source) not in files.src_uris:
+                files.append(File.generated(config, copy(source), content=(ROOT / source).read_bytes()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    here = Path(page.file.src_uri).parent
+
+    def replaced(found: re.Match[str]) -> str:
+        source = outside(DOCS / page.file.src_uri, found[2])
+        if source is None:
+            return found[0]
+        if not (ROOT / source).is_file():
+            return found[1]
+        return f"[{found[1]}]({os.path.relpath(copy(source), here)})"
+
+    return LINK.sub(replaced, markdown)
