@@ -32,21 +32,24 @@ def service(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPat
 
 
 class CommandLines:
-    """Those of our programs, looked at again and again from a thread."""
+    """Those of our programs that this Asterisk runs, looked at again and again from a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, asterisk: Asterisk) -> None:
+        assert asterisk.process
+        self._parent = asterisk.process.pid
         self.seen: set[bytes] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look)
 
     def _look(self) -> None:
         while not self._stop.wait(0.01):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
+            for process in Path("/proc").glob("[0-9]*"):
                 try:
-                    line = path.read_bytes()
+                    line = (process / "cmdline").read_bytes()
+                    parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
                 except OSError:
                     continue
-                if b"idtone-agi" in line:
+                if b"idtone-agi" in line and parent == self._parent:
                     self.seen.add(line)
 
     def __enter__(self) -> CommandLines:
@@ -60,7 +63,7 @@ class CommandLines:
 
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
 async def test_a_call_is_decided_heard_and_recorded(service: Service, references, way: str) -> None:
-    with CommandLines() as lines:
+    with CommandLines(service.asterisk) as lines:
         async with lab(service.asterisk) as phones:
             placed = await phones.place(Forwarding(way=way, door="agi"))
             await phones.talk_and_hang_up(placed, 1.0)

@@ -299,7 +299,9 @@ async def test_one_service_after_the_other_while_calls_go_on(
     for record in found.values():
         assert [step.kind for step in record.steps] == FALLBACK
         assert (record.heard, record.anomalies) == (True, ())
-    assert {path.name for path in folder.directory.iterdir()} == {"calls", READ}
+    assert {path.name for path in folder.directory.iterdir()} - {READ} == {
+        "calls"
+    }  # a life may be too short to note it
 
 
 async def test_what_was_read_while_the_ledger_had_no_room_is_read_again_by_the_next_service(
@@ -489,7 +491,9 @@ async def test_a_service_that_is_killed_again_and_again_leaves_no_record_incompl
         assert (record.complete, record.heard, record.status) == (True, True, "CONNECTED"), (call_id, kinds)
         assert record.outcome == ("PLAY" if call_id in asterisk.licensed else "NOTICE")
         assert set(record.anomalies) <= ({LATE} if call_id in asterisk.fallback else set())
-    assert {path.name for path in folder.directory.iterdir()} == {"calls", READ}
+    assert {path.name for path in folder.directory.iterdir()} - {READ} == {
+        "calls"
+    }  # a life may be too short to note it
     custody = custody_of(url)
     with LedgerReader.open(url) as reader:
         verified = reader.verify(custody.signer.key)
