@@ -14,9 +14,9 @@ from idtone.call_control.hearing import KnownBy
 from idtone.calls import Outcome, Reason
 from idtone.cli import app
 from idtone.dialplan import Played
-from idtone.ledger import steps
-from idtone.ledger.records import fold
-from idtone.ledger.steps import CallStatus, StepKind
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.records import fold
+from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.settings import Settings, locations
 
 from .test_house import ROOT

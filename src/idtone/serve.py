@@ -35,17 +35,17 @@ from .console import ConfigOption
 from .daemons import in_daemon
 from .decision import time_by
 from .errors import AriError, AriRefused, IdtoneError, TrustError, UsageError
-from .ledger import steps
-from .ledger.acts import record_requests
-from .ledger.approval import Rules
-from .ledger.custody import Custody
-from .ledger.pending import Pending
-from .ledger.reader import LedgerReader
-from .ledger.retention import forget_in_time
-from .ledger.shipping import Shipping
-from .ledger.sqlite import path_of
-from .ledger.witness.client import Cosigning
-from .ledger.writer import LedgerWriter
+from .ledger.disclosure.disclosure_request import DisclosureRules
+from .ledger.disclosure.record_act import record_acts
+from .ledger.evidence import steps
+from .ledger.keys.key_ring import KeyRing
+from .ledger.replication.replicator import Replicator
+from .ledger.store.ledger_reader import LedgerReader
+from .ledger.store.sqlite import path_of
+from .ledger.witness.cosigning import Cosigning
+from .ledger.writing.ledger_writer import LedgerWriter
+from .ledger.writing.pending import Pending
+from .ledger.writing.retention import forget_in_time
 from .registry.expiry import Expiry
 from .registry.source import FileSource, SignedSource, Source, load_registry
 from .settings import CallerHears, Door, RegistrySettings, Settings, SuspendedCalls, load_settings
@@ -136,7 +136,7 @@ class Loaded:
 
     profiles: tuple[Profile, ...]
     sounds: dict[str, Sound]
-    custody: Custody
+    key_ring: KeyRing
     source: Source
 
 
@@ -150,7 +150,7 @@ def _load(settings: Settings) -> Loaded:
     source = source_of(settings.registry)
     _take_up(source)
     journal_of(settings).make()
-    return Loaded(profiles, sounds, Custody.of(settings.ledger, settings.node), source)
+    return Loaded(profiles, sounds, KeyRing.of(settings.ledger, settings.node), source)
 
 
 def _take_up(source: Source) -> None:
@@ -249,7 +249,7 @@ class Instance:
         self._evidence: LedgerWriter | None = None
         self._calls: CallControl | None = None
         self._fallback: Fallback | None = None
-        self._shipping: Shipping | None = None
+        self._replicator: Replicator | None = None
 
     @property
     def unwritten(self) -> bool:
@@ -262,15 +262,15 @@ class Instance:
             line = resources.enter_context(succession.predecessor(self._succession)) if take_over else None
             inherited = await self._inherit(line, resources) if line else Inheritance()
             ledger = self._settings.ledger
-            evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.custody, ledger.reserve)
+            evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.key_ring, ledger.reserve)
             self._evidence = evidence
             if ledger.is_shared():
-                self._shipping = Shipping(ledger, self._settings.node)
-                self._shipping.begin()
-                resources.push_async_callback(asyncio.to_thread, self._shipping.close)
+                self._replicator = Replicator(ledger, self._settings.node)
+                self._replicator.begin()
+                resources.push_async_callback(asyncio.to_thread, self._replicator.close)
             resources.callback(evidence.close)
-            pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.custody.days))
-            reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.custody.days))
+            pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.key_ring.days))
+            reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.key_ring.days))
             calls, self._fallback, refresh = _assemble(self._settings, self._loaded, pending, reader)
             self._calls = calls
             journal = self._journal(calls, reader, evidence)
@@ -347,14 +347,14 @@ class Instance:
 
     def _keep(self, evidence: LedgerWriter, journal: JournalReader) -> list[asyncio.Task[None]]:
         """What is done beside the calls."""
-        ledger, custody = self._settings.ledger, self._loaded.custody
-        cosigning = Cosigning(evidence, custody, ledger.witnesses, ledger.witness_every.total_seconds())
+        ledger, key_ring = self._settings.ledger, self._loaded.key_ring
+        cosigning = Cosigning(evidence, key_ring, ledger.witnesses, ledger.witness_every.total_seconds())
         tasks = [
             asyncio.create_task(journal.follow(), name="reading the journal"),
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
-            asyncio.create_task(forget_in_time(custody.days, evidence, ledger.retention), name="forgetting numbers"),
+            asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
             asyncio.create_task(
-                record_requests(ledger.own(), evidence, Rules.of(ledger)),
+                record_acts(ledger.own(), evidence, DisclosureRules.of(ledger)),
                 name="recording what commands do",
             ),
         ]
@@ -385,8 +385,8 @@ class Instance:
         known = f"registry version {registry.version}, {registry.trust}" if registry else "no registry"
         room = self._evidence.words if self._evidence else ""
         trouble = self._fallback.trouble if self._fallback else ""
-        shipping = str(self._shipping.standing) if self._shipping else ""
-        more = "".join(f"; {words}" for words in (trouble, room, shipping) if words)
+        replica = str(self._replicator.status) if self._replicator else ""
+        more = "".join(f"; {words}" for words in (trouble, room, replica) if words)
         agi = f", AGI at {self._settings.agi.listen}" if self._settings.door is Door.AGI else ""
         return f"serving: {reached}{agi}, {known}, {len(self._calls or ())} calls in progress{more}"
 

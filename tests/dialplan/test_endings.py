@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from idtone.ledger.steps import CallStatus, cause
+from idtone.ledger.evidence.steps import CallStatus, cause
 
 from ..endings import IMPOSSIBLE, TABLE, Event, Step, cells
 from ..endings_page import PAGE, page

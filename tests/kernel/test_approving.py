@@ -16,21 +16,22 @@ from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.errors import LedgerError, UsageError
-from idtone.ledger import acts, steps
-from idtone.ledger.acts import record_requests
-from idtone.ledger.approval import Rules
 from idtone.ledger.commands import shared
-from idtone.ledger.custody import Custody
-from idtone.ledger.packs import MANIFEST, SEAL, seal, verified
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.disclosure import record_act as record_act_module
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal, verified
+from idtone.ledger.disclosure.pack_file import read_zip
+from idtone.ledger.disclosure.record_act import record_acts
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.notes import Signer, VerifierKey
-from idtone.ledger.writer import LedgerWriter
-from idtone.ledger.zips import read_zip
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.persons import KnownBy, Person
 from idtone.settings import LedgerSettings, load_settings
 
-from ..ledger.evidence import ALICE, BOB
+from ..ledger.sample_evidence import ALICE, BOB
 from .test_packing import config, run  # noqa: F401  the fixture
 
 CAROL = Person(1003, "carol", KnownBy.LOGIN)
@@ -70,8 +71,8 @@ class Desk:
         return load_settings(self.config, {}).ledger
 
     @property
-    def custody(self) -> Custody:
-        return Custody.of(self.settings, "pbx-1")
+    def key_ring(self) -> KeyRing:
+        return KeyRing.of(self.settings, "pbx-1")
 
     def kinds(self) -> list[StepKind]:
         with LedgerReader.open(self.settings.url) as reader:
@@ -80,7 +81,7 @@ class Desk:
     def enter(self, make: Callable[[str], Step]) -> str:
         """What somebody does who can run anything as the service's user, and does not use the commands."""
         made = make("act-0123")
-        with LedgerWriter.open(self.settings.url, "pbx-1", self.custody) as writer:
+        with LedgerWriter.open(self.settings.url, "pbx-1", self.key_ring) as writer:
             writer.append(made).result(20)
         return made.call_id
 
@@ -140,7 +141,7 @@ def test_no_act_holds_a_number(desk: Desk) -> None:
     request = desk.ask()
     desk.approve(request)
     desk.export(request)
-    with LedgerReader.open(desk.settings.url, desk.custody.days) as reader:
+    with LedgerReader.open(desk.settings.url, desk.key_ring.days) as reader:
         details = json.dumps([dict(step.details) for step in reader.acts()])
     for number in ("312345678", "9012345679", "5031234567"):
         assert number not in details
@@ -219,7 +220,7 @@ def test_an_approval_expires(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Non
     other = desk.ask()
     desk.approve(request)
 
-    class Later(acts.datetime):  # type: ignore[name-defined, misc]
+    class Later(record_act_module.datetime):  # type: ignore[name-defined, misc]
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             return super().now(tz) + timedelta(minutes=2)
@@ -227,7 +228,7 @@ def test_an_approval_expires(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("idtone.packing.datetime", Later)
     with pytest.raises(UsageError, match="is expired"):
         desk.export(request)
-    monkeypatch.setattr("idtone.ledger.acts.datetime", Later)
+    monkeypatch.setattr("idtone.ledger.disclosure.record_act.datetime", Later)
     with pytest.raises(LedgerError, match="is expired"):  # by the writer's clock, whatever the command's says
         desk.approve(other)
 
@@ -235,8 +236,8 @@ def test_an_approval_expires(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Non
 async def test_the_service_lets_nobody_export_by_settings_of_his_own(desk: Desk, tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(desk.config.read_text().replace("two-persons", "alone"))
-    with LedgerWriter.open(desk.settings.url, "pbx-1", desk.custody) as writer:
-        recording = asyncio.create_task(record_requests(desk.settings.url, writer, Rules.of(desk.settings)))
+    with LedgerWriter.open(desk.settings.url, "pbx-1", desk.key_ring) as writer:
+        recording = asyncio.create_task(record_acts(desk.settings.url, writer, DisclosureRules.of(desk.settings)))
         with pytest.raises(LedgerError, match="the service refuses to record this"):
             await asyncio.to_thread(run, "export", "--case", "R-7", "-o", desk.pack, "c-1", "-c", own)
         request = await asyncio.to_thread(desk.ask)
@@ -253,8 +254,8 @@ async def test_the_service_lets_no_approval_count_for_longer_by_settings_of_ones
     request = desk.ask()
     own = tmp_path / "own.yaml"
     own.write_text(desk.config.read_text().replace("PT1H", "P365D"))
-    with LedgerWriter.open(desk.settings.url, "pbx-1", desk.custody) as writer:
-        recording = asyncio.create_task(record_requests(desk.settings.url, writer, Rules.of(desk.settings)))
+    with LedgerWriter.open(desk.settings.url, "pbx-1", desk.key_ring) as writer:
+        recording = asyncio.create_task(record_acts(desk.settings.url, writer, DisclosureRules.of(desk.settings)))
         for arguments in (["approve", request, "--yes"], ["export", "--case", "R-7", "c-1"]):
             desk.be(BOB)
             with pytest.raises(LedgerError, match="the service refuses to record this"):
@@ -287,7 +288,7 @@ def resealed(desk: Desk, files: dict[str, bytes], change: Callable[[dict[str, An
     manifest = json.loads(files[MANIFEST])
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}
-    return {**pack, SEAL: seal(pack, manifest["case"], desk.custody.signer)}
+    return {**pack, SEAL: seal(pack, manifest["case"], desk.key_ring.signer)}
 
 
 TAMPERINGS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
@@ -317,9 +318,9 @@ def test_a_witness_has_to_have_seen_the_approval_as_well(desk: Desk) -> None:
     witness = Signer("w.example", bytes(32))
 
     def cosign() -> None:
-        seen = desk.custody.seen.latest(desk.custody.signer.key)
+        seen = desk.key_ring.seen.latest(desk.key_ring.signer.key)
         assert seen
-        desk.custody.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, 1793491200)]))
+        desk.key_ring.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, 1793491200)]))
 
     cosign()  # the records, and nothing else yet
     first, second = desk.ask(), desk.ask()
@@ -342,7 +343,7 @@ def test_numbers_that_were_not_to_be_opened_are_told(desk: Desk) -> None:
     made = desk.export(request)
     files, log = read_zip(desk.pack), VerifierKey.parse(made["log_key"])
     assert verified(files, log).faults == []
-    with LedgerReader.open(desk.settings.url, desk.custody.days) as reader:
+    with LedgerReader.open(desk.settings.url, desk.key_ring.days) as reader:
         key = reader.record_key("c-1")
     assert key
     opened = resealed(desk, files, lambda manifest: manifest["records"][0].update(key=base64.b64encode(key).decode()))
