@@ -19,9 +19,9 @@ from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip, Trust
 from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide, suspended, time_by
 from idtone.errors import JournalError, LedgerBehindError
-from idtone.ledger import steps
-from idtone.ledger.records import Record
-from idtone.ledger.steps import CallStatus, Role, Step, StepKind
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import CallStatus, Role, Step, StepKind
 from idtone.numbers import Number, parse, perhaps
 from idtone.settings import CallerHears, Door
 from idtone.tones.making.sounds import Sound

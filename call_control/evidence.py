@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Protocol
 
-from idtone.ledger.steps import Step
+from idtone.ledger.evidence.steps import Step
 
 
 class Evidence(Protocol):

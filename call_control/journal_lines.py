@@ -21,7 +21,7 @@ from idtone import dialplan
 from idtone.calls import Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.dialplan import Played
 from idtone.errors import JournalError
-from idtone.ledger.steps import CallStatus, cause
+from idtone.ledger.evidence.steps import CallStatus, cause
 from idtone.numbers import parse, perhaps
 
 LONGEST_LINE: Final = 4096

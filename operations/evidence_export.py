@@ -13,21 +13,21 @@ import typer
 
 from idtone import console
 from idtone.errors import UsageError
-from idtone.ledger import steps
-from idtone.ledger.acts import record_act
-from idtone.ledger.approval import Request, Rules, State, requests
 from idtone.ledger.commands.shared import LedgerOption, answerable, complete_call, whole_id
-from idtone.ledger.custody import Custody
-from idtone.ledger.exhibits import exhibits, selected
-from idtone.ledger.fleet import Fleet
-from idtone.ledger.key_file import read_key
-from idtone.ledger.packs import PAPER, REPORT, SEAL, Told, digest, packed, seal, told
-from idtone.ledger.postgresql import Server
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.report.content import Report, report
-from idtone.ledger.report.html import page
-from idtone.ledger.steps import StepKind
-from idtone.ledger.zips import write_zip
+from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
+from idtone.ledger.disclosure.pack import PAPER, REPORT, SEAL, PackRecord, digest, packed, seal, told
+from idtone.ledger.disclosure.pack_file import write_zip
+from idtone.ledger.disclosure.packed_calls import packed_calls, selected
+from idtone.ledger.disclosure.record_act import record_act
+from idtone.ledger.disclosure.report.content import Report, report
+from idtone.ledger.disclosure.report.html import page
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.steps import StepKind
+from idtone.ledger.keys.key_file import read_key
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.replication.ledgers import Ledgers
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import Server
 from idtone.persons import Person, acting
 from idtone.settings import Exports, Settings, load_settings
 from idtone.tones.library import Library, load_library
@@ -104,11 +104,11 @@ def _here(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> Non
     unknown = [call for call in calls if not reader.knows(call)]
     if not unknown or not settings.ledger.is_shared():
         return
-    with Fleet.in_postgresql(Server.of(settings.ledger), {}) as fleet:
-        for call in unknown:
-            names = [each.node for each in fleet.ledgers if each.reader.knows(call)]
-            if names:
-                raise UsageError(f"call {call} is in the ledger of {' and '.join(names)}: run this there")
+    ledgers = Ledgers.in_postgresql(Server.of(settings.ledger), {})
+    for call in unknown:
+        names = [each.node for each in ledgers.nodes if each.reader.knows(call)]
+        if names:
+            raise UsageError(f"call {call} is in the ledger of {' and '.join(names)}: run this there")
 
 
 def _writable(output: Path | None) -> Path:
@@ -121,18 +121,18 @@ def _writable(output: Path | None) -> Path:
 
 def _ask(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> dict[str, object]:
     person, now = answerable(settings.ledger), datetime.now(UTC)
-    custody = Custody.of(settings.ledger, settings.node)
+    key_ring = KeyRing.of(settings.ledger, settings.node)
     with LedgerReader.open(settings.ledger.own()) as reader:
         calls = _whole(reader, calls)
         _here(settings, reader, calls)
-        chosen = exhibits(reader, calls, None, sealed=True)
+        chosen = packed_calls(reader, calls, None, sealed=True)
     until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen)
     act_id = record_act(
-        settings.ledger.own(), settings.node, custody,
+        settings.ledger.own(), settings.node, key_ring,
         lambda act: steps.export_requested(
             act, now, person, case, [each.call_id for each in chosen], sealed, digest_, until
         ),
-        Rules.of(settings.ledger),
+        DisclosureRules.of(settings.ledger),
     )  # fmt: skip
     return {"request": act_id, "calls": len(chosen), "by": str(person), "until": until.isoformat()}
 
@@ -144,7 +144,7 @@ def _make_approved(settings: Settings, request_id: str, output: Path) -> dict[st
     if request is None:
         raise UsageError(f"there is no request {request_id!r}; `idtone ledger requests` lists them")
     state = request.state(datetime.now(UTC))
-    if state is not State.APPROVED:
+    if state is not RequestState.APPROVED:
         raise UsageError(f"request {request_id} is {state}; only one that is approved can be exported")
     return _make(settings, request.case, request.calls, request.sealed, output, person, request)
 
@@ -156,22 +156,22 @@ def _make(
     sealed: bool,
     output: Path,
     person: Person,
-    request: Request | None,
+    request: DisclosureRequest | None,
     ledger: str | None = None,
 ) -> dict[str, object]:
-    custody = Custody.of(settings.ledger, settings.node)
+    key_ring = KeyRing.of(settings.ledger, settings.node)
     now = datetime.now(UTC)
-    with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), custody.days) as reader:
+    with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), key_ring.days) as reader:
         calls = _whole(reader, calls)
         if ledger is None:
             _here(settings, reader, calls)
-        signer = custody.signer_of(reader.origin())
+        signer = key_ring.signer_of(reader.origin())
         log = signer.key
-        cosigned = custody.cosigned.latest(log)
+        cosigned = key_ring.cosigned.latest(log)
         note = cosigned[0] if cosigned else None
-        chosen = exhibits(reader, calls, note, sealed)
+        chosen = packed_calls(reader, calls, note, sealed)
         acts = [request.act, request.approval.act] if request and request.approval else []
-        approval = exhibits(reader, acts, note, sealed=True)
+        approval = packed_calls(reader, acts, note, sealed=True)
     digest_ = selected(case, sealed, chosen)
     if request and digest_ != request.selection:
         raise UsageError("more was recorded of these calls since they were requested; request them anew")
@@ -188,19 +188,21 @@ def _make(
         approved = (request.act, digest_) if request else None
         return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved)
 
-    act_id = record_act(settings.ledger.own(), settings.node, custody, act, Rules.of(settings.ledger))
+    act_id = record_act(settings.ledger.own(), settings.node, key_ring, act, DisclosureRules.of(settings.ledger))
     made[SEAL] = seal(made, case, signer)
     write_zip(output, made)
     return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}
 
 
 def _reports(content: Report) -> dict[str, bytes]:
-    from idtone.ledger.report.pdf import paper  # which takes time and memory that other commands need not spend
+    from idtone.ledger.disclosure.report.pdf import (
+        paper,  # which takes time and memory that other commands need not spend
+    )
 
     return {REPORT: page(content), PAPER: paper(content)}
 
 
-def _profiles(tales: Sequence[Told], library: Library) -> Mapping[str, Mapping[str, Any]]:
+def _profiles(tales: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:
     """What is known of the sounds that were played; of the association's own no more than which it was."""
     found: dict[str, Mapping[str, Any]] = {}
     for tale in tales:

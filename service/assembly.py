@@ -15,9 +15,9 @@ from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.daemons import in_daemon
 from idtone.decision import time_by
-from idtone.ledger import steps
-from idtone.ledger.custody import Custody
-from idtone.ledger.reader import LedgerReader
+from idtone.ledger.evidence import steps
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.registry.expiry import Expiry
 from idtone.registry.source import FileSource, SignedSource, Source
 from idtone.settings import CallerHears, RegistrySettings, Settings, SuspendedCalls
@@ -37,7 +37,7 @@ class Loaded:
 
     profiles: tuple[Profile, ...]
     sounds: dict[str, Sound]
-    custody: Custody
+    key_ring: KeyRing
     source: Source
 
 
@@ -51,7 +51,7 @@ def load(settings: Settings) -> Loaded:
     source = source_of(settings.registry)
     _take_up(source)
     journal_of(settings).make()
-    return Loaded(profiles, sounds, Custody.of(settings.ledger, settings.node), source)
+    return Loaded(profiles, sounds, KeyRing.of(settings.ledger, settings.node), source)
 
 
 def _take_up(source: Source) -> None:

@@ -26,15 +26,15 @@ from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_entry import JournalEntry
 from idtone.daemons import in_daemon
 from idtone.errors import AriError, AriRefused, UsageError
-from idtone.ledger.acts import record_requests
-from idtone.ledger.approval import Rules
-from idtone.ledger.pending import Pending
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.retention import forget_in_time
-from idtone.ledger.shipping import Shipping
-from idtone.ledger.sqlite import path_of
-from idtone.ledger.witness.client import Cosigning
-from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.record_act import record_acts
+from idtone.ledger.replication.replicator import Replicator
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.witness.cosigning import Cosigning
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.ledger.writing.pending import Pending
+from idtone.ledger.writing.retention import forget_in_time
 from idtone.settings import Door, Settings
 
 from . import hand_over
@@ -78,7 +78,7 @@ class Instance:
         self._evidence: LedgerWriter | None = None
         self._calls: CallControl | None = None
         self._fallback: Fallback | None = None
-        self._shipping: Shipping | None = None
+        self._replicator: Replicator | None = None
 
     @property
     def unwritten(self) -> bool:
@@ -91,15 +91,15 @@ class Instance:
             peer = resources.enter_context(hand_over.predecessor(self._socket)) if take_over else None
             inherited = await self._inherit(peer, resources) if peer else Inheritance()
             ledger = self._settings.ledger
-            evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.custody, ledger.reserve)
+            evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.key_ring, ledger.reserve)
             self._evidence = evidence
             if ledger.is_shared():
-                self._shipping = Shipping(ledger, self._settings.node)
-                self._shipping.begin()
-                resources.push_async_callback(asyncio.to_thread, self._shipping.close)
+                self._replicator = Replicator(ledger, self._settings.node)
+                self._replicator.begin()
+                resources.push_async_callback(asyncio.to_thread, self._replicator.close)
             resources.callback(evidence.close)
-            pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.custody.days))
-            reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.custody.days))
+            pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.key_ring.days))
+            reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.key_ring.days))
             calls, self._fallback, refresh = assemble(self._settings, self._loaded, pending, reader)
             self._calls = calls
             journal = self._journal(calls, reader, evidence)
@@ -179,14 +179,14 @@ class Instance:
 
     def _keep(self, evidence: LedgerWriter, journal: JournalReader) -> list[asyncio.Task[None]]:
         """What is done beside the calls."""
-        ledger, custody = self._settings.ledger, self._loaded.custody
-        cosigning = Cosigning(evidence, custody, ledger.witnesses, ledger.witness_every.total_seconds())
+        ledger, key_ring = self._settings.ledger, self._loaded.key_ring
+        cosigning = Cosigning(evidence, key_ring, ledger.witnesses, ledger.witness_every.total_seconds())
         tasks = [
             asyncio.create_task(journal.follow(), name="reading the journal"),
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
-            asyncio.create_task(forget_in_time(custody.days, evidence, ledger.retention), name="forgetting numbers"),
+            asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
             asyncio.create_task(
-                record_requests(ledger.own(), evidence, Rules.of(ledger)),
+                record_acts(ledger.own(), evidence, DisclosureRules.of(ledger)),
                 name="recording what commands do",
             ),
         ]
@@ -217,8 +217,8 @@ class Instance:
         known = f"registry version {registry.version}, {registry.trust}" if registry else "no registry"
         room = self._evidence.words if self._evidence else ""
         trouble = self._fallback.trouble if self._fallback else ""
-        shipping = str(self._shipping.standing) if self._shipping else ""
-        more = "".join(f"; {words}" for words in (trouble, room, shipping) if words)
+        replica = str(self._replicator.status) if self._replicator else ""
+        more = "".join(f"; {words}" for words in (trouble, room, replica) if words)
         agi = f", AGI at {self._settings.agi.listen}" if self._settings.door is Door.AGI else ""
         return f"serving: {reached}{agi}, {known}, {len(self._calls or ())} calls in progress{more}"
 

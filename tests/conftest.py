@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from idtone.ledger.postgresql import Server
+from idtone.ledger.store.postgresql import Server
 from idtone.tones.library import load_library
 from idtone.tones.making.synthesis import synthesise
 

@@ -14,9 +14,9 @@ from idtone.call_control import journal_lines
 from idtone.call_control.hearing import KnownBy
 from idtone.cli import app
 from idtone.dialplan import Played
-from idtone.ledger import steps
-from idtone.ledger.records import fold
-from idtone.ledger.steps import CallStatus, StepKind
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.records import fold
+from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.settings import Settings, locations
 
 from . import ROOT

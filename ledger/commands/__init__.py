@@ -8,58 +8,58 @@ app = console.group("The evidence of what was decided and heard (再生証跡)."
 console.add_commands(
     app,
     {
-        "list": ("idtone.ledger.commands.reading:list_calls", "List calls, the newest last."),
+        "list": ("idtone.ledger.commands.calls:list_calls", "List calls, the newest last."),
         "show": (
-            "idtone.ledger.commands.reading:show",
+            "idtone.ledger.commands.calls:show",
             "Show every step of one call; exit code 1 where the ledger does not know it.",
         ),
         "find": (
-            "idtone.ledger.commands.reading:find",
+            "idtone.ledger.commands.calls:find",
             "Find the calls that a telephone number had a part in; needs the ledger's key. Exit 1: there are none.",
         ),
         "stats": (
-            "idtone.ledger.commands.reading:stats",
+            "idtone.ledger.commands.calls:stats",
             "Count calls by day (of this machine's clock), member and licence: played, noticed, refused, heard.",
         ),
-        "nodes": (
-            "idtone.ledger.commands.fleet:nodes",
-            "List the nodes that ship their ledgers to PostgreSQL, and how far each has come.",
+        "replicas": (
+            "idtone.ledger.commands.replicas:replicas",
+            "List the nodes whose ledgers have replicas in PostgreSQL, and how far each replica has come.",
         ),
         "verify": (
-            "idtone.ledger.commands.proving:verify_ledger",
+            "idtone.ledger.commands.proofs:verify",
             "Verify that no record was changed, removed, inserted or moved since it was signed, and none cut off.",
         ),
         "prove": (
-            "idtone.ledger.commands.proving:prove",
+            "idtone.ledger.commands.proofs:prove",
             "Print the proof that a call's record is in the signed tree (C2SP tlog-proof), with the record as its "
             "extra data.",
         ),
         "key": (
-            "idtone.ledger.commands.proving:show_key",
+            "idtone.ledger.commands.proofs:show_key",
             "Print the verifier key of this ledger, by which others verify what it signs; give it to your witnesses.",
         ),
         "forget": (
-            "idtone.ledger.commands.forgetting:forget",
+            "idtone.ledger.commands.forget:forget",
             "Destroy the keys of all days before DATE: the numbers of these days can never be opened again.",
         ),
         "witness": (
-            "idtone.ledger.commands.witnessing:witness",
+            "idtone.ledger.commands.witness:witness",
             "Run a witness (C2SP tlog-witness) until SIGTERM: it cosigns heads that continue what it cosigned before.",
         ),
         "verify-pack": (
-            "idtone.ledger.commands.packing:verify_pack",
+            "idtone.ledger.commands.verify_pack:verify_pack",
             "Verify an evidence pack: its seal, every file, and each record's proof; then tell what it says.",
         ),
         "requests": (
-            "idtone.ledger.commands.approving:list_requests",
+            "idtone.ledger.commands.requests:list_requests",
             "List the exports that were requested, the newest last, and how they stand.",
         ),
         "approve": (
-            "idtone.ledger.commands.approving:approve",
+            "idtone.ledger.commands.requests:approve",
             "Approve an export that another person has requested, after it was shown what is to be given out.",
         ),
         "refuse": (
-            "idtone.ledger.commands.approving:refuse",
+            "idtone.ledger.commands.requests:refuse",
             "Refuse an export that was requested, also one that was approved already; or take a request of your own "
             "back.",
         ),

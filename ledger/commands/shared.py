@@ -18,11 +18,11 @@ from idtone.errors import IdtoneError, UsageError
 from idtone.persons import Person, acting
 from idtone.settings import LedgerSettings, load_settings
 
-from ..day_keys import DayKeys
-from ..fleet import Fleet, days_by
-from ..postgresql import Server
-from ..reader import LedgerReader
-from ..sealing import day_of
+from ..keys.day_keys import DayKeys
+from ..keys.sealing import day_of
+from ..replication.ledgers import Ledgers, days_by
+from ..store.ledger_reader import LedgerReader
+from ..store.postgresql import Server
 
 LedgerOption = Annotated[
     str | None, typer.Option("--ledger", metavar="URL", help="Ledger to read (default: ledger.url of the settings).")
@@ -49,12 +49,9 @@ def complete_call(context: typer.Context, incomplete: str) -> list[str]:
     """The newest call ids that begin so, for the shell; none where the ledger cannot be read."""
     given = context.params
     # Whatever is wrong is told when the command runs.
-    with (
-        suppress(IdtoneError),
-        redirect_stderr(io.StringIO()),
-        fleet_of(given.get("config"), given.get("ledger"), given.get("node")) as fleet,
-    ):
-        found = {call for ledger in fleet.ledgers for call in ledger.reader.call_ids(incomplete, _OFFERED)}
+    with suppress(IdtoneError), redirect_stderr(io.StringIO()):
+        ledgers = ledgers_of(given.get("config"), given.get("ledger"), given.get("node"))
+        found = {call for ledger in ledgers.nodes for call in ledger.reader.call_ids(incomplete, _OFFERED)}
         return sorted(found, reverse=True)[:_OFFERED]
     return []
 
@@ -108,8 +105,8 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
     return moment
 
 
-def fleet_of(config: Path | None, ledger: str | None, node: str | None = None, keys: Sequence[str] = ()) -> Fleet:
-    """What these options name. Which ledgers cannot be read is told. Raises UsageError, LedgerError."""
+def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None, keys: Sequence[str] = ()) -> Ledgers:
+    """The ledgers that these options name. Those that cannot be read are reported. Raises UsageError, LedgerError."""
     whole = load_settings(config)
     settings = whole.ledger
     days = days_of(settings)
@@ -120,11 +117,11 @@ def fleet_of(config: Path | None, ledger: str | None, node: str | None = None, k
     if not settings.is_shared():
         if node is not None:
             raise UsageError("--node chooses among the nodes of a PostgreSQL, and this is the file of one node")
-        return Fleet.of_file(settings.url, whole.node, settings.log_origin(whole.node), by_node.get(whole.node))
-    fleet = Fleet.in_postgresql(Server.of(settings), by_node, node)
-    for trouble in (*fleet.unreadable, *fleet.doubts):
+        return Ledgers.of_file(settings.url, whole.node, settings.log_origin(whole.node), by_node.get(whole.node))
+    ledgers = Ledgers.in_postgresql(Server.of(settings), by_node, node)
+    for trouble in (*ledgers.unreadable, *ledgers.doubts):
         print(trouble, file=sys.stderr)
-    return fleet
+    return ledgers
 
 
 def _keys(option: str) -> tuple[str, DayKeys]:

@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 from idtone.call_control import fallback
 from idtone.dialplan import FALLBACK_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
-from idtone.ledger import custody, owed, reserve
-from idtone.ledger.fleet import copied
-from idtone.ledger.postgresql import Server
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.sqlite import path_of
+from idtone.ledger.keys import key_ring
+from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.replication.own_replica import own_replica
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import Server
+from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.writing import missing_file, reserve
 from idtone.registry.known import known
 from idtone.settings import CallerHears, Door, variable_name
 
@@ -304,8 +306,8 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
     writable = os.access(machine.existing(path), os.W_OK) and os.access(machine.existing(path.parent), os.W_OK)
     yield ledger.opened(path, exists, writable, trouble)
     yield ledger.room(room, growth)
-    size = machine.size(reserve.place(path))
-    yield ledger.reserve(settings.reserve, size, room.free_bytes, owed.read(path))
+    size = machine.size(reserve.reserve_file(path))
+    yield ledger.reserve(settings.reserve, size, room.free_bytes, missing_file.read_missing(path))
     yield _aside(exam)
     yield _signed(exam, exists)
     yield ledger.sqlite(sqlite3.sqlite_version_info, machine.is_wal(path))
@@ -322,7 +324,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
 
 def _aside(exam: Exam) -> Finding:
     try:
-        trees = custody.continuity_of(exam.settings.ledger, exam.settings.node).trees
+        trees = key_ring.continuity_of(exam.settings.ledger, exam.settings.node).trees
     except LedgerError as error:
         return unknown("ledger-aside", str(error), AS_SERVICE)
     return ledger.aside([path for path in (Path(each.file) for each in trees) if machine.there(path)])
@@ -333,13 +335,13 @@ def _signed(exam: Exam, exists: bool) -> Finding:
     if not exists:
         return ledger.signed(0, "", looked=True)
     try:
-        key = custody.own_key(settings, exam.settings.node)
+        key = key_ring.own_key(settings, exam.settings.node)
         reader = LedgerReader.open(settings.own())
     except LedgerError as error:
         return ledger.signed(None, str(error), looked=False)
     with reader:
         try:
-            kept = [custody.Seen(path).latest(key) for path in (settings.seen(), settings.cosigned())]
+            kept = [CheckpointFile(path).latest(key) for path in (settings.seen(), settings.cosigned())]
             leaves = reader.signed_leaves(key, [checkpoint for _, checkpoint in filter(None, kept)])
         except LedgerError as error:
             return ledger.signed(None, str(error), looked=True)
@@ -355,7 +357,7 @@ def _shared(exam: Exam) -> Iterator[Finding]:
     try:
         server = Server.of(settings)
         name = str(server)
-        copy = copied(server, settings, exam.settings.node)
+        copy = own_replica(server, settings, exam.settings.node)
     except (LedgerError, DocumentError) as error:
         trouble = str(error)
     yield ledger.shared(name, copy, trouble, exam.now())

@@ -12,7 +12,7 @@ from typing import Final
 
 from idtone.dialplan import Hook
 from idtone.errors import AriError, DocumentError, LedgerError
-from idtone.ledger.sqlite import path_of
+from idtone.ledger.store.sqlite import path_of
 from idtone.operations.hook_export import hook_for
 from idtone.settings import Settings
 from idtone.tones.library import Library, load_library

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError
-from idtone.ledger.backlog import Missing
-from idtone.ledger.fleet import Copied
-from idtone.ledger.reserve import Room as Left
-from idtone.ledger.reserve import judged
-from idtone.ledger.sqlite import wal_is_safe
-from idtone.ledger.tokens import KEY_BYTES
+from idtone.ledger.keys.key_file import KEY_BYTES
+from idtone.ledger.replication.own_replica import OwnReplica
+from idtone.ledger.store.sqlite import wal_is_safe
+from idtone.ledger.writing.reserve import RoomLeft as Left
+from idtone.ledger.writing.reserve import judged
+from idtone.ledger.writing.unwritten_steps import MissingSteps
 
 from .findings import Finding, bad, good, unknown, warning
 
@@ -76,7 +76,7 @@ def room(room: Room, growth: Growth | None) -> Finding:
     return warning(topic, found, remedy) if days < ENOUGH_DAYS else good(topic, found)
 
 
-def reserve(size: int, left: int | None, free: int, owed: Missing | None) -> Finding:
+def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -> Finding:
     """`size` is what is to be kept, `left` what is there, None where no reserve was made yet; in bytes."""
     topic = "ledger-reserve"
     remedy = "Make room on the ledger's disk now, and do not stop or reload the service before"
@@ -150,7 +150,7 @@ def signed(leaves: int | None, trouble: str, looked: bool) -> Finding:
     return good(topic, f"{leaves:,} leaves, all signed" if leaves else "nothing is to be signed yet")
 
 
-def shared(server: str, copy: Copied | None, trouble: str, now: datetime) -> Finding:
+def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
     """`copy` None where PostgreSQL has none, or cannot be asked, of which `trouble` tells."""
     topic = "ledger-postgresql"
     log = "See what `journalctl -u idtone` says of it; evidence is kept in ledger.spool meanwhile"
@@ -173,9 +173,9 @@ def shared(server: str, copy: Copied | None, trouble: str, now: datetime) -> Fin
             f"{server} has {-copy.behind:,} steps that ledger.spool does not have: it was put back to an older copy",
             "Restore its newest copy, or move it away and give `ledger: {origin: NAME}` another name",
         )
-    if copy.lacking:
+    if copy.lost_leaves:
         found += (
-            f"; of the ledgers that were set aside {copy.lacking:,} leaves never came there, and are in those alone"
+            f"; of the ledgers that were set aside {copy.lost_leaves:,} leaves never came there, and are in those alone"
         )
     if copy.behind and now - copy.heard > SHIPPED_WITHIN:
         return warning(topic, found, log)

@@ -14,7 +14,7 @@ from idtone.call_control.call_control import CallControl
 from idtone.calls import Direction, Party
 from idtone.decision import Policy
 from idtone.errors import AgiError
-from idtone.ledger.records import fold
+from idtone.ledger.evidence.records import fold
 from idtone.settings import Door
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds

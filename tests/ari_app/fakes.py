@@ -12,7 +12,7 @@ from idtone.call_control.call_control import CallControl
 from idtone.calls import Direction, Licence, LicenceStatus, Suspension, Trust
 from idtone.decision import Policy
 from idtone.errors import LedgerError
-from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.numbers import Number, parse
 from idtone.tones.making.sounds import Sound
 

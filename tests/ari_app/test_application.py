@@ -18,8 +18,8 @@ from idtone.calls import Direction, Party
 from idtone.decision import Policy
 from idtone.dialplan import EXTENSION_LIMIT
 from idtone.errors import AriUnavailable
-from idtone.ledger.records import fold
-from idtone.ledger.steps import StepKind
+from idtone.ledger.evidence.records import fold
+from idtone.ledger.evidence.steps import StepKind
 from idtone.settings import Door
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds

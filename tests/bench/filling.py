@@ -14,16 +14,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.ledger.custody import Custody
-from idtone.ledger.leaves import leaf, search_keys, step_text
-from idtone.ledger.sealing import day_of
-from idtone.ledger.tables import CHECKPOINT, microseconds, row_of
+from idtone.ledger.evidence.leaves import leaf, search_keys, step_text
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.sealing import day_of
+from idtone.ledger.store.meta import CHECKPOINT
+from idtone.ledger.store.rows import microseconds, row_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.tree.merkle import Frontier, leaf_hash
 from idtone.ledger.tree.notes import Note
-from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 
-from ..ledger.evidence import NOW, heard_call
+from ..ledger.sample_evidence import NOW, heard_call
 
 NODE: Final = "pbx-1"
 ROWS_AT_ONCE: Final = 60_000
@@ -34,13 +35,13 @@ _TOKEN: Final = re.compile(r'(?<=_token":")[0-9a-f]{32}')
 
 
 def fill(
-    path: Path, custody: Custody, count: int, period: timedelta, known: Callable[[int], bool], seed: int = 1
+    path: Path, key_ring: KeyRing, count: int, period: timedelta, known: Callable[[int], bool], seed: int = 1
 ) -> None:
     """A new ledger of `count` calls, six steps each, evenly over `period` from `NOW` on.
 
     The numbers of calls of which `known` says so are truly sealed (`evidence.FORWARDING` and the others).
     """
-    with LedgerWriter.open(f"sqlite:///{path}", NODE, custody):
+    with LedgerWriter.open(f"sqlite:///{path}", NODE, key_ring):
         pass
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous=OFF")
@@ -48,7 +49,7 @@ def fill(
     indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL").fetchall()
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
-    filling = _Filling(custody, count, period, known, seed)
+    filling = _Filling(key_ring, count, period, known, seed)
     for rows in filling.pages():
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
@@ -58,27 +59,27 @@ def fill(
         filling.forget()
     for _, statement in indexes:
         connection.execute(statement)
-    text = Checkpoint(custody.signer.key.name, count, filling.frontier.root()).text
-    connection.execute("INSERT INTO meta VALUES (?, ?)", (CHECKPOINT, str(Note(text, (custody.signer.sign(text),)))))
+    text = Checkpoint(key_ring.signer.key.name, count, filling.frontier.root()).text
+    connection.execute("INSERT INTO meta VALUES (?, ?)", (CHECKPOINT, str(Note(text, (key_ring.signer.sign(text),)))))
     connection.close()
 
 
 class _Filling:
     def __init__(
-        self, custody: Custody, count: int, period: timedelta, known: Callable[[int], bool], seed: int
+        self, key_ring: KeyRing, count: int, period: timedelta, known: Callable[[int], bool], seed: int
     ) -> None:
         self.frontier = Frontier()
         self.stored = 0
         self.hashes: list[bytes] = []
         self.sought: list[tuple[int, int]] = []
-        self._custody = custody
+        self._key_ring = key_ring
         self._count = count
         self._known = known
         self._apart_us = period // timedelta(microseconds=1) / count
         self._dice = random.Random(seed)
         told = heard_call("sample")
         self._kinds = [step.kind.value for step in told]
-        self._details = [str(row_of(NODE, step, custody.days.writing)["details"]) for step in told]
+        self._details = [str(row_of(NODE, step, key_ring.days.writing)["details"]) for step in told]
         self._offsets = [microseconds(step.at) - microseconds(told[0].at) for step in told]
         self._texts: dict[int, list[str]] = {}
         self._days: dict[str, list[str]] = {}
@@ -125,9 +126,9 @@ class _Filling:
         day = day_of(datetime.fromtimestamp(at_us // 1_000_000, UTC))
         if self._known(call):
             step = heard_call(call_id, call * self._apart_us / 1000)[0]
-            return str(row_of(NODE, step, self._custody.days.writing)["details"])
+            return str(row_of(NODE, step, self._key_ring.days.writing)["details"])
         if day not in self._days:
-            self._custody.days.writing(day)
+            self._key_ring.days.writing(day)
             self._days[day] = _TOKEN.split(self._details[0].replace('"day":"2026-11-01"', f'"day":"{day}"'))
         noise = self._dice.randbytes(48).hex()
         first, second, third, rest = self._days[day]

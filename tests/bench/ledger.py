@@ -27,18 +27,20 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from idtone.ledger.continuity import Continuity
-from idtone.ledger.custody import Custody, Seen
-from idtone.ledger.day_keys import DayKeys
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.sealing import KeyRing
-from idtone.ledger.sqlite import journal_mode
-from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.keys.continuity import Continuity
+from idtone.ledger.keys.day_keys import DayKeys
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.sealing import LedgerKey
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.sqlite import journal_mode
 from idtone.ledger.tree.notes import Signer
-from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.verification.verify_ledger import verify_ledger
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.numbers import parse
 
-from ..ledger.evidence import FORWARDING, NOW, heard_call
+from ..ledger.sample_evidence import FORWARDING, NOW, heard_call
 from .filling import fill
 
 CALLS: Final = 30_000
@@ -54,10 +56,10 @@ MONTH: Final = timedelta(days=31)
 GROUP: Final = 1000
 
 
-def custody(folder: Path) -> Custody:
-    days = DayKeys(folder / "key.days", KeyRing(bytes(range(32))))
-    return Custody(
-        days, Signer(ORIGIN, bytes(32)), Seen(folder / "key.seen"), Seen(folder / "key.cosigned"),
+def key_ring(folder: Path) -> KeyRing:
+    days = DayKeys(folder / "key.days", LedgerKey(bytes(range(32))))
+    return KeyRing(
+        days, Signer(ORIGIN, bytes(32)), CheckpointFile(folder / "key.seen"), CheckpointFile(folder / "key.cosigned"),
         Continuity(folder / "key.continued", ORIGIN),
     )  # fmt: skip
 
@@ -101,7 +103,7 @@ def bare_loop(folder: Path, told: list[Step], group: int) -> float:
 def written(folder: Path, told: list[Step]) -> dict[str, float]:
     """Steps a second through the writer: as fast as they can be handed over, and each waited for."""
     url = f"sqlite:///{folder}/ledger.sqlite3"
-    with LedgerWriter.open(url, "pbx-1", custody(folder)) as writer:
+    with LedgerWriter.open(url, "pbx-1", key_ring(folder)) as writer:
         began = time.perf_counter()
         for step in told:
             last = writer.append(step)
@@ -141,10 +143,10 @@ def proven(folder: Path, count: int) -> dict[str, float]:
 
 
 def verified(folder: Path) -> dict[str, float]:
-    held = custody(folder)
+    held = key_ring(folder)
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", held.days) as reader:
         began = time.process_time()
-        verdict = reader.verify(held.signer.key)
+        verdict = verify_ledger(reader, held.signer.key)
         took_s = time.process_time() - began
     assert verdict.faults == [], verdict.faults
     return {
@@ -157,7 +159,7 @@ def verified(folder: Path) -> dict[str, float]:
 def found(folder: Path) -> dict[str, float]:
     """Milliseconds to find the calls of a month, at its end, of a number that has `KNOWN` and of others."""
     took: dict[bool, list[float]] = {True: [], False: []}
-    with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", custody(folder).days) as reader:
+    with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder).days) as reader:
         for number in range(FINDS):
             for known, digits in ((True, FORWARDING), (False, f"03123{40000 + number}")):
                 began = time.perf_counter()
@@ -174,7 +176,7 @@ def found(folder: Path) -> dict[str, float]:
 def among(folder: Path, records: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
     """The same of a ledger of so many records, of which `KNOWN` are of one number."""
     tell(f"a ledger of {records:,} records …")
-    fill(folder / "ledger.sqlite3", custody(folder), records, MONTH, lambda call: call % (records // KNOWN) == 0)
+    fill(folder / "ledger.sqlite3", key_ring(folder), records, MONTH, lambda call: call % (records // KNOWN) == 0)
     tell("finding, proving and verifying in it …")
     return {
         "find_among": {"records": records, **found(folder)},

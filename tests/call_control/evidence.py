@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from idtone.call_control.call_control import Request
 from idtone.call_control.evidence import Evidence
 from idtone.errors import LedgerError
-from idtone.ledger.leaves import CLOSING
-from idtone.ledger.records import Record, fold
-from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.evidence.leaves import CLOSING
+from idtone.ledger.evidence.records import Record, fold
+from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.registry.index import RegistryIndex
 from idtone.registry.source import parse_document
 

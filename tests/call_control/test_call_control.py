@@ -18,16 +18,17 @@ from idtone.call_control.journal_lines import read
 from idtone.calls import Direction, Outcome, Party, Reason, Skip
 from idtone.decision import Policy
 from idtone.errors import JournalError, LedgerBehindError, LedgerError
-from idtone.ledger import steps
-from idtone.ledger.pending import Pending
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.records import Record
-from idtone.ledger.steps import CallStatus, Role, Step, StepKind
-from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import CallStatus, Role, Step, StepKind
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.verification.verify_ledger import verify_ledger
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.ledger.writing.pending import Pending
 from idtone.settings import CallerHears, Door
 from idtone.tones.making.sounds import Sound
 
-from ..ledger.evidence import custody_of, days_of, url_of
+from ..ledger.sample_evidence import days_of, key_ring_of, url_of
 from . import hook
 from .evidence import (
     CALLED,
@@ -935,18 +936,18 @@ def records(url: str) -> dict[str, Record]:
 
 
 def test_calls_in_a_real_ledger_from_one_service_to_the_next(url: str, sounds: dict[str, Sound]) -> None:
-    custody = custody_of(url)
+    key_ring = key_ring_of(url)
     second, third = id_of(2), id_of(3)
-    with LedgerWriter.open(url, "lab", custody) as writer, Pending.open(url, writer, custody.days) as pending:
+    with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
         control = made(sounds, pending)
         control.decide(REQUEST, Door.ARI)
         control.decide(replace(REQUEST, call_id=second, nonce=OTHER_NONCE), Door.ARI)
         enter(control, *HEARD, hook.sounded(second, OTHER_NONCE, at=ms(3440), sent=22))
         enter(control, hook.decided(third))
     with (
-        LedgerWriter.open(url, "lab", custody) as writer,
-        Pending.open(url, writer, custody.days) as pending,
-        LedgerReader.open(url, custody.days) as reader,
+        LedgerWriter.open(url, "lab", key_ring) as writer,
+        Pending.open(url, writer, key_ring.days) as pending,
+        LedgerReader.open(url, key_ring.days) as reader,
     ):
         later = made(sounds, pending, now=lambda: ms(5000), recorded=reader.knows)
         later.recall(reader.open_calls(ms(5000)))
@@ -962,18 +963,18 @@ def test_calls_in_a_real_ledger_from_one_service_to_the_next(url: str, sounds: d
         assert (record.complete, record.heard, record.anomalies) == (True, True, ()), call_id
         assert record.unattended is (call_id == third)
     with LedgerReader.open(url) as reader:
-        result = reader.verify(custody.signer.key)
+        result = verify_ledger(reader, key_ring.signer.key)
     assert (result.faults, result.leaves, result.open_calls) == ([], 3, 0)
 
 
 def test_a_decision_that_came_too_late_is_in_the_leaf_of_its_call(url: str, sounds: dict[str, Sound]) -> None:
-    custody = custody_of(url)
-    with LedgerWriter.open(url, "lab", custody) as writer, Pending.open(url, writer, custody.days) as pending:
+    key_ring = key_ring_of(url)
+    with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
         control = made(sounds, pending)
         control.decide(REQUEST, Door.ARI)
         enter(control, *FALLBACK)
     record = records(url)[CALL]
     assert (record.outcome, record.heard, record.unattended, record.complete) == ("NOTICE", True, True, True)
     with LedgerReader.open(url) as reader:
-        result = reader.verify(custody.signer.key)
+        result = verify_ledger(reader, key_ring.signer.key)
     assert (result.faults, result.leaves, result.open_calls) == ([], 1, 0)

@@ -27,7 +27,7 @@ from idtone.call_control.journal_lines import (
 from idtone.calls import Direction, Outcome, Party, Reason
 from idtone.dialplan import Played
 from idtone.errors import JournalError
-from idtone.ledger.steps import CallStatus
+from idtone.ledger.evidence.steps import CallStatus
 from idtone.numbers import NumberKind, parse
 
 from .evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of

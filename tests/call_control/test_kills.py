@@ -24,16 +24,17 @@ from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal import READ, JournalFolder, JournalReader
 from idtone.call_control.journal_entry import JournalEntry
 from idtone.decision import Policy
-from idtone.ledger.database import Database, NotWrittenError
-from idtone.ledger.pending import Pending
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.records import Record
-from idtone.ledger.sqlite import Trouble
-from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.sqlite import Trouble
+from idtone.ledger.verification.verify_ledger import verify_ledger
+from idtone.ledger.writing.group_writer import GroupWriter, NotWrittenError
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.ledger.writing.pending import Pending
 from idtone.settings import Door
 from idtone.tones.making.sounds import Sound
 
-from ..ledger.evidence import custody_of, days_of, url_of
+from ..ledger.sample_evidence import days_of, key_ring_of, url_of
 from . import hook
 from .evidence import REQUEST, MemoryEvidence, id_of, registry
 from .reading import following, is_cleared, until, write
@@ -234,11 +235,11 @@ def test_a_service_that_is_killed_at_any_line_of_its_program(
 @asynccontextmanager
 async def serving(url: str, folder: JournalFolder, sounds: dict[str, Sound]) -> AsyncIterator[LedgerWriter]:
     """A service in this process; its ledger."""
-    custody = custody_of(url)
+    key_ring = key_ring_of(url)
     with (
-        LedgerWriter.open(url, "lab", custody) as writer,
-        Pending.open(url, writer, custody.days) as pending,
-        LedgerReader.open(url, custody.days) as ledger,
+        LedgerWriter.open(url, "lab", key_ring) as writer,
+        Pending.open(url, writer, key_ring.days) as pending,
+        LedgerReader.open(url, key_ring.days) as ledger,
     ):
         control = CallControl(registry, Policy(), sounds, pending, sounds, recorded=ledger.knows)
         control.recall(ledger.open_calls(now()))
@@ -317,7 +318,7 @@ async def test_what_was_read_while_the_ledger_had_no_room_is_read_again_by_the_n
     async with serving(url, folder, sounds) as writer:
         await until(lambda: folder.read_until() > time.time() - 0.5)
         with monkeypatch.context() as no_room:
-            no_room.setattr(Database, "write", full)
+            no_room.setattr(GroupWriter, "write", full)
             for line in fallback(call_id, now()):
                 write(folder, f"{line}\n")
             await until(lambda: writer.unwritten and writer.unwritten.steps == len(FALLBACK))
@@ -341,23 +342,23 @@ from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal import JournalFolder, JournalReader
 from idtone.call_control.journal_entry import JournalEntry
 from idtone.decision import Policy
-from idtone.ledger.pending import Pending
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.writing.pending import Pending
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import Door
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import ensure_sounds
 from tests.call_control.evidence import REQUEST, registry
-from tests.ledger.evidence import custody_of
+from tests.ledger.sample_evidence import key_ring_of
 
 async def main(url, sounds):
-    custody = custody_of(url)
+    key_ring = key_ring_of(url)
     made = ensure_sounds(sounds, load_library().values(), ["sln"])
     folder = JournalFolder(sounds / "journal", sounds)
     with (
-        LedgerWriter.open(url, "lab", custody) as writer,
-        Pending.open(url, writer, custody.days) as pending,
-        LedgerReader.open(url, custody.days) as ledger,
+        LedgerWriter.open(url, "lab", key_ring) as writer,
+        Pending.open(url, writer, key_ring.days) as pending,
+        LedgerReader.open(url, key_ring.days) as ledger,
     ):
         calls = CallControl(registry, Policy(), made, pending, made, recorded=ledger.knows)
         calls.recall(ledger.open_calls(datetime.now(UTC)))
@@ -491,12 +492,11 @@ async def test_a_service_that_is_killed_again_and_again_leaves_no_record_incompl
         assert (record.complete, record.heard, record.status) == (True, True, "CONNECTED"), (call_id, kinds)
         assert record.outcome == ("PLAY" if call_id in asterisk.licensed else "NOTICE")
         assert set(record.anomalies) <= ({LATE} if call_id in asterisk.fallback else set())
-    assert {path.name for path in folder.directory.iterdir()} - {READ} == {
-        "calls"
-    }  # a life may be too short to note it
-    custody = custody_of(url)
+    # A service may not have lived long enough to note how far it has read.
+    assert {path.name for path in folder.directory.iterdir()} - {READ} == {"calls"}
+    key_ring = key_ring_of(url)
     with LedgerReader.open(url) as reader:
-        verified = reader.verify(custody.signer.key)
+        verified = verify_ledger(reader, key_ring.signer.key)
     assert (verified.faults, verified.leaves, verified.open_calls) == ([], len(found), 0)
 
 

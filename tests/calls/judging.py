@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from idtone.calls import Reason
-from idtone.ledger.steps import CallStatus
+from idtone.ledger.evidence.steps import CallStatus
 
 from ..endings import TABLE, Event, Step, cells
 from ..lab.asterisk import Ending as Told

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from idtone.ledger.custody import own_key
-from idtone.ledger.day_keys import DayKeys
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.sealing import KeyRing
-from idtone.ledger.steps import Role
+from idtone.ledger.evidence.steps import Role
+from idtone.ledger.keys.day_keys import DayKeys
+from idtone.ledger.keys.key_ring import own_key
+from idtone.ledger.keys.sealing import LedgerKey
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.numbers import parse
 from idtone.settings import LedgerSettings
 
@@ -104,9 +105,9 @@ def _open(service: Service) -> list[str]:
 def _compared(service: Service, owed: Mapping[str, bool]) -> tuple[int, list[str]]:
     key = service.ledger.with_name("ledger.key")
     url = f"sqlite:///{service.ledger}"
-    with LedgerReader.open(url, DayKeys(key.with_name("ledger.key.days"), KeyRing(key.read_bytes()))) as reader:
+    with LedgerReader.open(url, DayKeys(key.with_name("ledger.key.days"), LedgerKey(key.read_bytes()))) as reader:
         records = reader.records()
-        faults = reader.verify(own_key(LedgerSettings(url=url, key_file=key), "lab")).faults
+        faults = verify_ledger(reader, own_key(LedgerSettings(url=url, key_file=key), "lab")).faults
     kinds = {record.opened[Role.CALLED]: set(record.times) for record in records if Role.CALLED in record.opened}
     found = list(faults)
     for dialled, talked in owed.items():

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from idtone.calls import Outcome, Reason
-from idtone.ledger.reader import LedgerReader
+from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk

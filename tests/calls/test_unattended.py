@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 import pytest
 
 from idtone.dialplan import JOURNAL_FILE, channel_of
-from idtone.ledger.custody import own_key
-from idtone.ledger.day_keys import DayKeys
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.sealing import KeyRing
-from idtone.ledger.steps import Role
+from idtone.ledger.evidence.steps import Role
+from idtone.ledger.keys.day_keys import DayKeys
+from idtone.ledger.keys.key_ring import own_key
+from idtone.ledger.keys.sealing import LedgerKey
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.numbers import parse
 from idtone.settings import load_settings
 
@@ -66,14 +67,14 @@ def stopped(pbx) -> Service:
 
 def reader(service: Service) -> LedgerReader:
     keys = service.ledger.with_name("ledger.key")
-    days = DayKeys(keys.with_name("ledger.key.days"), KeyRing(keys.read_bytes()))
+    days = DayKeys(keys.with_name("ledger.key.days"), LedgerKey(keys.read_bytes()))
     return LedgerReader.open(f"sqlite:///{service.ledger}", days)
 
 
 def verify(service: Service) -> None:
     with reader(service) as ledger:
         settings = load_settings(service.settings, {})
-        verdict = ledger.verify(own_key(settings.ledger, settings.node))
+        verdict = verify_ledger(ledger, own_key(settings.ledger, settings.node))
     assert not verdict.faults
 
 

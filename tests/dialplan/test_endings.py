@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from idtone.ledger.steps import CallStatus, cause
+from idtone.ledger.evidence.steps import CallStatus, cause
 
 from .. import ROOT
 from ..endings import IMPOSSIBLE, TABLE, Event, Step, cells

@@ -23,7 +23,7 @@ from idtone.cli import app
 from idtone.decision import CALL_REJECTED, Policy, Unlicensed
 from idtone.dialplan import Played
 from idtone.errors import UsageError
-from idtone.ledger.steps import CallStatus
+from idtone.ledger.evidence.steps import CallStatus
 from idtone.numbers import NumberKind, parse
 from idtone.tones.library import load_library
 from idtone.tones.notations.indications import to_asterisk

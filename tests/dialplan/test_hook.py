@@ -30,7 +30,7 @@ from idtone.dialplan import (
     channel_of,
     dialled_user,
 )
-from idtone.ledger.steps import CallStatus
+from idtone.ledger.evidence.steps import CallStatus
 from idtone.numbers import NumberKind, parse
 
 from ..lab.asterisk import Asterisk

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from idtone.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.decision import Policy, decide
-from idtone.ledger.steps import CallStatus
+from idtone.ledger.evidence.steps import CallStatus
 from idtone.numbers import NumberKind, digits_alone, parse, perhaps
 from idtone.registry.source import load_registry
 

@@ -94,7 +94,7 @@ def test_what_is_mistyped_is_named_with_what_is_meant() -> None:
     ("typed", "offered"),
     [
         ("idtone reg", ["registry"]),
-        ("idtone ledger re", ["requests", "refuse"]),
+        ("idtone ledger re", ["replicas", "requests", "refuse"]),
         ("idtone ledger exp", ["export"]),
         ("idtone tone import --ex", ["--expect-sha256"]),
         ("idtone tone show s", ["sample"]),

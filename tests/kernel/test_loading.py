@@ -14,23 +14,23 @@ from pathlib import Path
 
 import pytest
 
-from idtone.ledger.custody import Custody
-from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import load_settings
 
 from ..agi.fake_asterisk import calling, presented
 
 OTHERS = {
-    "G722", "aiohttp", "alembic", "asterisk", "cryptography", "inotify_simple", "matplotlib", "numpy", "phonenumbers",
+    "G722", "aiohttp", "asterisk", "cryptography", "inotify_simple", "matplotlib", "numpy", "phonenumbers",
     "psycopg", "pydantic", "pydub", "reportlab", "rfc8785", "rich", "securesystemslib", "sounddevice", "soundfile",
-    "soxr", "sqlalchemy", "tuf", "typer", "urllib3", "yaml",
+    "soxr", "tuf", "typer", "urllib3", "yaml",
 }  # fmt: skip
 """What idtone imports that is neither its own nor Python's."""
 COMMAND_LINE = {"pydantic", "rich", "typer"}
 """What Typer itself imports for options and for help."""
 DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 """What reading settings, profiles and registries takes."""
-LEDGER = DOCUMENTS | {"cryptography", "rfc8785", "sqlalchemy"}
+LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
 ROOMS = {
     "agi", "ari_app", "authority", "call_control", "config", "dialplan", "ledger", "operations", "registry", "service",
@@ -181,7 +181,7 @@ async def test_a_command_imports_its_own_room_and_what_that_needs(
     most: int,
 ) -> None:
     settings = load_settings(config, {})
-    LedgerWriter.open(settings.ledger.own(), settings.node, Custody.of(settings.ledger, settings.node)).close()
+    LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)).close()
     modules = await modules_of(start(command), inbox)
     assert rooms(modules) == needed_rooms
     assert modules & OTHERS == needed

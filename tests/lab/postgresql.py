@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
@@ -39,6 +40,17 @@ WITHOUT: Final = tuple(
 NOBODY: Final = 65534
 """As whom it runs where the tests run as root, which it refuses."""
 READY_S: Final = 60.0
+
+
+def changed(url: str, *, user: str = "", host: str = "", port: int = 0, database: str = "") -> str:
+    """The address of a database, with another part for each that is given."""
+    parsed = urlsplit(url)
+    place = f"{user or parsed.username}@{host or parsed.hostname}:{port or parsed.port}"
+    return urlunsplit(parsed._replace(netloc=place, path=f"/{database}" if database else parsed.path))
+
+
+def database_of(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
 
 
 class PostgreSQLMissing(Exception):
@@ -90,7 +102,7 @@ class PostgreSQL:
 
     def url(self, database: str = "postgres", port: int = 0) -> str:
         """`port` is that of something between, if any."""
-        return f"postgresql+psycopg://{self.user}@127.0.0.1:{port or self.port}/{database}"
+        return f"postgresql://{self.user}@127.0.0.1:{port or self.port}/{database}"
 
     @contextmanager
     def database(self) -> Iterator[str]:

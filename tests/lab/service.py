@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from idtone.call_control.journal import JournalFolder
-from idtone.ledger.day_keys import DayKeys
-from idtone.ledger.postgresql import Server
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.sealing import KeyRing
-from idtone.ledger.writer import LINGER_S
+from idtone.ledger.keys.day_keys import DayKeys
+from idtone.ledger.keys.sealing import LedgerKey
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import Server
+from idtone.ledger.writing.ledger_writer import LINGER_S
 
 from .asterisk import IDTONE, Asterisk
 
@@ -167,6 +167,6 @@ class Service:
 
     def _reader(self) -> LedgerReader:
         days = DayKeys(
-            self.ledger.with_name("ledger.key.days"), KeyRing(self.ledger.with_name("ledger.key").read_bytes())
+            self.ledger.with_name("ledger.key.days"), LedgerKey(self.ledger.with_name("ledger.key").read_bytes())
         )
         return LedgerReader.open(f"sqlite:///{self.ledger}", days)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from idtone.ledger import sqlite
-from idtone.ledger.day_keys import DayKeys
-from idtone.ledger.link import Link
-from idtone.ledger.postgresql import Server, schema_of
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.sqlite import path_of
+from idtone.ledger.keys.day_keys import DayKeys
+from idtone.ledger.replication.replica_connection import ReplicaConnection
+from idtone.ledger.store import sqlite
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import Server, schema_of
+from idtone.ledger.store.sqlite import path_of
 from idtone.settings import LedgerSettings
 
-from .evidence import LOG, SEED, url_of
+from .sample_evidence import LOG, SEED, url_of
 
 
 @pytest.fixture(params=["wal", "persist"])
@@ -46,11 +46,11 @@ def reading(request: pytest.FixtureRequest) -> Callable[..., LedgerReader]:
         signing = spool.with_name("key.sign")
         signing.write_bytes(SEED)
         signing.chmod(0o600)
-        link = Link(
-            LedgerSettings(url=str(server.url), password=server.password, spool=spool, key_file=spool.with_name("key")),
+        link = ReplicaConnection(
+            LedgerSettings(url=server.url, password=server.password, spool=spool, key_file=spool.with_name("key")),
             "pbx-1",
         )
-        while link.ship().behind:
+        while link.replicate().behind:
             pass
         link.close()
         return LedgerReader(server.database(schema_of(LOG.name), "the copy"), days)

@@ -20,20 +20,22 @@ from typing import Final
 from unittest.mock import patch
 
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
-from idtone.ledger import sealing, steps
-from idtone.ledger.custody import Custody, Seen
-from idtone.ledger.exhibits import exhibits, selected
-from idtone.ledger.packs import MANIFEST, PAPER, REPORT, SEAL, Exhibit, packed, seal
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.steps import CallStatus, Step
+from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal
+from idtone.ledger.disclosure.pack_file import write_zip
+from idtone.ledger.disclosure.packed_calls import packed_calls, selected
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.steps import CallStatus, Step
+from idtone.ledger.keys import sealing
+from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.merkle import leaf_hash
 from idtone.ledger.tree.notes import Note, Signer
-from idtone.ledger.writer import LedgerWriter
-from idtone.ledger.zips import write_zip
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.numbers import parse
 from idtone.persons import AccountKnownBy, Person
 
-from .evidence import KEY, LOG, SEED, continuity_of, days_of, put, url_of
+from .sample_evidence import KEY, LOG, SEED, continuity_of, days_of, put, url_of
 
 FOLDER: Final = Path(__file__).with_name("example")
 PACK, VALUES = FOLDER / "pack.zip", FOLDER / "values.json"
@@ -93,18 +95,18 @@ def made() -> tuple[Files, dict[str, str]]:
 def _made(url: str) -> tuple[Files, dict[str, str]]:
     signer = Signer(LOG.name, SEED)
     beside = Path(url.removeprefix("sqlite:///"))
-    custody = Custody(
+    key_ring = KeyRing(
         days_of(url),
         signer,
-        Seen(beside.with_name("key.seen")),
-        Seen(beside.with_name("key.cosigned")),
+        CheckpointFile(beside.with_name("key.seen")),
+        CheckpointFile(beside.with_name("key.cosigned")),
         continuity_of(url),
     )
     day, hour = timedelta(days=1), timedelta(hours=1)
-    with LedgerWriter.open(url, "pbx-1", custody) as writer:
+    with LedgerWriter.open(url, "pbx-1", key_ring) as writer:
         put(writer, *_calls())
         with LedgerReader.open(url) as reader:
-            selection = selected(CASE, False, exhibits(reader, CALLS, None, sealed=True))
+            selection = selected(CASE, False, packed_calls(reader, CALLS, None, sealed=True))
         asked = at(0) + hour
         put(writer, steps.export_requested("act-1", asked, ALICE, CASE, CALLS, False, selection, asked + 7 * day))
         put(writer, steps.export_approved("act-2", asked + hour, BOB, "act-1", selection, asked + hour + 7 * day))
@@ -112,8 +114,8 @@ def _made(url: str) -> tuple[Files, dict[str, str]]:
     assert note
     note = note.with_lines([WITNESS.cosign(note.text, COSIGNED_AT_S)])
     with LedgerReader.open(url, days_of(url)) as reader:
-        chosen = exhibits(reader, CALLS, note, sealed=False)
-        approval = exhibits(reader, ["act-1", "act-2"], note, sealed=True)
+        chosen = packed_calls(reader, CALLS, note, sealed=False)
+        approval = packed_calls(reader, ["act-1", "act-2"], note, sealed=True)
     profiles = {"sample": {"id": "sample", "title": "見本", "played_sha256": "5e" * 32}}
     reports = {REPORT: "<!doctype html>報告\n".encode(), PAPER: b"%PDF-1.4\n"}
     files = packed(CASE, "act-3", asked + 2 * hour, chosen, profiles, signer.key, reports, approval)
@@ -122,7 +124,9 @@ def _made(url: str) -> tuple[Files, dict[str, str]]:
     return files, _values(files, chosen, approval, note, days)
 
 
-def _values(files: Files, chosen: list[Exhibit], approval: list[Exhibit], note: Note, days: str) -> dict[str, str]:
+def _values(
+    files: Files, chosen: list[PackedCall], approval: list[PackedCall], note: Note, days: str
+) -> dict[str, str]:
     """Keys and plaintext are made here by the document's words alone, and not by the code."""
     leaves = {one.proof.index: one.content for each in (*chosen, *approval) for one in each.proven}
     [record_key] = [each.record_key for each in chosen if each.call_id == CALLS[1]]

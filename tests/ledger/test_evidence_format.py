@@ -20,17 +20,17 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from idtone.ledger.packs import MANIFEST, SEAL, Exhibit, seal, verified
-from idtone.ledger.reader import LedgerReader
+from idtone.ledger.disclosure.pack import MANIFEST, SEAL, PackedCall, seal, verified
+from idtone.ledger.disclosure.pack_file import read_zip, write_zip
+from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.notes import Signer
-from idtone.ledger.zips import read_zip, write_zip
 
 from ..kernel.test_approving import TAMPERINGS
-from .evidence import LOG
+from .disclosure.test_pack import CLAIMS, DAMAGES, HIDINGS, NAMES, SIGNER, UNPRINTABLE, Files, four_calls, resealed
+from .disclosure.test_pack import made as packed_of
 from .example_pack import PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
-from .test_packs import CLAIMS, DAMAGES, HIDINGS, NAMES, SIGNER, UNPRINTABLE, Files, four_calls, resealed
-from .test_packs import made as packed_of
-from .test_verifying import evidence, write
+from .sample_evidence import LOG
+from .verification.test_verify_ledger import evidence, write
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
 LINES = 150
@@ -155,7 +155,7 @@ def test_a_real_pack_is_good(files: Files, tmp_path: Path) -> None:
 def test_of_a_sealed_pack_no_number_is_told(url: str, tmp_path: Path) -> None:
     write(url, evidence())
     with LedgerReader.open(url) as reader:
-        pack = packed_of([Exhibit(name, reader.proofs(name), reader.record_key(name)) for name in NAMES])
+        pack = packed_of([PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES])
     result = run(put(tmp_path, pack), "--log-key", LOG)
     assert (result.returncode, "+81" in result.stdout) == (0, False)
 

@@ -16,21 +16,22 @@ from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.errors import LedgerError, UsageError
-from idtone.ledger import acts, steps
-from idtone.ledger.acts import record_requests
-from idtone.ledger.approval import Rules
 from idtone.ledger.commands import shared
-from idtone.ledger.custody import Custody
-from idtone.ledger.packs import MANIFEST, SEAL, seal, verified
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.steps import Step, StepKind
+from idtone.ledger.disclosure import record_act as record_act_module
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal, verified
+from idtone.ledger.disclosure.pack_file import read_zip
+from idtone.ledger.disclosure.record_act import record_acts
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.notes import Signer, VerifierKey
-from idtone.ledger.writer import LedgerWriter
-from idtone.ledger.zips import read_zip
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.persons import AccountKnownBy, Person
 from idtone.settings import LedgerSettings, load_settings
 
-from ..ledger.evidence import ALICE, BOB
+from ..ledger.sample_evidence import ALICE, BOB
 from .test_evidence_export import config, run  # noqa: F401  the fixture
 
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
@@ -70,8 +71,8 @@ class Office:
         return load_settings(self.config, {}).ledger
 
     @property
-    def custody(self) -> Custody:
-        return Custody.of(self.settings, "pbx-1")
+    def key_ring(self) -> KeyRing:
+        return KeyRing.of(self.settings, "pbx-1")
 
     def kinds(self) -> list[StepKind]:
         with LedgerReader.open(self.settings.url) as reader:
@@ -80,7 +81,7 @@ class Office:
     def enter(self, make: Callable[[str], Step]) -> str:
         """What somebody does who can run anything as the service's user, and does not use the commands."""
         made = make("act-0123")
-        with LedgerWriter.open(self.settings.url, "pbx-1", self.custody) as writer:
+        with LedgerWriter.open(self.settings.url, "pbx-1", self.key_ring) as writer:
             writer.append(made).result(20)
         return made.call_id
 
@@ -140,7 +141,7 @@ def test_no_act_holds_a_number(office: Office) -> None:
     request = office.ask()
     office.approve(request)
     office.export(request)
-    with LedgerReader.open(office.settings.url, office.custody.days) as reader:
+    with LedgerReader.open(office.settings.url, office.key_ring.days) as reader:
         details = json.dumps([dict(step.details) for step in reader.acts()])
     for number in ("312345678", "9012345679", "5031234567"):
         assert number not in details
@@ -223,7 +224,7 @@ def test_an_approval_expires(office: Office, monkeypatch: pytest.MonkeyPatch) ->
     other = office.ask()
     office.approve(request)
 
-    class Later(acts.datetime):  # type: ignore[name-defined, misc]
+    class Later(record_act_module.datetime):  # type: ignore[name-defined, misc]
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             return super().now(tz) + timedelta(minutes=2)
@@ -231,7 +232,7 @@ def test_an_approval_expires(office: Office, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("idtone.operations.evidence_export.datetime", Later)
     with pytest.raises(UsageError, match="is expired"):
         office.export(request)
-    monkeypatch.setattr("idtone.ledger.acts.datetime", Later)
+    monkeypatch.setattr("idtone.ledger.disclosure.record_act.datetime", Later)
     with pytest.raises(LedgerError, match="is expired"):  # by the writer's clock, whatever the command's says
         office.approve(other)
 
@@ -239,8 +240,8 @@ def test_an_approval_expires(office: Office, monkeypatch: pytest.MonkeyPatch) ->
 async def test_the_service_lets_nobody_export_by_settings_of_his_own(office: Office, tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(office.config.read_text().replace("two-persons", "alone"))
-    with LedgerWriter.open(office.settings.url, "pbx-1", office.custody) as writer:
-        recording = asyncio.create_task(record_requests(office.settings.url, writer, Rules.of(office.settings)))
+    with LedgerWriter.open(office.settings.url, "pbx-1", office.key_ring) as writer:
+        recording = asyncio.create_task(record_acts(office.settings.url, writer, DisclosureRules.of(office.settings)))
         with pytest.raises(LedgerError, match="the service refuses to record this"):
             await asyncio.to_thread(run, "export", "--case", "R-7", "-o", office.pack, "c-1", "-c", own)
         request = await asyncio.to_thread(office.ask)
@@ -257,8 +258,8 @@ async def test_the_service_lets_no_approval_count_for_longer_by_settings_of_ones
     request = office.ask()
     own = tmp_path / "own.yaml"
     own.write_text(office.config.read_text().replace("PT1H", "P365D"))
-    with LedgerWriter.open(office.settings.url, "pbx-1", office.custody) as writer:
-        recording = asyncio.create_task(record_requests(office.settings.url, writer, Rules.of(office.settings)))
+    with LedgerWriter.open(office.settings.url, "pbx-1", office.key_ring) as writer:
+        recording = asyncio.create_task(record_acts(office.settings.url, writer, DisclosureRules.of(office.settings)))
         for arguments in (["approve", request, "--yes"], ["export", "--case", "R-7", "c-1"]):
             office.be(BOB)
             with pytest.raises(LedgerError, match="the service refuses to record this"):
@@ -291,7 +292,7 @@ def resealed(office: Office, files: dict[str, bytes], change: Callable[[dict[str
     manifest = json.loads(files[MANIFEST])
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}
-    return {**pack, SEAL: seal(pack, manifest["case"], office.custody.signer)}
+    return {**pack, SEAL: seal(pack, manifest["case"], office.key_ring.signer)}
 
 
 TAMPERINGS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
@@ -321,9 +322,9 @@ def test_a_witness_has_to_have_seen_the_approval_as_well(office: Office) -> None
     witness = Signer("w.example", bytes(32))
 
     def cosign() -> None:
-        seen = office.custody.seen.latest(office.custody.signer.key)
+        seen = office.key_ring.seen.latest(office.key_ring.signer.key)
         assert seen
-        office.custody.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, 1793491200)]))
+        office.key_ring.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, 1793491200)]))
 
     cosign()  # the records, and nothing else yet
     first, second = office.ask(), office.ask()
@@ -346,7 +347,7 @@ def test_numbers_that_were_not_to_be_opened_are_told(office: Office) -> None:
     made = office.export(request)
     files, log = read_zip(office.pack), VerifierKey.parse(made["log_key"])
     assert verified(files, log).faults == []
-    with LedgerReader.open(office.settings.url, office.custody.days) as reader:
+    with LedgerReader.open(office.settings.url, office.key_ring.days) as reader:
         key = reader.record_key("c-1")
     assert key
     opened = resealed(office, files, lambda manifest: manifest["records"][0].update(key=base64.b64encode(key).decode()))

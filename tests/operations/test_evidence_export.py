@@ -10,15 +10,15 @@ from typer.testing import CliRunner, Result
 
 from idtone.cli import app
 from idtone.errors import IdtoneError, LedgerError, UsageError
-from idtone.ledger.custody import Custody
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.writer import LedgerWriter
-from idtone.ledger.zips import read_zip, write_zip
+from idtone.ledger.disclosure.pack_file import read_zip, write_zip
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.persons import acting
 from idtone.settings import load_settings
 
-from ..ledger.evidence import decided, heard_call, put
-from ..ledger.fleet.test_fleet import nodes  # noqa: F401  the fixture
+from ..ledger.replication.test_ledgers import nodes  # noqa: F401  the fixture
+from ..ledger.sample_evidence import decided, heard_call, put
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def config(tmp_path: Path) -> Path:
         f"node: pbx-1\nledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
     )
     settings = load_settings(path, {})
-    with LedgerWriter.open(settings.ledger.url, "pbx-1", Custody.of(settings.ledger, "pbx-1")) as writer:
+    with LedgerWriter.open(settings.ledger.url, "pbx-1", KeyRing.of(settings.ledger, "pbx-1")) as writer:
         put(writer, *heard_call("c-1"), *heard_call("c-2", 5000), decided(call_id="c-3"))
     return path
 

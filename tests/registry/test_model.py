@@ -8,10 +8,10 @@ from datetime import date, datetime, timedelta, timezone
 import pytest
 
 from idtone.calls import Direction, LicenceStatus
-from idtone.ledger.canonical import canonical
+from idtone.ledger.evidence.canonical import canonical
 from idtone.registry.source import parse_document
 
-from ..ledger.evidence import PLAY, decided
+from ..ledger.sample_evidence import PLAY, decided
 from .examples import GOOD, faults_of, spoiled
 
 JST = timezone(timedelta(hours=9))

@@ -19,11 +19,11 @@ from idtone.call_control.call_control import CallControl, Request
 from idtone.calls import Outcome, Party, Reason
 from idtone.dialplan import JOURNAL_FILE
 from idtone.errors import DocumentError, TrustError
-from idtone.ledger import steps
-from idtone.ledger.reader import LedgerReader
-from idtone.ledger.records import Record
-from idtone.ledger.steps import Step, StepKind
-from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.registry.source import FileSource
 from idtone.service import assembly
 from idtone.service.assembly import assemble, load
@@ -32,7 +32,7 @@ from idtone.service.instance import Instance
 from idtone.settings import AgiSettings, Door, JournalSettings, RegistrySettings, Settings, load_settings
 
 from ..lab.asterisk import free_ports
-from ..ledger.evidence import CALLED, FORWARDING, NONCE, PLAY, forwarded, heard_call, put
+from ..ledger.sample_evidence import CALLED, FORWARDING, NONCE, PLAY, forwarded, heard_call, put
 
 REGISTRY = """\
 registry: {{association: JUSA, version: 1, issued: 2026-11-01T00:00:00+09:00, expires: 2096-12-01T00:00:00+09:00}}
@@ -67,9 +67,9 @@ def settings(tmp_path: Path) -> Settings:
 def assembled(settings: Settings, *written: Step) -> Iterator[CallControl]:
     """Call control of a service that finds these steps in its ledger."""
     loaded = load(settings)
-    with LedgerWriter.open(settings.ledger.url, "lab", loaded.custody) as evidence:
+    with LedgerWriter.open(settings.ledger.url, "lab", loaded.key_ring) as evidence:
         put(evidence, *written)
-        with LedgerReader.open(settings.ledger.url, loaded.custody.days) as reader:
+        with LedgerReader.open(settings.ledger.url, loaded.key_ring.days) as reader:
             calls, _, _ = assemble(settings, loaded, evidence, reader)
             yield calls
 

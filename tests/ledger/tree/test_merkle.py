@@ -12,7 +12,7 @@ from idtone.errors import ProofError
 from idtone.ledger.tree import merkle
 from idtone.ledger.tree.merkle import Frontier, check_consistency, leaf_hash, root_by_inclusion
 
-from . import reference
+from ..tree import reference
 from .reference import LEAVES, ROOTS, Stored
 
 PATHS = {

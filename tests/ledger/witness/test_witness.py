@@ -16,16 +16,17 @@ import aiohttp
 import pytest
 
 from idtone.errors import DocumentError, LedgerError, UsageError
-from idtone.ledger.reader import LedgerReader
+from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.notes import Signer, VerifierKey
-from idtone.ledger.witness.client import Cosigning
-from idtone.ledger.witness.exchange import AddCheckpoint
-from idtone.ledger.witness.server import State, Witness, attend, read_logs
-from idtone.ledger.writer import LedgerWriter
+from idtone.ledger.verification.verify_ledger import verify_ledger
+from idtone.ledger.witness.add_checkpoint import AddCheckpoint
+from idtone.ledger.witness.cosigning import Cosigning
+from idtone.ledger.witness.witness import Witness, WitnessState, attend, read_logs
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 
-from ..evidence import LOG, custody_of, days_of, heard_call, put
-from ..test_verifying import write
-from .test_exchange import LOGS, WITNESS, asking
+from ..sample_evidence import LOG, days_of, heard_call, key_ring_of, put
+from ..verification.test_verify_ledger import write
+from .test_add_checkpoint import LOGS, WITNESS, asking
 
 NAME = "witness.example/1"
 
@@ -34,7 +35,7 @@ NAME = "witness.example/1"
 async def witnessing(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]:
     """A witness for one log; what `ledger.witnesses` is to say of it."""
     over, bound = asyncio.Event(), asyncio.get_running_loop().create_future()
-    with State.held(folder) as state:
+    with WitnessState.held(folder) as state:
         signer = state.signer(NAME)
         witness = Witness(state, signer, {key.name: [key]})
         task = asyncio.create_task(attend(witness, "127.0.0.1", 0, bound.set_result, over))
@@ -46,10 +47,10 @@ async def witnessing(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]
 
 async def ask(url: str, witness: str) -> None:
     """As the service does now and then, with a ledger that is opened for it."""
-    custody = custody_of(url)
-    with LedgerWriter.open(url, "pbx-1", custody) as writer:
+    key_ring = key_ring_of(url)
+    with LedgerWriter.open(url, "pbx-1", key_ring) as writer:
         async with aiohttp.ClientSession() as session:
-            await Cosigning(writer, custody, [witness], 60).ask(session)
+            await Cosigning(writer, key_ring, [witness], 60).ask(session)
 
 
 def key_of(witness: str) -> VerifierKey:
@@ -61,12 +62,12 @@ async def test_a_growing_ledger_is_cosigned_again_and_again(url: str, tmp_path: 
         await asyncio.to_thread(write, url, heard_call(f"c-{number}"))
         async with witnessing(tmp_path / "witness") as witness:
             await ask(url, witness)
-        kept = custody_of(url).cosigned.latest(LOG)
+        kept = key_ring_of(url).cosigned.latest(LOG)
         assert kept
         assert kept[1].size == number + 1
         assert kept[0].signed_by([LOG, key_of(witness)]) == (LOG, key_of(witness))
     with LedgerReader.open(url, days_of(url)) as reader:
-        assert reader.verify(LOG, [("cosigned", kept[0])]).faults == []
+        assert verify_ledger(reader, LOG, [("cosigned", kept[0])]).faults == []
 
 
 async def test_an_older_database_is_not_signed_any_more(
@@ -80,11 +81,11 @@ async def test_an_older_database_is_not_signed_any_more(
         await ask(url, witness)
         shutil.rmtree(file.parent)
         shutil.copytree(tmp_path / "backup", file.parent)
-        custody = custody_of(url)
-        with LedgerWriter.open(url, "pbx-1", custody) as writer, caplog.at_level(logging.ERROR):
+        key_ring = key_ring_of(url)
+        with LedgerWriter.open(url, "pbx-1", key_ring) as writer, caplog.at_level(logging.ERROR):
             assert writer.checkpoint
             async with aiohttp.ClientSession() as session:
-                await Cosigning(writer, custody, [witness], 60).ask(session)
+                await Cosigning(writer, key_ring, [witness], 60).ask(session)
             assert writer.checkpoint is None
             put(writer, *heard_call("c-3"))
             assert writer.checkpoint is None
@@ -100,7 +101,7 @@ async def test_another_history_is_not_signed_any_more(
     await asyncio.to_thread(write, url, heard_call("c-1") + heard_call("c-2"))
     async with witnessing(tmp_path / "witness") as witness:
         await ask(url, witness)
-        for path in (file, custody_of(url).seen.path, custody_of(url).cosigned.path):
+        for path in (file, key_ring_of(url).seen.path, key_ring_of(url).cosigned.path):
             path.unlink()
         for number in range(more):
             await asyncio.to_thread(write, url, heard_call(f"forged-{number}"))
@@ -113,16 +114,16 @@ async def test_a_witness_that_is_away_is_told_once_and_asked_again(
     url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await asyncio.to_thread(write, url, heard_call())
-    custody = custody_of(url)
-    with LedgerWriter.open(url, "pbx-1", custody) as writer:
+    key_ring = key_ring_of(url)
+    with LedgerWriter.open(url, "pbx-1", key_ring) as writer:
         async with witnessing(tmp_path / "witness") as witness:
             port = witness.split()[0].rpartition(":")[2]
-        cosigning = Cosigning(writer, custody, [witness], 60)
+        cosigning = Cosigning(writer, key_ring, [witness], 60)
         async with aiohttp.ClientSession() as session:
             for _ in range(2):
                 await cosigning.ask(session)
         assert caplog.text.count("no cosignature: witness.example/1") == 1
-        assert custody.cosigned.latest(LOG) is None
+        assert key_ring.cosigned.latest(LOG) is None
     assert port
 
 
@@ -133,7 +134,7 @@ async def test_a_log_that_a_witness_does_not_know_gets_no_cosignature(
     async with witnessing(tmp_path / "witness", Signer("another", bytes(32)).key) as witness:
         await ask(url, witness)
     assert "it answered 404: this witness does not know that log" in caplog.text
-    assert custody_of(url).cosigned.latest(LOG) is None
+    assert key_ring_of(url).cosigned.latest(LOG) is None
 
 
 async def test_no_two_requests_at_once_are_cosigned_from_the_same_size(tmp_path: Path) -> None:
@@ -174,9 +175,9 @@ async def test_a_witness_whose_state_is_damaged_cosigns_nothing(
 
 def test_only_one_witness_has_a_state(tmp_path: Path) -> None:
     with (
-        State.held(tmp_path),
+        WitnessState.held(tmp_path),
         pytest.raises(LedgerError, match="another witness has its state here"),
-        State.held(tmp_path),
+        WitnessState.held(tmp_path),
     ):
         pass
 
@@ -198,11 +199,11 @@ def test_the_keys_of_logs_are_read_with_every_fault(tmp_path: Path) -> None:
 )
 def test_a_setting_that_names_no_witness_is_wrong_use(url: str, key: str, problem: str) -> None:
     with pytest.raises(UsageError, match=rf"ledger.witnesses: https://w.example: {problem}"):
-        Cosigning(None, custody_of(url), [f"https://w.example {key}"], 60)  # type: ignore[arg-type]
+        Cosigning(None, key_ring_of(url), [f"https://w.example {key}"], 60)  # type: ignore[arg-type]
 
 
 async def test_without_witnesses_nothing_is_asked(url: str) -> None:
-    await asyncio.wait_for(Cosigning(None, custody_of(url), [], 60).run(), 1)  # type: ignore[arg-type]
+    await asyncio.wait_for(Cosigning(None, key_ring_of(url), [], 60).run(), 1)  # type: ignore[arg-type]
 
 
 def test_the_command_serves_until_it_is_told_to_stop(url: str, tmp_path: Path) -> None:
@@ -228,7 +229,7 @@ def test_the_command_serves_until_it_is_told_to_stop(url: str, tmp_path: Path) -
         try:
             assert process.stdout
             asyncio.run(ask(url, process.stdout.readline().strip()))
-            assert custody_of(url).cosigned.latest(LOG)
+            assert key_ring_of(url).cosigned.latest(LOG)
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

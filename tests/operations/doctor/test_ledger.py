@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from idtone.errors import LedgerError
-from idtone.ledger.backlog import Missing
-from idtone.ledger.fleet import Copied
+from idtone.ledger.replication.own_replica import OwnReplica
+from idtone.ledger.writing.unwritten_steps import MissingSteps
 from idtone.operations.doctor import ledger
 from idtone.operations.doctor.findings import State
 from idtone.operations.doctor.ledger import Growth, Room
@@ -100,7 +100,7 @@ def test_sqlite(version, is_wal, state):
     assert ledger.sqlite(version, is_wal).state is state
 
 
-MISSING = Missing(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC), 12_000, 2000)
+MISSING = MissingSteps(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC), 12_000, 2000)
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,14 @@ def test_what_was_set_aside():
     [
         (None, "db: connection refused", State.WARNING, "refused"),
         (None, "", State.WARNING, "no ledger of this node yet"),
-        (Copied(False, 0, NOW, True), "", State.BAD, "another node ships by this one's name"),
-        (Copied(True, 0, NOW, True), "", State.GOOD, "all but 0 steps"),
-        (Copied(True, 7, NOW - timedelta(minutes=4), True), "", State.GOOD, "all but 7 steps"),
-        (Copied(True, 7, NOW - timedelta(minutes=6), True), "", State.WARNING, "all but 7 steps"),
-        (Copied(True, 0, NOW - timedelta(minutes=6), True), "", State.GOOD, "all but 0 steps"),
-        (Copied(True, 0, NOW, False), "", State.WARNING, "others on the way can read"),
-        (Copied(True, -3, NOW, True), "", State.BAD, "has 3 steps that ledger.spool does not have"),
-        (Copied(True, 0, NOW, True, 9), "", State.GOOD, "set aside 9 leaves never came there"),
+        (OwnReplica(False, 0, NOW, True), "", State.BAD, "another node ships by this one's name"),
+        (OwnReplica(True, 0, NOW, True), "", State.GOOD, "all but 0 steps"),
+        (OwnReplica(True, 7, NOW - timedelta(minutes=4), True), "", State.GOOD, "all but 7 steps"),
+        (OwnReplica(True, 7, NOW - timedelta(minutes=6), True), "", State.WARNING, "all but 7 steps"),
+        (OwnReplica(True, 0, NOW - timedelta(minutes=6), True), "", State.GOOD, "all but 0 steps"),
+        (OwnReplica(True, 0, NOW, False), "", State.WARNING, "others on the way can read"),
+        (OwnReplica(True, -3, NOW, True), "", State.BAD, "has 3 steps that ledger.spool does not have"),
+        (OwnReplica(True, 0, NOW, True, 9), "", State.GOOD, "set aside 9 leaves never came there"),
     ],
 )
 def test_what_postgresql_has_of_it(copy, trouble, state, found):

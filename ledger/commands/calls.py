@@ -1,0 +1,336 @@
+"""`idtone ledger list | show | find | stats`: read the evidence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from idtone import console
+from idtone.calls import Outcome
+from idtone.errors import UsageError
+from idtone.numbers import NumberKind, parse
+
+from ..disclosure.report.words import heard_in_english
+from ..evidence.leaves import ACTS, CLOSING
+from ..evidence.records import Record, iso_ms
+from ..evidence.steps import FIRST, Role, Step
+from ..evidence.tally import EACH, Part, columns, tally
+from ..replication.ledgers import without_keys
+from .plot import plot
+from .shared import CallArgument, KeysOption, LedgerOption, NodeOption, ledgers_of, local, parse_since, whole_id
+
+_COLUMNS: Final = ("time", "call", "direction", "number", "outcome", "reason", "heard", "status")
+_FIELDS: Final = (
+    "time", "call_id", "direction", "number", "outcome", "reason", "member", "licence", "profile", "heard", "status",
+    "hangup_cause", "complete", "unattended", "anomalies",
+)  # fmt: skip
+_FOLLOW_S: Final = 0.5
+"""How often the ledger is looked at for calls that are over since."""
+
+
+def list_calls(
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    node: NodeOption = None,
+    keys: KeysOption = None,
+    call_id: Annotated[str | None, typer.Option("--call-id", help="Only this call.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="T", help="Only calls since then: ISO 8601, or 2h for two hours ago."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="T", help="Only calls before then, written like --since.")
+    ] = None,
+    outcome: Annotated[Outcome | None, typer.Option("--outcome", help="Only calls with this outcome.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Only calls decided for this reason.")] = None,
+    member: Annotated[str | None, typer.Option("--member", metavar="ID", help="Only calls of this member.")] = None,
+    licence: Annotated[str | None, typer.Option("--licence", metavar="ID", help="Only calls of this licence.")] = None,
+    heard: Annotated[
+        bool | None, typer.Option("--heard/--unheard", help="Only calls on which all heard their sound, or did not.")
+    ] = None,
+    unattended: Annotated[
+        bool | None,
+        typer.Option("--unattended/--attended", help="Only calls that the dialplan handled alone, or did not."),
+    ] = None,
+    odd: Annotated[bool, typer.Option("--odd", help="Only calls whose steps cannot be right.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many calls, the newest.")] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Calls that are over; then each when it is over, until interrupted.")
+    ] = False,
+    as_json: console.JsonOption = False,
+    as_csv: console.CsvOption = False,
+    as_tsv: console.TsvOption = False,
+) -> None:
+    """List calls, the newest last.
+
+    With --follow, --json prints a line for each call. --since 0s leaves out those that are over already.
+    """
+    form = console.form(as_json, as_csv, as_tsv)
+    if follow and until is not None:
+        raise UsageError("--follow has no end, and --until names one; leave one of them out")
+    start, end = _range(since, until, "--since", "--until")
+
+    def wanted(record: Record) -> bool:
+        return (
+            (outcome is None or record.outcome == outcome)
+            and (reason is None or record.reason == reason)
+            and (member is None or record.member == member)
+            and (licence is None or record.licence == licence)
+            and (heard is None or record.heard is heard)
+            and (unattended is None or record.unattended is unattended)
+            and (not odd or bool(record.anomalies))
+        )
+
+    ledgers = ledgers_of(config, ledger, node, keys or ())
+    if not follow:
+        _print(ledgers.records(call_id, start, limit, end, wanted), form, ledgers.is_shared)
+        return
+    places = [each.reader.newest_place() for each in ledgers.nodes]
+    shown = ledgers.records(call_id, start, limit, None, lambda record: wanted(record) and _is_over(record))
+    known = {(record.node, record.call_id) for record in shown}
+    tell = _printer(form, ledgers.is_shared)
+    tell(shown)
+    with suppress(KeyboardInterrupt):
+        while console.is_read(_FOLLOW_S):
+            for number, each in enumerate(ledgers.nodes):
+                places[number], over = each.reader.over_since(places[number])
+                fresh = [record for record in over if (record.node, record.call_id) not in known and wanted(record)]
+                if fresh:
+                    tell(fresh)
+
+
+def _is_over(record: Record) -> bool:
+    return any(step.kind in CLOSING for step in record.steps)
+
+
+def _print(records: Sequence[Record], form: console.Form, with_node: bool) -> None:
+    if form is console.Form.JSON:
+        console.print_json([record.to_json() for record in records])
+    else:
+        _printer(form, with_node)(records)
+
+
+def _printer(form: console.Form, with_node: bool) -> Callable[[Sequence[Record]], None]:
+    """Prints records as they come: of JSON a line each, else rows below one heading."""
+
+    def lines(records: Sequence[Record]) -> None:
+        for record in records:
+            console.print_json(record.to_json(), indent=None)
+        sys.stdout.flush()
+
+    if form is console.Form.JSON:
+        return lines
+    is_table = form is console.Form.TABLE
+    columns = ("node",) * (with_node or not is_table) + (_COLUMNS if is_table else _FIELDS)
+    printed = console.Rows(columns, form, whole=("call",))
+
+    def rows(records: Sequence[Record]) -> None:
+        cells = _line if is_table else _fields
+        printed.print((record.node, *cells(record))[-len(columns) :] for record in records)
+        sys.stdout.flush()
+
+    return rows
+
+
+def find(
+    number: Annotated[
+        str | None,
+        typer.Option("--number", metavar="N", help="The number; better left out, then it is asked for (see below)."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="T", help="Only calls that began then or later, like list --since.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="T", help="Only calls that began before then.")] = None,
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    node: NodeOption = None,
+    keys: KeysOption = None,
+    as_json: console.JsonOption = False,
+    as_csv: console.CsvOption = False,
+    as_tsv: console.TsvOption = False,
+) -> None:
+    """Find the calls that a telephone number had a part in; needs the ledger's key. Exit 1: there are none.
+
+    A number on a command line can be read by every user of the machine and stays in the shell's history: without
+    --number it is asked for, or read from standard input.
+    """
+    wanted = parse(number if number is not None else _asked_for())
+    if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
+        raise UsageError("that is not a telephone number that could be found; write it like 0312345678")
+    first, last = _range(start, end, "--from", "--to")
+    form = console.form(as_json, as_csv, as_tsv)
+    ledgers = ledgers_of(config, ledger, node, keys or ())
+    records = ledgers.find(wanted, datetime.now(UTC), first, last)
+    for name in without_keys(ledgers.nodes):
+        print(f"not searched: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
+    if form is not console.Form.TABLE or records:
+        _print(records, form, ledgers.is_shared)
+    else:
+        print("no call with this number was found", file=sys.stderr)
+    if not records:
+        console.negative()
+
+
+def stats(
+    since: Annotated[
+        str, typer.Option("--since", metavar="T", help="Only calls since then, like list --since.")
+    ] = "30d",
+    until: Annotated[str | None, typer.Option("--until", metavar="T", help="Only calls before then.")] = None,
+    by: Annotated[
+        list[Part] | None,
+        typer.Option("--by", help="Count apart by this; may be repeated (default: by day, member and licence)."),
+    ] = None,
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    node: NodeOption = None,
+    picture: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as PNG; needs the extra `plot`.")
+    ] = None,
+    as_json: console.JsonOption = False,
+    as_csv: console.CsvOption = False,
+    as_tsv: console.TsvOption = False,
+) -> None:
+    """Count calls by day (of this machine's clock), member and licence: played, noticed, refused, heard.
+
+    The member is who held the number by the registry that the call was decided by; it is empty where nobody did, and
+    in records of versions that did not record it. The heard ratio is of calls on which somebody was to hear a sound and
+    that were connected.
+    """
+    form = console.form(as_json, as_csv, as_tsv)
+    start, end = _range(since, until, "--since", "--until")
+    apart = frozenset(by) if by else EACH
+    ledgers = ledgers_of(config, ledger, node)
+    tallies = tally(
+        (record for record in ledgers.each(since=start, until=end) if start is None or record.steps[0].at >= start),
+        lambda at: at.astimezone().date(),
+        apart,
+    )
+    if picture:
+        plot(picture, tallies)
+    if form is console.Form.JSON:
+        console.print_json([each.to_json() for each in tallies])
+        return
+    rows = [list(each.to_json().values()) for each in tallies]
+    if form is console.Form.TABLE:
+        rows = [[*map(_cell, row)] for row in rows]
+    console.Rows(columns(apart), form).print(rows)
+
+
+def _asked_for() -> str:
+    return str(typer.prompt("telephone number", err=True)) if sys.stdin.isatty() else sys.stdin.readline().strip()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1%}" if isinstance(value, float) else str(value)
+
+
+def _range(
+    start: str | None, end: str | None, start_option: str, end_option: str
+) -> tuple[datetime | None, datetime | None]:
+    now = datetime.now(UTC)
+    return (
+        None if start is None else parse_since(start, now, start_option),
+        None if end is None else parse_since(end, now, end_option),
+    )
+
+
+def show(
+    call_id: CallArgument,
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    node: NodeOption = None,
+    keys: KeysOption = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Show every step of one call; exit code 1 where the ledger does not know it."""
+    ledgers = ledgers_of(config, ledger, node, keys or ())
+    call_id = whole_id([each.reader for each in ledgers.nodes], call_id)
+    holder = ledgers.with_call(call_id)
+    record = holder.reader.record(call_id) if holder else None
+    if record is None:
+        print(f"the ledger holds no call {call_id}", file=sys.stderr)
+        console.negative()
+    if as_json:
+        steps = [
+            {
+                "kind": step.kind,
+                "at": iso_ms(step.at),
+                "after_ms": _after_ms(record, step),
+                "details": dict(step.details),
+            }
+            for step in record.steps
+        ]
+        console.print_json(record.to_json() | {"steps": steps})
+        return
+    console.Rows(("time", "ms", "step", "details")).print(
+        (
+            local(step.at),
+            f"{_after_ms(record, step):+.1f}",
+            step.kind.value,
+            " ".join(f"{key}={value}" for key, value in _details(record, step).items()),
+        )
+        for step in record.steps
+    )
+    heard = heard_in_english(record)
+    if heard:
+        print(f"heard by {heard}")
+    for anomaly in record.anomalies:
+        print(f"anomaly: {anomaly}")
+
+
+def _fields(record: Record) -> tuple[object, ...]:
+    """For programs, below `_FIELDS`; the number as it may be shown."""
+    return (
+        iso_ms(record.steps[0].at),
+        record.call_id,
+        record.direction,
+        record.numbers.get(Role.FORWARDING),
+        record.outcome,
+        record.reason,
+        record.member,
+        record.licence,
+        record.profile,
+        record.heard,
+        record.steps[0].kind if record.steps[0].kind in ACTS else record.status,
+        record.hangup_cause,
+        record.complete,
+        record.unattended,
+        "; ".join(record.anomalies),
+    )
+
+
+def _line(record: Record) -> tuple[str, ...]:
+    """For people, below `_COLUMNS`."""
+    act = record.steps[0].kind if record.steps[0].kind in ACTS else None
+    status = f"{act or record.status or '…'}{' (unattended)' * record.unattended}"
+    return (
+        local(record.steps[0].at),
+        record.call_id,
+        record.direction or "",
+        str(record.numbers.get(Role.FORWARDING, "")),
+        record.outcome or "",
+        record.reason or "",
+        "yes" if record.heard else "no",
+        # What is odd about a call stands in `show`.
+        f"{status} !" if record.anomalies else status,
+    )
+
+
+def _details(record: Record, step: Step) -> dict[str, object]:
+    """For people: numbers as they may be shown, in the place of tokens; and no nonce, which tells them nothing."""
+    shown: dict[str, object] = {
+        name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4", "nonce"))
+    }
+    return shown | (dict(record.numbers.items()) if step.kind in FIRST else {})
+
+
+def _after_ms(record: Record, step: Step) -> float:
+    return round((step.at - record.steps[0].at) / timedelta(milliseconds=1), 1)

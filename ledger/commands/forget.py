@@ -1,0 +1,57 @@
+"""`idtone ledger forget`: destroy what opens the numbers of days."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.settings import load_settings
+
+from ..disclosure.disclosure_request import DisclosureRules
+from ..disclosure.record_act import record_act
+from ..evidence import steps
+from ..keys.key_file import read_key
+from ..keys.key_ring import KeyRing
+from .shared import parse_day
+
+
+def forget(
+    before: Annotated[
+        str, typer.Option("--before", metavar="DATE", help="The first day (UTC) that is kept, like 2026-11-01.")
+    ],
+    config: console.ConfigOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Destroy the keys of all days before DATE: the numbers of these days can never be opened again.
+
+    What was decided and heard stays, and so does its proof, and that something was destroyed is a record of its own.
+    Exit 1: the question was answered with no.
+    """
+    first = parse_day(before, datetime.now(UTC))
+    whole = load_settings(config)
+    settings = whole.ledger
+    read_key(settings.key_file)  # one that is missing is not made anew here
+    key_ring = KeyRing.of(settings, whole.node)
+    days = key_ring.days
+    doomed = [day for day in days.days() if day < first]
+    if doomed and not yes:
+        question = (
+            f"Destroy the keys of {console.counted(len(doomed), 'day')}, from {doomed[0]} to {doomed[-1]}, for ever?"
+        )
+        if not typer.confirm(question, err=True):
+            console.negative()
+    if doomed:
+        # First, so that it is known whatever happens in between.
+        record_act(
+            settings.own(), whole.node, key_ring,
+            lambda act: steps.forgotten(act, datetime.now(UTC), first, len(doomed)), DisclosureRules.of(settings),
+        )  # fmt: skip
+    destroyed = days.destroy(first)
+    if as_json:
+        console.print_json({"destroyed": destroyed})
+    else:
+        print(f"the numbers of {console.counted(len(destroyed), 'day')} cannot be opened any more")

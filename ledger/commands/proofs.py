@@ -1,0 +1,243 @@
+"""`idtone ledger verify | prove | key`: whether the evidence is what was signed, and how others can tell."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from idtone import console
+from idtone.errors import ProofError, UsageError
+from idtone.settings import Settings, load_settings
+
+from ..keys.checkpoint_file import CheckpointFile
+from ..keys.key_ring import continuity_of, own_key
+from ..replication.ledgers import NodeLedger
+from ..tree.checkpoints import Checkpoint
+from ..tree.notes import Note, VerifierKey
+from ..verification.verify_ledger import verify_ledger
+from .shared import CallArgument, LedgerOption, NodeOption, ledgers_of, whole_id
+
+
+def verify(
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    node: NodeOption = None,
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that was kept elsewhere; may be repeated."),
+    ] = None,
+    log_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log-key",
+            metavar="VKEY",
+            help="The ledger's verifier key (default: that of its signing key); for several nodes it may be repeated.",
+        ),
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Verify that no record was changed, removed, inserted or moved since it was signed, and none cut off.
+
+    Every step is read and every hash made again; the service may run. It is held against the ledger's own checkpoint,
+    the one in ledger.seen_file, and those that are named. Of the nodes in a PostgreSQL each is verified, with the key
+    that is given or, without one, the key that PostgreSQL itself has of it; --json is an array then. Leaves that this
+    node has signed and its replica lacks are counted: they are not replicated yet, or were cut off. Exit 1: something
+    is wrong, or a key or checkpoint is given of a ledger that is not there.
+    """
+    settings = load_settings(config)
+    keys = _keys(log_key or ())
+    notes = [(str(path), _note(path)) for path in checkpoints or []]
+    ledgers = ledgers_of(config, ledger, node)
+    if ledgers.is_shared:
+        reports = [
+            _verified(each, *_shared_key(each, keys, settings), _of(each, notes), settings) for each in ledgers.nodes
+        ]
+        unused = _unused([each.origin for each in ledgers.nodes], keys, notes)
+    else:
+        own = ledgers.nodes[0].reader.origin()
+        key = next((key for key in keys if key.name == own), None) or (
+            keys[0] if keys else own_key(settings.ledger, settings.node, own)
+        )
+        reports = [_verified(ledgers.nodes[0], key, "given" if keys else "own", notes, settings)]
+        unused = _unused([key.name], keys, ())
+    for trouble in unused:
+        print(trouble, file=sys.stderr)
+    if as_json:
+        console.print_json(reports if ledgers.is_shared else reports[0])
+    else:
+        for report in reports:
+            _tell(report, ledgers.is_shared)
+    if ledgers.unreadable or unused or not all(report["good"] for report in reports):
+        console.negative()
+
+
+def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
+    """The key to verify a node's ledger with, and whose word for it that is."""
+    given = next((key for key in keys if key.name == ledger.origin), None)
+    if given:
+        return given, "given"
+    if (
+        ledger.origin in continuity_of(settings.ledger, settings.node).origins
+        and settings.ledger.signing_key().exists()
+    ):
+        return own_key(settings.ledger, settings.node, ledger.origin), "own"
+    assert ledger.key is not None
+    return ledger.key, "postgresql"
+
+
+def _of(ledger: NodeLedger, notes: Sequence[tuple[str, Note]]) -> list[tuple[str, Note]]:
+    """The checkpoints that are of this node."""
+    return [(source, note) for source, note in notes if _origin(note) == ledger.origin]
+
+
+def _unused(origins: Sequence[str], keys: Sequence[VerifierKey], notes: Sequence[tuple[str, Note]]) -> list[str]:
+    """The keys and checkpoints that were given and are of no ledger that is there."""
+    given = [(f"--log-key {key.name}", key.name) for key in keys]
+    given += [(f"{source}: a checkpoint of {origin}", origin) for source, note in notes for origin in [_origin(note)]]
+    return [f"{what}: there is no ledger by this name" for what, origin in given if origin not in origins]
+
+
+def _origin(note: Note) -> str:
+    return note.text.partition("\n")[0]
+
+
+def _verified(
+    ledger: NodeLedger, key: VerifierKey, whose: str, notes: Sequence[tuple[str, Note]], settings: Settings
+) -> dict[str, Any]:
+    kept = list(_remembered(settings, key)) if whose == "own" else []
+    signed = max((Checkpoint.parse(note.text).size for _, note in kept), default=0)
+    if ledger.progress:  # of a copy, which may lag
+        arrived = ledger.progress.leaves
+        kept = [(source, note) for source, note in kept if Checkpoint.parse(note.text).size <= arrived]
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(f"verifying {ledger.node}", total=None)
+        verdict = verify_ledger(
+            ledger.reader,
+            key,
+            [*notes, *kept],
+            with_days=whose == "own" and ledger.has_keys,
+            progress=lambda steps, total: bar.update(task, completed=steps, total=total),
+        )
+    continues = ledger.reader.continues()
+    return {
+        "node": ledger.node,
+        "good": not verdict.faults,
+        "log": str(key),
+        "key_from": whose,
+        "leaves": verdict.leaves,
+        "missing_leaves": max(0, signed - verdict.leaves),
+        "root": verdict.root.hex(),
+        "steps": verdict.steps,
+        "open_calls": verdict.open_calls,
+        "signed": [{"source": each.source, "leaves": each.checkpoint.size} for each in verdict.signed],
+        "continues": dict(continues.details) if continues else None,
+        "faults": verdict.faults,
+    }
+
+
+def _tell(report: Mapping[str, Any], with_node: bool) -> None:
+    name = f"{report['node']}: " if with_node else ""
+    for fault in report["faults"]:
+        print(f"{name}{fault}")
+    print(f"{name}{'good' if report['good'] else 'NOT GOOD'}: {report['leaves']:,} leaves of {report['steps']:,} steps")
+    if report["key_from"] == "postgresql":
+        print("  key          PostgreSQL itself has it: compare it with what `idtone ledger key` says on the node")
+        print(f"               {report['log']}")
+    for each in report["signed"]:
+        print(f"  signed       {each['leaves']:,} leaves ({each['source']})")
+    if report["missing_leaves"]:
+        print(
+            f"  missing      {report['missing_leaves']:,} leaves that this node has signed: not replicated yet, or cut "
+            "off"
+        )
+    print(f"  root         {report['root']}")
+    if told := report["continues"]:
+        print(f"  continues    {told['origin']} after {told['leaves']:,} leaves, set aside as {told['file']}")
+    print(f"  in progress  {console.counted(report['open_calls'], 'call')}, whose steps nothing vouches for yet")
+
+
+def prove(
+    call_id: CallArgument,
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    node: NodeOption = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Print the proof that a call's record is in the signed tree (C2SP tlog-proof), with the record as its extra data.
+
+    The tree is that of the last checkpoint that witnesses have cosigned, where that holds the record.
+    What was told of the call after it was over is proven by further proofs, which --json prints as well. Exit 1: the
+    ledger does not know the call, or it is still in progress.
+    """
+    settings = load_settings(config)
+    ledgers = ledgers_of(config, ledger, node)
+    call_id = whole_id([each.reader for each in ledgers.nodes], call_id)
+    holder = ledgers.with_call(call_id)
+    proven = []
+    if holder:
+        proven = holder.reader.proofs(call_id, holder.cosigned if ledgers.is_shared else _cosigned(settings, holder))
+    if not proven:
+        print(f"no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", file=sys.stderr)
+        console.negative()
+    if as_json:
+        console.print_json([{"leaf": each.proof.index, "proof": str(each.proof)} for each in proven])
+    else:
+        print(proven[0].proof, end="")
+
+
+def _cosigned(settings: Settings, ledger: NodeLedger) -> Note | None:
+    if not os.access(settings.ledger.cosigned(), os.R_OK):
+        return None
+    latest = CheckpointFile(settings.ledger.cosigned()).latest(
+        own_key(settings.ledger, settings.node, ledger.reader.origin())
+    )
+    return latest[0] if latest else None
+
+
+def show_key(config: console.ConfigOption = None) -> None:
+    """Print the verifier key of this ledger, by which others verify what it signs; give it to your witnesses."""
+    settings = load_settings(config)
+    print(own_key(settings.ledger, settings.node))
+
+
+def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
+    """What is kept elsewhere of what this tree has signed, and where."""
+    for path in (settings.ledger.seen(), settings.ledger.cosigned()):
+        if os.access(path, os.R_OK) and (latest := CheckpointFile(path).latest(key)):
+            yield str(path), latest[0]
+    for each in continuity_of(settings.ledger, settings.node).trees:
+        if each.after == key.name and each.checkpoint:
+            yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())
+
+
+def _keys(texts: Sequence[str]) -> list[VerifierKey]:
+    keys = list(dict.fromkeys(map(_parse_key, texts)))
+    for key, other in pairwise(sorted(keys, key=lambda key: key.name)):
+        if key.name == other.name:
+            raise UsageError(f"--log-key: two keys of {key.name} are given; a ledger has one")
+    return keys
+
+
+def _parse_key(text: str) -> VerifierKey:
+    try:
+        return VerifierKey.parse(text)
+    except ProofError as error:
+        raise UsageError(f"--log-key: {error}") from error
+
+
+def _note(path: Path) -> Note:
+    try:
+        return Note.parse(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except ProofError as error:
+        raise UsageError(f"{path}: {error}; name a file with a signed checkpoint") from error

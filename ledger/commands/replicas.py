@@ -1,0 +1,68 @@
+"""`idtone ledger replicas`: how far the replica of each node's ledger has come."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from idtone import console
+from idtone.errors import UsageError
+
+from ..evidence.records import iso_ms
+from ..replication.ledgers import NodeLedger
+from .shared import LedgerOption, ledgers_of, local
+
+_FACTS: Final = ("node", "log", "key", "steps", "leaves", "signed", "lag", "heard")
+
+
+def replicas(
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    as_json: console.JsonOption = False,
+    as_csv: console.CsvOption = False,
+    as_tsv: console.TsvOption = False,
+) -> None:
+    """List the nodes whose ledgers have replicas in PostgreSQL, and how far each replica has come.
+
+    `lag` is how many more steps than its replica the node had when it was heard last; `signed` are the leaves of the
+    signed head in the replica. Exit 1: a replica cannot be read.
+    """
+    form = console.form(as_json, as_csv, as_tsv)
+    ledgers = ledgers_of(config, ledger)
+    if not ledgers.is_shared:
+        raise UsageError("ledger.url names the file of one node; replicas are in a PostgreSQL")
+    found = list(map(_facts, ledgers.nodes))
+    if form is console.Form.JSON:
+        console.print_json(found)
+    elif form is not console.Form.TABLE:
+        console.Rows(_FACTS, form).print([each[name] for name in _FACTS] for each in found)
+    else:
+        columns = ("node", "log", "steps", "leaves", "signed", "lag", "heard")
+        lines: list[tuple[str, ...]] = []
+        for each in ledgers.nodes:
+            told = each.progress
+            assert told is not None
+            signed = "-" if told.signed is None else f"{told.signed:,}"
+            lines.append(
+                (
+                    each.node, each.origin, f"{told.steps:,}", f"{told.leaves:,}", signed, f"{told.lag:,}",
+                    local(told.heard),
+                )
+            )  # fmt: skip
+        console.Rows(columns).print(lines)
+    if ledgers.unreadable:
+        console.negative()
+
+
+def _facts(ledger: NodeLedger) -> dict[str, object]:
+    told = ledger.progress
+    assert told is not None
+    return {
+        "node": ledger.node,
+        "log": ledger.origin,
+        "key": str(ledger.key),
+        "steps": told.steps,
+        "leaves": told.leaves,
+        "signed": told.signed,
+        "lag": told.lag,
+        "heard": iso_ms(told.heard),
+    }

@@ -1,0 +1,199 @@
+"""`idtone ledger approve | refuse | requests`: exports that another person has to approve."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.errors import UsageError
+from idtone.persons import Person
+from idtone.settings import Settings, load_settings
+
+from ..disclosure.disclosure_request import (
+    DisclosureRequest,
+    DisclosureRules,
+    RequestAnswer,
+    RequestState,
+    objection,
+    requests,
+)
+from ..disclosure.packed_calls import packed_calls, selected
+from ..disclosure.record_act import record_act
+from ..evidence import steps
+from ..evidence.records import Record
+from ..evidence.steps import Role, Step
+from ..keys.key_file import read_key
+from ..keys.key_ring import KeyRing
+from ..store.ledger_reader import LedgerReader
+from .shared import LedgerOption, answerable, local
+
+RequestArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The request's id, as `export` and `requests` tell it.")
+]
+
+
+def approve(
+    request_id: RequestArgument,
+    config: console.ConfigOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Approve an export that another person has requested, after it was shown what is to be given out.
+
+    It counts once, for `ledger.approval`, and for just these records. Exit 1: the question was answered with no.
+    """
+    if as_json and not yes:
+        raise UsageError("--json shows nothing to be approved; look at the request without it, or add --yes")
+    settings, key_ring = _opened(config)
+    person, now = answerable(settings.ledger), datetime.now(UTC)
+    with LedgerReader.open(settings.ledger.own(), key_ring.days) as reader:
+        known = requests(reader.acts())
+        request = _known(known, request_id)
+        step = steps.export_approved(
+            "act", now, person, request.act, request.selection, now + settings.ledger.approval
+        )  # fmt: skip
+        _may_be(step, known)
+        _unchanged(reader, request)
+        records = [record for call_id in request.calls if (record := reader.record(call_id))]
+    if not as_json:
+        _show(request, records, now)
+    if not yes and not typer.confirm("Approve this export?", err=True):
+        console.negative()
+    act = _record(settings, key_ring, step)
+    if as_json:
+        console.print_json({"request": request.act, "approval": act, "until": step.details["until"]})
+    else:
+        until = local(now + settings.ledger.approval)
+        print(f"approved by {person}; until {until}: idtone ledger export --request {request.act} -o FILE")
+
+
+def refuse(
+    request_id: RequestArgument,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; it is recorded for ever.")],
+    config: console.ConfigOption = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Refuse an export that was requested, also one that was approved already; or take a request of your own back."""
+    settings, key_ring = _opened(config)
+    person = answerable(settings.ledger)
+    if not why.strip() or not why.isprintable():
+        raise UsageError("--why needs a reason, in printable characters")
+    with LedgerReader.open(settings.ledger.own()) as reader:
+        known = requests(reader.acts())
+    request = _known(known, request_id)
+    step = steps.export_refused("act", datetime.now(UTC), person, request.act, why)
+    _may_be(step, known)
+    act = _record(settings, key_ring, step)
+    if as_json:
+        console.print_json({"request": request.act, "refusal": act})
+    else:
+        print(f"refused by {person}")
+
+
+def list_requests(
+    config: console.ConfigOption = None,
+    ledger: LedgerOption = None,
+    state: Annotated[RequestState | None, typer.Option("--state", help="Only those that stand so.")] = None,
+    as_json: console.JsonOption = False,
+    as_csv: console.CsvOption = False,
+    as_tsv: console.TsvOption = False,
+) -> None:
+    """List the exports that were requested, the newest last, and how they stand."""
+    form, now = console.form(as_json, as_csv, as_tsv), datetime.now(UTC)
+    with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own()) as reader:
+        found = [each for each in requests(reader.acts()).values() if state in (None, each.state(now))]
+    if form is console.Form.JSON:
+        console.print_json([_report(each, now) for each in found])
+        return
+    columns = ("request", "case", "calls", "numbers", "by", "state", "answered by")
+    console.Rows(columns, form, whole=("request",)).print(_line(each, now) for each in found)
+
+
+def _opened(config: console.ConfigOption) -> tuple[Settings, KeyRing]:
+    settings = load_settings(config)
+    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
+        read_key(path)  # one that is missing is not made anew here
+    return settings, KeyRing.of(settings.ledger, settings.node)
+
+
+def _known(known: dict[str, DisclosureRequest], request_id: str) -> DisclosureRequest:
+    if request_id not in known:
+        raise UsageError(f"there is no request {request_id!r}; `idtone ledger requests` lists them")
+    return known[request_id]
+
+
+def _may_be(step: Step, known: dict[str, DisclosureRequest]) -> None:
+    if why := objection(step, known, DisclosureRules(two_persons=True)):
+        raise UsageError(why)
+
+
+def _unchanged(reader: LedgerReader, request: DisclosureRequest) -> None:
+    chosen = packed_calls(reader, request.calls, None, sealed=True)
+    if selected(request.case, request.sealed, chosen) != request.selection:
+        raise UsageError("more was recorded of these calls since they were requested; refuse this, and request it anew")
+
+
+def _record(settings: Settings, key_ring: KeyRing, step: Step) -> str:
+    return record_act(
+        settings.ledger.own(), settings.node, key_ring,
+        lambda act: Step(act, step.kind, step.at, step.details), DisclosureRules.of(settings.ledger),
+    )  # fmt: skip
+
+
+def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> None:
+    began = [record.steps[0].at for record in records]
+    facts = {
+        "case": request.case,
+        "requested by": f"{request.by}, {local(request.at)}",
+        "calls": f"{len(records)}, from {local(min(began))} to {local(max(began))}",
+        "numbers": "stay sealed" if request.sealed else "are opened",
+        "to approve": f"until {local(request.until)}",
+    }
+    print(*(f"{name:<14} {value}" for name, value in facts.items()), sep="\n")
+    rows = [
+        (
+            local(record.steps[0].at), record.call_id, *(str(record.numbers.get(role, "")) for role in Role),
+            record.outcome or "", "yes" if record.heard else "no",
+        )
+        for record in records
+    ]  # fmt: skip
+    console.Rows(("time", "call", *Role, "outcome", "heard"), whole=("call",)).print(rows)
+
+
+def _line(request: DisclosureRequest, now: datetime) -> tuple[str, ...]:
+    answer = request.refusal or request.approval
+    return (
+        request.act, request.case, str(len(request.calls)), "sealed" if request.sealed else "opened",
+        request.by.name, request.state(now), answer.by.name if answer else "",
+    )  # fmt: skip
+
+
+def _report(request: DisclosureRequest, now: datetime) -> dict[str, object]:
+    return {
+        "request": request.act,
+        "case": request.case,
+        "calls": list(request.calls),
+        "numbers_sealed": request.sealed,
+        "selection": request.selection,
+        "state": request.state(now),
+        "requested": {"at": request.at.isoformat(), **_who(request.by), "until": request.until.isoformat()},
+        "approved": _answer(request.approval),
+        "refused": _answer(request.refusal),
+        "exported": _answer(request.export),
+    }
+
+
+def _answer(answer: RequestAnswer | None) -> dict[str, object] | None:
+    if answer is None:
+        return None
+    return {
+        "act": answer.act, "at": answer.at.isoformat(), **_who(answer.by),
+        **({"until": answer.until.isoformat()} if answer.until else {}), **({"why": answer.why} if answer.why else {}),
+    }  # fmt: skip
+
+
+def _who(person: Person) -> dict[str, object]:
+    return {"by": person.name, "by_uid": person.uid, "by_way": person.known_by}

@@ -1,0 +1,126 @@
+"""`idtone ledger verify-pack`: whether a pack that somebody gives you is what its log has sealed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from idtone import console
+from idtone.errors import ProofError, UsageError
+
+from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
+from ..disclosure.pack import ALONE, PackRecord, PackVerdict, verified
+from ..disclosure.pack_file import read_zip
+from ..disclosure.report.words import heard_in_english
+from ..tree.notes import Algorithm, VerifierKey
+
+
+def verify_pack(
+    pack: Annotated[Path, typer.Argument(metavar="PACK", help="The pack, a ZIP file.")],
+    log_key: Annotated[
+        str | None,
+        typer.Option("--log-key", metavar="VKEY", help="The member's verifier key, had by another way than the pack."),
+    ] = None,
+    witness_keys: Annotated[
+        list[str] | None,
+        typer.Option("--witness-key", metavar="VKEY", help="A witness's verifier key; may be repeated."),
+    ] = None,
+    two_persons: Annotated[
+        bool, typer.Option("--two-persons", help="Demand that one person has requested it and another approved it.")
+    ] = False,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Verify an evidence pack: its seal, every file, and each record's proof; then tell what it says.
+
+    Nothing but the pack is needed. Exit 1: something is wrong, a witness that is named has not cosigned, or nobody has
+    approved the pack where that is demanded.
+    """
+    log = _key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
+    witnesses = [_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
+    verdict = verified(read_zip(pack), log, witnesses)
+    verdict.faults += [f"{each.name} has not cosigned the tree" for each in witnesses if each not in verdict.cosigners]
+    if two_persons and verdict.policy == ALONE:
+        verdict.faults.append("the pack was made by one person alone")
+    if as_json:
+        console.print_json(_report(verdict))
+    else:
+        _tell(verdict)
+    if verdict.faults:
+        console.negative()
+
+
+def _key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:
+    try:
+        key = VerifierKey.parse(text)
+    except ProofError as error:
+        raise UsageError(f"{option}: {error}") from error
+    if key.algorithm is not algorithm:
+        raise UsageError(f"{option}: this key is of another kind: {_MEANT[algorithm]}")
+    return key
+
+
+_MEANT: Final = {
+    Algorithm.ED25519: "the log's is meant, as `idtone ledger key` says it",
+    Algorithm.COSIGNATURE: "a witness's is meant, as it says it when it starts",
+}
+
+
+def _report(verdict: PackVerdict) -> dict[str, object]:
+    return {
+        "good": not verdict.faults,
+        "case": verdict.case,
+        "exported": verdict.exported,
+        "log": str(verdict.log) if verdict.log else None,
+        "log_is_known": verdict.log_is_known,
+        "cosigners": [each.name for each in verdict.cosigners],
+        "policy": verdict.policy,
+        "requested": _answered(verdict.request),
+        "approved": _answered(verdict.request.approval) if verdict.request else None,
+        "records": [each.record.to_json() | {"leaves": each.leaves, "opened": _numbers(each)} for each in verdict.told],
+        "faults": verdict.faults,
+    }
+
+
+def _answered(act: DisclosureRequest | RequestAnswer | None) -> dict[str, object] | None:
+    if act is None:
+        return None
+    return {
+        "act": act.act,
+        "at": act.at.isoformat(),
+        "by": act.by.name,
+        "by_uid": act.by.uid,
+        "by_way": act.by.known_by,
+    }
+
+
+def _numbers(told: PackRecord) -> dict[str, str]:
+    return {role.value: number.e164 for role, number in told.numbers.items()}
+
+
+def _print(line: str) -> None:
+    """What is not printable, as a stranger may have it in a pack, in escapes."""
+    print("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line))
+
+
+def _tell(verdict: PackVerdict) -> None:
+    for fault in verdict.faults:
+        _print(fault)
+    _print(f"{'good' if not verdict.faults else 'NOT GOOD'}: case {verdict.case}, exported {verdict.exported}")
+    _print(f"  sealed by    {verdict.log}")
+    if not verdict.log_is_known:
+        _print("               the pack itself names this key: compare it with what the member told you by another way")
+    for witness in verdict.cosigners:
+        _print(f"  cosigned by  {witness.name}")
+    if verdict.request and verdict.request.approval:
+        approval = verdict.request.approval
+        _print(f"  requested by {verdict.request.by}, {verdict.request.at.isoformat()}")
+        _print(f"  approved by  {approval.by}, {approval.at.isoformat()}")
+    elif verdict.policy == ALONE:
+        _print("  approved by  nobody: it was made by one person alone")
+    for each in verdict.told:
+        record = each.record
+        by = heard_in_english(record)
+        heard = f"heard by {by}" if record.heard else f"not heard by all, but by {by}" if by else "not heard"
+        _print(f"  {record.call_id}: {record.outcome}, {record.reason}, {heard}, {record.status or 'interrupted'}")

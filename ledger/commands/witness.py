@@ -1,0 +1,62 @@
+"""`idtone ledger witness`: cosign the trees of others."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.errors import ProofError, UsageError
+
+from ..tree.notes import Signer
+from ..witness.witness import Witness, WitnessState, attend, read_logs
+
+
+def witness(
+    name: Annotated[str, typer.Option("--name", help="The witness's name in its signatures, like witness.example/1.")],
+    state: Annotated[Path, typer.Option("--state", metavar="DIR", help="Folder of its key and of what it cosigned.")],
+    logs: Annotated[
+        Path, typer.Option("--logs", metavar="FILE", help="The keys of the logs, one a line (idtone ledger key).")
+    ],
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="ADDRESS:PORT", help="Where to answer.")
+    ] = "127.0.0.1:8700",
+) -> None:
+    """Run a witness (C2SP tlog-witness) until SIGTERM: it cosigns heads that continue what it cosigned before.
+
+    It prints its address and verifier key, as ledger.witnesses of those who ask it wants them. It speaks HTTP; put a
+    proxy with TLS before it.
+    """
+    host, port = _address(listen)
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", force=True)
+    known = read_logs(logs)
+    with WitnessState.held(state) as held:
+        try:
+            signer = held.signer(name)
+        except ProofError as error:
+            raise UsageError(f"--name: {error}") from error
+        asyncio.run(_run(Witness(held, signer, known), signer, host, port))
+
+
+async def _run(one: Witness, signer: Signer, host: str, port: int) -> None:
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    await attend(one, host, port, lambda bound: print(f"http://{host}:{bound} {signer.cosigner}", flush=True), over)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+        number = int(port)
+    except ValueError as error:
+        raise UsageError(f"--listen {text!r} is not an IP address and a port; write it like 127.0.0.1:8700") from error
+    if not 0 <= number < 65536:
+        raise UsageError(f"--listen {text!r}: a port lies between 0 and 65535")
+    return host.strip("[]"), number

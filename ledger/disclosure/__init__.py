@@ -1,0 +1,1 @@
+"""Giving evidence out: request, approval and pack."""

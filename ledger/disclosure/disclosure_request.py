@@ -1,0 +1,203 @@
+"""Exports that take two persons: what was requested, who approved it, and whether it may be made. Pure.
+
+One person requests, another approves, and one of the two makes the pack; each is an act in the ledger. An act that
+must not be is refused by whoever writes the ledger, and where it stands there all the same, it counts for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from idtone.persons import AccountKnownBy, Person
+from idtone.settings import Exports, LedgerSettings
+
+from ..evidence.steps import Scalar, Step, StepKind
+
+
+class RequestState(StrEnum):
+    OPEN = "open"
+    """Requested, and nobody has answered."""
+    APPROVED = "approved"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    """It was not approved in time, or not made in time after that."""
+    EXPORTED = "exported"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAnswer:
+    """`until`: how long an approval counts. `why`: of a refusal."""
+
+    act: str
+    at: datetime
+    by: Person
+    until: datetime | None = None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class DisclosureRequest:
+    """What was asked for. `selection` is the digest of it (`packs.selection`)."""
+
+    act: str
+    at: datetime
+    by: Person
+    case: str
+    calls: tuple[str, ...]
+    sealed: bool
+    selection: str
+    until: datetime
+    approval: RequestAnswer | None = None
+    refusal: RequestAnswer | None = None
+    export: RequestAnswer | None = None
+
+    def state(self, now: datetime) -> RequestState:
+        if self.export:
+            return RequestState.EXPORTED
+        if self.refusal:
+            return RequestState.REFUSED
+        until = self.approval.until if self.approval else self.until
+        if until is None or now >= until:
+            return RequestState.EXPIRED
+        return RequestState.APPROVED if self.approval else RequestState.OPEN
+
+
+_READY: Final = {
+    StepKind.EXPORT_APPROVED: (RequestState.OPEN,),
+    StepKind.EXPORT_REFUSED: (RequestState.OPEN, RequestState.APPROVED),
+    StepKind.EXPORTED: (RequestState.APPROVED,),
+}
+"""Act → how the request must stand that it is about."""
+
+
+def requests(acts: Iterable[Step]) -> dict[str, DisclosureRequest]:
+    """By their id, oldest first, from all acts in the order in which they were written."""
+    found: dict[str, DisclosureRequest] = {}
+    for step in acts:
+        if objection(step, found, DisclosureRules()) is None:
+            _take(step, found)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosureRules:
+    """Those of whoever writes the ledger, which he judges acts by.
+
+    `two_persons`: nothing is exported that another person has not approved. `term`: how long from now a request may
+    wait, and an approval count.
+    """
+
+    two_persons: bool = False
+    term: timedelta | None = None
+
+    @classmethod
+    def of(cls, settings: LedgerSettings) -> DisclosureRules:
+        return cls(settings.exports is Exports.TWO_PERSONS, settings.approval)
+
+
+def objection(
+    step: Step, known: Mapping[str, DisclosureRequest], rules: DisclosureRules, now: datetime | None = None
+) -> str | None:
+    """Why this act must not be; None where it may. `known` are the requests of before it.
+
+    `now` is the time by another clock than that of whoever acts.
+    """
+    try:
+        if step.kind is StepKind.EXPORT_REQUESTED:
+            if step.call_id in known:
+                return "there is a request by this id already"
+            return _too_long(_request(step).until, rules, now or step.at)
+        if step.kind not in _READY:
+            return None
+        if step.kind is StepKind.EXPORTED and step.details.get("request") is None:
+            return (
+                "exports take two persons here (ledger.exports), and this one was not requested"
+                if rules.two_persons
+                else None
+            )
+        return _answer_objection(step, known, max(step.at, now or step.at)) or (
+            _too_long(_answer(step).until, rules, now or step.at)
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return f"it is not what an act of this kind says ({type(error).__name__})"
+
+
+def _too_long(until: datetime | None, rules: DisclosureRules, now: datetime) -> str | None:
+    if rules.term is None or until is None or until <= now + rules.term:
+        return None
+    return f"it counts until {until.isoformat()}, which is longer than ledger.approval allows"
+
+
+def _answer_objection(step: Step, known: Mapping[str, DisclosureRequest], now: datetime) -> str | None:
+    request, answer = known.get(str(step.details["request"])), _answer(step)
+    if request is None:
+        return f"there is no request {step.details['request']}"
+    state = request.state(now)
+    if state not in _READY[step.kind]:
+        return f"request {request.act} is {state}"
+    if step.kind is StepKind.EXPORT_REFUSED:
+        return None
+    if step.details["selection"] != request.selection:
+        return f"it is of another selection than request {request.act}"
+    if step.kind is StepKind.EXPORT_APPROVED:
+        if answer.until is None:
+            return "it does not say until when it counts"
+        if answer.by.uid == request.by.uid:
+            return f"{answer.by.name} has requested this; another person has to approve it"
+        return None
+    if request.approval and answer.by.uid not in (request.by.uid, request.approval.by.uid):
+        return f"{answer.by.name} has neither requested nor approved this"
+    given = {"case": request.case, "calls": len(request.calls), "numbers_sealed": request.sealed}
+    other = [name for name, value in given.items() if step.details[name] != value]
+    return f"it has another value of {', '.join(other)} than request {request.act}" if other else None
+
+
+def _take(step: Step, found: dict[str, DisclosureRequest]) -> None:
+    if step.kind is StepKind.EXPORT_REQUESTED:
+        found[step.call_id] = _request(step)
+    elif step.kind in _READY and step.details.get("request") is not None:
+        request, answer = found[str(step.details["request"])], _answer(step)
+        if step.kind is StepKind.EXPORT_APPROVED:
+            request.approval = answer
+        elif step.kind is StepKind.EXPORT_REFUSED:
+            request.refusal = answer
+        else:
+            request.export = answer
+
+
+def _request(step: Step) -> DisclosureRequest:
+    details = step.details
+    calls = json.loads(str(details["selected"]))
+    if not isinstance(calls, list) or not calls or len(calls) != details["calls"]:
+        raise ValueError("not a list of as many calls")
+    return DisclosureRequest(
+        step.call_id, step.at, _person(details), str(details["case"]), tuple(map(str, calls)),
+        details["numbers_sealed"] is not False, str(details["selection"]), _moment(details["until"]),
+    )  # fmt: skip
+
+
+def _answer(step: Step) -> RequestAnswer:
+    until = step.details.get("until")
+    return RequestAnswer(
+        step.call_id, step.at, _person(step.details), None if until is None else _moment(until),
+        str(step.details.get("why", "")),
+    )  # fmt: skip
+
+
+def _person(details: Mapping[str, Scalar]) -> Person:
+    uid = details["by_uid"]
+    if not isinstance(uid, int) or isinstance(uid, bool):
+        raise TypeError("not the number of an account")
+    return Person(uid, str(details["by"]), AccountKnownBy(str(details["by_way"])))
+
+
+def _moment(text: Scalar) -> datetime:
+    moment = datetime.fromisoformat(str(text))
+    if moment.utcoffset() is None:
+        raise ValueError("no time zone")
+    return moment

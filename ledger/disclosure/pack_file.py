@@ -1,0 +1,88 @@
+"""Packs as ZIP files: the same pack is the same file, and one from strangers cannot fill the memory."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import LedgerError
+from idtone.files import draft
+
+from ..keys.private_files import PRIVATE_FILE
+
+FILES_LIMIT: Final = 65_535
+"""What a ZIP file can list without extensions."""
+BYTES_LIMIT: Final = 512 * 2**20
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a ZIP file can tell."""
+_LOCAL, _LISTED, _END = 30, 46, 22
+"""Octets of what stands before each file, for each in the list, and behind that, besides names (APPNOTE 4.3)."""
+_UTF8: Final = 0x800
+"""The flag that says how a name is written."""
+
+
+def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
+    """Replaced in one step, readable to its owner alone. Raises LedgerError."""
+    if len(files) > FILES_LIMIT:
+        raise LedgerError(f"{path}: a pack holds {FILES_LIMIT:,} files at most; export fewer calls at a time")
+    try:
+        with draft(path, PRIVATE_FILE) as new:
+            with zipfile.ZipFile(new.file, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, content in files.items():
+                    archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+            new.put()
+    except OSError as error:
+        raise LedgerError(f"{path}: cannot be written: {error.strerror}; name another file") from error
+
+
+def read_zip(path: Path) -> dict[str, bytes]:
+    """Raises LedgerError where it is no pack."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries, size = archive.infolist(), path.stat().st_size
+            names = [entry.filename for entry in entries]
+            if len(entries) > FILES_LIMIT or max(size, sum(entry.file_size for entry in entries)) > BYTES_LIMIT:
+                raise LedgerError(f"{path}: is larger than any pack; it is not read")
+            if len(set(names)) < len(names):
+                raise LedgerError(f"{path}: holds two files of one name; it is not what was sealed")
+            found = _whole(path.read_bytes(), entries)
+    except OSError as error:
+        raise LedgerError(f"{path}: cannot be read: {error.strerror}; name a pack") from error
+    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        raise LedgerError(f"{path}: is not a pack, or is damaged: {error}") from error
+    if found is None:
+        raise LedgerError(f"{path}: holds octets that belong to none of its files; it is not what was sealed")
+    return found
+
+
+def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes] | None:
+    """The files, where there is nothing else in it: one behind the other, and their list, as `write_zip` writes them.
+
+    Raises zipfile.BadZipFile where one is not what the list says.
+    """
+    found: dict[str, bytes] = {}
+    position = 0
+    for entry in entries:
+        name = _octets(entry)
+        begin = position + _LOCAL + len(name)
+        end = begin + entry.compress_size
+        if entry.header_offset != position or entry.extra or entry.comment or octets[position + _LOCAL : begin] != name:
+            return None
+        inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+        content = inflating.decompress(octets[begin:end], entry.file_size + 1)
+        if inflating.unused_data or inflating.unconsumed_tail:
+            return None
+        if not inflating.eof or len(content) != entry.file_size or zlib.crc32(content) != entry.CRC:
+            raise zipfile.BadZipFile(f"{entry.filename} is not what the list says")
+        found[entry.filename] = content
+        position = end
+    listed = sum(_LISTED + len(_octets(entry)) for entry in entries)
+    return found if len(octets) == position + listed + _END else None
+
+
+def _octets(entry: zipfile.ZipInfo) -> bytes:
+    """Its name as it stands there."""
+    return entry.orig_filename.encode("utf-8" if entry.flag_bits & _UTF8 else "cp437")

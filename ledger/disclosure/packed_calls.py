@@ -1,0 +1,27 @@
+"""What a pack holds of calls, as the ledger has it now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from idtone.errors import UsageError
+
+from ..store.ledger_reader import LedgerReader
+from ..tree.notes import Note
+from .pack import PackedCall, selection
+
+
+def packed_calls(reader: LedgerReader, calls: Iterable[str], cosigned: Note | None, sealed: bool) -> list[PackedCall]:
+    """Each call once. Raises UsageError where one of them is in no leaf."""
+    found = []
+    for call_id in dict.fromkeys(calls):
+        proven = reader.proofs(call_id, cosigned)
+        if not proven:
+            raise UsageError(f"no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet")
+        found.append(PackedCall(call_id, proven, None if sealed else reader.record_key(call_id)))
+    return found
+
+
+def selected(case: str, sealed: bool, chosen: Iterable[PackedCall]) -> str:
+    """The digest of what is to be given out."""
+    return selection(case, sealed, {each.call_id: [one.content for one in each.proven] for each in chosen})

@@ -1,0 +1,150 @@
+"""What the keepers of a ledger do with it, as records in it: by the service where it runs, which is the one writer.
+
+A command leaves its record as a file in a folder beside the ledger; the service writes it and removes the file. The
+folder is closed to all but the service's own user, and a file in it that another has left is not recorded. Whoever
+writes the ledger looks whether the act may be (`approval`), by his own settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from idtone.errors import LedgerError, LedgerInUseError
+
+from ..evidence.act_ids import new_act_id
+from ..evidence.leaves import ACT_ID, KEEPERS_ACTS
+from ..evidence.steps import Step, StepKind
+from ..keys.key_ring import KeyRing
+from ..keys.private_files import replace_private
+from ..store.ledger_reader import LedgerReader
+from ..store.sqlite import path_of
+from ..writing.ledger_writer import LedgerWriter
+from .disclosure_request import DisclosureRules, objection, requests
+
+LOOK_EVERY_S: Final = 0.3
+RECORDED_WITHIN_S: Final = 10.0
+"""How long a command waits for the service."""
+_SUFFIX: Final = ".act"
+_REFUSED: Final = ".refused"
+
+_log = logging.getLogger(__name__)
+
+
+class ActEvidence(Protocol):
+    def append(self, step: Step) -> Future[None]: ...
+
+
+def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Step], rules: DisclosureRules) -> str:
+    """Have an act recorded, durably; its id. `make` makes its step of that id.
+
+    Where the service runs, its own `rules` count instead.
+    Raises LedgerError where it may not be or nobody can: then it must not be done.
+    """
+    step = make(new_act_id())
+    try:
+        with LedgerWriter.open(url, node, key_ring) as writer:
+            _admit(url, step, rules)
+            writer.append(step).result()
+    except LedgerInUseError:
+        _ask_the_service(url, step)
+    return step.call_id
+
+
+def _admit(url: str, step: Step, rules: DisclosureRules) -> bool:
+    """False where it stands in the ledger already. Raises LedgerError for what must not be."""
+    with LedgerReader.open(url) as reader:
+        record = reader.record(step.call_id)
+        why = None if record else objection(step, requests(reader.acts()), rules, datetime.now(UTC))
+    if record and record.steps != (step,):
+        why = "there is another act by this id already"
+    if why:
+        raise LedgerError(f"this is not recorded: {why}")
+    return record is None
+
+
+def _is_recorded(url: str, act_id: str) -> bool:
+    with LedgerReader.open(url) as reader:
+        return reader.knows(act_id)
+
+
+def _ask_the_service(url: str, step: Step) -> None:
+    path = _folder(url) / f"{step.call_id}{_SUFFIX}"
+    request = {"id": step.call_id, "kind": step.kind, "at": step.at.isoformat(), "details": dict(step.details)}
+    try:
+        replace_private(path, json.dumps(request).encode())
+    except OSError as error:
+        raise LedgerError(
+            f"{path.parent}: cannot be written: {error.strerror}; run this as the user that `idtone serve` runs as"
+        ) from error
+    deadline_s = time.monotonic() + RECORDED_WITHIN_S
+    while time.monotonic() < deadline_s:
+        time.sleep(LOOK_EVERY_S / 3)
+        if _is_recorded(url, step.call_id):
+            return
+        if path.with_suffix(_REFUSED).exists():
+            raise LedgerError("the service refuses to record this; its log says why")
+    path.unlink(missing_ok=True)
+    time.sleep(LOOK_EVERY_S)  # the service may just have been writing it
+    if not _is_recorded(url, step.call_id):
+        raise LedgerError(
+            f"the service has not recorded this within {RECORDED_WITHIN_S:g} s; see its log, and try again. "
+            f"If it has read it and is still to write, the act {step.call_id} will be in the ledger, and was not done"
+        )
+
+
+async def record_acts(url: str, evidence: ActEvidence, rules: DisclosureRules) -> None:
+    """The service's side, for ever."""
+    while True:
+        await asyncio.to_thread(_record_all, url, evidence, rules)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _record_all(url: str, evidence: ActEvidence, rules: DisclosureRules) -> None:
+    for path in sorted(_folder(url).glob(f"*{_SUFFIX}")):
+        _record(path, url, evidence, rules)
+
+
+def _record(path: Path, url: str, evidence: ActEvidence, rules: DisclosureRules) -> None:
+    try:
+        step = _read(path)
+        is_new = _admit(url, step, rules)
+    except FileNotFoundError:
+        return  # who left it has taken it back
+    except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:
+        # It is set aside, and not read again and again.
+        _log.error("%s: is not recorded: %s", path, error if isinstance(error, LedgerError) else type(error).__name__)
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, path.with_suffix(_REFUSED))
+        return
+    try:
+        if is_new:  # else an instance before this one was ended before it could remove the file
+            evidence.append(step).result()
+    except LedgerError:
+        return  # the ledger has told; who left it waits for a while, and the next instance may be able to
+    path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Step:
+    with path.open(encoding="utf-8") as file:
+        if os.fstat(file.fileno()).st_uid not in (0, os.geteuid()):
+            raise LedgerError("it was left by another user than the service's own")
+        request = json.load(file)
+    name = path.name.removesuffix(_SUFFIX)
+    if request["kind"] not in KEEPERS_ACTS or request["id"] != name or not name.startswith(ACT_ID):
+        raise LedgerError("it is not one of the acts of a ledger's keepers")
+    return Step(request["id"], StepKind(request["kind"]), datetime.fromisoformat(request["at"]), request["details"])
+
+
+def _folder(url: str) -> Path:
+    path = path_of(url)
+    return path.with_name(f"{path.name}.acts")

@@ -1,0 +1,165 @@
+"""What the report of a pack says, in Japanese and English. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+
+from idtone.numbers import Number
+
+from ...evidence.masked_number import MaskedNumber
+from ...evidence.records import Record
+from ...evidence.steps import Role, Step, StepKind
+from ..disclosure_request import DisclosureRequest
+from ..pack import PackRecord
+from .words import heard_in_both
+
+_JAPAN: Final = timezone(timedelta(hours=9))
+_ROLES: Final = {
+    Role.FORWARDING: "転送元番号 / forwarding number",
+    Role.CALLER: "発信者番号 / caller's number",
+    Role.CALLED: "着信先番号 / called number",
+}
+_KINDS: Final = {
+    StepKind.DECIDED: "判定 / decided",
+    StepKind.UNATTENDED: "サービス不在時の処理 / unattended",
+    StepKind.ANSWERED: "応答 / answered",
+    StepKind.SOUND_STARTED: "鳴動開始 / sound started",
+    StepKind.SOUND_ENDED: "鳴動終了 / sound ended",
+    StepKind.SOUND_FAILED: "鳴動失敗 / sound failed",
+    StepKind.CONNECTED: "通話開始 / connected",
+    StepKind.SUSPENDED: "番号停止 / suspended",
+    StepKind.ENDED: "終了 / ended",
+    StepKind.INTERRUPTED: "中断 / interrupted",
+}
+_PROVES: Final = (
+    "各記録は、署名された記録の木に含まれています。その署名の後に変更、削除、挿入されたものではありません。",
+    "Each record is in the tree that was signed; it was not changed, removed or put in after that signature.",
+    "記録は、その時に交換機が見聞きしたことの記述です。再生された音は SHA-256 で示されます。"
+    "端末の先で人が実際に聞いたことは証明しません。",
+    "A record says what the PBX saw at the time. Which sound was played is told by its SHA-256. That a person heard it "
+    "at the other end of the telephone is not proven.",
+    "「聞いた人」の括弧内は、音が最後まで再生されたことを何によって確認したかを示します。"
+    "送信パケット数: 交換機が音の RTP パケットをすべて送信しました。"
+    "再生時間: 交換機の時計で、音の長さ以上の時間が経過しました。"
+    "再生の完了: 交換機が再生の完了を報告し、音の長さ以上の時間が経過しました。"
+    "Dial() の続行のみ: 交換機が音の後の処理に進みました。再生時間は測定していません。",
+    "Behind each party that heard its sound stands by what that is known. By packets: the PBX sent all RTP packets of "
+    "the sound. By time: the sound lasted as long as it had to, by the clock of the PBX. By playback: the PBX reported "
+    "the playback as complete, and it lasted as long as it had to. By Dial() alone: the PBX went on after the sound, "
+    "and how long it lasted was not measured.",
+    "署名鍵の保持者が真実を記録したことは証明しません。"
+    "証人の連署があれば、後から別の履歴に置き換えられていないことが示されます。",
+    "That whoever holds the signing key recorded the truth is not proven. Where witnesses have cosigned the tree, it "
+    "was not replaced by another one afterwards.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """`facts` are names and what they are."""
+
+    heading: str
+    facts: Sequence[tuple[str, str]] = ()
+    paragraphs: Sequence[str] = ()
+    table: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The first of the sections is about the pack itself."""
+
+    title: str
+    made: datetime
+    sections: Sequence[Section]
+
+
+def report(
+    case: str,
+    at: datetime,
+    told: Sequence[PackRecord],
+    profiles: Mapping[str, Mapping[str, Any]],
+    log_key: str,
+    request: DisclosureRequest | None = None,
+) -> Report:
+    """Times are those of Japan. `request` is what another person has approved."""
+    approval = request.approval if request else None
+    about = {
+        "案件 / case": case,
+        "作成 / exported": _time(at),
+        "申請 / requested by": f"{request.by.name}, {_time(request.at)}" if request else None,
+        "承認 / approved by": f"{approval.by.name}, {_time(approval.at)}" if approval else None,
+        "記録 / records": str(len(told)),
+        "検証鍵 / verifier key": log_key,
+        "検証方法 / to verify": "idtone ledger verify-pack FILE --log-key KEY",
+    }
+    return Report(
+        f"再生証跡 / Evidence {case}",
+        at.astimezone(_JAPAN),
+        (
+            Section("再生証跡 / Evidence of what was decided and heard", _facts(about)),
+            Section("証明すること、しないこと / What this proves, and what it does not", paragraphs=_PROVES),
+            *(_call(number, each) for number, each in enumerate(told, 1)),
+            *(_profile(profile_id, profile) for profile_id, profile in profiles.items()),
+        ),
+    )
+
+
+def _call(number: int, told: PackRecord) -> Section:
+    record = told.record
+    facts = {
+        "通話 / call": record.call_id,
+        "交換機 / PBX": record.node,
+        "方向 / direction": record.direction,
+        **{_ROLES[role]: _number(told.numbers.get(role), masked) for role, masked in record.numbers.items()},
+        "判定 / outcome": f"{record.outcome}, {record.reason}" if record.outcome else None,
+        "サービス不在時に交換機が処理 / handled by the PBX alone": "はい / yes" if record.unattended else None,
+        "会員 / member": record.member,
+        "利用許諾 / licence": record.licence,
+        "登録簿の版 / registry version": _registry(record),
+        "全員が最後まで聞いた / heard to the end by all": "はい / yes" if record.heard else "いいえ / no",
+        "聞いた人 / heard by": heard_in_both(record),
+        "結果 / status": record.status,
+        "葉 / leaves": ", ".join(map(str, told.leaves)),
+        "矛盾 / anomalies": "; ".join(record.anomalies),
+    }
+    columns = ("時刻 / time", "段階 / step", "詳細 / details")
+    return Section(f"{number}. {record.call_id}", _facts(facts), table=Table(columns, list(map(_step, record.steps))))
+
+
+def _registry(record: Record) -> str | None:
+    return None if record.registry_version is None else f"{record.registry_version} ({record.registry_trust})"
+
+
+def _number(number: Number | None, masked: MaskedNumber) -> str:
+    if number is not None:
+        return number.e164
+    return f"{masked} (封緘 / sealed)" if masked.token else str(masked)
+
+
+def _step(step: Step) -> tuple[str, str, str]:
+    hidden = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day", "nonce")
+    details = ", ".join(f"{name}={value}" for name, value in step.details.items() if not name.endswith(hidden))
+    return _time(step.at), _KINDS.get(step.kind, step.kind), details
+
+
+def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
+    facts = {name: None if value is None else str(value) for name, value in profile.items()}
+    return Section(f"音 / Sound: {profile_id}", _facts(facts))
+
+
+def _facts(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
+    """Without those that there are none of."""
+    return [(name, value) for name, value in facts.items() if value]
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(_JAPAN).isoformat(sep=" ", timespec="milliseconds")

@@ -1,0 +1,291 @@
+"""What the steps of one call amount to. Pure: the ledger's only place that interprets evidence.
+
+Nothing is refused here: steps in an order that cannot be right make a record like any other, and the
+record says what is odd about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from idtone.calls import Outcome, Party
+from idtone.numbers import Number, NumberKind
+
+from .masked_number import MaskedNumber, masked
+from .steps import FIRST, SEALED, UNOPENED, UNSEALED, CallStatus, Role, Scalar, Step, StepKind
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The evidence of one call.
+
+    Codes (`direction`, `outcome`, `reason`, `status`) are the text that was written, equal to the members of
+    their enumerations, so that a code of a newer version can still be read. `profile` is the sound
+    that was decided on, and `profiles` says for each party which; `skip` why there is none. `heard_by` are the
+    parties that heard theirs to its end, and `heard` that all of them did; `known_by` says for each by what that is
+    known. `complete` means that the end of the call was seen, `unattended` that the dialplan handled it without the
+    service. `nonce` binds the lines of the journal to it.
+    """
+
+    call_id: str
+    node: str
+    direction: str | None
+    outcome: str | None
+    reason: str | None
+    member: str | None
+    licence: str | None
+    profile: str | None
+    profiles: Mapping[str, str]
+    skip: str | None
+    door: str | None
+    registry_version: int | None
+    registry_trust: str | None
+    numbers: Mapping[Role, MaskedNumber]
+    heard_by: tuple[str, ...]
+    heard: bool
+    known_by: Mapping[str, str]
+    status: str | None
+    hangup_cause: int | None
+    complete: bool
+    unattended: bool
+    nonce: str | None
+    anomalies: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def opened(self) -> Mapping[Role, Number]:
+        """The numbers themselves, where they were sealed and the key to them was there."""
+        return _opened(self.steps)
+
+    @property
+    def times(self) -> dict[StepKind, datetime]:
+        """When each kind of step happened first."""
+        first: dict[StepKind, datetime] = {}
+        for step in self.steps:
+            first.setdefault(step.kind, step.at)
+        return first
+
+    @property
+    def connected(self) -> bool:
+        """The parties were."""
+        return StepKind.CONNECTED in self.times
+
+    def to_json(self) -> dict[str, Any]:
+        """The record for programs; times in UTC, ISO 8601 with offset and milliseconds."""
+        return {
+            "call_id": self.call_id,
+            "node": self.node,
+            "direction": self.direction,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "member": self.member,
+            "licence": self.licence,
+            "profile": self.profile,
+            "profiles": dict(self.profiles),
+            "skip": self.skip,
+            "door": self.door,
+            "registry_version": self.registry_version,
+            "registry_trust": self.registry_trust,
+            "numbers": {
+                role.value: {"kind": number.kind.value, "token": number.token, "last4": number.last4}
+                for role, number in self.numbers.items()
+            },
+            "times": {kind.value: iso_ms(at) for kind, at in self.times.items()},
+            "heard_by": list(self.heard_by),
+            "heard": self.heard,
+            "known_by": dict(self.known_by),
+            "status": self.status,
+            "hangup_cause": self.hangup_cause,
+            "complete": self.complete,
+            "unattended": self.unattended,
+            "anomalies": list(self.anomalies),
+        }
+
+
+def iso_ms(at: datetime) -> str:
+    """`2026-11-01T00:00:00.123+00:00`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def fold(node: str, steps: Sequence[Step]) -> Record:
+    """The record of one call from its steps (at least one), in the order in which they were written."""
+    decision, opened = _decision(steps), _opened(steps)
+    end = _details(steps, StepKind.ENDED)
+    outcome, profile = _text(decision, "outcome"), _text(decision, "profile")
+    profiles = _profiles(decision)
+    known_by = {_party(step): _text(step.details, "known_by") for step in steps if _heard(step)}
+    heard_by = known_by.keys()
+    return Record(
+        call_id=steps[0].call_id,
+        node=node,
+        direction=_text(decision, "direction"),
+        outcome=outcome,
+        reason=_text(decision, "reason"),
+        member=_text(decision, "member"),
+        licence=_text(decision, "licence"),
+        profile=profile,
+        profiles=profiles,
+        skip=_text(decision, "skip"),
+        door=_text(decision, "door"),
+        registry_version=_whole(decision, "registry_version"),
+        registry_trust=_text(decision, "registry_trust"),
+        numbers={role: number for role in Role if (number := _number(decision, opened, role))},
+        heard_by=tuple(party for party in Party if party in heard_by),
+        heard=bool(heard_by) and heard_by >= profiles.keys(),
+        known_by={party: by for party, by in known_by.items() if by},
+        status=_text(end, "status"),
+        # A refusal carries its cause in the decision.
+        hangup_cause=_whole(end, "hangup_cause") or _whole(decision, "hangup_cause"),
+        complete=any(step.kind is StepKind.ENDED for step in steps),
+        unattended=_acted_alone(steps),
+        nonce=_text(decision, "nonce"),
+        anomalies=tuple(_anomalies(steps, outcome, profiles)),
+        steps=tuple(steps),
+    )
+
+
+_ONCE: Final = FIRST | {StepKind.ANSWERED, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED}
+
+_AFTER_THE_END: Final = frozenset({StepKind.ENDED})
+"""`ended` twice is named as such."""
+
+_BEFORE: Final = {
+    StepKind.ANSWERED: StepKind.DECIDED,
+    StepKind.SOUND_STARTED: StepKind.ANSWERED,
+    StepKind.SOUND_ENDED: StepKind.SOUND_STARTED,
+    StepKind.SOUND_FAILED: StepKind.DECIDED,
+    StepKind.CONNECTED: StepKind.ANSWERED,
+    StepKind.SUSPENDED: StepKind.DECIDED,
+    StepKind.ENDED: StepKind.DECIDED,
+    StepKind.INTERRUPTED: StepKind.DECIDED,
+}
+"""Step → the step that must stand somewhere before it."""
+
+_SOUNDS: Final = frozenset({StepKind.SOUND_STARTED, StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
+_NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
+    Outcome.REFUSE: _SOUNDS | {StepKind.ANSWERED, StepKind.CONNECTED},
+    Outcome.SHED: _SOUNDS | {StepKind.ANSWERED, StepKind.CONNECTED},
+    Outcome.BYPASS: _SOUNDS,
+}
+"""Outcome → the steps that it rules out."""
+
+_APART: Final = timedelta(milliseconds=100)
+"""Two channels of a call tell what happened to each, and not in the order in which it did."""
+
+_SOUND_FIRST: Final[frozenset[str | None]] = frozenset({Outcome.PLAY, Outcome.NOTICE})
+
+
+def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str, str]) -> Iterator[str]:
+    seen: set[StepKind] = set()
+    unheard = set(profiles)
+    latest: dict[str | None, datetime] = {}
+    reason, decided = _text(_decision(steps), "reason"), _details(steps, StepKind.DECIDED)
+    alone = _acted_alone(steps)
+    sealed = [_text(step.details, SEALED) for step in steps if step.kind in FIRST]
+    if UNOPENED in sealed:
+        yield "the numbers cannot be opened: they were changed, or sealed with another key"
+    if alone and decided:
+        told = f"{decided.get('outcome')}, {decided.get('reason')}"
+        yield f"the service decided {told}, and the dialplan acted without it"
+    if UNSEALED in sealed:
+        yield "the numbers could not be sealed, and are not kept"
+    for step in steps:
+        kind = step.kind
+        # Where nobody is to hear anything, nobody waits for the answer.
+        before = _BEFORE.get(kind) if profiles or kind is not StepKind.CONNECTED else StepKind.DECIDED
+        if StepKind.ENDED in seen and kind not in _AFTER_THE_END:
+            yield f"{kind} after ended"
+        if kind in _ONCE and kind in seen:
+            yield f"{kind} twice"
+        if before and before not in seen and not (before is StepKind.DECIDED and StepKind.UNATTENDED in seen):
+            yield f"{kind} without {before} before it"
+        if kind in _NEVER.get(outcome, ()):
+            yield f"{kind} although the outcome is {outcome}"
+        if kind is StepKind.CONNECTED and outcome in _SOUND_FIRST and unheard:
+            yield "connected before the sound was heard"
+        if kind is StepKind.SOUND_ENDED and "instead" in step.details:
+            yield f"the {_party(step)} party heard {step.details['instead']} instead of the sound"
+        if (
+            kind is StepKind.ENDED
+            and step.details.get("status") == CallStatus.CONNECTED
+            and StepKind.CONNECTED not in seen
+        ):
+            yield "ended as CONNECTED without connected before it"
+        acted = _text(step.details, "reason") if kind is StepKind.ENDED else None
+        if acted and acted != reason:
+            yield f"the dialplan acted on {acted}"
+        party = _text(step.details, "party")
+        before_it = [at for whose, at in latest.items() if party is None or whose in (None, party)]
+        # The one is dated by the request, which the service decided too late; the other is told with the end.
+        late = kind in (StepKind.UNATTENDED, StepKind.CONNECTED)
+        if before_it and step.at < max(before_it) - _APART and not late:
+            yield f"{kind} is dated before the step that precedes it"
+        seen.add(kind)
+        if _heard(step):
+            unheard.discard(_party(step))
+        latest[party] = step.at
+
+
+def _heard(step: Step) -> bool:
+    """It was the sound that was decided on."""
+    details = step.details
+    return step.kind is StepKind.SOUND_ENDED and (_whole(details, "heard_ms") or 0) > 0 and "instead" not in details
+
+
+def _party(step: Step) -> str:
+    """Whose sound a step is about; before there was a choice it was the called party's."""
+    return _text(step.details, "party") or Party.CALLED
+
+
+def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
+    """Party → the sound that was decided on for it."""
+    profile, apart = _text(decision, "profile"), _text(decision, "profiles")
+    if apart:
+        return dict(pair.split("=", 1) for pair in apart.split(",") if "=" in pair)
+    parties = _text(decision, "parties")
+    return dict.fromkeys(parties.split(",") if parties else (), profile or "")
+
+
+def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
+    """What was done: what the dialplan did by itself, whatever the service decided too late."""
+    alone, decided = _details(steps, StepKind.UNATTENDED), _details(steps, StepKind.DECIDED)
+    return alone if "outcome" in alone or not decided else decided
+
+
+def _acted_alone(steps: Sequence[Step]) -> bool:
+    """Whether the dialplan handled the call without the service.
+
+    Its line in the journal counts only with the nonce of the request, which nobody else knows.
+    """
+    alone = _details(steps, StepKind.UNATTENDED)
+    return bool(alone) and ("outcome" in alone or not _details(steps, StepKind.DECIDED))
+
+
+def _details(steps: Sequence[Step], kind: StepKind) -> Mapping[str, Scalar]:
+    return next((step.details for step in steps if step.kind is kind), {})
+
+
+def _text(details: Mapping[str, Scalar], key: str) -> str | None:
+    value = details.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _whole(details: Mapping[str, Scalar], key: str) -> int | None:
+    value = details.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _opened(steps: Sequence[Step]) -> Mapping[Role, Number]:
+    return next((step.numbers for step in steps if step.kind in FIRST), {})
+
+
+def _number(details: Mapping[str, Scalar], opened: Mapping[Role, Number], role: Role) -> MaskedNumber | None:
+    if role in opened:
+        return masked(opened[role], _text(details, f"{role}_token"))
+    kind = _text(details, f"{role}_kind")
+    if kind is None or kind not in set(NumberKind):
+        return None
+    return MaskedNumber(NumberKind(kind), _text(details, f"{role}_token"), _text(details, f"{role}_last4") or "")

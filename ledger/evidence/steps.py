@@ -1,0 +1,319 @@
+"""Evidence is an append-only list of steps. Pure.
+
+A door writes a step for what it has just seen, through the constructor named after it, and never says
+more than that; what the steps of a call amount to is `records.fold`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from idtone.calls import Decision, ForwardedCall, Outcome, Party, Reason
+from idtone.errors import LedgerError
+from idtone.numbers import Number, NumberKind
+from idtone.persons import Person
+
+from .canonical import check
+
+Scalar = str | int | float | bool | None
+
+
+class StepKind(StrEnum):
+    DECIDED = "decided"
+    UNATTENDED = "unattended"
+    """In its place: the dialplan decided without the service, which read that in the journal."""
+    ANSWERED = "answered"
+    """The called party, who is going to hear the sound, has answered."""
+    SOUND_STARTED = "sound-started"
+    SOUND_ENDED = "sound-ended"
+    """The sound was heard to its end by a channel that was still up."""
+    SOUND_FAILED = "sound-failed"
+    """The sound could not be played, or not to its end."""
+    CONNECTED = "connected"
+    SUSPENDED = "suspended"
+    """The forwarding number was suspended meanwhile, and the service had the call ended."""
+    ENDED = "ended"
+    INTERRUPTED = "interrupted"
+    """The service was away and lost sight of the call; what became of it is not known."""
+    EXPORT_REQUESTED = "export-requested"
+    """No step of a call, like those below: somebody asks that evidence be given out. Each is a record of its own."""
+    EXPORT_APPROVED = "export-approved"
+    EXPORT_REFUSED = "export-refused"
+    EXPORTED = "exported"
+    """Evidence was given out."""
+    FORGOTTEN = "forgotten"
+    """The keys of days were destroyed."""
+    GAP = "gap"
+    """Steps could not be written, and are not in the ledger."""
+    CONTINUED = "continued"
+    """The ledger before this one was damaged and set aside."""
+
+
+class CallStatus(StrEnum):
+    """How a call ended, in the words of the dialplan's IDTONE_STATUS."""
+
+    CONNECTED = "CONNECTED"
+    REFUSED = "REFUSED"
+    BUSY = "BUSY"
+    NOANSWER = "NOANSWER"
+    CANCEL = "CANCEL"
+    UNAVAILABLE = "UNAVAILABLE"
+    FAILED = "FAILED"
+
+
+class Role(StrEnum):
+    """Whose number it is."""
+
+    FORWARDING = "forwarding"
+    CALLER = "caller"
+    CALLED = "called"
+
+
+FIRST: Final = frozenset({StepKind.DECIDED, StepKind.UNATTENDED})
+"""What a record begins with; the step that has the numbers."""
+DAY, SEALED, SEALED_KEY = "day", "numbers", "numbers_key"
+"""The details of that step in which its numbers are sealed: under the key of which day, the numbers, and their key."""
+UNOPENED: Final = "cannot be opened"
+"""In the place of numbers that are not what was sealed."""
+UNSEALED: Final = "could not be sealed"
+"""In the place of numbers whose day key could not be made: they are not kept."""
+CALL_ID_LIMIT: Final = 255
+"""Characters."""
+_WHY_LIMIT: Final = 200
+_DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
+"""Six digits and more, however they are grouped: in a text that may well be a telephone number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened to one call. `at` knows its time zone; `details` holds JSON scalars.
+
+    `numbers` are sealed when the step is written, and stand in nothing else that is written.
+
+    Raises LedgerError for what could not be stored and read back unchanged.
+    """
+
+    call_id: str
+    kind: StepKind
+    at: datetime
+    details: Mapping[str, Scalar] = field(default_factory=dict)
+    numbers: Mapping[Role, Number] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (0 < len(self.call_id) <= CALL_ID_LIMIT and self.call_id.isprintable()):
+            raise LedgerError(f"a call id needs 1 to {CALL_ID_LIMIT} printable characters, not {self.call_id[:300]!r}")
+        if self.at.utcoffset() is None:
+            raise LedgerError(f"the time of the step {self.kind} needs a time zone")
+        for key, value in self.details.items():
+            if not isinstance(value, Scalar) or (isinstance(value, float) and not math.isfinite(value)):
+                raise LedgerError(f"{key} of the step {self.kind} is not a JSON scalar")
+        check(self.details)
+
+
+def decided(
+    call: ForwardedCall, decision: Decision, at: datetime, door: str | None = None, nonce: str | None = None
+) -> Step:
+    """What was decided for the call, and why, and by which door it was asked; `nonce` is the request's."""
+    apart = len(set(decision.profiles.values())) > 1
+    details: dict[str, Scalar] = {
+        "direction": call.direction,
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "member": decision.member,
+        "licence": decision.licence,
+        "profile": decision.profile,
+        "parties": ",".join(sorted(decision.parties)) or None,
+        # Where not all hear the same: called=sample,caller=other
+        "profiles": ",".join(f"{party}={decision.profiles[party]}" for party in sorted(decision.parties))
+        if apart
+        else None,
+        "skip": decision.skip,
+        "door": door,
+        "registry_version": decision.registry_version,
+        "registry_trust": decision.registry_trust,
+        "hangup_cause": decision.hangup_cause,
+        "nonce": nonce,
+    }
+    return _first(StepKind.DECIDED, call, at, details)
+
+
+def unattended(
+    call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str],
+    nonce: str | None = None,
+) -> Step:  # fmt: skip
+    """What the dialplan decided by itself, and which sound is for whom; None if the call ended before that."""
+    details: dict[str, Scalar] = {
+        "direction": call.direction,
+        "outcome": outcome,
+        "reason": reason,
+        "profile": next(iter(profiles.values()), None),
+        "parties": ",".join(sorted(profiles)) or None,
+        "nonce": nonce,
+    }
+    return _first(StepKind.UNATTENDED, call, at, details)
+
+
+def _first(kind: StepKind, call: ForwardedCall, at: datetime, details: dict[str, Scalar]) -> Step:
+    numbers = {Role.FORWARDING: call.forwarding_number, Role.CALLER: call.caller, Role.CALLED: call.called}
+    for role, number in numbers.items():
+        details[f"{role}_kind"] = number.kind
+        if number.kind is NumberKind.EMERGENCY:
+            details[f"{role}_last4"] = number.e164  # whole: it belongs to nobody
+    return Step(
+        call.id, kind, at, {key: value for key, value in details.items() if value is not None},
+        {role: number for role, number in numbers.items() if number.known and number.kind is not NumberKind.EMERGENCY},
+    )  # fmt: skip
+
+
+def answered(call_id: str, at: datetime) -> Step:
+    return Step(call_id, StepKind.ANSWERED, at)
+
+
+def sound_started(call_id: str, at: datetime, profile: str, sha256: str, party: Party = Party.CALLED) -> Step:
+    """`sha256` (64 lower-case hexadecimal digits) is that of the sound which is played to the party."""
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise LedgerError("the SHA-256 of a sound has 64 lower-case hexadecimal digits")
+    return Step(call_id, StepKind.SOUND_STARTED, at, {"party": party, "profile": profile, "sha256": sha256})
+
+
+def sound_ended(
+    call_id: str, at: datetime, heard_ms: int, party: Party = Party.CALLED, known_by: str | None = None,
+    packets: int | None = None, instead: str | None = None,
+) -> Step:  # fmt: skip
+    """The party heard the sound for `heard_ms`; one that was not heard is `sound_failed`.
+
+    `known_by` says by what that is known, `packets` how many RTP packets were sent meanwhile; `instead` is the profile
+    that was heard, if it is not the one that was decided on.
+    """
+    if heard_ms <= 0:
+        raise LedgerError("a sound that was heard lasted longer than 0 ms; record what was not heard as sound_failed")
+    details: dict[str, Scalar] = {
+        "party": party, "heard_ms": heard_ms, "known_by": known_by, "packets": packets, "instead": instead
+    }  # fmt: skip
+    return Step(call_id, StepKind.SOUND_ENDED, at, {key: value for key, value in details.items() if value is not None})
+
+
+def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
+    """`why` may quote another program: digits that could be a telephone number are taken out of it."""
+    return Step(call_id, StepKind.SOUND_FAILED, at, {"party": party, "why": _without_numbers(why)})
+
+
+def _without_numbers(why: str) -> str:
+    printable = "".join(character if character.isprintable() else " " for character in why)
+    return _DIALLED.sub("…", printable)[:_WHY_LIMIT]
+
+
+def connected(call_id: str, at: datetime) -> Step:
+    return Step(call_id, StepKind.CONNECTED, at)
+
+
+def suspended(call_id: str, at: datetime, registry_version: int | None) -> Step:
+    """`registry_version` is the one that says so."""
+    details: dict[str, Scalar] = {} if registry_version is None else {"registry_version": registry_version}
+    return Step(call_id, StepKind.SUSPENDED, at, details)
+
+
+def cause(value: object) -> int | None:
+    """A Q.850 cause as Asterisk gives it; None for 0, its word for none, and for what is none."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text) <= 127 else None
+
+
+def ended(
+    call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None
+) -> Step:
+    """`hangup_cause` is ITU-T Q.850's; 0, Asterisk's word for none, is left out like None.
+
+    `reason` is the one on which the dialplan acted, where it said so.
+    """
+    if hangup_cause is not None and not 0 <= hangup_cause <= 127:
+        raise LedgerError(f"a Q.850 cause lies between 1 and 127; {hangup_cause} does not")
+    details: dict[str, Scalar] = {"status": status, "hangup_cause": hangup_cause or None, "reason": reason or None}
+    return Step(call_id, StepKind.ENDED, at, {key: value for key, value in details.items() if value is not None})
+
+
+def interrupted(call_id: str, at: datetime) -> Step:
+    return Step(call_id, StepKind.INTERRUPTED, at)
+
+
+def export_requested(
+    act_id: str,
+    at: datetime,
+    by: Person,
+    case: str,
+    calls: Sequence[str],
+    sealed: bool,
+    selection: str,
+    until: datetime,
+) -> Step:
+    """Evidence of these calls is asked for, for a case; `selection` is the SHA-256 of what exactly (`packs.selection`).
+
+    `until`: in which time another person has to approve it.
+    """
+    details: dict[str, Scalar] = {
+        **_by(by), "case": case, "calls": len(calls), "selected": json.dumps(list(calls), ensure_ascii=False),
+        "numbers_sealed": sealed, "selection": selection, "until": until.isoformat(),
+    }  # fmt: skip
+    return Step(act_id, StepKind.EXPORT_REQUESTED, at, details)
+
+
+def export_approved(act_id: str, at: datetime, by: Person, request: str, selection: str, until: datetime) -> Step:
+    """`until`: in which time the pack has to be made."""
+    details: dict[str, Scalar] = {
+        **_by(by), "request": request, "selection": selection, "until": until.isoformat()
+    }  # fmt: skip
+    return Step(act_id, StepKind.EXPORT_APPROVED, at, details)
+
+
+def export_refused(act_id: str, at: datetime, by: Person, request: str, why: str) -> Step:
+    """`why` as in `sound_failed`."""
+    return Step(act_id, StepKind.EXPORT_REFUSED, at, {**_by(by), "request": request, "why": _without_numbers(why)})
+
+
+def exported(
+    act_id: str,
+    at: datetime,
+    by: Person,
+    case: str,
+    calls: int,
+    sealed: bool,
+    digest: str,
+    approved: tuple[str, str] | None = None,
+) -> Step:
+    """Evidence of so many calls was given out for a case; `digest` is the SHA-256 of what was given.
+
+    `approved`: the request that another person has approved, and the digest of its selection.
+    """
+    details: dict[str, Scalar] = {
+        **_by(by), "case": case, "calls": calls, "numbers_sealed": sealed, "sha256": digest,
+        **({"request": approved[0], "selection": approved[1]} if approved else {}),
+    }  # fmt: skip
+    return Step(act_id, StepKind.EXPORTED, at, details)
+
+
+def _by(person: Person) -> dict[str, Scalar]:
+    return {"by": person.name, "by_uid": person.uid, "by_way": person.known_by}
+
+
+def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
+    """The keys of so many days were destroyed, all that there were before the day `before` (UTC)."""
+    return Step(act_id, StepKind.FORGOTTEN, at, {"before": before, "days": days})
+
+
+def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
+    """`missing` says how many steps could not be written, and from when to when they happened (`backlog.Missing`)."""
+    return Step(act_id, StepKind.GAP, at, missing)
+
+
+def continued(act_id: str, at: datetime, origin: str, size: int, root: str, file: str) -> Step:
+    """The tree of this `origin` ended with so many leaves and this root (hexadecimal), as far as is known; its ledger
+    is now `file`.
+    """
+    return Step(act_id, StepKind.CONTINUED, at, {"origin": origin, "leaves": size, "root": root, "file": file})

@@ -1,0 +1,42 @@
+"""A file with the latest checkpoint that was signed or cosigned. By it the writer knows a database that is older."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from idtone.errors import LedgerError, ProofError
+
+from ..tree.checkpoints import Checkpoint, believed
+from ..tree.notes import NOTE_LIMIT, Note, VerifierKey
+from .private_files import replace_private
+
+
+class CheckpointFile:
+    """It need not exist yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
+        """None if nothing was signed yet by this name.
+
+        What this key has signed by another name was another log. Raises LedgerError if the file holds anything else.
+        """
+        try:
+            octets = self.path.read_bytes()[: NOTE_LIMIT + 1]
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LedgerError(f"{self.path}: the latest signed checkpoint cannot be read: {error.strerror}") from error
+        try:
+            note = Note.parse(octets)
+            origin = note.text.partition("\n")[0]
+            checkpoint = believed(note, replace(log, name=origin))
+        except ProofError as error:
+            raise LedgerError(f"{self.path}: {error}; restore this file from a backup") from error
+        return (note, checkpoint) if origin == log.name else None
+
+    def remember(self, note: Note) -> None:
+        """Replace what was there. Raises OSError."""
+        replace_private(self.path, str(note).encode())

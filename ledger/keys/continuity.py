@@ -1,0 +1,135 @@
+"""One ledger after the other: a damaged database is set aside, and the next one's tree goes by a name of its own.
+
+A second tree by the same name would be a fork of what was signed, to whoever has seen it. So the next one is called
+NODE/idtone.2, which is remembered in a file beside the key, and its first leaf says which tree it continues.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import LedgerError
+
+from ..tree.checkpoints import Checkpoint
+from ..tree.merkle import Frontier
+from ..tree.notes import Note
+from .private_files import PRIVATE_FILE, replace_private
+
+_COMPANIONS: Final = ("-journal", "-wal", "-shm")
+"""What SQLite has beside a database, and belongs to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """A tree that continues another. `base` is the first one's name, `checkpoint` what was signed last of the one
+    before, empty where nothing was; `ledger` is where the database was, `file` where it was set aside.
+    """
+
+    base: str
+    origin: str
+    after: str
+    checkpoint: str
+    ledger: str
+    file: str
+    begun: bool = False
+    """The new database is there."""
+
+    @property
+    def ended(self) -> tuple[str, int, bytes]:
+        """Name, leaves and root of the tree before."""
+        if not self.checkpoint:
+            return self.after, 0, Frontier().root()
+        last = Checkpoint.parse(Note.parse(self.checkpoint.encode()).text)
+        return last.origin, last.size, last.root
+
+
+class Continuity:
+    """The file with the trees that have followed the first, whose name is `base`."""
+
+    def __init__(self, path: Path, base: str) -> None:
+        """Raises LedgerError where the file cannot be read."""
+        self._path = path
+        self._base = base
+        self._all = self._read()
+
+    @property
+    def trees(self) -> list[Continued]:
+        """Those after the first, the latest last."""
+        return [each for each in self._all if each.base == self._base]
+
+    @property
+    def origins(self) -> list[str]:
+        return [self._base, *(each.origin for each in self.trees)]
+
+    @property
+    def origin(self) -> str:
+        """The name of the tree that is signed now."""
+        return self.origins[-1]
+
+    def unfinished(self, ledger: Path) -> Continued | None:
+        """The one whose database is still to be begun."""
+        return next((each for each in self.trees if not each.begun and each.ledger == str(ledger.absolute())), None)
+
+    def add(self, checkpoint: Note | None, ledger: Path, file: Path) -> None:
+        """Name the next one. On the disk when this returns. Raises OSError."""
+        after = self.origin
+        following = f"{self._base}.{len(self.origins) + 1}"
+        text = str(checkpoint) if checkpoint else ""
+        self._write([*self._all, Continued(self._base, following, after, text, str(ledger.absolute()), str(file))])
+
+    def finish(self, begun: Continued) -> None:
+        """Raises OSError."""
+        self._write([replace(each, begun=True) if each == begun else each for each in self._all])
+
+    def read_again(self) -> None:
+        """By who has become the one writer: until then another may have added to it. Raises LedgerError."""
+        self._all = self._read()
+
+    def _read(self) -> list[Continued]:
+        try:
+            return [Continued(**each) for each in json.loads(self._path.read_text("utf-8"))]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError) as error:
+            what = error.strerror if isinstance(error, OSError) else "it is not what idtone wrote"
+            raise LedgerError(f"{self._path}: cannot be read: {what}; restore it from a backup") from error
+
+    def _write(self, trees: list[Continued]) -> None:
+        replace_private(self._path, json.dumps([asdict(each) for each in trees], indent=1).encode())
+        self._all = trees
+
+
+def name_aside(path: Path, now: datetime) -> Path:
+    """A name that nothing has yet, for what is set aside now."""
+    dated = path.absolute().with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}")
+    number = 1
+    while any(_beside(dated, suffix).exists() for suffix in ("", *_COMPANIONS)):
+        number += 1
+        dated = dated.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}-{number}")
+    return dated
+
+
+def move_aside(path: Path, aside: Path) -> None:
+    """Move a database with its journal; again, where that was cut short. Raises OSError."""
+    if not aside.exists() and path.exists():
+        path.chmod(PRIVATE_FILE)
+        path.rename(aside)
+    for suffix in _COMPANIONS:
+        journal = _beside(path, suffix)
+        # One that is there with a database beside it is the new one's.
+        if journal.exists() and not path.exists() and not _beside(aside, suffix).exists():
+            journal.rename(_beside(aside, suffix))
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

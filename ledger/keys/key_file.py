@@ -1,0 +1,72 @@
+"""The files that hold the ledger's keys. Made at the first start, then kept for ever.
+
+Without them no number can be opened and nothing signed, and whoever reads them can do either; so they are never
+overwritten, and never accepted where others can read them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import LedgerError
+
+from .private_files import make_parents
+
+KEY_BYTES: Final = 32
+
+
+def load_key(path: Path) -> bytes:
+    """The key, made where there is none yet.
+
+    Raises LedgerError where it cannot be made or read, where others than its owner may touch it, or where
+    its size is wrong.
+    """
+    try:
+        make_parents(path)
+        _create(path)
+    except OSError as error:
+        raise LedgerError(
+            f"{path}: the ledger's key cannot be made: {error.strerror}; check the path and its permissions"
+        ) from error
+    return read_key(path)
+
+
+def read_key(path: Path) -> bytes:
+    """The key that is there. Raises LedgerError as `load_key` does, and where there is none."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            key = file.read(KEY_BYTES + 1)
+    except OSError as error:
+        raise LedgerError(
+            f"{path}: the ledger's key cannot be read: {error.strerror}; check the path and its permissions"
+        ) from error
+    if mode & 0o077:
+        raise LedgerError(f"{path}: others can read the ledger's key (mode {mode:04o}); run: chmod 600 {path}")
+    if len(key) != KEY_BYTES:
+        raise LedgerError(f"{path}: the ledger's key must have exactly {KEY_BYTES} bytes; restore it from a backup")
+    return key
+
+
+def _create(path: Path) -> None:
+    """Make the key file unless there is one: complete under its name, or not there at all."""
+    if path.exists():
+        return
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # A link, unlike a rename, leaves alone a key that another process made meanwhile.
+            os.link(draft, path)
+        except FileExistsError:
+            return
+    finally:
+        draft.unlink()

@@ -1,0 +1,70 @@
+"""The keys of a ledger, and the files beside its database: day keys, signing key, latest checkpoints, continuity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from idtone.settings import LedgerSettings
+
+from ..tree.notes import Note, Signer, VerifierKey
+from .checkpoint_file import CheckpointFile
+from .continuity import Continuity
+from .day_keys import DayKeys
+from .key_file import load_key, read_key
+from .sealing import LedgerKey
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """`signer` signs with the log's origin as its name; its key is the log's key."""
+
+    days: DayKeys
+    signer: Signer
+    seen: CheckpointFile
+    """What was signed last."""
+    cosigned: CheckpointFile
+    """What witnesses have cosigned last."""
+    continuity: Continuity
+
+    def go_on(self, checkpoint: Note | None, ledger: Path, file: Path) -> KeyRing:
+        """The key ring of the tree that follows this one. `checkpoint` was signed last. Raises OSError."""
+        self.continuity.add(checkpoint, ledger, file)
+        return replace(self, signer=self.signer.named(self.continuity.origin))
+
+    def renewed(self) -> KeyRing:
+        """With the tree that another process may have begun since this was read. Raises LedgerError."""
+        self.continuity.read_again()
+        return replace(self, signer=self.signer.named(self.continuity.origin))
+
+    def signer_of(self, origin: str | None) -> Signer:
+        """With this name if it is one of our trees'; else with the name of the present tree."""
+        return self.signer.named(origin) if origin in self.continuity.origins else self.signer
+
+    @classmethod
+    def of(cls, settings: LedgerSettings, node: str) -> KeyRing:
+        """Missing keys are made. Raises LedgerError if the keys cannot be used."""
+        ledger_key, seed = LedgerKey(load_key(settings.key_file)), load_key(settings.signing_key())
+        continuity = continuity_of(settings, node)
+        return cls(
+            DayKeys(settings.day_keys(), ledger_key),
+            Signer(continuity.origin, seed),
+            CheckpointFile(settings.seen()),
+            CheckpointFile(settings.cosigned()),
+            continuity,
+        )
+
+
+def continuity_of(settings: LedgerSettings, node: str) -> Continuity:
+    """Raises LedgerError if it cannot be read."""
+    return Continuity(settings.continued(), settings.log_origin(node))
+
+
+def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> VerifierKey:
+    """The key that verifies this node's checkpoints; that of an earlier tree of ours if `origin` is its name.
+
+    Raises LedgerError if there is no signing key here.
+    """
+    continuity = continuity_of(settings, node)
+    name = origin if origin in continuity.origins else continuity.origin
+    return Signer(name, read_key(settings.signing_key())).key

@@ -1,1 +1,0 @@
-"""What leads from one version of the ledger's tables to the next, by Alembic; `ledger.schema` runs it."""

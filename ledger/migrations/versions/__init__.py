@@ -1,1 +1,0 @@
-"""One step each. What stands here is never changed: it has run somewhere."""

@@ -1,0 +1,156 @@
+"""The steps of a node's own ledger that its replica lacks, a batch at a time; and the comparison of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from idtone.errors import LedgerError
+
+from ..evidence.leaves import OPENING, search_keys
+from ..store.database import Connection, Database, literals, marks
+from ..store.meta import CHECKPOINT, facts
+from ..store.stored_tree import STEP, count_leaves, newest_id, read_hashes
+from ..tree.checkpoints import Checkpoint
+from ..tree.merkle import root, stored
+from ..tree.notes import Note
+
+BATCH_STEPS: Final = 1000
+"""To read so many can hold up the writer's commit for some milliseconds."""
+COMPARED: Final = 1000
+"""So many of the last steps are compared one by one; what is in leaves is compared by the tree."""
+
+
+class Position(NamedTuple):
+    """Where a ledger ends, or how far its replica has come."""
+
+    steps: int = 0
+    leaves: int = 0
+    hashes: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What follows a position, as rows of the tables; `behind` is how many steps are left after it."""
+
+    steps: Sequence[tuple[Any, ...]]
+    hashes: Sequence[tuple[int, bytes]]
+    sought: Sequence[tuple[int, int]]
+    checkpoint: str | None
+    position: Position
+    behind: int
+
+
+def position_of(connection: Connection) -> Position:
+    """Where a ledger ends, by its rows."""
+    ((hashes,),) = connection.execute("SELECT coalesce(max(place) + 1, 0) FROM hashes").fetchall()
+    return Position(newest_id(connection), count_leaves(connection), hashes)
+
+
+def batch_after(ledger: Database, position: Position) -> Batch:
+    """Raises LedgerError if the ledger cannot be read, or its tree does not fit its steps."""
+    with ledger.reading() as connection:
+        rows = connection.execute(_STEPS, (position.steps, BATCH_STEPS)).fetchall()
+        if not rows:
+            return Batch((), (), (), _checkpoint(connection, position.leaves), position, 0)
+        last, leaves = rows[-1][0], max((row[6] + 1 for row in rows if row[6] is not None), default=position.leaves)
+        hashes = connection.execute(_HASHES, (stored(position.leaves), stored(leaves))).fetchall()
+        if len(hashes) != stored(leaves) - stored(position.leaves):
+            raise _damaged(ledger)
+        return Batch(
+            rows,
+            hashes,
+            _sought(connection, rows),
+            _checkpoint(connection, leaves),
+            Position(last, leaves, position.hashes + len(hashes)),
+            newest_id(connection) - last,
+        )
+
+
+def _damaged(ledger: Database) -> LedgerError:
+    return LedgerError(f"{ledger.name}: its tree is damaged; idtone ledger verify tells more")
+
+
+def _checkpoint(connection: Connection, leaves: int) -> str | None:
+    """The signed head, once the replica has all the leaves that it covers."""
+    note = facts(connection).get(CHECKPOINT)
+    return note if note and Checkpoint.parse(Note.parse(note.encode()).text).size <= leaves else None
+
+
+def _sought(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, int]]:
+    """By what the leaves that these steps close are found, as the log store writes it; no index leads there by step."""
+    over = sorted({row[2] for row in rows if row[6] is not None})
+    first, last = rows[0][0], rows[-1][0]
+    found: list[tuple[int, int]] = []
+    waiting: dict[str, set[int]] = {}
+    query = _OPENINGS.format(marks(over))  # only question marks are put into it
+    for number, call_id, kind, details, leaf in connection.execute(query, (last, *over)).fetchall():
+        keys = waiting.setdefault(call_id, set())
+        keys.update(search_keys(kind, details))
+        if leaf is not None:
+            if number >= first:
+                found += ((key, number) for key in keys)
+            keys.clear()
+    return found
+
+
+class ReplicaDiffersError(LedgerError):
+    """The replica is not the beginning of the ledger."""
+
+
+class _Sample(NamedTuple):
+    """What two ledgers are compared by, up to a position: the tree's root, and the last steps."""
+
+    root: bytes
+    tail: list[tuple[Any, ...]]
+
+
+def _sample(connection: Connection, position: Position) -> _Sample:
+    """Raises LedgerError if hashes are missing."""
+    newest = f"SELECT {STEP}, leaf FROM steps WHERE id > ? AND id <= ? ORDER BY id"  # noqa: S608 - of our own words
+    return _Sample(
+        root(position.leaves, partial(read_hashes, connection)),
+        list(map(tuple, connection.execute(newest, (position.steps - COMPARED, position.steps)).fetchall())),
+    )
+
+
+def check_replica(replica: Connection, ledger: Database, position: Position) -> None:
+    """Raises ReplicaDiffersError unless the replica, which has come to `position`, is the beginning of the ledger.
+
+    The ledger is read when the replica has answered: a reader that waited for a network would hold up the writer.
+    """
+    if position.hashes != stored(position.leaves):
+        raise ReplicaDiffersError(
+            f"its tree has {position.hashes} hashes, and {stored(position.leaves)} belong to its leaves"
+        )
+    try:
+        there = _sample(replica, position)
+    except LedgerError as error:
+        raise ReplicaDiffersError(str(error)) from error
+    with ledger.reading() as connection:
+        own = position_of(connection)
+        try:
+            reached = position.steps <= own.steps and position.leaves <= own.leaves
+            here = _sample(connection, position) if reached else None
+        except LedgerError as error:
+            raise _damaged(ledger) from error
+    if position.steps > own.steps:
+        raise ReplicaDiffersError(
+            f"it has {position.steps:,} steps of this node, and {ledger.name} has {own.steps:,}: that is an older "
+            "copy, or another ledger by the same name"
+        )
+    if there != here:
+        raise ReplicaDiffersError(
+            f"what it has of this node is not the beginning of {ledger.name}: another node replicates by the same "
+            "name, or rows were changed there"
+        )
+
+
+_STEPS: Final = f"SELECT {STEP}, leaf FROM steps WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - of our own words
+_HASHES: Final = "SELECT place, hash FROM hashes WHERE place >= ? AND place < ? ORDER BY place"
+_OPENINGS: Final = (
+    "SELECT id, call_id, kind, details, leaf FROM steps WHERE id <= ? AND call_id IN ({}) "  # noqa: S608
+    f"AND (kind IN ({literals(OPENING)}) OR leaf IS NOT NULL) ORDER BY id"
+)

@@ -1,0 +1,188 @@
+"""The ledgers that one address names: a node's own file, or the replicas of all nodes in a PostgreSQL."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Self
+
+from idtone.errors import LedgerError, ProofError, UsageError
+from idtone.numbers import Number
+from idtone.settings import LedgerSettings
+
+from ..evidence.records import Record
+from ..keys.day_keys import DayKeys
+from ..keys.key_file import read_key
+from ..keys.sealing import LedgerKey
+from ..store.database import Database
+from ..store.ledger_reader import LedgerReader, newest
+from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, facts
+from ..store.postgresql import Server, schema_of
+from ..store.rows import moment
+from ..tree.checkpoints import Checkpoint
+from ..tree.notes import Note, VerifierKey
+from .batch import position_of
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaProgress:
+    """How far a node's replica has come; `lag` is how many more steps the node had when it was `heard` last.
+
+    `signed` are the leaves of the signed head, None if there is none yet.
+    """
+
+    steps: int
+    leaves: int
+    signed: int | None
+    lag: int
+    heard: datetime
+
+
+@dataclass(frozen=True)
+class NodeLedger:
+    """One of them. `key` is the verifier key that the node has entered in PostgreSQL; None for a node's own file."""
+
+    node: str
+    origin: str
+    reader: LedgerReader
+    key: VerifierKey | None = None
+    has_keys: bool = False
+    """The keys of its numbers are here."""
+    cosigned: Note | None = None
+    progress: ReplicaProgress | None = None
+
+
+@dataclass
+class Ledgers:
+    """Use `of_file` or `in_postgresql`. `unreadable` says which ledgers cannot be read, and why; `doubts` says which
+    nodes may be others than they say.
+    """
+
+    nodes: list[NodeLedger]
+    is_shared: bool
+    unreadable: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of_file(cls, url: str, node: str, origin: str, days: DayKeys | None) -> Self:
+        """Raises LedgerError where it cannot be read."""
+        return cls([NodeLedger(node, origin, LedgerReader.open(url, days), has_keys=days is not None)], False)
+
+    @classmethod
+    def in_postgresql(cls, server: Server, days: Mapping[str, DayKeys], node: str | None = None) -> Self:
+        """Those of all nodes, or of one; `days` are keys that are here, by node.
+
+        Raises LedgerError where PostgreSQL cannot be asked, UsageError where it has no such node.
+        """
+        found = cls([], True)
+        for schema in server.schemas():
+            database = server.database(schema, f"{server}, schema {schema}")
+            try:
+                ledger = _ledger_in(database, schema, days, node)
+            except LedgerError as error:
+                found.unreadable.append(str(error))
+                continue
+            if ledger:
+                found.nodes.append(ledger)
+        if not found.nodes and not found.unreadable:
+            raise UsageError(f"{server}: there is no ledger of {f'a node {node}' if node else 'any node'} yet")
+        found.nodes.sort(key=lambda ledger: (ledger.node, ledger.origin))
+        found.doubts += _doubts(found.nodes)
+        return found
+
+    def records(
+        self,
+        call_id: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        until: datetime | None = None,
+        keep: Callable[[Record], bool] = lambda record: True,
+    ) -> list[Record]:
+        """As `LedgerReader.records` of all of them together."""
+
+        def latest(record: Record) -> datetime:
+            return max(step.at for step in record.steps if until is None or step.at < until)
+
+        each = (ledger.reader.each(call_id, since, until) for ledger in self.nodes)
+        return newest(filter(keep, heapq.merge(*each, key=latest, reverse=True)), limit)
+
+    def each(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[Record]:
+        """As `LedgerReader.each`, one ledger after the other."""
+        for ledger in self.nodes:
+            yield from ledger.reader.each(since=since, until=until)
+
+    def find(
+        self, number: Number, now: datetime, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Record]:
+        """As `LedgerReader.find`, in those whose keys are here (`without_keys` are not searched).
+
+        Raises LedgerError where none are.
+        """
+        searched = [ledger for ledger in self.nodes if ledger.has_keys] or self.nodes
+        found = [record for ledger in searched for record in ledger.reader.find(number, now, start, end)]
+        return sorted(found, key=lambda record: record.steps[0].at)
+
+    def with_call(self, call_id: str) -> NodeLedger | None:
+        """The one that knows the call. Raises UsageError where several do."""
+        knowing = [ledger for ledger in self.nodes if ledger.reader.knows(call_id)]
+        if len(knowing) > 1:
+            names = " and ".join(ledger.node for ledger in knowing)
+            raise UsageError(f"{names} each have a call {call_id}; say by --node which is meant")
+        return knowing[0] if knowing else None
+
+
+def _doubts(ledgers: Iterable[NodeLedger]) -> Iterator[str]:
+    """A ledger that follows a damaged one has the same key, and another name."""
+    for node, group in groupby(ledgers, key=lambda ledger: ledger.node):
+        found = list(group)
+        if len({ledger.key.public for ledger in found if ledger.key}) > 1:
+            names = " and ".join(ledger.origin for ledger in found)
+            yield (
+                f"{names} each say that they are of the node {node}, and have different keys: compare "
+                "what `idtone ledger replicas --json` says with `idtone ledger key` on the node"
+            )
+
+
+def _ledger_in(database: Database, schema: str, days: Mapping[str, DayKeys], wanted: str | None) -> NodeLedger | None:
+    """None if it belongs to another node than `wanted`."""
+    with database.reading() as connection:
+        held = facts(connection)
+        if wanted is not None and held.get(NODE) != wanted:
+            return None
+        if schema != schema_of(held.get(ORIGIN, "")):
+            raise LedgerError(
+                f"{database.name}: it says that it is the ledger {held.get(ORIGIN)}, whose schema is another"
+            )
+        position = position_of(connection)
+    keys = days.get(held.get(NODE, ""))
+    reader = LedgerReader(database, keys, held.get(NODE))
+    try:
+        signed = Note.parse(held[CHECKPOINT].encode()) if CHECKPOINT in held else None
+        cosigned = Note.parse(held[COSIGNED].encode()) if COSIGNED in held else None
+        progress = ReplicaProgress(
+            position.steps,
+            position.leaves,
+            Checkpoint.parse(signed.text).size if signed else None,
+            int(held[NODE_STEPS]) - position.steps,
+            moment(int(held[HEARD_AT])),
+        )
+        key = VerifierKey.parse(held[LOG_KEY])
+        if cosigned and Checkpoint.parse(cosigned.text).size > position.leaves:
+            cosigned = None  # the replica has not come so far
+        return NodeLedger(held[NODE], held[ORIGIN], reader, key, keys is not None, cosigned, progress)
+    except (KeyError, ValueError, OverflowError, ProofError) as error:
+        raise LedgerError(f"{database.name}: what stands there of its node is damaged: {error}") from error
+
+
+def days_by(key_file: Path) -> DayKeys:
+    """The day keys beside a copy of a node's key file. Raises LedgerError if it cannot be used."""
+    return DayKeys(LedgerSettings(key_file=key_file).day_keys(), LedgerKey(read_key(key_file)))
+
+
+def without_keys(ledgers: Sequence[NodeLedger]) -> list[str]:
+    """The nodes whose numbers cannot be opened or found here."""
+    return sorted({ledger.node for ledger in ledgers if not ledger.has_keys})

@@ -1,0 +1,222 @@
+"""A connection to PostgreSQL that writes the replica of a node's ledger: it compares before it writes (docs/adr/0015).
+
+Nothing of the ledger is locked while PostgreSQL is waited for: the evidence of calls is written there meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from idtone.errors import LedgerError
+from idtone.settings import LedgerSettings
+
+from ..keys.key_ring import continuity_of, own_key
+from ..store.database import Connection, Database, scalar
+from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, SET_META
+from ..store.postgresql import PostgreSQLConnection, Server, begin_writing, schema_of
+from ..store.schema import make_or_upgrade
+from ..store.sqlite import path_of
+from ..tree.notes import VerifierKey
+from .batch import Batch, Position, ReplicaDiffersError, batch_after, check_replica, position_of
+
+ANSWER_WITHIN_S: Final = 45.0
+"""After this the connection is given up: longer than PostgreSQL itself waits for anything."""
+ENCODINGS: Final = ("UTF8", "SQL_ASCII")
+"""Of databases that give back whatever a ledger holds."""
+
+_log = logging.getLogger(__name__)
+
+
+def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
+    """That of the log in this node's database. Raises LedgerError while one ledger follows another."""
+    key = own_key(settings, node)
+    # In this order: the ledger that follows another one is named first, and then its database is begun.
+    path = path_of(settings.own())
+    if continuity_of(settings, node).unfinished(path):
+        raise LedgerError(f"{path}: it is damaged, and another one is about to begin; that one is replicated next")
+    return key
+
+
+def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> int:
+    """How many leaves were signed of ledgers that were damaged and set aside, and never came to PostgreSQL."""
+    lost = 0
+    for tree in continuity_of(settings, node).trees:
+        origin, size, _ = tree.ended
+        schema = schema_of(origin)
+        arrived = 0
+        if scalar(connection, "SELECT to_regclass(?)", (f"{schema}.steps",)) is not None:
+            # `schema_of` makes names of letters, digits and lines only.
+            arrived = scalar(connection, f"SELECT coalesce(max(leaf) + 1, 0) FROM {schema}.steps")  # noqa: S608
+        lost += max(0, size - arrived)
+    return lost
+
+
+class ReplicaConnection:
+    """For one thread. It compares before it writes, and waits for a limited time."""
+
+    def __init__(self, settings: LedgerSettings, node: str) -> None:
+        """Raises LedgerError if the settings cannot be used. PostgreSQL need not be there."""
+        self._settings = settings
+        self._server = Server.of(settings)
+        self._ledger = Database.in_file(settings.own())
+        self._node = node
+        self._connection: PostgreSQLConnection | None = None
+        self._is_entered = False
+        """The schema is there, and is of this log."""
+        self._left_at: Position | None = None
+        """Where this connection left the replica: nothing needs to be compared while it is still there."""
+        self.lost_leaves = 0
+        """As it was when the connection was made."""
+        self._turn_to(own_key(settings, node))
+
+    @property
+    def key(self) -> VerifierKey:
+        """Of the log that is replicated: another one after a damaged ledger was set aside."""
+        return self._key
+
+    def _turn_to(self, key: VerifierKey) -> None:
+        self._key = key
+        self._schema = schema_of(key.name)
+
+    def replicate(self) -> Batch:
+        """Write one batch in one transaction, and return it. After a LedgerError the next call connects anew."""
+        try:
+            if (key := key_of_own_ledger(self._settings, self._node)) != self._key:
+                self.close()
+                self._turn_to(key)
+            with self._server.explaining():
+                if not self._is_entered:
+                    with self._answering() as timer, self._writing() as connection:
+                        self._enter(connection, timer)
+                    self._is_entered = True
+                with self._answering(), self._writing() as connection:
+                    batch = self._add(connection)
+        except BaseException:
+            self.close()
+            raise
+        self._left_at = batch.position
+        return batch
+
+    def cut(self) -> None:
+        """Break off whatever is waited for. From any thread."""
+        connection = self._connection
+        if connection is None or connection.driver.closed:
+            return
+        try:
+            with socket.socket(fileno=os.dup(connection.driver.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
+        except Exception as error:
+            _log.debug("the connection has ended by itself: %s", type(error).__name__)
+
+    def close(self) -> None:
+        self._left_at, self._is_entered = None, False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    @contextmanager
+    def _answering(self) -> Iterator[threading.Timer]:
+        timer = threading.Timer(ANSWER_WITHIN_S, self.cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield timer
+        finally:
+            timer.cancel()
+
+    @contextmanager
+    def _writing(self) -> Iterator[PostgreSQLConnection]:
+        """One transaction. If something is raised in it, `close` ends it."""
+        if self._connection is None:
+            self._connection = self._server.connect()
+        with self._connection.writing(begin_writing(self._schema)):
+            yield self._connection
+
+    def _enter(self, connection: PostgreSQLConnection, timer: threading.Timer) -> None:
+        """Make the schema, or bring it up to this version. Raises LedgerError if it is another log's."""
+        if (encoding := scalar(connection, "SHOW server_encoding")) not in ENCODINGS:
+            raise LedgerError(
+                f"{self._server}: its encoding is {encoding}, which does not hold every character; make another "
+                "database: createdb -E UTF8 -T template0 -O USER NAME"
+            )
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (self._schema,))
+        if scalar(connection, "SELECT to_regnamespace(?)", (self._schema,)) is None:
+            user, may_make = connection.execute(_MAY_MAKE).fetchone()
+            if not may_make:
+                raise LedgerError(
+                    f"{self._server}: {user} may make no schema there; have an administrator do it: "
+                    f'CREATE SCHEMA {self._schema} AUTHORIZATION "{user}"'
+                )
+            connection.execute(f"CREATE SCHEMA {self._schema}")
+        is_new = scalar(connection, "SELECT to_regclass('meta')") is None
+        if not is_new:
+            self._check_key(scalar(connection, _LOG_KEY))
+
+        def upgrading() -> None:
+            """It takes as long as the ledger is large."""
+            timer.cancel()
+            connection.execute("SET LOCAL statement_timeout = 0")
+
+        self.lost_leaves = lost_leaves(connection, self._settings, self._node)
+        make_or_upgrade(connection, f"{self._server}, schema {self._schema}", upgrading)
+        if is_new:
+            for name, value in {ORIGIN: self._key.name, LOG_KEY: str(self._key)}.items():
+                connection.execute(SET_META, (name, value))
+            _log.info("%s: the replica of %s begins there as %s", self._server, self._key.name, self._schema)
+
+    def _add(self, connection: PostgreSQLConnection) -> Batch:
+        # The row is locked, so that one transaction follows the other, of whichever process.
+        self._check_key(scalar(connection, f"{_LOG_KEY} FOR UPDATE"))
+        position = position_of(connection)
+        if position != self._left_at:
+            try:
+                check_replica(connection, self._ledger, position)
+            except ReplicaDiffersError as error:
+                raise LedgerError(
+                    f"{self._server}, schema {self._schema}: {error}. Nothing is replicated: find out which of the two "
+                    "is right; evidence is kept here meanwhile"
+                ) from error
+        batch = batch_after(self._ledger, position)
+        if key_of_own_ledger(self._settings, self._node) != self._key:
+            raise LedgerError(f"{self._ledger.name}: it was set aside, and another one began; that is replicated next")
+        connection.copy("steps (id, node, call_id, kind, at, details, leaf)", batch.steps)
+        connection.copy("hashes (place, hash)", batch.hashes)
+        connection.copy("sought (token, step)", batch.sought)
+        told = {NODE: self._node, NODE_STEPS: str(batch.position.steps + batch.behind), COSIGNED: self._cosigned_note()}
+        told |= {CHECKPOINT: batch.checkpoint} if batch.checkpoint else {}
+        for name, value in told.items():
+            if value:
+                connection.execute(SET_META, (name, value))
+        connection.execute(_HEARD, (HEARD_AT,))
+        return batch
+
+    def _check_key(self, held: str | None) -> None:
+        if held != str(self._key):
+            raise LedgerError(
+                f"{self._server}: another node replicates as {self._key.name}, with the key {held}; give this one "
+                "another name (node in idtone.yaml), or another ledger.origin"
+            )
+
+    def _cosigned_note(self) -> str:
+        """Empty if no witness has cosigned."""
+        try:
+            return self._settings.cosigned().read_text("utf-8")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            _log.debug("%s: %s", self._settings.cosigned(), type(error).__name__)  # what needs it there reports it
+            return ""
+
+
+_MAY_MAKE: Final = "SELECT current_user, has_database_privilege(current_database(), 'CREATE')"
+_LOG_KEY: Final = f"SELECT value FROM meta WHERE key = '{LOG_KEY}'"  # noqa: S608 - of our own words
+_HEARD: Final = (
+    "INSERT INTO meta SELECT CAST(? AS text), CAST(CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) "
+    "AS text) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)

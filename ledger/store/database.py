@@ -1,0 +1,94 @@
+"""A database that holds one ledger, and how it is read: SQLite and PostgreSQL differ here and nowhere above."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from idtone.errors import LedgerError
+
+from . import sqlite
+
+
+class Connection(Protocol):
+    """Takes queries in the SQL that both databases share, with `?` for values. `sqlite3.Connection` is one."""
+
+    def execute(self, query: str, values: Sequence[Any] = (), /) -> Any:
+        """A cursor with `fetchone` and `fetchall`."""
+
+    def close(self) -> None: ...
+
+
+def scalar(connection: Connection, query: str, values: Sequence[Any] = ()) -> Any:
+    """The first value of the first row; None if there is no row."""
+    row = connection.execute(query, values).fetchone()
+    return row[0] if row else None
+
+
+def marks(values: Sequence[object]) -> str:
+    """Question marks for `IN (…)`."""
+    return ", ".join("?" * len(values))
+
+
+def literals(words: Sequence[str] | frozenset[str]) -> str:
+    """Words of our own for `IN (…)`."""
+    return ", ".join("'" + word.replace("'", "''") + "'" for word in sorted(words))
+
+
+@dataclass(frozen=True)
+class Database:
+    """`name` is what people know it by, without any password. `explain` says what an error of the driver means."""
+
+    name: str
+    connect: Callable[[], Connection]
+    begin: str
+    """The statement that begins a transaction for reading."""
+    error: type[Exception]
+    """The base of the driver's errors."""
+    explain: Callable[[Any], LedgerError]
+    is_sqlite: bool = False
+
+    @classmethod
+    def in_file(cls, url: str) -> Self:
+        """A node's own ledger, in SQLite. Raises LedgerError if there is none."""
+        path = sqlite.path_of(url)
+        try:
+            os.stat(path)
+        except FileNotFoundError as error:
+            raise LedgerError(f"{path}: there is no ledger yet; start `idtone serve` first") from error
+        except OSError as error:
+            raise LedgerError(
+                f"{path}: the ledger cannot be read: {error.strerror}; run this as the user that `idtone serve` runs as"
+            ) from error
+        return cls(
+            str(path),
+            lambda: sqlite.connect_for_reading(path),
+            "BEGIN",
+            sqlite.Error,
+            lambda error: sqlite.explained(error, path),
+            is_sqlite=True,
+        )
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A connection that changes nothing, outside a transaction. Raises LedgerError for errors of the database."""
+        with self.explaining(), closing(self.connect()) as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction, which sees one state. Raises LedgerError for errors of the database."""
+        with self.connected() as connection:
+            connection.execute(self.begin)
+            yield connection
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Raises LedgerError for errors of the database."""
+        try:
+            yield
+        except self.error as error:
+            raise self.explain(error) from error

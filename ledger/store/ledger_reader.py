@@ -1,0 +1,336 @@
+"""Reads one ledger, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from types import TracebackType
+from typing import Any, Final, Self
+
+from idtone.errors import LedgerError
+from idtone.numbers import Number
+
+from ..evidence.leaves import ACT_ID, ACTS, CLOSING, StoredStep, search_key
+from ..evidence.records import Record, fold
+from ..evidence.steps import DAY, FIRST, Step, StepKind
+from ..keys.day_keys import DayKeys
+from ..keys.sealing import DayKey, day_of
+from ..tree.checkpoints import Checkpoint
+from ..tree.merkle import consistency_proof
+from ..tree.notes import Note, VerifierKey
+from .database import Database, literals, marks
+from .meta import CHECKPOINT, facts
+from .proven_leaf import ProvenLeaf, prove
+from .rows import microseconds, moment, step_of
+from .schema import check_version, tell_strange
+from .stored_tree import STEP, read_hashes, signed_leaves
+
+PAGE_ROWS: Final = 500
+"""Rows that a reader fetches in one transaction, which is how long it can hold up the writer's commit."""
+OPEN_FOR: Final = timedelta(hours=1)
+"""A call without an end is taken to be still going on for this long after its decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The ledger's size in steps: in all, and since a moment, of which `first_at` is the first."""
+
+    steps: int
+    recent: int
+    first_at: datetime
+
+
+def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
+    """The first `limit` of records that come with the latest first, by their beginnings, the newest last."""
+    found = list(islice(records, limit))
+    found.reverse()  # calls of one instant stay in the order of their writing
+    return sorted(found, key=lambda record: record.steps[0].at)
+
+
+class LedgerReader:
+    """Reads a ledger, also while it is being written, and holds nothing open between two reads. From any thread."""
+
+    def __init__(self, database: Database, days: DayKeys | None = None, node: str | None = None) -> None:
+        """Without `days` the numbers stay sealed. `node` is whose all records are; None: whose each step says.
+
+        Raises LedgerError where this version cannot read it.
+        """
+        self.database = database
+        self._days = days
+        self._node = node
+        with database.reading() as connection:
+            check_version(connection, database.name)
+            tell_strange(connection, database.name)
+
+    @classmethod
+    def open(cls, url: str, days: DayKeys | None = None) -> Self:
+        """A node's own ledger. Raises LedgerError where there is none, or none that this version can read."""
+        return cls(Database.in_file(url), days)
+
+    def record(self, call_id: str) -> Record | None:
+        """The evidence of one call, or None where the ledger does not know it."""
+        return next(iter(self._records([call_id])), None)
+
+    def acts(self) -> list[Step]:
+        """What the keepers of the ledger have done with it, in the order of writing."""
+        # Their ids are indexed, and their kinds are not.
+        query = f"SELECT {STEP} FROM steps WHERE call_id BETWEEN ? AND ? AND kind IN ({_ACTS}) ORDER BY id"  # noqa: S608
+        return [step_of(StoredStep._make(row), self._key_of) for row in self._all(query, ACT_ID, f"{ACT_ID}~")]
+
+    def knows(self, call_id: str) -> bool:
+        return bool(self._all("SELECT 1 FROM steps WHERE call_id = ? LIMIT 1", call_id))
+
+    def knows_day(self, day: str) -> bool:
+        """Whether there is a key of that day, or was one that is destroyed; True if this reader has no keys."""
+        return self._days is None or self._days.knows(day)
+
+    def call_ids(self, beginning: str, limit: int) -> list[str]:
+        """Those that begin so: the `limit` last ones in their order, which are the newest of Asterisk's."""
+        query = "SELECT DISTINCT call_id FROM steps WHERE call_id >= ? AND call_id <= ? ORDER BY call_id DESC LIMIT ?"
+        return [call_id for (call_id,) in self._all(query, beginning, f"{beginning}\U0010ffff", limit)]
+
+    def over_since(self, place: int) -> tuple[int, list[Record]]:
+        """The calls that a step after `place` ends, in this order, each once; and the place to continue from.
+
+        A place that the ledger has not reached belongs to one that was set aside.
+        """
+        last = self.newest_place()
+        rows = self._all(_OVER_BETWEEN, (place if place <= last else 0) + 1, last)
+        ids = list(dict.fromkeys(call_id for (call_id,) in rows))
+        found = {record.call_id: record for record in self._records(ids)}
+        return last, [found[call_id] for call_id in ids if call_id in found]
+
+    def newest_place(self) -> int:
+        """The id of the latest step; 0 if there is none."""
+        ((newest,),) = self._all("SELECT max(id) FROM steps")
+        return newest or 0
+
+    def records(
+        self,
+        call_id: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        until: datetime | None = None,
+        keep: Callable[[Record], bool] = lambda record: True,
+    ) -> list[Record]:
+        """Whole calls of which a step happened from `since` on and before `until`, where `keep` says so of the record.
+
+        The `limit` newest, newest last.
+        """
+        return newest(filter(keep, self.each(call_id, since, until)), limit)
+
+    def each(
+        self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Record]:
+        """The same calls one by one, the one with the latest step first."""
+        conditions: list[str] = []
+        values: list[object] = []
+        for condition, value in (
+            ("call_id = ?", call_id),
+            ("at >= ?", None if since is None else microseconds(since)),
+            ("at < ?", None if until is None else microseconds(until)),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
+        calls = self._newest_calls(conditions, values)
+        while part := list(islice(calls, PAGE_ROWS // 5)):
+            records = {record.call_id: record for record in self._records(part)}
+            for name in part:
+                if name not in records:
+                    raise self._misled(name)
+                yield records[name]
+
+    def find(
+        self, number: Number, now: datetime, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Record]:
+        """Calls that this number had a part in and that began from `start` on and before `end`, newest last.
+
+        Those of days whose key is destroyed are not found. Raises LedgerError where there are no keys here.
+        """
+        if self._days is None:
+            raise LedgerError("numbers can be found with the ledger's key only: run this as a user who may read it")
+        keys = [
+            self._days.get(day)
+            for day in self._days.days()
+            if (start is None or day >= day_of(start)) and (end is None or day <= day_of(end))
+        ]
+        wanted = [search_key(key.token(number)) for key in keys if key]
+        closing: list[str] = []
+        for first in range(0, len(wanted), PAGE_ROWS):
+            part = wanted[first : first + PAGE_ROWS]
+            query = f"SELECT call_id FROM steps JOIN sought ON step = id WHERE token IN ({marks(part)})"  # noqa: S608
+            closing += (call_id for (call_id,) in self._all(query, *part))
+        theirs = [f"%{key.token(number)}%" for key in keys if key and key.day >= day_of(now - OPEN_FOR)]
+        in_progress: list[str] = []
+        if theirs:
+            holds = " OR ".join(["details LIKE ?"] * len(theirs))
+            in_progress = self._endless(f"at > ? AND ({holds})", microseconds(now - OPEN_FOR), *theirs)
+        found = {record.call_id: record for record in self._records([*closing, *in_progress])}
+        return [
+            record
+            for record in sorted(found.values(), key=lambda record: record.steps[0].at)
+            if number in record.opened.values()
+            and (start is None or record.steps[0].at >= start)
+            and (end is None or record.steps[0].at < end)
+        ]
+
+    def open_calls(self, now: datetime) -> list[Record]:
+        """Calls decided less than `OPEN_FOR` before `now` whose end nobody has written, for the service to take up."""
+        return self._records(self._endless("at > ?", microseconds(now - OPEN_FOR)))
+
+    def lost_calls(self, now: datetime) -> list[str]:
+        """Calls without an end that are too old for `open_calls`, of the last day on which anything was written.
+
+        The service that decided them has not lived to see their end, and no other takes them up.
+        """
+        ((newest,),) = self._all("SELECT max(at) FROM steps")
+        if newest is None:
+            return []
+        first = newest - timedelta(days=1) // timedelta(microseconds=1)
+        return self._endless("at BETWEEN ? AND ?", first, microseconds(now - OPEN_FOR))
+
+    def _endless(self, when: str, *values: object) -> list[str]:
+        """The calls that began then and whose end is not recorded."""
+        query = f"SELECT call_id FROM steps WHERE {when} AND {_ENDLESS}"  # noqa: S608 - of our own words
+        return list(dict.fromkeys(call_id for (call_id,) in self._all(query, *values)))
+
+    def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
+        """Of each of these calls, when each kind of step that is in the ledger happened first."""
+        found: dict[str, dict[str, datetime]] = {name: {} for name in call_ids}
+        wanted = list(found)
+        for first in range(0, len(wanted), PAGE_ROWS):
+            part = wanted[first : first + PAGE_ROWS]
+            query = f"SELECT call_id, kind, at FROM steps WHERE call_id IN ({marks(part)}) ORDER BY id"  # noqa: S608
+            for call_id, kind, at in self._all(query, *part):
+                found[call_id].setdefault(kind, moment(at))
+        return found
+
+    def extent(self, since: datetime) -> Extent | None:
+        """How much was written, without counting rows; None if nothing was written since then."""
+        first = self._all("SELECT id, at FROM steps WHERE at >= ? ORDER BY at LIMIT 1", microseconds(since))
+        if not first:
+            return None
+        newest, ((number, at),) = self.newest_place(), first
+        return Extent(newest, newest - number + 1, moment(at))
+
+    def signed_leaves(self, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
+        """How many leaves the tree has, all signed, where it begins with the checkpoints that were kept.
+
+        A quick look at its head alone. Raises LedgerError where it is not so.
+        """
+        with self.database.reading() as connection:
+            return signed_leaves(connection, log, kept)
+
+    def consistency(self, old: int, size: int) -> Sequence[bytes]:
+        """The proof that the tree of `old` leaves is the beginning of that of `size`. Raises LedgerError."""
+        with self.database.reading() as connection:
+            return consistency_proof(old, size, lambda places: read_hashes(connection, places))
+
+    def proofs(self, call_id: str, cosigned: Note | None = None) -> list[ProvenLeaf]:
+        """The proof of each leaf of a call, its record first; empty where none of it is in the tree yet.
+
+        They lead to the `cosigned` checkpoint where that holds them all, else to the ledger's own.
+        Raises LedgerError where the ledger has no signed checkpoint that holds them.
+        """
+        with self.database.reading() as connection:
+            return prove(connection, call_id, cosigned)
+
+    def origin(self) -> str | None:
+        """The name with which the tree was signed last, by whoever; None if it was not. Raises LedgerError."""
+        with self.database.reading() as connection:
+            held = facts(connection).get(CHECKPOINT)
+        return held.partition("\n")[0] if held else None
+
+    def continues(self) -> Step | None:
+        """What the ledger's first step says of the one before it; None if it is the first. Raises LedgerError."""
+        rows = self._all(f"SELECT {STEP} FROM steps WHERE id = 1 AND kind = ?", StepKind.CONTINUED.value)  # noqa: S608
+        return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
+
+    def close(self) -> None:
+        """Each read has a connection of its own, and has closed it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _newest_calls(self, conditions: Sequence[str], values: Sequence[object]) -> Iterator[str]:
+        """The distinct call ids of the steps that meet these conditions, the latest step's first."""
+
+        def page(*conditions: str) -> str:
+            where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+            return f"SELECT id, at, call_id FROM steps {where}ORDER BY at DESC, id DESC LIMIT ?"  # noqa: S608
+
+        seen: set[str] = set()
+        rows = self._all(page(*conditions), *values, PAGE_ROWS)
+        while rows:
+            for _, _, call_id in rows:
+                if call_id not in seen:
+                    seen.add(call_id)
+                    yield call_id
+            number, at, _ = rows[-1]
+            rows = self._all(page(*conditions, "(at, id) < (?, ?)"), *values, at, number, PAGE_ROWS)
+
+    def _records(self, call_ids: Iterable[str]) -> list[Record]:
+        wanted = list(call_ids)
+        found: dict[str, list[StoredStep]] = {}
+        for start in range(0, len(wanted), PAGE_ROWS // 5):
+            part = wanted[start : start + PAGE_ROWS // 5]
+            # By their ids: else SQLite has the call's id from the index, whatever the step says.
+            query = (
+                f"SELECT {STEP} FROM steps WHERE id IN "  # noqa: S608 - of our own words
+                f"(SELECT named.id FROM steps AS named WHERE named.call_id IN ({marks(part)})) ORDER BY id"
+            )
+            for row in map(StoredStep._make, self._all(query, *part)):
+                if row.call_id not in part:
+                    raise self._misled(row.call_id)
+                found.setdefault(row.call_id, []).append(row)
+        calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
+        return [fold(self._node or rows[0].node, [step_of(row, self._key_of) for row in rows]) for rows in calls]
+
+    def _misled(self, call_id: str) -> LedgerError:
+        return LedgerError(
+            f"{self.database.name}: an index does not lead to the steps of its calls ({call_id}): "
+            "run `idtone ledger verify_rows`, and rebuild them: sqlite3 FILE REINDEX"
+        )
+
+    def record_key(self, call_id: str) -> bytes | None:
+        """The key that opens the numbers of this call alone; None where there is none, or its day's is destroyed.
+
+        Raises LedgerError where the numbers are not what was sealed.
+        """
+        query = f"SELECT details FROM steps WHERE call_id = ? AND kind IN ({_FIRST}) ORDER BY id LIMIT 1"  # noqa: S608
+        for (text,) in self._all(query, call_id):
+            details = json.loads(text)
+            key = self._key_of(details.get(DAY, "")) if DAY in details else None
+            return key.record_key(call_id, details) if key else None
+        return None
+
+    def _key_of(self, day: str) -> DayKey | None:
+        return self._days.get(day) if self._days else None
+
+    def _all(self, query: str, *values: object) -> list[Any]:
+        with self.database.reading() as connection:
+            rows: list[Any] = connection.execute(query, values).fetchall()
+            return rows
+
+
+_ACTS: Final = literals(ACTS)
+_FIRST: Final = literals(FIRST)
+_CLOSING: Final = literals(CLOSING)
+_ENDLESS: Final = (
+    f"kind IN ({_FIRST}) AND NOT EXISTS "  # noqa: S608 - of our own words
+    f"(SELECT 1 FROM steps AS closing WHERE closing.call_id = steps.call_id AND closing.kind IN ({_CLOSING}))"
+)
+_OVER_BETWEEN: Final = (
+    f"SELECT call_id FROM steps WHERE id BETWEEN ? AND ? AND kind IN ({_CLOSING}) AND NOT EXISTS "  # noqa: S608
+    f"(SELECT 1 FROM steps AS earlier WHERE earlier.call_id = steps.call_id AND earlier.kind IN ({_CLOSING}) "
+    "AND earlier.id < steps.id) ORDER BY id"
+)

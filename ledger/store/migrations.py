@@ -1,0 +1,35 @@
+"""The tables of the ledger, as the scripts that make them. Pure.
+
+A ledger of schema version n has run the first n scripts. A script works in SQLite and in PostgreSQL; the words in
+braces are the types that they write differently. Never change a script that was released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+SQLITE: Final = {"whole": "INTEGER", "name": "TEXT", "octets": "BLOB", "keyed": " WITHOUT ROWID"}
+"""SQLite's whole numbers have 64 bits by any name, and only an INTEGER is the row's own number."""
+POSTGRESQL: Final = {"whole": "BIGINT", "name": 'TEXT COLLATE "C"', "octets": "BYTEA", "keyed": ""}
+"""Names are compared octet by octet, as in SQLite, whatever language a PostgreSQL sorts by."""
+
+_FIRST: Final = (
+    "CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
+    # One row for each step, in the order of writing. `at` is in µs since 1970 UTC, `details` a JSON object in the form
+    # of RFC 8785, in which numbers are sealed. `leaf` is the index, from 0, of the leaf that the step closed.
+    "CREATE TABLE steps (id {whole} NOT NULL PRIMARY KEY, node TEXT NOT NULL, call_id {name} NOT NULL, "
+    "kind TEXT NOT NULL, at BIGINT NOT NULL, details TEXT NOT NULL, leaf {whole})",
+    "CREATE INDEX ix_steps_at ON steps (at)",
+    "CREATE INDEX ix_steps_call_id ON steps (call_id)",
+    # The hashes of the tree's complete subtrees (`tree.merkle`).
+    "CREATE TABLE hashes (place {whole} NOT NULL PRIMARY KEY, hash {octets} NOT NULL)",
+    # By which tokens the calls that are over are found (`leaves.search_keys`): the step that closed each one's leaf.
+    "CREATE TABLE sought (token BIGINT NOT NULL, step {whole} NOT NULL, PRIMARY KEY (token, step)){keyed}",
+)
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST,)
+
+
+def scripts(after: int, types: Mapping[str, str]) -> list[str]:
+    """The statements that lead from schema version `after` (0: an empty database) to the latest."""
+    return [statement.format_map(types) for script in MIGRATIONS[after:] for statement in script]

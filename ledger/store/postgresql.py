@@ -1,0 +1,216 @@
+"""A PostgreSQL that holds the replicas of several nodes' ledgers: how it is reached, and what its errors mean.
+
+Each replica is a schema of its own, with the tables that a ledger has in SQLite (docs/adr/0015).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from idtone.errors import LedgerError
+from idtone.settings import LedgerSettings
+
+from .database import Database
+
+if TYPE_CHECKING:
+    import psycopg
+
+CONNECT_WITHIN_S: Final = 10
+STATEMENT_WITHIN_S: Final = 30
+ORPHANED_AFTER_S: Final = 30
+"""How long PostgreSQL keeps a transaction, and its locks, when its node has gone without a word."""
+
+PREFIX: Final = "idtone_"
+_EXAMPLE: Final = "write it like postgresql://idtone@db.example/idtone?sslmode=verify-full"
+
+
+class PostgreSQLConnection:
+    """A `store.database.Connection`."""
+
+    def __init__(self, driver: psycopg.Connection) -> None:
+        self.driver = driver
+
+    def execute(self, query: str, values: Sequence[Any] = (), /) -> Any:
+        # Without values the driver takes several statements at once.
+        return self.driver.execute(query.replace("?", "%s").encode() if values else query.encode(), values or None)
+
+    @contextmanager
+    def writing(self, begin: str) -> Iterator[None]:
+        """One transaction. If something is raised in it, close the connection: nothing is written then."""
+        self.execute(begin)
+        yield
+        self.driver.commit()
+
+    def copy(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Append rows; `table` names the columns too."""
+        if not rows:
+            return
+        with self.driver.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def is_private(self) -> bool:
+        """Whether nobody between here and PostgreSQL can read what is said."""
+        pgconn, info = self.driver.pgconn, self.driver.info
+        return bool(pgconn.ssl_in_use) or info.host.startswith("/") or _is_loopback(info.hostaddr)
+
+    def close(self) -> None:
+        self.driver.close()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A database of PostgreSQL, by libpq's URI without a password. Its text shows neither password nor parameters."""
+
+    url: str
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def named(cls, url: str, password: str | None = None) -> Server:
+        """Raises LedgerError, which never shows the address: it may hold a password."""
+        try:
+            parsed = urlsplit(url)
+        except ValueError as error:
+            raise LedgerError(f"ledger.url is not the address of a database; {_EXAMPLE}") from error
+        if not parsed.scheme or "://" not in url:
+            raise LedgerError(f"ledger.url is not the address of a database; {_EXAMPLE}")
+        if parsed.scheme != "postgresql":
+            raise LedgerError(f"ledger.url names {parsed.scheme}; {_EXAMPLE}")
+        if parsed.password is not None or "password" in parse_qs(parsed.query, keep_blank_values=True):
+            raise LedgerError(
+                "ledger.url holds a password, which many may read; let ledger.password_file name a file with it, or "
+                "leave it to libpq (~/.pgpass, PGPASSFILE)"
+            )
+        return cls(url, password)
+
+    @classmethod
+    def of(cls, settings: LedgerSettings, url: str | None = None) -> Server:
+        return cls.named(settings.url if url is None else url, settings.secret())
+
+    def __str__(self) -> str:
+        parsed = urlsplit(self.url)
+        return urlunsplit((parsed.scheme, parsed.netloc, parsed.path, "", ""))
+
+    def connect(self) -> PostgreSQLConnection:
+        """Raises LedgerError if the library is missing, else psycopg's errors."""
+        return PostgreSQLConnection(_psycopg().connect(self.url, **self._arguments()))
+
+    def database(self, schema: str, name: str, within_s: int = 0) -> Database:
+        """For reading. Each transaction sees one state, and waits for a lock for a limited time.
+
+        `within_s` is how long a statement may take; 0: as long as it takes.
+        Raises LedgerError if the library is missing.
+        """
+        return Database(
+            name,
+            self.connect,
+            f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO {_quoted(schema)}; "
+            f"SET LOCAL lock_timeout = '{within_s or STATEMENT_WITHIN_S}s'; "
+            f"SET LOCAL statement_timeout = '{within_s}s'",
+            _psycopg().Error,
+            self.explained,
+        )
+
+    def schemas(self, within_s: int = 0) -> list[str]:
+        """Those of ledgers. Raises LedgerError if PostgreSQL does not answer."""
+        with self.database("pg_catalog", str(self), within_s).reading() as connection:
+            return [name for (name,) in connection.execute(_SCHEMAS).fetchall()]
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Raises LedgerError for errors of the database."""
+        try:
+            yield
+        except _psycopg().Error as error:
+            raise self.explained(error) from error
+
+    def explained(self, error: psycopg.Error) -> LedgerError:
+        """What an error means for the operator of the PBX, without statements, and without rows that it may quote."""
+        state = error.sqlstate or ""
+        first = str(error).strip().partition("\n")[0]
+        if not state:  # without a connection the driver has none
+            state = "28" if "password" in first else "08"
+        remedy = next((words for start, words in _REMEDIES.items() if state.startswith(start)), _UNFORESEEN)
+        return LedgerError(f"{self}: {first or type(error).__name__}; {remedy}")
+
+    def _arguments(self) -> dict[str, Any]:
+        own: dict[str, Any] = {
+            "connect_timeout": CONNECT_WITHIN_S,
+            "application_name": "idtone",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+        }
+        given = parse_qs(urlsplit(self.url).query, keep_blank_values=True)
+        arguments = {name: value for name, value in own.items() if name not in given}
+        # A statement that was prepared on one connection is unknown on the next one that a pooler between gives.
+        arguments |= {"prepare_threshold": None, "client_encoding": "utf8"}
+        if self.password is not None:
+            arguments["password"] = self.password
+        return arguments
+
+
+def _psycopg() -> Any:
+    try:
+        import psycopg
+    except ImportError as error:
+        raise LedgerError(
+            "ledger.url names PostgreSQL, and the library for it is not here: pip install 'idtone[postgresql]'"
+        ) from error
+    return psycopg
+
+
+def begin_writing(schema: str) -> str:
+    """The statements that begin a transaction for writing to one replica. It waits for a limited time."""
+    return (
+        f"SET LOCAL search_path TO {_quoted(schema)}; SET LOCAL lock_timeout = '{STATEMENT_WITHIN_S}s'; "
+        f"SET LOCAL statement_timeout = '{STATEMENT_WITHIN_S}s'; "
+        f"SET LOCAL idle_in_transaction_session_timeout = '{ORPHANED_AFTER_S}s'"
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def schema_of(origin: str) -> str:
+    """The schema of the ledger that signs by this name: readable, and no other's."""
+    readable = re.sub(r"[^a-z0-9]+", "_", origin.lower()).strip("_")[:40]
+    return f"{PREFIX}{readable}_{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
+
+
+def _quoted(schema: str) -> str:
+    """As an identifier."""
+    return '"' + schema.replace('"', '""') + '"'
+
+
+_SCHEMAS: Final = (
+    "SELECT nspname FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid "
+    "WHERE relname = 'meta' AND starts_with(nspname, 'idtone_') ORDER BY nspname"
+)
+
+_UNREACHABLE: Final = "see that PostgreSQL runs, and that it can be reached from here by ledger.url"
+_UNFORESEEN: Final = "see PostgreSQL's log for more"
+_REMEDIES: Final = {
+    "08": _UNREACHABLE,
+    "28": "see ledger.password_file, the user in ledger.url, and PostgreSQL's pg_hba.conf",
+    "3D": "make that database: createdb -O USER NAME",
+    "3F": "the node that ships there makes its schema; see its log",
+    "42501": "let its user have that right: a node owns its schema, a reader needs USAGE and SELECT",
+    "42P01": "let its user have USAGE and SELECT there",  # without USAGE a schema is as if it were not there
+    "53": "see PostgreSQL's log for what it ran out of",
+    "55P03": "another session holds this ledger's lock; pg_stat_activity shows which",
+    "57014": "PostgreSQL took too long; pg_stat_activity shows what it does",
+    "57P": _UNREACHABLE,
+}
+"""The beginning of an SQLSTATE → what to do."""

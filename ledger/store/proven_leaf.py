@@ -1,0 +1,49 @@
+"""Leaves of a call with their proofs, from the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from idtone.errors import LedgerError
+
+from ..tree.checkpoints import Checkpoint
+from ..tree.merkle import inclusion_proof
+from ..tree.notes import Note
+from ..tree.proofs import InclusionProof
+from .database import Connection
+from .meta import CHECKPOINT, facts
+from .stored_tree import leaf_of, open_call, read_hashes
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenLeaf:
+    """A leaf of a call, and the proof that it is in the tree. `content` is what is hashed."""
+
+    content: bytes
+    proof: InclusionProof
+
+
+def prove(connection: Connection, call_id: str, cosigned: Note | None) -> list[ProvenLeaf]:
+    """Each leaf of a call, in order, in the tree of the ledger's own checkpoint.
+
+    In that of the `cosigned` checkpoint if it holds them all: others have seen that one. Raises LedgerError.
+    """
+    query = "SELECT id, leaf FROM steps WHERE call_id = ? AND leaf IS NOT NULL ORDER BY id"
+    closing = connection.execute(query, (call_id,)).fetchall()
+    if not closing:
+        return []
+    held = facts(connection)
+    if CHECKPOINT not in held:
+        raise LedgerError("the ledger holds no signed checkpoint of its tree; run: idtone ledger verify")
+    note = Note.parse(held[CHECKPOINT].encode())
+    if cosigned and Checkpoint.parse(cosigned.text).size > closing[-1][1]:
+        note = cosigned
+    size = Checkpoint.parse(note.text).size
+    found = []
+    for number, index in closing:
+        call = open_call(connection, call_id, number + 1, index)
+        content = leaf_of(call.steps, call.before)
+        path = inclusion_proof(index, size, partial(read_hashes, connection))
+        found.append(ProvenLeaf(content, InclusionProof(index, tuple(path), note, content)))
+    return found

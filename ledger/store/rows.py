@@ -1,0 +1,76 @@
+"""A step as a row of the table `steps`, and back. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from idtone.errors import LedgerError
+from idtone.numbers import Number
+
+from ..evidence.canonical import canonical
+from ..evidence.leaves import StoredStep
+from ..evidence.steps import DAY, SEALED, SEALED_KEY, UNOPENED, UNSEALED, Role, Step, StepKind
+from ..keys.sealing import DayKey, day_of
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def microseconds(at: datetime) -> int:
+    """Exact, unlike `timestamp()`."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def moment(at: int) -> datetime:
+    """The time of `microseconds`. Raises OverflowError."""
+    return _EPOCH + at * _MICROSECOND
+
+
+def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
+    """The step with its numbers among its details, as they are written. `key_of` gives the key of a day.
+
+    Raises LedgerError where it has none.
+    """
+    if not step.numbers:
+        return step
+    hidden = key_of(day_of(step.at)).seal(step.call_id, step.numbers)
+    return replace(step, details={**step.details, **hidden}, numbers={})
+
+
+def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
+    """`key_of` gives the key of a day. Raises LedgerError where it has none."""
+    details = sealed(step, key_of).details
+    return {
+        "node": node,
+        "call_id": step.call_id,
+        "kind": step.kind.value,
+        "at": microseconds(step.at),
+        "details": canonical(details),
+    }
+
+
+def step_of(row: StoredStep, key_of: Callable[[str], DayKey | None]) -> Step:
+    """The step that `row_of` wrote, its time in UTC, and its numbers where `key_of` has the key of their day.
+
+    Raises LedgerError where it is none of this version's.
+    """
+    try:
+        details = json.loads(row.details)
+        key = key_of(details[DAY]) if DAY in details else None
+        shown = {
+            name: value for name, value in details.items() if name not in (DAY, SEALED, SEALED_KEY) or value == UNSEALED
+        }
+        numbers: dict[Role, Number] = {}
+        try:
+            numbers = key.open(row.call_id, details) if key else {}
+        except LedgerError:
+            shown[SEALED] = UNOPENED  # the rest is evidence all the same, and `fold` tells
+        return Step(row.call_id, StepKind(row.kind), moment(row.at), shown, numbers)
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
+        raise LedgerError(
+            f"step {row.id} of the ledger cannot be read; it is damaged, or a newer idtone wrote it"
+        ) from error

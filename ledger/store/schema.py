@@ -1,0 +1,119 @@
+"""The ledger's tables in a database: made, brought up to this version, or found not to be idtone's."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from functools import cache
+from typing import Any, Final
+
+from idtone.errors import LedgerError
+
+from . import migrations
+from .database import Connection, scalar
+from .meta import SCHEMA, SET_META
+
+CATALOGUE: Final = "SELECT type, name, sql FROM sqlite_master WHERE name NOT IN ('sqlite_stat1', 'sqlite_stat4')"
+"""Of a SQLite file. What ANALYZE leaves there changes how fast rows are found, and not which."""
+_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table'"
+_TABLES_IN_POSTGRESQL: Final = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+
+_log = logging.getLogger(__name__)
+
+
+def make_or_upgrade(connection: Connection, name: str, upgrading: Callable[[], None] = lambda: None) -> None:
+    """Make the tables, or find them. Raises LedgerError if they are not idtone's; `name` says where that is.
+
+    `upgrading` is called before a step that may take long. Runs in the transaction of `connection`: all or nothing.
+    """
+    version = _version(connection, name) if _tables(connection) else 0
+    if version < _latest():
+        if version:
+            upgrading()
+        for statement in migrations.scripts(version, _types(connection)):
+            connection.execute(statement)
+        connection.execute(SET_META, (SCHEMA, str(_latest())))
+
+
+def check_version(connection: Connection, name: str) -> None:
+    """Raises LedgerError if this is not a ledger that this version can read."""
+    version = _version(connection, name)
+    if version < _latest():
+        raise LedgerError(
+            f"{name}: an older idtone made this ledger (schema {version}, here: {_latest()}); "
+            "start `idtone serve`, which upgrades it"
+        )
+
+
+def tell_strange(connection: Connection, name: str) -> None:
+    """Log what is `strange` in a SQLite file. PostgreSQL has no index that leads to some rows only."""
+    if _is_sqlite(connection):
+        for odd in strange(connection.execute(CATALOGUE)):
+            _log.error("%s: %s; calls can be missing in what is shown: run `idtone ledger verify`", name, odd)
+
+
+def strange(catalogue: Iterable[Sequence[Any]]) -> list[str]:
+    """The entries of `CATALOGUE` that idtone does not make, and those that idtone makes and that are missing.
+
+    An index that leads to some steps only, a column of another type or a trigger makes readers miss calls, although
+    each step is there.
+    """
+    found = {(kind, name): _words(made or "") for kind, name, made in catalogue}
+    made_here = _made(_latest())
+    others = sorted(key for key, made in found.items() if made_here.get(key) != made)
+    missing = sorted(made_here.keys() - found.keys())
+    return [
+        *(f"the {kind} `{name}` is not one that idtone makes" for kind, name in others),
+        *(f"the {kind} `{name}` is missing" for kind, name in missing),
+    ]
+
+
+def _words(made: str) -> str:
+    """Without the spaces that people may write as they like."""
+    return re.sub(r" ?([(),]) ?", r"\1", " ".join(made.split()))
+
+
+@cache
+def _made(version: int) -> dict[tuple[str, str], str]:
+    """Kind and name → the statement that makes it; empty for the index that SQLite makes for a key of texts."""
+    assert version == _latest()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statement in migrations.scripts(0, migrations.SQLITE):
+            connection.execute(statement)
+        return {(kind, name): _words(made or "") for kind, name, made in connection.execute(CATALOGUE)}
+
+
+def _latest() -> int:
+    return len(migrations.MIGRATIONS)
+
+
+def _is_sqlite(connection: Connection) -> bool:
+    return isinstance(connection, sqlite3.Connection)
+
+
+def _types(connection: Connection) -> dict[str, str]:
+    return migrations.SQLITE if _is_sqlite(connection) else migrations.POSTGRESQL
+
+
+def _tables(connection: Connection) -> list[str]:
+    query = _TABLES if _is_sqlite(connection) else _TABLES_IN_POSTGRESQL
+    return [name for (name,) in connection.execute(query).fetchall()]
+
+
+def _version(connection: Connection, name: str) -> int:
+    """The schema that the ledger has. Raises LedgerError if it is newer than ours, or none."""
+    tables = _tables(connection)
+    if not tables:
+        raise LedgerError(f"{name}: the ledger is still empty; start `idtone serve` first")
+    query = "SELECT value FROM meta WHERE key = ?"
+    version = scalar(connection, query, (SCHEMA,)) if "meta" in tables else None
+    if not isinstance(version, str) or not version.isdecimal():
+        raise LedgerError(f"{name}: this database is not a ledger; let ledger.url name a file of its own")
+    if int(version) > _latest():
+        raise LedgerError(
+            f"{name}: a newer idtone made this ledger (schema {version}, known here: {_latest()}); upgrade idtone"
+        )
+    return int(version)

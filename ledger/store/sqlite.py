@@ -1,0 +1,222 @@
+"""The SQLite file of a node's ledger: who may use it, its journal, its connections, and what its errors mean.
+
+docs/adr/0001-sqlite-journal.md says why this journal.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from idtone.errors import LedgerError, LedgerInUseError
+
+from ..keys.private_files import make_private, open_private
+
+Error = sqlite3.Error
+
+BUSY_TIMEOUT_S: Final = 5.0
+"""How long a connection waits for a lock of another one."""
+ROOM: Final = 2**20
+"""A disk with so many bytes free is not full: more than a group of steps and its journal take."""
+
+
+def path_of(url: str) -> Path:
+    """The file that `ledger.url` names. Raises LedgerError; never shows the address, which may hold a password."""
+    example = "write it like sqlite:////var/lib/idtone/ledger.sqlite3"
+    scheme, separator, place = url.partition("://")
+    if not separator or not re.fullmatch("[a-z0-9+]+", scheme):
+        raise LedgerError(f"ledger.url is not the address of a database; {example}")
+    if scheme != "sqlite":
+        raise LedgerError(f"ledger.url names {scheme}; ledgers are kept in SQLite or PostgreSQL, {example}")
+    file = place.removeprefix("/")
+    if file == place or not file or "?" in file or file == ":memory:":
+        raise LedgerError(f"ledger.url must name a file and nothing else; {example}")
+    return Path(file)
+
+
+def wal_is_safe(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
+    """Whether this SQLite is free of the WAL-reset bug (sqlite.org/wal.html#walresetbug).
+
+    Fixed in 3.51.3, and in 3.50.7 and 3.44.6 for those branches.
+    """
+    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+
+
+def journal_mode() -> str:
+    """The fastest journal with which this SQLite cannot corrupt the file; both survive a power failure."""
+    return "wal" if wal_is_safe() else "persist"
+
+
+def lock_for_writing(path: Path) -> int:
+    """Become the one writer of `path`, until the returned descriptor is closed.
+
+    Raises LedgerError if another process is the writer, OSError if the lock file cannot be made.
+    """
+    descriptor = open_private(path.with_name(path.name + ".lock"))
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if not isinstance(error, BlockingIOError):
+            raise
+        raise LedgerInUseError(
+            f"{path}: another process writes to this ledger; stop the other `idtone serve`, or name another file here"
+        ) from error
+    return descriptor
+
+
+def mark(lock: int, origin: str) -> None:
+    """Note in the lock file that the database beside it is a ledger of this name."""
+    os.pwrite(lock, f"{origin}\n".encode(), 0)
+    os.ftruncate(lock, len(origin.encode()) + 1)
+
+
+def is_marked(lock: int, origins: Collection[str]) -> bool:
+    """Whether the lock file says that the database was a ledger of one of these names when it was opened last."""
+    return os.pread(lock, 1024, 0).decode(errors="replace").rstrip("\n") in origins
+
+
+def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """A connection for `writing`. What it commits is on the disk when the commit returns.
+
+    `patience_s`: how long it waits for a lock of another one. Raises OSError if the file cannot be made.
+    """
+    make_private(path)  # SQLite gives the journals the mode of the file itself.
+
+    def durable(connection: sqlite3.Connection) -> None:
+        wanted = journal_mode()
+        (actual,) = connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()
+        if actual != wanted:
+            raise LedgerError(f"{path}: the journal stays {actual!r} instead of {wanted!r}; keep it on a local disk")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    return _connect(path, "rw", patience_s, durable)
+
+
+def connect_for_reading(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing: neither rows nor, by a checkpoint, the journal."""
+
+    def harmless(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA query_only=1")
+
+    return _connect(path, "ro", BUSY_TIMEOUT_S, harmless)
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction, which locks the database from its beginning: all of it is written, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # the error that is raised says more
+            connection.rollback()  # also after a commit that a reader has held up: it leaves its transaction open
+        raise
+
+
+def _connect(
+    path: Path, mode: str, patience_s: float, setup: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        timeout=patience_s,
+        isolation_level=None,  # transactions begin where we say so, not where sqlite3 guesses
+        check_same_thread=False,  # opened by one thread, then used by the writer's alone
+    )
+    try:
+        setup(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Trouble(Enum):
+    """What becomes of a group of steps that could not be written."""
+
+    FULL = auto()
+    """There is no room on the disk."""
+    BLOCKED = auto()
+    """They cannot be written now, and perhaps later."""
+    DAMAGED = auto()
+    """The file is no database any more."""
+    OTHER = auto()
+    """They will never be written, as far as is known."""
+
+
+def trouble(error: sqlite3.Error, path: Path) -> Trouble:
+    code = code_of(error)
+    if code == sqlite3.SQLITE_IOERR_FSYNC and _has_room(path):
+        return Trouble.BLOCKED
+    return _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF, Trouble.OTHER)
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's extended error code; 0 if it gives none."""
+    if isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_UTF8):
+        return sqlite3.SQLITE_CORRUPT  # the driver gives no code for this, and shows the text that it could not decode
+    return getattr(error, "sqlite_errorcode", 0)
+
+
+_NOT_UTF8: Final = "Could not decode to UTF-8"
+
+
+def _has_room(path: Path) -> bool:
+    """An error of the disk is also given where blocks are only found as they are flushed, and there are none."""
+    found = os.statvfs(path.parent)
+    return found.f_bavail * found.f_frsize >= ROOM
+
+
+_TROUBLES: Final = {
+    sqlite3.SQLITE_FULL: Trouble.FULL,
+    # Of the many errors of I/O SQLite gives these, too, where there is no room: for a quota, when blocks are only
+    # found as they are flushed (so `trouble` looks at the disk), and for the memory that is shared by the readers of a
+    # write-ahead log.
+    sqlite3.SQLITE_IOERR_WRITE: Trouble.FULL,
+    sqlite3.SQLITE_IOERR_FSYNC: Trouble.FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: Trouble.FULL,
+    sqlite3.SQLITE_IOERR_READ: Trouble.DAMAGED,
+    sqlite3.SQLITE_IOERR_SHORT_READ: Trouble.DAMAGED,
+    sqlite3.SQLITE_IOERR_CORRUPTFS: Trouble.DAMAGED,
+    sqlite3.SQLITE_CORRUPT: Trouble.DAMAGED,
+    sqlite3.SQLITE_NOTADB: Trouble.DAMAGED,
+    **dict.fromkeys(
+        (
+            sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL,
+            sqlite3.SQLITE_INTERRUPT,
+        ),
+        Trouble.BLOCKED,
+    ),
+}  # fmt: skip
+
+
+def explained(error: sqlite3.Error, path: Path) -> LedgerError:
+    """What a database error means for the operator of the PBX."""
+    code = code_of(error)
+    said = "a text in it is not UTF-8" if str(error).startswith(_NOT_UTF8) else str(error) or type(error).__name__
+    # The low byte is the primary code; the rest says where in SQLite it arose.
+    remedy = _REMEDIES.get(code & 0xFF, "check the disk and the system log")
+    if code == sqlite3.SQLITE_READONLY_ROLLBACK:
+        remedy = "its writer died in the middle of a commit; start `idtone serve`, which undoes the half of it"
+    return LedgerError(f"{path}: {said}; {remedy}")
+
+
+_REMEDIES: Final = {
+    sqlite3.SQLITE_BUSY: f"another program has held its lock for more than {BUSY_TIMEOUT_S:g} s; find it with `fuser`",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_READONLY: "give the service's user the right to write it",
+    sqlite3.SQLITE_CANTOPEN: "run this as the user that `idtone serve` runs as",
+    sqlite3.SQLITE_NOTADB: "it is no SQLite database; let ledger.url name a file of its own",
+    sqlite3.SQLITE_CORRUPT: "keep a copy of it, move it away and restore a backup",
+}

@@ -1,0 +1,101 @@
+"""The tree as the database holds it: hashes, calls and their leaves, and whether it is what was signed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from idtone.errors import LedgerError
+
+from ..evidence.leaves import StoredStep, leaf, must_be_counted
+from ..tree.checkpoints import Checkpoint, believed
+from ..tree.merkle import Frontier, root, stored
+from ..tree.notes import Note, VerifierKey
+from .database import Connection, marks, scalar
+from .meta import CHECKPOINT, facts
+
+STEP: str = "id, node, call_id, kind, at, details"
+"""The columns of a `StoredStep`."""
+
+
+class OpenCall(NamedTuple):
+    """A call as its next step finds it."""
+
+    steps: tuple[StoredStep, ...] = ()
+    """Those that are in no leaf yet."""
+    before: int = 0
+    """How many of its steps are in leaves."""
+    over: bool = False
+    """It has a leaf."""
+
+
+def open_call(connection: Connection, call_id: str, until: int | None = None, closing: int | None = None) -> OpenCall:
+    """What the database has of a call; or had before the step `until`, and before the leaf `closing` was closed."""
+    query = f"SELECT {STEP}, leaf FROM steps WHERE call_id = ?"  # noqa: S608 - of our own words
+    values: tuple[object, ...] = (call_id,)
+    if until is not None:
+        query, values = f"{query} AND id < ?", (call_id, until)
+    rows = connection.execute(f"{query} ORDER BY id", values).fetchall()
+    last = max((number for number, row in enumerate(rows) if row[-1] not in (None, closing)), default=-1)
+    unclosed = tuple(StoredStep._make(row[:-1]) for row in rows[last + 1 :])
+    return OpenCall(unclosed, last + 1, any(row[-1] is not None for row in rows))
+
+
+def leaf_of(unclosed: Sequence[StoredStep], before: int) -> bytes:
+    """The leaf that the last of these steps closes. The call has `before` other steps before them."""
+    after = before if must_be_counted([step.kind for step in unclosed]) else 0
+    return leaf(unclosed[-1].call_id, [step.text for step in unclosed], after)
+
+
+def count_leaves(connection: Connection) -> int:
+    """By the newest leaf: to find the largest number, every step would be read."""
+    newest = scalar(connection, "SELECT leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id DESC LIMIT 1")
+    return 0 if newest is None else int(newest) + 1
+
+
+def newest_id(connection: Connection) -> int:
+    """The id of the last step; 0 if there is none."""
+    return int(scalar(connection, "SELECT coalesce(max(id), 0) FROM steps"))
+
+
+def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, bytes]:
+    """Raises LedgerError if one is missing."""
+    query = f"SELECT place, hash FROM hashes WHERE place IN ({marks(places)})"  # noqa: S608 - only question marks
+    found: dict[int, bytes] = dict(connection.execute(query, tuple(places)).fetchall()) if places else {}
+    if len(found) < len(set(places)):
+        raise LedgerError("hashes of the tree are missing")
+    return found
+
+
+def read_frontier(connection: Connection, size: int) -> Frontier:
+    """The right edge of the tree. Raises LedgerError if the tree does not fit its leaves."""
+    count = scalar(connection, "SELECT coalesce(max(place) + 1, 0) FROM hashes")
+    if count != stored(size):
+        raise LedgerError(f"its tree has {count} hashes, and {stored(size)} belong to its {size} leaves")
+    return Frontier.read(size, partial(read_hashes, connection))
+
+
+def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> None:
+    """Raises LedgerError unless the tree of `size` leaves begins with the one that was signed."""
+    if size < signed.size:
+        raise LedgerError(f"it has {size} leaves, and {signed.size} were signed: this is an older copy, or cut off")
+    if root(signed.size, partial(read_hashes, connection)) != signed.root:
+        raise LedgerError(f"its first {signed.size} leaves are not those that were signed")
+
+
+def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
+    """How many leaves the tree has, if the log has signed all and the tree begins with each checkpoint in `kept`.
+
+    Raises LedgerError if that is not so. Reads a few hashes, and no step; `verification` looks at all.
+    """
+    size = count_leaves(connection)
+    read_frontier(connection, size)
+    for each in kept:
+        check_beginning(connection, size, each)
+    if size:
+        checkpoint = believed(Note.parse(facts(connection).get(CHECKPOINT, "").encode()), log)
+        check_beginning(connection, size, checkpoint)
+        if checkpoint.size < size:
+            raise LedgerError(f"{size - checkpoint.size} of its {size} leaves are not signed")
+    return size

@@ -1,0 +1,188 @@
+"""What verifying reads of a ledger's database, query by query, each a transaction of its own and short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from json.encoder import encode_basestring as quoted
+from typing import Any, Final
+
+from ..evidence.leaves import CLOSING, OPENING
+from ..evidence.steps import StepKind
+from ..store.database import Connection, Database, literals
+from ..store.schema import CATALOGUE, strange
+
+ENTRIES_AT_ONCE: Final = 5000
+_BEFORE_ALL: Final = (-(2**63), -1)
+OPENS: Final = -1
+"""In the place of a leaf's index: the step is one of `OPENING`."""
+
+Text = tuple[int | None, str, str | None]
+
+
+class LedgerRows:
+    """One connection. Every query is portable but that of `texts`; in PostgreSQL all see one state."""
+
+    def __init__(self, connection: Connection, texts: str, indexed: bool) -> None:
+        """Use `reading`. `indexed`: its indexes can be looked at."""
+        self._connection = connection
+        self._texts = texts
+        self._indexed = indexed
+
+    @classmethod
+    @contextmanager
+    def reading(cls, database: Database) -> Iterator[LedgerRows]:
+        """Raises LedgerError for errors of the database."""
+        with database.connected() as connection:
+            if database.is_sqlite:
+                yield cls(connection, _TEXTS, indexed=True)
+            else:
+                connection.execute(database.begin)  # which names the schema; a reader holds up nobody here
+                yield cls(connection, _TEXTS_IN_POSTGRESQL, indexed=False)
+
+    def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """At once: a statement that is not read to its end holds up the writer."""
+        rows: list[Any] = self._connection.execute(query, tuple(values)).fetchall()
+        return rows
+
+    def extent(self) -> tuple[int, int]:
+        """The last step's id, and how many hashes there are up to the last place."""
+        ((last, count),) = self._all(_EXTENT)
+        return last, count
+
+    def strange(self) -> list[str]:
+        """What in the database's form is not idtone's; empty in PostgreSQL."""
+        return strange(self._all(CATALOGUE)) if self._indexed else []
+
+    def below(self, limit: int) -> list[tuple[int, str]]:
+        """(id, call_id) of the first steps that have an id below 1, where no step is written."""
+        return self._all("SELECT id, call_id FROM steps WHERE id < 1 ORDER BY id LIMIT ?", (limit,))
+
+    def facts(self) -> dict[str, Any]:
+        """The table `meta`, its values of any type."""
+        return dict(self._all("SELECT key, value FROM meta"))
+
+    def steps(self, after: int, last: int, limit: int) -> list[tuple[Any, ...]]:
+        """(id, node, call_id, kind, at, details, leaf) of the steps that follow `after`."""
+        return self._all(_STEPS, (after, last, limit))
+
+    def texts(self, after: int, until: int, node: str) -> list[Text]:
+        """(leaf, call_id, `leaves.step_text`) of the steps after `after` up to `until`, made in the database.
+
+        A step whose `at` is no whole number, or whose `details` or `call_id` are bytes, is left out. The text of one is
+        None where its node is another, or its kind is not known, or one that has a leaf where it should not, or none
+        where it should. In the place of the leaf of a step in `OPENING` stands `OPENS`, and of a leaf below 0 what is
+        no number.
+        """
+        ends = (f',"kind":{quoted(kind)},"node":{quoted(node)}}}' for kind in StepKind)
+        return self._all(self._texts, (node, *ends, after, until))
+
+    def led_to(self, after: int, until: int) -> list[tuple[int]] | None:
+        """To how many steps of its call, up to itself, the index of calls leads for each step that has a leaf.
+
+        Of those after `after` up to `until`. One to which the index of times does not lead is left out. None in
+        PostgreSQL, whose indexes are its own matter.
+        """
+        return self._all(_LED_TO, (after, until)) if self._indexed else None
+
+    def not_led_to(self, after: int, until: int) -> list[tuple[int, str]]:
+        """(id, call_id) of the steps after `after` up to `until` to which one of the indexes does not lead."""
+        return self._all(_NOT_LED_TO, (after, until)) if self._indexed else []
+
+    def hashes(self, place: int, count: int) -> list[tuple[bytes]]:
+        """So many from this place on, fewer where some are missing."""
+        return self._all(_HASHES, (place, place + count))
+
+    def counted(self, call_id: str, until: int) -> int:
+        """How many steps the call has up to this one."""
+        ((count,),) = self._all("SELECT count(*) FROM steps WHERE call_id = ? AND id <= ?", (call_id, until))
+        return int(count)
+
+    def of_call(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
+        """(kind, leaf, whether the index of times leads to it) of each step to which the index of calls leads.
+
+        Of this call, up to `until`.
+        """
+        return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, until))
+
+    def entries(self, last: int) -> Iterator[list[tuple[int, int]]]:
+        """The table `sought` (token, step) up to the step `last`, part by part."""
+        reached = _BEFORE_ALL
+        while part := self._all(_ENTRIES, (*reached, last, ENTRIES_AT_ONCE)):
+            yield part
+            reached = part[-1]
+
+    def openings(self, after: int, until: int, last: int) -> list[tuple[str, str, str, int | None]]:
+        """(call_id, kind, details, closing) of the steps in `OPENING` after `after` up to `until`.
+
+        `closing` is the step that closed their leaf, up to the step `last`.
+        """
+        return self._all(_OPENINGS_BETWEEN, (last, after, until))
+
+    def openings_of(self, step: int, last: int) -> list[tuple[str, str, str, int | None]]:
+        """The same of the call that this step is of."""
+        return self._all(_OPENINGS_OF, (last, step))
+
+    def has_entry(self, token: int, step: int) -> bool:
+        return bool(self._all("SELECT 1 FROM sought WHERE token = ? AND step = ?", (token, step)))
+
+    def call_of(self, step: int) -> str | None:
+        return next((row[0] for row in self._all("SELECT call_id FROM steps WHERE id = ?", (step,))), None)
+
+
+def _end(kind: str) -> str:
+    """The end of the text of a step of this kind; none where the kind and the leaf do not go together."""
+    text = "?"
+    if kind in CLOSING or kind in OPENING:
+        text = f"CASE WHEN leaf IS {'NOT ' if kind in CLOSING else ''}NULL THEN {text} END"
+    return f"WHEN {literals([kind])} THEN {text}"
+
+
+_EXTENT: Final = "SELECT (SELECT coalesce(max(id), 0) FROM steps), (SELECT coalesce(max(place) + 1, 0) FROM hashes)"
+_STEPS: Final = (
+    "SELECT id, node, call_id, kind, at, details, leaf FROM steps WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+)
+_OPENING_KINDS: Final = literals(OPENING)
+_ENDS: Final = " ".join(map(_end, StepKind))
+_TEXT: Final = f"""
+    ('{{"at":' || at || ',"details":') || (details || (',"id":' || id
+    || CASE WHEN node = ? THEN CASE kind {_ENDS} END END))
+"""
+# In SQLite's order of types whole numbers come before texts, and texts before x''. The plus keeps away from an index.
+# The brackets let what is long be copied twice only.
+_TEXTS: Final = f"""
+    SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN '' ELSE leaf END, call_id, {_TEXT}
+    FROM steps WHERE id > ? AND id <= ? AND +at < 9223372036854775807 AND +details < x'' AND +call_id < x''
+    ORDER BY id
+"""  # noqa: S608 - of our own words
+# PostgreSQL's columns hold nothing but their types; a leaf below 0 has no place, and must not be OPENS.
+_TEXTS_IN_POSTGRESQL: Final = f"""
+    SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN leaf - 1 ELSE leaf END, call_id, {_TEXT}
+    FROM steps WHERE id > ? AND id <= ? ORDER BY id
+"""  # noqa: S608 - of our own words
+_BY_CALL: Final = "FROM steps AS i INDEXED BY ix_steps_call_id WHERE i.call_id = steps.call_id"
+_BY_TIME: Final = "FROM steps AS i INDEXED BY ix_steps_at WHERE i.at = steps.at AND i.id = steps.id"
+_LED_TO: Final = f"""
+    SELECT (SELECT count(*) {_BY_CALL} AND i.id <= steps.id) FROM steps
+    WHERE id > ? AND id <= ? AND leaf IS NOT NULL AND EXISTS (SELECT 1 {_BY_TIME}) ORDER BY id
+"""  # noqa: S608 - of our own words
+_NOT_LED_TO: Final = f"""
+    SELECT id, call_id FROM steps WHERE id > ? AND id <= ?
+    AND NOT (EXISTS (SELECT 1 {_BY_CALL} AND i.id = steps.id) AND EXISTS (SELECT 1 {_BY_TIME})) ORDER BY id
+"""  # noqa: S608 - of our own words
+_OF_CALL: Final = f"""
+    SELECT kind, leaf, EXISTS (SELECT 1 {_BY_TIME}) FROM steps INDEXED BY ix_steps_call_id
+    WHERE call_id = ? AND id > 0 AND id <= ? ORDER BY id
+"""  # noqa: S608 - of our own words
+_OF_CALL_IN_POSTGRESQL: Final = "SELECT kind, leaf, 1 FROM steps WHERE call_id = ? AND id > 0 AND id <= ? ORDER BY id"
+_HASHES: Final = "SELECT hash FROM hashes WHERE place >= ? AND place < ? ORDER BY place"
+_ENTRIES: Final = (
+    "SELECT token, step FROM sought WHERE (token, step) > (?, ?) AND step <= ? ORDER BY token, step LIMIT ?"
+)
+_OPENINGS: Final = f"""
+    SELECT call_id, kind, details, (SELECT min(id) FROM steps AS closing WHERE
+        closing.call_id = steps.call_id AND closing.id >= steps.id AND closing.id <= ? AND closing.leaf IS NOT NULL)
+    FROM steps WHERE kind IN ({_OPENING_KINDS})
+"""  # noqa: S608 - of our own words
+_OPENINGS_BETWEEN: Final = f"{_OPENINGS} AND id > ? AND id <= ?"
+_OPENINGS_OF: Final = f"{_OPENINGS} AND call_id = (SELECT call_id FROM steps WHERE id = ?)"  # noqa: S608 - too

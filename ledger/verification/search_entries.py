@@ -1,0 +1,77 @@
+"""Whether all calls are found by their numbers, and nothing else is: the table `sought` held against the leaves.
+
+The entries that there should be come in the order of the steps, those that there are in the order of tokens, which says
+nothing of time. Looking up each would take longer than all the rest, so sums are compared, of the entries each put
+through a cipher under a key of the moment: sets that differ have the same sum by a chance of 2^-64, and nobody can aim
+at it (Clarke and others, Incremental Multiset Hash Functions, Asiacrypt 2003). Only where they differ is it looked for.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+from ..evidence.leaves import search_keys
+from .ledger_rows import LedgerRows
+
+PAGE_STEPS: Final = 2000
+
+
+class EntrySum:
+    """Of entries each 16 bytes long, the token and the step, big-endian; comparable where the key is the same."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key` has 16 bytes that nobody knows."""
+        self._cipher = Cipher(AES(key), ECB()).encryptor()  # noqa: S305 - as a function of one block, not to hide it
+        self._count = 0  # two that are the same cancel each other out
+        self._sum = 0
+
+    def add(self, entries: bytes) -> None:
+        self._count += len(entries) // 16
+        self._sum ^= _folded(self._cipher.update(entries))
+
+    def same_as(self, other: EntrySum) -> bool:
+        return (self._count, self._sum) == (other._count, other._sum)
+
+
+def _folded(blocks: bytes) -> int:
+    """The exclusive or of blocks of 16 bytes each; 0 of none."""
+    count = len(blocks) // 16
+    value = int.from_bytes(blocks, "big")
+    while count > 1:
+        low = count // 2
+        value = (value >> 128 * low) ^ (value & ((1 << 128 * low) - 1))
+        count -= low
+    return value
+
+
+def add_held(held: EntrySum, rows: LedgerRows, last: int) -> None:
+    """The entries that there are, up to the step `last`. Raises struct.error where one is no pair of whole numbers."""
+    for part in rows.entries(last):
+        held.add(struct.pack(f">{2 * len(part)}q", *chain.from_iterable(part)))
+
+
+def differences(rows: LedgerRows, last: int) -> Iterator[str]:
+    """What is wrong with `sought`, call by call, among the steps up to `last`; takes its time."""
+    for after in range(0, last, PAGE_STEPS):
+        for call_id, kind, details, closing in rows.openings(after, min(after + PAGE_STEPS, last), last):
+            if closing is None:
+                continue
+            for token in _keys(kind, details):
+                if not rows.has_entry(token, closing):
+                    yield f"call {call_id}: it is not found by its numbers: an entry of the table `sought` is missing"
+    for part in rows.entries(last):
+        for token, step in part:
+            openings = rows.openings_of(step, last) if isinstance(step, int) and step > 0 else []
+            if not any(closing == step and token in _keys(kind, details) for _, kind, details, closing in openings):
+                yield f"call {rows.call_of(step)}: it is found by a number that is not its own (table `sought`)"
+
+
+def _keys(kind: str, details: Any) -> set[int]:
+    return set(search_keys(kind, details)) if isinstance(details, str) else set()

@@ -1,0 +1,295 @@
+"""Whether the ledger is what was signed: every step read again, every leaf made again, every hash compared.
+
+What is found wrong is told with the call that it concerns. The ledger may be written meanwhile: what is verified is
+what stood in it at the beginning, and it is read in short transactions.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from idtone.errors import ProofError
+
+from ..evidence.leaves import CLOSING, OPENING, leaf, search_digits, step_text
+from ..evidence.steps import StepKind
+from ..store.ledger_reader import LedgerReader
+from ..store.meta import CHECKPOINT
+from ..tree.checkpoints import Checkpoint, believed
+from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored
+from ..tree.notes import Note, VerifierKey
+from .ledger_rows import LedgerRows
+from .regrown_tree import BEGINS, RegrownTree
+from .search_entries import EntrySum, add_held, differences
+
+PAGE_ROWS: Final = 600
+"""A millisecond or two for which a reader can hold up the writer's commit."""
+FAULTS_LIMIT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A checkpoint that was signed, and where it was found."""
+
+    source: str
+    checkpoint: Checkpoint
+
+
+@dataclass
+class LedgerVerdict:
+    """`leaves` and `steps` are how many there are; `open_calls` are not over, so no leaf holds their steps yet."""
+
+    steps: int = 0
+    leaves: int = 0
+    root: bytes = b""
+    open_calls: int = 0
+    signed: list[SignedCheckpoint] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def fault(self, text: str) -> None:
+        if len(self.faults) < FAULTS_LIMIT and text not in self.faults:
+            self.faults.append(text)
+
+
+class StoredRow(NamedTuple):
+    """A row of `steps`, as it was found."""
+
+    id: int
+    node: str
+    call_id: str
+    kind: str
+    at: int
+    details: str
+    leaf: int | None
+
+    @property
+    def whole(self) -> bool:
+        """Its values are of their types, and it is one step: SQLite would hold anything."""
+        return (
+            all(isinstance(value, str) for value in (self.node, self.call_id, self.kind, self.details))
+            and isinstance(self.at, int)
+            and BEGINS.decode() not in self.details
+        )
+
+
+def verify_ledger(
+    reader: LedgerReader,
+    log: VerifierKey,
+    notes: Iterable[tuple[str, Note]] = (),
+    with_days: bool = True,
+    progress: Callable[[int, int], None] = lambda steps, all_of_them: None,
+) -> LedgerVerdict:
+    """Whether all of a ledger is what `log` has signed.
+
+    `notes` are signed checkpoints and where they come from; the ledger's own is looked at in any case. `with_days`:
+    also whether the keys of its days are there, if the reader has keys. `progress` gets how many steps have been read,
+    and how many there are.
+    Raises LedgerError if the database cannot be read at all.
+    """
+    has_day = reader.knows_day if with_days else lambda day: True
+    with LedgerRows.reading(reader.database) as rows, _uncollected():
+        return _Verification(rows, log, notes, has_day, progress).run()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looking for cycles among millions of texts: nothing here makes any."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+class _Verification:
+    def __init__(
+        self,
+        rows: LedgerRows,
+        log: VerifierKey,
+        notes: Iterable[tuple[str, Note]],
+        has_day: Callable[[str], bool],
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._rows = rows
+        self._log = log
+        self._notes = list(notes)
+        self._has_day = has_day
+        self._progress = progress
+        self._verdict = LedgerVerdict()
+        key = os.urandom(16)
+        self._held = EntrySum(key)
+        self._grown = RegrownTree(EntrySum(key), {})
+
+    def run(self) -> LedgerVerdict:
+        verdict, grown = self._verdict, self._grown
+        for odd in self._rows.strange():
+            verdict.fault(f"{odd}: calls can be missing in what readers show")
+        held = self._rows.facts()
+        last, count = self._rows.extent()  # after what was signed
+        roots = self._signed(held.get(CHECKPOINT))
+        grown.roots |= {signed.checkpoint.size: EMPTY_ROOT for signed in roots}
+        for number, call_id in self._rows.below(FAULTS_LIMIT):
+            verdict.fault(f"call {call_id}: its step {number} is none that idtone has written")
+        self._read(last)
+        self._look_at_open_calls(last)
+        size = grown.frontier.size
+        verdict.steps, verdict.leaves, verdict.root = last, size, grown.frontier.root()
+        verdict.open_calls = len(grown.calls)
+        if count != stored(size):
+            verdict.fault(f"the tree has {count} hashes instead of {stored(size)}")
+        self._compare_sought(last)
+        for day in sorted(grown.days):
+            if not self._has_day(day):
+                verdict.fault(f"the key of {day} is missing: the numbers of that day cannot be opened")
+        for signed in roots:
+            self._compare(signed)
+        if size and not any(signed.source == _OWN for signed in roots):
+            verdict.fault("the ledger holds no signed checkpoint of its tree")
+        return verdict
+
+    def _signed(self, own: object) -> list[SignedCheckpoint]:
+        try:
+            # In SQLite it may be of any type, and then it is no note.
+            octets = own.encode() if isinstance(own, str) else b""
+            notes = [*([(_OWN, Note.parse(octets))] if own is not None else []), *self._notes]
+        except ProofError as error:
+            self._verdict.fault(f"{_OWN}: {error}")
+            notes = self._notes
+        for source, note in notes:
+            try:
+                self._verdict.signed.append(SignedCheckpoint(source, believed(note, self._log)))
+            except ProofError as error:
+                self._verdict.fault(f"{source}: {error}")
+        return self._verdict.signed
+
+    def _compare(self, signed: SignedCheckpoint) -> None:
+        checkpoint, size = signed.checkpoint, self._grown.frontier.size
+        if checkpoint.size > size:
+            self._verdict.fault(
+                f"{signed.source}: {checkpoint.size} leaves were signed, and the ledger has {size}: "
+                "it is an older copy, or was cut off"
+            )
+        elif self._grown.roots[checkpoint.size] != checkpoint.root:
+            self._verdict.fault(f"{signed.source}: the first {checkpoint.size} leaves are not those that were signed")
+
+    def _read(self, last: int) -> None:
+        reached = 0
+        while reached < last:
+            until = min(reached + PAGE_ROWS, last)
+            matched = self._grown.match(self._rows, reached, until)
+            reached = until if matched else self._page(reached, last)
+            self._progress(reached, last)
+
+    def _page(self, after: int, last: int) -> int:
+        """Look at the steps that follow `after` one by one, and tell what is wrong; the last one of them."""
+        grown = self._grown
+        made: list[bytes] = []
+        closed: list[str] = []
+        first_place = stored(grown.frontier.size)
+        rows = self._rows.steps(after, last, PAGE_ROWS)
+        for step in map(StoredRow._make, rows):
+            after += 1
+            if step.id != after:
+                self._verdict.fault(f"the steps {after} to {step.id - 1} are missing")
+                after = step.id
+            if not step.whole:
+                self._verdict.fault(f"call {step.call_id}: its step {step.id} is none that idtone has written")
+                continue
+            texts = self._step(step)
+            if step.leaf is None:
+                if step.kind in CLOSING:
+                    self._verdict.fault(f"call {step.call_id}: it is over, and no leaf holds it")
+                continue
+            if step.leaf != grown.frontier.size:
+                self._verdict.fault(
+                    f"call {step.call_id}: it is leaf {step.leaf}, where leaf {grown.frontier.size} should be"
+                )
+            digits = grown.digits.pop(step.call_id, None)
+            before = 0
+            if digits is None or len(texts) == 1:
+                before = self._rows.counted(step.call_id, step.id) - len(texts)
+            made += grown.grow(grown.frontier, [leaf_hash(leaf(step.call_id, texts, before))])
+            closed.append(step.call_id)
+            found_by = grown.more_digits.pop(step.call_id, set()) | (digits or set())
+            grown.entries.add(bytes.fromhex("".join(f"{each}{step.id:016x}" for each in found_by)))
+            del grown.calls[step.call_id]
+        for number, call_id in self._rows.not_led_to(after - len(rows), after):
+            self._verdict.fault(f"call {call_id}: an index of the ledger does not lead to its step {number}")
+        held = [row[0] for row in self._rows.hashes(first_place, len(made))]
+        if held != made:
+            self._tell_changed(first_place, made, held, closed)
+        if not rows:
+            self._verdict.fault(f"the steps {after + 1} to {last} are missing")
+            return last
+        return after
+
+    def _step(self, step: StoredRow) -> list[str]:
+        """The texts of its call with this step."""
+        grown = self._grown
+        grown.node = step.node
+        texts = grown.calls[step.call_id]
+        texts.append(step_text(step.id, step.node, step.kind, step.at, step.details))
+        if step.kind in OPENING:
+            if len(texts) == 1:
+                grown.digits[step.call_id] = search_digits(step.details)
+            else:
+                grown.more_digits[step.call_id] |= search_digits(step.details)
+            grown.note_day(step.details)
+        return texts
+
+    def _look_at_open_calls(self, last: int) -> None:
+        """A call that has a leaf is over, and each step that follows is a leaf: but for a decision that came too late.
+
+        That is of a call that the dialplan has handled by itself, and its one decision.
+        """
+        for call_id, texts in self._grown.calls.items():
+            found = self._rows.of_call(call_id, last)
+            over = max((number for number, (_, index, _) in enumerate(found, 1) if index is not None), default=0)
+            before, after = ([kind for kind, *_ in part] for part in (found[:over], found[over:]))
+            if over and not (after[:1] == [StepKind.DECIDED] and StepKind.DECIDED not in before):
+                self._verdict.fault(f"call {call_id}: it is over, and steps follow that no leaf holds")
+            elif len(after) < len(texts) or not all(by_time for *_, by_time in found):
+                self._verdict.fault(f"call {call_id}: an index of the ledger does not lead to all of its steps")
+
+    def _compare_sought(self, last: int) -> None:
+        try:
+            add_held(self._held, self._rows, last)
+        except struct.error:
+            same = False
+        else:
+            same = self._held.same_as(self._grown.entries)
+        if same:
+            return
+        told = False
+        for fault in differences(self._rows, last):
+            told = True
+            self._verdict.fault(fault)
+            if len(self._verdict.faults) == FAULTS_LIMIT:
+                break
+        if not told:
+            self._verdict.fault("the table `sought` does not lead to the records that were signed")
+
+    def _tell_changed(self, place: int, grown: list[bytes], held: list[bytes], closed: list[str]) -> None:
+        """Which calls' leaves have another hash than was written; where none has, hashes were changed."""
+        leaves = iter(closed)
+        size = self._grown.frontier.size - len(closed)
+        changed = False
+        for offset, made in enumerate(grown):
+            is_leaf = place + offset == stored(size)
+            call_id = next(leaves) if is_leaf else ""
+            size += is_leaf
+            if is_leaf and (offset >= len(held) or held[offset] != made):
+                changed = True
+                self._verdict.fault(f"call {call_id}: leaf {size - 1} is not what was written")
+        if not changed:
+            self._verdict.fault(f"the tree's hashes from place {place} on are not those of its leaves")
+
+
+_OWN: Final = "the ledger's own checkpoint"

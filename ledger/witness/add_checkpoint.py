@@ -1,0 +1,112 @@
+"""What a log asks of a witness and what it is answered (C2SP tlog-witness, add-checkpoint). Pure."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from idtone.errors import ProofError
+
+from ..tree.checkpoints import Checkpoint, believed, parse_size
+from ..tree.merkle import EMPTY_ROOT, check_consistency
+from ..tree.notes import NOTE_LIMIT, Note, SignatureLine, Signer, VerifierKey
+from ..tree.proofs import parse_hashes
+
+SIZE_TYPE: Final = "text/x.tlog.size"
+"""The content type of an answer that tells what the witness has cosigned last."""
+REQUEST_LIMIT: Final = NOTE_LIMIT + 64 * 50
+"""Bytes: a note, and as many hashes as a proof may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddCheckpoint:
+    """A request: the size that the witness has cosigned last, the proof from there on, and the new checkpoint."""
+
+    old_size: int
+    proof: tuple[bytes, ...]
+    note: Note
+
+    def __bytes__(self) -> bytes:
+        lines = [f"old {self.old_size}", *(base64.b64encode(each).decode() for each in self.proof)]
+        return ("\n".join(lines) + f"\n\n{self.note}").encode()
+
+    @classmethod
+    def parse(cls, octets: bytes) -> AddCheckpoint:
+        """Raises ProofError."""
+        above, empty, note = octets.partition(b"\n\n")
+        try:
+            first, *hashes = above.decode("ascii").split("\n")
+        except UnicodeDecodeError as error:
+            raise ProofError("the lines above the checkpoint are not text") from error
+        if not empty or not first.startswith("old "):
+            raise ProofError("the request does not begin with: old SIZE")
+        return cls(parse_size(first.removeprefix("old ")), parse_hashes(hashes), Note.parse(note))
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessAnswer:
+    """`cosigned` is what the witness has to keep before it gives this answer."""
+
+    status: HTTPStatus
+    text: str
+    content_type: str = "text/plain"
+    cosigned: Note | None = None
+
+
+def origin_of(request: AddCheckpoint) -> str:
+    """Which log the request says that it is of."""
+    return request.note.text.partition("\n")[0]
+
+
+def judge(
+    request: AddCheckpoint,
+    logs: Mapping[str, Sequence[VerifierKey]],
+    latest: Checkpoint | None,
+    witness: Signer,
+    time_s: int,
+) -> WitnessAnswer:
+    """By the rules of tlog-witness, in their order.
+
+    `logs` are the keys that are trusted for each origin; `latest` is what was cosigned last of this origin.
+    """
+    keys = logs.get(origin_of(request))
+    if not keys:
+        return WitnessAnswer(HTTPStatus.NOT_FOUND, "this witness does not know that log\n")
+    checkpoint = _signed(request.note, keys)
+    if checkpoint is None:
+        return WitnessAnswer(HTTPStatus.FORBIDDEN, "no key that is trusted for this log has signed the checkpoint\n")
+    if request.old_size > checkpoint.size:
+        return WitnessAnswer(HTTPStatus.BAD_REQUEST, "the old size is larger than the checkpoint's\n")
+    known = latest or Checkpoint(checkpoint.origin, 0, EMPTY_ROOT)
+    if request.old_size != known.size or (known.size == checkpoint.size and known.root != checkpoint.root):
+        return WitnessAnswer(HTTPStatus.CONFLICT, f"{known.size}\n", SIZE_TYPE)
+    try:
+        check_consistency(known.size, known.root, checkpoint.size, checkpoint.root, request.proof)
+    except ProofError as error:
+        return WitnessAnswer(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}\n")
+    line = witness.cosign(request.note.text, time_s)
+    return WitnessAnswer(HTTPStatus.OK, str(line), cosigned=request.note.with_lines([line]))
+
+
+def _signed(note: Note, keys: Sequence[VerifierKey]) -> Checkpoint | None:
+    for key in keys:
+        try:
+            return believed(note, key)
+        except ProofError:
+            continue
+    return None
+
+
+def cosignatures(answer: str, note: Note, witness: VerifierKey) -> list[SignatureLine]:
+    """The lines of an answer by which this witness has cosigned the note; others are passed over.
+
+    Raises ProofError where there are none, or one is not what it claims.
+    """
+    lines = [SignatureLine.parse(line) for line in answer.split("\n")[:-1]]
+    ours = [line for line in lines if (line.name, line.key_id) == (witness.name, witness.key_id)]
+    if not Note(note.text, tuple(ours)).signed_by([witness]):
+        raise ProofError(f"the answer has no cosignature by {witness.name}")
+    return ours

@@ -1,0 +1,181 @@
+"""A witness as an HTTP endpoint: what it cosigned last, on the disk, and requests one at a time for each log."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import logging
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+from aiohttp import web
+
+from idtone.documents import read_text
+from idtone.errors import DocumentError, Fault, LedgerError, ProofError
+from idtone.files import replace_durably
+
+from ..keys.key_file import load_key
+from ..keys.private_files import PRIVATE_FILE, make_parents
+from ..tree.checkpoints import Checkpoint
+from ..tree.notes import Algorithm, Note, Signer, VerifierKey
+from .add_checkpoint import REQUEST_LIMIT, AddCheckpoint, WitnessAnswer, judge, origin_of
+
+_log = logging.getLogger(__name__)
+
+
+class WitnessState:
+    """A folder with the witness's key and, of each log, the checkpoint that it has cosigned last.
+
+    The key lies with what it has signed: who loses one loses the other, and is another witness afterwards.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Use `held`."""
+        self._folder = folder
+
+    @classmethod
+    @contextmanager
+    def held(cls, folder: Path) -> Iterator[WitnessState]:
+        """Only one witness has a folder. Raises LedgerError where it cannot be used, or another one has it."""
+        try:
+            make_parents(folder / "lock")
+            descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        except OSError as error:
+            raise LedgerError(f"{folder}: a witness cannot keep its state here: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield cls(folder)
+        except BlockingIOError as error:
+            raise LedgerError(
+                f"{folder}: another witness has its state here; stop it, or name another folder"
+            ) from error
+        finally:
+            os.close(descriptor)
+
+    def signer(self, name: str) -> Signer:
+        """By that name, with the key of this folder, made where there is none."""
+        return Signer(name, load_key(self._folder / "witness.key"))
+
+    def latest(self, origin: str) -> Checkpoint | None:
+        """Raises LedgerError where what was cosigned cannot be read: then nothing may be cosigned."""
+        path = self._path(origin)
+        try:
+            checkpoint = Checkpoint.parse(Note.parse(path.read_bytes()).text)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LedgerError(f"{path}: cannot be read: {error.strerror}") from error
+        except ProofError as error:
+            raise LedgerError(f"{path}: {error}; restore it from a backup that is not older") from error
+        if checkpoint.origin != origin:
+            raise LedgerError(f"{path}: is of another log; restore it from a backup that is not older")
+        return checkpoint
+
+    def keep(self, note: Note) -> None:
+        """It is on the disk when this returns. Raises LedgerError."""
+        path = self._path(note.text.partition("\n")[0])
+        try:
+            replace_durably(path, str(note).encode(), PRIVATE_FILE)
+        except OSError as error:
+            raise LedgerError(f"{path}: cannot be written: {error.strerror}") from error
+
+    def _path(self, origin: str) -> Path:
+        return self._folder / f"{hashlib.sha256(origin.encode()).hexdigest()}.checkpoint"
+
+
+def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
+    """The keys of the logs to cosign for, one a line, `#` before comments; by origin.
+
+    Raises DocumentError with every line that is none.
+    """
+    logs: dict[str, list[VerifierKey]] = defaultdict(list)
+    faults = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        text = line.partition(" #")[0].strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            key = VerifierKey.parse(text)
+        except ProofError as error:
+            faults.append(Fault(str(path), number, 1, "", str(error), "Write what `idtone ledger key` prints there"))
+            continue
+        if key.algorithm is not Algorithm.ED25519:
+            faults.append(
+                Fault(str(path), number, 1, "", f"{key.name} is a witness's key", "Write the key of a log here")
+            )
+            continue
+        logs[key.name].append(key)
+    if faults:
+        raise DocumentError(faults)
+    return dict(logs)
+
+
+class Witness:
+    """Answers `add-checkpoint`."""
+
+    def __init__(
+        self,
+        state: WitnessState,
+        signer: Signer,
+        logs: Mapping[str, Sequence[VerifierKey]],
+        clock_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._state = state
+        self._signer = signer
+        self._logs = logs
+        self._clock_s = clock_s
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def application(self) -> web.Application:
+        application = web.Application(client_max_size=REQUEST_LIMIT)
+        application.router.add_post("/add-checkpoint", self._add)
+        return application
+
+    async def _add(self, request: web.Request) -> web.Response:
+        try:
+            asked = AddCheckpoint.parse(await request.read())
+        except ProofError as error:
+            return web.Response(status=HTTPStatus.BAD_REQUEST, text=f"{error}\n")
+        origin = origin_of(asked)
+        if origin not in self._logs:  # nothing is kept of what anybody may send
+            answer = judge(asked, self._logs, None, self._signer, 0)
+        else:
+            async with self._turns[origin]:
+                answer = await asyncio.to_thread(self._answer, asked, origin)
+        _log.info("%s: %d", origin if origin in self._logs else "an unknown log", answer.status)
+        return web.Response(status=answer.status, text=answer.text, content_type=answer.content_type)
+
+    def _answer(self, asked: AddCheckpoint, origin: str) -> WitnessAnswer:
+        try:
+            answer = judge(asked, self._logs, self._state.latest(origin), self._signer, int(self._clock_s()))
+            if answer.cosigned:
+                self._state.keep(answer.cosigned)
+        except LedgerError as error:
+            _log.error("%s", error)
+            return WitnessAnswer(HTTPStatus.INTERNAL_SERVER_ERROR, "this witness cannot keep what it cosigns\n")
+        return answer
+
+
+async def attend(witness: Witness, host: str, port: int, ready: Callable[[int], None], over: asyncio.Event) -> None:
+    """Listen until `over`; `ready` is told the port. Raises LedgerError where the address cannot be listened at."""
+    runner = web.AppRunner(witness.application(), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        ready(_ports(runner.addresses)[0])
+        await over.wait()
+    except OSError as error:
+        raise LedgerError(f"{host}:{port}: cannot be listened at: {error.strerror}; name another address") from error
+    finally:
+        await runner.cleanup()
+
+
+def _ports(addresses: Iterable[tuple[object, ...]]) -> list[int]:
+    return [int(str(address[1])) for address in addresses]

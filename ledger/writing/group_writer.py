@@ -1,0 +1,300 @@
+"""The ledger's database as its writer has it: each group of steps is written whole, as long as the disk has room."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from idtone.errors import LedgerError
+
+from ..evidence.steps import SEALED, UNSEALED, Step
+from ..keys.continuity import move_aside, name_aside
+from ..keys.key_ring import KeyRing
+from ..keys.private_files import make_parents
+from ..store import sqlite
+from ..store.rows import row_of
+from ..store.schema import make_or_upgrade, tell_strange
+from ..store.sqlite import (
+    Trouble,
+    code_of,
+    connect_for_writing,
+    explained,
+    is_marked,
+    lock_for_writing,
+    mark,
+    trouble,
+    writing,
+)
+from ..tree.notes import Note
+from .damaged_database import continued, emptied, latest
+from .log_store import LogAppend, LogStore
+from .reserve import Reserve
+
+NEXT_AFTER_S: Final = 60.0
+"""How long after a database was set aside the next one is not: a disk that damages everything would be filled with
+damaged files.
+"""
+PASSING: Final = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
+"""Errors of the disk, and not of the database on it, unless they come twice."""
+LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""With these nothing was begun, and SQLite has waited already."""
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+
+_log = logging.getLogger(__name__)
+
+
+class NotWrittenError(LedgerError):
+    """Nothing of a group was written."""
+
+    def __init__(self, text: str, trouble: Trouble) -> None:
+        super().__init__(text)
+        self.trouble = trouble
+
+
+class GroupWriter:
+    """Belongs to the writer's thread, but for `checkpoint` and `distrust`."""
+
+    def __init__(self, path: Path, node: str, key_ring: KeyRing, reserve: Reserve, resources: ExitStack) -> None:
+        """Use `open`."""
+        self._path = path
+        self._node = node
+        self._key_ring = key_ring
+        self._reserve = reserve
+        self._resources = resources
+        self._lock = -1
+        self._opened = ExitStack()
+        """Holds what belongs to the file that is there now."""
+        self._connection: sqlite3.Connection | None = None
+        self._descriptor = -1
+        self._patience_s = sqlite.BUSY_TIMEOUT_S
+        self._tree: LogStore | None = None
+        self._doubtful: tuple[LogAppend, Sequence[Step]] | None = None
+        """What was to be committed when an error was reported: it may be on the disk all the same."""
+        self._unclosed: list[dict[str, Any]] = []
+        """Of the calls in progress when the database was damaged."""
+        self._set_aside_s = -NEXT_AFTER_S
+
+    @classmethod
+    def open(cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None) -> Self:
+        """Become the one writer. `reserve_bytes` None leaves the reserve as it is.
+
+        Raises LedgerError where another process writes to it, or the file cannot be used.
+        """
+        with ExitStack() as resources:
+            try:
+                make_parents(path)
+                lock = lock_for_writing(path)
+                resources.callback(os.close, lock)
+                # Only now, since the writer before may have set a database aside.
+                found = cls(path, node, key_ring.renewed(), Reserve(path, reserve_bytes), resources)
+                found._lock = lock
+                resources.callback(found._let_go)
+                found._retrying(found._start)
+            except OSError as error:
+                raise LedgerError(
+                    f"{path}: the ledger cannot be opened: {error.strerror}; check the path and its permissions"
+                ) from error
+            found._resources = resources.pop_all()
+            return found
+
+    @property
+    def reserve(self) -> Reserve:
+        return self._reserve
+
+    @property
+    def checkpoint(self) -> Note | None:
+        """The tree's signed head as it is on the disk; None where nothing was signed. From any thread."""
+        tree = self._tree
+        return tree.checkpoint if tree else None
+
+    def distrust(self, reason: str) -> None:
+        """Sign nothing any more: somebody has signed another tree by this name. From any thread."""
+        if self._tree:
+            self._tree.distrust(self._path, reason)
+
+    def close(self) -> None:
+        self._resources.close()
+
+    def write(self, group: Sequence[Step], patience_s: float | None = None) -> None:
+        """In one transaction: all of it or nothing. Where the disk is full, the reserve is drawn on; where the database
+        is damaged, it is set aside and a new one begun. A lock of somebody else is waited for that long.
+
+        Raises NotWrittenError.
+        """
+        self._wait_no_longer_than(sqlite.BUSY_TIMEOUT_S if patience_s is None else patience_s)
+        try:
+            self._retrying(lambda: self._write(group))
+        except NotWrittenError:
+            raise
+        except OSError as error:
+            full = error.errno in NO_ROOM
+            remedy = "make room on its disk" if full else "check the disk and the system log"
+            text = f"{self._path}: {error.strerror}; {remedy}"
+            raise NotWrittenError(text, Trouble.FULL if full else Trouble.BLOCKED) from error
+        except LedgerError as error:
+            raise NotWrittenError(str(error), Trouble.BLOCKED) from error
+        except Exception as error:  # What nobody foresaw must fail this group and not end the writing.
+            what = f"{self._path}: {type(error).__name__} while writing; report this as a fault of idtone"
+            raise NotWrittenError(what, Trouble.OTHER) from error
+
+    def _retrying(self, work: Callable[[], None]) -> None:
+        """Do it again after each piece of the reserve that it takes, once on the file as it is read anew, since an
+        error may have been a passing one, and once on a new database.
+        """
+        anew = False
+        damaged: sqlite3.Error | None = None
+        while True:
+            try:
+                if damaged:
+                    self._set_aside(damaged)
+                    damaged = None
+                work()
+            except sqlite3.Error as error:
+                if self._connection is not None and self._connection.in_transaction:
+                    self._let_go()  # it could not be rolled back
+                found = trouble(error, self._path)
+                if found is Trouble.FULL and self._reserve.give(self._descriptor):
+                    continue
+                if found is Trouble.DAMAGED and (anew or code_of(error) not in PASSING) and self._may_set_aside():
+                    damaged = error
+                    continue
+                if found is not Trouble.FULL and code_of(error) & 0xFF not in LOCKED:
+                    self._let_go()
+                    if not anew:
+                        anew = True
+                        continue
+                if found is Trouble.DAMAGED:
+                    found = Trouble.BLOCKED
+                raise NotWrittenError(str(explained(error, self._path)), found) from error
+            except OSError as error:
+                if error.errno not in NO_ROOM or not self._reserve.give(self._descriptor):
+                    raise
+            except Exception:
+                self._let_go()  # whatever it has left behind
+                raise
+            else:
+                return
+
+    def _write(self, group: Sequence[Step]) -> None:
+        if self._connection is None:
+            self._start()
+        assert self._connection is not None
+        assert self._tree is not None
+        rest = self._unwritten(group) if self._doubtful else group
+        if not rest:
+            return
+        rows = [self._row(step) for step in rest]
+        with writing(self._connection):
+            appended = self._tree.append(self._connection, rows)
+            self._doubtful = appended, rest
+        self._doubtful = None
+        self._tree.committed(appended)
+
+    def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
+        """Without what was committed though an error was reported."""
+        assert self._connection is not None
+        assert self._tree is not None
+        assert self._doubtful is not None
+        appended, steps = self._doubtful
+        with writing(self._connection):
+            written = appended.is_in(self._connection)
+        self._doubtful = None
+        if not written:
+            return group
+        if self._tree.next_id < appended.next_id:  # it was not read again
+            self._tree.committed(appended)
+        there = {id(step) for step in steps}
+        return [step for step in group if id(step) not in there]
+
+    def _wait_no_longer_than(self, patience_s: float) -> None:
+        if patience_s == self._patience_s:
+            return
+        self._patience_s = patience_s
+        if self._connection is not None:
+            self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience_s)}")
+
+    def _row(self, step: Step) -> dict[str, Any]:
+        """Where numbers cannot be sealed, the rest is evidence all the same. Raises OSError where there is no room for
+        the key that seals them.
+        """
+        try:
+            return row_of(self._node, step, self._key_ring.days.writing)
+        except LedgerError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_ROOM:
+                raise error.__cause__ from None
+            _log.error("the numbers of call %s are not kept: %s", step.call_id, error)
+            bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={})
+            return row_of(self._node, bare, self._key_ring.days.writing)
+
+    # -- one database after the other ---------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Open the database that is there; or the one after it, where one was to be set aside."""
+        continuity = self._key_ring.continuity
+        begun = continuity.unfinished(self._path)
+        if begun:
+            move_aside(self._path, Path(begun.file))
+        elif self._is_ours() and self._path.exists() and self._path.stat().st_size == 0:
+            raise emptied()
+        with ExitStack() as opened:
+            connection = connect_for_writing(self._path, self._patience_s)
+            # It is closed after the connection: closing any descriptor of a file ends the locks on it.
+            descriptor = os.open(self._path, os.O_RDWR)
+            opened.callback(os.close, descriptor)
+            opened.callback(connection.close)
+            with writing(connection):
+                make_or_upgrade(connection, str(self._path))
+                tell_strange(connection, str(self._path))
+            with writing(connection):
+                tree = LogStore.open(connection, self._path, self._key_ring)
+            if begun and not tree.size:
+                with writing(connection):
+                    appended = tree.append(connection, [self._row(continued(begun)), *self._unclosed])
+                tree.committed(appended)
+            if begun:
+                continuity.finish(begun)
+                self._unclosed = []
+            mark(self._lock, continuity.origin)
+            if self._tree:
+                tree.go_on_from(self._tree)
+            self._connection, self._tree, self._descriptor = connection, tree, descriptor
+            self._opened = opened.pop_all()
+
+    def _is_ours(self) -> bool:
+        """Whether the file of this name has been opened as our ledger before."""
+        return is_marked(self._lock, self._key_ring.continuity.origins)
+
+    def _may_set_aside(self) -> bool:
+        return self._is_ours() and time.monotonic() >= self._set_aside_s + NEXT_AFTER_S
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        """Have the next start begin a new database in the place of the damaged one.
+
+        Raises OSError where that cannot be noted; then nothing has changed.
+        """
+        checkpoint = latest(self._path, self._key_ring, self.checkpoint)
+        aside = name_aside(self._path, datetime.now(UTC))
+        self._key_ring = self._key_ring.go_on(checkpoint, self._path, aside)
+        self._set_aside_s = time.monotonic()
+        if self._tree:
+            self._unclosed = self._tree.unclosed()
+        self._tree = self._doubtful = None
+        self._let_go()
+        _log.error(
+            "%s: it is set aside as %s, and a new ledger is begun, whose tree is signed as %s; "
+            "docs/how-to/keep-evidence.md says what to do with the old one",
+            explained(error, self._path), aside, self._key_ring.continuity.origin,
+        )  # fmt: skip
+
+    def _let_go(self) -> None:
+        self._connection, self._descriptor = None, -1
+        self._opened.close()

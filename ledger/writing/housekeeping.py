@@ -1,0 +1,52 @@
+"""What is looked after beside the ledger, in a thread that no evidence waits for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Final
+
+from ..keys.checkpoint_file import CheckpointFile
+from ..tree.notes import Note
+from .group_writer import NO_ROOM, GroupWriter
+
+LOOK_EVERY_S: Final = 10.0
+"""How often what was signed is kept beside the database, which is how far one that is put back may go unnoticed; and
+how often the room on the disk is looked at.
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class Housekeeping:
+    """Keeps what was signed beside the database, and the reserve; once more at the end."""
+
+    def __init__(self, database: GroupWriter, seen: CheckpointFile) -> None:
+        self._database = database
+        self._seen = seen
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="idtone-ledger-look", daemon=True)
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        remembered: Note | None = None
+        last = False
+        while not last:
+            self._database.reserve.look()
+            last = self._over.wait(LOOK_EVERY_S)
+            checkpoint = self._database.checkpoint
+            if checkpoint is None or checkpoint == remembered:
+                continue
+            try:
+                self._seen.remember(checkpoint)
+                remembered = checkpoint
+            except OSError as error:
+                if error.errno in NO_ROOM and self._database.reserve.give(-1):
+                    continue  # there is room for it the next time
+                _log.error("%s: what was signed cannot be kept: %s", self._seen.path, error.strerror)

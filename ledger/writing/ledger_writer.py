@@ -1,0 +1,294 @@
+"""The one writer of a ledger: it acknowledges what is durable, and loses nothing without saying so."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select as polling
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Final, Self
+
+from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
+
+from ..evidence import steps
+from ..evidence.act_ids import new_act_id
+from ..evidence.leaves import KEEPERS_ACTS
+from ..evidence.steps import Step
+from ..keys.key_ring import KeyRing
+from ..store.ledger_reader import LedgerReader
+from ..store.sqlite import BUSY_TIMEOUT_S, Trouble, path_of
+from ..tree.notes import Note
+from .group_writer import GroupWriter, NotWrittenError
+from .housekeeping import Housekeeping
+from .missing_file import MissingFile
+from .unwritten_steps import MissingSteps, UnwrittenSteps
+
+GROUP_LIMIT: Final = 1000
+"""Steps in one transaction at most; about 20 ms of work."""
+LINGER_S: Final = 0.15
+"""How long a step that nothing waits for may wait for others to go to the disk with it: a commit costs the processors
+as much as a hundred steps. Meanwhile decisions stand in the file of pending ones, and all else in the journal.
+"""
+RETRY_S: Final = 1.0
+"""How long after steps could not be written they are tried again."""
+PATIENCE_S: Final = 0.1
+"""How long a lock is waited for then: those who append meanwhile have to be told that they are late."""
+TOLD_EVERY_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
+
+_Appended = tuple[Step, Future[None]]
+
+
+class LedgerWriter:
+    """The one writer of a ledger, with a thread of its own.
+
+    Steps that are appended while a commit is under way, or within a moment, go into the next one together. What cannot
+    be written is kept, and written as soon as it can be; what is too much to keep is counted, and entered as a `gap`.
+    """
+
+    def __init__(self, path: Path, key_ring: KeyRing, database: GroupWriter, resources: ExitStack) -> None:
+        """Use `open`. What is opened here goes into `resources`. Raises OSError."""
+        self._path = path
+        self._database = database
+        self._resources = ExitStack()
+        """Closed after the last commit."""
+        self._queue: SimpleQueue[_Appended | None] = SimpleQueue()
+        self._hurried = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        resources.callback(os.close, self._hurried)
+        self._owed = MissingFile(path)
+        resources.callback(self._owed.close)
+        self._backlog = UnwrittenSteps(_gap)
+        if self._owed.before:
+            self._backlog.keep([_gap(self._owed.before)])
+        self._trouble: NotWrittenError | None = None
+        self._retry_s = self._told_s = 0.0
+        self._told = False
+        """That steps are not written was logged, and not yet that they are again."""
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
+        self._lookout = Housekeeping(database, key_ring.seen)
+
+    @classmethod
+    def open(cls, url: str, node: str, key_ring: KeyRing, reserve_bytes: int | None = None) -> Self:
+        """Open the ledger, making it and its directories where there is none, closed to other users.
+
+        A ledger of an earlier version is upgraded; one of ours that is damaged is set aside, and a new one begun. A
+        reserve of `reserve_bytes` is kept; None leaves the one that is there as it is.
+
+        Raises LedgerError where another process writes to it, or the file cannot be used.
+        """
+        path = path_of(url)
+        with ExitStack() as resources:
+            database = GroupWriter.open(path, node, key_ring, reserve_bytes)
+            resources.callback(database.close)
+            try:
+                found = cls(path, key_ring, database, resources)
+            except OSError as error:
+                raise LedgerError(
+                    f"{path}: the ledger cannot be opened: {error.strerror}; check the path and its permissions"
+                ) from error
+            found._resources = resources.pop_all()
+        found._thread.start()
+        found._lookout.begin()
+        return found
+
+    def append(self, step: Step) -> Future[None]:
+        """Hand over a step; from any thread, at once.
+
+        The future is done when the step is on the disk. It fails with LedgerBehindError where it is not yet, and with
+        another LedgerError where it never will be. It cannot be cancelled: what happened, happened.
+        """
+        future: Future[None] = Future()
+        future.set_running_or_notify_cancel()
+        with self._closing:
+            if not self._closed:
+                self._queue.put((step, future))
+                return future
+        text = f"{self._path}: the ledger is closed; the step {step.kind} is not written"
+        future.set_exception(LedgerClosedError(text))
+        return future
+
+    def hurry(self) -> None:
+        """Somebody waits for what was appended: write it now. From any thread, at once."""
+        with self._closing:
+            if not self._closed:
+                os.eventfd_write(self._hurried, 1)
+
+    def close(self) -> None:
+        """Write what was appended, then let go of the file. What cannot be written is `unwritten`."""
+        with self._closing:
+            if not self._closed:
+                self._queue.put(None)
+                os.eventfd_write(self._hurried, 1)
+                self._closed = True
+        self._thread.join()
+        self._lookout.close()
+        self._resources.close()
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for evidence, and none in reserve. From any thread."""
+        trouble = self._trouble
+        return self._backlog.owed is not None and trouble is not None and trouble.trouble is Trouble.FULL
+
+    @property
+    def unwritten(self) -> MissingSteps | None:
+        """What is not in the ledger yet, or never will be once this is closed. From any thread."""
+        return self._backlog.owed
+
+    @property
+    def words(self) -> str:
+        """What the operator should know of the room for evidence; empty where all is well. From any thread."""
+        owed = self._backlog.owed
+        late = f"{owed.steps} steps of evidence are not written" if owed else ""
+        return ", ".join(filter(None, (self._database.reserve.words, late)))
+
+    @property
+    def checkpoint(self) -> Note | None:
+        """The tree's signed head as it is on the disk; None where nothing was signed. From any thread."""
+        return self._database.checkpoint
+
+    def distrust(self, reason: str) -> None:
+        """Sign nothing any more: somebody has signed another tree by this name. From any thread."""
+        self._database.distrust(reason)
+
+    def consistency(self, old: int, size: int) -> Sequence[bytes]:
+        """The proof that the tree of `old` leaves is the beginning of that of `size`. From any thread; blocks.
+
+        Raises LedgerError.
+        """
+        with LedgerReader.open(f"sqlite:///{self._path}") as reader:
+            return reader.consistency(old, size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- the thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        for group in self._groups():
+            # In their order: nothing is written before what is kept.
+            if not self._catch_up():
+                self._keep(group)
+            elif group:
+                self._write(group)
+        self._retry_s = 0.0
+        if not self._catch_up(BUSY_TIMEOUT_S):
+            owed = self._backlog.owed
+            assert owed
+            _log.error(
+                "%s: %d steps of evidence, the decisions of %d calls among them, could not be written until the end; "
+                "the next start enters a gap in their place",
+                self._path, owed.steps, owed.calls,
+            )  # fmt: skip
+
+    def _groups(self) -> Iterator[list[_Appended]]:
+        """Whatever is waiting, in order, now and then nothing while something is kept; ends with `close`."""
+        while True:
+            try:
+                head = self._queue.get(timeout=RETRY_S if self._backlog else None)
+            except Empty:
+                yield []
+                continue
+            if head is None:
+                return
+            self._linger()
+            group = [head]
+            while len(group) < GROUP_LIMIT and not self._queue.empty():
+                pending = self._queue.get()
+                if pending is None:
+                    yield group
+                    return
+                group.append(pending)
+            yield group
+
+    def _linger(self) -> None:
+        """Until somebody hurries; by poll(), whose time no step of any clock makes longer."""
+        waiting = polling.poll()
+        waiting.register(self._hurried, polling.POLLIN)
+        if waiting.poll(1000 * LINGER_S):
+            os.eventfd_read(self._hurried)
+
+    def _write(self, group: Sequence[_Appended]) -> None:
+        try:
+            self._database.write([step for step, _ in group])
+        except NotWrittenError as error:
+            self._failed(error, 0.0 if error.trouble is Trouble.OTHER else RETRY_S)
+            self._keep(group, lost=error.trouble is Trouble.OTHER)
+        else:
+            for _, future in group:
+                future.set_result(None)
+
+    def _catch_up(self, patience_s: float = PATIENCE_S) -> bool:
+        """Write what is kept, as far as that can be; whether nothing is kept any more."""
+        lost = False
+        while self._backlog and time.monotonic() >= self._retry_s:
+            kept = self._backlog.first(GROUP_LIMIT)
+            try:
+                self._database.write(kept, patience_s)
+            except NotWrittenError as error:
+                # What was kept behind these steps was not tried yet; but with a fault in everything it is not gone on.
+                again_s = 0.0 if error.trouble is Trouble.OTHER and not lost else RETRY_S
+                self._failed(error, again_s)
+                if error.trouble is Trouble.OTHER:
+                    lost = True
+                    self._backlog.done(len(kept))
+                    self._backlog.lose(kept)
+                    self._owed.say(self._backlog.owed)
+            else:
+                self._backlog.done(len(kept))
+                self._owed.say(self._backlog.owed)
+        if self._backlog:
+            return False
+        self._trouble = None
+        if self._told:
+            self._told = False
+            _log.warning("%s: evidence is written again", self._path)
+        return True
+
+    def _failed(self, error: NotWrittenError, again_s: float) -> None:
+        """What is kept by then is tried again so many seconds later."""
+        now_s = time.monotonic()
+        self._trouble, self._retry_s = error, now_s + again_s
+        if not self._told_s or now_s >= self._told_s + TOLD_EVERY_S:
+            self._told, self._told_s = True, now_s
+            # Not everybody waits for his future, and evidence must not go missing without a word.
+            _log.error("evidence is not written: %s", error)
+
+    def _keep(self, group: Sequence[_Appended], lost: bool = False) -> None:
+        """What has happened is evidence; what a keeper is about to do he does not do where it cannot be recorded.
+
+        `lost`: these steps were tried, and will never be written.
+        """
+        if not group:
+            return
+        trouble = self._trouble
+        text = str(trouble) if trouble else f"{self._path}: the steps before it are not written yet"
+        kept = [step for step, _ in group if step.kind not in KEEPERS_ACTS]
+        if lost:
+            self._backlog.lose(kept)
+        else:
+            self._backlog.keep(kept)
+        self._owed.say(self._backlog.owed)
+        for step, future in group:
+            late = step.kind not in KEEPERS_ACTS and not lost
+            future.set_exception(LedgerBehindError(text) if late else LedgerError(text))
+
+
+def _gap(missing: MissingSteps) -> Step:
+    return steps.gap(new_act_id(), datetime.now(UTC), missing.to_json())

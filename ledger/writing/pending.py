@@ -1,0 +1,218 @@
+"""Decisions on their way to the disk, so that a service that is killed has told nobody what it does not remember.
+
+Asterisk acts on a verdict at once; its evidence waits for others to go to the disk with it. Meanwhile it stands in a
+file beside the ledger that is written and not synced: that outlives the process, and the call ends with the machine.
+Numbers stand there as in the ledger, sealed. Where decisions never cease to be on their way, a second file takes the
+next ones until all of the first are on the disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
+
+from ..evidence.steps import Step, StepKind
+from ..keys.day_keys import DayKeys
+from ..keys.private_files import PRIVATE_FILE
+from ..store.ledger_reader import LedgerReader
+from ..store.rows import sealed
+from ..store.sqlite import path_of
+
+_SUFFIXES: Final = (".pending", ".pending-2")
+ENOUGH_BYTES: Final = 64 * 1024
+"""In one file, when the other one is free."""
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""In one file: some 50,000 decisions, as many steps as the ledger keeps in memory while it has no room."""
+TOLD_EVERY_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class PendingEvidence(Protocol):
+    def append(self, step: Step) -> Future[None]: ...
+    def hurry(self) -> None: ...
+    @property
+    def full(self) -> bool: ...
+    def close(self) -> None: ...
+
+
+class _File:
+    """Decisions that are not on the disk yet, and how many of them the ledger has not answered for."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.waiting = 0
+        self.bytes = os.fstat(descriptor).st_size
+        self.free = True
+        """To be written to; else it is being emptied."""
+        self._descriptor = descriptor
+        self._torn = False
+
+    def write(self, line: bytes) -> None:
+        """Raises OSError where not all of it stands there."""
+        if self.bytes >= MOST_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        line = b"\n" * self._torn + line
+        written = os.write(self._descriptor, line)
+        self.bytes += written
+        self._torn = written < len(line)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def empty(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+        self.bytes, self._torn = 0, False
+
+
+class Pending:
+    """PendingEvidence whose decisions a killed process does not take with it. Can be used from any thread."""
+
+    def __init__(self, evidence: PendingEvidence, days: DayKeys, files: Sequence[_File], resources: ExitStack) -> None:
+        """Use `open`. `resources` is closed in the end."""
+        self._evidence = evidence
+        self._days = days
+        self._now, self._other = files
+        self._resources = resources
+        self._lock = threading.Lock()
+        self._behind = any(file.bytes for file in files)
+        """The ledger has decisions in memory only, and what it writes next it writes after them."""
+        self._told_s = 0.0
+
+    @classmethod
+    def open(cls, url: str, evidence: PendingEvidence, days: DayKeys) -> Self:
+        """Enter first what an instance that was killed has left. Raises LedgerError."""
+        path = path_of(url)
+        with ExitStack() as resources:
+            try:
+                files: list[_File] = []
+                for suffix in _SUFFIXES:
+                    path = path.with_name(f"{path_of(url).name}{suffix}")
+                    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+                    resources.callback(os.close, descriptor)
+                    files.append(_File(path, descriptor))
+                left = [step for file in files for step in _read(file.path)]
+                with LedgerReader.open(url) as reader:
+                    known = reader.times(step.call_id for step in left)
+                behind = False
+                entered = [evidence.append(step) for step in left if step.kind not in known[step.call_id]]
+                evidence.hurry()
+                for written in entered:
+                    try:
+                        written.result()
+                    except LedgerBehindError:  # the ledger has it in memory, until there is room
+                        behind = True
+                for file in files:
+                    if not behind:
+                        file.empty()
+            except OSError as error:
+                raise LedgerError(
+                    f"{path}: cannot be used: {error.strerror}; check the path and its permissions"
+                ) from error
+            return cls(evidence, days, files, resources.pop_all())
+
+    def append(self, step: Step) -> Future[None]:
+        """As the ledger's; but the future of a decision is done when that outlives this process: at once, or, where its
+        file cannot be written, when the ledger has it, which is hurried.
+        """
+        if step.kind is not StepKind.DECIDED:
+            return self._evidence.append(step)
+        with suppress(LedgerError):  # the writer tells of it, and leaves the numbers out as is done here
+            step = sealed(step, self._days.writing)
+        with self._lock:
+            if self._now.bytes >= ENOUGH_BYTES and self._other.free and not self._other.bytes:
+                self._now, self._other = self._other, self._now
+            file = self._now
+            file.waiting += 1
+        kept: Future[None] = Future()
+        try:
+            file.write(_line(step))
+            kept.set_result(None)
+        except OSError as error:
+            self._complain(file.path, error)
+        written = self._evidence.append(step)
+        written.add_done_callback(lambda done: self._written(file, done))
+        if kept.done():
+            return kept  # whether the ledger has written it too is the ledger's to tell
+        self._evidence.hurry()
+        return written
+
+    def hurry(self) -> None:
+        self._evidence.hurry()
+
+    @property
+    def full(self) -> bool:
+        return self._evidence.full
+
+    def _written(self, file: _File, done: Future[None]) -> None:
+        """Whoever decides meanwhile does not wait until a file is empty."""
+        error = done.exception()
+        if error and not isinstance(error, LedgerBehindError):  # that the ledger tells of, once for all
+            _log.error("a decision is not in the ledger: %s", error)
+        with self._lock:
+            file.waiting -= 1
+            # What comes when the ledger is closed waits in the file for the next instance.
+            late = isinstance(error, LedgerBehindError | LedgerClosedError)
+            self._behind = late or (self._behind and error is not None)
+            over = [each for each in (self._now, self._other) if each.bytes and each.free and not each.waiting]
+            if self._behind or not over:
+                return
+            if self._now in over and self._other.free and not self._other.bytes:
+                self._now, self._other = self._other, self._now
+            elif self._now in over:
+                self._now.empty()
+                over.remove(self._now)
+            for each in over:
+                each.free = False
+        for each in over:
+            each.empty()
+            each.free = True
+
+    def _complain(self, path: Path, error: OSError) -> None:
+        now_s = time.monotonic()
+        if not self._told_s or now_s >= self._told_s + TOLD_EVERY_S:
+            self._told_s = now_s
+            _log.error("%s: decisions are in memory only until they are written: %s", path, error.strerror)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The ledger is closed first: what it has yet to write is among this."""
+        self._evidence.close()
+        self._resources.close()
+
+
+def _line(step: Step) -> bytes:
+    fields = {"call": step.call_id, "at": step.at.isoformat(), "details": dict(step.details)}
+    return json.dumps(fields).encode() + b"\n"
+
+
+def _read(path: Path) -> list[Step]:
+    """What cannot be read is told, without what stands in it, and left out."""
+    found: dict[str, Step] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            step = _step(json.loads(line))
+            found[step.call_id] = step
+        except (LedgerError, ValueError, KeyError, TypeError, AttributeError) as error:
+            _log.error("%s:%d: is not a decision, and is left out: %s", path, number, type(error).__name__)
+    return list(found.values())
+
+
+def _step(fields: Any) -> Step:
+    return Step(fields["call"], StepKind.DECIDED, datetime.fromisoformat(fields["at"]), fields["details"])

@@ -1,0 +1,52 @@
+"""Numbers that are old enough are forgotten by the service itself, where the operator has said how old that is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from idtone.errors import LedgerError
+
+from ..evidence import steps
+from ..evidence.act_ids import new_act_id
+from ..evidence.steps import Step
+from ..keys.day_keys import DayKeys
+from ..keys.sealing import day_of
+
+LOOK_EVERY_S: Final = 3600.0
+
+_log = logging.getLogger(__name__)
+
+
+class RetentionEvidence(Protocol):
+    def append(self, step: Step) -> Future[None]: ...
+
+
+async def forget_in_time(
+    days: DayKeys,
+    evidence: RetentionEvidence,
+    retention: timedelta | None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """For ever; returns at once where numbers are kept for good."""
+    while retention is not None:
+        try:
+            await asyncio.to_thread(forget_older, days, evidence, now(), retention)
+        except LedgerError as error:
+            _log.error("numbers that are due cannot be forgotten: %s", error)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def forget_older(days: DayKeys, evidence: RetentionEvidence, now: datetime, retention: timedelta) -> list[str]:
+    """Destroy the keys of days that were over so long ago; which days they were. Blocks. Raises LedgerError."""
+    first = day_of(now - retention)
+    doomed = [day for day in days.days() if day < first]
+    if not doomed:
+        return []
+    evidence.append(steps.forgotten(new_act_id(), now, first, len(doomed))).result()
+    _log.info("the numbers of %d days until %s are forgotten", len(doomed), doomed[-1])
+    return days.destroy(first)

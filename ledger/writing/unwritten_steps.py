@@ -1,0 +1,117 @@
+"""Steps that could not be written: kept in their order until they can be, and beyond a limit counted. Pure.
+
+What is counted is entered as a step of its own, so that the evidence says where it has a gap.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import reduce
+from itertools import islice
+from typing import Any, Final, Self
+
+from ..evidence.steps import Step, StepKind
+
+KEPT_LIMIT: Final = 50_000
+"""Steps, of some 8,000 calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingSteps:
+    """How many steps are not in the ledger, of how many calls the decision is among them, and when they happened."""
+
+    since: datetime
+    until: datetime
+    steps: int
+    calls: int
+
+    def __add__(self, other: MissingSteps) -> MissingSteps:
+        return MissingSteps(
+            min(self.since, other.since),
+            max(self.until, other.until),
+            self.steps + other.steps,
+            self.calls + other.calls,
+        )
+
+    @classmethod
+    def of(cls, step: Step) -> Self:
+        """What is missing where this step is; where it is a gap, what that tells of."""
+        if step.kind is StepKind.GAP:
+            return cls.parse(step.details)
+        return cls(step.at, step.at, 1, int(step.kind is StepKind.DECIDED))
+
+    @classmethod
+    def parse(cls, told: Any) -> Self:
+        """Raises ValueError, KeyError or TypeError."""
+        since, until = (datetime.fromisoformat(told[name]) for name in ("from", "to"))
+        return cls(since, until, int(told["steps"]), int(told["calls"]))
+
+    def to_json(self) -> dict[str, str | int]:
+        return {
+            "from": self.since.isoformat(),
+            "to": self.until.isoformat(),
+            "steps": self.steps,
+            "calls": self.calls,
+        }
+
+
+def _sum(known: MissingSteps | None, *more: MissingSteps) -> MissingSteps | None:
+    found = [known, *more] if known else more
+    return reduce(MissingSteps.__add__, found) if found else None
+
+
+class UnwrittenSteps:
+    """`gap` makes the step that tells of what is missing."""
+
+    def __init__(self, gap: Callable[[MissingSteps], Step], limit: int = KEPT_LIMIT) -> None:
+        self._gap = gap
+        self._limit = limit
+        self._kept: deque[Step] = deque()
+        self._missing: MissingSteps | None = None
+        self._owed: MissingSteps | None = None
+
+    @property
+    def owed(self) -> MissingSteps | None:
+        """What would be missing if nothing more were written."""
+        return self._owed
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, steps: Iterable[Step]) -> None:
+        """To be written after what is kept already."""
+        for step in steps:
+            absent = MissingSteps.of(step)
+            self._owed = _sum(self._owed, absent)
+            if len(self._kept) < self._limit:
+                self._kept.append(step)
+            else:
+                self._missing = _sum(self._missing, absent)
+
+    def lose(self, steps: Iterable[Step]) -> None:
+        """What will never be written."""
+        self._missing = _sum(self._missing, *map(MissingSteps.of, steps))
+        self._enter()
+        self._owed = self._count()
+
+    def first(self, count: int) -> Sequence[Step]:
+        return list(islice(self._kept, count))
+
+    def done(self, count: int) -> None:
+        """The first so many need not be kept any more."""
+        for _ in range(count):
+            self._kept.popleft()
+        self._enter()
+        self._owed = self._count()
+
+    def _count(self) -> MissingSteps | None:
+        return _sum(self._missing, *map(MissingSteps.of, self._kept))
+
+    def _enter(self) -> None:
+        """A gap stands where the steps would."""
+        if self._missing and len(self._kept) < self._limit:
+            self._kept.append(self._gap(self._missing))
+            self._missing = None

@@ -1,0 +1,185 @@
+"""Exports that take two persons: what may be, and every way around it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone.ledger.disclosure.disclosure_request import (
+    DisclosureRequest,
+    DisclosureRules,
+    RequestState,
+    objection,
+    requests,
+)
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.persons import AccountKnownBy, Person
+
+from ..sample_evidence import ALICE, BOB, NOW
+
+HOUR, TERM = timedelta(hours=1), timedelta(days=7)
+CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
+SELECTION, OTHER = "5e" * 32, "0f" * 32
+
+RULES = DisclosureRules(two_persons=True, term=TERM)
+
+ASKED = steps.export_requested("act-1", NOW, ALICE, "R-7", ["c-1", "c-2"], False, SELECTION, NOW + TERM)
+
+
+def approved(by: Person = BOB, after: timedelta = HOUR, selection: str = SELECTION, request: str = "act-1") -> Step:
+    return steps.export_approved("act-2", NOW + after, by, request, selection, NOW + after + TERM)
+
+
+def refused(by: Person = BOB, after: timedelta = HOUR) -> Step:
+    return steps.export_refused("act-3", NOW + after, by, "act-1", "not ours to give")
+
+
+def exported(
+    by: Person = ALICE,
+    after: timedelta = 2 * HOUR,
+    selection: str = SELECTION,
+    case: str = "R-7",
+    calls: int = 2,
+    sealed: bool = False,
+) -> Step:
+    return steps.exported("act-4", NOW + after, by, case, calls, sealed, "ab" * 32, ("act-1", selection))
+
+
+def alone() -> Step:
+    return steps.exported("act-4", NOW, ALICE, "R-7", 2, False, "ab" * 32)
+
+
+def only(*acts: Step) -> DisclosureRequest:
+    [request] = requests(acts).values()
+    return request
+
+
+def test_one_requests_another_approves_and_one_of_them_exports() -> None:
+    request = only(ASKED, approved(), exported())
+    assert (request.by, request.case, request.calls, request.sealed) == (ALICE, "R-7", ("c-1", "c-2"), False)
+    assert request.approval
+    assert (request.approval.act, request.approval.by, request.approval.until) == ("act-2", BOB, NOW + HOUR + TERM)
+    assert request.export
+    assert request.state(NOW + 3 * HOUR) is RequestState.EXPORTED
+    assert only(ASKED, approved(), exported(BOB)).export
+
+
+@pytest.mark.parametrize(
+    ("acts", "after", "state"),
+    [
+        ([], HOUR, RequestState.OPEN),
+        ([], TERM - timedelta(microseconds=1), RequestState.OPEN),
+        ([], TERM, RequestState.EXPIRED),
+        ([approved()], TERM, RequestState.APPROVED),
+        ([approved()], TERM + HOUR, RequestState.EXPIRED),
+        ([refused()], HOUR, RequestState.REFUSED),
+        ([refused(ALICE)], HOUR, RequestState.REFUSED),  # she takes it back
+        ([approved(), refused(CAROL)], HOUR, RequestState.REFUSED),
+        ([approved(), exported(), refused()], TERM * 9, RequestState.EXPORTED),
+    ],
+)
+def test_how_a_request_stands(acts: list[Step], after: timedelta, state: RequestState) -> None:
+    assert only(ASKED, *acts).state(NOW + after) is state
+
+
+ATTACKS = {
+    "the same person": ([], approved(ALICE), "another person has to approve it"),
+    "the same account by another name": ([], approved(replace(ALICE, name="bob")), "another person has to approve it"),
+    "too late": ([], approved(after=TERM), "is expired"),
+    "another selection": ([], approved(selection=OTHER), "another selection"),
+    "a request that nobody made": ([], approved(request="act-9"), "there is no request act-9"),
+    "approved twice": ([approved()], approved(CAROL), "is approved"),
+    "approved after the refusal": ([refused()], approved(), "is refused"),
+    "approved again when it was used": ([approved(), exported()], approved(CAROL), "is exported"),
+    "exported unapproved": ([], exported(), "is open"),
+    "exported on one's own approval": ([approved(ALICE)], exported(), "is open"),
+    "exported twice": ([approved(), exported()], exported(BOB), "is exported"),
+    "exported too late": ([approved()], exported(after=HOUR + TERM), "is expired"),
+    "exported after the refusal": ([approved(), refused(CAROL)], exported(), "is refused"),
+    "exported by a third": ([approved()], exported(CAROL), "neither requested nor approved"),
+    "exported as another selection": ([approved()], exported(selection=OTHER), "another selection"),
+    "exported for another case": ([approved()], exported(case="R-8"), "another value of case than"),
+    "exported as more calls": ([approved()], exported(calls=3), "another value of calls than"),
+    "exported with other numbers": ([approved()], exported(sealed=True), "another value of numbers_sealed than"),
+    "exported without a request": ([approved()], alone(), "takes two persons|take two persons"),
+    "requested by an id that is taken": ([approved()], ASKED, "by this id already"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_may_not_be_is_objected_to_and_counts_for_nothing(attack: str) -> None:
+    before, act, why = ATTACKS[attack]
+    known = requests([ASKED, *before])
+    found = objection(act, known, RULES)
+    assert found
+    assert any(each in found for each in why.split("|")), found
+    assert requests([ASKED, *before, act]) == known
+
+
+def test_an_act_that_is_dated_back_is_judged_by_the_writers_clock() -> None:
+    known = requests([ASKED])
+    assert objection(approved(), known, RULES, NOW + 2 * HOUR) is None
+    assert objection(approved(), known, RULES, NOW + TERM) == "request act-1 is expired"
+
+
+@pytest.mark.parametrize("act", [ASKED, approved()])
+def test_nothing_counts_for_longer_than_the_writer_lets_it(act: Step) -> None:
+    """Whatever the settings of whoever acts, and by the writer's clock."""
+    known = {} if act is ASKED else requests([ASKED])
+    assert objection(act, known, RULES, act.at) is None
+    assert objection(act, known, DisclosureRules(term=TERM - HOUR), act.at + timedelta(minutes=59)) is not None
+    assert objection(act, known, DisclosureRules(term=TERM - HOUR), act.at + HOUR) is None
+    found = objection(replace(act, at=act.at + 9 * TERM), known, RULES, act.at - HOUR)
+    assert found
+    if act is ASKED:
+        assert "longer than ledger.approval allows" in found
+
+
+def test_where_exports_are_made_alone_nobody_has_to_approve() -> None:
+    assert objection(alone(), {}, DisclosureRules()) is None
+    assert objection(steps.forgotten("act-5", NOW, "2026-11-01", 3), {}, RULES) is None
+
+
+@pytest.mark.parametrize("kind", [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORT_REFUSED])
+@pytest.mark.parametrize(
+    "missing", ["by", "by_uid", "by_way", "request", "selection", "until", "selected", "calls", "why"]
+)
+def test_an_act_that_lacks_something_is_none(kind: StepKind, missing: str) -> None:
+    whole = next(step for step in (ASKED, approved(), refused()) if step.kind is kind)
+    if missing not in whole.details or (kind, missing) == (StepKind.EXPORT_REFUSED, "why"):
+        return
+    bare = replace(whole, details={name: value for name, value in whole.details.items() if name != missing})
+    known = {} if kind is StepKind.EXPORT_REQUESTED else requests([ASKED])
+    assert objection(bare, known, RULES)
+
+
+@given(
+    st.sampled_from([StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORT_REFUSED, StepKind.EXPORTED]),
+    st.dictionaries(
+        st.sampled_from(["by", "by_uid", "by_way", "request", "selection", "until", "selected", "calls", "case"]),
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**53) + 1, 2**53 - 1)
+        | st.sampled_from(["act-1", "[]", '["c"]', "login", NOW.isoformat(), "{"]),
+    ),
+)
+def test_no_act_whatever_it_says_breaks_the_list(kind: StepKind, details: dict[str, steps.Scalar]) -> None:
+    before = requests([ASKED])
+    after = requests([ASKED, Step("act-x", kind, NOW + HOUR, details)])
+    assert after["act-1"].approval is None or kind is StepKind.EXPORT_APPROVED
+    assert set(before) <= set(after)
+
+
+def test_a_request_that_is_nested_too_deep_is_none() -> None:
+    deep = replace(ASKED, details={**ASKED.details, "selected": "[" * 100_000})
+    assert objection(deep, {}, RULES) == "it is not what an act of this kind says (RecursionError)"
+
+
+def test_a_refusal_holds_no_number() -> None:
+    step = steps.export_refused("act-3", NOW, BOB, "act-1", "03-1234-5678 is not ours\n")
+    assert step.details["why"] == "… is not ours "

@@ -1,0 +1,178 @@
+"""The report of a pack: what it says, as a page and on paper."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pypdf
+import pytest
+
+from idtone.call_control.hearing import KnownBy
+from idtone.calls import Party
+from idtone.ledger.disclosure.disclosure_request import requests
+from idtone.ledger.disclosure.pack import PackRecord
+from idtone.ledger.disclosure.report.content import Report, Section, Table, report
+from idtone.ledger.disclosure.report.html import page
+from idtone.ledger.disclosure.report.pdf import paper
+from idtone.ledger.disclosure.report.words import KNOWN_BY, PARTIES
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.records import Record, fold
+from idtone.ledger.evidence.steps import Role
+from idtone.numbers import parse
+
+from ..sample_evidence import CALLED, CALLER, FORWARDING, LOG, NOW, PLAY, SHA256, at, decided, heard_call
+from .test_disclosure_request import ASKED, approved
+
+NUMBERS = {Role.FORWARDING: parse(FORWARDING), Role.CALLER: parse(CALLER), Role.CALLED: parse(CALLED)}
+PROFILES = {"sample": {"id": "sample", "title": "見本の識別音 <&> 吉野家・髙島﨑", "plan": "0123456789 " * 700}}
+
+
+def content(calls: int = 8) -> Report:
+    tales = [PackRecord(fold("pbx-1", heard_call(f"pbx-1-1793491200.{n}", n)), (n,), NUMBERS) for n in range(calls)]
+    [request] = requests([ASKED, approved()]).values()
+    return report("令和8年(わ)第1234号 <&>", NOW, tales, PROFILES, str(LOG), request)
+
+
+def texts(made: Report) -> list[str]:
+    """Everything that the report says."""
+    found = []
+    for section in made.sections:
+        found += [section.heading, *(text for fact in section.facts for text in fact), *section.paragraphs]
+        if section.table:
+            found += [*section.table.columns, *(cell for row in section.table.rows for cell in row)]
+    return found
+
+
+def read(pdf: bytes) -> pypdf.PdfReader:
+    return pypdf.PdfReader(io.BytesIO(pdf))
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s", "", text)
+
+
+def test_page_and_paper_say_all_of_the_content() -> None:
+    made = content()
+    pages = [each.extract_text() for each in read(paper(made)).pages]
+    # Without the line at the foot, in the middle of which a long text may go on overleaf.
+    on_paper = squeezed("".join(text.replace(made.title, "").replace(f"{n} / {len(pages)}", "")
+                                for n, text in enumerate(pages, 1)))  # fmt: skip
+    on_page = squeezed(html.unescape(re.sub("<[^<>]*>", "", page(made).decode())))
+    for text in texts(made):
+        assert squeezed(text) in on_page, text
+        assert squeezed(text) in on_paper, text
+    for text in (
+        "alice",
+        "bob",
+        "+81312345678",
+        "判定 / decided",
+        "はい / yes",
+        "吉野家・髙島﨑",
+        "2026-11-01 09:00:00.123+09:00",
+    ):
+        assert squeezed(text) in on_paper, text
+
+
+def fact(record: Record, name: str) -> str | None:
+    made = report("R-1", NOW, [PackRecord(record, (0,), NUMBERS)], {}, str(LOG))
+    return dict(made.sections[2].facts).get(name)
+
+
+@pytest.mark.parametrize(
+    ("known_by", "words"),
+    [
+        ({Party.CALLED: "packets"}, "着信側 / called party (送信パケット数による / by packets)"),
+        ({Party.CALLED: "playback"}, "着信側 / called party (再生の完了による / by playback)"),
+        (
+            {Party.CALLED: "time", Party.CALLER: "dial"},
+            "着信側 / called party (再生時間による / by time), "
+            "発信側 / caller (Dial() の続行のみによる / by Dial() alone)",
+        ),
+        ({Party.CALLER: "of-tomorrow"}, "発信側 / caller (of-tomorrow)"),
+        ({Party.CALLER: None}, "発信側 / caller"),
+        ({}, None),
+    ],
+)
+def test_who_heard_the_sound_and_by_what_that_is_known(known_by: dict[Party, str | None], words: str | None) -> None:
+    told = [decided(PLAY._replace(profiles=dict.fromkeys(Party, "sample"))), steps.answered("c-1", at(10))]
+    for party, code in known_by.items():
+        told += [
+            steps.sound_started("c-1", at(20), "sample", SHA256, party),
+            steps.sound_ended("c-1", at(420), 400, party, known_by=code),
+        ]
+    assert fact(fold("pbx-1", told), "聞いた人 / heard by") == words
+
+
+def test_all_that_can_be_known_and_all_parties_have_words() -> None:
+    assert set(KNOWN_BY) == set(KnownBy)
+    assert set(PARTIES) == set(Party)
+    proven = "".join(content(1).sections[1].paragraphs)
+    for words in KNOWN_BY.values():
+        assert words.japanese.removesuffix("による") + ": " in proven
+        assert words.english.capitalize().replace("dial", "Dial") + ": " in proven
+
+
+def test_the_steps_of_a_call_say_how_many_packets_were_sent_and_no_nonce() -> None:
+    (section,) = [each for each in content(1).sections if each.table]
+    assert section.table
+    details = {kind: told for _, kind, told in section.table.rows}
+    assert details["鳴動終了 / sound ended"] == "party=called, heard_ms=400, known_by=packets, packets=20"
+    assert "nonce" not in details["判定 / decided"]
+
+
+def test_every_page_says_which_it_is_and_of_what() -> None:
+    made = content()
+    pages = read(paper(made)).pages
+    assert len(pages) > 4
+    for number, each in enumerate(pages, 1):
+        text = each.extract_text()
+        assert f"{number} / {len(pages)}" in text
+        assert "再生証跡 / Evidence 令和8年(わ)第1234号 <&>" in text
+
+
+def test_a_table_that_goes_on_overleaf_has_its_columns_there_too() -> None:
+    rows = [("2026-11-01 09:00:00.123+09:00", "判定 / decided", f"row {n}") for n in range(100)]
+    made = replace(content(0), sections=(Section("表 / table", table=Table(("時刻", "段階", "詳細"), rows)),))
+    pages = [each.extract_text() for each in read(paper(made)).pages]
+    assert len(pages) > 1
+    assert all("段階" in text for text in pages)
+
+
+def test_all_fonts_are_in_the_file() -> None:
+    fonts = [
+        font.get_object()
+        for each in read(paper(content())).pages
+        for font in each["/Resources"]["/Font"].get_object().values()  # type: ignore[index, union-attr]
+    ]
+    assert fonts
+    for font in fonts:
+        assert "BIZUDPGothic" in font["/BaseFont"]
+        assert "/FontFile2" in font["/FontDescriptor"]
+
+
+@pytest.mark.parametrize("text", ["한국어", "😀", "𠮷", "\t", "￿"])
+def test_what_the_font_has_no_picture_of_is_written_as_its_number(text: str) -> None:
+    made = replace(content(0), sections=(Section(f"<{text}>"),))
+    assert f"<{''.join(f'U+{ord(character):04X}' for character in text)}>" in read(paper(made)).pages[0].extract_text()
+
+
+def test_the_same_report_is_the_same_file_in_another_process_too() -> None:
+    first = paper(content(2))
+    assert paper(content()) != first
+    assert paper(content(2)) == first
+    source = "import sys; from tests.ledger.disclosure.test_report import *; sys.stdout.buffer.write(paper(content(2)))"
+    assert subprocess.run([sys.executable, "-c", source], capture_output=True, check=True).stdout == first
+
+
+def test_the_file_is_dated_as_the_export_and_fetches_nothing() -> None:
+    reader = read(paper(content(1)))
+    assert reader.metadata
+    assert reader.metadata.creation_date == NOW.replace(microsecond=0)
+    assert reader.metadata.title == content(1).title
+    for forbidden in (b"/URI", b"/JavaScript", b"/Launch", b"/EmbeddedFile"):
+        assert forbidden not in paper(content(1))

@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta, timezone
+
+import pytest
+
+from idtone.calls import Decision, Outcome, Party, Reason
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.masked_number import MaskedNumber
+from idtone.ledger.evidence.records import fold, iso_ms
+from idtone.ledger.evidence.steps import CallStatus, Role, Scalar, Step, StepKind
+from idtone.numbers import NumberKind
+
+from ..sample_evidence import (
+    BYPASS,
+    NONCE,
+    NOTICE,
+    NOW,
+    PLAY,
+    REFUSE,
+    SHA256,
+    at,
+    decided,
+    forwarded,
+    heard_call,
+    unattended,
+)
+
+ANSWERED = steps.answered("c-1", at(10))
+STARTED = steps.sound_started("c-1", at(20), "sample", SHA256)
+NOTICE_STARTED = steps.sound_started("c-1", at(20), "notice", SHA256)
+HEARD = steps.sound_ended("c-1", at(420), 400)
+INSTEAD = steps.sound_ended("c-1", at(420), 400, known_by="packets", packets=20, instead="notice")
+FAILED = steps.sound_failed("c-1", at(30), "hung up")
+CONNECTED = steps.connected("c-1", at(430))
+ENDED = steps.ended("c-1", at(9000), CallStatus.CONNECTED, 16)
+CANCELLED = steps.ended("c-1", at(9000), CallStatus.CANCEL)
+LATE_ENDED = steps.ended("c-1", at(9000), CallStatus.CANCEL, reason=Reason.SERVICE_UNAVAILABLE)
+REFUSED = steps.ended("c-1", at(1), CallStatus.REFUSED)
+INTERRUPTED = steps.interrupted("c-1", at(5000))
+
+
+def test_the_record_of_a_heard_call() -> None:
+    record = fold("pbx-1", heard_call())
+    assert (record.call_id, record.node, record.direction) == ("c-1", "pbx-1", "incoming")
+    assert record.outcome == Outcome.PLAY
+    assert record.reason == Reason.LICENCE_VALID
+    assert (record.member, record.licence, record.profile, record.registry_version) == (
+        "m-0001",
+        "L-0001",
+        "sample",
+        42,
+    )
+    assert record.numbers == {
+        Role.FORWARDING: MaskedNumber(NumberKind.FIXED, None, "5678"),
+        Role.CALLER: MaskedNumber(NumberKind.MOBILE, None, "5679"),
+        Role.CALLED: MaskedNumber(NumberKind.IP_050, None, "4567"),
+    }
+    assert (record.status, record.hangup_cause) == (CallStatus.CONNECTED, 16)
+    assert record.heard
+    assert record.complete
+    assert record.anomalies == ()
+    assert record.times[StepKind.SOUND_ENDED] == at(3404)
+
+
+@pytest.mark.parametrize(
+    ("written", "heard", "complete", "status", "cause"),
+    [
+        ([decided(PLAY)], False, False, None, None),
+        ([decided(PLAY), CANCELLED], False, True, "CANCEL", None),
+        ([decided(PLAY), ANSWERED, STARTED], False, False, None, None),
+        ([decided(PLAY), ANSWERED, STARTED, FAILED, CANCELLED], False, True, "CANCEL", None),
+        ([decided(PLAY), ANSWERED, STARTED, HEARD], True, False, None, None),
+        ([decided(PLAY), ANSWERED, STARTED, FAILED, STARTED, HEARD, CONNECTED, ENDED], True, True, "CONNECTED", 16),
+        ([decided(PLAY), ANSWERED, STARTED, HEARD, CONNECTED, INTERRUPTED], True, False, None, None),
+        ([decided(NOTICE), ANSWERED, NOTICE_STARTED, HEARD, CONNECTED, ENDED], True, True, "CONNECTED", 16),
+        ([decided(REFUSE), REFUSED], False, True, "REFUSED", 21),
+        ([decided(BYPASS), ANSWERED, CONNECTED, ENDED], False, True, "CONNECTED", 16),
+    ],
+)
+def test_ordinary_calls_have_no_anomaly(
+    written: list[Step], heard: bool, complete: bool, status: str | None, cause: int | None
+) -> None:
+    written = [Step(step.call_id, step.kind, at(position), step.details) for position, step in enumerate(written)]
+    record = fold("pbx-1", written)
+    assert (record.heard, record.complete, record.status, record.hangup_cause) == (heard, complete, status, cause)
+    assert record.anomalies == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "anomalies"),
+    [
+        ([decided(PLAY), ANSWERED, CONNECTED, ENDED], ["connected before the sound was heard"]),
+        ([decided(PLAY), ANSWERED, STARTED, CONNECTED, HEARD], ["connected before the sound was heard"]),
+        ([decided(PLAY), ANSWERED, STARTED, FAILED, CONNECTED], ["connected before the sound was heard"]),
+        ([decided(NOTICE), ANSWERED, CONNECTED], ["connected before the sound was heard"]),
+        ([decided(PLAY), ANSWERED, NOTICE_STARTED, INSTEAD], ["the called party heard notice instead of the sound"]),
+        (
+            [decided(PLAY), ANSWERED, NOTICE_STARTED, INSTEAD, CONNECTED],
+            ["the called party heard notice instead of the sound", "connected before the sound was heard"],
+        ),
+        ([decided(PLAY), LATE_ENDED], ["the dialplan acted on service-unavailable"]),
+        ([decided(PLAY), STARTED], ["sound-started without answered before it"]),
+        ([decided(PLAY), ANSWERED, HEARD], ["sound-ended without sound-started before it"]),
+        ([decided(BYPASS), CONNECTED], []),
+        ([decided(BYPASS), ANSWERED, STARTED], ["sound-started although the outcome is BYPASS"]),
+        ([decided(BYPASS), FAILED], ["sound-failed although the outcome is BYPASS"]),
+        ([decided(REFUSE), ANSWERED], ["answered although the outcome is REFUSE"]),
+        (
+            [decided(REFUSE), ANSWERED, CONNECTED],
+            ["answered although the outcome is REFUSE", "connected although the outcome is REFUSE"],
+        ),
+        ([decided(PLAY), ENDED], ["ended as CONNECTED without connected before it"]),
+        ([decided(PLAY), decided(PLAY)], ["decided twice"]),
+        ([decided(PLAY), CANCELLED, CANCELLED], ["ended twice"]),
+        ([decided(PLAY), CANCELLED, ANSWERED], ["answered after ended"]),
+        ([decided(PLAY), CANCELLED, FAILED], ["sound-failed after ended"]),
+        ([unattended(None, None), CONNECTED, ENDED], []),
+        ([unattended(None, None), unattended(None, None), CANCELLED], ["unattended twice"]),
+        ([ANSWERED, decided(PLAY)], ["answered without decided before it"]),
+        ([CANCELLED], ["ended without decided before it"]),
+        ([INTERRUPTED], ["interrupted without decided before it"]),
+    ],
+)
+def test_impossible_orders_are_named(written: list[Step], anomalies: list[str]) -> None:
+    written = [Step(step.call_id, step.kind, at(position), step.details) for position, step in enumerate(written)]
+    assert list(fold("pbx-1", written).anomalies) == anomalies
+
+
+def test_a_clock_that_went_back_is_named() -> None:
+    record = fold("pbx-1", [decided(PLAY, ms=200), steps.answered("c-1", at(99)), CANCELLED])
+    assert record.anomalies == ("answered is dated before the step that precedes it",)
+
+
+def test_two_parties_may_tell_in_another_order_than_it_happened() -> None:
+    both = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0001", dict.fromkeys(Party, "sample"), 42)
+    written = [decided(both), ANSWERED]
+    for party in Party:
+        written += [
+            steps.sound_started("c-1", at(20), "sample", SHA256, party), steps.sound_ended("c-1", at(420), 400, party)
+        ]  # fmt: skip
+        assert fold("pbx-1", written).heard == (party is Party.CALLER)
+    record = fold("pbx-1", [*written, CONNECTED, ENDED])
+    assert (record.heard_by, record.anomalies) == (("called", "caller"), ())
+    early = fold("pbx-1", [*written[:4], CONNECTED, *written[4:], ENDED])
+    assert "connected before the sound was heard" in early.anomalies
+
+
+def test_what_each_party_was_to_hear_is_read_back() -> None:
+    apart = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-1", {Party.CALLED: "sample", Party.CALLER: "chime"}, 42)
+    record = fold("pbx-1", [decided(apart), ANSWERED])
+    assert record.profiles == {"called": "sample", "caller": "chime"}
+
+
+def heard(
+    party: Party = Party.CALLED, known_by: str | None = None, profile: str = "sample", instead: str | None = None
+) -> list[Step]:
+    return [
+        steps.sound_started("c-1", at(20), profile, SHA256, party),
+        steps.sound_ended("c-1", at(420), 400, party, known_by=known_by, instead=instead),
+    ]
+
+
+BOTH = PLAY._replace(profiles=dict.fromkeys(Party, "sample"))
+NOTICED = unattended(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED)
+
+
+@pytest.mark.parametrize(
+    ("decision", "sounds", "all_heard", "known_by"),
+    [
+        (decided(PLAY), heard(known_by="packets"), True, {"called": "packets"}),
+        (decided(PLAY), [STARTED, FAILED, *heard(known_by="playback")], True, {"called": "playback"}),
+        (decided(PLAY), [STARTED, FAILED], False, {}),
+        (decided(NOTICE), heard(known_by="time", profile="notice"), True, {"called": "time"}),
+        (NOTICED, heard(known_by="packets", profile="notice"), True, {"called": "packets"}),
+        (decided(PLAY), heard(known_by="packets", profile="notice", instead="notice"), False, {}),
+        (
+            decided(PLAY),
+            [*heard(known_by="packets", profile="notice", instead="notice"), *heard(known_by="time")],
+            True,
+            {"called": "time"},
+        ),
+        (
+            decided(BOTH),
+            [*heard(known_by="packets"), *heard(Party.CALLER, "time")],
+            True,
+            {"called": "packets", "caller": "time"},
+        ),
+        (decided(BOTH), heard(Party.CALLER, "dial"), False, {"caller": "dial"}),
+        (
+            decided(BOTH),
+            [*heard(known_by="playback", profile="notice", instead="notice"), *heard(Party.CALLER, "time")],
+            False,
+            {"caller": "time"},
+        ),
+        (decided(PLAY), heard(known_by="of-tomorrow"), True, {"called": "of-tomorrow"}),
+    ],
+)
+def test_by_what_it_is_known_who_heard_the_sound(
+    decision: Step, sounds: list[Step], all_heard: bool, known_by: dict[str, str]
+) -> None:
+    record = fold("pbx-1", [decision, ANSWERED, *sounds])
+    assert (record.heard, record.heard_by, record.known_by) == (all_heard, tuple(known_by), known_by)
+    assert record.to_json()["known_by"] == known_by
+
+
+@pytest.mark.parametrize("known_by", [None, 7, True])
+def test_a_sound_counts_as_heard_if_its_step_does_not_say_by_what_that_is_known(known_by: Scalar) -> None:
+    """As steps were before, or of a type that is none of ours."""
+    details: dict[str, Scalar] = {"party": "called", "heard_ms": 400, "known_by": known_by}
+    told = Step("c-1", StepKind.SOUND_ENDED, at(420), details)
+    record = fold("pbx-1", [decided(PLAY), ANSWERED, STARTED, told])
+    assert (record.heard, record.heard_by, record.known_by) == (True, ("called",), {})
+
+
+def test_the_nonce_of_the_request_is_that_of_the_record_and_no_part_of_its_json() -> None:
+    for first in (decided(PLAY), NOTICED):
+        record = fold("pbx-1", [first, CANCELLED])
+        assert record.nonce == NONCE
+        assert "nonce" not in record.to_json()
+    assert fold("pbx-1", [steps.decided(forwarded(), PLAY, NOW), CANCELLED]).nonce is None
+
+
+LATE = "the service decided PLAY, licence-valid, and the dialplan acted without it"
+REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
+
+
+@pytest.mark.parametrize(
+    ("written", "unattended", "outcome", "reason", "profiles", "anomalies"),
+    [
+        # The hook waited three seconds; its line is dated by the request.
+        (
+            [decided(PLAY, ms=3000), NOTICED, LATE_ENDED],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE],
+        ),
+        (
+            [NOTICED, decided(PLAY, ms=3000), LATE_ENDED],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE],
+        ),
+        (
+            [
+                decided(PLAY, ms=3000), NOTICED, steps.answered("c-1", at(5000)),
+                steps.sound_started("c-1", at(5000), "notice", SHA256),
+                steps.sound_ended("c-1", at(5400), 400, known_by="packets", packets=20),
+                steps.connected("c-1", at(5400)),
+                steps.ended("c-1", at(9000), CallStatus.CONNECTED, 16, Reason.SERVICE_UNAVAILABLE),
+            ],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE],
+        ),
+        (
+            [decided(PLAY, ms=3000), unattended(Outcome.REFUSE, Reason.NUMBER_SUSPENDED), REFUSED_BY_HOOK],
+            True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {}, [LATE],
+        ),
+        (
+            [decided(REFUSE, ms=3000), unattended(Outcome.REFUSE, Reason.NUMBER_SUSPENDED), REFUSED_BY_HOOK],
+            True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {},
+            ["the service decided REFUSE, number-suspended, and the dialplan acted without it"],
+        ),
+        # What the hook says that it did counts, whatever the end says.
+        (
+            [decided(PLAY, ms=3000), NOTICED, CANCELLED],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE],
+        ),
+        (
+            [decided(PLAY), NOTICED, steps.ended("c-1", at(1), CallStatus.CANCEL, reason=PLAY.reason)],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"},
+            [LATE, "the dialplan acted on licence-valid"],
+        ),
+        (
+            [decided(PLAY), CANCELLED, NOTICED],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE, "unattended after ended"],
+        ),
+        # The call ended before the hook did anything.
+        (
+            [unattended(None, None), decided(PLAY, ms=1), CANCELLED],
+            False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"}, [],
+        ),
+        ([unattended(None, None), CANCELLED], True, None, None, {}, []),
+        ([NOTICED, LATE_ENDED], True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, []),
+    ],
+)  # fmt: skip
+def test_what_the_hook_did_counts_if_the_service_decided_too_late(
+    written: list[Step], unattended: bool, outcome: str | None, reason: str | None, profiles: dict[str, str],
+    anomalies: list[str],
+) -> None:  # fmt: skip
+    record = fold("pbx-1", written)
+    assert (record.unattended, record.outcome, record.reason, record.profiles, list(record.anomalies)) == (
+        unattended, outcome, reason, profiles, anomalies
+    )  # fmt: skip
+    assert record.licence == ("L-0001" if outcome is Outcome.PLAY else None)
+    assert record.nonce == NONCE
+    assert record.heard == any(step.kind is StepKind.SOUND_ENDED for step in written)
+    assert record.connected == any(step.kind is StepKind.CONNECTED for step in written)
+
+
+@pytest.mark.parametrize("heard_ms", [0, -1, None, "400", True, 400.0])
+def test_a_sound_that_ended_unheard_is_not_heard(heard_ms: object) -> None:
+    assert not fold("pbx-1", [Step("c-1", StepKind.SOUND_ENDED, NOW, {"heard_ms": heard_ms})]).heard
+
+
+def test_codes_of_a_newer_version_are_kept_and_wrong_types_ignored() -> None:
+    record = fold(
+        "pbx-1",
+        [
+            Step(
+                "c-1",
+                StepKind.DECIDED,
+                NOW,
+                {"reason": "of-tomorrow", "outcome": 7, "registry_version": True, "caller_kind": "of-tomorrow"},
+            )
+        ],
+    )
+    assert (record.reason, record.outcome, record.registry_version) == ("of-tomorrow", None, None)
+    assert record.numbers == {}
+
+
+def test_a_number_without_token_keeps_its_kind() -> None:
+    emergency = steps.decided(forwarded(called="110"), BYPASS, NOW)
+    assert fold("pbx-1", [emergency]).numbers[Role.CALLED] == MaskedNumber(NumberKind.EMERGENCY, None, "110")
+
+
+def test_json_is_plain_and_complete() -> None:
+    tree = fold("pbx-1", heard_call()).to_json()
+    assert json.loads(json.dumps(tree)) == tree
+    assert tree | {"numbers": None} == {
+        "call_id": "c-1",
+        "node": "pbx-1",
+        "direction": "incoming",
+        "outcome": "PLAY",
+        "reason": "licence-valid",
+        "member": "m-0001",
+        "licence": "L-0001",
+        "profile": "sample",
+        "profiles": {"called": "sample"},
+        "skip": None,
+        "door": None,
+        "registry_version": 42,
+        "registry_trust": None,
+        "numbers": None,
+        "times": {
+            "decided": "2026-11-01T00:00:00.123+00:00",
+            "answered": "2026-11-01T00:00:03.123+00:00",
+            "sound-started": "2026-11-01T00:00:03.125+00:00",
+            "sound-ended": "2026-11-01T00:00:03.527+00:00",
+            "connected": "2026-11-01T00:00:03.529+00:00",
+            "ended": "2026-11-01T00:01:00.123+00:00",
+        },
+        "heard_by": ["called"],
+        "heard": True,
+        "known_by": {"called": "packets"},
+        "status": "CONNECTED",
+        "hangup_cause": 16,
+        "complete": True,
+        "unattended": False,
+        "anomalies": [],
+    }
+    assert tree["numbers"]["caller"] == {"kind": "mobile", "token": None, "last4": "5679"}
+
+
+def test_of_sealed_numbers_their_tokens_are_told_and_of_older_ones_what_they_have() -> None:
+    sealed = Step("c-1", StepKind.DECIDED, NOW, {"caller_kind": "mobile", "caller_token": "ab" * 16})
+    assert fold("pbx-1", [sealed]).numbers == {Role.CALLER: MaskedNumber(NumberKind.MOBILE, "ab" * 16)}
+    assert str(fold("pbx-1", [sealed]).numbers[Role.CALLER]) == "mobile"
+    older = Step("c-1", StepKind.DECIDED, NOW, {**sealed.details, "caller_last4": "5679"})
+    assert str(fold("pbx-1", [older]).numbers[Role.CALLER]) == "…5679"
+
+
+def test_times_are_told_in_utc() -> None:
+    assert iso_ms(NOW.astimezone(timezone(timedelta(hours=9)))) == "2026-11-01T00:00:00.123+00:00"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import base64
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone.errors import LedgerError
+from idtone.ledger.evidence.steps import SEALED, SEALED_KEY, Role, Step
+from idtone.ledger.keys.sealing import LedgerKey, day_of
+from idtone.numbers import Number, NumberKind, parse
+
+from ..sample_evidence import RING, decided
+
+KEY, _ = RING.make("2026-11-01")
+NUMBERS = {Role.FORWARDING: parse("0312345678"), Role.CALLED: parse("05031234567")}
+KINDS = {f"{role}_kind": number.kind.value for role, number in NUMBERS.items()}
+
+
+def test_what_was_sealed_is_opened() -> None:
+    sealed = KEY.seal("c-1", NUMBERS)
+    assert KEY.open("c-1", sealed | KINDS) == NUMBERS
+    Step("c-1", decided().kind, decided().at, sealed)  # its details can be stored
+
+
+@given(st.from_regex(r"\+81[1-9][0-9]{8,9}", fullmatch=True))
+def test_neither_the_number_nor_its_length_shows(e164: str) -> None:
+    number = Number(NumberKind.FIXED, e164)
+    sealed = KEY.seal("c-1", {Role.CALLER: number})
+    octets = base64.b64decode(str(sealed[SEALED]))
+    assert e164[1:].encode() not in octets
+    assert len(octets) == 96 + 16
+
+
+def test_each_record_has_a_key_of_its_own() -> None:
+    first, second = KEY.seal("c-1", NUMBERS), KEY.seal("c-1", NUMBERS)
+    assert first[SEALED] != second[SEALED]
+    assert first[SEALED_KEY] != second[SEALED_KEY]
+    assert first["called_token"] == second["called_token"]
+
+
+def test_a_number_has_another_token_on_another_day_and_under_another_key() -> None:
+    number = parse("0312345678")
+    others = [RING.make("2026-11-02")[0], LedgerKey(bytes(32)).make("2026-11-01")[0]]
+    assert len({key.token(number) for key in (KEY, *others)}) == 3
+    assert KEY.token(parse("+81 3 1234 5678")) == KEY.token(number)
+
+
+@pytest.mark.parametrize("damage", [{SEALED: "x"}, {SEALED: "AAAA"}, {SEALED_KEY: "AAAA"}, {"called_kind": "none"}])
+def test_what_is_not_as_it_was_sealed_is_not_opened(damage: dict[str, str]) -> None:
+    with pytest.raises(LedgerError, match="of call c-1 are not what was sealed"):
+        KEY.open("c-1", KEY.seal("c-1", NUMBERS) | KINDS | damage)
+
+
+def test_another_calls_or_another_days_numbers_are_not_opened() -> None:
+    sealed = KEY.seal("c-1", NUMBERS) | KINDS
+    for opening in (lambda: KEY.open("c-2", sealed), lambda: RING.make("2026-11-01")[0].open("c-1", sealed)):
+        with pytest.raises(LedgerError, match="not what was sealed"):
+            opening()
+
+
+def test_a_key_of_a_day_is_kept_under_the_ledgers_key_and_its_day() -> None:
+    key, kept = RING.make("2026-11-01")
+    assert RING.unwrap("2026-11-01", kept).token(parse("0312345678")) == key.token(parse("0312345678"))
+    for ring, day, octets in (
+        (LedgerKey(bytes(32)), "2026-11-01", kept),
+        (RING, "2026-11-02", kept),
+        (RING, "2026-11-01", kept[:-1]),
+        (RING, "2026-11-01", b""),
+    ):
+        with pytest.raises(LedgerError, match="was not made with this ledger's key"):
+            ring.unwrap(day, octets)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_a_key_of_the_wrong_size_is_refused(size: int) -> None:
+    with pytest.raises(LedgerError, match=f"has {size} bytes instead of 32"):
+        LedgerKey(bytes(size))
+
+
+def test_days_are_those_of_utc() -> None:
+    japan = timezone(timedelta(hours=9))
+    assert day_of(datetime(2026, 11, 1, 8, 59, tzinfo=japan)) == "2026-10-31"
+    assert day_of(datetime(2026, 11, 1, 9, 0, tzinfo=japan)) == "2026-11-01"

@@ -1,0 +1,100 @@
+"""How the PostgreSQL of several nodes is named and reached."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from idtone.errors import LedgerError
+from idtone.ledger.store.database import Database
+from idtone.ledger.store.postgresql import Server, schema_of
+from idtone.settings import LedgerSettings
+from tests.lab.postgresql import PostgreSQL, changed, database_of
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgresql://me:secret@db/x", "holds a password.*password_file"),
+        ("postgresql://db/x?password=secret", "holds a password.*password_file"),
+        ("postgresql+psycopg://db/secret", r"names postgresql\+psycopg; write it like postgresql://"),
+        ("mysql://me:secret@db/x", "names mysql; write it like"),
+        ("secret", "not the address of a database"),
+    ],
+)
+def test_addresses_that_are_refused_without_being_shown(url: str, problem: str) -> None:
+    with pytest.raises(LedgerError, match=problem) as refused:
+        Server.named(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_what_is_shown_of_a_server_is_no_password() -> None:
+    server = Server.of(LedgerSettings(url="postgresql://me@db/x?sslmode=verify-full", password="s3cret"))  # noqa: S106
+    assert str(server) == "postgresql://me@db/x"
+    for shown in (str(server), repr(server), repr(server.database("a", "b"))):
+        assert "s3cret" not in shown
+
+
+def test_each_log_has_a_schema_of_its_own_that_can_be_read() -> None:
+    names = ["pbx-1/idtone", "PBX-1/idtone", "pbx_1/idtone", "東京/idtone", "x" * 200, 'a"; DROP TABLE steps; --']
+    schemas = [schema_of(name) for name in names]
+    assert len({*schemas}) == len(names)
+    assert schemas[0].startswith("idtone_pbx_1_idtone_")
+    assert all(len(schema) <= 63 and schema.isascii() and schema.replace("_", "").isalnum() for schema in schemas)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"database": "absent"}, 'database "absent" does not exist'),
+        ({"user": "nobody"}, "password authentication failed.*see ledger.password_file"),
+        ({"port": 1}, "Connection refused; see that PostgreSQL runs"),
+        ({"host": "name.invalid"}, "see that PostgreSQL runs"),
+    ],
+)
+def test_what_goes_wrong_is_told_with_a_remedy_and_without_a_password(
+    postgresql: PostgreSQL, change: dict[str, object], told: str
+) -> None:
+    server = Server.named(postgresql.url(), postgresql.password)
+    with pytest.raises(LedgerError, match=told) as failed:
+        Server(changed(server.url, **change), server.password).schemas()  # type: ignore[arg-type]
+    assert "\n" not in str(failed.value)
+    assert postgresql.password not in str(failed.value)
+
+
+def test_what_nobody_foresaw_is_not_told_as_an_outage(server: Server) -> None:
+    with (
+        pytest.raises(LedgerError, match="division by zero; see PostgreSQL's log for more") as failed,
+        server.database("public", "it").reading() as connection,
+    ):
+        connection.execute("SELECT 1 / 0")
+    assert "runs" not in str(failed.value)
+
+
+def test_libpq_finds_the_password_by_its_own_ways(
+    postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with pytest.raises(LedgerError, match=r"no password supplied.*see ledger\.password_file"):
+        Server.named(postgresql.url()).schemas()
+    passfile = tmp_path_factory.mktemp("home") / "pgpass"
+    passfile.write_text(f"127.0.0.1:{postgresql.port}:*:{postgresql.user}:{postgresql.password}\n")
+    passfile.chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(passfile))
+    assert Server.named(postgresql.url()).schemas() == []
+
+
+def test_without_the_library_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(LedgerError, match=r"pip install 'idtone\[postgresql\]'"):
+        Server.named("postgresql://db/x").schemas()
+
+
+def test_readers_can_change_nothing(server: Server, postgresql: PostgreSQL) -> None:
+    postgresql.execute("CREATE TABLE public.t (x int)", database_of(server.url))
+    database: Database = server.database("public", "it")
+    with (
+        pytest.raises(LedgerError, match="cannot execute INSERT in a read-only transaction"),
+        database.reading() as link,
+    ):
+        link.execute("INSERT INTO t VALUES (1)")

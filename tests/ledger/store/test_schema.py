@@ -1,0 +1,162 @@
+"""The tables are the same in both databases, and a ledger of an earlier version becomes one of this version."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from idtone.errors import LedgerError
+from idtone.ledger.store import migrations
+from idtone.ledger.store.database import Connection, scalar
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import Server, begin_writing, schema_of
+from idtone.ledger.store.rows import row_of
+from idtone.ledger.store.schema import check_version, make_or_upgrade
+from idtone.ledger.store.sqlite import connect_for_writing
+from idtone.ledger.verification.verify_ledger import verify_ledger
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+
+from ..replication.nodes import Node, same
+from ..sample_evidence import LOG, days_of, heard_call, key_ring_of, put
+
+COLUMNS = {
+    "hashes": ["place", "hash"],
+    "meta": ["key", "value"],
+    "sought": ["token", "step"],
+    "steps": ["id", "node", "call_id", "kind", "at", "details", "leaf"],
+}
+NEXT = ("ALTER TABLE steps ADD COLUMN more {whole}", "CREATE INDEX ix_steps_more ON steps (more)")
+"""What a later version may bring."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
+    """To an empty database."""
+    if request.param == "sqlite":
+        with closing(connect_for_writing(tmp_path / "ledger.sqlite3")) as opened:
+            yield opened
+    else:
+        server: Server = request.getfixturevalue("server")
+        with closing(server.connect()) as link:
+            link.execute(f"CREATE SCHEMA {schema_of('x')}")
+            link.execute(begin_writing(schema_of("x")))
+            yield link
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """`undo` leads back to this version."""
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT))
+        yield patch
+
+
+def columns(connection: Connection) -> dict[str, list[str]]:
+    if isinstance(connection, sqlite3.Connection):
+        query = "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'"
+    else:
+        query = (
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema() "
+            "ORDER BY ordinal_position"
+        )
+    found: dict[str, list[str]] = {}
+    for table, column in connection.execute(query).fetchall():
+        found.setdefault(table, []).append(column)
+    return found
+
+
+def version(connection: Connection) -> object:
+    return scalar(connection, "SELECT value FROM meta WHERE key = 'schema_version'")
+
+
+def test_a_new_ledger_has_the_tables_of_this_version(connection: Connection) -> None:
+    make_or_upgrade(connection, "it")
+    assert columns(connection) == COLUMNS
+    assert version(connection) == str(len(migrations.MIGRATIONS)) == "1"
+    check_version(connection, "it")
+    make_or_upgrade(connection, "it")
+    assert columns(connection) == COLUMNS
+
+
+def test_large_numbers_have_room(connection: Connection) -> None:
+    """SQLite's whole numbers have 64 bits; a busy node writes 2³¹ steps in some weeks."""
+    make_or_upgrade(connection, "it")
+    row = row_of("pbx-1", heard_call("c")[1], lambda day: 1 / 0)  # type: ignore[arg-type,return-value]
+    connection.execute("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?)", (2**40, *row.values(), 2**39))
+    connection.execute("INSERT INTO hashes VALUES (?, ?)", (2**41, b"x"))
+    connection.execute("INSERT INTO sought VALUES (?, ?)", (-(2**63), 2**40))
+    assert scalar(connection, "SELECT leaf FROM steps") == 2**39
+
+
+def test_a_ledger_of_an_earlier_version_is_upgraded_by_its_writer_and_stays_good(
+    file: Path, url: str, later: pytest.MonkeyPatch
+) -> None:
+    later.undo()
+    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
+        put(writer, *heard_call("old"))
+    later.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT))
+    before = file.read_bytes()
+    with pytest.raises(
+        LedgerError, match=r"an older idtone made this ledger \(schema 1, here: 2\); start `idtone serve`"
+    ):
+        LedgerReader.open(url)
+    assert file.read_bytes() == before
+    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
+        put(writer, *heard_call("new"))
+    with closing(sqlite3.connect(file)) as connection:
+        assert columns(connection)["steps"] == [*COLUMNS["steps"], "more"]
+        assert version(connection) == "2"
+    with LedgerReader.open(url, days_of(url)) as reader:
+        assert {record.call_id for record in reader.records()} == {"old", "new"}
+        verdict = verify_ledger(reader, LOG)
+    assert (verdict.faults, verdict.leaves) == ([], 2)
+
+
+def test_an_upgrade_that_fails_changes_nothing(file: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    LedgerWriter.open(url, "pbx-1", key_ring_of(url)).close()
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, (*NEXT, "CREATE TABLE steps (x TEXT)")))
+        with pytest.raises(LedgerError, match="already exists"):
+            LedgerWriter.open(url, "pbx-1", key_ring_of(url))
+    with closing(sqlite3.connect(file)) as connection:
+        assert columns(connection) == COLUMNS
+        assert version(connection) == "1"
+    LedgerWriter.open(url, "pbx-1", key_ring_of(url)).close()
+
+
+def test_a_replica_of_an_earlier_version_is_upgraded_by_its_node(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Node.at(tmp_path, "pbx-1", server)
+    node.write(heard_call("c-0"))
+    node.replicate()
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT))
+    with pytest.raises(LedgerError, match="an older idtone made this ledger"):
+        node.copy()
+    node.write(heard_call("c-1"))
+    node.replicate()
+    assert same(node)
+    with node.copy() as copy:
+        assert len(copy.records()) == 2
+
+
+STARTING = """
+import sys
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.ledger.store.ledger_reader import LedgerReader
+from tests.ledger.sample_evidence import key_ring_of
+LedgerWriter.open(sys.argv[1], "pbx-1", key_ring_of(sys.argv[1])).close()
+LedgerReader.open(sys.argv[1]).records()
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"psycopg"}))
+"""
+
+
+def test_a_ledger_without_replica_does_not_import_the_driver_of_postgresql(url: str) -> None:
+    told = subprocess.run([sys.executable, "-c", STARTING, url], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

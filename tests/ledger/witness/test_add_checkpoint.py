@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import pytest
+
+from idtone.errors import ProofError
+from idtone.ledger.tree import merkle
+from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.ledger.tree.notes import Note, Signer, cosigned_at
+from idtone.ledger.witness.add_checkpoint import SIZE_TYPE, AddCheckpoint, cosignatures, judge
+
+from ..tree.reference import LEAVES, ROOTS, Stored
+from ..tree.test_checkpoints import LOG, signed
+
+WITNESS = Signer("witness.example/1", bytes(31) + b"w")
+LOGS = {LOG.key.name: [LOG.key]}
+NAME = "example.com/behind-the-sofa"
+EXAMPLE = f"""\
+old 20852014
+PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=
+jrJZDmY8Y7SyJE0MWLpLozkIVMSMZcD5kvuKxPC3swk=
+5+pKlUdi2LeF/BcMHBn+Ku6yhPGNCswZZD1X/6QgPd8=
+/6WVhPs2CwSsb5rYBH5cjHV/wSmA79abXAwhXw3Kj/0=
+
+{NAME}
+20852163
+CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+
+— {NAME} Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
+— {NAME} opLqBQsREYCgu6xQkYQwJr9fo45a62DN9EdmHXnZdXNqlcVGlCum2Wks+49/V6267UEjw6QUXTS5Rovnzv++qbSzm9Q=
+"""
+"""tlog-witness's example."""
+
+
+def head(size: int) -> Checkpoint:
+    return Checkpoint(LOG.key.name, size, ROOTS[size])
+
+
+def asking(old: int, size: int, note: Note | None = None) -> AddCheckpoint:
+    proof = merkle.consistency_proof(old, size, Stored(LEAVES).read) if old <= size else []
+    return AddCheckpoint(old, tuple(proof), note or signed(head(size)))
+
+
+def test_the_example_of_the_specification() -> None:
+    request = AddCheckpoint.parse(EXAMPLE.encode())
+    assert (request.old_size, len(request.proof)) == (20852014, 4)
+    assert bytes(request) == EXAMPLE.encode()
+
+
+@pytest.mark.parametrize(("old", "size"), [(0, 1), (0, 8), (1, 1), (1, 8), (3, 7), (8, 8)])
+def test_what_continues_is_cosigned(old: int, size: int) -> None:
+    request = AddCheckpoint.parse(bytes(asking(old, size)))
+    answer = judge(request, LOGS, head(old) if old else None, WITNESS, 1793491200)
+    assert answer.status is HTTPStatus.OK
+    (line,) = cosignatures(answer.text, request.note, WITNESS.cosigner)
+    assert cosigned_at(line) == 1793491200
+    assert answer.cosigned == request.note.with_lines([line])
+    assert answer.cosigned.signed_by([LOG.key, WITNESS.cosigner]) == (LOG.key, WITNESS.cosigner)
+
+
+OTHER = signed(Checkpoint(LOG.key.name, 8, bytes(32)))
+
+
+@pytest.mark.parametrize(
+    ("request_", "latest", "status", "text"),
+    [
+        (asking(0, 8, signed(Checkpoint("x", 8, ROOTS[8]))), None, HTTPStatus.NOT_FOUND, "does not know"),
+        (asking(0, 8, signed(head(8), Signer(LOG.key.name, bytes(32)))), None, HTTPStatus.FORBIDDEN, "no key"),
+        (AddCheckpoint(8, (), signed(head(7))), head(8), HTTPStatus.BAD_REQUEST, "larger"),
+        (asking(0, 8), head(3), HTTPStatus.CONFLICT, "3\n"),
+        (asking(3, 8), None, HTTPStatus.CONFLICT, "0\n"),
+        (asking(3, 3), head(8), HTTPStatus.CONFLICT, "8\n"),
+        (asking(8, 8, OTHER), head(8), HTTPStatus.CONFLICT, "8\n"),
+        (AddCheckpoint(3, (bytes(32),), signed(head(8))), head(3), HTTPStatus.UNPROCESSABLE_ENTITY, "proof"),
+        (asking(3, 8, OTHER), head(3), HTTPStatus.UNPROCESSABLE_ENTITY, "other roots"),
+        (AddCheckpoint(0, (bytes(32),), signed(head(8))), None, HTTPStatus.UNPROCESSABLE_ENTITY, "too long"),
+    ],
+)
+def test_nothing_else_is(request_: AddCheckpoint, latest: Checkpoint | None, status: HTTPStatus, text: str) -> None:
+    answer = judge(request_, LOGS, latest, WITNESS, 1)
+    assert (answer.status, answer.cosigned) == (status, None)
+    assert text in answer.text
+    assert (answer.content_type == SIZE_TYPE) is (status is HTTPStatus.CONFLICT)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [b"", b"old 1\n", b"old 01\n\n", b"new 1\n\n", b"old 1\n!\n\n", b"\xff\n\n", b"old 1\n" + b"A" * 43 + b"=\n\n",
+     EXAMPLE.replace("\n\n", "\n", 1).encode()],
+)  # fmt: skip
+def test_what_is_no_request_is_refused(octets: bytes) -> None:
+    with pytest.raises(ProofError):
+        AddCheckpoint.parse(octets)
+
+
+@pytest.mark.parametrize("answer", ["", "x\n", str(LOG.sign("x\n")), str(Signer("w", bytes(32)).cosign("x\n", 1))])
+def test_an_answer_without_the_witnesss_cosignature_is_none(answer: str) -> None:
+    with pytest.raises(ProofError):
+        cosignatures(answer, signed(head(8)), WITNESS.cosigner)
+
+
+def test_a_cosignature_on_another_text_is_told() -> None:
+    with pytest.raises(ProofError, match="is not on this text"):
+        cosignatures(str(WITNESS.cosign("x\n", 1)), signed(head(8)), WITNESS.cosigner)
