@@ -19,7 +19,7 @@ from .ledger.disclosure.pack import PAPER, REPORT, SEAL, PackRecord, digest, pac
 from .ledger.disclosure.pack_file import write_zip
 from .ledger.disclosure.packed_calls import packed_calls, selected
 from .ledger.disclosure.record_act import record_act
-from .ledger.disclosure.report.content import Report, report
+from .ledger.disclosure.report.content import DisclosureReport, report
 from .ledger.disclosure.report.html import page
 from .ledger.evidence import steps
 from .ledger.evidence.steps import StepKind
@@ -194,7 +194,7 @@ def _make(
     return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}
 
 
-def _reports(content: Report) -> dict[str, bytes]:
+def _reports(content: DisclosureReport) -> dict[str, bytes]:
     from .ledger.disclosure.report.pdf import paper  # which takes time and memory that other commands need not spend
 
     return {REPORT: page(content), PAPER: paper(content)}

@@ -72,7 +72,7 @@ class _Filling:
         self.stored = 0
         self.hashes: list[bytes] = []
         self.sought: list[tuple[int, int]] = []
-        self._custody = key_ring
+        self._key_ring = key_ring
         self._count = count
         self._known = known
         self._apart_us = period // timedelta(microseconds=1) / count
@@ -126,9 +126,9 @@ class _Filling:
         day = day_of(datetime.fromtimestamp(at_us // 1_000_000, UTC))
         if self._known(call):
             step = heard_call(call_id, call * self._apart_us / 1000)[0]
-            return str(row_of(NODE, step, self._custody.days.writing)["details"])
+            return str(row_of(NODE, step, self._key_ring.days.writing)["details"])
         if day not in self._days:
-            self._custody.days.writing(day)
+            self._key_ring.days.writing(day)
             self._days[day] = _TOKEN.split(self._details[0].replace('"day":"2026-11-01"', f'"day":"{day}"'))
         noise = self._dice.randbytes(48).hex()
         first, second, third, rest = self._days[day]

@@ -132,7 +132,7 @@ def test_a_no_is_a_negative_verdict_and_no_act(desk: Desk) -> None:
     request = desk.ask()
     desk.be(BOB)
     assert run("approve", request, "-c", desk.config).exit_code == 1
-    with pytest.raises(UsageError, match="--json shows nothing to be approved"):
+    with pytest.raises(UsageError, match="--json does not show what you approve"):
         run("approve", request, "-c", desk.config, "--json")
     assert desk.kinds() == [StepKind.EXPORT_REQUESTED]
 
