@@ -21,7 +21,7 @@ from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide, suspen
 from idtone.errors import JournalError, LedgerBehindError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
-from idtone.ledger.evidence.steps import CallStatus, Role, Step, StepKind
+from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.numbers import Number, parse, perhaps
 from idtone.settings import CallerHears, Door
 from idtone.tones.making.sounds import Sound
@@ -172,7 +172,8 @@ class CallControl:
             numbers = record.opened
             self._calls[record.call_id] = Call(
                 record.call_id, record.nonce, decision,
-                (numbers[Role.FORWARDING],) if Role.FORWARDING in numbers else (), numbers.get(Role.CALLED),
+                (numbers[NumberRole.FORWARDING],) if NumberRole.FORWARDING in numbers else (),
+                numbers.get(NumberRole.CALLED),
                 answered=StepKind.ANSWERED in record.times,
                 sounded_at=max((step.at for step in record.steps if step.kind in _SOUND_OVER), default=None),
                 written=frozenset((step.kind, step.at, _party(step)) for step in record.steps),

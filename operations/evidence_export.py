@@ -19,7 +19,7 @@ from idtone.ledger.disclosure.pack import PAPER, REPORT, SEAL, PackRecord, diges
 from idtone.ledger.disclosure.pack_file import write_zip
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.disclosure.record_act import record_act
-from idtone.ledger.disclosure.report.content import Report, report
+from idtone.ledger.disclosure.report.content import DisclosureReport, report
 from idtone.ledger.disclosure.report.html import page
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import StepKind
@@ -194,10 +194,9 @@ def _make(
     return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}
 
 
-def _reports(content: Report) -> dict[str, bytes]:
-    from idtone.ledger.disclosure.report.pdf import (
-        paper,  # which takes time and memory that other commands need not spend
-    )
+def _reports(content: DisclosureReport) -> dict[str, bytes]:
+    # It takes time and memory that other commands need not spend.
+    from idtone.ledger.disclosure.report.pdf import paper
 
     return {REPORT: page(content), PAPER: paper(content)}
 

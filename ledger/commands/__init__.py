@@ -1,4 +1,4 @@
-"""`idtone ledger`: read the evidence, verify and prove it, approve that it is given out, and forget whose it is."""
+"""`idtone ledger`: read, verify and prove the evidence, disclose it, and forget its telephone numbers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ console.add_commands(
         "list": ("idtone.ledger.commands.calls:list_calls", "List calls, the newest last."),
         "show": (
             "idtone.ledger.commands.calls:show",
-            "Show every step of one call; exit code 1 where the ledger does not know it.",
+            "Show every step of one call. Exit 1: the ledger does not know it.",
         ),
         "find": (
             "idtone.ledger.commands.calls:find",
-            "Find the calls that a telephone number had a part in; needs the ledger's key. Exit 1: there are none.",
+            "Find the calls of a telephone number; needs the ledger's key. Exit 1: no call was found.",
         ),
         "stats": (
             "idtone.ledger.commands.calls:stats",
@@ -36,7 +36,7 @@ console.add_commands(
         ),
         "key": (
             "idtone.ledger.commands.proofs:show_key",
-            "Print the verifier key of this ledger, by which others verify what it signs; give it to your witnesses.",
+            "Print the verifier key of this ledger. Others verify its signatures with it; give it to your witnesses.",
         ),
         "forget": (
             "idtone.ledger.commands.forget:forget",
@@ -48,20 +48,19 @@ console.add_commands(
         ),
         "verify-pack": (
             "idtone.ledger.commands.verify_pack:verify_pack",
-            "Verify an evidence pack: its seal, every file, and each record's proof; then tell what it says.",
+            "Verify an evidence pack: its seal, every file, and each record's proof; then print its records.",
         ),
         "requests": (
             "idtone.ledger.commands.requests:list_requests",
-            "List the exports that were requested, the newest last, and how they stand.",
+            "List the requested exports, the newest last, and their states.",
         ),
         "approve": (
             "idtone.ledger.commands.requests:approve",
-            "Approve an export that another person has requested, after it was shown what is to be given out.",
+            "Approve an export that another person has requested; the command shows first what it contains.",
         ),
         "refuse": (
             "idtone.ledger.commands.requests:refuse",
-            "Refuse an export that was requested, also one that was approved already; or take a request of your own "
-            "back.",
+            "Refuse a requested export, even after its approval; or withdraw a request of your own.",
         ),
     },
 )

@@ -19,7 +19,7 @@ from idtone.numbers import NumberKind, parse
 from ..disclosure.report.words import heard_in_english
 from ..evidence.leaves import ACTS, CLOSING
 from ..evidence.records import Record, iso_ms
-from ..evidence.steps import FIRST, Role, Step
+from ..evidence.steps import FIRST, NumberRole, Step
 from ..evidence.tally import EACH, Part, columns, tally
 from ..replication.ledgers import without_keys
 from .plot import plot
@@ -31,7 +31,7 @@ _FIELDS: Final = (
     "hangup_cause", "complete", "unattended", "anomalies",
 )  # fmt: skip
 _FOLLOW_S: Final = 0.5
-"""How often the ledger is looked at for calls that are over since."""
+"""How often --follow looks for calls that have ended."""
 
 
 def list_calls(
@@ -58,10 +58,11 @@ def list_calls(
         bool | None,
         typer.Option("--unattended/--attended", help="Only calls that the dialplan handled alone, or did not."),
     ] = None,
-    odd: Annotated[bool, typer.Option("--odd", help="Only calls whose steps cannot be right.")] = False,
+    odd: Annotated[bool, typer.Option("--odd", help="Only calls whose steps contradict each other.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many calls, the newest.")] = 50,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Calls that are over; then each when it is over, until interrupted.")
+        bool,
+        typer.Option("--follow", "-f", help="Calls that have ended; then each call when it ends, until interrupted."),
     ] = False,
     as_json: console.JsonOption = False,
     as_csv: console.CsvOption = False,
@@ -69,11 +70,11 @@ def list_calls(
 ) -> None:
     """List calls, the newest last.
 
-    With --follow, --json prints a line for each call. --since 0s leaves out those that are over already.
+    With --follow, --json prints a line for each call. --since 0s leaves out calls that have already ended.
     """
     form = console.form(as_json, as_csv, as_tsv)
     if follow and until is not None:
-        raise UsageError("--follow has no end, and --until names one; leave one of them out")
+        raise UsageError("--follow has no end, and --until names one; leave out one of them")
     start, end = _range(since, until, "--since", "--until")
 
     def wanted(record: Record) -> bool:
@@ -117,7 +118,7 @@ def _print(records: Sequence[Record], form: console.Form, with_node: bool) -> No
 
 
 def _printer(form: console.Form, with_node: bool) -> Callable[[Sequence[Record]], None]:
-    """Prints records as they come: of JSON a line each, else rows below one heading."""
+    """Prints records as they come: a line of JSON for each, or rows below one heading."""
 
     def lines(records: Sequence[Record]) -> None:
         for record in records:
@@ -141,7 +142,7 @@ def _printer(form: console.Form, with_node: bool) -> Callable[[Sequence[Record]]
 def find(
     number: Annotated[
         str | None,
-        typer.Option("--number", metavar="N", help="The number; better left out, then it is asked for (see below)."),
+        typer.Option("--number", metavar="N", help="The number; better leave it out (see below)."),
     ] = None,
     start: Annotated[
         str | None, typer.Option("--from", metavar="T", help="Only calls that began then or later, like list --since.")
@@ -155,10 +156,10 @@ def find(
     as_csv: console.CsvOption = False,
     as_tsv: console.TsvOption = False,
 ) -> None:
-    """Find the calls that a telephone number had a part in; needs the ledger's key. Exit 1: there are none.
+    """Find the calls of a telephone number; needs the ledger's key. Exit 1: no call was found.
 
-    A number on a command line can be read by every user of the machine and stays in the shell's history: without
-    --number it is asked for, or read from standard input.
+    Every user of the machine can read a number on a command line, and it stays in the shell's history: without --number
+    the command asks for it, or reads it from standard input.
     """
     wanted = parse(number if number is not None else _asked_for())
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
@@ -198,9 +199,8 @@ def stats(
 ) -> None:
     """Count calls by day (of this machine's clock), member and licence: played, noticed, refused, heard.
 
-    The member is who held the number by the registry that the call was decided by; it is empty where nobody did, and
-    in records of versions that did not record it. The heard ratio is of calls on which somebody was to hear a sound and
-    that were connected.
+    The member is the holder of the number in the registry by which the call was decided; it is empty if the registry
+    had none. The heard ratio counts connected calls on which a party was to hear a sound.
     """
     form = console.form(as_json, as_csv, as_tsv)
     start, end = _range(since, until, "--since", "--until")
@@ -250,7 +250,7 @@ def show(
     keys: KeysOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Show every step of one call; exit code 1 where the ledger does not know it."""
+    """Show every step of one call. Exit 1: the ledger does not know it."""
     ledgers = ledgers_of(config, ledger, node, keys or ())
     call_id = whole_id([each.reader for each in ledgers.nodes], call_id)
     holder = ledgers.with_call(call_id)
@@ -287,12 +287,12 @@ def show(
 
 
 def _fields(record: Record) -> tuple[object, ...]:
-    """For programs, below `_FIELDS`; the number as it may be shown."""
+    """For programs, in the order of `_FIELDS`; the number is masked."""
     return (
         iso_ms(record.steps[0].at),
         record.call_id,
         record.direction,
-        record.numbers.get(Role.FORWARDING),
+        record.numbers.get(NumberRole.FORWARDING),
         record.outcome,
         record.reason,
         record.member,
@@ -308,24 +308,24 @@ def _fields(record: Record) -> tuple[object, ...]:
 
 
 def _line(record: Record) -> tuple[str, ...]:
-    """For people, below `_COLUMNS`."""
+    """For people, in the order of `_COLUMNS`."""
     act = record.steps[0].kind if record.steps[0].kind in ACTS else None
     status = f"{act or record.status or '…'}{' (unattended)' * record.unattended}"
     return (
         local(record.steps[0].at),
         record.call_id,
         record.direction or "",
-        str(record.numbers.get(Role.FORWARDING, "")),
+        str(record.numbers.get(NumberRole.FORWARDING, "")),
         record.outcome or "",
         record.reason or "",
         "yes" if record.heard else "no",
-        # What is odd about a call stands in `show`.
+        # `show` says what is odd about a call.
         f"{status} !" if record.anomalies else status,
     )
 
 
 def _details(record: Record, step: Step) -> dict[str, object]:
-    """For people: numbers as they may be shown, in the place of tokens; and no nonce, which tells them nothing."""
+    """For people: masked numbers instead of tokens, and no nonce, which means nothing to them."""
     shown: dict[str, object] = {
         name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4", "nonce"))
     }

@@ -1,4 +1,4 @@
-"""`idtone ledger forget`: destroy what opens the numbers of days."""
+"""`idtone ledger forget`: destroy the keys that open the numbers of days."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def forget(
 ) -> None:
     """Destroy the keys of all days before DATE: the numbers of these days can never be opened again.
 
-    What was decided and heard stays, and so does its proof, and that something was destroyed is a record of its own.
-    Exit 1: the question was answered with no.
+    The decisions, what was heard, and the proofs stay. That keys were destroyed is a record of its own. Exit 1: you
+    answered no.
     """
     first = parse_day(before, datetime.now(UTC))
     whole = load_settings(config)
     settings = whole.ledger
-    read_key(settings.key_file)  # one that is missing is not made anew here
+    read_key(settings.key_file)  # a missing key is not made here
     key_ring = KeyRing.of(settings, whole.node)
     days = key_ring.days
     doomed = [day for day in days.days() if day < first]
     if doomed and not yes:
         question = (
-            f"Destroy the keys of {console.counted(len(doomed), 'day')}, from {doomed[0]} to {doomed[-1]}, for ever?"
+            f"Destroy the keys of {console.counted(len(doomed), 'day')}, from {doomed[0]} to {doomed[-1]}, forever?"
         )
         if not typer.confirm(question, err=True):
             console.negative()
     if doomed:
-        # First, so that it is known whatever happens in between.
+        # First, so that it is recorded whatever happens in between.
         record_act(
             settings.own(), whole.node, key_ring,
             lambda act: steps.forgotten(act, datetime.now(UTC), first, len(doomed)), DisclosureRules.of(settings),

@@ -17,7 +17,7 @@ _COLOURS: Final = {
     "shed": "#e0a030",
 }  # fmt: skip
 _LINES: Final = ("#51127c", "#0089a8", "#c0392b", "#e08e0b", "#2e7d32", "#d81b60", "#5d4037", "#3949ab")
-"""One for each of the members with the most calls; the others are one line together."""
+"""One for each of the members with the most calls; the others share one line."""
 _OTHERS: Final = "#888888"
 _BESIDE: Final[dict[str, Any]] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
 
@@ -25,10 +25,10 @@ _BESIDE: Final[dict[str, Any]] = {"loc": "center left", "bbox_to_anchor": (1, 0.
 def plot(path: Path, tallies: Sequence[Tally]) -> None:
     """Write the picture, replaced in one step.
 
-    From left to right are days; members or licences where calls are not counted apart by day. Each member has a line
-    of his own where they are counted apart by that too.
+    From left to right are days; or members or licences, if calls are not counted by day. Each member has a line of its
+    own if calls are counted by member too.
 
-    Raises UsageError where matplotlib is not installed or the file cannot be written.
+    Raises UsageError if matplotlib is not installed or the file cannot be written.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -51,7 +51,7 @@ def plot(path: Path, tallies: Sequence[Tally]) -> None:
     lines = _lines(tallies)
     for name, colour, theirs in lines:
         heard = [_ratio(each for each in theirs if _place(each) == place) for place in places]
-        # What stands beside each other is joined only where it is time that goes on.
+        # A line joins days only: members and licences have no order.
         style = "-" if any(each.day for each in theirs) else ""
         ratio.plot(across, heard, color=colour, marker="o", linestyle=style, label=name)
     if len(lines) > 1:
@@ -93,7 +93,7 @@ def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
 
 
 def _ratio(tallies: Iterable[Tally]) -> float:
-    """NaN, which is not drawn, where nobody was to hear anything."""
+    """NaN, which is not drawn, if no party was to hear a sound."""
     heard, connected = 0, 0
     for each in tallies:
         heard, connected = heard + each.heard, connected + each.connected

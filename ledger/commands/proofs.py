@@ -1,4 +1,4 @@
-"""`idtone ledger verify | prove | key`: whether the evidence is what was signed, and how others can tell."""
+"""`idtone ledger verify | prove | key`: whether the evidence is what was signed, and proofs of that for others."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def verify(
 ) -> None:
     """Verify that no record was changed, removed, inserted or moved since it was signed, and none cut off.
 
-    Every step is read and every hash made again; the service may run. It is held against the ledger's own checkpoint,
-    the one in ledger.seen_file, and those that are named. Of the nodes in a PostgreSQL each is verified, with the key
-    that is given or, without one, the key that PostgreSQL itself has of it; --json is an array then. Leaves that this
-    node has signed and its replica lacks are counted: they are not replicated yet, or were cut off. Exit 1: something
-    is wrong, or a key or checkpoint is given of a ledger that is not there.
+    Every step is read and every hash is computed again; the service may run. The tree is compared with the ledger's own
+    checkpoint, the one in ledger.seen_file, and those that are given. In a PostgreSQL each node's replica is verified,
+    with the given key or, without one, the key that PostgreSQL itself has of the node; --json is an array then. Leaves
+    that this node has signed and its replica lacks are counted: they are not replicated yet, or were cut off. Exit 1:
+    something is wrong, or a given key or checkpoint belongs to no ledger here.
     """
     settings = load_settings(config)
     keys = _keys(log_key or ())
@@ -80,7 +80,7 @@ def verify(
 
 
 def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
-    """The key to verify a node's ledger with, and whose word for it that is."""
+    """The key to verify a node's ledger with, and where it comes from."""
     given = next((key for key in keys if key.name == ledger.origin), None)
     if given:
         return given, "given"
@@ -99,7 +99,7 @@ def _of(ledger: NodeLedger, notes: Sequence[tuple[str, Note]]) -> list[tuple[str
 
 
 def _unused(origins: Sequence[str], keys: Sequence[VerifierKey], notes: Sequence[tuple[str, Note]]) -> list[str]:
-    """The keys and checkpoints that were given and are of no ledger that is there."""
+    """The given keys and checkpoints that belong to no ledger here."""
     given = [(f"--log-key {key.name}", key.name) for key in keys]
     given += [(f"{source}: a checkpoint of {origin}", origin) for source, note in notes for origin in [_origin(note)]]
     return [f"{what}: there is no ledger by this name" for what, origin in given if origin not in origins]
@@ -114,7 +114,7 @@ def _verified(
 ) -> dict[str, Any]:
     kept = list(_remembered(settings, key)) if whose == "own" else []
     signed = max((Checkpoint.parse(note.text).size for _, note in kept), default=0)
-    if ledger.progress:  # of a copy, which may lag
+    if ledger.progress:  # of a replica, which may lag
         arrived = ledger.progress.leaves
         kept = [(source, note) for source, note in kept if Checkpoint.parse(note.text).size <= arrived]
     screen = Console(stderr=True)
@@ -150,7 +150,7 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
         print(f"{name}{fault}")
     print(f"{name}{'good' if report['good'] else 'NOT GOOD'}: {report['leaves']:,} leaves of {report['steps']:,} steps")
     if report["key_from"] == "postgresql":
-        print("  key          PostgreSQL itself has it: compare it with what `idtone ledger key` says on the node")
+        print("  key          PostgreSQL itself has it: compare it with what `idtone ledger key` prints on the node")
         print(f"               {report['log']}")
     for each in report["signed"]:
         print(f"  signed       {each['leaves']:,} leaves ({each['source']})")
@@ -162,7 +162,7 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
     print(f"  root         {report['root']}")
     if told := report["continues"]:
         print(f"  continues    {told['origin']} after {told['leaves']:,} leaves, set aside as {told['file']}")
-    print(f"  in progress  {console.counted(report['open_calls'], 'call')}, whose steps nothing vouches for yet")
+    print(f"  in progress  {console.counted(report['open_calls'], 'call')}, whose steps are in no leaf yet")
 
 
 def prove(
@@ -174,8 +174,8 @@ def prove(
 ) -> None:
     """Print the proof that a call's record is in the signed tree (C2SP tlog-proof), with the record as its extra data.
 
-    The tree is that of the last checkpoint that witnesses have cosigned, where that holds the record.
-    What was told of the call after it was over is proven by further proofs, which --json prints as well. Exit 1: the
+    The tree is that of the last checkpoint that witnesses have cosigned, if it holds the record. Steps that were
+    recorded after the end of the call have proofs of their own; --json prints them as well. Exit 1: the
     ledger does not know the call, or it is still in progress.
     """
     settings = load_settings(config)
@@ -204,13 +204,13 @@ def _cosigned(settings: Settings, ledger: NodeLedger) -> Note | None:
 
 
 def show_key(config: console.ConfigOption = None) -> None:
-    """Print the verifier key of this ledger, by which others verify what it signs; give it to your witnesses."""
+    """Print the verifier key of this ledger. Others verify its signatures with it; give it to your witnesses."""
     settings = load_settings(config)
     print(own_key(settings.ledger, settings.node))
 
 
 def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
-    """What is kept elsewhere of what this tree has signed, and where."""
+    """The checkpoints of this tree that are kept elsewhere, and where."""
     for path in (settings.ledger.seen(), settings.ledger.cosigned()):
         if os.access(path, os.R_OK) and (latest := CheckpointFile(path).latest(key)):
             yield str(path), latest[0]

@@ -1,4 +1,4 @@
-"""`idtone ledger approve | refuse | requests`: exports that another person has to approve."""
+"""`idtone ledger approve | refuse | requests`: exports that a second person has to approve."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ..disclosure.packed_calls import packed_calls, selected
 from ..disclosure.record_act import record_act
 from ..evidence import steps
 from ..evidence.records import Record
-from ..evidence.steps import Role, Step
+from ..evidence.steps import NumberRole, Step
 from ..keys.key_file import read_key
 from ..keys.key_ring import KeyRing
 from ..store.ledger_reader import LedgerReader
 from .shared import LedgerOption, answerable, local
 
 RequestArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="The request's id, as `export` and `requests` tell it.")
+    str, typer.Argument(metavar="ID", help="The request's id, as `export` and `requests` print it.")
 ]
 
 
@@ -41,12 +41,12 @@ def approve(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Approve an export that another person has requested, after it was shown what is to be given out.
+    """Approve an export that another person has requested; the command shows first what it contains.
 
-    It counts once, for `ledger.approval`, and for just these records. Exit 1: the question was answered with no.
+    The approval is valid once, for `ledger.approval`, and for exactly these records. Exit 1: you answered no.
     """
     if as_json and not yes:
-        raise UsageError("--json shows nothing to be approved; look at the request without it, or add --yes")
+        raise UsageError("--json does not show what you approve; leave it out, or add --yes")
     settings, key_ring = _opened(config)
     person, now = answerable(settings.ledger), datetime.now(UTC)
     with LedgerReader.open(settings.ledger.own(), key_ring.days) as reader:
@@ -72,11 +72,11 @@ def approve(
 
 def refuse(
     request_id: RequestArgument,
-    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; it is recorded for ever.")],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; it is recorded forever.")],
     config: console.ConfigOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Refuse an export that was requested, also one that was approved already; or take a request of your own back."""
+    """Refuse a requested export, even after its approval; or withdraw a request of your own."""
     settings, key_ring = _opened(config)
     person = answerable(settings.ledger)
     if not why.strip() or not why.isprintable():
@@ -96,12 +96,12 @@ def refuse(
 def list_requests(
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
-    state: Annotated[RequestState | None, typer.Option("--state", help="Only those that stand so.")] = None,
+    state: Annotated[RequestState | None, typer.Option("--state", help="Only those in this state.")] = None,
     as_json: console.JsonOption = False,
     as_csv: console.CsvOption = False,
     as_tsv: console.TsvOption = False,
 ) -> None:
-    """List the exports that were requested, the newest last, and how they stand."""
+    """List the requested exports, the newest last, and their states."""
     form, now = console.form(as_json, as_csv, as_tsv), datetime.now(UTC)
     with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own()) as reader:
         found = [each for each in requests(reader.acts()).values() if state in (None, each.state(now))]
@@ -115,7 +115,7 @@ def list_requests(
 def _opened(config: console.ConfigOption) -> tuple[Settings, KeyRing]:
     settings = load_settings(config)
     for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-        read_key(path)  # one that is missing is not made anew here
+        read_key(path)  # a missing key is not made here
     return settings, KeyRing.of(settings.ledger, settings.node)
 
 
@@ -155,12 +155,12 @@ def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> N
     print(*(f"{name:<14} {value}" for name, value in facts.items()), sep="\n")
     rows = [
         (
-            local(record.steps[0].at), record.call_id, *(str(record.numbers.get(role, "")) for role in Role),
+            local(record.steps[0].at), record.call_id, *(str(record.numbers.get(role, "")) for role in NumberRole),
             record.outcome or "", "yes" if record.heard else "no",
         )
         for record in records
     ]  # fmt: skip
-    console.Rows(("time", "call", *Role, "outcome", "heard"), whole=("call",)).print(rows)
+    console.Rows(("time", "call", *NumberRole, "outcome", "heard"), whole=("call",)).print(rows)
 
 
 def _line(request: DisclosureRequest, now: datetime) -> tuple[str, ...]:

@@ -46,9 +46,9 @@ _CANDIDATES: Final = 5
 
 
 def complete_call(context: typer.Context, incomplete: str) -> list[str]:
-    """The newest call ids that begin so, for the shell; none where the ledger cannot be read."""
+    """The newest call ids that begin so, for the shell; none if the ledger cannot be read."""
     given = context.params
-    # Whatever is wrong is told when the command runs.
+    # The command itself will report errors.
     with suppress(IdtoneError), redirect_stderr(io.StringIO()):
         ledgers = ledgers_of(given.get("config"), given.get("ledger"), given.get("node"))
         found = {call for ledger in ledgers.nodes for call in ledger.reader.call_ids(incomplete, _OFFERED)}
@@ -58,14 +58,16 @@ def complete_call(context: typer.Context, incomplete: str) -> list[str]:
 
 CallArgument = Annotated[
     str,
-    typer.Argument(metavar="CALL_ID", help="The call's id, or how no other one begins.", autocompletion=complete_call),
+    typer.Argument(
+        metavar="CALL_ID", help="The call's id, or a beginning that no other id has.", autocompletion=complete_call
+    ),
 ]
 
 
 def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
-    """The id of the call that is meant by how its id begins; what was given where no call begins so.
+    """The id of the only call whose id begins as given; what was given if there is no such call.
 
-    Raises UsageError where several do.
+    Raises UsageError if there are several.
     """
     if not given or any(reader.knows(given) for reader in readers):
         return given
@@ -132,7 +134,7 @@ def _keys(option: str) -> tuple[str, DayKeys]:
 
 
 def answerable(settings: LedgerSettings) -> Person:
-    """Who runs this, where that is a person and no account that several use. Raises UsageError."""
+    """The person who runs this. Raises UsageError for an account that several persons use."""
     person = acting()
     if person.uid in (0, settings.key_file.stat().st_uid):
         raise UsageError(
@@ -143,10 +145,10 @@ def answerable(settings: LedgerSettings) -> Person:
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:
-    """None where this user has no key: then numbers stay sealed."""
+    """None if this user has no key: then numbers stay sealed."""
     return days_by(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 
 def local(at: datetime) -> str:
-    """By the clock on the wall here."""
+    """In the time zone of this machine."""
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""`idtone ledger verify-pack`: whether a pack that somebody gives you is what its log has sealed."""
+"""`idtone ledger verify-pack`: whether a pack is what its log has sealed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def verify_pack(
     pack: Annotated[Path, typer.Argument(metavar="PACK", help="The pack, a ZIP file.")],
     log_key: Annotated[
         str | None,
-        typer.Option("--log-key", metavar="VKEY", help="The member's verifier key, had by another way than the pack."),
+        typer.Option("--log-key", metavar="VKEY", help="The member's verifier key, from another source than the pack."),
     ] = None,
     witness_keys: Annotated[
         list[str] | None,
@@ -32,10 +32,10 @@ def verify_pack(
     ] = False,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Verify an evidence pack: its seal, every file, and each record's proof; then tell what it says.
+    """Verify an evidence pack: its seal, every file, and each record's proof; then print its records.
 
-    Nothing but the pack is needed. Exit 1: something is wrong, a witness that is named has not cosigned, or nobody has
-    approved the pack where that is demanded.
+    Nothing but the pack is needed. Exit 1: something is wrong, a given witness has not cosigned, or the pack lacks the
+    approval that --two-persons demands.
     """
     log = _key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
     witnesses = [_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
@@ -100,7 +100,7 @@ def _numbers(told: PackRecord) -> dict[str, str]:
 
 
 def _print(line: str) -> None:
-    """What is not printable, as a stranger may have it in a pack, in escapes."""
+    """Characters that are not printable, which a pack may contain, are shown as escapes."""
     print("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line))
 
 
@@ -110,7 +110,7 @@ def _tell(verdict: PackVerdict) -> None:
     _print(f"{'good' if not verdict.faults else 'NOT GOOD'}: case {verdict.case}, exported {verdict.exported}")
     _print(f"  sealed by    {verdict.log}")
     if not verdict.log_is_known:
-        _print("               the pack itself names this key: compare it with what the member told you by another way")
+        _print("               this key is from the pack itself: compare it with the key that the member gave you")
     for witness in verdict.cosigners:
         _print(f"  cosigned by  {witness.name}")
     if verdict.request and verdict.request.approval:

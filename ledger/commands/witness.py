@@ -1,4 +1,4 @@
-"""`idtone ledger witness`: cosign the trees of others."""
+"""`idtone ledger witness`: cosign the trees of other logs."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def witness(
 ) -> None:
     """Run a witness (C2SP tlog-witness) until SIGTERM: it cosigns heads that continue what it cosigned before.
 
-    It prints its address and verifier key, as ledger.witnesses of those who ask it wants them. It speaks HTTP; put a
-    proxy with TLS before it.
+    It prints its address and verifier key for the setting ledger.witnesses of the logs that use it. It speaks HTTP; put
+    a proxy with TLS before it.
     """
     host, port = _address(listen)
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", force=True)

@@ -1,7 +1,7 @@
-"""Exports that take two persons: what was requested, who approved it, and whether it may be made. Pure.
+"""Requests for disclosure, which a second person approves: their states, and which act is allowed. Pure.
 
-One person requests, another approves, and one of the two makes the pack; each is an act in the ledger. An act that
-must not be is refused by whoever writes the ledger, and where it stands there all the same, it counts for nothing.
+One person requests, another approves, and one of the two makes the pack; each is an act in the ledger. The writer of
+the ledger refuses an act that is not allowed. If such an act is in the ledger all the same, it has no effect.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ..evidence.steps import Scalar, Step, StepKind
 
 class RequestState(StrEnum):
     OPEN = "open"
-    """Requested, and nobody has answered."""
+    """Requested, and not answered yet."""
     APPROVED = "approved"
     REFUSED = "refused"
     EXPIRED = "expired"
-    """It was not approved in time, or not made in time after that."""
+    """It was not approved in time, or the pack was not made in time after that."""
     EXPORTED = "exported"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestAnswer:
-    """`until`: how long an approval counts. `why`: of a refusal."""
+    """`until`: how long an approval is valid. `why`: the reason of a refusal."""
 
     act: str
     at: datetime
@@ -42,7 +42,7 @@ class RequestAnswer:
 
 @dataclass(slots=True)
 class DisclosureRequest:
-    """What was asked for. `selection` is the digest of it (`packs.selection`)."""
+    """What was requested. `selection` is its digest (`pack.selection`)."""
 
     act: str
     at: datetime
@@ -72,7 +72,7 @@ _READY: Final = {
     StepKind.EXPORT_REFUSED: (RequestState.OPEN, RequestState.APPROVED),
     StepKind.EXPORTED: (RequestState.APPROVED,),
 }
-"""Act → how the request must stand that it is about."""
+"""Act → the states of the request in which it is allowed."""
 
 
 def requests(acts: Iterable[Step]) -> dict[str, DisclosureRequest]:
@@ -86,10 +86,10 @@ def requests(acts: Iterable[Step]) -> dict[str, DisclosureRequest]:
 
 @dataclass(frozen=True, slots=True)
 class DisclosureRules:
-    """Those of whoever writes the ledger, which he judges acts by.
+    """By which the writer of the ledger judges acts.
 
-    `two_persons`: nothing is exported that another person has not approved. `term`: how long from now a request may
-    wait, and an approval count.
+    `two_persons`: an export needs the approval of another person. `term`: how long a request may wait, and an approval
+    be valid.
     """
 
     two_persons: bool = False
@@ -103,9 +103,9 @@ class DisclosureRules:
 def objection(
     step: Step, known: Mapping[str, DisclosureRequest], rules: DisclosureRules, now: datetime | None = None
 ) -> str | None:
-    """Why this act must not be; None where it may. `known` are the requests of before it.
+    """Why this act is not allowed; None if it is. `known` are the requests before it.
 
-    `now` is the time by another clock than that of whoever acts.
+    `now` is the time by the judge's clock, not by the actor's.
     """
     try:
         if step.kind is StepKind.EXPORT_REQUESTED:

@@ -1,17 +1,17 @@
-"""Evidence packs: records with their proofs, sealed, which a third party verifies with nothing but the pack. Pure.
+"""Evidence packs: sealed records with their proofs. A third party needs nothing but the pack to verify it. Pure.
 
     manifest.json   what the pack holds, for which case, and the SHA-256 of every other file
     manifest.note   the log's signature on it
     leaves/N.json   the leaf N of the log's tree
     proofs/N.tlog-proof
     profiles/ID.json  the profiles of the sounds that were played, as they are at the time of the export
-    report.html     the same, to be read
-    report.pdf      the same again, on paper
+    report.html     the report for people
+    report.pdf      the same report on paper
 
-Where exports take two persons, the leaves of the request and its approval are among them.
+If exports take two persons, the pack has the leaves of the request and its approval too.
 
-Numbers are in the leaves sealed; with the key of a record, which the manifest holds unless they are to stay so, they
-are opened, and no other record's.
+The leaves hold the numbers sealed. The manifest holds the key of each record, unless the numbers are to stay sealed; it
+opens the numbers of that record and of no other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from idtone.errors import LedgerError, ProofError
 from idtone.numbers import Number
 
 from ..evidence.records import Record, fold
-from ..evidence.steps import FIRST, SEALED_KEY, Role, Step, StepKind
+from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
 from ..keys.sealing import open_with
 from ..store.proven_leaf import ProvenLeaf
 from ..store.rows import moment
@@ -42,14 +42,14 @@ from .disclosure_request import DisclosureRequest, RequestState, requests
 
 FORMAT: Final = "idtone-evidence/1"
 ALONE, TWO_PERSONS = "alone", "two-persons"
-"""By which policy a pack was made."""
+"""The policy by which a pack was made."""
 MANIFEST, SEAL, REPORT, PAPER = "manifest.json", "manifest.note", "report.html", "report.pdf"
 _SEAL_TEXT: Final = "idtone evidence pack v1\n{case}\n{digest}\n"
 
 
 @dataclass(frozen=True, slots=True)
 class PackedCall:
-    """One call of a pack: its leaves, and the key to its numbers, None where they stay sealed."""
+    """One call of a pack: its leaves, and the key to its numbers; None if they stay sealed."""
 
     call_id: str
     proven: Sequence[ProvenLeaf]
@@ -58,15 +58,15 @@ class PackedCall:
 
 @dataclass(frozen=True, slots=True)
 class PackRecord:
-    """One call as a pack tells of it."""
+    """One call as a pack records it."""
 
     record: Record
     leaves: tuple[int, ...]
-    numbers: Mapping[Role, Number]
+    numbers: Mapping[NumberRole, Number]
 
 
 def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) -> PackRecord:
-    """Read the leaves of a call (index → content) again. Raises LedgerError where they are none of this version's."""
+    """The record from the leaves of a call (index → content). Raises LedgerError if this version cannot read them."""
     try:
         rows = [row for index in sorted(leaves) for row in _rows(call_id, leaves[index])]
         steps = [Step(call_id, StepKind(row["kind"]), moment(row["at"]), row["details"]) for row in rows]
@@ -99,7 +99,7 @@ def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
 
 
 def selection(case: str, sealed: bool, leaves: Mapping[str, Sequence[bytes]]) -> str:
-    """The SHA-256, hexadecimal, of what is to be given out: for what, whether with numbers, and call → its leaves."""
+    """The SHA-256, hexadecimal, of what a pack would hold: the case, whether numbers stay sealed, call → leaves."""
     calls = [[call_id, [hashlib.sha256(leaf).hexdigest() for leaf in each]] for call_id, each in leaves.items()]
     return hashlib.sha256(rfc8785.dumps({"case": case, "numbers_sealed": sealed, "calls": calls})).hexdigest()
 
@@ -114,9 +114,9 @@ def packed(
     reports: Mapping[str, bytes],
     approval: Sequence[PackedCall] = (),
 ) -> dict[str, bytes]:
-    """The files of a pack, but for its seal. `act_id` is the record of the export.
+    """The files of a pack, except its seal. `act_id` is the record of the export.
 
-    `reports` are its files for people; `approval` the records of the request and of its approval, where there was one.
+    `reports` are its files for people; `approval` the records of the request and of its approval, if there was one.
     """
     files = dict(reports)
     for exhibit in (*exhibits, *approval):
@@ -145,7 +145,7 @@ def packed(
 
 
 def _files(index: int) -> tuple[str, str]:
-    """Where a leaf and its proof are."""
+    """The names of a leaf and its proof."""
     return f"leaves/{index}.json", f"proofs/{index}.tlog-proof"
 
 
@@ -157,7 +157,7 @@ def _entry(exhibit: PackedCall) -> dict[str, Any]:
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """What stands for the whole pack: the SHA-256 of its manifest, hexadecimal."""
+    """The SHA-256 of the manifest, hexadecimal, which identifies the whole pack."""
     return hashlib.sha256(files[MANIFEST]).hexdigest()
 
 
@@ -169,9 +169,9 @@ def seal(files: Mapping[str, bytes], case: str, signer: Signer) -> bytes:
 
 @dataclass
 class PackVerdict:
-    """`told` are the records that are proven; `cosigners` the witnesses that have signed the tree that holds them all.
+    """`told` are the proven records; `cosigners` the witnesses that have signed the tree that holds them all.
 
-    `request` is what two persons answer for, proven as well; None where nobody is shown to have approved the export.
+    `request` is the approved request, proven as well; None if the pack does not show an approval.
     """
 
     case: str = ""
@@ -187,10 +187,10 @@ class PackVerdict:
 
 
 def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Sequence[VerifierKey] = ()) -> PackVerdict:
-    """Whether a pack is what its log has sealed, and each record in the tree that it has signed.
+    """Whether a pack is what its log has sealed, and each record is in the tree that the log has signed.
 
-    `log` is whose word counts, known by another way than the pack; without it that is the key that the pack names,
-    which anybody could have made.
+    `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
+    have made.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
@@ -228,7 +228,7 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
 
 
 def _shown(manifest: Mapping[str, Any], key: str) -> str:
-    """What people are told of a pack. Raises ProofError where that would move the cursor, or be more than one line."""
+    """Text of a pack that people see. Raises ProofError if it would move the cursor, or is more than one line."""
     text = str(manifest[key])
     if not text.isprintable():
         raise ProofError(f"the manifest's {key} is not printable: {text!r:.200}")
@@ -236,7 +236,7 @@ def _shown(manifest: Mapping[str, Any], key: str) -> str:
 
 
 def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[str]:
-    """What is not as it was when it was sealed."""
+    """What differs from what was sealed."""
     try:
         note = Note.parse(files.get(SEAL, b""))
         if note.text != _SEAL_TEXT.format(case=manifest["case"], digest=digest(files)):
@@ -262,7 +262,7 @@ def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: Veri
 def _verify_record(
     files: Mapping[str, bytes], entry: Mapping[str, Any], verdict: PackVerdict, log: VerifierKey
 ) -> Sequence[bytes]:
-    """Its leaves, as far as they are proven."""
+    """Its proven leaves."""
     call_id = str(entry["call"])
     leaves: dict[int, bytes] = {}
     try:
@@ -280,7 +280,7 @@ def _verify_record(
 def _verify_approval(
     files: Mapping[str, bytes], manifest: Mapping[str, Any], given: Mapping[str, Sequence[bytes]], verdict: PackVerdict
 ) -> None:
-    """That one person has requested just this, and another approved it in time."""
+    """Check that one person has requested exactly this, and another approved it in time."""
     assert verdict.log
     try:
         acts: dict[int, Step] = {}
@@ -311,7 +311,7 @@ def _verify_approval(
 def _proven(
     files: Mapping[str, bytes], entry: Mapping[str, Any], log: VerifierKey
 ) -> Iterator[tuple[int, bytes, InclusionProof]]:
-    """The leaves of an entry of the manifest, their indices and proofs. Raises ProofError for what is not proven."""
+    """The leaves of an entry of the manifest, with indices and proofs. Raises ProofError if one is not proven."""
     for index in entry["leaves"]:
         content, given = (files.get(name, b"") for name in _files(index))
         proof = InclusionProof.parse(given)

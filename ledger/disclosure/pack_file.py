@@ -1,4 +1,4 @@
-"""Packs as ZIP files: the same pack is the same file, and one from strangers cannot fill the memory."""
+"""Packs as ZIP files: the same pack gives the same file, and a hostile one cannot fill the memory."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from idtone.files import draft
 from ..keys.private_files import PRIVATE_FILE
 
 FILES_LIMIT: Final = 65_535
-"""What a ZIP file can list without extensions."""
+"""A ZIP file can list so many without extensions."""
 BYTES_LIMIT: Final = 512 * 2**20
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a ZIP file can tell."""
+"""The earliest time that a ZIP file can hold."""
 _LOCAL, _LISTED, _END = 30, 46, 22
-"""Octets of what stands before each file, for each in the list, and behind that, besides names (APPNOTE 4.3)."""
+"""Octets, besides names, of each file's header, of each entry in the directory, and of the end (APPNOTE 4.3)."""
 _UTF8: Final = 0x800
 """The flag that says how a name is written."""
 
 
 def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
-    """Replaced in one step, readable to its owner alone. Raises LedgerError."""
+    """Replace the file in one step; only its owner can read it. Raises LedgerError."""
     if len(files) > FILES_LIMIT:
         raise LedgerError(f"{path}: a pack holds {FILES_LIMIT:,} files at most; export fewer calls at a time")
     try:
@@ -39,7 +39,7 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def read_zip(path: Path) -> dict[str, bytes]:
-    """Raises LedgerError where it is no pack."""
+    """Raises LedgerError if it is not a pack."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries, size = archive.infolist(), path.stat().st_size
@@ -59,9 +59,9 @@ def read_zip(path: Path) -> dict[str, bytes]:
 
 
 def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes] | None:
-    """The files, where there is nothing else in it: one behind the other, and their list, as `write_zip` writes them.
+    """The files, if the ZIP holds nothing else: one behind the other, then their list, as `write_zip` writes them.
 
-    Raises zipfile.BadZipFile where one is not what the list says.
+    Raises zipfile.BadZipFile if a file differs from the list.
     """
     found: dict[str, bytes] = {}
     position = 0
@@ -84,5 +84,5 @@ def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes
 
 
 def _octets(entry: zipfile.ZipInfo) -> bytes:
-    """Its name as it stands there."""
+    """Its name as it is written there."""
     return entry.orig_filename.encode("utf-8" if entry.flag_bits & _UTF8 else "cp437")

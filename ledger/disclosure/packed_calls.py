@@ -1,4 +1,4 @@
-"""What a pack holds of calls, as the ledger has it now."""
+"""The calls of a pack, as the ledger has them now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .pack import PackedCall, selection
 
 
 def packed_calls(reader: LedgerReader, calls: Iterable[str], cosigned: Note | None, sealed: bool) -> list[PackedCall]:
-    """Each call once. Raises UsageError where one of them is in no leaf."""
+    """Each call once. Raises UsageError if a call is in no leaf."""
     found = []
     for call_id in dict.fromkeys(calls):
         proven = reader.proofs(call_id, cosigned)
@@ -23,5 +23,5 @@ def packed_calls(reader: LedgerReader, calls: Iterable[str], cosigned: Note | No
 
 
 def selected(case: str, sealed: bool, chosen: Iterable[PackedCall]) -> str:
-    """The digest of what is to be given out."""
+    """The digest of what a pack would hold."""
     return selection(case, sealed, {each.call_id: [one.content for one in each.proven] for each in chosen})

@@ -1,8 +1,8 @@
-"""What the keepers of a ledger do with it, as records in it: by the service where it runs, which is the one writer.
+"""Acts of the ledger's keepers (disclosing, forgetting) as records in the ledger. Its one writer records them.
 
-A command leaves its record as a file in a folder beside the ledger; the service writes it and removes the file. The
-folder is closed to all but the service's own user, and a file in it that another has left is not recorded. Whoever
-writes the ledger looks whether the act may be (`approval`), by his own settings.
+While the service runs, it is the writer: a command leaves the act as a file in a folder beside the ledger, and the
+service records it and removes the file. Only the service's own user may use the folder, and a file that another user
+has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`).
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class ActEvidence(Protocol):
 
 
 def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Step], rules: DisclosureRules) -> str:
-    """Have an act recorded, durably; its id. `make` makes its step of that id.
+    """Record an act durably, and return its id. `make` makes the step from the id.
 
-    Where the service runs, its own `rules` count instead.
-    Raises LedgerError where it may not be or nobody can: then it must not be done.
+    If the service runs, its own rules count, not `rules`.
+    Raises LedgerError if the act is not allowed or cannot be recorded: then it must not be done.
     """
     step = make(new_act_id())
     try:
@@ -61,7 +61,7 @@ def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Ste
 
 
 def _admit(url: str, step: Step, rules: DisclosureRules) -> bool:
-    """False where it stands in the ledger already. Raises LedgerError for what must not be."""
+    """False if the ledger has it already. Raises LedgerError if it is not allowed."""
     with LedgerReader.open(url) as reader:
         record = reader.record(step.call_id)
         why = None if record else objection(step, requests(reader.acts()), rules, datetime.now(UTC))
@@ -94,7 +94,7 @@ def _ask_the_service(url: str, step: Step) -> None:
         if path.with_suffix(_REFUSED).exists():
             raise LedgerError("the service refuses to record this; its log says why")
     path.unlink(missing_ok=True)
-    time.sleep(LOOK_EVERY_S)  # the service may just have been writing it
+    time.sleep(LOOK_EVERY_S)  # the service may be writing it at this moment
     if not _is_recorded(url, step.call_id):
         raise LedgerError(
             f"the service has not recorded this within {RECORDED_WITHIN_S:g} s; see its log, and try again. "
@@ -103,7 +103,7 @@ def _ask_the_service(url: str, step: Step) -> None:
 
 
 async def record_acts(url: str, evidence: ActEvidence, rules: DisclosureRules) -> None:
-    """The service's side, for ever."""
+    """The service's side: record the acts that commands leave, until cancelled."""
     while True:
         await asyncio.to_thread(_record_all, url, evidence, rules)
         await asyncio.sleep(LOOK_EVERY_S)
@@ -119,18 +119,18 @@ def _record(path: Path, url: str, evidence: ActEvidence, rules: DisclosureRules)
         step = _read(path)
         is_new = _admit(url, step, rules)
     except FileNotFoundError:
-        return  # who left it has taken it back
+        return  # the command has taken it back
     except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:
-        # It is set aside, and not read again and again.
+        # It is set aside, so that it is not read again and again.
         _log.error("%s: is not recorded: %s", path, error if isinstance(error, LedgerError) else type(error).__name__)
         with contextlib.suppress(FileNotFoundError):
             os.replace(path, path.with_suffix(_REFUSED))
         return
     try:
-        if is_new:  # else an instance before this one was ended before it could remove the file
+        if is_new:  # else an earlier instance ended before it could remove the file
             evidence.append(step).result()
     except LedgerError:
-        return  # the ledger has told; who left it waits for a while, and the next instance may be able to
+        return  # the ledger has logged it; the command waits, and the next instance may be able to record it
     path.unlink(missing_ok=True)
 
 

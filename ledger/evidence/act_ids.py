@@ -1,4 +1,4 @@
-"""The ids of what is in the ledger and no call: acts of its keepers, and what became of the ledger itself."""
+"""Ids of records that are not calls: acts of the ledger's keepers, and what happened to the ledger itself."""
 
 from __future__ import annotations
 

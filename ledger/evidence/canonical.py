@@ -1,7 +1,4 @@
-"""The one text of a JSON value, by the JSON Canonicalization Scheme (RFC 8785), so that its hash can be made again.
-
-Pure.
-"""
+"""The canonical text of a JSON object (RFC 8785), so that its hash can be computed again. Pure."""
 
 from __future__ import annotations
 
@@ -14,20 +11,20 @@ import rfc8785
 from idtone.errors import LedgerError
 
 WHOLE_LIMIT: Final = 2**53
-"""RFC 8785, appendix D: beyond it not every reader of JSON has the same number."""
+"""RFC 8785, appendix D: readers of JSON may read larger numbers differently."""
 
 _NONE: Final = "a detail of a step has no canonical JSON (RFC 8785)"
 _plain: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 def canonical(members: Mapping[str, Any]) -> str:
-    """An object of JSON scalars as the text that RFC 8785 gives it.
+    """The canonical text of an object of JSON scalars.
 
-    Raises LedgerError for what it gives none: numbers from 2^53 on, surrogates, NaN.
+    Raises LedgerError for values without one: numbers from 2^53 on, surrogates, NaN.
     """
     if all(map(_simple, members, members.values())):
         return _plain(members)
-    # From there on a float would be read as a whole number.
+    # A larger float would be read as a whole number.
     large = any(isinstance(value, float) and abs(value) >= WHOLE_LIMIT for value in members.values())
     try:
         text = rfc8785.dumps(dict(members)).decode()
@@ -39,7 +36,7 @@ def canonical(members: Mapping[str, Any]) -> str:
 
 
 def check(members: Mapping[str, Any]) -> None:
-    """Raises LedgerError where `canonical` would."""
+    """Raises LedgerError if `canonical` would."""
     if not all(map(_simple, members, members.values())):
         canonical(members)
 
@@ -47,7 +44,7 @@ def check(members: Mapping[str, Any]) -> None:
 def _simple(key: str, value: object) -> bool:
     """Whether the standard library, six times as fast, writes the same.
 
-    It differs in the order of keys beyond ASCII, in floats, in large numbers, and where text is not Unicode.
+    It differs in the order of keys beyond ASCII, in floats, in large numbers, and in text that is not Unicode.
     """
     if not key.isascii():
         return False

@@ -1,4 +1,4 @@
-"""Telephone numbers as records show them: no more than what may be shown. Pure."""
+"""Telephone numbers as records show them: masked. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from idtone.numbers import Number, NumberKind
 
 @dataclass(frozen=True, slots=True)
 class MaskedNumber:
-    """A number fit to be shown.
+    """A number that may be shown.
 
-    `token` is lower-case hexadecimal, or None where there is no number or it is an emergency number,
-    which belongs to nobody; `last4` holds that one whole. Without the ledger's key `last4` is empty.
+    `token` is lower-case hexadecimal; None if there is no number, or for an emergency number, which `last4` holds
+    whole. Without the ledger's key `last4` is empty.
     """
 
     kind: NumberKind
@@ -24,5 +24,5 @@ class MaskedNumber:
 
 
 def masked(number: Number, token: str | None) -> MaskedNumber:
-    """As the holder of the key sees it."""
+    """As someone with the key sees it."""
     return MaskedNumber(number.kind, token, number.last4)

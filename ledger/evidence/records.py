@@ -1,7 +1,6 @@
-"""What the steps of one call amount to. Pure: the ledger's only place that interprets evidence.
+"""The record of one call, from its steps. Pure: only this module of the ledger interprets evidence.
 
-Nothing is refused here: steps in an order that cannot be right make a record like any other, and the
-record says what is odd about them.
+It refuses nothing: steps in an impossible order make a record too, and the record says what is odd about them.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from idtone.calls import Outcome, Party
 from idtone.numbers import Number, NumberKind
 
 from .masked_number import MaskedNumber, masked
-from .steps import FIRST, SEALED, UNOPENED, UNSEALED, CallStatus, Role, Scalar, Step, StepKind
+from .steps import FIRST, SEALED, UNOPENED, UNSEALED, CallStatus, NumberRole, Scalar, Step, StepKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Record:
     door: str | None
     registry_version: int | None
     registry_trust: str | None
-    numbers: Mapping[Role, MaskedNumber]
+    numbers: Mapping[NumberRole, MaskedNumber]
     heard_by: tuple[str, ...]
     heard: bool
     known_by: Mapping[str, str]
@@ -56,8 +55,8 @@ class Record:
     steps: tuple[Step, ...]
 
     @property
-    def opened(self) -> Mapping[Role, Number]:
-        """The numbers themselves, where they were sealed and the key to them was there."""
+    def opened(self) -> Mapping[NumberRole, Number]:
+        """The numbers themselves, if their key was there."""
         return _opened(self.steps)
 
     @property
@@ -70,7 +69,7 @@ class Record:
 
     @property
     def connected(self) -> bool:
-        """The parties were."""
+        """Whether the parties were connected."""
         return StepKind.CONNECTED in self.times
 
     def to_json(self) -> dict[str, Any]:
@@ -132,7 +131,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         door=_text(decision, "door"),
         registry_version=_whole(decision, "registry_version"),
         registry_trust=_text(decision, "registry_trust"),
-        numbers={role: number for role in Role if (number := _number(decision, opened, role))},
+        numbers={role: number for role in NumberRole if (number := _number(decision, opened, role))},
         heard_by=tuple(party for party in Party if party in heard_by),
         heard=bool(heard_by) and heard_by >= profiles.keys(),
         known_by={party: by for party, by in known_by.items() if by},
@@ -162,7 +161,7 @@ _BEFORE: Final = {
     StepKind.ENDED: StepKind.DECIDED,
     StepKind.INTERRUPTED: StepKind.DECIDED,
 }
-"""Step → the step that must stand somewhere before it."""
+"""Step → the step that must come somewhere before it."""
 
 _SOUNDS: Final = frozenset({StepKind.SOUND_STARTED, StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
 _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
@@ -173,7 +172,7 @@ _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
 """Outcome → the steps that it rules out."""
 
 _APART: Final = timedelta(milliseconds=100)
-"""Two channels of a call tell what happened to each, and not in the order in which it did."""
+"""Two channels of a call report their events independently, so the order may differ."""
 
 _SOUND_FIRST: Final[frozenset[str | None]] = frozenset({Outcome.PLAY, Outcome.NOTICE})
 
@@ -194,7 +193,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         yield "the numbers could not be sealed, and are not kept"
     for step in steps:
         kind = step.kind
-        # Where nobody is to hear anything, nobody waits for the answer.
+        # If no party is to hear a sound, nothing waits for the answer.
         before = _BEFORE.get(kind) if profiles or kind is not StepKind.CONNECTED else StepKind.DECIDED
         if StepKind.ENDED in seen and kind not in _AFTER_THE_END:
             yield f"{kind} after ended"
@@ -219,7 +218,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
             yield f"the dialplan acted on {acted}"
         party = _text(step.details, "party")
         before_it = [at for whose, at in latest.items() if party is None or whose in (None, party)]
-        # The one is dated by the request, which the service decided too late; the other is told with the end.
+        # The first has the time of the request, which was decided too late; the second is reported with the end.
         late = kind in (StepKind.UNATTENDED, StepKind.CONNECTED)
         if before_it and step.at < max(before_it) - _APART and not late:
             yield f"{kind} is dated before the step that precedes it"
@@ -230,13 +229,13 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
 
 
 def _heard(step: Step) -> bool:
-    """It was the sound that was decided on."""
+    """Whether the party heard the sound that was decided on."""
     details = step.details
     return step.kind is StepKind.SOUND_ENDED and (_whole(details, "heard_ms") or 0) > 0 and "instead" not in details
 
 
 def _party(step: Step) -> str:
-    """Whose sound a step is about; before there was a choice it was the called party's."""
+    """The party whose sound a step is about; the called party by default."""
     return _text(step.details, "party") or Party.CALLED
 
 
@@ -250,7 +249,7 @@ def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
 
 
 def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
-    """What was done: what the dialplan did by itself, whatever the service decided too late."""
+    """The decision that took effect: the dialplan's own, if it acted before the service decided."""
     alone, decided = _details(steps, StepKind.UNATTENDED), _details(steps, StepKind.DECIDED)
     return alone if "outcome" in alone or not decided else decided
 
@@ -258,7 +257,7 @@ def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
 def _acted_alone(steps: Sequence[Step]) -> bool:
     """Whether the dialplan handled the call without the service.
 
-    Its line in the journal counts only with the nonce of the request, which nobody else knows.
+    Its line in the journal counts only with the nonce of the request, which no one else knows.
     """
     alone = _details(steps, StepKind.UNATTENDED)
     return bool(alone) and ("outcome" in alone or not _details(steps, StepKind.DECIDED))
@@ -278,11 +277,13 @@ def _whole(details: Mapping[str, Scalar], key: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _opened(steps: Sequence[Step]) -> Mapping[Role, Number]:
+def _opened(steps: Sequence[Step]) -> Mapping[NumberRole, Number]:
     return next((step.numbers for step in steps if step.kind in FIRST), {})
 
 
-def _number(details: Mapping[str, Scalar], opened: Mapping[Role, Number], role: Role) -> MaskedNumber | None:
+def _number(
+    details: Mapping[str, Scalar], opened: Mapping[NumberRole, Number], role: NumberRole
+) -> MaskedNumber | None:
     if role in opened:
         return masked(opened[role], _text(details, f"{role}_token"))
     kind = _text(details, f"{role}_kind")

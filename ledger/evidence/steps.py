@@ -1,7 +1,7 @@
 """Evidence is an append-only list of steps. Pure.
 
-A door writes a step for what it has just seen, through the constructor named after it, and never says
-more than that; what the steps of a call amount to is `records.fold`.
+An interface records what it has just seen as a step, by the constructor of that name, and nothing more; `records.fold`
+interprets the steps of a call.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ Scalar = str | int | float | bool | None
 class StepKind(StrEnum):
     DECIDED = "decided"
     UNATTENDED = "unattended"
-    """In its place: the dialplan decided without the service, which read that in the journal."""
+    """Instead of `decided`: the dialplan decided without the service, which read that in the journal."""
     ANSWERED = "answered"
-    """The called party, who is going to hear the sound, has answered."""
+    """The called party has answered; the sound comes next."""
     SOUND_STARTED = "sound-started"
     SOUND_ENDED = "sound-ended"
-    """The sound was heard to its end by a channel that was still up."""
+    """The sound was played to its end to a channel that was still up."""
     SOUND_FAILED = "sound-failed"
     """The sound could not be played, or not to its end."""
     CONNECTED = "connected"
     SUSPENDED = "suspended"
-    """The forwarding number was suspended meanwhile, and the service had the call ended."""
+    """The forwarding number was suspended during the call, and the service ended the call."""
     ENDED = "ended"
     INTERRUPTED = "interrupted"
-    """The service was away and lost sight of the call; what became of it is not known."""
+    """The service was down and lost sight of the call; its end is not known."""
     EXPORT_REQUESTED = "export-requested"
-    """No step of a call, like those below: somebody asks that evidence be given out. Each is a record of its own."""
+    """A person requests a disclosure. This and the kinds below are not steps of a call, but records of their own."""
     EXPORT_APPROVED = "export-approved"
     EXPORT_REFUSED = "export-refused"
     EXPORTED = "exported"
-    """Evidence was given out."""
+    """Evidence was disclosed."""
     FORGOTTEN = "forgotten"
-    """The keys of days were destroyed."""
+    """Day keys were destroyed."""
     GAP = "gap"
     """Steps could not be written, and are not in the ledger."""
     CONTINUED = "continued"
@@ -68,7 +68,7 @@ class CallStatus(StrEnum):
     FAILED = "FAILED"
 
 
-class Role(StrEnum):
+class NumberRole(StrEnum):
     """Whose number it is."""
 
     FORWARDING = "forwarding"
@@ -77,7 +77,7 @@ class Role(StrEnum):
 
 
 FIRST: Final = frozenset({StepKind.DECIDED, StepKind.UNATTENDED})
-"""What a record begins with; the step that has the numbers."""
+"""A record begins with one of these; it has the numbers."""
 DAY, SEALED, SEALED_KEY = "day", "numbers", "numbers_key"
 """The details of that step in which its numbers are sealed: under the key of which day, the numbers, and their key."""
 UNOPENED: Final = "cannot be opened"
@@ -88,23 +88,23 @@ CALL_ID_LIMIT: Final = 255
 """Characters."""
 _WHY_LIMIT: Final = 200
 _DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
-"""Six digits and more, however they are grouped: in a text that may well be a telephone number."""
+"""Six digits and more, however they are grouped: in a text this may be a telephone number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened to one call. `at` knows its time zone; `details` holds JSON scalars.
+    """One event of one call. `at` has a time zone; `details` holds JSON scalars.
 
-    `numbers` are sealed when the step is written, and stand in nothing else that is written.
+    `numbers` are sealed when the step is written, and are written nowhere else.
 
-    Raises LedgerError for what could not be stored and read back unchanged.
+    Raises LedgerError for values that could not be stored and read back unchanged.
     """
 
     call_id: str
     kind: StepKind
     at: datetime
     details: Mapping[str, Scalar] = field(default_factory=dict)
-    numbers: Mapping[Role, Number] = field(default_factory=dict)
+    numbers: Mapping[NumberRole, Number] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (0 < len(self.call_id) <= CALL_ID_LIMIT and self.call_id.isprintable()):
@@ -120,7 +120,7 @@ class Step:
 def decided(
     call: ForwardedCall, decision: Decision, at: datetime, door: str | None = None, nonce: str | None = None
 ) -> Step:
-    """What was decided for the call, and why, and by which door it was asked; `nonce` is the request's."""
+    """What was decided for the call, and why, and by which interface Asterisk asked; `nonce` is the request's."""
     apart = len(set(decision.profiles.values())) > 1
     details: dict[str, Scalar] = {
         "direction": call.direction,
@@ -130,7 +130,7 @@ def decided(
         "licence": decision.licence,
         "profile": decision.profile,
         "parties": ",".join(sorted(decision.parties)) or None,
-        # Where not all hear the same: called=sample,caller=other
+        # If the parties hear different sounds: called=sample,caller=other
         "profiles": ",".join(f"{party}={decision.profiles[party]}" for party in sorted(decision.parties))
         if apart
         else None,
@@ -148,7 +148,7 @@ def unattended(
     call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str],
     nonce: str | None = None,
 ) -> Step:  # fmt: skip
-    """What the dialplan decided by itself, and which sound is for whom; None if the call ended before that."""
+    """What the dialplan decided by itself, and which party hears which sound; None if the call ended before that."""
     details: dict[str, Scalar] = {
         "direction": call.direction,
         "outcome": outcome,
@@ -161,11 +161,15 @@ def unattended(
 
 
 def _first(kind: StepKind, call: ForwardedCall, at: datetime, details: dict[str, Scalar]) -> Step:
-    numbers = {Role.FORWARDING: call.forwarding_number, Role.CALLER: call.caller, Role.CALLED: call.called}
+    numbers = {
+        NumberRole.FORWARDING: call.forwarding_number,
+        NumberRole.CALLER: call.caller,
+        NumberRole.CALLED: call.called,
+    }
     for role, number in numbers.items():
         details[f"{role}_kind"] = number.kind
         if number.kind is NumberKind.EMERGENCY:
-            details[f"{role}_last4"] = number.e164  # whole: it belongs to nobody
+            details[f"{role}_last4"] = number.e164  # whole: it is nobody's number
     return Step(
         call.id, kind, at, {key: value for key, value in details.items() if value is not None},
         {role: number for role, number in numbers.items() if number.known and number.kind is not NumberKind.EMERGENCY},
@@ -189,8 +193,8 @@ def sound_ended(
 ) -> Step:  # fmt: skip
     """The party heard the sound for `heard_ms`; one that was not heard is `sound_failed`.
 
-    `known_by` says by what that is known, `packets` how many RTP packets were sent meanwhile; `instead` is the profile
-    that was heard, if it is not the one that was decided on.
+    `known_by` says how that is known, `packets` how many RTP packets were sent meanwhile; `instead` is the profile that
+    was heard, if it is not the one that was decided on.
     """
     if heard_ms <= 0:
         raise LedgerError("a sound that was heard lasted longer than 0 ms; record what was not heard as sound_failed")
@@ -201,7 +205,7 @@ def sound_ended(
 
 
 def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
-    """`why` may quote another program: digits that could be a telephone number are taken out of it."""
+    """`why` may quote another program: digits that could be a telephone number are removed."""
     return Step(call_id, StepKind.SOUND_FAILED, at, {"party": party, "why": _without_numbers(why)})
 
 
@@ -215,13 +219,13 @@ def connected(call_id: str, at: datetime) -> Step:
 
 
 def suspended(call_id: str, at: datetime, registry_version: int | None) -> Step:
-    """`registry_version` is the one that says so."""
+    """`registry_version` is the version with the suspension."""
     details: dict[str, Scalar] = {} if registry_version is None else {"registry_version": registry_version}
     return Step(call_id, StepKind.SUSPENDED, at, details)
 
 
 def cause(value: object) -> int | None:
-    """A Q.850 cause as Asterisk gives it; None for 0, its word for none, and for what is none."""
+    """A Q.850 cause as Asterisk gives it; None for 0, which means no cause, and for anything else."""
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() and 0 < int(text) <= 127 else None
 
@@ -229,9 +233,9 @@ def cause(value: object) -> int | None:
 def ended(
     call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None
 ) -> Step:
-    """`hangup_cause` is ITU-T Q.850's; 0, Asterisk's word for none, is left out like None.
+    """`hangup_cause` is ITU-T Q.850's; 0, which means no cause in Asterisk, is left out like None.
 
-    `reason` is the one on which the dialplan acted, where it said so.
+    `reason` is the one on which the dialplan acted, if it said so.
     """
     if hangup_cause is not None and not 0 <= hangup_cause <= 127:
         raise LedgerError(f"a Q.850 cause lies between 1 and 127; {hangup_cause} does not")
@@ -253,9 +257,9 @@ def export_requested(
     selection: str,
     until: datetime,
 ) -> Step:
-    """Evidence of these calls is asked for, for a case; `selection` is the SHA-256 of what exactly (`packs.selection`).
+    """A person requests evidence of these calls, for a case; `selection` is the SHA-256 of it (`pack.selection`).
 
-    `until`: in which time another person has to approve it.
+    `until`: the end of the time in which another person can approve it.
     """
     details: dict[str, Scalar] = {
         **_by(by), "case": case, "calls": len(calls), "selected": json.dumps(list(calls), ensure_ascii=False),
@@ -265,7 +269,7 @@ def export_requested(
 
 
 def export_approved(act_id: str, at: datetime, by: Person, request: str, selection: str, until: datetime) -> Step:
-    """`until`: in which time the pack has to be made."""
+    """`until`: the end of the time in which the pack can be made."""
     details: dict[str, Scalar] = {
         **_by(by), "request": request, "selection": selection, "until": until.isoformat()
     }  # fmt: skip
@@ -287,7 +291,7 @@ def exported(
     digest: str,
     approved: tuple[str, str] | None = None,
 ) -> Step:
-    """Evidence of so many calls was given out for a case; `digest` is the SHA-256 of what was given.
+    """Evidence of so many calls was disclosed for a case; `digest` is the SHA-256 of the pack.
 
     `approved`: the request that another person has approved, and the digest of its selection.
     """
@@ -303,17 +307,17 @@ def _by(person: Person) -> dict[str, Scalar]:
 
 
 def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
-    """The keys of so many days were destroyed, all that there were before the day `before` (UTC)."""
+    """The keys of so many days were destroyed: all of days before `before` (UTC)."""
     return Step(act_id, StepKind.FORGOTTEN, at, {"before": before, "days": days})
 
 
 def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
-    """`missing` says how many steps could not be written, and from when to when they happened (`backlog.Missing`)."""
+    """`missing` says how many steps could not be written, and from when to when they happened (`MissingSteps`)."""
     return Step(act_id, StepKind.GAP, at, missing)
 
 
 def continued(act_id: str, at: datetime, origin: str, size: int, root: str, file: str) -> Step:
-    """The tree of this `origin` ended with so many leaves and this root (hexadecimal), as far as is known; its ledger
-    is now `file`.
+    """The tree of this `origin` ended with so many leaves and this root (hexadecimal), as far as known; its ledger is
+    now `file`.
     """
     return Step(act_id, StepKind.CONTINUED, at, {"origin": origin, "leaves": size, "root": root, "file": file})

@@ -1,4 +1,4 @@
-"""How many calls there were and what was heard on them, by day, member and licence. Pure."""
+"""Counts of calls and of heard sounds, by day, member and licence. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .records import Record
 
 
 class Part(StrEnum):
-    """What calls are counted apart by."""
+    """What calls can be counted by."""
 
     DAY = "day"
     MEMBER = "member"
@@ -27,15 +27,14 @@ EACH: Final = frozenset(Part)
 
 @dataclass
 class Tally:
-    """The calls of one day and member that were judged by one licence; each None where they are not told apart by it.
+    """The calls of one day, one member and one licence; each is None if calls are not counted by it.
 
-    `member` is empty where nobody was known to hold the number, and in records of before members were recorded: who
-    holds the licence now need not be who held it then. `licence` is empty where there was none to judge by.
-    `unattended` are those that the dialplan handled without the service; each is among the others too, but for one that
-    ended before anything was decided.
+    `member` is empty if the registry had no holder of the number. `licence` is empty if no licence decided.
+    `unattended` are the calls that the dialplan handled without the service; each is counted in another column too,
+    except one that ended before anything was decided.
 
-    `connected` are those on which the parties were to hear something and were connected; `heard` those of them on
-    which all who were to hear it heard it to its end.
+    `connected` are the connected calls on which a party was to hear a sound; `heard` are those of them on which all
+    these parties heard it to its end.
     """
 
     day: date | None
@@ -53,7 +52,7 @@ class Tally:
 
     @property
     def heard_ratio(self) -> float | None:
-        """None where nobody was to hear anything."""
+        """None if no party was to hear a sound."""
         return self.heard / self.connected if self.connected else None
 
     def to_json(self) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def columns(by: Collection[Part]) -> tuple[str, ...]:
 
 
 def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Collection[Part] = EACH) -> list[Tally]:
-    """Counted apart by these, in order. `day_of` says which day a moment belongs to."""
+    """The calls counted `by` these, in order. `day_of` gives the day of a moment."""
     tallies: dict[tuple[date | None, str | None, str | None], Tally] = {}
     for record in records:
         if record.steps[0].kind in ACTS:

@@ -1,7 +1,7 @@
-"""One ledger after the other: a damaged database is set aside, and the next one's tree goes by a name of its own.
+"""One ledger after the other: a damaged database is set aside, and the tree of the next one has a name of its own.
 
-A second tree by the same name would be a fork of what was signed, to whoever has seen it. So the next one is called
-NODE/idtone.2, which is remembered in a file beside the key, and its first leaf says which tree it continues.
+A second tree by the same name would look like a fork of what was signed. So the next one is called NODE/idtone.2. A
+file beside the key remembers this, and the first leaf of the new tree says which tree it continues.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ..tree.notes import Note
 from .private_files import PRIVATE_FILE, replace_private
 
 _COMPANIONS: Final = ("-journal", "-wal", "-shm")
-"""What SQLite has beside a database, and belongs to it."""
+"""SQLite's files beside a database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Continued:
-    """A tree that continues another. `base` is the first one's name, `checkpoint` what was signed last of the one
-    before, empty where nothing was; `ledger` is where the database was, `file` where it was set aside.
+    """A tree that continues another. `base` is the first tree's name. `checkpoint` is the last one of the tree before;
+    empty if nothing was signed. `ledger` is the path of its database, `file` the path to which it was set aside.
     """
 
     base: str
@@ -37,11 +37,11 @@ class Continued:
     ledger: str
     file: str
     begun: bool = False
-    """The new database is there."""
+    """Whether the new database exists."""
 
     @property
     def ended(self) -> tuple[str, int, bytes]:
-        """Name, leaves and root of the tree before."""
+        """Name, leaves and root of the tree before this one."""
         if not self.checkpoint:
             return self.after, 0, Frontier().root()
         last = Checkpoint.parse(Note.parse(self.checkpoint.encode()).text)
@@ -49,17 +49,17 @@ class Continued:
 
 
 class Continuity:
-    """The file with the trees that have followed the first, whose name is `base`."""
+    """The file with the trees that followed the first one, whose name is `base`."""
 
     def __init__(self, path: Path, base: str) -> None:
-        """Raises LedgerError where the file cannot be read."""
+        """Raises LedgerError if the file cannot be read."""
         self._path = path
         self._base = base
         self._all = self._read()
 
     @property
     def trees(self) -> list[Continued]:
-        """Those after the first, the latest last."""
+        """The trees after the first, the latest last."""
         return [each for each in self._all if each.base == self._base]
 
     @property
@@ -72,11 +72,11 @@ class Continuity:
         return self.origins[-1]
 
     def unfinished(self, ledger: Path) -> Continued | None:
-        """The one whose database is still to be begun."""
+        """The tree whose database does not exist yet."""
         return next((each for each in self.trees if not each.begun and each.ledger == str(ledger.absolute())), None)
 
     def add(self, checkpoint: Note | None, ledger: Path, file: Path) -> None:
-        """Name the next one. On the disk when this returns. Raises OSError."""
+        """Name the next tree. It is on the disk when this returns. Raises OSError."""
         after = self.origin
         following = f"{self._base}.{len(self.origins) + 1}"
         text = str(checkpoint) if checkpoint else ""
@@ -87,7 +87,7 @@ class Continuity:
         self._write([replace(each, begun=True) if each == begun else each for each in self._all])
 
     def read_again(self) -> None:
-        """By who has become the one writer: until then another may have added to it. Raises LedgerError."""
+        """For the new writer: until now another process may have added to it. Raises LedgerError."""
         self._all = self._read()
 
     def _read(self) -> list[Continued]:
@@ -105,7 +105,7 @@ class Continuity:
 
 
 def name_aside(path: Path, now: datetime) -> Path:
-    """A name that nothing has yet, for what is set aside now."""
+    """A free name for a database that is set aside now."""
     dated = path.absolute().with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}")
     number = 1
     while any(_beside(dated, suffix).exists() for suffix in ("", *_COMPANIONS)):
@@ -115,13 +115,13 @@ def name_aside(path: Path, now: datetime) -> Path:
 
 
 def move_aside(path: Path, aside: Path) -> None:
-    """Move a database with its journal; again, where that was cut short. Raises OSError."""
+    """Move a database with its journal, or finish an interrupted move. Raises OSError."""
     if not aside.exists() and path.exists():
         path.chmod(PRIVATE_FILE)
         path.rename(aside)
     for suffix in _COMPANIONS:
         journal = _beside(path, suffix)
-        # One that is there with a database beside it is the new one's.
+        # A journal with a database beside it belongs to the new database.
         if journal.exists() and not path.exists() and not _beside(aside, suffix).exists():
             journal.rename(_beside(aside, suffix))
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,8 +1,8 @@
-"""The file that holds the keys of the days, each encrypted with the ledger's key. What is destroyed here is gone.
+"""The file of the day keys, each encrypted with the ledger's key. A key that is destroyed here is gone.
 
-A line a day, all of one length: `2026-11-01 BASE64`. A line is only ever added, or its key overwritten where it stands.
-A line that is damaged costs the numbers of its day, and nothing else.
-The file is not part of the database, so that neither the database's free pages and journals nor its backups hold a key.
+One line a day, all of one length: `2026-11-01 BASE64`. A line is added, or its key is overwritten in place; nothing
+else changes. A damaged line costs the numbers of its day, and nothing else.
+The file is not part of the database, so no key is in the database's free pages, journals and backups.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Line(NamedTuple):
 
 
 class DayKeys:
-    """The keys of all days that are not destroyed. Can be used from any thread; several processes may use one file."""
+    """The day keys that are not destroyed. From any thread; several processes may use one file."""
 
     def __init__(self, path: Path, ring: LedgerKey) -> None:
         """`path` need not exist yet."""
@@ -46,13 +46,13 @@ class DayKeys:
         self._ring = ring
         self._keys: dict[str, DayKey] = {}
         self._read: tuple[tuple[int, int], list[_Line | None]] | None = None
-        """Time and size of the file when it was read, and what it held; None for a line that is damaged."""
+        """Time and size of the file when it was read, and its lines; None for a damaged line."""
         self._told: set[str] = set()
 
     def get(self, day: str) -> DayKey | None:
-        """None where there never was a key of that day, or it is destroyed or damaged.
+        """None if there never was a key of that day, or it is destroyed or damaged.
 
-        Raises LedgerError where the file cannot be read, or belongs to another ledger's key.
+        Raises LedgerError if the file cannot be read, or belongs to another ledger's key.
         """
         kept = self._days().get(day)
         if kept is None or kept == _DESTROYED:
@@ -87,13 +87,13 @@ class DayKeys:
             )
 
     def knows(self, day: str) -> bool:
-        """Whether there is a key of that day, or was one that is destroyed."""
+        """Whether there is a key of that day, or there was one that is destroyed."""
         return day in self._days()
 
     def writing(self, day: str) -> DayKey:
-        """The key to seal numbers of this day with, made where there is none; it is on the disk before this returns.
+        """The key that seals numbers of this day. A new key is on the disk before this returns.
 
-        Raises LedgerError where it cannot be made or read, or is destroyed.
+        Raises LedgerError if it cannot be made or read, or is destroyed.
         """
         if day in self._keys:
             return self._keys[day]
@@ -102,7 +102,7 @@ class DayKeys:
             if kept is None:
                 key, wrapped = self._ring.make(day)
                 whole = os.fstat(descriptor).st_size // _LINE_BYTES * _LINE_BYTES
-                os.ftruncate(descriptor, whole)  # a line that was cut off, when the machine died, sealed nothing
+                os.ftruncate(descriptor, whole)  # a line that was cut off when the machine died sealed nothing
                 os.pwrite(descriptor, f"{day} {base64.b64encode(wrapped).decode()}\n".encode(), whole)
                 os.fsync(descriptor)
                 if whole == 0:
@@ -119,19 +119,19 @@ class DayKeys:
         return {day for day, kept in self._days().items() if kept == _DESTROYED}
 
     def days(self) -> list[str]:
-        """Those whose key is there, in order."""
+        """The days whose key is there, in order."""
         return sorted(day for day, kept in self._days().items() if kept != _DESTROYED)
 
     def destroy(self, before: str) -> list[str]:
-        """Overwrite the keys of the days before this one, on the disk when it returns; which days they were.
+        """Overwrite the keys of the days before this one, on the disk when this returns; returns these days.
 
-        Raises LedgerError where the file cannot be written.
+        Raises LedgerError if the file cannot be written.
         """
         doomed = []
         with self._locked() as descriptor:
             later = None
             for number, line in reversed(list(enumerate(self._lines()))):
-                later = line.day if line else later  # a damaged line is of no later day than the one behind it
+                later = line.day if line else later  # a damaged line has no later day than the line after it
                 if later and later < before and not (line and line.key == _DESTROYED):
                     os.pwrite(descriptor, _DESTROYED.encode(), number * _LINE_BYTES + 11)
                     doomed += [line.day] if line else []
@@ -140,11 +140,11 @@ class DayKeys:
         return sorted(doomed)
 
     def _days(self) -> dict[str, str]:
-        """Day → its key as it is kept."""
+        """Day → its key as it is stored."""
         return dict(filter(None, self._lines()))
 
     def _lines(self) -> list[_Line | None]:
-        """As they stand in the file; one that was cut off at its end is none."""
+        """The lines of the file, without a last one that was cut off."""
         try:
             status = self._path.stat()
             seen = (status.st_mtime_ns, status.st_size)
@@ -186,7 +186,7 @@ class DayKeys:
 
 
 def _bring_to_disk(folder: Path) -> None:
-    """The name of a new file in it."""
+    """Sync the name of a new file in it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""The files that hold the ledger's keys. Made at the first start, then kept for ever.
+"""The files of the ledger's keys. They are made at the first start, and kept forever.
 
-Without them no number can be opened and nothing signed, and whoever reads them can do either; so they are never
-overwritten, and never accepted where others can read them.
+Without them no number can be opened and nothing can be signed; anyone who reads them can do both. So they are never
+overwritten, and not accepted if others can read them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ KEY_BYTES: Final = 32
 
 
 def load_key(path: Path) -> bytes:
-    """The key, made where there is none yet.
+    """The key. A missing one is made.
 
-    Raises LedgerError where it cannot be made or read, where others than its owner may touch it, or where
-    its size is wrong.
+    Raises LedgerError if it cannot be made or read, if others than its owner may use it, or if its size is
+    wrong.
     """
     try:
         make_parents(path)
@@ -36,7 +36,7 @@ def load_key(path: Path) -> bytes:
 
 
 def read_key(path: Path) -> bytes:
-    """The key that is there. Raises LedgerError as `load_key` does, and where there is none."""
+    """The existing key. Raises LedgerError as `load_key` does, and if there is none."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -53,7 +53,7 @@ def read_key(path: Path) -> bytes:
 
 
 def _create(path: Path) -> None:
-    """Make the key file unless there is one: complete under its name, or not there at all."""
+    """Make the key file unless there is one. It appears complete, or not at all."""
     if path.exists():
         return
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
@@ -64,7 +64,7 @@ def _create(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         try:
-            # A link, unlike a rename, leaves alone a key that another process made meanwhile.
+            # A link, unlike a rename, does not replace a key that another process made meanwhile.
             os.link(draft, path)
         except FileExistsError:
             return

@@ -1,7 +1,7 @@
-"""Files that only the service's own user may read, whatever the umask says.
+"""Files that only the service's own user may read, whatever the umask is.
 
-Also where root makes them, by a command while the service is down: they belong to whom their folder belongs to, who
-could not use them otherwise.
+If root makes them, by a command while the service is down, they get the owner of their folder, who could not use them
+otherwise.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def make_parents(path: Path) -> None:
 
 
 def open_private(path: Path) -> int:
-    """A descriptor for reading and writing; the file is made where there is none. Raises OSError."""
+    """A descriptor for reading and writing. A missing file is made. Raises OSError."""
     try:
         return os.open(path, os.O_RDWR)
     except FileNotFoundError:
@@ -39,16 +39,16 @@ def open_private(path: Path) -> int:
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file where there is none; an existing one stays as it is. Raises OSError."""
+    """Make an empty file if there is none; an existing file stays as it is. Raises OSError."""
     os.close(open_private(path))
 
 
 def replace_private(path: Path, octets: bytes) -> None:
-    """Put a file in place whole, and its directories. Raises OSError; then nothing has changed."""
+    """Replace a file in one step, and make its directories. Raises OSError; then nothing has changed."""
     make_parents(path)
     replace_durably(path, octets, PRIVATE_FILE, owner=_owner(path.parent))
 
 
 def _owner(folder: Path) -> int:
-    """Of what is made in it: a user's id, or -1 for whoever makes it. Raises OSError."""
+    """The owner of files that are made in it: a user's id, or -1 for the present user. Raises OSError."""
     return folder.stat().st_uid if os.geteuid() == 0 else -1

@@ -1,9 +1,9 @@
-"""Telephone numbers as the ledger writes them: sealed under the key of their day. Pure but for fresh keys.
+"""Telephone numbers as the ledger writes them: sealed under the key of their day. Pure, except for fresh keys.
 
-Each record's numbers are encrypted (AES-256-GCM) with a key of its own, which is encrypted with a key of the day. So
-the numbers of a day are gone when its key is, wherever copies of the ledger lie. What can be searched for without
-opening a record is a token: keyed with the day's key too, it says nothing of a number to others, nor that two days had
-the same.
+Each record's numbers are encrypted (AES-256-GCM) with a key of their own, which is encrypted with the day key. So the
+numbers of a day are gone when its key is destroyed, wherever copies of the ledger are. A search finds a record by
+tokens, without opening it. Tokens depend on the day key too: without it they reveal neither a number nor that two days
+had the same one.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from idtone.errors import LedgerError
 from idtone.numbers import Number, NumberKind
 
 from ..evidence.canonical import canonical
-from ..evidence.steps import DAY, SEALED, SEALED_KEY, Role, Scalar
+from ..evidence.steps import DAY, SEALED, SEALED_KEY, NumberRole, Scalar
 from .key_file import KEY_BYTES
 
 NONCE_BYTES: Final = 12
 _ONCE: Final = bytes(NONCE_BYTES)
-"""A record's key encrypts once, so that its nonce need not differ."""
+"""A record's key encrypts once, so its nonce may be constant."""
 _PADDED: Final = 96
-"""Bytes of three numbers with the longest digits that E.164 allows, so that the length tells nothing."""
+"""Bytes: room for three numbers of the length that E.164 allows, so that the length reveals nothing."""
 
 TOKEN_BYTES: Final = 16
 """128 bits of HMAC-SHA-256: no two of a country's numbers meet by chance."""
 
 
 def day_of(at: datetime) -> str:
-    """The day in UTC under whose key a record's numbers are sealed, `2026-11-01`."""
+    """The day in UTC whose key seals a record's numbers, `2026-11-01`."""
     return at.astimezone(UTC).date().isoformat()
 
 
 class DayKey:
-    """Seals and opens the numbers of one day, with a secret of `KEY_BYTES` bytes."""
+    """Seals and opens the numbers of one day. Its secret has `KEY_BYTES` bytes."""
 
     def __init__(self, day: str, secret: bytes) -> None:
         self.day = day
@@ -54,8 +54,8 @@ class DayKey:
         """32 hexadecimal digits, the same for the same number on this day."""
         return hmac.digest(self._tokens, number.e164.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 
-    def seal(self, call_id: str, numbers: Mapping[Role, Number]) -> dict[str, Scalar]:
-        """The numbers as details of a step of this call: a token of each, and all of them encrypted."""
+    def seal(self, call_id: str, numbers: Mapping[NumberRole, Number]) -> dict[str, Scalar]:
+        """The numbers as details of a step of this call: a token of each, and all together encrypted."""
         key, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         text = canonical({role: number.e164 for role, number in numbers.items()}).ljust(_PADDED)
         tied = call_id.encode()
@@ -66,24 +66,24 @@ class DayKey:
         return details
 
     def record_key(self, call_id: str, details: Mapping[str, Scalar]) -> bytes:
-        """The key of one record, which opens its numbers and no others. Raises LedgerError as `open` does."""
+        """The key of one record, which opens only its numbers. Raises LedgerError as `open` does."""
         try:
             wrapped = base64.b64decode(str(details[SEALED_KEY]), validate=True)
             return self._wrap.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], call_id.encode())
         except (InvalidTag, ValueError, KeyError) as error:
             raise _changed(call_id) from error
 
-    def open(self, call_id: str, details: Mapping[str, Scalar]) -> dict[Role, Number]:
-        """What `seal` sealed for this call. Raises LedgerError where it is not as it was."""
+    def open(self, call_id: str, details: Mapping[str, Scalar]) -> dict[NumberRole, Number]:
+        """What `seal` sealed for this call. Raises LedgerError if it was changed."""
         return open_with(self.record_key(call_id, details), call_id, details)
 
 
-def open_with(record_key: bytes, call_id: str, details: Mapping[str, Scalar]) -> dict[Role, Number]:
-    """The numbers of one record, by its own key. Raises LedgerError where they are not what was sealed with it."""
+def open_with(record_key: bytes, call_id: str, details: Mapping[str, Scalar]) -> dict[NumberRole, Number]:
+    """The numbers of one record, by its own key. Raises LedgerError if they are not what it sealed."""
     try:
         sealed = base64.b64decode(str(details[SEALED]), validate=True)
         held = json.loads(AESGCM(record_key).decrypt(_ONCE, sealed, call_id.encode()))
-        return {Role(role): Number(NumberKind(str(details[f"{role}_kind"])), e164) for role, e164 in held.items()}
+        return {NumberRole(role): Number(NumberKind(str(details[f"{role}_kind"])), e164) for role, e164 in held.items()}
     except (InvalidTag, ValueError, KeyError) as error:
         raise _changed(call_id) from error
 
@@ -93,21 +93,21 @@ def _changed(call_id: str) -> LedgerError:
 
 
 class LedgerKey:
-    """Makes, wraps and unwraps keys of days, with the ledger's key of `KEY_BYTES` bytes."""
+    """Makes, wraps and unwraps day keys. The ledger's key has `KEY_BYTES` bytes."""
 
     def __init__(self, key: bytes) -> None:
-        """Raises LedgerError where the key has the wrong size."""
+        """Raises LedgerError if the key has the wrong size."""
         if len(key) != KEY_BYTES:
             raise LedgerError(f"the ledger's key has {len(key)} bytes instead of {KEY_BYTES}; restore it from a backup")
         self._wrap = AESGCM(_derived(key, b"idtone ledger day key"))
 
     def make(self, day: str) -> tuple[DayKey, bytes]:
-        """A fresh key, and as it is to be kept."""
+        """A fresh key, and its stored form."""
         secret, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         return DayKey(day, secret), nonce + self._wrap.encrypt(nonce, secret, day.encode())
 
     def unwrap(self, day: str, kept: bytes) -> DayKey:
-        """Raises LedgerError where it was not kept under this ledger's key."""
+        """Raises LedgerError if another ledger's key has wrapped it."""
         try:
             return DayKey(day, self._wrap.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], day.encode()))
         except (InvalidTag, ValueError) as error:

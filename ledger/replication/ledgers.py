@@ -69,14 +69,14 @@ class Ledgers:
 
     @classmethod
     def of_file(cls, url: str, node: str, origin: str, days: DayKeys | None) -> Self:
-        """Raises LedgerError where it cannot be read."""
+        """Raises LedgerError if it cannot be read."""
         return cls([NodeLedger(node, origin, LedgerReader.open(url, days), has_keys=days is not None)], False)
 
     @classmethod
     def in_postgresql(cls, server: Server, days: Mapping[str, DayKeys], node: str | None = None) -> Self:
         """Those of all nodes, or of one; `days` are keys that are here, by node.
 
-        Raises LedgerError where PostgreSQL cannot be asked, UsageError where it has no such node.
+        Raises LedgerError if PostgreSQL does not answer, UsageError if it has no such node.
         """
         found = cls([], True)
         for schema in server.schemas():
@@ -120,14 +120,14 @@ class Ledgers:
     ) -> list[Record]:
         """As `LedgerReader.find`, in those whose keys are here (`without_keys` are not searched).
 
-        Raises LedgerError where none are.
+        Raises LedgerError if no keys are here.
         """
         searched = [ledger for ledger in self.nodes if ledger.has_keys] or self.nodes
         found = [record for ledger in searched for record in ledger.reader.find(number, now, start, end)]
         return sorted(found, key=lambda record: record.steps[0].at)
 
     def with_call(self, call_id: str) -> NodeLedger | None:
-        """The one that knows the call. Raises UsageError where several do."""
+        """The one that knows the call. Raises UsageError if several do."""
         knowing = [ledger for ledger in self.nodes if ledger.reader.knows(call_id)]
         if len(knowing) > 1:
             names = " and ".join(ledger.node for ledger in knowing)

@@ -24,8 +24,8 @@ ASKED_WITHIN_S: Final = 10
 class OwnReplica:
     """`behind` steps are not there yet. `lost_leaves` are of ledgers that were set aside, and never came there.
 
-    `is_own` is false if another node replicates by this one's name; `is_private`: nobody between can read the
-    connection.
+    `is_own` is false if another node replicates by this one's name; `is_private`: the connection
+    cannot be read on its way.
     """
 
     is_own: bool

@@ -29,14 +29,14 @@ from .schema import check_version, tell_strange
 from .stored_tree import STEP, read_hashes, signed_leaves
 
 PAGE_ROWS: Final = 500
-"""Rows that a reader fetches in one transaction, which is how long it can hold up the writer's commit."""
+"""Rows that a reader fetches in one transaction: so long it can hold up the writer's commit."""
 OPEN_FOR: Final = timedelta(hours=1)
-"""A call without an end is taken to be still going on for this long after its decision."""
+"""A call without an end counts as in progress for this long after its decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The ledger's size in steps: in all, and since a moment, of which `first_at` is the first."""
+    """The ledger's size in steps: in all, and since a moment; `first_at` is the first one since then."""
 
     steps: int
     recent: int
@@ -44,7 +44,7 @@ class Extent:
 
 
 def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
-    """The first `limit` of records that come with the latest first, by their beginnings, the newest last."""
+    """The first `limit` of `records`, which come latest first, ordered by their beginnings, the newest last."""
     found = list(islice(records, limit))
     found.reverse()  # calls of one instant stay in the order of their writing
     return sorted(found, key=lambda record: record.steps[0].at)
@@ -54,9 +54,9 @@ class LedgerReader:
     """Reads a ledger, also while it is being written, and holds nothing open between two reads. From any thread."""
 
     def __init__(self, database: Database, days: DayKeys | None = None, node: str | None = None) -> None:
-        """Without `days` the numbers stay sealed. `node` is whose all records are; None: whose each step says.
+        """Without `days` the numbers stay sealed. `node` is the node of all records; None: each step names its node.
 
-        Raises LedgerError where this version cannot read it.
+        Raises LedgerError if this version cannot read it.
         """
         self.database = database
         self._days = days
@@ -67,11 +67,11 @@ class LedgerReader:
 
     @classmethod
     def open(cls, url: str, days: DayKeys | None = None) -> Self:
-        """A node's own ledger. Raises LedgerError where there is none, or none that this version can read."""
+        """A node's own ledger. Raises LedgerError if there is none, or this version cannot read it."""
         return cls(Database.in_file(url), days)
 
     def record(self, call_id: str) -> Record | None:
-        """The evidence of one call, or None where the ledger does not know it."""
+        """The evidence of one call; None if the ledger does not know it."""
         return next(iter(self._records([call_id])), None)
 
     def acts(self) -> list[Step]:
@@ -116,7 +116,7 @@ class LedgerReader:
         until: datetime | None = None,
         keep: Callable[[Record], bool] = lambda record: True,
     ) -> list[Record]:
-        """Whole calls of which a step happened from `since` on and before `until`, where `keep` says so of the record.
+        """Whole calls with a step from `since` on and before `until`, if `keep` accepts the record.
 
         The `limit` newest, newest last.
         """
@@ -147,9 +147,9 @@ class LedgerReader:
     def find(
         self, number: Number, now: datetime, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
-        """Calls that this number had a part in and that began from `start` on and before `end`, newest last.
+        """Calls of this number that began from `start` on and before `end`, the newest last.
 
-        Those of days whose key is destroyed are not found. Raises LedgerError where there are no keys here.
+        Calls of days whose key is destroyed are not found. Raises LedgerError if there are no keys here.
         """
         if self._days is None:
             raise LedgerError("numbers can be found with the ledger's key only: run this as a user who may read it")
@@ -179,13 +179,13 @@ class LedgerReader:
         ]
 
     def open_calls(self, now: datetime) -> list[Record]:
-        """Calls decided less than `OPEN_FOR` before `now` whose end nobody has written, for the service to take up."""
+        """Calls decided less than `OPEN_FOR` before `now` without a recorded end: the service takes them up."""
         return self._records(self._endless("at > ?", microseconds(now - OPEN_FOR)))
 
     def lost_calls(self, now: datetime) -> list[str]:
         """Calls without an end that are too old for `open_calls`, of the last day on which anything was written.
 
-        The service that decided them has not lived to see their end, and no other takes them up.
+        The service that decided them ended before they did, and no other one takes them up.
         """
         ((newest,),) = self._all("SELECT max(at) FROM steps")
         if newest is None:
@@ -218,9 +218,9 @@ class LedgerReader:
         return Extent(newest, newest - number + 1, moment(at))
 
     def signed_leaves(self, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-        """How many leaves the tree has, all signed, where it begins with the checkpoints that were kept.
+        """How many leaves the tree has, if all are signed and it begins with the checkpoints in `kept`.
 
-        A quick look at its head alone. Raises LedgerError where it is not so.
+        A quick look at its head alone. Raises LedgerError if that is not so.
         """
         with self.database.reading() as connection:
             return signed_leaves(connection, log, kept)
@@ -231,16 +231,16 @@ class LedgerReader:
             return consistency_proof(old, size, lambda places: read_hashes(connection, places))
 
     def proofs(self, call_id: str, cosigned: Note | None = None) -> list[ProvenLeaf]:
-        """The proof of each leaf of a call, its record first; empty where none of it is in the tree yet.
+        """The proof of each leaf of a call, its record first; empty if the tree has no leaf of it yet.
 
-        They lead to the `cosigned` checkpoint where that holds them all, else to the ledger's own.
-        Raises LedgerError where the ledger has no signed checkpoint that holds them.
+        They lead to the `cosigned` checkpoint if it holds them all, else to the ledger's own.
+        Raises LedgerError if the ledger has no signed checkpoint that holds them.
         """
         with self.database.reading() as connection:
             return prove(connection, call_id, cosigned)
 
     def origin(self) -> str | None:
-        """The name with which the tree was signed last, by whoever; None if it was not. Raises LedgerError."""
+        """The name with which the tree was signed last; None if it was not signed. Raises LedgerError."""
         with self.database.reading() as connection:
             held = facts(connection).get(CHECKPOINT)
         return held.partition("\n")[0] if held else None
@@ -302,9 +302,9 @@ class LedgerReader:
         )
 
     def record_key(self, call_id: str) -> bytes | None:
-        """The key that opens the numbers of this call alone; None where there is none, or its day's is destroyed.
+        """The key that opens the numbers of this call alone; None if there is none, or its day key is destroyed.
 
-        Raises LedgerError where the numbers are not what was sealed.
+        Raises LedgerError if the numbers are not what was sealed.
         """
         query = f"SELECT details FROM steps WHERE call_id = ? AND kind IN ({_FIRST}) ORDER BY id LIMIT 1"  # noqa: S608
         for (text,) in self._all(query, call_id):

@@ -57,7 +57,7 @@ class PostgreSQLConnection:
                 copy.write_row(row)
 
     def is_private(self) -> bool:
-        """Whether nobody between here and PostgreSQL can read what is said."""
+        """Whether the connection cannot be read on its way."""
         pgconn, info = self.driver.pgconn, self.driver.info
         return bool(pgconn.ssl_in_use) or info.host.startswith("/") or _is_loopback(info.hostaddr)
 
@@ -205,7 +205,7 @@ _REMEDIES: Final = {
     "08": _UNREACHABLE,
     "28": "see ledger.password_file, the user in ledger.url, and PostgreSQL's pg_hba.conf",
     "3D": "make that database: createdb -O USER NAME",
-    "3F": "the node that ships there makes its schema; see its log",
+    "3F": "the node that replicates there makes its schema; see its log",
     "42501": "let its user have that right: a node owns its schema, a reader needs USAGE and SELECT",
     "42P01": "let its user have USAGE and SELECT there",  # without USAGE a schema is as if it were not there
     "53": "see PostgreSQL's log for what it ran out of",

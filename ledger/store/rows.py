@@ -13,7 +13,7 @@ from idtone.numbers import Number
 
 from ..evidence.canonical import canonical
 from ..evidence.leaves import StoredStep
-from ..evidence.steps import DAY, SEALED, SEALED_KEY, UNOPENED, UNSEALED, Role, Step, StepKind
+from ..evidence.steps import DAY, SEALED, SEALED_KEY, UNOPENED, UNSEALED, NumberRole, Step, StepKind
 from ..keys.sealing import DayKey, day_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ def moment(at: int) -> datetime:
 def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
     """The step with its numbers among its details, as they are written. `key_of` gives the key of a day.
 
-    Raises LedgerError where it has none.
+    Raises LedgerError if there is none.
     """
     if not step.numbers:
         return step
@@ -42,7 +42,7 @@ def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
 
 
 def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
-    """`key_of` gives the key of a day. Raises LedgerError where it has none."""
+    """`key_of` gives the key of a day. Raises LedgerError if there is none."""
     details = sealed(step, key_of).details
     return {
         "node": node,
@@ -54,9 +54,9 @@ def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, 
 
 
 def step_of(row: StoredStep, key_of: Callable[[str], DayKey | None]) -> Step:
-    """The step that `row_of` wrote, its time in UTC, and its numbers where `key_of` has the key of their day.
+    """The step that `row_of` wrote, its time in UTC, and its numbers if `key_of` has the key of their day.
 
-    Raises LedgerError where it is none of this version's.
+    Raises LedgerError if this version cannot read it.
     """
     try:
         details = json.loads(row.details)
@@ -64,11 +64,11 @@ def step_of(row: StoredStep, key_of: Callable[[str], DayKey | None]) -> Step:
         shown = {
             name: value for name, value in details.items() if name not in (DAY, SEALED, SEALED_KEY) or value == UNSEALED
         }
-        numbers: dict[Role, Number] = {}
+        numbers: dict[NumberRole, Number] = {}
         try:
             numbers = key.open(row.call_id, details) if key else {}
         except LedgerError:
-            shown[SEALED] = UNOPENED  # the rest is evidence all the same, and `fold` tells
+            shown[SEALED] = UNOPENED  # the rest is evidence all the same, and `fold` names this
         return Step(row.call_id, StepKind(row.kind), moment(row.at), shown, numbers)
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise LedgerError(

@@ -172,14 +172,14 @@ _NOT_UTF8: Final = "Could not decode to UTF-8"
 
 
 def _has_room(path: Path) -> bool:
-    """An error of the disk is also given where blocks are only found as they are flushed, and there are none."""
+    """SQLite reports an error of the disk also if the file system looks for blocks only at a flush, and finds none."""
     found = os.statvfs(path.parent)
     return found.f_bavail * found.f_frsize >= ROOM
 
 
 _TROUBLES: Final = {
     sqlite3.SQLITE_FULL: Trouble.FULL,
-    # Of the many errors of I/O SQLite gives these, too, where there is no room: for a quota, when blocks are only
+    # SQLite gives these I/O errors too if there is no room: for a quota, when blocks are only
     # found as they are flushed (so `trouble` looks at the disk), and for the memory that is shared by the readers of a
     # write-ahead log.
     sqlite3.SQLITE_IOERR_WRITE: Trouble.FULL,

@@ -24,8 +24,8 @@ def parse_size(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Which tree (`origin`), how many leaves it has, and its root; `extensions` are further lines, of which we write
-    none.
+    """Which tree (`origin`), how many leaves it has, and its root; `extensions` are further lines, which we do
+    not write.
     """
 
     origin: str
@@ -34,7 +34,7 @@ class Checkpoint:
     extensions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises ProofError for what would read as another checkpoint."""
+        """Raises ProofError if the text would read as another checkpoint."""
         if any(not line or "\n" in line for line in (self.origin, *self.extensions)):
             raise ProofError("the lines of a checkpoint are neither empty nor broken")
 
@@ -57,7 +57,7 @@ class Checkpoint:
 
 
 def believed(note: Note, log: VerifierKey) -> Checkpoint:
-    """The checkpoint in a note that its log has signed. Raises ProofError where that is not so."""
+    """The checkpoint in a note that `log` has signed. Raises ProofError if it has not."""
     if not note.signed_by([log]):
         raise ProofError(f"the checkpoint is not signed by the key of {log.name}")
     checkpoint = Checkpoint.parse(note.text)

@@ -1,8 +1,8 @@
-"""The Merkle tree of RFC 6962, section 2.1, over SHA-256. Pure: hashes are read through a function.
+"""The Merkle tree of RFC 6962, section 2.1, over SHA-256. Pure: a function reads the hashes.
 
-A tree is kept as the hashes of its complete subtrees, in the order in which they come to be: each leaf, followed by the
-subtrees that it completes. That list only ever grows, has less than two hashes for each leaf, and holds all that a root
-or a proof of any size is made of, in at most some 2·log₂(size) places.
+A tree is stored as the hashes of its complete subtrees, in the order in which they are completed: each leaf,
+followed by the subtrees that it completes. That list only grows, and has less than two hashes for each leaf. A root or
+a proof of any size reads at most some 2·log₂(size) of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EMPTY_ROOT: Final = hashlib.sha256().digest()
 """RFC 6962, section 2.1: the hash of an empty list."""
 
 Read = Callable[[Sequence[int]], Mapping[int, bytes]]
-"""Places in the list of complete subtrees → the hash that stands there, of each of them."""
+"""Places in the list of complete subtrees → the hash at each of them."""
 
 _sha256 = hashlib.sha256
 
@@ -41,7 +41,7 @@ class Subtree:
 
     @property
     def place(self) -> int:
-        """Where its hash stands in the list."""
+        """The place of its hash in the list."""
         last = ((self.number + 1) << self.level) - 1
         return stored(last) + self.level
 
@@ -52,7 +52,7 @@ def stored(size: int) -> int:
 
 
 class Frontier:
-    """The right edge of a tree: enough to let it grow and to tell its root."""
+    """The right edge of a tree: enough to append leaves and to compute the root."""
 
     __slots__ = ("_subtrees", "size")
 
@@ -72,7 +72,7 @@ class Frontier:
         return Frontier(self.size, self._subtrees)
 
     def append(self, leaf: bytes) -> list[bytes]:
-        """Grow by the leaf with this hash; what the list grows by, in order."""
+        """Append the leaf with this hash; returns the new hashes of the list, in order."""
         return self.extend([leaf])
 
     def extend(self, leaves: Iterable[bytes]) -> list[bytes]:
@@ -103,7 +103,7 @@ def root(size: int, read: Read) -> bytes:
 def inclusion_proof(index: int, size: int, read: Read) -> list[bytes]:
     """The audit path of a leaf (RFC 6962, section 2.1.1), from its sibling up.
 
-    Raises ProofError where the tree has no such leaf.
+    Raises ProofError if the tree has no such leaf.
     """
     if not 0 <= index < size:
         raise ProofError(f"a tree of {size} leaves has no leaf {index}")
@@ -113,7 +113,7 @@ def inclusion_proof(index: int, size: int, read: Read) -> list[bytes]:
 def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
     """That the tree of `old` leaves is the beginning of that of `size` (RFC 6962, section 2.1.2).
 
-    Empty where `old` is 0 or `size`. Raises ProofError where `old` is more than `size`.
+    Empty if `old` is 0 or `size`. Raises ProofError if `old` is more than `size`.
     """
     if not 0 <= old <= size:
         raise ProofError(f"a tree of {size} leaves never had {old}")
@@ -123,7 +123,7 @@ def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
 def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
     """The root that the proof leads to from the leaf with this hash (RFC 9162, section 2.1.3.2).
 
-    Raises ProofError where the proof has another length than one of this leaf.
+    Raises ProofError if the proof has another length than one of this leaf.
     """
     if not 0 <= index < size:
         raise ProofError(f"a tree of {size} leaves has no leaf {index}")
@@ -157,7 +157,7 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
         if proof or not same:
             raise ProofError("the roots differ" if not same else "the consistency proof is too long")
         return
-    # The old tree itself is left out of the proof where it is complete.
+    # The proof leaves out the old tree itself if that is complete.
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not path:
         raise ProofError("the consistency proof is too short")

@@ -1,8 +1,7 @@
 """Signed notes: text with signature lines below it (C2SP signed-note v1), and witnesses' cosignatures
 (tlog-cosignature v1).
 
-Ed25519 only, like most logs and witnesses; lines by other keys and algorithms are carried along and prove nothing
-here. Pure.
+Ed25519 only, like most logs and witnesses. Lines by other keys and algorithms are kept, and prove nothing here. Pure.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from idtone.errors import ProofError
 SIGNATURES_LIMIT: Final = 64
 """Lines; signed-note asks for 16 at least."""
 NOTE_LIMIT: Final = 256 * 1024
-"""Bytes: room for as many post-quantum signatures, which we carry along."""
+"""Bytes: room for as many post-quantum signatures, which we keep."""
 KEY_BYTES: Final = 32
 _LATEST: Final = 2**63 - 1
 
@@ -66,7 +65,7 @@ class SignatureLine:
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """Whose signature is believed: a name, an algorithm, and an Ed25519 public key of 32 bytes."""
+    """The key that verifies a signature: a name, an algorithm, and an Ed25519 public key of 32 bytes."""
 
     name: str
     algorithm: Algorithm
@@ -102,7 +101,7 @@ class VerifierKey:
         return key
 
     def verifies(self, text: str, signature: bytes) -> bool:
-        """Whether the signature, as it stands in a line, is this key's on the text."""
+        """Whether the signature of a line is this key's signature on the text."""
         message = text.encode()
         if self.algorithm is Algorithm.COSIGNATURE:
             time_s = int.from_bytes(signature[:8], "big")
@@ -115,10 +114,10 @@ class VerifierKey:
 
 
 class Signer:
-    """Signs notes by one name with one Ed25519 key, of which the seed has 32 bytes."""
+    """Signs notes by one name with one Ed25519 key. Its seed has 32 bytes."""
 
     def __init__(self, name: str, seed: bytes) -> None:
-        """Raises ProofError where nobody can sign by that name."""
+        """Raises ProofError if the name cannot be used in signatures."""
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         public = self._private.public_key().public_bytes_raw()
         self.key = VerifierKey(name, Algorithm.ED25519, public)
@@ -153,7 +152,7 @@ class Note:
 
     @classmethod
     def parse(cls, octets: bytes) -> Note:
-        """Raises ProofError where this is no signed note; the text is to be believed only after `signed_by`."""
+        """Raises ProofError if this is not a signed note. Trust the text only after `signed_by`."""
         if len(octets) > NOTE_LIMIT:
             raise ProofError(f"the note is larger than {NOTE_LIMIT} bytes")
         try:
@@ -175,9 +174,9 @@ class Note:
         return Note(self.text, tuple(dict.fromkeys((*self.signatures, *lines))))
 
     def signed_by(self, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
-        """Those of the keys that have signed; lines by other keys are passed over.
+        """Those of the keys that have signed; lines by other keys are ignored.
 
-        Raises ProofError where a line names one of the keys and is not by it: somebody has meddled with the note.
+        Raises ProofError if a line names one of the keys and is not by it: the note was changed.
         """
         known = {(key.name, key.key_id): key for key in keys}
         signed: dict[VerifierKey, None] = {}
@@ -192,7 +191,7 @@ class Note:
 
 
 def cosigned_at(line: SignatureLine) -> int:
-    """When a cosignature was given, in seconds since 1970. Raises ProofError where the line is none."""
+    """The time of a cosignature, in seconds since 1970. Raises ProofError if the line is not a cosignature."""
     time_s = int.from_bytes(line.signature[:8], "big")
     if len(line.signature) != 8 + 64 or time_s > _LATEST:
         raise ProofError(f"the line of {line.name} is no cosignature")
@@ -200,7 +199,7 @@ def cosigned_at(line: SignatureLine) -> int:
 
 
 def decoded(encoded: str) -> bytes | None:
-    """Of base64 (RFC 4648, section 4), strictly: the one text that stands for these bytes. None where it is not."""
+    """Strict base64 (RFC 4648, section 4): only the one text that encodes these bytes. None for any other text."""
     try:
         octets = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""A leaf's proof as a file that stands alone (C2SP tlog-proof v1). Pure."""
+"""The proof of a leaf as a file of its own (C2SP tlog-proof v1). Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HASHES_LIMIT: Final = 63
 class InclusionProof:
     """That the leaf at `index` (from 0) is in the tree of a checkpoint.
 
-    `hashes` lead from the leaf's sibling to the root's child. `extra` is for applications, and believed by nobody.
+    `hashes` lead from the leaf's sibling to the root's child. `extra` is for applications, and proves nothing.
     """
 
     index: int
@@ -39,7 +39,7 @@ class InclusionProof:
 
     @classmethod
     def parse(cls, octets: bytes) -> InclusionProof:
-        """Raises ProofError where this is no proof."""
+        """Raises ProofError if this is not a proof."""
         above, empty, checkpoint = octets.partition(b"\n\n")
         try:
             lines = above.decode("ascii").split("\n")
@@ -60,9 +60,9 @@ class InclusionProof:
         return cls(index, parse_hashes(lines[1:]), Note.parse(checkpoint), extra)
 
     def check(self, leaf: bytes, log: VerifierKey) -> Checkpoint:
-        """The checkpoint, signed by its log, of the tree that holds the leaf with this content.
+        """The checkpoint, signed by `log`, of the tree that holds the leaf with this content.
 
-        Raises ProofError where any of that is not so.
+        Raises ProofError if the log has not signed it, or the tree does not hold the leaf.
         """
         checkpoint = believed(self.checkpoint, log)
         if root_by_inclusion(self.index, checkpoint.size, leaf_hash(leaf), self.hashes) != checkpoint.root:

@@ -1,4 +1,4 @@
-"""What verifying reads of a ledger's database, query by query, each a transaction of its own and short."""
+"""The queries of verification. In SQLite each is a short transaction of its own."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Text = tuple[int | None, str, str | None]
 
 
 class LedgerRows:
-    """One connection. Every query is portable but that of `texts`; in PostgreSQL all see one state."""
+    """One connection. Every query except that of `texts` is portable; in PostgreSQL all see one state."""
 
     def __init__(self, connection: Connection, texts: str, indexed: bool) -> None:
-        """Use `reading`. `indexed`: its indexes can be looked at."""
+        """Use `reading`. `indexed`: its indexes can be examined."""
         self._connection = connection
         self._texts = texts
         self._indexed = indexed
@@ -37,11 +37,11 @@ class LedgerRows:
             if database.is_sqlite:
                 yield cls(connection, _TEXTS, indexed=True)
             else:
-                connection.execute(database.begin)  # which names the schema; a reader holds up nobody here
+                connection.execute(database.begin)  # which names the schema; here a reader does not hold up the writer
                 yield cls(connection, _TEXTS_IN_POSTGRESQL, indexed=False)
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """At once: a statement that is not read to its end holds up the writer."""
+        """All rows at once: a statement that is not read to its end holds up the writer."""
         rows: list[Any] = self._connection.execute(query, tuple(values)).fetchall()
         return rows
 
@@ -51,11 +51,11 @@ class LedgerRows:
         return last, count
 
     def strange(self) -> list[str]:
-        """What in the database's form is not idtone's; empty in PostgreSQL."""
+        """What differs from the tables that idtone makes; empty in PostgreSQL."""
         return strange(self._all(CATALOGUE)) if self._indexed else []
 
     def below(self, limit: int) -> list[tuple[int, str]]:
-        """(id, call_id) of the first steps that have an id below 1, where no step is written."""
+        """(id, call_id) of the first steps with an id below 1, which idtone does not write."""
         return self._all("SELECT id, call_id FROM steps WHERE id < 1 ORDER BY id LIMIT ?", (limit,))
 
     def facts(self) -> dict[str, Any]:
@@ -69,19 +69,18 @@ class LedgerRows:
     def texts(self, after: int, until: int, node: str) -> list[Text]:
         """(leaf, call_id, `leaves.step_text`) of the steps after `after` up to `until`, made in the database.
 
-        A step whose `at` is no whole number, or whose `details` or `call_id` are bytes, is left out. The text of one is
-        None where its node is another, or its kind is not known, or one that has a leaf where it should not, or none
-        where it should. In the place of the leaf of a step in `OPENING` stands `OPENS`, and of a leaf below 0 what is
-        no number.
+        A step is left out if its `at` is not a whole number, or its `details` or `call_id` are bytes. Its text is None
+        if its node is another, its kind is not known, it has a leaf and its kind should not, or the other way round.
+        The leaf of a step in `OPENING` is `OPENS`; a leaf below 0 is not a number.
         """
         ends = (f',"kind":{quoted(kind)},"node":{quoted(node)}}}' for kind in StepKind)
         return self._all(self._texts, (node, *ends, after, until))
 
     def led_to(self, after: int, until: int) -> list[tuple[int]] | None:
-        """To how many steps of its call, up to itself, the index of calls leads for each step that has a leaf.
+        """For each step with a leaf after `after` up to `until`: to how many steps of its call, up to itself, the index
+        of calls leads.
 
-        Of those after `after` up to `until`. One to which the index of times does not lead is left out. None in
-        PostgreSQL, whose indexes are its own matter.
+        A step to which the index of times does not lead is left out. None in PostgreSQL, whose indexes we trust.
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 
@@ -90,11 +89,11 @@ class LedgerRows:
         return self._all(_NOT_LED_TO, (after, until)) if self._indexed else []
 
     def hashes(self, place: int, count: int) -> list[tuple[bytes]]:
-        """So many from this place on, fewer where some are missing."""
+        """So many from this place on; fewer if some are missing."""
         return self._all(_HASHES, (place, place + count))
 
     def counted(self, call_id: str, until: int) -> int:
-        """How many steps the call has up to this one."""
+        """How many steps the call has, up to this one."""
         ((count,),) = self._all("SELECT count(*) FROM steps WHERE call_id = ? AND id <= ?", (call_id, until))
         return int(count)
 
@@ -120,7 +119,7 @@ class LedgerRows:
         return self._all(_OPENINGS_BETWEEN, (last, after, until))
 
     def openings_of(self, step: int, last: int) -> list[tuple[str, str, str, int | None]]:
-        """The same of the call that this step is of."""
+        """The same for the call of this step."""
         return self._all(_OPENINGS_OF, (last, step))
 
     def has_entry(self, token: int, step: int) -> bool:
@@ -131,7 +130,7 @@ class LedgerRows:
 
 
 def _end(kind: str) -> str:
-    """The end of the text of a step of this kind; none where the kind and the leaf do not go together."""
+    """The end of the text of a step of this kind; NULL if its kind and its leaf do not fit."""
     text = "?"
     if kind in CLOSING or kind in OPENING:
         text = f"CASE WHEN leaf IS {'NOT ' if kind in CLOSING else ''}NULL THEN {text} END"

@@ -1,9 +1,9 @@
-"""The tree grown again from the steps, page by page, as long as all is as it was written.
+"""The tree grown again from the steps, page by page, as long as the pages are as they were written.
 
-A page that is proven to be so costs less than half of one that is looked at step by step (`verifying`), and the least
-difference, or anything out of the ordinary, leaves it to that. Texts of steps come from the database ready made, so
-what must not happen is that other rows give the same text. The quotes around a node and a kind are those of values that
-are known, `at` and `id` are whole numbers; and that no step's details hold the text of another step is counted.
+A page that matches costs less than half of a page that is examined step by step (`verify_ledger`). Any difference, and
+anything unusual, is left to that. The database makes the texts of steps, so different rows must not give the same text:
+node and kind are known values, `at` and `id` are whole numbers, and a count shows that no step's details hold the text
+of another step.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from .ledger_rows import OPENS, LedgerRows, Text
 from .search_entries import EntrySum
 
 BEGINS: Final = b'{"at":'
-"""Begins the text of each step, and stands in no details: they hold no objects."""
+"""The beginning of each step's text. Details do not contain it: they hold no objects."""
 _DAY: Final = re.compile(r'"day":"([^"\\]*)"')
 
 
 def _holds(leaf: bytes, steps: int) -> bool:
-    """The leaf is of so many steps, each of which begins in it: nearly always by its brackets, which is faster."""
+    """Whether the leaf has so many steps. Nearly always its brackets show it, which is faster."""
     return leaf.count(b"{") == 1 + 2 * steps or leaf.count(BEGINS) == steps
 
 
 class _Closed(NamedTuple):
-    """A call that a step closes, and its texts; `digits` where it begins with one of `leaves.OPENING`."""
+    """A call that a step closes, and its texts; `digits` if it begins with one of `leaves.OPENING`."""
 
     number: int
     leaf: int
@@ -41,26 +41,26 @@ class _Closed(NamedTuple):
 
 @dataclass
 class RegrownTree:
-    """What has grown so far."""
+    """The tree as far as the steps were read."""
 
     entries: EntrySum
-    """What `sought` should hold."""
+    """The entries that `sought` should hold."""
     roots: dict[int, bytes]
-    """The sizes at which the root is wanted, and it, once it is reached."""
+    """The sizes at which the root is wanted → the root, once the tree has that size."""
     frontier: Frontier = field(default_factory=Frontier)
     calls: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The texts of the steps of calls that are in no leaf yet."""
     digits: dict[str, set[str]] = field(default_factory=dict)
-    """By what those of them are found that begin with one of `leaves.OPENING`."""
+    """The search keys of those calls that begin with one of `leaves.OPENING`."""
     more_digits: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """By what others are found."""
+    """The search keys of other calls."""
     days: set[str] = field(default_factory=set)
     node: str = ""
-    """Where the latest steps were written."""
+    """The node that wrote the latest steps."""
     _day: str = "?"
 
     def grow(self, frontier: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
-        """Let the frontier grow by leaves with these hashes, and note roots; what the list of hashes grows by."""
+        """Append leaves with these hashes to the frontier, and note roots; returns the new hashes."""
         made: list[bytes] = []
         begin = frontier.size
         end = begin + len(leaves)
@@ -71,7 +71,7 @@ class RegrownTree:
         return made
 
     def match(self, rows: LedgerRows, after: int, until: int) -> bool:
-        """Go on with the steps after `after` up to `until`; False where that needs a closer look: all is as before."""
+        """Add the steps after `after` up to `until`; False if they need a closer look: then nothing has changed."""
         steps = rows.texts(after, until, self.node)
         closed: list[_Closed] = []
         ordinary = self._group(after, steps, closed)
@@ -81,12 +81,12 @@ class RegrownTree:
         return False
 
     def _group(self, after: int, steps: Sequence[Text], closed: list[_Closed]) -> bool:
-        """Add steps to their calls, and move those that are over to `closed`; False for what is out of the ordinary."""
+        """Add steps to their calls, and move the calls that are over to `closed`; False for anything unusual."""
         calls, digits = self.calls, self.digits
         ordinary = not self.more_digits
         for number, (index, call_id, text) in enumerate(steps, after + 1):
             texts = calls[call_id]
-            texts.append(text)  # type: ignore[arg-type]  # is taken away again where it is none
+            texts.append(text)  # type: ignore[arg-type]  # is removed again if it is None
             if text is None:
                 ordinary = False
             elif index is None:
@@ -116,7 +116,7 @@ class RegrownTree:
                 self.digits.pop(call_id, None)
 
     def _hashed(self, rows: LedgerRows, closed: Sequence[_Closed], led_to: Sequence[tuple[int]] | None) -> bool:
-        """Let the tree grow by these leaves, where the hashes are those that are held, and indexes lead to them."""
+        """Append these leaves, if the database has the same hashes and its indexes lead to the steps."""
         leaves: list[bytes] = []
         steps: list[tuple[int]] = []
         entries: list[str] = []
@@ -143,7 +143,7 @@ class RegrownTree:
         return True
 
     def note_day(self, text: str) -> None:
-        """Under the key of which day the numbers in a step's text are sealed."""
+        """Note the days whose keys seal the numbers in a step's text."""
         if self._day not in text:
             for day in _DAY.findall(text):
                 self.days.add(day)

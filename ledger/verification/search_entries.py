@@ -1,9 +1,10 @@
-"""Whether all calls are found by their numbers, and nothing else is: the table `sought` held against the leaves.
+"""Whether a search finds all calls by their numbers, and no others: the table `sought` is compared with the leaves.
 
-The entries that there should be come in the order of the steps, those that there are in the order of tokens, which says
-nothing of time. Looking up each would take longer than all the rest, so sums are compared, of the entries each put
-through a cipher under a key of the moment: sets that differ have the same sum by a chance of 2^-64, and nobody can aim
-at it (Clarke and others, Incremental Multiset Hash Functions, Asiacrypt 2003). Only where they differ is it looked for.
+The entries that should exist come in the order of the steps; those that exist come in the order of tokens, which has
+nothing to do with time. To look up each entry would take longer than all the rest. So sums are compared: each entry
+is encrypted with a key made for this run, and different sets have the same sum with a probability of 2^-64, at which no
+one can aim (Clarke and others, Incremental Multiset Hash Functions, Asiacrypt 2003). Only if they differ, entries are
+looked up.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ PAGE_STEPS: Final = 2000
 
 
 class EntrySum:
-    """Of entries each 16 bytes long, the token and the step, big-endian; comparable where the key is the same."""
+    """A sum of entries of 16 bytes: token and step, big-endian. Sums with the same key can be compared."""
 
     def __init__(self, key: bytes) -> None:
-        """`key` has 16 bytes that nobody knows."""
+        """`key` has 16 random bytes."""
         self._cipher = Cipher(AES(key), ECB()).encryptor()  # noqa: S305 - as a function of one block, not to hide it
-        self._count = 0  # two that are the same cancel each other out
+        self._count = 0  # two equal entries cancel each other out in the sum
         self._sum = 0
 
     def add(self, entries: bytes) -> None:
@@ -41,7 +42,7 @@ class EntrySum:
 
 
 def _folded(blocks: bytes) -> int:
-    """The exclusive or of blocks of 16 bytes each; 0 of none."""
+    """The exclusive or of blocks of 16 bytes; 0 without any."""
     count = len(blocks) // 16
     value = int.from_bytes(blocks, "big")
     while count > 1:
@@ -52,7 +53,7 @@ def _folded(blocks: bytes) -> int:
 
 
 def add_held(held: EntrySum, rows: LedgerRows, last: int) -> None:
-    """The entries that there are, up to the step `last`. Raises struct.error where one is no pair of whole numbers."""
+    """Add the existing entries, up to the step `last`. Raises struct.error if one is not a pair of whole numbers."""
     for part in rows.entries(last):
         held.add(struct.pack(f">{2 * len(part)}q", *chain.from_iterable(part)))
 

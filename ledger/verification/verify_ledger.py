@@ -1,7 +1,7 @@
-"""Whether the ledger is what was signed: every step read again, every leaf made again, every hash compared.
+"""Whether the ledger is what was signed: every step is read, every leaf is made again, every hash is compared.
 
-What is found wrong is told with the call that it concerns. The ledger may be written meanwhile: what is verified is
-what stood in it at the beginning, and it is read in short transactions.
+A fault is reported with the call that it concerns. The ledger may be written meanwhile: the state at the beginning is
+verified, and read in short transactions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .regrown_tree import BEGINS, RegrownTree
 from .search_entries import EntrySum, add_held, differences
 
 PAGE_ROWS: Final = 600
-"""A millisecond or two for which a reader can hold up the writer's commit."""
+"""A page can hold up the writer's commit for a millisecond or two."""
 FAULTS_LIMIT: Final = 100
 
 
@@ -69,7 +69,7 @@ class StoredRow(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Its values are of their types, and it is one step: SQLite would hold anything."""
+        """Whether its values have their types, and it is one step: SQLite would hold anything."""
         return (
             all(isinstance(value, str) for value in (self.node, self.call_id, self.kind, self.details))
             and isinstance(self.at, int)
@@ -98,7 +98,7 @@ def verify_ledger(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without looking for cycles among millions of texts: nothing here makes any."""
+    """Without garbage collection: it would look for cycles among millions of texts, and there are none."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -156,7 +156,7 @@ class _Verification:
 
     def _signed(self, own: object) -> list[SignedCheckpoint]:
         try:
-            # In SQLite it may be of any type, and then it is no note.
+            # In SQLite it may be of any type; then it is not a note.
             octets = own.encode() if isinstance(own, str) else b""
             notes = [*([(_OWN, Note.parse(octets))] if own is not None else []), *self._notes]
         except ProofError as error:
@@ -188,7 +188,7 @@ class _Verification:
             self._progress(reached, last)
 
     def _page(self, after: int, last: int) -> int:
-        """Look at the steps that follow `after` one by one, and tell what is wrong; the last one of them."""
+        """Look at the steps after `after` one by one, and report what is wrong; returns the last one of them."""
         grown = self._grown
         made: list[bytes] = []
         closed: list[str] = []
@@ -231,7 +231,7 @@ class _Verification:
         return after
 
     def _step(self, step: StoredRow) -> list[str]:
-        """The texts of its call with this step."""
+        """Add the step to its call; returns the texts of the call."""
         grown = self._grown
         grown.node = step.node
         texts = grown.calls[step.call_id]
@@ -245,9 +245,9 @@ class _Verification:
         return texts
 
     def _look_at_open_calls(self, last: int) -> None:
-        """A call that has a leaf is over, and each step that follows is a leaf: but for a decision that came too late.
+        """A call that has a leaf is over, and each later step is a leaf, except a decision that came too late.
 
-        That is of a call that the dialplan has handled by itself, and its one decision.
+        Such a call was handled by the dialplan alone, and has this one decision.
         """
         for call_id, texts in self._grown.calls.items():
             found = self._rows.of_call(call_id, last)
@@ -277,7 +277,7 @@ class _Verification:
             self._verdict.fault("the table `sought` does not lead to the records that were signed")
 
     def _tell_changed(self, place: int, grown: list[bytes], held: list[bytes], closed: list[str]) -> None:
-        """Which calls' leaves have another hash than was written; where none has, hashes were changed."""
+        """Report the calls whose leaves have another hash than was written; without any, hashes were changed."""
         leaves = iter(closed)
         size = self._grown.frontier.size - len(closed)
         changed = False

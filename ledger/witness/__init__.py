@@ -1,1 +1,1 @@
-"""Witnesses (C2SP tlog-witness) cosign a tree's heads, and only such as continue what they cosigned before."""
+"""Witnesses (C2SP tlog-witness): they cosign only heads of a tree that continue what they cosigned before."""

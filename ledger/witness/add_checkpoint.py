@@ -1,4 +1,4 @@
-"""What a log asks of a witness and what it is answered (C2SP tlog-witness, add-checkpoint). Pure."""
+"""The request of a log to a witness, and the answer (C2SP tlog-witness, add-checkpoint). Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..tree.notes import NOTE_LIMIT, Note, SignatureLine, Signer, VerifierKey
 from ..tree.proofs import parse_hashes
 
 SIZE_TYPE: Final = "text/x.tlog.size"
-"""The content type of an answer that tells what the witness has cosigned last."""
+"""The content type of an answer with the size that the witness has cosigned last."""
 REQUEST_LIMIT: Final = NOTE_LIMIT + 64 * 50
 """Bytes: a note, and as many hashes as a proof may have."""
 
@@ -48,7 +48,7 @@ class AddCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class WitnessAnswer:
-    """`cosigned` is what the witness has to keep before it gives this answer."""
+    """The witness must keep `cosigned` before it gives this answer."""
 
     status: HTTPStatus
     text: str
@@ -57,7 +57,7 @@ class WitnessAnswer:
 
 
 def origin_of(request: AddCheckpoint) -> str:
-    """Which log the request says that it is of."""
+    """The log that the request names."""
     return request.note.text.partition("\n")[0]
 
 
@@ -101,9 +101,9 @@ def _signed(note: Note, keys: Sequence[VerifierKey]) -> Checkpoint | None:
 
 
 def cosignatures(answer: str, note: Note, witness: VerifierKey) -> list[SignatureLine]:
-    """The lines of an answer by which this witness has cosigned the note; others are passed over.
+    """The lines of an answer in which this witness has cosigned the note; other lines are ignored.
 
-    Raises ProofError where there are none, or one is not what it claims.
+    Raises ProofError if there are none, or a signature is wrong.
     """
     lines = [SignatureLine.parse(line) for line in answer.split("\n")[:-1]]
     ours = [line for line in lines if (line.name, line.key_id) == (witness.name, witness.key_id)]

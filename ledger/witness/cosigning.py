@@ -1,7 +1,7 @@
-"""The log's side: its latest head is taken to the witnesses now and then, and what they sign is kept.
+"""The log's side: it sends its latest head to the witnesses now and then, and keeps what they sign.
 
-Nothing of this is on the way of a call. A witness that knows a longer tree, or another, tells that the database here is
-not the one that was signed; from then on nothing is signed any more.
+No call waits for this. If a witness knows a longer tree, or another one, the database here is not the one that was
+signed; from then on nothing is signed any more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Tree(Protocol):
-    """The ledger, as far as its witnesses need it."""
+    """What witnesses need of the ledger."""
 
     @property
     def checkpoint(self) -> Note | None: ...
@@ -43,16 +43,16 @@ class WitnessStatus:
     url: str
     key: VerifierKey
     size: int = 0
-    """What it has cosigned last; 0 where that is not known yet."""
+    """The size that it has cosigned last; 0 if that is not known yet."""
     complaint: str = ""
-    """What was logged of it last."""
+    """What was logged about it last."""
 
 
 class Cosigning:
     """Asks every witness whenever there is a new checkpoint."""
 
     def __init__(self, tree: Tree, key_ring: KeyRing, witnesses: Sequence[str], every_s: float) -> None:
-        """`witnesses` as in the settings. Raises UsageError where one has no verifier key of a witness."""
+        """`witnesses` as in the settings. Raises UsageError if one has no verifier key of a witness."""
         self._tree = tree
         self._key_ring = key_ring
         self._asked = [_witness(each) for each in witnesses]
@@ -60,7 +60,7 @@ class Cosigning:
         self._origin = ""
 
     async def run(self) -> None:
-        """For ever; returns at once where there are no witnesses."""
+        """Until cancelled; returns at once if there are no witnesses."""
         if not self._asked:
             return
         timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
@@ -70,13 +70,13 @@ class Cosigning:
                 await asyncio.sleep(self._every_s)
 
     async def ask(self, session: aiohttp.ClientSession) -> None:
-        """Every witness that has not cosigned the latest checkpoint; one that does not answer is asked again later."""
+        """Ask every witness that has not cosigned the latest checkpoint; ask again later if one does not answer."""
         note = self._tree.checkpoint
         if note is None:
             return
         checkpoint = Checkpoint.parse(note.text)
         size = checkpoint.size
-        if checkpoint.origin != self._origin:  # another tree, of which nobody has seen anything
+        if checkpoint.origin != self._origin:  # another tree, which no witness has seen
             self._origin = checkpoint.origin
             for each in self._asked:
                 each.size = 0
@@ -108,7 +108,7 @@ class Cosigning:
     async def _cosigned(
         self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note, size: int
     ) -> list[SignatureLine]:
-        """Raises LedgerError where it refuses, or its answer is no cosignature."""
+        """Raises LedgerError if it refuses, or its answer is not a cosignature."""
         for _ in range(2):
             proof = await asyncio.to_thread(self._tree.consistency, witness.size, size)
             body = bytes(AddCheckpoint(witness.size, tuple(proof), note))

@@ -1,4 +1,4 @@
-"""A witness as an HTTP endpoint: what it cosigned last, on the disk, and requests one at a time for each log."""
+"""A witness as an HTTP endpoint: it keeps what it cosigned last, and takes one request at a time for each log."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 class WitnessState:
     """A folder with the witness's key and, of each log, the checkpoint that it has cosigned last.
 
-    The key lies with what it has signed: who loses one loses the other, and is another witness afterwards.
+    The key is in the same folder as what it has signed: a witness that loses one loses both, and begins as another one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +42,7 @@ class WitnessState:
     @classmethod
     @contextmanager
     def held(cls, folder: Path) -> Iterator[WitnessState]:
-        """Only one witness has a folder. Raises LedgerError where it cannot be used, or another one has it."""
+        """A folder belongs to one witness. Raises LedgerError if it cannot be used, or another witness uses it."""
         try:
             make_parents(folder / "lock")
             descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
@@ -59,11 +59,11 @@ class WitnessState:
             os.close(descriptor)
 
     def signer(self, name: str) -> Signer:
-        """By that name, with the key of this folder, made where there is none."""
+        """Signs by this name, with the key of this folder. A missing key is made."""
         return Signer(name, load_key(self._folder / "witness.key"))
 
     def latest(self, origin: str) -> Checkpoint | None:
-        """Raises LedgerError where what was cosigned cannot be read: then nothing may be cosigned."""
+        """Raises LedgerError if the last checkpoint cannot be read: then nothing may be cosigned."""
         path = self._path(origin)
         try:
             checkpoint = Checkpoint.parse(Note.parse(path.read_bytes()).text)
@@ -92,7 +92,7 @@ class WitnessState:
 def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
     """The keys of the logs to cosign for, one a line, `#` before comments; by origin.
 
-    Raises DocumentError with every line that is none.
+    Raises DocumentError with every line that is not a key.
     """
     logs: dict[str, list[VerifierKey]] = defaultdict(list)
     faults = []
@@ -143,7 +143,7 @@ class Witness:
         except ProofError as error:
             return web.Response(status=HTTPStatus.BAD_REQUEST, text=f"{error}\n")
         origin = origin_of(asked)
-        if origin not in self._logs:  # nothing is kept of what anybody may send
+        if origin not in self._logs:  # anyone may send this: nothing of it is kept
             answer = judge(asked, self._logs, None, self._signer, 0)
         else:
             async with self._turns[origin]:
@@ -163,7 +163,7 @@ class Witness:
 
 
 async def attend(witness: Witness, host: str, port: int, ready: Callable[[int], None], over: asyncio.Event) -> None:
-    """Listen until `over`; `ready` is told the port. Raises LedgerError where the address cannot be listened at."""
+    """Listen until `over`; `ready` gets the port. Raises LedgerError if it cannot listen at the address."""
     runner = web.AppRunner(witness.application(), access_log=None)
     await runner.setup()
     try:

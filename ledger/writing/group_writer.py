@@ -61,7 +61,7 @@ class NotWrittenError(LedgerError):
 
 
 class GroupWriter:
-    """Belongs to the writer's thread, but for `checkpoint` and `distrust`."""
+    """Belongs to the writer's thread, except for `checkpoint` and `distrust`."""
 
     def __init__(self, path: Path, node: str, key_ring: KeyRing, reserve: Reserve, resources: ExitStack) -> None:
         """Use `open`."""
@@ -72,29 +72,29 @@ class GroupWriter:
         self._resources = resources
         self._lock = -1
         self._opened = ExitStack()
-        """Holds what belongs to the file that is there now."""
+        """Holds what belongs to the present file."""
         self._connection: sqlite3.Connection | None = None
         self._descriptor = -1
         self._patience_s = sqlite.BUSY_TIMEOUT_S
         self._tree: LogStore | None = None
         self._doubtful: tuple[LogAppend, Sequence[Step]] | None = None
-        """What was to be committed when an error was reported: it may be on the disk all the same."""
+        """What was being committed when an error was reported: it may be on the disk all the same."""
         self._unclosed: list[dict[str, Any]] = []
-        """Of the calls in progress when the database was damaged."""
+        """Rows of the calls in progress when the database was damaged."""
         self._set_aside_s = -NEXT_AFTER_S
 
     @classmethod
     def open(cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None) -> Self:
         """Become the one writer. `reserve_bytes` None leaves the reserve as it is.
 
-        Raises LedgerError where another process writes to it, or the file cannot be used.
+        Raises LedgerError if another process writes to it, or the file cannot be used.
         """
         with ExitStack() as resources:
             try:
                 make_parents(path)
                 lock = lock_for_writing(path)
                 resources.callback(os.close, lock)
-                # Only now, since the writer before may have set a database aside.
+                # Only now: the writer before may have set a database aside.
                 found = cls(path, node, key_ring.renewed(), Reserve(path, reserve_bytes), resources)
                 found._lock = lock
                 resources.callback(found._let_go)
@@ -112,12 +112,12 @@ class GroupWriter:
 
     @property
     def checkpoint(self) -> Note | None:
-        """The tree's signed head as it is on the disk; None where nothing was signed. From any thread."""
+        """The tree's signed head as it is on the disk; None if nothing was signed. From any thread."""
         tree = self._tree
         return tree.checkpoint if tree else None
 
     def distrust(self, reason: str) -> None:
-        """Sign nothing any more: somebody has signed another tree by this name. From any thread."""
+        """Sign nothing any more: another tree was signed by this name. From any thread."""
         if self._tree:
             self._tree.distrust(self._path, reason)
 
@@ -125,10 +125,10 @@ class GroupWriter:
         self._resources.close()
 
     def write(self, group: Sequence[Step], patience_s: float | None = None) -> None:
-        """In one transaction: all of it or nothing. Where the disk is full, the reserve is drawn on; where the database
-        is damaged, it is set aside and a new one begun. A lock of somebody else is waited for that long.
+        """Write a group in one transaction: all of it or nothing.
 
-        Raises NotWrittenError.
+        If the disk is full, the reserve is used. If the database is damaged, it is set aside and a new one begins.
+        `patience_s`: how long this waits for a lock of another process. Raises NotWrittenError.
         """
         self._wait_no_longer_than(sqlite.BUSY_TIMEOUT_S if patience_s is None else patience_s)
         try:
@@ -142,13 +142,13 @@ class GroupWriter:
             raise NotWrittenError(text, Trouble.FULL if full else Trouble.BLOCKED) from error
         except LedgerError as error:
             raise NotWrittenError(str(error), Trouble.BLOCKED) from error
-        except Exception as error:  # What nobody foresaw must fail this group and not end the writing.
+        except Exception as error:  # An unforeseen error must fail this group and not end the writing.
             what = f"{self._path}: {type(error).__name__} while writing; report this as a fault of idtone"
             raise NotWrittenError(what, Trouble.OTHER) from error
 
     def _retrying(self, work: Callable[[], None]) -> None:
-        """Do it again after each piece of the reserve that it takes, once on the file as it is read anew, since an
-        error may have been a passing one, and once on a new database.
+        """Try again after each piece of the reserve, once with the file opened anew, because an error may pass, and
+        once with a new database.
         """
         anew = False
         damaged: sqlite3.Error | None = None
@@ -179,7 +179,7 @@ class GroupWriter:
                 if error.errno not in NO_ROOM or not self._reserve.give(self._descriptor):
                     raise
             except Exception:
-                self._let_go()  # whatever it has left behind
+                self._let_go()  # whatever state it is in
                 raise
             else:
                 return
@@ -200,7 +200,7 @@ class GroupWriter:
         self._tree.committed(appended)
 
     def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
-        """Without what was committed though an error was reported."""
+        """The steps that were not committed, although an error was reported."""
         assert self._connection is not None
         assert self._tree is not None
         assert self._doubtful is not None
@@ -223,7 +223,7 @@ class GroupWriter:
             self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience_s)}")
 
     def _row(self, step: Step) -> dict[str, Any]:
-        """Where numbers cannot be sealed, the rest is evidence all the same. Raises OSError where there is no room for
+        """If numbers cannot be sealed, the rest is evidence all the same. Raises OSError if the disk has no room for
         the key that seals them.
         """
         try:
@@ -238,7 +238,7 @@ class GroupWriter:
     # -- one database after the other ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Open the database that is there; or the one after it, where one was to be set aside."""
+        """Open the database; or the next one, if this one is being set aside."""
         continuity = self._key_ring.continuity
         begun = continuity.unfinished(self._path)
         if begun:
@@ -270,16 +270,16 @@ class GroupWriter:
             self._opened = opened.pop_all()
 
     def _is_ours(self) -> bool:
-        """Whether the file of this name has been opened as our ledger before."""
+        """Whether this file was opened as our ledger before."""
         return is_marked(self._lock, self._key_ring.continuity.origins)
 
     def _may_set_aside(self) -> bool:
         return self._is_ours() and time.monotonic() >= self._set_aside_s + NEXT_AFTER_S
 
     def _set_aside(self, error: sqlite3.Error) -> None:
-        """Have the next start begin a new database in the place of the damaged one.
+        """The next `_start` begins a new database in the place of the damaged one.
 
-        Raises OSError where that cannot be noted; then nothing has changed.
+        Raises OSError if that cannot be written down; then nothing has changed.
         """
         checkpoint = latest(self._path, self._key_ring, self.checkpoint)
         aside = name_aside(self._path, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""What is looked after beside the ledger, in a thread that no evidence waits for."""
+"""Keeps the latest checkpoint and the reserve beside the ledger, in a thread that no evidence waits for."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..tree.notes import Note
 from .group_writer import NO_ROOM, GroupWriter
 
 LOOK_EVERY_S: Final = 10.0
-"""How often what was signed is kept beside the database, which is how far one that is put back may go unnoticed; and
-how often the room on the disk is looked at.
+"""How often the latest checkpoint is copied beside the database, and the disk space is checked. A database that is
+replaced by a copy younger than this goes unnoticed.
 """
 
 _log = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """Keeps what was signed beside the database, and the reserve; once more at the end."""
+    """Works until `close`, and once more at the end."""
 
     def __init__(self, database: GroupWriter, seen: CheckpointFile) -> None:
         self._database = database
@@ -48,5 +48,5 @@ class Housekeeping:
                 remembered = checkpoint
             except OSError as error:
                 if error.errno in NO_ROOM and self._database.reserve.give(-1):
-                    continue  # there is room for it the next time
-                _log.error("%s: what was signed cannot be kept: %s", self._seen.path, error.strerror)
+                    continue  # next time there is room for it
+                _log.error("%s: the latest checkpoint cannot be kept: %s", self._seen.path, error.strerror)

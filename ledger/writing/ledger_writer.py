@@ -1,4 +1,4 @@
-"""The one writer of a ledger: it acknowledges what is durable, and loses nothing without saying so."""
+"""The one writer of a ledger: it acknowledges durable steps, and counts what it loses."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from .unwritten_steps import MissingSteps, UnwrittenSteps
 GROUP_LIMIT: Final = 1000
 """Steps in one transaction at most; about 20 ms of work."""
 LINGER_S: Final = 0.15
-"""How long a step that nothing waits for may wait for others to go to the disk with it: a commit costs the processors
-as much as a hundred steps. Meanwhile decisions stand in the file of pending ones, and all else in the journal.
+"""How long a step that nothing waits for may wait for others to go to the disk with it: a commit takes as much
+processor time as a hundred steps. Meanwhile decisions are in the file of pending decisions, all else is in the journal.
 """
 RETRY_S: Final = 1.0
-"""How long after steps could not be written they are tried again."""
+"""How long after a failure the steps are tried again."""
 PATIENCE_S: Final = 0.1
-"""How long a lock is waited for then: those who append meanwhile have to be told that they are late."""
+"""How long a lock is waited for then: callers that append meanwhile must learn that they are late."""
 TOLD_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ _Appended = tuple[Step, Future[None]]
 class LedgerWriter:
     """The one writer of a ledger, with a thread of its own.
 
-    Steps that are appended while a commit is under way, or within a moment, go into the next one together. What cannot
-    be written is kept, and written as soon as it can be; what is too much to keep is counted, and entered as a `gap`.
+    Steps that are appended while a commit is under way, or within a moment, go into the next one together. Steps that
+    cannot be written are kept and written later; if they are too many to keep, they are counted and entered as a `gap`.
     """
 
     def __init__(self, path: Path, key_ring: KeyRing, database: GroupWriter, resources: ExitStack) -> None:
@@ -64,28 +64,28 @@ class LedgerWriter:
         self._queue: SimpleQueue[_Appended | None] = SimpleQueue()
         self._hurried = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         resources.callback(os.close, self._hurried)
-        self._owed = MissingFile(path)
-        resources.callback(self._owed.close)
-        self._backlog = UnwrittenSteps(_gap)
-        if self._owed.before:
-            self._backlog.keep([_gap(self._owed.before)])
+        self._missing_file = MissingFile(path)
+        resources.callback(self._missing_file.close)
+        self._unwritten = UnwrittenSteps(_gap)
+        if self._missing_file.before:
+            self._unwritten.keep([_gap(self._missing_file.before)])
         self._trouble: NotWrittenError | None = None
         self._retry_s = self._told_s = 0.0
         self._told = False
-        """That steps are not written was logged, and not yet that they are again."""
+        """The log says that steps are not written, and not yet that they are written again."""
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
-        self._lookout = Housekeeping(database, key_ring.seen)
+        self._housekeeping = Housekeeping(database, key_ring.seen)
 
     @classmethod
     def open(cls, url: str, node: str, key_ring: KeyRing, reserve_bytes: int | None = None) -> Self:
-        """Open the ledger, making it and its directories where there is none, closed to other users.
+        """Open the ledger. A missing one is made with its directories, closed to other users.
 
-        A ledger of an earlier version is upgraded; one of ours that is damaged is set aside, and a new one begun. A
-        reserve of `reserve_bytes` is kept; None leaves the one that is there as it is.
+        A ledger of an earlier version is upgraded. A damaged ledger of ours is set aside, and a new one begins. A
+        reserve of `reserve_bytes` is kept; None leaves the present one as it is.
 
-        Raises LedgerError where another process writes to it, or the file cannot be used.
+        Raises LedgerError if another process writes to it, or the file cannot be used.
         """
         path = path_of(url)
         with ExitStack() as resources:
@@ -99,14 +99,14 @@ class LedgerWriter:
                 ) from error
             found._resources = resources.pop_all()
         found._thread.start()
-        found._lookout.begin()
+        found._housekeeping.begin()
         return found
 
     def append(self, step: Step) -> Future[None]:
         """Hand over a step; from any thread, at once.
 
-        The future is done when the step is on the disk. It fails with LedgerBehindError where it is not yet, and with
-        another LedgerError where it never will be. It cannot be cancelled: what happened, happened.
+        The future is done when the step is on the disk. It fails with LedgerBehindError if the step is still to be
+        written, and with another LedgerError if it never will be. It cannot be cancelled.
         """
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()
@@ -119,47 +119,47 @@ class LedgerWriter:
         return future
 
     def hurry(self) -> None:
-        """Somebody waits for what was appended: write it now. From any thread, at once."""
+        """Write now what was appended: something waits for it. From any thread; returns at once."""
         with self._closing:
             if not self._closed:
                 os.eventfd_write(self._hurried, 1)
 
     def close(self) -> None:
-        """Write what was appended, then let go of the file. What cannot be written is `unwritten`."""
+        """Write what was appended, then close the file. What cannot be written is `unwritten`."""
         with self._closing:
             if not self._closed:
                 self._queue.put(None)
                 os.eventfd_write(self._hurried, 1)
                 self._closed = True
         self._thread.join()
-        self._lookout.close()
+        self._housekeeping.close()
         self._resources.close()
 
     @property
     def full(self) -> bool:
-        """Whether there is no room for evidence, and none in reserve. From any thread."""
+        """Whether the disk has no room for evidence, and the reserve is used up. From any thread."""
         trouble = self._trouble
-        return self._backlog.owed is not None and trouble is not None and trouble.trouble is Trouble.FULL
+        return self._unwritten.owed is not None and trouble is not None and trouble.trouble is Trouble.FULL
 
     @property
     def unwritten(self) -> MissingSteps | None:
-        """What is not in the ledger yet, or never will be once this is closed. From any thread."""
-        return self._backlog.owed
+        """What is not in the ledger yet, or never will be after `close`. From any thread."""
+        return self._unwritten.owed
 
     @property
     def words(self) -> str:
-        """What the operator should know of the room for evidence; empty where all is well. From any thread."""
-        owed = self._backlog.owed
+        """What the operator should know about the room for evidence; empty if all is well. From any thread."""
+        owed = self._unwritten.owed
         late = f"{owed.steps} steps of evidence are not written" if owed else ""
         return ", ".join(filter(None, (self._database.reserve.words, late)))
 
     @property
     def checkpoint(self) -> Note | None:
-        """The tree's signed head as it is on the disk; None where nothing was signed. From any thread."""
+        """The tree's signed head as it is on the disk; None if nothing was signed. From any thread."""
         return self._database.checkpoint
 
     def distrust(self, reason: str) -> None:
-        """Sign nothing any more: somebody has signed another tree by this name. From any thread."""
+        """Sign nothing any more: another tree was signed by this name. From any thread."""
         self._database.distrust(reason)
 
     def consistency(self, old: int, size: int) -> Sequence[bytes]:
@@ -182,14 +182,14 @@ class LedgerWriter:
 
     def _run(self) -> None:
         for group in self._groups():
-            # In their order: nothing is written before what is kept.
+            # In order: what is kept is written first.
             if not self._catch_up():
                 self._keep(group)
             elif group:
                 self._write(group)
         self._retry_s = 0.0
         if not self._catch_up(BUSY_TIMEOUT_S):
-            owed = self._backlog.owed
+            owed = self._unwritten.owed
             assert owed
             _log.error(
                 "%s: %d steps of evidence, the decisions of %d calls among them, could not be written until the end; "
@@ -198,10 +198,10 @@ class LedgerWriter:
             )  # fmt: skip
 
     def _groups(self) -> Iterator[list[_Appended]]:
-        """Whatever is waiting, in order, now and then nothing while something is kept; ends with `close`."""
+        """The waiting steps, in order; while steps are kept, now and then an empty group. Ends with `close`."""
         while True:
             try:
-                head = self._queue.get(timeout=RETRY_S if self._backlog else None)
+                head = self._queue.get(timeout=RETRY_S if self._unwritten else None)
             except Empty:
                 yield []
                 continue
@@ -218,7 +218,7 @@ class LedgerWriter:
             yield group
 
     def _linger(self) -> None:
-        """Until somebody hurries; by poll(), whose time no step of any clock makes longer."""
+        """Wait until `hurry`; by poll(), whose time does not depend on the wall clock."""
         waiting = polling.poll()
         waiting.register(self._hurried, polling.POLLIN)
         if waiting.poll(1000 * LINGER_S):
@@ -235,25 +235,25 @@ class LedgerWriter:
                 future.set_result(None)
 
     def _catch_up(self, patience_s: float = PATIENCE_S) -> bool:
-        """Write what is kept, as far as that can be; whether nothing is kept any more."""
+        """Write the kept steps as far as possible; whether none are left."""
         lost = False
-        while self._backlog and time.monotonic() >= self._retry_s:
-            kept = self._backlog.first(GROUP_LIMIT)
+        while self._unwritten and time.monotonic() >= self._retry_s:
+            kept = self._unwritten.first(GROUP_LIMIT)
             try:
                 self._database.write(kept, patience_s)
             except NotWrittenError as error:
-                # What was kept behind these steps was not tried yet; but with a fault in everything it is not gone on.
+                # The steps kept after these were not tried yet; but after a second such error we wait.
                 again_s = 0.0 if error.trouble is Trouble.OTHER and not lost else RETRY_S
                 self._failed(error, again_s)
                 if error.trouble is Trouble.OTHER:
                     lost = True
-                    self._backlog.done(len(kept))
-                    self._backlog.lose(kept)
-                    self._owed.say(self._backlog.owed)
+                    self._unwritten.done(len(kept))
+                    self._unwritten.lose(kept)
+                    self._missing_file.say(self._unwritten.owed)
             else:
-                self._backlog.done(len(kept))
-                self._owed.say(self._backlog.owed)
-        if self._backlog:
+                self._unwritten.done(len(kept))
+                self._missing_file.say(self._unwritten.owed)
+        if self._unwritten:
             return False
         self._trouble = None
         if self._told:
@@ -262,16 +262,16 @@ class LedgerWriter:
         return True
 
     def _failed(self, error: NotWrittenError, again_s: float) -> None:
-        """What is kept by then is tried again so many seconds later."""
+        """The kept steps are tried again after so many seconds."""
         now_s = time.monotonic()
         self._trouble, self._retry_s = error, now_s + again_s
         if not self._told_s or now_s >= self._told_s + TOLD_EVERY_S:
             self._told, self._told_s = True, now_s
-            # Not everybody waits for his future, and evidence must not go missing without a word.
+            # Not every caller waits for its future, and missing evidence must be logged.
             _log.error("evidence is not written: %s", error)
 
     def _keep(self, group: Sequence[_Appended], lost: bool = False) -> None:
-        """What has happened is evidence; what a keeper is about to do he does not do where it cannot be recorded.
+        """Keep the steps of calls. A keeper's act fails instead: without a record it must not be done.
 
         `lost`: these steps were tried, and will never be written.
         """
@@ -281,10 +281,10 @@ class LedgerWriter:
         text = str(trouble) if trouble else f"{self._path}: the steps before it are not written yet"
         kept = [step for step, _ in group if step.kind not in KEEPERS_ACTS]
         if lost:
-            self._backlog.lose(kept)
+            self._unwritten.lose(kept)
         else:
-            self._backlog.keep(kept)
-        self._owed.say(self._backlog.owed)
+            self._unwritten.keep(kept)
+        self._missing_file.say(self._unwritten.owed)
         for step, future in group:
             late = step.kind not in KEEPERS_ACTS and not lost
             future.set_exception(LedgerBehindError(text) if late else LedgerError(text))

@@ -1,4 +1,4 @@
-"""The file that says what would be missing from the ledger if its writer died now."""
+"""The file that says which steps would be missing from the ledger if its writer died now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..keys.private_files import open_private
 from .unwritten_steps import MissingSteps
 
 LENGTH: Final = 512
-"""Bytes, from the beginning on: on a full disk it is written over, and needs no room."""
+"""Bytes, from the beginning: on a full disk the file is overwritten, and needs no more room."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def missing_file(ledger: Path) -> Path:
 
 
 class MissingFile:
-    """Kept open, for the writer. Where it cannot be written that is logged: evidence goes on without it."""
+    """Kept open, for the writer. If it cannot be written, that is logged, and evidence is written without it."""
 
     def __init__(self, ledger: Path) -> None:
         """Raises OSError."""
@@ -34,7 +34,7 @@ class MissingFile:
 
     @property
     def before(self) -> MissingSteps | None:
-        """What it said last."""
+        """What it said when it was opened, or what was said last."""
         return self._said
 
     def say(self, owed: MissingSteps | None) -> None:
@@ -52,11 +52,11 @@ class MissingFile:
             os.pwrite(self._descriptor, text.encode().ljust(LENGTH - 1) + b"\n", 0)
             os.fdatasync(self._descriptor)
         except OSError as error:
-            _log.error("%s: what is not yet in the ledger cannot be noted: %s", self._path, error.strerror)
+            _log.error("%s: what is not yet in the ledger cannot be written down: %s", self._path, error.strerror)
 
 
 def read_missing(ledger: Path) -> MissingSteps | None:
-    """What it says; None where nothing is owed. What cannot be read_missing is logged."""
+    """What it says; None if nothing is missing. A file that cannot be read is logged."""
     path = missing_file(ledger)
     try:
         text = path.read_text("utf-8").strip() if path.exists() else ""

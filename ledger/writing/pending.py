@@ -1,9 +1,9 @@
-"""Decisions on their way to the disk, so that a service that is killed has told nobody what it does not remember.
+"""Decisions on their way to the disk: a killed service leaves the evidence of every verdict that it gave.
 
-Asterisk acts on a verdict at once; its evidence waits for others to go to the disk with it. Meanwhile it stands in a
-file beside the ledger that is written and not synced: that outlives the process, and the call ends with the machine.
-Numbers stand there as in the ledger, sealed. Where decisions never cease to be on their way, a second file takes the
-next ones until all of the first are on the disk.
+Asterisk acts on a verdict at once; its evidence waits for other steps to go to the disk with it. Meanwhile the decision
+is in a file beside the ledger that is written and not synced: the file survives the process, and the call does not
+survive the machine. Numbers in it are sealed as in the ledger. While there are always decisions on their way, a second
+file takes the next ones until all of the first are on the disk.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from ..store.sqlite import path_of
 
 _SUFFIXES: Final = (".pending", ".pending-2")
 ENOUGH_BYTES: Final = 64 * 1024
-"""In one file, when the other one is free."""
+"""In one file, if the other one is free."""
 MOST_BYTES: Final = 32 * 1024 * 1024
-"""In one file: some 50,000 decisions, as many steps as the ledger keeps in memory while it has no room."""
+"""In one file: some 50,000 decisions, as many as the steps that the writer keeps in memory."""
 TOLD_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -50,19 +50,19 @@ class PendingEvidence(Protocol):
 
 
 class _File:
-    """Decisions that are not on the disk yet, and how many of them the ledger has not answered for."""
+    """Decisions that are not on the disk yet; `waiting` counts those that the ledger has not acknowledged."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self.waiting = 0
         self.bytes = os.fstat(descriptor).st_size
         self.free = True
-        """To be written to; else it is being emptied."""
+        """Can be written to; else it is being emptied."""
         self._descriptor = descriptor
         self._torn = False
 
     def write(self, line: bytes) -> None:
-        """Raises OSError where not all of it stands there."""
+        """Raises OSError if not all of the line was written."""
         if self.bytes >= MOST_BYTES:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         line = b"\n" * self._torn + line
@@ -78,7 +78,7 @@ class _File:
 
 
 class Pending:
-    """PendingEvidence whose decisions a killed process does not take with it. Can be used from any thread."""
+    """Evidence whose decisions survive the process. From any thread."""
 
     def __init__(self, evidence: PendingEvidence, days: DayKeys, files: Sequence[_File], resources: ExitStack) -> None:
         """Use `open`. `resources` is closed in the end."""
@@ -88,12 +88,12 @@ class Pending:
         self._resources = resources
         self._lock = threading.Lock()
         self._behind = any(file.bytes for file in files)
-        """The ledger has decisions in memory only, and what it writes next it writes after them."""
+        """The ledger has decisions in memory only, and writes them before anything else."""
         self._told_s = 0.0
 
     @classmethod
     def open(cls, url: str, evidence: PendingEvidence, days: DayKeys) -> Self:
-        """Enter first what an instance that was killed has left. Raises LedgerError."""
+        """Enter first the decisions that a killed instance has left. Raises LedgerError."""
         path = path_of(url)
         with ExitStack() as resources:
             try:
@@ -124,12 +124,12 @@ class Pending:
             return cls(evidence, days, files, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
-        """As the ledger's; but the future of a decision is done when that outlives this process: at once, or, where its
-        file cannot be written, when the ledger has it, which is hurried.
+        """As the ledger's; but the future of a decision is done when the decision survives this process: at once, or,
+        if its file cannot be written, when the ledger has it, which is hurried.
         """
         if step.kind is not StepKind.DECIDED:
             return self._evidence.append(step)
-        with suppress(LedgerError):  # the writer tells of it, and leaves the numbers out as is done here
+        with suppress(LedgerError):  # the writer logs it, and leaves the numbers out as is done here
             step = sealed(step, self._days.writing)
         with self._lock:
             if self._now.bytes >= ENOUGH_BYTES and self._other.free and not self._other.bytes:
@@ -145,7 +145,7 @@ class Pending:
         written = self._evidence.append(step)
         written.add_done_callback(lambda done: self._written(file, done))
         if kept.done():
-            return kept  # whether the ledger has written it too is the ledger's to tell
+            return kept  # whether the ledger has written it too, the ledger reports
         self._evidence.hurry()
         return written
 
@@ -157,13 +157,13 @@ class Pending:
         return self._evidence.full
 
     def _written(self, file: _File, done: Future[None]) -> None:
-        """Whoever decides meanwhile does not wait until a file is empty."""
+        """A decision meanwhile does not wait until a file is empty."""
         error = done.exception()
-        if error and not isinstance(error, LedgerBehindError):  # that the ledger tells of, once for all
+        if error and not isinstance(error, LedgerBehindError):  # which the ledger logs once for all
             _log.error("a decision is not in the ledger: %s", error)
         with self._lock:
             file.waiting -= 1
-            # What comes when the ledger is closed waits in the file for the next instance.
+            # A decision after the ledger was closed waits in the file for the next instance.
             late = isinstance(error, LedgerBehindError | LedgerClosedError)
             self._behind = late or (self._behind and error is not None)
             over = [each for each in (self._now, self._other) if each.bytes and each.free and not each.waiting]
@@ -192,7 +192,7 @@ class Pending:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """The ledger is closed first: what it has yet to write is among this."""
+        """The ledger is closed first: it still has some of these decisions to write."""
         self._evidence.close()
         self._resources.close()
 
@@ -203,7 +203,7 @@ def _line(step: Step) -> bytes:
 
 
 def _read(path: Path) -> list[Step]:
-    """What cannot be read is told, without what stands in it, and left out."""
+    """A line that cannot be read is left out, and logged without its content."""
     found: dict[str, Step] = {}
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:

@@ -16,11 +16,11 @@ from typing import Final
 from ..keys.private_files import open_private
 
 PIECE: Final = 2**20
-"""Bytes that are given back at once: more than a group of steps and its journal take."""
+"""Bytes that are given back at a time: more than a group of steps and its journal take."""
 JOURNAL: Final = 6 * PIECE
-"""What SQLite's journal grows to at most, of either kind: then it is written over."""
+"""The largest size of SQLite's journal, of either kind: then it is overwritten."""
 BESIDE: Final = 2 * PIECE
-"""What must stay free when the reserve is made again: what was just given back is not taken away."""
+"""What must stay free when the reserve is made again, so that it does not take what was just given back."""
 ALARM_EVERY_S: Final = 600.0
 _MB: Final = 1_000_000
 
@@ -28,13 +28,13 @@ _log = logging.getLogger(__name__)
 
 
 class RoomLeft(StrEnum):
-    """How much there is for evidence."""
+    """How much disk space there is for evidence."""
 
     AMPLE = "ample"
     LOW = "low"
-    """The disk has less free than the reserve holds: it will soon be needed."""
+    """The disk has less free than the reserve holds: the reserve will soon be needed."""
     DRAWN = "drawn"
-    """The disk is full, or was, and a part of the reserve is gone."""
+    """The disk is or was full, and a part of the reserve is used."""
     GONE = "gone"
 
 
@@ -51,10 +51,10 @@ def judged(size: int, left: int, free: int) -> RoomLeft:
 
 
 class Reserve:
-    """The reserve of the ledger at `ledger`. From any thread. Failures are logged: evidence goes on without it."""
+    """The reserve of the ledger at `ledger`. From any thread. Failures are logged: evidence is written without it."""
 
     def __init__(self, ledger: Path, size: int | None) -> None:
-        """`size` in bytes; 0 for none, and None to leave the one that is there to others. Raises OSError."""
+        """`size` in bytes; 0 for none, and None to leave the present one to others. Raises OSError."""
         self._ledger = ledger
         self._path = reserve_file(ledger)
         self._size = size or 0
@@ -73,13 +73,13 @@ class Reserve:
 
     @property
     def words(self) -> str:
-        """What is to be told of it; empty where there is room."""
+        """What the operator should know; empty if there is room."""
         if self._told is RoomLeft.AMPLE:
             return ""
         return f"the ledger's disk is {self._told}, {self._left / _MB:.0f} of {self._size / _MB:.0f} MB in reserve"
 
     def look(self) -> None:
-        """Make what is missing of it, as far as there is room, and raise the alarm, at most every ten minutes."""
+        """Fill it as far as there is room, and log how it is, at most every ten minutes."""
         if not self._size:
             return
         with self._changing:
@@ -93,7 +93,7 @@ class Reserve:
         self._tell(room)
 
     def give(self, database: int) -> bool:
-        """Give a piece back to the disk, the most of it to the open file `database` alone, -1 where none is open.
+        """Give a piece back to the disk, most of it to the open file `database` alone; -1 if none is open.
 
         False: nothing is left.
         """
@@ -113,7 +113,7 @@ class Reserve:
                 if database >= 0:
                     _claim(database, (piece - journal) * 7 // 8)  # the rest is for the files beside it
             except OSError as error:
-                _log.error("%s: what is given back is anybody's: %s", self._path, error.strerror)
+                _log.error("%s: any program can take what is given back: %s", self._path, error.strerror)
         self._tell(RoomLeft.DRAWN if self._left else RoomLeft.GONE)
         return True
 
@@ -121,7 +121,7 @@ class Reserve:
         """Raises OSError."""
         descriptor = open_private(self._path)
         try:
-            self._left = min(self._left, _held(os.fstat(descriptor)))  # somebody may have removed it, to make room
+            self._left = min(self._left, _held(os.fstat(descriptor)))  # an operator may have removed it, to make room
             wanted = min(self._size - self._left, _free(self._path.parent) - BESIDE)
             if wanted < self._size - self._left:
                 wanted -= wanted % PIECE
@@ -129,7 +129,9 @@ class Reserve:
                 os.posix_fallocate(descriptor, 0, self._left + wanted)  # holes in it, too
                 self._left = min(self._left + wanted, _held(os.fstat(descriptor)))
         finally:
-            os.ftruncate(descriptor, self._left)  # of what failed halfway nothing is counted, or of a larger one
+            os.ftruncate(
+                descriptor, self._left
+            )  # what failed halfway does not count, nor does a larger reserve of before
             os.close(descriptor)
 
     def _journal(self) -> Path | None:
@@ -137,7 +139,7 @@ class Reserve:
         return next((path for path in beside if path.exists()), None)
 
     def _wanted_by_journal(self) -> int:
-        """Bytes that it does not have yet."""
+        """Bytes that the journal does not have yet."""
         journal = self._journal()
         return max(0, min(JOURNAL, self._size) - 512 * journal.stat().st_blocks) if journal else 0
 
@@ -165,7 +167,7 @@ class Reserve:
 
 
 def _held(status: os.stat_result) -> int:
-    """Bytes of the disk that a file holds; by its length alone it may hold none."""
+    """Bytes of the disk that a file occupies, which can be fewer than its length."""
     return min(status.st_size, 512 * status.st_blocks)
 
 
@@ -180,9 +182,9 @@ _KEEP_SIZE: Final = 1
 
 
 def _claim(descriptor: int, octets: int) -> None:
-    """Have a file own so much room beyond its end: otherwise whoever has filled the disk takes that too.
+    """Let a file own so much room beyond its end; otherwise the program that filled the disk takes it too.
 
-    On a file system that cannot do that the room is anybody's.
+    On a file system that cannot do this, any program can take the room.
     """
     fallocate = ctypes.CDLL(None, use_errno=True).fallocate
     fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)

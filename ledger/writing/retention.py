@@ -1,4 +1,4 @@
-"""Numbers that are old enough are forgotten by the service itself, where the operator has said how old that is."""
+"""The service forgets telephone numbers by itself, when they are older than the operator's setting."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def forget_in_time(
     retention: timedelta | None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """For ever; returns at once where numbers are kept for good."""
+    """Until cancelled; returns at once if numbers are kept forever."""
     while retention is not None:
         try:
             await asyncio.to_thread(forget_older, days, evidence, now(), retention)
@@ -42,7 +42,7 @@ async def forget_in_time(
 
 
 def forget_older(days: DayKeys, evidence: RetentionEvidence, now: datetime, retention: timedelta) -> list[str]:
-    """Destroy the keys of days that were over so long ago; which days they were. Blocks. Raises LedgerError."""
+    """Destroy the keys of days that ended so long ago; returns these days. Blocks. Raises LedgerError."""
     first = day_of(now - retention)
     doomed = [day for day in days.days() if day < first]
     if not doomed:

@@ -1,6 +1,6 @@
-"""Steps that could not be written: kept in their order until they can be, and beyond a limit counted. Pure.
+"""Steps that could not be written: kept in order until they can be, and counted beyond a limit. Pure.
 
-What is counted is entered as a step of its own, so that the evidence says where it has a gap.
+The count is entered as a step of its own, so that the evidence says where it has a gap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KEPT_LIMIT: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class MissingSteps:
-    """How many steps are not in the ledger, of how many calls the decision is among them, and when they happened."""
+    """How many steps are not in the ledger, how many decisions of calls are among them, and when they happened."""
 
     since: datetime
     until: datetime
@@ -38,7 +38,7 @@ class MissingSteps:
 
     @classmethod
     def of(cls, step: Step) -> Self:
-        """What is missing where this step is; where it is a gap, what that tells of."""
+        """What is missing if this step is not written; of a gap, what it counts."""
         if step.kind is StepKind.GAP:
             return cls.parse(step.details)
         return cls(step.at, step.at, 1, int(step.kind is StepKind.DECIDED))
@@ -64,7 +64,7 @@ def _sum(known: MissingSteps | None, *more: MissingSteps) -> MissingSteps | None
 
 
 class UnwrittenSteps:
-    """`gap` makes the step that tells of what is missing."""
+    """`gap` makes the step that says what is missing."""
 
     def __init__(self, gap: Callable[[MissingSteps], Step], limit: int = KEPT_LIMIT) -> None:
         self._gap = gap
@@ -75,14 +75,14 @@ class UnwrittenSteps:
 
     @property
     def owed(self) -> MissingSteps | None:
-        """What would be missing if nothing more were written."""
+        """What would be missing if no more steps were written."""
         return self._owed
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def keep(self, steps: Iterable[Step]) -> None:
-        """To be written after what is kept already."""
+        """Keep these steps after those that are kept already."""
         for step in steps:
             absent = MissingSteps.of(step)
             self._owed = _sum(self._owed, absent)
@@ -92,7 +92,7 @@ class UnwrittenSteps:
                 self._missing = _sum(self._missing, absent)
 
     def lose(self, steps: Iterable[Step]) -> None:
-        """What will never be written."""
+        """Count steps that will never be written."""
         self._missing = _sum(self._missing, *map(MissingSteps.of, steps))
         self._enter()
         self._owed = self._count()
@@ -101,7 +101,7 @@ class UnwrittenSteps:
         return list(islice(self._kept, count))
 
     def done(self, count: int) -> None:
-        """The first so many need not be kept any more."""
+        """Drop the first `count` steps: they are written or lost."""
         for _ in range(count):
             self._kept.popleft()
         self._enter()
@@ -111,7 +111,7 @@ class UnwrittenSteps:
         return _sum(self._missing, *map(MissingSteps.of, self._kept))
 
     def _enter(self) -> None:
-        """A gap stands where the steps would."""
+        """Put a gap in the place of the missing steps."""
         if self._missing and len(self._kept) < self._limit:
             self._kept.append(self._gap(self._missing))
             self._missing = None

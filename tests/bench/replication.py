@@ -55,10 +55,10 @@ def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str
     """Steps a second of the same rows into the same tables: no tree, no comparison, no position."""
     with psycopg.connect(
         host="127.0.0.1", port=server.port, user=server.user, password=server.password, dbname="postgres"
-    ) as link:
+    ) as connection:
         for statement in ("CREATE SCHEMA bare", "SET search_path TO bare", *TABLES):
-            link.execute(statement)
-        link.commit()
+            connection.execute(statement)
+        connection.commit()
         began = time.perf_counter()
         pieces = -(-len(told["steps"]) // PIECE)
         for number in range(pieces):
@@ -66,16 +66,16 @@ def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str
                 size = -(-len(told[table]) // pieces)
                 piece = told[table][number * size : (number + 1) * size]
                 if way == "copy":
-                    with link.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:  # type: ignore[arg-type]
+                    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:  # type: ignore[arg-type]
                         for row in piece:
                             copy.write_row(row)
                 else:
                     marks = ", ".join(["%s"] * len(piece[0]))
                     for row in piece:
-                        link.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # type: ignore[arg-type]  # noqa: S608
-            link.commit()
+                        connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # type: ignore[arg-type]  # noqa: S608
+            connection.commit()
         took_s = time.perf_counter() - began
-        link.execute("DROP SCHEMA bare CASCADE")
+        connection.execute("DROP SCHEMA bare CASCADE")
     return len(told["steps"]) / took_s
 
 
@@ -100,10 +100,10 @@ def wait(folder: Path, name: str, way: str, server: Server) -> float:
         return statistics.median(waited(node, way))
     if way == "filling":
         node.write(*(heard_call(f"c-{each}", each * 20) for each in range(FILLING)))
-    shipping = Replicator(node.settings, node.name)
-    shipping.begin()
+    replicating = Replicator(node.settings, node.name)
+    replicating.begin()
     took = waited(node, way)
-    shipping.close()
+    replicating.close()
     return statistics.median(took)
 
 
@@ -116,10 +116,10 @@ def measure(calls: int) -> dict[str, Any]:
         server = Server.named(postgresql.url(), postgresql.password)
         full = Node.at(folder, "full", server)
         full.write(*(heard_call(f"c-{number}", number * 20) for number in range(calls)))
-        told = rows(full.spool)
+        told = rows(full.ledger)
         began = time.perf_counter()
-        shipped = full.replicate()
-        measured["replicated_steps_s"] = shipped / (time.perf_counter() - began)
+        replicated = full.replicate()
+        measured["replicated_steps_s"] = replicated / (time.perf_counter() - began)
         measured["copy_steps_s"] = bare(postgresql, told, "copy")
         measured["insert_steps_s"] = bare(
             postgresql, {name: each[: len(each) // 10] for name, each in told.items()}, "insert"

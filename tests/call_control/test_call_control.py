@@ -20,7 +20,7 @@ from idtone.decision import Policy
 from idtone.errors import JournalError, LedgerBehindError, LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
-from idtone.ledger.evidence.steps import CallStatus, Role, Step, StepKind
+from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -92,7 +92,7 @@ def test_a_request_is_decided(control: CallControl, evidence: MemoryEvidence, do
     assert (step.kind, step.at, step.call_id) == (StepKind.DECIDED, NOW, CALL)
     assert (step.details["door"], step.details["nonce"]) == (door, NONCE)
     assert {role: number.e164 for role, number in step.numbers.items()} == {
-        Role.FORWARDING: "+81312345678", Role.CALLER: "+819012345679", Role.CALLED: "+81501234567",
+        NumberRole.FORWARDING: "+81312345678", NumberRole.CALLER: "+819012345679", NumberRole.CALLED: "+81501234567",
     }  # fmt: skip
 
 
@@ -233,7 +233,7 @@ def test_an_id_that_no_call_can_have_is_an_error(control: CallControl, evidence:
 
 def test_the_dialled_user_is_the_called_number_if_none_is_given(control: CallControl, evidence: MemoryEvidence) -> None:
     control.decide(replace(REQUEST, called="", dial_string="PJSIP/0312340000@trunk"), Door.ARI)
-    assert evidence.steps[0].numbers[Role.CALLED].e164 == "+81312340000"
+    assert evidence.steps[0].numbers[NumberRole.CALLED].e164 == "+81312340000"
 
 
 @pytest.mark.parametrize(
@@ -632,7 +632,7 @@ def test_a_call_that_the_hook_decided(control: CallControl, evidence: MemoryEvid
     assert (record.outcome, record.reason, record.unattended) == ("NOTICE", "service-unavailable", True)
     assert (record.heard, record.complete, record.anomalies) == (True, True, ())
     assert {role: number.e164 for role, number in record.opened.items()} == {
-        Role.FORWARDING: "+81312345678", Role.CALLER: "+819012345679", Role.CALLED: "+81501234567",
+        NumberRole.FORWARDING: "+81312345678", NumberRole.CALLER: "+819012345679", NumberRole.CALLED: "+81501234567",
     }  # fmt: skip
     assert not list(control)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from idtone.ledger.evidence.steps import Role
+from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.sealing import LedgerKey
@@ -108,7 +108,9 @@ def _compared(service: Service, owed: Mapping[str, bool]) -> tuple[int, list[str
     with LedgerReader.open(url, DayKeys(key.with_name("ledger.key.days"), LedgerKey(key.read_bytes()))) as reader:
         records = reader.records()
         faults = verify_ledger(reader, own_key(LedgerSettings(url=url, key_file=key), "lab")).faults
-    kinds = {record.opened[Role.CALLED]: set(record.times) for record in records if Role.CALLED in record.opened}
+    kinds = {
+        record.opened[NumberRole.CALLED]: set(record.times) for record in records if NumberRole.CALLED in record.opened
+    }
     found = list(faults)
     for dialled, talked in owed.items():
         steps = kinds.get(parse(dialled), set())

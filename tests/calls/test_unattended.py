@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import pytest
 
 from idtone.dialplan import JOURNAL_FILE, channel_of
-from idtone.ledger.evidence.steps import Role
+from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.sealing import LedgerKey
@@ -123,9 +123,9 @@ async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped,
         assert list(each["times"]) == ["unattended", *sounded, *connected, "ended"]
     assert records["emergency"]["numbers"]["called"]["last4"] == "119"
     numbers = found[LICENSED][endings["connected"].call_id]
-    assert numbers[Role.FORWARDING] == parse(LICENSED)
-    assert numbers[Role.CALLED] == parse(Forwarding().dialled)
-    assert numbers[Role.CALLER].known
+    assert numbers[NumberRole.FORWARDING] == parse(LICENSED)
+    assert numbers[NumberRole.CALLED] == parse(Forwarding().dialled)
+    assert numbers[NumberRole.CALLER].known
     assert endings["refused"].call_id in found[SUSPENDED]
     verify(stopped)
 

@@ -36,7 +36,7 @@ def url(file: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def reading(request: pytest.FixtureRequest) -> Callable[..., LedgerReader]:
-    """How what stands in a ledger is read: where it was written, and where it was shipped to."""
+    """How what stands in a ledger is read: where it was written, and where its replica is."""
 
     def open_reader(url: str, days: DayKeys | None = None) -> LedgerReader:
         if request.param == "sqlite":
@@ -46,13 +46,13 @@ def reading(request: pytest.FixtureRequest) -> Callable[..., LedgerReader]:
         signing = spool.with_name("key.sign")
         signing.write_bytes(SEED)
         signing.chmod(0o600)
-        link = ReplicaConnection(
+        connection = ReplicaConnection(
             LedgerSettings(url=server.url, password=server.password, spool=spool, key_file=spool.with_name("key")),
             "pbx-1",
         )
-        while link.replicate().behind:
+        while connection.replicate().behind:
             pass
-        link.close()
+        connection.close()
         return LedgerReader(server.database(schema_of(LOG.name), "the copy"), days)
 
     return open_reader

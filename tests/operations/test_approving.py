@@ -132,7 +132,7 @@ def test_a_no_is_a_negative_verdict_and_no_act(office: Office) -> None:
     request = office.ask()
     office.be(BOB)
     assert run("approve", request, "-c", office.config).exit_code == 1
-    with pytest.raises(UsageError, match="--json shows nothing to be approved"):
+    with pytest.raises(UsageError, match="--json does not show what you approve"):
         run("approve", request, "-c", office.config, "--json")
     assert office.kinds() == [StepKind.EXPORT_REQUESTED]
 

@@ -56,7 +56,7 @@ def test_a_pack_is_made_recorded_and_verified_by_others(config: Path, tmp_path: 
         "forwarding": "+81312345678", "caller": "+819012345679", "called": "+815031234567"
     })  # fmt: skip
     assert (told["good"], told["log_is_known"]) == (True, False)
-    assert "compare it with what the member told you" in run("verify-pack", pack).stdout
+    assert "compare it with the key that the member gave you" in run("verify-pack", pack).stdout
     with LedgerReader.open(load_settings(config, {}).ledger.url) as reader:
         record = reader.record(made["record"])
     assert record

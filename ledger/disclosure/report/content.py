@@ -11,16 +11,16 @@ from idtone.numbers import Number
 
 from ...evidence.masked_number import MaskedNumber
 from ...evidence.records import Record
-from ...evidence.steps import Role, Step, StepKind
+from ...evidence.steps import NumberRole, Step, StepKind
 from ..disclosure_request import DisclosureRequest
 from ..pack import PackRecord
 from .words import heard_in_both
 
 _JAPAN: Final = timezone(timedelta(hours=9))
 _ROLES: Final = {
-    Role.FORWARDING: "転送元番号 / forwarding number",
-    Role.CALLER: "発信者番号 / caller's number",
-    Role.CALLED: "着信先番号 / called number",
+    NumberRole.FORWARDING: "転送元番号 / forwarding number",
+    NumberRole.CALLER: "発信者番号 / caller's number",
+    NumberRole.CALLED: "着信先番号 / called number",
 }
 _KINDS: Final = {
     StepKind.DECIDED: "判定 / decided",
@@ -74,7 +74,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DisclosureReport:
     """The first of the sections is about the pack itself."""
 
     title: str
@@ -89,7 +89,7 @@ def report(
     profiles: Mapping[str, Mapping[str, Any]],
     log_key: str,
     request: DisclosureRequest | None = None,
-) -> Report:
+) -> DisclosureReport:
     """Times are those of Japan. `request` is what another person has approved."""
     approval = request.approval if request else None
     about = {
@@ -101,7 +101,7 @@ def report(
         "検証鍵 / verifier key": log_key,
         "検証方法 / to verify": "idtone ledger verify-pack FILE --log-key KEY",
     }
-    return Report(
+    return DisclosureReport(
         f"再生証跡 / Evidence {case}",
         at.astimezone(_JAPAN),
         (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
 
-from .content import Report, Section
+from .content import DisclosureReport, Section
 
 _STYLE: Final = """
 body { font-family: "Noto Sans JP", "Hiragino Sans", "Yu Gothic", sans-serif; color: #222 }
@@ -19,7 +19,7 @@ th { font-weight: 600; white-space: nowrap } td { overflow-wrap: anywhere } .ste
 """
 
 
-def page(report: Report) -> bytes:
+def page(report: DisclosureReport) -> bytes:
     parts = [
         "<!doctype html><html lang=ja><meta charset=utf-8>",
         f"<title>{escape(report.title)}</title><style>{_STYLE}</style>",

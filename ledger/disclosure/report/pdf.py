@@ -21,7 +21,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer
 
-from .content import Report, Section, Table
+from .content import DisclosureReport, Section, Table
 
 _FONT: Final = "BIZ UDPGothic"
 _MARGIN: Final = 18 * mm
@@ -52,7 +52,7 @@ _PLAIN: Final[list[tuple[Any, ...]]] = [
 _RULED: Final = [*_PLAIN, ("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE), ("BOTTOMPADDING", (0, 0), (-1, -1), 3)]
 
 
-def paper(report: Report) -> bytes:
+def paper(report: DisclosureReport) -> bytes:
     font = _font()
     made = io.BytesIO()
     document = SimpleDocTemplate(
@@ -106,7 +106,7 @@ def _table(table: Table, paragraph: Callable[[str, ParagraphStyle], Paragraph]) 
 class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
     """Pages that say at their foot which of how many they are, which is known when all are there."""
 
-    def __init__(self, *arguments: Any, report: Report, text: Callable[[str], str], **options: Any) -> None:
+    def __init__(self, *arguments: Any, report: DisclosureReport, text: Callable[[str], str], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._report, self._text = report, text
         self._pages: list[dict[str, Any]] = []

@@ -302,7 +302,7 @@ def test_what_is_forgotten_cannot_be_opened_any_more(signing: str, file: Path, s
     shown = lines(run("list", "--call-id", "c-heard"))[1][4]
     acts = [record.steps[0].details for record in LedgerReader.open(signing).records() if record.call_id[:4] == "act-"]
     if code:
-        assert "Destroy the keys of 1 day, from 2026-11-01 to 2026-11-01, for ever?" in result.stderr
+        assert "Destroy the keys of 1 day, from 2026-11-01 to 2026-11-01, forever?" in result.stderr
         assert (shown, acts) == ("…5678", [])
     else:
         assert "the numbers of 1 day " in result.stdout

@@ -24,7 +24,7 @@ from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.report.content import report
 from idtone.ledger.disclosure.report.html import page
 from idtone.ledger.disclosure.report.pdf import paper
-from idtone.ledger.evidence.steps import Role
+from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.notes import Signer
 
@@ -67,7 +67,7 @@ def test_a_pack_is_verified_by_itself_and_tells_its_records(files: Files) -> Non
     assert [each.record.call_id for each in verdict.told] == NAMES
     assert [each.record.heard for each in verdict.told] == [True, False, False, False]
     assert [len(each.leaves) for each in verdict.told] == [1, 2, 1, 1]
-    assert verdict.told[0].numbers[Role.CALLED] == forwarded().called
+    assert verdict.told[0].numbers[NumberRole.CALLED] == forwarded().called
     assert not verified(files, None).log_is_known
     assert verified(files, None).faults == []
 

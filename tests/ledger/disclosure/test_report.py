@@ -16,29 +16,29 @@ from idtone.call_control.hearing import KnownBy
 from idtone.calls import Party
 from idtone.ledger.disclosure.disclosure_request import requests
 from idtone.ledger.disclosure.pack import PackRecord
-from idtone.ledger.disclosure.report.content import Report, Section, Table, report
+from idtone.ledger.disclosure.report.content import DisclosureReport, Section, Table, report
 from idtone.ledger.disclosure.report.html import page
 from idtone.ledger.disclosure.report.pdf import paper
 from idtone.ledger.disclosure.report.words import KNOWN_BY, PARTIES
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record, fold
-from idtone.ledger.evidence.steps import Role
+from idtone.ledger.evidence.steps import NumberRole
 from idtone.numbers import parse
 
 from ..sample_evidence import CALLED, CALLER, FORWARDING, LOG, NOW, PLAY, SHA256, at, decided, heard_call
 from .test_disclosure_request import ASKED, approved
 
-NUMBERS = {Role.FORWARDING: parse(FORWARDING), Role.CALLER: parse(CALLER), Role.CALLED: parse(CALLED)}
+NUMBERS = {NumberRole.FORWARDING: parse(FORWARDING), NumberRole.CALLER: parse(CALLER), NumberRole.CALLED: parse(CALLED)}
 PROFILES = {"sample": {"id": "sample", "title": "見本の識別音 <&> 吉野家・髙島﨑", "plan": "0123456789 " * 700}}
 
 
-def content(calls: int = 8) -> Report:
+def content(calls: int = 8) -> DisclosureReport:
     tales = [PackRecord(fold("pbx-1", heard_call(f"pbx-1-1793491200.{n}", n)), (n,), NUMBERS) for n in range(calls)]
     [request] = requests([ASKED, approved()]).values()
     return report("令和8年(わ)第1234号 <&>", NOW, tales, PROFILES, str(LOG), request)
 
 
-def texts(made: Report) -> list[str]:
+def texts(made: DisclosureReport) -> list[str]:
     """Everything that the report says."""
     found = []
     for section in made.sections:

@@ -9,7 +9,7 @@ from idtone.calls import Decision, Outcome, Party, Reason
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.masked_number import MaskedNumber
 from idtone.ledger.evidence.records import fold, iso_ms
-from idtone.ledger.evidence.steps import CallStatus, Role, Scalar, Step, StepKind
+from idtone.ledger.evidence.steps import CallStatus, NumberRole, Scalar, Step, StepKind
 from idtone.numbers import NumberKind
 
 from ..sample_evidence import (
@@ -53,9 +53,9 @@ def test_the_record_of_a_heard_call() -> None:
         42,
     )
     assert record.numbers == {
-        Role.FORWARDING: MaskedNumber(NumberKind.FIXED, None, "5678"),
-        Role.CALLER: MaskedNumber(NumberKind.MOBILE, None, "5679"),
-        Role.CALLED: MaskedNumber(NumberKind.IP_050, None, "4567"),
+        NumberRole.FORWARDING: MaskedNumber(NumberKind.FIXED, None, "5678"),
+        NumberRole.CALLER: MaskedNumber(NumberKind.MOBILE, None, "5679"),
+        NumberRole.CALLED: MaskedNumber(NumberKind.IP_050, None, "4567"),
     }
     assert (record.status, record.hangup_cause) == (CallStatus.CONNECTED, 16)
     assert record.heard
@@ -317,7 +317,7 @@ def test_codes_of_a_newer_version_are_kept_and_wrong_types_ignored() -> None:
 
 def test_a_number_without_token_keeps_its_kind() -> None:
     emergency = steps.decided(forwarded(called="110"), BYPASS, NOW)
-    assert fold("pbx-1", [emergency]).numbers[Role.CALLED] == MaskedNumber(NumberKind.EMERGENCY, None, "110")
+    assert fold("pbx-1", [emergency]).numbers[NumberRole.CALLED] == MaskedNumber(NumberKind.EMERGENCY, None, "110")
 
 
 def test_json_is_plain_and_complete() -> None:
@@ -360,10 +360,10 @@ def test_json_is_plain_and_complete() -> None:
 
 def test_of_sealed_numbers_their_tokens_are_told_and_of_older_ones_what_they_have() -> None:
     sealed = Step("c-1", StepKind.DECIDED, NOW, {"caller_kind": "mobile", "caller_token": "ab" * 16})
-    assert fold("pbx-1", [sealed]).numbers == {Role.CALLER: MaskedNumber(NumberKind.MOBILE, "ab" * 16)}
-    assert str(fold("pbx-1", [sealed]).numbers[Role.CALLER]) == "mobile"
+    assert fold("pbx-1", [sealed]).numbers == {NumberRole.CALLER: MaskedNumber(NumberKind.MOBILE, "ab" * 16)}
+    assert str(fold("pbx-1", [sealed]).numbers[NumberRole.CALLER]) == "mobile"
     older = Step("c-1", StepKind.DECIDED, NOW, {**sealed.details, "caller_last4": "5679"})
-    assert str(fold("pbx-1", [older]).numbers[Role.CALLER]) == "…5679"
+    assert str(fold("pbx-1", [older]).numbers[NumberRole.CALLER]) == "…5679"
 
 
 def test_times_are_told_in_utc() -> None:

@@ -7,7 +7,7 @@ import pytest
 from idtone.calls import Outcome, Party, Reason
 from idtone.errors import LedgerError
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.steps import CALL_ID_LIMIT, CallStatus, Role, Step, StepKind
+from idtone.ledger.evidence.steps import CALL_ID_LIMIT, CallStatus, NumberRole, Step, StepKind
 
 from ..sample_evidence import (
     BYPASS,
@@ -42,7 +42,7 @@ def test_decided_holds_the_decision_and_shows_no_number() -> None:
         "called_kind": "050",
     }
     assert decided(PLAY).numbers == {
-        Role.FORWARDING: call.forwarding_number, Role.CALLER: call.caller, Role.CALLED: call.called
+        NumberRole.FORWARDING: call.forwarding_number, NumberRole.CALLER: call.caller, NumberRole.CALLED: call.called
     }  # fmt: skip
     for number in (FORWARDING, CALLER, CALLED):
         assert number[1:] not in repr(decided(PLAY))
@@ -52,7 +52,7 @@ def test_a_refusal_holds_its_cause_and_an_emergency_call_its_number() -> None:
     assert decided(REFUSE).details["hangup_cause"] == 21
     emergency = steps.decided(forwarded(called="119"), BYPASS, NOW)
     assert (emergency.details["called_kind"], emergency.details["called_last4"]) == ("emergency", "119")
-    assert Role.CALLED not in emergency.numbers
+    assert NumberRole.CALLED not in emergency.numbers
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_what_the_hook_decided_is_written_as_a_decision_of_its_own(step: Step, d
     kinds = {"forwarding_kind": "fixed", "caller_kind": "mobile", "called_kind": "050"}
     assert step.kind is StepKind.UNATTENDED
     assert step.details == {"direction": "incoming", "nonce": NONCE, **details, **kinds}
-    assert set(step.numbers) == set(Role)
+    assert set(step.numbers) == set(NumberRole)
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.errors import LedgerError
-from idtone.ledger.evidence.steps import SEALED, SEALED_KEY, Role, Step
+from idtone.ledger.evidence.steps import SEALED, SEALED_KEY, NumberRole, Step
 from idtone.ledger.keys.sealing import LedgerKey, day_of
 from idtone.numbers import Number, NumberKind, parse
 
 from ..sample_evidence import RING, decided
 
 KEY, _ = RING.make("2026-11-01")
-NUMBERS = {Role.FORWARDING: parse("0312345678"), Role.CALLED: parse("05031234567")}
+NUMBERS = {NumberRole.FORWARDING: parse("0312345678"), NumberRole.CALLED: parse("05031234567")}
 KINDS = {f"{role}_kind": number.kind.value for role, number in NUMBERS.items()}
 
 
@@ -28,7 +28,7 @@ def test_what_was_sealed_is_opened() -> None:
 @given(st.from_regex(r"\+81[1-9][0-9]{8,9}", fullmatch=True))
 def test_neither_the_number_nor_its_length_shows(e164: str) -> None:
     number = Number(NumberKind.FIXED, e164)
-    sealed = KEY.seal("c-1", {Role.CALLER: number})
+    sealed = KEY.seal("c-1", {NumberRole.CALLER: number})
     octets = base64.b64decode(str(sealed[SEALED]))
     assert e164[1:].encode() not in octets
     assert len(octets) == 96 + 16

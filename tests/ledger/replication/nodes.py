@@ -1,4 +1,4 @@
-"""Nodes of a fleet in tests: each with a ledger of its own, and a link to the PostgreSQL that they share."""
+"""Nodes in tests: each with a ledger of its own, and a replica in the PostgreSQL that they share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .between import Between
 
 @dataclass(frozen=True)
 class Node:
-    """`settings` are such as an operator has, with keys and spool in a folder of the node's own."""
+    """`settings` are such as an operator has, with keys and ledger in a folder of the node's own."""
 
     name: str
     settings: LedgerSettings
@@ -54,7 +54,7 @@ class Node:
         return own_key(self.settings, self.name)
 
     @property
-    def spool(self) -> Database:
+    def ledger(self) -> Database:
         return Database.in_file(self.settings.own())
 
     def connection(self) -> ReplicaConnection:
@@ -62,15 +62,15 @@ class Node:
 
     def replicate(self) -> int:
         """All there is, by a new connection; how many steps."""
-        link, shipped = self.connection(), 0
+        connection, replicated = self.connection(), 0
         try:
             while True:
-                piece = link.replicate()
-                shipped += len(piece.steps)
-                if not piece.behind:
-                    return shipped
+                batch = connection.replicate()
+                replicated += len(batch.steps)
+                if not batch.behind:
+                    return replicated
         finally:
-            link.close()
+            connection.close()
 
     def in_copy(self, postgresql: PostgreSQL, query: str) -> list[tuple[Any, ...]]:
         """Run it as an administrator; `{}` in it is the schema."""
@@ -106,4 +106,4 @@ def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
 def same(node: Node) -> bool:
     """What PostgreSQL has of a node is what the node has, row by row."""
     server = Server.of(node.settings)
-    return rows(node.spool) == rows(server.database(schema_of(node.key.name), node.name))
+    return rows(node.ledger) == rows(server.database(schema_of(node.key.name), node.name))

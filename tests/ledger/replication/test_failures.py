@@ -116,8 +116,8 @@ def test_a_postgresql_that_is_killed_while_it_is_shipped_to(
 def test_a_network_that_parts_before_any_message(
     node: Node, postgresql: PostgreSQL, fault: str, to_server: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each message of a shipment is lost once: with them the commit itself, and the word that it was done."""
-    monkeypatch.setattr(batch, "COMPARED", 2)  # so that each shipment has as many messages as the one before
+    """Each message of a transaction is lost once: with them the commit itself, and the word that it was done."""
+    monkeypatch.setattr(batch, "COMPARED", 2)  # so that each transaction has as many messages as the one before
     node.write(heard_call("c-0"))
     node.replicate()
     with Between(postgresql.port) as between:
@@ -132,19 +132,19 @@ def test_a_network_that_parts_before_any_message(
             messages += 1
             return fault if messages == lost_at else None
 
-        def ship() -> None:
+        def replicate() -> None:
             nonlocal messages
             messages = 0
-            link = parted.connection()
+            connection = parted.connection()
             try:
-                link.replicate()
+                connection.replicate()
             finally:
-                link.close()
+                connection.close()
                 between.cut()
 
         between.judge = judge
         node.write(heard_call("d-0"))
-        ship()
+        replicate()
         assert same(node)
         last = messages
         assert last > 15
@@ -154,8 +154,8 @@ def test_a_network_that_parts_before_any_message(
                 patch.setattr(postgresql_module, "ORPHANED_AFTER_S", 0.3)
                 patch.setattr(link_module, "ANSWER_WITHIN_S", 0.3)
                 with pytest.raises(LedgerError):
-                    ship()
-            # Losing the answer to the commit means that it was done, and nothing was left to ship again.
+                    replicate()
+            # Losing the answer to the commit means that it was done, and nothing was left to replicate again.
             assert node.replicate() == (0 if lost_at == last and not to_server else 6)
             assert same(node)
 

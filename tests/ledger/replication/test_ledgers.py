@@ -131,7 +131,7 @@ def test_every_node_is_verified_and_it_is_told_whose_word_its_key_is(nodes: dict
         ("sendai", True, "postgresql"),
         ("tokyo", True, "own"),
     ]
-    assert "compare it with what `idtone ledger key` says on the node" in run("verify").stdout
+    assert "compare it with what `idtone ledger key` prints on the node" in run("verify").stdout
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_key_or_checkpoint_that_fits_no_ledger_is_told(
     """Else a ledger that was dropped, or is shown by another name, would be good."""
     osaka = str(nodes["osaka"].key)
     checkpoint = tmp_path / "checkpoint"
-    with nodes["osaka"].spool.reading() as own:
+    with nodes["osaka"].ledger.reading() as own:
         checkpoint.write_text(facts(own)[CHECKPOINT])
     assert run("verify", "--log-key", osaka, "--checkpoint", checkpoint).exit_code == 0
     other = Node.at(tmp_path / "other", "osaka", server).key
@@ -234,7 +234,7 @@ def test_what_goes_on_after_damage_is_no_other_node(nodes: dict[str, Node]) -> N
 
 
 def test_the_nodes_are_listed_with_how_far_they_have_come(nodes: dict[str, Node]) -> None:
-    nodes["tokyo"].write(heard_call("not shipped"))
+    nodes["tokyo"].write(heard_call("not replicated"))
     listed = json.loads(run("replicas", "--json").stdout)
     assert [(each["node"], each["steps"], each["leaves"], each["signed"], each["lag"]) for each in listed] == [
         (name, 8, 1, 1, 0) for name in NAMES
@@ -264,7 +264,7 @@ def test_a_copy_gives_the_same_records_proofs_and_keys(nodes: dict[str, Node], s
         assert copy.record_key("tokyo-heard") == own.record_key("tokyo-heard")
         assert copy.consistency(0, 1) == own.consistency(0, 1)
         assert copy.signed_leaves(node.key, []) == own.signed_leaves(node.key, []) == 1
-    databases = (node.spool, server.database(schema_of(node.key.name), "copy"))
+    databases = (node.ledger, server.database(schema_of(node.key.name), "copy"))
     texts = []
     for database in databases:
         with LedgerRows.reading(database) as rows:
@@ -291,9 +291,9 @@ def test_a_reader_needs_no_right_to_write(nodes: dict[str, Node], postgresql: Po
         for node in nodes.values():
             node.in_copy(postgresql, f"GRANT USAGE ON SCHEMA {{}} TO {role}")
             node.in_copy(postgresql, f"GRANT SELECT ON ALL TABLES IN SCHEMA {{}} TO {role}")
-        fleet = Ledgers.in_postgresql(reader, {})
-        assert [ledger.node for ledger in fleet.nodes] == NAMES
-        assert len(fleet.records()) == 9
+        ledgers = Ledgers.in_postgresql(reader, {})
+        assert [ledger.node for ledger in ledgers.nodes] == NAMES
+        assert len(ledgers.records()) == 9
     finally:
         postgresql.execute(f"DROP OWNED BY {role}", database)
         postgresql.execute(f"DROP ROLE {role}")

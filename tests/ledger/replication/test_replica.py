@@ -54,13 +54,13 @@ def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node: Node, monk
     node.replicate()
     monkeypatch.setattr(batch, "BATCH_STEPS", 8)
     node.write(heard_call("c-1", 10), heard_call("c-2", 20))
-    link = node.connection()
-    assert link.replicate().behind == 4
+    connection = node.connection()
+    assert connection.replicate().behind == 4
     with node.copy() as copy:
         verdict = verify_ledger(copy, node.key)
     assert (verdict.faults, verdict.leaves, [each.checkpoint.size for each in verdict.signed]) == ([], 2, [1])
-    assert link.replicate().behind == 0
-    link.close()
+    assert connection.replicate().behind == 0
+    connection.close()
     assert same(node)
 
 
@@ -99,11 +99,11 @@ def test_a_postgresql_that_was_put_back_is_filled_up_again(node: Node, postgresq
 
 def test_a_link_notices_that_postgresql_was_put_back_under_it(node: Node, postgresql: PostgreSQL) -> None:
     node.write(heard_call("c-0"))
-    link = node.connection()
-    link.replicate()
+    connection = node.connection()
+    connection.replicate()
     node.in_copy(postgresql, "TRUNCATE {}.steps, {}.hashes, {}.sought")
-    assert len(link.replicate().steps) == 6
-    link.close()
+    assert len(connection.replicate().steps) == 6
+    connection.close()
     assert same(node)
 
 
@@ -156,11 +156,11 @@ def test_a_machine_that_was_cloned_is_noticed_as_soon_as_it_tells_other_things(t
     assert second.key == first.key
     first.write(heard_call("c-1"))
     second.write(heard_call("c-2"))
-    link = second.connection()
-    link.replicate()
+    connection = second.connection()
+    connection.replicate()
     with pytest.raises(LedgerError, match="another node replicates by the same"):
         first.replicate()
-    link.close()
+    connection.close()
     assert same(second)
 
 
@@ -215,10 +215,10 @@ def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node: Node)
     """It is named first, and its database is begun then."""
     node.write(heard_call("c-0"))
     node.replicate()
-    link = node.connection()
+    connection = node.connection()
     spool = node.settings.spool
     KeyRing.of(node.settings, node.name).go_on(None, spool, spool.with_name("ledger.aside"))
-    for each in (link, node.connection()):
+    for each in (connection, node.connection()):
         with pytest.raises(LedgerError, match="another one is about to begin; that one is replicated next"):
             each.replicate()
     node.write(heard_call("c-1"))
@@ -257,16 +257,16 @@ def test_the_tables_of_another_log_are_not_upgraded(tmp_path: Path, server: Serv
 
 def test_a_ledger_that_goes_on_after_damage_is_a_copy_of_its_own(node: Node) -> None:
     node.write(heard_call("c-0"))
-    link = node.connection()
-    link.replicate()
+    connection = node.connection()
+    connection.replicate()
     before = node.key
     octets = node.settings.spool.read_bytes()
     node.settings.spool.write_bytes(b"\0" * 100 + octets[100:])
     node.write(heard_call("c-1"))
     assert node.key.name != before.name
-    link.replicate()
-    link.close()
-    assert link.lost_leaves == 0
+    connection.replicate()
+    connection.close()
+    assert connection.lost_leaves == 0
     assert same(node)
     with node.copy() as copy:
         assert verify_ledger(copy, node.key).faults == []

@@ -80,13 +80,13 @@ def test_a_step_is_written_while_postgresql_stalls_at_any_question(node: Node, p
             asked = 0
             stalled.clear()
             connection = through(node, between).connection()
-            shipping = Meanwhile(connection.replicate)
+            replicating = Meanwhile(connection.replicate)
             assert stalled.wait(10)
             put(writer, *heard_call(f"d-{at}", at), within_s=2)
             connection.cut()
             between.cut()
-            shipping.join()
-            assert shipping.raised
+            replicating.join()
+            assert replicating.raised
     node.replicate()
     assert same(node)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from idtone.errors import LedgerError
 from idtone.ledger.evidence.leaves import StoredStep
 from idtone.ledger.evidence.records import fold
-from idtone.ledger.evidence.steps import CALL_ID_LIMIT, Role, Step, StepKind
+from idtone.ledger.evidence.steps import CALL_ID_LIMIT, NumberRole, Step, StepKind
 from idtone.ledger.keys.sealing import DayKey
 from idtone.ledger.store.rows import microseconds, row_of, step_of
 from idtone.ledger.store.schema import make_or_upgrade
@@ -75,7 +75,7 @@ def test_numbers_are_sealed_and_come_back_to_the_holder_of_the_key() -> None:
     assert step_of(row, key_of).numbers == asked.numbers
     without = step_of(row, lambda day: None)
     assert (without.numbers, "numbers" in without.details) == ({}, False)
-    assert without.details["caller_token"] == key_of("2026-11-01").token(asked.numbers[Role.CALLER])
+    assert without.details["caller_token"] == key_of("2026-11-01").token(asked.numbers[NumberRole.CALLER])
 
 
 def test_numbers_that_were_moved_to_another_call_are_not_opened() -> None:

@@ -125,7 +125,7 @@ def test_what_there_is_no_room_for_is_written_later_or_counted(tmp_path: Path) -
     script = """
 import idtone.ledger.writing.unwritten_steps
 with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-    writer._backlog._limit = 60
+    writer._unwritten._limit = 60
     fill()
     late = 0
     while late < 20:
@@ -288,7 +288,7 @@ def test_what_is_given_back_is_given_though_nobody_can_claim_it(
     ledger.with_name(f"{ledger.name}-journal").mkdir()
     assert reserve.give(-1)
     assert reserve.left == 2 * PIECE
-    assert "what is given back is anybody's" in caplog.text
+    assert "any program can take what is given back" in caplog.text
 
 
 def test_a_ledger_that_is_damaged_is_set_aside_on_a_full_disk(tmp_path: Path) -> None:
