@@ -218,25 +218,25 @@ class Replaced(Attended):
 
 
 async def test_a_connection_that_was_taken_over_is_opened_again(pauses):
-    application, connections = Replaced(module.QUARREL - 1), Connections()
+    application, connections = Replaced(module.TAKEOVERS - 1), Connections()
     async with running(application, connections):
-        await until(lambda: len(application.attended) == module.QUARREL, "the last connection")
-    assert connections.tries == module.QUARREL
+        await until(lambda: len(application.attended) == module.TAKEOVERS, "the last connection")
+    assert connections.tries == module.TAKEOVERS
 
 
 async def test_two_instances_do_not_take_the_application_from_each_other_for_ever(pauses, caplog):
     application, connections = Replaced(100), Connections()
     async with running(application, connections):
         await until(lambda: connections.asked > 5, "it to wait")
-        assert connections.tries == module.QUARREL
+        assert connections.tries == module.TAKEOVERS
         assert "Stop the other `idtone serve`" in caplog.text
         connections.abandoned = True
-        await until(lambda: connections.tries > module.QUARREL, "it to come back")
+        await until(lambda: connections.tries > module.TAKEOVERS, "it to come back")
 
 
 async def test_connections_that_are_lost_now_and_then_are_taken_back(pauses, caplog):
     application, connections = Replaced(10), Connections()
-    clock_s = itertools.count(0.0, module.QUARREL_S).__next__
+    clock_s = itertools.count(0.0, module.TAKEOVERS_WITHIN_S).__next__
     async with running(application, connections, clock_s=clock_s):
         await until(lambda: len(application.attended) == 11, "the last connection")
     assert connections.asked == 0
