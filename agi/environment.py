@@ -7,7 +7,7 @@ only, so an injected line is in the place of another field. It cannot detect two
 
 - A name can contain a whole environment with its blank line. Asterisk's own remaining lines then come where a response
   is expected, so `server` waits for the response to a first command.
-- An argument can contain further arguments. An entry point takes a fixed number of them.
+- A line break in the last argument can add further arguments. An entry point takes a fixed number of them.
 
 Values that are used must be UTF-8. Unused values, such as the caller's name, may have any encoding. In the caller's
 number U+FFFD replaces what is not UTF-8.
