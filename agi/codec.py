@@ -49,7 +49,7 @@ class _Silence:
 
 
 class _Line:
-    """Lets pyst2 read one line only. It would read further lines after some responses, and loop at the end of a file."""
+    """Lets pyst2 read one line only. Otherwise it reads on after some responses, and loops at the end of a file."""
 
     def __init__(self, line: str) -> None:
         self._lines = iter([line])

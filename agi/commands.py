@@ -44,7 +44,7 @@ def agi(
     arguments = arguments or []
     if any(_NUMBER.fullmatch(argument) for argument in arguments):
         raise UsageError(
-            f"a telephone number must not be on a command line; put it into a channel variable, and write {VARIABLE}NAME"
+            f"telephone numbers must not be on a command line; put them into a channel variable, write {VARIABLE}NAME"
         )
     # Asterisk sends SIGHUP when the caller hangs up. The verdict must reach the channel all the same.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

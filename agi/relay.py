@@ -5,8 +5,8 @@ arguments of `AGI(program,…)` on the program's command line, where every user 
 telephone number stays in a channel variable: the command line has the variable's name, and the relay reads its value
 from the channel.
 
-To the service the relay behaves like Asterisk. To Asterisk it passes on only the commands that the service uses: another
-program that listened at the service's address could otherwise make Asterisk execute any command.
+To the service the relay behaves like Asterisk. To Asterisk it passes on only the commands that the service uses.
+Otherwise another program that listens at the service's address could make Asterisk execute any command.
 """
 
 from __future__ import annotations

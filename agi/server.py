@@ -317,8 +317,8 @@ def bound_to(address: Address) -> Iterator[Listener]:
             bound.bind((host, port))
         except OSError as error:
             raise AgiError(
-                f"agi.listen: {host}, port {port}: {error.strerror}; stop the program that listens there, or set another "
-                "address"
+                f"agi.listen: {host}, port {port}: {error.strerror}; stop the program that listens there, or set "
+                "another address"
             ) from error
         yield bound
 

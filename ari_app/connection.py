@@ -212,7 +212,9 @@ class AriConnection:
         return bytes(body)
 
 
-async def _refuse_redirect(_: aiohttp.ClientSession, __: object, redirected: aiohttp.TraceRequestRedirectParams) -> None:
+async def _refuse_redirect(
+    _: aiohttp.ClientSession, __: object, redirected: aiohttp.TraceRequestRedirectParams
+) -> None:
     """Asterisk never redirects, and another server must not get the credentials."""
     raise AriUnavailable(f"{redirected.url.origin()} redirects, and Asterisk never does; check ari.url")
 
@@ -221,7 +223,7 @@ async def _refuse_redirect(_: aiohttp.ClientSession, __: object, redirected: aio
 async def connect(url: str, user: str, password: str, transport: Transport = "auto") -> AsyncIterator[AriConnection]:
     """Open a connection for the `idtone` application.
 
-    The password goes into a header, never into the URL. Raises AriUnavailable, or AriRefused (401 for a wrong password).
+    The password goes into a header, never into the URL. Raises AriUnavailable, or AriRefused (401: wrong password).
     """
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
     credentials = base64.b64encode(f"{user}:{password}".encode()).decode()

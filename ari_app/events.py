@@ -109,7 +109,7 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
 }
 
 EVENTS: Final = _READERS.keys()
-"""The events that Asterisk is asked to send. The filter also applies to RESTResponse: without it every request hangs."""
+"""The events that Asterisk is asked to send. The filter applies to RESTResponse too: without it every request hangs."""
 
 
 def read(text: str) -> Event | None:

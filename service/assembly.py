@@ -55,8 +55,7 @@ def load(settings: Settings) -> Loaded:
 
 
 def _read_first(source: Source) -> None:
-    """Read the registry for the first time. Without a registry calls get the notice, which is better than no service.
-    """
+    """Read the registry for the first time. Without one, calls get the notice, which is better than no service."""
     reading = in_daemon(source.refresh, "the first reading of the registry")
     try:
         reading.result(REGISTRY_WITHIN_S)

@@ -24,17 +24,15 @@ from .instance import Instance
 log = logging.getLogger(__name__)
 
 SWITCH_S: Final = 0.001
-"""How long the event loop waits for a computing thread to yield. Python's default is 5 ms, half of the delay that a call
-may have."""
+"""How long the event loop waits for a computing thread to yield. Python's default is 5 ms, half of a call's permitted
+delay."""
 UNUSABLE_SETTINGS: Final = 78
 """EX_CONFIG of sysexits.h: systemd does not restart the service, because it would fail again."""
 
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Take over from the running instance, without losing a call.")
 ]
-Check = Annotated[
-    bool, typer.Option("--check", help="Check the settings and the files that they name, then exit.")
-]
+Check = Annotated[bool, typer.Option("--check", help="Check the settings and the files that they name, then exit.")]
 
 
 def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check = False) -> None:
@@ -55,7 +53,9 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         print("the settings can be used")
         return
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
-    logging.getLogger("tuf").setLevel(logging.WARNING)  # else it logs each missing signature, even if enough keys signed
+    logging.getLogger("tuf").setLevel(
+        logging.WARNING
+    )  # else it logs each missing signature, even if enough keys signed
     faulthandler.enable()  # shows where the event loop was blocked when systemd's watchdog ends the process
     instance = Instance(settings, password, load(settings))
     loop_first()

@@ -81,7 +81,7 @@ def place(ledger: Path) -> Path:
 
 @asynccontextmanager
 async def offered(path: Path, hand_over: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
-    """Inside the context the next instance may ask for a hand-over, one at a time. The caller holds the ledger's lock."""
+    """In this context the next instance may ask for a hand-over, one at a time. The caller holds the ledger's lock."""
     with _listener(path) as listener:
         attending = asyncio.create_task(_attend(listener, hand_over))
         try:

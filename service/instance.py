@@ -281,7 +281,9 @@ class Instance:
         )
 
     def _log_how_to_reload(self) -> None:
-        log.warning("SIGHUP reloads only under systemd; start the next instance with `idtone serve --take-over` instead")
+        log.warning(
+            "SIGHUP reloads only under systemd; start the next instance with `idtone serve --take-over` instead"
+        )
 
     async def _hand_over(
         self, peer: hand_over.Peer, listener: Listener | None, application: AriApplication, runner: ApplicationRunner

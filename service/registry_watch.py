@@ -24,7 +24,7 @@ class RegistryWatch:
     """Runs until it is cancelled. It logs each IdtoneError; any other error ends it."""
 
     def __init__(self, refresh: Callable[[], None]) -> None:
-        """`refresh` reads a changed registry and puts it to use. It may block for ever, so it runs in its own thread."""
+        """`refresh` reads a changed registry and puts it to use. It can block for ever, so it runs in a thread."""
         self._refresh = refresh
 
     async def run(self) -> None:

@@ -124,7 +124,7 @@ async def test_over_a_unix_socket_the_secret_is_empty(calls):
 )
 async def test_what_the_hook_does_not_ask_is_not_this_versions(application, notebook, entry, arguments):
     await ask(application, "decide", *DECIDE)
-    with pytest.raises(AgiError, match="not this version's; run `idtone dialplan export` again"):
+    with pytest.raises(AgiError, match="of another version; run `idtone dialplan export` again"):
         await ask(application, entry, *arguments)
     assert notebook.kinds() == ["decided"]
 

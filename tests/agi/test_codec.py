@@ -38,7 +38,7 @@ def test_a_value_is_escaped(value: str, line: bytes) -> None:
 
 @pytest.mark.parametrize("control", ["\n", "\r", "\x00", "\x7f", "\x85", "\u2028", "\udcff"])
 def test_no_command_holds_a_control_character(control: str) -> None:
-    with pytest.raises(AgiError, match=r"^SET VARIABLE: an argument holds a control character$"):
+    with pytest.raises(AgiError, match=r"^SET VARIABLE: an argument contains a control character$"):
         codec.set_variable("A", f"x{control}")
 
 
@@ -97,7 +97,7 @@ def test_a_hangup_is_an_outcome(line: bytes) -> None:
     ],
 )
 def test_a_refused_command_is_an_error(line: bytes, code: int) -> None:
-    assert refused(line) == f"Asterisk refuses a command (code {code})"
+    assert refused(line) == f"Asterisk refused a command (code {code})"
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_a_refused_command_is_an_error(line: bytes, code: int) -> None:
      b"HANGUP\n", b"agi_calleridname: x\n", b"0200 result=1\n", "٢٠٠ result=1\n".encode(), 20000 * b"2" + b"\n"],
 )  # fmt: skip
 def test_what_is_no_response_is_an_error(line: bytes) -> None:
-    assert refused(line) == "what should be Asterisk's response is none"
+    assert refused(line) == "Asterisk's response is malformed"
 
 
 def test_other_faults_of_a_response() -> None:
     assert refused(b"200 result=1 (\xff)\n") == "Asterisk's response is not UTF-8"
     assert refused(b"200 nothing\n") == "Asterisk's response has no result"
-    with pytest.raises(AgiError, match="did not carry out"):
+    with pytest.raises(AgiError, match="did not execute"):
         codec.carried_out(b"200 result=0\n", "1")
     assert codec.carried_out(b"200 result=0\n", "0")
 

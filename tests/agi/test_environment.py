@@ -53,9 +53,9 @@ def test_what_nobody_looks_at_may_have_any_encoding() -> None:
 
 def test_a_program_gets_the_same_without_the_network() -> None:
     assert read_fields(write_fields(CALL), network=False) == CALL
-    with pytest.raises(AgiError, match="agi_network is not where"):
+    with pytest.raises(AgiError, match="line 1 of the environment is not agi_network"):
         read_fields(write_fields(CALL), network=True)
-    with pytest.raises(AgiError, match="agi_request is not where"):
+    with pytest.raises(AgiError, match="line 1 of the environment is not agi_request"):
         read_fields(presented(), network=False)
 
 
@@ -63,7 +63,7 @@ def test_a_program_gets_the_same_without_the_network() -> None:
 def test_every_field_is_needed(missing: str) -> None:
     lines = fields(arguments=("a", "b"))
     del lines[missing]
-    assert refused(write_fields(lines)).startswith(f"{missing} is not where Asterisk sends it")
+    assert refused(write_fields(lines)).endswith(f" of the environment is not {missing}")
 
 
 @pytest.mark.parametrize("doubled", KEYS)
@@ -102,12 +102,12 @@ def test_a_line_break_in_a_value_cannot_forge_a_field(key: str, injected: str) -
 def test_no_value_holds_a_control_character(key: str, control: bytes) -> None:
     lines = fields(arguments=("a", "b"))
     lines[key] += control
-    assert refused(write_fields(lines)) == f"{key} holds a control character"
+    assert refused(write_fields(lines)) == f"{key} contains a control character"
 
 
 @pytest.mark.parametrize("character", ["\x80", "\x9f", "\u2028", "\u2029"])
 def test_nor_does_an_argument_hold_one_of_unicode(character: str) -> None:
-    assert refused(presented(arguments=("a", f"x{character}"))) == "agi_arg_2 holds a control character"
+    assert refused(presented(arguments=("a", f"x{character}"))) == "agi_arg_2 contains a control character"
 
 
 def test_an_argument_is_utf_8() -> None:
@@ -132,7 +132,7 @@ def test_an_argument_is_utf_8() -> None:
     ],
 )  # fmt: skip
 def test_a_value_is_one_that_asterisk_gives(key: str, value: bytes) -> None:
-    assert refused(presented(**{key: value})) == f"{key} has a value that Asterisk does not give it"
+    assert refused(presented(**{key: value})) == f"{key} has a value that Asterisk never sends"
 
 
 def test_a_line_has_an_end() -> None:
@@ -143,8 +143,8 @@ def test_a_line_has_an_end() -> None:
 
 def test_the_whole_has_an_end() -> None:
     assert refused(presented(arguments=5 * [4000 * "x"])) == f"the environment is longer than {LONGEST} octets"
-    assert refused(presented()[:-1]) == "the environment has no end"
-    assert refused(b"") == "the environment has no end"
+    assert refused(presented()[:-1]) == "the environment does not end with a blank line"
+    assert refused(b"") == "the environment does not end with a blank line"
 
 
 def test_the_arguments_have_an_end() -> None:

@@ -115,22 +115,24 @@ async def test_arguments_are_those_of_the_command_line(path: Path) -> None:
 
 
 REFUSED = {
-    "the environment has no end; this program is for Asterisk to run, by AGI()": {"environment": 20000 * b"x"},
-    "agi_rdnis is not where Asterisk sends it, in line 14": {
+    "the environment does not end with a blank line; only Asterisk can run this program, with AGI()": {
+        "environment": 20000 * b"x"
+    },
+    "line 14 of the environment is not agi_rdnis": {
         "environment": write_fields(CALL | {"agi_dnid": b"0312345678\nagi_dnid: x"})
     },
-    "what should be Asterisk's response is none": {"environment": write_fields(CALL) + b"agi_calleridname: x\n"},
-    "Asterisk's response has no end": {"instead": {"NOOP": 20000 * b"x"}},
-    "Asterisk did not carry out a command": {"instead": {"NOOP": b"200 result=1\n"}},
-    "Asterisk refuses a command (code 510)": {"arguments": ["variable:CALLED"]},
+    "Asterisk's response is malformed": {"environment": write_fields(CALL) + b"agi_calleridname: x\n"},
+    "Asterisk's response is too long": {"instead": {"NOOP": 20000 * b"x"}},
+    "Asterisk did not execute a command": {"instead": {"NOOP": b"200 result=1\n"}},
+    "Asterisk refused a command (code 510)": {"arguments": ["variable:CALLED"]},
     "the channel variable CALLED cannot be read": {
         "arguments": ["variable:CALLED"],
         "instead": {"GET": b"200 result=1 (0312345678)\n"},
     },
-    "variable: wants the name of a channel variable behind it": {"arguments": ["variable:SHELL(id)"]},
-    "agi_arg_1 holds a control character": {"arguments": ["variable:A"], "instead": {"GET": value("x\t")}},
+    "the name of a channel variable must follow variable:": {"arguments": ["variable:SHELL(id)"]},
+    "agi_arg_1 contains a control character": {"arguments": ["variable:A"], "instead": {"GET": value("x\t")}},
     "agi_arg_2 is not UTF-8": {"arguments": ["c-1", "\udcff"]},
-    "an argument holds a line break": {
+    "an argument contains a line break": {
         "arguments": ["variable:A"],
         "instead": {"GET": value("x\nagi_arg_2: 0312345678")},
     },
@@ -167,7 +169,7 @@ async def test_what_cannot_be_asked_never_reaches_the_service(reason: str, path:
 )
 async def test_whoever_listens_cannot_have_asterisk_execute_anything(command: bytes, path: Path) -> None:
     async with listening(path, command) as received:
-        with pytest.raises(AgiError, match=r"is not the service|broke off"):
+        with pytest.raises(AgiError, match=r"is not the service|the connection to the service broke"):
             await relayed(path)
     assert len(told) == 1
     assert len(received) == 2
@@ -176,7 +178,7 @@ async def test_whoever_listens_cannot_have_asterisk_execute_anything(command: by
 
 async def test_what_is_no_response_is_not_passed_on(path: Path) -> None:
     async with listening(path, b'SET VARIABLE "A" "x"\n') as received:
-        with pytest.raises(AgiError, match="what should be Asterisk's response is none"):
+        with pytest.raises(AgiError, match="Asterisk's response is malformed"):
             await relayed(path, instead={"SET VARIABLE": b"agi_rdnis: 0312345678\n"})
     assert received[1:] == [b""]
 
@@ -225,7 +227,7 @@ def run(*arguments: str, stdin: int) -> subprocess.CompletedProcess[str]:
 def test_only_asterisk_runs_it() -> None:
     ended = run("decide", "c-1", stdin=subprocess.DEVNULL)
     assert ended.returncode == console.UNUSABLE
-    assert ended.stderr == "idtone: this command is for Asterisk to run, by AGI(); it answers nobody else\n"
+    assert ended.stderr == "idtone: only Asterisk can run this command, with AGI()\n"
 
 
 @pytest.mark.parametrize("number", [CALLED, "+81312345678", "81312345678", "09012345678"])
@@ -235,7 +237,7 @@ def test_a_number_has_no_place_on_a_command_line(number: str) -> None:
     ended = run("decide", "c-1", number, stdin=reading)
     os.close(reading)
     assert ended.returncode == console.UNUSABLE
-    assert ended.stderr.startswith("idtone: a telephone number has no place on a command line")
+    assert ended.stderr.startswith("idtone: telephone numbers must not be on a command line")
     assert number not in ended.stderr + ended.stdout
 
 

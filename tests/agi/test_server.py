@@ -81,14 +81,14 @@ async def test_octets_may_come_one_by_one(told) -> None:
 
 
 BEFORE_IT_IS_BELIEVED = {
-    "agi_rdnis is not where Asterisk sends it, in line 16": presented().replace(b"agi_rdnis: unknown\n", b""),
-    "agi_callerid holds a control character": presented(agi_callerid=b"0312345678\r"),
+    "line 16 of the environment is not agi_rdnis": presented().replace(b"agi_rdnis: unknown\n", b""),
+    "agi_callerid contains a control character": presented(agi_callerid=b"0312345678\r"),
     "the environment is longer than 16384 octets": 20000 * b"x",
-    "what should be Asterisk's response is none": presented() + b"agi_calleridname: x\n",
-    "Asterisk refuses a command (code 510)": presented() + b"510 Invalid or unknown command\n",
-    "Asterisk did not carry out a command": presented() + b"200 result=1\n",
+    "Asterisk's response is malformed": presented() + b"agi_calleridname: x\n",
+    "Asterisk refused a command (code 510)": presented() + b"510 Invalid or unknown command\n",
+    "Asterisk did not execute a command": presented() + b"200 result=1\n",
     "it had not presented a call within 0.3 s": presented()[:-1],
-    "Asterisk's response has no end": presented() + 20000 * b"2",
+    "Asterisk's response is too long": presented() + 20000 * b"2",
 }
 
 
@@ -110,7 +110,7 @@ async def test_an_environment_within_a_name_is_found_by_what_follows_it(told) ->
     async with serving(asked) as address, calling(address, environment) as asterisk:
         await asterisk.serve()
     assert not asked.requests
-    assert closed_for(told) == ["what should be Asterisk's response is none"]
+    assert closed_for(told) == ["Asterisk's response is malformed"]
 
 
 async def test_whoever_is_mute_behind_an_environment_has_not_presented_a_call(told) -> None:
@@ -138,7 +138,7 @@ async def test_who_connects_and_goes_is_told(told) -> None:
         async with calling(address, b"agi_network: yes\n"):
             pass
         await asyncio.sleep(0.05)
-        assert closed_for(told) == ["it ended before it had presented a call"]
+        assert closed_for(told) == ["it ended before it presented a call"]
 
 
 async def test_asterisk_has_a_time_to_answer(told) -> None:
@@ -183,7 +183,7 @@ async def test_a_variable_that_cannot_be_set_keeps_all_others_back(told) -> None
     async with serving(answer) as address, calling(address, presented()) as asterisk:
         await asterisk.serve()
     assert asterisk.commands == ["NOOP"]
-    assert closed_for(told) == ["SET VARIABLE: an argument holds a control character"]
+    assert closed_for(told) == ["SET VARIABLE: an argument contains a control character"]
 
 
 @pytest.mark.parametrize("response", [{"NOOP": b"HANGUP\n200 result=0\n"}, {"SET VARIABLE": b"HANGUP\n200 result=1\n"}])
@@ -200,7 +200,7 @@ async def test_a_channel_hangs_up_once(told) -> None:
     async with serving(Asked()) as address, calling(address, presented()) as asterisk:
         asterisk.instead["NOOP"] = b"HANGUP\nHANGUP\n200 result=0\n"
         await asterisk.serve()
-    assert closed_for(told) == ["what should be Asterisk's response is none"]
+    assert closed_for(told) == ["Asterisk's response is malformed"]
 
 
 async def test_a_dead_channel_is_ordinary(told) -> None:
@@ -237,7 +237,7 @@ async def test_the_oldest_makes_room(mute_behind: bytes, told) -> None:
         ends = [asyncio.create_task(each.reader.read()) for each in slow]
         await asyncio.sleep(0.05)
         assert [end.done() for end in ends] == [True, True, True, False, False, False]
-        reason = "it made room for a newer one before it had presented a call"
+        reason = "it had not presented a call, and a newer one needed its place"
         assert closed_for(told) == [reason]
     assert f"{reason} (2 times more within 10 s)" in closed_for(told)
 
@@ -284,7 +284,7 @@ async def test_there_is_a_limit_to_what_is_answered_at_once(told) -> None:
         await asyncio.gather(*(each.serve() for each in callers))
     assert sorted(len(each.variables) for each in callers) == [0, 2, 2, 2]
     assert len(asked.requests) == 3
-    assert closed_for(told) == ["there are 3 calls to answer already"]
+    assert closed_for(told) == ["the server is already answering 3 calls"]
 
 
 async def test_a_stop_lets_answers_end(told) -> None:
@@ -369,7 +369,7 @@ async def test_another_user_gets_nothing_from_a_unix_socket(tmp_path: Path, told
     async with FastAgiServer(asked).listening(path):
         for _ in range(3):
             assert await asked_as(path, STRANGER, STRANGER, GROUP + 1) == b""
-        reason = f"user {STRANGER} may not ask; add it to the group of {path}"
+        reason = f"user {STRANGER} may not connect; add this user to the group of {path}"
         assert closed_for(told) == [reason]
         async with calling(path, presented()) as asterisk:
             await asterisk.serve()
@@ -462,7 +462,7 @@ async def test_of_those_that_a_stop_finds_the_oldest_make_room(told) -> None:
         assert [each.recv(1000) for each in late[:4]] == [b""] * 4
         assert late[-1].recv(1000).startswith(b"NOOP\nSET VARIABLE")
     assert len(asked.requests) == 1
-    reason = "it made room for a newer one before it had presented a call"
+    reason = "it had not presented a call, and a newer one needed its place"
     assert set(closed_for(told)) == {
         reason, f"{reason} (2 times more within 10 s)", "it had not presented a call when the service stopped",
     }  # fmt: skip

@@ -108,7 +108,7 @@ def test_without_channels_there_are_none():
     ids=repr,
 )  # fmt: skip
 def test_a_list_of_channels_that_is_none(answer):
-    with pytest.raises(AriUnavailable, match="not as it is documented"):
+    with pytest.raises(AriUnavailable, match="differs from its documentation"):
         read_channels(answer, "idtone")
 
 

@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_its_remedy(tmp_path: P
     with pytest.raises(FallbackError) as error:
         leave(tmp_path / place, "text\n")
     assert str(tmp_path / place) in str(error.value)
-    assert "Let the user that runs idtone write to this folder" in str(error.value)
+    assert "Allow the user that runs idtone to write to this folder" in str(error.value)
 
 
 def test_an_earlier_services_suspensions_are_remembered(tmp_path):
@@ -151,7 +151,7 @@ def test_without_a_file_nothing_is_remembered(tmp_path):
 )
 def test_a_file_that_is_not_ours_is_an_error_with_its_remedy(tmp_path, text):
     (tmp_path / dialplan.FALLBACK_FILE).write_text(text, "latin-1")
-    with pytest.raises(FallbackError, match="mend the registry"):
+    with pytest.raises(FallbackError, match="make the registry available"):
         remembered(tmp_path)
 
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_written_is_tried_again_with_the_same_registry(tmp_path: 
         with pytest.raises(FallbackError) as error:
             fallback.keep(same)
         assert fallback.trouble == str(error.value)
-        assert "Asterisk connects numbers that were suspended since" in fallback.trouble
+        assert "Asterisk connects numbers that were suspended after the last write" in fallback.trouble
     (tmp_path / "sounds").mkdir()
     fallback.keep(same)
     assert fallback.trouble == ""

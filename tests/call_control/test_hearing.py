@@ -96,14 +96,14 @@ CALLERS = {
     "both files are missing": (440, 440, 0, 3, FREE, "lasted 3 ms", 3),
     "the called party held the call": (440, 440, 9, 452, HELD, TIME, 440),
     "another phone took the call of the called party": (440, 440, 9, 452, "moved", TIME, 440),
-    "another phone took the caller's place": (440, 440, 22, 452, LEFT, "took its place", 440),
+    "another phone took the caller's place": (440, 440, 22, 452, LEFT, "took the caller's place", 440),
     "another phone took the place of the caller, who alone hears one": (
         440,
         None,
         0,
         452,
         LEFT,
-        "took its place",
+        "took the caller's place",
         440,
     ),
     "early media": (440, 440, 37, 452, FREE, TIME, 440),
@@ -231,7 +231,7 @@ def test_a_sound_was_heard_for_all_of_its_length_or_there_is_a_reason(
 @pytest.mark.parametrize("played", [Played.AGAIN, Played.OWN, Played.NOTICE, Played.TONES])
 def test_what_no_time_is_known_of_was_not_heard_unless_dial_played_it(played: Played) -> None:
     found = hearing(made(played, 22, None, "SUCCESS"), CALLED, SOUND_MS)
-    assert (found.heard, found.why) == (False, "nothing tells how long it lasted")
+    assert (found.heard, found.why) == (False, "it is unknown how long it lasted")
 
 
 @pytest.mark.parametrize(("duration_ms", "wanted"), [(440, 22), (440.1, 23), (460, 23), (19, 1), (20, 1), (560, 28)])

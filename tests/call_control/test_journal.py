@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_used_is_an_error_with_its_remedy(
     tmp_path: Path, act: Callable[[JournalFolder], None]
 ) -> None:
     (tmp_path / "journal").write_text("in the way")
-    with pytest.raises(JournalError, match="let the user that runs idtone own this folder, give it the group of"):
+    with pytest.raises(JournalError, match="make the user that runs idtone the owner of this folder"):
         act(JournalFolder(tmp_path / "journal", tmp_path))
 
 
@@ -727,7 +727,7 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(
     def enter(lines: Sequence[bytes]) -> list[Future[None]]:
         tries.append(lines)
         if len(tries) < 4:
-            raise JournalError("which calls are over is not known")
+            raise JournalError("the ledger cannot say which calls have ended")
         return entered.enter(lines)
 
     reader = module.JournalReader(folder, enter, lambda: True, entered.gaps_s.append)
@@ -737,7 +737,7 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(
         write(folder, "\nd\n")
         await until(lambda: is_cleared(folder))
     assert entered.lines == ["a", "b", "c", "d"]
-    assert [message.count("which calls are over is not known") for message in caplog.messages] == [1]
+    assert [message.count("the ledger cannot say which calls have ended") for message in caplog.messages] == [1]
 
 
 async def test_until_when_all_lines_were_read_is_noted(folder: JournalFolder, quickly: None) -> None:

@@ -213,7 +213,9 @@ async def test_calls_that_the_hook_turned_away_are_logged_once_for_all(
             hook.ended(id_of(number), status="REFUSED", cause=42, reason="overload", talked_ms=""),
         )
     assert len(service.evidence.records()) == 100
-    assert caplog.messages == ["a call was turned away: as many as policy.waiting allows waited for a verdict"]
+    assert caplog.messages == [
+        "a call was rejected: the number of calls that wait for a verdict has reached policy.waiting"
+    ]
 
 
 # -- the nonce --------------------------------------------------------------------------------------------------------
@@ -242,7 +244,7 @@ async def test_a_line_without_the_nonce_of_the_call_changes_nothing(
     assert service.kinds() == ["decided"]
     assert (service.control.find(CALL), call.decision) == (call, decision)
     assert len(service.refused) == 1
-    assert "its nonce is not that of the call's request" in caplog.text
+    assert "its nonce differs from that of the call's request" in caplog.text
     service.enter(*heard())
     record = service.evidence.record(CALL)
     assert (record.outcome, record.heard, record.status, record.anomalies) == ("PLAY", True, "CONNECTED", ())
@@ -422,7 +424,7 @@ async def test_they_are_kept_without_their_numbers(service: Service, caplog: pyt
     service.entry.enter([f"decided,{LICENSED},broken".encode(), b"\xff\x80" + LICENSED.encode(), b"9" * 10_000, b""])
     assert service.refused == ["decided,0000000000,broken", "??0000000000", "0" * 4096, ""]
     (logged,) = caplog.messages
-    assert "a line of the journal is not believed: it is not one of the hook's lines" in logged
+    assert "a journal line was refused: it is not a line of the hook" in logged
     assert not any(character.isdecimal() for character in logged)
 
 
@@ -452,7 +454,7 @@ async def test_what_cannot_be_kept_keeps_nothing_else_from_being_entered(
     entry = JournalEntry(service.control, service.times, keep)
     written = entry.enter([line.encode() for line in ("broken", *fallback())])
     assert len(written) == service.evidence.late == len(FALLBACK)
-    assert "it cannot be kept: No space left on device" in caplog.text
+    assert "it cannot be saved: No space left on device" in caplog.text
 
 
 async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service: Service) -> None:

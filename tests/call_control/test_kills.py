@@ -80,7 +80,7 @@ class Kill:
     done: bool = False
 
     FILES = frozenset(str(module.__file__) for module in (journal, journal_entry, call_control))
-    CALLBACKS = frozenset({"<lambda>", "_tell", "tell"})
+    CALLBACKS = frozenset({"<lambda>", "_log_failure", "notify"})
     """The event loop or a future calls these, and would catch the error."""
 
     def trace(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:

@@ -32,7 +32,7 @@ async def watching(refresh: Callable[[], None]) -> AsyncIterator[asyncio.Task[No
 @pytest.mark.parametrize(
     ("error", "level"),
     [
-        (FallbackError("/sounds: the suspended numbers cannot be left with Asterisk"), logging.CRITICAL),
+        (FallbackError("/sounds: the suspended numbers cannot be written for Asterisk"), logging.CRITICAL),
         (DocumentError([Fault("registry.yaml", 3, 1, "members", "is missing", "Add it")]), logging.ERROR),
     ],
     ids=["fallback", "registry"],

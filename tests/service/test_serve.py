@@ -116,7 +116,7 @@ def test_a_call_that_is_over_by_the_ledger_gets_no_verdict(
 ) -> None:
     with assembled(settings, *heard_call("1795.1-1")) as calls:
         assert calls.decide(request("1795.1-1"), Door.ARI) is None
-        assert "1795.1-1: this call is over; it gets no verdict" in caplog.text
+        assert "1795.1-1: this call has ended; it gets no verdict" in caplog.text
         assert calls.decide(request("1795.2-1"), Door.ARI)
     assert record_of(settings, "1795.1-1").anomalies == ()
 
@@ -147,7 +147,7 @@ def test_a_start_does_not_wait_for_a_registry_that_never_answers(
     monkeypatch.setattr(assembly, "REGISTRY_WITHIN_S", 0.05)
     source = load(settings).source
     assert source.current is None
-    assert "the registry's source has not answered within 0.05 s; the service starts without it" in caplog.text
+    assert "the registry's source has not answered within 0.05 s; the service starts without a registry" in caplog.text
     answers.set()
     while source.current is None:
         time.sleep(0.01)
