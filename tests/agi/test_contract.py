@@ -1,4 +1,4 @@
-"""What a real Asterisk makes of the codec, the server and the relay, and what callers can put into its lines."""
+"""The codec, the server and the relay with a real Asterisk, and callers that inject values into its lines."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def pbx(
 
 
 class Asked:
-    """The answers, by entry point; what was asked comes in order."""
+    """The answers, by entry point, and the requests in order."""
 
     def __init__(self, pbx: Asterisk, **answers: Mapping[str, str]) -> None:
         self.pbx = pbx
@@ -128,7 +128,7 @@ async def asking(pbx: Asterisk, *addresses: Address, **answers: Mapping[str, str
 def told(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     caplog.set_level(logging.DEBUG, "idtone.agi")
     yield caplog
-    assert "1234" not in caplog.text, "no number in the log"
+    assert "1234" not in caplog.text, "the log must not contain a number"
 
 
 def closed_for(told: pytest.LogCaptureFixture) -> set[str]:
@@ -161,10 +161,10 @@ async def test_values_arrive_as_they_are(pbx: Asterisk, tcp, told) -> None:
     assert not closed_for(told)
 
 
-async def test_a_command_that_is_too_long_would_be_two(
+async def test_asterisk_reads_a_command_that_is_too_long_as_two(
     pbx: Asterisk, tcp, told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which is why there is a limit."""
+    """This is the reason for the limit."""
     monkeypatch.setattr("idtone.agi.codec.LONGEST_COMMAND", 10**6)
     async with asking(pbx, tcp, decide={"LONGEST": 9000 * "x"}) as asked:
         await asked.dial("variables")
@@ -199,13 +199,13 @@ INJECTIONS = {
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-async def test_a_caller_injects_nothing(injection: str, pbx: Asterisk, tcp, told) -> None:
+async def test_a_caller_cannot_inject_anything(injection: str, pbx: Asterisk, tcp, told) -> None:
     call = {"user": "s", "caller_id": "09012345678"} | INJECTIONS[injection]
     async with asking(pbx, tcp) as asked:
         with Media() as media:
             async with Phone(media, voices.CALLER) as phone:
                 refused = await phone.call(call.pop("user"), pbx.sip_address, **call)
-                assert refused.final_status == 486, "the dialplan went on"
+                assert refused.final_status == 486, "the dialplan must continue"
                 assert asked.requests.empty()
                 faults = closed_for(told)
                 honest = await phone.call("s", pbx.sip_address, caller_id="09012345678")
@@ -213,7 +213,7 @@ async def test_a_caller_injects_nothing(injection: str, pbx: Asterisk, tcp, told
         request = await asked.next()
     assert request.arguments == ("first", "s", "last")
     assert request.caller_number == "09012345678"
-    assert faults, "and it was told"
+    assert faults, "the refusal must be logged"
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ async def test_a_caller_injects_nothing(injection: str, pbx: Asterisk, tcp, told
     ],
     ids=lambda call: repr(next(iter(call.values())))[:20],
 )
-async def test_a_strange_name_costs_nobody_the_sound(call: dict[str, str], pbx: Asterisk, tcp, told) -> None:
+async def test_a_strange_name_does_not_prevent_the_sound(call: dict[str, str], pbx: Asterisk, tcp, told) -> None:
     async with asking(pbx, tcp) as asked:
         with Media() as media:
             async with Phone(media, voices.CALLER) as phone:
@@ -238,7 +238,7 @@ async def test_a_strange_name_costs_nobody_the_sound(call: dict[str, str], pbx: 
     assert not closed_for(told)
 
 
-async def test_the_relay_brings_question_and_answer(pbx: Asterisk, folder: Path, told) -> None:
+async def test_the_relay_passes_on_request_and_answer(pbx: Asterisk, folder: Path, told) -> None:
     hard = HARD.replace(",", "")
     async with asking(pbx, folder / "agi.sock", decide={"VALUE": hard}) as asked:
         await asked.dial("relayed")
@@ -246,12 +246,12 @@ async def test_the_relay_brings_question_and_answer(pbx: Asterisk, folder: Path,
     assert request.arguments == ("c-1", NUMBER, "", "hangup")
     assert seen.arguments == (hard, "SUCCESS")
     programs = [line for line in asked.command_lines if b"idtone-agi" in line]
-    assert programs, "the programs were seen"
+    assert programs, "a program must be seen"
     assert not [line for line in programs if NUMBER.encode() in line]
     assert not closed_for(told)
 
 
-async def test_a_relay_without_a_service_is_told_in_asterisks_log(pbx: Asterisk, tcp, told) -> None:
+async def test_a_relay_without_a_service_reports_it_in_asterisks_log(pbx: Asterisk, tcp, told) -> None:
     async with asking(pbx, tcp) as asked:
         await asked.dial("unserved")
         assert (await asked.next()).arguments == ("FAILURE",)

@@ -1,4 +1,4 @@
-"""The relay between a program's two pipes and the service; who runs it is a fake that misbehaves."""
+"""The relay between a program's two pipes and the service, run by a fake Asterisk that misbehaves."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def path(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
-    """Something else where the service should be; what it was sent."""
+    """Another program at the service's address; yields what it received."""
     received: list[bytes] = []
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -59,7 +59,7 @@ async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
 async def relayed(
     path: Path, *arguments: str, environment: bytes = write_fields(CALL), instead: dict[str, bytes] | None = None
 ) -> FakeAsterisk:
-    """Run the relay to its end; raises what it raises, with the conversation as a note."""
+    """Run the relay to its end. Raises its exception, with the conversation as a note."""
     async with running() as (asterisk, output_of_asterisk, output):
         asterisk.instead |= instead or {}
         asterisk.write(environment)
@@ -74,7 +74,7 @@ async def relayed(
 
 
 told: list[str] = []
-"""What Asterisk was to log."""
+"""The messages that Asterisk was asked to log."""
 
 
 @pytest.fixture(autouse=True)
@@ -83,11 +83,11 @@ def _nothing_told() -> None:
 
 
 def value(text: str) -> bytes:
-    """As Asterisk answers GET FULL VARIABLE."""
+    """Asterisk's response to GET FULL VARIABLE."""
     return b"200 result=1 (=%s)\n" % quote(text, safe="").encode()
 
 
-async def test_question_and_answer(path: Path) -> None:
+async def test_request_and_answer(path: Path) -> None:
     asked = Asked()
     instead = {'GET FULL VARIABLE "=${URIENCODE(${CALLED})}"': value(f"{CALLED} 日本\\")}
     async with FastAgiServer(asked).listening(path):
@@ -106,7 +106,7 @@ async def test_a_variable_may_hold_several_arguments(path: Path) -> None:
     assert asked.requests[0].arguments == ("c-1", "n-1", CALLED, "", "a%2Cb", "")
 
 
-async def test_arguments_are_those_of_the_command_line(path: Path) -> None:
+async def test_arguments_come_from_the_command_line(path: Path) -> None:
     asked = Asked()
     environment = write_fields(CALL | {"agi_arg_1": b"agi", "agi_arg_2": b"decide"})
     async with FastAgiServer(asked).listening(path):
@@ -140,7 +140,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-async def test_what_cannot_be_asked_never_reaches_the_service(reason: str, path: Path) -> None:
+async def test_an_invalid_request_never_reaches_the_service(reason: str, path: Path) -> None:
     case = dict(REFUSED[reason])
     arguments = case.pop("arguments", [])
     asked = Asked()
@@ -167,16 +167,18 @@ async def test_what_cannot_be_asked_never_reaches_the_service(reason: str, path:
     ],
     ids=lambda command: repr(command[:24]),
 )
-async def test_whoever_listens_cannot_have_asterisk_execute_anything(command: bytes, path: Path) -> None:
+async def test_another_program_at_the_address_cannot_make_asterisk_execute_a_command(
+    command: bytes, path: Path
+) -> None:
     async with listening(path, command) as received:
         with pytest.raises(AgiError, match=r"is not the service|the connection to the service broke"):
             await relayed(path)
     assert len(told) == 1
     assert len(received) == 2
-    assert not received[1], "and has no response to it"
+    assert not received[1], "it must not get a response to the command"
 
 
-async def test_what_is_no_response_is_not_passed_on(path: Path) -> None:
+async def test_a_malformed_response_is_not_passed_on(path: Path) -> None:
     async with listening(path, b'SET VARIABLE "A" "x"\n') as received:
         with pytest.raises(AgiError, match="Asterisk's response is malformed"):
             await relayed(path, instead={"SET VARIABLE": b"agi_rdnis: 0312345678\n"})
@@ -193,14 +195,14 @@ async def test_there_is_a_deadline(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert told == ['EXEC "Log" "WARNING,idtone agi: no answer within 0.2 s"']
 
 
-async def test_a_service_that_is_away_is_named(path: Path) -> None:
+async def test_a_service_that_is_down_is_named(path: Path) -> None:
     with pytest.raises(AgiError, match=r"does not listen at agi.listen: No such file or directory"):
         await relayed(path)
     assert len(told) == 1
 
 
 @pytest.mark.parametrize("dead", [b"511 Command Not Permitted on a dead channel or intercept routine\n", b""])
-async def test_a_hangup_is_ordinary(dead: bytes, path: Path) -> None:
+async def test_a_hangup_is_not_an_error(dead: bytes, path: Path) -> None:
     asked = Asked()
     async with FastAgiServer(asked).listening(path), running() as (asterisk, output_of_asterisk, output):
         asterisk.write(write_fields(CALL))
@@ -214,7 +216,7 @@ async def test_a_hangup_is_ordinary(dead: bytes, path: Path) -> None:
     assert not asked.requests
 
 
-# -- the command ----------------------------------------------------------------------------------------------------
+# -- the command ------------------------------------------------------------------------------------------------------
 
 
 def run(*arguments: str, stdin: int) -> subprocess.CompletedProcess[str]:
@@ -231,7 +233,7 @@ def test_only_asterisk_runs_it() -> None:
 
 
 @pytest.mark.parametrize("number", [CALLED, "+81312345678", "81312345678", "09012345678"])
-def test_a_number_has_no_place_on_a_command_line(number: str) -> None:
+def test_a_number_on_the_command_line_is_an_error(number: str) -> None:
     reading, writing = os.pipe()
     os.close(writing)
     ended = run("decide", "c-1", number, stdin=reading)
@@ -243,7 +245,7 @@ def test_a_number_has_no_place_on_a_command_line(number: str) -> None:
 
 @pytest.mark.parametrize("program", [["idtone", "agi"], ["idtone-agi"]], ids=" ".join)
 async def test_a_hangup_of_the_caller_does_not_end_the_program(program: list[str], path: Path, tmp_path: Path) -> None:
-    """Asterisk sends SIGHUP then, and still takes the answer."""
+    """At a hangup Asterisk sends SIGHUP, and still takes the answer."""
     settings = tmp_path / "idtone.yaml"
     settings.write_text(f"agi: {{listen: 'unix:{path}'}}\n")
     process: asyncio.subprocess.Process | None = None

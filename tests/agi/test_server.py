@@ -1,4 +1,4 @@
-"""The FastAGI server over real sockets; who connects is a fake that misbehaves."""
+"""The FastAGI server over real sockets, with peers that misbehave."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANYWHERE = ("127.0.0.1", 0)
 
 
 class Asked:
-    """An answer that remembers what was asked."""
+    """An answer that records the requests."""
 
     def __init__(self, *raises: Exception, takes_s: float = 0) -> None:
         self.requests: list[AgiRequest] = []
@@ -55,13 +55,13 @@ def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def closed_for(told: pytest.LogCaptureFixture) -> list[str]:
-    """The reasons in the log, of which each line begins a window of its own."""
-    assert "1234" not in told.text, "no number in the log"
+    """The reasons in the log; each first message starts a throttle window."""
+    assert "1234" not in told.text, "the log must not contain a number"
     start = "an AGI connection was closed: "
     return [line.removeprefix(start) for line in told.messages if line.startswith(start)]
 
 
-async def test_an_answer_becomes_variables_in_its_order(told) -> None:
+async def test_an_answer_becomes_variables_in_order(told) -> None:
     asked = Asked()
     async with serving(asked) as address, calling(address, presented("decide", ["0312345678"])) as asterisk:
         await asterisk.serve()
@@ -71,7 +71,7 @@ async def test_an_answer_becomes_variables_in_its_order(told) -> None:
     assert not closed_for(told)
 
 
-async def test_octets_may_come_one_by_one(told) -> None:
+async def test_octets_can_come_one_by_one(told) -> None:
     async with serving(Asked(), Limits()) as address, calling(address, b"") as asterisk:
         for octet in presented():
             asterisk.write(bytes([octet]))
@@ -93,7 +93,7 @@ BEFORE_IT_IS_BELIEVED = {
 
 
 @pytest.mark.parametrize("reason", BEFORE_IT_IS_BELIEVED)
-async def test_what_is_not_asterisk_is_never_answered(reason: str, told) -> None:
+async def test_a_peer_that_is_not_asterisk_is_never_answered(reason: str, told) -> None:
     asked = Asked()
     async with serving(asked) as address, calling(address, BEFORE_IT_IS_BELIEVED[reason]) as asterisk:
         await asterisk.serve()
@@ -102,8 +102,8 @@ async def test_what_is_not_asterisk_is_never_answered(reason: str, told) -> None
     assert not asterisk.variables
 
 
-async def test_an_environment_within_a_name_is_found_by_what_follows_it(told) -> None:
-    """The whole of one, blank line and all, so that it reads as well as the true one, whose end then follows."""
+async def test_an_environment_in_a_name_is_detected_by_the_lines_after_it(told) -> None:
+    """The name contains a complete, valid environment. But then the rest of the true one follows."""
     asked = Asked()
     forged = presented("decide", ["forged"]).partition(b"agi_calleridname: ")[2]
     environment = presented("decide", ["true"], agi_calleridname=forged)
@@ -113,7 +113,7 @@ async def test_an_environment_within_a_name_is_found_by_what_follows_it(told) ->
     assert closed_for(told) == ["Asterisk's response is malformed"]
 
 
-async def test_whoever_is_mute_behind_an_environment_has_not_presented_a_call(told) -> None:
+async def test_a_peer_that_is_silent_after_its_environment_has_not_presented_a_call(told) -> None:
     asked = Asked()
     async with serving(asked) as address, calling(address, presented()) as asterisk:
         asterisk.instead["NOOP"] = b""
@@ -122,7 +122,7 @@ async def test_whoever_is_mute_behind_an_environment_has_not_presented_a_call(to
     assert not asked.requests
 
 
-async def test_a_channel_that_hung_up_meanwhile_is_nothing_to_complain_of(told) -> None:
+async def test_a_channel_that_hung_up_meanwhile_is_not_logged(told) -> None:
     asked = Asked()
     async with (
         serving(asked) as address,
@@ -133,7 +133,7 @@ async def test_a_channel_that_hung_up_meanwhile_is_nothing_to_complain_of(told) 
     assert not closed_for(told)
 
 
-async def test_who_connects_and_goes_is_told(told) -> None:
+async def test_a_peer_that_connects_and_leaves_is_logged(told) -> None:
     async with serving(Asked()) as address:
         async with calling(address, b"agi_network: yes\n"):
             pass
@@ -141,7 +141,7 @@ async def test_who_connects_and_goes_is_told(told) -> None:
         assert closed_for(told) == ["it ended before it presented a call"]
 
 
-async def test_asterisk_has_a_time_to_answer(told) -> None:
+async def test_asterisk_has_limited_time_to_answer(told) -> None:
     async with serving(Asked()) as address, calling(address, presented()) as asterisk:
         asterisk.instead["SET VARIABLE"] = b""
         started_s = time.monotonic()
@@ -150,7 +150,7 @@ async def test_asterisk_has_a_time_to_answer(told) -> None:
     assert closed_for(told) == ["Asterisk had not answered within 0.2 s"]
 
 
-async def test_the_whole_has_a_time(told) -> None:
+async def test_the_connection_has_limited_time(told) -> None:
     async with serving(Asked(takes_s=5)) as address, calling(address, presented()) as asterisk:
         started_s = time.monotonic()
         await asterisk.serve()
@@ -176,7 +176,7 @@ async def test_an_answer_that_fails_sets_nothing(error: Exception, line: str, to
     assert told.messages == [line]
 
 
-async def test_a_variable_that_cannot_be_set_keeps_all_others_back(told) -> None:
+async def test_if_one_variable_cannot_be_set_none_is_set(told) -> None:
     async def answer(_: AgiRequest) -> Mapping[str, str]:
         return {"A": "x", "B": "y\nSET VARIABLE C z"}
 
@@ -187,7 +187,7 @@ async def test_a_variable_that_cannot_be_set_keeps_all_others_back(told) -> None
 
 
 @pytest.mark.parametrize("response", [{"NOOP": b"HANGUP\n200 result=0\n"}, {"SET VARIABLE": b"HANGUP\n200 result=1\n"}])
-async def test_a_hangup_is_ordinary_and_asterisk_still_sets_variables(response: dict[str, bytes], told) -> None:
+async def test_after_a_hangup_asterisk_still_sets_variables(response: dict[str, bytes], told) -> None:
     async with serving(Asked()) as address, calling(address, presented()) as asterisk:
         asterisk.instead = response
         await asterisk.serve()
@@ -203,15 +203,15 @@ async def test_a_channel_hangs_up_once(told) -> None:
     assert closed_for(told) == ["Asterisk's response is malformed"]
 
 
-async def test_a_dead_channel_is_ordinary(told) -> None:
+async def test_a_dead_channel_is_not_an_error(told) -> None:
     async with serving(Asked()) as address, calling(address, presented()) as asterisk:
         asterisk.instead["SET VARIABLE"] = b"511 Command Not Permitted on a dead channel or intercept routine\n"
         await asterisk.serve()
-    assert len(asterisk.commands) == 2, "the rest is not tried"
+    assert len(asterisk.commands) == 2, "no further variable may be set"
     assert not closed_for(told)
 
 
-async def test_a_connection_that_breaks_meanwhile_is_ordinary(told) -> None:
+async def test_a_connection_that_breaks_meanwhile_is_not_an_error(told) -> None:
     asked = Asked(takes_s=0.1)
     async with serving(asked) as address:
         async with calling(address, presented()) as asterisk:
@@ -224,7 +224,7 @@ async def test_a_connection_that_breaks_meanwhile_is_ordinary(told) -> None:
 
 
 @pytest.mark.parametrize("mute_behind", [b"a", presented()], ids=["nothing", "an environment"])
-async def test_the_oldest_makes_room(mute_behind: bytes, told) -> None:
+async def test_the_oldest_connection_is_closed_for_a_new_one(mute_behind: bytes, told) -> None:
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
         slow = []
@@ -242,7 +242,7 @@ async def test_the_oldest_makes_room(mute_behind: bytes, told) -> None:
     assert f"{reason} (2 times more within 10 s)" in closed_for(told)
 
 
-async def test_who_has_presented_a_call_does_not_make_room_for_who_has_not(told) -> None:
+async def test_a_presented_call_is_not_closed_for_a_connection_without_one(told) -> None:
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
         honest = await stack.enter_async_context(calling(address, presented()))
@@ -253,7 +253,7 @@ async def test_who_has_presented_a_call_does_not_make_room_for_who_has_not(told)
     assert honest.variables
 
 
-async def test_who_is_presenting_a_call_does_not_make_room_for_who_does_not_prove_his(told) -> None:
+async def test_a_connection_that_is_presenting_is_not_closed_for_unproven_ones(told) -> None:
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
         honest = await stack.enter_async_context(calling(address, presented()[:99]))
@@ -265,7 +265,7 @@ async def test_who_is_presenting_a_call_does_not_make_room_for_who_does_not_prov
     assert honest.variables
 
 
-async def test_each_has_the_same_time(told) -> None:
+async def test_each_connection_has_the_same_time(told) -> None:
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(Asked()))
         for start in (b"a", presented(), b"a"):
@@ -276,7 +276,7 @@ async def test_each_has_the_same_time(told) -> None:
     assert "it had not presented a call within 0.3 s (2 times more within 10 s)" in closed_for(told)
 
 
-async def test_there_is_a_limit_to_what_is_answered_at_once(told) -> None:
+async def test_the_number_of_simultaneous_answers_is_limited(told) -> None:
     asked = Asked(takes_s=0.3)
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(asked))
@@ -287,7 +287,7 @@ async def test_there_is_a_limit_to_what_is_answered_at_once(told) -> None:
     assert closed_for(told) == ["the server is already answering 3 calls"]
 
 
-async def test_a_stop_lets_answers_end(told) -> None:
+async def test_a_stop_waits_for_answers(told) -> None:
     async with AsyncExitStack() as stack:
         async with serving(Asked(takes_s=0.2)) as address:
             asterisk = await stack.enter_async_context(calling(address, presented()))
@@ -300,7 +300,7 @@ async def test_a_stop_lets_answers_end(told) -> None:
     assert not closed_for(told)
 
 
-async def test_a_stop_does_not_wait_for_ever(told) -> None:
+async def test_the_wait_of_a_stop_is_limited(told) -> None:
     async with AsyncExitStack() as stack:
         started_s = time.monotonic()
         async with serving(Asked(takes_s=9), Limits(drain_s=0.2, whole_s=9)) as address:
@@ -330,7 +330,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
-async def test_a_unix_socket_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
+async def test_a_stale_unix_socket_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "agi.sock"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(os.fspath(path))
@@ -343,7 +343,7 @@ async def test_the_next_instance_takes_the_unix_socket_and_keeps_it(tmp_path: Pa
     path = tmp_path / "agi.sock"
     async with AsyncExitStack() as stack:
         async with FastAgiServer(Asked()).listening(path):
-            path.rename(path.with_suffix(".old"))  # as if it were of another process
+            path.rename(path.with_suffix(".old"))  # as if another process had made it
             await stack.enter_async_context(FastAgiServer(Asked()).listening(path))
         async with calling(path, presented()) as asterisk:
             await asterisk.serve()
@@ -352,13 +352,13 @@ async def test_the_next_instance_takes_the_unix_socket_and_keeps_it(tmp_path: Pa
 
 GROUP = STRANGER + 1
 OBEDIENT = presented() + b"200 result=0\n200 result=1\n200 result=1\n"
-"""What a peer sends that does not wait for commands."""
+"""What a peer sends without waiting for commands."""
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user; run this test as root")
 
 
 async def asked_as(path: Path, user: int, *groups: int) -> bytes:
-    """What that user gets from the socket of a group of its own."""
+    """The answer of the socket, which has a group of its own, to this user."""
     os.chown(path, -1, GROUP)
     return await asyncio.to_thread(ask_as, path, user, groups, OBEDIENT)
 
@@ -380,7 +380,7 @@ async def test_another_user_gets_nothing_from_a_unix_socket(tmp_path: Path, told
 
 @as_root
 @pytest.mark.parametrize("groups", [(GROUP,), (STRANGER, GROUP), (STRANGER, *range(1000, 1100), GROUP)], ids=len)
-async def test_a_member_of_the_sockets_group_may_ask(groups: tuple[int, ...], tmp_path: Path, told) -> None:
+async def test_a_member_of_the_sockets_group_may_connect(groups: tuple[int, ...], tmp_path: Path, told) -> None:
     path = tmp_path / "agi.sock"
     async with FastAgiServer(Asked()).listening(path):
         assert b"SET VARIABLE" in await asked_as(path, STRANGER, *groups)
@@ -388,7 +388,7 @@ async def test_a_member_of_the_sockets_group_may_ask(groups: tuple[int, ...], tm
 
 
 @as_root
-async def test_the_services_own_user_may_ask(tmp_path: Path, told, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_services_own_user_may_connect(tmp_path: Path, told, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "agi.sock"
     async with FastAgiServer(Asked()).listening(path):
         monkeypatch.setattr("os.geteuid", lambda: STRANGER)
@@ -397,7 +397,7 @@ async def test_the_services_own_user_may_ask(tmp_path: Path, told, monkeypatch: 
 
 
 @as_root
-async def test_a_unix_socket_that_was_handed_on_checks_its_peer_as_well(tmp_path: Path, told) -> None:
+async def test_a_unix_socket_that_was_handed_over_also_checks_its_peer(tmp_path: Path, told) -> None:
     path = tmp_path / "agi.sock"
     with bound_to(path) as first:
         async with FastAgiServer(Asked()).listening(Listener(fileno=os.dup(first.fileno()))) as address:
@@ -407,7 +407,7 @@ async def test_a_unix_socket_that_was_handed_on_checks_its_peer_as_well(tmp_path
 
 
 @as_root
-async def test_without_the_sockets_file_no_group_may_ask(tmp_path: Path, told) -> None:
+async def test_without_the_sockets_file_no_group_may_connect(tmp_path: Path, told) -> None:
     path = tmp_path / "agi.sock"
     async with FastAgiServer(Asked()).listening(path):
         kept = path.with_name("kept")
@@ -416,7 +416,7 @@ async def test_without_the_sockets_file_no_group_may_ask(tmp_path: Path, told) -
 
 
 @pytest.mark.parametrize("kind", ["file", "no folder"])
-async def test_a_path_that_cannot_be_had_is_named(kind: str, tmp_path: Path) -> None:
+async def test_a_path_that_cannot_be_used_is_named(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "agi.sock" if kind == "file" else tmp_path / "absent" / "agi.sock"
     if kind == "file":
         path.write_text("precious")
@@ -426,7 +426,7 @@ async def test_a_path_that_cannot_be_had_is_named(kind: str, tmp_path: Path) -> 
     assert kind != "file" or path.read_text() == "precious"
 
 
-async def test_without_files_left_it_waits_and_goes_on(told, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_file_descriptors_it_waits_and_continues(told, monkeypatch: pytest.MonkeyPatch) -> None:
     accept, refused = socket.socket.accept, []
 
     def out_of_files(listener: socket.socket) -> object:
@@ -443,21 +443,23 @@ async def test_without_files_left_it_waits_and_goes_on(told, monkeypatch: pytest
     assert closed_for(told) == ["it could not be accepted: Too many open files"]
 
 
-async def test_a_stop_still_hears_who_has_connected_before_it(told) -> None:
+async def test_a_stop_still_answers_connections_from_before_it(told) -> None:
     asked = Asked()
     with socket.socket() as late:
         async with serving(asked) as address:
-            late.connect(address)  # and the loop has not seen it yet
+            late.connect(address)  # before the event loop has noticed it
             late.sendall(presented() + b"200 result=0\n200 result=1\n200 result=1\n")
         assert late.recv(1000).startswith(b"NOOP\nSET VARIABLE")
     assert asked.requests
 
 
-async def test_of_those_that_a_stop_finds_the_oldest_make_room(told) -> None:
+async def test_at_a_stop_the_oldest_queued_connections_are_closed_first(told) -> None:
     asked = Asked()
     with ExitStack() as stack:
         async with serving(asked, Limits(waiting=2, drain_s=0.2)) as address:
-            late = [stack.enter_context(socket.create_connection(address)) for _ in range(5)]  # all unseen yet
+            late = [
+                stack.enter_context(socket.create_connection(address)) for _ in range(5)
+            ]  # the server has not accepted any of them yet
             late[-1].sendall(OBEDIENT)
         assert [each.recv(1000) for each in late[:4]] == [b""] * 4
         assert late[-1].recv(1000).startswith(b"NOOP\nSET VARIABLE")
