@@ -112,7 +112,7 @@ class AgiCodec:
             raise AgiError("Asterisk's response has no result")
         return AgiResponse(code, result, data)
 
-    def carried_out(self, line: bytes, result: str) -> bool:
+    def executed(self, line: bytes, result: str) -> bool:
         """Whether Asterisk executed a command, by its response; False if the channel hung up.
 
         Raises AgiError for a result other than `result`.

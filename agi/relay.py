@@ -74,7 +74,7 @@ class Relay:
                 "the environment does not end with a blank line; only Asterisk can run this program, with AGI()"
             ) from None
         # If a value contained an environment of its own, Asterisk's remaining lines come in place of this response.
-        if not self._codec.carried_out(await self._ask(self._codec.noop()), "0"):
+        if not self._codec.executed(await self._ask(self._codec.noop()), "0"):
             raise _HungUp
         values: list[bytes] = []
         for argument in arguments:
@@ -98,7 +98,7 @@ class Relay:
         # value "hangup" for a hangup.
         command = self._codec.get_full_variable(f"=${{URIENCODE(${{{name}}})}}")
         line = await self._ask(command)
-        if not self._codec.carried_out(line, "1"):
+        if not self._codec.executed(line, "1"):
             raise _HungUp
         data = self._codec.response(line).data
         if not data.startswith("="):

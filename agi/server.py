@@ -40,7 +40,7 @@ Address = Path | tuple[str, int]
 class Listener(socket.socket):
     """A socket that is bound to an address. `bound_to` makes one, or an earlier instance hands one over."""
 
-    handed_on = False
+    handed_over = False
     """Another process continues to listen, so the file of a Unix socket stays."""
 
 
@@ -175,7 +175,7 @@ class FastAgiServer:
                 async with _within(limits.presented_s, f"it had not presented a call within {limits.presented_s:g} s"):
                     request = await self._presented(asterisk)
                 if request:
-                    await self._converse(asterisk, request)
+                    await self._answer_request(asterisk, request)
         except AgiError as error:
             self._throttle.warning(str(error))
         finally:
@@ -188,7 +188,7 @@ class FastAgiServer:
         try:
             request = read_request(await asterisk.environment())
             self._proving[task] = self._presenting.pop(task)
-            proven = await asterisk.carries_out(self._codec.noop(), "0")
+            proven = await asterisk.executes(self._codec.noop(), "0")
         except _HungUp:
             raise AgiError("it ended before it presented a call") from None
         del self._proving[task]
@@ -199,7 +199,7 @@ class FastAgiServer:
         self._answering.add(task)
         return request
 
-    async def _converse(self, asterisk: _Asterisk, request: AgiRequest) -> None:
+    async def _answer_request(self, asterisk: _Asterisk, request: AgiRequest) -> None:
         try:
             variables = await self._answer(request)
         except AgiError:
@@ -222,7 +222,7 @@ class FastAgiServer:
         response_s = self._limits.response_s
         for command in [self._codec.set_variable(name, value) for name, value in variables.items()]:
             async with _within(response_s, f"Asterisk had not answered within {response_s:g} s"):
-                if not await asterisk.carries_out(command, "1"):
+                if not await asterisk.executes(command, "1"):
                     return False
         return True
 
@@ -244,14 +244,14 @@ class _Asterisk:
     async def environment(self) -> bytes:
         return await self._read(b"\n\n", f"the environment is longer than {LONGEST} octets")
 
-    async def carries_out(self, command: bytes, result: str) -> bool:
+    async def executes(self, command: bytes, result: str) -> bool:
         """Whether Asterisk executed the command with this result; False if the channel hung up."""
         self._writer.write(command)
         line = await self._read(b"\n", "Asterisk's response is too long")
         if line == HANGUP and not self._hung_up:
             self._hung_up = True
             line = await self._read(b"\n", "Asterisk's response is too long")
-        return self._codec.carried_out(line, result)
+        return self._codec.executed(line, result)
 
     async def _read(self, end: bytes, too_long: str) -> bytes:
         try:
@@ -343,5 +343,5 @@ def _bound_path(path: Path) -> Iterator[Listener]:
         try:
             yield bound
         finally:
-            if not bound.handed_on and path.exists() and path.stat().st_ino == inode:
+            if not bound.handed_over and path.exists() and path.stat().st_ino == inode:
                 path.unlink()

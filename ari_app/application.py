@@ -92,13 +92,13 @@ class AriApplication:
 
     # -- from one instance to the next ------------------------------------------------------------------------------
 
-    def let_go(self, handing_over: bool) -> None:
+    def allow_takeover(self, handing_over: bool) -> None:
         """Set whether the next instance may take over the application. If so, this connection stays open for answers
         that are still to be sent.
         """
         self._handing_over = handing_over
 
-    async def settled(self) -> None:
+    async def wait_for_requests(self) -> None:
         """Wait until all requests to Asterisk have been answered, for at most `SETTLED_WITHIN_S`."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=SETTLED_WITHIN_S)
@@ -135,21 +135,21 @@ class AriApplication:
 
     def end_suspended(self) -> None:
         """Ask Asterisk to end the calls whose number is now suspended."""
-        for call in self._calls.to_be_ended():
+        for call in self._calls.calls_to_end():
             if not self.connected:
                 if call.id not in self._not_ended:
                     self._not_ended.add(call.id)
                     log.error("%s: its number is suspended; the call continues until Asterisk is connected", call.id)
                 continue
             log.warning("%s: its number is suspended; Asterisk ends the call", call.id)
-            self._calls.suspends(call)
+            self._calls.record_suspension(call)
             self._spawn(self._end(call))
 
     async def _end(self, call: Call) -> None:
         try:
             await self._ask("DELETE", f"channels/{call.channel}", reason_code=str(CALL_REJECTED))
         except AriUnavailable:
-            call.being_ended = False  # so that the next connection ends it
+            call.end_requested = False  # so that the next connection ends it
             raise
 
     # -- the calls in progress ------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ class AriApplication:
             await asyncio.sleep(LAST_LINE_S)
             await self._read_journal()
             for call in missing:
-                self._calls.interrupted(call)
+                self._calls.close_interrupted(call)
 
     # -- requests to Asterisk -----------------------------------------------------------------------------------
 

@@ -102,7 +102,7 @@ class Call:
     """When the last sound before the connection ended."""
     suspended: bool = False
     """Its number was suspended during the call, and the evidence says so."""
-    being_ended: bool = False
+    end_requested: bool = False
     """The service has asked Asterisk to end the call."""
     written: frozenset[_Written] = frozenset()
     """Steps that an earlier service has written. This service may read the same journal lines again."""
@@ -383,7 +383,7 @@ class CallControl:
         self._close(call)
         return written
 
-    def interrupted(self, call: Call) -> None:
+    def close_interrupted(self, call: Call) -> None:
         """Close a call whose channel no longer exists and whose end is not in the journal."""
         if self._calls.get(call.id) is call:
             self._close(call)
@@ -404,7 +404,7 @@ class CallControl:
 
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
-    def to_be_ended(self) -> list[Call]:
+    def calls_to_end(self) -> list[Call]:
         """The calls in progress whose number is now suspended. Emergency calls are never included."""
         if not self.hang_up_suspended:
             return []
@@ -414,13 +414,13 @@ class CallControl:
             call
             for call in self._calls.values()
             if call.decision.outcome not in (Outcome.BYPASS, Outcome.REFUSE)
-            and not call.being_ended
+            and not call.end_requested
             and suspended(call.forwarding_numbers, registry, now, self.remembered)
         ]
 
-    def suspends(self, call: Call) -> None:
+    def record_suspension(self, call: Call) -> None:
         """Record that the service asks Asterisk to end a call because its number is suspended."""
-        call.being_ended = True
+        call.end_requested = True
         if not call.suspended and self.find(call.id) is call:
             call.suspended = True
             registry = self.registry()

@@ -94,7 +94,7 @@ class Fallback:
         self.trouble = ""
         """Why the file is out of date; empty if it is up to date."""
 
-    def keep(self, registry: Registry | None) -> None:
+    def update(self, registry: Registry | None) -> None:
         """Write the file if the registry has changed. Raises FallbackError; the next call tries again."""
         if registry is None or registry is self._left:
             return

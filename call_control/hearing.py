@@ -78,13 +78,13 @@ def hearing(line: Sounded, party: Party, duration_ms: float, called_ms: float | 
     """
     match line.played:
         case Played.DIAL if party is Party.CALLED:
-            known = _dialled_called(line, duration_ms)
+            known = _called_by_dial(line, duration_ms)
         case Played.DIAL:
-            known = _dialled_caller(line, duration_ms, called_ms)
+            known = _caller_by_dial(line, duration_ms, called_ms)
         case Played.TONES:
-            known = _toned(line, duration_ms)
+            known = _by_tones(line, duration_ms)
         case _:
-            known = _played_back(line, duration_ms)
+            known = _by_playback(line, duration_ms)
     if isinstance(known, KnownBy):
         return Hearing(round(duration_ms), known)
     elapsed_ms = line.elapsed_ms
@@ -95,27 +95,27 @@ def hearing(line: Sounded, party: Party, duration_ms: float, called_ms: float | 
 # Each of these functions returns the proof that the sound was heard, or the reason why it was not.
 
 
-def _dialled_called(line: Sounded, duration_ms: float) -> KnownBy | str:
+def _called_by_dial(line: Sounded, duration_ms: float) -> KnownBy | str:
     wanted = packets(duration_ms)
     if line.sent is not None and line.sent < wanted:
         return _too_few(line, wanted)
     if line.status in _NOT_HEARD:
         return _NOT_HEARD[line.status]
-    return KnownBy.PACKETS if line.sent == wanted else _timed(line, duration_ms)
+    return KnownBy.PACKETS if line.sent == wanted else _by_time(line, duration_ms)
 
 
-def _dialled_caller(line: Sounded, duration_ms: float, called_ms: float | None) -> KnownBy | str:
+def _caller_by_dial(line: Sounded, duration_ms: float, called_ms: float | None) -> KnownBy | str:
     if line.status == LEFT:
         return "the caller hung up, or another phone took the caller's place"
     if called_ms is not None and line.sent == packets(called_ms) and duration_ms <= called_ms + TOLERANCE_MS:
         return KnownBy.TIME
-    return _timed(line, duration_ms)
+    return _by_time(line, duration_ms)
 
 
-def _played_back(line: Sounded, duration_ms: float) -> KnownBy | str:
+def _by_playback(line: Sounded, duration_ms: float) -> KnownBy | str:
     if line.status != SUCCESS:
         return f"the playback ended as {line.status!r}"
-    timed = _timed(line, duration_ms)
+    timed = _by_time(line, duration_ms)
     if timed is not KnownBy.TIME:
         return timed
     if line.sent is None:
@@ -124,13 +124,13 @@ def _played_back(line: Sounded, duration_ms: float) -> KnownBy | str:
     return KnownBy.PACKETS if line.sent >= wanted else _too_few(line, wanted)
 
 
-def _toned(line: Sounded, duration_ms: float) -> KnownBy | str:
+def _by_tones(line: Sounded, duration_ms: float) -> KnownBy | str:
     """The tones end when Wait() ends, so the last packet may be missing."""
-    known = _played_back(line, duration_ms - PACKET_MS)
+    known = _by_playback(line, duration_ms - PACKET_MS)
     return KnownBy.TIME if isinstance(known, KnownBy) else known
 
 
-def _timed(line: Sounded, duration_ms: float) -> KnownBy | str:
+def _by_time(line: Sounded, duration_ms: float) -> KnownBy | str:
     elapsed_ms = line.elapsed_ms
     if elapsed_ms is None:
         return KnownBy.DIAL if line.played is Played.DIAL else "it is unknown how long it lasted"

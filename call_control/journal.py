@@ -35,7 +35,7 @@ GATHER_S: Final = 0.03
 """How long the reader waits after the first line for further ones: one read costs as much as several lines."""
 POLL_S: Final = 0.5
 """How often the file is read even if inotify reports no write."""
-NOTE_EVERY_S: Final = 1.0
+SAVE_EVERY_S: Final = 1.0
 """How often the time up to which all lines were read is saved."""
 REPLACE_EVERY_S: Final = 5.0
 """How long a line stays in the file at most before the file is replaced: a line can hold telephone numbers."""
@@ -111,7 +111,7 @@ class JournalFolder:
         except FileNotFoundError:
             return 0.0
 
-    def note_read(self, until_s: float) -> None:
+    def save_read_until(self, until_s: float) -> None:
         """Save the time (Unix) up to which all lines were read and their evidence is on the disk. Raises OSError."""
         path = self.directory / READ
         path.touch(_REFUSED_MODE)
@@ -210,21 +210,21 @@ class JournalReader:
         folder: JournalFolder,
         enter: Callable[[Sequence[bytes]], Sequence[Future[None]]],
         all_written: Callable[[], bool],
-        gap_s: Callable[[float], None],
+        set_gap_s: Callable[[float], None],
     ) -> None:
         """`enter` turns lines into evidence; its futures are done when that is on the disk. `all_written` is False
-        while evidence stays in memory because the disk is full. `gap_s` gets, before each read, the seconds since the
-        last one.
+        while evidence stays in memory because the disk is full. Before each read, `set_gap_s` gets the seconds since
+        the last one.
         """
         self._folder = folder
         self._enter = enter
         self._all_written = all_written
-        self._gap_s = gap_s
+        self._set_gap_s = set_gap_s
         self._files: list[_File] = []
         self._read_s: float | None = None
-        self._seen_s: float | None = None
-        self._noted_s = 0.0
-        self._looks: deque[tuple[float, list[Future[None]]]] = deque()
+        self._refreshed_s: float | None = None
+        self._saved_s = 0.0
+        self._reads: deque[tuple[float, list[Future[None]]]] = deque()
         """The time (Unix) of each read and its evidence, until that is known to be on the disk."""
         self._replaced_s = time.monotonic()
         self._logged = ""
@@ -238,7 +238,7 @@ class JournalReader:
                 trouble = ""
                 try:
                     await self._refresh_files()
-                    self.look()
+                    self.read_new_lines()
                     await self._clear_away()
                 except JournalError as error:
                     trouble = str(error)
@@ -254,28 +254,28 @@ class JournalReader:
     async def _refresh_files(self) -> None:
         """Every `POLL_S`, make the hook's file if it is missing, and open new files."""
         now_s = time.monotonic()
-        if self._seen_s is None or now_s - self._seen_s >= POLL_S:
-            self._seen_s = now_s
+        if self._refreshed_s is None or now_s - self._refreshed_s >= POLL_S:
+            self._refreshed_s = now_s
             await asyncio.to_thread(self._folder.make)
             self._open()
 
-    def look(self) -> None:
+    def read_new_lines(self) -> None:
         """Read and enter new lines. Raises OSError and JournalError; the next call reads lines again that failed."""
         now_s, clock_s = time.monotonic(), time.time()
         known = clock_s - self._folder.read_until() if self._read_s is None else now_s - self._read_s
-        self._gap_s(max(0.0, known))
-        entered = [each for file in self._files for each in self._enter_of(file)]
-        if self._looks and (not entered or not self._all_written()):
-            _, before = self._looks.pop()
+        self._set_gap_s(max(0.0, known))
+        entered = [each for file in self._files for each in self._enter_new_lines(file)]
+        if self._reads and (not entered or not self._all_written()):
+            _, before = self._reads.pop()
             entered = [*(each for each in before if not each.done()), *entered]
-        self._looks.append((clock_s, entered))
+        self._reads.append((clock_s, entered))
         self._read_s = now_s
-        if now_s - self._noted_s >= NOTE_EVERY_S:
-            self._noted_s = now_s
-            self._note()
+        if now_s - self._saved_s >= SAVE_EVERY_S:
+            self._saved_s = now_s
+            self._save_read_until()
         self.read.set()
 
-    def _enter_of(self, file: _File) -> Sequence[Future[None]]:
+    def _enter_new_lines(self, file: _File) -> Sequence[Future[None]]:
         """Enter the lines that were written to this file since the last read."""
         position, rest = os.lseek(file.descriptor, 0, os.SEEK_CUR), file.rest
         lines = list(file.lines())
@@ -289,15 +289,15 @@ class JournalReader:
         file.unwritten += written
         return written
 
-    def _note(self) -> None:
+    def _save_read_until(self) -> None:
         """Save the time up to which all lines are on the disk. After a kill the next instance reads later lines again,
         and accepts them because they are later than this time.
         """
         until_s = None
-        while self._all_written() and self._looks and all(each.done() for each in self._looks[0][1]):
-            until_s, _ = self._looks.popleft()
+        while self._all_written() and self._reads and all(each.done() for each in self._reads[0][1]):
+            until_s, _ = self._reads.popleft()
         if until_s is not None:
-            self._folder.note_read(until_s)
+            self._folder.save_read_until(until_s)
 
     def _open(self) -> None:
         """Open new files, in the order in which they were written."""
@@ -329,7 +329,7 @@ class JournalReader:
             self._replaced_s = now_s
         for file in [file for file in self._files if file.path != self._folder.path]:
             if file.settled() and self._all_written() and await asyncio.to_thread(is_quiet, file.descriptor):
-                entered = self._enter_of(file)  # lines that were written since the last read
+                entered = self._enter_new_lines(file)  # lines that were written since the last read
                 if file.rest and not entered:
                     rest, file.rest = file.rest, b""
                     file.unwritten += self._enter([rest])  # a full disk cut this line off

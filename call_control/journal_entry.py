@@ -13,7 +13,7 @@ from idtone.errors import JournalError, LedgerError
 from idtone.log_throttle import LogThrottle
 
 from .call_control import CallControl
-from .journal_lines import LONGEST_LINE, Decided, Ended, Line, blotted, fits_its_id, read, split
+from .journal_lines import LONGEST_LINE, Decided, Ended, Line, blotted, fits_call_id, read, split
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class JournalEntry:
         self._throttle = LogThrottle(log, "a journal line was refused")
         self._gap = timedelta()
 
-    def gap_s(self, seconds: float) -> None:
+    def set_gap_s(self, seconds: float) -> None:
         """Take the time since the last read of all lines: a new line cannot be older."""
         self._gap = timedelta(seconds=min(seconds, 10**9))
 
@@ -100,7 +100,7 @@ class JournalEntry:
         if isinstance(line, Decided):
             if known_before or calls.is_closed(line.call_id):
                 raise JournalError("its call has already ended")
-            if not fits_its_id(line.call_id, line.at):
+            if not fits_call_id(line.call_id, line.at):
                 raise JournalError("its time contradicts the time in the call id")
             self._must_be_new(line.at, over=line.outcome is Outcome.BYPASS)
             if line.outcome is Outcome.SHED:

@@ -201,7 +201,7 @@ LATEST: Final = timedelta(days=7)
 """
 
 
-def fits_its_id(call_id: str, at: datetime) -> bool:
+def fits_call_id(call_id: str, at: datetime) -> bool:
     """Whether a call with this id can have been decided then. The id holds the second when its channel was made."""
     found = _UNIQUE_ID.search(call_id)
     if not found:

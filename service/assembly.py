@@ -109,7 +109,7 @@ def assemble(
     def review() -> None:
         playable.review()
         expiry.review(source.current, time_by(source.current, datetime.now(UTC)))
-        fallback.keep(source.current)
+        fallback.update(source.current)
 
     def refresh() -> None:
         source.refresh()

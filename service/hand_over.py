@@ -74,7 +74,7 @@ class Peer:
         return fields, descriptors
 
 
-def place(ledger: Path) -> Path:
+def socket_path(ledger: Path) -> Path:
     """The path of the socket beside a ledger."""
     return ledger.with_name(ledger.name + ".next")
 
@@ -114,7 +114,7 @@ def _listener(path: Path) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def predecessor(path: Path) -> Iterator[Peer | None]:
+def running_instance(path: Path) -> Iterator[Peer | None]:
     """The instance that is running on this ledger; None if there is no such instance."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as end:
         try:

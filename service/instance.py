@@ -57,7 +57,7 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 
 @dataclass
-class Inheritance:
+class HandedOver:
     """What an instance gets from the previous one."""
 
     listener: Listener | None = None
@@ -72,7 +72,7 @@ class Instance:
         self._password = password
         self._loaded = loaded
         self._manager = ServiceManager.of(os.environ)
-        self._socket = hand_over.place(path_of(settings.ledger.own()))
+        self._socket = hand_over.socket_path(path_of(settings.ledger.own()))
         self._stop = asyncio.Event()
         self._next: subprocess.Popen[bytes] | None = None
         self._handing_over = False
@@ -89,8 +89,8 @@ class Instance:
     async def live(self, take_over: bool) -> None:
         """Run until a stop signal, or until the next instance has taken over. A second signal cancels this."""
         async with AsyncExitStack() as resources:
-            peer = resources.enter_context(hand_over.predecessor(self._socket)) if take_over else None
-            inherited = await self._inherit(peer, resources) if peer else Inheritance()
+            peer = resources.enter_context(hand_over.running_instance(self._socket)) if take_over else None
+            handed_over = await self._take_over(peer, resources) if peer else HandedOver()
             ledger = self._settings.ledger
             evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.custody, ledger.reserve)
             self._evidence = evidence
@@ -105,12 +105,12 @@ class Instance:
             self._calls = calls
             journal = self._journal(calls, reader, evidence)
             resources.callback(journal.close)
-            await self._serve(calls, journal, evidence, refresh, inherited, peer)
+            await self._serve(calls, journal, evidence, refresh, handed_over, peer)
 
     def _journal(self, calls: CallControl, ledger: LedgerReader, evidence: LedgerWriter) -> JournalReader:
         folder = journal_of(self._settings)
         entry = JournalEntry(calls, ledger.times, folder.refuse)
-        return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.gap_s)
+        return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.set_gap_s)
 
     def _connect(self) -> AbstractAsyncContextManager[AriConnection]:
         ari = self._settings.ari
@@ -122,32 +122,32 @@ class Instance:
         journal: JournalReader,
         evidence: LedgerWriter,
         refresh: Callable[[], None],
-        inherited: Inheritance,
+        handed_over: HandedOver,
         peer: hand_over.Peer | None,
     ) -> None:
         async def read_journal() -> None:
-            journal.look()
+            journal.read_new_lines()
 
-        ready = [inherited.ari] if inherited.ari else []
+        ready = [handed_over.ari] if handed_over.ari else []
         application = AriApplication(calls, read_journal)
         runner = ApplicationRunner(application, lambda: nullcontext(ready.pop()) if ready else self._connect())
         self._watch_signals()
         successor: asyncio.Future[hand_over.Peer] = asyncio.get_running_loop().create_future()
         over, stopped = asyncio.Event(), asyncio.create_task(self._stop.wait())
         with ExitStack() as bound:
-            listener = inherited.listener or self._listener(bound)
+            listener = handed_over.listener or self._listener(bound)
 
-            async def yield_to(to: hand_over.Peer) -> None:
+            async def hand_over_to(to: hand_over.Peer) -> None:
                 if await self._hand_over(to, listener, application, runner):
                     successor.set_result(to)
                     await asyncio.Event().wait()  # keep the connection open until this instance ends
 
             serving = asyncio.create_task(runner.run(over))
             watching = asyncio.create_task(RegistryWatch(refresh).run())
-            keeping = self._keep(evidence, journal)
-            attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
+            background = self._start_background(evidence, journal)
+            reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
             try:
-                async with hand_over.offered(self._socket, yield_to):
+                async with hand_over.offered(self._socket, hand_over_to):
                     async with self._answering(calls, listener):
                         await self._announce(peer)
                         awaited: set[asyncio.Future[Any]] = {serving, watching, stopped, successor}
@@ -160,11 +160,11 @@ class Instance:
                             over.set()
                             await serving
                     if successor.done():
-                        await self._let_go(successor.result(), application, evidence, keeping)
+                        await self._release(successor.result(), application, evidence, background)
             finally:
-                for task in (serving, watching, attending, *keeping, stopped):
+                for task in (serving, watching, reporting, *background, stopped):
                     task.cancel()
-                await asyncio.wait({serving, watching, attending, *keeping, stopped})
+                await asyncio.wait({serving, watching, reporting, *background, stopped})
 
     def _listener(self, bound: ExitStack) -> Listener | None:
         """The listening socket for AGI; None unless AGI is the chosen interface."""
@@ -178,7 +178,7 @@ class Instance:
         answer = AgiApplication(calls, self._settings.agi_secret()).answer
         return FastAgiServer(answer, Limits(drain_s=AGI_DRAIN_S)).listening(listener)
 
-    def _keep(self, evidence: LedgerWriter, journal: JournalReader) -> list[asyncio.Task[None]]:
+    def _start_background(self, evidence: LedgerWriter, journal: JournalReader) -> list[asyncio.Task[None]]:
         """Start the background tasks."""
         ledger, custody = self._settings.ledger, self._loaded.custody
         cosigning = Cosigning(evidence, custody, ledger.witnesses, ledger.witness_every.total_seconds())
@@ -232,27 +232,27 @@ class Instance:
 
     # -- from the previous instance -------------------------------------------------------------------------------
 
-    async def _inherit(self, peer: hand_over.Peer, resources: AsyncExitStack) -> Inheritance:
+    async def _take_over(self, peer: hand_over.Peer, resources: AsyncExitStack) -> HandedOver:
         """Ask the running instance to hand over. Returns when it has closed the journal and the ledger."""
         await peer.send(**{"take-over": hand_over.VERSION, "manager": self._manager.address})
         answer, descriptors = await peer.receive_with_descriptors()
         if "agi" not in answer:
             raise UsageError(f"the running instance does not hand over: {answer.get('refused', 'it has ended')}")
-        inherited = Inheritance()
+        handed_over = HandedOver()
         for listener in (Listener(fileno=descriptor) for descriptor in descriptors):
             if self._settings.door is Door.AGI and answer["agi"] == self._settings.agi.listen:
-                inherited.listener = listener
+                handed_over.listener = listener
             else:
                 listener.close()
         try:
-            inherited.ari = await resources.enter_async_context(self._connect())
+            handed_over.ari = await resources.enter_async_context(self._connect())
         except AriRefused as error:
             raise UsageError(f"{error}; {remedy(error)}. The running instance continues") from error
         except AriError as error:
             log.warning("%s; taking over without a connection to Asterisk", error)
         await peer.send(ready=True)
         await peer.receive()
-        return inherited
+        return handed_over
 
     # -- to the next instance -------------------------------------------------------------------------------------
 
@@ -303,32 +303,32 @@ class Instance:
             await peer.send(refused=refusal)
             return False
         self._handing_over = True
-        application.let_go(True)
+        application.allow_takeover(True)
         ready = False
         try:
             peer.send_with_descriptors([listener.fileno()] if listener else [], agi=self._settings.agi.listen)
             ready = bool((await peer.receive()).get("ready"))
         finally:
             if listener:
-                listener.handed_on = ready
+                listener.handed_over = ready
             if not ready:
                 log.error("the next instance ended before it was ready; this one continues")
                 self._handing_over = False
-                application.let_go(False)
+                application.allow_takeover(False)
                 runner.connect_again()
         return ready
 
-    async def _let_go(
+    async def _release(
         self,
         peer: hand_over.Peer,
         application: AriApplication,
         evidence: LedgerWriter,
-        keeping: Sequence[asyncio.Task[None]],
+        background: Sequence[asyncio.Task[None]],
     ) -> None:
-        await application.settled()
-        for task in keeping:  # the next instance reads the journal from now on
+        await application.wait_for_requests()
+        for task in background:  # the next instance reads the journal from now on
             task.cancel()
-        await asyncio.wait(keeping)
+        await asyncio.wait(background)
         await asyncio.to_thread(evidence.close)
         await peer.send(over=True)
         if not (await peer.receive()).get("serving"):

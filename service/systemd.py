@@ -54,7 +54,7 @@ class ServiceManager:
             self._status = words
             self.tell(f"STATUS={words}")
 
-    async def attend(self, status: Callable[[], str]) -> None:
+    async def report(self, status: Callable[[], str]) -> None:
         """Send the status, and three signs of life within the watchdog's time.
 
         They come from the event loop itself, so they stop if the loop is blocked.

@@ -84,7 +84,7 @@ def test_a_response(line: bytes, response: AgiResponse) -> None:
 )
 def test_a_hangup_is_an_outcome(line: bytes) -> None:
     assert codec.response(line).hung_up
-    assert not codec.carried_out(line, "1")
+    assert not codec.executed(line, "1")
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_other_faults_of_a_response() -> None:
     assert refused(b"200 result=1 (\xff)\n") == "Asterisk's response is not UTF-8"
     assert refused(b"200 nothing\n") == "Asterisk's response has no result"
     with pytest.raises(AgiError, match="did not execute"):
-        codec.carried_out(b"200 result=0\n", "1")
-    assert codec.carried_out(b"200 result=0\n", "0")
+        codec.executed(b"200 result=0\n", "1")
+    assert codec.executed(b"200 result=0\n", "0")
 
 
 @given(st.one_of(st.binary(max_size=200), st.from_regex(rb"[1-9][0-9]{2}[ -][^\n]*\n", fullmatch=True)))

@@ -230,7 +230,7 @@ async def test_a_verdict_that_asterisk_refuses(calls, notebook, caplog, status):
     async with attended(calls, asterisk) as application:
         asterisk.enter(CALLER, *DECIDE)
         await continued(asterisk, CALLER)
-        await application.settled()
+        await application.wait_for_requests()
         assert not [record for record in caplog.records if record.exc_info]
         assert (f"{status}" in caplog.text) is (status == 500)
         end(calls, CALL, NONCE)
@@ -424,7 +424,7 @@ async def test_a_hangup_that_is_lost_with_the_connection_is_requested_over_the_n
         calls.registry = Stopping
         asterisk.unavailable.add(CALLER)
         application.end_suspended()
-        await application.settled()
+        await application.wait_for_requests()
         asterisk.happens(None)
         await until(lambda: not application.connected, "the connection to break")
         again = FakeAsterisk()
@@ -442,7 +442,7 @@ async def test_a_suspended_call_that_hung_up_meanwhile_is_not_an_error(calls, ca
         asterisk.hang_up(CALLER)
         calls.registry = Stopping
         application.end_suspended()
-        await application.settled()
+        await application.wait_for_requests()
     assert ends(asterisk)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
@@ -453,7 +453,7 @@ async def test_calls_of_other_numbers_continue(calls):
         asterisk.enter(CALLER, *DECIDE)
         await continued(asterisk, CALLER)
         application.end_suspended()
-        await application.settled()
+        await application.wait_for_requests()
     assert not ends(asterisk)
 
 
@@ -506,9 +506,9 @@ async def test_the_next_instance_takes_the_application_while_this_one_waits_for_
         asterisk.answering.clear()
         asterisk.enter(CALLER, *DECIDE)
         await continued(asterisk, CALLER)
-        application.let_go(True)
+        application.allow_takeover(True)
         asterisk.happens(events.Replaced())
-        settling = asyncio.create_task(application.settled())
+        settling = asyncio.create_task(application.wait_for_requests())
         await asyncio.sleep(0.02)
         assert not task.done()
         assert not settling.done()
@@ -526,15 +526,15 @@ async def test_a_hand_over_does_not_wait_for_ever(calls, monkeypatch):
         asterisk.enter(CALLER, *DECIDE)
         await continued(asterisk, CALLER)
         async with asyncio.timeout(3):
-            await application.settled()
+            await application.wait_for_requests()
 
 
 async def test_after_a_failed_hand_over_a_takeover_ends_the_connection(calls):
     asterisk = FakeAsterisk()
     application = AriApplication(calls, nothing_new)
     async with attending(application, asterisk) as task:
-        application.let_go(True)
-        application.let_go(False)
+        application.allow_takeover(True)
+        application.allow_takeover(False)
         asterisk.happens(events.Replaced())
         await asyncio.wait({task}, timeout=3)
         assert task.done()

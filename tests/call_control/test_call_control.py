@@ -175,7 +175,7 @@ def test_an_ended_call_is_never_decided_again_after_a_restart(
     if kind is StepKind.ENDED:
         enter(control, hook.ended(status="CANCEL"))
     else:
-        control.interrupted(call)
+        control.close_interrupted(call)
     later = again(control, evidence, ms(60_000))
     assert list(later) == []
     assert later.decide(REQUEST, Door.ARI) is None
@@ -808,8 +808,8 @@ def test_a_leg_is_heard_if_its_calls_sound_ended_before_a_restart(
 def test_a_call_is_interrupted_once(control: CallControl, evidence: MemoryEvidence) -> None:
     call = control.decide(REQUEST, Door.ARI)
     assert call
-    control.interrupted(call)
-    control.interrupted(call)
+    control.close_interrupted(call)
+    control.close_interrupted(call)
     assert evidence.kinds() == ["decided", "interrupted"]
     assert not list(control)
     with pytest.raises(JournalError, match="no such call"):
@@ -820,7 +820,7 @@ def test_a_call_that_ended_meanwhile_is_not_interrupted(control: CallControl, ev
     call = control.decide(REQUEST, Door.ARI)
     assert call
     enter(control, *HEARD)
-    control.interrupted(call)
+    control.close_interrupted(call)
     assert StepKind.INTERRUPTED not in evidence.kinds()
 
 
@@ -842,12 +842,12 @@ def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(
     refused = control.decide(replace(REQUEST, call_id=id_of(8), number=SUSPENDED), Door.ARI)
     call = control.decide(replace(REQUEST, number=number), Door.AGI)
     assert call
-    assert control.to_be_ended() == []
+    assert control.calls_to_end() == []
     control.registry = suspending
-    assert control.to_be_ended() == [call]
-    control.suspends(call)
-    control.suspends(call)
-    assert control.to_be_ended() == []
+    assert control.calls_to_end() == [call]
+    control.record_suspension(call)
+    control.record_suspension(call)
+    assert control.calls_to_end() == []
     assert sound_steps(evidence, "suspended") == [steps.suspended(CALL, NOW, 43)]
     enter(control, hook.ended(at=ms(100), cause=21, talked_ms=50))
     assert list(control) == [other, emergency, refused]
@@ -857,14 +857,14 @@ def test_a_call_that_the_hook_decided_is_ended_too(control: CallControl) -> None
     enter(control, FALLBACK[0])
     enter(control, hook.decided(id_of(9), called="110", outcome="BYPASS", reason="emergency", hears="none"))
     control.registry = suspending
-    assert [call.id for call in control.to_be_ended()] == [CALL]
+    assert [call.id for call in control.calls_to_end()] == [CALL]
 
 
 def test_an_ended_call_is_not_suspended(control: CallControl, evidence: MemoryEvidence) -> None:
     call = control.decide(REQUEST, Door.ARI)
     assert call
     enter(control, *HEARD)
-    control.suspends(call)
+    control.record_suspension(call)
     assert StepKind.SUSPENDED not in evidence.kinds()
 
 
@@ -872,28 +872,28 @@ def test_a_suspension_that_begins_later_ends_the_calls_then(sounds: dict[str, So
     now = [ms(-2000)]
     control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
     call = control.decide(REQUEST, Door.ARI)
-    assert control.to_be_ended() == []
+    assert control.calls_to_end() == []
     now[0] = NOW
-    assert control.to_be_ended() == [call]
+    assert control.calls_to_end() == [call]
 
 
 def test_the_settings_can_let_suspended_calls_continue(control: CallControl) -> None:
     control.decide(REQUEST, Door.ARI)
     control.registry, control.hang_up_suspended = suspending, False
-    assert control.to_be_ended() == []
+    assert control.calls_to_end() == []
 
 
 def test_a_call_of_an_earlier_service_is_ended_by_its_number(control: CallControl, evidence: MemoryEvidence) -> None:
     control.decide(REQUEST, Door.ARI)
     control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Door.ARI)
     later = again(control, evidence, registry=suspending)
-    assert [call.id for call in later.to_be_ended()] == [CALL]
+    assert [call.id for call in later.calls_to_end()] == [CALL]
 
 
 def test_without_a_registry_a_remembered_suspension_ends_the_call(control: CallControl) -> None:
     call = control.decide(REQUEST, Door.ARI)
     control.registry, control.remembered = lambda: None, {"+81312345678": ms(-1)}
-    assert control.to_be_ended() == [call]
+    assert control.calls_to_end() == [call]
 
 
 # -- evidence that cannot be written ----------------------------------------------------------------------------------

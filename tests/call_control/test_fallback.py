@@ -190,26 +190,26 @@ def fallback(tmp_path: Path) -> Fallback:
 
 
 def test_each_registry_replaces_the_previous_one(fallback: Fallback, tmp_path: Path):
-    fallback.keep(registry())
+    fallback.update(registry())
     assert kept(tmp_path) == {"+81312345677"}
     assert (tmp_path / dialplan.FALLBACK_FILE).read_text() == render(
         registry().suspensions(), Policy(refuse_cause=38), Unlicensed.REFUSE, answer_first=True
     )
-    fallback.keep(registry(""))
+    fallback.update(registry(""))
     assert kept(tmp_path) == set()
 
 
 def test_without_a_registry_the_suspensions_of_the_last_one_stay(fallback: Fallback, tmp_path: Path):
-    fallback.keep(registry())
-    fallback.keep(None)
+    fallback.update(registry())
+    fallback.update(None)
     assert kept(tmp_path) == {"+81312345677"}
 
 
 def test_the_same_registry_is_written_once(fallback: Fallback, tmp_path: Path):
     same = registry()
-    fallback.keep(same)
+    fallback.update(same)
     before = (tmp_path / dialplan.FALLBACK_FILE).stat()
-    fallback.keep(same)
+    fallback.update(same)
     assert (tmp_path / dialplan.FALLBACK_FILE).stat() == before
 
 
@@ -218,10 +218,10 @@ def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path: Path):
     fallback = Fallback(tmp_path / "sounds", Policy(), Unlicensed.NOTICE, answer_first=False)
     for _ in range(2):
         with pytest.raises(FallbackError) as error:
-            fallback.keep(same)
+            fallback.update(same)
         assert fallback.trouble == str(error.value)
         assert "Asterisk connects numbers that were suspended after the last write" in fallback.trouble
     (tmp_path / "sounds").mkdir()
-    fallback.keep(same)
+    fallback.update(same)
     assert fallback.trouble == ""
     assert kept(tmp_path / "sounds") == {"+81312345677"}

@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> JournalFolder:
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader replaces and checks files all the time."""
-    for name, seconds in {"POLL_S": 0.01, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.01, "NOTE_EVERY_S": 0.0}.items():
+    for name, seconds in {"POLL_S": 0.01, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.01, "SAVE_EVERY_S": 0.0}.items():
         monkeypatch.setattr(module, name, seconds)
 
 
@@ -310,7 +310,7 @@ async def test_a_line_is_entered_when_its_end_is_written(folder: JournalFolder) 
         await reader.read.wait()
         for text, lines in (("a", 0), ("b", 0), ("c\nd", 1), ("\n", 2), ("\n\n", 4), ("e", 4)):
             write(folder, text)
-            reader.look()
+            reader.read_new_lines()
             assert len(entered.lines) == lines
     assert entered.lines == ["abc", "d", "", ""]
 
@@ -324,7 +324,7 @@ async def test_a_direct_read_needs_neither_inotify_nor_a_poll(
     async with following(reader):
         await reader.read.wait()
         write(folder, "a\n")
-        reader.look()
+        reader.read_new_lines()
         assert entered.lines == ["a"]
 
 
@@ -348,9 +348,9 @@ async def test_a_line_without_an_end_does_not_fill_the_memory(folder: JournalFol
         await reader.read.wait()
         for _ in range(3):
             write(folder, "x" * (module.PART + 1))
-            reader.look()
+            reader.read_new_lines()
         write(folder, "\na\n")
-        reader.look()
+        reader.read_new_lines()
     assert entered.lines[-1] == "a"
     assert len(entered.lines) >= 3
     assert max(map(len, entered.lines)) <= 2 * module.PART
@@ -376,7 +376,7 @@ def test_any_lines_in_any_parts(
             await reader.read.wait()
             for start, end in itertools.pairwise(places):
                 write(folder, text[start:end])
-                reader.look()
+                reader.read_new_lines()
 
     with pytest.MonkeyPatch.context() as patch:
         # A rest that is longer than a part counts as a separate line.

@@ -57,7 +57,7 @@ class Service:
         """Kill the service, and start it again `gap_s` later."""
         self.now += timedelta(seconds=gap_s)
         self.start()
-        self.entry.gap_s(gap_s)
+        self.entry.set_gap_s(gap_s)
 
     def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
         self.asked.append(set(call_ids))
@@ -127,7 +127,7 @@ async def test_a_call_that_the_hook_decided_while_the_service_was_down(service: 
 async def test_a_service_that_never_read_a_journal_accepts_all_of_it(service: Service) -> None:
     service.now = NOW + 6 * timedelta(days=1)
     service.start()
-    service.entry.gap_s(service.now.timestamp())
+    service.entry.set_gap_s(service.now.timestamp())
     service.enter(*fallback(at=after(60)))
     assert service.kinds() == FALLBACK
 
@@ -308,7 +308,7 @@ async def test_an_ended_call_is_never_decided_again(
 async def test_an_interrupted_call_is_never_decided_again(service: Service, restarted: bool) -> None:
     call = service.control.decide(REQUEST, Door.ARI)
     assert call
-    service.control.interrupted(call)
+    service.control.close_interrupted(call)
     service.now = after(58)
     if restarted:
         service.again()
@@ -326,7 +326,7 @@ async def test_no_record_can_be_forged_for_a_time_when_the_service_was_up(
     service: Service, past_s: float, outcome: str
 ) -> None:
     service.now = NOW + timedelta(seconds=past_s)
-    service.entry.gap_s(0.5)
+    service.entry.set_gap_s(0.5)
     reason = {"NOTICE": "service-unavailable", "SHED": "overload", "": ""}[outcome]
     hears = "called" if outcome == "NOTICE" else ""
     service.enter(hook.decided(outcome=outcome, reason=reason, hears=hears), *fallback()[1:])
@@ -337,7 +337,7 @@ async def test_no_record_can_be_forged_for_a_time_when_the_service_was_up(
 async def test_no_record_of_an_emergency_call_can_be_forged_for_such_a_time(service: Service) -> None:
     """An emergency call may have begun long ago; its end is now."""
     service.now = after(3600)
-    service.entry.gap_s(0.5)
+    service.entry.set_gap_s(0.5)
     service.enter(
         hook.decided(at=after(1), called="110", outcome="BYPASS", reason="emergency", hears="none"),
         hook.ended(at=after(60), reason="emergency"),
@@ -360,7 +360,7 @@ async def test_no_record_of_an_emergency_call_can_be_forged_for_such_a_time(serv
     ],
 )
 async def test_a_new_line_has_a_maximum_age(service: Service, at: timedelta, believed: bool) -> None:
-    service.entry.gap_s(1)
+    service.entry.set_gap_s(1)
     service.enter(hook.decided(at=NOW + at))
     assert service.kinds() == (["unattended"] if believed else [])
     assert len(service.refused) == (not believed)

@@ -20,7 +20,7 @@ from idtone.call_control.journal_lines import (
     Line,
     Sounded,
     blotted,
-    fits_its_id,
+    fits_call_id,
     read,
     split,
 )
@@ -434,12 +434,12 @@ SECOND = timedelta(seconds=1)
     [(-EARLIEST - SECOND, False), (-EARLIEST, True), (0 * SECOND, True), (LATEST, True), (LATEST + SECOND, False)],
 )
 def test_a_call_is_decided_around_the_time_when_its_channel_was_made(after: timedelta, fits: bool, system: str) -> None:
-    assert fits_its_id(id_of(3, NOW, 2, system), NOW + after) is fits
+    assert fits_call_id(id_of(3, NOW, 2, system), NOW + after) is fits
 
 
 @pytest.mark.parametrize("call_id", ["", "x-1", "179349120.1-1", "1793491200-1", "1793491200.1", "x1793491200.1-1"])
 def test_an_id_without_a_time_fits_none(call_id: str) -> None:
-    assert not fits_its_id(call_id, NOW)
+    assert not fits_call_id(call_id, NOW)
 
 
 # -- a refused line as it is kept -------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def now() -> datetime:
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in {"POLL_S": 0.004, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.0, "NOTE_EVERY_S": 0.0}.items():
+    for name, seconds in {"POLL_S": 0.004, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.0, "SAVE_EVERY_S": 0.0}.items():
         monkeypatch.setattr(journal, name, seconds)
 
 
@@ -127,7 +127,7 @@ async def live(calls: Calls, evidence: MemoryEvidence, sounds: dict[str, Sound],
     control = CallControl(registry, Policy(), sounds, evidence, sounds, recorded=evidence.knows)
     control.recall(evidence.open_calls())
     entry = JournalEntry(control, evidence.times, calls.folder.refuse)
-    reader = JournalReader(calls.folder, entry.enter, lambda: True, entry.gap_s)
+    reader = JournalReader(calls.folder, entry.enter, lambda: True, entry.set_gap_s)
 
     async def commit() -> None:
         while True:
@@ -243,7 +243,7 @@ async def serving(url: str, folder: JournalFolder, sounds: dict[str, Sound]) -> 
         control = CallControl(registry, Policy(), sounds, pending, sounds, recorded=ledger.knows)
         control.recall(ledger.open_calls(now()))
         entry = JournalEntry(control, ledger.times, folder.refuse)
-        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.gap_s)
+        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.set_gap_s)
         async with following(reader):
             yield writer
 
@@ -360,7 +360,7 @@ async def main(url, sounds):
         calls = CallControl(registry, Policy(), made, pending, made, recorded=ledger.knows)
         calls.recall(ledger.open_calls(datetime.now(UTC)))
         entry = JournalEntry(calls, ledger.times, folder.refuse)
-        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.gap_s)
+        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.set_gap_s)
         following = asyncio.create_task(reader.follow())
         requests = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(

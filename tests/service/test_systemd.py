@@ -89,7 +89,7 @@ def test_the_watchdog_for_this_process(environment: dict[str, str], watchdog_s: 
 
 
 async def test_signs_of_life_come_only_from_the_event_loop(address: str, inbox: Inbox) -> None:
-    telling = asyncio.create_task(ServiceManager(address, 0.3).attend(lambda: "serving"))
+    telling = asyncio.create_task(ServiceManager(address, 0.3).report(lambda: "serving"))
     try:
         await asyncio.sleep(0.35)
         assert inbox.messages().count("WATCHDOG=1") in (3, 4)
