@@ -27,7 +27,7 @@ from .fake_asterisk import CALL, NUMBER, FakeAsterisk, running
 CALLED = "0312345678"
 
 
-class Asked:
+class RecordingAnswer:
     def __init__(self) -> None:
         self.requests: list[AgiRequest] = []
 
@@ -69,17 +69,17 @@ async def relayed(
         finally:
             os.close(output)
             await reading
-            told.extend(line for line in asterisk.commands if line.startswith("EXEC"))
+            logged.extend(line for line in asterisk.commands if line.startswith("EXEC"))
         return asterisk
 
 
-told: list[str] = []
+logged: list[str] = []
 """The messages that Asterisk was asked to log."""
 
 
 @pytest.fixture(autouse=True)
-def _nothing_told() -> None:
-    told.clear()
+def _nothing_logged() -> None:
+    logged.clear()
 
 
 def value(text: str) -> bytes:
@@ -88,7 +88,7 @@ def value(text: str) -> bytes:
 
 
 async def test_request_and_answer(path: Path) -> None:
-    asked = Asked()
+    asked = RecordingAnswer()
     instead = {'GET FULL VARIABLE "=${URIENCODE(${CALLED})}"': value(f"{CALLED} 日本\\")}
     async with FastAgiServer(asked).listening(path):
         asterisk = await relayed(path, "c-1", "variable:CALLED", "日本", "", instead=instead)
@@ -96,18 +96,18 @@ async def test_request_and_answer(path: Path) -> None:
         AgiRequest("decide", ("c-1", f"{CALLED} 日本\\", "日本", ""), CALL["agi_uniqueid"].decode(), NUMBER)
     ]
     assert list(asterisk.variables.items()) == [("IDTONE_OUTCOME", 'PLAY "x" \\'), ("IDTONE_NONCE", "n-1")]
-    assert not told
+    assert not logged
 
 
 async def test_a_variable_may_hold_several_arguments(path: Path) -> None:
-    asked = Asked()
+    asked = RecordingAnswer()
     async with FastAgiServer(asked).listening(path):
         await relayed(path, "c-1", "variable:ASKED", instead={"GET": value(f"n-1,{CALLED},,a%2Cb,")})
     assert asked.requests[0].arguments == ("c-1", "n-1", CALLED, "", "a%2Cb", "")
 
 
 async def test_arguments_come_from_the_command_line(path: Path) -> None:
-    asked = Asked()
+    asked = RecordingAnswer()
     environment = write_fields(CALL | {"agi_arg_1": b"agi", "agi_arg_2": b"decide"})
     async with FastAgiServer(asked).listening(path):
         await relayed(path, "c-1", environment=environment)
@@ -143,12 +143,12 @@ REFUSED = {
 async def test_an_invalid_request_never_reaches_the_service(reason: str, path: Path) -> None:
     case = dict(REFUSED[reason])
     arguments = case.pop("arguments", [])
-    asked = Asked()
+    asked = RecordingAnswer()
     async with FastAgiServer(asked).listening(path):
         with pytest.raises(AgiError) as caught:
             await relayed(path, *arguments, **case)
     assert str(caught.value) == reason
-    assert told == [f'EXEC "Log" "WARNING,idtone agi: {reason}"']
+    assert logged == [f'EXEC "Log" "WARNING,idtone agi: {reason}"']
     assert not asked.requests
 
 
@@ -173,7 +173,7 @@ async def test_another_program_at_the_address_cannot_make_asterisk_execute_a_com
     async with listening(path, command) as received:
         with pytest.raises(AgiError, match=r"is not the service|the connection to the service broke"):
             await relayed(path)
-    assert len(told) == 1
+    assert len(logged) == 1
     assert len(received) == 2
     assert not received[1], "it must not get a response to the command"
 
@@ -192,18 +192,18 @@ async def test_there_is_a_deadline(path: Path, monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(AgiError, match=r"no answer within 0.2 s"):
             await relayed(path)
     assert time.monotonic() - started_s < 2
-    assert told == ['EXEC "Log" "WARNING,idtone agi: no answer within 0.2 s"']
+    assert logged == ['EXEC "Log" "WARNING,idtone agi: no answer within 0.2 s"']
 
 
 async def test_a_service_that_is_down_is_named(path: Path) -> None:
     with pytest.raises(AgiError, match=r"does not listen at agi.listen: No such file or directory"):
         await relayed(path)
-    assert len(told) == 1
+    assert len(logged) == 1
 
 
 @pytest.mark.parametrize("dead", [b"511 Command Not Permitted on a dead channel or intercept routine\n", b""])
 async def test_a_hangup_is_not_an_error(dead: bytes, path: Path) -> None:
-    asked = Asked()
+    asked = RecordingAnswer()
     async with FastAgiServer(asked).listening(path), running() as (asterisk, output_of_asterisk, output):
         asterisk.write(write_fields(CALL))
         relaying = asyncio.create_task(Relay(output_of_asterisk, output).run("decide", ["variable:A"], path))
