@@ -1,1 +1,1 @@
-"""The AGI interface: Asterisk asks over FastAGI, once a call."""
+"""The AGI interface: Asterisk asks over FastAGI, once per call."""

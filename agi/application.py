@@ -1,8 +1,8 @@
-"""The AGI interface's one entry point, asked by the hook over FastAGI:
+"""The AGI application. The hook calls its one entry point over FastAGI:
 
-    decide  the caller's channel, or the called party's under the operator's own Dial(): the verdict
+    decide  from the caller's channel, or the called party's under the operator's own Dial(): returns the verdict
 
-What becomes of the call Asterisk writes into the journal, so a call that was decided survives the death of the service.
+Asterisk then writes the journal by itself, so a call that was decided survives a crash of the service.
 """
 
 from __future__ import annotations
@@ -22,33 +22,31 @@ log = logging.getLogger(__name__)
 
 
 class AgiApplication:
-    """Answers requests with the channel variables that are to be set."""
+    """Answers each request with the channel variables to set."""
 
     def __init__(self, call_control: CallControl, secret: str) -> None:
-        """`secret` comes with each request; the hook was exported with it. Over a Unix socket it is empty."""
+        """`secret` is in the exported hook and comes with each request. It is empty for a Unix socket."""
         self._calls = call_control
         self._secret = secret.encode()
 
     async def answer(self, request: AgiRequest) -> Mapping[str, str]:
-        """Raises AgiError for what the hook does not ask."""
+        """Raises AgiError for a request that the hook cannot have sent."""
         secret, *arguments = request.arguments or ("",)
-        asked = Request.read(arguments) if request.entry == "decide" else None
-        if asked is None:
-            raise AgiError("the dialplan's hook is not this version's; run `idtone dialplan export` again")
+        hook_request = Request.read(arguments) if request.entry == "decide" else None
+        if hook_request is None:
+            raise AgiError("the hook in the dialplan is of another version; run `idtone dialplan export` again")
         if not hmac.compare_digest(secret.encode(), self._secret):
             raise AgiError("it does not have the secret of the exported hook; run `idtone dialplan export` again")
-        return await self._decide(asked)
+        return await self._decide(hook_request)
 
     async def _decide(self, request: Request) -> dict[str, str]:
-        """The verdict is enough for Asterisk to play and connect, even if we die the next moment: so the decision must
-        outlive us before the verdict is given.
-        """
+        """Return the verdict only when the decision survives this process: Asterisk acts on the verdict without us."""
         if self._calls.retiring:
             return {}
         try:
             call = self._calls.decide(request, Door.AGI)
         except LedgerError as error:
-            raise AgiError(f"it cannot be decided: {error}; run `idtone dialplan export` again") from error
+            raise AgiError(f"the request cannot be decided: {error}; run `idtone dialplan export` again") from error
         if call is None:
             return {}
         if call.kept:

@@ -1,8 +1,8 @@
-"""Commands to Asterisk and its responses, as octets; nothing is sent or awaited here.
+"""Encodes commands to Asterisk and decodes its responses, without I/O.
 
-pyst2 does it. Its AGI class is for programs that are run by Asterisk, one a call, and would in a service install a
-handler for SIGHUP, print telephone numbers to standard error, wait on standard input, and let a quote end an argument.
-`AgiCodec` is all that this package knows of it.
+It uses pyst2, whose AGI class is made for a program that Asterisk starts for each call. In a service that class would
+install a SIGHUP handler, print telephone numbers to standard error, wait on standard input, and not escape quotes.
+Only `AgiCodec` uses pyst2, and avoids all this.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from asterisk.agi import AGI, AGIAppError, AGIError, AGIResultHangup
 from idtone.errors import AgiError
 
 LONGEST_COMMAND: Final = 2047
-"""Octets with the line end. Asterisk takes a longer one for two: AGI_BUF_LEN of res_agi.c was 2048 for long; 22.10 has
-room for 8191."""
+"""Octets with the line end. Asterisk reads a longer line as two: AGI_BUF_LEN in res_agi.c is 2048 in older versions and
+8192 in 22.10."""
 LONGEST_RESPONSE: Final = 16384
 HANGUP: Final = b"HANGUP\n"
-"""Comes at any time over a network, once: the channel is no more. Asterisk still answers, and sets variables."""
+"""Asterisk sends this once, at any time, when the channel hangs up. It still answers and sets variables."""
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _RESPONSE: Final = re.compile(rb"[1-9][0-9]{2}[ -][^\x00-\x1f\x7f]*\n")
@@ -31,7 +31,7 @@ _DEAD: Final = 511
 
 @dataclass(frozen=True, slots=True)
 class AgiResponse:
-    """`200 result=1 (data)`. `data` may be a telephone number and stays out of the repr."""
+    """`200 result=1 (data)`. `data` can be a telephone number, so the repr does not show it."""
 
     code: int
     result: str = ""
@@ -39,17 +39,17 @@ class AgiResponse:
 
     @property
     def hung_up(self) -> bool:
-        """The channel is no more, and so the command was not carried out."""
+        """Whether Asterisk did not execute the command because the channel has hung up."""
         return self.code == _DEAD or self.result == "-1"
 
 
 class _Silence:
     def write(self, text: str) -> None:
-        """pyst2 tells standard error each line, with the numbers in it."""
+        """Discard the text: pyst2 prints each line, with its telephone numbers, to standard error."""
 
 
 class _Line:
-    """One line to read. pyst2 reads on after some, and at the end of a file for ever."""
+    """Lets pyst2 read one line only. Otherwise it reads on after some responses, and loops at the end of a file."""
 
     def __init__(self, line: str) -> None:
         self._lines = iter([line])
@@ -61,35 +61,38 @@ class _Line:
 
 
 class AgiCodec:
-    """Stateless, but for the scraps of a command that is being made."""
+    """Holds no state between two calls."""
 
     def __init__(self) -> None:
-        # Not by its constructor: that is what installs the handler and reads standard input.
+        # Without its constructor, which installs the signal handler and reads standard input.
         self._agi: Any = AGI.__new__(AGI)
         self._agi.stderr = _Silence()
 
     def noop(self) -> bytes:
-        """Answered with result 0."""
+        """A command that does nothing. Asterisk answers with result 0."""
         return self._command("NOOP")
 
     def set_variable(self, name: str, value: str) -> bytes:
-        """Answered with result 1. Raises AgiError where `name` is none, or where `value` does not fit a line."""
+        """Set a channel variable. Asterisk answers with result 1.
+
+        Raises AgiError if `name` is not the name of a variable, or if `value` does not fit into a line.
+        """
         if not _VARIABLE.fullmatch(name):
             raise AgiError("the name of a channel variable has letters, digits and underscores only")
         return self._command("SET VARIABLE", name, value)
 
     def get_full_variable(self, expression: str) -> bytes:
-        """Have `expression`, with its `${…}`, worked out; answered with result 1 and the value as data."""
+        """Evaluate `expression` with its `${…}`. Asterisk answers with result 1 and the value as data."""
         return self._command("GET FULL VARIABLE", expression)
 
     def warn(self, message: str) -> bytes:
-        """Have Asterisk write `message` into its log, where VERBOSE would not be seen by default."""
+        """Write `message` into Asterisk's log as a warning: by default Asterisk does not log VERBOSE messages."""
         return self._command("EXEC", "Log", f"WARNING,{message}")
 
     def response(self, line: bytes) -> AgiResponse:
-        """Read one line. Raises AgiError for what is no response, and for one that refuses the command."""
+        """Read one line. Raises AgiError if it is not a response, or if Asterisk refuses the command."""
         if len(line) > LONGEST_RESPONSE or not _RESPONSE.fullmatch(line):
-            raise AgiError("what should be Asterisk's response is none")
+            raise AgiError("Asterisk's response is malformed")
         try:
             self._agi.stdin = _Line(line.decode("utf-8"))
         except UnicodeDecodeError:
@@ -104,21 +107,24 @@ class AgiCodec:
         except (AGIError, EOFError):
             if code == _DEAD:
                 return AgiResponse(code)
-            raise AgiError(f"Asterisk refuses a command (code {code})") from None
+            raise AgiError(f"Asterisk refused a command (code {code})") from None
         if not result:
             raise AgiError("Asterisk's response has no result")
         return AgiResponse(code, result, data)
 
-    def carried_out(self, line: bytes, result: str) -> bool:
-        """Whether a command was, by its response; False where the channel hung up. Raises AgiError for any other."""
+    def executed(self, line: bytes, result: str) -> bool:
+        """Whether Asterisk executed a command, by its response; False if the channel hung up.
+
+        Raises AgiError for a result other than `result`.
+        """
         response = self.response(line)
         if not response.hung_up and response.result != result:
-            raise AgiError("Asterisk did not carry out a command")
+            raise AgiError("Asterisk did not execute a command")
         return not response.hung_up
 
     def _command(self, command: str, *words: str) -> bytes:
         if any(_CONTROL.search(word) for word in words):
-            raise AgiError(f"{command}: an argument holds a control character")
+            raise AgiError(f"{command}: an argument contains a control character")
         self._agi.stdout = made = io.StringIO()
         self._agi.send_command(command, *(f'"{_escaped(word)}"' for word in words))
         line = made.getvalue().encode()

@@ -1,4 +1,4 @@
-"""`idtone agi`: what Asterisk runs for AGI() where it does not connect to the service itself."""
+"""`idtone agi`: the program that Asterisk runs for AGI() if it must not connect to the service itself."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ _NUMBER: Final = re.compile(r"(?:\+81|81|0)[0-9]{9,10}")
 
 
 def agi(
-    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="What to ask of the service: decide.")],
+    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="The service's entry point: decide.")],
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="ARGUMENT", help=f"As the entry wants them; {VARIABLE}NAME stands for those in a variable."
+            metavar="ARGUMENT", help=f"The arguments of the entry point; {VARIABLE}NAME reads them from a variable."
         ),
     ] = None,
     config: console.ConfigOption = None,
 ) -> None:
-    """Pass Asterisk's question on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).
+    """Pass Asterisk's request on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).
 
-    For Asterisk to run. A telephone number must not stand on its command line: put it into a channel variable, and
-    write variable:NAME.
+    Only Asterisk runs this command. A telephone number must not be on its command line: put it into a channel variable,
+    and write variable:NAME.
     """
     if not _is_pipe(sys.stdin):
-        raise UsageError("this command is for Asterisk to run, by AGI(); it answers nobody else")
+        raise UsageError("only Asterisk can run this command, with AGI()")
     arguments = arguments or []
     if any(_NUMBER.fullmatch(argument) for argument in arguments):
         raise UsageError(
-            f"a telephone number has no place on a command line; put it into a channel variable, write {VARIABLE}NAME"
+            f"telephone numbers must not be on a command line; put them into a channel variable, write {VARIABLE}NAME"
         )
-    # Asterisk sends this when the caller hangs up. What was decided is to be brought home all the same.
+    # Asterisk sends SIGHUP when the caller hangs up. The verdict must reach the channel all the same.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     asyncio.run(_relay(entry, arguments, load_settings(config).agi.address()))
 
 
 def main() -> None:
-    """`idtone-agi`, the same as a program of its own, whose command line begins with the entry."""
+    """`idtone-agi`: the same command as a separate program. Its command line begins with the entry point."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(agi)
     console.run(app)

@@ -1,17 +1,16 @@
-"""The lines in which Asterisk presents a call over AGI, read strictly.
+"""The AGI environment: the lines with which Asterisk presents a call. They are read strictly.
 
-`agi_request: agi://127.0.0.1/decide` and so on, one field a line, then a blank one. Asterisk escapes nothing in them,
-and a caller's name or number may hold line breaks (PJSIP decodes `%0d%0a`). But it sends the fields in one fixed
-order, the same in the versions 20 to 22 (`launch_netscript` and `setup_env` of res_agi.c). So that order is all that
-is taken: a line that somebody put between two others is in the place of a third one. Two injections the lines alone
-do not give away, and others must look:
+Each line has one field (`agi_request: agi://127.0.0.1/decide`), and a blank line ends the environment. Asterisk does
+not escape values, and a caller's name or number can contain line breaks (PJSIP decodes `%0d%0a`). But Asterisk 20 to 22
+send the fields in one fixed order (`launch_netscript` and `setup_env` in res_agi.c). This module accepts that order
+only, so an injected line is in the place of another field. It cannot detect two injections; other modules do:
 
-- A whole environment of its own, blank line and all, within a name: Asterisk's own remaining lines then follow behind
-  it, where a response is expected (`server` has one come before it believes anything).
-- Further arguments behind the last one: an entry point takes a fixed number of them.
+- A name can contain a whole environment with its blank line. Asterisk's own remaining lines then come where a response
+  is expected, so `server` waits for the response to a first command.
+- A line break in the last argument can add further arguments. An entry point takes a fixed number of them.
 
-A value that is used must be UTF-8. What nobody looks at may have any encoding, like the name of a caller from a
-network that knows no better; the caller's number has U+FFFD for what is not UTF-8.
+Values that are used must be UTF-8. Unused values, such as the caller's name, may have any encoding. In the caller's
+number U+FFFD replaces what is not UTF-8.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from idtone.errors import AgiError
 
 LONGEST_LINE: Final = 4096
 LONGEST: Final = 16384
-"""Octets of a line and of the whole, line ends included."""
+"""Octets of a line and of the whole environment, with line ends."""
 MOST_ARGUMENTS: Final = 32
 
 _ANY: Final = rb".*"
@@ -35,7 +34,7 @@ _NETWORK: Final = {
     "agi_network": rb"yes",
     "agi_network_script": rb"[A-Za-z0-9_.-]{1,64}",
 }
-"""What Asterisk sends first over a network: field → what its value must be."""
+"""The fields that Asterisk sends first over a network → the pattern of the value."""
 
 _CALL: Final = {
     "agi_request": rb".+",
@@ -59,7 +58,7 @@ _CALL: Final = {
     "agi_accountcode": _ANY,
     "agi_threadid": _INTEGER,
 }
-"""What it sends to everybody, then; `agi_arg_1` and so on follow."""
+"""The fields that it always sends next; `agi_arg_1` and so on follow."""
 
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
@@ -67,9 +66,9 @@ _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class AgiRequest:
-    """What the dialplan asks: `AGI(agi://…/ENTRY,ARGUMENT,…)`. Numbers stay out of its repr.
+    """A request of the dialplan: `AGI(agi://…/ENTRY,ARGUMENT,…)`. Its repr does not show numbers.
 
-    `channel` is the uniqueid of the channel that asks, `caller_number` is empty where Asterisk knows none.
+    `channel` is the uniqueid of the channel that asks. `caller_number` is empty if Asterisk does not know it.
     """
 
     entry: str
@@ -79,9 +78,9 @@ class AgiRequest:
 
 
 def read_request(block: bytes) -> AgiRequest:
-    """Read what Asterisk sends over a network, up to and with the blank line.
+    """Read the environment that Asterisk sends over a network, including its blank line.
 
-    Raises AgiError, which names the field and holds nothing of its value.
+    Raises AgiError, which names the field and does not quote its value.
     """
     fields = read_fields(block, network=True)
     number = fields["agi_callerid"].decode("utf-8", "replace")
@@ -94,11 +93,11 @@ def read_request(block: bytes) -> AgiRequest:
 
 
 def read_fields(block: bytes, *, network: bool) -> dict[str, bytes]:
-    """Every field with its value as it came, in order; `network` says whether it came over one. Raises AgiError."""
+    """All fields with their raw values, in order. `network`: Asterisk sent them over a network. Raises AgiError."""
     if len(block) > LONGEST:
         raise AgiError(f"the environment is longer than {LONGEST} octets")
     if not block.endswith(b"\n\n"):
-        raise AgiError("the environment has no end")
+        raise AgiError("the environment does not end with a blank line")
     lines = block[:-2].split(b"\n")
     known = _NETWORK | _CALL if network else _CALL
     if len(lines) > len(known) + MOST_ARGUMENTS:
@@ -109,19 +108,19 @@ def read_fields(block: bytes, *, network: bool) -> dict[str, bytes]:
         line = lines[number - 1] if number <= len(lines) else b""
         start = f"{name}: ".encode()
         if not line.startswith(start):
-            raise AgiError(f"{name} is not where Asterisk sends it, in line {number}")
+            raise AgiError(f"line {number} of the environment is not {name}")
         fields[name] = value = line[len(start) :]
         if len(line) >= LONGEST_LINE:
             raise AgiError(f"{name} is longer than {LONGEST_LINE} octets")
         if _CONTROL.search(value):
-            raise AgiError(f"{name} holds a control character")
+            raise AgiError(f"{name} contains a control character")
         if not re.fullmatch(known.get(name, _ANY), value):
-            raise AgiError(f"{name} has a value that Asterisk does not give it")
+            raise AgiError(f"{name} has a value that Asterisk never sends")
     return fields
 
 
 def write_fields(fields: Mapping[str, bytes]) -> bytes:
-    """The lines as Asterisk sends them, and the blank one."""
+    """The environment as Asterisk sends it, with its blank line."""
     return b"".join(b"%s: %s\n" % (name.encode(), value) for name, value in fields.items()) + b"\n"
 
 
@@ -131,5 +130,5 @@ def _text(name: str, value: bytes) -> str:
     except UnicodeDecodeError:
         raise AgiError(f"{name} is not UTF-8") from None
     if _UNICODE_CONTROL.search(text):
-        raise AgiError(f"{name} holds a control character")
+        raise AgiError(f"{name} contains a control character")
     return text

@@ -1,11 +1,12 @@
-"""Plain AGI: Asterisk runs a program for each question, which passes it on to the service and brings its answer back.
+"""Plain AGI: Asterisk runs a program for each request, which relays it to the service and relays the answer back.
 
-For a PBX whose policy forbids AGI over a network, or whose service listens on a Unix socket. Asterisk puts the
-arguments of `AGI(program,…)` on the program's command line, where every user of the machine can read them. So what may
-be a telephone number stays in a channel variable, is named on the command line, and is read from the channel.
+It is for a PBX whose policy forbids AGI over a network, or whose service listens on a Unix socket. Asterisk puts the
+arguments of `AGI(program,…)` on the program's command line, where every user of the machine can read them. So a
+telephone number stays in a channel variable: the command line has the variable's name, and the relay reads its value
+from the channel.
 
-Towards the service the relay is Asterisk. Towards Asterisk it passes on what the service has to say and nothing else:
-whoever else listened there could have Asterisk execute anything.
+To the service the relay behaves like Asterisk. To Asterisk it passes on only the commands that the service uses.
+Otherwise another program that listens at the service's address could make Asterisk execute any command.
 """
 
 from __future__ import annotations
@@ -26,8 +27,7 @@ from .environment import read_fields, read_request, write_fields
 
 DEADLINE_S: Final = 3.0
 VARIABLE: Final = "variable:"
-"""Before the name of a channel variable that holds an argument, or several with commas between: as if `${NAME}` stood
-there."""
+"""Prefix for the name of a channel variable. Its value replaces the argument; commas separate several arguments."""
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORD: Final = rb'"(?:[^"\\\x00-\x1f\x7f]|\\["\\])*"'
@@ -35,7 +35,7 @@ _PASSED_ON: Final = re.compile(rb'NOOP\n|SET VARIABLE "[A-Za-z_][A-Za-z0-9_]*" %
 
 
 class _HungUp(Exception):
-    """Asterisk has gone, or its channel has."""
+    """The channel has hung up, or Asterisk has ended."""
 
 
 class Relay:
@@ -47,9 +47,9 @@ class Relay:
         self._codec = AgiCodec()
 
     async def run(self, entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:
-        """Have the service at `address` answer; returns when it has, or when the channel hung up.
+        """Relay one request to the service at `address`. Returns when it is answered, or when the channel hung up.
 
-        Raises AgiError for what goes wrong, and has Asterisk log it: nobody sees what its programs print.
+        Raises AgiError, and writes the error into Asterisk's log too: Asterisk discards the program's own output.
         """
         with suppress(_HungUp):
             try:
@@ -66,13 +66,15 @@ class Relay:
             raise AgiError(f"no answer within {DEADLINE_S:g} s") from None
 
     async def _presented(self, entry: str, arguments: Sequence[str]) -> bytes:
-        """The call as Asterisk presents it over a network."""
+        """The environment as Asterisk sends it over a network."""
         try:
             fields = read_fields(await self._asterisk.readuntil(b"\n\n"), network=False)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            raise AgiError("the environment has no end; this program is for Asterisk to run, by AGI()") from None
-        # What somebody smuggled in behind the environment stands where this response belongs.
-        if not self._codec.carried_out(await self._ask(self._codec.noop()), "0"):
+            raise AgiError(
+                "the environment does not end with a blank line; only Asterisk can run this program, with AGI()"
+            ) from None
+        # If a value contained an environment of its own, Asterisk's remaining lines come in place of this response.
+        if not self._codec.executed(await self._ask(self._codec.noop()), "0"):
             raise _HungUp
         values: list[bytes] = []
         for argument in arguments:
@@ -86,17 +88,17 @@ class Relay:
             | {f"agi_arg_{number}": value for number, value in enumerate(values, 1)}
         )
         if len(read_request(presented).arguments) != len(values):
-            raise AgiError("an argument holds a line break")
+            raise AgiError("an argument contains a line break")
         return presented
 
     async def _variable(self, name: str) -> bytes:
         if not _NAME.fullmatch(name):
-            raise AgiError(f"{VARIABLE} wants the name of a channel variable behind it")
-        # Encoded, since Asterisk escapes nothing in its response either; behind a sign, since pyst2 would take
-        # the value "hangup" for a hangup.
+            raise AgiError(f"the name of a channel variable must follow {VARIABLE}")
+        # URI-encoded, because Asterisk does not escape values in responses; with "=" in front, because pyst2 takes the
+        # value "hangup" for a hangup.
         command = self._codec.get_full_variable(f"=${{URIENCODE(${{{name}}})}}")
         line = await self._ask(command)
-        if not self._codec.carried_out(line, "1"):
+        if not self._codec.executed(line, "1"):
             raise _HungUp
         data = self._codec.response(line).data
         if not data.startswith("="):
@@ -115,24 +117,24 @@ class Relay:
             writer.write(presented)
             while command := await reader.readline():
                 if not _PASSED_ON.fullmatch(command):
-                    raise AgiError("what listens at agi.listen is not the service: it sent a command of its own")
+                    raise AgiError("the program that listens at agi.listen is not the service: it sent another command")
                 line = await self._ask(command)
-                self._codec.response(line)  # a line that is none goes no further
+                self._codec.response(line)  # raises for a line that is not a response, so it is not passed on
                 writer.write(line)
         except (ValueError, ConnectionError):
-            raise AgiError("the service broke off") from None
+            raise AgiError("the connection to the service broke") from None
         finally:
             writer.transport.abort()
 
     async def _ask(self, command: bytes) -> bytes:
-        """Have Asterisk answer a command, with the line that is given back."""
+        """Send a command to Asterisk, and return its response line."""
         self._write(command)
         try:
             return await self._asterisk.readuntil(b"\n")
         except asyncio.IncompleteReadError:
             raise _HungUp from None
         except asyncio.LimitOverrunError:
-            raise AgiError("Asterisk's response has no end") from None
+            raise AgiError("Asterisk's response is too long") from None
 
     def _write(self, command: bytes) -> None:
         try:

@@ -1,14 +1,15 @@
-"""A FastAGI server: Asterisk connects for each request of its dialplan, and has its answer put into channel variables.
+"""A FastAGI server: Asterisk connects for each request of its dialplan, and the server answers with channel variables.
 
-FastAGI knows no password and no deadline. So the deadlines are at this end. Every user of the machine may come here, in
-thousands, and send an octet a second or none. A connection is heard when it has presented a call: an environment that
-reads well, and the response to a first command right behind it. What somebody smuggled in behind the environment, or
-within it, makes other lines stand where that response belongs.
+FastAGI has neither passwords nor deadlines. Any user of the machine can open thousands of connections and send little
+or nothing, so the server sets deadlines. It answers a connection only when that has presented a call: it has sent a
+valid environment, directly followed by the response to a first command. If the environment was injected, other lines
+come in place of that response.
 
-When too many have not presented a call, the oldest makes room, of those that have yet to present one or of those that
-have yet to prove it, whichever are more. That is not Asterisk, which sends at once and answers at once.
+If too many connections have not presented a call, the server closes the oldest one of the larger group: those that have
+not sent an environment, or those that have not responded to the command. Asterisk does both at once, so these are not
+Asterisk's connections.
 
-A connection that ends for a fault has set no variable, or not all of them: the dialplan must judge by the last one.
+A connection that fails has set no variable, or only the first ones: the dialplan must check the last one.
 """
 
 from __future__ import annotations
@@ -37,47 +38,47 @@ Address = Path | tuple[str, int]
 
 
 class Listener(socket.socket):
-    """A socket that is bound to an address; `bound` makes one, or an earlier instance has handed it on."""
+    """A socket that is bound to an address. `bound_to` makes one, or an earlier instance hands one over."""
 
-    handed_on = False
-    """Another process goes on listening, so the file of a Unix socket stays."""
+    handed_over = False
+    """Another process continues to listen, so the file of a Unix socket stays."""
 
 
 Answer = Callable[[AgiRequest], Awaitable[Mapping[str, str]]]
-"""From a question to the channel variables to set, in their order. May raise AgiError where it is no question."""
+"""Returns the channel variables to set for a request, in order. May raise AgiError for an invalid request."""
 
 SOCKET_MODE: Final = 0o660
 _PEERGROUPS: Final = 59
-"""SO_PEERGROUPS, which Python does not name."""
+"""SO_PEERGROUPS; Python has no name for it."""
 _GROUPS_OCTETS: Final = 1024
-"""What Python's getsockopt() takes: of a user in more than 256 groups only the first one counts."""
+"""The limit of Python's getsockopt(). For a user in more than 256 groups only the first group counts."""
 _QUEUE: Final = 4096
-"""So many connections the kernel keeps until they are accepted, or less (net.core.somaxconn)."""
+"""How many connections the kernel queues for accept(), if net.core.somaxconn allows it."""
 _ACCEPTED_AT_ONCE: Final = 32
-"""Before those are looked after that are there."""
+"""Connections to accept before the existing ones get their turn."""
 _OUT_OF_FILES_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a connection may take, in seconds, and how many there may be."""
+    """How long a connection may take, in seconds, and how many connections there may be."""
 
     presented_s: float = 2.0
-    """From the connection until it has presented its call."""
+    """From its start until it has presented its call."""
     response_s: float = 1.0
     """Until Asterisk has answered a command."""
     whole_s: float = 3.0
-    """From the connection to its end."""
+    """From its start to its end."""
     drain_s: float = 4.0
-    """What a stop leaves to those that are there."""
+    """How long a stop waits for existing connections."""
     waiting: int = 512
-    """Connections that have not yet presented a call."""
+    """Connections that have not presented a call."""
     answering: int = 256
-    """Connections that have."""
+    """Connections that have presented a call."""
 
 
 class FastAgiServer:
-    """Has each connection answered by `answer`."""
+    """Answers each connection with the variables that `answer` returns."""
 
     def __init__(self, answer: Answer, limits: Limits = Limits()) -> None:
         self._answer = answer
@@ -85,15 +86,16 @@ class FastAgiServer:
         self._codec = AgiCodec()
         self._presenting: dict[asyncio.Task[None], None] = {}
         self._proving: dict[asyncio.Task[None], None] = {}
-        """Both in the order in which they came."""
+        """Both are in the order of arrival."""
         self._answering: set[asyncio.Task[None]] = set()
         self._throttle = LogThrottle(log, "an AGI connection was closed")
 
     @asynccontextmanager
     async def listening(self, address: Address | Listener) -> AsyncIterator[Address]:
-        """Listen while inside, at the address that is given back (port 0 takes any); then let what is there end.
+        """Listen inside the context at the address that it yields (port 0 chooses any port). At its end, existing
+        connections finish first.
 
-        Raises AgiError where the address cannot be had.
+        Raises AgiError if the address cannot be used.
         """
         with nullcontext(address) if isinstance(address, Listener) else bound_to(address) as bound:
             bound.setblocking(False)
@@ -103,23 +105,23 @@ class FastAgiServer:
                 yield named(bound)
             finally:
                 asyncio.get_running_loop().remove_reader(bound)
-                while self._accept(bound):  # those that have connected by now
+                while self._accept(bound):  # connections that are still in the kernel's queue
                     pass
                 bound.close()
                 await self._drain()
 
     async def _drain(self) -> None:
-        there = {*self._presenting, *self._proving, *self._answering}
-        if there:
-            await asyncio.wait(there, timeout=self._limits.drain_s)
+        existing = {*self._presenting, *self._proving, *self._answering}
+        if existing:
+            await asyncio.wait(existing, timeout=self._limits.drain_s)
         for task in (*self._presenting, *self._proving):
-            self._dismiss(task, "it had not presented a call when the service stopped")
+            self._close(task, "it had not presented a call when the service stopped")
         for task in self._answering:
-            self._dismiss(task, "it had not ended when the service stopped")
-        await asyncio.gather(*there, return_exceptions=True)
+            self._close(task, "it had not ended when the service stopped")
+        await asyncio.gather(*existing, return_exceptions=True)
         self._throttle.flush()
 
-    def _dismiss(self, task: asyncio.Task[None], reason: str) -> None:
+    def _close(self, task: asyncio.Task[None], reason: str) -> None:
         task.cancel()
         self._throttle.warning(reason)
 
@@ -128,7 +130,7 @@ class FastAgiServer:
             asyncio.get_running_loop().add_reader(bound, self._accept, bound)
 
     def _accept(self, bound: Listener) -> bool:
-        """Take some of the connections that are there; whether there may be more."""
+        """Accept some of the queued connections. Returns whether there may be more."""
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
                 accepted, _ = bound.accept()
@@ -137,7 +139,7 @@ class FastAgiServer:
             except OSError as error:
                 self._throttle.warning(f"it could not be accepted: {error.strerror}")
                 loop = asyncio.get_running_loop()
-                loop.remove_reader(bound)  # which stays readable while there are no files left
+                loop.remove_reader(bound)  # it stays readable while no file descriptors are left
                 loop.call_later(_OUT_OF_FILES_S, self._open, bound)
                 return False
             if reason := refused(accepted):
@@ -149,16 +151,16 @@ class FastAgiServer:
 
     def _take(self, accepted: socket.socket) -> None:
         if len(self._presenting) + len(self._proving) >= self._limits.waiting:
-            crowd = self._proving if len(self._proving) > len(self._presenting) else self._presenting
-            oldest = next(iter(crowd))
-            del crowd[oldest]
-            self._dismiss(oldest, "it made room for a newer one before it had presented a call")
+            larger = self._proving if len(self._proving) > len(self._presenting) else self._presenting
+            oldest = next(iter(larger))
+            del larger[oldest]
+            self._close(oldest, "it had not presented a call, and a newer one needed its place")
         accepted.setblocking(False)
         task = asyncio.create_task(self._attend(accepted))
         self._presenting[task] = None
 
         def over(task: asyncio.Task[None]) -> None:
-            accepted.close()  # which a task that was cancelled before its first step has not done
+            accepted.close()  # a task that is cancelled before its first step does not close it
             self._presenting.pop(task, None)
             self._proving.pop(task, None)
             self._answering.discard(task)
@@ -173,31 +175,31 @@ class FastAgiServer:
                 async with _within(limits.presented_s, f"it had not presented a call within {limits.presented_s:g} s"):
                     request = await self._presented(asterisk)
                 if request:
-                    await self._converse(asterisk, request)
+                    await self._answer_request(asterisk, request)
         except AgiError as error:
             self._throttle.warning(str(error))
         finally:
             writer.transport.abort()
 
     async def _presented(self, asterisk: _Asterisk) -> AgiRequest | None:
-        """The request, once it is proven; None if the channel hung up before, which is an ordinary end."""
+        """The request, when the connection has presented its call; None if the channel hung up before."""
         task = asyncio.current_task()
         assert task
         try:
             request = read_request(await asterisk.environment())
             self._proving[task] = self._presenting.pop(task)
-            proven = await asterisk.carries_out(self._codec.noop(), "0")
+            proven = await asterisk.executes(self._codec.noop(), "0")
         except _HungUp:
-            raise AgiError("it ended before it had presented a call") from None
+            raise AgiError("it ended before it presented a call") from None
         del self._proving[task]
         if not proven:
             return None
         if len(self._answering) >= self._limits.answering:
-            raise AgiError(f"there are {self._limits.answering} calls to answer already")
+            raise AgiError(f"the server is already answering {self._limits.answering} calls")
         self._answering.add(task)
         return request
 
-    async def _converse(self, asterisk: _Asterisk, request: AgiRequest) -> None:
+    async def _answer_request(self, asterisk: _Asterisk, request: AgiRequest) -> None:
         try:
             variables = await self._answer(request)
         except AgiError:
@@ -209,53 +211,53 @@ class FastAgiServer:
             log.exception("%s, channel %s: no answer", request.entry, request.channel)
             return
         try:
-            there = await self._set(asterisk, variables)
+            complete = await self._set(asterisk, variables)
         except _HungUp:
-            there = False
-        if not there:
+            complete = False
+        if not complete:
             log.debug("%s, channel %s: it hung up meanwhile", request.entry, request.channel)
 
     async def _set(self, asterisk: _Asterisk, variables: Mapping[str, str]) -> bool:
-        """Whether Asterisk did, in this order; False where the channel hung up."""
+        """Set the variables in this order. Returns False if the channel hung up."""
         response_s = self._limits.response_s
         for command in [self._codec.set_variable(name, value) for name, value in variables.items()]:
             async with _within(response_s, f"Asterisk had not answered within {response_s:g} s"):
-                if not await asterisk.carries_out(command, "1"):
+                if not await asterisk.executes(command, "1"):
                     return False
         return True
 
 
 class _HungUp(Exception):
-    """The channel has gone, or Asterisk has."""
+    """The channel has hung up, or Asterisk has ended."""
 
 
 class _Asterisk:
-    """The other end. Raises AgiError for what Asterisk does not say, and _HungUp where the connection ends."""
+    """The peer. Raises AgiError for lines that Asterisk never sends, and _HungUp when the connection ends."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, codec: AgiCodec) -> None:
         self._reader = reader
         self._writer = writer
         self._codec = codec
         self._hung_up = False
-        """It has said so; it does once."""
+        """The line HANGUP has come; Asterisk sends it once."""
 
     async def environment(self) -> bytes:
         return await self._read(b"\n\n", f"the environment is longer than {LONGEST} octets")
 
-    async def carries_out(self, command: bytes, result: str) -> bool:
-        """Whether it did, with this result; False where the channel hung up."""
+    async def executes(self, command: bytes, result: str) -> bool:
+        """Whether Asterisk executed the command with this result; False if the channel hung up."""
         self._writer.write(command)
-        line = await self._read(b"\n", "Asterisk's response has no end")
+        line = await self._read(b"\n", "Asterisk's response is too long")
         if line == HANGUP and not self._hung_up:
             self._hung_up = True
-            line = await self._read(b"\n", "Asterisk's response has no end")
-        return self._codec.carried_out(line, result)
+            line = await self._read(b"\n", "Asterisk's response is too long")
+        return self._codec.executed(line, result)
 
-    async def _read(self, end: bytes, endless: str) -> bytes:
+    async def _read(self, end: bytes, too_long: str) -> bytes:
         try:
             return await self._reader.readuntil(end)
         except asyncio.LimitOverrunError:
-            raise AgiError(endless) from None
+            raise AgiError(too_long) from None
         except (EOFError, ConnectionError):
             raise _HungUp from None
 
@@ -270,20 +272,20 @@ async def _within(seconds: float, fault: str) -> AsyncIterator[None]:
 
 
 def named(bound: socket.socket) -> Address:
-    """Where a socket listens, or the other end of a connection to it does."""
+    """The address of a listening socket, or of a connection that it accepted."""
     name = bound.getsockname()
     if isinstance(name, str):
-        path = Path(name)  # as it was called when it was bound (`_bound_path`)
+        path = Path(name)  # the temporary name from `_bound_path`
         return path.with_name(path.name[1:].rpartition(".")[0])
     host, port = name[:2]
     return host, port
 
 
 def refused(accepted: socket.socket) -> str:
-    """Why the other end may not ask; empty if it may.
+    """Why the peer may not connect; empty if it may.
 
-    Over a Unix socket no secret comes with a request. Root may ask, the user that runs this service, and members of the
-    group of the socket's file.
+    Over a Unix socket requests have no secret. Root, the service's own user, and members of the group of the socket's
+    file may connect.
     """
     path = named(accepted)
     if not isinstance(path, Path):
@@ -298,12 +300,12 @@ def refused(accepted: socket.socket) -> str:
     with suppress(OSError):
         if path.stat().st_gid in groups:
             return ""
-    return f"user {user} may not ask; add it to the group of {path}"
+    return f"user {user} may not connect; add this user to the group of {path}"
 
 
 @contextmanager
 def bound_to(address: Address) -> Iterator[Listener]:
-    """A socket that takes connections when it listens. Raises AgiError where the address cannot be had."""
+    """A socket at this address that does not listen yet. Raises AgiError if the address cannot be used."""
     if isinstance(address, Path):
         with _bound_path(address) as bound:
             yield bound
@@ -315,19 +317,20 @@ def bound_to(address: Address) -> Iterator[Listener]:
             bound.bind((host, port))
         except OSError as error:
             raise AgiError(
-                f"agi.listen: {host}, port {port}: {error.strerror}; end what listens there, or set another address"
+                f"agi.listen: {host}, port {port}: {error.strerror}; stop the program that listens there, or set "
+                "another address"
             ) from error
         yield bound
 
 
 @contextmanager
 def _bound_path(path: Path) -> Iterator[Listener]:
-    """A Unix socket that takes the place of one that was left behind, or of an instance that is to end."""
+    """A Unix socket that replaces a stale one, or that of an instance that is about to end."""
     ours = path.with_name(f".{path.name}.{os.getpid()}")
     with Listener(socket.AF_UNIX) as bound:
         try:
             if path.exists() and not path.is_socket():
-                raise AgiError(f"agi.listen: {path} is there and is no socket; set another path")
+                raise AgiError(f"agi.listen: {path} exists and is not a socket; set another path")
             bound.bind(str(ours))
             ours.chmod(SOCKET_MODE)
             inode = ours.stat().st_ino
@@ -335,10 +338,10 @@ def _bound_path(path: Path) -> Iterator[Listener]:
         except OSError as error:
             ours.unlink(missing_ok=True)
             raise AgiError(
-                f"agi.listen: {path}: {error.strerror or error}; make its folder, and let the service write there"
+                f"agi.listen: {path}: {error.strerror or error}; make its folder, and allow the service to write there"
             ) from error
         try:
             yield bound
         finally:
-            if not bound.handed_on and path.exists() and path.stat().st_ino == inode:
+            if not bound.handed_over and path.exists() and path.stat().st_ino == inode:
                 path.unlink()

@@ -1,1 +1,1 @@
-"""The ARI interface: Asterisk asks over its REST interface, once a call."""
+"""The ARI interface: Asterisk asks over its REST interface, once per call."""

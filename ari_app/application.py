@@ -1,9 +1,9 @@
-"""The ARI application: one request a call, and what else needs Asterisk's REST interface.
+"""The ARI application: it answers one request per call, ends calls of suspended numbers, and finds lost calls.
 
-    decide  the caller's channel, before anything is dialled: the verdict goes back as an extension
-    own     the called party's channel under the operator's own Dial(), after the answer: the same
+    decide  from the caller's channel, before Dial(): the verdict goes back as an extension
+    own     from the called party's channel under the operator's own Dial(), after the answer: the same
 
-What is decided, and what becomes of a call, is call control's. Asterisk plays, and writes the journal.
+Call control decides. Asterisk plays the sound and writes the journal.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from .connection import APPLICATION, Ari
 log = logging.getLogger(__name__)
 
 RECONCILE_EVERY_S: Final = 300.0
-"""How often the calls in progress are compared with Asterisk's channels, besides each time that it is connected."""
+"""How often the calls in progress are compared with Asterisk's channels, in addition to each new connection."""
 LAST_LINE_S: Final = 2.0
-"""How long after its channel a call's last line may come into the journal."""
+"""How long after the end of its channel the last journal line of a call may arrive."""
 SETTLED_WITHIN_S: Final = 0.5
-"""How long a hand-over waits for answers that are on their way; they take milliseconds."""
+"""How long a hand-over waits for requests to Asterisk that are in progress; they take milliseconds."""
 GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED})
-"""What Asterisk answers if the channel hung up meanwhile: an outcome, not an error."""
+"""Asterisk's status if the channel hung up before the request: an outcome, not an error."""
 
 
 class AriApplication:
-    """Handles one connection at a time; the calls outlive it."""
+    """Handles one connection at a time; the calls continue without it."""
 
     def __init__(self, call_control: CallControl, read_journal: Callable[[], Awaitable[None]]) -> None:
-        """`read_journal` returns when all lines that are in the journal by now have been read."""
+        """`read_journal` returns when all existing lines of the journal have been read."""
         self._calls = call_control
         self._read_journal = read_journal
         self._ari: Ari | None = None
         """None while Asterisk is not connected."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._go_on: set[str] = set()
-        """Calls of suspended numbers that could not be ended, because Asterisk was not connected."""
+        self._not_ended: set[str] = set()
+        """Calls of suspended numbers that cannot be ended because Asterisk is not connected."""
         self._handing_over = False
 
     @property
@@ -57,9 +57,9 @@ class AriApplication:
     # -- one connection -----------------------------------------------------------------------------------------
 
     async def attend(self, ari: Ari) -> None:
-        """Handle what Asterisk tells until the connection ends (AriUnavailable) or is replaced (returns)."""
+        """Handle Asterisk's events until the connection breaks (raises AriUnavailable) or is replaced (returns)."""
         self._ari = ari
-        self._go_on.clear()
+        self._not_ended.clear()
         reconciling = asyncio.create_task(self._reconcile_for_ever(ari))
         try:
             async for event in ari.events():
@@ -70,7 +70,7 @@ class AriApplication:
                         log.error("another connection took over the application %r; this one ends", APPLICATION)
                         return
                     case events.MalformedEvent():
-                        log.warning("Asterisk sent an event that cannot be read (%s); it was ignored", event.type)
+                        log.warning("Asterisk sent a malformed event (%s); it is ignored", event.type)
                     case _:
                         pass
         finally:
@@ -80,31 +80,33 @@ class AriApplication:
                 task.cancel()
 
     async def depart(self, ari: Ari) -> None:
-        """Leave for good, and let the channels go that came meanwhile: Asterisk would let them wait for us."""
+        """Leave for good, and release the channels that entered meanwhile: they would wait for this service."""
         try:
             await ari.leave()
             waiting = events.read_channels(await ari.request("GET", "channels"), APPLICATION).waiting
             for entered in waiting.values():
-                with contextlib.suppress(AriRefused):  # it has hung up
+                with contextlib.suppress(AriRefused):  # the channel has hung up
                     await ari.request("POST", f"channels/{entered.channel}/continue", **_without_verdict(entered))
         except AriError as error:
-            log.warning("whether a call still waits for this service is not known: %s", error)
+            log.warning("calls may still wait for this service: %s", error)
 
     # -- from one instance to the next ------------------------------------------------------------------------------
 
-    def let_go(self, handing_over: bool) -> None:
-        """Whether another connection is meant to take over the application: then this one stays, for the answers."""
+    def allow_takeover(self, handing_over: bool) -> None:
+        """Set whether the next instance may take over the application. If so, this connection stays open for answers
+        that are still to be sent.
+        """
         self._handing_over = handing_over
 
-    async def settled(self) -> None:
-        """Wait until no request of ours is on its way to Asterisk."""
+    async def wait_for_requests(self) -> None:
+        """Wait until all requests to Asterisk have been answered, for at most `SETTLED_WITHIN_S`."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=SETTLED_WITHIN_S)
 
     # -- requests of the hook -----------------------------------------------------------------------------------
 
     def _enter(self, entered: events.Entered) -> None:
-        """Decide at once, when the event comes: the journal may tell the end of the call in the next moment."""
+        """Decide immediately: the journal may report the end of the call in the next moment."""
         call = None if self._calls.retiring else self._decided(entered.arguments)
         if call is None:
             query = _without_verdict(entered)
@@ -115,7 +117,7 @@ class AriApplication:
     def _decided(self, arguments: Sequence[str]) -> Call | None:
         request = Request.read(arguments)
         if request is None:
-            log.error("the dialplan's hook is not this version's; run `idtone dialplan export` again")
+            log.error("the hook in the dialplan is of another version; run `idtone dialplan export` again")
             return None
         try:
             return self._calls.decide(request, Door.ARI)
@@ -124,7 +126,7 @@ class AriApplication:
             return None
 
     async def _answer(self, channel: str, call: Call | None, query: dict[str, str]) -> None:
-        """Not before the decision outlives us: with the verdict Asterisk plays, whatever becomes of us."""
+        """Send the verdict only when the decision survives this process: Asterisk acts on the verdict without us."""
         if call and call.kept and not call.kept.done():
             await self._calls.wait_for(call.kept, KEPT_WITHIN_S)
         await self._ask("POST", f"channels/{channel}/continue", **query)
@@ -132,25 +134,25 @@ class AriApplication:
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
     def end_suspended(self) -> None:
-        """Have Asterisk end the calls of numbers that are suspended by now."""
-        for call in self._calls.to_be_ended():
+        """Ask Asterisk to end the calls whose number is now suspended."""
+        for call in self._calls.calls_to_end():
             if not self.connected:
-                if call.id not in self._go_on:
-                    self._go_on.add(call.id)
-                    log.error("%s: its number is suspended, and it goes on until Asterisk is connected", call.id)
+                if call.id not in self._not_ended:
+                    self._not_ended.add(call.id)
+                    log.error("%s: its number is suspended; the call continues until Asterisk is connected", call.id)
                 continue
-            log.warning("%s: its number is suspended; the call is ended", call.id)
-            self._calls.suspends(call)
+            log.warning("%s: its number is suspended; Asterisk ends the call", call.id)
+            self._calls.record_suspension(call)
             self._spawn(self._end(call))
 
     async def _end(self, call: Call) -> None:
         try:
             await self._ask("DELETE", f"channels/{call.channel}", reason_code=str(CALL_REJECTED))
         except AriUnavailable:
-            call.being_ended = False  # and is ended over the next connection
+            call.end_requested = False  # so that the next connection ends it
             raise
 
-    # -- which calls there are ------------------------------------------------------------------------------------
+    # -- the calls in progress ------------------------------------------------------------------------------------
 
     async def _reconcile_for_ever(self, ari: Ari) -> None:
         first = True
@@ -159,27 +161,27 @@ class AriApplication:
                 await self._reconcile(ari, first)
                 first = False
             except AriError as error:
-                log.warning("which calls are in progress is not known: %s", error)
+                log.warning("the calls in progress cannot be compared with Asterisk's channels: %s", error)
             await asyncio.sleep(RECONCILE_EVERY_S)
 
     async def _reconcile(self, ari: Ari, first: bool) -> None:
-        """Answer the channels that wait for us, and find the calls whose end the journal does not tell."""
+        """Answer the channels that wait for this service, and close calls whose end is missing in the journal."""
         before = tuple(self._calls)
         channels = events.read_channels(await ari.request("GET", "channels"), APPLICATION)
         for entered in channels.waiting.values() if first else ():
-            log.info("channel %s waited for the service", entered.channel)
+            log.info("channel %s was waiting for the service", entered.channel)
             self._enter(entered)
         missing = [call for call in before if call.channel not in channels.ids]
         if missing:
             await asyncio.sleep(LAST_LINE_S)
             await self._read_journal()
             for call in missing:
-                self._calls.interrupted(call)
+                self._calls.close_interrupted(call)
 
     # -- requests to Asterisk -----------------------------------------------------------------------------------
 
     def _spawn(self, work: Awaitable[None]) -> None:
-        """Have a request made beside the events."""
+        """Make a request without blocking the events."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -212,5 +214,5 @@ def _continue_at(entered: events.Entered, extension: str) -> dict[str, str]:
 
 
 def _without_verdict(entered: events.Entered) -> dict[str, str]:
-    """The hook falls back."""
+    """Let the channel continue so that the hook uses its fallback."""
     return _continue_at(entered, dialplan.NO_VERDICT) if entered.arguments[:1] == ("own",) else {}

@@ -1,8 +1,8 @@
-"""Our connection to Asterisk's REST interface: events and requests over one WebSocket.
+"""The connection to Asterisk's REST interface: events and requests over one WebSocket.
 
-Asterisk takes requests over the events' WebSocket from 20.14, 21.9 and 22.4 on, which spares a round
-trip of HTTP for each; older versions get HTTP, chosen by asking for the version. The connection lives
-as long as its WebSocket; connecting again is the application's business.
+From 20.14, 21.9 and 22.4 on, Asterisk takes requests over the WebSocket of the events, which saves an HTTP round trip
+per request. For older versions the requests go over HTTP; the connection asks Asterisk for its version. A connection
+ends with its WebSocket; `runner` reconnects.
 """
 
 from __future__ import annotations
@@ -27,43 +27,46 @@ APPLICATION: Final = "idtone"
 """The name in the dialplan's Stasis(idtone,…)."""
 REQUEST_TIMEOUT_S: Final = 5.0
 OPEN_WITHIN_S: Final = 2.0
-"""How long opening a connection may take: over a dead line it would never end."""
+"""How long opening a connection may take. On a dead line it would never end."""
 HEARTBEAT_S: Final = 1.0
-"""A WebSocket that does not answer a ping for half of this counts as broken: a frozen Asterisk says nothing, and on a
-dead line calls wait. The hook waits three seconds, and by then there is another connection that takes them up.
+"""A WebSocket counts as broken if it does not answer a ping within half of this. The hook waits three seconds for a
+verdict; by then a new connection serves the calls that wait on a dead line or a frozen Asterisk.
 """
 ANSWER_LIMIT: Final = 2**24
-"""Octets. The longest answer is the list of all channels: below 800 octets each, so 20 000 of them are taken."""
+"""Octets. The longest answer is the list of channels, with fewer than 800 octets each: 20 000 channels fit."""
 
 _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-"""The password was changed, or the user's rights were."""
+"""The password or the user's rights were changed."""
 _REST_OVER_WEBSOCKET: Final = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
-"""First version of each branch that takes requests over the WebSocket; every later branch does."""
+"""The first version of each branch that takes requests over the WebSocket. All later branches take them."""
 
 Transport = Literal["auto", "websocket", "http"]
 
 
 class Ari(Protocol):
-    """What the call flow needs of Asterisk. The real one is `AriConnection`."""
+    """What the call flow needs from Asterisk. `AriConnection` implements it."""
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
-        """Send one request and return the decoded answer (None where it is empty).
+        """Send one request and return the decoded answer (None if it is empty).
 
-        Raises AriRefused for an error status, AriUnavailable where no answer comes.
+        Raises AriRefused for an error status, AriUnavailable if no answer comes.
         """
         ...
 
     def events(self) -> AsyncIterator[Event]:
-        """The events, until the connection ends. Raises AriUnavailable when it breaks."""
+        """The events. Raises AriUnavailable when the connection breaks."""
         ...
 
     async def leave(self) -> None:
-        """Have no more events, and nobody who asks from now on finds us; requests still go. Raises AriUnavailable."""
+        """Give up the application: no more events come, and new calls do not find it. Requests still work.
+
+        Raises AriUnavailable.
+        """
         ...
 
 
 class AriConnection:
-    """An open connection; made by `connect`."""
+    """An open connection. Use `connect` to make one."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -79,7 +82,7 @@ class AriConnection:
         try:
             self.version = _version(info["system"]["version"])
         except (LookupError, TypeError, ValueError) as error:
-            raise AriUnavailable(f"{self._url} does not answer as Asterisk does; check ari.url") from error
+            raise AriUnavailable(f"{self._url} does not answer like Asterisk; check ari.url") from error
         self._over_websocket = transport == "websocket" or (
             transport == "auto" and takes_requests_over_websocket(self.version)
         )
@@ -91,9 +94,9 @@ class AriConnection:
                 max_msg_size=ANSWER_LIMIT,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise AriUnavailable(f"Asterisk takes no WebSocket at {self._url}: {error}") from error
-        # The filter dies with the application object, so it is put again after each connect; over HTTP, since before it
-        # is there the WebSocket is not read yet.
+            raise AriUnavailable(f"Asterisk does not accept a WebSocket at {self._url}: {error}") from error
+        # Asterisk drops the filter together with the application, so each connection sets it again. It goes over HTTP
+        # because the WebSocket is not read yet.
         allowed = {"allowed": [{"type": event} for event in EVENTS]}
         await self._over_http("PUT", f"applications/{APPLICATION}/eventFilter", {}, allowed)
 
@@ -102,28 +105,28 @@ class AriConnection:
             await self._socket.close()
 
     async def leave(self) -> None:
-        """Give the application up for good. No more events come, and requests go over HTTP.
+        """Give up the application for good. No more events come, and requests go over HTTP.
 
-        Raises AriUnavailable, also where Asterisk still counts on us after a while.
+        Raises AriUnavailable, also if Asterisk does not notice within `REQUEST_TIMEOUT_S`.
         """
         self._over_websocket = False
         await self.close()
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                while not await self.abandoned():  # noqa: ASYNC110 — Asterisk tells nobody
+                while not await self.abandoned():  # noqa: ASYNC110 — Asterisk has no event for this
                     await asyncio.sleep(0.01)
         except TimeoutError as error:
             raise AriUnavailable("Asterisk does not notice that the WebSocket is closed") from error
 
     @property
     def transport(self) -> str:
-        """In words, for the log."""
+        """A phrase for the log."""
         return "requests over the WebSocket" if self._over_websocket else "requests over HTTP"
 
     async def abandoned(self) -> bool:
-        """Whether no connection has the application now; asked over HTTP, so also of a connection that was replaced.
+        """Whether no connection has the application now. Over HTTP, so it also works after this one was replaced.
 
-        Raises AriUnavailable, and AriRefused for any other answer than there is one or none.
+        Raises AriUnavailable, and AriRefused for an unexpected status.
         """
         try:
             await self._over_http("GET", f"applications/{APPLICATION}", {}, None)
@@ -141,7 +144,7 @@ class AriConnection:
             return await self._over_http(method, path, parameters, None)
         except AriRefused as error:
             if error.status in _LOCKED_OUT:
-                await self.close()  # else calls would go on waiting for one who cannot answer them
+                await self.close()  # otherwise calls would wait for a service that cannot answer them
             raise
 
     async def events(self) -> AsyncIterator[Event]:
@@ -205,28 +208,29 @@ class AriConnection:
         async for part in answer.content.iter_any():
             body += part
             if len(body) > ANSWER_LIMIT:
-                raise AriUnavailable(f"{self._url} answers without end, as Asterisk does not; check ari.url")
+                raise AriUnavailable(f"the answer of {self._url} is longer than any of Asterisk's; check ari.url")
         return bytes(body)
 
 
-async def _stay(_: aiohttp.ClientSession, __: object, redirected: aiohttp.TraceRequestRedirectParams) -> None:
-    """Asterisk redirects nobody, and our credentials are for nobody else."""
-    raise AriUnavailable(f"{redirected.url.origin()} redirects, as Asterisk does not; check ari.url")
+async def _refuse_redirect(
+    _: aiohttp.ClientSession, __: object, redirected: aiohttp.TraceRequestRedirectParams
+) -> None:
+    """Asterisk never redirects, and another server must not get the credentials."""
+    raise AriUnavailable(f"{redirected.url.origin()} redirects, and Asterisk never does; check ari.url")
 
 
 @asynccontextmanager
 async def connect(url: str, user: str, password: str, transport: Transport = "auto") -> AsyncIterator[AriConnection]:
     """Open a connection for the `idtone` application.
 
-    The password goes into a header, never into the URL. Raises AriUnavailable or AriRefused (401 for a
-    wrong password).
+    The password goes into a header, never into the URL. Raises AriUnavailable, or AriRefused (401: wrong password).
     """
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
     credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
     headers = {"Authorization": f"Basic {credentials}"}
     tracing = aiohttp.TraceConfig()
-    tracing.on_request_redirect.append(_stay)
-    # Asterisk compresses nothing either: what is small on the wire must not become big here.
+    tracing.on_request_redirect.append(_refuse_redirect)
+    # Asterisk never compresses, and a small answer must not become large here.
     async with aiohttp.ClientSession(
         headers=headers, timeout=timeout, trace_configs=[tracing], auto_decompress=False
     ) as session:
@@ -243,7 +247,7 @@ async def connect(url: str, user: str, password: str, transport: Transport = "au
 
 
 def _version(value: object) -> str:
-    """Raises ValueError for what is no version, and must not get into the log as one."""
+    """Raises ValueError for a value that is not a version and must not get into the log."""
     if not isinstance(value, str) or len(value) > 100 or not value.isprintable():
         raise ValueError("not a version")
     return value
@@ -264,4 +268,4 @@ def _body(status: int, reason: str, text: str, request: str) -> Any:
     try:
         return json.loads(text) if text else None
     except (ValueError, RecursionError) as error:
-        raise AriUnavailable(f"what answered {request} is not Asterisk: it sent no JSON; check ari.url") from error
+        raise AriUnavailable(f"the answer to {request} is not JSON, so it is not Asterisk's; check ari.url") from error

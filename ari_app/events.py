@@ -1,7 +1,7 @@
-"""Asterisk's ARI events, as far as a call's flow needs them.
+"""The ARI events that the call flow needs.
 
-Anything else that Asterisk says, today or in a later version, is no event to us; what cannot be read
-is a `MalformedEvent`, never an exception.
+All other events, also those of later versions, are ignored. A message that cannot be read becomes a `MalformedEvent`,
+never an exception.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from idtone.errors import AriUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """StasisStart: a channel has been handed to us, with the arguments of its Stasis()."""
+    """StasisStart: a channel has entered the application, with the arguments of its Stasis()."""
 
     channel: str
     arguments: tuple[str, ...]
@@ -24,12 +24,12 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """ApplicationReplaced: another connection took our name; nothing more will come here."""
+    """ApplicationReplaced: another connection took over the application; this one gets no more events."""
 
 
 @dataclass(frozen=True, slots=True)
 class AriResponse:
-    """RESTResponse: the answer to one of our requests over the WebSocket."""
+    """RESTResponse: the answer to a request over the WebSocket."""
 
     request_id: str
     status: int
@@ -39,7 +39,7 @@ class AriResponse:
 
 @dataclass(frozen=True, slots=True)
 class MalformedEvent:
-    """Something that is not what Asterisk documents; `type` is all that may be logged of it."""
+    """A message that differs from Asterisk's documentation. Only `type` may be logged."""
 
     type: str
 
@@ -54,23 +54,23 @@ def _text(value: object) -> str:
 
 
 def _id(thing: Mapping[str, Any]) -> str:
-    """Ids are keys of our tables, parts of our requests and words in our log."""
+    """Ids become parts of requests and of log lines, so they must be printable."""
     name = _text(thing["id"])
     if not name.isprintable():
-        raise ValueError("no id of Asterisk's")
+        raise ValueError("not an id of Asterisk")
     return name
 
 
 def _arguments(values: object) -> tuple[str, ...]:
     if not isinstance(values, list):
-        raise TypeError("no list of arguments")
+        raise TypeError("not a list of arguments")
     return tuple(_text(value) for value in values)
 
 
 def _response(message: Mapping[str, Any]) -> AriResponse:
     status = message["status_code"]
     if type(status) is not int:
-        raise TypeError("no status of HTTP")
+        raise TypeError("not an HTTP status")
     return AriResponse(
         _text(message["request_id"]),
         status,
@@ -81,14 +81,14 @@ def _response(message: Mapping[str, Any]) -> AriResponse:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """GET channels: the ids of all, and of those in a Stasis() of the application what `Entered` would have told."""
+    """GET channels: the ids of all channels, and an `Entered` for each channel in the application's Stasis()."""
 
     ids: frozenset[str]
     waiting: Mapping[str, Entered]
 
 
 def read_channels(answer: Any, application: str) -> Channels:
-    """Read the list. Raises AriUnavailable where it is not as documented."""
+    """Read the list. Raises AriUnavailable if it differs from the documentation."""
     ids, waiting = set(), {}
     try:
         for channel in answer:
@@ -98,7 +98,7 @@ def read_channels(answer: Any, application: str) -> Channels:
             if place.get("app_name") == "Stasis" and inside == application:
                 waiting[name] = Entered(name, tuple(arguments))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise AriUnavailable("Asterisk's list of channels is not as it is documented") from error
+        raise AriUnavailable("Asterisk's list of channels differs from its documentation") from error
     return Channels(frozenset(ids), waiting)
 
 
@@ -109,11 +109,11 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
 }
 
 EVENTS: Final = _READERS.keys()
-"""All that Asterisk is asked to tell. RESTResponse is an event to the filter too: without it every request hangs."""
+"""The events that Asterisk is asked to send. The filter applies to RESTResponse too: without it every request hangs."""
 
 
 def read(text: str) -> Event | None:
-    """Read one message of the WebSocket; None for what the call flow does not need."""
+    """Read one message of the WebSocket; None for an event that the call flow does not need."""
     try:
         message = json.loads(text)
         kind = message["type"]

@@ -1,4 +1,4 @@
-"""The ARI application on a connection that is never given up."""
+"""Runs the ARI application, and reconnects whenever its connection ends."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ log = logging.getLogger(__name__)
 
 RETRY_FIRST_S: Final = 0.05
 RETRY_LAST_S: Final = 0.4
-"""With its jitter less than a second, which is how soon calls are served again after Asterisk is back."""
+"""Less than a second even with its jitter, so that calls are served within a second after Asterisk is back."""
 LOG_EVERY_S: Final = 60.0
-QUARREL: Final = 3
-QUARREL_S: Final = 30.0
-"""Who lost the application so often in so many seconds leaves it to the other one, until that one has gone."""
+TAKEOVERS: Final = 3
+TAKEOVERS_WITHIN_S: Final = 30.0
+"""After so many takeovers within this time, this service leaves the application to the other one until that one ends.
+"""
 STAND_BY_POLL_S: Final = 0.5
 SUSPENDED_POLL_S: Final = 0.5
-"""With the time that reading a registry takes, calls of a suspended number end within two seconds."""
+"""Together with the time to read a registry, calls of a suspended number end within two seconds."""
 
 _CHECK_USER: Final = "check ari.user, ari.password_file and the user's rights in ari.conf"
 _REMEDIES: Final[dict[int, str]] = {
@@ -41,12 +42,12 @@ Connect = Callable[[], AbstractAsyncContextManager[AriConnection]]
 
 
 def remedy(error: AriRefused) -> str:
-    """What whoever runs the PBX can do about it."""
+    """What the PBX operator can do about the error."""
     return _REMEDIES.get(error.status, _CHECK_USER)
 
 
 class ApplicationRunner:
-    """Runs the application until `stop` is set, on one connection after the other."""
+    """Runs the application until `stop` is set, on one connection after another."""
 
     def __init__(
         self,
@@ -58,18 +59,18 @@ class ApplicationRunner:
         self._connect = connect
         self._clock_s = clock_s
         self._throttle = LogThrottle(log, window_s=LOG_EVERY_S)
-        self._lost_s: deque[float] = deque(maxlen=QUARREL)
+        self._lost_s: deque[float] = deque(maxlen=TAKEOVERS)
         self._again = asyncio.Event()
         self._departing = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve; returns after `stop` is set."""
+        """Serve until `stop` is set."""
         ours = (self._serve_for_ever(), self._watch_suspensions())
         tasks: set[asyncio.Task[Any]] = {asyncio.create_task(each) for each in (*ours, stop.wait())}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                task.result()  # but for the last they end only by an error that is ours
+                task.result()  # without `stop`, a task ends only by a fault in this program
             self._departing = True
         finally:
             for task in tasks:
@@ -94,12 +95,12 @@ class ApplicationRunner:
                 self._throttle.log(logging.ERROR, f"{error}; {remedy(error)}")
             except AriError as error:
                 self._throttle.log(logging.WARNING, f"{error}; trying again")
-            # Jitter, so that the services of a fleet do not come back in step.
+            # Jitter, so that many services do not reconnect at the same moment.
             await asyncio.sleep(delay_s * random.uniform(0.5, 1.5))  # noqa: S311 — nothing secret about it
             delay_s = min(2 * delay_s, RETRY_LAST_S)
 
     def connect_again(self) -> None:
-        """Give the connection up for a new one: another one may have the application."""
+        """Replace the connection with a new one, because another connection may have taken the application."""
         self._again.set()
 
     async def _attend(self, ari: AriConnection) -> None:
@@ -117,23 +118,24 @@ class ApplicationRunner:
             await asyncio.wait({attending, again})
 
     async def _lost(self, ari: AriConnection) -> None:
-        """Another connection has taken the application. Once or twice it is taken back: somebody had a look, or an
-        instance is about to end. But two that go on taking it from each other would serve nobody.
+        """Handle a takeover of the application by another connection. The first takeovers are reversed at once: the
+        other connection may be a short test, or an instance that is about to end. But if two services keep taking it
+        from each other, no call gets a verdict.
         """
         self._lost_s.append(self._clock_s())
-        if len(self._lost_s) < QUARREL or self._lost_s[-1] - self._lost_s[0] > QUARREL_S:
+        if len(self._lost_s) < TAKEOVERS or self._lost_s[-1] - self._lost_s[0] > TAKEOVERS_WITHIN_S:
             return
         log.error(
-            "another connection took over the application %d times within %d s; it has it now. "
+            "another connection took over the application %d times within %d s and keeps it now. "
             "Stop the other `idtone serve` that uses this Asterisk; until then this one waits",
-            QUARREL, QUARREL_S,
+            TAKEOVERS, TAKEOVERS_WITHIN_S,
         )  # fmt: skip
-        while not await ari.abandoned():  # noqa: ASYNC110 — Asterisk tells nobody
+        while not await ari.abandoned():  # noqa: ASYNC110 — Asterisk has no event for this
             await asyncio.sleep(STAND_BY_POLL_S)
         self._lost_s.clear()
 
     async def _watch_suspensions(self) -> None:
-        """Whatever the registry's source does: a suspension may begin by its date alone."""
+        """End calls of suspended numbers, independently of registry changes: a suspension may start by its date."""
         while True:
             await asyncio.sleep(SUSPENDED_POLL_S)
             self._application.end_suspended()

@@ -1,7 +1,7 @@
-"""The calls in progress: the decision on each, and the evidence of what the journal says became of it.
+"""The calls in progress: it decides each call, and writes the evidence of the decision and of the journal's lines.
 
-The interfaces bring the hook's requests, the journal brings its lines; only this class writes evidence of calls.
-Nothing here knows Asterisk's interfaces.
+The interfaces pass the hook's requests in, and the journal's reader passes its lines in. This module does not depend
+on ARI or AGI.
 """
 
 from __future__ import annotations
@@ -33,18 +33,19 @@ from .hearing import Hearing, hearing
 log = logging.getLogger(__name__)
 
 KEPT_WITHIN_S: Final = 1.0
-"""How long a verdict waits until its decision outlives this process. Only a file that takes no lines makes it wait."""
+"""How long a verdict waits at most until its decision survives this process. It waits only if the file of pending
+decisions cannot be written."""
 CLOSED_KEPT: Final = 100_000
-"""Ids of calls that are over and are known to be without asking the ledger."""
+"""How many ids of ended calls stay in memory. For older calls the ledger is asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the hook asks of a call, every part as text as it came.
+    """The hook's request for a verdict; each field is unchecked text.
 
-    `nonce` is known to the hook and to us alone. `caller` is the caller id of the channel, `called` CALLED_NUMBER;
-    `chain` is the id of the call that this one is a leg of, `diverting` is who forwarded it here according to its
-    signalling.
+    Only the hook and the service know `nonce`. `caller` is the caller id of the channel, `called` is CALLED_NUMBER,
+    `chain` is the id of the call of which this one is a leg, and `diverting` is the number that forwarded the call to
+    this PBX, according to its signalling.
     """
 
     call_id: str
@@ -57,14 +58,14 @@ class Request:
     chain: str = ""
     diverting: str = ""
     own_dial: bool = False
-    """Asked in the operator's own Dial(), after the answer: only the called party can hear something."""
+    """The request comes from the operator's own Dial(), after the answer: only the called party can hear a sound."""
 
     @classmethod
     def read(cls, arguments: Sequence[str]) -> Request | None:
-        """As the hook sends it over either interface, what came from outside URI-encoded; None if it is no request.
+        """Read the arguments that the hook sends over either interface; None if they are not a request.
 
-        `decide` (`own` under the operator's own Dial()), call id, nonce, time, number, direction, called number, dial
-        string, caller, chain, diverting number.
+        They are: `decide` (`own` under the operator's own Dial()), call id, nonce, time, number, direction, called
+        number, dial string, caller, chain, diverting number. Values from outside are URI-encoded.
         """
         if len(arguments) != 11 or arguments[0] not in ("decide", "own"):
             return None
@@ -79,7 +80,7 @@ class Request:
 
 
 _Written = tuple[StepKind, datetime, str | None]
-"""A step of a call: its kind, its time, and whose it is."""
+"""What identifies a step of a call: its kind, its time, and its party."""
 
 
 @dataclass
@@ -90,21 +91,21 @@ class Call:
     nonce: str
     decision: Decision
     forwarding_numbers: tuple[Number, ...] = ()
-    """Empty for a call that an earlier service decided, if its evidence cannot be opened any more."""
+    """Empty for a call that an earlier service decided, if its sealed numbers can no longer be opened."""
     called: Number | None = None
     request: Request | None = None
-    """None for a call that an earlier service decided, or the hook."""
+    """None if an earlier service or the hook decided the call."""
     kept: Future[None] | None = None
-    """Done when the decision outlives this process; None for a call that an earlier service decided, or the hook."""
+    """Done when the decision survives this process; None if an earlier service or the hook decided the call."""
     answered: bool = False
     sounded_at: datetime | None = None
-    """When the last sound before the connection was over."""
+    """When the last sound before the connection ended."""
     suspended: bool = False
-    """Since it was in progress, and that is in the evidence."""
-    being_ended: bool = False
-    """Asterisk was asked to end it."""
+    """Its number was suspended during the call, and the evidence says so."""
+    end_requested: bool = False
+    """The service has asked Asterisk to end the call."""
     written: frozenset[_Written] = frozenset()
-    """Steps that an earlier service has written: the journal may be read again from the beginning."""
+    """Steps that an earlier service has written. This service may read the same journal lines again."""
 
     @property
     def channel(self) -> str:
@@ -114,35 +115,35 @@ class Call:
 
 @dataclass
 class CallControl:
-    """Not thread-safe: it belongs to one event loop."""
+    """Decides the calls, and turns the journal's lines into evidence. Not thread-safe: use it in one event loop."""
 
     registry: Callable[[], Registry | None]
     policy: Policy
     sounds: Mapping[str, Sound]
-    """The playable ones, by profile."""
+    """The playable sounds, by profile."""
     evidence: Evidence
     made: Mapping[str, Sound] = field(default_factory=dict)
-    """All that were made, by the name of their files."""
+    """All sounds that were made, by the name of their files."""
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     hang_up_suspended: bool = True
     remembered: Mapping[str, datetime] = field(default_factory=lambda: NOTHING_REMEMBERED)
     recorded: Callable[[str], bool] = lambda call_id: False
-    """Whether the ledger knows a call; asked only about channels that are older than this service."""
+    """Whether the ledger knows a call. It is called only for channels that may be older than `_closed` reaches."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     retiring: bool = False
-    """The service is about to stop: the interfaces give no more verdicts, and the hook falls back."""
+    """The service is about to stop: the interfaces give no more verdicts, and the hook uses its fallback."""
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _closed: dict[str, datetime] = field(default_factory=dict, init=False)
-    """The latest calls that are over, and when that was seen."""
+    """The calls that ended most recently, and when this process saw it."""
     _forgotten: datetime = field(init=False)
-    """Calls that were over by then may have been dropped from these."""
+    """`_closed` may no longer hold calls that ended before this time."""
     since: datetime = field(init=False)
-    """When this process began to decide."""
+    """When this process began to decide calls."""
 
     def __post_init__(self) -> None:
         self.since = self._forgotten = self.now()
 
-    # -- which calls there are ----------------------------------------------------------------------------------
+    # -- the calls in progress ----------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Call]:
         return iter(list(self._calls.values()))
@@ -154,11 +155,11 @@ class CallControl:
         return self._calls.get(call_id)
 
     def is_closed(self, call_id: str) -> bool:
-        """Whether this process saw its end."""
+        """Whether this process saw the end of the call."""
         return call_id in self._closed
 
     def recall(self, records: Iterable[Record]) -> None:
-        """Know the calls again that were in progress when the service last stopped."""
+        """Restore the calls that were in progress when the service last stopped."""
         for record in records:
             if record.nonce is None:
                 continue
@@ -182,19 +183,19 @@ class CallControl:
     # -- the decision -------------------------------------------------------------------------------------------
 
     def decide(self, request: Request, door: Door) -> Call | None:
-        """The call that is asked about, decided now. A decision answers exactly one request.
+        """Decide the call of a request. One decision answers exactly one request.
 
-        The same request again gets the same decision. None, and no verdict, for a known call with another request, and
-        for a call that is over. Raises LedgerError if no call can have this id.
+        The same request gets the same decision again. A different request for a known call gets no verdict (None), and
+        neither does a request for an ended call. Raises LedgerError if no call can have this id.
         """
         known = self.find(request.call_id)
         if known:
             if known.request == request or (known.request is None and known.nonce == request.nonce):
                 return known
-            log.error("%s: another request for this call was decided before; it gets no verdict", known.id)
+            log.error("%s: this call already has a decision for another request; it gets no verdict", known.id)
             return None
         if self._is_over(request.call_id):
-            log.error("%s: this call is over; it gets no verdict", request.call_id)
+            log.error("%s: this call has ended; it gets no verdict", request.call_id)
             return None
         forwarded, now = self._forwarded(request), self.now()
         registry = self.registry()
@@ -213,7 +214,7 @@ class CallControl:
 
     def _forwarded(self, request: Request) -> ForwardedCall:
         if request.direction not in ("", *Direction):
-            log.error("%s: the hook was given an unknown DIRECTION; it counts as incoming", request.call_id)
+            log.error("%s: the hook's DIRECTION is unknown; it counts as incoming", request.call_id)
         dialled = request.called or dialplan.dialled_user(request.dial_string)
         number = parse(request.number)
         return ForwardedCall(
@@ -229,10 +230,11 @@ class CallControl:
         )
 
     def _announced(self, request: Request, number: Number) -> bool:
-        """Whether another leg of this call is announced: the one that its channel descends from, or the one that its
-        signalling names, if we know of such a leg ourselves. A header alone can be forged, and silences nothing.
+        """Whether another leg of this call is announced.
 
-        A leg whose sound is over can lead to another one only by a transfer, to a party that has heard nothing.
+        That leg is the one from which the channel descends, or the one that the signalling names if it is a call in
+        progress here. A header alone can be forged, so it never suppresses a sound. If the parent's sound has ended,
+        only a transfer can have made this leg, and the new party has heard nothing.
         """
         parent = self.find(request.chain)
         if parent:
@@ -246,12 +248,12 @@ class CallControl:
         )
 
     def sound(self, call: Call, party: Party) -> Sound | None:
-        """What the party is to hear; None for nothing, or if it may not or cannot be played."""
+        """The sound for this party; None if it hears nothing, or if its sound must not or cannot be played."""
         sound = self.sounds.get(call.decision.profiles.get(party, ""))
         return sound if sound and sound.is_there else None
 
     def verdict(self, call: Call) -> dialplan.Verdict:
-        """What the hook is told. The notice takes the place of a sound that may not be played."""
+        """The hook's verdict. The notice replaces a sound that must not or cannot be played."""
         decision = call.decision
         files: dict[str, str] = {}
         for party in Party:
@@ -259,8 +261,9 @@ class CallControl:
                 sound = self.sound(call, party)
                 if sound is None:
                     log.error(
-                        "%s: the sound for the %s party may not or cannot be played; it is the notice", call.id, party
-                    )
+                        "%s: the sound for the %s party must not or cannot be played; the notice replaces it",
+                        call.id, party,
+                    )  # fmt: skip
                 files[party] = sound.stem.name if sound else self.policy.notice_profile
         verdict = self._verdict(call, files)
         if len(verdict.extension) > dialplan.EXTENSION_LIMIT:
@@ -285,9 +288,9 @@ class CallControl:
     # -- the journal --------------------------------------------------------------------------------------------
 
     def journal(self, line: journal_lines.Line) -> list[Future[None]]:
-        """Enter what the hook wrote into the evidence; the futures are done when it is on the disk.
+        """Write the evidence of a journal line; the futures are done when it is on the disk.
 
-        Raises JournalError for a line that does not fit what is known of its call.
+        Raises JournalError for a line that contradicts what is known of its call.
         """
         call = self.find(line.call_id)
         if call is None and isinstance(line, journal_lines.Decided):
@@ -295,7 +298,7 @@ class CallControl:
         if call is None:
             raise JournalError("no such call is in progress")
         if call.nonce != line.nonce:
-            raise JournalError("its nonce is not that of the call's request")
+            raise JournalError("its nonce differs from that of the call's request")
         match line:
             case journal_lines.Decided():
                 return self._decided_twice(call, line)
@@ -314,7 +317,9 @@ class CallControl:
         return self.record(steps.unattended(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
-        """The service decided too late, and what the hook did counts; or the call ended meanwhile: nothing is new."""
+        """The service decided too late, and the hook's decision counts; or the call ended before the verdict, and the
+        service's decision counts.
+        """
         if line.outcome is None or line.reason is None:
             return []
         notices = dict.fromkeys(line.parties, self.policy.notice_profile)
@@ -327,7 +332,7 @@ class CallControl:
         for party, name in line.files.items():
             sound = self.made.get(name)
             if sound is None:
-                raise JournalError("it names a sound that is not there")
+                raise JournalError("it names an unknown sound")
             found[party] = sound, hearing(line, party, sound.duration_ms, called.duration_ms if called else None)
         lasted_ms = max(heard.lasted_ms for _, heard in found.values())
         began = line.since or line.at - timedelta(milliseconds=lasted_ms)
@@ -342,14 +347,14 @@ class CallControl:
     ) -> list[Future[None]]:
         profile = sound.stem.name
         instead = profile != call.decision.profiles.get(party)
-        told = []
+        entered = []
         if not call.answered:
             call.answered = True
-            told.append(steps.answered(call.id, began))
+            entered.append(steps.answered(call.id, began))
         if found.lasted_ms:
-            told.append(steps.sound_started(call.id, began, profile, sound.sha256, party))
+            entered.append(steps.sound_started(call.id, began, profile, sound.sha256, party))
         if found.heard and found.known_by and (not instead or profile == self.policy.notice_profile):
-            told.append(
+            entered.append(
                 steps.sound_ended(
                     call.id,
                     line.at,
@@ -361,26 +366,26 @@ class CallControl:
                 )
             )
         else:
-            why = found.why or "another sound was played than was decided"
+            why = found.why or "the sound that was played is not the decided one"
             log.error("%s: the %s party did not hear the sound: %s", call.id, party, why)
-            told.append(steps.sound_failed(call.id, line.at, why, party))
-        return self._write(call, *told)
+            entered.append(steps.sound_failed(call.id, line.at, why, party))
+        return self._write(call, *entered)
 
     def _ended(self, call: Call, line: journal_lines.Ended) -> list[Future[None]]:
-        told = []
+        entered = []
         if line.status is CallStatus.CONNECTED:
             talked = timedelta(milliseconds=line.talked_ms or 0)
-            told.append(steps.connected(call.id, call.sounded_at or line.at - talked))
+            entered.append(steps.connected(call.id, call.sounded_at or line.at - talked))
         elif line.answered and call.sounded_at is None:
             why = "the call ended during the sound"
-            told += [steps.sound_failed(call.id, line.at, why, party) for party in call.decision.profiles]
-        told.append(steps.ended(call.id, line.at, line.status, line.hangup_cause, line.reason))
-        written = self._write(call, *told)
+            entered += [steps.sound_failed(call.id, line.at, why, party) for party in call.decision.profiles]
+        entered.append(steps.ended(call.id, line.at, line.status, line.hangup_cause, line.reason))
+        written = self._write(call, *entered)
         self._close(call)
         return written
 
-    def interrupted(self, call: Call) -> None:
-        """Its channel is gone, and the journal does not say how it ended."""
+    def close_interrupted(self, call: Call) -> None:
+        """Close a call whose channel no longer exists and whose end is not in the journal."""
         if self._calls.get(call.id) is call:
             self._close(call)
             self.record(steps.interrupted(call.id, self.now()))
@@ -391,17 +396,17 @@ class CallControl:
         if len(self._closed) > CLOSED_KEPT:
             self._forgotten = self._closed.pop(next(iter(self._closed)))
 
-    def _write(self, call: Call, *told: Step) -> list[Future[None]]:
+    def _write(self, call: Call, *entered: Step) -> list[Future[None]]:
         return [
             self.record(step)
-            for step in told
+            for step in entered
             if not call.written or (step.kind, step.at, _party(step)) not in call.written
         ]
 
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
-    def to_be_ended(self) -> list[Call]:
-        """Calls in progress whose number is suspended by now. An emergency call is never among them."""
+    def calls_to_end(self) -> list[Call]:
+        """The calls in progress whose number is now suspended. Emergency calls are never included."""
         if not self.hang_up_suspended:
             return []
         registry = self.registry()
@@ -410,13 +415,13 @@ class CallControl:
             call
             for call in self._calls.values()
             if call.decision.outcome not in (Outcome.BYPASS, Outcome.REFUSE)
-            and not call.being_ended
+            and not call.end_requested
             and suspended(call.forwarding_numbers, registry, now, self.remembered)
         ]
 
-    def suspends(self, call: Call) -> None:
-        """Its end is asked for."""
-        call.being_ended = True
+    def record_suspension(self, call: Call) -> None:
+        """Record that the service asks Asterisk to end a call because its number is suspended."""
+        call.end_requested = True
         if not call.suspended and self.find(call.id) is call:
             call.suspended = True
             registry = self.registry()
@@ -425,13 +430,13 @@ class CallControl:
     # -- evidence -------------------------------------------------------------------------------------------------
 
     def record(self, step: Step) -> Future[None]:
-        """Write evidence; the future is as `Evidence.append` has it, and a failure is logged here."""
+        """Write evidence, and log a failure. The future is that of `Evidence.append`."""
         written = self.evidence.append(step)
-        written.add_done_callback(_tell)
+        written.add_done_callback(_log_failure)
         return written
 
     async def wait_for(self, written: Future[None], within_s: float) -> None:
-        """Wait for evidence, but not longer; a failure was logged when it was written."""
+        """Wait for evidence for at most `within_s`. A failure is not raised: `record` logs it."""
         if written.done():
             return
         self.evidence.hurry()
@@ -449,12 +454,12 @@ def _party(step: Step) -> str | None:
 
 
 def _is_older(call_id: str, since: datetime) -> bool:
-    """Whether the channel of this id was made before; also if the id does not say when."""
+    """Whether the channel of this call was made before `since`; True also if the id holds no time."""
     seconds = call_id.rpartition(".")[0].rpartition("-")[2]
     return not seconds.isdecimal() or int(seconds) <= since.timestamp()
 
 
-def _tell(done: Future[None]) -> None:
+def _log_failure(done: Future[None]) -> None:
     error = done.exception()
-    if error and not isinstance(error, LedgerBehindError):  # the ledger has told of that, once for all of them
+    if error and not isinstance(error, LedgerBehindError):  # the ledger logs this once for all steps
         log.error("evidence could not be written: %s", error)

@@ -1,4 +1,4 @@
-"""The ledger, as far as calls need it."""
+"""The interface through which call control writes to the ledger."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from idtone.ledger.evidence.steps import Step
 
 
 class Evidence(Protocol):
-    """Where steps go. The real one is the ledger's writer, behind the file of pending decisions."""
+    """Takes the steps of calls. The service uses the ledger's writer behind the file of pending decisions."""
 
     @property
     def full(self) -> bool:
-        """There is no room for more of it."""
+        """Whether the ledger has no room for more steps."""
         ...
 
     def append(self, step: Step) -> Future[None]:
-        """Its future is done when a decision outlives this process, or any other step is on the disk."""
+        """Append a step. The future of a decision is done when the decision survives this process; the future of any
+        other step is done when the step is on the disk.
+        """
         ...
 
     def hurry(self) -> None:
-        """A caller waits for what was appended."""
+        """Write the appended steps at once, because a caller waits for them."""
         ...

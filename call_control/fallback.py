@@ -1,8 +1,8 @@
-"""What the service leaves with Asterisk for the time when it is down: `fallback.conf` beside the sounds.
+"""The file by which the hook decides while the service is down: `fallback.conf` beside the sounds.
 
-A file in Asterisk's own configuration syntax, which the hook reads by AST_CONFIG(): it outlives both
-processes, is replaced in one step, needs no reload, and does not need Asterisk to be reachable when the
-registry changes. Why not AstDB or a generated include: docs/adr/0002.
+The service writes it in Asterisk's configuration syntax, and the hook reads it with AST_CONFIG(). It survives both
+processes, is replaced atomically, and needs no reload; the registry can change while Asterisk is down. docs/adr/0002
+says why it is not AstDB or a generated include.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from idtone.errors import FallbackError
 from idtone.files import replace_durably
 
 _MODE: Final = 0o640
-"""The suspended numbers are nobody else's business; Asterisk's user needs the folder's group."""
+"""Other users must not read the suspended numbers; Asterisk's user reads them through the folder's group."""
 
 
 def render(
     suspensions: Iterable[Suspension], policy: Policy, service_away: Unlicensed, answer_first: bool = False
 ) -> str:
-    """The file's text: the policy, then E.164 digits = since when, in Unix seconds."""
-    hearing = {
+    """The file's text: the policy, then for each suspended number: E.164 digits = start in Unix seconds."""
+    who_hears = {
         direction: dialplan.parties_word(tuple(party for party in Party if party in policy.notify[direction]))
         for direction in Direction
     }
@@ -38,7 +38,7 @@ def render(
             f"[{dialplan.FALLBACK_POLICY}]",
             f"service_away = {service_away}",
             f"refuse_cause = {policy.refuse_cause}",
-            *(f"{direction} = {word}" for direction, word in hearing.items()),
+            *(f"{direction} = {word}" for direction, word in who_hears.items()),
             f"answer_first = {'yes' if answer_first else 'no'}",
             f"[{dialplan.FALLBACK_SUSPENDED}]",
             *(f"{number} = {since}" for number, since in numbers),
@@ -48,10 +48,10 @@ def render(
 
 
 def remembered(directory: Path) -> dict[str, datetime]:
-    """The suspensions of the file that is there, E.164 → since when; none where there is no file.
+    """Read the suspensions from the existing file: E.164 number → start. Empty if the file does not exist.
 
-    For a service that starts without a registry: what an earlier one suspended stays suspended. Raises FallbackError
-    where the file cannot be read or is not one of ours.
+    A service that starts without a registry uses them, so a suspended number stays suspended. Raises FallbackError if
+    the file cannot be read or has another format.
     """
     path = directory / dialplan.FALLBACK_FILE
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";",))
@@ -63,26 +63,26 @@ def remembered(directory: Path) -> dict[str, datetime]:
         return {}
     except (OSError, ValueError, KeyError, OverflowError, configparser.Error) as error:
         raise FallbackError(
-            f"{path}: the suspended numbers cannot be read back, and there is no registry; mend the registry"
+            f"{path}: the suspended numbers cannot be read, and the registry is missing; make the registry available"
         ) from error
 
 
 def leave(directory: Path, text: str) -> None:
-    """Put the file in place, durably and in one step. Raises FallbackError where it cannot be written."""
+    """Write the file durably and atomically. Raises FallbackError if it cannot be written."""
     try:
         group = directory.stat().st_gid
         replace_durably(directory / dialplan.FALLBACK_FILE, text.encode("ascii"), _MODE, group)
     except OSError as error:
         raise FallbackError(
-            f"{directory}: the suspended numbers cannot be left with Asterisk: {error.strerror}. While this service is "
-            "down, Asterisk connects numbers that were suspended since. Let the user that runs idtone write to this "
-            f"folder, and run: chmod g+s {directory}"
+            f"{directory}: the suspended numbers cannot be written for Asterisk: {error.strerror}. While this service "
+            "is down, Asterisk connects numbers that were suspended after the last write. Allow the user that runs "
+            f"idtone to write to this folder, and run: chmod g+s {directory}"
         ) from error
 
 
 class Fallback:
-    """Keeps the file as the registry in use says. Without a registry the suspensions of the last one stay: nothing but
-    a newer registry lifts one.
+    """Keeps the file up to date with the registry in use. Without a registry the file stays as it is: only a newer
+    registry lifts a suspension.
     """
 
     def __init__(self, directory: Path, policy: Policy, service_away: Unlicensed, answer_first: bool) -> None:
@@ -92,10 +92,10 @@ class Fallback:
         self._answer_first = answer_first
         self._left: Registry | None = None
         self.trouble = ""
-        """Why the file is not what it should be; empty if it is."""
+        """Why the file is out of date; empty if it is up to date."""
 
-    def keep(self, registry: Registry | None) -> None:
-        """Leave a changed registry with Asterisk. Raises FallbackError; then the next call tries again."""
+    def update(self, registry: Registry | None) -> None:
+        """Write the file if the registry has changed. Raises FallbackError; the next call tries again."""
         if registry is None or registry is self._left:
             return
         try:

@@ -1,4 +1,4 @@
-"""Whether a party heard a sound, by what the hook wrote of it. Pure: the only place that says so.
+"""Whether a party heard a sound, judged by the hook's journal line. Pure; no other module judges this.
 
 | played | what is known | heard |
 |---|---|---|
@@ -6,18 +6,18 @@
 |  | the called party held the call, or another phone took it | no |
 |  | exactly the packets of the sound were sent | yes, by packets |
 |  | more packets (the caller's voice came before the answer), and Dial() played long enough | yes, by time |
-|  | no packets are counted on its channel, and Dial() played long enough | yes, by time |
-|  | as in these two, but nothing tells when it was answered | yes, by Dial() alone |
-|  | as in these three, but Dial() was too short | no |
+|  | its channel does not count packets, and Dial() played long enough | yes, by time |
+|  | more packets, or its channel does not count them, and the time of the answer is unknown | yes, by Dial() alone |
+|  | more packets, or its channel does not count them, and Dial() did not play long enough | no |
 | by Dial(), caller | it hung up, or another phone took its place | no |
 |  | exactly the called party's packets were sent, and its sound is not shorter | yes, by time |
 |  | otherwise, Dial() played long enough | yes, by time |
-|  | nothing tells how long it played | yes, by Dial() alone |
-|  | Dial() was too short | no |
+|  | it is unknown how long it played | yes, by Dial() alone |
+|  | Dial() did not play long enough | no |
 | by Playback() | it ended as SUCCESS, lasted as long as the sound, and sent its packets | yes, by packets |
 |  | the same on a channel without packets | yes, by playback |
 |  | otherwise | no |
-| by Playtones() | it lasted as long as the notice, and sent its packets, perhaps without the last | yes, by time |
+| by Playtones() | it lasted as long as the notice, and sent its packets; the last may be missing | yes, by time |
 |  | otherwise | no |
 """
 
@@ -34,33 +34,33 @@ from idtone.dialplan import PACKET_MS, Played, packets
 from .journal_lines import Sounded
 
 TOLERANCE_MS: Final = PACKET_MS
-"""Asterisk goes on when it has sent the last packet, not when that was played out."""
+"""Asterisk continues when it has sent the last packet, before the phone has played it."""
 SUCCESS: Final = "SUCCESS"
-_AGAINST: Final[Mapping[str, str]] = {
+_NOT_HEARD: Final[Mapping[str, str]] = {
     "moved": "another phone took the call meanwhile",
     "1": "the called party held the call",
 }
-"""Status of a line → why the called party did not hear the sound, whatever the packets and the time say."""
+"""Status of a line → why the called party did not hear the sound, regardless of packets and time."""
 LEFT: Final = "left"
-"""Status of a line: the caller hung up, or another phone took its place."""
+"""Status of a line: the caller hung up, or another phone took the caller's place."""
 
 
 class KnownBy(StrEnum):
-    """By what it is known that a party heard a sound, the strongest first."""
+    """The proof that a party heard a sound; the strongest comes first."""
 
     PACKETS = "packets"
-    """Asterisk sent all packets of the sound, and by Dial() no others."""
+    """Asterisk sent all packets of the sound. During Dial() it sent no other packets."""
     TIME = "time"
-    """The sound lasted as long as it had to, by Asterisk's clock."""
+    """The sound lasted long enough by Asterisk's clock."""
     PLAYBACK = "playback"
-    """Asterisk reported the playback as complete, and it lasted as long as it had to."""
+    """Asterisk reported the playback as complete, and it lasted long enough."""
     DIAL = "dial"
-    """Dial() went on after the sound. How long it lasted was not measured."""
+    """Dial() continued after the sound. The duration is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """`known_by` is None if the sound was not heard; then `why` says why. `lasted_ms` is how long it was played."""
+    """`known_by` is None if the sound was not heard; `why` then gives the reason. `lasted_ms`: how long it played."""
 
     lasted_ms: int
     known_by: KnownBy | None = None
@@ -78,13 +78,13 @@ def hearing(line: Sounded, party: Party, duration_ms: float, called_ms: float | 
     """
     match line.played:
         case Played.DIAL if party is Party.CALLED:
-            known = _dialled_called(line, duration_ms)
+            known = _called_by_dial(line, duration_ms)
         case Played.DIAL:
-            known = _dialled_caller(line, duration_ms, called_ms)
+            known = _caller_by_dial(line, duration_ms, called_ms)
         case Played.TONES:
-            known = _toned(line, duration_ms)
+            known = _by_tones(line, duration_ms)
         case _:
-            known = _played_back(line, duration_ms)
+            known = _by_playback(line, duration_ms)
     if isinstance(known, KnownBy):
         return Hearing(round(duration_ms), known)
     elapsed_ms = line.elapsed_ms
@@ -92,31 +92,30 @@ def hearing(line: Sounded, party: Party, duration_ms: float, called_ms: float | 
     return Hearing(max(0, round(min(lasted_ms, duration_ms))), None, known)
 
 
-# Each of these gives by what it is known that the sound was heard, or why it was not.
+# Each of these functions returns the proof that the sound was heard, or the reason why it was not.
 
 
-def _dialled_called(line: Sounded, duration_ms: float) -> KnownBy | str:
+def _called_by_dial(line: Sounded, duration_ms: float) -> KnownBy | str:
     wanted = packets(duration_ms)
     if line.sent is not None and line.sent < wanted:
         return _too_few(line, wanted)
-    against = _against(line)
-    if against:
-        return against
-    return KnownBy.PACKETS if line.sent == wanted else _timed(line, duration_ms)
+    if line.status in _NOT_HEARD:
+        return _NOT_HEARD[line.status]
+    return KnownBy.PACKETS if line.sent == wanted else _by_time(line, duration_ms)
 
 
-def _dialled_caller(line: Sounded, duration_ms: float, called_ms: float | None) -> KnownBy | str:
+def _caller_by_dial(line: Sounded, duration_ms: float, called_ms: float | None) -> KnownBy | str:
     if line.status == LEFT:
-        return "the caller hung up, or another phone took its place"
+        return "the caller hung up, or another phone took the caller's place"
     if called_ms is not None and line.sent == packets(called_ms) and duration_ms <= called_ms + TOLERANCE_MS:
         return KnownBy.TIME
-    return _timed(line, duration_ms)
+    return _by_time(line, duration_ms)
 
 
-def _played_back(line: Sounded, duration_ms: float) -> KnownBy | str:
+def _by_playback(line: Sounded, duration_ms: float) -> KnownBy | str:
     if line.status != SUCCESS:
         return f"the playback ended as {line.status!r}"
-    timed = _timed(line, duration_ms)
+    timed = _by_time(line, duration_ms)
     if timed is not KnownBy.TIME:
         return timed
     if line.sent is None:
@@ -125,24 +124,19 @@ def _played_back(line: Sounded, duration_ms: float) -> KnownBy | str:
     return KnownBy.PACKETS if line.sent >= wanted else _too_few(line, wanted)
 
 
-def _toned(line: Sounded, duration_ms: float) -> KnownBy | str:
-    """Wait() ends the tones, and not the last of their packets."""
-    known = _played_back(line, duration_ms - PACKET_MS)
+def _by_tones(line: Sounded, duration_ms: float) -> KnownBy | str:
+    """The tones end when Wait() ends, so the last packet may be missing."""
+    known = _by_playback(line, duration_ms - PACKET_MS)
     return KnownBy.TIME if isinstance(known, KnownBy) else known
 
 
-def _timed(line: Sounded, duration_ms: float) -> KnownBy | str:
+def _by_time(line: Sounded, duration_ms: float) -> KnownBy | str:
     elapsed_ms = line.elapsed_ms
     if elapsed_ms is None:
-        return KnownBy.DIAL if line.played is Played.DIAL else "nothing tells how long it lasted"
+        return KnownBy.DIAL if line.played is Played.DIAL else "it is unknown how long it lasted"
     if elapsed_ms < duration_ms - TOLERANCE_MS:
         return f"it lasted {max(0, round(elapsed_ms))} ms by Asterisk's clock"
     return KnownBy.TIME
-
-
-def _against(line: Sounded) -> str:
-    """Why it was not heard, whatever the packets and the time say; empty if nothing speaks against it."""
-    return _AGAINST.get(line.status, "")
 
 
 def _too_few(line: Sounded, wanted: int) -> str:

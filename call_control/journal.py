@@ -1,9 +1,9 @@
-"""The journal: the file in which the hook writes what it did, and how its lines reach the service.
+"""The journal: the file in which the hook writes what it did, and its reader in the service.
 
-The hook opens the file for each line, appends the line in one write, and closes it. The service reads behind the hook's
-writes. Now and then it puts an empty file in place of the one that is read. When the hook can no longer be writing to
-the old one and all that was read from it is on the disk, the service removes it. A service that starts reads what is
-there from the beginning: the ledger knows what is already in it.
+The hook opens the file for each line, appends the line in one write, and closes the file. The service follows the file.
+Every few seconds it replaces the file with an empty one. It removes the old file when the hook can no longer write to
+it and the evidence of all its lines is on the disk. A service that starts reads the existing files from the beginning;
+the ledger shows which lines were entered before.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ from idtone.errors import JournalError
 _log = logging.getLogger(__name__)
 
 GATHER_S: Final = 0.03
-"""How long the first of several lines waits for the others: each look costs as much as several lines."""
+"""How long the reader waits after the first line for further ones: one read costs as much as several lines."""
 POLL_S: Final = 0.5
-"""How often the file is looked at even if nothing was told of it."""
-NOTE_EVERY_S: Final = 1.0
-"""How often it is noted that all lines were read."""
+"""How often the file is read even if inotify reports no write."""
+SAVE_EVERY_S: Final = 1.0
+"""How often the time up to which all lines were read is saved."""
 REPLACE_EVERY_S: Final = 5.0
-"""How long a line stays in the file at most before another file takes its place: telephone numbers can be in it."""
+"""How long a line stays in the file at most before the file is replaced: a line can hold telephone numbers."""
 REPLACE_AT: Final = 1024 * 1024
-"""Octets, from which on it is replaced at once."""
+"""Size in octets from which the file is replaced at once."""
 PART: Final = 64 * 1024
-"""Octets that are read at a time."""
+"""Octets per read."""
 QUIET_S: Final = 5.0
-"""If the kernel cannot tell whether a file is open for writing: how long ago it must have been written last."""
+"""How long ago the last write to a file must be, if the kernel cannot say whether the file is open for writing."""
 FOLDER_MODE: Final = 0o710
 FILE_MODE: Final = 0o620
-"""Asterisk, by the group, can write to it, and empty it, and not read it: telephone numbers can be in it in clear."""
+"""Asterisk's group can write to the file and empty it, but not read it: lines can hold telephone numbers in clear."""
 TAKEN: Final = "taken-"
-"""How the names of files begin that are no longer written to."""
+"""Prefix of the files that the hook no longer writes to."""
 READ: Final = ".read"
-"""Its modification time says until when the service has read all lines."""
+"""Its modification time is the time up to which the service has read all lines."""
 _EMPTY: Final = f".{dialplan.JOURNAL_FILE}."
 _REFUSED: Final = "refused"
 _REFUSED_MODE: Final = 0o600
 MOST_REFUSED_BYTES: Final = 1024 * 1024
-"""What is kept of lines that are not believed; a full disk would be worse."""
+"""Limit for the file of refused lines, so that they cannot fill the disk."""
 
 
 class JournalFolder:
-    """The folder and its files. Several processes may use it. `group_of` is the folder whose group Asterisk is in."""
+    """The folder and its files. Several processes may use it. Asterisk's user is in the group of `group_of`."""
 
     def __init__(self, directory: Path, group_of: Path) -> None:
         self.directory = directory
@@ -68,18 +68,18 @@ class JournalFolder:
         self._group_of = group_of
 
     def make(self) -> None:
-        """Have a file for the hook, and a folder that no other user looks into. Raises JournalError."""
+        """Make the folder, which other users cannot read, and the file for the hook. Raises JournalError."""
         try:
             group = self._group_of.stat().st_gid
             self.directory.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
             folder = self.directory.stat()
-            # With g+s new files get the folder's group, also from a user outside it; chmod() would take that away.
+            # g+s gives new files the folder's group even if the user is not in it. A needless chmod() would clear g+s.
             if (folder.st_gid, folder.st_mode & 0o777) != (group, FOLDER_MODE):
                 os.chown(self.directory, -1, group)
                 self.directory.chmod(FOLDER_MODE)
             with self._locked():
                 for left in self.directory.glob(f"{_EMPTY}*"):
-                    left.unlink()  # by a process that was killed before it was in its place
+                    left.unlink()  # a process was killed before it renamed this file
                 if not self.path.exists():
                     os.replace(self._empty(group), self.path)
                 elif self.path.stat().st_gid != group:
@@ -92,33 +92,33 @@ class JournalFolder:
         return sorted(self.directory.glob(f"{TAKEN}*"))
 
     def replace(self) -> None:
-        """Put an empty file in place of the one that the hook writes to, unless that is empty. Raises JournalError."""
+        """Replace the file that the hook writes to with an empty one, unless it is empty. Raises JournalError."""
         try:
             with self._locked():
                 status = self.path.stat()
                 if not status.st_size:
                     return
-                if status.st_nlink == 1:  # else the process was killed that had taken it, and had not replaced it yet
+                if status.st_nlink == 1:  # else a process was killed between this link and the replacement
                     os.link(self.path, self.path.with_name(f"{TAKEN}{time.time_ns()}"))
                 os.replace(self._empty(status.st_gid), self.path)
         except OSError as error:
             raise self._unusable(error) from error
 
     def read_until(self) -> float:
-        """Until when (Unix time) all lines were read; 0 if that was never noted."""
+        """The time (Unix) up to which all lines were read; 0 if it was never saved."""
         try:
             return (self.directory / READ).stat().st_mtime
         except FileNotFoundError:
             return 0.0
 
-    def note_read(self, until_s: float) -> None:
-        """All lines until then (Unix time) were read, and their evidence is on the disk. Raises OSError."""
+    def save_read_until(self, until_s: float) -> None:
+        """Save the time (Unix) up to which all lines were read and their evidence is on the disk. Raises OSError."""
         path = self.directory / READ
         path.touch(_REFUSED_MODE)
         os.utime(path, (until_s, until_s))
 
     def refuse(self, lines: Sequence[str]) -> None:
-        """Keep lines that were not believed, without their digits. Raises OSError."""
+        """Keep refused lines. The caller has removed their digits. Raises OSError."""
         path = self.directory / _REFUSED
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _REFUSED_MODE)
         with os.fdopen(descriptor, "a", encoding="ascii") as file:
@@ -127,7 +127,7 @@ class JournalFolder:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """An instance that takes over runs beside the one before."""
+        """During a hand-over two instances use the folder."""
         descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -150,39 +150,39 @@ class JournalFolder:
 
     def _unusable(self, error: OSError) -> JournalError:
         return JournalError(
-            f"{self.directory}: the journal cannot be used: {error.strerror}; let the user that runs idtone own this "
-            f"folder, give it the group of {self._group_of}, and run: chmod 2710 {self.directory}"
+            f"{self.directory}: the journal cannot be used: {error.strerror}; make the user that runs idtone the owner "
+            f"of this folder, give it the group of {self._group_of}, and run: chmod 2710 {self.directory}"
         )
 
 
 def is_quiet(descriptor: int) -> bool:
     """Whether no process has the file open for writing."""
     try:
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # which does not end a process
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # this signal does not end the process
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)  # fails while it is open for writing
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
         if error.errno == errno.EAGAIN:
             return False
-        # Another user's file, or a file system without leases.
+        # The file belongs to another user, or the file system has no leases.
         return time.time() - os.fstat(descriptor).st_mtime > QUIET_S
     return True
 
 
 @dataclass
 class _File:
-    """One file of the journal, as far as it was read."""
+    """One file of the journal, and the position up to which it was read."""
 
     path: Path
     descriptor: int
     inode: int
     rest: bytes = b""
-    """The beginning of a line whose end was not there yet."""
+    """The beginning of a line whose end was not yet written."""
     unwritten: list[Future[None]] = field(default_factory=list)
     empty: bool = True
 
     def lines(self) -> Iterator[bytes]:
-        """What was written since, as whole lines without their ends. A line that is too long counts as several."""
+        """The lines since the last read, without line ends. A line that is too long is split."""
         while part := os.read(self.descriptor, PART):
             self.empty = False
             *lines, self.rest = (self.rest + part).split(b"\n")
@@ -191,92 +191,92 @@ class _File:
                 yield self.rest
                 self.rest = b""
 
-    def back(self, position: int, rest: bytes) -> None:
-        """Read again from there."""
+    def go_back(self, position: int, rest: bytes) -> None:
+        """Continue reading from this position."""
         os.lseek(self.descriptor, position, os.SEEK_SET)
         self.rest = rest
 
     def settled(self) -> bool:
-        """Whether the evidence of all that was read has been written."""
+        """Whether the evidence of all lines read so far is on the disk."""
         self.unwritten = [each for each in self.unwritten if not each.done()]
         return not self.unwritten
 
 
 class JournalReader:
-    """Reads the journal behind the hook's writes; belongs to the event loop."""
+    """Follows the journal; use it in the event loop only."""
 
     def __init__(
         self,
         folder: JournalFolder,
         enter: Callable[[Sequence[bytes]], Sequence[Future[None]]],
         all_written: Callable[[], bool],
-        gap_s: Callable[[float], None],
+        set_gap_s: Callable[[float], None],
     ) -> None:
-        """`enter` takes lines into the evidence, and gives futures that are done when they are on the disk.
-        `all_written` says whether no evidence is kept in memory for want of room. `gap_s` is told before each reading
-        how long ago all lines were read.
+        """`enter` turns lines into evidence; its futures are done when that is on the disk. `all_written` is False
+        while evidence stays in memory because the disk is full. Before each read, `set_gap_s` gets the seconds since
+        the last one.
         """
         self._folder = folder
         self._enter = enter
         self._all_written = all_written
-        self._gap_s = gap_s
+        self._set_gap_s = set_gap_s
         self._files: list[_File] = []
         self._read_s: float | None = None
-        self._seen_s: float | None = None
-        self._noted_s = 0.0
-        self._looks: deque[tuple[float, list[Future[None]]]] = deque()
-        """When it has looked (Unix time), and what was entered then; only what is not known to be on the disk."""
+        self._refreshed_s: float | None = None
+        self._saved_s = 0.0
+        self._reads: deque[tuple[float, list[Future[None]]]] = deque()
+        """The time (Unix) of each read and its evidence, until that is known to be on the disk."""
         self._replaced_s = time.monotonic()
-        self._told = ""
+        self._logged = ""
         self.read = asyncio.Event()
-        """All that was there at the start has been read."""
+        """Set when all lines that existed at the start have been read."""
 
     async def follow(self) -> None:
-        """For ever. What goes wrong is logged once, and tried again."""
+        """Follow the journal until cancelled. An error is logged once, and the reader tries again."""
         with self._watching() as written:
             while True:
                 trouble = ""
                 try:
-                    await self._look_after()
-                    self.look()
+                    await self._refresh_files()
+                    self.read_new_lines()
                     await self._clear_away()
                 except JournalError as error:
                     trouble = str(error)
                 except OSError as error:
                     trouble = f"{self._folder.directory}: {error.strerror}"
-                if trouble and trouble != self._told:
+                if trouble and trouble != self._logged:
                     _log.error("the journal cannot be read: %s", trouble)
-                self._told = trouble
+                self._logged = trouble
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await written()
 
-    async def _look_after(self) -> None:
-        """See now and then that the hook has a file, and which files there are."""
+    async def _refresh_files(self) -> None:
+        """Every `POLL_S`, make the hook's file if it is missing, and open new files."""
         now_s = time.monotonic()
-        if self._seen_s is None or now_s - self._seen_s >= POLL_S:
-            self._seen_s = now_s
+        if self._refreshed_s is None or now_s - self._refreshed_s >= POLL_S:
+            self._refreshed_s = now_s
             await asyncio.to_thread(self._folder.make)
             self._open()
 
-    def look(self) -> None:
-        """Read and enter what is there. Raises OSError and JournalError; what could not be entered is read again."""
+    def read_new_lines(self) -> None:
+        """Read and enter new lines. Raises OSError and JournalError; the next call reads lines again that failed."""
         now_s, clock_s = time.monotonic(), time.time()
         known = clock_s - self._folder.read_until() if self._read_s is None else now_s - self._read_s
-        self._gap_s(max(0.0, known))
-        entered = [each for file in self._files for each in self._enter_of(file)]
-        if self._looks and (not entered or not self._all_written()):
-            _, before = self._looks.pop()
+        self._set_gap_s(max(0.0, known))
+        entered = [each for file in self._files for each in self._enter_new_lines(file)]
+        if self._reads and (not entered or not self._all_written()):
+            _, before = self._reads.pop()
             entered = [*(each for each in before if not each.done()), *entered]
-        self._looks.append((clock_s, entered))
+        self._reads.append((clock_s, entered))
         self._read_s = now_s
-        if now_s - self._noted_s >= NOTE_EVERY_S:
-            self._noted_s = now_s
-            self._note()
+        if now_s - self._saved_s >= SAVE_EVERY_S:
+            self._saved_s = now_s
+            self._save_read_until()
         self.read.set()
 
-    def _enter_of(self, file: _File) -> Sequence[Future[None]]:
-        """Enter what was written to it since."""
+    def _enter_new_lines(self, file: _File) -> Sequence[Future[None]]:
+        """Enter the lines that were written to this file since the last read."""
         position, rest = os.lseek(file.descriptor, 0, os.SEEK_CUR), file.rest
         lines = list(file.lines())
         if not lines:
@@ -284,27 +284,29 @@ class JournalReader:
         try:
             written = self._enter(lines)
         except JournalError:
-            file.back(position, rest)
+            file.go_back(position, rest)
             raise
         file.unwritten += written
         return written
 
-    def _note(self) -> None:
-        """Until when all lines are on the disk: later ones are read again after a kill, and must be believed then."""
+    def _save_read_until(self) -> None:
+        """Save the time up to which all lines are on the disk. After a kill the next instance reads later lines again,
+        and accepts them because they are later than this time.
+        """
         until_s = None
-        while self._all_written() and self._looks and all(each.done() for each in self._looks[0][1]):
-            until_s, _ = self._looks.popleft()
+        while self._all_written() and self._reads and all(each.done() for each in self._reads[0][1]):
+            until_s, _ = self._reads.popleft()
         if until_s is not None:
-            self._folder.note_read(until_s)
+            self._folder.save_read_until(until_s)
 
     def _open(self) -> None:
-        """In the order in which they were written."""
+        """Open new files, in the order in which they were written."""
         known = {file.inode: file for file in self._files}
         for path in (*self._folder.taken(), self._folder.path):
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
-                continue  # another instance has removed it
+                continue  # another instance removed it
             inode = os.fstat(descriptor).st_ino
             if inode in known:
                 os.close(descriptor)
@@ -314,7 +316,7 @@ class JournalReader:
                 self._files.append(known[inode])
 
     async def _clear_away(self) -> None:
-        """Replace the file that the hook writes to now and then, and remove those that are finished."""
+        """Replace the hook's file when it is due, and remove finished files."""
         now_s = time.monotonic()
         current = next((file for file in self._files if file.path == self._folder.path), None)
         if current and not current.empty:
@@ -327,10 +329,10 @@ class JournalReader:
             self._replaced_s = now_s
         for file in [file for file in self._files if file.path != self._folder.path]:
             if file.settled() and self._all_written() and await asyncio.to_thread(is_quiet, file.descriptor):
-                entered = self._enter_of(file)  # written between the last look and now
+                entered = self._enter_new_lines(file)  # lines that were written since the last read
                 if file.rest and not entered:
                     rest, file.rest = file.rest, b""
-                    file.unwritten += self._enter([rest])  # cut off, by a disk without room
+                    file.unwritten += self._enter([rest])  # a full disk cut this line off
                 elif not entered:
                     self._files.remove(file)
                     os.close(file.descriptor)
@@ -338,7 +340,9 @@ class JournalReader:
 
     @contextmanager
     def _watching(self) -> Iterator[Callable[[], Awaitable[None]]]:
-        """What waits until a file in the folder is written to. Without inotify it waits for ever; polling remains."""
+        """Yields a function that waits for the next write in the folder. Without inotify it never returns, and the
+        reader only polls.
+        """
         loop = asyncio.get_running_loop()
         with ExitStack() as resources:
             try:
@@ -350,15 +354,15 @@ class JournalReader:
                 return
 
             async def written() -> None:
-                told = loop.create_future()
+                notified = loop.create_future()
 
-                def tell() -> None:
-                    if not told.done():
-                        told.set_result(None)
+                def notify() -> None:
+                    if not notified.done():
+                        notified.set_result(None)
 
-                loop.add_reader(watching.fileno(), tell)
+                loop.add_reader(watching.fileno(), notify)
                 try:
-                    await told
+                    await notified
                 finally:
                     loop.remove_reader(watching.fileno())
                 await asyncio.sleep(GATHER_S)
@@ -367,7 +371,7 @@ class JournalReader:
             yield written
 
     def close(self) -> None:
-        """Let go of the files; what was read and is not on the disk is read again by the next instance."""
+        """Close the files. The next instance reads lines again whose evidence is not on the disk."""
         for file in self._files:
             os.close(file.descriptor)
         self._files.clear()

@@ -1,4 +1,4 @@
-"""From the journal's lines to evidence: which lines are believed, and what becomes of the others."""
+"""Checks the journal's lines: it enters the credible ones as evidence, and refuses the others."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from idtone.errors import JournalError, LedgerError
 from idtone.log_throttle import LogThrottle
 
 from .call_control import CallControl
-from .journal_lines import LONGEST_LINE, Decided, Ended, Line, blotted, fits_its_id, read, split
+from .journal_lines import LONGEST_LINE, Decided, Ended, Line, blotted, fits_call_id, read, split
 
 log = logging.getLogger(__name__)
 
 LATE: Final = timedelta(seconds=30)
-"""How long after the time that it names a line may come. The hook dates a decision by its request, and can have waited
-13 s for a verdict. Only the decision on an emergency call is written when the call is over.
+"""How much later than its own time a line may arrive. The hook dates a decision by its request, and may wait 13 s for a
+verdict. Only the decision on an emergency call is written later: when the call ends.
 """
 
 
 class JournalEntry:
-    """Believes the lines of calls in progress, by their nonces, and those of calls that the hook decides now."""
+    """Accepts lines of calls in progress, by their nonces, and lines of calls that the hook has just decided."""
 
     def __init__(
         self,
@@ -32,24 +32,24 @@ class JournalEntry:
         times: Callable[[Iterable[str]], Mapping[str, Mapping[str, object]]],
         keep: Callable[[Sequence[str]], None],
     ) -> None:
-        """`times` says what the ledger has of calls, by call id and kind of step (LedgerError). `keep` takes lines that
-        are not believed, without their digits (OSError).
+        """`times` reads which steps of the calls are in the ledger, by call id and kind; it may raise LedgerError.
+        `keep` stores refused lines, without their digits; it may raise OSError.
         """
         self._calls = call_control
         self._times = times
         self._keep = keep
-        self._turned_away = LogThrottle(log, "a call was turned away")
-        self._throttle = LogThrottle(log, "a line of the journal is not believed")
+        self._shed = LogThrottle(log, "a call was rejected")
+        self._throttle = LogThrottle(log, "a journal line was refused")
         self._gap = timedelta()
 
-    def gap_s(self, seconds: float) -> None:
-        """All lines were read so many seconds ago, so what comes now is not older."""
+    def set_gap_s(self, seconds: float) -> None:
+        """Take the time since the last read of all lines: a new line cannot be older."""
         self._gap = timedelta(seconds=min(seconds, 10**9))
 
     def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
-        """The futures are done when the evidence is on the disk.
+        """Enter lines as evidence; the futures are done when it is on the disk.
 
-        Raises JournalError if the ledger cannot be read; then none of the lines is entered.
+        Raises JournalError if the ledger cannot be read; then no line is entered.
         """
         found: list[tuple[str, Line]] = []
         refused: list[tuple[str, JournalError]] = []
@@ -69,14 +69,14 @@ class JournalEntry:
         known = self._known_before(line for _, line in found)
         for text, line in found:
             try:
-                written += self._believed(line, line.call_id in known)
+                written += self._accepted(line, line.call_id in known)
             except JournalError as error:
                 refused.append((text, error))
         self._refuse(refused)
         return written
 
     def _known_before(self, lines: Iterable[Line]) -> set[str]:
-        """Calls that are over: they are not in progress, and the ledger has steps of them."""
+        """The ids of ended calls: they are not in progress, and the ledger has steps of them."""
         calls = self._calls
         asked = {
             line.call_id
@@ -86,9 +86,9 @@ class JournalEntry:
         try:
             return {call_id for call_id, kinds in self._times(asked).items() if kinds} if asked else set()
         except LedgerError as error:
-            raise JournalError(f"which calls are over is not known: {error}") from error
+            raise JournalError(f"the ledger cannot say which calls have ended: {error}") from error
 
-    def _believed(self, line: Line, known_before: bool) -> list[Future[None]]:
+    def _accepted(self, line: Line, known_before: bool) -> list[Future[None]]:
         calls = self._calls
         call = calls.find(line.call_id)
         if call:
@@ -96,25 +96,25 @@ class JournalEntry:
                 self._must_be_new(line.at)
             return calls.journal(line)
         if known_before and line.at < calls.since:
-            return []  # entered by the service before this one
+            return []  # an earlier service has entered this line
         if isinstance(line, Decided):
             if known_before or calls.is_closed(line.call_id):
-                raise JournalError("its call is over already")
-            if not fits_its_id(line.call_id, line.at):
-                raise JournalError("it dates the call at another time than the call's id")
+                raise JournalError("its call has already ended")
+            if not fits_call_id(line.call_id, line.at):
+                raise JournalError("its time contradicts the time in the call id")
             self._must_be_new(line.at, over=line.outcome is Outcome.BYPASS)
             if line.outcome is Outcome.SHED:
-                self._turned_away.warning("as many as policy.waiting allows waited for a verdict")
+                self._shed.warning("the number of calls that wait for a verdict has reached policy.waiting")
         return calls.journal(line)
 
     def _must_be_new(self, at: datetime, over: bool = False) -> None:
-        """Raises JournalError if all lines of this time were read, or it is yet to come.
+        """Raises JournalError if all lines of this time were read before, or if the time is in the future.
 
-        `over`: the line is written when its call is over, so `at` may be long ago.
+        `over`: the hook writes the line when its call ends, so `at` may be long ago.
         """
         now = self._calls.now()
         if at > now + LATE or (at < now - self._gap - LATE and not over):
-            raise JournalError("all lines of the time that it names were read")
+            raise JournalError("its time is in the future, or all lines of that time were read before")
 
     def _refuse(self, refused: Sequence[tuple[str, JournalError]]) -> None:
         for _, error in refused:
@@ -124,4 +124,4 @@ class JournalEntry:
         try:
             self._keep([blotted(text[:LONGEST_LINE]) for text, _ in refused])
         except OSError as error:
-            self._throttle.warning(f"it cannot be kept: {error.strerror}")
+            self._throttle.warning(f"it cannot be saved: {error.strerror}")

@@ -1,11 +1,11 @@
-"""The lines of the journal, in which the hook writes what it did. Pure.
+"""The journal's lines: what the hook writes about its calls. Pure.
 
     decided,CALL,NONCE,AT,NUMBER,DIRECTION,CALLED,DIALSTRING,CALLER,OUTCOME,REASON,HEARS
     sounded,CALL,NONCE,AT,PLAYED,CALLED-FILE,CALLER-FILE,SENT,SINCE,STATUS
     ended,CALL,NONCE,AT,STATUS,CAUSE,REASON,DIALSTATUS,TALKED-MS
 
-Texts from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for a
-call that it decides itself; OUTCOME and REASON are empty for a call that ended before a decision.
+Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
+a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from idtone.ledger.evidence.steps import CallStatus, cause
 from idtone.numbers import parse, perhaps
 
 LONGEST_LINE: Final = 4096
-"""Octets; the hook's lines are at most half as long and go into the file in one write."""
+"""Octets. The hook's lines are at most half as long, and each is written in one write."""
 
 _FIELD: Final = re.compile(r"[!-+\--~]*")
 _CALL_ID: Final = re.compile(r"[!-+\--~]{1,200}-[0-9]{1,9}")
@@ -42,7 +42,7 @@ _DOES: Final[Mapping[str, Set[str]]] = {
     Outcome.BYPASS: {Reason.EMERGENCY},
     Outcome.SHED: {Reason.OVERLOAD},
 }
-"""What the hook decides by itself → on which grounds."""
+"""Outcome that the hook may decide by itself → the reasons that it may give."""
 _PLAYED: Final[Set[str]] = frozenset(Played)
 _STATUS: Final[Set[str]] = frozenset(CallStatus)
 _REASONS: Final[Set[str]] = frozenset({"", *Reason})
@@ -57,7 +57,7 @@ _HEARS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The hook decided a call, or the call ended before a decision: then `outcome` is None."""
+    """The hook decided a call; or the call ended before a decision, and `outcome` is None."""
 
     call: ForwardedCall
     nonce: str
@@ -73,12 +73,13 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Sounded:
-    """The hook played something, and `at` is when it was over.
+    """The hook played a sound until `at`.
 
-    `files` are the names of the sounds, by party. `sent` is how many RTP packets Asterisk has sent to the called party,
-    by Dial() in all, otherwise meanwhile; None if its channel has no RTP of its own. `since` is when the playback
-    began, or for Dial() when the call was answered, None if that is not known. `status` is PLAYBACKSTATUS, `1` for a
-    phone on hold, `moved` if another phone took the call.
+    `files` are the names of the sounds, by party. `sent` is the number of RTP packets that Asterisk sent to the called
+    party: for Dial() the total, otherwise during the playback; None if its channel does not count RTP packets. `since`
+    is the start of the playback, or for Dial() the time of the answer; None if unknown. `status` is PLAYBACKSTATUS, or
+    for Dial() `1` if the called party held the call, `moved` if another phone took the call, `left` if the caller left
+    it.
     """
 
     call_id: str
@@ -92,13 +93,13 @@ class Sounded:
 
     @property
     def elapsed_ms(self) -> float | None:
-        """From `since`; None if that is not known."""
+        """Milliseconds from `since` to `at`; None if `since` is unknown."""
         return None if self.since is None else (self.at - self.since) / timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The call is over. `talked_ms` is how long the parties were connected, if they were and if that is known."""
+    """The call ended. `talked_ms` is how long the parties were connected; None if they were not, or if unknown."""
 
     call_id: str
     nonce: str
@@ -114,19 +115,19 @@ Line = Decided | Sounded | Ended
 
 
 def read(line: str) -> Line:
-    """Read one line, without its end. Raises JournalError, which holds nothing of the line."""
+    """Read one line, without its line end. Raises JournalError, which quotes nothing from the line."""
     fields = line.split(",")
     reader = _READERS.get((fields[0], len(fields)))
     if reader is None or len(line) > LONGEST_LINE or not all(map(_FIELD.fullmatch, fields)):
-        raise JournalError("it is not one of the hook's lines, or was cut off")
+        raise JournalError("it is not a line of the hook, or it was cut off")
     _, call_id, nonce, at, *rest = fields
     if not _CALL_ID.fullmatch(call_id) or not _NONCE.fullmatch(nonce):
-        raise JournalError("its call id or its nonce is not one of the hook's")
+        raise JournalError("its call id or its nonce does not have the hook's format")
     return reader(call_id, nonce, _moment(at), *rest)
 
 
 def split(line: str) -> tuple[str, str] | None:
-    """A line that was cut off, by a disk without room, and the one behind it; None if there is none."""
+    """Split off a second line: a full disk cut the first one off without a line end. None if there is only one."""
     start = max(line.rfind(f"{word},") for word, _ in _READERS)
     return (line[:start], line[start:]) if start > 0 else None
 
@@ -136,7 +137,7 @@ def _decided(
     outcome: str, reason: str, hears: str,
 ) -> Decided:  # fmt: skip
     if reason not in _DOES.get(outcome, ()) or hears not in _HEARS or (_HEARS[hears] and outcome != Outcome.NOTICE):
-        raise JournalError("its decision is not one of the hook's")
+        raise JournalError("the hook cannot make this decision")
     number, dialled = unquote(number), unquote(called) or dialplan.dialled_user(unquote(dial_string))
     call = ForwardedCall(
         id=call_id,
@@ -156,13 +157,13 @@ def _sounded(
     call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str
 ) -> Sounded:
     if played not in _PLAYED or not (_FILE.fullmatch(called) and _FILE.fullmatch(caller)):
-        raise JournalError("what it says was played is not one of the hook's words")
+        raise JournalError("its PLAYED field or a file name is invalid")
     files = {party: name for party, name in ((Party.CALLED, called), (Party.CALLER, caller)) if name}
     packets = int(sent) if sent.isdecimal() and len(sent) < 10 else None
     if not files or (sent and packets is None):
-        raise JournalError("it names no sound, or its number of packets is no number")
+        raise JournalError("it names no sound, or its SENT field is not a number")
     if played != Played.DIAL and (caller or not since):
-        raise JournalError("it says of a playback what only Dial() can have done")
+        raise JournalError("it is about a playback, but has fields that only Dial() can have")
     return Sounded(call_id, nonce, at, Played(played), files, packets, _moment(since) if since else None, status)
 
 
@@ -170,7 +171,7 @@ def _ended(
     call_id: str, nonce: str, at: datetime, status: str, hangup_cause: str, reason: str, dial_status: str, talked: str
 ) -> Ended:
     if status not in _STATUS or reason not in _REASONS:
-        raise JournalError("the end that it tells is not one of the hook's words")
+        raise JournalError("its STATUS or REASON field is invalid")
     milliseconds = int(talked) if talked.isdecimal() and len(talked) < 12 else None
     connected = CallStatus(status) is CallStatus.CONNECTED
     return Ended(
@@ -190,17 +191,18 @@ _READERS: Final[Mapping[tuple[str, int], Callable[..., Line]]] = {
 def _moment(text: str) -> datetime:
     found = _TIME.fullmatch(text)
     if not found:
-        raise JournalError("a time in it is not one of Asterisk's")
+        raise JournalError("one of its times does not have Asterisk's format")
     return datetime.fromtimestamp(int(found[1]), UTC).replace(microsecond=int(found[2]))
 
 
 EARLIEST: Final = timedelta(hours=1)
 LATEST: Final = timedelta(days=7)
-"""How far a call's times may lie from the time in its id: the clock can be stepped meanwhile, and calls last."""
+"""How far a call's times may be before and after the time in its id: the clock can be stepped, and calls can be long.
+"""
 
 
-def fits_its_id(call_id: str, at: datetime) -> bool:
-    """Whether a call of this id can have been decided then. An id holds the second in which its channel was made."""
+def fits_call_id(call_id: str, at: datetime) -> bool:
+    """Whether a call with this id can have been decided then. The id holds the second when its channel was made."""
     found = _UNIQUE_ID.search(call_id)
     if not found:
         return False
@@ -209,5 +211,5 @@ def fits_its_id(call_id: str, at: datetime) -> bool:
 
 
 def blotted(line: str) -> str:
-    """What may be kept of a line that cannot be read: every digit is 0."""
+    """A refused line as it may be kept: every digit becomes 0, because the line can hold telephone numbers."""
     return _DIGIT.sub("0", _NOT_PLAIN.sub("?", line))

@@ -1,6 +1,6 @@
-"""The sounds that may be played, by the registry in use: any other is as if it had never been made.
+"""The sounds whose files match the registry in use; any other sound counts as missing.
 
-So a call whose licensed sound is in doubt gets the notice, by the same way as when a sound is missing.
+So a call whose licensed sound does not match gets the notice, as it does when the sound is missing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 class PlayableSounds(Mapping[str, Sound]):
-    """Sounds by profile id, without those that the current generation of the registry leaves in doubt.
+    """Sounds by profile id, without those that do not match the current generation of the registry.
 
-    Each of these is told once per generation as an error. A look-up costs a comparison more than a dict's.
+    Each mismatch is logged as an error once per generation. A look-up costs one comparison more than a dict's.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class PlayableSounds(Mapping[str, Sound]):
         return len(self._playable())
 
     def review(self) -> None:
-        """Hold the profiles against the registry, where it is a new one, before a call asks."""
+        """Compare the profiles with a new registry now, so that the next call does not wait for it."""
         self._playable()
 
     def _playable(self) -> Mapping[str, Sound]:
@@ -53,7 +53,7 @@ class PlayableSounds(Mapping[str, Sound]):
         if reviewed and reviewed[0] is self._registry():
             return reviewed[1]
         with self._reviewing:
-            # Asked again: whoever waited here must not go back to the generation of before.
+            # Read again: a thread that waited here must not go back to the previous generation.
             registry, reviewed = self._registry(), self._reviewed
             if reviewed and reviewed[0] is registry:
                 return reviewed[1]
@@ -66,5 +66,5 @@ class PlayableSounds(Mapping[str, Sound]):
         doubted = {profile.id: doubt(profile, named) for profile in self._profiles}
         for profile_id, reason in doubted.items():
             if reason:
-                log.error("the profile %r is not played: %s; the notice takes its place", profile_id, reason)
+                log.error("the profile %r is not played: %s; the notice replaces it", profile_id, reason)
         return {profile_id: sound for profile_id, sound in self._sounds.items() if not doubted[profile_id]}

@@ -1,7 +1,7 @@
 """The hook in Asterisk's dialplan, and the names that it shares with the service.
 
-`idtone.conf` beside this file is the hook. Every variable, label and word that crosses between it and the service is
-named here and nowhere else.
+`idtone.conf` beside this file is the hook. This module alone defines the variables, labels and words that the hook and
+the service exchange.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from pathlib import Path
 from typing import Final
 
 FORWARD_CONTEXT: Final = "idtone-forward"
-"""The caller's channel continues here at a `Verdict.extension`."""
+"""The context in which the caller's channel continues, at a `Verdict.extension`."""
 CALLED_CONTEXT: Final = "idtone-called"
-"""The called party's channel under the operator's own Dial() continues here at a `Verdict.extension`."""
+"""The same for the called party's channel under the operator's own Dial()."""
 FORWARD_PRIORITY: Final = 1
 CALLED_PRIORITY: Final = 2
-"""Inside the Gosub() of Dial() Asterisk goes on one priority before the named one."""
+"""Inside the Gosub() of Dial(), Asterisk continues one priority before the named one."""
 
 CALLED, CALLER = "called", "caller"
-"""The two parties, in the hook's words."""
+"""The hook's words for the two parties."""
 
 FALLBACK_FILE: Final = "fallback.conf"
-"""Beside the sounds: what the hook decides by while the service is down; written by the service, read by the hook."""
+"""The file beside the sounds by which the hook decides while the service is down. The service writes it."""
 FALLBACK_POLICY: Final = "policy"
-"""Its section of `service_away` (`notice` or `refuse`), `refuse_cause` (Q.850), who hears the notice for each direction
-(`incoming`, `outgoing`: as in a journal line) and whether a caller who does is answered first (`answer_first`)."""
+"""The section with `service_away` (`notice` or `refuse`), `refuse_cause` (Q.850), `incoming` and `outgoing` (who hears
+the notice, as in a journal line), and `answer_first` (whether the call is answered before the caller hears it)."""
 FALLBACK_SUSPENDED: Final = "suspended"
-"""Its section of suspended numbers: E.164 digits = since when, in Unix seconds."""
+"""The section with the suspended numbers: E.164 digits = start in Unix seconds."""
 JOURNAL_FILE: Final = "calls"
-"""In the journal's folder: the file that the hook writes to."""
+"""The file in the journal's folder to which the hook writes."""
 PACKET_MS: Final = 20
-"""What an RTP packet holds, in Asterisk as it is shipped and in every network that we know of."""
+"""Duration of an RTP packet, in Asterisk's default configuration and in every network that we know of."""
 
 
 def packets(duration_ms: float) -> int:
-    """How many RTP packets Asterisk sends of a sound."""
+    """How many RTP packets Asterisk sends for a sound."""
     return -int(-duration_ms // PACKET_MS)
 
 
@@ -49,7 +49,7 @@ class Played(StrEnum):
     """How the hook played a sound, in a journal line."""
 
     DIAL = "dial"
-    """Dial() played it, option A()."""
+    """Dial() played it, with its option A()."""
     AGAIN = "again"
     """Playback() played it, because Dial() had not played it to its end."""
     OWN = "own"
@@ -66,14 +66,14 @@ def parties_word(parties: tuple[str, ...]) -> str:
 
 
 EXTENSION_LIMIT: Final = 79
-"""Characters that Asterisk takes for an extension."""
+"""Most characters of an extension in Asterisk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision as the hook takes it. It counts only with the nonce that the hook gave along with its request.
+    """The decision in the form that the hook reads. The hook ignores a verdict without the nonce of its request.
 
-    `files` are the names of the sounds in their folder, by party; `packets` is the length of the called party's.
+    `files` are the names of the sounds in their folder, by party; `packets` is the length of the called party's sound.
     """
 
     nonce: str
@@ -102,26 +102,26 @@ class Verdict:
 
     @property
     def extension(self) -> str:
-        """The extension that is the verdict: a call goes there with all of it or not at all."""
+        """The extension that carries the verdict: the hook gets all of it or none of it."""
         return f"v:{self.text}"
 
 
 NO_VERDICT: Final = "v:none"
-"""The extension by which a called party's channel continues without a verdict."""
+"""The extension at which a called party's channel continues without a verdict."""
 VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
 
 
 def channel_of(call_id: str) -> str:
-    """The unique id of the channel that a call id was made from: `1795564585.21-1` → `1795564585.21`."""
+    """The unique id of the channel from which a call id was made: `1795564585.21-1` → `1795564585.21`."""
     return call_id.rpartition("-")[0]
 
 
 _DIALLED_USER: Final = re.compile(r"(?i:local)/([^@/;,]*)|[^/]+/(?:[^/]*/)?(?:sips?:)?([^@/;,]*)")
-"""A Local channel has its options behind the last slash, every other one what is dialled."""
+"""Behind the last slash, a Local channel has its options, and every other channel has the dialled user."""
 
 
 def dialled_user(dial_string: str) -> str:
-    """The user part of a dial string, in a ring group the first one's.
+    """The user part of a dial string; for a ring group, that of its first destination.
 
     `PJSIP/0312345678@trunk`, `PJSIP/trunk/sip:0312345678@host`, `Local/0312345678@context/n`.
     """
@@ -130,8 +130,8 @@ def dialled_user(dial_string: str) -> str:
 
 
 # -- emergency numbers in every spelling ------------------------------------------------------------------------------
-# POSIX extended regular expressions for the dialplan. `numbers.parse` reads the same spellings; a table in the tests
-# runs through both.
+# POSIX extended regular expressions for the dialplan. `numbers.parse` reads the same spellings; the tests run one table
+# through both.
 
 _WIDE: Final = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 """ASCII → full-width characters."""
@@ -140,7 +140,7 @@ _WIDE_SEPARATORS: Final = "([-().[:space:]]|（|）|－|‐|‑|‒|–|—|―|
 
 
 def _spelled(characters: str, separators: str, wide: bool) -> str:
-    """These characters in either case, each in either width where `wide`, with separators after each."""
+    """A pattern for these characters in either case, with separators after each; in either width if `wide`."""
     return "".join(_either(each, wide) + separators for each in characters)
 
 
@@ -163,7 +163,7 @@ def _emergency(wide: bool) -> str:
 
 
 def _patterns() -> dict[str, str]:
-    """What stands in the hook for each test."""
+    """Placeholder in the hook → the pattern that replaces it."""
     return {
         f"@EMERGENCY{dialled}{name}@": f"{start}{_emergency(wide)}{end}".replace(";", "\\;")
         for name, wide in (("", False), ("_WIDE", True))
@@ -185,7 +185,7 @@ _TO_NARROW: Final = "\n".join(
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The notice as Asterisk can make it without any file: its tone string and its length."""
+    """The notice as Asterisk can generate it without a file: its tone string and its length."""
 
     tones: str
     duration_ms: float
@@ -195,9 +195,9 @@ class Notice:
 class Asking:
     """How the hook asks the service.
 
-    `door` is `ari` or `agi`; `agi` is what comes before the entry point in AGI(): `agi://127.0.0.1:4573/` or
-    `/usr/bin/idtone-agi,`. `secret` goes along with each request over TCP. `waiting` is how many calls may wait for a
-    verdict, `overload` what becomes of the others: `shed` or `alone`.
+    `door` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
+    `/usr/bin/idtone-agi,`. The hook sends `secret` with each request over TCP. `waiting` is how many calls may wait for
+    a verdict; `overload` is what the hook does with further calls: `shed` or `alone`.
     """
 
     door: str
@@ -208,18 +208,18 @@ class Asking:
 
 
 HOOK_FILE: Final = "idtone.conf"
-"""What `export` writes, and Asterisk's extensions.conf includes."""
+"""The file that `export` writes and that Asterisk's extensions.conf includes."""
 HOOK_GLOBAL: Final = "IDTONE_HOOK"
-"""The global variable by which the loaded hook says which text it is."""
+"""The global variable that holds the digest of the loaded hook."""
 HOOK_MODE: Final = 0o640
-"""It holds the secret of AGI."""
+"""The file holds the AGI secret, so other users must not read it."""
 
 _DIGEST: Final = "@DIGEST@"
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """The hook as it is exported; `digest` tells this text from that of another version or of other settings."""
+    """The hook as it is exported. `digest` differs for another version or other settings."""
 
     text: str = field(repr=False)
     digest: str
@@ -228,8 +228,8 @@ class Hook:
 def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking) -> Hook:
     """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them.
 
-    A program that Asterisk runs for AGI() gets no numbers on its command line, but the name of the variable that has
-    them.
+    A program that Asterisk runs for AGI() gets the name of a variable on its command line, instead of the telephone
+    numbers that the variable holds.
     """
     text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8")
     for name, value in {
@@ -254,7 +254,7 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking) -> Hook:
 
 
 def export(directory: Path, exported: Hook) -> list[Path]:
-    """Write the hook into `directory`, for its owner and group alone, and return what was written. Raises OSError."""
+    """Write the hook into `directory`; only its owner and group can read it. Returns the files. Raises OSError."""
     folder, path = directory.stat(), directory / HOOK_FILE
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, HOOK_MODE)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:

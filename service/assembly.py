@@ -1,4 +1,4 @@
-"""What an instance has before it begins to serve, put together of what the settings name."""
+"""Loads and assembles the parts of an instance, as the settings say, before it begins to serve."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from idtone.tones.profile import Profile
 log = logging.getLogger(__name__)
 
 REGISTRY_WITHIN_S: Final = 30.0
-"""How long a start waits for the registry's source."""
+"""How long the start waits for the registry's source."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What an instance has before it begins."""
+    """The parts of an instance that are loaded before it takes over or serves."""
 
     profiles: tuple[Profile, ...]
     sounds: dict[str, Sound]
@@ -49,20 +49,20 @@ def load(settings: Settings) -> Loaded:
             if file.written:
                 log.info("made %s", file.path)
     source = source_of(settings.registry)
-    _take_up(source)
+    _read_first(source)
     journal_of(settings).make()
     return Loaded(profiles, sounds, KeyRing.of(settings.ledger, settings.node), source)
 
 
-def _take_up(source: Source) -> None:
-    """The first look at the registry. Without it calls are announced by the notice, which is better than no service."""
-    looking = in_daemon(source.refresh, "the first look at the registry")
+def _read_first(source: Source) -> None:
+    """Read the registry for the first time. Without one, calls get the notice, which is better than no service."""
+    reading = in_daemon(source.refresh, "the first reading of the registry")
     try:
-        looking.result(REGISTRY_WITHIN_S)
+        reading.result(REGISTRY_WITHIN_S)
     except TimeoutError:
         log.error(
-            "the registry's source has not answered within %g s; the service starts without it, and takes it up when "
-            "it answers: check registry.source and what it lies on", REGISTRY_WITHIN_S,
+            "the registry's source has not answered within %g s; the service starts without a registry, and uses it "
+            "when the source answers: check registry.source and its disk or server", REGISTRY_WITHIN_S,
         )  # fmt: skip
 
 
@@ -73,9 +73,9 @@ def journal_of(settings: Settings) -> JournalFolder:
 def source_of(registry: RegistrySettings) -> Source:
     root = registry.root()
     if root is None:
-        log.warning("the registry is unsigned: whoever can write %s is believed", registry.source)
+        log.warning("the registry is unsigned: anyone who can write %s can change it", registry.source)
         return FileSource(registry.file())
-    from idtone.registry.trust.client import Repository  # with TUF, which an unsigned registry does not need
+    from idtone.registry.trust.client import Repository  # imports TUF, which an unsigned registry does not need
 
     return SignedSource(Repository(root, registry.source, registry.cache), registry.poll.total_seconds())
 
@@ -83,7 +83,7 @@ def source_of(registry: RegistrySettings) -> Source:
 def assemble(
     settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader
 ) -> tuple[CallControl, Fallback, Callable[[], None]]:
-    """Call control, what Asterisk knows while we are down, and what takes up a changed registry."""
+    """Call control, the fallback file, and the function that reads a changed registry and puts it to use."""
     source, policy = loaded.source, settings.policy.policy()
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
@@ -109,7 +109,7 @@ def assemble(
     def review() -> None:
         playable.review()
         expiry.review(source.current, time_by(source.current, datetime.now(UTC)))
-        fallback.keep(source.current)
+        fallback.update(source.current)
 
     def refresh() -> None:
         source.refresh()

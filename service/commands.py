@@ -24,24 +24,22 @@ from .instance import Instance
 log = logging.getLogger(__name__)
 
 SWITCH_S: Final = 0.001
-"""How long a thread that computes keeps the event loop waiting for its turn; Python's own is 5 ms, half of what a call
-may be delayed."""
+"""How long the event loop waits for a computing thread to yield. Python's default is 5 ms, half of a call's permitted
+delay."""
 UNUSABLE_SETTINGS: Final = 78
-"""EX_CONFIG of sysexits.h: systemd does not start again what would only fail again."""
+"""EX_CONFIG of sysexits.h: systemd does not restart the service, because it would fail again."""
 
 TakeOver = Annotated[
-    bool, typer.Option("--take-over", help="Take over from the instance that runs, without losing a call.")
+    bool, typer.Option("--take-over", help="Take over from the running instance, without losing a call.")
 ]
-Check = Annotated[
-    bool, typer.Option("--check", help="Read the settings and what they name, say what is wrong, and end.")
-]
+Check = Annotated[bool, typer.Option("--check", help="Check the settings and the files that they name, then exit.")]
 
 
 def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check = False) -> None:
-    """Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress go on without it.
+    """Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress continue without the service.
 
-    Exit 1: evidence was left that could not be written; the next start enters a gap in its place. Exit 78: the settings
-    cannot be used.
+    Exit 1: some evidence could not be written; the next start enters a gap in its place. Exit 78: the settings cannot
+    be used.
     """
     try:
         settings = load_settings(config)
@@ -55,28 +53,30 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         print("the settings can be used")
         return
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
-    logging.getLogger("tuf").setLevel(logging.WARNING)  # it tells of each key that has not signed where enough have
-    faulthandler.enable()  # tells where the loop stood still when a watchdog ends us
+    logging.getLogger("tuf").setLevel(
+        logging.WARNING
+    )  # else it logs each missing signature, even if enough keys signed
+    faulthandler.enable()  # shows where the event loop was blocked when systemd's watchdog ends the process
     instance = Instance(settings, password, load(settings))
     loop_first()
     try:
         asyncio.run(instance.live(take_over))
     except asyncio.CancelledError:
-        log.warning("told to stop again: requests on their way are not waited for")
+        log.warning("second stop signal: the service ends without waiting for requests in progress")
         raise typer.Exit(1) from None
     if instance.unwritten:
-        raise typer.Exit(1)  # the ledger has told
+        raise typer.Exit(1)  # the ledger has logged it
 
 
 def check_settings(settings: Settings) -> None:
-    """Read what the settings name, and change nothing. Raises IdtoneError."""
+    """Read the files that the settings name, without changing anything. Raises IdtoneError."""
     load_library(settings.sounds.profiles).for_calls()
     settings.agi_secret()
     root = settings.registry.root()
     if root is None:
         load_registry(settings.registry.file())
     else:
-        from idtone.registry.trust.client import trusted_root  # as below
+        from idtone.registry.trust.client import trusted_root  # imports TUF, which an unsigned registry does not need
 
         try:
             trusted_root(root)
@@ -85,8 +85,8 @@ def check_settings(settings: Settings) -> None:
 
 
 def loop_first() -> None:
-    """Keep the event loop from standing still while a thread reads a registry: neither for the thread's turn, nor while
-    everything that was loaded by now is searched for garbage, of which there is none in it.
+    """Keep the event loop responsive while a thread reads a registry: the thread yields sooner, and the garbage
+    collector no longer scans the objects that exist now.
     """
     sys.setswitchinterval(SWITCH_S)
     gc.collect()

@@ -1,13 +1,13 @@
-"""How the next instance of `idtone serve` takes over from the one that runs, over a socket beside the ledger.
+"""The hand-over from the running instance of `idtone serve` to the next one, over a socket beside the ledger.
 
-    next → running   {"take-over": 1, "manager": …}     it has loaded everything
+    next → running   {"take-over": 1, "manager": …}     the next instance has loaded everything
     running → next   {"agi": address}, the AGI listener  if it has one; or {"refused": why}
-    next → running   {"ready": true}                     it has connected to Asterisk: the old one hears no more events
-    running → next   {"over": true}                      the old one has let go of the journal and the ledger
+    next → running   {"ready": true}                     it has connected to Asterisk; the old one gets no more events
+    running → next   {"over": true}                      the old one has closed the journal and the ledger
     next → running   {"serving": true}                   the old one can end
 
-Each is one JSON packet. The listening socket itself is handed on, so that no request finds the port closed. The
-socket's file belongs to the service's user alone.
+Each message is one JSON packet. The old instance passes its listening socket on, so that the port is never closed. Only
+the service's user can use the socket's file.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ class Peer:
         self._socket = end
         end.setblocking(False)
 
-    async def send(self, **words: Any) -> None:
-        await asyncio.get_running_loop().sock_sendall(self._socket, json.dumps(words).encode())
+    async def send(self, **fields: Any) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._socket, json.dumps(fields).encode())
 
-    def send_with_descriptors(self, descriptors: Sequence[int], **words: Any) -> None:
-        """Send words, and open files with them."""
-        socket.send_fds(self._socket, [json.dumps(words).encode()], descriptors)
+    def send_with_descriptors(self, descriptors: Sequence[int], **fields: Any) -> None:
+        """Send a message together with open files."""
+        socket.send_fds(self._socket, [json.dumps(fields).encode()], descriptors)
 
     async def receive(self) -> dict[str, Any]:
-        """The next words; empty if the other instance has gone. Raises UsageError if it is silent for too long."""
-        words, _ = await self._receive(lambda: (self._socket.recv(_PACKET), []))
-        return words
+        """The next message; empty if the other instance has ended. Raises UsageError if none comes in time."""
+        fields, _ = await self._receive(lambda: (self._socket.recv(_PACKET), []))
+        return fields
 
     async def receive_with_descriptors(self) -> tuple[dict[str, Any], list[int]]:
-        """As `receive`, with the open files that came with the words."""
+        """Like `receive`, with the open files that came with the message."""
         return await self._receive(lambda: socket.recv_fds(self._socket, _PACKET, 1)[:2])
 
     async def _receive(self, receive: Callable[[], tuple[bytes, list[int]]]) -> tuple[dict[str, Any], list[int]]:
@@ -66,22 +66,22 @@ class Peer:
             packet, descriptors = receive()
         except (TimeoutError, OSError) as error:
             raise UsageError(
-                f"the other instance of `idtone serve` fell silent: {str(error) or 'timed out'}"
+                f"the other instance of `idtone serve` does not answer: {str(error) or 'timed out'}"
             ) from error
         finally:
             loop.remove_reader(self._socket)
-        words = json.loads(packet) if packet else {}
-        return words, descriptors
+        fields = json.loads(packet) if packet else {}
+        return fields, descriptors
 
 
-def place(ledger: Path) -> Path:
-    """The socket beside a ledger."""
+def socket_path(ledger: Path) -> Path:
+    """The path of the socket beside a ledger."""
     return ledger.with_name(ledger.name + ".next")
 
 
 @asynccontextmanager
 async def offered(path: Path, hand_over: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
-    """While inside, the next instance may ask, one at a time. For the holder of the ledger's lock alone."""
+    """In this context the next instance may ask for a hand-over, one at a time. The caller holds the ledger's lock."""
     with _listener(path) as listener:
         attending = asyncio.create_task(_attend(listener, hand_over))
         try:
@@ -114,8 +114,8 @@ def _listener(path: Path) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def predecessor(path: Path) -> Iterator[Peer | None]:
-    """The instance that runs on this ledger, if there is one."""
+def running_instance(path: Path) -> Iterator[Peer | None]:
+    """The instance that is running on this ledger; None if there is no such instance."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as end:
         try:
             with _short(path) as name:
@@ -125,14 +125,14 @@ def predecessor(path: Path) -> Iterator[Peer | None]:
             return
         except OSError as error:
             raise UsageError(
-                f"{path}: the instance that runs cannot be asked: {error.strerror}; run this as the same user"
+                f"{path}: the running instance cannot be reached: {error.strerror}; run this as the same user"
             ) from error
         yield Peer(end) if _is_ours(end) else None
 
 
 @contextmanager
 def _short(path: Path) -> Iterator[str]:
-    """A name of at most 107 octets for a socket, however long the path is."""
+    """A short name for a socket: the kernel allows 107 octets, and the path can be longer."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"

@@ -1,4 +1,4 @@
-"""One running service: it may take over from the instance before, and hand over to the next."""
+"""One instance of the service: it can take over from the previous instance, and hand over to the next one."""
 
 from __future__ import annotations
 
@@ -47,31 +47,32 @@ log = logging.getLogger(__name__)
 AGI_DRAIN_S: Final = 1.0
 
 
-def _tell_failure(task: asyncio.Task[None]) -> None:
-    """Calls go on without it; that it has ended must not go unnoticed."""
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Log that a background task failed: calls continue without it, so nothing else would show it."""
     if not task.cancelled() and task.exception():
         log.error(
-            "%s has ended until the next start; report this as a fault", task.get_name(), exc_info=task.exception()
-        )
+            "%s has failed and stops until the next start; report this as a fault",
+            task.get_name(), exc_info=task.exception(),
+        )  # fmt: skip
 
 
 @dataclass
-class Inheritance:
-    """What an instance has from the one before it."""
+class HandedOver:
+    """What an instance gets from the previous one."""
 
     listener: Listener | None = None
     ari: AriConnection | None = None
 
 
 class Instance:
-    """One `idtone serve`: it may take over from one, and hand over to another."""
+    """One `idtone serve`, from its start or take-over to its end or hand-over."""
 
     def __init__(self, settings: Settings, password: str, loaded: Loaded) -> None:
         self._settings = settings
         self._password = password
         self._loaded = loaded
         self._manager = ServiceManager.of(os.environ)
-        self._socket = hand_over.place(path_of(settings.ledger.own()))
+        self._socket = hand_over.socket_path(path_of(settings.ledger.own()))
         self._stop = asyncio.Event()
         self._next: subprocess.Popen[bytes] | None = None
         self._handing_over = False
@@ -82,14 +83,14 @@ class Instance:
 
     @property
     def unwritten(self) -> bool:
-        """Whether evidence was left that could not be written."""
+        """Whether some evidence could not be written."""
         return self._evidence is not None and self._evidence.unwritten is not None
 
     async def live(self, take_over: bool) -> None:
-        """Until a signal has told to stop, or the next instance has taken over; a second signal cancels this."""
+        """Run until a stop signal, or until the next instance has taken over. A second signal cancels this."""
         async with AsyncExitStack() as resources:
-            peer = resources.enter_context(hand_over.predecessor(self._socket)) if take_over else None
-            inherited = await self._inherit(peer, resources) if peer else Inheritance()
+            peer = resources.enter_context(hand_over.running_instance(self._socket)) if take_over else None
+            handed_over = await self._take_over(peer, resources) if peer else HandedOver()
             ledger = self._settings.ledger
             evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.key_ring, ledger.reserve)
             self._evidence = evidence
@@ -104,12 +105,12 @@ class Instance:
             self._calls = calls
             journal = self._journal(calls, reader, evidence)
             resources.callback(journal.close)
-            await self._serve(calls, journal, evidence, refresh, inherited, peer)
+            await self._serve(calls, journal, evidence, refresh, handed_over, peer)
 
     def _journal(self, calls: CallControl, ledger: LedgerReader, evidence: LedgerWriter) -> JournalReader:
         folder = journal_of(self._settings)
         entry = JournalEntry(calls, ledger.times, folder.refuse)
-        return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.gap_s)
+        return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.set_gap_s)
 
     def _connect(self) -> AbstractAsyncContextManager[AriConnection]:
         ari = self._settings.ari
@@ -121,52 +122,52 @@ class Instance:
         journal: JournalReader,
         evidence: LedgerWriter,
         refresh: Callable[[], None],
-        inherited: Inheritance,
+        handed_over: HandedOver,
         peer: hand_over.Peer | None,
     ) -> None:
         async def read_journal() -> None:
-            journal.look()
+            journal.read_new_lines()
 
-        ready = [inherited.ari] if inherited.ari else []
+        ready = [handed_over.ari] if handed_over.ari else []
         application = AriApplication(calls, read_journal)
         runner = ApplicationRunner(application, lambda: nullcontext(ready.pop()) if ready else self._connect())
         self._watch_signals()
         successor: asyncio.Future[hand_over.Peer] = asyncio.get_running_loop().create_future()
-        over, told = asyncio.Event(), asyncio.create_task(self._stop.wait())
+        over, stopped = asyncio.Event(), asyncio.create_task(self._stop.wait())
         with ExitStack() as bound:
-            listener = inherited.listener or self._listener(bound)
+            listener = handed_over.listener or self._listener(bound)
 
-            async def yield_to(to: hand_over.Peer) -> None:
+            async def hand_over_to(to: hand_over.Peer) -> None:
                 if await self._hand_over(to, listener, application, runner):
                     successor.set_result(to)
-                    await asyncio.Event().wait()  # the connection is needed to the end
+                    await asyncio.Event().wait()  # keep the connection open until this instance ends
 
             serving = asyncio.create_task(runner.run(over))
             watching = asyncio.create_task(RegistryWatch(refresh).run())
-            keeping = self._keep(evidence, journal)
-            attending = asyncio.create_task(self._manager.attend(lambda: self._status(application)))
+            background = self._start_background(evidence, journal)
+            reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
             try:
-                async with hand_over.offered(self._socket, yield_to):
+                async with hand_over.offered(self._socket, hand_over_to):
                     async with self._answering(calls, listener):
                         await self._announce(peer)
-                        awaited: set[asyncio.Future[Any]] = {serving, watching, told, successor}
+                        awaited: set[asyncio.Future[Any]] = {serving, watching, stopped, successor}
                         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
                         if watching.done():
-                            watching.result()  # it ends only by an error that is ours
+                            watching.result()  # it ends only by a fault in this program
                         if not successor.done():
                             self._manager.tell("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000")
                             calls.retiring = True
                             over.set()
                             await serving
                     if successor.done():
-                        await self._let_go(successor.result(), application, evidence, keeping)
+                        await self._release(successor.result(), application, evidence, background)
             finally:
-                for task in (serving, watching, attending, *keeping, told):
+                for task in (serving, watching, reporting, *background, stopped):
                     task.cancel()
-                await asyncio.wait({serving, watching, attending, *keeping, told})
+                await asyncio.wait({serving, watching, reporting, *background, stopped})
 
     def _listener(self, bound: ExitStack) -> Listener | None:
-        """Where AGI is answered: nowhere, unless it is the chosen interface."""
+        """The listening socket for AGI; None unless AGI is the chosen interface."""
         if self._settings.door is not Door.AGI:
             return None
         return bound.enter_context(bound_to(self._settings.agi.address()))
@@ -177,8 +178,8 @@ class Instance:
         answer = AgiApplication(calls, self._settings.agi_secret()).answer
         return FastAgiServer(answer, Limits(drain_s=AGI_DRAIN_S)).listening(listener)
 
-    def _keep(self, evidence: LedgerWriter, journal: JournalReader) -> list[asyncio.Task[None]]:
-        """What is done beside the calls."""
+    def _start_background(self, evidence: LedgerWriter, journal: JournalReader) -> list[asyncio.Task[None]]:
+        """Start the background tasks."""
         ledger, key_ring = self._settings.ledger, self._loaded.key_ring
         cosigning = Cosigning(evidence, key_ring, ledger.witnesses, ledger.witness_every.total_seconds())
         tasks = [
@@ -191,7 +192,7 @@ class Instance:
             ),
         ]
         for task in tasks:
-            task.add_done_callback(_tell_failure)
+            task.add_done_callback(_log_failure)
         return tasks
 
     def _watch_signals(self) -> None:
@@ -204,7 +205,7 @@ class Instance:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-        reload = self._start_next if self._manager.address else self._tell_how_to_reload
+        reload = self._start_next if self._manager.address else self._log_how_to_reload
         loop.add_signal_handler(signal.SIGHUP, reload)
 
     def _status(self, application: AriApplication) -> str:
@@ -223,74 +224,78 @@ class Instance:
         return f"serving: {reached}{agi}, {known}, {len(self._calls or ())} calls in progress{more}"
 
     async def _announce(self, peer: hand_over.Peer | None) -> None:
-        # Asterisk may be started later; then there is nobody who could ask, and nothing to wait for.
+        # Without waiting for Asterisk: if it starts later, there are no requests until then.
         self._manager.tell(*([f"MAINPID={os.getpid()}"] if peer else []), "READY=1")
         if peer:
             await peer.send(serving=True)
-            log.info("took over from the instance before")
+            log.info("took over from the previous instance")
 
-    # -- from the instance before ---------------------------------------------------------------------------------
+    # -- from the previous instance -------------------------------------------------------------------------------
 
-    async def _inherit(self, peer: hand_over.Peer, resources: AsyncExitStack) -> Inheritance:
-        """Have the instance that runs let go of everything, but for the moment between the two nothing is lost."""
+    async def _take_over(self, peer: hand_over.Peer, resources: AsyncExitStack) -> HandedOver:
+        """Ask the running instance to hand over. Returns when it has closed the journal and the ledger."""
         await peer.send(**{"take-over": hand_over.VERSION, "manager": self._manager.address})
         answer, descriptors = await peer.receive_with_descriptors()
         if "agi" not in answer:
-            raise UsageError(f"the instance that runs does not hand over: {answer.get('refused', 'it has gone')}")
-        inherited = Inheritance()
+            raise UsageError(f"the running instance does not hand over: {answer.get('refused', 'it has ended')}")
+        handed_over = HandedOver()
         for listener in (Listener(fileno=descriptor) for descriptor in descriptors):
             if self._settings.door is Door.AGI and answer["agi"] == self._settings.agi.listen:
-                inherited.listener = listener
+                handed_over.listener = listener
             else:
                 listener.close()
         try:
-            inherited.ari = await resources.enter_async_context(self._connect())
+            handed_over.ari = await resources.enter_async_context(self._connect())
         except AriRefused as error:
-            raise UsageError(f"{error}; {remedy(error)}. The instance that runs goes on") from error
+            raise UsageError(f"{error}; {remedy(error)}. The running instance continues") from error
         except AriError as error:
-            log.warning("%s; taking over without", error)
+            log.warning("%s; taking over without a connection to Asterisk", error)
         await peer.send(ready=True)
         await peer.receive()
-        return inherited
+        return handed_over
 
-    # -- to the next one ------------------------------------------------------------------------------------------
+    # -- to the next instance -------------------------------------------------------------------------------------
 
     def _start_next(self) -> None:
-        """What a reload means: the program as it is installed now takes over, with the settings as they are now."""
+        """Reload: start an instance of the installed program, with the current settings, that takes over."""
         if self._next and self._next.poll() is None:
             return
         command = [*(word for word in sys.argv if word != "--take-over"), "--take-over"]
         environment = {name: value for name, value in os.environ.items() if name != "WATCHDOG_PID"}
         log.info("starting the next instance")
         try:
-            self._next = subprocess.Popen(command, env=environment)  # noqa: S603 — as we were started
+            self._next = subprocess.Popen(command, env=environment)  # noqa: S603 — our own command line
         except OSError as error:
             log.error("the next instance cannot be started: %s: %s", command[0], error.strerror)
             return
         ended, loop = in_daemon(self._next.wait, "waiting for the next instance"), asyncio.get_running_loop()
-        ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._tell_reload_failed))
+        ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._log_reload_failed))
 
-    def _tell_reload_failed(self) -> None:
-        """The next instance has ended, and this one is still there to see it."""
+    def _log_reload_failed(self) -> None:
+        """The next instance has ended before this one, so it has not taken over."""
         assert self._next
         log.error(
-            "the reload has FAILED: the next instance ended with status %s, for the reason above; this one goes on "
-            "with the settings that it has: `idtone serve --check` says what is wrong with the new ones",
+            "the reload has FAILED: the next instance ended with status %s, for the reason above. This instance "
+            "continues with its old settings; `idtone serve --check` shows what is wrong with the new ones",
             self._next.returncode,
         )
 
-    def _tell_how_to_reload(self) -> None:
-        log.warning("SIGHUP: a reload is systemd's; start the next instance with `idtone serve --take-over` instead")
+    def _log_how_to_reload(self) -> None:
+        log.warning(
+            "SIGHUP reloads only under systemd; start the next instance with `idtone serve --take-over` instead"
+        )
 
     async def _hand_over(
         self, peer: hand_over.Peer, listener: Listener | None, application: AriApplication, runner: ApplicationRunner
     ) -> bool:
-        """As far as it can still go wrong at the other end, when this one serves on; whether it did not."""
-        question = await peer.receive()
+        """Hand over up to the point where the next instance is ready; returns whether it is. If it fails before, this
+        instance continues to serve.
+        """
+        request = await peer.receive()
         refusal = None
-        if question.get("take-over") != hand_over.VERSION:
+        if request.get("take-over") != hand_over.VERSION:
             refusal = "it is of another version; stop it, and start this one"
-        elif question.get("manager") != self._manager.address:
+        elif request.get("manager") != self._manager.address:
             refusal = "systemd runs it; use `systemctl reload idtone`"
         elif self._stop.is_set():
             refusal = "it is about to stop; try again"
@@ -298,34 +303,34 @@ class Instance:
             await peer.send(refused=refusal)
             return False
         self._handing_over = True
-        application.let_go(True)
+        application.allow_takeover(True)
         ready = False
         try:
             peer.send_with_descriptors([listener.fileno()] if listener else [], agi=self._settings.agi.listen)
             ready = bool((await peer.receive()).get("ready"))
         finally:
             if listener:
-                listener.handed_on = ready
+                listener.handed_over = ready
             if not ready:
-                log.error("the next instance ended before it was ready; this one goes on")
+                log.error("the next instance ended before it was ready; this one continues")
                 self._handing_over = False
-                application.let_go(False)
+                application.allow_takeover(False)
                 runner.connect_again()
         return ready
 
-    async def _let_go(
+    async def _release(
         self,
         peer: hand_over.Peer,
         application: AriApplication,
         evidence: LedgerWriter,
-        keeping: Sequence[asyncio.Task[None]],
+        background: Sequence[asyncio.Task[None]],
     ) -> None:
-        await application.settled()
-        for task in keeping:  # what the journal says from now on is the next one's to read
+        await application.wait_for_requests()
+        for task in background:  # the next instance reads the journal from now on
             task.cancel()
-        await asyncio.wait(keeping)
+        await asyncio.wait(background)
         await asyncio.to_thread(evidence.close)
         await peer.send(over=True)
         if not (await peer.receive()).get("serving"):
-            raise UsageError("the next instance took over and did not begin to serve; its log says why")
+            raise UsageError("the next instance took over but does not serve; its log says why")
         log.info("the next instance has taken over")

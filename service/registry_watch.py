@@ -1,4 +1,4 @@
-"""Takes up a changed registry, whatever its source does."""
+"""Polls the registry and puts a changed one to use, even if its source blocks or fails."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from idtone.log_throttle import LogThrottle
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.5
-"""With the time that reading takes, a suspended number is refused within two seconds."""
+"""Together with the time that reading takes, a suspended number is refused within two seconds."""
 SILENT_S: Final = 90.0
-"""How long a look may take before the log says so: longer than the time limits of a source that keeps them."""
+"""How long reading may take before it is logged. A working source reaches its own time limits earlier."""
 LOG_EVERY_S: Final = 60.0
 
 
 class RegistryWatch:
-    """Runs until it is cancelled. An error that is not the registry's ends it."""
+    """Runs until it is cancelled. It logs each IdtoneError; any other error ends it."""
 
     def __init__(self, refresh: Callable[[], None]) -> None:
-        """`refresh` takes up a changed registry; it may block for ever, and is called in a thread of its own."""
+        """`refresh` reads a changed registry and puts it to use. It can block for ever, so it runs in a thread."""
         self._refresh = refresh
 
     async def run(self) -> None:
@@ -33,7 +33,7 @@ class RegistryWatch:
             while True:
                 await asyncio.sleep(POLL_S)
                 try:
-                    await self._look(throttle)
+                    await self._poll(throttle)
                 except FallbackError as error:
                     throttle.log(logging.CRITICAL, str(error))
                 except IdtoneError as error:
@@ -41,14 +41,14 @@ class RegistryWatch:
         finally:
             throttle.flush()
 
-    async def _look(self, throttle: LogThrottle) -> None:
-        looking = asyncio.wrap_future(in_daemon(self._refresh, "the look at the registry"))
+    async def _poll(self, throttle: LogThrottle) -> None:
+        reading = asyncio.wrap_future(in_daemon(self._refresh, "reading the registry"))
         while True:
-            done, _ = await asyncio.wait({looking}, timeout=SILENT_S)
+            done, _ = await asyncio.wait({reading}, timeout=SILENT_S)
             if done:
-                return looking.result()
+                return reading.result()
             throttle.log(
                 logging.ERROR,
-                "the registry's source does not answer; what was read of it last stays in use: check registry.source "
-                "and what it lies on",
+                "the registry's source does not answer; the registry that was read last stays in use: check "
+                "registry.source and its disk or server",
             )

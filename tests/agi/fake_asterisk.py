@@ -1,4 +1,4 @@
-"""The other end of an AGI conversation, for what a real Asterisk does not do when asked."""
+"""A fake Asterisk for AGI, for responses that the real one does not give on demand."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ CALL = {
     "agi_accountcode": b"",
     "agi_threadid": b"140585945355968",
 }
-"""What Asterisk 22.10.1 sends to a program."""
+"""The fields that Asterisk 22.10.1 sends to a program."""
 
 
 def fields(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> dict[str, bytes]:
-    """What it sends over a network."""
+    """The fields that it sends over a network."""
     call = {"agi_network": b"yes", "agi_network_script": entry.encode()} | CALL | changes
     return call | {f"agi_arg_{number}": each.encode() for number, each in enumerate(arguments, 1)}
 
@@ -50,17 +50,17 @@ def presented(entry: str = "decide", arguments: Iterable[str] = (), **changes: b
 
 @dataclass
 class FakeAsterisk:
-    """Answers commands as Asterisk does, but once with what `instead` has for one (by its first words)."""
+    """Answers commands like Asterisk. `instead` maps the first words of a command to another response, used once."""
 
     reader: asyncio.StreamReader
     write: Callable[[bytes], object]
     instead: dict[str, bytes] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
-    """In the order in which they were set."""
+    """In the order of setting."""
     commands: list[str] = field(default_factory=list)
 
     async def serve(self) -> None:
-        """Until the other side ends the conversation."""
+        """Answer commands until the peer ends the conversation."""
         with suppress(ConnectionError):
             while line := await self.reader.readline():
                 self.commands.append(line.decode().rstrip("\n"))
@@ -95,7 +95,7 @@ async def calling(address: Path | tuple[str, int], environment: bytes) -> AsyncI
 
 @asynccontextmanager
 async def running() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamReader, int]]:
-    """Run a program over two pipes, as Asterisk does: itself, and what the program reads from and writes to."""
+    """Run a program over two pipes, as Asterisk does. Yields the fake, and the program's input and output."""
     loop = asyncio.get_running_loop()
     to_program, to_asterisk = os.pipe(), os.pipe()
     reader, program_reader = asyncio.StreamReader(limit=2**14), asyncio.StreamReader(limit=2**14)

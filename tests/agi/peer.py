@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 STRANGER = 54321
-"""The id of a user and of a group that are nobody's."""
+"""The id of a user and of a group that do not exist."""
 
 
 def ask_as(path: Path, user: int, groups: Sequence[int], data: bytes) -> bytes:
-    """What a user gets from the socket when the modes of the socket and of its folder let every user connect."""
+    """The answer of the socket to a user, if the modes of the socket and of its folder let every user connect."""
     path.parent.chmod(0o711)
     path.chmod(0o666)
     command = [sys.executable, "-m", __name__, path, str(user), ",".join(map(str, groups))]
@@ -31,7 +31,7 @@ def ask_as(path: Path, user: int, groups: Sequence[int], data: bytes) -> bytes:
 def main() -> None:
     path, user, groups = Path(sys.argv[1]), int(sys.argv[2]), [int(group) for group in sys.argv[3].split(",")]
     data = sys.stdin.buffer.read()
-    os.chdir(path.parent)  # the folders above are not for other users
+    os.chdir(path.parent)  # other users cannot enter the parent folders
     os.setgroups(groups[1:])
     os.setresgid(groups[0], groups[0], groups[0])
     os.setresuid(user, user, user)
@@ -42,7 +42,7 @@ def main() -> None:
             while received := asking.recv(4096):
                 sys.stdout.buffer.write(received)
         except ConnectionError:
-            pass  # it was closed with what we sent unread
+            pass  # the server closed it without reading what was sent
 
 
 if __name__ == "__main__":

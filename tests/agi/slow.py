@@ -18,11 +18,11 @@ import time
 from .fake_asterisk import presented
 
 STEPS = 50
-"""Into so many parts the second is cut, so that not all comes at once."""
+"""Each second is divided into so many parts, so that the connections do not all send at once."""
 
 
 def allow_open_files(count: int) -> None:
-    """Raise the soft limit where it is lower. Raises ValueError where the hard one does not allow it."""
+    """Raise the soft limit if it is lower. Raises ValueError if the hard limit does not allow it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

@@ -1,4 +1,4 @@
-"""What the hook asks by AGI and what it gets, against evidence that fails on demand."""
+"""The hook's requests over AGI and their answers, with evidence that fails on demand."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_under_the_operators_own_dial_only_the_called_party_can_hear(calls
     assert fold("lab", notebook.steps).profiles.keys() == parties
 
 
-# -- which requests are believed --------------------------------------------------------------------------------------
+# -- which requests are accepted --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("secret", ["", "x", SECRET[:-1], f"{SECRET}0", SECRET.upper(), "日本"])
@@ -122,15 +122,15 @@ async def test_over_a_unix_socket_the_secret_is_empty(calls):
         ("", ()),
     ],
 )
-async def test_what_the_hook_does_not_ask_is_not_this_versions(application, notebook, entry, arguments):
+async def test_a_request_that_the_hook_does_not_send_is_of_another_version(application, notebook, entry, arguments):
     await ask(application, "decide", *DECIDE)
-    with pytest.raises(AgiError, match="not this version's; run `idtone dialplan export` again"):
+    with pytest.raises(AgiError, match="of another version; run `idtone dialplan export` again"):
         await ask(application, entry, *arguments)
     assert notebook.kinds() == ["decided"]
 
 
 @pytest.mark.parametrize("call_id", ["", "x" * 300, f"{CALL}\n", "\ud800"], ids=ascii)
-async def test_an_id_that_can_be_none_is_refused(application, notebook, call_id):
+async def test_an_impossible_call_id_is_refused(application, notebook, call_id):
     with pytest.raises(AgiError, match="dialplan export"):
         await ask(application, "decide", *DECIDE[:2], call_id, *DECIDE[3:])
     assert notebook.steps == []
@@ -154,7 +154,7 @@ async def test_another_request_for_a_known_call_gets_no_verdict(application, not
     assert notebook.kinds() == ["decided"]
 
 
-async def test_a_call_that_is_over_is_never_decided_again(application, calls, notebook):
+async def test_an_ended_call_is_never_decided_again(application, calls, notebook):
     await ask(application, "decide", *DECIDE)
     end(calls, CALL, NONCE)
     for nonce in (NONCE, "999999999999"):
@@ -165,8 +165,8 @@ async def test_a_call_that_is_over_is_never_decided_again(application, calls, no
 # -- evidence ---------------------------------------------------------------------------------------------------------
 
 
-async def test_the_verdict_is_given_only_when_the_decision_outlives_the_service(application, notebook):
-    """Asterisk needs no more than the verdict to play the sound and connect, also without us."""
+async def test_the_verdict_comes_only_when_the_decision_survives_the_service(application, notebook):
+    """With the verdict, Asterisk plays the sound and connects even if the service dies."""
     notebook.held = []
     answering = asyncio.create_task(ask(application, "decide", *DECIDE))
     await asyncio.sleep(0.05)
@@ -176,14 +176,14 @@ async def test_the_verdict_is_given_only_when_the_decision_outlives_the_service(
     assert await answering == VERDICT
 
 
-async def test_a_decision_that_cannot_be_kept_holds_no_call_for_long(application, notebook, monkeypatch):
+async def test_a_decision_that_cannot_be_saved_delays_a_call_only_briefly(application, notebook, monkeypatch):
     monkeypatch.setattr(module, "KEPT_WITHIN_S", 0.02)
     notebook.held = []
     async with asyncio.timeout(3):
         assert await ask(application, "decide", *DECIDE) == VERDICT
 
 
-async def test_a_ledger_that_fails_does_not_keep_the_verdict_back(application, notebook, caplog):
+async def test_a_failing_ledger_does_not_hold_the_verdict_back(application, notebook, caplog):
     notebook.broken = True
     assert await ask(application, "decide", *DECIDE) == VERDICT
     assert "could not be written" in caplog.text

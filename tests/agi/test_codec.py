@@ -1,4 +1,4 @@
-"""Commands and responses as octets, and that nothing of pyst2's traps is left."""
+"""Commands and responses as octets, without pyst2's side effects."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_a_value_is_escaped(value: str, line: bytes) -> None:
 
 
 @pytest.mark.parametrize("control", ["\n", "\r", "\x00", "\x7f", "\x85", "\u2028", "\udcff"])
-def test_no_command_holds_a_control_character(control: str) -> None:
-    with pytest.raises(AgiError, match=r"^SET VARIABLE: an argument holds a control character$"):
+def test_no_command_contains_a_control_character(control: str) -> None:
+    with pytest.raises(AgiError, match=r"^SET VARIABLE: an argument contains a control character$"):
         codec.set_variable("A", f"x{control}")
 
 
@@ -84,7 +84,7 @@ def test_a_response(line: bytes, response: AgiResponse) -> None:
 )
 def test_a_hangup_is_an_outcome(line: bytes) -> None:
     assert codec.response(line).hung_up
-    assert not codec.carried_out(line, "1")
+    assert not codec.executed(line, "1")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_hangup_is_an_outcome(line: bytes) -> None:
     ],
 )
 def test_a_refused_command_is_an_error(line: bytes, code: int) -> None:
-    assert refused(line) == f"Asterisk refuses a command (code {code})"
+    assert refused(line) == f"Asterisk refused a command (code {code})"
 
 
 @pytest.mark.parametrize(
@@ -105,33 +105,31 @@ def test_a_refused_command_is_an_error(line: bytes, code: int) -> None:
     [b"", b"\n", b"200\n", b"200 result=1", b"200 result=1\n\n", b"200 result=1\r\n", b"200 result=1 (a\x00)\n",
      b"HANGUP\n", b"agi_calleridname: x\n", b"0200 result=1\n", "٢٠٠ result=1\n".encode(), 20000 * b"2" + b"\n"],
 )  # fmt: skip
-def test_what_is_no_response_is_an_error(line: bytes) -> None:
-    assert refused(line) == "what should be Asterisk's response is none"
+def test_a_malformed_response_is_an_error(line: bytes) -> None:
+    assert refused(line) == "Asterisk's response is malformed"
 
 
 def test_other_faults_of_a_response() -> None:
     assert refused(b"200 result=1 (\xff)\n") == "Asterisk's response is not UTF-8"
     assert refused(b"200 nothing\n") == "Asterisk's response has no result"
-    with pytest.raises(AgiError, match="did not carry out"):
-        codec.carried_out(b"200 result=0\n", "1")
-    assert codec.carried_out(b"200 result=0\n", "0")
+    with pytest.raises(AgiError, match="did not execute"):
+        codec.executed(b"200 result=0\n", "1")
+    assert codec.executed(b"200 result=0\n", "0")
 
 
 @given(st.one_of(st.binary(max_size=200), st.from_regex(rb"[1-9][0-9]{2}[ -][^\n]*\n", fullmatch=True)))
-def test_any_octets_are_a_response_or_an_error_of_ours(line: bytes) -> None:
+def test_any_octets_are_a_response_or_an_agi_error(line: bytes) -> None:
     try:
         codec.response(line)
     except AgiError:
         return
 
 
-def test_a_response_shows_no_data() -> None:
+def test_the_repr_of_a_response_shows_no_data() -> None:
     assert repr(AgiResponse(200, "1", "0312345678")) == "AgiResponse(code=200, result='1')"
 
 
-def test_pyst2_touches_nothing_of_the_process(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_pyst2_does_not_touch_the_process(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGHUP)
     monkeypatch.setattr(sys, "stdin", io.StringIO("must not be read"))
     fresh = AgiCodec()

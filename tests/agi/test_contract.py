@@ -1,4 +1,4 @@
-"""What a real Asterisk makes of the codec, the server and the relay, and what callers can put into its lines."""
+"""The codec, the server and the relay with a real Asterisk, and callers that inject values into its lines."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def pbx(
         yield running
 
 
-class Asked:
-    """The answers, by entry point; what was asked comes in order."""
+class RecordingAnswer:
+    """The answers, by entry point, and the requests in order."""
 
     def __init__(self, pbx: Asterisk, **answers: Mapping[str, str]) -> None:
         self.pbx = pbx
@@ -113,8 +113,8 @@ def _command_lines() -> list[bytes]:
 
 
 @asynccontextmanager
-async def asking(pbx: Asterisk, *addresses: Address, **answers: Mapping[str, str]) -> AsyncIterator[Asked]:
-    asked = Asked(pbx, **answers)
+async def asking(pbx: Asterisk, *addresses: Address, **answers: Mapping[str, str]) -> AsyncIterator[RecordingAnswer]:
+    asked = RecordingAnswer(pbx, **answers)
     async with asyncio.timeout(30):
         if len(addresses) == 2:
             async with FastAgiServer(asked).listening(addresses[0]), FastAgiServer(asked).listening(addresses[1]):
@@ -125,18 +125,18 @@ async def asking(pbx: Asterisk, *addresses: Address, **answers: Mapping[str, str
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     caplog.set_level(logging.DEBUG, "idtone.agi")
     yield caplog
-    assert "1234" not in caplog.text, "no number in the log"
+    assert "1234" not in caplog.text, "the log must not contain a number"
 
 
-def closed_for(told: pytest.LogCaptureFixture) -> set[str]:
+def closed_for(logged: pytest.LogCaptureFixture) -> set[str]:
     start = "an AGI connection was closed: "
-    return {line.removeprefix(start) for line in told.messages if line.startswith(start)}
+    return {line.removeprefix(start) for line in logged.messages if line.startswith(start)}
 
 
-async def test_the_arguments_of_the_dialplan_arrive(pbx: Asterisk, tcp, told) -> None:
+async def test_the_arguments_of_the_dialplan_arrive(pbx: Asterisk, tcp, logged) -> None:
     async with asking(pbx, tcp) as asked:
         await asked.dial("arguments")
         request = await asked.next()
@@ -144,27 +144,27 @@ async def test_the_arguments_of_the_dialplan_arrive(pbx: Asterisk, tcp, told) ->
     assert request.arguments == ("c-1", f"{NUMBER}%40trunk%26x", "", "日本")
     assert request.channel.replace(".", "").isdigit()
     assert request.caller_number == ""
-    assert not closed_for(told)
+    assert not closed_for(logged)
 
 
 HARD = 'a"b" \\ \\" ${EXTEN} $[1+1] ,|&;\' 日本 (x) '
 ROOM = LONGEST_COMMAND - len(AgiCodec().set_variable("LONGEST", ""))
 
 
-async def test_values_arrive_as_they_are(pbx: Asterisk, tcp, told) -> None:
+async def test_values_arrive_as_they_are(pbx: Asterisk, tcp, logged) -> None:
     answer = {"VALUE": HARD, "LONGEST": ROOM * "x", "AFTER": "last"}
     async with asking(pbx, tcp, decide=answer) as asked:
         await asked.dial("variables")
         await asked.next()
         seen = await asked.next()
     assert [unquote(each) for each in seen.arguments] == [HARD, str(ROOM), "last"]
-    assert not closed_for(told)
+    assert not closed_for(logged)
 
 
-async def test_a_command_that_is_too_long_would_be_two(
-    pbx: Asterisk, tcp, told, monkeypatch: pytest.MonkeyPatch
+async def test_asterisk_reads_a_command_that_is_too_long_as_two(
+    pbx: Asterisk, tcp, logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which is why there is a limit."""
+    """This is the reason for the limit."""
     monkeypatch.setattr("idtone.agi.codec.LONGEST_COMMAND", 10**6)
     async with asking(pbx, tcp, decide={"LONGEST": 9000 * "x"}) as asked:
         await asked.dial("variables")
@@ -175,14 +175,14 @@ async def test_a_command_that_is_too_long_would_be_two(
 
 @pytest.mark.parametrize("extension", ["direct@agi-hangup", "relayed@agi-hangup"])
 async def test_a_verdict_still_arrives_when_the_channel_hangs_up(
-    extension: str, pbx: Asterisk, tcp, folder: Path, told
+    extension: str, pbx: Asterisk, tcp, folder: Path, logged
 ) -> None:
     async with asking(pbx, tcp, folder / "agi.sock", hangup={"VALUE": "x", "AFTER": "n-1"}) as asked:
         await asked.dial(extension)
         await asked.next()
         ended = await asked.next()
     assert (ended.entry, ended.arguments) == ("h", ("n-1",))
-    assert not closed_for(told)
+    assert not closed_for(logged)
 
 
 FORGED = presented("decide", ["forged"]).partition(b"agi_callerid: ")[2].decode()
@@ -199,21 +199,21 @@ INJECTIONS = {
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-async def test_a_caller_injects_nothing(injection: str, pbx: Asterisk, tcp, told) -> None:
+async def test_a_caller_cannot_inject_anything(injection: str, pbx: Asterisk, tcp, logged) -> None:
     call = {"user": "s", "caller_id": "09012345678"} | INJECTIONS[injection]
     async with asking(pbx, tcp) as asked:
         with Media() as media:
             async with Phone(media, voices.CALLER) as phone:
                 refused = await phone.call(call.pop("user"), pbx.sip_address, **call)
-                assert refused.final_status == 486, "the dialplan went on"
+                assert refused.final_status == 486, "the dialplan must continue"
                 assert asked.requests.empty()
-                faults = closed_for(told)
+                faults = closed_for(logged)
                 honest = await phone.call("s", pbx.sip_address, caller_id="09012345678")
                 assert honest.final_status == 486
         request = await asked.next()
     assert request.arguments == ("first", "s", "last")
     assert request.caller_number == "09012345678"
-    assert faults, "and it was told"
+    assert faults, "the refusal must be logged"
 
 
 @pytest.mark.parametrize(
@@ -228,17 +228,17 @@ async def test_a_caller_injects_nothing(injection: str, pbx: Asterisk, tcp, told
     ],
     ids=lambda call: repr(next(iter(call.values())))[:20],
 )
-async def test_a_strange_name_costs_nobody_the_sound(call: dict[str, str], pbx: Asterisk, tcp, told) -> None:
+async def test_a_strange_name_does_not_prevent_the_sound(call: dict[str, str], pbx: Asterisk, tcp, logged) -> None:
     async with asking(pbx, tcp) as asked:
         with Media() as media:
             async with Phone(media, voices.CALLER) as phone:
                 await phone.call("s", pbx.sip_address, **({"caller_id": "09012345678"} | call))
         request = await asked.next()
     assert request.arguments == ("first", "s", "last")
-    assert not closed_for(told)
+    assert not closed_for(logged)
 
 
-async def test_the_relay_brings_question_and_answer(pbx: Asterisk, folder: Path, told) -> None:
+async def test_the_relay_passes_on_request_and_answer(pbx: Asterisk, folder: Path, logged) -> None:
     hard = HARD.replace(",", "")
     async with asking(pbx, folder / "agi.sock", decide={"VALUE": hard}) as asked:
         await asked.dial("relayed")
@@ -246,19 +246,19 @@ async def test_the_relay_brings_question_and_answer(pbx: Asterisk, folder: Path,
     assert request.arguments == ("c-1", NUMBER, "", "hangup")
     assert seen.arguments == (hard, "SUCCESS")
     programs = [line for line in asked.command_lines if b"idtone-agi" in line]
-    assert programs, "the programs were seen"
+    assert programs, "a program must be seen"
     assert not [line for line in programs if NUMBER.encode() in line]
-    assert not closed_for(told)
+    assert not closed_for(logged)
 
 
-async def test_a_relay_without_a_service_is_told_in_asterisks_log(pbx: Asterisk, tcp, told) -> None:
+async def test_a_relay_without_a_service_reports_it_in_asterisks_log(pbx: Asterisk, tcp, logged) -> None:
     async with asking(pbx, tcp) as asked:
         await asked.dial("unserved")
         assert (await asked.next()).arguments == ("FAILURE",)
     assert any("idtone agi: the service does not listen at agi.listen" in line for line in pbx.complaints())
 
 
-async def test_a_number_on_the_command_line_is_refused(pbx: Asterisk, tcp, folder: Path, told) -> None:
+async def test_a_number_on_the_command_line_is_refused(pbx: Asterisk, tcp, folder: Path, logged) -> None:
     async with asking(pbx, tcp, folder / "agi.sock") as asked:
         await asked.dial("exposed")
         assert (await asked.next()).arguments == ("FAILURE",)

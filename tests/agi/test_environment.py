@@ -1,4 +1,4 @@
-"""The reader of AGI environments: what Asterisk sends, and nothing that anybody put between."""
+"""The reader of AGI environments accepts what Asterisk sends, and no injected lines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def refused(block: bytes) -> str:
     with pytest.raises(AgiError) as caught:
         read_request(block)
     text = str(caught.value)
-    assert "1234" not in text, "an error never holds what may be a number"
+    assert "1234" not in text, "an error must not contain a possible number"
     assert caught.value.__cause__ is None
     return text
 
@@ -43,27 +43,27 @@ def test_a_request_shows_no_number() -> None:
 
 
 @pytest.mark.parametrize(("value", "number"), [(b"unknown", ""), (b"", ""), (b"\xff1", "\ufffd1"), (b"+81 3", "+81 3")])
-def test_the_callers_number_is_never_a_reason_to_refuse(value: bytes, number: str) -> None:
+def test_the_callers_number_never_leads_to_a_refusal(value: bytes, number: str) -> None:
     assert read_request(presented(agi_callerid=value)).caller_number == number
 
 
-def test_what_nobody_looks_at_may_have_any_encoding() -> None:
+def test_unused_values_may_have_any_encoding() -> None:
     assert read_request(presented(agi_calleridname="鈴木".encode("shift_jis")))
 
 
 def test_a_program_gets_the_same_without_the_network() -> None:
     assert read_fields(write_fields(CALL), network=False) == CALL
-    with pytest.raises(AgiError, match="agi_network is not where"):
+    with pytest.raises(AgiError, match="line 1 of the environment is not agi_network"):
         read_fields(write_fields(CALL), network=True)
-    with pytest.raises(AgiError, match="agi_request is not where"):
+    with pytest.raises(AgiError, match="line 1 of the environment is not agi_request"):
         read_fields(presented(), network=False)
 
 
 @pytest.mark.parametrize("missing", KEYS[:-1])
-def test_every_field_is_needed(missing: str) -> None:
+def test_every_field_is_required(missing: str) -> None:
     lines = fields(arguments=("a", "b"))
     del lines[missing]
-    assert refused(write_fields(lines)).startswith(f"{missing} is not where Asterisk sends it")
+    assert refused(write_fields(lines)).endswith(f" of the environment is not {missing}")
 
 
 @pytest.mark.parametrize("doubled", KEYS)
@@ -82,7 +82,7 @@ def test_an_unknown_line_is_found_in_every_place(place: int, line: bytes) -> Non
 
 
 @pytest.mark.parametrize("place", range(len(KEYS) - 1))
-def test_the_order_is_asterisks(place: int) -> None:
+def test_the_fields_have_asterisks_order(place: int) -> None:
     lines = presented(arguments=("a", "b"))[:-2].split(b"\n")
     lines[place], lines[place + 1] = lines[place + 1], lines[place]
     refused(b"\n".join(lines) + b"\n\n")
@@ -91,7 +91,7 @@ def test_the_order_is_asterisks(place: int) -> None:
 @pytest.mark.parametrize("key", KEYS[:-1])
 @pytest.mark.parametrize("injected", KEYS)
 def test_a_line_break_in_a_value_cannot_forge_a_field(key: str, injected: str) -> None:
-    """In each value but the last argument's, for which the entry point counts its arguments."""
+    """Except in the last argument: there the entry point checks the number of its arguments."""
     lines = fields(arguments=("a", "b"))
     lines[key] += b"\n%s: forged" % injected.encode()
     refused(write_fields(lines))
@@ -99,18 +99,18 @@ def test_a_line_break_in_a_value_cannot_forge_a_field(key: str, injected: str) -
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("control", [b"\r", b"\x00", b"\t", b"\x1b", b"\x7f"])
-def test_no_value_holds_a_control_character(key: str, control: bytes) -> None:
+def test_no_value_contains_a_control_character(key: str, control: bytes) -> None:
     lines = fields(arguments=("a", "b"))
     lines[key] += control
-    assert refused(write_fields(lines)) == f"{key} holds a control character"
+    assert refused(write_fields(lines)) == f"{key} contains a control character"
 
 
 @pytest.mark.parametrize("character", ["\x80", "\x9f", "\u2028", "\u2029"])
-def test_nor_does_an_argument_hold_one_of_unicode(character: str) -> None:
-    assert refused(presented(arguments=("a", f"x{character}"))) == "agi_arg_2 holds a control character"
+def test_no_argument_contains_a_unicode_control_character(character: str) -> None:
+    assert refused(presented(arguments=("a", f"x{character}"))) == "agi_arg_2 contains a control character"
 
 
-def test_an_argument_is_utf_8() -> None:
+def test_an_argument_must_be_utf_8() -> None:
     assert refused(presented()[:-1] + b"agi_arg_1: \xff\n\n") == "agi_arg_1 is not UTF-8"
 
 
@@ -131,29 +131,29 @@ def test_an_argument_is_utf_8() -> None:
         ("agi_enhanced", b"2.0"),
     ],
 )  # fmt: skip
-def test_a_value_is_one_that_asterisk_gives(key: str, value: bytes) -> None:
-    assert refused(presented(**{key: value})) == f"{key} has a value that Asterisk does not give it"
+def test_a_value_must_be_one_that_asterisk_sends(key: str, value: bytes) -> None:
+    assert refused(presented(**{key: value})) == f"{key} has a value that Asterisk never sends"
 
 
-def test_a_line_has_an_end() -> None:
+def test_a_line_has_a_limit() -> None:
     room = LONGEST_LINE - len("agi_calleridname: ") - 1
     assert read_request(presented(agi_calleridname=room * b"x"))
     assert refused(presented(agi_calleridname=(room + 1) * b"x")) == "agi_calleridname is longer than 4096 octets"
 
 
-def test_the_whole_has_an_end() -> None:
+def test_the_environment_has_a_limit() -> None:
     assert refused(presented(arguments=5 * [4000 * "x"])) == f"the environment is longer than {LONGEST} octets"
-    assert refused(presented()[:-1]) == "the environment has no end"
-    assert refused(b"") == "the environment has no end"
+    assert refused(presented()[:-1]) == "the environment does not end with a blank line"
+    assert refused(b"") == "the environment does not end with a blank line"
 
 
-def test_the_arguments_have_an_end() -> None:
+def test_the_arguments_have_a_limit() -> None:
     assert len(read_request(presented(arguments=MOST_ARGUMENTS * "x")).arguments) == MOST_ARGUMENTS
     assert refused(presented(arguments=(MOST_ARGUMENTS + 1) * "x")) == "there are more than 32 arguments"
 
 
 @given(st.binary(max_size=400))
-def test_any_octets_are_a_request_or_an_error_of_ours(block: bytes) -> None:
+def test_any_octets_are_a_request_or_an_agi_error(block: bytes) -> None:
     try:
         read_request(block)
     except AgiError:
@@ -161,7 +161,7 @@ def test_any_octets_are_a_request_or_an_error_of_ours(block: bytes) -> None:
 
 
 @given(st.data())
-def test_a_damaged_environment_is_a_request_or_an_error_of_ours(data: st.DataObject) -> None:
+def test_a_damaged_environment_is_a_request_or_an_agi_error(data: st.DataObject) -> None:
     block = presented(arguments=("a", "b"))
     start = data.draw(st.integers(0, len(block)))
     end = data.draw(st.integers(start, min(len(block), start + 40)))

@@ -1,4 +1,4 @@
-"""A whole call by plain AGI: the service listens on a Unix socket, and Asterisk runs a program to ask it."""
+"""A whole call over plain AGI: the service listens on a Unix socket, and Asterisk runs a program for each request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..lab.service import Service
 
 @pytest.fixture(scope="module")
 def service(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """With a PBX of its own, whose hook was exported with the service's settings."""
+    """A service with a PBX of its own, whose hook was exported with the service's settings."""
     scratch = tmp_path_factory.mktemp("pbx")
     with Asterisk(installation, scratch) as asterisk:
         running = Service(asterisk, LAB_REGISTRY, listen=f"unix:{scratch}/agi.sock")
@@ -32,7 +32,7 @@ def service(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPat
 
 
 class CommandLines:
-    """Those of our programs that this Asterisk runs, looked at again and again from a thread."""
+    """The command lines of this Asterisk's `idtone-agi` processes, which a thread reads repeatedly."""
 
     def __init__(self, asterisk: Asterisk) -> None:
         assert asterisk.process
@@ -68,7 +68,7 @@ async def test_a_call_is_decided_heard_and_recorded(service: Service, references
             placed = await phones.place(Forwarding(way=way, door="agi"))
             await phones.talk_and_hang_up(placed, 1.0)
             await phones.nothing_is_left()
-    # When it comes is not asked: each question costs the start of a program.
+    # The time of the sound is not checked: each request includes the start of a program.
     heard = heard_by(placed, "called", references["sample"])
     assert (heard.complete, heard.times) == (True, 1), heard
     assert placed.called

@@ -1,4 +1,4 @@
-"""The relay between a program's two pipes and the service; who runs it is a fake that misbehaves."""
+"""The relay between a program's two pipes and the service, run by a fake Asterisk that misbehaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .fake_asterisk import CALL, NUMBER, FakeAsterisk, running
 CALLED = "0312345678"
 
 
-class Asked:
+class RecordingAnswer:
     def __init__(self) -> None:
         self.requests: list[AgiRequest] = []
 
@@ -43,7 +43,7 @@ def path(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
-    """Something else where the service should be; what it was sent."""
+    """Another program at the service's address; yields what it received."""
     received: list[bytes] = []
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -59,7 +59,7 @@ async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
 async def relayed(
     path: Path, *arguments: str, environment: bytes = write_fields(CALL), instead: dict[str, bytes] | None = None
 ) -> FakeAsterisk:
-    """Run the relay to its end; raises what it raises, with the conversation as a note."""
+    """Run the relay to its end. Raises its exception, with the conversation as a note."""
     async with running() as (asterisk, output_of_asterisk, output):
         asterisk.instead |= instead or {}
         asterisk.write(environment)
@@ -69,26 +69,26 @@ async def relayed(
         finally:
             os.close(output)
             await reading
-            told.extend(line for line in asterisk.commands if line.startswith("EXEC"))
+            logged.extend(line for line in asterisk.commands if line.startswith("EXEC"))
         return asterisk
 
 
-told: list[str] = []
-"""What Asterisk was to log."""
+logged: list[str] = []
+"""The messages that Asterisk was asked to log."""
 
 
 @pytest.fixture(autouse=True)
-def _nothing_told() -> None:
-    told.clear()
+def _nothing_logged() -> None:
+    logged.clear()
 
 
 def value(text: str) -> bytes:
-    """As Asterisk answers GET FULL VARIABLE."""
+    """Asterisk's response to GET FULL VARIABLE."""
     return b"200 result=1 (=%s)\n" % quote(text, safe="").encode()
 
 
-async def test_question_and_answer(path: Path) -> None:
-    asked = Asked()
+async def test_request_and_answer(path: Path) -> None:
+    asked = RecordingAnswer()
     instead = {'GET FULL VARIABLE "=${URIENCODE(${CALLED})}"': value(f"{CALLED} 日本\\")}
     async with FastAgiServer(asked).listening(path):
         asterisk = await relayed(path, "c-1", "variable:CALLED", "日本", "", instead=instead)
@@ -96,18 +96,18 @@ async def test_question_and_answer(path: Path) -> None:
         AgiRequest("decide", ("c-1", f"{CALLED} 日本\\", "日本", ""), CALL["agi_uniqueid"].decode(), NUMBER)
     ]
     assert list(asterisk.variables.items()) == [("IDTONE_OUTCOME", 'PLAY "x" \\'), ("IDTONE_NONCE", "n-1")]
-    assert not told
+    assert not logged
 
 
 async def test_a_variable_may_hold_several_arguments(path: Path) -> None:
-    asked = Asked()
+    asked = RecordingAnswer()
     async with FastAgiServer(asked).listening(path):
         await relayed(path, "c-1", "variable:ASKED", instead={"GET": value(f"n-1,{CALLED},,a%2Cb,")})
     assert asked.requests[0].arguments == ("c-1", "n-1", CALLED, "", "a%2Cb", "")
 
 
-async def test_arguments_are_those_of_the_command_line(path: Path) -> None:
-    asked = Asked()
+async def test_arguments_come_from_the_command_line(path: Path) -> None:
+    asked = RecordingAnswer()
     environment = write_fields(CALL | {"agi_arg_1": b"agi", "agi_arg_2": b"decide"})
     async with FastAgiServer(asked).listening(path):
         await relayed(path, "c-1", environment=environment)
@@ -115,22 +115,24 @@ async def test_arguments_are_those_of_the_command_line(path: Path) -> None:
 
 
 REFUSED = {
-    "the environment has no end; this program is for Asterisk to run, by AGI()": {"environment": 20000 * b"x"},
-    "agi_rdnis is not where Asterisk sends it, in line 14": {
+    "the environment does not end with a blank line; only Asterisk can run this program, with AGI()": {
+        "environment": 20000 * b"x"
+    },
+    "line 14 of the environment is not agi_rdnis": {
         "environment": write_fields(CALL | {"agi_dnid": b"0312345678\nagi_dnid: x"})
     },
-    "what should be Asterisk's response is none": {"environment": write_fields(CALL) + b"agi_calleridname: x\n"},
-    "Asterisk's response has no end": {"instead": {"NOOP": 20000 * b"x"}},
-    "Asterisk did not carry out a command": {"instead": {"NOOP": b"200 result=1\n"}},
-    "Asterisk refuses a command (code 510)": {"arguments": ["variable:CALLED"]},
+    "Asterisk's response is malformed": {"environment": write_fields(CALL) + b"agi_calleridname: x\n"},
+    "Asterisk's response is too long": {"instead": {"NOOP": 20000 * b"x"}},
+    "Asterisk did not execute a command": {"instead": {"NOOP": b"200 result=1\n"}},
+    "Asterisk refused a command (code 510)": {"arguments": ["variable:CALLED"]},
     "the channel variable CALLED cannot be read": {
         "arguments": ["variable:CALLED"],
         "instead": {"GET": b"200 result=1 (0312345678)\n"},
     },
-    "variable: wants the name of a channel variable behind it": {"arguments": ["variable:SHELL(id)"]},
-    "agi_arg_1 holds a control character": {"arguments": ["variable:A"], "instead": {"GET": value("x\t")}},
+    "the name of a channel variable must follow variable:": {"arguments": ["variable:SHELL(id)"]},
+    "agi_arg_1 contains a control character": {"arguments": ["variable:A"], "instead": {"GET": value("x\t")}},
     "agi_arg_2 is not UTF-8": {"arguments": ["c-1", "\udcff"]},
-    "an argument holds a line break": {
+    "an argument contains a line break": {
         "arguments": ["variable:A"],
         "instead": {"GET": value("x\nagi_arg_2: 0312345678")},
     },
@@ -138,15 +140,15 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-async def test_what_cannot_be_asked_never_reaches_the_service(reason: str, path: Path) -> None:
+async def test_an_invalid_request_never_reaches_the_service(reason: str, path: Path) -> None:
     case = dict(REFUSED[reason])
     arguments = case.pop("arguments", [])
-    asked = Asked()
+    asked = RecordingAnswer()
     async with FastAgiServer(asked).listening(path):
         with pytest.raises(AgiError) as caught:
             await relayed(path, *arguments, **case)
     assert str(caught.value) == reason
-    assert told == [f'EXEC "Log" "WARNING,idtone agi: {reason}"']
+    assert logged == [f'EXEC "Log" "WARNING,idtone agi: {reason}"']
     assert not asked.requests
 
 
@@ -165,18 +167,20 @@ async def test_what_cannot_be_asked_never_reaches_the_service(reason: str, path:
     ],
     ids=lambda command: repr(command[:24]),
 )
-async def test_whoever_listens_cannot_have_asterisk_execute_anything(command: bytes, path: Path) -> None:
+async def test_another_program_at_the_address_cannot_make_asterisk_execute_a_command(
+    command: bytes, path: Path
+) -> None:
     async with listening(path, command) as received:
-        with pytest.raises(AgiError, match=r"is not the service|broke off"):
+        with pytest.raises(AgiError, match=r"is not the service|the connection to the service broke"):
             await relayed(path)
-    assert len(told) == 1
+    assert len(logged) == 1
     assert len(received) == 2
-    assert not received[1], "and has no response to it"
+    assert not received[1], "it must not get a response to the command"
 
 
-async def test_what_is_no_response_is_not_passed_on(path: Path) -> None:
+async def test_a_malformed_response_is_not_passed_on(path: Path) -> None:
     async with listening(path, b'SET VARIABLE "A" "x"\n') as received:
-        with pytest.raises(AgiError, match="what should be Asterisk's response is none"):
+        with pytest.raises(AgiError, match="Asterisk's response is malformed"):
             await relayed(path, instead={"SET VARIABLE": b"agi_rdnis: 0312345678\n"})
     assert received[1:] == [b""]
 
@@ -188,18 +192,18 @@ async def test_there_is_a_deadline(path: Path, monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(AgiError, match=r"no answer within 0.2 s"):
             await relayed(path)
     assert time.monotonic() - started_s < 2
-    assert told == ['EXEC "Log" "WARNING,idtone agi: no answer within 0.2 s"']
+    assert logged == ['EXEC "Log" "WARNING,idtone agi: no answer within 0.2 s"']
 
 
-async def test_a_service_that_is_away_is_named(path: Path) -> None:
+async def test_a_service_that_is_down_is_named(path: Path) -> None:
     with pytest.raises(AgiError, match=r"does not listen at agi.listen: No such file or directory"):
         await relayed(path)
-    assert len(told) == 1
+    assert len(logged) == 1
 
 
 @pytest.mark.parametrize("dead", [b"511 Command Not Permitted on a dead channel or intercept routine\n", b""])
-async def test_a_hangup_is_ordinary(dead: bytes, path: Path) -> None:
-    asked = Asked()
+async def test_a_hangup_is_not_an_error(dead: bytes, path: Path) -> None:
+    asked = RecordingAnswer()
     async with FastAgiServer(asked).listening(path), running() as (asterisk, output_of_asterisk, output):
         asterisk.write(write_fields(CALL))
         relaying = asyncio.create_task(Relay(output_of_asterisk, output).run("decide", ["variable:A"], path))
@@ -212,7 +216,7 @@ async def test_a_hangup_is_ordinary(dead: bytes, path: Path) -> None:
     assert not asked.requests
 
 
-# -- the command ----------------------------------------------------------------------------------------------------
+# -- the command ------------------------------------------------------------------------------------------------------
 
 
 def run(*arguments: str, stdin: int) -> subprocess.CompletedProcess[str]:
@@ -225,23 +229,23 @@ def run(*arguments: str, stdin: int) -> subprocess.CompletedProcess[str]:
 def test_only_asterisk_runs_it() -> None:
     ended = run("decide", "c-1", stdin=subprocess.DEVNULL)
     assert ended.returncode == console.UNUSABLE
-    assert ended.stderr == "idtone: this command is for Asterisk to run, by AGI(); it answers nobody else\n"
+    assert ended.stderr == "idtone: only Asterisk can run this command, with AGI()\n"
 
 
 @pytest.mark.parametrize("number", [CALLED, "+81312345678", "81312345678", "09012345678"])
-def test_a_number_has_no_place_on_a_command_line(number: str) -> None:
+def test_a_number_on_the_command_line_is_an_error(number: str) -> None:
     reading, writing = os.pipe()
     os.close(writing)
     ended = run("decide", "c-1", number, stdin=reading)
     os.close(reading)
     assert ended.returncode == console.UNUSABLE
-    assert ended.stderr.startswith("idtone: a telephone number has no place on a command line")
+    assert ended.stderr.startswith("idtone: telephone numbers must not be on a command line")
     assert number not in ended.stderr + ended.stdout
 
 
 @pytest.mark.parametrize("program", [["idtone", "agi"], ["idtone-agi"]], ids=" ".join)
 async def test_a_hangup_of_the_caller_does_not_end_the_program(program: list[str], path: Path, tmp_path: Path) -> None:
-    """Asterisk sends SIGHUP then, and still takes the answer."""
+    """At a hangup Asterisk sends SIGHUP, and still takes the answer."""
     settings = tmp_path / "idtone.yaml"
     settings.write_text(f"agi: {{listen: 'unix:{path}'}}\n")
     process: asyncio.subprocess.Process | None = None

@@ -1,4 +1,4 @@
-"""The FastAGI server over real sockets; who connects is a fake that misbehaves."""
+"""The FastAGI server over real sockets, with peers that misbehave."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ QUICK = Limits(presented_s=0.3, response_s=0.2, whole_s=0.6, drain_s=0.3, waitin
 ANYWHERE = ("127.0.0.1", 0)
 
 
-class Asked:
-    """An answer that remembers what was asked."""
+class RecordingAnswer:
+    """An answer that records the requests."""
 
     def __init__(self, *raises: Exception, takes_s: float = 0) -> None:
         self.requests: list[AgiRequest] = []
@@ -49,30 +49,30 @@ async def serving(answer: Answer, limits: Limits = QUICK) -> AsyncIterator[tuple
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.DEBUG, "idtone.agi")
     return caplog
 
 
-def closed_for(told: pytest.LogCaptureFixture) -> list[str]:
-    """The reasons in the log, of which each line begins a window of its own."""
-    assert "1234" not in told.text, "no number in the log"
+def closed_for(logged: pytest.LogCaptureFixture) -> list[str]:
+    """The reasons in the log; each first message starts a throttle window."""
+    assert "1234" not in logged.text, "the log must not contain a number"
     start = "an AGI connection was closed: "
-    return [line.removeprefix(start) for line in told.messages if line.startswith(start)]
+    return [line.removeprefix(start) for line in logged.messages if line.startswith(start)]
 
 
-async def test_an_answer_becomes_variables_in_its_order(told) -> None:
-    asked = Asked()
+async def test_an_answer_becomes_variables_in_order(logged) -> None:
+    asked = RecordingAnswer()
     async with serving(asked) as address, calling(address, presented("decide", ["0312345678"])) as asterisk:
         await asterisk.serve()
     assert asterisk.commands[0] == "NOOP"
     assert list(asterisk.variables.items()) == [("IDTONE_OUTCOME", 'PLAY "x" \\'), ("IDTONE_NONCE", "n-1")]
     assert asked.requests == [AgiRequest("decide", ("0312345678",), "1795597718.1", NUMBER)]
-    assert not closed_for(told)
+    assert not closed_for(logged)
 
 
-async def test_octets_may_come_one_by_one(told) -> None:
-    async with serving(Asked(), Limits()) as address, calling(address, b"") as asterisk:
+async def test_octets_can_come_one_by_one(logged) -> None:
+    async with serving(RecordingAnswer(), Limits()) as address, calling(address, b"") as asterisk:
         for octet in presented():
             asterisk.write(bytes([octet]))
             await asyncio.sleep(0)
@@ -80,83 +80,83 @@ async def test_octets_may_come_one_by_one(told) -> None:
     assert asterisk.variables
 
 
-BEFORE_IT_IS_BELIEVED = {
-    "agi_rdnis is not where Asterisk sends it, in line 16": presented().replace(b"agi_rdnis: unknown\n", b""),
-    "agi_callerid holds a control character": presented(agi_callerid=b"0312345678\r"),
+NOT_ASTERISK = {
+    "line 16 of the environment is not agi_rdnis": presented().replace(b"agi_rdnis: unknown\n", b""),
+    "agi_callerid contains a control character": presented(agi_callerid=b"0312345678\r"),
     "the environment is longer than 16384 octets": 20000 * b"x",
-    "what should be Asterisk's response is none": presented() + b"agi_calleridname: x\n",
-    "Asterisk refuses a command (code 510)": presented() + b"510 Invalid or unknown command\n",
-    "Asterisk did not carry out a command": presented() + b"200 result=1\n",
+    "Asterisk's response is malformed": presented() + b"agi_calleridname: x\n",
+    "Asterisk refused a command (code 510)": presented() + b"510 Invalid or unknown command\n",
+    "Asterisk did not execute a command": presented() + b"200 result=1\n",
     "it had not presented a call within 0.3 s": presented()[:-1],
-    "Asterisk's response has no end": presented() + 20000 * b"2",
+    "Asterisk's response is too long": presented() + 20000 * b"2",
 }
 
 
-@pytest.mark.parametrize("reason", BEFORE_IT_IS_BELIEVED)
-async def test_what_is_not_asterisk_is_never_answered(reason: str, told) -> None:
-    asked = Asked()
-    async with serving(asked) as address, calling(address, BEFORE_IT_IS_BELIEVED[reason]) as asterisk:
+@pytest.mark.parametrize("reason", NOT_ASTERISK)
+async def test_a_peer_that_is_not_asterisk_is_never_answered(reason: str, logged) -> None:
+    asked = RecordingAnswer()
+    async with serving(asked) as address, calling(address, NOT_ASTERISK[reason]) as asterisk:
         await asterisk.serve()
-        assert closed_for(told) == [reason]
+        assert closed_for(logged) == [reason]
     assert not asked.requests
     assert not asterisk.variables
 
 
-async def test_an_environment_within_a_name_is_found_by_what_follows_it(told) -> None:
-    """The whole of one, blank line and all, so that it reads as well as the true one, whose end then follows."""
-    asked = Asked()
+async def test_an_environment_in_a_name_is_detected_by_the_lines_after_it(logged) -> None:
+    """The name contains a complete, valid environment. But then the rest of the true one follows."""
+    asked = RecordingAnswer()
     forged = presented("decide", ["forged"]).partition(b"agi_calleridname: ")[2]
     environment = presented("decide", ["true"], agi_calleridname=forged)
     async with serving(asked) as address, calling(address, environment) as asterisk:
         await asterisk.serve()
     assert not asked.requests
-    assert closed_for(told) == ["what should be Asterisk's response is none"]
+    assert closed_for(logged) == ["Asterisk's response is malformed"]
 
 
-async def test_whoever_is_mute_behind_an_environment_has_not_presented_a_call(told) -> None:
-    asked = Asked()
+async def test_a_peer_that_is_silent_after_its_environment_has_not_presented_a_call(logged) -> None:
+    asked = RecordingAnswer()
     async with serving(asked) as address, calling(address, presented()) as asterisk:
         asterisk.instead["NOOP"] = b""
         await asterisk.serve()
-    assert closed_for(told) == ["it had not presented a call within 0.3 s"]
+    assert closed_for(logged) == ["it had not presented a call within 0.3 s"]
     assert not asked.requests
 
 
-async def test_a_channel_that_hung_up_meanwhile_is_nothing_to_complain_of(told) -> None:
-    asked = Asked()
+async def test_a_channel_that_hung_up_meanwhile_is_not_logged(logged) -> None:
+    asked = RecordingAnswer()
     async with (
         serving(asked) as address,
         calling(address, presented() + b"511 Command Not Permitted\n") as asterisk,
     ):
         await asterisk.serve()
     assert not asked.requests
-    assert not closed_for(told)
+    assert not closed_for(logged)
 
 
-async def test_who_connects_and_goes_is_told(told) -> None:
-    async with serving(Asked()) as address:
+async def test_a_peer_that_connects_and_leaves_is_logged(logged) -> None:
+    async with serving(RecordingAnswer()) as address:
         async with calling(address, b"agi_network: yes\n"):
             pass
         await asyncio.sleep(0.05)
-        assert closed_for(told) == ["it ended before it had presented a call"]
+        assert closed_for(logged) == ["it ended before it presented a call"]
 
 
-async def test_asterisk_has_a_time_to_answer(told) -> None:
-    async with serving(Asked()) as address, calling(address, presented()) as asterisk:
+async def test_asterisk_has_limited_time_to_answer(logged) -> None:
+    async with serving(RecordingAnswer()) as address, calling(address, presented()) as asterisk:
         asterisk.instead["SET VARIABLE"] = b""
         started_s = time.monotonic()
         await asterisk.serve()
     assert 0.15 < time.monotonic() - started_s < 1
-    assert closed_for(told) == ["Asterisk had not answered within 0.2 s"]
+    assert closed_for(logged) == ["Asterisk had not answered within 0.2 s"]
 
 
-async def test_the_whole_has_a_time(told) -> None:
-    async with serving(Asked(takes_s=5)) as address, calling(address, presented()) as asterisk:
+async def test_the_connection_has_limited_time(logged) -> None:
+    async with serving(RecordingAnswer(takes_s=5)) as address, calling(address, presented()) as asterisk:
         started_s = time.monotonic()
         await asterisk.serve()
     assert 0.5 < time.monotonic() - started_s < 2
     assert not asterisk.variables
-    assert closed_for(told) == ["it had not ended within 0.6 s"]
+    assert closed_for(logged) == ["it had not ended within 0.6 s"]
 
 
 @pytest.mark.parametrize(
@@ -169,50 +169,50 @@ async def test_the_whole_has_a_time(told) -> None:
         (ConnectionError(), "decide, channel 1795597718.1: no answer"),
     ],
 )
-async def test_an_answer_that_fails_sets_nothing(error: Exception, line: str, told) -> None:
-    async with serving(Asked(error)) as address, calling(address, presented()) as asterisk:
+async def test_an_answer_that_fails_sets_nothing(error: Exception, line: str, logged) -> None:
+    async with serving(RecordingAnswer(error)) as address, calling(address, presented()) as asterisk:
         await asterisk.serve()
     assert asterisk.commands == ["NOOP"]
-    assert told.messages == [line]
+    assert logged.messages == [line]
 
 
-async def test_a_variable_that_cannot_be_set_keeps_all_others_back(told) -> None:
+async def test_if_one_variable_cannot_be_set_none_is_set(logged) -> None:
     async def answer(_: AgiRequest) -> Mapping[str, str]:
         return {"A": "x", "B": "y\nSET VARIABLE C z"}
 
     async with serving(answer) as address, calling(address, presented()) as asterisk:
         await asterisk.serve()
     assert asterisk.commands == ["NOOP"]
-    assert closed_for(told) == ["SET VARIABLE: an argument holds a control character"]
+    assert closed_for(logged) == ["SET VARIABLE: an argument contains a control character"]
 
 
 @pytest.mark.parametrize("response", [{"NOOP": b"HANGUP\n200 result=0\n"}, {"SET VARIABLE": b"HANGUP\n200 result=1\n"}])
-async def test_a_hangup_is_ordinary_and_asterisk_still_sets_variables(response: dict[str, bytes], told) -> None:
-    async with serving(Asked()) as address, calling(address, presented()) as asterisk:
+async def test_after_a_hangup_asterisk_still_sets_variables(response: dict[str, bytes], logged) -> None:
+    async with serving(RecordingAnswer()) as address, calling(address, presented()) as asterisk:
         asterisk.instead = response
         await asterisk.serve()
     assert len(asterisk.commands) == 3
     assert "IDTONE_NONCE" in asterisk.variables
-    assert not closed_for(told)
+    assert not closed_for(logged)
 
 
-async def test_a_channel_hangs_up_once(told) -> None:
-    async with serving(Asked()) as address, calling(address, presented()) as asterisk:
+async def test_a_channel_hangs_up_once(logged) -> None:
+    async with serving(RecordingAnswer()) as address, calling(address, presented()) as asterisk:
         asterisk.instead["NOOP"] = b"HANGUP\nHANGUP\n200 result=0\n"
         await asterisk.serve()
-    assert closed_for(told) == ["what should be Asterisk's response is none"]
+    assert closed_for(logged) == ["Asterisk's response is malformed"]
 
 
-async def test_a_dead_channel_is_ordinary(told) -> None:
-    async with serving(Asked()) as address, calling(address, presented()) as asterisk:
+async def test_a_dead_channel_is_not_an_error(logged) -> None:
+    async with serving(RecordingAnswer()) as address, calling(address, presented()) as asterisk:
         asterisk.instead["SET VARIABLE"] = b"511 Command Not Permitted on a dead channel or intercept routine\n"
         await asterisk.serve()
-    assert len(asterisk.commands) == 2, "the rest is not tried"
-    assert not closed_for(told)
+    assert len(asterisk.commands) == 2, "no further variable may be set"
+    assert not closed_for(logged)
 
 
-async def test_a_connection_that_breaks_meanwhile_is_ordinary(told) -> None:
-    asked = Asked(takes_s=0.1)
+async def test_a_connection_that_breaks_meanwhile_is_not_an_error(logged) -> None:
+    asked = RecordingAnswer(takes_s=0.1)
     async with serving(asked) as address:
         async with calling(address, presented()) as asterisk:
             assert await asterisk.reader.readline() == b"NOOP\n"
@@ -220,13 +220,13 @@ async def test_a_connection_that_breaks_meanwhile_is_ordinary(told) -> None:
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.2)
     assert asked.requests
-    assert told.messages == ["decide, channel 1795597718.1: it hung up meanwhile"]
+    assert logged.messages == ["decide, channel 1795597718.1: it hung up meanwhile"]
 
 
 @pytest.mark.parametrize("mute_behind", [b"a", presented()], ids=["nothing", "an environment"])
-async def test_the_oldest_makes_room(mute_behind: bytes, told) -> None:
+async def test_the_oldest_connection_is_closed_for_a_new_one(mute_behind: bytes, logged) -> None:
     async with AsyncExitStack() as stack:
-        address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
+        address = await stack.enter_async_context(serving(RecordingAnswer(), Limits(waiting=4)))
         slow = []
         for _ in range(6):
             slow.append(await stack.enter_async_context(calling(address, mute_behind)))
@@ -237,14 +237,14 @@ async def test_the_oldest_makes_room(mute_behind: bytes, told) -> None:
         ends = [asyncio.create_task(each.reader.read()) for each in slow]
         await asyncio.sleep(0.05)
         assert [end.done() for end in ends] == [True, True, True, False, False, False]
-        reason = "it made room for a newer one before it had presented a call"
-        assert closed_for(told) == [reason]
-    assert f"{reason} (2 times more within 10 s)" in closed_for(told)
+        reason = "it had not presented a call, and a newer one needed its place"
+        assert closed_for(logged) == [reason]
+    assert f"{reason} (2 times more within 10 s)" in closed_for(logged)
 
 
-async def test_who_has_presented_a_call_does_not_make_room_for_who_has_not(told) -> None:
+async def test_a_presented_call_is_not_closed_for_a_connection_without_one(logged) -> None:
     async with AsyncExitStack() as stack:
-        address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
+        address = await stack.enter_async_context(serving(RecordingAnswer(), Limits(waiting=4)))
         honest = await stack.enter_async_context(calling(address, presented()))
         for _ in range(9):
             await stack.enter_async_context(calling(address, b"a"))
@@ -253,9 +253,9 @@ async def test_who_has_presented_a_call_does_not_make_room_for_who_has_not(told)
     assert honest.variables
 
 
-async def test_who_is_presenting_a_call_does_not_make_room_for_who_does_not_prove_his(told) -> None:
+async def test_a_connection_that_is_presenting_is_not_closed_for_unproven_ones(logged) -> None:
     async with AsyncExitStack() as stack:
-        address = await stack.enter_async_context(serving(Asked(), Limits(waiting=4)))
+        address = await stack.enter_async_context(serving(RecordingAnswer(), Limits(waiting=4)))
         honest = await stack.enter_async_context(calling(address, presented()[:99]))
         for _ in range(9):
             await stack.enter_async_context(calling(address, presented()))
@@ -265,31 +265,31 @@ async def test_who_is_presenting_a_call_does_not_make_room_for_who_does_not_prov
     assert honest.variables
 
 
-async def test_each_has_the_same_time(told) -> None:
+async def test_each_connection_has_the_same_time(logged) -> None:
     async with AsyncExitStack() as stack:
-        address = await stack.enter_async_context(serving(Asked()))
+        address = await stack.enter_async_context(serving(RecordingAnswer()))
         for start in (b"a", presented(), b"a"):
             slow = await stack.enter_async_context(calling(address, start))
             await asyncio.sleep(0.1)
         await asyncio.wait_for(slow.reader.read(), 1)
-        assert closed_for(told) == ["it had not presented a call within 0.3 s"]
-    assert "it had not presented a call within 0.3 s (2 times more within 10 s)" in closed_for(told)
+        assert closed_for(logged) == ["it had not presented a call within 0.3 s"]
+    assert "it had not presented a call within 0.3 s (2 times more within 10 s)" in closed_for(logged)
 
 
-async def test_there_is_a_limit_to_what_is_answered_at_once(told) -> None:
-    asked = Asked(takes_s=0.3)
+async def test_the_number_of_simultaneous_answers_is_limited(logged) -> None:
+    asked = RecordingAnswer(takes_s=0.3)
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(asked))
         callers = [await stack.enter_async_context(calling(address, presented())) for _ in range(4)]
         await asyncio.gather(*(each.serve() for each in callers))
     assert sorted(len(each.variables) for each in callers) == [0, 2, 2, 2]
     assert len(asked.requests) == 3
-    assert closed_for(told) == ["there are 3 calls to answer already"]
+    assert closed_for(logged) == ["the server is already answering 3 calls"]
 
 
-async def test_a_stop_lets_answers_end(told) -> None:
+async def test_a_stop_waits_for_answers(logged) -> None:
     async with AsyncExitStack() as stack:
-        async with serving(Asked(takes_s=0.2)) as address:
+        async with serving(RecordingAnswer(takes_s=0.2)) as address:
             asterisk = await stack.enter_async_context(calling(address, presented()))
             reading = asyncio.create_task(asterisk.serve())
             await asyncio.sleep(0.05)
@@ -297,31 +297,31 @@ async def test_a_stop_lets_answers_end(told) -> None:
             await asyncio.open_connection(*address)
         await reading
     assert len(asterisk.variables) == 2
-    assert not closed_for(told)
+    assert not closed_for(logged)
 
 
-async def test_a_stop_does_not_wait_for_ever(told) -> None:
+async def test_the_wait_of_a_stop_is_limited(logged) -> None:
     async with AsyncExitStack() as stack:
         started_s = time.monotonic()
-        async with serving(Asked(takes_s=9), Limits(drain_s=0.2, whole_s=9)) as address:
+        async with serving(RecordingAnswer(takes_s=9), Limits(drain_s=0.2, whole_s=9)) as address:
             asterisk = await stack.enter_async_context(calling(address, presented()))
             reading = asyncio.create_task(asterisk.serve())
             await asyncio.sleep(0.05)
         await reading
     assert time.monotonic() - started_s < 2
-    assert closed_for(told) == ["it had not ended when the service stopped"]
+    assert closed_for(logged) == ["it had not ended when the service stopped"]
 
 
 async def test_a_taken_port_is_named() -> None:
-    async with serving(Asked()) as address:
+    async with serving(RecordingAnswer()) as address:
         with pytest.raises(AgiError, match=f"agi.listen: 127.0.0.1, port {address[1]}: Address already in use"):
-            async with FastAgiServer(Asked()).listening(address):
+            async with FastAgiServer(RecordingAnswer()).listening(address):
                 pass
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "agi.sock"
-    async with FastAgiServer(Asked()).listening(path) as address:
+    async with FastAgiServer(RecordingAnswer()).listening(path) as address:
         assert address == path
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         async with calling(path, presented()) as asterisk:
@@ -330,11 +330,11 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
-async def test_a_unix_socket_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
+async def test_a_stale_unix_socket_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "agi.sock"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(os.fspath(path))
-    async with FastAgiServer(Asked()).listening(path), calling(path, presented()) as asterisk:
+    async with FastAgiServer(RecordingAnswer()).listening(path), calling(path, presented()) as asterisk:
         await asterisk.serve()
     assert asterisk.variables
 
@@ -342,9 +342,9 @@ async def test_a_unix_socket_that_was_left_behind_is_taken_over(tmp_path: Path) 
 async def test_the_next_instance_takes_the_unix_socket_and_keeps_it(tmp_path: Path) -> None:
     path = tmp_path / "agi.sock"
     async with AsyncExitStack() as stack:
-        async with FastAgiServer(Asked()).listening(path):
-            path.rename(path.with_suffix(".old"))  # as if it were of another process
-            await stack.enter_async_context(FastAgiServer(Asked()).listening(path))
+        async with FastAgiServer(RecordingAnswer()).listening(path):
+            path.rename(path.with_suffix(".old"))  # as if another process had made it
+            await stack.enter_async_context(FastAgiServer(RecordingAnswer()).listening(path))
         async with calling(path, presented()) as asterisk:
             await asterisk.serve()
     assert asterisk.variables
@@ -352,81 +352,81 @@ async def test_the_next_instance_takes_the_unix_socket_and_keeps_it(tmp_path: Pa
 
 GROUP = STRANGER + 1
 OBEDIENT = presented() + b"200 result=0\n200 result=1\n200 result=1\n"
-"""What a peer sends that does not wait for commands."""
+"""What a peer sends without waiting for commands."""
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user; run this test as root")
 
 
 async def asked_as(path: Path, user: int, *groups: int) -> bytes:
-    """What that user gets from the socket of a group of its own."""
+    """The answer of the socket, which has a group of its own, to this user."""
     os.chown(path, -1, GROUP)
     return await asyncio.to_thread(ask_as, path, user, groups, OBEDIENT)
 
 
 @as_root
-async def test_another_user_gets_nothing_from_a_unix_socket(tmp_path: Path, told) -> None:
-    asked, path = Asked(), tmp_path / "agi.sock"
+async def test_another_user_gets_nothing_from_a_unix_socket(tmp_path: Path, logged) -> None:
+    asked, path = RecordingAnswer(), tmp_path / "agi.sock"
     async with FastAgiServer(asked).listening(path):
         for _ in range(3):
             assert await asked_as(path, STRANGER, STRANGER, GROUP + 1) == b""
-        reason = f"user {STRANGER} may not ask; add it to the group of {path}"
-        assert closed_for(told) == [reason]
+        reason = f"user {STRANGER} may not connect; add this user to the group of {path}"
+        assert closed_for(logged) == [reason]
         async with calling(path, presented()) as asterisk:
             await asterisk.serve()
         assert asterisk.variables
-    assert closed_for(told) == [reason, f"{reason} (2 times more within 10 s)"]
+    assert closed_for(logged) == [reason, f"{reason} (2 times more within 10 s)"]
     assert len(asked.requests) == 1
 
 
 @as_root
 @pytest.mark.parametrize("groups", [(GROUP,), (STRANGER, GROUP), (STRANGER, *range(1000, 1100), GROUP)], ids=len)
-async def test_a_member_of_the_sockets_group_may_ask(groups: tuple[int, ...], tmp_path: Path, told) -> None:
+async def test_a_member_of_the_sockets_group_may_connect(groups: tuple[int, ...], tmp_path: Path, logged) -> None:
     path = tmp_path / "agi.sock"
-    async with FastAgiServer(Asked()).listening(path):
+    async with FastAgiServer(RecordingAnswer()).listening(path):
         assert b"SET VARIABLE" in await asked_as(path, STRANGER, *groups)
-    assert not closed_for(told)
+    assert not closed_for(logged)
 
 
 @as_root
-async def test_the_services_own_user_may_ask(tmp_path: Path, told, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_services_own_user_may_connect(tmp_path: Path, logged, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "agi.sock"
-    async with FastAgiServer(Asked()).listening(path):
+    async with FastAgiServer(RecordingAnswer()).listening(path):
         monkeypatch.setattr("os.geteuid", lambda: STRANGER)
         assert b"SET VARIABLE" in await asked_as(path, STRANGER, STRANGER)
         assert await asked_as(path, STRANGER + 5, STRANGER) == b""
 
 
 @as_root
-async def test_a_unix_socket_that_was_handed_on_checks_its_peer_as_well(tmp_path: Path, told) -> None:
+async def test_a_unix_socket_that_was_handed_over_also_checks_its_peer(tmp_path: Path, logged) -> None:
     path = tmp_path / "agi.sock"
     with bound_to(path) as first:
-        async with FastAgiServer(Asked()).listening(Listener(fileno=os.dup(first.fileno()))) as address:
+        async with FastAgiServer(RecordingAnswer()).listening(Listener(fileno=os.dup(first.fileno()))) as address:
             assert address == path
             assert await asked_as(path, STRANGER, STRANGER) == b""
             assert b"SET VARIABLE" in await asked_as(path, STRANGER, GROUP)
 
 
 @as_root
-async def test_without_the_sockets_file_no_group_may_ask(tmp_path: Path, told) -> None:
+async def test_without_the_sockets_file_no_group_may_connect(tmp_path: Path, logged) -> None:
     path = tmp_path / "agi.sock"
-    async with FastAgiServer(Asked()).listening(path):
+    async with FastAgiServer(RecordingAnswer()).listening(path):
         kept = path.with_name("kept")
         path.rename(kept)
         assert await asked_as(kept, STRANGER, GROUP) == b""
 
 
 @pytest.mark.parametrize("kind", ["file", "no folder"])
-async def test_a_path_that_cannot_be_had_is_named(kind: str, tmp_path: Path) -> None:
+async def test_a_path_that_cannot_be_used_is_named(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "agi.sock" if kind == "file" else tmp_path / "absent" / "agi.sock"
     if kind == "file":
         path.write_text("precious")
     with pytest.raises(AgiError, match=f"agi.listen: {path}"):
-        async with FastAgiServer(Asked()).listening(path):
+        async with FastAgiServer(RecordingAnswer()).listening(path):
             pass
     assert kind != "file" or path.read_text() == "precious"
 
 
-async def test_without_files_left_it_waits_and_goes_on(told, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_file_descriptors_it_waits_and_continues(logged, monkeypatch: pytest.MonkeyPatch) -> None:
     accept, refused = socket.socket.accept, []
 
     def out_of_files(listener: socket.socket) -> object:
@@ -435,34 +435,36 @@ async def test_without_files_left_it_waits_and_goes_on(told, monkeypatch: pytest
             raise OSError(24, "Too many open files")
         return accept(listener)
 
-    async with serving(Asked()) as address:
+    async with serving(RecordingAnswer()) as address:
         monkeypatch.setattr(socket.socket, "accept", out_of_files)
         async with calling(address, presented()) as asterisk:
             await asterisk.serve()
     assert asterisk.variables
-    assert closed_for(told) == ["it could not be accepted: Too many open files"]
+    assert closed_for(logged) == ["it could not be accepted: Too many open files"]
 
 
-async def test_a_stop_still_hears_who_has_connected_before_it(told) -> None:
-    asked = Asked()
+async def test_a_stop_still_answers_connections_from_before_it(logged) -> None:
+    asked = RecordingAnswer()
     with socket.socket() as late:
         async with serving(asked) as address:
-            late.connect(address)  # and the loop has not seen it yet
+            late.connect(address)  # before the event loop has noticed it
             late.sendall(presented() + b"200 result=0\n200 result=1\n200 result=1\n")
         assert late.recv(1000).startswith(b"NOOP\nSET VARIABLE")
     assert asked.requests
 
 
-async def test_of_those_that_a_stop_finds_the_oldest_make_room(told) -> None:
-    asked = Asked()
+async def test_at_a_stop_the_oldest_queued_connections_are_closed_first(logged) -> None:
+    asked = RecordingAnswer()
     with ExitStack() as stack:
         async with serving(asked, Limits(waiting=2, drain_s=0.2)) as address:
-            late = [stack.enter_context(socket.create_connection(address)) for _ in range(5)]  # all unseen yet
+            late = [
+                stack.enter_context(socket.create_connection(address)) for _ in range(5)
+            ]  # the server has not accepted any of them yet
             late[-1].sendall(OBEDIENT)
         assert [each.recv(1000) for each in late[:4]] == [b""] * 4
         assert late[-1].recv(1000).startswith(b"NOOP\nSET VARIABLE")
     assert len(asked.requests) == 1
-    reason = "it made room for a newer one before it had presented a call"
-    assert set(closed_for(told)) == {
+    reason = "it had not presented a call, and a newer one needed its place"
+    assert set(closed_for(logged)) == {
         reason, f"{reason} (2 times more within 10 s)", "it had not presented a call when the service stopped",
     }  # fmt: skip

@@ -22,7 +22,7 @@ SLOW = 5000
 REQUESTS_PER_S = 20
 MEASURED_S = 5
 ROUNDS = 3
-"""What other programs of the machine add is not the server's, and adds in one round what it does not in another."""
+"""Several rounds, because other programs of the machine slow some rounds down."""
 ALLOWED_P99_MS = 50
 
 
@@ -31,7 +31,7 @@ async def answer(_: AgiRequest) -> Mapping[str, str]:
 
 
 async def verdict_ms(address: tuple[str, int]) -> float:
-    """From the first packet of the connection to its end."""
+    """Milliseconds from the first packet of the connection to its end."""
     started_s = time.perf_counter()
     async with calling(address, presented()) as asterisk:
         await asterisk.serve()
@@ -40,19 +40,19 @@ async def verdict_ms(address: tuple[str, int]) -> float:
 
 
 async def p99_ms(address: tuple[str, int]) -> float:
-    """Of a round of requests that come whether or not the last was answered."""
+    """The 99th percentile of a round of requests, which do not wait for the previous answer."""
     asking = []
     for _ in range(REQUESTS_PER_S * MEASURED_S):
         asking.append(asyncio.create_task(verdict_ms(address)))
         await asyncio.sleep(1 / REQUESTS_PER_S)
     took_ms = sorted(await asyncio.gather(*asking))
     print(f"beside {SLOW} slow sockets: p50 {took_ms[len(took_ms) // 2]:.1f} ms, p99 {took_ms[-2]:.1f} ms")
-    return took_ms[-2]  # of a hundred, the ninety-ninth
+    return took_ms[-2]  # the 99th of a hundred
 
 
 @asynccontextmanager
 async def slow_sockets(port: int) -> AsyncIterator[list[int]]:
-    """Have them meanwhile; afterwards the list holds how many connections there were in total."""
+    """Run the slow sockets inside the context; afterwards the list holds the total number of connections."""
     opened: list[int] = []
     program = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.agi.slow", str(port), str(SLOW),
@@ -74,7 +74,7 @@ async def slow_sockets(port: int) -> AsyncIterator[list[int]]:
 @pytest.mark.parametrize(
     "limits", [Limits(), Limits(waiting=2 * SLOW, presented_s=60, whole_s=60, drain_s=0)], ids=["closed", "held"]
 )
-async def test_a_verdict_takes_no_longer(limits: Limits, caplog: pytest.LogCaptureFixture) -> None:
+async def test_slow_sockets_do_not_delay_a_verdict(limits: Limits, caplog: pytest.LogCaptureFixture) -> None:
     try:
         allow_open_files(SLOW + 256)
     except ValueError:
@@ -87,7 +87,7 @@ async def test_a_verdict_takes_no_longer(limits: Limits, caplog: pytest.LogCaptu
                 measured_ms.append(await p99_ms(address))
     assert min(measured_ms) <= ALLOWED_P99_MS
     if limits.waiting > SLOW:
-        assert opened == [SLOW], "none was closed: all five thousand were there all the time"
+        assert opened == [SLOW], "all five thousand must stay connected"
     else:
-        assert opened[0] > SLOW + REQUESTS_PER_S * MEASURED_S, "the closed ones came back"
-    assert len(caplog.messages) < 50, "floods are few lines"
+        assert opened[0] > SLOW + REQUESTS_PER_S * MEASURED_S, "the closed ones must connect again"
+    assert len(caplog.messages) < 50, "the log must have few lines"

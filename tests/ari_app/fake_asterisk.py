@@ -1,6 +1,6 @@
-"""An Asterisk behind `Ari` for the failures that the real one does not produce on demand.
+"""A fake Asterisk behind `Ari`, for failures that the real one does not produce on demand.
 
-It keeps the contract that `test_contract.py` holds against it and against the real one.
+`test_contract.py` tests both against the same contract.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from idtone.errors import AriRefused, AriUnavailable
 
 
 class FakeAsterisk:
-    """Channels that exist only by name. `refusals` maps a part of a path to the status it is answered with."""
+    """Its channels exist only as names. `refusals` maps a part of a path to the status of the answer."""
 
     def __init__(self, refusals: Mapping[str, int] | None = None) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
-        """In the order in which they came."""
+        """In the order of arrival."""
         self.channels: dict[str, dict[str, str]] = {}
-        """Where each channel is in its dialplan."""
+        """The place of each channel in its dialplan."""
         self.refusals = dict(refusals or {})
         self.unavailable: set[str] = set()
-        """Parts of paths. Requests with one of them are lost with the connection."""
+        """Parts of paths. A request with one of them breaks the connection."""
         self.answering = asyncio.Event()
-        """No request is answered while this is not set."""
+        """While this is not set, no request is answered."""
         self.answering.set()
         self.left = False
         self._events: asyncio.Queue[events.Event | None] = asyncio.Queue()
 
-    # -- the production interface -------------------------------------------------------------------------------
+    # -- the production interface ---------------------------------------------------------------------------------
 
     async def request(self, method: str, path: str, **query: str) -> Any:
         self.requests.append((method, path, query))
@@ -61,7 +61,7 @@ class FakeAsterisk:
         self.left = True
         self.happens(None)
 
-    # -- what the test makes happen -----------------------------------------------------------------------------
+    # -- controlled by the test -----------------------------------------------------------------------------------
 
     def happens(self, *happenings: events.Event | None) -> None:
         """None breaks the connection."""
@@ -77,14 +77,14 @@ class FakeAsterisk:
     def hang_up(self, channel: str) -> None:
         del self.channels[channel]
 
-    # -- what the test wants to know ----------------------------------------------------------------------------
+    # -- for the test's assertions --------------------------------------------------------------------------------
 
     def continued(self, channel: str) -> list[dict[str, str]]:
-        """Where the channel was sent to, each time; an empty entry is where it was."""
+        """The places at which the channel was continued; an empty entry is the place where it was."""
         return [query for method, path, query in self.requests if (method, path) == _continue(channel)]
 
     def resumed_at(self, channel: str) -> str | None:
-        """The extension at which the channel was sent on, empty for where it was; None if it was not sent on."""
+        """The extension at which the channel was continued, empty for the place where it was; None if it was not."""
         return next((query.get("extension", "") for query in self.continued(channel)), None)
 
 

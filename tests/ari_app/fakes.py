@@ -1,4 +1,4 @@
-"""What both interfaces stand on, in memory: a registry, evidence, and call control over the two."""
+"""What both interfaces need, in memory: a registry, evidence, and call control."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Licensed:
 
 
 class Stopping(Licensed):
-    """Everything is suspended."""
+    """A registry in which every number is suspended."""
 
     def suspension(self, number: Number) -> Suspension | None:
         return Suspension(number, NOW, "R-2")
@@ -52,7 +52,7 @@ class Stopping(Licensed):
 
 @dataclass
 class Notebook:
-    """Evidence in memory. It acknowledges at once, unless it is `broken`; what is `held` waits for the test."""
+    """Evidence in memory. Its futures are done at once, unless it is `broken`; kinds in `held` wait for the test."""
 
     steps: list[Step] = field(default_factory=list)
     broken: bool = False
@@ -82,12 +82,12 @@ class Notebook:
 def call_control(
     sounds: Mapping[str, Sound], notebook: Notebook, now: Callable[[], datetime] = lambda: NOW
 ) -> CallControl:
-    """As the service makes it, with the default policy."""
+    """Call control as the service makes it, with the default policy."""
     made = {sound.stem.name: sound for sound in sounds.values()}
     return CallControl(registry=Licensed, policy=Policy(), sounds=sounds, evidence=notebook, made=made, now=now)
 
 
 def end(calls: CallControl, call_id: str, nonce: str) -> None:
-    """The journal says that the call is over, because the called party was busy."""
+    """Enter the journal line that ends the call because the called party was busy."""
     at = NOW + timedelta(seconds=5)
     calls.journal(journal_lines.read(f"ended,{call_id},{nonce},{at.timestamp():.6f},BUSY,17,licence-valid,BUSY,"))

@@ -1,4 +1,4 @@
-"""Every ending of a request, and what else the application asks of Asterisk, against one that fails on demand."""
+"""Every ending of a request, and all requests of the application, against a fake Asterisk that fails on demand."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def nothing_new() -> None:
 async def attended(
     calls: CallControl, asterisk: FakeAsterisk, read_journal: Callable[[], Awaitable[None]] = nothing_new
 ) -> AsyncIterator[AriApplication]:
-    """An application that attends to a fake Asterisk."""
+    """An application that handles a fake Asterisk's events."""
     application = AriApplication(calls, read_journal)
     async with attending(application, asterisk):
         yield application
@@ -78,7 +78,7 @@ async def attended(
 
 @asynccontextmanager
 async def attending(application: AriApplication, asterisk: FakeAsterisk) -> AsyncIterator[asyncio.Task[None]]:
-    """Its next connection, once the calls in progress have been compared with the channels."""
+    """Its next connection, after the calls in progress have been compared with the channels."""
     task = asyncio.create_task(application.attend(asterisk))
     try:
         await until(lambda: task.done() or asterisk.requests, "the list of channels")
@@ -89,8 +89,8 @@ async def attending(application: AriApplication, asterisk: FakeAsterisk) -> Asyn
 
 
 async def continued(asterisk: FakeAsterisk, channel: str, times: int = 1) -> dict[str, str]:
-    """Where the channel was sent to, when it has been sent on so many times."""
-    await until(lambda: len(asterisk.continued(channel)) == times, f"{channel} to go on")
+    """Wait until the channel was continued so many times; returns the last place."""
+    await until(lambda: len(asterisk.continued(channel)) == times, f"{channel} to continue")
     return asterisk.continued(channel)[-1]
 
 
@@ -121,7 +121,7 @@ async def test_a_suspended_number_is_refused(calls):
     assert sent_to["extension"] == f"v:{NONCE}:REFUSE:number-suspended:21::::"
 
 
-async def test_under_the_operators_own_dial_the_called_party_goes_on_inside_its_gosub(calls):
+async def test_under_the_operators_own_dial_the_called_party_continues_inside_its_gosub(calls):
     asterisk = FakeAsterisk()
     async with attended(calls, asterisk):
         asterisk.enter(CALLED, *OWN)
@@ -174,12 +174,12 @@ async def test_another_request_for_a_known_call_gets_no_verdict(calls, notebook,
         await continued(asterisk, CALLER)
         asterisk.enter(CALLER, *(changed.get(place, argument) for place, argument in enumerate(DECIDE)))
         sent_to = await continued(asterisk, CALLER, 2)
-    assert sent_to == {}, "it goes on where it was, and the hook falls back"
+    assert sent_to == {}, "it must continue where it was, so that the hook uses its fallback"
     assert notebook.kinds() == ["decided"]
     assert "gets no verdict" in caplog.text
 
 
-async def test_a_call_that_is_over_gets_no_verdict(calls, notebook):
+async def test_an_ended_call_gets_no_verdict(calls, notebook):
     asterisk = FakeAsterisk()
     async with attended(calls, asterisk):
         asterisk.enter(CALLER, *DECIDE)
@@ -191,18 +191,18 @@ async def test_a_call_that_is_over_gets_no_verdict(calls, notebook):
 
 
 FOREIGN = {
-    "another word": ("ponder", *DECIDE[1:]),
-    "the word of an earlier version": ("sound", "called", "called", CALL, "0312345678", "incoming"),
-    "an argument less": DECIDE[:-1],
-    "an argument more": (*DECIDE, ""),
+    "another kind": ("ponder", *DECIDE[1:]),
+    "the kind of an earlier version": ("sound", "called", "called", CALL, "0312345678", "incoming"),
+    "one argument fewer": DECIDE[:-1],
+    "one argument more": (*DECIDE, ""),
     "nothing": (),
-    "an id that can be none": ("decide", "x" * 300, *DECIDE[2:]),
+    "an impossible call id": ("decide", "x" * 300, *DECIDE[2:]),
     "an id with a line break": ("decide", f"{CALL}\n", *DECIDE[2:]),
 }
 
 
 @pytest.mark.parametrize("arguments", FOREIGN.values(), ids=FOREIGN)
-async def test_what_the_hook_does_not_ask_gets_no_verdict(calls, notebook, caplog, arguments):
+async def test_a_request_that_the_hook_does_not_send_gets_no_verdict(calls, notebook, caplog, arguments):
     asterisk = FakeAsterisk()
     async with attended(calls, asterisk):
         asterisk.enter(CALLER, *arguments)
@@ -213,7 +213,7 @@ async def test_what_the_hook_does_not_ask_gets_no_verdict(calls, notebook, caplo
 
 @pytest.mark.parametrize(("arguments", "goes_on"), [(DECIDE, {}), (OWN, {"extension": "v:none", "priority": "2"})])
 async def test_a_service_that_is_about_to_stop_gives_no_verdict(calls, notebook, arguments, goes_on):
-    """Under the operator's own Dial() there is no place to go on at: an extension says that there is no verdict."""
+    """Under the operator's own Dial() the channel continues at the extension that means no verdict."""
     asterisk = FakeAsterisk()
     calls.retiring = True
     async with attended(calls, asterisk):
@@ -225,19 +225,19 @@ async def test_a_service_that_is_about_to_stop_gives_no_verdict(calls, notebook,
 
 @pytest.mark.parametrize("status", [404, 409, 412, 500])
 async def test_a_verdict_that_asterisk_refuses(calls, notebook, caplog, status):
-    """The caller hung up meanwhile; anything else is an error. The journal says how the call ended either way."""
+    """A caller who hung up is not an error; any other refusal is. The journal reports the end in both cases."""
     asterisk = FakeAsterisk({"continue": status})
     async with attended(calls, asterisk) as application:
         asterisk.enter(CALLER, *DECIDE)
         await continued(asterisk, CALLER)
-        await application.settled()
+        await application.wait_for_requests()
         assert not [record for record in caplog.records if record.exc_info]
         assert (f"{status}" in caplog.text) is (status == 500)
         end(calls, CALL, NONCE)
     assert notebook.kinds() == ["decided", "ended"]
 
 
-async def test_a_verdict_that_is_lost_with_the_connection_is_given_over_the_next_one(calls, notebook):
+async def test_a_verdict_that_is_lost_with_the_connection_is_sent_over_the_next_one(calls, notebook):
     asterisk = FakeAsterisk()
     async with attended(calls, asterisk) as application:
         asterisk.unavailable.add("continue")
@@ -258,8 +258,8 @@ HOUR = timedelta(hours=1)
 @pytest.mark.parametrize(
     ("step", "reason"), [(HOUR, "licence-expired"), (-HOUR, "licence-not-yet-valid")], ids=["forward", "back"]
 )
-async def test_a_licence_counts_by_the_clock_as_it_is_now(sounds, step, reason):
-    """In the last hour of the licence and in the first: the next call is decided by the clock that was set."""
+async def test_a_licence_is_checked_by_the_current_clock(sounds, step, reason):
+    """The clock is set across the start or the end of a licence: the next call is decided by the new time."""
     now = [NOW + timedelta(days=1) - HOUR / 2 if step > timedelta(0) else NOW - timedelta(days=1) + HOUR / 2]
     asterisk = FakeAsterisk()
     async with attended(call_control(sounds, Notebook(), lambda: now[0]), asterisk):
@@ -288,7 +288,7 @@ async def test_no_number_is_logged(calls, notebook, caplog):
 
 
 @pytest.mark.parametrize("arguments", [DECIDE, OWN], ids=["decide", "own"])
-async def test_channels_that_waited_while_no_service_was_connected_are_answered(calls, arguments):
+async def test_channels_that_waited_for_a_connection_are_answered(calls, arguments):
     asterisk = FakeAsterisk()
     asterisk.channels = {
         CALLER: {"app_name": "Stasis", "app_data": ",".join(("idtone", *arguments))},
@@ -308,10 +308,10 @@ async def decided(application: AriApplication, asterisk: FakeAsterisk) -> None:
 
 
 @pytest.mark.parametrize("in_the_journal", [True, False])
-async def test_a_call_whose_channel_is_gone_is_interrupted_unless_the_journal_has_its_end(
+async def test_a_call_without_a_channel_is_interrupted_unless_the_journal_has_its_end(
     calls, notebook, monkeypatch, in_the_journal
 ):
-    """Its last line may come a moment after its channel: the journal is read once more before."""
+    """Its last line may come shortly after the end of its channel, so the journal is read once more before."""
     monkeypatch.setattr(module, "LAST_LINE_S", 0.05)
 
     async def read_journal() -> None:
@@ -322,11 +322,11 @@ async def test_a_call_whose_channel_is_gone_is_interrupted_unless_the_journal_ha
     async with attended(calls, asterisk, read_journal) as application:
         await decided(application, asterisk)
         async with attending(application, FakeAsterisk()):
-            await until(lambda: not len(calls), "the call to be over")
+            await until(lambda: not len(calls), "the call to end")
     assert notebook.kinds() == ["decided", "ended" if in_the_journal else "interrupted"]
 
 
-async def test_a_call_whose_channel_is_there_goes_on(calls, notebook, monkeypatch):
+async def test_a_call_whose_channel_exists_continues(calls, notebook, monkeypatch):
     monkeypatch.setattr(module, "LAST_LINE_S", 0.0)
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
     asterisk = FakeAsterisk()
@@ -337,12 +337,12 @@ async def test_a_call_whose_channel_is_there_goes_on(calls, notebook, monkeypatc
         await until(lambda: len(asterisk.requests) > compared + 3, "further comparisons")
         assert notebook.kinds() == ["decided"]
         asterisk.hang_up(CALLER)
-        await until(lambda: not len(calls), "the call to be over")
+        await until(lambda: not len(calls), "the call to end")
     assert notebook.kinds() == ["decided", "interrupted"]
 
 
-async def test_a_call_that_is_decided_while_asterisk_lists_its_channels_goes_on(calls, notebook, monkeypatch):
-    """The list may be older than the call."""
+async def test_a_call_that_is_decided_while_asterisk_lists_its_channels_continues(calls, notebook, monkeypatch):
+    """The list can be older than the call."""
     monkeypatch.setattr(module, "LAST_LINE_S", 0.0)
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
     listing, lists = asyncio.Event(), []
@@ -365,10 +365,10 @@ async def test_a_call_that_is_decided_while_asterisk_lists_its_channels_goes_on(
     assert notebook.kinds() == ["decided"]
 
 
-async def test_a_waiting_channel_is_taken_up_once_for_each_connection(calls, monkeypatch):
-    """Its event comes too, and what is later found waiting had its answer before."""
+async def test_a_waiting_channel_is_answered_once_per_connection(calls, monkeypatch):
+    """Its event comes too; a channel that a later list shows as waiting already has its answer."""
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
-    asterisk = FakeAsterisk({"continue": 409})  # which leaves the channel where it is
+    asterisk = FakeAsterisk({"continue": 409})  # this status leaves the channel where it is
     asterisk.channels[CALLER] = {"app_name": "Stasis", "app_data": ",".join(("idtone", *DECIDE))}
     async with attended(calls, asterisk):
         await until(lambda: len(asterisk.requests) > 6, "further comparisons")
@@ -376,14 +376,14 @@ async def test_a_waiting_channel_is_taken_up_once_for_each_connection(calls, mon
 
 
 @pytest.mark.parametrize("failing", ["refused", "lost"])
-async def test_a_list_of_channels_that_fails_is_asked_for_again(calls, caplog, monkeypatch, failing):
+async def test_a_failed_list_of_channels_is_requested_again(calls, caplog, monkeypatch, failing):
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
     asterisk = FakeAsterisk({"channels": 500} if failing == "refused" else {})
     asterisk.unavailable = {"channels"} if failing == "lost" else set()
     asterisk.channels[CALLER] = {"app_name": "Stasis", "app_data": ",".join(("idtone", *DECIDE))}
     async with attended(calls, asterisk):
         await until(lambda: len(asterisk.requests) > 2, "a second try")
-        assert "which calls are in progress is not known" in caplog.text
+        assert "the calls in progress cannot be compared with Asterisk's channels" in caplog.text
         asterisk.refusals.clear()
         asterisk.unavailable.clear()
         assert (await continued(asterisk, CALLER))["extension"] == VERDICT
@@ -397,14 +397,14 @@ def ends(asterisk: FakeAsterisk) -> list[tuple[str, dict[str, str]]]:
 
 
 async def test_a_number_that_is_suspended_during_its_call(calls, notebook, caplog):
-    """While Asterisk is not connected, nothing can be done; then its channel is hung up, once."""
+    """While Asterisk is not connected, the call continues; then its channel is hung up once."""
     asterisk = FakeAsterisk()
     async with attended(calls, asterisk) as application:
         await decided(application, asterisk)
         calls.registry = Stopping
         for _ in range(3):
             application.end_suspended()
-        assert caplog.text.count("goes on until Asterisk is connected") == 1
+        assert caplog.text.count("continues until Asterisk is connected") == 1
         again = FakeAsterisk()
         again.channels = asterisk.channels
         async with attending(application, again):
@@ -416,7 +416,7 @@ async def test_a_number_that_is_suspended_during_its_call(calls, notebook, caplo
     assert notebook.kinds() == ["decided", "suspended", "ended"]
 
 
-async def test_an_end_that_is_lost_with_the_connection_is_asked_for_over_the_next_one(calls):
+async def test_a_hangup_that_is_lost_with_the_connection_is_requested_over_the_next_one(calls):
     asterisk = FakeAsterisk()
     async with attended(calls, asterisk) as application:
         asterisk.enter(CALLER, *DECIDE)
@@ -424,7 +424,7 @@ async def test_an_end_that_is_lost_with_the_connection_is_asked_for_over_the_nex
         calls.registry = Stopping
         asterisk.unavailable.add(CALLER)
         application.end_suspended()
-        await application.settled()
+        await application.wait_for_requests()
         asterisk.happens(None)
         await until(lambda: not application.connected, "the connection to break")
         again = FakeAsterisk()
@@ -434,7 +434,7 @@ async def test_an_end_that_is_lost_with_the_connection_is_asked_for_over_the_nex
             await until(lambda: ends(again), "the end")
 
 
-async def test_a_suspended_call_that_hung_up_meanwhile_is_no_error(calls, caplog):
+async def test_a_suspended_call_that_hung_up_meanwhile_is_not_an_error(calls, caplog):
     asterisk = FakeAsterisk()
     async with attended(calls, asterisk) as application:
         asterisk.enter(CALLER, *DECIDE)
@@ -442,18 +442,18 @@ async def test_a_suspended_call_that_hung_up_meanwhile_is_no_error(calls, caplog
         asterisk.hang_up(CALLER)
         calls.registry = Stopping
         application.end_suspended()
-        await application.settled()
+        await application.wait_for_requests()
     assert ends(asterisk)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_calls_of_other_numbers_go_on(calls):
+async def test_calls_of_other_numbers_continue(calls):
     asterisk = FakeAsterisk()
     async with attended(calls, asterisk) as application:
         asterisk.enter(CALLER, *DECIDE)
         await continued(asterisk, CALLER)
         application.end_suspended()
-        await application.settled()
+        await application.wait_for_requests()
     assert not ends(asterisk)
 
 
@@ -470,19 +470,19 @@ async def test_a_connection_that_breaks_ends_attending(calls, monkeypatch):
         asked = len(asterisk.requests)
         async with attending(application, again) as task:
             await until(lambda: len(again.requests) > 3, "further comparisons")
-            assert len(asterisk.requests) == asked, "nothing is asked over a connection that broke"
+            assert len(asterisk.requests) == asked, "no request may go over a broken connection"
             again.happens(None)
             with pytest.raises(AriUnavailable):
                 await task
 
 
-async def test_an_event_that_cannot_be_read_is_named(calls, caplog):
+async def test_a_malformed_event_is_named(calls, caplog):
     asterisk = FakeAsterisk()
     async with attended(calls, asterisk):
         asterisk.happens(events.MalformedEvent("StasisStart"))
         asterisk.enter(CALLER, *DECIDE)
         await continued(asterisk, CALLER)
-    assert "an event that cannot be read (StasisStart)" in caplog.text
+    assert "a malformed event (StasisStart)" in caplog.text
 
 
 async def test_another_connection_that_takes_over_ends_this_one(calls, notebook, caplog):
@@ -499,16 +499,16 @@ async def test_another_connection_that_takes_over_ends_this_one(calls, notebook,
     assert not application.connected
 
 
-async def test_the_next_instance_may_take_the_application_and_this_one_waits_for_answers(calls):
+async def test_the_next_instance_takes_the_application_while_this_one_waits_for_answers(calls):
     asterisk = FakeAsterisk()
     application = AriApplication(calls, nothing_new)
     async with attending(application, asterisk) as task:
         asterisk.answering.clear()
         asterisk.enter(CALLER, *DECIDE)
         await continued(asterisk, CALLER)
-        application.let_go(True)
+        application.allow_takeover(True)
         asterisk.happens(events.Replaced())
-        settling = asyncio.create_task(application.settled())
+        settling = asyncio.create_task(application.wait_for_requests())
         await asyncio.sleep(0.02)
         assert not task.done()
         assert not settling.done()
@@ -526,22 +526,22 @@ async def test_a_hand_over_does_not_wait_for_ever(calls, monkeypatch):
         asterisk.enter(CALLER, *DECIDE)
         await continued(asterisk, CALLER)
         async with asyncio.timeout(3):
-            await application.settled()
+            await application.wait_for_requests()
 
 
-async def test_a_hand_over_that_came_to_nothing_is_a_take_over_again(calls):
+async def test_after_a_failed_hand_over_a_takeover_ends_the_connection(calls):
     asterisk = FakeAsterisk()
     application = AriApplication(calls, nothing_new)
     async with attending(application, asterisk) as task:
-        application.let_go(True)
-        application.let_go(False)
+        application.allow_takeover(True)
+        application.allow_takeover(False)
         asterisk.happens(events.Replaced())
         await asyncio.wait({task}, timeout=3)
         assert task.done()
 
 
-async def test_the_next_instance_knows_the_calls_of_the_one_before(sounds, calls, notebook):
-    """It ends one of them where its number is suspended, and takes the journal's lines of it."""
+async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, calls, notebook):
+    """It ends such a call if its number is suspended, and enters its journal lines."""
     asterisk, after = FakeAsterisk(), Notebook()
     async with attended(calls, asterisk):
         asterisk.enter(CALLER, *DECIDE)
@@ -566,11 +566,11 @@ async def test_the_next_instance_knows_the_calls_of_the_one_before(sounds, calls
 
 
 @pytest.mark.parametrize(("arguments", "extension"), [(DECIDE, ""), (OWN, "v:none")], ids=["decide", "own"])
-async def test_a_channel_that_comes_while_the_service_leaves_is_let_go(calls, notebook, arguments, extension):
+async def test_a_channel_that_enters_while_the_service_leaves_is_released(calls, notebook, arguments, extension):
     asterisk = FakeAsterisk()
     async with attended(calls, asterisk) as application:
         pass
-    asterisk.enter(CALLER, *arguments)  # an event that is not read any more
+    asterisk.enter(CALLER, *arguments)  # this event is no longer read
     asterisk.channels["1.1"] = {"app_name": "Stasis", "app_data": "another,decide,x"}
     await application.depart(asterisk)
     assert asterisk.left
@@ -579,7 +579,7 @@ async def test_a_channel_that_comes_while_the_service_leaves_is_let_go(calls, no
     assert notebook.kinds() == []
 
 
-async def test_a_channel_that_hung_up_keeps_no_other_one_waiting(calls):
+async def test_a_channel_that_hung_up_does_not_delay_the_others(calls):
     asterisk = FakeAsterisk({f"{CALLER}/": 404})
     async with attended(calls, FakeAsterisk()) as application:
         pass
@@ -589,9 +589,9 @@ async def test_a_channel_that_hung_up_keeps_no_other_one_waiting(calls):
     assert asterisk.resumed_at(CALLED) == "v:none"
 
 
-async def test_leaving_an_asterisk_that_does_not_answer_is_no_error(calls, caplog):
+async def test_leaving_an_asterisk_that_does_not_answer_is_not_an_error(calls, caplog):
     asterisk = FakeAsterisk({"channels": 500})
     async with attended(calls, FakeAsterisk()) as application:
         pass
     await application.depart(asterisk)
-    assert "whether a call still waits for this service is not known" in caplog.text
+    assert "calls may still wait for this service" in caplog.text

@@ -1,4 +1,4 @@
-"""The connection against the real Asterisk, and against servers that misbehave as it never does on demand."""
+"""The connection against the real Asterisk, and against servers that misbehave."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PASSWORD = "p:ä ß&?#"  # noqa: S105 — of no Asterisk; what an address would 
 
 @asynccontextmanager
 async def listening(connection: AriConnection) -> AsyncIterator[list[events.Event]]:
-    """Reads the events, as the application does; over the WebSocket only so do answers come."""
+    """Read the events, as the application does: over the WebSocket no answer comes otherwise."""
     told: list[events.Event] = []
 
     async def listen() -> None:
@@ -41,7 +41,7 @@ async def listening(connection: AriConnection) -> AsyncIterator[list[events.Even
         await asyncio.wait({task})
 
 
-# -- the versions -----------------------------------------------------------------------------------------------
+# -- the versions -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_which_versions_take_requests_over_the_websocket(version, takes):
     assert takes_requests_over_websocket(version) is takes
 
 
-# -- the real Asterisk ------------------------------------------------------------------------------------------
+# -- the real Asterisk ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def pbx(asterisk, beside):
-    """The shared one, without the service: two connections of one application would fight."""
+    """The shared Asterisk, without the service: two connections would take the application from each other."""
     beside.away()
     return asterisk
 
@@ -88,7 +88,7 @@ async def test_a_wrong_password_is_refused(pbx):
     assert "wrong" not in str(error.value)
 
 
-async def test_an_address_where_nobody_is(pbx):
+async def test_an_address_where_no_program_listens(pbx):
     (port,) = free_ports(1)
     with pytest.raises(AriUnavailable, match=f"http://{LOOPBACK}:{port}/ari"):
         async with connect(f"http://{LOOPBACK}:{port}/ari", "idtone", pbx.ari_password):
@@ -124,14 +124,14 @@ async def test_each_transport_asks_and_is_refused(pbx, transport, words):
 
 @pytest.fixture
 def told(monkeypatch) -> list[str]:
-    """The types of all messages that come over the WebSocket."""
+    """The types of all messages from the WebSocket."""
     types: list[str] = []
     monkeypatch.setattr(module, "read", lambda text: types.append(json.loads(text)["type"]) or events.read(text))
     return types
 
 
-async def test_events_outside_the_filter_do_not_come(pbx, told, monkeypatch):
-    """A channel that waits for us, with the filter and, to see that there is something to keep away, without."""
+async def test_the_filter_keeps_other_events_away(pbx, told, monkeypatch):
+    """A channel enters the application, with the filter and, as a control, without it."""
 
     async def traffic() -> set[str]:
         told.clear()
@@ -139,17 +139,17 @@ async def test_events_outside_the_filter_do_not_come(pbx, told, monkeypatch):
             await asyncio.to_thread(pbx.command, "channel originate Local/s@idtone-called application Wait 5")
             await until(lambda: "StasisStart" in told, "the call")
             await asyncio.to_thread(pbx.command, "channel request hangup all")
-            await until(lambda: not pbx.channels(), "both halves of the call to be gone")
-            await connection.request("GET", "channels")  # what was told before has come when this is answered
+            await until(lambda: not pbx.channels(), "both channels of the call to be gone")
+            await connection.request("GET", "channels")  # all earlier events have come when this is answered
         return set(told)
 
     assert {"StasisStart"} <= await traffic() <= events.EVENTS
     monkeypatch.setattr(module, "EVENTS", ())
-    assert {"ChannelVarset", "StasisEnd"} & await traffic(), "there was something to keep away"
+    assert {"ChannelVarset", "StasisEnd"} & await traffic(), "without the filter other events must come"
 
 
-async def test_calls_that_are_none_of_ours_cost_no_event(pbx, told, monkeypatch):
-    """Not even one for the filter to throw away."""
+async def test_calls_outside_the_application_cost_no_event(pbx, told, monkeypatch):
+    """Not even an event that the filter would drop."""
     monkeypatch.setattr(module, "EVENTS", ())
     async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection, listening(connection):
         await asyncio.to_thread(pbx.command, "channel originate Local/s@idtone-fallback application Wait 0.1")
@@ -158,7 +158,7 @@ async def test_calls_that_are_none_of_ours_cost_no_event(pbx, told, monkeypatch)
     assert set(told) <= {"RESTResponse"}
 
 
-async def test_a_connection_that_leaves_gets_no_more_events_and_can_still_ask(pbx, told):
+async def test_after_leaving_a_connection_gets_no_events_but_can_send_requests(pbx, told):
     async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection:
         async with listening(connection):
             assert not await connection.abandoned()
@@ -170,7 +170,7 @@ async def test_a_connection_that_leaves_gets_no_more_events_and_can_still_ask(pb
     assert not told
 
 
-async def test_a_connection_that_is_replaced_sees_it_and_can_still_ask(pbx):
+async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
     async with connect(pbx.ari_url, "idtone", pbx.ari_password) as first, listening(first) as events_of_first:
         async with connect(pbx.ari_url, "idtone", pbx.ari_password):
             await until(lambda: events_of_first == [events.Replaced()], "the event")
@@ -179,13 +179,13 @@ async def test_a_connection_that_is_replaced_sees_it_and_can_still_ask(pbx):
         await until(first.abandoned, "Asterisk to notice")
 
 
-# -- servers that misbehave -------------------------------------------------------------------------------------
+# -- servers that misbehave -------------------------------------------------------------------------------------------
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
 class Server:
-    """Answers as Asterisk does until the WebSocket is open; what happens on it is the test's business."""
+    """Answers like Asterisk until the WebSocket is open; the test controls what it sends."""
 
     def __init__(self, talk: Talk, version: str = "22.4.0") -> None:
         self.talk = talk
@@ -226,7 +226,7 @@ def response(message: dict[str, Any], **changes: Any) -> str:
 
 
 async def ended_with(connection: AriConnection, *requests: Awaitable[Any]) -> list[BaseException]:
-    """How the events and the requests beside them ended."""
+    """The exceptions with which the events and the simultaneous requests ended."""
 
     async def listen() -> None:
         async for _ in connection.events():
@@ -237,7 +237,7 @@ async def ended_with(connection: AriConnection, *requests: Awaitable[Any]) -> li
     return [ending for ending in endings if isinstance(ending, BaseException)]
 
 
-async def test_the_password_goes_into_a_header_and_into_no_address():
+async def test_the_password_is_in_a_header_and_never_in_the_url():
     server = Server(until_closed)
     async with server.connected() as connection:
         assert connection.version == "22.4.0"
@@ -251,7 +251,7 @@ async def test_the_password_goes_into_a_header_and_into_no_address():
         assert not {"api_key", "password"} & set(request.query)
 
 
-async def test_nonsense_beside_the_answers_disturbs_nothing():
+async def test_malformed_messages_between_answers_have_no_effect():
     async def talk(socket: web.WebSocketResponse) -> None:
         async for message in socket:
             asked = json.loads(message.data)
@@ -262,7 +262,7 @@ async def test_nonsense_beside_the_answers_disturbs_nothing():
             await socket.send_bytes(b"\x00\xff")
             await socket.send_str(response(asked, request_id="nobody's"))
             await socket.send_str(response(asked, status_code=200, message_body='{"number": 1}'))
-            await socket.send_str(response(asked, status_code=500))  # a second answer counts no more
+            await socket.send_str(response(asked, status_code=500))  # a second answer has no effect
 
     async with Server(talk).connected() as connection, listening(connection) as told:
         for _ in range(3):
@@ -271,7 +271,7 @@ async def test_nonsense_beside_the_answers_disturbs_nothing():
     assert {event.type for event in told} == {"unknown", "StasisStart", "RESTResponse"}
 
 
-async def test_an_error_status_over_the_websocket_is_refused():
+async def test_an_error_status_over_the_websocket_is_an_error():
     async def talk(socket: web.WebSocketResponse) -> None:
         async for message in socket:
             await socket.send_str(response(json.loads(message.data), status_code=409, reason_phrase="Conflict"))
@@ -282,7 +282,7 @@ async def test_an_error_status_over_the_websocket_is_refused():
     assert (error.value.status, error.value.reason) == (409, "Conflict")
 
 
-async def test_an_answer_that_is_no_json_is_not_asterisks():
+async def test_an_answer_that_is_not_json_is_not_from_asterisk():
     async def talk(socket: web.WebSocketResponse) -> None:
         async for message in socket:
             await socket.send_str(response(json.loads(message.data), status_code=200, message_body="<html>"))
@@ -311,7 +311,7 @@ async def test_a_server_that_dies_ends_every_waiting_request():
         await socket.receive()
         (asked,) = (request for request in server.requests if request.path == "/ari/events")
         assert asked.transport
-        asked.transport.abort()  # as a killed process ends
+        asked.transport.abort()  # as if the process were killed
 
     server = Server(talk)
     async with server.connected() as connection:
@@ -340,7 +340,7 @@ async def test_a_server_that_stops_answering_pings(monkeypatch):
         frozen.set()
 
 
-async def test_an_older_version_gets_http():
+async def test_an_older_version_gets_requests_over_http():
     server = Server(until_closed, "20.13.0")
     async with server.connected() as connection, listening(connection):
         assert connection.transport == "requests over HTTP"
@@ -352,7 +352,7 @@ async def test_an_older_version_gets_http():
 
 
 @pytest.mark.parametrize("body", [b"<html>it works</html>", b"[]", b'{"system": null}', b"{}", b"\xff\xfe", b""])
-async def test_a_web_server_that_is_something_else(body):
+async def test_a_web_server_that_is_not_asterisk(body):
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=body, content_type="text/html", charset="utf-8")
 

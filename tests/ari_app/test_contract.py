@@ -1,4 +1,4 @@
-"""What the application counts on, held against the fake Asterisk and the real one alike."""
+"""What the application expects from Asterisk, tested against the fake one and the real one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
 
 @dataclass
 class Peer:
-    """One Asterisk behind `Ari`, what it tells, and what the test can make it do."""
+    """One Asterisk behind `Ari`, with its events and the actions of the test."""
 
     ari: Ari
     place_call: Callable[[], Awaitable[None]]
@@ -67,7 +67,7 @@ async def faked() -> AsyncIterator[Peer]:
 
 @asynccontextmanager
 async def cuttable(port: int) -> AsyncIterator[tuple[int, Callable[[], None]]]:
-    """A port that leads to `port`, and how to cut every line through it."""
+    """A port that forwards to `port`, and a function that cuts every connection through it."""
     lines: set[asyncio.StreamWriter] = set()
     pumps: set[asyncio.Task[None]] = set()
 
@@ -114,7 +114,7 @@ async def real(asterisk: Asterisk, transport: str) -> AsyncIterator[Peer]:
 
 @pytest.fixture(params=["fake", "websocket", "http"])
 async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    """Listened to, as the application does: over the WebSocket only who reads events gets answers."""
+    """Its events are read, as the application does: over the WebSocket no answer comes otherwise."""
     making = faked() if request.param == "fake" else real(request.getfixturevalue("pbx"), request.param)
     async with making as peer:
         listening = asyncio.create_task(peer.listen())
@@ -135,7 +135,7 @@ async def channels(peer: Peer) -> events.Channels:
         ("POST", "channels/none/continue", {"context": "idtone-called", "extension": "v:none", "priority": "2"}),
     ],
 )
-async def test_a_channel_that_is_not_there_is_404(peer, method, path, query):
+async def test_a_missing_channel_is_404(peer, method, path, query):
     with pytest.raises(AriRefused) as error:
         await peer.ari.request(method, path, **query)
     assert error.value.status == 404
@@ -156,7 +156,7 @@ async def test_a_channel_that_enters_comes_as_an_event_and_in_the_list_with_its_
 @pytest.mark.parametrize(
     "query", [{}, {"context": "contract", "extension": "v:123456789987:PLAY:x:::sample::22", "priority": "1"}]
 )
-async def test_a_channel_is_sent_on_without_an_answer_to_read(peer, query):
+async def test_continuing_a_channel_has_an_empty_answer(peer, query):
     await peer.place_call()
     channel = (await peer.entered()).channel
     assert await peer.ari.request("POST", f"channels/{channel}/continue", **query) is None
@@ -165,10 +165,10 @@ async def test_a_channel_is_sent_on_without_an_answer_to_read(peer, query):
         listed = await channels(peer)
         return channel in listed.ids and not listed.waiting
 
-    await until(waits_no_more, "the channel to go on")
+    await until(waits_no_more, "the channel to continue")
 
 
-async def test_a_channel_that_is_hung_up_is_listed_no_more(peer):
+async def test_a_channel_that_hung_up_is_no_longer_listed(peer):
     await peer.place_call()
     channel = (await peer.entered()).channel
     assert await peer.ari.request("DELETE", f"channels/{channel}", reason_code="21") is None
@@ -179,8 +179,8 @@ async def test_a_channel_that_is_hung_up_is_listed_no_more(peer):
     await until(gone, "the channel to be gone")
 
 
-async def test_after_leaving_no_event_comes_and_requests_still_go(peer):
-    """The real Asterisk no longer lets a channel wait for us either."""
+async def test_after_leaving_no_event_comes_but_requests_still_work(peer):
+    """Nor does a channel wait for the application in the real Asterisk."""
     await peer.ari.leave()
     await peer.place_call()
     await until(lambda: peer.ari.request("GET", "channels"), "the call")

@@ -25,13 +25,13 @@ CHANNEL = {"id": "1795.1", "caller": {"name": "", "number": "0312345678"}}
             {"type": "RESTResponse", "request_id": "7", "status_code": 204, "reason_phrase": "No Content"},
             events.AriResponse("7", 204, "No Content", ""),
         ),
-        # What becomes of a call is the journal's to say.
+        # The journal reports what happens to a call.
         ({"type": "StasisEnd", "channel": CHANNEL}, None),
         ({"type": "ChannelDestroyed", "channel": CHANNEL, "cause": 17}, None),
         ({"type": "ChannelUserevent", "eventname": "IdtoneEnded", "userevent": {}}, None),
         ({"type": "ChannelVarset"}, None),
         ({"type": "an event of a later version"}, None),
-        # What is not as documented is named, and nothing of it is used.
+        # A message that differs from the documentation is named, and none of its content is used.
         ({"type": "StasisStart", "channel": CHANNEL}, events.MalformedEvent("StasisStart")),
         ({"type": "StasisStart", "channel": "x", "args": []}, events.MalformedEvent("StasisStart")),
         ({"type": "StasisStart", "channel": CHANNEL, "args": "decide"}, events.MalformedEvent("StasisStart")),
@@ -48,7 +48,7 @@ def test_messages_become_events(message, event):
 
 
 @given(st.text())
-def test_no_text_is_an_exception(text):
+def test_no_text_raises_an_exception(text):
     read(text)
 
 
@@ -60,7 +60,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_no_json_is_an_exception(inner):
+def test_no_json_raises_an_exception(inner):
     for kind in EVENTS:
         read(json.dumps({"type": kind, "channel": inner, "args": inner, "request_id": inner, "status_code": inner}))
 
@@ -79,7 +79,7 @@ def listed(channel: str, name: str, data: str) -> dict[str, object]:
     }
 
 
-def test_channels_that_wait_for_us_are_as_their_event_would_have_told():
+def test_waiting_channels_in_the_list_equal_their_events():
     channels = read_channels(
         [
             listed("1.1", "Stasis", "idtone,decide,1.1-1,,%2C"),
@@ -97,7 +97,7 @@ def test_channels_that_wait_for_us_are_as_their_event_would_have_told():
     }
 
 
-def test_without_channels_there_are_none():
+def test_an_empty_list_of_channels():
     assert read_channels([], "idtone") == events.Channels(frozenset(), {})
 
 
@@ -107,13 +107,13 @@ def test_without_channels_there_are_none():
      [{"id": [], "dialplan": {}}], [{"id": "1\n2", "dialplan": {}}]],
     ids=repr,
 )  # fmt: skip
-def test_a_list_of_channels_that_is_none(answer):
-    with pytest.raises(AriUnavailable, match="not as it is documented"):
+def test_a_malformed_list_of_channels(answer):
+    with pytest.raises(AriUnavailable, match="differs from its documentation"):
         read_channels(answer, "idtone")
 
 
 @given(JSON)
-def test_no_list_is_another_exception(inner):
+def test_no_list_raises_another_exception(inner):
     for answer in (
         inner,
         [inner],

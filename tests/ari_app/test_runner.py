@@ -1,4 +1,4 @@
-"""The application on one connection after the other; they are made up, and pauses take no time."""
+"""The runner with fake connections; its pauses take no time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOT_FOUND = AriRefused(404, "Not Found", "GET asterisk/info")
 
 @dataclass
 class Attended:
-    """An application that attends as long as its script says: an error ends the connection, None stays on it."""
+    """An application with a script: an error ends the connection, None stays connected."""
 
     endings: list[Exception | None]
     attended: list[Any] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Connection:
 
 
 class Connections:
-    """Each try ends as its script says: an error at once, None opens; then it opens for ever."""
+    """Each try ends as its script says: an error fails at once, None connects. After the script every try connects."""
 
     def __init__(self, refusals: Iterable[Exception | None] = ()) -> None:
         self._refusals = iter(refusals)
@@ -85,11 +85,11 @@ class Connections:
 
 @pytest.fixture
 def pauses(monkeypatch) -> list[float]:
-    """The pauses between tries, which take no time here."""
+    """The pauses between tries; here they take no time."""
     slept: list[float] = []
 
     class Hurried:
-        """asyncio for the service alone."""
+        """The asyncio module as the runner sees it."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(asyncio, name)
@@ -113,7 +113,7 @@ async def running(
     task = asyncio.create_task(ApplicationRunner(application, connections, clock_s).run(stop))
     try:
         yield stop, task
-        assert task.done() or not stop.is_set(), "it had to stop, and did not"
+        assert task.done() or not stop.is_set(), "it must stop"
     finally:
         stop.set()
         async with asyncio.timeout(3):
@@ -125,21 +125,21 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_it_never_gives_up_and_pauses_longer_and_longer(pauses, monkeypatch, caplog):
+async def test_it_never_gives_up_and_its_pauses_grow(pauses, monkeypatch, caplog):
     monkeypatch.setattr(module.random, "uniform", lambda low, high: (low + high) / 2)
     application, connections = Attended([]), Connections([UNAVAILABLE] * 12)
     async with running(application, connections):
         await until(lambda: application.attended, "the connection")
     assert pauses == [min(0.05 * 2**turn, module.RETRY_LAST_S) for turn in range(12)]
     assert pauses[-1] == module.RETRY_LAST_S
-    assert pauses[-1] * 1.5 < 1, "calls are to be served within a second of Asterisk's return"
+    assert pauses[-1] * 1.5 < 1, "calls must be served within a second of Asterisk's return"
     assert warnings(caplog) == [
         f"{UNAVAILABLE}; trying again",
         f"{UNAVAILABLE}; trying again (11 times more within 60 s)",
     ]
 
 
-async def test_the_pauses_of_a_fleet_differ(pauses):
+async def test_the_pauses_of_several_services_differ(pauses):
     application, connections = Attended([]), Connections([UNAVAILABLE] * 40)
     async with running(application, connections):
         await until(lambda: application.attended, "the connection")
@@ -148,7 +148,7 @@ async def test_the_pauses_of_a_fleet_differ(pauses):
     assert all(0.5 * module.RETRY_LAST_S <= pause <= 1.5 * module.RETRY_LAST_S for pause in longest)
 
 
-async def test_after_a_connection_it_is_quick_again(pauses, monkeypatch):
+async def test_after_a_connection_its_pauses_are_short_again(pauses, monkeypatch):
     monkeypatch.setattr(module.random, "uniform", lambda low, high: (low + high) / 2)
     application = Attended([UNAVAILABLE, UNAVAILABLE])
     connections = Connections([UNAVAILABLE] * 4 + [None] + [UNAVAILABLE] * 2)
@@ -174,11 +174,11 @@ async def test_a_refusal_is_an_error_that_names_the_settings(pauses, caplog, ref
     refused, again = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert again == f"{refused} (2 times more within 60 s)"
     assert [name for name in named if name not in refused] == []
-    assert ("ari.user" in refused) is (refusal is not NOT_FOUND), "a wrong address is no wrong password"
+    assert ("ari.user" in refused) is (refusal is not NOT_FOUND), "a wrong address is not reported as a wrong password"
 
 
-async def test_a_failure_that_lasts_is_logged_once_a_minute_and_another_one_at_once(pauses, caplog):
-    """Each by itself: two that take turns are no reason to log each of them at every try."""
+async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(pauses, caplog):
+    """Each failure is counted separately: two alternating failures are not logged at every try."""
     application, connections = Attended([]), Connections([UNAVAILABLE] * 13 + [UNAUTHORISED, UNAVAILABLE] * 3)
     async with running(application, connections):
         await until(lambda: application.attended, "the connection")
@@ -196,7 +196,7 @@ async def test_a_failure_after_a_connection_is_logged_at_once(pauses, caplog):
     assert warnings(caplog) == [f"{UNAVAILABLE}; trying again"] * 2
 
 
-async def test_being_ready_is_told_with_version_and_transport(caplog):
+async def test_ready_is_logged_with_version_and_transport(caplog):
     caplog.set_level(logging.INFO)
     application, connections = Attended([]), Connections()
     async with running(application, connections):
@@ -205,7 +205,7 @@ async def test_being_ready_is_told_with_version_and_transport(caplog):
 
 
 class Replaced(Attended):
-    """Loses its connection to another one, as often as it is told."""
+    """Loses its connection to another one so many times."""
 
     def __init__(self, times: int) -> None:
         super().__init__([])
@@ -217,32 +217,32 @@ class Replaced(Attended):
             await asyncio.Event().wait()
 
 
-async def test_a_connection_that_was_taken_over_is_opened_again(pauses):
-    application, connections = Replaced(module.QUARREL - 1), Connections()
+async def test_after_a_takeover_it_connects_again(pauses):
+    application, connections = Replaced(module.TAKEOVERS - 1), Connections()
     async with running(application, connections):
-        await until(lambda: len(application.attended) == module.QUARREL, "the last connection")
-    assert connections.tries == module.QUARREL
+        await until(lambda: len(application.attended) == module.TAKEOVERS, "the last connection")
+    assert connections.tries == module.TAKEOVERS
 
 
-async def test_two_instances_do_not_take_the_application_from_each_other_for_ever(pauses, caplog):
+async def test_two_instances_do_not_keep_taking_the_application_from_each_other(pauses, caplog):
     application, connections = Replaced(100), Connections()
     async with running(application, connections):
         await until(lambda: connections.asked > 5, "it to wait")
-        assert connections.tries == module.QUARREL
+        assert connections.tries == module.TAKEOVERS
         assert "Stop the other `idtone serve`" in caplog.text
         connections.abandoned = True
-        await until(lambda: connections.tries > module.QUARREL, "it to come back")
+        await until(lambda: connections.tries > module.TAKEOVERS, "it to connect again")
 
 
-async def test_connections_that_are_lost_now_and_then_are_taken_back(pauses, caplog):
+async def test_rare_takeovers_are_always_reversed(pauses, caplog):
     application, connections = Replaced(10), Connections()
-    clock_s = itertools.count(0.0, module.QUARREL_S).__next__
+    clock_s = itertools.count(0.0, module.TAKEOVERS_WITHIN_S).__next__
     async with running(application, connections, clock_s=clock_s):
         await until(lambda: len(application.attended) == 11, "the last connection")
     assert connections.asked == 0
 
 
-async def test_it_connects_again_when_it_is_told_to():
+async def test_it_connects_again_on_request():
     application, connections = Attended([]), Connections()
     stop = asyncio.Event()
     runner = ApplicationRunner(application, connections)
@@ -265,7 +265,7 @@ async def test_stopping_leaves_for_good():
     assert application.departed == application.attended
 
 
-async def test_stopping_while_asterisk_is_away():
+async def test_stopping_while_asterisk_is_down():
     application, connections = Attended([]), Connections([UNAVAILABLE] * 1000)
     async with running(application, connections) as (stop, task):
         await until(lambda: connections.tries, "a try")
@@ -275,22 +275,22 @@ async def test_stopping_while_asterisk_is_away():
     assert not application.attended
 
 
-async def test_calls_of_suspended_numbers_are_looked_for_whether_asterisk_is_there_or_not(monkeypatch):
+async def test_it_looks_for_suspended_calls_with_and_without_a_connection(monkeypatch):
     monkeypatch.setattr(module, "SUSPENDED_POLL_S", 0.001)
     application = Attended([])
     async with running(application, Connections([UNAVAILABLE] * 1000)):
         await until(lambda: application.looked_for_suspended > 3, "several looks")
 
 
-async def test_a_channel_that_enters_while_the_service_stops_is_let_go():
-    """It gets no verdict any more, and Asterisk would have it wait."""
+async def test_a_channel_that_enters_while_the_service_stops_is_released():
+    """It gets no verdict, and Asterisk would let it wait."""
 
     class Late(FakeAsterisk):
         version = transport = ""
 
         async def leave(self) -> None:
             await super().leave()
-            self.enter("1795.2", "own", "1795.2-1")  # an event that is not read any more
+            self.enter("1795.2", "own", "1795.2-1")  # this event is no longer read
 
     asterisk = Late()
     application = AriApplication(call_control({}, Notebook()), read_journal)
@@ -309,4 +309,4 @@ async def test_a_channel_that_enters_while_the_service_stops_is_let_go():
 
 
 async def read_journal() -> None:
-    """It has no lines."""
+    """The journal has no lines."""

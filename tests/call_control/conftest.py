@@ -10,7 +10,7 @@ from .evidence import MemoryEvidence
 
 @pytest.fixture(scope="session")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
-    """The shipped ones: `sample` has 440 ms, which are 22 packets, `notice` 560 ms and 28."""
+    """The shipped sounds: `sample` has 440 ms or 22 packets, `notice` has 560 ms or 28 packets."""
     return ensure_sounds(tmp_path_factory.mktemp("sounds"), load_library().values(), ["sln"])
 
 

@@ -1,4 +1,4 @@
-"""A ledger in memory, behind the interface that call control writes to; the registry and the calls of these tests."""
+"""A ledger in memory with the interface that call control uses; the registry and the calls of these tests."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ CALLER, CALLED = "09012345679", "0501234567"
 
 @dataclass
 class MemoryEvidence:
-    """Steps as the ledger has them. Like the real one behind its file of pending decisions, it has decisions at once.
+    """Evidence in memory. It stores decisions at once, like the real ledger behind its file of pending decisions.
 
-    It has the other steps at once, too, unless it is `slow`: then they are lost with it until `commit`.
+    It also stores other steps at once, unless it is `slow`: then `commit` stores them, and a kill before loses them.
     """
 
     full: bool = False
     slow: bool = False
     error: LedgerError | None = None
-    """What becomes of every step from now on."""
+    """If set, every further step fails with this error."""
     steps: list[Step] = field(default_factory=list)
     """In the order in which they were written."""
     hurried: int = 0
@@ -56,7 +56,7 @@ class MemoryEvidence:
         self.hurried += 1
 
     def commit(self, most: int | None = None) -> None:
-        """Write the first ones of those that are late."""
+        """Write the first `most` of the late steps; None writes all."""
         group, self._late = self._late[:most], self._late[len(self._late) if most is None else most :]
         self.steps += [step for step, _ in group]
         for _, written in group:
@@ -99,7 +99,7 @@ SUSPENSION = f'{{number: "{SUSPENDED}", since: 2026-03-01T00:00:00Z, reference: 
 
 @functools.cache
 def registry(suspensions: str = SUSPENSION, version: int = 42) -> RegistryIndex:
-    """One in which the numbers 0312345600 to 0312345699 are licensed."""
+    """A registry in which the numbers 0312345600 to 0312345699 are licensed."""
     text = f"""
 registry: {{association: JUSA, version: {version}, issued: 2026-10-01T00:00:00Z, expires: 2126-12-01T00:00:00Z}}
 tones:
@@ -121,7 +121,7 @@ suspensions: [{suspensions}]
 
 
 def id_of(number: int = 1, at: datetime = NOW, calls: int = 1, system: str = "") -> str:
-    """The id of a call whose channel was made then, by the way that Asterisk and the hook make it."""
+    """A call id as Asterisk and the hook make it, for a channel that was made at this time."""
     return f"{system}{int(at.timestamp())}.{number}-{calls}"
 
 

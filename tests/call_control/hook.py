@@ -9,12 +9,12 @@ from .evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
 
 
 def encoded(text: str) -> str:
-    """As by URIENCODE()."""
+    """Like URIENCODE()."""
     return quote(text, safe="", errors="replace")
 
 
 def instant(at: datetime) -> str:
-    """As by STRFTIME(,UTC,%s.%6q)."""
+    """Like STRFTIME(,UTC,%s.%6q)."""
     return f"{int(at.timestamp())}.{at.microsecond:06}"
 
 

@@ -1,4 +1,4 @@
-"""The journal beside its reader, and what both need in tests."""
+"""Helpers for tests of the journal and its reader."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from idtone.call_control.journal import TAKEN, JournalFolder, JournalReader
 
 
 def write(folder: JournalFolder, text: str) -> None:
-    """As Asterisk does: the file is opened, what is written is written at once to its end, and it is closed."""
+    """Write as Asterisk does: open the file, append the text in one write, and close it."""
     descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
     try:
         assert os.write(descriptor, text.encode()) == len(text)
@@ -27,24 +27,24 @@ def taken(folder: JournalFolder) -> list[str]:
 
 
 def is_cleared(folder: JournalFolder) -> bool:
-    """All that was written is read, entered and gone."""
+    """Whether all lines were read, entered and removed."""
     return not folder.path.stat().st_size and not taken(folder)
 
 
 async def until(true: Callable[[], object], within_s: float = 10) -> None:
     deadline_s = time.monotonic() + within_s
     while not true():
-        assert time.monotonic() < deadline_s, "it did not come true"
+        assert time.monotonic() < deadline_s, "the condition did not become true"
         await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
 async def following(reader: JournalReader) -> AsyncIterator[None]:
-    """While it follows. It must not end by itself."""
+    """Follow the journal inside the context. The reader must not end by itself."""
     task = asyncio.create_task(reader.follow())
     try:
         yield
-        assert not task.done(), "it no longer follows"
+        assert not task.done(), "the reader ended by itself"
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -54,7 +54,7 @@ async def following(reader: JournalReader) -> AsyncIterator[None]:
 
 @dataclass
 class Entered:
-    """What a reader enters, and whether that is on the disk."""
+    """Collects the lines that a reader enters, and says whether their evidence is on the disk."""
 
     lines: list[str] = field(default_factory=list)
     on_disk: bool = True

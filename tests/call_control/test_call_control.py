@@ -1,4 +1,4 @@
-"""The calls in progress: one decision for one request, and what becomes of it by the journal."""
+"""Call control: one decision per request, and the evidence that the journal's lines give."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ EMERGENCY = replace(REQUEST, call_id=id_of(9), called="110")
 
 
 def ms(milliseconds: float) -> datetime:
-    """So long after the decision."""
+    """So many milliseconds after the decision."""
     return NOW + timedelta(milliseconds=milliseconds)
 
 
@@ -66,7 +66,7 @@ def made(sounds: dict[str, Sound], evidence: Evidence, policy: Policy | None = N
 
 
 def again(control: CallControl, evidence: MemoryEvidence, at: datetime = NOW, **more: object) -> CallControl:
-    """The service was killed, and started anew."""
+    """Call control after the service was killed and started again."""
     fields = {"now": lambda: at, "recorded": evidence.knows} | more
     later = made(dict(control.made), evidence, control.policy, **fields)
     later.recall(evidence.open_calls())
@@ -143,7 +143,7 @@ def test_the_same_request_gets_the_same_decision(control: CallControl, evidence:
 def test_another_request_for_the_same_call_gets_no_verdict(
     control: CallControl, evidence: MemoryEvidence, other: dict[str, str], first: Request
 ) -> None:
-    """A decision that was asked for in advance, by another program, is not used for the call."""
+    """Another program requests a decision in advance; the call does not get it."""
     call = control.decide(first, Door.ARI)
     assert call
     decision = call.decision
@@ -157,7 +157,7 @@ def test_another_request_for_the_same_call_gets_no_verdict(
     assert evidence.kinds() == ["decided"]
 
 
-def test_a_call_that_is_over_is_never_decided_again(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_an_ended_call_is_never_decided_again(control: CallControl, evidence: MemoryEvidence) -> None:
     control.decide(REQUEST, Door.ARI)
     enter(control, hook.ended(status="CANCEL"))
     assert control.find(CALL) is None
@@ -168,13 +168,15 @@ def test_a_call_that_is_over_is_never_decided_again(control: CallControl, eviden
 
 
 @pytest.mark.parametrize("kind", [StepKind.ENDED, StepKind.INTERRUPTED])
-def test_nor_after_a_restart(control: CallControl, evidence: MemoryEvidence, kind: StepKind) -> None:
+def test_an_ended_call_is_never_decided_again_after_a_restart(
+    control: CallControl, evidence: MemoryEvidence, kind: StepKind
+) -> None:
     call = control.decide(REQUEST, Door.ARI)
     assert call
     if kind is StepKind.ENDED:
         enter(control, hook.ended(status="CANCEL"))
     else:
-        control.interrupted(call)
+        control.close_interrupted(call)
     later = again(control, evidence, ms(60_000))
     assert list(later) == []
     assert later.decide(REQUEST, Door.ARI) is None
@@ -182,7 +184,7 @@ def test_nor_after_a_restart(control: CallControl, evidence: MemoryEvidence, kin
     assert evidence.kinds() == ["decided", kind]
 
 
-def test_nor_after_so_many_others_that_it_is_no_longer_remembered(
+def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(
     sounds: dict[str, Sound], evidence: MemoryEvidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CLOSED_KEPT", 2)
@@ -207,7 +209,7 @@ def test_a_second_call_on_an_old_channel_is_decided_after_a_restart(
     assert later.decide(replace(REQUEST, call_id=id_of(calls=2)), Door.ARI)
 
 
-def test_only_of_channels_that_are_older_than_the_service_is_the_ledger_asked(
+def test_the_ledger_is_asked_only_about_channels_older_than_the_service(
     sounds: dict[str, Sound], evidence: MemoryEvidence
 ) -> None:
     asked: list[str] = []
@@ -224,7 +226,7 @@ def test_only_of_channels_that_are_older_than_the_service_is_the_ledger_asked(
 
 
 @pytest.mark.parametrize("call_id", ["", "x\n-1", "x" * 300])
-def test_an_id_that_no_call_can_have_is_an_error(control: CallControl, evidence: MemoryEvidence, call_id: str) -> None:
+def test_an_impossible_call_id_is_an_error(control: CallControl, evidence: MemoryEvidence, call_id: str) -> None:
     with pytest.raises(LedgerError):
         control.decide(replace(REQUEST, call_id=call_id), Door.ARI)
     assert not evidence.steps
@@ -251,7 +253,7 @@ def test_the_direction(
 ) -> None:  # fmt: skip
     control.decide(replace(REQUEST, direction=direction), Door.ARI)
     assert evidence.steps[0].details["direction"] == counts_as
-    assert ("unknown DIRECTION" in caplog.text) is logged
+    assert ("DIRECTION is unknown" in caplog.text) is logged
 
 
 def test_no_request_shows_its_numbers(control: CallControl, caplog: pytest.LogCaptureFixture) -> None:
@@ -263,7 +265,9 @@ def test_no_request_shows_its_numbers(control: CallControl, caplog: pytest.LogCa
         assert number[1:] not in repr(REQUEST) + caplog.text
 
 
-def test_without_room_for_evidence_no_licensed_sound_is_played(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_without_room_for_evidence_the_licensed_sound_is_not_played(
+    control: CallControl, evidence: MemoryEvidence
+) -> None:
     evidence.full = True
     call = control.decide(REQUEST, Door.ARI)
     assert call
@@ -321,18 +325,18 @@ def test_the_verdict_on_each_outcome(
     assert verdict(control, request_).text == f"{NONCE}:{text}"
 
 
-def test_only_the_caller_hears_something(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+def test_only_the_caller_hears_a_sound(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
     policy = Policy(notify=dict.fromkeys(Direction, frozenset({Party.CALLER})))
     assert verdict(made(sounds, evidence, policy)).text == f"{NONCE}:PLAY:licence-valid::::sample:"
 
 
-def test_in_the_operators_own_dial_only_the_called_party_hears_something(
+def test_in_the_operators_own_dial_only_the_called_party_hears_a_sound(
     sounds: dict[str, Sound], evidence: MemoryEvidence
 ) -> None:
     assert verdict(made(sounds, evidence, BOTH), replace(REQUEST, own_dial=True)).files == {"called": "sample"}
 
 
-def test_a_sound_that_may_not_be_played_is_replaced_by_the_notice(
+def test_the_notice_replaces_a_sound_that_must_not_be_played(
     sounds: dict[str, Sound], evidence: MemoryEvidence
 ) -> None:
     control = made({}, evidence, BOTH, made=sounds)
@@ -347,7 +351,7 @@ def test_a_leg_of_a_call_that_is_announced_hears_nothing(control: CallControl) -
 
 
 def named(sounds: dict[str, Sound], name: str) -> dict[str, Sound]:
-    """The licensed sound by another name."""
+    """The licensed sound under another name."""
     sample = sounds["sample"]
     return {"notice": sounds["notice"], "sample": replace(sample, stem=sample.stem.with_name(name))}
 
@@ -356,7 +360,7 @@ def named(sounds: dict[str, Sound], name: str) -> dict[str, Sound]:
 def test_an_extension_has_79_characters_at_most(
     sounds: dict[str, Sound], evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture, policy: Policy
 ) -> None:
-    """Asterisk would cut a longer one off. Then the hook plays the notice, and the log says why."""
+    """Asterisk would cut a longer one off. If it is too long, the hook plays the notice, and the log says why."""
     parties = 2 if policy is BOTH else 1
     room = (dialplan.EXTENSION_LIMIT - len(f"v:{NONCE}:PLAY:licence-valid:::::22")) // parties
     for length, number in ((room, 1), (room + 1, 2)):
@@ -393,7 +397,7 @@ def test_a_leg_of_a_call_that_is_not_announced_is_heard(control: CallControl) ->
 
 
 @pytest.mark.parametrize("line", [hook.sounded(at=ms(3000), sent=22), hook.ended(status="BUSY", cause=17)])
-def test_a_leg_of_a_call_whose_sound_is_over_or_that_is_over_is_heard(control: CallControl, line: str) -> None:
+def test_a_leg_of_a_call_that_has_ended_or_whose_sound_has_ended_is_heard(control: CallControl, line: str) -> None:
     control.decide(REQUEST, Door.ARI)
     enter(control, line)
     assert skip(control, INNER) is None
@@ -418,18 +422,18 @@ BACK = Request(id_of(5), OTHER_NONCE, CALLED, diverting=LICENSED)
         (replace(BACK, diverting="anonymous"), None),
     ],
 )
-def test_a_call_that_comes_back_through_the_network_is_known_by_both_its_numbers(
+def test_a_call_that_comes_back_through_the_network_is_recognised_by_both_numbers(
     control: CallControl, request_: Request, skipped: Skip | None
 ) -> None:
     control.decide(REQUEST, Door.ARI)
     assert skip(control, request_) is skipped
 
 
-def test_a_header_alone_silences_nothing(control: CallControl) -> None:
+def test_a_header_alone_suppresses_no_sound(control: CallControl) -> None:
     assert skip(control, BACK) is None
 
 
-# -- what the journal says --------------------------------------------------------------------------------------------
+# -- the journal's lines ----------------------------------------------------------------------------------------------
 
 HEARD = (
     hook.sounded(at=ms(3440), sent=22),
@@ -523,7 +527,7 @@ def test_the_notice_as_tones(control: CallControl, evidence: MemoryEvidence) -> 
     assert record.anomalies == ()
 
 
-def test_the_notice_that_the_verdict_put_in_place_of_a_sound_is_heard_instead_of_it(
+def test_the_notice_that_replaces_a_sound_counts_as_heard_instead(
     sounds: dict[str, Sound], evidence: MemoryEvidence
 ) -> None:
     control = made({}, evidence, made=sounds)
@@ -535,17 +539,17 @@ def test_the_notice_that_the_verdict_put_in_place_of_a_sound_is_heard_instead_of
     assert "the called party heard notice instead of the sound" in record.anomalies
 
 
-def test_another_sound_than_the_verdicts_was_not_the_sound(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+def test_a_sound_other_than_the_decided_one_does_not_count(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
     control = made(sounds, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
     control.decide(REQUEST, Door.ARI)
     enter(control, hook.sounded(at=ms(3560), called="other", sent=22), hook.ended(at=ms(9000)))
     assert not evidence.record(CALL).heard
     (failed,) = sound_steps(evidence, "sound-failed")
-    assert failed.details["why"] == "another sound was played than was decided"
+    assert failed.details["why"] == "the sound that was played is not the decided one"
 
 
 @pytest.mark.parametrize("caller", ["", "sample", "gone"])
-def test_a_line_with_a_sound_that_there_is_not_enters_nothing(
+def test_a_line_with_an_unknown_sound_enters_nothing(
     control: CallControl, evidence: MemoryEvidence, caller: str
 ) -> None:
     control.decide(REQUEST, Door.ARI)
@@ -598,7 +602,7 @@ def test_a_call_that_was_sounded_and_did_not_connect(control: CallControl, evide
 
 
 @pytest.mark.parametrize("line", [*HEARD, hook.decided(nonce=NONCE), hook.undecided()])
-def test_a_line_with_another_nonce_is_not_that_calls(control: CallControl, evidence: MemoryEvidence, line: str) -> None:
+def test_a_line_with_another_nonce_is_not_entered(control: CallControl, evidence: MemoryEvidence, line: str) -> None:
     control.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI)
     with pytest.raises(JournalError, match="nonce"):
         enter(control, line)
@@ -613,7 +617,7 @@ def test_a_line_of_an_unknown_call_is_not_entered(control: CallControl, evidence
     assert not evidence.steps
 
 
-# -- what the hook decides by itself ----------------------------------------------------------------------------------
+# -- the hook's own decisions -----------------------------------------------------------------------------------------
 
 FALLBACK = (
     hook.decided(at=NOW),
@@ -672,8 +676,10 @@ def test_a_request_that_comes_after_the_hook_fell_back_gets_the_hooks_decision(
     assert evidence.kinds() == ["unattended"]
 
 
-def test_of_a_decision_that_came_too_late_the_hooks_own_counts(control: CallControl, evidence: MemoryEvidence) -> None:
-    """The hook had fallen back, and played the notice."""
+def test_the_hooks_decision_counts_if_the_services_comes_too_late(
+    control: CallControl, evidence: MemoryEvidence
+) -> None:
+    """The hook used its fallback and played the notice."""
     call = control.decide(REQUEST, Door.ARI)
     assert call
     enter(control, FALLBACK[0])
@@ -685,7 +691,7 @@ def test_of_a_decision_that_came_too_late_the_hooks_own_counts(control: CallCont
     assert record.anomalies == ("the service decided PLAY, licence-valid, and the dialplan acted without it",)
 
 
-def test_of_a_call_that_ended_meanwhile_the_services_decision_counts(
+def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(
     control: CallControl, evidence: MemoryEvidence
 ) -> None:
     call = control.decide(REQUEST, Door.ARI)
@@ -696,10 +702,10 @@ def test_of_a_call_that_ended_meanwhile_the_services_decision_counts(
     assert (record.outcome, record.status, record.unattended, record.anomalies) == ("PLAY", "CANCEL", False, ())
 
 
-# -- what an earlier service left -------------------------------------------------------------------------------------
+# -- calls of an earlier service --------------------------------------------------------------------------------------
 
 
-def test_calls_in_progress_are_known_again(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+def test_calls_in_progress_are_restored(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
     control = made(sounds, evidence, BOTH)
     call = control.decide(REQUEST, Door.ARI)
     assert call
@@ -715,14 +721,14 @@ def test_calls_in_progress_are_known_again(sounds: dict[str, Sound], evidence: M
     assert later.verdict(known) == control.verdict(call)
 
 
-def test_a_call_that_hears_nothing_is_known_again_as_such(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_without_a_sound_is_restored_as_such(control: CallControl, evidence: MemoryEvidence) -> None:
     control.decide(REQUEST, Door.ARI)
     control.decide(INNER, Door.ARI)
     later = again(control, evidence)
     assert [call.decision.skip for call in later] == [None, Skip.ANNOUNCED]
 
 
-def test_a_call_of_a_version_without_nonces_is_not_known_again(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_of_a_version_without_nonces_is_not_restored(control: CallControl, evidence: MemoryEvidence) -> None:
     control.decide(replace(REQUEST, nonce=""), Door.ARI)
     decided = evidence.steps.pop()
     without = {key: value for key, value in decided.details.items() if key != "nonce"}
@@ -749,7 +755,7 @@ WHOLE = {
 def test_a_journal_that_is_read_again_writes_each_step_once(
     sounds: dict[str, Sound], asked: bool, lines: tuple[str, ...]
 ) -> None:
-    """Whatever of a call is on the disk when the service is killed, the next one reads all of its lines."""
+    """However many steps are on the disk when the service is killed, the next one reads all lines again."""
     expected = MemoryEvidence()
     control = made(sounds, expected, BOTH)
     if asked:
@@ -777,7 +783,7 @@ def test_a_journal_is_read_again_after_each_of_several_kills(sounds: dict[str, S
     assert evidence.steps == once.steps
 
 
-def test_a_call_goes_on_after_a_restart(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_continues_after_a_restart(control: CallControl, evidence: MemoryEvidence) -> None:
     control.decide(REQUEST, Door.ARI)
     enter(control, HEARD[0])
     later = again(control, evidence, ms(5000))
@@ -788,7 +794,7 @@ def test_a_call_goes_on_after_a_restart(control: CallControl, evidence: MemoryEv
     assert (record.heard, record.times[StepKind.CONNECTED], record.anomalies) == (True, ms(3440), ())
 
 
-def test_a_leg_of_a_call_that_was_sounded_before_a_restart_is_heard(
+def test_a_leg_is_heard_if_its_calls_sound_ended_before_a_restart(
     control: CallControl, evidence: MemoryEvidence
 ) -> None:
     control.decide(REQUEST, Door.ARI)
@@ -797,14 +803,14 @@ def test_a_leg_of_a_call_that_was_sounded_before_a_restart_is_heard(
     assert skip(again(control, evidence), INNER) is None
 
 
-# -- whose end the journal does not tell ------------------------------------------------------------------------------
+# -- calls whose end is missing in the journal ------------------------------------------------------------------------
 
 
 def test_a_call_is_interrupted_once(control: CallControl, evidence: MemoryEvidence) -> None:
     call = control.decide(REQUEST, Door.ARI)
     assert call
-    control.interrupted(call)
-    control.interrupted(call)
+    control.close_interrupted(call)
+    control.close_interrupted(call)
     assert evidence.kinds() == ["decided", "interrupted"]
     assert not list(control)
     with pytest.raises(JournalError, match="no such call"):
@@ -815,7 +821,7 @@ def test_a_call_that_ended_meanwhile_is_not_interrupted(control: CallControl, ev
     call = control.decide(REQUEST, Door.ARI)
     assert call
     enter(control, *HEARD)
-    control.interrupted(call)
+    control.close_interrupted(call)
     assert StepKind.INTERRUPTED not in evidence.kinds()
 
 
@@ -829,7 +835,7 @@ def suspending() -> object:
 
 
 @pytest.mark.parametrize("number", [LICENSED, f"{LICENSED}x"])
-def test_a_call_of_a_number_that_is_suspended_meanwhile_is_to_be_ended_once(
+def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(
     control: CallControl, evidence: MemoryEvidence, number: str
 ) -> None:
     other = control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Door.ARI)
@@ -837,29 +843,29 @@ def test_a_call_of_a_number_that_is_suspended_meanwhile_is_to_be_ended_once(
     refused = control.decide(replace(REQUEST, call_id=id_of(8), number=SUSPENDED), Door.ARI)
     call = control.decide(replace(REQUEST, number=number), Door.AGI)
     assert call
-    assert control.to_be_ended() == []
+    assert control.calls_to_end() == []
     control.registry = suspending
-    assert control.to_be_ended() == [call]
-    control.suspends(call)
-    control.suspends(call)
-    assert control.to_be_ended() == []
+    assert control.calls_to_end() == [call]
+    control.record_suspension(call)
+    control.record_suspension(call)
+    assert control.calls_to_end() == []
     assert sound_steps(evidence, "suspended") == [steps.suspended(CALL, NOW, 43)]
     enter(control, hook.ended(at=ms(100), cause=21, talked_ms=50))
     assert list(control) == [other, emergency, refused]
 
 
-def test_a_call_that_the_hook_decided_is_to_be_ended_too(control: CallControl) -> None:
+def test_a_call_that_the_hook_decided_is_ended_too(control: CallControl) -> None:
     enter(control, FALLBACK[0])
     enter(control, hook.decided(id_of(9), called="110", outcome="BYPASS", reason="emergency", hears="none"))
     control.registry = suspending
-    assert [call.id for call in control.to_be_ended()] == [CALL]
+    assert [call.id for call in control.calls_to_end()] == [CALL]
 
 
-def test_a_call_that_is_over_is_not_suspended(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_an_ended_call_is_not_suspended(control: CallControl, evidence: MemoryEvidence) -> None:
     call = control.decide(REQUEST, Door.ARI)
     assert call
     enter(control, *HEARD)
-    control.suspends(call)
+    control.record_suspension(call)
     assert StepKind.SUSPENDED not in evidence.kinds()
 
 
@@ -867,37 +873,35 @@ def test_a_suspension_that_begins_later_ends_the_calls_then(sounds: dict[str, So
     now = [ms(-2000)]
     control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
     call = control.decide(REQUEST, Door.ARI)
-    assert control.to_be_ended() == []
+    assert control.calls_to_end() == []
     now[0] = NOW
-    assert control.to_be_ended() == [call]
+    assert control.calls_to_end() == [call]
 
 
-def test_by_the_settings_calls_go_on(control: CallControl) -> None:
+def test_the_settings_can_let_suspended_calls_continue(control: CallControl) -> None:
     control.decide(REQUEST, Door.ARI)
     control.registry, control.hang_up_suspended = suspending, False
-    assert control.to_be_ended() == []
+    assert control.calls_to_end() == []
 
 
-def test_a_call_of_an_earlier_service_is_to_be_ended_by_its_number(
-    control: CallControl, evidence: MemoryEvidence
-) -> None:
+def test_a_call_of_an_earlier_service_is_ended_by_its_number(control: CallControl, evidence: MemoryEvidence) -> None:
     control.decide(REQUEST, Door.ARI)
     control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Door.ARI)
     later = again(control, evidence, registry=suspending)
-    assert [call.id for call in later.to_be_ended()] == [CALL]
+    assert [call.id for call in later.calls_to_end()] == [CALL]
 
 
-def test_without_a_registry_the_remembered_suspension_ends_it(control: CallControl) -> None:
+def test_without_a_registry_a_remembered_suspension_ends_the_call(control: CallControl) -> None:
     call = control.decide(REQUEST, Door.ARI)
     control.registry, control.remembered = lambda: None, {"+81312345678": ms(-1)}
-    assert control.to_be_ended() == [call]
+    assert control.calls_to_end() == [call]
 
 
 # -- evidence that cannot be written ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("error", "logged"), [(LedgerError("broken"), True), (LedgerBehindError("no room"), False)])
-def test_what_is_never_written_is_logged_here(
+def test_evidence_that_cannot_be_written_is_logged(
     control: CallControl, evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture, error: LedgerError, logged: bool
 ) -> None:
     evidence.error = error
@@ -908,7 +912,7 @@ def test_what_is_never_written_is_logged_here(
     assert ("evidence could not be written: broken" in caplog.text) is logged
 
 
-async def test_evidence_is_waited_for_and_not_longer(control: CallControl, evidence: MemoryEvidence) -> None:
+async def test_the_wait_for_evidence_is_limited(control: CallControl, evidence: MemoryEvidence) -> None:
     evidence.slow = True
     enter(control, FALLBACK[0])
     written = control.journal(read(FALLBACK[1]))
@@ -953,7 +957,7 @@ def test_calls_in_a_real_ledger_from_one_service_to_the_next(url: str, sounds: d
         later.recall(reader.open_calls(ms(5000)))
         assert {call.id for call in later} == {second, third}
         assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI) is None
-        # The journal from its beginning, but for the lines of calls that are over.
+        # The journal from its beginning, without the lines of ended calls.
         enter(later, hook.sounded(second, OTHER_NONCE, at=ms(3440), sent=22), hook.decided(third))
         enter(later, hook.ended(second, OTHER_NONCE, at=ms(9000), talked_ms=5000))
         enter(later, *(line.replace(CALL, third) for line in FALLBACK[1:]))
@@ -967,7 +971,7 @@ def test_calls_in_a_real_ledger_from_one_service_to_the_next(url: str, sounds: d
     assert (result.faults, result.leaves, result.open_calls) == ([], 3, 0)
 
 
-def test_a_decision_that_came_too_late_is_in_the_leaf_of_its_call(url: str, sounds: dict[str, Sound]) -> None:
+def test_a_late_decision_is_in_the_leaf_of_its_call(url: str, sounds: dict[str, Sound]) -> None:
     key_ring = key_ring_of(url)
     with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
         control = made(sounds, pending)

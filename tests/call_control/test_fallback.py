@@ -1,4 +1,4 @@
-"""What the hook decides by while the service is down: the file's text, and how it gets to its place."""
+"""The fallback file: its text, how it is written, and when."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ numbers = st.from_regex(r"\A\+81[1-9][0-9]{8,9}\Z").map(lambda e164: Number(Numb
 
 
 def read(text: str) -> configparser.ConfigParser:
-    """The file keeps to the part of Asterisk's configuration syntax that every reader of INI files understands."""
+    """The file uses only the part of Asterisk's configuration syntax that every INI parser reads."""
     parser = configparser.ConfigParser(
         delimiters=("=",), comment_prefixes=(";",), interpolation=None, strict=True, default_section="nothing"
     )
@@ -53,13 +53,13 @@ def test_the_text():
     ]
 
 
-def test_without_suspensions_the_sections_are_there():
+def test_without_suspensions_both_sections_exist():
     text = render([], Policy(), Unlicensed.NOTICE)
     assert read(text).sections() == [dialplan.FALLBACK_POLICY, dialplan.FALLBACK_SUSPENDED]
     assert text.endswith("\n")
 
 
-def test_the_reference_of_the_police_is_not_in_it():
+def test_the_file_does_not_contain_the_police_reference():
     assert "R-1" not in render([SUSPENSION], Policy(), Unlicensed.NOTICE)
 
 
@@ -102,8 +102,8 @@ def test_the_file_is_for_asterisks_group_only(tmp_path):
     assert status.st_gid == tmp_path.stat().st_gid
 
 
-def test_it_is_replaced_in_one_step(tmp_path):
-    """A process that has the old file open reads the rest of the old one."""
+def test_the_file_is_replaced_atomically(tmp_path):
+    """A process that has the old file open continues to read the old one."""
     leave(tmp_path, "old\n" * 1000)
     with (tmp_path / dialplan.FALLBACK_FILE).open() as reader:
         assert reader.readline() == "old\n"
@@ -114,7 +114,7 @@ def test_it_is_replaced_in_one_step(tmp_path):
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch, step):
+def test_a_failure_leaves_the_old_file_and_no_temporary_file(tmp_path, monkeypatch, step):
     leave(tmp_path, "old\n")
 
     def fail(*_: object) -> None:
@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_its_remedy(tmp_path: P
     with pytest.raises(FallbackError) as error:
         leave(tmp_path / place, "text\n")
     assert str(tmp_path / place) in str(error.value)
-    assert "Let the user that runs idtone write to this folder" in str(error.value)
+    assert "Allow the user that runs idtone to write to this folder" in str(error.value)
 
 
 def test_an_earlier_services_suspensions_are_remembered(tmp_path):
@@ -149,9 +149,9 @@ def test_without_a_file_nothing_is_remembered(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "[policy]\n", "[suspended]\n8131 = soon\n", "no section", "[suspended]\n\xff = 1\n"]
 )
-def test_a_file_that_is_not_ours_is_an_error_with_its_remedy(tmp_path, text):
+def test_a_file_of_another_format_is_an_error_with_its_remedy(tmp_path, text):
     (tmp_path / dialplan.FALLBACK_FILE).write_text(text, "latin-1")
-    with pytest.raises(FallbackError, match="mend the registry"):
+    with pytest.raises(FallbackError, match="make the registry available"):
         remembered(tmp_path)
 
 
@@ -166,7 +166,7 @@ def test_a_service_outside_asterisks_group_writes_it_into_a_folder_that_hands_it
 
 
 @needs_root
-def test_without_the_group_of_the_folder_it_is_not_left_and_the_remedy_is_named():
+def test_without_the_folders_group_the_file_is_not_written_and_the_remedy_is_named():
     with shared_folder() as sounds:
         sounds.chmod(0o750)
         with (
@@ -177,7 +177,7 @@ def test_without_the_group_of_the_folder_it_is_not_left_and_the_remedy_is_named(
         assert list(sounds.iterdir()) == []
 
 
-# -- kept as the registry in use says ---------------------------------------------------------------------------------
+# -- kept up to date with the registry in use -------------------------------------------------------------------------
 
 
 def kept(directory: Path) -> set[str]:
@@ -189,39 +189,39 @@ def fallback(tmp_path: Path) -> Fallback:
     return Fallback(tmp_path, Policy(refuse_cause=38), Unlicensed.REFUSE, answer_first=True)
 
 
-def test_each_registry_replaces_the_one_before(fallback: Fallback, tmp_path: Path):
-    fallback.keep(registry())
+def test_each_registry_replaces_the_previous_one(fallback: Fallback, tmp_path: Path):
+    fallback.update(registry())
     assert kept(tmp_path) == {"+81312345677"}
     assert (tmp_path / dialplan.FALLBACK_FILE).read_text() == render(
         registry().suspensions(), Policy(refuse_cause=38), Unlicensed.REFUSE, answer_first=True
     )
-    fallback.keep(registry(""))
+    fallback.update(registry(""))
     assert kept(tmp_path) == set()
 
 
 def test_without_a_registry_the_suspensions_of_the_last_one_stay(fallback: Fallback, tmp_path: Path):
-    fallback.keep(registry())
-    fallback.keep(None)
+    fallback.update(registry())
+    fallback.update(None)
     assert kept(tmp_path) == {"+81312345677"}
 
 
 def test_the_same_registry_is_written_once(fallback: Fallback, tmp_path: Path):
     same = registry()
-    fallback.keep(same)
+    fallback.update(same)
     before = (tmp_path / dialplan.FALLBACK_FILE).stat()
-    fallback.keep(same)
+    fallback.update(same)
     assert (tmp_path / dialplan.FALLBACK_FILE).stat() == before
 
 
-def test_what_cannot_be_written_is_tried_again_with_the_same_registry(tmp_path: Path):
+def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path: Path):
     same = registry()
     fallback = Fallback(tmp_path / "sounds", Policy(), Unlicensed.NOTICE, answer_first=False)
     for _ in range(2):
         with pytest.raises(FallbackError) as error:
-            fallback.keep(same)
+            fallback.update(same)
         assert fallback.trouble == str(error.value)
-        assert "Asterisk connects numbers that were suspended since" in fallback.trouble
+        assert "Asterisk connects numbers that were suspended after the last write" in fallback.trouble
     (tmp_path / "sounds").mkdir()
-    fallback.keep(same)
+    fallback.update(same)
     assert fallback.trouble == ""
     assert kept(tmp_path / "sounds") == {"+81312345677"}

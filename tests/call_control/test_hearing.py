@@ -1,4 +1,4 @@
-"""Whether a party heard a sound. The tables are the rule's own (`call_control/hearing.py`), row by row."""
+"""Whether a party heard a sound. The tables follow the table in `call_control/hearing.py` row by row."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ HELD = "1"
 LEFT = "left"
 """Another phone took the caller's place."""
 FREE = "0"
-"""The same of any other phone; on a channel without RTP it is empty."""
+"""The status of a phone that does not hold the call; on a channel without RTP it is empty."""
 
 
 def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **files: str) -> Sounded:
-    """As the hook writes it."""
+    """A line as the hook writes it."""
     since = None if elapsed_ms is None else NOW - timedelta(milliseconds=elapsed_ms)
     found = read(sounded(played=played, sent=sent, since=since, status=status, **files))
     assert isinstance(found, Sounded)
@@ -40,8 +40,8 @@ def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **
 # -- the sound of the called party, 440 ms, played by Dial() ----------------------------------------------------------
 
 DIALLED = {
-    # packets sent, ms since the answer, status: known by, or words of why it was not heard; ms that were played
-    "all of it, as nearly always": (22, None, "", PACKETS, 440),
+    # packets sent, ms since the answer, status: known by, or part of the reason why it was not heard; ms played
+    "all of it, the usual case": (22, None, "", PACKETS, 440),
     "all of it, though FILE() is blocked on this channel": (22, 455.2, FREE, PACKETS, 440),
     "nothing: its file is missing": (0, 3.1, FREE, "0 of 22 packets", 0),
     "one packet": (1, 24, FREE, "1 of 22 packets", 20),
@@ -57,7 +57,7 @@ DIALLED = {
     "early media, and a key was pressed": (37, 419, FREE, "lasted 419 ms", 440),
     "early media, and the file is missing": (22 + 15, 2, FREE, "lasted 2 ms", 440),
     "early media, and the phone held the call": (37, 452, HELD, "held the call", 440),
-    "early media, and nothing tells when it was answered": (37, None, FREE, DIAL, 440),
+    "early media, and the time of the answer is unknown": (37, None, FREE, DIAL, 440),
     "early media of a call on hold, without a time": (37, None, HELD, "held the call", 440),
     "the clock was set back meanwhile": (37, -3600_000, FREE, "lasted 0 ms", 440),
     "all of it, and another phone took the caller's place": (22, 452, LEFT, PACKETS, 440),
@@ -65,11 +65,11 @@ DIALLED = {
     "Local: no packets are counted": ("", 448, "", TIME, 440),
     "Local: it was just long enough": ("", 420, "", TIME, 440),
     "Local: a key was pressed": ("", 200, "", "lasted 200 ms", 200),
-    "Local: nothing tells when it was answered": ("", None, "", DIAL, 440),
+    "Local: the time of the answer is unknown": ("", None, "", DIAL, 440),
     "Local: another phone took the call": ("", 448, "moved", "another phone", 440),
     "another phone took the call": (37, 452, "moved", "another phone", 440),
-    "another phone took the call, and nothing tells when it was answered": ("", None, "moved", "another phone", 0),
-    "another phone took the call, to which as many packets went": (22, 452, "moved", "another phone", 440),
+    "another phone took the call, and the time of the answer is unknown": ("", None, "moved", "another phone", 0),
+    "another phone took the call, and got as many packets": (22, 452, "moved", "another phone", 440),
 }
 
 
@@ -88,7 +88,7 @@ CALLERS = {
     "the caller's is shorter": (440, 560, 28, None, "", TIME, 440),
     "the caller's is longer by a packet": (460, 440, 22, None, "", TIME, 460),
     "the caller's is longer by two packets": (480, 440, 22, None, "", DIAL, 480),
-    "the caller's is longer, and nothing tells how long": (560, 440, 22, None, "", DIAL, 560),
+    "the caller's is longer, and the time of the answer is unknown": (560, 440, 22, None, "", DIAL, 560),
     "the caller's is longer, and Dial() played long enough": (560, 440, 22, 571, FREE, TIME, 560),
     "the caller's is longer, and a key stopped both": (560, 440, 22, 443, FREE, "lasted 443 ms", 443),
     "a key stopped both": (440, 440, 9, 184, FREE, "lasted 184 ms", 184),
@@ -96,25 +96,25 @@ CALLERS = {
     "both files are missing": (440, 440, 0, 3, FREE, "lasted 3 ms", 3),
     "the called party held the call": (440, 440, 9, 452, HELD, TIME, 440),
     "another phone took the call of the called party": (440, 440, 9, 452, "moved", TIME, 440),
-    "another phone took the caller's place": (440, 440, 22, 452, LEFT, "took its place", 440),
-    "another phone took the place of the caller, who alone hears one": (
+    "another phone took the caller's place": (440, 440, 22, 452, LEFT, "took the caller's place", 440),
+    "another phone took the caller's place, and only the caller hears one": (
         440,
         None,
         0,
         452,
         LEFT,
-        "took its place",
+        "took the caller's place",
         440,
     ),
     "early media": (440, 440, 37, 452, FREE, TIME, 440),
     "early media, and a key stopped both": (440, 440, 37, 184, FREE, "lasted 184 ms", 184),
     "Local: Dial() played long enough": (440, 440, "", 452, "", TIME, 440),
-    "Local: nothing tells how long": (440, 440, "", None, "", DIAL, 440),
+    "Local: the time of the answer is unknown": (440, 440, "", None, "", DIAL, 440),
     "only the caller hears one": (440, None, 0, 447, FREE, TIME, 440),
     "only the caller hears one, just long enough": (440, None, 0, 420, FREE, TIME, 440),
     "only the caller hears one, and the file is missing": (440, None, 0, 2, FREE, "lasted 2 ms", 2),
     "only the caller hears one, and a key stopped it": (440, None, 0, 200, FREE, "lasted 200 ms", 200),
-    "only the caller hears one, and nothing tells how long": (440, None, 0, None, FREE, DIAL, 440),
+    "only the caller hears one, and the time of the answer is unknown": (440, None, 0, None, FREE, DIAL, 440),
     "only the caller hears one, after early media": (440, None, 22, 200, FREE, "lasted 200 ms", 200),
 }
 
@@ -138,10 +138,10 @@ PLAYED_BACK = {
     "Local: no packets are counted": ("", 446, "SUCCESS", PLAYBACK, 440),
     "a packet is missing": (21, 446, "SUCCESS", "21 of 22 packets", 420),
     "the phone held the call: nothing was sent to it": (0, 446, "SUCCESS", "0 of 22 packets", 0),
-    "it ended early, and says it did not": (22, 419, "SUCCESS", "lasted 419 ms", 440),
-    "Local: it ended early, and says it did not": ("", 419, "SUCCESS", "lasted 419 ms", 419),
+    "it ended early, but its status is SUCCESS": (22, 419, "SUCCESS", "lasted 419 ms", 440),
+    "Local: it ended early, but its status is SUCCESS": ("", 419, "SUCCESS", "lasted 419 ms", 419),
     "the file is missing": (0, 2, "FAILED", "ended as 'FAILED'", 0),
-    "it failed, whatever else is known": (22, 446, "FAILED", "ended as 'FAILED'", 440),
+    "its status is FAILED, although it sent all packets": (22, 446, "FAILED", "ended as 'FAILED'", 440),
     "it hung up": (9, 180, "", "ended as ''", 180),
     "another phone took the call": (22, 446, "MOVED", "ended as 'MOVED'", 440),
     "Dial()'s word": (22, 446, "moved", "ended as 'moved'", 440),
@@ -195,13 +195,13 @@ statuses = st.sampled_from(["", FREE, HELD, LEFT, "moved", "MOVED", "SUCCESS", "
 
 
 def made(played: Played, sent: int | None, elapsed_ms: float | None, status: str) -> Sounded:
-    """A line as data, also one that the hook never writes."""
+    """A line as data; the hook may never write such a line."""
     since = None if elapsed_ms is None else NOW - timedelta(milliseconds=elapsed_ms)
     return Sounded("1793491200.1-1", "123456789012", NOW, played, {}, sent, since, status)
 
 
 @given(durations, st.integers(0, 2000), elapsed, statuses)
-def test_packets_are_proof_only_if_they_are_exactly_those_of_the_sound(
+def test_packets_are_proof_only_if_their_number_is_exact(
     duration_ms: float, sent: int, elapsed_ms: float | None, status: str
 ) -> None:
     wanted = -(-duration_ms // PACKET_MS)
@@ -212,7 +212,7 @@ def test_packets_are_proof_only_if_they_are_exactly_those_of_the_sound(
 
 
 @given(st.sampled_from(Played), st.sampled_from(Party), durations, durations | st.none(), counts, elapsed, statuses)
-def test_a_sound_was_heard_for_all_of_its_length_or_there_is_a_reason(
+def test_a_sound_was_heard_completely_or_there_is_a_reason(
     played: Played, party: Party, duration_ms: float, called_ms: float | None, sent: int | None,
     elapsed_ms: float | None, status: str,
 ) -> None:  # fmt: skip
@@ -224,14 +224,14 @@ def test_a_sound_was_heard_for_all_of_its_length_or_there_is_a_reason(
         assert found.known_by is not DIAL or played is Played.DIAL
     if found.known_by in (TIME, PLAYBACK) and party is CALLED:
         assert elapsed_ms is not None
-        tones_ms = PACKET_MS if played is Played.TONES else 0  # less the last packet
+        tones_ms = PACKET_MS if played is Played.TONES else 0  # without the last packet
         assert elapsed_ms >= duration_ms - TOLERANCE_MS - tones_ms - 0.001
 
 
 @pytest.mark.parametrize("played", [Played.AGAIN, Played.OWN, Played.NOTICE, Played.TONES])
-def test_what_no_time_is_known_of_was_not_heard_unless_dial_played_it(played: Played) -> None:
+def test_a_sound_of_unknown_duration_was_not_heard_unless_dial_played_it(played: Played) -> None:
     found = hearing(made(played, 22, None, "SUCCESS"), CALLED, SOUND_MS)
-    assert (found.heard, found.why) == (False, "nothing tells how long it lasted")
+    assert (found.heard, found.why) == (False, "it is unknown how long it lasted")
 
 
 @pytest.mark.parametrize(("duration_ms", "wanted"), [(440, 22), (440.1, 23), (460, 23), (19, 1), (20, 1), (560, 28)])

@@ -1,4 +1,4 @@
-"""The files of the journal: each line that the hook writes is read once, and goes when its evidence is on the disk."""
+"""The files of the journal: each line is read once, and removed when its evidence is on the disk."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def folder(tmp_path: Path) -> JournalFolder:
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are replaced and looked after all the time."""
-    for name, seconds in {"POLL_S": 0.01, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.01, "NOTE_EVERY_S": 0.0}.items():
+    """The reader replaces and checks files all the time."""
+    for name, seconds in {"POLL_S": 0.01, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.01, "SAVE_EVERY_S": 0.0}.items():
         monkeypatch.setattr(module, name, seconds)
 
 
@@ -64,7 +64,7 @@ def mode(path: Path) -> int:
 # -- who may write and read -------------------------------------------------------------------------------------------
 
 
-def test_asterisk_can_write_and_not_read_and_no_other_user_can_look(folder: JournalFolder) -> None:
+def test_asterisk_can_write_but_not_read_and_other_users_can_do_neither(folder: JournalFolder) -> None:
     assert (mode(folder.directory), mode(folder.path)) == (0o710, 0o620) == (FOLDER_MODE, FILE_MODE)
     write(folder, "a\n")
     folder.replace()
@@ -72,7 +72,7 @@ def test_asterisk_can_write_and_not_read_and_no_other_user_can_look(folder: Jour
     assert [path.stat().st_mode & 0o007 for path in folder.directory.iterdir()] == [0, 0]
 
 
-def test_they_are_made_once(folder: JournalFolder) -> None:
+def test_the_folder_and_its_file_are_made_once(folder: JournalFolder) -> None:
     write(folder, "a\n")
     before = folder.path.stat()
     folder.make()
@@ -81,7 +81,7 @@ def test_they_are_made_once(folder: JournalFolder) -> None:
 
 
 @pytest.mark.parametrize("wrong", [0o755, 0o700, 0o2770, 0o777])
-def test_a_folder_of_another_mode_is_put_right(folder: JournalFolder, wrong: int) -> None:
+def test_a_wrong_mode_of_the_folder_is_corrected(folder: JournalFolder, wrong: int) -> None:
     folder.directory.chmod(wrong)
     folder.make()
     assert mode(folder.directory) & 0o777 == 0o710
@@ -91,7 +91,7 @@ def test_a_folder_of_another_mode_is_put_right(folder: JournalFolder, wrong: int
 @pytest.mark.parametrize("sticky", [0, 0o2000])
 @pytest.mark.parametrize("there", [False, True])
 def test_the_group_is_that_of_the_sounds(tmp_path: Path, sticky: int, there: bool) -> None:
-    """Also in a folder that an operator made for another group, and that hands it on."""
+    """Even in a folder that an operator made with g+s for another group."""
     sounds, directory = tmp_path / "sounds", tmp_path / "var" / "journal"
     sounds.mkdir()
     os.chown(sounds, -1, ASTERISK_GROUP)
@@ -111,7 +111,7 @@ def test_the_group_is_that_of_the_sounds(tmp_path: Path, sticky: int, there: boo
 
 
 @needs_root
-def test_a_group_that_the_sounds_get_later_is_that_of_the_file_too(folder: JournalFolder) -> None:
+def test_a_later_change_of_the_sounds_group_changes_the_files_group(folder: JournalFolder) -> None:
     write(folder, "a\n")
     os.chown(folder.directory.parent, -1, ASTERISK_GROUP)
     folder.make()
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_used_is_an_error_with_its_remedy(
     tmp_path: Path, act: Callable[[JournalFolder], None]
 ) -> None:
     (tmp_path / "journal").write_text("in the way")
-    with pytest.raises(JournalError, match="let the user that runs idtone own this folder, give it the group of"):
+    with pytest.raises(JournalError, match="make the user that runs idtone the owner of this folder"):
         act(JournalFolder(tmp_path / "journal", tmp_path))
 
 
@@ -166,10 +166,10 @@ def test_a_file_with_lines_is_replaced_by_an_empty_one(folder: JournalFolder) ->
     assert folder.path.read_text() == ""
 
 
-def test_one_that_was_killed_before_the_new_file_was_in_its_place(
+def test_a_replacement_that_was_killed_half_way_is_completed(
     folder: JournalFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The old one has two names then, and the hook still writes to it."""
+    """The old file has two names, and the hook still writes to it."""
     write(folder, "a\n")
     with monkeypatch.context() as killed:
         killed.setattr(os, "replace", killing)
@@ -209,7 +209,7 @@ def test_a_failure_leaves_the_file_where_it_is(
 
 
 def test_instances_that_replace_it_at_once_lose_nothing(folder: JournalFolder) -> None:
-    """Each of them has locked the folder meanwhile."""
+    """Each instance locks the folder while it replaces the file."""
     others = [JournalFolder(folder.directory, folder.directory.parent) for _ in range(4)]
     names = [f"{number}\n" for number in range(200)]
 
@@ -250,7 +250,7 @@ def test_a_file_is_quiet_if_no_process_has_it_open_for_writing(folder: JournalFo
 
 @needs_root
 def test_if_the_kernel_cannot_say_a_file_is_quiet_after_some_time(folder: JournalFolder) -> None:
-    """Of another user's file it cannot."""
+    """The kernel cannot say it for another user's file."""
     with folder.path.open("rb") as reading, acting_as(SERVICE_USER, SERVICE_GROUP):
         descriptor = reading.fileno()
         os.seteuid(0)
@@ -263,12 +263,10 @@ def test_if_the_kernel_cannot_say_a_file_is_quiet_after_some_time(folder: Journa
         assert is_quiet(descriptor)
 
 
-# -- what else is in the folder ---------------------------------------------------------------------------------------
+# -- refused lines ----------------------------------------------------------------------------------------------------
 
 
-def test_lines_that_are_not_believed_are_kept_up_to_a_limit(
-    folder: JournalFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refused_lines_are_kept_up_to_a_limit(folder: JournalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_REFUSED_BYTES", 100)
     for _ in range(50):
         folder.refuse(["decided,0", "x"])
@@ -280,7 +278,7 @@ def test_lines_that_are_not_believed_are_kept_up_to_a_limit(
 # -- lines are read ---------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_there_and_what_comes(folder: JournalFolder) -> None:
+async def test_existing_and_new_lines_are_read(folder: JournalFolder) -> None:
     write(folder, "a\nb\n")
     entered = Entered()
     reader = entered.reader(folder)
@@ -305,19 +303,19 @@ async def test_files_that_were_taken_are_read_before_the_one_that_the_hook_write
     assert entered.lines == ["a", "b", "c"]
 
 
-async def test_a_line_counts_when_its_end_is_there(folder: JournalFolder) -> None:
+async def test_a_line_is_entered_when_its_end_is_written(folder: JournalFolder) -> None:
     entered = Entered()
     reader = entered.reader(folder)
     async with following(reader):
         await reader.read.wait()
         for text, lines in (("a", 0), ("b", 0), ("c\nd", 1), ("\n", 2), ("\n\n", 4), ("e", 4)):
             write(folder, text)
-            reader.look()
+            reader.read_new_lines()
             assert len(entered.lines) == lines
     assert entered.lines == ["abc", "d", "", ""]
 
 
-async def test_a_look_at_once_needs_neither_inotify_nor_a_poll(
+async def test_a_direct_read_needs_neither_inotify_nor_a_poll(
     folder: JournalFolder, monkeypatch: pytest.MonkeyPatch, without_inotify: None
 ) -> None:
     monkeypatch.setattr(module, "POLL_S", 60.0)
@@ -326,7 +324,7 @@ async def test_a_look_at_once_needs_neither_inotify_nor_a_poll(
     async with following(reader):
         await reader.read.wait()
         write(folder, "a\n")
-        reader.look()
+        reader.read_new_lines()
         assert entered.lines == ["a"]
 
 
@@ -350,9 +348,9 @@ async def test_a_line_without_an_end_does_not_fill_the_memory(folder: JournalFol
         await reader.read.wait()
         for _ in range(3):
             write(folder, "x" * (module.PART + 1))
-            reader.look()
+            reader.read_new_lines()
         write(folder, "\na\n")
-        reader.look()
+        reader.read_new_lines()
     assert entered.lines[-1] == "a"
     assert len(entered.lines) >= 3
     assert max(map(len, entered.lines)) <= 2 * module.PART
@@ -378,20 +376,20 @@ def test_any_lines_in_any_parts(
             await reader.read.wait()
             for start, end in itertools.pairwise(places):
                 write(folder, text[start:end])
-                reader.look()
+                reader.read_new_lines()
 
     with pytest.MonkeyPatch.context() as patch:
-        # A rest that is longer than a part counts as a line of its own.
+        # A rest that is longer than a part counts as a separate line.
         patch.setattr(module, "PART", 32 + part)
         asyncio.run(read())
     assert entered.lines == lines
 
 
-# -- when -------------------------------------------------------------------------------------------------------------
+# -- when lines are read ----------------------------------------------------------------------------------------------
 
 
 async def test_inotify_wakes_the_reader(folder: JournalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it the first look would come after a minute."""
+    """Without inotify the next read would come after a minute."""
     monkeypatch.setattr(module, "POLL_S", 60.0)
     entered = Entered()
     reader = entered.reader(folder)
@@ -402,7 +400,7 @@ async def test_inotify_wakes_the_reader(folder: JournalFolder, monkeypatch: pyte
             await until(lambda number=number: len(entered.lines) == number + 1)
 
 
-async def test_inotify_watches_the_file_in_its_place_too(
+async def test_inotify_also_watches_the_replacement_file(
     folder: JournalFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "POLL_S", 60.0)
@@ -435,7 +433,7 @@ async def test_a_line_is_entered_within_50_ms(folder: JournalFolder) -> None:
 
 
 @pytest.mark.alone
-async def test_without_inotify_it_is_entered_at_the_next_poll(
+async def test_without_inotify_a_line_is_entered_at_the_next_poll(
     folder: JournalFolder, without_inotify: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     entered = Entered()
@@ -458,7 +456,7 @@ async def test_without_inotify_it_is_entered_at_the_next_poll(
 async def test_without_a_watch_on_the_folder_it_is_polled(
     folder: JournalFolder, monkeypatch: pytest.MonkeyPatch, quickly: None
 ) -> None:
-    """There are as many watches as the system allows (fs.inotify.max_user_watches)."""
+    """The number of inotify watches has reached the system's limit (fs.inotify.max_user_watches)."""
 
     def none(*_: object) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -470,11 +468,11 @@ async def test_without_a_watch_on_the_folder_it_is_polled(
         await until(lambda: entered.lines == ["a"])
 
 
-async def test_how_long_ago_all_lines_were_read(folder: JournalFolder, quickly: None) -> None:
+async def test_the_reader_reports_the_time_since_its_last_read(folder: JournalFolder, quickly: None) -> None:
     entered = Entered()
     async with following(entered.reader(folder)):
         await until(lambda: len(entered.gaps_s) > 3)
-    assert entered.gaps_s[0] > 50 * 365 * 86_400  # it was never noted
+    assert entered.gaps_s[0] > 50 * 365 * 86_400  # it was never saved
     assert 0 <= max(entered.gaps_s[1:]) < 5
     down_s = 3600
     os.utime(folder.directory / module.READ, times=(time.time() - down_s,) * 2)
@@ -485,10 +483,10 @@ async def test_how_long_ago_all_lines_were_read(folder: JournalFolder, quickly: 
     assert down_s - 5 <= entered.gaps_s[0] <= down_s + 60
 
 
-# -- a file goes ------------------------------------------------------------------------------------------------------
+# -- a file is removed ------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_on_the_disk_goes(folder: JournalFolder, quickly: None) -> None:
+async def test_a_file_is_removed_when_its_evidence_is_on_the_disk(folder: JournalFolder, quickly: None) -> None:
     entered = Entered()
     async with following(entered.reader(folder)):
         for number in range(10):
@@ -500,7 +498,7 @@ async def test_what_is_on_the_disk_goes(folder: JournalFolder, quickly: None) ->
 async def test_a_line_stays_in_the_file_for_some_seconds_at_most(
     folder: JournalFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Telephone numbers can be in it."""
+    """A line can hold telephone numbers."""
     monkeypatch.setattr(module, "POLL_S", 0.05)
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 0.4)
     entered = Entered()
@@ -524,7 +522,7 @@ async def test_a_large_file_is_replaced_at_once(folder: JournalFolder, monkeypat
 
 
 async def looks(entered: Entered, many: int = 10) -> None:
-    """It has looked so often."""
+    """Wait until the reader has read so often."""
     before = len(entered.gaps_s)
     await until(lambda: len(entered.gaps_s) >= before + many)
 
@@ -542,9 +540,7 @@ async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder: JournalFol
     assert entered.lines == ["a", "b"]
 
 
-async def test_a_file_stays_while_evidence_is_kept_in_memory_for_want_of_room(
-    folder: JournalFolder, quickly: None
-) -> None:
+async def test_a_file_stays_while_a_full_disk_keeps_evidence_in_memory(folder: JournalFolder, quickly: None) -> None:
     entered = Entered(all_written=False)
     async with following(entered.reader(folder)):
         write(folder, "a\n")
@@ -570,10 +566,10 @@ async def test_a_file_stays_while_the_hook_has_it_open(folder: JournalFolder, qu
     assert entered.lines == ["a", "b", "c"]
 
 
-async def test_a_last_line_without_its_end_is_entered_before_its_file_goes(
+async def test_a_last_line_without_its_end_is_entered_before_its_file_is_removed(
     folder: JournalFolder, quickly: None
 ) -> None:
-    """The disk had no room for more."""
+    """The disk was full."""
     entered = Entered(on_disk=False)
     async with following(entered.reader(folder)):
         write(folder, "a\nb")
@@ -618,7 +614,7 @@ async def test_the_next_reader_reads_what_was_not_removed(folder: JournalFolder)
 
 
 async def test_a_file_with_two_names_is_read_once(folder: JournalFolder, quickly: None) -> None:
-    """The reader before was killed while it replaced it."""
+    """The previous reader was killed during the replacement."""
     write(folder, "a\n")
     os.link(folder.path, folder.path.with_name("taken-1"))
     write(folder, "b\n")
@@ -631,7 +627,7 @@ async def test_a_file_with_two_names_is_read_once(folder: JournalFolder, quickly
 
 
 async def test_a_reader_takes_over_from_another_without_a_gap(folder: JournalFolder, quickly: None) -> None:
-    """The one before has let go when the next one begins; the hook writes all the time."""
+    """The previous reader has closed its files when the next one begins; the hook writes all the time."""
     over = threading.Event()
     written: list[str] = []
 
@@ -671,10 +667,10 @@ async def test_two_readers_at_once_lose_nothing(folder: JournalFolder, quickly: 
         assert sorted(set(entered.lines), key=int) == entered.lines
 
 
-# -- what goes wrong --------------------------------------------------------------------------------------------------
+# -- errors -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_folder_that_is_gone_is_made_again(folder: JournalFolder, quickly: None) -> None:
+async def test_a_deleted_folder_is_made_again(folder: JournalFolder, quickly: None) -> None:
     entered = Entered()
     async with following(entered.reader(folder)):
         write(folder, "a\n")
@@ -720,14 +716,14 @@ async def test_a_folder_that_cannot_be_used_at_the_start_is_tried_again(
 async def test_lines_that_cannot_be_entered_yet_are_tried_again(
     folder: JournalFolder, quickly: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The ledger cannot be read, so it is not known which calls are over."""
+    """The ledger cannot be read, so it cannot say which calls have ended."""
     entered = Entered()
     tries: list[Sequence[bytes]] = []
 
     def enter(lines: Sequence[bytes]) -> list[Future[None]]:
         tries.append(lines)
         if len(tries) < 4:
-            raise JournalError("which calls are over is not known")
+            raise JournalError("the ledger cannot say which calls have ended")
         return entered.enter(lines)
 
     reader = module.JournalReader(folder, enter, lambda: True, entered.gaps_s.append)
@@ -737,10 +733,10 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(
         write(folder, "\nd\n")
         await until(lambda: is_cleared(folder))
     assert entered.lines == ["a", "b", "c", "d"]
-    assert [message.count("which calls are over is not known") for message in caplog.messages] == [1]
+    assert [message.count("the ledger cannot say which calls have ended") for message in caplog.messages] == [1]
 
 
-async def test_until_when_all_lines_were_read_is_noted(folder: JournalFolder, quickly: None) -> None:
+async def test_the_time_up_to_which_all_lines_were_read_is_saved(folder: JournalFolder, quickly: None) -> None:
     assert folder.read_until() == 0
     entered = Entered()
     began_s = time.time()
@@ -750,8 +746,10 @@ async def test_until_when_all_lines_were_read_is_noted(folder: JournalFolder, qu
     assert mode(folder.directory / module.READ) == 0o600
 
 
-async def test_of_lines_whose_evidence_is_not_on_the_disk_it_is_not_noted(folder: JournalFolder, quickly: None) -> None:
-    """After a kill they are read again, and would not be believed if all lines of that time had been read."""
+async def test_the_time_is_not_saved_for_lines_whose_evidence_is_not_on_the_disk(
+    folder: JournalFolder, quickly: None
+) -> None:
+    """After a kill they are read again. They would be refused if the saved time were later than theirs."""
     entered = Entered()
     async with following(entered.reader(folder)):
         await until(folder.read_until)
@@ -771,7 +769,7 @@ async def test_of_lines_whose_evidence_is_not_on_the_disk_it_is_not_noted(folder
         assert folder.read_until() == before_s
 
 
-async def test_it_is_noted_also_while_there_is_always_some_evidence_on_its_way(
+async def test_the_time_is_saved_even_if_some_evidence_is_always_unwritten(
     folder: JournalFolder, quickly: None
 ) -> None:
     entered = Entered(on_disk=False)

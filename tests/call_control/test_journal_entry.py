@@ -1,4 +1,4 @@
-"""Which lines of the journal are believed. Asterisk's user, and all who are in its group, can write any line."""
+"""Which lines of the journal are accepted. Asterisk's user and its group can write any line."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def after(seconds: float) -> datetime:
 
 @dataclass
 class Service:
-    """One that was started at `NOW`, and whose clock does not move by itself."""
+    """A service that was started at `NOW`. Its clock moves only when a test moves it."""
 
     sounds: dict[str, Sound]
     evidence: MemoryEvidence = field(default_factory=MemoryEvidence)
     now: datetime = NOW
     refused: list[str] = field(default_factory=list)
     asked: list[set[str]] = field(default_factory=list)
-    """What the ledger was asked for."""
+    """The calls about which the ledger was asked."""
 
     def __post_init__(self) -> None:
         self.start()
@@ -54,10 +54,10 @@ class Service:
         self.entry = JournalEntry(self.control, self.times, self.refused.extend)
 
     def again(self, gap_s: float = 1.0) -> None:
-        """It was killed, and `gap_s` later started anew."""
+        """Kill the service, and start it again `gap_s` later."""
         self.now += timedelta(seconds=gap_s)
         self.start()
-        self.entry.gap_s(gap_s)
+        self.entry.set_gap_s(gap_s)
 
     def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
         self.asked.append(set(call_ids))
@@ -96,7 +96,7 @@ def fallback(call_id: str = CALL, nonce: str = NONCE, at: datetime = NOW) -> tup
 HEARD = ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
 FALLBACK = ["unattended", *HEARD[1:]]
 
-# -- what the hook writes is believed ---------------------------------------------------------------------------------
+# -- lines of the hook are accepted -----------------------------------------------------------------------------------
 
 
 async def test_a_call_that_the_service_decided(service: Service) -> None:
@@ -124,17 +124,17 @@ async def test_a_call_that_the_hook_decided_while_the_service_was_down(service: 
     assert not service.refused
 
 
-async def test_a_service_that_never_read_a_journal_believes_all_of_it(service: Service) -> None:
+async def test_a_service_that_never_read_a_journal_accepts_all_of_it(service: Service) -> None:
     service.now = NOW + 6 * timedelta(days=1)
     service.start()
-    service.entry.gap_s(service.now.timestamp())
+    service.entry.set_gap_s(service.now.timestamp())
     service.enter(*fallback(at=after(60)))
     assert service.kinds() == FALLBACK
 
 
 @pytest.mark.parametrize("talked_s", [0, 31, 1800, 6 * 86_400])
-async def test_an_emergency_call_whose_lines_come_when_it_is_over(service: Service, talked_s: int) -> None:
-    """Its request was at its beginning, which the service did not see."""
+async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service: Service, talked_s: int) -> None:
+    """Its line has the time of its request, long before the end of the call."""
     service.now = after(talked_s + 5)
     service.enter(
         hook.decided(at=after(1), called="110", outcome="BYPASS", reason="emergency", hears="none"),
@@ -148,13 +148,13 @@ async def test_an_emergency_call_whose_lines_come_when_it_is_over(service: Servi
 
 
 async def test_a_call_that_hung_up_after_13_seconds_without_a_verdict(service: Service) -> None:
-    """The longest that the hook waits, in the operator's own Dial()."""
+    """The longest time that the hook waits, in the operator's own Dial()."""
     service.now = after(14)
     service.enter(hook.undecided(), hook.ended(at=after(13), status="CANCEL", reason="", talked_ms=""))
     assert service.kinds() == ["unattended", "ended"]
 
 
-async def test_a_late_decision_of_the_service_does_not_keep_the_hooks_out(service: Service) -> None:
+async def test_a_late_decision_of_the_service_does_not_exclude_the_hooks_decision(service: Service) -> None:
     service.control.decide(REQUEST, Door.ARI)
     service.enter(*fallback())
     assert service.kinds() == ["decided", *FALLBACK]
@@ -162,7 +162,7 @@ async def test_a_late_decision_of_the_service_does_not_keep_the_hooks_out(servic
 
 
 @pytest.mark.parametrize("kept", range(len(FALLBACK) + 1))
-async def test_what_is_read_again_after_a_kill_is_entered_once(service: Service, kept: int) -> None:
+async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service: Service, kept: int) -> None:
     service.now = after(9)
     service.enter(*fallback())
     whole = list(service.evidence.steps)
@@ -173,7 +173,7 @@ async def test_what_is_read_again_after_a_kill_is_entered_once(service: Service,
     assert not service.refused
 
 
-async def test_lines_of_calls_that_are_over_are_not_even_refused_when_they_are_read_again(service: Service) -> None:
+async def test_lines_of_ended_calls_that_are_read_again_are_ignored_without_refusal(service: Service) -> None:
     service.control.decide(REQUEST, Door.ARI)
     service.enter(*heard())
     service.enter(*fallback(id_of(2)))
@@ -185,7 +185,7 @@ async def test_lines_of_calls_that_are_over_are_not_even_refused_when_they_are_r
     assert not service.refused
 
 
-async def test_the_ledger_is_asked_once_for_all_calls_of_a_reading(service: Service) -> None:
+async def test_the_ledger_is_asked_once_per_read_for_all_calls(service: Service) -> None:
     service.now = after(60)
     service.again()
     calls = {id_of(number) for number in range(50)}
@@ -195,8 +195,8 @@ async def test_the_ledger_is_asked_once_for_all_calls_of_a_reading(service: Serv
     assert len(service.asked) == 2
 
 
-async def test_a_line_behind_one_that_was_cut_off_is_entered(service: Service) -> None:
-    """A disk that was full for a moment."""
+async def test_a_line_after_one_that_was_cut_off_is_entered(service: Service) -> None:
+    """The disk was full for a moment."""
     decided, sounded, ended = fallback()
     service.enter(decided, sounded[:70] + sounded, ended)
     assert service.kinds() == FALLBACK
@@ -204,16 +204,16 @@ async def test_a_line_behind_one_that_was_cut_off_is_entered(service: Service) -
     assert refused.startswith("sounded,0000000000.0-0,000000000000,0000000000.000000,dial,notice,,")
 
 
-async def test_calls_that_the_hook_turned_away_are_logged_once_for_all(
-    service: Service, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_rejected_calls_are_logged_once_for_all(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(100):
         service.enter(
             hook.decided(id_of(number), outcome="SHED", reason="overload", hears="none"),
             hook.ended(id_of(number), status="REFUSED", cause=42, reason="overload", talked_ms=""),
         )
     assert len(service.evidence.records()) == 100
-    assert caplog.messages == ["a call was turned away: as many as policy.waiting allows waited for a verdict"]
+    assert caplog.messages == [
+        "a call was rejected: the number of calls that wait for a verdict has reached policy.waiting"
+    ]
 
 
 # -- the nonce --------------------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ async def test_calls_that_the_hook_turned_away_are_logged_once_for_all(
 async def test_a_line_without_the_nonce_of_the_call_changes_nothing(
     service: Service, caplog: pytest.LogCaptureFixture, line: str
 ) -> None:
-    """Another program wants a call in conversation to be signed as refused."""
+    """Another program tries to have a connected call recorded as refused."""
     call = service.control.decide(REQUEST, Door.ARI)
     assert call
     decision = call.decision
@@ -242,13 +242,13 @@ async def test_a_line_without_the_nonce_of_the_call_changes_nothing(
     assert service.kinds() == ["decided"]
     assert (service.control.find(CALL), call.decision) == (call, decision)
     assert len(service.refused) == 1
-    assert "its nonce is not that of the call's request" in caplog.text
+    assert "its nonce differs from that of the call's request" in caplog.text
     service.enter(*heard())
     record = service.evidence.record(CALL)
     assert (record.outcome, record.heard, record.status, record.anomalies) == ("PLAY", True, "CONNECTED", ())
 
 
-async def test_the_nonce_of_one_call_is_not_that_of_another(service: Service) -> None:
+async def test_the_nonce_of_one_call_is_not_valid_for_another(service: Service) -> None:
     for call_id, nonce in ((CALL, NONCE), (id_of(2), OTHER_NONCE)):
         service.control.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Door.ARI)
     service.enter(*heard(CALL, OTHER_NONCE), *heard(id_of(2), NONCE))
@@ -256,7 +256,7 @@ async def test_the_nonce_of_one_call_is_not_that_of_another(service: Service) ->
     assert len(service.refused) == 4
 
 
-async def test_after_a_restart_the_nonce_is_still_asked_for(service: Service) -> None:
+async def test_after_a_restart_the_nonce_is_still_checked(service: Service) -> None:
     service.control.decide(REQUEST, Door.ARI)
     service.again()
     service.enter(*heard(nonce=OTHER_NONCE), hook.decided(nonce=OTHER_NONCE))
@@ -265,7 +265,7 @@ async def test_after_a_restart_the_nonce_is_still_asked_for(service: Service) ->
     assert service.kinds() == HEARD
 
 
-# -- calls that are over ----------------------------------------------------------------------------------------------
+# -- ended calls ------------------------------------------------------------------------------------------------------
 
 ATTACKS = {
     "another decision": fallback(at=after(60)),
@@ -287,7 +287,7 @@ ATTACKS = {
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("by_service", [False, True])
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-async def test_a_call_that_is_over_is_never_decided_again(
+async def test_an_ended_call_is_never_decided_again(
     service: Service, attack: tuple[str, ...], by_service: bool, restarted: bool
 ) -> None:
     nonce = OTHER_NONCE if by_service else NONCE
@@ -305,10 +305,10 @@ async def test_a_call_that_is_over_is_never_decided_again(
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_nor_is_one_that_was_interrupted(service: Service, restarted: bool) -> None:
+async def test_an_interrupted_call_is_never_decided_again(service: Service, restarted: bool) -> None:
     call = service.control.decide(REQUEST, Door.ARI)
     assert call
-    service.control.interrupted(call)
+    service.control.close_interrupted(call)
     service.now = after(58)
     if restarted:
         service.again()
@@ -317,16 +317,16 @@ async def test_nor_is_one_that_was_interrupted(service: Service, restarted: bool
     assert service.kinds() == ["decided", "interrupted"]
 
 
-# -- records that are invented ----------------------------------------------------------------------------------------
+# -- forged records ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("past_s", [31, 3600, 86_400, 6 * 86_400])
 @pytest.mark.parametrize("outcome", ["NOTICE", "SHED", ""])
-async def test_no_record_is_invented_for_a_time_at_which_the_service_was_there(
+async def test_no_record_can_be_forged_for_a_time_when_the_service_was_up(
     service: Service, past_s: float, outcome: str
 ) -> None:
     service.now = NOW + timedelta(seconds=past_s)
-    service.entry.gap_s(0.5)
+    service.entry.set_gap_s(0.5)
     reason = {"NOTICE": "service-unavailable", "SHED": "overload", "": ""}[outcome]
     hears = "called" if outcome == "NOTICE" else ""
     service.enter(hook.decided(outcome=outcome, reason=reason, hears=hears), *fallback()[1:])
@@ -334,10 +334,10 @@ async def test_no_record_is_invented_for_a_time_at_which_the_service_was_there(
     assert len(service.refused) == 3
 
 
-async def test_nor_one_of_an_emergency_call(service: Service) -> None:
-    """It can have begun long ago; its end is now."""
+async def test_no_record_of_an_emergency_call_can_be_forged_for_such_a_time(service: Service) -> None:
+    """An emergency call may have begun long ago; its end is now."""
     service.now = after(3600)
-    service.entry.gap_s(0.5)
+    service.entry.set_gap_s(0.5)
     service.enter(
         hook.decided(at=after(1), called="110", outcome="BYPASS", reason="emergency", hears="none"),
         hook.ended(at=after(60), reason="emergency"),
@@ -359,15 +359,15 @@ async def test_nor_one_of_an_emergency_call(service: Service) -> None:
         (timedelta(days=1), False),
     ],
 )
-async def test_a_new_line_is_at_most_so_old(service: Service, at: timedelta, believed: bool) -> None:
-    service.entry.gap_s(1)
+async def test_a_new_line_has_a_maximum_age(service: Service, at: timedelta, believed: bool) -> None:
+    service.entry.set_gap_s(1)
     service.enter(hook.decided(at=NOW + at))
     assert service.kinds() == (["unattended"] if believed else [])
     assert len(service.refused) == (not believed)
 
 
 @pytest.mark.parametrize("made", [EARLIEST + SECOND, -LATEST - SECOND, timedelta(days=400), timedelta(days=-400)])
-async def test_a_new_line_of_an_id_of_another_time_is_not_believed(service: Service, made: timedelta) -> None:
+async def test_a_new_line_whose_time_contradicts_its_id_is_refused(service: Service, made: timedelta) -> None:
     call_id = id_of(at=NOW + made)
     service.enter(*fallback(call_id))
     assert service.kinds(call_id) == []
@@ -375,13 +375,13 @@ async def test_a_new_line_of_an_id_of_another_time_is_not_believed(service: Serv
 
 
 @pytest.mark.parametrize("call_id", ["call-1", "1793491200-1", f"x{CALL}"])
-async def test_a_line_of_an_id_that_no_channel_has_is_not_believed(service: Service, call_id: str) -> None:
+async def test_a_line_with_an_impossible_call_id_is_refused(service: Service, call_id: str) -> None:
     service.enter(*fallback(call_id))
     assert service.kinds(call_id) == []
 
 
 async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_no_licence(service: Service) -> None:
-    """A number that is suspended is not connected with the licensed sound that way, and a call is not refused."""
+    """Such a line cannot connect a suspended number with the licensed sound, and cannot get a call refused."""
     service.enter(hook.decided(nonce=OTHER_NONCE))
     assert service.control.decide(replace(REQUEST, number=SUSPENDED), Door.ARI) is None
     service.enter(
@@ -402,7 +402,7 @@ async def test_an_id_that_was_claimed_and_closed_in_advance_is_never_decided(ser
 
 
 @pytest.mark.parametrize("line", heard())
-async def test_without_a_decision_nothing_is_believed_of_a_call(
+async def test_without_a_decision_every_line_of_a_call_is_refused(
     service: Service, caplog: pytest.LogCaptureFixture, line: str
 ) -> None:
     service.enter(line)
@@ -410,30 +410,30 @@ async def test_without_a_decision_nothing_is_believed_of_a_call(
     assert "no such call is in progress" in caplog.text
 
 
-async def test_no_line_makes_a_licensed_call(service: Service) -> None:
+async def test_no_line_can_make_a_call_licensed(service: Service) -> None:
     service.enter(hook.decided(outcome="PLAY", reason="licence-valid"), *heard())
     assert service.kinds() == []
 
 
-# -- what becomes of lines that are not believed ----------------------------------------------------------------------
+# -- refused lines ----------------------------------------------------------------------------------------------------
 
 
-async def test_they_are_kept_without_their_numbers(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+async def test_refused_lines_are_kept_without_their_numbers(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     service.entry.enter([f"decided,{LICENSED},broken".encode(), b"\xff\x80" + LICENSED.encode(), b"9" * 10_000, b""])
     assert service.refused == ["decided,0000000000,broken", "??0000000000", "0" * 4096, ""]
     (logged,) = caplog.messages
-    assert "a line of the journal is not believed: it is not one of the hook's lines" in logged
+    assert "a journal line was refused: it is not a line of the hook" in logged
     assert not any(character.isdecimal() for character in logged)
 
 
-async def test_the_others_of_the_same_reading_are_entered(service: Service) -> None:
+async def test_the_other_lines_of_the_same_read_are_entered(service: Service) -> None:
     lines = fallback()
     service.enter("broken", lines[0], "broken", lines[1], *heard(id_of(7)), lines[2], "broken")
     assert service.kinds() == FALLBACK
     assert len(service.refused) == 5
 
 
-async def test_a_flood_of_them_is_one_line_in_the_log_for_each_reason(
+async def test_many_refused_lines_are_one_line_in_the_log_for_each_reason(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.enter(*["broken"] * 1000, *[hook.ended()] * 1000)
@@ -441,7 +441,7 @@ async def test_a_flood_of_them_is_one_line_in_the_log_for_each_reason(
     assert len(service.refused) == 2000
 
 
-async def test_what_cannot_be_kept_keeps_nothing_else_from_being_entered(
+async def test_a_refused_line_that_cannot_be_saved_does_not_stop_the_others(
     sounds: dict[str, Sound], caplog: pytest.LogCaptureFixture
 ) -> None:
     def keep(lines: object) -> None:
@@ -452,11 +452,11 @@ async def test_what_cannot_be_kept_keeps_nothing_else_from_being_entered(
     entry = JournalEntry(service.control, service.times, keep)
     written = entry.enter([line.encode() for line in ("broken", *fallback())])
     assert len(written) == service.evidence.late == len(FALLBACK)
-    assert "it cannot be kept: No space left on device" in caplog.text
+    assert "it cannot be saved: No space left on device" in caplog.text
 
 
 async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service: Service) -> None:
-    """Then it is not known which calls are over."""
+    """The ledger cannot say which calls have ended."""
     service.control.decide(replace(REQUEST, call_id=id_of(2)), Door.ARI)
     works: list[bool] = []
 
@@ -489,7 +489,7 @@ lines_in_any_order = st.lists(st.sampled_from(LINES), max_size=12)
 
 
 @given(st.lists(st.sampled_from(LINES), max_size=16))
-def test_only_the_nonce_of_its_request_says_anything_of_a_call_that_the_service_decided(
+def test_a_call_that_the_service_decided_changes_only_by_lines_with_its_nonce(
     sounds: dict[str, Sound], lines: list[str]
 ) -> None:
     foreign = [line for line in lines if f"{CALL},{NONCE}" not in line]

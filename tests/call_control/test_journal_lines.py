@@ -1,4 +1,4 @@
-"""A line of the journal, whatever stands in it."""
+"""Reading a line of the journal with any content."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from idtone.call_control.journal_lines import (
     Line,
     Sounded,
     blotted,
-    fits_its_id,
+    fits_call_id,
     read,
     split,
 )
@@ -43,7 +43,7 @@ def replaced(line: str, field: int, value: str) -> str:
     return ",".join(fields)
 
 
-# -- what the hook writes ---------------------------------------------------------------------------------------------
+# -- lines that the hook writes ---------------------------------------------------------------------------------------
 
 
 def test_the_hook_decided() -> None:
@@ -71,8 +71,8 @@ def test_the_hook_decided() -> None:
         ("notice", set()),
     ],
 )
-def test_what_the_hook_decides_and_on_which_grounds(outcome: str, reasons: set[str]) -> None:
-    """It never decides that the licensed sound is played."""
+def test_the_decisions_and_reasons_of_the_hook(outcome: str, reasons: set[str]) -> None:
+    """The hook never decides to play the licensed sound."""
     for reason in ("", *Reason):
         line = decided(outcome=outcome, reason=reason, hears="none")
         if reason in reasons:
@@ -98,7 +98,7 @@ def test_who_hears_the_notice(word: str, parties: set[Party]) -> None:
 @pytest.mark.parametrize(
     ("outcome", "reason"), [("REFUSE", "number-suspended"), ("BYPASS", "emergency"), ("SHED", "overload"), ("", "")]
 )
-def test_only_with_a_notice_does_a_party_hear_something(outcome: str, reason: str, hears: str) -> None:
+def test_a_party_hears_something_only_with_a_notice(outcome: str, reason: str, hears: str) -> None:
     with pytest.raises(JournalError):
         read(decided(outcome=outcome, reason=reason, hears=hears))
 
@@ -110,7 +110,7 @@ def test_the_call_ended_before_a_decision(line: str) -> None:
     assert (found.outcome, found.reason, found.parties) == (None, None, frozenset())
 
 
-def test_a_call_of_which_nothing_is_known_yet() -> None:
+def test_a_call_without_any_known_number() -> None:
     found = read(f"decided,{CALL},{NONCE},{AT.timestamp():.6f},,,,,,,,")
     assert isinstance(found, Decided)
     assert found.call.direction is Direction.INCOMING
@@ -126,7 +126,7 @@ def test_a_call_of_which_nothing_is_known_yet() -> None:
         ("", f"Local/{CALLED}@out/n&PJSIP/101", CALLED),
     ],
 )
-def test_the_called_number_is_in_the_dial_string_if_it_is_nowhere_else(
+def test_the_called_number_comes_from_the_dial_string_if_it_is_missing(
     called: str, dial_string: str, number: str
 ) -> None:
     found = read(decided(called=called, dial_string=dial_string))
@@ -212,8 +212,8 @@ def test_the_call_is_over(line: str, expected: Ended) -> None:
     assert read(line) == expected
 
 
-def test_the_hook_writes_as_many_fields_as_are_read() -> None:
-    """By the text of the hook itself."""
+def test_the_hook_writes_the_number_of_fields_that_the_service_reads() -> None:
+    """According to the text of the hook itself."""
     text = (resources.files(dialplan) / dialplan.HOOK_FILE).read_text("utf-8")
     (request,) = {found.count(",") for found in re.findall(r"IDTONE_REQUEST=(.*)\)$", _plain(text), re.M)} - {0}
     lines = [
@@ -230,7 +230,7 @@ def test_the_hook_writes_as_many_fields_as_are_read() -> None:
 
 
 def _plain(text: str) -> str:
-    """Each function and variable of Asterisk as one word, in which no comma is left."""
+    """The text with one word in place of each function and variable of Asterisk, so without their commas."""
     text = text.replace("${IDTONE_REQUEST}", "REQUEST")
     text = re.sub(r"=\$\{FILTER\(\S+?\\x2d,(.*)\)\}\)$", r"=\1)", text, flags=re.M)  # its value is the list
     before = None
@@ -239,7 +239,7 @@ def _plain(text: str) -> str:
     return text
 
 
-# -- what the hook does not write -------------------------------------------------------------------------------------
+# -- lines that the hook does not write -------------------------------------------------------------------------------
 
 DECIDED, SOUNDED, ENDED = decided(CALL), sounded(CALL, sent=22), ended(CALL)
 LINES = (DECIDED, SOUNDED, ENDED)
@@ -277,7 +277,7 @@ LINES = (DECIDED, SOUNDED, ENDED)
           for since, caller in ((None, ""), (NOW, "sample"))),
     ],
 )  # fmt: skip
-def test_any_other_line_is_refused_without_a_word_of_it(line: str) -> None:
+def test_any_other_line_is_refused_and_not_quoted(line: str) -> None:
     with pytest.raises(JournalError) as refused:
         read(line)
     assert not re.search("[0-9]", str(refused.value))
@@ -285,14 +285,16 @@ def test_any_other_line_is_refused_without_a_word_of_it(line: str) -> None:
 
 @pytest.mark.parametrize(("dial_status", "answered"), [("ANSWER", True), ("CANCEL", False), ("", False), ("x", False)])
 @pytest.mark.parametrize("status", CallStatus)
-def test_whether_the_called_party_answered_is_dials_word(status: CallStatus, dial_status: str, answered: bool) -> None:
+def test_dialstatus_says_whether_the_called_party_answered(
+    status: CallStatus, dial_status: str, answered: bool
+) -> None:
     found = read(ended(status=status, dial_status=dial_status))
     assert isinstance(found, Ended)
     assert found.answered is answered
 
 
 @pytest.mark.parametrize("talked", ["-1", "x", "1.5", "123456789012"])
-def test_a_length_that_is_no_number_is_not_known(talked: str) -> None:
+def test_a_duration_that_is_not_a_number_is_unknown(talked: str) -> None:
     found = read(replaced(ENDED, 8, talked))
     assert isinstance(found, Ended)
     assert found.talked_ms is None
@@ -307,8 +309,8 @@ def test_the_longest_line() -> None:
         read(decided(CALL, called="x" * (room + 1)))
 
 
-def test_the_longest_texts_that_the_hook_takes_from_outside_make_half_a_longest_line() -> None:
-    """Its limits are 100, 20, 100, 300 and 100 octets, and URIENCODE() makes three of one."""
+def test_the_longest_values_from_outside_make_half_of_the_longest_line() -> None:
+    """The hook's limits are 100, 20, 100, 300 and 100 octets, and URIENCODE() triples them."""
     line = decided("x" * 200 + "-1", outcome="REFUSE", hears="none", number="\0" * 100, direction="\0" * 20,
                    called="\0" * 100, dial_string="\0" * 300, caller="\0" * 100)  # fmt: skip
     assert len(line) < LONGEST_LINE * 0.55
@@ -368,7 +370,7 @@ PARTS = [*{part for line in (*LINES, undecided(CALL)) for part in line.split(","
 
 
 def understood(line: str) -> Line | None:
-    """One of the three, or None after an error without anything of the line."""
+    """The line as data, or None after an error that quotes nothing from it."""
     found, error = None, ""
     try:
         found = read(line)
@@ -398,19 +400,19 @@ def test_a_line_with_a_wrong_field(line: str, field: int, value: str) -> None:
 
 
 @given(st.sampled_from(LINES), st.integers(1, 200), st.sampled_from(LINES))
-def test_a_line_that_was_cut_off_and_the_one_behind_it(first: str, end: int, second: str) -> None:
+def test_a_line_that_was_cut_off_and_the_next_one_are_split(first: str, end: int, second: str) -> None:
     cut = first[: min(end, len(first))]
     assert understood(cut + second) is None
     assert split(cut + second) == (cut, second)
 
 
 @pytest.mark.parametrize("line", ["", "x", *LINES, f"{DECIDED[:30]}", encoded(f"x{SOUNDED}")])
-def test_nothing_is_behind_a_line_that_is_alone(line: str) -> None:
+def test_a_single_line_is_not_split(line: str) -> None:
     assert split(line) is None
 
 
 @given(st.text())
-def test_of_garbage_nothing_is_lost(text: str) -> None:
+def test_splitting_garbage_loses_nothing(text: str) -> None:
     parts = split(text)
     assert parts is None or "".join(parts) == text
 
@@ -432,15 +434,15 @@ SECOND = timedelta(seconds=1)
     [(-EARLIEST - SECOND, False), (-EARLIEST, True), (0 * SECOND, True), (LATEST, True), (LATEST + SECOND, False)],
 )
 def test_a_call_is_decided_around_the_time_when_its_channel_was_made(after: timedelta, fits: bool, system: str) -> None:
-    assert fits_its_id(id_of(3, NOW, 2, system), NOW + after) is fits
+    assert fits_call_id(id_of(3, NOW, 2, system), NOW + after) is fits
 
 
 @pytest.mark.parametrize("call_id", ["", "x-1", "179349120.1-1", "1793491200-1", "1793491200.1", "x1793491200.1-1"])
 def test_an_id_without_a_time_fits_none(call_id: str) -> None:
-    assert not fits_its_id(call_id, NOW)
+    assert not fits_call_id(call_id, NOW)
 
 
-# -- what is kept of a line that is not believed ----------------------------------------------------------------------
+# -- a refused line as it is kept -------------------------------------------------------------------------------------
 
 
 def test_no_digit_is_kept() -> None:
@@ -449,7 +451,7 @@ def test_no_digit_is_kept() -> None:
 
 
 @given(st.text())
-def test_what_is_kept_is_one_line_of_plain_characters_without_a_number(text: str) -> None:
+def test_a_kept_line_is_one_line_of_plain_characters_without_a_number(text: str) -> None:
     kept = blotted(text)
     assert len(kept) == len(text)
     assert re.fullmatch("[0 -/:-~]*", kept)

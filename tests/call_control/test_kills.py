@@ -1,4 +1,4 @@
-"""Each line of the journal is entered once, whatever is killed at which moment."""
+"""Each line of the journal is entered once, even if services are killed at any moment."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def now() -> datetime:
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in {"POLL_S": 0.004, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.0, "NOTE_EVERY_S": 0.0}.items():
+    for name, seconds in {"POLL_S": 0.004, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.0, "SAVE_EVERY_S": 0.0}.items():
         monkeypatch.setattr(journal, name, seconds)
 
 
@@ -56,11 +56,11 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Killed(BaseException):
-    """The process is gone. What stands behind `finally` only lets go of what the kernel would let go of."""
+    """The process was killed. Code in `finally` only releases what the kernel would release."""
 
 
 def close_all(folder: Path) -> None:
-    """As the kernel does with the files of a process that is killed."""
+    """Close the files in the folder, as the kernel does for a killed process."""
     for name in os.listdir("/proc/self/fd"):
         with suppress(OSError):
             if os.readlink(f"/proc/self/fd/{name}").startswith(str(folder)):
@@ -68,12 +68,12 @@ def close_all(folder: Path) -> None:
 
 
 Place = tuple[str, int]
-"""A line of the program, by its file."""
+"""A file of the program, and a line in it."""
 
 
 @dataclass
 class Kill:
-    """At the line `place`, when it is executed for the `time`th time. Without a place it only sees which lines are."""
+    """Kills at the line `place`, at its `time`th execution. Without a place it only records the lines."""
 
     place: Place | None = None
     time: int = 1
@@ -81,8 +81,8 @@ class Kill:
     done: bool = False
 
     FILES = frozenset(str(module.__file__) for module in (journal, journal_entry, call_control))
-    CALLBACKS = frozenset({"<lambda>", "_tell", "tell"})
-    """The event loop or a future calls these, and would catch the error."""
+    CALLBACKS = frozenset({"<lambda>", "_log_failure", "notify"})
+    """The event loop or a future calls these, and would catch the exception."""
 
     def trace(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
         code = frame.f_code
@@ -110,7 +110,7 @@ class Kill:
 
 @dataclass
 class Calls:
-    """What Asterisk writes, one line after the other, whatever becomes of the service."""
+    """Asterisk's lines. It writes them one after another, even while the service is down."""
 
     folder: JournalFolder
     lines: list[str] = field(default_factory=list)
@@ -124,11 +124,11 @@ class Calls:
 
 
 async def live(calls: Calls, evidence: MemoryEvidence, sounds: dict[str, Sound], dice: random.Random) -> None:
-    """A service that follows until all is done, or it is killed."""
+    """A service that follows the journal until all lines are entered, or until it is killed."""
     control = CallControl(registry, Policy(), sounds, evidence, sounds, recorded=evidence.knows)
     control.recall(evidence.open_calls())
     entry = JournalEntry(control, evidence.times, calls.folder.refuse)
-    reader = JournalReader(calls.folder, entry.enter, lambda: True, entry.gap_s)
+    reader = JournalReader(calls.folder, entry.enter, lambda: True, entry.set_gap_s)
 
     async def commit() -> None:
         while True:
@@ -149,7 +149,7 @@ async def live(calls: Calls, evidence: MemoryEvidence, sounds: dict[str, Sound],
 
 
 def calls_of(folder: JournalFolder, evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[Calls, dict[str, Any]]:
-    """Calls of each kind, and which steps their records are to have."""
+    """Calls of each kind, and the steps that their records must have."""
     played = ["answered", "sound-started", "sound-ended", "connected", "ended"]
     at = now() - timedelta(seconds=3)
     late, licensed, fallback, early = (id_of(number, at) for number in range(1, 5))
@@ -180,7 +180,7 @@ def calls_of(folder: JournalFolder, evidence: MemoryEvidence, sounds: dict[str, 
 
 
 def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
-    """One service is killed, the next one reads on."""
+    """When a service is killed, the next one continues."""
     (place / "sounds").mkdir(parents=True)
     folder = JournalFolder(place / "sounds" / "journal", place / "sounds")
     folder.make()
@@ -211,7 +211,7 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
 def test_a_service_that_is_killed_at_any_line_of_its_program(
     tmp_path: Path, sounds: dict[str, Sound], quickly: None
 ) -> None:
-    """At each one that has to do with files, and at each third other one."""
+    """At each line that uses files, and at every third other line."""
     whole = Kill()
     run(tmp_path / "whole", sounds, whole)
     in_files = sorted(place for place in whole.seen if place[0] == journal.__file__)
@@ -226,7 +226,7 @@ def test_a_service_that_is_killed_at_any_line_of_its_program(
             file, line = kill.place or ("", 0)
             raise AssertionError(f"killed at {Path(file).name}:{line}, the {kill.time}. time: {error}") from error
     assert sum(kill.done for kill in kills) >= 0.9 * len(kills)
-    gc.collect()  # what the killed ones left open
+    gc.collect()  # files that the killed services left open
 
 
 # -- with the real ledger ---------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def test_a_service_that_is_killed_at_any_line_of_its_program(
 
 @asynccontextmanager
 async def serving(url: str, folder: JournalFolder, sounds: dict[str, Sound]) -> AsyncIterator[LedgerWriter]:
-    """A service in this process; its ledger."""
+    """A service in this process; yields its ledger."""
     key_ring = key_ring_of(url)
     with (
         LedgerWriter.open(url, "lab", key_ring) as writer,
@@ -244,13 +244,13 @@ async def serving(url: str, folder: JournalFolder, sounds: dict[str, Sound]) -> 
         control = CallControl(registry, Policy(), sounds, pending, sounds, recorded=ledger.knows)
         control.recall(ledger.open_calls(now()))
         entry = JournalEntry(control, ledger.times, folder.refuse)
-        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.gap_s)
+        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.set_gap_s)
         async with following(reader):
             yield writer
 
 
 def fallback(call_id: str, at: datetime) -> list[str]:
-    """What the hook writes of a call that it decided."""
+    """The lines of a call that the hook decided."""
     return [
         hook.decided(call_id, at=at - timedelta(seconds=2)),
         hook.sounded(call_id, at=at - timedelta(seconds=1), called="notice", sent=28),
@@ -274,7 +274,7 @@ def folder(tmp_path: Path) -> JournalFolder:
     return made
 
 
-async def test_one_service_after_the_other_while_calls_go_on(
+async def test_one_service_after_another_while_calls_continue(
     url: str, folder: JournalFolder, sounds: dict[str, Sound], quickly: None
 ) -> None:
     calls: list[str] = []
@@ -300,15 +300,14 @@ async def test_one_service_after_the_other_while_calls_go_on(
     for record in found.values():
         assert [step.kind for step in record.steps] == FALLBACK
         assert (record.heard, record.anomalies) == (True, ())
-    assert {path.name for path in folder.directory.iterdir()} - {READ} == {
-        "calls"
-    }  # a life may be too short to note it
+    # A service may not have lived long enough to note how far it has read.
+    assert {path.name for path in folder.directory.iterdir()} - {READ} == {"calls"}
 
 
-async def test_what_was_read_while_the_ledger_had_no_room_is_read_again_by_the_next_service(
+async def test_the_next_service_reads_lines_again_that_were_read_while_the_ledger_had_no_room(
     url: str, folder: JournalFolder, sounds: dict[str, Sound], quickly: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first one had it in memory alone, however long ago."""
+    """The first service had the evidence only in memory, for a long time."""
     monkeypatch.setattr(journal_entry, "LATE", timedelta(seconds=3))
     call_id = id_of(1, now())
 
@@ -322,7 +321,7 @@ async def test_what_was_read_while_the_ledger_had_no_room_is_read_again_by_the_n
             for line in fallback(call_id, now()):
                 write(folder, f"{line}\n")
             await until(lambda: writer.unwritten and writer.unwritten.steps == len(FALLBACK))
-            await asyncio.sleep(2)  # then the request is older than that
+            await asyncio.sleep(2)  # so that the request is older than the saved time
             assert not is_cleared(folder)
             writer.close()
     assert call_id not in records(url)
@@ -363,7 +362,7 @@ async def main(url, sounds):
         calls = CallControl(registry, Policy(), made, pending, made, recorded=ledger.knows)
         calls.recall(ledger.open_calls(datetime.now(UTC)))
         entry = JournalEntry(calls, ledger.times, folder.refuse)
-        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.gap_s)
+        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.set_gap_s)
         following = asyncio.create_task(reader.follow())
         requests = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
@@ -392,7 +391,7 @@ PAUSE_S = 0.3
 
 @dataclass
 class Asterisk:
-    """The hook on several calls at once: it asks the service if there is one, and writes what it did."""
+    """The hook on several calls at once: it asks the service if one is running, and writes what it did."""
 
     folder: JournalFolder
     url: str
@@ -413,7 +412,7 @@ class Asterisk:
         self.service = service
 
     async def hear(self, service: asyncio.subprocess.Process) -> None:
-        """The service's verdicts, as long as it lives."""
+        """Answers requests while this service is alive."""
         assert service.stdout
         async for line in service.stdout:
             call_id, _, verdict = line.decode().rstrip("\n").partition(" ")
@@ -422,7 +421,7 @@ class Asterisk:
                 asked.set_result(verdict)
 
     async def verdict(self, call_id: str, nonce: str) -> str:
-        """Empty if none came in time."""
+        """The verdict; empty if none came in time."""
         asked = self.verdicts[call_id] = asyncio.get_running_loop().create_future()
         service = self.service
         if service and service.stdin:
@@ -458,7 +457,7 @@ class Asterisk:
             first += AT_ONCE
 
 
-async def test_a_service_that_is_killed_again_and_again_leaves_no_record_incomplete_or_odd(
+async def test_a_service_that_is_killed_repeatedly_leaves_complete_records_without_anomalies(
     url: str, folder: JournalFolder
 ) -> None:
     asterisk = Asterisk(folder, url, random.Random(7))

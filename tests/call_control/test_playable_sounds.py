@@ -1,4 +1,4 @@
-"""A sound that the registry in use leaves in doubt is not there for a call."""
+"""A sound that does not match the registry in use counts as missing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SOUNDS = {each.id: Sound(Path(each.id), 100, ()) for each in PROFILES}
 
 
 class Generations:
-    """The registry as its source holds it."""
+    """The current generation of the registry, as its source has it."""
 
     def __init__(self, current: RegistryIndex | None) -> None:
         self.current = current
@@ -70,7 +70,7 @@ class Generations:
         (registry(tone("sample", RIGHT)), {"notice", "own"}),
     ],
 )
-def test_what_may_be_played(current: RegistryIndex | None, playable: set[str]) -> None:
+def test_which_sounds_are_playable(current: RegistryIndex | None, playable: set[str]) -> None:
     sounds = PlayableSounds(SOUNDS, PROFILES, Generations(current))
     assert set(sounds) == playable
     assert len(sounds) == len(playable)
@@ -79,7 +79,7 @@ def test_what_may_be_played(current: RegistryIndex | None, playable: set[str]) -
     }
 
 
-def test_a_review_that_was_waited_for_does_not_bring_an_older_generation_back() -> None:
+def test_a_slow_review_does_not_restore_an_older_generation() -> None:
     generations = Generations(registry(tone("standard", WRONG)))
     sounds = PlayableSounds(SOUNDS, PROFILES, generations)
     sounds.review()
@@ -96,7 +96,7 @@ def test_a_review_that_was_waited_for_does_not_bring_an_older_generation_back() 
     assert "standard" in sounds
 
 
-def test_each_doubt_is_logged_once_in_a_generation(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_mismatch_is_logged_once_per_generation(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     generations = Generations(registry(tone("standard", WRONG)))
     sounds = PlayableSounds(SOUNDS, PROFILES, generations)

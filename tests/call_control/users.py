@@ -1,4 +1,4 @@
-"""Another user of the machine, such as the one that the service runs as beside Asterisk's."""
+"""Other users of the machine, such as the service's and Asterisk's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes ano
 
 @contextmanager
 def acting_as(user: int, group: int) -> Iterator[None]:
-    """This process acts as that user, who is in no other group."""
+    """Run as this user, in this group only."""
     groups = os.getgroups()
     os.setgroups([])
     os.setegid(group)
@@ -34,7 +34,7 @@ def acting_as(user: int, group: int) -> Iterator[None]:
 
 @contextmanager
 def shared_folder() -> Iterator[Path]:
-    """A folder of the service's user and Asterisk's group, with g+s, as an operator makes it for the sounds."""
+    """A folder for the sounds as an operator makes it: the service's user, Asterisk's group, g+s."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o711)
         folder = Path(place, "sounds")

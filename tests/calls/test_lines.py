@@ -208,7 +208,7 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, be
     already = {id(service): len(service.log()) for service in services}
 
     def waits(service: Service) -> bool:
-        return "it has it now" in service.log()[already[id(service)] :]
+        return "and keeps it now" in service.log()[already[id(service)] :]
 
     with one, other:
         await until(lambda: any(map(waits, services)), "one of them to wait", 10)

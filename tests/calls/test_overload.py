@@ -49,8 +49,8 @@ def hook(asterisk) -> Iterator[SetGlobal]:
 
 
 def counted(service) -> int:
-    """How many calls the service's log says were turned away."""
-    told = [line for line in service.log().splitlines() if "a call was turned away" in line]
+    """How many calls the service's log says were rejected."""
+    told = [line for line in service.log().splitlines() if "a call was rejected" in line]
     return sum(int(found[1]) if (found := re.search(r"\((\d+) times more", line)) else 1 for line in told)
 
 

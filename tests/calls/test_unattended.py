@@ -271,6 +271,6 @@ async def test_a_line_that_cannot_be_read_is_set_aside_and_told_without_its_numb
         file.write("decided,1795564585.1-1,123456789012,1795564585.000000,0312345678,,0901234567\n")
     with stopped:
         await until(lambda: refused.exists() and refused.read_text() != already, "the line to be set aside", 10)
-        await until(lambda: "a line of the journal is not believed" in stopped.log(), "the log", 5)
+        await until(lambda: "a journal line was refused" in stopped.log(), "the log", 5)
     assert "0312345678" not in stopped.log() + refused.read_text()
     assert refused.stat().st_mode & 0o777 == 0o600

@@ -148,8 +148,8 @@ async def test_an_instance_that_asterisk_refuses_does_not_take_over(asterisk, ow
     ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2
     assert "check ari.user, ari.password_file" in ended.stderr
-    assert "The instance that runs goes on" in ended.stderr
-    its_word = "the next instance ended before it was ready; this one goes on"
+    assert "The running instance continues" in ended.stderr
+    its_word = "the next instance ended before it was ready; this one continues"
     await until(lambda: "ready: Asterisk" in own.log().partition(its_word)[2], "the one that runs to go on")
     await serves_on(asterisk, references)
 
@@ -169,5 +169,5 @@ async def test_a_reload_with_a_typo_changes_nothing_and_is_told(asterisk, superv
 async def test_a_hangup_signal_without_systemd_ends_nothing(asterisk, own, references):
     assert own.process
     own.process.send_signal(signal.SIGHUP)
-    await until(lambda: "SIGHUP: a reload is systemd's" in own.log(), "its word")
+    await until(lambda: "SIGHUP reloads only under systemd" in own.log(), "its word")
     await serves_on(asterisk, references)

@@ -1,4 +1,4 @@
-"""The table of endings is whole: every cell is there once, or cannot be, and every proof is a test that there is."""
+"""The table of endings is complete: it has every possible cell once, and every proof is an existing test."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..endings_page import PAGE, page
 DOORS, NOTIFY = ("ari", "agi"), ("called", "both")
 
 
-def test_every_cell_is_in_the_table_or_cannot_be():
+def test_every_cell_is_in_the_table_or_is_declared_impossible():
     never = {(step, event) for event, steps, _ in IMPOSSIBLE for step in steps}
     there = cells().keys()
     for step, event, door, notify in itertools.product(Step, Event, DOORS, NOTIFY):
         assert ((step, event, door, notify) in there) != ((step, event) in never), (step, event, door, notify)
 
 
-def test_no_cell_is_there_twice():
+def test_no_cell_is_in_the_table_twice():
     places = Counter(
         (step, row.event, door, notify)
         for row in TABLE
@@ -35,7 +35,7 @@ def test_no_cell_is_there_twice():
     assert not [place for place, times in places.items() if times > 1]
 
 
-def test_the_words_are_the_ledgers():
+def test_the_table_uses_the_words_of_the_ledger():
     assert {status for row in TABLE for status in row.status} <= set(CallStatus)
     assert all(cause(number) == number for row in TABLE for number in row.cause)
 
@@ -55,5 +55,5 @@ def test_every_row_has_its_proof():
     assert all(row.proof for row in TABLE)
 
 
-def test_the_page_is_made_of_the_table():
+def test_the_page_matches_the_table():
     assert PAGE.read_text() == page(), "run `make docs`"

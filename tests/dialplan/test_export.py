@@ -1,4 +1,4 @@
-"""`idtone dialplan export`, and the exported text: what it may use, and the words that it shares with the service."""
+"""`idtone dialplan export`, what the exported text may use, and the words that it shares with the service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FUNCTIONS_OF_20 = {
     "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STAT",
     "STRFTIME", "STRREPLACE", "TIMEOUT", "URIDECODE", "URIENCODE",
 }  # fmt: skip
-"""Those that Asterisk 20 has with the same arguments, and that the hook may use."""
+"""What the hook may use: Asterisk 20 has them with the same arguments."""
 VARIABLES_OF_ASTERISK = {
     "ANSWEREDTIME_MS", "ARGC", "CHANNEL", "DIALEDPEERNAME", "DIALSTATUS", "EPOCH", "EXTEN", "GOSUB_RESULT",
     "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "UNIQUEID",
@@ -84,7 +84,7 @@ def code(actions) -> str:
     return "\n".join(action for extension in actions.values() for action in extension)
 
 
-# -- the command ------------------------------------------------------------------------------------------------
+# -- the command ------------------------------------------------------------------------------------------------------
 
 
 def test_the_values_are_filled_in(text):
@@ -110,14 +110,14 @@ def test_an_older_export_is_replaced(tmp_path, text):
     assert (tmp_path / "idtone.conf").read_text() == text
 
 
-def test_the_settings_say_where_the_sounds_are(tmp_path):
+def test_the_settings_name_the_folder_of_the_sounds(tmp_path):
     settings = tmp_path / "idtone.yaml"
     settings.write_text("sounds: {directory: /srv/音/idtone}\n")
     assert export(tmp_path, "-c", str(settings)).exit_code == 0
     assert "IDTONE_SOUNDS=/srv/音/idtone\n" in (tmp_path / "idtone.conf").read_text("utf-8")
 
 
-def test_no_folder_is_made(tmp_path):
+def test_export_does_not_make_a_folder(tmp_path):
     result = export(tmp_path / "etc" / "asterisk")
     assert isinstance(result.exception, UsageError)
     assert str(result.exception).startswith(f"{tmp_path / 'etc' / 'asterisk'}: there is no such folder; name the one")
@@ -125,7 +125,7 @@ def test_no_folder_is_made(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])
-def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path, place):
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path, place):
     (tmp_path / "file").write_text("in the way")
     result = export(tmp_path / place)
     assert isinstance(result.exception, UsageError)  # console.run: exit 2
@@ -135,7 +135,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path, place):
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-# -- what it may use --------------------------------------------------------------------------------------------
+# -- what it may use --------------------------------------------------------------------------------------------------
 
 
 def test_only_what_asterisk_20_has_is_used(code):
@@ -152,7 +152,7 @@ def test_every_bracket_is_closed(actions):
                 assert bare.count(opened) == bare.count(closed), action
 
 
-def test_every_goto_and_gosub_has_its_place(text, actions, code):
+def test_the_target_of_every_goto_and_gosub_exists(text, actions, code):
     labels = set(re.findall(r"same = n\(([\w-]+)\)", text))
     extensions = {name.partition("/")[2] for name in actions}
     targets = re.findall(r"^GotoIf\(.*\?(.*)\)$|^Goto\((.*)\)$|^Gosub\((\w+,1)\)$", code, re.MULTILINE)
@@ -160,14 +160,14 @@ def test_every_goto_and_gosub_has_its_place(text, actions, code):
     for target in ":".join(map("".join, targets)).replace("${IF($[", ":").split(":"):
         *before, last = target.rstrip("})").split(",")
         if not last or "(" in target or "$" in last or '"' in target:
-            continue  # worked out at run time: where it leads is tested on a real Asterisk
+            continue  # evaluated at run time: the tests on a real Asterisk cover its target
         if before and before[-1] in ("s", "h", "DIAL-${DIALSTATUS}"):
             before[-1:] = [name for name in extensions if re.fullmatch(before[-1].partition("$")[0] + ".*", name)][:1]
         assert (last == "1" and before[-1] in extensions) or last in labels, target
     contexts = {name.partition("/")[0] for name in actions}
     called = set(re.findall(r"(?:Gosub\(|U\(|Local/s@)(idtone-[a-z-]+)", code))
     called |= set(re.findall(r"hangup_handler_push\)=(idtone-[a-z-]+),s,1", code))
-    assert called == contexts - {dialplan.FORWARD_CONTEXT, dialplan.CALLED_CONTEXT}  # those two the operator calls
+    assert called == contexts - {dialplan.FORWARD_CONTEXT, dialplan.CALLED_CONTEXT}  # the operator calls these two
 
 
 def test_every_variable_is_set_somewhere(code, text):
@@ -180,7 +180,7 @@ def test_every_variable_is_set_somewhere(code, text):
     assert {name for name in read if not re.fullmatch(r"ARG\d", name)} - written <= VARIABLES_OF_ASTERISK
 
 
-# -- the words that it shares with the service --------------------------------------------------------------------
+# -- the words that it shares with the service ------------------------------------------------------------------------
 
 
 def test_the_contexts_and_extensions_that_the_service_names(actions):
@@ -188,7 +188,7 @@ def test_the_contexts_and_extensions_that_the_service_names(actions):
     assert (
         actions[f"{dialplan.FORWARD_CONTEXT}/_v:."][dialplan.FORWARD_PRIORITY - 1] == "Set(IDTONE_VERDICT=${EXTEN:2})"
     )
-    # In Dial()'s Gosub() Asterisk goes on at one priority before.
+    # Inside the Gosub() of Dial(), Asterisk continues one priority before.
     called = actions[f"{dialplan.CALLED_CONTEXT}/_v:."]
     assert called[dialplan.CALLED_PRIORITY - 2 :][:2] == ["NoOp()", "Set(IDTONE_VERDICT=${EXTEN:2})"]
     assert {verdict.partition(":")[0] for verdict in (dialplan.NO_VERDICT, VERDICT.extension)} == {"v"}
@@ -243,7 +243,7 @@ OF_PLAY = {"ARG1": "again", "ARG2": "sample", "ARG3": "22"}
 
 
 def filled(line: str, arguments: dict[str, str] | None = None) -> str:
-    """The line with a value in place of each variable; of a condition, what counts if it is true."""
+    """The line with a value in place of each variable; a condition becomes its value if true."""
     line = re.sub(r"\$\{IF\(\$\[[^\]]*\]\?(\w*):\w*\)\}", r"\1", line)
     for name, value in {**VALUES, **(arguments or {})}.items():
         line = line.replace(f"${{{name}}}", value)
@@ -251,7 +251,7 @@ def filled(line: str, arguments: dict[str, str] | None = None) -> str:
 
 
 def test_the_lines_of_the_journal(text, actions):
-    """As the service reads them; that they hold the right things is tested on a real Asterisk."""
+    """They have the format that the service reads. The tests on a real Asterisk check their content."""
     assert f"IDTONE_JOURNAL=/var/lib/asterisk/sounds/idtone/journal/{dialplan.JOURNAL_FILE}\n" in text
     found = []
     for place, does in actions.items():
@@ -276,7 +276,7 @@ def test_the_lines_of_the_journal(text, actions):
     assert {outcome for outcome, _ in does} == {None, *Outcome} - {Outcome.PLAY}
 
 
-def test_how_a_sound_was_played_is_the_journals_word(code):
+def test_the_hook_uses_the_journals_words_for_how_a_sound_was_played(code):
     named = re.findall(r"sounded,\$\{ARG1\},\$\{ARG2\},[^,]*(?:,UTC,%s\.%6q\)\})?,(\w+),", code)
     named += re.findall(r"Gosub\(idtone-sound,s,1\((\w+),", code)
     named += re.findall(r"Gosub\(idtone-play,s,1\((\w+),", code)
@@ -284,7 +284,7 @@ def test_how_a_sound_was_played_is_the_journals_word(code):
 
 
 def test_the_requests_to_the_service(code):
-    """By either interface the same arguments, as the service reads them; over AGI the secret comes before them."""
+    """Both interfaces send the same arguments, in the format that the service reads; AGI sends the secret first."""
     requests = re.findall(r"Set\(IDTONE_REQUEST=\$\{FILTER\([^,]*,(.*)\)\}\)$", code, re.MULTILINE)
     assert [len(_flat(request).split(",")) for request in requests] == [6, 6]
     (decide,) = re.findall(r"Stasis\(idtone,(decide,.*)\)$", code, re.MULTILINE)
@@ -307,7 +307,7 @@ def test_the_requests_to_the_service(code):
 
 
 def _flat(line: str) -> str:
-    """Without what is in braces, which may hold commas."""
+    """The text without the parts in braces, which can contain commas."""
     while (flat := re.sub(r"\$\{[^{}]*\}", "x", line)) != line:
         line = flat
     return line
@@ -325,7 +325,7 @@ def value(text: str, name: str) -> str:
     return str(found)
 
 
-def test_a_program_is_asked_without_numbers_on_its_command_line(tmp_path):
+def test_a_program_gets_no_numbers_on_its_command_line(tmp_path):
     settings, text = exported_with(tmp_path, "door: agi\nagi: {listen: unix:/run/idtone/agi.sock}\n")
     assert value(text, "IDTONE_AGI") == f"{Path(sys.executable).with_name('idtone-agi')},-c,{settings},"
     asked = re.findall(r"AGI\(\$\{IDTONE_AGI\}(.*?)\)$", text, re.MULTILINE)
@@ -333,7 +333,7 @@ def test_a_program_is_asked_without_numbers_on_its_command_line(tmp_path):
     assert not value(text, "IDTONE_AGI_SECRET"), "the socket's peer is checked"
 
 
-def test_the_secret_is_there_for_agi_over_tcp_alone(tmp_path, monkeypatch):
+def test_only_agi_over_tcp_uses_a_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("IDTONE_ARI_PASSWORD", "a password")
     _, text = exported_with(tmp_path, "door: agi\n")
     secret = value(text, "IDTONE_AGI_SECRET")
@@ -345,7 +345,7 @@ def test_the_secret_is_there_for_agi_over_tcp_alone(tmp_path, monkeypatch):
     assert value(exported_with(tmp_path, "door: agi\n")[1], "IDTONE_AGI_SECRET") not in ("", secret)
 
 
-def test_the_file_is_for_its_owner_and_group(tmp_path, text):
+def test_only_the_owner_and_group_can_read_the_file(tmp_path, text):
     path = tmp_path / "idtone.conf"
     assert stat.S_IMODE(path.stat().st_mode) == dialplan.HOOK_MODE == 0o640
     path.chmod(0o666)
@@ -360,7 +360,7 @@ def test_the_digest_is_that_of_the_text(tmp_path, text):
     assert value(other, dialplan.HOOK_GLOBAL) != digest
 
 
-def test_the_journal_may_be_elsewhere(tmp_path):
+def test_the_journal_can_be_in_another_folder(tmp_path):
     _, text = exported_with(tmp_path, "journal: {directory: /run/idtone/journal}\n")
     assert value(text, "IDTONE_JOURNAL") == f"/run/idtone/journal/{dialplan.JOURNAL_FILE}"
 
@@ -374,7 +374,7 @@ def test_the_fallback_file(code):
         (dialplan.FALLBACK_SUSPENDED, "${number}"),
         *((policy, key) for key in ("refuse_cause", "service_away", "answer_first")),
     }
-    assert '${IF($["${ARG2}" = "outgoing"]?outgoing:incoming)}' in code  # the keys of who hears the notice
+    assert '${IF($["${ARG2}" = "outgoing"]?outgoing:incoming)}' in code  # the keys for who hears the notice
     text = render([], Policy(), Unlicensed.NOTICE)
     for key in ("refuse_cause", "service_away", "answer_first", *Direction):
         assert f"\n{key} = " in text
@@ -382,7 +382,7 @@ def test_the_fallback_file(code):
     assert f"Set(LOCAL(cause)={CALL_REJECTED})" in code
 
 
-def test_every_status_is_the_ledgers(text, code):
+def test_every_status_is_known_to_the_ledger(text, code):
     named = re.findall(r"IDTONE_STATUS=([A-Z]+)", code)
     (over,) = set(re.findall(r"IDTONE_STATUS=\$\{IF\((\$\[\"\$\{ARG2.*)\}\)$", code, re.MULTILINE))
     named += re.findall(r"[?:]([A-Z]+)\b", over)
@@ -391,7 +391,7 @@ def test_every_status_is_the_ledgers(text, code):
     assert documented.split(" | ") == list(CallStatus)
 
 
-def test_every_reason_is_the_decisions(code):
+def test_every_reason_is_a_reason_code(code):
     named = re.findall(r"IDTONE_REASON=([a-z-]+)", code) + re.findall(r"Return\(([a-z-]+):", code)
     assert set(map(Reason, named)) == {
         Reason.EMERGENCY,
@@ -408,7 +408,7 @@ def test_every_variable_that_the_hook_returns_is_documented(text, code):
     assert documented <= set(re.findall(r"[(,](IDTONE_\w+)=", code))
 
 
-# -- emergency numbers --------------------------------------------------------------------------------------------
+# -- emergency numbers ------------------------------------------------------------------------------------------------
 
 PIECES = (
     "110", "119", "1", "0", "81", "+", "00", "010", "184", "tel:", "sip:", "SIPS:", " ", "-", "(", ")", ".", "@x",
@@ -419,7 +419,7 @@ PIECES = (
 
 @pytest.fixture(scope="module")
 def emergency() -> Callable[[str], bool]:
-    """The hook's two tests of a called number, as Python understands them."""
+    """The hook's two tests of a called number, as Python expressions."""
     asking = dialplan.Asking("ari", "", "", 1, "shed")
     text = dialplan.hook(Path("/sounds"), Path("/journal"), dialplan.Notice("", 1), asking).text
     narrow, wide = (
@@ -431,5 +431,5 @@ def emergency() -> Callable[[str], bool]:
 
 @given(st.lists(st.sampled_from(PIECES), max_size=7).map("".join))
 @settings(max_examples=2000)
-def test_the_hook_and_the_service_know_an_emergency_number_alike(emergency, called):
+def test_the_hook_and_the_service_recognise_the_same_emergency_numbers(emergency, called):
     assert emergency(called) is (parse(called).kind is NumberKind.EMERGENCY)

@@ -1,4 +1,4 @@
-"""The hook in a real Asterisk without the service: that it loads, and that both mean the same by the same words."""
+"""The hook in a real Asterisk without the service: it loads, and agrees with the service on numbers and verdicts."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ DIAL_STRINGS = [
     ("/", ""),
     ("", ""),
 ]
-"""Dial string → the user that is dialled; of a ring group, the first."""
+"""Dial string → the dialled user; for a ring group, the first one."""
 
 NONCE = "9" * 12
 FILES: list[dict[str, str]] = [{}, {CALLED: "sample"}, {CALLER: "sample"}, {CALLED: "sample", CALLER: "notice"}]
@@ -85,7 +85,7 @@ VERDICTS = [
 
 
 def as_long_as(length: int) -> str:
-    """A verdict of so many characters."""
+    """A verdict with so many characters."""
     bare = Verdict(NONCE, Outcome.PLAY, Reason.LICENCE_VALID, None, False, {CALLED: ""}, 50).extension
     return Verdict(
         NONCE, Outcome.PLAY, Reason.LICENCE_VALID, None, False, {CALLED: "x" * (length - len(bare))}, 50
@@ -170,8 +170,8 @@ def hooked(installation, tmp_path_factory) -> Iterator[Hooked]:
         yield Hooked(asterisk, complaints)
 
 
-def test_the_hook_loads_without_a_complaint(hooked):
-    assert hooked.asterisk.log(), "there is a log to look at"
+def test_the_hook_loads_without_warnings(hooked):
+    assert hooked.asterisk.log(), "the log must not be empty"
     assert not [line for line in hooked.complaints if "pbx" in line or ".conf" in line or "idtone" in line]
     shown = hooked.asterisk.command(f"dialplan show {FORWARD_CONTEXT}")
     for extension in ("s", "_v:.", "verdict", "overload", "DIAL-ANSWER", "DIAL-BUSY", "DIAL-NOANSWER", "h", "i", "T"):
@@ -179,7 +179,7 @@ def test_the_hook_loads_without_a_complaint(hooked):
     assert f"Context '{CALLED_CONTEXT}'" in hooked.asterisk.command(f"dialplan show {CALLED_CONTEXT}")
 
 
-# -- numbers in every spelling ------------------------------------------------------------------------------------
+# -- numbers in every spelling ----------------------------------------------------------------------------------------
 
 REFUSED = "REFUSED number-suspended fallback"
 NOT_REFUSED = "UNAVAILABLE service-unavailable fallback"
@@ -209,7 +209,7 @@ def test_the_user_of_a_dial_string(dial_string, user):
     assert dialled_user(dial_string) == user
 
 
-def test_a_dialled_emergency_means_the_same_to_the_hook_and_to_the_service(hooked):
+def test_the_hook_and_the_service_recognise_the_same_dialled_emergencies(hooked):
     found = hooked.results("dialled")
     for (dial_string, user), result in zip(DIAL_STRINGS, found, strict=True):
         assert (result.split()[1] == "emergency") is (parse(user).kind is NumberKind.EMERGENCY), dial_string
@@ -223,11 +223,11 @@ def test_no_spelling_is_an_error_to_asterisk(hooked):
     ]
 
 
-# -- the journal --------------------------------------------------------------------------------------------------
+# -- the journal ------------------------------------------------------------------------------------------------------
 
 
 def lines_of(hooked: Hooked, channel: str, count: int) -> list[Decided | Ended]:
-    """The journal's lines of a channel, when there are so many."""
+    """The journal's lines of a channel, when so many have come."""
     deadline_s = time.monotonic() + 5
     while len(found := [line for line in hooked.journal if channel_of(line.split(",")[1]) == channel]) < count:
         assert time.monotonic() < deadline_s, found
@@ -236,7 +236,7 @@ def lines_of(hooked: Hooked, channel: str, count: int) -> list[Decided | Ended]:
 
 
 def test_an_emergency_call_does_not_wait_for_the_disk(hooked):
-    """Its lines go into a file that takes nothing until the call is over, and are all there in the end."""
+    """The journal blocks all writes until the call has ended; in the end it has all lines."""
     path = hooked.asterisk.sounds / FIFO
     os.mkfifo(path)
     journal = hooked.asterisk.command("dialplan show globals").partition("IDTONE_JOURNAL=")[2].split()[0]
@@ -262,7 +262,7 @@ def test_an_emergency_call_does_not_wait_for_the_disk(hooked):
         assert (ended.status, ended.reason) == (CallStatus.UNAVAILABLE, Reason.EMERGENCY)
 
 
-def test_a_call_that_is_turned_away_first_reports_the_end_of_the_call_that_it_was_taken_from(hooked):
+def test_a_rejected_call_first_reports_the_end_of_the_call_that_its_channel_left(hooked):
     first, second, call_id = hooked.results("overload")
     assert first == second == "REFUSED overload no"
     lines = lines_of(hooked, channel_of(call_id), 5)
@@ -276,7 +276,7 @@ def test_a_call_that_is_turned_away_first_reports_the_end_of_the_call_that_it_wa
     assert sorted(decisions) == [("1", Outcome.SHED), ("2", Outcome.SHED)]
 
 
-# -- verdicts -----------------------------------------------------------------------------------------------------
+# -- verdicts ---------------------------------------------------------------------------------------------------------
 
 
 def test_every_verdict_is_an_extension_of_the_hook(hooked):

@@ -40,7 +40,7 @@ DIALPLAN = f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(WAITING)}"
 NONCE = "111111111111"
 GUESSES = 36
 """Ids that an attacker tries blindly."""
-NOT_THIS_VERSIONS = "the dialplan's hook is not this version's"
+NOT_THIS_VERSIONS = "the hook in the dialplan is of another version"
 LACKING = "it does not have the secret of the exported hook"
 
 
@@ -339,7 +339,7 @@ async def test_over_a_unix_socket_only_the_groups_users_may_ask(pbx, registry, t
         for _ in range(2):
             assert await asyncio.to_thread(ask_as, path, STRANGER, [STRANGER], asked) == b""
         assert service.records() == before
-        assert service.log()[logged:].count(f"user {STRANGER} may not ask") == 1
+        assert service.log()[logged:].count(f"user {STRANGER} may not connect") == 1
         answer = await asyncio.to_thread(ask_as, path, STRANGER, [STRANGER, group], asked)
         assert b":PLAY:licence-valid:" in answer
     assert_no_number_is_logged(service)

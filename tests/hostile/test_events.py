@@ -134,7 +134,7 @@ class Told:
             event = events.read(json.dumps(message))
             if isinstance(event, events.Entered):
                 self.entered.append(event)
-            if event is not None and not isinstance(event, events.Response):
+            if event is not None and not isinstance(event, events.AriResponse):
                 self.asterisk.happens(event)
             await settle()
             if isinstance(event, events.Replaced):

@@ -32,13 +32,13 @@ async def watching(refresh: Callable[[], None]) -> AsyncIterator[asyncio.Task[No
 @pytest.mark.parametrize(
     ("error", "level"),
     [
-        (FallbackError("/sounds: the suspended numbers cannot be left with Asterisk"), logging.CRITICAL),
+        (FallbackError("/sounds: the suspended numbers cannot be written for Asterisk"), logging.CRITICAL),
         (DocumentError([Fault("registry.yaml", 3, 1, "members", "is missing", "Add it")]), logging.ERROR),
     ],
     ids=["fallback", "registry"],
 )
-async def test_a_registry_that_fails_is_logged_and_looked_at_again(monkeypatch, caplog, error, level):
-    """Once a minute, as long as it lasts: it is looked at twice a second."""
+async def test_a_registry_that_fails_is_logged_and_read_again(monkeypatch, caplog, error, level):
+    """The registry is read twice a second; a lasting failure is logged once a minute."""
     monkeypatch.setattr(module, "POLL_S", 0.005)
     looks: list[int] = []
 
@@ -48,13 +48,13 @@ async def test_a_registry_that_fails_is_logged_and_looked_at_again(monkeypatch, 
             raise error
 
     async with watching(refresh) as task:
-        await until(lambda: len(looks) >= 8, "further looks")
+        await until(lambda: len(looks) >= 8, "further reads")
         assert not task.done()
     logged = [(record.levelno, record.getMessage()) for record in caplog.records if record.levelno >= logging.ERROR]
     assert logged == [(level, str(error)), (level, f"{error} (4 times more within 60 s)")]
 
 
-async def test_looking_at_the_registry_does_not_hold_up_the_calls(monkeypatch):
+async def test_reading_the_registry_does_not_delay_calls(monkeypatch):
     monkeypatch.setattr(module, "POLL_S", 0.001)
     looking, go_on = threading.Event(), threading.Event()
 
@@ -63,13 +63,13 @@ async def test_looking_at_the_registry_does_not_hold_up_the_calls(monkeypatch):
         go_on.wait(3)
 
     async with watching(refresh):
-        await until(looking.is_set, "the look")
-        await asyncio.sleep(0.01)  # the loop goes on
+        await until(looking.is_set, "the read")
+        await asyncio.sleep(0.01)  # the event loop continues
         go_on.set()
 
 
-async def test_a_source_that_never_answers_is_told_and_not_waited_for(monkeypatch, caplog):
-    """As a hung share: neither the calls nor the end of the watch depend on it."""
+async def test_a_source_that_never_answers_is_logged_and_blocks_nothing(monkeypatch, caplog):
+    """For example a hung network share: it blocks neither the calls nor the end of the watch."""
     monkeypatch.setattr(module, "POLL_S", 0.001)
     monkeypatch.setattr(module, "SILENT_S", 0.01)
     never, began = threading.Event(), threading.Event()
@@ -80,7 +80,7 @@ async def test_a_source_that_never_answers_is_told_and_not_waited_for(monkeypatc
 
     try:
         async with watching(refresh):
-            await until(lambda: "the registry's source does not answer" in caplog.text, "the complaint")
+            await until(lambda: "the registry's source does not answer" in caplog.text, "the log message")
             began_s = time.monotonic()
         assert time.monotonic() - began_s < 2
         assert sum("does not answer" in line and "more within" not in line for line in caplog.messages) == 1
@@ -88,7 +88,7 @@ async def test_a_source_that_never_answers_is_told_and_not_waited_for(monkeypatc
         never.set()
 
 
-async def test_a_fault_of_ours_ends_the_watch_rather_than_being_swallowed(monkeypatch):
+async def test_a_fault_of_the_program_ends_the_watch(monkeypatch):
     monkeypatch.setattr(module, "POLL_S", 0.001)
 
     def refresh() -> None:

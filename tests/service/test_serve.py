@@ -1,4 +1,4 @@
-"""The service as `idtone serve` puts it together, held against a registry that names masters."""
+"""The service as `idtone serve` assembles it, with a registry that may name masters."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ members:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """With a registry in which 0312345678 is licensed."""
+    """Settings with a registry in which 0312345678 is licensed."""
     (tmp_path / "ledger").mkdir()
     (tmp_path / "registry.yaml").write_text(REGISTRY.format(sha256=""), "utf-8")
     (tmp_path / "idtone.yaml").write_text(
@@ -65,7 +65,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @contextmanager
 def assembled(settings: Settings, *written: Step) -> Iterator[CallControl]:
-    """Call control of a service that finds these steps in its ledger."""
+    """Call control of a service whose ledger has these steps."""
     loaded = load(settings)
     with LedgerWriter.open(settings.ledger.url, "lab", loaded.key_ring) as evidence:
         put(evidence, *written)
@@ -86,10 +86,10 @@ def request(call_id: str, nonce: str = NONCE) -> Request:
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_a_synthesised_sound_does_not_stand_in_for_a_master(
+def test_a_synthesised_sound_does_not_replace_a_master(
     settings: Settings, caplog: pytest.LogCaptureFixture, named: bool
 ) -> None:
-    """Its licence counts, and yet the called party hears the notice."""
+    """Its licence is valid, but the called party hears the notice."""
     settings.registry.file().write_text(REGISTRY.format(sha256=f", sha256: {'a' * 64}" if named else ""), "utf-8")
     with assembled(settings) as calls:
         call = calls.decide(request("1795.1-1"), Door.ARI)
@@ -100,7 +100,7 @@ def test_a_synthesised_sound_does_not_stand_in_for_a_master(
     assert ("'sample' is not played: it is synthesised, and the registry names a master" in caplog.text) is named
 
 
-def test_a_call_that_an_earlier_service_decided_is_known_again_by_its_nonce(settings: Settings) -> None:
+def test_a_call_that_an_earlier_service_decided_is_recognised_by_its_nonce(settings: Settings) -> None:
     call_id, now = "1795.1-1", datetime.now(UTC)
     with assembled(settings, steps.decided(forwarded(call_id), PLAY, now, nonce=NONCE)) as calls:
         known = calls.find(call_id)
@@ -111,17 +111,17 @@ def test_a_call_that_an_earlier_service_decided_is_known_again_by_its_nonce(sett
         assert calls.decide(request(call_id, "999999999999"), Door.ARI) is None
 
 
-def test_a_call_that_is_over_by_the_ledger_gets_no_verdict(
+def test_a_call_that_has_ended_in_the_ledger_gets_no_verdict(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     with assembled(settings, *heard_call("1795.1-1")) as calls:
         assert calls.decide(request("1795.1-1"), Door.ARI) is None
-        assert "1795.1-1: this call is over; it gets no verdict" in caplog.text
+        assert "1795.1-1: this call has ended; it gets no verdict" in caplog.text
         assert calls.decide(request("1795.2-1"), Door.ARI)
     assert record_of(settings, "1795.1-1").anomalies == ()
 
 
-def test_what_is_checked_is_read_and_nothing_is_changed(settings: Settings, tmp_path: Path) -> None:
+def test_a_check_reads_files_and_changes_nothing(settings: Settings, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     check_settings(settings)
     assert sorted(tmp_path.rglob("*")) == before
@@ -140,14 +140,14 @@ def test_what_is_checked_is_read_and_nothing_is_changed(settings: Settings, tmp_
 def test_a_start_does_not_wait_for_a_registry_that_never_answers(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As on a hung share. What comes in the end is taken up."""
+    """For example on a hung network share. When the registry comes at last, the service uses it."""
     answers = threading.Event()
     look = FileSource.refresh
     monkeypatch.setattr(FileSource, "refresh", lambda source: answers.wait(30) and look(source))
     monkeypatch.setattr(assembly, "REGISTRY_WITHIN_S", 0.05)
     source = load(settings).source
     assert source.current is None
-    assert "the registry's source has not answered within 0.05 s; the service starts without it" in caplog.text
+    assert "the registry's source has not answered within 0.05 s; the service starts without a registry" in caplog.text
     answers.set()
     while source.current is None:
         time.sleep(0.01)
@@ -183,7 +183,7 @@ def as_before() -> Iterator[None]:
 
 
 async def late_s() -> float:
-    """By how much a thread that computes makes the loop late, in the median."""
+    """The median delay of the event loop while a thread computes."""
     over = threading.Event()
 
     def compute() -> None:
@@ -204,21 +204,21 @@ async def late_s() -> float:
 
 @pytest.mark.alone
 @pytest.mark.usefixtures("as_before")
-async def test_a_thread_keeps_the_loop_waiting_no_longer_than_it_must() -> None:
+async def test_a_computing_thread_delays_the_event_loop_only_briefly() -> None:
     before_s = await late_s()
     loop_first()
     assert await late_s() < before_s * 0.6  # 0.2 on an idle machine
 
 
 @pytest.mark.usefixtures("as_before")
-def test_what_was_loaded_is_not_searched_for_garbage_again() -> None:
+def test_the_garbage_collector_skips_loaded_objects() -> None:
     loaded = [[] for _ in range(10)]
     assert any(each is loaded for each in gc.get_objects())
     loop_first()
     assert not any(each is loaded for each in gc.get_objects())
 
 
-def test_calls_whose_end_is_not_known_any_more_are_interrupted_at_the_start(settings: Settings) -> None:
+def test_calls_whose_end_is_unknown_are_interrupted_at_the_start(settings: Settings) -> None:
     long_ago = datetime.now(UTC) - timedelta(hours=5)
     with assembled(settings, Step("lost", StepKind.DECIDED, long_ago, {"outcome": "PLAY"})):
         pass

@@ -1,4 +1,4 @@
-"""What a service manager hears of us, and the unit file that makes systemd listen."""
+"""The messages to the service manager, and the unit file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..lab.supervisor import UNIT, Unit
 
 
 class Inbox:
-    """The manager's end."""
+    """The manager's end of the socket."""
 
     def __init__(self, name: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -54,20 +54,20 @@ def test_assignments_arrive_together(address: str, inbox: Inbox) -> None:
     assert inbox.messages() == ["MAINPID=7\nREADY=1"]
 
 
-def test_the_status_is_told_where_it_changes(address: str, inbox: Inbox) -> None:
+def test_the_status_is_sent_when_it_changes(address: str, inbox: Inbox) -> None:
     manager = ServiceManager.of({"NOTIFY_SOCKET": address})
     for words in ("serving", "serving", "stopping"):
         manager.status(words)
     assert inbox.messages() == ["STATUS=serving", "STATUS=stopping"]
 
 
-def test_without_a_manager_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_manager_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
     ServiceManager.of({}).tell("READY=1")
     assert not caplog.messages
 
 
 @pytest.mark.parametrize("gone", ["@idtone-nobody", "/nonexistent/notify"])
-def test_a_manager_that_is_gone_is_logged_and_harms_nobody(gone: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_manager_is_logged_and_has_no_other_effect(gone: str, caplog: pytest.LogCaptureFixture) -> None:
     ServiceManager.of({"NOTIFY_SOCKET": gone}).tell("READY=1")
     assert gone in caplog.text
 
@@ -84,16 +84,16 @@ def test_a_manager_that_is_gone_is_logged_and_harms_nobody(gone: str, caplog: py
         ({"WATCHDOG_USEC": "-1"}, None),
     ],
 )
-def test_the_watchdog_that_is_meant_for_us(environment: dict[str, str], watchdog_s: float | None) -> None:
+def test_the_watchdog_for_this_process(environment: dict[str, str], watchdog_s: float | None) -> None:
     assert ServiceManager.of(environment).watchdog_s == watchdog_s
 
 
-async def test_signs_of_life_come_from_the_event_loop_alone(address: str, inbox: Inbox) -> None:
-    telling = asyncio.create_task(ServiceManager(address, 0.3).attend(lambda: "serving"))
+async def test_signs_of_life_come_only_from_the_event_loop(address: str, inbox: Inbox) -> None:
+    telling = asyncio.create_task(ServiceManager(address, 0.3).report(lambda: "serving"))
     try:
         await asyncio.sleep(0.35)
         assert inbox.messages().count("WATCHDOG=1") in (3, 4)
-        time.sleep(0.3)  # noqa: ASYNC251 — a loop that is blocked is what this is about
+        time.sleep(0.3)  # noqa: ASYNC251 — this test needs a blocked event loop
         assert inbox.messages() == []
         await asyncio.sleep(0.05)
         assert inbox.messages() == ["WATCHDOG=1"]
@@ -103,7 +103,7 @@ async def test_signs_of_life_come_from_the_event_loop_alone(address: str, inbox:
 
 
 def test_the_unit_file_gives_a_frozen_service_less_than_three_seconds() -> None:
-    """What is left is for the next one to start in, on a slow machine."""
+    """The remaining time is for the start of the next instance on a slow machine."""
     unit = Unit()
     assert unit["Type"] == "notify"
     assert unit["Restart"] == "always"
