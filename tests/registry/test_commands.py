@@ -120,7 +120,7 @@ def test_a_member_checks_his_application(run: Run, tmp_path: Path) -> None:
     assert (code, out.splitlines()[1]) == (1, f"{path}: 1 fault")
     assert "application.pledge.signed: is after `received`" in out
     code, _, err = run("show", path)
-    assert (code, "is an application, and no registry; `idtone registry check` reads it" in err) == (2, True)
+    assert (code, "is an application, not a registry; check it with `idtone registry check`" in err) == (2, True)
 
 
 def test_a_folder_of_the_association_is_checked_and_shown(run: Run, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from idtone.errors import DocumentError, TrustError
 from idtone.numbers import parse
 from idtone.registry import compiling
 from idtone.registry.compiled import compiled, pack, unpack
-from idtone.registry.compiling import apart
+from idtone.registry.compiling import compile_in_process
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.source import SignedSource, parse_document
@@ -53,20 +53,20 @@ def test_what_was_changed_is_refused(data: st.DataObject) -> None:
 def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ab.registry.yaml"
     path.write_text(SIGNED_GOOD)
-    made = apart(path, "registry.yaml")
+    made = compile_in_process(path, "registry.yaml")
     assert made == compiled(DOCUMENT)
     monkeypatch.setattr(compiling.sys, "executable", "/nowhere")
-    assert apart(path, "registry.yaml") == made
+    assert compile_in_process(path, "registry.yaml") == made
     path.with_suffix(".compiled").write_bytes(b"of another version")
     with pytest.raises(TrustError, match="cannot be compiled"):
-        apart(path, "registry.yaml")
+        compile_in_process(path, "registry.yaml")
 
 
 def test_faults_come_out_with_their_places(tmp_path: Path) -> None:
     path = tmp_path / "ab.registry.yaml"
     path.write_text(SIGNED_GOOD.replace("status: active", "status: activ"))
     with pytest.raises(DocumentError) as error:
-        apart(path, "registry.yaml")
+        compile_in_process(path, "registry.yaml")
     assert str(error.value.faults[0]).startswith("registry.yaml:")
     assert not path.with_suffix(".compiled").exists()
 

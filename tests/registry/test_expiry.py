@@ -29,10 +29,10 @@ def registry(tmp_path: Path) -> RegistryIndex:
         (SOON + HOUR, 0 * HOUR, None),
         (SOON, 0 * HOUR, "registry version 42 expires at "),
         (HOUR, 5 * HOUR, "registry version 42 expires at "),
-        (0 * HOUR, 0 * HOUR, "no licence counts any more"),
-        (0 * HOUR, 2 * HOUR, "its licences count until "),
-        (-HOUR, 2 * HOUR, "its licences count until "),
-        (-2 * HOUR, 2 * HOUR, "no licence counts any more"),
+        (0 * HOUR, 0 * HOUR, "no licence is valid any more"),
+        (0 * HOUR, 2 * HOUR, "its licences stay valid until "),
+        (-HOUR, 2 * HOUR, "its licences stay valid until "),
+        (-2 * HOUR, 2 * HOUR, "no licence is valid any more"),
     ],
 )
 def test_what_is_said_and_when(

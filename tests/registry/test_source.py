@@ -125,7 +125,7 @@ def test_of_many_faults_the_log_shows_a_few(file: Path, caplog: pytest.LogCaptur
     [record] = caplog.records
     assert record.message.count("is not a known key") <= 5
     assert "more faults" in record.message
-    assert record.message.endswith("There is no registry: no licence counts")
+    assert record.message.endswith("There is no registry, so no licence is valid")
 
 
 def test_a_missing_file_is_no_registry_until_it_comes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -97,7 +97,7 @@ def test_a_synthesised_sound_does_not_stand_in_for_a_master(
         verdict = calls.verdict(call)
     assert (verdict.outcome, verdict.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
     assert verdict.files == {Party.CALLED: "notice" if named else "sample"}
-    assert ("'sample' is not played: it is synthesised, and the registry names a master" in caplog.text) is named
+    assert ("'sample' is not played: it is synthesised, but the registry names a master" in caplog.text) is named
 
 
 def test_a_call_that_an_earlier_service_decided_is_known_again_by_its_nonce(settings: Settings) -> None:
@@ -126,7 +126,7 @@ def test_what_is_checked_is_read_and_nothing_is_changed(settings: Settings, tmp_
     check_settings(settings)
     assert sorted(tmp_path.rglob("*")) == before
     root = tmp_path / "root.json"
-    for content, told in (("{}", "is not an association's root"), (None, "No such file")):
+    for content, told in (("{}", "is not the root file of an association"), (None, "No such file")):
         root.write_text(content) if content else root.unlink()
         with pytest.raises(TrustError, match=told):
             check_settings(

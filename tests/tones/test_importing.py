@@ -156,11 +156,11 @@ def test_a_registry_that_names_no_master_does_not_mind(master: Path, do: Callabl
 
 
 REFUSED = {
-    "another hash is expected": (replace(REQUEST, expected_sha256="0" * 64), "and 0{64} is expected"),
+    "another hash is expected": (replace(REQUEST, expected_sha256="0" * 64), "but 0{64} is expected"),
     "the registry names another": (replace(REQUEST, registered={"pu-pu": "0" * 64}), "names another master"),
-    "standard, no registry": (replace(REQUEST, standard=True), "there is no registry to prove"),
-    "standard, no entry": (replace(REQUEST, standard=True, registered={}), "calls itself the standard sound"),
-    "standard, no hash": (replace(REQUEST, standard=True, registered={"pu-pu": None}), "calls itself the standard"),
+    "standard, no registry": (replace(REQUEST, standard=True), "there is no registry to check"),
+    "standard, no entry": (replace(REQUEST, standard=True, registered={}), "is marked as the standard sound"),
+    "standard, no hash": (replace(REQUEST, standard=True, registered={"pu-pu": None}), "is marked as the standard"),
 }
 
 
@@ -247,7 +247,7 @@ def test_an_earlier_import_is_replaced_only_when_asked(
     first = do(master)
     before = tree(tmp_path / "profiles", tmp_path / "sounds")
     other = write(tmp_path / "other.flac", recorded(make(tone(800, on_ms=300))), subtype="PCM_16")
-    with pytest.raises(UsageError, match=r"pu-pu\.yaml is there already; say --replace"):
+    with pytest.raises(UsageError, match=r"pu-pu\.yaml exists already; use --replace"):
         do(other)
     assert tree(tmp_path / "profiles", tmp_path / "sounds") == before
     second = do(other, replace(REQUEST, replaces=True))
@@ -320,7 +320,7 @@ def test_a_folder_in_the_way_of_a_sound(master: Path, do: Callable[..., Imported
 
 
 def test_an_unknown_format_before_anything_else(tmp_path: Path, do: Callable[..., Imported]) -> None:
-    with pytest.raises(UsageError, match="no format 'mp5'"):
+    with pytest.raises(UsageError, match="unknown format 'mp5'"):
         do(tmp_path / "absent.wav", formats=("mp5",))
 
 

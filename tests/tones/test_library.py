@@ -65,7 +65,7 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_unknown_id_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no tone profile 'nothing'; there are notice, sample"):
+    with pytest.raises(UsageError, match="unknown tone profile 'nothing'; the profiles are notice, sample"):
         load_library().named("nothing")
 
 

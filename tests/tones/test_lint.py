@@ -28,7 +28,7 @@ MODULATED = {"rate_hz": 30, "depth": 0.5}
     ("code", "wrong", "right", "says"),
     [
         ("network-tone", tone(400), tone(470), "its cadence is continuous"),
-        ("network-tone", tone(1300), tone(1325), "could be taken for modem calling"),
+        ("network-tone", tone(1300), tone(1325), "can be mistaken for modem calling"),
         ("out-of-band", tone(3390, modulation=MODULATED), tone(3370, modulation=MODULATED), "sounds at 3420 Hz"),
         ("too-loud", tone(600, level_dbm0=-9.9), tone(600, level_dbm0=-10), "is at -9.9 dBm0"),
         ("too-quiet", tone(600, level_dbm0=-30.1), tone(600, level_dbm0=-30), "is at -30.1 dBm0"),
@@ -60,7 +60,7 @@ def test_a_sound_that_no_call_waits_for() -> None:
 def test_peaks_near_clipping() -> None:
     codes = [finding.code for finding in lint(make(tone(500, 550, 600, 820), level_dbm0=-5))]
     assert codes == ["too-loud", "little-headroom"]
-    assert "comes within 2.1 dB of clipping" in lint(make(tone(500, 550, 600, 820), level_dbm0=-5))[1].message
+    assert "has 2.1 dB to clipping" in lint(make(tone(500, 550, 600, 820), level_dbm0=-5))[1].message
 
 
 def test_a_recording_is_noted_and_its_level_looked_at() -> None:

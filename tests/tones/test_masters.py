@@ -87,7 +87,7 @@ def test_too_noisy(lead_ms: float, gap: bool, snr_db: float, refused: bool) -> N
     wave = recorded(profile, 8000, lead_ms)
     noisy = wave + noise(len(wave), RMS * 10 ** (-snr_db / 20))
     if refused:
-        assert refusal(noisy, sample_rate_hz=8000).startswith("is too noisy: neither its quietest 20 ms nor")
+        assert refusal(noisy, sample_rate_hz=8000).startswith("is too noisy: by its quietest 20 ms and its spectrum")
     else:
         examine(legs(noisy, sample_rate_hz=8000), "m.wav")
 
@@ -100,7 +100,7 @@ def test_of_what_is_too_short_to_tell_no_noise_is_told() -> None:
 
 def test_noise_that_somebody_muted_around() -> None:
     said = refusal(np.pad(noise(4000, 0.1), 4000), sample_rate_hz=8000)
-    assert said.startswith("is noise rather than a sound: its spectrum is as flat as noise of ")
+    assert said.startswith("is noise, not a sound: its spectrum is as flat as noise at ")
 
 
 def test_clipped() -> None:
@@ -170,7 +170,7 @@ def test_dc() -> None:
 def test_samples_that_are_no_numbers(value: float) -> None:
     wave = recorded()
     wave[480] = value
-    assert refusal(wave) == "holds 1 samples that are no numbers, the first at 0.010 s"
+    assert refusal(wave) == "holds 1 samples that are not numbers, the first at 0.010 s"
 
 
 @pytest.mark.parametrize("sample_rate_hz", [7999, 192_001])

@@ -85,7 +85,7 @@ def test_a_long_file_is_not_read(tmp_path: Path) -> None:
         ("repeat: 2", "repeat: 0", "8:1: repeat", "is less than 1"),
         ("off_ms: 50", "off_ms: 3599950", "8:1: repeat", "Shorten it to 3600000 ms"),
         ("repeat: 2", "standard: true", "8:1: standard", "is true for a synthesised sound"),
-        ("repeat: 2", "recording: a.wav", "4:1: segments", "stand beside a recording"),
+        ("repeat: 2", "recording: a.wav", "4:1: segments", "are given beside a recording"),
     ],
 )
 def test_every_bad_value_is_a_located_fault(old: str, new: str, place: str, problem: str) -> None:
@@ -107,7 +107,7 @@ def test_one_bad_segment_does_not_make_the_list_look_empty() -> None:
 @pytest.mark.parametrize("segments", ["[]", "[{frequencies_hz: [], on_ms: 100}]"])
 def test_a_sound_needs_a_tone(segments: str) -> None:
     text = f"id: a\ntitle: A\nlevel_dbm0: -16\nsegments: {segments}\n"
-    assert faults_of(text) == ["p.yaml:4:1: segments: hold no tone at all. Give one of them a frequency"]
+    assert faults_of(text) == ["p.yaml:4:1: segments: contain no tone. Give one of them a frequency"]
 
 
 def test_too_many_segments() -> None:

@@ -243,7 +243,7 @@ def test_a_wrong_file_for_the_root_is_what_is_blamed(association: Association, m
     if content == "timestamp":
         content = (association.desk.repository / "metadata" / "timestamp.json").read_text()
     machine.trust.write_text(content)
-    refused(machine, f"{machine.trust}: is not an association's root; put the file there")
+    refused(machine, f"{machine.trust}: is not the root file of an association; replace it")
 
 
 # -- the cache --------------------------------------------------------------------------------------------------------

@@ -238,7 +238,7 @@ def test_whoever_is_busy_is_asked_again(serving: Callable[..., Server]) -> None:
 
 def test_nobody_is_followed_elsewhere(machine: Machine, serving: Callable[..., Server]) -> None:
     server = serving(answers("301 Moved", "Location: http://127.0.0.1:1/"))
-    with pytest.raises(TrustError, match="HTTP status 301; name the address that it leads to"):
+    with pytest.raises(TrustError, match="HTTP status 301; use the address to which it redirects"):
         Repository(machine.trust, server.source, machine.cache).update()
 
 

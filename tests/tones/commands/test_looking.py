@@ -107,7 +107,7 @@ def test_a_plan_lies_where_it_is_heard(recording: Path) -> None:
     assert place == pytest.approx(500 / 1460, abs=0.01)
     notice = run("plot", recording, "--profile", "notice")
     assert "plan" not in notice.stdout
-    assert notice.stderr.count("nothing of notice is found in") == 2
+    assert notice.stderr.count("no burst of notice is found in") == 2
 
 
 def test_a_profile_file_is_a_target(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_what_is_no_recording_is_told(tmp_path: Path, command: str, content: byt
 
 
 def test_wrong_use_is_told(recording: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no tone profile 'nothing'"):
+    with pytest.raises(UsageError, match="unknown tone profile 'nothing'"):
         run("plot", "nothing")
     with pytest.raises(UsageError, match="is a profile itself"):
         run("plot", "sample", "--profile", "notice")
@@ -167,5 +167,5 @@ def test_the_command_line_ends_with_2_where_nothing_can_play(tmp_path: Path) -> 
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("idtone: there is nothing to play with here")
+    assert done.stderr.startswith("idtone: this machine has no player that works")
     assert len(io.StringIO(done.stderr).readlines()) == 1

@@ -190,12 +190,12 @@ def test_a_hostile_profile_is_one_clear_error(tmp_path: Path, segments: str, say
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
-        (("generate", "nothing"), UsageError, "there are notice, sample, own"),
-        (("generate", "sample", "--format", "flac"), UsageError, "there are wav, wav16, sln"),
+        (("generate", "nothing"), UsageError, "the profiles are notice, sample, own"),
+        (("generate", "sample", "--format", "flac"), UsageError, "the formats are wav, wav16, sln"),
         (("generate", "sample", "--format", "sln44"), UsageError, "6 dB too low; use sln48"),
-        (("generate", "sample", "--format", ""), UsageError, "there are wav, wav16, sln"),
-        (("generate",), UsageError, "name one thing to generate"),
-        (("generate", "sample", "--tones", "600/100"), UsageError, "name one thing to generate"),
+        (("generate", "sample", "--format", ""), UsageError, "the formats are wav, wav16, sln"),
+        (("generate",), UsageError, "name what to generate"),
+        (("generate", "sample", "--tones", "600/100"), UsageError, "name what to generate"),
         (("generate", "--tones", "600"), ToneError, "has no end"),
         (("generate", "--tones", "600/100", "--level", "nan"), DocumentError, "level_dbm0"),
         (("generate", "--tones", "600/100", "--name", "../x"), DocumentError, "cannot name a sound file"),

@@ -45,7 +45,7 @@ def test_show_reads_a_file_and_warns(config: Path) -> None:
     shown = run("show", config.parent / "profiles" / "own.yaml").stdout
     assert "400 + 500 + 600 Hz" in shown
     assert "Asterisk: cannot be written as tones" in shown
-    assert "Warning: this could be taken for Japanese dial" in shown
+    assert "Warning: this sound can be mistaken for Japanese dial" in shown
 
 
 def test_show_as_json(config: Path) -> None:
@@ -80,7 +80,7 @@ def test_show_tells_all_that_a_profile_has_and_stays_short(tmp_path: Path) -> No
         "level ±3 dB",
         "dither: seed 7",
         "600 Hz gliding to 800 Hz",
-        "800 Hz in 4 stairs to 600 Hz",
+        "800 Hz in 4 steps to 600 Hz",
         "-20 dBm0",
         "19980 more",
         "10000 times",
@@ -112,7 +112,7 @@ def test_show_of_a_recording(tmp_path: Path) -> None:
 
 def test_lint_of_what_is_clean() -> None:
     result = run("lint", "notice")
-    assert (result.exit_code, result.stdout) == (0, "notice: nothing to warn of\n")
+    assert (result.exit_code, result.stdout) == (0, "notice: no warnings\n")
     result = run("lint", "notice", "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
 
@@ -120,7 +120,7 @@ def test_lint_of_what_is_clean() -> None:
 def test_lint_warns_and_says_so_in_its_exit_code(config: Path) -> None:
     result = run("lint", "own", "-c", config)
     assert result.exit_code == 1
-    assert result.stdout.startswith("warning network-tone: segment 1 could be taken for Japanese dial")
+    assert result.stdout.startswith("warning network-tone: segment 1 can be mistaken for Japanese dial")
     result = run("lint", "own", "-c", config, "--json")
     assert result.exit_code == 1
     (finding,) = json.loads(result.stdout)
@@ -131,9 +131,9 @@ def test_lint_warns_and_says_so_in_its_exit_code(config: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
-        (("show", "nothing"), UsageError, "there are notice, sample, own"),
+        (("show", "nothing"), UsageError, "the profiles are notice, sample, own"),
         (("show", "./absent.yaml"), DocumentError, "cannot be read"),
-        (("lint", "nothing"), UsageError, "there are notice, sample, own"),
+        (("lint", "nothing"), UsageError, "the profiles are notice, sample, own"),
     ],
 )
 def test_wrong_use_is_told(config: Path, arguments: tuple[str, ...], error: type[Exception], says: str) -> None:

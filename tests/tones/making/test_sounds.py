@@ -84,7 +84,7 @@ def test_a_place_where_nobody_may_write_is_a_clear_error() -> None:
 
 
 def test_an_unknown_format_is_told_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no format 'flac'; there are wav, wav16"):
+    with pytest.raises(UsageError, match="unknown format 'flac'; the formats are wav, wav16"):
         ensure_sounds(tmp_path / "new", [A], ["sln", "flac"])
     assert not (tmp_path / "new").exists()
 

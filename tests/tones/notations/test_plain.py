@@ -66,5 +66,5 @@ def test_each_loss_is_told(segment: dict[str, object], more: dict[str, object], 
 
 def test_a_glide_loses_its_evenness() -> None:
     glide, phase = plain_losses(make(tone(600, ramp_ms=0, sweep={"to_hz": (700,)})), "Playtones")
-    assert glide.startswith("the glide: written as stairs")
+    assert glide.startswith("the glide: written as steps")
     assert phase.startswith("the phase")

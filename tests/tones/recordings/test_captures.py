@@ -79,7 +79,7 @@ def test_what_cannot_be_decoded_is_left_out_and_told(path: Path) -> None:
     assert sorted(told) == [
         f"{path}: 10.0.0.1:4000 → 10.0.0.2:4002: PCMA has only 3 packets, which are left out",
         f"{way}: G729 is not decoded, 25 packets are left out",
-        f"{way}: PCMU has packets whose length is not their time, as encrypted ones (SRTP), 25 are left out",
+        f"{way}: PCMU has packets whose length contradicts their time, as in SRTP (encrypted), 25 are left out",
         f"{way}: payload type 111 is not decoded, 25 packets are left out",
     ]
 
@@ -110,7 +110,7 @@ def test_a_capture_without_a_stream(path: Path, parts: list[list[wire.Timed]]) -
 
 def test_an_audio_file_is_no_capture(path: Path) -> None:
     path.write_bytes(b"RIFF....WAVE")
-    with pytest.raises(RecordingError, match="is no capture"):
+    with pytest.raises(RecordingError, match="is not a capture"):
         read_capture(path)
 
 

@@ -73,7 +73,7 @@ def test_a_playlist_reaches_no_other_file(tmp_path: Path, ffmpeg: Path, name: st
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
     ):
         (tmp_path / name).write_text(content)
-        with pytest.raises(RecordingError, match="is no recording that libsndfile or ffmpeg can read") as caught:
+        with pytest.raises(RecordingError, match="cannot be read by libsndfile or ffmpeg") as caught:
             read_file(tmp_path / name)
         assert "\n" not in str(caught.value)
 
@@ -85,7 +85,7 @@ def test_a_text_is_no_recording(tmp_path: Path, ffmpeg: Path) -> None:
     with pytest.raises(RecordingError) as caught:
         read_file(path)
     assert str(caught.value) == (
-        f"{path}: is no recording that libsndfile or ffmpeg can read (Invalid data found when processing input)"
+        f"{path}: cannot be read by libsndfile or ffmpeg (Invalid data found when processing input)"
     )
 
 

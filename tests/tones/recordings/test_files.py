@@ -126,7 +126,7 @@ def test_samples_that_are_no_numbers(tmp_path: Path, bad: float) -> None:
     samples = sine(8000)
     samples[7000] = bad
     soundfile.write(tmp_path / "a.wav", np.stack([sine(8000), samples], 1), 8000, subtype="FLOAT")
-    with pytest.raises(RecordingError, match="samples that are no numbers"):
+    with pytest.raises(RecordingError, match="samples that are not numbers"):
         read_file(tmp_path / "a.wav")
 
 
@@ -167,7 +167,7 @@ def test_longer_than_allowed(tmp_path: Path, name: str, ffmpeg: Path) -> None:
     else:
         path.write_bytes(bytes(80_000))
     assert str(ffmpeg)
-    with pytest.raises(RecordingError, match=r"is longer than is read at once \(2 s"):
+    with pytest.raises(RecordingError, match=r"is longer than the limit \(2 s"):
         read_file(path, longest_s=2, notice=str)
 
 

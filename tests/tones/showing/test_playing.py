@@ -53,7 +53,7 @@ def test_where_none_can_play_all_reasons_are_told(programs: Path) -> None:
 
 
 def test_where_nothing_is_installed_it_is_told_what_to_install(programs: Path) -> None:
-    with pytest.raises(UsageError, match=r"nothing to play with here\. Install the package alsa-utils"):
+    with pytest.raises(UsageError, match=r"this machine has no player that works\. Install the package alsa-utils"):
         play(SAMPLES, 8000)
 
 
