@@ -140,7 +140,7 @@ def _numbers(document: RegistryDocument) -> Iterator[Complaint]:
                 place,
                 f"{'is the same as' if equal else 'overlaps'} {field_name(other)} "
                 f"of member {document.members[members[earlier]].id}",
-                "Remove one of the two" if one_member else "Keep each number only with the member who holds it",
+                "Remove one of the two" if one_member else "Keep each number only with the one member who holds it",
             )
         before = at
         if lasts[at] > lasts[furthest]:

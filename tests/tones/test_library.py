@@ -46,8 +46,8 @@ def test_an_id_may_be_given_once(tmp_path: Path) -> None:
     with pytest.raises(DocumentError) as caught:
         load_library(tmp_path)
     assert [str(fault) for fault in caught.value.faults] == [
-        f"{tmp_path}/b.yaml: id: 'own' is the id of another profile, {tmp_path}/a.yaml. Give this one an id of its own",
-        f"{tmp_path}/c.yaml: id: 'notice' is the id of another profile, {SHIPPED}. Give this one an id of its own",
+        f"{tmp_path}/b.yaml: id: 'own' is the id of another profile, {tmp_path}/a.yaml. Give this profile another id",
+        f"{tmp_path}/c.yaml: id: 'notice' is the id of another profile, {SHIPPED}. Give this profile another id",
     ]
 
 

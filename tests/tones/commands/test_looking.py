@@ -143,7 +143,7 @@ def test_what_is_no_recording_is_told(tmp_path: Path, command: str, content: byt
 def test_wrong_use_is_told(recording: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown tone profile 'nothing'"):
         run("plot", "nothing")
-    with pytest.raises(UsageError, match="is a profile itself"):
+    with pytest.raises(UsageError, match="is a profile; remove"):
         run("plot", "sample", "--profile", "notice")
     with pytest.raises(UsageError, match="only PNG is written"):
         run("plot", recording, "-o", tmp_path / "plot.jpg")

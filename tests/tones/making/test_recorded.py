@@ -116,7 +116,7 @@ def test_a_recording_that_is_none(tmp_path: Path) -> None:
 
 
 def test_silence_between_the_ends_of_the_trim(master: Path) -> None:
-    with pytest.raises(ToneError, match="nothing but silence"):
+    with pytest.raises(ToneError, match="contains only silence"):
         waveform(profile_of(master, from_ms=0, to_ms=50), 8000)
 
 

@@ -129,7 +129,7 @@ def test_complaints_are_one_short_line(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_without_a_complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = program(tmp_path, monkeypatch, "exit 1")
-    with pytest.raises(RecordingError, match=r"can read \(no reason given\)$"):
+    with pytest.raises(RecordingError, match=r"libsndfile or ffmpeg \(no reason given\)$"):
         read_file(path)
 
 
@@ -146,7 +146,7 @@ def test_damage_in_the_middle_is_told(tmp_path: Path, ffmpeg: Path) -> None:
     (leg,) = read_file(path, notice=told.append)
     assert 40_000 < len(leg.samples) <= 80_000
     assert len(told) == 1
-    assert told[0].startswith(f"{path}: is damaged, parts may be missing or out of place: ")
+    assert told[0].startswith(f"{path}: is damaged, parts may be missing or shifted: ")
 
 
 def test_g722_of_another_encoder(tmp_path: Path, ffmpeg: Path) -> None:

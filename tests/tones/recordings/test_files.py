@@ -152,7 +152,7 @@ def test_what_no_recorder_writes(tmp_path: Path, rate: int, channels: int, probl
 
 def test_no_samples_at_all(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(0), 8000)
-    with pytest.raises(RecordingError, match="holds no sound"):
+    with pytest.raises(RecordingError, match="contains no sound"):
         read_file(tmp_path / "a.wav")
 
 
