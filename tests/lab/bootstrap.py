@@ -88,7 +88,7 @@ def cache_directory(environment: Mapping[str, str], progress: Progress) -> Path:
     directory.mkdir(mode=0o700, exist_ok=True)
     if directory.is_symlink() or directory.stat().st_uid != os.getuid():
         raise AsteriskMissing(
-            f"{directory} belongs to somebody else. Remove it, or set XDG_CACHE_HOME to your own folder"
+            f"{directory} belongs to another user. Remove it, or set XDG_CACHE_HOME to your own folder"
         )
     return directory
 

@@ -76,7 +76,7 @@ class Call(abc.ABC):
 
     @property
     def packets(self) -> list[Packet]:
-        """What this party heard."""
+        """The packets that this party received."""
         return self.stream.packets
 
     @property
@@ -126,7 +126,7 @@ class Call(abc.ABC):
         request = self._within(method, headers, body)
         response = await self._phone.transact(request, self._hop)
         if response is None:
-            raise TimeoutError(f"nobody answered {method}")
+            raise TimeoutError(f"no response to {method}")
         return response
 
     async def reinvite(
@@ -147,7 +147,7 @@ class Call(abc.ABC):
         request = self._within("INVITE", [*headers, SDP], offer.encode())
         response = await self._phone.transact(request, self._hop, lambda response: self._confirm(request, response))
         if response is None:
-            raise TimeoutError("nobody answered the re-INVITE")
+            raise TimeoutError("no response to the re-INVITE")
         if response.status < 300:
             self.session = offer
             self._heed(Session.parse(response.body), offer.direction)

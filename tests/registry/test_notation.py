@@ -1,4 +1,4 @@
-"""The three ways to write numbers."""
+"""The three notations of numbers."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_largest_entry() -> None:
         ("050*", "covers 100,000,000"),
     ],
 )
-def test_what_no_entry_is(text: str, problem: str) -> None:
+def test_invalid_entries(text: str, problem: str) -> None:
     with pytest.raises(NumberError) as caught:
         read_span(text)
     assert problem in str(caught.value)
@@ -102,7 +102,7 @@ def test_what_no_entry_is(text: str, problem: str) -> None:
 
 @given(st.from_regex(r"(\+81|0)[0-9]{6,12}", fullmatch=True))
 @settings(max_examples=300)
-def test_the_short_way_reads_as_the_full_parser_does(text: str) -> None:
+def test_the_fast_path_agrees_with_the_full_parser(text: str) -> None:
     try:
         expected = int(parse_japanese(text).e164[1:])
     except NumberError:

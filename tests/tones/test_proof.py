@@ -38,8 +38,6 @@ def recording(sha256: str = RIGHT, standard: bool = False) -> Profile:
         (recording(WRONG, standard=True), {"test": RIGHT}, "names another master"),
     ],
 )
-def test_who_may_stand_for_a_licensed_sound(
-    profile: Profile, named: dict[str, str | None] | None, says: str | None
-) -> None:
+def test_profiles_for_a_licensed_sound(profile: Profile, named: dict[str, str | None] | None, says: str | None) -> None:
     reason = doubt(profile, named)
     assert reason is None if says is None else says in (reason or "")

@@ -65,7 +65,7 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
     print(f"{chosen.id}: {chosen.title}")
     level = f"{chosen.level_dbm0:g} dBm0 ({chosen.law})"
     print(f"standard: {_yes(chosen.standard)}, {level}, {chosen.duration_ms:.10g} ms")
-    for line in _further(chosen):
+    for line in _other_properties(chosen):
         print(line)
     print()
     if chosen.segments:
@@ -119,7 +119,7 @@ def _summary(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _further(profile: Profile) -> list[str]:
+def _other_properties(profile: Profile) -> list[str]:
     """The other properties of a profile, one line each."""
     tolerance = profile.tolerance
     level = f", level ±{tolerance.level_db:g} dB" if tolerance.level_db is not None else ""

@@ -109,8 +109,8 @@ def _as_json(checked: Checked) -> list[dict[str, Any]]:
     entries = []
     for leg, report in checked.reports:
         entry = asdict(report)
-        for finding, told in zip(report.findings, entry["findings"], strict=True):
-            told["failed"] = finding.failed
+        for finding, shown in zip(report.findings, entry["findings"], strict=True):
+            shown["failed"] = finding.failed
         entries.append({"file": checked.path, "leg": leg} | entry)
     return entries
 

@@ -122,7 +122,7 @@ class Glide:
             self._begin(first)
             self._run = 0
         else:
-            self._go_on()
+            self._turn_block()
         self._run += 1
         self._next = first + length
         block: Samples = self._wave[0]
@@ -148,7 +148,7 @@ class Glide:
             self._turn_before, self._turn = self._turn, np.stack([sine(turn), sine(turn + 0.25)])
         self._scratch = np.empty((2, self._whole))
 
-    def _go_on(self) -> None:
+    def _turn_block(self) -> None:
         (sines, cosines), (turn_sines, turn_cosines) = self._wave, self._turn
         one, other = self._scratch
         np.multiply(sines, turn_sines, out=one)

@@ -46,7 +46,7 @@ def recorded(profile: Profile, sample_rate_hz: int) -> Samples:
     assert profile.recording
     assert profile.trim
     check_rate(sample_rate_hz)
-    _prove(profile.recording, profile.sha256)
+    _check_hash(profile.recording, profile.sha256)
     leg = read_file(profile.recording, longest_s=LONGEST_MASTER_S)[0]
     whole = leg.samples.astype(np.float64)
     heard = _cut(whole, leg.sample_rate_hz, profile.trim, LEVEL_RATE_HZ)
@@ -131,7 +131,7 @@ def _faded(samples: Samples, sample_rate_hz: int, abrupt: tuple[bool, bool]) -> 
     return faded
 
 
-def _prove(path: Path, sha256: str | None) -> None:
+def _check_hash(path: Path, sha256: str | None) -> None:
     """Check the hash again: the file may have been replaced since the profile was loaded."""
     try:
         digest = sha256_of(path)

@@ -14,7 +14,7 @@ from .lines import Lines, find_glides, find_lines, picked, refine
 from .spans import Span
 
 Floats = NDArray[Any]
-"""Of single or double precision."""
+"""Single or double precision."""
 
 STRETCH_S: Final = 3.0
 """This much of a burst is enough to measure its frequencies."""

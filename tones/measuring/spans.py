@@ -12,7 +12,7 @@ from ..runs import runs
 from .lines import LOWEST_HZ
 
 Floats = NDArray[Any]
-"""Of single or double precision."""
+"""Single or double precision."""
 
 FRAME_MS: Final = 1.0
 _QUIETEST: Final = 1e-7

@@ -26,7 +26,7 @@ class _Source(NamedTuple):
     ssrc: int
 
     @property
-    def way(self) -> str:
+    def route(self) -> str:
         source = address(self.source, self.source_port)
         return f"{source} → {address(self.destination, self.destination_port)}"
 
@@ -86,7 +86,7 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
 def _codecs(origin: _Source, packets: list[tuple[int, Packet]], left_out: list[str]) -> Iterator[_Found]:
     counts = Counter(packet.payload_type for _, packet in packets if not packet.silent)
     for payload_type, count in counts.items():
-        named = f"{origin.way}: {codec_name(payload_type)}"
+        named = f"{origin.route}: {codec_name(payload_type)}"
         if payload_type not in CODECS:
             left_out.append(f"{named} is not decoded, {count} packets are left out")
             continue
@@ -111,10 +111,10 @@ def _check_extent(path: Path, found: list[_Found], longest_s: float) -> None:
 
 
 def _legs(found: list[_Found]) -> Iterator[Leg]:
-    names = Counter((each.origin.way, each.payload_type) for each in found)
+    names = Counter((each.origin.route, each.payload_type) for each in found)
     for origin, payload_type, line in found:
         codec = CODECS[payload_type]
         ratio = codec.sample_rate_hz // CLOCK_HZ
-        apart = f", SSRC {origin.ssrc:08x}" if names[origin.way, payload_type] > 1 else ""
+        apart = f", SSRC {origin.ssrc:08x}" if names[origin.route, payload_type] > 1 else ""
         lost = tuple((ratio * start, ratio * end) for start, end in line.lost)
-        yield Leg(f"{origin.way} ({codec.name}{apart})", decode(line, codec), codec.sample_rate_hz, lost)
+        yield Leg(f"{origin.route} ({codec.name}{apart})", decode(line, codec), codec.sample_rate_hz, lost)

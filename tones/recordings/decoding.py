@@ -34,7 +34,7 @@ _AS_AU: Final = tuple("-map 0:a:0 -map_metadata -1 -c:a pcm_f32be -f au pipe:1".
 _SPEEX: Final = b"Speex   "
 _SPEEX_PLACE: Final = (len(_SPEEX), 28)
 """Length and place in the first page of an Ogg file, after the page's header."""
-_COMPLAINTS: Final = 4096
+_MESSAGES: Final = 4096
 """Bytes kept of ffmpeg's last messages."""
 
 
@@ -59,14 +59,14 @@ def decode(
     command = [str(ffmpeg), *_GUARDS, "-format_whitelist", allowed, *demuxer, *decoder, "-i", source]
     # One second more than allowed, so that a longer file can be detected.
     command += ["-t", str(longest_s + 1), *_AS_AU]
-    output, complaints, status = _run(path, command, file.fileno(), 4 * (largest + 1) + 4096)
-    complaint = _last(complaints.decode("utf-8", "replace"))
+    output, messages, status = _run(path, command, file.fileno(), 4 * (largest + 1) + 4096)
+    message = _last(messages.decode("utf-8", "replace"))
     if status or len(output) < _AU.size:
-        raise RecordingError(f"{path}: cannot be read by libsndfile or ffmpeg ({complaint or 'no reason given'})")
+        raise RecordingError(f"{path}: cannot be read by libsndfile or ffmpeg ({message or 'no reason given'})")
     _, header, _, _, sample_rate_hz, channels = _AU.unpack_from(output)
     count = (len(output) - header) // 4
     samples = np.frombuffer(output, ">f4", count, header)
-    return samples[: count - count % channels].reshape(-1, channels), sample_rate_hz, complaint
+    return samples[: count - count % channels].reshape(-1, channels), sample_rate_hz, message
 
 
 def _run(path: Path, command: list[str], descriptor: int, limit: int) -> tuple[bytearray, bytes, int]:
@@ -75,17 +75,17 @@ def _run(path: Path, command: list[str], descriptor: int, limit: int) -> tuple[b
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(descriptor,)
     ) as process:
         try:
-            output, complaints = _drain(path, process, limit)
+            output, messages = _drain(path, process, limit)
         except BaseException:
             process.kill()
             raise
-        return output, complaints, process.wait()
+        return output, messages, process.wait()
 
 
 def _drain(path: Path, process: subprocess.Popen[bytes], limit: int) -> tuple[bytearray, bytes]:
     assert process.stdout
     assert process.stderr
-    output, complaints = bytearray(), b""
+    output, messages = bytearray(), b""
     until = time.monotonic() + DEADLINE_S
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -99,19 +99,19 @@ def _drain(path: Path, process: subprocess.Popen[bytes], limit: int) -> tuple[by
                 if not piece:
                     selector.unregister(key.fileobj)
                 elif key.fileobj is process.stderr:
-                    complaints = (complaints + piece)[-_COMPLAINTS:]
+                    messages = (messages + piece)[-_MESSAGES:]
                 else:
                     output += piece
             if len(output) > limit:
                 raise RecordingError(f"{path}: holds more samples than are read at once (2 GiB). Cut it first")
-    return output, complaints
+    return output, messages
 
 
-def _last(complaints: str) -> str:
+def _last(messages: str) -> str:
     """The last of ffmpeg's messages, without the prefix that names its module and our file descriptor."""
-    if "not on whitelist" in complaints:
+    if "not on whitelist" in messages:
         return "its format is not allowed"
-    return sentence(complaints.strip().rpartition("\n")[2].rpartition(": ")[2].rpartition("] ")[2])
+    return sentence(messages.strip().rpartition("\n")[2].rpartition(": ")[2].rpartition("] ")[2])
 
 
 def sentence(text: str) -> str:

@@ -60,7 +60,7 @@ RAW_FORMATS: Final[Mapping[str, RawFormat]] = MappingProxyType(
 """By extension. A file with such an extension that begins like a known container is read as that container."""
 
 _CONTAINERS: Final = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b".snd", b"FORM", b"caff", b"riff", b"ID3", b"#!AMR")
-_OTHERS: Final[Mapping[bytes, str]] = MappingProxyType(
+_COMPRESSED: Final[Mapping[bytes, str]] = MappingProxyType(
     {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ": "xz", b"BZh": "bzip2"}
 )
 
@@ -78,7 +78,7 @@ def read_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn
     """
     with open_recording(path) as file:
         beginning = beginning_of(file)
-        for magic, packer in _OTHERS.items():
+        for magic, packer in _COMPRESSED.items():
             if beginning.startswith(magic):
                 raise RecordingError(f"{path}: is compressed with {packer}. Unpack it first")
         raw = None if beginning.startswith(_CONTAINERS) else RAW_FORMATS.get(path.suffix.lower())
@@ -133,9 +133,9 @@ def _read_sndfile(path: Path, file: BinaryIO, longest_s: float, raw: RawFormat |
 
 
 def _read_ffmpeg(path: Path, file: BinaryIO, demuxer: tuple[str, ...], longest_s: float, notice: Notice) -> Channels:
-    interleaved, rate, complaint = decoding.decode(path, file, demuxer, longest_s=longest_s, largest=LARGEST_SAMPLES)
-    if complaint:
-        notice(f"{path}: is damaged, parts may be missing or shifted: {complaint}")
+    interleaved, rate, message = decoding.decode(path, file, demuxer, longest_s=longest_s, largest=LARGEST_SAMPLES)
+    if message:
+        notice(f"{path}: is damaged, parts may be missing or shifted: {message}")
     _check_extent(path, len(interleaved), interleaved.shape[1], rate, longest_s)
     return [interleaved[:, number].astype(np.float32) for number in range(interleaved.shape[1])], rate
 

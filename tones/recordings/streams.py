@@ -75,7 +75,7 @@ class Packet(NamedTuple):
 
     @property
     def silent(self) -> bool:
-        """Whether it carries no sound."""
+        """Whether it carries comfort noise, an event or nothing."""
         event = self.payload_type >= _DYNAMIC and len(self.payload) == _EVENT_OCTETS
         return self.payload_type in _SILENT or event or not self.payload
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[Any]
-"""Of single or double precision."""
+"""Single or double precision."""
 
 RANGE_DB: Final = 70.0
 """Below the loudest by this much, a picture is empty."""

@@ -79,10 +79,10 @@ def _by_program(command: list[str], samples: NDArray[Any]) -> str | None:
         except BrokenPipeError:
             # The program has ended; its message and exit code say why.
             pass
-        complaint = process.stderr.read(4096).decode(errors="replace").strip()
+        message = process.stderr.read(4096).decode(errors="replace").strip()
         if process.wait() == 0:
             return None
-    return complaint.splitlines()[0] if complaint else f"{Path(command[0]).name} ended with {process.returncode}"
+    return message.splitlines()[0] if message else f"{Path(command[0]).name} ended with {process.returncode}"
 
 
 def _blocks(samples: NDArray[Any]) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from .marks import Mark, top_hz_of
 from .picture import RANGE_DB, envelope, spectrogram
 
 Floats = NDArray[Any]
-"""Of single or double precision."""
+"""Single or double precision."""
 
 WIDEST: Final = 200
 _WAVE_ROWS: Final = 5

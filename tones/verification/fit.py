@@ -106,17 +106,17 @@ class Grid:
     pitches: Floats
     places: Floats
     tempi: Floats
-    _kept: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    _cache: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
     def spans(self, each: Component) -> tuple[Floats, Floats]:
         """Starts and ends of a component: places × tempi."""
         places, tempi = self.places[:, None], self.tempi[None, :]
         return places + tempi * each.start_s, places + tempi * each.end_s
 
-    def kept(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
+    def cached(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
 
 
 class Fitter:
@@ -252,7 +252,7 @@ class Baseband:
         sums: dict[tuple[object, ...], list[Complexes]] = {}
         found = []
         for index, each in enumerate(plan.components):
-            spans = grid.kept(("spans", index), partial(self._spans, *grid.spans(each)))
+            spans = grid.cached(("spans", index), partial(self._spans, *grid.spans(each)))
             if each.steady:
                 key = (self.track_of[index], _softness(each), each.lines_hz)
                 if key not in sums:
@@ -287,7 +287,7 @@ class Baseband:
         sums = []
         for line_hz in each.lines_hz:
             make = partial(_turning, pitches * each.middle_hz + line_hz, self.times)
-            turning = grid.kept(("turning", each.middle_hz, line_hz), make) if grid else make()
+            turning = grid.cached(("turning", each.middle_hz, line_hz), make) if grid else make()
             sums.append(_soft_sums((turning * band).T, softness))
         return sums
 
@@ -314,7 +314,7 @@ class Baseband:
         # The middle of frame 0 is half a frame after the edge at which the sums begin.
         first, last = ((times - self.times[0]) * FRAMES_PER_S + 0.5 for times in (starts, ends))
         frames = len(self.times)
-        return _Spans(_Reading.at(first, frames), _Reading.at(last, frames), starts, ends)
+        return _Spans(_Position.at(first, frames), _Position.at(last, frames), starts, ends)
 
     def component(self, index: int, each: Component, place: float, tempo: float, explained: float) -> FittedComponent:
         start_s, end_s = place + tempo * each.start_s, place + tempo * each.end_s
@@ -407,14 +407,14 @@ def _soft_sums(values: NDArray[Any], softness: int) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Position:
     """Places between the values of a running sum, for linear interpolation along its first axis."""
 
     index: NDArray[np.intp]
     share: Reals
 
     @classmethod
-    def at(cls, position: Floats, frames: int) -> _Reading:
+    def at(cls, position: Floats, frames: int) -> _Position:
         """Clipped to both ends of a sum over `frames` frames."""
         clipped = np.clip(position, 0, frames - 0.001)
         index = clipped.astype(np.intp)
@@ -431,8 +431,8 @@ class _Reading:
 class _Spans:
     """Assumed starts and ends of a component, in seconds and as positions in a running sum."""
 
-    first: _Reading
-    last: _Reading
+    first: _Position
+    last: _Position
     starts: Floats
     ends: Floats
 
@@ -446,7 +446,7 @@ class _Spans:
 
     def at(self, row: int, column: int) -> _Spans:
         """One span."""
-        first, last = (_Reading(each.index[row, column], each.share[row, column]) for each in (self.first, self.last))
+        first, last = (_Position(each.index[row, column], each.share[row, column]) for each in (self.first, self.last))
         return _Spans(first, last, self.starts[row, column], self.ends[row, column])
 
 

@@ -60,7 +60,7 @@ class Association:
 
 @dataclass
 class Machine:
-    """A member's."""
+    """A member's machine."""
 
     association: Association
     folder: Path
@@ -73,7 +73,7 @@ class Machine:
         self.cache = self.folder / "cache"
 
     def take(self) -> Published:
-        """What is published, as the service takes it."""
+        """The publication, as the service reads it."""
         published = self.repository().update()
         self.repository().keep(published)
         return published

@@ -32,7 +32,7 @@ def test_list_as_json(config: Path) -> None:
     }
 
 
-def test_show_tells_plan_picture_and_tone_string(config: Path) -> None:
+def test_show_prints_plan_picture_and_tone_string(config: Path) -> None:
     shown = run("show", "notice", "-c", config).stdout
     for text in ("一般通知音", "-16 dBm0", "260 ms", "584 Hz", "██", "!730/220,!0/40,!584/300", "without the ramps"):
         assert text in shown
@@ -72,7 +72,7 @@ segments:
 """
 
 
-def test_show_tells_all_that_a_profile_has_and_stays_short(tmp_path: Path) -> None:
+def test_show_prints_all_properties_of_a_profile_briefly(tmp_path: Path) -> None:
     (tmp_path / "rich.yaml").write_text(RICH)
     shown = run("show", tmp_path / "rich.yaml").stdout
     for text in (
@@ -110,14 +110,14 @@ def test_show_of_a_recording(tmp_path: Path) -> None:
     assert (linted.exit_code, linted.stdout[:15]) == (0, "note recording:")
 
 
-def test_lint_of_what_is_clean() -> None:
+def test_lint_of_a_clean_profile() -> None:
     result = run("lint", "notice")
     assert (result.exit_code, result.stdout) == (0, "notice: no warnings\n")
     result = run("lint", "notice", "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
 
 
-def test_lint_warns_and_says_so_in_its_exit_code(config: Path) -> None:
+def test_lint_warns_and_exits_with_1(config: Path) -> None:
     result = run("lint", "own", "-c", config)
     assert result.exit_code == 1
     assert result.stdout.startswith("warning network-tone: segment 1 can be mistaken for Japanese dial")
@@ -136,6 +136,6 @@ def test_lint_warns_and_says_so_in_its_exit_code(config: Path) -> None:
         (("lint", "nothing"), UsageError, "the profiles are notice, sample, own"),
     ],
 )
-def test_wrong_use_is_told(config: Path, arguments: tuple[str, ...], error: type[Exception], says: str) -> None:
+def test_wrong_use_is_reported(config: Path, arguments: tuple[str, ...], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         run(*arguments, "-c", config)
