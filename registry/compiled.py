@@ -25,8 +25,7 @@ from .model import Member, RegistryDocument
 from .notation import read_span
 
 _BLOCK: Final = 1_000
-"""A tenth of the unit in which Japanese numbers are allotted: small enough to search fast, large enough to list all
-blocks."""
+"""A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""
 _MAGIC: Final = b"idtone registry 3\n"
 """Raise the number when the format changes, or the size of a block."""
 _DIGEST: Final = hashlib.sha256().digest_size
@@ -144,8 +143,7 @@ def pack(index: Compiled) -> bytes:
 
 
 def unpack(octets: bytes) -> Compiled:
-    """Raises TrustError where `octets` are not from `pack` on such a machine. Reads line by line, so that other
-    threads run."""
+    """Raises TrustError where `octets` are not from `pack`. Reads line by line, so that other threads run meanwhile."""
     try:
         view = memoryview(octets)
         digest, body = view[len(_MAGIC) : len(_MAGIC) + _DIGEST], view[len(_MAGIC) + _DIGEST :]

@@ -62,8 +62,7 @@ def read_single(text: str) -> int:
 
 
 def read_span(text: str) -> Span:
-    """The numbers that an entry of `numbers` covers. Raises NumberError with the reason and the remedy, without the
-    number."""
+    """The numbers that an entry covers. Raises NumberError with the reason and the remedy, without the number."""
     normal = ascii_form(text)
     if not _WRITABLE.fullmatch(normal):
         raise NumberError(

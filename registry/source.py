@@ -1,5 +1,4 @@
-"""The sources of the registry, which keep its last good generation: the association's signed one, or a file for
-labs."""
+"""The sources of the registry: the association's signed publication, or an unsigned file for labs."""
 
 from __future__ import annotations
 

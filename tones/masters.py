@@ -29,8 +29,7 @@ HIGHEST_RATE_HZ: Final = 192_000
 SHORTEST_MS: Final = 50.0
 """Half the shortest pulse of a Japanese network tone: people cannot recognise a shorter sound."""
 SILENT_DB: Final = -60.0
-"""Relative to full scale. At this level or below, amplification to a usual level makes the steps of 16 bits audible
-as noise."""
+"""Relative to full scale. Below, amplification to a usual level makes the steps of 16 bits audible as noise."""
 NOISE_DB: Final = -30.0
 """Relative to the sound: about the idle noise of a G.711 line at the usual levels."""
 NOISELIKE_DB: Final = -6.0
@@ -47,8 +46,7 @@ _FULL_SCALE: Final = 0.98
 """Full scale of µ-law, the lowest of all codings."""
 _CEILING: Final = 32767 / 32768
 _CLIPPED_RUN: Final = 3
-"""So many equal samples in a row at full scale are clipped. The crest of a sine from 300 Hz up has at most two, even
-at 192 kHz."""
+"""The fewest equal samples at full scale that are clipped: the crest of a sine from 300 Hz up has two at 192 kHz."""
 _SLOW_HZ: Final = 16_000
 _CLIPPED_RUN_SLOW: Final = 2
 """Up to the rate `_SLOW_HZ`, two samples are long enough: a sine that just reaches the ceiling has one."""

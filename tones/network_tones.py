@@ -18,8 +18,8 @@ Band = tuple[float, float]
 """Lowest and highest frequency in Hz, both inside."""
 
 _DWELL_MS: Final = 10.0
-"""A sweep that passes a tone faster does not resemble it: receivers of DTMF, the quickest, ignore twice that time
-(ITU-T Q.24)."""
+"""A sweep that passes a tone faster does not resemble it: receivers of DTMF ignore even twice that time (ITU-T
+Q.24)."""
 _STEP_HZ: Final = 15.0
 """Half the narrowest band, so that no band is missed in a glide."""
 _SIDEBAND_DEPTH: Final = 0.1

@@ -235,8 +235,7 @@ def load_profile(path: Path) -> Profile:
 
 
 def sha256_of(path: Path) -> str:
-    """In lower case, as in profiles. Raises OSError, also where the path is not a regular file: reading a pipe would
-    block."""
+    """In lower case, as in profiles. Raises OSError, also for special files: reading a pipe would block."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is a folder, a pipe or a device")
     with path.open("rb") as file:

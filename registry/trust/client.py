@@ -1,5 +1,4 @@
-"""The member's side: fetches what the association has published, verifies it, and keeps it for times without
-connection.
+"""The member's side: fetches the association's publication, verifies it, and keeps it for use without a connection.
 
 Either a whole consistent generation is taken, or nothing. python-tuf verifies it by TUF's client workflow. The cache
 holds the versions seen so far, so that no older version is taken after a restart.
@@ -51,8 +50,7 @@ class Published:
         return self.folder / f"{self.sha256[file]}.{file}"
 
     def octets(self, file: str) -> bytes:
-        """The content of `registry.yaml` or `suspensions.yaml`. Raises TrustError where it differs from the verified
-        one."""
+        """The content of one of its files. Raises TrustError where it differs from the verified content."""
         path = self.path(file)
         try:
             octets = path.read_bytes()
@@ -121,8 +119,7 @@ class Repository:
             ) from error
 
     def update(self) -> Published:
-        """Fetch and verify what is published now. Raises TrustError. The kept generation stays until the next
-        `keep`."""
+        """Fetch and verify the publication. Raises TrustError. The kept generation stays until the next `keep`."""
         self._timestamp = None
         with self._explained():
             updater = self._refreshed()
@@ -198,8 +195,7 @@ class Repository:
         return {role: Metadata[Any].from_file(str(file)).signed for role, file in files.items()}
 
     def _check_keys(self, roles: Mapping[str, Any]) -> None:
-        """Refuse a key that is listed under two ids: python-tuf counts ids, so one key could reach the threshold
-        alone."""
+        """Refuse a key that is listed under two ids: python-tuf counts ids for the threshold, not keys."""
         root, targets = roles["root"], roles["targets"]
         for name in layout.ROLES:
             parent = targets if name in layout.DELEGATED else root
@@ -212,8 +208,7 @@ class Repository:
                 )
 
     def keep(self, published: Published) -> None:
-        """Make this the last good generation, and remove files that it does not need. Call it when its files could be
-        read.
+        """Make `published`, whose files could be read, the last good generation; remove files that it does not need.
 
         Raises TrustError.
         """

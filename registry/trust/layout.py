@@ -1,6 +1,6 @@
 """The roles, their keys and their files. The association's side and the members' side both use this module.
 
-    root         (offline)  names the keys of all roles
+    root         (offline)  names the keys of targets, snapshot and timestamp
     targets      (offline)  delegates registry.yaml and suspensions.yaml to two roles
     registry     (offline)  registry.yaml: members, licences, numbers, tones; and the masters of the tones
     suspensions  (duty)     suspensions.yaml: numbers suspended at the request of the police

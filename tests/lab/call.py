@@ -121,7 +121,7 @@ class Call(abc.ABC):
             self._ended.set()
 
     async def ask(self, method: str, headers: Iterable[Header] = (), body: bytes = b"") -> Response:
-        """Send a request within the call, not an INVITE, and return its final response. Raises TimeoutError without
+        """Send a request other than INVITE within the call; return its final response. Raises TimeoutError without
         one."""
         request = self._within(method, headers, body)
         response = await self._phone.transact(request, self._hop)

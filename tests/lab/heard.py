@@ -237,8 +237,7 @@ def _likeness(heard: Signal, spoken: Signal) -> Signal:
 
 
 def _first_sample(samples: Signal, at: int, phase: int, voice: Samples) -> int:
-    """The sample from which the voice explains the recording better than silence. At sample `at` the voice is in
-    `phase`."""
+    """The sample from which the voice explains the recording better than silence; at `at` the voice is in `phase`."""
     begin = max(0, at - FRAME)
     heard, spoken = samples[begin : at + FRAME], _looped(voice, phase - (at - begin), at + FRAME - begin)
     gain = heard[-FRAME:] @ spoken[-FRAME:] / (spoken[-FRAME:] @ spoken[-FRAME:])

@@ -196,8 +196,7 @@ class Phone:
         return call
 
     async def register(self, user: str, registrar: Address, headers: Iterable[Header] = ()) -> Response:
-        """Register this phone for calls to `user`; return the registrar's response. Raises TimeoutError without a
-        response."""
+        """Register this phone for `user`; return the registrar's response. Raises TimeoutError without one."""
         expiry = ("Expires", str(REGISTERED_S))
         request = register(user, registrar, self.address, [*self.contact, expiry, *headers])
         response = await self.transact(request, registrar)

@@ -1,5 +1,5 @@
-"""Session descriptions (RFC 4566): offer and answer (RFC 3264) of one audio stream and an optional video stream,
-without I/O."""
+"""Session descriptions (RFC 4566): offer and answer (RFC 3264) of an audio and an optional video stream, without
+I/O."""
 
 from __future__ import annotations
 

@@ -135,8 +135,7 @@ class Message:
     """What requests and responses have in common."""
 
     headers: list[Header] = field(default_factory=list)
-    """In the order of the message; a name may occur several times. Content-Length is not among them: it follows from
-    the body."""
+    """In the order of the message; names may repeat. Content-Length is left out, because it follows from the body."""
     body: bytes = b""
 
     def all(self, name: str) -> list[str]:

@@ -141,8 +141,7 @@ def _recording(target: str) -> Path | None:
 
 
 def _short(profile: Profile, target: str) -> Profile:
-    """The profile with fewer repetitions, up to `_SHOWN_LIMIT_MS`. Raises ToneError where one round is too long
-    already."""
+    """The profile with its repetitions cut at `_SHOWN_LIMIT_MS`. Raises ToneError where one round is longer."""
     once_ms = profile.duration_ms / profile.repeat
     if once_ms > _SHOWN_LIMIT_MS:
         raise ToneError(

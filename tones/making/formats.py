@@ -13,8 +13,7 @@ FRAME_MS: Final = 20
 _WAV_HEADER_SAMPLES: Final = 22
 """Asterisk also drops 44 bytes, the length of the header, at the end of a WAVE file."""
 _RESAMPLER_MS: Final = 5
-"""The delay of Asterisk's resampler on an 8 kHz channel. At the end of the file it drops the samples that it still
-holds."""
+"""The delay of Asterisk's resampler on an 8 kHz channel, which also drops as much at the end of a file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,7 @@ WEAKEST_DB: Final = -32.0
 _SIGNIFICANT: Final = 30.0
 """Power relative to the median of the spectrum; one peak in 30 000 of pure noise is this high by chance."""
 _HOPELESS: Final = {3: 0.8, 8: 0.5}
-"""Number of lines → the share of power that they may leave; if they leave more, it is not a tone. A chord of eight
-still passes."""
+"""Number of lines → the share of power that they may leave in a tone. A chord of eight lines passes."""
 _APART: Final = 0.6
 """The smallest difference of two lines, in turns over the stretch."""
 _ROUNDS: Final = 15

@@ -113,8 +113,7 @@ def losses(profile: Profile) -> tuple[str, ...]:
 
 
 def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
-    """One part as the values of a Segment. Raises ToneError for a part without an end, or with a tone too low to be
-    heard."""
+    """One part as the values of a Segment. Raises ToneError for an endless part or an inaudibly low tone."""
     if not int(match["ms"] or 0):
         tone = match[0].partition("/")[0]
         raise ToneError(f"{place}: has no end. Give its length in milliseconds, like {tone}/100")

@@ -44,8 +44,7 @@ _EXTENSIONS: Final = (0, 43, 60)
 
 
 class Datagram(NamedTuple):
-    """One UDP datagram. Addresses are as on the wire, 4 or 16 bytes; `arrival_ns` is None where the capture has no
-    time."""
+    """One UDP datagram. Addresses are as on the wire, 4 or 16 bytes; `arrival_ns` is None without a time stamp."""
 
     arrival_ns: int | None
     source: bytes

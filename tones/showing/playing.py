@@ -21,8 +21,8 @@ _PROGRAMS: Final[dict[str, tuple[str, ...]]] = {
     "paplay": ("--raw", "--format=s16le", "--channels=1", "--rate={rate}"),
     "aplay": ("-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", "{rate}", "-"),
 }
-"""The players of sound servers come first, because a running sound server holds the device. All read samples from
-standard input."""
+"""Players of sound servers come first: a running sound server holds the device. All read samples from standard
+input."""
 
 
 def play(samples: NDArray[Any], sample_rate_hz: int) -> str:

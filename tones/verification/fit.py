@@ -180,7 +180,7 @@ class Fitter:
         return best
 
     def _fine_glide(self, base: Baseband, coarse: Fitted) -> Fitted:
-        """A later assumed start makes a glide seem higher. So its likelihood is a narrow ridge: search along it, then
+        """A later assumed start makes a glide seem higher, so its likelihood is a ridge: search along it, then
         across."""
         origin = base.first / RATE_HZ
         best = coarse
@@ -362,8 +362,7 @@ class Baseband:
 
 
 def phase(each: Component, times: Floats) -> Floats:
-    """The phase of the component's carrier in turns, with a constant frequency before and after the component.
-    `times` count from the start of the sound."""
+    """The carrier's phase in turns at `times` from the start of the sound; its frequency is constant outside."""
     if each.steady:
         return each.from_hz * times
     start_s, end_s = each.track_s

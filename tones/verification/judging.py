@@ -119,8 +119,7 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A place where the sound may be. `beside` holds the bursts around it, with their levels relative to its own in
-    dB."""
+    """A place where the sound may be. `beside` holds the bursts around it and their levels relative to its own (dB)."""
 
     profile: Profile
     plan: Plan

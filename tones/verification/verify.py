@@ -32,8 +32,8 @@ from .screen import HOP, RATE_HZ, Reals, Screen
 _COARSE_SCORE: Final = 8.0
 """A fit with a lower score cannot reach the threshold."""
 _RIVAL: Final = 0.7
-"""Among equal bursts, or where some are lost, the best of overlapping candidates can be the wrong one. So candidates
-with this share of its score are fitted too."""
+"""With equal bursts or losses, the best of overlapping candidates can be wrong: fit those with this share of its
+score too."""
 _HIDDEN: Final = 0.5
 """Where more than this share of the sound's length is lost, the sound could be there undetected."""
 _ORDER: Final = tuple(ToneVerdict)

@@ -19,8 +19,7 @@ NOTICE, SAMPLE = load_library()["notice"], load_library()["sample"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A recording with the sample, one with it on one of two legs, one with another sound, and a file that is not
-    one."""
+    """A recording with the sample, one with it on one of two legs, one with another sound, and a text file."""
     home = tmp_path / "recordings"
     (home / "2026").mkdir(parents=True)
     (home / ".hidden").mkdir()
