@@ -1,1 +1,1 @@
-"""Who may play which sound for which number (利用許諾), and which numbers are stopped (番号停止)."""
+"""The registry: licences for sounds and numbers (利用許諾), and suspended numbers (番号停止)."""

@@ -1,8 +1,8 @@
-"""A registry as sorted arrays: what a look-up goes through, and the form in which a large one is kept beside its text.
+"""A registry as sorted arrays for look-ups, and the binary form in which a large one is kept beside its text.
 
-Reading a million numbers takes seconds, in which Python lets nothing else run for tenths of one. So a large registry
-is compiled in a process of its own (`compiling`), and what that has written is read in an instant. It is believed as
-far as its own checksum goes: it lies in the service's folder, beside the text that was verified.
+Reading a million numbers takes seconds, and blocks all other threads for tenths of a second. So a large registry is
+compiled in another process (`compiling`), and the service reads the result at once. The result is protected only by
+its checksum: it is in the service's own folder, beside the verified text.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from .model import Member, RegistryDocument
 from .notation import read_span
 
 _BLOCK: Final = 1_000
-"""A tenth of the unit in which Japanese numbers are allotted: few enough to search, and all of them enough to list."""
+"""A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""
 _MAGIC: Final = b"idtone registry 3\n"
-"""Of another number where what follows is read in another way, the size of a block for one."""
+"""Raise the number when the format changes, or the size of a block."""
 _DIGEST: Final = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Disjoint intervals of numbers, ascending, and who holds each; and for every block of a thousand numbers the
-    positions of those that touch it. So a look-up is one access and a bisection inside a block, however many there are.
+    """Disjoint intervals of numbers, ascending, with the holder of each. `blocks` gives, for each block of a thousand
+    numbers, the positions of the intervals that touch it. So a look-up is one access and a bisection inside a block.
     """
 
     firsts: array[int]
@@ -52,7 +52,7 @@ class Spans:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`members` (their ids) and `licences` are by holder."""
+    """`members` (their ids) and `licences` are indexed by holder."""
 
     version: int
     issued: datetime
@@ -66,7 +66,7 @@ class Compiled:
 def compiled(document: RegistryDocument) -> Compiled:
     """`document` must have passed `rules.complaints`; an unreadable number raises NumberError here."""
     header = document.registry
-    # In UTC, as the time they are compared with: Python asks no time zone for its offset then.
+    # All times are in UTC, like the time of a decision: comparing equal time zones is faster.
     return Compiled(
         header.version, utc(header.issued), utc(header.expires), {tone.id: tone.sha256 for tone in document.tones},
         tuple(member.id for member in document.members), tuple(map(licences, document.members)), _spans(document),
@@ -74,7 +74,7 @@ def compiled(document: RegistryDocument) -> Compiled:
 
 
 def _spans(document: RegistryDocument) -> Spans:
-    """Those of one holder that touch or overlap become one."""
+    """Join the intervals of one holder that touch or overlap."""
     read = sorted(
         (span.first, span.last, holder)
         for holder, member in enumerate(document.members)
@@ -115,7 +115,7 @@ def licences(member: Member) -> tuple[Licence, ...]:
 def utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
-    except OverflowError:  # the last day of 9999, where it is still that elsewhere
+    except OverflowError:  # a time in UTC after the year 9999
         return moment
 
 
@@ -123,7 +123,7 @@ def utc(moment: datetime) -> datetime:
 
 
 def pack(index: Compiled) -> bytes:
-    """For `unpack`, on a machine of the same kind."""
+    """The octets for `unpack` on a machine with the same byte order."""
     spans = index.spans
     blocks = array("q", (number for block, (start, end) in spans.blocks.items() for number in (block, start, end)))
     arrays = [spans.firsts, spans.lasts, spans.holders, blocks]
@@ -143,7 +143,7 @@ def pack(index: Compiled) -> bytes:
 
 
 def unpack(octets: bytes) -> Compiled:
-    """Raises TrustError for what `pack` has not made here. Other threads go on meanwhile: nothing is read in one go."""
+    """Raises TrustError where `octets` are not from `pack`. Reads line by line, so that other threads run meanwhile."""
     try:
         view = memoryview(octets)
         digest, body = view[len(_MAGIC) : len(_MAGIC) + _DIGEST], view[len(_MAGIC) + _DIGEST :]
@@ -194,5 +194,5 @@ def _unpacked(member: str, fields: list[Any]) -> Licence:
 
 @functools.cache
 def _directions(names: tuple[str, ...]) -> frozenset[Direction]:
-    """One for all the licences that have the same: three, and not a million for the garbage collector to look at."""
+    """Licences share these objects: three objects instead of a million keep garbage collection fast."""
     return frozenset(map(Direction, names))

@@ -1,8 +1,8 @@
-"""Compiles a registry in a process of its own:
+"""Compiles a registry in a separate process:
 
     python -m idtone.registry.compiling REGISTRY COMPILED
 
-Exit 0: COMPILED was written. 1: the registry has faults, which stand on standard output as JSON.
+Exit 0: COMPILED was written. 1: the registry has faults; they are on standard output as JSON.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from .compiled import Compiled, compiled, pack, unpack
 from .signed import parse_registry
 
 LARGE: Final = 1_000_000
-"""Octets. A smaller one is read sooner than a process is started."""
+"""Octets. Reading a smaller registry takes less time than starting a process."""
 WITHIN_S: Final = 120.0
 FAULTS: Final = 1
 
 
-def apart(registry: Path, name: str) -> Compiled:
+def compile_in_process(registry: Path, name: str) -> Compiled:
     """The registry in a verified file, compiled beside it before or now; `name` stands for it in the faults.
 
     Raises DocumentError with every fault, TrustError where it cannot be compiled.
@@ -40,7 +40,7 @@ def apart(registry: Path, name: str) -> Compiled:
         pass  # not yet, or by another version
     command = [sys.executable, "-m", __name__, str(registry), str(beside)]
     try:
-        done = subprocess.run(  # noqa: S603 — ourselves, and a file of our own
+        done = subprocess.run(  # noqa: S603 — our own module and our own file
             command, capture_output=True, text=True, timeout=WITHIN_S, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:

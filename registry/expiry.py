@@ -1,4 +1,4 @@
-"""Says in the log, before and when, that the registry expires: nothing else goes wrong until then."""
+"""Logs that the registry will expire, or has expired: until it has, nothing else shows it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from .model import JAPAN
 _log = logging.getLogger(__name__)
 
 SOON: Final = timedelta(days=1)
-"""Roles are signed anew well before; of a registry that has so little left no newer one has come."""
+"""The association signs well before the expiry; with so little time left, a newer version is missing."""
 AGAIN: Final = timedelta(hours=1)
-"""How often what has not changed is said again."""
+"""The interval at which an unchanged message is repeated."""
 
 
 class Expiry:
-    """What was said of the registry that is in use. `stale` is how long its licences count beyond its expiry."""
+    """Logs the expiry of the current registry. `stale` is how long its licences stay valid after the expiry."""
 
     def __init__(self, stale: timedelta) -> None:
         self._stale = stale
-        self._told: tuple[str, datetime] | None = None
+        self._logged: tuple[str, datetime] | None = None
 
     def review(self, registry: RegistryIndex | None, now: datetime) -> None:
-        """Log what there is to say, once an hour until it is something else."""
+        """Log the expiry once an hour, and at once when the message changes."""
         text = self._text(registry, now) if registry else ""
         if not text:
-            self._told = None
-        elif self._told is None or self._told[0] != text or now - self._told[1] >= AGAIN:
-            self._told = text, now
+            self._logged = None
+        elif self._logged is None or self._logged[0] != text or now - self._logged[1] >= AGAIN:
+            self._logged = text, now
             _log.error("%s", text)
 
     def _text(self, registry: RegistryIndex, now: datetime) -> str:
@@ -39,13 +39,14 @@ class Expiry:
             return ""
         at = registry.expires.astimezone(JAPAN).isoformat()
         if left > timedelta(0):
-            return f"{what} expires at {at}, and no newer one has come: see that the association publishes one"
+            return f"{what} expires at {at}, and there is no newer version: ask the association to publish one"
         if -left < self._stale:
             until = (registry.expires + self._stale).astimezone(JAPAN).isoformat()
             return (
-                f"{what} HAS EXPIRED at {at}; its licences count until {until}: see that the association publishes one"
+                f"{what} HAS EXPIRED at {at}; its licences stay valid until {until}: "
+                "ask the association to publish a newer one"
             )
         return (
-            f"{what} HAS EXPIRED at {at}, and no licence counts any more: calls get what the policy says without one, "
-            "until a newer registry comes; see that the association publishes one"
+            f"{what} HAS EXPIRED at {at}, and no licence is valid any more: the policy for unlicensed numbers "
+            "applies to all calls until a newer registry comes; ask the association to publish one"
         )

@@ -1,4 +1,4 @@
-"""The registry as the decision asks it: one number in, its licences or its suspension out."""
+"""The registry for decisions: looks up the licences or the suspension of a number."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What the association signs beside the members: the suspensions, and until when all of it counts."""
+    """What the association signs apart from the members: the suspensions, and the expiry of the whole."""
 
     suspensions: SuspensionsDocument
     expires: datetime
 
 
 class RegistryIndex:
-    """One generation of the registry, never changed after it was made. Implements `idtone.decision.Registry`."""
+    """One generation of the registry; immutable. Implements `idtone.decision.Registry`."""
 
     __slots__ = ("_compiled", "_expires", "_issued", "_suspensions", "_tones", "_trust")
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None) -> None:
         """`document` must have passed `rules.complaints`; an unreadable number raises NumberError here.
 
-        With `signed`, what is suspended stands there and not in the document.
+        With `signed`, the suspensions come from it, not from the document.
         """
         self._hold(compiled(document), document.suspensions, signed)
 
     @classmethod
     def of(cls, ready: Compiled, signed: Signed) -> RegistryIndex:
-        """One that was compiled before."""
+        """The index of a compiled registry."""
         index = cls.__new__(cls)
         index._hold(ready, (), signed)
         return index
 
     def renewed(self, signed: Signed) -> RegistryIndex:
-        """The same members, with other suspensions or a longer term: a generation that takes no time to make."""
+        """A generation with the same members and other suspensions or another expiry; it costs almost no time."""
         other = copy.copy(self)
         other._hold(self._compiled, (), signed)
         return other
@@ -83,11 +83,11 @@ class RegistryIndex:
 
     @property
     def tones(self) -> Mapping[str, str | None]:
-        """Tone id → SHA-256 of its master; None for a sound that is no recording."""
+        """Tone id → SHA-256 of its master; None for a sound that is not a recording."""
         return self._tones
 
     def suspension(self, number: Number) -> Suspension | None:
-        """The suspension of `number`, in force or to come; None where there is none."""
+        """The suspension of `number`, now or in future; None where it is not suspended."""
         return self._suspensions.get(number.e164)
 
     def suspensions(self) -> Iterator[Suspension]:
@@ -95,12 +95,12 @@ class RegistryIndex:
         return iter(self._suspensions.values())
 
     def licences(self, number: Number) -> Sequence[Licence] | None:
-        """The licences of the member who holds `number`; None where nobody does."""
+        """The licences of the member who holds `number`; None where no member holds it."""
         holder = self._holder(number)
         return None if holder is None else self._compiled.licences[holder]
 
     def member(self, number: Number) -> str | None:
-        """The id of the member who holds `number`; None where nobody does."""
+        """The id of the member who holds `number`; None where no member holds it."""
         holder = self._holder(number)
         return None if holder is None else self._compiled.members[holder]
 

@@ -1,6 +1,4 @@
-"""The registry as it is known on this machine, for whoever is not the service: the unsigned file, or what was last
-published here.
-"""
+"""The registry on this machine, for programs other than the service: the unsigned file, or the cached publication."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`document` has the suspensions, wherever they were written; `signed` is None of an unsigned one."""
+    """`document` has the suspensions of either file; `signed` is None for an unsigned registry."""
 
     source: str
     document: RegistryDocument
@@ -35,15 +33,15 @@ class Known:
 
 
 def known(registry: RegistrySettings) -> Known:
-    """Raises DocumentError for faults, also of the settings, and TrustError where nothing was published here yet."""
+    """Raises DocumentError for faults, also in the settings, and TrustError where nothing is in the cache yet."""
     root = registry.root()
     if root is None:
         return Known(registry.source, read_document(registry.file()))
-    from .trust.client import Repository  # with TUF, which takes longer to import than all of the rest
+    from .trust.client import Repository  # here, because TUF takes longer to import than all the rest
 
     kept = Repository(root, registry.source, registry.cache).kept()
     if kept is None:
-        raise TrustError(f"nothing of {registry.source} is known here yet; run `idtone registry update`")
+        raise TrustError(f"{registry.source} was not fetched to this machine yet; run `idtone registry update`")
     return from_published(registry.source, kept)
 
 

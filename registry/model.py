@@ -1,4 +1,4 @@
-"""The registry file as types. What can be said of one value alone is checked here; the rest in `rules`."""
+"""The registry file as types. Rules for single values are checked here; `rules` checks the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TEXT_LIMIT: Final = 200
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _LARGEST: Final = 2**53 - 1
-"""Up to here every reader of JSON has the same whole number (RFC 7493, 2.2), and the evidence of a call can hold it."""
+"""The largest integer that all JSON readers agree on (RFC 7493, 2.2), and that the evidence of a call can hold."""
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
 AnyDate = TypeVar("AnyDate", bound=date)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
@@ -41,7 +41,7 @@ def _sha256(value: str) -> str:
 
 
 def _moment(value: Any) -> Any:
-    if isinstance(value, str) and not _ISO_DATE.fullmatch(value):  # pydantic would take 20261101 for seconds since 1970
+    if isinstance(value, str) and not _ISO_DATE.fullmatch(value):  # pydantic reads 20261101 as seconds since 1970
         raise ValueError("is not a date and time. Write it like 2026-01-10T00:00:00+09:00")
     return value
 
@@ -53,9 +53,9 @@ def _day(value: Any) -> Any:
 
 
 def _sensible(value: AnyDate) -> AnyDate:
-    """So that it is a date in every time zone, and one more or less can be reckoned."""
+    """Keeps dates valid in every time zone and in date arithmetic."""
     if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
-        raise ValueError(f"is no sensible date. Write a year from {_FIRST_YEAR} to {_LAST_YEAR}")
+        raise ValueError(f"is not a plausible date. Write a year from {_FIRST_YEAR} to {_LAST_YEAR}")
     return value
 
 
@@ -68,7 +68,7 @@ Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
 
 class Header(Model):
-    """Whose registry it is, which generation, and how long it counts: from `issued` up to, but not at, `expires`."""
+    """The association, the version and the validity of the registry: from `issued` up to, but not at, `expires`."""
 
     association: Text
     version: Annotated[int, Field(ge=1, le=_LARGEST)]
@@ -77,7 +77,7 @@ class Header(Model):
 
 
 class Tone(Model):
-    """A sound that may be licensed; `sha256` is that of the master where it is a recording."""
+    """A sound that may be licensed; for a recording, `sha256` is that of the master."""
 
     id: Id
     title: Text
@@ -123,7 +123,7 @@ class Member(Model):
 
 
 class SuspensionEntry(Model):
-    """A number that the police had stopped (番号停止)."""
+    """A number that is suspended at the request of the police (番号停止)."""
 
     number: Annotated[str, Field(repr=False)]
     since: Moment
@@ -131,7 +131,7 @@ class SuspensionEntry(Model):
 
 
 class SuspensionsDocument(Model):
-    """The suspended numbers as a file of their own, signed by others than the registry and more often."""
+    """The file of suspended numbers. Other people sign it than the registry, and more often."""
 
     issued: Moment
     suspensions: tuple[SuspensionEntry, ...] = ()

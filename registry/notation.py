@@ -1,14 +1,13 @@
-"""The three ways to write numbers in a registry, and what each covers. Pure.
+"""The three notations of numbers in a registry.
 
-    single   "0312345678"                     one number; hyphens, spaces and +81 as one likes
+    single   "0312345678"                     one number; hyphens, spaces and +81 are allowed
     range    "+81312345600-+81312345699"      two complete numbers of one length with '-' between
-    prefix   "0612345*"                       every number that begins so
+    prefix   "0612345*"                       every number with this beginning
 
-A hyphen inside a number and the hyphen of a range do not get mixed up: the first digits of a
-Japanese number tell its length (ten digits from the 0 on; eleven for 020, 050, 060, 070, 080, 0800
-and 090), so at most one hyphen has complete numbers on both sides. A prefix covers the numbers of the
-length that its first digits tell: "0612345*" the thousand ten-digit numbers from 0612345000,
-"05012345*" the thousand eleven-digit ones from 05012345000.
+The hyphen of a range is unambiguous. The first digits of a Japanese number give its length (ten digits with the 0;
+eleven for 020, 050, 060, 070, 080, 0800 and 090), so at most one hyphen has complete numbers on both sides. The first
+digits of a prefix give the length of its numbers in the same way: "0612345*" covers the thousand ten-digit numbers
+from 0612345000, "05012345*" the thousand eleven-digit numbers from 05012345000.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from idtone.errors import NumberError
 from idtone.numbers import ascii_form, national_length, parse_japanese
 
 ENTRY_LIMIT: Final = 1_000_000
-"""Numbers that one entry may cover. Numbers are allotted ten thousand at a time, so this is a hundred
-allotments; what is larger ("06*": all Osaka) is a slip of the pen that would take in other carriers' customers."""
+"""The most numbers of one entry: a hundred allotments of ten thousand numbers each. A larger entry ("06*": all Osaka)
+is a mistake that would cover other carriers' customers."""
 
-_CANONICAL: Final = re.compile(r"(?:\+81|0)((?!10)[1-9][0-9]{8,9})")  # 010 goes abroad
+_CANONICAL: Final = re.compile(r"(?:\+81|0)((?!10)[1-9][0-9]{8,9})")  # 010 is the international prefix
 _PREFIX: Final = re.compile(r"(?:\+81|0)((?!10)[1-9][0-9]*)\*")
 _WRITABLE: Final = re.compile(r"[0-9 +().*-]{1,60}")
 _SEPARATORS: Final = re.compile(r"[ ().-]+")
@@ -41,7 +40,7 @@ class Span:
         return self.last - self.first + 1
 
     def without(self, gone: Span) -> list[Span]:
-        """What is left of it: itself, or what lies on both sides."""
+        """What remains of this span without `gone`: at most two spans."""
         if gone.last < self.first or self.last < gone.first:
             return [self]
         sides = ((self.first, gone.first - 1), (gone.last + 1, self.last))
@@ -58,12 +57,12 @@ def read_single(text: str) -> int:
     """
     canonical = _CANONICAL.fullmatch(text)
     if canonical and len(canonical[1]) + 1 == national_length(f"0{canonical[1]}"):
-        return int(f"81{canonical[1]}")  # the usual case; a million numbers through the full parser take half a minute
+        return int(f"81{canonical[1]}")  # the usual case; the full parser takes half a minute for a million numbers
     return int(parse_japanese(text).e164[1:])
 
 
 def read_span(text: str) -> Span:
-    """What an entry of `numbers` covers. Raises NumberError with the reason and the remedy, without the number."""
+    """The numbers that an entry covers. Raises NumberError with the reason and the remedy, without the number."""
     normal = ascii_form(text)
     if not _WRITABLE.fullmatch(normal):
         raise NumberError(
@@ -75,7 +74,7 @@ def read_span(text: str) -> Span:
         return Span(number, number)
     if len(span) > ENTRY_LIMIT:
         raise NumberError(
-            f"this covers {len(span):,} numbers, and an entry may cover {ENTRY_LIMIT:,} at most; "
+            f"this covers {len(span):,} numbers, but an entry may cover {ENTRY_LIMIT:,} at most; "
             "write the ranges that the member really holds"
         )
     return span
@@ -89,7 +88,7 @@ def _prefix(text: str) -> Span:
     length = national_length(national)
     missing = length - len(national)
     if missing < 1:
-        raise NumberError(f"this prefix is as long as a whole number of {length} digits; drop the '*' or some digits")
+        raise NumberError(f"this prefix has as many digits as a number ({length}); remove the '*' or some digits")
     first = int(f"81{prefix[1]}") * 10**missing
     return Span(first, first + 10**missing - 1)
 
@@ -104,7 +103,7 @@ def _range(text: str) -> Span | None:
             raise NumberError("this range does not end in a complete Japanese number; write both ends in full")
         span = Span(read_single(left), read_single(right))
         if len(str(span.first)) != len(str(span.last)):
-            raise NumberError("this range has ends of different length; both must be of one kind of number")
+            raise NumberError("this range has ends of different length; write two numbers of the same kind")
         if span.last < span.first:
             raise NumberError("this range ends before it starts; swap its ends")
         return span

@@ -1,6 +1,6 @@
-"""What people are shown of a registry: plain values for JSON, and the same as lines. Pure.
+"""Reports on a registry: plain values for JSON, and the same as lines of text.
 
-No number is shown beyond its last four digits.
+Of each number, only the last four digits are shown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Counts(TypedDict):
 
 
 class LicenceReport(TypedDict):
-    """`state` is a reason code of the decision, the directions left aside: `licence-valid`, `licence-expired`, …"""
+    """`state` is a reason code of the decision, regardless of direction: `licence-valid`, `licence-expired`, …"""
 
     id: str
     tone: str
@@ -37,7 +37,7 @@ class LicenceReport(TypedDict):
 
 
 class MemberReport(TypedDict):
-    """`entries` are what stands in `numbers` of the file, `numbers` how many that is in all."""
+    """`entries` counts the entries in `numbers` of the file; `numbers` counts the numbers that they cover."""
 
     id: str
     name_ja: str
@@ -68,8 +68,8 @@ class RegistryReport(TypedDict):
     suspensions: list[SuspensionReport]
 
 
-def _told(at: datetime) -> str:
-    """ISO 8601, in Japan's time as everything here, whatever zone the file has it in."""
+def _iso(at: datetime) -> str:
+    """ISO 8601 in Japan's time, whatever time zone the file uses."""
     return at.astimezone(JAPAN).isoformat()
 
 
@@ -87,11 +87,11 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
     return RegistryReport(
         association=header.association,
         version=header.version,
-        issued=_told(header.issued),
-        expires=_told(header.expires),
+        issued=_iso(header.issued),
+        expires=_iso(header.expires),
         expired=now >= index.expires,
         trust=index.trust,
-        good_until=_told(index.expires),
+        good_until=_iso(index.expires),
         tones=[tone.id for tone in document.tones],
         members=[member_report(member, now) for member in document.members],
         suspensions=suspension_reports(document.suspensions, now),
@@ -102,7 +102,7 @@ def suspension_reports(entries: Iterable[SuspensionEntry], now: datetime) -> lis
     return [
         SuspensionReport(
             number=str(parse_japanese(entry.number)),
-            since=_told(entry.since),
+            since=_iso(entry.since),
             in_force=now >= entry.since,
             reference=entry.reference,
         )
@@ -123,8 +123,8 @@ def member_report(member: Member, now: datetime) -> MemberReport:
                 id=licence.id,
                 tone=licence.tone,
                 state=judge(licence, min(licence.directions), now).value,
-                valid_from=_told(licence.valid_from),
-                valid_until=_told(licence.valid_until),
+                valid_from=_iso(licence.valid_from),
+                valid_until=_iso(licence.valid_until),
                 directions=sorted(licence.directions),
             )
             for licence in licences(member)
@@ -167,7 +167,7 @@ def member_lines(report: MemberReport) -> Iterator[str]:
 
 
 def _covered(member: Member) -> int:
-    """How many numbers the member holds; one that lies in two of his entries counts once."""
+    """How many numbers the member holds. A number in two entries counts once."""
     total, reached = 0, 0
     for span in sorted(map(read_span, member.numbers), key=lambda span: span.first):
         total += max(0, span.last - max(span.first, reached + 1) + 1)

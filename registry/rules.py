@@ -1,6 +1,6 @@
-"""What must hold between the values of a registry. Pure; each rule yields its complaints with their places.
+"""The rules between the values of a registry. Each rule yields its complaints with their places.
 
-No complaint carries a telephone number: the place in the file says which one is meant.
+Complaints contain no telephone numbers: the place in the file identifies them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 
 def complaints(document: RegistryDocument) -> Iterator[Complaint]:
-    """Every fault between the values of `document`."""
+    """All faults between the values of `document`."""
     for rule in (_dates, _tones, _ids, _numbers, _suspensions):
         yield from rule(document)
 
@@ -66,18 +66,18 @@ def _ids(document: RegistryDocument) -> Iterator[Complaint]:
     )
     for kind in (tones, members, licences):
         for location, first in _twice(kind):
-            yield Complaint(location, f"is the same id as {field_name(first)}", "Give each its own id")
+            yield Complaint(location, f"is the same id as {field_name(first)}", "Give each entry its own id")
 
 
 def suspension_complaints(document: SuspensionsDocument) -> Iterator[Complaint]:
-    """Every fault of a file of suspensions."""
+    """All faults of a file of suspensions."""
     yield from _suspensions(document)
 
 
 def signed_complaints(document: RegistryDocument) -> Iterator[Complaint]:
-    """Every fault of a registry that is to be signed: its suspensions stand in the other file."""
+    """All faults of a registry for signing; its suspensions must be in the other file."""
     if document.suspensions:
-        yield Complaint(("suspensions",), "stand in suspensions.yaml, which is signed apart", "Move them there")
+        yield Complaint(("suspensions",), "belong in suspensions.yaml, which is signed separately", "Move them there")
     yield from complaints(document)
 
 
@@ -94,7 +94,7 @@ def _suspensions(document: RegistryDocument | SuspensionsDocument) -> Iterator[C
 
 
 def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
-    """The places of values that stood before, each with the place where the value stood first."""
+    """The place of each repeated value, with the place where the value was first."""
     seen: dict[Hashable, Location] = {}
     for location, value in placed:
         first = seen.setdefault(value, location)
@@ -103,14 +103,14 @@ def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
 
 
 def _numbers(document: RegistryDocument) -> Iterator[Complaint]:
-    """Numbers that cannot be read, and numbers that stand where they must not stand again.
+    """Numbers that cannot be read, and numbers that are entered twice.
 
-    A number belongs to one member. Within a member an entry may lie inside a wider one, but two equal
-    entries or two that overlap in part are a slip.
+    A number belongs to one member. An entry of a member may lie inside a wider one, but two equal or partly
+    overlapping entries are a mistake.
 
-    Entries go through in the order of their first numbers, each beside the one that has reached furthest
-    so far: O(n log n). Every group of entries that overlap wrongly gets a complaint; not every pair does.
-    Arrays, and sort keys that carry their position, since a million tuples would take 100 MB.
+    The entries are sorted by first number, and each is compared with the one that reaches furthest so far: O(n log
+    n). Each group of wrongly overlapping entries gets a complaint, not each pair. Arrays, and sort keys that contain
+    the position, save memory: a million tuples take 100 MB.
     """
     firsts, lasts, members, entries = array("q"), array("q"), array("l"), array("l")
     for m, member in enumerate(document.members):
@@ -140,7 +140,7 @@ def _numbers(document: RegistryDocument) -> Iterator[Complaint]:
                 place,
                 f"{'is the same as' if equal else 'overlaps'} {field_name(other)} "
                 f"of member {document.members[members[earlier]].id}",
-                "Remove one of the two" if one_member else "Leave each number with the one member who holds it",
+                "Remove one of the two" if one_member else "Keep each number only with the one member who holds it",
             )
         before = at
         if lasts[at] > lasts[furthest]:

@@ -1,4 +1,4 @@
-"""The two files that the association signs, as types: how each is read, whoever reads it."""
+"""Parsers of the two files that the association signs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .rules import signed_complaints, suspension_complaints
 
 
 def parse_registry(text: str, name: str) -> RegistryDocument:
-    """Raises DocumentError with every fault; `name` stands for the file in the faults."""
+    """Raises DocumentError with every fault; `name` is the file name in the faults."""
     return parse(text, name, RegistryDocument, signed_complaints)
 
 

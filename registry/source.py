@@ -1,4 +1,4 @@
-"""Where the registry comes from, and its last good generation: the association's signed one, or a file for labs."""
+"""The sources of the registry: the association's signed publication, or an unsigned file for labs."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ from typing import TYPE_CHECKING, Final, Protocol
 from idtone.documents import load, parse
 from idtone.errors import DocumentError, Fault, TrustError
 
-from .compiling import LARGE, apart
+from .compiling import LARGE, compile_in_process
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument
 from .rules import complaints
 from .signed import parse_registry, parse_suspensions
 from .trust import layout
 
-if TYPE_CHECKING:  # with TUF, which an unsigned registry does not need
+if TYPE_CHECKING:  # imports TUF, which an unsigned registry does not need
     from .trust.client import Published, Repository
 
 log = logging.getLogger(__name__)
 
 WHOLE_S: Final = 60.0
-"""How long an unchanged timestamp may stand for all that it leads to. That signatures have expired, and what is wrong
-with the source beside its timestamp, is said no later than this; no call waits for it, since each decision looks at the
-expiry itself.
+"""How long an unchanged timestamp suffices without verifying all files again. So expired signatures, and faults of
+other files, are logged within this time. Calls do not depend on it: each decision checks the expiry itself.
 """
 _LOGGED_FAULTS: Final = 5
 
 
 def read_document(path: Path) -> RegistryDocument:
-    """The registry as it stands in the file. Raises DocumentError with every fault."""
+    """The registry in a file. Raises DocumentError with every fault."""
     return load(path, RegistryDocument, complaints)
 
 
 def parse_document(text: str, name: str) -> RegistryDocument:
-    """As `read_document`, from text; `name` stands for the file in the faults."""
+    """As `read_document`, from text; `name` is the file name in the faults."""
     return parse(text, name, RegistryDocument, complaints)
 
 
@@ -53,15 +52,15 @@ class Source(Protocol):
     @property
     def current(self) -> RegistryIndex | None: ...
     def refresh(self) -> bool:
-        """Look whether there is a newer one; True where it was taken. Blocks: call it from a thread, any thread."""
+        """Look for a newer generation; True where one was taken. Blocks: call it from a worker thread."""
         ...
 
 
 class SignedSource:
-    """Keeps the last good generation of what the association has published.
+    """Keeps the last good generation that the association has published.
 
-    Whatever is wrong with what comes now, what was good stays, until its signatures have expired; and what it
-    suspends stays suspended beyond that. It is in the cache for the next start, when the source may be away.
+    If a newer one is faulty, the last good one stays in use until its signatures expire; its suspensions stay in
+    force after that. It is kept in the cache for the next start, when the source may be unreachable.
     """
 
     def __init__(self, repository: Repository, poll_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -72,18 +71,18 @@ class SignedSource:
         self._refreshing = threading.Lock()
         self._published: Published | None = None
         self._refused: Published | None = None
-        """Verified, and with faults."""
+        """Verified, but faulty."""
         self._kept: Published | None = None
-        self._whole_s = 0.0
-        """When all of it is verified again, whether or not its timestamp has changed."""
-        self._told = ""
+        self._verify_all_s = 0.0
+        """When all files are verified again, even if the timestamp is unchanged."""
+        self._logged = ""
         self._begun = False
         self.current: RegistryIndex | None = None
 
     def refresh(self) -> bool:
-        """As `Source` says, but not more often than every `poll_s` seconds.
+        """As in `Source`, but at most every `poll_s` seconds.
 
-        The first time what was kept is enough: nobody waits for a source that does not answer.
+        The first time the cached generation is enough, so that a start does not wait for an unreachable source.
         """
         with self._refreshing:
             if not self._begun:
@@ -97,10 +96,10 @@ class SignedSource:
 
     def _take_latest(self) -> bool:
         now_s = self._clock_s()
-        if now_s < self._whole_s and self._repository.unchanged():
+        if now_s < self._verify_all_s and self._repository.unchanged():
             return False
         published = self._repository.update()
-        self._whole_s = now_s + WHOLE_S  # what cannot be read or kept now is tried again then
+        self._verify_all_s = now_s + WHOLE_S  # then files that cannot be read or kept now are tried again
         taken = published not in (self._published, self._refused)
         if taken:
             try:
@@ -116,7 +115,7 @@ class SignedSource:
     def _take_kept(self) -> bool:
         kept = self._repository.kept()
         if kept is not None:
-            self._take(kept, "is in use, as it was last published here")
+            self._take(kept, "is in use, from the cache")
             self._kept = kept
         return kept is not None
 
@@ -128,10 +127,10 @@ class SignedSource:
         except TrustError as error:
             trouble = str(error)
         else:
-            self._told = ""
+            self._logged = ""
             return taken
-        if trouble != self._told:  # once, until it is something else
-            self._told = trouble
+        if trouble != self._logged:  # log it once, until it changes
+            self._logged = trouble
             log.error("the registry cannot be renewed: %s. %s", trouble, _consequence(self.current))
         return False
 
@@ -152,16 +151,16 @@ def _members(published: Published, signed: Signed) -> RegistryIndex:
     file = layout.REGISTRY_FILE
     octets = published.octets(file)
     if len(octets) > LARGE:
-        return RegistryIndex.of(apart(published.path(file), file), signed)
+        return RegistryIndex.of(compile_in_process(published.path(file), file), signed)
     return RegistryIndex(parse_registry(published.text(file, octets), file), signed)
 
 
 class FileSource:
     """Keeps the last good generation of an unsigned registry file.
 
-    A file that becomes faulty or disappears changes nothing but the log: what was good stays in use,
-    and with it every suspension. Writers must replace the file (write beside it, then rename), or a
-    half-written one is read and complained about.
+    If the file becomes faulty or disappears, this is only logged: the last good generation stays in use, with every
+    suspension. Writers must replace the file (write beside it, then rename); otherwise a half-written file is read
+    and reported as faulty.
     """
 
     def __init__(self, path: Path) -> None:
@@ -171,15 +170,15 @@ class FileSource:
         self.current: RegistryIndex | None = None
 
     def refresh(self) -> bool:
-        """Look at the file, and read it where it has changed; True where a new generation was taken.
+        """Read the file if it has changed; True where a new generation was taken.
 
-        Costs one `stat` where nothing changed. Blocks while reading: call it from a thread, any thread.
+        Without a change it costs one `stat`. Blocks while reading: call it from a worker thread.
         """
         with self._refreshing:
             seen = _identity(self._path)
             if seen == self._seen:
                 return False
-            self._seen = seen  # of before the reading, so that a change meanwhile is found next time
+            self._seen = seen  # taken before reading, so that a change meanwhile is found next time
             try:
                 _refuse_special(self._path)
                 self.current = load_registry(self._path)
@@ -194,12 +193,12 @@ class FileSource:
 
 def _consequence(current: RegistryIndex | None) -> str:
     if current is None:
-        return "There is no registry: no licence counts"
+        return "There is no registry, so no licence is valid"
     return f"Version {current.version} stays in use"
 
 
 def _identity(path: Path) -> tuple[int, ...]:
-    """Differs whenever the file was changed, replaced, removed or brought back."""
+    """A value that differs when the file was changed, replaced, removed or restored."""
     try:
         status = path.stat()
     except OSError as error:
@@ -208,7 +207,7 @@ def _identity(path: Path) -> tuple[int, ...]:
 
 
 def _refuse_special(path: Path) -> None:
-    """A pipe would be waited for. Raises DocumentError."""
+    """Raises DocumentError for a special file: reading a pipe would block."""
     if path.exists() and not path.is_file():
         remedy = "Put the registry's file there"
         raise DocumentError([Fault(str(path), 0, 0, "", "it is not a regular file", remedy)])

@@ -19,24 +19,24 @@ from idtone.errors import ToneError
 
 _ANSWER_S: Final = 20
 _REPRODUCIBLE: Final = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact", "-threads", "1")
-"""Neither the name of a version nor a random number in the file."""
+"""Keeps version names and random numbers out of the file."""
 
 
 def program(purpose: str) -> Path:
-    """Where ffmpeg is. Raises ToneError that names what to install; `purpose` begins it: "writing .m4a"."""
+    """The path of ffmpeg. Raises ToneError where it is missing; the message begins with `purpose`: "writing .m4a"."""
     found = shutil.which("ffmpeg")
     if found is None:
-        raise ToneError(f"{purpose} needs the program ffmpeg, which is not here. Install the package ffmpeg")
+        raise ToneError(f"{purpose} needs the program ffmpeg, which is not installed. Install the package ffmpeg")
     return Path(found)
 
 
 def encoder_program(encoder: str, purpose: str) -> Path:
-    """Where an ffmpeg with this encoder is. Raises ToneError as `program` does, and where it lacks the encoder."""
+    """The path of an ffmpeg with this encoder. Raises ToneError as `program` does, and where the encoder is missing."""
     ffmpeg = program(purpose)
     if encoder not in _encoders(ffmpeg, ffmpeg.stat().st_mtime_ns):
         raise ToneError(
             f"{purpose} needs ffmpeg's encoder {encoder}, which {ffmpeg} does not have. "
-            "Install the package ffmpeg of Debian, or another one that was built with it"
+            "Install Debian's package ffmpeg, or a build of ffmpeg with this encoder"
         )
     return ffmpeg
 
@@ -44,9 +44,10 @@ def encoder_program(encoder: str, purpose: str) -> Path:
 def encode(
     pcm: mmap.mmap, sample_rate_hz: int, to: BinaryIO, *, muxer: str, encoder: str, arguments: tuple[str, ...]
 ) -> None:
-    """Encode one channel of 16-bit little-endian samples. Raises ToneError with ffmpeg's own last words.
+    """Encode one channel of 16-bit little-endian samples. Raises ToneError with the last line that ffmpeg prints.
 
-    Not beside other threads that make temporary files: meanwhile the process's folder for them is one that goes again.
+    No other thread may make temporary files meanwhile: the process's folder for them changes, and is deleted at the
+    end.
     """
     purpose = f"encoding with {encoder}"
     segment = _pydub().AudioSegment(data=pcm, sample_width=2, frame_rate=sample_rate_hz, channels=1)
@@ -56,24 +57,24 @@ def encode(
             segment.export(to, format=muxer, codec=encoder, parameters=[*arguments, *_REPRODUCIBLE])
     except _pydub().exceptions.CouldntEncodeError as error:
         words = str(error).strip().splitlines()
-        raise ToneError(f"{purpose} failed: {words[-1] if words else 'ffmpeg says nothing'}") from error
+        raise ToneError(f"{purpose} failed: {words[-1] if words else 'ffmpeg prints nothing'}") from error
 
 
 @functools.cache
 def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
-    """`changed_ns`, because another program may take its place."""
+    """`changed_ns` belongs to the cache's key: an upgrade may replace the program."""
     try:
         listing = subprocess.run(  # noqa: S603  what PATH names as ffmpeg
             [ffmpeg, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=_ANSWER_S, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise ToneError(f"{ffmpeg} does not list its encoders: {error}. Install the package ffmpeg anew") from error
+        raise ToneError(f"{ffmpeg} does not list its encoders: {error}. Reinstall the package ffmpeg") from error
     return frozenset(re.findall(r"^ A\S+ +(\S+)", listing.stdout, re.MULTILINE))
 
 
 @contextmanager
 def _scratch() -> Iterator[None]:
-    """pydub leaves its temporary files behind where ffmpeg fails; here they go with their folder."""
+    """A temporary folder for pydub, which leaves its files behind when ffmpeg fails."""
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="idtone.") as folder:
         tempfile.tempdir = folder
@@ -84,9 +85,9 @@ def _scratch() -> Iterator[None]:
 
 
 def _pydub() -> Any:
-    """pydub warns where it is loaded: of Python's audioop, of its own source, and of a missing ffmpeg.
+    """Import pydub without its warnings about Python's audioop, its own source and a missing ffmpeg.
 
-    It also takes for granted that PATH is set, which `program` does not.
+    pydub also needs PATH to be set; `program` does not.
     """
     os.environ.setdefault("PATH", os.defpath)
     with warnings.catch_warnings():

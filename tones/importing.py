@@ -1,7 +1,7 @@
-"""A supplied master → its profile, and every sound file of it. All of it is put in place, or nothing.
+"""A supplied master → its profile and all its sound files. Either all are put in place, or none.
 
-The master is copied byte for byte, under a name that holds the beginning of its hash: so a new master never
-overwrites an old one, and replacing the profile's file is the one step by which the new one counts.
+The copy of the master is exact, and its name holds the beginning of its hash. So a new master never overwrites an old
+one; it takes effect in one step, when its profile replaces the old profile.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _EXTENSION: Final = re.compile(r"\.[a-z0-9-]{1,10}")
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What to make of a master. `registered` is what the registry says, as in `proof.doubt`."""
+    """What to make from a master. `registered` holds the registry's tones, as in `proof.doubt`."""
 
     profile_id: str
     title: str
@@ -55,7 +55,7 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was made, where it lies now. `measured` is of the master as it came."""
+    """The result, with its final paths. `measured` describes the supplied master."""
 
     profile: Profile
     profile_file: Path
@@ -64,11 +64,11 @@ class Imported:
 
 
 def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Path, formats: Iterable[str]) -> Imported:
-    """Write the profile and the master to `folder`, the sound files to `sounds`; both are made where missing.
+    """Write the profile and the master to `folder`, the sound files to `sounds`; missing folders are created.
 
-    Raises ToneError with everything that is wrong with the master, or where something cannot be written;
-    RecordingError where it is no sound; DocumentError for an id, title or level that no profile can have;
-    UsageError where the profile is there already and `replaces` is not set.
+    Raises ToneError with every fault of the master, or where a file cannot be written; RecordingError where the
+    master is not a sound; DocumentError for an invalid id, title or level; UsageError where the profile exists and
+    `replaces` is not set, or another profile has its id.
     """
     wanted = list(dict.fromkeys(formats))
     for name in wanted:
@@ -104,7 +104,7 @@ def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Pa
 
 
 def render(profile: Profile, measured: Master, name: str) -> str:
-    """The profile's file; `name` is that of the master as it came."""
+    """The text of the profile's file; `name` is the file name of the supplied master."""
     origin = json.dumps(name, ensure_ascii=not name.isprintable())
     standard = (
         "# The association's standard sound: the registry named the SHA-256 of this master at the import.\n"
@@ -115,12 +115,12 @@ def render(profile: Profile, measured: Master, name: str) -> str:
     trim, level_dbm0 = measured.trim, measured.level_dbm0(profile.law)
     return (
         f"{standard}#\n"
-        f"# Written by `idtone tone import` from {origin}. The master lies beside this file, byte for byte;\n"
-        "# the profile counts only as long as its SHA-256 is the one below. Import a new master instead of editing.\n"
+        f"# Written by `idtone tone import` from {origin}. An exact copy of the master is beside this file.\n"
+        "# A master with another SHA-256 than the one below is not used. To change the profile, import again.\n"
         f"# `idtone tone import` が {origin} から作成しました。原盤はこのファイルの隣に元のまま保存されています。\n"
         "# 下の SHA-256 と一致しない原盤は使われません。変更するときは編集せず、もう一度取り込んでください。\n"
         "#\n"
-        "# Measured of the master / 原盤の測定値:\n"
+        "# Measurements of the master / 原盤の測定値:\n"
         f"#   level of the sounding part / 有音部のレベル   {level_dbm0:.2f} dBm0 ({profile.law})\n"
         f"#   peak / ピーク                                 {decibels(20 * math.log10(measured.peak))} of full scale\n"
         f"#   noise, at most / 雑音(最大)                 {decibels(measured.noise_db)} relative to the sound\n"
@@ -141,7 +141,7 @@ def render(profile: Profile, measured: Master, name: str) -> str:
 
 
 def report(made: Imported, request: ImportRequest) -> dict[str, Any]:
-    """What the command tells; levels that are nothing at all are None."""
+    """The result as the command reports it; the level of silence is None."""
     profile, measured = made.profile, made.measured
     named = (request.registered or {}).get(profile.id)
     return {
@@ -173,7 +173,7 @@ def _number(level_db: float) -> float | None:
 
 
 def _provisional(request: ImportRequest) -> Profile:
-    """The profile, with nothing known of its master yet."""
+    """The profile before its master is read."""
     tree: dict[str, Any] = {
         "id": request.profile_id,
         "title": request.title,
@@ -192,15 +192,15 @@ def _refuse_namesakes(path: Path, request: ImportRequest) -> None:
     if other:
         raise UsageError(f"{request.profile_id!r} is the id of another profile, {other}; choose another with --id")
     if path.exists() and not request.replaces:
-        raise UsageError(f"{path} is there already; say --replace to put the new master in its place")
+        raise UsageError(f"{path} exists already; use --replace to replace its master")
 
 
 def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> None:
     expected = request.expected_sha256
     if expected is not None and profile.sha256 != expected.strip().lower():
         raise ToneError(
-            f"{master}: has the SHA-256 {profile.sha256}, and {expected} is expected; get the right file, and check "
-            "the expected hash with whom it came from"
+            f"{master}: has the SHA-256 {profile.sha256}, but {expected} is expected; get the right file, and check "
+            "the expected hash with its sender"
         )
     if request.registered is None and not profile.standard:
         return
@@ -213,7 +213,7 @@ def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> 
 
 
 def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
-    """The copy and its SHA-256. What is measured and made comes from the copy, whatever happens to `master`."""
+    """The copy and its SHA-256. All later steps read the copy, since `master` may change meanwhile."""
     digest, size = hashlib.sha256(), 0
     unnamed = folder / "master"
     with open_recording(master) as source, unnamed.open("wb") as target:
@@ -235,7 +235,7 @@ def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
 
 
 def _read(copy: Path, master: Path) -> tuple[Leg, ...]:
-    """The legs of the copy; what is wrong with it is said of the master, which the user knows."""
+    """The legs of the copy. Warnings and errors name the master, which the user knows."""
 
     def renamed(text: str) -> str:
         return text.replace(str(copy), str(master), 1)
@@ -260,13 +260,13 @@ def _scratch() -> Iterator[Path]:
 
 
 def _earlier_master(path: Path) -> Path | None:
-    """The master of the profile that is being replaced, where an import put it there."""
+    """The master of the replaced profile, if an import put it there."""
     if not path.exists():
         return None
     try:
         earlier = parse_profile(read_text(path, size_limit=FILE_SIZE_LIMIT), str(path))
     except DocumentError:
-        return None  # what cannot be read is replaced all the same, and its master left where it is
+        return None  # an unreadable profile is replaced too, but its master stays
     if earlier.recording is None or not earlier.recording.name.startswith(f"{earlier.id}.master-"):
         return None
     master = path.with_name(earlier.recording.name)
@@ -274,7 +274,7 @@ def _earlier_master(path: Path) -> Path | None:
 
 
 def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
-    """Each file to its place, in this order, or everything as it was. Raises ToneError."""
+    """Move each file to its place, in this order; restore all files on failure. Raises ToneError."""
     done: list[tuple[Path, Draft | None]] = []
     try:
         with ExitStack() as drafts:
@@ -288,7 +288,7 @@ def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
                 for each, backup in zip(new, earlier, strict=True):
                     done.append((each.target, backup))
                     each.put()
-            except BaseException:  # an interruption, too, must not leave half of an import
+            except BaseException:  # an interruption must not leave half an import either
                 for target, backup in reversed(done):
                     if backup:
                         backup.put()

@@ -1,4 +1,4 @@
-"""Finds tone profiles: the shipped ones, and those of the operator's own folder."""
+"""Tone profiles: the shipped ones, and those in the operator's own folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from .profile import CALL_LIMIT_MS, FILE_SIZE_LIMIT, Profile, load_profile, pars
 
 _SUFFIXES = (".yaml", ".yml")
 SHIPPED = "shipped with idtone"
-_TOO_LONG = (
-    f"Shorten it to {CALL_LIMIT_MS} ms, or keep it outside sounds.profiles; nobody waits longer for a connection"
-)
+_TOO_LONG = f"Shorten it to {CALL_LIMIT_MS} ms, because it delays the connection; or keep it outside sounds.profiles"
 
 
 class Library(Mapping[str, Profile]):
-    """Profiles by their ids. Raises DocumentError where two have the same."""
+    """Profiles by their ids. Raises DocumentError where two profiles have the same id."""
 
     def __init__(self, sourced: Iterable[tuple[str, Profile]]) -> None:
         self._profiles: dict[str, Profile] = {}
@@ -28,7 +26,7 @@ class Library(Mapping[str, Profile]):
         for source, profile in sourced:
             if profile.id in self._profiles:
                 problem = f"{profile.id!r} is the id of another profile, {self._sources[profile.id]}"
-                faults.append(Fault(source, 0, 0, "id", problem, "Give this one an id of its own"))
+                faults.append(Fault(source, 0, 0, "id", problem, "Give this profile another id"))
                 continue
             self._profiles[profile.id] = profile
             self._sources[profile.id] = source
@@ -49,15 +47,15 @@ class Library(Mapping[str, Profile]):
         return self._sources[profile_id]
 
     def named(self, profile_id: str) -> Profile:
-        """One profile. Raises UsageError that lists what there is."""
+        """One profile. Raises UsageError that lists all ids."""
         try:
             return self._profiles[profile_id]
         except KeyError:
             known = ", ".join(self._profiles)
-            raise UsageError(f"there is no tone profile {profile_id!r}; there are {known}") from None
+            raise UsageError(f"unknown tone profile {profile_id!r}; the profiles are {known}") from None
 
     def for_calls(self) -> tuple[Profile, ...]:
-        """All profiles. Raises DocumentError where one is longer than a call can wait."""
+        """All profiles. Raises DocumentError where one is longer than `CALL_LIMIT_MS`."""
         faults = [
             Fault(source, 0, 0, "segments", f"make a sound of {self[name].duration_ms:g} ms", _TOO_LONG)
             for name, source in self._sources.items()
@@ -77,7 +75,7 @@ def load_library(extra: Path | None = None) -> Library:
 
 
 def namesake(profile_id: str, path: Path) -> str | None:
-    """Where another profile than the one of `path` has this id: shipped, or in the folder of `path`."""
+    """The source of another profile than that of `path` with this id: shipped, or a file in the folder of `path`."""
     if any(profile.id == profile_id for _, profile in _shipped()):
         return SHIPPED
     for other in sorted(path.parent.iterdir()) if path.parent.is_dir() else ():
@@ -90,7 +88,7 @@ def _id_of(path: Path) -> str | None:
     try:
         tree = read_tree(read_text(path, size_limit=FILE_SIZE_LIMIT), str(path))
     except DocumentError:
-        return None  # nothing that can be loaded, so nobody's namesake; the library tells its faults
+        return None  # the file cannot be loaded, so it takes no id; the library reports its faults
     return tree.get("id") if isinstance(tree, dict) else None
 
 
@@ -106,7 +104,7 @@ def _of_folder(folder: Path) -> Iterator[tuple[str, Profile]]:
         paths = sorted(path for path in folder.iterdir() if path.name.endswith(_SUFFIXES))
     except OSError as error:
         problem = f"cannot be listed: {error.strerror}"
-        remedy = "Create the folder, or mend sounds.profiles in the settings"
+        remedy = "Create the folder, or correct sounds.profiles in the settings"
         raise DocumentError([Fault(str(folder), 0, 0, "", problem, remedy)]) from error
     faults: list[Fault] = []
     for path in paths:

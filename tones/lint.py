@@ -1,6 +1,6 @@
-"""What may be unwise about a sound that is otherwise right: rules as a table.
+"""Rules, as a table, for what may be unwise in a valid sound.
 
-A finding does not keep a sound from being made or played.
+A sound with findings can still be made and played.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from .network_tones import resemblances, spectrum_hz
 from .profile import CALL_LIMIT_MS, Profile, Segment
 
 BAND_HZ: Final = (300.0, 3400.0)
-"""What a telephone line carries (ITU-T G.712)."""
+"""The band of a telephone line (ITU-T G.712)."""
 LEVELS_DBM0: Final = (-30.0, -10.0)
-"""Up to the nominal level of the network's own tones (ITU-T E.180/Q.35, clause 2: -10 dBm0, within 5 dB), which nobody
-has to hear in the middle of a call; down to what talkers and their rooms cover."""
+"""The upper limit is the nominal level of the network's own tones (ITU-T E.180/Q.35, clause 2: -10 dBm0, within 5
+dB), which do not sound during a call. Below the lower limit, talkers and room noise cover the sound."""
 SHORTEST_BURST_MS: Final = 40.0
-"""Two packets of 20 ms: the loss of one leaves something to hear."""
+"""Two packets of 20 ms: one of them can be lost."""
 LONGEST_BURST_MS: Final = 2000.0
-"""From here on receivers and people take a steady tone for a dial or answer tone (ITU-T V.25: 2.6 to 4 s)."""
+"""Receivers and people take a longer steady tone for a dial or answer tone (ITU-T V.25: 2.6 to 4 s)."""
 SHORTEST_RAMP_MS: Final = 3.0
-"""Measured on a burst of 400 Hz: 24 dB below it beyond ±200 Hz without ramps, 41 dB below with 5 ms."""
+"""Measured on a burst of 400 Hz: beyond ±200 Hz it has -24 dB without ramps and -41 dB with ramps of 5 ms."""
 MOST_FREQUENCIES: Final = 4
-"""Speech codecs keep few: they model one voice."""
+"""Speech codecs keep few frequencies: they model one voice."""
 HEADROOM_DB: Final = 3.0
-"""For the gain that gateways and telephones add on the way."""
+"""Reserve for the gain that gateways and telephones add."""
 
 Values = dict[str, str]
 _Found = Iterator[tuple[int | None, Values]]
-"""Segments, counted from 1 (None: the whole sound), and what to put into the sentence."""
+"""Segments, counted from 1 (None: the whole sound), and the values for the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`check` finds the places; a rule that is no `warning` only says something."""
+    """`check` finds the places. A rule with `warning` False only informs."""
 
     code: str
     check: Callable[[Profile], _Found]
@@ -55,7 +55,7 @@ class LintFinding:
 
 
 def lint(profile: Profile) -> tuple[LintFinding, ...]:
-    """Everything that the rules find, in their order."""
+    """All findings, in the order of the rules."""
     return tuple(
         LintFinding(rule.code, segment, rule.sentence.format(**values), rule.warning)
         for rule in RULES
@@ -93,7 +93,7 @@ def _quiet(profile: Profile) -> _Found:
 def _levels(profile: Profile, wrong: Callable[[float], bool], limit_dbm0: float) -> _Found:
     whole = {"level": f"{profile.level_dbm0:g}", "limit": f"{limit_dbm0:g}"}
     segments = list(_heard(profile))
-    # One level for all is one finding.
+    # The common level gives one finding, not one for each segment.
     if wrong(profile.level_dbm0) and (not segments or any(segment.level_dbm0 is None for _, segment in segments)):
         yield None, whole
     for number, segment in segments:
@@ -144,20 +144,20 @@ def _recording(profile: Profile) -> _Found:
 
 
 RULES: Final = (
-    Rule("network-tone", _network_tone, "could be taken for {tone}{cadence}"),
+    Rule("network-tone", _network_tone, "can be mistaken for {tone}{cadence}"),
     Rule("out-of-band", _band, "sounds at {frequency} Hz, outside the telephone band of {low} to {high} Hz"),
     Rule("too-loud", _loud, "is at {level} dBm0, above the {limit} dBm0 that ITU-T E.180 names for tones"),
-    Rule("too-quiet", _quiet, "is at {level} dBm0; below {limit} dBm0 a notice is missed beside talkers"),
-    Rule("short-burst", _short_burst, "lasts {on} ms; under {limit} ms one lost packet can take all of it"),
-    Rule("long-burst", _long_burst, "lasts {on} ms; over {limit} ms it seems to be a continuous tone"),
+    Rule("too-quiet", _quiet, "is at {level} dBm0; below {limit} dBm0 speech covers a notice"),
+    Rule("short-burst", _short_burst, "lasts {on} ms; under {limit} ms one lost packet can remove all of it"),
+    Rule("long-burst", _long_burst, "lasts {on} ms; over {limit} ms it sounds like a continuous tone"),
     Rule("click", _click, "has ramps of {ramp} ms; under {limit} ms the burst clicks"),
-    Rule("too-long", _too_long, "lasts {duration} ms; no call waits longer than {limit} ms"),
+    Rule("too-long", _too_long, "lasts {duration} ms; a sound must not delay a call for more than {limit} ms"),
     Rule("many-frequencies", _many_frequencies, "has {count} frequencies; speech codecs damage more than {limit}"),
-    Rule("little-headroom", _headroom, "comes within {headroom} dB of clipping; keep {limit} dB for gain on the way"),
+    Rule("little-headroom", _headroom, "has {headroom} dB to clipping; keep {limit} dB for gain in the network"),
     Rule(
         "recording",
         _recording,
-        "is a recording: its frequencies are not looked at here. See `idtone tone inspect {file}`",
+        "is a recording: its frequencies are not checked here. See `idtone tone inspect {file}`",
         warning=False,
     ),
 )

@@ -1,7 +1,7 @@
-"""What must hold of a recording before it becomes a sound, and what is measured of it. Pure.
+"""The measurements of a master, and the rules that it must meet.
 
-Level, noise and the trim are judged at 8 kHz, as a telephone will carry the sound; clipping, DC and the
-channels as they stand in the file.
+Level, noise and trim are judged at 8 kHz, as a telephone carries the sound; clipping, DC and the channels are judged
+as they are in the file.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from .runs import runs
 
 HIGHEST_RATE_HZ: Final = 192_000
 SHORTEST_MS: Final = 50.0
-"""Half of the shortest pulse of a Japanese network tone: nobody would know a shorter sound again."""
+"""Half the shortest pulse of a Japanese network tone: people cannot recognise a shorter sound."""
 SILENT_DB: Final = -60.0
-"""Of full scale: raised from here to a usual level, the steps of 16 bits are heard as noise."""
+"""Relative to full scale. Below, amplification to a usual level makes the steps of 16 bits audible as noise."""
 NOISE_DB: Final = -30.0
-"""Relative to the sound: the idle noise of a G.711 line at the usual levels lies about here."""
+"""Relative to the sound: about the idle noise of a G.711 line at the usual levels."""
 NOISELIKE_DB: Final = -6.0
-"""A spectrum so flat is that of noise, whatever the pauses say; voiced speech and tones lie far below."""
+"""A flatter spectrum is noise, however quiet the pauses are; voiced speech and tones lie far below."""
 DC_DB: Final = -30.0
-"""Relative to the sound: the mean of an honest burst cut inside a wave, 50 ms of 300 Hz, comes near it."""
+"""Relative to the sound. The mean of a valid burst that is cut inside a wave, 50 ms of 300 Hz, comes near it."""
 CHANNELS_DB: Final = -40.0
-"""Relative to the sound: lossy coding makes equal channels differ by less."""
+"""Relative to the sound. Lossy coding makes equal channels differ by less."""
 TRIM_DB: Final = -40.0
 ABOVE_NOISE_DB: Final = 12.0
 """The loudest of a thousand 1 ms means of white noise at 8 kHz lies 6 to 7 dB above their mean."""
 
 _FULL_SCALE: Final = 0.98
-"""What the coding with the lowest full scale, µ-law, can reach."""
+"""Full scale of µ-law, the lowest of all codings."""
 _CEILING: Final = 32767 / 32768
 _CLIPPED_RUN: Final = 3
-"""Equal samples in a row at full scale. The crest of a sine from 300 Hz up has at most two, even at 192 kHz."""
+"""The fewest equal samples at full scale that are clipped: the crest of a sine from 300 Hz up has two at 192 kHz."""
 _SLOW_HZ: Final = 16_000
 _CLIPPED_RUN_SLOW: Final = 2
-"""Up to this rate so few already last as long; a sine that just reaches the ceiling has one."""
+"""Up to the rate `_SLOW_HZ`, two samples are long enough: a sine that just reaches the ceiling has one."""
 _QUIET_MS: Final = 20.0
 _EDGE_MS: Final = 1.0
 _BAND_HZ: Final = (300, 3400)
@@ -57,10 +57,10 @@ _BAND_HZ: Final = (300, 3400)
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """What was measured of a recording that may become a sound.
+    """The measurements of a recording that may become a sound.
 
-    `rms` is that of the sounding part, 1.0 being full scale; `noise_db` and `dc_db` are relative to it,
-    `noise_db` being an upper bound, infinite where the recording is too short to tell.
+    `rms` is that of the sounding part (1.0 is full scale); `noise_db` and `dc_db` are relative to it. `noise_db` is
+    an upper bound; it is infinite where the recording is too short.
     """
 
     sample_rate_hz: int
@@ -75,12 +75,12 @@ class Master:
         return self.trim.to_ms - self.trim.from_ms
 
     def level_dbm0(self, law: Law) -> float:
-        """As it was recorded."""
+        """The level of the recording as supplied."""
         return dbm0(power_db(self.rms**2), law)
 
 
 def examine(legs: Sequence[Leg], name: str) -> Master:
-    """Measure a recording. Raises ToneError with everything that is wrong with it; `name` begins the message."""
+    """Measure a recording. Raises ToneError with all its faults; the message begins with `name`."""
     try:
         _refuse_unmeasurable(legs)
         samples = legs[0].samples.astype(np.float64)
@@ -108,13 +108,13 @@ def examine(legs: Sequence[Leg], name: str) -> Master:
 def _refuse_unmeasurable(legs: Sequence[Leg]) -> None:
     rate = legs[0].sample_rate_hz
     if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
-        raise ToneError(f"has {rate} samples per second; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} will do")
+        raise ToneError(f"has {rate} samples per second; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} are allowed")
     if not len(legs[0].samples):
         raise ToneError("holds no samples")
     for leg in legs:
         broken = np.flatnonzero(~np.isfinite(leg.samples))
         if len(broken):
-            raise ToneError(f"holds {len(broken)} samples that are no numbers, the first at {broken[0] / rate:.3f} s")
+            raise ToneError(f"holds {len(broken)} samples that are not numbers, the first at {broken[0] / rate:.3f} s")
 
 
 def _refuse_silence(samples: Samples, heard: Samples) -> None:
@@ -157,7 +157,7 @@ def _clipping_faults(samples: Samples, rate: int) -> Iterator[str]:
 
 
 def _level_runs(samples: Samples) -> NDArray[np.intp]:
-    """Stretches of two or more equal samples: rows of first and end."""
+    """Runs of two or more equal samples, as rows like those of `runs`."""
     equal = runs(np.diff(samples) == 0)
     equal[:, 1] += 1
     return equal
@@ -171,16 +171,16 @@ def _faults(master: Master, between_db: float) -> Iterator[str]:
     if master.duration_ms > CALL_LIMIT_MS:
         yield (
             f"is too long: {master.duration_ms / 1000:.3f} s without the silence around it; "
-            f"nobody waits more than {CALL_LIMIT_MS / 1000:g} s for a connection"
+            f"{CALL_LIMIT_MS / 1000:g} s is the most"
         )
     if NOISE_DB < master.noise_db < math.inf:
         yield (
-            f"is too noisy: neither its quietest 20 ms nor its spectrum between 300 and 3400 Hz show a noise below "
+            f"is too noisy: by its quietest 20 ms and its spectrum between 300 and 3400 Hz, its noise may reach "
             f"{decibels(master.noise_db)} relative to the sound, and {NOISE_DB:g} dB is the most"
         )
     elif NOISELIKE_DB < between_db < math.inf:
         yield (
-            f"is noise rather than a sound: its spectrum is as flat as noise of {decibels(between_db)} relative to it, "
+            f"is noise, not a sound: its spectrum is as flat as noise at {decibels(between_db)} relative to it, "
             f"and {NOISELIKE_DB:g} dB is the most"
         )
     if master.dc_db > DC_DB:
@@ -188,7 +188,7 @@ def _faults(master: Master, between_db: float) -> Iterator[str]:
 
 
 def _quietest(heard: Samples) -> float:
-    """Mean square of the quietest 20 ms, DC apart. Steady noise cannot be louder than that."""
+    """Mean square of the quietest 20 ms, without DC. Steady noise cannot be louder."""
     width = round(_QUIET_MS * LEVEL_RATE_HZ / 1000)
     if len(heard) < width:
         return math.inf
@@ -199,10 +199,10 @@ def _quietest(heard: Samples) -> float:
 
 
 def _between_partials(heard: Samples) -> float:
-    """Noise that the spectrum of the sounding part leaves room for, over the sound. Steady noise is not louder.
+    """An upper bound of steady noise from the spectrum of the sounding part, relative to the power of the sound.
 
-    In each frame of 64 ms, half overlapping, half of the lines of the band carry at least what the median
-    of white noise has, ln 2 of its mean.
+    In white noise, the median line of a spectrum has ln 2 of the mean power. The bound is the mean of the medians
+    over frames of 64 ms that overlap by half.
     """
     size = round(0.064 * LEVEL_RATE_HZ)
     part = sounding(heard, LEVEL_RATE_HZ)
@@ -222,9 +222,10 @@ def _between_partials(heard: Samples) -> float:
 
 
 def _trim(heard: Samples, quiet: float, duration_s: float) -> Trim:
-    """From the first to the last sound, to a tenth of a millisecond outwards.
+    """From the first to the last sound, rounded outwards to a tenth of a millisecond.
 
-    A sound begins where 1 ms is louder than 40 dB below the loudest, or than the noise where that is more.
+    A sound begins where 1 ms is louder than the loudest part minus 40 dB, or than the noise plus a margin if that is
+    more.
     """
     loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, 10.0)))
     noise = quiet * sounding_rms(heard, LEVEL_RATE_HZ) ** 2 / loudest
@@ -236,5 +237,5 @@ def _trim(heard: Samples, quiet: float, duration_s: float) -> Trim:
 
 
 def decibels(level_db: float) -> str:
-    """To be read."""
+    """The level as text."""
     return "nothing" if level_db <= SILENCE_DB else f"{level_db:.1f} dB"

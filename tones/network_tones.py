@@ -1,9 +1,8 @@
-"""The tones of the telephone network that no sound of ours may be taken for.
+"""The tones of the telephone network that a sound must not resemble.
 
-A tone is recognised by its frequencies: a burst resembles it when at one time enough of what sounds lies
-inside its bands. A sweep resembles what it passes slowly enough, a modulated tone also what its sidebands
-are. Cadence is left aside on purpose, since receivers and people react before they have heard the second
-pulse.
+A tone is recognised by its frequencies: a burst resembles it when enough of the burst's simultaneous frequencies lie
+inside the tone's bands. A sweep resembles the tones that it passes slowly enough. A modulated tone also resembles the
+tones that its sidebands match. Cadence does not count, because receivers and people react before the second pulse.
 """
 
 from __future__ import annotations
@@ -19,9 +18,10 @@ Band = tuple[float, float]
 """Lowest and highest frequency in Hz, both inside."""
 
 _DWELL_MS: Final = 10.0
-"""What a sweep passes faster is no tone to anybody: receivers of DTMF, the quickest, ignore twice that (ITU-T Q.24)."""
+"""A sweep that passes a tone faster does not resemble it: receivers of DTMF ignore even twice that time (ITU-T
+Q.24)."""
 _STEP_HZ: Final = 15.0
-"""Half of the narrowest band, so that a glide is caught in each."""
+"""Half the narrowest band, so that no band is missed in a glide."""
 _SIDEBAND_DEPTH: Final = 0.1
 """The sidebands of a shallower modulation are 26 dB and more below the tone."""
 
@@ -54,7 +54,7 @@ NETWORK_TONES: Final = (
     # ITU-T T.30: CNG 1100 ± 38 Hz, CED 2100 ± 15 Hz.
     NetworkTone("fax calling tone (CNG)", (((1062, 1138),),), cadence="500/3000 ms"),
     NetworkTone("fax or modem answer tone (CED)", (((2085, 2115),),), cadence="2.6 to 4 s"),
-    # ITU-T V.21, which fax and text telephones speak.
+    # ITU-T V.21, which fax and text telephones use.
     NetworkTone("modem (V.21)", (_around(980, 1180, 1650, 1850, percent=1.5),)),
     # ITU-T V.25 calling tone; V.23 mark, which carries the caller's number to Japanese telephones.
     NetworkTone("modem calling tone or caller display (V.25, V.23)", (_around(1300, percent=1.5),)),
@@ -68,12 +68,12 @@ NETWORK_TONES: Final = (
 
 
 def resembled(profile: Profile) -> tuple[str, ...]:
-    """The names of the network's tones that some burst of the profile could be taken for."""
+    """The names of the network tones that the profile's bursts resemble."""
     return tuple(dict.fromkeys(tone.name for _, tone in resemblances(profile)))
 
 
 def resemblances(profile: Profile) -> Iterator[tuple[int, NetworkTone]]:
-    """Which segment, counted from 0, could be taken for which tone; in the order of `NETWORK_TONES`."""
+    """Pairs of a segment, counted from 0, and a tone that it resembles; in the order of `NETWORK_TONES`."""
     moments = [
         (index, segment.on_ms, _moments(segment))
         for index, segment in enumerate(profile.segments)
@@ -87,7 +87,7 @@ def resemblances(profile: Profile) -> Iterator[tuple[int, NetworkTone]]:
 
 
 def spectrum_hz(segment: Segment, fraction: float) -> tuple[float, ...]:
-    """All that sounds when `fraction` of the burst has passed, the sidebands of modulation too."""
+    """All frequencies when `fraction` of the burst has passed, with the sidebands of modulation."""
     carriers = segment.frequencies_at(fraction)
     modulation = segment.modulation
     if modulation is None or modulation.depth < _SIDEBAND_DEPTH:
@@ -96,7 +96,7 @@ def spectrum_hz(segment: Segment, fraction: float) -> tuple[float, ...]:
 
 
 def _moments(segment: Segment) -> list[tuple[float, ...]]:
-    """What sounds, at times that are equally far apart."""
+    """The spectra at equally spaced times."""
     count = 1
     if segment.sweep:
         spans = (abs(high - low) for low, high in zip(segment.frequencies_hz, segment.sweep.to_hz, strict=True))

@@ -1,9 +1,8 @@
 """A tone profile: what a sound is, as data.
 
-A profile is a row of segments, each a burst of one or more sine waves (or of silence) and the pause
-after it, the whole played `repeat` times; or it is a recording, the master that somebody supplied. The
-association's own sound is not public and comes as a recording; no profile that is synthesised here may
-call itself the standard.
+A profile is a sequence of segments that is played `repeat` times; each segment is a burst of one or more sine waves
+(or of silence) and the pause after it. Or a profile is a recording, the supplied master. The association's own sound
+is not public and comes as a recording, so a synthesised profile must not be marked as the standard.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from idtone.documents import Complaint, Model
 from idtone.errors import DocumentError, Fault
 
 DURATION_LIMIT_MS: Final = 3_600_000
-"""Test signals may last an hour; what a call may wait for is `CALL_LIMIT_MS`."""
+"""Test signals may last an hour; the limit for calls is `CALL_LIMIT_MS`."""
 CALL_LIMIT_MS: Final = 10_000
-"""Nobody waits longer for a connection."""
+"""The longest sound that may delay a connection."""
 RAMP_LIMIT_MS: Final = 1000
 FILE_SIZE_LIMIT: Final = 64 * 1024
 """Bytes."""
 RAMP_MS: Final = 5.0
-"""Enough that the edges of a burst do not click."""
+"""Long enough to avoid clicks at the edges of a burst."""
 
 
 class Law(StrEnum):
-    """Whose 0 dBm0 a level counts from (ITU-T G.711). The two differ by 0.065 dB in linear samples."""
+    """The law that defines 0 dBm0 (ITU-T G.711). The two differ by 0.065 dB in linear samples."""
 
     A = "a-law"
     MU = "mu-law"
@@ -48,7 +47,7 @@ class Law(StrEnum):
     def full_scale_dbm0(self) -> float:
         """The level of a sine whose peak is full scale, 32 768 in 16 bits.
 
-        So 0 dBm0 has its peak at 22 827 by A-law and at 22 657 by µ-law.
+        So the peak of 0 dBm0 is 22 827 in A-law and 22 657 in µ-law.
         """
         level_dbm0, peak = self.overload
         return float(level_dbm0) + 20 * math.log10(32768 / peak)
@@ -93,10 +92,10 @@ class Modulation(Model):
 
 
 class Sweep(Model):
-    """Where the frequencies of a burst go, each to the one at the same place in `to_hz`.
+    """A change of a burst's frequencies: each one ends at the frequency at the same place in `to_hz`.
 
-    They glide evenly over the whole of `on_ms`; with `steps` they climb that many equally long stairs
-    instead, the first at the frequencies of the segment and the last at `to_hz`. The phase runs on.
+    They glide evenly over the whole of `on_ms`. With `steps` they change in that many equally long steps instead: the
+    first step has the frequencies of the segment, the last has `to_hz`. The phase is continuous.
     """
 
     to_hz: Annotated[tuple[FrequencyHz, ...], Field(max_length=8)]
@@ -104,10 +103,10 @@ class Sweep(Model):
 
 
 class Segment(Model):
-    """One burst and the pause after it; without frequencies the burst is silent too.
+    """One burst and the pause after it. Without frequencies the burst is silent too.
 
-    `ramp_ms` is the length of each of the raised-cosine edges, inside `on_ms`. `level_dbm0` is the burst's
-    own level where it differs from the profile's.
+    `ramp_ms` is the length of each raised-cosine edge, inside `on_ms`. `level_dbm0` replaces the profile's level for
+    this burst.
     """
 
     frequencies_hz: Annotated[tuple[FrequencyHz, ...], Field(max_length=8)]
@@ -120,7 +119,7 @@ class Segment(Model):
 
     @property
     def crest(self) -> float:
-        """The highest peak the burst can reach, over the peak of one sine of the same level."""
+        """The ratio of the burst's highest possible peak to the peak of one sine of the same level."""
         depth = self.modulation.depth if self.modulation else 0.0
         return math.sqrt(len(self.frequencies_hz)) * (1 + depth) / math.sqrt(1 + depth * depth / 2)
 
@@ -136,7 +135,7 @@ class Segment(Model):
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """A segment at its place in the sound, in milliseconds from the beginning."""
+    """A segment at its place in the sound, in milliseconds from the start of the sound."""
 
     start_ms: float
     end_ms: float
@@ -144,10 +143,10 @@ class Burst:
 
 
 class Tolerance(Model):
-    """How far a sound that was heard may be from the profile and still conform to it.
+    """How far a recorded sound may differ from the profile and still conform to it.
 
-    `time_percent` is of the whole cadence. A level is judged only where `level_db` is given: many networks
-    change it, and speech codecs do not keep it.
+    `time_percent` is relative to the whole cadence. The level is judged only where `level_db` is given: many networks
+    change levels, and speech codecs do not keep them.
     """
 
     frequency_percent: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)] = 1.0
@@ -163,12 +162,12 @@ class Trim(Model):
 
 
 class Profile(Model):
-    """A sound: of `segments`, or a `recording`.
+    """A sound, made from `segments` or from a `recording`.
 
-    `level_dbm0` is the level of every burst as a whole, its frequencies being equally loud; of a recording,
-    the level to which its sounding part is brought. `recording` is an audio file, in the file beside the
-    profile's own, in a loaded profile its whole path; `sha256` is the hash of its bytes. `dither_seed` adds
-    triangular noise of one step to linear samples, the same for the same seed.
+    `level_dbm0` is the level of each whole burst; its frequencies are equally loud. The sounding part of a recording
+    is brought to this level. `recording` is an audio file: its name in the profile's file, which is in the same
+    folder, and its full path in a loaded profile. `sha256` is the hash of its bytes. `dither_seed` adds triangular
+    noise of one step to linear samples; the same seed gives the same noise.
     """
 
     id: Annotated[str, Field(max_length=64), AfterValidator(_slug)]
@@ -186,17 +185,17 @@ class Profile(Model):
 
     @property
     def duration_ms(self) -> float:
-        """From the first burst to the end of the last pause; of a recording, the length of its trimmed part."""
+        """From the first burst to the end of the last pause; for a recording, the length of its trimmed part."""
         if self.trim:
             return self.trim.to_ms - self.trim.from_ms
         return max((start + segment.on_ms + segment.off_ms for start, segment in self._timeline()), default=0.0)
 
     def bursts(self) -> tuple[Burst, ...]:
-        """Every burst that is heard, repetitions written out, in order of time. A recording has none."""
+        """All audible bursts in order of time, repetitions included. A recording has none."""
         return tuple(self.timeline())
 
     def timeline(self) -> Iterator[Burst]:
-        """As `bursts`, one by one: an hour of them need not be in memory at once."""
+        """As `bursts`, one by one, so that an hour of bursts is not in memory at once."""
         for start, segment in self._timeline():
             if segment.frequencies_hz:
                 yield Burst(start, start + segment.on_ms, segment)
@@ -214,7 +213,7 @@ class Profile(Model):
 
 
 def load_profile(path: Path) -> Profile:
-    """Read a profile; a recording must be there and have the hash that the profile names.
+    """Read a profile. Its recording must exist and have the hash that the profile names.
 
     Raises DocumentError with every fault of the file.
     """
@@ -236,7 +235,7 @@ def load_profile(path: Path) -> Profile:
 
 
 def sha256_of(path: Path) -> str:
-    """In lower case, as profiles name it. Raises OSError, also for what is no file: a pipe would be waited for."""
+    """In lower case, as in profiles. Raises OSError, also for special files: reading a pipe would block."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is a folder, a pipe or a device")
     with path.open("rb") as file:
@@ -244,12 +243,12 @@ def sha256_of(path: Path) -> str:
 
 
 def parse_profile(text: str, name: str) -> Profile:
-    """As `load_profile`, from text; `name` stands for the file in the faults."""
+    """A profile from text; its recording is not read. `name` is the file name in the faults."""
     return documents.parse(text, name, Profile, rules)
 
 
 def build_profile(tree: dict[str, Any], name: str) -> Profile:
-    """As `load_profile`, from values that stand in no file; the faults name their field alone."""
+    """A profile from values that are not in a file, so that faults have no line. Its recording is not read."""
     try:
         return documents.validate(tree, "", name, Profile, rules)
     except DocumentError as error:
@@ -269,14 +268,14 @@ def rules(profile: Profile) -> Iterator[Complaint]:
 
 def _recording_rules(profile: Profile) -> Iterator[Complaint]:
     if profile.segments:
-        yield Complaint(("segments",), "stand beside a recording", "Keep either the recording or the segments")
+        yield Complaint(("segments",), "are given beside a recording", "Keep either the recording or the segments")
     if profile.repeat > 1:
         yield Complaint(("repeat",), "repeats a recording", "Remove it; a recording is played once")
     if profile.recording and profile.recording.name != str(profile.recording):
         yield Complaint(("recording",), "is not a plain file name", "Keep the recording in the profile's own folder")
     for name in ("sha256", "trim"):
         if getattr(profile, name) is None:
-            yield Complaint((name,), "is missing for a recording", "Let `idtone tone import` write the profile")
+            yield Complaint((name,), "is missing for a recording", "Write the profile with `idtone tone import`")
     if profile.trim and profile.trim.from_ms >= profile.trim.to_ms:
         yield Complaint(("trim", "to_ms"), "is not after from_ms", "Give the end of the sound in the recording")
 
@@ -290,9 +289,9 @@ def _synthesis_rules(profile: Profile) -> Iterator[Complaint]:
         )
     for name in ("sha256", "trim"):
         if getattr(profile, name) is not None:
-            yield Complaint((name,), "has no recording to belong to", "Remove it, or give the recording")
+            yield Complaint((name,), "is given without a recording", "Remove it, or give the recording")
     if not any(segment.frequencies_hz for segment in profile.segments):
-        yield Complaint(("segments",), "hold no tone at all", "Give one of them a frequency")
+        yield Complaint(("segments",), "contain no tone", "Give one of them a frequency")
     for index, segment in enumerate(profile.segments):
         yield from _segment_rules(("segments", index), segment)
         if not segment.frequencies_hz:
@@ -302,7 +301,7 @@ def _synthesis_rules(profile: Profile) -> Iterator[Complaint]:
             own = segment.level_dbm0 is not None
             yield Complaint(
                 ("segments", index, "level_dbm0") if own else ("level_dbm0",),
-                "lets the peaks of the segment clip" if own else f"lets the peaks of segment {index + 1} clip",
+                "makes the peaks of the segment clip" if own else f"makes the peaks of segment {index + 1} clip",
                 f"Stay below {math.floor(highest_dbm0 * 10) / 10:.1f}, or use fewer frequencies or less modulation",
             )
 
@@ -326,5 +325,5 @@ def _segment_rules(location: tuple[str | int, ...], segment: Segment) -> Iterato
         yield Complaint(
             (*location, "sweep", "to_hz"),
             f"names {len(segment.sweep.to_hz)} frequencies for {len(segment.frequencies_hz)}",
-            "Give each frequency of the segment one to go to",
+            "Give one frequency for each frequency of the segment",
         )

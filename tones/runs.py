@@ -1,4 +1,4 @@
-"""Where a mask is true."""
+"""Runs of True in a mask."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from numpy.typing import NDArray
 
 
 def runs(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Stretches of true: rows of first and end, the end not included."""
+    """One row for each run: the first index, and the index after the last."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return edges.reshape(-1, 2)

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from idtone import console
 
-app = console.group("The registry (YAML): who may play which sound for which number, and which numbers are stopped.")
+app = console.group("The registry (YAML): licences for sounds and numbers, and suspended numbers.")
 console.add_commands(
     app,
     {
         "check": (
             "idtone.registry.commands.consulting:check",
-            "Find every fault of a registry, a suspensions.yaml or an application at once, each with its place and "
-            "remedy.",
+            "Find all faults of a registry, a suspensions.yaml or an application, each with its place and remedy.",
         ),
         "show": (
             "idtone.registry.commands.consulting:show",
-            "Show a registry: its members, how their licences stand now, and the suspensions (last four digits only).",
+            "Show a registry: its members, the state of their licences, and the suspensions (last four digits only).",
         ),
         "decide": (
             "idtone.registry.commands.consulting:decide",
-            "Say what would happen to a call, and why. Nothing is dialled and nothing recorded.",
+            "Show the decision for a call, and its reason. Nothing is dialled or recorded.",
         ),
         "update": (
             "idtone.registry.commands.consulting:update",
-            "Look for what the association has published, as the service does by itself, and say what is known here "
-            "now.",
+            "Fetch what the association has published, as the service does, and report the registry on this machine.",
         ),
         "diff": (
             "idtone.registry.commands.diff:diff",

@@ -1,4 +1,4 @@
-"""`idtone registry check | show | decide | update`: what a registry says, and what would happen to a call."""
+"""`idtone registry check | show | decide | update`: the content of a registry, and the decision for a call."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ FileArgument = Annotated[
 
 
 def check(file: FileArgument = None, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
-    """Find every fault of a registry, a suspensions.yaml or an application at once, each with its place and remedy.
+    """Find all faults of a registry, a suspensions.yaml or an application, each with its place and remedy.
 
-    FILE may be the authority's folder: both files of the registry are checked. Exit 0: good. 1: faults were found. 2:
-    there is no file to check (absent, too large, not UTF-8 text).
+    For the authority's folder, both files of the registry are checked. Exit 0: good. 1: there are faults. 2: a file
+    cannot be checked (missing, too large, not UTF-8 text).
     """
     path = file or load_settings(config).registry.file()
     texts = [(each, read_text(each)) for each in _files(path)]
@@ -79,7 +79,7 @@ class _Kind(Enum):
 
 
 def _kind(text: str) -> _Kind:
-    """By the keys at the top; what is none of them is held against the registry's model."""
+    """The kind of a document, by its top-level keys; without a known key it is checked as a registry."""
     found = set(_TOP.findall(text))
     return next((kind for kind, keys in _KEYS.items() if keys & found), _Kind.REGISTRY)
 
@@ -93,7 +93,7 @@ _TOP: Final = re.compile(r"^([a-z]+) *:", re.MULTILINE)
 
 
 def _totals(path: Path, text: str) -> Mapping[str, object]:
-    """Raises DocumentError with every fault."""
+    """The counts to report. Raises DocumentError with every fault."""
     match _kind(text):
         case _Kind.SUSPENSIONS:
             return {"suspensions": len(parse_suspensions(text, str(path)).suspensions)}
@@ -110,14 +110,14 @@ def show(
     config: console.ConfigOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Show a registry: its members, how their licences stand now, and the suspensions (last four digits only).
+    """Show a registry: its members, the state of their licences, and the suspensions (last four digits only).
 
     FILE may also be the authority's folder, or a suspensions.yaml, which shows the suspensions alone.
     """
     now = datetime.now(UTC)
     text = read_text(file) if file and not file.is_dir() else ""
     if file and _kind(text) is _Kind.APPLICATION:
-        raise UsageError(f"{file} is an application, and no registry; `idtone registry check` reads it")
+        raise UsageError(f"{file} is an application, not a registry; check it with `idtone registry check`")
     if file and text and _kind(text) is _Kind.SUSPENSIONS:
         stopped = suspension_reports(parse_suspensions(text, str(file)).suspensions, now)
         _print(stopped, suspension_lines(stopped), as_json)
@@ -140,23 +140,23 @@ def show(
 
 def decide(
     number: Annotated[str, typer.Option(help="The forwarding number, in any usual form.")],
-    direction: Annotated[Direction, typer.Option(help="Which way the call is forwarded.")],
+    direction: Annotated[Direction, typer.Option(help="The direction of forwarding.")],
     registry: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Registry file (default: registry.source of the settings).")
     ] = None,
-    called: Annotated[str, typer.Option(help="The number that the call goes on to.")] = "",
+    called: Annotated[str, typer.Option(help="The number to which the call is forwarded.")] = "",
     caller: Annotated[str, typer.Option(help="The caller's number.")] = "",
     at: Annotated[
         str | None,
-        typer.Option(metavar="ISO-8601", help="The moment to ask about, with its time zone (default: now)."),
+        typer.Option(metavar="ISO-8601", help="The time of the call, with its time zone (default: now)."),
     ] = None,
     config: console.ConfigOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Say what would happen to a call, and why. Nothing is dialled and nothing recorded.
+    """Show the decision for a call, and its reason. Nothing is dialled or recorded.
 
-    The policy comes from the settings. Exit 0: PLAY or BYPASS. 1: NOTICE or REFUSE. 2: the registry or the
-    question cannot be used. A number that is withheld or malformed is an answer, not an error.
+    The policy comes from the settings. Exit 0: PLAY or BYPASS. 1: NOTICE or REFUSE. 2: the registry or an option
+    cannot be used. A withheld or malformed number gets a decision, not an error.
     """
     settings = load_settings(config)
     now = _moment(at)
@@ -170,16 +170,16 @@ def decide(
 
 
 def update(config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
-    """Look for what the association has published, as the service does by itself, and say what is known here now.
+    """Fetch what the association has published, as the service does, and report the registry on this machine.
 
-    Run it as the user that `idtone serve` runs as. Exit 2: what is published cannot be read, or is not what the
-    association signed; what was known before stays.
+    Run it as the user of `idtone serve`. Exit 2: the publication cannot be read, or is not what the association
+    signed; the registry on this machine then stays unchanged.
     """
     settings = load_settings(config).registry
     root = settings.root()
     if root is None:
-        raise UsageError("registry.trust is unsigned: the file itself is the registry, and nothing is published")
-    from ..trust.client import Repository  # with TUF, which takes longer to import than all of the rest
+        raise UsageError("registry.trust is unsigned: the file itself is the registry, so there is nothing to fetch")
+    from ..trust.client import Repository  # here, because TUF takes longer to import than all the rest
 
     repository = Repository(root, settings.source, settings.cache)
     published = repository.update()

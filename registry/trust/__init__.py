@@ -1,1 +1,1 @@
-"""The association's word, verified by anyone who has its root: The Update Framework (docs/adr/0008)."""
+"""Fetching and verifying the signed registry with The Update Framework (docs/adr/0008)."""

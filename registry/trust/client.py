@@ -1,7 +1,7 @@
-"""A member's side: what the association has published, verified, and kept for the time when it cannot be reached.
+"""The member's side: fetches the association's publication, verifies it, and keeps it for use without a connection.
 
-Everything comes in one consistent generation or not at all; how that is verified is TUF's client workflow, done by
-python-tuf. The versions that were seen are in the cache, so that nothing older is taken after a restart.
+Either a whole consistent generation is taken, or nothing. python-tuf verifies it by TUF's client workflow. The cache
+holds the versions seen so far, so that no older version is taken after a restart.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from . import layout
 from .fetching import FILE_S, LOOK_S, Deadline, base_url, fetcher
 
 LARGEST: Final = 64 * 1024 * 1024
-"""Octets of a target; as much as a document may have."""
+"""Octets of a target, the same limit as for documents."""
 _CONFIG: Final = UpdaterConfig(
     max_root_rotations=64, max_delegations=4, root_max_length=65_536, timestamp_max_length=8_192,
     snapshot_max_length=65_536, targets_max_length=262_144,
@@ -39,25 +39,25 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One generation in the cache. `sha256` is by file, `expires` when the first of its signatures does."""
+    """One generation in the cache. `sha256` is by file; `expires` is the earliest expiry of its signatures."""
 
     folder: Path
     sha256: Mapping[str, str]
     expires: datetime
 
     def path(self, file: str) -> Path:
-        """Under its digest: of what is kept nothing is written over by what comes next."""
+        """The name contains the digest, so that the next generation never overwrites a kept file."""
         return self.folder / f"{self.sha256[file]}.{file}"
 
     def octets(self, file: str) -> bytes:
-        """Of `registry.yaml` or `suspensions.yaml`. Raises TrustError where it is not what was verified."""
+        """The content of one of its files. Raises TrustError where it differs from the verified content."""
         path = self.path(file)
         try:
             octets = path.read_bytes()
         except OSError as error:
             raise TrustError(f"{path}: cannot be read; remove the folder {self.folder.parent}") from error
         if hashlib.sha256(octets).hexdigest() != self.sha256[file]:
-            raise TrustError(f"{path}: was changed here; remove the folder {self.folder.parent}, to have it anew")
+            raise TrustError(f"{path}: was changed here; remove the folder {self.folder.parent} to fetch it again")
         return octets
 
     def read(self, file: str) -> str:
@@ -65,7 +65,7 @@ class Published:
         return self.text(file, self.octets(file))
 
     def text(self, file: str, octets: bytes) -> str:
-        """Of what `octets` has given."""
+        """The text of `octets` from `self.octets(file)`. Raises TrustError where it is not UTF-8."""
         try:
             return octets.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -73,7 +73,7 @@ class Published:
 
 
 def trusted_root(path: Path) -> bytes:
-    """The root metadata that this machine was given. Raises OSError, and TrustError where it is something else."""
+    """The root metadata in a file. Raises OSError, and TrustError where the file is something else."""
     octets = path.read_bytes()
     try:
         is_root = isinstance(Metadata[Any].from_bytes(octets).signed, Root)
@@ -81,17 +81,17 @@ def trusted_root(path: Path) -> bytes:
         is_root = False
     if not is_root:
         raise TrustError(
-            f"{path}: is not an association's root; put the file there that yours has handed out, and compare its "
-            "digest"
+            f"{path}: is not the root file of an association; replace it by the file that your association handed out, "
+            "and compare its digest"
         )
     return octets
 
 
 class Repository:
-    """One repository, seen from a member's machine. Not for two threads at once."""
+    """One repository, as a member reads it. Not thread-safe."""
 
     def __init__(self, root: Path, source: str, cache: Path, fetch: FetcherInterface | None = None) -> None:
-        """`root` is the file with the association's root metadata, `cache` a folder of ours alone."""
+        """`root` is the file with the association's root metadata; `cache` is a folder for this purpose alone."""
         self._root = root
         self.source = source
         self._cache = cache
@@ -99,12 +99,13 @@ class Repository:
         self._deadline = Deadline()
         self._fetcher = fetch or fetcher(source, self._deadline)
         self._timestamp: bytes | None = None
-        """Of the last `update`, where it went well."""
+        """That of the last `update`; None where it failed."""
 
     def kept(self) -> Published | None:
-        """The last good generation, however old; None where there never was one.
+        """The last good generation, however old; None where there was none yet.
 
-        Raises TrustError where it was damaged. It was verified when it was kept, and the cache is nobody else's.
+        Raises TrustError where it is damaged. It was verified before it was kept, and only this program writes to the
+        cache.
         """
         try:
             kept = json.loads((self._cache / _KEPT).read_text("ascii"))
@@ -114,11 +115,11 @@ class Repository:
             return None
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise TrustError(
-                f"{self._cache}: what was kept of the registry cannot be read; remove the folder, to have it anew"
+                f"{self._cache}: the cached registry cannot be read; remove the folder to fetch it again"
             ) from error
 
     def update(self) -> Published:
-        """What is published now, verified. Raises TrustError. What was kept stays so until the next `keep`."""
+        """Fetch and verify the publication. Raises TrustError. The kept generation stays until the next `keep`."""
         self._timestamp = None
         with self._explained():
             updater = self._refreshed()
@@ -136,10 +137,10 @@ class Repository:
             return published
 
     def unchanged(self) -> bool:
-        """Whether the source still shows the timestamp that the last `update` has verified, octet for octet: then there
-        is nothing else that it could lead to. Raises TrustError where it cannot be read.
+        """Whether the source still has exactly the timestamp that the last `update` verified. Then all else is
+        unchanged too. Raises TrustError where it cannot be read.
 
-        It is read and not asked for its date: a mounted share tells that of a while ago.
+        The file is read, because a mounted share may report an old modification time.
         """
         if self._timestamp is None:
             return False
@@ -149,13 +150,13 @@ class Repository:
             return self._fetcher.download_bytes(address, _CONFIG.timestamp_max_length) == self._timestamp
 
     def master(self, tone: str, folder: Path) -> Path:
-        """The master of a sound, as the association has published it; put into `folder`.
+        """Fetch the published master of a sound into `folder`.
 
-        Raises TrustError, also where none is published: then the association hands it out in another way.
+        Raises TrustError, also where no master is published: then the association hands it out in another way.
         """
         with self._explained():
             updater = self._refreshed()
-            self._signed(updater, layout.REGISTRY_FILE)  # with it comes what else its role has signed
+            self._signed(updater, layout.REGISTRY_FILE)  # also loads the other targets of its role
             signed: Targets = Metadata[Targets].from_file(str(self._metadata / f"{layout.REGISTRY}.json")).signed
             begin = f"{layout.TONES}/{tone}."
             path = next((path for path in signed.targets if path.startswith(begin)), None)
@@ -167,7 +168,7 @@ class Repository:
             return copy
 
     def _refreshed(self) -> Updater:
-        """What is the latest of each role is known to it, and verified."""
+        """An updater with the latest, verified metadata of the top-level roles."""
         self._deadline.within(LOOK_S)
         bootstrap = trusted_root(self._root)
         for folder in (self._cache, self._metadata, self._targets):
@@ -183,18 +184,18 @@ class Repository:
     def _signed(self, updater: Updater, file: str) -> TargetFile:
         target = updater.get_targetinfo(file)
         if target is None or not _SHA256.fullmatch(target.hashes.get("sha256", "")):
-            raise TrustError(f"{self.source}: {file} is signed by nobody whose file it is")
+            raise TrustError(f"{self.source}: {file} is not signed by its role")
         if target.length > LARGEST:
             raise TrustError(f"{self.source}: {file} is larger than {LARGEST} octets")
         return target
 
     def _verified(self) -> dict[str, Any]:
-        """What each role says, in the metadata that was just verified."""
+        """The content of each role's metadata, which was just verified."""
         files = {role: self._metadata / f"{role}.json" for role in layout.ROLES}
         return {role: Metadata[Any].from_file(str(file)).signed for role, file in files.items()}
 
     def _check_keys(self, roles: Mapping[str, Any]) -> None:
-        """python-tuf counts the ids of keys, which whoever lists a key chooses: who has one of two ids is not two."""
+        """Refuse a key that is listed under two ids: python-tuf counts ids for the threshold, not keys."""
         root, targets = roles["root"], roles["targets"]
         for name in layout.ROLES:
             parent = targets if name in layout.DELEGATED else root
@@ -207,7 +208,7 @@ class Repository:
                 )
 
     def keep(self, published: Published) -> None:
-        """From now on this is the last good generation, since it could be read; what it does not need is removed.
+        """Make `published`, whose files could be read, the last good generation; remove files that it does not need.
 
         Raises TrustError.
         """
@@ -217,7 +218,7 @@ class Repository:
     def _replace_kept(self, published: Published) -> None:
         kept = {"sha256": published.sha256, "expires": published.expires.astimezone(UTC).isoformat()}
         replace_durably(self._cache / _KEPT, json.dumps(kept).encode("ascii"))
-        needed = tuple(published.sha256.values())  # and what was made of them
+        needed = tuple(published.sha256.values())  # also names of compiled files
         for path in self._targets.iterdir():
             if not path.name.startswith(needed):
                 path.unlink()
@@ -235,7 +236,7 @@ class Repository:
 
 
 def _inmost(error: BaseException) -> str:
-    """What python-tuf found, without the layers around it."""
+    """The innermost message of python-tuf."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())[:300]

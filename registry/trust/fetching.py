@@ -1,4 +1,4 @@
-"""Where the signed registry is read from: a folder, a mounted share, or HTTPS. It is believed only when verified."""
+"""Fetches the signed registry from a folder, a mounted share, or HTTPS. `client` verifies it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tuf.ngclient import FetcherInterface
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 10.0
-"""How long a look at what is published may take, but for the two files themselves."""
+"""The time limit for the metadata, without the two files themselves."""
 FILE_S: Final = 60.0
-"""How long each of them may take besides, however steadily its octets trickle: one may have 64 MB."""
+"""The time limit for each file, which may have 64 MB."""
 SILENCE_S: Final = 4.0
-"""How long a server may say nothing, so that it is asked twice within a look."""
+"""How long a server may be silent; short enough for two requests within `LOOK_S`."""
 PAUSES_S: Final = (0.2, 0.5)
-"""Before each further try."""
+"""Pauses before the second and the third try."""
 CHUNK: Final = 400_000
 _NOT_FOUND: Final = 404
 _ELSEWHERE: Final = 300
@@ -35,18 +35,18 @@ _BROKEN: Final = 500
 
 
 class Deadline:
-    """Until when what is being done must be done."""
+    """The deadline of the operation in progress."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
         self._within_s = self._at_s = float("inf")
 
     def within(self, seconds: float) -> None:
-        """From now on."""
+        """Set the deadline, counted from now."""
         self._within_s, self._at_s = seconds, self._clock_s() + seconds
 
     def left_s(self) -> float:
-        """Raises SlowRetrievalError where nothing is."""
+        """The remaining time. Raises SlowRetrievalError after the deadline."""
         left_s = self._at_s - self._clock_s()
         if left_s <= 0:
             raise SlowRetrievalError(f"it takes longer than {self._within_s:g} s")
@@ -66,8 +66,8 @@ class FolderFetcher(FetcherInterface):
         try:
             file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         except FileNotFoundError as error:
-            raise DownloadHTTPError(f"{path} is not there", _NOT_FOUND) from error
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe would be waited for
+            raise DownloadHTTPError(f"{path} does not exist", _NOT_FOUND) from error
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # reading a pipe would block
             file.close()
             raise DownloadError(f"{path} is not a regular file")
         return _chunks(file)
@@ -80,8 +80,8 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 class HttpsFetcher(FetcherInterface):
-    """Reads `https:` addresses, by way of the proxy that the environment names. It asks again where that may help, and
-    follows nobody elsewhere. Only to look up a server's name takes as long as the resolver wants.
+    """Reads `https:` addresses, through the proxy that the environment names. It retries where that may help, and
+    does not follow redirects. The deadline does not cover the resolver.
     """
 
     def __init__(self, host: str, deadline: Deadline) -> None:
@@ -98,7 +98,7 @@ class HttpsFetcher(FetcherInterface):
         response = self._answer(url)
         if response.status >= _ELSEWHERE:
             response.close()
-            remedy = "; name the address that it leads to" if response.status < _REFUSED else ""
+            remedy = "; use the address to which it redirects" if response.status < _REFUSED else ""
             raise DownloadHTTPError(f"{url}: HTTP status {response.status}{remedy}", response.status)
         return _body(url, response)
 
@@ -107,7 +107,7 @@ class HttpsFetcher(FetcherInterface):
             try:
                 response = self._ask(url)
             except urllib3.exceptions.SSLError:
-                raise  # another certificate will not come
+                raise  # a retry gets the same certificate
             except urllib3.exceptions.HTTPError as error:
                 log.debug("%s: %s", url, error)
             else:
@@ -126,14 +126,14 @@ def _body(url: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     try:
         yield from response.stream(CHUNK)
     except urllib3.exceptions.HTTPError as error:
-        raise DownloadError(f"{url} breaks off") from error
+        raise DownloadError(f"{url}: the download stopped early") from error
     finally:
         response.release_conn()
 
 
 def _punctual(deadline: Deadline) -> type[ssl.SSLSocket]:
-    """A socket that waits for nobody beyond the deadline. A time limit of urllib3's is for each octet anew, of which a
-    server can send one every few seconds, in the head of its answer as in the body.
+    """A socket class that stops at the deadline. urllib3's timeout starts again with each octet, and a slow server
+    can send one every few seconds, in the header as in the body.
     """
 
     class Punctual(ssl.SSLSocket):
@@ -145,7 +145,7 @@ def _punctual(deadline: Deadline) -> type[ssl.SSLSocket]:
 
 
 class Bounded(FetcherInterface):
-    """Another one, whose octets count until the deadline."""
+    """Stops another fetcher at the deadline."""
 
     def __init__(self, fetcher: FetcherInterface, deadline: Deadline) -> None:
         self._fetcher = fetcher
@@ -161,12 +161,12 @@ class Bounded(FetcherInterface):
 
 
 def base_url(source: str) -> str:
-    """The address of a source, which is one already or a folder's path."""
+    """The URL of a source, which is an `https:` address or the path of a folder."""
     return source.rstrip("/") if source.startswith("https://") else Path(source).resolve().as_uri()
 
 
 def fetcher(source: str, deadline: Deadline) -> FetcherInterface:
-    """For a source: a path, or an `https:` address."""
+    """The fetcher for a source: a path, or an `https:` address."""
     if source.startswith("https://"):
         return Bounded(HttpsFetcher(urlsplit(source).hostname or "", deadline), deadline)
     return Bounded(FolderFetcher(Path(source)), deadline)

@@ -1,13 +1,13 @@
-"""Who signs what, and where it lies. Pure: the association's side and the members' agree here.
+"""The roles, their keys and their files. The association's side and the members' side both use this module.
 
-    root         (offline)  says whose keys the others are
-    targets      (offline)  hands registry.yaml and suspensions.yaml on to two roles
+    root         (offline)  names the keys of targets, snapshot and timestamp
+    targets      (offline)  delegates registry.yaml and suspensions.yaml to two roles
     registry     (offline)  registry.yaml: members, licences, numbers, tones; and the masters of the tones
-    suspensions  (duty)     suspensions.yaml: what the police had stopped
+    suspensions  (duty)     suspensions.yaml: numbers suspended at the request of the police
     snapshot     (duty)     which versions belong together
-    timestamp    (duty)     that this is the latest, as of now
+    timestamp    (duty)     which snapshot is the latest
 
-Three sets of keys: who is on duty at night can stop a number, and can grant nothing.
+There are three sets of keys: the duty staff can suspend a number at night, but cannot grant a licence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 
 
 class Keys(StrEnum):
-    """The sets of keys, by who has them."""
+    """The sets of keys."""
 
     ROOT = "root"
     REGISTRY = "registry"
@@ -28,7 +28,7 @@ class Keys(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Which keys sign it, and for how long what they signed counts."""
+    """The keys that sign the role, and how long a signature is valid."""
 
     keys: Keys
     lasts: timedelta
@@ -39,16 +39,16 @@ SUSPENSIONS: Final = "suspensions"
 REGISTRY_FILE: Final = "registry.yaml"
 SUSPENSIONS_FILE: Final = "suspensions.yaml"
 DELEGATED: Final = {REGISTRY: REGISTRY_FILE, SUSPENSIONS: SUSPENSIONS_FILE}
-"""Role → the file that it is there for."""
+"""Role → its file."""
 OPERATORS_FILE: Final = "operators.json"
 TONES: Final = "tones"
 PATHS: Final = {REGISTRY: [REGISTRY_FILE, OPERATORS_FILE, f"{TONES}/*"], SUSPENSIONS: [SUSPENSIONS_FILE]}
-"""Role → all that it may sign: the registry, the public list that is made of it, and the masters that it names."""
+"""Role → all that it may sign: the registry, the public list made from it, and the masters that it names."""
 
 KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 2}
-"""How many a new repository has of each."""
+"""The number of keys of each set in a new repository."""
 THRESHOLD: Final = 2
-"""How many of each must sign."""
+"""How many keys of a set must sign."""
 ROLES: Final = {
     "root": Role(Keys.ROOT, timedelta(days=730)),
     "targets": Role(Keys.ROOT, timedelta(days=365)),
@@ -57,7 +57,7 @@ ROLES: Final = {
     "snapshot": Role(Keys.DUTY, timedelta(days=30)),
     "timestamp": Role(Keys.DUTY, timedelta(days=7)),
 }
-"""One stolen key signs nothing."""
+"""One stolen key cannot sign a role."""
 
 METADATA: Final = "metadata"
 TARGETS: Final = "targets"

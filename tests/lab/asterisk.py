@@ -1,4 +1,4 @@
-"""A real Asterisk of our own: all its files in a scratch folder, on free ports, started and stopped by process id."""
+"""Runs a real Asterisk with all its files in a scratch folder, on free ports; starts and stops it by process id."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .endpoints import pjsip
 
 LOOPBACK = "127.0.0.1"
 IDTONE = Path(sys.executable).with_name("idtone")
-"""The installed command, as an operator has it."""
+"""The installed command, as operators use it."""
 
 MODULES = """
     app_confbridge app_dial app_exec app_originate app_playback app_playtones app_softhangup app_stack app_stasis
@@ -38,7 +38,7 @@ MODULES = """
     res_pjsip_pubsub res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk res_sorcery_config
     res_sorcery_memory res_sorcery_astdb res_timing_timerfd res_convert res_clioriginate
 """.split()
-"""What a small PBX loads, and no more: with `autoload` Asterisk starts in 10 s, so in 1."""
+"""Only the modules of a small PBX: Asterisk starts in 1 s, with `autoload` in 10 s."""
 
 EMPTY = [
     f"{name}.conf"
@@ -46,10 +46,10 @@ EMPTY = [
         acl ccss cdr cel cli_aliases cli_permissions confbridge features pjproject stasis udptl websocket_client
     """.split()
 ]
-"""What Asterisk complains of when it is not there."""
+"""Files whose absence Asterisk reports."""
 
 LAB_DIALPLAN = """
-    ; The member's PBX. The phone that calls says in SIP headers what the member's own dialplan would know.
+    ; The member's PBX. The calling phone sends in SIP headers what the member's own dialplan would know.
     [globals]
     IDTONE_DOOR=ari
     FORWARD_CONTEXT=lab-extensions
@@ -88,9 +88,9 @@ LAB_DIALPLAN = """
      same = n,Set(DB(lab/${LAB_CALL})=${LAB_ENDING})
      same = n(nameless),NoOp()
 
-    ; The call comes back to this PBX, as one to another number of the member that is forwarded again: here inside
-    ; Asterisk, below (*number*phone's port*call) from a carrier, whose signalling says by whom it was diverted, or from
-    ; a phone that transfers it there.
+    ; The call comes back to this PBX, to another number of the member, and is forwarded again: here inside Asterisk;
+    ; below (*number*phone's port*call) from a carrier, whose signalling names the diverting party, or from a phone
+    ; that transfers the call.
     [lab-again]
     exten = _[+0-9].,1,Gosub(idtone-forward,s,1(${LAB_PHONE},${EXTEN},incoming))
      same = n,Hangup(${IDTONE_CAUSE})
@@ -104,7 +104,7 @@ LAB_DIALPLAN = """
      same = n,Gosub(idtone-forward,s,1(${LAB_PHONE},${CUT(EXTEN,*,2)},incoming))
      same = n,Hangup(${IDTONE_CAUSE})
 
-    ; Who is inside: every phone has the number of its own port, there are rooms where many meet, and a machine answers.
+    ; The extensions: each phone has the number of its port; there are conference rooms and an answering machine.
     [lab-extensions]
     include => lab-forwarded
     exten = _XXXX!,1,Dial(PJSIP/lab/sip:${EXTEN}@127.0.0.1:${EXTEN}\\;lab=${LAB_CALL})
@@ -119,7 +119,7 @@ LAB_DIALPLAN = """
      same = n(again),Playback(${IDTONE_SOUNDS}/notice)
      same = n,Goto(again)
 
-    ; The operator's own, for a leg that is not the hook's: nothing of an earlier call may decide what Dial() does then.
+    ; The operator's own subroutine, for a leg that is not the hook's: an earlier call must not affect this Dial().
     [lab-inside]
     exten = s,1,Return()
 """
@@ -137,8 +137,8 @@ class Ending:
 
 
 def _ports() -> Iterator[int]:
-    """Below those that the kernel gives away by itself, above those of Asterisk's RTP, and other ones for each process
-    of a test run: whoever takes a port binds it only a while later.
+    """Ports below the kernel's ephemeral range and above Asterisk's RTP. Each process of a test run has its own
+    range, because a free port is bound only some time later.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     first = 20_000 + 1_500 * (int(worker.removeprefix("gw")) if worker else 7)
@@ -208,7 +208,7 @@ class Asterisk:
         raise RuntimeError(f"Asterisk did not start within {timeout_s} s:\n{self.log()[-3000:]}")
 
     def stop(self) -> None:
-        """End it; hard if it does not go by itself."""
+        """Stop Asterisk; kill it if it does not stop within 10 s."""
         if self.process is None:
             return
         if self.process.poll() is None:
@@ -230,7 +230,7 @@ class Asterisk:
     # -- questions ----------------------------------------------------------------------------------------------
 
     def command(self, text: str, timeout_s: float = 10) -> str:
-        """What `asterisk -rx` prints; empty where Asterisk does not answer."""
+        """The output of `asterisk -rx`; empty where Asterisk does not answer."""
         result = subprocess.run(
             [*self.installation.command, "-C", str(self.etc / "asterisk.conf"), "-rx", text],
             capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False,
@@ -244,7 +244,7 @@ class Asterisk:
         return max(0, len(self.command("bridge show all").strip().splitlines()) - 1)
 
     def endings(self) -> dict[str, Ending]:
-        """The ending of every call that is over, by the lab's own call name."""
+        """The endings of all calls that have ended, by the lab's name of the call."""
         found = {}
         for line in self.command("database show lab").splitlines():
             key, separator, value = line.partition(" : ") if " : " in line else line.partition(": ")
@@ -287,8 +287,8 @@ class Asterisk:
         )  # fmt: skip
 
     def _files(self) -> dict[str, str]:
-        # RTP is bound to an address: where it is bound to all, Asterisk looks its own host name up for each stream
-        # (ast_find_ourip), and where that name does not resolve at once, calls stand still for seconds.
+        # RTP is bound to one address. If it is bound to all, Asterisk resolves its own host name for each stream
+        # (ast_find_ourip), and a slow resolver blocks calls for seconds.
         scratch, installation = self.scratch, self.installation
         return {
             "asterisk.conf": f"""

@@ -1,8 +1,8 @@
-"""A real Asterisk for the lab: the machine's own, or Debian's, unpacked beside the user's caches and run in place.
+"""Finds an Asterisk for the lab: the machine's own, or Debian's, which is unpacked in the user's cache and run there.
 
-    python -m tests.lab.bootstrap     prints where it is
+    python -m tests.lab.bootstrap     prints its path
 
-No root, no container, nothing installed. Standard library only.
+It needs neither root nor a container and installs nothing. Standard library only.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from . import debian, trees
 from .debian import PackagesUnavailable, Progress
 
 OVERRIDE: Final = "LAB_ASTERISK"
-"""Environment variable: the asterisk program to take, whatever else there is."""
+"""Environment variable: the asterisk program to use, with precedence over all others."""
 OLDEST: Final = 20
 SUITES: Final = ("forky", "sid")
-"""Debian releases that have the package, the steadier first. Debian 13 itself has none."""
+"""Debian releases that have the package, the more stable first. Debian 13 does not have it."""
 
 SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")
-"""Where asterisk is installed, and not every user's PATH leads."""
+"""Folders where asterisk is installed, and which are not in every user's PATH."""
 
 _NEEDED_MODULE: Final = "res_ari.so"
 _REMEDY: Final = f"Install Asterisk {OLDEST} or newer and, if it is not in PATH, set {OVERRIDE} to its program"
 
 
 class AsteriskMissing(Exception):
-    """There is no usable Asterisk and none can be fetched; the text says what to do."""
+    """There is no usable Asterisk, and fetching one failed; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class AsteriskInstallation:
     data_directory: Path
     version: str
     origin: str
-    """In words, where it comes from: "/usr/sbin/asterisk", "Debian forky, unpacked in …"."""
+    """Its origin as text: "/usr/sbin/asterisk", "Debian forky, unpacked in …"."""
 
 
 def find_or_get(
@@ -58,7 +58,7 @@ def find_or_get(
 ) -> AsteriskInstallation:
     """The Asterisk of this machine, or a fetched one. Raises AsteriskMissing.
 
-    An Asterisk that the user names must be usable; an installed one that is too old is passed over.
+    An Asterisk that the user names must be usable; an installed one that is too old is skipped.
     """
     if named := environment.get(OVERRIDE):
         return _installed(Path(named))
@@ -72,7 +72,7 @@ def find_or_get(
 
 
 def cache_directory(environment: Mapping[str, str], progress: Progress) -> Path:
-    """Where unpacked trees are kept between runs: the user's cache, or a private temporary folder."""
+    """The folder that keeps unpacked trees between runs: in the user's cache, or a private temporary folder."""
     home = environment.get("HOME")
     cache = environment.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else None)
     if cache:
@@ -88,13 +88,13 @@ def cache_directory(environment: Mapping[str, str], progress: Progress) -> Path:
     directory.mkdir(mode=0o700, exist_ok=True)
     if directory.is_symlink() or directory.stat().st_uid != os.getuid():
         raise AsteriskMissing(
-            f"{directory} belongs to somebody else. Remove it, or set XDG_CACHE_HOME to your own folder"
+            f"{directory} belongs to another user. Remove it, or set XDG_CACHE_HOME to your own folder"
         )
     return directory
 
 
 def _installed(program: Path) -> AsteriskInstallation:
-    """A program that is installed. Its folders come from its configuration, or from where builds put them."""
+    """An installed program. Its folders come from its configuration, or are the usual ones of builds."""
     version = _version_of([str(program)])
     if version is None:
         raise AsteriskMissing(f"{program} does not start. {_REMEDY}")
@@ -148,7 +148,7 @@ def _fetch(tree: Path, cache: Path, progress: Progress) -> AsteriskInstallation:
 
 
 def _unpacked(tree: Path) -> AsteriskInstallation | None:
-    """The tree as an installation, if it is whole and its Asterisk starts."""
+    """The tree as an installation; None where it is damaged or its Asterisk does not start."""
     suite = trees.suite_of(tree)
     if suite is None:
         return None
@@ -162,7 +162,7 @@ def _unpacked(tree: Path) -> AsteriskInstallation | None:
 
 
 def _command_in_place(tree: Path) -> list[str]:
-    """The tree's own loader with the tree's own libraries, so that those of the machine do not matter."""
+    """The command with the tree's own loader and libraries, independent of the machine's libraries."""
     loaders = sorted(tree.glob("usr/lib/*/ld-linux*.so.*"))
     if not loaders:
         return [str(tree / "usr/sbin/asterisk")]
@@ -171,7 +171,7 @@ def _command_in_place(tree: Path) -> list[str]:
 
 
 def _version_of(command: list[str]) -> str | None:
-    """The version as Asterisk prints it, without the packager's suffix; None if it does not start."""
+    """The version that Asterisk prints, without the packager's suffix; None if it does not start."""
     try:
         done = subprocess.run(
             [*command, "-V"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
@@ -187,7 +187,7 @@ def _major(version: str) -> int:
 
 
 def _configured_directories(path: Path) -> dict[str, Path]:
-    """`[directories]` of an asterisk.conf; empty if there is none that can be read."""
+    """`[directories]` of an asterisk.conf; empty if the file cannot be read."""
     parser = configparser.ConfigParser(
         delimiters=("=>", "="),
         comment_prefixes=(";",),
@@ -196,7 +196,7 @@ def _configured_directories(path: Path) -> dict[str, Path]:
         interpolation=None,
     )
     try:
-        # The sample file has the section as a template, "[directories](!)", with the folders that were compiled in.
+        # In the sample file the section is a template, "[directories](!)", with the compiled-in folders.
         parser.read_string(re.sub(r"^(\[\w+\])\(!\)", r"\1", path.read_text(), flags=re.MULTILINE))
     except (OSError, configparser.Error):
         return {}
@@ -212,7 +212,7 @@ def _multiarch() -> str:
 
 
 def main() -> int:
-    """Get it and say where it is."""
+    """Find or fetch Asterisk and print its path."""
     try:
         found = find_or_get()
     except AsteriskMissing as error:

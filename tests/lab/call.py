@@ -1,6 +1,6 @@
-"""One call of a lab phone, from either side: its signalling as it happened, and the stream it heard.
+"""One call of a lab phone, from either side: its signalling, and the stream that it heard.
 
-Times are nanoseconds of CLOCK_REALTIME: the kernel's for what arrived, ours just before sending for what we said.
+Times are nanoseconds of CLOCK_REALTIME: the kernel's for arrivals, ours just before sending for what we send.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that came within a call, but for ACK, CANCEL and BYE."""
+    """A request that arrived within a call, except ACK, CANCEL and BYE."""
 
     request: Request
     arrival_ns: int
@@ -41,19 +41,19 @@ class Asked:
 
 
 class Call(abc.ABC):
-    """What both sides have in common. `request` is the INVITE that made the call, `tag` our own of the dialog."""
+    """What both sides have in common. `request` is the call's INVITE; `tag` is our tag of the dialog."""
 
     def __init__(self, phone: Phone, request: Request, tag: str, stream: Stream) -> None:
         self.request = request
         self.tag = tag
         self.stream = stream
         self.video: Stream | None = None
-        """The video's stream, where the phone has one."""
+        """The video stream, if the phone has one."""
         self.dialog: Dialog | None = None
         self.session: Session | None = None
-        """What we said last of our media."""
+        """The last description of our media that we sent."""
         self.asked: list[Asked] = []
-        """What the other side asked for within the call, in order."""
+        """The other side's requests within the call, in order."""
         self.provisional: list[tuple[int, int]] = []
         """Status and time of every 1xx, as sent or as received."""
         self.final_status: int | None = None
@@ -71,18 +71,18 @@ class Call(abc.ABC):
 
     @property
     def user(self) -> str:
-        """The user that was dialled."""
+        """The dialled user."""
         return self.request.uri.user
 
     @property
     def packets(self) -> list[Packet]:
-        """What this party heard."""
+        """The packets that this party received."""
         return self.stream.packets
 
     @property
     def voice_delay_ms(self) -> float | None:
-        """From the answer to our first packet: this much of what the other party waited for us was our own doing.
-        Negative where we spoke before the answer already.
+        """From the answer to our first packet: our own part of the time that the other party waited. Negative where
+        we sent before the answer.
         """
         if self.answered_ns is None or self.stream.started_ns is None:
             return None
@@ -100,7 +100,7 @@ class Call(abc.ABC):
             await self._ended.wait()
 
     async def hangup(self) -> None:
-        """Say BYE and wait until the other side has taken it; nothing where the call is not up."""
+        """Send BYE and wait until the other side has accepted it; does nothing where the call is not up."""
         if self.dialog and self.answered_ns is not None and self.ended_ns is None:
             bye = self.dialog.request("BYE", self._phone.address)
             self.finish("us", time.time_ns())
@@ -111,7 +111,7 @@ class Call(abc.ABC):
         """End the call as its state allows, and wait until the other side knows."""
 
     def finish(self, by: Side, at_ns: int) -> None:
-        """The call is over on this side; the stream is closed, what it heard stays."""
+        """End the call on this side and close the stream; its packets stay."""
         if self.ended_ns is None:
             self.ended_ns, self.ended_by = at_ns, by
             self.stream.close()
@@ -121,19 +121,20 @@ class Call(abc.ABC):
             self._ended.set()
 
     async def ask(self, method: str, headers: Iterable[Header] = (), body: bytes = b"") -> Response:
-        """A request within the call, not an INVITE; its final response. Raises TimeoutError where none comes."""
+        """Send a request other than INVITE within the call; return its final response. Raises TimeoutError without
+        one."""
         request = self._within(method, headers, body)
         response = await self._phone.transact(request, self._hop)
         if response is None:
-            raise TimeoutError(f"nobody answered {method}")
+            raise TimeoutError(f"no response to {method}")
         return response
 
     async def reinvite(
         self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
     ) -> Response:
-        """Offer our media anew (14.1), to hold or to take up again or just so; the final response, acknowledged.
+        """Send a re-INVITE (14.1) to hold, to resume or to refresh; acknowledge and return the final response.
 
-        We are quiet from now on in a direction that has no place for us. Raises TimeoutError.
+        If the direction excludes our sending, we are silent from now on. Raises TimeoutError.
         """
         assert self.session, "the media were never spoken of"
         offer = replace(
@@ -146,7 +147,7 @@ class Call(abc.ABC):
         request = self._within("INVITE", [*headers, SDP], offer.encode())
         response = await self._phone.transact(request, self._hop, lambda response: self._confirm(request, response))
         if response is None:
-            raise TimeoutError("nobody answered the re-INVITE")
+            raise TimeoutError("no response to the re-INVITE")
         if response.status < 300:
             self.session = offer
             self._heed(Session.parse(response.body), offer.direction)
@@ -160,7 +161,7 @@ class Call(abc.ABC):
         return request
 
     def _confirm(self, invite: Request, response: Response) -> None:
-        """The ACK of a re-INVITE's final response, however often that comes."""
+        """Send the ACK of a re-INVITE's final response, each time that it arrives."""
         assert self.dialog
         if response.status < 300:
             self.dialog.refresh(response)
@@ -175,7 +176,7 @@ class Call(abc.ABC):
         return self.dialog.next_hop
 
     def take_request(self, request: Request, arrival_ns: int, source: Address) -> None:
-        """Agree to what the other side asks for within the call, and remember it."""
+        """Accept a request of the other side within the call, and record it."""
         self.asked.append(Asked(request, arrival_ns))
         if request.method == "INVITE":
             self._take_reinvite(request, source)
@@ -190,7 +191,7 @@ class Call(abc.ABC):
         self.finish("them", arrival_ns)
 
     def _take_reinvite(self, invite: Request, source: Address) -> None:
-        """The other side moves its media or asks whether we are there (14.2): agree."""
+        """Accept a re-INVITE (14.2): the other side moves its media or checks that we are there."""
         if self.dialog:
             self.dialog.refresh(invite)
         answer = self._take_offer(invite.body)
@@ -205,7 +206,7 @@ class Call(abc.ABC):
         return self.session.encode()
 
     def _heed(self, theirs: Session, ours: str) -> None:
-        """Send where, what and if at all it was agreed; `theirs` has the chosen codec, `ours` is our direction."""
+        """Send as agreed: address, codec and direction. `theirs` has the chosen codec, `ours` is our direction."""
         self.stream.remote = theirs.address
         self.stream.quiet = ours in ("recvonly", "inactive")
         if self.stream.speaking and theirs.payload_type != self.stream.payload_type:
@@ -215,7 +216,7 @@ class Call(abc.ABC):
         return offer.answer(self._media_address, self._phone.codecs, self._video_port(), version)
 
     def _video_port(self) -> int:
-        """Where we would take a video; 0 where the phone has no eyes."""
+        """The port for video; 0 where the phone has no video."""
         if not self._phone.video:
             return 0
         if self.video is None:
@@ -236,7 +237,7 @@ class Call(abc.ABC):
     def _respond_finally(
         self, invite: Request, source: Address, status: int, headers: Iterable[Header] = (), body: bytes = b""
     ) -> None:
-        """Give an INVITE its final response, and go on giving it until the ACK comes (13.3.1.4, 17.2.1)."""
+        """Send the final response to an INVITE, and repeat it until the ACK arrives (13.3.1.4, 17.2.1)."""
         self._acknowledged = asyncio.Event()
         data = self._phone.respond(invite, invite.response(status, self.tag, headers, body), source)
         self._phone.spawn(self._insist(data, source, self._acknowledged))
@@ -247,7 +248,7 @@ class Call(abc.ABC):
 
 
 def _agreed_timer(request: Request) -> list[Header]:
-    """To a request that has a session timer (RFC 4028, 9): we agree, and whoever refreshes now shall go on with it."""
+    """The headers that accept a request's session timer (RFC 4028, 9); the present refresher stays the refresher."""
     if not (expires := request.get("Session-Expires")):
         return []
     refresher = "" if "refresher=" in expires else ";refresher=uac"

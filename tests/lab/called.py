@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from .phone import Phone
 
 ACK_S: Final = 1.0
-"""Who has not said by then that he knows of our answer does not know of it."""
+"""If no ACK has arrived by then, the caller does not know of our answer."""
 
 
 class IncomingCall(Call):
-    """A call that reaches our phone. The phone's behaviour says what becomes of it, with the verbs `ring`,
-    `progress`, `answer`, `refuse` and `hangup`; each does nothing where the call is past it.
+    """A call that reaches our phone. The phone's behaviour handles it with `ring`, `progress`, `answer`, `refuse` and
+    `hangup`; each does nothing where the call is past that state.
     """
 
     def __init__(self, phone: Phone, request: Request, source: Address, arrival_ns: int) -> None:
@@ -47,13 +47,13 @@ class IncomingCall(Call):
             self._provide(180)
 
     def progress(self, announcement: Samples) -> None:
-        """183, and the announcement over and over until the answer."""
+        """183, and the announcement, repeated until the answer."""
         if self.final_status is None:
             self._provide(183, [SDP], self._answer())
             self._speak(announcement)
 
     def answer(self, voice: Samples | None = None, headers: Iterable[Header] = ()) -> None:
-        """200, and our voice from now on: the phone's, or another."""
+        """200, and from now on our voice: the phone's, or another."""
         if self.final_status is None:
             self.answered_ns = time.time_ns()
             headers = [*self._phone.contact, *headers, SDP]
@@ -62,7 +62,7 @@ class IncomingCall(Call):
             self._conclude(200)
 
     def refuse(self, status: int, cause: int | None = None, headers: Iterable[Header] = (), *, by: Side = "us") -> None:
-        """A final response from 300 on, with a Q.850 cause or without."""
+        """A final response of 300 or higher, with or without a Q.850 cause."""
         if self.final_status is None:
             reason = [("Reason", f"Q.850;cause={cause}")] if cause else []
             self._respond_finally(self.request, self._source, status, [*reason, *headers])
@@ -70,14 +70,14 @@ class IncomingCall(Call):
             self.finish(by, time.time_ns())
 
     async def hangup(self) -> None:
-        """As any call's, but not before the ACK (15): what came before it would not count."""
+        """As in `Call`, but after the ACK (15): an earlier BYE is not valid."""
         await self._settled()
         await super().hangup()
 
     async def reinvite(
         self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
     ) -> Response:
-        """As any call's, but not before the ACK: one INVITE at a time (14.1)."""
+        """As in `Call`, but after the ACK: one INVITE at a time (14.1)."""
         await self._settled()
         return await super().reinvite(direction, headers, video=video)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .phone import Phone
 
 REQUEST_TIMEOUT: Final = 408
-"""What a call ends with that nobody answered at all (8.1.3.1)."""
+"""The status of a call whose INVITE got no response at all (8.1.3.1)."""
 
 
 class OutgoingCall(Call):
@@ -49,7 +49,7 @@ class OutgoingCall(Call):
             self.finish("us", time.time_ns())
 
     async def cancel(self) -> None:
-        """Give up before the answer (9.1), and wait for the end; where the answer was faster, hang up."""
+        """Cancel before the answer (9.1), and wait for the end; hang up if the answer was faster."""
         await self._heard_back.wait()
         if self.final_status is None and not self._cancelled:
             self._cancelled = True
@@ -61,13 +61,13 @@ class OutgoingCall(Call):
         await self.cancel()
 
     def take_response(self, response: Response, arrival_ns: int) -> None:
-        """Act on a response to the INVITE."""
+        """Process a response to the INVITE."""
         self._heard_back.set()
         if response.status < 200:
             if self.final_status is None:
                 self.provisional.append((response.status, arrival_ns))
                 self._talk(response)
-        elif self._acknowledgement:  # it was lost
+        elif self._acknowledgement:  # the ACK was lost
             self._phone.send(self._acknowledgement, self._next_hop)
         elif self.final_status is None:
             self._take_final(response, arrival_ns)

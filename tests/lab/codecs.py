@@ -1,7 +1,7 @@
-"""What the lab's phones can speak: 20 ms at a time, by RTP payload type.
+"""The codecs of the lab's phones, by RTP payload type, in packets of 20 ms.
 
-The numbers are those that Asterisk itself offers, the dynamic ones too. G.711 is ours; G.722 and Opus are the
-packages that the project has for them. Codecs with a memory are started anew for each stretch of packets.
+The numbers are those of Asterisk, dynamic ones included. G.711 is implemented here; G.722 and Opus come from the
+project's packages. Codecs with memory restart for each stretch of packets.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .g711 import PCMA, PCMU, SAMPLE_RATE_HZ, Samples
 G722: Final = 9
 OPUS: Final = 107
 EVENTS: Final = 101
-"""Keys that were pressed (RFC 4733)."""
+"""Telephone events: pressed keys (RFC 4733)."""
 VIDEO: Final = 99
-"""H.264; never looked into."""
+"""H.264; its content is never decoded."""
 VIDEO_TICKS: Final = 1800
-"""Of the video's clock in 20 ms."""
+"""Ticks of the video's clock in 20 ms."""
 PICTURE: Final = bytes([0x09, 0xF0])
-"""One that shows nothing: an access unit delimiter."""
+"""An empty picture: an access unit delimiter."""
 FRAME: Final = 160
 """Samples in 20 ms."""
 
@@ -42,17 +42,17 @@ class Codec:
     name: str
     """As in a=rtpmap."""
     ticks: int
-    """Of the RTP clock in 20 ms."""
+    """Ticks of the RTP clock in 20 ms."""
     encode: Callable[[Samples], list[bytes]]
     decode: Callable[[Sequence[bytes]], Samples]
 
     def length(self, payload: bytes) -> int:
-        """Samples at 8 kHz in a payload: as many as octets, but Opus says how long a packet is in other ways."""
+        """Samples at 8 kHz in a payload: one for each octet; for Opus always 20 ms."""
         return len(payload) if self.ticks == FRAME else FRAME
 
 
 def encode_frames(samples: Samples, payload_type: int) -> list[bytes]:
-    """The payloads of samples that are spoken over and over. Raises ValueError where they are not whole frames."""
+    """The payloads of samples that are sent in a loop. Raises ValueError where they are not whole frames."""
     if not len(samples) or len(samples) % FRAME:
         raise ValueError(f"a voice has whole frames of {FRAME} samples, not {len(samples)} samples")
     return CODECS[payload_type].encode(samples)
@@ -90,7 +90,7 @@ def _opus_decode(payloads: Sequence[bytes]) -> Samples:
 
 
 def _settled(encode: Callable[[Samples], list[bytes]], samples: Samples) -> list[bytes]:
-    """The second round of what is spoken over and over: there the encoder remembers the end of the round before."""
+    """The second round of a loop: there the encoder's memory holds the end of the round before."""
     count = len(samples) // FRAME
     return encode(np.tile(samples, 3))[count : 2 * count]
 
@@ -107,7 +107,7 @@ def _resampled(samples: npt.NDArray[Any], from_hz: int, to_hz: int) -> Samples:
 CODECS: Final = {
     PCMU: _g711("PCMU/8000", PCMU),
     PCMA: _g711("PCMA/8000", PCMA),
-    # Its clock says 8000 and means 16 kHz (RFC 3551, 4.5.2).
+    # Its RTP clock is 8000 Hz, though it samples at 16 kHz (RFC 3551, 4.5.2).
     G722: Codec("G722/8000", FRAME, partial(_settled, _g722_encode), _g722_decode),
     OPUS: Codec("opus/48000/2", 6 * FRAME, partial(_settled, _opus_encode), _opus_decode),
 }

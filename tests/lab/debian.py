@@ -1,7 +1,7 @@
-"""Debian packages without installing them: fetched as any user, unpacked into a folder.
+"""Fetches Debian packages as any user and unpacks them into a folder, without installing them.
 
-apt runs with a state, a cache and sources of its own, so the machine's apt is neither needed up to date nor changed.
-The mirror, proxies and certificates are the machine's own. Standard library only: this runs before anything is set up.
+apt runs with its own state, cache and sources, so the machine's apt can be out of date, and does not change. The
+mirror, proxies and certificates are the machine's. Standard library only: this runs before anything is set up.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import Final
 
 Progress = Callable[[str], None]
-"""Told in one line what is about to happen."""
+"""Gets one line about the next action."""
 
 _KEYRINGS: Final = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("pgp", "gpg"))
 
 
 class PackagesUnavailable(Exception):
-    """The packages cannot be had here; the text says why."""
+    """The packages are not available here; the text says why."""
 
 
 def fetch(packages: Sequence[str], into: Path, suites: Sequence[str] = (), without: Sequence[str] = ()) -> str:
-    """Unpack `packages` and all that they depend on into the folder `into`; the suite that they came from.
+    """Unpack `packages` and their dependencies into the folder `into`; return the suite that they came from.
 
-    Packages whose names match one of the patterns `without` stay out. Without `suites` they are the machine's own
-    sources, and only the packages themselves come, for a machine that has what they depend on. `into` is created;
-    beside it a scratch folder comes and goes.
+    Packages whose names match a pattern of `without` are left out. Without `suites` the machine's own sources are
+    used, and only the packages themselves are fetched, for a machine that has their dependencies. `into` is created,
+    with a temporary folder beside it.
     """
     for tool in ("apt-get", "dpkg", "dpkg-deb"):
         if shutil.which(tool) is None:
@@ -50,14 +50,14 @@ def fetch(packages: Sequence[str], into: Path, suites: Sequence[str] = (), witho
 
 
 def architecture() -> str:
-    """Debian's name of this machine's architecture: `amd64`, `arm64`, …"""
+    """Debian's name for this machine's architecture: `amd64`, `arm64`, …"""
     return _run(["dpkg", "--print-architecture"]).strip()
 
 
 def mirrors() -> list[str]:
     """Addresses of Debian archives in the machine's own apt sources, the likeliest first.
 
-    Also right where `apt-get update` has never run: then apt knows what the sources say, but not what is there.
+    It works before the first `apt-get update` too: apt then knows the sources, but not their content.
     """
     listing = _run(["apt-get", "indextargets", "--no-release-info", "--format", "$(SITE) $(RELEASE) $(COMPONENT)"])
     own, others = [], []
@@ -87,7 +87,7 @@ def _fetch_closure(
             apt = _private_apt(scratch, f"deb [{_source_options()}] {site} {suite} main\n")
             try:
                 _run([*apt, "update"])
-                # With an empty list of installed packages, "install" means all that the packages need.
+                # With an empty list of installed packages, "install" includes all dependencies.
                 planned = _run([*apt, "--simulate", "install", *packages])
                 needed = [line.split()[1] for line in planned.splitlines() if line.startswith("Inst ")]
                 wanted = [name for name in needed if not any(fnmatchcase(name, pattern) for pattern in without)]
@@ -108,7 +108,7 @@ def _fetch_alone(packages: Sequence[str], scratch: Path) -> list[Path]:
 
 
 def _private_apt(scratch: Path, sources: str | None) -> list[str]:
-    """The command of an apt that keeps all it knows in `scratch`; `sources` None leaves it the machine's own."""
+    """The command of an apt that keeps all its data in `scratch`; with `sources` None it uses the machine's sources."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (scratch / folder).mkdir(parents=True, exist_ok=True)
     (scratch / "status").touch()
@@ -116,16 +116,16 @@ def _private_apt(scratch: Path, sources: str | None) -> list[str]:
         "Dir::State": scratch / "state",
         "Dir::State::status": scratch / "status",
         "Dir::Cache": scratch / "cache",
-        "Acquire::Check-Valid-Until": "false",  # a mirror that has been still for a week serves this as well
+        "Acquire::Check-Valid-Until": "false",  # a mirror that is a week old is good enough
         "Acquire::Languages": "none",
         "Acquire::Retries": "3",
         "APT::Install-Recommends": "false",
-        "APT::Sandbox::User": "",  # the user that apt would change to may not enter the scratch folder
+        "APT::Sandbox::User": "",  # apt's own user cannot enter the scratch folder
     }
     if sources is not None:
         (scratch / "sources.list").write_text(sources)
         options |= {
-            "APT::Update::Error-Mode": "any",  # else a mirror that is away would show as a package that is unknown
+            "APT::Update::Error-Mode": "any",  # otherwise an unreachable mirror looks like an unknown package
             "Dir::Etc::SourceList": scratch / "sources.list",
             "Dir::Etc::SourceParts": "/dev/null",
             "Dir::Etc::Preferences": "/dev/null",
@@ -140,7 +140,7 @@ def _source_options() -> str:
 
 
 def _run(command: Sequence[str], cwd: Path | None = None) -> str:
-    """Standard output of `command`; its own words in the error if it fails."""
+    """Standard output of `command`; on failure the error contains its messages."""
     done = subprocess.run(
         command, cwd=cwd, env=os.environ | {"LC_ALL": "C"}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False,

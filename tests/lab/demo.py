@@ -1,8 +1,8 @@
-"""Five calls through a real Asterisk, and what became of each: `make demo`, or with `--json` one JSON document.
+"""Places five calls through a real Asterisk and reports each: `make demo`, or with `--json` one JSON document.
 
     python -m tests.lab.demo [--json]
 
-Ends with 0 only if each call did what it should; leaves nothing running.
+Exits with 0 only if each call did what it should. Stops everything that it started.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from .service import Service
 REGISTRY: Final = Path(__file__).with_name("registry.yaml")
 EXPIRED: Final = "0352345678"
 AT_ONCE_MS: Final = 150
-"""Within this the parties of an emergency call hear each other."""
+"""The parties of an emergency call must hear each other within this time."""
 CELL_MS: Final = 20
-"""Of the drawn timeline, one packet."""
+"""One cell of the drawn timeline is one packet."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One call of the demo, and what the design says of it. `profile` None is no sound."""
+    """One call of the demo, and its expected result. `profile` None means no sound."""
 
     name: str
     forwarding: Forwarding
@@ -80,19 +80,19 @@ CASES: Final = (
 
 @dataclass(frozen=True)
 class HeardSound:
-    """What the called phone's RTP held; milliseconds after its answer."""
+    """The content of the called phone's RTP; milliseconds after its answer."""
 
     profile: str | None = None
     onset_ms: float | None = None
     end_ms: float | None = None
     voice_ms: float | None = None
-    """The first moment at which the caller's voice came through."""
+    """When the caller's voice was first heard."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One call as it was. `evidence` is the ledger's record; of a call about which the service was not asked, what the
-    hook left makes it.
+    """The measured result of one call. `evidence` is the ledger's record; for a call without a request to the
+    service, it comes from the hook's journal.
     """
 
     case: str
@@ -119,7 +119,7 @@ def finding(case: Case, placed: Placed, ending: Ending, evidence: dict[str, Any]
 
 
 def listen(placed: Placed) -> HeardSound:
-    """Measure the called phone's capture, whatever the service says of it."""
+    """Measure the called phone's capture, independent of the service's log."""
     called = placed.called
     if called is None or called.answered_ns is None:
         return HeardSound()
@@ -139,7 +139,7 @@ def _rounded(ms: float | None) -> float | None:
 
 
 def faults(case: Case, found: Finding) -> list[str]:
-    """Where the call was not what the design says."""
+    """The differences between the call and its expected result."""
     heard, wrong = found.heard, []
     expected: Mapping[str, object] = {
         "outcome": case.outcome.value,
@@ -198,7 +198,7 @@ async def run(asterisk: Asterisk, service: Service, screen: Console) -> list[tup
 
 
 def tell(screen: Console, case: Case, found: Finding) -> None:
-    """One call in words, with what the called phone heard drawn over time."""
+    """Print one call in words, with a timeline of what the called phone heard."""
     number, dialled = case.forwarding.number, case.forwarding.dialled
     screen.print(f"\n[bold]{case.name}[/bold]: a call of {number} is forwarded to {dialled}")
     screen.print(f"  decided    {found.outcome}, because {found.reason}; the hook returns {found.status}")
@@ -229,7 +229,7 @@ def in_words(found: Finding) -> str:
 
 
 def timeline(heard: HeardSound) -> str:
-    """`·` silence, `♪` the sound, `█` the caller's voice, 20 ms each, from the answer on."""
+    """`·` silence, `♪` the sound, `█` the caller's voice; 20 ms each, from the answer on."""
     end_ms = (heard.voice_ms or 0) + 5 * CELL_MS
     cells = []
     for cell in range(int(end_ms / CELL_MS) + 1):

@@ -1,7 +1,7 @@
-"""Dialogs and transactions of SIP (RFC 3261), without I/O: who says what next, to whom, and when again.
+"""Dialogs and transactions of SIP (RFC 3261), without I/O: the next message, its destination, and its retransmissions.
 
-As much as two parties need who call each other through an Asterisk over UDP: INVITE, ACK, CANCEL, BYE, REGISTER,
-OPTIONS, and what is asked within a call; no authentication, no forking, no strict routing.
+It covers calls between two parties through an Asterisk over UDP: INVITE, ACK, CANCEL, BYE, REGISTER, OPTIONS, and
+requests within a call. It has no authentication, forking or strict routing.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ T2_S: Final = 4.0
 
 
 def token() -> str:
-    """A text that is nobody else's, for tags, branches and Call-IDs."""
+    """A unique text for tags, branches and Call-IDs."""
     return secrets.token_hex(8)
 
 
 def request(
     method: str, uri: Uri, via: Address, fixed: Iterable[Header], headers: Iterable[Header] = (), body: bytes = b""
 ) -> Request:
-    """A request of a transaction of its own, sent from `via`; `fixed` are From, To, Call-ID, CSeq and the routes."""
+    """A request that begins a transaction, sent from `via`; `fixed` are From, To, Call-ID, CSeq and the routes."""
     hop = [("Via", f"SIP/2.0/UDP {via[0]}:{via[1]};branch={BRANCH_COOKIE}{token()};rport"), ("Max-Forwards", "70")]
     return Request([*hop, *fixed, *headers], body, method, uri)
 
@@ -56,13 +56,13 @@ class Dialog:
 
     @classmethod
     def of_caller(cls, invite: Request, response: Response) -> Dialog:
-        """12.1.2: made by a response with a To tag."""
+        """The caller's dialog, from a response with a To tag (12.1.2)."""
         routes = tuple(Party.parse(value) for value in reversed(response.all("Record-Route")))
         return cls(invite.call_id, invite.sender, response.recipient, _contact(response), routes, invite.sequence[0])
 
     @classmethod
     def of_called(cls, invite: Request, tag: str) -> Dialog:
-        """12.1.1."""
+        """The called party's dialog (12.1.1)."""
         routes = tuple(Party.parse(value) for value in invite.all("Record-Route"))
         return cls(invite.call_id, invite.recipient.tagged(tag), invite.sender, _contact(invite), routes, 0)
 
@@ -71,8 +71,8 @@ class Dialog:
         return (self.routes[0].uri if self.routes else self.target).address
 
     def request(self, method: str, via: Address, acknowledged: int | None = None) -> Request:
-        """The next request within the dialog (12.2.1.1); an ACK has the number of the INVITE that it acknowledges, or
-        else of the request before it.
+        """The next request within the dialog (12.2.1.1); an ACK has the number `acknowledged`, that of its INVITE, or
+        that of the request before.
         """
         if method != "ACK":
             self.sequence += 1
@@ -86,7 +86,7 @@ class Dialog:
         return request(method, self.target, via, fixed)
 
     def refresh(self, message: Message) -> None:
-        """12.2: a re-INVITE or its response may move the other party."""
+        """Update the target: a re-INVITE or its response may move the other party (12.2)."""
         if message.get("Contact"):
             self.target = _contact(message)
 
@@ -98,12 +98,12 @@ def _contact(message: Message) -> Uri:
 
 
 def client_key(message: Message) -> tuple[str, str]:
-    """What a request and its responses share (17.1.3)."""
+    """The key that a request and its responses share (17.1.3)."""
     return message.branch, message.sequence[1]
 
 
 def server_key(request: Request) -> tuple[str, str, str]:
-    """What a request, its retransmissions and the ACK of its refusal share (17.2.3)."""
+    """The key that a request, its retransmissions and the ACK of its refusal share (17.2.3)."""
     method = "INVITE" if request.method == "ACK" else request.method
     return request.get("Via").partition(";")[0], request.branch, method
 

@@ -1,4 +1,4 @@
-"""What the lab's phones are to its PBX: `pjsip.conf`."""
+"""The endpoints of the lab's phones on its PBX: `pjsip.conf`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ ENDPOINTS: Final = {
     "redirecting": "allow = ulaw\nredirect_method = uri_pjsip",
     "101": "allow = ulaw\naors = 101",
 }
-"""By name, what they have beside the rest. A phone that calls is the one that it names in X-Lab-Endpoint, otherwise
-`anonymous`; one that is called is `lab`, or the same as the caller.
+"""Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A
+called phone is `lab`, or the same endpoint as the caller.
 """
 REGISTERED: Final = "101"
-"""The one that a phone may register as."""
+"""The endpoint that a phone may register as."""
 
 
 def pjsip(address: Address) -> str:
     """The configuration of an Asterisk that listens at `address`."""
     return (
         "[global]\ntype = global\nendpoint_identifier_order = header,ip,anonymous\n"
-        # Else Asterisk ignores requests where any queue of its is long; see docs/how-to/when-something-fails.md.
+        # Otherwise Asterisk ignores requests while any of its queues is long; see docs/how-to/when-something-fails.md.
         "taskprocessor_overload_trigger = pjsip_only\n"
         f"[udp]\ntype = transport\nprotocol = udp\nbind = {address[0]}:{address[1]}\n"
         f"[{REGISTERED}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n"

@@ -1,9 +1,9 @@
-"""A virtual environment with pip, also where the machine's Python cannot make one.
+"""Makes a virtual environment with pip, even if the machine's Python cannot.
 
     python -m tests.lab.environment FOLDER
 
-Debian splits `ensurepip` off its Python; then pip comes out of Debian's own package of it, without installing that.
-A folder that already holds a working environment of this Python is left alone. Standard library only.
+Debian packages `ensurepip` separately. Without it, pip comes from Debian's package of pip, which is not installed. An
+existing working environment of this Python is kept. Standard library only.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Final
 from . import debian
 
 _WHEELS: Final = "usr/share/python-wheels"
-"""Where Debian's package python3-pip-whl keeps pip."""
+"""The folder of pip in Debian's package python3-pip-whl."""
 _SAME_PYTHON_WITH_PIP: Final = "import pip, sys; sys.exit(sys.version_info[:2] != ({}, {}))"
 
 
 def make(folder: Path) -> None:
-    """Make the environment, or leave it as it is if it works. Raises PackagesUnavailable where there is no pip."""
+    """Make the environment, or keep it if it works. Raises PackagesUnavailable where pip is not available."""
     if _works(folder):
         return
     has_pip = importlib.util.find_spec("ensurepip") is not None
@@ -34,7 +34,7 @@ def make(folder: Path) -> None:
 
 
 def _works(folder: Path) -> bool:
-    """Whether the folder's Python starts, is of this version and has pip; not so after an upgrade of the machine's."""
+    """Whether the folder's Python starts, has this version (it may differ after an upgrade) and has pip."""
     check = _SAME_PYTHON_WITH_PIP.format(*sys.version_info[:2])
     try:
         return subprocess.run([folder / "bin/python", "-c", check], capture_output=True, check=False).returncode == 0
@@ -54,7 +54,7 @@ def _bring_pip(folder: Path) -> None:
 
 
 def _install_pip(folder: Path, wheel: Path) -> None:
-    """Let the wheel install itself: it is a zip file, and Python runs what lies in one."""
+    """Let the wheel install itself: it is a zip file, and Python can run a module inside."""
     subprocess.run(
         [folder / "bin/python", f"{wheel}/pip", "--quiet", "install", "--no-index", "--no-deps", wheel], check=True
     )

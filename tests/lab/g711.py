@@ -1,4 +1,4 @@
-"""G.711: samples to octets and back, by tables computed from the recommendation, not from a library under test."""
+"""G.711 encoder and decoder, with tables computed from the recommendation, independent of the libraries under test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAMPLE_RATE_HZ: Final = 8000
 PCMU: Final = 0
 """RTP's number for µ-law (RFC 3551)."""
 PCMA: Final = 8
-"""And for A-law."""
+"""RTP's number for A-law."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _a_law() -> _Law:
 
 
 def _law(values: npt.NDArray[np.int32]) -> _Law:
-    """The code whose octets stand for `values`; a sample gets the octet with the nearest value."""
+    """The code whose octets decode to `values`; a sample is encoded as the octet with the nearest value."""
     order = np.argsort(values, kind="stable")
     ascending = values[order]
     samples = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
@@ -60,5 +60,5 @@ def encode(samples: Samples, payload_type: int) -> bytes:
 
 
 def decode(octets: bytes, payload_type: int) -> Samples:
-    """The samples that G.711 octets stand for."""
+    """The samples of G.711 octets."""
     return _LAWS[payload_type].decode[np.frombuffer(octets, np.uint8)]

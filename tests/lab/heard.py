@@ -1,7 +1,7 @@
-"""What a phone heard: the profile's sound and the other party's voice, found in the recording of its RTP capture.
+"""Finds the profile's sound and the other party's voice in the RTP that a phone received.
 
-A sound is found by normalised cross-correlation with its samples, hence at one sample's precision wherever the
-packets' borders are. Times are milliseconds after the answer; what was heard before it has negative ones.
+Normalised cross-correlation with its samples finds a sound, to one sample, wherever the packets begin. Times are
+milliseconds after the answer; negative times are before it.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from .recording import Signal, reassemble
 from .rtp import FRAME, Packet
 
 PRESENT: Final = 0.8
-"""Correlation from which a sound counts as heard. Measured with the shipped profiles: through G.711 0.9999, with five
-packets lost 0.89, with noise 5 dB below it 0.87; of what is not the sound, the other profile 0.04, speech-like noise
-0.08, and the profile's own strongest note held on and on 0.75.
+"""From this correlation up, a sound counts as heard. Measured with the shipped profiles: through G.711 0.9999, with
+five packets lost 0.89, with noise 5 dB below it 0.87. Other sounds: the other profile 0.04, speech-like noise 0.08,
+the profile's own strongest note as a continuous tone 0.75.
 """
 INTACT: Final = 0.9
-"""Correlation from which 20 ms of it count as right: through G.711 0.999, with noise 30 dB below the sound 0.96, with a
-quarter of them missing 0.87.
+"""From this correlation up, 20 ms of the sound count as intact: through G.711 0.999, with noise 30 dB below the sound
+0.96, with a quarter of the 20 ms missing 0.87.
 """
 VOICE: Final = 0.5
-"""Correlation from which 20 ms are a party's voice: through G.711 0.999, under noise as loud as itself 0.55 to 0.7; of
-what is not the voice, noise and other voices 0.40, tones 0.34.
+"""From this correlation up, 20 ms are a party's voice: through G.711 0.999, under equally loud noise 0.55 to 0.7.
+Other signals: noise and other voices 0.40, tones 0.34.
 """
 _BLOCK: Final = 32
 """Windows searched for a voice at once."""
 _ZERO_DBM0_RMS: Final = 22657 / np.sqrt(2)
 """A sine of 0 dBm0 has this peak in µ-law (G.711)."""
 _QUIET_RMS: Final = 8.0
-"""µ-law's smallest step, -66 dBm0: below it there is nothing to correlate."""
+"""µ-law's smallest step, -66 dBm0: quieter signals are not correlated."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,19 @@ class Heard:
     """The measurement of one party's capture."""
 
     correlation: float
-    """With the whole sound, at the place where it fits best: 1 is identity up to the level."""
+    """With the whole sound, at its best place; 1 is identity up to the level."""
     times: int
-    """How often the sound was heard. What follows is about the first time."""
+    """How often the sound was heard. The next fields describe the first time."""
     onset_ms: float | None
-    """Begin of the first intact frame: the sound's own begin where that was heard."""
+    """Start of the first intact frame; the sound's own start if that was heard."""
     end_ms: float | None
     """End of the last intact frame."""
     frames: tuple[float, ...]
-    """Correlation with each 20 ms of the sound."""
+    """Correlation of each 20 ms of the sound."""
     level_dbm0: float | None
-    """Of the sound's loudest 20 ms."""
+    """The level of the sound's loudest 20 ms."""
     voice_ms: float | None
-    """When the other party's voice was there first."""
+    """When the other party's voice was first heard."""
     lost: int
 
     @property
@@ -64,7 +64,7 @@ class Heard:
 
     @property
     def complete(self) -> bool:
-        """Every frame of the sound was there, and nothing over it."""
+        """Every frame of the sound was heard, and nothing covered it."""
         return self.present and min(self.frames) >= INTACT
 
 
@@ -76,7 +76,7 @@ def hear(
     voice: Samples | None = None,
 ) -> Heard:
     """Measure a capture: `reference` is the profile's samples (16 bit, or floating with 1 as full scale), `voice` is
-    what the other party says. Silence around the reference does not count.
+    the other party's voice. Silence around the reference is ignored.
     """
     recording = reassemble(packets)
     sound = _audible(reference) if reference is not None else np.empty(0)
@@ -100,7 +100,7 @@ def hear(
 
 
 def identify(packets: Sequence[Packet], references: Mapping[str, npt.NDArray[Any]]) -> str | None:
-    """The profile that was heard; None where it was none of them."""
+    """The name of the heard profile; None where none was heard."""
     samples = reassemble(packets).samples
     found = {name: correlate(samples, _audible(reference)).max(initial=0.0) for name, reference in references.items()}
     best = max(found, key=found.__getitem__)
@@ -111,9 +111,10 @@ def identify(packets: Sequence[Packet], references: Mapping[str, npt.NDArray[Any
 
 
 def correlate(samples: Signal, sound: Signal) -> Signal:
-    """Normalised cross-correlation of `sound` with the recording at every place where they meet, at least by a sample.
+    """Normalised cross-correlation of `sound` with the recording at every place where they overlap by at least a
+    sample.
 
-    Element 0 is the sound lying `len(sound) - 1` samples before the recording begins.
+    In element 0, the sound begins `len(sound) - 1` samples before the recording.
     """
     if not len(samples) or not len(sound):
         return np.zeros(0)
@@ -128,7 +129,7 @@ def correlate(samples: Signal, sound: Signal) -> Signal:
 
 
 def _places(likeness: Signal, length: int) -> list[int]:
-    """Where in the recording the sound begins each time it is there, in order."""
+    """The places in the recording where the sound begins, in order."""
     left, places = likeness.copy(), []
     while len(left) and left.max() >= PRESENT:
         peak = int(left.argmax())
@@ -139,11 +140,11 @@ def _places(likeness: Signal, length: int) -> list[int]:
 
 @dataclass(frozen=True)
 class _Fit:
-    """The sound held against the recording at one place, 20 ms by 20 ms."""
+    """The comparison of the sound with the recording at one place, by frames of 20 ms."""
 
     place: int
     edges: npt.NDArray[np.int64]
-    """Of the frames, within the sound; one more than there are frames."""
+    """The edges of the frames within the sound; one more than there are frames."""
     correlations: Signal
     gains: Signal
 
@@ -152,19 +153,19 @@ class _Fit:
         edges = np.append(np.arange(0, len(sound), FRAME), len(sound))
         heard = _cut(samples, place, len(sound))
         own, theirs, both = (np.add.reduceat(product, edges[:-1]) for product in (sound**2, heard**2, sound * heard))
-        # Where the sound pauses there is nothing to correlate with: what is 20 dB below its loudest frame is silence.
+        # A pause cannot be correlated: a frame 20 dB below the loudest counts as silence.
         floor = own.max() / 100
         return cls(place, edges, (both + floor) / np.sqrt((own + floor) * (theirs + floor)), both / (own + floor))
 
     @property
     def span(self) -> tuple[int, int]:
-        """Begin of the first and end of the last intact frame, in the recording."""
+        """Start of the first and end of the last intact frame, in the recording."""
         intact = np.flatnonzero(self.correlations >= INTACT)
         first, last = (intact[0], intact[-1]) if len(intact) else (0, len(self.gains) - 1)
         return self.place + int(self.edges[first]), self.place + int(self.edges[last + 1])
 
     def level_dbm0(self, sound: Signal) -> float:
-        """Of the sound's loudest frame, as heard."""
+        """The level of the sound's loudest frame as heard."""
         energies = np.add.reduceat(sound**2, self.edges[:-1])
         good = self.correlations >= INTACT
         good |= not good.any()
@@ -173,21 +174,21 @@ class _Fit:
         return float(20 * np.log10(rms / _ZERO_DBM0_RMS))
 
     def remove(self, samples: Signal, sound: Signal) -> None:
-        """Take the sound out of a recording, as loud as it is in each frame."""
+        """Subtract the sound from a recording, with the gain of each frame."""
         scaled = sound * np.repeat(self.gains, np.diff(self.edges))
         begin, end = max(self.place, 0), min(self.place + len(sound), len(samples))
         samples[begin:end] -= scaled[begin - self.place : end - self.place]
 
 
 def _cut(samples: Signal, place: int, length: int) -> Signal:
-    """A piece of the recording, with silence where it reaches beyond it."""
+    """A piece of the recording, with silence outside the recording."""
     inside = samples[max(place, 0) : max(place + length, 0)]
     before = min(max(-place, 0), length)
     return np.pad(inside, (before, length - before - len(inside)))
 
 
 def _audible(reference: npt.NDArray[Any]) -> Signal:
-    """The samples between the silences around them, on the scale of 16 bits. Raises ValueError where all is silence."""
+    """The samples without silence at either end, on the scale of 16 bits. Raises ValueError where all is silence."""
     samples = reference.astype(np.float64) * (32768 if reference.dtype.kind == "f" else 1)
     loud = np.flatnonzero(np.abs(samples) > _QUIET_RMS / 2)
     if not len(loud):
@@ -199,9 +200,9 @@ def _audible(reference: npt.NDArray[Any]) -> Signal:
 
 
 def voice_start(samples: Signal, voice: Samples) -> int | None:
-    """The first sample of `voice`, which loops and may have begun anywhere in its loop; None where it is not there.
+    """The first sample of `voice`, which loops and may begin anywhere in its loop; None where it is not found.
 
-    Found in windows of 20 ms, so it takes 30 ms of the voice to find it.
+    The search uses windows of 20 ms, so it needs 30 ms of the voice.
     """
     if len(samples) < FRAME:
         return None
@@ -217,7 +218,7 @@ def voice_start(samples: Signal, voice: Samples) -> int | None:
 
 
 def _phases(windows: Signal, voice: Samples) -> npt.NDArray[np.int64]:
-    """Where in the loop each window lies most probably."""
+    """The most probable place of each window in the loop."""
     spectra = np.conj(np.fft.rfft(windows, len(voice))) * np.fft.rfft(voice.astype(np.float64))
     phases: npt.NDArray[np.int64] = np.fft.irfft(spectra, len(voice)).argmax(axis=-1)
     return phases
@@ -236,7 +237,7 @@ def _likeness(heard: Signal, spoken: Signal) -> Signal:
 
 
 def _first_sample(samples: Signal, at: int, phase: int, voice: Samples) -> int:
-    """From where on the recording is better explained by the voice than without it; at `at` it is there in `phase`."""
+    """The sample from which the voice explains the recording better than silence; at `at` the voice is in `phase`."""
     begin = max(0, at - FRAME)
     heard, spoken = samples[begin : at + FRAME], _looped(voice, phase - (at - begin), at + FRAME - begin)
     gain = heard[-FRAME:] @ spoken[-FRAME:] / (spoken[-FRAME:] @ spoken[-FRAME:])

@@ -1,4 +1,4 @@
-"""Keys that somebody presses during a call, in each of the three ways in which telephones tell of them."""
+"""Presses keys during a call, in each of the three ways in which telephones send them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .g711 import SAMPLE_RATE_HZ, Samples
 from .rtp import Inserted, Packet
 
 KEYS: Final = "123A456B789C*0#D"
-"""As they stand on the telephone: rows of four."""
+"""In rows of four, as on the telephone."""
 PRESSED_MS: Final = 120
 _CODES: Final = "0123456789*#ABCD"
-"""In the order of their numbers in RFC 4733, 3.2."""
+"""In the order of the event codes of RFC 4733, 3.2."""
 _ROWS_HZ: Final = (697, 770, 852, 941)
 _COLUMNS_HZ: Final = (1209, 1336, 1477, 1633)
 _LEVEL_RMS: Final = 2500.0
-"""Of each of the two tones, -16 dBm0."""
+"""The level of each of the two tones, -16 dBm0."""
 _VOLUME: Final = 10
 _END: Final = 0x80
 
@@ -34,7 +34,7 @@ class Way(Enum):
 
 
 async def press(call: Call, key: str, way: Way) -> None:
-    """Press a key for `PRESSED_MS`; returns when it is up again. The call must have begun to speak."""
+    """Press a key for `PRESSED_MS`; returns when it is released. The call must have begun to send its voice."""
     if way is Way.INFO:
         body = f"Signal={key}\r\nDuration={PRESSED_MS}\r\n".encode()
         response = await call.ask("INFO", [("Content-Type", "application/dtmf-relay")], body)
@@ -45,7 +45,7 @@ async def press(call: Call, key: str, way: Way) -> None:
 
 
 def events(key: str) -> Iterator[Inserted]:
-    """The packets of one key: the time that it is down grows, the last is sent three times (RFC 4733, 2.5.1)."""
+    """The packets of one key: the duration grows, and the last packet is sent three times (RFC 4733, 2.5.1)."""
     frames = PRESSED_MS // 20
     for age in range(frames + 2):
         down = min(age + 1, frames)
@@ -69,6 +69,6 @@ def tones(key: str) -> Samples:
 
 
 def heard(packets: list[Packet]) -> str:
-    """The keys whose events came in, in order."""
+    """The keys whose events arrived, in order."""
     begun = {(packet.ssrc, packet.timestamp): packet.payload[0] for packet in packets if packet.payload_type == EVENTS}
     return "".join(_CODES[code] for code in begun.values())

@@ -1,4 +1,4 @@
-"""The lab put together: a PBX with the service beside it, a phone that calls and a phone that is called."""
+"""The whole lab: a PBX with the service, a calling phone and one or more called phones."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ ANSWER = Answer(after_ms=20)
 
 @dataclass(frozen=True)
 class Forwarding:
-    """What a member's dialplan knows of a call before it hands it to the hook."""
+    """What a member's dialplan knows about a call before it calls the hook."""
 
     number: str = LICENSED
     direction: str = "incoming"
     dialled: str = CALLED_NUMBER
     timeout_s: str = ""
     door: str = ""
-    """`ari` or `agi`; none is the settings'."""
+    """`ari` or `agi`; empty for that of the settings."""
     way: str = "hook"
     """`hook`, or for comparison `native` (Dial with A()) and `own-dial` (U() in the operator's own Dial); `inside` is
-    a call to an extension of the PBX that is not forwarded.
+    a call to an extension of the PBX, without forwarding.
     """
     endpoint: str = ""
-    """What the phones are to the PBX; see `endpoints`."""
+    """The phones' endpoint on the PBX; see `endpoints`."""
     destination: str = ""
-    """Whom the PBX dials, where that is not the lab's called phones: a dial string, in which `{name}` is the call's
-    name and `{port}` the called phone's.
+    """The dial string of the PBX, if it does not dial the lab's called phones; `{name}` is the call's name, `{port}`
+    the called phone's port.
     """
     headers: tuple[Header, ...] = ()
-    """What the caller's network said besides."""
+    """Further headers from the caller's network."""
 
 
 @dataclass
@@ -56,13 +56,13 @@ class Placed:
     name: str
     caller: OutgoingCall
     called: IncomingCall | None = None
-    """At the phone that answered it, or where none did, at the first that rang."""
+    """At the phone that answered; without an answer, at the first that rang."""
     rung: tuple[IncomingCall, ...] = ()
-    """At every phone that it reached."""
+    """At all phones that it reached."""
 
     @property
     def connected_after_ms(self) -> float:
-        """From the called phone's answer to the moment when the caller's phone knew of it."""
+        """From the called phone's answer to the arrival of the answer at the caller's phone."""
         if self.called is None or self.called.answered_ns is None or self.caller.answered_ns is None:
             raise AssertionError(f"{self.name} was not connected: {self.caller.final_status}")
         return (self.caller.answered_ns - self.called.answered_ns) / 1e6
@@ -70,30 +70,28 @@ class Placed:
 
 @dataclass
 class Lab:
-    """Phones on one PBX, one that calls and others that are called together; calls are told apart by a name that
-    travels with them.
-    """
+    """Phones on one PBX: one calls, and the others are called together. Each call carries a name that identifies it."""
 
     asterisk: Asterisk
     caller: Phone
     members: tuple[Phone, ...]
     scripts: dict[str, Behaviour] = field(default_factory=dict)
-    """What a called phone does with single calls, by the mark of the call."""
+    """Behaviours of called phones for single calls, by the mark of the call."""
     _names: itertools.count[int] = field(default_factory=lambda: itertools.count(time.time_ns()))
 
     @property
     def called(self) -> Phone:
-        """The called phone, or the first of them."""
+        """The first called phone."""
         return self.members[0]
 
     def extension(self, phone: Phone) -> Uri:
-        """Where the PBX's own dialplan finds a phone."""
+        """The extension of a phone in the PBX's dialplan."""
         return Uri(str(phone.address[1]), *self.asterisk.sip_address)
 
     async def place(
         self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
     ) -> Placed:
-        """Call, and return when the call has its final response or the caller's phone gave up waiting."""
+        """Call, and return when the call has its final response or the caller's phone has given up."""
         placed = self.dial(forwarding, sound, behaviour)
         await placed.caller.final()
         self.pair(placed)
@@ -102,7 +100,7 @@ class Lab:
     def dial(
         self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
     ) -> Placed:
-        """Call, and return at once. `behaviour` is the called phone's for this call alone."""
+        """Call, and return at once. `behaviour` is the called phone's, for this call only."""
         name = f"c{next(self._names)}"
         if behaviour:
             self.scripts[f"lab={name}"] = behaviour
@@ -129,14 +127,14 @@ class Lab:
         )
 
     def _group(self, forwarding: Forwarding, name: str) -> str:
-        """The dial string of several called phones; for one the dialplan makes it."""
+        """The dial string of several called phones; empty for one, which the dialplan dials by itself."""
         if len(self.members) == 1:
             return ""
         uris = (Uri(forwarding.dialled, *phone.address, f";lab={name}") for phone in self.members)
         return "&".join(f"PJSIP/{forwarding.endpoint or 'lab'}/{uri}" for uri in uris)
 
     def pair(self, placed: Placed, *others: Phone) -> None:
-        """Find the call at the called phones, or at others that it went to; it is not there where none rang."""
+        """Find the call at the called phones and at `others`; `called` is None where no phone rang."""
         mark = f"lab={placed.name}"
         placed.rung = tuple(
             call
@@ -154,14 +152,14 @@ class Lab:
             await placed.called.ended()
 
     async def give_up(self, placed: Placed) -> None:
-        """Cancel a call that has reached the called phone, and wait until that knows of it."""
+        """Cancel a call that has reached the called phone, and wait until the call has ended there."""
         await placed.caller.cancel()
         self.pair(placed)
         assert placed.called, f"{placed.name}: the called phone never rang"
         await placed.called.ended()
 
     async def ending(self, placed: Placed) -> Ending:
-        """What the hook told the dialplan; waits for the caller's channel to be gone."""
+        """What the hook returned to the dialplan. Waits until the caller's channel has ended."""
         found: dict[str, Ending] = {}
 
         async def there() -> bool:
@@ -189,7 +187,7 @@ class Lab:
 
 @asynccontextmanager
 async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
-    """A phone that calls and one for each behaviour that is called, beside a PBX that runs."""
+    """A calling phone, and a called phone for each behaviour, on a running PBX."""
     behaviours = behaviours or (ANSWER,)
     scripts: dict[str, Behaviour] = {}
 

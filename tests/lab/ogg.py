@@ -1,4 +1,4 @@
-"""Opus packets in an Ogg file and out of it (RFC 3533, RFC 7845), so that libsndfile encodes and decodes them."""
+"""Puts Opus packets into an Ogg file and extracts them (RFC 3533, RFC 7845), so that libsndfile can code them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PAGE: Final = struct.Struct("<4sBBqIIIB")
 _CHECKSUM_AT: Final = 22
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _FRAME_TICKS: Final = 960
-"""20 ms at 48 kHz, in which Opus counts."""
+"""20 ms at Opus's clock of 48 kHz."""
 _HEADS: Final = (
     b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48000, 0, 0),
     b"OpusTags" + struct.pack("<II", 0, 0),
@@ -19,7 +19,7 @@ _HEADS: Final = (
 
 
 def mux(packets: Sequence[bytes]) -> bytes:
-    """A file of one channel whose packets hold 20 ms each; all of it is to be heard, the encoder's delay too."""
+    """A file of one channel with packets of 20 ms. It skips nothing, so the encoder's delay is audible."""
     pages = [(head, 0) for head in _HEADS]
     pages += [(packet, _FRAME_TICKS * number) for number, packet in enumerate(packets, 1)]
     flags = {0: _FIRST, len(pages) - 1: _LAST}
@@ -29,7 +29,7 @@ def mux(packets: Sequence[bytes]) -> bytes:
 
 
 def demux(data: bytes) -> list[bytes]:
-    """The packets of an Ogg file that holds one stream, without Opus's two heads."""
+    """The packets of an Ogg file with one stream, without Opus's two headers."""
     packets, begun = [], b""
     for piece, ends in _pieces(data):
         begun += piece
@@ -71,7 +71,7 @@ _REMAINDERS: Final = tuple(_table())
 
 
 def checksum(page: bytes) -> int:
-    """Of a page whose own checksum is zero: polynomial 0x04C11DB7, neither reflected nor inverted."""
+    """The checksum of a page whose checksum field is zero: polynomial 0x04C11DB7, neither reflected nor inverted."""
     remainder = 0
     for octet in page:
         remainder = (remainder << 8 & 0xFFFFFFFF) ^ _REMAINDERS[remainder >> 24 ^ octet]

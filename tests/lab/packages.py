@@ -1,8 +1,8 @@
-"""Programs, libraries and sounds of Debian for the lab, unpacked beside the user's caches and used in place.
+"""Debian's programs, libraries and sounds for the lab, unpacked in the user's cache and used there.
 
-    python -m tests.lab.packages     prints where ffmpeg is
+    python -m tests.lab.packages     prints ffmpeg's folder
 
-No root, no container, nothing installed. Standard library only.
+It needs neither root nor a container and installs nothing. Standard library only.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .bootstrap import cache_directory
 from .debian import PackagesUnavailable, Progress
 
 SUITES: Final = ("trixie", "forky")
-"""Debian releases that have what the lab asks for, the steadier first."""
+"""Debian releases with the lab's packages, the more stable first."""
 FFMPEG_ENCODERS: Final = frozenset(("aac", "g722", "g726le", "libmp3lame", "libopus", "libspeex"))
-"""What an ffmpeg must be able to write, else it is passed over."""
+"""The encoders that an ffmpeg must have; otherwise it is skipped."""
 FFMPEG_WITHOUT: Final = ("fonts-*", "libllvm*", "libz3-*", "mesa-*", "shared-mime-info", "xkb-data")
-"""What its libraries can draw and show with, which nobody does here: a third of the download."""
+"""Dependencies for drawing and display, which are not used here: a third of the download."""
 
 _MACHINES_OWN: Final = (
     "ld-linux*",
@@ -40,7 +40,7 @@ _MACHINES_OWN: Final = (
     "librt.so*",
     "libresolv.so*",
 )
-"""The C library, of which a process can have one."""
+"""The C library: a process can have only one."""
 
 
 def tell(line: str) -> None:
@@ -53,7 +53,7 @@ def tree(
     progress: Progress = tell,
     environment: Mapping[str, str] = os.environ,
 ) -> Path:
-    """The folder in which `packages` and what they depend on lie unpacked; fetched where it is not there or damaged.
+    """The folder with `packages` and their dependencies, unpacked. It is fetched if it is missing or damaged.
 
     Raises PackagesUnavailable.
     """
@@ -81,19 +81,19 @@ def tree(
 
 
 def command(root: Path, program: str) -> list[str]:
-    """What starts a program of an unpacked tree: the tree's own loader with the tree's own libraries."""
+    """The command for a program of an unpacked tree, with the tree's own loader and libraries."""
     loaders = sorted(root.glob("usr/lib/*/ld-linux*.so.*"))
     if not loaders:
         return [str(root / program)]
-    # Some libraries lie in folders of their own, where an installed Debian has a link or a line of ld.so.conf.
+    # Some libraries have their own folders; an installed Debian has a link or a line in ld.so.conf for these.
     folders = [loaders[0].parent, *sorted({path.parent for path in loaders[0].parent.glob("*/lib*.so*")})]
     return [str(loaders[0]), "--library-path", os.pathsep.join(map(str, folders)), str(root / program)]
 
 
 def library(package: str, name: str, progress: Progress = tell) -> ctypes.CDLL:
-    """A shared library of Debian, loaded into this process, such as `libbcg729.so.0` of `libbcg729-0`.
+    """A shared library from Debian, loaded into this process, such as `libbcg729.so.0` of `libbcg729-0`.
 
-    Raises PackagesUnavailable, also where it does not go with the machine's own C library.
+    Raises PackagesUnavailable, also where it does not fit the machine's C library.
     """
     root = tree(package, progress=progress)
     waiting = [
@@ -102,7 +102,7 @@ def library(package: str, name: str, progress: Progress = tell) -> ctypes.CDLL:
         if not any(path.match(pattern) for pattern in _MACHINES_OWN)
     ]
     refusals: list[str] = []
-    # Each can be loaded once those are that it needs: the process then finds them by their names.
+    # A library can be loaded after its dependencies: the process then finds these by name.
     while waiting:
         refused = []
         refusals = []
@@ -122,7 +122,7 @@ def library(package: str, name: str, progress: Progress = tell) -> ctypes.CDLL:
 
 
 def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder to put into PATH for an ffmpeg that writes what the lab needs: the machine's own, or Debian's.
+    """The folder to add to PATH for an ffmpeg with the lab's encoders: the machine's own, or Debian's.
 
     Raises PackagesUnavailable.
     """
@@ -136,7 +136,7 @@ def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str]
         raise PackagesUnavailable(
             f"the ffmpeg in {root} does not start or cannot write {', '.join(sorted(missing))}. Install ffmpeg"
         )
-    # Beside the tree, which is sealed; written anew each time, since the tree may have moved with its folder.
+    # Beside the tree, which is sealed. Written each time, because the tree may have been moved.
     folder = root.with_name(f"{root.name}.bin")
     folder.mkdir(exist_ok=True)
     for program in ("ffmpeg", "ffprobe"):
@@ -145,12 +145,12 @@ def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str]
 
 
 def faketime() -> Path:
-    """The library that, preloaded, tells a process another time of day. Raises PackagesUnavailable."""
+    """The library that gives a process another time when it is preloaded. Raises PackagesUnavailable."""
     return next(tree("libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1"))
 
 
 def _encoders(ffmpeg: Sequence[str]) -> set[str]:
-    """The names of all encoders; empty if it does not start."""
+    """The names of all encoders; empty if ffmpeg does not start."""
     try:
         listing = subprocess.run(
             [*ffmpeg, "-hide_banner", "-encoders"],
@@ -162,7 +162,7 @@ def _encoders(ffmpeg: Sequence[str]) -> set[str]:
 
 
 def write_script(path: Path, started: Sequence[str]) -> None:
-    """A program by this name that is started so, with further arguments."""
+    """Write a script that runs the command `started` with further arguments."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(descriptor, "w") as file:
         file.write(f'#!/bin/sh\nexec {shlex.join(started)} "$@"\n')
@@ -171,7 +171,7 @@ def write_script(path: Path, started: Sequence[str]) -> None:
 
 
 def main() -> int:
-    """Get ffmpeg and say where it is."""
+    """Find or fetch ffmpeg and print its folder."""
     try:
         print(find_or_get_ffmpeg())
     except PackagesUnavailable as error:

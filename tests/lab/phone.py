@@ -1,7 +1,7 @@
 """Telephones for the lab: real SIP on a UDP port of 127.0.0.1, real RTP on another for every call.
 
-A `Phone` lives in the event loop that entered it; its media are the business of the `Media` thread. What it does
-with the calls it gets is a coroutine function over `IncomingCall`: one of those below, or any other.
+A `Phone` runs in the event loop that entered it; the `Media` thread handles its media. Its behaviour is a coroutine
+function over `IncomingCall`: one of those below, or any other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .rtp import HOST, Address, Media, receive_stamped, stamp_arrivals
 from .sip import Header, Party, Request, Response, SipError, Uri, parse
 
 CLOSE_S: Final = 2.0
-"""How long a phone that is put away waits for the others to take its BYEs."""
+"""How long a closing phone waits until the others have accepted its BYEs."""
 _ALLOW: Final = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY"
 _WITHIN_CALLS: Final = frozenset({"INVITE", "UPDATE", "INFO", "NOTIFY"})
 REGISTERED_S: Final = 3600
@@ -33,9 +33,9 @@ Behaviour = Callable[[IncomingCall], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Ring for so long, then answer; hang up so long after that, or leave it to the other.
+    """Ring for `after_ms`, then answer. Hang up after `hangup_after_ms`; with None, wait for the other side.
 
-    Who answers with another voice than the phone's is a machine: see `voices`.
+    An answering machine has another voice than the phone's: see `voices`.
     """
 
     after_ms: float = 0
@@ -55,7 +55,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class EarlyMedia:
-    """Let the caller hear an announcement before the answer; None never answers."""
+    """Play an announcement before the answer; with None, never answer."""
 
     announcement: Samples
     answer_after_ms: float | None
@@ -69,7 +69,7 @@ class EarlyMedia:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Do not take the call: a status from 300 on, with a Q.850 cause or without."""
+    """Refuse the call: a status of 300 or higher, with or without a Q.850 cause."""
 
     status: int
     cause: int | None = None
@@ -84,7 +84,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Send the call on to somebody else (302)."""
+    """Redirect the call (302)."""
 
     to: Uri
 
@@ -98,12 +98,12 @@ UNAVAILABLE: Final = Refuse(480)
 
 
 async def ring(call: IncomingCall) -> None:
-    """Nobody is at home."""
+    """Ring, and never answer."""
     call.ring()
 
 
 class Phone:
-    """One user agent. `voice` is what it says in every call, in whole frames; use it with `async with`."""
+    """One user agent. `voice` is what it sends in every call, in whole frames. Use it with `async with`."""
 
     def __init__(
         self,
@@ -120,11 +120,11 @@ class Phone:
         self.voice = voice
         self.behaviour = behaviour
         self.codecs = codecs
-        """What it offers, in this order, and takes; may be changed between calls."""
+        """The codecs that it offers, in this order, and accepts; may be changed between calls."""
         self.video = video
-        """Whether it offers a video and takes one."""
+        """Whether it offers and accepts video."""
         self.calls: list[IncomingCall] = []
-        """Every call that came in, in order."""
+        """All incoming calls, in order."""
         self.placed: list[OutgoingCall] = []
         self._t1_s = t1_s
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -161,7 +161,7 @@ class Phone:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
         if self._failures:
-            raise ExceptionGroup(f"the phone on port {self.address[1]} met with failures", self._failures)
+            raise ExceptionGroup(f"the phone on port {self.address[1]} had failures", self._failures)
 
     def dial(
         self,
@@ -190,13 +190,13 @@ class Phone:
         headers: Iterable[Header] = (),
         timeout_s: float = WAIT_S,
     ) -> OutgoingCall:
-        """As `dial`, and wait for the final response. Raises TimeoutError; the call then still stands in `placed`."""
+        """As `dial`, and wait for the final response. Raises TimeoutError; the call then stays in `placed`."""
         call = self.dial(user, proxy, caller_id=caller_id, display=display, headers=headers)
         await call.final(timeout_s)
         return call
 
     async def register(self, user: str, registrar: Address, headers: Iterable[Header] = ()) -> Response:
-        """Have the calls for `user` come here; the registrar's answer. Raises TimeoutError where it has none."""
+        """Register this phone for `user`; return the registrar's response. Raises TimeoutError without one."""
         expiry = ("Expires", str(REGISTERED_S))
         request = register(user, registrar, self.address, [*self.contact, expiry, *headers])
         response = await self.transact(request, registrar)
@@ -210,7 +210,7 @@ class Phone:
         self._socket.sendto(data, address)
 
     def respond(self, request: Request, response: Response, source: Address) -> bytes:
-        """Send a response, and again for every retransmission of the request (17.2)."""
+        """Send a response, and repeat it for every retransmission of the request (17.2)."""
         data = self._responses[server_key(request)] = response.encode()
         self.send(data, source)
         return data
@@ -218,9 +218,9 @@ class Phone:
     async def transact(
         self, request: Request, address: Address, confirm: Callable[[Response], None] = lambda _: None
     ) -> Response | None:
-        """Send a request again until a final response comes, which is returned, or all hope goes (17.1).
+        """Send a request until its final response arrives, and return that; None after the last retransmission (17.1).
 
-        `confirm` is called with every final response, also with one that is repeated.
+        `confirm` is called with every final response, repeated ones included.
         """
         finals: list[Response] = []
         answered = asyncio.Event()
@@ -238,7 +238,7 @@ class Phone:
         return finals[0] if finals else None
 
     async def repeat(self, data: bytes, address: Address, until: asyncio.Event) -> bool:
-        """Send again what was sent and may be lost, until it was heard; False where it never was."""
+        """Retransmit `data` until the event `until`; False where it never comes."""
         for turn, interval_s in enumerate(intervals(self._t1_s)):
             if turn:
                 self.send(data, address)
@@ -248,11 +248,11 @@ class Phone:
         return False
 
     def expect(self, key: tuple[str, str], take: Callable[[Response, int], None]) -> None:
-        """Have the responses of a client transaction taken by `take(response, arrival_ns)`."""
+        """Pass the responses of a client transaction to `take(response, arrival_ns)`."""
         self._expected[key] = take
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `work` beside; where it fails, the phone fails when it is put away."""
+        """Run `work` as a task. If it fails, the phone raises its error on exit."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._settle)

@@ -1,8 +1,8 @@
-"""A real PostgreSQL for the tests: the machine's own, or Debian's, unpacked beside the user's caches and run in place.
+"""Runs a real PostgreSQL for the tests: the machine's own, or Debian's, which is unpacked in the user's cache.
 
-    python -m tests.lab.postgresql     prints where it is
+    python -m tests.lab.postgresql     prints the folder of its programs
 
-It listens on the loopback address, at a free port, for as long as the test that asked for it.
+It listens on the loopback address, on a free port, and runs as long as the test that uses it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import psycopg
 from .packages import PackagesUnavailable, Progress, command, tell, tree, write_script
 
 INSTALLED: Final = Path("/usr/lib/postgresql")
-"""Where Debian has the programs of each version, outside PATH."""
+"""Debian's folder of the programs of each version, outside PATH."""
 OLDEST: Final = 13
 WITHOUT: Final = tuple(
     """
@@ -36,9 +36,9 @@ WITHOUT: Final = tuple(
     readline-common sensible-utils ssl-cert sysvinit-utils tzdata ucf
     """.split()
 )
-"""What installing it takes and running it does not, and the compiler for long queries: two thirds of the download."""
+"""Packages that only its installation needs, and the compiler for long queries: two thirds of the download."""
 NOBODY: Final = 65534
-"""As whom it runs where the tests run as root, which it refuses."""
+"""The user id of the server where the tests run as root: PostgreSQL refuses to run as root."""
 READY_S: Final = 60.0
 
 
@@ -54,12 +54,12 @@ def database_of(url: str) -> str:
 
 
 class PostgreSQLMissing(Exception):
-    """There is none, and none can be had; the text says why."""
+    """There is no PostgreSQL, and fetching it failed; the text says why."""
 
 
 @contextmanager
 def programs(installed: Path = INSTALLED, progress: Progress = tell) -> Iterator[Path]:
-    """The folder of `initdb` and `postgres`, which any user can run meanwhile. Raises PostgreSQLMissing."""
+    """The folder of `initdb` and `postgres`, which any user can run. Raises PostgreSQLMissing."""
     own = [folder for folder in installed.glob("*/bin") if (folder / "postgres").exists()]
     newest = max(own, key=lambda folder: float(folder.parent.name), default=None)
     if newest and float(newest.parent.name) >= OLDEST:
@@ -70,7 +70,7 @@ def programs(installed: Path = INSTALLED, progress: Progress = tell) -> Iterator
     except PackagesUnavailable as error:
         raise PostgreSQLMissing(f"No PostgreSQL for the tests: {error}\nInstall the package postgresql") from error
     with tempfile.TemporaryDirectory(prefix="idtone-postgresql-") as folder:
-        # A copy, since it starts programs of its own by their names, and since the cache of root is for root alone.
+        # A copy: PostgreSQL starts its own programs by name, and only root can read root's cache.
         Path(folder).chmod(0o755)
         copy = Path(folder) / "tree"
         shutil.copytree(kept, copy, symlinks=True)
@@ -83,7 +83,7 @@ def programs(installed: Path = INSTALLED, progress: Progress = tell) -> Iterator
 
 
 class PostgreSQL:
-    """One server. `user` has everything, by `password`; its database is `postgres`."""
+    """One server. `user` is the superuser, with `password`; its database is `postgres`."""
 
     user: Final = "idtone"
 
@@ -101,19 +101,19 @@ class PostgreSQL:
             self._as = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
     def url(self, database: str = "postgres", port: int = 0) -> str:
-        """`port` is that of something between, if any."""
+        """The address of a database; `port` is that of a proxy, if any."""
         return f"postgresql://{self.user}@127.0.0.1:{port or self.port}/{database}"
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """A new one, for as long as it is needed; its address."""
+        """Make a new database, yield its address, and drop it at the end."""
         name = f"d_{secrets.token_hex(6)}"
         self.execute(f"CREATE DATABASE {name}")
         yield self.url(name)
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def execute(self, query: str, database: str = "postgres") -> list[tuple[Any, ...]]:
-        """By a connection of its own; the rows of a query that has some."""
+        """Run a query on a new connection; return its rows."""
         with psycopg.connect(
             host="127.0.0.1", port=self.port, user=self.user, password=self.password, dbname=database, autocommit=True
         ) as connection:
@@ -125,10 +125,10 @@ class PostgreSQL:
         return (self._folder / "log").read_text(errors="replace")
 
     def make(self) -> None:
-        """Its folder of data."""
+        """Create its data folder."""
         secret = self._folder / "password"
         secret.write_text(self.password)
-        secret.chmod(0o644)  # the folder is closed
+        secret.chmod(0o644)  # only the server's user can enter the folder
         self._run(
             "initdb", "--pgdata", str(self._folder / "data"), "--username", self.user, "--pwfile", str(secret),
             "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync",
@@ -152,14 +152,14 @@ class PostgreSQL:
         raise PostgreSQLMissing(f"PostgreSQL does not start:\n{self.log[-2000:]}")
 
     def stop(self) -> None:
-        """An orderly end, which breaks off what is under way."""
+        """Stop the server in order; running queries are aborted."""
         if self._process:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(30)
             self._process = None
 
     def kill(self) -> None:
-        """As when the machine loses its power: all of its processes at once."""
+        """Kill all its processes at once, as in a power failure."""
         assert self._process
         own = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         for pid in (self._process.pid, *map(int, own)):
@@ -169,7 +169,7 @@ class PostgreSQL:
                 pass
         self._process.wait(30)
         self._process = None
-        while any(Path(f"/proc/{pid}").exists() for pid in own):  # the data's next server waits for them as well
+        while any(Path(f"/proc/{pid}").exists() for pid in own):  # the next server on this data waits for them too
             time.sleep(0.01)
 
     def remove(self) -> None:
@@ -189,7 +189,7 @@ class PostgreSQL:
         self.remove()
 
     def _is_ready(self) -> bool:
-        """Whether it takes connections: it writes so into the file of its process id."""
+        """Whether it accepts connections: it writes this into its PID file."""
         try:
             lines = (self._folder / "data/postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -204,7 +204,7 @@ class PostgreSQL:
 
 
 def main() -> int:
-    """Get it and say where it is."""
+    """Find or fetch PostgreSQL and print the folder of its programs."""
     try:
         with programs() as found:
             print(found)

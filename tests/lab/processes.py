@@ -1,4 +1,4 @@
-"""What a process takes of the machine, as Linux counts it, and how ours ends."""
+"""The resources of a process by Linux's counts, and the orderly end of our own process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def end_in_order() -> None:
-    """Have SIGTERM end this process by an exception, so that it stops what it started."""
+    """Let SIGTERM end this process by an exception, so that it stops what it started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
@@ -20,7 +20,7 @@ def processor_s(pid: int) -> float:
 
 
 def resident_mb(pid: int) -> float:
-    """Memory that it has in use."""
+    """Resident memory in megabytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

@@ -1,4 +1,4 @@
-"""An RTP capture as one signal on the clock."""
+"""Puts the RTP packets of a capture together to one signal."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ Signal = npt.NDArray[np.float64]
 
 _SAMPLE_NS: Final = 1_000_000_000 // SAMPLE_RATE_HZ
 _LONGEST_LOSS: Final = 500
-"""Packets. A larger step of the sequence number is a sender that began anew."""
+"""Packets. At a larger step of the sequence number, the sender has restarted."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What came in, as one signal: `samples[0]` was heard at `start_ns`; where nothing came there is silence."""
+    """The received packets as one signal: `samples[0]` was heard at `start_ns`; gaps are silence."""
 
     samples: Signal
     start_ns: int
     lost: int
-    """Packets missing between those that came; keys that were pressed among the voice count."""
+    """Missing packets between the received ones; telephone events within the voice count as missing."""
 
     def ms_after(self, answered_ns: int, index: float) -> float:
         return (self.start_ns - answered_ns + index * _SAMPLE_NS) / 1e6
 
 
 def reassemble(packets: Sequence[Packet]) -> Recording:
-    """Put the packets in the order in which they were sent, and on the clock.
+    """Put the packets in the order of sending, and on the clock.
 
-    Packets whose timestamps follow each other are one stretch, with silence for those that are lost in between. A
-    stretch lies where its fastest packet puts it, for the others were under way for longer; but it begins after each
-    that had come in whole before it. Where two overlap, they add up.
+    Packets with consecutive timestamps are one stretch, with silence for lost packets. The packet with the shortest
+    delay gives the place of a stretch. But a stretch begins after every stretch that had arrived completely before
+    it. Overlapping stretches are added.
     """
     voices: dict[tuple[int, int], list[Packet]] = {}
     for packet in packets:
@@ -65,7 +65,7 @@ class _Stretch:
 
     samples: Signal
     start_ns: int
-    """Where the fastest packet puts it."""
+    """By the packet with the shortest delay."""
     first_ns: int
     """Arrival of the first packet."""
     last_ns: int
@@ -86,12 +86,12 @@ def _in_turn(stretches: Sequence[_Stretch]) -> list[int]:
 
 
 def _stretches(packets: Sequence[Packet]) -> Iterator[_Stretch]:
-    """The stretches of one sender's packets of one codec, which are in order of arrival."""
+    """The stretches of one sender's packets of one codec; the packets are in order of arrival."""
     codec = CODECS[packets[0].payload_type]
     sequences = _unwrap([packet.sequence for packet in packets], 16)
     timestamps = _unwrap([packet.timestamp for packet in packets], 32)
     sequences, order = np.unique(sequences, return_index=True)
-    timestamps = timestamps[order] * FRAME // codec.ticks  # samples at 8 kHz, as everything below
+    timestamps = timestamps[order] * FRAME // codec.ticks  # samples at 8 kHz, as in the rest of this function
     lengths = np.array([codec.length(packets[index].payload) for index in order])
     missing = np.diff(sequences) - 1
     follows = timestamps[1:] == timestamps[:-1] + lengths[:-1] + missing * FRAME
@@ -109,7 +109,7 @@ def _stretches(packets: Sequence[Packet]) -> Iterator[_Stretch]:
 
 
 def _unwrap(counters: Sequence[int], bits: int) -> npt.NDArray[np.int64]:
-    """Counters of so many bits as differences to the first, without their wraps."""
+    """Counters of `bits` bits, unwrapped and relative to the first."""
     values, half = np.array(counters, np.int64), 1 << (bits - 1)
     steps = (np.diff(values) + half) % (1 << bits) - half
     return np.concatenate(([0], np.cumsum(steps)))

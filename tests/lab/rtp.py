@@ -1,8 +1,8 @@
-"""RTP (RFC 3550): one thread speaks and listens for all streams of a lab.
+"""RTP (RFC 3550): one thread sends and receives for all streams of a lab.
 
-What arrives carries the kernel's time stamp (SO_TIMESTAMPNS, CLOCK_REALTIME), so that our own scheduling
-never enters a measurement. What leaves follows an absolute schedule: a late packet does not delay the next.
-All times are nanoseconds of `time.time_ns()`.
+Received packets carry the kernel's time stamp (SO_TIMESTAMPNS, CLOCK_REALTIME), so our own scheduling does not affect
+measurements. Sent packets follow an absolute schedule: a late packet does not delay the next. All times are
+nanoseconds of `time.time_ns()`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HOST: Final = "127.0.0.1"
 FRAME_NS: Final = 20_000_000
 
 SWITCH_INTERVAL_S: Final = 0.0005
-"""How long another thread may keep us waiting for the interpreter; Python's own 5 ms would be heard."""
+"""How long another thread may hold the interpreter; Python's default of 5 ms would be audible."""
 _HEADER: Final = struct.Struct("!BBHII")
 _TIMESPEC: Final = struct.Struct("@qq")
 _SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h; Python has no name for it
@@ -39,7 +39,7 @@ _ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
 class Packet(NamedTuple):
-    """One RTP packet as it came off the wire."""
+    """One received RTP packet."""
 
     arrival_ns: int
     sequence: int
@@ -50,24 +50,24 @@ class Packet(NamedTuple):
 
 
 class Inserted(NamedTuple):
-    """A packet that goes out instead of 20 ms of the voice."""
+    """A packet that replaces 20 ms of the voice."""
 
     payload_type: int
     payload: bytes
     age: int = 0
-    """The packets of one event carry the time of its beginning, which was so many packets ago."""
+    """Packets since the start of the event: all its packets carry the time of its start."""
     marked: bool = False
 
 
 class Stream:
-    """One party's RTP socket: everything it heard is in `packets`. `Media.open` makes it."""
+    """One party's RTP socket; `packets` holds all that it received. `Media.open` makes it."""
 
     def __init__(self, media: Media) -> None:
         self.packets: list[Packet] = []
         self.started_ns: int | None = None
         """When the first packet left."""
         self.worst_delay_ms = 0.0
-        """How late the latest packet left, against the schedule: the instrument's own fault."""
+        """The largest delay of a sent packet against the schedule: the lab's own error."""
         self._media = media
         self._rtp, self._rtcp = _bind_pair()
         self.port: int = self._rtp.getsockname()[1]
@@ -75,9 +75,9 @@ class Stream:
         self.remote: Address = (HOST, 0)
         """Where the next packet goes; may be changed at any time."""
         self.quiet = False
-        """Nothing is sent, while the time goes on; may be changed at any time."""
+        """If True, nothing is sent, but the timestamps continue; may be changed at any time."""
         self.payload_type = PCMU
-        """Of what is sent."""
+        """The payload type that is sent."""
         self._frames: Sequence[bytes] = ()
         self._ticks = FRAME
         self._next = 0
@@ -92,11 +92,11 @@ class Stream:
         return bool(self._frames)
 
     def speak(self, remote: Address, payload_type: int, voice: Samples) -> None:
-        """Send `voice` (whole frames) to `remote`, over and over until closed; a later call replaces what is sent."""
+        """Send `voice` (whole frames) to `remote` in a loop until closed; a later call replaces it."""
         self.transmit(remote, payload_type, encode_frames(voice, payload_type), CODECS[payload_type].ticks)
 
     def transmit(self, remote: Address, payload_type: int, frames: Sequence[bytes], ticks: int) -> None:
-        """As `speak`, with the payloads of 20 ms each as they are, which are so many ticks of the RTP clock."""
+        """As `speak`, with ready payloads of 20 ms each, which is `ticks` of the RTP clock."""
         with self._media.lock:
             fresh = not self._frames
             self.remote, self.payload_type, self._frames, self._next = remote, payload_type, frames, 0
@@ -106,16 +106,16 @@ class Stream:
                 self._media.schedule(self, self.send(now_ns))
 
     def insert(self, packets: Iterable[Inserted]) -> None:
-        """Send these before the voice goes on where it would be then."""
+        """Send these packets in place of the voice, which then continues where it would be by then."""
         with self._media.lock:
             self._inserted.extend(packets)
 
     def close(self) -> None:
-        """Stop sending and hearing; `packets` is complete and stays."""
+        """Stop sending and receiving; `packets` is complete and stays."""
         self._media.close_stream(self)
 
     def send(self, now_ns: int) -> int:
-        """Send the frame that is due; when the next one is due."""
+        """Send the frame that is due; return when the next one is due."""
         if not self.quiet:
             self._rtp.sendto(self._packet(), self.remote)
             self._sequence = (self._sequence + 1) & 0xFFFF
@@ -134,7 +134,7 @@ class Stream:
         return header + payload
 
     def receive(self) -> bool:
-        """Take one datagram off the socket; False where there is none."""
+        """Receive one datagram; False where none is waiting."""
         received = receive_stamped(self._rtp)
         if received is None:
             return False
@@ -149,7 +149,7 @@ class Stream:
 
 
 class Media:
-    """The thread that serves the streams of a lab. Use it as a context manager."""
+    """The thread of all streams of a lab. Use it as a context manager."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -189,7 +189,7 @@ class Media:
         return stream
 
     def schedule(self, stream: Stream, due_ns: int) -> None:
-        """Have the stream send from then on; the caller holds the lock."""
+        """Let the stream send from `due_ns` on; the caller holds the lock."""
         heapq.heappush(self._schedule, (due_ns, next(self._tie), stream))
         if self._schedule[0][2] is stream:
             os.eventfd_write(self._wake, 1)
@@ -213,7 +213,7 @@ class Media:
                     if descriptor == self._wake:
                         os.eventfd_read(self._wake)
                     elif descriptor in self._streams:
-                        # Not always: the number may have passed from a closed stream to a new one since the poll.
+                        # Nothing may be waiting: since the poll, a closed stream's descriptor may belong to a new one.
                         self._streams[descriptor].receive()
 
     def _wait_s(self) -> float | None:
@@ -221,7 +221,7 @@ class Media:
             return max(0.0, (self._schedule[0][0] - time.time_ns()) / 1e9) if self._schedule else None
 
     def _send_due(self) -> None:
-        # No further than now: where the machine does not keep up, others must still get at the streams.
+        # Send only up to now: on an overloaded machine, other threads must still get the lock.
         due_ns = time.time_ns()
         while self._schedule and self._schedule[0][0] <= due_ns:
             stream = self._schedule[0][2]
@@ -242,7 +242,7 @@ def parse_packet(data: bytes, arrival_ns: int) -> Packet | None:
 
 
 def stamp_arrivals(udp: socket.socket) -> None:
-    """Have the kernel note when each datagram arrives."""
+    """Let the kernel record the arrival of each datagram."""
     udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
@@ -260,7 +260,7 @@ def receive_stamped(udp: socket.socket) -> tuple[bytes, int, Address] | None:
 
 
 def _bind_pair() -> tuple[socket.socket, socket.socket]:
-    """Sockets on an even port and the odd one above it, so that no stranger gets our RTCP."""
+    """Sockets on an even port and the next odd one, so that another program does not receive our RTCP."""
     while True:
         rtp, rtcp = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         try:

@@ -1,4 +1,5 @@
-"""Session descriptions (RFC 4566): offer and answer (RFC 3264) of one audio stream and perhaps a video, without I/O."""
+"""Session descriptions (RFC 4566): offer and answer (RFC 3264) of an audio and an optional video stream, without
+I/O."""
 
 from __future__ import annotations
 
@@ -25,29 +26,29 @@ _MAPPING: Final = re.compile(r"^a=rtpmap:(\d+) (\S+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The audio stream of a session description; and the video after it, of which the port is enough for us."""
+    """The audio stream of a session description, and the port of its video stream."""
 
     address: Address
     formats: tuple[int, ...] = (PCMU, PCMA)
     """Payload types, the preferred one first."""
     direction: str = "sendrecv"
     video: int | None = None
-    """The port of a video stream; 0 for one that is refused, None where none is spoken of."""
+    """The port of the video stream; 0 if it is refused, None if there is no video line."""
     version: int = 1
 
     @classmethod
     def parse(cls, body: bytes) -> Session:
-        """Raises SipError where there is no audio that we can hear."""
+        """Raises SipError where there is no audio in one of our codecs."""
         general, *media = re.split(r"^(?=m=)", body.decode(errors="replace"), flags=re.MULTILINE)
         audio = next((match for section in media if (match := _AUDIO.match(section))), None)
-        # The media's own lines stand after the session's and overrule them.
+        # The media's own lines come after the session's lines and override them.
         text = general + (audio.string if audio else "")
         hosts = _HOST.findall(text)
         if audio is None or not hosts:
             raise SipError("the session description has no audio over RTP/AVP and IPv4")
         named = {int(number): name.lower() for number, name in _MAPPING.findall(text)}
         offered = tuple(map(int, audio[2].split()))
-        # The dynamic numbers mean what the mapping says; the others are known (RFC 3551).
+        # The mapping defines dynamic numbers; the others are fixed (RFC 3551).
         formats = tuple(
             number for number in offered if number < 96 or named.get(number) == _NAMES.get(number, "").lower()
         )
@@ -65,14 +66,14 @@ class Session:
 
     @property
     def payload_type(self) -> int:
-        """The first format that is a codec of ours."""
+        """The first format that is one of our codecs."""
         return next(number for number in self.formats if number in CODECS)
 
     def answer(
         self, address: Address, codecs: Sequence[int] = (PCMU, PCMA), video: int = 0, version: int = 1
     ) -> Session:
-        """The answer to this offer (RFC 3264): its first format that is among `codecs`, keys where it has them, and its
-        video at the port `video` or refused. Raises SipError where there is no codec in common.
+        """The answer to this offer (RFC 3264): its first format in `codecs`, telephone events if offered, and its
+        video at the port `video` (0 refuses it). Raises SipError without a codec in common.
         """
         common = next((number for number in self.formats if number in codecs), None)
         if common is None:

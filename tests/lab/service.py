@@ -1,4 +1,4 @@
-"""`idtone serve` as a process of the lab: the installed command, with settings of its own."""
+"""Runs `idtone serve` as a process of the lab: the installed command, with its own settings."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from .asterisk import IDTONE, Asterisk
 
 @dataclass
 class Service:
-    """One service beside one Asterisk. `policy` goes into its settings as it is (YAML)."""
+    """One service for one Asterisk. `policy` is copied into its settings (YAML)."""
 
     asterisk: Asterisk
     registry: Path
     policy: str = ""
     transport: str = "auto"
     trust: str = "unsigned"
-    """The file with the association's root, where `registry` is what it has published."""
+    """The file with the association's root, if `registry` is a signed publication."""
     address: str = ""
-    """Where `registry` is served, if it is to be read there."""
+    """The URL of `registry`, if the service is to read it from a server."""
     listen: str = ""
-    """Where it is asked over AGI; the PBX's own address where empty."""
+    """Its address for AGI; empty for the PBX's own."""
     shared: Server | None = None
-    """The PostgreSQL that its ledger is shipped to, if any."""
+    """The PostgreSQL that holds the replica of its ledger, if any."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -47,7 +47,7 @@ class Service:
         self.ledger = scratch / "ledger" / "ledger.sqlite3"
 
     def start(self, *options: str, timeout_s: float = 20) -> None:
-        """Start it and wait until it says that it is ready."""
+        """Start it and wait until it logs that it is ready."""
         self._write_settings()
         already = len(self.log())
         self._launch(*options)
@@ -67,11 +67,11 @@ class Service:
             )  # fmt: skip
 
     def _environment(self) -> dict[str, str]:
-        """What its environment has besides."""
+        """Additional environment variables."""
         return {}
 
     def _output(self) -> BinaryIO:
-        """Where the next process writes its log to."""
+        """The log file of the next process."""
         return self.log_file.open("ab")
 
     def _died(self) -> bool:
@@ -95,7 +95,7 @@ class Service:
         )
 
     def _where(self) -> str:
-        """Where its ledger is, as settings say it."""
+        """The ledger's address as settings."""
         if self.shared is None:
             return f"url: 'sqlite:///{self.ledger}'"
         password = self.asterisk.scratch / "postgresql.password"
@@ -103,7 +103,7 @@ class Service:
         return f"url: '{self.shared.url}', spool: {self.ledger}, password_file: {password}"
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> int | None:
-        """End it, gracefully unless told otherwise, and return its exit code."""
+        """Stop it with a signal (SIGTERM by default) and return its exit code."""
         if self.process is None:
             return None
         self.process.send_signal(number)
@@ -127,7 +127,7 @@ class Service:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def entered(self, within_s: float = 60) -> None:
-        """Wait until the end of each call in the journal is in the evidence, or was read and not believed."""
+        """Wait until the end of each call in the journal is in the evidence, or was read and rejected."""
         asked_s, deadline_s = time.time(), time.monotonic() + within_s
         ended = {line.split(",")[1] for line in self.journal() if line.startswith("ended,")}
         read = JournalFolder(self.asterisk.sounds / "journal", self.asterisk.sounds).read_until
@@ -139,7 +139,7 @@ class Service:
             time.sleep(LINGER_S / 3)
 
     def journal(self) -> list[str]:
-        """The lines that are in the journal's files now."""
+        """The present lines of the journal's files."""
         paths = [
             path for path in (self.asterisk.sounds / "journal").iterdir() if path.name.startswith(("calls", "taken-"))
         ]
@@ -150,8 +150,8 @@ class Service:
         return lines
 
     def records(self, since: datetime | None = None) -> dict[str, dict[str, Any]]:
-        """The evidence by call id, as `idtone ledger list --json` has it, of calls of which something happened since
-        then; also of a call that has just ended, whose last step nobody in the service waits for.
+        """The evidence by call id, as in `idtone ledger list --json`, of calls with a step since `since`. It waits
+        for the last step of calls that have just ended, which the service writes later.
         """
         time.sleep(2 * LINGER_S)
         self.entered()
@@ -159,7 +159,7 @@ class Service:
             return {record.call_id: record.to_json() for record in reader.records(since=since)}
 
     def record(self, call_id: str) -> dict[str, Any]:
-        """The evidence of one call, as above; empty where there is none."""
+        """The evidence of one call, as above; empty without evidence."""
         self.entered()
         with self._reader() as reader:
             record = reader.record(call_id)

@@ -1,4 +1,4 @@
-"""SIP messages (RFC 3261): read, written and answered, without I/O."""
+"""SIP messages (RFC 3261): parsing, encoding and responses, without I/O."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ _COMMA_SEPARATED: Final = frozenset(
 
 
 class SipError(Exception):
-    """A text is not a SIP message, or lacks what every message has."""
+    """A text is not a SIP message, or lacks a mandatory part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """`sip:user@host:port`; `user` is decoded, and empty where there is none."""
+    """`sip:user@host:port`; `user` is decoded; it may be empty."""
 
     user: str
     host: str
@@ -75,7 +75,7 @@ class Uri:
         if match is None:
             raise SipError(f"not a SIP URI: {text!r}")
         user, host, port, parameters = match.groups()
-        # A password or user parameter (`0312345678;phone-context=…`) is not the number that was dialled.
+        # A password or user parameter (`0312345678;phone-context=…`) is not part of the dialled number.
         return cls(unquote(re.split("[:;]", user or "")[0]), host, int(port) if port else None, parameters or "")
 
     def __str__(self) -> str:
@@ -135,11 +135,11 @@ class Message:
     """What requests and responses have in common."""
 
     headers: list[Header] = field(default_factory=list)
-    """In the order of the message; a name may come several times. Content-Length is the body's own matter."""
+    """In the order of the message; names may repeat. Content-Length is left out, because it follows from the body."""
     body: bytes = b""
 
     def all(self, name: str) -> list[str]:
-        """Every value of a header, comma-separated ones apart."""
+        """All values of a header; comma-separated values are split."""
         name = name.lower()
         values = [value for key, value in self.headers if key.lower() == name]
         if name in _COMMA_SEPARATED:
@@ -204,7 +204,7 @@ class Request(Message):
         return Response([*copied, ("To", str(recipient)), *headers], body, status, PHRASES.get(status, "Refused"))
 
     def acknowledgement(self, response: Response) -> Request:
-        """The ACK of this INVITE's final response where that is not 2xx (17.1.1.3)."""
+        """The ACK of this INVITE's final response other than 2xx (17.1.1.3)."""
         return self._hop("ACK", response.recipient)
 
     def cancellation(self) -> Request:
@@ -262,7 +262,7 @@ def _header(line: str) -> tuple[str, str]:
 
 
 def _check(message: Request | Response) -> None:
-    """8.1.1: what every message has; reading it once here keeps the properties from failing later."""
+    """Check the mandatory headers (8.1.1), so that the properties cannot fail later."""
     for name in ("Via", "From", "To", "Call-ID", "CSeq"):
         if not message.get(name):
             raise SipError(f"the message has no {name}")

@@ -1,7 +1,7 @@
-"""SIPp as the load: short calls at a rate that does not wait for anybody, and what became of each.
+"""Makes load with SIPp: short calls at a fixed rate, independent of the answers, and their outcomes.
 
-Debian's, unpacked and used in place. Its callers dial the lab's forwarded numbers at the extension that a carrier's
-calls come in by; what they dial arrives at a SIPp that answers everything at once.
+SIPp is Debian's, unpacked and used in place. Its callers dial the lab's forwarded numbers at the extension for calls
+from a carrier. The calls arrive at another SIPp, which answers all calls at once.
 """
 
 from __future__ import annotations
@@ -23,73 +23,73 @@ from .sip import Address
 
 SCENARIOS: Final = Path(__file__).with_name("sipp")
 LEAVE_S: Final = 15.0
-"""How long callers that wait for their end are let wait."""
+"""How long callers may wait for the end of their calls."""
 OVERDUE_S: Final = 3.0
-"""How much later they are ended: SIPp itself then goes on waiting for calls that have begun."""
+"""After this additional time SIPp is killed, because it waits for running calls without a limit."""
 _DONE: Final = frozenset({0, 1, 97})
-"""SIPp's exit codes where it ran to its end: all calls went well, some did not, or time was up."""
+"""SIPp's exit codes after a complete run: all calls succeeded, some failed, or the time was over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One call as its caller saw it; times in seconds since the epoch."""
+    """One call as the caller saw it; times are in seconds since the epoch."""
 
     number: str
     call: str
-    """SIPp's own number of it, from 1."""
+    """SIPp's number of the call, from 1."""
     sent_s: float
     rung_s: float | None
-    """When it heard that the called phone rings: the verdict was there, and the call dialled."""
+    """When the caller got the ringing: the verdict had arrived, and the call was dialled."""
     final_s: float
     status: int
     retry_after: str
     cause: int | None
-    """Of Q.850, where the refusal named one."""
+    """The Q.850 cause, if the refusal named one."""
 
     @property
     def verdict_s(self) -> float | None:
-        """From the INVITE until it rang."""
+        """From the INVITE to the ringing."""
         return None if self.rung_s is None else self.rung_s - self.sent_s
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One call as the phone saw it that was called; times in seconds since the epoch."""
+    """One call as the called phone saw it; times are in seconds since the epoch."""
 
     number: str
     call: str
-    """What its caller has as `Outcome.call`, with what stood before it in the extension."""
+    """The caller's `Outcome.call`, with the prefix in the extension."""
     came_s: float
     answered_s: float
     port: int
-    """Whence it is sent its RTP."""
+    """The port from which its RTP comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """The SIPp that is called."""
+    """The called SIPp."""
 
     port: int
     folder: Path
 
     def arrivals(self) -> list[Arrival]:
-        """The calls that it has answered; known once it has ended."""
+        """The answered calls; available after its end."""
         return [_arrival(line) for line in _lines(self.folder)]
 
     def rung(self) -> list[str]:
-        """The numbers under which it was called; known once it has ended."""
+        """The dialled numbers; available after its end."""
         return [arrival.number for arrival in self.arrivals()]
 
 
 @contextmanager
 def called(folder: Path, sink: int | None = None) -> Iterator[Called]:
-    """Answer every call while inside. What they hear goes to the port `sink`, or nowhere."""
+    """Answer every call inside the context. Received RTP goes to the port `sink`, if given."""
     port, media_port = free_ports(2, socket.SOCK_DGRAM)
     process = _start("called", folder, port, media_port, "-key", "sink", str(sink or media_port))
     try:
         yield Called(port, folder)
     finally:
-        process.send_signal(signal.SIGUSR1)  # end when the calls have ended
+        process.send_signal(signal.SIGUSR1)  # SIPp then ends after its last call
         try:
             process.wait(LEAVE_S)
         except subprocess.TimeoutExpired:
@@ -98,13 +98,13 @@ def called(folder: Path, sink: int | None = None) -> Iterator[Called]:
 
 
 class Load:
-    """`rate` calls per second for `seconds`, to each of the `numbers` in turn; runs once it is made."""
+    """`rate` calls per second for `seconds`, to each of the `numbers` in turn. It starts at once."""
 
     def __init__(
         self, pbx: Address, called_port: int, numbers: Sequence[str], rate: float, seconds: float, folder: Path,
         way: str = "", hold_s: float = 0.2,
     ) -> None:  # fmt: skip
-        """`way` stands at the head of the extension; `hold_s` is how long they talk."""
+        """`way` is the prefix of the extension; `hold_s` is the duration of a call."""
         self.offered = round(rate * seconds)
         self._folder = folder
         folder.mkdir(parents=True)
@@ -126,7 +126,7 @@ class Load:
         return self._process.pid
 
     def outcomes(self) -> list[Outcome]:
-        """Wait for its end, which calls that Asterisk forgot would put off for ever. They are not among these."""
+        """Wait for its end and return the outcomes. Calls that Asterisk forgot never end and are not among them."""
         try:
             code = self._process.wait(max(0.0, self._over_s - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -137,13 +137,13 @@ class Load:
         return [_outcome(line) for line in _lines(self._folder)]
 
     def retransmissions(self) -> int:
-        """How many messages were sent again; known once it has ended."""
+        """The number of retransmitted messages; available after its end."""
         whole = (self._folder / "statistics.csv").read_text().rpartition("\n")[0]
         rows = list(csv.DictReader(whole.splitlines(), delimiter=";"))
         return int(rows[-1]["Retransmissions(C)"])
 
     def stop(self) -> None:
-        """End it where it has not ended."""
+        """Kill it if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -165,12 +165,12 @@ def _start(scenario: str, folder: Path, port: int, media_port: int, *more: str) 
 def _lines(folder: Path) -> list[str]:
     path = folder / "calls"
     written = path.read_text() if path.exists() else ""
-    # Behind the last line's end is what SIPp was writing when its time was up.
+    # SIPp may have been interrupted while it wrote the last line.
     return [line for line in written.rpartition("\n")[0].splitlines() if line]
 
 
 def _seconds(seconds: str, microseconds: str) -> float:
-    """SIPp writes nothing where a variable is 0, which one microsecond in a million is."""
+    """SIPp writes nothing for a variable of 0, such as 0 microseconds."""
     return float(seconds) + float(microseconds or 0) / 1e6
 
 

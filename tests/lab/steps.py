@@ -1,4 +1,4 @@
-"""Steps that a channel of a real Asterisk does one after the other, and what they found, which is kept in AstDB."""
+"""Dialplan steps on a channel of a real Asterisk, with results in AstDB."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from urllib.parse import quote
 from .asterisk import Asterisk
 
 NOWHERE = "Local/nobody@nowhere"
-"""A dial string that leads to no phone."""
+"""A dial string that reaches no phone."""
 
 
 def steps(context: str, actions: Sequence[str]) -> str:
-    """A context whose extension `go` does one after the other, then writes that it is through."""
+    """A context whose extension `go` runs the actions in order, and then writes that it has finished."""
     lines = [f"[{context}]", "exten = go,1,NoOp()", *(f" same = n,{action}" for action in actions)]
     return "\n".join([*lines, f" same = n,Set(DB({context}/through)=yes)", ""])
 
 
 @dataclass(frozen=True)
 class HookCall:
-    """The arguments of the hook. At most one of them may hold a bracket that is not closed, and only as the last."""
+    """The arguments of the hook. At most one of them may contain an unclosed bracket, and it must be the last."""
 
     number: str = ""
     called: str = ""
@@ -34,12 +34,12 @@ class HookCall:
 
 
 def _text(text: str) -> str:
-    """As it comes to the dialplan from outside, in a variable."""
+    """The text as a dialplan expression, as if it came from outside in a variable."""
     return f"${{URIDECODE({quote(text, safe='')})}}" if text else ""
 
 
 def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
-    """Forward each, and keep what the hook returns: its status, its reason, and by what it decided."""
+    """Forward each call, and store what the hook returns: status, reason, and the source of the decision."""
     actions = []
     for index, call in enumerate(calls):
         actions.append(call.action)
@@ -48,7 +48,7 @@ def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
 
 
 def results(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
-    """Do the context's steps; what they wrote, in order."""
+    """Run the context's steps and return what they wrote, in order."""
     asterisk.command(f"database deltree {context}")
     asterisk.command(f"channel originate Local/go@{context} application Wait 1")
     deadline_s = time.monotonic() + within_s

@@ -1,6 +1,6 @@
-"""What systemd does for `config/idtone.service`, for a lab that has no systemd: the same unit file, the same protocol.
+"""Does systemd's work for `config/idtone.service` in a lab without systemd, by the same unit file and protocol.
 
-It starts the service with NOTIFY_SOCKET and WATCHDOG_USEC, waits for READY=1, ends whoever has been silent for longer
+It starts the service with NOTIFY_SOCKET and WATCHDOG_USEC, waits for READY=1, kills a process that is silent for longer
 than WatchdogSec (SIGABRT, then SIGKILL), starts it again after RestartSec, and follows MAINPID.
 """
 
@@ -29,10 +29,10 @@ _UNITS_S: Final = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
 
 
 class Unit:
-    """The unit file, as far as it says how the service lives."""
+    """The settings of the unit file for start, stop and watchdog."""
 
     def __init__(self, path: Path = UNIT) -> None:
-        parser = configparser.ConfigParser(interpolation=None, strict=False)  # of a key that is there twice, the last
+        parser = configparser.ConfigParser(interpolation=None, strict=False)  # of a repeated key, the last counts
         parser.optionxform = str  # type: ignore[assignment, method-assign]
         parser.read(path, "utf-8")
         self._service = parser["Service"]
@@ -47,24 +47,24 @@ class Unit:
 
 @dataclass
 class Life:
-    """One main process, from its start to its end; times by `time.monotonic()`."""
+    """One main process, from its start to its end; times are of `time.monotonic()`."""
 
     pid: int
     started_s: float
     ready_s: float | None = None
     silent_s: float | None = None
-    """When the watchdog noticed that it says nothing."""
+    """When the watchdog noticed that the process is silent."""
     ended_s: float | None = None
 
 
 @dataclass
 class Supervisor(Service):
-    """`Service`, run as its unit file says."""
+    """`Service`, run by its unit file."""
 
     lives: list[Life] = field(default_factory=list, init=False, compare=False)
-    """Every main process there was, the latest last."""
+    """All main processes so far, the latest last."""
     told: list[str] = field(default_factory=list, init=False, compare=False)
-    """What the service said, but for its signs of life."""
+    """The service's notifications, without those for the watchdog."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,10 +116,10 @@ class Supervisor(Service):
                 leaving = bool(_readable([self._leaving], self.unit.seconds("RestartSec")))
 
     def _start(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # what the last one said is over
+        with contextlib.suppress(BlockingIOError):  # drop what the last process sent
             while True:
                 self._inbox.recv(4096, socket.MSG_DONTWAIT)
-        # Without WATCHDOG_PID, which nobody knows before there is a process.
+        # Without WATCHDOG_PID, which is unknown before the process starts.
         environment = (
             os.environ
             | self._environment()
@@ -136,7 +136,7 @@ class Supervisor(Service):
         self.lives.append(Life(self.process.pid, time.monotonic()))
 
     def _watch(self) -> bool:
-        """Until the main process has ended; whether that was wanted."""
+        """Wait until the main process has ended; return whether that was requested."""
         leaving = False
         heard_s = time.monotonic()
         main = os.pidfd_open(self.pid)
@@ -181,7 +181,7 @@ class Supervisor(Service):
         return main
 
     def _end(self, main: int) -> None:
-        """SIGABRT, and SIGCONT as systemd sends it along; then SIGKILL."""
+        """SIGABRT with SIGCONT, as systemd does; then SIGKILL."""
         signal.pidfd_send_signal(main, signal.SIGABRT)
         signal.pidfd_send_signal(main, signal.SIGCONT)
         if not _readable([main], self.unit.seconds("TimeoutAbortSec")):
@@ -190,7 +190,7 @@ class Supervisor(Service):
 
 
 def _readable(awaited: list[int | socket.socket], timeout_s: float | None = None) -> list[int | socket.socket]:
-    """As `select.select`, which knows no descriptor beyond 1023: a lab full of calls has them."""
+    """As `select.select`, but for descriptors beyond 1023 too: a lab with many calls has them."""
     poll = select.poll()
     known = {each if isinstance(each, int) else each.fileno(): each for each in awaited}
     for descriptor in known:

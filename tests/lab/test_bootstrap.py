@@ -1,4 +1,4 @@
-"""Finding, fetching and keeping an Asterisk; the fetching itself is played by a small tree of shell scripts."""
+"""Finding, fetching and keeping an Asterisk; a small tree of shell scripts replaces the download."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.lab.debian import PackagesUnavailable
 
 
 def program(path: Path, version: str = "22.10.1~dfsg-1") -> Path:
-    """Something that answers `-V` as Asterisk does."""
+    """A program that answers `-V` like Asterisk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\necho 'Asterisk {version}'\n")
     path.chmod(0o755)
@@ -24,7 +24,7 @@ def program(path: Path, version: str = "22.10.1~dfsg-1") -> Path:
 
 
 def tree(root: Path, version: str = "22.10.1~dfsg-1") -> Path:
-    """An unpacked Asterisk, without a loader of its own; the path of its program."""
+    """Make an unpacked Asterisk without its own loader; return the path of its program."""
     modules = root / "usr/lib/any-linux-gnu/asterisk/modules"
     modules.mkdir(parents=True)
     (modules / "res_ari.so").write_bytes(b"module")
@@ -33,7 +33,7 @@ def tree(root: Path, version: str = "22.10.1~dfsg-1") -> Path:
 
 
 class Debian:
-    """Stands in for `debian.fetch`; counts how often it is asked."""
+    """Replaces `debian.fetch`, and counts its calls."""
 
     def __init__(self) -> None:
         self.fetched = 0
@@ -117,7 +117,7 @@ def test_leftovers_of_a_killed_run_are_removed(debian, environment, said, tmp_pa
     assert not leftover.exists()
 
 
-def test_what_cannot_be_fetched_says_what_to_do_and_leaves_nothing(debian, environment, said, tmp_path):
+def test_a_failed_download_says_what_to_do_and_leaves_nothing(debian, environment, said, tmp_path):
     debian.failure = "forky: no such release"
     with pytest.raises(AsteriskMissing, match=rf"(?s)forky: no such release.*Install Asterisk 20 .*{OVERRIDE}"):
         get(environment, said)
@@ -136,7 +136,7 @@ def test_an_installed_one_is_taken_instead(debian, environment, said, tmp_path):
 
 
 @pytest.mark.parametrize(("version", "found"), [("18.9.0", "18.9.0"), ("certified/18.9-cert5", "18.9")])
-def test_an_installed_one_that_is_too_old_is_passed_over(debian, environment, said, tmp_path, version, found):
+def test_an_installed_one_that_is_too_old_is_skipped(debian, environment, said, tmp_path, version, found):
     program(tmp_path / "bin/asterisk", version)
     assert get(environment, said).version == "22.10.1"
     assert f"is Asterisk {found}" in said[0]

@@ -13,7 +13,7 @@ from .voices import CALLER
 
 
 def likeness(heard: Samples, spoken: Samples) -> float:
-    """Of two pieces that loop, at the place where they fit best."""
+    """The correlation of two loops at their best place."""
     ours, theirs = spoken.astype(np.float64), heard.astype(np.float64)
     products = np.fft.irfft(np.conj(np.fft.rfft(ours)) * np.fft.rfft(theirs))
     return float(products.max() / np.sqrt((ours @ ours) * (theirs @ theirs)))
@@ -51,6 +51,6 @@ def test_our_checksum_is_libsndfiles() -> None:
     assert ogg.checksum(page[:22] + bytes(4) + page[26:]) == int.from_bytes(page[22:26], "little")
 
 
-def test_what_is_not_ogg_is_refused() -> None:
+def test_a_file_that_is_not_ogg_is_refused() -> None:
     with pytest.raises(ValueError, match="no Ogg page"):
         ogg.demux(bytes(40))

@@ -1,4 +1,4 @@
-"""What is taken from the machine's apt, and how a refusal reads."""
+"""The use of the machine's apt, and the messages of failures."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ http://second.example/debian trixie main
     ]
 
 
-def test_a_machine_without_apt_is_told_so(tmp_path, monkeypatch):
+def test_a_machine_without_apt_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PackagesUnavailable, match="no apt-get on this machine"):
         debian.fetch(["asterisk"], tmp_path / "into", ("forky",))
 
 
-def test_a_refusal_is_told_in_apts_own_words_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_failure_has_apts_message_and_leaves_nothing(tmp_path, monkeypatch):
     empty = tmp_path / "archive"
     empty.mkdir()
     monkeypatch.setattr(debian, "mirrors", lambda: [f"file:{empty}"])

@@ -60,7 +60,7 @@ def test_a_dialog_needs_a_contact() -> None:
         Dialog.of_caller(request, request.response(200, "b"))
 
 
-def test_transactions_are_told_apart() -> None:
+def test_transactions_are_distinguished() -> None:
     request, other = make_invite(), make_invite()
     refusal = request.response(486, "b")
     assert client_key(request) == client_key(refusal) != client_key(other)
@@ -69,7 +69,7 @@ def test_transactions_are_told_apart() -> None:
     assert server_key(request.cancellation())[:2] == server_key(request)[:2]
 
 
-def test_what_may_be_lost_is_repeated_ever_more_slowly_for_64_times_t1() -> None:
+def test_retransmissions_slow_down_and_end_after_64_times_t1() -> None:
     waits = list(intervals(0.5, 4.0))
     assert waits[:5] == [0.5, 1.0, 2.0, 4.0, 4.0]
     assert sum(waits) == 32.0

@@ -1,4 +1,4 @@
-"""A virtual environment with pip, with and without the machine's own way to make one."""
+"""A virtual environment with pip, with and without the machine's `ensurepip`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_an_environment_that_works_is_left_alone(monkeypatch):
     environment.make(Path(sys.prefix))
 
 
-def test_wrong_use_is_told(monkeypatch, capsys):
+def test_wrong_use_is_reported(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["environment"])
     assert environment.main() == 2
     assert "FOLDER" in capsys.readouterr().err

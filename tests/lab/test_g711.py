@@ -12,7 +12,7 @@ LAWS = [(PCMU, "ULAW"), (PCMA, "ALAW")]
 
 
 @pytest.mark.parametrize(("payload_type", "subtype"), LAWS)
-def test_every_octet_stands_for_the_sample_that_libsndfile_knows(payload_type: int, subtype: str) -> None:
+def test_every_octet_decodes_as_in_libsndfile(payload_type: int, subtype: str) -> None:
     octets = bytes(range(256))
     theirs, _ = soundfile.read(
         io.BytesIO(octets), samplerate=8000, channels=1, format="RAW", subtype=subtype, dtype="int16"
@@ -30,7 +30,7 @@ def test_every_sample_becomes_the_nearest_value(payload_type: int, _subtype: str
 
 
 @pytest.mark.parametrize(("payload_type", "_subtype"), LAWS)
-def test_a_second_round_changes_nothing(payload_type: int, _subtype: str) -> None:
+def test_coding_again_changes_nothing(payload_type: int, _subtype: str) -> None:
     once = decode(bytes(range(256)), payload_type)
     assert np.array_equal(decode(encode(once, payload_type), payload_type), once)
 

@@ -14,7 +14,7 @@ from .voices import ANNOUNCEMENT, CALLED, CALLER, LEVEL_RMS, PERIOD
 
 ANSWERED_NS = 1_790_000_000_000_000_123
 AMPLITUDE = 22657 * 10 ** (-16 / 20)
-"""-16 dBm0, as the shipped profiles."""
+"""-16 dBm0, like the shipped profiles."""
 
 
 def note(frequency_hz: float, on_ms: int, off_ms: int = 0) -> Samples:
@@ -31,11 +31,11 @@ def silence(ms: float) -> Samples:
 SAMPLE = np.concatenate((note(520, 120, 20), note(650, 120, 20), note(1040, 160)))
 NOTICE = np.concatenate((note(730, 220, 40), note(584, 300)))
 SPEECH = np.tile(CALLER, 3)[1234:]
-"""The caller's voice, from somewhere in its loop."""
+"""The caller's voice, from a place inside its loop."""
 
 
 def capture(*parts: Samples, payload_type: int = PCMU, lost: Sequence[int] = (), begin_ms: float = 0) -> list[Packet]:
-    """What a phone hears when the parts are sent to it one after the other, `begin_ms` after the answer."""
+    """The packets that a phone receives when the parts are sent in order, from `begin_ms` after the answer."""
     samples = np.concatenate(parts)
     frames = encode_frames(np.pad(samples, (0, -len(samples) % FRAME)), payload_type)
     start_ns = ANSWERED_NS + round(begin_ms * 1e6)
@@ -117,7 +117,7 @@ def test_a_sound_cut_off_is_not_complete_and_ends_where_it_was_cut(cut_ms: int, 
         assert heard.voice_ms == pytest.approx(100 + cut_ms, abs=2)
 
 
-def test_a_sound_whose_begin_was_missed_begins_where_it_was_heard_first() -> None:
+def test_a_sound_without_its_start_begins_where_it_is_first_heard() -> None:
     heard = measure(capture(SAMPLE[50 * 8 :], SPEECH))
     assert heard.present
     assert not heard.complete
@@ -135,7 +135,7 @@ def test_lost_packets_are_counted_and_damage_the_sound() -> None:
     assert heard.level_dbm0 == pytest.approx(-16, abs=0.1)
 
 
-def test_a_loss_beside_the_sound_does_it_no_harm() -> None:
+def test_a_loss_outside_the_sound_does_no_harm() -> None:
     heard = measure(capture(silence(100), SAMPLE, SPEECH, lost=[2, 40]))
     assert heard.complete
     assert heard.lost == 2
@@ -157,7 +157,7 @@ def test_a_voice_over_the_sound_is_noticed_and_placed() -> None:
     assert heard.voice_ms == pytest.approx(350, abs=1)
 
 
-def test_each_voice_is_told_from_the_other() -> None:
+def test_voices_are_distinguished() -> None:
     packets = capture(np.tile(CALLED, 2), ANNOUNCEMENT, np.tile(CALLER, 2))
     starts = [hear(packets, ANSWERED_NS, voice=voice).voice_ms for voice in (CALLED, ANNOUNCEMENT, CALLER)]
     assert starts == [pytest.approx(at_ms, abs=2) for at_ms in (0, 1000, 1500)]
@@ -178,7 +178,7 @@ def test_the_profile_is_identified() -> None:
 
 
 @pytest.mark.parametrize("frequency_hz", [400, 520, 584, 650, 730, 1040])
-def test_a_tone_that_goes_on_is_no_profile_and_no_voice(frequency_hz: int) -> None:
+def test_a_continuous_tone_is_neither_profile_nor_voice(frequency_hz: int) -> None:
     packets = capture(note(frequency_hz, 2000))
     assert identify(packets, {"sample": SAMPLE, "notice": NOTICE}) is None
     assert measure(packets).voice_ms is None
@@ -228,7 +228,7 @@ def test_packets_in_disorder_and_in_duplicate_are_put_right() -> None:
     assert measure(packets) == measure(capture(silence(100), SAMPLE, SPEECH))
 
 
-def test_what_is_no_codec_of_ours_is_left_out() -> None:
+def test_unknown_codecs_are_left_out() -> None:
     packets = capture(silence(100), SAMPLE)
     comfort_noise = packets[3]._replace(payload_type=13, payload=b"\x40", ssrc=5)
     assert measure([*packets[:3], comfort_noise, *packets[3:]]) == measure(packets)
@@ -249,8 +249,8 @@ def test_a_jump_of_the_timestamps_or_another_sender_begins_a_stretch_with_its_ow
         assert heard.lost == 0
 
 
-def test_what_comes_after_the_sound_is_heard_after_it() -> None:
-    """Where its later packets come in a burst, too, as after a pause of the phone that sent them."""
+def test_a_voice_after_the_sound_is_heard_after_it() -> None:
+    """Also where its later packets arrive in a burst, as after a pause of the sending phone."""
     sound, voice = capture(SAMPLE), capture(SPEECH, begin_ms=441)
     burst = [
         packet._replace(ssrc=78, arrival_ns=max(packet.arrival_ns - 18_000_000 * (number > 2), voice[2].arrival_ns))
@@ -268,13 +268,13 @@ def test_a_voice_whose_packets_come_between_those_of_the_sound_is_heard_over_it(
     assert heard.voice_ms == pytest.approx(415, abs=2)
 
 
-def test_a_sender_that_begins_anew_has_lost_nothing() -> None:
+def test_a_restarted_sender_has_lost_nothing() -> None:
     first, second = capture(SAMPLE), capture(SPEECH, begin_ms=600)
     anew = [packet._replace(sequence=packet.sequence + 9000 & 0xFFFF) for packet in second]
     assert reassemble(first + anew).lost == 0
 
 
-def test_the_recording_is_as_long_as_what_came() -> None:
+def test_the_recording_is_as_long_as_its_packets() -> None:
     recording = reassemble(capture(SAMPLE, lost=[4]))
     assert (recording.start_ns, len(recording.samples), recording.lost) == (ANSWERED_NS, len(SAMPLE), 1)
     assert not recording.samples[4 * FRAME : 5 * FRAME].any()

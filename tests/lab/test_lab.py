@@ -1,4 +1,4 @@
-"""What the lab's PBX does with the lab's phones, without the service."""
+"""The lab's PBX and phones, without the service."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_a_phone_registers_and_is_called_by_its_number(asterisk):
         await placed.caller.hangup()
 
 
-async def test_who_is_in_the_room_hears_who_comes(asterisk):
+async def test_parties_in_a_conference_hear_each_other(asterisk):
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.CALLED) as sitting:
         listener = await sitting.call("room", asterisk.sip_address, headers=[("X-Lab-Way", "inside")])
         placed = await phones.place(Forwarding(way="inside", dialled="room"))
@@ -63,7 +63,7 @@ async def test_who_is_in_the_room_hears_who_comes(asterisk):
 
 
 @pytest.mark.parametrize("endpoint", ["lab", "redirecting"])
-async def test_a_call_that_is_sent_on_reaches_the_other_phone(asterisk, endpoint):
+async def test_a_redirected_call_reaches_the_other_phone(asterisk, endpoint):
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.CALLED, Answer(after_ms=20)) as other:
         port = other.address[1]
         phones.called.behaviour = Redirect(Uri(str(port), *other.address))
@@ -90,7 +90,7 @@ async def test_phones_with_different_codecs_understand_each_other(asterisk, call
 
 @pytest.mark.parametrize("way", Way)
 async def test_a_key_during_asterisks_own_announcement_cuts_it_short(asterisk, service, references, way):
-    """So the PBX takes keys in this way from our phones. `service` is there for its sounds."""
+    """The PBX accepts keys from our phones in this way. `service` is only needed for its sounds."""
     async with lab(asterisk) as phones:
         placed = phones.dial(NATIVE)
         await asyncio.sleep(0.15)
@@ -118,7 +118,7 @@ async def test_a_key_in_the_conversation_reaches_the_other_phone(asterisk, way):
 async def test_a_blind_transfer(asterisk, who):
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.voice(5), Answer(after_ms=20)) as third:
         placed = await phones.place(NATIVE)
-        await asyncio.sleep(TALK_S)  # before the parties are bridged nobody can be transferred
+        await asyncio.sleep(TALK_S)  # a transfer needs bridged parties
         assert placed.called
         transferring, left = (placed.caller, placed.called) if who == "caller" else (placed.called, placed.caller)
         assert (await transfer.blind(transferring, phones.extension(third))).status == 202
@@ -135,7 +135,7 @@ async def test_a_blind_transfer(asterisk, who):
 async def test_an_attended_transfer(asterisk, who):
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.voice(5), Answer(after_ms=20)) as third:
         placed = await phones.place(NATIVE)
-        await asyncio.sleep(TALK_S)  # before the parties are bridged nobody can be transferred
+        await asyncio.sleep(TALK_S)  # a transfer needs bridged parties
         assert placed.called
         transferring, left = (placed.caller, placed.called) if who == "caller" else (placed.called, placed.caller)
         phone = phones.caller if who == "caller" else phones.called
@@ -154,7 +154,7 @@ async def test_an_attended_transfer(asterisk, who):
         await phones.nothing_is_left()
 
 
-async def test_what_the_callers_network_said_reaches_the_pbx(asterisk):
+async def test_headers_of_the_callers_network_reach_the_pbx(asterisk):
     diversion = ("Diversion", "<sip:0388887777@127.0.0.1>;reason=unconditional")
     async with lab(asterisk) as phones:
         placed = await phones.place(Forwarding(way="native", headers=(diversion,)))

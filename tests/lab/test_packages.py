@@ -1,4 +1,4 @@
-"""Fetching, keeping and starting Debian's packages; the fetching itself is played by small shell scripts."""
+"""Fetching, keeping and starting Debian's packages; small shell scripts replace the download."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.lab.packages import FFMPEG_ENCODERS, find_or_get_ffmpeg, library, tre
 
 
 def program(path: Path, encoders: frozenset[str] = FFMPEG_ENCODERS) -> Path:
-    """Something that lists encoders as ffmpeg does."""
+    """A program that lists encoders like ffmpeg."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "\n".join(f"echo ' A....D {name} a coder'" for name in sorted(encoders))
     path.write_text(f"#!/bin/sh\n{lines}\n")
@@ -24,7 +24,7 @@ def program(path: Path, encoders: frozenset[str] = FFMPEG_ENCODERS) -> Path:
 
 
 class Debian:
-    """Stands in for `debian.fetch`; notes what it is asked for."""
+    """Replaces `debian.fetch`, and records its arguments."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
@@ -58,7 +58,7 @@ def said() -> list[str]:
     return []
 
 
-def test_what_was_fetched_is_kept_for_these_packages(debian, environment, said):
+def test_fetched_packages_are_kept(debian, environment, said):
     first = tree("one", "two", progress=said.append, environment=environment)
     assert tree("one", "two", progress=said.append, environment=environment) == first
     assert tree("one", progress=said.append, environment=environment) != first
@@ -79,7 +79,7 @@ def test_a_damaged_tree_is_fetched_again(debian, environment, said):
     assert any("damaged" in line for line in said)
 
 
-def test_what_cannot_be_fetched_leaves_nothing(debian, environment, said, tmp_path):
+def test_a_failed_download_leaves_nothing(debian, environment, said, tmp_path):
     debian.failure = "trixie: no such release"
     with pytest.raises(PackagesUnavailable, match="no such release"):
         tree("one", progress=said.append, environment=environment)
@@ -92,14 +92,14 @@ def test_an_installed_ffmpeg_is_taken(debian, environment, said, tmp_path):
     assert not debian.asked
 
 
-def test_an_installed_ffmpeg_that_cannot_write_enough_is_passed_over(debian, environment, said, tmp_path):
+def test_an_installed_ffmpeg_without_the_encoders_is_skipped(debian, environment, said, tmp_path):
     program(tmp_path / "bin/ffmpeg", FFMPEG_ENCODERS - {"libspeex"})
     folder = find_or_get_ffmpeg(said.append, environment)
     assert folder != tmp_path / "bin"
     assert "cannot write libspeex" in said[0]
 
 
-def test_a_fetched_ffmpeg_stands_in_a_folder_for_the_path(debian, environment, said):
+def test_a_fetched_ffmpeg_is_in_a_folder_for_path(debian, environment, said):
     folder = find_or_get_ffmpeg(said.append, environment)
     assert find_or_get_ffmpeg(said.append, environment) == folder
     listed = subprocess.check_output(
@@ -115,7 +115,7 @@ def test_a_fetched_ffmpeg_that_cannot_do_its_work_is_an_error(debian, environmen
         find_or_get_ffmpeg(said.append, environment)
 
 
-def test_a_library_that_is_not_there_is_an_error(debian, environment, monkeypatch):
+def test_a_missing_library_is_an_error(debian, environment, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)

@@ -42,7 +42,7 @@ async def bob(media: Media) -> AsyncIterator[Phone]:
 
 
 class LossyPhone(Phone):
-    """Loses the datagrams with these numbers of those that it sends, and repeats itself quickly."""
+    """A phone that loses the sent datagrams with these numbers, and retransmits quickly."""
 
     def __init__(self, media: Media, voice: Samples, lost: set[int]) -> None:
         super().__init__(media, voice, t1_s=0.05)
@@ -101,7 +101,7 @@ async def test_the_called_phone_hangs_up(alice: Phone, bob: Phone) -> None:
     assert call.ended_ns is not None
     assert call.answered_ns is not None
     assert 75e6 < call.ended_ns - call.answered_ns < 150e6
-    await call.hangup()  # too late, and that is no error
+    await call.hangup()  # too late, which is not an error
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ async def test_twenty_calls_at_once_do_not_disturb_each_other(alice: Phone, bob:
 @pytest.mark.parametrize("lost_at", range(3))
 @pytest.mark.parametrize("who", ["caller", "called"])
 async def test_a_lost_datagram_does_not_fail_the_call(media: Media, who: str, lost_at: int) -> None:
-    """Each in turn: the INVITE, the ACK and the BYE of one side, the 180, the 200 and the BYE's 200 of the other."""
+    """One side's INVITE, ACK and BYE, and the other side's 180, 200 and 200 to the BYE, each in turn."""
     async with (
         LossyPhone(media, voices.CALLER, {lost_at} if who == "caller" else set()) as caller,
         LossyPhone(media, voices.CALLED, {lost_at} if who == "called" else set()) as called,
@@ -220,7 +220,7 @@ async def test_a_lost_refusal_or_its_lost_ack_is_made_good(media: Media, lost_at
         assert len(called.sent) == sent  # the ACK came, so it is quiet
 
 
-async def test_nobody_there_is_a_timeout_of_the_call(media: Media) -> None:
+async def test_a_call_to_no_phone_times_out(media: Media) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
         deaf.bind((HOST, 0))
         async with Phone(media, voices.CALLER, t1_s=0.002) as caller:
@@ -230,7 +230,7 @@ async def test_nobody_there_is_a_timeout_of_the_call(media: Media) -> None:
 
 
 class Peer:
-    """A bare UDP socket that speaks whole messages, for what our phones never do themselves."""
+    """A UDP socket for whole messages, to send what our phones never send."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -252,7 +252,7 @@ class Peer:
             return parse(await asyncio.get_running_loop().sock_recv(self._socket, 65536))
 
     async def ask(self, request: Request, phone: Phone) -> Response:
-        """The final response to a request; an INVITE's is acknowledged by the caller of this."""
+        """The final response to a request. The caller of this function acknowledges that of an INVITE."""
         self.send(request.encode(), phone)
         while True:
             message = await self.hear()
@@ -292,7 +292,7 @@ async def test_an_answer_is_repeated_until_its_ack_comes(media: Media, peer: Pee
         await peer.hang_up(Dialog.of_caller(request, first), bob)
 
 
-async def test_an_answer_that_is_never_acknowledged_is_taken_back(media: Media, peer: Peer) -> None:
+async def test_an_answer_without_an_ack_ends_the_call(media: Media, peer: Peer) -> None:
     async with Phone(media, voices.CALLED, t1_s=0.002) as bob:
         await peer.ask(peer.invite(bob), bob)
         while (message := await peer.hear()) and isinstance(message, Response):
@@ -318,7 +318,7 @@ async def test_a_reinvite_moves_the_media(bob: Phone, media: Media, peer: Peer) 
 
 
 @pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("SUBSCRIBE", 405)])
-async def test_what_else_is_asked_of_a_phone(bob: Phone, peer: Peer, method: str, status: int) -> None:
+async def test_other_requests_to_a_phone(bob: Phone, peer: Peer, method: str, status: int) -> None:
     invitation = peer.invite(bob)
     headers = [(name, value.replace("INVITE", method)) for name, value in invitation.headers]
     response = await peer.ask(Request(headers, b"", method, invitation.uri), bob)
@@ -326,7 +326,7 @@ async def test_what_else_is_asked_of_a_phone(bob: Phone, peer: Peer, method: str
     assert "INVITE" in response.all("Allow")
 
 
-async def test_a_call_that_is_not_there_cannot_be_ended(bob: Phone, peer: Peer) -> None:
+async def test_an_unknown_call_cannot_be_ended(bob: Phone, peer: Peer) -> None:
     request = peer.invite(bob)
     assert (await peer.ask(request.cancellation(), bob)).status == 481
     stranger = Dialog.of_caller(request, request.response(200, "no-such-tag", bob.contact))
@@ -348,7 +348,7 @@ async def test_a_cancel_may_give_its_reason(bob: Phone, peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("data", [b"hello", b"\xff" * 40])
-async def test_a_phone_that_was_sent_rubbish_says_so_when_it_is_put_away(media: Media, peer: Peer, data: bytes) -> None:
+async def test_a_phone_reports_malformed_messages_on_exit(media: Media, peer: Peer, data: bytes) -> None:
     async with AsyncExitStack() as life:
         peer.send(data, await life.enter_async_context(Phone(media, voices.CALLED)))
         await asyncio.sleep(0.02)
@@ -357,7 +357,7 @@ async def test_a_phone_that_was_sent_rubbish_says_so_when_it_is_put_away(media: 
     assert [type(error) for error in raised.value.exceptions] == [SipError]
 
 
-async def test_an_offer_that_we_cannot_hear_is_refused_and_reported(media: Media, peer: Peer) -> None:
+async def test_an_offer_without_our_codecs_is_refused_and_reported(media: Media, peer: Peer) -> None:
     async with AsyncExitStack() as life:
         bob = await life.enter_async_context(Phone(media, voices.CALLED))
         assert (await peer.ask(peer.invite(bob, b""), bob)).status == 488
@@ -383,7 +383,7 @@ async def test_a_behaviour_that_fails_is_reported(media: Media, alice: Phone) ->
 
 
 @pytest.mark.parametrize("who", ["caller", "called"])
-async def test_a_phone_that_is_put_away_ends_its_calls_and_leaves_nothing(media: Media, who: str) -> None:
+async def test_a_closing_phone_ends_its_calls_and_leaves_nothing(media: Media, who: str) -> None:
     async def answer_or_ring(call: IncomingCall) -> None:
         await (Answer()(call) if call.user == "answered" else ring(call))
 
@@ -401,7 +401,7 @@ async def test_a_phone_that_is_put_away_ends_its_calls_and_leaves_nothing(media:
     assert asyncio.all_tasks() == before
 
 
-async def test_a_phone_is_put_away_also_when_the_other_is_gone(media: Media) -> None:
+async def test_a_phone_closes_also_when_the_other_is_gone(media: Media) -> None:
     with Peer() as gone:
         async with Phone(media, voices.CALLED, t1_s=0.001) as bob:
             request = gone.invite(bob)

@@ -1,4 +1,4 @@
-"""The PostgreSQL of the tests: Debian's, fetched where the machine has none; killed and started again."""
+"""The PostgreSQL of the tests: fetched from Debian where the machine has none; killed and started again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_debians_own_is_fetched_and_run_where_none_is_installed(tmp_path: Path) 
     assert not Path(data).exists()
 
 
-def test_an_old_one_is_passed_over_and_what_cannot_be_had_is_told(
+def test_an_old_one_is_skipped_and_a_failed_download_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "9.6/bin").mkdir(parents=True)

@@ -31,7 +31,7 @@ def datagram(first: int = 0x80, rest: bytes = b"", payload: bytes = PAYLOAD) -> 
     ],
     ids=["plain", "two contributing sources", "extension", "padding", "empty"],
 )
-def test_the_payload_is_found_behind_any_header(data: bytes, payload: bytes) -> None:
+def test_the_payload_is_found_after_any_header(data: bytes, payload: bytes) -> None:
     packet = parse_packet(data, 5)
     assert packet is not None
     assert (packet.arrival_ns, packet.sequence, packet.timestamp, packet.ssrc) == (5, 7, 160, 99)
@@ -39,7 +39,7 @@ def test_the_payload_is_found_behind_any_header(data: bytes, payload: bytes) -> 
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80" * 11, datagram(0x40), datagram(0x8F, payload=b"")])
-def test_what_is_not_rtp_is_none(data: bytes) -> None:
+def test_a_datagram_that_is_not_rtp_is_none(data: bytes) -> None:
     assert parse_packet(data, 0) is None
 
 
@@ -72,7 +72,7 @@ def test_two_streams_hear_each_other_on_schedule() -> None:
     assert min(delays_ns[-5:]) < 5_000_000
 
 
-def test_another_voice_goes_on_with_the_same_numbers() -> None:
+def test_another_voice_continues_the_sequence_numbers() -> None:
     with Media() as media:
         speaker, listener = media.open(), media.open()
         speaker.speak((HOST, listener.port), PCMU, CALLER)
@@ -142,7 +142,7 @@ def test_payloads_of_any_kind_are_sent_as_they_are() -> None:
     assert {packet.payload_type for packet in listener.packets} == {VIDEO}
 
 
-def test_what_is_inserted_takes_the_voices_place_and_one_time_for_all_of_it() -> None:
+def test_inserted_packets_replace_the_voice_and_share_a_timestamp() -> None:
     with Media() as media:
         speaker, listener = media.open(), media.open()
         speaker.speak((HOST, listener.port), PCMU, CALLER)
@@ -161,7 +161,7 @@ def test_what_is_inserted_takes_the_voices_place_and_one_time_for_all_of_it() ->
     assert frames.index(after.payload) - frames.index(before.payload) == 4
 
 
-def test_a_quiet_stream_sends_nothing_and_its_time_goes_on() -> None:
+def test_a_quiet_stream_sends_nothing_and_its_timestamps_continue() -> None:
     with Media() as media:
         speaker, listener = media.open(), media.open()
         speaker.speak((HOST, listener.port), PCMU, CALLER)

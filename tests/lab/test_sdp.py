@@ -18,7 +18,7 @@ def test_an_offer_is_read() -> None:
 
 
 @pytest.mark.parametrize(("spoken", "taken"), [((PCMU, PCMA), PCMA), ((PCMU,), PCMU), ((OPUS, G722), G722)])
-def test_the_answer_takes_the_first_of_the_offer_that_we_speak(spoken: tuple[int, ...], taken: int) -> None:
+def test_the_answer_takes_the_first_offered_codec_that_we_have(spoken: tuple[int, ...], taken: int) -> None:
     answer = Session.parse(OFFER).answer(("127.0.0.1", 4000), spoken)
     assert answer == Session(("127.0.0.1", 4000), (taken, EVENTS))
     assert Session.parse(answer.encode()) == answer
@@ -57,7 +57,7 @@ def test_the_answer_mirrors_the_direction(offered: str, answered: str) -> None:
     assert offer.answer(("127.0.0.1", 4000)).direction == answered
 
 
-def test_what_is_written_is_read_again() -> None:
+def test_an_encoded_description_is_read_again() -> None:
     session = Session(("127.0.0.1", 4000), (PCMU, OPUS, G722, EVENTS), "inactive", version=7)
     assert Session.parse(session.encode()) == session
 
@@ -66,6 +66,6 @@ def test_what_is_written_is_read_again() -> None:
     ("old", "new", "complaint"),
     [(b"m=audio", b"m=video", "no audio"), (b"IN IP4", b"IN IP6", "no audio"), (b"9 8 0 101", b"3 101", "no codec")],
 )
-def test_what_we_cannot_hear_is_refused(old: bytes, new: bytes, complaint: str) -> None:
+def test_descriptions_without_usable_audio_are_refused(old: bytes, new: bytes, complaint: str) -> None:
     with pytest.raises(SipError, match=complaint):
         Session.parse(OFFER.replace(old, new))

@@ -76,14 +76,14 @@ def test_ack_and_cancel_belong_to_the_transaction_of_their_invite() -> None:
         (b"f: ", b"f: nobody", "not a SIP URI"),
     ],
 )
-def test_what_is_not_sip_is_refused_with_the_reason(old: bytes, new: bytes, complaint: str) -> None:
+def test_a_text_that_is_not_sip_is_refused_with_the_reason(old: bytes, new: bytes, complaint: str) -> None:
     assert INVITE.count(old) == 1
     with pytest.raises(SipError, match=complaint):
         parse(INVITE.replace(old, new))
 
 
 @pytest.mark.parametrize("value", ["a\r\nInjected: 1", "a\nb", "a\0"])
-def test_a_header_cannot_be_broken_out_of(value: str) -> None:
+def test_a_header_cannot_inject_a_line(value: str) -> None:
     with pytest.raises(SipError, match="line break"):
         Request([("X-Lab", value)], b"", "OPTIONS", Uri("", "127.0.0.1")).encode()
 

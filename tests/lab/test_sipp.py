@@ -1,4 +1,4 @@
-"""SIPp against a real Asterisk that does something else with each number."""
+"""SIPp against a real Asterisk that handles each number differently."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ exten = _*5*.,1,Wait(3600)
 """
 
 
-def test_what_became_of_each_call(installation, tmp_path):
+def test_the_outcome_of_each_call(installation, tmp_path):
     before_s = time.time()
     with (
         Asterisk(installation, tmp_path / "pbx", {"extensions.conf": DIALPLAN}) as asterisk,
@@ -41,11 +41,11 @@ def test_what_became_of_each_call(installation, tmp_path):
         assert outcome.sent_s < arrival.came_s < arrival.answered_s < outcome.final_s
         assert 10_000 <= arrival.port < 20_000
     assert load.retransmissions() == 0
-    # The day that this fails, the hook can say when to try again: docs/adr/0006.
+    # If this fails, Asterisk can send Retry-After, and the hook can use it: docs/adr/0006.
     assert not [outcome for outcome in outcomes if outcome.retry_after]
 
 
-def test_calls_that_are_forgotten_do_not_hold_it_up(installation, tmp_path, monkeypatch):
+def test_forgotten_calls_do_not_block_the_end(installation, tmp_path, monkeypatch):
     monkeypatch.setattr(sipp, "LEAVE_S", 1.0)
     monkeypatch.setattr(sipp, "OVERDUE_S", 1.0)
     with Asterisk(installation, tmp_path / "pbx", {"extensions.conf": DIALPLAN}) as asterisk:

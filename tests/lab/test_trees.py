@@ -1,4 +1,4 @@
-"""A kept tree is known whole, or not at all."""
+"""A kept tree is complete, or is not used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_sealed_tree_says_where_it_came_from(tree):
+def test_a_sealed_tree_names_its_suite(tree):
     assert trees.suite_of(tree) is None
     trees.seal(tree, "trixie")
     assert trees.suite_of(tree) == "trixie"
@@ -34,7 +34,7 @@ def test_a_sealed_tree_says_where_it_came_from(tree):
     ],
     ids=["file gone", "file cut", "file more", "empty seal", "cut seal"],
 )
-def test_a_damaged_tree_is_not_whole(tree, damage):
+def test_a_damaged_tree_is_detected(tree, damage):
     trees.seal(tree, "trixie")
     damage(tree)
     assert trees.suite_of(tree) is None

@@ -1,4 +1,4 @@
-"""What two of the lab's phones ask of each other during a call: no Asterisk, but real UDP."""
+"""Requests of two lab phones to each other during a call: no Asterisk, but real UDP."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_no_codec_in_common_is_refused_and_reported(media: Media, alice: P
 
 
 @pytest.mark.parametrize("sighted", [True, False])
-async def test_a_video_is_sent_where_both_have_eyes(alice: Phone, bob: Phone, sighted: bool) -> None:
+async def test_video_is_sent_where_both_phones_have_it(alice: Phone, bob: Phone, sighted: bool) -> None:
     alice.video, bob.video = True, sighted
     call, taken = await both_sides(alice, bob)
     await asyncio.sleep(0.1)
@@ -152,20 +152,20 @@ async def test_a_session_timer_is_refreshed(alice: Phone, bob: Phone, method: st
     assert taken.ended_ns is None
 
 
-async def test_a_timer_that_is_offered_without_a_refresher_is_the_offerers(alice: Phone, bob: Phone) -> None:
+async def test_without_a_refresher_the_offerer_refreshes(alice: Phone, bob: Phone) -> None:
     call, _ = await both_sides(alice, bob)
     answer = await call.ask("UPDATE", [("Session-Expires", "90")])
     assert answer.get("Session-Expires") == "90;refresher=uac"
     assert not (await call.ask("UPDATE")).get("Session-Expires")
 
 
-async def test_a_phone_transfers_nobody_itself(alice: Phone, bob: Phone) -> None:
-    """The lab's phones ask for transfers; it is the PBX that makes them."""
+async def test_a_phone_makes_no_transfers_itself(alice: Phone, bob: Phone) -> None:
+    """The lab's phones request transfers; the PBX makes them."""
     call, _ = await both_sides(alice, bob)
     assert (await transfer.blind(call, Uri("2", "127.0.0.1", 5060))).status == 405
 
 
-async def test_what_a_transfer_is_asked_with(media: Media, alice: Phone, bob: Phone) -> None:
+async def test_the_request_of_a_transfer(media: Media, alice: Phone, bob: Phone) -> None:
     async with Phone(media, voices.voice(5)) as carol:
         call, taken = await both_sides(alice, bob)
         consulted = await bob.call("3", carol.address)
@@ -180,14 +180,14 @@ async def test_what_a_transfer_is_asked_with(media: Media, alice: Phone, bob: Ph
         assert (transfer.progress(call), await transfer.outcome(call)) == ([100, 200], 200)
 
 
-async def test_a_call_is_sent_on(alice: Phone, bob: Phone) -> None:
+async def test_a_call_is_redirected(alice: Phone, bob: Phone) -> None:
     bob.behaviour = Redirect(Uri("0399998888", "127.0.0.1", 5099))
     call = await alice.call("1", bob.address)
     assert call.final_status == 302
 
 
 @pytest.mark.parametrize(("voice", "frequency_hz"), [(voices.FAX, 2100), (voices.FAX_CALLING, 1100)])
-async def test_a_machine_answers_with_a_voice_of_its_own(alice: Phone, bob: Phone, voice, frequency_hz: int) -> None:
+async def test_a_machine_answers_with_its_own_voice(alice: Phone, bob: Phone, voice, frequency_hz: int) -> None:
     bob.behaviour = Answer(voice=voice)
     call, _ = await both_sides(alice, bob)
     await asyncio.sleep(0.2)

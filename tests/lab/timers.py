@@ -1,4 +1,4 @@
-"""Session timers (RFC 4028): who says that the call is still there, and how often."""
+"""Session timers (RFC 4028): which side refreshes the call, and how often."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from .call import Call
 from .sip import Header, Response
 
 SHORTEST_S: Final = 90
-"""Nobody may ask for less (RFC 4028, 5), and Asterisk holds to it."""
+"""The minimum of RFC 4028, 5, which Asterisk enforces."""
 
 Refresher = Literal["uac", "uas"]
 
 
 def offered(expires_s: int = SHORTEST_S, refresher: Refresher = "uac") -> tuple[Header, ...]:
-    """What an INVITE or UPDATE with a session timer has."""
+    """The headers of an INVITE or UPDATE with a session timer."""
     return (
         ("Supported", "timer"),
         ("Session-Expires", f"{expires_s};refresher={refresher}"),
@@ -23,15 +23,15 @@ def offered(expires_s: int = SHORTEST_S, refresher: Refresher = "uac") -> tuple[
 
 
 def agreed(expires_s: int = SHORTEST_S, refresher: Refresher = "uas") -> tuple[Header, ...]:
-    """What the answer to it has."""
+    """The headers of the response to it."""
     return ("Require", "timer"), ("Session-Expires", f"{expires_s};refresher={refresher}")
 
 
 async def refresh(call: Call, method: Literal["UPDATE", "INVITE"]) -> Response:
-    """Say that we are still there; the other side's answer."""
+    """Refresh the session; return the other side's response."""
     return await (call.reinvite(headers=offered()) if method == "INVITE" else call.ask("UPDATE", offered()))
 
 
 def refreshes(call: Call) -> int:
-    """How often the other side said that it is still there."""
+    """How often the other side refreshed the session."""
     return sum(bool(asked.request.get("Session-Expires")) for asked in call.asked)

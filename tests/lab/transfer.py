@@ -1,4 +1,4 @@
-"""Transfers that a phone asks for (REFER, RFC 3515), blind or with a second call (RFC 3891), and how they end."""
+"""Transfers that a phone requests (REFER, RFC 3515), blind or attended (RFC 3891), and their results."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ async def blind(call: Call, target: Uri) -> Response:
 
 
 async def attended(call: Call, consulted: Call) -> Response:
-    """Ask the other side to be connected to whom we talk to in `consulted`."""
+    """Ask the other side to connect to our party in the call `consulted`."""
     assert consulted.dialog, "the second call was not answered"
     return await _refer(call, f"<{consulted.dialog.target}?Replaces={quote(replaces(consulted.dialog), safe='')}>")
 
 
 def replaces(dialog: Dialog) -> str:
-    """The dialog as the one at its other end knows it (RFC 3891, 3)."""
+    """The dialog as its other end identifies it (RFC 3891, 3)."""
     return f"{dialog.call_id};to-tag={dialog.remote.tag};from-tag={dialog.local.tag}"
 
 
@@ -34,12 +34,12 @@ async def _refer(call: Call, target: str) -> Response:
 
 
 def progress(call: Call) -> list[int]:
-    """The statuses that the transfer went through, as we were notified of them."""
+    """The statuses of the transfer, from the notifications to us."""
     fragments = [asked.request.body.decode() for asked in call.asked if asked.method == "NOTIFY"]
     return [int(match[1]) for fragment in fragments if (match := re.match(r"SIP/2\.0 (\d{3})", fragment))]
 
 
 async def outcome(call: Call) -> int:
-    """Wait for the transfer's final status. Raises AssertionError where it does not come."""
+    """Wait for the transfer's final status. Raises AssertionError if it does not arrive."""
     await until(lambda: progress(call) and progress(call)[-1] >= 200, "the end of the transfer")
     return progress(call)[-1]

@@ -1,4 +1,4 @@
-"""Unpacked packages that are kept between runs: fetched by one run at a time, and known whole when found again.
+"""Unpacked packages that are kept between runs. One run at a time fetches them, and a kept tree is checked for damage.
 
 Standard library only: this runs before anything is set up.
 """
@@ -16,16 +16,16 @@ from typing import Any, Final
 from .debian import Progress
 
 _MANIFEST: Final = ".complete.json"
-"""Written last; what the unpacked tree must amount to."""
+"""Written last; holds the number and size of the tree's files."""
 
 
 def seal(tree: Path, suite: str) -> None:
-    """Say of a tree that it is complete, and from which suite of Debian it came."""
+    """Mark a tree as complete, with the suite of Debian that it came from."""
     (tree / _MANIFEST).write_text(json.dumps({**_measure(tree), "suite": suite}))
 
 
 def suite_of(tree: Path) -> str | None:
-    """The suite that a whole tree came from; None if the tree is not what was sealed."""
+    """The suite that a tree came from; None if the tree differs from what was sealed."""
     try:
         expected = json.loads((tree / _MANIFEST).read_text())
     except (OSError, ValueError):
@@ -48,7 +48,7 @@ def alone(lock: Path, what: str, progress: Progress) -> Iterator[None]:
 
 
 def _measure(tree: Path) -> dict[str, Any]:
-    """Count and bytes of the regular files: tells a tree that was cut short or tidied away, without reading it all."""
+    """Count and bytes of the regular files: enough to detect missing or truncated files without reading them."""
     sizes = [
         path.lstat().st_size
         for folder, _, names in os.walk(tree)

@@ -1,6 +1,6 @@
-"""What the lab's parties say: pseudo-noise in the telephone band, one for each role, known to the sample.
+"""The voices of the lab's parties: pseudo-noise in the telephone band, a different one for each role.
 
-Noise, because a short piece of it fits at one place only: the measurement finds out which party speaks, and since when.
+A short piece of noise matches at one place only, so a measurement finds which party speaks, and since when.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 from .g711 import SAMPLE_RATE_HZ, Samples
 
 PERIOD: Final = 4000
-"""Samples after which a voice begins anew; whole frames."""
+"""The period of a voice in samples; whole frames."""
 LEVEL_RMS: Final = 1602.0
-"""-20 dBm0, a talker's."""
+"""-20 dBm0, the level of a talker."""
 _BAND_HZ: Final = (300, 3400)
 
 
 def voice(seed: int) -> Samples:
-    """The voice with this number: flat spectrum within the band and random phases, so that it loops without a seam."""
+    """The voice with this number: flat spectrum within the band and random phases, so that it loops without a break."""
     frequencies_hz = np.fft.rfftfreq(PERIOD, 1 / SAMPLE_RATE_HZ)
     inside = (frequencies_hz >= _BAND_HZ[0]) & (frequencies_hz <= _BAND_HZ[1])
     phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(frequencies_hz))
@@ -34,7 +34,7 @@ ANNOUNCEMENT: Final = voice(3)
 
 
 def members(count: int) -> list[Samples]:
-    """Of the phones that are called together: the first is `CALLED`."""
+    """The voices of phones that are called together; the first is `CALLED`."""
     return [CALLED, *(voice(10 + number) for number in range(1, count))]
 
 
@@ -46,8 +46,8 @@ def tone(frequency_hz: float, on_ms: int, off_ms: int = 0, level_rms: float = LE
 
 
 FAX: Final = tone(2100, 3000, 80)
-"""A facsimile machine that was called: CED (T.30, 4.3.3.3)."""
+"""A called facsimile machine: CED (T.30, 4.3.3.3)."""
 FAX_CALLING: Final = tone(1100, 500, 3000)
-"""One that calls: CNG (T.30, 4.3.3.2)."""
+"""A calling facsimile machine: CNG (T.30, 4.3.3.2)."""
 MACHINE: Final = np.concatenate((voice(4), voice(4), tone(1000, 400, 600)))
 """An answering machine: a greeting, then a beep."""

@@ -100,7 +100,7 @@ def test_the_sounds_in_a_folder_of_their_own(master: Path, config: Path, tmp_pat
     [
         (("--expect-sha256", "f" * 64), "is expected"),
         (("--registry", "WRONG"), "names another master"),
-        (("--registry", "RIGHT", "--id", "other", "--standard"), "calls itself the standard sound"),
+        (("--registry", "RIGHT", "--id", "other", "--standard"), "is marked as the standard sound"),
         (("--standard",), "there is no registry"),
         (("--registry", "absent.yaml"), "absent.yaml: cannot be read"),
         (("--id", "sample"), "is the id of another profile"),

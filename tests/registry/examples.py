@@ -1,4 +1,4 @@
-"""A small good registry, and ways to spoil it."""
+"""A small valid registry, and functions that make it invalid."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ members:
 suspensions:
   - {number: "0312345677", since: 2026-03-01T00:00:00+09:00, reference: R-1}
 """
-"""The members and numbers of the design's example, one entry a line where a test spoils it."""
+"""The members and numbers of the design's example; entries that tests change are on separate lines."""
 
 
 def spoiled(old: str, new: str) -> str:
-    """`GOOD` with its one `old` replaced."""
+    """`GOOD` with its only occurrence of `old` replaced."""
     assert GOOD.count(old) == 1, f"{old!r} must stand once in the example"
     return GOOD.replace(old, new)
 
@@ -56,7 +56,7 @@ def index_of(text: str) -> RegistryIndex:
 
 
 def faults_of(text: str) -> tuple[Fault, ...]:
-    """The faults of `text`; none where it is good."""
+    """The faults of `text`; none where it is valid."""
     try:
         parse_document(text, "registry.yaml")
     except DocumentError as error:

@@ -1,5 +1,5 @@
-"""The clock from 1970 to 2100: what the decision makes of each moment by a signed registry, beside an oracle that knows
-nothing of ours and counts in seconds since 1970.
+"""Decisions by a signed registry at times from 1970 to 2100, compared with an independent oracle that counts seconds
+since 1970.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from idtone.registry.signed import parse_registry, parse_suspensions
 JST = timezone(timedelta(hours=9), "JST")
 """Japan has kept no summer time since 1951."""
 ZONES_EAST_H = (9, 0, -8, 14)
-"""What is signed is written in one or the other of them."""
+"""Signed times are written in one of these zones."""
 FIRST, LAST = (1970, 1, 1), (2100, 12, 31)
 HELD, SHARED, STOPPED, FREE, NOBODYS = "0312345678", "0312345679", "0312345680", "0312345681", "0312349999"
 
@@ -29,7 +29,7 @@ HELD, SHARED, STOPPED, FREE, NOBODYS = "0312345678", "0312345679", "0312345680",
 def seconds(
     year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, *, east_h: int = 9
 ) -> int:
-    """Since 1970, of a time as it is written somewhere east of Greenwich; by the calendar, not by `datetime`."""
+    """Seconds since 1970 of a time in a zone east of Greenwich; computed from the calendar, without `datetime`."""
     leaps = sum(calendar.isleap(each) for each in range(1970, year))
     days = 365 * (year - 1970) + leaps + sum(calendar.mdays[:month]) + (month > 2 and calendar.isleap(year)) + day - 1
     return days * 86_400 + (hour - east_h) * 3_600 + minute * 60 + second
@@ -45,7 +45,7 @@ def written(moment: int, east_h: int) -> str:
 
 @dataclass(frozen=True)
 class World:
-    """What is signed, every moment in seconds since 1970; each is written in another zone."""
+    """The signed content, with times in seconds since 1970; each is written in another time zone."""
 
     name: str
     issued: int
@@ -86,7 +86,7 @@ members:
         }  # fmt: skip
 
     def verdict(self, number: str, direction: Direction, clock: int) -> tuple[Outcome, Reason]:
-        """What is right."""
+        """The correct verdict."""
         now = clock
         for issued in (self.issued, self.suspensions_issued):
             if issued > now:

@@ -48,7 +48,7 @@ def read_json(run: Run, *arguments: object) -> Any:
     return json.loads(run(*arguments, "--json")[1])
 
 
-def test_check_counts_what_is_good(run: Run, file: Path) -> None:
+def test_check_counts_a_good_registry(run: Run, file: Path) -> None:
     code, out, err = run("check", file)
     assert (code, err) == (0, "")
     assert [line.split() for line in out.splitlines()] == [
@@ -94,12 +94,12 @@ def test_check_refuses_a_version_that_no_evidence_can_hold(run: Run, file: Path)
     assert out.splitlines()[1] == f"{file}: 1 fault"
 
 
-def test_check_of_text_that_is_no_yaml_is_a_fault(run: Run, file: Path) -> None:
+def test_check_reports_text_that_is_not_yaml_as_a_fault(run: Run, file: Path) -> None:
     file.write_text("a: [", encoding="utf-8")
     assert run("check", file)[0] == 1
 
 
-def test_check_of_nothing_readable_is_exit_2(run: Run, file: Path, tmp_path: Path) -> None:
+def test_check_of_an_unreadable_file_is_exit_2(run: Run, file: Path, tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     for path, problem in ((file, "not UTF-8"), (tmp_path, "not UTF-8"), (tmp_path / "none", "cannot be read")):
         code, out, err = run("check", path)
@@ -110,7 +110,7 @@ def test_check_of_nothing_readable_is_exit_2(run: Run, file: Path, tmp_path: Pat
 APPLICATION = resources.files("idtone.config").joinpath("application.yaml").read_text("utf-8")
 
 
-def test_a_member_checks_his_application(run: Run, tmp_path: Path) -> None:
+def test_a_member_checks_an_application(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "ours.yaml"
     path.write_text(APPLICATION, "utf-8")
     assert run("check", path)[:2] == (0, f"{path}: good\n  licences    1\n  numbers     101\n")
@@ -119,7 +119,7 @@ def test_a_member_checks_his_application(run: Run, tmp_path: Path) -> None:
     assert (code, out.splitlines()[1]) == (1, f"{path}: 1 fault")
     assert "application.pledge.signed: is after `received`" in out
     code, _, err = run("show", path)
-    assert (code, "is an application, and no registry; `idtone registry check` reads it" in err) == (2, True)
+    assert (code, "is an application, not a registry; check it with `idtone registry check`" in err) == (2, True)
 
 
 def test_a_folder_of_the_association_is_checked_and_shown(run: Run, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_folder_of_the_association_is_checked_and_shown(run: Run, tmp_path: Pa
     assert (code, out.splitlines()[0], "…5677" in out, "12345" in out) == (0, "suspended numbers", True, False)
 
 
-def test_the_file_comes_from_the_settings_where_none_is_named(run: Run, file: Path, tmp_path: Path) -> None:
+def test_the_default_file_is_that_of_the_settings(run: Run, file: Path, tmp_path: Path) -> None:
     config = tmp_path / "idtone.yaml"
     config.write_text(f"registry: {{source: {file}, trust: unsigned}}")
     assert run("check", "-c", config)[0] == 0
@@ -208,7 +208,7 @@ def test_decide(run: Run, file: Path, arguments: tuple[str, ...], code: int, out
     assert "98765" not in out
 
 
-def test_decide_tells_everything(run: Run, file: Path) -> None:
+def test_decide_reports_all_facts(run: Run, file: Path) -> None:
     assert read_json(run, *DECIDE, "--registry", file, "--number", "0312345678") == {
         "outcome": "PLAY",
         "reason": "licence-valid",
@@ -227,7 +227,7 @@ def test_decide_tells_everything(run: Run, file: Path) -> None:
     assert (lines["outcome"], lines["hangup_cause"], lines["licence"], lines["parties"]) == ("REFUSE", "21", "-", "-")
 
 
-def test_decide_takes_the_policy_of_the_settings(run: Run, file: Path, tmp_path: Path) -> None:
+def test_decide_uses_the_policy_of_the_settings(run: Run, file: Path, tmp_path: Path) -> None:
     config = tmp_path / "idtone.yaml"
     config.write_text("policy: {unlicensed: refuse, refuse_cause: 34, registry_stale: PT1H}")
     arguments = (*DECIDE, "--registry", file, "-c", config, "--number")

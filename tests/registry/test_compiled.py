@@ -1,4 +1,4 @@
-"""A large registry as arrays, made in a process of its own: it answers as the document does."""
+"""A large registry as arrays, compiled in another process, gives the same answers as the document."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from idtone.errors import DocumentError, TrustError
 from idtone.numbers import parse
 from idtone.registry import compiling
 from idtone.registry.compiled import compiled, pack, unpack
-from idtone.registry.compiling import apart
+from idtone.registry.compiling import compile_in_process
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.source import SignedSource, parse_document
@@ -26,13 +26,13 @@ DOCUMENT = parse_document(SIGNED_GOOD, "registry.yaml")
 SIGNED = Signed(SuspensionsDocument(issued=datetime(2026, 11, 1, tzinfo=UTC)), datetime(2027, 1, 1, tzinfo=UTC))
 
 
-def test_it_comes_back_as_it_was() -> None:
+def test_a_compiled_registry_survives_a_round_trip() -> None:
     assert unpack(pack(compiled(DOCUMENT))) == compiled(DOCUMENT)
 
 
 @given(st.integers(0, 200))
 @settings(max_examples=100, deadline=None)
-def test_it_answers_as_the_document_does(offset: int) -> None:
+def test_it_answers_like_the_document(offset: int) -> None:
     number = parse(f"+{81312345550 + offset}")
     ready = RegistryIndex.of(unpack(pack(compiled(DOCUMENT))), SIGNED)
     assert ready.licences(number) == RegistryIndex(DOCUMENT).licences(number)
@@ -41,7 +41,7 @@ def test_it_answers_as_the_document_does(offset: int) -> None:
 
 @given(st.data())
 @settings(max_examples=100, deadline=None)
-def test_what_was_changed_is_refused(data: st.DataObject) -> None:
+def test_changed_octets_are_refused(data: st.DataObject) -> None:
     octets = pack(compiled(DOCUMENT))
     at = data.draw(st.integers(0, len(octets) - 1))
     with pytest.raises(TrustError):
@@ -53,25 +53,27 @@ def test_what_was_changed_is_refused(data: st.DataObject) -> None:
 def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ab.registry.yaml"
     path.write_text(SIGNED_GOOD)
-    made = apart(path, "registry.yaml")
+    made = compile_in_process(path, "registry.yaml")
     assert made == compiled(DOCUMENT)
     monkeypatch.setattr(compiling.sys, "executable", "/nowhere")
-    assert apart(path, "registry.yaml") == made
+    assert compile_in_process(path, "registry.yaml") == made
     path.with_suffix(".compiled").write_bytes(b"of another version")
     with pytest.raises(TrustError, match="cannot be compiled"):
-        apart(path, "registry.yaml")
+        compile_in_process(path, "registry.yaml")
 
 
-def test_faults_come_out_with_their_places(tmp_path: Path) -> None:
+def test_faults_keep_their_places(tmp_path: Path) -> None:
     path = tmp_path / "ab.registry.yaml"
     path.write_text(SIGNED_GOOD.replace("status: active", "status: activ"))
     with pytest.raises(DocumentError) as error:
-        apart(path, "registry.yaml")
+        compile_in_process(path, "registry.yaml")
     assert str(error.value.faults[0]).startswith("registry.yaml:")
     assert not path.with_suffix(".compiled").exists()
 
 
-def test_the_service_has_a_large_one_compiled_and_keeps_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_compiles_a_large_registry_and_keeps_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("idtone.registry.source.LARGE", 10)
     association = Association(tmp_path / "association")
     association.begin()

@@ -1,4 +1,4 @@
-"""What is said of a registry that expires."""
+"""The log messages about a registry that expires."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def registry(tmp_path: Path) -> RegistryIndex:
         (SOON + HOUR, 0 * HOUR, None),
         (SOON, 0 * HOUR, "registry version 42 expires at "),
         (HOUR, 5 * HOUR, "registry version 42 expires at "),
-        (0 * HOUR, 0 * HOUR, "no licence counts any more"),
-        (0 * HOUR, 2 * HOUR, "its licences count until "),
-        (-HOUR, 2 * HOUR, "its licences count until "),
-        (-2 * HOUR, 2 * HOUR, "no licence counts any more"),
+        (0 * HOUR, 0 * HOUR, "no licence is valid any more"),
+        (0 * HOUR, 2 * HOUR, "its licences stay valid until "),
+        (-HOUR, 2 * HOUR, "its licences stay valid until "),
+        (-2 * HOUR, 2 * HOUR, "no licence is valid any more"),
     ],
 )
-def test_what_is_said_and_when(
+def test_the_message_at_each_time(
     registry: RegistryIndex, caplog: pytest.LogCaptureFixture, left: timedelta, stale: timedelta, said: str | None
 ) -> None:
     Expiry(stale).review(registry, registry.expires - left)
@@ -44,7 +44,7 @@ def test_what_is_said_and_when(
     assert said is None or said in told[0]
 
 
-def test_it_is_said_once_an_hour_and_at_once_where_it_is_something_else(
+def test_a_message_is_logged_once_an_hour_and_at_once_when_it_changes(
     registry: RegistryIndex, caplog: pytest.LogCaptureFixture
 ) -> None:
     expiry, soon = Expiry(timedelta(0)), registry.expires - SOON

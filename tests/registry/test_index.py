@@ -26,7 +26,7 @@ def index() -> RegistryIndex:
     return index_of(GOOD)
 
 
-def test_it_is_what_the_decision_asks(index: RegistryIndex) -> None:
+def test_it_implements_the_registry_of_decisions(index: RegistryIndex) -> None:
     registry: Registry = index
     assert registry.version == 42
     assert registry.expires == datetime(2026, 12, 1, tzinfo=JST)
@@ -71,19 +71,19 @@ def test_the_licences_of_the_holder(index: RegistryIndex, number: str) -> None:
         "05012345678",
     ],
 )
-def test_nobody_holds_it(index: RegistryIndex, number: str) -> None:
+def test_a_number_without_a_holder(index: RegistryIndex, number: str) -> None:
     assert index.licences(parse(number)) is None
     assert index.member(parse(number)) is None
     assert index.suspension(parse(number)) is None
 
 
-def test_a_member_without_licence_is_told_from_nobody(index: RegistryIndex) -> None:
+def test_a_member_without_licence_is_distinguished_from_no_member(index: RegistryIndex) -> None:
     assert index.licences(parse("0312340001")) == ()
     assert index.member(parse("0312340001")) == "m-0002"
 
 
 @pytest.mark.parametrize("number", [WITHHELD, MALFORMED, Number(NumberKind.EMERGENCY, "110")])
-def test_what_is_no_number_has_neither_licence_nor_suspension(index: RegistryIndex, number: Number) -> None:
+def test_a_malformed_number_has_neither_licence_nor_suspension(index: RegistryIndex, number: Number) -> None:
     assert index.licences(number) is None
     assert index.member(number) is None
     assert index.suspension(number) is None
@@ -104,7 +104,7 @@ def test_the_masters_of_the_tones(index: RegistryIndex) -> None:
     assert named.tones == {"sample": "ab" * 32}
 
 
-def test_nothing_of_it_shows_a_number(index: RegistryIndex) -> None:
+def test_its_repr_shows_no_number(index: RegistryIndex) -> None:
     assert repr(index) == "<RegistryIndex version 42>"
     assert "12345" not in repr(list(index.suspensions()))
 
@@ -122,7 +122,7 @@ spans = st.tuples(st.integers(9_990, 10_040), st.integers(0, 15)).map(
 
 @given(st.lists(st.lists(spans, max_size=5), min_size=1, max_size=3))
 @settings(max_examples=150, deadline=None)
-def test_it_knows_exactly_the_numbers_of_the_file(members: list[list[str]]) -> None:
+def test_it_holds_exactly_the_numbers_of_the_file(members: list[list[str]]) -> None:
     text = with_numbers(*members)
     if faults_of(text):
         return

@@ -1,4 +1,4 @@
-"""Faults that one value has by itself: each with its line, its field and a remedy."""
+"""Faults of single values: each has its line, its field and a remedy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JST = timezone(timedelta(hours=9))
 LONG = "x" * 201
 
 
-def test_a_good_registry_is_read_as_it_stands() -> None:
+def test_a_valid_registry_is_read() -> None:
     document = parse_document(GOOD, "registry.yaml")
     assert document.registry.version == 42
     assert document.registry.expires == datetime(2026, 12, 1, tzinfo=JST)
@@ -129,7 +129,7 @@ def test_each_fault_names_line_field_and_remedy(
     assert fault.remedy
 
 
-def test_all_faults_come_at_once_in_order_of_place() -> None:
+def test_all_faults_are_reported_in_order_of_place() -> None:
     text = spoiled("version: 42", "version: 0").replace("status: active", "status: on").replace("R-1", "''")
     assert [fault.line for fault in faults_of(text)] == [1, 11, 22]
 

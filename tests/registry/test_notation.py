@@ -1,4 +1,4 @@
-"""The three ways to write numbers."""
+"""The three notations of numbers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_what_an_entry_covers(text: str, first: int, last: int) -> None:
 
 def test_the_largest_entry() -> None:
     assert len(read_span("0312*")) == ENTRY_LIMIT
-    with pytest.raises(NumberError, match=r"covers 1,000,001 numbers, and an entry may cover 1,000,000 at most"):
+    with pytest.raises(NumberError, match=r"covers 1,000,001 numbers, but an entry may cover 1,000,000 at most"):
         read_span("0312000000-0313000000")
 
 
@@ -85,14 +85,14 @@ def test_the_largest_entry() -> None:
         ("00123*", "not a prefix"),
         ("+1212555*", "not a prefix"),
         ("0698765*-0698766*", "not a prefix"),
-        ("0612345678*", "as long as a whole number"),
-        ("06123456789*", "as long as a whole number"),
+        ("0612345678*", "as many digits as a number"),
+        ("06123456789*", "as many digits as a number"),
         ("06*", "covers 100,000,000"),
         ("0*", "not a prefix"),
         ("050*", "covers 100,000,000"),
     ],
 )
-def test_what_no_entry_is(text: str, problem: str) -> None:
+def test_invalid_entries(text: str, problem: str) -> None:
     with pytest.raises(NumberError) as caught:
         read_span(text)
     assert problem in str(caught.value)
@@ -102,7 +102,7 @@ def test_what_no_entry_is(text: str, problem: str) -> None:
 
 @given(st.from_regex(r"(\+81|0)[0-9]{6,12}", fullmatch=True))
 @settings(max_examples=300)
-def test_the_short_way_reads_as_the_full_parser_does(text: str) -> None:
+def test_the_fast_path_agrees_with_the_full_parser(text: str) -> None:
     try:
         expected = int(parse_japanese(text).e164[1:])
     except NumberError:

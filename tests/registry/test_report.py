@@ -1,4 +1,4 @@
-"""What people are shown of a registry."""
+"""Reports on a registry."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_licence_for_one_direction_is_still_valid() -> None:
     assert member_report(document.members[0], VALID_FROM)["licences"][0]["state"] == "licence-valid"
 
 
-def test_what_has_expired_and_what_is_to_come() -> None:
+def test_an_expired_registry_and_a_future_suspension() -> None:
     early, late = (
         registry_report(DOCUMENT, datetime(year, month, 1, tzinfo=UTC), RegistryIndex(DOCUMENT))
         for year, month in ((2026, 2), (2027, 1))

@@ -94,7 +94,7 @@ def test_a_number_is_suspended_once_however_it_is_written() -> None:
 @pytest.mark.parametrize(
     ("entries", "places"),
     [
-        (["0312345678", "0312345600-0312345699"], []),  # inside a wider one: as the design's example has it
+        (["0312345678", "0312345600-0312345699"], []),  # inside a wider one, as in the design's example
         (["0312345600-0312345699", "0312345600-0312345610"], []),
         (["0312345600-0312345649", "0312345650-0312345699"], []),
         (["0312345678", "03-1234-5678"], [1]),

@@ -48,7 +48,7 @@ def test_loading_raises_every_fault(file: Path) -> None:
     assert [fault.field for fault in caught.value.faults] == ["members[1].numbers[0]", "suspensions[1].number"]
 
 
-def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_pipe_in_place_of_the_file_does_not_block(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = FileSource(file)
     assert source.refresh()
     file.unlink()
@@ -66,7 +66,7 @@ def test_the_sample_registry_is_good() -> None:
     assert index.licences(parse("0312345678"))
 
 
-def test_a_registry_larger_than_the_limit_is_refused_unread(tmp_path: Path) -> None:
+def test_a_registry_larger_than_the_limit_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "registry.yaml"
     with path.open("wb") as file:
         file.truncate(100 * 1024 * 1024)
@@ -99,9 +99,7 @@ def test_a_change_that_keeps_time_and_size_is_seen_by_the_inode(file: Path) -> N
     assert version(source) == 43
 
 
-def test_a_faulty_file_changes_nothing_and_is_complained_about_once(
-    file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_faulty_file_changes_nothing_and_is_logged_once(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = FileSource(file)
     source.refresh()
     replace(file, FAULTY)
@@ -118,17 +116,17 @@ def test_a_faulty_file_changes_nothing_and_is_complained_about_once(
     assert version(source) == 43
 
 
-def test_of_many_faults_the_log_shows_a_few(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_shows_a_few_of_many_faults(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     file.write_text("\n".join(f"key{n}: 1" for n in range(50)))
     assert len(faults_of(file.read_text())) > 50
     assert not FileSource(file).refresh()
     [record] = caplog.records
     assert record.message.count("is not a known key") <= 5
     assert "more faults" in record.message
-    assert record.message.endswith("There is no registry: no licence counts")
+    assert record.message.endswith("There is no registry, so no licence is valid")
 
 
-def test_a_missing_file_is_no_registry_until_it_comes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_file_means_no_registry_until_it_exists(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "registry.yaml"
     source = FileSource(path)
     assert not source.refresh()
@@ -142,7 +140,7 @@ def test_a_missing_file_is_no_registry_until_it_comes(tmp_path: Path, caplog: py
     assert version(source) == 42
 
 
-def test_a_file_that_disappears_leaves_what_was_good(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_a_file_disappears_the_last_good_generation_stays(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = FileSource(file)
     source.refresh()
     file.unlink()
@@ -154,7 +152,7 @@ def test_a_file_that_disappears_leaves_what_was_good(file: Path, caplog: pytest.
     assert record.message.endswith("Version 42 stays in use")
 
 
-def test_threads_take_a_generation_once_and_never_see_half_of_it(file: Path) -> None:
+def test_threads_take_a_generation_once_and_never_partly(file: Path) -> None:
     source = FileSource(file)
     taken: list[bool] = []
     threads = [threading.Thread(target=lambda: taken.append(source.refresh())) for _ in range(8)]

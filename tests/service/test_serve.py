@@ -97,7 +97,7 @@ def test_a_synthesised_sound_does_not_replace_a_master(
         verdict = calls.verdict(call)
     assert (verdict.outcome, verdict.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
     assert verdict.files == {Party.CALLED: "notice" if named else "sample"}
-    assert ("'sample' is not played: it is synthesised, and the registry names a master" in caplog.text) is named
+    assert ("'sample' is not played: it is synthesised, but the registry names a master" in caplog.text) is named
 
 
 def test_a_call_that_an_earlier_service_decided_is_recognised_by_its_nonce(settings: Settings) -> None:
@@ -126,7 +126,7 @@ def test_a_check_reads_files_and_changes_nothing(settings: Settings, tmp_path: P
     check_settings(settings)
     assert sorted(tmp_path.rglob("*")) == before
     root = tmp_path / "root.json"
-    for content, told in (("{}", "is not an association's root"), (None, "No such file")):
+    for content, told in (("{}", "is not the root file of an association"), (None, "No such file")):
         root.write_text(content) if content else root.unlink()
         with pytest.raises(TrustError, match=told):
             check_settings(

@@ -1,4 +1,4 @@
-"""Decodes and measures what the synthesis and the encoders made."""
+"""Decodes and measures the output of the synthesis and the encoders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def part(pcm: NDArray[Any], sample_rate_hz: int, from_ms: float, to_ms: float) -
 
 
 def decode(content: bytes, sound_format: SoundFormat) -> NDArray[np.int16]:
-    """What libsndfile reads of a format that it wrote."""
+    """The samples that libsndfile reads from a format that it wrote."""
     encoding = sound_format.encoding
     assert isinstance(encoding, Libsndfile)
     file = io.BytesIO(content)

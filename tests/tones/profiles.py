@@ -1,4 +1,4 @@
-"""Profiles for the tests, made of values instead of files."""
+"""Makes profiles for the tests, from values instead of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings for the tests, made of synthesised sounds."""
+"""Makes recordings for the tests from synthesised sounds."""
 
 from __future__ import annotations
 

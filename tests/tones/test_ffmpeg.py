@@ -25,7 +25,7 @@ def test_without_ffmpeg_the_error_names_the_program_and_its_package(
         encode(make(tone(600)), FORMATS[name])
 
 
-def test_an_ffmpeg_without_the_encoder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ffmpeg_without_the_encoder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     poor = tmp_path / "ffmpeg"
     poor.write_text("#!/bin/sh\necho ' A....D g722   G.722 ADPCM'\n")
     poor.chmod(0o755)
@@ -35,7 +35,7 @@ def test_an_ffmpeg_without_the_encoder_is_told(tmp_path: Path, monkeypatch: pyte
     assert programs.encoder_program("g722", "writing .g722") == poor
 
 
-def test_an_ffmpeg_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ffmpeg_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "ffmpeg"
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
@@ -44,9 +44,7 @@ def test_an_ffmpeg_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         encode(make(tone(600)), FORMATS["g722"])
 
 
-def test_an_encoder_that_fails_leaves_ffmpegs_words_and_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_encoder_gives_ffmpegs_message_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "bin" / "ffmpeg"
     broken.parent.mkdir()
     broken.write_text(

@@ -56,7 +56,7 @@ def tree(*folders: Path) -> dict[Path, bytes]:
 
 
 def check_sound(imported: Imported, level_db: float = 0.05, duration_ms: float = 3, onset_ms: float = 1.5) -> None:
-    """The sln file holds the two bursts at their level, as long as they were, from its first moment on."""
+    """The sln file holds the two bursts from its start, with their lengths and their level."""
     file = next(file.path for file in imported.sound.files if file.sound_format.name == "sln")
     samples = pcm(file)
     loud = np.flatnonzero(np.abs(samples) > 0.3 * np.max(np.abs(samples)))
@@ -87,7 +87,7 @@ def test_a_master_becomes_a_profile_and_its_sounds(master: Path, do: Callable[..
     )
 
 
-def test_the_file_says_in_two_languages_what_was_measured(master: Path, do: Callable[..., Imported]) -> None:
+def test_the_profile_contains_the_measurements_in_two_languages(master: Path, do: Callable[..., Imported]) -> None:
     text = do(master).profile_file.read_text("utf-8")
     for part in (
         "協会標準識別音とは指定されていません", "Not marked as the association's", '"from the association.WAV"',
@@ -108,17 +108,17 @@ def test_the_file_says_in_two_languages_what_was_measured(master: Path, do: Call
         ("m.mp3", 44_100, "MPEG_LAYER_III", 2),
     ],
 )
-def test_what_libsndfile_reads(
+def test_masters_that_libsndfile_reads(
     tmp_path: Path, do: Callable[..., Imported], name: str, sample_rate_hz: int, subtype: str, channels: int
 ) -> None:
     wave = recorded(sample_rate_hz=sample_rate_hz)
     soundfile.write(tmp_path / name, np.column_stack([wave] * channels), sample_rate_hz, subtype=subtype)
     lossy = name.endswith(("mp3", "ogg")) or subtype == "ULAW"
-    # Lossy codecs smear a little of the sound before and behind it.
+    # Lossy codecs spread a little of the sound before and after it.
     check_sound(do(tmp_path / name), *((0.5, 40, 20) if lossy else ()))
 
 
-def test_what_ffmpeg_reads(tmp_path: Path, do: Callable[..., Imported], ffmpeg: Path) -> None:
+def test_masters_that_ffmpeg_reads(tmp_path: Path, do: Callable[..., Imported], ffmpeg: Path) -> None:
     source = write(tmp_path / "m.wav", recorded(), subtype="PCM_16", channels=2)
     command = [ffmpeg, "-v", "error", "-i", source, "-c:a", "aac", "-b:a", "160k", tmp_path / "m.m4a"]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
@@ -129,7 +129,7 @@ def test_what_ffmpeg_reads(tmp_path: Path, do: Callable[..., Imported], ffmpeg: 
 
 
 @pytest.mark.parametrize(("level_dbm0", "law"), [(-10, Law.MU), (-25.25, Law.A)])
-def test_the_level_that_was_asked_for(master: Path, do: Callable[..., Imported], level_dbm0: float, law: Law) -> None:
+def test_the_requested_level(master: Path, do: Callable[..., Imported], level_dbm0: float, law: Law) -> None:
     made = do(master, replace(REQUEST, level_dbm0=level_dbm0, law=law))
     assert (made.profile.level_dbm0, made.profile.law) == (level_dbm0, law)
     plateau = pcm(made.sound.files[0].path)[160:640]
@@ -151,16 +151,16 @@ def test_standard_only_where_the_registry_names_this_master(master: Path, do: Ca
     assert "協会標準識別音です" in made.profile_file.read_text("utf-8")
 
 
-def test_a_registry_that_names_no_master_does_not_mind(master: Path, do: Callable[..., Imported]) -> None:
+def test_a_registry_without_a_master_allows_any_master(master: Path, do: Callable[..., Imported]) -> None:
     assert report(do(master, replace(REQUEST, registered={"pu-pu": None})), REQUEST)["registry"] == "not asked"
 
 
 REFUSED = {
-    "another hash is expected": (replace(REQUEST, expected_sha256="0" * 64), "and 0{64} is expected"),
+    "another hash is expected": (replace(REQUEST, expected_sha256="0" * 64), "but 0{64} is expected"),
     "the registry names another": (replace(REQUEST, registered={"pu-pu": "0" * 64}), "names another master"),
-    "standard, no registry": (replace(REQUEST, standard=True), "there is no registry to prove"),
-    "standard, no entry": (replace(REQUEST, standard=True, registered={}), "calls itself the standard sound"),
-    "standard, no hash": (replace(REQUEST, standard=True, registered={"pu-pu": None}), "calls itself the standard"),
+    "standard, no registry": (replace(REQUEST, standard=True), "there is no registry to check"),
+    "standard, no entry": (replace(REQUEST, standard=True, registered={}), "is marked as the standard sound"),
+    "standard, no hash": (replace(REQUEST, standard=True, registered={"pu-pu": None}), "is marked as the standard"),
 }
 
 
@@ -198,7 +198,9 @@ def test_a_bad_master_is_refused_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"\x00" * 5000, b"plain text\n" * 100])
-def test_what_is_no_sound_is_refused(tmp_path: Path, do: Callable[..., Imported], content: bytes, ffmpeg: Path) -> None:
+def test_a_file_that_is_not_a_sound_is_refused(
+    tmp_path: Path, do: Callable[..., Imported], content: bytes, ffmpeg: Path
+) -> None:
     (tmp_path / "m.bin").write_bytes(content)
     with pytest.raises(RecordingError):
         do(tmp_path / "m.bin")
@@ -210,7 +212,9 @@ def test_no_master_at_all(tmp_path: Path, do: Callable[..., Imported]) -> None:
         do(tmp_path / "absent.wav")
 
 
-def test_a_master_beyond_all_bounds(master: Path, do: Callable[..., Imported], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_master_larger_than_the_limit(
+    master: Path, do: Callable[..., Imported], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importing, "MASTER_SIZE_LIMIT", 1000)
     with pytest.raises(RecordingError, match="is larger than"):
         do(master)
@@ -247,7 +251,7 @@ def test_an_earlier_import_is_replaced_only_when_asked(
     first = do(master)
     before = tree(tmp_path / "profiles", tmp_path / "sounds")
     other = write(tmp_path / "other.flac", recorded(make(tone(800, on_ms=300))), subtype="PCM_16")
-    with pytest.raises(UsageError, match=r"pu-pu\.yaml is there already; say --replace"):
+    with pytest.raises(UsageError, match=r"pu-pu\.yaml exists already; use --replace"):
         do(other)
     assert tree(tmp_path / "profiles", tmp_path / "sounds") == before
     second = do(other, replace(REQUEST, replaces=True))
@@ -262,7 +266,7 @@ def test_an_earlier_import_is_replaced_only_when_asked(
 
 
 @pytest.mark.parametrize("turn", range(5))
-def test_a_failure_in_the_middle_leaves_everything_as_it_was(
+def test_a_failed_import_changes_nothing(
     master: Path, do: Callable[..., Imported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: int
 ) -> None:
     do(master)
@@ -273,7 +277,7 @@ def test_a_failure_in_the_middle_leaves_everything_as_it_was(
     really = os.replace
 
     def failing(source: Path, target: Path) -> None:
-        # Only what puts a new file in place: the undoing must work on the same disk.
+        # Only moves of new files fail: the restoring must work on the same disk.
         if Path(source).parent.parent == tmp_path and next(turns) == turn:
             raise OSError(28, "No space left on device", str(source), None, str(target))
         really(source, target)
@@ -284,7 +288,7 @@ def test_a_failure_in_the_middle_leaves_everything_as_it_was(
     assert tree(tmp_path / "profiles", tmp_path / "sounds") == before
 
 
-def test_a_broken_off_import_leaves_everything_as_it_was(
+def test_an_interrupted_import_changes_nothing(
     master: Path, do: Callable[..., Imported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     do(master)
@@ -304,7 +308,7 @@ def test_a_broken_off_import_leaves_everything_as_it_was(
     assert tree(tmp_path / "profiles", tmp_path / "sounds") == before
 
 
-def test_no_room_for_temporary_files(
+def test_a_full_disk_for_temporary_files(
     master: Path, do: Callable[..., Imported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
@@ -320,7 +324,7 @@ def test_a_folder_in_the_way_of_a_sound(master: Path, do: Callable[..., Imported
 
 
 def test_an_unknown_format_before_anything_else(tmp_path: Path, do: Callable[..., Imported]) -> None:
-    with pytest.raises(UsageError, match="no format 'mp5'"):
+    with pytest.raises(UsageError, match="unknown format 'mp5'"):
         do(tmp_path / "absent.wav", formats=("mp5",))
 
 
@@ -346,7 +350,7 @@ def test_the_report_is_json(master: Path, do: Callable[..., Imported]) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no sound at all" * 99, b"RIFF"])
-def test_errors_name_the_master_and_not_our_copy(content: bytes, tmp_path: Path, do: Callable[..., Imported]) -> None:
+def test_errors_name_the_master_not_the_copy(content: bytes, tmp_path: Path, do: Callable[..., Imported]) -> None:
     (tmp_path / "given.wav").write_bytes(content)
     with pytest.raises(RecordingError) as told:
         do(tmp_path / "given.wav")

@@ -29,7 +29,7 @@ def test_the_shipped_sounds_cannot_be_mistaken_for_each_other() -> None:
     assert likeness < 0.1
 
 
-def test_the_operators_profiles_stand_beside_them(tmp_path: Path) -> None:
+def test_the_operators_profiles_are_added(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text(OWN.format("own-b"))
     (tmp_path / "a.yml").write_text(OWN.format("own-a"))
     (tmp_path / "README.md").write_text("not a profile")
@@ -39,19 +39,19 @@ def test_the_operators_profiles_stand_beside_them(tmp_path: Path) -> None:
     assert library.named("own-b").title == "Own"
 
 
-def test_an_id_may_be_given_once(tmp_path: Path) -> None:
+def test_ids_are_unique(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(OWN.format("own"))
     (tmp_path / "c.yaml").write_text(OWN.format("notice"))
     with pytest.raises(DocumentError) as caught:
         load_library(tmp_path)
     assert [str(fault) for fault in caught.value.faults] == [
-        f"{tmp_path}/b.yaml: id: 'own' is the id of another profile, {tmp_path}/a.yaml. Give this one an id of its own",
-        f"{tmp_path}/c.yaml: id: 'notice' is the id of another profile, {SHIPPED}. Give this one an id of its own",
+        f"{tmp_path}/b.yaml: id: 'own' is the id of another profile, {tmp_path}/a.yaml. Give this profile another id",
+        f"{tmp_path}/c.yaml: id: 'notice' is the id of another profile, {SHIPPED}. Give this profile another id",
     ]
 
 
-def test_the_faults_of_all_files_come_together(tmp_path: Path) -> None:
+def test_the_faults_of_all_files_are_reported_together(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(OWN.format("Wrong"))
     with pytest.raises(DocumentError) as caught:
@@ -64,12 +64,12 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
         load_library(tmp_path / "absent")
 
 
-def test_an_unknown_id_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no tone profile 'nothing'; there are notice, sample"):
+def test_the_error_for_an_unknown_id_lists_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="unknown tone profile 'nothing'; the profiles are notice, sample"):
         load_library().named("nothing")
 
 
-def test_who_else_has_an_id(tmp_path: Path) -> None:
+def test_another_profile_with_the_same_id_is_found(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("id: own\n")
     (tmp_path / "list.yaml").write_text("[own]\n")
     (tmp_path / "broken.yaml").write_text("id: [own\n")

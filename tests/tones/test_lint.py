@@ -28,7 +28,7 @@ MODULATED = {"rate_hz": 30, "depth": 0.5}
     ("code", "wrong", "right", "says"),
     [
         ("network-tone", tone(400), tone(470), "its cadence is continuous"),
-        ("network-tone", tone(1300), tone(1325), "could be taken for modem calling"),
+        ("network-tone", tone(1300), tone(1325), "can be mistaken for modem calling"),
         ("out-of-band", tone(3390, modulation=MODULATED), tone(3370, modulation=MODULATED), "sounds at 3420 Hz"),
         ("too-loud", tone(600, level_dbm0=-9.9), tone(600, level_dbm0=-10), "is at -9.9 dBm0"),
         ("too-quiet", tone(600, level_dbm0=-30.1), tone(600, level_dbm0=-30), "is at -30.1 dBm0"),
@@ -45,13 +45,13 @@ def test_a_segment_that_breaks_a_rule(code: str, wrong: dict[str, object], right
     assert lint(make(tone(600), right)) == ()
 
 
-def test_one_level_for_all_is_one_finding() -> None:
+def test_a_common_level_is_one_finding() -> None:
     finding = only(make(tone(600), tone(700), level_dbm0=-8))
     assert (finding.code, finding.segment) == ("too-loud", None)
     assert lint(make(tone(600, level_dbm0=-12), level_dbm0=-8)) == (), "nothing sounds at the profile's level"
 
 
-def test_a_sound_that_no_call_waits_for() -> None:
+def test_a_sound_too_long_for_calls() -> None:
     finding = only(make(tone(600, on_ms=1000, off_ms=1), repeat=CALL_LIMIT_MS // 1000))
     assert (finding.code, finding.segment) == ("too-long", None)
     assert lint(make(tone(600, on_ms=1000), repeat=CALL_LIMIT_MS // 1000)) == ()
@@ -60,10 +60,10 @@ def test_a_sound_that_no_call_waits_for() -> None:
 def test_peaks_near_clipping() -> None:
     codes = [finding.code for finding in lint(make(tone(500, 550, 600, 820), level_dbm0=-5))]
     assert codes == ["too-loud", "little-headroom"]
-    assert "comes within 2.1 dB of clipping" in lint(make(tone(500, 550, 600, 820), level_dbm0=-5))[1].message
+    assert "has 2.1 dB to clipping" in lint(make(tone(500, 550, 600, 820), level_dbm0=-5))[1].message
 
 
-def test_a_recording_is_noted_and_its_level_looked_at() -> None:
+def test_a_recording_gets_a_note_and_its_level_is_checked() -> None:
     (finding,) = lint(recording())
     assert (finding.code, finding.warning) == ("recording", False)
     assert "idtone tone inspect master.wav" in finding.message

@@ -1,4 +1,4 @@
-"""Every ground on which a master is refused, measured on one that has that fault alone."""
+"""Each reason to refuse a master, tested with a master that has only this fault."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refusal(*channels: Wave, sample_rate_hz: int = 48_000) -> str:
 
 @pytest.mark.parametrize("profile", HONEST.values(), ids=HONEST)
 @pytest.mark.parametrize("sample_rate_hz", [8000, 44_100])
-def test_an_honest_recording_is_measured(profile: Profile, sample_rate_hz: int) -> None:
+def test_a_valid_recording_is_measured(profile: Profile, sample_rate_hz: int) -> None:
     wave = recorded(profile, sample_rate_hz)
     master = examine(legs(wave, wave, sample_rate_hz=sample_rate_hz), "m.wav")
     assert master.trim.from_ms == pytest.approx(LEAD_MS, abs=1.5)
@@ -59,13 +59,13 @@ def test_the_level_is_that_of_the_bursts(sample_rate_hz: int) -> None:
     assert master.level_dbm0(Law.MU) == pytest.approx(-15.935, abs=0.03)
 
 
-def test_a_recording_without_silence_around_it_is_one_too() -> None:
+def test_a_recording_without_silence_around_it_is_accepted() -> None:
     master = examine(legs(recorded(lead_ms=0)), "m.wav")
     assert master.trim.from_ms <= 1
     assert master.duration_ms == pytest.approx(280, abs=2)
 
 
-def test_a_dying_sound_is_kept_down_to_forty_decibels() -> None:
+def test_a_decaying_sound_is_kept_down_to_forty_decibels() -> None:
     time_s = np.arange(48_000) / 48_000
     chime = 0.3 * np.exp(-time_s * 10) * np.sin(2 * math.pi * 880 * time_s)
     master = examine(legs(chime), "m.wav")
@@ -87,20 +87,20 @@ def test_too_noisy(lead_ms: float, gap: bool, snr_db: float, refused: bool) -> N
     wave = recorded(profile, 8000, lead_ms)
     noisy = wave + noise(len(wave), RMS * 10 ** (-snr_db / 20))
     if refused:
-        assert refusal(noisy, sample_rate_hz=8000).startswith("is too noisy: neither its quietest 20 ms nor")
+        assert refusal(noisy, sample_rate_hz=8000).startswith("is too noisy: by its quietest 20 ms and its spectrum")
     else:
         examine(legs(noisy, sample_rate_hz=8000), "m.wav")
 
 
-def test_of_what_is_too_short_to_tell_no_noise_is_told() -> None:
+def test_a_recording_too_short_for_noise_has_infinite_noise() -> None:
     said = refusal(recorded(make(tone(1000, on_ms=12)), 8000, 1), sample_rate_hz=8000)
     assert said.startswith("is too short: ")
     assert "noisy" not in said
 
 
-def test_noise_that_somebody_muted_around() -> None:
+def test_noise_with_muted_surroundings() -> None:
     said = refusal(np.pad(noise(4000, 0.1), 4000), sample_rate_hz=8000)
-    assert said.startswith("is noise rather than a sound: its spectrum is as flat as noise of ")
+    assert said.startswith("is noise, not a sound: its spectrum is as flat as noise at ")
 
 
 def test_clipped() -> None:
@@ -132,7 +132,7 @@ def test_a_recording_just_below_clipping_is_not_clipped(sample_rate_hz: int, pea
     examine(legs(wave, sample_rate_hz=sample_rate_hz), "m.wav")
 
 
-def test_clipping_is_found_at_8_khz_where_few_samples_show_it() -> None:
+def test_clipping_of_few_samples_is_found_at_8_khz() -> None:
     wave = recorded(make(tone(1010, on_ms=200)), 8000)
     assert "is clipped" in refusal(np.clip(wave / np.max(np.abs(wave)) * 1.3, -1, 32767 / 32768), sample_rate_hz=8000)
 
@@ -167,14 +167,14 @@ def test_dc() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_samples_that_are_no_numbers(value: float) -> None:
+def test_samples_that_are_not_numbers(value: float) -> None:
     wave = recorded()
     wave[480] = value
-    assert refusal(wave) == "holds 1 samples that are no numbers, the first at 0.010 s"
+    assert refusal(wave) == "holds 1 samples that are not numbers, the first at 0.010 s"
 
 
 @pytest.mark.parametrize("sample_rate_hz", [7999, 192_001])
-def test_rates_outside_of_what_is_judged(sample_rate_hz: int) -> None:
+def test_rates_outside_the_limits(sample_rate_hz: int) -> None:
     assert refusal(recorded(), sample_rate_hz=sample_rate_hz).startswith(f"has {sample_rate_hz} samples per second")
 
 
@@ -182,13 +182,13 @@ def test_no_samples() -> None:
     assert refusal(np.zeros(0)) == "holds no samples"
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     wave = np.clip(recorded(make(tone(620, on_ms=30))) * 20, -1, 32767 / 32768)
     said = refusal(wave, -wave)
     assert all(part in said for part in ("has channels that differ", "; it is clipped", "; it is too short"))
 
 
-def test_one_sample_of_which_nothing_is_left_in_the_telephone_band() -> None:
+def test_one_sample_without_content_in_the_telephone_band() -> None:
     with pytest.raises(ToneError, match="is too short to be measured: samples: 1"):
         examine([Leg("mono", np.zeros(1, np.float32), 44_100)], "m.wav")
 
@@ -199,7 +199,7 @@ def test_one_sample_of_which_nothing_is_left_in_the_telephone_band() -> None:
     st.integers(0, 3000),
     st.sampled_from([8000, 11_025, 44_100]),
 )
-def test_whatever_it_is_it_is_measured_or_refused(values: list[float], repeat: int, sample_rate_hz: int) -> None:
+def test_any_recording_is_measured_or_refused(values: list[float], repeat: int, sample_rate_hz: int) -> None:
     samples = np.resize(np.array(values, np.float32), len(values) + repeat if values else 0)
     try:
         master = examine([Leg("mono", samples, sample_rate_hz)], "m.wav")

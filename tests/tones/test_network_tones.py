@@ -63,7 +63,7 @@ def test_the_tones_of_the_network_are_recognised(segments: list[dict[str, object
         [tone(500, on_ms=300, sweep={"to_hz": (850,)})],
     ],
 )
-def test_half_a_signal_and_neighbouring_tones_are_not(segments: list[dict[str, object]]) -> None:
+def test_half_a_signal_and_neighbouring_tones_are_not_recognised(segments: list[dict[str, object]]) -> None:
     assert resembled(make(*segments)) == ()
 
 
@@ -71,7 +71,7 @@ def test_a_short_burst_counts_in_full() -> None:
     assert resembled(make(tone(400, on_ms=2, ramp_ms=0))) != ()
 
 
-def test_it_is_said_which_segment_it_is() -> None:
+def test_the_segment_is_named() -> None:
     profile = make(tone(600), tone(), tone(400), tone(440), tone(410))
     assert [(index, network_tone.name[:14]) for index, network_tone in resemblances(profile)] == [
         (2, "Japanese dial,"),

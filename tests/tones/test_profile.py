@@ -44,7 +44,7 @@ def test_a_file_becomes_a_profile(tmp_path: Path) -> None:
     ]
 
 
-def test_a_long_file_is_not_read(tmp_path: Path) -> None:
+def test_a_file_larger_than_the_limit_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "long.yaml"
     path.write_text(GOOD + "#" * 64 * 1024, encoding="utf-8")
     with pytest.raises(DocumentError, match="larger than 65536 bytes"):
@@ -85,7 +85,7 @@ def test_a_long_file_is_not_read(tmp_path: Path) -> None:
         ("repeat: 2", "repeat: 0", "8:1: repeat", "is less than 1"),
         ("off_ms: 50", "off_ms: 3599950", "8:1: repeat", "Shorten it to 3600000 ms"),
         ("repeat: 2", "standard: true", "8:1: standard", "is true for a synthesised sound"),
-        ("repeat: 2", "recording: a.wav", "4:1: segments", "stand beside a recording"),
+        ("repeat: 2", "recording: a.wav", "4:1: segments", "are given beside a recording"),
     ],
 )
 def test_every_bad_value_is_a_located_fault(old: str, new: str, place: str, problem: str) -> None:
@@ -94,7 +94,7 @@ def test_every_bad_value_is_a_located_fault(old: str, new: str, place: str, prob
     assert any(fault.startswith(f"p.yaml:{place}") and problem in fault for fault in found), found
 
 
-def test_all_faults_come_at_once() -> None:
+def test_all_faults_are_reported_together() -> None:
     text = GOOD.replace("[600]", "[600, 600]").replace("on_ms: 80.5, ramp_ms: 0", "on_ms: 80.5, ramp_ms: 41")
     assert len(faults_of(text)) == 2
 
@@ -107,7 +107,7 @@ def test_one_bad_segment_does_not_make_the_list_look_empty() -> None:
 @pytest.mark.parametrize("segments", ["[]", "[{frequencies_hz: [], on_ms: 100}]"])
 def test_a_sound_needs_a_tone(segments: str) -> None:
     text = f"id: a\ntitle: A\nlevel_dbm0: -16\nsegments: {segments}\n"
-    assert faults_of(text) == ["p.yaml:4:1: segments: hold no tone at all. Give one of them a frequency"]
+    assert faults_of(text) == ["p.yaml:4:1: segments: contain no tone. Give one of them a frequency"]
 
 
 def test_too_many_segments() -> None:
@@ -152,7 +152,7 @@ def test_where_the_frequencies_are(
     assert segment.frequencies_at(fraction) == pytest.approx(frequencies_hz)
 
 
-def test_a_pipe_in_place_of_a_recording_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_in_place_of_a_recording_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "master.wav")
     (tmp_path / "a.yaml").write_text(
         f"id: a\ntitle: A\nlevel_dbm0: -16\nrecording: master.wav\nsha256: {'0' * 64}\ntrim: {{to_ms: 100}}\n"

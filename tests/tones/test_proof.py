@@ -23,7 +23,7 @@ def recording(sha256: str = RIGHT, standard: bool = False) -> Profile:
         (SYNTHESISED, {}, None),
         (SYNTHESISED, {"other": RIGHT}, None),
         (SYNTHESISED, {"test": None}, None),
-        (SYNTHESISED, {"test": RIGHT}, "it is synthesised, and the registry names a master"),
+        (SYNTHESISED, {"test": RIGHT}, "it is synthesised, but the registry names a master"),
         (recording(), None, "there is no registry"),
         (recording(), {}, None),
         (recording(), {"test": None}, None),
@@ -31,15 +31,13 @@ def recording(sha256: str = RIGHT, standard: bool = False) -> Profile:
         (recording(RIGHT.upper()), {"test": RIGHT}, None),
         (recording(WRONG), {"test": RIGHT}, "names another master"),
         (recording(standard=True), None, "there is no registry"),
-        (recording(standard=True), {}, "calls itself the standard sound"),
-        (recording(standard=True), {"other": RIGHT}, "calls itself the standard sound"),
-        (recording(standard=True), {"test": None}, "calls itself the standard sound"),
+        (recording(standard=True), {}, "is marked as the standard sound"),
+        (recording(standard=True), {"other": RIGHT}, "is marked as the standard sound"),
+        (recording(standard=True), {"test": None}, "is marked as the standard sound"),
         (recording(standard=True), {"test": RIGHT}, None),
         (recording(WRONG, standard=True), {"test": RIGHT}, "names another master"),
     ],
 )
-def test_who_may_stand_for_a_licensed_sound(
-    profile: Profile, named: dict[str, str | None] | None, says: str | None
-) -> None:
+def test_profiles_for_a_licensed_sound(profile: Profile, named: dict[str, str | None] | None, says: str | None) -> None:
     reason = doubt(profile, named)
     assert reason is None if says is None else says in (reason or "")

@@ -1,10 +1,10 @@
-"""`idtone tone`: what sounds there are, what they are made of, and their files."""
+"""`idtone tone`: the commands for profiles, their sound files and recordings."""
 
 from __future__ import annotations
 
 from idtone import console
 
-app = console.group("Make and look at the sounds.")
+app = console.group("Make, show and verify sounds.")
 console.add_commands(
     app,
     {
@@ -14,32 +14,31 @@ console.add_commands(
         ),
         "show": (
             "idtone.tones.commands.profiles:show",
-            "Show what a sound is made of, and Asterisk's tone string and FreeSWITCH's TGML for it.",
+            "Show the structure of a sound, and its tone string (Asterisk) and TGML (FreeSWITCH).",
         ),
         "lint": (
             "idtone.tones.commands.profiles:lint_profile",
-            "Warn of what may be unwise about a sound; exit 1 where there is a warning.",
+            "Warn of unwise properties of a sound; exit 1 if there is a warning.",
         ),
         "generate": (
             "idtone.tones.commands.making:generate",
-            "Write the sound files of a profile. The output is for sha256sum -c.",
+            "Write the sound files of a profile. Its output is input for sha256sum -c.",
         ),
         "verify": (
             "idtone.tones.commands.verifying:verify",
-            "Say whether a profile's sound is in a recording: conforms, present, absent or cannot-tell.",
+            "Check whether a recording contains a profile's sound: conforms, present, absent or cannot-tell.",
         ),
         "inspect": (
             "idtone.tones.commands.looking:inspect_recording",
-            "Measure a recording: its levels and faults, and every burst of tone in it.",
+            "Measure a recording: its levels, its faults and every burst of tone.",
         ),
         "plot": (
             "idtone.tones.commands.looking:plot_target",
-            "Draw waveform and spectrogram with the plan over it: the profile's, or the bursts that were found.",
+            "Draw waveform and spectrogram with a plan over them: the profile's plan, or the measured bursts.",
         ),
         "play": (
             "idtone.tones.commands.looking:play_target",
-            "Play a recording or a profile on this machine's sound device; the legs of a recording one after the "
-            "other.",
+            "Play a recording (one leg after the other) or a profile on this machine's sound device.",
         ),
     },
 )

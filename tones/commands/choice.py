@@ -1,4 +1,4 @@
-"""Which profile a command is about."""
+"""The choice of a profile on the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..profile import Profile, load_profile
 
 
 def complete_profile(context: typer.Context, incomplete: str) -> list[str]:
-    """Ids of profiles that begin so, for the shell; where none does, it goes on with the names of files."""
+    """The profile ids with this beginning, for the shell. If there are none, the shell completes file names."""
     with suppress(IdtoneError):
         return [name for name in library(context.params.get("config")) if name.startswith(incomplete)]
     return []
@@ -33,7 +33,7 @@ def library(config: Path | None) -> Library:
 
 
 def choose(profile: str, config: Path | None) -> Profile:
-    """A profile by id or file: what holds a slash or ends like YAML is a file."""
+    """A profile by id or by file: an argument with a slash or a YAML suffix is a file."""
     if "/" in profile or profile.endswith((".yaml", ".yml")):
         return load_profile(Path(profile))
     return library(config).named(profile)

@@ -1,4 +1,4 @@
-"""`idtone tone inspect | plot | play`: what a recording or a profile is like, as figures, picture and sound."""
+"""`idtone tone inspect | plot | play`: a recording or a profile as figures, as a picture and as sound."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _SYNTHESIS_RATE_HZ: Final = 16_000
 _PLAYED_RATE_HZ: Final = 48_000
-"""Every sound device has it."""
+"""Every sound device supports it."""
 _SHOWN_LIMIT_MS: Final = 600_000
-"""Of a profile: nobody looks at or listens to more of what repeats."""
+"""The longest part of a profile that is drawn or played."""
 
 RecordingArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A recording of a call, a capture of RTP or any other audio file.")
@@ -46,10 +46,10 @@ TargetArgument = Annotated[
 
 def inspect_recording(
     file: RecordingArgument,
-    law: Annotated[Law, typer.Option(help="Whose 0 dBm0 the levels count from.")] = Law.A,
+    law: Annotated[Law, typer.Option(help="The law that defines 0 dBm0.")] = Law.A,
     json: JsonOption = False,
 ) -> None:
-    """Measure a recording: its levels and faults, and every burst of tone in it."""
+    """Measure a recording: its levels, its faults and every burst of tone."""
     from ..measuring.inspection import inspect
     from ..recordings.reading import read
 
@@ -77,13 +77,13 @@ def plot_target(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Draw waveform and spectrogram with the plan over it: the profile's, or the bursts that were found."""
+    """Draw waveform and spectrogram with a plan over them: the profile's plan, or the measured bursts."""
     if output is not None and output.suffix.lower() != ".png":
         raise UsageError(f"{output}: only PNG is written; name a file that ends in .png")
     file = _recording(target)
     if file is None:
         if profile is not None:
-            raise UsageError(f"--profile draws over a recording, and {target!r} is a profile itself; leave one out")
+            raise UsageError(f"--profile draws over a recording, but {target!r} is a profile; remove one of them")
         chosen = choose(target, config)
         title, plain, panels = chosen.title, chosen.id, [_panel_of_profile(chosen)]
     else:
@@ -104,7 +104,7 @@ def plot_target(
 
 
 def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
-    """Play a recording or a profile on this machine's sound device; the legs of a recording one after the other."""
+    """Play a recording (one leg after the other) or a profile on this machine's sound device."""
     from ..showing.playing import play
 
     file = _recording(target)
@@ -121,7 +121,7 @@ def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
 
 
 def picture_of(profile: Profile) -> RenderableType:
-    """Waveform and spectrogram of a profile for the terminal, its plan drawn over them."""
+    """Waveform and spectrogram of a profile for the terminal, with its plan drawn over them."""
     return _drawn(_panel_of_profile(profile))
 
 
@@ -132,21 +132,21 @@ def _drawn(panel: Panel) -> RenderableType:
 
 
 def _recording(target: str) -> Path | None:
-    """The file, where the target is none of a profile."""
+    """The recording that the target names; None where the target is a profile."""
     path = Path(target)
     if path.suffix in (".yaml", ".yml"):
         return None
-    # A name with a suffix or a folder is meant as a file, and reading it tells that it is missing.
+    # A name with a suffix or a folder means a file; reading reports a missing file.
     return path if path.is_file() or path.suffix or "/" in target else None
 
 
 def _short(profile: Profile, target: str) -> Profile:
-    """The profile with as many repetitions as anybody wants. Raises ToneError where one is too long already."""
+    """The profile with its repetitions cut at `_SHOWN_LIMIT_MS`. Raises ToneError where one round is longer."""
     once_ms = profile.duration_ms / profile.repeat
     if once_ms > _SHOWN_LIMIT_MS:
         raise ToneError(
-            f"{target}: lasts {once_ms / 1000:.0f} s, and a profile is drawn or played for "
-            f"{_SHOWN_LIMIT_MS / 1000:.0f} s at most. Generate a file of it, and plot or play the file"
+            f"{target}: lasts {once_ms / 1000:.0f} s, but a profile is drawn or played for "
+            f"{_SHOWN_LIMIT_MS / 1000:.0f} s at most. Generate its sound file, and plot or play that"
         )
     repeat = max(1, min(profile.repeat, int(_SHOWN_LIMIT_MS / max(once_ms, 1))))
     return profile if repeat == profile.repeat else profile.model_copy(update={"repeat": repeat})
@@ -180,7 +180,7 @@ def _panel_of_leg(leg: Leg, plan: Profile | None, file: Path) -> Panel:
     else:
         offset = offset_ms(plan, inspection.bursts)
         if offset is None:
-            print(f"idtone: {file}: nothing of {plan.id} is found in {leg.name}", file=sys.stderr)
+            print(f"idtone: {file}: no burst of {plan.id} is found in {leg.name}", file=sys.stderr)
         marks = () if offset is None else marks_of_profile(plan, offset)
     return Panel(leg.name, leg.samples, leg.sample_rate_hz, marks)
 

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from ..making.formats import SoundFormat
 
 _LONG_MS: Final = 60_000
-"""Of sound, over all formats: less is made before a progress bar could be read."""
+"""Milliseconds of sound in all formats together; less is written too fast for a progress bar."""
 
 
 def complete_formats(incomplete: str) -> list[str]:
-    """The formats that begin like the last of the list, with those before it; and `all`."""
+    """Completions of the last format in the list, and `all`."""
     from ..making.formats import FORMATS
 
     before, comma, last = incomplete.rpartition(",")
@@ -62,12 +62,12 @@ def generate(
     ] = None,
     name: Annotated[str | None, typer.Option(help="With --tones: the name of the files (default: tones).")] = None,
     level: Annotated[
-        float | None, typer.Option(help="With --tones: the level in dBm0 (default: -16, or what the TGML says).")
+        float | None, typer.Option(help="With --tones: the level in dBm0 (default: -16, or the levels in the TGML).")
     ] = None,
     repeat: Annotated[
         int | None,
         typer.Option(
-            min=1, max=100, help="With --tones: how often to play what Asterisk would repeat for ever (default: 1)."
+            min=1, max=100, help="With --tones: how often to play the parts that repeat for ever (default: 1)."
         ),
     ] = None,
     dither: Annotated[
@@ -77,17 +77,17 @@ def generate(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the sound files of a profile. The output is for sha256sum -c.
+    """Write the sound files of a profile. Its output is input for sha256sum -c.
 
-    `all` leaves out what this machine lacks the programs for, and says so on standard error.
+    `all` leaves out formats for which this machine lacks a program, and reports them on standard error.
     """
     # numpy and soundfile take longer to load than most commands to run.
     from ..making.sounds import ensure_sounds
 
     if (profile is None) == (tones is None):
-        raise UsageError("name one thing to generate: a PROFILE (see `idtone tone list`) or --tones STRING")
+        raise UsageError("name what to generate: either a PROFILE (see `idtone tone list`) or --tones STRING")
     if profile is not None and any(option is not None for option in (name, level, repeat)):
-        raise UsageError("--name, --level and --repeat go with --tones; a profile says these itself")
+        raise UsageError("--name, --level and --repeat go with --tones; a profile contains these itself")
     wanted = formats_of(formats)
     if tones is not None:
         chosen = from_notation(tones, name=name or "tones", level_dbm0=level, repeat=repeat or 1)
@@ -131,7 +131,7 @@ def _named(names: str) -> list[SoundFormat]:
 
 
 def _possible() -> list[SoundFormat]:
-    """All formats but those that this machine cannot write."""
+    """All formats that this machine can write; the others are reported on standard error."""
     from ..making.encoders import require
     from ..making.formats import FORMATS
 
@@ -148,7 +148,7 @@ def _possible() -> list[SoundFormat]:
 
 @contextmanager
 def _progress(profile: Profile, formats: list[SoundFormat]) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error where a person waits; what it yields is told of each block of samples."""
+    """A progress bar on a terminal's standard error. The yielded function takes the number of samples of each block."""
     duration_ms = profile.duration_ms
     screen = Console(stderr=True)
     shown = screen.is_terminal and duration_ms * len(formats) >= _LONG_MS

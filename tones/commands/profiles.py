@@ -1,4 +1,4 @@
-"""`idtone tone list | show | lint`: what sounds there are, what they are made of and what may be unwise."""
+"""`idtone tone list | show | lint`: the profiles, their structure and their unwise properties."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .choice import ProfileArgument, choose, library
 from .looking import picture_of
 
 _ROWS_LIMIT: Final = 20
-"""Bursts that `show` lists; an hour can have hundreds of thousands."""
+"""The most bursts that `show` lists; an hour can have hundreds of thousands."""
 
 
 def list_profiles(
@@ -46,7 +46,7 @@ def list_profiles(
 
 
 def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Show what a sound is made of, and Asterisk's tone string and FreeSWITCH's TGML for it."""
+    """Show the structure of a sound, and its tone string (Asterisk) and TGML (FreeSWITCH)."""
     chosen = choose(profile, config)
     tone_string, asterisk_lost = _written(chosen, indications.to_asterisk, indications.losses)
     markup, freeswitch_lost = _written(chosen, tgml.to_tgml, tgml.losses)
@@ -65,7 +65,7 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
     print(f"{chosen.id}: {chosen.title}")
     level = f"{chosen.level_dbm0:g} dBm0 ({chosen.law})"
     print(f"standard: {_yes(chosen.standard)}, {level}, {chosen.duration_ms:.10g} ms")
-    for line in _further(chosen):
+    for line in _other_properties(chosen):
         print(line)
     print()
     if chosen.segments:
@@ -81,11 +81,11 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         for loss in lost:
             print(f"  without {loss}" if text else f"  {loss}")
     for tone in alike:
-        print(f"Warning: this could be taken for {tone}")
+        print(f"Warning: this sound can be mistaken for {tone}")
 
 
 def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Warn of what may be unwise about a sound; exit 1 where there is a warning."""
+    """Warn of unwise properties of a sound; exit 1 if there is a warning."""
     chosen = choose(profile, config)
     findings = lint(chosen)
     if json:
@@ -95,7 +95,7 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
             place = f"segment {finding.segment}" if finding.segment else chosen.id
             print(f"{'warning' if finding.warning else 'note'} {finding.code}: {place} {finding.message}")
         if not findings:
-            print(f"{chosen.id}: nothing to warn of")
+            print(f"{chosen.id}: no warnings")
     if any(finding.warning for finding in findings):
         console.negative()
 
@@ -103,7 +103,7 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
 def _written(
     profile: Profile, write: Callable[[Profile], str], lost: Callable[[Profile], tuple[str, ...]]
 ) -> tuple[str | None, tuple[str, ...]]:
-    """The profile in a notation and what that leaves out; or nothing and why not."""
+    """The profile in a notation and its losses; or None and the reason."""
     try:
         return write(profile), lost(profile)
     except ToneError as error:
@@ -119,8 +119,8 @@ def _summary(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _further(profile: Profile) -> list[str]:
-    """What stands beside the plan, a line each."""
+def _other_properties(profile: Profile) -> list[str]:
+    """The other properties of a profile, one line each."""
     tolerance = profile.tolerance
     level = f", level ±{tolerance.level_db:g} dB" if tolerance.level_db is not None else ""
     lines = [f"tolerance: frequency ±{tolerance.frequency_percent:g} %, times ±{tolerance.time_percent:g} %{level}"]
@@ -146,7 +146,7 @@ def _plan(profile: Profile) -> Table:
 def _tone(segment: Segment) -> str:
     tone = _sum(segment.frequencies_hz)
     if segment.sweep:
-        way = f"in {segment.sweep.steps} stairs" if segment.sweep.steps else "gliding"
+        way = f"in {segment.sweep.steps} steps" if segment.sweep.steps else "gliding"
         tone += f" {way} to {_sum(segment.sweep.to_hz)}"
     if segment.modulation:
         tone += f", modulated at {segment.modulation.rate_hz:g} Hz to a depth of {segment.modulation.depth:g}"

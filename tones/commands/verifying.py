@@ -1,4 +1,4 @@
-"""`idtone tone verify`: whether a profile's sound is in a recording."""
+"""`idtone tone verify`: whether recordings contain a profile's sound."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def verify(
         str,
         typer.Option(metavar="PROFILE", help="A profile's id, or its YAML file.", autocompletion=complete_profile),
     ],
-    strict: Annotated[bool, typer.Option("--strict", help="Only a sound that conforms is a good end.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Accept only a sound that conforms.")] = False,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="OUT.csv", help="Write a row for each leg to this file as well.")
     ] = None,
@@ -47,17 +47,17 @@ def verify(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say whether a profile's sound is in a recording: conforms, present, absent or cannot-tell.
+    """Check whether a recording contains a profile's sound: conforms, present, absent or cannot-tell.
 
-    Of several files it prints a table, with a row for each leg. Ends with 0 where a leg of every file has the sound,
-    with 1 where one has not, with 2 where one cannot be read.
+    For several files it prints a table with a row for each leg. It exits 0 if every file has a leg with the sound, 1
+    if a file has none, and 2 if a file cannot be read.
     """
     # numpy takes longer to load than most commands to run.
     from ..verification.folder import check, files_of, write_csv
     from ..verification.verify import Verifier
 
     chosen = choose(profile, config)
-    Verifier(chosen)  # a profile that cannot be looked for is told before any file is read
+    Verifier(chosen)  # reports an unsuitable profile before any file is read
     files = [file for each in recordings for file in (files_of(each) if each.is_dir() else [each])]
     as_table = len(recordings) > 1 or recordings[0].is_dir()
     if as_table:
@@ -109,8 +109,8 @@ def _as_json(checked: Checked) -> list[dict[str, Any]]:
     entries = []
     for leg, report in checked.reports:
         entry = asdict(report)
-        for finding, told in zip(report.findings, entry["findings"], strict=True):
-            told["failed"] = finding.failed
+        for finding, shown in zip(report.findings, entry["findings"], strict=True):
+            shown["failed"] = finding.failed
         entries.append({"file": checked.path, "leg": leg} | entry)
     return entries
 
@@ -147,7 +147,7 @@ def _edges(burst: HeardBurst) -> str:
 
 
 def _print_table(checked: list[Checked], folder: Path | None) -> None:
-    """Files by their paths, or below the one folder."""
+    """A table of the files; paths are relative to `folder` if it is given."""
     from ..verification.folder import rows
 
     file, reason = Column("file", overflow="fold"), Column("reason", overflow="fold")

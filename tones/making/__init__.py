@@ -1,1 +1,1 @@
-"""Profile → samples → sound files, the same on every machine."""
+"""Profile → samples → sound files, with the same result on every machine."""

@@ -1,4 +1,4 @@
-"""The bursts of a profile: where they begin and end, and how each swings."""
+"""The bursts of a profile: their edges, and their waves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .oscillation import BLOCK, Glide, Samples, Tone, Wave, exact, raised_cosine
 
 
 class Timeline:
-    """The samples at which a profile's bursts begin and end, each rounded from its own time."""
+    """The samples at which a profile's bursts begin and end. Each is rounded from its exact time."""
 
     def __init__(self, profile: Profile, sample_rate_hz: int) -> None:
         at = Fraction(0)
@@ -26,12 +26,12 @@ class Timeline:
         self._edges = edges
         self._repeat = profile.repeat
         self.cycle = at
-        """How long the profile is once, in samples."""
+        """The length of one round of the profile, in samples."""
         self.end = math.floor(at * profile.repeat + Fraction(1, 2))
 
     def bursts(self) -> Iterator[tuple[int, int, Segment]]:
-        """The first sample of a burst, the one after its last, and what sounds; silent ones left out."""
-        # Whole numbers, for a profile may have half a million bursts.
+        """For each audible burst: its first sample, the sample after its last, and its segment."""
+        # Integers are fast: a profile may have half a million bursts.
         unit = math.lcm(self.cycle.denominator, *(edge.denominator for each in self._edges for edge in each[:2]))
         scaled = [(int(start * unit), int(end * unit), segment) for start, end, segment in self._edges]
         cycle = int(self.cycle * unit)
@@ -43,7 +43,7 @@ class Timeline:
 
 
 class BurstWave:
-    """A segment of `length` samples; `peak` is that of one sine of its level.
+    """The wave of a segment, `length` samples long. `peak` is that of one sine of the segment's level.
 
     It starts with phase 0 on its first sample.
     """
@@ -52,7 +52,7 @@ class BurstWave:
         self.length = length
         self._segment, self._rate_hz = segment, sample_rate_hz
         ramp = segment.ramp_ms * sample_rate_hz / 1000
-        self._ramp = ramp if ramp > 0.5 else 0.0  # the middle of the first sample is past a shorter one
+        self._ramp = ramp if ramp > 0.5 else 0.0  # a shorter ramp ends before the middle of the first sample
         self._gain = peak / math.sqrt(len(segment.frequencies_hz))
         if segment.modulation:
             self._gain /= math.sqrt(1 + segment.modulation.depth * segment.modulation.depth / 2)
@@ -61,7 +61,7 @@ class BurstWave:
 
     @property
     def period(self) -> int | None:
-        """After how many samples the plateau is the same again; never, where the frequencies move."""
+        """The samples after which the plateau repeats; None where the frequencies change."""
         if self._segment.sweep:
             return None
         rates_hz = [*self._segment.frequencies_hz]
@@ -70,7 +70,7 @@ class BurstWave:
         return math.lcm(*((exact(rate_hz) / self._rate_hz).denominator for rate_hz in rates_hz))
 
     def blocks(self, first: int = 0, end: int | None = None) -> Iterator[Samples]:
-        """The samples from `first` up to `end`; a block is the caller's until the next."""
+        """The samples from `first` up to `end`. A block is valid until the next one."""
         end = self.length if end is None else end
         total, factor = np.empty((2, min(BLOCK, self.length)))
         modulation = self._segment.modulation
@@ -88,7 +88,7 @@ class BurstWave:
                 yield block
 
     def _parts(self) -> Iterator[tuple[int, int, list[Wave]]]:
-        """The stretches in which the frequencies keep their law: one, or the stairs of a sweep."""
+        """First sample, end and waves of each part: the steps of a sweep in steps, or the whole burst."""
         from_hz = [exact(frequency_hz) for frequency_hz in self._segment.frequencies_hz]
         sweep = self._segment.sweep
         if sweep is None:
@@ -125,14 +125,14 @@ class BurstWave:
             turned = [(phase + pitch * stair) % 1 for pitch, phase in zip(pitches, turned, strict=True)]
 
     def _ramps(self, first: int, size: int) -> Samples:
-        """Up at the beginning of the burst and down at its end."""
+        """The gain of the ramps at the start and the end of the burst."""
         middle = np.arange(first, first + size, dtype=np.float64) + 0.5
         from_edge = np.minimum(middle, self.length - middle)
         return raised_cosine(np.minimum(from_edge / self._ramp, 1.0))
 
 
 def _sum(blocks: list[Samples], total: Samples) -> Samples:
-    """In `total`, where there is more than one."""
+    """The sum, in `total` where there is more than one block."""
     if len(blocks) == 1:
         return blocks[0]
     np.add(blocks[0], blocks[1], out=total)

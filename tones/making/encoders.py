@@ -1,4 +1,4 @@
-"""Writes a profile in a format, block by block, so that a file's bytes depend on its profile alone."""
+"""Writes a profile in a format, block by block. A file's bytes depend only on its profile."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from .waveform import pcm_blocks
 
 _Result = TypeVar("_Result")
 Advance = Callable[[int], object]
-"""Is told of each block how many samples it has, for a progress bar."""
+"""Gets the number of samples of each block, for a progress bar."""
 
 _OGG_SERIAL: Final = 1
 _LIBSNDFILE_BLOCK: Final = 65_536
-"""Samples; a long Vorbis block overflows libsndfile's stack."""
+"""Samples. A longer block overflows libsndfile's stack with Vorbis."""
 
 
 def encode(profile: Profile, sound_format: SoundFormat, advance: Advance | None = None) -> bytes:
-    """As `write`, in memory: for sounds that a call waits for."""
+    """As `write`, in memory, for sounds on calls, which are short."""
     file = io.BytesIO()
     write(profile, sound_format, file, advance)
     return file.getvalue()
 
 
 def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: Advance | None = None) -> None:
-    """The whole file: the sound, and silence up to the end of a frame. `file` is empty and can be read too.
+    """Write the whole file: the sound, and silence up to the end of a frame. `file` must be empty, and readable too.
 
     Raises ToneError where this machine cannot write the format, and as `pcm_blocks` does.
     """
@@ -58,14 +58,14 @@ def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: 
 
 
 def require(sound_format: SoundFormat) -> None:
-    """Raises ToneError that names the missing program and its package, where this machine cannot write the format."""
+    """Raises ToneError where this machine cannot write the format; it names the missing program and its package."""
     encoding = sound_format.encoding
     if isinstance(encoding, Ffmpeg):
         ffmpeg.encoder_program(encoding.encoder, f"writing {sound_format.extension}")
     elif not soundfile.check_format(encoding.container, encoding.subtype):
         raise ToneError(
-            f"writing {sound_format.extension} needs libsndfile with {encoding.subtype}, and the one here was built "
-            "without. Install the package libsndfile1 of Debian, or soundfile from a wheel that brings its own"
+            f"writing {sound_format.extension} needs libsndfile with {encoding.subtype}, and the installed one was "
+            "built without it. Install Debian's package libsndfile1, or a wheel of soundfile that contains libsndfile"
         )
 
 
@@ -112,7 +112,7 @@ def _by_libsndfile(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: Libsndf
 
 @contextmanager
 def _signals_held() -> Iterator[Callable[[], None]]:
-    """Hold what would end the program until `deliver`, or the end: where libsndfile calls us, it would be lost."""
+    """Hold SIGINT and SIGTERM until `deliver` or the end: an exception in a callback from libsndfile would be lost."""
     held: list[int] = []
 
     def deliver() -> None:
@@ -122,7 +122,7 @@ def _signals_held() -> Iterator[Callable[[], None]]:
             signal.raise_signal(number)
 
     before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():  # signals come to no other
+    if threading.current_thread() is threading.main_thread():  # only this thread receives signals
         for stop in (signal.SIGINT, signal.SIGTERM):
             before[stop] = signal.signal(stop, lambda number, _: held.append(number)) or signal.SIG_DFL
     try:
@@ -134,9 +134,9 @@ def _signals_held() -> Iterator[Callable[[], None]]:
 
 
 class _Watched:
-    """A file for libsndfile, which calls it from C: there an exception would only be printed.
+    """A file for libsndfile, which calls it from C: there an exception is only printed.
 
-    After a first error it takes everything and writes nothing more, until `check` raises that error.
+    After a first error it accepts all calls and does nothing; `check` raises that error.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -169,7 +169,7 @@ class _Watched:
 
 
 def _by_ffmpeg(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: Ffmpeg, file: BinaryIO) -> None:
-    """Through a file that is mapped: pydub wants all samples at once, and an hour of them need not be in memory."""
+    """Uses a mapped file: pydub needs all samples at once, and an hour of samples takes much memory."""
     with tempfile.TemporaryFile() as samples:
         for block in blocks:
             samples.write(_little_endian(block))

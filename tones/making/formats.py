@@ -1,4 +1,4 @@
-"""The file formats that Asterisk plays, and two for people, as a table; `encoders` writes them."""
+"""A table of the file formats that Asterisk plays, and of two for people; `encoders` writes them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ FRAME_MS: Final = 20
 """Asterisk reads files in frames of this length, and GSM 06.10 has no other."""
 
 _WAV_HEADER_SAMPLES: Final = 22
-"""Asterisk takes the 44 bytes of the header off the end of a WAVE file as well."""
+"""Asterisk also drops 44 bytes, the length of the header, at the end of a WAVE file."""
 _RESAMPLER_MS: Final = 5
-"""By so much Asterisk's resampler is late on an 8 kHz channel, and holds it still when the file ends."""
+"""The delay of Asterisk's resampler on an 8 kHz channel, which also drops as much at the end of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Libsndfile:
-    """What libsndfile calls the format."""
+    """The format's names in libsndfile."""
 
     container: str
     subtype: str
@@ -26,7 +26,7 @@ class Libsndfile:
 
 @dataclass(frozen=True, slots=True)
 class Ffmpeg:
-    """What ffmpeg calls the format, and how it is to encode it."""
+    """The format's names in ffmpeg, and the arguments for the encoder."""
 
     muxer: str
     encoder: str
@@ -35,11 +35,10 @@ class Ffmpeg:
 
 @dataclass(frozen=True, slots=True)
 class SoundFormat:
-    """A format under the name that Asterisk has for it, which is also the file's extension.
+    """A format under Asterisk's name, which is also the file's extension.
 
-    The last `lost_samples` of a file may never be played. `delay_ms` is how much later than in the profile
-    a sound begins where Asterisk plays the file on an 8 kHz channel (measured, 22.10.1); None where it does
-    not read the format.
+    Asterisk may not play the last `lost_samples` of a file. `delay_ms` is the delay of a sound when Asterisk plays
+    the file on an 8 kHz channel (measured with 22.10.1); None where Asterisk cannot read the format.
     """
 
     name: str
@@ -54,7 +53,7 @@ class SoundFormat:
 
     @property
     def linear(self) -> bool:
-        """Whether it holds the samples themselves."""
+        """Whether it holds the samples without coding."""
         return self.encoding in (_RAW, _WAV)
 
 
@@ -88,7 +87,7 @@ FORMATS: Final[Mapping[str, SoundFormat]] = MappingProxyType(
             SoundFormat("ogg", 8000, Libsndfile("OGG", "VORBIS")),
             SoundFormat("opus", 48000, Ffmpeg("opus", "libopus", ("-b:a", "64k")), _held(48000), _RESAMPLER_MS),
             SoundFormat("spx", 8000, Ffmpeg("spx", "libspeex", ("-cbr_quality", "10")), 80, 9.95),
-            # At a constant bit rate LAME takes 0.45 dB away.
+            # At a constant bit rate LAME lowers the level by 0.45 dB.
             SoundFormat("mp3", 16000, Ffmpeg("mp3", "libmp3lame", ("-q:a", "0")), delay_ms=None),
             SoundFormat("m4a", 16000, Ffmpeg("ipod", "aac", ("-b:a", "64k")), delay_ms=None),
         )

@@ -1,4 +1,4 @@
-"""Ogg pages (RFC 3533), as far as a file must be made the same each time it is written."""
+"""Ogg pages (RFC 3533): a fixed serial number, so that a file has the same bytes each time it is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def number_stream(file: BinaryIO, serial: int) -> None:
-    """Give the only stream of a file this serial number; libsndfile takes one from the clock."""
+    """Give the only stream of a file this serial number; libsndfile derives one from the clock."""
     file.seek(0)
     while header := file.read(_HEADER.size):
         mark, *_, segments = _HEADER.unpack(header)
@@ -30,6 +30,6 @@ def number_stream(file: BinaryIO, serial: int) -> None:
 
 
 def checksum(page: bytes | bytearray) -> int:
-    """Ogg's CRC-32: zlib's polynomial with the bits the other way round and neither end inverted."""
+    """Ogg's CRC-32: zlib's polynomial with reversed bits, without inversion at either end."""
     crc = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int.from_bytes(crc.to_bytes(4, "little").translate(_REVERSED), "big")

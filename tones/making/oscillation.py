@@ -1,9 +1,9 @@
-"""Sine waves in blocks, quick and the same on every machine.
+"""Sine waves in blocks, fast and with the same bits on every machine.
 
-Everything is an addition, a multiplication or a rounding of its own: IEEE 754 fixes their results to the
-last bit, while `numpy.sin`, libm and fused operations differ between processors and builds. The phase at
-the head of a block comes from whole numbers, so it does not drift. Between the heads a block follows from
-the two before it, sin(x + 2d) = 2·cos(d)·sin(x + d) - sin(x), which is two operations a sample.
+All operations are single additions, multiplications and roundings: IEEE 754 fixes their results to the last bit,
+while `numpy.sin`, libm and fused operations differ between processors and builds. Every `_RUN` blocks the phase is
+computed from exact fractions, so it does not drift. The blocks between follow from the two before, with two
+operations a sample: sin(x + 2d) = 2·cos(d)·sin(x + d) - sin(x).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Samples = NDArray[np.float64]
 """One channel; 1.0 is full scale, which is 32 768 in 16-bit PCM."""
 
 BLOCK: Final = 16_384
-"""Samples. Long enough that starting an operation does not count, short enough for the second cache."""
+"""Samples. Long enough to make the start of an operation negligible, short enough for the second-level cache."""
 _RUN: Final = 256
 """Blocks from one exact phase to the next; the error of the recurrence stays below 1e-11."""
 _GLIDING_RUN: Final = 128
@@ -29,15 +29,15 @@ _SINE: Final = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(11))
 
 
 class Wave(Protocol):
-    """Something that swings."""
+    """A wave that is computed in blocks."""
 
     def block(self, first: int, length: int) -> Samples:
-        """`length` samples from sample `first` on; the caller must not change them, nor keep them."""
+        """`length` samples from sample `first` on. The caller must neither change nor keep them."""
         ...
 
 
 def exact(value: float) -> Fraction:
-    """The decimal number as it was written: 0.1 is a tenth."""
+    """The decimal number as written: 0.1 is a tenth."""
     return Fraction(repr(value))
 
 
@@ -55,20 +55,20 @@ def sine(turns: Samples) -> Samples:
 
 
 def raised_cosine(share: Samples) -> Samples:
-    """How far a ramp has risen, from 0 to 1, when `share` of it has passed: sin² of a quarter turn."""
+    """The height of a ramp, from 0 to 1, when `share` of it has passed: sin² of a quarter turn."""
     rising = sine(share / 4)
     return rising * rising
 
 
 def sine_of(turns: Fraction) -> float:
-    """sin(2π·turns) of one angle, however large."""
+    """sin(2π·turns) of one angle of any size."""
     return float(sine(np.array([float(turns % 1)]))[0])
 
 
 class Tone:
     """gain · sin(2π(phase + frequency · n)); the phase in turns, the frequency in turns a sample.
 
-    Quick where blocks of `whole` samples are asked for in their order.
+    It is fast for blocks of `whole` samples in order.
     """
 
     def __init__(self, frequency: Fraction, whole: int, gain: float = 1.0, phase: Fraction = _START) -> None:
@@ -105,8 +105,8 @@ class Tone:
 class Glide:
     """gain · sin(2π(frequency · n + bend · n²)): a linear sweep.
 
-    From one whole block to the next each sample turns on by an angle of its own, and that angle grows by
-    the same in all of them: so a block is the one before it, turned, and the turn goes as a `Tone` does.
+    From one whole block to the next, each sample turns by its own angle, and all angles grow by the same amount. So a
+    block is the block before, turned; the turn follows the recurrence of a `Tone`.
     """
 
     def __init__(self, frequency: Fraction, bend: Fraction, whole: int, gain: float = 1.0) -> None:
@@ -122,7 +122,7 @@ class Glide:
             self._begin(first)
             self._run = 0
         else:
-            self._go_on()
+            self._turn_block()
         self._run += 1
         self._next = first + length
         block: Samples = self._wave[0]
@@ -137,7 +137,7 @@ class Glide:
         return turns
 
     def _begin(self, first: int) -> None:
-        """Sine and cosine of a block, and of the turns from it to the next and from the one before to it."""
+        """Set sine and cosine of a block, of the turn to the next block, and of the turn from the block before."""
         turns = self._turns(first, self._whole)
         self._wave = np.stack([sine(turns), sine(turns + 0.25)]) * self._gain
         grows = 2 * self._bend * self._whole
@@ -148,7 +148,7 @@ class Glide:
             self._turn_before, self._turn = self._turn, np.stack([sine(turn), sine(turn + 0.25)])
         self._scratch = np.empty((2, self._whole))
 
-    def _go_on(self) -> None:
+    def _turn_block(self) -> None:
         (sines, cosines), (turn_sines, turn_cosines) = self._wave, self._turn
         one, other = self._scratch
         np.multiply(sines, turn_sines, out=one)

@@ -1,10 +1,9 @@
 """The recording of a profile → samples.
 
-It is brought to its level through its sounding part: every sample around which the mean power of
-10 ms lies within 20 dB of the loudest such mean, less 10 ms (of short parts a quarter) at each end, where
-a tone rises and falls. So a burst counts with its plateau, as a synthesised one does, and a pause not at
-all. It is judged at 8 kHz: what a telephone does not carry has no level there, and every rate gets the
-same gain.
+The level is that of the sounding part: the samples whose surrounding 10 ms have a mean power within 20 dB of the
+loudest such mean. At each end of a sounding run, 10 ms are left out (of short runs a quarter), where a tone rises and
+falls. So only the plateau of a burst counts, as in a synthesised sound; pauses do not count. The level is measured at
+8 kHz: sound outside the telephone band does not count, and every rate gets the same gain.
 """
 
 from __future__ import annotations
@@ -26,41 +25,41 @@ from .oscillation import Samples, raised_cosine
 from .scale import LOWEST_RATE_HZ, amplitude, check_rate
 
 LONGEST_MASTER_S: Final = 60.0
-"""With the silence around the sound."""
+"""Includes the silence around the sound."""
 LEVEL_RATE_HZ: Final = LOWEST_RATE_HZ
 POWER_MS: Final = 10.0
-"""Three periods of the lowest tone; the power of a steady tone is steady over it."""
+"""Three periods of the lowest tone, so that the power of a steady tone is steady."""
 SOUNDING_DB: Final = -20.0
 ABRUPT_MS: Final = 2.0
 ABRUPT_DB: Final = -10.0
-"""An end is abrupt whose first or last 2 ms come as near to the loudest 10 ms; a ramp of 5 ms does not."""
+"""An end is abrupt if its 2 ms are louder than this, relative to the loudest 10 ms; a ramp of 5 ms is not."""
 _RISE_MS: Final = 10.0
 _LARGEST_PEAK: Final = 32767 / 32768
 
 
 def recorded(profile: Profile, sample_rate_hz: int) -> Samples:
-    """The whole sound at its level, one channel, 1.0 being full scale.
+    """The whole sound at its level, one channel; 1.0 is full scale.
 
-    Raises ToneError where the rate is too low, the recording is not the one that the profile names, or its
-    peaks would clip at the profile's level; RecordingError where it cannot be read.
+    Raises ToneError where the rate is too low, the recording has another hash than the profile, is silent, or would
+    clip at the profile's level; RecordingError where it cannot be read.
     """
     assert profile.recording
     assert profile.trim
     check_rate(sample_rate_hz)
-    _prove(profile.recording, profile.sha256)
+    _check_hash(profile.recording, profile.sha256)
     leg = read_file(profile.recording, longest_s=LONGEST_MASTER_S)[0]
     whole = leg.samples.astype(np.float64)
     heard = _cut(whole, leg.sample_rate_hz, profile.trim, LEVEL_RATE_HZ)
     abrupt = _abrupt(heard)
     level = sounding_rms(_faded(heard, LEVEL_RATE_HZ, abrupt), LEVEL_RATE_HZ)
     if level == 0:
-        raise ToneError(f"{profile.recording}: holds nothing but silence between the ends of the profile's trim")
+        raise ToneError(f"{profile.recording}: contains only silence within the profile's trim")
     gain = amplitude(profile.level_dbm0, profile.law) / math.sqrt(2) / level
     part = _cut(whole, leg.sample_rate_hz, profile.trim, sample_rate_hz)
     samples = gain * _faded(part, sample_rate_hz, abrupt)
     peak = float(np.max(np.abs(samples)))
     if peak > _LARGEST_PEAK:
-        # Of one rate; half a decibel covers what the peaks of another may have more.
+        # At another rate the peaks may be higher; half a decibel covers that.
         highest_dbm0 = math.floor(2 * (profile.level_dbm0 - 20 * math.log10(peak) - 0.5)) / 2
         raise ToneError(
             f"{profile.recording}: its peaks clip at {profile.level_dbm0:g} dBm0; "
@@ -70,7 +69,7 @@ def recorded(profile: Profile, sample_rate_hz: int) -> Samples:
 
 
 def mean_power(samples: Samples, sample_rate_hz: int, window_ms: float) -> Samples:
-    """Of the window around each sample; beyond the ends there is silence."""
+    """The mean power of the window around each sample; silence is assumed beyond the ends."""
     width = max(1, round(window_ms * sample_rate_hz / 1000))
     total = np.concatenate(([0.0], np.cumsum(samples * samples)))
     place = np.arange(len(samples)) - width // 2
@@ -79,7 +78,7 @@ def mean_power(samples: Samples, sample_rate_hz: int, window_ms: float) -> Sampl
 
 
 def sounding(samples: Samples, sample_rate_hz: int) -> NDArray[np.bool_]:
-    """Which samples are of the sounding part; none in silence."""
+    """True for the samples of the sounding part; silence has none."""
     power = mean_power(samples, sample_rate_hz, POWER_MS)
     loudest = float(np.max(power, initial=0.0))
     mask = (power >= loudest * 10 ** (SOUNDING_DB / 10)) & (loudest > 0)
@@ -91,14 +90,14 @@ def sounding(samples: Samples, sample_rate_hz: int) -> NDArray[np.bool_]:
 
 
 def sounding_rms(samples: Samples, sample_rate_hz: int) -> float:
-    """Of the sounding part; 0 for silence."""
+    """The RMS of the sounding part; 0 for silence."""
     part = samples[sounding(samples, sample_rate_hz)]
     return math.sqrt(float(np.mean(part * part))) if len(part) else 0.0
 
 
 def _cut(samples: Samples, from_hz: int, trim: Trim, to_hz: int) -> Samples:
     """The trimmed part at another rate."""
-    # At these places both rates have a sample, so that the resampler moves nothing.
+    # Cut where both rates have a sample, so that the resampler shifts nothing.
     together = from_hz // math.gcd(from_hz, to_hz)
     margin = from_hz // 20
     first = max(int(trim.from_ms * from_hz / 1000) - margin, 0) // together * together
@@ -112,7 +111,7 @@ def _cut(samples: Samples, from_hz: int, trim: Trim, to_hz: int) -> Samples:
 
 
 def _abrupt(heard: Samples) -> tuple[bool, bool]:
-    """Whether the sound begins, and whether it ends, inside a wave, which would click. At `LEVEL_RATE_HZ`."""
+    """Whether the sound begins, and whether it ends, inside a wave, which clicks. `heard` is at `LEVEL_RATE_HZ`."""
     length = round(ABRUPT_MS * LEVEL_RATE_HZ / 1000)
     loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, POWER_MS), initial=0.0))
     first, last = (float(np.sum(end * end)) / length for end in (heard[:length], heard[-length:]))
@@ -121,7 +120,7 @@ def _abrupt(heard: Samples) -> tuple[bool, bool]:
 
 
 def _faded(samples: Samples, sample_rate_hz: int, abrupt: tuple[bool, bool]) -> Samples:
-    """With a raised-cosine ramp, as bursts have it, at each end that is abrupt."""
+    """The samples with a raised-cosine ramp, like that of bursts, at each abrupt end."""
     length = min(round(RAMP_MS * sample_rate_hz / 1000), len(samples) // 2)
     ramp = raised_cosine((np.arange(length) + 0.5) / max(length, 1))
     faded = samples.copy()
@@ -132,8 +131,8 @@ def _faded(samples: Samples, sample_rate_hz: int, abrupt: tuple[bool, bool]) -> 
     return faded
 
 
-def _prove(path: Path, sha256: str | None) -> None:
-    """Loading the profile proved the file; it may have been replaced since."""
+def _check_hash(path: Path, sha256: str | None) -> None:
+    """Check the hash again: the file may have been replaced since the profile was loaded."""
     try:
         digest = sha256_of(path)
     except OSError as error:

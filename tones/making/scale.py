@@ -1,6 +1,6 @@
-"""What every sound keeps to: the rate that carries the telephone band, and the level.
+"""The lowest sample rate of a sound, and its amplitude for a level.
 
-The level goes through decimal arithmetic, for the sake of the same bits everywhere.
+Decimal arithmetic makes the amplitude the same on every machine, to the last bit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LOWEST_RATE_HZ: Final = 8000
 
 
 def amplitude(level_dbm0: float, law: Law = Law.A) -> float:
-    """The peak of a sine of this level."""
+    """The peak of a sine of this level; 1.0 is full scale."""
     overload_dbm0, peak = law.overload
     return float(Decimal(10) ** ((Decimal(str(level_dbm0)) - overload_dbm0) / 20) * peak / 32768)
 

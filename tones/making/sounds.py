@@ -1,4 +1,4 @@
-"""Puts the sound files where Asterisk plays them from."""
+"""Writes the sound files to the folder from which Asterisk plays them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .encoders import Advance, encode, require, write
 from .formats import FORMATS, SoundFormat
 
 PBX_FORMATS: Final = ("sln16", "sln", "ulaw", "alaw", "gsm")
-"""Asterisk plays the file that costs it the least transcoding: the G.711 and GSM ones go out as they
-are, `sln16` serves G.722, Opus and other wideband, `sln` every other codec. WAVE would add nothing."""
+"""Asterisk plays the file that needs the least transcoding: G.711 and GSM files go out as they are; `sln16` serves
+G.722, Opus and other wideband codecs, `sln` every other codec. WAVE adds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class SoundFile:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A profile's files. `stem` is the path without extension, as Asterisk wants it after `sound:`.
+    """A profile's files. `stem` is the path without extension, as Asterisk expects it after `sound:`.
 
     `duration_ms` is the length of the sound itself; a file may end with up to a frame more of silence.
     """
@@ -45,12 +45,12 @@ class Sound:
 
     @property
     def sha256(self) -> str:
-        """Stands for the sound in the evidence: the hash of its first file."""
+        """The hash that identifies the sound in the evidence: that of its first file."""
         return self.files[0].sha256
 
     @property
     def is_there(self) -> bool:
-        """Whether all of its files are still there, and as long as they were made: all that a call has time to see."""
+        """Whether all files exist with their original size. A call has no time to check more."""
         try:
             return all(os.stat(file.path).st_size == file.octets for file in self.files)
         except OSError:
@@ -63,10 +63,10 @@ def ensure_sounds(
     formats: Iterable[str] = PBX_FORMATS,
     advance: Advance | None = None,
 ) -> dict[str, Sound]:
-    """Write each profile in each format to `directory`, made where missing; by profile id.
+    """Write each profile in each format to `directory`, which is created if missing. The result is by profile id.
 
-    A file is replaced in one step, and only where its content differs; other files are left alone.
-    Raises ToneError where something cannot be made or written, UsageError for an unknown format.
+    A file is replaced in one step, and only where its content differs; other files are not touched. Raises ToneError
+    where a file cannot be made or written, UsageError for an unknown format.
     """
     wanted = [named_format(name) for name in formats]
     for sound_format in wanted:
@@ -83,13 +83,13 @@ def ensure_sounds(
 
 
 def named_format(name: str) -> SoundFormat:
-    """A format of the table. Raises UsageError that lists them."""
+    """A format of the table. Raises UsageError that lists all formats."""
     if name == "sln44":
         raise UsageError("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48")
     try:
         return FORMATS[name]
     except KeyError:
-        raise UsageError(f"there is no format {name!r}; there are {', '.join(FORMATS)}") from None
+        raise UsageError(f"unknown format {name!r}; the formats are {', '.join(FORMATS)}") from None
 
 
 def _ensure_sound(directory: Path, profile: Profile, formats: Iterable[SoundFormat], advance: Advance | None) -> Sound:
@@ -102,7 +102,7 @@ def _ensure_sound(directory: Path, profile: Profile, formats: Iterable[SoundForm
 
 
 def _ensure_short(path: Path, profile: Profile, sound_format: SoundFormat, advance: Advance | None) -> SoundFile:
-    """In memory, so that a folder that holds the right files already need not be writable."""
+    """Encodes in memory, so that a folder that already holds the right files can be read-only."""
     content = encode(profile, sound_format, advance)
     written = not _holds(path, content)
     if written:

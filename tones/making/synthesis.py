@@ -1,9 +1,8 @@
-"""Segments of a profile → samples, the same on every machine; block by block, so that an hour needs no more
-memory than a minute.
+"""Segments of a profile → samples, block by block, so that an hour needs no more memory than a minute.
 
-The waves go through `oscillation`, for the sake of the same bits everywhere. What repeats is made once: the samples of
-a short burst, those of the cycles after which the edges fall on the samples as they did before, and those of the time
-after which a steady tone is the same.
+The waves come from `oscillation`, which gives the same bits on every machine. Repeated samples are computed once: a
+short burst; the group of cycles after which the edges fall on the samples in the same way; the period of a steady
+tone.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ Pcm = NDArray[np.int16]
 
 _Block = TypeVar("_Block", Pcm, Samples)
 _PIECE: Final = 4 * BLOCK
-"""Samples in one go to a file: enough that the system call does not count, few enough for the cache."""
+"""Samples of one write to a file: enough to make the system call negligible, few enough for the cache."""
 _KEPT_LIMIT: Final = 1_048_576
-"""Samples of all bursts that are kept; or of a group of cycles."""
+"""The most samples of all kept bursts, or of a group of cycles."""
 _PERIOD_LIMIT: Final = 8_388_608
-"""Samples. At 8 kHz every frequency in thousandths of a hertz is the same again after fewer."""
+"""Samples. At 8 kHz, a frequency in thousandths of a hertz has a shorter period."""
 
 
 def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
     """The whole sound, its last pause included, without dither.
 
-    Every edge is rounded to the nearest sample from its own time, so that errors do not add up. A burst
+    Every edge is rounded to the nearest sample from its exact time, so that errors do not add up. A burst
     starts with phase 0 on its first sample. Raises ToneError for a rate that cannot carry the band.
     """
     assert not profile.recording
@@ -51,7 +50,7 @@ def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
 
 
 def synthesised_blocks(profile: Profile, sample_rate_hz: int, dither_seed: int | None) -> Iterator[Pcm]:
-    """As `synthesise`, in 16 bits and in blocks of any length, each the caller's to read, not to change."""
+    """As `synthesise`, in 16 bits and in blocks of any length. The caller must not change them."""
     check_rate(sample_rate_hz)
     if dither_seed is None:
         yield from _cycles(profile, sample_rate_hz)
@@ -61,7 +60,7 @@ def synthesised_blocks(profile: Profile, sample_rate_hz: int, dither_seed: int |
 
 
 def dithered(steps: Samples, noise: Dither) -> Pcm:
-    """Steps of 16 bits with noise, rounded."""
+    """Round 16-bit steps with noise."""
     rounded = np.rint(steps + noise.steps(len(steps)))
     return np.clip(rounded, -32768, 32767).astype(np.int16)
 
@@ -75,7 +74,7 @@ def to_pcm16(samples: Samples) -> Pcm:
 
 
 def _steps(profile: Profile, sample_rate_hz: int) -> Iterator[Samples]:
-    """The sound in steps of 16 bits; a block is the caller's until the next."""
+    """The sound in steps of 16 bits, unrounded. A block is valid until the next one."""
     timeline = Timeline(profile, sample_rate_hz)
     silence = np.zeros(BLOCK)
     at = 0
@@ -101,7 +100,7 @@ def _cycles(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm]:
 
 
 def _bursts(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm | Samples]:
-    """The sound in 16 bits where it is at hand, else in steps of them."""
+    """The sound: in 16 bits where samples are repeated, otherwise in unrounded steps."""
     timeline = Timeline(profile, sample_rate_hz)
     silence = np.zeros(_PIECE, np.int16)
     kept: dict[tuple[int, int], Pcm] = {}
@@ -127,7 +126,7 @@ def _bursts(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm | Samples]:
 
 
 def _burst(burst: BurstWave) -> Iterator[Pcm | Samples]:
-    """One that is made once; of its plateau, one period is."""
+    """A burst that is not kept. One period of its plateau is computed and repeated."""
     first, end = burst.plateau
     period = burst.period
     if period is None or period > _PERIOD_LIMIT or end - first < 2 * period:
@@ -151,12 +150,12 @@ def _whole(pieces: Iterable[Pcm], length: int) -> Pcm:
 
 
 def _tile(once: Pcm) -> Pcm:
-    """As often as makes a piece."""
+    """Repeat `once` to fill a piece."""
     return once if len(once) >= _PIECE else np.tile(once, _PIECE // len(once))
 
 
 def _repeated(block: _Block, length: int) -> Iterator[_Block]:
-    """`block` over and over, up to `length` samples."""
+    """`block` repeated, cut at `length` samples."""
     for _ in range(length // len(block)):
         yield block
     if length % len(block):
@@ -164,7 +163,7 @@ def _repeated(block: _Block, length: int) -> Iterator[_Block]:
 
 
 def _gather(blocks: Iterable[Pcm | Samples]) -> Iterator[Pcm]:
-    """Rounded and put together to pieces that are worth writing."""
+    """Round the blocks and join them to pieces."""
     scratch = np.empty(0)
     gathered, used = np.empty(_PIECE, np.int16), 0
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Profile → samples, whatever the profile is made of."""
+"""Profile → samples, from segments or from a recording."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .synthesis import Pcm, dithered, synthesise, synthesised_blocks, to_pcm16
 
 
 def waveform(profile: Profile, sample_rate_hz: int) -> Samples:
-    """The whole sound at its level, its last pause included, without dither; one channel, 1.0 being full scale.
+    """The whole sound at its level, its last pause included, without dither; one channel, 1.0 is full scale.
 
     Raises ToneError for a rate that cannot carry the band, and for a recording that cannot be used; RecordingError for
     one that cannot be read.
@@ -25,9 +25,9 @@ def waveform(profile: Profile, sample_rate_hz: int) -> Samples:
 
 
 def pcm_blocks(profile: Profile, sample_rate_hz: int, *, dither: bool = True) -> Iterator[Pcm]:
-    """As `waveform`, in 16 bits and in blocks of any length, each the caller's to read, not to change.
+    """As `waveform`, in 16 bits and in blocks of any length. The caller must not change them.
 
-    `dither` False leaves the profile's dither out, for an encoder that has noise of its own.
+    `dither` False omits the profile's dither, for an encoder that adds noise itself.
     """
     seed = profile.dither_seed if dither else None
     if not profile.recording:

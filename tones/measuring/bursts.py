@@ -1,4 +1,4 @@
-"""One burst: its waves, its edges and what is left, from the span in which something sounds."""
+"""The measurement of one burst in its span: its waves, its edges and its residual."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from .lines import Lines, find_glides, find_lines, picked, refine
 from .spans import Span
 
 Floats = NDArray[Any]
-"""Of single or double precision."""
+"""Single or double precision."""
 
 STRETCH_S: Final = 3.0
-"""So much of a burst is enough for its frequencies."""
+"""This much of a burst is enough to measure its frequencies."""
 _BEYOND_S: Final = 0.03
 _TONE: Final = 0.5
-"""What waves do not explain half of is no tone."""
+"""A span is a tone only if waves explain this share of it."""
 _MANY: Final = 24
-"""A few frequencies with the sidebands of their modulation."""
+"""The most lines: a few frequencies with the sidebands of their modulation."""
 _PER_LINE_S: Final = 0.008
 _SEARCHES: Final = 3
 _TURNS: Final = 50
-"""Long ramps and the level between them come closer to each other turn by turn; others are there at once."""
+"""With long ramps, ramps and level converge slowly; otherwise at once."""
 _UNSURE: Final = 2
-"""Samples on either side of a cut may belong to the neighbour."""
+"""This number of samples on each side of a cut may belong to the neighbour."""
 _GLIDE: Final = 0.02
-"""What a glide may leave of its power; a melody is no glide."""
+"""The share of its power that the fit of a glide may leave; a melody leaves more."""
 _LEAST_DECAY_DB: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A burst in samples of the working rate. `lines` are those at its beginning, `last_lines` those at its end.
+    """A burst, in samples of the working rate. `lines` are those at its start, `last_lines` those at its end.
 
-    `lines` have the amplitudes of the plateau between the ramps, at the beginning where the burst decays.
+    `lines` have the amplitudes of the plateau between the ramps; where the burst decays, those at its start.
     """
 
     span: Span
@@ -47,7 +47,7 @@ class Found:
     rise: Edge
     fall: Edge
     decay: float
-    """Of the amplitude, per sample: exp(-decay·n)."""
+    """Decay of the amplitude per sample: exp(-decay·n)."""
 
     @property
     def start(self) -> float:
@@ -59,7 +59,7 @@ class Found:
 
 
 def rough(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | None:
-    """The waves of the middle of a span, None where it is no tone."""
+    """The waves in the middle of a span; None where it is not a tone."""
     aside = round(min(0.02 * sample_rate_hz, 0.2 * (span.end - span.first)))
     first = span.first + aside
     end = min(span.end - aside, first + round(STRETCH_S * sample_rate_hz))
@@ -67,7 +67,7 @@ def rough(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | None:
 
 
 def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) -> Found | None:
-    """Everything about a burst. `before` and `after` bound what may be looked at; None where it is no tone."""
+    """Measure a burst. `before` and `after` bound the samples that are used. None where it is not a tone."""
     rate = lines.sample_rate_hz
     stretch = round(STRETCH_S * rate)
     beyond = round(_BEYOND_S * rate)
@@ -75,7 +75,7 @@ def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) 
     high = span.end if span.joined_after else min(span.end + beyond, after)
     if span.end - span.first <= stretch:
         found = _measure(samples, span, lines, low, high)
-        # Lines so close to a stronger one can be the work of long ramps.
+        # Long ramps can cause lines this close to a stronger one.
         strong = found and _without_sidebands(found.lines, 2.5 * rate / (span.end - span.first))
         if found and strong and len(strong.frequencies_hz) < len(found.lines.frequencies_hz):
             other = _measure(samples, span, strong, low, high, search=False)
@@ -93,7 +93,7 @@ def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) 
 
 
 def boundary(samples: Floats, before: Lines, after: Lines, near: int) -> tuple[int, bool]:
-    """The sample at which one burst becomes the next, and whether without any dip between them."""
+    """The sample at which one burst becomes the next, and whether there is no dip between them."""
     rate = before.sample_rate_hz
     reach = round(0.025 * rate)
     low, high = max(near - reach, 0), min(near + reach, len(samples))
@@ -118,7 +118,7 @@ def same(before: Lines, after: Lines, cut: int) -> bool:
 
 
 def fuse(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: float) -> list[Span]:
-    """Make one of spans that are the swells of one modulated or beating burst."""
+    """Join spans that are the swells of one modulated or beating burst."""
     fused: list[Span] = []
     index = 0
     while index < len(spans):
@@ -141,7 +141,7 @@ def fuse(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: f
 
 
 def unite(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: float) -> list[Span]:
-    """Make one of joined spans that are parts of one glide."""
+    """Join adjacent spans that are parts of one glide."""
     united: list[Span] = []
     index = 0
     while index < len(spans):
@@ -162,7 +162,7 @@ def unite(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: 
 
 
 def _swells(spans: Sequence[Span], index: int) -> int:
-    """How many spans from `index` on are parted by short gaps that follow each other evenly."""
+    """The number of spans from `index` on that short, evenly spaced gaps separate."""
     nulls: list[float] = []
     for here, following in zip(spans[index:], spans[index + 1 :], strict=False):
         if following.joined_before:
@@ -180,7 +180,7 @@ def _swells(spans: Sequence[Span], index: int) -> int:
 def _waves(samples: Floats, first: int, sample_rate_hz: float, form: Floats | None = None) -> Lines | None:
     if len(samples) < 0.004 * sample_rate_hz:
         return None
-    # Any few milliseconds of noise are as well the sum of several waves.
+    # A sum of several waves also fits a few milliseconds of noise.
     limit = int(np.clip(len(samples) / sample_rate_hz / _PER_LINE_S, 1, 8))
     lines = find_lines(samples, first, sample_rate_hz, limit=limit, shape=form)
     if lines.residual > 0.01 * lines.powers.sum():
@@ -209,7 +209,7 @@ def _left(samples: Floats, found: Found, low: int, high: int) -> float:
 
 
 def _measure(samples: Floats, span: Span, lines: Lines, low: int, high: int, *, search: bool = True) -> Found | None:
-    """With `search`, the lines are looked for again once the edges are known; else there are no others."""
+    """With `search`, lines are searched again once the edges are known; otherwise `lines` are only refined."""
     rate = lines.sample_rate_hz
     part = np.asarray(samples[low:high], np.float64)
     fading = np.arange(low, high) - span.first
@@ -249,7 +249,7 @@ def _measure(samples: Floats, span: Span, lines: Lines, low: int, high: int, *, 
 
 
 def _edges(gains: Floats, span: Span, low: int, rate: float, lowest_hz: float) -> tuple[Edge, Edge]:
-    """Counted from `low`. A joined span ends where it was cut."""
+    """The edges, counted from `low`. At a joined end the edge is the cut."""
     first, end = span.first - low, span.end - low
     strong = np.flatnonzero(gains[first:end] >= 0.9)
     rise = fall = None
@@ -264,7 +264,7 @@ def _faded(decay: float, distance: Floats) -> Floats:
 
 
 def _decay(gains: Floats, rate: float) -> float:
-    """Of the logarithm of the amplitude, per sample; 0 where the burst keeps its level."""
+    """Decay of the logarithm of the amplitude, per sample; 0 where the burst keeps its level."""
     aside = min(len(gains) // 5, round(0.01 * rate))
     middle = gains[aside : len(gains) - aside]
     if len(middle) < 0.02 * rate:

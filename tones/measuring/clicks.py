@@ -1,4 +1,4 @@
-"""How much of a burst's edges is heard as a click: what lies outside the bands around its frequencies."""
+"""The click at a burst's edges: the energy outside the bands around its frequencies."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _FLANK_S: Final = 0.02
 
 
 def click_energy(samples: NDArray[Any], burst: Found, neighbours: Sequence[Lines]) -> float:
-    """The sum of squares around both edges farther than 200 Hz from the burst's frequencies and its neighbours'.
+    """The energy (sum of squares) around both edges, more than 200 Hz from the frequencies of the burst and its
+    neighbours.
 
-    The frequencies of a glide are all those that it goes through.
+    A glide has all frequencies that it passes.
     """
     rate = burst.lines.sample_rate_hz
     flank = round(_FLANK_S * rate)
@@ -45,7 +46,7 @@ def _outside(
     part = np.zeros(end - first)
     inside = samples[max(first, 0) : end]
     part[max(-first, 0) : max(-first, 0) + len(inside)] = inside
-    # Cut softly, or the cut would click itself.
+    # Cut softly, because a hard cut would click itself.
     slope = raised_cosine((np.arange(flank) + 0.5) / flank)
     part[:flank] *= slope
     part[-flank:] *= slope[::-1]

@@ -1,7 +1,7 @@
-"""Where a burst begins and ends, and how steeply, from what its own sine waves should have been.
+"""The edges of a burst: their places and ramps, by comparison with its own sine waves.
 
-The gain of the recording over the waves is estimated around each moment. An edge is where it passes one
-half; its rise from 10 to 90 % gives the length of the raised-cosine ramp that would rise as fast.
+The gain of the recording relative to the waves is estimated around each moment. An edge is where the gain passes one
+half. Its rise from 10 to 90 % gives the length of the raised-cosine ramp that rises as fast.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[Any]
-"""Of single or double precision."""
+"""Single or double precision."""
 
 WINDOW_MS: Final = 5.0
 _RISE: Final = 0.5903
-"""From 10 to 90 % of a raised cosine, in ramps."""
+"""The time from 10 to 90 % of a raised cosine, in ramp lengths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`half` is the sample at which the amplitude is one half; a sample is at its own number."""
+    """`half` is the place in samples at which the amplitude is one half; sample n is at n."""
 
     half: float
     ramp: float
@@ -36,7 +36,7 @@ def gain(samples: Floats, waves: Floats, sample_rate_hz: float, lowest_hz: float
     window = np.hanning(2 * round(length / 2) + 1 + 2)[1:-1]
     found = _smooth(samples * waves, window)
     possible = _smooth(waves * waves, window)
-    # Where beats or modulation leave nothing of the waves, nothing can be said.
+    # The gain is unknown where beats or modulation cancel the waves.
     certain = possible > 0.02 * possible.max(initial=0.0)
     if not certain.any():
         return np.zeros(len(samples))
@@ -45,7 +45,7 @@ def gain(samples: Floats, waves: Floats, sample_rate_hz: float, lowest_hz: float
 
 
 def rising_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: float) -> Edge | None:
-    """The edge before `inside`, a place in the burst; None where the gain never falls to one half before it."""
+    """The edge before `inside`, a place in the burst; None where the gain before it stays above one half."""
     below = np.flatnonzero(gains[: inside + 1] < 0.5)
     if not len(below) or below[-1] == inside:
         return None
@@ -56,7 +56,7 @@ def rising_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: fl
     upper = _crossing(gains, half_at + int(above[0]) - 1, 0.9) - half if len(above) else float(inside - half)
     lower = half - _crossing(gains, int(under[-1]), 0.1) if len(under) else upper
     length = max(WINDOW_MS / 1000, 2 / max(lowest_hz, 100.0)) * sample_rate_hz
-    # What follows another burst closely does not come down to nothing.
+    # Close behind another burst the gain does not fall to zero.
     return Edge(half, _ramp(min(lower, 1.5 * upper) + upper, length))
 
 
@@ -72,9 +72,9 @@ def mirror(edge: Edge, length: int) -> Edge:
 
 
 def sharpen(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float) -> Edge:
-    """The rising edge for which ramped waves come closest to the samples, by least squares from a first estimate.
+    """The rising edge whose ramped waves fit the samples best, by least squares from a first estimate.
 
-    Where waves beat, an edge in a null looks like a later and steeper one; so several beginnings are tried.
+    Where waves beat, an edge in a null looks later and steeper, so several initial values are tried.
     """
     ms = sample_rate_hz / 1000
     reach = round(edge.ramp / 2 + WINDOW_MS * ms)
@@ -87,16 +87,16 @@ def sharpen(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float) -
         _fit(samples[low:high], waves[low:high], max(half - low, -0.5), max(ramp, 1.0), 2.0 * reach)
         for half, ramp in beginnings
     ]
-    # The first of equals: at the end of a recording there may be nothing to tell them apart.
+    # Take the first of equal fits: at the end of a recording all may be equal.
     least = min(energy for energy, _, _ in fits) * 1.0001 + 1e-15
     _, half, ramp = next(fit for fit in fits if fit[0] <= least)
-    # What began before the first sample is heard from there on.
+    # A ramp cannot begin before the first sample.
     ramp = min(ramp, 2 * (half + low + 0.5))
     return Edge(half + low, ramp if ramp > 1 else 0.0)
 
 
 def _fit(samples: Floats, waves: Floats, half: float, ramp: float, longest: float) -> tuple[float, float, float]:
-    """Levenberg and Marquardt: the energy left, and the edge that leaves it."""
+    """Levenberg–Marquardt: the remaining energy, and the edge."""
     at = np.arange(len(samples))
 
     def left(half: float, ramp: float) -> Floats:
@@ -135,7 +135,7 @@ def shape(first: int, end: int, rise: Edge, fall: Edge) -> Floats:
 
 
 def _flank(distance: Floats, ramp: float) -> Floats:
-    # One sample long at least: a sample is either in or out.
+    # A ramp is one sample long at least: a sample is either in or out.
     return np.asarray(np.sin(np.clip(distance / max(ramp, 1.0) + 0.5, 0.0, 1.0) * np.pi / 2) ** 2)
 
 
@@ -152,7 +152,7 @@ def _smooth(values: Floats, window: Floats) -> Floats:
 
 
 def _ramp(width: float, window: float) -> float:
-    """The ramp that rises in `width` from 10 to 90 % when it is seen through a Hann window of that length."""
+    """The ramp whose rise from 10 to 90 % takes `width` after smoothing by a Hann window of length `window`."""
     ratios, widths = _widths()
     if width >= widths[-1] * window:
         return width / _RISE
@@ -161,7 +161,7 @@ def _ramp(width: float, window: float) -> float:
 
 @cache
 def _widths() -> tuple[Floats, Floats]:
-    """Ramps, in windows, and the widths they are seen with."""
+    """Lengths of ramps, and their widths after smoothing; both in windows."""
     grain = 200
     window = np.hanning(grain + 1) / np.hanning(grain + 1).sum()
     ratios = np.concatenate([[0.0], np.geomspace(0.02, 20, 80)])

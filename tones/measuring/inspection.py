@@ -1,4 +1,4 @@
-"""What a recording holds, measured: levels and faults of the whole, and every burst of tone in it."""
+"""Measures a recording: levels and faults of the whole, and every burst of tone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .working import Working, working
 
 BURSTS: Final = 200
 _TRIES: Final = 600
-"""Spans that are looked into; speech has thousands an hour."""
+"""The most spans that are examined; speech has thousands an hour."""
 _CLIP: Final = 0.98
 """µ-law's highest step."""
 _CLIP_RUN: Final = 3
@@ -30,7 +30,7 @@ _BLOCK: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """One sine wave of a burst, its sidebands of modulation included in its level."""
+    """One sine wave of a burst. Its level includes its sidebands of modulation."""
 
     frequency_hz: float
     level_dbm0: float
@@ -45,7 +45,7 @@ class AmplitudeModulation:
 
 @dataclass(frozen=True, slots=True)
 class Glide:
-    """Frequencies at the beginning and at the end of a burst, in the order of its partials."""
+    """Frequencies at the start and the end of a burst, in the order of its partials."""
 
     from_hz: tuple[float, ...]
     to_hz: tuple[float, ...]
@@ -53,13 +53,13 @@ class Glide:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredBurst:
-    """A burst of tone. Times count from the beginning of the recording.
+    """A burst of tone. Times count from the start of the recording.
 
-    `start_ms` and `end_ms` are the ends of its ramps, `rise_ms` and `fall_ms` the raised-cosine ramps that
-    rise and fall as fast. `partials` are the strongest first, at most eight. The level is that between the
-    ramps, of a decaying burst its mean. `sinad_db` is the power of the partials over all else between the
-    ramps, in the band up to half of 16 to 32 kHz. `click_db` is the energy farther than 200 Hz from every
-    partial around both edges, over the energy of the burst. `off_ms` is the time to the next burst.
+    `start_ms` and `end_ms` are the outer ends of its ramps; `rise_ms` and `fall_ms` are the lengths of raised-cosine
+    ramps of the same steepness. `partials` are at most eight, the strongest first. The level is that between the
+    ramps; for a decaying burst, the mean. `sinad_db` is the ratio of the partials' power to all other power between
+    the ramps, up to half the working rate (16 to 32 kHz). `click_db` is the energy around both edges more than 200 Hz
+    from every partial, relative to the energy of the burst. `off_ms` is the time to the next burst.
     """
 
     start_ms: float
@@ -83,12 +83,11 @@ class MeasuredBurst:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A leg, measured. Levels below -200 dB are given as -200.
+    """The measurements of a leg. Levels below -200 dB are given as -200.
 
-    `clipped_runs` counts stretches of three or more equal samples at the recording's own peak, where that
-    is the highest step of 16 bits, A-law or µ-law, and `clipped_samples` all of their samples.
-    `noise_dbov` is the quietest tenth of the recording without its spectral peaks. `truncated` says that
-    there are more bursts than are listed.
+    `clipped_runs` counts runs of three or more samples at the recording's own peak, if that is the highest step of 16
+    bits, A-law or µ-law; `clipped_samples` counts their samples. `noise_dbov` is the level of the quietest tenth of
+    the recording without its spectral peaks. `truncated` is True where there are more bursts than listed.
     """
 
     duration_ms: float
@@ -108,7 +107,7 @@ class Inspection:
 
 
 def inspect(samples: NDArray[Any], sample_rate_hz: int, law: Law = Law.A) -> Inspection:
-    """Measure one channel; 1.0 is full scale. Levels in dBm0 count by `law`."""
+    """Measure one channel; 1.0 is full scale. `law` defines 0 dBm0."""
     power, mean, peak = _totals(samples)
     clipped_runs, clipped_samples = _clipping(samples, peak)
     work = working(samples, sample_rate_hz, mean)
@@ -155,14 +154,14 @@ def _totals(samples: NDArray[Any]) -> tuple[float, float, float]:
 def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
     if peak < _CLIP:
         return 0, 0
-    # A leg is 32-bit, and clips at a step less above zero than below.
+    # A leg holds 32-bit floats, and clips one step lower above zero than below.
     top = np.float32(peak) - np.float32(1.5 / 32768)
     count = total = reaching = 0
     for first in range(0, len(samples), _BLOCK):
         full = np.abs(samples[first : first + _BLOCK]) >= top
         found = runs(full)
         lengths = found[:, 1] - found[:, 0]
-        # What reaches the end of a block may go on in the next one.
+        # A run at the end of a block may continue in the next one.
         if full[0]:
             lengths[0] += reaching
         else:
@@ -177,7 +176,7 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
 
 
 def _find(work: Working, spans: list[Span], noise: float) -> tuple[list[Found], bool]:
-    """The bursts that are tones, in order of time, and whether there are more."""
+    """The tone bursts in order of time, and whether there are more."""
     samples, rate = work.samples, work.sample_rate_hz
     truncated = len(spans) > _TRIES
     drafts: list[tuple[Span, Lines]] = []
@@ -214,7 +213,7 @@ def _burst(work: Working, found: list[Found], index: int, sample_rate_hz: int, l
     lines, rate = burst.lines, work.sample_rate_hz
 
     def at_ms(sample: float) -> float:
-        # A sample stands for the time from its own beginning to the next one's.
+        # A sample covers the time from its start to the start of the next one.
         return 1000 * (sample * work.step + 0.5) / sample_rate_hz
 
     carriers, modulation = _modulation(lines, burst)
@@ -254,7 +253,7 @@ def _burst(work: Working, found: list[Found], index: int, sample_rate_hz: int, l
 
 
 def _sinad_db(samples: NDArray[np.float32], burst: Found) -> float:
-    """Between the ramps, over what was fitted: the beginning of a long burst."""
+    """SINAD between the ramps, over the fitted part; of a long burst that is its start."""
     lines = burst.lines
     fitted = round(2 * (lines.origin - burst.start))
     first = max(round(burst.start + burst.rise.ramp) + 1, 0)
@@ -267,9 +266,9 @@ def _sinad_db(samples: NDArray[np.float32], burst: Found) -> float:
 
 
 def _modulation(lines: Lines, burst: Found) -> tuple[list[tuple[int, float]], AmplitudeModulation | None]:
-    """The carriers with their powers, strongest first, and what modulates all of them.
+    """The carriers with their powers, strongest first, and their common modulation.
 
-    Sidebands stand at one distance on both sides of a carrier, mirror its phase and are at most half as high.
+    Sidebands are at equal distances on both sides of a carrier, with mirrored phases and at most half its amplitude.
     """
     frequencies, amplitudes, powers = lines.frequencies_hz, lines.amplitudes, lines.powers
     near = 0.35 * lines.sample_rate_hz / max(burst.end - burst.start, 1.0)

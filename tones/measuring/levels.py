@@ -1,4 +1,4 @@
-"""Levels of samples, 1.0 being full scale.
+"""Levels of samples; 1.0 is full scale.
 
 0 dBov is the power of a full-scale square wave (ITU-T G.100.1), so a full-scale sine has -3.01 dBov.
 0 dBm0 is the digital milliwatt of a law (ITU-T G.711).
@@ -12,13 +12,13 @@ from typing import Final
 from ..profile import Law
 
 SINE_DBOV: Final = 20 * math.log10(math.sqrt(0.5))
-"""A full-scale sine."""
+"""The level of a full-scale sine."""
 SILENCE_DB: Final = -200.0
-"""Stands for the level of nothing at all, so that reports stay numbers."""
+"""The level given to digital silence, so that reports hold numbers."""
 
 
 def power_db(power: float) -> float:
-    """Of a ratio of powers; of the power of samples, the level in dBov."""
+    """A ratio of powers in dB; for the power of samples, the level in dBov."""
     return max(SILENCE_DB, 10 * math.log10(power)) if power > 0 else SILENCE_DB
 
 

@@ -1,8 +1,8 @@
-"""The sine waves in a stretch of sound: as many as there are, each as exactly as the noise allows.
+"""Finds the sine waves in a stretch of sound, each as exactly as the noise allows.
 
 The strongest peak of the windowed spectrum is taken as a line, all lines are refined together by least
-squares (Gauss-Newton on frequency, glide and complex amplitude), and the search goes on in what they
-leave. On clean sound the frequencies come out at the Cramér-Rao bound.
+squares (Gauss-Newton on frequency, glide and complex amplitude), and the search continues in the residual. On clean
+sound the frequencies reach the Cramér-Rao bound.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[Any]
-"""Of single or double precision."""
+"""Single or double precision."""
 
 LOWEST_HZ: Final = 80.0
-"""Below it stands hum."""
+"""Hum lies below."""
 WEAKEST_DB: Final = -32.0
-"""A line that far below the strongest is the codec's or the recorder's."""
+"""Relative to the strongest line; weaker lines come from the codec or the recorder."""
 _SIGNIFICANT: Final = 30.0
-"""Power over the median of the spectrum; of noise alone one peak in 30 000 gets so high by chance."""
+"""Power relative to the median of the spectrum; one peak in 30 000 of pure noise is this high by chance."""
 _HOPELESS: Final = {3: 0.8, 8: 0.5}
-"""By number of lines, the share that they leave where there is no tone; a chord of eight is still followed."""
+"""Number of lines → the share of power that they may leave in a tone. A chord of eight lines passes."""
 _APART: Final = 0.6
-"""Turns over the stretch by which two lines differ at least."""
+"""The smallest difference of two lines, in turns over the stretch."""
 _ROUNDS: Final = 15
 _SEARCH_ROUNDS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Sine waves Re(A·exp(2πi(f·t + s·t²/2))), t in seconds from `origin`, a sample."""
+    """Sine waves Re(A·exp(2πi(f·t + s·t²/2))); t is in seconds from sample `origin`."""
 
     sample_rate_hz: float
     origin: float
@@ -43,14 +43,14 @@ class Lines:
     """Hz per second."""
     amplitudes: NDArray[np.complex128]
     residual: float
-    """Mean power that the lines leave of the stretch they were found in."""
+    """Mean power that the lines leave in the stretch in which they were found."""
 
     @property
     def powers(self) -> Floats:
         return np.abs(self.amplitudes) ** 2 / 2
 
     def samples(self, first: int, end: int) -> Floats:
-        """The lines alone, also outside the stretch they were found in."""
+        """The sum of the lines, also outside the stretch in which they were found."""
         time = (np.arange(first, end) - self.origin) / self.sample_rate_hz
         wave = np.zeros(end - first)
         for frequency_hz, slope, amplitude in zip(self.frequencies_hz, self.slopes, self.amplitudes, strict=True):
@@ -59,7 +59,7 @@ class Lines:
         return wave
 
     def at(self, sample: float) -> Floats:
-        """The frequencies at a moment."""
+        """The frequencies at a sample."""
         return np.asarray(self.frequencies_hz + self.slopes * (sample - self.origin) / self.sample_rate_hz)
 
 
@@ -72,10 +72,10 @@ def find_lines(
     weakest_db: float = WEAKEST_DB,
     shape: Floats | None = None,
 ) -> Lines:
-    """The lines of a stretch that begins at sample `first`, strongest first; none where all is noise.
+    """The lines of a stretch that begins at sample `first`, strongest first; no lines where all is noise.
 
-    `shape` is the envelope that the stretch is known to have. The search ends early where the lines
-    explain too little of the stretch: that is no tone.
+    `shape` is the known envelope of the stretch. The search ends early where the lines explain too little of the
+    stretch, which is then not a tone.
     """
     samples = np.asarray(samples, np.float64)
     lines = _none(samples, first, sample_rate_hz)
@@ -105,13 +105,13 @@ def find_lines(
         if _apart(refined.frequencies_hz, apart_hz):
             lines = refined
             break
-        # Two that fall together would grow without bound against each other.
+        # Two lines at one frequency would grow without bound in opposite phase.
         lines = picked(lines, slice(0, -1))
     return picked(lines, np.argsort(-lines.powers, kind="stable"))
 
 
 def find_glides(samples: Floats, first: int, sample_rate_hz: float, *, limit: int = 4) -> Lines | None:
-    """Lines whose frequency glides evenly through the stretch, or None where they do not."""
+    """Lines whose frequencies glide evenly through the stretch; None where there are no such lines."""
     length = min(round(0.024 * sample_rate_hz), len(samples) // 6)
     if length < 0.008 * sample_rate_hz:
         return None
@@ -124,7 +124,7 @@ def find_glides(samples: Floats, first: int, sample_rate_hz: float, *, limit: in
             return None
     counts = Counter(len(lines.frequencies_hz) for lines in found)
     count, often = counts.most_common(1)[0]
-    # A fast glide looks like several lines even in a short piece, and lines that come close like one.
+    # A fast glide looks like several lines even in a short piece, and close lines look like one.
     if often < 0.6 * len(found):
         count = 1
     usable = [index for index, lines in enumerate(found) if len(lines.frequencies_hz) >= count]
@@ -146,7 +146,7 @@ def find_glides(samples: Floats, first: int, sample_rate_hz: float, *, limit: in
         frequencies_hz=at_centre,
         slopes=slopes,
     )
-    # From the middle outwards: over the whole of a fast glide a rough guess would lose its place in the phase.
+    # Refine from the middle outwards: over a whole fast glide, a rough guess would slip by a turn of the phase.
     for share in (0.25, 0.5, 1.0):
         aside = round(len(samples) * (1 - share) / 2)
         guess = refine(samples[aside : len(samples) - aside], first + aside, guess, glide=True)
@@ -163,12 +163,12 @@ def refine(
     shape: Floats | None = None,
     rounds: int = _ROUNDS,
 ) -> Lines:
-    """Least squares from a guess; amplitudes need no guess. The stretch begins at sample `first`."""
+    """The least-squares fit from an initial guess of the frequencies. The stretch begins at sample `first`."""
     samples = np.asarray(samples, np.float64)
     rate = lines.sample_rate_hz
     origin = first + (len(samples) - 1) / 2
     time = (np.arange(len(samples)) - (len(samples) - 1) / 2) / rate
-    # In turns over the stretch, so that all columns are of one size.
+    # In turns over the stretch, so that all columns have the same magnitude.
     span = len(samples) / rate
     frequencies, slopes = lines.at(origin), lines.slopes.copy()
     count = len(frequencies)
@@ -201,7 +201,7 @@ def refine(
 
 
 def picked(lines: Lines, chosen: Any) -> Lines:
-    """Some of the lines, by an index of numpy's."""
+    """Some of the lines, by a numpy index."""
     return replace(
         lines,
         frequencies_hz=lines.frequencies_hz[chosen],
@@ -217,7 +217,7 @@ def _columns(time: Floats, frequencies: Floats, slopes: Floats, shape: Floats | 
 
 
 def _moves(columns: Floats, amplitudes: NDArray[np.complex128], place: Floats, glide: bool) -> Iterator[Floats]:
-    """How the samples change with each frequency (in turns over the stretch), and with each slope."""
+    """The derivatives of the samples by each frequency (in turns over the stretch) and by each slope."""
     count = len(amplitudes)
     across = -amplitudes.real[:, None] * columns[count:] - amplitudes.imag[:, None] * columns[:count]
     turned = 2 * np.pi * place * across

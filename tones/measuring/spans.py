@@ -1,4 +1,4 @@
-"""Where something sounds: spans between pauses, cut where the frequencies change without a pause."""
+"""Finds the spans of sound between pauses, cut where the frequencies change without a pause."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..runs import runs
 from .lines import LOWEST_HZ
 
 Floats = NDArray[Any]
-"""Of single or double precision."""
+"""Single or double precision."""
 
 FRAME_MS: Final = 1.0
 _QUIETEST: Final = 1e-7
-"""-70 dBov: below it a 16-bit recording holds little but its own steps."""
+"""-70 dBov: below it a 16-bit recording holds little more than quantisation noise."""
 _RANGE: Final = 1e-5
-"""50 dB below the loudest nothing is looked for."""
+"""Sound more than 50 dB below the loudest is ignored."""
 _OVER_NOISE: Final = 6.0
 _DIP: Final = 0.0025
-"""A pause is 26 dB below what is around it,"""
+"""A pause is 26 dB below the loudest sound within `_AROUND_MS`."""
 _AROUND_MS: Final = 100
 _SHORTEST_PAUSE_MS: Final = 4
 _SHORTEST_SPAN_MS: Final = 8
@@ -29,12 +29,12 @@ _WINDOW_MS: Final = 40.0
 _HOP_MS: Final = 2.0
 _CHANGE: Final = 0.35
 _GLIDE_MS: Final = 90
-"""A change of frequency that goes on for so long is a glide."""
+"""A longer change of frequency is a glide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From sample `first` up to `end`; joined to its neighbours where no pause parts them."""
+    """From sample `first` up to `end`. `joined_…` says that no pause separates it from the neighbour on that side."""
 
     first: int
     end: int
@@ -43,7 +43,7 @@ class Span:
 
 
 def frame_powers(samples: Floats, sample_rate_hz: float) -> Floats:
-    """Mean power in frames of `FRAME_MS`, each at the time of its middle; a last part of a frame is left out."""
+    """Mean power in frames of `FRAME_MS`, each at the time of its middle; an incomplete last frame is left out."""
     edges = np.arange(0, int(len(samples) / sample_rate_hz * 1000 / FRAME_MS) + 1) * sample_rate_hz * FRAME_MS / 1000
     edges = edges.astype(np.int64)
     powers = np.zeros(max(len(edges) - 1, 0), np.float32)
@@ -57,7 +57,7 @@ def frame_powers(samples: Floats, sample_rate_hz: float) -> Floats:
 
 
 def noise_power(samples: Floats, sample_rate_hz: float) -> float:
-    """The power of what is left of a frame without its spectral peaks, in the quietest tenth of the recording."""
+    """The power of frames without their spectral peaks, in the quietest tenth of the recording."""
     size = round(0.032 * sample_rate_hz)
     if len(samples) < size:
         return 0.0
@@ -75,7 +75,7 @@ def noise_power(samples: Floats, sample_rate_hz: float) -> float:
 
 
 def find_spans(samples: Floats, sample_rate_hz: float, powers: Floats, noise: float) -> list[Span]:
-    """In order of time; `powers` are those of `frame_powers`."""
+    """All spans in order of time; `powers` come from `frame_powers`."""
     if not len(powers):
         return []
     smooth = np.convolve(powers, [0.5, 0.5], "same")
@@ -114,7 +114,7 @@ def _join(parts: NDArray[np.intp], pause: int) -> NDArray[np.intp]:
 
 
 def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> list[int]:
-    """Samples inside a span at which the spectrum becomes another one."""
+    """Samples inside a span at which the spectrum changes."""
     size, hop = round(_WINDOW_MS * sample_rate_hz / 1000), round(_HOP_MS * sample_rate_hz / 1000)
     apart = size // 2 // hop
     low = max(first - size // 2, 0)
@@ -124,7 +124,7 @@ def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> li
     window = np.hanning(size)
     lowest = round(LOWEST_HZ / sample_rate_hz * 2 * size)
     change = np.zeros(count)
-    # In blocks that overlap by what is compared, so that an hour needs no more memory than a minute.
+    # Blocks keep an hour from needing more memory than a minute; they overlap by the compared distance.
     block = 4096
     for start in range(0, count, block):
         stop = min(start + block + 2 * apart, count)
@@ -135,7 +135,7 @@ def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> li
         sums = shapes.sum(axis=1)
         shapes = shapes / np.maximum(sums, 1e-12)[:, None]
         changed = 1 - np.minimum(shapes[: -2 * apart], shapes[2 * apart :]).sum(axis=1)
-        # Beginning and ending are no change of frequency.
+        # A start or an end is not a change of frequency.
         quiet = np.minimum(sums[: -2 * apart], sums[2 * apart :]) < 0.1 * np.maximum(
             sums[: -2 * apart], sums[2 * apart :]
         )
@@ -147,6 +147,6 @@ def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> li
         weights = change[begin:stop] - _CHANGE
         centre = float(np.sum(weights * np.arange(begin, stop)) / weights.sum())
         cuts.append(round(low + centre * hop + size / 2))
-    # Nearer to a pause, half of what is compared is the pause.
+    # Nearer to a pause, one half of the comparison is the pause.
     shortest = _WINDOW_MS * sample_rate_hz / 1000
     return [cut for cut in cuts if first + shortest < cut < end - shortest]

@@ -1,6 +1,6 @@
-"""The band in which recordings are measured: a rate of 8 to 32 kHz, without DC.
+"""The working rate of measurements: 8 to 32 kHz, without DC.
 
-Above it there is nothing of a telephone, and an hour of 192 kHz would cost twelve times as much.
+Higher frequencies hold no telephone sound, and an hour at 192 kHz would take twelve times as long.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 LOWEST_RATE_HZ: Final = 16_000
 _BLOCK: Final = 1 << 16
 _TAPS: Final = 48
-"""On each side, at the lower rate."""
+"""On each side of the filter, at the lower rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """Samples at `sample_rate_hz`, each standing for `step` samples of the recording, the middle being at its time."""
+    """Samples at `sample_rate_hz`. Each one represents `step` samples of the recording."""
 
     samples: NDArray[np.float32]
     sample_rate_hz: float
@@ -27,7 +27,7 @@ class Working:
 
 
 def working(samples: NDArray[Any], sample_rate_hz: int, mean: float) -> Working:
-    """Filter and decimate by a whole number, block by block; `mean` is the DC to remove."""
+    """Filter and decimate by an integer, block by block; `mean` is the DC to remove."""
     step = max(1, sample_rate_hz // LOWEST_RATE_HZ)
     if step == 1:
         return Working(np.asarray(samples, np.float32) - np.float32(mean), sample_rate_hz, 1)

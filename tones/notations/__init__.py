@@ -1,1 +1,1 @@
-"""Sounds written down as text, in the ways of Asterisk and of FreeSWITCH."""
+"""Sounds written as text: Asterisk's tone strings and FreeSWITCH's TGML."""

@@ -1,9 +1,9 @@
 """Asterisk's tone strings, as in indications.conf and Playtones().
 
-Parts separated by `,` (or `|`), each `[!]f1[+f2|*f2]/ms`: two frequencies added, or the first modulated
-by the second; `M69` is a MIDI note; 0 is silence; `!` marks what is played once, before the rest repeats
-for ever (ast_tone_zone_part_parse in main/indications.c). What these strings cannot say (levels, ramps,
-glides, fractions) is told by `losses`.
+Parts separated by `,` (or `|`), each `[!]f1[+f2|*f2]/ms`: two frequencies added, or the first modulated by the
+second; `M69` is a MIDI note; 0 is silence; a part with `!` is played once, before the rest repeats for ever
+(ast_tone_zone_part_parse in main/indications.c). `losses` lists what these strings cannot express (levels, ramps,
+glides, fractions).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ..profile import RAMP_MS, Profile, build_profile
 from .plain import PlainTone, plain_losses, plain_tones, times_ms, whole_ms, with_pauses
 
 PLAYTONES_DEPTH: Final = 0.22
-"""The modulation that Playtones makes at its own volume: 7219 of 32 768 (main/indications.c)."""
+"""The depth of modulation of Playtones at its own volume: 7219 of 32 768 (main/indications.c)."""
 _PLAYTONES_DBM0: Final = -10
-"""The same volume, which each frequency gets."""
+"""The level of each frequency at this volume."""
 _PLAYTONES_STEP_MS: Final = 20
-"""Playtones ends a part with a frame, so that 110 ms become 120."""
+"""Playtones plays whole frames: a part of 110 ms takes 120 ms."""
 
 _PART: Final = re.compile(
     r"(?P<once>!?)\s*"
@@ -34,13 +34,13 @@ _HIGHEST_NOTE: Final = 127
 _TEXT_LIMIT: Final = 8191
 """Characters in a line of Asterisk's configuration (main/config.c)."""
 _HIGHEST_MODULATION_HZ: Final = 100
-"""Zone files write ring-back as 400+15, which Playtones takes for a tone of 15 Hz."""
+"""Zone files write ring-back as 400+15, which Playtones plays as a tone of 15 Hz."""
 
 
 def from_asterisk(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float = -16.0, repeat: int = 1
 ) -> Profile:
-    """Make a profile of a tone string. What would repeat for ever is played `repeat` times.
+    """Make a profile from a tone string. Parts that repeat for ever are played `repeat` times.
 
     Raises ToneError where the string is malformed, DocumentError where the sound is out of bounds.
     """
@@ -53,12 +53,12 @@ def from_asterisk(
         if match is None:
             raise ToneError(f"{place}: is not a tone. Write it like 400/100, 400+450/100, 400*20/100 or !0/100")
         segment = _segment(match, place)
-        # As in Asterisk, a '!' after the first part without one is repeated with the rest.
+        # As in Asterisk, a part with '!' repeats if it follows a part without one.
         (once if match["once"] and not looped else looped).append(segment)
     segments, repeat = (once + looped * repeat, 1) if once else (looped, repeat)
     tree = {
         "id": name,
-        "title": title or "Made of an Asterisk tone string",
+        "title": title or "Made from an Asterisk tone string",
         "level_dbm0": level_dbm0,
         "segments": with_pauses(segments),
         "repeat": repeat,
@@ -67,10 +67,10 @@ def from_asterisk(
 
 
 def to_asterisk(profile: Profile) -> str:
-    """The tone string that plays the profile once, so every part has its `!`; sweeps become stairs.
+    """The tone string that plays the profile once: every part has a `!`, and sweeps become steps.
 
-    Raises ToneError for a recording, for a burst of more than Asterisk's two frequencies, and for a sound
-    that needs more than a line of its configuration. `losses` tells the rest.
+    Raises ToneError for a recording, for a burst of more than two frequencies, and for a string longer than a line of
+    Asterisk's configuration. `losses` lists what is lost.
     """
     parts: list[str] = []
     now_ms = 0
@@ -78,7 +78,7 @@ def to_asterisk(profile: Profile) -> str:
         start_ms, end_ms = whole_ms(tone.start_ms), whole_ms(tone.end_ms)
         if start_ms > now_ms:
             parts.append(f"!0/{start_ms - now_ms}")
-        # A part of 0 ms has no end.
+        # Asterisk plays a part of 0 ms for ever.
         if end_ms > start_ms:
             parts.append(f"!{_tone(tone)}/{end_ms - start_ms}")
         now_ms = end_ms
@@ -92,7 +92,7 @@ def to_asterisk(profile: Profile) -> str:
 
 
 def losses(profile: Profile) -> tuple[str, ...]:
-    """What the profile has and `to_asterisk` cannot write, in sentences for the user."""
+    """What `to_asterisk` cannot express, in sentences for the user."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     levels = sorted({profile.level_of(segment) for segment in heard}, reverse=True)
     modulations = [segment.modulation for segment in heard if segment.modulation]
@@ -113,7 +113,7 @@ def losses(profile: Profile) -> tuple[str, ...]:
 
 
 def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
-    """One part as the values of a Segment; raises ToneError where Asterisk's meaning has no end or no sound."""
+    """One part as the values of a Segment. Raises ToneError for an endless part or an inaudibly low tone."""
     if not int(match["ms"] or 0):
         tone = match[0].partition("/")[0]
         raise ToneError(f"{place}: has no end. Give its length in milliseconds, like {tone}/100")
@@ -127,12 +127,12 @@ def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
         modulation = {"rate_hz": float(second), "depth": PLAYTONES_DEPTH}
         return segment | {"frequencies_hz": (float(first),), "modulation": modulation}
     if 0 < second <= _HIGHEST_MODULATION_HZ:
-        raise ToneError(f"{place}: {second} Hz is too low to be heard. Write {first}*{second} for a modulated one")
+        raise ToneError(f"{place}: {second} Hz is too low to be heard. Write {first}*{second} for a modulated tone")
     return segment | {"frequencies_hz": tuple(float(frequency) for frequency in (first, second) if frequency)}
 
 
 def _note_hz(note: str | None, place: str) -> int:
-    """As Asterisk's own table: equal temperament, cut to whole hertz."""
+    """As in Asterisk's table: equal temperament, truncated to whole hertz."""
     if note is None:
         return 0
     if int(note) > _HIGHEST_NOTE:

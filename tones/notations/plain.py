@@ -1,6 +1,6 @@
-"""A profile as plain tones: what is left of it in notations that know no sweeps.
+"""A profile as plain tones, for notations without sweeps.
 
-Asterisk's tone strings and FreeSWITCH's TGML both hold a row of steady tones with whole milliseconds.
+Asterisk's tone strings and FreeSWITCH's TGML both hold a sequence of steady tones in whole milliseconds.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from idtone.errors import ToneError
 from ..profile import Profile, Segment, Tolerance
 
 TONES_LIMIT: Final = 1000
-"""A longer row is no notation for people any more."""
+"""People cannot read a longer sequence."""
 STAIR_MS: Final = 20.0
-"""A glide is written as stairs of this length, a packet of most networks."""
+"""A glide is written as steps of this length, the packet time of most networks."""
 _STAIRS_LIMIT: Final = 1000
 _STAIR_DECIMALS: Final = 3
 
@@ -33,18 +33,18 @@ class PlainTone:
 
 
 def plain_tones(profile: Profile) -> Iterator[PlainTone]:
-    """Every burst, a sweep as its stairs, a glide as stairs at the frequencies of their middles.
+    """All bursts: a sweep as its steps; a glide as steps, each at its middle frequency.
 
     Raises ToneError for a recording, and where there are more than `TONES_LIMIT`.
     """
     if profile.recording:
-        raise ToneError(f"{profile.id} is a recording, which no notation of tones can hold. Play its sound files")
+        raise ToneError(f"{profile.id} is a recording, which no tone notation can express. Play its sound files")
     count = 0
     for burst in profile.timeline():
         stairs = _stairs(burst.segment)
         count += stairs
         if count > TONES_LIMIT:
-            raise ToneError(f"{profile.id} has more than {TONES_LIMIT} tones to write down. Play its sound files")
+            raise ToneError(f"{profile.id} has more than {TONES_LIMIT} tones, too many for text. Play its sound files")
         length_ms = burst.segment.on_ms / stairs
         for stair in range(stairs):
             start_ms = burst.start_ms + stair * length_ms
@@ -56,12 +56,12 @@ def plain_tones(profile: Profile) -> Iterator[PlainTone]:
 
 
 def whole_ms(time_ms: float) -> int:
-    """Halves up, not to even: so no burst of a millisecond or more becomes empty."""
+    """Rounds halves up, not to even, so that no burst of a millisecond or more becomes empty."""
     return math.floor(time_ms + 0.5)
 
 
 def with_pauses(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Values of Segments, silence after a burst become its pause."""
+    """Values of Segments in which the silence after a burst is the burst's pause."""
     joined: list[dict[str, Any]] = []
     for segment in segments:
         if joined and not segment["frequencies_hz"]:
@@ -74,15 +74,15 @@ def with_pauses(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def plain_losses(profile: Profile, player: str) -> Iterator[str]:
-    """What every notation of plain tones leaves out, in sentences about what plays it."""
+    """What every notation of plain tones loses, in sentences about its player."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     sweeps = [segment for segment in heard if segment.sweep]
     if any(segment.ramp_ms for segment in heard):
         yield f"the ramps: {player} begins and ends each burst with a click"
     if any(segment.sweep and not segment.sweep.steps for segment in sweeps):
-        yield f"the glide: written as stairs of about {STAIR_MS:g} ms"
+        yield f"the glide: written as steps of about {STAIR_MS:g} ms"
     if sweeps:
-        yield f"the phase that runs on in a sweep: {player} starts anew on each stair"
+        yield f"the phase of a sweep: {player} restarts it at each step"
     if profile.dither_seed is not None:
         yield "the dither"
     if profile.tolerance != Tolerance():

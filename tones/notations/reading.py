@@ -1,4 +1,4 @@
-"""A sound written down as text, in Asterisk's or in FreeSWITCH's way."""
+"""A profile from a sound written as text, in Asterisk's or FreeSWITCH's notation."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .indications import from_asterisk
 from .tgml import from_tgml
 
 ASTERISK_LEVEL_DBM0: Final = -16.0
-"""Where a tone string is given no level, since it names none."""
+"""The default for a tone string, which cannot give a level."""
 _TGML: Final = re.compile(r"\s*(?:tone_stream://|[a-zA-Z<>+]=)|.*[0-9A-D*#%]\(", re.DOTALL)
 
 
 def from_notation(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """Make a profile of an Asterisk tone string or of TGML, which alone has settings and brackets.
+    """Make a profile from an Asterisk tone string or from TGML. Only TGML has settings and brackets.
 
-    `repeat` is for what would sound for ever. Without `level_dbm0` TGML keeps its own levels. Raises as
+    Parts that repeat for ever are played `repeat` times. Without `level_dbm0`, TGML keeps its own levels. Raises as
     `from_asterisk` and `from_tgml` do.
     """
     if _TGML.match(text):

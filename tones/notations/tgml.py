@@ -1,10 +1,11 @@
 """FreeSWITCH's tone generation markup, TGML, as in `tone_stream://`.
 
 Parts separated by `;`: settings like `v=-13`, or tones `%(on,off,f1,f2,…)` and DTMF digits, `5` or `5(on,off)`.
-`l=` repeats the next tone, `L=` the whole, and so does a closing `;loops=` (negative: for ever). The grammar
-is that of teletone_run, with what it skips in silence made an error (libteletone_generate.c; mod_tone_stream.c).
+`l=` repeats the next tone; `L=` repeats the whole, and so does a closing `;loops=` (negative: for ever). The grammar
+is that of teletone_run, but what teletone_run skips silently is an error here (libteletone_generate.c;
+mod_tone_stream.c).
 
-The volume of libteletone counts nearly in dBm0: a tone's peak is 10^((v - 3.14 - 3.02) / 20) · 32767 · 1.414214
+The volume of libteletone is nearly in dBm0: a tone's peak is 10^((v - 3.14 - 3.02) / 20) · 32767 · 1.414214
 (teletone_dds_state_set_tx_level), 0.01 dB below v dBm0 of the A-law; n tones are added and divided by n. It also
 adds a constant of 128 / n steps to every burst.
 """
@@ -45,7 +46,7 @@ _Tones = list[dict[str, Any]]
 
 @dataclass(slots=True)
 class _State:
-    """What teletone_init_session sets at 8000 Hz; a setting holds until the next one."""
+    """The settings. Their defaults are those of teletone_init_session at 8000 Hz; each holds until it is set again."""
 
     volume_db: float = -7.0
     on_ms: float = 250.0
@@ -56,10 +57,10 @@ class _State:
 def from_tgml(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """Make a profile of TGML. With `level_dbm0` the loudest tone gets that level, the others keep their
-    distance; without it the levels are those of FreeSWITCH. What would loop for ever is played `repeat` times.
+    """Make a profile from TGML. With `level_dbm0` the loudest tone gets that level, and the others keep their
+    difference; without it the levels are FreeSWITCH's. Endless loops are played `repeat` times.
 
-    Raises ToneError where a part is malformed or no profile can hold it (fades, other rates, channels),
+    Raises ToneError where a part is malformed or a profile cannot express it (fades, other rates, channels),
     DocumentError where the sound is out of bounds.
     """
     script, rounds = text.strip().removeprefix(_STREAM), 1
@@ -79,7 +80,7 @@ def from_tgml(
             tone["level_dbm0"] = round(own_dbm0 + shift_db, 2)
     tree = {
         "id": name,
-        "title": title or "Made of FreeSWITCH's TGML",
+        "title": title or "Made from FreeSWITCH's TGML",
         "level_dbm0": loudest_dbm0 if level_dbm0 is None else level_dbm0,
         "segments": with_pauses(tones),
         "repeat": rounds * own_rounds,
@@ -88,9 +89,9 @@ def from_tgml(
 
 
 def to_tgml(profile: Profile) -> str:
-    """TGML that plays the profile; sweeps become stairs, and modulation is left out.
+    """TGML that plays the profile. Sweeps become steps, and modulation is left out.
 
-    Raises ToneError for a recording and for more tones than `plain.TONES_LIMIT`. `losses` tells the rest.
+    Raises ToneError for a recording and for more tones than `plain.TONES_LIMIT`. `losses` lists what is lost.
     """
     once = profile.model_copy(update={"repeat": 1})
     tones = [tone for tone in plain_tones(once) if whole_ms(tone.end_ms) > whole_ms(tone.start_ms)]
@@ -111,26 +112,26 @@ def to_tgml(profile: Profile) -> str:
 
 
 def losses(profile: Profile) -> tuple[str, ...]:
-    """What the profile has and `to_tgml` cannot write, in sentences for the user."""
+    """What `to_tgml` cannot express, in sentences for the user."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     levels = {profile.level_of(segment) for segment in heard}
     found = list(plain_losses(profile, "FreeSWITCH"))
     if any(segment.modulation for segment in heard):
         found.append("the modulation: FreeSWITCH has none")
     if any(_volume_db(profile.level_of(segment), segment.frequencies_hz, profile.law) > 0 for segment in heard):
-        found.append("the level: FreeSWITCH's loudest is below it")
+        found.append("the level: FreeSWITCH's highest level is below it")
     if any(round(level, 2) != level for level in levels):
         found.append("hundredths of a decibel: rounded")
     return tuple(found)
 
 
 def _volume_db(level_dbm0: float, frequencies_hz: tuple[float, ...], law: Law) -> float:
-    """libteletone's volume that gives a burst this level."""
+    """The volume in libteletone that gives a burst this level."""
     return level_dbm0 - _offset_db(len(frequencies_hz), law)
 
 
 def _offset_db(tones: int, law: Law) -> float:
-    """The level in dBm0 of so many tones together at volume 0."""
+    """The level in dBm0 of this number of tones together at volume 0."""
     peak = 20 * math.log10(1.414214 * 32767 / 32768) - (3.14 + 3.02)
     return peak + law.full_scale_dbm0 - 10 * math.log10(tones)
 
@@ -140,7 +141,7 @@ def _number(value: float) -> str:
 
 
 def _in_rounds(tones: _Tones) -> tuple[_Tones, int]:
-    """The shortest row that gives `tones` when it is played again and again, and how often."""
+    """The shortest sequence whose repetition gives `tones`, and the number of repetitions."""
     for length in range(1, min(_LONGEST_ROUND, len(tones) // 2) + 1):
         if len(tones) % length == 0 and tones[length:] == tones[:-length]:
             return tones[:length], len(tones) // length
@@ -148,15 +149,15 @@ def _in_rounds(tones: _Tones) -> tuple[_Tones, int]:
 
 
 def _played(script: str) -> _Tones:
-    """All that teletone_run plays, in order. Raises ToneError."""
+    """All tones that teletone_run plays, in order. Raises ToneError."""
     parts = script.split(";")
     if _SETTING.fullmatch(parts[-1].strip()):
-        # FreeSWITCH reads the last one on, past its first letter: `L=3` plays the digit 3.
-        raise ToneError(f"TGML, part {len(parts)} {parts[-1].strip()!r}: a setting is at the end. Put it to the front")
+        # FreeSWITCH reads a last setting again after its first letter: `L=3` plays the digit 3.
+        raise ToneError(f"TGML, part {len(parts)} {parts[-1].strip()!r}: a setting is at the end. Move it to the front")
     state = _State()
     first = _run(parts, state)
     times = next((int(match["value"]) for match in map(_whole_script, parts) if match and int(match["value"]) > 0), 1)
-    # The settings at the end of a round are those at the end of the next one.
+    # Each round begins with the settings at the end of the round before. From the second round on, all are equal.
     again = _run(parts, state) if times > 1 else []
     if len(first) + len(again) * (times - 1) > _TONES_READ_LIMIT:
         raise ToneError(f"TGML: plays more than {_TONES_READ_LIMIT} tones. Repeat it less often")
@@ -196,19 +197,19 @@ def _run(parts: list[str], state: _State) -> _Tones:
 def _set(state: _State, name: str, value: str, place: str) -> None:
     number = float(value)
     if name in "<>+":
-        raise ToneError(f"{place}: is a fade, which no profile has. Remove it, or give each step a tone of its own")
+        raise ToneError(f"{place}: is a fade, which a profile cannot express. Remove it, or write a tone for each step")
     if name != "v" and not number.is_integer():
         raise ToneError(f"{place}: FreeSWITCH drops the fraction. Give a whole number")
     if name == "c" and number != 1:
         raise ToneError(f"{place}: a sound has one channel. Remove it")
     if name == "r" and number != 8000:
-        raise ToneError(f"{place}: another rate changes every pitch on a call of 8000 Hz. Remove it")
+        raise ToneError(f"{place}: another rate changes every pitch on a call at 8000 Hz. Remove it")
     if name == "v":
         if not -63 <= number <= 0:
-            raise ToneError(f"{place}: FreeSWITCH ignores a volume that is not from -63 to 0. Give one that is")
+            raise ToneError(f"{place}: FreeSWITCH ignores a volume outside -63 to 0. Give one from -63 to 0")
         state.volume_db = number
     elif number < 0:
-        raise ToneError(f"{place}: has no end or no meaning below 0. Give a positive number")
+        raise ToneError(f"{place}: is negative. Give a positive number")
     elif name == "d":
         state.on_ms = number
     elif name == "w":
@@ -218,7 +219,7 @@ def _set(state: _State, name: str, value: str, place: str) -> None:
 
 
 def _tone(match: re.Match[str], state: _State, place: str) -> dict[str, Any] | None:
-    """One tone as the values of a Segment; None where it has no length at all."""
+    """One tone as the values of a Segment; None where it has no length."""
     values = [value.strip() for value in match["values"].split(",")] if match["values"] is not None else []
     manual = match["name"] == "%"
     if (len(values) < 3) if manual else (len(values) not in {0, 2}):
@@ -227,10 +228,10 @@ def _tone(match: re.Match[str], state: _State, place: str) -> dict[str, Any] | N
     on_ms, off_ms = state.on_ms, state.off_ms
     if values:
         if not all(_WHOLE.fullmatch(value) for value in values[:2]):
-            raise ToneError(f"{place}: {match[0].strip()!r} has no time in whole milliseconds. Write it like 100")
+            raise ToneError(f"{place}: {match[0].strip()!r} needs times in whole milliseconds. Write them like 100")
         on_ms, off_ms = float(values[0]), float(values[1])
     frequencies = _frequencies(values[2:], place) if manual else _DIGITS_HZ[match["name"]]
-    # Without a length there is nothing but the wait: that is how TGML writes silence.
+    # A tone without a length is only its pause: TGML writes silence like this.
     if on_ms == 0:
         return {"frequencies_hz": (), "on_ms": off_ms, "level_dbm0": None} if off_ms else None
     level_dbm0 = round(state.volume_db + _offset_db(len(frequencies), Law.A), 2)
@@ -254,5 +255,5 @@ def _frequencies(values: list[str], place: str) -> tuple[float, ...]:
             break
         found.append(float(value))
     if not found:
-        raise ToneError(f"{place}: FreeSWITCH leaves out a tone of 0 Hz, its time too. Write silence as %(0,100,400)")
+        raise ToneError(f"{place}: FreeSWITCH skips a tone of 0 Hz and its time. Write silence as %(0,100,400)")
     return tuple(found)

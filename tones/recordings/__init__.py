@@ -1,1 +1,1 @@
-"""Recordings of calls, read into legs: audio files, and captures of RTP."""
+"""Readers of recordings: audio files and captures of RTP → legs."""

@@ -1,4 +1,4 @@
-"""Captures of RTP (pcap, pcapng) → legs. Signalling in the same capture is never looked at."""
+"""Captures of RTP (pcap, pcapng) → legs. Signalling in the capture is never read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Source(NamedTuple):
     ssrc: int
 
     @property
-    def way(self) -> str:
+    def route(self) -> str:
         source = address(self.source, self.source_port)
         return f"{source} → {address(self.destination, self.destination_port)}"
 
@@ -38,18 +38,20 @@ class _Found(NamedTuple):
 
 
 def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
-    """One leg for every SSRC that sends G.711 or G.722 from one address to another, and each of these codecs in it.
+    """One leg for each SSRC and pair of addresses that carries G.711 or G.722, and for each of these codecs in it.
 
-    The legs are in the order of their first packets, named "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"; where two would have
-    one name, with the SSRC. Their time begins with their first packet. Packets are put in order, copies dropped; `lost`
-    is what the sequence numbers miss, and what was sent in another codec meanwhile; silence that was not sent, comfort
-    noise and telephone events are silence. A sender that counts anew goes on in the same leg.
-    What cannot be decoded (other codecs, encryption) is left out and told to `notice`, by default as a warning
-    of the log. Raises RecordingError where nothing is left, or the legs are longer than `longest_s`.
+    The legs are in the order of their first packets, with names like "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)", and with
+    the SSRC where two names would be equal. The time of a leg begins with its first packet. Packets are sorted, and
+    duplicates are dropped. `lost` covers missing sequence numbers and the time of packets in another codec. Unsent
+    silence, comfort noise and telephone events become silence. A sender that restarts its counters continues in the
+    same leg. Streams that cannot be decoded (other codecs, encryption) are left out; `notice` gets a sentence about
+    each, by default a warning in the log.
+
+    Raises RecordingError where no leg is left, or a leg is longer than `longest_s`.
     """
     with open_recording(path) as file:
         if not is_capture(beginning_of(file)):
-            raise RecordingError(f"{path}: is no capture (pcap or pcapng). Name one, or an audio file")
+            raise RecordingError(f"{path}: is not a capture (pcap or pcapng). Name a capture or an audio file")
         streams: dict[_Source, Stream] = {}
         count = octets = 0
         for datagram in datagrams(path, file):
@@ -74,7 +76,7 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
     ]
     _check_extent(path, found, longest_s)
     if not found:
-        reason = "; ".join(left_out[:3]) or f"no stream of {FEWEST_PACKETS} packets or more, each captured whole"
+        reason = "; ".join(left_out[:3]) or f"no stream has {FEWEST_PACKETS} complete packets"
         raise RecordingError(f"{path}: holds no RTP that can be read: {reason}. Capture unencrypted G.711 or G.722")
     for sentence in left_out:
         notice(f"{path}: {sentence}")
@@ -84,7 +86,7 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
 def _codecs(origin: _Source, packets: list[tuple[int, Packet]], left_out: list[str]) -> Iterator[_Found]:
     counts = Counter(packet.payload_type for _, packet in packets if not packet.silent)
     for payload_type, count in counts.items():
-        named = f"{origin.way}: {codec_name(payload_type)}"
+        named = f"{origin.route}: {codec_name(payload_type)}"
         if payload_type not in CODECS:
             left_out.append(f"{named} is not decoded, {count} packets are left out")
             continue
@@ -94,7 +96,7 @@ def _codecs(origin: _Source, packets: list[tuple[int, Packet]], left_out: list[s
         line = lay(packets, payload_type)
         if 2 * line.misfits > line.pairs:
             left_out.append(
-                f"{named} has packets whose length is not their time, as encrypted ones (SRTP), {count} are left out"
+                f"{named} has packets whose length contradicts their time, as in SRTP (encrypted), {count} are left out"
             )
             continue
         yield _Found(origin, payload_type, line)
@@ -109,10 +111,10 @@ def _check_extent(path: Path, found: list[_Found], longest_s: float) -> None:
 
 
 def _legs(found: list[_Found]) -> Iterator[Leg]:
-    names = Counter((each.origin.way, each.payload_type) for each in found)
+    names = Counter((each.origin.route, each.payload_type) for each in found)
     for origin, payload_type, line in found:
         codec = CODECS[payload_type]
         ratio = codec.sample_rate_hz // CLOCK_HZ
-        apart = f", SSRC {origin.ssrc:08x}" if names[origin.way, payload_type] > 1 else ""
+        apart = f", SSRC {origin.ssrc:08x}" if names[origin.route, payload_type] > 1 else ""
         lost = tuple((ratio * start, ratio * end) for start, end in line.lost)
-        yield Leg(f"{origin.way} ({codec.name}{apart})", decode(line, codec), codec.sample_rate_hz, lost)
+        yield Leg(f"{origin.route} ({codec.name}{apart})", decode(line, codec), codec.sample_rate_hz, lost)

@@ -1,4 +1,4 @@
-"""Audio files → legs: by libsndfile where it knows the format, else by the ffmpeg program."""
+"""Audio files → legs, with libsndfile, or with the ffmpeg program for other formats."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .opening import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_reco
 SAMPLE_RATES_HZ: Final = (4000, 192_000)
 CHANNELS: Final = 16
 _BEYOND: Final = 256.0
-"""No level of sound lies 48 dB above full scale; integers that were stored as floats do."""
+"""No sound lies 48 dB above full scale, but integers stored as floats do."""
 _BLOCK: Final = 1 << 16
-"""Frames. Long Ogg files in one call crash libsndfile."""
+"""Frames. Reading a long Ogg file in one call crashes libsndfile."""
 
 Channels = tuple[list[NDArray[np.float32]], int]
 """The samples of each channel, and their rate in hertz."""
@@ -33,7 +33,7 @@ Channels = tuple[list[NDArray[np.float32]], int]
 
 @dataclass(frozen=True, slots=True)
 class RawFormat:
-    """Samples without a header, as Asterisk names such files; `subtype` is libsndfile's, `demuxer` ffmpeg's."""
+    """A headerless format of Asterisk. `subtype` is for libsndfile, `demuxer` for ffmpeg."""
 
     sample_rate_hz: int
     subtype: str = ""
@@ -57,27 +57,28 @@ RAW_FORMATS: Final[Mapping[str, RawFormat]] = MappingProxyType(
         },
     }
 )
-"""By extension. A file that has one of these and yet begins like a known container is read as what it is."""
+"""By extension. A file with such an extension that begins like a known container is read as that container."""
 
 _CONTAINERS: Final = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b".snd", b"FORM", b"caff", b"riff", b"ID3", b"#!AMR")
-_OTHERS: Final[Mapping[bytes, str]] = MappingProxyType(
+_COMPRESSED: Final[Mapping[bytes, str]] = MappingProxyType(
     {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ": "xz", b"BZh": "bzip2"}
 )
 
 
 def read_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
-    """One leg per channel: "mono", "left" and "right", else "channel 1" and so on; 1.0 is full scale.
+    """One leg per channel: "mono", "left" and "right", or "channel 1" and so on; 1.0 is full scale.
 
-    What libsndfile knows is known by its content, whatever the extension; headerless files by the extension
-    that Asterisk gives them; all others are decoded by ffmpeg. A file that ends before its header says is read
-    up to where it ends: a recorder that was killed leaves such a header, so the rest is not taken for lost.
-    Where ffmpeg finds damage and goes on behind it, `notice` is told, since what follows may come too early.
-    Raises RecordingError where it is no sound, is longer than `longest_s`, has a rate outside 4–192 kHz, more
-    than 16 channels, or samples that are no numbers.
+    Headerless files are recognised by Asterisk's extension. libsndfile recognises its formats by content, whatever
+    the extension; ffmpeg decodes all others. A file that ends earlier than its header says is read to its end: a
+    killed recorder leaves such a header, so the rest does not count as lost. Where ffmpeg skips damage, `notice` gets
+    a sentence, since the sound after it may come too early.
+
+    Raises RecordingError where the file is not a sound, is longer than `longest_s`, has a rate outside 4–192 kHz,
+    more than 16 channels, or samples that are not numbers.
     """
     with open_recording(path) as file:
         beginning = beginning_of(file)
-        for magic, packer in _OTHERS.items():
+        for magic, packer in _COMPRESSED.items():
             if beginning.startswith(magic):
                 raise RecordingError(f"{path}: is compressed with {packer}. Unpack it first")
         raw = None if beginning.startswith(_CONTAINERS) else RAW_FORMATS.get(path.suffix.lower())
@@ -115,7 +116,7 @@ def _read_raw(path: Path, file: BinaryIO, raw: RawFormat, longest_s: float, noti
 
 def _read_sndfile(path: Path, file: BinaryIO, longest_s: float, raw: RawFormat | None = None) -> Channels:
     layout = {"format": "RAW", "subtype": raw.subtype, "channels": 1, "samplerate": raw.sample_rate_hz} if raw else {}
-    # By descriptor, so that libsndfile sees no name to guess a format from.
+    # Open by descriptor, so that libsndfile cannot guess a format from the name.
     with soundfile.SoundFile(file.fileno(), closefd=False, **layout) as sound:
         rate = int(sound.samplerate)
         _check_extent(path, sound.frames, sound.channels, rate, longest_s)
@@ -132,9 +133,9 @@ def _read_sndfile(path: Path, file: BinaryIO, longest_s: float, raw: RawFormat |
 
 
 def _read_ffmpeg(path: Path, file: BinaryIO, demuxer: tuple[str, ...], longest_s: float, notice: Notice) -> Channels:
-    interleaved, rate, complaint = decoding.decode(path, file, demuxer, longest_s=longest_s, largest=LARGEST_SAMPLES)
-    if complaint:
-        notice(f"{path}: is damaged, parts may be missing or out of place: {complaint}")
+    interleaved, rate, message = decoding.decode(path, file, demuxer, longest_s=longest_s, largest=LARGEST_SAMPLES)
+    if message:
+        notice(f"{path}: is damaged, parts may be missing or shifted: {message}")
     _check_extent(path, len(interleaved), interleaved.shape[1], rate, longest_s)
     return [interleaved[:, number].astype(np.float32) for number in range(interleaved.shape[1])], rate
 
@@ -148,9 +149,7 @@ def _check_extent(path: Path, frames: int, channels: int, sample_rate_hz: int, l
     if not 1 <= channels <= CHANNELS:
         raise RecordingError(f"{path}: has {channels} channels; up to {CHANNELS} are read. Split it first")
     if frames > _most_frames(channels, sample_rate_hz, longest_s):
-        raise RecordingError(
-            f"{path}: is longer than is read at once ({longest_s:g} s, 2 GiB of samples). Cut it first"
-        )
+        raise RecordingError(f"{path}: is longer than the limit ({longest_s:g} s, 2 GiB of samples). Cut it first")
 
 
 def _most_frames(channels: int, sample_rate_hz: int, longest_s: float) -> int:
@@ -159,10 +158,10 @@ def _most_frames(channels: int, sample_rate_hz: int, longest_s: float) -> int:
 
 def _check_samples(path: Path, samples: NDArray[np.float32]) -> None:
     if not len(samples):
-        raise RecordingError(f"{path}: holds no sound: it ends where the samples should begin")
+        raise RecordingError(f"{path}: contains no sound: it ends where the samples should begin")
     least, most = float(samples.min()), float(samples.max())
     if not math.isfinite(least) or not math.isfinite(most):
-        raise RecordingError(f"{path}: holds samples that are no numbers (NaN or infinite). Export it again")
+        raise RecordingError(f"{path}: holds samples that are not numbers (NaN or infinite). Export it again")
     if max(-least, most) > _BEYOND:
         raise RecordingError(
             f"{path}: holds samples {max(-least, most):.3g} times full scale. Export it again, as 16-bit integers"

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What one party sent. `samples` has one channel, 1.0 being full scale (32 768 in 16 bits).
+    """The sound that one party sent. `samples` has one channel; 1.0 is full scale (32 768 in 16 bits).
 
-    `lost` are the spans of samples, from the first up to the second, that the recording is known not to
-    have; they are zero in `samples`. `name` tells the leg from the others of its recording: "left",
-    "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"; it holds no telephone number.
+    `lost` are the spans of samples (first, end) that the recording is known to lack; they are zero in `samples`.
+    `name` distinguishes the legs of a recording: "left", "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"; it holds no
+    telephone number.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What all readers share: regular files only, so that nothing waits; limits; and where doubts are told."""
+"""What all readers share: opening regular files only, which never blocks; limits; and notices."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import BinaryIO, Final
 from idtone.errors import RecordingError
 
 LONGEST_S: Final = 4 * 3600.0
-"""The longest leg that is read where the caller names no other limit."""
+"""The default limit for the length of a leg."""
 LARGEST_SAMPLES: Final = 1 << 29
-"""Samples of all legs of a recording together: 2 GiB, 18 hours of one leg at 8 kHz."""
+"""The limit for all legs of a recording together: 2 GiB, 18 hours of one leg at 8 kHz."""
 
 Notice = Callable[[str], object]
-"""Takes a sentence about what of a recording could not be read, although the rest could."""
+"""Gets a sentence about a part of a recording that could not be read, although the rest could."""
 warn: Final[Notice] = logging.getLogger(__name__).warning
 
 
 def open_recording(path: Path) -> BinaryIO:
-    """The file, at its beginning. Raises RecordingError for what is no file, is empty or may not be read.
+    """The open file, at its start. Raises RecordingError where it is not a regular file, is empty or may not be read.
 
-    A FIFO or a device is refused without waiting for what is at its other end.
+    A FIFO or a device is refused without waiting for its other end.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -33,7 +33,7 @@ def open_recording(path: Path) -> BinaryIO:
             f"{path}: cannot be opened: {error.strerror}. Check the path and its permissions"
         ) from error
     except ValueError as error:
-        raise RecordingError(f"{str(path)!r}: cannot be the path of a file: {error}") from error
+        raise RecordingError(f"{str(path)!r}: is not a valid path: {error}") from error
     file = os.fdopen(descriptor, "rb") if stat.S_ISREG((status := os.fstat(descriptor)).st_mode) else None
     if file is None:
         os.close(descriptor)
@@ -46,5 +46,5 @@ def open_recording(path: Path) -> BinaryIO:
 
 
 def beginning_of(file: BinaryIO) -> bytes:
-    """Its first 16 bytes; the file stays where it is, for the libraries that read it by its descriptor."""
+    """The first 16 bytes. The position in the file does not change: libraries read the file by its descriptor."""
     return os.pread(file.fileno(), 16, 0)

@@ -1,8 +1,8 @@
-"""Captures (pcap, pcapng) → UDP datagrams. Packets that are none, or are not whole, are passed over.
+"""Captures (pcap, pcapng) → UDP datagrams. Other packets and incomplete packets are skipped.
 
-Written here, because the libraries at hand read every protocol in a packet, not all of their errors are theirs to
-name, and a pcapng with several interfaces is read as if it had one.
-Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng, and the link types of tcpdump.org.
+The available libraries do not suit: they parse every protocol in a packet, they raise undocumented exceptions, and
+they read a pcapng with several interfaces as if it had one. Formats: draft-ietf-opsawg-pcap,
+draft-ietf-opsawg-pcapng, and the link types of tcpdump.org.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PCAP: Final = {
     b"\x4d\x3c\xb2\xa1": ("<", 1),
     b"\xa1\xb2\x3c\x4d": (">", 1),
 }
-"""Magic → byte order, and nanoseconds in the unit of the fraction."""
+"""Magic → byte order, and the unit of the fraction in nanoseconds."""
 _PCAPNG: Final = b"\x0a\x0d\x0d\x0a"
 _BYTE_ORDERS: Final = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
@@ -34,17 +34,17 @@ _TSRESOL, _TSOFFSET = 9, 14
 
 _ETHERNET, _SLL, _SLL2 = 1, 113, 276
 _LOOPBACK: Final = (0, 108)
-"""Four bytes of address family, in the byte order of whoever captured, before the IP header."""
+"""The IP header follows four bytes of address family, in the byte order of the capturing machine."""
 _RAW_IP: Final = (12, 14, 101, 228, 229)
 _VLANS: Final = (0x8100, 0x88A8, 0x9100)
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _UDP: Final = 17
 _EXTENSIONS: Final = (0, 43, 60)
-"""Hop-by-hop, routing and destination options of IPv6, which all have the same form."""
+"""Hop-by-hop, routing and destination options of IPv6; all have the same form."""
 
 
 class Datagram(NamedTuple):
-    """One UDP datagram. Addresses are as on the wire, 4 or 16 bytes; `arrival_ns` is None where none was noted."""
+    """One UDP datagram. Addresses are as on the wire, 4 or 16 bytes; `arrival_ns` is None without a time stamp."""
 
     arrival_ns: int | None
     source: bytes
@@ -61,7 +61,7 @@ class _Interface(NamedTuple):
 
 
 def is_capture(beginning: bytes) -> bool:
-    """Whether a file that begins so is a pcap or a pcapng."""
+    """Whether a file with this beginning is a pcap or a pcapng."""
     return beginning[:4] in _PCAP or beginning[:4] == _PCAPNG
 
 
@@ -72,9 +72,9 @@ def address(host: bytes, port: int) -> str:
 
 
 def datagrams(path: Path, file: BinaryIO) -> Iterator[Datagram]:
-    """All of the capture, in its order. A capture that ends inside a packet ends before it.
+    """All datagrams in the order of the capture. An incomplete last packet is skipped.
 
-    Raises RecordingError where it is damaged, or of a link type that carries no IP we know.
+    Raises RecordingError where the capture is damaged, or its link type is not supported.
     """
     packets = _pcapng(path, file) if (magic := file.read(4)) == _PCAPNG else _pcap(path, file, magic)
     for arrival_ns, link, packet in packets:
@@ -88,7 +88,7 @@ def _pcap(path: Path, file: BinaryIO, magic: bytes) -> Iterator[tuple[int | None
     header = file.read(20)
     if len(header) < 20:
         return
-    # The upper half may hold the length of the frame check sequence.
+    # The upper 16 bits may hold the length of the frame check sequence.
     link = struct.unpack_from(order + "I", header, 16)[0] & 0xFFFF
     record = struct.Struct(order + "4I")
     while len(head := file.read(16)) == 16:
@@ -133,7 +133,7 @@ def _pcapng(path: Path, file: BinaryIO) -> Iterator[tuple[int | None, int, bytes
 
 
 def _interface(block: bytes, order: str) -> _Interface:
-    """An Interface Description Block's body. Raises struct.error where it is too short."""
+    """The interface in the body of an Interface Description Block. Raises struct.error where it is too short."""
     link = struct.unpack_from(order + "H", block)[0]
     per_second, offset_s, at = 1_000_000, 0, 8
     while at + 4 <= len(block):
@@ -151,11 +151,11 @@ def _interface(block: bytes, order: str) -> _Interface:
 
 
 def _damaged(path: Path, file: BinaryIO) -> RecordingError:
-    return RecordingError(f"{path}: is a damaged capture: no packet can begin near byte {file.tell()}. Capture again")
+    return RecordingError(f"{path}: is a damaged capture: no valid packet near byte {file.tell()}. Capture again")
 
 
 def _network(path: Path, packet: bytes, link: int) -> int:
-    """Where the IP header begins; the packet's end where it has none."""
+    """The offset of the IP header; the packet's length where it has no IP header."""
     if link in _RAW_IP:
         return 0
     if link in _LOOPBACK:
@@ -168,7 +168,7 @@ def _network(path: Path, packet: bytes, link: int) -> int:
         at, kind = 14, packet[12:14]
     else:
         raise RecordingError(
-            f"{path}: was captured on a link of type {link}, which is not read. Capture on Ethernet or any IP interface"
+            f"{path}: was captured on a link of type {link}, which is not read. Capture on Ethernet or an IP interface"
         )
     while int.from_bytes(kind, "big") in _VLANS:
         at, kind = at + 4, packet[at + 2 : at + 4]
@@ -176,10 +176,10 @@ def _network(path: Path, packet: bytes, link: int) -> int:
 
 
 def _udp(packet: bytes, at: int) -> tuple[bytes, int, bytes, int, bytes] | None:
-    """Source, its port, destination, its port, payload; None for what is no whole UDP datagram."""
+    """Source, its port, destination, its port, payload; None where it is not a complete UDP datagram."""
     version = packet[at] >> 4 if at < len(packet) else 0
     if version == 4 and len(packet) >= at + 20:
-        # A fragment's offset, or that more will follow: RTP is never that long.
+        # Skip fragments (an offset, or more fragments to come): RTP packets are never that long.
         if packet[at + 9] != _UDP or int.from_bytes(packet[at + 6 : at + 8], "big") & 0x3FFF:
             return None
         source, destination = packet[at + 12 : at + 16], packet[at + 16 : at + 20]

@@ -10,9 +10,9 @@ from .leg import Leg
 
 
 def at_rate(leg: Leg, sample_rate_hz: int) -> Leg:
-    """The leg at `sample_rate_hz`; itself where it has that rate. Its lost spans grow to whole samples.
+    """The leg at `sample_rate_hz`; the same object where it has that rate. Lost spans grow to whole samples.
 
-    Linear phase, so nothing moves in time; silent again where it is lost, though the filter rings into it.
+    The filter has linear phase, so nothing moves in time. It rings into lost spans, so these are set to zero again.
     """
     if leg.sample_rate_hz == sample_rate_hz:
         return leg

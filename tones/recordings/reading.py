@@ -12,9 +12,10 @@ from .packets import is_capture
 
 
 def read(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
-    """The legs of a capture (`read_capture`) or of an audio file (`read_file`), whichever its content is.
+    """The legs of a capture (`read_capture`) or of an audio file (`read_file`), by content.
 
-    `notice` is told what is left out or damaged. Raises RecordingError for all that cannot be read.
+    `notice` gets a sentence about each part that is left out or damaged. Raises RecordingError where the file cannot
+    be read.
     """
     with open_recording(path) as file:
         reader = read_capture if is_capture(beginning_of(file)) else read_file

@@ -1,9 +1,9 @@
 """RTP packets → the sound of one sender, on the sender's own clock (RFC 3550, RFC 3551).
 
-Sequence numbers say what is missing, timestamps say where what is there belongs. So a jump of the timestamp alone is
-silence that was never sent, and a jump of both is loss. Of a hole with missing packets all counts as lost, even where
-part of it may have been silence: nobody can know which part. Arrival times only judge the timestamps: a jump that
-the capture's clock contradicts is a sender that began to count anew, and then that clock tells how long the hole is.
+Sequence numbers show missing packets; timestamps give the place of each packet. So a jump of the timestamp alone is
+unsent silence, and a jump of both is loss. A hole with missing packets counts as lost completely: part of it may be
+silence, but the packets do not show which part. Arrival times only check the timestamps. If the capture's clock
+contradicts a jump, the sender has restarted its counters, and that clock gives the length of the hole.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ import soundfile
 from numpy.typing import NDArray
 
 FEWEST_PACKETS: Final = 8
-"""Fewer are not taken for a stream: other protocols begin with the same bits."""
+"""A stream has at least this many packets: other protocols begin with the same bits."""
 CLOCK_HZ: Final = 8000
-"""Of all that is decoded here, G.722 too, though it carries 16 000 samples a second (RFC 3551, 4.5.2)."""
+"""The RTP clock of all codecs here; also of G.722, which has 16 000 samples a second (RFC 3551, 4.5.2)."""
 
 _HEADER: Final = 12
 _DROPOUT: Final = 3000
 _MISORDER: Final = 100
-"""How far a sequence number may be ahead of the highest or behind it (RFC 3550, A.1)."""
+"""How far a sequence number may be ahead of the highest (`_DROPOUT`) or behind it (RFC 3550, A.1)."""
 _NEAR: Final = 20
 _CONTRADICTION_S: Final = 2
-"""More than jitter and a sender's burst make up."""
+"""More than the effect of jitter and of a sender's bursts."""
 _SILENT: Final = (13, 19)
-"""Comfort noise (RFC 3389): it says that there is nothing to hear."""
+"""Comfort noise (RFC 3389): the sender is silent."""
 _DYNAMIC: Final = 96
 _EVENT_OCTETS: Final = 4
 """A telephone event's whole payload (RFC 4733, 2.3); its packets fill no time of the voice."""
@@ -55,7 +55,7 @@ _NAMES: Final = {3: "GSM", 4: "G723", 5: "DVI4", 6: "DVI4", 7: "LPC", 10: "L16",
 
 
 def codec_name(payload_type: int) -> str:
-    """ "G729", or "payload type 111" where only the signalling knows."""
+    """ "G729", or "payload type 111" where only the signalling names the codec."""
     known = CODECS.get(payload_type)
     return known.name if known else _NAMES.get(payload_type, f"payload type {payload_type}")
 
@@ -63,7 +63,7 @@ def codec_name(payload_type: int) -> str:
 class Packet(NamedTuple):
     """One RTP packet; `arrival_ns` is None where the capture has none.
 
-    `payload` is whole where it can be decoded, of other types the beginning that tells whether it is `silent`.
+    `payload` is complete for types that can be decoded. For other types it is only the beginning, enough for `silent`.
     """
 
     sequence: int
@@ -75,7 +75,7 @@ class Packet(NamedTuple):
 
     @property
     def silent(self) -> bool:
-        """Whether it carries no sound."""
+        """Whether it carries comfort noise, an event or nothing."""
         event = self.payload_type >= _DYNAMIC and len(self.payload) == _EVENT_OCTETS
         return self.payload_type in _SILENT or event or not self.payload
 
@@ -106,7 +106,7 @@ def _signed(difference: int, bits: int) -> int:
 
 @dataclass(slots=True)
 class Stream:
-    """What came from one source under one SSRC, in whatever order it came."""
+    """The packets of one source and one SSRC, in any order of arrival."""
 
     packets: dict[tuple[int, int], Packet] = field(default_factory=dict)
     """By restart and extended sequence number."""
@@ -118,7 +118,7 @@ class Stream:
     _followed: int = 0
 
     def add(self, packet: Packet) -> None:
-        """Take one more packet. A copy, and a stray one that no other follows, are dropped."""
+        """Add a packet. Duplicates are dropped, and so are stray packets without a successor."""
         last = self._last
         if last is None:
             self._accept(packet, packet.sequence)
@@ -148,11 +148,11 @@ class Stream:
 
     @property
     def plausible(self) -> bool:
-        """Whether this is RTP, and not another protocol whose packets begin alike."""
+        """Whether this is RTP, not another protocol whose packets begin with the same bits."""
         return len(self.packets) >= FEWEST_PACKETS and 2 * self._followed >= len(self.packets)
 
     def ordered(self) -> list[tuple[int, Packet]]:
-        """As they were sent, each with the number of packets that are missing before it."""
+        """The packets in the order of sending, each with the number of missing packets before it."""
         found: list[tuple[int, Packet]] = []
         before: tuple[int, int] | None = None
         for key in sorted(self.packets):
@@ -164,11 +164,10 @@ class Stream:
 
 @dataclass(slots=True)
 class Timeline:
-    """The packets of one codec in a stream, laid on its clock.
+    """The packets of one codec in a stream, placed on its clock.
 
-    `runs` are octets without a hole, each with the tick where it begins; `lost` are spans of ticks, from the first
-    up to the second; `ticks` is the whole length. `misfits` of `pairs` of neighbours had a length that the
-    timestamps contradict.
+    `runs` are payloads without a hole, each run with its first tick; `lost` are spans of ticks (first, end); `ticks`
+    is the whole length. Of `pairs` of neighbouring packets, `misfits` have a length that contradicts the timestamps.
     """
 
     runs: list[tuple[int, list[bytes]]] = field(default_factory=list)
@@ -179,7 +178,7 @@ class Timeline:
 
 
 def lay(packets: Iterable[tuple[int, Packet]], payload_type: int) -> Timeline:
-    """The packets with `payload_type` on their clock. What was sent with another codec meanwhile is lost here."""
+    """Place the packets with `payload_type` on their clock. The time of packets in another codec counts as lost."""
     line = Timeline()
     anchor: Packet | None = None
     missing, interrupted = 0, False
@@ -206,7 +205,7 @@ def lay(packets: Iterable[tuple[int, Packet]], payload_type: int) -> Timeline:
 
 
 def _hole(before: Packet, after: Packet) -> int:
-    """Ticks between the end of one packet and the beginning of another that was sent later."""
+    """Ticks between the end of one packet and the start of a later one."""
     hole = _signed(after.timestamp - before.timestamp, 32) - len(before.payload)
     if before.arrival_ns is None or after.arrival_ns is None or after.arrival_ns <= before.arrival_ns:
         return max(hole, 0)
@@ -215,9 +214,9 @@ def _hole(before: Packet, after: Packet) -> int:
 
 
 def decode(line: Timeline, codec: Codec) -> NDArray[np.float32]:
-    """The samples, 1.0 being full scale, zero in every hole.
+    """The samples; 1.0 is full scale; holes are zero.
 
-    G.722's decoder goes on with its state behind a hole, as a telephone's does; it is right again within milliseconds.
+    G.722's decoder keeps its state across a hole, as in a telephone; it is correct again within milliseconds.
     """
     ratio = codec.sample_rate_hz // CLOCK_HZ
     samples = np.zeros(line.ticks * ratio, np.float32)
@@ -238,7 +237,7 @@ def _decoded(line: Timeline, codec: Codec) -> Iterator[tuple[int, NDArray[np.flo
 
 @functools.cache
 def _table(subtype: str) -> NDArray[np.float32]:
-    """What each octet of G.711 stands for."""
+    """The sample for each octet of G.711."""
     octets = io.BytesIO(bytes(range(256)))
     table, _ = soundfile.read(
         octets, dtype="float32", format="RAW", subtype=subtype, channels=1, samplerate=CLOCK_HZ, always_2d=False

@@ -1,1 +1,1 @@
-"""Profiles and recordings for the eye and the ear: plans, pictures, and the sound device."""
+"""Shows and plays profiles and recordings: plans, pictures, and the sound device."""

@@ -1,4 +1,4 @@
-"""A profile as a small picture of text: a row for each frequency, time to the right."""
+"""A profile as a small text picture: one row for each frequency, time to the right."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ _WIDTH: Final = 60
 _SHORTEST_COLUMN_MS: Final = 10.0
 _ROWS_LIMIT: Final = 24
 _ROWS_OF_A_SWEEP: Final = 9
-"""At least so many rows where a frequency moves."""
+"""The fewest rows where a frequency changes."""
 
 
 def draw(profile: Profile) -> str:
     """The picture, highest frequency on top, with the times of its edges below.
 
-    What repeats more often than the picture has columns is drawn once, and its scale tells how often it is
-    played. Where there are too many frequencies for a row each, a row takes all that are near. A recording
-    is a bar.
+    A profile with more repeated segments than the picture has columns is drawn once, and the scale gives the number
+    of repetitions. With too many frequencies, near ones share a row. A recording is a bar.
     """
     shown = profile
     times = ""
@@ -42,7 +41,7 @@ def draw(profile: Profile) -> str:
 
 
 def _rows(bursts: tuple[Burst, ...]) -> list[float]:
-    """The frequencies that get a row, highest first."""
+    """The frequencies of the rows, highest first."""
     found: set[float] = set()
     for burst in bursts:
         found.update(burst.segment.frequencies_hz)

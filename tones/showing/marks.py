@@ -1,4 +1,4 @@
-"""What is drawn over a picture of sound: the bursts of a profile, or those that were measured."""
+"""The marks over a picture of sound: the bursts of a profile, or the measured bursts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from ..measuring.inspection import Inspection, MeasuredBurst
 from ..profile import Profile, Segment
 
 MARKS: Final = 2000
-"""More would cover the picture."""
+"""The most marks; more would cover the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A burst in the picture. `lines_hz` are where each frequency begins and ends; `stairs` as in a sweep.
+    """A burst in the picture. `lines_hz` holds the first and the last value of each frequency; `stairs` are a sweep's
+    steps.
 
-    `tolerance_percent` is that of the frequencies, `edges_ms` how far the edges may be off.
+    `tolerance_percent` is the tolerance of the frequencies, `edges_ms` that of the start and the end.
     """
 
     start_ms: float
@@ -33,7 +34,7 @@ class Mark:
 def marks_of_profile(profile: Profile, offset_ms: float = 0.0) -> tuple[Mark, ...]:
     """The plan of a profile that begins at `offset_ms`; a recording has none.
 
-    The tolerance of times is of the whole cadence: an edge may be as far off as its own time allows.
+    The tolerance of times is relative to the whole cadence, so the tolerance of an edge grows with its time.
     """
     tolerance = profile.tolerance
     marks = []
@@ -54,20 +55,20 @@ def marks_of_profile(profile: Profile, offset_ms: float = 0.0) -> tuple[Mark, ..
 
 
 def marks_of_inspection(inspection: Inspection) -> tuple[Mark, ...]:
-    """The bursts that were found."""
+    """The measured bursts."""
     return tuple(Mark(burst.start_ms, burst.end_ms, _lines(burst)) for burst in inspection.bursts)
 
 
 def top_hz_of(sample_rate_hz: int, marks: Sequence[Mark]) -> float:
-    """How high a picture goes: the telephone band, more where the marks do."""
+    """The highest frequency of a picture: the telephone band, or more if the marks need it."""
     highest = max((max(line) for mark in marks for line in mark.lines_hz), default=0.0)
     return min(sample_rate_hz / 2, max(4000.0, 1.15 * highest))
 
 
 def offset_ms(profile: Profile, bursts: Sequence[MeasuredBurst]) -> float | None:
-    """Where in a recording the profile begins: there where most of its bursts meet one that was measured.
+    """The start of the profile in a recording: the place where most of its bursts match a measured one.
 
-    None where not even one meets.
+    None where no burst matches.
     """
     plan = tuple(islice(profile.timeline(), 64))
     tolerance = profile.tolerance

@@ -1,4 +1,4 @@
-"""The numbers behind a picture of sound, as many as it has columns, however long the sound is."""
+"""The data of a picture of sound: as many values as the picture has columns, for sounds of any length."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[Any]
-"""Of single or double precision."""
+"""Single or double precision."""
 
 RANGE_DB: Final = 70.0
-"""From the loudest down to where a picture is empty."""
+"""Below the loudest by this much, a picture is empty."""
 _WINDOW_S: Final = 0.025
 _LOOKS: Final = 6
-"""Windows that a column looks through; an hour has more than can be looked through."""
+"""The most windows of a column: a sound of an hour has too many windows to use all."""
 
 
 def envelope(samples: Floats, columns: int) -> tuple[Floats, Floats]:
@@ -27,9 +27,9 @@ def envelope(samples: Floats, columns: int) -> tuple[Floats, Floats]:
 
 
 def spectrogram(samples: Floats, sample_rate_hz: int, columns: int, rows: int, top_hz: float) -> Floats:
-    """Levels in dB below the loudest, not less than -`RANGE_DB`; rows from 0 Hz up to `top_hz`, lowest first.
+    """Levels in dB relative to the loudest, not less than -`RANGE_DB`; rows from 0 Hz up to `top_hz`, lowest first.
 
-    Of a column that is longer than a window, the loudest of several looks is taken.
+    A column that is longer than a window shows the loudest of several windows.
     """
     size = min(round(_WINDOW_S * sample_rate_hz), max(len(samples), 16))
     window = np.hanning(size)

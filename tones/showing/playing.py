@@ -1,4 +1,4 @@
-"""Plays samples on this machine's sound device: by sounddevice, else by a program of the sound system."""
+"""Plays samples on this machine's sound device, with sounddevice or with a program of the sound system."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ _PROGRAMS: Final[dict[str, tuple[str, ...]]] = {
     "paplay": ("--raw", "--format=s16le", "--channels=1", "--rate={rate}"),
     "aplay": ("-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", "{rate}", "-"),
 }
-"""Those of the sound servers first: where one runs, it holds the device. All take samples on standard input."""
+"""Players of sound servers come first: a running sound server holds the device. All read samples from standard
+input."""
 
 
 def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
-    """Play to the end; returns what played it. Raises UsageError where nothing here can play."""
+    """Play to the end and return the name of the player. Raises UsageError where this machine has no working player."""
     failures = []
     if (failure := _by_sounddevice(samples, sample_rate_hz)) is None:
         return "sounddevice"
@@ -39,17 +40,17 @@ def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
             return name
         failures.append(f"{name}: {failure}")
     said = "; ".join(failure for failure in failures if failure)
-    raise UsageError(f"there is nothing to play with here{f' ({said})' if said else ''}. {_ADVICE}")
+    raise UsageError(f"this machine has no player that works{f' ({said})' if said else ''}. {_ADVICE}")
 
 
 def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:
-    """None where it played; else why not, nothing where it is not installed."""
+    """None after playing; otherwise the error, empty where sounddevice is not installed."""
     try:
         import sounddevice
     except ImportError:
         return ""
     except OSError as error:
-        # Installed, and without the PortAudio library.
+        # Installed, but without the PortAudio library.
         return f"sounddevice: {error}"
     try:
         with sounddevice.RawOutputStream(samplerate=sample_rate_hz, channels=1, dtype="int16") as stream:
@@ -61,7 +62,7 @@ def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:
 
 
 def _by_program(command: list[str], samples: NDArray[Any]) -> str | None:
-    """None where it played; else its complaint."""
+    """None after playing; otherwise the program's error."""
     try:
         process = subprocess.Popen(  # noqa: S603  # found in PATH by its fixed name
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -76,12 +77,12 @@ def _by_program(command: list[str], samples: NDArray[Any]) -> str | None:
                 process.stdin.write(block)
             process.stdin.close()
         except BrokenPipeError:
-            # It has given up; its complaint and its exit code say why.
+            # The program has ended; its message and exit code say why.
             pass
-        complaint = process.stderr.read(4096).decode(errors="replace").strip()
+        message = process.stderr.read(4096).decode(errors="replace").strip()
         if process.wait() == 0:
             return None
-    return complaint.splitlines()[0] if complaint else f"{Path(command[0]).name} ended with {process.returncode}"
+    return message.splitlines()[0] if message else f"{Path(command[0]).name} ended with {process.returncode}"
 
 
 def _blocks(samples: NDArray[Any]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Waveform and spectrogram as a PNG, the plan drawn over it."""
+"""Waveform and spectrogram as a PNG, with the plan drawn over them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LEGS: Final = 8
-"""More do not fit into one picture."""
+"""The most legs that fit into one picture."""
 _COLUMNS: Final = 1600
 _ROWS: Final = 320
 _WAVE: Final = "#51127c"
@@ -43,7 +43,7 @@ class Panel:
 def plot(path: Path, title: str, panels: Sequence[Panel], plain_title: str = "") -> None:
     """Write a PNG, replaced in one step.
 
-    `plain_title` stands in where no font of this machine has the characters of `title`. Raises UsageError
+    `plain_title` replaces `title` where no font on this machine has its characters. Raises UsageError
     where matplotlib is not installed or the file cannot be written.
     """
     try:
@@ -116,7 +116,7 @@ def _draw_spectrogram(axes: Axes, panel: Panel) -> None:
 
 
 def _draw_mark(axes: Axes, mark: Mark, scale: float, *, label: bool) -> None:
-    """A box around the burst, a line along each frequency with its tolerance, whiskers for that of the edges."""
+    """A box around the burst, a line for each frequency with its tolerance, and error bars for that of the edges."""
     start, end = mark.start_ms * scale, mark.end_ms * scale
     for from_hz, to_hz in mark.lines_hz:
         times, course = _course(start, end, from_hz, to_hz, mark.stairs)
@@ -161,7 +161,7 @@ def _time_unit(panel: Panel) -> tuple[str, float]:
 
 
 def _legible(text: str, plain: str) -> tuple[str, str]:
-    """The text and a font that has all of its characters, else `plain`, or what of the text can be shown."""
+    """The text and a font with all its characters; without such a font `plain`, or the characters that can be shown."""
     from matplotlib import font_manager
 
     for family in ("DejaVu Sans", *_JAPANESE):
@@ -177,7 +177,7 @@ def _legible(text: str, plain: str) -> tuple[str, str]:
 
 
 def _literal(text: str) -> str:
-    """A dollar would begin a formula."""
+    """Escape dollar signs, which begin a formula in matplotlib."""
     return text.replace("$", r"\$")
 
 

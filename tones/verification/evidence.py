@@ -1,8 +1,8 @@
-"""How much a fit speaks for the sound: a log-likelihood ratio against speech and noise.
+"""The evidence that a fit is the sound: a log-likelihood ratio against speech and noise.
 
-Each feature tells the sound from what speech does by chance; they are weighed as a logistic regression
-learned them from speech and from sounds under it. The weights, the thresholds and the false alarms
-measured with them stand in `calibration.json`, which `python -m tests.bench.verify.shaping` writes.
+Each feature distinguishes the sound from chance patterns of speech. A logistic regression learned their weights from
+speech and from sounds under speech. `calibration.json` holds the weights, the thresholds and the false alarms
+measured with them; `python -m tests.bench.verify.shaping` writes it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .fit import Fitted
 from .screen import RATE_HZ, Reals, cut
 
 AUDIBLE: Final = 0.4
-"""A component that has less of its time in the recording says nothing."""
+"""A component counts only if this share of its time is in the recording."""
 _WINDOW: Final = 256
 _HOP: Final = 64
 _NEAR_HZ: Final = 80.0
@@ -30,13 +30,13 @@ _HIGHEST_HZ: Final = 3500.0
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What tells the sound from speech.
+    """What distinguishes the sound from speech.
 
-    `score`: how improbable the coherence would be in noise (−log10, a tenth). `share`: log-odds of the share
-    that the tones have in all the power meanwhile. `weakest`: −log of what the model leaves unexplained of
-    the worst component. `spread`: between the loudest and the quietest component, beside the profile's, in
-    6 dB. `pitch`, `tempo`: squared errors in half tolerances, at most 1. `quiet`: level below the profile's,
-    in 10 dB. `few`: one over the number of bursts; what has few is met by chance more often.
+    `score`: −log10 of the probability of the coherence in noise, divided by 10. `share`: log-odds of the tones' share
+    in the total power while they sound. `weakest`: −log of the share of the worst component that the model leaves
+    unexplained. `spread`: level difference between the loudest and the quietest component, relative to the profile,
+    in units of 6 dB. `pitch`, `tempo`: squared errors in units of half the tolerance, at most 1. `quiet`: level below
+    the profile's, in units of 10 dB. `few`: 1 / number of bursts; chance imitates a sound of few bursts more often.
     """
 
     score: float
@@ -51,10 +51,11 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`weights` are those of Features and a constant. From `threshold` on it is the sound; below `grey` it is not.
+    """`weights` are for Features, then a constant. Scores from `threshold` up are the sound; scores below `grey` are
+    not.
 
-    In `hours` of speech and music that shaped nothing there were `false_alarms`, counted for each profile by
-    itself; `false_alarms_per_hour` is the upper limit of a 95 % confidence interval.
+    `hours` of speech and music that the regression did not use gave `false_alarms`, counted for each profile
+    separately; `false_alarms_per_hour` is the upper limit of a 95 % confidence interval.
     """
 
     weights: tuple[float, ...]
@@ -79,7 +80,7 @@ def log_odds(features: Features, weights: tuple[float, ...]) -> float:
 def features_of(
     samples: Reals, fitted: Fitted, *, pitch_tolerance: float, tempo_tolerance: float, judge_errors: bool = True
 ) -> Features:
-    """What speaks for a fit in its recording (8 kHz). Without `judge_errors`, pitch and tempo count as right."""
+    """The features of a fit in its recording (8 kHz). Without `judge_errors`, pitch and tempo count as correct."""
     audible = [each for each in fitted.components if each.heard >= AUDIBLE] or list(fitted.components)
     levels = [20 * math.log10(max(each.amplitude, 1e-6) / each.component.amplitude) for each in audible]
     return Features(
@@ -95,7 +96,7 @@ def features_of(
 
 
 def _share(samples: Reals, fitted: Fitted) -> float:
-    """The tones' share in everything that is heard while they sound."""
+    """The tones' share in the total power while they sound."""
     begin = round(fitted.start_s * RATE_HZ)
     count = round((fitted.end_s - fitted.start_s) * RATE_HZ)
     windows = np.lib.stride_tricks.sliding_window_view(cut(samples, begin, max(count, _WINDOW)), _WINDOW)[::_HOP]

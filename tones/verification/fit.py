@@ -1,9 +1,9 @@
-"""A candidate held against the plan: the best place, tempo and pitch of the sound there, and how well it fits.
+"""The fit of a plan to a candidate: the best place, tempo and pitch of the sound there, and how well it fits.
 
-Each component is demodulated along its own track into a narrow baseband. There a burst is a constant, so
-that one coherent sum over it is the maximum-likelihood estimate of its amplitude, and the energy which all
-bursts explain together is the likelihood of a hypothesis (place, tempo, pitch). Near misses need no
-templates of their own: they are hypotheses of the same grid, outside the profile's tolerance.
+Each component is demodulated along its own track into a narrow baseband. There a burst is a constant, so one coherent
+sum over it is the maximum-likelihood estimate of its amplitude. The energy that all bursts explain together is the
+likelihood of a hypothesis (place, tempo, pitch). The same grid also holds the near misses: hypotheses outside the
+profile's tolerance.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ FILTER: Final = 128
 BAND_HZ: Final = 94.0
 """Its noise bandwidth."""
 MARGIN_S: Final = 0.3
-"""Looked at before and after the sound, or farther where its bursts are longer."""
+"""The time examined before and after the sound; more where its bursts are longer."""
 PITCH_REACH: Final = 0.035
 GUARD_S: Final = 0.04
-"""Before and after a burst, where its frequency must be quiet for it to count as one."""
+"""The time before and after a burst in which its frequency must be quiet."""
 
 _INSEPARABLE: Final = 0.02
-"""Keeps the fit of lines that a short burst cannot part from amplifying noise."""
+"""Regularises the fit of lines that a short burst cannot separate, which would amplify noise."""
 _SHORTEST_PAUSE_S: Final = 0.02
 _EDGE_S: Final = 0.008
-"""How soft the filter makes an edge."""
+"""The rise time that the filter gives to an edge."""
 _COARSE_PLACE_S: Final = 0.004
 _COARSE_PLACES: Final = 40
 COARSE_TEMPI: Final = np.linspace(0.80, 1.20, 11)
@@ -48,11 +48,11 @@ Complexes = NDArray[np.complex64]
 
 @dataclass(frozen=True, slots=True)
 class FittedComponent:
-    """A component as it was found.
+    """A component as found in the recording.
 
-    `amplitude` is that of a sine of the same power (1.0 is full scale). `coherence` is the share of the
-    energy in its band, from a guard before it to a guard after it, that the model explains; `cells` is how
-    many independent values that band had there. `heard` is the share of it that is not lost.
+    `amplitude` is that of a sine of the same power (1.0 is full scale). `coherence` is the share of the energy in its
+    band, guards before and after included, that the model explains. `cells` is the number of independent values in
+    that band. `heard` is the share of the component that is not lost.
     """
 
     component: Component
@@ -65,7 +65,7 @@ class FittedComponent:
 
     @property
     def score(self) -> float:
-        """−log10 of the chance that noise of the band alone is as coherent (a beta distribution)."""
+        """−log10 of the probability that noise alone is as coherent in the band (a beta distribution)."""
         return -(max(self.cells * self.heard - len(self.component.lines_hz), 0.0)) * float(
             np.log10(max(1 - self.coherence, 1e-3))
         )
@@ -73,8 +73,11 @@ class FittedComponent:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The best hypothesis. `start_s` is in the recording; `pitch` and `tempo` are relative errors, 0.01 being 1 %
-    higher and 1 % slower. `explained` is the energy of the bands that it accounts for."""
+    """The best hypothesis.
+
+    `start_s` counts from the start of the recording. `pitch` and `tempo` are relative errors: 0.01 is 1 % higher and
+    1 % slower. `explained` is the energy of the bands that the hypothesis explains.
+    """
 
     start_s: float
     end_s: float
@@ -95,32 +98,32 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Hypotheses: every pitch with every place and every tempo, each in equal steps.
+    """Hypotheses: every combination of pitch, place and tempo, each in equal steps.
 
-    What does not depend on the recording is kept, since the coarse grid serves every candidate.
+    The grid caches what does not depend on the recording: the coarse grid serves every candidate.
     """
 
     pitches: Floats
     places: Floats
     tempi: Floats
-    _kept: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    _cache: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
     def spans(self, each: Component) -> tuple[Floats, Floats]:
         """Starts and ends of a component: places × tempi."""
         places, tempi = self.places[:, None], self.tempi[None, :]
         return places + tempi * each.start_s, places + tempi * each.end_s
 
-    def kept(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
+    def cached(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
 
 
 class Fitter:
     """Fits one plan to places of recordings."""
 
     def __init__(self, plan: Plan, tempi: Floats = COARSE_TEMPI) -> None:
-        """`tempi` are those that the coarse grid tries."""
+        """The coarse grid tries `tempi`."""
         self.plan = plan
         longest_s = min(0.25, max(each.length_s for each in plan.components))
         highest_hz = max(max(each.from_hz, each.to_hz) for each in plan.components)
@@ -139,13 +142,13 @@ class Fitter:
         self._carriers = [np.exp(-2j * np.pi * phase(carried[track], times)).astype(np.complex64) for track in carried]
         glides = [each for each in plan.components if not each.steady]
         self._ridge = max((_slope(each) / each.middle_hz for each in glides), key=abs, default=0.0)
-        """How much higher a glide seems for each second that it is thought to begin later."""
+        """The relative rise of a glide's apparent pitch for each second by which its assumed start is later."""
         self.reach_s = SCREEN_HOP / RATE_HZ * 1.5 + 0.1 * plan.length_s
-        """How far from a candidate the coarse grid looks, on either side."""
+        """How far the coarse grid reaches on each side of a candidate."""
         self._coarse = self._coarse_grid(self.reach_s, tempi)
 
     def baseband(self, samples: Reals, heard: Reals | None, first: int) -> Baseband:
-        """The surroundings of a candidate at sample `first`; `heard` is 0 at lost samples and else 1."""
+        """The surroundings of a candidate at sample `first`; `heard` is 0 at lost samples and 1 elsewhere."""
         begin = first - self._lead
         piece = cut(samples, begin, self._count)
         bands = tuple(self._filtered(piece * carrier) for carrier in self._carriers)
@@ -155,11 +158,11 @@ class Fitter:
         return Baseband(first, bands, self._tracks, self._times, mask)
 
     def coarse(self, base: Baseband) -> Fitted:
-        """The best hypothesis of a wide and thin grid."""
+        """The best hypothesis of a wide, coarse grid."""
         return self._best(base, self._coarse)
 
     def fine(self, base: Baseband, coarse: Fitted) -> Fitted:
-        """Refined around `coarse`, to below a frame and a hundredth of the pitch's resolution."""
+        """The best hypothesis near `coarse`, to less than a frame and a hundredth of the pitch's resolution."""
         if not self.plan.steady:
             return self._fine_glide(base, coarse)
         best = coarse
@@ -177,7 +180,8 @@ class Fitter:
         return best
 
     def _fine_glide(self, base: Baseband, coarse: Fitted) -> Fitted:
-        """A glide thought to begin later seems higher: its likelihood is a narrow ridge, walked along and across."""
+        """A later assumed start makes a glide seem higher, so its likelihood is a ridge: search along it, then
+        across."""
         origin = base.first / RATE_HZ
         best = coarse
         reach_s, tempo_step, pitch_step = 0.012, 0.02, self._pitch_step / 2
@@ -233,7 +237,8 @@ class Fitter:
 class Baseband:
     """The surroundings of a place: a band for each track, at 500 frames a second.
 
-    `times` are in seconds from sample `first`; `mask` is the share of each frame that is not lost, where any is.
+    `times` are in seconds from sample `first`; `mask` is the share of each frame that is not lost; None where nothing
+    is lost.
     """
 
     first: int
@@ -247,7 +252,7 @@ class Baseband:
         sums: dict[tuple[object, ...], list[Complexes]] = {}
         found = []
         for index, each in enumerate(plan.components):
-            spans = grid.kept(("spans", index), partial(self._spans, *grid.spans(each)))
+            spans = grid.cached(("spans", index), partial(self._spans, *grid.spans(each)))
             if each.steady:
                 key = (self.track_of[index], _softness(each), each.lines_hz)
                 if key not in sums:
@@ -258,7 +263,7 @@ class Baseband:
         return found
 
     def _glide_energies(self, index: int, each: Component, grid: Grid, spans: _Spans) -> Floats:
-        """As `explained`, of a glide, whose carrier was made for one place and one tempo."""
+        """As `explained`, for a glide: its carrier fits one place and one tempo only."""
         slope = _slope(each)
         energies = np.zeros((*spans.shape[:2], len(grid.pitches)), np.float32)
         for column, tempo in enumerate(grid.tempi):
@@ -275,14 +280,14 @@ class Baseband:
     def _sums(
         self, index: int, each: Component, pitches: Floats, grid: Grid | None = None, bend: Complexes | None = None
     ) -> list[Complexes]:
-        """For each line the running sum of the band at rest, softened as the edges are: edges × pitches."""
+        """For each line, the running sum of the demodulated band, smoothed like the edges: edges × pitches."""
         softness, band = _softness(each), self.bands[self.track_of[index]]
         if bend is not None:
             band = band * bend
         sums = []
         for line_hz in each.lines_hz:
             make = partial(_turning, pitches * each.middle_hz + line_hz, self.times)
-            turning = grid.kept(("turning", each.middle_hz, line_hz), make) if grid else make()
+            turning = grid.cached(("turning", each.middle_hz, line_hz), make) if grid else make()
             sums.append(_soft_sums((turning * band).T, softness))
         return sums
 
@@ -292,7 +297,7 @@ class Baseband:
         found = [spans.last.of(line) - spans.first.of(line) for line in sums]
         if len(found) == 1:
             return np.asarray((found[0].real ** 2 + found[0].imag ** 2) / norm)
-        # Lines near each other are no separate things: what they explain together is a least-squares fit.
+        # Lines near each other overlap: a least-squares fit gives what they explain together.
         lines = np.stack(found, axis=-1)
         overlap = norm[..., None] * _overlap(each, spans)
         together = np.matmul(lines, np.linalg.inv(overlap).swapaxes(-1, -2))
@@ -309,7 +314,7 @@ class Baseband:
         # The middle of frame 0 is half a frame after the edge at which the sums begin.
         first, last = ((times - self.times[0]) * FRAMES_PER_S + 0.5 for times in (starts, ends))
         frames = len(self.times)
-        return _Spans(_Reading.at(first, frames), _Reading.at(last, frames), starts, ends)
+        return _Spans(_Position.at(first, frames), _Position.at(last, frames), starts, ends)
 
     def component(self, index: int, each: Component, place: float, tempo: float, explained: float) -> FittedComponent:
         start_s, end_s = place + tempo * each.start_s, place + tempo * each.end_s
@@ -331,7 +336,7 @@ class Baseband:
         )
 
     def edge_errors(self, index: int, each: Component, fitted: Fitted) -> tuple[float, float]:
-        """How far the start and the end of a component lie from where the whole fit has them, in seconds."""
+        """The offsets of a component's start and end from the fit of the whole sound, in seconds."""
         component = fitted.components[index]
         origin = self.first / RATE_HZ
         start_s, end_s = component.start_s - origin, component.end_s - origin
@@ -344,7 +349,7 @@ class Baseband:
     def between(
         self, index: int, each: Component, fitted: Fitted, gap_start_s: float, gap_end_s: float
     ) -> float | None:
-        """The amplitude of a component's tone in a pause of the plan; None where the pause is too short to say."""
+        """The amplitude of a component's tone in a pause of the plan; None where the pause is too short to measure."""
         inset_s = _softness(each) / FRAMES_PER_S
         place_s = fitted.start_s - self.first / RATE_HZ
         tempo = 1 + fitted.tempo
@@ -357,7 +362,7 @@ class Baseband:
 
 
 def phase(each: Component, times: Floats) -> Floats:
-    """Turns of the component's carrier, `times` counting from the start of the sound. Outside it goes on steadily."""
+    """The carrier's phase in turns at `times` from the start of the sound; its frequency is constant outside."""
     if each.steady:
         return each.from_hz * times
     start_s, end_s = each.track_s
@@ -373,23 +378,23 @@ def _slope(each: Component) -> float:
 
 
 def _softness(each: Component) -> int:
-    """Frames over which an edge rises; odd, so that its middle is a frame's."""
+    """The frames over which an edge rises; odd, so that the middle of the edge is the middle of a frame."""
     return 2 * round(float(np.hypot(_EDGE_S, each.ramp_s / 2)) * FRAMES_PER_S / 2) + 1
 
 
 def _turning(frequencies_hz: Floats, times: Floats) -> Complexes:
-    """Equally spaced frequencies × times: the carriers that bring them to rest."""
+    """The carriers that demodulate equally spaced frequencies: frequencies × times."""
     turning = np.empty((len(frequencies_hz), len(times)), np.complex64)
     turning[0] = np.exp(-2j * np.pi * frequencies_hz[0] * times)
     if len(frequencies_hz) > 1:
         turning[1:] = np.exp(-2j * np.pi * (frequencies_hz[1] - frequencies_hz[0]) * times)
-        # An exponential each would take most of the time of a fit.
+        # One exponential for each frequency would take most of the time of a fit.
         np.multiply.accumulate(turning, axis=0, out=turning)
     return turning
 
 
 def _soft_sums(values: NDArray[Any], softness: int) -> NDArray[Any]:
-    """The running sum over the first axis, one longer, and then the mean of it over `softness` frames."""
+    """The running sum over the first axis, one longer, averaged over `softness` frames."""
     frames = len(values)
     half = softness // 2
     sums = np.zeros((frames + 1 + 2 * half + 1, *values.shape[1:]), values.dtype)
@@ -401,15 +406,15 @@ def _soft_sums(values: NDArray[Any], softness: int) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Position:
     """Places between the values of a running sum, for linear interpolation along its first axis."""
 
     index: NDArray[np.intp]
     share: Reals
 
     @classmethod
-    def at(cls, position: Floats, frames: int) -> _Reading:
-        """Held at both ends of a sum over `frames` frames."""
+    def at(cls, position: Floats, frames: int) -> _Position:
+        """Clipped to both ends of a sum over `frames` frames."""
         clipped = np.clip(position, 0, frames - 0.001)
         index = clipped.astype(np.intp)
         return cls(index, (clipped - index).astype(np.float32)[..., None])
@@ -423,10 +428,10 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Spans:
-    """From where to where a component is thought to sound, in seconds and in a running sum."""
+    """Assumed starts and ends of a component, in seconds and as positions in a running sum."""
 
-    first: _Reading
-    last: _Reading
+    first: _Position
+    last: _Position
     starts: Floats
     ends: Floats
 
@@ -439,13 +444,13 @@ class _Spans:
         return self.first.index.shape
 
     def at(self, row: int, column: int) -> _Spans:
-        """One of them."""
-        first, last = (_Reading(each.index[row, column], each.share[row, column]) for each in (self.first, self.last))
+        """One span."""
+        first, last = (_Position(each.index[row, column], each.share[row, column]) for each in (self.first, self.last))
         return _Spans(first, last, self.starts[row, column], self.ends[row, column])
 
 
 def _overlap(each: Component, spans: _Spans) -> Complexes:
-    """How alike the lines of a component are over each span: … × lines × lines, 1 being the same."""
+    """The correlation of a component's lines over each span: … × lines × lines; 1 is equality."""
     lines_hz = np.array(each.lines_hz)
     apart = (lines_hz[None, :] - lines_hz[:, None]) * (spans.ends - spans.starts)[..., None, None]
     middle = (lines_hz[None, :] - lines_hz[:, None]) * ((spans.starts + spans.ends) / 2)[..., None, None]
@@ -454,7 +459,7 @@ def _overlap(each: Component, spans: _Spans) -> Complexes:
 
 
 def _tracks(plan: Plan) -> tuple[int, ...]:
-    """For each component the number of its carrier: bursts of the same steady tone share one."""
+    """For each component, the number of its carrier. Bursts of the same steady tone share one."""
     numbers: dict[tuple[float, ...], int] = {}
     keys = [
         (each.from_hz,) if each.steady else (each.from_hz, each.to_hz, each.start_s, each.end_s)

@@ -22,7 +22,7 @@ from .report import Report
 from .verify import Verifier
 
 _ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""The processes share the machine; threads of numpy within them would only wait for each other."""
+"""The processes share the cores; threads of numpy within them would only wait for each other."""
 COLUMNS: Final = (
     "file", "leg", "verdict", "start_ms", "level_dbm0", "frequency_error_percent", "cadence_error_percent", "score",
     "reason",
@@ -31,7 +31,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A file: the reports on its legs by their names, or why it could not be read."""
+    """The result for one file: the name and report of each leg, or the error that prevented reading."""
 
     path: Path
     reports: tuple[tuple[str, Report], ...]
@@ -40,7 +40,7 @@ class Checked:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The files below a folder in order of their names, hidden ones left out. Raises UsageError."""
+    """The files below a folder, sorted by name, without hidden ones. Raises UsageError where it finds none."""
     try:
         found = sorted(
             path
@@ -55,7 +55,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def check(path: Path, profile: Profile) -> Checked:
-    """Verify every leg of one file; an error of reading becomes a part of the answer."""
+    """Verify every leg of one file; a reading error becomes part of the result."""
     notices: list[str] = []
     try:
         legs = read(path, notice=notices.append)
@@ -66,7 +66,7 @@ def check(path: Path, profile: Profile) -> Checked:
 
 
 def check_all(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator[Checked]:
-    """Verify files in `jobs` processes; in the order of `paths`."""
+    """Verify files in `jobs` processes. The results come in the order of `paths`."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     try:
@@ -99,10 +99,10 @@ def rows(checked: Checked) -> Iterator[dict[str, Any]]:
 
 
 def write_csv(path: Path, checked: Sequence[Checked]) -> None:
-    """All rows, in UTF-8; the file is there whole or not at all. Raises UsageError."""
+    """Write all rows in UTF-8, completely or not at all. Raises UsageError where the file cannot be written."""
     try:
         with draft(path) as new:
-            # A file's name need not be text in any encoding.
+            # A file name may be bytes that no encoding can decode.
             text = io.TextIOWrapper(new.file, encoding="utf-8", errors="backslashreplace", newline="")
             writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
@@ -116,7 +116,7 @@ def write_csv(path: Path, checked: Sequence[Checked]) -> None:
 
 @cache
 def _for(profile: str, recording: Path | None) -> Verifier:
-    # A profile holds lists of its own kind and cannot be a key; its JSON can.
+    # A profile cannot be a key of the cache; its JSON can.
     return Verifier(Profile.model_validate_json(profile).model_copy(update={"recording": recording}))
 
 

@@ -1,4 +1,4 @@
-"""The tests that a likelihood does not make: what the parts of the sound are like, one by one."""
+"""Tests of the single parts of a sound, which the likelihood of the whole does not make."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .report import HeardBurst, Test, TestOutcome
 from .screen import RATE_HZ, Reals
 
 CODEC_MS: Final = 4.0
-"""How far codecs move the edge of a burst; it comes on top of the tolerance."""
+"""How far codecs move the edge of a burst; this is added to the tolerance."""
 _ENOUGH: Final = 0.7
-"""The share of a burst that must be in the recording for it to count as heard: single lost packets do not matter."""
+"""A burst counts as heard if this share of it is in the recording: single lost packets do not matter."""
 _WHOLE: Final = 0.95
 _PURE: Final = 0.7
-"""The share, and the coherence, from which on the edges of a burst can be measured."""
+"""The edges of a burst can be measured above the share `_WHOLE` and this coherence."""
 _MISSING_DB: Final = -12.0
 _FURTHER_DB: Final = -6.0
 _FURTHER_COHERENCE: Final = 0.85
@@ -35,7 +35,7 @@ _LONGEST_LOOK_S: Final = 1.5
 
 
 class Surroundings:
-    """Looks for bursts of the sound's own tones before and after it."""
+    """Looks for bursts of the sound's own tones before and after the sound."""
 
     def __init__(self, plan: Plan) -> None:
         gaps_s = [later.start_s - each.end_s for each, later in zip(plan.components, plan.components[1:], strict=False)]
@@ -51,7 +51,7 @@ class Surroundings:
                 self._tones.append((Fitter(Plan((single,)), _TEMPI), same[0], same[-1]))
 
     def bursts(self, samples: Reals, heard: Reals | None, fitted: Fitted) -> Iterator[tuple[Fitted, float]]:
-        """Each place around the sound with the best burst there, and how loud that is beside the sound's (dB)."""
+        """The best burst at each place around the sound, and its level relative to the sound's own burst (dB)."""
         for fitter, first, last in self._tones:
             own = fitted.components[first]
             length_s = fitter.plan.length_s
@@ -75,7 +75,7 @@ def _louder(
     found = fitter.coarse(fitter.baseband(samples, heard, round(place_s * RATE_HZ)))
     (component,) = found.components
     if not fitter.plan.steady and component.coherence > _GLIDE_COHERENCE:
-        # The coarse grid is too coarse for a glide to be pure.
+        # The coarse grid cannot show whether a glide is pure.
         found = fitter.fine(fitter.baseband(samples, heard, found.first), found)
         (component,) = found.components
     if found.end_s <= before_s and found.start_s >= after_s:
@@ -91,19 +91,19 @@ class Burst:
 
     @property
     def level_db(self) -> float:
-        """Beside the profile's."""
+        """Relative to the profile."""
         power = sum(each.amplitude**2 for each in self.components)
         wanted = sum(each.component.amplitude**2 for each in self.components)
         return 10 * math.log10(max(power, 1e-12) / wanted)
 
     @property
     def edges_ms(self) -> tuple[float, float] | None:
-        """How far its beginning and its end are off; None where they cannot be measured."""
+        """The errors of its start and end; None where they cannot be measured."""
         if self.heard <= _WHOLE or min(each.coherence for each in self.components) <= _PURE:
             return None
         return 1000 * self.start_error_s, 1000 * self.end_error_s
 
-    def told(self, profile: Profile) -> HeardBurst:
+    def reported(self, profile: Profile) -> HeardBurst:
         first = min(self.components, key=lambda each: each.start_s)
         last = max(self.components, key=lambda each: each.end_s)
         start_error_ms, end_error_ms = self.edges_ms or (None, None)
@@ -119,7 +119,7 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A place where the sound may be. `beside` are the tones around it, with their loudness beside its own in dB."""
+    """A place where the sound may be. `beside` holds the bursts around it and their levels relative to its own (dB)."""
 
     profile: Profile
     plan: Plan
@@ -144,7 +144,7 @@ def _cadence(case: Case) -> Test:
 
 
 def _complete(case: Case) -> Test:
-    """Every burst is there, as loud beside the others as the profile says."""
+    """Every burst is there, with the level relative to the others that the profile gives."""
     unheard = [index for index, burst in enumerate(case.bursts, 1) if burst.heard < _ENOUGH]
     levels = [burst.level_db for burst in case.bursts if burst.heard >= AUDIBLE]
     loudest = max(levels, default=0.0)
@@ -156,19 +156,19 @@ def _complete(case: Case) -> Test:
     if missing:
         return Test("bursts", TestOutcome.FAILED, f"{_numbered(missing)} missing")
     if unheard:
-        return Test("bursts", TestOutcome.UNKNOWN, f"{_numbered(unheard)} lost in the recording, or too much of it")
+        return Test("bursts", TestOutcome.UNKNOWN, f"{_numbered(unheard)} partly or completely lost in the recording")
     return Test("bursts", TestOutcome.PASSED, f"all {len(case.bursts)} bursts are there")
 
 
 def _edges(case: Case) -> Test:
-    """No burst is longer or shorter by itself than the tolerance of the whole lets it be."""
+    """No edge of a burst is further off than the tolerance of the whole cadence allows."""
     limit_ms = 10 * case.profile.tolerance.time_percent * case.plan.length_s + CODEC_MS
     measured = [
         (max(map(abs, edges)), index) for index, burst in enumerate(case.bursts, 1) if (edges := burst.edges_ms)
     ]
     if not measured:
         return Test(
-            "edges", TestOutcome.PASSED, "the single edges cannot be measured here; the cadence stands for them"
+            "edges", TestOutcome.PASSED, "single edges cannot be measured here; the test of the cadence covers them"
         )
     worst, index = max(measured)
     outcome = TestOutcome.PASSED if worst <= limit_ms else TestOutcome.FAILED
@@ -176,12 +176,12 @@ def _edges(case: Case) -> Test:
     return Test(
         "edges",
         outcome,
-        f"an edge of burst {index} is off by {worst:.1f} ms, the most{some}; {limit_ms:.0f} ms are allowed",
+        f"the largest edge error{some} is {worst:.1f} ms, in burst {index}; {limit_ms:.0f} ms are allowed",
     )
 
 
 def _further(case: Case) -> Test:
-    """No further burst before or after: nothing as pure, as long and nearly as loud as one of the sound's own."""
+    """There is no further burst before or after the sound: none is as pure, as long and nearly as loud as its own."""
     for each, loudness in case.beside:
         near = abs(each.pitch - case.fitted.pitch) < _SAME_PITCH
         (found,) = each.components
@@ -192,7 +192,7 @@ def _further(case: Case) -> Test:
 
 
 def _pauses(case: Case) -> Test:
-    """Nothing of the tone in the pauses between two bursts of it."""
+    """A tone is silent in the pauses between its bursts."""
     latest: dict[int, int] = {}
     for index, each in enumerate(case.plan.components):
         track = case.base.track_of[index]
@@ -204,7 +204,7 @@ def _pauses(case: Case) -> Test:
         level = case.base.between(index, each, case.fitted, *gap)
         if level is not None and level > case.fitted.components[index].amplitude * 10 ** (_PAUSE_DB / 20):
             return Test(
-                "pauses", TestOutcome.FAILED, f"the tone sounds on in the pause before {1000 * each.start_s:.0f} ms"
+                "pauses", TestOutcome.FAILED, f"the tone continues in the pause before {1000 * each.start_s:.0f} ms"
             )
     return Test("pauses", TestOutcome.PASSED, "the pauses are quiet")
 
@@ -239,7 +239,7 @@ def heard_burst(plan: Plan, number: int, fitted: Fitted, base: Baseband) -> Burs
 
 
 def level_dbm0(profile: Profile, components: Sequence[FittedComponent]) -> float:
-    """Of the bursts that these components make, while they sound."""
+    """The level of the bursts that these components form, while they sound."""
     energy = sum(each.amplitude**2 * each.component.length_s for each in components)
     bursts: dict[int, list[Component]] = {}
     for each in components:

@@ -1,8 +1,7 @@
-"""What a sound should look like to a receiver: a row of components at their times.
+"""The plan of a sound: the components that a receiver expects, with their times.
 
-A component is one burst of one steady or gliding tone, or one stair of a sweep in steps. Tones of the same
-burst that lie too close for the receiver's filters to part, and the sidebands of a modulated one, are the
-lines of one component.
+A component is one burst of one steady or gliding tone, or one step of a sweep in steps. Tones of one burst that the
+receiver's filters cannot separate are the lines of one component, and so are the sidebands of a modulated tone.
 """
 
 from __future__ import annotations
@@ -26,17 +25,18 @@ CLOSE_HZ: Final = 70.0
 COMPONENT_LIMIT: Final = 120
 _SAME_HZ: Final = 1.0
 _TONE_DB: Final = 6.0
-"""SINAD from which a burst of a recording is one of tone, and not of noise."""
+"""A burst of a recording is a tone, not noise, from this SINAD up."""
 _WEAK_DB: Final = -15.0
-"""Beside the strongest partial of a recorded burst; what is weaker is lost on the line."""
+"""Relative to the strongest partial of a recorded burst; weaker partials are lost on the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A tone from `start_s` to `end_s` of the sound, edges at half amplitude.
+    """A tone from `start_s` to `end_s` of the sound; edges count at half amplitude.
 
-    It goes evenly from `from_hz` to `to_hz`. `lines_hz` are the offsets of its spectral lines, `amplitude` is
-    that of a sine as loud as they are together (1.0 is full scale). `burst` counts the bursts of the sound from 0.
+    Its frequency changes evenly from `from_hz` to `to_hz`. `lines_hz` are the offsets of its spectral lines;
+    `amplitude` is that of a sine as loud as all lines together (1.0 is full scale). `burst` counts the bursts of the
+    sound from 0.
     """
 
     burst: int
@@ -54,7 +54,7 @@ class Component:
 
     @property
     def track_s(self) -> tuple[float, float]:
-        """Between which times the frequency goes from `from_hz` to `to_hz`: the ramps count whole."""
+        """The times between which the frequency goes from `from_hz` to `to_hz`, whole ramps included."""
         return self.start_s - self.ramp_s / 2, self.end_s + self.ramp_s / 2
 
     @property
@@ -68,7 +68,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The components of a sound in order of their starts; times count from the first of them."""
+    """The components of a sound in order of their starts; times count from the start of the first."""
 
     components: tuple[Component, ...]
 
@@ -83,7 +83,7 @@ class Plan:
 
     @property
     def longest_row(self) -> int:
-        """How many components the most frequent tone has."""
+        """The number of components of the most frequent tone."""
         return max(Counter((each.from_hz, each.to_hz) for each in self.components).values())
 
     @property
@@ -92,7 +92,7 @@ class Plan:
 
 
 def plan_of(profile: Profile) -> Plan:
-    """The plan of a profile. Raises ToneError where it is too long to be looked for."""
+    """The plan of a profile. Raises ToneError where the profile is too long, or has too many tones or none."""
     if profile.duration_ms > CALL_LIMIT_MS:
         raise ToneError(f"the profile {profile.id} is longer than {CALL_LIMIT_MS} ms and cannot be looked for")
     components: list[Component] = []
@@ -113,7 +113,7 @@ def plan_of(profile: Profile) -> Plan:
 
 
 def _alike(components: list[Component]) -> list[Component]:
-    """Measured tones that differ by less than any ear or line can tell are the same tone."""
+    """Give the same frequency to measured tones that no ear or line can tell apart."""
     known: list[float] = []
     found = []
     for each in components:
@@ -128,7 +128,7 @@ def _alike(components: list[Component]) -> list[Component]:
 
 
 def _bursts(profile: Profile) -> Iterator[Callable[[int], Iterator[Component]]]:
-    """What makes the components of each burst, given its number."""
+    """For each burst, a function from its number to its components."""
     if profile.recording is None:
         for burst in profile.timeline():
             yield partial(_planned, burst=burst, peak=amplitude(profile.level_of(burst.segment), profile.law))
@@ -156,7 +156,7 @@ def _planned(number: int, burst: Burst, peak: float) -> Iterator[Component]:
 
 
 def _stairs(whole: Component, count: int) -> Iterator[Component]:
-    """Between two stairs the phase runs on, but at a moment that the place of the sound decides: each stands alone."""
+    """Each step is a component of its own: the phase between two steps depends on the place of the sound."""
     first_s, last_s = whole.track_s
     for stair in range(count):
         start_s, end_s = (first_s + (last_s - first_s) * (stair + edge) / count for edge in (0, 1))

@@ -1,4 +1,4 @@
-"""What the verification says of a recording."""
+"""The report of the verification on a recording."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class ToneVerdict(StrEnum):
-    """In order of their weight for a recording with several places."""
+    """In order of precedence: of several places in a recording, the first verdict counts."""
 
     CONFORMS = "conforms"
     """The sound is there, and every test of it passed."""
@@ -16,7 +16,7 @@ class ToneVerdict(StrEnum):
     CANNOT_TELL = "cannot-tell"
     """The recording shows neither that the sound is there nor that it is not."""
     ABSENT = "absent"
-    """The sound is not there; something like it may be."""
+    """The sound is not there; something similar may be."""
 
 
 class TestOutcome(StrEnum):
@@ -27,7 +27,7 @@ class TestOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One thing that was tested: what was found, and in words how it compares."""
+    """The result of one test; `says` gives it in words."""
 
     name: str
     outcome: TestOutcome
@@ -36,10 +36,12 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class HeardBurst:
-    """A burst of the sound as it was heard. Errors are against the profile's cadence, laid where it fits best; they are
-    None where the edges cannot be measured, since a part is lost or something lies over them.
+    """A burst of the sound as measured in the recording.
 
-    `heard` is the share of it that is in the recording. The level is that of all its tones, in dBm0.
+    Errors are relative to the profile's cadence at its best fit. They are None where the edges cannot be measured:
+    a part is lost, or another sound covers it.
+
+    `heard` is the share of the burst that is in the recording. `level_dbm0` is the level of all its tones together.
     """
 
     start_ms: float
@@ -52,10 +54,10 @@ class HeardBurst:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A place where the sound is, or something like it.
+    """A place of the sound, or of something similar.
 
-    Times count from the beginning of the recording. Errors are relative: 1.0 is 1 % higher, or slower.
-    `score` is the natural logarithm of the odds that this is the sound and not speech or noise.
+    Times count from the start of the recording. Errors are relative: 1.0 is 1 % higher or slower. `score` is the
+    natural logarithm of the odds that this is the sound and not speech or noise.
     """
 
     verdict: ToneVerdict
@@ -70,16 +72,16 @@ class Match:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The tests that were not passed, in words."""
+        """The words of the tests that did not pass."""
         return tuple(test.says for test in self.tests if test.outcome is not TestOutcome.PASSED)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The verdict on one leg. `reason` says in words what it rests on.
+    """The verdict on one leg; `reason` explains it in words.
 
-    `findings` are the places, the best first. At `threshold`, the score from which on a place counts, there
-    are at most `false_alarms_per_hour` in speech and music (95 % confidence).
+    `findings` are the places, the best first. A place counts from the score `threshold` up. At this threshold, speech
+    and music give at most `false_alarms_per_hour` (95 % confidence).
     """
 
     profile: str

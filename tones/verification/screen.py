@@ -1,10 +1,10 @@
 """The places of a recording where a sound may be, found at tens of thousands times real time.
 
-Two sieves. Short windows are reduced to a complex value at each of the sound's frequencies. The first
-sieve compares, at each place, the power that lies where the sound has its tones with all the power at
-these frequencies around it. The second sums the values coherently over each tone, for pitches around the
-right one: speech has power there, but not for so long in step. What passes is only a candidate; the
-thresholds are far below what `fit` needs to recognise a sound.
+There are two stages. Both work on short windows, reduced to a complex value at each of the sound's frequencies. At
+each place, the first stage compares the power where the sound has its tones with all the power at these frequencies
+around it. The second sums the values coherently over each tone, for pitches around the nominal one: speech has power
+there too, but does not stay in phase for so long. A place that passes is only a candidate: the thresholds are far
+below what `fit` needs to recognise a sound.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ PITCH_REACH: Final = 0.025
 _BLOCK: Final = 1024
 """Frames of one matrix product, so that it stays in the processor's cache."""
 _CHANNEL_HZ: Final = 8.0
-"""Frequencies nearer than this are looked at through one channel."""
+"""Frequencies nearer than this share a channel."""
 _STEADY_HZ: Final = 40.0
-"""A glide is taken for steady tones, each this far."""
+"""Steady tones approximate a glide; each covers at most this much of it."""
 _CONTRAST: Final = 0.5
 _MOST: Final = 0.72
 _BALANCE: Final = 0.08
-"""Shares of what the sound itself has in silence."""
+"""These three are shares of the sound's own values in silence."""
 _LASTING: Final = 1.1
-"""The contrast must be above that of a tone that lasts, as notes of music do, by this factor."""
+"""The contrast must exceed that of a continuous tone, such as a note of music, by this factor."""
 _SILENCE: Final = 1e-7
 """Power of −67 dBm0, below every telephone's noise."""
 _GATE: Final = 0.15
-"""Of the score that the sound itself has in silence; under speech as loud as itself it keeps more."""
+"""A share of the sound's own score in silence; under equally loud speech the sound keeps more."""
 _LOWEST_GATE: Final = 4.0
 _SPREAD: Final = 10**-1.6
 """The faintest tone may be 16 dB below the loudest."""
 _FAINTEST: Final = 10**-3.5
-"""And the loudest 35 dB below the profile's level."""
+"""The loudest tone may be 35 dB below the profile's level."""
 
 Reals = NDArray[np.float32]
 Complexes = NDArray[np.complex64]
@@ -56,7 +56,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The sound may begin at these `samples`, give or take a hop; `scores` rank them, the best first."""
+    """The `samples` at which the sound may begin, to within a hop, and their `scores`; the best first."""
 
     samples: NDArray[np.intp]
     scores: Floats
@@ -72,11 +72,11 @@ class _Piece:
     middle_hz: float
     lines_hz: tuple[float, ...]
     power: float
-    """Of the profile's own tone."""
+    """The power of the profile's own tone."""
 
 
 class Screen:
-    """Looks for one plan; `own` is what the plan's sound is like in silence, at 8 kHz."""
+    """Looks for one plan; `own` is the plan's sound in silence, at 8 kHz."""
 
     def __init__(self, plan: Plan, own: Reals) -> None:
         length = math.ceil(plan.length_s * FRAMES_PER_S)
@@ -101,13 +101,13 @@ class Screen:
         contrast, balance, _ = self._compare(values)
         best = int(contrast.argmax())
         self._gate = max(_GATE * float(self._coherence(values, np.array([best]), lossy=False)[0]), _LOWEST_GATE)
-        # A tone that just goes on fills the pauses and the surroundings too.
+        # A continuous tone fills the pauses and the surroundings too.
         lasting = sum(piece.frames for piece in self._pieces) / (self._channels * self._span)
         self._contrast = float(contrast[best]) * max(_CONTRAST, min(_LASTING * lasting / float(contrast[best]), _MOST))
         self._balance *= float(balance[best])
 
     def candidates(self, samples: Reals, *, lossy: bool = False) -> Candidates:
-        """Every place worth a closer look. `samples` have 8 kHz. With `lossy`, single bursts may be missing."""
+        """All candidates in `samples` at 8 kHz. With `lossy`, single bursts may be missing."""
         values = self._values(samples)
         contrast, balance, power = self._compare(values)
         good = (contrast > self._contrast) & (power > _SILENCE)
@@ -149,7 +149,7 @@ class Screen:
         return cosines, sines
 
     def _compare(self, values: tuple[Reals, Reals]) -> tuple[Floats, Floats, Floats]:
-        """By place: contrast, the weakest piece over the mean, and the mean power."""
+        """For each place: contrast, ratio of the weakest piece to the mean, and mean power."""
         cosines, sines = values
         places = max(len(cosines) - self._span, 0)
         sums = np.zeros((self._channels, len(cosines) + 1))
@@ -167,7 +167,7 @@ class Screen:
         return matched / (everything + 1e-12), weakest / (mean + 1e-12), mean
 
     def _coherence(self, values: tuple[Reals, Reals], places: NDArray[np.intp], *, lossy: bool) -> Floats:
-        """By place: how improbable so much coherence would be in noise, as −log10, all pieces together."""
+        """For each place: −log10 of the probability of so much coherence in noise, for all pieces together."""
         cosines, sines = values
         scores = np.zeros(len(places))
         loudest, faintest = np.zeros(len(places)), np.full(len(places), np.inf)
@@ -200,7 +200,7 @@ class Screen:
 
 
 def cut(samples: Reals, begin: int, count: int) -> Reals:
-    """`count` samples from `begin`, silence where the recording has none."""
+    """`count` samples from `begin`, with silence before and after the recording."""
     inside = samples[max(begin, 0) : max(begin + count, 0)]
     if len(inside) == count:
         return inside

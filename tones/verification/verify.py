@@ -1,10 +1,10 @@
-"""Says of a recording whether a profile's sound is in it.
+"""Whether a recording contains the sound of a profile.
 
     screen (every place) → fit (candidates) → evidence (log-odds) → tests → verdict
 
 A place counts as the sound when its log-odds reach the calibrated threshold and its pitch and tempo lie
-within the profile's tolerance. The tests then ask what a likelihood does not: whether every burst is
-there, no further one, and nothing in the pauses.
+within the profile's tolerance. The tests then check what a likelihood does not: every burst is there, there is no
+further burst, and the pauses are quiet.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from .report import Match, Report, TestOutcome, ToneVerdict
 from .screen import HOP, RATE_HZ, Reals, Screen
 
 _COARSE_SCORE: Final = 8.0
-"""A fit with less cannot reach the threshold."""
+"""A fit with a lower score cannot reach the threshold."""
 _RIVAL: Final = 0.7
-"""Of equal bursts in a row, or where some are lost, the best of overlapping candidates need not be the right one; those
-with this share of its score are looked at too."""
+"""With equal bursts or losses, the best of overlapping candidates can be wrong: fit those with this share of its
+score too."""
 _HIDDEN: Final = 0.5
-"""Where more of the sound's length is lost than this, it could be there unseen."""
+"""Where more than this share of the sound's length is lost, the sound could be there undetected."""
 _ORDER: Final = tuple(ToneVerdict)
 
 
 class Verifier:
-    """Looks for one profile; made once, used for many recordings, also by several threads."""
+    """Looks for one profile. One verifier serves many recordings, and several threads may use it."""
 
     def __init__(self, profile: Profile) -> None:
         """Raises ToneError where the profile cannot be looked for."""
@@ -56,7 +56,7 @@ class Verifier:
     ) -> Report:
         """The report on one leg: `samples` of one channel, 1.0 being full scale; `lost` are spans of samples.
 
-        Raises RecordingError for samples that are no sound (wrong shape, not finite).
+        Raises RecordingError for samples of the wrong shape, or that are not finite.
         """
         if samples.ndim != 1 or not np.all(np.isfinite(samples)):
             raise RecordingError("the samples are not one channel of finite numbers")
@@ -64,7 +64,7 @@ class Verifier:
         return self.verify_leg(leg)
 
     def verify_leg(self, leg: Leg) -> Report:
-        """As `verify`, of a leg."""
+        """As `verify`, for a Leg."""
         at_8k = at_rate(leg, RATE_HZ)
         heard = heard_of(len(at_8k.samples), at_8k.lost)
         findings = self._findings(at_8k.samples, heard)
@@ -85,7 +85,7 @@ class Verifier:
         )
 
     def fits(self, samples: Reals, heard: Reals | None = None) -> Iterator[tuple[Fitted, Baseband]]:
-        """Every place worth judging, at 8 kHz: the likeliest first, none overlapping a likelier one by half."""
+        """All places worth judging, at 8 kHz, the likeliest first. No place overlaps a likelier one by half."""
         candidates = self._screen.candidates(samples, lossy=heard is not None)
         needed = _RIVAL if heard is not None or self._plan.longest_row > 2 else 1.0
         coarse: list[tuple[Fitted, Baseband]] = []
@@ -97,7 +97,8 @@ class Verifier:
             fitted = self._fitter.coarse(base)
             if fitted.score >= _COARSE_SCORE:
                 coarse.append((fitted, base))
-        # A lost burst scores as little as one that is not there; the energy tells a sound from its own shifted copy.
+        # With losses, the score cannot tell a lost burst from a missing one; the energy tells a sound from its
+        # shifted copy.
         weight = attrgetter("score" if heard is None else "explained")
         taken: list[float] = []
         for rough, base in sorted(coarse, key=lambda each: -weight(each[0])):
@@ -162,12 +163,12 @@ class Verifier:
             100 * fitted.pitch,
             100 * fitted.tempo,
             score,
-            tuple(burst.told(self.profile) for burst in bursts),
+            tuple(burst.reported(self.profile) for burst in bursts),
             tests,
         )
 
     def _hidden(self, samples: Reals, heard: Reals | None) -> str | None:
-        """Why the sound could be in the recording and not be found; None where it could not."""
+        """Why the recording may contain the sound undetected; None where it cannot."""
         length = round(self._plan.length_s * RATE_HZ)
         if len(samples) < length:
             return "the recording is shorter than the sound"
@@ -183,7 +184,7 @@ class Verifier:
 
 
 def heard_of(length: int, lost: Sequence[tuple[int, int]]) -> Reals | None:
-    """1 where a sample is in the recording and 0 where it is lost; None where none is."""
+    """1 for a sample that is in the recording and 0 for a lost one; None where no sample is lost."""
     if not lost:
         return None
     heard = np.ones(length, np.float32)
@@ -200,7 +201,7 @@ def _reason(finding: Match) -> str:
             return "; ".join(finding.failed)
         case ToneVerdict.CANNOT_TELL:
             return (
-                f"something at {finding.start_ms / 1000:z.2f} s may be the sound, but what lies over it hides too much"
+                f"something at {finding.start_ms / 1000:z.2f} s may be the sound, but other sounds cover too much of it"
             )
         case ToneVerdict.ABSENT:
             return f"something at {finding.start_ms / 1000:z.2f} s is like the sound, but {'; '.join(finding.failed)}"

@@ -65,7 +65,7 @@ class Association:
 
 @dataclass
 class Machine:
-    """A member's."""
+    """A member's machine."""
 
     association: Association
     folder: Path
@@ -78,7 +78,7 @@ class Machine:
         self.cache = self.folder / "cache"
 
     def take(self) -> Published:
-        """What is published, as the service takes it."""
+        """The publication, as the service reads it."""
         published = self.repository().update()
         self.repository().keep(published)
         return published

@@ -24,7 +24,7 @@ def machine(association: Association, tmp_path: Path) -> Machine:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of 127.0.0.1, by itself; with its key."""
+    """A self-signed certificate for 127.0.0.1, with its key."""
     path = tmp_path_factory.mktemp("tls") / "server.pem"
     write_certificate(path)
     return path

@@ -1,4 +1,4 @@
-"""What is published, over HTTPS, by a server of this machine with a certificate of its own."""
+"""Serves a publication over HTTPS on this machine, with a self-signed certificate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(path: Path) -> None:
-    """Of 127.0.0.1, by itself; with its key."""
+    """Make a self-signed certificate for 127.0.0.1, with its key."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")])
     made = (
@@ -46,7 +46,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def over_https(folder: Path, certificate: Path) -> Iterator[str]:
-    """Serve a folder; its address."""
+    """Serve a folder; yield its address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     handler = functools.partial(Quiet, directory=str(folder))

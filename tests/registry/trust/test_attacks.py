@@ -1,6 +1,6 @@
-"""The attacks of the TUF specification (section 1.5.2 and the client workflow, 5) and of tuf-conformance that somebody
-with some keys can make, in one table: each is made against a member who has taken a good generation, and nothing of it
-is taken. Those that take no key are in `test_client`, with what stolen keys lead to.
+"""A table of the attacks that need some keys, from the TUF specification (section 1.5.2 and the client workflow, 5)
+and from tuf-conformance. Each is made against a member that has taken a good generation; the member must take nothing
+of it. Attacks without keys, and the replacement of stolen keys, are in `test_client`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .association import STOPPED, SUSPENSIONS, Association, Machine
 Change = Callable[[dict[str, Any]], object]
 PAST = (datetime.now(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 BEYOND = 2**31
-"""A version after which none of the association's would be newer."""
+"""A version that the association's next versions do not exceed."""
 
 
 def unchanged(signed: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ def repeated(role: str) -> Callable[[Association], None]:
 
 
 def in_anothers_name(role: str) -> Callable[[Association], None]:
-    """One who has one key signs for another as well."""
+    """The holder of one key signs twice."""
 
     def attack(association: Association) -> None:
         one, other = association.signers(layout.ROLES[role].keys)[:2]
@@ -110,7 +110,7 @@ def saying(role: str, **said: object) -> Callable[[Association], None]:
 
 
 def root_with(change: Change, *, timestamp: Sequence[int] = ()) -> Callable[[Association], None]:
-    """A root that its owners have signed, by mistake or under duress; and a timestamp of some of the duty keys."""
+    """A root that its owners have signed, by mistake or under duress, and a timestamp by some of the duty keys."""
 
     def attack(association: Association) -> None:
         forge(association, "root", change)
@@ -120,7 +120,7 @@ def root_with(change: Change, *, timestamp: Sequence[int] = ()) -> Callable[[Ass
     return attack
 
 
-def _nobody_need_sign(root: dict[str, Any]) -> None:
+def _no_signature_needed(root: dict[str, Any]) -> None:
     root["roles"]["timestamp"]["threshold"] = 0
 
 
@@ -135,7 +135,7 @@ def _another_key_of_the_same_id(root: dict[str, Any]) -> None:
 
 
 def one_key_of_two_ids(association: Association) -> None:
-    """Its owner alone would be two."""
+    """One owner would reach the threshold alone."""
     one = association.signers(Keys.DUTY)[0]
 
     def change(root: dict[str, Any]) -> None:
@@ -161,7 +161,7 @@ def one_key_of_two_ids_for_the_suspensions(association: Association) -> None:
 
 
 def older(role: str) -> Callable[[Association], None]:
-    """A new snapshot leads to what a role said before."""
+    """A new snapshot names an earlier version of a role."""
 
     def attack(association: Association) -> None:
         forge(association, "snapshot", lambda snapshot: snapshot["meta"].update({f"{role}.json": {"version": 1}}))
@@ -193,8 +193,8 @@ ATTACKS: dict[str, Callable[[Association], None]] = {
     "root: one key under two ids": one_key_of_two_ids,
     "targets: one key under two ids": one_key_of_two_ids_for_the_suspensions,
     "root: a key under the id of another": root_with(_another_key_of_the_same_id, timestamp=[0, 1]),
-    # thresholds that are none
-    "root: nobody need sign": root_with(_nobody_need_sign),
+    # invalid thresholds
+    "root: no signature needed": root_with(_no_signature_needed),
     # expired, each alone
     **{f"{role}: expired": expired(role) for role in ROLES},
     # rollback
@@ -210,20 +210,20 @@ ATTACKS: dict[str, Callable[[Association], None]] = {
         f"{role}: another version than its snapshot's": saying(role, version=BEYOND)
         for role in ("snapshot", "targets")
     },
-    # of what kind it is
+    # wrong type of metadata
     **{f"{role}: in another version of TUF": saying(role, spec_version="2.0.0") for role in ROLES},
     **{f"{role}: of another type": saying(role, _type="mirrors") for role in ROLES},
     **{f"{role}: version 0": saying(role, version=0) for role in ROLES},
     # oversized
     **{f"{role}: too large": (lambda association, role=role: forge(association, role, _too_much)) for role in ROLES},
     # delegations
-    "targets: files that are nobody's": lambda association: forge(association, "targets", _not_theirs),
+    "targets: files without a role": lambda association: forge(association, "targets", _not_theirs),
 }  # fmt: skip
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """It has taken a second version of everything but the root."""
+    """A machine that has taken a second version of everything except the root."""
     association = Association(tmp_path / "association")
     association.begin()
     association.write((association.folder / layout.REGISTRY_FILE).read_text() + "# changed\n", STOPPED)
@@ -239,22 +239,22 @@ def test_it_is_refused(machine: Machine, attack: Callable[[Association], None]) 
     kept = machine.repository().kept()
     assert kept
     attack(machine.association)
-    with pytest.raises(TrustError, match=r"is not what the association signed|cannot be read|is signed by nobody"):
+    with pytest.raises(TrustError, match=r"what the association signed|cannot be read|is not signed by its role"):
         machine.repository().update()
     assert machine.repository().kept() == kept
     assert kept.read(layout.SUSPENSIONS_FILE) == STOPPED
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_what_is_made_in_the_same_way_by_who_may_is_taken(machine: Machine, role: str) -> None:
-    """So that what is refused above is so for what was done to it."""
+def test_the_same_changes_by_the_rightful_signers_are_taken(machine: Machine, role: str) -> None:
+    """This proves that the attacks above are refused because of the attack."""
     forge(machine.association, role)
     assert machine.take().read(layout.SUSPENSIONS_FILE) == STOPPED
     version = json.loads(latest(machine.association, role).read_text())["signed"]["version"]
     assert json.loads((machine.cache / layout.METADATA / f"{role}.json").read_text())["signed"]["version"] == version
 
 
-def test_one_signature_more_that_is_nobodys_does_no_harm(machine: Machine) -> None:
+def test_an_additional_unknown_signature_does_no_harm(machine: Machine) -> None:
     stranger = CryptoSigner.generate_ed25519()
     forge(machine.association, "timestamp", signers=[*machine.association.signers(Keys.DUTY), stranger])
     machine.take()
@@ -269,8 +269,8 @@ def test_a_key_id_without_its_key_does_no_harm(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "suspensions"])
-def test_who_ran_ahead_with_stolen_keys_is_overtaken_when_they_are_replaced(machine: Machine, role: str) -> None:
-    """Fast-forward: beside versions as high as the thief has made them nothing of the association's would be newer."""
+def test_after_key_rotation_the_association_overtakes_the_thiefs_versions(machine: Machine, role: str) -> None:
+    """Fast-forward: the thief's versions are so high that the association's are not newer."""
     association = machine.association
     honest = association.repository.with_name("honest")
     shutil.copytree(association.repository, honest)
@@ -279,7 +279,7 @@ def test_who_ran_ahead_with_stolen_keys_is_overtaken_when_they_are_replaced(mach
     shutil.rmtree(association.repository)
     honest.rename(association.repository)
     association.write(suspensions=SUSPENSIONS)
-    for _ in range(2):  # the thief has made one more of the timestamp
+    for _ in range(2):  # the thief has made one more timestamp
         association.publish()
     with pytest.raises(TrustError, match="not what the association signed"):
         machine.repository().update()

@@ -1,4 +1,4 @@
-"""What a member takes from the association, and what not: the cases of the TUF specification, against our side."""
+"""What a member's machine accepts from the association: the cases of the TUF specification for a client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def metadata(association: Association, name: str) -> Path:
     return association.repository / layout.METADATA / name
 
 
-def test_what_was_published_is_taken(association: Association, machine: Machine) -> None:
+def test_a_publication_is_taken(association: Association, machine: Machine) -> None:
     published = machine.take()
     assert published.read(REGISTRY) == (association.folder / REGISTRY).read_text()
     assert published.read(STOPS) == SUSPENSIONS
@@ -32,7 +32,7 @@ def test_what_was_published_is_taken(association: Association, machine: Machine)
     assert machine.repository().kept() == published
 
 
-def test_the_duty_officers_alone_stop_a_number(association: Association, machine: Machine) -> None:
+def test_the_duty_keys_alone_can_suspend_a_number(association: Association, machine: Machine) -> None:
     first = machine.take()
     association.write(suspensions=STOPPED)
     assert association.publish(association.signers(Keys.DUTY)) == ["suspensions", "snapshot", "timestamp"]
@@ -42,7 +42,7 @@ def test_the_duty_officers_alone_stop_a_number(association: Association, machine
     assert len(list(machine.cache.glob("targets/*"))) == 2
 
 
-def test_the_duty_officers_alone_grant_nothing(association: Association, machine: Machine) -> None:
+def test_the_duty_keys_alone_cannot_grant(association: Association, machine: Machine) -> None:
     before = (association.folder / REGISTRY).read_text()
     association.write(registry=before.replace("version: 42", "version: 43"))
     assert association.publish(association.signers(Keys.DUTY)) == ["snapshot", "timestamp"]
@@ -58,13 +58,13 @@ def test_the_duty_officers_alone_grant_nothing(association: Association, machine
         ([Keys.DUTY, Keys.REGISTRY], ["registry", "suspensions", "snapshot", "timestamp"]),
     ],
 )
-def test_what_has_passed_half_of_its_term_is_signed_anew(association: Association, sets, signed: list[str]) -> None:
+def test_a_role_past_half_its_term_is_signed_again(association: Association, sets, signed: list[str]) -> None:
     later = datetime.now(UTC) + timedelta(days=50)
     assert association.publish(association.signers(Keys.DUTY)) == ["snapshot", "timestamp"]
     assert association.publish(association.signers(*sets), later) == signed
 
 
-def test_nothing_is_published_by_half(association: Association, machine: Machine) -> None:
+def test_nothing_is_published_partly(association: Association, machine: Machine) -> None:
     before = {path: path.read_bytes() for path in association.repository.rglob("*") if path.is_file()}
     association.write(suspensions=STOPPED)
     with pytest.raises(TrustError):
@@ -89,7 +89,7 @@ def test_the_same_key_twice_is_one_key(association: Association) -> None:
 
 
 def refused(machine: Machine, why: str = ".") -> None:
-    """Nothing is taken, and what was kept stays."""
+    """Nothing is taken, and the kept generation stays."""
     kept = machine.repository().kept()
     with pytest.raises(TrustError, match=why):
         machine.repository().update()
@@ -97,7 +97,7 @@ def refused(machine: Machine, why: str = ".") -> None:
 
 
 def test_arbitrary_software(association: Association, machine: Machine) -> None:
-    """Keys of his own."""
+    """The attacker has other keys."""
     machine.take()
     other = Association(association.folder.with_name("other"))
     other.begin()
@@ -118,7 +118,7 @@ def test_rollback(association: Association, machine: Machine) -> None:
 
 
 def test_mix_and_match(association: Association, machine: Machine) -> None:
-    """The latest timestamp and the snapshot of before, or the suspensions of before under their new name."""
+    """The latest timestamp with the earlier snapshot, or the earlier suspensions under the new name."""
     association.write(suspensions=STOPPED)
     association.publish()
     metadata(association, "2.snapshot.json").write_bytes(metadata(association, "1.snapshot.json").read_bytes())
@@ -129,7 +129,7 @@ def test_mix_and_match(association: Association, machine: Machine) -> None:
 
 
 def test_freeze(association: Association, tmp_path: Path) -> None:
-    """A source that shows the same for ever is believed until the timestamp has expired."""
+    """A source that never changes is accepted until the timestamp expires."""
     long_ago = datetime.now(UTC) - timedelta(days=8)
     frozen = Association(tmp_path / "frozen")
     frozen.begin(long_ago)
@@ -152,7 +152,7 @@ def test_an_oversized_target(association: Association, machine: Machine) -> None
 
 
 def test_a_role_that_signs_the_other_ones_file(association: Association, machine: Machine) -> None:
-    """Who may stop numbers signs a registry: nobody looks for it there."""
+    """The role of suspensions signs a registry, which is not accepted from this role."""
     path = metadata(association, "1.suspensions.json")
     document = json.loads(path.read_text())
     document["signed"]["targets"][REGISTRY] = document["signed"]["targets"][STOPS]
@@ -161,13 +161,13 @@ def test_a_role_that_signs_the_other_ones_file(association: Association, machine
 
 
 @pytest.mark.parametrize("missing", ["1.snapshot.json", "1.targets.json", "1.registry.json", "timestamp.json"])
-def test_what_is_missing(association: Association, machine: Machine, missing: str) -> None:
+def test_missing_files(association: Association, machine: Machine, missing: str) -> None:
     metadata(association, missing).unlink()
     refused(machine, "cannot be read")
 
 
 def test_every_octet_counts(association: Association, machine: Machine) -> None:
-    """Whatever is flipped, the meaning is the same or it is refused: never another one, and never a crash."""
+    """After any changed octet, the content is the same or is refused: it never differs, and nothing crashes."""
     good = machine.take()
     meaning = (good.read(REGISTRY), good.read(STOPS))
     taken = 0
@@ -192,7 +192,7 @@ def test_every_octet_counts(association: Association, machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("keys", Keys)
-def test_stolen_keys_are_replaced_by_the_root(association: Association, machine: Machine, keys: Keys) -> None:
+def test_the_root_replaces_stolen_keys(association: Association, machine: Machine, keys: Keys) -> None:
     machine.take()
     stolen = association.signers(keys)
     new = [CryptoSigner.generate_ed25519() for _ in stolen]
@@ -207,7 +207,7 @@ def test_stolen_keys_are_replaced_by_the_root(association: Association, machine:
         association.publish([*stolen, *association.signers(*(set(Keys) - {keys, Keys.DUTY}))])
 
 
-def test_a_root_takes_the_old_keys_and_the_new_ones(association: Association) -> None:
+def test_a_new_root_needs_the_old_and_the_new_keys(association: Association) -> None:
     new = [CryptoSigner.generate_ed25519() for _ in range(3)]
     public = {Keys.ROOT: [signer.public_key for signer in new]}
     for signers in (new, association.signers()):
@@ -215,8 +215,8 @@ def test_a_root_takes_the_old_keys_and_the_new_ones(association: Association) ->
             association.workspace.rotate(public, [*signers, *association.signers(Keys.DUTY)], datetime.now(UTC))
 
 
-def test_an_expired_root_leads_to_its_successor_and_to_nothing_else(tmp_path: Path) -> None:
-    """A member that was away for years has only the first root."""
+def test_an_expired_root_is_good_only_for_its_successor(tmp_path: Path) -> None:
+    """After years offline, a member has only the first root."""
     long_ago = datetime.now(UTC) - 2 * layout.ROLES["root"].lasts
     association = Association(tmp_path / "association")
     association.begin(long_ago)
@@ -230,7 +230,7 @@ def test_an_expired_root_leads_to_its_successor_and_to_nothing_else(tmp_path: Pa
     assert len(list(association.repository.glob("metadata/*.root.json"))) >= 3
 
 
-def test_a_member_believes_only_its_own_root(association: Association, machine: Machine, tmp_path: Path) -> None:
+def test_a_member_trusts_only_its_own_root(association: Association, machine: Machine, tmp_path: Path) -> None:
     other = Association(tmp_path / "other")
     other.begin()
     machine.take()
@@ -239,17 +239,17 @@ def test_a_member_believes_only_its_own_root(association: Association, machine: 
 
 
 @pytest.mark.parametrize("content", ["", "registry: {}", "{}", "timestamp"])
-def test_a_wrong_file_for_the_root_is_what_is_blamed(association: Association, machine: Machine, content: str) -> None:
+def test_the_error_names_a_wrong_root_file(association: Association, machine: Machine, content: str) -> None:
     if content == "timestamp":
         content = (association.repository / "metadata" / "timestamp.json").read_text()
     machine.trust.write_text(content)
-    refused(machine, f"{machine.trust}: is not an association's root; put the file there")
+    refused(machine, f"{machine.trust}: is not the root file of an association; replace it")
 
 
 # -- the cache --------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_kept_outlives_the_source_and_its_signatures(association: Association, machine: Machine) -> None:
+def test_the_kept_generation_outlives_the_source_and_its_signatures(association: Association, machine: Machine) -> None:
     published = machine.take()
     shutil.rmtree(association.repository)
     refused(machine, "cannot be read")
@@ -266,7 +266,7 @@ def test_a_kept_file_that_was_changed_is_not_used(association: Association, mach
     assert machine.take().read(STOPS) == SUSPENSIONS
 
 
-def test_there_is_nothing_kept_at_first_and_what_is_damaged_is_told(machine: Machine) -> None:
+def test_nothing_is_kept_at_first_and_damage_is_reported(machine: Machine) -> None:
     assert machine.repository().kept() is None
     machine.take()
     (machine.cache / "kept.json").write_text("{")
@@ -274,7 +274,7 @@ def test_there_is_nothing_kept_at_first_and_what_is_damaged_is_told(machine: Mac
         machine.repository().kept()
 
 
-def test_a_trust_that_is_none(machine: Machine) -> None:
+def test_an_invalid_trust(machine: Machine) -> None:
     machine.trust.unlink()
     with pytest.raises(TrustError, match=str(machine.trust)):
         machine.take()

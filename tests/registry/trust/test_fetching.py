@@ -1,4 +1,4 @@
-"""Where what is published comes from: folders and servers that misbehave."""
+"""Fetching from folders, and from servers that misbehave."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .serving import over_https
 
 @pytest.fixture
 def server(association: Association, certificate: Path) -> Iterator[str]:
-    """What is published."""
+    """The publication."""
     with over_https(association.repository, certificate) as address:
         yield address
 
@@ -40,19 +40,19 @@ def test_over_https(
     assert published.read(layout.REGISTRY_FILE) == (association.folder / layout.REGISTRY_FILE).read_text()
 
 
-def test_a_server_that_nobody_vouches_for(association: Association, server: str, tmp_path: Path) -> None:
+def test_a_server_with_an_untrusted_certificate(association: Association, server: str, tmp_path: Path) -> None:
     machine = Machine(association, tmp_path / "machine")
     with pytest.raises(TrustError, match="cannot be read"):
         Repository(machine.trust, server, machine.cache).update()
 
 
-def test_a_server_that_is_not_there(association: Association, tmp_path: Path) -> None:
+def test_an_unreachable_server(association: Association, tmp_path: Path) -> None:
     machine = Machine(association, tmp_path / "machine")
     with pytest.raises(TrustError, match="cannot be read"):
         Repository(machine.trust, "https://127.0.0.1:1", machine.cache).update()
 
 
-def test_a_folder_ends_at_its_border(tmp_path: Path) -> None:
+def test_files_outside_the_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "in" / "out").symlink_to(tmp_path / "secret")
@@ -62,7 +62,7 @@ def test_a_folder_ends_at_its_border(tmp_path: Path) -> None:
             folder.download_bytes(f"{base_url(str(tmp_path / 'in'))}/{name}", 100)
 
 
-def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_in_a_folder_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "timestamp.json")
     with pytest.raises(DownloadError, match=r"timestamp\.json is not a regular file"):
         FolderFetcher(tmp_path).download_bytes((tmp_path / "timestamp.json").as_uri(), 100)
@@ -82,14 +82,14 @@ class Trickle(FetcherInterface):
             yield b"."
 
 
-def test_what_trickles_is_not_waited_for() -> None:
+def test_a_slow_source_is_stopped_at_the_deadline() -> None:
     deadline = Deadline()
     deadline.within(0.05)
     with pytest.raises(SlowRetrievalError, match=r"longer than 0\.05 s"):
         Bounded(Trickle(), deadline).download_bytes("x", 10_000)
 
 
-def test_what_has_no_end_is_cut_off() -> None:
+def test_an_endless_source_is_cut_off() -> None:
     with pytest.raises(DownloadError, match="exceeding"):
         Bounded(Trickle(), Deadline()).download_bytes("x", 3)
 
@@ -98,7 +98,7 @@ def test_what_has_no_end_is_cut_off() -> None:
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 WITHIN_S = 1.0
-"""How long a look may take here."""
+"""The time limit `LOOK_S` in these tests."""
 
 
 def swallows(line: socket.socket) -> None:
@@ -140,7 +140,7 @@ def answers(status: str, *head: str) -> Callable[[socket.socket], None]:
 
 
 class Server:
-    """Does something to each connection, TLS or not, in turn; the last thing to all that follow."""
+    """Handles each connection, TLS or not, with the next of its behaviours; the last handles all others."""
 
     def __init__(self, context: ssl.SSLContext | None, *acts: Callable[[socket.socket], None]) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -214,7 +214,7 @@ def serving(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
         "breaks off", "goes", "is busy", "has nothing",
     ],
 )  # fmt: skip
-def test_a_look_has_an_end(
+def test_a_request_ends_at_the_deadline(
     machine: Machine, serving: Callable[..., Server], act: Callable[[socket.socket], None], tls: bool, tries: int
 ) -> None:
     server = serving(act, tls=tls)
@@ -225,7 +225,7 @@ def test_a_look_has_an_end(
     assert 1 <= server.asked <= tries
 
 
-def test_whoever_is_busy_is_asked_again(serving: Callable[..., Server]) -> None:
+def test_a_busy_server_is_asked_again(serving: Callable[..., Server]) -> None:
     def good(line: socket.socket) -> None:
         line.sendall(HEAD % 2 + b"{}")
 
@@ -236,13 +236,13 @@ def test_whoever_is_busy_is_asked_again(serving: Callable[..., Server]) -> None:
     assert server.asked == 3
 
 
-def test_nobody_is_followed_elsewhere(machine: Machine, serving: Callable[..., Server]) -> None:
+def test_redirects_are_not_followed(machine: Machine, serving: Callable[..., Server]) -> None:
     server = serving(answers("301 Moved", "Location: http://127.0.0.1:1/"))
-    with pytest.raises(TrustError, match="HTTP status 301; name the address that it leads to"):
+    with pytest.raises(TrustError, match="HTTP status 301; use the address to which it redirects"):
         Repository(machine.trust, server.source, machine.cache).update()
 
 
-def test_the_proxy_of_the_environment_is_asked(
+def test_the_proxy_of_the_environment_is_used(
     machine: Machine, serving: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = serving(answers("403 Forbidden"), tls=False)

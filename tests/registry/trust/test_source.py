@@ -1,4 +1,4 @@
-"""The signed registry as the service has it: generation after generation, and what is left when none comes."""
+"""The signed registry in the service: each new generation, and the last one when none comes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_suspension_makes_a_generation_without_reading_the_members_again(
     assert before
     association.write(suspensions=STOPPED)
     association.publish(association.signers(Keys.DUTY))
-    monkeypatch.setattr("idtone.registry.source.RegistryIndex", None)  # which nobody makes anew
+    monkeypatch.setattr("idtone.registry.source.RegistryIndex", None)  # which must not be made again
     assert source.refresh()
     after = source.current
     assert after
@@ -62,7 +62,7 @@ def test_a_suspension_makes_a_generation_without_reading_the_members_again(
     assert after.issued == datetime.fromisoformat("2026-11-02T00:00:00+09:00")
 
 
-def test_what_is_refused_is_told_once_and_changes_nothing(
+def test_a_refused_generation_is_logged_once_and_changes_nothing(
     association: Association, open_source: Callable[..., SignedSource], caplog: pytest.LogCaptureFixture
 ) -> None:
     source = open_source()
@@ -82,7 +82,7 @@ def test_what_is_refused_is_told_once_and_changes_nothing(
     assert not source.refresh()
 
 
-def test_after_a_restart_without_its_source_the_last_generation_counts(
+def test_after_a_restart_without_its_source_the_last_generation_is_used(
     association: Association, machine: Machine, open_source: Callable[..., SignedSource]
 ) -> None:
     association.write(suspensions=STOPPED)
@@ -97,7 +97,7 @@ def test_after_a_restart_without_its_source_the_last_generation_counts(
     assert source.current.suspension(STOPPED_NUMBER)
 
 
-def test_a_start_waits_for_no_source_where_something_is_kept(
+def test_a_start_with_a_kept_generation_does_not_wait_for_the_source(
     machine: Machine, open_source: Callable[..., SignedSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_source().refresh()
@@ -107,7 +107,7 @@ def test_a_start_waits_for_no_source_where_something_is_kept(
     assert not asked
 
 
-def test_what_has_expired_suspends_for_ever_and_licenses_nothing(
+def test_an_expired_registry_still_suspends_but_licenses_nothing(
     association: Association, machine: Machine, open_source: Callable[..., SignedSource]
 ) -> None:
     association.write(suspensions=STOPPED)
@@ -130,7 +130,7 @@ def test_what_has_expired_suspends_for_ever_and_licenses_nothing(
     assert reason("0312345601", just_after, graceful) is Reason.LICENCE_VALID
 
 
-def test_it_is_looked_for_as_often_as_is_said(
+def test_the_source_is_polled_at_the_set_interval(
     association: Association, machine: Machine, open_source: Callable[..., SignedSource]
 ) -> None:
     now_s = [0.0]
@@ -144,7 +144,7 @@ def test_it_is_looked_for_as_often_as_is_said(
     assert source.refresh()
 
 
-def test_faults_that_somebody_signed_are_told_and_change_nothing(
+def test_signed_faults_are_logged_and_change_nothing(
     association: Association, machine: Machine, open_source: Callable[..., SignedSource],
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -164,12 +164,12 @@ def test_faults_that_somebody_signed_are_told_and_change_nothing(
     assert again.current, "what could be read was kept"
 
 
-# -- a look where nothing has changed ---------------------------------------------------------------------------------
+# -- an unchanged publication ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """As many as times that everything was verified."""
+    """How often everything was verified."""
     made: list[None] = []
     update = Repository.update
     monkeypatch.setattr(Repository, "update", lambda self: made.append(None) or update(self))
@@ -180,7 +180,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
 
 
-def test_an_unchanged_timestamp_stands_for_what_it_leads_to_for_a_minute(
+def test_an_unchanged_timestamp_suffices_for_a_minute(
     open_source: Callable[..., SignedSource], walks: list[None]
 ) -> None:
     now_s = [0.0]
@@ -208,7 +208,7 @@ def test_a_timestamp_of_the_same_date_and_size_is_seen(
     assert source.refresh()
 
 
-def test_a_source_that_goes_is_told_at_the_next_look_and_taken_up_when_it_is_back(
+def test_a_lost_source_is_logged_at_the_next_poll_and_used_again_later(
     association: Association, open_source: Callable[..., SignedSource], caplog: pytest.LogCaptureFixture
 ) -> None:
     source = open_source()
@@ -227,10 +227,10 @@ def test_a_source_that_goes_is_told_at_the_next_look_and_taken_up_when_it_is_bac
     assert len(errors(caplog)) == 1
 
 
-def test_who_shows_the_same_for_ever_is_believed_until_its_signatures_expire(
+def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(
     tmp_path: Path, walks: list[None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Calls know at once, the log after a minute."""
+    """Decisions use the expiry at once; the log has it within a minute."""
     frozen = Association(tmp_path / "frozen")
     frozen.begin(datetime.now(UTC) - layout.ROLES["timestamp"].lasts + timedelta(seconds=2))
     machine = Machine(frozen, tmp_path / "frozen-machine")
@@ -251,7 +251,7 @@ def test_who_shows_the_same_for_ever_is_believed_until_its_signatures_expire(
     assert "expired" in told
 
 
-def test_what_is_missing_beside_the_timestamp_is_told_within_a_minute(
+def test_missing_files_are_logged_within_a_minute(
     association: Association, open_source: Callable[..., SignedSource], caplog: pytest.LogCaptureFixture
 ) -> None:
     now_s = [0.0]
@@ -266,7 +266,7 @@ def test_what_is_missing_beside_the_timestamp_is_told_within_a_minute(
 
 
 @pytest.mark.parametrize("trouble", ["idtone.registry.source._members", "idtone.registry.trust.client.Repository.keep"])
-def test_what_could_not_be_read_or_kept_here_is_tried_again(
+def test_a_generation_that_could_not_be_read_or_kept_is_tried_again(
     trouble: str,
     machine: Machine,
     open_source: Callable[..., SignedSource],

@@ -68,7 +68,7 @@ def test_the_json_of_inspect_keeps_its_shape(recording: Path) -> None:
     assert [burst["off_ms"] for burst in left["bursts"]] == [pytest.approx(20, abs=0.1)] * 2 + [None]
 
 
-def test_the_law_counts(recording: Path) -> None:
+def test_the_law_changes_levels(recording: Path) -> None:
     by_a, by_mu = (
         json.loads(run("inspect", recording, "--law", law, "--json").output)[0] for law in ("a-law", "mu-law")
     )
@@ -100,14 +100,14 @@ def test_plot_to_a_png(recording: Path, tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_plan_lies_where_it_is_heard(recording: Path) -> None:
+def test_a_plan_is_drawn_where_the_sound_is(recording: Path) -> None:
     output = run("plot", recording, "--profile", "sample", columns=152).output
     plan = next(line for line in output.splitlines() if line.startswith("   plan "))
     place = (plan.index("├") - 8) / 144
     assert place == pytest.approx(500 / 1460, abs=0.01)
     notice = run("plot", recording, "--profile", "notice")
     assert "plan" not in notice.stdout
-    assert notice.stderr.count("nothing of notice is found in") == 2
+    assert notice.stderr.count("no burst of notice is found in") == 2
 
 
 def test_a_profile_file_is_a_target(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_play(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("command", ["inspect", "plot", "play"])
 @pytest.mark.parametrize("content", [None, b"", b"This is no audio.\n" * 100])
-def test_what_is_no_recording_is_told(tmp_path: Path, command: str, content: bytes | None) -> None:
+def test_a_file_that_is_not_a_recording_is_reported(tmp_path: Path, command: str, content: bytes | None) -> None:
     path = tmp_path / "file.wav"
     if content is not None:
         path.write_bytes(content)
@@ -140,10 +140,10 @@ def test_what_is_no_recording_is_told(tmp_path: Path, command: str, content: byt
         run(command, path)
 
 
-def test_wrong_use_is_told(recording: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no tone profile 'nothing'"):
+def test_wrong_use_is_reported(recording: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown tone profile 'nothing'"):
         run("plot", "nothing")
-    with pytest.raises(UsageError, match="is a profile itself"):
+    with pytest.raises(UsageError, match="is a profile; remove"):
         run("plot", "sample", "--profile", "notice")
     with pytest.raises(UsageError, match="only PNG is written"):
         run("plot", recording, "-o", tmp_path / "plot.jpg")
@@ -158,8 +158,8 @@ def test_an_hour_of_one_profile_is_neither_drawn_nor_played(tmp_path: Path) -> N
             run(command, path)
 
 
-def test_the_command_line_ends_with_2_where_nothing_can_play(tmp_path: Path) -> None:
-    """With the sound devices that this machine really has not, or without any program of its own."""
+def test_the_command_exits_with_2_without_a_player(tmp_path: Path) -> None:
+    """With this machine's real players, which have no sound device, or without players."""
     script = "import sys; sys.modules['sounddevice'] = None; from idtone.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", script, "tone", "play", "sample"],
@@ -167,5 +167,5 @@ def test_the_command_line_ends_with_2_where_nothing_can_play(tmp_path: Path) -> 
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("idtone: there is nothing to play with here")
+    assert done.stderr.startswith("idtone: this machine has no player that works")
     assert len(io.StringIO(done.stderr).readlines()) == 1

@@ -43,7 +43,7 @@ def test_generate_from_a_tone_string(tmp_path: Path) -> None:
     assert (tmp_path / "pu-pu.sln").stat().st_size == 2 * 8 * 400
 
 
-def test_generate_all_leaves_out_what_needs_a_program_that_is_missing(
+def test_generate_all_leaves_out_formats_whose_program_is_missing(
     tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -56,7 +56,9 @@ def test_generate_all_leaves_out_what_needs_a_program_that_is_missing(
     assert written == set(FORMATS) - set(missing)
 
 
-def test_generate_says_what_a_named_format_needs(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generate_names_the_program_of_a_requested_format(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToneError, match=r"writing \.opus needs the program ffmpeg.*Install the package ffmpeg"):
         run("generate", "sample", "-o", tmp_path / "out", "--format", "sln,opus", "-c", config)
@@ -74,7 +76,7 @@ def test_generate_dithers_from_a_seed(tmp_path: Path, config: Path) -> None:
     assert len({plain[1], one[1], other[1]}) == 1, "the law has noise of its own"
 
 
-def test_generate_shows_a_bar_to_a_person_who_waits(
+def test_generate_shows_a_progress_bar_on_a_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "long.yaml").write_text(
@@ -91,7 +93,7 @@ def test_generate_shows_a_bar_to_a_person_who_waits(
 
 
 def refusal(*arguments: object) -> DocumentError | None:
-    """With what a command ends that may only work or find fault with the document."""
+    """The exit of a command that must either succeed or report faults of the document."""
     try:
         result = run(*arguments)
     except DocumentError as error:
@@ -190,18 +192,18 @@ def test_a_hostile_profile_is_one_clear_error(tmp_path: Path, segments: str, say
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
-        (("generate", "nothing"), UsageError, "there are notice, sample, own"),
-        (("generate", "sample", "--format", "flac"), UsageError, "there are wav, wav16, sln"),
+        (("generate", "nothing"), UsageError, "the profiles are notice, sample, own"),
+        (("generate", "sample", "--format", "flac"), UsageError, "the formats are wav, wav16, sln"),
         (("generate", "sample", "--format", "sln44"), UsageError, "6 dB too low; use sln48"),
-        (("generate", "sample", "--format", ""), UsageError, "there are wav, wav16, sln"),
-        (("generate",), UsageError, "name one thing to generate"),
-        (("generate", "sample", "--tones", "600/100"), UsageError, "name one thing to generate"),
+        (("generate", "sample", "--format", ""), UsageError, "the formats are wav, wav16, sln"),
+        (("generate",), UsageError, "name what to generate"),
+        (("generate", "sample", "--tones", "600/100"), UsageError, "name what to generate"),
         (("generate", "--tones", "600"), ToneError, "has no end"),
         (("generate", "--tones", "600/100", "--level", "nan"), DocumentError, "level_dbm0"),
         (("generate", "--tones", "600/100", "--name", "../x"), DocumentError, "cannot name a sound file"),
     ],
 )
-def test_wrong_use_is_told(
+def test_wrong_use_is_reported(
     tmp_path: Path, config: Path, arguments: tuple[str, ...], error: type[Exception], says: str
 ) -> None:
     output = ("-o", tmp_path / "out") if arguments[0] == "generate" else ()
@@ -220,6 +222,6 @@ def test_generate_from_tgml_keeps_its_level(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [("--name", "x"), ("--level", "-20"), ("--repeat", "2")])
-def test_what_goes_with_tones_is_not_ignored_beside_a_profile(option: tuple[str, str], tmp_path: Path) -> None:
+def test_options_for_tones_are_refused_beside_a_profile(option: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="go with --tones"):
         run("generate", "sample", *option, "-o", tmp_path)

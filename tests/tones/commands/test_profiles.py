@@ -32,7 +32,7 @@ def test_list_as_json(config: Path) -> None:
     }
 
 
-def test_show_tells_plan_picture_and_tone_string(config: Path) -> None:
+def test_show_prints_plan_picture_and_tone_string(config: Path) -> None:
     shown = run("show", "notice", "-c", config).stdout
     for text in ("一般通知音", "-16 dBm0", "260 ms", "584 Hz", "██", "!730/220,!0/40,!584/300", "without the ramps"):
         assert text in shown
@@ -45,7 +45,7 @@ def test_show_reads_a_file_and_warns(config: Path) -> None:
     shown = run("show", config.parent / "profiles" / "own.yaml").stdout
     assert "400 + 500 + 600 Hz" in shown
     assert "Asterisk: cannot be written as tones" in shown
-    assert "Warning: this could be taken for Japanese dial" in shown
+    assert "Warning: this sound can be mistaken for Japanese dial" in shown
 
 
 def test_show_as_json(config: Path) -> None:
@@ -72,7 +72,7 @@ segments:
 """
 
 
-def test_show_tells_all_that_a_profile_has_and_stays_short(tmp_path: Path) -> None:
+def test_show_prints_all_properties_of_a_profile_briefly(tmp_path: Path) -> None:
     (tmp_path / "rich.yaml").write_text(RICH)
     shown = run("show", tmp_path / "rich.yaml").stdout
     for text in (
@@ -80,7 +80,7 @@ def test_show_tells_all_that_a_profile_has_and_stays_short(tmp_path: Path) -> No
         "level ±3 dB",
         "dither: seed 7",
         "600 Hz gliding to 800 Hz",
-        "800 Hz in 4 stairs to 600 Hz",
+        "800 Hz in 4 steps to 600 Hz",
         "-20 dBm0",
         "19980 more",
         "10000 times",
@@ -110,17 +110,17 @@ def test_show_of_a_recording(tmp_path: Path) -> None:
     assert (linted.exit_code, linted.stdout[:15]) == (0, "note recording:")
 
 
-def test_lint_of_what_is_clean() -> None:
+def test_lint_of_a_clean_profile() -> None:
     result = run("lint", "notice")
-    assert (result.exit_code, result.stdout) == (0, "notice: nothing to warn of\n")
+    assert (result.exit_code, result.stdout) == (0, "notice: no warnings\n")
     result = run("lint", "notice", "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
 
 
-def test_lint_warns_and_says_so_in_its_exit_code(config: Path) -> None:
+def test_lint_warns_and_exits_with_1(config: Path) -> None:
     result = run("lint", "own", "-c", config)
     assert result.exit_code == 1
-    assert result.stdout.startswith("warning network-tone: segment 1 could be taken for Japanese dial")
+    assert result.stdout.startswith("warning network-tone: segment 1 can be mistaken for Japanese dial")
     result = run("lint", "own", "-c", config, "--json")
     assert result.exit_code == 1
     (finding,) = json.loads(result.stdout)
@@ -131,11 +131,11 @@ def test_lint_warns_and_says_so_in_its_exit_code(config: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
-        (("show", "nothing"), UsageError, "there are notice, sample, own"),
+        (("show", "nothing"), UsageError, "the profiles are notice, sample, own"),
         (("show", "./absent.yaml"), DocumentError, "cannot be read"),
-        (("lint", "nothing"), UsageError, "there are notice, sample, own"),
+        (("lint", "nothing"), UsageError, "the profiles are notice, sample, own"),
     ],
 )
-def test_wrong_use_is_told(config: Path, arguments: tuple[str, ...], error: type[Exception], says: str) -> None:
+def test_wrong_use_is_reported(config: Path, arguments: tuple[str, ...], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         run(*arguments, "-c", config)

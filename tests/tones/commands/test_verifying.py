@@ -23,14 +23,14 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_sound_that_is_there_is_a_good_end(recording: Path, config: Path) -> None:
+def test_a_sound_that_is_there_exits_with_0(recording: Path, config: Path) -> None:
     result = run("verify", recording, "--profile", "sample", "-c", config)
     assert result.exit_code == 0
     for text in ("conforms", "at 0.700 s", "all 3 bursts are there", "dBm0", "false alarms an hour"):
         assert text in result.stdout
 
 
-def test_a_sound_that_is_not_there_is_a_negative_end(recording: Path, config: Path) -> None:
+def test_a_missing_sound_exits_with_1(recording: Path, config: Path) -> None:
     result = run("verify", recording, "--profile", "notice", "-c", config)
     assert result.exit_code == 1
     assert "absent" in result.stdout
@@ -80,7 +80,7 @@ def test_several_files_and_folders_are_one_table(recording: Path, tmp_path: Path
     assert [entry["file"] for entry in entries] == [str(recording), str(home / "two.wav")]
 
 
-def test_a_file_that_cannot_be_read_spoils_the_folder(tmp_path: Path, config: Path) -> None:
+def test_an_unreadable_file_of_a_folder_exits_with_2(tmp_path: Path, config: Path) -> None:
     home = tmp_path / "calls"
     home.mkdir()
     (home / "bad.wav").write_bytes(b"no sound")
@@ -92,8 +92,8 @@ def test_a_file_that_cannot_be_read_spoils_the_folder(tmp_path: Path, config: Pa
     assert "unreadable" in result.stdout
 
 
-def test_strictness_is_a_choice(tmp_path: Path, config: Path) -> None:
-    # A capture would tell what is lost; a recording does not, so the burst counts as missing.
+def test_strict_accepts_only_conforming_sounds(tmp_path: Path, config: Path) -> None:
+    # A capture shows losses; a recording does not, so the burst counts as missing.
     path = tmp_path / "call.wav"
     soundfile.write(path, without(leg(SAMPLE), [(7760, 9280)]), 8000)
     assert run("verify", path, "--profile", "sample", "-c", config).exit_code == 1
@@ -102,7 +102,7 @@ def test_strictness_is_a_choice(tmp_path: Path, config: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no sound at all, but some text that is longer than a header" * 5])
-def test_what_is_no_recording_is_one_error(tmp_path: Path, config: Path, content: bytes | None) -> None:
+def test_a_file_that_is_not_a_recording_is_one_error(tmp_path: Path, config: Path, content: bytes | None) -> None:
     path = tmp_path / "call.wav"
     if content is not None:
         path.write_bytes(content)
@@ -110,7 +110,7 @@ def test_what_is_no_recording_is_one_error(tmp_path: Path, config: Path, content
         run("verify", path, "--profile", "sample", "-c", config)
 
 
-def test_a_profile_that_cannot_be_looked_for_is_told_first(tmp_path: Path, config: Path) -> None:
+def test_an_unsuitable_profile_is_reported_first(tmp_path: Path, config: Path) -> None:
     (tmp_path / "long.yaml").write_text(
         "id: long\ntitle: Long\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [600], on_ms: 60000}]\n"
     )
@@ -118,7 +118,7 @@ def test_a_profile_that_cannot_be_looked_for_is_told_first(tmp_path: Path, confi
         run("verify", tmp_path / "nothing.wav", "--profile", tmp_path / "long.yaml", "-c", config)
 
 
-def test_no_time_is_less_than_nothing_by_rounding(tmp_path: Path, config: Path) -> None:
+def test_no_time_is_rounded_to_minus_zero(tmp_path: Path, config: Path) -> None:
     soundfile.write(tmp_path / "call.wav", synthesise(SAMPLE, 8000), 8000)
     (entry,) = json.loads(run("verify", tmp_path / "call.wav", "--profile", "sample", "--json", "-c", config).stdout)
     assert entry["findings"][0]["start_ms"] == pytest.approx(0, abs=1)

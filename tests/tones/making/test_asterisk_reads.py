@@ -1,4 +1,4 @@
-"""The real Asterisk reads each format back, and the sound is the profile's."""
+"""The real Asterisk reads each format, and plays the profile's sound."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from ..profiles import make, tone
 READ = [name for name, each in FORMATS.items() if each.delay_ms is not None]
 LEVEL_DB, ONSET_MS = 0.2, 1.0
 COARSE = {"gsm": (0.7, 2.0)}
-"""GSM 06.10 is a model of a voice: it swells for a moment, and never to the whole level of a tone."""
+"""GSM 06.10 models a voice: at first it is too loud, and it never reaches the full level of a tone."""
 PROFILES: dict[str, Profile] = {
-    # The first pause lets a codec that sounds too early be seen, and 301.3 ms end inside a frame.
+    # The first pause shows a codec that sounds too early, and 301.3 ms end inside a frame.
     "two tones": make(tone(on_ms=100), tone(600, on_ms=300, off_ms=100), tone(1040, on_ms=301.3)),
     "quiet pair": make(tone(on_ms=60), tone(800.5, 1350, on_ms=250, ramp_ms=10), level_dbm0=-24),
     "notice": load_library()["notice"],
 }
 _FINE = 16
-"""Parts of a sample in which a shift is found."""
+"""A shift is measured in these fractions of a sample."""
 
 
 def shift_ms(heard: NDArray[Any], sound: NDArray[Any]) -> float:
-    """How much later `heard` is, by the peak of the cross-correlation."""
+    """The delay of `heard`, by the peak of the cross-correlation."""
     size = 1 << 15
     spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sound, size))
     correlation = np.fft.irfft(spectrum, size * _FINE)
@@ -43,14 +43,14 @@ def shift_ms(heard: NDArray[Any], sound: NDArray[Any]) -> float:
 
 
 def onset_ms(pcm: NDArray[Any]) -> float:
-    """When the power, over about a period of the tone, first passes a tenth of the loudest."""
+    """When the power over about one period of the tone first exceeds a tenth of the loudest."""
     power = np.convolve(pcm.astype(float) ** 2, np.ones(16), mode="same")
     return float(np.argmax(power > np.max(power) / 10)) / 8
 
 
 @pytest.fixture(scope="module")
 def heard(asterisk: Asterisk, ffmpeg: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What Asterisk makes of a profile's file on an 8 kHz channel."""
+    """The samples that Asterisk plays from a profile's file on an 8 kHz channel."""
     folder = tmp_path_factory.mktemp("reads")
 
     def convert(profile_name: str, format_name: str) -> NDArray[np.int16]:
@@ -66,7 +66,7 @@ def heard(asterisk: Asterisk, ffmpeg: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.parametrize("profile_name", PROFILES)
 @pytest.mark.parametrize("name", READ)
-def test_what_asterisk_reads_is_the_sound(heard: Any, name: str, profile_name: str) -> None:
+def test_asterisk_plays_the_profiles_sound(heard: Any, name: str, profile_name: str) -> None:
     profile, delay_ms = PROFILES[profile_name], FORMATS[name].delay_ms
     assert delay_ms is not None
     level_db, late_ms = COARSE.get(name, (LEVEL_DB, ONSET_MS))

@@ -21,7 +21,7 @@ def burst(*frequencies_hz: float, sample_rate_hz: int = 8000, **more: object) ->
     return BurstWave(segment, LONG_MS * sample_rate_hz // 1000, sample_rate_hz, 1000.0)
 
 
-def test_edges_are_rounded_from_the_beginning_and_silence_is_left_out() -> None:
+def test_edges_are_rounded_from_exact_times_and_silence_is_left_out() -> None:
     profile = make(tone(600, on_ms=10.06, off_ms=1), tone(on_ms=5), tone(700, on_ms=1, ramp_ms=0), repeat=1000)
     timeline = Timeline(profile, 8000)
     edges = [(first, end) for first, end, _ in timeline.bursts()]
@@ -49,7 +49,7 @@ def test_the_plateau_repeats_after_the_common_period(wave: BurstWave, period: in
 
 @pytest.mark.parametrize("more", [{}, MODULATED, SWEPT, STEPPED], ids=["steady", "modulated", "swept", "stepped"])
 @pytest.mark.parametrize("span", [(0, 100), (30, 50_000), (BLOCK, 3 * BLOCK), (70_001, 72_000)])
-def test_any_part_is_the_part_of_the_whole(more: dict[str, object], span: tuple[int, int]) -> None:
+def test_any_part_equals_that_part_of_the_whole(more: dict[str, object], span: tuple[int, int]) -> None:
     wave = burst(700.5, ramp_ms=300, **more)
     whole = np.concatenate([block.copy() for block in wave.blocks()])
     part = np.concatenate([block.copy() for block in wave.blocks(*span)])

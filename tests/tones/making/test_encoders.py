@@ -31,7 +31,7 @@ G711 = ("ulaw", "alaw", "au")
 
 @pytest.mark.parametrize("sound_format", OURS.values(), ids=OURS)
 @pytest.mark.parametrize("on_ms", [100, 110, 117.3, 120])
-def test_a_file_is_whole_frames_and_loses_nothing_of_the_sound(sound_format: SoundFormat, on_ms: float) -> None:
+def test_a_file_has_whole_frames_and_the_whole_sound(sound_format: SoundFormat, on_ms: float) -> None:
     profile = make(tone(600, on_ms=on_ms))
     pcm = decode(encode(profile, sound_format), sound_format)
     frame = sound_format.sample_rate_hz // 50
@@ -55,7 +55,7 @@ def test_linear_formats_hold_the_samples_themselves(name: str) -> None:
 @pytest.mark.parametrize("level", [0, -10, -16, -30])
 @pytest.mark.parametrize("frequency_hz", [400, 1040, 3000])
 def test_the_level_survives_g711(name: str, level: float, frequency_hz: float) -> None:
-    # A sine whose period divides the sampling rate meets few steps of the quantiser; 1 Hz beside it meets all.
+    # A sine whose period divides the sampling rate uses few steps of the quantiser; 1 Hz more uses all.
     profile = make(tone(frequency_hz + 1, on_ms=1200), level_dbm0=level)
     pcm = decode(encode(profile, FORMATS[name]), FORMATS[name])
     assert level_dbm0(part(pcm, 8000, 100, 1100)) == pytest.approx(level, abs=0.05)
@@ -111,7 +111,7 @@ def test_a_file_is_the_same_each_time(ffmpeg: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mp3", "m4a"])
-def test_the_formats_for_people_sound_as_the_profile_says(ffmpeg: Path, tmp_path: Path, name: str) -> None:
+def test_the_formats_for_people_hold_the_profiles_sound(ffmpeg: Path, tmp_path: Path, name: str) -> None:
     profile = make(tone(600, on_ms=1000, off_ms=200))
     path = tmp_path / f"x.{name}"
     path.write_bytes(encode(profile, FORMATS[name]))
@@ -152,7 +152,7 @@ def test_a_full_disk_is_one_error(ffmpeg: Path, name: str, capfd: pytest.Capture
 
 
 class Interrupted(io.BytesIO):
-    """Where the user gives up while libsndfile writes its second block."""
+    """A file whose second block is written when the user interrupts."""
 
     writes = 0
 
@@ -165,7 +165,7 @@ class Interrupted(io.BytesIO):
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """A shell that starts the tests in the background has them ignore SIGINT."""
+    """A shell that starts the tests in the background makes them ignore SIGINT."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -183,7 +183,7 @@ def test_an_interruption_is_not_lost_in_libsndfile(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_progress_is_told_of_every_sample(tmp_path: Path) -> None:
+def test_progress_counts_every_sample(tmp_path: Path) -> None:
     told: list[int] = []
     with (tmp_path / "x").open("w+b") as file:
         write(make(tone(600, on_ms=1010)), FORMATS["sln"], file, told.append)

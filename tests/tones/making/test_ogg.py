@@ -46,7 +46,7 @@ def test_a_numbered_file_is_read_as_before() -> None:
     assert {content[at + 14 : at + 18] for at in starts} == {b"\7\0\0\0"}
 
 
-def test_what_is_no_ogg_is_left_alone() -> None:
+def test_a_file_that_is_not_ogg_is_refused() -> None:
     file = io.BytesIO(bytes(100))
     with pytest.raises(ValueError, match="not an Ogg page"):
         number_stream(file, 7)

@@ -24,7 +24,7 @@ def test_the_sine_is_that_of_libm() -> None:
     assert sine_of(Fraction(10**30) + Fraction(1, 12)) == pytest.approx(0.5, abs=1e-15)
 
 
-def test_a_number_is_taken_as_it_was_written() -> None:
+def test_a_number_is_taken_as_written() -> None:
     assert exact(1234.567) == Fraction(1_234_567, 1000)
 
 

@@ -56,7 +56,7 @@ def test_a_recording_at_its_level(master: Path, sample_rate_hz: int, law: Law) -
 @pytest.mark.parametrize("source_hz", [8000, 11_025, 22_050, 44_100, 96_000])
 @pytest.mark.parametrize("sample_rate_hz", [8000, 16_000])
 def test_a_recording_of_a_synthesised_sound_is_that_sound(tmp_path: Path, source_hz: int, sample_rate_hz: int) -> None:
-    """Sample by sample, its soft ends too: neither moved nor changed."""
+    """Every sample is unchanged and in its place, also at the soft ends."""
     profile = make(tone(620, on_ms=100, off_ms=100, ramp_ms=10), tone(950, on_ms=100, ramp_ms=10))
     path = write(tmp_path / "m.wav", recorded(profile, source_hz, 200), source_hz, "FLOAT")
     made = waveform(profile_of(path, 200, 500), sample_rate_hz)
@@ -87,7 +87,7 @@ def test_only_the_bursts_count_for_the_level() -> None:
     assert sounding_rms(np.zeros(100), 8000) == 0
 
 
-def test_peaks_that_would_clip_are_told_with_a_level_that_does_not(tmp_path: Path) -> None:
+def test_clipping_peaks_are_reported_with_a_level_that_does_not_clip(tmp_path: Path) -> None:
     wave: Wave = np.zeros(48_000)
     wave[::240] = 0.5
     path = write(tmp_path / "clicks.wav", np.convolve(wave, np.hanning(24)), subtype="PCM_24")
@@ -109,14 +109,14 @@ def test_a_recording_that_was_changed_since_it_was_loaded_is_not_played(master: 
         waveform(profile, 8000)
 
 
-def test_a_recording_that_is_none(tmp_path: Path) -> None:
+def test_a_recording_that_is_not_a_sound(tmp_path: Path) -> None:
     (tmp_path / "m.wav").write_bytes(b"RIFF but nothing after it")
     with pytest.raises(RecordingError):
         waveform(profile_of(tmp_path / "m.wav"), 8000)
 
 
 def test_silence_between_the_ends_of_the_trim(master: Path) -> None:
-    with pytest.raises(ToneError, match="nothing but silence"):
+    with pytest.raises(ToneError, match="contains only silence"):
         waveform(profile_of(master, from_ms=0, to_ms=50), 8000)
 
 

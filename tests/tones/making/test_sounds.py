@@ -32,7 +32,7 @@ def test_every_profile_in_every_format(tmp_path: Path) -> None:
         assert file.path.stat().st_mode & 0o777 == 0o644
 
 
-def test_what_is_there_already_is_not_touched(tmp_path: Path) -> None:
+def test_existing_files_with_the_same_content_are_not_touched(tmp_path: Path) -> None:
     ensure_sounds(tmp_path, [A], ["sln", "ulaw", "alaw"])
     os.utime(tmp_path / "a.sln", (1, 1))
     (tmp_path / "a.ulaw").unlink()
@@ -57,7 +57,7 @@ def test_a_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "a.sln").is_symlink()
 
 
-def test_who_reads_meanwhile_keeps_the_old_file(tmp_path: Path) -> None:
+def test_a_concurrent_reader_keeps_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a.sln").write_bytes(b"old")
     with (tmp_path / "a.sln").open("rb") as reader:
         ensure_sounds(tmp_path, [A], ["sln"])
@@ -77,14 +77,14 @@ def test_a_file_in_place_of_the_folder_is_a_clear_error(tmp_path: Path) -> None:
         ensure_sounds(tmp_path / "sounds", [A])
 
 
-def test_a_place_where_nobody_may_write_is_a_clear_error() -> None:
-    # Not by permissions: root, as which tests may run, has them all.
+def test_an_unwritable_folder_is_a_clear_error() -> None:
+    # Permissions cannot test this: tests may run as root.
     with pytest.raises(ToneError, match="/proc/idtone: cannot be written: "):
         ensure_sounds(Path("/proc/idtone"), [A])
 
 
-def test_an_unknown_format_is_told_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no format 'flac'; there are wav, wav16"):
+def test_an_unknown_format_is_reported_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown format 'flac'; the formats are wav, wav16"):
         ensure_sounds(tmp_path / "new", [A], ["sln", "flac"])
     assert not (tmp_path / "new").exists()
 
@@ -94,7 +94,7 @@ def test_sln44_is_refused_with_the_reason(tmp_path: Path) -> None:
         ensure_sounds(tmp_path, [A], ["sln44"])
 
 
-def test_a_format_that_cannot_be_written_is_told_before_anything_is(
+def test_an_unwritable_format_is_reported_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -111,7 +111,7 @@ def test_the_pbx_needs_no_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 LONG = make(tone(600.5, on_ms=20_000, off_ms=11), id="long")
 
 
-def test_a_long_sound_is_as_a_short_one(tmp_path: Path) -> None:
+def test_a_long_sound_has_the_same_content_as_a_short_one(tmp_path: Path) -> None:
     for expected in (True, False):
         files = ensure_sounds(tmp_path, [LONG], ["sln", "ulaw", "ogg"])["long"].files
         assert [file.written for file in files] == [expected] * 3
@@ -123,7 +123,7 @@ def test_a_long_sound_is_as_a_short_one(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3, "no temporary file is left"
 
 
-def test_a_long_sound_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_long_sound_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "long.sln").write_bytes(b"old")
 
     def give_up(samples: int) -> None:
@@ -135,7 +135,7 @@ def test_a_long_sound_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "long.sln").read_bytes() == b"old"
 
 
-def test_what_is_no_file_is_in_the_way_of_a_long_sound_too(tmp_path: Path) -> None:
+def test_a_folder_in_the_way_of_a_long_sound_is_a_clear_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "long.sln")
     (file,) = ensure_sounds(tmp_path, [LONG], ["sln"])["long"].files
     assert file.written

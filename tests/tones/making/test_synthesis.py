@@ -45,7 +45,7 @@ def test_the_level_of_a_burst_is_exact(sample_rate_hz: int, segment: dict[str, A
 @pytest.mark.parametrize("segment", LEVELLED)
 @pytest.mark.parametrize(("level", "tolerance_db"), [(-4.0, 0.005), (-16.0, 0.005), (-40.0, 0.02)])
 def test_the_level_survives_16_bits(segment: dict[str, Any], level: float, tolerance_db: float) -> None:
-    # At -40 dBm0 the peak is 228 steps, of which half a one is 0.02 dB.
+    # At -40 dBm0 the peak is 228 steps; half a step is 0.02 dB.
     pcm = to_pcm16(synthesise(make(segment, level_dbm0=level), 8000))
     assert level_dbm0(part(pcm, 8000, 50, 150)) == pytest.approx(level, abs=tolerance_db)
 
@@ -62,7 +62,7 @@ def test_the_frequency_is_exact() -> None:
 
 
 def test_edges_are_rounded_from_the_beginning_of_the_sound() -> None:
-    # 10.06 ms are 80.48 samples: rounded one by one, 100 of them would lose 48 samples.
+    # 10.06 ms are 80.48 samples: with each length rounded, 100 of them would lose 48 samples.
     profile = make(tone(1000, on_ms=5, off_ms=5.06, ramp_ms=0), repeat=100)
     samples = synthesise(profile, 8000)
     assert len(samples) == 8048
@@ -220,7 +220,7 @@ def test_a_sweep_glides_evenly(on_ms: float) -> None:
 
 
 @pytest.mark.parametrize(("on_ms", "steps"), [(100, 4), (123.4, 7), (6000, 3)])
-def test_a_stepped_sweep_climbs_equal_stairs_without_a_break(on_ms: float, steps: int) -> None:
+def test_a_stepped_sweep_has_equal_steps_and_a_continuous_phase(on_ms: float, steps: int) -> None:
     profile = make(tone(400, on_ms=on_ms, ramp_ms=0, sweep={"to_hz": [1000], "steps": steps}))
     samples = synthesise(profile, 8000)
     stair_s = on_ms / 1000 / steps
@@ -232,7 +232,7 @@ def test_a_stepped_sweep_climbs_equal_stairs_without_a_break(on_ms: float, steps
     np.testing.assert_allclose(samples, amplitude(-16) * np.sin(2 * np.pi * turns), atol=1e-9)
 
 
-def test_modulation_and_ramps_run_on_across_blocks() -> None:
+def test_modulation_and_ramps_continue_across_blocks() -> None:
     samples = synthesise(RICH["long"], 8000)
     time_s = np.arange(len(samples)) / 8000
     wave = sum(np.sin(2 * np.pi * hz * time_s) for hz in (400, 1234.567)) / np.sqrt(2)
@@ -255,7 +255,7 @@ def cadences(draw: st.DrawFn) -> Profile:
 
 
 def burst_edges(profile: Profile, sample_rate_hz: int) -> Iterator[tuple[int, int]]:
-    """Each from its own time, in exact numbers."""
+    """Each edge from its own time, in exact fractions."""
     at_ms = Fraction(0)
     for _ in range(profile.repeat):
         for segment in profile.segments:
@@ -348,7 +348,7 @@ GOLDEN = {
 def test_the_samples_are_the_same_on_every_machine(name: str, sample_rate_hz: int) -> None:
     profile = RICH[name]
     if profile.dither_seed is None:
-        # float64 itself, before any rounding to 16 bits could hide a difference.
+        # Compare float64 values: rounding to 16 bits could hide a difference.
         content = synthesise(profile, sample_rate_hz).astype("<f8").tobytes()
     else:
         content = pcm_of(profile, sample_rate_hz).astype("<i2").tobytes()

@@ -21,7 +21,7 @@ def test_a_burst_is_measured_beyond_its_span() -> None:
     assert (found.rise.ramp, found.fall.ramp) == pytest.approx((160, 160), abs=0.5)
 
 
-def test_noise_is_no_burst() -> None:
+def test_noise_is_not_a_burst() -> None:
     assert rough(np.random.default_rng(1).normal(size=4000), Span(0, 4000), 8000) is None
 
 

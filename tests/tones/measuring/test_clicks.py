@@ -31,7 +31,7 @@ def test_a_click_is_its_energy_wherever_the_other_edge_is(on_ms: float) -> None:
     assert click_energy(clicked, burst, ()) - quiet == pytest.approx(0.04 * outside, rel=0.1)
 
 
-def test_a_neighbour_is_no_click() -> None:
+def test_a_neighbour_is_not_a_click() -> None:
     samples = synthesise(make(tone(800, ramp_ms=20), tone(1600, ramp_ms=20)), 8000)
     first, second = found(samples, Span(0, 1600)), found(samples, Span(1600, 3200))
     assert click_energy(samples, first, (second.lines,)) < 0.001 * click_energy(samples, first, ())

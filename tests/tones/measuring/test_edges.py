@@ -29,13 +29,13 @@ def test_edges_of_a_ramped_burst(ramp_ms: float) -> None:
     assert sharp.ramp == pytest.approx(rise.ramp, abs=2.5)
 
 
-def test_where_no_edge_is_none_is_found() -> None:
+def test_without_an_edge_none_is_found() -> None:
     gains = gain(WAVES, WAVES, RATE_HZ, 700)
     assert rising_edge(gains, 1250, RATE_HZ, 700) is None
     assert falling_edge(gains, 1250, RATE_HZ, 700) is None
 
 
-def test_gain_says_nothing_of_silence() -> None:
+def test_the_gain_of_silence_is_zero() -> None:
     assert not gain(WAVES, np.zeros(2400), RATE_HZ, 700).any()
 
 

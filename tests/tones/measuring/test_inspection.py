@@ -95,7 +95,7 @@ def test_modulation(rate_hz: float, depth: float) -> None:
         assert (burst.start_ms, burst.end_ms) == pytest.approx((planned.start_ms, planned.end_ms), abs=0.5)
 
 
-def test_equal_tones_are_no_modulation() -> None:
+def test_equal_tones_are_not_modulation() -> None:
     (burst,) = heard(make(tone(400, 450, 500, on_ms=400, off_ms=50))).bursts
     assert burst.modulation is None
     assert len(burst.partials) == 3
@@ -110,7 +110,7 @@ def test_glides(from_hz: tuple[float, ...], to_hz: tuple[float, ...]) -> None:
     assert [pair[1] for pair in pairs] == pytest.approx(to_hz, abs=0.2)
 
 
-def test_stairs_are_joined_bursts() -> None:
+def test_steps_are_joined_bursts() -> None:
     bursts = heard(make(tone(300, on_ms=1000, ramp_ms=10, sweep={"to_hz": [2100], "steps": 10}))).bursts
     assert [burst.partials[0].frequency_hz for burst in bursts] == pytest.approx(range(300, 2101, 200), abs=0.05)
     assert [burst.off_ms for burst in bursts] == [0.0] * 9 + [None]
@@ -128,13 +128,13 @@ def test_signal_to_noise_is_that_of_the_noise() -> None:
     assert inspection.noise_dbov == pytest.approx(10 * np.log10(power / 100), abs=1)
 
 
-def test_sinad_of_16_bits_is_that_of_its_steps() -> None:
+def test_sinad_of_16_bits_is_that_of_quantisation() -> None:
     (burst,) = heard(make(tone(1234.5, on_ms=500), level_dbm0=-10)).bursts
     step_db = 10 * np.log10(1 / 12 / 32768**2)
     assert burst.sinad_db == pytest.approx(burst.level_dbov - step_db, abs=0.5)
 
 
-def test_notes_that_decay_and_follow_each_other_are_parted() -> None:
+def test_decaying_consecutive_notes_are_separated() -> None:
     at = np.arange(4000) / 8000
     notes = [
         sum(0.2 / k * np.exp(-3 * k * at) * np.sin(2 * np.pi * f * k * at) for k in (1, 2, 3)) for f in (440, 523, 659)
@@ -157,7 +157,7 @@ def test_dc_and_clipping() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 2, 5, 7, 100])
-def test_clipping_is_counted_over_the_ends_of_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clipping_is_counted_across_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     wave = np.array([0, 1, 1, 0, 1, -1, 1, 1, 0, 1, 1, 1], np.float32)
     monkeypatch.setattr(inspection_module, "_BLOCK", block)
     inspection = inspect(wave, 8000)
@@ -173,7 +173,7 @@ def test_the_law_moves_dbm0_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(3), np.zeros(8000), np.ones(8000), np.eye(1, 8000, 4000)[0]])
 @pytest.mark.parametrize("sample_rate_hz", [8000, 192000])
-def test_where_nothing_sounds_there_are_no_bursts(samples: np.ndarray, sample_rate_hz: int) -> None:
+def test_silence_has_no_bursts(samples: np.ndarray, sample_rate_hz: int) -> None:
     inspection = inspect(samples.astype(np.float32), sample_rate_hz)
     assert inspection.bursts == ()
     assert not inspection.truncated

@@ -18,6 +18,6 @@ def test_a_sine_at_full_scale_in_dbm0(law: Law, overload_dbm0: float) -> None:
     assert dbm0(SINE_DBOV, law) == pytest.approx(overload_dbm0, abs=0.006)
 
 
-def test_nothing_has_a_level_too() -> None:
+def test_silence_has_a_level() -> None:
     assert power_db(0.0) == SILENCE_DB
     assert dbm0(SILENCE_DB, Law.A) == SILENCE_DB

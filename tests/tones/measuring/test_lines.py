@@ -17,7 +17,7 @@ def waves(*frequencies_hz: float, length: int = 800, sample_rate_hz: int = 8000)
     "frequencies_hz", [(400,), (400, 450), (440, 456), (350, 440, 480, 620), (600, 1000, 1350), (3399.5,)]
 )
 @pytest.mark.parametrize("sample_rate_hz", [8000, 16000])
-def test_lines_that_a_spectrum_could_not_part(frequencies_hz: tuple[float, ...], sample_rate_hz: int) -> None:
+def test_lines_that_a_spectrum_cannot_separate(frequencies_hz: tuple[float, ...], sample_rate_hz: int) -> None:
     samples = waves(*frequencies_hz, length=sample_rate_hz // 10, sample_rate_hz=sample_rate_hz)
     lines = find_lines(samples, 0, sample_rate_hz)
     assert sorted(lines.frequencies_hz) == pytest.approx(frequencies_hz, abs=0.001)
@@ -25,7 +25,7 @@ def test_lines_that_a_spectrum_could_not_part(frequencies_hz: tuple[float, ...],
     np.testing.assert_allclose(lines.samples(0, len(samples)), samples, atol=1e-5)
 
 
-def test_in_noise_the_frequency_is_as_exact_as_it_can_be() -> None:
+def test_in_noise_the_frequency_error_is_the_theoretical_minimum() -> None:
     noise, length, rng = 0.02, 800, np.random.default_rng(1)
     errors = [
         find_lines(waves(500) + rng.normal(size=length) * noise, 0, 8000, limit=1).frequencies_hz[0] - 500
@@ -55,6 +55,6 @@ def test_a_glide(from_hz: float, to_hz: float, duration_s: float) -> None:
     assert glides.at(length) == pytest.approx([to_hz], abs=0.01)
 
 
-def test_what_is_steady_does_not_glide() -> None:
+def test_a_steady_tone_does_not_glide() -> None:
     assert find_glides(waves(400, 450, length=4000), 0, 8000) is None
     assert find_glides(np.random.default_rng(3).normal(size=4000), 0, 8000) is None

@@ -29,7 +29,7 @@ def test_the_noise_is_measured_under_a_tone_that_never_pauses() -> None:
 
 
 @pytest.mark.parametrize("off_ms", [8, 20, 500])
-def test_a_pause_parts(off_ms: float) -> None:
+def test_a_pause_separates_spans(off_ms: float) -> None:
     first, second = spans(synthesise(make(tone(600, off_ms=off_ms), tone(600)), 8000))
     assert not first.joined_after
     assert not second.joined_before
@@ -37,7 +37,7 @@ def test_a_pause_parts(off_ms: float) -> None:
     assert second.first / 8 == pytest.approx(200 + off_ms, abs=4)
 
 
-def test_a_change_of_frequency_parts_without_a_pause() -> None:
+def test_a_change_of_frequency_separates_spans_without_a_pause() -> None:
     first, second = spans(synthesise(make(tone(600, ramp_ms=0), tone(700, ramp_ms=0)), 8000))
     assert first.joined_after
     assert second.joined_before
@@ -45,10 +45,10 @@ def test_a_change_of_frequency_parts_without_a_pause() -> None:
 
 
 @pytest.mark.parametrize("frequencies_hz", [(400,), (400, 450), (350, 440, 620)])
-def test_what_goes_on_is_one(frequencies_hz: tuple[float, ...]) -> None:
+def test_a_continuous_sound_is_one_span(frequencies_hz: tuple[float, ...]) -> None:
     assert len(spans(synthesise(make(tone(*frequencies_hz, on_ms=1000, off_ms=100)), 8000))) == 1
 
 
-def test_a_note_that_fades_is_one() -> None:
+def test_a_fading_note_is_one_span() -> None:
     at = np.arange(16000) / 8000
     assert len(spans(np.exp(-5 * at) * np.sin(2 * np.pi * 600 * at))) == 1

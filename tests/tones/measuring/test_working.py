@@ -18,7 +18,7 @@ def test_decimation_keeps_level_and_place(sample_rate_hz: int, frequency_hz: flo
     np.testing.assert_allclose(work.samples[inner], (samples - 0.1)[:: work.step][inner], atol=3e-4)
 
 
-def test_what_is_above_the_band_is_not_folded_into_it() -> None:
+def test_frequencies_above_the_band_are_not_aliased() -> None:
     samples = np.sin(2 * np.pi * 15_000 * np.arange(48000) / 48000)
     assert np.abs(working(samples, 48000, 0.0).samples[200:-200]).max() < 1e-4
 

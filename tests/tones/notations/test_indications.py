@@ -34,14 +34,14 @@ expressible = (
 
 
 def heard(profile: Profile) -> tuple[object, ...]:
-    """All that an ear could tell, however the profile divides it into segments."""
+    """All audible properties, however the profile divides the sound into segments."""
     bursts = [(b.start_ms, b.end_ms, b.segment.frequencies_hz, b.segment.modulation) for b in profile.bursts()]
     return profile.duration_ms, *bursts
 
 
 @given(expressible)
 @settings(max_examples=60, deadline=None)
-def test_what_a_tone_string_can_say_comes_back(profile: Profile) -> None:
+def test_a_profile_survives_a_round_trip_through_a_tone_string(profile: Profile) -> None:
     text = to_asterisk(profile)
     again = from_asterisk(text, name=profile.id, level_dbm0=profile.level_dbm0)
     assert heard(again) == heard(profile)
@@ -102,7 +102,7 @@ def test_a_note_can_be_modulated() -> None:
         ("400/100,!500/100", [400, 500, 400, 500]),
     ],
 )
-def test_what_is_marked_is_played_once_and_the_rest_repeated(text: str, played: list[int]) -> None:
+def test_marked_parts_are_played_once_and_the_rest_is_repeated(text: str, played: list[int]) -> None:
     profile = from_asterisk(text, repeat=2)
     assert [burst.segment.frequencies_hz[0] for burst in profile.bursts()] == played
     assert profile.duration_ms == 100 * len(played)
@@ -127,7 +127,7 @@ def test_what_is_marked_is_played_once_and_the_rest_repeated(text: str, played: 
         ("400+15/1000,0/2000", "part 1 '400+15/1000': 15 Hz is too low to be heard. Write 400*15"),
     ],
 )
-def test_what_is_no_finite_sound_is_an_error_that_names_the_part(text: str, says: str) -> None:
+def test_a_part_without_a_finite_sound_is_an_error_that_names_it(text: str, says: str) -> None:
     with pytest.raises(ToneError) as caught:
         from_asterisk(text)
     assert says in str(caught.value)
@@ -143,7 +143,7 @@ def test_what_is_no_finite_sound_is_an_error_that_names_the_part(text: str, says
         ("400+400/100", "segments[0].frequencies_hz"),
     ],
 )
-def test_what_is_out_of_bounds_is_a_fault_of_its_field(text: str, field: str) -> None:
+def test_a_value_out_of_bounds_is_a_fault_of_its_field(text: str, field: str) -> None:
     with pytest.raises(DocumentError) as caught:
         from_asterisk(text)
     assert [fault.field for fault in caught.value.faults] == [field]
@@ -174,13 +174,13 @@ def test_a_recording_cannot_be_written() -> None:
         to_asterisk(recording())
 
 
-def test_sweeps_are_stairs() -> None:
+def test_sweeps_become_steps() -> None:
     swept = tone(600, 900, on_ms=90, sweep={"to_hz": (800, 700), "steps": 3})
     assert to_asterisk(make(swept)) == "!600+900/30,!700+800/30,!800+700/30"
     assert to_asterisk(make(tone(600, on_ms=40, sweep={"to_hz": (800,)}))) == "!650/20,!750/20"
 
 
-def test_no_stair_is_without_end() -> None:
+def test_no_step_is_endless() -> None:
     text = to_asterisk(make(tone(600, on_ms=10, sweep={"to_hz": (800,), "steps": 40})))
     assert "/0" not in text
     assert from_asterisk(text).duration_ms == 10
@@ -194,7 +194,7 @@ def test_a_string_longer_than_a_line_is_refused() -> None:
 PLAIN = tone(600, on_ms=100, off_ms=20, ramp_ms=0)
 
 
-def test_only_the_level_is_lost_of_a_plain_tone() -> None:
+def test_a_plain_tone_loses_only_its_level() -> None:
     assert losses(make(PLAIN)) == ("the level of -16 dBm0: Playtones plays each frequency at -10 dBm0",)
 
 
@@ -209,19 +209,19 @@ def test_only_the_level_is_lost_of_a_plain_tone() -> None:
         (PLAIN | {"off_ms": 30}, "the exact times"),
     ],
 )
-def test_each_further_loss_is_told(segment: dict[str, object], says: str) -> None:
+def test_each_further_loss_is_reported(segment: dict[str, object], says: str) -> None:
     _level, loss = losses(make(segment))
     assert loss.startswith(says)
 
 
-def test_fractions_of_a_millisecond_are_told() -> None:
+def test_fractions_of_a_millisecond_are_reported() -> None:
     assert "fractions of a millisecond: rounded" in losses(make(PLAIN | {"on_ms": 100.5}))
 
 
-def test_levels_of_bursts_are_told() -> None:
+def test_levels_of_bursts_are_reported() -> None:
     lost = losses(make(PLAIN, PLAIN | {"level_dbm0": -20}))
     assert lost == ("the levels of -16, -20 dBm0: Playtones plays each frequency at -10 dBm0",)
 
 
-def test_a_glide_is_told() -> None:
+def test_a_glide_is_reported() -> None:
     assert any(loss.startswith("the glide") for loss in losses(make(PLAIN | {"sweep": {"to_hz": (800,)}})))

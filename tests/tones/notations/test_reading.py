@@ -36,5 +36,5 @@ def test_everything_else_is_a_tone_string(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["600/100,0/50", "%(100,50,600);loops=-1"])
-def test_what_has_no_end_is_played_as_often_as_asked(text: str) -> None:
+def test_an_endless_sound_is_repeated_as_requested(text: str) -> None:
     assert from_notation(text, repeat=3).repeat == 3

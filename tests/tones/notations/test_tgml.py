@@ -35,14 +35,14 @@ expressible = (
 
 
 def heard(profile: Profile) -> tuple[object, ...]:
-    """All that an ear could tell, however the profile divides it into segments."""
+    """All audible properties, however the profile divides the sound into segments."""
     bursts = [(b.start_ms, b.end_ms, b.segment.frequencies_hz, profile.level_of(b.segment)) for b in profile.bursts()]
     return profile.duration_ms, *bursts
 
 
 @given(expressible)
 @settings(max_examples=100, deadline=None)
-def test_what_tgml_can_say_comes_back(profile: Profile) -> None:
+def test_a_profile_survives_a_round_trip_through_tgml(profile: Profile) -> None:
     text = to_tgml(profile)
     again = from_tgml(text, name=profile.id)
     assert heard(again) == heard(profile)
@@ -62,11 +62,11 @@ def test_any_text_is_a_profile_or_a_clear_error(text: str) -> None:
     assert said.startswith("TGML")
 
 
-# -- what libteletone makes of it -------------------------------------------------------------------------------
+# -- the output of libteletone ----------------------------------------------------------------------------------
 
 
 def libteletone(volume_db: float, *frequencies_hz: float) -> np.ndarray:
-    """A second of teletone_mux_tones at 8000 Hz in 16-bit steps, its sine table taken as exact."""
+    """A second of teletone_mux_tones at 8000 Hz in 16-bit steps, with an exact sine table."""
     scale = int(10 ** ((volume_db - 6.16) / 20) * (32767 * 1.414214))
     position = np.arange(8000)
     tones = [np.rint(32767 * np.sin(2 * np.pi * f * position / 8000)).astype(int) for f in frequencies_hz]
@@ -135,7 +135,7 @@ def test_settings_of_one_round_hold_in_the_next() -> None:
     assert [profile.level_of(segment) for segment in profile.segments] == [-7.01, -20.01, -20.01]
 
 
-def test_the_level_that_is_asked_for_is_that_of_the_loudest() -> None:
+def test_the_requested_level_is_that_of_the_loudest_tone() -> None:
     profile = from_tgml("v=-20;%(10,0,600);v=-13;%(10,0,600)", level_dbm0=-16)
     assert [profile.level_of(segment) for segment in profile.segments] == [-23, -16]
 
@@ -143,13 +143,13 @@ def test_the_level_that_is_asked_for_is_that_of_the_loudest() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "hold no tone"),
+        ("", "contain no tone"),
         ("%(100,100)", "part 1 '%(100,100)': '%(100,100)' is incomplete. Write %(on,off,frequency)"),
         ("1(100)", "'1(100)' is incomplete. Write 1 or 1(on,off)"),
         ("1(100,50,600)", "is incomplete"),
         ("%(100,100,600", "is incomplete"),
-        ("%(1.5,0,600)", "no time in whole milliseconds"),
-        ("%(-1,0,600)", "no time in whole milliseconds"),
+        ("%(1.5,0,600)", "needs times in whole milliseconds"),
+        ("%(-1,0,600)", "needs times in whole milliseconds"),
         ("%(100,0,6OO)", "'6OO' is not a frequency"),
         ("%(100,0,-600)", "'-600' is not a frequency"),
         ("%(100,0,0)", "Write silence as %(0,100,400)"),
@@ -161,12 +161,12 @@ def test_the_level_that_is_asked_for_is_that_of_the_loudest() -> None:
         ("+=0.5;%(9,0,600)", "is a fade"),
         ("c=2;%(9,0,600)", "one channel"),
         ("r=16000;%(9,0,600)", "another rate"),
-        ("v=1;%(9,0,600)", "not from -63 to 0"),
+        ("v=1;%(9,0,600)", "outside -63 to 0"),
         ("v=-7%(9,0,600)", "is not a setting"),
         ("x=1;%(9,0,600)", "is not a setting"),
         ("d=1.5;1", "drops the fraction"),
-        ("l=-1;%(9,0,600)", "no end"),
-        ("L=-1;%(9,0,600)", "no end"),
+        ("l=-1;%(9,0,600)", "is negative"),
+        ("L=-1;%(9,0,600)", "is negative"),
         ("%(9,0,600);L=3", "part 2 'L=3': a setting is at the end"),
         ("%(9,0,600);v=-7;loops=2", "a setting is at the end"),
         ("%(9,0,600);loops=x", "not a number of loops"),
@@ -178,7 +178,7 @@ def test_the_level_that_is_asked_for_is_that_of_the_loudest() -> None:
         ("%(9,0,600);loops=20000", "repeat"),
     ],
 )
-def test_what_no_profile_holds_is_an_error_that_names_the_part(text: str, says: str) -> None:
+def test_a_part_that_no_profile_can_express_is_an_error_that_names_it(text: str, says: str) -> None:
     with pytest.raises((ToneError, DocumentError)) as caught:
         from_tgml(text)
     assert says in str(caught.value)
@@ -188,7 +188,7 @@ def test_what_no_profile_holds_is_an_error_that_names_the_part(text: str, says: 
 # -- writing ----------------------------------------------------------------------------------------------------
 
 
-def test_a_setting_stands_only_where_the_level_changes() -> None:
+def test_a_setting_is_written_only_where_the_level_changes() -> None:
     profile = make(
         tone(on_ms=40), tone(600, on_ms=100, off_ms=20), tone(700, on_ms=50, level_dbm0=-20), tone(800), repeat=2
     )
@@ -196,12 +196,12 @@ def test_a_setting_stands_only_where_the_level_changes() -> None:
     assert to_tgml(profile) == written
 
 
-def test_sweeps_are_stairs() -> None:
+def test_sweeps_become_steps() -> None:
     swept = tone(600, on_ms=90, sweep={"to_hz": (800,), "steps": 3})
     assert to_tgml(make(swept)) == "v=-15.99;%(30,0,600);%(30,0,700);%(30,0,800)"
 
 
-def test_stairs_under_a_millisecond_leave_some_out() -> None:
+def test_steps_under_a_millisecond_are_partly_left_out() -> None:
     profile = from_tgml(to_tgml(make(tone(600, on_ms=10, sweep={"to_hz": (800,), "steps": 40}))))
     assert profile.duration_ms == 10
     assert len(profile.segments) == 10
@@ -215,7 +215,7 @@ def test_a_recording_cannot_be_written() -> None:
 PLAIN = tone(600, on_ms=100, off_ms=20, ramp_ms=0)
 
 
-def test_nothing_is_lost_of_a_plain_tone() -> None:
+def test_a_plain_tone_loses_nothing() -> None:
     assert losses(make(PLAIN)) == ()
 
 
@@ -228,10 +228,10 @@ def test_nothing_is_lost_of_a_plain_tone() -> None:
         (PLAIN | {"frequencies_hz": (600, 700, 800), "level_dbm0": -3}, "the level"),
     ],
 )
-def test_each_loss_is_told(segment: dict[str, object], says: str) -> None:
+def test_each_loss_is_reported(segment: dict[str, object], says: str) -> None:
     (loss,) = losses(make(segment))
     assert loss.startswith(says)
 
 
-def test_the_loudest_of_freeswitch_is_the_most() -> None:
+def test_the_level_is_limited_to_freeswitchs_highest() -> None:
     assert to_tgml(make(tone(600, 700, 800), level_dbm0=-3)) == "v=0;%(200,0,600,700,800)"

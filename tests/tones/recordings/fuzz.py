@@ -1,4 +1,4 @@
-"""Feeds the readers of recordings and profiles with what atheris finds: `make fuzz SECONDS=60`.
+"""Feeds the readers of recordings and profiles with inputs from atheris: `make fuzz SECONDS=60`.
 
 Every input must be read, or refused with one of our errors. ffmpeg is left out: it is another process, and too slow.
 """
@@ -27,7 +27,7 @@ from . import wire
 
 _SUFFIXES: Final = (".wav", ".ulaw", ".alaw", ".sln16", ".gsm", ".g722", ".vox", ".pcap")
 _CAPTURE, _PROFILE = len(_SUFFIXES), len(_SUFFIXES) + 1
-"""What the first octet of an input chooses besides."""
+"""Choices of the first octet of an input."""
 _LONGEST_S: Final = 600.0
 _PROFILES: Final = Path(__file__).parents[3] / "config" / "profiles"
 

@@ -61,7 +61,7 @@ def test_a_new_ssrc_is_a_leg_of_its_own(path: Path) -> None:
     ]
 
 
-def test_what_cannot_be_decoded_is_left_out_and_told(path: Path) -> None:
+def test_undecodable_streams_are_left_out_and_reported(path: Path) -> None:
     encrypted = [(at_ns, data + bytes(10)) for at_ns, data in wire.talk(TALK, ssrc=3)]
     few = wire.talk(TALK, payload_type=8)[:3]
     later = wire.START_NS + 10**8
@@ -79,12 +79,12 @@ def test_what_cannot_be_decoded_is_left_out_and_told(path: Path) -> None:
     assert sorted(told) == [
         f"{path}: 10.0.0.1:4000 → 10.0.0.2:4002: PCMA has only 3 packets, which are left out",
         f"{way}: G729 is not decoded, 25 packets are left out",
-        f"{way}: PCMU has packets whose length is not their time, as encrypted ones (SRTP), 25 are left out",
+        f"{way}: PCMU has packets whose length contradicts their time, as in SRTP (encrypted), 25 are left out",
         f"{way}: payload type 111 is not decoded, 25 packets are left out",
     ]
 
 
-def test_what_is_left_out_is_warned_of_in_the_log(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_left_out_stream_is_a_warning_in_the_log(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(path, wire.on_wire(wire.talk(TALK)), wire.on_wire(wire.talk(TALK, payload_type=3), wire.CALLED))
     read_capture(path)
     assert "GSM is not decoded" in caplog.text
@@ -108,14 +108,14 @@ def test_a_capture_without_a_stream(path: Path, parts: list[list[wire.Timed]]) -
         read_capture(path)
 
 
-def test_an_audio_file_is_no_capture(path: Path) -> None:
+def test_an_audio_file_is_not_a_capture(path: Path) -> None:
     path.write_bytes(b"RIFF....WAVE")
-    with pytest.raises(RecordingError, match="is no capture"):
+    with pytest.raises(RecordingError, match="is not a capture"):
         read_capture(path)
 
 
 def hostile(path: Path, step: int, ssrcs: int = 1) -> None:
-    """Every fourth packet comes long after the one before, and the capture's clock agrees."""
+    """Every fourth packet comes long after the packet before, also by the capture's clock."""
     ticks = [number // 4 * step + number % 4 * 160 for number in range(20)]
     packets = [
         (tick * 125_000, wire.rtp(number, tick, b"\xff" * 160, ssrc=ssrc))
@@ -129,7 +129,7 @@ def test_a_hostile_clock_cannot_ask_for_gigabytes(path: Path, monkeypatch: pytes
     hostile(path, 0x7FFFFFFF)
     with pytest.raises(RecordingError, match="has a leg longer than 14400 s"):
         read_capture(path)
-    # The length of a silence is only in the timestamps, so a few short legs may be a long recording.
+    # Only timestamps give the length of a silence, so a few packets can be a long recording.
     hostile(path, 400_000, ssrcs=5)
     monkeypatch.setattr(captures, "LARGEST_SAMPLES", 5 * 4 * 400_000)
     started = time.monotonic()
@@ -145,14 +145,14 @@ def test_too_many_packets(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read_capture(path)
 
 
-def test_more_sound_than_is_read_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_sound_than_the_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(captures, "LARGEST_SAMPLES", len(TALK) - 1)
     write(path, wire.on_wire(wire.talk(TALK)))
     with pytest.raises(RecordingError, match="more sound than is read at once"):
         read_capture(path)
 
 
-def test_what_the_lab_s_kernel_delivered(path: Path) -> None:
+def test_a_capture_by_the_kernel(path: Path) -> None:
     with Media() as media:
         speaker, listener = media.open(), media.open()
         speaker.speak((HOST, listener.port), g711.PCMU, voices.CALLER)
@@ -181,7 +181,7 @@ def test_what_the_lab_s_kernel_delivered(path: Path) -> None:
     assert np.array_equal(leg.samples * 32768, g711.decode(said, g711.PCMU))
 
 
-def test_pcapng_is_read_alike(path: Path) -> None:
+def test_pcapng_gives_the_same_legs(path: Path) -> None:
     packets = wire.on_wire(wire.talk(TALK))
     path.write_bytes(wire.pcap(packets))
     (one,) = read_capture(path)

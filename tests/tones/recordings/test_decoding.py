@@ -31,7 +31,7 @@ def make(ffmpeg: Path, target: Path, *options: str, sample_rate_hz: int = 16_000
         ("a.3gp", ("-c:a", "aac"), 16_000),
     ],
 )
-def test_what_only_ffmpeg_knows(
+def test_formats_that_only_ffmpeg_reads(
     tmp_path: Path, ffmpeg: Path, name: str, options: tuple[str, ...], sample_rate_hz: int
 ) -> None:
     path = tmp_path / name
@@ -46,7 +46,9 @@ def test_what_only_ffmpeg_knows(
 
 
 @pytest.mark.parametrize("name", ["-y", "http:", "concat:a|b", "%03d", "a.ts", "a.hls"])
-def test_a_name_is_only_a_name(tmp_path: Path, ffmpeg: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_name_is_never_an_option_or_address(
+    tmp_path: Path, ffmpeg: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make(ffmpeg, tmp_path / "a.m4a")
     (tmp_path / "a.m4a").rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -73,19 +75,19 @@ def test_a_playlist_reaches_no_other_file(tmp_path: Path, ffmpeg: Path, name: st
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
     ):
         (tmp_path / name).write_text(content)
-        with pytest.raises(RecordingError, match="is no recording that libsndfile or ffmpeg can read") as caught:
+        with pytest.raises(RecordingError, match="cannot be read by libsndfile or ffmpeg") as caught:
             read_file(tmp_path / name)
         assert "\n" not in str(caught.value)
 
 
-def test_a_text_is_no_recording(tmp_path: Path, ffmpeg: Path) -> None:
+def test_a_text_is_not_a_recording(tmp_path: Path, ffmpeg: Path) -> None:
     assert str(ffmpeg)
     path = tmp_path / "a.m4a"
     path.write_text("These are words.\n" * 100)
     with pytest.raises(RecordingError) as caught:
         read_file(path)
     assert str(caught.value) == (
-        f"{path}: is no recording that libsndfile or ffmpeg can read (Invalid data found when processing input)"
+        f"{path}: cannot be read by libsndfile or ffmpeg (Invalid data found when processing input)"
     )
 
 
@@ -97,7 +99,7 @@ def test_without_ffmpeg_its_package_is_named(tmp_path: Path, monkeypatch: pytest
 
 
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
-    """An ffmpeg that behaves as the script does, and a file for it."""
+    """A script as ffmpeg, and a file for it."""
     ffmpeg, path = tmp_path / "ffmpeg", tmp_path / "a.xyz"
     ffmpeg.write_text(f"#!/bin/sh\n{script}\n")
     ffmpeg.chmod(0o755)
@@ -106,20 +108,20 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Pat
     return path
 
 
-def test_ffmpeg_may_not_take_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ffmpegs_time_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = program(tmp_path, monkeypatch, "exec sleep 60")
     monkeypatch.setattr(decoding, "DEADLINE_S", 0.2)
     with pytest.raises(RecordingError, match=r"took ffmpeg longer than 0\.2 s"):
         read_file(path)
 
 
-def test_ffmpeg_may_not_write_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ffmpegs_output_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = program(tmp_path, monkeypatch, "exec cat /dev/zero")
     with open_recording(path) as file, pytest.raises(RecordingError, match="more samples than are read at once"):
         decoding.decode(path, file, (), longest_s=1, largest=100_000)
 
 
-def test_complaints_are_one_short_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ffmpegs_message_becomes_one_short_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = program(
         tmp_path, monkeypatch, r"yes 'a complaint' | head -c 300000 >&2; printf 'x: \033[31mlast\tone.\n' >&2; exit 1"
     )
@@ -127,13 +129,13 @@ def test_complaints_are_one_short_line(tmp_path: Path, monkeypatch: pytest.Monke
         read_file(path)
 
 
-def test_without_a_complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ffmpeg_without_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = program(tmp_path, monkeypatch, "exit 1")
-    with pytest.raises(RecordingError, match=r"can read \(no reason given\)$"):
+    with pytest.raises(RecordingError, match=r"libsndfile or ffmpeg \(no reason given\)$"):
         read_file(path)
 
 
-def test_damage_in_the_middle_is_told(tmp_path: Path, ffmpeg: Path) -> None:
+def test_damage_in_the_middle_is_reported(tmp_path: Path, ffmpeg: Path) -> None:
     assert str(ffmpeg)
     path = tmp_path / "a.flac"
     noise = np.random.default_rng(1).normal(0, 0.1, 80_000)
@@ -146,7 +148,7 @@ def test_damage_in_the_middle_is_told(tmp_path: Path, ffmpeg: Path) -> None:
     (leg,) = read_file(path, notice=told.append)
     assert 40_000 < len(leg.samples) <= 80_000
     assert len(told) == 1
-    assert told[0].startswith(f"{path}: is damaged, parts may be missing or out of place: ")
+    assert told[0].startswith(f"{path}: is damaged, parts may be missing or shifted: ")
 
 
 def test_g722_of_another_encoder(tmp_path: Path, ffmpeg: Path) -> None:

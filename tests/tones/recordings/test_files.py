@@ -24,7 +24,7 @@ def sine(
 
 
 def level(samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> float:
-    """Peak of the sine, from the middle, where codecs have settled."""
+    """Peak of the sine in the middle, where codecs have settled."""
     middle = samples[len(samples) // 4 : 3 * len(samples) // 4].astype(np.float64)
     return math.sqrt(2 * np.mean(middle**2))
 
@@ -44,7 +44,7 @@ def level(samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> float:
         ("MP3", "MPEG_LAYER_III"),
     ],
 )
-def test_what_libsndfile_knows_under_any_name(tmp_path: Path, container: str, subtype: str) -> None:
+def test_libsndfile_recognises_formats_under_any_name(tmp_path: Path, container: str, subtype: str) -> None:
     path = tmp_path / "0312345678"
     soundfile.write(path, sine(8000), 8000, format=container, subtype=subtype)
     for name in ("talk", "talk.ulaw", "talk.raw", "talk.mp4"):
@@ -100,7 +100,7 @@ def test_headerless_files_by_the_extension(tmp_path: Path, extension: str, ffmpe
 
 
 @pytest.mark.parametrize("container", ["WAV", "AIFF", "AU", "W64"])
-def test_a_file_that_ends_early_is_read_up_to_there(tmp_path: Path, container: str) -> None:
+def test_a_truncated_file_is_read_to_its_end(tmp_path: Path, container: str) -> None:
     path = tmp_path / "a"
     soundfile.write(path, sine(8000), 8000, format=container, subtype="PCM_16")
     content = path.read_bytes()
@@ -110,7 +110,7 @@ def test_a_file_that_ends_early_is_read_up_to_there(tmp_path: Path, container: s
     assert np.abs(leg.samples - sine(8000)[:4000]).max() < 1 / 32_767
 
 
-def test_a_flac_that_ends_early_is_read_up_to_there_by_ffmpeg(tmp_path: Path, ffmpeg: Path) -> None:
+def test_ffmpeg_reads_a_truncated_flac_to_its_end(tmp_path: Path, ffmpeg: Path) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, sine(8000, duration_s=10), 8000, format="FLAC")
     path.write_bytes(path.read_bytes()[:-2000])
@@ -122,11 +122,11 @@ def test_a_flac_that_ends_early_is_read_up_to_there_by_ffmpeg(tmp_path: Path, ff
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_samples_that_are_no_numbers(tmp_path: Path, bad: float) -> None:
+def test_samples_that_are_not_numbers(tmp_path: Path, bad: float) -> None:
     samples = sine(8000)
     samples[7000] = bad
     soundfile.write(tmp_path / "a.wav", np.stack([sine(8000), samples], 1), 8000, subtype="FLOAT")
-    with pytest.raises(RecordingError, match="samples that are no numbers"):
+    with pytest.raises(RecordingError, match="samples that are not numbers"):
         read_file(tmp_path / "a.wav")
 
 
@@ -144,7 +144,7 @@ def test_integers_that_were_saved_as_floats(tmp_path: Path) -> None:
         (8000, 17, "has 17 channels"),
     ],
 )
-def test_what_no_recorder_writes(tmp_path: Path, rate: int, channels: int, problem: str) -> None:
+def test_rates_and_channels_outside_the_limits(tmp_path: Path, rate: int, channels: int, problem: str) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros((100, channels)), rate)
     with pytest.raises(RecordingError, match=problem):
         read_file(tmp_path / "a.wav")
@@ -152,7 +152,7 @@ def test_what_no_recorder_writes(tmp_path: Path, rate: int, channels: int, probl
 
 def test_no_samples_at_all(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(0), 8000)
-    with pytest.raises(RecordingError, match="holds no sound"):
+    with pytest.raises(RecordingError, match="contains no sound"):
         read_file(tmp_path / "a.wav")
 
 
@@ -163,18 +163,18 @@ def test_longer_than_allowed(tmp_path: Path, name: str, ffmpeg: Path) -> None:
         soundfile.write(path, sine(8000, duration_s=10), 8000)
     elif name == "a.mp4":
         soundfile.write(path, sine(8000, duration_s=10), 8000, format="FLAC")
-        path.write_bytes(path.read_bytes()[:-100])  # which libsndfile gives up, and ffmpeg reads
+        path.write_bytes(path.read_bytes()[:-100])  # libsndfile cannot read this, but ffmpeg can
     else:
         path.write_bytes(bytes(80_000))
     assert str(ffmpeg)
-    with pytest.raises(RecordingError, match=r"is longer than is read at once \(2 s"):
+    with pytest.raises(RecordingError, match=r"is longer than the limit \(2 s"):
         read_file(path, longest_s=2, notice=str)
 
 
 @pytest.mark.parametrize(
     ("magic", "packer"), [(b"\x1f\x8b\x08", "gzip"), (b"PK\x03\x04", "zip"), (b"\x28\xb5\x2f\xfd", "zstd")]
 )
-def test_packed_files_are_told_apart(tmp_path: Path, magic: bytes, packer: str) -> None:
+def test_the_compression_of_a_file_is_named(tmp_path: Path, magic: bytes, packer: str) -> None:
     (tmp_path / "a.ulaw").write_bytes(magic + bytes(100))
     with pytest.raises(RecordingError, match=f"is compressed with {packer}. Unpack it first"):
         read_file(tmp_path / "a.ulaw")

@@ -1,4 +1,4 @@
-"""Whatever a file holds: it is read, or refused with one RecordingError, within bounded time and space."""
+"""Any file is read, or refused with one RecordingError, within bounded time and memory."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ FILES = [
 
 @st.composite
 def damaged(draw: st.DrawFn, wholes: list[bytes]) -> bytes:
-    """A valid file with octets changed, and pieces cut out, doubled or put in."""
+    """A valid file with octets changed, and pieces removed, doubled or inserted."""
     content = bytearray(draw(st.sampled_from(wholes)))
     for _ in range(draw(st.integers(1, 8))):
-        # Headers are where the damage does most.
+        # Damage has the most effect in headers.
         at = draw(st.integers(0, 80) | st.integers(0, len(content)))
         until = at + draw(st.integers(0, 8))
         content[at:until] = draw(st.binary(max_size=8) | st.sampled_from([b"\xff" * 4, b"\x7f" + bytes(3)]))
@@ -123,7 +123,7 @@ def test_damaged_captures(path: Path, content: bytes) -> None:
 
 @st.composite
 def lawless(draw: st.DrawFn) -> list[wire.Timed]:
-    """What one sender sends who follows RFC 3550 for a while and then does not."""
+    """The packets of a sender that follows RFC 3550 for a while, and then does not."""
     sequence, timestamp, at_ns = draw(st.integers(0, 0xFFFF)), draw(st.integers(0, 0xFFFFFFFF)), 10**12
     packets = wire.talk(
         bytes(1600), sequence=sequence - 10, timestamp=timestamp - 1600, from_ns=at_ns - 10 * wire.FRAME_NS
@@ -140,12 +140,12 @@ def lawless(draw: st.DrawFn) -> list[wire.Timed]:
 
 @many
 @given(lawless())
-def test_senders_that_obey_no_rule(path: Path, packets: list[wire.Timed]) -> None:
+def test_senders_that_break_the_rules(path: Path, packets: list[wire.Timed]) -> None:
     check(read_capture, path, wire.pcap(wire.on_wire(packets)))
 
 
 @settings(max_examples=15, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged(FILES))
-def test_damaged_audio_that_ffmpeg_gets(path: Path, ffmpeg: Path, content: bytes) -> None:
+def test_damaged_audio_for_ffmpeg(path: Path, ffmpeg: Path, content: bytes) -> None:
     assert ffmpeg.exists()
     check(read_file, path, content)

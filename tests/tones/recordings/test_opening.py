@@ -9,7 +9,7 @@ from idtone.errors import RecordingError
 from idtone.tones.recordings.opening import beginning_of, open_recording
 
 
-def test_the_beginning_leaves_the_file_where_it_is(tmp_path: Path) -> None:
+def test_reading_the_beginning_keeps_the_position(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(bytes(range(40)))
     with open_recording(path) as file:
@@ -18,7 +18,7 @@ def test_the_beginning_leaves_the_file_where_it_is(tmp_path: Path) -> None:
         assert file.read() == bytes(range(40))
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
+def test_paths_that_are_not_files(tmp_path: Path) -> None:
     empty, pipe = tmp_path / "empty.wav", tmp_path / "pipe.wav"
     empty.touch()
     os.mkfifo(pipe)
@@ -32,12 +32,12 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         with pytest.raises(RecordingError) as caught:
             open_recording(path)
         assert str(caught.value).startswith(f"{path}: {problem}")
-    with pytest.raises(RecordingError, match="cannot be the path of a file"):
+    with pytest.raises(RecordingError, match="is not a valid path"):
         open_recording(Path("a\0b"))
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The tests may run as root, who may read everything.
+    # The tests may run as root, which may read everything.
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 

@@ -49,7 +49,7 @@ def test_the_padding_of_a_short_frame_is_not_payload() -> None:
     assert read(wire.pcap([(NOW_NS, frame)]))[0].payload == b"ab"
 
 
-def test_what_is_no_whole_datagram_is_passed_over() -> None:
+def test_incomplete_datagrams_are_skipped() -> None:
     whole = wire.ethernet(wire.udp(WORDS))
     arp = bytes(12) + b"\x08\x06" + bytes(28)
     tcp = bytearray(whole)
@@ -74,7 +74,7 @@ def test_interfaces_have_their_own_link_and_clock() -> None:
 
 
 @pytest.mark.parametrize("kind", ["pcap", "pcapng"])
-def test_a_capture_that_ends_early_ends_before_the_packet(kind: str) -> None:
+def test_an_incomplete_last_packet_is_skipped(kind: str) -> None:
     make = wire.pcap if kind == "pcap" else wire.pcapng
     packets = [(NOW_NS, wire.ethernet(wire.udp(WORDS)))] * 2
     whole, one = make(packets), make(packets[:1])
@@ -82,7 +82,7 @@ def test_a_capture_that_ends_early_ends_before_the_packet(kind: str) -> None:
         assert len(read(whole[:end])) == (end >= len(one)), end
 
 
-def test_damage_is_told_from_an_early_end() -> None:
+def test_damage_is_distinguished_from_an_early_end() -> None:
     absurd = wire.pcap([]) + struct.pack("<4I", 0, 0, 0x7FFFFFFF, 0)
     for content in (
         absurd,

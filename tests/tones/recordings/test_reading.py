@@ -12,7 +12,7 @@ from idtone.tones.recordings.reading import read
 from . import wire
 
 
-def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
+def test_the_content_decides_not_the_name(tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
     path.write_bytes(wire.pcap(wire.on_wire(wire.talk(bytes(4000)))))
     assert [leg.name for leg in read(path)] == ["10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"]

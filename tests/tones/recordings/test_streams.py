@@ -60,7 +60,7 @@ def test_a_header_with_everything_in_it() -> None:
         b"\xa0" + wire.rtp(1, 1, b"\xff")[1:],
     ],
 )
-def test_what_cannot_be_rtp(data: bytes) -> None:
+def test_datagrams_that_are_not_rtp(data: bytes) -> None:
     assert parse(data, None) is None
 
 
@@ -71,7 +71,7 @@ def test_any_octets_are_a_packet_or_none(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(("length", "silent"), [(0, True), (3, False), (4, True), (5, False), (1200, False)])
-def test_of_what_is_not_decoded_no_more_is_kept_than_tells_events_from_sound(length: int, silent: bool) -> None:
+def test_undecodable_payloads_are_kept_only_as_far_as_needed(length: int, silent: bool) -> None:
     packet = parse(wire.rtp(7, 9, bytes(length), payload_type=101), None)
     assert packet
     assert packet.silent == silent
@@ -88,8 +88,8 @@ def test_all_of_a_clean_stream(payload_type: int) -> None:
 
 
 @given(st.permutations(range(FRAMES)), st.sets(st.integers(0, FRAMES - 1)))
-def test_order_and_copies_change_nothing(order: list[int], copies: set[int]) -> None:
-    # The first packet fixes where a stream is, so an order within the limits of RFC 3550 is any order of these.
+def test_order_and_duplicates_change_nothing(order: list[int], copies: set[int]) -> None:
+    # The first packet sets the place of a stream, so any order of the others is within the limits of RFC 3550.
     timed = [TALK[number] for number in order] + [TALK[number] for number in copies]
     line = lay(stream_of([(wire.START_NS, data) for _, data in timed]).ordered(), 0)
     assert octets_of(line) == OCTETS
@@ -116,7 +116,7 @@ def test_both_counters_wrap() -> None:
 
 
 def pause(timed: list[wire.Timed], behind: int, ticks: int) -> list[wire.Timed]:
-    """The packets from number `behind` on, later by `ticks`, with timestamps that say so."""
+    """The packets from number `behind` on, later by `ticks`, in their timestamps too."""
     later = []
     for at_ns, data in timed[behind:]:
         timestamp = int.from_bytes(data[4:8], "big") + ticks
@@ -124,7 +124,7 @@ def pause(timed: list[wire.Timed], behind: int, ticks: int) -> list[wire.Timed]:
     return timed[:behind] + later
 
 
-def test_silence_that_was_not_sent_is_no_loss() -> None:
+def test_unsent_silence_is_not_a_loss() -> None:
     line = line_of(pause(TALK, 10, 8000))
     assert line.lost == []
     assert line.ticks == len(OCTETS) + 8000
@@ -138,12 +138,12 @@ def test_loss_beside_silence_makes_the_whole_hole_lost() -> None:
     assert line.lost == [(9 * 160, 1600 + 8000)]
 
 
-def test_a_long_silence_in_which_the_counter_of_a_clock_is_not_contradicted() -> None:
+def test_a_long_silence_that_the_captures_clock_confirms() -> None:
     hour = 3600 * 8000
     assert line_of(pause(TALK, 10, hour)).ticks == len(OCTETS) + hour
 
 
-def test_a_timestamp_that_the_clock_of_the_capture_contradicts() -> None:
+def test_a_timestamp_that_the_captures_clock_contradicts() -> None:
     jumped = [
         (at_ns, data[:4] + (123_456_789).to_bytes(4, "big") + data[8:]) if number == 20 else (at_ns, data)
         for number, (at_ns, data) in enumerate(TALK)
@@ -154,7 +154,7 @@ def test_a_timestamp_that_the_clock_of_the_capture_contradicts() -> None:
 
 
 @pytest.mark.parametrize("timestamp", [0, 0x7FFFFFFF, 0xFFFFFFF0])
-def test_a_sender_that_counts_anew_goes_on_in_the_same_stream(timestamp: int) -> None:
+def test_a_sender_that_restarts_its_counters_stays_in_the_stream(timestamp: int) -> None:
     half = len(OCTETS) // 2
     from_ns = wire.START_NS + FRAMES // 2 * wire.FRAME_NS
     timed = wire.talk(OCTETS[:half]) + wire.talk(OCTETS[half:], sequence=40_000, timestamp=timestamp, from_ns=from_ns)
@@ -163,7 +163,7 @@ def test_a_sender_that_counts_anew_goes_on_in_the_same_stream(timestamp: int) ->
     assert line.lost == []
 
 
-def test_a_minute_lost_is_lost_and_no_new_count() -> None:
+def test_a_lost_minute_is_a_loss_not_a_restart() -> None:
     frames = 10_000
     talk = wire.talk(bytes(frames * 160))
     line = line_of(talk[:100] + talk[5000:])
@@ -186,7 +186,7 @@ def test_comfort_noise_and_telephone_events_are_silence() -> None:
         (21, 101, b"\x05\x8a\x01\x40"),
     ):
         at_ns = timed[number][0]
-        # All packets of an event have the time of its beginning.
+        # All packets of an event have the timestamp of its start.
         timestamp = 50_000 + min(number, 20) * 160
         timed[number] = (at_ns, wire.rtp(1000 + number, timestamp, payload, payload_type=payload_type))
     line = line_of(timed)
@@ -195,7 +195,7 @@ def test_comfort_noise_and_telephone_events_are_silence() -> None:
     assert line.ticks == len(OCTETS)
 
 
-def test_another_codec_in_the_middle_is_lost_to_this_one() -> None:
+def test_packets_of_another_codec_count_as_lost() -> None:
     timed = TALK[:10] + wire.talk(OCTETS, payload_type=8)[10:25] + TALK[25:]
     assert line_of(timed, 0).lost == [(1600, 4000)]
     assert line_of(timed, 8).lost == []
@@ -203,7 +203,7 @@ def test_another_codec_in_the_middle_is_lost_to_this_one() -> None:
 
 
 @pytest.mark.parametrize("arrival_ns", [None, 0])
-def test_without_arrival_times_the_timestamps_are_believed(arrival_ns: int | None) -> None:
+def test_without_arrival_times_the_timestamps_count(arrival_ns: int | None) -> None:
     packets = [parse(data, arrival_ns) for _, data in pause(TALK, 10, 80_000)]
     stream = Stream()
     for packet in packets:
@@ -232,7 +232,7 @@ def test_other_protocols_are_not_plausible() -> None:
     assert stream_of(without(*range(2, 38, 2))).plausible
 
 
-def test_g722_is_decoded_at_16_khz_and_recovers_behind_a_hole() -> None:
+def test_g722_is_decoded_at_16_khz_and_recovers_after_a_hole() -> None:
     tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(FRAMES * 320) / 16_000)).astype(np.int16)
     octets = bytes(G722.G722(16_000, 64_000).encode(tone))
     talk = wire.talk(octets, payload_type=9)

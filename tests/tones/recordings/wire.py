@@ -1,4 +1,4 @@
-"""Makes captures: RTP packets, what they travel in, and the files that hold them."""
+"""Makes captures: RTP packets, their frames, and the files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 Address = tuple[str, int]
 Timed = tuple[int, bytes]
-"""When a packet was captured (ns), and the packet."""
+"""The time of capture (ns), and the packet."""
 
 CALLER: Final = ("10.0.0.1", 4000)
 CALLED: Final = ("10.0.0.2", 4002)
@@ -63,11 +63,11 @@ def talk(
 
 
 def udp(payload: bytes, source: Address = CALLER, destination: Address = CALLED, *, fragment: int = 0) -> bytes:
-    """An IP packet, of version 6 where the source is."""
+    """An IP packet, of the IP version of its source."""
     datagram = struct.pack(">4H", source[1], destination[1], 8 + len(payload), 0) + payload
     hosts = ipaddress.ip_address(source[0]).packed + ipaddress.ip_address(destination[0]).packed
     if len(hosts) == 32:
-        # Destination options of eight bytes, as a header between.
+        # Eight bytes of destination options, as an extension header.
         extended = bytes((17, 0, 1, 4, 0, 0, 0, 0)) + datagram
         return struct.pack(">IHBB", 6 << 28, len(extended), 60, 64) + hosts + extended
     header = struct.pack(">BBHHHBBH", 0x46, 0, 24 + len(datagram), 7, fragment, 64, 17, 0)
@@ -88,7 +88,7 @@ LINKS: Final[dict[int, Callable[[bytes], bytes]]] = {
     0: lambda packet: struct.pack("<I", 2) + packet,
     108: lambda packet: struct.pack(">I", 2) + packet,
 }
-"""Link type → how it wraps an IP packet."""
+"""Link type → function that wraps an IP packet."""
 
 
 def on_wire(packets: Iterable[Timed], source: Address = CALLER, destination: Address = CALLED) -> list[Timed]:

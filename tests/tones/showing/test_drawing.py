@@ -43,7 +43,7 @@ def test_a_sweep_is_drawn_as_its_path() -> None:
     ]
 
 
-def test_what_repeats_for_an_hour_is_drawn_once() -> None:
+def test_an_hour_of_repetitions_is_drawn_once() -> None:
     lines = draw(make(tone(600, on_ms=100, off_ms=100), tone(700, on_ms=100, off_ms=60), repeat=10_000)).splitlines()
     assert lines == [
         "    700 Hz                     ██████████",

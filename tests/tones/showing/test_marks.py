@@ -12,7 +12,7 @@ from ..profiles import make, tone
 PROFILE = make(tone(400, 500, on_ms=100, off_ms=50), tone(800, on_ms=200, sweep={"to_hz": [1200]}))
 
 
-def test_the_marks_of_a_profile_are_its_bursts_and_what_may_be_off() -> None:
+def test_the_marks_of_a_profile_are_its_bursts_and_tolerances() -> None:
     first, second = marks_of_profile(PROFILE, offset_ms=1000)
     assert (first.start_ms, first.end_ms, first.lines_hz) == (1000, 1100, ((400, 400), (500, 500)))
     assert (second.start_ms, second.lines_hz, second.tolerance_percent) == (1150, ((800, 1200),), 1)
@@ -31,7 +31,7 @@ def test_an_hour_of_marks_is_bounded() -> None:
     assert len(marks_of_profile(make(tone(400, on_ms=100, off_ms=100), repeat=10_000))) == MARKS
 
 
-def test_a_picture_reaches_over_the_band_and_the_plan() -> None:
+def test_a_picture_covers_the_band_and_the_plan() -> None:
     assert top_hz_of(8000, ()) == 4000
     assert top_hz_of(48000, ()) == 4000
     inspection = inspect(np.sin(2 * np.pi * 6000 * np.arange(8000) / 48000), 48000)

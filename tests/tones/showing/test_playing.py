@@ -16,7 +16,7 @@ PCM = np.array([0, 16384, -32768, 32767, 32767], "<i2").tobytes()
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder of programs, and no sounddevice."""
+    """The only folder in PATH; sounddevice is not installed."""
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -37,23 +37,23 @@ def test_a_program_gets_the_samples_and_their_rate(tmp_path: Path, programs: Pat
     assert "48000" in (tmp_path / "options").read_text()
 
 
-def test_where_one_cannot_play_the_next_one_does(tmp_path: Path, programs: Path) -> None:
+def test_the_next_player_is_tried_after_a_failure(tmp_path: Path, programs: Path) -> None:
     program(programs, "pw-play", "echo 'no server' >&2; exit 1")
     program(programs, "aplay", f"/bin/cat > {tmp_path}/played")
-    # More than a pipe holds: the program that gives up leaves it broken.
+    # More than a pipe holds: a program that ends early breaks the pipe.
     assert play(np.zeros(200_000), 8000) == "aplay"
     assert (tmp_path / "played").stat().st_size == 400_000
 
 
-def test_where_none_can_play_all_reasons_are_told(programs: Path) -> None:
+def test_all_failures_of_players_are_reported(programs: Path) -> None:
     program(programs, "paplay", "echo 'Connection refused' >&2; exit 1")
     program(programs, "aplay", "exit 3")
     with pytest.raises(UsageError, match=r"paplay: Connection refused; aplay: aplay ended with 3"):
         play(np.zeros(200_000), 8000)
 
 
-def test_where_nothing_is_installed_it_is_told_what_to_install(programs: Path) -> None:
-    with pytest.raises(UsageError, match=r"nothing to play with here\. Install the package alsa-utils"):
+def test_without_a_player_the_error_names_a_package(programs: Path) -> None:
+    with pytest.raises(UsageError, match=r"this machine has no player that works\. Install the package alsa-utils"):
         play(SAMPLES, 8000)
 
 
@@ -80,7 +80,7 @@ def test_sounddevice_comes_first(programs: Path, monkeypatch: pytest.MonkeyPatch
     assert heard == [PCM, b"end"]
 
 
-def test_a_sounddevice_without_a_device_is_told(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sounddevice_without_a_device_is_reported(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise RuntimeError("no default output device")
 

@@ -42,19 +42,19 @@ def test_many_legs_and_an_hour_make_no_larger_picture(tmp_path: Path) -> None:
     assert size(tmp_path / "legs.png") == (1430, round(110 * (1 + 5.2 * LEGS)))
 
 
-def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written: No such file or directory"):
         plot(tmp_path / "missing" / "plot.png", "Plot", [panel()])
 
 
-def test_nothing_is_left_half_written(tmp_path: Path) -> None:
+def test_a_failed_plot_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "plot.png").mkdir()
     with pytest.raises(UsageError, match="cannot be written"):
         plot(tmp_path / "plot.png", "Plot", [panel()])
     assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]
 
 
-def test_without_matplotlib_it_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_error_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     with pytest.raises(UsageError, match=r"pip install 'idtone\[plot\]'"):
         plot(tmp_path / "plot.png", "Plot", [panel()])

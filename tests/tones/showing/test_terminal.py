@@ -40,7 +40,7 @@ def test_without_colour_the_tones_are_shaded_at_their_places() -> None:
     assert "1000 ms" in lines[-1]
 
 
-def test_the_plan_shows_where_it_sounds_and_where_it_does_not() -> None:
+def test_the_plan_shows_where_the_sound_is_and_where_it_is_not() -> None:
     lines = drawn(108, marks=(*marks_of_profile(PROFILE), Mark(850, 950, ((2000, 2000),)))).splitlines()
     assert any("━━━━━━━━━━" in line[8:40] for line in lines)
     (missing,) = [line for line in lines if "╌" in line]
@@ -57,5 +57,5 @@ def test_with_colour_there_are_half_blocks() -> None:
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(1), np.zeros(8000)])
-def test_nothing_can_be_drawn_too(samples: np.ndarray) -> None:
+def test_silence_can_be_drawn(samples: np.ndarray) -> None:
     assert drawn(60, samples=samples, marks=(Mark(0, 10, ((400, 400),)),))

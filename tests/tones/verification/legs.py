@@ -1,4 +1,4 @@
-"""Call legs for the tests of the verification, made of profiles and noise."""
+"""Makes call legs for the tests of the verification, from profiles and noise."""
 
 from __future__ import annotations
 

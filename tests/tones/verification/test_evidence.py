@@ -27,7 +27,7 @@ def test_the_calibration_weighs_every_feature() -> None:
     assert calibration().false_alarms_per_hour > calibration().false_alarms / calibration().hours
 
 
-def test_a_clean_sound_speaks_for_itself() -> None:
+def test_a_clean_sound_has_high_evidence() -> None:
     found = features(leg(SAMPLE))
     assert log_odds(found, calibration().weights) > calibration().threshold + 3
     assert found.share > 5
@@ -36,7 +36,7 @@ def test_a_clean_sound_speaks_for_itself() -> None:
     assert found.quiet == pytest.approx(0, abs=0.02)
 
 
-def test_noise_and_attenuation_speak_against_it() -> None:
+def test_noise_and_attenuation_lower_the_evidence() -> None:
     clean = log_odds(features(leg(SAMPLE)), calibration().weights)
     noisy = log_odds(features(leg(SAMPLE, noise_dbov=noise_for(SAMPLE, -3))), calibration().weights)
     quiet = log_odds(features(leg(SAMPLE, gain_db=-14, noise_dbov=-80)), calibration().weights)
@@ -44,8 +44,8 @@ def test_noise_and_attenuation_speak_against_it() -> None:
     assert quiet < clean
 
 
-def test_what_sounds_beside_the_tones_makes_them_a_voice() -> None:
-    # Of a vowel many harmonics are heard, and the one that is looked for has a small share.
+def test_harmonics_beside_the_tones_lower_the_evidence() -> None:
+    # A vowel has many harmonics, and the one at the sound's frequency has a small share.
     samples = leg(SAMPLE, noise_dbov=-90)
     times = np.arange(len(samples)) / 8000
     companion = 0.15 * np.sin(2 * np.pi * 2100 * times)

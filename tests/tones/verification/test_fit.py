@@ -50,7 +50,7 @@ def test_noise_alone_scores_little() -> None:
     assert max(scores) < 12
 
 
-def test_what_is_lost_takes_nothing_from_the_rest() -> None:
+def test_losses_do_not_affect_the_rest() -> None:
     samples, heard = leg(SOUND, noise_dbov=-90), np.ones(0, np.float32)
     heard = np.ones(len(samples), np.float32)
     heard[5700:5860] = 0

@@ -19,7 +19,7 @@ NOTICE, SAMPLE = load_library()["notice"], load_library()["sample"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A recording with the sample, one with it on one leg of two, one with another sound, and one that is none."""
+    """A recording with the sample, one with it on one of two legs, one with another sound, and a text file."""
     home = tmp_path / "recordings"
     (home / "2026").mkdir(parents=True)
     (home / ".hidden").mkdir()
@@ -50,7 +50,7 @@ def test_every_leg_is_verified(folder: Path) -> None:
     ]
 
 
-def test_processes_give_what_one_gives(folder: Path) -> None:
+def test_several_processes_give_the_same_results_as_one(folder: Path) -> None:
     paths = files_of(folder)
     together = list(check_all(paths, SAMPLE, 2))
     assert [each.path for each in together] == paths
@@ -82,7 +82,7 @@ def test_a_csv_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
-def test_a_name_that_is_no_text_is_written_all_the_same(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_text_is_written(tmp_path: Path) -> None:
     name = tmp_path / os.fsdecode(b"bad\xff.wav")
     soundfile.write(tmp_path / "good.wav", leg(SAMPLE), 8000)
     (tmp_path / "good.wav").rename(name)

@@ -35,7 +35,7 @@ def test_silence_before_the_first_burst_does_not_count() -> None:
     assert (plan.components[0].start_s, plan.length_s) == (0, pytest.approx(0.1))
 
 
-def test_tones_apart_are_components_and_tones_close_by_are_lines() -> None:
+def test_distant_tones_are_components_and_close_tones_are_lines() -> None:
     (low, high) = plan_of(make(tone(600, 640, 900))).components
     assert (low.middle_hz, low.lines_hz) == (620, (-20, 20))
     assert (high.middle_hz, high.lines_hz) == (900, (0,))
@@ -55,7 +55,7 @@ def test_a_glide_is_one_component() -> None:
     assert glide.track_s == pytest.approx((-0.0025, 0.1975))
 
 
-def test_every_stair_is_one_component() -> None:
+def test_every_step_is_one_component() -> None:
     stairs = plan_of(make(tone(1200, sweep={"to_hz": [600], "steps": 4}))).components
     assert [each.from_hz for each in stairs] == [1200, 1000, 800, 600]
     assert [each.start_s for each in stairs] == pytest.approx([0, 0.0475, 0.0975, 0.1475])
@@ -88,7 +88,7 @@ def recorded(tmp_path: Path, sound: Profile) -> Profile:
     return load_profile(tmp_path / "p.yaml")
 
 
-def test_a_recording_has_the_plan_of_what_was_recorded(tmp_path: Path) -> None:
+def test_a_recording_has_the_plan_of_its_sound(tmp_path: Path) -> None:
     sound = make(tone(520, 1100, on_ms=150, off_ms=40, ramp_ms=10), tone(800, on_ms=250, off_ms=50, ramp_ms=10))
     wanted, found = plan_of(sound), plan_of(recorded(tmp_path, sound))
     assert len(found.components) == len(wanted.components)

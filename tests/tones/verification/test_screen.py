@@ -45,7 +45,7 @@ def test_noise_gives_few(name: str) -> None:
     assert len(screen(PROFILES[name]).candidates(noise).samples) <= 5
 
 
-def test_a_lost_burst_is_forgiven_where_it_is_known() -> None:
+def test_a_known_loss_of_a_burst_is_allowed() -> None:
     profile = PROFILES["sample"]
     samples = without(leg(profile), [(round(0.97 * RATE_HZ), round(1.16 * RATE_HZ))])
     assert len(screen(profile).candidates(samples).samples) == 0
