@@ -156,16 +156,16 @@ def _print_table(checked: list[Checked], folder: Path | None) -> None:
     counts: dict[str, int] = {}
     for each in checked:
         for row in rows(each):
-            said = str(row["verdict"])
-            counts[said] = counts.get(said, 0) + 1
+            verdict_name = str(row["verdict"])
+            counts[verdict_name] = counts.get(verdict_name, 0) + 1
             at = f"{row['start_ms'] / 1000:z.2f} s" if "start_ms" in row else ""
             level = f"{row['level_dbm0']:.1f} dBm0" if "level_dbm0" in row else ""
-            colour = _COLOURS.get(said, "red")
+            colour = _COLOURS.get(verdict_name, "red")
             name, leg, why = map(
                 escape,
                 (str(each.path.relative_to(folder) if folder else each.path), str(row.get("leg", "")), row["reason"]),
             )
-            table.add_row(name, leg, f"[{colour}]{said}[/{colour}]", at, level, why)
+            table.add_row(name, leg, f"[{colour}]{verdict_name}[/{colour}]", at, level, why)
     screen = console.screen()
     screen.print(table)
-    screen.print(", ".join(f"{count} {said}" for said, count in sorted(counts.items())))
+    screen.print(", ".join(f"{count} {verdict_name}" for verdict_name, count in sorted(counts.items())))

@@ -79,7 +79,7 @@ def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) 
         strong = found and _without_sidebands(found.lines, 2.5 * rate / (span.end - span.first))
         if found and strong and len(strong.frequencies_hz) < len(found.lines.frequencies_hz):
             other = _measure(samples, span, strong, low, high, search=False)
-            if other and _left(samples, other, low, high) < _left(samples, found, low, high):
+            if other and _residual_energy(samples, other, low, high) < _residual_energy(samples, found, low, high):
                 return other
         return found
     head = replace(span, end=span.first + stretch, joined_after=True)
@@ -201,7 +201,7 @@ def _without_sidebands(lines: Lines, near_hz: float) -> Lines:
     return picked(lines, kept)
 
 
-def _left(samples: Floats, found: Found, low: int, high: int) -> float:
+def _residual_energy(samples: Floats, found: Found, low: int, high: int) -> float:
     """The energy that a burst does not explain."""
     wave = found.lines.samples(low, high) * shape(low, high, found.rise, found.fall)
     wave *= _faded(found.decay, np.arange(low, high) - found.span.first)

@@ -99,14 +99,14 @@ def _fit(samples: Floats, waves: Floats, half: float, ramp: float, longest: floa
     """Levenberg–Marquardt: the remaining energy, and the edge."""
     at = np.arange(len(samples))
 
-    def left(half: float, ramp: float) -> Floats:
+    def error(half: float, ramp: float) -> Floats:
         return np.asarray(_flank(at - half, ramp) * waves - samples)
 
-    here = left(half, ramp)
+    here = error(half, ramp)
     energy = float(here @ here)
     damping = 1e-3
     for _ in range(25):
-        slope = np.stack([left(half + 0.05, ramp) - here, left(half, ramp + 0.05) - here]) / 0.05
+        slope = np.stack([error(half + 0.05, ramp) - here, error(half, ramp + 0.05) - here]) / 0.05
         (a, b), (_, d) = slope @ slope.T
         p, q = slope @ here
         a, d = a * (1 + damping) + 1e-30, d * (1 + damping) + 1e-30
@@ -115,7 +115,7 @@ def _fit(samples: Floats, waves: Floats, half: float, ramp: float, longest: floa
             break
         step = -(d * p - b * q) / determinant, -(a * q - b * p) / determinant
         moved = min(max(half + step[0], -0.5), len(samples) - 1.0), min(max(ramp + step[1], 1.0), longest)
-        there = left(*moved)
+        there = error(*moved)
         remaining = float(there @ there)
         if remaining >= energy:
             damping *= 10

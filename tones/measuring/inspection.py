@@ -261,8 +261,8 @@ def _sinad_db(samples: NDArray[np.float32], burst: Found) -> float:
     if end - first < 0.01 * lines.sample_rate_hz:
         return power_db(float(lines.powers.sum()) / max(lines.residual, 1e-30))
     wave = lines.samples(first, end) * np.exp(-burst.decay * (np.arange(first, end) - burst.span.first))
-    left = samples[first:end] - wave
-    return power_db(float(np.mean(wave**2)) / max(float(np.mean(left**2)), 1e-30))
+    residual = samples[first:end] - wave
+    return power_db(float(np.mean(wave**2)) / max(float(np.mean(residual**2)), 1e-30))
 
 
 def _modulation(lines: Lines, burst: Found) -> tuple[list[tuple[int, float]], AmplitudeModulation | None]:

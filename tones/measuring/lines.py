@@ -82,10 +82,10 @@ def find_lines(
     if shape is not None:
         lines = replace(lines, residual=lines.residual / max(float(np.mean(shape**2)), 1e-12))
     total = lines.residual
-    left = samples
+    remainder = samples
     apart_hz = _APART * sample_rate_hz / max(len(samples), 1)
     while len(lines.frequencies_hz) < limit:
-        peak_hz = _peak(left, sample_rate_hz)
+        peak_hz = _peak(remainder, sample_rate_hz)
         if peak_hz is None or _near(peak_hz, lines.frequencies_hz, apart_hz):
             break
         more = replace(
@@ -99,7 +99,7 @@ def find_lines(
         lines = more
         if lines.residual > total * _HOPELESS.get(len(lines.frequencies_hz), 1.0):
             break
-        left = samples - lines.samples(first, first + len(samples)) * (1.0 if shape is None else shape)
+        remainder = samples - lines.samples(first, first + len(samples)) * (1.0 if shape is None else shape)
     while len(lines.frequencies_hz):
         refined = refine(samples, first, lines, shape=shape)
         if _apart(refined.frequencies_hz, apart_hz):
@@ -173,7 +173,7 @@ def refine(
     frequencies, slopes = lines.at(origin), lines.slopes.copy()
     count = len(frequencies)
     amplitudes = np.zeros(count, np.complex128)
-    left = samples
+    remainder = samples
     for last in (*[False] * rounds, True):
         columns = _columns(time, frequencies, slopes, shape)
         if not last and amplitudes.any():
@@ -182,7 +182,7 @@ def refine(
         else:
             weights = _solve(columns, samples)
         amplitudes = weights[:count] - 1j * weights[count : 2 * count]
-        left = samples - weights[: 2 * count] @ columns
+        remainder = samples - weights[: 2 * count] @ columns
         if len(weights) == 2 * count:
             if last:
                 break
@@ -196,7 +196,7 @@ def refine(
         if max(np.abs(turns).max(), np.abs(bent).max()) < 1e-8:
             break
     power = 1.0 if shape is None else max(float(np.mean(shape**2)), 1e-12)
-    residual = float(np.mean(left**2)) / power if len(left) else 0.0
+    residual = float(np.mean(remainder**2)) / power if len(remainder) else 0.0
     return Lines(rate, origin, frequencies, slopes, amplitudes, residual)
 
 

@@ -39,8 +39,8 @@ def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
         if (failure := _by_program(command, samples)) is None:
             return name
         failures.append(f"{name}: {failure}")
-    said = "; ".join(failure for failure in failures if failure)
-    raise UsageError(f"this machine has no player that works{f' ({said})' if said else ''}. {_ADVICE}")
+    reasons = "; ".join(failure for failure in failures if failure)
+    raise UsageError(f"this machine has no player that works{f' ({reasons})' if reasons else ''}. {_ADVICE}")
 
 
 def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:

@@ -13,7 +13,7 @@ from ..profile import Profile
 from .evidence import AUDIBLE
 from .fit import Baseband, Fitted, FittedComponent, Fitter
 from .plan import Component, Plan
-from .report import HeardBurst, Test, TestOutcome
+from .report import HeardBurst, Test, CheckOutcome
 from .screen import RATE_HZ, Reals
 
 CODEC_MS: Final = 4.0
@@ -132,14 +132,14 @@ class Case:
 def _frequency(case: Case) -> Test:
     limit = case.profile.tolerance.frequency_percent
     error = 100 * case.fitted.pitch
-    outcome = TestOutcome.PASSED if abs(error) <= limit else TestOutcome.FAILED
+    outcome = CheckOutcome.PASSED if abs(error) <= limit else CheckOutcome.FAILED
     return Test("frequency", outcome, f"the frequency is {_off(error, 'higher', 'lower')}; {limit:g} % are allowed")
 
 
 def _cadence(case: Case) -> Test:
     limit = case.profile.tolerance.time_percent
     error = 100 * case.fitted.tempo
-    outcome = TestOutcome.PASSED if abs(error) <= limit else TestOutcome.FAILED
+    outcome = CheckOutcome.PASSED if abs(error) <= limit else CheckOutcome.FAILED
     return Test("cadence", outcome, f"the cadence is {_off(error, 'slower', 'faster')}; {limit:g} % are allowed")
 
 
@@ -154,10 +154,10 @@ def _complete(case: Case) -> Test:
         if burst.heard >= AUDIBLE and burst.level_db < loudest + _MISSING_DB
     ]
     if missing:
-        return Test("bursts", TestOutcome.FAILED, f"{_numbered(missing)} missing")
+        return Test("bursts", CheckOutcome.FAILED, f"{_numbered(missing)} missing")
     if unheard:
-        return Test("bursts", TestOutcome.UNKNOWN, f"{_numbered(unheard)} partly or completely lost in the recording")
-    return Test("bursts", TestOutcome.PASSED, f"all {len(case.bursts)} bursts are there")
+        return Test("bursts", CheckOutcome.UNKNOWN, f"{_numbered(unheard)} partly or completely lost in the recording")
+    return Test("bursts", CheckOutcome.PASSED, f"all {len(case.bursts)} bursts are there")
 
 
 def _edges(case: Case) -> Test:
@@ -168,10 +168,10 @@ def _edges(case: Case) -> Test:
     ]
     if not measured:
         return Test(
-            "edges", TestOutcome.PASSED, "single edges cannot be measured here; the test of the cadence covers them"
+            "edges", CheckOutcome.PASSED, "single edges cannot be measured here; the test of the cadence covers them"
         )
     worst, index = max(measured)
-    outcome = TestOutcome.PASSED if worst <= limit_ms else TestOutcome.FAILED
+    outcome = CheckOutcome.PASSED if worst <= limit_ms else CheckOutcome.FAILED
     some = f" of {len(measured)} bursts that can be measured" if len(measured) < len(case.bursts) else ""
     return Test(
         "edges",
@@ -187,8 +187,8 @@ def _further(case: Case) -> Test:
         (found,) = each.components
         if near and loudness > _FURTHER_DB and found.coherence > _FURTHER_COHERENCE:
             says = f"a further burst of {found.component.middle_hz:.0f} Hz is at {each.start_s:z.2f} s"
-            return Test("further", TestOutcome.FAILED, says)
-    return Test("further", TestOutcome.PASSED, "there is no further burst")
+            return Test("further", CheckOutcome.FAILED, says)
+    return Test("further", CheckOutcome.PASSED, "there is no further burst")
 
 
 def _pauses(case: Case) -> Test:
@@ -204,9 +204,9 @@ def _pauses(case: Case) -> Test:
         level = case.base.between(index, each, case.fitted, *gap)
         if level is not None and level > case.fitted.components[index].amplitude * 10 ** (_PAUSE_DB / 20):
             return Test(
-                "pauses", TestOutcome.FAILED, f"the tone continues in the pause before {1000 * each.start_s:.0f} ms"
+                "pauses", CheckOutcome.FAILED, f"the tone continues in the pause before {1000 * each.start_s:.0f} ms"
             )
-    return Test("pauses", TestOutcome.PASSED, "the pauses are quiet")
+    return Test("pauses", CheckOutcome.PASSED, "the pauses are quiet")
 
 
 def _level(case: Case) -> Test:
@@ -214,9 +214,9 @@ def _level(case: Case) -> Test:
     off = _mean_level_db(case.fitted.components)
     if limit is None:
         return Test(
-            "level", TestOutcome.PASSED, f"the level is {_off(off, 'above', 'below', 'dB')} the profile's; not judged"
+            "level", CheckOutcome.PASSED, f"the level is {_off(off, 'above', 'below', 'dB')} the profile's; not judged"
         )
-    outcome = TestOutcome.PASSED if abs(off) <= limit else TestOutcome.FAILED
+    outcome = CheckOutcome.PASSED if abs(off) <= limit else CheckOutcome.FAILED
     return Test(
         "level", outcome, f"the level is {_off(off, 'above', 'below', 'dB')} the profile's; {limit:g} dB are allowed"
     )

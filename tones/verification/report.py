@@ -19,7 +19,7 @@ class ToneVerdict(StrEnum):
     """The sound is not there; something similar may be."""
 
 
-class TestOutcome(StrEnum):
+class CheckOutcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     UNKNOWN = "unknown"
@@ -30,7 +30,7 @@ class Test:
     """The result of one test; `says` gives it in words."""
 
     name: str
-    outcome: TestOutcome
+    outcome: CheckOutcome
     says: str
 
 
@@ -73,7 +73,7 @@ class Match:
     @property
     def failed(self) -> tuple[str, ...]:
         """The words of the tests that did not pass."""
-        return tuple(test.says for test in self.tests if test.outcome is not TestOutcome.PASSED)
+        return tuple(test.says for test in self.tests if test.outcome is not CheckOutcome.PASSED)
 
 
 @dataclass(frozen=True, slots=True)

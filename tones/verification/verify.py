@@ -26,7 +26,7 @@ from . import evidence
 from .fit import Baseband, Fitted, Fitter
 from .judging import TESTS, Case, Surroundings, heard_burst, level_dbm0
 from .plan import plan_of
-from .report import Match, Report, TestOutcome, ToneVerdict
+from .report import Match, Report, CheckOutcome, ToneVerdict
 from .screen import HOP, RATE_HZ, Reals, Screen
 
 _COARSE_SCORE: Final = 8.0
@@ -149,12 +149,12 @@ class Verifier:
         case = Case(self.profile, self._plan, fitted, base, bursts, beside)
         tests = tuple(test(case) for test in TESTS)
         outcomes = {test.outcome for test in tests}
-        if TestOutcome.FAILED in outcomes:
+        if CheckOutcome.FAILED in outcomes:
             verdict = ToneVerdict.ABSENT
         elif score < evidence.calibration().threshold:
             verdict = ToneVerdict.CANNOT_TELL
         else:
-            verdict = ToneVerdict.PRESENT if TestOutcome.UNKNOWN in outcomes else ToneVerdict.CONFORMS
+            verdict = ToneVerdict.PRESENT if CheckOutcome.UNKNOWN in outcomes else ToneVerdict.CONFORMS
         return Match(
             verdict,
             1000 * fitted.start_s - 500 * self._plan.components[0].ramp_s,
