@@ -13,7 +13,7 @@ from ..profile import Profile
 from .evidence import AUDIBLE
 from .fit import Baseband, Fitted, FittedComponent, Fitter
 from .plan import Component, Plan
-from .report import HeardBurst, Test, CheckOutcome
+from .report import CheckOutcome, HeardBurst, Test
 from .screen import RATE_HZ, Reals
 
 CODEC_MS: Final = 4.0

@@ -26,7 +26,7 @@ from . import evidence
 from .fit import Baseband, Fitted, Fitter
 from .judging import TESTS, Case, Surroundings, heard_burst, level_dbm0
 from .plan import plan_of
-from .report import Match, Report, CheckOutcome, ToneVerdict
+from .report import CheckOutcome, Match, Report, ToneVerdict
 from .screen import HOP, RATE_HZ, Reals, Screen
 
 _COARSE_SCORE: Final = 8.0
