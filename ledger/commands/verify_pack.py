@@ -11,8 +11,9 @@ from idtone import console
 from idtone.errors import ProofError, UsageError
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
-from ..disclosure.pack import ALONE, PackRecord, PackVerdict, verified
+from ..disclosure.pack import ALONE, PackRecord
 from ..disclosure.pack_file import read_zip
+from ..disclosure.pack_verification import PackVerdict, verified
 from ..disclosure.report.words import heard_in_english
 from ..tree.notes import Algorithm, VerifierKey
 

@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from idtone.ledger.disclosure.pack import MANIFEST, SEAL, PackedCall, seal, verified
+from idtone.ledger.disclosure.pack import MANIFEST, SEAL, PackedCall, seal
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
+from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.notes import Signer
 

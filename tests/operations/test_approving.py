@@ -19,8 +19,9 @@ from idtone.errors import LedgerError, UsageError
 from idtone.ledger.commands import shared
 from idtone.ledger.disclosure import record_act as record_act_module
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
-from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal, verified
+from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip
+from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.disclosure.record_act import record_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind

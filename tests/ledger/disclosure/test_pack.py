@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.errors import LedgerError
-from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal, told, verified
+from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal, told
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
+from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.disclosure.report.content import report
 from idtone.ledger.disclosure.report.html import page
 from idtone.ledger.disclosure.report.pdf import paper
@@ -45,18 +46,18 @@ def four_calls(url: str) -> Files:
     """A pack of four calls, one of which has two leaves, out of twenty."""
     write(url, evidence())
     with LedgerReader.open(url, days_of(url)) as reader:
-        exhibits = [PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES]
-    return made(exhibits)
+        calls = [PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES]
+    return made(calls)
 
 
-def made(exhibits: list[PackedCall]) -> Files:
+def made(calls: list[PackedCall]) -> Files:
     tales = [
-        told(each.call_id, {one.proof.index: one.content for one in each.proven}, each.record_key) for each in exhibits
+        told(each.call_id, {one.proof.index: one.content for one in each.proven}, each.record_key) for each in calls
     ]
     profiles = {"sample": {"id": "sample", "title": "<見本>"}}
     content = report("R-7 <&>", NOW, tales, profiles, str(LOG))
     reports = {REPORT: page(content), PAPER: paper(content)}
-    pack = packed("R-7 <&>", "act-1", NOW, exhibits, profiles, LOG, reports)
+    pack = packed("R-7 <&>", "act-1", NOW, calls, profiles, LOG, reports)
     return {**pack, SEAL: seal(pack, "R-7 <&>", SIGNER)}
 
 

@@ -49,14 +49,6 @@ def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Conne
             yield link
 
 
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """`undo` leads back to this version."""
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT))
-        yield patch
-
-
 def columns(connection: Connection) -> dict[str, list[str]]:
     if isinstance(connection, sqlite3.Connection):
         query = "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'"
@@ -95,12 +87,11 @@ def test_large_numbers_have_room(connection: Connection) -> None:
 
 
 def test_a_ledger_of_an_earlier_version_is_upgraded_by_its_writer_and_stays_good(
-    file: Path, url: str, later: pytest.MonkeyPatch
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    later.undo()
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
         put(writer, *heard_call("old"))
-    later.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT))
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT))
     before = file.read_bytes()
     with pytest.raises(
         LedgerError, match=r"an older idtone made this ledger \(schema 1, here: 2\); start `idtone serve`"

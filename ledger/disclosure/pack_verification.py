@@ -1,0 +1,189 @@
+"""Verification of an evidence pack: its seal, its files, and the proof of each record. Pure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from idtone.errors import LedgerError, ProofError
+
+from ..evidence.steps import Step
+from ..tree.checkpoints import believed
+from ..tree.notes import Algorithm, Note, VerifierKey
+from ..tree.proofs import InclusionProof
+from .disclosure_request import DisclosureRequest, RequestState, requests
+from .pack import (
+    ALONE,
+    FORMAT,
+    MANIFEST,
+    PAPER,
+    PROFILE,
+    REPORT,
+    SEAL,
+    SEAL_TEXT,
+    TWO_PERSONS,
+    PackRecord,
+    digest,
+    leaf_files,
+    parsed,
+    selection,
+    told,
+)
+
+
+@dataclass
+class PackVerdict:
+    """`told` are the proven records; `cosigners` the witnesses that have signed the tree that holds them all.
+
+    `request` is the approved request, proven as well; None if the pack does not show an approval.
+    """
+
+    case: str = ""
+    exported: str = ""
+    log: VerifierKey | None = None
+    log_is_known: bool = False
+    policy: str = ALONE
+    request: DisclosureRequest | None = None
+    cosigners: tuple[VerifierKey, ...] = ()
+    leaves: int = 0
+    told: list[PackRecord] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Sequence[VerifierKey] = ()) -> PackVerdict:
+    """Whether a pack is what its log has sealed, and each record is in the tree that the log has signed.
+
+    `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
+    have made.
+    """
+    verdict = PackVerdict(log_is_known=log is not None)
+    wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
+    wrong += [each.name for each in witnesses if each.algorithm is not Algorithm.COSIGNATURE]
+    if wrong:
+        verdict.faults.append(f"the key of {', '.join(wrong)} is of another kind: a log's is no witness's")
+        return verdict
+    try:
+        manifest = parsed(files[MANIFEST])
+        if manifest["format"] != FORMAT:
+            verdict.faults.append(f"the pack is {manifest['format']!r}, which this version does not know")
+            return verdict
+        verdict.case, verdict.exported = _shown(manifest, "case"), _shown(manifest, "exported")
+        datetime.fromisoformat(verdict.exported)
+        verdict.log = log or VerifierKey.parse(manifest["log_key"])
+        verdict.faults += _unsealed(files, manifest, verdict.log)
+        verdict.cosigners = tuple(witnesses) if manifest["records"] else ()
+        given: dict[str, Sequence[bytes]] = {}
+        for entry in manifest["records"]:
+            if str(entry["call"]) in given:
+                verdict.faults.append(f"call {entry['call']} is there twice")
+            given[str(entry["call"])] = _verify_record(files, entry, verdict, verdict.log)
+        verdict.policy = str(manifest.get("policy", ALONE))
+        if verdict.policy == TWO_PERSONS:
+            _verify_approval(files, manifest, given, verdict)
+        elif verdict.policy != ALONE:
+            verdict.faults.append(
+                f"the pack was made by the policy {verdict.policy!r}, which this version does not know"
+            )
+    except ProofError as error:
+        verdict.faults.append(str(error))
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        verdict.faults.append(f"the manifest is missing or cannot be read ({type(error).__name__})")
+    return verdict
+
+
+def _shown(manifest: Mapping[str, Any], key: str) -> str:
+    """Text of a pack that people see. Raises ProofError if it would move the cursor, or is more than one line."""
+    text = str(manifest[key])
+    if not text.isprintable():
+        raise ProofError(f"the manifest's {key} is not printable: {text!r:.200}")
+    return text
+
+
+def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[str]:
+    """What differs from what was sealed."""
+    try:
+        note = Note.parse(files.get(SEAL, b""))
+        if note.text != SEAL_TEXT.format(case=manifest["case"], digest=digest(files)):
+            yield "the seal is not on this manifest"
+        elif not note.signed_by([log]):
+            yield f"the seal is not by {log.name} with this key"
+    except ProofError as error:
+        yield f"the seal: {error}"
+    named = manifest["files"]
+    entries = [*manifest["records"], *manifest.get("acts", ())]
+    ours = {REPORT, PAPER, *(name for entry in entries for index in entry["leaves"] for name in leaf_files(index))}
+    for name in sorted({*named, *files} - {MANIFEST, SEAL}):
+        if name not in files:
+            yield f"{name} is missing"
+        elif name not in named:
+            yield f"{name} does not belong to the pack"
+        elif name not in ours and not PROFILE.fullmatch(name):
+            yield f"{name} belongs to no record of the pack"
+        elif hashlib.sha256(files[name]).hexdigest() != named[name]:
+            yield f"{name} was changed"
+
+
+def _verify_record(
+    files: Mapping[str, bytes], entry: Mapping[str, Any], verdict: PackVerdict, log: VerifierKey
+) -> Sequence[bytes]:
+    """Its proven leaves."""
+    call_id = str(entry["call"])
+    leaves: dict[int, bytes] = {}
+    try:
+        for index, content, proof in _proven(files, entry, log):
+            verdict.leaves = max(verdict.leaves, believed(proof.checkpoint, log).size)
+            verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
+            leaves[index] = content
+        key = base64.b64decode(entry["key"]) if entry["key"] else None
+        verdict.told.append(told(call_id, leaves, key))
+    except LedgerError as error:
+        verdict.faults.append(f"call {call_id}: {error}")
+    return [leaves[index] for index in sorted(leaves)]
+
+
+def _verify_approval(
+    files: Mapping[str, bytes], manifest: Mapping[str, Any], given: Mapping[str, Sequence[bytes]], verdict: PackVerdict
+) -> None:
+    """Check that one person has requested exactly this, and another approved it in time."""
+    assert verdict.log
+    try:
+        acts: dict[int, Step] = {}
+        for entry in manifest["acts"]:
+            leaves: dict[int, bytes] = {}
+            for index, content, proof in _proven(files, entry, verdict.log):
+                verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
+                leaves[index] = content
+            acts[min(leaves)] = told(str(entry["call"]), leaves, None).record.steps[0]
+        known = requests(acts[index] for index in sorted(acts))
+        request = next((each for each in known.values() if each.approval), None)
+    except LedgerError as error:
+        verdict.faults.append(f"the approval: {error}")
+        return
+    sealed = not any(entry["key"] for entry in manifest["records"])
+    if request is None:
+        verdict.faults.append("the pack does not show that one person has requested it and another approved it")
+    elif request.selection != selection(verdict.case, request.sealed, given):
+        verdict.faults.append("what was approved is another selection than this")
+    elif request.sealed and not sealed:
+        verdict.faults.append("the numbers are opened, and that was not approved")
+    elif request.state(datetime.fromisoformat(verdict.exported)) is not RequestState.APPROVED:
+        verdict.faults.append("the approval had expired when the pack was made")
+    else:
+        verdict.request = request
+
+
+def _proven(
+    files: Mapping[str, bytes], entry: Mapping[str, Any], log: VerifierKey
+) -> Iterator[tuple[int, bytes, InclusionProof]]:
+    """The leaves of an entry of the manifest, with indices and proofs. Raises ProofError if one is not proven."""
+    for index in entry["leaves"]:
+        content, given = (files.get(name, b"") for name in leaf_files(index))
+        proof = InclusionProof.parse(given)
+        if proof.index != index:
+            raise ProofError(f"the proof of leaf {index} is of leaf {proof.index}")
+        proof.check(content, log)
+        yield index, content, proof
