@@ -21,11 +21,11 @@ console.add_commands(
     {
         "serve": (
             "idtone.service.commands:serve",
-            "Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress go on without it.",
+            "Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress continue without the service.",
         ),
         "agi": (
             "idtone.agi.commands:agi",
-            "Pass Asterisk's question on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).",
+            "Pass Asterisk's request on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).",
         ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",
