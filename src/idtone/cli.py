@@ -1,4 +1,4 @@
-"""The root of the command line: which commands there are, and the modules that are imported when they are used."""
+"""The root of the command line: the table of commands, each with the module that is imported when it is used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ app.add_typer(registry, name="registry")
 app.add_typer(ledger, name="ledger")
 app.add_typer(hook, name="dialplan")
 
-# What needs more than one room is not in the table of a room.
+# A command that needs more than one room is not in the table of a room.
 console.add_commands(
     tone,
     {

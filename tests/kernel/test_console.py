@@ -122,7 +122,7 @@ def program(body: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
 def test_output_that_cannot_be_written_is_one_error(unbuffered: str) -> None:
     with open("/dev/full", "wb") as full:
         done = program("print('x')", stdout=full, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
-    message = b"idtone: the output cannot be written: No space left on device; send it elsewhere\n"
+    message = b"idtone: the output cannot be written: No space left on device; write it to another place\n"
     assert (done.returncode, done.stderr) == (console.UNUSABLE, message)
 
 

@@ -87,10 +87,10 @@ def test_a_good_file_is_its_model() -> None:
         ),
         ("leaves: [{name: a, pause: long}]", 1, 20, "leaves[0].pause", "is not a length of time", "PT12H"),
         ("leaves: a\n", 1, 1, "leaves", "is not a list", "Write a list"),
-        ("leaves: [\n  a]\n", 2, 3, "leaves[0]", "is not made of keys and values", "Write 'key: value' lines"),
+        ("leaves: [\n  a]\n", 2, 3, "leaves[0]", "does not have keys and values", "Write 'key: value' lines"),
         ("title: [a]\n", 1, 1, "title", "is not a plain text", "Write a text"),
-        ("- a\n", 1, 1, "", "is not made of keys and values", "Write 'key: value' lines"),
-        ("just text\n", 1, 1, "", "is not made of keys and values", "Write 'key: value' lines"),
+        ("- a\n", 1, 1, "", "does not have keys and values", "Write 'key: value' lines"),
+        ("just text\n", 1, 1, "", "does not have keys and values", "Write 'key: value' lines"),
     ],
 )
 def test_faults_of_the_model(text: str, line: int, column: int, field: str, problem: str, remedy: str) -> None:
@@ -103,8 +103,8 @@ def test_faults_of_the_model(text: str, line: int, column: int, field: str, prob
 @pytest.mark.parametrize(
     ("text", "line", "column", "problem"),
     [
-        ("title: a\ntitle: b\n", 2, 1, "stands twice"),
-        ("leaves:\n  - {name: a, name: b}\n", 2, 15, "stands twice"),
+        ("title: a\ntitle: b\n", 2, 1, "is there twice"),
+        ("leaves:\n  - {name: a, name: b}\n", 2, 15, "is there twice"),
         ("title: &a b\n", 1, 8, "has an anchor"),
         ("title: *a\n", 1, 8, "is an alias"),
         ("title: !!python/object:os.system x\n", 1, 8, "has a tag"),

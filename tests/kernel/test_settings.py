@@ -158,7 +158,7 @@ def test_a_section_may_be_left_empty_by_the_file_where_the_environment_fills_it(
         ("ledger: {origin: a b}", "{path}:1:10: ledger.origin: has a space or a '+' in it. Write it like pbx-1"),
         (
             "policy: {unlicensed: ignore}",
-            "{path}:1:10: policy.unlicensed: is not one of the values that it can have. Write 'notice' or 'refuse'",
+            "{path}:1:10: policy.unlicensed: is not one of the possible values. Write 'notice' or 'refuse'",
         ),
         ("policy: {notify: {incoming: everybody}}", "{path}:1:19: policy.notify.incoming: "),
         ("ari: {url: localhost:8088}", "{path}:1:7: ari.url: is not an HTTP address. Write it like http://"),
@@ -316,7 +316,7 @@ def test_agi_listens_nowhere_else(listen: str) -> None:
 @pytest.mark.parametrize("listen", ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "[2001:db8::1]:4573"])
 def test_an_address_that_other_machines_reach_is_refused_with_the_way_that_is_meant_for_them(listen: str) -> None:
     (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
-    assert "can be reached from other machines, and AGI is not encrypted; use ARI over https. Write it like" in fault
+    assert "is not a loopback address, and AGI is not encrypted; use ARI over https. Write it like" in fault
 
 
 def test_the_journal_is_beside_the_sounds_unless_its_folder_is_named() -> None:
