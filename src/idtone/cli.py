@@ -28,7 +28,7 @@ console.add_commands(
         ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",
-            "Check the PBX and everything that a call depends on, and say how to mend what is wrong. Changes nothing.",
+            "Check the PBX and everything that a call depends on, and say how to correct faults. Changes nothing.",
         ),
     },
 )
@@ -43,7 +43,7 @@ console.add_commands(
     {
         "import": (
             "idtone.operations.master_import:import_master",
-            "Make a profile and all its sound files from a supplied recording, held against the registry.",
+            "Make a profile and all its sound files from a supplied recording, and check it by the registry.",
         ),
     },
 )

@@ -149,7 +149,7 @@ def test_no_act_holds_a_number(desk: Desk) -> None:
 def attempts(desk: Desk, request: str) -> dict[str, tuple[Callable[[], object], str]]:
     return {
         "the same person approves": (lambda: desk.approve(request, ALICE), "another person has to approve it"),
-        "export before the approval": (lambda: desk.export(request), "is open; only one that is approved"),
+        "export before the approval": (lambda: desk.export(request), "is open; only an approved request"),
         "approve what nobody requested": (lambda: desk.approve("act-9"), "there is no request 'act-9'"),
         "refuse what nobody requested": (
             lambda: desk.run(BOB, "refuse", "act-9", "--why", "no"), "there is no request 'act-9'"
@@ -211,7 +211,7 @@ def test_what_is_recorded_later_has_to_be_requested_anew(desk: Desk) -> None:
         at = reader.records("c-1")[0].steps[-1].at
     desk.enter(lambda _: steps.sound_failed("c-1", at, "cut off"))
     for act in (lambda: desk.approve(first), lambda: desk.export(second)):
-        with pytest.raises(UsageError, match="more was recorded of these calls since they were requested"):
+        with pytest.raises(UsageError, match="these calls have new records since the request"):
             act()
 
 

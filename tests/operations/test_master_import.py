@@ -176,4 +176,4 @@ def test_the_master_that_the_association_publishes(
 
 def test_an_unsigned_registry_publishes_no_master(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--id", "jusa", "-c", config) == 2
-    assert "an unsigned registry publishes no masters; name the MASTER" in " ".join(capsys.readouterr().err.split())
+    assert "an unsigned registry has no published masters; name the MASTER" in " ".join(capsys.readouterr().err.split())

@@ -111,7 +111,7 @@ def test_nothing_is_asked_that_changes_anything_and_the_password_is_in_no_addres
 )
 def test_what_is_not_asterisk(server, path, answer):
     server.answers[path] = answer
-    with pytest.raises(AriUnavailable, match="does not do so as Asterisk does"):
+    with pytest.raises(AriUnavailable, match="are not Asterisk's"):
         look(server)
 
 

@@ -1,4 +1,4 @@
-"""What Asterisk said of itself → findings."""
+"""Observations of Asterisk → findings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ACL = {"deny": "0.0.0.0/0"}
     ("error", "remedy"),
     [
         (AriUnavailable("Asterisk does not answer"), "http.conf"),
-        (AriRefused(401, "Unauthorized", "GET asterisk/info"), "the one that /etc/idtone/ari.password holds"),
+        (AriRefused(401, "Unauthorized", "GET asterisk/info"), "the password in /etc/idtone/ari.password"),
         (AriRefused(403, "Forbidden", "GET asterisk/info"), "`permit = `"),
         (
             AriRefused(404, "Not Found", "GET asterisk/info"),
@@ -153,8 +153,8 @@ def test_a_new_password_goes_into_the_hook_too_if_its_secret_follows_from_it():
         (TLS, True, [ALL], None, State.WARNING, "has no ACL"),
         (TLS, True, [ALL], ACL, State.GOOD, "with TLS and an ACL"),
         (FILE, True, None, ACL, State.UNKNOWN, "/proc/net/tcp"),
-        (FILE, False, [], ACL, State.WARNING, "another machine, and is spoken to without TLS"),
-        (TLS, False, [], None, State.GOOD, "over TLS"),
+        (FILE, False, [], ACL, State.WARNING, "does not use TLS"),
+        (TLS, False, [], None, State.GOOD, "uses TLS"),
     ],
 )
 def test_exposure(ari, nearby, listening, user, state, found):

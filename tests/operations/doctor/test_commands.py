@@ -13,7 +13,7 @@ from idtone.operations.doctor.findings import bad, good, unknown, warning
 
 FINDINGS = [
     good("ari", "answers [bold]as it should[/bold]"),
-    bad("ledger-key", "others can read /k", "chmod 600 /k" + "k" * 200),
+    bad("ledger-key", "other users can read /k", "chmod 600 /k" + "k" * 200),
     unknown("hook-file", "not asked", "Mend it first"),
     unknown("hook-loaded", "not asked", "Mend it first"),
     warning("registry-fresh", "expires soon", "Fetch the next"),
@@ -32,7 +32,7 @@ def test_what_is_worst_is_told_first_and_remedies_can_be_copied():
     assert "answers [bold]as it should[/bold]" in text, "what was found is no markup"
     remedies = [line for line in text.splitlines() if line.startswith("  → ")]
     assert remedies == [f"  → chmod 600 /k{'k' * 200}", "  → Fetch the next", "  → Mend it first"]
-    assert text.splitlines()[-1] == "1 good, 1 warning, 1 bad, 2 not seen"
+    assert text.splitlines()[-1] == "1 good, 1 warning, 1 bad, 2 not checked"
     for finding in FINDINGS[1:]:
         assert finding.why in text
 
@@ -51,4 +51,4 @@ def test_progress_is_told_on_a_terminal_and_only_of_what_takes_long(monkeypatch,
     clock_s[0] += after_s
     waiting(["ledger", "watchdog"])
     waiting.status.stop()
-    assert ("looking at The ledger, The watchdog" in out.getvalue()) is told
+    assert ("checking The ledger, The watchdog" in out.getvalue()) is told

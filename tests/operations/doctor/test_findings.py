@@ -36,12 +36,12 @@ def test_a_finding_says_what_was_found():
 
 
 def test_the_report_for_programs():
-    assert bad("ledger-room", "2 MiB free", "Make room").report() == {
+    assert bad("ledger-room", "2 MiB free", "Free space").report() == {
         "id": "ledger-room",
-        "looked_at": "Room for the ledger",
+        "looked_at": "Free space for the ledger",
         "state": "bad",
         "found": "2 MiB free",
-        "why": "On a full disk evidence lives on its reserve.",
-        "remedy": "Make room",
+        "why": "On a full disk only the reserve has space for evidence.",
+        "remedy": "Free space",
     }
     assert good("ledger-room", "2 GiB free").report()["remedy"] is None

@@ -36,11 +36,11 @@ def found(extensions: str = "", queues: str = "", followme: str = "") -> list[st
         ("exten = 1,1,ExecIf($[1]?queue(support,,,,,,idtone-called))", "Queue()"),
         (f"{MINE}exten = 1,1,Queue(support,,,,,,mine^0312345678)", "Queue()"),
         ("exten = 1,1,FollowMe(me,U(idtone-called^0312345678))", "FollowMe()"),
-        ("exten = 1,1,Dial(PJSIP/1,,U(idtone-called^0312345678)U(mine))", "another U() after its own"),
-        ("exten = 1,1,Dial(PJSIP/1,60,gTU(idtone-called^1)wA(x)U(mine^2))", "another U() after its own"),
-        (f"{MINE}exten = 1,1,Dial(PJSIP/1,,U(mine^1)U(other^2))", "another U() after its own"),
-        ("exten = 1,1,Set(OPTIONS=gU(idtone-called^1)U(mine))", "another U() after its own"),
-        ("[globals]\nOPTIONS=gU(idtone-called^1)U(mine)", "another U() after its own"),
+        ("exten = 1,1,Dial(PJSIP/1,,U(idtone-called^0312345678)U(mine))", "another U() after it"),
+        ("exten = 1,1,Dial(PJSIP/1,60,gTU(idtone-called^1)wA(x)U(mine^2))", "another U() after it"),
+        (f"{MINE}exten = 1,1,Dial(PJSIP/1,,U(mine^1)U(other^2))", "another U() after it"),
+        ("exten = 1,1,Set(OPTIONS=gU(idtone-called^1)U(mine))", "another U() after it"),
+        ("[globals]\nOPTIONS=gU(idtone-called^1)U(mine)", "another U() after it"),
     ],
 )
 def test_a_use_in_the_dialplan_that_asterisk_does_not_look_at(text, what):

@@ -156,7 +156,7 @@ def test_no_password(pbx, whole):
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_PASSWORD_FILE=pbx.ledger.with_name("none"))
     expected = {"ari": "unknown", "ari-password": "bad", "hook-file": "unknown"}
     assert changed(whole, findings) == expected | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
-    assert "the hook's secret follows from it" in findings["hook-file"]["found"]
+    assert "the hook's secret needs the ARI password" in findings["hook-file"]["found"]
     assert str(pbx.ledger.with_name("none")) in findings["ari-password"]["found"]
 
 
@@ -264,7 +264,7 @@ def test_an_asterisk_with_much_wrong(installation, tmp_path, pbx, whole):
         "service-application": "bad",
         "agi": "bad",
     }
-    assert findings["hook-loaded"]["found"] == "Asterisk has loaded no hook"
+    assert findings["hook-loaded"]["found"] == "Asterisk has not loaded the hook"
     assert "0.0.0.0" in findings["ari-exposure"]["found"]
     assert "missing" in findings["sounds"]["found"]
 
@@ -386,7 +386,7 @@ def test_a_hook_that_a_reload_took_out(pbx, whole):
     with reloaded(pbx, pbx.asterisk.etc / "extensions.conf", without_the_include, "dialplan reload"):
         findings = examine(pbx)
     assert changed(whole, findings) == {"hook-loaded": "bad", "hook-include": "bad"}
-    assert "only its variables are left" in findings["hook-loaded"]["found"]
+    assert "it only has the variables of an earlier one" in findings["hook-loaded"]["found"]
     assert "`#include idtone.conf`" in findings["hook-loaded"]["remedy"]
     assert changed(whole, examine(pbx)) == {}
 

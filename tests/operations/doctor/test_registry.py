@@ -106,7 +106,7 @@ def test_the_licences(now, state, found):
 
 def test_no_licence_at_all():
     bare = document(re.sub(r"members:.*?\nsuspensions:", "members: []\nsuspensions:", TEXT, flags=re.DOTALL))
-    assert registry.standing(bare, NOW).found == "no licence at all"
+    assert registry.standing(bare, NOW).found == "no licence"
     assert registry.sounds(bare, load_library(), NOW).state is State.GOOD
 
 
@@ -141,7 +141,7 @@ def kept(held, above=ABOVE, ourselves=5):
 @pytest.mark.parametrize("ourselves", [0, 5])
 def test_what_is_kept_belongs_to_the_service_alone(ourselves):
     finding = kept([FOLDER, METADATA, ROOT_JSON], ourselves=ourselves)
-    assert (finding.state, finding.found) == (State.GOOD, f"{CACHE}, which the user 5 alone can write to")
+    assert (finding.state, finding.found) == (State.GOOD, f"{CACHE}, to which only the user 5 can write")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_what_is_kept_belongs_to_the_service_alone(ourselves):
 def test_others_who_can_write_what_is_believed(held, above, named):
     finding = kept(held, above)
     assert finding.state is State.BAD
-    assert finding.found == f"others can write to {named}"
+    assert finding.found == f"other users can write to {named}"
     assert "chmod go-w" in finding.remedy
     assert "idtone registry update" in finding.remedy
 
@@ -184,7 +184,7 @@ def test_what_somebody_else_owns():
     assert "chown -R 5" in strange.remedy
     assert kept([FOLDER], [Rights(Path("/var"), 0o755, 6, 0)]).state is State.BAD
     other = kept([FOLDER], ourselves=6)
-    assert other.found == f"{CACHE} belongs to the user 5, and this runs as 6"
+    assert other.found == f"{CACHE} belongs to the user 5, but this runs as 6"
     assert {strange.state, other.state} == {State.BAD}
 
 

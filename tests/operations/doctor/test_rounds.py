@@ -48,7 +48,7 @@ def test_a_crash_is_a_finding_without_the_text_of_the_error(exam):
 
 def test_a_topic_that_was_forgotten_is_a_finding(exam):
     (finding,) = run(exam, [Check(("watchdog",), silent)])
-    assert (finding.state, finding.found) == (State.UNKNOWN, "the check told nothing of it")
+    assert (finding.state, finding.found) == (State.UNKNOWN, "the check gave no finding")
 
 
 def test_a_check_that_hangs_costs_no_more_than_the_deadline(exam):

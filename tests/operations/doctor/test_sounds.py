@@ -118,7 +118,7 @@ JOURNAL_FOLDER = Rights(JOURNAL.parent, 0o2710, 5, 112)
             State.BAD,
             f"of {JOURNAL.parent}",
         ),
-        (ASTERISK, JOURNAL_FOLDER, Rights(JOURNAL, 0o622, 5, 112), 0, State.BAD, "open to all users"),
+        (ASTERISK, JOURNAL_FOLDER, Rights(JOURNAL, 0o622, 5, 112), 0, State.BAD, "all users can read or write"),
         (ASTERISK, JOURNAL_FOLDER, Rights(JOURNAL, 0o620, 5, 112), 2, State.BAD, "2 files"),
         (
             ASTERISK,
@@ -158,10 +158,10 @@ def puttable(held, error, who=SERVICE, above=ABOVE, why=""):
         (OWN, errno.EPERM, State.BAD, "Operation not permitted", CHOWN),
         (OWN, errno.EACCES, State.BAD, "Permission denied", CHOWN),
         (OWN, errno.EROFS, State.BAD, "read-only", f"`ReadWritePaths={PLACE}`"),
-        (OWN, errno.ENOSPC, State.BAD, "No space left", "Make room"),
+        (OWN, errno.ENOSPC, State.BAD, "No space left", "Free space"),
         (OWN, None, State.UNKNOWN, "another one", "as root"),
         (Rights(PLACE, 0o777, 0, 0), 0, State.GOOD, "can put files into", ""),
-        (None, None, State.BAD, "cannot make it", f"install -d -o idtone -g asterisk -m 2750 {PLACE}"),
+        (None, None, State.BAD, "cannot create it", f"install -d -o idtone -g asterisk -m 2750 {PLACE}"),
     ],
 )
 def test_whether_the_service_can_put_files_there(held, error, state, found, remedy):
@@ -191,9 +191,9 @@ def test_a_service_whose_user_is_not_known():
         (JOURNAL_OWN, SERVICE, ""),
         (replace(JOURNAL_OWN, mode=0o700), SERVICE, ""),  # it gives it its mode
         (replace(JOURNAL_OWN, mode=0o700, user=5), SERVICE, "mode is 0700"),
-        (replace(JOURNAL_OWN, group=115), SERVICE, "its group is 115"),
+        (replace(JOURNAL_OWN, group=115), SERVICE, "group is 115"),
         (replace(JOURNAL_OWN, group=115), replace(SERVICE, groups=frozenset({112, 115})), ""),
-        (replace(JOURNAL_OWN, group=115, user=5), replace(SERVICE, groups=frozenset({112, 115})), "its group is 115"),
+        (replace(JOURNAL_OWN, group=115, user=5), replace(SERVICE, groups=frozenset({112, 115})), "group is 115"),
         (replace(JOURNAL_OWN, group=5, user=5, mode=0), ROOT, ""),
     ],
 )

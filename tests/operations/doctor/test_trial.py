@@ -99,8 +99,8 @@ def test_a_process_that_has_gone(beside):
     ("user", "groups", "result"),
     [
         (SERVICE.user, [54_329], "0"),
-        (SERVICE.user, [], "this user is not in the same groups here as in the service"),
-        (54_330, [54_329], "this user cannot act as the service's"),
+        (SERVICE.user, [], "this user has other groups here than in the service"),
+        (54_330, [54_329], "this is not the service's user"),
     ],
 )
 def test_the_services_own_user_tries_directly(beside, user, groups, result):
