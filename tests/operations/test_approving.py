@@ -1,4 +1,4 @@
-"""Exports that take two persons, by their commands, and the packs that come of them."""
+"""Exports by two persons: the commands, and the resulting packs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
 
 
 class Desk:
-    """Two persons and more, who share a machine."""
+    """Several persons, who share a machine."""
 
     def __init__(self, settings: Path, monkeypatch: pytest.MonkeyPatch, pack: Path) -> None:
         settings.write_text(
@@ -78,7 +78,7 @@ class Desk:
             return [step.kind for step in reader.acts()]
 
     def enter(self, make: Callable[[str], Step]) -> str:
-        """What somebody does who can run anything as the service's user, and does not use the commands."""
+        """Enter an act without the commands, as anyone can who runs programs as the service's user."""
         made = make("act-0123")
         with LedgerWriter.open(self.settings.url, "pbx-1", self.custody) as writer:
             writer.append(made).result(20)
@@ -114,7 +114,7 @@ def test_one_requests_another_approves_and_either_makes_the_pack(desk: Desk, mak
     assert run("verify", "-c", desk.config).exit_code == 0
 
 
-def test_who_approves_is_shown_what_and_no_number(desk: Desk) -> None:
+def test_the_approver_sees_the_calls_but_no_number(desk: Desk) -> None:
     request = desk.ask()
     desk.be(BOB)
     shown = run("approve", request, "-c", desk.config, "--yes").stdout
@@ -123,11 +123,11 @@ def test_who_approves_is_shown_what_and_no_number(desk: Desk) -> None:
     assert "12345678" not in shown
     desk.run(BOB, "refuse", request, "--why", "asked again")
     listed = CliRunner().invoke(app, ["ledger", "requests", "-c", str(desk.config)], env={"COLUMNS": "80"}).stdout
-    assert request in listed  # whole, since one has to write it
+    assert request in listed  # not cut off, because a person has to type it
     assert "refused" in listed
 
 
-def test_a_no_is_a_negative_verdict_and_no_act(desk: Desk) -> None:
+def test_declining_is_a_negative_verdict_without_an_act(desk: Desk) -> None:
     request = desk.ask()
     desk.be(BOB)
     assert run("approve", request, "-c", desk.config).exit_code == 1
@@ -136,7 +136,7 @@ def test_a_no_is_a_negative_verdict_and_no_act(desk: Desk) -> None:
     assert desk.kinds() == [StepKind.EXPORT_REQUESTED]
 
 
-def test_no_act_holds_a_number(desk: Desk) -> None:
+def test_no_act_contains_a_number(desk: Desk) -> None:
     request = desk.ask()
     desk.approve(request)
     desk.export(request)
@@ -167,7 +167,7 @@ def attempts(desk: Desk, request: str) -> dict[str, tuple[Callable[[], object], 
 
 
 @pytest.mark.parametrize("attempt", range(9))
-def test_what_is_not_approved_is_not_exported_and_leaves_no_act(desk: Desk, attempt: int) -> None:
+def test_without_an_approval_nothing_is_exported_or_recorded(desk: Desk, attempt: int) -> None:
     request = desk.ask()
     act, why = list(attempts(desk, request).values())[attempt]
     with pytest.raises(UsageError, match=why):
@@ -176,13 +176,13 @@ def test_what_is_not_approved_is_not_exported_and_leaves_no_act(desk: Desk, atte
     assert not desk.pack.exists()
 
 
-def test_the_services_own_account_is_no_person(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_services_account_is_refused_as_a_person(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = desk.settings.key_file.stat().st_uid
     with pytest.raises(UsageError, match="log in as yourself and run this by sudo"):
         desk.ask(person=Person(owner, "idtone", AccountKnownBy.ACCOUNT))
 
 
-def test_an_approval_is_used_once_and_by_those_two(desk: Desk) -> None:
+def test_an_approval_counts_once_and_only_for_the_two_persons(desk: Desk) -> None:
     request = desk.ask()
     desk.approve(request)
     with pytest.raises(LedgerError, match="carol has neither requested nor approved this"):
@@ -195,7 +195,7 @@ def test_an_approval_is_used_once_and_by_those_two(desk: Desk) -> None:
     assert not desk.pack.exists()
 
 
-def test_a_refusal_ends_it(desk: Desk) -> None:
+def test_a_refusal_ends_the_request(desk: Desk) -> None:
     request = desk.ask()
     desk.approve(request)
     desk.run(CAROL, "refuse", request, "--why", "the court has withdrawn it")
@@ -204,14 +204,14 @@ def test_a_refusal_ends_it(desk: Desk) -> None:
     assert desk.run(ALICE, "requests")[0]["refused"]["why"] == "the court has withdrawn it"
 
 
-def test_what_is_recorded_later_has_to_be_requested_anew(desk: Desk) -> None:
+def test_calls_with_new_records_have_to_be_requested_again(desk: Desk) -> None:
     first, second = desk.ask(), desk.ask("c-1")
     desk.approve(second)
     with LedgerReader.open(desk.settings.url) as reader:
         at = reader.records("c-1")[0].steps[-1].at
     desk.enter(lambda _: steps.sound_failed("c-1", at, "cut off"))
     for act in (lambda: desk.approve(first), lambda: desk.export(second)):
-        with pytest.raises(UsageError, match="request (it|them) (anew|again)"):
+        with pytest.raises(UsageError, match=r"request (it|them) (anew|again)"):
             act()
 
 
@@ -230,11 +230,11 @@ def test_an_approval_expires(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(UsageError, match="is expired"):
         desk.export(request)
     monkeypatch.setattr("idtone.ledger.acts.datetime", Later)
-    with pytest.raises(LedgerError, match="is expired"):  # by the writer's clock, whatever the command's says
+    with pytest.raises(LedgerError, match="is expired"):  # by the writer's clock, not the command's
         desk.approve(other)
 
 
-async def test_the_service_lets_nobody_export_by_settings_of_his_own(desk: Desk, tmp_path: Path) -> None:
+async def test_the_service_refuses_an_export_by_other_settings(desk: Desk, tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(desk.config.read_text().replace("two-persons", "alone"))
     with LedgerWriter.open(desk.settings.url, "pbx-1", desk.custody) as writer:
@@ -249,9 +249,7 @@ async def test_the_service_lets_nobody_export_by_settings_of_his_own(desk: Desk,
     assert desk.kinds() == [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORTED]
 
 
-async def test_the_service_lets_no_approval_count_for_longer_by_settings_of_ones_own(
-    desk: Desk, tmp_path: Path
-) -> None:
+async def test_the_service_refuses_a_longer_approval_by_other_settings(desk: Desk, tmp_path: Path) -> None:
     request = desk.ask()
     own = tmp_path / "own.yaml"
     own.write_text(desk.config.read_text().replace("PT1H", "P365D"))
@@ -266,7 +264,7 @@ async def test_the_service_lets_no_approval_count_for_longer_by_settings_of_ones
     assert desk.kinds() == [StepKind.EXPORT_REQUESTED]
 
 
-def test_an_approval_by_oneself_that_was_written_past_the_commands_counts_for_nothing(desk: Desk) -> None:
+def test_a_self_approval_that_was_written_without_the_commands_does_not_count(desk: Desk) -> None:
     request = desk.ask()
     with LedgerReader.open(desk.settings.url) as reader:
         [asked] = reader.acts()
@@ -285,7 +283,7 @@ def approved_pack(desk: Desk) -> tuple[dict[str, bytes], VerifierKey]:
 
 
 def resealed(desk: Desk, files: dict[str, bytes], change: Callable[[dict[str, Any]], object]) -> dict[str, bytes]:
-    """As one who has the signing key would do it, but cannot change the tree."""
+    """Reseal the pack, as an attacker with the signing key who cannot change the tree."""
     manifest = json.loads(files[MANIFEST])
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}
@@ -308,14 +306,14 @@ TAMPERINGS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
 
 
 @pytest.mark.parametrize("tampering", range(len(TAMPERINGS)))
-def test_a_pack_that_claims_an_approval_it_has_not_is_told(desk: Desk, tampering: int) -> None:
+def test_a_pack_with_a_false_approval_is_a_fault(desk: Desk, tampering: int) -> None:
     files, log = approved_pack(desk)
     change, fault = TAMPERINGS[tampering]
     verdict = verified(resealed(desk, files, change), log)
     assert any(fault in each for each in verdict.faults) if fault else not verdict.faults, verdict.faults
 
 
-def test_a_witness_has_to_have_seen_the_approval_as_well(desk: Desk) -> None:
+def test_a_witness_must_have_cosigned_the_approval_too(desk: Desk) -> None:
     witness = Signer("w.example", bytes(32))
 
     def cosign() -> None:
@@ -323,7 +321,7 @@ def test_a_witness_has_to_have_seen_the_approval_as_well(desk: Desk) -> None:
         assert seen
         desk.custody.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, 1793491200)]))
 
-    cosign()  # the records, and nothing else yet
+    cosign()  # only the records
     first, second = desk.ask(), desk.ask()
     desk.approve(first)
     desk.export(first)
@@ -338,7 +336,7 @@ def test_a_witness_has_to_have_seen_the_approval_as_well(desk: Desk) -> None:
     assert (shown.exit_code, "cosigned by  w.example" in shown.stdout) == (0, True)
 
 
-def test_numbers_that_were_not_to_be_opened_are_told(desk: Desk) -> None:
+def test_numbers_that_are_open_against_the_request_are_a_fault(desk: Desk) -> None:
     request = desk.ask("c-1", "--sealed")
     desk.approve(request)
     made = desk.export(request)
@@ -351,7 +349,7 @@ def test_numbers_that_were_not_to_be_opened_are_told(desk: Desk) -> None:
     assert verified(opened, log).faults == ["the numbers are opened, and that was not approved"]
 
 
-def test_a_pack_that_was_made_alone_says_so(config: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_pack_of_one_person_says_so(config: Path, tmp_path: Path) -> None:  # noqa: F811
     pack = tmp_path / "pack.zip"
     run("export", "--case", "R-7", "-o", pack, "c-1", "-c", config)
     assert "approved by  nobody: it was made by one person alone" in run("verify-pack", pack).stdout

@@ -44,7 +44,7 @@ ACL = {"deny": "0.0.0.0/0"}
         (AriRefused(503, "Service Unavailable", "GET asterisk/info"), "core waitfullybooted"),
     ],
 )
-def test_why_asterisk_could_not_be_seen(error, remedy):
+def test_why_asterisk_could_not_be_reached(error, remedy):
     finding = asterisk.unreachable(error, FILE)
     assert finding.state is State.BAD
     assert str(error) in finding.found
@@ -52,7 +52,7 @@ def test_why_asterisk_could_not_be_seen(error, remedy):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8088", "http://me:sesame@127.0.0.1:8088/pbx"])
-def test_an_address_without_ari_at_its_end_is_named_with_it(url):
+def test_the_remedy_adds_ari_to_the_address(url):
     finding = asterisk.unreachable(AriRefused(404, "Not Found", "GET asterisk/info"), AriSettings(url=url))
     bare = url.replace("me:sesame@", "")
     assert finding.found.endswith(f"at {bare}")
@@ -134,10 +134,10 @@ def test_the_password(secret, file, from_environment, state, found):
     finding = asterisk.password(secret, FILE if file else AriSettings(password=secret), from_environment, file)
     assert finding.state is state
     assert found in finding.found
-    assert secret in SAMPLES or secret not in finding.found + finding.remedy, "it is never shown"
+    assert secret in SAMPLES or secret not in finding.found + finding.remedy, "a password is never shown"
 
 
-def test_a_new_password_goes_into_the_hook_too_if_its_secret_follows_from_it():
+def test_a_new_password_needs_a_new_export_if_the_hooks_secret_is_derived_from_it():
     remedies = [asterisk.password("short", AriSettings(), True, None, with_hook).remedy for with_hook in (True, False)]
     assert ["idtone dialplan export" in remedy for remedy in remedies] == [True, False]
 

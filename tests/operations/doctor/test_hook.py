@@ -1,4 +1,4 @@
-"""Whether the hook that calls meet is the right one."""
+"""Whether Asterisk has the right hook."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BOTH = frozenset({"idtone-called", "idtone-forward"})
 ETC = Path("/etc/asterisk")
 
 
-def test_the_digest_tells_texts_apart():
+def test_different_texts_have_different_digests():
     assert EXPECTED.digest != OTHER.digest
     assert dialplan.hook(SOUNDS, JOURNAL, NOTICE, ASKING) == EXPECTED
     assert dialplan.hook(SOUNDS, Path("/srv/journal"), NOTICE, ASKING).digest != EXPECTED.digest
@@ -118,7 +118,7 @@ def test_the_include(including, loaded, state):
         "sounds: {directory: /srv/音}\n",
     ],
 )
-def test_what_is_expected_is_what_an_export_writes(tmp_path, monkeypatch, text):
+def test_the_expected_hook_is_the_exported_one(tmp_path, monkeypatch, text):
     monkeypatch.delenv("IDTONE_SOUNDS_DIRECTORY", raising=False)
     config = tmp_path / "idtone.yaml"
     config.write_text(text)

@@ -1,4 +1,4 @@
-"""The ledger as the doctor judges it."""
+"""Observations of the ledger → findings."""
 
 from __future__ import annotations
 

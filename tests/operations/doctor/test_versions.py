@@ -1,4 +1,4 @@
-"""Which Asterisk is too old, and for what."""
+"""Asterisk's version → finding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from idtone.operations.doctor.versions import HOLES, Hole, judge
 
 TODAY = date(2026, 11, 25)
 ROWS = [
-    # version, state, what the finding names, what it does not
+    # version, state, texts in the finding, texts that are not in it
     ("22.10.1+dfsg+~cs6.17", State.GOOD, [], ["GHSA"]),
     ("22.11.0", State.GOOD, [], ["GHSA"]),
     ("23.4.1", State.GOOD, [], []),
@@ -63,11 +63,11 @@ def test_a_branch_is_good_until_its_end():
         ((23, 0, 0), False),
     ],
 )
-def test_a_branch_that_was_never_mended_stays_open(version, is_open):
+def test_a_branch_without_a_fix_stays_vulnerable(version, is_open):
     assert Hole("GHSA-0", "a hole", ((20, 1, 0), (22, 2, 1))).open_in(version) is is_open
 
 
-def test_every_hole_cites_its_advisory():
+def test_every_hole_names_its_advisory():
     for hole in HOLES:
         assert hole.advisory.startswith("GHSA-")
         assert list(hole.fixed) == sorted(hole.fixed)
