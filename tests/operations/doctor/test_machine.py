@@ -62,7 +62,7 @@ def test_a_process_that_has_the_lock_file_open_is_found(tmp_path):
 
 def test_a_service_of_another_user_cannot_be_ruled_out(tmp_path):
     if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
+        pytest.skip("only root can become another user")
     lock = tmp_path / "ledger.lock"
     lock.touch()
     for folder in (tmp_path, *tmp_path.parents):

@@ -26,7 +26,7 @@ SERVICE = Identity(54_321, frozenset({54_321, 54_329}), 54_321)
 ASTERISK = 54_322
 """Asterisk's group. The service's user is not in it."""
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture
