@@ -1,1 +1,1 @@
-"""Commented default settings, the sample registry and the shipped tone profiles, as files to copy."""
+"""Files to copy: the commented default settings, a sample registry and the shipped tone profiles."""

@@ -1,1 +1,1 @@
-"""What an operator runs beside the service: checks, set-up, exports and imports that need several rooms."""
+"""The operator's commands that need several rooms: checks, set-up, exports and imports."""

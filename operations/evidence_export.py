@@ -1,4 +1,4 @@
-"""`idtone ledger export`: give evidence out, as a pack that others verify; or ask that it be given out."""
+"""`idtone ledger export`: makes an evidence pack, which others can verify, or requests one."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def export_pack(
         list[str] | None,
         typer.Argument(
             metavar="[CALL]…",
-            help="Ids of calls, as `list` and `find` tell them, or how no other one begins.",
+            help="Ids of calls, as `list` and `find` show them, or unique beginnings of ids.",
             autocompletion=complete_call,
         ),
     ] = None,
     case: Annotated[
-        str | None, typer.Option("--case", metavar="REF", help="What it is for; it is recorded for ever.")
+        str | None, typer.Option("--case", metavar="REF", help="The case that the pack is for; recorded for ever.")
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="The pack, a ZIP file.")] = None,
     sealed: Annotated[bool, typer.Option("--sealed", help="Leave the telephone numbers sealed.")] = False,
@@ -56,31 +56,31 @@ def export_pack(
 ) -> None:
     """Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.
 
-    That it was given out is a record in the ledger itself, before the pack is written. Whoever has the pack verifies it
-    by `idtone ledger verify-pack`. It holds the telephone numbers of these calls unless --sealed is given.
+    The ledger records the export before the pack is written. Anyone who has the pack can verify it with
+    `idtone ledger verify-pack`. The pack has the telephone numbers of these calls unless --sealed is given.
 
-    Where exports take two persons (`ledger.exports`), CALL and --case enter a request and print its id. When another
-    person has approved it (`idtone ledger approve`), one of the two makes the pack by --request ID -o FILE.
+    If exports take two persons (`ledger.exports`), CALL and --case enter a request and print its id. When another
+    person has approved it (`idtone ledger approve`), one of the two makes the pack with --request ID -o FILE.
     """
     settings = load_settings(config)
     for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-        read_key(path)  # one that is missing is not made anew here
+        read_key(path)  # raises if it is missing: an export must not create a new key
     two_persons = settings.ledger.exports is Exports.TWO_PERSONS
     if ledger is not None and (two_persons or request is not None):
-        raise UsageError("--ledger goes with exports by one person; requests are of calls in the ledger itself")
+        raise UsageError("--ledger is only for exports by one person; a request names calls in this node's own ledger")
     if request is not None:
         if calls or case is not None or sealed:
-            raise UsageError("--request says what is given out; leave out CALL, --case and --sealed")
+            raise UsageError("--request already names calls and case; leave out CALL, --case and --sealed")
         facts = _make_approved(settings, request, _writable(output))
     else:
         if not calls:
-            raise UsageError("name the calls that are to be given out")
+            raise UsageError("name the calls to export")
         if not case or not case.isprintable() or len(case) > 200:
             raise UsageError("--case needs 1 to 200 printable characters")
         if two_persons and output:
-            raise UsageError("exports take two persons here: leave out -o, it is asked for when the pack is made")
+            raise UsageError("exports take two persons here: leave out -o, and give it later, together with --request")
         facts = (
-            _ask(settings, case, calls, sealed)
+            _request(settings, case, calls, sealed)
             if two_persons
             else _make(settings, case, calls, sealed, _writable(output), acting(), None, ledger)
         )
@@ -91,7 +91,7 @@ def export_pack(
 
 
 def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
-    """The ids of the calls that are meant; which, is told of those that were given by their beginnings."""
+    """The whole ids of the calls. Prints the ids of calls that were named by their beginnings."""
     whole = [whole_id([reader], call) for call in calls]
     for given, call in zip(calls, whole, strict=True):
         if call != given:
@@ -99,8 +99,8 @@ def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
     return whole
 
 
-def _here(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> None:
-    """Raises UsageError where one of the calls is another node's, which has the key that seals a pack."""
+def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> None:
+    """Raises UsageError if a call is in another node's ledger: only that node has the key that seals its pack."""
     unknown = [call for call in calls if not reader.knows(call)]
     if not unknown or not settings.ledger.is_shared():
         return
@@ -119,12 +119,12 @@ def _writable(output: Path | None) -> Path:
     return output
 
 
-def _ask(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> dict[str, object]:
+def _request(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> dict[str, object]:
     person, now = answerable(settings.ledger), datetime.now(UTC)
     key_ring = KeyRing.of(settings.ledger, settings.node)
     with LedgerReader.open(settings.ledger.own()) as reader:
         calls = _whole(reader, calls)
-        _here(settings, reader, calls)
+        _refuse_other_nodes(settings, reader, calls)
         chosen = packed_calls(reader, calls, None, sealed=True)
     until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen)
     act_id = record_act(
@@ -142,10 +142,10 @@ def _make_approved(settings: Settings, request_id: str, output: Path) -> dict[st
     with LedgerReader.open(settings.ledger.own()) as reader:
         request = requests(reader.acts()).get(request_id)
     if request is None:
-        raise UsageError(f"there is no request {request_id!r}; `idtone ledger requests` lists them")
+        raise UsageError(f"no request {request_id!r}; `idtone ledger requests` lists all")
     state = request.state(datetime.now(UTC))
     if state is not RequestState.APPROVED:
-        raise UsageError(f"request {request_id} is {state}; only one that is approved can be exported")
+        raise UsageError(f"request {request_id} is {state}; only an approved request can be exported")
     return _make(settings, request.case, request.calls, request.sealed, output, person, request)
 
 
@@ -164,7 +164,7 @@ def _make(
     with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), key_ring.days) as reader:
         calls = _whole(reader, calls)
         if ledger is None:
-            _here(settings, reader, calls)
+            _refuse_other_nodes(settings, reader, calls)
         signer = key_ring.signer_of(reader.origin())
         log = signer.key
         cosigned = key_ring.cosigned.latest(log)
@@ -174,13 +174,13 @@ def _make(
         approval = packed_calls(reader, acts, note, sealed=True)
     digest_ = selected(case, sealed, chosen)
     if request and digest_ != request.selection:
-        raise UsageError("more was recorded of these calls since they were requested; request them anew")
-    tales = [
+        raise UsageError("these calls have new records since the request; request them again")
+    summaries = [
         told(each.call_id, {proven.proof.index: proven.content for proven in each.proven}, each.record_key)
         for each in chosen
     ]
-    profiles = _profiles(tales, load_library(settings.sounds.profiles))
-    reports = _reports(report(case, now, tales, profiles, str(log), request))
+    profiles = _profiles(summaries, load_library(settings.sounds.profiles))
+    reports = _reports(report(case, now, summaries, profiles, str(log), request))
     made: dict[str, bytes] = {}
 
     def act(act_id: str) -> steps.Step:
@@ -195,17 +195,16 @@ def _make(
 
 
 def _reports(content: DisclosureReport) -> dict[str, bytes]:
-    # It takes time and memory that other commands need not spend.
-    from idtone.ledger.disclosure.report.pdf import paper
+    from idtone.ledger.disclosure.report.pdf import paper  # takes time and memory that other commands do not need
 
     return {REPORT: page(content), PAPER: paper(content)}
 
 
-def _profiles(tales: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:
-    """What is known of the sounds that were played; of the association's own no more than which it was."""
+def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:
+    """The profiles of the sounds that were played. The association's own gets only its identity: its form is secret."""
     found: dict[str, Mapping[str, Any]] = {}
-    for tale in tales:
-        for step in tale.record.steps:
+    for summary in summaries:
+        for step in summary.record.steps:
             if step.kind is not StepKind.SOUND_STARTED:
                 continue
             name = str(step.details.get("profile"))

@@ -1,4 +1,4 @@
-"""The hook as these settings make it, and `idtone dialplan export`, which writes it."""
+"""The hook for given settings, and `idtone dialplan export`, which writes it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def export(
         written = dialplan.export(directory, ours)
     except FileNotFoundError as error:
         raise UsageError(
-            f"{directory}: there is no such folder; name the one with Asterisk's extensions.conf, or make it first"
+            f"{directory}: no such folder; name the folder with Asterisk's extensions.conf, or create it first"
         ) from error
     except OSError as error:
         raise UsageError(
@@ -42,7 +42,10 @@ def export(
 
 
 def hook_for(settings: Settings, config: Path | None, library: Library) -> dialplan.Hook:
-    """The hook of this version, for these settings (read from `config`) and profiles."""
+    """The hook of this version, for these profiles and settings, which were read from `config`.
+
+    Raises UsageError if `agi.listen` is a Unix socket and `idtone-agi` is not installed.
+    """
     notice = library.named(Policy().notice_profile)
     tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
     policy = settings.policy
@@ -53,10 +56,10 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
 
 
 def _asking(settings: Settings, config: Path | None) -> str:
-    """What comes before the entry point in AGI(): an address, or where it is a Unix socket, the program for that."""
+    """The text before the entry point in AGI(): an address, or for a Unix socket the program that connects to it."""
     if not isinstance(settings.agi.address(), Path):
         return f"agi://{settings.agi.listen}/"
     program = shutil.which("idtone-agi", path=os.pathsep.join((str(Path(sys.executable).parent), os.defpath)))
     if program is None:
-        raise UsageError("agi.listen is a Unix socket, and idtone-agi, which Asterisk would run, is not installed")
+        raise UsageError("agi.listen is a Unix socket, but idtone-agi, which Asterisk runs for it, is not installed")
     return f"{program},-c,{config.resolve()}," if config else f"{program},"

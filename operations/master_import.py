@@ -1,4 +1,4 @@
-"""`idtone tone import`: a supplied master, held against the registry."""
+"""`idtone tone import`: makes a profile from a supplied master, and checks it by the registry."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from idtone.tones.profile import Law
 
 
 def import_master(
-    profile_id: Annotated[str, typer.Option("--id", help="The profile's id: the registry's, for a licensed sound.")],
+    profile_id: Annotated[str, typer.Option("--id", help="The profile's id; for a licensed sound, the registry's id.")],
     master: Annotated[
         Path | None,
         typer.Argument(
             metavar="MASTER",
             help="The supplied recording, in any usual audio format (default: the one that the association publishes"
-            " beside its registry).",
+            " with its registry).",
         ),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="What the sound is (default: the registry's title).")] = None,
+    title: Annotated[str | None, typer.Option(help="The sound's title (default: the registry's title).")] = None,
     expect_sha256: Annotated[
-        str | None, typer.Option("--expect-sha256", metavar="HEX", help="Refuse any other file than this one.")
+        str | None, typer.Option("--expect-sha256", metavar="HEX", help="Refuse a file with another SHA-256.")
     ] = None,
     registry: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Registry file (default: registry.source of the settings).")
@@ -38,30 +38,30 @@ def import_master(
     standard: Annotated[
         bool, typer.Option("--standard", help="The association's own sound; the registry must name this master.")
     ] = False,
-    level: Annotated[float, typer.Option(metavar="DBM0", help="The level to bring the sounding part to.")] = -16.0,
-    law: Annotated[Law, typer.Option(help="Whose 0 dBm0 the level counts from.")] = Law.A,
+    level: Annotated[float, typer.Option(metavar="DBM0", help="The level of the sounding part.")] = -16.0,
+    law: Annotated[Law, typer.Option(help="The law (G.711) whose 0 dBm0 the level refers to.")] = Law.A,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Folder for everything (default: that of the settings)."),
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for all files (default: those of the settings)."),
     ] = None,
     sounds: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for the sound files alone (default: as for the rest).")
+        Path | None, typer.Option(metavar="DIR", help="Folder for the sound files only (default: as -o).")
     ] = None,
     formats: FormatsOption = "all",
-    replace: Annotated[bool, typer.Option("--replace", help="Take the place of an earlier import.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier import.")] = False,
     config: console.ConfigOption = None,
     json: console.JsonOption = False,
 ) -> None:
-    """Make a profile and all its sound files from a supplied recording, held against the registry.
+    """Make a profile and all its sound files from a supplied recording, and check it by the registry.
 
-    The recording is refused, with what was measured, where it is clipped, silent, noisy, too short or too
-    long, or has DC or channels that differ. Without -o the profile goes to sounds.profiles and the files to
+    The command refuses a recording that is clipped, silent, noisy, too short or too long, or that has DC or channels
+    that differ, and says what it measured. Without -o the profile goes to sounds.profiles, the files to
     sounds.directory.
     """
     settings = load_settings(config)
     folder = output or settings.sounds.profiles
     if folder is None:
-        raise UsageError("there is no folder for profiles; set sounds.profiles in the settings, or name one with -o")
+        raise UsageError("no folder for profiles is set; set sounds.profiles in the settings, or name one with -o")
     tones = None
     if registry:
         tones = read_document(registry).tones
@@ -96,7 +96,7 @@ def import_master(
 def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
     root = settings.registry.root()
     if root is None:
-        raise UsageError("an unsigned registry publishes no masters; name the MASTER")
-    from idtone.registry.trust.client import Repository  # with TUF, which takes long to import
+        raise UsageError("an unsigned registry has no published masters; name the MASTER")
+    from idtone.registry.trust.client import Repository  # imports TUF, which takes long
 
     return Repository(root, settings.registry.source, settings.registry.cache).master(tone, scratch)

@@ -1,4 +1,4 @@
-"""Asks the service's AGI listener whether it answers, without a question that would leave a trace. I/O."""
+"""Checks whether the service's AGI listener answers, without a request that would leave a trace. I/O."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ _PRESENTED: Final = {
     "agi_accountcode": b"",
     "agi_threadid": b"1",
 }
-"""As a channel presents itself. The listener then tries a NOOP on it before it looks at the question."""
+"""The fields that a channel sends. The listener then sends NOOP before it looks at the request."""
 _PROOF: Final = b"NOOP"
 _HUNG_UP: Final = b"511 Command Not Permitted on a dead channel or intercept routine\n"
-"""What a channel says that has hung up meanwhile; to the listener that is an everyday end."""
+"""The answer of a channel that has hung up; to the listener that is an ordinary end."""
 
 
 def trouble(address: Path | tuple[str, int]) -> str:
-    """Why the listener does not answer; empty where it does."""
-    there = str(address) if isinstance(address, Path) else address
+    """Why the listener does not answer; empty if it does."""
+    target = str(address) if isinstance(address, Path) else address
     family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     try:
         with socket.socket(family) as connection:
             connection.settimeout(TIMEOUT_S)
-            connection.connect(there)
+            connection.connect(target)
             connection.sendall(write_fields(_PRESENTED))
-            said = connection.recv(4096)
-            if not said.startswith(_PROOF):
-                return "something else listens there"
+            answer = connection.recv(4096)
+            if not answer.startswith(_PROOF):
+                return "another program listens there"
             connection.sendall(_HUNG_UP)
             return ""
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Looks at Asterisk over ARI: a few requests over HTTP that change nothing. I/O.
+"""Observes Asterisk over ARI: a few requests over HTTP that change nothing. I/O.
 
-Not the service's connection, which would take the application over from it.
+A WebSocket, as the service has, would take the application over from the service.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from idtone.settings import AriSettings
 from .asterisk import VARIABLES, Seen, shown
 
 TIMEOUT_S: Final = 2.0
-"""For each step of a request: a frozen Asterisk takes connections and says nothing."""
+"""For each step of a request: a hung Asterisk accepts connections, but does not answer."""
 _CONTEXTS: Final = (CALLED_CONTEXT, FORWARD_CONTEXT)
 _NO_EXTENSION: Final = "INVALID"
 
@@ -37,19 +37,19 @@ class Answer:
 
 
 def look(ari: AriSettings, secret: str) -> Seen:
-    """Raises AriRefused where the first request is, AriUnavailable where Asterisk does not answer as Asterisk does."""
+    """Observe Asterisk. Raises AriRefused if it refuses a request, AriUnavailable if its answers cannot be used."""
     info = _asked(ari, secret, "asterisk/info")
     try:
         asked_s = time.time()
         epoch_s = int(_variable(ari, secret, "EPOCH"))
-        # Whole seconds are told; the middle of the second, against the middle of the question.
+        # Asterisk gives whole seconds: compare the middle of the second with the middle of the request.
         ahead_s = epoch_s + 0.5 - (asked_s + time.time()) / 2
         modules = json.loads(_asked(ari, secret, "asterisk/modules").body)
         return Seen(
             version=str(json.loads(info.body)["system"]["version"]),
             nearby=info.nearby,
             modules=frozenset(m["name"].removesuffix(".so") for m in modules if m["status"] == "Running"),
-            # There is no such playback, so that nothing can come of it.
+            # No playback has this id, so the request has no effect.
             write_status=_request(ari, secret, "DELETE", f"playbacks/idtone-doctor-{secrets.token_hex(8)}").status,
             contexts=_contexts(ari, secret),
             application=_request(ari, secret, "GET", f"applications/{APPLICATION}").status == http.HTTPStatus.OK,
@@ -57,17 +57,17 @@ def look(ari: AriSettings, secret: str) -> Seen:
             variables={name: _variable(ari, secret, name) for name in VARIABLES},
         )
     except (ValueError, LookupError, TypeError) as error:
-        raise AriUnavailable(f"what answers at {shown(ari)} does not do so as Asterisk does") from error
+        raise AriUnavailable(f"the answers at {shown(ari)} are not Asterisk's") from error
 
 
 def _variable(ari: AriSettings, secret: str, name: str) -> str:
-    """A global variable; empty where there is none."""
+    """A global variable; empty if it is not set."""
     return str(json.loads(_asked(ari, secret, f"asterisk/variable?variable={quote(name)}").body)["value"])
 
 
 def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
     """Those of the hook's contexts that have the extension `s`: a Local channel to a missing extension has the state
-    INVALID. None where the module for device states is missing.
+    INVALID. None if the module for device states is missing.
     """
     found = set()
     for context in _CONTEXTS:
@@ -114,6 +114,6 @@ def _request(ari: AriSettings, secret: str, method: str, path: str) -> Answer:
 
 
 def _nearby(connection: http.client.HTTPConnection) -> bool:
-    """Whether the other end is on this machine: both ends have one address, or it is a loopback one."""
-    there: Any = connection.sock.getpeername()[0]
-    return bool(there == connection.sock.getsockname()[0] or ip_address(there.partition("%")[0]).is_loopback)
+    """Whether the peer is on this machine: both ends have the same address, or the peer has a loopback address."""
+    peer: Any = connection.sock.getpeername()[0]
+    return bool(peer == connection.sock.getsockname()[0] or ip_address(peer.partition("%")[0]).is_loopback)

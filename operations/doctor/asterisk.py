@@ -1,4 +1,4 @@
-"""What Asterisk said of itself → findings. Pure."""
+"""Asterisk's answers over ARI, and its configuration files → findings. Pure."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .findings import Finding, bad, good, unknown, warning
 Address = IPv4Address | IPv6Address
 
 VARIABLES: Final = ("ASTETCDIR", "ASTRUNDIR", "IDTONE_HOOK", "IDTONE_SOUNDS")
-"""Global variables that are asked for: Asterisk's folders, and what the hook says of itself."""
+"""Global variables to read: Asterisk's folders, and those of the hook."""
 
 FAR_S: Final = 2.0
-"""Clocks that are further apart disturb the order of events; below, it may be the way of the answer."""
+"""A larger difference between the clocks changes the order of events. A smaller one may be the delay of the answer."""
 IMPOSSIBLE_S: Final = 60.0
 
 SHORT: Final = 16
@@ -30,32 +30,32 @@ SHORT: Final = 16
 SAMPLES: Final = frozenset(
     {"asterisk", "asterisk1234", "changeme", "idtone", "password", "peekaboo", "secret", "secret_password", "…"}
 )
-"""Passwords that stand in manuals, Asterisk's and ours."""
+"""Passwords in the manuals of Asterisk and idtone."""
 
 _RELOAD_ARI: Final = "asterisk -rx 'module reload res_ari.so'"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One look at Asterisk over ARI."""
+    """What was observed of Asterisk over ARI."""
 
     version: str
     nearby: bool
-    """On this machine: its files and processes can be looked at."""
+    """Asterisk is on this machine, so its files and processes can be read."""
     modules: frozenset[str]
-    """Those that are running, without `.so`."""
+    """The running modules, without `.so`."""
     write_status: int
-    """Of a request that needs the right to write and changes nothing."""
+    """HTTP status of a request that needs the right to write and changes nothing."""
     contexts: frozenset[str] | None
-    """Those of the hook's contexts that its dialplan has; None where it cannot be asked."""
+    """Those of the hook's contexts that the dialplan has; None if Asterisk cannot say it."""
     application: bool
     ahead_s: float
-    """Its clock minus ours; it counts whole seconds."""
+    """Asterisk's clock minus ours, with an error of up to half a second."""
     variables: Mapping[str, str]
 
 
 def unreachable(error: AriError, ari: AriSettings) -> Finding:
-    """Why there is no `Seen`."""
+    """The finding if there is no `Seen`."""
     if not isinstance(error, AriRefused):
         return bad(
             "ari",
@@ -64,7 +64,7 @@ def unreachable(error: AriError, ari: AriSettings) -> Finding:
             "asterisk -rx 'module reload http'",
         )
     remedies = {
-        401: f"In ari.conf: [{ari.user}], `type = user`, `password = ` the one that {_source(ari)} holds; "
+        401: f"In ari.conf: [{ari.user}], `type = user`, `password = ` the password in {_source(ari)}; "
         f"then {_RELOAD_ARI}",
         403: f"In ari.conf, [{ari.user}]: `permit = ` the address of this machine; then {_RELOAD_ARI}",
         404: _not_there(ari),
@@ -87,7 +87,7 @@ def _not_there(ari: AriSettings) -> str:
 
 
 def shown(ari: AriSettings) -> str:
-    """`ari.url` without a name and password in it."""
+    """`ari.url` without a user name and password."""
     parts = urlsplit(ari.url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -107,11 +107,11 @@ def rights(seen: Seen, ari: AriSettings) -> Finding:
 
 
 def origins(text: str | None, path: Path) -> Finding:
-    """`text` is that of ari.conf, None where it could not be read. Asterisk is not asked: it logs each web page that it
-    is asked about and does not allow.
+    """`text` is that of ari.conf, None if it could not be read. No request tests the origins, because Asterisk logs
+    each origin that it refuses.
     """
     topic = "ari-origins"
-    look = f"grep allowed_origins {path}: it must say nothing; or run this as a user who may read it"
+    look = f"grep allowed_origins {path}: it must find nothing; or run this as a user who may read it"
     if text is None:
         return unknown(topic, f"{path} cannot be read here", look)
     value = sections(text).get("general", {}).get("allowed_origins", "")
@@ -123,13 +123,13 @@ def origins(text: str | None, path: Path) -> Finding:
             f"In {path}, [general]: remove `allowed_origins = {value}`; then {_RELOAD_ARI}",
         )
     if not value and _includes_others(text):
-        return unknown(topic, f"{path} includes other files, which were not looked at", look)
+        return unknown(topic, f"{path} includes other files, which were not read", look)
     return good(topic, f"{path} allows {', '.join(origins)}" if origins else f"{path} allows no web page")
 
 
 def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
-    """`running` are the modules that run. `text` is that of cdr.conf, None where it could not be read: `trouble` says
-    why, empty where there is no such file.
+    """`running` are the running modules. `text` is that of cdr.conf, None if it could not be read; `trouble` says why,
+    and is empty if the file does not exist.
     """
     topic = "cdr"
     if modules.CDR not in running:
@@ -142,7 +142,7 @@ def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) ->
         remedy = f"In {path}, [general]: `enable = yes`; then asterisk -rx 'module reload cdr'"
         return warning(topic, f"{path} says enable = {value}", remedy)
     if not value and _includes_others(text or ""):
-        return unknown(topic, f"{path} includes other files, which were not looked at", look)
+        return unknown(topic, f"{path} includes other files, which were not read", look)
     return good(topic, f"{modules.CDR} is running, and {path} does not disable CDRs")
 
 
@@ -156,8 +156,8 @@ def _includes_others(text: str) -> bool:
 def password(
     secret: str, ari: AriSettings, from_environment: bool, file: tuple[int, int, int] | None, with_hook: bool = False
 ) -> Finding:
-    """`file` is mode, owner and our own user id for `ari.password_file`, where the password comes from there.
-    `with_hook` says that the hook's secret follows from the password.
+    """`file` is mode, owner and our own user id for `ari.password_file`, None if the password is not from there.
+    `with_hook` says that the hook's secret is derived from the password.
     """
     topic = "ari-password"
     if secret.lower() in SAMPLES or secret == ari.user:
@@ -182,7 +182,7 @@ def password(
         return warning(
             topic,
             "the password is in the settings file",
-            "Write it to a file of its own, mode 0600; in idtone.yaml: `ari: {password_file: /etc/idtone/ari.pw}`",
+            "Write it to a separate file, mode 0600; in idtone.yaml: `ari: {password_file: /etc/idtone/ari.pw}`",
         )
     if len(secret) < SHORT:
         return warning(topic, f"the password has fewer than {SHORT} characters", _new_password(ari, with_hook))
@@ -206,9 +206,8 @@ def _source(ari: AriSettings) -> str:
 def exposure(
     ari: AriSettings, seen: Seen, listening: Collection[Address] | None, user: Mapping[str, str] | None
 ) -> Finding:
-    """`listening` are the addresses on which ari.url's port is open here; `user` is his section of ari.conf.
-
-    Either is None where it could not be read.
+    """`listening` are the addresses on which the port of ari.url is open here, `user` is the section of the user in
+    ari.conf; None if it could not be read.
     """
     topic = "ari-exposure"
     parts = urlsplit(ari.url)
@@ -216,11 +215,11 @@ def exposure(
     remedy = "In http.conf, [general]: `bindaddr = 127.0.0.1`; then asterisk -rx 'module reload http'"
     if not seen.nearby:
         if parts.scheme == "https":
-            return good(topic, "Asterisk is on another machine, and is spoken to over TLS")
+            return good(topic, "Asterisk is on another machine, and the connection uses TLS")
         return warning(
             topic,
-            "Asterisk is on another machine, and is spoken to without TLS",
-            "Run idtone beside Asterisk, or in http.conf: `tlsenable = yes`, and https:// in ari.url",
+            "Asterisk is on another machine, and the connection does not use TLS",
+            "Run idtone on Asterisk's machine; or in http.conf: `tlsenable = yes`, and https:// in ari.url",
         )
     if listening is None:
         return unknown(topic, "the machine's open ports cannot be read (/proc/net/tcp)", remedy)
@@ -243,36 +242,36 @@ PORTS: Final = {"http": 80, "https": 443}
 
 
 def live_dangerously(text: str | None, path: Path) -> Finding:
-    """`text` is that of asterisk.conf, None where it could not be read. ARI does not tell."""
+    """`text` is that of asterisk.conf, None if it could not be read. ARI does not give the option."""
     topic = "live-dangerously"
-    look = f"grep live_dangerously {path}: it must say no, or nothing; or run this as a user who may read it"
+    look = f"grep live_dangerously {path}: it must find no, or nothing; or run this as a user who may read it"
     if text is None:
-        return unknown(topic, f"{path} cannot be read here, and ARI does not tell", look)
+        return unknown(topic, f"{path} cannot be read here, and ARI does not give the option", look)
     value = sections(text).get("options", {}).get("live_dangerously", "")
     if value.lower() in _TRUE:
         return bad(
             topic, f"{path} says {value}", f"In {path}, [options]: `live_dangerously = no`; then restart Asterisk"
         )
     if not value and _includes_others(text):
-        return unknown(topic, f"{path} includes other files, which were not looked at", look)
+        return unknown(topic, f"{path} includes other files, which were not read", look)
     return good(topic, f"{path} says {value}" if value else f"not set in {path}, which means no")
 
 
 def clock(seen: Seen) -> Finding:
-    apart_s = abs(seen.ahead_s)
-    found = f"apart by {apart_s:.0f} s"
-    remedy = "Let both machines follow one time service: timedatectl set-ntp true"
-    if apart_s > IMPOSSIBLE_S:
+    difference_s = abs(seen.ahead_s)
+    found = f"they differ by {difference_s:.0f} s"
+    remedy = "Synchronise both machines: timedatectl set-ntp true"
+    if difference_s > IMPOSSIBLE_S:
         return bad("clock-asterisk", found, remedy)
-    if apart_s > FAR_S:
+    if difference_s > FAR_S:
         return warning("clock-asterisk", found, remedy)
-    return good("clock-asterisk", "the same to the second")
+    return good("clock-asterisk", "they agree within two seconds")
 
 
 def sections(text: str) -> dict[str, dict[str, str]]:
-    """A file in Asterisk's configuration syntax, as far as single options are looked for in it.
+    """The sections and options of a file in Asterisk's configuration syntax.
 
-    `[name](template)` takes over the template's options. The last of two equal keys counts. Includes are not followed.
+    `[name](template)` gets the template's options. Of equal keys the last counts. Includes are not followed.
     """
     found: dict[str, dict[str, str]] = {}
     current: dict[str, str] = {}

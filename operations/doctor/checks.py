@@ -1,4 +1,4 @@
-"""The checks: which look and which judgement make each. I/O, by way of `machine`, `exam` and the rooms."""
+"""The checks: each makes observations and judges them. I/O through `machine`, `exam` and the rooms."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ from .findings import Finding, bad, good, unknown
 LOOK_UP_S: Final = 3.0
 RATE_OVER: Final = timedelta(days=7)
 
-_NO_ASTERISK: Final = ("Asterisk could not be asked", "Mend Asterisk's REST interface first, as said there")
+_NO_ASTERISK: Final = ("Asterisk's REST interface does not answer", "Correct the finding on it first")
 _ELSEWHERE: Final = (
     "Asterisk is on another machine",
     "Run this there; or name a copy of its configuration: --asterisk-etc DIR",
 )
-_NO_SECRET: Final = ("there is no ARI password, and the hook's secret follows from it", "Set the password first")
+_NO_SECRET: Final = ("the hook's secret needs the ARI password, which is not set", "Set the password first")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Some topics, and what looks at them. It yields one finding for each."""
+    """Some topics, and the function that checks them: it yields one finding for each."""
 
     topics: tuple[str, ...]
     look: Callable[[Exam], Iterator[Finding]]
@@ -70,7 +70,7 @@ def _asterisk(exam: Exam) -> Iterator[Finding]:
         exam.not_looked(error)
         fault = error.faults[0]
         place = f"{fault.file}: {fault.field}".rstrip(": ")
-        yield unknown("ari", "there is no password to ask with", "Set the password first, as said below")
+        yield unknown("ari", "the ARI password is not set", "Set the password first: see the finding on it")
         yield bad(
             "ari-password",
             f"{place}: {fault.problem}",
@@ -90,10 +90,10 @@ def _asterisk(exam: Exam) -> Iterator[Finding]:
     yield asterisk.password(secret, ari, from_environment, file, with_hook)
 
 
-def _asterisk_told(exam: Exam) -> Iterator[Finding]:
+def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
     seen = exam.seen
     if seen is None:
-        for topic in TOLD:
+        for topic in ASTERISK_ANSWERS:
             yield unknown(topic, *_NO_ASTERISK)
         return
     ari = exam.settings.ari
@@ -111,7 +111,7 @@ def _asterisk_told(exam: Exam) -> Iterator[Finding]:
 def _own_hook(exam: Exam) -> tuple[Hook | None, tuple[str, str]]:
     """The hook as it would be exported; or None, why not, and the remedy."""
     try:
-        exam.library  # noqa: B018  its errors are others than the hook's
+        exam.library  # noqa: B018  raises DocumentError for other reasons than `hook`
     except DocumentError:
         return None, BAD_PROFILES
     try:
@@ -119,10 +119,10 @@ def _own_hook(exam: Exam) -> tuple[Hook | None, tuple[str, str]]:
     except DocumentError:
         return None, _NO_SECRET
     except UsageError as error:
-        return None, (str(error), "Install idtone again, with the user and in the place that Asterisk can run it from")
+        return None, (str(error), "Install idtone again, in a place from which Asterisk's user can run it")
 
 
-TOLD: Final = (
+ASTERISK_ANSWERS: Final = (
     "asterisk-version",
     "asterisk-modules",
     "ari-rights",
@@ -184,7 +184,7 @@ def _hook(exam: Exam) -> Iterator[Finding]:
         return
     if not folder.is_dir():
         for topic in HOOK[1:]:
-            yield unknown(topic, f"there is no {folder}", "Name Asterisk's configuration folder: --asterisk-etc DIR")
+            yield unknown(topic, f"{folder} does not exist", "Name Asterisk's configuration folder: --asterisk-etc DIR")
         return
     path = folder / HOOK_FILE
     if ours is None:
@@ -389,7 +389,7 @@ def _service(exam: Exam) -> Iterator[Finding]:
 def _agi(exam: Exam) -> Iterator[Finding]:
     settings = exam.settings
     if settings.door is not Door.AGI:
-        yield good("agi", "not used: the hook asks over ARI")
+        yield good("agi", "not used: the hook sends its requests over ARI")
         return
     yield surroundings.listener(settings.agi.listen, agi.trouble(settings.agi.address()))
 
@@ -400,7 +400,7 @@ def _watchdog(exam: Exam) -> Iterator[Finding]:
 
 CHECKS: Final = (
     Check(("ari", "ari-password"), _asterisk),
-    Check(TOLD, _asterisk_told),
+    Check(ASTERISK_ANSWERS, _asterisk_answers),
     Check(ASTERISK_FILES, _asterisk_files),
     Check(HOOK, _hook),
     Check(("hook-use",), _hook_use),

@@ -24,25 +24,25 @@ from .findings import TOPICS, Finding, State
 from .rounds import run
 
 PATIENCE_S: Final = 1.0
-"""Only what takes longer is told of while it lasts."""
+"""Checks that take longer are shown while they run."""
 
 _STYLES: Final = {State.GOOD: "green", State.WARNING: "yellow", State.BAD: "bold red", State.UNKNOWN: "cyan"}
-_WORDS: Final = {State.UNKNOWN: "not seen"}
+_WORDS: Final = {State.UNKNOWN: "not checked"}
 
 
 def doctor(
     config: console.ConfigOption = None,
     asterisk_etc: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Asterisk's configuration folder (default: where Asterisk says that it is)."),
+        typer.Option(metavar="DIR", help="Asterisk's configuration folder (default: the one that Asterisk names)."),
     ] = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Check the PBX and everything that a call depends on, and say how to mend what is wrong. Changes nothing.
+    """Check the PBX and everything that a call depends on, and say how to correct faults. Changes nothing.
 
-    To see whether the service can write beside the sounds and in the journal's folder, it makes a file there and
-    removes it. Run it as the user that `idtone serve` runs as, or as root. Exit 0: nothing is bad. 1: something is.
-    2: the settings cannot be used.
+    To check whether the service can write beside the sounds and in the journal's folder, it makes a file there and
+    removes it. Run it as the user that `idtone serve` runs as, or as root. Exit codes: 0 nothing is bad, 1 something
+    is bad, 2 the settings cannot be used.
     """
     settings = load_settings(config)
     exam = Exam(settings, config, asterisk_etc, os.environ, lambda: datetime.now(UTC))
@@ -57,7 +57,7 @@ def doctor(
 
 
 def show(findings: Collection[Finding], out: Console) -> None:
-    """A table of all, and below it what is to be done; commands stand on lines of their own, unbroken, to be copied."""
+    """Print a table of all findings, then the remedies. A remedy is never wrapped, so that it can be copied."""
     table = Table("state", "what", "found", box=None)
     for finding in findings:
         table.add_row(_state(finding.state), finding.looked_at, Text(finding.found))
@@ -90,7 +90,7 @@ def _progress() -> Iterator[Waiting]:
 
 
 class Waiting:
-    """Is told what is not done yet; shows it where it takes a while, and by rich's doing on a terminal only."""
+    """Shows the unfinished checks after `PATIENCE_S`. On anything but a terminal, rich shows nothing."""
 
     def __init__(self, out: Console) -> None:
         self._since_s = time.monotonic()
@@ -98,5 +98,5 @@ class Waiting:
 
     def __call__(self, topics: Collection[str]) -> None:
         if time.monotonic() - self._since_s > PATIENCE_S:
-            self.status.update("looking at " + ", ".join(TOPICS[topic].looked_at for topic in topics))
+            self.status.update("checking " + ", ".join(TOPICS[topic].looked_at for topic in topics))
             self.status.start()

@@ -1,4 +1,4 @@
-"""Reads Asterisk's configuration files, with the files that they include. I/O."""
+"""Reads Asterisk's configuration files and the files that they include. I/O."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Final
 
 MOST_FILES: Final = 500
 DEEPEST: Final = 10
-"""Asterisk follows no includes that are nested deeper."""
+"""Asterisk does not follow includes that are nested deeper."""
 _INCLUDE: Final = re.compile(r'\s*#(?:try)?include\s+(?:"([^"]+)"|<([^>]+)>|([^\s;]+))\s*(?:;.*)?$')
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a configuration file, and where it is."""
+    """One line of a configuration file, and its place."""
 
     path: Path
     number: int
@@ -25,10 +25,9 @@ class Line:
 
 
 def lines_of(path: Path) -> tuple[list[Line] | None, str]:
-    """The lines of a file, each #include replaced by the lines that it brings in; or None, and why the file cannot be
-    read: an empty text if there is no such file.
+    """The lines of a file; or None, and why the file cannot be read: empty if it does not exist.
 
-    An #include that cannot be read, and every #exec, stays as it is.
+    The lines of an included file replace the #include. An #include that cannot be read, and every #exec, stays.
     """
     try:
         content = _read(path)
@@ -40,7 +39,7 @@ def lines_of(path: Path) -> tuple[list[Line] | None, str]:
 
 
 def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
-    """As `lines_of`, for all files directly in the folder whose names match."""
+    """As `lines_of`, for all files directly in the folder whose names match the pattern."""
     found: list[Line] = []
     try:
         paths = sorted(folder.glob(pattern))
@@ -65,7 +64,7 @@ def _read(path: Path) -> str:
 
 
 def _expanded(path: Path, content: str, folder: Path, left: list[int], depth: int) -> Iterator[Line]:
-    """`folder` is Asterisk's: names in an #include are relative to it. `left` counts the files that may be read."""
+    """`folder` is Asterisk's: names in an #include are relative to it. `left`: how many files may still be read."""
     for number, line in enumerate(content.splitlines(), 1):
         included = _INCLUDE.match(line)
         files = _included(folder, "".join(filter(None, included.groups())), left) if included and depth > 1 else None
@@ -77,7 +76,7 @@ def _expanded(path: Path, content: str, folder: Path, left: list[int], depth: in
 
 
 def _included(folder: Path, name: str, left: list[int]) -> list[tuple[Path, str]] | None:
-    """The files that an #include names, which may be a pattern; None if one of them cannot be read."""
+    """The files that an #include names, also by a pattern; None if one of them cannot be read."""
     paths = [Path(found) for found in sorted(glob.glob(str(folder / name)))]
     left[0] -= len(paths)
     if not paths or left[0] < 0:

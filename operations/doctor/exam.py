@@ -1,4 +1,4 @@
-"""What the checks share: the settings, one look at Asterisk, one reading of the profiles. I/O."""
+"""What the checks share: the settings, one observation of Asterisk, the profiles. I/O."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ USUAL_FOLDER: Final = Path("/etc/asterisk")
 UNIT: Final = "idtone"
 SYSTEMD_S: Final = 3.0
 AS_SERVICE: Final = "Run this as the user that `idtone serve` runs as"
-BAD_PROFILES: Final = ("the tone profiles have faults", "idtone tone list, and mend what it names")
+BAD_PROFILES: Final = ("the tone profiles have faults", "idtone tone list, and correct what it names")
 _LOCK: Final = ".lock"
 
 
 @dataclass
 class Exam:
-    """One visit of the doctor. Every check may wait for the look at Asterisk; each of them sees the same."""
+    """One run of the doctor. Asterisk is observed once, and the checks that need it wait for that."""
 
     settings: Settings
     config: Path | None
-    """The settings file as it was named, for remedies."""
+    """The settings file as the user named it, for remedies."""
     named_folder: Path | None
-    """Asterisk's configuration folder, where the user named one."""
+    """Asterisk's configuration folder, if the user named one."""
     environment: Mapping[str, str]
     now: Callable[[], datetime]
     _seen: Future[Seen] = field(default_factory=Future)
 
     def look(self, secret: str) -> Seen:
-        """Look at Asterisk, for all. Raises AriError."""
+        """Observe Asterisk, for all checks. Raises AriError."""
         try:
             seen = ari.look(self.settings.ari, secret)
         except BaseException as error:
@@ -53,20 +53,20 @@ class Exam:
         return seen
 
     def not_looked(self, error: DocumentError) -> None:
-        """There is no password to look with."""
+        """Say that Asterisk cannot be observed, because the password cannot be read."""
         self._seen.set_exception(error)
 
     @property
     def seen(self) -> Seen | None:
-        """Asterisk as it was seen; None where it could not be. Waits for the look."""
+        """Asterisk as it was observed; None if that failed. Waits for the observation."""
         try:
             return self._seen.result()
         except (AriError, DocumentError):
-            return None  # the check that looks tells why
+            return None  # the check of the topic `ari` says why
 
     @property
     def folder(self) -> Path | None:
-        """Asterisk's configuration folder; None where it is on another machine."""
+        """Asterisk's configuration folder; None if Asterisk is on another machine."""
         if self.named_folder:
             return self.named_folder
         seen = self.seen
@@ -80,16 +80,16 @@ class Exam:
         return load_library(self.settings.sounds.profiles)
 
     def hook(self) -> Hook:
-        """What `idtone dialplan export` would write now. Raises DocumentError, and UsageError as `hook_for`."""
+        """What `idtone dialplan export` would write now. Raises DocumentError, and UsageError like `hook_for`."""
         return hook_for(self.settings, self.config, self.library)
 
     def running(self) -> bool | None:
-        """Whether a service holds the ledger's lock; None where that cannot be told."""
+        """Whether a service holds the ledger's lock; None if that is not known."""
         lock = self._lock()
-        return machine.held_open(lock) if lock else None  # the check of the ledger says that it is no file
+        return machine.held_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
 
     def service_user(self) -> tuple[Identity | None, int | None]:
-        """As whom the service runs, and its process if it runs now; else by its unit, or by the owner of the ledger."""
+        """The service's user, and its process if it runs; else the user of its unit, else the owner of the ledger."""
         lock = self._lock()
         process = machine.holder(lock) if lock else None
         who = machine.identity(process) if process else None
@@ -101,12 +101,12 @@ class Exam:
             return None, None
         owners = [found[1] for found in map(machine.mode_and_owner, (lock, lock.with_suffix(""))) if found]
         folder = machine.mode_and_owner(lock.parent)
-        if folder and folder[1] != 0:  # root may have made it for any user
+        if folder and folder[1] != 0:  # root's folder does not name the service's user
             owners.append(folder[1])
         return machine.account(owners[0]) if owners else None, None
 
     def _lock(self) -> Path | None:
-        """What the service holds while it runs; None if the ledger is no file."""
+        """The file that the service locks while it runs; None if the ledger is not a file."""
         try:
             path = path_of(self.settings.ledger.own())
         except LedgerError:
@@ -114,7 +114,7 @@ class Exam:
         return path.with_name(f"{path.name}{_LOCK}")
 
     def asterisk_process(self) -> Identity | None:
-        """As whom Asterisk runs; None where its process cannot be found."""
+        """Asterisk's user; None if its process cannot be found."""
         seen = self.seen
         if seen is None or not seen.nearby or not seen.variables["ASTRUNDIR"]:
             return None

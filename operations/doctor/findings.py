@@ -1,4 +1,4 @@
-"""What the doctor can find: the topics with the reason why each matters, and a finding as a value. Pure."""
+"""The topics of the doctor, why each matters, and a finding as a value. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Final, TypedDict
 class State(StrEnum):
     GOOD = "good"
     WARNING = "warning"
-    """Works today, and will hurt."""
+    """It works today, but will cause trouble."""
     BAD = "bad"
-    """Calls, evidence or secrets suffer now."""
+    """Calls, evidence or secrets are affected now."""
     UNKNOWN = "unknown"
-    """Could not be looked at; `found` says why."""
+    """It could not be checked; `found` says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One thing that is looked at."""
+    """One thing that the doctor checks."""
 
     looked_at: str
     why: str
@@ -29,128 +29,131 @@ class Topic:
 TOPICS: Final[Mapping[str, Topic]] = {
     "ari": Topic(
         "Asterisk's REST interface",
-        "The hook asks the service over it, and the service ends calls of suspended numbers. Without it the hook "
-        "decides by itself.",
+        "The hook sends its requests over it, and the service ends calls of suspended numbers over it. Without it, "
+        "the hook falls back.",
     ),
     "asterisk-version": Topic(
         "Asterisk's version",
-        "Old versions lack REST over the WebSocket, and have holes through which others control the PBX.",
+        "Old versions lack REST over the WebSocket, and have vulnerabilities by which others can control the PBX.",
     ),
     "asterisk-modules": Topic(
         "Asterisk's modules",
-        "A dialplan application or function without its module makes the hook go wrong in the middle of a call.",
+        "Without the module of a dialplan application or function, the hook fails in the middle of a call.",
     ),
-    "ari-rights": Topic("Rights of the ARI user", "A user who may only read cannot let a call go on."),
-    "ari-password": Topic("Password of the ARI user", "Anyone who has it commands every call of the PBX."),
+    "ari-rights": Topic("Rights of the ARI user", "A read-only user cannot send the verdict of a call."),
+    "ari-password": Topic("Password of the ARI user", "Anyone who has the password controls all calls of the PBX."),
     "ari-origins": Topic(
-        "allowed_origins of ARI", "A web page from there commands the PBX through the browser of a user who knows it."
+        "allowed_origins of ARI",
+        "A web page from such an origin can control the PBX through the browser of a user who knows the password.",
     ),
     "ari-exposure": Topic(
         "Where Asterisk's HTTP server listens",
-        "Without TLS the password crosses the network in clear, and anyone there can try passwords.",
+        "Without TLS the password crosses the network in clear, and anyone in that network can try passwords.",
     ),
     "live-dangerously": Topic(
         "live_dangerously in asterisk.conf",
-        "With it, anyone who can set a variable (ARI, AMI, a SIP header in one) runs programs and writes files.",
+        "With it, anyone who can set a variable (by ARI, AMI or a SIP header) can run programs and write files.",
     ),
     "cdr": Topic(
         "Asterisk's CDR engine (func_cdr)",
-        "It says how long a sound was played where packets do not: on Local channels, to a caller who hears it alone, "
-        "after early media. Without it, the evidence of these calls is weaker (known_by: dial).",
+        "It gives the playing time of a sound where packets do not: on Local channels, if only the caller hears it, "
+        "and after early media. Without it, the evidence of these calls is weaker (known_by: dial).",
     ),
     "hook-loaded": Topic(
-        "The hook, as Asterisk has loaded it",
-        "Only this version's hook, with these settings, asks the service and does the right thing without it.",
+        "The hook in Asterisk's dialplan",
+        "Only the hook of this version, with these settings, fits the service and falls back correctly.",
     ),
     "hook-file": Topic(
-        "The hook's file", "It is what Asterisk loads at its next reload; a changed one may drop rules."
+        "The hook's file", "Asterisk loads this file at its next reload. A changed file may lack rules."
     ),
     "hook-include": Topic(
-        "The hook's #include", "Without it the hook is gone with Asterisk's next reload, and calls to it fail."
+        "The hook's #include", "Without it, Asterisk's next reload removes the hook, and calls to it fail."
     ),
     "hook-use": Topic(
         "Where the dialplan uses idtone-called",
-        "Where Asterisk does not look at its result, it connects suspended numbers, and calls without their sound.",
+        "Where Asterisk ignores its result, it connects suspended numbers, and calls without their sound.",
     ),
-    "sounds": Topic("The sound files", "A missing or damaged file lets callers hear the notice, or a wrong sound."),
+    "sounds": Topic("The sound files", "If a file is missing or damaged, parties hear the notice or a wrong sound."),
     "sounds-readable": Topic(
-        "Asterisk's right to read the sounds", "What Asterisk cannot read is not played, and no suspension is known."
+        "Asterisk's right to read the sounds",
+        "Asterisk cannot play a sound that it cannot read, and without fallback.conf it knows no suspended number.",
     ),
     "sounds-writable": Topic(
         "The service's right to write beside the sounds",
-        "If the service cannot write a suspension there, Asterisk does not know it: while the service is down, it "
-        "connects the number.",
+        "If the service cannot write a suspension there, Asterisk does not know it, and connects the number while the "
+        "service is down.",
     ),
     "fallback": Topic(
         "What the hook decides by while the service is down (fallback.conf)",
-        "While the service is down, this file alone keeps suspended numbers from their destination.",
+        "While the service is down, only this file stops calls of suspended numbers.",
     ),
     "journal": Topic(
         "The journal, in which Asterisk writes what it did",
-        "A call that Asterisk cannot write down there has no evidence that its sound was heard, and no end.",
+        "If Asterisk cannot write there, calls have no evidence that the sound was heard, and no end.",
     ),
     "journal-writable": Topic(
         "The service's right to write in the journal's folder",
-        "The service puts an empty journal in place of one that it has read. If it cannot, numbers stay in clear.",
+        "The service replaces a journal that it has read by an empty one. If it cannot, numbers stay there in clear.",
     ),
     "name-ari": Topic("The host name in ari.url", "A slow look-up delays each connection to Asterisk."),
     "name-own": Topic(
         "The machine's own host name",
-        "Asterisk looks it up for RTP that is bound to all addresses; a slow answer stops calls for seconds.",
+        "Asterisk looks it up for RTP that is bound to all addresses. A slow look-up holds up calls for seconds.",
     ),
     "clock-asterisk": Topic(
-        "This clock and Asterisk's", "Evidence holds times of both; apart, they make an impossible story."
+        "This clock and Asterisk's", "Evidence has times of both. If they differ, the order of events is wrong."
     ),
-    "clock-synchronised": Topic("Synchronisation of the clock", "Evidence is worth what its clock is worth."),
-    "clock-date": Topic("The date", "Licences, suspensions and the registry are judged by it."),
+    "clock-synchronised": Topic("Synchronisation of the clock", "A wrong clock makes the times of the evidence wrong."),
+    "clock-date": Topic("The date", "It decides whether licences, suspensions and the registry are in force."),
     "registry": Topic("The registry", "Without a registry no licence counts, and every call gets the notice."),
     "registry-trust": Topic("Who signed the registry", "Anyone who can write an unsigned registry can change it."),
     "registry-cache": Topic(
-        "What is kept of the registry",
-        "It was verified when it came: anyone who can write there speaks for the association.",
+        "The verified copy of the registry",
+        "It was verified when it was fetched. Anyone who can write there can change the registry.",
     ),
-    "registry-fresh": Topic("The registry's term", "After it no licence counts until there is a newer registry."),
+    "registry-fresh": Topic("The registry's expiry", "After it no licence counts until there is a newer registry."),
     "registry-licences": Topic("The licences", "A number without a valid licence gets the notice, or is refused."),
     "registry-sounds": Topic(
-        "The licensed sounds", "A licensed sound that is missing, or not the registered one, is replaced by the notice."
+        "The licensed sounds", "If a licensed sound is missing, or is not the registered one, parties hear the notice."
     ),
     "ledger": Topic("The ledger", "It holds the evidence (再生証跡) that sounds were heard."),
-    "ledger-room": Topic("Room for the ledger", "On a full disk evidence lives on its reserve."),
+    "ledger-room": Topic("Free space for the ledger", "On a full disk only the reserve has space for evidence."),
     "ledger-reserve": Topic(
         "The ledger's reserve",
-        "It keeps evidence going when the disk is full. Beyond it policy.ledger_full applies, and evidence is lost.",
+        "It has space for evidence when the disk is full. When it is used up, policy.ledger_full applies, and evidence "
+        "is lost.",
     ),
-    "ledger-aside": Topic("Damaged ledgers", "What was set aside is evidence too: it wants to be verified and kept."),
+    "ledger-aside": Topic("Damaged ledgers", "A damaged ledger is evidence too: verify it and keep it."),
     "ledger-key": Topic(
         "The ledger's key",
-        "It opens the keys of the days beside it, and these open the telephone numbers. Without it no one can.",
+        "It opens the day keys beside it, and these open the telephone numbers. No other key can.",
     ),
     "ledger-signed": Topic(
-        "The signature on the ledger", "Evidence that is not signed, or not as it was signed, proves nothing."
+        "The signature on the ledger", "Evidence proves nothing if it is not signed, or was changed after signing."
     ),
     "ledger-postgresql": Topic(
         "This node's ledger in PostgreSQL",
-        "What is not there is in no list of the fleet, and lost with this machine's disk.",
+        "Lists of several nodes lack the steps that are not there, and a failure of this machine's disk loses them.",
     ),
     "ledger-sqlite": Topic(
         "SQLite under the ledger", "Versions with the WAL-reset bug can lose committed evidence (docs/adr/0001)."
     ),
     "service": Topic(
-        "The service", "While it does not run, calls get the notice from Asterisk, and their evidence later."
+        "The service", "While it does not run, the hook falls back, and the evidence of its calls comes later."
     ),
     "service-application": Topic(
         "The ARI application idtone", "Calls reach the service only while it is registered with Asterisk."
     ),
     "agi": Topic(
         "The AGI listener of the service",
-        "The hook asks the service there.",
+        "The hook sends its requests there.",
     ),
-    "watchdog": Topic("The watchdog", "It alone notices that the service hangs, and restarts it."),
+    "watchdog": Topic("The watchdog", "Only the watchdog notices that the service hangs, and restarts it."),
 }
 
 
 class FindingReport(TypedDict):
-    """A finding for programs; `remedy` is None where there is nothing to do."""
+    """A finding for programs; `remedy` is None if there is nothing to do."""
 
     id: str
     looked_at: str
@@ -162,19 +165,19 @@ class FindingReport(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was seen of one topic. Raises ValueError where the remedy of something that is not good is missing."""
+    """The result for one topic. Raises ValueError unless exactly the states other than good have a remedy."""
 
     topic: str
     state: State
     found: str
     remedy: str = ""
-    """A command, or the line to write into which file."""
+    """A command, or a line and the file to write it into."""
 
     def __post_init__(self) -> None:
         if self.topic not in TOPICS:
             raise ValueError(f"there is no topic {self.topic!r}")
         if not self.found or bool(self.remedy) is (self.state is State.GOOD):
-            raise ValueError(f"{self.topic}: {self.state} needs what was found, and all but good a remedy")
+            raise ValueError(f"{self.topic}: {self.state} needs what was found; all states but good need a remedy")
 
     @property
     def looked_at(self) -> str:

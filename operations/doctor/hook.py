@@ -1,4 +1,4 @@
-"""Whether the hook that calls meet is the one that this version exports with these settings. Pure."""
+"""Whether the loaded hook is the one that this version exports with these settings. Pure."""
 
 from __future__ import annotations
 
@@ -28,33 +28,34 @@ def loaded(
     folder: Path,
     config: Path | None,
 ) -> Finding:
-    """`digest` and `sounds` are the loaded hook's variables; both empty where there is none. Variables outlive a reload
-    that takes the hook out, so `contexts` says which of its contexts the dialplan has; None where that cannot be asked.
-    `running` are Asterisk's modules.
+    """`digest` and `sounds` are variables of the loaded hook, both empty if none is loaded. They survive a reload that
+    removes the hook, so `contexts` says which of its contexts the dialplan has; None if Asterisk cannot say it.
+    `running` are Asterisk's running modules.
     """
     topic = "hook-loaded"
     remedy = _export(folder, config)
     include = f"In {folder / 'extensions.conf'}: `#include {HOOK_FILE}`; then {remedy}"
     if not sounds or contexts == frozenset():
-        left = "; only its variables are left of an earlier one" if sounds else ""
-        return bad(topic, f"Asterisk has loaded no hook{left}", include)
+        left = "; it only has the variables of an earlier one" if sounds else ""
+        return bad(topic, f"Asterisk has not loaded the hook{left}", include)
     if contexts is not None and (missing := sorted({CALLED_CONTEXT, FORWARD_CONTEXT} - set(contexts))):
         return bad(topic, f"the dialplan has no {', '.join(missing)}", include)
     if sounds != str(wanted_sounds):
-        return bad(topic, f"it looks for the sounds in {sounds}, and the settings say {wanted_sounds}", remedy)
+        return bad(topic, f"it plays the sounds in {sounds}, but the settings say {wanted_sounds}", remedy)
     if digest != ours.digest:
-        return bad(topic, f"another version's, or other settings' ({digest or 'older'}; here: {ours.digest})", remedy)
+        found = f"it is of another version or has other settings ({digest or 'older'}; here: {ours.digest})"
+        return bad(topic, found, remedy)
     if contexts is None:
         return unknown(
             topic,
-            f"its variables are this version's ({digest}); Asterisk cannot be asked whether its extensions are there",
+            f"its variables are of this version ({digest}); Asterisk cannot say whether its extensions exist",
             modules_remedy(DIALPLAN_VIEW, running),
         )
-    return good(topic, f"this version's, with these settings ({digest})")
+    return good(topic, f"it is of this version, with these settings ({digest})")
 
 
 def file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:
-    """`text` is the file's, None where it could not be read: `trouble` says why; empty means there is none."""
+    """`text` is that of the file, None if it could not be read; `trouble` says why, empty if it does not exist."""
     topic = "hook-file"
     if text == ours.text:
         return good(topic, f"{path} is unmodified")
@@ -64,15 +65,15 @@ def file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | 
     remedy = _export(path.parent, config)
     if text is None:
         return warning(
-            topic, f"there is no {path}; Asterisk has it from elsewhere, or loses it at its next start", remedy
+            topic, f"{path} does not exist: Asterisk reads another file, or loses the hook at its next start", remedy
         )
     if f"={ours.digest}\n" in text:
         return bad(topic, f"{path} was changed after its export", remedy)
-    return bad(topic, f"{path} is of another version or of other settings", remedy)
+    return bad(topic, f"{path} is of another version or has other settings", remedy)
 
 
 def include(including: Collection[Path] | None, folder: Path, is_loaded: bool) -> Finding:
-    """`including` are the files in `folder` that include the hook's; None where that could not be looked at."""
+    """`including` are the files in `folder` that include the hook; None if they could not be read."""
     topic = "hook-include"
     remedy = f"In {folder / 'extensions.conf'}: `#include {HOOK_FILE}`; then asterisk -rx 'dialplan reload'"
     if including is None:
@@ -81,5 +82,5 @@ def include(including: Collection[Path] | None, folder: Path, is_loaded: bool) -
     if including:
         return good(topic, ", ".join(sorted(map(str, including))))
     if is_loaded:
-        return warning(topic, f"no file in {folder} includes {HOOK_FILE}, though it was loaded", remedy)
+        return warning(topic, f"no file in {folder} includes {HOOK_FILE}, although Asterisk has loaded it", remedy)
     return bad(topic, f"no file in {folder} includes {HOOK_FILE}", remedy)

@@ -1,8 +1,8 @@
-"""Where the operator's own configuration uses `idtone-called` and Asterisk does not look at its result. Pure.
+"""Finds the places in the operator's configuration where Asterisk ignores the result of `idtone-called`. Pure.
 
 Dial() reads GOSUB_RESULT after the Gosub() of its option U(), so `idtone-called` can refuse a call there. Queue() runs
-the Gosub() of a member and does not read it. FollowMe() has no Gosub() for the party that it calls. Of several U(),
-Dial() runs the last one only.
+a Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Of several U(),
+Dial() runs only the last.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _NAME: Final = re.compile(r"[\w-]*$")
 _QUEUE_GOSUB: Final = "membergosub"
 _JUMPS: Final = frozenset({"gosub", "gosubif", "goto", "gotoif"})
 _FIRST_GOSUB: Final = 6
-"""Before it, no argument of Queue() names a Gosub(); its place differs between versions."""
+"""The first argument of Queue() that may name a Gosub(); which one does differs between versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One place where `idtone-called` is of no use."""
+    """One place where the result of `idtone-called` is ignored."""
 
     line: Line
     what: str
@@ -42,17 +42,17 @@ class Use:
 
 
 def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[Use]:
-    """What is wrong in extensions.conf, queues.conf and followme.conf; each with the files that it includes."""
-    dialplan = [line for line in _bare(dialplan) if line.path.name != HOOK_FILE]
-    ways = {CALLED_CONTEXT, *_leading_there(dialplan)}
+    """The places in extensions.conf, queues.conf and followme.conf, each with the files that it includes."""
+    dialplan = [line for line in _without_comments(dialplan) if line.path.name != HOOK_FILE]
+    leading = {CALLED_CONTEXT, *_leading_contexts(dialplan)}
     found: list[Use] = []
     for line in dialplan:
-        found += [Use(line, what) for what in dict.fromkeys(_calls_in_vain(line.text, ways))]
-    for line in _bare(queues):
+        found += [Use(line, what) for what in dict.fromkeys(_ignored_in(line.text, leading))]
+    for line in _without_comments(queues):
         option = _VALUE.match(line.text)
-        if option and option[1].lower() == _QUEUE_GOSUB and _context(option[2]) in ways:
+        if option and option[1].lower() == _QUEUE_GOSUB and _context(option[2]) in leading:
             found.append(Use(line, f"{_QUEUE_GOSUB} of a queue"))
-    found += [Use(line, "FollowMe()") for line in _bare(followme) if CALLED_CONTEXT in line.text]
+    found += [Use(line, "FollowMe()") for line in _without_comments(followme) if CALLED_CONTEXT in line.text]
     return found
 
 
@@ -63,23 +63,22 @@ def judge(found: Collection[Use] | None, trouble: str, folder: Path) -> Finding:
         look = f"Run this as a user who may read {folder}; or name Asterisk's folder: --asterisk-etc DIR"
         return unknown(topic, f"{folder}: {trouble}", look)
     if not found:
-        return good(topic, f"no use of {CALLED_CONTEXT} that Asterisk would not look at")
+        return good(topic, f"Asterisk reads the result of every {CALLED_CONTEXT}")
     named = "; ".join(map(str, list(found)[:MOST_NAMED]))
     more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     return bad(topic, f"{named}{more}", _REMEDY)
 
 
 _REMEDY: Final = (
-    f"Take {CALLED_CONTEXT} out there, and call each number by a Local channel that goes through {FORWARD_CONTEXT}. In "
+    f"Remove {CALLED_CONTEXT} there, and call each number by a Local channel through {FORWARD_CONTEXT}. In "
     f"extensions.conf: `[idtone-members]`, `exten = _[+0-9].,1,Gosub({FORWARD_CONTEXT},s,1(PJSIP/${{EXTEN}}@TRUNK,"
     "FORWARDING_NUMBER,incoming,60,${EXTEN}))`, `same = n,Hangup(${IDTONE_CAUSE})`. Then in queues.conf: "
     "`member => Local/NUMBER@idtone-members/n`; in followme.conf: `context => idtone-members`, and FollowMe() with the "
-    "option l; in place of the other U(): `Dial(Local/NUMBER@idtone-members/n,,U(YOURS))`"
+    "option l; instead of the other U(): `Dial(Local/NUMBER@idtone-members/n,,U(YOURS))`"
 )
 
 
-def _bare(lines: Sequence[Line]) -> Iterator[Line]:
-    """The lines without their comments."""
+def _without_comments(lines: Sequence[Line]) -> Iterator[Line]:
     inside = False
     for line in lines:
         kept, at = "", 0
@@ -94,8 +93,8 @@ def _bare(lines: Sequence[Line]) -> Iterator[Line]:
         yield Line(line.path, line.number, _COMMENT.sub("", kept))
 
 
-def _leading_there(lines: Sequence[Line]) -> Iterator[str]:
-    """The operator's contexts that go to `idtone-called` by a Gosub() or Goto(). Under Dial() that works."""
+def _leading_contexts(lines: Sequence[Line]) -> Iterator[str]:
+    """The operator's contexts that lead to `idtone-called` by a Gosub() or Goto(). Under Dial() that works."""
     context = ""
     for line in lines:
         section = _SECTION.match(line.text)
@@ -105,17 +104,17 @@ def _leading_there(lines: Sequence[Line]) -> Iterator[str]:
             yield context
 
 
-def _calls_in_vain(text: str, ways: Collection[str]) -> Iterator[str]:
-    """`ways` are the contexts that lead to `idtone-called`."""
+def _ignored_in(text: str, leading: Collection[str]) -> Iterator[str]:
+    """What in a line ignores the result. `leading` are the contexts that lead to `idtone-called`."""
     for name, inner, gosubs in _groups(text):
         if name == "queue":
             arguments = inner.split(",")[_FIRST_GOSUB:]
-            if CALLED_CONTEXT in inner or any(_context(argument) in ways for argument in arguments):
+            if CALLED_CONTEXT in inner or any(_context(argument) in leading for argument in arguments):
                 yield "the Gosub() of Queue()"
         elif name == "followme" and CALLED_CONTEXT in inner:
             yield "FollowMe()"
-        if gosubs and _context(gosubs[-1]) not in ways and any(_context(gosub) in ways for gosub in gosubs):
-            yield "another U() after its own"
+        if gosubs and _context(gosubs[-1]) not in leading and any(_context(gosub) in leading for gosub in gosubs):
+            yield "another U() after it"
 
 
 def _context(gosub: str) -> str:
@@ -125,8 +124,8 @@ def _context(gosub: str) -> str:
 
 
 def _groups(text: str) -> list[tuple[str, str, list[str]]]:
-    """The text between each pair of parentheses, with the name before it in lower case, and what the options U()
-    directly in it hold. The whole line counts as a group, too: a variable may hold options.
+    """Each group in parentheses: the name before it in lower case, its text, and the arguments of the options U()
+    directly in it. The whole line is a group too, because a variable may hold options.
     """
     groups: list[tuple[str, str, list[str]]] = []
     opened: list[tuple[str, int, list[str]]] = [("", 0, [])]

@@ -1,4 +1,4 @@
-"""Looks at this machine: files, open ports, processes, names, the clock. All I/O; changes nothing, takes no lock."""
+"""Observes this machine: files, open ports, processes, names, the clock. I/O; changes nothing, takes no lock."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from .sounds import Identity, Rights
 _PROC: Final = Path("/proc")
 _LISTEN: Final = "0A"
 _CONF_LIMIT: Final = 500
-"""Files of a configuration folder that are searched for an #include."""
+"""At most so many files of a configuration folder are searched for an #include."""
 
 
 def read(path: Path) -> tuple[str | None, str]:
-    """The text; or None, and why it cannot be read: empty where there is no such file."""
+    """The text; or None, and why it cannot be read: empty if the file does not exist."""
     try:
         return path.read_text("utf-8", "surrogateescape"), ""
     except FileNotFoundError:
@@ -49,29 +49,29 @@ def mode_and_owner(path: Path) -> tuple[int, int] | None:
 
 
 def rights(path: Path) -> Rights:
-    """Raises OSError."""
+    """Mode and owners of a file or folder. Raises OSError."""
     status = path.stat()
     listed = "system.posix_acl_access" in os.listxattr(path)
     return Rights(path, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, listed)
 
 
 def rights_in(folder: Path) -> list[Rights]:
-    """Of the folder, and of all in it that is there to be looked at; nothing where it is not. Raises OSError."""
-    walked = os.walk(folder, onerror=_not_there)
+    """`rights` of the folder and of everything in it; empty if it does not exist. Raises OSError."""
+    walked = os.walk(folder, onerror=_ignore_missing)
     found = []
     for path in (folder, *(Path(place, name) for place, below, files in walked for name in (*below, *files))):
-        with contextlib.suppress(FileNotFoundError):  # the service has put another one in its place meanwhile
+        with contextlib.suppress(FileNotFoundError):  # the service has replaced it meanwhile
             found.append(rights(path))
     return found
 
 
-def _not_there(error: OSError) -> None:
+def _ignore_missing(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):
         raise error
 
 
 def content(path: Path) -> bytes | None:
-    """None where there is no such file. Raises OSError for any other trouble."""
+    """The bytes of a file; None if it does not exist. Raises OSError for other errors."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -79,8 +79,8 @@ def content(path: Path) -> bytes | None:
 
 
 def including(folder: Path) -> list[Path] | None:
-    """The files directly in Asterisk's folder that include the hook's; None if none of those that can be read does, and
-    others cannot be read.
+    """The files directly in Asterisk's folder that include the hook; None if no readable file does and others cannot be
+    read.
     """
     wanted = re.compile(rf'^\s*#(?:try)?include\s+["<]?(?:\S*/)?{re.escape(HOOK_FILE)}[">]?\s*(?:;.*)?$', re.MULTILINE)
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
@@ -98,14 +98,14 @@ def including(folder: Path) -> list[Path] | None:
 
 
 def room(path: Path) -> Room:
-    """Of the file system of `path` or of the nearest folder above it that exists. Raises OSError."""
+    """The free space at `path`, or at the nearest folder above it that exists. Raises OSError."""
     found = os.statvfs(existing(path))
     free = found.f_bfree if os.geteuid() == 0 else found.f_bavail
     return Room(free * found.f_frsize, found.f_favail if found.f_files else None)
 
 
 def there(path: Path) -> bool:
-    """Whether there is such a file or folder. Raises OSError where that cannot be told."""
+    """Whether the file or folder exists. Raises OSError if that cannot be known."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -114,28 +114,28 @@ def there(path: Path) -> bool:
 
 
 def existing(path: Path) -> Path:
-    """The path itself, or the nearest folder above it that is there. Raises OSError."""
+    """The path itself, or the nearest folder above it that exists. Raises OSError."""
     path = path.absolute()
     return next(place for place in (path, *path.parents) if there(place))
 
 
 def leading_to(folder: Path) -> list[Path]:
-    """The folders above it that are there, from the root on. Raises OSError."""
+    """The existing folders above `folder`, from the root on. Raises OSError."""
     nearest = existing(folder.parent)
     return [*reversed(nearest.parents), nearest]
 
 
 def size(path: Path) -> int | None:
-    """Bytes of the disk that a file holds; None where there is none, or it cannot be seen."""
+    """The bytes that a file occupies on the disk; None if it does not exist or cannot be read."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return min(status.st_size, 512 * status.st_blocks)  # a hole is no room
+    return min(status.st_size, 512 * status.st_blocks)  # holes of a sparse file occupy nothing
 
 
 def is_wal(path: Path) -> bool:
-    """Whether an SQLite file says of itself that it is kept with a write-ahead log (sqlite.org/fileformat.html)."""
+    """Whether the header of an SQLite file says that it is in WAL mode (sqlite.org/fileformat.html)."""
     try:
         with path.open("rb") as file:
             return file.read(20)[18:20] == b"\x02\x02"
@@ -144,7 +144,7 @@ def is_wal(path: Path) -> bool:
 
 
 def listening(port: int) -> list[Address] | None:
-    """The addresses on which this TCP port is open in our network; None where the kernel does not tell."""
+    """The addresses on which this TCP port is open in our network namespace; None if /proc cannot be read."""
     found: list[Address] = []
     try:
         for table in ("tcp", "tcp6"):
@@ -167,13 +167,13 @@ def _listening(table: str, port: int) -> Iterator[Address]:
 
 
 def process_of(pid_file: Path) -> Identity | None:
-    """As whom the process of a pid file runs; None where there is none to be found."""
+    """The identity of the process in a pid file; None if there is no such process."""
     text, _ = read(pid_file)
     return identity(int(text)) if text is not None and text.strip().isdecimal() else None
 
 
 def identity(process: int) -> Identity | None:
-    """As whom a process runs; None if there is no such process."""
+    """User and groups of a process; None if there is no such process."""
     status, _ = read(_PROC / str(process) / "status")
     fields = dict(re.findall(r"^(\w+):[ \t]*(.*)$", status or "", re.MULTILINE))
     if not {"Uid", "Gid", "Groups"} <= fields.keys():
@@ -185,8 +185,8 @@ def identity(process: int) -> Identity | None:
 
 
 def account(user: str | int, group: str = "", more: Collection[str] = ()) -> Identity | None:
-    """As whom a program runs that is started as this user, with this primary group and these groups besides; None if
-    there is no such user or group.
+    """The identity of a program that runs as this user, with this primary group and these further groups; None if the
+    user or a group does not exist.
     """
     try:
         entry = pwd.getpwuid(user) if isinstance(user, int) else pwd.getpwnam(user)
@@ -198,7 +198,7 @@ def account(user: str | int, group: str = "", more: Collection[str] = ()) -> Ide
 
 
 def user_name(user: int) -> str:
-    """As `chown` takes it: the name, or where there is none the number."""
+    """The user for `chown`: its name, or its number if it has no name."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:
@@ -206,7 +206,7 @@ def user_name(user: int) -> str:
 
 
 def group_name(group: int) -> str:
-    """As `chgrp` takes it: the name, or where there is none the number."""
+    """The group for `chgrp`: its name, or its number if it has no name."""
     try:
         return grp.getgrgid(group).gr_name
     except KeyError:
@@ -214,9 +214,9 @@ def group_name(group: int) -> str:
 
 
 def held_open(path: Path) -> bool | None:
-    """Whether a service has this file open; None where none was found and one could not be looked at.
+    """Whether a process has this file open; None if none was found but a process of `serve` could not be read.
 
-    To try the lock itself could make a service fail that starts in the same instant.
+    Trying the lock itself could make a service fail that starts at the same moment.
     """
     try:
         process, hidden = _holder(path)
@@ -228,7 +228,7 @@ def held_open(path: Path) -> bool | None:
 
 
 def holder(path: Path) -> int | None:
-    """A process that has this file open; None where none was found."""
+    """A process that has this file open; None if none was found."""
     try:
         return _holder(path)[0]
     except OSError:
@@ -236,7 +236,7 @@ def holder(path: Path) -> int | None:
 
 
 def _holder(path: Path) -> tuple[int | None, bool]:
-    """A process that has the file open, and whether there is a service that could not be looked at. Raises OSError."""
+    """A process that has the file open, and whether a process of `serve` could not be read. Raises OSError."""
     wanted = path.stat()
     hidden = False
     for process in _PROC.glob("[0-9]*"):
@@ -249,7 +249,7 @@ def _holder(path: Path) -> tuple[int | None, bool]:
             command, _ = read(process / "cmdline")
             hidden = hidden or "serve" in (command or "").split("\0")
         except OSError:
-            continue  # a process or a file that has gone meanwhile
+            continue  # the process or the file has ended meanwhile
     return None, hidden
 
 
@@ -262,7 +262,7 @@ def is_address(host: str) -> bool:
 
 
 def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
-    """How long a name took, and whether it resolved; not later than `deadline_s`."""
+    """How long the look-up of a name took, at most `deadline_s`, and whether it resolved."""
     resolved = threading.Event()
     ended = threading.Event()
 
@@ -271,7 +271,7 @@ def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
             socket.getaddrinfo(host, None)
             resolved.set()
         except (OSError, UnicodeError):
-            pass  # does not resolve: that is an answer
+            pass  # the name does not resolve, which is a result
         finally:
             ended.set()
 
@@ -282,7 +282,7 @@ def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
 
 
 class _Timex(ctypes.Structure):
-    """`struct timex` of adjtimex(2), as far as its status; with `modes` 0 nothing is set."""
+    """`struct timex` of adjtimex(2) up to its status. With `modes` 0 the call sets nothing."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -299,7 +299,7 @@ _STA_UNSYNC: Final = 0x0040
 
 
 def clock_is_synchronised() -> bool | None:
-    """What the kernel says; None where it cannot be asked."""
+    """Whether the kernel's clock is synchronised; None if adjtimex(2) fails."""
     adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
     state = _Timex()
     if adjtimex is None or adjtimex(ctypes.byref(state)) < 0:
@@ -308,13 +308,13 @@ def clock_is_synchronised() -> bool | None:
 
 
 def watchdog(unit: str, deadline_s: float) -> str | None:
-    """systemd's WatchdogUSec of a unit; None where systemd does not run here."""
+    """systemd's WatchdogUSec of a unit; None if systemd does not run here."""
     shown = _shown(unit, ("WatchdogUSec",), deadline_s)
     return None if shown is None else shown.get("WatchdogUSec", "")
 
 
 def unit_account(unit: str, deadline_s: float) -> Identity | None:
-    """As whom systemd starts a unit; None where there is no systemd, no such unit, or no such user."""
+    """The identity with which systemd starts a unit; None if systemd, the unit or the user does not exist."""
     shown = _shown(unit, ("LoadState", "User", "Group", "SupplementaryGroups"), deadline_s)
     if shown is None or shown.get("LoadState") != "loaded":
         return None
@@ -322,7 +322,7 @@ def unit_account(unit: str, deadline_s: float) -> Identity | None:
 
 
 def _shown(unit: str, properties: Sequence[str], deadline_s: float) -> dict[str, str] | None:
-    """What systemd says of a unit; None where it does not run here, or fails."""
+    """Properties of a unit; None if systemd does not run here, or fails."""
     if not Path("/run/systemd/system").is_dir():
         return None
     asked = subprocess.run(  # noqa: S603  the arguments are ours

@@ -1,4 +1,4 @@
-"""Which modules of Asterisk the hook and the service need. Pure; a test holds the tables against the hook."""
+"""The modules of Asterisk that the hook and the service need. Pure. A test compares the tables with the hook."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from .findings import Finding, bad, good
 
 CDR: Final = "func_cdr"
-"""Without it calls are the same, and some evidence is weaker: a finding of its own."""
+"""Without it, calls work but some evidence is weaker, so it has a finding of its own."""
 CORE: Final = ""
 """Part of Asterisk itself."""
 
@@ -64,7 +64,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "URIDECODE": "func_uri",
     "URIENCODE": "func_uri",
 }
-"""Application or function of the dialplan → its module, by Asterisk's own documentation of each."""
+"""Application or function of the dialplan → its module, by Asterisk's documentation."""
 
 SERVICE: Final = (
     "res_ari",
@@ -75,11 +75,11 @@ SERVICE: Final = (
     "res_http_websocket",
     "res_stasis",
 )
-"""What the service's requests are answered by."""
+"""The modules that answer the service's requests."""
 FORMATS: Final = ("format_gsm", "format_pcm", "format_sln")
-"""What reads the sound files."""
+"""The modules that read the sound files."""
 DIALPLAN_VIEW: Final = ("res_ari_device_states", "res_stasis_device_state")
-"""What the doctor needs to ask whether an extension exists."""
+"""The modules by which the doctor asks whether an extension exists."""
 
 _ARI_PART: Final = ("res_ari", "res_ari_model", "res_stasis")
 FIRST: Final[Mapping[str, tuple[str, ...]]] = {
@@ -100,8 +100,8 @@ FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     "res_stasis_snoop": ("res_stasis",),
     "res_websocket_client": ("res_http_websocket",),
 }  # fmt: skip
-"""Module → those that it cannot be loaded without (`requires` in its AST_MODULE_INFO, and symbols). Asterisk has
-res_websocket_client from 20.15, 21.10 and 22.5 on; before that, res_ari needs it not, and to load it fails."""
+"""Module → the modules that it needs (`requires` in its AST_MODULE_INFO, and symbols). Asterisk has
+res_websocket_client since 20.15, 21.10 and 22.5; in older versions res_ari does not need it, and loading it fails."""
 
 _ACTION: Final = re.compile(r"^(?:exten = [^,]+,\d+| same = n(?:\([\w-]+\))?),(\w+)\(", re.MULTILINE)
 _NESTED: Final = re.compile(r"(?:[?:]|TryExec\()([A-Z]\w+)\(")
@@ -109,7 +109,7 @@ _FUNCTION: Final = re.compile(r"(?:\$\{|Set\()([A-Z][A-Z_]+)\(")
 
 
 def needed(hook: str) -> tuple[str, ...]:
-    """The modules for this text of the hook and for the service. Raises KeyError for a name that no table has."""
+    """The modules for this text of the hook and for the service. Raises KeyError for a name that is in no table."""
     code = "\n".join(line for line in hook.splitlines() if not line.startswith(";"))
     used = {APPLICATIONS[name] for name in _ACTION.findall(code) + _NESTED.findall(code)}
     used |= {FUNCTIONS[name] for name in _FUNCTION.findall(code)}
@@ -117,16 +117,16 @@ def needed(hook: str) -> tuple[str, ...]:
 
 
 def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
-    """`running` are the modules that Asterisk says are running, without their `.so`."""
+    """`running` are the running modules, without `.so`."""
     needed_ones = set(wanted) - {CDR}
     missing = sorted(needed_ones - set(running))
     if not missing:
-        return good("asterisk-modules", f"all {len(needed_ones)} that are needed are running")
+        return good("asterisk-modules", f"all {len(needed_ones)} needed modules are running")
     return bad("asterisk-modules", f"not running: {', '.join(missing)}", remedy(missing, running))
 
 
 def in_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str, ...]:
-    """The modules, after those that they need and that are not running."""
+    """The modules, each after those that it needs and that are not running."""
     order: dict[str, None] = {}
 
     def add(module: str) -> None:
@@ -145,7 +145,7 @@ def load(modules: Iterable[str]) -> str:
 
 
 def remedy(missing: Iterable[str], running: Collection[str] = ()) -> str:
-    """How to load them, now and at each start."""
+    """The commands that load them now, and the lines for each start."""
     modules = in_order(missing, running)
     lines = ", ".join(f"`load = {name}.so`" for name in modules)
-    return f"{load(modules)}; and where modules.conf has autoload = no or a noload for it, write {lines} there"
+    return f"{load(modules)}; and if modules.conf has autoload = no or a noload for one, write {lines} there"

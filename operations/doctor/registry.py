@@ -1,4 +1,4 @@
-"""The registry and its licences as the doctor judges them. Pure; no telephone number comes out of here."""
+"""The registry and its licences → findings. Pure; no finding contains a telephone number."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from .findings import Finding, bad, good, unknown, warning
 from .sounds import Rights
 
 SOON: Final = timedelta(days=7)
-"""Enough to fetch the next registry, or to ask why there is none."""
+"""Enough time to get the next registry, or to ask why it does not come."""
 SIGNED_SOON: Final = timedelta(days=2)
-"""Signatures are renewed every few days: these were forgotten, or do not come here."""
+"""The association renews its signatures every few days, so this late they were not renewed, or not fetched."""
 LICENCE_SOON: Final = timedelta(days=30)
-"""Enough to have a licence renewed."""
+"""Enough time to renew a licence."""
 
 
 def faulty(error: DocumentError | TrustError, path: str) -> Finding:
-    """The faults by their places alone: their texts may quote the file, and that holds numbers."""
+    """Shows only the places of the faults: their texts may quote the file, which has numbers."""
     if isinstance(error, TrustError):
         return bad("registry", str(error), "idtone registry update, as the user that `idtone serve` runs as")
     first = error.faults[0]
@@ -46,7 +46,7 @@ def faulty(error: DocumentError | TrustError, path: str) -> Finding:
     return bad(
         "registry",
         f"{path} has {counted(len(error.faults), 'fault')}, the first in line {first.line}",
-        f"idtone registry check {path}, and mend what it names",
+        f"idtone registry check {path}, and correct what it names",
     )
 
 
@@ -56,7 +56,7 @@ def readable(document: RegistryDocument, path: str, now: datetime) -> Finding:
         return bad(
             "registry",
             f"version {header.version} was issued in the future ({header.issued.isoformat()})",
-            "Set the clock right (timedatectl), or get the registry anew from whoever issued it",
+            "Correct the clock (timedatectl), or get the registry again from the association",
         )
     totals = counts(document)
     in_force = sum(entry.since <= now for entry in document.suspensions)
@@ -73,62 +73,60 @@ def trusted(trust: Trust, source: str) -> Finding:
         return good(topic, f"{source} is signed by the association")
     return warning(
         topic,
-        f"{source} is not signed: right for a lab, and for nothing else",
-        "Get the association's root, and name it: `registry: {source: …, trust: ROOT.json}` in idtone.yaml",
+        f"{source} is not signed: use it only in a lab",
+        "Get the association's root; in idtone.yaml: `registry: {source: …, trust: ROOT.json}`",
     )
 
 
 def kept(folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselves: int) -> Finding:
-    """`held` is the folder in which a signed registry is kept, and all in it; nothing where it is not there yet. The
-    folders `above` lead to it; `ourselves` is our own user id.
+    """`held` are the folder of the verified copy and everything in it; empty if it does not exist yet. `above` are the
+    folders that lead to it. `ourselves` is our own user id.
     """
     topic, place = "registry-cache", quote(str(folder))
     if not held:
         return warning(
-            topic, f"{folder} is not there yet", "idtone registry update, as the user that `idtone serve` runs as"
+            topic, f"{folder} does not exist yet", "idtone registry update, as the user that `idtone serve` runs as"
         )
     owner = held[0].user
     if ourselves not in (0, owner):
         return bad(
             topic,
-            f"{folder} belongs to the user {owner}, and this runs as {ourselves}",
-            f"Run this as the user that `idtone serve` runs as; if that is you: chown -R {ourselves} {place}",
+            f"{folder} belongs to the user {owner}, but this runs as {ourselves}",
+            f"Run this as the user that `idtone serve` runs as; if you did: chown -R {ourselves} {place}",
         )
-    strange = [rights for rights in (*above, *held) if rights.user not in (0, owner)]
-    if strange:
-        names = ", ".join(f"{rights.path} (user {rights.user})" for rights in strange)
+    foreign = [rights for rights in (*above, *held) if rights.user not in (0, owner)]
+    if foreign:
+        names = ", ".join(f"{rights.path} (user {rights.user})" for rights in foreign)
         return bad(topic, f"another user owns {names}", f"chown -R {owner} {place}; {_ANEW}")
     folders = {rights.path: rights.mode for rights in held}
     writable = [rights for rights in above if rights.mode & _OTHERS_WRITE and not rights.mode & stat.S_ISVTX]
-    writable += [rights for rights in held if rights.mode & _OTHERS_WRITE & _let_through(rights.path, folders)]
+    writable += [rights for rights in held if rights.mode & _OTHERS_WRITE & _can_reach(rights.path, folders)]
     if writable:
         names = ", ".join(f"{rights.path} (mode {rights.mode:04o})" for rights in writable)
         return bad(
             topic,
-            f"others can write to {names}",
+            f"other users can write to {names}",
             f"chmod go-w {' '.join(quote(str(rights.path)) for rights in writable)}; {_ANEW}",
         )
     if any(rights.listed for rights in (*above, *held)):
-        return unknown(
-            topic, f"access control lists decide on {folder}", f"getfacl -R {place}: no other user may write"
-        )
-    return good(topic, f"{folder}, which the user {owner} alone can write to")
+        return unknown(topic, f"{folder} has access control lists", f"getfacl -R {place}: no other user may write")
+    return good(topic, f"{folder}, to which only the user {owner} can write")
 
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
-_ANEW: Final = "if another user may have written there, remove what is kept, and idtone registry update"
+_ANEW: Final = "if another user may have written there, remove the copy; then idtone registry update"
 
 
-def _let_through(path: Path, folders: Mapping[Path, int]) -> int:
-    """Of group and others those, as bits of writing, who get through the folders that lead to a file."""
-    through = _OTHERS_WRITE
+def _can_reach(path: Path, folders: Mapping[Path, int]) -> int:
+    """Whether group and others can pass through the folders that lead to a file, as the bits for writing."""
+    reaching = _OTHERS_WRITE
     for folder in path.parents:
-        through &= folders.get(folder, 0o777) << 1
-    return through
+        reaching &= folders.get(folder, 0o777) << 1
+    return reaching
 
 
 def not_kept() -> Finding:
-    return good("registry-cache", "nothing is kept of an unsigned registry")
+    return good("registry-cache", "not used: the registry is unsigned")
 
 
 def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
@@ -136,15 +134,15 @@ def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
     topic, expires = "registry-fresh", index.expires
     signed = index.trust is Trust.SIGNED
     remedy = (
-        "Look whether the source can be read (idtone registry update), and ask the association"
+        "Check whether the source can be read (idtone registry update), and ask the association"
         if signed
-        else "Put the next version in its place (write beside it, then mv); the service takes it up by itself"
+        else "Replace it by the next version (write a new file beside it, then mv); the service notices the change"
     )
     soon = SIGNED_SOON if signed else SOON
     if now >= expires + grace:
         return bad(topic, f"expired on {expires.isoformat()}: every call gets the notice", remedy)
     if now >= expires:
-        return warning(topic, f"expired on {expires.isoformat()}; policy.registry_stale still lets it count", remedy)
+        return warning(topic, f"expired on {expires.isoformat()}; policy.registry_stale still allows it", remedy)
     if now >= expires - soon:
         return warning(topic, f"expires on {expires.isoformat()}", remedy)
     return good(topic, f"until {expires.isoformat()}")
@@ -163,10 +161,10 @@ def standing(document: RegistryDocument, now: datetime) -> Finding:
     topic = "registry-licences"
     held = [licence for member in document.members for licence in licences(member)]
     standings = Counter(_STANDINGS[judge(licence, min(licence.directions), now)] for licence in held)
-    found = ", ".join(f"{count} {name}" for name, count in sorted(standings.items())) or "no licence at all"
+    found = ", ".join(f"{count} {name}" for name, count in sorted(standings.items())) or "no licence"
     if not standings["valid"]:
         return warning(
-            topic, found, "Ask the association for the licences of your numbers, and for the registry with them"
+            topic, found, "Ask the association for licences for your numbers, and for the registry with them"
         )
     ending = sorted(
         licence.id
@@ -176,7 +174,7 @@ def standing(document: RegistryDocument, now: datetime) -> Finding:
     )
     if ending:
         return warning(
-            topic, f"{found}; ending within 30 days: {', '.join(ending)}", "Have them renewed by the association"
+            topic, f"{found}; ending within 30 days: {', '.join(ending)}", "Ask the association to renew them"
         )
     return good(topic, found)
 
@@ -195,7 +193,7 @@ def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: dat
     if missing:
         return bad(
             topic,
-            f"there is no profile for {', '.join(missing)}",
+            f"no profile for {', '.join(missing)}",
             "; ".join(f"idtone tone import MASTER --id {tone}" for tone in missing) + ", with the association's master",
         )
     doubts = [reason for tone in sorted(licensed) if (reason := doubt(profiles[tone], named))]
@@ -203,8 +201,8 @@ def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: dat
         return bad(
             topic, "; ".join(doubts), "idtone tone import MASTER --id TONE --replace, with the association's master"
         )
-    return good(topic, ", ".join(sorted(licensed)) or "no valid licence names one")
+    return good(topic, ", ".join(sorted(licensed)) or "no valid licence names a sound")
 
 
 def not_read(topic: str, path: str) -> Finding:
-    return unknown(topic, "the registry cannot be used", f"idtone registry check {path}, and mend what it names")
+    return unknown(topic, "the registry cannot be used", f"idtone registry check {path}, and correct what it names")

@@ -1,4 +1,4 @@
-"""Runs checks side by side. A check that crashes or does not end is a finding, and not the end of the others."""
+"""Runs checks in parallel. A check that crashes or hangs becomes a finding, and does not stop the others."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from .exam import Exam
 from .findings import TOPICS, Finding, unknown
 
 DEADLINE_S: Final = 8.0
-"""For all checks together; what a check waits for has shorter ones of its own."""
+"""For all checks together. The steps of a check have shorter deadlines."""
 POLL_S: Final = 0.1
 
-_Told = tuple[Check, Finding | None]
+_Result = tuple[Check, Finding | None]
+"""One finding of a check, or None at its end."""
 
 
 def run(
@@ -27,20 +28,22 @@ def run(
     deadline_s: float = DEADLINE_S,
     waiting: Callable[[Collection[str]], None] = lambda topics: None,
 ) -> list[Finding]:
-    """One finding for each topic of `checks`, in the order of `TOPICS`. `waiting` is told what is not done yet.
+    """One finding for each topic of `checks`, in the order of `TOPICS`. `waiting` gets the unfinished topics.
 
-    The threads of checks that do not end are left to themselves, and end with the process.
+    The threads of checks that hang run until the process ends.
     """
-    told: queue.SimpleQueue[_Told] = queue.SimpleQueue()
+    results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
     for check in checks:
-        threading.Thread(target=_look, args=(exam, check, told), name=f"doctor-{check.topics[0]}", daemon=True).start()
+        threading.Thread(
+            target=_look, args=(exam, check, results), name=f"doctor-{check.topics[0]}", daemon=True
+        ).start()
     pending = list(checks)
     found: dict[str, Finding] = {}
     end_s = time.monotonic() + deadline_s
     while pending and time.monotonic() < end_s:
         waiting([topic for check in pending for topic in check.topics if topic not in found])
         try:
-            check, finding = told.get(timeout=POLL_S)
+            check, finding = results.get(timeout=POLL_S)
         except queue.Empty:
             continue
         if finding is None:
@@ -54,21 +57,23 @@ def run(
     return [found[topic] for topic in TOPICS if topic in wanted]
 
 
-_AGAIN: Final = "Run `idtone doctor` again when the machine has less to do; else look whether a disk or a mount hangs"
+_AGAIN: Final = (
+    "Run `idtone doctor` again when the machine is less busy; if that fails, check for a disk or mount that hangs"
+)
 
 
-def _look(exam: Exam, check: Check, told: queue.SimpleQueue[_Told]) -> None:
+def _look(exam: Exam, check: Check, results: queue.SimpleQueue[_Result]) -> None:
     seen: set[str] = set()
-    why = "the check told nothing of it"
+    why = "the check gave no finding"
     try:
         for finding in check.look(exam):
             seen.add(finding.topic)
-            told.put((check, finding))
+            results.put((check, finding))
     except Exception as error:
-        # The text of an error may hold what nobody may read here; where it arose says enough.
+        # The text of the error may contain a secret or a number, so only its type and place are shown.
         place = traceback.extract_tb(error.__traceback__)[-1]
         why = f"the check crashed: {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
     for topic in check.topics:
         if topic not in seen:
-            told.put((check, unknown(topic, why, "Report this as a fault of idtone")))
-    told.put((check, None))
+            results.put((check, unknown(topic, why, "Report this as a bug of idtone")))
+    results.put((check, None))

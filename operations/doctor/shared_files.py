@@ -1,4 +1,4 @@
-"""Checks of the files that the service and Asterisk share: the sounds, fallback.conf, the journal. I/O, as `checks`."""
+"""Checks of the files that the service and Asterisk share: sounds, fallback.conf, journal. I/O, like `checks`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .findings import Finding, State, bad, unknown
 SOUNDS: Final = ("sounds", "sounds-readable")
 WRITABLE: Final = ("sounds-writable", "journal-writable")
 FALLBACK_MODE: Final = 0o640
-"""As the service writes fallback.conf."""
+"""The mode with which the service writes fallback.conf."""
 
 
 def sounds_check(exam: Exam) -> Iterator[Finding]:
-    # The audio libraries take longer to load than most checks to run.
+    # Loading the audio libraries takes longer than most checks.
     from idtone.tones.making.encoders import encode
     from idtone.tones.making.sounds import PBX_FORMATS, named_format
 
@@ -87,13 +87,13 @@ def writable_check(exam: Exam) -> Iterator[Finding]:
     owner = f"{machine.user_name(who.user) if who else UNIT}:{_group(reader, own)}"
     finding = sounds.puttable(WRITABLE[0], ours, who, owner, sounds.SOUNDS_MODE)
     yield finding
-    # What the sounds' folder has, or will have by the remedy.
+    # The group that the sounds' folder has, or has after the remedy.
     group = sounds.group_for(reader, own) if finding.state is State.BAD else own.group if own else None
     yield sounds.puttable(WRITABLE[1], theirs, who, owner, sounds.JOURNAL_MODE, group)
 
 
 def _tried(place: trial.Place, who: sounds.Identity | None, process: int | None) -> sounds.Trial:
-    """Raises OSError where the folder cannot be looked at."""
+    """Try to put a file into a folder. Raises OSError if the folder cannot be read."""
     held = machine.rights(place.folder) if machine.there(place.folder) else None
     above = [machine.rights(folder) for folder in machine.leading_to(place.folder)]
     error, why = None, ""

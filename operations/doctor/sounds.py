@@ -1,4 +1,4 @@
-"""The files beside the sounds and in the journal, and who may read and write them. Pure."""
+"""The sound files, fallback.conf and the journal, and who may read and write them → findings. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Final
 
 from .findings import Finding, bad, good, unknown
 
-_RESTART: Final = "systemctl restart idtone, which makes them anew"
+_RESTART: Final = "systemctl restart idtone, which makes them again"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """As whom a process runs. `group` is its primary one, and among `groups`."""
+    """User and groups of a process. `group` is the primary one, and one of `groups`."""
 
     user: int
     groups: frozenset[int]
@@ -26,7 +26,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Mode and owners of one file or folder. `listed` means that an access control list may say otherwise."""
+    """Mode and owners of one file or folder. `listed`: it has an access control list, which may override the mode."""
 
     path: Path
     mode: int
@@ -35,17 +35,17 @@ class Rights:
     listed: bool = False
 
     def allow(self, who: Identity, right: int) -> bool:
-        """`right` is 4 to read, 2 to write, 1 to pass through a folder; root may always."""
+        """`right` is 4 to read, 2 to write, 1 to pass through a folder. Root has all rights."""
         shift = 6 if who.user == self.user else 3 if self.group in who.groups else 0
         return who.user == 0 or bool(self.mode >> shift & right)
 
 
 def files(wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], serving: bool) -> Finding:
-    """`wanted` is what each file holds by its profile, `there` what it holds; None where there is no such file."""
+    """`wanted` is the content of each file by its profile, `there` its real content; None if it does not exist."""
     missing = sorted(path for path in wanted if there[path] is None)
     other = sorted(path for path in wanted if there[path] not in (None, wanted[path]))
     if not missing and not other:
-        return good("sounds", f"{len(wanted)} files, each as its profile says")
+        return good("sounds", f"{len(wanted)} files, all as their profiles say")
     parts = []
     if missing:
         parts.append(f"missing: {', '.join(map(str, missing))}")
@@ -55,7 +55,7 @@ def files(wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], serv
 
 
 def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
-    """The group by which Asterisk is to read in the folder: the folder's own if Asterisk is in it, else Asterisk's.
+    """The group by which Asterisk can read in the folder: the folder's group if Asterisk is in it, else Asterisk's.
     None if Asterisk's process was not found.
     """
     if asterisk is None:
@@ -64,9 +64,7 @@ def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
 
 
 def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights], group: str) -> Finding:
-    """`who` is Asterisk, None where its process was not found. `folders` lead to the files `held`. `group` is
-    Asterisk's.
-    """
+    """`who` is Asterisk, None if its process was not found; `group` is its group. `folders` lead to the files."""
     topic = "sounds-readable"
     place = folders[-1].path if folders else Path()
     look = f"As Asterisk's user: head -c 1 {quote(str(place))}/* >/dev/null"
@@ -79,16 +77,18 @@ def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rig
         return good(topic, f"Asterisk (user {who.user}) may read all {len(held)} files")
     names = ", ".join(str(rights.path) for rights in closed)
     if any(rights.listed for rights in closed):
-        return unknown(topic, f"access control lists decide on {names}", look)
-    commands = _let_in(closed_folders, place, group)
+        return unknown(topic, f"{names} may have access control lists", look)
+    commands = _granting(closed_folders, place, group)
     if closed_files:
         files = f"find {quote(str(place))} -maxdepth 1 -type f"
         commands.append(f"{files} -exec chgrp {group} {{}} + -exec chmod g+r {{}} +")
     return bad(topic, f"Asterisk (user {who.user}) may not read {names}", " && ".join(commands))
 
 
-def _let_in(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
-    """What lets Asterisk into folders. With g+s, files get the folder's group also from a user who is not in it."""
+def _granting(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
+    """Commands that give Asterisk access to folders. With g+s, new files get the folder's group, even if their user is
+    not in it.
+    """
     return [
         f"chgrp {group} {name} && chmod g+rxs {name}" if rights.path == own else f"chmod o+x {name}"
         for rights in closed
@@ -105,10 +105,10 @@ def writable(
     group: str,
     sounds: Path,
 ) -> Finding:
-    """`who` is Asterisk; `held` is the file that it is to write to the end of, None where there is none. `left` is how
-    many files the service has taken from there and not entered. `group` is Asterisk's, `sounds` the sounds' folder.
+    """`who` is Asterisk. `held` is the journal to which it appends, None if it does not exist. `left` is how many
+    journals the service has taken but not entered into the ledger. `group` is Asterisk's, `sounds` the sounds' folder.
     """
-    topic, restart = "journal", "systemctl restart idtone, which makes it"
+    topic, restart = "journal", "systemctl restart idtone, which creates it"
     name, folder = quote(str(path)), quote(str(path.parent))
     if held is None:
         return bad(topic, f"{path} is missing", restart)
@@ -118,33 +118,33 @@ def writable(
     closed = closed_folders + [held] * (not held.allow(who, 2))
     names = ", ".join(str(rights.path) for rights in closed)
     if any(rights.listed for rights in closed):
-        return unknown(topic, f"access control lists decide on {names}", f"As Asterisk's user: test -w {name}")
+        return unknown(topic, f"{names} may have access control lists", f"As Asterisk's user: test -w {name}")
     if closed:
-        commands = _let_in([rights for rights in closed_folders if rights.path != path.parent], sounds, group)
+        commands = _granting([rights for rights in closed_folders if rights.path != path.parent], sounds, group)
         commands.append(f"chgrp {group} {folder} {name} && chmod {JOURNAL_MODE:o} {folder} && chmod g+w {name}")
         found = f"Asterisk (user {who.user}) may not write to {path}, because of {names}"
         return bad(topic, found, " && ".join(commands))
     if held.mode & 0o007:
-        return bad(topic, f"{path} is open to all users, and holds numbers in clear", f"chmod o= {name}")
+        return bad(topic, f"all users can read or write {path}, which has numbers in clear", f"chmod o= {name}")
     if left > 1:
         return bad(
-            topic, f"{left} files in {path.parent} are not in the ledger yet", "journalctl -u idtone; it says why"
+            topic, f"{left} files in {path.parent} are not in the ledger yet", "journalctl -u idtone, which says why"
         )
     return good(topic, f"Asterisk (user {who.user}) may write to {path}")
 
 
 SOUNDS_MODE: Final = 0o2750
 JOURNAL_MODE: Final = 0o2710
-"""Modes of the two folders with which any user can run the service who owns them: with g+s, new files get the folder's
-group."""
+"""Modes of the two folders. With them, any user who owns the folders can run the service: with g+s, new files get the
+folder's group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A folder in which the service puts files, and how a trial to do so ended.
+    """A folder in which the service puts files, and the result of a trial to do so.
 
-    `above` are the folders that lead there, as far as they exist; `held` is the folder itself, None if there is none.
-    `error` is the errno of the trial, 0 if it succeeded, None if nothing was tried: then `why` says why.
+    `above` are the existing folders that lead to it; `held` is the folder itself, None if it does not exist. `error` is
+    the errno of the trial, 0 if it succeeded, None if it was not tried: `why` says why.
     """
 
     folder: Path
@@ -157,9 +157,9 @@ class Trial:
 def puttable(
     topic: str, trial: Trial, who: Identity | None, owner: str, mode: int, group: int | None = None
 ) -> Finding:
-    """Whether the service can put files into a folder. `who` is the service, `owner` its user and Asterisk's group, as
-    `chown` takes them, `mode` the folder's in the remedy. For the journal, `group` is that of the sounds' folder: the
-    service gives it to the journal's folder, and the mode too.
+    """Whether the service can put files into a folder. `who` is the service, `owner` is USER:GROUP for `chown`: its
+    user and Asterisk's group. `mode` is the folder's mode in the remedy. For the journal, `group` is that of the
+    sounds' folder: the service gives group and mode to the journal's folder.
     """
     folder, held = trial.folder, trial.held
     place = quote(str(folder))
@@ -171,10 +171,10 @@ def puttable(
     by = f"the service (user {who.user})"
     if held is None:
         if not closed and trial.above and trial.above[-1].allow(who, 2):
-            return good(topic, f"{folder} is not there yet; {by} can make it")
+            return good(topic, f"{folder} does not exist yet; {by} can create it")
         user, _, of = owner.partition(":")
         make = f"install -d -o {user} -g {of} -m {mode:o} {place}"
-        return bad(topic, f"{folder} is missing, and {by} cannot make it", " && ".join([*closed, make]))
+        return bad(topic, f"{folder} is missing, and {by} cannot create it", " && ".join([*closed, make]))
     if trial.error is None:
         return unknown(topic, f"{folder}: {trial.why}", "Run this as root")
     if trial.error == errno.EROFS:
@@ -184,7 +184,7 @@ def puttable(
             f"systemctl edit idtone, [Service]: `ReadWritePaths={folder}`; then systemctl restart idtone",
         )
     if trial.error in (errno.ENOSPC, errno.EDQUOT):
-        return bad(topic, f"{folder}: {os.strerror(trial.error)}", "Make room on its disk")
+        return bad(topic, f"{folder}: {os.strerror(trial.error)}", "Free space on its disk")
     trouble = os.strerror(trial.error) if trial.error else _unchangeable(held, who, mode, group)
     if trouble:
         remedy = " && ".join([*closed, f"chown {owner} {place}", f"chmod {mode:o} {place}"])
@@ -193,20 +193,21 @@ def puttable(
 
 
 def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> str:
-    """Why the service cannot give the journal's folder its group and mode; empty if it can, or need not."""
+    """Why the service cannot give the journal's folder its group and mode; empty if it can or need not."""
     if group is None or who.user == 0:
         return ""
     if held.group != group and (who.user != held.user or group not in who.groups):
-        return f"its group is {held.group}, and it cannot give it the group {group}"
+        return f"the folder's group is {held.group}, and the service cannot change it to {group}"
     if held.mode & 0o777 != mode & 0o777 and who.user != held.user:
-        return f"its mode is {held.mode:04o}, and it cannot change that"
+        return f"the folder's mode is {held.mode:04o}, and the service cannot change it"
     return ""
 
 
 def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
-    """`wanted` is what the registry would leave, None without a registry; `text` what is there.
+    """`wanted` is the content by registry and policy, None without a registry; `text` is the real content.
 
-    Neither is ever shown: they hold numbers. `trouble` says why `text` could not be read; empty where there is none.
+    Neither is shown, because they have numbers. `trouble` says why `text` could not be read; empty if the file does
+    not exist.
     """
     topic = "fallback"
     restart = "systemctl restart idtone, which writes it"
@@ -215,9 +216,7 @@ def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> 
     if text is None:
         return bad(topic, f"{path} is missing", restart)
     if wanted is None:
-        return unknown(
-            topic, f"{path} is there; without a registry, what belongs in it is not known", "Mend the registry first"
-        )
+        return unknown(topic, f"{path} exists, but cannot be checked without a registry", "Correct the registry first")
     if text != wanted:
-        return bad(topic, f"{path} is not what the registry and the policy say", restart)
-    return good(topic, f"{path} is what the registry and the policy say")
+        return bad(topic, f"{path} differs from the registry or the policy", restart)
+    return good(topic, f"{path} agrees with the registry and the policy")

@@ -8,25 +8,25 @@ from typing import Final
 from .findings import Finding, bad, good, unknown, warning
 
 SLOW_S: Final = 0.2
-STILL_S: Final = 1.0
-"""Calls stand still for as long as a look-up takes."""
+HOLD_UP_S: Final = 1.0
+"""A look-up holds up calls as long as it takes."""
 
 EARLIEST: Final = datetime(2026, 11, 1, tzinfo=UTC)
-"""This version is not older; a clock before it has lost the time."""
+"""This version was made later; a clock with an earlier date is wrong."""
 
 
 def name(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
-    """One look-up; `took_s` is at least the deadline where it did not end."""
+    """One look-up. `took_s` is at least the deadline if it did not end."""
     remedy = (
         f"In /etc/hosts: `127.0.0.1 {host}`"
         if topic == "name-own"
         else (f"In /etc/hosts: the address of {host}; or write the address into ari.url")
     )
     found = f"{host} {'resolves' if resolved else 'does not resolve'}, after {took_s * 1000:.0f} ms"
-    if took_s >= STILL_S:
+    if took_s >= HOLD_UP_S:
         return bad(topic, found, remedy)
     if not resolved:
-        # At once is better than late, yet the connection of the service needs an address.
+        # A quick failure holds up no call, but the service's connection needs the address.
         return bad(topic, found, remedy) if topic == "name-ari" else warning(topic, found, remedy)
     if took_s >= SLOW_S:
         return warning(topic, found, remedy)
@@ -34,7 +34,7 @@ def name(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
 
 
 def synchronised(state: bool | None) -> Finding:
-    """What the kernel says of its clock; None where it cannot be asked."""
+    """`state` is what the kernel says, None if it could not be asked."""
     topic, remedy = "clock-synchronised", "timedatectl set-ntp true; or install and start chrony"
     if state is None:
         return unknown(topic, "the kernel cannot be asked (adjtimex)", "timedatectl show -p NTPSynchronized")
@@ -47,21 +47,21 @@ def date(now: datetime) -> Finding:
     if now < EARLIEST:
         return bad(
             "clock-date",
-            f"{now.isoformat(timespec='seconds')} is before this version of idtone was made",
+            f"{now.isoformat(timespec='seconds')}: this version of idtone was made later",
             "timedatectl set-ntp true; then restart idtone",
         )
     return good("clock-date", now.isoformat(timespec="seconds"))
 
 
 def service(running: bool | None) -> Finding:
-    """`running`: whether a process holds the ledger's lock; None where processes of others cannot be looked at."""
+    """`running`: whether a process holds the ledger's lock; None if the processes of other users cannot be read."""
     if running is None:
-        return unknown("service", "the processes of other users cannot be looked at", "Run this as root")
+        return unknown("service", "the processes of other users cannot be read", "Run this as root")
     if not running:
         return bad(
-            "service", "no process holds the ledger's lock: it does not run", "systemctl start idtone; or: idtone serve"
+            "service", "it does not run: no process holds the ledger's lock", "systemctl start idtone; or: idtone serve"
         )
-    return good("service", "one instance runs, and holds the ledger's lock")
+    return good("service", "one instance runs and holds the ledger's lock")
 
 
 def application(registered: bool, running: bool | None) -> Finding:
@@ -76,34 +76,32 @@ def application(registered: bool, running: bool | None) -> Finding:
         )
     if running:
         return bad(
-            topic, "not registered, though the service runs", "journalctl -u idtone; it says why it cannot connect"
+            topic, "not registered, although the service runs", "journalctl -u idtone, which says why it cannot connect"
         )
     return bad(topic, "not registered", "systemctl start idtone; or: idtone serve")
 
 
 def listener(address: str, trouble: str) -> Finding:
-    """`trouble` says why it does not answer; empty where it does."""
+    """`trouble` says why the listener does not answer; empty if it does."""
     if trouble:
         return bad(
             "agi",
             f"{address}: {trouble}",
-            "systemctl restart idtone; where another program has the address: agi.listen in idtone.yaml, and "
+            "systemctl restart idtone; if another program has the address: change agi.listen in idtone.yaml, then "
             "idtone dialplan export again",
         )
     return good("agi", f"answers at {address}")
 
 
 def watchdog(usec: str | None) -> Finding:
-    """`usec` is systemd's WatchdogUSec of the unit, None where there is no systemd to ask."""
+    """`usec` is systemd's WatchdogUSec of the unit, None if systemd does not run here."""
     topic = "watchdog"
     remedy = (
         "Install idtone.service, the unit that comes with idtone; or systemctl edit idtone, [Service]: "
         "`Type=notify`, `NotifyAccess=all`, `WatchdogSec=1s`, `Restart=always`"
     )
     if usec is None:
-        return unknown(
-            topic, "there is no systemd here to ask", "Let whatever supervises `idtone serve` restart it when it hangs"
-        )
+        return unknown(topic, "systemd does not run here", "Have your supervisor restart `idtone serve` when it hangs")
     if usec in ("", "0", "infinity"):
-        return warning(topic, "the unit idtone has none", remedy)
-    return good(topic, f"the unit idtone has one of {usec}")
+        return warning(topic, "the unit idtone has no watchdog", remedy)
+    return good(topic, f"the unit idtone has a watchdog of {usec}")

@@ -1,4 +1,4 @@
-"""Tries whether the service can put its files where Asterisk reads them: makes a file, replaces it and removes it. I/O.
+"""Tries whether the service can put files where Asterisk reads them: creates a file, replaces it and removes it. I/O.
 
 Modes and owners do not show everything: a user outside the folder's group cannot give a file to that group, systemd can
 make a folder read-only for the service, and a file system can have rules of its own.
@@ -26,7 +26,7 @@ _PREFIX: Final = ".idtone-doctor-"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a file is to be put, with which mode, and the folder whose group it gets."""
+    """Where to put a file, its mode, and the folder whose group it gets."""
 
     folder: Path
     mode: int
@@ -34,19 +34,19 @@ class Place:
 
 
 class NotTriedError(Exception):
-    """It could not be tried; the text says why."""
+    """The trial was not possible; the text says why."""
 
 
 def trial(place: Place, who: Identity, process: int | None = None) -> int:
-    """The errno with which `who` fails to make a file there and to replace it; 0 if both succeed. Raises NotTriedError.
+    """The errno with which `who` fails to create or replace a file there; 0 if both succeed. Raises NotTriedError.
 
-    `process` is one of the service. If there is one, the folder is looked at with its mounts.
+    `process` is the service's, if it runs: then the trial uses its mounts.
     """
     user, groups = os.geteuid(), {os.getegid(), *os.getgroups()}
     if user not in (0, who.user):
-        raise NotTriedError("this user cannot act as the service's")
+        raise NotTriedError("this is not the service's user")
     if user and groups != who.groups:
-        raise NotTriedError("this user is not in the same groups here as in the service")
+        raise NotTriedError("this user has other groups here than in the service")
     if user == who.user:
         return _trial(place, process)
     groups_text = ",".join(map(str, sorted(who.groups)))
@@ -78,7 +78,7 @@ def _trial(place: Place, process: int | None) -> int:
 
 
 def _as_seen(path: Path, process: int | None) -> Path:
-    """The path by way of the mounts of a process, if this user may look at them."""
+    """The path through the mounts of a process, if this user may read them."""
     if process is not None:
         seen = Path(f"/proc/{process}/root") / path.relative_to("/")
         with contextlib.suppress(OSError):
@@ -88,7 +88,7 @@ def _as_seen(path: Path, process: int | None) -> Path:
 
 
 def main(user: str, group: str, groups: str, folder: str, mode: str, group_of: str, process: str) -> None:
-    """Become the service's user, try, and print the errno. All is imported: that user may not be able to read it."""
+    """Become the service's user, try, and print the errno. Imports come first: that user may be unable to read them."""
     os.setgroups(list(map(int, groups.split(","))))
     os.setgid(int(group))
     os.setuid(int(user))

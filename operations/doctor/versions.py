@@ -1,9 +1,9 @@
-"""Which Asterisk may be trusted with calls: branches, their ends, and holes by their advisories. Pure.
+"""Asterisk's version → finding: branches, their end of life, and vulnerabilities by their advisories. Pure.
 
-Sources: the release notes of the Asterisk project (ChangeLogs/ChangeLog-VERSION.md of its repository) name for each
-security release the advisories (GHSA-…, at github.com/asterisk/asterisk/security/advisories) that it resolves; the
-ends are those of "Asterisk Versions" in its documentation, and for 22 and 23 what its rule there makes of their
-October: five years for a long-term branch, two for a standard one.
+Sources: the release notes of the Asterisk project (ChangeLogs/ChangeLog-VERSION.md in its repository) name the
+advisories (GHSA-…, at github.com/asterisk/asterisk/security/advisories) that a security release resolves. "Asterisk
+Versions" in its documentation has the ends of life. Those of 22 and 23 follow from the rule there: five years from
+the October of the release for a long-term branch, two for a standard one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from idtone.ari_app.connection import takes_requests_over_websocket
 from .findings import Finding, bad, good, warning
 
 OLDEST: Final = 20
-"""The hook uses applications with the arguments that they have from this branch on."""
+"""The hook uses arguments of applications that exist since this branch."""
 
 ENDS: Final[Mapping[int, date]] = {
     20: date(2027, 10, 19),
@@ -27,23 +27,25 @@ ENDS: Final[Mapping[int, date]] = {
     22: date(2029, 10, 16),
     23: date(2027, 10, 15),
 }
-"""From then on a branch gets no security fixes either."""
+"""Branch → the date from which it gets no security fixes."""
 
 Version = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """One advisory. A branch after those in `mended` never had it, one among or before them has it until then."""
+    """One advisory. `fixed` has the first fixed version of each branch. Later branches never had it; other branches
+    have no fix.
+    """
 
     advisory: str
     what: str
-    mended: tuple[Version, ...]
+    fixed: tuple[Version, ...]
     over_websocket: bool = False
-    """Only where Asterisk takes REST requests over the WebSocket."""
+    """Only in versions that take REST requests over the WebSocket."""
 
     def open_in(self, version: Version) -> bool:
-        branch = {first[0]: first for first in self.mended}
+        branch = {first[0]: first for first in self.fixed}
         first = branch.get(version[0])
         older = version < first if first else version[0] < max(branch)
         return older and (not self.over_websocket or takes_requests_over_websocket(".".join(map(str, version))))
@@ -57,22 +59,22 @@ HOLES: Final = (
     ),
     Hole(
         "GHSA-v428-g3cw-7hv9 (CVE-2024-42491)",
-        "a SIP request crashes Asterisk where res_resolver_unbound is used",
+        "a SIP request crashes Asterisk if it uses res_resolver_unbound",
         ((20, 9, 3), (21, 4, 3)),
     ),
     Hole(
         "GHSA-33x6-fj46-6rfh (CVE-2024-53566)",
-        "AMI ListCategories reads files outside the configuration",
+        "AMI ListCategories reads files outside of the configuration",
         ((20, 11, 1), (21, 6, 1), (22, 1, 1)),
     ),
     Hole(
         "GHSA-v6hp-wh3r-cwxh",
-        "the HTTP server's /httpstatus page runs scripts of others",
+        "the HTTP server's /httpstatus page runs injected scripts",
         ((20, 18, 2), (21, 12, 1), (22, 8, 2), (23, 2, 2)),
     ),
     Hole(
         "GHSA-wcvv-g26m-wx5c",
-        "a read-only ARI user can write, and load modules, over the WebSocket",
+        "over the WebSocket, a read-only ARI user can write and load modules",
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
         over_websocket=True,
     ),
@@ -92,30 +94,30 @@ HOLES: Final = (
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
 )
-"""Those of ARI, AMI and its HTTP server, and those by which a SIP peer without a password stops all calls."""
+"""Advisories on ARI, AMI and the HTTP server, and those by which a SIP peer without a password stops all calls."""
 
-_UPGRADE: Final = "Upgrade Asterisk to the newest 22 (long-term), and look at its Upgrade Notes first"
+_UPGRADE: Final = "Upgrade Asterisk to the newest 22 (long-term); read its Upgrade Notes first"
 
 
 def judge(text: str, today: date) -> Finding:
-    """A version as Asterisk tells it: `22.10.1+dfsg`, `certified-20.7-cert5`, `20.9.3~dfsg-1`, `GIT-22-abc`."""
+    """`text` is Asterisk's version: `22.10.1+dfsg`, `certified-20.7-cert5`, `20.9.3~dfsg-1`, `GIT-22-abc`."""
     topic = "asterisk-version"
     found = re.search(r"\d+(?:\.\d+)*", text)
     version: Version = tuple(map(int, found[0].split("."))) if found else ()
     if len(version) < 2:
-        return warning(topic, f"{text!r} is no released version; its age cannot be told", _UPGRADE)
+        return warning(topic, f"{text!r} is not a released version; its vulnerabilities are not known", _UPGRADE)
     if version[0] < OLDEST:
         return bad(topic, f"{text}: the hook needs Asterisk {OLDEST} or newer", _UPGRADE)
     faults = []
     if not takes_requests_over_websocket(text):
-        faults.append("REST over the WebSocket is missing (from 20.14, 21.9, 22.4), so each request costs a round trip")
+        faults.append("it lacks REST over the WebSocket (since 20.14, 21.9, 22.4), so each request costs a round trip")
     end = ENDS.get(version[0])
     if end and today >= end:
         faults.append(f"the branch {version[0]} has had no security fixes since {end}")
     if "cert" in text:
-        faults.append("it is a certified release; compare its own advisories")
+        faults.append("it is a certified release: check its own advisories")
     else:
         faults += [f"{hole.advisory}: {hole.what}" for hole in HOLES if hole.open_in(version)]
     if not faults:
         return good(topic, text)
-    return warning(topic, f"{text}, by its number: " + "; ".join(faults), _UPGRADE)
+    return warning(topic, f"{text}, by its version number: " + "; ".join(faults), _UPGRADE)

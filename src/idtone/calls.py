@@ -1,6 +1,6 @@
-"""One forwarded call as data, from the dialplan's question to the decision.
+"""One forwarded call as data, from the hook's request to the decision.
 
-`ForwardedCall` → `decide` (`idtone.decision`) → `Decision` → a door plays → `Step`s in the ledger.
+`ForwardedCall` → `decide` (`idtone.decision`) → `Decision` → verdict → Asterisk plays → `Step`s in the ledger.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ class Direction(StrEnum):
     """Which way the forwarding goes."""
 
     INCOMING = "incoming"
-    """着信転送: the number was called, and the call goes on to another number."""
+    """着信転送: the number was called, and the call is forwarded to another number."""
     OUTGOING = "outgoing"
-    """発信転送: the member's user calls out presenting the fixed number."""
+    """発信転送: the member's user calls out and presents the fixed number."""
 
 
 class Party(StrEnum):
-    """Who hears a sound; in this order where two do."""
+    """Who hears a sound, in this order if both do."""
 
     CALLED = "called"
     CALLER = "caller"
 
 
 class Trust(StrEnum):
-    """On whose word a registry is believed."""
+    """Whether the registry is signed."""
 
     SIGNED = "signed"
-    """The association's, by its signatures."""
+    """Signed by the association."""
     UNSIGNED = "unsigned"
-    """Whoever can write the file: for labs."""
+    """An unsigned file, for labs: anyone who can write it can change the registry."""
 
 
 class Outcome(StrEnum):
     """What happens to the call."""
 
     PLAY = "PLAY"
-    """The licensed profile, then connect."""
+    """Play the licensed profile, then connect."""
     NOTICE = "NOTICE"
-    """A generic notice that is not the association's sound, then connect."""
+    """Play a generic notice that is not the association's sound, then connect."""
     REFUSE = "REFUSE"
-    """Nothing is dialled; the caller gets the configured Q.850 cause."""
+    """Do not dial; the caller gets the configured Q.850 cause."""
     BYPASS = "BYPASS"
     """Dial and connect at once: an emergency call."""
     SHED = "SHED"
-    """Nothing is dialled, and nobody was asked: too many calls waited. Only the dialplan gives this one."""
+    """Do not dial, because too many calls wait for a verdict. Only the hook gives this outcome, without a request."""
 
 
 class Reason(StrEnum):
-    """Why. These codes are public: the ledger, the dialplan and the command line show them."""
+    """Why a call has its outcome. These codes are public: the ledger, the dialplan and the command line show them."""
 
     EMERGENCY = "emergency"
     NUMBER_SUSPENDED = "number-suspended"
@@ -66,7 +66,7 @@ class Reason(StrEnum):
     LICENCE_SUSPENDED = "licence-suspended"
     LICENCE_NOT_YET_VALID = "licence-not-yet-valid"
     LICENCE_NONE = "licence-none"
-    """The member that holds the number holds no licence."""
+    """The member that holds the number has no licence."""
     DIRECTION_NOT_COVERED = "direction-not-covered"
     NUMBER_UNKNOWN = "number-unknown"
     NUMBER_WITHHELD = "number-withheld"
@@ -74,29 +74,29 @@ class Reason(StrEnum):
     REGISTRY_STALE = "registry-stale"
     REGISTRY_MISSING = "registry-missing"
     LEDGER_FULL = "ledger-full"
-    """There is no room for evidence of the call, whatever its licence."""
+    """The ledger has no room for evidence of the call, whatever its licence."""
     SERVICE_UNAVAILABLE = "service-unavailable"
-    """Only the dialplan gives this one, when it had to act without the service."""
+    """Only the hook gives this reason: it decided without the service."""
     OVERLOAD = "overload"
-    """As this one, when too many calls were waiting for the service, and it turned the call away."""
+    """Only the hook gives this reason: too many calls wait for a verdict, so it turns the call away."""
 
 
 class Skip(StrEnum):
-    """Why a call that may be connected is not sounded."""
+    """Why no sound is played on a call that may be connected."""
 
     ANNOUNCED = "announced"
-    """It is one leg of a forwarding chain, and another leg on this PBX lets the parties hear the sound."""
+    """The call is part of a forwarding chain, and another call of the chain on this PBX plays the sound."""
     SILENT_NUMBER = "silent-number"
-    """The called number is one that is to hear nothing: a fax, a machine."""
+    """`policy.silent` names the called number: a fax or another machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardedCall:
     """A call that is about to be forwarded.
 
-    `id` is the ledger's call id. `dialled` is what is dialled as it was given, an extension for one, and like the
-    numbers never written anywhere. `parties` are those who can hear a sound at all: under an operator's own
-    Dial() only the called party. `announced` means that another leg of the same call sounds.
+    `id` is the ledger's call id. `dialled` is the dialled text, for example an extension; like a number it is never
+    written in clear. `parties` are those that can hear a sound: under an operator's own Dial() only the called party.
+    `announced` means that another call of the same forwarding chain plays the sound.
     """
 
     id: str
@@ -106,15 +106,15 @@ class ForwardedCall:
     called: Number
     dialled: str = ""
     perhaps: Number | None = None
-    """Where the forwarding number is malformed, the one that its digits alone would be: a suspended number is not let
-    through for a letter behind it.
+    """If the forwarding number is malformed: the number that its digits make. So a suspended number is refused although
+    a letter follows it.
     """
     parties: frozenset[Party] = frozenset(Party)
     announced: bool = False
 
     @property
     def forwarding_numbers(self) -> tuple[Number, ...]:
-        """Every one of which the suspension stops the call."""
+        """The numbers that are checked for a suspension."""
         return (self.forwarding_number, *((self.perhaps,) if self.perhaps else ()))
 
     def __repr__(self) -> str:
@@ -129,7 +129,7 @@ class LicenceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """The right of one member to one sound (利用許諾), valid from `valid_from` up to, but not at, `valid_until`."""
+    """The right of one member to one sound (利用許諾), valid from `valid_from` until before `valid_until`."""
 
     id: str
     member: str
@@ -142,7 +142,7 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """The police had this number stopped (番号停止). Nothing but a newer registry lifts it."""
+    """The police had this number stopped (番号停止). Only a newer registry lifts the suspension."""
 
     number: Number
     since: datetime
@@ -150,14 +150,14 @@ class Suspension:
 
 
 class Decision(NamedTuple):
-    """What is to be done with one call, and on what ground.
+    """What happens to one call, and why.
 
-    `profiles` names the sound of each party that hears one; `licence` is set where one was judged, valid or
-    not; `hangup_cause` (ITU-T Q.850) where the call is refused; `skip` where nobody hears anything; `member` is who
-    holds the forwarding number by that version of the registry.
+    `profiles` names the sound of each party that hears one. `licence` is set if a licence was judged, valid or not;
+    `hangup_cause` (ITU-T Q.850) if the call is refused; `skip` if no sound is played. `member` holds the forwarding
+    number in that version of the registry.
     """
 
-    # A tuple, since a frozen dataclass takes twice as long to make, which was a sixth of a decision.
+    # A tuple: a frozen dataclass takes twice as long to make, which was a sixth of a decision's time.
 
     outcome: Outcome
     reason: Reason
@@ -171,10 +171,10 @@ class Decision(NamedTuple):
 
     @property
     def profile(self) -> str | None:
-        """The sound where there is one for all, else the called party's."""
+        """The called party's sound, else the caller's; None if no sound is played."""
         return next((self.profiles[party] for party in Party if party in self.profiles), None)
 
     @property
     def parties(self) -> frozenset[Party]:
-        """Who hears something."""
+        """Who hears a sound."""
         return frozenset(self.profiles)

@@ -1,4 +1,4 @@
-"""The root of the command line: which commands there are, and the modules that are imported when they are used."""
+"""The root of the command line: the table of commands, each with the module that is imported when it is used."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ console.add_commands(
         ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",
-            "Check the PBX and everything that a call depends on, and say how to mend what is wrong. Changes nothing.",
+            "Check the PBX and everything that a call depends on, and say how to correct faults. Changes nothing.",
         ),
     },
 )
@@ -39,13 +39,13 @@ app.add_typer(authority, name="authority")
 app.add_typer(ledger, name="ledger")
 app.add_typer(hook, name="dialplan")
 
-# What needs more than one room is not in the table of a room.
+# A command that needs more than one room is not in the table of a room.
 console.add_commands(
     tone,
     {
         "import": (
             "idtone.operations.master_import:import_master",
-            "Make a profile and all its sound files from a supplied recording, held against the registry.",
+            "Make a profile and all its sound files from a supplied recording, and check it by the registry.",
         ),
     },
 )

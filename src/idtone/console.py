@@ -1,7 +1,7 @@
-"""What every command shares: its options, its tables, CSV and JSON, how it is loaded, and how it ends.
+"""What all commands share: options, tables, CSV and JSON, loading, exit codes.
 
-Exit codes: 0 good, 1 a negative verdict, 2 wrong use or unusable input. A reader of the output that goes away, as
-`head` does, changes none of them: the command does its work to the end, and ends with the code of that.
+Exit codes: 0 good, 1 a negative verdict, 2 wrong use or unusable input. If the reader of the output ends early, as
+`head` does, the command finishes its work and keeps its exit code.
 """
 
 from __future__ import annotations
@@ -41,79 +41,79 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) for spreadsheets.")]
-TsvOption = Annotated[bool, typer.Option("--tsv", help="Print fields with tabs between, a line a row, for scripts.")]
+TsvOption = Annotated[bool, typer.Option("--tsv", help="Print tab-separated fields, one row a line, for scripts.")]
 
 
 def group(summary: str) -> typer.Typer:
-    """A command group; called without a command it shows its help."""
+    """A command group. Without a command it shows its help."""
     return typer.Typer(help=summary, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], panel: str | None = None) -> None:
-    """Add commands whose modules are imported when they are used, because a command needs few of the modules.
+    """Add commands. The module of a command is imported when the command is used, because it needs few of the others.
 
     `commands`: name → (`module:function`, summary). The group's help and the shell's completion show the summary, which
     is the first paragraph of the function's docstring.
     """
     for name, (target, summary) in commands.items():
-        group.command(name, cls=_stand_in(target), help=summary, rich_help_panel=panel)(_nothing)
+        group.command(name, cls=_lazy_command(target), help=summary, rich_help_panel=panel)(_placeholder)
 
 
-def _stand_in(target: str) -> type[typer.core.TyperCommand]:
-    """What is in the group instead of the command until it is used."""
+def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
+    """A command that imports its function when it is used."""
 
-    class StandIn(typer.core.TyperCommand):
+    class LazyCommand(typer.core.TyperCommand):
         def loaded(self) -> Any:
             """The command itself."""
             module, _, function = target.partition(":")
-            with _without_collection():
+            with _without_garbage_collection():
                 found = getattr(import_module(module), function)
-            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            alone.command(self.name)(found)
-            return typer.main.get_command(alone)
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(self.name)(found)
+            return typer.main.get_command(single)
 
         def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
             return self.loaded().make_context(info_name, args, parent, **extra)
 
-    return StandIn
+    return LazyCommand
 
 
-def _nothing() -> None:
-    """Takes the place of the function that a stand-in has not loaded."""
+def _placeholder() -> None:
+    """Stands for the function of a lazy command, because Typer needs one."""
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
-    """Without looking for garbage: imports make many objects that stay, and the search takes a tenth of their time."""
-    collected = gc.isenabled()
+def _without_garbage_collection() -> Iterator[None]:
+    """Imports make many lasting objects, and garbage collection takes a tenth of the time of an import."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collected:
+        if was_enabled:
             gc.enable()
 
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-"""What Python makes of the bytes of a file name that are not UTF-8."""
+"""Python decodes the bytes of a file name that are not UTF-8 as these."""
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:
-    """One JSON document on standard output; text stays readable where it can, unknown types become their text.
+    """Print one JSON document. Text is not escaped on a UTF-8 output; a value of an unknown type becomes its `str`.
 
-    `indent` None: on one line.
+    `indent` None prints it on one line.
     """
     text = json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout), indent=indent, default=str)
     print(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 _UNFOLDED: Final = 2**20
-"""Columns of a screen that nothing is folded for."""
+"""Columns of a screen on which rich folds no line."""
 
 
 def screen(highlight: bool = True) -> Console:
-    """Standard output for rich. What is no terminal is read by a program: there no line is cut or folded."""
-    from rich.console import Console  # which not every command needs
+    """Standard output for rich. If it is not a terminal, a program reads it, and no line is cut or folded."""
+    from rich.console import Console  # not every command needs it
 
     if sys.stdout.isatty():
         return Console(highlight=highlight)
@@ -130,7 +130,7 @@ class Form(Enum):
 
 
 def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
-    """That of these options. Raises UsageError where there are several."""
+    """The form that the options choose. Raises UsageError if they choose several."""
     chosen = [form for form, wanted in ((Form.JSON, as_json), (Form.CSV, as_csv), (Form.TSV, as_tsv)) if wanted]
     if len(chosen) > 1:
         options = " and ".join(f"--{each.value}" for each in chosen)
@@ -139,16 +139,16 @@ def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
 
 
 class Rows:
-    """Prints rows under their columns, all at once or as they come: a table for people, CSV, or TSV."""
+    """Prints rows under their columns, in one call of `print` or several: as a table for people, CSV, or TSV."""
 
     def __init__(self, columns: Sequence[str], form: Form = Form.TABLE, whole: Sequence[str] = ()) -> None:
-        """`whole` are columns that a narrow terminal folds last."""
+        """`whole` names the columns that are not folded on a narrow terminal."""
         self._columns, self._form, self._whole = columns, form, whole
         self._is_first = True
         self._widths = [0] * len(columns)
 
     def print(self, rows: Iterable[Sequence[object]]) -> None:
-        """None is an empty field, True `yes`, False `no`."""
+        """Print None as an empty field, True as `yes`, False as `no`."""
         texts = [tuple(map(_field, row)) for row in rows]
         if self._form is Form.TABLE:
             self._print_table(texts)
@@ -164,7 +164,7 @@ class Rows:
         from rich.table import Column, Table
         from rich.text import Text
 
-        # As they stand: square brackets are no markup here, and one row is one line.
+        # Text, because rich would read square brackets as markup. One row is one line.
         rows = [[Text(text.replace("\n", "\\n")) for text in row] for row in texts]
         head = [list(map(Text, self._columns))] if self._is_first else []
         for number, cells in enumerate(zip(*head, *rows, strict=True)):
@@ -186,7 +186,7 @@ def _field(value: object) -> str:
 
 
 def checksum_line(sha256: str, path: Path) -> str:
-    """A line that `sha256sum -c` reads; it wants a backslash before a line whose name needs escapes."""
+    """A line that `sha256sum -c` reads. A backslash begins the line if the name has escapes."""
     name = str(path)
     escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     return f"{'' if escaped == name else chr(92)}{sha256}  {escaped}"
@@ -203,9 +203,7 @@ def negative() -> NoReturn:
 
 
 def run(app: Callable[[], Any]) -> None:
-    """Run the command line; an error of ours is one clear message and exit code 2, and so is output that cannot be
-    written.
-    """
+    """Run the command line. An IdtoneError, and output that cannot be written, print one message and exit with 2."""
     _make_ready()
     try:
         try:
@@ -216,27 +214,27 @@ def run(app: Callable[[], Any]) -> None:
         print(f"idtone: {error}", file=sys.stderr)
         sys.exit(UNUSABLE)
     except SystemExit as end:
-        # Typer ends with 1 on any broken pipe, and 1 is a verdict here.
+        # Typer exits with 1 on any broken pipe, but 1 means a negative verdict here.
         if isinstance(end.__context__, BrokenPipeError):
             sys.exit(UNUSABLE)
         raise
     except Exception:
-        # A fault of ours; Python would end with 1 as well.
+        # A bug. Python would exit with 1 here too.
         traceback.print_exc()
         sys.exit(UNUSABLE)
 
 
 def is_read(wait_s: float) -> bool:
-    """Wait so long, or until nobody reads standard output any more."""
+    """Wait `wait_s`, or until the reader of standard output closes it. False if it is closed."""
     if isinstance(sys.stdout, _Output) and not sys.stdout.is_read:
         return False
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)  # that the reader has gone is told unasked
+    poll.register(sys.stdout.fileno(), 0)  # POLLERR and POLLHUP are always reported
     return not poll.poll(wait_s * 1000)
 
 
 class _Output(io.TextIOWrapper):
-    """Standard output or error. What is written for a reader that has gone is dropped, and that is no error."""
+    """Standard output or error. If its reader has closed it, further text is dropped without an error."""
 
     is_read = True
 
@@ -258,14 +256,14 @@ class _Output(io.TextIOWrapper):
             self._drop()
 
     def _drop(self) -> None:
-        """Python flushes once more at its end, and would complain of what is left."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
-        os.close(nowhere)
+        """Send the rest to /dev/null. Python flushes once more when it exits, and that flush would fail."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.fileno())
+        os.close(null)
 
 
-class _Answer(_Output):
-    """Standard output; what cannot be written for another reason is told as an error of ours."""
+class _StandardOutput(_Output):
+    """Raises UsageError if text cannot be written for another reason, such as a full disk."""
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -274,24 +272,25 @@ class _Answer(_Output):
                 yield
         except OSError as error:
             self._drop()
-            raise UsageError(f"the output cannot be written: {error.strerror}; send it elsewhere") from error
+            raise UsageError(f"the output cannot be written: {error.strerror}; write it to another place") from error
 
 
 def _make_ready() -> None:
-    """Let no character fail that a command prints, and let a command that is ended from outside clear up first."""
+    """Make every character printable, and let SIGTERM end a command with its `finally` blocks."""
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as the process
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  open as long as the process runs
     if type(sys.stdout) is io.TextIOWrapper:
-        # A file name comes out with the bytes it has; other encodings lack most of our text.
-        sys.stdout = _taken_over(sys.stdout, _Answer, "surrogateescape" if _is_utf8(sys.stdout) else "backslashreplace")
+        # In UTF-8 a file name keeps its bytes. Other encodings lack most of our characters.
+        errors = "surrogateescape" if _is_utf8(sys.stdout) else "backslashreplace"
+        sys.stdout = _rewrapped(sys.stdout, _StandardOutput, errors)
     if type(sys.stderr) is io.TextIOWrapper:
-        sys.stderr = _taken_over(sys.stderr, _Output, sys.stderr.errors)
+        sys.stderr = _rewrapped(sys.stderr, _Output, sys.stderr.errors)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
-def _taken_over(stream: io.TextIOWrapper, kind: type[_Output], errors: str | None) -> _Output:
-    encoding, by_line, at_once = stream.encoding, stream.line_buffering, stream.write_through
-    return kind(stream.detach(), encoding, errors, line_buffering=by_line, write_through=at_once)
+def _rewrapped(stream: io.TextIOWrapper, kind: type[_Output], errors: str | None) -> _Output:
+    encoding, line_buffering, write_through = stream.encoding, stream.line_buffering, stream.write_through
+    return kind(stream.detach(), encoding, errors, line_buffering=line_buffering, write_through=write_through)
 
 
 def _is_utf8(stream: TextIO) -> bool:

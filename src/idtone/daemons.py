@@ -1,4 +1,4 @@
-"""Work that may never end, as a look at a hung share may not: no end of ours waits for it."""
+"""Work that may never end, such as reading from a hung network share. The process can exit without waiting for it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from concurrent.futures import Future
 
 
 def in_daemon(work: Callable[[], object], name: str) -> Future[None]:
-    """Have it done in a thread of its own, which the end of the process does not wait for."""
+    """Run `work` in a thread of its own. The process does not wait for this thread when it exits."""
     done: Future[None] = Future()
-    done.set_running_or_notify_cancel()  # from now on it cannot be cancelled, so its end can always be told
+    done.set_running_or_notify_cancel()  # a cancelled Future would refuse its result
 
     def run() -> None:
         try:

@@ -1,8 +1,7 @@
-"""The decision. Pure: a call, what is known, the policy and the time go in; a `Decision` comes out.
+"""The decision. Pure: call, registry, policy and time go in; a `Decision` comes out.
 
-The rules stand in the order in which they are asked; the first that answers decides. Emergency comes
-before everything, suspension before every licence, and the association's sound comes out of exactly
-one place: a licence that is valid now.
+The rules are in the order in which they apply; the first that matches decides. Emergency comes first, suspension
+before every licence. Exactly one place returns the association's sound: a licence that is valid now.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from .numbers import Number, NumberKind, NumberPattern
 
 
 class Registry(Protocol):
-    """What the decision needs to know of a registry. Its look-ups take constant time."""
+    """What the decision needs from a registry. Look-ups take constant time."""
 
     @property
     def version(self) -> int: ...
@@ -39,7 +38,7 @@ class Registry(Protocol):
     def trust(self) -> Trust: ...
     @property
     def issued(self) -> datetime:
-        """When the latest of it was: it is not earlier now, whatever the clock says."""
+        """When its latest part was issued. It cannot be earlier now, whatever the clock says."""
         ...
 
     @property
@@ -47,11 +46,11 @@ class Registry(Protocol):
     def suspension(self, number: Number) -> Suspension | None: ...
     def suspensions(self) -> Iterable[Suspension]: ...
     def licences(self, number: Number) -> Sequence[Licence] | None:
-        """The licences of the member who holds the number; None where nobody does."""
+        """The licences of the member that holds the number; None if no member does."""
         ...
 
     def member(self, number: Number) -> str | None:
-        """The id of the member who holds the number; None where nobody does."""
+        """The id of the member that holds the number; None if no member does."""
         ...
 
 
@@ -63,18 +62,19 @@ class Unlicensed(StrEnum):
 
 
 class LedgerFull(StrEnum):
-    """What a call gets that would be connected, while there is no room for the evidence of it."""
+    """What a call that would be connected gets while the ledger has no room for its evidence."""
 
     NOTICE_AND_CONNECT = "notice-and-connect"
     REFUSE = "refuse"
 
 
 class Chain(StrEnum):
-    """A call that passes the hook more than once, since it is forwarded again on this PBX."""
+    """How often the sound is played if a call is forwarded more than once on this PBX."""
 
     ONCE = "once"
-    """One leg sounds, the one that was answered last."""
+    """One forwarding plays it, the one that was answered last."""
     EACH = "each"
+    """Each forwarding plays it."""
 
 
 CALL_REJECTED: Final = 21
@@ -83,8 +83,8 @@ CALL_REJECTED: Final = 21
 _CALLED: Final = frozenset({Party.CALLED})
 _PARTIES: Final = tuple(Party)
 
-# What every licensed call comes by. They are found once: Python 3.11 takes as long to find a few members of
-# enumerations as to find a number among a million.
+# The members that every licensed call needs. In Python 3.11 the look-up of a few enumeration members takes as long as
+# the look-up of one number among a million.
 _EMERGENCY: Final = NumberKind.EMERGENCY
 _PLAY: Final = Outcome.PLAY
 _VALID: Final = Reason.LICENCE_VALID
@@ -102,22 +102,22 @@ class Policy:
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     refuse_cause: int = CALL_REJECTED
     registry_stale: timedelta = timedelta(0)
-    """How long after its `expires` a registry still counts for licences."""
+    """How long after its `expires` the licences of a registry still count."""
     notice_profile: str = "notice"
     notify: Mapping[Direction, frozenset[Party]] = field(default_factory=lambda: dict.fromkeys(Direction, _CALLED))
     tones: Mapping[tuple[Direction, Party], str] = field(default_factory=dict)
-    """Which of the member's licensed sounds a party hears; where nothing is named, that of the best licence."""
+    """Which of the member's licensed sounds a party hears; by default the sound of the best licence."""
     chain: Chain = Chain.ONCE
     silent: tuple[NumberPattern, ...] = ()
     """Called numbers that hear nothing."""
 
     def hearing(self, call: ForwardedCall) -> list[Party]:
-        """Who is to hear a sound, in order; whom the door cannot reach is stood in for by the called party."""
+        """Who hears a sound, in order. If none of these parties can hear one here, the called party does."""
         wanted = self.notify[call.direction] & call.parties or _CALLED
         return [party for party in _PARTIES if party in wanted]
 
     def skip(self, call: ForwardedCall) -> Skip | None:
-        """Why nobody is to hear anything, if so."""
+        """Why no sound is played; None if one is."""
         if call.announced and self.chain is Chain.ONCE:
             return Skip.ANNOUNCED
         for pattern in self.silent:
@@ -127,8 +127,8 @@ class Policy:
 
 
 def time_by(registry: Registry | None, clock: datetime) -> datetime:
-    """What time it is at least, whatever the clock says: one that is set back brings no licence back, and lifts no
-    suspension.
+    """The clock's time, but not before the registry was issued: setting the clock back must not make an expired licence
+    valid or lift a suspension.
     """
     return max(clock, registry.issued) if registry else clock
 
@@ -144,10 +144,10 @@ def decide(
     remembered: Mapping[str, datetime] = NOTHING_REMEMBERED,
     ledger_full: bool = False,
 ) -> Decision:
-    """Decide one call. `now` must know its time zone; `registry` is None where none could be loaded.
+    """Decide one call. `now` must have a time zone; `registry` is None if none could be loaded.
 
-    Then, and only then, `remembered` counts: what an earlier registry suspended, E.164 → since when.
-    `ledger_full` means that there is no room for the evidence of it.
+    `remembered` counts only if `registry` is None: the suspensions of an earlier registry, E.164 → since when.
+    `ledger_full` means that the ledger has no room for evidence of the call.
     """
     if call.called.kind is _EMERGENCY:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
@@ -155,7 +155,7 @@ def decide(
     if suspended(call.forwarding_numbers, registry, now, remembered):
         return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, _holder(call, registry))
     parties, skip = policy.hearing(call), policy.skip(call)
-    # One call has one standing: where one party's sound is not licensed, nobody hears a licensed one.
+    # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     standing: _Standing | None = None
     licensed: dict[Party, str] = {}
     for party in parties:
@@ -164,7 +164,7 @@ def decide(
             standing = judged
         if judged[1]:
             licensed[party] = judged[1].tone
-    assert standing is not None, "somebody is always to hear a sound"
+    assert standing is not None, "`hearing` names at least one party"
     reason, licence = standing
     if ledger_full and (reason is _VALID or policy.unlicensed is not Unlicensed.REFUSE):
         reason = Reason.LEDGER_FULL
@@ -181,7 +181,7 @@ def decide(
 
 
 def _refuses(policy: Policy, reason: Reason) -> bool:
-    """Whether what may not hear the association's sound is not connected either."""
+    """Whether a call without the association's sound is refused."""
     if reason is Reason.LEDGER_FULL:
         return policy.ledger_full is LedgerFull.REFUSE
     return policy.unlicensed is Unlicensed.REFUSE
@@ -212,7 +212,7 @@ def _refusal(
 
 
 def _holder(call: ForwardedCall, registry: Registry | None) -> str | None:
-    """Who holds the number, where no licence was judged that would say so."""
+    """The member that holds the number, if no judged licence names it."""
     held = map(registry.member, call.forwarding_numbers) if registry else ()
     return next(filter(None, held), None)
 
@@ -226,12 +226,12 @@ _Standing = tuple[Reason, Licence | None]
 def _standing(
     call: ForwardedCall, registry: Registry | None, policy: Policy, now: datetime, tone: str | None
 ) -> _Standing:
-    """How the call stands towards the licences (of one sound, where it is named): the reason, and the one judged."""
+    """The reason by the member's licences (only those for `tone`, if it is named), and the licence that gave it."""
     if registry is None:
         return Reason.REGISTRY_MISSING, None
     if call.forwarding_number.kind in _NO_NUMBER:
         return _NO_NUMBER[call.forwarding_number.kind], None
-    if now - registry.expires >= policy.registry_stale:  # a sum would overflow where it expires in 9999
+    if now - registry.expires >= policy.registry_stale:  # a sum would overflow if it expires in 9999
         return Reason.REGISTRY_STALE, None
     licences = registry.licences(call.forwarding_number)
     if licences is None:
@@ -246,7 +246,7 @@ def _standing(
 
 
 def judge(licence: Licence, direction: Direction, now: datetime) -> Reason:
-    """How one licence stands at one moment for one direction."""
+    """The standing of one licence at one moment for one direction."""
     if licence.status is _REVOKED:
         return Reason.LICENCE_REVOKED
     if now < licence.valid_from:
@@ -273,9 +273,9 @@ _CLOSENESS: Final = {
         )
     )
 }
-"""Of several licences the one that comes closest to allowing the call gives the reason."""
+"""Of several licences, the one that comes closest to allowing the call gives the reason."""
 
 
 def _distance(standing: _Standing) -> int:
-    """How far from allowing the call; what no licence could change is the farthest."""
+    """How far from allowing the call. A reason that no licence can change is the farthest."""
     return _CLOSENESS.get(standing[0], len(_CLOSENESS))

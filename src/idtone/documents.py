@@ -1,9 +1,8 @@
-"""YAML text → typed model, with every fault located.
+"""YAML text → typed model; each fault has its place in the text.
 
-One reader serves settings, registry and tone profiles. It is stricter than YAML: no anchors, aliases,
-tags or second documents, no duplicate keys, bounded size and depth. Every scalar stays the text that
-stands in the file, so that an unquoted 0312345678 does not turn into an octal number; the model gives
-it its type. All faults of a file come together in one `DocumentError`.
+Settings, registry and tone profiles have the same reader. It is stricter than YAML: no anchors, aliases, tags, second
+documents or duplicate keys; size and depth are limited. Every scalar stays text, so that an unquoted 0312345678 does
+not become an octal number; the model gives it its type. One `DocumentError` has all faults of a file.
 """
 
 from __future__ import annotations
@@ -23,22 +22,22 @@ from pydantic_core import ErrorDetails
 from .errors import DocumentError, Fault
 
 SIZE_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes. A registry of a million numbers has about 30 MB."""
+"""Bytes. A registry with a million numbers has about 30 MB."""
 DEPTH_LIMIT: Final = 16
 _FAULT_LIMIT: Final = 200
-"""Faults after which reading stops: a binary file would give millions."""
+"""Reading stops after so many faults: a binary file has millions."""
 _KEY_LIMIT: Final = 40
 """Characters of an unknown key that a fault shows."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml where PyYAML was built with it; the same events, ten times as fast."""
+"""libyaml if PyYAML has it: the same events, ten times as fast."""
 
 Location = tuple[int | str, ...]
 """Keys and list positions that lead to a value: `("members", 0, "numbers", 2)`."""
 
 
 class Model(BaseModel):
-    """Base of everything that is read from a file: unknown keys are faults, values do not change."""
+    """Base of all models that are read from a file: unknown keys are faults, instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,7 +47,7 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """A fault that a rule found in the values: where in the document, what, and what to do."""
+    """One thing that is wrong in the values, with its location in the document."""
 
     location: Location
     problem: str
@@ -62,9 +61,9 @@ def load(
     *,
     size_limit: int = SIZE_LIMIT,
 ) -> AnyModel:
-    """Read `path` into `model` and hold it against `rules` (checks across values).
+    """Read `path` into `model` and check it by `rules`, which compare values with each other.
 
-    Raises DocumentError with every fault, each with file, line, field and remedy.
+    Raises DocumentError with all faults, each with file, line, field and remedy.
     """
     return parse(read_text(path, size_limit=size_limit), str(path), model, rules)
 
@@ -72,7 +71,7 @@ def load(
 def parse(
     text: str, name: str, model: type[AnyModel], rules: Callable[[AnyModel], Iterable[Complaint]] = lambda _: ()
 ) -> AnyModel:
-    """As `load`, from text; `name` stands for the file in the faults."""
+    """As `load`, from text; `name` is the file name in the faults."""
     value = read_tree(text, name)
     return validate(value, text, name, model, rules)
 
@@ -84,7 +83,7 @@ def validate(
     model: type[AnyModel],
     rules: Callable[[AnyModel], Iterable[Complaint]] = lambda _: (),
 ) -> AnyModel:
-    """Turn a tree of `read_tree` into `model`, locating what does not fit in `text`."""
+    """Turn a tree of `read_tree` into `model`. `text` gives the lines and columns of the faults."""
     try:
         result = model.model_validate({} if value is None else value)
     except ValidationError as error:
@@ -101,12 +100,12 @@ def validate(
     faults = [_located(name, complaint, places) for complaint in complaints]
     if unseen:
         more = f"has {unseen} more fault{'s' * (unseen > 1)}"
-        faults.append(Fault(name, 0, 0, "", more, "Mend these first, then check again"))
+        faults.append(Fault(name, 0, 0, "", more, "Correct these first, then check again"))
     raise DocumentError(faults)
 
 
 def read_text(path: Path, *, size_limit: int = SIZE_LIMIT) -> str:
-    """The file's text. Raises DocumentError where it is absent, too large, or not UTF-8."""
+    """The file's text. Raises DocumentError if it cannot be read, is too large, or is not UTF-8."""
     try:
         with path.open("rb") as file:
             raw = file.read(size_limit + 1)
@@ -114,9 +113,7 @@ def read_text(path: Path, *, size_limit: int = SIZE_LIMIT) -> str:
         reason = error.strerror or "it cannot be read"
         raise _whole(str(path), f"cannot be read: {reason}", "Check the path and its permissions") from error
     if len(raw) > size_limit:
-        raise _whole(
-            str(path), f"is larger than {size_limit} bytes", "Nothing of that size is expected here; check the path"
-        )
+        raise _whole(str(path), f"is larger than {size_limit} bytes", "Check the path; no file here needs that size")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -127,7 +124,7 @@ def read_text(path: Path, *, size_limit: int = SIZE_LIMIT) -> str:
 
 
 def read_tree(text: str, name: str) -> Any:
-    """Lists, dicts, strings and None. Raises DocumentError with every fault of shape."""
+    """Lists, dicts, strings and None. Raises DocumentError with all faults of syntax."""
     _refuse_raw(text, name)
     reader = _TreeReader(name)
     try:
@@ -143,27 +140,27 @@ def read_tree(text: str, name: str) -> Any:
 
 
 def _malformed(text: str, name: str, error: yaml.MarkedYAMLError) -> Fault:
-    """What the parser stumbled over; a tab, and a sign that begins no value, in plain words."""
+    """The parser's error as a fault. It has plain words for a tab and for a character that cannot begin a value."""
     mark = error.problem_mark or error.context_mark
-    line, column, sign = (mark.line + 1, mark.column + 1, text[mark.index : mark.index + 1]) if mark else (0, 0, "")
-    if sign == "\t":
-        return Fault(name, line, column, "", "has a tab here, and YAML is indented by spaces", "Write spaces instead")
-    if sign and error.problem == "found character that cannot start any token":
-        return Fault(name, line, column, "", f"has a value here that begins with {sign!r}", "Put the value in quotes")
+    line, column, found = (mark.line + 1, mark.column + 1, text[mark.index : mark.index + 1]) if mark else (0, 0, "")
+    if found == "\t":
+        return Fault(name, line, column, "", "has a tab here, but YAML is indented by spaces", "Write spaces instead")
+    if found and error.problem == "found character that cannot start any token":
+        return Fault(name, line, column, "", f"has a value here that begins with {found!r}", "Put the value in quotes")
     problem = " ".join(filter(None, (error.problem, error.context)))
-    remedy = "Mend the text at this place; a value with ':' or '#' needs quotes"
+    remedy = "Correct the text at this place; a value with ':' or '#' needs quotes"
     return Fault(name, line, column, "", f"is not well-formed YAML: {problem}", remedy)
 
 
 _UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What YAML 1.1 does not allow in a file (5.1, c-printable)."""
+"""Characters that YAML 1.1 does not allow (5.1, c-printable)."""
 _DIRECTIVE: Final = re.compile("^%", re.MULTILINE)
 
 
 def _refuse_raw(text: str, name: str) -> None:
-    """What must not reach libyaml: it names no place for bad characters and reads %TAG lines in quadratic time."""
+    """Refuse what libyaml handles badly: it gives no place for bad characters, and reads %TAG in quadratic time."""
     for pattern, problem, remedy in (
-        (_UNPRINTABLE, "holds a character that YAML does not allow", "Save the file as plain UTF-8 text"),
+        (_UNPRINTABLE, "has a character that YAML does not allow", "Save the file as plain UTF-8 text"),
         (_DIRECTIVE, "begins a line with '%', a YAML directive", "Remove the line; directives are not allowed"),
     ):
         found = pattern.search(text)
@@ -181,7 +178,7 @@ _OPEN: Final = object()
 
 
 class _TreeReader:
-    """Builds the tree from libyaml's events, one level of the stack for each open collection."""
+    """Builds the tree from libyaml's events. The stack has one level for each open collection."""
 
     def __init__(self, name: str) -> None:
         self.root: Any = None
@@ -193,7 +190,7 @@ class _TreeReader:
 
     @property
     def hopeless(self) -> bool:
-        """True where reading on would tell nothing new."""
+        """Whether to stop: the rest of the text would give no useful faults."""
         return self._documents > 1 or len(self.faults) >= _FAULT_LIMIT
 
     def feed(self, event: yaml.Event) -> None:
@@ -220,7 +217,7 @@ class _TreeReader:
     def _push(self, collection: Any, event: yaml.Event) -> None:
         if self._too_deep or len(self._stack) >= DEPTH_LIMIT:
             if not self._too_deep:
-                self._fault(event, "", f"is nested more than {DEPTH_LIMIT} deep", "Nothing here needs that; flatten it")
+                self._fault(event, "", f"is nested more than {DEPTH_LIMIT} deep", "Use fewer levels")
                 self._put(None, event)
             self._too_deep += 1
             return
@@ -244,10 +241,10 @@ class _TreeReader:
 
     def _key(self, value: Any, mapping: dict[Any, Any], event: yaml.Event) -> Any:
         if not isinstance(value, str):
-            self._fault(event, "", "has a key that is not text", "Use a plain word as key")
+            self._fault(event, "", "has a key that is not text", "Write a plain word as the key")
             return object()
         if value in mapping:
-            self._fault(event, _shown(value), "stands twice in the same place", "Keep one of the two")
+            self._fault(event, _shown(value), "is there twice", "Keep one of the two")
             return object()
         mapping[value] = None
         return value
@@ -266,7 +263,7 @@ class _TreeReader:
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end has not come yet, and what in it comes next: the value of `key`, or item `index`."""
+    """An open collection, and what comes next in it: the value of `key`, or item `index`."""
 
     location: Location
     is_mapping: bool
@@ -275,7 +272,7 @@ class _Open:
     key_mark: Any = None
 
     def enter(self, mark: Any) -> tuple[Location, Any]:
-        """The location of the value that begins at `mark`, and the mark to show for it."""
+        """The location of the value that begins at `mark`, and the mark that a fault shows for it."""
         if self.key is None:
             self.index += 1
             return (*self.location, self.index - 1), mark
@@ -284,9 +281,9 @@ class _Open:
 
 
 def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[int, int]]:
-    """Line and column of each location that is in `text`, and of all that lead to it: a key's, where there is one.
+    """Line and column of each location that is in `text`, and of all locations above it; the key's place if it has one.
 
-    Reads the text anew, since faults are rare, and builds nothing, since it may be large.
+    Reads the text again, because faults are rare. Builds no tree, because the text may be large.
     """
     wanted = {location[:length] for location in locations for length in range(len(location) + 1)}
     found: dict[Location, tuple[int, int]] = {}
@@ -312,14 +309,14 @@ def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[in
 
 
 def _located(name: str, complaint: Complaint, places: Mapping[Location, tuple[int, int]]) -> Fault:
-    """The fault at the complaint's place, or at the nearest one above it that the file has."""
+    """The fault at the complaint's location, or at the nearest location above it that the file has."""
     above = (complaint.location[:length] for length in range(len(complaint.location), -1, -1))
     line, column = next((places[location] for location in above if location in places), (1, 1))
     return Fault(name, line, column, field_name(complaint.location), complaint.problem, complaint.remedy)
 
 
 def field_name(location: Sequence[int | str]) -> str:
-    """`members[0].numbers[2]`, the way a person would point at it."""
+    """The location as text: `members[0].numbers[2]`."""
     text = ""
     for step in location:
         text += f"[{step}]" if isinstance(step, int) else f".{_shown(step)}" if text else _shown(step)
@@ -330,19 +327,19 @@ _DIGITS: Final = re.compile(r"[\d +().-]{3,}(?=\d{4})")
 
 
 def _shown(key: str) -> str:
-    """A key of the file as a fault may show it: short, printable, and no telephone number in clear."""
+    """A key of the file as a fault shows it: short, printable, without a telephone number in clear."""
     text = "".join(character if character.isprintable() else "�" for character in key[: _KEY_LIMIT + 1])
     masked = _DIGITS.sub("…", text)
     return masked if len(key) <= _KEY_LIMIT else f"{masked[:_KEY_LIMIT]}…"
 
 
 _MOMENT: Final = "Write it like 2026-01-10T00:00:00+09:00"
-_LIST: Final = ("is not a list", "Write a list: [a, b], or one '- a' a line")
-_KEYS: Final = ("is not made of keys and values", "Write 'key: value' lines under it")
+_LIST: Final = ("is not a list", "Write a list: [a, b], or lines that begin with '- '")
+_KEYS: Final = ("does not have keys and values", "Write 'key: value' lines under it")
 
 _PLAIN: Final = {
     "missing": ("is missing", "Add it"),
-    "bool_parsing": ("is neither true nor false", "Write true or false"),
+    "bool_parsing": ("is not true or false", "Write true or false"),
     "int_parsing": ("is not a whole number", "Write a whole number"),
     "float_parsing": ("is not a number", "Write a number"),
     "datetime_from_date_parsing": ("is not a date and time", _MOMENT),
@@ -363,14 +360,14 @@ _PLAIN: Final = {
     "model_type": _KEYS,
     "dict_type": _KEYS,
     "string_type": ("is not a plain text", "Write a text"),
-    "enum": ("is not one of the values that it can have", "Write {expected}"),
-    "literal_error": ("is not one of the values that it can have", "Write {expected}"),
+    "enum": ("is not one of the possible values", "Write {expected}"),
+    "literal_error": ("is not one of the possible values", "Write {expected}"),
     "string_too_long": ("has more than {max_length} characters", "Write a shorter text"),
     "string_too_short": ("has fewer than {min_length} characters", "Write a longer text"),
     "too_short": ("has too few entries", "Write at least {min_length}"),
-    "too_long": ("has more than {max_length} entries", "Remove what is too much"),
+    "too_long": ("has more than {max_length} entries", "Remove entries"),
 }
-"""By pydantic's type of error: what is wrong, and what to do, each in words that need no knowledge of Python."""
+"""pydantic's type of error → problem and remedy, in words that need no knowledge of Python."""
 _STRICT: Final = ("greater_than", "less_than")
 
 
@@ -388,14 +385,14 @@ def _complaint(detail: ErrorDetails, model: type[Model]) -> Complaint:
         return Complaint(location, problem, remedy or "Correct the value")
     if kind not in _PLAIN:
         return Complaint(location, detail["msg"][0].lower() + detail["msg"][1:], "Correct the value")
-    # A limit as pydantic writes it: of a length of time "1 day", of which Python itself would make "1 day, 0:00:00".
+    # The limit from pydantic's message: "1 day", where Python's `str` of the length of time is "1 day, 0:00:00".
     named = context | {"limit": detail["msg"].rpartition(" than " if kind in _STRICT else " to ")[2]}
     problem, remedy = (text.format_map(named) for text in _PLAIN[kind])
     return Complaint(location, problem, remedy)
 
 
 def _keys_at(model: Any, location: Location) -> list[str]:
-    """The keys a model allows at a location; empty where the way there is not through models."""
+    """The keys that a model allows at a location; empty if the location is not inside models."""
     for step in location:
         if isinstance(step, int):
             continue

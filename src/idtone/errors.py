@@ -1,23 +1,23 @@
-"""Everything idtone raises on purpose.
+"""The errors that idtone raises on purpose.
 
     IdtoneError
-    ├── UsageError          the command line was used wrongly, or a named thing does not exist
-    ├── DocumentError       a YAML file cannot be used; carries every fault found in it
-    ├── NumberError         a telephone number where only a full one will do
+    ├── UsageError          wrong use of the command line, or a named thing does not exist
+    ├── DocumentError       a YAML file cannot be used; has all faults of the file
+    ├── NumberError         a text is not the telephone number that is needed
     ├── ToneError           a tone profile or a sound file cannot be made
     ├── RecordingError      an audio file or a capture cannot be read
-    ├── TrustError          a registry is not what the association signed, or cannot be signed
+    ├── TrustError          the registry's signatures do not hold, or it cannot be fetched or signed
     ├── LedgerError         evidence cannot be written or read
-    │   ├── LedgerInUseError  another process writes to it
-    │   ├── LedgerBehindError  not yet: it is kept, and written as soon as that can be
-    │   ├── LedgerClosedError  not by this process any more
-    │   └── ProofError      a checkpoint or a proof of it is not what it claims to be
-    ├── FallbackError       what Asterisk is to know while the service is down cannot be left with it
-    ├── JournalError        a line of the journal is not one of the hook's, or cannot be believed
-    ├── AgiError            a conversation over AGI went as Asterisk does not lead one
-    └── AriError            Asterisk's REST interface
-        ├── AriRefused      it answered with an error status
-        └── AriUnavailable  it cannot be reached, or did not answer in time
+    │   ├── LedgerInUseError  another process writes to the ledger
+    │   ├── LedgerBehindError  evidence is kept, but not on the disk yet
+    │   ├── LedgerClosedError  this process writes no evidence any more
+    │   └── ProofError      a signed note, a checkpoint or a proof is malformed or wrong
+    ├── FallbackError       fallback.conf cannot be written
+    ├── JournalError        a line of the journal is malformed, or contradicts its call
+    ├── AgiError            the peer does not follow the AGI protocol
+    └── AriError            Asterisk's REST interface cannot do what was asked
+        ├── AriRefused      Asterisk answered with an error status
+        └── AriUnavailable  Asterisk cannot be reached, or did not answer in time
 
 An ordinary hangup, a busy phone and an unlicensed number are outcomes, not errors.
 """
@@ -29,15 +29,15 @@ from dataclasses import dataclass
 
 
 class IdtoneError(Exception):
-    """Base of every error that idtone raises on purpose; its text is meant for the user."""
+    """Base of all errors that idtone raises on purpose; the text is for the user."""
 
 
 class UsageError(IdtoneError):
-    """The command line was used wrongly, or names something that does not exist."""
+    """Wrong use of the command line, or it names something that does not exist."""
 
 
 class NumberError(IdtoneError):
-    """A telephone number was needed and the text is not one. Never carries the text itself."""
+    """A text is not the telephone number that is needed. The error never contains the text."""
 
 
 class ToneError(IdtoneError):
@@ -49,7 +49,7 @@ class RecordingError(IdtoneError):
 
 
 class TrustError(IdtoneError):
-    """A registry is not what the association signed, or what it published cannot be reached or signed."""
+    """The registry's signatures do not hold, or it cannot be fetched or signed."""
 
 
 class LedgerError(IdtoneError):
@@ -57,11 +57,11 @@ class LedgerError(IdtoneError):
 
 
 class FallbackError(IdtoneError):
-    """What Asterisk is to know while the service is down cannot be left with it."""
+    """fallback.conf, by which the hook decides while the service is down, cannot be written."""
 
 
 class JournalError(IdtoneError):
-    """A line of the journal is not one of the hook's, or cannot be believed. Never carries the line."""
+    """A line of the journal is malformed, or contradicts its call. The error never contains the line."""
 
 
 class LedgerInUseError(LedgerError):
@@ -69,7 +69,7 @@ class LedgerInUseError(LedgerError):
 
 
 class LedgerBehindError(LedgerError):
-    """Evidence is not on the disk yet; it is kept, and written as soon as that can be."""
+    """Evidence is not on the disk yet. It is kept, and written as soon as possible."""
 
 
 class LedgerClosedError(LedgerError):
@@ -77,11 +77,11 @@ class LedgerClosedError(LedgerError):
 
 
 class ProofError(LedgerError):
-    """A signed note, a checkpoint or a proof is malformed, or does not prove what it claims to."""
+    """A signed note, a checkpoint or a proof is malformed, or does not prove what it claims."""
 
 
 class AgiError(IdtoneError):
-    """A conversation over AGI went as Asterisk does not lead one. Names the field, never its value."""
+    """The peer does not follow the AGI protocol. The error names the field, never its value."""
 
 
 class AriError(IdtoneError):
@@ -103,9 +103,9 @@ class AriUnavailable(AriError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One thing wrong with a file: where it stands, what it is and what to do about it.
+    """One thing that is wrong in a file: where, what, and what to do.
 
-    `line` and `column` count from 1; 0 means the fault concerns the whole file.
+    `line` and `column` count from 1; 0 means the whole file.
     """
 
     file: str
@@ -122,7 +122,7 @@ class Fault:
 
 
 class DocumentError(IdtoneError):
-    """A file cannot be used; `faults` holds every fault found in it, in order of place."""
+    """A file cannot be used; `faults` has all its faults, in the order of their places."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults))

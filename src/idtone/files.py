@@ -1,6 +1,4 @@
-"""Files that are put in place whole: whoever opens one meanwhile, or after a power cut, gets the old content or the
-new, never a part.
-"""
+"""Replaces files atomically: a reader gets the old content or the new, never a part, also after a power failure."""
 
 from __future__ import annotations
 
@@ -14,13 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 READABLE: Final = 0o644
-"""Asterisk runs as another user and must read the files."""
+"""Asterisk runs as another user, and must be able to read the files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A new file beside the one whose place it is to take; `file` can be written and read. `group` and
-    `owner` are their ids, -1 those that a new file gets there.
+    """A new file in the folder of `target`, which it replaces; `file` can be written and read. `group` and `owner` are
+    ids; -1 leaves those that a new file gets there.
     """
 
     target: Path
@@ -31,26 +29,24 @@ class Draft:
     owner: int
 
     def settle(self) -> None:
-        """Bring all of it to the disk, so that nothing but the name can fail any more."""
+        """Set mode, owner and group, and flush the file to the disk. Afterwards only the rename can fail."""
         self.file.flush()
         os.fchmod(self.file.fileno(), self.mode)
         status = os.fstat(self.file.fileno())
-        if self.group not in (-1, status.st_gid) or self.owner not in (
-            -1,
-            status.st_uid,
-        ):  # a folder with g+s has done it
+        # In a folder with g+s the file has its group already, and chown could be forbidden.
+        if self.group not in (-1, status.st_gid) or self.owner not in (-1, status.st_uid):
             os.fchown(self.file.fileno(), self.owner, self.group)
         os.fsync(self.file.fileno())
 
     def put(self) -> None:
-        """Take the target's place, in one step."""
+        """Replace the target, in one step."""
         self.settle()
         os.replace(self.path, self.target)
 
 
 @contextmanager
 def draft(target: Path, mode: int = READABLE, group: int = -1, owner: int = -1) -> Iterator[Draft]:
-    """An empty draft of `target`, which goes again at the end unless it was `put`. It, too, raises OSError."""
+    """An empty draft of `target`. It is removed at the end unless it was `put`. Raises OSError."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     path = Path(name)
     try:
@@ -61,13 +57,13 @@ def draft(target: Path, mode: int = READABLE, group: int = -1, owner: int = -1) 
 
 
 def rewrite_durably(target: Path, octets: bytes) -> None:
-    """As `replace_durably`, of a file that is there, with the mode and the group that it has."""
+    """As `replace_durably`, for a file that exists: it keeps its mode and group."""
     status = target.stat()
     replace_durably(target, octets, stat.S_IMODE(status.st_mode), status.st_gid)
 
 
 def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: int = -1, owner: int = -1) -> None:
-    """Raises OSError; then nothing has changed."""
+    """Replace `target`, or create it. Raises OSError, and then nothing has changed."""
     with draft(target, mode, group, owner) as new:
         new.file.write(octets)
         new.put()

@@ -1,4 +1,4 @@
-"""The log of what may happen a thousand times a second."""
+"""Limits how often the same message is logged, because an event may happen a thousand times a second."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 
 WINDOW_S: Final = 10.0
 MOST_MESSAGES: Final = 20
-"""Different ones within a window: their text may come from an attacker."""
+"""Different messages within a window. Their text may come from an attacker."""
 _OTHERS: Final = "for further reasons"
 
 
 class LogThrottle:
-    """Logs a message at once, and its repetitions within the window as one line that counts them.
+    """Logs a message at once, and its repetitions within the window as one line with their count.
 
-    Lives in an event loop; `flush` ends the window.
+    Needs a running event loop. `flush` ends the window.
     """
 
     def __init__(self, log: logging.Logger, event: str = "", window_s: float = WINDOW_S) -> None:
-        """`event` begins each line."""
+        """Each line begins with `event`."""
         self._log = log
         self._prefix = f"{event}: " if event else ""
         self._window_s = window_s

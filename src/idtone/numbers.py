@@ -1,8 +1,8 @@
-"""Telephone numbers as the Japanese numbering plan sees them.
+"""Telephone numbers of the Japanese numbering plan.
 
-A number comes in national (`03-1234-5678`) or international form (`+81 3 1234 5678`) and is
-E.164 inside (ITU-T E.164). Reading one never fails: what cannot be dialled is a kind of its own.
-Numbers are 通信の秘密: `str` and `repr` show the last four digits and nothing more.
+A number is written in national (`03-1234-5678`) or international form (`+81 3 1234 5678`), and is E.164 inside
+(ITU-T E.164). `parse` never fails: a text that cannot be dialled has a kind of its own.
+Numbers are 通信の秘密: `str` and `repr` show the last four digits at most.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ EMERGENCY = frozenset({"110", "118", "119"})
 _SEPARATORS = re.compile(r"[ ().-]+")
 _EMERGENCY_DIGITS = re.compile(r"(?:(?:\+|00|010)81)?(?:184|186)?(110|118|119)")
 _PRESENTATION = re.compile(r"[ ().-]*18[46][ ().-]*(?=\+?[ ().-]*[08](?:[ ().-]*[0-9]){9})")
-"""184 and 186 before a number withhold or present the caller's own; the call is the same one.
-Nine digits and more must follow the 0 or 8 (of 81), so that +1 840 numbers without their plus are left alone."""
+"""184 and 186 before a number withhold or present the caller's number; the called number is the same.
+At least nine digits must follow the 0 or 8 (of 81), so that a +1 840 number without its plus does not match."""
 
 _ADDRESS = re.compile(r"(?:[ ().-]*(?:sips?:|tel:))?([^@;]*)(?:[@;].*)?", re.IGNORECASE | re.DOTALL)
 _WITHHELD = frozenset({"", "anonymous", "unavailable", "restricted", "private", "unknown", "p", "o", "c", "s"})
-"""Empty, the words that SIP networks use, and the four reasons of Japanese networks
+"""Empty, the words of SIP networks, and the four reasons of Japanese networks
 (P private, O out of service area, C coin telephone, S service conflict)."""
 
 _DIALLABLE = re.compile(r"\+?\(?[0-9][0-9 ().-]*")
 
 _JAPANESE = re.compile(r"\+81(?!0|10)")
-"""00 chooses a carrier and 010 goes abroad; no subscriber's number begins so."""
+"""00 selects a carrier, and 010 is for calls abroad; no subscriber's number begins with them."""
 _LONG_PREFIX = re.compile(r"0[25-9]0")
 """020, 050, 060, 070, 080 (with 0800) and 090 begin numbers of eleven digits (電気通信番号計画)."""
 
 
 class NumberKind(StrEnum):
-    """What sort of number it is; the fixed ones (0AB-J) are those the rule is about."""
+    """The kind of a number. The duty of the sound applies to fixed numbers (0AB-J)."""
 
     FIXED = "fixed"
     IP_050 = "050"
@@ -67,8 +67,7 @@ _KINDS = {
 class Number:
     """One party's number.
 
-    `e164` is `+` and digits, the bare digits of an emergency number, or empty where the number
-    is withheld or malformed.
+    `e164` is `+` and digits, or the digits of an emergency number. It is empty if the number is withheld or malformed.
     """
 
     kind: NumberKind
@@ -76,7 +75,7 @@ class Number:
 
     @property
     def known(self) -> bool:
-        """True where there is a number at all."""
+        """True unless the number is withheld or malformed."""
         return bool(self.e164)
 
     @property
@@ -106,15 +105,15 @@ _TO_BLANKS = str.maketrans(dict.fromkeys(_BLANKS, " "))
 
 
 def ascii_form(text: str) -> str:
-    """Full-width characters and dashes as ASCII ones, without blanks around. The hook reads the same ones."""
+    """Full-width characters and dashes as ASCII, without blanks at the ends. The hook converts the same characters."""
     return text.translate(_TO_ASCII).strip(_BLANKS)
 
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Number:
-    """Read a number in any usual form; total, so that a call never dies of its caller id.
+    """Read a number in any usual form. Never raises, so that a call cannot fail because of its caller id.
 
-    Kept for the next call of the same numbers: to read one takes as long as to decide a call.
+    Results are cached, because reading a number takes as long as deciding a call.
     """
     address = _ADDRESS.fullmatch(ascii_form(text).translate(_TO_BLANKS))
     if address is None:
@@ -142,37 +141,34 @@ def parse(text: str) -> Number:
 
 
 def digits_alone(text: str) -> Number:
-    """The number that the digits of a text make, without its host and parameters; as the hook reads a number.
+    """The number that the digits of a text make, without host and parameters. The hook reads a number in the same way.
 
-    A plus counts only in front of a country code.
+    A plus counts only before a country code.
     """
     digits = re.sub("[^0-9+]", "", re.split("[@;]", ascii_form(text), maxsplit=1)[0])
     return parse(re.sub(r"(?<=.)\+|^\+(?=\+*0)", "", digits))
 
 
 def perhaps(text: str) -> Number | None:
-    """The number that the digits alone would be, where the text is malformed; None where it can be read."""
+    """If the text is malformed, the number that its digits make; else None."""
     return digits_alone(text) if parse(text).kind is NumberKind.MALFORMED else None
 
 
 def parse_japanese(text: str) -> Number:
-    """Read a number that must be a complete Japanese one.
-
-    Raises NumberError with the reason and the remedy, without the number.
-    """
+    """Read a complete Japanese number. Raises NumberError with reason and remedy, without the number."""
     number = parse(text)
     if number.kind is NumberKind.EMERGENCY:
-        raise NumberError("this is an emergency number; it belongs to nobody, so take it out")
+        raise NumberError("this is an emergency number; no member can hold it, so remove it")
     if not _JAPANESE.match(number.e164):
         raise NumberError("this is not a Japanese telephone number; write it like 0312345678 or +81312345678")
     national = f"0{number.e164[3:]}"
     if len(national) != national_length(national):
-        raise NumberError(f"this Japanese number needs {national_length(national)} digits from its first 0 on")
+        raise NumberError(f"this Japanese number needs {national_length(national)} digits, counted from its first 0")
     return number
 
 
 def national_length(national: str) -> int:
-    """How many digits a number in national form has; its first three (`031`, `050`) tell."""
+    """How many digits a number in national form has, by its first three (`031`, `050`)."""
     return 11 if _LONG_PREFIX.match(national) else 10
 
 
@@ -181,13 +177,13 @@ _PATTERN = re.compile(r"\+?[0-9]{2,15}\*?|[0-9]\*")
 
 @dataclass(frozen=True, slots=True)
 class NumberPattern:
-    """A number, an extension (`101`) or, with a `*` at its end, what numbers begin with; see `parse_pattern`."""
+    """A number, an extension (`101`), or the prefix of numbers (`0312*`); see `parse_pattern`."""
 
     digits: str
     prefix: bool = False
 
     def matches(self, number: Number, dialled: str = "") -> bool:
-        """Whether it is this number's, or what was dialled is itself the extension that it names."""
+        """Whether the pattern matches the number, or the dialled text."""
         candidates = (number.e164, _SEPARATORS.sub("", dialled))
         return any(form.startswith(self.digits) if self.prefix else form == self.digits for form in candidates if form)
 
@@ -199,7 +195,7 @@ def parse_pattern(text: str) -> NumberPattern:
     """Read `0312345678`, `+81312345678`, `101` or `0312*`. Raises NumberError, without the number."""
     plain = _SEPARATORS.sub("", ascii_form(text))
     if not _PATTERN.fullmatch(plain):
-        raise NumberError("this is no number; write it like 0312345678, 101 or, for all that begin alike, 0312*")
+        raise NumberError("this is not a number; write it like 0312345678, 101, or 0312* for all that begin with 0312")
     digits, prefix = plain.removesuffix("*"), plain.endswith("*")
     if prefix:
         return NumberPattern(f"+{COUNTRY_CODE}{digits[1:]}" if digits.startswith("0") else digits, True)

@@ -1,4 +1,4 @@
-"""Which person runs a command, as far as the machine can tell."""
+"""Which person runs a command, as far as the machine knows."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from pathlib import Path
 from typing import Final
 
 LOGIN: Final = Path("/proc/self/loginuid")
-_NOBODY: Final = 2**32 - 1
-"""What the kernel says where nobody has logged in."""
+_NO_LOGIN: Final = 2**32 - 1
+"""The login uid of a process that no login started."""
 
 
 class AccountKnownBy(StrEnum):
-    """On whose word it is this person, the best first."""
+    """How the person is known, the most reliable way first."""
 
     LOGIN = "login"
-    """The kernel's, which keeps who has logged in through sudo and su."""
+    """By the kernel's login uid, which survives sudo and su."""
     SUDO = "sudo"
-    """That of sudo, in its environment: whoever may run anything at all as the service's user can write another."""
+    """By sudo's environment. Anyone who can run any program as the service's user can change it."""
     ACCOUNT = "account"
-    """That of the account which runs the command."""
+    """By the account that runs the command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account of this machine; two are two persons where their numbers (`uid`) differ."""
+    """An account of this machine. Accounts with different `uid` are different persons."""
 
     uid: int
     name: str
@@ -39,16 +39,16 @@ class Person:
 
 
 def acting(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> Person:
-    """Who runs this."""
+    """The person who runs this command."""
     try:
         logged_in = int(login.read_text("ascii"))
     except (OSError, ValueError):
-        logged_in = _NOBODY  # a kernel that keeps no account of it
-    told = environment.get("SUDO_UID", "")
-    if logged_in != _NOBODY:
+        logged_in = _NO_LOGIN  # a kernel without login uids
+    sudo_uid = environment.get("SUDO_UID", "")
+    if logged_in != _NO_LOGIN:
         uid, known_by = logged_in, AccountKnownBy.LOGIN
-    elif told.isascii() and told.isdigit() and len(told) < 11:
-        uid, known_by = int(told), AccountKnownBy.SUDO
+    elif sudo_uid.isascii() and sudo_uid.isdigit() and len(sudo_uid) < 11:
+        uid, known_by = int(sudo_uid), AccountKnownBy.SUDO
     else:
         uid, known_by = os.getuid(), AccountKnownBy.ACCOUNT
     try:

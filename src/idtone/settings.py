@@ -1,7 +1,7 @@
-"""`idtone.yaml`: what an operator can set, and where each value comes from.
+"""The settings in `idtone.yaml`.
 
-The file first, then environment variables named after the key (`IDTONE_ARI_URL` is `ari.url`).
-Secrets come from a file or the environment and have no default.
+Environment variables named after a key override the file (`IDTONE_ARI_URL` is `ari.url`).
+Secrets come from a file or the environment, and have no default.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from .numbers import parse_pattern
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
 PASSPHRASE: Final = "IDTONE_PASSPHRASE"  # noqa: S105  the name of a variable
-"""The environment variable that stands in for being asked for a passphrase, which has no place on a command line."""
+"""The environment variable with a passphrase, so that a command does not ask for it. A command line would show it."""
 CONFIG: Final = "IDTONE_CONFIG"
-"""The environment variable that stands in for the option --config."""
+"""The environment variable for the option --config."""
 _NO_SETTINGS: Final = (CONFIG, PASSPHRASE)
 
 
@@ -43,7 +43,7 @@ def _http_url(value: str) -> str:
 
 
 class AriSettings(Model):
-    """Where Asterisk's REST interface is, and as whom to use it."""
+    """The address and the user of Asterisk's REST interface."""
 
     url: Annotated[str, AfterValidator(_http_url)] = "http://127.0.0.1:8088/ari"
     user: str = "idtone"
@@ -52,7 +52,7 @@ class AriSettings(Model):
     transport: Literal["auto", "websocket", "http"] = "auto"
 
     def secret(self) -> str:
-        """The password. Raises DocumentError where none is set or its file cannot be read."""
+        """The password. Raises DocumentError if none is set, or if its file cannot be read."""
         if self.password is not None:
             return self.password
         if self.password_file is None:
@@ -64,7 +64,7 @@ class AriSettings(Model):
                         0,
                         "ari.password_file",
                         "is not set",
-                        f"Name a file that holds the ARI user's password, or set {PREFIX}ARI_PASSWORD",
+                        f"Name a file with the ARI user's password, or set {PREFIX}ARI_PASSWORD",
                     )
                 ]
             )
@@ -75,12 +75,12 @@ _PORT = re.compile(r"(?P<host>[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 
 
 def _listen_address(value: str) -> str:
-    """Only what no other machine reaches: the secret that comes with a request is sent in clear."""
+    """Allow only addresses that other machines cannot reach: a request carries its secret in clear."""
     remedy = "Write it like 127.0.0.1:4573, or unix:/run/idtone/agi.sock"
     if value.startswith("unix:"):
-        # 107 is what the kernel takes; the rest is for the name that the socket has before it is ready.
+        # The kernel allows 107 bytes. The socket has a longer, temporary name until it is ready.
         if not value.startswith("unix:/") or len(os.fsencode(value)) > 90 or "\0" in value:
-            raise ValueError(f"is not the whole path of a socket, or too long. {remedy}")
+            raise ValueError(f"is not the absolute path of a socket, or is too long. {remedy}")
         return value
     found = _PORT.fullmatch(value)
     try:
@@ -90,12 +90,12 @@ def _listen_address(value: str) -> str:
     if found is None or address is None or not 0 < int(found["port"]) < 65536:
         raise ValueError(f"is not an IP address and a port. {remedy}")
     if not address.is_loopback:
-        raise ValueError(f"can be reached from other machines, and AGI is not encrypted; use ARI over https. {remedy}")
+        raise ValueError(f"is not a loopback address, and AGI is not encrypted; use ARI over https. {remedy}")
     return value
 
 
 class AgiSettings(Model):
-    """Where the service takes questions over FastAGI."""
+    """Where the service listens for requests over FastAGI."""
 
     listen: Annotated[str, AfterValidator(_listen_address)] = "127.0.0.1:4573"
 
@@ -108,14 +108,14 @@ class AgiSettings(Model):
 
 
 class Door(StrEnum):
-    """How Asterisk asks the service: by its REST interface or by FastAGI."""
+    """The interface by which the hook reaches the service: ARI or AGI."""
 
     ARI = "ari"
     AGI = "agi"
 
 
 class SoundsSettings(Model):
-    """Where Asterisk finds the sounds, and where the operator keeps profiles of his own."""
+    """The folder of the sound files, and the folder of the operator's own profiles."""
 
     directory: Path = Path("/var/lib/asterisk/sounds/idtone")
     profiles: Path | None = None
@@ -128,17 +128,17 @@ def _source(value: str) -> str:
 
 
 UNSIGNED: Final = "unsigned"
-"""In the place of a root: the registry is a file that whoever can write it is believed."""
+"""The value of `trust` for an unsigned registry: anyone who can write the file can change it."""
 
 
 class JournalSettings(Model):
-    """Where Asterisk writes down what it did."""
+    """The folder in which Asterisk writes the journal."""
 
     directory: Path | None = None
 
 
 class RegistrySettings(Model):
-    """Where the registry is, and by what it is believed."""
+    """Where the registry is, and how it is verified."""
 
     source: Annotated[str, AfterValidator(_source)] = "/etc/idtone/registry"
     trust: str | None = None
@@ -146,9 +146,9 @@ class RegistrySettings(Model):
     poll: Annotated[timedelta, Field(ge=timedelta(milliseconds=100), le=timedelta(days=1))] = timedelta(seconds=1)
 
     def root(self) -> Path | None:
-        """The file with the association's root; None where the registry is unsigned.
+        """The file with the association's root; None if the registry is unsigned.
 
-        Raises DocumentError where neither was said: nobody gets an unsigned registry by forgetting something.
+        Raises DocumentError if `trust` is not set: an unsigned registry needs the word `unsigned`.
         """
         if self.trust is None:
             raise DocumentError(
@@ -167,14 +167,14 @@ class RegistrySettings(Model):
 
 
 def _patterns(value: object) -> object:
-    """A list, or its entries with commas between them, as an environment variable has them."""
+    """A list, or a text with commas between its entries, as in an environment variable."""
     return [entry.strip() for entry in value.split(",") if entry.strip()] if isinstance(value, str) else value
 
 
 def _witness(value: str) -> str:
     url, _, key = value.partition(" ")
     if not url.startswith(("https://", "http://")) or key.strip().count("+") < 2 or " " in key.strip():
-        raise ValueError("is not an address and a verifier key. Write it like https://witness.example NAME+ID+BASE64")
+        raise ValueError("is not an address with a verifier key. Write it like https://witness.example NAME+ID+BASE64")
     return f"{url.rstrip('/')} {key.strip()}"
 
 
@@ -185,11 +185,11 @@ def _log_name(value: str) -> str:
 
 
 class Exports(StrEnum):
-    """How many persons it takes to give evidence out."""
+    """How many persons an export of evidence takes."""
 
     ALONE = "alone"
     TWO_PERSONS = "two-persons"
-    """One requests it, and another approves it."""
+    """One person requests it, another approves it."""
 
 
 _UNITS: Final = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -205,62 +205,62 @@ def _octets(value: object) -> object:
 
 class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
-    """The node's own file, or the PostgreSQL that several nodes share."""
+    """This node's file, or the PostgreSQL that several nodes share."""
     spool: Path = Path("/var/lib/idtone/ledger.sqlite3")
-    """The node's own file where `url` names PostgreSQL."""
+    """This node's file if `url` names PostgreSQL."""
     password_file: Path | None = None
     password: str | None = Field(default=None, repr=False)
     key_file: Path = Path("/var/lib/idtone/ledger.key")
     reserve: Annotated[int, BeforeValidator(_octets), Field(ge=0, le=2**40)] = 64 * 10**6
-    """Bytes on the ledger's disk that are kept for evidence."""
+    """Bytes that are kept free for evidence on the ledger's disk."""
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
-    """For how long numbers can be opened; None means for ever."""
+    """How long numbers can be opened; None means for ever."""
     exports: Exports = Exports.ALONE
     approval: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=365))] = timedelta(days=7)
-    """How long a request waits for it, and how long it counts."""
+    """How long a request waits for an approval, and how long an approval counts."""
     origin: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_log_name)] | None = None
     seen_file: Path | None = None
     witnesses: Annotated[tuple[Annotated[str, AfterValidator(_witness)], ...], BeforeValidator(_patterns)] = ()
-    """Each an address, a space, and the witness's verifier key."""
+    """Each entry: address, space, verifier key of the witness."""
     witness_every: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=1)
 
     def is_shared(self) -> bool:
-        """Several nodes' ledgers are read together in PostgreSQL."""
+        """Whether the ledgers of several nodes are replicated into PostgreSQL."""
         return self.url.partition(":")[0].partition("+")[0] == "postgresql"
 
     def own(self) -> str:
-        """The address of the file that this node writes; what is shared is a copy of it."""
+        """The address of the file that this node writes. PostgreSQL has its replica."""
         return f"sqlite:///{self.spool}" if self.is_shared() else self.url
 
     def secret(self) -> str | None:
-        """PostgreSQL's password; None leaves it to libpq's own ways. Raises DocumentError where it cannot be read."""
+        """PostgreSQL's password; None leaves it to libpq. Raises DocumentError if its file cannot be read."""
         if self.password is not None or self.password_file is None:
             return self.password
         return read_text(self.password_file, size_limit=4096).strip()
 
     def log_origin(self, node: str) -> str:
-        """The name of the ledger's tree in what is signed; it tells the node's trees apart from all others."""
+        """The origin in the checkpoints (C2SP): the unique name of this node's tree."""
         return self.origin or re.sub(r"[\s+]+", "-", f"{node}/idtone")
 
     def signing_key(self) -> Path:
-        """The file of the key that signs the tree's heads."""
+        """The file of the key that signs the checkpoints."""
         return self.key_file.with_name(f"{self.key_file.name}.sign")
 
     def seen(self) -> Path:
-        """The file with what was signed last."""
+        """The file with the last signed checkpoint."""
         return self.seen_file or self.key_file.with_name(f"{self.key_file.name}.seen")
 
     def cosigned(self) -> Path:
-        """The file with what witnesses have cosigned last."""
+        """The file with the last checkpoint that witnesses cosigned."""
         return self.key_file.with_name(f"{self.key_file.name}.cosigned")
 
     def continued(self) -> Path:
-        """The file with the names of the trees that followed the first, where its database was damaged."""
+        """The file with the names of the trees that followed the first one after its database was damaged."""
         return self.key_file.with_name(f"{self.key_file.name}.continued")
 
     def day_keys(self) -> Path:
-        """The file of the keys of the days, which are encrypted with the one in `key_file`."""
+        """The file of the day keys, which the key in `key_file` encrypts."""
         return self.key_file.with_name(f"{self.key_file.name}.days")
 
 
@@ -277,12 +277,12 @@ class HeardBy(StrEnum):
 
 
 class CallerHears(StrEnum):
-    """How the caller gets to hear a sound before he is connected."""
+    """How the caller hears a sound before the parties are connected."""
 
     EARLY_MEDIA = "early-media"
-    """As he hears the ring-back tone: his call is answered when the parties are connected."""
+    """Like the ring-back tone: the caller's call is answered when the parties are connected."""
     ANSWERED = "answered"
-    """His call is answered first, for networks that let no early media through."""
+    """The caller's call is answered first, for networks that block early media."""
 
 
 class NotifySettings(Model):
@@ -293,7 +293,7 @@ class NotifySettings(Model):
 
 
 class PartyTones(Model):
-    """Which licensed sound each party hears; none named means that of the member's best licence."""
+    """Which licensed sound each party hears; None means the sound of the member's best licence."""
 
     called: str | None = None
     caller: str | None = None
@@ -313,16 +313,16 @@ def _pattern(value: str) -> str:
 
 
 class Overload(StrEnum):
-    """What becomes of a call when as many as may wait for a verdict are waiting."""
+    """What happens to a call while `policy.waiting` calls wait for a verdict."""
 
     SHED = "shed"
-    """Turned away at once, for the network to try another way or later."""
+    """The hook turns it away at once, so that the network can try another route, or again later."""
     ALONE = "alone"
-    """As if the service were away."""
+    """The hook falls back, as if the service were down."""
 
 
 class SuspendedCalls(StrEnum):
-    """What becomes of the calls of a number that is suspended while they are in progress."""
+    """What happens to calls in progress when their number is suspended."""
 
     HANG_UP = "hang-up"
     LET_END = "let-end"
@@ -331,7 +331,7 @@ class SuspendedCalls(StrEnum):
 class PolicySettings(Model):
     unlicensed: Unlicensed = Unlicensed.NOTICE
     service_away: Unlicensed = Unlicensed.NOTICE
-    """What Asterisk does on its own while the service does not answer."""
+    """The fallback: what a call without a verdict gets while the service is down."""
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     waiting: Annotated[int, Field(ge=1, le=1000)] = 20
     """How many calls may wait for a verdict at once."""
@@ -384,14 +384,15 @@ class Settings(Model):
     log: LogSettings = LogSettings()
 
     def journal_directory(self) -> Path:
-        """The folder of the journal, as Asterisk sees it too."""
+        """The folder of the journal; Asterisk and the service use the same path."""
         return self.journal.directory or self.sounds.directory / "journal"
 
     def agi_secret(self) -> str:
-        """What the hook sends along with each request over AGI; empty for a Unix socket, whose peer is checked.
+        """The secret in each of the hook's requests over AGI on TCP. Empty for ARI, and for a Unix socket: there the
+        kernel names the peer.
 
-        It follows from the ARI password, so that there is no further secret to keep. Raises DocumentError where that
-        cannot be read.
+        It is derived from the ARI password, so that the operator has only one secret. Raises DocumentError if the
+        password cannot be read.
         """
         if self.door is not Door.AGI or isinstance(self.agi.address(), Path):
             return ""
@@ -399,9 +400,9 @@ class Settings(Model):
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings. `path` None means the default file where it exists, else the defaults.
+    """Read the settings. `path` None means the default file if it exists, else the defaults.
 
-    Raises DocumentError with every fault; an environment variable is named as such, also one that nothing reads.
+    Raises DocumentError with all faults, also those of environment variables and of unknown ones.
     """
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
@@ -417,7 +418,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
     try:
         return validate(tree, text, name, Settings)
     except DocumentError as error:
-        # The file alone was good, so what is wrong now came from the environment.
+        # The file was valid without the variables, so these faults come from the environment.
         raise DocumentError(
             Fault("environment", 0, 0, variable_name(tuple(f.field.split("."))), f.problem, f.remedy)
             for f in error.faults
@@ -430,7 +431,7 @@ def variable_name(location: tuple[str, ...]) -> str:
 
 
 def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Every key that can be set, as its path."""
+    """All keys of the settings, each as its path."""
     found: list[tuple[str, ...]] = []
     for name, field in model.model_fields.items():
         inner = field.annotation
@@ -442,7 +443,7 @@ def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -
 
 
 def _overrides(environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """Raises DocumentError for variables with our prefix that nothing reads."""
+    """The values from the environment. Raises DocumentError for unknown variables with our prefix."""
     names = {variable_name(location): location for location in locations()}
     ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name not in _NO_SETTINGS}
     if unknown := ours.keys() - names.keys():

@@ -120,7 +120,7 @@ def test_the_settings_name_the_folder_of_the_sounds(tmp_path):
 def test_export_does_not_make_a_folder(tmp_path):
     result = export(tmp_path / "etc" / "asterisk")
     assert isinstance(result.exception, UsageError)
-    assert str(result.exception).startswith(f"{tmp_path / 'etc' / 'asterisk'}: there is no such folder; name the one")
+    assert str(result.exception).startswith(f"{tmp_path / 'etc' / 'asterisk'}: no such folder; name the folder")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""A registry that is made up, and calls to decide."""
+"""A fake registry, and calls to decide."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EXPIRED = replace(LICENCE, id="L-expired", valid_until=NOW)
 
 @dataclass
 class FakeRegistry:
-    """Knows one holder's number and another's without licence."""
+    """Has a number of a member with licences, and a number of a member without."""
 
     held: Sequence[Licence] = (LICENCE,)
     expires: datetime = datetime(2026, 12, 1, tzinfo=JST)

@@ -1,4 +1,4 @@
-"""The root of the command line: what `idtone` offers before any room has its say."""
+"""The root of the command line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROUPS = {"agi", "serve", "doctor", "tone", "registry", "authority", "ledger", "
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command and group, as it is typed; commands as their groups show them."""
+    """Every command and group by the words of its command line; commands as their groups show them."""
     yield path, command
     for name, inner in getattr(command, "commands", {}).items():
         yield from commands(inner, (*path, name))
@@ -59,12 +59,12 @@ def test_every_command_has_help(path: tuple[str, ...]) -> None:
     assert result.exit_code == 0
     assert " ".join(("Usage:", "root", *path)) in result.output
     summary = COMMANDS[path].help
-    assert summary, "it says what it is for"
+    assert summary, "the help has a summary"
     assert summary.split()[0] in result.output
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
-def test_a_group_shows_what_the_command_itself_says(path: tuple[str, ...]) -> None:
+def test_a_group_shows_the_summary_of_the_command(path: tuple[str, ...]) -> None:
     assert SHOWN[path].help == " ".join(COMMANDS[path].help.partition("\n\n")[0].split())
 
 
@@ -79,12 +79,12 @@ def test_a_room_names_no_module_of_another_room(room: str) -> None:
     assert set(named) == {room}
 
 
-def test_garbage_is_looked_for_again_once_a_command_is_loaded() -> None:
+def test_garbage_collection_is_on_again_after_a_command_is_loaded() -> None:
     assert CliRunner().invoke(app, ["tone", "list"]).exit_code == 0
     assert gc.isenabled()
 
 
-def test_what_is_mistyped_is_named_with_what_is_meant() -> None:
+def test_a_mistyped_command_gets_a_suggestion() -> None:
     result = CliRunner().invoke(app, ["tone", "lst"])
     assert result.exit_code == console.UNUSABLE
     assert "Did you mean 'list'?" in result.output
@@ -133,4 +133,4 @@ def test_serve_without_a_password_names_the_setting(tmp_path, capsys: pytest.Cap
     assert "ari.password_file" in shown.err
     assert "IDTONE_ARI_PASSWORD" in shown.err
     assert shown.out == ""
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["idtone.yaml"], "nothing was touched"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["idtone.yaml"], "the command writes nothing"

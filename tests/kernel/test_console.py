@@ -1,4 +1,4 @@
-"""How a command ends, and what it prints."""
+"""The exit codes of commands, and what they print."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def app() -> typer.Typer:
         ("unusable", 2, "", "idtone: a.yaml: is gone. Look\nb.yaml:1:2: a: is wrong. Mend it\n"),
     ],
 )
-def test_endings(
+def test_exit_codes(
     app: typer.Typer, command: str, code: int, out: str, err: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ending(app, command) == code
@@ -81,7 +81,7 @@ def test_a_group_without_command_shows_its_help(app: typer.Typer, capsys: pytest
     assert "misused" in shown.out + shown.err
 
 
-def test_a_fault_of_ours_is_not_hidden_and_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_shows_its_traceback_and_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
@@ -112,23 +112,23 @@ def test_checksums_can_be_checked(tmp_path: Path, name: str) -> None:
 
 
 def program(body: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
-    """A command of its own process, since this is about the real standard output."""
+    """Run a command in a separate process, because the test is about the real standard output."""
     script = f"import os, signal\nfrom idtone import console\ndef app():\n    {body}\nconsole.run(app)"
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
     return subprocess.run([sys.executable, "-c", script], check=False, timeout=60, **how)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_output_that_cannot_be_written_is_one_error(unbuffered: str) -> None:
+def test_output_that_cannot_be_written_gives_one_error(unbuffered: str) -> None:
     with open("/dev/full", "wb") as full:
         done = program("print('x')", stdout=full, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
-    message = b"idtone: the output cannot be written: No space left on device; send it elsewhere\n"
+    message = b"idtone: the output cannot be written: No space left on device; write it to another place\n"
     assert (done.returncode, done.stderr) == (console.UNUSABLE, message)
 
 
 @pytest.fixture
 def unread() -> Iterator[int]:
-    """A pipe whose reader has gone."""
+    """A pipe whose reader has closed it."""
     reading, writing = os.pipe()
     os.close(reading)
     yield writing
@@ -140,7 +140,7 @@ def unread() -> Iterator[int]:
 @pytest.mark.parametrize(
     ("ending", "code"), [("", 0), ("console.sys.exit(1)", 1), ("raise console.UsageError('no')", 2)]
 )
-def test_a_reader_that_has_gone_changes_nothing(
+def test_a_closed_pipe_does_not_change_the_exit_code(
     unread: int, count: int, ending: str, code: int, unbuffered: str
 ) -> None:
     body = f"for _ in range(3): print('x' * {count})\n    {ending}"
@@ -148,12 +148,12 @@ def test_a_reader_that_has_gone_changes_nothing(
     assert (done.returncode, done.stderr) == (code, b"idtone: no\n" if code == 2 else b"")
 
 
-def test_a_table_and_standard_error_that_nobody_reads_change_nothing(unread: int) -> None:
+def test_a_table_and_standard_error_without_a_reader_change_nothing(unread: int) -> None:
     body = "console.Rows(['a']).print([['b']] * 10_000)\n    console.sys.stderr.write('x')\n    console.sys.exit(1)"
     assert program(body, stdout=unread, stderr=unread).returncode == 1
 
 
-def test_whether_somebody_reads_is_seen_without_writing(unread: int) -> None:
+def test_a_closed_pipe_is_noticed_without_writing(unread: int) -> None:
     assert program("console.sys.exit(console.is_read(0))", stdout=unread).returncode == 0
     assert program("console.sys.exit(console.is_read(0))").returncode == 1
     body = "print('x', flush=True)\n    console.sys.exit(console.is_read(0))"
@@ -163,7 +163,7 @@ def test_whether_somebody_reads_is_seen_without_writing(unread: int) -> None:
 ROWS = [("1", "[b]long[/b] " * 30), (None, True), ("two\nlines", False)]
 
 
-def test_a_table_for_a_program_has_a_line_a_row_however_long(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_for_a_program_has_one_line_per_row(capsys: pytest.CaptureFixture[str]) -> None:
     console.Rows(["first", "second"]).print(ROWS)
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == ["first", "second"]
@@ -171,7 +171,7 @@ def test_a_table_for_a_program_has_a_line_a_row_however_long(capsys: pytest.Capt
                                                           ["two\\nlines", "no" + " " * 358]]  # fmt: skip
 
 
-def test_rows_that_come_one_by_one_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_that_are_printed_one_by_one_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     rows = console.Rows(["first", "second"])
     rows.print([])
     for row in ROWS[1:]:
@@ -182,7 +182,7 @@ def test_rows_that_come_one_by_one_stand_below_each_other(capsys: pytest.Capture
     assert capsys.readouterr().out.split(" ", 1) == ["1", "          2     \n"]
 
 
-def test_csv_and_tsv_are_read_back_by_their_readers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_and_tsv_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> None:
     texts = [["1", "[b]long[/b] " * 30], ["", "yes"], ["two\nlines", "no"]]
     for form, dialect in ((console.Form.CSV, "excel"), (console.Form.TSV, "excel-tab")):
         rows = console.Rows(["first", "second"], form)
@@ -193,13 +193,13 @@ def test_csv_and_tsv_are_read_back_by_their_readers(capsys: pytest.CaptureFixtur
         assert ("\r\n" in written) == (form is console.Form.CSV)
 
 
-def test_forms_that_exclude_each_other_are_named() -> None:
+def test_conflicting_forms_are_named() -> None:
     assert console.form(False, False, True) is console.Form.TSV
     with pytest.raises(UsageError, match="--json and --csv cannot go together; choose one"):
         console.form(True, True, False)
 
 
-def test_without_standard_output_a_command_does_its_work() -> None:
+def test_a_command_works_without_standard_output() -> None:
     done = program("console.print_json(['x'])", stdout=None, preexec_fn=lambda: os.close(1))
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -214,7 +214,7 @@ def test_every_character_can_be_printed(encoding: str, printed: bytes) -> None:
     assert json.loads(done.stdout) == "音"
 
 
-def test_a_command_that_is_ended_clears_up(tmp_path: Path) -> None:
+def test_a_terminated_command_cleans_up(tmp_path: Path) -> None:
     (tmp_path / "draft").touch()
     body = f"""
     try:

@@ -1,4 +1,4 @@
-"""The decision: every outcome with every reason, and the moments at which it turns."""
+"""The decision: every outcome with every reason, and the moments at which it changes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REFUSE_POLICY = Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
 STALE = FakeRegistry(expires=NOW)
 
 TABLE = [
-    # call, registry, reason, the licence that was judged; the outcome follows below from the policy
+    # call, registry, reason, judged licence; the test derives the outcome from the policy
     (call(), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
     (call(), FakeRegistry([EXPIRED]), Reason.LICENCE_EXPIRED, "L-expired"),
     (call(), FakeRegistry([REVOKED]), Reason.LICENCE_REVOKED, "L-revoked"),
@@ -101,7 +101,7 @@ def test_the_table_has_every_reason_that_the_kernel_gives() -> None:
 @pytest.mark.parametrize("unlicensed", Unlicensed)
 @pytest.mark.parametrize("full", LedgerFull)
 @pytest.mark.parametrize(("asked", "registry", "reason", "licence"), TABLE)
-def test_while_there_is_no_room_for_evidence(
+def test_while_the_ledger_is_full(
     asked: ForwardedCall,
     registry: FakeRegistry | None,
     reason: Reason,
@@ -109,7 +109,7 @@ def test_while_there_is_no_room_for_evidence(
     unlicensed: Unlicensed,
     full: LedgerFull,
 ) -> None:
-    """Who would not be connected is not for that reason, and nobody hears a licensed sound."""
+    """A call that would not be connected keeps its reason, and no call gets a licensed sound."""
     policy = Policy(unlicensed=unlicensed, ledger_full=full, refuse_cause=34)
     decision = decide(asked, registry, policy, NOW, ledger_full=True)
     usual = decide(asked, registry, policy, NOW)
@@ -181,7 +181,9 @@ def test_a_licence_for_the_leap_day(moment: datetime, valid: bool) -> None:
         ([REVOKED, EARLY], Reason.LICENCE_NOT_YET_VALID, "L-early"),
     ],
 )
-def test_of_several_licences_the_nearest_to_a_yes_speaks(licences: list[Licence], reason: Reason, licence: str) -> None:
+def test_of_several_licences_the_closest_to_valid_gives_the_reason(
+    licences: list[Licence], reason: Reason, licence: str
+) -> None:
     decision = decide(call(), FakeRegistry(licences), NOTICE_POLICY, NOW)
     assert (decision.reason, decision.licence) == (reason, licence)
 
@@ -196,7 +198,7 @@ def test_of_several_licences_the_nearest_to_a_yes_speaks(licences: list[Licence]
         (replace(OUTGOING, status=LicenceStatus.SUSPENDED), Reason.LICENCE_SUSPENDED),
     ],
 )
-def test_of_several_objections_the_weightiest_is_named(licence: Licence, reason: Reason) -> None:
+def test_of_several_objections_the_first_rule_gives_the_reason(licence: Licence, reason: Reason) -> None:
     assert judge(licence, Direction.INCOMING, NOW) is reason
 
 
@@ -214,18 +216,18 @@ def test_a_registry_that_never_expires_does_not_overflow_its_grace() -> None:
 
 
 @pytest.mark.parametrize("grace", [timedelta(0), timedelta(days=30)], ids=str)
-def test_a_suspension_holds_from_its_since_on_and_outlives_the_registry(grace: timedelta) -> None:
+def test_a_suspension_starts_at_since_and_outlives_the_registry(grace: timedelta) -> None:
     policy = Policy(registry_stale=grace)
     assert decide(call(), stopped(NOW), policy, NOW - SECOND).outcome is Outcome.PLAY
     for later in (timedelta(0), SECOND, 4000 * DAY):
         assert decide(call(), stopped(NOW), policy, NOW + later).reason is Reason.NUMBER_SUSPENDED
 
 
-def test_only_the_forwarding_number_is_stopped() -> None:
+def test_only_a_suspended_forwarding_number_stops_the_call() -> None:
     assert decide(call(called=UNKNOWN), stopped(NOW, UNKNOWN), NOTICE_POLICY, NOW).outcome is Outcome.PLAY
 
 
-def test_a_moment_without_time_zone_is_a_mistake_of_ours() -> None:
+def test_a_moment_without_time_zone_raises() -> None:
     with pytest.raises(TypeError):
         decide(call(), FakeRegistry(), NOTICE_POLICY, NOW.replace(tzinfo=None))
 
@@ -235,7 +237,7 @@ zones = st.sampled_from([UTC, JST, timezone(timedelta(hours=-5))])
 
 
 def moments(first: int, last: int) -> st.SearchStrategy[datetime]:
-    """Seconds around `NOW`, few, so that moments coincide."""
+    """A few seconds around `NOW`, so that moments coincide."""
     return st.builds(lambda s, zone: (NOW + s * SECOND).astimezone(zone), st.integers(first, last), zones)
 
 
@@ -266,7 +268,9 @@ policies = st.builds(
 
 @given(calls, registries, policies, moments(-3, 5))
 @settings(max_examples=400)
-def test_what_never_happens(asked: ForwardedCall, registry: FakeRegistry | None, policy: Policy, now: datetime) -> None:
+def test_what_must_never_happen(
+    asked: ForwardedCall, registry: FakeRegistry | None, policy: Policy, now: datetime
+) -> None:
     decision = decide(asked, registry, policy, now)
     suspension = registry.suspension(asked.forwarding_number) if registry else None
     assert (decision.outcome is Outcome.BYPASS) == (asked.called is POLICE)
@@ -289,7 +293,7 @@ def test_what_never_happens(asked: ForwardedCall, registry: FakeRegistry | None,
 @pytest.mark.parametrize(
     ("moment", "reason"), [(NOW - SECOND, Reason.REGISTRY_MISSING), (NOW, Reason.NUMBER_SUSPENDED)]
 )
-def test_what_an_earlier_registry_suspended_counts_while_there_is_none(moment, reason):
+def test_remembered_suspensions_count_without_a_registry(moment, reason):
     call = ForwardedCall("c", Direction.INCOMING, HELD, WITHHELD, CALLED)
     remembered = {HELD.e164: NOW}
     decision = decide(call, None, Policy(), moment, remembered)
@@ -299,8 +303,8 @@ def test_what_an_earlier_registry_suspended_counts_while_there_is_none(moment, r
 
 
 @given(st.integers(1970, 2100), st.sampled_from([LICENCE, EARLY, EXPIRED, REVOKED]))
-def test_a_clock_that_is_set_back_brings_nothing_back(year: int, licence: Licence) -> None:
-    """What was signed says that it is not earlier than that: of then, or of now where the clock is right."""
+def test_setting_the_clock_back_makes_no_licence_valid(year: int, licence: Licence) -> None:
+    """The signed registry says that it is not earlier than its issue."""
     registry = FakeRegistry([licence], expires=NOW + DAY, issued=NOW)
     by_the_clock = datetime(year, 6, 1, tzinfo=JST)
     decision = decide(call(), registry, NOTICE_POLICY, time_by(registry, by_the_clock))
@@ -310,7 +314,7 @@ def test_a_clock_that_is_set_back_brings_nothing_back(year: int, licence: Licenc
         assert licence.valid_from <= max(by_the_clock, NOW) < min(licence.valid_until, registry.expires)
 
 
-def test_a_number_that_was_stopped_stays_so_when_the_clock_is_set_back() -> None:
+def test_setting_the_clock_back_lifts_no_suspension() -> None:
     registry = stopped(NOW, issued=NOW)
     at = time_by(registry, NOW - 3650 * DAY)
     assert decide(call(), registry, NOTICE_POLICY, at).reason is Reason.NUMBER_SUSPENDED

@@ -1,4 +1,4 @@
-"""Reading YAML: what is accepted, and where each fault is said to be."""
+"""Reading YAML: what is accepted, and the place of each fault."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ def test_a_good_file_is_its_model() -> None:
         ),
         ("leaves: [{name: a, pause: long}]", 1, 20, "leaves[0].pause", "is not a length of time", "PT12H"),
         ("leaves: a\n", 1, 1, "leaves", "is not a list", "Write a list"),
-        ("leaves: [\n  a]\n", 2, 3, "leaves[0]", "is not made of keys and values", "Write 'key: value' lines"),
+        ("leaves: [\n  a]\n", 2, 3, "leaves[0]", "does not have keys and values", "Write 'key: value' lines"),
         ("title: [a]\n", 1, 1, "title", "is not a plain text", "Write a text"),
-        ("- a\n", 1, 1, "", "is not made of keys and values", "Write 'key: value' lines"),
-        ("just text\n", 1, 1, "", "is not made of keys and values", "Write 'key: value' lines"),
+        ("- a\n", 1, 1, "", "does not have keys and values", "Write 'key: value' lines"),
+        ("just text\n", 1, 1, "", "does not have keys and values", "Write 'key: value' lines"),
     ],
 )
 def test_faults_of_the_model(text: str, line: int, column: int, field: str, problem: str, remedy: str) -> None:
@@ -103,8 +103,8 @@ def test_faults_of_the_model(text: str, line: int, column: int, field: str, prob
 @pytest.mark.parametrize(
     ("text", "line", "column", "problem"),
     [
-        ("title: a\ntitle: b\n", 2, 1, "stands twice"),
-        ("leaves:\n  - {name: a, name: b}\n", 2, 15, "stands twice"),
+        ("title: a\ntitle: b\n", 2, 1, "is there twice"),
+        ("leaves:\n  - {name: a, name: b}\n", 2, 15, "is there twice"),
         ("title: &a b\n", 1, 8, "has an anchor"),
         ("title: *a\n", 1, 8, "is an alias"),
         ("title: !!python/object:os.system x\n", 1, 8, "has a tag"),
@@ -128,25 +128,25 @@ def test_faults_of_the_model(text: str, line: int, column: int, field: str, prob
         ("<<: {title: a}\n", 1, 1, "is not a known key"),  # no merge keys
     ],
 )
-def test_faults_of_shape(text: str, line: int, column: int, problem: str) -> None:
+def test_faults_of_syntax(text: str, line: int, column: int, problem: str) -> None:
     found = faults(text)[0]
     assert (found.line, found.column) == (line, column)
     assert problem in found.problem
     assert found.remedy
 
 
-def test_an_explicit_string_tag_without_name_is_no_decoration() -> None:
+def test_an_explicit_string_tag_without_name_is_allowed() -> None:
     assert read_tree("a: ! b", "f") == {"a": "b"}
 
 
-def test_depth_has_a_bound() -> None:
+def test_depth_is_limited() -> None:
     assert read_tree("[" * 16 + "]" * 16, "f") == json.loads("[" * 16 + "]" * 16)
     found = faults("leaves: " + "[" * 16 + "\n" + "]" * 16)
     assert "nested more than 16 deep" in found[0].problem
     assert (found[0].line, found[0].column) == (1, 24)
 
 
-def test_faults_come_all_at_once_in_order_of_place() -> None:
+def test_all_faults_come_together_in_the_order_of_their_places() -> None:
     text = "zzz: 1\nleaves:\n  - from: x\n    nme: b\n  - name: a\n    from: y\n"
     assert [(found.line, found.field) for found in faults(text)] == [
         (1, "zzz"),
@@ -157,7 +157,7 @@ def test_faults_come_all_at_once_in_order_of_place() -> None:
     ]
 
 
-def test_rules_see_the_model_and_point_into_the_file() -> None:
+def test_rules_get_the_model_and_their_faults_are_located() -> None:
     def rule(tree: Tree) -> list[Complaint]:
         return [
             Complaint(("leaves", n, "from"), "is odd", "Double it")
@@ -172,7 +172,7 @@ def test_rules_see_the_model_and_point_into_the_file() -> None:
     assert parse("leaves: [{name: a, from: 2}]", "tree.yaml", Tree, rule).leaves[0].from_hz == 2
 
 
-def test_a_place_that_the_file_does_not_have_is_the_nearest_above() -> None:
+def test_a_location_that_the_file_lacks_gets_the_nearest_place_above() -> None:
     def rule(_: Tree) -> list[Complaint]:
         return [
             Complaint(("leaves", 0, "pause"), "is zero", "Write one"),
@@ -184,7 +184,7 @@ def test_a_place_that_the_file_does_not_have_is_the_nearest_above() -> None:
     assert [(found.line, found.column) for found in caught.value.faults] == [(1, 1), (3, 5)]
 
 
-def test_of_very_many_faults_the_first_come_with_a_count() -> None:
+def test_very_many_faults_are_cut_off_with_a_count() -> None:
     text = "leaves:\n" + "".join(f"  - {{name: a, k{n}: 1}}\n" for n in range(1_000))
     found = faults(text)
     assert len(found) == 201

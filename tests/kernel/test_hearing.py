@@ -1,4 +1,4 @@
-"""Who is to hear which sound, and when nobody is to hear any."""
+"""Who hears which sound, and when no sound is played."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_each_direction_has_its_own_parties(direction, incoming, outgoing):
 
 
 @pytest.mark.parametrize("wanted", [{CALLED}, {CALLER}, {CALLED, CALLER}])
-def test_who_cannot_be_reached_is_stood_in_for_by_the_called_party(wanted):
-    """Under an operator's own Dial() the hook is on the called channel alone; the sound is not left out for that."""
+def test_the_called_party_hears_the_sound_if_no_wanted_party_can(wanted):
+    """Under an operator's own Dial() the hook runs only on the called channel; the sound is played all the same."""
     policy = Policy(notify=dict.fromkeys(Direction, frozenset(wanted)))
     decision = decide(replace(call(), parties=frozenset({CALLED})), FakeRegistry(), policy, NOW)
     assert decision.profiles == {CALLED: "sample"}
@@ -48,7 +48,7 @@ ONE_TONE = {(Direction.INCOMING, CALLER): "chime"}
         ([LICENCE, CHIME], TONES, "PLAY", "licence-valid", "L-1", {CALLED: "sample", CALLER: "chime"}),
         ([CHIME, LICENCE], TONES, "PLAY", "licence-valid", "L-1", {CALLED: "sample", CALLER: "chime"}),
         ([CHIME], ONE_TONE, "PLAY", "licence-valid", "L-chime", {CALLED: "chime", CALLER: "chime"}),
-        # Where one party's sound is not licensed, nobody hears a licensed one.
+        # If one party's sound is not licensed, no party hears a licensed one.
         ([LICENCE], TONES, "NOTICE", "licence-none", None, {CALLED: "notice", CALLER: "notice"}),
         (
             [LICENCE, replace(EXPIRED, tone="chime")],
@@ -63,7 +63,7 @@ def test_each_party_its_own_sound(held, tones, outcome, reason, licence, profile
     assert decision.profiles == profiles
 
 
-def test_another_direction_is_not_held_to_it():
+def test_the_tones_of_one_direction_do_not_apply_to_the_other():
     decision = decide(call(direction=Direction.OUTGOING), FakeRegistry(), Policy(notify=BOTH, tones=TONES), NOW)
     assert decision.profiles == {CALLED: "sample", CALLER: "sample"}
 
@@ -73,7 +73,7 @@ def test_the_licensed_sound_of_a_party_never_without_its_licence():
     assert decision.profiles == {CALLER: "notice"}
 
 
-def test_a_leg_of_a_chain_is_not_sounded_again():
+def test_an_announced_call_gets_no_second_sound():
     announced = replace(call(), announced=True)
     once = decide(announced, FakeRegistry(), Policy(), NOW)
     assert once == Decision(
@@ -86,7 +86,7 @@ def test_a_leg_of_a_chain_is_not_sounded_again():
 
 
 @pytest.mark.parametrize("skipping", [{"announced": True}, {"called": parse("0312340000")}])
-def test_a_call_that_hears_nothing_is_judged_all_the_same(skipping):
+def test_a_call_without_a_sound_is_judged_too(skipping):
     silent = Policy(silent=(parse_pattern("0312340000"),))
     asked = replace(call(), **skipping)
     unknown = decide(asked, FakeRegistry([]), silent, NOW)
@@ -121,13 +121,13 @@ def test_patterns_of_numbers(pattern, matching, other):
 
 
 @pytest.mark.parametrize("nonsense", ["", "*", "fax", "03**", "0*3", "+", "0312340000 0312340001 x", "0" * 40])
-def test_what_is_no_pattern(nonsense):
+def test_an_invalid_pattern_is_refused(nonsense):
     with pytest.raises(NumberError, match="write it like") as error:
         parse_pattern(nonsense)
     assert not nonsense or nonsense in ("*", "+") or nonsense not in str(error.value)
 
 
-def test_no_pattern_shows_its_number():
+def test_a_pattern_does_not_show_its_number():
     assert "0312340000" not in repr(Policy(silent=(parse_pattern("0312340000"),)))
     assert HELD.e164 not in repr(parse_pattern(HELD.e164))
 
@@ -141,12 +141,12 @@ def test_no_pattern_shows_its_number():
         ("+81 3 1234 5677;a=b", "0312345677"),
     ],
 )
-def test_what_a_malformed_number_would_be_without_the_rest(text, number):
+def test_the_number_that_the_digits_of_a_malformed_one_make(text, number):
     found = digits_alone(text)
     assert (found == parse(number)) if number else not found.known
 
 
-def test_a_suspended_number_is_not_let_through_for_a_letter_behind_it():
+def test_a_suspended_number_with_a_letter_behind_it_is_refused():
     asked = replace(call(MALFORMED), perhaps=HELD)
     decision = decide(asked, stopped(NOW), Policy(), NOW)
     assert (decision.outcome, decision.reason) == (Outcome.REFUSE, Reason.NUMBER_SUSPENDED)

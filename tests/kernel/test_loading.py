@@ -1,4 +1,4 @@
-"""A command imports what it needs: modules are counted, because seconds depend on the machine."""
+"""A command imports only what it needs. The tests count modules, because times depend on the machine."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ OTHERS = {
     "psycopg", "pydantic", "pydub", "reportlab", "rfc8785", "rich", "securesystemslib", "sounddevice", "soundfile",
     "soxr", "tuf", "typer", "urllib3", "yaml",
 }  # fmt: skip
-"""What idtone imports that is neither its own nor Python's."""
+"""Packages that idtone imports, besides its own and Python's."""
 COMMAND_LINE = {"pydantic", "rich", "typer"}
-"""What Typer itself imports for options and for help."""
+"""Packages that Typer imports for options and help."""
 DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
-"""What reading settings, profiles and registries takes."""
+"""Packages for reading settings, profiles and registries."""
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
 ROOMS = {
     "agi", "ari_app", "authority", "call_control", "config", "dialplan", "ledger", "operations", "registry", "service",
     "tones",
 }  # fmt: skip
-"""What of idtone is not the kernel."""
+"""The rooms outside of the kernel."""
 TABLES = {"idtone.cli", "idtone.console", "idtone.errors"} | {
     f"idtone.{room}{commands}"
     for room in ("authority", "ledger", "registry", "tones")
     for commands in ("", ".commands")
 }
-"""What every command has."""
+"""The modules that every command imports."""
 
 PROGRAM = """
 import os, signal, socket, sys
@@ -57,7 +57,7 @@ try:
 finally:
     tell()
 """
-"""`idtone`; it sends which modules it has at its end, and when it gets SIGUSR1."""
+"""Runs `idtone`, and sends the names of its modules at its end and on SIGUSR1."""
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def inbox(tmp_path: Path) -> Iterator[socket.socket]:
-    """Gets what a program sends."""
+    """The socket to which `PROGRAM` sends."""
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as datagrams:
         datagrams.bind(str(tmp_path / "inbox"))
         datagrams.setblocking(False)
@@ -115,7 +115,7 @@ def start(config: Path, inbox: socket.socket) -> Start:
 
 
 async def received(inbox: socket.socket, first: str) -> set[str]:
-    """The words of the next datagram that begins with this one."""
+    """The words of the next datagram that begins with the word `first`."""
     async with asyncio.timeout(60):
         while True:
             words = (await asyncio.get_running_loop().sock_recv(inbox, 2**18)).decode().split()
@@ -124,7 +124,7 @@ async def received(inbox: socket.socket, first: str) -> set[str]:
 
 
 async def modules_of(process: subprocess.Popen[str], inbox: socket.socket) -> set[str]:
-    """Those that a command has at its end."""
+    """The modules that a command has at its end."""
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     return await received(inbox, "MODULES")
@@ -135,12 +135,12 @@ def own(modules: set[str]) -> set[str]:
 
 
 def rooms(modules: set[str]) -> set[str]:
-    """Those that a module was imported from, beside the tables of commands."""
+    """The rooms from which a module was imported, without the tables of commands."""
     return {name.split(".")[1] for name in own(modules) - TABLES} & ROOMS
 
 
 def foreign(modules: set[str]) -> set[str]:
-    """Without Python's own, which differ from version to version."""
+    """The modules without Python's own, which differ between versions."""
     return {name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names}
 
 

@@ -176,7 +176,7 @@ def test_an_american_number_without_its_plus_does_not_lose_its_beginning() -> No
         ("03123456789012", "needs 10 digits"),
     ],
 )
-def test_only_complete_japanese_numbers_will_do(text: str, reason: str) -> None:
+def test_only_complete_japanese_numbers_are_accepted(text: str, reason: str) -> None:
     with pytest.raises(NumberError, match=reason) as caught:
         parse_japanese(text)
     assert not text or text not in str(caught.value)
@@ -205,7 +205,7 @@ def test_the_length_of_a_national_number(beginning: str, length: int) -> None:
     assert national_length(beginning) == length
 
 
-def test_a_number_shows_its_last_four_digits_and_nothing_more() -> None:
+def test_a_number_shows_only_its_last_four_digits() -> None:
     number = parse("0312345678")
     assert (str(number), repr(number), f"{number}") == ("…5678", "<Number fixed …5678>", "…5678")
     assert number.last4 == "5678"
@@ -222,8 +222,8 @@ texts = (
 )
 
 
-def test_what_was_read_before_is_read_the_same_again() -> None:
-    """Numbers are kept for the next call. That must never give one number for another, however alike they are."""
+def test_the_cache_returns_the_right_number() -> None:
+    """Results are cached. The cache must never return another number, however similar the texts are."""
     forms = [f"0{area}{number}" for area in (3, 6) for number in range(12345678, 12348678)]
     first = [parse(form) for form in forms]
     assert [parse(form) for form in forms] == first == [Number(NumberKind.FIXED, f"+81{form[1:]}") for form in forms]

@@ -1,4 +1,4 @@
-"""Who runs a command."""
+"""The person who runs a command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOBODY = str(2**32 - 1)
     ("login", "environment", "uid", "known_by"),
     [
         ("0", {}, 0, AccountKnownBy.LOGIN),
-        ("0\n", {"SUDO_UID": "54321"}, 0, AccountKnownBy.LOGIN),  # who has logged in cannot say that he is another
+        ("0\n", {"SUDO_UID": "54321"}, 0, AccountKnownBy.LOGIN),  # the environment cannot override the login
         (NOBODY, {"SUDO_UID": "54321"}, 54321, AccountKnownBy.SUDO),
         (None, {"SUDO_UID": "54321"}, 54321, AccountKnownBy.SUDO),
         (NOBODY, {}, os.getuid(), AccountKnownBy.ACCOUNT),
@@ -26,7 +26,7 @@ NOBODY = str(2**32 - 1)
         ("x", {}, os.getuid(), AccountKnownBy.ACCOUNT),
     ],
 )
-def test_the_kernel_is_believed_before_sudo_and_sudo_before_the_account(
+def test_the_login_counts_before_sudo_and_sudo_before_the_account(
     tmp_path: Path, login: str | None, environment: dict[str, str], uid: int, known_by: AccountKnownBy
 ) -> None:
     if login is not None:
@@ -35,6 +35,6 @@ def test_the_kernel_is_believed_before_sudo_and_sudo_before_the_account(
     assert (person.uid, person.known_by) == (uid, known_by)
 
 
-def test_an_account_without_a_name_is_told_by_its_number() -> None:
+def test_an_account_without_a_name_is_shown_by_its_number() -> None:
     assert str(acting(Path("/nowhere"), {"SUDO_UID": "54321"})) == "uid 54321 (uid 54321, by sudo)"
     assert acting(Path("/nowhere"), {"SUDO_UID": "0"}) == Person(0, "root", AccountKnownBy.SUDO)

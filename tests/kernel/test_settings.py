@@ -80,7 +80,7 @@ OTHER = {
     ("policy", "silent"): ("0312345678, 101", ("0312345678", "101")),
     ("log", "level"): ("debug", "debug"),
 }
-"""For every key a value that is not the default where there is another, and what it becomes."""
+"""For every key a text that is not the default, if another is possible, and the value that it becomes."""
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,7 @@ def faults(path: Path | None, environment: dict[str, str]) -> list[str]:
     return [str(fault) for fault in caught.value.faults]
 
 
-def test_without_file_and_environment_the_defaults_hold() -> None:
+def test_without_file_and_environment_the_defaults_apply() -> None:
     settings = load_settings(None, {})
     assert settings == Settings()
     assert settings.node == platform.node()
@@ -133,7 +133,7 @@ def test_every_key_can_be_set_by_file_and_by_environment(location: tuple[str, ..
     assert value_at(load_settings(None, {variable_name(location): text}), location) == value
 
 
-def test_the_environment_wins_over_the_file_and_leaves_the_rest(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_file_and_keeps_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "idtone.yaml"
     path.write_text("ari: {user: of-file, transport: http}\npolicy: {notify: {incoming: called}, refuse_cause: 1}")
     settings = load_settings(path, {"IDTONE_ARI_USER": "of-environment", "IDTONE_POLICY_UNLICENSED": "refuse"})
@@ -141,7 +141,7 @@ def test_the_environment_wins_over_the_file_and_leaves_the_rest(tmp_path: Path) 
     assert (settings.policy.unlicensed, settings.policy.refuse_cause) == (Unlicensed.REFUSE, 1)
 
 
-def test_a_section_may_be_left_empty_by_the_file_where_the_environment_fills_it(tmp_path: Path) -> None:
+def test_the_environment_can_fill_a_section_that_is_empty_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "idtone.yaml"
     path.write_text("ari: {}\n")
     assert load_settings(path, {"IDTONE_ARI_USER": "x"}).ari.user == "x"
@@ -158,7 +158,7 @@ def test_a_section_may_be_left_empty_by_the_file_where_the_environment_fills_it(
         ("ledger: {origin: a b}", "{path}:1:10: ledger.origin: has a space or a '+' in it. Write it like pbx-1"),
         (
             "policy: {unlicensed: ignore}",
-            "{path}:1:10: policy.unlicensed: is not one of the values that it can have. Write 'notice' or 'refuse'",
+            "{path}:1:10: policy.unlicensed: is not one of the possible values. Write 'notice' or 'refuse'",
         ),
         ("policy: {notify: {incoming: everybody}}", "{path}:1:19: policy.notify.incoming: "),
         ("ari: {url: localhost:8088}", "{path}:1:7: ari.url: is not an HTTP address. Write it like http://"),
@@ -194,12 +194,12 @@ def test_a_fault_of_the_environment_names_the_variable(tmp_path: Path) -> None:
         ("IDTONE_", "Remove it; IDTONE_ARI_URL is the setting ari.url"),
     ],
 )
-def test_a_variable_that_nothing_reads_is_an_error_that_shows_no_value(name: str, remedy: str) -> None:
+def test_an_unknown_variable_is_an_error_that_shows_no_value(name: str, remedy: str) -> None:
     [fault] = faults(None, {name: "secret", "IDTONE_NODE": "x"})
     assert fault == f"environment: {name}: is not a variable that idtone knows. {remedy}"
 
 
-def test_variables_that_are_no_settings_and_those_of_others_do_not_matter() -> None:
+def test_other_variables_are_ignored() -> None:
     others = {
         "ARI_USER": "z",
         "IDTONE_CONFIG": "/x",
@@ -235,7 +235,7 @@ def test_a_password_that_is_not_there_is_an_error_with_its_remedy(tmp_path: Path
         load_settings(None, {"IDTONE_ARI_PASSWORD_FILE": str(tmp_path / "none")}).ari.secret()
 
 
-def test_the_ledger_is_the_nodes_own_file_or_a_copy_of_it_in_postgresql(tmp_path: Path) -> None:
+def test_the_ledger_is_the_nodes_own_file_with_or_without_postgresql(tmp_path: Path) -> None:
     own = Settings().ledger
     assert (own.is_shared(), own.own(), own.secret()) == (False, own.url, None)
     secret = tmp_path / "password"
@@ -262,12 +262,12 @@ def test_the_policy_of_the_settings() -> None:
     assert policy.notify[Direction.OUTGOING] == {Party.CALLED}
 
 
-def test_the_shipped_file_is_the_defaults(shipped: Path) -> None:
+def test_the_shipped_file_has_the_defaults(shipped: Path) -> None:
     assert load_settings(shipped, {}) == Settings()
 
 
 IN_COMMENT_ONLY = {("node",), ("ari", "password"), ("ledger", "password")}
-"""The machine's name is nothing to write down beforehand, a password nothing to write into this file."""
+"""The shipped file cannot know the machine's name, and a password does not belong in it."""
 
 
 @pytest.mark.parametrize("location", locations(), ids=".".join)
@@ -307,16 +307,16 @@ def test_where_agi_listens(listen: str, address: Path | tuple[str, int]) -> None
     ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "localhost:4573", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536",
      "::1:4573", "127.1:4573", "unix:agi.sock", "unix:", "unix:/" + 90 * "x", "unix:/run/\0", "", "٣.0.0.1:4573"],
 )  # fmt: skip
-def test_agi_listens_nowhere_else(listen: str) -> None:
+def test_agi_refuses_other_addresses(listen: str) -> None:
     (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
     assert fault.startswith("environment: IDTONE_AGI_LISTEN: ")
     assert "unix:/run/idtone/agi.sock" in fault
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "[2001:db8::1]:4573"])
-def test_an_address_that_other_machines_reach_is_refused_with_the_way_that_is_meant_for_them(listen: str) -> None:
+def test_an_address_that_other_machines_can_reach_is_refused_with_a_remedy(listen: str) -> None:
     (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
-    assert "can be reached from other machines, and AGI is not encrypted; use ARI over https. Write it like" in fault
+    assert "is not a loopback address, and AGI is not encrypted; use ARI over https. Write it like" in fault
 
 
 def test_the_journal_is_beside_the_sounds_unless_its_folder_is_named() -> None:
@@ -335,7 +335,7 @@ def agi_secret(**changes: str) -> str:
 
 
 def test_the_secret_of_agi_is_the_same_in_the_service_and_in_the_hook(tmp_path: Path) -> None:
-    """They read it at different times, out of the same settings."""
+    """Both derive it from the same settings, at different times."""
     password = tmp_path / "ari.password"
     password.write_text("s3cret\n")
     of_file = {"IDTONE_DOOR": "agi", "IDTONE_ARI_PASSWORD_FILE": str(password)}
@@ -343,7 +343,7 @@ def test_the_secret_of_agi_is_the_same_in_the_service_and_in_the_hook(tmp_path: 
     assert load_settings(None, of_file).agi_secret() == agi_secret() == agi_secret(IDTONE_AGI_LISTEN="[::1]:14573")
 
 
-def test_the_secret_of_agi_follows_from_the_password_and_does_not_show_it() -> None:
+def test_the_secret_of_agi_is_derived_from_the_password_and_does_not_show_it() -> None:
     secrets = {agi_secret(IDTONE_ARI_PASSWORD=password) for password in ("s3cret", "S3cret", "s3cret ", "")}
     assert len(secrets) == 4
     assert agi_secret(IDTONE_ARI_USER="other") == agi_secret()
@@ -358,12 +358,12 @@ def test_the_secret_of_agi_follows_from_the_password_and_does_not_show_it() -> N
         {"IDTONE_DOOR": "agi", "IDTONE_AGI_LISTEN": "unix:/run/idtone/agi.sock"},
     ],
 )
-def test_without_agi_over_tcp_there_is_no_secret_and_no_password_is_asked_for(environment: dict[str, str]) -> None:
+def test_without_agi_over_tcp_no_secret_and_no_password_is_needed(environment: dict[str, str]) -> None:
     for password in ({}, {"IDTONE_ARI_PASSWORD": "s3cret"}):
         assert load_settings(None, environment | password).agi_secret() == ""
 
 
-def test_agi_over_tcp_takes_a_password(tmp_path: Path) -> None:
+def test_agi_over_tcp_needs_a_password(tmp_path: Path) -> None:
     without = {name: value for name, value in AGI_OVER_TCP.items() if name != "IDTONE_ARI_PASSWORD"}
     with pytest.raises(DocumentError, match=r"ari\.password_file: is not set"):
         load_settings(None, without).agi_secret()

@@ -1,4 +1,4 @@
-"""Exports that take two persons, by their commands, and the packs that come of them."""
+"""Exports by two persons: the commands, and the resulting packs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
 
 
 class Office:
-    """Two persons and more, who share a machine."""
+    """Several persons, who share a machine."""
 
     def __init__(self, settings: Path, monkeypatch: pytest.MonkeyPatch, pack: Path) -> None:
         settings.write_text(
@@ -80,7 +80,7 @@ class Office:
             return [step.kind for step in reader.acts()]
 
     def enter(self, make: Callable[[str], Step]) -> str:
-        """What somebody does who can run anything as the service's user, and does not use the commands."""
+        """Enter an act without the commands, as anyone can who runs programs as the service's user."""
         made = make("act-0123")
         with LedgerWriter.open(self.settings.url, "pbx-1", self.key_ring) as writer:
             writer.append(made).result(20)
@@ -116,7 +116,7 @@ def test_one_requests_another_approves_and_either_makes_the_pack(office: Office,
     assert run("verify", "-c", office.config).exit_code == 0
 
 
-def test_who_approves_is_shown_what_and_no_number(office: Office) -> None:
+def test_the_approver_sees_the_calls_but_no_number(office: Office) -> None:
     request = office.ask()
     office.be(BOB)
     shown = run("approve", request, "-c", office.config, "--yes").stdout
@@ -125,11 +125,11 @@ def test_who_approves_is_shown_what_and_no_number(office: Office) -> None:
     assert "12345678" not in shown
     office.run(BOB, "refuse", request, "--why", "asked again")
     listed = CliRunner().invoke(app, ["ledger", "requests", "-c", str(office.config)], env={"COLUMNS": "80"}).stdout
-    assert request in listed  # whole, since one has to write it
+    assert request in listed  # not cut off, because a person has to type it
     assert "refused" in listed
 
 
-def test_a_no_is_a_negative_verdict_and_no_act(office: Office) -> None:
+def test_declining_is_a_negative_verdict_without_an_act(office: Office) -> None:
     request = office.ask()
     office.be(BOB)
     assert run("approve", request, "-c", office.config).exit_code == 1
@@ -138,7 +138,7 @@ def test_a_no_is_a_negative_verdict_and_no_act(office: Office) -> None:
     assert office.kinds() == [StepKind.EXPORT_REQUESTED]
 
 
-def test_no_act_holds_a_number(office: Office) -> None:
+def test_no_act_contains_a_number(office: Office) -> None:
     request = office.ask()
     office.approve(request)
     office.export(request)
@@ -151,7 +151,7 @@ def test_no_act_holds_a_number(office: Office) -> None:
 def attempts(office: Office, request: str) -> dict[str, tuple[Callable[[], object], str]]:
     return {
         "the same person approves": (lambda: office.approve(request, ALICE), "another person has to approve it"),
-        "export before the approval": (lambda: office.export(request), "is open; only one that is approved"),
+        "export before the approval": (lambda: office.export(request), "is open; only an approved request"),
         "approve what nobody requested": (lambda: office.approve("act-9"), "there is no request 'act-9'"),
         "refuse what nobody requested": (
             lambda: office.run(BOB, "refuse", "act-9", "--why", "no"), "there is no request 'act-9'"
@@ -171,7 +171,7 @@ def attempts(office: Office, request: str) -> dict[str, tuple[Callable[[], objec
 
 
 @pytest.mark.parametrize("attempt", range(9))
-def test_what_is_not_approved_is_not_exported_and_leaves_no_act(office: Office, attempt: int) -> None:
+def test_without_an_approval_nothing_is_exported_or_recorded(office: Office, attempt: int) -> None:
     request = office.ask()
     act, why = list(attempts(office, request).values())[attempt]
     with pytest.raises(UsageError, match=why):
@@ -180,13 +180,13 @@ def test_what_is_not_approved_is_not_exported_and_leaves_no_act(office: Office, 
     assert not office.pack.exists()
 
 
-def test_the_services_own_account_is_no_person(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_services_account_is_refused_as_a_person(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = office.settings.key_file.stat().st_uid
     with pytest.raises(UsageError, match="log in as yourself and run this by sudo"):
         office.ask(person=Person(owner, "idtone", AccountKnownBy.ACCOUNT))
 
 
-def test_an_approval_is_used_once_and_by_those_two(office: Office) -> None:
+def test_an_approval_counts_once_and_only_for_the_two_persons(office: Office) -> None:
     request = office.ask()
     office.approve(request)
     with pytest.raises(LedgerError, match="carol has neither requested nor approved this"):
@@ -199,7 +199,7 @@ def test_an_approval_is_used_once_and_by_those_two(office: Office) -> None:
     assert not office.pack.exists()
 
 
-def test_a_refusal_ends_it(office: Office) -> None:
+def test_a_refusal_ends_the_request(office: Office) -> None:
     request = office.ask()
     office.approve(request)
     office.run(CAROL, "refuse", request, "--why", "the court has withdrawn it")
@@ -208,14 +208,14 @@ def test_a_refusal_ends_it(office: Office) -> None:
     assert office.run(ALICE, "requests")[0]["refused"]["why"] == "the court has withdrawn it"
 
 
-def test_what_is_recorded_later_has_to_be_requested_anew(office: Office) -> None:
+def test_calls_with_new_records_have_to_be_requested_again(office: Office) -> None:
     first, second = office.ask(), office.ask("c-1")
     office.approve(second)
     with LedgerReader.open(office.settings.url) as reader:
         at = reader.records("c-1")[0].steps[-1].at
     office.enter(lambda _: steps.sound_failed("c-1", at, "cut off"))
     for act in (lambda: office.approve(first), lambda: office.export(second)):
-        with pytest.raises(UsageError, match="more was recorded of these calls since they were requested"):
+        with pytest.raises(UsageError, match=r"request (it|them) (anew|again)"):
             act()
 
 
@@ -234,11 +234,11 @@ def test_an_approval_expires(office: Office, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(UsageError, match="is expired"):
         office.export(request)
     monkeypatch.setattr("idtone.ledger.disclosure.record_act.datetime", Later)
-    with pytest.raises(LedgerError, match="is expired"):  # by the writer's clock, whatever the command's says
+    with pytest.raises(LedgerError, match="is expired"):  # by the writer's clock, not the command's
         office.approve(other)
 
 
-async def test_the_service_lets_nobody_export_by_settings_of_his_own(office: Office, tmp_path: Path) -> None:
+async def test_the_service_refuses_an_export_by_other_settings(office: Office, tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(office.config.read_text().replace("two-persons", "alone"))
     with LedgerWriter.open(office.settings.url, "pbx-1", office.key_ring) as writer:
@@ -253,9 +253,7 @@ async def test_the_service_lets_nobody_export_by_settings_of_his_own(office: Off
     assert office.kinds() == [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORTED]
 
 
-async def test_the_service_lets_no_approval_count_for_longer_by_settings_of_ones_own(
-    office: Office, tmp_path: Path
-) -> None:
+async def test_the_service_refuses_a_longer_approval_by_other_settings(office: Office, tmp_path: Path) -> None:
     request = office.ask()
     own = tmp_path / "own.yaml"
     own.write_text(office.config.read_text().replace("PT1H", "P365D"))
@@ -270,7 +268,7 @@ async def test_the_service_lets_no_approval_count_for_longer_by_settings_of_ones
     assert office.kinds() == [StepKind.EXPORT_REQUESTED]
 
 
-def test_an_approval_by_oneself_that_was_written_past_the_commands_counts_for_nothing(office: Office) -> None:
+def test_a_self_approval_that_was_written_without_the_commands_does_not_count(office: Office) -> None:
     request = office.ask()
     with LedgerReader.open(office.settings.url) as reader:
         [asked] = reader.acts()
@@ -289,7 +287,7 @@ def approved_pack(office: Office) -> tuple[dict[str, bytes], VerifierKey]:
 
 
 def resealed(office: Office, files: dict[str, bytes], change: Callable[[dict[str, Any]], object]) -> dict[str, bytes]:
-    """As one who has the signing key would do it, but cannot change the tree."""
+    """Reseal the pack, as an attacker with the signing key who cannot change the tree."""
     manifest = json.loads(files[MANIFEST])
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}
@@ -312,14 +310,14 @@ TAMPERINGS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
 
 
 @pytest.mark.parametrize("tampering", range(len(TAMPERINGS)))
-def test_a_pack_that_claims_an_approval_it_has_not_is_told(office: Office, tampering: int) -> None:
+def test_a_pack_with_a_false_approval_is_a_fault(office: Office, tampering: int) -> None:
     files, log = approved_pack(office)
     change, fault = TAMPERINGS[tampering]
     verdict = verified(resealed(office, files, change), log)
     assert any(fault in each for each in verdict.faults) if fault else not verdict.faults, verdict.faults
 
 
-def test_a_witness_has_to_have_seen_the_approval_as_well(office: Office) -> None:
+def test_a_witness_must_have_cosigned_the_approval_too(office: Office) -> None:
     witness = Signer("w.example", bytes(32))
 
     def cosign() -> None:
@@ -327,7 +325,7 @@ def test_a_witness_has_to_have_seen_the_approval_as_well(office: Office) -> None
         assert seen
         office.key_ring.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, 1793491200)]))
 
-    cosign()  # the records, and nothing else yet
+    cosign()  # only the records
     first, second = office.ask(), office.ask()
     office.approve(first)
     office.export(first)
@@ -342,7 +340,7 @@ def test_a_witness_has_to_have_seen_the_approval_as_well(office: Office) -> None
     assert (shown.exit_code, "cosigned by  w.example" in shown.stdout) == (0, True)
 
 
-def test_numbers_that_were_not_to_be_opened_are_told(office: Office) -> None:
+def test_numbers_that_are_open_against_the_request_are_a_fault(office: Office) -> None:
     request = office.ask("c-1", "--sealed")
     office.approve(request)
     made = office.export(request)
@@ -355,7 +353,7 @@ def test_numbers_that_were_not_to_be_opened_are_told(office: Office) -> None:
     assert verified(opened, log).faults == ["the numbers are opened, and that was not approved"]
 
 
-def test_a_pack_that_was_made_alone_says_so(config: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_pack_of_one_person_says_so(config: Path, tmp_path: Path) -> None:  # noqa: F811
     pack = tmp_path / "pack.zip"
     run("export", "--case", "R-7", "-o", pack, "c-1", "-c", config)
     assert "approved by  nobody: it was made by one person alone" in run("verify-pack", pack).stdout

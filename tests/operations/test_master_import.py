@@ -1,4 +1,4 @@
-"""`idtone tone import`, where the registry and the tones meet."""
+"""`idtone tone import`, which compares a recording with the registry."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def master(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """Settings with folders for everything; the registry that they name is not there yet."""
+    """Settings with folders for all files; the named registry does not exist yet."""
     path = tmp_path / "idtone.yaml"
     path.write_text(
         f"sounds: {{directory: {tmp_path}/sounds, profiles: {tmp_path}/profiles}}\n"
@@ -157,7 +157,7 @@ def test_the_master_that_the_association_publishes(
     shutil.rmtree(association.folder / "tones")
     named.write_text(named.read_text("utf-8").replace("version: 1", "version: 2"), "utf-8")
     association.publish()
-    assert run("--id", "jusa", "--standard", "--replace", "-c", config) == 0, "what was published stays so"
+    assert run("--id", "jusa", "--standard", "--replace", "-c", config) == 0, "the published master is still there"
 
     published = next((association.repository / "targets" / "tones").iterdir())
     published.write_bytes(published.read_bytes()[:-1] + b"x")
@@ -174,6 +174,6 @@ def test_the_master_that_the_association_publishes(
         association.publish()
 
 
-def test_an_unsigned_registry_publishes_no_master(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unsigned_registry_has_no_published_master(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--id", "jusa", "-c", config) == 2
-    assert "an unsigned registry publishes no masters; name the MASTER" in " ".join(capsys.readouterr().err.split())
+    assert "an unsigned registry has no published masters; name the MASTER" in " ".join(capsys.readouterr().err.split())

@@ -59,12 +59,12 @@ def test_the_example_is_good() -> None:
             "same as members[0].numbers[2] of member m-0001",
             "one",
         ),
-        ("0312340001", "110", 20, "members[1].numbers[0]", "emergency", "take it out"),
+        ("0312340001", "110", 20, "members[1].numbers[0]", "emergency", "remove it"),
         ("0312340001", "+12125551234", 20, "members[1].numbers[0]", "not a Japanese", "Write it like"),
         ("0312340001", "03123", 20, "members[1].numbers[0]", "not a Japanese", "Write it like"),
         ("0312340001", "03*", 20, "members[1].numbers[0]", "covers 100,000,000", "really holds"),
         ("0312345677", "0312345*", 22, "suspensions[0].number", "not a Japanese", "Write it like"),
-        ("0312345677", "119", 22, "suspensions[0].number", "emergency", "take it out"),
+        ("0312345677", "119", 22, "suspensions[0].number", "emergency", "remove it"),
     ],
 )
 def test_each_fault_names_line_field_and_remedy(

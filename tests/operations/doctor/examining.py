@@ -1,4 +1,4 @@
-"""`idtone doctor` run beside a PBX, and its findings."""
+"""Runs `idtone doctor` on a PBX, and returns its findings."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Findings = dict[str, dict[str, Any]]
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
-    """Exit code and standard output; `settings` are environment variables. No number ever comes out.
+    """Exit code and standard output; `settings` are environment variables. Asserts that no number is printed.
 
-    In this process, which has loaded it already; with a `prefix` as a process of its own.
+    The command runs in this process, which is faster; with a `prefix`, in a separate process.
     """
     command = ["doctor", "-c", str(service.settings), *arguments]
     told = {"COLUMNS": "200"} | {f"IDTONE_{name}": str(value) for name, value in settings.items()}

@@ -1,4 +1,4 @@
-"""The question to the AGI listener that leaves no trace, put to the service's own server over both kinds of address."""
+"""The check of the AGI listener, which leaves no trace, with the service's own server and both kinds of address."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def never(request):
 
 
 @pytest.mark.parametrize("kind", ["unix", "tcp", "tcp6"])
-async def test_the_listener_answers_and_notices_nothing(kind, tmp_path, caplog):
+async def test_the_listener_answers_and_logs_nothing(kind, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     address = {"unix": tmp_path / "agi.sock", "tcp": ("127.0.0.1", 0), "tcp6": ("::1", 0)}[kind]
     async with FastAgiServer(never).listening(address) as bound:

@@ -1,4 +1,4 @@
-"""The look at Asterisk, where no real one gives such answers on demand: a web server that says what it is told."""
+"""Observing Asterisk, with a web server that gives answers which a real Asterisk does not give on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULES = [{"name": "res_ari.so", "status": "Running"}, {"name": "func_cut.so", 
 
 
 class Told(BaseHTTPRequestHandler):
-    """Answers a path by the table `server.answers`: status and body; for the rest, 404."""
+    """Answers a path by the table `server.answers` (status and body), other paths with 404."""
 
     def do_GET(self) -> None:
         status, body = self.server.answers.get(self.path.removeprefix("/ari/"), (404, "{}"))  # type: ignore[attr-defined]
@@ -59,7 +59,7 @@ def look(server: ThreadingHTTPServer) -> ari.Seen:
     return ari.look(AriSettings(url=f"http://127.0.0.1:{server.server_port}/ari"), "sesame, open")
 
 
-def test_only_modules_that_run_count(server):
+def test_only_running_modules_count(server):
     seen = look(server)
     assert seen.modules == {"res_ari"}
     assert (seen.version, seen.nearby, seen.application, seen.write_status) == ("22.10.1", True, False, 404)
@@ -88,13 +88,13 @@ def test_the_contexts_of_the_hook(server, path, answer, contexts):
     assert look(server).contexts == contexts
 
 
-def test_nothing_is_asked_that_changes_anything_and_the_password_is_in_no_address(server):
+def test_no_request_changes_anything_or_has_the_password_in_its_address(server):
     look(server)
     written = [path for method, path, _ in server.asked if method != "GET"]
     assert len(written) == 1
     assert written[0].startswith("/ari/playbacks/idtone-doctor-")
     assert all("sesame" not in path and sent["Authorization"].startswith("Basic ") for _, path, sent in server.asked)
-    assert all("Origin" not in sent for _, _, sent in server.asked), "Asterisk logs each one that it does not allow"
+    assert all("Origin" not in sent for _, _, sent in server.asked), "Asterisk logs each origin that it does not allow"
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_nothing_is_asked_that_changes_anything_and_the_password_is_in_no_addres
         (STATE_OF_CALLED, (200, '{"message": "no"}')),
     ],
 )
-def test_what_is_not_asterisk(server, path, answer):
+def test_answers_that_are_not_asterisks(server, path, answer):
     server.answers[path] = answer
-    with pytest.raises(AriUnavailable, match="does not do so as Asterisk does"):
+    with pytest.raises(AriUnavailable, match="are not Asterisk's"):
         look(server)
 
 
-def test_what_refuses(server):
+def test_a_refused_request(server):
     server.answers["asterisk/info"] = (401, "{}")
     with pytest.raises(AriRefused, match="401"):
         look(server)

@@ -1,4 +1,4 @@
-"""What Asterisk said of itself → findings."""
+"""Observations of Asterisk → findings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ACL = {"deny": "0.0.0.0/0"}
     ("error", "remedy"),
     [
         (AriUnavailable("Asterisk does not answer"), "http.conf"),
-        (AriRefused(401, "Unauthorized", "GET asterisk/info"), "the one that /etc/idtone/ari.password holds"),
+        (AriRefused(401, "Unauthorized", "GET asterisk/info"), "the password in /etc/idtone/ari.password"),
         (AriRefused(403, "Forbidden", "GET asterisk/info"), "`permit = `"),
         (
             AriRefused(404, "Not Found", "GET asterisk/info"),
@@ -44,7 +44,7 @@ ACL = {"deny": "0.0.0.0/0"}
         (AriRefused(503, "Service Unavailable", "GET asterisk/info"), "core waitfullybooted"),
     ],
 )
-def test_why_asterisk_could_not_be_seen(error, remedy):
+def test_why_asterisk_could_not_be_reached(error, remedy):
     finding = asterisk.unreachable(error, FILE)
     assert finding.state is State.BAD
     assert str(error) in finding.found
@@ -52,7 +52,7 @@ def test_why_asterisk_could_not_be_seen(error, remedy):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8088", "http://me:sesame@127.0.0.1:8088/pbx"])
-def test_an_address_without_ari_at_its_end_is_named_with_it(url):
+def test_the_remedy_adds_ari_to_the_address(url):
     finding = asterisk.unreachable(AriRefused(404, "Not Found", "GET asterisk/info"), AriSettings(url=url))
     bare = url.replace("me:sesame@", "")
     assert finding.found.endswith(f"at {bare}")
@@ -134,10 +134,10 @@ def test_the_password(secret, file, from_environment, state, found):
     finding = asterisk.password(secret, FILE if file else AriSettings(password=secret), from_environment, file)
     assert finding.state is state
     assert found in finding.found
-    assert secret in SAMPLES or secret not in finding.found + finding.remedy, "it is never shown"
+    assert secret in SAMPLES or secret not in finding.found + finding.remedy, "a password is never shown"
 
 
-def test_a_new_password_goes_into_the_hook_too_if_its_secret_follows_from_it():
+def test_a_new_password_needs_a_new_export_if_the_hooks_secret_is_derived_from_it():
     remedies = [asterisk.password("short", AriSettings(), True, None, with_hook).remedy for with_hook in (True, False)]
     assert ["idtone dialplan export" in remedy for remedy in remedies] == [True, False]
 
@@ -153,8 +153,8 @@ def test_a_new_password_goes_into_the_hook_too_if_its_secret_follows_from_it():
         (TLS, True, [ALL], None, State.WARNING, "has no ACL"),
         (TLS, True, [ALL], ACL, State.GOOD, "with TLS and an ACL"),
         (FILE, True, None, ACL, State.UNKNOWN, "/proc/net/tcp"),
-        (FILE, False, [], ACL, State.WARNING, "another machine, and is spoken to without TLS"),
-        (TLS, False, [], None, State.GOOD, "over TLS"),
+        (FILE, False, [], ACL, State.WARNING, "does not use TLS"),
+        (TLS, False, [], None, State.GOOD, "uses TLS"),
     ],
 )
 def test_exposure(ari, nearby, listening, user, state, found):

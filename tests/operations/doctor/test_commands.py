@@ -13,9 +13,9 @@ from idtone.operations.doctor.findings import bad, good, unknown, warning
 
 FINDINGS = [
     good("ari", "answers [bold]as it should[/bold]"),
-    bad("ledger-key", "others can read /k", "chmod 600 /k" + "k" * 200),
-    unknown("hook-file", "not asked", "Mend it first"),
-    unknown("hook-loaded", "not asked", "Mend it first"),
+    bad("ledger-key", "other users can read /k", "chmod 600 /k" + "k" * 200),
+    unknown("hook-file", "not asked", "Correct it first"),
+    unknown("hook-loaded", "not asked", "Correct it first"),
     warning("registry-fresh", "expires soon", "Fetch the next"),
 ]
 
@@ -26,13 +26,13 @@ def shown(**options) -> str:
     return out.getvalue()
 
 
-def test_what_is_worst_is_told_first_and_remedies_can_be_copied():
+def test_the_worst_comes_first_and_remedies_can_be_copied():
     text = shown()
     assert "\x1b" not in text
-    assert "answers [bold]as it should[/bold]" in text, "what was found is no markup"
+    assert "answers [bold]as it should[/bold]" in text, "the text is not read as markup"
     remedies = [line for line in text.splitlines() if line.startswith("  → ")]
-    assert remedies == [f"  → chmod 600 /k{'k' * 200}", "  → Fetch the next", "  → Mend it first"]
-    assert text.splitlines()[-1] == "1 good, 1 warning, 1 bad, 2 not seen"
+    assert remedies == [f"  → chmod 600 /k{'k' * 200}", "  → Fetch the next", "  → Correct it first"]
+    assert text.splitlines()[-1] == "1 good, 1 warning, 1 bad, 2 not checked"
     for finding in FINDINGS[1:]:
         assert finding.why in text
 
@@ -43,7 +43,7 @@ def test_colours_only_on_a_terminal(monkeypatch):
 
 
 @pytest.mark.parametrize(("terminal", "after_s", "told"), [(True, 2.0, True), (True, 0.5, False), (False, 2.0, False)])
-def test_progress_is_told_on_a_terminal_and_only_of_what_takes_long(monkeypatch, terminal, after_s, told):
+def test_progress_is_shown_only_on_a_terminal_and_only_for_slow_checks(monkeypatch, terminal, after_s, told):
     out = io.StringIO()
     clock_s = [100.0]
     monkeypatch.setattr(commands.time, "monotonic", lambda: clock_s[0])
@@ -51,4 +51,4 @@ def test_progress_is_told_on_a_terminal_and_only_of_what_takes_long(monkeypatch,
     clock_s[0] += after_s
     waiting(["ledger", "watchdog"])
     waiting.status.stop()
-    assert ("looking at The ledger, The watchdog" in out.getvalue()) is told
+    assert ("checking The ledger, The watchdog" in out.getvalue()) is told

@@ -1,4 +1,4 @@
-"""Asterisk's configuration files are read with those that they include."""
+"""Reading Asterisk's configuration files with the files that they include."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_how_an_include_names_files(tmp_path, name):
 
 
 @pytest.mark.parametrize("line", ["#include nothing.conf", "#include folder", "#exec /bin/true", ";#include a.conf"])
-def test_what_cannot_be_followed_stays(tmp_path, line):
+def test_an_include_that_cannot_be_followed_stays(tmp_path, line):
     (tmp_path / "folder").mkdir()
     (tmp_path / "a.conf").write_text(line)
     assert configuration.text(tmp_path / "a.conf") == (line, "")
@@ -51,7 +51,7 @@ def test_files_that_include_each_other_end(tmp_path):
     assert text.count("a\n") <= configuration.MOST_FILES
 
 
-def test_a_file_that_is_not_there_and_one_that_is_none(tmp_path):
+def test_a_missing_file_and_a_folder(tmp_path):
     assert lines_of(tmp_path / "nothing.conf") == (None, "")
     assert lines_of(tmp_path) == (None, "Is a directory")
 

@@ -8,7 +8,7 @@ from idtone.operations.doctor.checks import CHECKS
 from idtone.operations.doctor.findings import TOPICS, Finding, State, bad, good
 
 
-def test_every_topic_is_looked_at_by_one_check_and_says_why_it_matters():
+def test_every_topic_has_one_check_and_says_why_it_matters():
     topics = [topic for check in CHECKS for topic in check.topics]
     assert sorted(topics) == sorted(TOPICS)
     for topic in TOPICS.values():
@@ -18,12 +18,12 @@ def test_every_topic_is_looked_at_by_one_check_and_says_why_it_matters():
 
 
 @pytest.mark.parametrize("state", [State.WARNING, State.BAD, State.UNKNOWN])
-def test_nothing_is_wrong_without_a_remedy(state):
+def test_every_state_but_good_needs_a_remedy(state):
     with pytest.raises(ValueError, match="remedy"):
         Finding("ari", state, "it does not answer")
 
 
-def test_what_is_good_has_no_remedy():
+def test_a_good_finding_has_no_remedy():
     with pytest.raises(ValueError, match="remedy"):
         Finding("ari", State.GOOD, "it answers", "leave it alone")
 
@@ -36,12 +36,12 @@ def test_a_finding_says_what_was_found():
 
 
 def test_the_report_for_programs():
-    assert bad("ledger-room", "2 MiB free", "Make room").report() == {
+    assert bad("ledger-room", "2 MiB free", "Free space").report() == {
         "id": "ledger-room",
-        "looked_at": "Room for the ledger",
+        "looked_at": "Free space for the ledger",
         "state": "bad",
         "found": "2 MiB free",
-        "why": "On a full disk evidence lives on its reserve.",
-        "remedy": "Make room",
+        "why": "On a full disk only the reserve has space for evidence.",
+        "remedy": "Free space",
     }
     assert good("ledger-room", "2 GiB free").report()["remedy"] is None

@@ -1,4 +1,4 @@
-"""Whether the hook that calls meet is the right one."""
+"""Whether Asterisk has the right hook."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BOTH = frozenset({"idtone-called", "idtone-forward"})
 ETC = Path("/etc/asterisk")
 
 
-def test_the_digest_tells_texts_apart():
+def test_different_texts_have_different_digests():
     assert EXPECTED.digest != OTHER.digest
     assert dialplan.hook(SOUNDS, JOURNAL, NOTICE, ASKING) == EXPECTED
     assert dialplan.hook(SOUNDS, Path("/srv/journal"), NOTICE, ASKING).digest != EXPECTED.digest
@@ -40,12 +40,12 @@ def test_the_digest_tells_texts_apart():
     [
         (EXPECTED.digest, str(SOUNDS), BOTH, State.GOOD, EXPECTED.digest),
         (EXPECTED.digest, str(SOUNDS), None, State.UNKNOWN, EXPECTED.digest),
-        (EXPECTED.digest, str(SOUNDS), frozenset(), State.BAD, "only its variables are left"),
+        (EXPECTED.digest, str(SOUNDS), frozenset(), State.BAD, "it only has the variables of an earlier one"),
         (EXPECTED.digest, str(SOUNDS), BOTH - {"idtone-forward"}, State.BAD, "the dialplan has no idtone-forward"),
         (EXPECTED.digest, str(SOUNDS), BOTH - {"idtone-called"}, State.BAD, "the dialplan has no idtone-called"),
-        ("", "", frozenset(), State.BAD, "no hook"),
-        ("", "", None, State.BAD, "no hook"),
-        ("", str(SOUNDS), BOTH, State.BAD, "another version's, or other settings' (older"),
+        ("", "", frozenset(), State.BAD, "not loaded the hook"),
+        ("", "", None, State.BAD, "not loaded the hook"),
+        ("", str(SOUNDS), BOTH, State.BAD, "another version or has other settings (older"),
         ("0123456789abcdef", str(SOUNDS), BOTH, State.BAD, "0123456789abcdef"),
         ("0123456789abcdef", str(SOUNDS), None, State.BAD, "0123456789abcdef"),
         (OTHER.digest, "/srv/sounds", BOTH, State.BAD, "the sounds in /srv/sounds"),
@@ -58,7 +58,7 @@ def test_the_loaded_hook(digest, sounds, contexts, state, found):
     if state is State.BAD:
         assert "idtone dialplan export -c '/etc/my settings.yaml' /etc/asterisk && " in finding.remedy
         assert "asterisk -rx 'dialplan reload'" in finding.remedy
-    if "no hook" in found or "the dialplan has no" in found or "are left" in found:
+    if "not loaded the hook" in found or "the dialplan has no" in found or "of an earlier one" in found:
         assert "In /etc/asterisk/extensions.conf: `#include idtone.conf`" in finding.remedy
     if state is State.UNKNOWN:
         assert finding.remedy.startswith(
@@ -77,10 +77,10 @@ def test_the_loaded_hook(digest, sounds, contexts, state, found):
             State.BAD,
             "changed after its export",
         ),
-        (OTHER.text, "", State.BAD, "another version or of other settings"),
+        (OTHER.text, "", State.BAD, "another version or has other settings"),
         ("", "", State.BAD, "another version"),
         (None, "Permission denied", State.UNKNOWN, "Permission denied"),
-        (None, "", State.WARNING, "there is no /etc/asterisk/idtone.conf"),
+        (None, "", State.WARNING, "/etc/asterisk/idtone.conf does not exist"),
     ],
 )
 def test_the_file(text, trouble, state, found):
@@ -118,7 +118,7 @@ def test_the_include(including, loaded, state):
         "sounds: {directory: /srv/音}\n",
     ],
 )
-def test_what_is_expected_is_what_an_export_writes(tmp_path, monkeypatch, text):
+def test_the_expected_hook_is_the_exported_one(tmp_path, monkeypatch, text):
     monkeypatch.delenv("IDTONE_SOUNDS_DIRECTORY", raising=False)
     config = tmp_path / "idtone.yaml"
     config.write_text(text)

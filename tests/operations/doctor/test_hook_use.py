@@ -1,4 +1,4 @@
-"""Where `idtone-called` is of no use."""
+"""Places where Asterisk ignores the result of `idtone-called`."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def found(extensions: str = "", queues: str = "", followme: str = "") -> list[st
         ("exten = 1,1,ExecIf($[1]?queue(support,,,,,,idtone-called))", "Queue()"),
         (f"{MINE}exten = 1,1,Queue(support,,,,,,mine^0312345678)", "Queue()"),
         ("exten = 1,1,FollowMe(me,U(idtone-called^0312345678))", "FollowMe()"),
-        ("exten = 1,1,Dial(PJSIP/1,,U(idtone-called^0312345678)U(mine))", "another U() after its own"),
-        ("exten = 1,1,Dial(PJSIP/1,60,gTU(idtone-called^1)wA(x)U(mine^2))", "another U() after its own"),
-        (f"{MINE}exten = 1,1,Dial(PJSIP/1,,U(mine^1)U(other^2))", "another U() after its own"),
-        ("exten = 1,1,Set(OPTIONS=gU(idtone-called^1)U(mine))", "another U() after its own"),
-        ("[globals]\nOPTIONS=gU(idtone-called^1)U(mine)", "another U() after its own"),
+        ("exten = 1,1,Dial(PJSIP/1,,U(idtone-called^0312345678)U(mine))", "another U() after it"),
+        ("exten = 1,1,Dial(PJSIP/1,60,gTU(idtone-called^1)wA(x)U(mine^2))", "another U() after it"),
+        (f"{MINE}exten = 1,1,Dial(PJSIP/1,,U(mine^1)U(other^2))", "another U() after it"),
+        ("exten = 1,1,Set(OPTIONS=gU(idtone-called^1)U(mine))", "another U() after it"),
+        ("[globals]\nOPTIONS=gU(idtone-called^1)U(mine)", "another U() after it"),
     ],
 )
-def test_a_use_in_the_dialplan_that_asterisk_does_not_look_at(text, what):
+def test_a_place_in_the_dialplan_where_asterisk_ignores_the_result(text, what):
     (use,) = found(text)
     assert use.startswith(f"/etc/asterisk/extensions.conf, line {len(text.splitlines())}: ")
     assert what in use
-    assert "03" not in use, "no number of the file gets out"
+    assert "03" not in use, "a finding shows no number of the file"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_use_in_the_dialplan_that_asterisk_does_not_look_at(text, what):
         "exten = 1,1,NoOp())))U(idtone-called",
     ],
 )
-def test_what_is_as_it_should_be(text):
+def test_correct_uses(text):
     assert found(text) == []
 
 
@@ -100,7 +100,7 @@ def test_followme():
     assert found(followme="[me]\ncontext => idtone-members ; not idtone-called\n") == []
 
 
-def test_the_hooks_own_file_is_not_looked_at():
+def test_the_hooks_own_file_is_not_checked():
     own = [Line(ETC / "idtone.conf", 1, "exten = 1,1,Queue(support,,,,,,idtone-called)")]
     assert uses(own, [], []) == []
 

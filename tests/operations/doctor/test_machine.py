@@ -1,4 +1,4 @@
-"""The looks at this machine: true, and without a trace."""
+"""The observations of this machine are correct, and leave no trace."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_open_ports_are_seen_by_their_addresses():
     assert machine.listening(*free_ports(1)) == []
 
 
-def test_whoever_has_the_lock_file_open_is_found(tmp_path):
+def test_a_process_that_has_the_lock_file_open_is_found(tmp_path):
     lock = tmp_path / "ledger.lock"
     assert machine.held_open(lock) is False
     lock.touch()
@@ -53,7 +53,7 @@ def test_whoever_has_the_lock_file_open_is_found(tmp_path):
         assert machine.held_open(lock) is True
         assert machine.holder(lock) == holder.pid
         with lock.open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # looking took nothing
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the check took no lock
         holder.communicate(b"\n")
     assert machine.held_open(lock) is False
     assert machine.holder(lock) is None
@@ -62,7 +62,7 @@ def test_whoever_has_the_lock_file_open_is_found(tmp_path):
 
 def test_a_service_of_another_user_cannot_be_ruled_out(tmp_path):
     if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
+        pytest.skip("only root can become another user")
     lock = tmp_path / "ledger.lock"
     lock.touch()
     for folder in (tmp_path, *tmp_path.parents):
@@ -84,7 +84,7 @@ def test_a_service_of_another_user_cannot_be_ruled_out(tmp_path):
     assert asked == "None\n"
 
 
-def test_as_whom_a_process_runs(tmp_path):
+def test_the_identity_of_a_process(tmp_path):
     pid_file = tmp_path / "asterisk.pid"
     assert machine.process_of(pid_file) is None
     pid_file.write_text(f"{os.getpid()}\n")
@@ -98,7 +98,7 @@ def test_as_whom_a_process_runs(tmp_path):
     assert machine.process_of(pid_file) is None
 
 
-def test_as_whom_a_program_would_run():
+def test_the_identity_of_an_account():
     me = pwd.getpwuid(os.getuid())
     expected = Identity(me.pw_uid, frozenset(os.getgrouplist(me.pw_name, me.pw_gid)), me.pw_gid)
     assert machine.account(me.pw_name) == machine.account(me.pw_uid) == expected
@@ -114,12 +114,12 @@ def test_as_whom_a_program_would_run():
     assert (machine.user_name(2**31), machine.group_name(2**31)) == (str(2**31), str(2**31))
 
 
-def test_the_folders_that_lead_to_one(tmp_path):
+def test_the_folders_above_a_folder(tmp_path):
     assert machine.leading_to(tmp_path / "a" / "b") == [*reversed(tmp_path.parents), tmp_path]
     assert machine.leading_to(tmp_path) == list(reversed(tmp_path.parents))
 
 
-def test_a_name_that_never_answers_costs_no_more_than_its_deadline(monkeypatch):
+def test_a_look_up_that_hangs_ends_at_the_deadline(monkeypatch):
     assert machine.look_up("localhost", 3) == (pytest.approx(0, abs=1), True)
     assert machine.look_up("nobody.invalid", 10)[1] is False
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(0.5))
@@ -130,20 +130,20 @@ def test_a_name_that_never_answers_costs_no_more_than_its_deadline(monkeypatch):
 @pytest.mark.parametrize(
     "line", ["#include idtone.conf", '  #tryinclude "idtone.conf" ; ours', "#include </etc/x/idtone.conf>"]
 )
-def test_who_includes_the_hook(tmp_path, line):
+def test_the_files_that_include_the_hook(tmp_path, line):
     (tmp_path / "other.conf").write_text("; #include idtone.conf\n#include myidtone.conf\n#include idtone.conf.old\n")
     assert machine.including(tmp_path) == []
     (tmp_path / "extensions.conf").write_text(f"[general]\n{line}\n")
     assert machine.including(tmp_path) == [tmp_path / "extensions.conf"]
     (tmp_path / "unreadable.conf").mkdir()
-    assert machine.including(tmp_path) == [tmp_path / "extensions.conf"], "one that cannot be read does not hide it"
+    assert machine.including(tmp_path) == [tmp_path / "extensions.conf"], "an unreadable file does not hide it"
     (tmp_path / "extensions.conf").unlink()
-    assert machine.including(tmp_path) is None, "it may be in the one that cannot be read"
+    assert machine.including(tmp_path) is None, "the #include may be in the unreadable file"
     assert machine.including(tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize(("mode", "is_wal"), [("wal", True), ("persist", False)])
-def test_the_journal_of_a_file_is_read_from_the_file(tmp_path, mode, is_wal):
+def test_wal_mode_is_read_from_the_header(tmp_path, mode, is_wal):
     path = tmp_path / "ledger.sqlite3"
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA journal_mode={mode}")
@@ -153,7 +153,7 @@ def test_the_journal_of_a_file_is_read_from_the_file(tmp_path, mode, is_wal):
     assert machine.is_wal(tmp_path / "nothing") is False
 
 
-def test_what_is_not_there(tmp_path):
+def test_missing_files(tmp_path):
     assert machine.read(tmp_path / "nothing") == (None, "")
     assert machine.read(tmp_path) == (None, "Is a directory")
     assert machine.content(tmp_path / "nothing") is None
@@ -163,13 +163,13 @@ def test_what_is_not_there(tmp_path):
     assert machine.room(Path("/")).free_bytes > 0
 
 
-def test_the_clock_is_asked_and_not_set():
+def test_the_clock_is_read_and_not_set():
     before = time.time()
     assert machine.clock_is_synchronised() in (True, False)
     assert abs(time.time() - before) < 5
 
 
-def test_the_rights_of_all_in_a_folder(tmp_path):
+def test_the_rights_of_everything_in_a_folder(tmp_path):
     (tmp_path / "below").mkdir(mode=0o700)
     (tmp_path / "below" / "file").touch(mode=0o600)
     (tmp_path / "link").symlink_to("below/file")
@@ -180,7 +180,7 @@ def test_the_rights_of_all_in_a_folder(tmp_path):
     assert machine.rights_in(tmp_path / "nowhere") == []
 
 
-def test_a_hole_is_no_room(tmp_path: Path) -> None:
+def test_a_sparse_file_occupies_nothing(tmp_path: Path) -> None:
     file = tmp_path / "reserve"
     assert machine.size(file) is None
     file.touch()

@@ -1,4 +1,4 @@
-"""The tables of modules, held against the hook and against the lab's Asterisk."""
+"""The tables of modules agree with the hook and with the lab's Asterisk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOOK = dialplan.hook(
 
 
 def used() -> tuple[set[str], set[str]]:
-    """Every application and function of the hook, read in another way than the product's."""
+    """Every application and function of the hook, found in another way than in the product."""
     applications, functions = set(), set()
     for line in HOOK.splitlines():
         found = re.match(r"(?:exten = [^,]+,1| same = n(?:\([^)]*\))?),(.*)", line)
@@ -45,14 +45,14 @@ def test_every_application_and_function_of_the_hook_has_its_module():
     assert of_hook - {CORE} <= set(needed(HOOK))
 
 
-def test_a_name_that_no_table_has_is_a_fault():
+def test_a_name_that_is_in_no_table_raises():
     with pytest.raises(KeyError, match="Congestion"):
         needed("exten = s,1,Congestion(5)\n")
     with pytest.raises(KeyError, match="ODBC_SQL"):
         needed("exten = s,1,Set(X=${ODBC_SQL(1)})\n")
 
 
-def test_what_a_comment_names_is_not_needed():
+def test_a_name_in_a_comment_is_not_needed():
     assert needed("; exten = s,1,Congestion(5) of ${ODBC_SQL(1)}\n") == tuple(
         sorted((*modules.SERVICE, *modules.FORMATS))
     )
@@ -62,7 +62,7 @@ def test_the_lab_loads_what_is_needed():
     assert set(needed(HOOK)) <= set(MODULES)
 
 
-def test_operators_are_told_the_same():
+def test_the_documentation_names_the_same_modules():
     section = (ROOT / "docs" / "how-to" / "install.md").read_text("utf-8")
     named = set(re.findall(r"`((?:app|func|format|res)_\w+)`", section))
     parts = {name for name in modules.SERVICE if name != "res_ari"}  # "with its parts"
@@ -80,7 +80,7 @@ def test_missing_modules_are_named_with_their_remedy():
     assert "`load = app_stasis.so`" in finding.remedy
 
 
-def test_what_makes_evidence_weaker_alone_is_another_finding():
+def test_the_cdr_module_has_a_finding_of_its_own():
     wanted = needed(HOOK)
     assert modules.CDR in wanted
     finding = judge(set(wanted) - {modules.CDR}, wanted)
@@ -97,10 +97,12 @@ def test_each_module_comes_after_those_that_it_needs(running):
     for module in order:
         assert set(FIRST.get(module, ())) <= there, module
         there.add(module)
-    assert {"res_ari_model", "res_speech", "res_stasis_recording"} <= set(order), "needed, though the hook names none"
+    assert {"res_ari_model", "res_speech", "res_stasis_recording"} <= set(order), (
+        "they are needed although the hook does not name them"
+    )
 
 
-def test_the_tables_hold_nothing_that_the_hook_does_not_use():
+def test_the_tables_have_only_names_that_the_hook_uses():
     applications, functions = used()
     assert applications >= APPLICATIONS.keys()
     assert functions >= FUNCTIONS.keys()

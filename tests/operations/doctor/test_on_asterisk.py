@@ -1,6 +1,6 @@
-"""`idtone doctor` beside a real PBX: whole, then broken in one thing after the other, for real.
+"""`idtone doctor` on a real PBX: first correct, then with one real fault after the other.
 
-Each test says which findings differ from those of the whole PBX, and nothing else may.
+Each test names the findings that differ from those of the correct PBX; no others may.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from ...lab.lab import SUSPENDED
 from ...lab.service import Service
 from .examining import Findings, examine, run
 
-TOLD_BY_ASTERISK = {
+SEEN_OVER_ARI = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-exposure", "cdr", "clock-asterisk",
     "hook-loaded", "service-application", "sounds-readable", "journal",
 }  # fmt: skip
 IN_ITS_FOLDER = {"live-dangerously", "ari-origins", "hook-file", "hook-include", "hook-use"}
 OTHER_SECRET = {"hook-file": "bad"}
-"""The lab's hook asks by AGI, with a secret that follows from the ARI password."""
+"""The lab's hook uses AGI, with a secret that is derived from the ARI password."""
 OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own", "registry-trust"}
-"""The lab has no say in these, or is one."""
+"""The lab cannot control these, except that its registry is unsigned."""
 
 
 @pytest.fixture(scope="module")
 def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
-    """A PBX and its service of our own, for we break them. Its folder lets other users in, as those of a PBX do."""
-    with tempfile.TemporaryDirectory(prefix="idtone-patient-") as scratch:
+    """A PBX and a service that only these tests break. Other users can enter its folder, as on a PBX."""
+    with tempfile.TemporaryDirectory(prefix="idtone-doctor-") as scratch:
         Path(scratch).chmod(0o755)
         asterisk = Asterisk(installation, Path(scratch), modules_conf(*MODULES, *DIALPLAN_VIEW))
         with asterisk, Service(asterisk, LAB_REGISTRY) as service:
@@ -63,28 +63,28 @@ def modules_conf(*names: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def whole(pbx: Service) -> Findings:
+def intact(pbx: Service) -> Findings:
     return examine(pbx)
 
 
-def changed(whole: Findings, broken: Findings) -> dict[str, str]:
+def changed(intact: Findings, broken: Findings) -> dict[str, str]:
     return {
         topic: finding["state"]
         for topic, finding in broken.items()
-        if finding["state"] != whole[topic]["state"] and topic not in OF_THE_MACHINE
+        if finding["state"] != intact[topic]["state"] and topic not in OF_THE_MACHINE
     }
 
 
-def recovered(service: Service, whole: Findings, within_s: float = 15) -> None:
-    """Wait until the service has found its way back to Asterisk, so that the next test finds all whole."""
+def recovered(service: Service, intact: Findings, within_s: float = 15) -> None:
+    """Wait until the service is connected to Asterisk again, so that the next test finds a correct PBX."""
     deadline_s = time.monotonic() + within_s
-    while broken := changed(whole, examine(service)):
+    while broken := changed(intact, examine(service)):
         assert time.monotonic() < deadline_s, broken
 
 
 @contextmanager
 def edited(path: Path, change: Callable[[str], str] | None) -> Iterator[None]:
-    """A file changed, or gone, and then as it was; its time and mode too."""
+    """Change or remove a file, then restore it with its time and mode."""
     kept = path.with_name(f"{path.name}.kept")
     shutil.copy2(path, kept)
     try:
@@ -107,10 +107,10 @@ def reloaded(service: Service, path: Path, change: Callable[[str], str], command
         service.asterisk.command(command)
 
 
-# -- whole ------------------------------------------------------------------------------------------------------
+# -- intact ------------------------------------------------------------------------------------------------------
 
 
-def test_a_whole_pbx_is_good_and_is_left_as_it_was(pbx, whole):
+def test_a_correct_pbx_is_good_and_stays_unchanged(pbx, intact):
     def trace() -> Mapping[Path, tuple[int, int] | None]:
         folders = (pbx.asterisk.etc, pbx.asterisk.sounds, pbx.asterisk.sounds / "journal", pbx.ledger.parent)
         paths = [path for folder in folders for path in folder.iterdir()]
@@ -121,15 +121,15 @@ def test_a_whole_pbx_is_good_and_is_left_as_it_was(pbx, whole):
 
     before, log = trace(), pbx.asterisk.log()
     findings = examine(pbx)
-    assert changed(whole, findings) == {}
+    assert changed(intact, findings) == {}
     not_good = {topic for topic, finding in findings.items() if finding["state"] != "good"}
     assert not_good <= OF_THE_MACHINE, [findings[topic] for topic in not_good]
     files = len([path for path in before if path.parent == pbx.asterisk.sounds and path.is_file()])
     assert f"may read all {files} files" in findings["sounds-readable"]["found"], "fallback.conf too"
     assert trace() == before
-    assert pbx.asterisk.log() == log, "no notice either"
+    assert pbx.asterisk.log() == log, "Asterisk logged nothing"
     assert "took over" not in pbx.log()
-    assert "was closed" not in pbx.log(), "the AGI listener saw nothing odd"
+    assert "was closed" not in pbx.log(), "the AGI listener logged nothing"
 
 
 def test_people_get_a_table_without_colours_in_a_pipe(pbx):
@@ -144,30 +144,30 @@ def test_people_get_a_table_without_colours_in_a_pipe(pbx):
 # -- Asterisk -----------------------------------------------------------------------------------------------------
 
 
-def test_a_wrong_password(pbx, whole):
+def test_a_wrong_password(pbx, intact):
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_PASSWORD=pbx.asterisk.ari_password[::-1])
-    expected = {"ari": "bad", **OTHER_SECRET} | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
-    assert changed(whole, findings) == expected
+    expected = {"ari": "bad", **OTHER_SECRET} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
+    assert changed(intact, findings) == expected
     assert "401" in findings["ari"]["found"]
     assert "[idtone]" in findings["ari"]["remedy"]
 
 
-def test_no_password(pbx, whole):
+def test_no_password(pbx, intact):
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_PASSWORD_FILE=pbx.ledger.with_name("none"))
     expected = {"ari": "unknown", "ari-password": "bad", "hook-file": "unknown"}
-    assert changed(whole, findings) == expected | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
-    assert "the hook's secret follows from it" in findings["hook-file"]["found"]
+    assert changed(intact, findings) == expected | dict.fromkeys(SEEN_OVER_ARI, "unknown")
+    assert "the hook's secret needs the ARI password" in findings["hook-file"]["found"]
     assert str(pbx.ledger.with_name("none")) in findings["ari-password"]["found"]
 
 
-def test_nobody_at_that_address(pbx, whole):
+def test_nothing_listens_at_the_address(pbx, intact):
     findings = examine(pbx, ARI_URL="http://localhost:1/ari")
-    expected = {"ari": "bad"} | dict.fromkeys(TOLD_BY_ASTERISK | IN_ITS_FOLDER, "unknown")
-    assert changed(whole, findings) == expected
+    expected = {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI | IN_ITS_FOLDER, "unknown")
+    assert changed(intact, findings) == expected
     assert "http.conf" in findings["ari"]["remedy"]
 
 
-def test_a_frozen_asterisk_costs_no_more_than_ten_seconds(pbx, whole):
+def test_with_a_hung_asterisk_the_doctor_ends_within_ten_seconds(pbx, intact):
     assert pbx.asterisk.process
     pbx.asterisk.process.send_signal(signal.SIGSTOP)
     try:
@@ -176,22 +176,22 @@ def test_a_frozen_asterisk_costs_no_more_than_ten_seconds(pbx, whole):
         took_s = time.monotonic() - started_s
     finally:
         pbx.asterisk.process.send_signal(signal.SIGCONT)
-        recovered(pbx, whole)
-    assert changed(whole, findings) == {"ari": "bad"} | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
+        recovered(pbx, intact)
+    assert changed(intact, findings) == {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
     assert took_s < 10
 
 
-def test_a_user_who_may_only_read(pbx, whole):
+def test_a_read_only_user(pbx, intact):
     with reloaded(
         pbx, pbx.asterisk.etc / "ari.conf", lambda text: f"{text}read_only = yes\n", "module reload res_ari.so"
     ):
         findings = examine(pbx)
-    assert changed(whole, findings) == {"ari-rights": "bad"}
+    assert changed(intact, findings) == {"ari-rights": "bad"}
     assert "`read_only = no`" in findings["ari-rights"]["remedy"]
 
 
 @pytest.mark.parametrize(("password", "state"), [("peekaboo", "bad"), ("short-one", "warning")])
-def test_a_poor_password(pbx, whole, password, state):
+def test_a_poor_password(pbx, intact, password, state):
     with reloaded(
         pbx,
         pbx.asterisk.etc / "ari.conf",
@@ -199,23 +199,23 @@ def test_a_poor_password(pbx, whole, password, state):
         "module reload res_ari.so",
     ):
         findings = examine(pbx, ARI_PASSWORD=password)
-        assert changed(whole, findings) == {"ari-password": state, "hook-loaded": "bad", **OTHER_SECRET}
+        assert changed(intact, findings) == {"ari-password": state, "hook-loaded": "bad", **OTHER_SECRET}
     assert "openssl rand" in findings["ari-password"]["remedy"]
     assert "idtone dialplan export again" in findings["ari-password"]["remedy"]
 
 
-def test_a_password_file_that_everybody_can_read(pbx, whole):
+def test_a_password_file_that_all_users_can_read(pbx, intact):
     path = pbx.asterisk.scratch / "ari.password"
     path.chmod(0o644)
     try:
         findings = examine(pbx)
     finally:
         path.chmod(0o600)
-    assert changed(whole, findings) == {"ari-password": "bad"}
+    assert changed(intact, findings) == {"ari-password": "bad"}
     assert findings["ari-password"]["remedy"] == f"chmod 600 {path}"
 
 
-def test_every_web_page_is_allowed(pbx, whole):
+def test_all_origins_are_allowed(pbx, intact):
     with reloaded(
         pbx,
         pbx.asterisk.etc / "ari.conf",
@@ -223,22 +223,22 @@ def test_every_web_page_is_allowed(pbx, whole):
         "module reload res_ari.so",
     ):
         findings = examine(pbx)
-    assert changed(whole, findings) == {"ari-origins": "warning"}
+    assert changed(intact, findings) == {"ari-origins": "warning"}
 
 
 @pytest.mark.parametrize("module", ["func_cut", "format_gsm"])
-def test_a_module_that_was_unloaded(pbx, whole, module):
+def test_a_module_that_was_unloaded(pbx, intact, module):
     assert "Unloaded" in pbx.asterisk.command(f"module unload {module}.so")
     try:
         findings = examine(pbx)
     finally:
         pbx.asterisk.command(f"module load {module}.so")
-    assert changed(whole, findings) == {"asterisk-modules": "bad"}
+    assert changed(intact, findings) == {"asterisk-modules": "bad"}
     assert findings["asterisk-modules"]["found"] == f"not running: {module}"
 
 
-def test_an_asterisk_with_much_wrong(installation, tmp_path, pbx, whole):
-    """What only a start of Asterisk takes up, in one start."""
+def test_an_asterisk_with_several_faults(installation, tmp_path, pbx, intact):
+    """Faults that need a start of Asterisk, all in one start."""
     files = {
         "extensions.conf": "[from-lab]\nexten = _X.,1,Hangup()\n",
         "http.conf": "[general]\nenabled = yes\nbindaddr = 0.0.0.0\nbindport = {port}\n",
@@ -253,7 +253,7 @@ def test_an_asterisk_with_much_wrong(installation, tmp_path, pbx, whole):
             SOUNDS_DIRECTORY=asterisk.sounds,
             AGI_LISTEN=f"127.0.0.1:{asterisk.agi_port}",
         )
-    assert changed(whole, findings) == {
+    assert changed(intact, findings) == {
         "ari-exposure": "warning",
         "live-dangerously": "bad",
         "hook-loaded": "bad",
@@ -264,20 +264,20 @@ def test_an_asterisk_with_much_wrong(installation, tmp_path, pbx, whole):
         "service-application": "bad",
         "agi": "bad",
     }
-    assert findings["hook-loaded"]["found"] == "Asterisk has loaded no hook"
+    assert findings["hook-loaded"]["found"] == "Asterisk has not loaded the hook"
     assert "0.0.0.0" in findings["ari-exposure"]["found"]
     assert "missing" in findings["sounds"]["found"]
 
 
-def test_a_module_without_which_evidence_is_weaker(pbx, whole):
+def test_a_module_without_which_evidence_is_weaker(pbx, intact):
     assert "Unloaded" in pbx.asterisk.command("module unload func_cdr.so")
     findings = examine(pbx)
-    assert changed(whole, findings) == {"cdr": "warning"}
+    assert changed(intact, findings) == {"cdr": "warning"}
     assert follow(pbx, findings["cdr"]["remedy"]) == ["Loaded func_cdr"]
-    assert changed(whole, examine(pbx)) == {}
+    assert changed(intact, examine(pbx)) == {}
 
 
-def test_the_cdr_engine_is_disabled_and_the_remedy_enables_it(pbx, whole):
+def test_the_cdr_engine_is_disabled_and_the_remedy_enables_it(pbx, intact):
     def status() -> str:
         return pbx.asterisk.command("cdr show status")
 
@@ -290,19 +290,19 @@ def test_the_cdr_engine_is_disabled_and_the_remedy_enables_it(pbx, whole):
         path.write_text("[general]\nenable = yes\n")
         follow(pbx, remedy)
         assert re.search(r"Logging: +Enabled", status())
-        assert changed(whole, examine(pbx)) == {}
-    assert changed(whole, findings) == {"cdr": "warning"}
+        assert changed(intact, examine(pbx)) == {}
+    assert changed(intact, findings) == {"cdr": "warning"}
 
 
 def follow(service: Service, remedy: str, asterisk: Asterisk | None = None) -> list[str]:
-    """Type the commands of a remedy in their order, and return what Asterisk says to each."""
+    """Run the commands of a remedy in order, and return Asterisk's output for each."""
     commands = re.findall(r"asterisk -rx '([^']*)'", remedy)
     assert commands, remedy
     return [(asterisk or service.asterisk).command(command).strip() for command in commands]
 
 
 def test_the_remedy_loads_modules_in_an_order_that_works(installation, tmp_path, pbx):
-    """Of an Asterisk that has none of the hook's modules, but ARI to ask."""
+    """The Asterisk has none of the hook's modules, but has ARI."""
     asked = in_order(("res_ari_asterisk", *DIALPLAN_VIEW))
     unwanted = {*in_order(needed(pbx.asterisk.etc.joinpath("idtone.conf").read_text())), CDR} - {*asked}
     other = Asterisk(installation, tmp_path, modules_conf(*(name for name in MODULES if name not in unwanted), *asked))
@@ -314,28 +314,28 @@ def test_the_remedy_loads_modules_in_an_order_that_works(installation, tmp_path,
 
         finding = look()
         assert finding["state"] == "bad"
-        assert len(finding["found"].split(", ")) > 25, "the test is about many"
+        assert len(finding["found"].split(", ")) > 25, "the test needs many modules"
         answers = follow(pbx, finding["remedy"], other)
         assert [answer for answer in answers if not answer.startswith("Loaded ")] == []
         assert look()["state"] == "good"
 
 
-def test_ari_without_the_module_that_answers_and_the_remedy_loads_it(pbx, whole):
+def test_ari_without_the_module_that_answers_and_the_remedy_loads_it(pbx, intact):
     assert "Unloaded" in pbx.asterisk.command("module unload res_ari_asterisk.so")
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc))
     try:
-        assert changed(whole, findings) == {"ari": "bad"} | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
+        assert changed(intact, findings) == {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
         assert "404" in findings["ari"]["found"]
         assert pbx.asterisk.ari_url in findings["ari"]["found"]
     finally:
         follow(pbx, findings["ari"]["remedy"])
-    recovered(pbx, whole)
+    recovered(pbx, intact)
 
 
-def test_an_address_that_is_not_aris_is_named(pbx, whole):
+def test_an_address_that_is_not_aris_is_named(pbx, intact):
     address = pbx.asterisk.ari_url.removesuffix("/ari")
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_URL=address)
-    assert changed(whole, findings) == {"ari": "bad"} | dict.fromkeys(TOLD_BY_ASTERISK, "unknown")
+    assert changed(intact, findings) == {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
     assert findings["ari"]["found"].endswith(f"at {address}")
     assert f"`ari: {{url: '{address}/ari'}}`" in findings["ari"]["remedy"]
 
@@ -343,31 +343,31 @@ def test_an_address_that_is_not_aris_is_named(pbx, whole):
 # -- the hook -------------------------------------------------------------------------------------------------------
 
 
-def test_a_hook_that_was_edited(pbx, whole):
+def test_a_hook_that_was_edited(pbx, intact):
     with edited(pbx.asterisk.etc / "idtone.conf", lambda text: text.replace("(absolute)=3", "(absolute)=9")):
         findings = examine(pbx)
-    assert changed(whole, findings) == {"hook-file": "bad"}
+    assert changed(intact, findings) == {"hook-file": "bad"}
     assert "changed after its export" in findings["hook-file"]["found"]
 
 
-def test_an_older_hook_is_loaded_and_the_remedy_mends_it(pbx, whole):
+def test_an_older_hook_is_loaded_and_the_remedy_corrects_it(pbx, intact):
     hook = pbx.asterisk.etc / "idtone.conf"
     hook.write_text(re.sub(r"IDTONE_HOOK=\w+", "IDTONE_HOOK=feedfacefeedface", hook.read_text()))
     pbx.asterisk.command("dialplan reload")
     findings = examine(pbx)
-    assert changed(whole, findings) == {"hook-loaded": "bad", "hook-file": "bad"}
+    assert changed(intact, findings) == {"hook-loaded": "bad", "hook-file": "bad"}
     export, separator, reload = findings["hook-loaded"]["remedy"].partition(" && ")
     assert (separator, reload) == (" && ", "asterisk -rx 'dialplan reload'")
     path = f"{IDTONE.parent}:{os.environ['PATH']}"
     subprocess.run(["sh", "-c", export], check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PATH": path})
     pbx.asterisk.command("dialplan reload")
-    assert changed(whole, examine(pbx)) == {}
+    assert changed(intact, examine(pbx)) == {}
 
 
-def test_other_settings_than_the_hooks(pbx, whole, tmp_path):
+def test_other_settings_than_the_hooks(pbx, intact, tmp_path):
     findings = examine(pbx, SOUNDS_DIRECTORY=tmp_path)
     wrong = ("hook-loaded", "hook-file", "sounds", "fallback", "journal")
-    assert changed(whole, findings) == dict.fromkeys(wrong, "bad")
+    assert changed(intact, findings) == dict.fromkeys(wrong, "bad")
     assert str(tmp_path) in findings["hook-loaded"]["found"]
 
 
@@ -375,32 +375,32 @@ def without_the_include(text: str) -> str:
     return text.replace("#include idtone.conf", "")
 
 
-def test_an_include_that_is_gone(pbx, whole):
+def test_a_missing_include(pbx, intact):
     with edited(pbx.asterisk.etc / "extensions.conf", without_the_include):
         findings = examine(pbx)
-    assert changed(whole, findings) == {"hook-include": "warning"}
+    assert changed(intact, findings) == {"hook-include": "warning"}
 
 
-def test_a_hook_that_a_reload_took_out(pbx, whole):
-    """Its variables outlive the reload."""
+def test_a_hook_that_a_reload_removed(pbx, intact):
+    """Its variables survive the reload."""
     with reloaded(pbx, pbx.asterisk.etc / "extensions.conf", without_the_include, "dialplan reload"):
         findings = examine(pbx)
-    assert changed(whole, findings) == {"hook-loaded": "bad", "hook-include": "bad"}
-    assert "only its variables are left" in findings["hook-loaded"]["found"]
+    assert changed(intact, findings) == {"hook-loaded": "bad", "hook-include": "bad"}
+    assert "it only has the variables of an earlier one" in findings["hook-loaded"]["found"]
     assert "`#include idtone.conf`" in findings["hook-loaded"]["remedy"]
-    assert changed(whole, examine(pbx)) == {}
+    assert changed(intact, examine(pbx)) == {}
 
 
-def test_an_asterisk_that_does_not_say_whether_the_hook_is_there(pbx, whole):
+def test_an_asterisk_that_cannot_say_whether_it_has_the_hook(pbx, intact):
     for module in DIALPLAN_VIEW:
         assert "Unloaded" in pbx.asterisk.command(f"module unload {module}.so")
     findings = examine(pbx)
-    assert changed(whole, findings) == {"hook-loaded": "unknown"}
+    assert changed(intact, findings) == {"hook-loaded": "unknown"}
     assert follow(pbx, findings["hook-loaded"]["remedy"]) == [f"Loaded {module}" for module in reversed(DIALPLAN_VIEW)]
-    assert changed(whole, examine(pbx)) == {}
+    assert changed(intact, examine(pbx)) == {}
 
 
-def test_uses_of_the_hook_that_asterisk_does_not_look_at(pbx, whole):
+def test_places_where_asterisk_ignores_the_hooks_result(pbx, intact):
     etc = pbx.asterisk.etc
     (etc / "mine").mkdir()
     (etc / "mine" / "more.conf").write_text(f"[more]\nexten = 1,1,Queue(support,,,,,,idtone-called^{SUSPENDED})\n")
@@ -408,11 +408,11 @@ def test_uses_of_the_hook_that_asterisk_does_not_look_at(pbx, whole):
     try:
         with edited(etc / "extensions.conf", lambda text: f"{text}\n#include mine/*.conf\n"):
             findings = examine(pbx)
-            run(pbx)  # what people get holds no number either
+            run(pbx)  # the table for people has no number either
     finally:
         shutil.rmtree(etc / "mine")
         (etc / "queues.conf").unlink()
-    assert changed(whole, findings) == {"hook-use": "bad"}
+    assert changed(intact, findings) == {"hook-use": "bad"}
     assert findings["hook-use"]["found"] == (
         f"{etc}/mine/more.conf, line 2: the Gosub() of Queue(); {etc}/queues.conf, line 2: membergosub of a queue"
     )
@@ -432,15 +432,15 @@ def test_uses_of_the_hook_that_asterisk_does_not_look_at(pbx, whole):
             "fallback.conf",
             lambda text: text.replace("81312345677", "81312345678"),
             "fallback",
-            "is not what the registry",
+            "differs from the registry",
         ),
-        ("fallback.conf", lambda text: text.replace("= notice", "= refuse"), "fallback", "is not what the registry"),
+        ("fallback.conf", lambda text: text.replace("= notice", "= refuse"), "fallback", "differs from the registry"),
     ],
 )
-def test_a_file_that_is_damaged_or_missing(pbx, whole, name, change, topic, found):
+def test_a_file_that_is_damaged_or_missing(pbx, intact, name, change, topic, found):
     with edited(pbx.asterisk.sounds / name, change):
         findings = examine(pbx)
-    assert changed(whole, findings) == {topic: "bad"}
+    assert changed(intact, findings) == {topic: "bad"}
     assert found in findings[topic]["found"]
     assert name in findings[topic]["found"]
 
@@ -460,53 +460,53 @@ def test_a_file_that_is_damaged_or_missing(pbx, whole, name, change, topic, foun
         (lambda text: text.replace('"0312345677"', '"0312345676"'), {"fallback": "bad"}),
     ],
 )
-def test_a_registry_that_is_not_well(pbx, whole, tmp_path, change, expected):
+def test_a_faulty_registry(pbx, intact, tmp_path, change, expected):
     path = tmp_path / "registry.yaml"
     path.write_text(change(LAB_REGISTRY.read_text()))
     assert path.read_text() != LAB_REGISTRY.read_text()
-    assert changed(whole, examine(pbx, REGISTRY_SOURCE=path)) == expected
-    run(pbx, REGISTRY_SOURCE=path)  # what people get holds no number either
+    assert changed(intact, examine(pbx, REGISTRY_SOURCE=path)) == expected
+    run(pbx, REGISTRY_SOURCE=path)  # the table for people has no number either
 
 
 @pytest.mark.parametrize(
     "policy", [{"POLICY_CALLER_HEARS": "answered"}, {"POLICY_SERVICE_AWAY": "refuse"}, {"POLICY_REFUSE_CAUSE": "17"}]
 )
-def test_another_policy_than_asterisk_knows(pbx, whole, policy):
-    assert changed(whole, examine(pbx, **policy)) == {"fallback": "bad"}
+def test_fallback_conf_with_another_policy(pbx, intact, policy):
+    assert changed(intact, examine(pbx, **policy)) == {"fallback": "bad"}
 
 
-def test_faulty_profiles(pbx, whole, tmp_path):
+def test_faulty_profiles(pbx, intact, tmp_path):
     (tmp_path / "mine.yaml").write_text("id: mine\n")
     findings = examine(pbx, SOUNDS_PROFILES=tmp_path)
     unknown = dict.fromkeys(
         ("asterisk-modules", "hook-loaded", "hook-file", "registry-sounds", "sounds-readable"), "unknown"
     )
-    assert changed(whole, findings) == {"sounds": "bad"} | unknown
+    assert changed(intact, findings) == {"sounds": "bad"} | unknown
     assert "mine.yaml" in findings["sounds"]["found"]
 
 
-def test_a_key_that_others_can_read(pbx, whole):
+def test_a_key_that_other_users_can_read(pbx, intact):
     key = pbx.ledger.with_name("ledger.key")
     key.chmod(0o644)
     try:
         findings = examine(pbx)
     finally:
         key.chmod(0o600)
-    assert changed(whole, findings) == {"ledger-key": "bad"}
+    assert changed(intact, findings) == {"ledger-key": "bad"}
     assert findings["ledger-key"]["remedy"] == f"chmod 600 {key}"
 
 
-def test_a_key_that_is_gone(pbx, whole):
+def test_a_missing_key(pbx, intact):
     with edited(pbx.ledger.with_name("ledger.key"), None):
         findings = examine(pbx)
-    assert changed(whole, findings) == {"ledger-key": "bad"}
+    assert changed(intact, findings) == {"ledger-key": "bad"}
     assert "missing" in findings["ledger-key"]["found"]
 
 
-def test_a_ledger_that_is_none(pbx, whole, tmp_path):
+def test_a_file_that_is_not_a_ledger(pbx, intact, tmp_path):
     (tmp_path / "notes").write_text("no database\n" * 100)
     findings = examine(pbx, LEDGER_URL=f"sqlite:///{tmp_path}/notes")
-    assert changed(whole, findings) == {
+    assert changed(intact, findings) == {
         "ledger": "bad",
         "ledger-reserve": "warning",
         "ledger-signed": "unknown",
@@ -522,25 +522,25 @@ def test_a_ledger_that_is_none(pbx, whole, tmp_path):
         assert "secret" not in json.dumps(findings)
 
 
-def test_a_ledger_that_was_put_back(pbx, whole):
-    """What was signed last is not the beginning of this one."""
+def test_a_ledger_that_was_restored_from_an_older_copy(pbx, intact):
+    """The last signed tree is not a prefix of this one."""
     key = Signer("lab/idtone", (pbx.ledger.with_name("ledger.key.sign")).read_bytes())
     text = Checkpoint("lab/idtone", 10**6, bytes(32)).text
     seen = pbx.ledger.with_name("ledger.key.other")
     seen.write_text(str(Note(text, (key.sign(text),))))
     findings = examine(pbx, LEDGER_SEEN_FILE=seen)
-    assert changed(whole, findings) == {"ledger-signed": "bad"}
+    assert changed(intact, findings) == {"ledger-signed": "bad"}
     assert "1000000 were signed" in findings["ledger-signed"]["found"]
 
 
-def test_a_disk_without_room(pbx, whole, tmp_path):
-    """A small file system of our own, that nobody else sees."""
+def test_a_full_disk(pbx, intact, tmp_path):
+    """A small file system that other processes do not see."""
     private = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-rm")
     mount = ("sh", "-c", f'mount -t tmpfs -o size=2m none {tmp_path} && exec "$@"', "sh")
     if subprocess.run([*private, *mount, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody mount a tmpfs")
     findings = examine(pbx, prefix=(*private, *mount), LEDGER_URL=f"sqlite:///{tmp_path}/ledger.sqlite3")
-    assert changed(whole, findings) == {
+    assert changed(intact, findings) == {
         "ledger": "warning",
         "ledger-room": "bad",
         "ledger-reserve": "warning",
@@ -551,14 +551,14 @@ def test_a_disk_without_room(pbx, whole, tmp_path):
     assert "2 MiB free" in findings["ledger-room"]["found"]
 
 
-def test_another_user_is_told_what_he_cannot_see_and_nothing_wrong(pbx, whole):
-    """Not as root, nor as the user of the service."""
+def test_another_user_learns_what_could_not_be_checked(pbx, intact):
+    """The doctor runs neither as root nor as the service's user."""
     if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
+        pytest.skip("only root can become another user")
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     unseen = ("hook-file", "fallback", "journal", "service", *WRITABLE, *LEDGER)
     expected = dict.fromkeys(unseen, "unknown")
-    assert changed(whole, examine(pbx, prefix=nobody, ARI_PASSWORD=pbx.asterisk.ari_password)) == expected
+    assert changed(intact, examine(pbx, prefix=nobody, ARI_PASSWORD=pbx.asterisk.ari_password)) == expected
 
 
 # -- the service ----------------------------------------------------------------------------------------------------
@@ -574,19 +574,19 @@ def test_the_settings_cannot_be_used(pbx, tmp_path):
     assert "ari.user" in ended.stderr
 
 
-def test_a_service_that_hangs(pbx, whole):
+def test_a_service_that_hangs(pbx, intact):
     assert pbx.process
     pbx.process.send_signal(signal.SIGSTOP)
     try:
         findings = examine(pbx)
     finally:
         pbx.process.send_signal(signal.SIGCONT)
-        recovered(pbx, whole)
-    assert changed(whole, findings) == {"agi": "bad"}
+        recovered(pbx, intact)
+    assert changed(intact, findings) == {"agi": "bad"}
     assert "timed out" in findings["agi"]["found"]
 
 
-def test_something_else_has_the_address_of_agi(pbx, whole):
+def test_another_program_has_the_address_of_agi(pbx, intact):
     with socket.create_server(("127.0.0.1", 0)) as other:
         host, port = other.getsockname()
 
@@ -599,19 +599,19 @@ def test_something_else_has_the_address_of_agi(pbx, whole):
         greeter.start()
         findings = examine(pbx, AGI_LISTEN=f"{host}:{port}")
         greeter.join()
-    assert changed(whole, findings) == {"agi": "bad", "hook-loaded": "bad", "hook-file": "bad"}
-    assert "something else" in findings["agi"]["found"]
+    assert changed(intact, findings) == {"agi": "bad", "hook-loaded": "bad", "hook-file": "bad"}
+    assert "another program" in findings["agi"]["found"]
 
 
-def test_the_service_is_stopped(pbx, whole):
+def test_the_service_is_stopped(pbx, intact):
     pbx.stop()
     try:
         findings = examine(pbx)
         code, output = run(pbx)
     finally:
         pbx.start()
-    assert changed(whole, findings) == {"service": "bad", "service-application": "bad", "agi": "bad"}
+    assert changed(intact, findings) == {"service": "bad", "service-application": "bad", "agi": "bad"}
     assert "Connection refused" in findings["agi"]["found"]
     assert code == 1
     assert "→ systemctl start idtone; or: idtone serve" in output
-    assert changed(whole, examine(pbx)) == {}
+    assert changed(intact, examine(pbx)) == {}

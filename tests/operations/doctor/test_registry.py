@@ -1,4 +1,4 @@
-"""The registry and its licences as the doctor judges them."""
+"""The registry and its licences → findings."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def document(text: str = TEXT):
     return parse_document(text, "registry.yaml")
 
 
-def test_a_good_one_is_counted():
+def test_a_good_registry_is_counted():
     finding = registry.readable(document(), PATH, NOW)
     assert finding.state is State.GOOD
     assert "version 42: 5 members, 5 licences, 1105 numbers, 1 suspensions in force" in finding.found
 
 
-def test_one_of_the_future_is_bad():
+def test_a_registry_from_the_future_is_bad():
     finding = registry.readable(document(), PATH, datetime.fromisoformat("2026-10-01T00:00:00+09:00"))
     assert finding.state is State.BAD
     assert "future" in finding.found
 
 
-def test_faults_are_named_by_their_place_and_no_number_comes_out():
+def test_faults_are_shown_by_their_places_without_a_number():
     twice = TEXT.replace('numbers: ["0352345678"]', 'numbers: ["0352345678", "0312345700", "03-12"]')
     with pytest.raises(DocumentError) as faulty:
         document(twice)
@@ -64,11 +64,11 @@ def test_faults_are_named_by_their_place_and_no_number_comes_out():
         (EXPIRES + DAY, 1 * DAY, State.BAD),
     ],
 )
-def test_the_term(now, grace, state):
+def test_the_expiry(now, grace, state):
     assert registry.fresh(RegistryIndex(document()), now, grace).state is state
 
 
-def test_signatures_that_were_forgotten_are_told_before_they_expire():
+def test_signatures_that_were_not_renewed_give_a_warning():
     signed = Signed(SuspensionsDocument(issued=NOW), NOW + 7 * DAY)
     index = RegistryIndex(document(TEXT.partition("suspensions:")[0]), signed)
     assert registry.fresh(index, NOW, 0 * DAY).state is State.GOOD
@@ -77,14 +77,14 @@ def test_signatures_that_were_forgotten_are_told_before_they_expire():
     assert "idtone registry update" in late.remedy
 
 
-def test_on_whose_word_it_is():
+def test_who_signed_the_registry():
     assert registry.trusted(Trust.SIGNED, PATH).state is State.GOOD
     unsigned = registry.trusted(Trust.UNSIGNED, PATH)
     assert unsigned.state is State.WARNING
     assert "trust: ROOT.json" in unsigned.remedy
 
 
-def test_what_is_not_what_the_association_signed():
+def test_a_registry_with_wrong_signatures():
     finding = registry.faulty(TrustError("it is not what the association signed"), PATH)
     assert finding.state is State.BAD
     assert "idtone registry update" in finding.remedy
@@ -106,11 +106,11 @@ def test_the_licences(now, state, found):
 
 def test_no_licence_at_all():
     bare = document(re.sub(r"members:.*?\nsuspensions:", "members: []\nsuspensions:", TEXT, flags=re.DOTALL))
-    assert registry.standing(bare, NOW).found == "no licence at all"
+    assert registry.standing(bare, NOW).found == "no licence"
     assert registry.sounds(bare, load_library(), NOW).state is State.GOOD
 
 
-def test_licensed_sounds_need_their_profile_and_no_doubt():
+def test_licensed_sounds_need_a_proven_profile():
     library = load_library()
     assert registry.sounds(document(), library, NOW).state is State.GOOD
     missing = registry.sounds(document(), {"notice": library["notice"]}, NOW)
@@ -139,9 +139,9 @@ def kept(held, above=ABOVE, ourselves=5):
 
 
 @pytest.mark.parametrize("ourselves", [0, 5])
-def test_what_is_kept_belongs_to_the_service_alone(ourselves):
+def test_only_the_service_owns_the_copy(ourselves):
     finding = kept([FOLDER, METADATA, ROOT_JSON], ourselves=ourselves)
-    assert (finding.state, finding.found) == (State.GOOD, f"{CACHE}, which the user 5 alone can write to")
+    assert (finding.state, finding.found) == (State.GOOD, f"{CACHE}, to which only the user 5 can write")
 
 
 @pytest.mark.parametrize(
@@ -154,10 +154,10 @@ def test_what_is_kept_belongs_to_the_service_alone(ourselves):
         ([FOLDER], [*ABOVE[:2], Rights(Path("/var/lib/idtone"), 0o775, 5, 5)], "/var/lib/idtone (mode 0775)"),
     ],
 )  # fmt: skip
-def test_others_who_can_write_what_is_believed(held, above, named):
+def test_other_users_can_write_to_the_copy(held, above, named):
     finding = kept(held, above)
     assert finding.state is State.BAD
-    assert finding.found == f"others can write to {named}"
+    assert finding.found == f"other users can write to {named}"
     assert "chmod go-w" in finding.remedy
     assert "idtone registry update" in finding.remedy
 
@@ -165,33 +165,33 @@ def test_others_who_can_write_what_is_believed(held, above, named):
 @pytest.mark.parametrize(
     "held",
     [
-        [FOLDER, Rights(CACHE / "kept.json", 0o666, 5, 5)],  # nobody else gets there
+        [FOLDER, Rights(CACHE / "kept.json", 0o666, 5, 5)],  # the folder keeps other users out
         [OPEN_FOLDER, METADATA, Rights(METADATA.path / "root.json", 0o666, 5, 5)],
         [Rights(CACHE, 0o711, 5, 5), Rights(CACHE / "kept.json", 0o644, 0, 0)],  # root's
     ],
 )
-def test_what_nobody_else_gets_at(held):
+def test_only_the_service_can_write_to_the_copy(held):
     assert kept(held).state is State.GOOD
 
 
-def test_a_folder_for_everybody_where_each_keeps_what_is_his():
+def test_a_folder_with_the_sticky_bit():
     assert kept([FOLDER], [*ABOVE[:2], Rights(Path("/tmp"), 0o1777, 0, 0)]).state is State.GOOD  # noqa: S108
 
 
-def test_what_somebody_else_owns():
+def test_another_user_owns_the_copy():
     strange = kept([FOLDER, Rights(CACHE / "kept.json", 0o600, 6, 5)])
     assert strange.found == f"another user owns {CACHE / 'kept.json'} (user 6)"
     assert "chown -R 5" in strange.remedy
     assert kept([FOLDER], [Rights(Path("/var"), 0o755, 6, 0)]).state is State.BAD
     other = kept([FOLDER], ourselves=6)
-    assert other.found == f"{CACHE} belongs to the user 5, and this runs as 6"
+    assert other.found == f"{CACHE} belongs to the user 5, but this runs as 6"
     assert {strange.state, other.state} == {State.BAD}
 
 
-def test_an_access_control_list_may_let_somebody_in():
+def test_an_access_control_list_makes_it_unknown():
     assert kept([FOLDER, Rights(CACHE / "kept.json", 0o600, 5, 5, listed=True)]).state is State.UNKNOWN
 
 
-def test_nothing_is_kept_yet_or_at_all():
+def test_no_copy_yet_or_an_unsigned_registry():
     assert kept([]).state is State.WARNING
     assert registry.not_kept().state is State.GOOD

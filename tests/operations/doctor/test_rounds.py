@@ -1,4 +1,4 @@
-"""Checks side by side: one that crashes or hangs is a finding, and not the end of the others."""
+"""Parallel checks: one that crashes or hangs becomes a finding, and does not stop the others."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_a_crash_is_a_finding_without_the_text_of_the_error(exam):
     assert "0312345678" not in findings[-1].found
 
 
-def test_a_topic_that_was_forgotten_is_a_finding(exam):
+def test_a_topic_without_a_finding_gets_one(exam):
     (finding,) = run(exam, [Check(("watchdog",), silent)])
-    assert (finding.state, finding.found) == (State.UNKNOWN, "the check told nothing of it")
+    assert (finding.state, finding.found) == (State.UNKNOWN, "the check gave no finding")
 
 
-def test_a_check_that_hangs_costs_no_more_than_the_deadline(exam):
+def test_a_check_that_hangs_ends_at_the_deadline(exam):
     release = threading.Event()
 
     def hanging(exam):
@@ -76,7 +76,7 @@ def test_a_check_that_hangs_costs_no_more_than_the_deadline(exam):
     assert told[-1] == ["ledger-key"]
 
 
-def test_they_run_side_by_side(exam):
+def test_checks_run_in_parallel(exam):
     meeting = threading.Barrier(2, timeout=5)
 
     def meets(topic):

@@ -1,4 +1,4 @@
-"""The files beside the sounds and in the journal, and who may read and write them."""
+"""The sound files, fallback.conf and the journal, and who may read and write them → findings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_files(there, state, found):
     ("mode", "user", "group", "who", "right", "allowed"),
     [
         (0o600, 106, 112, ASTERISK, 4, True),
-        (0o040, 106, 112, ASTERISK, 4, False),  # the owner's bits alone count for the owner
+        (0o040, 106, 112, ASTERISK, 4, False),  # only the owner's bits count for the owner
         (0o640, 5, 112, ASTERISK, 4, True),
         (0o640, 5, 29, ASTERISK, 4, True),
         (0o604, 5, 112, ASTERISK, 4, False),
@@ -79,7 +79,7 @@ def test_what_asterisk_may_read(who, folders, held, state, found):
     assert found in finding.found
 
 
-def test_the_remedy_names_what_is_closed_and_nothing_else():
+def test_the_remedy_names_only_what_asterisk_cannot_read():
     closed = Rights(PLACE.parent, 0o700, 0, 0)
     finding = sounds.readable(ASTERISK, [closed, Rights(PLACE, 0o700, 5, 5)], [FILE], "asterisk")
     assert finding.remedy == f"chmod o+x {PLACE.parent} && chgrp asterisk {PLACE} && chmod g+rxs {PLACE}"
@@ -118,7 +118,7 @@ JOURNAL_FOLDER = Rights(JOURNAL.parent, 0o2710, 5, 112)
             State.BAD,
             f"of {JOURNAL.parent}",
         ),
-        (ASTERISK, JOURNAL_FOLDER, Rights(JOURNAL, 0o622, 5, 112), 0, State.BAD, "open to all users"),
+        (ASTERISK, JOURNAL_FOLDER, Rights(JOURNAL, 0o622, 5, 112), 0, State.BAD, "all users can read or write"),
         (ASTERISK, JOURNAL_FOLDER, Rights(JOURNAL, 0o620, 5, 112), 2, State.BAD, "2 files"),
         (
             ASTERISK,
@@ -133,7 +133,7 @@ JOURNAL_FOLDER = Rights(JOURNAL.parent, 0o2710, 5, 112)
         (ROOT, Rights(JOURNAL.parent, 0o700, 5, 5), Rights(JOURNAL, 0o600, 5, 5), 0, State.GOOD, "user 0"),
     ],
 )
-def test_where_asterisk_writes_what_it_did(who, folder, held, left, state, found):
+def test_the_journal(who, folder, held, left, state, found):
     finding = sounds.writable(who, [FOLDER, folder], JOURNAL, held, left, "asterisk", PLACE)
     assert finding.state is state
     assert found in finding.found
@@ -158,10 +158,10 @@ def puttable(held, error, who=SERVICE, above=ABOVE, why=""):
         (OWN, errno.EPERM, State.BAD, "Operation not permitted", CHOWN),
         (OWN, errno.EACCES, State.BAD, "Permission denied", CHOWN),
         (OWN, errno.EROFS, State.BAD, "read-only", f"`ReadWritePaths={PLACE}`"),
-        (OWN, errno.ENOSPC, State.BAD, "No space left", "Make room"),
+        (OWN, errno.ENOSPC, State.BAD, "No space left", "Free space"),
         (OWN, None, State.UNKNOWN, "another one", "as root"),
         (Rights(PLACE, 0o777, 0, 0), 0, State.GOOD, "can put files into", ""),
-        (None, None, State.BAD, "cannot make it", f"install -d -o idtone -g asterisk -m 2750 {PLACE}"),
+        (None, None, State.BAD, "cannot create it", f"install -d -o idtone -g asterisk -m 2750 {PLACE}"),
     ],
 )
 def test_whether_the_service_can_put_files_there(held, error, state, found, remedy):
@@ -171,12 +171,12 @@ def test_whether_the_service_can_put_files_there(held, error, state, found, reme
     assert remedy in finding.remedy
 
 
-def test_a_folder_that_the_service_makes_by_itself():
+def test_a_missing_folder_that_the_service_can_create():
     assert puttable(None, None, above=[Rights(PLACE.parent, 0o755, 107, 0)]).state is State.GOOD
     assert puttable(None, None, who=ROOT).state is State.GOOD
 
 
-def test_a_service_that_does_not_get_there():
+def test_a_service_that_cannot_reach_the_folder():
     closed = [ABOVE[0], Rights(PLACE.parent, 0o750, 0, 0)]
     assert puttable(OWN, errno.EACCES, above=closed).remedy == f"chmod o+x {PLACE.parent} && {CHOWN}"
 
@@ -189,15 +189,15 @@ def test_a_service_whose_user_is_not_known():
     ("held", "who", "found"),
     [
         (JOURNAL_OWN, SERVICE, ""),
-        (replace(JOURNAL_OWN, mode=0o700), SERVICE, ""),  # it gives it its mode
+        (replace(JOURNAL_OWN, mode=0o700), SERVICE, ""),  # the service sets the mode
         (replace(JOURNAL_OWN, mode=0o700, user=5), SERVICE, "mode is 0700"),
-        (replace(JOURNAL_OWN, group=115), SERVICE, "its group is 115"),
+        (replace(JOURNAL_OWN, group=115), SERVICE, "group is 115"),
         (replace(JOURNAL_OWN, group=115), replace(SERVICE, groups=frozenset({112, 115})), ""),
-        (replace(JOURNAL_OWN, group=115, user=5), replace(SERVICE, groups=frozenset({112, 115})), "its group is 115"),
+        (replace(JOURNAL_OWN, group=115, user=5), replace(SERVICE, groups=frozenset({112, 115})), "group is 115"),
         (replace(JOURNAL_OWN, group=5, user=5, mode=0), ROOT, ""),
     ],
 )
-def test_the_journals_folder_has_its_group_and_its_mode(held, who, found):
+def test_the_journals_folder_needs_its_group_and_mode(held, who, found):
     trial = Trial(JOURNAL.parent, [OWN], held, 0)
     finding = sounds.puttable("journal-writable", trial, who, "idtone:asterisk", sounds.JOURNAL_MODE, 112)
     assert finding.state is (State.BAD if found else State.GOOD)
@@ -217,5 +217,5 @@ def test_the_journals_folder_has_its_group_and_its_mode(held, who, found):
         (None, None, "", State.BAD),
     ],
 )
-def test_what_the_hook_decides_by_while_the_service_is_down(wanted, text, trouble, state):
+def test_fallback_conf(wanted, text, trouble, state):
     assert sounds.fallback(wanted, text, trouble, FALLBACK).state is state

@@ -1,4 +1,4 @@
-"""Names, clocks, the service and its watchdog."""
+"""Names, clocks, the service and its watchdog → findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trial to put a file somewhere as the service does, by doing; and the remedies, followed as they are printed."""
+"""The trial to put a file somewhere as the service does; and the remedies, run as they are printed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from idtone.operations.doctor.trial import NotTriedError, Place, trial
 
 SERVICE = Identity(54_321, frozenset({54_321, 54_329}), 54_321)
 ASTERISK = 54_322
-"""Its group, in which the service is not."""
+"""Asterisk's group. The service's user is not in it."""
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture
 def beside() -> Iterator[Path]:
-    """The folder of the sounds; the ones above it let all users through, as those of a PBX do."""
+    """The folder of the sounds. All users can pass through the folders above it, as on a PBX."""
     with tempfile.TemporaryDirectory(prefix="idtone-trial-") as scratch:
         Path(scratch).chmod(0o755)
         (Path(scratch) / "sounds").mkdir()
@@ -46,19 +46,19 @@ def own(folder: Path, user: int, group: int, mode: int) -> None:
 def tried(folder: Path, mode: int = FALLBACK_MODE, who: Identity = SERVICE, process: int | None = None) -> int:
     before = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     error = trial(Place(folder, mode, folder), who, process)
-    assert {path.name for path in folder.iterdir()} == before if folder.is_dir() else True, "nothing is left"
+    assert {path.name for path in folder.iterdir()} == before if folder.is_dir() else True, "the trial leaves no file"
     return error
 
 
-def test_whether_a_file_can_be_made_shows_by_making_it(beside):
+def test_a_trial_creates_a_file(beside):
     own(beside, SERVICE.user, ASTERISK, 0o750)
-    assert tried(beside) == errno.EPERM, "it cannot give the file to Asterisk's group"
+    assert tried(beside) == errno.EPERM, "the service cannot give the file to Asterisk's group"
     own(beside, SERVICE.user, ASTERISK, 0o2750)
     assert tried(beside) == 0
     own(beside, 0, ASTERISK, 0o2750)
     assert tried(beside) == errno.EACCES
     own(beside, 0, 54_329, 0o770)
-    assert tried(beside) == 0, "by a group that is not its primary one"
+    assert tried(beside) == 0, "through a group that is not the primary one"
     assert tried(beside / "none") == errno.ENOENT
     own(beside, 0, 0, 0o700)
     assert tried(beside, who=Identity(0, frozenset({0}), 0)) == 0
@@ -69,8 +69,8 @@ def test_the_mode_is_the_one_that_the_service_gives(beside):
     assert (beside / "fallback.conf").stat().st_mode & 0o7777 == FALLBACK_MODE
 
 
-def test_a_folder_that_is_read_only_for_the_service_alone(beside):
-    """As systemd makes it, where ReadWritePaths does not name it."""
+def test_a_folder_that_is_read_only_only_for_the_service(beside):
+    """As systemd makes the folder if ReadWritePaths does not name it."""
     own(beside, SERVICE.user, SERVICE.group, 0o755)
     commands = (
         f"mount --bind {beside} {beside} && mount -o remount,bind,ro {beside} && exec setpriv --reuid={SERVICE.user}"
@@ -99,11 +99,11 @@ def test_a_process_that_has_gone(beside):
     ("user", "groups", "result"),
     [
         (SERVICE.user, [54_329], "0"),
-        (SERVICE.user, [], "this user is not in the same groups here as in the service"),
-        (54_330, [54_329], "this user cannot act as the service's"),
+        (SERVICE.user, [], "this user has other groups here than in the service"),
+        (54_330, [54_329], "this is not the service's user"),
     ],
 )
-def test_the_services_own_user_tries_directly(beside, user, groups, result):
+def test_the_services_user_tries_without_a_new_process(beside, user, groups, result):
     own(beside, SERVICE.user, ASTERISK, 0o2750)
     code = f"""
 import os
@@ -150,7 +150,7 @@ def follow(findings: list[Finding]) -> None:
 
 
 def as_the_service(beside: Path, code: str) -> None:
-    """Run this code, which knows `beside` and the product's own parts."""
+    """Run code with `beside` and the product's modules."""
     become = f"""
 import os
 from pathlib import Path
@@ -171,8 +171,8 @@ journal = JournalFolder(beside / "journal", beside)
     [(SERVICE.user, ASTERISK, 0o750), (0, 0, 0o755), (ASTERISK, ASTERISK, 0o750), (0, ASTERISK, 0o2770)],
 )
 @pytest.mark.parametrize("journal", [None, (0, 0, 0o700), (SERVICE.user, SERVICE.group, FOLDER_MODE)])
-def test_after_the_remedies_the_service_does_its_work(beside, user, group, mode, journal):
-    """Who followed them has a service that leaves suspensions with Asterisk and replaces the journal."""
+def test_the_service_works_after_the_remedies(beside, user, group, mode, journal):
+    """After them the service can write suspensions for Asterisk and replace the journal."""
     if journal:
         (beside / "journal").mkdir()
         own(beside / "journal", *journal)
@@ -199,7 +199,7 @@ def test_after_the_remedies_the_service_does_its_work(beside, user, group, mode,
     assert (status.st_gid, status.st_mode & 0o777) == (ASTERISK, FILE_MODE)
 
 
-def test_a_folder_that_is_missing(beside):
+def test_a_missing_folder(beside):
     own(beside.parent, 0, 0, 0o700)
     beside.rmdir()
     found = look(beside, beside, "sounds-writable", SOUNDS_MODE, FALLBACK_MODE, None)
@@ -211,8 +211,8 @@ def test_a_folder_that_is_missing(beside):
 READER = Identity(54_323, frozenset({ASTERISK}), ASTERISK)
 
 
-def test_the_remedies_for_asterisk_are_none_for_the_service(beside):
-    """Following them, an operator let Asterisk in and shut the service out."""
+def test_the_remedies_for_asterisk_do_not_lock_out_the_service(beside):
+    """The remedies once gave Asterisk access but took it from the service."""
     own(beside.parent, SERVICE.user, SERVICE.group, 0o700)
     own(beside, SERVICE.user, SERVICE.group, 0o750)
     as_the_service(beside, "fallback.leave(beside, 'one'); journal.make()")

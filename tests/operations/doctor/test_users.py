@@ -1,5 +1,5 @@
-"""`idtone doctor` beside a service that runs as a user of its own, outside the group by which Asterisk reads: what it
-says is what happens, and its remedies are followed as they are printed.
+"""`idtone doctor` on a service whose user is not in the group by which Asterisk reads. The findings are true, and the
+remedies work as they are printed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ...lab.service import Service
 from .examining import examine
 
 USER = pwd.getpwnam("daemon")
-"""Some user without rights, whom each machine has. The lab's Asterisk runs as root."""
+"""A user without rights that exists on each machine. The lab's Asterisk runs as root."""
 ROOT_GROUP = grp.getgrgid(0).gr_name
 
 
@@ -47,9 +47,9 @@ def become() -> list[str]:
 
 @pytest.fixture
 def service(installation: AsteriskInstallation) -> Iterator[Service]:
-    """One that was never started, beside an Asterisk that runs; what is its own belongs to its user."""
+    """A service that was never started, with a running Asterisk; the service's user owns the service's files."""
     if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
+        pytest.skip("only root can become another user")
     if subprocess.run([*become(), IDTONE, "--version"], cwd="/", check=False, capture_output=True).returncode:
         pytest.skip(f"the user {USER.pw_name} may not run {IDTONE}")
     with tempfile.TemporaryDirectory(prefix="idtone-users-") as name:
@@ -80,7 +80,7 @@ def until(condition: Callable[[], Any], within_s: float = 10) -> None:
 
 
 def suspend(service: Service, number: str) -> Callable[[], bool]:
-    """Suspend one more number, and return what says whether Asterisk knows."""
+    """Suspend another number, and return a function that says whether Asterisk knows it."""
     text = service.registry.read_text()
     assert f'"{number}"' not in text
     service.registry.write_text(
@@ -90,7 +90,7 @@ def suspend(service: Service, number: str) -> Callable[[], bool]:
     return lambda: known in (service.asterisk.sounds / "fallback.conf").read_text()
 
 
-def test_the_remedies_let_the_service_start_and_suspensions_get_to_asterisk(service):
+def test_after_the_remedies_the_service_starts_and_asterisk_gets_suspensions(service):
     service._write_settings()
     sounds = service.asterisk.sounds
     findings = examine(service)
@@ -109,7 +109,7 @@ def test_the_remedies_let_the_service_start_and_suspensions_get_to_asterisk(serv
     assert states(service) == ["good", "good"]
     until(suspend(service, "0312345698"))
 
-    # What the folder was like after the remedy of an earlier doctor: without g+s.
+    # The folder after the remedy of an earlier doctor: without g+s.
     sounds.chmod(0o750)
     findings = examine(service)
     assert findings["sounds-writable"]["state"] == "bad"

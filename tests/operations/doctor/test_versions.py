@@ -1,4 +1,4 @@
-"""Which Asterisk is too old, and for what."""
+"""Asterisk's version → finding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from idtone.operations.doctor.versions import HOLES, Hole, judge
 
 TODAY = date(2026, 11, 25)
 ROWS = [
-    # version, state, what the finding names, what it does not
+    # version, state, texts in the finding, texts that are not in it
     ("22.10.1+dfsg+~cs6.17", State.GOOD, [], ["GHSA"]),
     ("22.11.0", State.GOOD, [], ["GHSA"]),
     ("23.4.1", State.GOOD, [], []),
@@ -21,21 +21,21 @@ ROWS = [
         "22.10.0",
         State.WARNING,
         ["GHSA-wcvv-g26m-wx5c", "GHSA-vrfp-mg3q-3959"],
-        ["WebSocket is missing", "CVE-2024-42365"],
+        ["it lacks REST over the WebSocket", "CVE-2024-42365"],
     ),
     ("23.0.0", State.WARNING, ["GHSA-wcvv-g26m-wx5c", "GHSA-v6hp-wh3r-cwxh"], ["CVE-2024-53566"]),
-    ("22.3.0", State.WARNING, ["WebSocket is missing", "GHSA-vrfp-mg3q-3959"], ["GHSA-wcvv-g26m-wx5c"]),
+    ("22.3.0", State.WARNING, ["it lacks REST over the WebSocket", "GHSA-vrfp-mg3q-3959"], ["GHSA-wcvv-g26m-wx5c"]),
     ("22.1.0", State.WARNING, ["CVE-2024-53566"], ["CVE-2024-42365"]),
-    ("20.13.0", State.WARNING, ["WebSocket is missing"], ["CVE-2024-42365", "GHSA-wcvv-g26m-wx5c"]),
-    ("20.14.0", State.WARNING, ["GHSA-wcvv-g26m-wx5c"], ["WebSocket is missing"]),
+    ("20.13.0", State.WARNING, ["it lacks REST over the WebSocket"], ["CVE-2024-42365", "GHSA-wcvv-g26m-wx5c"]),
+    ("20.14.0", State.WARNING, ["GHSA-wcvv-g26m-wx5c"], ["it lacks REST over the WebSocket"]),
     ("20.9.1~dfsg-1", State.WARNING, ["CVE-2024-42365", "CVE-2024-42491", "CVE-2024-53566"], []),
-    ("21.8.0", State.WARNING, ["no security fixes since 2026-10-18", "WebSocket is missing"], []),
+    ("21.8.0", State.WARNING, ["no security fixes since 2026-10-18", "it lacks REST over the WebSocket"], []),
     ("21.12.3", State.WARNING, ["no security fixes since 2026-10-18"], ["GHSA", "WebSocket"]),
-    ("certified-20.7-cert5", State.WARNING, ["certified", "WebSocket is missing"], ["GHSA"]),
+    ("certified-20.7-cert5", State.WARNING, ["certified", "it lacks REST over the WebSocket"], ["GHSA"]),
     ("18.26.4", State.BAD, ["needs Asterisk 20"], []),
     ("16.30.1", State.BAD, ["needs Asterisk 20"], []),
-    ("GIT-master-12ab", State.WARNING, ["no released version"], []),
-    ("", State.WARNING, ["no released version"], []),
+    ("GIT-master-12ab", State.WARNING, ["not a released version"], []),
+    ("", State.WARNING, ["not a released version"], []),
 ]
 
 
@@ -63,11 +63,11 @@ def test_a_branch_is_good_until_its_end():
         ((23, 0, 0), False),
     ],
 )
-def test_a_branch_that_was_never_mended_stays_open(version, is_open):
+def test_a_branch_without_a_fix_stays_vulnerable(version, is_open):
     assert Hole("GHSA-0", "a hole", ((20, 1, 0), (22, 2, 1))).open_in(version) is is_open
 
 
-def test_every_hole_cites_its_advisory():
+def test_every_hole_names_its_advisory():
     for hole in HOLES:
         assert hole.advisory.startswith("GHSA-")
-        assert list(hole.mended) == sorted(hole.mended)
+        assert list(hole.fixed) == sorted(hole.fixed)
