@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from idtone import dialplan
 from idtone.call_control.call_control import KEPT_WITHIN_S, CallControl, Request
 from idtone.errors import AgiError, LedgerError
-from idtone.settings import Door
+from idtone.settings import Interface
 
 from .environment import AgiRequest
 
@@ -44,7 +44,7 @@ class AgiApplication:
         if self._calls.retiring:
             return {}
         try:
-            call = self._calls.decide(request, Door.AGI)
+            call = self._calls.decide(request, Interface.AGI)
         except LedgerError as error:
             raise AgiError(f"the request cannot be decided: {error}; run `idtone dialplan export` again") from error
         if call is None:

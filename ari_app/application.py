@@ -19,7 +19,7 @@ from idtone import dialplan
 from idtone.call_control.call_control import KEPT_WITHIN_S, Call, CallControl, Request
 from idtone.decision import CALL_REJECTED
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
-from idtone.settings import Door
+from idtone.settings import Interface
 
 from . import events
 from .connection import APPLICATION, Ari
@@ -120,7 +120,7 @@ class AriApplication:
             log.error("the hook in the dialplan is of another version; run `idtone dialplan export` again")
             return None
         try:
-            return self._calls.decide(request, Door.ARI)
+            return self._calls.decide(request, Interface.ARI)
         except LedgerError as error:
             log.error("a request cannot be decided: %s; run `idtone dialplan export` again", error)
             return None

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from idtone.documents import Complaint, Model, load
+from idtone.documents import Model, ValidationFault, load
 from idtone.registry.trust import layout
 from idtone.registry.trust.layout import Keys
 
@@ -46,17 +46,19 @@ class Terms(Model):
 
 def read_terms(path: Path) -> Terms:
     """Raises DocumentError with every fault."""
-    return load(path, Terms, _complaints) if path.exists() else Terms()
+    return load(path, Terms, _faults) if path.exists() else Terms()
 
 
-def _complaints(terms: Terms) -> Iterator[Complaint]:
+def _faults(terms: Terms) -> Iterator[ValidationFault]:
     for name, one in terms.sets.items():
         if one.threshold > one.keys:
-            yield Complaint(("sets", name, "threshold"), "is higher than the number of keys", "Correct one of the two")
+            yield ValidationFault(
+                ("sets", name, "threshold"), "is higher than the number of keys", "Correct one of the two"
+            )
     for role, lasts in terms.lasts.items():
         if role not in layout.ROLES:
-            yield Complaint(("lasts", role), "is not a role", f"Known here: {', '.join(layout.ROLES)}")
+            yield ValidationFault(("lasts", role), "is not a role", f"Known here: {', '.join(layout.ROLES)}")
         elif not _SHORTEST <= lasts <= _LONGEST:
-            yield Complaint(
+            yield ValidationFault(
                 ("lasts", role), "is not a plausible time", "Write between PT1H (an hour) and P3653D (ten years)"
             )

@@ -23,7 +23,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.numbers import Number, parse, perhaps
-from idtone.settings import CallerHears, Door
+from idtone.settings import CallerHears, Interface
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines
@@ -182,7 +182,7 @@ class CallControl:
 
     # -- the decision -------------------------------------------------------------------------------------------
 
-    def decide(self, request: Request, door: Door) -> Call | None:
+    def decide(self, request: Request, interface: Interface) -> Call | None:
         """Decide the call of a request. One decision answers exactly one request.
 
         The same request gets the same decision again. A different request for a known call gets no verdict (None), and
@@ -200,7 +200,7 @@ class CallControl:
         forwarded, now = self._forwarded(request), self.now()
         registry = self.registry()
         decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
-        decided = steps.decided(forwarded, decision, now, door, request.nonce)
+        decided = steps.decided(forwarded, decision, now, interface, request.nonce)
         call = Call(
             forwarded.id, request.nonce, decision, forwarded.forwarding_numbers, forwarded.called, request
         )  # fmt: skip
@@ -314,7 +314,7 @@ class CallControl:
         self._calls[line.call_id] = Call(
             line.call_id, line.nonce, decision, line.call.forwarding_numbers, line.call.called
         )
-        return self.record(steps.unattended(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
+        return self.record(steps.fallback(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
         """The service decided too late, and the hook's decision counts; or the call ended before the verdict, and the
@@ -324,7 +324,7 @@ class CallControl:
             return []
         notices = dict.fromkeys(line.parties, self.policy.notice_profile)
         call.decision = Decision(line.outcome, line.reason, None, notices)
-        return self._write(call, steps.unattended(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
+        return self._write(call, steps.fallback(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
 
     def _sounded(self, call: Call, line: journal_lines.Sounded) -> list[Future[None]]:
         called = self.made.get(line.files.get(Party.CALLED, ""))

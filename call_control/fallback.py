@@ -23,9 +23,7 @@ _MODE: Final = 0o640
 """Other users must not read the suspended numbers; Asterisk's user reads them through the folder's group."""
 
 
-def render(
-    suspensions: Iterable[Suspension], policy: Policy, service_away: Unlicensed, answer_first: bool = False
-) -> str:
+def render(suspensions: Iterable[Suspension], policy: Policy, fallback: Unlicensed, answer_first: bool = False) -> str:
     """The file's text: the policy, then for each suspended number: E.164 digits = start in Unix seconds."""
     who_hears = {
         direction: dialplan.parties_word(tuple(party for party in Party if party in policy.notify[direction]))
@@ -36,7 +34,7 @@ def render(
         (
             "; Written by idtone; the hook reads it while the service is down.",
             f"[{dialplan.FALLBACK_POLICY}]",
-            f"service_away = {service_away}",
+            f"fallback = {fallback}",
             f"refuse_cause = {policy.refuse_cause}",
             *(f"{direction} = {word}" for direction, word in who_hears.items()),
             f"answer_first = {'yes' if answer_first else 'no'}",
@@ -85,10 +83,10 @@ class Fallback:
     registry lifts a suspension.
     """
 
-    def __init__(self, directory: Path, policy: Policy, service_away: Unlicensed, answer_first: bool) -> None:
+    def __init__(self, directory: Path, policy: Policy, fallback: Unlicensed, answer_first: bool) -> None:
         self._directory = directory
         self._policy = policy
-        self._service_away = service_away
+        self._fallback = fallback
         self._answer_first = answer_first
         self._left: Registry | None = None
         self.trouble = ""
@@ -99,7 +97,7 @@ class Fallback:
         if registry is None or registry is self._left:
             return
         try:
-            leave(self._directory, render(registry.suspensions(), self._policy, self._service_away, self._answer_first))
+            leave(self._directory, render(registry.suspensions(), self._policy, self._fallback, self._answer_first))
         except FallbackError as error:
             self.trouble = str(error)
             raise

@@ -30,7 +30,7 @@ CALLED, CALLER = "called", "caller"
 FALLBACK_FILE: Final = "fallback.conf"
 """The file beside the sounds by which the hook decides while the service is down. The service writes it."""
 FALLBACK_POLICY: Final = "policy"
-"""The section with `service_away` (`notice` or `refuse`), `refuse_cause` (Q.850), `incoming` and `outgoing` (who hears
+"""The section with `fallback` (`notice` or `refuse`), `refuse_cause` (Q.850), `incoming` and `outgoing` (who hears
 the notice, as in a journal line), and `answer_first` (whether the call is answered before the caller hears it)."""
 FALLBACK_SUSPENDED: Final = "suspended"
 """The section with the suspended numbers: E.164 digits = start in Unix seconds."""
@@ -195,12 +195,12 @@ class Notice:
 class Asking:
     """How the hook asks the service.
 
-    `door` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
+    `interface` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
     `/usr/bin/idtone-agi,`. The hook sends `secret` with each request over TCP. `waiting` is how many calls may wait for
-    a verdict; `overload` is what the hook does with further calls: `shed` or `alone`.
+    a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`.
     """
 
-    door: str
+    interface: str
     agi: str
     secret: str = field(repr=False)
     waiting: int
@@ -241,7 +241,7 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking) -> Hook:
         "@NOTICE_TONES@": notice.tones,
         "@NOTICE_SECONDS@": f"{notice.duration_ms / 1000:g}",
         "@NOTICE_PACKETS@": str(packets(notice.duration_ms)),
-        "@DOOR@": asking.door,
+        "@INTERFACE@": asking.interface,
         "@AGI@": asking.agi,
         "@AGI_SECRET@": asking.secret,
         "@WAITING@": str(asking.waiting),

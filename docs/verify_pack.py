@@ -87,7 +87,7 @@ class Pack:
             self.faults.append(f"{name}: missing, changed, or not of the pack")
         for entry in records:
             self.attempt(f"call {entry['call']}", self.record, entry)
-        if need(policy in ("alone", "two-persons"), "of another policy", policy == "two-persons"):
+        if need(policy in ("one-person", "two-persons"), "of another policy", policy == "two-persons"):
             self.attempt("the approval", self.approval, manifest, *sorted(manifest["acts"], key=lambda a: a["leaves"]))
 
     def steps(self, entry):  # 2 to 4
@@ -113,7 +113,7 @@ class Pack:
     def record(self, entry):  # 5
         steps = self.steps(entry)
         self.told.append(f"call {entry['call']}, leaves {entry['leaves']}")
-        first = next((each["details"] for each in steps if each["kind"] in ("decided", "unattended")), {})
+        first = next((each["details"] for each in steps if each["kind"] in ("decided", "fallback")), {})
         if entry["key"] and "numbers_key" in first:
             key, sealed = AESGCM(unbase64(entry["key"])), unbase64(first["numbers"])
             numbers = json.loads(key.decrypt(bytes(12), sealed, entry["call"].encode()))

@@ -64,7 +64,7 @@ class Compiled:
 
 
 def compiled(document: RegistryDocument) -> Compiled:
-    """`document` must have passed `rules.complaints`; an unreadable number raises NumberError here."""
+    """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here."""
     header = document.registry
     # All times are in UTC, like the time of a decision: comparing equal time zones is faster.
     return Compiled(

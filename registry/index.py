@@ -29,7 +29,7 @@ class RegistryIndex:
     __slots__ = ("_compiled", "_expires", "_issued", "_suspensions", "_tones", "_trust")
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None) -> None:
-        """`document` must have passed `rules.complaints`; an unreadable number raises NumberError here.
+        """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here.
 
         With `signed`, the suspensions come from it, not from the document.
         """

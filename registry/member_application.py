@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from idtone.calls import Direction
-from idtone.documents import Complaint, Location, Model, parse
+from idtone.documents import Location, Model, ValidationFault, parse
 from idtone.errors import NumberError
 
 from .model import Day, Id, Name, Pledge, Text
@@ -53,10 +53,10 @@ class ApplicationDocument(Model):
 
 def parse_application(text: str, name: str) -> MemberApplication:
     """Raises DocumentError with every fault; `name` is the file's name in the faults."""
-    return parse(text, name, ApplicationDocument, _complaints).application
+    return parse(text, name, ApplicationDocument, _faults).application
 
 
-def _complaints(document: ApplicationDocument) -> Iterator[Complaint]:
+def _faults(document: ApplicationDocument) -> Iterator[ValidationFault]:
     application = document.application
     here: Location = ("application",)
     for n, entry in enumerate(application.numbers):
@@ -64,10 +64,10 @@ def _complaints(document: ApplicationDocument) -> Iterator[Complaint]:
             read_span(entry)
         except NumberError as error:
             problem, _, remedy = str(error).partition("; ")
-            yield Complaint((*here, "numbers", n), problem, remedy or "Write a complete Japanese number")
+            yield ValidationFault((*here, "numbers", n), problem, remedy or "Write a complete Japanese number")
     if not application.licences and not application.numbers:
-        yield Complaint(here, "asks for nothing", "Add `licences`, `numbers` or both")
+        yield ValidationFault(here, "asks for nothing", "Add `licences`, `numbers` or both")
     if application.pledge.signed > application.received:
-        yield Complaint(
+        yield ValidationFault(
             (*here, "pledge", "signed"), "is after `received`", "An application is complete when the pledge is signed"
         )

@@ -1,6 +1,6 @@
-"""The rules between the values of a registry. Each rule yields its complaints with their places.
+"""The rules between the values of a registry. Each rule yields its validation errors with their places.
 
-Complaints contain no telephone numbers: the place in the file identifies them.
+They contain no telephone numbers: the place in the file identifies them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from idtone.documents import Complaint, Location, field_name
+from idtone.documents import Location, ValidationFault, field_name
 from idtone.errors import NumberError
 
 from .model import RegistryDocument, SuspensionsDocument
@@ -23,27 +23,27 @@ _POSITION_BITS: Final = 32
 _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 
-def complaints(document: RegistryDocument) -> Iterator[Complaint]:
+def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     """All faults between the values of `document`."""
     for rule in (_dates, _tones, _ids, _numbers, _suspensions):
         yield from rule(document)
 
 
-def _dates(document: RegistryDocument) -> Iterator[Complaint]:
+def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
     header = document.registry
     if header.expires <= header.issued:
-        yield Complaint(("registry", "expires"), "is not after `issued`", "Correct one of the two dates")
+        yield ValidationFault(("registry", "expires"), "is not after `issued`", "Correct one of the two dates")
     for m, member in enumerate(document.members):
         for n, licence in enumerate(member.licences):
             if licence.valid.until <= licence.valid.start:
-                yield Complaint(
+                yield ValidationFault(
                     ("members", m, "licences", n, "valid", "until"),
                     "is not after `from`",
                     "Correct one of the two dates",
                 )
 
 
-def _tones(document: RegistryDocument) -> Iterator[Complaint]:
+def _tones(document: RegistryDocument) -> Iterator[ValidationFault]:
     known = [tone.id for tone in document.tones]
     for m, member in enumerate(document.members):
         for n, licence in enumerate(member.licences):
@@ -51,12 +51,12 @@ def _tones(document: RegistryDocument) -> Iterator[Complaint]:
                 continue
             near = difflib.get_close_matches(licence.tone, known, 1)
             hint = f"Did you mean {near[0]!r}" if near else f"Known here: {', '.join(known) or 'none'}"
-            yield Complaint(
+            yield ValidationFault(
                 ("members", m, "licences", n, "tone"), f"names the tone {licence.tone!r}, which is not in `tones`", hint
             )
 
 
-def _ids(document: RegistryDocument) -> Iterator[Complaint]:
+def _ids(document: RegistryDocument) -> Iterator[ValidationFault]:
     tones: _Placed = ((("tones", t, "id"), tone.id) for t, tone in enumerate(document.tones))
     members: _Placed = ((("members", m, "id"), member.id) for m, member in enumerate(document.members))
     licences: _Placed = (
@@ -66,31 +66,33 @@ def _ids(document: RegistryDocument) -> Iterator[Complaint]:
     )
     for kind in (tones, members, licences):
         for location, first in _twice(kind):
-            yield Complaint(location, f"is the same id as {field_name(first)}", "Give each entry its own id")
+            yield ValidationFault(location, f"is the same id as {field_name(first)}", "Give each entry its own id")
 
 
-def suspension_complaints(document: SuspensionsDocument) -> Iterator[Complaint]:
+def suspension_faults(document: SuspensionsDocument) -> Iterator[ValidationFault]:
     """All faults of a file of suspensions."""
     yield from _suspensions(document)
 
 
-def signed_complaints(document: RegistryDocument) -> Iterator[Complaint]:
+def signed_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     """All faults of a registry for signing; its suspensions must be in the other file."""
     if document.suspensions:
-        yield Complaint(("suspensions",), "belong in suspensions.yaml, which is signed separately", "Move them there")
-    yield from complaints(document)
+        yield ValidationFault(
+            ("suspensions",), "belong in suspensions.yaml, which is signed separately", "Move them there"
+        )
+    yield from registry_faults(document)
 
 
-def _suspensions(document: RegistryDocument | SuspensionsDocument) -> Iterator[Complaint]:
+def _suspensions(document: RegistryDocument | SuspensionsDocument) -> Iterator[ValidationFault]:
     read: list[tuple[Location, Hashable]] = []
     for s, suspension in enumerate(document.suspensions):
         location: Location = ("suspensions", s, "number")
         try:
             read.append((location, read_single(suspension.number)))
         except NumberError as error:
-            yield _number_complaint(location, error)
+            yield _number_fault(location, error)
     for place, first in _twice(read):
-        yield Complaint(place, f"is the same number as {field_name(first)}", "Keep one of the two")
+        yield ValidationFault(place, f"is the same number as {field_name(first)}", "Keep one of the two")
 
 
 def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
@@ -102,14 +104,14 @@ def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
             yield location, first
 
 
-def _numbers(document: RegistryDocument) -> Iterator[Complaint]:
+def _numbers(document: RegistryDocument) -> Iterator[ValidationFault]:
     """Numbers that cannot be read, and numbers that are entered twice.
 
     A number belongs to one member. An entry of a member may lie inside a wider one, but two equal or partly
     overlapping entries are a mistake.
 
     The entries are sorted by first number, and each is compared with the one that reaches furthest so far: O(n log
-    n). Each group of wrongly overlapping entries gets a complaint, not each pair. Arrays, and sort keys that contain
+    n). Each group of wrongly overlapping entries gets an error, not each pair. Arrays, and sort keys that contain
     the position, save memory: a million tuples take 100 MB.
     """
     firsts, lasts, members, entries = array("q"), array("q"), array("l"), array("l")
@@ -118,7 +120,7 @@ def _numbers(document: RegistryDocument) -> Iterator[Complaint]:
             try:
                 span = read_span(text)
             except NumberError as error:
-                yield _number_complaint(("members", m, "numbers", e), error)
+                yield _number_fault(("members", m, "numbers", e), error)
                 continue
             firsts.append(span.first)
             lasts.append(span.last)
@@ -136,7 +138,7 @@ def _numbers(document: RegistryDocument) -> Iterator[Complaint]:
             earlier, later = sorted((at, rival))  # positions are in reading order
             place: Location = ("members", members[later], "numbers", entries[later])
             other: Location = ("members", members[earlier], "numbers", entries[earlier])
-            yield Complaint(
+            yield ValidationFault(
                 place,
                 f"{'is the same as' if equal else 'overlaps'} {field_name(other)} "
                 f"of member {document.members[members[earlier]].id}",
@@ -147,6 +149,6 @@ def _numbers(document: RegistryDocument) -> Iterator[Complaint]:
             furthest = at
 
 
-def _number_complaint(location: Location, error: NumberError) -> Complaint:
+def _number_fault(location: Location, error: NumberError) -> ValidationFault:
     problem, _, remedy = str(error).partition("; ")
-    return Complaint(location, problem, remedy[:1].upper() + remedy[1:] or "Write a complete Japanese number")
+    return ValidationFault(location, problem, remedy[:1].upper() + remedy[1:] or "Write a complete Japanese number")

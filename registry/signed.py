@@ -5,14 +5,14 @@ from __future__ import annotations
 from idtone.documents import parse
 
 from .model import RegistryDocument, SuspensionsDocument
-from .rules import signed_complaints, suspension_complaints
+from .rules import signed_faults, suspension_faults
 
 
 def parse_registry(text: str, name: str) -> RegistryDocument:
     """Raises DocumentError with every fault; `name` is the file name in the faults."""
-    return parse(text, name, RegistryDocument, signed_complaints)
+    return parse(text, name, RegistryDocument, signed_faults)
 
 
 def parse_suspensions(text: str, name: str) -> SuspensionsDocument:
     """As `parse_registry`."""
-    return parse(text, name, SuspensionsDocument, suspension_complaints)
+    return parse(text, name, SuspensionsDocument, suspension_faults)

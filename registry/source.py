@@ -15,7 +15,7 @@ from idtone.errors import DocumentError, Fault, TrustError
 from .compiling import LARGE, compile_in_process
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument
-from .rules import complaints
+from .rules import registry_faults
 from .signed import parse_registry, parse_suspensions
 from .trust import layout
 
@@ -33,12 +33,12 @@ _LOGGED_FAULTS: Final = 5
 
 def read_document(path: Path) -> RegistryDocument:
     """The registry in a file. Raises DocumentError with every fault."""
-    return load(path, RegistryDocument, complaints)
+    return load(path, RegistryDocument, registry_faults)
 
 
 def parse_document(text: str, name: str) -> RegistryDocument:
     """As `read_document`, from text; `name` is the file name in the faults."""
-    return parse(text, name, RegistryDocument, complaints)
+    return parse(text, name, RegistryDocument, registry_faults)
 
 
 def load_registry(path: Path) -> RegistryIndex:

@@ -87,7 +87,7 @@ def assemble(
     source, policy = loaded.source, settings.policy.policy()
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
-    fallback = Fallback(settings.sounds.directory, policy, settings.policy.service_away, answer_first)
+    fallback = Fallback(settings.sounds.directory, policy, settings.policy.fallback, answer_first)
     calls = CallControl(
         registry=lambda: source.current,
         policy=policy,

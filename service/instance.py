@@ -35,7 +35,7 @@ from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending import Pending
 from idtone.ledger.writing.retention import forget_in_time
-from idtone.settings import Door, Settings
+from idtone.settings import Interface, Settings
 
 from . import hand_over
 from .assembly import Loaded, assemble, journal_of
@@ -168,7 +168,7 @@ class Instance:
 
     def _listener(self, bound: ExitStack) -> Listener | None:
         """The listening socket for AGI; None unless AGI is the chosen interface."""
-        if self._settings.door is not Door.AGI:
+        if self._settings.interface is not Interface.AGI:
             return None
         return bound.enter_context(bound_to(self._settings.agi.address()))
 
@@ -220,7 +220,7 @@ class Instance:
         trouble = self._fallback.trouble if self._fallback else ""
         replica = str(self._replicator.status) if self._replicator else ""
         more = "".join(f"; {words}" for words in (trouble, room, replica) if words)
-        agi = f", AGI at {self._settings.agi.listen}" if self._settings.door is Door.AGI else ""
+        agi = f", AGI at {self._settings.agi.listen}" if self._settings.interface is Interface.AGI else ""
         return f"serving: {reached}{agi}, {known}, {len(self._calls or ())} calls in progress{more}"
 
     async def _announce(self, peer: hand_over.Peer | None) -> None:
@@ -240,7 +240,7 @@ class Instance:
             raise UsageError(f"the running instance does not hand over: {answer.get('refused', 'it has ended')}")
         handed_over = HandedOver()
         for listener in (Listener(fileno=descriptor) for descriptor in descriptors):
-            if self._settings.door is Door.AGI and answer["agi"] == self._settings.agi.listen:
+            if self._settings.interface is Interface.AGI and answer["agi"] == self._settings.agi.listen:
                 handed_over.listener = listener
             else:
                 listener.close()

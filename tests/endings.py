@@ -1,7 +1,7 @@
 """Every ending of a forwarded call: what happens, when, and what each party and the evidence get of it.
 
 `TABLE` is what an operator may rely on. Each of its rows names the tests that prove it on a real Asterisk, through both
-doors where they differ, and docs/reference/endings.md is made of it.
+interfaces where they differ, and docs/reference/endings.md is made of it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Evidence(StrEnum):
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
     """Complete as far as it goes, and it says that the rest was not seen."""
-    UNATTENDED = "unattended"
+    FALLBACK = "fallback"
     """The dialplan handled it, and the service entered that afterwards."""
     NONE = "none"
 
@@ -98,7 +98,7 @@ class Ending:
     proof: tuple[str, ...] = ()
     hears: tuple[Hears, ...] = ()
     record: tuple[Evidence, ...] = (Evidence.COMPLETE,)
-    doors: tuple[str, ...] = ("ari", "agi")
+    interfaces: tuple[str, ...] = ("ari", "agi")
     notify: tuple[str, ...] = ("called", "both")
     """Who hears the sound, where that makes a difference."""
 
@@ -123,14 +123,14 @@ _OPENED: Final = (Step.SOUNDING, Step.CONNECTING, Step.CONNECTED)
 def _goes_on(
     event: Event, steps: tuple[Step, ...], proof: str, caller: str = "notices nothing", evidence: str = "as ever",
     hears: tuple[Hears, ...] = (Hears.SOUND,), record: tuple[Evidence, ...] = (Evidence.COMPLETE,),
-    doors: tuple[str, ...] = ("ari", "agi"), notify: tuple[str, ...] = ("called", "both"), lost: bool = False,
+    interfaces: tuple[str, ...] = ("ari", "agi"), notify: tuple[str, ...] = ("called", "both"), lost: bool = False,
 ) -> Ending:  # fmt: skip
     """The parties are connected; with `lost` the call may end in congestion instead."""
     called = " or ".join(f"hears {'' if what is Hears.NOTHING else 'the '}{what}" for what in hears)
     return Ending(
         event, steps, caller, called + (", or its call ends" if lost else "") + ("" if lost else ", and is connected"),
         evidence, ("CONNECTED", *(("FAILED",) if lost else ())), (16, *((34,) if lost else ())),
-        (200, *((503,) if lost else ())), (_STRIKES + proof,), hears, record, doors, notify,
+        (200, *((503,) if lost else ())), (_STRIKES + proof,), hears, record, interfaces, notify,
     )  # fmt: skip
 
 
@@ -220,18 +220,18 @@ TABLE: Final = (
     _goes_on(Event.DISK_FULL, _ALWAYS, _GROUND, evidence="kept in memory, and written when there is room again"),
     # -- what happens to the service ----------------------------------------------------------------------------
     _goes_on(
-        Event.SERVICE_KILLED, (Step.DECIDING,), _LIFE, evidence="unattended, entered by the next instance",
-        hears=(Hears.NOTICE,), record=(Evidence.UNATTENDED,),
+        Event.SERVICE_KILLED, (Step.DECIDING,), _LIFE, evidence="fallback, entered by the next instance",
+        hears=(Hears.NOTICE,), record=(Evidence.FALLBACK,),
     ),
     _goes_on(Event.SERVICE_KILLED, _DECIDED, _LIFE, evidence="entered by the next instance"),
     _goes_on(
         Event.SERVICE_FROZEN, (Step.DECIDING,), _LIFE, "waits three seconds longer",
-        "unattended, and what was decided too late", (Hears.NOTICE,), (Evidence.UNATTENDED,),
+        "fallback, and what was decided too late", (Hears.NOTICE,), (Evidence.FALLBACK,),
     ),
     _goes_on(Event.SERVICE_FROZEN, _DECIDED, _LIFE, evidence="entered when it is back"),
     _goes_on(
-        Event.SERVICE_STOPPED, (Step.DECIDING,), _LIFE, evidence="unattended, or as ever",
-        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.UNATTENDED, Evidence.COMPLETE),
+        Event.SERVICE_STOPPED, (Step.DECIDING,), _LIFE, evidence="fallback, or as ever",
+        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.FALLBACK, Evidence.COMPLETE),
     ),
     _goes_on(Event.SERVICE_STOPPED, _DECIDED, _LIFE, evidence="entered by the next instance"),
     _goes_on(Event.SERVICE_REPLACED, _ALWAYS, _LIFE),
@@ -239,18 +239,18 @@ TABLE: Final = (
     # -- what happens between the two ---------------------------------------------------------------------------
     _goes_on(
         Event.LINE_CUT, (Step.DECIDING,), _LINE, "waits until the service is connected again",
-        "as ever, or unattended", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.UNATTENDED),
+        "as ever, or fallback", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.FALLBACK),
     ),
     _goes_on(Event.LINE_CUT, _DECIDED, _LINE),
     _goes_on(
         Event.LINE_DEAD, (Step.DECIDING,), _LINE, "waits until the service has noticed",
-        "as ever, or unattended", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.UNATTENDED),
+        "as ever, or fallback", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.FALLBACK),
     ),
     _goes_on(Event.LINE_DEAD, _DECIDED, _LINE),
     # -- what happens to Asterisk -------------------------------------------------------------------------------
     _goes_on(
         Event.ASTERISK_FROZEN, _BEFORE, "test_asterisk", "waits three seconds longer",
-        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.COMPLETE, Evidence.UNATTENDED),
+        hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.COMPLETE, Evidence.FALLBACK),
     ),
     _goes_on(Event.ASTERISK_FROZEN, _AFTER, "test_asterisk", "hears the other three seconds later"),
     _goes_on(Event.ASTERISK_FROZEN, (Step.CONNECTED,), "test_asterisk", "hears nothing for three seconds"),
@@ -325,11 +325,11 @@ IMPOSSIBLE: Final = (
 
 
 def cells() -> dict[tuple[Step, Event, str, str], Ending]:
-    """The table by step, event, door and who hears the sound."""
+    """The table by step, event, interface and who hears the sound."""
     return {
-        (step, ending.event, door, notify): ending
+        (step, ending.event, interface, notify): ending
         for ending in TABLE
         for step in ending.steps
-        for door in ending.doors
+        for interface in ending.interfaces
         for notify in ending.notify
     }

@@ -43,7 +43,7 @@ def section(event: Event) -> Iterator[str]:
 
 
 def where(row: Ending) -> str:
-    only = [f"by {door.upper()}" for door in row.doors if len(row.doors) == 1]
+    only = [f"by {interface.upper()}" for interface in row.interfaces if len(row.interfaces) == 1]
     only += [ONLY[notify] for notify in row.notify if len(row.notify) == 1]
     return steps_of(row.steps) + (f" ({', '.join(only)})" if only else "")
 

@@ -188,9 +188,9 @@ OUTCOMES: Final = {
         "番号・方向・時刻について有効な利用許諾がある", "許諾された音", "接続",
     ),
     Outcome.NOTICE: (
-        "no valid licence and `policy.unlicensed: notice`; or a fallback and `policy.service_away: notice`",
+        "no valid licence and `policy.unlicensed: notice`; or a fallback and `policy.fallback: notice`",
         "the notice", "connected",
-        "有効な利用許諾がなく `policy.unlicensed: notice`、またはフォールバックで `policy.service_away: notice`",
+        "有効な利用許諾がなく `policy.unlicensed: notice`、またはフォールバックで `policy.fallback: notice`",
         "一般の通知音", "接続",
     ),
     Outcome.REFUSE: (
@@ -242,7 +242,7 @@ REASONS: Final = {
         "証跡を書く領域がありません(利用許諾の有無によりません)",
     ),
     Reason.SERVICE_UNAVAILABLE: (
-        "by `policy.service_away`", "the service gave no verdict; the hook fell back",
+        "by `policy.fallback`", "the service gave no verdict; the hook fell back",
         "サービスから判定がなく、フックがフォールバックしました",
     ),
     Reason.OVERLOAD: (

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field
 
 from idtone import documents
-from idtone.documents import Complaint, Model
+from idtone.documents import Model, ValidationFault
 from idtone.errors import DocumentError, Fault
 
 DURATION_LIMIT_MS: Final = 3_600_000
@@ -255,43 +255,47 @@ def build_profile(tree: dict[str, Any], name: str) -> Profile:
         raise DocumentError(replace(fault, line=0, column=0) for fault in error.faults) from error
 
 
-def rules(profile: Profile) -> Iterator[Complaint]:
+def rules(profile: Profile) -> Iterator[ValidationFault]:
     """What must hold across the values of a profile."""
     yield from _recording_rules(profile) if profile.recording else _synthesis_rules(profile)
     if profile.duration_ms > DURATION_LIMIT_MS:
-        yield Complaint(
+        yield ValidationFault(
             ("repeat",) if profile.repeat > 1 else ("segments",),
             f"make a sound of {profile.duration_ms:.10g} ms",
             f"Shorten it to {DURATION_LIMIT_MS} ms",
         )
 
 
-def _recording_rules(profile: Profile) -> Iterator[Complaint]:
+def _recording_rules(profile: Profile) -> Iterator[ValidationFault]:
     if profile.segments:
-        yield Complaint(("segments",), "are given beside a recording", "Keep either the recording or the segments")
+        yield ValidationFault(
+            ("segments",), "are given beside a recording", "Keep either the recording or the segments"
+        )
     if profile.repeat > 1:
-        yield Complaint(("repeat",), "repeats a recording", "Remove it; a recording is played once")
+        yield ValidationFault(("repeat",), "repeats a recording", "Remove it; a recording is played once")
     if profile.recording and profile.recording.name != str(profile.recording):
-        yield Complaint(("recording",), "is not a plain file name", "Keep the recording in the profile's own folder")
+        yield ValidationFault(
+            ("recording",), "is not a plain file name", "Keep the recording in the profile's own folder"
+        )
     for name in ("sha256", "trim"):
         if getattr(profile, name) is None:
-            yield Complaint((name,), "is missing for a recording", "Write the profile with `idtone tone import`")
+            yield ValidationFault((name,), "is missing for a recording", "Write the profile with `idtone tone import`")
     if profile.trim and profile.trim.from_ms >= profile.trim.to_ms:
-        yield Complaint(("trim", "to_ms"), "is not after from_ms", "Give the end of the sound in the recording")
+        yield ValidationFault(("trim", "to_ms"), "is not after from_ms", "Give the end of the sound in the recording")
 
 
-def _synthesis_rules(profile: Profile) -> Iterator[Complaint]:
+def _synthesis_rules(profile: Profile) -> Iterator[ValidationFault]:
     if profile.standard:
-        yield Complaint(
+        yield ValidationFault(
             ("standard",),
             "is true for a synthesised sound",
             "Remove it; the association's standard sound comes as a recording, never from frequencies",
         )
     for name in ("sha256", "trim"):
         if getattr(profile, name) is not None:
-            yield Complaint((name,), "is given without a recording", "Remove it, or give the recording")
+            yield ValidationFault((name,), "is given without a recording", "Remove it, or give the recording")
     if not any(segment.frequencies_hz for segment in profile.segments):
-        yield Complaint(("segments",), "contain no tone", "Give one of them a frequency")
+        yield ValidationFault(("segments",), "contain no tone", "Give one of them a frequency")
     for index, segment in enumerate(profile.segments):
         yield from _segment_rules(("segments", index), segment)
         if not segment.frequencies_hz:
@@ -299,30 +303,30 @@ def _synthesis_rules(profile: Profile) -> Iterator[Complaint]:
         highest_dbm0 = profile.law.full_scale_dbm0 - 20 * math.log10(segment.crest * 32768 / 32767)
         if profile.level_of(segment) > highest_dbm0:
             own = segment.level_dbm0 is not None
-            yield Complaint(
+            yield ValidationFault(
                 ("segments", index, "level_dbm0") if own else ("level_dbm0",),
                 "makes the peaks of the segment clip" if own else f"makes the peaks of segment {index + 1} clip",
                 f"Stay below {math.floor(highest_dbm0 * 10) / 10:.1f}, or use fewer frequencies or less modulation",
             )
 
 
-def _segment_rules(location: tuple[str | int, ...], segment: Segment) -> Iterator[Complaint]:
+def _segment_rules(location: tuple[str | int, ...], segment: Segment) -> Iterator[ValidationFault]:
     if not segment.frequencies_hz:
         for name in ("modulation", "sweep", "level_dbm0"):
             if getattr(segment, name) is not None:
-                yield Complaint((*location, name), "is given to silence", "Remove it, or give frequencies")
+                yield ValidationFault((*location, name), "is given to silence", "Remove it, or give frequencies")
         return
     if 2 * segment.ramp_ms > segment.on_ms:
-        yield Complaint(
+        yield ValidationFault(
             (*location, "ramp_ms"),
             f"is {segment.ramp_ms:g} ms and does not fit twice into {segment.on_ms:g} ms",
             f"Use at most {segment.on_ms / 2:g}",
         )
     twice = [frequency for frequency, count in Counter(segment.frequencies_hz).items() if count > 1]
     if twice:
-        yield Complaint((*location, "frequencies_hz"), f"name {twice[0]:g} Hz more than once", "Keep one of them")
+        yield ValidationFault((*location, "frequencies_hz"), f"name {twice[0]:g} Hz more than once", "Keep one of them")
     if segment.sweep and len(segment.sweep.to_hz) != len(segment.frequencies_hz):
-        yield Complaint(
+        yield ValidationFault(
             (*location, "sweep", "to_hz"),
             f"names {len(segment.sweep.to_hz)} frequencies for {len(segment.frequencies_hz)}",
             "Give one frequency for each frequency of the segment",

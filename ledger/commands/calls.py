@@ -28,7 +28,7 @@ from .shared import CallArgument, KeysOption, LedgerOption, NodeOption, ledgers_
 _COLUMNS: Final = ("time", "call", "direction", "number", "outcome", "reason", "heard", "status")
 _FIELDS: Final = (
     "time", "call_id", "direction", "number", "outcome", "reason", "member", "licence", "profile", "heard", "status",
-    "hangup_cause", "complete", "unattended", "anomalies",
+    "hangup_cause", "complete", "fallback", "anomalies",
 )  # fmt: skip
 _FOLLOW_S: Final = 0.5
 """How often --follow looks for calls that have ended."""
@@ -54,9 +54,9 @@ def list_calls(
     heard: Annotated[
         bool | None, typer.Option("--heard/--unheard", help="Only calls on which all heard their sound, or did not.")
     ] = None,
-    unattended: Annotated[
+    fallback: Annotated[
         bool | None,
-        typer.Option("--unattended/--attended", help="Only calls that the dialplan handled alone, or did not."),
+        typer.Option("--fallback/--no-fallback", help="Only calls that the dialplan handled alone, or did not."),
     ] = None,
     odd: Annotated[bool, typer.Option("--odd", help="Only calls whose steps contradict each other.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many calls, the newest.")] = 50,
@@ -84,7 +84,7 @@ def list_calls(
             and (member is None or record.member == member)
             and (licence is None or record.licence == licence)
             and (heard is None or record.heard is heard)
-            and (unattended is None or record.unattended is unattended)
+            and (fallback is None or record.fallback is fallback)
             and (not odd or bool(record.anomalies))
         )
 
@@ -302,7 +302,7 @@ def _fields(record: Record) -> tuple[object, ...]:
         record.steps[0].kind if record.steps[0].kind in ACTS else record.status,
         record.hangup_cause,
         record.complete,
-        record.unattended,
+        record.fallback,
         "; ".join(record.anomalies),
     )
 
@@ -310,7 +310,7 @@ def _fields(record: Record) -> tuple[object, ...]:
 def _line(record: Record) -> tuple[str, ...]:
     """For people, in the order of `_COLUMNS`."""
     act = record.steps[0].kind if record.steps[0].kind in ACTS else None
-    status = f"{act or record.status or '…'}{' (unattended)' * record.unattended}"
+    status = f"{act or record.status or '…'}{' (fallback)' * record.fallback}"
     return (
         local(record.steps[0].at),
         record.call_id,

@@ -11,7 +11,7 @@ from idtone import console
 from idtone.errors import ProofError, UsageError
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
-from ..disclosure.pack import ALONE, PackRecord
+from ..disclosure.pack import ONE_PERSON, PackRecord
 from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
 from ..disclosure.report.words import heard_in_english
@@ -42,7 +42,7 @@ def verify_pack(
     witnesses = [_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
     verdict = verified(read_zip(pack), log, witnesses)
     verdict.faults += [f"{each.name} has not cosigned the tree" for each in witnesses if each not in verdict.cosigners]
-    if two_persons and verdict.policy == ALONE:
+    if two_persons and verdict.policy == ONE_PERSON:
         verdict.faults.append("the pack was made by one person alone")
     if as_json:
         console.print_json(_report(verdict))
@@ -118,7 +118,7 @@ def _tell(verdict: PackVerdict) -> None:
         approval = verdict.request.approval
         _print(f"  requested by {verdict.request.by}, {verdict.request.at.isoformat()}")
         _print(f"  approved by  {approval.by}, {approval.at.isoformat()}")
-    elif verdict.policy == ALONE:
+    elif verdict.policy == ONE_PERSON:
         _print("  approved by  nobody: it was made by one person alone")
     for each in verdict.told:
         record = each.record

@@ -38,7 +38,7 @@ from ..store.rows import moment
 from ..tree.notes import Note, Signer, VerifierKey
 
 FORMAT: Final = "idtone-evidence/1"
-ALONE, TWO_PERSONS = "alone", "two-persons"
+ONE_PERSON, TWO_PERSONS = "one-person", "two-persons"
 """The policy by which a pack was made."""
 MANIFEST, SEAL, REPORT, PAPER = "manifest.json", "manifest.note", "report.html", "report.pdf"
 SEAL_TEXT: Final = "idtone evidence pack v1\n{case}\n{digest}\n"
@@ -133,7 +133,7 @@ def packed(
         "exported": at.isoformat(),
         "export_record": act_id,
         "log_key": str(log),
-        "policy": TWO_PERSONS if approval else ALONE,
+        "policy": TWO_PERSONS if approval else ONE_PERSON,
         "acts": [_entry(each) for each in approval],
         "records": [
             _entry(each) | {"key": base64.b64encode(each.record_key).decode() if each.record_key else None}

@@ -17,9 +17,9 @@ from ..tree.notes import Algorithm, Note, VerifierKey
 from ..tree.proofs import InclusionProof
 from .disclosure_request import DisclosureRequest, RequestState, requests
 from .pack import (
-    ALONE,
     FORMAT,
     MANIFEST,
+    ONE_PERSON,
     PAPER,
     PROFILE,
     REPORT,
@@ -46,7 +46,7 @@ class PackVerdict:
     exported: str = ""
     log: VerifierKey | None = None
     log_is_known: bool = False
-    policy: str = ALONE
+    policy: str = ONE_PERSON
     request: DisclosureRequest | None = None
     cosigners: tuple[VerifierKey, ...] = ()
     leaves: int = 0
@@ -81,10 +81,10 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
             if str(entry["call"]) in given:
                 verdict.faults.append(f"call {entry['call']} is there twice")
             given[str(entry["call"])] = _verify_record(files, entry, verdict, verdict.log)
-        verdict.policy = str(manifest.get("policy", ALONE))
+        verdict.policy = str(manifest.get("policy", ONE_PERSON))
         if verdict.policy == TWO_PERSONS:
             _verify_approval(files, manifest, given, verdict)
-        elif verdict.policy != ALONE:
+        elif verdict.policy != ONE_PERSON:
             verdict.faults.append(
                 f"the pack was made by the policy {verdict.policy!r}, which this version does not know"
             )

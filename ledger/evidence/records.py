@@ -25,7 +25,7 @@ class Record:
     their enumerations, so that a code of a newer version can still be read. `profile` is the sound
     that was decided on, and `profiles` says for each party which; `skip` why there is none. `heard_by` are the
     parties that heard theirs to its end, and `heard` that all of them did; `known_by` says for each by what that is
-    known. `complete` means that the end of the call was seen, `unattended` that the dialplan handled it without the
+    known. `complete` means that the end of the call was seen, `fallback` that the dialplan handled it without the
     service. `nonce` binds the lines of the journal to it.
     """
 
@@ -39,7 +39,7 @@ class Record:
     profile: str | None
     profiles: Mapping[str, str]
     skip: str | None
-    door: str | None
+    interface: str | None
     registry_version: int | None
     registry_trust: str | None
     numbers: Mapping[NumberRole, MaskedNumber]
@@ -49,7 +49,7 @@ class Record:
     status: str | None
     hangup_cause: int | None
     complete: bool
-    unattended: bool
+    fallback: bool
     nonce: str | None
     anomalies: tuple[str, ...]
     steps: tuple[Step, ...]
@@ -85,7 +85,7 @@ class Record:
             "profile": self.profile,
             "profiles": dict(self.profiles),
             "skip": self.skip,
-            "door": self.door,
+            "interface": self.interface,
             "registry_version": self.registry_version,
             "registry_trust": self.registry_trust,
             "numbers": {
@@ -99,7 +99,7 @@ class Record:
             "status": self.status,
             "hangup_cause": self.hangup_cause,
             "complete": self.complete,
-            "unattended": self.unattended,
+            "fallback": self.fallback,
             "anomalies": list(self.anomalies),
         }
 
@@ -128,7 +128,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         profile=profile,
         profiles=profiles,
         skip=_text(decision, "skip"),
-        door=_text(decision, "door"),
+        interface=_text(decision, "interface"),
         registry_version=_whole(decision, "registry_version"),
         registry_trust=_text(decision, "registry_trust"),
         numbers={role: number for role in NumberRole if (number := _number(decision, opened, role))},
@@ -139,7 +139,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         # A refusal carries its cause in the decision.
         hangup_cause=_whole(end, "hangup_cause") or _whole(decision, "hangup_cause"),
         complete=any(step.kind is StepKind.ENDED for step in steps),
-        unattended=_acted_alone(steps),
+        fallback=_acted_alone(steps),
         nonce=_text(decision, "nonce"),
         anomalies=tuple(_anomalies(steps, outcome, profiles)),
         steps=tuple(steps),
@@ -199,7 +199,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
             yield f"{kind} after ended"
         if kind in _ONCE and kind in seen:
             yield f"{kind} twice"
-        if before and before not in seen and not (before is StepKind.DECIDED and StepKind.UNATTENDED in seen):
+        if before and before not in seen and not (before is StepKind.DECIDED and StepKind.FALLBACK in seen):
             yield f"{kind} without {before} before it"
         if kind in _NEVER.get(outcome, ()):
             yield f"{kind} although the outcome is {outcome}"
@@ -219,7 +219,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         party = _text(step.details, "party")
         before_it = [at for whose, at in latest.items() if party is None or whose in (None, party)]
         # The first has the time of the request, which was decided too late; the second is reported with the end.
-        late = kind in (StepKind.UNATTENDED, StepKind.CONNECTED)
+        late = kind in (StepKind.FALLBACK, StepKind.CONNECTED)
         if before_it and step.at < max(before_it) - _APART and not late:
             yield f"{kind} is dated before the step that precedes it"
         seen.add(kind)
@@ -250,7 +250,7 @@ def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
 
 def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
     """The decision that took effect: the dialplan's own, if it acted before the service decided."""
-    alone, decided = _details(steps, StepKind.UNATTENDED), _details(steps, StepKind.DECIDED)
+    alone, decided = _details(steps, StepKind.FALLBACK), _details(steps, StepKind.DECIDED)
     return alone if "outcome" in alone or not decided else decided
 
 
@@ -259,7 +259,7 @@ def _acted_alone(steps: Sequence[Step]) -> bool:
 
     Its line in the journal counts only with the nonce of the request, which no one else knows.
     """
-    alone = _details(steps, StepKind.UNATTENDED)
+    alone = _details(steps, StepKind.FALLBACK)
     return bool(alone) and ("outcome" in alone or not _details(steps, StepKind.DECIDED))
 
 

@@ -27,7 +27,7 @@ Scalar = str | int | float | bool | None
 
 class StepKind(StrEnum):
     DECIDED = "decided"
-    UNATTENDED = "unattended"
+    FALLBACK = "fallback"
     """Instead of `decided`: the dialplan decided without the service, which read that in the journal."""
     ANSWERED = "answered"
     """The called party has answered; the sound comes next."""
@@ -76,7 +76,7 @@ class NumberRole(StrEnum):
     CALLED = "called"
 
 
-FIRST: Final = frozenset({StepKind.DECIDED, StepKind.UNATTENDED})
+FIRST: Final = frozenset({StepKind.DECIDED, StepKind.FALLBACK})
 """A record begins with one of these; it has the numbers."""
 DAY, SEALED, SEALED_KEY = "day", "numbers", "numbers_key"
 """The details of that step in which its numbers are sealed: under the key of which day, the numbers, and their key."""
@@ -118,7 +118,7 @@ class Step:
 
 
 def decided(
-    call: ForwardedCall, decision: Decision, at: datetime, door: str | None = None, nonce: str | None = None
+    call: ForwardedCall, decision: Decision, at: datetime, interface: str | None = None, nonce: str | None = None
 ) -> Step:
     """What was decided for the call, and why, and by which interface Asterisk asked; `nonce` is the request's."""
     apart = len(set(decision.profiles.values())) > 1
@@ -135,7 +135,7 @@ def decided(
         if apart
         else None,
         "skip": decision.skip,
-        "door": door,
+        "interface": interface,
         "registry_version": decision.registry_version,
         "registry_trust": decision.registry_trust,
         "hangup_cause": decision.hangup_cause,
@@ -144,7 +144,7 @@ def decided(
     return _first(StepKind.DECIDED, call, at, details)
 
 
-def unattended(
+def fallback(
     call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str],
     nonce: str | None = None,
 ) -> Step:  # fmt: skip
@@ -157,7 +157,7 @@ def unattended(
         "parties": ",".join(sorted(profiles)) or None,
         "nonce": nonce,
     }
-    return _first(StepKind.UNATTENDED, call, at, details)
+    return _first(StepKind.FALLBACK, call, at, details)
 
 
 def _first(kind: StepKind, call: ForwardedCall, at: datetime, details: dict[str, Scalar]) -> Step:

@@ -30,7 +30,7 @@ class Tally:
     """The calls of one day, one member and one licence; each is None if calls are not counted by it.
 
     `member` is empty if the registry had no holder of the number. `licence` is empty if no licence decided.
-    `unattended` are the calls that the dialplan handled without the service; each is counted in another column too,
+    `fallback` are the calls that the dialplan handled without the service; each is counted in another column too,
     except one that ended before anything was decided.
 
     `connected` are the connected calls on which a party was to hear a sound; `heard` are those of them on which all
@@ -46,7 +46,7 @@ class Tally:
     refused: int = 0
     bypassed: int = 0
     shed: int = 0
-    unattended: int = 0
+    fallback: int = 0
     connected: int = 0
     heard: int = 0
 
@@ -83,7 +83,7 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
         counted.refused += record.outcome == Outcome.REFUSE
         counted.bypassed += record.outcome == Outcome.BYPASS
         counted.shed += record.outcome == Outcome.SHED
-        counted.unattended += record.unattended
+        counted.fallback += record.fallback
         if record.profiles and record.connected:
             counted.connected += 1
             counted.heard += record.heard

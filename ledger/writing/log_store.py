@@ -96,14 +96,14 @@ class LogStore:
         except LedgerError as error:
             checkpoint, refusal = None, _refusing(path, str(error))
         opened = cls(key_ring, frontier, newest + 1, checkpoint, refusal)
-        opened._know_unattended(connection)
+        opened._know_fallback(connection)
         return opened
 
-    def _know_unattended(self, connection: sqlite3.Connection) -> None:
+    def _know_fallback(self, connection: sqlite3.Connection) -> None:
         """The calls in progress whose decision may still come late: before other calls' decisions nothing comes."""
         newest = scalar(connection, "SELECT max(at) FROM steps")
         query = "SELECT call_id FROM steps WHERE at > ? AND kind = ?"
-        for (call_id,) in connection.execute(query, ((newest or 0) - LATE_US, StepKind.UNATTENDED.value)).fetchall():
+        for (call_id,) in connection.execute(query, ((newest or 0) - LATE_US, StepKind.FALLBACK.value)).fetchall():
             call = open_call(connection, call_id)
             if not call.over:
                 self._open[call_id] = call

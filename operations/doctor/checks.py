@@ -23,7 +23,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.writing import missing_file, reserve
 from idtone.registry.known import known
-from idtone.settings import CallerHears, Door, variable_name
+from idtone.settings import CallerHears, Interface, variable_name
 
 from . import (
     agi,
@@ -235,7 +235,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
         yield unknown("registry-sounds", *BAD_PROFILES)
     suspensions = index.suspensions()
     answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
-    text = fallback.render(suspensions, settings.policy.policy(), settings.policy.service_away, answer_first)
+    text = fallback.render(suspensions, settings.policy.policy(), settings.policy.fallback, answer_first)
     yield sounds.fallback(text, *machine.read(left), left)
 
 
@@ -388,7 +388,7 @@ def _service(exam: Exam) -> Iterator[Finding]:
 
 def _agi(exam: Exam) -> Iterator[Finding]:
     settings = exam.settings
-    if settings.door is not Door.AGI:
+    if settings.interface is not Interface.AGI:
         yield good("agi", "not used: the hook sends its requests over ARI")
         return
     yield surroundings.listener(settings.agi.listen, agi.trouble(settings.agi.address()))

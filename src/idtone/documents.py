@@ -46,7 +46,7 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ValidationFault:
     """One thing that is wrong in the values, with its location in the document."""
 
     location: Location
@@ -57,7 +57,7 @@ class Complaint:
 def load(
     path: Path,
     model: type[AnyModel],
-    rules: Callable[[AnyModel], Iterable[Complaint]] = lambda _: (),
+    rules: Callable[[AnyModel], Iterable[ValidationFault]] = lambda _: (),
     *,
     size_limit: int = SIZE_LIMIT,
 ) -> AnyModel:
@@ -69,7 +69,7 @@ def load(
 
 
 def parse(
-    text: str, name: str, model: type[AnyModel], rules: Callable[[AnyModel], Iterable[Complaint]] = lambda _: ()
+    text: str, name: str, model: type[AnyModel], rules: Callable[[AnyModel], Iterable[ValidationFault]] = lambda _: ()
 ) -> AnyModel:
     """As `load`, from text; `name` is the file name in the faults."""
     value = read_tree(text, name)
@@ -81,23 +81,23 @@ def validate(
     text: str,
     name: str,
     model: type[AnyModel],
-    rules: Callable[[AnyModel], Iterable[Complaint]] = lambda _: (),
+    rules: Callable[[AnyModel], Iterable[ValidationFault]] = lambda _: (),
 ) -> AnyModel:
     """Turn a tree of `read_tree` into `model`. `text` gives the lines and columns of the faults."""
     try:
         result = model.model_validate({} if value is None else value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        complaints = [_complaint(detail, model) for detail in islice(details, _FAULT_LIMIT)]
-        unseen = len(details) - len(complaints)
+        unplaced = [_fault_of(detail, model) for detail in islice(details, _FAULT_LIMIT)]
+        unseen = len(details) - len(unplaced)
     else:
         found = iter(rules(result))
-        complaints = list(islice(found, _FAULT_LIMIT))
-        if not complaints:
+        unplaced = list(islice(found, _FAULT_LIMIT))
+        if not unplaced:
             return result
         unseen = sum(1 for _ in found)
-    places = _places(text, (complaint.location for complaint in complaints))
-    faults = [_located(name, complaint, places) for complaint in complaints]
+    places = _places(text, (unplaced.location for unplaced in unplaced))
+    faults = [_located(name, unplaced, places) for unplaced in unplaced]
     if unseen:
         more = f"has {unseen} more fault{'s' * (unseen > 1)}"
         faults.append(Fault(name, 0, 0, "", more, "Correct these first, then check again"))
@@ -308,11 +308,11 @@ def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[in
     return found
 
 
-def _located(name: str, complaint: Complaint, places: Mapping[Location, tuple[int, int]]) -> Fault:
-    """The fault at the complaint's location, or at the nearest location above it that the file has."""
-    above = (complaint.location[:length] for length in range(len(complaint.location), -1, -1))
+def _located(name: str, unplaced: ValidationFault, places: Mapping[Location, tuple[int, int]]) -> Fault:
+    """The fault at the unplaced's location, or at the nearest location above it that the file has."""
+    above = (unplaced.location[:length] for length in range(len(unplaced.location), -1, -1))
     line, column = next((places[location] for location in above if location in places), (1, 1))
-    return Fault(name, line, column, field_name(complaint.location), complaint.problem, complaint.remedy)
+    return Fault(name, line, column, field_name(unplaced.location), unplaced.problem, unplaced.remedy)
 
 
 def field_name(location: Sequence[int | str]) -> str:
@@ -371,24 +371,24 @@ _PLAIN: Final = {
 _STRICT: Final = ("greater_than", "less_than")
 
 
-def _complaint(detail: ErrorDetails, model: type[Model]) -> Complaint:
+def _fault_of(detail: ErrorDetails, model: type[Model]) -> ValidationFault:
     location = tuple(detail["loc"])
     kind = detail["type"]
     if kind == "extra_forbidden":
         known = _keys_at(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, 1)
         hint = f"Did you mean {near[0]!r}" if near else f"Known here: {', '.join(known)}" if known else "Remove it"
-        return Complaint(location, "is not a known key", hint)
+        return ValidationFault(location, "is not a known key", hint)
     context = detail.get("ctx", {})
     if kind == "value_error" and isinstance(context.get("error"), ValueError):
         problem, _, remedy = str(context["error"]).partition(". ")
-        return Complaint(location, problem, remedy or "Correct the value")
+        return ValidationFault(location, problem, remedy or "Correct the value")
     if kind not in _PLAIN:
-        return Complaint(location, detail["msg"][0].lower() + detail["msg"][1:], "Correct the value")
+        return ValidationFault(location, detail["msg"][0].lower() + detail["msg"][1:], "Correct the value")
     # The limit from pydantic's message: "1 day", where Python's `str` of the length of time is "1 day, 0:00:00".
     named = context | {"limit": detail["msg"].rpartition(" than " if kind in _STRICT else " to ")[2]}
     problem, remedy = (text.format_map(named) for text in _PLAIN[kind])
-    return Complaint(location, problem, remedy)
+    return ValidationFault(location, problem, remedy)
 
 
 def _keys_at(model: Any, location: Location) -> list[str]:

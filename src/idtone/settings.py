@@ -107,7 +107,7 @@ class AgiSettings(Model):
         return host.strip("[]"), int(port)
 
 
-class Door(StrEnum):
+class Interface(StrEnum):
     """The interface by which the hook reaches the service: ARI or AGI."""
 
     ARI = "ari"
@@ -187,7 +187,7 @@ def _log_name(value: str) -> str:
 class Exports(StrEnum):
     """How many persons an export of evidence takes."""
 
-    ALONE = "alone"
+    ONE_PERSON = "one-person"
     TWO_PERSONS = "two-persons"
     """One person requests it, another approves it."""
 
@@ -216,7 +216,7 @@ class LedgerSettings(Model):
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
     """How long numbers can be opened; None means for ever."""
-    exports: Exports = Exports.ALONE
+    exports: Exports = Exports.ONE_PERSON
     approval: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=365))] = timedelta(days=7)
     """How long a request waits for an approval, and how long an approval counts."""
     origin: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_log_name)] | None = None
@@ -317,7 +317,7 @@ class Overload(StrEnum):
 
     SHED = "shed"
     """The hook turns it away at once, so that the network can try another route, or again later."""
-    ALONE = "alone"
+    FALLBACK = "fallback"
     """The hook falls back, as if the service were down."""
 
 
@@ -330,7 +330,7 @@ class SuspendedCalls(StrEnum):
 
 class PolicySettings(Model):
     unlicensed: Unlicensed = Unlicensed.NOTICE
-    service_away: Unlicensed = Unlicensed.NOTICE
+    fallback: Unlicensed = Unlicensed.NOTICE
     """The fallback: what a call without a verdict gets while the service is down."""
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     waiting: Annotated[int, Field(ge=1, le=1000)] = 20
@@ -373,7 +373,7 @@ class LogSettings(Model):
 class Settings(Model):
     node: str = Field(default_factory=platform.node)
     """This PBX's name in the evidence."""
-    door: Door = Door.ARI
+    interface: Interface = Interface.ARI
     ari: AriSettings = AriSettings()
     agi: AgiSettings = AgiSettings()
     sounds: SoundsSettings = SoundsSettings()
@@ -394,7 +394,7 @@ class Settings(Model):
         It is derived from the ARI password, so that the operator has only one secret. Raises DocumentError if the
         password cannot be read.
         """
-        if self.door is not Door.AGI or isinstance(self.agi.address(), Path):
+        if self.interface is not Interface.AGI or isinstance(self.agi.address(), Path):
             return ""
         return hmac.new(self.ari.secret().encode(), b"idtone AGI", hashlib.sha256).hexdigest()[:32]
 

@@ -15,7 +15,7 @@ from idtone.calls import Direction, Party
 from idtone.decision import Policy
 from idtone.errors import AgiError
 from idtone.ledger.evidence.records import fold
-from idtone.settings import Door
+from idtone.settings import Interface
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
 
@@ -65,7 +65,7 @@ async def test_a_request_is_decided_and_answered_with_one_variable(application, 
     assert await ask(application, "decide", *DECIDE) == VERDICT
     assert notebook.kinds() == ["decided"]
     record = fold("lab", notebook.steps)
-    assert (record.door, record.nonce, record.profiles) == (Door.AGI, NONCE, {"called": "sample"})
+    assert (record.interface, record.nonce, record.profiles) == (Interface.AGI, NONCE, {"called": "sample"})
 
 
 async def test_a_suspended_number_is_refused(application):

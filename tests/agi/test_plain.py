@@ -65,7 +65,7 @@ class CommandLines:
 async def test_a_call_is_decided_heard_and_recorded(service: Service, references, way: str) -> None:
     with CommandLines(service.asterisk) as lines:
         async with lab(service.asterisk) as phones:
-            placed = await phones.place(Forwarding(way=way, door="agi"))
+            placed = await phones.place(Forwarding(way=way, interface="agi"))
             await phones.talk_and_hang_up(placed, 1.0)
             await phones.nothing_is_left()
     # The time of the sound is not checked: each request includes the start of a program.
@@ -74,7 +74,7 @@ async def test_a_call_is_decided_heard_and_recorded(service: Service, references
     assert placed.called
     assert identify(placed.called.packets, references) == "sample"
     records = list(service.records().values())
-    assert {(each["door"], each["heard"], each["reason"]) for each in records} == {("agi", True, "licence-valid")}
+    assert {(each["interface"], each["heard"], each["reason"]) for each in records} == {("agi", True, "licence-valid")}
     program = str(Path(sys.executable).with_name("idtone-agi")).encode()
     asked = {line[line.index(program) :].split(b"\0")[3] for line in lines.seen if program in line}
     assert asked == {b"decide"}
@@ -84,8 +84,8 @@ async def test_a_call_is_decided_heard_and_recorded(service: Service, references
 
 async def test_a_suspended_number_is_refused(service: Service) -> None:
     async with lab(service.asterisk) as phones:
-        placed = await phones.place(Forwarding(number=SUSPENDED, door="agi"))
+        placed = await phones.place(Forwarding(number=SUSPENDED, interface="agi"))
         ending = await phones.ending(placed)
     assert placed.called is None
     assert (ending.status, ending.reason) == ("REFUSED", "number-suspended")
-    assert service.record(ending.call_id)["door"] == "agi"
+    assert service.record(ending.call_id)["interface"] == "agi"

@@ -20,7 +20,7 @@ from idtone.dialplan import EXTENSION_LIMIT
 from idtone.errors import AriUnavailable
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import StepKind
-from idtone.settings import Door
+from idtone.settings import Interface
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
 
@@ -110,7 +110,7 @@ async def test_a_request_is_decided_and_answered_by_one_request(calls, notebook)
     assert len(about(asterisk, CALLER)) == 1
     assert notebook.kinds() == ["decided"]
     record = fold("lab", notebook.steps)
-    assert (record.door, record.nonce, record.profiles) == (Door.ARI, NONCE, {"called": "sample"})
+    assert (record.interface, record.nonce, record.profiles) == (Interface.ARI, NONCE, {"called": "sample"})
 
 
 async def test_a_suspended_number_is_refused(calls):

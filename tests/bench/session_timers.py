@@ -22,7 +22,7 @@ EXPIRED_S = EXPIRES_S - EXPIRES_S // 3 + 5
 async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, serving):
     """On either leg: Asterisk is to refresh, and does; the phone is to, and does not."""
     service = serving(policy=POLICY)
-    ways = [way for way in WAYS if way.door == "ari"]
+    ways = [way for way in WAYS if way.interface == "ari"]
     cases = list(product(ways, ("caller", "called"), ("uac", "uas")))
     async with lab(asterisk) as phones:
 

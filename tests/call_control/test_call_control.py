@@ -25,7 +25,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending import Pending
-from idtone.settings import CallerHears, Door
+from idtone.settings import CallerHears, Interface
 from idtone.tones.making.sounds import Sound
 
 from ..ledger.sample_evidence import days_of, key_ring_of, url_of
@@ -81,16 +81,16 @@ def enter(control: CallControl, *lines: str) -> None:
 # -- one decision for one request -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("door", Door)
-def test_a_request_is_decided(control: CallControl, evidence: MemoryEvidence, door: Door) -> None:
-    call = control.decide(REQUEST, door)
+@pytest.mark.parametrize("interface", Interface)
+def test_a_request_is_decided(control: CallControl, evidence: MemoryEvidence, interface: Interface) -> None:
+    call = control.decide(REQUEST, interface)
     assert call
     assert (call.decision.outcome, call.decision.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
     assert (control.find(CALL), list(control), len(control)) == (call, [call], 1)
     assert call.channel == CALL.removesuffix("-1")
     (step,) = evidence.steps
     assert (step.kind, step.at, step.call_id) == (StepKind.DECIDED, NOW, CALL)
-    assert (step.details["door"], step.details["nonce"]) == (door, NONCE)
+    assert (step.details["interface"], step.details["nonce"]) == (interface, NONCE)
     assert {role: number.e164 for role, number in step.numbers.items()} == {
         NumberRole.FORWARDING: "+81312345678", NumberRole.CALLER: "+819012345679", NumberRole.CALLED: "+81501234567",
     }  # fmt: skip
@@ -109,16 +109,16 @@ def test_a_request_is_decided(control: CallControl, evidence: MemoryEvidence, do
     ],
 )
 def test_by_the_registry(control: CallControl, number: str, called: str, outcome: Outcome, reason: Reason) -> None:
-    call = control.decide(replace(REQUEST, number=number, called=called), Door.ARI)
+    call = control.decide(replace(REQUEST, number=number, called=called), Interface.ARI)
     assert call
     assert (call.decision.outcome, call.decision.reason) == (outcome, reason)
 
 
 def test_the_same_request_gets_the_same_decision(control: CallControl, evidence: MemoryEvidence) -> None:
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
     control.registry = lambda: registry(f'{{number: "{LICENSED}", since: 2026-03-01T00:00:00Z, reference: R-2}}')
-    assert control.decide(replace(REQUEST), Door.AGI) is call
+    assert control.decide(replace(REQUEST), Interface.AGI) is call
     assert call.decision.outcome is Outcome.PLAY
     assert evidence.kinds() == ["decided"]
 
@@ -144,26 +144,26 @@ def test_another_request_for_the_same_call_gets_no_verdict(
     control: CallControl, evidence: MemoryEvidence, other: dict[str, str], first: Request
 ) -> None:
     """Another program requests a decision in advance; the call does not get it."""
-    call = control.decide(first, Door.ARI)
+    call = control.decide(first, Interface.ARI)
     assert call
     decision = call.decision
     second = replace(first, **other)
     if second == first:
         second = replace(first, number=LICENSED)
-    assert control.decide(second, Door.ARI) is None
-    assert control.decide(second, Door.AGI) is None
+    assert control.decide(second, Interface.ARI) is None
+    assert control.decide(second, Interface.AGI) is None
     assert control.find(CALL) is call
     assert call.decision == decision
     assert evidence.kinds() == ["decided"]
 
 
 def test_an_ended_call_is_never_decided_again(control: CallControl, evidence: MemoryEvidence) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, hook.ended(status="CANCEL"))
     assert control.find(CALL) is None
     assert control.is_closed(CALL)
     for request in (REQUEST, replace(REQUEST, nonce=OTHER_NONCE), replace(REQUEST, number=SUSPENDED)):
-        assert control.decide(request, Door.ARI) is None
+        assert control.decide(request, Interface.ARI) is None
     assert evidence.kinds() == ["decided", "ended"]
 
 
@@ -171,7 +171,7 @@ def test_an_ended_call_is_never_decided_again(control: CallControl, evidence: Me
 def test_an_ended_call_is_never_decided_again_after_a_restart(
     control: CallControl, evidence: MemoryEvidence, kind: StepKind
 ) -> None:
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
     if kind is StepKind.ENDED:
         enter(control, hook.ended(status="CANCEL"))
@@ -179,8 +179,8 @@ def test_an_ended_call_is_never_decided_again_after_a_restart(
         control.close_interrupted(call)
     later = again(control, evidence, ms(60_000))
     assert list(later) == []
-    assert later.decide(REQUEST, Door.ARI) is None
-    assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI) is None
+    assert later.decide(REQUEST, Interface.ARI) is None
+    assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI) is None
     assert evidence.kinds() == ["decided", kind]
 
 
@@ -193,20 +193,20 @@ def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(
     clock[0] = ms(2000)
     calls = [replace(REQUEST, call_id=id_of(number, ms(1000))) for number in range(5)]
     for request in calls:
-        assert control.decide(request, Door.ARI)
+        assert control.decide(request, Interface.ARI)
         enter(control, hook.ended(request.call_id, status="CANCEL"))
     for request in calls:
-        assert control.decide(request, Door.ARI) is None
-        assert control.decide(replace(request, nonce=OTHER_NONCE), Door.ARI) is None
+        assert control.decide(request, Interface.ARI) is None
+        assert control.decide(replace(request, nonce=OTHER_NONCE), Interface.ARI) is None
 
 
 def test_a_second_call_on_an_old_channel_is_decided_after_a_restart(
     control: CallControl, evidence: MemoryEvidence
 ) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, hook.ended(status="BUSY"))
     later = again(control, evidence, ms(60_000))
-    assert later.decide(replace(REQUEST, call_id=id_of(calls=2)), Door.ARI)
+    assert later.decide(replace(REQUEST, call_id=id_of(calls=2)), Interface.ARI)
 
 
 def test_the_ledger_is_asked_only_about_channels_older_than_the_service(
@@ -221,20 +221,20 @@ def test_the_ledger_is_asked_only_about_channels_older_than_the_service(
     control = made(sounds, evidence, recorded=recorded)
     young, old, strange = id_of(at=ms(1000)), id_of(at=ms(-1000), system="pbx-"), "channel-1"
     for call_id in (young, old, strange):
-        assert control.decide(replace(REQUEST, call_id=call_id), Door.ARI)
+        assert control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
     assert asked == [old, strange]
 
 
 @pytest.mark.parametrize("call_id", ["", "x\n-1", "x" * 300])
 def test_an_impossible_call_id_is_an_error(control: CallControl, evidence: MemoryEvidence, call_id: str) -> None:
     with pytest.raises(LedgerError):
-        control.decide(replace(REQUEST, call_id=call_id), Door.ARI)
+        control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
     assert not evidence.steps
     assert not list(control)
 
 
 def test_the_dialled_user_is_the_called_number_if_none_is_given(control: CallControl, evidence: MemoryEvidence) -> None:
-    control.decide(replace(REQUEST, called="", dial_string="PJSIP/0312340000@trunk"), Door.ARI)
+    control.decide(replace(REQUEST, called="", dial_string="PJSIP/0312340000@trunk"), Interface.ARI)
     assert evidence.steps[0].numbers[NumberRole.CALLED].e164 == "+81312340000"
 
 
@@ -251,14 +251,14 @@ def test_the_direction(
     control: CallControl, evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture, direction: str, counts_as: str,
     logged: bool,
 ) -> None:  # fmt: skip
-    control.decide(replace(REQUEST, direction=direction), Door.ARI)
+    control.decide(replace(REQUEST, direction=direction), Interface.ARI)
     assert evidence.steps[0].details["direction"] == counts_as
     assert ("DIRECTION is unknown" in caplog.text) is logged
 
 
 def test_no_request_shows_its_numbers(control: CallControl, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     assert caplog.text
     for number in (LICENSED, CALLED, REQUEST.caller):
         assert number not in repr(REQUEST) + caplog.text
@@ -269,7 +269,7 @@ def test_without_room_for_evidence_the_licensed_sound_is_not_played(
     control: CallControl, evidence: MemoryEvidence
 ) -> None:
     evidence.full = True
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
     assert (call.decision.outcome, call.decision.reason) == (Outcome.NOTICE, Reason.LEDGER_FULL)
 
@@ -282,7 +282,7 @@ def test_without_a_registry_the_remembered_suspensions_count(
     reasons = [
         call.decision.reason
         for number, number_of in ((SUSPENDED, 1), (LICENSED, 2))
-        if (call := control.decide(replace(REQUEST, call_id=id_of(number_of), number=number), Door.ARI))
+        if (call := control.decide(replace(REQUEST, call_id=id_of(number_of), number=number), Interface.ARI))
     ]
     assert reasons == [Reason.NUMBER_SUSPENDED, Reason.REGISTRY_MISSING]
 
@@ -291,7 +291,7 @@ def test_without_a_registry_the_remembered_suspensions_count(
 
 
 def verdict(control: CallControl, request: Request = REQUEST) -> dialplan.Verdict:
-    call = control.decide(request, Door.ARI)
+    call = control.decide(request, Interface.ARI)
     assert call
     return control.verdict(call)
 
@@ -345,7 +345,7 @@ def test_the_notice_replaces_a_sound_that_must_not_be_played(
 
 
 def test_a_leg_of_a_call_that_is_announced_hears_nothing(control: CallControl) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     inner = replace(REQUEST, call_id=id_of(2), chain=CALL)
     assert verdict(control, inner).text == f"{NONCE}:PLAY:licence-valid:::::"
 
@@ -381,24 +381,24 @@ INNER = Request(id_of(3), OTHER_NONCE, CALLED, chain=CALL)
 
 
 def skip(control: CallControl, request: Request) -> Skip | None:
-    call = control.decide(request, Door.ARI)
+    call = control.decide(request, Interface.ARI)
     assert call
     return call.decision.skip
 
 
 def test_a_leg_of_a_call_that_is_announced_is_silent(control: CallControl) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     assert skip(control, INNER) is Skip.ANNOUNCED
 
 
 def test_a_leg_of_a_call_that_is_not_announced_is_heard(control: CallControl) -> None:
-    control.decide(EMERGENCY, Door.ARI)
+    control.decide(EMERGENCY, Interface.ARI)
     assert skip(control, replace(INNER, chain=EMERGENCY.call_id)) is None
 
 
 @pytest.mark.parametrize("line", [hook.sounded(at=ms(3000), sent=22), hook.ended(status="BUSY", cause=17)])
 def test_a_leg_of_a_call_that_has_ended_or_whose_sound_has_ended_is_heard(control: CallControl, line: str) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, line)
     assert skip(control, INNER) is None
 
@@ -425,7 +425,7 @@ BACK = Request(id_of(5), OTHER_NONCE, CALLED, diverting=LICENSED)
 def test_a_call_that_comes_back_through_the_network_is_recognised_by_both_numbers(
     control: CallControl, request_: Request, skipped: Skip | None
 ) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     assert skip(control, request_) is skipped
 
 
@@ -444,7 +444,7 @@ HEARD = (
 def test_a_licensed_call_is_heard_and_connected(
     control: CallControl, evidence: MemoryEvidence, sounds: dict[str, Sound]
 ) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, *HEARD)
     assert not list(control)
     _, *others = evidence.steps
@@ -462,7 +462,7 @@ def test_a_licensed_call_is_heard_and_connected(
 
 def test_both_parties_hear_it(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
     control = made(sounds, evidence, BOTH)
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, hook.sounded(at=ms(3440), caller="sample", sent=22), HEARD[1])
     record = evidence.record(CALL)
     assert (record.heard_by, record.heard, record.anomalies) == (("called", "caller"), True, ())
@@ -479,7 +479,7 @@ def sound_steps(evidence: MemoryEvidence, kind: str) -> list[Step]:
 def test_a_sound_that_was_not_heard_and_is_played_again(
     control: CallControl, evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture
 ) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(
         control,
         hook.sounded(at=ms(3100), sent=5, since=ms(3000), status="0"),
@@ -498,7 +498,7 @@ def test_a_sound_that_was_not_heard_and_is_played_again(
 
 
 def test_the_notice_after_two_attempts(control: CallControl, evidence: MemoryEvidence) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(
         control,
         hook.sounded(at=ms(3005), sent=0, since=ms(3000), status="0"),
@@ -515,7 +515,7 @@ def test_the_notice_after_two_attempts(control: CallControl, evidence: MemoryEvi
 
 
 def test_the_notice_as_tones(control: CallControl, evidence: MemoryEvidence) -> None:
-    control.decide(replace(REQUEST, number=UNKNOWN), Door.ARI)
+    control.decide(replace(REQUEST, number=UNKNOWN), Interface.ARI)
     enter(
         control,
         hook.sounded(at=ms(3005), called="notice", sent=0, since=ms(3000), status="0"),
@@ -541,7 +541,7 @@ def test_the_notice_that_replaces_a_sound_counts_as_heard_instead(
 
 def test_a_sound_other_than_the_decided_one_does_not_count(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
     control = made(sounds, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, hook.sounded(at=ms(3560), called="other", sent=22), hook.ended(at=ms(9000)))
     assert not evidence.record(CALL).heard
     (failed,) = sound_steps(evidence, "sound-failed")
@@ -552,7 +552,7 @@ def test_a_sound_other_than_the_decided_one_does_not_count(sounds: dict[str, Sou
 def test_a_line_with_an_unknown_sound_enters_nothing(
     control: CallControl, evidence: MemoryEvidence, caller: str
 ) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     called = "sample" if caller == "gone" else "gone"
     with pytest.raises(JournalError):
         enter(control, hook.sounded(called=called, caller=caller, sent=22))
@@ -564,7 +564,7 @@ OTHERS = [status for status in CallStatus if status is not CallStatus.CONNECTED]
 
 @pytest.mark.parametrize("status", OTHERS)
 def test_each_other_end(control: CallControl, evidence: MemoryEvidence, status: CallStatus) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, hook.ended(at=ms(5000), status=status, cause=17, talked_ms=""))
     assert evidence.steps[1:] == [steps.ended(CALL, ms(5000), status, 17, "licence-valid")]
 
@@ -574,7 +574,7 @@ def test_a_call_that_ended_during_the_sound(
     sounds: dict[str, Sound], evidence: MemoryEvidence, status: CallStatus
 ) -> None:
     control = made(sounds, evidence, BOTH)
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, hook.ended(at=ms(3200), status=status, cause=34, dial_status="ANSWER", talked_ms=""))
     why = "the call ended during the sound"
     assert evidence.steps[1:] == [
@@ -588,14 +588,14 @@ def test_a_call_that_ended_during_the_sound(
 def test_a_call_without_a_sound_is_connected_when_it_began_to_talk(
     control: CallControl, evidence: MemoryEvidence
 ) -> None:
-    control.decide(EMERGENCY, Door.ARI)
+    control.decide(EMERGENCY, Interface.ARI)
     enter(control, hook.ended(EMERGENCY.call_id, at=ms(9000), reason="emergency", talked_ms=5500))
     record = evidence.record(EMERGENCY.call_id)
     assert (record.times[StepKind.CONNECTED], record.anomalies) == (ms(3500), ())
 
 
 def test_a_call_that_was_sounded_and_did_not_connect(control: CallControl, evidence: MemoryEvidence) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, HEARD[0], hook.ended(at=ms(3500), status="FAILED", cause=34, talked_ms=""))
     record = evidence.record(CALL)
     assert (record.heard, record.connected, record.status, record.anomalies) == (True, False, "FAILED", ())
@@ -603,7 +603,7 @@ def test_a_call_that_was_sounded_and_did_not_connect(control: CallControl, evide
 
 @pytest.mark.parametrize("line", [*HEARD, hook.decided(nonce=NONCE), hook.undecided()])
 def test_a_line_with_another_nonce_is_not_entered(control: CallControl, evidence: MemoryEvidence, line: str) -> None:
-    control.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI)
+    control.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI)
     with pytest.raises(JournalError, match="nonce"):
         enter(control, line)
     assert evidence.kinds() == ["decided"]
@@ -631,9 +631,9 @@ def test_a_call_that_the_hook_decided(control: CallControl, evidence: MemoryEvid
     (call,) = control
     assert (call.decision.outcome, call.decision.profiles) == (Outcome.NOTICE, {Party.CALLED: "notice"})
     enter(control, *FALLBACK[1:])
-    assert evidence.kinds() == ["unattended", "answered", "sound-started", "sound-ended", "connected", "ended"]
+    assert evidence.kinds() == ["fallback", "answered", "sound-started", "sound-ended", "connected", "ended"]
     record = evidence.record(CALL)
-    assert (record.outcome, record.reason, record.unattended) == ("NOTICE", "service-unavailable", True)
+    assert (record.outcome, record.reason, record.fallback) == ("NOTICE", "service-unavailable", True)
     assert (record.heard, record.complete, record.anomalies) == (True, True, ())
     assert {role: number.e164 for role, number in record.opened.items()} == {
         NumberRole.FORWARDING: "+81312345678", NumberRole.CALLER: "+819012345679", NumberRole.CALLED: "+81501234567",
@@ -645,7 +645,7 @@ def test_a_call_that_ended_before_a_decision(control: CallControl, evidence: Mem
     enter(control, hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.status) == (None, None, "CANCEL")
-    assert (record.unattended, record.complete, record.anomalies) == (True, True, ())
+    assert (record.fallback, record.complete, record.anomalies) == (True, True, ())
 
 
 @pytest.mark.parametrize(
@@ -669,24 +669,24 @@ def test_a_request_that_comes_after_the_hook_fell_back_gets_the_hooks_decision(
     control: CallControl, evidence: MemoryEvidence
 ) -> None:
     enter(control, FALLBACK[0])
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
     assert (call.decision.outcome, call.decision.reason) == (Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE)
-    assert control.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI) is None
-    assert evidence.kinds() == ["unattended"]
+    assert control.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI) is None
+    assert evidence.kinds() == ["fallback"]
 
 
 def test_the_hooks_decision_counts_if_the_services_comes_too_late(
     control: CallControl, evidence: MemoryEvidence
 ) -> None:
     """The hook used its fallback and played the notice."""
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
     enter(control, FALLBACK[0])
     assert (call.decision.outcome, call.decision.profiles) == (Outcome.NOTICE, {Party.CALLED: "notice"})
     enter(control, *FALLBACK[1:])
     record = evidence.record(CALL)
-    assert (record.outcome, record.reason, record.unattended) == ("NOTICE", "service-unavailable", True)
+    assert (record.outcome, record.reason, record.fallback) == ("NOTICE", "service-unavailable", True)
     assert (record.heard, record.complete, record.known_by) == (True, True, {"called": "packets"})
     assert record.anomalies == ("the service decided PLAY, licence-valid, and the dialplan acted without it",)
 
@@ -694,12 +694,12 @@ def test_the_hooks_decision_counts_if_the_services_comes_too_late(
 def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(
     control: CallControl, evidence: MemoryEvidence
 ) -> None:
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
     enter(control, hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))
     record = evidence.record(CALL)
     assert evidence.kinds() == ["decided", "ended"]
-    assert (record.outcome, record.status, record.unattended, record.anomalies) == ("PLAY", "CANCEL", False, ())
+    assert (record.outcome, record.status, record.fallback, record.anomalies) == ("PLAY", "CANCEL", False, ())
 
 
 # -- calls of an earlier service --------------------------------------------------------------------------------------
@@ -707,29 +707,29 @@ def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(
 
 def test_calls_in_progress_are_restored(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
     control = made(sounds, evidence, BOTH)
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
-    control.decide(replace(EMERGENCY, nonce=OTHER_NONCE), Door.ARI)
+    control.decide(replace(EMERGENCY, nonce=OTHER_NONCE), Interface.ARI)
     later = again(control, evidence)
     known = later.find(CALL)
     assert known
     assert (known.decision, known.nonce) == (call.decision, NONCE)
     assert (known.forwarding_numbers, known.called) == (call.forwarding_numbers, call.called)
     assert {each.id for each in later} == {CALL, EMERGENCY.call_id}
-    assert later.decide(REQUEST, Door.ARI) is known
-    assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI) is None
+    assert later.decide(REQUEST, Interface.ARI) is known
+    assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI) is None
     assert later.verdict(known) == control.verdict(call)
 
 
 def test_a_call_without_a_sound_is_restored_as_such(control: CallControl, evidence: MemoryEvidence) -> None:
-    control.decide(REQUEST, Door.ARI)
-    control.decide(INNER, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
+    control.decide(INNER, Interface.ARI)
     later = again(control, evidence)
     assert [call.decision.skip for call in later] == [None, Skip.ANNOUNCED]
 
 
 def test_a_call_of_a_version_without_nonces_is_not_restored(control: CallControl, evidence: MemoryEvidence) -> None:
-    control.decide(replace(REQUEST, nonce=""), Door.ARI)
+    control.decide(replace(REQUEST, nonce=""), Interface.ARI)
     decided = evidence.steps.pop()
     without = {key: value for key, value in decided.details.items() if key != "nonce"}
     evidence.steps.append(replace(decided, details=without))
@@ -759,7 +759,7 @@ def test_a_journal_that_is_read_again_writes_each_step_once(
     expected = MemoryEvidence()
     control = made(sounds, expected, BOTH)
     if asked:
-        control.decide(REQUEST, Door.ARI)
+        control.decide(REQUEST, Interface.ARI)
     enter(control, *lines)
     for kept in range(asked, len(expected.steps)):
         evidence = MemoryEvidence(steps=expected.steps[:kept])
@@ -770,7 +770,7 @@ def test_a_journal_that_is_read_again_writes_each_step_once(
 def test_a_journal_is_read_again_after_each_of_several_kills(sounds: dict[str, Sound]) -> None:
     evidence = MemoryEvidence()
     control = made(sounds, evidence, BOTH)
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     _, lines = WHOLE["decided by the service"]
     for many in range(len(lines) + 1):
         control = again(control, evidence, ms(10_000))
@@ -778,13 +778,13 @@ def test_a_journal_is_read_again_after_each_of_several_kills(sounds: dict[str, S
     assert [call.id for call in control] == []
     once = MemoryEvidence()
     control = made(sounds, once, BOTH)
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, *lines)
     assert evidence.steps == once.steps
 
 
 def test_a_call_continues_after_a_restart(control: CallControl, evidence: MemoryEvidence) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     enter(control, HEARD[0])
     later = again(control, evidence, ms(5000))
     (known,) = later
@@ -797,7 +797,7 @@ def test_a_call_continues_after_a_restart(control: CallControl, evidence: Memory
 def test_a_leg_is_heard_if_its_calls_sound_ended_before_a_restart(
     control: CallControl, evidence: MemoryEvidence
 ) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     assert skip(again(control, MemoryEvidence(steps=list(evidence.steps))), INNER) is Skip.ANNOUNCED
     enter(control, HEARD[0])
     assert skip(again(control, evidence), INNER) is None
@@ -807,7 +807,7 @@ def test_a_leg_is_heard_if_its_calls_sound_ended_before_a_restart(
 
 
 def test_a_call_is_interrupted_once(control: CallControl, evidence: MemoryEvidence) -> None:
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
     control.close_interrupted(call)
     control.close_interrupted(call)
@@ -818,7 +818,7 @@ def test_a_call_is_interrupted_once(control: CallControl, evidence: MemoryEviden
 
 
 def test_a_call_that_ended_meanwhile_is_not_interrupted(control: CallControl, evidence: MemoryEvidence) -> None:
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
     enter(control, *HEARD)
     control.close_interrupted(call)
@@ -838,10 +838,10 @@ def suspending() -> object:
 def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(
     control: CallControl, evidence: MemoryEvidence, number: str
 ) -> None:
-    other = control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Door.ARI)
-    emergency = control.decide(EMERGENCY, Door.ARI)
-    refused = control.decide(replace(REQUEST, call_id=id_of(8), number=SUSPENDED), Door.ARI)
-    call = control.decide(replace(REQUEST, number=number), Door.AGI)
+    other = control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Interface.ARI)
+    emergency = control.decide(EMERGENCY, Interface.ARI)
+    refused = control.decide(replace(REQUEST, call_id=id_of(8), number=SUSPENDED), Interface.ARI)
+    call = control.decide(replace(REQUEST, number=number), Interface.AGI)
     assert call
     assert control.calls_to_end() == []
     control.registry = suspending
@@ -862,7 +862,7 @@ def test_a_call_that_the_hook_decided_is_ended_too(control: CallControl) -> None
 
 
 def test_an_ended_call_is_not_suspended(control: CallControl, evidence: MemoryEvidence) -> None:
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
     enter(control, *HEARD)
     control.record_suspension(call)
@@ -872,27 +872,27 @@ def test_an_ended_call_is_not_suspended(control: CallControl, evidence: MemoryEv
 def test_a_suspension_that_begins_later_ends_the_calls_then(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
     now = [ms(-2000)]
     control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert control.calls_to_end() == []
     now[0] = NOW
     assert control.calls_to_end() == [call]
 
 
 def test_the_settings_can_let_suspended_calls_continue(control: CallControl) -> None:
-    control.decide(REQUEST, Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
     control.registry, control.hang_up_suspended = suspending, False
     assert control.calls_to_end() == []
 
 
 def test_a_call_of_an_earlier_service_is_ended_by_its_number(control: CallControl, evidence: MemoryEvidence) -> None:
-    control.decide(REQUEST, Door.ARI)
-    control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Door.ARI)
+    control.decide(REQUEST, Interface.ARI)
+    control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Interface.ARI)
     later = again(control, evidence, registry=suspending)
     assert [call.id for call in later.calls_to_end()] == [CALL]
 
 
 def test_without_a_registry_a_remembered_suspension_ends_the_call(control: CallControl) -> None:
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     control.registry, control.remembered = lambda: None, {"+81312345678": ms(-1)}
     assert control.calls_to_end() == [call]
 
@@ -905,7 +905,7 @@ def test_evidence_that_cannot_be_written_is_logged(
     control: CallControl, evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture, error: LedgerError, logged: bool
 ) -> None:
     evidence.error = error
-    call = control.decide(REQUEST, Door.ARI)
+    call = control.decide(REQUEST, Interface.ARI)
     assert call
     assert call.kept
     assert call.kept.exception() is error
@@ -944,8 +944,8 @@ def test_calls_in_a_real_ledger_from_one_service_to_the_next(url: str, sounds: d
     second, third = id_of(2), id_of(3)
     with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
         control = made(sounds, pending)
-        control.decide(REQUEST, Door.ARI)
-        control.decide(replace(REQUEST, call_id=second, nonce=OTHER_NONCE), Door.ARI)
+        control.decide(REQUEST, Interface.ARI)
+        control.decide(replace(REQUEST, call_id=second, nonce=OTHER_NONCE), Interface.ARI)
         enter(control, *HEARD, hook.sounded(second, OTHER_NONCE, at=ms(3440), sent=22))
         enter(control, hook.decided(third))
     with (
@@ -956,7 +956,7 @@ def test_calls_in_a_real_ledger_from_one_service_to_the_next(url: str, sounds: d
         later = made(sounds, pending, now=lambda: ms(5000), recorded=reader.knows)
         later.recall(reader.open_calls(ms(5000)))
         assert {call.id for call in later} == {second, third}
-        assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Door.ARI) is None
+        assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI) is None
         # The journal from its beginning, without the lines of ended calls.
         enter(later, hook.sounded(second, OTHER_NONCE, at=ms(3440), sent=22), hook.decided(third))
         enter(later, hook.ended(second, OTHER_NONCE, at=ms(9000), talked_ms=5000))
@@ -965,7 +965,7 @@ def test_calls_in_a_real_ledger_from_one_service_to_the_next(url: str, sounds: d
     assert found.keys() == {CALL, second, third}
     for call_id, record in found.items():
         assert (record.complete, record.heard, record.anomalies) == (True, True, ()), call_id
-        assert record.unattended is (call_id == third)
+        assert record.fallback is (call_id == third)
     with LedgerReader.open(url) as reader:
         result = verify_ledger(reader, key_ring.signer.key)
     assert (result.faults, result.leaves, result.open_calls) == ([], 3, 0)
@@ -975,10 +975,10 @@ def test_a_late_decision_is_in_the_leaf_of_its_call(url: str, sounds: dict[str, 
     key_ring = key_ring_of(url)
     with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
         control = made(sounds, pending)
-        control.decide(REQUEST, Door.ARI)
+        control.decide(REQUEST, Interface.ARI)
         enter(control, *FALLBACK)
     record = records(url)[CALL]
-    assert (record.outcome, record.heard, record.unattended, record.complete) == ("NOTICE", True, True, True)
+    assert (record.outcome, record.heard, record.fallback, record.complete) == ("NOTICE", True, True, True)
     with LedgerReader.open(url) as reader:
         result = verify_ledger(reader, key_ring.signer.key)
     assert (result.faults, result.leaves, result.open_calls) == ([], 1, 0)

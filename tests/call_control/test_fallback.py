@@ -43,7 +43,7 @@ def test_the_text():
     policy = Policy(refuse_cause=38, notify=notify)
     assert render([SUSPENSION], policy, Unlicensed.REFUSE, answer_first=True).splitlines()[1:] == [
         "[policy]",
-        "service_away = refuse",
+        "fallback = refuse",
         "refuse_cause = 38",
         "incoming = both",
         "outgoing = caller",
@@ -78,7 +78,7 @@ def test_what_is_written_is_read_again(since, cause, away):
     text = render((Suspension(number, at, "R") for number, at in since.items()), Policy(refuse_cause=cause), away)
     parser = read(text)
     assert parser.getint(dialplan.FALLBACK_POLICY, "refuse_cause") == cause
-    assert Unlicensed(parser.get(dialplan.FALLBACK_POLICY, "service_away")) is away
+    assert Unlicensed(parser.get(dialplan.FALLBACK_POLICY, "fallback")) is away
     assert {f"+{digits}": int(at) for digits, at in parser.items(dialplan.FALLBACK_SUSPENDED)} == {
         number.e164: int(at.timestamp()) for number, at in since.items()
     }

@@ -17,7 +17,7 @@ from idtone.call_control.journal_lines import EARLIEST, LATEST
 from idtone.calls import Outcome
 from idtone.decision import Policy
 from idtone.errors import LedgerError
-from idtone.settings import Door
+from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from . import hook
@@ -94,13 +94,13 @@ def fallback(call_id: str = CALL, nonce: str = NONCE, at: datetime = NOW) -> tup
 
 
 HEARD = ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
-FALLBACK = ["unattended", *HEARD[1:]]
+FALLBACK = ["fallback", *HEARD[1:]]
 
 # -- lines of the hook are accepted -----------------------------------------------------------------------------------
 
 
 async def test_a_call_that_the_service_decided(service: Service) -> None:
-    service.control.decide(REQUEST, Door.ARI)
+    service.control.decide(REQUEST, Interface.ARI)
     service.enter(*heard())
     assert service.kinds() == HEARD
     assert not service.refused
@@ -140,7 +140,7 @@ async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service: Ser
         hook.decided(at=after(1), called="110", outcome="BYPASS", reason="emergency", hears="none"),
         hook.ended(at=service.now, reason="emergency", talked_ms=1000 * talked_s),
     )
-    assert service.kinds() == ["unattended", "connected", "ended"]
+    assert service.kinds() == ["fallback", "connected", "ended"]
     record = service.evidence.record(CALL)
     assert (record.outcome, record.complete, record.anomalies) == ("BYPASS", True, ())
     assert record.steps[0].at == after(1)
@@ -151,11 +151,11 @@ async def test_a_call_that_hung_up_after_13_seconds_without_a_verdict(service: S
     """The longest time that the hook waits, in the operator's own Dial()."""
     service.now = after(14)
     service.enter(hook.undecided(), hook.ended(at=after(13), status="CANCEL", reason="", talked_ms=""))
-    assert service.kinds() == ["unattended", "ended"]
+    assert service.kinds() == ["fallback", "ended"]
 
 
 async def test_a_late_decision_of_the_service_does_not_exclude_the_hooks_decision(service: Service) -> None:
-    service.control.decide(REQUEST, Door.ARI)
+    service.control.decide(REQUEST, Interface.ARI)
     service.enter(*fallback())
     assert service.kinds() == ["decided", *FALLBACK]
     assert service.evidence.record(CALL).outcome == Outcome.NOTICE
@@ -174,7 +174,7 @@ async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service: 
 
 
 async def test_lines_of_ended_calls_that_are_read_again_are_ignored_without_refusal(service: Service) -> None:
-    service.control.decide(REQUEST, Door.ARI)
+    service.control.decide(REQUEST, Interface.ARI)
     service.enter(*heard())
     service.enter(*fallback(id_of(2)))
     before = list(service.evidence.steps)
@@ -235,7 +235,7 @@ async def test_a_line_without_the_nonce_of_the_call_changes_nothing(
     service: Service, caplog: pytest.LogCaptureFixture, line: str
 ) -> None:
     """Another program tries to have a connected call recorded as refused."""
-    call = service.control.decide(REQUEST, Door.ARI)
+    call = service.control.decide(REQUEST, Interface.ARI)
     assert call
     decision = call.decision
     service.enter(line)
@@ -250,14 +250,14 @@ async def test_a_line_without_the_nonce_of_the_call_changes_nothing(
 
 async def test_the_nonce_of_one_call_is_not_valid_for_another(service: Service) -> None:
     for call_id, nonce in ((CALL, NONCE), (id_of(2), OTHER_NONCE)):
-        service.control.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Door.ARI)
+        service.control.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Interface.ARI)
     service.enter(*heard(CALL, OTHER_NONCE), *heard(id_of(2), NONCE))
     assert service.kinds() == service.kinds(id_of(2)) == ["decided"]
     assert len(service.refused) == 4
 
 
 async def test_after_a_restart_the_nonce_is_still_checked(service: Service) -> None:
-    service.control.decide(REQUEST, Door.ARI)
+    service.control.decide(REQUEST, Interface.ARI)
     service.again()
     service.enter(*heard(nonce=OTHER_NONCE), hook.decided(nonce=OTHER_NONCE))
     assert service.kinds() == ["decided"]
@@ -292,7 +292,7 @@ async def test_an_ended_call_is_never_decided_again(
 ) -> None:
     nonce = OTHER_NONCE if by_service else NONCE
     if by_service:
-        service.control.decide(replace(REQUEST, nonce=nonce), Door.ARI)
+        service.control.decide(replace(REQUEST, nonce=nonce), Interface.ARI)
     service.enter(*(heard(nonce=nonce) if by_service else fallback()))
     before = list(service.evidence.steps)
     service.now = after(58)
@@ -306,7 +306,7 @@ async def test_an_ended_call_is_never_decided_again(
 
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_an_interrupted_call_is_never_decided_again(service: Service, restarted: bool) -> None:
-    call = service.control.decide(REQUEST, Door.ARI)
+    call = service.control.decide(REQUEST, Interface.ARI)
     assert call
     service.control.close_interrupted(call)
     service.now = after(58)
@@ -362,7 +362,7 @@ async def test_no_record_of_an_emergency_call_can_be_forged_for_such_a_time(serv
 async def test_a_new_line_has_a_maximum_age(service: Service, at: timedelta, believed: bool) -> None:
     service.entry.set_gap_s(1)
     service.enter(hook.decided(at=NOW + at))
-    assert service.kinds() == (["unattended"] if believed else [])
+    assert service.kinds() == (["fallback"] if believed else [])
     assert len(service.refused) == (not believed)
 
 
@@ -383,7 +383,7 @@ async def test_a_line_with_an_impossible_call_id_is_refused(service: Service, ca
 async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_no_licence(service: Service) -> None:
     """Such a line cannot connect a suspended number with the licensed sound, and cannot get a call refused."""
     service.enter(hook.decided(nonce=OTHER_NONCE))
-    assert service.control.decide(replace(REQUEST, number=SUSPENDED), Door.ARI) is None
+    assert service.control.decide(replace(REQUEST, number=SUSPENDED), Interface.ARI) is None
     service.enter(
         hook.decided(number=SUSPENDED, outcome="REFUSE", reason="number-suspended", hears="none"),
         hook.ended(status="REFUSED", cause=21, reason="number-suspended"),
@@ -395,7 +395,7 @@ async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_
 
 async def test_an_id_that_was_claimed_and_closed_in_advance_is_never_decided(service: Service) -> None:
     service.enter(*fallback(nonce=OTHER_NONCE))
-    assert service.control.decide(REQUEST, Door.ARI) is None
+    assert service.control.decide(REQUEST, Interface.ARI) is None
     service.enter(*fallback())
     assert service.kinds() == FALLBACK
     assert len(service.refused) == 3
@@ -457,7 +457,7 @@ async def test_a_refused_line_that_cannot_be_saved_does_not_stop_the_others(
 
 async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service: Service) -> None:
     """The ledger cannot say which calls have ended."""
-    service.control.decide(replace(REQUEST, call_id=id_of(2)), Door.ARI)
+    service.control.decide(replace(REQUEST, call_id=id_of(2)), Interface.ARI)
     works: list[bool] = []
 
     def times(call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
@@ -496,7 +496,7 @@ def test_a_call_that_the_service_decided_changes_only_by_lines_with_its_nonce(
 
     async def enter() -> None:
         service = Service(sounds, now=after(9))
-        call = service.control.decide(REQUEST, Door.ARI)
+        call = service.control.decide(REQUEST, Interface.ARI)
         assert call
         service.enter(*foreign)
         assert service.kinds() == ["decided"]

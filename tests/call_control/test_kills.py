@@ -31,7 +31,7 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.group_writer import GroupWriter, NotWrittenError
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending import Pending
-from idtone.settings import Door
+from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from ..ledger.sample_evidence import days_of, key_ring_of, url_of
@@ -155,7 +155,7 @@ def calls_of(folder: JournalFolder, evidence: MemoryEvidence, sounds: dict[str, 
     late, licensed, fallback, early = (id_of(number, at) for number in range(1, 5))
     control = CallControl(registry, Policy(), sounds, evidence, sounds, now=lambda: at)
     for call_id in (licensed, late):
-        control.decide(replace(REQUEST, call_id=call_id), Door.ARI)
+        control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
     calls = Calls(folder)
     for offset, (call_id, profile, sent) in enumerate(
         ((licensed, "sample", 22), (fallback, "notice", 28), (late, "notice", 28))
@@ -173,9 +173,9 @@ def calls_of(folder: JournalFolder, evidence: MemoryEvidence, sounds: dict[str, 
     ]
     return calls, {
         licensed: ["decided", *played],
-        fallback: ["unattended", *played],
-        late: ["decided", "unattended", *played],
-        early: ["unattended", "ended"],
+        fallback: ["fallback", *played],
+        late: ["decided", "fallback", *played],
+        early: ["fallback", "ended"],
     }
 
 
@@ -203,7 +203,7 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
     for call_id, kinds in expected.items():
         assert left.kinds(call_id) == kinds
         record = left.record(call_id)
-        assert record.anomalies == ((LATE,) if kinds[:2] == ["decided", "unattended"] else ())
+        assert record.anomalies == ((LATE,) if kinds[:2] == ["decided", "fallback"] else ())
     assert {path.name for path in folder.directory.iterdir()} <= {"calls", READ}
 
 
@@ -258,7 +258,7 @@ def fallback(call_id: str, at: datetime) -> list[str]:
     ]
 
 
-FALLBACK = ["unattended", "answered", "sound-started", "sound-ended", "connected", "ended"]
+FALLBACK = ["fallback", "answered", "sound-started", "sound-ended", "connected", "ended"]
 
 
 @pytest.fixture
@@ -344,7 +344,7 @@ from idtone.decision import Policy
 from idtone.ledger.writing.pending import Pending
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.settings import Door
+from idtone.settings import Interface
 from idtone.tones.library import load_library
 from idtone.tones.making.sounds import ensure_sounds
 from tests.call_control.evidence import REQUEST, registry
@@ -371,7 +371,7 @@ async def main(url, sounds):
         print("ready", flush=True)
         async for line in requests:
             call_id, nonce = line.decode().split()
-            call = calls.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Door.ARI)
+            call = calls.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Interface.ARI)
             print(call_id, calls.verdict(call).text if call else "", flush=True)
         following.cancel()
         await asyncio.wait({following})

@@ -1,4 +1,4 @@
-"""By which door the service is asked."""
+"""By which interface the service is asked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..lab.asterisk import Asterisk
 
 
 @pytest.fixture(params=["ari", "agi"])
-def door(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[str]:
-    """Each door in turn, as the PBX's setting."""
-    asterisk.command(f"dialplan set global IDTONE_DOOR {request.param}")
+def interface(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[str]:
+    """Each interface in turn, as the PBX's setting."""
+    asterisk.command(f"dialplan set global IDTONE_INTERFACE {request.param}")
     yield request.param
-    asterisk.command("dialplan set global IDTONE_DOOR ari")
+    asterisk.command("dialplan set global IDTONE_INTERFACE ari")

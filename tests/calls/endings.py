@@ -21,15 +21,15 @@ REFUSALS = {Event.BUSY: (486, 17), Event.DECLINED: (603, 21), Event.CONGESTION: 
 
 @dataclass(frozen=True)
 class Case:
-    """One cell of the table, by one door, with one setting of who hears the sound."""
+    """One cell of the table, by one interface, with one setting of who hears the sound."""
 
     step: Step
     event: Event
-    door: str
+    interface: str
     direction: str = "incoming"
 
     def __str__(self) -> str:
-        return f"{self.event} while {self.step}, {self.door}, {self.direction}"
+        return f"{self.event} while {self.step}, {self.interface}, {self.direction}"
 
 
 async def reach(call: IncomingCall, step: Step) -> None:
@@ -64,7 +64,7 @@ async def play(phones: Lab, case: Case) -> Placed:
     """Have it happen, and wait until both phones know that the call is over."""
     unreachable = case.event is Event.UNREACHABLE
     forwarding = Forwarding(
-        door=case.door,
+        interface=case.interface,
         direction=case.direction,
         timeout_s="1" if case.event is Event.NO_ANSWER else "",
         destination="PJSIP/nobody" if unreachable else "",

@@ -105,7 +105,7 @@ class Walk:
     @property
     def alone(self) -> bool:
         """Asterisk served the call while the service was away, and the service entered that afterwards."""
-        return self.record is not None and bool(self.record["unattended"])
+        return self.record is not None and bool(self.record["fallback"])
 
     @property
     def interrupted(self) -> bool:
@@ -241,7 +241,7 @@ def _undisturbed(walk: Walk) -> Iterator[str]:
     # And it was connected later than its step says.
     notify = "called" if walk.hears == "called" else "both"
     told = walk.step and walk.event and not walk.held
-    row = cells().get((walk.step, walk.event, walk.path.door, notify)) if told else None
+    row = cells().get((walk.step, walk.event, walk.path.interface, notify)) if told else None
     if row and (walk.told.status not in row.status or int(walk.told.cause) not in row.cause):
         yield f"{walk.event} while {walk.step}: {walk.told.status}, cause {walk.told.cause}"
     if row and walk.sip not in row.sip and not (walk.answered_first and walk.sip == 200):

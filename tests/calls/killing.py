@@ -25,7 +25,7 @@ from ..lab.asterisk import Asterisk
 from ..lab.lab import Forwarding, Placed, lab, until
 from ..lab.service import Service
 from .judging import ASSOCIATIONS
-from .paths import DOORS
+from .paths import INTERFACES
 from .walking import listen
 
 CALLS_PER_S: Final = 20
@@ -65,7 +65,7 @@ async def kill_everything(
             until_s = dice.uniform(*UNTIL_S)
             for number in range(round(until_s * CALLS_PER_S)):
                 dialled = f"0801{round_number:03d}{number:04d}"
-                placed[dialled] = phones.dial(Forwarding(dialled=dialled, door=DOORS[number % 2]))
+                placed[dialled] = phones.dial(Forwarding(dialled=dialled, interface=INTERFACES[number % 2]))
                 await asyncio.sleep(1 / CALLS_PER_S)
             assert service.process
             assert asterisk.process

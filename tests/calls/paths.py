@@ -18,7 +18,7 @@ Thing = TypeVar("Thing")
 STANDINGS: Final = {"licensed": LICENSED, "expired": "0352345678", "suspended": SUSPENDED}
 """What the lab's registry has to say of a forwarding number."""
 HEARING: Final = ("called", "caller", "both")
-DOORS: Final = ("ari", "agi")
+INTERFACES: Final = ("ari", "agi")
 DIRECTIONS: Final = ("incoming", "outgoing")
 
 
@@ -98,13 +98,13 @@ class Path:
     begins_s: float
     """From the beginning of its round."""
     standing: str
-    door: str
+    interface: str
     direction: str
     legs: tuple[Leg, ...]
 
     def __str__(self) -> str:
         legs = ", ".join(map(str, self.legs))
-        return f"{self.name}: {self.standing}, {self.door}, {self.direction}, at {self.begins_s:.2f} s; {legs}"
+        return f"{self.name}: {self.standing}, {self.interface}, {self.direction}, at {self.begins_s:.2f} s; {legs}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +141,16 @@ def draw_round(seed: int, number: int, paths: int, within_s: float, mishaps: int
 
 
 def _draw_path(dice: random.Random, name: str, within_s: float) -> Path:
-    begins_s, door, direction = dice.uniform(0, within_s), dice.choice(DOORS), dice.choice(DIRECTIONS)
+    begins_s, interface, direction = dice.uniform(0, within_s), dice.choice(INTERFACES), dice.choice(DIRECTIONS)
     standing = _weighted(dice, {"licensed": 8, "expired": 1, "suspended": 1})
     if dice.random() < 0.03:
-        return Path(name, begins_s, standing, door, direction, (Leg(0, Event.UNREACHABLE),))
+        return Path(name, begins_s, standing, interface, direction, (Leg(0, Event.UNREACHABLE),))
     legs: list[Leg] = []
     step = Step.DIALLING
     while not legs or isinstance(legs[-1].what, Move):
         legs.append(Leg(_weighted(dice, PAUSES_MS), _weighted(dice, POSSIBLE[step])))
         step = GOES_TO.get(legs[-1].what, step) if isinstance(legs[-1].what, Move) else step
-    return Path(name, begins_s, standing, door, direction, tuple(legs))
+    return Path(name, begins_s, standing, interface, direction, tuple(legs))
 
 
 def draw_storm(seed: int, number: int, kills: int, calls_per_s: float) -> Round:
@@ -164,7 +164,12 @@ def draw_storm(seed: int, number: int, kills: int, calls_per_s: float) -> Round:
         talk_ms = round(1000 * dice.choice((0.2, 0.5, 1.0, 4.0)))
         legs = Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, Move.WAIT), Leg(talk_ms, dice.choice(ENDS_OF_TALK))
         path = Path(
-            f"{seed}/{number}/{each}", each / calls_per_s, "licensed", DOORS[each % 2], dice.choice(DIRECTIONS), legs
+            f"{seed}/{number}/{each}",
+            each / calls_per_s,
+            "licensed",
+            INTERFACES[each % 2],
+            dice.choice(DIRECTIONS),
+            legs,
         )
         paths.append(path)
     notify = {direction: dice.choice(HEARING) for direction in DIRECTIONS}

@@ -31,9 +31,9 @@ LATEST_MS = 250
 
 @dataclass(frozen=True)
 class Way:
-    """By which door, and by the direction who hears the sound."""
+    """By which interface, and by the direction who hears the sound."""
 
-    door: str
+    interface: str
     direction: str
 
     @property
@@ -41,10 +41,10 @@ class Way:
         return ["called"] if self.direction == "incoming" else ["called", "caller"]
 
     def forwarding(self, **others: Any) -> Forwarding:
-        return Forwarding(door=self.door, direction=self.direction, **others)
+        return Forwarding(interface=self.interface, direction=self.direction, **others)
 
 
-WAYS = tuple(Way(door, direction) for door in ("ari", "agi") for direction in ("incoming", "outgoing"))
+WAYS = tuple(Way(interface, direction) for interface in ("ari", "agi") for direction in ("incoming", "outgoing"))
 
 
 @dataclass
@@ -100,6 +100,6 @@ def assert_connected(way: Way, told: Told) -> None:
     """The evidence of a call that was sounded and connected."""
     assert (told.ending.status, told.ending.reason, told.ending.cause) == ("CONNECTED", "licence-valid", "16"), way
     record = told.record
-    assert (record["door"], record["status"], record["heard_by"]) == (way.door, "CONNECTED", way.parties), way
+    assert (record["interface"], record["status"], record["heard_by"]) == (way.interface, "CONNECTED", way.parties), way
     assert (record["complete"], record["anomalies"]) == (True, []), way
     assert "connected" in record["times"]

@@ -1,4 +1,4 @@
-"""A blow that catches calls at every step at once, by both doors, and what becomes of each."""
+"""A blow that catches calls at every step at once, by both interfaces, and what becomes of each."""
 
 from __future__ import annotations
 
@@ -37,14 +37,16 @@ class Where:
     """Which of the calls it is."""
 
     step: Step
-    door: str
+    interface: str
     direction: str
 
     def __str__(self) -> str:
-        return f"{self.step}, {self.door}, {self.direction}"
+        return f"{self.step}, {self.interface}, {self.direction}"
 
 
-EVERYWHERE = tuple(Where(step, door, direction) for step in Step for door in ("ari", "agi") for direction in NOTIFY)
+EVERYWHERE = tuple(
+    Where(step, interface, direction) for step in Step for interface in ("ari", "agi") for direction in NOTIFY
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ async def fate(phones: Lab, placed: Placed, references: dict[str, Any]) -> Fate:
 
 def dial(phones: Lab, moment: Strike, where: Iterable[Where]) -> dict[Where, Placed]:
     return {
-        at: phones.dial(Forwarding(door=at.door, direction=at.direction), behaviour=moment.behaviour(at.step))
+        at: phones.dial(Forwarding(interface=at.interface, direction=at.direction), behaviour=moment.behaviour(at.step))
         for at in where
     }
 
@@ -165,7 +167,7 @@ def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[s
     table = cells()
     found = []
     for at, fate in fates.items():
-        row = table[at.step, event, at.door, NOTIFY[at.direction]]
+        row = table[at.step, event, at.interface, NOTIFY[at.direction]]
         told, caller, record = fate.told, fate.placed.caller, records.get(fate.told.call_id)
         wrong = {
             f"IDTONE_STATUS {told.status}": told.status not in row.status,
@@ -195,8 +197,8 @@ def kept(record: dict[str, Any] | None) -> Evidence | None:
     """None is an open record: that of a call that nobody will ever end."""
     if record is None:
         return Evidence.NONE
-    if record["unattended"]:
-        return Evidence.UNATTENDED if record["complete"] else None
+    if record["fallback"]:
+        return Evidence.FALLBACK if record["complete"] else None
     if record["status"]:
         return Evidence.COMPLETE
     return Evidence.INTERRUPTED if "interrupted" in record["times"] else None

@@ -8,7 +8,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 
-pytestmark = pytest.mark.usefixtures("door")
+pytestmark = pytest.mark.usefixtures("interface")
 
 
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
@@ -50,8 +50,8 @@ async def test_a_suspension_that_is_not_yet_in_force_does_not_refuse(asterisk, s
         assert_heard_then_connected(placed, "notice", references)
 
 
-async def test_service_away_refuse(asterisk, serving, beside):
-    serving(policy="service_away: refuse, refuse_cause: 38")
+async def test_fallback_refuse(asterisk, serving, beside):
+    serving(policy="fallback: refuse, refuse_cause: 38")
     beside.away()
     async with lab(asterisk) as phones:
         placed = await phones.place()

@@ -22,7 +22,7 @@ def chain(phones, way: str, **others) -> Forwarding:
 
 
 @pytest.mark.parametrize("way", CHAINS)
-async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving, references, way, door):
+async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving, references, way, interface):
     service = serving(policy="chain: once")
     before = service.records()
     async with lab(asterisk) as phones:
@@ -40,7 +40,7 @@ async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving,
         assert (record["outcome"], record["complete"], record["anomalies"]) == ("PLAY", True, [])
 
 
-async def test_a_chain_where_both_parties_hear_the_sound(asterisk, serving, references, door):
+async def test_a_chain_where_both_parties_hear_the_sound(asterisk, serving, references, interface):
     serving(policy="notify: {incoming: both}")
     async with lab(asterisk) as phones:
         placed = await phones.place(chain(phones, "inside Asterisk"))
@@ -89,7 +89,7 @@ async def test_a_header_alone_silences_nothing(asterisk, service, references):
 
 
 @pytest.mark.parametrize("silent", [f'["{CALLED_NUMBER}"]', '["03123*"]'])
-async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references, silent, door):
+async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references, silent, interface):
     service = serving(policy=f"silent: {silent}")
     async with lab(asterisk) as phones:
         placed = await phones.place(Forwarding())

@@ -47,7 +47,7 @@ async def test_a_conference(asterisk, serving, references):
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.CALLED) as sitting:
 
         async def one(way: Way) -> tuple[Placed, Any, Told]:
-            room = f"room-{way.door}-{way.direction}"
+            room = f"room-{way.interface}-{way.direction}"
             there = await sitting.call(room, asterisk.sip_address, headers=[("X-Lab-Way", "inside")])
             await asyncio.sleep(0.3)
             placed = await phones.place(way.forwarding(destination=f"Local/{room}@lab-extensions"))

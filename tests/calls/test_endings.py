@@ -12,7 +12,7 @@ from ..lab.lab import Forwarding, lab, until
 from ..lab.phone import BUSY, DECLINE, UNAVAILABLE, Answer, EarlyMedia, ring
 from .hearing import assert_heard_then_connected
 
-pytestmark = pytest.mark.usefixtures("door")
+pytestmark = pytest.mark.usefixtures("interface")
 
 
 @pytest.mark.parametrize(

@@ -44,15 +44,15 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
     await until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
-async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised, references, door):
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised, references, interface):
     async with lab(asterisk) as phones:
         talking, talking_id = await connected(phones, supervised)
         frozen_s = time.monotonic()
         os.kill(supervised.pid, signal.SIGSTOP)
-        meanwhile = [phones.dial(Forwarding(door=door)) for _ in range(3)]
+        meanwhile = [phones.dial(Forwarding(interface=interface)) for _ in range(3)]
         await replaced(supervised, frozen_s)
-        again = await phones.place(Forwarding(door=door))
+        again = await phones.place(Forwarding(interface=interface))
         await phones.talk_and_hang_up(again)
         for placed in meanwhile:
             await placed.caller.final()

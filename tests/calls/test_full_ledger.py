@@ -110,11 +110,11 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
             _, reason, _ = await call(Forwarding())
         connected = (200, Reason.LEDGER_FULL, "notice")
         expected = connected if outcome is Outcome.NOTICE else (503, Reason.LEDGER_FULL, None)
-        for door in ("ari", "agi"):
-            assert await call(Forwarding(LICENSED, door=door)) == expected
-            assert await call(Forwarding(UNLICENSED, door=door)) == expected
-            assert (await call(Forwarding(SUSPENDED, door=door)))[1] == Reason.NUMBER_SUSPENDED
-            assert (await call(Forwarding(dialled="110", door=door)))[:2] == (200, Reason.EMERGENCY)
+        for interface in ("ari", "agi"):
+            assert await call(Forwarding(LICENSED, interface=interface)) == expected
+            assert await call(Forwarding(UNLICENSED, interface=interface)) == expected
+            assert (await call(Forwarding(SUSPENDED, interface=interface)))[1] == Reason.NUMBER_SUSPENDED
+            assert (await call(Forwarding(dialled="110", interface=interface)))[:2] == (200, Reason.EMERGENCY)
         already = len(cramped.log())
         cramped.make_room()
         await until(lambda: "evidence is written again" in cramped.log()[already:], "the evidence to be written")

@@ -29,7 +29,7 @@ GOOD = Walk(
 NOTICE = Listening({"notice": 560.0}, frozenset({"notice"}), 570.0)
 ALONE = replace(
     GOOD, disturbed=True, told=Told("CONNECTED", "service-unavailable", "1.1-1", "16", "ANSWER"),
-    record=RECORD | {"unattended": True, "profiles": {"called": "notice"}, "times": {"unattended": "", "ended": ""}},
+    record=RECORD | {"fallback": True, "profiles": {"called": "notice"}, "times": {"fallback": "", "ended": ""}},
     heard={"called": NOTICE, "caller": replace(TALKED, voice_ms=570.0)},
 )  # fmt: skip
 EXPIRED = replace(PATH, standing="expired")

@@ -8,7 +8,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice
 
-pytestmark = pytest.mark.usefixtures("door")
+pytestmark = pytest.mark.usefixtures("interface")
 
 
 @pytest.mark.parametrize("way", ["hook", "own-dial"])

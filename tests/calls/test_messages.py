@@ -23,8 +23,8 @@ BESIDE = 4
 """Messages that are about no call: what is asked now and then."""
 PASSED = ("Authorization", "Content-Type")
 LIMITS = {"ari": {"asked": 1, "told": 2}, "agi": {"asked": 0, "told": 0}}
-"""By door: what the service asks of Asterisk's REST interface for each call, and what it gets back and is sent besides.
-It makes no difference who hears the sound.
+"""By interface: what the service asks of Asterisk's REST interface for each call, and what it gets
+back and is sent besides. It makes no difference who hears the sound.
 """
 
 
@@ -90,8 +90,8 @@ class Counted(Service):
 
 
 @pytest.mark.parametrize("direction", ["incoming", "outgoing"])
-@pytest.mark.parametrize("door", LIMITS)
-async def test_no_more_is_said_of_a_call_than_before(asterisk, beside, door, direction):
+@pytest.mark.parametrize("interface", LIMITS)
+async def test_no_more_is_said_of_a_call_than_before(asterisk, beside, interface, direction):
     beside.away()
     service = Counted(asterisk, LAB_REGISTRY, "notify: {incoming: called, outgoing: both}")
     async with Between(asterisk).listening() as between:
@@ -103,7 +103,7 @@ async def test_no_more_is_said_of_a_call_than_before(asterisk, beside, door, dir
                 for _ in range(2):  # the first finds everything cold
                     between.count.clear()
                     for _ in range(CALLS):
-                        placed = await phones.place(Forwarding(door=door, direction=direction))
+                        placed = await phones.place(Forwarding(interface=interface, direction=direction))
                         await phones.talk_and_hang_up(placed, 0.05)
                     await phones.nothing_is_left()
         finally:
@@ -111,6 +111,6 @@ async def test_no_more_is_said_of_a_call_than_before(asterisk, beside, door, dir
     records = service.records()
     assert [records[name]["heard"] for name in records.keys() - before] == [True] * 2 * CALLS
     per_call = {name: count / CALLS for name, count in between.count.items()}
-    print(f"\n{door}, {direction}: {per_call}")
-    for name, limit in LIMITS[door].items():
+    print(f"\n{interface}, {direction}: {per_call}")
+    for name, limit in LIMITS[interface].items():
         assert CALLS * limit <= between.count[name] <= CALLS * limit + BESIDE, per_call

@@ -146,7 +146,7 @@ async def test_a_call_beyond_is_told_why_and_an_emergency_passes(asterisk, servi
         assert each.caller.cause == EXCHANGE_CONGESTION
 
 
-async def test_only_those_count_that_wait(asterisk, service, references, hook, door):
+async def test_only_those_count_that_wait(asterisk, service, references, hook, interface):
     hook("IDTONE_WAITING", 1)
     async with lab(asterisk) as phones:
         talking = [await phones.place(), await phones.place()]
@@ -157,12 +157,12 @@ async def test_only_those_count_that_wait(asterisk, service, references, hook, d
         assert_heard_then_connected(placed, "sample", references)
 
 
-@pytest.mark.parametrize("overload", ["alone", "shed"])
+@pytest.mark.parametrize("overload", ["fallback", "shed"])
 async def test_where_asterisk_acts_alone(asterisk, service, references, hook, overload):
     """By the policy; or by `shed` too, where there was no verdict lately and so nobody to wait for."""
     hook("IDTONE_WAITING", 0)
     hook("IDTONE_OVERLOAD", overload)
-    hook("IDTONE_MOVED", ALWAYS_MOVING if overload == "alone" else 0)
+    hook("IDTONE_MOVED", ALWAYS_MOVING if overload == "fallback" else 0)
     async with lab(asterisk) as phones:
         noticed = await phones.place()
         await phones.talk_and_hang_up(noticed)

@@ -1,4 +1,4 @@
-"""Who hears the sound: the called party, the caller, or both at once, and neither the other before; by either door."""
+"""Over either interface: the called party, the caller or both hear the sound, and neither hears the other before."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOGETHER_MS = 30
 
 @pytest.mark.parametrize("first", ["early-media", "answered"])
 @pytest.mark.parametrize("hearing", HEARING)
-async def test_who_hears_the_sound(asterisk, serving, references, hearing, first, door):
+async def test_who_hears_the_sound(asterisk, serving, references, hearing, first, interface):
     service = serving(policy=f"notify: {{incoming: {hearing}}}, caller_hears: {first}")
     async with lab(asterisk) as phones:
         placed = await phones.place(Forwarding())
@@ -35,11 +35,16 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
     assert (ending.status, ending.reason, ending.cause) == ("CONNECTED", "licence-valid", "16")
     record = service.record(ending.call_id)
     assert record["heard_by"] == list(HEARING[hearing])
-    assert (record["door"], record["heard"], record["complete"], record["status"]) == (door, True, True, "CONNECTED")
+    assert (record["interface"], record["heard"], record["complete"], record["status"]) == (
+        interface,
+        True,
+        True,
+        "CONNECTED",
+    )
     assert record["anomalies"] == []
 
 
-async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving, door):
+async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving, interface):
     """Of a hundred and forty such calls at once one left a channel for ever, while its thread ended too early."""
     serving(policy="notify: {incoming: both, outgoing: both}")
     async with lab(asterisk) as phones:

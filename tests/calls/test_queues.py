@@ -99,8 +99,8 @@ async def recorded(service: Service) -> AsyncIterator[list[dict[str, Any]]]:
     await until(whole, "the evidence of the members")
 
 
-def call(exten: str, door: str = "ari") -> Forwarding:
-    return Forwarding(dialled=exten, way="inside", door=door)
+def call(exten: str, interface: str = "ari") -> Forwarding:
+    return Forwarding(dialled=exten, way="inside", interface=interface)
 
 
 def presses(key: str) -> Behaviour:
@@ -150,9 +150,9 @@ def assert_talked_after_the_key(placed: Placed) -> None:
 
 
 async def test_the_member_of_a_queue_hears_the_sound_and_is_connected(pbx: Service, references: dict[str, Any]) -> None:
-    """By either door, two callers at once."""
+    """By either interface, two callers at once."""
     async with recorded(pbx) as records, lab(pbx.asterisk) as phones:
-        calls = [phones.dial(call(QUEUE, door)) for door in ("ari", "agi")]
+        calls = [phones.dial(call(QUEUE, interface)) for interface in ("ari", "agi")]
         for placed in calls:
             assert await placed.caller.final() == 200
             phones.pair(placed)
@@ -161,7 +161,7 @@ async def test_the_member_of_a_queue_hears_the_sound_and_is_connected(pbx: Servi
     for placed in calls:
         assert_heard_by(placed, {"called": "sample"}, references)
         assert placed.connected_after_ms >= SOUND_S * 1000
-    assert sorted(record["door"] for record in records) == ["agi", "ari"]
+    assert sorted(record["interface"] for record in records) == ["agi", "ari"]
     for record in records:
         assert_sounded(record)
 

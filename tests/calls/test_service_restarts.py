@@ -63,7 +63,7 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
         assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
         assert record["anomalies"] == []
     alone = records[(await phones.ending(unserved)).call_id]
-    assert (alone["unattended"], alone["heard"], alone["status"], alone["complete"]) == (True, True, "CONNECTED", True)
+    assert (alone["fallback"], alone["heard"], alone["status"], alone["complete"]) == (True, True, "CONNECTED", True)
 
 
 @pytest.mark.parametrize("transport", ["websocket", "http"])
@@ -129,7 +129,7 @@ async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, referenc
         assert_heard_then_connected(again, "sample", references)
     record = await asyncio.to_thread(own.record, ending.call_id)
     assert (record["outcome"], record["reason"]) == ("NOTICE", "service-unavailable")
-    assert record["unattended"]
+    assert record["fallback"]
     assert record["heard_by"] == ["called"]
 
 

@@ -41,7 +41,7 @@ def up(installation, tmp_path_factory) -> Iterator[Service]:
 @pytest.fixture(params=["ari", "agi"])
 def asked(up, request) -> Service:
     """The service, asked over either interface."""
-    up.asterisk.command(f"dialplan set global IDTONE_DOOR {request.param}")
+    up.asterisk.command(f"dialplan set global IDTONE_INTERFACE {request.param}")
     return up
 
 

@@ -250,8 +250,8 @@ async def test_a_caller_who_gives_up_while_it_is_decided(own, references):
         await phones.nothing_is_left()
         fates = {at: await fate(phones, each, references) for at, each in placed.items()}
     async with lab(own.asterisk) as phones:  # whose questions come after theirs
-        for door in ("ari", "agi"):
-            await phones.talk_and_hang_up(await phones.place(Forwarding(door=door)))
+        for interface in ("ari", "agi"):
+            await phones.talk_and_hang_up(await phones.place(Forwarding(interface=interface)))
     await asyncio.to_thread(own.entered)
     await until(lambda: all(map(kept, own.records().values())), "every record to be closed")
     assert not complaints(Event.CALLER_HANGS_UP, fates, own.records())

@@ -59,7 +59,7 @@ async def in_progress(phones: Lab) -> Calls:
         call.ring()
 
     ringing = phones.dial(behaviour=rings)
-    talking = [phones.dial(Forwarding(door=door)) for door in ("ari", "agi")] + [
+    talking = [phones.dial(Forwarding(interface=interface)) for interface in ("ari", "agi")] + [
         phones.dial(Forwarding(way="own-dial"))
     ]
     others = [phones.dial(Forwarding(OTHER)), phones.dial(Forwarding(dialled="110"))]

@@ -1,4 +1,4 @@
-"""The table of endings, held against a real Asterisk: what the parties do, at every step, by either door."""
+"""The table of endings, held against a real Asterisk: what the parties do, at every step, by either interface."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_HEARD = {Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION, Even
 
 def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> list[str]:
     """Where a call differs from its row of the table."""
-    row = cells()[case.step, case.event, case.door, NOTIFY[case.direction]]
+    row = cells()[case.step, case.event, case.interface, NOTIFY[case.direction]]
     complaints = []
     if told.status not in row.status:
         complaints.append(f"IDTONE_STATUS {told.status}")
@@ -52,11 +52,11 @@ def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> lis
 
 @pytest.mark.parametrize("event", PARTIES)
 async def test_what_the_parties_do(asterisk, serving, event):
-    """At every step of the table but the first, by both doors, where one hears the sound and where both do."""
+    """At every step of the table but the first, by both interfaces, where one hears the sound and where both do."""
     service = serving(policy=POLICY)
     cases = [
-        Case(step, event, door, direction)
-        for step, what, door, notify in cells()
+        Case(step, event, interface, direction)
+        for step, what, interface, notify in cells()
         if what is event and step is not Step.DECIDING
         for direction in NOTIFY
         if NOTIFY[direction] == notify
@@ -79,7 +79,7 @@ async def test_what_the_parties_do(asterisk, serving, event):
         for complaint in check(case, each, ending, records[ending.call_id])
     ]
     assert not complaints, "\n".join(complaints)
-    assert {records[ending.call_id]["door"] for ending in told} == {"ari", "agi"}
+    assert {records[ending.call_id]["interface"] for ending in told} == {"ari", "agi"}
 
 
 async def test_the_called_party_hangs_up_as_the_sound_ends(asterisk, serving):

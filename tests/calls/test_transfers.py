@@ -182,7 +182,7 @@ async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, bes
     """The party that a transfer leads to is told as well."""
     serving(policy=POLICY)
     beside.away()
-    cases = [case for case in CASES if case.way.door == "ari" and case.target == "number"]
+    cases = [case for case in CASES if case.way.interface == "ari" and case.target == "number"]
     async with three(asterisk) as (phones, third):
         done = await side_by_side(cases, lambda case: blindly(phones, third, case))
         await phones.nothing_is_left()

@@ -42,7 +42,7 @@ def pbx(installation, tmp_path_factory):
         "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in (*MODULES, "cdr_csv")),
         "cdr.conf": "[general]\nunanswered = yes\n[csv]\nloguniqueid = yes\n",
     }
-    scratch = tmp_path_factory.mktemp("unattended")
+    scratch = tmp_path_factory.mktemp("fallback")
     (scratch / "log" / "cdr-csv").mkdir(parents=True)
     with Asterisk(installation, scratch, files) as running:
         yield running
@@ -78,15 +78,15 @@ def verify(service: Service) -> None:
     assert not verdict.faults
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
-async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped, door):
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped, interface):
     async with lab(pbx) as phones:
-        connected = await phones.place(Forwarding(LICENSED, "outgoing", door=door))
+        connected = await phones.place(Forwarding(LICENSED, "outgoing", interface=interface))
         await phones.talk_and_hang_up(connected)
-        refused = await phones.place(Forwarding(SUSPENDED, door=door))
-        emergency = await phones.place(Forwarding(LICENSED, dialled="119", door=door))
+        refused = await phones.place(Forwarding(SUSPENDED, interface=interface))
+        emergency = await phones.place(Forwarding(LICENSED, dialled="119", interface=interface))
         await phones.talk_and_hang_up(emergency)
-        malformed = await phones.place(Forwarding("0312345678,1,2,3,4,5", door=door))
+        malformed = await phones.place(Forwarding("0312345678,1,2,3,4,5", interface=interface))
         endings = {
             name: await phones.ending(placed)
             for name, placed in {
@@ -115,12 +115,12 @@ async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped,
         "malformed": ("REFUSE", "number-malformed", "REFUSED", False, "incoming", 21),
     }
     for each in records.values():
-        assert each["unattended"]
+        assert each["fallback"]
         assert each["complete"]
         assert not each["anomalies"]
         sounded = ["answered", "sound-started", "sound-ended"] if each["outcome"] == "NOTICE" else []
         connected = ["connected"] if each["status"] == "CONNECTED" else []
-        assert list(each["times"]) == ["unattended", *sounded, *connected, "ended"]
+        assert list(each["times"]) == ["fallback", *sounded, *connected, "ended"]
     assert records["emergency"]["numbers"]["called"]["last4"] == "119"
     numbers = found[LICENSED][endings["connected"].call_id]
     assert numbers[NumberRole.FORWARDING] == parse(LICENSED)
@@ -130,17 +130,17 @@ async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped,
     verify(stopped)
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
-async def test_under_an_own_dial_too(pbx, stopped, door):
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+async def test_under_an_own_dial_too(pbx, stopped, interface):
     async with lab(pbx) as phones:
-        connected = await phones.place(Forwarding(way="own-dial", door=door))
+        connected = await phones.place(Forwarding(way="own-dial", interface=interface))
         await phones.talk_and_hang_up(connected)
-        await phones.place(Forwarding(SUSPENDED, way="own-dial", door=door))
+        await phones.place(Forwarding(SUSPENDED, way="own-dial", interface=interface))
         await phones.nothing_is_left()
     before = set(stopped.records())
     with stopped:
         records = stopped.records()
-    new = sorted((records[name] for name in records.keys() - before), key=lambda each: each["times"]["unattended"])
+    new = sorted((records[name] for name in records.keys() - before), key=lambda each: each["times"]["fallback"])
     assert [(each["outcome"], each["status"], each["heard"], each["complete"]) for each in new] == [
         ("NOTICE", "CONNECTED", True, True),
         ("REFUSE", "REFUSED", False, True),
@@ -151,14 +151,14 @@ async def test_under_an_own_dial_too(pbx, stopped, door):
 
 
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
-@pytest.mark.parametrize("door", ["ari", "agi"])
-async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped, way, door):
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped, way, interface):
     """The service stands still when the call comes, and is killed when the caller has hung up."""
     before = set(stopped.records())
     stopped.start()
     async with lab(pbx) as phones:
         os.kill(stopped.process.pid, signal.SIGSTOP)
-        placed = phones.dial(Forwarding(way=way, door=door))
+        placed = phones.dial(Forwarding(way=way, interface=interface))
         await asyncio.sleep(1)
         phones.pair(placed)
         await placed.caller.cancel()
@@ -168,10 +168,10 @@ async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped, wa
         records = stopped.records()
     (new,) = (records[name] for name in records.keys() - before)
     # By AGI under an own Dial() Asterisk notices that the service is dead, and plays the notice to who has answered.
-    through = (way, door) == ("own-dial", "agi")
+    through = (way, interface) == ("own-dial", "agi")
     expected = ("NOTICE", "service-unavailable", "CONNECTED") if through else (None, None, "CANCEL")
     assert (new["outcome"], new["reason"], new["status"]) == expected
-    assert new["unattended"]
+    assert new["fallback"]
     assert new["numbers"]["forwarding"]["last4"] == LICENSED[-4:]
     assert new["numbers"]["called"]["last4"] == Forwarding().dialled[-4:]
     # On the called party's channel nothing tells who the caller is.
@@ -196,7 +196,7 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
         records = stopped.records()
     assert records.keys() - before == {ending.call_id}
     record = records[ending.call_id]
-    assert (record["unattended"], record["outcome"], record["reason"]) == (True, "NOTICE", "service-unavailable")
+    assert (record["fallback"], record["outcome"], record["reason"]) == (True, "NOTICE", "service-unavailable")
     assert record["anomalies"][0] == "the service decided PLAY, licence-valid, and the dialplan acted without it"
     assert record["complete"]
     assert record["heard"]
@@ -204,10 +204,10 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("door", ["ari", "agi"])
-async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, tmp_path, door):
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, tmp_path, interface):
     """As many records as calls, by the callers' count and by Asterisk's."""
-    pbx.command(f"dialplan set global IDTONE_DOOR {door}")
+    pbx.command(f"dialplan set global IDTONE_INTERFACE {interface}")
     before, already = set(stopped.records()), by_asterisks_count(pbx)
     stopped.start()
     with called(tmp_path / "called") as answering:
@@ -223,13 +223,13 @@ async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, 
     await until(lambda: pbx.channels() == 0, "the end of the calls", 20)
     records = await asyncio.to_thread(stopped.records)
     stopped.stop()
-    pbx.command("dialplan set global IDTONE_DOOR ari")
+    pbx.command("dialplan set global IDTONE_INTERFACE ari")
     new = [records[name] for name in records.keys() - before]
-    print(f"\n{len(new)} records: {Counter((each['outcome'], each['reason'], each['unattended']) for each in new)}")
+    print(f"\n{len(new)} records: {Counter((each['outcome'], each['reason'], each['fallback']) for each in new)}")
     assert len(outcomes) == load.offered == len(new)
     assert {channel_of(each["call_id"]) for each in new} == by_asterisks_count(pbx) - already
     assert sum(each["outcome"] == "BYPASS" for each in new) == load.offered // 10
-    assert {each["unattended"] for each in new if each["outcome"] == "NOTICE"} == {True}
+    assert {each["fallback"] for each in new if each["outcome"] == "NOTICE"} == {True}
     verify(stopped)
 
 

@@ -42,14 +42,14 @@ def supervised(asterisk, beside) -> Iterator[Supervisor]:
 
 
 @asynccontextmanager
-async def traffic(phones: Lab, door: str) -> AsyncIterator[list[Placed]]:
+async def traffic(phones: Lab, interface: str) -> AsyncIterator[list[Placed]]:
     """Calls at an even rate while inside; they are over when it is left."""
     placed: list[Placed] = []
     calls: set[asyncio.Task[None]] = set()
     over = asyncio.Event()
 
     async def call() -> None:
-        one = await phones.place(Forwarding(door=door))
+        one = await phones.place(Forwarding(interface=interface))
         placed.append(one)
         await phones.talk_and_hang_up(one)
 
@@ -82,17 +82,17 @@ def profile_heard(placed: Placed, references) -> str:
     return profile
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
-async def test_a_graceful_stop_fails_no_call(asterisk, own, references, door):
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+async def test_a_graceful_stop_fails_no_call(asterisk, own, references, interface):
     async with lab(asterisk) as phones:
-        async with traffic(phones, door) as placed:
+        async with traffic(phones, interface) as placed:
             told_s = time.monotonic()
             assert await asyncio.to_thread(own.stop) == 0
             took_s = time.monotonic() - told_s
             await asyncio.sleep(0.5)
         endings = {one.name: await phones.ending(one) for one in placed}
     heard = {one.name: profile_heard(one, references) for one in placed}
-    print(f"\n{door}: {len(placed)} calls, {dict(Counter(heard.values()))}, stopped in {took_s:.2f} s")
+    print(f"\n{interface}: {len(placed)} calls, {dict(Counter(heard.values()))}, stopped in {took_s:.2f} s")
     assert set(heard.values()) == {"sample", "notice"}
     assert took_s < SOUND_S + 2
     with own:
@@ -101,14 +101,14 @@ async def test_a_graceful_stop_fails_no_call(asterisk, own, references, door):
         record = records[ending.call_id]
         assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
         assert record["profiles"] == {"called": heard[name]}
-        assert record["unattended"] == (ending.reason == "service-unavailable")
+        assert record["fallback"] == (ending.reason == "service-unavailable")
         assert record["anomalies"] == []
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
-async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, references, door):
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, references, interface):
     async with lab(asterisk) as phones:
-        async with traffic(phones, door) as placed:
+        async with traffic(phones, interface) as placed:
             for _ in range(2):
                 before = own.process
                 await asyncio.to_thread(own.start, "--take-over")

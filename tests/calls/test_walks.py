@@ -10,7 +10,7 @@ import pytest
 
 from ..endings import Event
 from ..lab.asterisk import Asterisk
-from .paths import DIRECTIONS, DOORS, ENDS_OF_TALK, HEARING, POSSIBLE, Leg, Mishap, Move, Path, Round, draw_round
+from .paths import DIRECTIONS, ENDS_OF_TALK, HEARING, INTERFACES, POSSIBLE, Leg, Mishap, Move, Path, Round, draw_round
 from .walking import walk_round
 
 SEED = 2026
@@ -22,7 +22,9 @@ def test_what_is_drawn_is_drawn_again_and_has_everything_in_it():
     assert rounds == [draw_round(SEED, number, PATHS, WITHIN_S, MISHAPS) for number in range(40)]
     assert rounds != [draw_round(SEED + 1, number, PATHS, WITHIN_S, MISHAPS) for number in range(40)]
     paths = [path for each in rounds for path in each.paths]
-    assert {(path.door, path.direction) for path in paths} == {(door, to) for door in DOORS for to in DIRECTIONS}
+    assert {(path.interface, path.direction) for path in paths} == {
+        (interface, to) for interface in INTERFACES for to in DIRECTIONS
+    }
     assert {each.notify[direction] for each in rounds for direction in DIRECTIONS} == set(HEARING)
     assert {mishap for each in rounds for _, mishap in each.mishaps} == set(Mishap)
     everything = {what for possible in POSSIBLE.values() for what in possible} | {Event.UNREACHABLE}
@@ -48,7 +50,7 @@ async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, 
     """
     legs = Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, event)
     paths = [
-        Path(f"{each}", each * 0.03, "licensed", DOORS[each % 2], DIRECTIONS[each // 2 % 2], legs)
+        Path(f"{each}", each * 0.03, "licensed", INTERFACES[each % 2], DIRECTIONS[each // 2 % 2], legs)
         for each in range(100)
     ]
     drawn = Round({"incoming": "both", "outgoing": "caller"}, answered_first=False, paths=tuple(paths), mishaps=())
@@ -80,7 +82,8 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, bes
         Leg(0, Move.RING), Leg(20, Move.ANSWER), *(Leg(100, move) for move in moves), Leg(1500, Event.CALLER_HANGS_UP),
     )  # fmt: skip
     paths = [
-        Path(f"{each}", each * 0.2, "licensed", DOORS[each % 2], DIRECTIONS[each // 2 % 2], legs) for each in range(8)
+        Path(f"{each}", each * 0.2, "licensed", INTERFACES[each % 2], DIRECTIONS[each // 2 % 2], legs)
+        for each in range(8)
     ]
     drawn = Round({"incoming": "called", "outgoing": "both"}, answered_first=False, paths=tuple(paths), mishaps=())
     done = await walk_round(asterisk, drawn, references)

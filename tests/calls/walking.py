@@ -104,7 +104,7 @@ class Walker:
         forwarding = Forwarding(
             STANDINGS[self.path.standing],
             self.path.direction,
-            door=self.path.door,
+            interface=self.path.interface,
             timeout_s=RINGS_S if Event.NO_ANSWER in events else "",
             destination="PJSIP/nobody" if Event.UNREACHABLE in events else "",
         )

@@ -14,22 +14,22 @@ from .. import ROOT
 from ..endings import IMPOSSIBLE, TABLE, Event, Step, cells
 from ..endings_page import PAGE, page
 
-DOORS, NOTIFY = ("ari", "agi"), ("called", "both")
+INTERFACES, NOTIFY = ("ari", "agi"), ("called", "both")
 
 
 def test_every_cell_is_in_the_table_or_is_declared_impossible():
     never = {(step, event) for event, steps, _ in IMPOSSIBLE for step in steps}
     there = cells().keys()
-    for step, event, door, notify in itertools.product(Step, Event, DOORS, NOTIFY):
-        assert ((step, event, door, notify) in there) != ((step, event) in never), (step, event, door, notify)
+    for step, event, interface, notify in itertools.product(Step, Event, INTERFACES, NOTIFY):
+        assert ((step, event, interface, notify) in there) != ((step, event) in never), (step, event, interface, notify)
 
 
 def test_no_cell_is_in_the_table_twice():
     places = Counter(
-        (step, row.event, door, notify)
+        (step, row.event, interface, notify)
         for row in TABLE
         for step in row.steps
-        for door in row.doors
+        for interface in row.interfaces
         for notify in row.notify
     )
     assert not [place for place, times in places.items() if times > 1]

@@ -326,7 +326,7 @@ def value(text: str, name: str) -> str:
 
 
 def test_a_program_gets_no_numbers_on_its_command_line(tmp_path):
-    settings, text = exported_with(tmp_path, "door: agi\nagi: {listen: unix:/run/idtone/agi.sock}\n")
+    settings, text = exported_with(tmp_path, "interface: agi\nagi: {listen: unix:/run/idtone/agi.sock}\n")
     assert value(text, "IDTONE_AGI") == f"{Path(sys.executable).with_name('idtone-agi')},-c,{settings},"
     asked = re.findall(r"AGI\(\$\{IDTONE_AGI\}(.*?)\)$", text, re.MULTILINE)
     assert asked == [f"decide,${{IDTONE_AGI_SECRET}},{kind},variable:IDTONE_ASKED" for kind in ("decide", "own")]
@@ -335,14 +335,14 @@ def test_a_program_gets_no_numbers_on_its_command_line(tmp_path):
 
 def test_only_agi_over_tcp_uses_a_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("IDTONE_ARI_PASSWORD", "a password")
-    _, text = exported_with(tmp_path, "door: agi\n")
+    _, text = exported_with(tmp_path, "interface: agi\n")
     secret = value(text, "IDTONE_AGI_SECRET")
     assert re.fullmatch("[0-9a-f]{32}", secret)
     assert text.count(secret) == 1
     assert "a password" not in text
-    assert not value(exported_with(tmp_path, "door: ari\n")[1], "IDTONE_AGI_SECRET")
+    assert not value(exported_with(tmp_path, "interface: ari\n")[1], "IDTONE_AGI_SECRET")
     monkeypatch.setenv("IDTONE_ARI_PASSWORD", "another one")
-    assert value(exported_with(tmp_path, "door: agi\n")[1], "IDTONE_AGI_SECRET") not in ("", secret)
+    assert value(exported_with(tmp_path, "interface: agi\n")[1], "IDTONE_AGI_SECRET") not in ("", secret)
 
 
 def test_only_the_owner_and_group_can_read_the_file(tmp_path, text):
@@ -372,13 +372,13 @@ def test_the_fallback_file(code):
     policy = dialplan.FALLBACK_POLICY
     assert {(section, key) for section, key in read_by_hook if "IF(" not in key} == {
         (dialplan.FALLBACK_SUSPENDED, "${number}"),
-        *((policy, key) for key in ("refuse_cause", "service_away", "answer_first")),
+        *((policy, key) for key in ("refuse_cause", "fallback", "answer_first")),
     }
     assert '${IF($["${ARG2}" = "outgoing"]?outgoing:incoming)}' in code  # the keys for who hears the notice
     text = render([], Policy(), Unlicensed.NOTICE)
-    for key in ("refuse_cause", "service_away", "answer_first", *Direction):
+    for key in ("refuse_cause", "fallback", "answer_first", *Direction):
         assert f"\n{key} = " in text
-    assert [Unlicensed(word) for word in re.findall(r'service_away\)}" = "(\w+)"', code)] == [Unlicensed.REFUSE]
+    assert [Unlicensed(word) for word in re.findall(r'fallback\)}" = "(\w+)"', code)] == [Unlicensed.REFUSE]
     assert f"Set(LOCAL(cause)={CALL_REJECTED})" in code
 
 

@@ -186,9 +186,9 @@ NOT_REFUSED = "UNAVAILABLE service-unavailable fallback"
 PASSED = "UNAVAILABLE emergency emergency"
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
-def test_every_spelling_of_a_suspended_number_is_refused_without_the_service(hooked, door):
-    hooked.asterisk.command(f"dialplan set global IDTONE_DOOR {door}")
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+def test_every_spelling_of_a_suspended_number_is_refused_without_the_service(hooked, interface):
+    hooked.asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
     found = dict(zip(NUMBERS, hooked.results("numbers"), strict=True))
     assert {number: result for number, result in found.items() if result == REFUSED} == dict.fromkeys(
         OF_SUSPENDED, REFUSED

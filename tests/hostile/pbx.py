@@ -18,7 +18,7 @@ from .attack import Attacker, Counter, Parts, unique_name
 DIALPLAN: Final = r"""
 #include idtone.conf
 [globals]
-IDTONE_DOOR=ari
+IDTONE_INTERFACE=ari
 [from-lab]
 exten = _[+0-9a-z].,1,Set(CALLER=${FILTER(0-9+,${CALLERID(num)})})
  same = n,Set(DIVERTED=${FILTER(0-9+,${REDIRECTING(from-num)})})

@@ -150,8 +150,8 @@ class ByAri(Service):
     def _write_settings(self) -> None:
         super()._write_settings()
         text = self.settings.read_text()
-        assert "door: agi\n" in text
-        self.settings.write_text(text.replace("door: agi\n", ""))
+        assert "interface: agi\n" in text
+        self.settings.write_text(text.replace("interface: agi\n", ""))
 
 
 async def test_with_ari_no_port_is_listened_to(pbx, registry):
@@ -161,11 +161,11 @@ async def test_with_ari_no_port_is_listened_to(pbx, registry):
         with socket.socket() as asking:
             assert asking.connect_ex((LOOPBACK, pbx.agi_port)) != 0
         async with lab(pbx) as phones:
-            placed = await phones.place(Forwarding(door="ari"))
+            placed = await phones.place(Forwarding(interface="ari"))
             await phones.talk_and_hang_up(placed)
             ending = await phones.ending(placed)
         record = await complete(service, ending.call_id)
-    assert (record["door"], record["heard"], record["anomalies"]) == ("ari", True, [])
+    assert (record["interface"], record["heard"], record["anomalies"]) == ("ari", True, [])
 
 
 async def test_with_agi_one_port_is_listened_to(service):
@@ -208,13 +208,13 @@ def guesses(channel: str) -> list[str]:
     return ids if f"{channel}-1" in ids else [*ids, f"{second}.{count}-1"]
 
 
-@pytest.mark.parametrize(("door", "has_secret"), [("agi", False), ("ari", False), ("agi", True)])
-async def test_the_guessed_id_of_a_waiting_channel_connects_no_suspended_number(pbx, service, door, has_secret):
+@pytest.mark.parametrize(("interface", "has_secret"), [("agi", False), ("ari", False), ("agi", True)])
+async def test_the_guessed_id_of_a_waiting_channel_connects_no_suspended_number(pbx, service, interface, has_secret):
     """Who has the secret can only keep the verdict from the hook, which then refuses by itself."""
     await asyncio.to_thread(pbx.command, "dialplan set global GO_ON no")
     before = service.records().keys()
     async with lab(pbx) as phones:
-        placed = await phones.place(Forwarding(SUSPENDED, dialled=f"wait{CALLED_NUMBER}", door=door))
+        placed = await phones.place(Forwarding(SUSPENDED, dialled=f"wait{CALLED_NUMBER}", interface=interface))
         assert placed.caller.final_status == 200
         channel = await unique_id(pbx)
         key, ids = (secret(pbx), [f"{channel}-1"]) if has_secret else ("", guesses(channel))
@@ -231,7 +231,7 @@ async def test_the_guessed_id_of_a_waiting_channel_connects_no_suspended_number(
     if not has_secret:
         record = await complete(service, ending.call_id)
         assert (record["outcome"], record["reason"], record["anomalies"]) == ("REFUSE", "number-suspended", [])
-        assert not record["unattended"]
+        assert not record["fallback"]
 
 
 async def talking(asterisk: Asterisk) -> str:
@@ -265,7 +265,7 @@ async def test_seven_requests_for_one_id_are_one_decision(service):
     for call_id in invented:
         assert await seven(service, call_id) == [True, *[False] * 6]
     async with lab(service.asterisk) as phones:
-        placed = await phones.place(Forwarding(door="agi"))
+        placed = await phones.place(Forwarding(interface="agi"))
         call_id = await talking(service.asterisk)
         assert not any(await seven(service, call_id))
         await phones.talk_and_hang_up(placed)
@@ -300,7 +300,7 @@ async def test_an_invented_end_neither_ends_a_call_nor_saves_it_from_its_suspens
     own.write_text(registry.read_text())
     with Service(pbx, own) as service:
         async with lab(pbx) as phones:
-            placed = await phones.place(Forwarding(door="agi"))
+            placed = await phones.place(Forwarding(interface="agi"))
             call_id = await talking(pbx)
             logged = len(service.log())
             for entry, values in EARLIER.items():
@@ -377,7 +377,7 @@ async def refused(service: Service, forged: str, call_id: str, at: float | None 
 async def test_a_line_without_the_verdicts_nonce_says_nothing_of_a_call(service, forged):
     """In conversation, and when it is over."""
     async with lab(service.asterisk) as phones:
-        placed = await phones.place(Forwarding(door="agi"))
+        placed = await phones.place(Forwarding(interface="agi"))
         call_id = await talking(service.asterisk)
         await refused(service, forged, call_id)
         await phones.talk_and_hang_up(placed)

@@ -140,17 +140,17 @@ async def recorded(service: Service, before: set[str]) -> dict[str, Any]:
     return records[call_id]
 
 
-@pytest.mark.parametrize("door", ["ari", "agi"])
+@pytest.mark.parametrize("interface", ["ari", "agi"])
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
-async def test_a_licensed_call_is_heard_and_recorded(pbx, service, references, door, way):
+async def test_a_licensed_call_is_heard_and_recorded(pbx, service, references, interface, way):
     before = set(service.records())
     async with foreign(pbx), lab(pbx) as phones:
-        placed = await talk(phones, forwarding(door=door, way=way))
+        placed = await talk(phones, forwarding(interface=interface, way=way))
         assert_heard_then_connected(placed, "sample", references)
     assert_blocked(pbx, placed)
     record = await recorded(service, before)
     assert (record["outcome"], record["reason"], record["status"]) == ("PLAY", "licence-valid", "CONNECTED")
-    assert (record["heard_by"], record["anomalies"], record["unattended"]) == (["called"], [], False)
+    assert (record["heard_by"], record["anomalies"], record["fallback"]) == (["called"], [], False)
     assert record["known_by"] == {"called": "packets"}
 
 
@@ -166,7 +166,7 @@ async def test_a_fallback_call_is_heard_and_recorded(pbx, service, references, w
     await asyncio.to_thread(service.start)
     record = await recorded(service, before)
     assert (record["outcome"], record["reason"], record["status"]) == ("NOTICE", "service-unavailable", "CONNECTED")
-    assert (record["heard_by"], record["anomalies"], record["unattended"]) == (["called"], [], True)
+    assert (record["heard_by"], record["anomalies"], record["fallback"]) == (["called"], [], True)
 
 
 @pytest.mark.parametrize("up", [True, False])
@@ -183,7 +183,7 @@ async def test_a_suspended_number_is_refused_and_recorded(pbx, service, up):
         await asyncio.to_thread(service.start)
     record = await recorded(service, before)
     assert (record["outcome"], record["reason"], record["status"]) == ("REFUSE", "number-suspended", "REFUSED")
-    assert (record["anomalies"], record["unattended"]) == ([], not up)
+    assert (record["anomalies"], record["fallback"]) == ([], not up)
 
 
 @pytest.mark.parametrize("up", [True, False])
@@ -199,7 +199,7 @@ async def test_an_emergency_call_is_recorded(pbx, service, up):
         await asyncio.to_thread(service.start)
     record = await recorded(service, before)
     assert (record["outcome"], record["reason"], record["status"]) == ("BYPASS", "emergency", "CONNECTED")
-    assert (record["anomalies"], record["unattended"]) == ([], True)
+    assert (record["anomalies"], record["fallback"]) == ([], True)
 
 
 async def test_an_emergency_call_is_not_delayed(pbx, service):

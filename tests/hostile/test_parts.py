@@ -86,7 +86,7 @@ def assert_as_the_kernel_says(batch: Batch, one: Attack, way: str) -> None:
     users = [b""] if not dialled else [dialled.encode()]
     assert batch.called.users_of(one.name) == ([] if outcome is Outcome.REFUSE else users), told
     record = batch.records[ending.call_id]
-    assert record["unattended"] == (outcome is Outcome.BYPASS), told
+    assert record["fallback"] == (outcome is Outcome.BYPASS), told
     if outcome is Outcome.BYPASS:
         assert (record["outcome"], record["reason"], record["status"]) == (outcome, reason, ending.status), told
         return

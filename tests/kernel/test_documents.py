@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from idtone.documents import Complaint, Model, field_name, load, parse, read_text, read_tree
+from idtone.documents import Model, ValidationFault, field_name, load, parse, read_text, read_tree
 from idtone.errors import DocumentError, Fault
 
 
@@ -158,9 +158,9 @@ def test_all_faults_come_together_in_the_order_of_their_places() -> None:
 
 
 def test_rules_get_the_model_and_their_faults_are_located() -> None:
-    def rule(tree: Tree) -> list[Complaint]:
+    def rule(tree: Tree) -> list[ValidationFault]:
         return [
-            Complaint(("leaves", n, "from"), "is odd", "Double it")
+            ValidationFault(("leaves", n, "from"), "is odd", "Double it")
             for n, leaf in enumerate(tree.leaves)
             if leaf.from_hz % 2
         ]
@@ -173,10 +173,10 @@ def test_rules_get_the_model_and_their_faults_are_located() -> None:
 
 
 def test_a_location_that_the_file_lacks_gets_the_nearest_place_above() -> None:
-    def rule(_: Tree) -> list[Complaint]:
+    def rule(_: Tree) -> list[ValidationFault]:
         return [
-            Complaint(("leaves", 0, "pause"), "is zero", "Write one"),
-            Complaint(("trunk",), "is none", "Write one"),
+            ValidationFault(("leaves", 0, "pause"), "is zero", "Write one"),
+            ValidationFault(("trunk",), "is none", "Write one"),
         ]
 
     with pytest.raises(DocumentError) as caught:

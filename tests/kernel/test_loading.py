@@ -79,7 +79,7 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "idtone.yaml"
     path.write_text(
         f"ari: {{url: 'http://127.0.0.1:9', user: idtone, password_file: {tmp_path}/password}}\n"
-        f"door: agi\n"
+        f"interface: agi\n"
         f"agi: {{listen: 'unix:{tmp_path}/agi.sock'}}\n"
         f"sounds: {{directory: {tmp_path}/sounds}}\n"
         f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"

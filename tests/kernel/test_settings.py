@@ -20,9 +20,9 @@ from idtone.errors import DocumentError
 from idtone.settings import (
     CONFIG,
     CallerHears,
-    Door,
     Exports,
     HeardBy,
+    Interface,
     LedgerSettings,
     Overload,
     Settings,
@@ -34,7 +34,7 @@ from idtone.settings import (
 
 OTHER = {
     ("node",): ("pbx-2", "pbx-2"),
-    ("door",): ("agi", Door.AGI),
+    ("interface",): ("agi", Interface.AGI),
     ("ari", "url"): ("https://pbx.example.com:8089/ari/", "https://pbx.example.com:8089/ari"),
     ("ari", "user"): ("other", "other"),
     ("ari", "password_file"): ("/run/secrets/ari", Path("/run/secrets/ari")),
@@ -63,9 +63,9 @@ OTHER = {
     ("ledger", "reserve"): ("1 GiB", 2**30),
     ("policy", "ledger_full"): ("refuse", LedgerFull.REFUSE),
     ("policy", "unlicensed"): ("refuse", Unlicensed.REFUSE),
-    ("policy", "service_away"): ("refuse", Unlicensed.REFUSE),
+    ("policy", "fallback"): ("refuse", Unlicensed.REFUSE),
     ("policy", "waiting"): ("100", 100),
-    ("policy", "overload"): ("alone", Overload.ALONE),
+    ("policy", "overload"): ("fallback", Overload.FALLBACK),
     ("policy", "suspended_calls"): ("let-end", SuspendedCalls.LET_END),
     ("policy", "refuse_cause"): ("34", 34),
     ("policy", "registry_stale"): ("PT12H", timedelta(hours=12)),
@@ -327,7 +327,7 @@ def test_the_journal_is_beside_the_sounds_unless_its_folder_is_named() -> None:
     assert load_settings(None, named).journal_directory() == Path("/run/idtone-journal")
 
 
-AGI_OVER_TCP = {"IDTONE_DOOR": "agi", "IDTONE_AGI_LISTEN": "127.0.0.1:4573", "IDTONE_ARI_PASSWORD": "s3cret"}
+AGI_OVER_TCP = {"IDTONE_INTERFACE": "agi", "IDTONE_AGI_LISTEN": "127.0.0.1:4573", "IDTONE_ARI_PASSWORD": "s3cret"}
 
 
 def agi_secret(**changes: str) -> str:
@@ -338,7 +338,7 @@ def test_the_secret_of_agi_is_the_same_in_the_service_and_in_the_hook(tmp_path: 
     """Both derive it from the same settings, at different times."""
     password = tmp_path / "ari.password"
     password.write_text("s3cret\n")
-    of_file = {"IDTONE_DOOR": "agi", "IDTONE_ARI_PASSWORD_FILE": str(password)}
+    of_file = {"IDTONE_INTERFACE": "agi", "IDTONE_ARI_PASSWORD_FILE": str(password)}
     assert re.fullmatch(r"[0-9a-f]{32}", agi_secret())
     assert load_settings(None, of_file).agi_secret() == agi_secret() == agi_secret(IDTONE_AGI_LISTEN="[::1]:14573")
 
@@ -354,8 +354,8 @@ def test_the_secret_of_agi_is_derived_from_the_password_and_does_not_show_it() -
     "environment",
     [
         {},
-        {"IDTONE_DOOR": "ari", "IDTONE_AGI_LISTEN": "127.0.0.1:4573"},
-        {"IDTONE_DOOR": "agi", "IDTONE_AGI_LISTEN": "unix:/run/idtone/agi.sock"},
+        {"IDTONE_INTERFACE": "ari", "IDTONE_AGI_LISTEN": "127.0.0.1:4573"},
+        {"IDTONE_INTERFACE": "agi", "IDTONE_AGI_LISTEN": "unix:/run/idtone/agi.sock"},
     ],
 )
 def test_without_agi_over_tcp_no_secret_and_no_password_is_needed(environment: dict[str, str]) -> None:

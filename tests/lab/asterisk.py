@@ -51,7 +51,7 @@ EMPTY = [
 LAB_DIALPLAN = """
     ; The member's PBX. The calling phone sends in SIP headers what the member's own dialplan would know.
     [globals]
-    IDTONE_DOOR=ari
+    IDTONE_INTERFACE=ari
     FORWARD_CONTEXT=lab-extensions
     TRANSFER_CONTEXT=lab-extensions
 
@@ -62,7 +62,8 @@ LAB_DIALPLAN = """
      same = n,Set(LAB_DIRECTION=${PJSIP_HEADER(read,X-Lab-Direction)})
      same = n,Set(LAB_TIMEOUT=${PJSIP_HEADER(read,X-Lab-Timeout)})
      same = n,Set(LAB_DEADLINE=${PJSIP_HEADER(read,X-Lab-Deadline)})
-     same = n,ExecIf($["${PJSIP_HEADER(read,X-Lab-Door)}" != ""]?Set(__IDTONE_DOOR=${PJSIP_HEADER(read,X-Lab-Door)}))
+     same = n,Set(LAB_INTERFACE=${PJSIP_HEADER(read,X-Lab-Interface)})
+     same = n,ExecIf($["${LAB_INTERFACE}" != ""]?Set(__IDTONE_INTERFACE=${LAB_INTERFACE}))
      same = n,ExecIf($[0${LAB_DEADLINE} > 0]?Set(TIMEOUT(absolute)=${LAB_DEADLINE}))
      same = n,Set(LAB_DIAL=PJSIP/${PJSIP_HEADER(read,X-Lab-Endpoint)}/sip:${EXTEN}@${LAB_CALLED}\\;lab=${LAB_CALL})
      same = n,Set(LAB_DESTINATION=${PJSIP_HEADER(read,X-Lab-Destination)})
@@ -279,7 +280,7 @@ class Asterisk:
             env=os.environ
             | {
                 "IDTONE_SOUNDS_DIRECTORY": str(self.sounds),
-                "IDTONE_DOOR": "agi",
+                "IDTONE_INTERFACE": "agi",
                 "IDTONE_AGI_LISTEN": f"{LOOPBACK}:{self.agi_port}",
                 "IDTONE_ARI_PASSWORD": self.ari_password,
             },

@@ -54,7 +54,7 @@ class Case:
     reason: Reason
     status: str
     profile: str | None
-    unattended: bool = False
+    fallback: bool = False
     """The service is not asked."""
     service: bool = True
 
@@ -69,11 +69,11 @@ CASES: Final = (
     Case("suspended number", Forwarding(SUSPENDED), Outcome.REFUSE, Reason.NUMBER_SUSPENDED, "REFUSED", None),
     Case(
         "emergency number", Forwarding(LICENSED, dialled="110"), Outcome.BYPASS, Reason.EMERGENCY, "CONNECTED", None,
-        unattended=True,
+        fallback=True,
     ),
     Case(
         "service not running", Forwarding(LICENSED), Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, "CONNECTED", "notice",
-        unattended=True, service=False,
+        fallback=True, service=False,
     ),
 )  # fmt: skip
 
@@ -164,7 +164,7 @@ def faults(case: Case, found: Finding) -> list[str]:
         wrong.append("there is no evidence")
     elif not evidence["complete"] or evidence["heard"] != bool(case.profile):
         wrong.append("the evidence does not say what the phone heard")
-    elif evidence["unattended"] != case.unattended:
+    elif evidence["fallback"] != case.fallback:
         wrong.append("the evidence does not say who handled the call")
     return wrong
 
@@ -246,7 +246,7 @@ def timeline(heard: HeardSound) -> str:
 def in_the_ledger(evidence: dict[str, Any] | None) -> str:
     if evidence is None:
         return "none"
-    return "entered later" if evidence["unattended"] else "yes"
+    return "entered later" if evidence["fallback"] else "yes"
 
 
 def table(found: list[tuple[Case, Finding]]) -> Table:

@@ -33,7 +33,7 @@ class Forwarding:
     direction: str = "incoming"
     dialled: str = CALLED_NUMBER
     timeout_s: str = ""
-    door: str = ""
+    interface: str = ""
     """`ari` or `agi`; empty for that of the settings."""
     way: str = "hook"
     """`hook`, or for comparison `native` (Dial with A()) and `own-dial` (U() in the operator's own Dial); `inside` is
@@ -111,7 +111,7 @@ class Lab:
             ("X-Lab-Number", forwarding.number),
             ("X-Lab-Direction", forwarding.direction),
             ("X-Lab-Timeout", forwarding.timeout_s),
-            ("X-Lab-Door", forwarding.door),
+            ("X-Lab-Interface", forwarding.interface),
             ("X-Lab-Way", forwarding.way),
             ("X-Lab-Sound", sound),
             ("X-Lab-Endpoint", forwarding.endpoint or "lab"),

@@ -85,7 +85,7 @@ class Service:
             f"node: lab\n"
             f"ari: {{url: '{self.asterisk.ari_url}', user: idtone, password_file: {password},"
             f" transport: {self.transport}}}\n"
-            f"door: agi\n"
+            f"interface: agi\n"
             f"agi: {{listen: '{self.listen or f'127.0.0.1:{self.asterisk.agi_port}'}'}}\n"
             f"sounds: {{directory: {self.asterisk.sounds}}}\n"
             f"registry: {{source: {self.address or self.registry}, trust: {self.trust},"

@@ -55,11 +55,11 @@ def decided(decision: Decision = PLAY, call_id: str = "c-1", ms: float = 0) -> S
     return steps.decided(forwarded(call_id), decision, at(ms), nonce=NONCE)
 
 
-def unattended(
+def fallback(
     outcome: Outcome | None, reason: Reason | None, *parties: Party, call_id: str = "c-1", ms: float = 0
 ) -> Step:
     """What the hook decided by itself; `parties` are to hear the notice."""
-    return steps.unattended(forwarded(call_id), at(ms), outcome, reason, dict.fromkeys(parties, "notice"), NONCE)
+    return steps.fallback(forwarded(call_id), at(ms), outcome, reason, dict.fromkeys(parties, "notice"), NONCE)
 
 
 def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:

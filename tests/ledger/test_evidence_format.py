@@ -26,7 +26,7 @@ from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.notes import Signer
 
-from ..kernel.test_approving import TAMPERINGS
+from ..operations.tamperings import TAMPERINGS
 from .disclosure.test_pack import CLAIMS, DAMAGES, HIDINGS, NAMES, SIGNER, UNPRINTABLE, Files, four_calls, resealed
 from .disclosure.test_pack import made as packed_of
 from .example_pack import PACK, PAGE, VALUES, WITNESS, made, printed, zip_values

@@ -33,6 +33,7 @@ from idtone.persons import AccountKnownBy, Person
 from idtone.settings import LedgerSettings, load_settings
 
 from ..ledger.sample_evidence import ALICE, BOB
+from .tamperings import TAMPERINGS
 from .test_evidence_export import config, run  # noqa: F401  the fixture
 
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
@@ -240,7 +241,7 @@ def test_an_approval_expires(office: Office, monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_the_service_refuses_an_export_by_other_settings(office: Office, tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text(office.config.read_text().replace("two-persons", "alone"))
+    own.write_text(office.config.read_text().replace("two-persons", "one-person"))
     with LedgerWriter.open(office.settings.url, "pbx-1", office.key_ring) as writer:
         recording = asyncio.create_task(record_acts(office.settings.url, writer, DisclosureRules.of(office.settings)))
         with pytest.raises(LedgerError, match="the service refuses to record this"):
@@ -292,21 +293,6 @@ def resealed(office: Office, files: dict[str, bytes], change: Callable[[dict[str
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}
     return {**pack, SEAL: seal(pack, manifest["case"], office.key_ring.signer)}
-
-
-TAMPERINGS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
-    (lambda manifest: manifest.update(acts=[]), "does not show that one person has requested it"),
-    (lambda manifest: manifest.update(acts=manifest["acts"][:1]), "does not show that one person has requested it"),
-    (lambda manifest: manifest.update(acts=manifest["acts"][1:]), "does not show that one person has requested it"),
-    (lambda manifest: manifest["acts"].append(manifest["acts"][0]), ""),
-    (lambda manifest: manifest["acts"][1].update(leaves=manifest["acts"][0]["leaves"]), "is said to be of"),
-    (lambda manifest: manifest["acts"][1].update(leaves=[99]), "not a proof"),
-    (lambda manifest: manifest["records"].pop(), "another selection than this"),
-    (lambda manifest: manifest.update(case="R-8"), "another selection than this"),
-    (lambda manifest: manifest.update(exported="2036-01-01T00:00:00+00:00"), "had expired when the pack was made"),
-    (lambda manifest: manifest.update(policy="three-persons"), "which this version does not know"),
-    (lambda manifest: manifest.pop("acts"), "cannot be read (KeyError)"),
-]
 
 
 @pytest.mark.parametrize("tampering", range(len(TAMPERINGS)))

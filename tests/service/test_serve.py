@@ -29,7 +29,7 @@ from idtone.service import assembly
 from idtone.service.assembly import assemble, load
 from idtone.service.commands import check_settings, loop_first
 from idtone.service.instance import Instance
-from idtone.settings import AgiSettings, Door, JournalSettings, RegistrySettings, Settings, load_settings
+from idtone.settings import AgiSettings, Interface, JournalSettings, RegistrySettings, Settings, load_settings
 
 from ..lab.asterisk import free_ports
 from ..ledger.sample_evidence import CALLED, FORWARDING, NONCE, PLAY, forwarded, heard_call, put
@@ -92,7 +92,7 @@ def test_a_synthesised_sound_does_not_replace_a_master(
     """Its licence is valid, but the called party hears the notice."""
     settings.registry.file().write_text(REGISTRY.format(sha256=f", sha256: {'a' * 64}" if named else ""), "utf-8")
     with assembled(settings) as calls:
-        call = calls.decide(request("1795.1-1"), Door.ARI)
+        call = calls.decide(request("1795.1-1"), Interface.ARI)
         assert call
         verdict = calls.verdict(call)
     assert (verdict.outcome, verdict.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
@@ -107,17 +107,17 @@ def test_a_call_that_an_earlier_service_decided_is_recognised_by_its_nonce(setti
         assert known
         assert (known.decision.outcome, known.decision.licence) == (PLAY.outcome, PLAY.licence)
         assert [number.e164 for number in known.forwarding_numbers] == ["+81312345678"]
-        assert calls.decide(request(call_id), Door.ARI) is known
-        assert calls.decide(request(call_id, "999999999999"), Door.ARI) is None
+        assert calls.decide(request(call_id), Interface.ARI) is known
+        assert calls.decide(request(call_id, "999999999999"), Interface.ARI) is None
 
 
 def test_a_call_that_has_ended_in_the_ledger_gets_no_verdict(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     with assembled(settings, *heard_call("1795.1-1")) as calls:
-        assert calls.decide(request("1795.1-1"), Door.ARI) is None
+        assert calls.decide(request("1795.1-1"), Interface.ARI) is None
         assert "1795.1-1: this call has ended; it gets no verdict" in caplog.text
-        assert calls.decide(request("1795.2-1"), Door.ARI)
+        assert calls.decide(request("1795.2-1"), Interface.ARI)
     assert record_of(settings, "1795.1-1").anomalies == ()
 
 
@@ -162,16 +162,16 @@ def test_the_journal_has_a_file_for_asterisk_before_calls_come(settings: Setting
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1", "unix"])
-@pytest.mark.parametrize("door", Door)
+@pytest.mark.parametrize("interface", Interface)
 def test_agi_listens_only_if_it_is_the_chosen_interface(
-    settings: Settings, tmp_path: Path, door: Door, listen: str
+    settings: Settings, tmp_path: Path, interface: Interface, listen: str
 ) -> None:
     address = f"127.0.0.1:{free_ports(1)[0]}" if listen != "unix" else f"unix:{tmp_path}/agi.sock"
-    chosen = settings.model_copy(update={"door": door, "agi": AgiSettings(listen=address)})
+    chosen = settings.model_copy(update={"interface": interface, "agi": AgiSettings(listen=address)})
     with ExitStack() as bound:
         listener = Instance(chosen, "", load(chosen))._listener(bound)
-        assert (listener is not None) is (door is Door.AGI)
-        assert (tmp_path / "agi.sock").exists() is (door is Door.AGI and listen == "unix")
+        assert (listener is not None) is (interface is Interface.AGI)
+        assert (tmp_path / "agi.sock").exists() is (interface is Interface.AGI and listen == "unix")
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def slopes(looks: Sequence[Look]) -> dict[str, float]:
 
 
 def soak(bed: Bench, minutes: float, rate: float) -> dict[str, Any]:
-    """Both doors in turns, a minute each."""
+    """Both interfaces in turns, a minute each."""
     looks: list[Look] = []
     over = threading.Event()
     looking = threading.Thread(target=_looks, args=(bed, over, looks))

@@ -38,10 +38,10 @@ NOTIFY: Final = "notify: {incoming: called, outgoing: both}"
 
 
 def _hook(way: Way) -> str:
-    door, _, notify = way.partition("-")
+    interface, _, notify = way.partition("-")
     direction = "incoming" if notify == "called" else "outgoing"
     return (
-        f"exten = {way},1,Set(IDTONE_DOOR={door})\n"
+        f"exten = {way},1,Set(IDTONE_INTERFACE={interface})\n"
         f" same = n,Gosub(idtone-forward,s,1(${{PHONE}},${{NUMBER}},{direction}))\n"
         " same = n,Hangup(${IDTONE_CAUSE})\n"
     )

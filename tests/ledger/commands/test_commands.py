@@ -527,7 +527,7 @@ def test_list_has_filters(ledger: str, options: list[object], ids: list[str]) ->
 
 COUNTED = {
     "calls": 2, "played": 2, "noticed": 0, "refused": 0, "bypassed": 0, "shed": 0,
-    "unattended": 0, "connected": 2, "heard": 1,
+    "fallback": 0, "connected": 2, "heard": 1,
 }  # fmt: skip
 
 
@@ -575,7 +575,7 @@ def test_records_as_csv_and_tsv(ledger: str, option: str, dialect: str) -> None:
         "node": "pbx-1", "time": "2026-11-01T00:00:00.123+00:00", "call_id": "c-heard", "direction": "incoming",
         "number": "…5678", "outcome": "PLAY", "reason": "licence-valid", "member": "m-0001", "licence": "L-0001",
         "profile": "sample", "heard": "yes", "status": "CONNECTED", "hangup_cause": "16", "complete": "yes",
-        "unattended": "no", "anomalies": "",
+        "fallback": "no", "anomalies": "",
     }  # fmt: skip
     assert (refused["status"], odd["status"], odd["complete"]) == ("REFUSED", "", "no")
     assert odd["anomalies"] == "connected before the sound was heard"

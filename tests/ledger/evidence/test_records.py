@@ -22,9 +22,9 @@ from ..sample_evidence import (
     SHA256,
     at,
     decided,
+    fallback,
     forwarded,
     heard_call,
-    unattended,
 )
 
 ANSWERED = steps.answered("c-1", at(10))
@@ -116,8 +116,8 @@ def test_ordinary_calls_have_no_anomaly(
         ([decided(PLAY), CANCELLED, CANCELLED], ["ended twice"]),
         ([decided(PLAY), CANCELLED, ANSWERED], ["answered after ended"]),
         ([decided(PLAY), CANCELLED, FAILED], ["sound-failed after ended"]),
-        ([unattended(None, None), CONNECTED, ENDED], []),
-        ([unattended(None, None), unattended(None, None), CANCELLED], ["unattended twice"]),
+        ([fallback(None, None), CONNECTED, ENDED], []),
+        ([fallback(None, None), fallback(None, None), CANCELLED], ["fallback twice"]),
         ([ANSWERED, decided(PLAY)], ["answered without decided before it"]),
         ([CANCELLED], ["ended without decided before it"]),
         ([INTERRUPTED], ["interrupted without decided before it"]),
@@ -163,7 +163,7 @@ def heard(
 
 
 BOTH = PLAY._replace(profiles=dict.fromkeys(Party, "sample"))
-NOTICED = unattended(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED)
+NOTICED = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NU
 
 
 @pytest.mark.parametrize(
-    ("written", "unattended", "outcome", "reason", "profiles", "anomalies"),
+    ("written", "fallback", "outcome", "reason", "profiles", "anomalies"),
     [
         # The hook waited three seconds; its line is dated by the request.
         (
@@ -249,11 +249,11 @@ REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NU
             True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE],
         ),
         (
-            [decided(PLAY, ms=3000), unattended(Outcome.REFUSE, Reason.NUMBER_SUSPENDED), REFUSED_BY_HOOK],
+            [decided(PLAY, ms=3000), fallback(Outcome.REFUSE, Reason.NUMBER_SUSPENDED), REFUSED_BY_HOOK],
             True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {}, [LATE],
         ),
         (
-            [decided(REFUSE, ms=3000), unattended(Outcome.REFUSE, Reason.NUMBER_SUSPENDED), REFUSED_BY_HOOK],
+            [decided(REFUSE, ms=3000), fallback(Outcome.REFUSE, Reason.NUMBER_SUSPENDED), REFUSED_BY_HOOK],
             True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {},
             ["the service decided REFUSE, number-suspended, and the dialplan acted without it"],
         ),
@@ -269,24 +269,24 @@ REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NU
         ),
         (
             [decided(PLAY), CANCELLED, NOTICED],
-            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE, "unattended after ended"],
+            True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, [LATE, "fallback after ended"],
         ),
         # The call ended before the hook did anything.
         (
-            [unattended(None, None), decided(PLAY, ms=1), CANCELLED],
+            [fallback(None, None), decided(PLAY, ms=1), CANCELLED],
             False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"}, [],
         ),
-        ([unattended(None, None), CANCELLED], True, None, None, {}, []),
+        ([fallback(None, None), CANCELLED], True, None, None, {}, []),
         ([NOTICED, LATE_ENDED], True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"}, []),
     ],
 )  # fmt: skip
 def test_what_the_hook_did_counts_if_the_service_decided_too_late(
-    written: list[Step], unattended: bool, outcome: str | None, reason: str | None, profiles: dict[str, str],
+    written: list[Step], fallback: bool, outcome: str | None, reason: str | None, profiles: dict[str, str],
     anomalies: list[str],
 ) -> None:  # fmt: skip
     record = fold("pbx-1", written)
-    assert (record.unattended, record.outcome, record.reason, record.profiles, list(record.anomalies)) == (
-        unattended, outcome, reason, profiles, anomalies
+    assert (record.fallback, record.outcome, record.reason, record.profiles, list(record.anomalies)) == (
+        fallback, outcome, reason, profiles, anomalies
     )  # fmt: skip
     assert record.licence == ("L-0001" if outcome is Outcome.PLAY else None)
     assert record.nonce == NONCE
@@ -334,7 +334,7 @@ def test_json_is_plain_and_complete() -> None:
         "profile": "sample",
         "profiles": {"called": "sample"},
         "skip": None,
-        "door": None,
+        "interface": None,
         "registry_version": 42,
         "registry_trust": None,
         "numbers": None,
@@ -352,7 +352,7 @@ def test_json_is_plain_and_complete() -> None:
         "status": "CONNECTED",
         "hangup_cause": 16,
         "complete": True,
-        "unattended": False,
+        "fallback": False,
         "anomalies": [],
     }
     assert tree["numbers"]["caller"] == {"kind": "mobile", "token": None, "last4": "5679"}

@@ -20,8 +20,8 @@ from ..sample_evidence import (
     REFUSE,
     SHA256,
     decided,
+    fallback,
     forwarded,
-    unattended,
 )
 
 
@@ -59,16 +59,16 @@ def test_a_refusal_holds_its_cause_and_an_emergency_call_its_number() -> None:
     ("step", "details"),
     [
         (
-            unattended(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, *Party),
+            fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, *Party),
             {"outcome": "NOTICE", "reason": "service-unavailable", "profile": "notice", "parties": "called,caller"},
         ),
-        (unattended(Outcome.BYPASS, Reason.EMERGENCY), {"outcome": "BYPASS", "reason": "emergency"}),
-        (unattended(None, None), {}),
+        (fallback(Outcome.BYPASS, Reason.EMERGENCY), {"outcome": "BYPASS", "reason": "emergency"}),
+        (fallback(None, None), {}),
     ],
 )
 def test_what_the_hook_decided_is_written_as_a_decision_of_its_own(step: Step, details: dict[str, object]) -> None:
     kinds = {"forwarding_kind": "fixed", "caller_kind": "mobile", "called_kind": "050"}
-    assert step.kind is StepKind.UNATTENDED
+    assert step.kind is StepKind.FALLBACK
     assert step.details == {"direction": "incoming", "nonce": NONCE, **details, **kinds}
     assert set(step.numbers) == set(NumberRole)
 

@@ -10,7 +10,7 @@ from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.evidence.tally import EACH, Part, Tally, columns, tally
 
-from ..sample_evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, heard_call, unattended
+from ..sample_evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, fallback, heard_call
 
 
 def record(*written: Step) -> Record:
@@ -45,7 +45,7 @@ def test_every_outcome_is_counted_by_day_member_and_licence() -> None:
 def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_that() -> None:
     def alone(outcome: Outcome | None, status: CallStatus, heard: bool = False) -> Record:
         reason = Reason.SERVICE_UNAVAILABLE if outcome else None
-        told = [unattended(outcome, reason, *([Party.CALLED] if outcome is Outcome.NOTICE else []))]
+        told = [fallback(outcome, reason, *([Party.CALLED] if outcome is Outcome.NOTICE else []))]
         if heard:
             told += [
                 steps.answered("c-1", at(1)), steps.sound_started("c-1", at(1), "notice", SHA256),
@@ -62,7 +62,7 @@ def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_th
         alone(Outcome.SHED, CallStatus.REFUSED),
         alone(None, CallStatus.CANCEL),
     ]
-    counted = Tally(NOW.date(), "", "", calls=5, noticed=3, shed=1, unattended=5, connected=2, heard=1)
+    counted = Tally(NOW.date(), "", "", calls=5, noticed=3, shed=1, fallback=5, connected=2, heard=1)
     assert tally(records, day_of) == [counted]
 
 

@@ -35,7 +35,7 @@ def test_every_row_arrives_in_pieces_of_any_size(node: Node, piece: int, monkeyp
         [steps.answered("c-0", at(99))],  # told later: a leaf of its own
         [steps.ended("never decided", NOW, CallStatus.CANCEL)],
         [
-            steps.unattended(forwarded("alone"), at(120), Outcome.BYPASS, Reason.EMERGENCY, {}),
+            steps.fallback(forwarded("alone"), at(120), Outcome.BYPASS, Reason.EMERGENCY, {}),
             steps.ended("alone", at(130), CallStatus.CONNECTED),
         ],
     )

@@ -25,11 +25,11 @@ from ..sample_evidence import (
     at,
     days_of,
     decided,
+    fallback,
     heard_call,
     key_ring_of,
     plain,
     put,
-    unattended,
     url_of,
 )
 
@@ -126,9 +126,7 @@ def test_open_calls_are_young_and_have_no_end(url: str, reading: Reading) -> Non
 
 def test_a_call_that_was_decided_twice_is_one_record(url: str, reading: Reading) -> None:
     """By the service too late, and by the hook; one of them is still in progress."""
-    noticed = {
-        name: unattended(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id=name) for name in "ab"
-    }
+    noticed = {name: fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id=name) for name in "ab"}
     write(
         url, decided(PLAY, "a", 3000), noticed["a"], decided(PLAY, "b", 3000),
         steps.ended("a", at(9000), CallStatus.CANCEL), noticed["b"],
@@ -136,7 +134,7 @@ def test_a_call_that_was_decided_twice_is_one_record(url: str, reading: Reading)
     with reading(url, days_of(url)) as reader:
         found = reader.find(parse(FORWARDING), at(10_000))
         assert sorted(ids(found)) == ["a", "b"]
-        assert {(record.outcome, record.unattended) for record in found} == {(Outcome.NOTICE, True)}
+        assert {(record.outcome, record.fallback) for record in found} == {(Outcome.NOTICE, True)}
         assert ids(reader.open_calls(at(10_000))) == ["b"]
 
 

@@ -189,7 +189,7 @@ def test_a_step_that_was_put_after_the_leaf_of_its_call_is_told(
 
 def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url: str) -> None:
     """Of one that the dialplan handled by itself."""
-    alone = Step("a", StepKind.UNATTENDED, at(0), {"outcome": "play"})
+    alone = Step("a", StepKind.FALLBACK, at(0), {"outcome": "play"})
     write(url, [alone, steps.ended("a", at(20), steps.CallStatus.CONNECTED)])
     write(url, [decided(PLAY, "a", 30)])
     assert faults(url) == []

@@ -111,7 +111,7 @@ def test_the_include(including, loaded, state):
     "text",
     [
         "",
-        "door: agi\nari: {password: sesame-open-now}\n",
+        "interface: agi\nari: {password: sesame-open-now}\n",
         "journal: {directory: /var/spool/idtone}\n",
         "agi: {listen: '127.0.0.1:4999'}\n",
         "agi: {listen: unix:/run/idtone/agi.sock}\n",
