@@ -1,4 +1,4 @@
-"""The pages of docs/reference that are made of the code.
+"""The pages of docs/reference, and the man pages, that are made of the code.
 
 python -m tests.reference_pages     writes them; `make docs` does so
 
@@ -23,6 +23,7 @@ from idtone.cli import app
 from idtone.settings import locations, variable_name
 
 from . import ROOT, endings_page
+from .man_pages import man_pages
 
 REFERENCE: Final = ROOT / "docs" / "reference"
 REFERENCE_JA: Final = ROOT / "docs" / "ja" / "reference"
@@ -381,7 +382,7 @@ def pages() -> Mapping[Path, str]:
         REFERENCE_JA / "reasons.md": lambda: reasons_page(japanese=True),
         endings_page.PAGE: endings_page.page,
     }
-    return {path: page() for path, page in made.items()} | command_pages()
+    return {path: page() for path, page in made.items()} | command_pages() | man_pages()
 
 
 if __name__ == "__main__":

@@ -97,7 +97,9 @@ def test_every_module_and_file_of_data_is_in_the_wheel(wheel):
                 wanted.add(f"{module.replace('.', '/')}/{path.relative_to(ROOT / folder)}")
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert held == wanted
+    manual = {name.partition(".data/data/")[2] for name in held if ".data/data/" in name}
+    assert manual == {f"share/man/man1/{path.name}" for path in (ROOT / "docs" / "man").glob("*.1")}
+    assert {name for name in held if ".data/data/" not in name} == wanted
     assert {"idtone/py.typed", "idtone/config/idtone.yaml", "idtone/dialplan/idtone.conf"} <= held
     assert any(name.startswith("idtone/config/profiles/") for name in held)
 
