@@ -19,7 +19,7 @@ from idtone.persons import acting
 from idtone.registry.model import JAPAN
 from idtone.settings import PASSPHRASE
 
-from ..changes import Attribution
+from ..change_registry import Attribution
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
 _NUMBER: Final = re.compile(r"(?:\+|0)[0-9][0-9 ().-]{6,}[0-9]")

@@ -19,7 +19,7 @@ from idtone.settings import Settings, load_settings
 
 from ..keys.checkpoint_file import CheckpointFile
 from ..keys.key_ring import continuity_of, own_key
-from ..replication.ledgers import NodeLedger
+from ..replication.node_ledgers import NodeLedger
 from ..tree.checkpoints import Checkpoint
 from ..tree.notes import Note, VerifierKey
 from ..verification.verify_ledger import verify_ledger

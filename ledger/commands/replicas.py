@@ -8,7 +8,7 @@ from idtone import console
 from idtone.errors import UsageError
 
 from ..evidence.records import iso_ms
-from ..replication.ledgers import NodeLedger
+from ..replication.node_ledgers import NodeLedger
 from .shared import LedgerOption, ledgers_of, local
 
 _FACTS: Final = ("node", "log", "key", "steps", "leaves", "signed", "lag", "heard")

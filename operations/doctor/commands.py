@@ -21,7 +21,7 @@ from idtone.settings import load_settings
 from .checks import CHECKS
 from .exam import Exam
 from .findings import TOPICS, Finding, State
-from .rounds import run
+from .run_checks import run
 
 PATIENCE_S: Final = 1.0
 """Checks that take longer are shown while they run."""

@@ -14,7 +14,7 @@ from idtone.errors import UsageError
 from idtone.files import draft
 
 from .marks import Mark, top_hz_of
-from .picture import RANGE_DB, envelope, spectrogram
+from .spectrogram import RANGE_DB, envelope, spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
