@@ -1,7 +1,7 @@
 """What the authority can change in the two files: each function edits a text, given the document that it holds. Pure.
 
-An edit that is not possible raises UsageError, which says what to do instead. `changes` then parses the whole text
-again, so that every rule of the registry holds.
+An edit that is not possible raises UsageError, or NumberError for a malformed entry; both say what to do instead.
+`changes` then parses the whole text again, so that every rule of the registry holds.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def renewed(text: YamlText, document: RegistryDocument, licence: str, until: dat
     if entry.status is LicenceStatus.REVOKED:
         raise UsageError(f"licence {licence} was revoked; grant another one")
     if until <= entry.valid.until:
-        raise UsageError(f"licence {licence} is valid until {entry.valid.until.isoformat()} already; name a later day")
+        raise UsageError(f"licence {licence} is already valid until {entry.valid.until.isoformat()}; name a later day")
     text.replace((*location, "valid", "until"), until)
 
 
@@ -129,9 +129,9 @@ def released(text: YamlText, document: RegistryDocument, member: str, entries: I
 def suspended(
     text: YamlText, document: SuspensionsDocument, number: Number, since: datetime, reference: str, issued: datetime
 ) -> None:
-    """Suspend a number that the police want stopped (番号停止)."""
+    """Suspend a number at the request of the police (番号停止)."""
     if _suspension(document, number) is not None:
-        raise UsageError(f"{number} is suspended already; `idtone authority history` says since when")
+        raise UsageError(f"{number} is already suspended; `idtone authority history` says since when")
     item: Tree = {"number": _national(number), "since": since, "reference": reference}
     text.append(("suspensions",), [item])
     text.replace(("issued",), issued)

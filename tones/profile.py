@@ -164,10 +164,10 @@ class Trim(Model):
 class Profile(Model):
     """A sound, made from `segments` or from a `recording`.
 
-    `level_dbm0` is the level of each whole burst; its frequencies are equally loud. The sounding part of a recording
-    is brought to this level. `recording` is an audio file: its name in the profile's file, which is in the same
-    folder, and its full path in a loaded profile. `sha256` is the hash of its bytes. `dither_seed` adds triangular
-    noise of one step to linear samples; the same seed gives the same noise.
+    `level_dbm0` is the level of each whole burst; its frequencies are equally loud. The sounding part of a recording is
+    brought to this level. `recording` is an audio file in the profile's folder: its file name in the YAML file, its
+    full path in a loaded profile. `sha256` is the hash of its bytes. `dither_seed` adds triangular noise of one step to
+    linear samples; the same seed gives the same noise.
     """
 
     id: Annotated[str, Field(max_length=64), AfterValidator(_slug)]
@@ -261,7 +261,7 @@ def rules(profile: Profile) -> Iterator[ValidationFault]:
     if profile.duration_ms > DURATION_LIMIT_MS:
         yield ValidationFault(
             ("repeat",) if profile.repeat > 1 else ("segments",),
-            f"make a sound of {profile.duration_ms:.10g} ms",
+            f"would make the sound {profile.duration_ms:.10g} ms long",
             f"Shorten it to {DURATION_LIMIT_MS} ms",
         )
 
@@ -269,7 +269,7 @@ def rules(profile: Profile) -> Iterator[ValidationFault]:
 def _recording_rules(profile: Profile) -> Iterator[ValidationFault]:
     if profile.segments:
         yield ValidationFault(
-            ("segments",), "are given beside a recording", "Keep either the recording or the segments"
+            ("segments",), "are given together with a recording", "Keep either the recording or the segments"
         )
     if profile.repeat > 1:
         yield ValidationFault(("repeat",), "repeats a recording", "Remove it; a recording is played once")
@@ -314,7 +314,8 @@ def _segment_rules(location: tuple[str | int, ...], segment: Segment) -> Iterato
     if not segment.frequencies_hz:
         for name in ("modulation", "sweep", "level_dbm0"):
             if getattr(segment, name) is not None:
-                yield ValidationFault((*location, name), "is given to silence", "Remove it, or give frequencies")
+                remedy = "Remove it, or give frequencies"
+                yield ValidationFault((*location, name), "is set for a silent segment", remedy)
         return
     if 2 * segment.ramp_ms > segment.on_ms:
         yield ValidationFault(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 LOWEST_RATE_HZ: Final = 16_000
 _BLOCK: Final = 1 << 16
 _TAPS: Final = 48
-"""On each side of the filter, at the lower rate."""
+"""Taps on each side of the filter's centre, at the lower rate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def as_the_service(beside: Path, code: str) -> None:
     become = f"""
 import os
 from pathlib import Path
-from idtone.call_control import fallback
+from idtone.call_control import fallback_file
 from idtone.call_control.journal import JournalFolder
 os.setgroups({sorted(SERVICE.groups)})
 os.setgid({SERVICE.group})
