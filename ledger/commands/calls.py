@@ -202,7 +202,8 @@ def stats(
     as_csv: console.CsvOption = False,
     as_tsv: console.TsvOption = False,
 ) -> None:
-    """Count calls by day (of this machine's clock), member and licence: played, noticed, refused, turned away, heard.
+    """Count calls by day (of this machine's clock), member and licence: played, noticed, refused, bypassed, turned
+    away, heard.
 
     The member is the holder of the number in the registry by which the call was decided; it is empty if no member
     held the number. The heard ratio counts connected calls on which a party was to hear a sound.
