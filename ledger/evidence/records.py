@@ -188,7 +188,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         yield "the numbers cannot be opened: they were changed, or sealed with another key"
     if alone and decided:
         told = f"{decided.get('outcome')}, {decided.get('reason')}"
-        yield f"the service decided {told}, and the dialplan acted without it"
+        yield f"the service decided {told}, and the hook acted without it"
     if UNSEALED in sealed:
         yield "the numbers could not be sealed, and are not kept"
     for step in steps:
@@ -215,7 +215,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
             yield "ended as CONNECTED without connected before it"
         acted = _text(step.details, "reason") if kind is StepKind.ENDED else None
         if acted and acted != reason:
-            yield f"the dialplan acted on {acted}"
+            yield f"the hook acted on {acted}"
         party = _text(step.details, "party")
         before_it = [at for whose, at in latest.items() if party is None or whose in (None, party)]
         # The first has the time of the request, which was decided too late; the second is reported with the end.
