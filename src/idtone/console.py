@@ -28,6 +28,7 @@ import typer.core
 import typer.main
 
 from .errors import IdtoneError, UsageError
+from .translation import is_japanese, paragraphs, translate_libraries, translated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +47,15 @@ TsvOption = Annotated[bool, typer.Option("--tsv", help="Print tab-separated fiel
 
 def group(summary: str) -> typer.Typer:
     """A command group. Without a command it shows its help."""
-    return typer.Typer(help=summary, no_args_is_help=True, pretty_exceptions_enable=False)
+    return typer.Typer(cls=_Group, help=summary, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+class _Group(typer.core.TyperGroup):
+    """A group whose help is in the language of the environment."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        _translate(self)
+        return super().make_context(info_name, args, parent, **extra)
 
 
 def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], panel: str | None = None) -> None:
@@ -73,13 +82,30 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
             return typer.main.get_command(single)
 
         def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-            return self.loaded().make_context(info_name, args, parent, **extra)
+            command = self.loaded()
+            _translate(command)
+            return command.make_context(info_name, args, parent, **extra)
 
     return LazyCommand
 
 
 def _placeholder() -> None:
     """Stands for the function of a lazy command, because Typer needs one."""
+
+
+def _translate(command: Any) -> None:
+    """Write the help of a command, its parameters and the commands in it in the language of the environment."""
+    if not is_japanese():
+        return
+    if command.help:
+        command.help = "\n\n".join(map(translated, paragraphs(command.help)))
+    for parameter in command.params:
+        if getattr(parameter, "help", None):
+            parameter.help = translated(parameter.help)
+    if panel := getattr(command, "rich_help_panel", None):
+        command.rich_help_panel = translated(panel)
+    for inner in getattr(command, "commands", {}).values():
+        _translate(inner)
 
 
 @contextmanager
@@ -205,13 +231,14 @@ def negative() -> NoReturn:
 def run(app: Callable[[], Any]) -> None:
     """Run the command line. An IdtoneError, and output that cannot be written, print one message and exit with 2."""
     _make_ready()
+    translate_libraries()
     try:
         try:
             app()
         finally:
             sys.stdout.flush()
     except IdtoneError as error:
-        print(f"idtone: {error}", file=sys.stderr)
+        print(f"idtone: {translated(str(error))}", file=sys.stderr)
         sys.exit(UNUSABLE)
     except SystemExit as end:
         # Typer exits with 1 on any broken pipe, but 1 means a negative verdict here.
