@@ -37,9 +37,12 @@ msgstr ""
 
 """
 
+MARKS: Final = frozenset({"Message", "template"})
+"""The functions whose first argument is to be translated."""
+FIELD: Final = re.compile(r"\{[^{}]*\}")
+"""A field of a template."""
 LIBRARY: Final = (
     "Aborted.",
-    "Aborted!",
     "Arguments",
     "Commands",
     "Error",
@@ -49,7 +52,6 @@ LIBRARY: Final = (
     "Show completion for the current shell, to copy it or customize the installation.",
     "Missing command.",
     "No such command {name!r}.",
-    "No such option: {name}",
     "Try [blue]'{command_path} {help_option}'[/] for help.",
     "[default: {}]",
     "[env var: {}]",
@@ -81,12 +83,12 @@ def help_texts(stand_in: Any) -> Iterator[str]:
 
 
 def message_texts(path: Path) -> Iterator[tuple[str, int]]:
-    """The templates of `Message("…")` in a module, and their lines."""
+    """The templates of `Message("…")` and `template("…")` in a module, and their lines."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Message":
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
             template = node.args[0]
-            # A template of fields alone has nothing to translate.
-            if isinstance(template, ast.Constant) and re.search("[A-Za-z]", re.sub(r"\{[^{}]*\}", "", template.value)):
+            # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
+            if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
                 yield template.value, node.lineno
 
 

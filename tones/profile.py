@@ -25,6 +25,7 @@ from pydantic import AfterValidator, Field
 from idtone import documents
 from idtone.documents import Model, ValidationFault
 from idtone.errors import DocumentError, Fault
+from idtone.translation import Message
 
 DURATION_LIMIT_MS: Final = 3_600_000
 """Test signals may last an hour; the limit for calls is `CALL_LIMIT_MS`."""
@@ -68,19 +69,21 @@ LevelDbm0 = Annotated[float, Field(ge=-40, le=0, allow_inf_nan=False)]
 
 def _slug(value: str) -> str:
     if not _SLUG.fullmatch(value):
-        raise ValueError("cannot name a sound file. Use the letters a-z, digits and '-'")
+        raise ValueError(Message("cannot name a sound file"), Message("Use the letters a-z, digits and '-'"))
     return value
 
 
 def _one_line(value: str) -> str:
     if not value.strip() or not value.isprintable():
-        raise ValueError("is not one line of text. Say in a few words what the sound is")
+        raise ValueError(Message("is not one line of text"), Message("Say in a few words what the sound is"))
     return value
 
 
 def _sha256(value: str) -> str:
     if not _SHA256.fullmatch(value):
-        raise ValueError("is not a SHA-256. Write its 64 hexadecimal digits, as sha256sum prints them")
+        raise ValueError(
+            Message("is not a SHA-256"), Message("Write its 64 hexadecimal digits, as sha256sum prints them")
+        )
     return value.lower()
 
 

@@ -28,7 +28,7 @@ import typer.core
 import typer.main
 
 from .errors import IdtoneError, UsageError
-from .translation import is_japanese, paragraphs, translate_libraries, translated
+from .translation import Message, is_japanese, paragraphs, translate_libraries, translated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,12 +50,34 @@ def group(summary: str) -> typer.Typer:
     return typer.Typer(cls=_Group, help=summary, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-class _Group(typer.core.TyperGroup):
-    """A group whose help is in the language of the environment."""
+class _Translated:
+    """A command or group whose help is in the language of the environment; base of `_Command` and `_Group`."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         _translate(self)
-        return super().make_context(info_name, args, parent, **extra)
+        above: Any = super()
+        return above.make_context(info_name, args, parent, **extra)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        above: Any = super()
+        option = above.get_help_option(ctx)
+        if option:
+            option.help = translated(option.help)
+        return option
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        if is_japanese():
+            _fold_tables()
+        above: Any = super()
+        above.format_help(ctx, formatter)
+
+
+class _Command(_Translated, typer.core.TyperCommand):
+    """A command."""
+
+
+class _Group(_Translated, typer.core.TyperGroup):
+    """A group of commands."""
 
 
 def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], panel: str | None = None) -> None:
@@ -78,13 +100,11 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
             with _without_garbage_collection():
                 found = getattr(import_module(module), function)
             single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            single.command(self.name)(found)
+            single.command(self.name, cls=_Command)(found)
             return typer.main.get_command(single)
 
         def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-            command = self.loaded()
-            _translate(command)
-            return command.make_context(info_name, args, parent, **extra)
+            return self.loaded().make_context(info_name, args, parent, **extra)
 
     return LazyCommand
 
@@ -106,6 +126,19 @@ def _translate(command: Any) -> None:
         command.rich_help_panel = translated(panel)
     for inner in getattr(command, "commands", {}).values():
         _translate(inner)
+
+
+def _fold_tables() -> None:
+    """Let the tables of Typer's help fold a line that has no spaces. Typer cuts it off, and Japanese has no spaces."""
+    from rich.table import Table  # not every command shows help
+
+    class FoldingTable(Table):
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*cells, **options)
+            for column in self.columns:
+                column.overflow = "fold"
+
+    vars(import_module("typer.rich_utils"))["Table"] = FoldingTable
 
 
 @contextmanager
@@ -160,7 +193,7 @@ def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
     chosen = [form for form, wanted in ((Form.JSON, as_json), (Form.CSV, as_csv), (Form.TSV, as_tsv)) if wanted]
     if len(chosen) > 1:
         options = " and ".join(f"--{each.value}" for each in chosen)
-        raise UsageError(f"{options} cannot go together; choose one")
+        raise UsageError(Message("{options} cannot go together; choose one", options=options))
     return chosen[0] if chosen else Form.TABLE
 
 
@@ -299,7 +332,10 @@ class _StandardOutput(_Output):
                 yield
         except OSError as error:
             self._drop()
-            raise UsageError(f"the output cannot be written: {error.strerror}; write it to another place") from error
+            problem = Message(
+                "the output cannot be written: {reason}; write it to another place", reason=error.strerror
+            )
+            raise UsageError(problem) from error
 
 
 def _make_ready() -> None:

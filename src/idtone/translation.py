@@ -40,6 +40,11 @@ class Message(str):
         return self
 
 
+def template(text: str) -> str:
+    """The text itself, which becomes the template of a `Message` later. The call marks it for the catalogue."""
+    return text
+
+
 def joined(separator: str, parts: Iterable[str]) -> Message:
     """As `separator.join(parts)`; each part is translated by itself."""
     fields = {f"part{number}": part for number, part in enumerate(parts)}
