@@ -290,8 +290,11 @@ def exposure(
         "port {port} is open on {addresses}", port=parts.port or PORTS[parts.scheme], addresses=", ".join(outside)
     )
     if parts.scheme != "https":
-        open_to = f"{found}, without TLS (the user has an ACL)" if limited else f"{found}, without TLS"
-        return warning(topic, open_to, remedy)
+        if limited:
+            found = Message("{found}, without TLS (the user has an ACL)", found=found)
+        else:
+            found = Message("{found}, without TLS", found=found)
+        return warning(topic, found, remedy)
     if not limited:
         return warning(
             topic,

@@ -125,7 +125,10 @@ def _own_hook(exam: Exam) -> tuple[Hook | None, tuple[str, str]]:
     except DocumentError:
         return None, _NO_SECRET
     except UsageError as error:
-        return None, (str(error), "Install idtone again, in a place from which Asterisk's user can run it")
+        return None, (
+            str(error),
+            Message("Install idtone again, in a place from which Asterisk's user can run it"),
+        )
 
 
 ASTERISK_ANSWERS: Final = (

@@ -129,7 +129,7 @@ def _translate(command: Any) -> None:
 
 
 def _fold_tables() -> None:
-    """Let the tables of Typer's help fold a line that has no spaces. Typer cuts it off, and Japanese has no spaces."""
+    """Let the tables of Typer's help fold a line without spaces, as Japanese has them. They would cut it off."""
     from rich.table import Table  # not every command shows help
 
     class FoldingTable(Table):
@@ -138,7 +138,8 @@ def _fold_tables() -> None:
             for column in self.columns:
                 column.overflow = "fold"
 
-    vars(import_module("typer.rich_utils"))["Table"] = FoldingTable
+    for module in ("typer.rich_utils", "rich.columns"):
+        vars(import_module(module))["Table"] = FoldingTable
 
 
 @contextmanager
