@@ -17,6 +17,7 @@ from idtone.registry.member_application import MemberApplication, parse_applicat
 from idtone.registry.model import JAPAN, RegistryDocument, SuspensionsDocument
 from idtone.registry.signed import parse_registry
 from idtone.registry.trust import layout
+from idtone.translation import Message
 
 from . import edits
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
@@ -136,13 +137,27 @@ def apply(workspace: Workspace, path: Path, attribution: Attribution) -> tuple[M
     with workspace.locked():
         history = workspace.history(layout.REGISTRY)
         if any(entry.action is Action.GRANT for entry in history.of(application.id)):
-            raise UsageError(f"{path}: application {application.id} was granted already; give this one another id")
+            raise UsageError(
+                Message(
+                    "{path}: application {id} was granted already; give this one another id",
+                    path=path,
+                    id=application.id,
+                )
+            )
         kept = workspace.folder / APPLICATIONS / f"{application.id}.yaml"
         if kept.exists() and parse_application(read_text(kept), str(kept)).member != application.member:
-            raise UsageError(f"{path}: application {application.id} is another member's; give this one another id")
+            raise UsageError(
+                Message(
+                    "{path}: application {id} is another member's; give this one another id",
+                    path=path,
+                    id=application.id,
+                )
+            )
         octets = text.encode()
         if kept.exists() and kept.read_bytes() == octets:
-            raise UsageError(f"{path}: application {application.id} was accepted already, unchanged")
+            raise UsageError(
+                Message("{path}: application {id} was accepted already, unchanged", path=path, id=application.id)
+            )
         _, registry = _before(workspace, layout.REGISTRY)
         document = parse_registry(registry, str(workspace.folder / layout.REGISTRY_FILE))
         trial = YamlText(registry)
@@ -178,17 +193,19 @@ def grant(
         entries = workspace.history(layout.REGISTRY).of(application)
         status = status_of(entries, now if now == sha256 else None)
         if status is not ApplicationStatus.PASSED:
-            raise UsageError(f"application {application} {_NOT_GRANTED[status]}")
+            raise UsageError(
+                Message("application {application} {why}", application=application, why=_NOT_GRANTED[status])
+            )
         edits.granted(text, document, asked, start, until)
 
     return change_registry(workspace, Action.GRANT, application, attribution, edit, application=sha256)
 
 
 _NOT_GRANTED: Final = {
-    ApplicationStatus.RECEIVED: "has not passed its review; run `idtone authority review` first",
-    ApplicationStatus.REFUSED: "has not passed its review; run `idtone authority review` first",
-    ApplicationStatus.CHANGED: "was changed after its review; review it again",
-    ApplicationStatus.GRANTED: "was granted already",
+    ApplicationStatus.RECEIVED: Message("has not passed its review; run `idtone authority review` first"),
+    ApplicationStatus.REFUSED: Message("has not passed its review; run `idtone authority review` first"),
+    ApplicationStatus.CHANGED: Message("was changed after its review; review it again"),
+    ApplicationStatus.GRANTED: Message("was granted already"),
 }
 
 
@@ -203,7 +220,7 @@ def applications(workspace: Workspace) -> list[tuple[MemberApplication, Applicat
 def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, str]:
     path = workspace.folder / APPLICATIONS / f"{name}.yaml"
     if Path(name).name != name or not path.exists():
-        raise UsageError(f"there is no application {name!r}; `idtone authority apply` accepts one")
+        raise UsageError(Message("there is no application {name!r}; `idtone authority apply` accepts one", name=name))
     text = read_text(path)
     return parse_application(text, str(path)), _sha256(text.encode()) or ""
 
@@ -226,7 +243,7 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
 def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: HistoryEntry) -> HistoryEntry:
     octets = text.encode()
     if not entry.what:
-        raise UsageError("that would change nothing")
+        raise UsageError(Message("that would change nothing"))
     path = workspace.folder / layout.DELEGATED[role]
     entry = entry.model_copy(update={"before": _sha256(before), "after": _sha256(octets)})
     try:

@@ -25,6 +25,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 from idtone.errors import TrustError, UsageError
 from idtone.files import replace_durably
 from idtone.registry.trust import layout
+from idtone.translation import Message
 
 _BEFORE, _AFTER, _ROOTS = "before", "after", "roots"
 
@@ -146,9 +147,13 @@ class Edition:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     replace_durably(target, octets)
         except FileExistsError as error:
-            raise UsageError(f"{folder}: exists already; remove it, or name another folder") from error
+            raise UsageError(
+                Message("{folder}: exists already; remove it, or name another folder", folder=folder)
+            ) from error
         except OSError as error:
-            raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
+            raise UsageError(
+                Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+            ) from error
 
     def write_signatures(self, folder: Path) -> None:
         """Writes the signatures into the folder that the edition was read from. Raises UsageError."""
@@ -156,7 +161,9 @@ class Edition:
             for name, draft in self.metadata.items():
                 replace_durably(_file(folder, _AFTER, name), draft.to_bytes())
         except OSError as error:
-            raise UsageError(f"{folder}: the signatures cannot be written: {error.strerror}") from error
+            raise UsageError(
+                Message("{folder}: the signatures cannot be written: {reason}", folder=folder, reason=error.strerror)
+            ) from error
 
 
 def _file(folder: Path, part: str, name: str) -> Path:

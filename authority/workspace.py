@@ -29,6 +29,7 @@ from idtone.files import replace_durably
 from idtone.registry.kinds import KINDS
 from idtone.registry.model import RegistryDocument
 from idtone.registry.trust import layout
+from idtone.translation import Message
 
 from . import drafting, operator_list
 from .drafting import ALWAYS, Drafts, KeySets
@@ -64,11 +65,18 @@ class Workspace:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UsageError(
-                    f"{self.folder}: another command is changing something here; wait until it has ended"
+                    Message(
+                        "{folder}: another command is changing something here; wait until it has ended",
+                        folder=self.folder,
+                    )
                 ) from error
             except OSError as error:
                 raise UsageError(
-                    f"{self.folder}: cannot be changed: {error.strerror}; name the authority's folder"
+                    Message(
+                        "{folder}: cannot be changed: {reason}; name the authority's folder",
+                        folder=self.folder,
+                        reason=error.strerror,
+                    )
                 ) from error
             yield
 

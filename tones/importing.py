@@ -21,6 +21,7 @@ from typing import Any, Final
 from idtone.documents import read_text
 from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
 from idtone.files import Draft, draft
+from idtone.translation import Message
 
 from .library import namesake
 from .making.recorded import LONGEST_MASTER_S
@@ -190,9 +191,15 @@ def _provisional(request: ImportRequest) -> Profile:
 def _refuse_namesakes(path: Path, request: ImportRequest) -> None:
     other = namesake(request.profile_id, path)
     if other:
-        raise UsageError(f"{request.profile_id!r} is the id of another profile, {other}; choose another with --id")
+        raise UsageError(
+            Message(
+                "{profile_id!r} is the id of another profile, {other}; choose another with --id",
+                profile_id=request.profile_id,
+                other=other,
+            )
+        )
     if path.exists() and not request.replaces:
-        raise UsageError(f"{path} exists already; use --replace to replace its master")
+        raise UsageError(Message("{path} exists already; use --replace to replace its master", path=path))
 
 
 def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> None:

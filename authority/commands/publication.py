@@ -14,6 +14,7 @@ from idtone import console
 from idtone.errors import TrustError, UsageError
 from idtone.registry.trust import layout
 from idtone.registry.trust.roots import read_root
+from idtone.translation import Message
 
 from ..changes import record_edits
 from ..edition import assembled, read_edition
@@ -70,7 +71,9 @@ def publish(
         try:
             write_site(site, workspace.repository.listed(), workspace.repository.proof())
         except UsageError as error:
-            raise UsageError(f"the registry was published, but not the public list: {error}") from error
+            raise UsageError(
+                Message("the registry was published, but not the public list: {error}", error=error)
+            ) from error
 
 
 def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
@@ -132,7 +135,7 @@ def sign(
     edition = read_edition(package)
     if first == bool(edition.before) or first == (trust is not None):
         remedy = "name the root that you keep with --trust" if edition.before else "it is the first one: say --first"
-        raise UsageError(f"{package}: {remedy}")
+        raise UsageError(Message("{package}: {remedy}", package=package, remedy=remedy))
     if trust is not None:
         examine_before(edition, read_root(trust))
     now = datetime.now(UTC)
@@ -141,7 +144,7 @@ def sign(
     shown = list(describe(edition))
     print(*shown, sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not typer.confirm("Sign this?", err=True):
-        raise UsageError("nothing was signed")
+        raise UsageError(Message("nothing was signed"))
     signed = {name: edition.sign(each) for name, each in zip(key, signers(key), strict=True)}
     for name, roles in signed.items():
         if not roles:

@@ -32,6 +32,7 @@ class Message(str):
     fields: dict[str, Any]
 
     def __new__(cls, template: str, /, **fields: Any) -> Message:
+        fields = {name: str(value) if isinstance(value, Exception) else value for name, value in fields.items()}
         self = super().__new__(cls, template.format(**fields))
         self.template, self.fields = template, fields
         return self
