@@ -24,7 +24,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from idtone.errors import TrustError, UsageError
 from idtone.files import replace_durably
-from idtone.registry.trust import layout
+from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
 _BEFORE, _AFTER, _ROOTS = "before", "after", "roots"
@@ -47,7 +47,7 @@ class Edition:
 
     def parents(self, name: str) -> list[Root | Targets]:
         """The metadata that name the keys of a role. For a root, these are the root itself and the root before it."""
-        parent = "targets" if name in layout.DELEGATED else "root"
+        parent = "targets" if name in tuf_roles.DELEGATED else "root"
         found = [{**self.before, **self.metadata}[parent].signed]
         if name == "root" and "root" in self.before:
             found.append(self.before["root"].signed)
@@ -80,7 +80,7 @@ class Edition:
                     good = sum(1 for keyid in role.keyids if self._verifies(parent, name, keyid))
                     yield (
                         f"{name} needs the signatures of {role.threshold} of its {len(role.keyids)}"
-                        f" {layout.ROLES[name].keys} keys, and has {good}"
+                        f" {tuf_roles.ROLES[name].keys} keys, and has {good}"
                     )
                     break
 
@@ -123,7 +123,7 @@ class Edition:
             if name in self.before and draft.signed_bytes == self.before[name].signed_bytes
         }
         metadata = {name: draft for name, draft in self.metadata.items() if name not in done}
-        named = {path for name in done & set(layout.DELEGATED) for path in self.metadata[name].signed.targets}
+        named = {path for name in done & set(tuf_roles.DELEGATED) for path in self.metadata[name].signed.targets}
         targets = {path: octets for path, octets in self.targets.items() if path not in named}
         return replace(self, metadata=metadata, targets=targets)
 
@@ -139,11 +139,11 @@ class Edition:
             for part, metadata, targets in (
                 (_BEFORE, self.before, self.files), (_AFTER, self.metadata, self.targets)
             ):  # fmt: skip
-                (folder / part / layout.METADATA).mkdir(parents=True)
+                (folder / part / tuf_roles.METADATA).mkdir(parents=True)
                 for name, one in metadata.items():
                     replace_durably(_file(folder, part, name), one.to_bytes())
                 for path, octets in targets.items():
-                    target = folder / part / layout.TARGETS / path
+                    target = folder / part / tuf_roles.TARGETS / path
                     target.parent.mkdir(parents=True, exist_ok=True)
                     replace_durably(target, octets)
         except FileExistsError as error:
@@ -167,7 +167,7 @@ class Edition:
 
 
 def _file(folder: Path, part: str, name: str) -> Path:
-    return folder / part / layout.METADATA / f"{name}.json"
+    return folder / part / tuf_roles.METADATA / f"{name}.json"
 
 
 def read_edition(folder: Path) -> Edition:
@@ -182,7 +182,7 @@ def read_edition(folder: Path) -> Edition:
 
 
 def _read_metadata(folder: Path, part: str) -> dict[str, Metadata[Any]]:
-    paths = {name: _file(folder, part, name) for name in layout.ROLES}
+    paths = {name: _file(folder, part, name) for name in tuf_roles.ROLES}
     return {name: _read(path) for name, path in paths.items() if path.exists()}
 
 
@@ -194,7 +194,7 @@ def _read(path: Path) -> Metadata[Any]:
 
 
 def _read_targets(folder: Path, part: str) -> dict[str, bytes]:
-    base = folder / part / layout.TARGETS
+    base = folder / part / tuf_roles.TARGETS
     try:
         return {path.relative_to(base).as_posix(): path.read_bytes() for path in base.rglob("*") if path.is_file()}
     except OSError as error:

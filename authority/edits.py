@@ -17,7 +17,7 @@ from idtone.errors import UsageError
 from idtone.numbers import Number, parse_japanese
 from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionsDocument
-from idtone.registry.notation import Span, read_single, read_span
+from idtone.registry.notation import NumberSpan, read_single, read_span
 from idtone.translation import Message
 
 from .yaml_text import Tree, YamlText
@@ -128,7 +128,7 @@ def released(text: YamlText, document: RegistryDocument, member: str, entries: I
     """Remove numbers from a member. The rest of a range that held them stays, as one or two ranges."""
     at, held = _member(document, member)
     location: Location = ("members", at, "numbers")
-    left: list[tuple[int | None, Span]] = [(n, read_span(entry)) for n, entry in enumerate(held.numbers)]
+    left: list[tuple[int | None, NumberSpan]] = [(n, read_span(entry)) for n, entry in enumerate(held.numbers)]
     for gone in map(read_span, entries):
         if not _covers((span for _, span in left), gone):
             raise UsageError(
@@ -206,7 +206,7 @@ def _free_ids(document: RegistryDocument) -> Iterator[str]:
 # -- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def _covers(spans: Iterable[Span], wanted: Span) -> bool:
+def _covers(spans: Iterable[NumberSpan], wanted: NumberSpan) -> bool:
     reached = wanted.first
     for span in sorted(spans, key=lambda span: span.first):
         if span.first <= reached <= span.last:
@@ -214,14 +214,14 @@ def _covers(spans: Iterable[Span], wanted: Span) -> bool:
     return reached > wanted.last
 
 
-def _without(piece: tuple[int | None, Span], gone: Span) -> list[tuple[int | None, Span]]:
+def _without(piece: tuple[int | None, NumberSpan], gone: NumberSpan) -> list[tuple[int | None, NumberSpan]]:
     """What remains of an entry: itself, or the parts on both sides as new entries (None)."""
     _, span = piece
     left = span.without(gone)
     return [piece] if left == [span] else [(None, each) for each in left]
 
 
-def _written(span: Span) -> str:
+def _written(span: NumberSpan) -> str:
     first, last = (_national(parse_japanese(f"+{end}")) for end in (span.first, span.last))
     return first if len(span) == 1 else f"{first}-{last}"
 

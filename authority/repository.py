@@ -19,7 +19,7 @@ from tuf.api.metadata import Metadata
 
 from idtone.errors import TrustError
 from idtone.files import replace_durably
-from idtone.registry.trust import layout
+from idtone.registry.trust import tuf_roles
 
 from .edition import Edition
 
@@ -48,7 +48,7 @@ class SignedRepository:
 
     def roles(self) -> dict[str, Metadata[Any]]:
         """The latest metadata of every role. Raises TrustError."""
-        return {name: self.current(name) for name in layout.ROLES}
+        return {name: self.current(name) for name in tuf_roles.ROLES}
 
     def versions(self, name: str) -> Iterator[Metadata[Any]]:
         """All metadata of a role, the oldest first; of the timestamp, the latest alone."""
@@ -61,28 +61,28 @@ class SignedRepository:
         """The digest of a role's file; None if it was never published."""
         if self._latest(role) is None:
             return None
-        target = self.current(role).signed.targets.get(layout.DELEGATED[role])
+        target = self.current(role).signed.targets.get(tuf_roles.DELEGATED[role])
         return target.hashes["sha256"] if target else None
 
     def octets(self, role: str) -> bytes | None:
         """A role's file; None if it was never published. Raises TrustError if it is damaged."""
         sha256 = self.sha256(role)
-        return None if sha256 is None else self._content(layout.DELEGATED[role], sha256)
+        return None if sha256 is None else self._content(tuf_roles.DELEGATED[role], sha256)
 
     def files(self) -> dict[str, bytes]:
         """The two files by name."""
-        published = {file: self.octets(role) for role, file in layout.DELEGATED.items()}
+        published = {file: self.octets(role) for role, file in tuf_roles.DELEGATED.items()}
         return {file: octets for file, octets in published.items() if octets is not None}
 
     def listed(self) -> bytes:
         """operators.json."""
-        target = self.current(layout.REGISTRY).signed.targets[layout.OPERATORS_FILE]
-        return self._content(layout.OPERATORS_FILE, target.hashes["sha256"])
+        target = self.current(tuf_roles.REGISTRY).signed.targets[tuf_roles.OPERATORS_FILE]
+        return self._content(tuf_roles.OPERATORS_FILE, target.hashes["sha256"])
 
     def proof(self) -> dict[str, bytes]:
         """The metadata that prove the list of operators, by file name."""
         roots = {path.name: path.read_bytes() for _, path in self._versions("root")}
-        names = ("targets", layout.REGISTRY, "snapshot", "timestamp")
+        names = ("targets", tuf_roles.REGISTRY, "snapshot", "timestamp")
         return roots | {f"{name}.json": self.current(name).to_bytes() for name in names}
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class SignedRepository:
         for path, octets in edition.targets.items():
             files[self._target_path(path, hashlib.sha256(octets).hexdigest())] = octets
         # In the order of the roles, the timestamp comes last.
-        names = [name for name in layout.ROLES if name in edition.metadata]
+        names = [name for name in tuf_roles.ROLES if name in edition.metadata]
         files |= {self._path(name, edition.metadata[name]): edition.metadata[name].to_bytes() for name in names}
         try:
             for file, octets in files.items():
@@ -110,7 +110,7 @@ class SignedRepository:
         return max(self._versions(name), default=(0, None))[1]
 
     def _versions(self, name: str) -> list[tuple[int, Path]]:
-        folder = self.folder / layout.METADATA
+        folder = self.folder / tuf_roles.METADATA
         if name == "timestamp":
             path = folder / "timestamp.json"
             return [(0, path)] if path.exists() else []
@@ -119,11 +119,11 @@ class SignedRepository:
 
     def _path(self, name: str, metadata: Metadata[Any]) -> Path:
         numbered = "" if name == "timestamp" else f"{metadata.signed.version}."
-        return self.folder / layout.METADATA / f"{numbered}{name}.json"
+        return self.folder / tuf_roles.METADATA / f"{numbered}{name}.json"
 
     def _target_path(self, path: str, sha256: str) -> Path:
         folder, _, name = path.rpartition("/")
-        return self.folder / layout.TARGETS / folder / f"{sha256}.{name}"
+        return self.folder / tuf_roles.TARGETS / folder / f"{sha256}.{name}"
 
     def _content(self, path: str, sha256: str) -> bytes:
         stored = self._target_path(path, sha256)

@@ -10,7 +10,7 @@ from typing import Any
 from tuf.api.metadata import Metadata, Root, Targets
 
 from idtone.errors import TrustError
-from idtone.registry.trust import layout
+from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import followed, read_root
 
 from .history import History, HistoryEntry
@@ -35,7 +35,7 @@ def signed_history(workspace: Workspace, trust: Path | None) -> list[tuple[Histo
     """
     parents = list(_targets(workspace.repository, trust))
     entries: list[tuple[HistoryEntry, HistorySignature | None]] = []
-    for role in layout.DELEGATED:
+    for role in tuf_roles.DELEGATED:
         history = workspace.history(role)
         signatures = _signatures(workspace.repository, role, history, parents)
         if gap := next(history.gaps(), None):
@@ -77,7 +77,7 @@ def _signatures(
         keys = next((signers for parent in reversed(parents) if (signers := _signers(parent, role, metadata))), None)
         if keys is None:
             raise TrustError(f"version {version} of {role} in {repository.folder} is not signed by its keys")
-        target = metadata.signed.targets.get(layout.DELEGATED[role])
+        target = metadata.signed.targets.get(tuf_roles.DELEGATED[role])
         anchor = (target.custom or {}).get("history") if target else None
         if anchor is None or anchor != history.anchor(anchor.get("entries")):
             raise TrustError(

@@ -26,18 +26,18 @@ from tuf.api.metadata import Metadata, TargetFile
 
 from idtone.errors import DocumentError, TrustError, UsageError
 from idtone.files import replace_durably
-from idtone.registry.kinds import KINDS
+from idtone.registry.file_kinds import KINDS
 from idtone.registry.model import RegistryDocument
-from idtone.registry.trust import layout
+from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
-from . import drafting, operator_list
-from .drafting import ALWAYS, Drafts, KeySets
+from . import draft_metadata, operator_list
+from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
-from .examination import examine
+from .edition_rules import examine
 from .history import PRIVATE, History, HistoryEntry, read_history
 from .repository import SignedRepository
-from .terms import FILE, Terms, read_terms
+from .signing_terms import FILE, Terms, read_terms
 
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
@@ -95,11 +95,11 @@ class Workspace:
 
     def record(self, role: str, entry: HistoryEntry) -> None:
         """Add an entry to the history, and keep a copy of the file beside it. Raises TrustError."""
-        left = self.folder / HISTORY / layout.DELEGATED[role]
+        left = self.folder / HISTORY / tuf_roles.DELEGATED[role]
         self.history(role).with_entry(entry)
         if entry.after:
             try:
-                replace_durably(left, self.octets(layout.DELEGATED[role]), PRIVATE)
+                replace_durably(left, self.octets(tuf_roles.DELEGATED[role]), PRIVATE)
             except OSError as error:
                 raise TrustError(f"{left}: cannot be written: {error.strerror}") from error
 
@@ -108,7 +108,7 @@ class Workspace:
         sha256 = self.history(role).left
         if sha256 is None:
             return self.repository.octets(role)
-        file = layout.DELEGATED[role]
+        file = tuf_roles.DELEGATED[role]
         for path in (self.folder / HISTORY / file, self.folder / file):
             octets = path.read_bytes() if path.exists() else b""
             if hashlib.sha256(octets).hexdigest() == sha256:
@@ -117,21 +117,21 @@ class Workspace:
 
     def check(self) -> None:
         """Raises DocumentError for a file with faults, TrustError for an unreadable file."""
-        for role, file in layout.DELEGATED.items():
+        for role, file in tuf_roles.DELEGATED.items():
             self._check(role, self.octets(file))
 
-    def unrecorded(self, roles: Iterable[str] = tuple(layout.DELEGATED)) -> list[str]:
+    def unrecorded(self, roles: Iterable[str] = tuple(tuf_roles.DELEGATED)) -> list[str]:
         """The roles whose files were edited by hand: the history does not have the edit yet."""
         found = []
         for role in roles:
-            sha256 = hashlib.sha256(self.octets(layout.DELEGATED[role])).hexdigest()
+            sha256 = hashlib.sha256(self.octets(tuf_roles.DELEGATED[role])).hexdigest()
             if sha256 != (self.history(role).left or self.repository.sha256(role)):
                 found.append(role)
         return found
 
     def differences(self) -> Iterator[str]:
         """What the two files change in what is published. A file with faults is left out: `next` reports its faults."""
-        for role, file in layout.DELEGATED.items():
+        for role, file in tuf_roles.DELEGATED.items():
             kind, published = KINDS[role], self.repository.octets(role)
             try:
                 octets = self.octets(file)
@@ -147,14 +147,14 @@ class Workspace:
         """The roles of the two files that some of these keys may sign."""
         ids = {signer.public_key.keyid for signer in signers}
         current = self.repository.roles()
-        return [name for name in layout.DELEGATED if ids & set(drafting.role_of(name, current).keyids)]
+        return [name for name in tuf_roles.DELEGATED if ids & set(draft_metadata.role_of(name, current).keyids)]
 
     # -- the next edition ---------------------------------------------------------------------------------------
 
     def first(self, keys: KeySets, now: datetime) -> Edition:
         """The first edition of a new repository: roles, their keys, and the two files. Raises TrustError."""
         self.repository.check_new()
-        drafts = drafting.first(keys, self.terms(), now)
+        drafts = draft_metadata.first(keys, self.terms(), now)
         return self._edition(drafts, set(drafts), {}, now)
 
     def next(self, now: datetime, present: Iterable[str] | None = None) -> tuple[Edition, list[str]]:
@@ -166,19 +166,19 @@ class Workspace:
         for a file with faults, and TrustError.
         """
         before, terms = self.repository.roles(), self.terms()
-        roles = {name: drafting.role_of(name, before) for name in layout.ROLES}
+        roles = {name: draft_metadata.role_of(name, before) for name in tuf_roles.ROLES}
         there = {
             name: role.threshold if present is None else len(set(present) & set(role.keyids))
             for name, role in roles.items()
         }
-        changed = {role for role in layout.DELEGATED if self._differs(role, must=bool(there[role]))}
+        changed = {role for role in tuf_roles.DELEGATED if self._differs(role, must=bool(there[role]))}
         due = {
             name
             for name, role in roles.items()
             if there[name] >= role.threshold and terms.due(name, before[name].signed.expires, now)
         }
         # An interrupted publication leaves roles that their own keys have not signed.
-        broken = {name for name in layout.ROLES if not drafting.is_signed(name, before)}
+        broken = {name for name in tuf_roles.ROLES if not draft_metadata.is_signed(name, before)}
         left = {name for name in changed if not there[name]}
         names = (changed - left) | due | broken | ALWAYS
         return self._edition(self.repository.roles(), names, before, now), sorted(left)
@@ -186,7 +186,7 @@ class Workspace:
     def _differs(self, role: str, must: bool) -> bool:
         """Whether a role's file differs from the published one. If it need not be signed, it may be unreadable."""
         try:
-            octets = self.octets(layout.DELEGATED[role])
+            octets = self.octets(tuf_roles.DELEGATED[role])
         except TrustError:
             if must:
                 raise
@@ -196,7 +196,7 @@ class Workspace:
     def rotated(self, keys: KeySets, now: datetime) -> Edition:
         """An edition with new keys for some sets, and new signatures for everything that these sign."""
         drafts = self.repository.roles()
-        affected = drafting.replace_keys(drafts, keys, self.terms())
+        affected = draft_metadata.replace_keys(drafts, keys, self.terms())
         return self._edition(drafts, affected, self.repository.roles(), now)
 
     def latest(self, edition: Edition, now: datetime) -> Edition:
@@ -222,7 +222,7 @@ class Workspace:
             and not terms.due(name, draft.signed.expires, now)
             for name, draft in last.items()
         )
-        later = dict(edition.metadata) if fits else drafting.raised(drafts, ALWAYS, terms, now)
+        later = dict(edition.metadata) if fits else draft_metadata.raised(drafts, ALWAYS, terms, now)
         metadata = {**waiting, **{name: later[name] for name in ("snapshot", "timestamp")}}
         return replace(edition, metadata=metadata, before=published, files=self.repository.files())
 
@@ -267,7 +267,7 @@ class Workspace:
     def _edition(self, drafts: Drafts, names: set[str], before: Mapping[str, Metadata[Any]], now: datetime) -> Edition:
         """Reads each file once, so that the content that is hashed is the content that is published."""
         targets: dict[str, bytes] = {}
-        for name, file in layout.DELEGATED.items():
+        for name, file in tuf_roles.DELEGATED.items():
             if name not in names:
                 continue
             octets = self.octets(file)
@@ -275,14 +275,14 @@ class Workspace:
             kept: dict[str, TargetFile] = {}
             checked = self._check(name, octets)
             if isinstance(checked, RegistryDocument):
-                content[layout.OPERATORS_FILE] = operator_list.octets(checked)
+                content[tuf_roles.OPERATORS_FILE] = operator_list.octets(checked)
                 masters, kept = self._masters(checked, drafts[name].signed.targets)
                 content |= masters
             made = {path: TargetFile.from_data(path, octets, ["sha256"]) for path, octets in content.items()}
             made[file].unrecognized_fields["custom"] = {"history": self.history(name).anchor()}
             drafts[name].signed.targets = kept | made
             targets |= content
-        metadata = drafting.raised(drafts, names, self.terms(), now)
+        metadata = draft_metadata.raised(drafts, names, self.terms(), now)
         roots = tuple(self.repository.versions("root"))
         return Edition(metadata, targets, before, self.repository.files(), roots)
 
@@ -298,7 +298,7 @@ class Workspace:
         for tone in document.tones:
             if tone.sha256 is None:
                 continue
-            for path in sorted((self.folder / layout.TONES).glob("*")):
+            for path in sorted((self.folder / tuf_roles.TONES).glob("*")):
                 if path.stem != tone.id or not path.is_file():
                     continue
                 octets = path.read_bytes()
@@ -306,10 +306,10 @@ class Workspace:
                     raise TrustError(
                         f"{path}: is not the master that registry.yaml names for {tone.id}; correct one of them"
                     )
-                found[f"{layout.TONES}/{path.name}"] = octets
+                found[f"{tuf_roles.TONES}/{path.name}"] = octets
             kept |= {path: target for path, target in published.items() if target.hashes["sha256"] == tone.sha256}
         return found, kept
 
     def _check(self, role: str, octets: bytes) -> Any:
-        name = str(self.folder / layout.DELEGATED[role])
+        name = str(self.folder / tuf_roles.DELEGATED[role])
         return KINDS[role].parse(octets.decode("utf-8-sig", "replace"), name)

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from idtone.registry.index import RegistryIndex
+from idtone.tones.licensed_tone import doubt
 from idtone.tones.making.sounds import Sound
 from idtone.tones.profile import Profile
-from idtone.tones.proof import doubt
 
 log = logging.getLogger(__name__)
 

@@ -25,12 +25,12 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.key_ring import KeyRing
-from idtone.ledger.replication.ledgers import Ledgers
+from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.persons import Person, acting
 from idtone.settings import Exports, Settings, load_settings
-from idtone.tones.library import Library, load_library
+from idtone.tones.profile_library import Library, load_library
 from idtone.translation import Message
 
 

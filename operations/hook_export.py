@@ -14,8 +14,8 @@ from idtone import console, dialplan
 from idtone.decision import Policy
 from idtone.errors import UsageError
 from idtone.settings import Settings, load_settings
-from idtone.tones.library import Library, load_library
 from idtone.tones.notations.indications import to_asterisk
+from idtone.tones.profile_library import Library, load_library
 from idtone.translation import Message
 
 

@@ -10,8 +10,8 @@ import typer
 
 from idtone import console
 from idtone.errors import UsageError
-from idtone.registry.known import known
-from idtone.registry.source import read_document
+from idtone.registry.local_registry import known
+from idtone.registry.sources import read_document
 from idtone.settings import Settings, load_settings
 from idtone.tones import importing
 from idtone.tones.commands.making import FormatsOption, formats_of

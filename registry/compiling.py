@@ -20,7 +20,7 @@ from idtone.errors import DocumentError, Fault, TrustError
 from idtone.files import replace_durably
 
 from .compiled import Compiled, compiled, pack, unpack
-from .signed import parse_registry
+from .parsers import parse_registry
 
 LARGE: Final = 1_000_000
 """Octets. Reading a smaller registry takes less time than starting a process."""

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from idtone.numbers import parse_japanese
 
-from .model import LicenceEntry, Member, RegistryDocument, SuspensionEntry, SuspensionsDocument, Tone
-from .notation import Span, read_single, read_span
+from .model import LicenceEntry, Member, RegistryDocument, SuspensionEntry, SuspensionsDocument, ToneEntry
+from .notation import NumberSpan, read_single, read_span
 
 Item = TypeVar("Item")
 
@@ -69,11 +69,11 @@ def _by_id(items: Iterable[Any]) -> Mapping[Hashable, Any]:
     return {item.id: item for item in items}
 
 
-def _of_tone(tone: Tone) -> str:
+def _of_tone(tone: ToneEntry) -> str:
     return f"{tone.title}, {f'master {tone.sha256[:8]}…' if tone.sha256 else 'no recording'}"
 
 
-def _tone(old: Tone, new: Tone) -> Iterator[str]:
+def _tone(old: ToneEntry, new: ToneEntry) -> Iterator[str]:
     yield from _changed("the title", old.title, new.title)
     yield from _changed("the master", old.sha256, new.sha256)
 
@@ -101,7 +101,7 @@ def _member(old: Member, new: Member) -> Iterator[str]:
             yield "the same numbers in another notation"
 
 
-def _but(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[NumberSpan]:
     """The parts of the spans that are in none of the others: after a range was split, the missing part."""
     left = sorted(spans, key=_key)
     for other in others:
@@ -123,12 +123,12 @@ def _licence(old: LicenceEntry, new: LicenceEntry) -> Iterator[str]:
     yield from _changed("the coverage", " and ".join(sorted(old.directions)), " and ".join(sorted(new.directions)))
 
 
-def _numbers(what: str, spans: list[Span]) -> Iterator[str]:
+def _numbers(what: str, spans: list[NumberSpan]) -> Iterator[str]:
     for span in spans:
         yield f"{what}: {_span(span)}"
 
 
-def _span(span: Span) -> str:
+def _span(span: NumberSpan) -> str:
     ends = [_digits(end) for end in (span.first, span.last)]
     return ends[0] if len(span) == 1 else f"{ends[0]} to {ends[1]} ({_count(len(span))})"
 
@@ -141,7 +141,7 @@ def _number(text: str) -> str:
     return str(parse_japanese(text))
 
 
-def _key(span: Span) -> tuple[int, int]:
+def _key(span: NumberSpan) -> tuple[int, int]:
     return span.first, span.last
 
 

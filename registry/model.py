@@ -86,7 +86,7 @@ class Header(Model):
     expires: Moment
 
 
-class Tone(Model):
+class ToneEntry(Model):
     """A sound that may be licensed; for a recording, `sha256` is that of the master."""
 
     id: Id
@@ -151,6 +151,6 @@ class RegistryDocument(Model):
     """The whole file."""
 
     registry: Header
-    tones: tuple[Tone, ...]
+    tones: tuple[ToneEntry, ...]
     members: tuple[Member, ...]
     suspensions: tuple[SuspensionEntry, ...] = ()

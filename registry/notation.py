@@ -30,7 +30,7 @@ _SEPARATORS: Final = re.compile(r"[ ().-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class NumberSpan:
     """An interval of numbers, both ends included, as the integers of their E.164 digits (81312345678)."""
 
     first: int
@@ -39,15 +39,15 @@ class Span:
     def __len__(self) -> int:
         return self.last - self.first + 1
 
-    def without(self, gone: Span) -> list[Span]:
+    def without(self, gone: NumberSpan) -> list[NumberSpan]:
         """What remains of this span without `gone`: at most two spans."""
         if gone.last < self.first or self.last < gone.first:
             return [self]
         sides = ((self.first, gone.first - 1), (gone.last + 1, self.last))
-        return [Span(first, last) for first, last in sides if first <= last]
+        return [NumberSpan(first, last) for first, last in sides if first <= last]
 
     def __repr__(self) -> str:
-        return f"<Span of {len(self)}>"
+        return f"<NumberSpan of {len(self)}>"
 
 
 def read_single(text: str) -> int:
@@ -61,7 +61,7 @@ def read_single(text: str) -> int:
     return int(parse_japanese(text).e164[1:])
 
 
-def read_span(text: str) -> Span:
+def read_span(text: str) -> NumberSpan:
     """The numbers that an entry covers. Raises NumberError with the reason and the remedy, without the number."""
     normal = ascii_form(text)
     if not _WRITABLE.fullmatch(normal):
@@ -71,7 +71,7 @@ def read_span(text: str) -> Span:
     span = _prefix(normal) if "*" in normal else _range(normal)
     if span is None:
         number = read_single(normal)
-        return Span(number, number)
+        return NumberSpan(number, number)
     if len(span) > ENTRY_LIMIT:
         raise NumberError(
             f"this covers {len(span):,} numbers, but an entry may cover {ENTRY_LIMIT:,} at most; "
@@ -80,7 +80,7 @@ def read_span(text: str) -> Span:
     return span
 
 
-def _prefix(text: str) -> Span:
+def _prefix(text: str) -> NumberSpan:
     prefix = _PREFIX.fullmatch(_SEPARATORS.sub("", text))
     if prefix is None:
         raise NumberError("this is not a prefix of Japanese numbers; write its digits and one '*' at the end: 0612345*")
@@ -90,10 +90,10 @@ def _prefix(text: str) -> Span:
     if missing < 1:
         raise NumberError(f"this prefix has as many digits as a number ({length}); remove the '*' or some digits")
     first = int(f"81{prefix[1]}") * 10**missing
-    return Span(first, first + 10**missing - 1)
+    return NumberSpan(first, first + 10**missing - 1)
 
 
-def _range(text: str) -> Span | None:
+def _range(text: str) -> NumberSpan | None:
     """The range in `text`; None where it is not two numbers with a hyphen between."""
     for hyphen in re.finditer("-", text):
         left, right = text[: hyphen.start()].strip(), text[hyphen.end() :].strip()
@@ -101,7 +101,7 @@ def _range(text: str) -> Span | None:
             continue
         if not _complete(right):
             raise NumberError("this range does not end in a complete Japanese number; write both ends in full")
-        span = Span(read_single(left), read_single(right))
+        span = NumberSpan(read_single(left), read_single(right))
         if len(str(span.first)) != len(str(span.last)):
             raise NumberError("this range has ends of different length; write two numbers of the same kind")
         if span.last < span.first:

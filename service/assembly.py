@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
-from idtone.call_control.fallback import Fallback, remembered
+from idtone.call_control.fallback_file import Fallback, remembered
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.daemons import in_daemon
@@ -18,12 +18,12 @@ from idtone.decision import time_by
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.registry.expiry import Expiry
-from idtone.registry.source import FileSource, SignedSource, Source
+from idtone.registry.expiry_warning import Expiry
+from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.settings import CallerHears, RegistrySettings, Settings, SuspendedCalls
-from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile import Profile
+from idtone.tones.profile_library import load_library
 
 log = logging.getLogger(__name__)
 

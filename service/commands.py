@@ -14,9 +14,9 @@ import typer
 
 from idtone.console import ConfigOption
 from idtone.errors import IdtoneError, TrustError
-from idtone.registry.source import load_registry
+from idtone.registry.sources import load_registry
 from idtone.settings import Settings, load_settings
-from idtone.tones.library import load_library
+from idtone.tones.profile_library import load_library
 
 from .assembly import load
 from .instance import Instance

@@ -21,9 +21,9 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.connection import AriConnection, connect
 from idtone.ari_app.runner import ApplicationRunner, remedy
 from idtone.call_control.call_control import CallControl
-from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_file import Fallback
 from idtone.call_control.journal import JournalReader
-from idtone.call_control.journal_entry import JournalEntry
+from idtone.call_control.journal_intake import JournalIntake
 from idtone.daemons import in_daemon
 from idtone.errors import AriError, AriRefused, UsageError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -33,7 +33,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending import Pending
+from idtone.ledger.writing.pending_decisions import Pending
 from idtone.ledger.writing.retention import forget_in_time
 from idtone.settings import Interface, Settings
 
@@ -109,7 +109,7 @@ class Instance:
 
     def _journal(self, calls: CallControl, ledger: LedgerReader, evidence: LedgerWriter) -> JournalReader:
         folder = journal_of(self._settings)
-        entry = JournalEntry(calls, ledger.times, folder.refuse)
+        entry = JournalIntake(calls, ledger.times, folder.refuse)
         return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.set_gap_s)
 
     def _connect(self) -> AbstractAsyncContextManager[AriConnection]:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from idtone.ledger.store.postgresql import Server
-from idtone.tones.library import load_library
 from idtone.tones.making.synthesis import synthesise
+from idtone.tones.profile_library import load_library
 
 from .lab.asterisk import Asterisk
 from .lab.bootstrap import AsteriskInstallation, find_or_get

@@ -23,13 +23,13 @@ from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
 from idtone.files import Draft, draft
 from idtone.translation import Message
 
-from .library import namesake
+from .licensed_tone import doubt
 from .making.recorded import LONGEST_MASTER_S
 from .making.sounds import Sound, ensure_sounds, named_format
-from .masters import Master, decibels, examine
+from .master_measurement import Master, decibels, examine
 from .measuring.levels import SILENCE_DB
 from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile
-from .proof import doubt
+from .profile_library import namesake
 from .recordings.files import read_file
 from .recordings.leg import Leg
 from .recordings.opening import open_recording, warn

@@ -25,31 +25,31 @@ console.add_commands(
             "Grant what an application asks for: enter the member, the licences and the numbers.",
         ),
         "renew": (
-            "idtone.authority.commands.licences:renew",
+            "idtone.authority.commands.registry:renew",
             "Extend a licence.",
         ),
         "suspend-licence": (
-            "idtone.authority.commands.licences:suspend_licence",
+            "idtone.authority.commands.registry:suspend_licence",
             "Suspend a licence for a time: its member's calls no longer get the association's sound.",
         ),
         "resume-licence": (
-            "idtone.authority.commands.licences:resume_licence",
+            "idtone.authority.commands.registry:resume_licence",
             "Make a suspended licence valid again.",
         ),
         "revoke": (
-            "idtone.authority.commands.licences:revoke",
+            "idtone.authority.commands.registry:revoke",
             "Revoke a licence for good. The member has to apply for another one.",
         ),
         "assign-number": (
-            "idtone.authority.commands.licences:assign_number",
+            "idtone.authority.commands.registry:assign_number",
             "Assign more numbers to a member. They are asked for, or read from a file: others can see a command line.",
         ),
         "release-number": (
-            "idtone.authority.commands.licences:release_number",
+            "idtone.authority.commands.registry:release_number",
             "Take numbers back from a member, also from within a range; the rest of the range stays.",
         ),
         "prolong": (
-            "idtone.authority.commands.licences:prolong",
+            "idtone.authority.commands.registry:prolong",
             "Extend the registry itself (`expires`); licences keep their own terms.",
         ),
         "find": (
@@ -63,11 +63,11 @@ console.add_commands(
     app,
     {
         "suspend-number": (
-            "idtone.authority.commands.suspensions:suspend_number",
+            "idtone.authority.commands.number_suspensions:suspend_number",
             "Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it.",
         ),
         "lift": (
-            "idtone.authority.commands.suspensions:lift",
+            "idtone.authority.commands.number_suspensions:lift",
             "End the suspension of a number. Two people enter the number, and both sign it.",
         ),
     },

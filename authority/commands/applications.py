@@ -10,10 +10,10 @@ import typer
 
 from idtone import console
 
-from .. import changes
+from .. import change_registry
 from ..history import ApplicationStatus, ReviewResult
 from ..workspace import Workspace
-from .entries import print_change
+from .history_entry import print_change
 from .options import FolderArgument, WhyOption, attributed, in_japan, moment
 
 ApplicationArgument = Annotated[str, typer.Argument(metavar="APPLICATION", help="The application's id.")]
@@ -26,7 +26,7 @@ def apply(
     as_json: console.JsonOption = False,
 ) -> None:
     """Accept a member's application: check it against the registry, and keep it unchanged."""
-    kept, entry = changes.apply(Workspace(folder), application, attributed(why))
+    kept, entry = change_registry.apply(Workspace(folder), application, attributed(why))
     name = kept.member.name
     print_change(entry, as_json, f"application {kept.id} of {name.ja} / {name.en} is accepted")
 
@@ -39,7 +39,7 @@ def review(
     as_json: console.JsonOption = False,
 ) -> None:
     """Record the examination of an application and its result."""
-    entry = changes.review(Workspace(folder), application, result, attributed(why))
+    entry = change_registry.review(Workspace(folder), application, result, attributed(why))
     told = "has passed its review" if result is ReviewResult.PASSED else "is refused"
     print_change(entry, as_json, f"application {application} {told}")
 
@@ -59,7 +59,7 @@ def applications(
             "name_en": asked.member.name.en,
             "status": status,
         }
-        for asked, status in changes.applications(Workspace(folder))
+        for asked, status in change_registry.applications(Workspace(folder))
         if everything or status not in (ApplicationStatus.GRANTED, ApplicationStatus.REFUSED)
     ]
     if as_json:
@@ -91,4 +91,4 @@ def grant(
     """Grant what an application asks for: enter the member, the licences and the numbers."""
     begins = moment(start, "--from") if start else in_japan(datetime.now(UTC))
     ends = moment(until, "--until")
-    print_change(changes.grant(Workspace(folder), application, begins, ends, attributed(why)), as_json)
+    print_change(change_registry.grant(Workspace(folder), application, begins, ends, attributed(why)), as_json)

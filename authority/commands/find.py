@@ -9,9 +9,9 @@ import typer
 
 from idtone import console
 from idtone.numbers import parse
-from idtone.registry.known import from_folder
+from idtone.registry.local_registry import from_folder
 from idtone.registry.model import Member, SuspensionEntry
-from idtone.registry.report import member_lines, member_report, suspension_lines, suspension_reports
+from idtone.registry.summary import member_lines, member_report, suspension_lines, suspension_reports
 
 from .options import FolderArgument, number_asked
 

@@ -9,13 +9,13 @@ import typer
 
 from idtone import console
 from idtone.errors import UsageError
-from idtone.registry.trust import layout
+from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
-from ..changes import record_edits
+from ..change_registry import record_edits
 from ..signed_history import HistorySignature, signed_history
 from ..workspace import Workspace
-from .entries import as_plain, lines
+from .history_entry import as_plain, lines
 from .options import FolderArgument, WhyOption, attributed
 
 
@@ -48,7 +48,9 @@ def _words(signed: HistorySignature | None) -> str:
     if signed is None:
         return "not yet signed"
     keys = ", ".join(key[:8] for key in signed.keys)
-    return f"signed with the {layout.ROLES[signed.role].keys} keys {keys} in version {signed.version} of {signed.role}"
+    return (
+        f"signed with the {tuf_roles.ROLES[signed.role].keys} keys {keys} in version {signed.version} of {signed.role}"
+    )
 
 
 def note(folder: FolderArgument, why: WhyOption, as_json: console.JsonOption = False) -> None:

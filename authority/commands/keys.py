@@ -13,18 +13,18 @@ from securesystemslib.signer import Key, Signer
 
 from idtone import console
 from idtone.errors import UsageError
-from idtone.registry.trust import layout
-from idtone.registry.trust.layout import Keys
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.tuf_roles import Keys
 from idtone.translation import Message
 
-from ..changes import record_edits
-from ..examination import describe
+from ..change_registry import record_edits
+from ..edition_rules import describe
 from ..history import Action
 from ..keys import PUBLIC, load_public, make_key, public_beside, signer, token_key, write_public
 from ..workspace import Workspace
 from .options import FolderArgument, WhyOption, attributed, passphrase
 from .publication import record_edits_by_hand
-from .signing import KeyOption, print_report, signers, state, write_package
+from .signers import KeyOption, print_report, signers, state, write_package
 
 NewOption = Annotated[
     list[Path],
@@ -171,13 +171,13 @@ def rotate(
     """
     workspace, now, attribution = Workspace(folder), datetime.now(UTC), attributed(why)
     given = signers(key)
-    record_edits_by_hand(workspace, None, layout.DELEGATED)
+    record_edits_by_hand(workspace, None, tuf_roles.DELEGATED)
     _check_count(workspace, keys, len(new))
     made = [_new(path) for path in new]
     halves = [half for half, _ in made]
     _check_set(workspace, keys, halves)
     with workspace.locked():
-        role = layout.SUSPENSIONS if keys is Keys.DUTY else layout.REGISTRY
+        role = tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
         workspace.record(role, attribution.entry(Action.ROTATE, str(keys), what=_ids(halves)))
         edition = workspace.rotated({keys: halves}, now)
         signed: list[str] = []
@@ -207,6 +207,6 @@ def _new(path: Path) -> tuple[Key, Signer | None]:
 
 
 def _print_root(workspace: Workspace, as_json: bool) -> None:
-    root = workspace.repository.folder / layout.METADATA / "1.root.json"
+    root = workspace.repository.folder / tuf_roles.METADATA / "1.root.json"
     sha256 = hashlib.sha256(root.read_bytes()).hexdigest()
     print_report({**state(workspace, datetime.now(UTC)), "root": str(root), "root_sha256": sha256}, as_json)

@@ -9,16 +9,16 @@ from typing import Annotated, Final
 import typer
 
 from idtone.errors import UsageError
-from idtone.registry.kinds import KINDS
+from idtone.registry.file_kinds import KINDS
 from idtone.registry.model import JAPAN
-from idtone.registry.trust import layout
+from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
 from .options import FolderArgument
 
 VALID_FOR: Final = timedelta(days=365)
 _TEXTS: Final = {
-    layout.REGISTRY: """\
+    tuf_roles.REGISTRY: """\
 # The registry: who may play which sound for which number.
 # 登録簿: どの事業者が、どの番号で、どの音を鳴らせるか。
 # `idtone authority grant` enters members from their applications.
@@ -36,7 +36,7 @@ tones:
 
 members: []
 """,
-    layout.SUSPENSIONS: """\
+    tuf_roles.SUSPENSIONS: """\
 # The numbers that the police want stopped. `idtone authority suspend-number` enters them.
 # 警察の要請で停止した番号。`idtone authority suspend-number` で登録します。
 issued: {issued}
@@ -56,7 +56,7 @@ def new(
         "issued": now.isoformat(),
         "expires": (now + VALID_FOR).isoformat(),
     }
-    texts = {folder / layout.DELEGATED[role]: text.format(**values) for role, text in _TEXTS.items()}
+    texts = {folder / tuf_roles.DELEGATED[role]: text.format(**values) for role, text in _TEXTS.items()}
     for role, (path, text) in zip(_TEXTS, texts.items(), strict=True):
         KINDS[role].parse(text, str(path))
         if path.exists():

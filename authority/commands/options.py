@@ -20,7 +20,7 @@ from idtone.registry.model import JAPAN
 from idtone.settings import PASSPHRASE
 from idtone.translation import Message
 
-from ..changes import Attribution
+from ..change_registry import Attribution
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
 _NUMBER: Final = re.compile(r"(?:\+|0)[0-9][0-9 ().-]{6,}[0-9]")

@@ -12,17 +12,17 @@ import typer
 
 from idtone import console
 from idtone.errors import TrustError, UsageError
-from idtone.registry.trust import layout
+from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
 from idtone.translation import Message
 
-from ..changes import record_edits
+from ..change_registry import record_edits
 from ..edition import assembled, read_edition
-from ..examination import describe, examine, examine_before, examine_issued
-from ..site import write_site
+from ..edition_rules import describe, examine, examine_before, examine_issued
+from ..operator_list_site import write_site
 from ..workspace import Workspace
 from .options import FolderArgument, attributed
-from .signing import KeyOption, print_report, signers, state, write_package
+from .signers import KeyOption, print_report, signers, state, write_package
 
 PackageArgument = Annotated[Path, typer.Argument(metavar="PACKAGE", help="The folder that `prepare` has written.")]
 WhyEditedOption = Annotated[
@@ -98,7 +98,7 @@ def prepare(
     publish in the meantime; then they sign the snapshot and the timestamp again at the end.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
-    record_edits_by_hand(workspace, why, layout.DELEGATED)
+    record_edits_by_hand(workspace, why, tuf_roles.DELEGATED)
     edition, _ = workspace.next(now)
     write_package(edition, package, now, as_json)
 
@@ -109,7 +109,7 @@ def record_edits_by_hand(workspace: Workspace, why: str | None, roles: Iterable[
     if not edited:
         return
     if why is None:
-        files = " and ".join(layout.DELEGATED[role] for role in edited)
+        files = " and ".join(tuf_roles.DELEGATED[role] for role in edited)
         raise TrustError(f"{files} was edited by hand; record it in the history with `idtone authority note`")
     record_edits(workspace, attributed(why), edited)
 

@@ -22,7 +22,7 @@ from ..evidence.leaves import ACTS, CLOSING
 from ..evidence.records import Record, iso_ms
 from ..evidence.steps import FIRST, NumberRole, Step
 from ..evidence.tally import EACH, Part, columns, tally
-from ..replication.ledgers import without_keys
+from ..replication.node_ledgers import without_keys
 from .plot import plot
 from .shared import CallArgument, KeysOption, LedgerOption, NodeOption, ledgers_of, local, parse_since, whole_id
 

@@ -20,7 +20,7 @@ from idtone.translation import Message
 
 from ..keys.checkpoint_file import CheckpointFile
 from ..keys.key_ring import continuity_of, own_key
-from ..replication.ledgers import NodeLedger
+from ..replication.node_ledgers import NodeLedger
 from ..tree.checkpoints import Checkpoint
 from ..tree.notes import Note, VerifierKey
 from ..verification.verify_ledger import verify_ledger

@@ -9,7 +9,7 @@ from idtone.errors import UsageError
 from idtone.translation import Message
 
 from ..evidence.records import iso_ms
-from ..replication.ledgers import NodeLedger
+from ..replication.node_ledgers import NodeLedger
 from .shared import LedgerOption, ledgers_of, local
 
 _FACTS: Final = ("node", "log", "key", "steps", "leaves", "signed", "lag", "heard")

@@ -21,7 +21,7 @@ from idtone.translation import Message
 
 from ..keys.day_keys import DayKeys
 from ..keys.sealing import day_of
-from ..replication.ledgers import Ledgers, days_by
+from ..replication.node_ledgers import Ledgers, days_by
 from ..store.ledger_reader import LedgerReader
 from ..store.postgresql import Server
 

@@ -13,8 +13,8 @@ from idtone.errors import LedgerError, ProofError
 
 from ..evidence.steps import Step
 from ..tree.checkpoints import believed
+from ..tree.inclusion_proof import InclusionProof
 from ..tree.notes import Algorithm, Note, VerifierKey
-from ..tree.proofs import InclusionProof
 from .disclosure_request import DisclosureRequest, RequestState, requests
 from .pack import (
     FORMAT,

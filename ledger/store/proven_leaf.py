@@ -8,9 +8,9 @@ from functools import partial
 from idtone.errors import LedgerError
 
 from ..tree.checkpoints import Checkpoint
+from ..tree.inclusion_proof import InclusionProof
 from ..tree.merkle import inclusion_proof
 from ..tree.notes import Note
-from ..tree.proofs import InclusionProof
 from .database import Connection
 from .meta import CHECKPOINT, facts
 from .stored_tree import leaf_of, open_call, read_hashes

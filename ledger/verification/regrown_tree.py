@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 
 from ..evidence.leaves import leaf, search_digits
 from ..tree.merkle import Frontier, leaf_hash, stored
-from .ledger_rows import OPENS, LedgerRows, Text
 from .search_entries import EntrySum
+from .verification_queries import OPENS, LedgerRows, Text
 
 BEGINS: Final = b'{"at":'
 """The beginning of each step's text. Details do not contain it: they hold no objects."""

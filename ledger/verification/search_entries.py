@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from ..evidence.leaves import search_keys
-from .ledger_rows import LedgerRows
+from .verification_queries import LedgerRows
 
 PAGE_STEPS: Final = 2000
 

@@ -23,9 +23,9 @@ from ..store.meta import CHECKPOINT
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored
 from ..tree.notes import Note, VerifierKey
-from .ledger_rows import LedgerRows
 from .regrown_tree import BEGINS, RegrownTree
 from .search_entries import EntrySum, add_held, differences
+from .verification_queries import LedgerRows
 
 PAGE_ROWS: Final = 600
 """A page can hold up the writer's commit for a millisecond or two."""

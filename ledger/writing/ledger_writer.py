@@ -28,7 +28,7 @@ from ..store.sqlite import BUSY_TIMEOUT_S, Trouble, path_of
 from ..tree.notes import Note
 from .group_writer import GroupWriter, NotWrittenError
 from .housekeeping import Housekeeping
-from .missing_file import MissingFile
+from .missing_steps_file import MissingFile
 from .unwritten_steps import MissingSteps, UnwrittenSteps
 
 GROUP_LIMIT: Final = 1000

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from idtone.call_control import fallback
+from idtone.call_control import fallback_file
 from idtone.dialplan import FALLBACK_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
 from idtone.ledger.keys import key_ring
@@ -21,25 +21,25 @@ from idtone.ledger.replication.own_replica import own_replica
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
-from idtone.ledger.writing import missing_file, reserve
-from idtone.registry.known import known
+from idtone.ledger.writing import missing_steps_file, reserve
+from idtone.registry.local_registry import known
 from idtone.settings import CallerHears, Interface, variable_name
 from idtone.translation import Message
 
 from . import (
     agi,
     asterisk,
-    configuration,
+    asterisk_files,
+    asterisk_version,
     hook,
-    hook_use,
+    ignored_results,
     ledger,
-    machine,
+    machine_findings,
     modules,
+    observe_machine,
     registry,
+    shared_file_findings,
     shared_files,
-    sounds,
-    surroundings,
-    versions,
 )
 from .exam import AS_SERVICE, BAD_PROFILES, SYSTEMD_S, UNIT, Exam
 from .findings import Finding, bad, good, unknown
@@ -86,7 +86,7 @@ def _asterisk(exam: Exam) -> Iterator[Finding]:
     from_environment = variable_name(("ari", "password")) in exam.environment
     file = None
     if ari.password is None and ari.password_file:
-        found = machine.mode_and_owner(ari.password_file)
+        found = observe_machine.mode_and_owner(ari.password_file)
         file = (*found, os.geteuid()) if found else None
     try:
         yield asterisk.reachable(exam.look(secret), ari)
@@ -103,10 +103,10 @@ def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
             yield unknown(topic, *_NO_ASTERISK)
         return
     ari = exam.settings.ari
-    yield versions.judge(seen.version, exam.now().date())
+    yield asterisk_version.judge(seen.version, exam.now().date())
     yield asterisk.rights(seen, ari)
     yield asterisk.clock(seen)
-    yield surroundings.application(seen.application, exam.running())
+    yield machine_findings.application(seen.application, exam.running())
     ours, trouble = _own_hook(exam)
     if ours is None:
         yield unknown("asterisk-modules", *trouble)
@@ -147,21 +147,21 @@ def _asterisk_files(exam: Exam) -> Iterator[Finding]:
         for topic in ASTERISK_FILES[1:]:
             yield unknown(topic, *_ELSEWHERE)
     else:
-        text, _ = configuration.text(folder / "asterisk.conf")
+        text, _ = asterisk_files.text(folder / "asterisk.conf")
         yield asterisk.live_dangerously(text, folder / "asterisk.conf")
-        users, _ = configuration.text(folder / "ari.conf")
+        users, _ = asterisk_files.text(folder / "ari.conf")
         user = None if users is None else asterisk.sections(users).get(ari.user)
         yield asterisk.origins(users, folder / "ari.conf")
         if seen is None:
             yield unknown("cdr", *_NO_ASTERISK)
         else:
-            yield asterisk.cdr(seen.modules, *configuration.text(folder / "cdr.conf"), folder / "cdr.conf")
+            yield asterisk.cdr(seen.modules, *asterisk_files.text(folder / "cdr.conf"), folder / "cdr.conf")
     if seen is None:
         yield unknown("ari-exposure", *_NO_ASTERISK)
         return
     parts = urlsplit(ari.url)
     port = parts.port or asterisk.PORTS[parts.scheme]
-    yield asterisk.exposure(ari, seen, machine.listening(port), user)
+    yield asterisk.exposure(ari, seen, observe_machine.listening(port), user)
 
 
 ASTERISK_FILES: Final = ("ari-exposure", "live-dangerously", "ari-origins", "cdr")
@@ -203,9 +203,9 @@ def _hook(exam: Exam) -> Iterator[Finding]:
     if ours is None:
         yield unknown("hook-file", *trouble)
     else:
-        yield hook.file(ours, *machine.read(path), path, exam.config)
+        yield hook.file(ours, *observe_machine.read(path), path, exam.config)
     is_loaded = bool(digest) and (seen is None or seen.contexts != frozenset())
-    yield hook.include(machine.including(folder), folder, is_loaded)
+    yield hook.include(observe_machine.including(folder), folder, is_loaded)
 
 
 HOOK: Final = ("hook-loaded", "hook-file", "hook-include")
@@ -216,14 +216,14 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
     if folder is None:
         yield unknown("hook-use", *_ELSEWHERE)
         return
-    first, trouble = configuration.lines_of(folder / "extensions.conf")
+    first, trouble = asterisk_files.lines_of(folder / "extensions.conf")
     if first is None:
-        yield hook_use.judge(None, trouble or Message("there is no extensions.conf"), folder)
+        yield ignored_results.judge(None, trouble or Message("there is no extensions.conf"), folder)
         return
-    files = [configuration.files_like(folder, f"{name}*.conf") for name in ("extensions", "queues", "followme")]
+    files = [asterisk_files.files_like(folder, f"{name}*.conf") for name in ("extensions", "queues", "followme")]
     trouble = "; ".join(why for _, why in files if why)
     dialplan, queues, followme = (lines or [] for lines, _ in files)
-    yield hook_use.judge(None if trouble else hook_use.uses(dialplan, queues, followme), trouble, folder)
+    yield ignored_results.judge(None if trouble else ignored_results.uses(dialplan, queues, followme), trouble, folder)
 
 
 def _registry(exam: Exam) -> Iterator[Finding]:
@@ -235,7 +235,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
         yield registry.faulty(error, source)
         for topic in REGISTRY[1:-1]:
             yield registry.not_read(topic, source)
-        yield sounds.fallback(None, *machine.read(left), left)
+        yield shared_file_findings.fallback(None, *observe_machine.read(left), left)
         return
     document, index = seen.document, seen.index()
     yield registry.readable(document, source, now)
@@ -248,8 +248,8 @@ def _registry(exam: Exam) -> Iterator[Finding]:
         yield unknown("registry-sounds", *BAD_PROFILES)
     suspensions = index.suspensions()
     answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
-    text = fallback.render(suspensions, settings.policy.policy(), settings.policy.fallback, answer_first)
-    yield sounds.fallback(text, *machine.read(left), left)
+    text = fallback_file.render(suspensions, settings.policy.policy(), settings.policy.fallback, answer_first)
+    yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 
 def _registry_cache(exam: Exam) -> Iterator[Finding]:
@@ -264,8 +264,8 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
         return
     folder = settings.cache.resolve()
     try:
-        held = machine.rights_in(folder)
-        above = [machine.rights(place) for place in reversed(folder.parents)] if held else []
+        held = observe_machine.rights_in(folder)
+        above = [observe_machine.rights(place) for place in reversed(folder.parents)] if held else []
     except OSError as error:
         yield unknown("registry-cache", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
@@ -277,20 +277,20 @@ REGISTRY: Final = ("registry", "registry-trust", "registry-fresh", "registry-lic
 
 def _own_name(exam: Exam) -> Iterator[Finding]:
     own = socket.gethostname()
-    yield surroundings.name("name-own", own, *machine.look_up(own, LOOK_UP_S))
+    yield machine_findings.name("name-own", own, *observe_machine.look_up(own, LOOK_UP_S))
 
 
 def _name_of_ari(exam: Exam) -> Iterator[Finding]:
     host = urlsplit(exam.settings.ari.url).hostname or ""
-    if machine.is_address(host):
+    if observe_machine.is_address(host):
         yield good("name-ari", Message("{host} is an address", host=host))
         return
-    yield surroundings.name("name-ari", host, *machine.look_up(host, LOOK_UP_S))
+    yield machine_findings.name("name-ari", host, *observe_machine.look_up(host, LOOK_UP_S))
 
 
 def _clock(exam: Exam) -> Iterator[Finding]:
-    yield surroundings.synchronised(machine.clock_is_synchronised())
-    yield surroundings.date(exam.now())
+    yield machine_findings.synchronised(observe_machine.clock_is_synchronised())
+    yield machine_findings.date(exam.now())
 
 
 def _ledger(exam: Exam) -> Iterator[Finding]:
@@ -304,7 +304,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
             yield unknown(topic, Message("ledger.url names no file"), remedy)
         return
     try:
-        exists, room = machine.there(path), machine.room(path)
+        exists, room = observe_machine.there(path), observe_machine.room(path)
     except OSError as error:
         for topic in LEDGER:
             yield unknown(topic, f"{path}: {error.strerror}", AS_SERVICE)
@@ -316,14 +316,16 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
                 growth = _growth(reader, path, exam.now())
         except LedgerError as error:
             trouble = error
-    writable = os.access(machine.existing(path), os.W_OK) and os.access(machine.existing(path.parent), os.W_OK)
+    writable = os.access(observe_machine.existing(path), os.W_OK) and os.access(
+        observe_machine.existing(path.parent), os.W_OK
+    )
     yield ledger.opened(path, exists, writable, trouble)
     yield ledger.room(room, growth)
-    size = machine.size(reserve.reserve_file(path))
-    yield ledger.reserve(settings.reserve, size, room.free_bytes, missing_file.read_missing(path))
+    size = observe_machine.size(reserve.reserve_file(path))
+    yield ledger.reserve(settings.reserve, size, room.free_bytes, missing_steps_file.read_missing(path))
     yield _aside(exam)
     yield _signed(exam, exists)
-    yield ledger.sqlite(sqlite3.sqlite_version_info, machine.is_wal(path))
+    yield ledger.sqlite(sqlite3.sqlite_version_info, observe_machine.is_wal(path))
     key = settings.key_file
     try:
         status = key.stat()
@@ -340,7 +342,7 @@ def _aside(exam: Exam) -> Finding:
         trees = key_ring.continuity_of(exam.settings.ledger, exam.settings.node).trees
     except LedgerError as error:
         return unknown("ledger-aside", str(error), AS_SERVICE)
-    return ledger.aside([path for path in (Path(each.file) for each in trees) if machine.there(path)])
+    return ledger.aside([path for path in (Path(each.file) for each in trees) if observe_machine.there(path)])
 
 
 def _signed(exam: Exam, exists: bool) -> Finding:
@@ -396,7 +398,7 @@ def _growth(reader: LedgerReader, path: Path, now: datetime) -> ledger.Growth | 
 
 
 def _service(exam: Exam) -> Iterator[Finding]:
-    yield surroundings.service(exam.running())
+    yield machine_findings.service(exam.running())
 
 
 def _agi(exam: Exam) -> Iterator[Finding]:
@@ -404,11 +406,11 @@ def _agi(exam: Exam) -> Iterator[Finding]:
     if settings.interface is not Interface.AGI:
         yield good("agi", Message("not used: the hook sends its requests over ARI"))
         return
-    yield surroundings.listener(settings.agi.listen, agi.trouble(settings.agi.address()))
+    yield machine_findings.listener(settings.agi.listen, agi.trouble(settings.agi.address()))
 
 
 def _watchdog(exam: Exam) -> Iterator[Finding]:
-    yield surroundings.watchdog(machine.watchdog(UNIT, SYSTEMD_S))
+    yield machine_findings.watchdog(observe_machine.watchdog(UNIT, SYSTEMD_S))
 
 
 CHECKS: Final = (

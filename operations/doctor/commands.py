@@ -22,7 +22,7 @@ from idtone.translation import Message, joined, translated
 from .checks import CHECKS
 from .exam import Exam
 from .findings import TOPICS, Finding, State
-from .rounds import run
+from .run_checks import run
 
 PATIENCE_S: Final = 1.0
 """Checks that take longer are shown while they run."""

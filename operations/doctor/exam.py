@@ -15,12 +15,12 @@ from idtone.errors import AriError, DocumentError, LedgerError
 from idtone.ledger.store.sqlite import path_of
 from idtone.operations.hook_export import hook_for
 from idtone.settings import Settings
-from idtone.tones.library import Library, load_library
+from idtone.tones.profile_library import Library, load_library
 from idtone.translation import Message
 
-from . import ari, machine
+from . import observe_asterisk, observe_machine
 from .asterisk import Seen
-from .sounds import Identity
+from .shared_file_findings import Identity
 
 USUAL_FOLDER: Final = Path("/etc/asterisk")
 UNIT: Final = "idtone"
@@ -46,7 +46,7 @@ class Exam:
     def look(self, secret: str) -> Seen:
         """Observe Asterisk, for all checks. Raises AriError."""
         try:
-            seen = ari.look(self.settings.ari, secret)
+            seen = observe_asterisk.look(self.settings.ari, secret)
         except BaseException as error:
             self._seen.set_exception(error)
             raise
@@ -87,24 +87,24 @@ class Exam:
     def running(self) -> bool | None:
         """Whether a service holds the ledger's lock; None if that is not known."""
         lock = self._lock()
-        return machine.held_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
+        return observe_machine.held_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
 
     def service_user(self) -> tuple[Identity | None, int | None]:
         """The service's user, and its process if it runs; else the user of its unit, else the owner of the ledger."""
         lock = self._lock()
-        process = machine.holder(lock) if lock else None
-        who = machine.identity(process) if process else None
+        process = observe_machine.holder(lock) if lock else None
+        who = observe_machine.identity(process) if process else None
         if who:
             return who, process
-        if unit := machine.unit_account(UNIT, SYSTEMD_S):
+        if unit := observe_machine.unit_account(UNIT, SYSTEMD_S):
             return unit, None
         if lock is None:
             return None, None
-        owners = [found[1] for found in map(machine.mode_and_owner, (lock, lock.with_suffix(""))) if found]
-        folder = machine.mode_and_owner(lock.parent)
+        owners = [found[1] for found in map(observe_machine.mode_and_owner, (lock, lock.with_suffix(""))) if found]
+        folder = observe_machine.mode_and_owner(lock.parent)
         if folder and folder[1] != 0:  # root's folder does not name the service's user
             owners.append(folder[1])
-        return machine.account(owners[0]) if owners else None, None
+        return observe_machine.account(owners[0]) if owners else None, None
 
     def _lock(self) -> Path | None:
         """The file that the service locks while it runs; None if the ledger is not a file."""
@@ -119,4 +119,4 @@ class Exam:
         seen = self.seen
         if seen is None or not seen.nearby or not seen.variables["ASTRUNDIR"]:
             return None
-        return machine.process_of(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+        return observe_machine.process_of(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))

@@ -16,13 +16,13 @@ from idtone.errors import DocumentError, TrustError
 from idtone.registry.compiled import licences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import RegistryDocument
-from idtone.registry.report import counts
+from idtone.registry.summary import counts
+from idtone.tones.licensed_tone import doubt
 from idtone.tones.profile import Profile
-from idtone.tones.proof import doubt
 from idtone.translation import Message, joined
 
 from .findings import Finding, bad, good, unknown, warning
-from .sounds import Rights
+from .shared_file_findings import Rights
 
 SOON: Final = timedelta(days=7)
 """Enough time to get the next registry, or to ask why it does not come."""

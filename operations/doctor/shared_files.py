@@ -9,7 +9,7 @@ from idtone.call_control.journal import FILE_MODE, TAKEN
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
 from idtone.errors import DocumentError
 
-from . import machine, sounds, trial
+from . import observe_machine, shared_file_findings, write_trial
 from .exam import AS_SERVICE, BAD_PROFILES, UNIT, Exam
 from .findings import Finding, State, bad, unknown
 
@@ -37,38 +37,38 @@ def sounds_check(exam: Exam) -> Iterator[Finding]:
         for made in map(named_format, PBX_FORMATS)
     }
     try:
-        there = {path: machine.content(path) for path in wanted}
+        there = {path: observe_machine.content(path) for path in wanted}
     except OSError as error:
         yield unknown("sounds", f"{error.filename}: {error.strerror}", AS_SERVICE)
         yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
-    yield sounds.files(wanted, there, serving=bool(exam.running()))
+    yield shared_file_findings.files(wanted, there, serving=bool(exam.running()))
     who = exam.asterisk_process()
     try:
-        folders = [machine.rights(folder) for folder in (*reversed(directory.absolute().parents), directory)]
+        folders = [observe_machine.rights(folder) for folder in (*reversed(directory.absolute().parents), directory)]
         files = [path for path, held in there.items() if held is not None]
-        if machine.there(directory / FALLBACK_FILE):
+        if observe_machine.there(directory / FALLBACK_FILE):
             files.append(directory / FALLBACK_FILE)
-        held = [machine.rights(path) for path in files]
+        held = [observe_machine.rights(path) for path in files]
     except OSError as error:
         yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
-    yield sounds.readable(who, folders, held, _group(who, folders[-1]))
+    yield shared_file_findings.readable(who, folders, held, _group(who, folders[-1]))
 
 
 def journal_check(exam: Exam) -> Iterator[Finding]:
     path = exam.settings.journal_directory().absolute() / JOURNAL_FILE
     beside = exam.settings.sounds.directory.absolute()
     try:
-        held = machine.rights(path) if machine.there(path) else None
-        folders = [machine.rights(folder) for folder in reversed(path.parents)] if held else []
-        own = machine.rights(beside) if machine.there(beside) else None
+        held = observe_machine.rights(path) if observe_machine.there(path) else None
+        folders = [observe_machine.rights(folder) for folder in reversed(path.parents)] if held else []
+        own = observe_machine.rights(beside) if observe_machine.there(beside) else None
         left = len(list(path.parent.glob(f"{TAKEN}*")))
     except OSError as error:
         yield unknown("journal", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
     who = exam.asterisk_process()
-    yield sounds.writable(who, folders, path, held, left, _group(who, own), beside)
+    yield shared_file_findings.writable(who, folders, path, held, left, _group(who, own), beside)
 
 
 def writable_check(exam: Exam) -> Iterator[Finding]:
@@ -76,7 +76,7 @@ def writable_check(exam: Exam) -> Iterator[Finding]:
     who, process = exam.service_user()
     try:
         ours, theirs = [
-            _tried(trial.Place(folder, mode, beside), who, process)
+            _tried(write_trial.Place(folder, mode, beside), who, process)
             for folder, mode in ((beside, FALLBACK_MODE), (journal, FILE_MODE))
         ]
     except OSError as error:
@@ -84,28 +84,30 @@ def writable_check(exam: Exam) -> Iterator[Finding]:
             yield unknown(topic, f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
     reader, own = exam.asterisk_process(), ours.held
-    owner = f"{machine.user_name(who.user) if who else UNIT}:{_group(reader, own)}"
-    finding = sounds.puttable(WRITABLE[0], ours, who, owner, sounds.SOUNDS_MODE)
+    owner = f"{observe_machine.user_name(who.user) if who else UNIT}:{_group(reader, own)}"
+    finding = shared_file_findings.puttable(WRITABLE[0], ours, who, owner, shared_file_findings.SOUNDS_MODE)
     yield finding
     # The group that the sounds' folder has, or has after the remedy.
-    group = sounds.group_for(reader, own) if finding.state is State.BAD else own.group if own else None
-    yield sounds.puttable(WRITABLE[1], theirs, who, owner, sounds.JOURNAL_MODE, group)
+    group = shared_file_findings.group_for(reader, own) if finding.state is State.BAD else own.group if own else None
+    yield shared_file_findings.puttable(WRITABLE[1], theirs, who, owner, shared_file_findings.JOURNAL_MODE, group)
 
 
-def _tried(place: trial.Place, who: sounds.Identity | None, process: int | None) -> sounds.Trial:
+def _tried(
+    place: write_trial.Place, who: shared_file_findings.Identity | None, process: int | None
+) -> shared_file_findings.Trial:
     """Try to put a file into a folder. Raises OSError if the folder cannot be read."""
-    held = machine.rights(place.folder) if machine.there(place.folder) else None
-    above = [machine.rights(folder) for folder in machine.leading_to(place.folder)]
+    held = observe_machine.rights(place.folder) if observe_machine.there(place.folder) else None
+    above = [observe_machine.rights(folder) for folder in observe_machine.leading_to(place.folder)]
     error, why = None, ""
     if who and held:
         try:
-            error = trial.trial(place, who, process)
-        except trial.NotTriedError as not_tried:
+            error = write_trial.trial(place, who, process)
+        except write_trial.NotTriedError as not_tried:
             why = str(not_tried)
-    return sounds.Trial(place.folder, above, held, error, why)
+    return shared_file_findings.Trial(place.folder, above, held, error, why)
 
 
-def _group(reader: sounds.Identity | None, folder: sounds.Rights | None) -> str:
+def _group(reader: shared_file_findings.Identity | None, folder: shared_file_findings.Rights | None) -> str:
     """The name of Asterisk's group, for remedies."""
-    group = sounds.group_for(reader, folder)
-    return "asterisk" if group is None else machine.group_name(group)
+    group = shared_file_findings.group_for(reader, folder)
+    return "asterisk" if group is None else observe_machine.group_name(group)

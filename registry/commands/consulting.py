@@ -22,10 +22,12 @@ from idtone.settings import load_settings
 from idtone.translation import Message
 
 from ..index import RegistryIndex
-from ..known import Known, from_folder, from_published, known
+from ..local_registry import Known, from_folder, from_published, known
 from ..member_application import parse_application
 from ..notation import read_span
-from ..report import (
+from ..parsers import parse_suspensions
+from ..sources import parse_document, read_document
+from ..summary import (
     counts,
     member_lines,
     member_report,
@@ -34,9 +36,7 @@ from ..report import (
     suspension_lines,
     suspension_reports,
 )
-from ..signed import parse_suspensions
-from ..source import parse_document, read_document
-from ..trust import layout
+from ..trust import tuf_roles
 
 FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="Registry file (default: registry.source of the settings).")
@@ -70,7 +70,7 @@ def check(file: FileArgument = None, config: console.ConfigOption = None, as_jso
 
 def _files(path: Path) -> list[Path]:
     """The file itself; the registry's two files if it is the authority's folder."""
-    return [path / file for file in layout.DELEGATED.values()] if path.is_dir() else [path]
+    return [path / file for file in tuf_roles.DELEGATED.values()] if path.is_dir() else [path]
 
 
 class _Kind(Enum):

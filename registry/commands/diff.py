@@ -12,8 +12,8 @@ from idtone.documents import read_text
 from idtone.errors import UsageError
 from idtone.translation import Message
 
-from ..kinds import KINDS
-from ..trust import layout
+from ..file_kinds import KINDS
+from ..trust import tuf_roles
 
 
 def diff(
@@ -23,14 +23,14 @@ def diff(
 ) -> None:
     """List the differences between two registries, or two files of suspensions. Exit 1: there are some."""
     before, after = read_text(old), read_text(new)
-    kinds = [path.name.endswith(layout.SUSPENSIONS_FILE) for path in (old, new)]
+    kinds = [path.name.endswith(tuf_roles.SUSPENSIONS_FILE) for path in (old, new)]
     if kinds[0] != kinds[1]:
         raise UsageError(
             Message(
                 "{old} and {new} are of two kinds; name two registries, or two files of suspensions", old=old, new=new
             )
         )
-    kind = KINDS[layout.SUSPENSIONS if kinds[0] else layout.REGISTRY]
+    kind = KINDS[tuf_roles.SUSPENSIONS if kinds[0] else tuf_roles.REGISTRY]
     differences = list(kind.differences(kind.parse(before, str(old)), kind.parse(after, str(new))))
     if as_json:
         console.print_json({"differences": differences})

@@ -23,7 +23,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 from idtone.errors import TrustError
 from idtone.files import replace_durably
 
-from . import layout
+from . import tuf_roles
 from .fetching import FILE_S, LOOK_S, Deadline, base_url, fetcher
 
 LARGEST: Final = 64 * 1024 * 1024
@@ -95,7 +95,7 @@ class Repository:
         self._root = root
         self.source = source
         self._cache = cache
-        self._metadata, self._targets = cache / layout.METADATA, cache / layout.TARGETS
+        self._metadata, self._targets = cache / tuf_roles.METADATA, cache / tuf_roles.TARGETS
         self._deadline = Deadline()
         self._fetcher = fetch or fetcher(source, self._deadline)
         self._timestamp: bytes | None = None
@@ -109,7 +109,7 @@ class Repository:
         """
         try:
             kept = json.loads((self._cache / _KEPT).read_text("ascii"))
-            sha256 = {file: str(kept["sha256"][file]) for file in layout.DELEGATED.values()}
+            sha256 = {file: str(kept["sha256"][file]) for file in tuf_roles.DELEGATED.values()}
             return Published(self._targets, sha256, datetime.fromisoformat(kept["expires"]))
         except FileNotFoundError:
             return None
@@ -123,7 +123,7 @@ class Repository:
         self._timestamp = None
         with self._explained():
             updater = self._refreshed()
-            targets = {file: self._signed(updater, file) for file in layout.DELEGATED.values()}
+            targets = {file: self._signed(updater, file) for file in tuf_roles.DELEGATED.values()}
             sha256 = {file: target.hashes["sha256"] for file, target in targets.items()}
             roles = self._verified()
             self._check_keys(roles)
@@ -146,7 +146,7 @@ class Repository:
             return False
         with self._explained():
             self._deadline.within(LOOK_S)
-            address = f"{base_url(self.source)}/{layout.METADATA}/{_TIMESTAMP}"
+            address = f"{base_url(self.source)}/{tuf_roles.METADATA}/{_TIMESTAMP}"
             return self._fetcher.download_bytes(address, _CONFIG.timestamp_max_length) == self._timestamp
 
     def master(self, tone: str, folder: Path) -> Path:
@@ -156,9 +156,9 @@ class Repository:
         """
         with self._explained():
             updater = self._refreshed()
-            self._signed(updater, layout.REGISTRY_FILE)  # also loads the other targets of its role
-            signed: Targets = Metadata[Targets].from_file(str(self._metadata / f"{layout.REGISTRY}.json")).signed
-            begin = f"{layout.TONES}/{tone}."
+            self._signed(updater, tuf_roles.REGISTRY_FILE)  # also loads the other targets of its role
+            signed: Targets = Metadata[Targets].from_file(str(self._metadata / f"{tuf_roles.REGISTRY}.json")).signed
+            begin = f"{tuf_roles.TONES}/{tone}."
             path = next((path for path in signed.targets if path.startswith(begin)), None)
             if path is None:
                 raise TrustError(f"{self.source}: no master of {tone} is published; ask the association for it")
@@ -175,7 +175,7 @@ class Repository:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         base = base_url(self.source)
         updater = Updater(
-            str(self._metadata), f"{base}/{layout.METADATA}/", str(self._targets), f"{base}/{layout.TARGETS}/",
+            str(self._metadata), f"{base}/{tuf_roles.METADATA}/", str(self._targets), f"{base}/{tuf_roles.TARGETS}/",
             self._fetcher, _CONFIG, bootstrap=bootstrap,
         )  # fmt: skip
         updater.refresh()
@@ -191,15 +191,15 @@ class Repository:
 
     def _verified(self) -> dict[str, Any]:
         """The content of each role's metadata, which was just verified."""
-        files = {role: self._metadata / f"{role}.json" for role in layout.ROLES}
+        files = {role: self._metadata / f"{role}.json" for role in tuf_roles.ROLES}
         return {role: Metadata[Any].from_file(str(file)).signed for role, file in files.items()}
 
     def _check_keys(self, roles: Mapping[str, Any]) -> None:
         """Refuse a key that is listed under two ids: python-tuf counts ids for the threshold, not keys."""
         root, targets = roles["root"], roles["targets"]
-        for name in layout.ROLES:
-            parent = targets if name in layout.DELEGATED else root
-            keys = targets.delegations.keys if name in layout.DELEGATED else root.keys
+        for name in tuf_roles.ROLES:
+            parent = targets if name in tuf_roles.DELEGATED else root
+            keys = targets.delegations.keys if name in tuf_roles.DELEGATED else root.keys
             listed = [keys[keyid].keyval["public"] for keyid in parent.get_delegated_role(name).keyids if keyid in keys]
             if any(listed.count(key) > 1 for key in listed):
                 raise TrustError(

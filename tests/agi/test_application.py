@@ -16,8 +16,8 @@ from idtone.decision import Policy
 from idtone.errors import AgiError
 from idtone.ledger.evidence.records import fold
 from idtone.settings import Interface
-from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.profile_library import load_library
 
 from ..ari_app.fakes import NOW, Notebook, call_control, end
 

@@ -21,8 +21,8 @@ from idtone.errors import AriUnavailable
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import StepKind
 from idtone.settings import Interface
-from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.profile_library import load_library
 
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk

@@ -10,7 +10,7 @@ from idtone.authority.yaml_text import YamlText
 from idtone.errors import UsageError
 from idtone.registry.differences import registry_differences
 from idtone.registry.notation import read_span
-from idtone.registry.signed import parse_registry
+from idtone.registry.parsers import parse_registry
 
 from ..registry.examples import with_numbers
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from idtone.registry.source import read_document
+from idtone.registry.sources import read_document
 
 from .office import PHRASE, WHY, Office
-from .test_changes import APPLICATION
+from .test_change_registry import APPLICATION
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from idtone.tones.library import load_library
 from idtone.tones.making.synthesis import synthesise
+from idtone.tones.profile_library import load_library
 
 from ..calls.killing import Figures as Killed
 from ..calls.killing import kill_everything

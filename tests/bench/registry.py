@@ -34,9 +34,9 @@ from rich.table import Table
 from idtone.calls import Direction, ForwardedCall, Reason
 from idtone.decision import Policy, decide
 from idtone.numbers import parse
-from idtone.registry.source import SignedSource
+from idtone.registry.sources import SignedSource
 from idtone.registry.trust.client import Repository
-from idtone.registry.trust.layout import Keys
+from idtone.registry.trust.tuf_roles import Keys
 
 from ..registry.trust.association import Association, Machine
 

@@ -9,7 +9,7 @@ import pytest
 from idtone.numbers import parse
 from idtone.registry.compiled import compiled
 from idtone.registry.index import RegistryIndex, Signed
-from idtone.registry.signed import parse_registry, parse_suspensions
+from idtone.registry.parsers import parse_registry, parse_suspensions
 
 from .registry import ASKED, FIRST_ISSUED, MEMBERS, NUMBERS, some_number, suspending, text
 

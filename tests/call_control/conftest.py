@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.profile_library import load_library
 
 from .evidence import MemoryEvidence
 

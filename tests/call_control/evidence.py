@@ -15,7 +15,7 @@ from idtone.ledger.evidence.leaves import CLOSING
 from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.registry.index import RegistryIndex
-from idtone.registry.source import parse_document
+from idtone.registry.sources import parse_document
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 NONCE = "123456789012"

@@ -24,7 +24,7 @@ from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending import Pending
+from idtone.ledger.writing.pending_decisions import Pending
 from idtone.settings import CallerHears, Interface
 from idtone.tones.making.sounds import Sound
 

@@ -19,10 +19,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from idtone.call_control import call_control, journal, journal_entry
+from idtone.call_control import call_control, journal, journal_intake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal import READ, JournalFolder, JournalReader
-from idtone.call_control.journal_entry import JournalEntry
+from idtone.call_control.journal_intake import JournalIntake
 from idtone.decision import Policy
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -30,7 +30,7 @@ from idtone.ledger.store.sqlite import Trouble
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.group_writer import GroupWriter, NotWrittenError
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending import Pending
+from idtone.ledger.writing.pending_decisions import Pending
 from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
@@ -80,7 +80,7 @@ class Kill:
     seen: dict[Place, int] = field(default_factory=dict)
     done: bool = False
 
-    FILES = frozenset(str(module.__file__) for module in (journal, journal_entry, call_control))
+    FILES = frozenset(str(module.__file__) for module in (journal, journal_intake, call_control))
     CALLBACKS = frozenset({"<lambda>", "_log_failure", "notify"})
     """The event loop or a future calls these, and would catch the exception."""
 
@@ -127,7 +127,7 @@ async def live(calls: Calls, evidence: MemoryEvidence, sounds: dict[str, Sound],
     """A service that follows the journal until all lines are entered, or until it is killed."""
     control = CallControl(registry, Policy(), sounds, evidence, sounds, recorded=evidence.knows)
     control.recall(evidence.open_calls())
-    entry = JournalEntry(control, evidence.times, calls.folder.refuse)
+    entry = JournalIntake(control, evidence.times, calls.folder.refuse)
     reader = JournalReader(calls.folder, entry.enter, lambda: True, entry.set_gap_s)
 
     async def commit() -> None:
@@ -243,7 +243,7 @@ async def serving(url: str, folder: JournalFolder, sounds: dict[str, Sound]) -> 
     ):
         control = CallControl(registry, Policy(), sounds, pending, sounds, recorded=ledger.knows)
         control.recall(ledger.open_calls(now()))
-        entry = JournalEntry(control, ledger.times, folder.refuse)
+        entry = JournalIntake(control, ledger.times, folder.refuse)
         reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.set_gap_s)
         async with following(reader):
             yield writer
@@ -308,7 +308,7 @@ async def test_the_next_service_reads_lines_again_that_were_read_while_the_ledge
     url: str, folder: JournalFolder, sounds: dict[str, Sound], quickly: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first service had the evidence only in memory, for a long time."""
-    monkeypatch.setattr(journal_entry, "LATE", timedelta(seconds=3))
+    monkeypatch.setattr(journal_intake, "LATE", timedelta(seconds=3))
     call_id = id_of(1, now())
 
     def full(*_: object) -> NoReturn:
@@ -339,13 +339,13 @@ from pathlib import Path
 from idtone.call_control import journal
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal import JournalFolder, JournalReader
-from idtone.call_control.journal_entry import JournalEntry
+from idtone.call_control.journal_intake import JournalIntake
 from idtone.decision import Policy
-from idtone.ledger.writing.pending import Pending
+from idtone.ledger.writing.pending_decisions import Pending
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import Interface
-from idtone.tones.library import load_library
+from idtone.tones.profile_library import load_library
 from idtone.tones.making.sounds import ensure_sounds
 from tests.call_control.evidence import REQUEST, registry
 from tests.ledger.sample_evidence import key_ring_of
@@ -361,7 +361,7 @@ async def main(url, sounds):
     ):
         calls = CallControl(registry, Policy(), made, pending, made, recorded=ledger.knows)
         calls.recall(ledger.open_calls(datetime.now(UTC)))
-        entry = JournalEntry(calls, ledger.times, folder.refuse)
+        entry = JournalIntake(calls, ledger.times, folder.refuse)
         reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.set_gap_s)
         following = asyncio.create_task(reader.follow())
         requests = asyncio.StreamReader()

@@ -12,7 +12,7 @@ import pytest
 
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.registry.index import RegistryIndex
-from idtone.registry.source import parse_document
+from idtone.registry.sources import parse_document
 from idtone.tones.making.sounds import Sound
 from idtone.tones.profile import Profile, build_profile
 

@@ -10,8 +10,8 @@ from itertools import product
 
 import pytest
 
-from idtone.tones.library import load_library
-from idtone.tones.verification.report import Verdict
+from idtone.tones.profile_library import load_library
+from idtone.tones.verification.report import ToneVerdict
 from idtone.tones.verification.verify import Verifier
 
 from ..lab import keys, voices
@@ -126,7 +126,7 @@ async def test_codecs(asterisk, serving, references):
             # Opus looks ahead 6.5 ms, so the first and the last frame of the sound are not whole.
             assert heard.correlation >= (0.93 if codec == "Opus" else 0.99), f"{case}: {heard}"
             assert heard.level_dbm0 == pytest.approx(-16, abs=0.3), case
-            assert judged(call, placed.called.answered_ns, heard) is Verdict.CONFORMS, case
+            assert judged(call, placed.called.answered_ns, heard) is ToneVerdict.CONFORMS, case
         assert_connected(case.way, said)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.registry.trust.layout import Keys
+from idtone.registry.trust.tuf_roles import Keys
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from idtone import dialplan
 from idtone.ari_app.connection import APPLICATION
 from idtone.call_control.call_control import Request
-from idtone.call_control.fallback import render
+from idtone.call_control.fallback_file import render
 from idtone.call_control.journal_lines import Decided, Ended, Sounded, read
 from idtone.calls import Direction, Outcome, Reason
 from idtone.cli import app
@@ -25,8 +25,8 @@ from idtone.dialplan import Played
 from idtone.errors import UsageError
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.numbers import NumberKind, parse
-from idtone.tones.library import load_library
 from idtone.tones.notations.indications import to_asterisk
+from idtone.tones.profile_library import load_library
 
 APPLICATIONS_OF_20 = {
     "AGI", "Dial", "ExecIf", "Gosub", "Goto", "GotoIf", "Hangup", "MSet", "NoOp", "Originate", "Playback", "Playtones",

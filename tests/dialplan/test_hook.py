@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from idtone.call_control.fallback import leave, render
+from idtone.call_control.fallback_file import leave, render
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.journal_lines import Decided, Ended, read
 from idtone.calls import Outcome, Reason, Suspension

@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["idtone", "phonenumbers", "yaml"]):
     from idtone.dialplan import dialled_user
     from idtone.errors import IdtoneError
     from idtone.registry.index import RegistryIndex
-    from idtone.registry.source import parse_document
+    from idtone.registry.sources import parse_document
     from idtone.settings import load_settings
 
 from ..fuzzing import fuzz

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from idtone.ari_app import events
 from idtone.numbers import parse
-from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.profile_library import load_library
 
 from ..ari_app.fake_asterisk import FakeAsterisk
 from ..ari_app.fakes import LICENSED, SUSPENDED, Notebook

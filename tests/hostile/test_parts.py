@@ -16,7 +16,7 @@ from idtone.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.decision import Policy, decide
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.numbers import NumberKind, digits_alone, parse, perhaps
-from idtone.registry.source import load_registry
+from idtone.registry.sources import load_registry
 
 from ..calls.hearing import assert_heard_then_connected
 from ..conftest import LAB_REGISTRY

@@ -21,8 +21,8 @@ from idtone.ari_app import connection
 from idtone.ari_app.connection import connect
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.errors import AriError, AriUnavailable
-from idtone.tones.library import load_library
 from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.profile_library import load_library
 
 from ..ari_app.fakes import Notebook
 from ..lab.lab import until

@@ -25,8 +25,8 @@ from rich.table import Table
 
 import idtone
 from idtone.calls import Outcome, Reason
-from idtone.tones.library import load_library
 from idtone.tones.making.synthesis import synthesise
+from idtone.tones.profile_library import load_library
 
 from . import voices
 from .asterisk import Asterisk, Ending

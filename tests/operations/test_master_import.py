@@ -14,8 +14,8 @@ import soundfile
 from idtone import console
 from idtone.cli import app
 from idtone.errors import TrustError
-from idtone.tones.library import load_library
 from idtone.tones.making.synthesis import synthesise
+from idtone.tones.profile_library import load_library
 
 from ..registry.trust.association import Association, Machine
 

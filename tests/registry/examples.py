@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from idtone.errors import DocumentError, Fault
 from idtone.registry.index import RegistryIndex
-from idtone.registry.source import parse_document
+from idtone.registry.sources import parse_document
 
 GOOD = """\
 registry: {association: JUSA, version: 42, issued: 2026-11-01T00:00:00+09:00, expires: 2026-12-01T00:00:00+09:00}

@@ -16,7 +16,7 @@ from idtone.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.decision import Policy, decide, time_by
 from idtone.numbers import parse
 from idtone.registry.index import RegistryIndex, Signed
-from idtone.registry.signed import parse_registry, parse_suspensions
+from idtone.registry.parsers import parse_registry, parse_suspensions
 
 JST = timezone(timedelta(hours=9), "JST")
 """Japan has kept no summer time since 1951."""

@@ -16,7 +16,7 @@ from idtone.registry.compiled import compiled, pack, unpack
 from idtone.registry.compiling import compile_in_process
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
-from idtone.registry.source import SignedSource, parse_document
+from idtone.registry.sources import SignedSource, parse_document
 
 from .examples import GOOD
 from .trust.association import Association, Machine
@@ -74,7 +74,7 @@ def test_faults_keep_their_places(tmp_path: Path) -> None:
 def test_the_service_compiles_a_large_registry_and_keeps_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("idtone.registry.source.LARGE", 10)
+    monkeypatch.setattr("idtone.registry.sources.LARGE", 10)
     association = Association(tmp_path / "association")
     association.begin()
     machine = Machine(association, tmp_path / "machine")

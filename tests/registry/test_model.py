@@ -9,7 +9,7 @@ import pytest
 
 from idtone.calls import Direction, LicenceStatus
 from idtone.ledger.evidence.canonical import canonical
-from idtone.registry.source import parse_document
+from idtone.registry.sources import parse_document
 
 from ..ledger.sample_evidence import PLAY, decided
 from .examples import GOOD, faults_of, spoiled

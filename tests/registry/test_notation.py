@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from idtone.errors import NumberError
 from idtone.numbers import parse_japanese
-from idtone.registry.notation import ENTRY_LIMIT, Span, read_single, read_span
+from idtone.registry.notation import ENTRY_LIMIT, NumberSpan, read_single, read_span
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ from idtone.registry.notation import ENTRY_LIMIT, Span, read_single, read_span
     ],
 )
 def test_what_an_entry_covers(text: str, first: int, last: int) -> None:
-    assert read_span(text) == Span(first, last)
+    assert read_span(text) == NumberSpan(first, last)
 
 
 def test_the_largest_entry() -> None:

@@ -24,7 +24,7 @@ from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.registry.source import FileSource
+from idtone.registry.sources import FileSource
 from idtone.service import assembly
 from idtone.service.assembly import assemble, load
 from idtone.service.commands import check_settings, loop_first

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
 from idtone.tones import importing
 from idtone.tones.importing import Imported, ImportRequest, import_master, report
-from idtone.tones.library import load_library
 from idtone.tones.making.scale import amplitude
 from idtone.tones.making.waveform import waveform
 from idtone.tones.profile import Law, load_profile
+from idtone.tones.profile_library import load_library
 
 from .profiles import make, tone
 from .recorded import LEAD_MS, PU_PU, noise, recorded, write

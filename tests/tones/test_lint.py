@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.tones.library import load_library
 from idtone.tones.lint import RULES, LintFinding, lint
 from idtone.tones.profile import CALL_LIMIT_MS, Profile
+from idtone.tones.profile_library import load_library
 
 from .profiles import make, recording, tone
 

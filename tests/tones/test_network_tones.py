@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from idtone.tones.library import load_library
 from idtone.tones.network_tones import NETWORK_TONES, resemblances, resembled
 from idtone.tones.profile import Profile
+from idtone.tones.profile_library import load_library
 
 from .profiles import make, tone
 

@@ -11,8 +11,8 @@ import typer
 from idtone.errors import IdtoneError
 from idtone.settings import load_settings
 
-from ..library import Library, load_library
 from ..profile import Profile, load_profile
+from ..profile_library import Library, load_library
 
 
 def complete_profile(context: typer.Context, incomplete: str) -> list[str]:

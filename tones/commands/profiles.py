@@ -18,7 +18,7 @@ from ..lint import lint
 from ..network_tones import resembled
 from ..notations import indications, tgml
 from ..profile import CALL_LIMIT_MS, Profile, Segment
-from ..showing.drawing import draw
+from ..showing.profile_drawing import draw
 from .choice import ProfileArgument, choose, library
 from .looking import picture_of
 

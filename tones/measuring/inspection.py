@@ -17,7 +17,7 @@ from .clicks import click_energy
 from .levels import dbm0, power_db
 from .lines import Lines
 from .spans import Span, find_spans, frame_powers, noise_power
-from .working import Working, working
+from .working_rate import Working, working
 
 BURSTS: Final = 200
 _TRIES: Final = 600

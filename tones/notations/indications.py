@@ -14,7 +14,7 @@ from typing import Any, Final
 from idtone.errors import ToneError
 
 from ..profile import RAMP_MS, Profile, build_profile
-from .plain import PlainTone, plain_losses, plain_tones, times_ms, whole_ms, with_pauses
+from .plain_tones import PlainTone, plain_losses, plain_tones, times_ms, whole_ms, with_pauses
 
 PLAYTONES_DEPTH: Final = 0.22
 """The depth of modulation of Playtones at its own volume: 7219 of 32 768 (main/indications.c)."""

@@ -20,7 +20,7 @@ from typing import Any, Final
 from idtone.errors import ToneError
 
 from ..profile import RAMP_MS, Law, Profile, build_profile
-from .plain import plain_losses, plain_tones, whole_ms, with_pauses
+from .plain_tones import plain_losses, plain_tones, whole_ms, with_pauses
 
 _STREAM: Final = "tone_stream://"
 _LOOPS: Final = re.compile(r";loops=(-?[0-9]{1,5})\s*", re.ASCII | re.IGNORECASE)

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from idtone.errors import RecordingError
 
+from .datagrams import address, datagrams, is_capture
 from .leg import Leg
 from .opening import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
-from .packets import address, datagrams, is_capture
 from .streams import CLOCK_HZ, CODECS, FEWEST_PACKETS, Packet, Stream, Timeline, codec_name, decode, lay, parse
 
 _MOST_PACKETS: Final = 4_000_000

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from idtone.errors import RecordingError
 
-from . import decoding
+from . import ffmpeg_decoding
 from .leg import Leg
 from .opening import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
 
@@ -111,7 +111,9 @@ def _read_raw(path: Path, file: BinaryIO, raw: RawFormat, longest_s: float, noti
     try:
         return _read_sndfile(path, file, longest_s, raw)
     except soundfile.SoundFileError as error:
-        raise RecordingError(f"{path}: cannot be read as {path.suffix[1:]}: {decoding.sentence(str(error))}") from error
+        raise RecordingError(
+            f"{path}: cannot be read as {path.suffix[1:]}: {ffmpeg_decoding.sentence(str(error))}"
+        ) from error
 
 
 def _read_sndfile(path: Path, file: BinaryIO, longest_s: float, raw: RawFormat | None = None) -> Channels:
@@ -133,7 +135,9 @@ def _read_sndfile(path: Path, file: BinaryIO, longest_s: float, raw: RawFormat |
 
 
 def _read_ffmpeg(path: Path, file: BinaryIO, demuxer: tuple[str, ...], longest_s: float, notice: Notice) -> Channels:
-    interleaved, rate, message = decoding.decode(path, file, demuxer, longest_s=longest_s, largest=LARGEST_SAMPLES)
+    interleaved, rate, message = ffmpeg_decoding.decode(
+        path, file, demuxer, longest_s=longest_s, largest=LARGEST_SAMPLES
+    )
     if message:
         notice(f"{path}: is damaged, parts may be missing or shifted: {message}")
     _check_extent(path, len(interleaved), interleaved.shape[1], rate, longest_s)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from .captures import read_capture
+from .datagrams import is_capture
 from .files import read_file
 from .leg import Leg
 from .opening import LONGEST_S, Notice, beginning_of, open_recording, warn
-from .packets import is_capture
 
 
 def read(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:

@@ -15,7 +15,7 @@ from idtone.files import draft
 from idtone.translation import Message
 
 from .marks import Mark, top_hz_of
-from .picture import RANGE_DB, envelope, spectrogram
+from .spectrogram import RANGE_DB, envelope, spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from .marks import Mark, top_hz_of
-from .picture import RANGE_DB, envelope, spectrogram
+from .spectrogram import RANGE_DB, envelope, spectrogram
 
 Floats = NDArray[Any]
 """Single or double precision."""

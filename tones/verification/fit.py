@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .plan import Component, Plan
-from .screen import HOP as SCREEN_HOP
-from .screen import RATE_HZ, Reals, cut
+from .screening import HOP as SCREEN_HOP
+from .screening import RATE_HZ, Reals, cut
 
 HOP: Final = 16
 FRAMES_PER_S: Final = RATE_HZ / HOP

@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 
 from ..profile import Profile
-from .evidence import AUDIBLE
 from .fit import Baseband, Fitted, FittedComponent, Fitter
+from .log_odds import AUDIBLE
 from .plan import Component, Plan
 from .report import CheckOutcome, HeardBurst, Test
-from .screen import RATE_HZ, Reals
+from .screening import RATE_HZ, Reals
 
 CODEC_MS: Final = 4.0
 """How far codecs move the edge of a burst; this is added to the tolerance."""

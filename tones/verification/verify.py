@@ -22,12 +22,12 @@ from ..making.waveform import waveform
 from ..profile import Profile
 from ..recordings.leg import Leg
 from ..recordings.rates import at_rate
-from . import evidence
+from . import log_odds
 from .fit import Baseband, Fitted, Fitter
 from .judging import TESTS, Case, Surroundings, heard_burst, level_dbm0
 from .plan import plan_of
 from .report import CheckOutcome, Match, Report, ToneVerdict
-from .screen import HOP, RATE_HZ, Reals, Screen
+from .screening import HOP, RATE_HZ, Reals, Screen
 
 _COARSE_SCORE: Final = 8.0
 """A fit with a lower score cannot reach the threshold."""
@@ -80,8 +80,8 @@ class Verifier:
             findings,
             leg.duration_ms,
             1000 * sum(end - first for first, end in leg.lost) / leg.sample_rate_hz,
-            evidence.calibration().threshold,
-            evidence.calibration().false_alarms_per_hour,
+            log_odds.calibration().threshold,
+            log_odds.calibration().false_alarms_per_hour,
         )
 
     def fits(self, samples: Reals, heard: Reals | None = None) -> Iterator[tuple[Fitted, Baseband]]:
@@ -109,9 +109,9 @@ class Verifier:
                 base = self._fitter.baseband(samples, heard, rough.first)
             yield self._fitter.fine(base, rough), base
 
-    def features(self, samples: Reals, fitted: Fitted) -> evidence.Features:
+    def features(self, samples: Reals, fitted: Fitted) -> log_odds.Features:
         tolerance = self.profile.tolerance
-        return evidence.features_of(
+        return log_odds.features_of(
             samples,
             fitted,
             pitch_tolerance=tolerance.frequency_percent / 100,
@@ -138,8 +138,8 @@ class Verifier:
     def _findings(self, samples: Reals, heard: Reals | None) -> tuple[Match, ...]:
         found = []
         for fitted, base in self.fits(samples, heard):
-            score = evidence.log_odds(self.features(samples, fitted), evidence.calibration().weights)
-            if score >= evidence.calibration().grey:
+            score = log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
+            if score >= log_odds.calibration().grey:
                 found.append(self._judge(samples, heard, fitted, base, score))
         return tuple(sorted(found, key=lambda each: (_ORDER.index(each.verdict), -each.score)))
 
@@ -151,7 +151,7 @@ class Verifier:
         outcomes = {test.outcome for test in tests}
         if CheckOutcome.FAILED in outcomes:
             verdict = ToneVerdict.ABSENT
-        elif score < evidence.calibration().threshold:
+        elif score < log_odds.calibration().threshold:
             verdict = ToneVerdict.CANNOT_TELL
         else:
             verdict = ToneVerdict.PRESENT if CheckOutcome.UNKNOWN in outcomes else ToneVerdict.CONFORMS

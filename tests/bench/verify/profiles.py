@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from idtone.tones.library import load_library
 from idtone.tones.profile import Profile, build_profile
+from idtone.tones.profile_library import load_library
 
 _CLASSIC: Final = "two-pulses"
 _OTHERS: Final[dict[str, list[dict[str, Any]]]] = {

@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from idtone.tones.verification.evidence import Features
+from idtone.tones.verification.log_odds import Features
 from idtone.tones.verification.verify import Verifier, heard_of
 
 from .conditions import CONDITIONS, trials

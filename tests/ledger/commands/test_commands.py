@@ -22,8 +22,8 @@ from idtone.ledger.commands import app
 from idtone.ledger.commands.shared import parse_since
 from idtone.ledger.evidence import steps
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.tree.notes import Note, Signer
-from idtone.ledger.tree.proofs import InclusionProof
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 
 from ..sample_evidence import (

@@ -15,7 +15,7 @@ import pytest
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.missing_file import missing_file as owed_place
+from idtone.ledger.writing.missing_steps_file import missing_file as owed_place
 from idtone.ledger.writing.reserve import PIECE, Reserve, RoomLeft, judged
 from idtone.ledger.writing.reserve import reserve_file as reserve_place
 from idtone.ledger.writing.unwritten_steps import MissingSteps, UnwrittenSteps

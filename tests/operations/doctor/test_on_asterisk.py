@@ -469,7 +469,7 @@ def test_a_faulty_registry(pbx, intact, tmp_path, change, expected):
 
 
 @pytest.mark.parametrize(
-    "policy", [{"POLICY_CALLER_HEARS": "answered"}, {"POLICY_SERVICE_AWAY": "refuse"}, {"POLICY_REFUSE_CAUSE": "17"}]
+    "policy", [{"POLICY_CALLER_HEARS": "answered"}, {"POLICY_FALLBACK": "refuse"}, {"POLICY_REFUSE_CAUSE": "17"}]
 )
 def test_fallback_conf_with_another_policy(pbx, intact, policy):
     assert changed(intact, examine(pbx, **policy)) == {"fallback": "bad"}

@@ -12,11 +12,11 @@ from idtone.calls import Trust
 from idtone.errors import DocumentError, TrustError
 from idtone.operations.doctor import registry
 from idtone.operations.doctor.findings import State
-from idtone.operations.doctor.sounds import Rights
+from idtone.operations.doctor.shared_file_findings import Rights
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
-from idtone.registry.source import parse_document
-from idtone.tones.library import load_library
+from idtone.registry.sources import parse_document
+from idtone.tones.profile_library import load_library
 
 from ...conftest import LAB_REGISTRY
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from securesystemslib.signer import CryptoSigner
 
 from idtone.authority.workspace import Workspace
-from idtone.registry.trust import layout
+from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.client import Published, Repository
-from idtone.registry.trust.layout import Keys
+from idtone.registry.trust.tuf_roles import Keys
 
 from ..examples import GOOD
 
@@ -25,7 +25,7 @@ suspensions:
 
 
 def new_keys() -> dict[Keys, list[CryptoSigner]]:
-    return {keys: [CryptoSigner.generate_ed25519() for _ in range(count)] for keys, count in layout.KEYS.items()}
+    return {keys: [CryptoSigner.generate_ed25519() for _ in range(count)] for keys, count in tuf_roles.KEYS.items()}
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Association:
         self.write(GOOD.partition("suspensions:")[0], SUSPENSIONS)
 
     def write(self, registry: str | None = None, suspensions: str | None = None) -> None:
-        for file, text in ((layout.REGISTRY_FILE, registry), (layout.SUSPENSIONS_FILE, suspensions)):
+        for file, text in ((tuf_roles.REGISTRY_FILE, registry), (tuf_roles.SUSPENSIONS_FILE, suspensions)):
             if text is not None:
                 (self.folder / file).write_text(text)
 
@@ -60,7 +60,7 @@ class Association:
         return self.workspace.repository.folder
 
     def root(self) -> Path:
-        return self.repository / layout.METADATA / "1.root.json"
+        return self.repository / tuf_roles.METADATA / "1.root.json"
 
 
 @dataclass

@@ -17,8 +17,8 @@ from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import CryptoSigner
 
 from idtone.errors import TrustError
-from idtone.registry.trust import layout
-from idtone.registry.trust.layout import Keys
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.tuf_roles import Keys
 
 from .association import STOPPED, SUSPENSIONS, Association, Machine
 
@@ -33,7 +33,7 @@ def unchanged(signed: dict[str, Any]) -> None:
 
 
 def latest(association: Association, role: str) -> Path:
-    folder = association.repository / layout.METADATA
+    folder = association.repository / tuf_roles.METADATA
     if role == "timestamp":
         return folder / "timestamp.json"
     return max(folder.glob(f"*.{role}.json"), key=lambda path: int(path.name.partition(".")[0]))
@@ -60,11 +60,11 @@ def forge(
     if role != "timestamp":
         path = path.with_name(f"{signed['version']}.{role}.json")
     change(signed)
-    made = signatures(association.signers(layout.ROLES[role].keys) if signers is None else signers, signed)
+    made = signatures(association.signers(tuf_roles.ROLES[role].keys) if signers is None else signers, signed)
     beside(made)
     path.write_text(json.dumps({"signatures": made, "signed": signed}))
     version = signed["version"]
-    if role in ("targets", *layout.DELEGATED):
+    if role in ("targets", *tuf_roles.DELEGATED):
         forge(association, "snapshot", lambda snapshot: snapshot["meta"].update({f"{role}.json": {"version": version}}))
     elif role == "snapshot":
         forge(
@@ -75,14 +75,14 @@ def forge(
 
 
 def few(role: str) -> Callable[[Association], None]:
-    return lambda association: forge(association, role, signers=association.signers(layout.ROLES[role].keys)[:1])
+    return lambda association: forge(association, role, signers=association.signers(tuf_roles.ROLES[role].keys)[:1])
 
 
 def repeated(role: str) -> Callable[[Association], None]:
     return lambda association: forge(
         association,
         role,
-        signers=association.signers(layout.ROLES[role].keys)[:1],
+        signers=association.signers(tuf_roles.ROLES[role].keys)[:1],
         beside=lambda made: made.extend(made),
     )
 
@@ -91,7 +91,7 @@ def in_anothers_name(role: str) -> Callable[[Association], None]:
     """The holder of one key signs twice."""
 
     def attack(association: Association) -> None:
-        one, other = association.signers(layout.ROLES[role].keys)[:2]
+        one, other = association.signers(tuf_roles.ROLES[role].keys)[:2]
         forge(association, role, signers=[one], beside=lambda made: made.append(_renamed(made[0], other)))
 
     return attack
@@ -153,7 +153,7 @@ def one_key_of_two_ids_for_the_suspensions(association: Association) -> None:
         delegations = targets["delegations"]
         delegations["keys"]["ab" * 32] = delegations["keys"][one.public_key.keyid]
         for role in delegations["roles"]:
-            if role["name"] == layout.SUSPENSIONS:
+            if role["name"] == tuf_roles.SUSPENSIONS:
                 role["keyids"] = [one.public_key.keyid, "ab" * 32]
 
     forge(association, "targets", change)
@@ -182,7 +182,7 @@ def _too_much(signed: dict[str, Any]) -> None:
     signed["padding"] = "x" * 300_000
 
 
-ROLES = tuple(layout.ROLES)
+ROLES = tuple(tuf_roles.ROLES)
 ATTACKS: dict[str, Callable[[Association], None]] = {
     # wrong threshold
     **{f"{role}: signed by one": few(role) for role in ROLES},
@@ -198,7 +198,7 @@ ATTACKS: dict[str, Callable[[Association], None]] = {
     # expired, each alone
     **{f"{role}: expired": expired(role) for role in ROLES},
     # rollback
-    **{f"snapshot: an older {role}": older(role) for role in ("targets", *layout.DELEGATED)},
+    **{f"snapshot: an older {role}": older(role) for role in ("targets", *tuf_roles.DELEGATED)},
     "timestamp: an older snapshot": saying("timestamp", meta={"snapshot.json": {"version": 1}}),
     "timestamp: an older one": saying("timestamp", version=1),
     # the chain of roots
@@ -226,7 +226,7 @@ def machine(tmp_path: Path) -> Machine:
     """A machine that has taken a second version of everything except the root."""
     association = Association(tmp_path / "association")
     association.begin()
-    association.write((association.folder / layout.REGISTRY_FILE).read_text() + "# changed\n", STOPPED)
+    association.write((association.folder / tuf_roles.REGISTRY_FILE).read_text() + "# changed\n", STOPPED)
     association.publish()
     forge(association, "targets")
     machine = Machine(association, tmp_path / "machine")
@@ -242,16 +242,16 @@ def test_it_is_refused(machine: Machine, attack: Callable[[Association], None]) 
     with pytest.raises(TrustError, match=r"what the association signed|cannot be read|is not signed by its role"):
         machine.repository().update()
     assert machine.repository().kept() == kept
-    assert kept.read(layout.SUSPENSIONS_FILE) == STOPPED
+    assert kept.read(tuf_roles.SUSPENSIONS_FILE) == STOPPED
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_same_changes_by_the_rightful_signers_are_taken(machine: Machine, role: str) -> None:
     """This proves that the attacks above are refused because of the attack."""
     forge(machine.association, role)
-    assert machine.take().read(layout.SUSPENSIONS_FILE) == STOPPED
+    assert machine.take().read(tuf_roles.SUSPENSIONS_FILE) == STOPPED
     version = json.loads(latest(machine.association, role).read_text())["signed"]["version"]
-    assert json.loads((machine.cache / layout.METADATA / f"{role}.json").read_text())["signed"]["version"] == version
+    assert json.loads((machine.cache / tuf_roles.METADATA / f"{role}.json").read_text())["signed"]["version"] == version
 
 
 def test_an_additional_unknown_signature_does_no_harm(machine: Machine) -> None:
@@ -288,7 +288,7 @@ def test_after_key_rotation_the_association_overtakes_the_thiefs_versions(machin
     association.workspace.rotate(public, [*association.signers(), *new], datetime.now(UTC))
     association.keys[Keys.DUTY] = new
     association.publish()
-    assert machine.take().read(layout.SUSPENSIONS_FILE) == SUSPENSIONS
+    assert machine.take().read(tuf_roles.SUSPENSIONS_FILE) == SUSPENSIONS
 
 
 def _run_ahead(association: Association, role: str) -> None:

@@ -11,23 +11,23 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from idtone.errors import IdtoneError, TrustError
-from idtone.registry.trust import layout
-from idtone.registry.trust.layout import Keys
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.tuf_roles import Keys
 
 from .association import STOPPED, SUSPENSIONS, Association, Machine
 
-REGISTRY, STOPS = layout.REGISTRY_FILE, layout.SUSPENSIONS_FILE
+REGISTRY, STOPS = tuf_roles.REGISTRY_FILE, tuf_roles.SUSPENSIONS_FILE
 
 
 def metadata(association: Association, name: str) -> Path:
-    return association.repository / layout.METADATA / name
+    return association.repository / tuf_roles.METADATA / name
 
 
 def test_a_publication_is_taken(association: Association, machine: Machine) -> None:
     published = machine.take()
     assert published.read(REGISTRY) == (association.folder / REGISTRY).read_text()
     assert published.read(STOPS) == SUSPENSIONS
-    in_a_week = datetime.now(UTC) + layout.ROLES["timestamp"].lasts
+    in_a_week = datetime.now(UTC) + tuf_roles.ROLES["timestamp"].lasts
     assert abs(published.expires - in_a_week) < timedelta(minutes=1)
     assert machine.repository().kept() == published
 
@@ -217,14 +217,14 @@ def test_a_new_root_needs_the_old_and_the_new_keys(association: Association) -> 
 
 def test_an_expired_root_is_good_only_for_its_successor(tmp_path: Path) -> None:
     """After years offline, a member has only the first root."""
-    long_ago = datetime.now(UTC) - 2 * layout.ROLES["root"].lasts
+    long_ago = datetime.now(UTC) - 2 * tuf_roles.ROLES["root"].lasts
     association = Association(tmp_path / "association")
     association.begin(long_ago)
     machine = Machine(association, tmp_path / "machine")
     association.publish(association.signers(Keys.DUTY, Keys.REGISTRY))
     refused(machine, "expired")
     for _ in range(3):
-        association.publish(now=long_ago + layout.ROLES["root"].lasts)
+        association.publish(now=long_ago + tuf_roles.ROLES["root"].lasts)
     association.publish()
     assert machine.take().read(STOPS) == SUSPENSIONS
     assert len(list(association.repository.glob("metadata/*.root.json"))) >= 3

@@ -16,7 +16,7 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalEr
 from tuf.ngclient import FetcherInterface
 
 from idtone.errors import TrustError
-from idtone.registry.trust import layout
+from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.fetching import Bounded, Deadline, FolderFetcher, base_url, fetcher
 
@@ -37,7 +37,7 @@ def test_over_https(
     machine = Machine(association, tmp_path / "machine")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     published = Repository(machine.trust, server, machine.cache).update()
-    assert published.read(layout.REGISTRY_FILE) == (association.folder / layout.REGISTRY_FILE).read_text()
+    assert published.read(tuf_roles.REGISTRY_FILE) == (association.folder / tuf_roles.REGISTRY_FILE).read_text()
 
 
 def test_a_server_with_an_untrusted_certificate(association: Association, server: str, tmp_path: Path) -> None:

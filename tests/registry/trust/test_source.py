@@ -17,11 +17,11 @@ from idtone.calls import Direction, ForwardedCall, Reason, Trust
 from idtone.decision import Policy, decide
 from idtone.errors import TrustError
 from idtone.numbers import parse
-from idtone.registry.kinds import KINDS
-from idtone.registry.source import WHOLE_S, SignedSource
-from idtone.registry.trust import layout
+from idtone.registry.file_kinds import KINDS
+from idtone.registry.sources import WHOLE_S, SignedSource
+from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.client import Repository
-from idtone.registry.trust.layout import Keys
+from idtone.registry.trust.tuf_roles import Keys
 
 from .association import STOPPED, Association, Machine
 
@@ -51,7 +51,7 @@ def test_a_suspension_makes_a_generation_without_reading_the_members_again(
     assert before
     association.write(suspensions=STOPPED)
     association.publish(association.signers(Keys.DUTY))
-    monkeypatch.setattr("idtone.registry.source.RegistryIndex", None)  # which must not be made again
+    monkeypatch.setattr("idtone.registry.sources.RegistryIndex", None)  # which must not be made again
     assert source.refresh()
     after = source.current
     assert after
@@ -68,7 +68,7 @@ def test_a_refused_generation_is_logged_once_and_changes_nothing(
     source = open_source()
     source.refresh()
     before = source.current
-    path = association.repository / layout.METADATA / "timestamp.json"
+    path = association.repository / tuf_roles.METADATA / "timestamp.json"
     good = path.read_bytes()
     path.write_bytes(good.replace(b"1", b"2"))
     for _ in range(3):
@@ -150,8 +150,8 @@ def test_signed_faults_are_logged_and_change_nothing(
 ) -> None:  # fmt: skip
     source = open_source()
     source.refresh()
-    blind = replace(KINDS[layout.SUSPENSIONS], parse=lambda *_: None)
-    monkeypatch.setitem(KINDS, layout.SUSPENSIONS, blind)
+    blind = replace(KINDS[tuf_roles.SUSPENSIONS], parse=lambda *_: None)
+    monkeypatch.setitem(KINDS, tuf_roles.SUSPENSIONS, blind)
     association.write(suspensions=STOPPED.replace("03123", "03x23"))
     association.publish()
     for _ in range(3):
@@ -199,7 +199,7 @@ def test_a_timestamp_of_the_same_date_and_size_is_seen(
 ) -> None:
     source = open_source()
     source.refresh()
-    path = association.repository / layout.METADATA / "timestamp.json"
+    path = association.repository / tuf_roles.METADATA / "timestamp.json"
     before = path.stat()
     association.write(suspensions=STOPPED)
     association.publish(association.signers(Keys.DUTY))
@@ -232,7 +232,7 @@ def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(
 ) -> None:
     """Decisions use the expiry at once; the log has it within a minute."""
     frozen = Association(tmp_path / "frozen")
-    frozen.begin(datetime.now(UTC) - layout.ROLES["timestamp"].lasts + timedelta(seconds=2))
+    frozen.begin(datetime.now(UTC) - tuf_roles.ROLES["timestamp"].lasts + timedelta(seconds=2))
     machine = Machine(frozen, tmp_path / "frozen-machine")
     now_s = [0.0]
     source = SignedSource(machine.repository(), 0.0, lambda: now_s[0])
@@ -257,15 +257,17 @@ def test_missing_files_are_logged_within_a_minute(
     now_s = [0.0]
     source = open_source(clock_s=lambda: now_s[0])
     source.refresh()
-    shutil.rmtree(association.repository / layout.TARGETS)
-    (association.repository / layout.METADATA / "2.root.json").write_text("{}")
+    shutil.rmtree(association.repository / tuf_roles.TARGETS)
+    (association.repository / tuf_roles.METADATA / "2.root.json").write_text("{}")
     now_s[0] = WHOLE_S
     assert not source.refresh()
     [told] = errors(caplog)
     assert "not what the association signed" in told
 
 
-@pytest.mark.parametrize("trouble", ["idtone.registry.source._members", "idtone.registry.trust.client.Repository.keep"])
+@pytest.mark.parametrize(
+    "trouble", ["idtone.registry.sources._members", "idtone.registry.trust.client.Repository.keep"]
+)
 def test_a_generation_that_could_not_be_read_or_kept_is_tried_again(
     trouble: str,
     machine: Machine,

@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 
 from idtone.errors import IdtoneError, RecordingError, ToneError, UsageError
 from idtone.tones.commands import app
-from idtone.tones.library import load_library
 from idtone.tones.making.synthesis import synthesise
+from idtone.tones.profile_library import load_library
 
 NUMBERS = {
     "start_ms", "end_ms", "duration_ms", "rise_ms", "fall_ms", "level_dbm0", "level_dbov", "decay_db_per_s",

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from idtone.errors import RecordingError, ToneError, UsageError
-from idtone.tones.library import load_library
 from idtone.tones.making.synthesis import synthesise
+from idtone.tones.profile_library import load_library
 
 from ..verification.legs import leg, without
 from .running import run

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from idtone.tones.library import load_library
 from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile
+from idtone.tones.profile_library import load_library
 
 from ...lab.asterisk import Asterisk
 from ..levels import level_dbm0, part

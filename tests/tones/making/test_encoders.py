@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from idtone.tones.library import load_library
 from idtone.tones.making.encoders import encode, write
 from idtone.tones.making.formats import FORMATS, Libsndfile, SoundFormat
 from idtone.tones.making.synthesis import synthesise, to_pcm16
+from idtone.tones.profile_library import load_library
 
 from ..levels import decode, level_dbm0, part
 from ..profiles import make, tone

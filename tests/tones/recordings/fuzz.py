@@ -18,7 +18,7 @@ import soundfile
 with atheris.instrument_imports(include=["idtone"]):
     from idtone.errors import IdtoneError, ToneError
     from idtone.tones.profile import parse_profile
-    from idtone.tones.recordings import decoding
+    from idtone.tones.recordings import ffmpeg_decoding
     from idtone.tones.recordings.captures import read_capture
     from idtone.tones.recordings.reading import read
 
@@ -65,7 +65,7 @@ def no_ffmpeg(purpose: str) -> Path:
 
 
 def main() -> None:
-    decoding.program = no_ffmpeg
+    ffmpeg_decoding.program = no_ffmpeg
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f"input{suffix}") for suffix in _SUFFIXES]
 

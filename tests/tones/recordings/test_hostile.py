@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from idtone.errors import RecordingError, ToneError
-from idtone.tones.recordings import decoding
+from idtone.tones.recordings import ffmpeg_decoding
 from idtone.tones.recordings.captures import read_capture
 from idtone.tones.recordings.files import read_file
 from idtone.tones.recordings.leg import Leg
@@ -89,7 +89,7 @@ def without_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(purpose: str) -> Path:
         raise ToneError(f"{purpose} is left out")
 
-    monkeypatch.setattr(decoding, "program", refuse)
+    monkeypatch.setattr(ffmpeg_decoding, "program", refuse)
 
 
 many = settings(

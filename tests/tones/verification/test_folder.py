@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from idtone.errors import UsageError
-from idtone.tones.library import load_library
+from idtone.tones.profile_library import load_library
 from idtone.tones.verification.folder import COLUMNS, check, check_all, files_of, rows, write_csv
 
 from .legs import leg

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.errors import ToneError
-from idtone.tones.library import load_library
 from idtone.tones.making.scale import amplitude
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, load_profile
+from idtone.tones.profile_library import load_library
 from idtone.tones.verification.plan import CLOSE_HZ, plan_of
 
 from ..profiles import make, tone

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from idtone.errors import RecordingError, ToneError
-from idtone.tones.library import load_library
 from idtone.tones.profile import Profile
+from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import Report, ToneVerdict
 from idtone.tones.verification.verify import Verifier
 

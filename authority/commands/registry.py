@@ -1,0 +1,108 @@
+"""`idtone authority renew | suspend-licence | resume-licence | revoke | assign-number | release-number | prolong`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.calls import LicenceStatus
+from idtone.registry.trust import tuf_roles
+
+from .. import edits
+from ..change_registry import change_registry
+from ..history import Action
+from ..workspace import Workspace
+from .history_entry import print_change
+from .options import FolderArgument, WhyOption, attributed, entries_asked, moment
+
+LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
+MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
+UntilOption = Annotated[
+    str,
+    typer.Option(metavar="MOMENT", help="The new end (exclusive): a day in Japan, or ISO 8601 with its time zone."),
+]
+NumbersOption = Annotated[
+    Path | None,
+    typer.Option("--numbers", metavar="FILE", help="Numbers, ranges and prefixes, one a line (default: asked for)."),
+]
+
+
+def renew(
+    folder: FolderArgument, licence: LicenceArgument, until: UntilOption, why: WhyOption,
+    as_json: console.JsonOption = False,
+) -> None:  # fmt: skip
+    """Extend a licence."""
+    end = moment(until, "--until")
+    entry = change_registry(
+        Workspace(folder), Action.RENEW, licence, attributed(why),
+        lambda text, document: edits.renewed(text, document, licence, end),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def suspend_licence(
+    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: console.JsonOption = False
+) -> None:
+    """Suspend a licence for a time: its member's calls no longer get the association's sound."""
+    _set_status(folder, licence, Action.SUSPEND_LICENCE, LicenceStatus.SUSPENDED, why, as_json)
+
+
+def resume_licence(
+    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: console.JsonOption = False
+) -> None:
+    """Make a suspended licence valid again."""
+    _set_status(folder, licence, Action.RESUME_LICENCE, LicenceStatus.ACTIVE, why, as_json)
+
+
+def revoke(
+    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: console.JsonOption = False
+) -> None:
+    """Revoke a licence for good. The member has to apply for another one."""
+    _set_status(folder, licence, Action.REVOKE, LicenceStatus.REVOKED, why, as_json)
+
+
+def _set_status(folder: Path, licence: str, action: Action, status: LicenceStatus, why: str, as_json: bool) -> None:
+    entry = change_registry(
+        Workspace(folder), action, licence, attributed(why),
+        lambda text, document: edits.with_status(text, document, licence, status),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def assign_number(
+    folder: FolderArgument, member: MemberArgument, why: WhyOption, numbers: NumbersOption = None,
+    as_json: console.JsonOption = False,
+) -> None:  # fmt: skip
+    """Assign more numbers to a member. They are asked for, or read from a file: others can see a command line."""
+    entries = entries_asked(numbers)
+    entry = change_registry(
+        Workspace(folder), Action.ASSIGN_NUMBER, member, attributed(why),
+        lambda text, document: edits.assigned(text, document, member, entries),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def release_number(
+    folder: FolderArgument, member: MemberArgument, why: WhyOption, numbers: NumbersOption = None,
+    as_json: console.JsonOption = False,
+) -> None:  # fmt: skip
+    """Take numbers back from a member, also from within a range; the rest of the range stays."""
+    entries = entries_asked(numbers)
+    entry = change_registry(
+        Workspace(folder), Action.RELEASE_NUMBER, member, attributed(why),
+        lambda text, document: edits.released(text, document, member, entries),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def prolong(folder: FolderArgument, until: UntilOption, why: WhyOption, as_json: console.JsonOption = False) -> None:
+    """Extend the registry itself (`expires`); licences keep their own terms."""
+    end = moment(until, "--until")
+    entry = change_registry(
+        Workspace(folder), Action.PROLONG, tuf_roles.REGISTRY_FILE, attributed(why),
+        lambda text, _: edits.prolonged(text, end),
+    )  # fmt: skip
+    print_change(entry, as_json)

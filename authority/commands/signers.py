@@ -1,0 +1,72 @@
+"""What the commands share that sign: the keys they are given, the package they write, and their report."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from securesystemslib.signer import Signer
+
+from idtone import console
+from idtone.registry.trust import tuf_roles
+
+from ..edition import Edition
+from ..edition_rules import describe, examine, examine_issued
+from ..keys import signer
+from ..workspace import Workspace
+from .options import passphrase
+
+KeyOption = Annotated[
+    list[str], typer.Option("--key", metavar="KEY", help="A key to sign with: its file, or hsm:… Several times.")
+]
+
+
+def signers(keys: list[str]) -> list[Signer]:
+    """Opens keys, and asks for their passphrases. Raises TrustError."""
+    return [signer(key, passphrase) for key in keys]
+
+
+def write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
+    """Writes an edition for its holders, and shows what it changes."""
+    examine(edition, now)
+    examine_issued(edition, now)
+    shown, missing = list(describe(edition)), list(edition.missing())
+    edition.write(package)
+    if as_json:
+        console.print_json({"package": str(package), "words": shown, "missing": missing})
+        return
+    print(*shown, sep="\n")
+    print(f"{package} needs these signatures:", *missing, sep="\n  ")
+
+
+def state(workspace: Workspace, now: datetime) -> dict[str, Any]:
+    """What is published, for `print_report`."""
+    roles = {
+        name: {"version": version, "until": until.isoformat(), "due": due}
+        for name, version, until, due in workspace.state(now)
+    }
+    return {"repository": str(workspace.repository.folder), "roles": roles}
+
+
+def print_report(report: dict[str, Any], as_json: bool) -> None:
+    """What was signed and what is published."""
+    if as_json:
+        console.print_json(report)
+        return
+    if "signed" in report:
+        print(*(line for line in report["words"] if line.partition(":")[0] not in tuf_roles.ROLES), sep="\n")
+        print(f"signed: {', '.join(report['signed'])}")
+    for name in report.get("left", ()):
+        print(
+            f"not published: the changes of {tuf_roles.DELEGATED[name]};"
+            f" sign them with the {tuf_roles.ROLES[name].keys} keys"
+        )
+    for name, role in report["roles"].items():
+        due = f"; sign it with the {tuf_roles.ROLES[name].keys} keys soon" if role["due"] else ""
+        print(f"{name:<12} version {role['version']}, valid until {role['until']}{due}")
+    if "root" in report:
+        print(f"give the members {report['root']}")
+        print(f"SHA-256 {report['root_sha256']}: tell it to them by another channel")
+    print(f"publish the folder {report['repository']}")

@@ -1,0 +1,110 @@
+"""The metadata of the next edition: which roles are signed again, with which versions, terms and keys. Pure.
+
+Drafts are metadata by role. Functions that say so change them in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from securesystemslib.signer import Key
+from tuf.api.exceptions import UnsignedMetadataError
+from tuf.api.metadata import (
+    DelegatedRole,
+    Delegations,
+    Metadata,
+    MetaFile,
+    Root,
+    Snapshot,
+    Targets,
+    Timestamp,
+)  # fmt: skip
+
+from idtone.registry.trust import tuf_roles
+
+from .signing_terms import Terms
+
+Drafts = dict[str, Metadata[Any]]
+KeySets = Mapping[tuf_roles.Keys, Iterable[Key]]
+
+ALWAYS: Final = frozenset({"snapshot", "timestamp"})
+"""Roles that every edition signs again."""
+
+
+def parent_of(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
+    """The metadata that name the keys of a role."""
+    parent: Root | Targets = metadata["targets" if name in tuf_roles.DELEGATED else "root"].signed
+    return parent
+
+
+def role_of(name: str, metadata: Mapping[str, Metadata[Any]]) -> Any:
+    """The keys and the threshold of a role."""
+    return parent_of(name, metadata).get_delegated_role(name)
+
+
+def is_signed(name: str, metadata: Mapping[str, Metadata[Any]]) -> bool:
+    """Whether enough of a role's own keys have signed its metadata."""
+    try:
+        parent_of(name, metadata).verify_delegate(name, metadata[name].signed_bytes, metadata[name].signatures)
+    except UnsignedMetadataError:
+        return False
+    return True
+
+
+def first(keys: KeySets, terms: Terms, now: datetime) -> Drafts:
+    """All roles of a new repository, as version 0."""
+    root = Root(expires=now, consistent_snapshot=True)
+    delegations = Delegations({}, {})
+    targets = Targets(expires=now, delegations=delegations)
+    assert delegations.roles is not None
+    for name, paths in tuf_roles.PATHS.items():
+        delegations.roles[name] = DelegatedRole(name, [], tuf_roles.THRESHOLD, terminating=True, paths=paths)
+    drafts: Drafts = {"root": Metadata(root), "targets": Metadata(targets)}
+    drafts |= {name: Metadata(Targets(expires=now)) for name in tuf_roles.DELEGATED}
+    drafts |= {"snapshot": Metadata(Snapshot(expires=now)), "timestamp": Metadata(Timestamp(expires=now))}
+    for name, role in tuf_roles.ROLES.items():
+        _add_keys(drafts, name, keys[role.keys], terms)
+    for draft in drafts.values():
+        draft.signed.version = 0
+    return drafts
+
+
+def replace_keys(drafts: Drafts, keys: KeySets, terms: Terms) -> set[str]:
+    """Give some sets new keys, in place; returns the roles that have to be signed again."""
+    affected = set(ALWAYS)
+    for name, role in tuf_roles.ROLES.items():
+        if role.keys not in keys:
+            continue
+        affected |= {name, "targets" if name in tuf_roles.DELEGATED else "root"}
+        parent = parent_of(name, drafts)
+        for keyid in list(parent.get_delegated_role(name).keyids):
+            parent.revoke_key(keyid, name)
+        _add_keys(drafts, name, keys[role.keys], terms)
+    return affected
+
+
+def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: Terms) -> None:
+    parent = parent_of(name, drafts)
+    for key in keys:
+        parent.add_key(key, name)
+    parent.get_delegated_role(name).threshold = terms.set_of(tuf_roles.ROLES[name].keys).threshold
+
+
+def raised(drafts: Drafts, names: Iterable[str], terms: Terms, now: datetime) -> Drafts:
+    """The named roles in their order, changed in place: each as its next version, with a new term, unsigned."""
+    chosen = set(names)
+    for name in tuf_roles.ROLES:
+        if name not in chosen:
+            continue
+        draft = drafts[name].signed
+        draft.version += 1
+        draft.expires = (now + terms.term(name)).replace(microsecond=0)
+        if name == "snapshot":
+            others = ("targets", *tuf_roles.DELEGATED)
+            draft.meta = {f"{other}.json": MetaFile(drafts[other].signed.version) for other in others}
+        elif name == "timestamp":
+            draft.snapshot_meta = MetaFile(drafts["snapshot"].signed.version)
+        drafts[name].signatures.clear()
+    return {name: drafts[name] for name in tuf_roles.ROLES if name in chosen}

@@ -1,0 +1,264 @@
+"""The rules for an edition, which holders check before they sign, and the authority before it publishes. Pure.
+
+A package may come from anyone. Its drafts could contain more than the files beside them: keys under the ids of other
+keys, a role that may sign more than its file, a version without a successor, hidden targets. So each draft must have
+the one permitted form, and `describe` names every change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from securesystemslib.formats import encode_canonical
+from securesystemslib.signer import Key
+from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
+
+from idtone.errors import TrustError
+from idtone.registry.file_kinds import KINDS, Kind
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.roots import followed
+
+from . import operator_list
+from .edition import Edition
+
+_KINDS: Final = {"root": Root, "snapshot": Snapshot, "timestamp": Timestamp}
+_LONGEST: Final = timedelta(days=3653)
+_EARLY: Final = timedelta(hours=1)
+"""How far the clocks of the authority and the holders may differ."""
+_LEAST: Final = 2
+"""The lowest threshold: one stolen key alone cannot sign."""
+
+
+def _unfit(name: str, what: str) -> TrustError:
+    return TrustError(f"{name} {what}; do not sign this package, ask for a new one")
+
+
+# -- the published part ----------------------------------------------------------------------------------------------
+
+
+def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
+    """Verify the part `before` with a root that the holder keeps. Raises TrustError."""
+    before = edition.before
+    if set(before) != set(tuf_roles.ROLES):
+        raise _unfit("the package", "lacks the metadata that are published now")
+    root = trusted
+    for later in edition.roots:
+        if later.signed.version == root.signed.version + 1:
+            root = followed(root, later)
+    if root.signed_bytes != before["root"].signed_bytes:
+        raise _unfit("the package", "does not come from the association whose root you have")
+    for name in tuf_roles.ROLES:
+        parent = before["targets" if name in tuf_roles.DELEGATED else "root"].signed
+        if type(before[name].signed) is not _KINDS.get(name, Targets):
+            raise _unfit(f"the published {name}", "is metadata of another kind")
+        try:
+            parent.verify_delegate(name, before[name].signed_bytes, before[name].signatures)
+        except UnsignedMetadataError as error:
+            raise _unfit(f"the published {name}", "is not signed by its keys") from error
+    for name, file in tuf_roles.DELEGATED.items():
+        target = before[name].signed.targets.get(file)
+        if target is None:
+            raise _unfit(f"the published {name}", f"does not name {file}")
+        _fits(target, edition.files.get(file), f"the published {file}")
+
+
+# -- the drafts ------------------------------------------------------------------------------------------------------
+
+
+def examine(edition: Edition, now: datetime) -> None:
+    """Raises TrustError or DocumentError if anything in the drafts breaks a rule."""
+    whole = {**edition.before, **edition.metadata}
+    if set(whole) != set(tuf_roles.ROLES) or not edition.metadata:
+        raise _unfit("the package", "lacks some of the roles")
+    for name, draft in edition.metadata.items():
+        _examine_draft(name, draft, edition.before.get(name), now)
+    _examine_keys(whole["root"].signed, whole["targets"].signed)
+    named: set[str] = set()
+    for name in tuf_roles.DELEGATED:
+        if name in edition.metadata:
+            _examine_targets(edition, name)
+            named |= set(edition.metadata[name].signed.targets)
+    if extra := edition.targets.keys() - named:
+        raise _unfit(min(extra), "is in the package, but no metadata name it")
+    others = ("targets", *tuf_roles.DELEGATED)
+    seen = {file: (meta.version, meta.length, meta.hashes) for file, meta in whole["snapshot"].signed.meta.items()}
+    if seen != {f"{name}.json": (whole[name].signed.version, None, None) for name in others}:
+        raise _unfit("snapshot", "names versions that do not belong together")
+    meta = whole["timestamp"].signed.snapshot_meta
+    if (meta.version, meta.length, meta.hashes) != (whole["snapshot"].signed.version, None, None):
+        raise _unfit("timestamp", "names another snapshot")
+
+
+def _examine_draft(name: str, draft: Metadata[Any], before: Metadata[Any] | None, now: datetime) -> None:
+    signed = draft.signed
+    if type(signed) is not _KINDS.get(name, Targets):
+        raise _unfit(name, "is metadata of another kind")
+    if signed.version != (before.signed.version if before else 0) + 1:
+        raise _unfit(name, "does not have the next version")
+    if signed.unrecognized_fields or draft.unrecognized_fields:
+        raise _unfit(name, "contains unknown fields")
+    if not now < signed.expires <= now + _LONGEST:
+        raise _unfit(name, f"expires at {signed.expires.isoformat()}, which is past or too far away")
+
+
+def _examine_keys(root: Root, targets: Targets) -> None:
+    delegations = targets.delegations
+    if not root.consistent_snapshot or set(root.roles) != set(tuf_roles.ROLES) - set(tuf_roles.DELEGATED):
+        raise _unfit("root", "has the wrong roles")
+    if targets.targets or delegations is None or delegations.roles is None or delegations.succinct_roles is not None:
+        raise _unfit("targets", "names files itself, or delegates nothing")
+    if list(delegations.roles) != list(tuf_roles.PATHS) or delegations.unrecognized_fields:
+        raise _unfit("targets", "delegates to the wrong roles")
+    for name, paths in tuf_roles.PATHS.items():
+        role = delegations.roles[name]
+        if list(role.paths or ()) != paths or not role.terminating or role.path_hash_prefixes is not None:
+            raise _unfit(name, "may sign the wrong files")
+    sets: dict[tuf_roles.Keys, tuple[frozenset[str], int]] = {}
+    for parent, keys, name in (
+        (root, root.keys, "root"), (targets, delegations.keys, "targets"),
+    ):  # fmt: skip
+        names = [each for each in tuf_roles.ROLES if (each in tuf_roles.DELEGATED) == (parent is targets)]
+        for each in names:
+            role_of: Any = parent.get_delegated_role(each)
+            keyids = frozenset(role_of.keyids)
+            if role_of.unrecognized_fields or not _LEAST <= role_of.threshold <= len(keyids):
+                raise _unfit(each, "has too low a threshold")
+            if any(keyid not in keys or _content_id(keys[keyid]) != keyid for keyid in keyids):
+                raise _unfit(each, "has a key under the id of another key")
+            kind = tuf_roles.ROLES[each].keys
+            if sets.setdefault(kind, (keyids, role_of.threshold)) != (keyids, role_of.threshold):
+                raise _unfit(each, f"has keys that differ from the rest of the set {kind}")
+        if set(keys) != {keyid for each in names for keyid in parent.get_delegated_role(each).keyids}:
+            raise _unfit(name, "lists keys that no role uses")
+
+
+def _content_id(key: Key) -> str:
+    """The id that securesystemslib derives from a key's content; empty if the key has unknown fields."""
+    if key.unrecognized_fields:
+        return ""
+    content = {"keytype": key.keytype, "scheme": key.scheme, "keyval": key.keyval}
+    return hashlib.sha256(str(encode_canonical(content)).encode()).hexdigest()
+
+
+def _examine_targets(edition: Edition, name: str) -> None:
+    """A role names its own files alone, and each of them is in the package or is published already."""
+    file, named = tuf_roles.DELEGATED[name], edition.metadata[name].signed.targets
+    if edition.metadata[name].signed.delegations is not None:
+        raise _unfit(name, "delegates its files to other roles")
+    for path, target in named.items():
+        octets = edition.targets.get(path)
+        published = edition.before[name].signed.targets.get(path) if name in edition.before else None
+        if octets is None and (published is None or published.hashes != target.hashes):
+            raise _unfit(path, "is missing from the package")
+        if octets is not None:
+            _fits(target, octets, path)
+        custom = {"custom": {"history": (target.custom or {}).get("history")}} if path == file else {}
+        if target.unrecognized_fields != custom or set(target.hashes) != {"sha256"}:
+            raise _unfit(path, "has unknown fields")
+    if file not in named or (name == tuf_roles.SUSPENSIONS and len(named) > 1):
+        raise _unfit(name, "does not name its one file")
+    document = KINDS[name].parse(_text(edition, file), file)
+    if name == tuf_roles.SUSPENSIONS:
+        return
+    listed = edition.targets.get(tuf_roles.OPERATORS_FILE)
+    if tuf_roles.OPERATORS_FILE not in named or listed != operator_list.octets(document):
+        raise _unfit(tuf_roles.OPERATORS_FILE, f"is not the list that follows from {file}")
+    masters = {tone.id: tone.sha256 for tone in document.tones}
+    for path in named.keys() - {file, tuf_roles.OPERATORS_FILE}:
+        if PurePosixPath(path).parent.as_posix() != tuf_roles.TONES or (
+            named[path].hashes["sha256"] != masters.get(PurePosixPath(path).stem)
+        ):
+            raise _unfit(path, f"is not a master that {file} names")
+
+
+def examine_issued(edition: Edition, now: datetime) -> None:
+    """Members take `issued` as a lower bound of the present time: a mistyped year would expire all licences at once.
+    Raises TrustError.
+    """
+    for name in _changed_files(edition):
+        file, kind = tuf_roles.DELEGATED[name], KINDS[name]
+        at = kind.head(kind.parse(_text(edition, file), file)).issued
+        if at > now + _EARLY:
+            raise TrustError(f"{file}: is issued in the future, at {at.isoformat()}; set `issued` to now")
+
+
+def _fits(target: TargetFile, octets: bytes | None, name: str) -> None:
+    try:
+        target.verify_length_and_hashes(octets or b"")
+    except LengthOrHashMismatchError as error:
+        raise _unfit(name, "is not the file that was signed") from error
+
+
+def _text(edition: Edition, file: str) -> str:
+    try:
+        return edition.targets[file].decode("utf-8-sig")
+    except (KeyError, UnicodeDecodeError) as error:
+        raise _unfit(file, "is missing from the package, or is not text") from error
+
+
+# -- in words ---------------------------------------------------------------------------------------------------------
+
+
+def describe(edition: Edition) -> Iterator[str]:
+    """Every change of an edition in words, for those who sign it. Call `examine` first."""
+    for name in _changed_files(edition):
+        yield from _file_words(edition, name)
+    yield from _key_words(edition)
+    for name, draft in edition.metadata.items():
+        yield f"{name}: version {draft.signed.version}, valid until {draft.signed.expires.isoformat()}"
+
+
+def _changed_files(edition: Edition) -> list[str]:
+    return [name for name in tuf_roles.DELEGATED if name in edition.metadata]
+
+
+def _file_words(edition: Edition, name: str) -> Iterator[str]:
+    file, kind = tuf_roles.DELEGATED[name], KINDS[name]
+    new, octets = kind.parse(_text(edition, file), file), edition.files.get(file)
+    if octets is None:
+        yield f"{file}: the first edition, {', '.join(f'{field} {_stamp(kind, new, field)}' for field in kind.stamp)}"
+        old = new.model_copy(update=dict.fromkeys(kind.lists, ()))
+    else:
+        old = kind.parse(octets.decode("utf-8-sig"), file)
+        if octets != edition.targets[file]:
+            both = (f"{field} {_stamp(kind, new, field)}, was {_stamp(kind, old, field)}" for field in kind.stamp)
+            yield f"{file}: {'; '.join(both)}"
+    yield from kind.differences(old, new)
+    yield from _history_words(edition, name)
+
+
+def _stamp(kind: Kind, document: Any, field: str) -> str:
+    value = getattr(kind.head(document), field)
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _history_words(edition: Edition, name: str) -> Iterator[str]:
+    target = edition.metadata[name].signed.targets[tuf_roles.DELEGATED[name]]
+    anchor = (target.custom or {}).get("history", {})
+    if anchor.get("entries"):
+        yield f"history of {name}: {anchor['entries']} lines, SHA-256 {anchor.get('sha256')}"
+
+
+def _key_words(edition: Edition) -> Iterator[str]:
+    """The sets whose keys have changed, with the complete ids."""
+    told: set[tuf_roles.Keys] = set()
+    for name, role in tuf_roles.ROLES.items():
+        old, new = (_signs(metadata, name) for metadata in (edition.before, {**edition.before, **edition.metadata}))
+        if old != new and role.keys not in told:
+            told.add(role.keys)
+            threshold, keyids = new
+            yield f"the set {role.keys} signs with {threshold} of {len(keyids)} keys:"
+            yield from (f"  {keyid}" for keyid in keyids)
+
+
+def _signs(metadata: Mapping[str, Metadata[Any]], name: str) -> tuple[int, Sequence[str]]:
+    parent = "targets" if name in tuf_roles.DELEGATED else "root"
+    if parent not in metadata:
+        return 0, ()
+    role = metadata[parent].signed.get_delegated_role(name)
+    return role.threshold, sorted(role.keyids)

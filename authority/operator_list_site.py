@@ -1,0 +1,31 @@
+"""Writes the folder for the association's web site: the list of operators, its page, and its proof.
+
+`idtone.registry.trust.operator_list` names the files, and verifies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from idtone.errors import UsageError
+from idtone.files import replace_durably
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.operator_list import PAGE, PROOF
+from idtone.translation import Message
+
+from . import operator_list
+
+
+def write_site(folder: Path, listed: bytes, proof: Mapping[str, bytes]) -> None:
+    """`listed` is operators.json, `proof` the signed metadata by file name. Raises UsageError."""
+    try:
+        (folder / PROOF).mkdir(parents=True, exist_ok=True)
+        for name, octets in proof.items():
+            replace_durably(folder / PROOF / name, octets)
+        replace_durably(folder / tuf_roles.OPERATORS_FILE, listed)
+        replace_durably(folder / PAGE, operator_list.page(listed))
+    except OSError as error:
+        raise UsageError(
+            Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+        ) from error

@@ -1,0 +1,127 @@
+"""Checks the journal's lines: it enters the credible ones as evidence, and refuses the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from typing import Final
+
+from idtone.calls import Outcome
+from idtone.errors import JournalError, LedgerError
+from idtone.log_throttle import LogThrottle
+
+from .call_control import CallControl
+from .journal_lines import LONGEST_LINE, Decided, Ended, Line, blotted, fits_call_id, read, split
+
+log = logging.getLogger(__name__)
+
+LATE: Final = timedelta(seconds=30)
+"""How much later than its own time a line may arrive. The hook dates a decision by its request, and may wait 13 s for a
+verdict. Only the decision on an emergency call is written later: when the call ends.
+"""
+
+
+class JournalIntake:
+    """Accepts lines of calls in progress, by their nonces, and lines of calls that the hook has just decided."""
+
+    def __init__(
+        self,
+        call_control: CallControl,
+        times: Callable[[Iterable[str]], Mapping[str, Mapping[str, object]]],
+        keep: Callable[[Sequence[str]], None],
+    ) -> None:
+        """`times` reads which steps of the calls are in the ledger, by call id and kind; it may raise LedgerError.
+        `keep` stores refused lines, without their digits; it may raise OSError.
+        """
+        self._calls = call_control
+        self._times = times
+        self._keep = keep
+        self._shed = LogThrottle(log, "a call was rejected")
+        self._throttle = LogThrottle(log, "a journal line was refused")
+        self._gap = timedelta()
+
+    def set_gap_s(self, seconds: float) -> None:
+        """Take the time since the last read of all lines: a new line cannot be older."""
+        self._gap = timedelta(seconds=min(seconds, 10**9))
+
+    def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
+        """Enter lines as evidence; the futures are done when it is on the disk.
+
+        Raises JournalError if the ledger cannot be read; then no line is entered.
+        """
+        found: list[tuple[str, Line]] = []
+        refused: list[tuple[str, JournalError]] = []
+
+        def find(text: str) -> None:
+            try:
+                found.append((text, read(text)))
+            except JournalError as error:
+                parts = split(text)
+                refused.append((parts[0] if parts else text, error))
+                if parts:
+                    find(parts[1])
+
+        for octets in lines:
+            find(octets.decode("ascii", "replace"))
+        written: list[Future[None]] = []
+        known = self._known_before(line for _, line in found)
+        for text, line in found:
+            try:
+                written += self._accepted(line, line.call_id in known)
+            except JournalError as error:
+                refused.append((text, error))
+        self._refuse(refused)
+        return written
+
+    def _known_before(self, lines: Iterable[Line]) -> set[str]:
+        """The ids of ended calls: they are not in progress, and the ledger has steps of them."""
+        calls = self._calls
+        asked = {
+            line.call_id
+            for line in lines
+            if not calls.find(line.call_id) and (line.at < calls.since or isinstance(line, Decided))
+        }
+        try:
+            return {call_id for call_id, kinds in self._times(asked).items() if kinds} if asked else set()
+        except LedgerError as error:
+            raise JournalError(f"the ledger cannot say which calls have ended: {error}") from error
+
+    def _accepted(self, line: Line, known_before: bool) -> list[Future[None]]:
+        calls = self._calls
+        call = calls.find(line.call_id)
+        if call:
+            if isinstance(line, Ended) and call.decision.outcome is Outcome.BYPASS:
+                self._must_be_new(line.at)
+            return calls.journal(line)
+        if known_before and line.at < calls.since:
+            return []  # an earlier service has entered this line
+        if isinstance(line, Decided):
+            if known_before or calls.is_closed(line.call_id):
+                raise JournalError("its call has already ended")
+            if not fits_call_id(line.call_id, line.at):
+                raise JournalError("its time contradicts the time in the call id")
+            self._must_be_new(line.at, over=line.outcome is Outcome.BYPASS)
+            if line.outcome is Outcome.SHED:
+                self._shed.warning("the number of calls that wait for a verdict has reached policy.waiting")
+        return calls.journal(line)
+
+    def _must_be_new(self, at: datetime, over: bool = False) -> None:
+        """Raises JournalError if all lines of this time were read before, or if the time is in the future.
+
+        `over`: the hook writes the line when its call ends, so `at` may be long ago.
+        """
+        now = self._calls.now()
+        if at > now + LATE or (at < now - self._gap - LATE and not over):
+            raise JournalError("its time is in the future, or all lines of that time were read before")
+
+    def _refuse(self, refused: Sequence[tuple[str, JournalError]]) -> None:
+        for _, error in refused:
+            self._throttle.warning(str(error))
+        if not refused:
+            return
+        try:
+            self._keep([blotted(text[:LONGEST_LINE]) for text, _ in refused])
+        except OSError as error:
+            self._throttle.warning(f"it cannot be saved: {error.strerror}")

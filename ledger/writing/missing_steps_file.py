@@ -1,0 +1,66 @@
+"""The file that says which steps would be missing from the ledger if its writer died now."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Final
+
+from ..keys.private_files import open_private
+from .unwritten_steps import MissingSteps
+
+LENGTH: Final = 512
+"""Bytes, from the beginning: on a full disk the file is overwritten, and needs no more room."""
+
+_log = logging.getLogger(__name__)
+
+
+def missing_file(ledger: Path) -> Path:
+    return ledger.with_name(ledger.name + ".owed")
+
+
+class MissingFile:
+    """Kept open, for the writer. If it cannot be written, that is logged, and evidence is written without it."""
+
+    def __init__(self, ledger: Path) -> None:
+        """Raises OSError."""
+        self._path = missing_file(ledger)
+        self._descriptor = open_private(self._path)
+        self._said: MissingSteps | None = read_missing(ledger)
+        if os.fstat(self._descriptor).st_size < LENGTH:
+            self._write(None)
+
+    @property
+    def before(self) -> MissingSteps | None:
+        """What it said when it was opened, or what was said last."""
+        return self._said
+
+    def say(self, owed: MissingSteps | None) -> None:
+        """On the disk when this returns."""
+        if owed != self._said:
+            self._said = owed
+            self._write(owed)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _write(self, owed: MissingSteps | None) -> None:
+        text = json.dumps(owed.to_json()) if owed else ""
+        try:
+            os.pwrite(self._descriptor, text.encode().ljust(LENGTH - 1) + b"\n", 0)
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            _log.error("%s: what is not yet in the ledger cannot be written down: %s", self._path, error.strerror)
+
+
+def read_missing(ledger: Path) -> MissingSteps | None:
+    """What it says; None if nothing is missing. A file that cannot be read is logged."""
+    path = missing_file(ledger)
+    try:
+        text = path.read_text("utf-8").strip() if path.exists() else ""
+        return MissingSteps.parse(json.loads(text)) if text else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _log.error("%s: what is not in the ledger cannot be read: %s", path, type(error).__name__)
+        return None

@@ -1,0 +1,149 @@
+"""Finds the places in the operator's configuration where Asterisk ignores the result of `idtone-called`. Pure.
+
+Dial() reads GOSUB_RESULT after the Gosub() of its option U(), so `idtone-called` can refuse a call there. Queue() runs
+a Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Of several U(),
+Dial() runs only the last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE
+from idtone.translation import Message, joined
+
+from .asterisk_files import Line
+from .findings import Finding, bad, good, unknown
+
+MOST_NAMED: Final = 5
+_COMMENT: Final = re.compile(r"(?<!\\);.*")
+_BLOCK: Final = re.compile(r";--(?!-)|--;")
+_SECTION: Final = re.compile(r"\s*\[([^\]]+)\]")
+_VALUE: Final = re.compile(r"\s*([\w-]+)\s*=>?\s*(.*)")
+_NAME: Final = re.compile(r"[\w-]*$")
+_QUEUE_GOSUB: Final = "membergosub"
+_JUMPS: Final = frozenset({"gosub", "gosubif", "goto", "gotoif"})
+_FIRST_GOSUB: Final = 6
+"""The first argument of Queue() that may name a Gosub(); which one does differs between versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One place where the result of `idtone-called` is ignored."""
+
+    line: Line
+    what: str
+
+    def __str__(self) -> str:
+        return Message("{path}, line {number}: {what}", path=self.line.path, number=self.line.number, what=self.what)
+
+
+def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[Use]:
+    """The places in extensions.conf, queues.conf and followme.conf, each with the files that it includes."""
+    dialplan = [line for line in _without_comments(dialplan) if line.path.name != HOOK_FILE]
+    leading = {CALLED_CONTEXT, *_leading_contexts(dialplan)}
+    found: list[Use] = []
+    for line in dialplan:
+        found += [Use(line, what) for what in dict.fromkeys(_ignored_in(line.text, leading))]
+    for line in _without_comments(queues):
+        option = _VALUE.match(line.text)
+        if option and option[1].lower() == _QUEUE_GOSUB and _context(option[2]) in leading:
+            found.append(Use(line, Message("{option} of a queue", option=_QUEUE_GOSUB)))
+    found += [Use(line, "FollowMe()") for line in _without_comments(followme) if CALLED_CONTEXT in line.text]
+    return found
+
+
+def judge(found: Collection[Use] | None, trouble: str, folder: Path) -> Finding:
+    """`found` is None if the files could not be read; `trouble` says why."""
+    topic = "hook-use"
+    if found is None:
+        look = Message(
+            "Run this as a user who may read {folder}; or name Asterisk's folder: --asterisk-etc DIR", folder=folder
+        )
+        return unknown(topic, Message("{folder}: {trouble}", folder=folder, trouble=trouble), look)
+    if not found:
+        return good(topic, Message("Asterisk reads the result of every {context}", context=CALLED_CONTEXT))
+    named = list(map(str, list(found)[:MOST_NAMED]))
+    if len(found) > MOST_NAMED:
+        named.append(Message("and {count} more", count=len(found) - MOST_NAMED))
+    return bad(topic, joined("; ", named), _REMEDY)
+
+
+_REMEDY: Final = Message(
+    "Remove {context} there, and call each number by a Local channel through {forward}. In "
+    "extensions.conf: `[idtone-members]`, `exten = "
+    "_[+0-9].,1,Gosub({forward},s,1(PJSIP/${{EXTEN}}@TRUNK,FORWARDING_NUMBER,incoming,60,${{EXTEN}}))`, "
+    "`same = n,Hangup(${{IDTONE_CAUSE}})`. Then in queues.conf: `member => "
+    "Local/NUMBER@idtone-members/n`; in followme.conf: `context => idtone-members`, and "
+    "FollowMe() with the option l; instead of the other U(): "
+    "`Dial(Local/NUMBER@idtone-members/n,,U(YOURS))`",
+    context=CALLED_CONTEXT,
+    forward=FORWARD_CONTEXT,
+)
+
+
+def _without_comments(lines: Sequence[Line]) -> Iterator[Line]:
+    inside = False
+    for line in lines:
+        kept, at = "", 0
+        for mark in _BLOCK.finditer(line.text):
+            if mark[0] == ";--" and not inside:
+                kept += line.text[at : mark.start()]
+                inside = True
+            elif mark[0] == "--;" and inside:
+                at, inside = mark.end(), False
+        if not inside:
+            kept += line.text[at:]
+        yield Line(line.path, line.number, _COMMENT.sub("", kept))
+
+
+def _leading_contexts(lines: Sequence[Line]) -> Iterator[str]:
+    """The operator's contexts that lead to `idtone-called` by a Gosub() or Goto(). Under Dial() that works."""
+    context = ""
+    for line in lines:
+        section = _SECTION.match(line.text)
+        if section:
+            context = section[1]
+        if any(name in _JUMPS and CALLED_CONTEXT in inner for name, inner, _ in _groups(line.text)):
+            yield context
+
+
+def _ignored_in(text: str, leading: Collection[str]) -> Iterator[str]:
+    """What in a line ignores the result. `leading` are the contexts that lead to `idtone-called`."""
+    for name, inner, gosubs in _groups(text):
+        if name == "queue":
+            arguments = inner.split(",")[_FIRST_GOSUB:]
+            if CALLED_CONTEXT in inner or any(_context(argument) in leading for argument in arguments):
+                yield Message("the Gosub() of Queue()")
+        elif name == "followme" and CALLED_CONTEXT in inner:
+            yield "FollowMe()"
+        if gosubs and _context(gosubs[-1]) not in leading and any(_context(gosub) in leading for gosub in gosubs):
+            yield Message("another U() after it")
+
+
+def _context(gosub: str) -> str:
+    """The context that `context^argument`, `context,s,1(argument)` or `context(argument)` names."""
+    found = re.match(r"\s*([\w-]+)", gosub)
+    return found[1] if found else ""
+
+
+def _groups(text: str) -> list[tuple[str, str, list[str]]]:
+    """Each group in parentheses: the name before it in lower case, its text, and the arguments of the options U()
+    directly in it. The whole line is a group too, because a variable may hold options.
+    """
+    groups: list[tuple[str, str, list[str]]] = []
+    opened: list[tuple[str, int, list[str]]] = [("", 0, [])]
+    for at, character in enumerate(text):
+        if character in "({":
+            name = _NAME.search(text, 0, at)
+            opened.append((f"{name[0] if name else ''}{'' if character == '(' else '{'}", at + 1, []))
+        elif character in ")}" and len(opened) > 1:
+            name_, start, gosubs = opened.pop()
+            groups.append((name_.lower(), text[start:at], gosubs))
+            if name_.endswith("U"):
+                opened[-1][2].append(text[start:at])
+    return [*groups, ("", text, opened[0][2])]

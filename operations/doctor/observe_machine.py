@@ -1,0 +1,332 @@
+"""Observes this machine: files, open ports, processes, names, the clock. I/O; changes nothing, takes no lock."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import grp
+import os
+import pwd
+import re
+import socket
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Final
+
+from idtone.dialplan import HOOK_FILE
+
+from .asterisk import Address
+from .ledger import Room
+from .shared_file_findings import Identity, Rights
+
+_PROC: Final = Path("/proc")
+_LISTEN: Final = "0A"
+_CONF_LIMIT: Final = 500
+"""At most so many files of a configuration folder are searched for an #include."""
+
+
+def read(path: Path) -> tuple[str | None, str]:
+    """The text; or None, and why it cannot be read: empty if the file does not exist."""
+    try:
+        return path.read_text("utf-8", "surrogateescape"), ""
+    except FileNotFoundError:
+        return None, ""
+    except OSError as error:
+        return None, error.strerror or type(error).__name__
+
+
+def mode_and_owner(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return stat.S_IMODE(status.st_mode), status.st_uid
+
+
+def rights(path: Path) -> Rights:
+    """Mode and owners of a file or folder. Raises OSError."""
+    status = path.stat()
+    listed = "system.posix_acl_access" in os.listxattr(path)
+    return Rights(path, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, listed)
+
+
+def rights_in(folder: Path) -> list[Rights]:
+    """`rights` of the folder and of everything in it; empty if it does not exist. Raises OSError."""
+    walked = os.walk(folder, onerror=_ignore_missing)
+    found = []
+    for path in (folder, *(Path(place, name) for place, below, files in walked for name in (*below, *files))):
+        with contextlib.suppress(FileNotFoundError):  # the service has replaced it meanwhile
+            found.append(rights(path))
+    return found
+
+
+def _ignore_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def content(path: Path) -> bytes | None:
+    """The bytes of a file; None if it does not exist. Raises OSError for other errors."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def including(folder: Path) -> list[Path] | None:
+    """The files directly in Asterisk's folder that include the hook; None if no readable file does and others cannot be
+    read.
+    """
+    wanted = re.compile(rf'^\s*#(?:try)?include\s+["<]?(?:\S*/)?{re.escape(HOOK_FILE)}[">]?\s*(?:;.*)?$', re.MULTILINE)
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        return None
+    found, closed = [], False
+    for path in sorted(folder.glob("*.conf"))[:_CONF_LIMIT]:
+        if path.name == HOOK_FILE:
+            continue
+        try:
+            if wanted.search(path.read_text("utf-8", "replace")):
+                found.append(path)
+        except OSError:
+            closed = True
+    return None if closed and not found else found
+
+
+def room(path: Path) -> Room:
+    """The free space at `path`, or at the nearest folder above it that exists. Raises OSError."""
+    found = os.statvfs(existing(path))
+    free = found.f_bfree if os.geteuid() == 0 else found.f_bavail
+    return Room(free * found.f_frsize, found.f_favail if found.f_files else None)
+
+
+def there(path: Path) -> bool:
+    """Whether the file or folder exists. Raises OSError if that cannot be known."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that exists. Raises OSError."""
+    path = path.absolute()
+    return next(place for place in (path, *path.parents) if there(place))
+
+
+def leading_to(folder: Path) -> list[Path]:
+    """The existing folders above `folder`, from the root on. Raises OSError."""
+    nearest = existing(folder.parent)
+    return [*reversed(nearest.parents), nearest]
+
+
+def size(path: Path) -> int | None:
+    """The bytes that a file occupies on the disk; None if it does not exist or cannot be read."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return min(status.st_size, 512 * status.st_blocks)  # holes of a sparse file occupy nothing
+
+
+def is_wal(path: Path) -> bool:
+    """Whether the header of an SQLite file says that it is in WAL mode (sqlite.org/fileformat.html)."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:20] == b"\x02\x02"
+    except OSError:
+        return False
+
+
+def listening(port: int) -> list[Address] | None:
+    """The addresses on which this TCP port is open in our network namespace; None if /proc cannot be read."""
+    found: list[Address] = []
+    try:
+        for table in ("tcp", "tcp6"):
+            path = _PROC / "net" / table
+            if table == "tcp" or path.exists():
+                found += _listening(path.read_text("ascii"), port)
+    except OSError:
+        return None
+    return found
+
+
+def _listening(table: str, port: int) -> Iterator[Address]:
+    for line in table.splitlines()[1:]:
+        local, state = line.split()[1], line.split()[3]
+        address, _, number = local.partition(":")
+        if state == _LISTEN and int(number, 16) == port:
+            words = [bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8)]
+            packed = b"".join(words)
+            yield IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)
+
+
+def process_of(pid_file: Path) -> Identity | None:
+    """The identity of the process in a pid file; None if there is no such process."""
+    text, _ = read(pid_file)
+    return identity(int(text)) if text is not None and text.strip().isdecimal() else None
+
+
+def identity(process: int) -> Identity | None:
+    """User and groups of a process; None if there is no such process."""
+    status, _ = read(_PROC / str(process) / "status")
+    fields = dict(re.findall(r"^(\w+):[ \t]*(.*)$", status or "", re.MULTILINE))
+    if not {"Uid", "Gid", "Groups"} <= fields.keys():
+        return None
+    effective = 1
+    group = int(fields["Gid"].split()[effective])
+    groups = {group, *map(int, fields["Groups"].split())}
+    return Identity(int(fields["Uid"].split()[effective]), frozenset(groups), group)
+
+
+def account(user: str | int, group: str = "", more: Collection[str] = ()) -> Identity | None:
+    """The identity of a program that runs as this user, with this primary group and these further groups; None if the
+    user or a group does not exist.
+    """
+    try:
+        entry = pwd.getpwuid(user) if isinstance(user, int) else pwd.getpwnam(user)
+        primary = grp.getgrnam(group).gr_gid if group else entry.pw_gid
+        others = {grp.getgrnam(name).gr_gid for name in more}
+    except KeyError:
+        return None
+    return Identity(entry.pw_uid, frozenset({primary, *os.getgrouplist(entry.pw_name, primary), *others}), primary)
+
+
+def user_name(user: int) -> str:
+    """The user for `chown`: its name, or its number if it has no name."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
+def group_name(group: int) -> str:
+    """The group for `chgrp`: its name, or its number if it has no name."""
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)
+
+
+def held_open(path: Path) -> bool | None:
+    """Whether a process has this file open; None if none was found but a process of `serve` could not be read.
+
+    Trying the lock itself could make a service fail that starts at the same moment.
+    """
+    try:
+        process, hidden = _holder(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return True if process else None if hidden else False
+
+
+def holder(path: Path) -> int | None:
+    """A process that has this file open; None if none was found."""
+    try:
+        return _holder(path)[0]
+    except OSError:
+        return None
+
+
+def _holder(path: Path) -> tuple[int | None, bool]:
+    """A process that has the file open, and whether a process of `serve` could not be read. Raises OSError."""
+    wanted = path.stat()
+    hidden = False
+    for process in _PROC.glob("[0-9]*"):
+        try:
+            for descriptor in (process / "fd").iterdir():
+                found = descriptor.stat()
+                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                    return int(process.name), False
+        except PermissionError:
+            command, _ = read(process / "cmdline")
+            hidden = hidden or "serve" in (command or "").split("\0")
+        except OSError:
+            continue  # the process or the file has ended meanwhile
+    return None, hidden
+
+
+def is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
+    """How long the look-up of a name took, at most `deadline_s`, and whether it resolved."""
+    resolved = threading.Event()
+    ended = threading.Event()
+
+    def resolve() -> None:
+        try:
+            socket.getaddrinfo(host, None)
+            resolved.set()
+        except (OSError, UnicodeError):
+            pass  # the name does not resolve, which is a result
+        finally:
+            ended.set()
+
+    started_s = time.monotonic()
+    threading.Thread(target=resolve, daemon=True).start()
+    ended.wait(deadline_s)
+    return time.monotonic() - started_s, resolved.is_set()
+
+
+class _Timex(ctypes.Structure):
+    """`struct timex` of adjtimex(2) up to its status. With `modes` 0 the call sets nothing."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 256),
+    )
+
+
+_STA_UNSYNC: Final = 0x0040
+
+
+def clock_is_synchronised() -> bool | None:
+    """Whether the kernel's clock is synchronised; None if adjtimex(2) fails."""
+    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+    state = _Timex()
+    if adjtimex is None or adjtimex(ctypes.byref(state)) < 0:
+        return None
+    return not state.status & _STA_UNSYNC
+
+
+def watchdog(unit: str, deadline_s: float) -> str | None:
+    """systemd's WatchdogUSec of a unit; None if systemd does not run here."""
+    shown = _shown(unit, ("WatchdogUSec",), deadline_s)
+    return None if shown is None else shown.get("WatchdogUSec", "")
+
+
+def unit_account(unit: str, deadline_s: float) -> Identity | None:
+    """The identity with which systemd starts a unit; None if systemd, the unit or the user does not exist."""
+    shown = _shown(unit, ("LoadState", "User", "Group", "SupplementaryGroups"), deadline_s)
+    if shown is None or shown.get("LoadState") != "loaded":
+        return None
+    return account(shown.get("User") or 0, shown.get("Group", ""), shown.get("SupplementaryGroups", "").split())
+
+
+def _shown(unit: str, properties: Sequence[str], deadline_s: float) -> dict[str, str] | None:
+    """Properties of a unit; None if systemd does not run here, or fails."""
+    if not Path("/run/systemd/system").is_dir():
+        return None
+    asked = subprocess.run(  # noqa: S603  the arguments are ours
+        ["/usr/bin/env", "systemctl", "show", unit, f"--property={','.join(properties)}"],
+        capture_output=True, text=True, timeout=deadline_s, check=False,
+    )  # fmt: skip
+    return dict(line.partition("=")[::2] for line in asked.stdout.splitlines()) if asked.returncode == 0 else None

@@ -1,0 +1,68 @@
+"""The registry on this machine, for programs other than the service: the unsigned file, or the cached publication."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from idtone.documents import read_text
+from idtone.errors import TrustError
+from idtone.settings import RegistrySettings
+
+from .index import RegistryIndex, Signed
+from .model import RegistryDocument, SuspensionsDocument
+from .parsers import parse_registry, parse_suspensions
+from .sources import read_document
+from .trust import tuf_roles
+
+if TYPE_CHECKING:
+    from .trust.client import Published
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`document` has the suspensions of either file; `signed` is None for an unsigned registry."""
+
+    source: str
+    document: RegistryDocument
+    signed: Signed | None = None
+
+    def index(self) -> RegistryIndex:
+        return RegistryIndex(self.document, self.signed)
+
+
+def known(registry: RegistrySettings) -> Known:
+    """Raises DocumentError for faults, also in the settings, and TrustError where nothing is in the cache yet."""
+    root = registry.root()
+    if root is None:
+        return Known(registry.source, read_document(registry.file()))
+    from .trust.client import Repository  # here, because TUF takes longer to import than all the rest
+
+    kept = Repository(root, registry.source, registry.cache).kept()
+    if kept is None:
+        raise TrustError(f"{registry.source} was not fetched to this machine yet; run `idtone registry update`")
+    return from_published(registry.source, kept)
+
+
+def from_folder(folder: Path) -> Known:
+    """The two files in the authority's folder, as they are now, published or not. Raises DocumentError."""
+    registry, suspensions = folder / tuf_roles.REGISTRY_FILE, folder / tuf_roles.SUSPENSIONS_FILE
+    return _together(
+        str(folder),
+        parse_registry(read_text(registry), str(registry)),
+        parse_suspensions(read_text(suspensions), str(suspensions)),
+    )
+
+
+def from_published(source: str, published: Published) -> Known:
+    """Raises DocumentError and TrustError."""
+    suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
+    document = parse_registry(published.read(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
+    return _together(source, document, suspensions, Signed(suspensions, published.expires))
+
+
+def _together(
+    source: str, document: RegistryDocument, suspensions: SuspensionsDocument, signed: Signed | None = None
+) -> Known:
+    return Known(source, document.model_copy(update={"suspensions": suspensions.suspensions}), signed)

@@ -1,0 +1,222 @@
+"""The sources of the registry: the association's signed publication, or an unsigned file for labs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from idtone.documents import load, parse
+from idtone.errors import DocumentError, Fault, TrustError
+from idtone.translation import Message
+
+from .compiling import LARGE, compile_in_process
+from .index import RegistryIndex, Signed
+from .model import RegistryDocument
+from .parsers import parse_registry, parse_suspensions
+from .rules import registry_faults
+from .trust import tuf_roles
+
+if TYPE_CHECKING:  # imports TUF, which an unsigned registry does not need
+    from .trust.client import Published, Repository
+
+log = logging.getLogger(__name__)
+
+WHOLE_S: Final = 60.0
+"""How long an unchanged timestamp suffices without verifying all files again. So expired signatures, and faults of
+other files, are logged within this time. Calls do not depend on it: each decision checks the expiry itself.
+"""
+_LOGGED_FAULTS: Final = 5
+
+
+def read_document(path: Path) -> RegistryDocument:
+    """The registry in a file. Raises DocumentError with every fault."""
+    return load(path, RegistryDocument, registry_faults)
+
+
+def parse_document(text: str, name: str) -> RegistryDocument:
+    """As `read_document`, from text; `name` is the file name in the faults."""
+    return parse(text, name, RegistryDocument, registry_faults)
+
+
+def load_registry(path: Path) -> RegistryIndex:
+    """The registry, ready for look-ups. Raises DocumentError with every fault."""
+    return RegistryIndex(read_document(path))
+
+
+class Source(Protocol):
+    """Keeps the last good generation of a registry."""
+
+    @property
+    def current(self) -> RegistryIndex | None: ...
+    def refresh(self) -> bool:
+        """Look for a newer generation; True where one was taken. Blocks: call it from a worker thread."""
+        ...
+
+
+class SignedSource:
+    """Keeps the last good generation that the association has published.
+
+    If a newer one is faulty, the last good one stays in use until its signatures expire; its suspensions stay in
+    force after that. It is kept in the cache for the next start, when the source may be unreachable.
+    """
+
+    def __init__(self, repository: Repository, poll_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._repository = repository
+        self._poll_s = poll_s
+        self._clock_s = clock_s
+        self._next_s = 0.0
+        self._refreshing = threading.Lock()
+        self._published: Published | None = None
+        self._refused: Published | None = None
+        """Verified, but faulty."""
+        self._kept: Published | None = None
+        self._verify_all_s = 0.0
+        """When all files are verified again, even if the timestamp is unchanged."""
+        self._logged = ""
+        self._begun = False
+        self.current: RegistryIndex | None = None
+
+    def refresh(self) -> bool:
+        """As in `Source`, but at most every `poll_s` seconds.
+
+        The first time the cached generation is enough, so that a start does not wait for an unreachable source.
+        """
+        with self._refreshing:
+            if not self._begun:
+                self._begun = True
+                if self._attempt(self._take_kept):
+                    return True
+            if self._clock_s() < self._next_s:
+                return False
+            self._next_s = self._clock_s() + self._poll_s
+            return self._attempt(self._take_latest)
+
+    def _take_latest(self) -> bool:
+        now_s = self._clock_s()
+        if now_s < self._verify_all_s and self._repository.unchanged():
+            return False
+        published = self._repository.update()
+        self._verify_all_s = now_s + WHOLE_S  # then files that cannot be read or kept now are tried again
+        taken = published not in (self._published, self._refused)
+        if taken:
+            try:
+                self._take(published, "is in use")
+            except DocumentError:
+                self._refused = published
+                raise
+        if published == self._published != self._kept:
+            self._repository.keep(published)
+            self._kept = published
+        return taken
+
+    def _take_kept(self) -> bool:
+        kept = self._repository.kept()
+        if kept is not None:
+            self._take(kept, "is in use, from the cache")
+            self._kept = kept
+        return kept is not None
+
+    def _attempt(self, take: Callable[[], bool]) -> bool:
+        try:
+            taken = take()
+        except DocumentError as error:
+            trouble = _summary(error)
+        except TrustError as error:
+            trouble = str(error)
+        else:
+            self._logged = ""
+            return taken
+        if trouble != self._logged:  # log it once, until it changes
+            self._logged = trouble
+            log.error("the registry cannot be renewed: %s. %s", trouble, _consequence(self.current))
+        return False
+
+    def _take(self, published: Published, how: str) -> None:
+        before, current = self._published, self.current
+        suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
+        signed = Signed(suspensions, published.expires)
+        same = (
+            before and current and published.sha256[tuf_roles.REGISTRY_FILE] == before.sha256[tuf_roles.REGISTRY_FILE]
+        )
+        taken = current.renewed(signed) if same and current else _members(published, signed)
+        self._published, self.current = published, taken
+        log.info(
+            "registry %s: version %d, %d suspensions, good until %s, %s",
+            self._repository.source, taken.version, len(suspensions.suspensions), taken.expires.isoformat(), how,
+        )  # fmt: skip
+
+
+def _members(published: Published, signed: Signed) -> RegistryIndex:
+    file = tuf_roles.REGISTRY_FILE
+    octets = published.octets(file)
+    if len(octets) > LARGE:
+        return RegistryIndex.of(compile_in_process(published.path(file), file), signed)
+    return RegistryIndex(parse_registry(published.text(file, octets), file), signed)
+
+
+class FileSource:
+    """Keeps the last good generation of an unsigned registry file.
+
+    If the file becomes faulty or disappears, this is only logged: the last good generation stays in use, with every
+    suspension. Writers must replace the file (write beside it, then rename); otherwise a half-written file is read
+    and reported as faulty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, ...] | None = None
+        self._refreshing = threading.Lock()
+        self.current: RegistryIndex | None = None
+
+    def refresh(self) -> bool:
+        """Read the file if it has changed; True where a new generation was taken.
+
+        Without a change it costs one `stat`. Blocks while reading: call it from a worker thread.
+        """
+        with self._refreshing:
+            seen = _identity(self._path)
+            if seen == self._seen:
+                return False
+            self._seen = seen  # taken before reading, so that a change meanwhile is found next time
+            try:
+                _refuse_special(self._path)
+                self.current = load_registry(self._path)
+            except DocumentError as error:
+                trouble = _summary(error)
+            else:
+                log.info("registry %s: version %d is in use", self._path, self.current.version)
+                return True
+            log.error("the registry cannot be used: %s. %s", trouble, _consequence(self.current))
+            return False
+
+
+def _consequence(current: RegistryIndex | None) -> str:
+    if current is None:
+        return "There is no registry, so no licence is valid"
+    return f"Version {current.version} stays in use"
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """A value that differs when the file was changed, replaced, removed or restored."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return (error.errno or 0,)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _refuse_special(path: Path) -> None:
+    """Raises DocumentError for a special file: reading a pipe would block."""
+    if path.exists() and not path.is_file():
+        remedy = "Put the registry's file there"
+        raise DocumentError([Fault(str(path), 0, 0, "", Message("it is not a regular file"), remedy)])
+
+
+def _summary(error: DocumentError) -> str:
+    shown = "; ".join(map(str, error.faults[:_LOGGED_FAULTS]))
+    more = len(error.faults) - _LOGGED_FAULTS
+    return f"{shown}; and {more} more faults" if more > 0 else shown

@@ -1,0 +1,69 @@
+"""The public list of operators as it is read from the association's web site: the list, its page, and its proof.
+
+index.html           for people
+operators.json       for programs
+proof/N.root.json    which keys count, from the first root on
+proof/targets.json   which keys sign the registry
+proof/registry.json  what was signed, with the SHA-256 of operators.json
+proof/snapshot.json  which versions belong together
+proof/timestamp.json that this is the latest
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+
+from idtone.errors import TrustError
+
+from . import tuf_roles
+from .roots import followed, read_metadata, read_root
+
+PAGE: Final = "index.html"
+PROOF: Final = "proof"
+
+
+def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
+    """The list, verified from the association's root on. Raises TrustError if it was not signed or has expired."""
+    proof = folder / PROOF
+    root = _latest(proof, read_root(trust))
+    targets, registry = (read_metadata(proof / f"{name}.json", Targets) for name in ("targets", tuf_roles.REGISTRY))
+    snapshot = read_metadata(proof / "snapshot.json", Snapshot)
+    timestamp = read_metadata(proof / "timestamp.json", Timestamp)
+    path = folder / tuf_roles.OPERATORS_FILE
+    try:
+        listed = path.read_bytes()
+    except OSError as error:
+        raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        for name, one in (("targets", targets), ("snapshot", snapshot), ("timestamp", timestamp)):
+            root.signed.verify_delegate(name, one.signed_bytes, one.signatures)
+        targets.signed.verify_delegate(tuf_roles.REGISTRY, registry.signed_bytes, registry.signatures)
+        registry.signed.targets[tuf_roles.OPERATORS_FILE].verify_length_and_hashes(listed)
+        found: dict[str, Any] = json.loads(listed)
+        ends = datetime.fromisoformat(found["counts_until"])
+    except (UnsignedMetadataError, LengthOrHashMismatchError, KeyError, ValueError) as error:
+        raise TrustError(f"{folder}: is not what the association signed") from error
+    versions = {name: meta.version for name, meta in snapshot.signed.meta.items()}
+    together = (
+        timestamp.signed.snapshot_meta.version == snapshot.signed.version
+        and versions.get("targets.json") == targets.signed.version
+        and versions.get(f"{tuf_roles.REGISTRY}.json") == registry.signed.version
+    )
+    if not together:
+        raise TrustError(f"{folder}: mixes files of several editions; look for a newer list")
+    if now >= min(ends, *(one.signed.expires for one in (root, targets, registry, snapshot, timestamp))):
+        raise TrustError(f"{folder}: has expired; look for a newer list")
+    return found
+
+
+def _latest(proof: Path, trusted: Metadata[Root]) -> Metadata[Root]:
+    """The latest root; each is also signed by the keys of the root before it."""
+    while (path := proof / f"{trusted.signed.version + 1}.root.json").exists():
+        trusted = followed(trusted, read_metadata(path, Root))
+    return trusted

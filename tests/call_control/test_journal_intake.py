@@ -1,0 +1,507 @@
+"""Which lines of the journal are accepted. Asterisk's user and its group can write any line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone.call_control.call_control import CallControl
+from idtone.call_control.journal_intake import LATE, JournalIntake
+from idtone.call_control.journal_lines import EARLIEST, LATEST
+from idtone.calls import Outcome
+from idtone.decision import Policy
+from idtone.errors import LedgerError
+from idtone.settings import Interface
+from idtone.tones.making.sounds import Sound
+
+from . import hook
+from .evidence import LICENSED, NONCE, NOW, OTHER_NONCE, REQUEST, SUSPENDED, MemoryEvidence, id_of, registry
+
+CALL = REQUEST.call_id
+SECOND = timedelta(seconds=1)
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+@dataclass
+class Service:
+    """A service that was started at `NOW`. Its clock moves only when a test moves it."""
+
+    sounds: dict[str, Sound]
+    evidence: MemoryEvidence = field(default_factory=MemoryEvidence)
+    now: datetime = NOW
+    refused: list[str] = field(default_factory=list)
+    asked: list[set[str]] = field(default_factory=list)
+    """The calls about which the ledger was asked."""
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        self.control = CallControl(
+            registry, Policy(), self.sounds, self.evidence, self.sounds, now=lambda: self.now,
+            recorded=self.evidence.knows,
+        )  # fmt: skip
+        self.control.recall(self.evidence.open_calls())
+        self.entry = JournalIntake(self.control, self.times, self.refused.extend)
+
+    def again(self, gap_s: float = 1.0) -> None:
+        """Kill the service, and start it again `gap_s` later."""
+        self.now += timedelta(seconds=gap_s)
+        self.start()
+        self.entry.set_gap_s(gap_s)
+
+    def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
+        self.asked.append(set(call_ids))
+        return self.evidence.times(self.asked[-1])
+
+    def enter(self, *lines: str) -> None:
+        for written in self.entry.enter([line.encode() for line in lines]):
+            assert written.done()
+
+    def kinds(self, call_id: str = CALL) -> list[str]:
+        return self.evidence.kinds(call_id)
+
+
+@pytest.fixture
+def service(sounds: dict[str, Sound]) -> Service:
+    return Service(sounds)
+
+
+ANSWERED = after(3)
+
+
+def heard(call_id: str = CALL, nonce: str = NONCE, at: datetime = ANSWERED, profile: str = "sample") -> tuple[str, ...]:
+    sent = {"sample": 22, "notice": 28}[profile]
+    reason = "licence-valid" if profile == "sample" else "service-unavailable"
+    return (
+        hook.sounded(call_id, nonce, at, called=profile, sent=sent),
+        hook.ended(call_id, nonce, at + 5 * SECOND, reason=reason, talked_ms=5000),
+    )
+
+
+def fallback(call_id: str = CALL, nonce: str = NONCE, at: datetime = NOW) -> tuple[str, ...]:
+    """All lines of a call that the hook decided."""
+    return (hook.decided(call_id, nonce, at), *heard(call_id, nonce, at + 3 * SECOND, "notice"))
+
+
+HEARD = ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
+FALLBACK = ["fallback", *HEARD[1:]]
+
+# -- lines of the hook are accepted -----------------------------------------------------------------------------------
+
+
+async def test_a_call_that_the_service_decided(service: Service) -> None:
+    service.control.decide(REQUEST, Interface.ARI)
+    service.enter(*heard())
+    assert service.kinds() == HEARD
+    assert not service.refused
+    assert not service.asked
+
+
+async def test_a_call_that_the_hook_decides_now(service: Service) -> None:
+    service.now = after(9)
+    service.enter(*fallback(at=after(1)))
+    assert service.kinds() == FALLBACK
+    assert not service.refused
+
+
+async def test_a_call_that_the_hook_decided_while_the_service_was_down(service: Service) -> None:
+    service.again(3600)
+    calls = [id_of(number) for number in range(3)]
+    for number, call_id in enumerate(calls):
+        service.enter(*fallback(call_id, at=after(10 + 1000 * number)))
+    for call_id in calls:
+        assert service.kinds(call_id) == FALLBACK
+    assert not service.refused
+
+
+async def test_a_service_that_never_read_a_journal_accepts_all_of_it(service: Service) -> None:
+    service.now = NOW + 6 * timedelta(days=1)
+    service.start()
+    service.entry.set_gap_s(service.now.timestamp())
+    service.enter(*fallback(at=after(60)))
+    assert service.kinds() == FALLBACK
+
+
+@pytest.mark.parametrize("talked_s", [0, 31, 1800, 6 * 86_400])
+async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service: Service, talked_s: int) -> None:
+    """Its line has the time of its request, long before the end of the call."""
+    service.now = after(talked_s + 5)
+    service.enter(
+        hook.decided(at=after(1), called="110", outcome="BYPASS", reason="emergency", hears="none"),
+        hook.ended(at=service.now, reason="emergency", talked_ms=1000 * talked_s),
+    )
+    assert service.kinds() == ["fallback", "connected", "ended"]
+    record = service.evidence.record(CALL)
+    assert (record.outcome, record.complete, record.anomalies) == ("BYPASS", True, ())
+    assert record.steps[0].at == after(1)
+    assert not service.refused
+
+
+async def test_a_call_that_hung_up_after_13_seconds_without_a_verdict(service: Service) -> None:
+    """The longest time that the hook waits, in the operator's own Dial()."""
+    service.now = after(14)
+    service.enter(hook.undecided(), hook.ended(at=after(13), status="CANCEL", reason="", talked_ms=""))
+    assert service.kinds() == ["fallback", "ended"]
+
+
+async def test_a_late_decision_of_the_service_does_not_exclude_the_hooks_decision(service: Service) -> None:
+    service.control.decide(REQUEST, Interface.ARI)
+    service.enter(*fallback())
+    assert service.kinds() == ["decided", *FALLBACK]
+    assert service.evidence.record(CALL).outcome == Outcome.NOTICE
+
+
+@pytest.mark.parametrize("kept", range(len(FALLBACK) + 1))
+async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service: Service, kept: int) -> None:
+    service.now = after(9)
+    service.enter(*fallback())
+    whole = list(service.evidence.steps)
+    del service.evidence.steps[kept:]
+    service.again()
+    service.enter(*fallback())
+    assert service.evidence.steps == whole
+    assert not service.refused
+
+
+async def test_lines_of_ended_calls_that_are_read_again_are_ignored_without_refusal(service: Service) -> None:
+    service.control.decide(REQUEST, Interface.ARI)
+    service.enter(*heard())
+    service.enter(*fallback(id_of(2)))
+    before = list(service.evidence.steps)
+    service.now = after(20)
+    service.again()
+    service.enter(*heard(), *fallback(id_of(2)))
+    assert service.evidence.steps == before
+    assert not service.refused
+
+
+async def test_the_ledger_is_asked_once_per_read_for_all_calls(service: Service) -> None:
+    service.now = after(60)
+    service.again()
+    calls = {id_of(number) for number in range(50)}
+    service.enter(*(line for call_id in calls for line in fallback(call_id)))
+    assert service.asked == [calls]
+    service.enter(*heard())
+    assert len(service.asked) == 2
+
+
+async def test_a_line_after_one_that_was_cut_off_is_entered(service: Service) -> None:
+    """The disk was full for a moment."""
+    decided, sounded, ended = fallback()
+    service.enter(decided, sounded[:70] + sounded, ended)
+    assert service.kinds() == FALLBACK
+    (refused,) = service.refused
+    assert refused.startswith("sounded,0000000000.0-0,000000000000,0000000000.000000,dial,notice,,")
+
+
+async def test_rejected_calls_are_logged_once_for_all(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(100):
+        service.enter(
+            hook.decided(id_of(number), outcome="SHED", reason="overload", hears="none"),
+            hook.ended(id_of(number), status="REFUSED", cause=42, reason="overload", talked_ms=""),
+        )
+    assert len(service.evidence.records()) == 100
+    assert caplog.messages == [
+        "a call was rejected: the number of calls that wait for a verdict has reached policy.waiting"
+    ]
+
+
+# -- the nonce --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        hook.ended(nonce=OTHER_NONCE, status="REFUSED", cause=21, reason="number-suspended", talked_ms=""),
+        hook.sounded(nonce=OTHER_NONCE, sent=22),
+        hook.decided(nonce=OTHER_NONCE),
+        hook.decided(nonce=OTHER_NONCE, number=SUSPENDED, outcome="REFUSE", reason="number-suspended", hears="none"),
+        hook.decided(nonce=OTHER_NONCE, called="110", outcome="BYPASS", reason="emergency", hears="none"),
+        hook.undecided(nonce=OTHER_NONCE),
+    ],
+    ids=lambda line: line.partition(",")[0],
+)
+async def test_a_line_without_the_nonce_of_the_call_changes_nothing(
+    service: Service, caplog: pytest.LogCaptureFixture, line: str
+) -> None:
+    """Another program tries to have a connected call recorded as refused."""
+    call = service.control.decide(REQUEST, Interface.ARI)
+    assert call
+    decision = call.decision
+    service.enter(line)
+    assert service.kinds() == ["decided"]
+    assert (service.control.find(CALL), call.decision) == (call, decision)
+    assert len(service.refused) == 1
+    assert "its nonce differs from that of the call's request" in caplog.text
+    service.enter(*heard())
+    record = service.evidence.record(CALL)
+    assert (record.outcome, record.heard, record.status, record.anomalies) == ("PLAY", True, "CONNECTED", ())
+
+
+async def test_the_nonce_of_one_call_is_not_valid_for_another(service: Service) -> None:
+    for call_id, nonce in ((CALL, NONCE), (id_of(2), OTHER_NONCE)):
+        service.control.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Interface.ARI)
+    service.enter(*heard(CALL, OTHER_NONCE), *heard(id_of(2), NONCE))
+    assert service.kinds() == service.kinds(id_of(2)) == ["decided"]
+    assert len(service.refused) == 4
+
+
+async def test_after_a_restart_the_nonce_is_still_checked(service: Service) -> None:
+    service.control.decide(REQUEST, Interface.ARI)
+    service.again()
+    service.enter(*heard(nonce=OTHER_NONCE), hook.decided(nonce=OTHER_NONCE))
+    assert service.kinds() == ["decided"]
+    service.enter(*heard())
+    assert service.kinds() == HEARD
+
+
+# -- ended calls ------------------------------------------------------------------------------------------------------
+
+ATTACKS = {
+    "another decision": fallback(at=after(60)),
+    "another decision with its nonce": fallback(nonce=OTHER_NONCE, at=after(60)),
+    "an emergency": (
+        hook.decided(at=after(60), called="110", outcome="BYPASS", reason="emergency", hears="none"),
+        hook.ended(at=after(61), reason="emergency"),
+    ),
+    "an emergency of before": (
+        hook.decided(at=after(-1), called="110", outcome="BYPASS", reason="emergency", hears="none"),
+        hook.ended(at=after(61), reason="emergency"),
+    ),
+    "a call without a decision": (hook.undecided(at=after(60)), hook.ended(at=after(61), status="CANCEL", reason="")),
+    "a sound": (hook.sounded(at=after(60), sent=22),),
+    "another end": (hook.ended(at=after(60)),),
+}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("by_service", [False, True])
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+async def test_an_ended_call_is_never_decided_again(
+    service: Service, attack: tuple[str, ...], by_service: bool, restarted: bool
+) -> None:
+    nonce = OTHER_NONCE if by_service else NONCE
+    if by_service:
+        service.control.decide(replace(REQUEST, nonce=nonce), Interface.ARI)
+    service.enter(*(heard(nonce=nonce) if by_service else fallback()))
+    before = list(service.evidence.steps)
+    service.now = after(58)
+    if restarted:
+        service.again()
+    service.now = after(62)
+    service.enter(*attack)
+    assert service.evidence.steps == before
+    assert service.evidence.record(CALL).anomalies == ()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_interrupted_call_is_never_decided_again(service: Service, restarted: bool) -> None:
+    call = service.control.decide(REQUEST, Interface.ARI)
+    assert call
+    service.control.close_interrupted(call)
+    service.now = after(58)
+    if restarted:
+        service.again()
+    service.now = after(62)
+    service.enter(*ATTACKS["another decision"])
+    assert service.kinds() == ["decided", "interrupted"]
+
+
+# -- forged records ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("past_s", [31, 3600, 86_400, 6 * 86_400])
+@pytest.mark.parametrize("outcome", ["NOTICE", "SHED", ""])
+async def test_no_record_can_be_forged_for_a_time_when_the_service_was_up(
+    service: Service, past_s: float, outcome: str
+) -> None:
+    service.now = NOW + timedelta(seconds=past_s)
+    service.entry.set_gap_s(0.5)
+    reason = {"NOTICE": "service-unavailable", "SHED": "overload", "": ""}[outcome]
+    hears = "called" if outcome == "NOTICE" else ""
+    service.enter(hook.decided(outcome=outcome, reason=reason, hears=hears), *fallback()[1:])
+    assert service.kinds() == []
+    assert len(service.refused) == 3
+
+
+async def test_no_record_of_an_emergency_call_can_be_forged_for_such_a_time(service: Service) -> None:
+    """An emergency call may have begun long ago; its end is now."""
+    service.now = after(3600)
+    service.entry.set_gap_s(0.5)
+    service.enter(
+        hook.decided(at=after(1), called="110", outcome="BYPASS", reason="emergency", hears="none"),
+        hook.ended(at=after(60), reason="emergency"),
+    )
+    assert "ended" not in service.kinds()
+    assert len(service.refused) == 1
+    service.enter(hook.ended(at=after(3600), reason="emergency"))
+    assert service.evidence.record(CALL).times["ended"] == after(3600)
+
+
+@pytest.mark.parametrize(
+    ("at", "believed"),
+    [
+        (-LATE - 2 * SECOND, False),
+        (-LATE - SECOND, True),
+        (timedelta(), True),
+        (LATE, True),
+        (LATE + SECOND, False),
+        (timedelta(days=1), False),
+    ],
+)
+async def test_a_new_line_has_a_maximum_age(service: Service, at: timedelta, believed: bool) -> None:
+    service.entry.set_gap_s(1)
+    service.enter(hook.decided(at=NOW + at))
+    assert service.kinds() == (["fallback"] if believed else [])
+    assert len(service.refused) == (not believed)
+
+
+@pytest.mark.parametrize("made", [EARLIEST + SECOND, -LATEST - SECOND, timedelta(days=400), timedelta(days=-400)])
+async def test_a_new_line_whose_time_contradicts_its_id_is_refused(service: Service, made: timedelta) -> None:
+    call_id = id_of(at=NOW + made)
+    service.enter(*fallback(call_id))
+    assert service.kinds(call_id) == []
+    assert len(service.refused) == 3
+
+
+@pytest.mark.parametrize("call_id", ["call-1", "1793491200-1", f"x{CALL}"])
+async def test_a_line_with_an_impossible_call_id_is_refused(service: Service, call_id: str) -> None:
+    service.enter(*fallback(call_id))
+    assert service.kinds(call_id) == []
+
+
+async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_no_licence(service: Service) -> None:
+    """Such a line cannot connect a suspended number with the licensed sound, and cannot get a call refused."""
+    service.enter(hook.decided(nonce=OTHER_NONCE))
+    assert service.control.decide(replace(REQUEST, number=SUSPENDED), Interface.ARI) is None
+    service.enter(
+        hook.decided(number=SUSPENDED, outcome="REFUSE", reason="number-suspended", hears="none"),
+        hook.ended(status="REFUSED", cause=21, reason="number-suspended"),
+    )
+    record = service.evidence.record(CALL)
+    assert (record.outcome, record.licence, record.complete) == ("NOTICE", None, False)
+    assert len(service.refused) == 2
+
+
+async def test_an_id_that_was_claimed_and_closed_in_advance_is_never_decided(service: Service) -> None:
+    service.enter(*fallback(nonce=OTHER_NONCE))
+    assert service.control.decide(REQUEST, Interface.ARI) is None
+    service.enter(*fallback())
+    assert service.kinds() == FALLBACK
+    assert len(service.refused) == 3
+
+
+@pytest.mark.parametrize("line", heard())
+async def test_without_a_decision_every_line_of_a_call_is_refused(
+    service: Service, caplog: pytest.LogCaptureFixture, line: str
+) -> None:
+    service.enter(line)
+    assert service.kinds() == []
+    assert "no such call is in progress" in caplog.text
+
+
+async def test_no_line_can_make_a_call_licensed(service: Service) -> None:
+    service.enter(hook.decided(outcome="PLAY", reason="licence-valid"), *heard())
+    assert service.kinds() == []
+
+
+# -- refused lines ----------------------------------------------------------------------------------------------------
+
+
+async def test_refused_lines_are_kept_without_their_numbers(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    service.entry.enter([f"decided,{LICENSED},broken".encode(), b"\xff\x80" + LICENSED.encode(), b"9" * 10_000, b""])
+    assert service.refused == ["decided,0000000000,broken", "??0000000000", "0" * 4096, ""]
+    (logged,) = caplog.messages
+    assert "a journal line was refused: it is not a line of the hook" in logged
+    assert not any(character.isdecimal() for character in logged)
+
+
+async def test_the_other_lines_of_the_same_read_are_entered(service: Service) -> None:
+    lines = fallback()
+    service.enter("broken", lines[0], "broken", lines[1], *heard(id_of(7)), lines[2], "broken")
+    assert service.kinds() == FALLBACK
+    assert len(service.refused) == 5
+
+
+async def test_many_refused_lines_are_one_line_in_the_log_for_each_reason(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.enter(*["broken"] * 1000, *[hook.ended()] * 1000)
+    assert len(caplog.messages) == 2
+    assert len(service.refused) == 2000
+
+
+async def test_a_refused_line_that_cannot_be_saved_does_not_stop_the_others(
+    sounds: dict[str, Sound], caplog: pytest.LogCaptureFixture
+) -> None:
+    def keep(lines: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    service = Service(sounds)
+    service.evidence.slow = True
+    entry = JournalIntake(service.control, service.times, keep)
+    written = entry.enter([line.encode() for line in ("broken", *fallback())])
+    assert len(written) == service.evidence.late == len(FALLBACK)
+    assert "it cannot be saved: No space left on device" in caplog.text
+
+
+async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service: Service) -> None:
+    """The ledger cannot say which calls have ended."""
+    service.control.decide(replace(REQUEST, call_id=id_of(2)), Interface.ARI)
+    works: list[bool] = []
+
+    def times(call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
+        if not works:
+            raise LedgerError("the ledger cannot be read")
+        return service.evidence.times(call_ids)
+
+    entry = JournalIntake(service.control, times, service.refused.extend)
+    lines = [line.encode() for line in (*heard(id_of(2)), "broken", *fallback())]
+    for _ in range(2):
+        with pytest.raises(Exception, match="the ledger cannot be read"):
+            entry.enter(lines)
+        assert service.evidence.kinds() == ["decided"]
+        assert not service.refused
+    works.append(True)
+    entry.enter(lines)
+    assert (service.kinds(id_of(2)), service.kinds(), len(service.refused)) == (HEARD, FALLBACK, 1)
+
+
+# -- any lines in any order -------------------------------------------------------------------------------------------
+
+LINES = [
+    line
+    for call_id in (CALL, id_of(2))
+    for nonce in (NONCE, OTHER_NONCE)
+    for line in (*heard(call_id, nonce), *fallback(call_id, nonce), hook.undecided(call_id, nonce), "broken")
+]
+lines_in_any_order = st.lists(st.sampled_from(LINES), max_size=12)
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=16))
+def test_a_call_that_the_service_decided_changes_only_by_lines_with_its_nonce(
+    sounds: dict[str, Sound], lines: list[str]
+) -> None:
+    foreign = [line for line in lines if f"{CALL},{NONCE}" not in line]
+
+    async def enter() -> None:
+        service = Service(sounds, now=after(9))
+        call = service.control.decide(REQUEST, Interface.ARI)
+        assert call
+        service.enter(*foreign)
+        assert service.kinds() == ["decided"]
+        assert call.decision.outcome is Outcome.PLAY
+        service.enter(*heard(), *lines)
+        assert service.kinds() == HEARD
+
+    asyncio.run(enter())

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idtone.errors import ProofError
+from idtone.ledger.tree import merkle
+from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.ledger.tree.inclusion_proof import HEADER, InclusionProof
+from idtone.ledger.tree.notes import Signer
+
+from .reference import LEAVES, ROOTS, Stored
+from .test_checkpoints import LOG, signed
+
+NOTE = signed(Checkpoint(LOG.key.name, 8, ROOTS[8]))
+
+
+def proof(index: int = 5, extra: bytes = b"") -> InclusionProof:
+    return InclusionProof(index, tuple(merkle.inclusion_proof(index, 8, Stored(LEAVES).read)), NOTE, extra)
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_a_proof_is_read_as_it_was_written_and_believed(index: int) -> None:
+    read = InclusionProof.parse(str(proof(index)).encode())
+    assert read == proof(index)
+    assert read.check(LEAVES[index], LOG.key) == Checkpoint(LOG.key.name, 8, ROOTS[8])
+    with pytest.raises(ProofError, match=f"not leaf {index} of this tree"):
+        read.check(b"another", LOG.key)
+
+
+def test_it_has_the_form_of_the_specification() -> None:
+    lines = str(proof(extra=b"agev1")).split("\n")
+    assert lines[:3] == [HEADER, "extra YWdldjE=", "index 5"]
+    assert lines[6:8] == ["", LOG.key.name]
+
+
+@given(st.binary(min_size=1, max_size=99))
+def test_extra_data_is_carried(extra: bytes) -> None:
+    assert InclusionProof.parse(str(proof(extra=extra)).encode()).extra == extra
+
+
+def test_a_proof_by_another_log_is_not_believed() -> None:
+    with pytest.raises(ProofError, match="not signed"):
+        proof().check(LEAVES[5], Signer(LOG.key.name, bytes(32)).key)
+    with pytest.raises(ProofError):
+        replace(proof(), index=4).check(LEAVES[5], LOG.key)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"index 5\n\n",
+        str(proof()).replace("index 5", "index 05").encode(),
+        str(proof()).replace("index", "at").encode(),
+        str(proof()).replace("index", "extra !\nindex").encode(),
+        str(proof()).replace("vBoGQ7", "vBoGQ7\n").encode(),
+        str(proof()).replace("index 5\n", "index 5\n" + "A" * 43 + "=\n" * 64).encode(),
+        str(proof()).split("\n\n")[0].encode(),
+        b"\xff" + str(proof()).encode(),
+    ],
+)
+def test_what_is_no_proof_is_refused(octets: bytes) -> None:
+    with pytest.raises(ProofError):
+        InclusionProof.parse(octets)

@@ -1,0 +1,73 @@
+"""Asterisk's version → finding."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from idtone.operations.doctor.asterisk_version import HOLES, Hole, judge
+from idtone.operations.doctor.findings import State
+
+TODAY = date(2026, 11, 25)
+ROWS = [
+    # version, state, texts in the finding, texts that are not in it
+    ("22.10.1+dfsg+~cs6.17", State.GOOD, [], ["GHSA"]),
+    ("22.11.0", State.GOOD, [], ["GHSA"]),
+    ("23.4.1", State.GOOD, [], []),
+    ("24.0.0", State.GOOD, [], []),
+    ("20.20.1", State.GOOD, [], []),
+    (
+        "22.10.0",
+        State.WARNING,
+        ["GHSA-wcvv-g26m-wx5c", "GHSA-vrfp-mg3q-3959"],
+        ["it lacks REST over the WebSocket", "CVE-2024-42365"],
+    ),
+    ("23.0.0", State.WARNING, ["GHSA-wcvv-g26m-wx5c", "GHSA-v6hp-wh3r-cwxh"], ["CVE-2024-53566"]),
+    ("22.3.0", State.WARNING, ["it lacks REST over the WebSocket", "GHSA-vrfp-mg3q-3959"], ["GHSA-wcvv-g26m-wx5c"]),
+    ("22.1.0", State.WARNING, ["CVE-2024-53566"], ["CVE-2024-42365"]),
+    ("20.13.0", State.WARNING, ["it lacks REST over the WebSocket"], ["CVE-2024-42365", "GHSA-wcvv-g26m-wx5c"]),
+    ("20.14.0", State.WARNING, ["GHSA-wcvv-g26m-wx5c"], ["it lacks REST over the WebSocket"]),
+    ("20.9.1~dfsg-1", State.WARNING, ["CVE-2024-42365", "CVE-2024-42491", "CVE-2024-53566"], []),
+    ("21.8.0", State.WARNING, ["no security fixes since 2026-10-18", "it lacks REST over the WebSocket"], []),
+    ("21.12.3", State.WARNING, ["no security fixes since 2026-10-18"], ["GHSA", "WebSocket"]),
+    ("certified-20.7-cert5", State.WARNING, ["certified", "it lacks REST over the WebSocket"], ["GHSA"]),
+    ("18.26.4", State.BAD, ["needs Asterisk 20"], []),
+    ("16.30.1", State.BAD, ["needs Asterisk 20"], []),
+    ("GIT-master-12ab", State.WARNING, ["not a released version"], []),
+    ("", State.WARNING, ["not a released version"], []),
+]
+
+
+@pytest.mark.parametrize(("version", "state", "named", "not_named"), ROWS, ids=[row[0] or "none" for row in ROWS])
+def test_a_version_is_judged(version, state, named, not_named):
+    finding = judge(version, TODAY)
+    assert finding.state is state, finding.found
+    assert [name for name in named if name not in finding.found] == []
+    assert [name for name in not_named if name in finding.found] == []
+
+
+def test_a_branch_is_good_until_its_end():
+    assert judge("20.25.0", date(2027, 10, 18)).state is State.GOOD
+    assert judge("20.25.0", date(2027, 10, 19)).state is State.WARNING
+
+
+@pytest.mark.parametrize(
+    ("version", "is_open"),
+    [
+        ((20, 0, 9), True),
+        ((20, 1, 0), False),
+        ((21, 9, 9), True),
+        ((22, 2, 0), True),
+        ((22, 2, 1), False),
+        ((23, 0, 0), False),
+    ],
+)
+def test_a_branch_without_a_fix_stays_vulnerable(version, is_open):
+    assert Hole("GHSA-0", "a hole", ((20, 1, 0), (22, 2, 1))).open_in(version) is is_open
+
+
+def test_every_hole_names_its_advisory():
+    for hole in HOLES:
+        assert hole.advisory.startswith("GHSA-")
+        assert list(hole.fixed) == sorted(hole.fixed)

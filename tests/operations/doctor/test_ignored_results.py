@@ -1,0 +1,117 @@
+"""Places where Asterisk ignores the result of `idtone-called`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from idtone.operations.doctor import ignored_results
+from idtone.operations.doctor.asterisk_files import Line
+from idtone.operations.doctor.findings import State
+from idtone.operations.doctor.ignored_results import MOST_NAMED, uses
+
+ETC = Path("/etc/asterisk")
+MINE = "[mine]\nexten = s,1,Gosub(idtone-called,s,1(${ARG1}))\n same = n,Return()\n"
+
+
+def lines(name: str, text: str) -> list[Line]:
+    return [Line(ETC / name, number, line) for number, line in enumerate(text.splitlines(), 1)]
+
+
+def found(extensions: str = "", queues: str = "", followme: str = "") -> list[str]:
+    return [
+        str(use)
+        for use in uses(
+            lines("extensions.conf", extensions), lines("queues.conf", queues), lines("followme.conf", followme)
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("exten = 1,1,Queue(support,t,,,30,,idtone-called^0312345678)", "Queue()"),
+        ("exten => 1,1,Queue(support,,,,,,,idtone-called,s,1(0312345678))", "Queue()"),
+        ("exten = 1,1,ExecIf($[1]?queue(support,,,,,,idtone-called))", "Queue()"),
+        (f"{MINE}exten = 1,1,Queue(support,,,,,,mine^0312345678)", "Queue()"),
+        ("exten = 1,1,FollowMe(me,U(idtone-called^0312345678))", "FollowMe()"),
+        ("exten = 1,1,Dial(PJSIP/1,,U(idtone-called^0312345678)U(mine))", "another U() after it"),
+        ("exten = 1,1,Dial(PJSIP/1,60,gTU(idtone-called^1)wA(x)U(mine^2))", "another U() after it"),
+        (f"{MINE}exten = 1,1,Dial(PJSIP/1,,U(mine^1)U(other^2))", "another U() after it"),
+        ("exten = 1,1,Set(OPTIONS=gU(idtone-called^1)U(mine))", "another U() after it"),
+        ("[globals]\nOPTIONS=gU(idtone-called^1)U(mine)", "another U() after it"),
+    ],
+)
+def test_a_place_in_the_dialplan_where_asterisk_ignores_the_result(text, what):
+    (use,) = found(text)
+    assert use.startswith(f"/etc/asterisk/extensions.conf, line {len(text.splitlines())}: ")
+    assert what in use
+    assert "03" not in use, "a finding shows no number of the file"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "exten = 1,1,Dial(PJSIP/1,,gU(idtone-called^0312345678^outgoing))",
+        "exten = 1,1,Dial(PJSIP/1,,gU(mine)U(idtone-called^0312345678))",
+        "exten = 1,1,Dial(PJSIP/1,,U(idtone-called^${CALLERID(num)}))",
+        "exten = 1,1,ExecIf($[1]?Dial(PJSIP/1,,U(idtone-called^1)):Dial(PJSIP/2,,U(mine)))",
+        "exten = 1,1,Dial(PJSIP/1,,U(idtone-called^1)r(${MENU(mine)}))",
+        f"{MINE}exten = 1,1,Dial(PJSIP/1,,U(mine^1))",
+        "exten = 1,1,Queue(support,t,,,30,,mine)",
+        "exten = 1,1,Queue(mine,t)\n" + MINE,
+        ";exten = 1,1,Queue(support,,,,,,idtone-called)",
+        "exten = 1,1,Queue(support) ; not with idtone-called",
+        ";--\nexten = 1,1,Queue(support,,,,,,idtone-called)\n--;",
+        "exten = 1,1,NoOp(Queue(, idtone-called",
+        "exten = 1,1,NoOp())))U(idtone-called",
+    ],
+)
+def test_correct_uses(text):
+    assert found(text) == []
+
+
+def test_after_a_comment_of_several_lines():
+    assert found(";-- one\ntwo --; exten = 1,1,Queue(support,,,,,,idtone-called)\n") == [
+        "/etc/asterisk/extensions.conf, line 2: the Gosub() of Queue()"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[support]\nmembergosub = idtone-called", 2),
+        ("[support]\nmembergosub=>idtone-called,s,1(0312345678)", 2),
+        ("[support]\nMemberGosub = mine^1\nmember => PJSIP/1", 2),
+        ("[support]\nmembergosub = other", 0),
+        ("[support]\n;membergosub = idtone-called", 0),
+        ("[support]\nmember => Local/1@idtone-members/n", 0),
+    ],
+)
+def test_the_gosub_of_a_queues_members(text, line):
+    expected = [f"/etc/asterisk/queues.conf, line {line}: membergosub of a queue"] if line else []
+    assert found(MINE, queues=text) == expected
+
+
+def test_followme():
+    assert found(followme="[me]\ncontext => idtone-called\n") == ["/etc/asterisk/followme.conf, line 2: FollowMe()"]
+    assert found(followme="[me]\ncontext => idtone-members ; not idtone-called\n") == []
+
+
+def test_the_hooks_own_file_is_not_checked():
+    own = [Line(ETC / "idtone.conf", 1, "exten = 1,1,Queue(support,,,,,,idtone-called)")]
+    assert uses(own, [], []) == []
+
+
+def test_the_finding():
+    use = uses(lines("extensions.conf", "exten = 1,1,Queue(a,,,,,,idtone-called)\n" * (MOST_NAMED + 2)), [], [])
+    finding = ignored_results.judge(use, "", ETC)
+    assert finding.state is State.BAD
+    assert "line 1: the Gosub() of Queue(); " in finding.found
+    assert finding.found.endswith("; and 2 more")
+    assert "Local/NUMBER@idtone-members/n" in finding.remedy
+    assert "Gosub(idtone-forward,s,1(" in finding.remedy
+    assert ignored_results.judge([], "", ETC).state is State.GOOD
+    assert ignored_results.judge(None, "Permission denied", ETC).state is State.UNKNOWN

@@ -1,0 +1,121 @@
+"""Observing Asterisk, with a web server that gives answers which a real Asterisk does not give on demand."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from idtone.errors import AriRefused, AriUnavailable
+from idtone.operations.doctor import observe_asterisk
+from idtone.settings import AriSettings
+
+INFO = {"system": {"version": "22.10.1"}}
+STATE_OF_FORWARD = "deviceStates/Local%2Fs%40idtone-forward"
+STATE_OF_CALLED = "deviceStates/Local%2Fs%40idtone-called"
+MODULES = [{"name": "res_ari.so", "status": "Running"}, {"name": "func_cut.so", "status": "Not Running"}]
+
+
+class Told(BaseHTTPRequestHandler):
+    """Answers a path by the table `server.answers` (status and body), other paths with 404."""
+
+    def do_GET(self) -> None:
+        status, body = self.server.answers.get(self.path.removeprefix("/ari/"), (404, "{}"))  # type: ignore[attr-defined]
+        self.server.asked.append((self.command, self.path, dict(self.headers)))  # type: ignore[attr-defined]
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write((body() if callable(body) else body).encode())
+
+    do_DELETE = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Told) as running:
+        running.asked = []
+        running.answers = {
+            "asterisk/info": (200, json.dumps(INFO)),
+            "asterisk/modules": (200, json.dumps(MODULES)),
+            "asterisk/variable?variable=EPOCH": (200, lambda: json.dumps({"value": str(int(time.time()))})),
+            **{f"asterisk/variable?variable={name}": (200, '{"value": ""}') for name in observe_asterisk.VARIABLES},
+            STATE_OF_FORWARD: (200, '{"name": "", "state": "NOT_INUSE"}'),
+            STATE_OF_CALLED: (200, '{"name": "", "state": "NOT_INUSE"}'),
+        }
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def look(server: ThreadingHTTPServer) -> observe_asterisk.Seen:
+    return observe_asterisk.look(AriSettings(url=f"http://127.0.0.1:{server.server_port}/ari"), "sesame, open")
+
+
+def test_only_running_modules_count(server):
+    seen = look(server)
+    assert seen.modules == {"res_ari"}
+    assert (seen.version, seen.nearby, seen.application, seen.write_status) == ("22.10.1", True, False, 404)
+    assert abs(seen.ahead_s) < 1.5
+
+
+def test_a_clock_that_is_ahead(server):
+    server.answers["asterisk/variable?variable=EPOCH"] = (
+        200,
+        lambda: json.dumps({"value": str(int(time.time()) + 90)}),
+    )
+    assert 88 < look(server).ahead_s < 92
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "contexts"),
+    [
+        (STATE_OF_FORWARD, (200, '{"state": "INUSE"}'), {"idtone-forward", "idtone-called"}),
+        (STATE_OF_FORWARD, (200, '{"state": "INVALID"}'), {"idtone-called"}),
+        (STATE_OF_CALLED, (200, '{"state": "INVALID"}'), {"idtone-forward"}),
+        (STATE_OF_CALLED, (404, '{"message": "Resource not found"}'), None),
+    ],
+)
+def test_the_contexts_of_the_hook(server, path, answer, contexts):
+    server.answers[path] = answer
+    assert look(server).contexts == contexts
+
+
+def test_no_request_changes_anything_or_has_the_password_in_its_address(server):
+    look(server)
+    written = [path for method, path, _ in server.asked if method != "GET"]
+    assert len(written) == 1
+    assert written[0].startswith("/ari/playbacks/idtone-doctor-")
+    assert all("sesame" not in path and sent["Authorization"].startswith("Basic ") for _, path, sent in server.asked)
+    assert all("Origin" not in sent for _, _, sent in server.asked), "Asterisk logs each origin that it does not allow"
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("asterisk/info", (200, "<html>It works!</html>")),
+        ("asterisk/info", (200, "[]")),
+        ("asterisk/info", (200, '{"system": null}')),
+        ("asterisk/modules", (200, '{"message": "no"}')),
+        ("asterisk/variable?variable=EPOCH", (200, '{"value": "soon"}')),
+        ("asterisk/variable?variable=ASTETCDIR", (200, "")),
+        (STATE_OF_CALLED, (200, '{"message": "no"}')),
+    ],
+)
+def test_answers_that_are_not_asterisks(server, path, answer):
+    server.answers[path] = answer
+    with pytest.raises(AriUnavailable, match="are not Asterisk's"):
+        look(server)
+
+
+def test_a_refused_request(server):
+    server.answers["asterisk/info"] = (401, "{}")
+    with pytest.raises(AriRefused, match="401"):
+        look(server)

@@ -1,0 +1,90 @@
+"""Parallel checks: one that crashes or hangs becomes a finding, and does not stop the others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from idtone.operations.doctor.checks import Check
+from idtone.operations.doctor.exam import Exam
+from idtone.operations.doctor.findings import State, good
+from idtone.operations.doctor.run_checks import run
+from idtone.settings import Settings
+
+
+@pytest.fixture
+def exam() -> Exam:
+    return Exam(Settings(), None, None, {}, lambda: datetime.now(UTC))
+
+
+def sound(exam):
+    yield good("sounds", "10 files")
+    yield good("fallback", "as it should be")
+
+
+def crashing(exam):
+    yield good("ledger", "opened")
+    raise RuntimeError("0312345678 is in the text of this error")
+
+
+def silent(exam):
+    yield from ()
+
+
+def test_a_crash_is_a_finding_without_the_text_of_the_error(exam):
+    findings = run(exam, [Check(("ledger", "ledger-key"), crashing), Check(("sounds", "fallback"), sound)])
+    assert [(f.topic, f.state) for f in findings] == [
+        ("sounds", State.GOOD),
+        ("fallback", State.GOOD),
+        ("ledger", State.GOOD),
+        ("ledger-key", State.UNKNOWN),
+    ]
+    assert "RuntimeError in test_rounds.py, line" in findings[-1].found
+    assert "0312345678" not in findings[-1].found
+
+
+def test_a_topic_without_a_finding_gets_one(exam):
+    (finding,) = run(exam, [Check(("watchdog",), silent)])
+    assert (finding.state, finding.found) == (State.UNKNOWN, "the check gave no finding")
+
+
+def test_a_check_that_hangs_ends_at_the_deadline(exam):
+    release = threading.Event()
+
+    def hanging(exam):
+        yield good("ledger", "opened")
+        release.wait(30)
+        yield good("ledger-key", "too late")
+
+    told: list[list[str]] = []
+    started_s = time.monotonic()
+    findings = run(
+        exam,
+        [Check(("ledger", "ledger-key"), hanging), Check(("sounds", "fallback"), sound)],
+        0.5,
+        lambda topics: told.append(list(topics)),
+    )
+    took_s = time.monotonic() - started_s
+    release.set()
+    assert 0.4 < took_s < 3
+    assert [f.state for f in findings] == [State.GOOD, State.GOOD, State.GOOD, State.UNKNOWN]
+    assert findings[-1].found == "the check did not end within 0.5 s"
+    assert sorted(told[0]) == ["fallback", "ledger", "ledger-key", "sounds"]
+    assert told[-1] == ["ledger-key"]
+
+
+def test_checks_run_in_parallel(exam):
+    meeting = threading.Barrier(2, timeout=5)
+
+    def meets(topic):
+        def look(exam):
+            meeting.wait()
+            yield good(topic, "met")
+
+        return look
+
+    findings = run(exam, [Check(("service",), meets("service")), Check(("watchdog",), meets("watchdog"))])
+    assert {f.found for f in findings} == {"met"}

@@ -1,0 +1,242 @@
+"""The trial to put a file somewhere as the service does; and the remedies, run as they are printed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from idtone.call_control import fallback_file
+from idtone.call_control.journal import FILE_MODE, FOLDER_MODE
+from idtone.dialplan import JOURNAL_FILE
+from idtone.operations.doctor import observe_machine, shared_file_findings
+from idtone.operations.doctor.findings import Finding, State
+from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, Trial
+from idtone.operations.doctor.shared_files import FALLBACK_MODE
+from idtone.operations.doctor.write_trial import NotTriedError, Place, trial
+
+SERVICE = Identity(54_321, frozenset({54_321, 54_329}), 54_321)
+ASTERISK = 54_322
+"""Asterisk's group. The service's user is not in it."""
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def beside() -> Iterator[Path]:
+    """The folder of the sounds. All users can pass through the folders above it, as on a PBX."""
+    with tempfile.TemporaryDirectory(prefix="idtone-trial-") as scratch:
+        Path(scratch).chmod(0o755)
+        (Path(scratch) / "sounds").mkdir()
+        yield Path(scratch) / "sounds"
+
+
+def own(folder: Path, user: int, group: int, mode: int) -> None:
+    os.chown(folder, user, group)
+    folder.chmod(mode)
+
+
+def tried(folder: Path, mode: int = FALLBACK_MODE, who: Identity = SERVICE, process: int | None = None) -> int:
+    before = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    error = trial(Place(folder, mode, folder), who, process)
+    assert {path.name for path in folder.iterdir()} == before if folder.is_dir() else True, "the trial leaves no file"
+    return error
+
+
+def test_a_trial_creates_a_file(beside):
+    own(beside, SERVICE.user, ASTERISK, 0o750)
+    assert tried(beside) == errno.EPERM, "the service cannot give the file to Asterisk's group"
+    own(beside, SERVICE.user, ASTERISK, 0o2750)
+    assert tried(beside) == 0
+    own(beside, 0, ASTERISK, 0o2750)
+    assert tried(beside) == errno.EACCES
+    own(beside, 0, 54_329, 0o770)
+    assert tried(beside) == 0, "through a group that is not the primary one"
+    assert tried(beside / "none") == errno.ENOENT
+    own(beside, 0, 0, 0o700)
+    assert tried(beside, who=Identity(0, frozenset({0}), 0)) == 0
+
+
+def test_the_mode_is_the_one_that_the_service_gives(beside):
+    fallback_file.leave(beside, "x\n")
+    assert (beside / "fallback.conf").stat().st_mode & 0o7777 == FALLBACK_MODE
+
+
+def test_a_folder_that_is_read_only_only_for_the_service(beside):
+    """As systemd makes the folder if ReadWritePaths does not name it."""
+    own(beside, SERVICE.user, SERVICE.group, 0o755)
+    commands = (
+        f"mount --bind {beside} {beside} && mount -o remount,bind,ro {beside} && exec setpriv --reuid={SERVICE.user}"
+    )
+    commands += f" --regid={SERVICE.group} --clear-groups sh -c 'echo ready; exec cat'"
+    service = subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", commands], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with service:
+        assert service.stdout
+        if service.stdout.readline() != b"ready\n":
+            pytest.skip("this machine lets nobody mount anything")
+        assert tried(beside) == 0
+        assert tried(beside, process=service.pid) == errno.EROFS
+        service.communicate()
+
+
+def test_a_process_that_has_gone(beside):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    own(beside, SERVICE.user, ASTERISK, 0o2750)
+    assert tried(beside, process=gone.pid) == 0
+
+
+@pytest.mark.parametrize(
+    ("user", "groups", "result"),
+    [
+        (SERVICE.user, [54_329], "0"),
+        (SERVICE.user, [], "this user has other groups here than in the service"),
+        (54_330, [54_329], "this is not the service's user"),
+    ],
+)
+def test_the_services_user_tries_without_a_new_process(beside, user, groups, result):
+    own(beside, SERVICE.user, ASTERISK, 0o2750)
+    code = f"""
+import os
+from pathlib import Path
+from idtone.operations.doctor.shared_file_findings import Identity
+from idtone.operations.doctor.write_trial import *
+os.setgroups({groups})
+os.setgid({SERVICE.group})
+os.setuid({user})
+try:
+    print(trial(Place(Path({str(beside)!r}), 0o640, Path({str(beside)!r})), {SERVICE!r}))
+except NotTriedError as error:
+    print(error)
+"""
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == f"{result}\n"
+
+
+def test_a_user_that_no_process_can_become(beside):
+    with pytest.raises(NotTriedError, match="no process could become the user 4294967295"):
+        trial(Place(beside, FALLBACK_MODE, beside), Identity(2**32 - 1, frozenset({0}), 0))
+
+
+# -- the remedies -------------------------------------------------------------------------------------------------
+
+
+def look(folder: Path, beside: Path, topic: str, mode: int, file_mode: int, group: int | None) -> Finding:
+    held = observe_machine.rights(folder) if folder.exists() else None
+    error = trial(Place(folder, file_mode, beside), SERVICE) if held else None
+    above = [observe_machine.rights(one) for one in observe_machine.leading_to(folder)]
+    return shared_file_findings.puttable(
+        topic, Trial(folder, above, held, error), SERVICE, f"{SERVICE.user}:{ASTERISK}", mode, group
+    )
+
+
+def both(beside: Path) -> list[Finding]:
+    """Whether the service can put files beside the sounds, and in the journal."""
+    first = look(beside, beside, "sounds-writable", SOUNDS_MODE, FALLBACK_MODE, None)
+    group = ASTERISK if first.state is State.BAD else beside.stat().st_gid
+    return [first, look(beside / "journal", beside, "journal-writable", JOURNAL_MODE, FILE_MODE, group)]
+
+
+def follow(findings: list[Finding]) -> None:
+    for finding in findings:
+        if finding.remedy:
+            subprocess.run(["sh", "-ec", finding.remedy], check=True)
+
+
+def as_the_service(beside: Path, code: str) -> None:
+    """Run code with `beside` and the product's modules."""
+    become = f"""
+import os
+from pathlib import Path
+from idtone.call_control import fallback
+from idtone.call_control.journal import JournalFolder
+os.setgroups({sorted(SERVICE.groups)})
+os.setgid({SERVICE.group})
+os.setuid({SERVICE.user})
+os.umask(0o027)
+beside = Path({str(beside)!r})
+journal = JournalFolder(beside / "journal", beside)
+"""
+    subprocess.run([sys.executable, "-c", become + dedent(code)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "mode"),
+    [(SERVICE.user, ASTERISK, 0o750), (0, 0, 0o755), (ASTERISK, ASTERISK, 0o750), (0, ASTERISK, 0o2770)],
+)
+@pytest.mark.parametrize("journal", [None, (0, 0, 0o700), (SERVICE.user, SERVICE.group, FOLDER_MODE)])
+def test_the_service_works_after_the_remedies(beside, user, group, mode, journal):
+    """After them the service can write suspensions for Asterisk and replace the journal."""
+    if journal:
+        (beside / "journal").mkdir()
+        own(beside / "journal", *journal)
+    own(beside, user, group, mode)
+    found = both(beside)
+    assert State.BAD in {finding.state for finding in found}
+    follow(found)
+    assert {finding.state for finding in both(beside)} == {State.GOOD}
+    as_the_service(
+        beside,
+        """
+        for text in "one", "two":
+            fallback_file.leave(beside, text)
+            journal.make()
+            journal.path.write_text("a line")
+            journal.replace()
+            journal.make()
+        """,
+    )
+    assert {finding.state for finding in both(beside)} == {State.GOOD}
+    status = (beside / "fallback.conf").stat()
+    assert (status.st_gid, status.st_mode & 0o777) == (ASTERISK, FALLBACK_MODE)
+    status = (beside / "journal" / JOURNAL_FILE).stat()
+    assert (status.st_gid, status.st_mode & 0o777) == (ASTERISK, FILE_MODE)
+
+
+def test_a_missing_folder(beside):
+    own(beside.parent, 0, 0, 0o700)
+    beside.rmdir()
+    found = look(beside, beside, "sounds-writable", SOUNDS_MODE, FALLBACK_MODE, None)
+    assert found.state is State.BAD
+    follow([found])
+    assert look(beside, beside, "sounds-writable", SOUNDS_MODE, FALLBACK_MODE, None).state is State.GOOD
+
+
+READER = Identity(54_323, frozenset({ASTERISK}), ASTERISK)
+
+
+def test_the_remedies_for_asterisk_do_not_lock_out_the_service(beside):
+    """The remedies once gave Asterisk access but took it from the service."""
+    own(beside.parent, SERVICE.user, SERVICE.group, 0o700)
+    own(beside, SERVICE.user, SERVICE.group, 0o750)
+    as_the_service(beside, "fallback.leave(beside, 'one'); journal.make()")
+    path = beside / "journal" / JOURNAL_FILE
+
+    def asterisks() -> list[Finding]:
+        folders = [observe_machine.rights(folder) for folder in reversed(path.parents)]
+        return [
+            shared_file_findings.readable(
+                READER, folders[:-1], [observe_machine.rights(beside / "fallback.conf")], str(ASTERISK)
+            ),
+            shared_file_findings.writable(
+                READER, folders, path, observe_machine.rights(path), 0, str(ASTERISK), beside
+            ),
+        ]
+
+    found = asterisks()
+    assert {finding.state for finding in found} == {State.BAD}
+    follow(found)
+    assert {finding.state for finding in asterisks()} == {State.GOOD}
+    read = ["setpriv", f"--reuid={READER.user}", f"--regid={ASTERISK}", "--clear-groups", "sh", "-ec"]
+    subprocess.run([*read, f"cat {beside}/fallback.conf >/dev/null && echo a line >> {path}"], check=True, cwd="/")
+    assert {finding.state for finding in both(beside)} == {State.GOOD}
+    as_the_service(beside, "fallback.leave(beside, 'two'); journal.make(); journal.replace()")
+    assert path.stat().st_gid == ASTERISK

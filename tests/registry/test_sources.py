@@ -1,0 +1,164 @@
+"""Loading, and reloading while the service runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from idtone.errors import DocumentError
+from idtone.numbers import parse
+from idtone.registry.sources import FileSource, load_registry, read_document
+
+from .examples import GOOD, faults_of, spoiled
+
+NEWER = spoiled("version: 42", "version: 43")
+FAULTY = spoiled("0312340001", "0312345650")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "registry.yaml"
+    path.write_text(GOOD, encoding="utf-8")
+    return path
+
+
+def replace(file: Path, text: str) -> None:
+    beside = file.with_suffix(".new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)
+
+
+def version(source: FileSource) -> int | None:
+    return source.current.version if source.current else None
+
+
+def test_loading_raises_every_fault(file: Path) -> None:
+    file.write_text(FAULTY.replace("version: 42", "version: 0"), encoding="utf-8")
+    with pytest.raises(DocumentError) as caught:
+        load_registry(file)
+    assert [fault.field for fault in caught.value.faults] == ["registry.version"]
+    file.write_text(FAULTY.replace("R-1", "R-1}\n  - {number: '119', since: 2026-03-01T00:00:00Z, reference: R-2"))
+    with pytest.raises(DocumentError) as caught:
+        load_registry(file)
+    assert [fault.field for fault in caught.value.faults] == ["members[1].numbers[0]", "suspensions[1].number"]
+
+
+def test_a_pipe_in_place_of_the_file_does_not_block(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = FileSource(file)
+    assert source.refresh()
+    file.unlink()
+    os.mkfifo(file)
+    assert not source.refresh()
+    assert version(source) == 42
+    assert f"{file}: it is not a regular file. Put the registry's file there. Version 42 stays in use" in caplog.text
+
+
+def test_the_sample_registry_is_good() -> None:
+    with resources.as_file(resources.files("idtone.config") / "registry.yaml") as path:
+        document = read_document(path)
+        index = load_registry(path)
+    assert document.tones[0].id == "sample"
+    assert index.licences(parse("0312345678"))
+
+
+def test_a_registry_larger_than_the_limit_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "registry.yaml"
+    with path.open("wb") as file:
+        file.truncate(100 * 1024 * 1024)
+    with pytest.raises(DocumentError, match="is larger than"):
+        load_registry(path)
+
+
+def test_a_new_generation_is_taken_once(file: Path) -> None:
+    source = FileSource(file)
+    assert source.current is None
+    assert source.refresh()
+    first = source.current
+    assert version(source) == 42
+    assert not source.refresh()
+    assert source.current is first
+    replace(file, NEWER)
+    assert source.refresh()
+    assert version(source) == 43
+    assert not source.refresh()
+
+
+def test_a_change_that_keeps_time_and_size_is_seen_by_the_inode(file: Path) -> None:
+    source = FileSource(file)
+    source.refresh()
+    status = file.stat()
+    replace(file, NEWER)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file.stat().st_size == status.st_size
+    assert source.refresh()
+    assert version(source) == 43
+
+
+def test_a_faulty_file_changes_nothing_and_is_logged_once(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = FileSource(file)
+    source.refresh()
+    replace(file, FAULTY)
+    with caplog.at_level(logging.ERROR):
+        assert not source.refresh()
+        assert not source.refresh()
+    assert version(source) == 42
+    [record] = caplog.records
+    assert f"{file}:20:9: members[1].numbers[0]: overlaps" in record.message
+    assert record.message.endswith("Version 42 stays in use")
+    assert "12345" not in record.message
+    replace(file, NEWER)
+    assert source.refresh()
+    assert version(source) == 43
+
+
+def test_the_log_shows_a_few_of_many_faults(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file.write_text("\n".join(f"key{n}: 1" for n in range(50)))
+    assert len(faults_of(file.read_text())) > 50
+    assert not FileSource(file).refresh()
+    [record] = caplog.records
+    assert record.message.count("is not a known key") <= 5
+    assert "more faults" in record.message
+    assert record.message.endswith("There is no registry, so no licence is valid")
+
+
+def test_a_missing_file_means_no_registry_until_it_exists(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "registry.yaml"
+    source = FileSource(path)
+    assert not source.refresh()
+    assert not source.refresh()
+    assert source.current is None
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert f"{path}: cannot be read" in record.message
+    path.write_text(GOOD, encoding="utf-8")
+    assert source.refresh()
+    assert version(source) == 42
+
+
+def test_after_a_file_disappears_the_last_good_generation_stays(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = FileSource(file)
+    source.refresh()
+    file.unlink()
+    caplog.clear()
+    assert not source.refresh()
+    assert not source.refresh()
+    assert version(source) == 42
+    [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.message.endswith("Version 42 stays in use")
+
+
+def test_threads_take_a_generation_once_and_never_partly(file: Path) -> None:
+    source = FileSource(file)
+    taken: list[bool] = []
+    threads = [threading.Thread(target=lambda: taken.append(source.refresh())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == [False] * 7 + [True]
+    assert version(source) == 42
