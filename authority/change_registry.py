@@ -113,9 +113,15 @@ def _edited(workspace: Workspace, role: str, attribution: Attribution) -> Histor
     if role == tuf_roles.REGISTRY:
         version = _published_version(workspace)
         if version is not None and new.registry.version <= version:
-            raise TrustError(f"{name}: registry.version must be higher than {version}, which was published; raise it")
+            raise TrustError(
+                Message(
+                    "{name}: registry.version must be higher than {version}, which was published; raise it",
+                    name=name,
+                    version=version,
+                )
+            )
     elif old is not None and new.issued <= old.issued:
-        raise TrustError(f"{name}: issued is not later than before the edit; set it to now")
+        raise TrustError(Message("{name}: issued is not later than before the edit; set it to now", name=name))
     return attribution.entry(Action.EDIT, file, what=what, before=_sha256(left), after=_sha256(octets))
 
 
@@ -168,7 +174,13 @@ def apply(workspace: Workspace, path: Path, attribution: Attribution) -> tuple[M
             kept.parent.mkdir(mode=0o700, exist_ok=True)
             replace_durably(kept, octets, _PRIVATE)
         except OSError as error:
-            raise TrustError(f"{error.filename or workspace.folder}: cannot be written: {error.strerror}") from error
+            raise TrustError(
+                Message(
+                    "{file}: cannot be written: {reason}",
+                    file=error.filename or workspace.folder,
+                    reason=error.strerror,
+                )
+            ) from error
         workspace.record(tuf_roles.REGISTRY, entry)
     return application, entry
 
@@ -233,8 +245,11 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
     file = tuf_roles.DELEGATED[role]
     if workspace.unrecorded([role]):
         raise TrustError(
-            f"{workspace.folder / file}: was edited by hand; record that in the history with `idtone authority note`,"
-            " or with `idtone authority publish --why TEXT`"
+            Message(
+                "{path}: was edited by hand; record that in the history with `idtone authority note`, or "
+                "with `idtone authority publish --why TEXT`",
+                path=workspace.folder / file,
+            )
         )
     octets = workspace.octets(file)
     return octets, _text(octets, workspace.folder / file)
@@ -254,7 +269,7 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
             rewrite_durably(path, before)
             raise
     except OSError as error:
-        raise TrustError(f"{path}: cannot be written: {error.strerror}") from error
+        raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error
     return entry
 
 
@@ -262,7 +277,7 @@ def _text(octets: bytes, name: object) -> str:
     try:
         return octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TrustError(f"{name}: is not UTF-8; save it as UTF-8 text") from error
+        raise TrustError(Message("{name}: is not UTF-8; save it as UTF-8 text", name=name)) from error
 
 
 def _sha256(octets: bytes | None) -> str | None:

@@ -22,6 +22,7 @@ from idtone.errors import TrustError
 from idtone.registry.file_kinds import KINDS, Kind
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import followed
+from idtone.translation import Message
 
 from . import operator_list
 from .edition import Edition
@@ -35,7 +36,7 @@ _LEAST: Final = 2
 
 
 def _unfit(name: str, what: str) -> TrustError:
-    return TrustError(f"{name} {what}; do not sign this package, ask for a new one")
+    return TrustError(Message("{name} {what}; do not sign this package, ask for a new one", name=name, what=what))
 
 
 # -- the published part ----------------------------------------------------------------------------------------------
@@ -184,7 +185,9 @@ def examine_issued(edition: Edition, now: datetime) -> None:
         file, kind = tuf_roles.DELEGATED[name], KINDS[name]
         at = kind.head(kind.parse(_text(edition, file), file)).issued
         if at > now + _EARLY:
-            raise TrustError(f"{file}: is issued in the future, at {at.isoformat()}; set `issued` to now")
+            raise TrustError(
+                Message("{file}: is issued in the future, at {at}; set `issued` to now", file=file, at=at.isoformat())
+            )
 
 
 def _fits(target: TargetFile, octets: bytes | None, name: str) -> None:

@@ -119,7 +119,13 @@ def passphrase(whose: str, twice: bool = False) -> str:
     try:
         return str(typer.prompt(f"Passphrase {whose}", hide_input=True, confirmation_prompt=twice, err=True))
     except typer.Abort as error:
-        raise TrustError(f"there is no passphrase {whose}; without a terminal, set {PASSPHRASE}") from error
+        raise TrustError(
+            Message(
+                "there is no passphrase {whose}; without a terminal, set {passphrase}",
+                whose=whose,
+                passphrase=PASSPHRASE,
+            )
+        ) from error
 
 
 def _asked(what: str, hidden: bool = False) -> str:

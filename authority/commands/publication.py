@@ -110,7 +110,9 @@ def record_edits_by_hand(workspace: Workspace, why: str | None, roles: Iterable[
         return
     if why is None:
         files = " and ".join(tuf_roles.DELEGATED[role] for role in edited)
-        raise TrustError(f"{files} was edited by hand; record it in the history with `idtone authority note`")
+        raise TrustError(
+            Message("{files} was edited by hand; record it in the history with `idtone authority note`", files=files)
+        )
     record_edits(workspace, attributed(why), edited)
 
 
@@ -148,7 +150,9 @@ def sign(
     signed = {name: edition.sign(each) for name, each in zip(key, signers(key), strict=True)}
     for name, roles in signed.items():
         if not roles:
-            raise TrustError(f"{name}: nothing in {package} takes the signature of this key")
+            raise TrustError(
+                Message("{name}: nothing in {package} takes the signature of this key", name=name, package=package)
+            )
     edition.write_signatures(package)
     missing = list(edition.missing())
     if as_json:

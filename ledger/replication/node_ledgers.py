@@ -162,7 +162,11 @@ def _ledger_in(database: Database, schema: str, days: Mapping[str, DayKeys], wan
             return None
         if schema != schema_of(held.get(ORIGIN, "")):
             raise LedgerError(
-                f"{database.name}: it says that it is the ledger {held.get(ORIGIN)}, whose schema is another"
+                Message(
+                    "{name}: it says that it is the ledger {origin}, whose schema is another",
+                    name=database.name,
+                    origin=held.get(ORIGIN),
+                )
             )
         position = position_of(connection)
     keys = days.get(held.get(NODE, ""))
@@ -182,7 +186,9 @@ def _ledger_in(database: Database, schema: str, days: Mapping[str, DayKeys], wan
             cosigned = None  # the replica has not come so far
         return NodeLedger(held[NODE], held[ORIGIN], reader, key, keys is not None, cosigned, progress)
     except (KeyError, ValueError, OverflowError, ProofError) as error:
-        raise LedgerError(f"{database.name}: what stands there of its node is damaged: {error}") from error
+        raise LedgerError(
+            Message("{name}: what stands there of its node is damaged: {error}", name=database.name, error=error)
+        ) from error
 
 
 def days_by(key_file: Path) -> DayKeys:

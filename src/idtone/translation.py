@@ -40,6 +40,10 @@ class Message(str):
     def __str__(self) -> str:
         return self
 
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        """For `pickle`, by which a process gives an error to another one."""
+        return (self.template,), self.fields
+
 
 def template(text: str) -> str:
     """The text itself, which becomes the template of a `Message` later. The call marks it for the catalogue."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gettext
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -111,6 +112,19 @@ def test_an_error_keeps_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
     error = DocumentError([fault])
     assert f"{error}" == "a.yaml:2:3: ari.url: is missing. Add it"
     assert translated(str(error)) == "a.yaml:2:3: ari.url: ありません。追加してください。"
+
+
+def test_a_process_can_give_an_error_to_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    speak(monkeypatch, LANG="ja_JP.UTF-8")
+    error = UsageError(Message("{path} is missing", path=Path("/{x}")))
+    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  our own
+    assert arrived.args == error.args
+    assert translated(str(arrived)) == "/{x} がありません"
+
+
+def test_an_error_in_a_message_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    speak(monkeypatch, LANG="ja_JP.UTF-8")
+    assert translated(Message("missing: {names}", names=UsageError(FINDING))) == f"ありません: {IN_JAPANESE}"
 
 
 # -- the catalogue ----------------------------------------------------------------------------------------------------
