@@ -13,7 +13,7 @@ from typing import Final
 
 from idtone.documents import Location, ValidationFault, field_name
 from idtone.errors import NumberError
-from idtone.translation import Message, template
+from idtone.translation import Message, capitalised, template
 
 from .model import RegistryDocument, SuspensionsDocument
 from .notation import read_single, read_span
@@ -171,5 +171,5 @@ def _numbers(document: RegistryDocument) -> Iterator[ValidationFault]:
 
 
 def _number_fault(location: Location, error: NumberError) -> ValidationFault:
-    problem, _, remedy = str(error).partition("; ")
-    return ValidationFault(location, problem, remedy[:1].upper() + remedy[1:] or "Write a complete Japanese number")
+    remedy = capitalised(error.remedy) if error.remedy else Message("Write a complete Japanese number")
+    return ValidationFault(location, error.problem, remedy)

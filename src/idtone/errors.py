@@ -39,7 +39,14 @@ class UsageError(IdtoneError):
 
 
 class NumberError(IdtoneError):
-    """A text is not the telephone number that is needed. The error never contains the text."""
+    """A text is not the telephone number that is needed: the problem, and the remedy if there is one.
+
+    The error never contains the text.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(joined("; ", (problem, remedy)) if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class ToneError(IdtoneError):

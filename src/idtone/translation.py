@@ -50,6 +50,16 @@ def template(text: str) -> str:
     return text
 
 
+def capitalised(text: str) -> str:
+    """The text with an upper-case letter at its beginning in English; a translation has no case."""
+    capital = text[:1].upper() + text[1:]
+    if not isinstance(text, Message):
+        return capital
+    message = str.__new__(Message, capital)
+    message.template, message.fields = text.template, text.fields
+    return message
+
+
 def joined(separator: str, parts: Iterable[str]) -> Message:
     """As `separator.join(parts)`; each part is translated by itself."""
     fields = {f"part{number}": part for number, part in enumerate(parts)}

@@ -17,9 +17,9 @@ import pytest
 
 from idtone import translation
 from idtone.errors import DocumentError, Fault, UsageError
-from idtone.translation import Message, joined, translated
+from idtone.translation import Message, capitalised, joined, translated
 
-from .. import messages
+from .. import ROOT, messages
 
 VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 PROGRAM = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
@@ -122,6 +122,13 @@ def test_a_process_can_give_an_error_to_another_one(monkeypatch: pytest.MonkeyPa
     assert translated(str(arrived)) == "/{x} がありません"
 
 
+def test_a_capital_begins_the_english_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    speak(monkeypatch, LANG="ja_JP.UTF-8")
+    assert capitalised(Message("swap its ends")) == "Swap its ends"
+    assert translated(capitalised(Message("swap its ends"))) == "両端を入れ替えてください"
+    assert capitalised("of no catalogue") == "Of no catalogue"
+
+
 def test_an_error_in_a_message_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
     speak(monkeypatch, LANG="ja_JP.UTF-8")
     assert translated(Message("missing: {names}", names=UsageError(FINDING))) == f"ありません: {IN_JAPANESE}"
@@ -212,6 +219,10 @@ def test_an_error_is_japanese(tmp_path: Path) -> None:
     shown = run("ledger", "list", "-c", str(settings), LANG="ja_JP.UTF-8")
     assert shown.returncode == 2
     assert shown.stderr.startswith(f"idtone: {settings}:2:1: nobody: 知られていないキーです。")
+
+
+def test_the_log_of_the_service_is_english_under_systemd() -> None:
+    assert "\nEnvironment=LANGUAGE=en\n" in (ROOT / "config" / "idtone.service").read_text("utf-8")
 
 
 def test_the_doctor_speaks_japanese_to_people_and_english_to_programs(tmp_path: Path) -> None:
