@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-replication bench-walks bench-kills bench-kills-all bench-tampering fuzz audit venv environment house lab postgresql clean
+.PHONY: help demo test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-replication bench-walks bench-kills bench-kills-all bench-tampering fuzz audit venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -31,6 +31,7 @@ help:
 	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
 	@echo 'make docs     makes the pages of docs/reference that come from the code; with the extra docs also a site, in build/site'
+	@echo 'make messages  finds the texts to translate, and compiles the Japanese ones of config/locale'
 	@echo 'make bench    measures what the hook costs over Asterisk itself; MINUTES=10, findings and picture in build/'
 	@echo 'make bench-soak  calls for a long time, and tells what grows; MINUTES=30 RATE=50'
 	@echo 'make bench-tones  times the making of an hour of sound beside sox, ffmpeg and memcpy; JSON=1 as above'
@@ -77,6 +78,9 @@ docs: $(DEV)
 	@if $(VENV)/bin/python -c 'import mkdocs' 2>/dev/null; then \
 		NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet --strict; \
 	else echo "idtone: no site: it needs $(VENV)/bin/pip install --editable '.[docs]'" >&2; fi
+
+messages: $(DEV)
+	@$(VENV)/bin/python -m tests.messages
 
 bench: $(DEV) lab
 	@mkdir -p build

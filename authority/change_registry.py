@@ -17,6 +17,7 @@ from idtone.registry.member_application import MemberApplication, parse_applicat
 from idtone.registry.model import JAPAN, RegistryDocument, SuspensionsDocument
 from idtone.registry.parsers import parse_registry
 from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
 
 from . import edits
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
@@ -112,9 +113,15 @@ def _edited(workspace: Workspace, role: str, attribution: Attribution) -> Histor
     if role == tuf_roles.REGISTRY:
         version = _published_version(workspace)
         if version is not None and new.registry.version <= version:
-            raise TrustError(f"{name}: registry.version must be higher than {version}, which was published; raise it")
+            raise TrustError(
+                Message(
+                    "{name}: registry.version must be higher than {version}, which was published; raise it",
+                    name=name,
+                    version=version,
+                )
+            )
     elif old is not None and new.issued <= old.issued:
-        raise TrustError(f"{name}: issued is not later than before the edit; set it to now")
+        raise TrustError(Message("{name}: issued is not later than before the edit; set it to now", name=name))
     return attribution.entry(Action.EDIT, file, what=what, before=_sha256(left), after=_sha256(octets))
 
 
@@ -136,13 +143,27 @@ def apply(workspace: Workspace, path: Path, attribution: Attribution) -> tuple[M
     with workspace.locked():
         history = workspace.history(tuf_roles.REGISTRY)
         if any(entry.action is Action.GRANT for entry in history.of(application.id)):
-            raise UsageError(f"{path}: application {application.id} was granted already; give this one another id")
+            raise UsageError(
+                Message(
+                    "{path}: application {id} was granted already; give this one another id",
+                    path=path,
+                    id=application.id,
+                )
+            )
         kept = workspace.folder / APPLICATIONS / f"{application.id}.yaml"
         if kept.exists() and parse_application(read_text(kept), str(kept)).member != application.member:
-            raise UsageError(f"{path}: application {application.id} is another member's; give this one another id")
+            raise UsageError(
+                Message(
+                    "{path}: application {id} is another member's; give this one another id",
+                    path=path,
+                    id=application.id,
+                )
+            )
         octets = text.encode()
         if kept.exists() and kept.read_bytes() == octets:
-            raise UsageError(f"{path}: application {application.id} was accepted already, unchanged")
+            raise UsageError(
+                Message("{path}: application {id} was accepted already, unchanged", path=path, id=application.id)
+            )
         _, registry = _before(workspace, tuf_roles.REGISTRY)
         document = parse_registry(registry, str(workspace.folder / tuf_roles.REGISTRY_FILE))
         trial = YamlText(registry)
@@ -153,7 +174,13 @@ def apply(workspace: Workspace, path: Path, attribution: Attribution) -> tuple[M
             kept.parent.mkdir(mode=0o700, exist_ok=True)
             replace_durably(kept, octets, _PRIVATE)
         except OSError as error:
-            raise TrustError(f"{error.filename or workspace.folder}: cannot be written: {error.strerror}") from error
+            raise TrustError(
+                Message(
+                    "{file}: cannot be written: {reason}",
+                    file=error.filename or workspace.folder,
+                    reason=error.strerror,
+                )
+            ) from error
         workspace.record(tuf_roles.REGISTRY, entry)
     return application, entry
 
@@ -178,17 +205,19 @@ def grant(
         entries = workspace.history(tuf_roles.REGISTRY).of(application)
         status = status_of(entries, now if now == sha256 else None)
         if status is not ApplicationStatus.PASSED:
-            raise UsageError(f"application {application} {_NOT_GRANTED[status]}")
+            raise UsageError(
+                Message("application {application} {why}", application=application, why=_NOT_GRANTED[status])
+            )
         edits.granted(text, document, asked, start, until)
 
     return change_registry(workspace, Action.GRANT, application, attribution, edit, application=sha256)
 
 
 _NOT_GRANTED: Final = {
-    ApplicationStatus.RECEIVED: "has not passed its review; run `idtone authority review` first",
-    ApplicationStatus.REFUSED: "has not passed its review; run `idtone authority review` first",
-    ApplicationStatus.CHANGED: "was changed after its review; review it again",
-    ApplicationStatus.GRANTED: "was granted already",
+    ApplicationStatus.RECEIVED: Message("has not passed its review; run `idtone authority review` first"),
+    ApplicationStatus.REFUSED: Message("has not passed its review; run `idtone authority review` first"),
+    ApplicationStatus.CHANGED: Message("was changed after its review; review it again"),
+    ApplicationStatus.GRANTED: Message("was granted already"),
 }
 
 
@@ -203,7 +232,7 @@ def applications(workspace: Workspace) -> list[tuple[MemberApplication, Applicat
 def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, str]:
     path = workspace.folder / APPLICATIONS / f"{name}.yaml"
     if Path(name).name != name or not path.exists():
-        raise UsageError(f"there is no application {name!r}; `idtone authority apply` accepts one")
+        raise UsageError(Message("there is no application {name!r}; `idtone authority apply` accepts one", name=name))
     text = read_text(path)
     return parse_application(text, str(path)), _sha256(text.encode()) or ""
 
@@ -216,8 +245,11 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
     file = tuf_roles.DELEGATED[role]
     if workspace.unrecorded([role]):
         raise TrustError(
-            f"{workspace.folder / file}: was edited by hand; record that in the history with `idtone authority note`,"
-            " or with `idtone authority publish --why TEXT`"
+            Message(
+                "{path}: was edited by hand; record that in the history with `idtone authority note`, or "
+                "with `idtone authority publish --why TEXT`",
+                path=workspace.folder / file,
+            )
         )
     octets = workspace.octets(file)
     return octets, _text(octets, workspace.folder / file)
@@ -226,7 +258,7 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
 def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: HistoryEntry) -> HistoryEntry:
     octets = text.encode()
     if not entry.what:
-        raise UsageError("that would change nothing")
+        raise UsageError(Message("that would change nothing"))
     path = workspace.folder / tuf_roles.DELEGATED[role]
     entry = entry.model_copy(update={"before": _sha256(before), "after": _sha256(octets)})
     try:
@@ -237,7 +269,7 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
             rewrite_durably(path, before)
             raise
     except OSError as error:
-        raise TrustError(f"{path}: cannot be written: {error.strerror}") from error
+        raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error
     return entry
 
 
@@ -245,7 +277,7 @@ def _text(octets: bytes, name: object) -> str:
     try:
         return octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TrustError(f"{name}: is not UTF-8; save it as UTF-8 text") from error
+        raise TrustError(Message("{name}: is not UTF-8; save it as UTF-8 text", name=name)) from error
 
 
 def _sha256(octets: bytes | None) -> str | None:

@@ -25,6 +25,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 from idtone.errors import TrustError, UsageError
 from idtone.files import replace_durably
 from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
 
 _BEFORE, _AFTER, _ROOTS = "before", "after", "roots"
 
@@ -65,7 +66,11 @@ class Edition:
                 self.metadata[name].sign(signer, append=True)
         except UnsignedMetadataError as error:
             reason = error.__cause__ or error
-            raise TrustError(f"the key {keyid[:8]} cannot sign: {str(reason) or type(reason).__name__}") from error
+            raise TrustError(
+                Message(
+                    "the key {key} cannot sign: {reason}", key=keyid[:8], reason=str(reason) or type(reason).__name__
+                )
+            ) from error
         return roles
 
     def missing(self) -> Iterator[str]:
@@ -146,9 +151,13 @@ class Edition:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     replace_durably(target, octets)
         except FileExistsError as error:
-            raise UsageError(f"{folder}: exists already; remove it, or name another folder") from error
+            raise UsageError(
+                Message("{folder}: exists already; remove it, or name another folder", folder=folder)
+            ) from error
         except OSError as error:
-            raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
+            raise UsageError(
+                Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+            ) from error
 
     def write_signatures(self, folder: Path) -> None:
         """Writes the signatures into the folder that the edition was read from. Raises UsageError."""
@@ -156,7 +165,9 @@ class Edition:
             for name, draft in self.metadata.items():
                 replace_durably(_file(folder, _AFTER, name), draft.to_bytes())
         except OSError as error:
-            raise UsageError(f"{folder}: the signatures cannot be written: {error.strerror}") from error
+            raise UsageError(
+                Message("{folder}: the signatures cannot be written: {reason}", folder=folder, reason=error.strerror)
+            ) from error
 
 
 def _file(folder: Path, part: str, name: str) -> Path:
@@ -166,7 +177,7 @@ def _file(folder: Path, part: str, name: str) -> Path:
 def read_edition(folder: Path) -> Edition:
     """Raises TrustError if the folder is not a package, or is damaged."""
     if not (folder / _AFTER).is_dir():
-        raise TrustError(f"{folder}: is not a package; `idtone authority prepare` writes one")
+        raise TrustError(Message("{folder}: is not a package; `idtone authority prepare` writes one", folder=folder))
     roots = [_read(path) for path in (folder / _ROOTS).glob("*.root.json")]
     return Edition(
         _read_metadata(folder, _AFTER), _read_targets(folder, _AFTER), _read_metadata(folder, _BEFORE),
@@ -183,7 +194,7 @@ def _read(path: Path) -> Metadata[Any]:
     try:
         return Metadata[Any].from_bytes(path.read_bytes())
     except (RepositoryError, OSError) as error:
-        raise TrustError(f"{path}: is damaged; ask for the package again") from error
+        raise TrustError(Message("{path}: is damaged; ask for the package again", path=path)) from error
 
 
 def _read_targets(folder: Path, part: str) -> dict[str, bytes]:
@@ -191,7 +202,9 @@ def _read_targets(folder: Path, part: str) -> dict[str, bytes]:
     try:
         return {path.relative_to(base).as_posix(): path.read_bytes() for path in base.rglob("*") if path.is_file()}
     except OSError as error:
-        raise TrustError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        raise TrustError(
+            Message("{file}: cannot be read: {reason}", file=error.filename, reason=error.strerror)
+        ) from error
 
 
 def assembled(editions: Mapping[Path, Edition]) -> Edition:
@@ -199,10 +212,16 @@ def assembled(editions: Mapping[Path, Edition]) -> Edition:
     (_, whole), *others = editions.items()
     for folder, copy in others:
         if copy.metadata.keys() != whole.metadata.keys():
-            raise TrustError(f"{folder}: is not a copy of the same edition as the first folder")
+            raise TrustError(Message("{folder}: is not a copy of the same edition as the first folder", folder=folder))
         for name, draft in copy.metadata.items():
             if draft.signed_bytes != whole.metadata[name].signed_bytes:
-                raise TrustError(f"{folder}: its {name} differs from the first folder's; prepare the package again")
+                raise TrustError(
+                    Message(
+                        "{folder}: its {name} differs from the first folder's; prepare the package again",
+                        folder=folder,
+                        name=name,
+                    )
+                )
             for keyid, signature in draft.signatures.items():
                 if not whole.verifies(name, keyid):
                     whole.metadata[name].signatures[keyid] = signature

@@ -22,6 +22,7 @@ from idtone.errors import TrustError
 from idtone.registry.file_kinds import KINDS, Kind
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import followed
+from idtone.translation import Message
 
 from . import operator_list
 from .edition import Edition
@@ -35,7 +36,7 @@ _LEAST: Final = 2
 
 
 def _unfit(name: str, what: str) -> TrustError:
-    return TrustError(f"{name} {what}; do not sign this package, ask for a new one")
+    return TrustError(Message("{name} {what}; do not sign this package, ask for a new one", name=name, what=what))
 
 
 # -- the published part ----------------------------------------------------------------------------------------------
@@ -45,25 +46,25 @@ def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
     """Verify the part `before` with a root that the holder keeps. Raises TrustError."""
     before = edition.before
     if set(before) != set(tuf_roles.ROLES):
-        raise _unfit("the package", "lacks the metadata that are published now")
+        raise _unfit(Message("the package"), Message("lacks the metadata that are published now"))
     root = trusted
     for later in edition.roots:
         if later.signed.version == root.signed.version + 1:
             root = followed(root, later)
     if root.signed_bytes != before["root"].signed_bytes:
-        raise _unfit("the package", "does not come from the association whose root you have")
+        raise _unfit(Message("the package"), Message("does not come from the association whose root you have"))
     for name in tuf_roles.ROLES:
         parent = before["targets" if name in tuf_roles.DELEGATED else "root"].signed
         if type(before[name].signed) is not _KINDS.get(name, Targets):
-            raise _unfit(f"the published {name}", "is metadata of another kind")
+            raise _unfit(Message("the published {name}", name=name), Message("is metadata of another kind"))
         try:
             parent.verify_delegate(name, before[name].signed_bytes, before[name].signatures)
         except UnsignedMetadataError as error:
-            raise _unfit(f"the published {name}", "is not signed by its keys") from error
+            raise _unfit(Message("the published {name}", name=name), Message("is not signed by its keys")) from error
     for name, file in tuf_roles.DELEGATED.items():
         target = before[name].signed.targets.get(file)
         if target is None:
-            raise _unfit(f"the published {name}", f"does not name {file}")
+            raise _unfit(Message("the published {name}", name=name), Message("does not name {file}", file=file))
         _fits(target, edition.files.get(file), f"the published {file}")
 
 
@@ -74,7 +75,7 @@ def examine(edition: Edition, now: datetime) -> None:
     """Raises TrustError or DocumentError if anything in the drafts breaks a rule."""
     whole = {**edition.before, **edition.metadata}
     if set(whole) != set(tuf_roles.ROLES) or not edition.metadata:
-        raise _unfit("the package", "lacks some of the roles")
+        raise _unfit(Message("the package"), Message("lacks some of the roles"))
     for name, draft in edition.metadata.items():
         _examine_draft(name, draft, edition.before.get(name), now)
     _examine_keys(whole["root"].signed, whole["targets"].signed)
@@ -84,40 +85,40 @@ def examine(edition: Edition, now: datetime) -> None:
             _examine_targets(edition, name)
             named |= set(edition.metadata[name].signed.targets)
     if extra := edition.targets.keys() - named:
-        raise _unfit(min(extra), "is in the package, but no metadata name it")
+        raise _unfit(min(extra), Message("is in the package, but no metadata name it"))
     others = ("targets", *tuf_roles.DELEGATED)
     seen = {file: (meta.version, meta.length, meta.hashes) for file, meta in whole["snapshot"].signed.meta.items()}
     if seen != {f"{name}.json": (whole[name].signed.version, None, None) for name in others}:
-        raise _unfit("snapshot", "names versions that do not belong together")
+        raise _unfit("snapshot", Message("names versions that do not belong together"))
     meta = whole["timestamp"].signed.snapshot_meta
     if (meta.version, meta.length, meta.hashes) != (whole["snapshot"].signed.version, None, None):
-        raise _unfit("timestamp", "names another snapshot")
+        raise _unfit("timestamp", Message("names another snapshot"))
 
 
 def _examine_draft(name: str, draft: Metadata[Any], before: Metadata[Any] | None, now: datetime) -> None:
     signed = draft.signed
     if type(signed) is not _KINDS.get(name, Targets):
-        raise _unfit(name, "is metadata of another kind")
+        raise _unfit(name, Message("is metadata of another kind"))
     if signed.version != (before.signed.version if before else 0) + 1:
-        raise _unfit(name, "does not have the next version")
+        raise _unfit(name, Message("does not have the next version"))
     if signed.unrecognized_fields or draft.unrecognized_fields:
-        raise _unfit(name, "contains unknown fields")
+        raise _unfit(name, Message("contains unknown fields"))
     if not now < signed.expires <= now + _LONGEST:
-        raise _unfit(name, f"expires at {signed.expires.isoformat()}, which is past or too far away")
+        raise _unfit(name, Message("expires at {at}, which is past or too far away", at=signed.expires.isoformat()))
 
 
 def _examine_keys(root: Root, targets: Targets) -> None:
     delegations = targets.delegations
     if not root.consistent_snapshot or set(root.roles) != set(tuf_roles.ROLES) - set(tuf_roles.DELEGATED):
-        raise _unfit("root", "has the wrong roles")
+        raise _unfit("root", Message("has the wrong roles"))
     if targets.targets or delegations is None or delegations.roles is None or delegations.succinct_roles is not None:
-        raise _unfit("targets", "names files itself, or delegates nothing")
+        raise _unfit("targets", Message("names files itself, or delegates nothing"))
     if list(delegations.roles) != list(tuf_roles.PATHS) or delegations.unrecognized_fields:
-        raise _unfit("targets", "delegates to the wrong roles")
+        raise _unfit("targets", Message("delegates to the wrong roles"))
     for name, paths in tuf_roles.PATHS.items():
         role = delegations.roles[name]
         if list(role.paths or ()) != paths or not role.terminating or role.path_hash_prefixes is not None:
-            raise _unfit(name, "may sign the wrong files")
+            raise _unfit(name, Message("may sign the wrong files"))
     sets: dict[tuf_roles.Keys, tuple[frozenset[str], int]] = {}
     for parent, keys, name in (
         (root, root.keys, "root"), (targets, delegations.keys, "targets"),
@@ -127,14 +128,14 @@ def _examine_keys(root: Root, targets: Targets) -> None:
             role_of: Any = parent.get_delegated_role(each)
             keyids = frozenset(role_of.keyids)
             if role_of.unrecognized_fields or not _LEAST <= role_of.threshold <= len(keyids):
-                raise _unfit(each, "has too low a threshold")
+                raise _unfit(each, Message("has too low a threshold"))
             if any(keyid not in keys or _content_id(keys[keyid]) != keyid for keyid in keyids):
-                raise _unfit(each, "has a key under the id of another key")
+                raise _unfit(each, Message("has a key under the id of another key"))
             kind = tuf_roles.ROLES[each].keys
             if sets.setdefault(kind, (keyids, role_of.threshold)) != (keyids, role_of.threshold):
-                raise _unfit(each, f"has keys that differ from the rest of the set {kind}")
+                raise _unfit(each, Message("has keys that differ from the rest of the set {kind}", kind=kind))
         if set(keys) != {keyid for each in names for keyid in parent.get_delegated_role(each).keyids}:
-            raise _unfit(name, "lists keys that no role uses")
+            raise _unfit(name, Message("lists keys that no role uses"))
 
 
 def _content_id(key: Key) -> str:
@@ -149,31 +150,31 @@ def _examine_targets(edition: Edition, name: str) -> None:
     """A role names its own files alone, and each of them is in the package or is published already."""
     file, named = tuf_roles.DELEGATED[name], edition.metadata[name].signed.targets
     if edition.metadata[name].signed.delegations is not None:
-        raise _unfit(name, "delegates its files to other roles")
+        raise _unfit(name, Message("delegates its files to other roles"))
     for path, target in named.items():
         octets = edition.targets.get(path)
         published = edition.before[name].signed.targets.get(path) if name in edition.before else None
         if octets is None and (published is None or published.hashes != target.hashes):
-            raise _unfit(path, "is missing from the package")
+            raise _unfit(path, Message("is missing from the package"))
         if octets is not None:
             _fits(target, octets, path)
         custom = {"custom": {"history": (target.custom or {}).get("history")}} if path == file else {}
         if target.unrecognized_fields != custom or set(target.hashes) != {"sha256"}:
-            raise _unfit(path, "has unknown fields")
+            raise _unfit(path, Message("has unknown fields"))
     if file not in named or (name == tuf_roles.SUSPENSIONS and len(named) > 1):
-        raise _unfit(name, "does not name its one file")
+        raise _unfit(name, Message("does not name its one file"))
     document = KINDS[name].parse(_text(edition, file), file)
     if name == tuf_roles.SUSPENSIONS:
         return
     listed = edition.targets.get(tuf_roles.OPERATORS_FILE)
     if tuf_roles.OPERATORS_FILE not in named or listed != operator_list.octets(document):
-        raise _unfit(tuf_roles.OPERATORS_FILE, f"is not the list that follows from {file}")
+        raise _unfit(tuf_roles.OPERATORS_FILE, Message("is not the list that follows from {file}", file=file))
     masters = {tone.id: tone.sha256 for tone in document.tones}
     for path in named.keys() - {file, tuf_roles.OPERATORS_FILE}:
         if PurePosixPath(path).parent.as_posix() != tuf_roles.TONES or (
             named[path].hashes["sha256"] != masters.get(PurePosixPath(path).stem)
         ):
-            raise _unfit(path, f"is not a master that {file} names")
+            raise _unfit(path, Message("is not a master that {file} names", file=file))
 
 
 def examine_issued(edition: Edition, now: datetime) -> None:
@@ -184,21 +185,23 @@ def examine_issued(edition: Edition, now: datetime) -> None:
         file, kind = tuf_roles.DELEGATED[name], KINDS[name]
         at = kind.head(kind.parse(_text(edition, file), file)).issued
         if at > now + _EARLY:
-            raise TrustError(f"{file}: is issued in the future, at {at.isoformat()}; set `issued` to now")
+            raise TrustError(
+                Message("{file}: is issued in the future, at {at}; set `issued` to now", file=file, at=at.isoformat())
+            )
 
 
 def _fits(target: TargetFile, octets: bytes | None, name: str) -> None:
     try:
         target.verify_length_and_hashes(octets or b"")
     except LengthOrHashMismatchError as error:
-        raise _unfit(name, "is not the file that was signed") from error
+        raise _unfit(name, Message("is not the file that was signed")) from error
 
 
 def _text(edition: Edition, file: str) -> str:
     try:
         return edition.targets[file].decode("utf-8-sig")
     except (KeyError, UnicodeDecodeError) as error:
-        raise _unfit(file, "is missing from the package, or is not text") from error
+        raise _unfit(file, Message("is missing from the package, or is not text")) from error
 
 
 # -- in words ---------------------------------------------------------------------------------------------------------

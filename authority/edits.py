@@ -18,6 +18,7 @@ from idtone.numbers import Number, parse_japanese
 from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionsDocument
 from idtone.registry.notation import NumberSpan, read_single, read_span
+from idtone.translation import Message
 
 from .yaml_text import Tree, YamlText
 
@@ -42,7 +43,7 @@ def granted(
     tones = {tone.id for tone in document.tones}
     for asked in application.licences:
         if asked.tone not in tones:
-            raise UsageError(f"the registry has no tone {asked.tone!r}; add it to `tones` first")
+            raise UsageError(Message("the registry has no tone {tone!r}; add it to `tones` first", tone=asked.tone))
     ids = _free_ids(document)
     licences: list[Tree] = [
         {
@@ -64,7 +65,10 @@ def granted(
     known = document.members[at]
     if known.name != application.member.name:
         raise UsageError(
-            f"member {known.id} has another name in the registry; correct the id, or the name in one of the two"
+            Message(
+                "member {id} has another name in the registry; correct the id, or the name in one of the two",
+                id=known.id,
+            )
         )
     here: Location = ("members", at)
     if known.pledge is None:
@@ -77,9 +81,15 @@ def renewed(text: YamlText, document: RegistryDocument, licence: str, until: dat
     """Extend a licence that was not revoked."""
     location, entry = _licence(document, licence)
     if entry.status is LicenceStatus.REVOKED:
-        raise UsageError(f"licence {licence} was revoked; grant another one")
+        raise UsageError(Message("licence {licence} was revoked; grant another one", licence=licence))
     if until <= entry.valid.until:
-        raise UsageError(f"licence {licence} is already valid until {entry.valid.until.isoformat()}; name a later day")
+        raise UsageError(
+            Message(
+                "licence {licence} is already valid until {until}; name a later day",
+                licence=licence,
+                until=entry.valid.until.isoformat(),
+            )
+        )
     text.replace((*location, "valid", "until"), until)
 
 
@@ -95,7 +105,14 @@ def with_status(text: YamlText, document: RegistryDocument, licence: str, status
     """Suspend, resume or revoke a licence."""
     location, entry = _licence(document, licence)
     if entry.status not in _FROM[status]:
-        raise UsageError(f"licence {licence} is {entry.status} and cannot become {status}")
+        raise UsageError(
+            Message(
+                "licence {licence} is {present} and cannot become {status}",
+                licence=licence,
+                present=entry.status,
+                status=status,
+            )
+        )
     text.replace((*location, "status"), status.value)
 
 
@@ -115,7 +132,11 @@ def released(text: YamlText, document: RegistryDocument, member: str, entries: I
     for gone in map(read_span, entries):
         if not _covers((span for _, span in left), gone):
             raise UsageError(
-                f"member {member} does not hold all of {parse_japanese(f'+{gone.first}')} …; look at registry.yaml"
+                Message(
+                    "member {member} does not hold all of {number} …; look at registry.yaml",
+                    member=member,
+                    number=parse_japanese(f"+{gone.first}"),
+                )
             )
         left = [piece for old in left for piece in _without(old, gone)]
     kept = {n for n, _ in left if n is not None}
@@ -131,7 +152,9 @@ def suspended(
 ) -> None:
     """Suspend a number at the request of the police (番号停止)."""
     if _suspension(document, number) is not None:
-        raise UsageError(f"{number} is already suspended; `idtone authority history` says since when")
+        raise UsageError(
+            Message("{number} is already suspended; `idtone authority history` says since when", number=number)
+        )
     item: Tree = {"number": _national(number), "since": since, "reference": reference}
     text.append(("suspensions",), [item])
     text.replace(("issued",), issued)
@@ -141,7 +164,7 @@ def lifted(text: YamlText, document: SuspensionsDocument, number: Number, issued
     """End the suspension of a number."""
     at = _suspension(document, number)
     if at is None:
-        raise UsageError(f"{number} is not suspended; look at suspensions.yaml")
+        raise UsageError(Message("{number} is not suspended; look at suspensions.yaml", number=number))
     text.remove(("suspensions", at))
     text.replace(("issued",), issued)
 
@@ -154,14 +177,16 @@ def _licence(document: RegistryDocument, licence: str) -> tuple[Location, Licenc
         for n, entry in enumerate(member.licences):
             if entry.id == licence:
                 return ("members", m, "licences", n), entry
-    raise UsageError(f"the registry has no licence {licence!r}; `idtone registry show` lists them")
+    raise UsageError(
+        Message("the registry has no licence {licence!r}; `idtone registry show` lists them", licence=licence)
+    )
 
 
 def _member(document: RegistryDocument, member: str) -> tuple[int, Member]:
     for m, entry in enumerate(document.members):
         if entry.id == member:
             return m, entry
-    raise UsageError(f"the registry has no member {member!r}; `idtone registry show` lists them")
+    raise UsageError(Message("the registry has no member {member!r}; `idtone registry show` lists them", member=member))
 
 
 def _suspension(document: SuspensionsDocument, number: Number) -> int | None:

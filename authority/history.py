@@ -21,6 +21,7 @@ from idtone.documents import Model
 from idtone.errors import TrustError
 from idtone.files import replace_durably
 from idtone.registry.model import Moment, Sha256, Text
+from idtone.translation import Message
 
 PRIVATE: Final = 0o600
 
@@ -115,7 +116,9 @@ class History:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             replace_durably(self.path, later.octets, PRIVATE)
         except OSError as error:
-            raise TrustError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise TrustError(
+                Message("{path}: cannot be written: {reason}", path=self.path, reason=error.strerror)
+            ) from error
         return later
 
     def of(self, subject: str) -> tuple[HistoryEntry, ...]:
@@ -129,15 +132,17 @@ def read_history(path: Path) -> History:
     except FileNotFoundError:
         octets = b""
     except OSError as error:
-        raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     if octets and not octets.endswith(b"\n"):
-        raise TrustError(f"{path}: its last line is incomplete; restore the file")
+        raise TrustError(Message("{path}: its last line is incomplete; restore the file", path=path))
     entries = []
     for number, line in enumerate(octets.splitlines(), 1):
         try:
             entries.append(HistoryEntry.model_validate_json(line))
         except ValidationError as error:
-            raise TrustError(f"{path}:{number}: is not an entry of a history; restore the file") from error
+            raise TrustError(
+                Message("{path}:{number}: is not an entry of a history; restore the file", path=path, number=number)
+            ) from error
     return History(path, octets, tuple(entries))
 
 

@@ -30,6 +30,7 @@ from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibK
 
 from idtone.errors import TrustError
 from idtone.files import READABLE
+from idtone.translation import Message
 
 _KEY_MODE: Final = 0o600
 _TOKEN: Final = f"{HSMSigner.SCHEME}:"
@@ -47,13 +48,13 @@ class WrongPassphraseError(TrustError):
 def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
     """A new Ed25519 key in an encrypted PEM file, and its public half. Raises TrustError if a file exists already."""
     if not passphrase:
-        raise TrustError("the passphrase is empty; choose one")
+        raise TrustError(Message("the passphrase is empty; choose one"))
     key = Ed25519PrivateKey.generate()
     try:
         encryption = BestAvailableEncryption(passphrase.encode())
         text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
     except ValueError as error:
-        raise TrustError("the passphrase is too long, or is not text; choose another one") from error
+        raise TrustError(Message("the passphrase is too long, or is not text; choose another one")) from error
     _write_new(path, text, _KEY_MODE)
     write_public(public or public_beside(path), SSlibKey.from_crypto(key.public_key()))
     return CryptoSigner(key)
@@ -62,7 +63,7 @@ def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoS
 def public_beside(path: Path) -> Path:
     """The file for the public half of a key. Raises TrustError if that is the key's own name."""
     if path.suffix == PUBLIC:
-        raise TrustError(f"{path}: is a name for a public half; give the key a name in .pem")
+        raise TrustError(Message("{path}: is a name for a public half; give the key a name in .pem", path=path))
     return path.with_suffix(PUBLIC) if path.suffix == ".pem" else path.with_name(path.name + PUBLIC)
 
 
@@ -73,21 +74,27 @@ def _write_new(path: Path, octets: bytes, mode: int) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(octets)
     except OSError as error:
-        raise TrustError(f"{path}: a key cannot be written here: {error.strerror}; name another file") from error
+        raise TrustError(
+            Message(
+                "{path}: a key cannot be written here: {reason}; name another file", path=path, reason=error.strerror
+            )
+        ) from error
 
 
 def load_key(path: Path, passphrase: str) -> CryptoSigner:
     """Raises TrustError if other users can read the file, or if it is not a key with this passphrase."""
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise TrustError(f"{path}: other users can read this key; chmod 600 it, and consider replacing it")
+            raise TrustError(
+                Message("{path}: other users can read this key; chmod 600 it, and consider replacing it", path=path)
+            )
         key = load_pem_private_key(path.read_bytes(), passphrase.encode())
     except OSError as error:
-        raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     except (ValueError, TypeError) as error:
         raise WrongPassphraseError(f"{path}: is not a key, or the passphrase is wrong") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise TrustError(f"{path}: is not an Ed25519 key")
+        raise TrustError(Message("{path}: is not an Ed25519 key", path=path))
     return CryptoSigner(key)
 
 
@@ -120,13 +127,15 @@ def token_key(name: str, pin: Callable[[str], str]) -> Key:
     number, _, query = name.removeprefix(_TOKEN).partition("?")
     label = dict(parse_qsl(query)).get("label")
     if number and not (number.isascii() and number.isdecimal()):
-        raise TrustError(f"{name}: is not a key in a token; write its number: hsm:2?label=LABEL")
+        raise TrustError(Message("{name}: is not a key in a token; write its number: hsm:2?label=LABEL", name=name))
     try:
         _, key = HSMSigner.import_(int(number) if number else None, label, pin)
     except UnsupportedLibraryError as error:
-        raise TrustError(f"{name}: tokens need the package python-pkcs11; install idtone[token]") from error
+        raise TrustError(
+            Message("{name}: tokens need the package python-pkcs11; install idtone[token]", name=name)
+        ) from error
     except (ValueError, RuntimeError) as error:  # python-pkcs11 raises subclasses, and may not be installed
-        raise TrustError(f"{name}: {str(error) or type(error).__name__}") from error
+        raise TrustError(Message("{name}: {error}", name=name, error=str(error) or type(error).__name__)) from error
     return key
 
 
@@ -147,12 +156,14 @@ def load_public(path: Path) -> Key:
     try:
         key = load_pem_public_key(path.read_bytes())
     except OSError as error:
-        raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise TrustError(f"{path}: is not a public key; `idtone authority key` writes one") from error
+        raise TrustError(
+            Message("{path}: is not a public key; `idtone authority key` writes one", path=path)
+        ) from error
     if not isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey):
-        raise TrustError(f"{path}: is neither an Ed25519 nor an ECDSA key")
+        raise TrustError(Message("{path}: is neither an Ed25519 nor an ECDSA key", path=path))
     try:
         return SSlibKey.from_crypto(key)
     except ValueError as error:
-        raise TrustError(f"{path}: is a key on another curve; use P-256 or P-384") from error
+        raise TrustError(Message("{path}: is a key on another curve; use P-256 or P-384", path=path)) from error

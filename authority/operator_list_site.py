@@ -12,6 +12,7 @@ from idtone.errors import UsageError
 from idtone.files import replace_durably
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.operator_list import PAGE, PROOF
+from idtone.translation import Message
 
 from . import operator_list
 
@@ -25,4 +26,6 @@ def write_site(folder: Path, listed: bytes, proof: Mapping[str, bytes]) -> None:
         replace_durably(folder / tuf_roles.OPERATORS_FILE, listed)
         replace_durably(folder / PAGE, operator_list.page(listed))
     except OSError as error:
-        raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
+        raise UsageError(
+            Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+        ) from error

@@ -20,6 +20,7 @@ from tuf.api.metadata import Metadata
 from idtone.errors import TrustError
 from idtone.files import replace_durably
 from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
 
 from .edition import Edition
 
@@ -35,7 +36,9 @@ class SignedRepository:
     def check_new(self) -> None:
         """Raises TrustError if there is a repository. Without a timestamp, its first publication was interrupted."""
         if self._latest("timestamp"):
-            raise TrustError(f"{self.folder}: there is a repository already; name another folder")
+            raise TrustError(
+                Message("{folder}: there is a repository already; name another folder", folder=self.folder)
+            )
 
     # -- metadata -----------------------------------------------------------------------------------------------------
 
@@ -43,7 +46,13 @@ class SignedRepository:
         """The latest metadata of a role. Raises TrustError."""
         path = self._latest(name)
         if path is None:
-            raise TrustError(f"{self.folder}: there is no {name}; `idtone authority init` begins a repository")
+            raise TrustError(
+                Message(
+                    "{folder}: there is no {name}; `idtone authority init` begins a repository",
+                    folder=self.folder,
+                    name=name,
+                )
+            )
         return _read(path)
 
     def roles(self) -> dict[str, Metadata[Any]]:
@@ -100,7 +109,11 @@ class SignedRepository:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 replace_durably(file, octets)
         except OSError as error:
-            raise TrustError(f"{error.filename or self.folder}: cannot be written: {error.strerror}") from error
+            raise TrustError(
+                Message(
+                    "{file}: cannot be written: {reason}", file=error.filename or self.folder, reason=error.strerror
+                )
+            ) from error
         return names
 
     # -- paths --------------------------------------------------------------------------------------------------------
@@ -130,9 +143,11 @@ class SignedRepository:
         try:
             octets = stored.read_bytes()
         except OSError as error:
-            raise TrustError(f"{stored}: cannot be read: {error.strerror}") from error
+            raise TrustError(
+                Message("{stored}: cannot be read: {reason}", stored=stored, reason=error.strerror)
+            ) from error
         if hashlib.sha256(octets).hexdigest() != sha256:
-            raise TrustError(f"{stored}: is not what was published")
+            raise TrustError(Message("{stored}: is not what was published", stored=stored))
         return octets
 
 
@@ -140,4 +155,4 @@ def _read(path: Path) -> Metadata[Any]:
     try:
         return Metadata[Any].from_bytes(path.read_bytes())
     except (RepositoryError, OSError) as error:
-        raise TrustError(f"{path}: is not what was published") from error
+        raise TrustError(Message("{path}: is not what was published", path=path)) from error

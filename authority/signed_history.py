@@ -12,6 +12,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 from idtone.errors import TrustError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import followed, read_root
+from idtone.translation import Message
 
 from .history import History, HistoryEntry
 from .repository import SignedRepository
@@ -39,7 +40,9 @@ def signed_history(workspace: Workspace, trust: Path | None) -> list[tuple[Histo
         history = workspace.history(role)
         signatures = _signatures(workspace.repository, role, history, parents)
         if gap := next(history.gaps(), None):
-            raise TrustError(f"{history.path}:{gap}: does not start where the change before it ended")
+            raise TrustError(
+                Message("{path}:{gap}: does not start where the change before it ended", path=history.path, gap=gap)
+            )
         entries += [(entry, _first(signatures, number)) for number, entry in enumerate(history.entries, 1)]
     return sorted(entries, key=lambda each: each[0].at)
 
@@ -51,7 +54,9 @@ def _first(signatures: Mapping[int, HistorySignature], number: int) -> HistorySi
 def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metadata[Targets]]:
     """Every published version of `targets`, the oldest first, verified from the root on."""
     kept = read_root(trust) if trust else None
-    foreign = TrustError(f"{repository.folder}: does not belong to the association whose root you have")
+    foreign = TrustError(
+        Message("{folder}: does not belong to the association whose root you have", folder=repository.folder)
+    )
     roots: list[Metadata[Root]] = []
     for root in repository.versions("root"):
         if kept and root.signed.version == kept.signed.version and root.signed_bytes != kept.signed_bytes:
@@ -62,7 +67,11 @@ def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metad
     for targets in repository.versions("targets"):
         if not any(_signers(root, "targets", targets) for root in roots):
             raise TrustError(
-                f"version {targets.signed.version} of targets in {repository.folder} is not signed by its keys"
+                Message(
+                    "version {version} of targets in {folder} is not signed by its keys",
+                    version=targets.signed.version,
+                    folder=repository.folder,
+                )
             )
         yield targets
 
@@ -76,13 +85,24 @@ def _signatures(
         version = metadata.signed.version
         keys = next((signers for parent in reversed(parents) if (signers := _signers(parent, role, metadata))), None)
         if keys is None:
-            raise TrustError(f"version {version} of {role} in {repository.folder} is not signed by its keys")
+            raise TrustError(
+                Message(
+                    "version {version} of {role} in {folder} is not signed by its keys",
+                    version=version,
+                    role=role,
+                    folder=repository.folder,
+                )
+            )
         target = metadata.signed.targets.get(tuf_roles.DELEGATED[role])
         anchor = (target.custom or {}).get("history") if target else None
         if anchor is None or anchor != history.anchor(anchor.get("entries")):
             raise TrustError(
-                f"{history.path}: its first lines are not the lines that were signed with version {version};"
-                " restore the file"
+                Message(
+                    "{path}: its first lines are not the lines that were signed with version {version}; "
+                    "restore the file",
+                    path=history.path,
+                    version=version,
+                )
             )
         found.setdefault(anchor["entries"], HistorySignature(role, version, keys))
     return found

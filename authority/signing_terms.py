@@ -15,6 +15,7 @@ from pydantic import Field
 from idtone.documents import Model, ValidationFault, load
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
+from idtone.translation import Message
 
 FILE: Final = "authority.yaml"
 _LEAST: Final = 2
@@ -53,12 +54,20 @@ def _faults(terms: Terms) -> Iterator[ValidationFault]:
     for name, one in terms.sets.items():
         if one.threshold > one.keys:
             yield ValidationFault(
-                ("sets", name, "threshold"), "is higher than the number of keys", "Correct one of the two"
+                ("sets", name, "threshold"),
+                Message("is higher than the number of keys"),
+                Message("Correct one of the two"),
             )
     for role, lasts in terms.lasts.items():
         if role not in tuf_roles.ROLES:
-            yield ValidationFault(("lasts", role), "is not a role", f"Known here: {', '.join(tuf_roles.ROLES)}")
+            yield ValidationFault(
+                ("lasts", role),
+                Message("is not a role"),
+                Message("Known here: {names}", names=", ".join(tuf_roles.ROLES)),
+            )
         elif not _SHORTEST <= lasts <= _LONGEST:
             yield ValidationFault(
-                ("lasts", role), "is not a plausible time", "Write between PT1H (an hour) and P3653D (ten years)"
+                ("lasts", role),
+                Message("is not a plausible time"),
+                Message("Write between PT1H (an hour) and P3653D (ten years)"),
             )

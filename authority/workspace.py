@@ -29,6 +29,7 @@ from idtone.files import replace_durably
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.model import RegistryDocument
 from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
 
 from . import draft_metadata, operator_list
 from .draft_metadata import ALWAYS, Drafts, KeySets
@@ -64,11 +65,18 @@ class Workspace:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UsageError(
-                    f"{self.folder}: another command is changing something here; wait until it has ended"
+                    Message(
+                        "{folder}: another command is changing something here; wait until it has ended",
+                        folder=self.folder,
+                    )
                 ) from error
             except OSError as error:
                 raise UsageError(
-                    f"{self.folder}: cannot be changed: {error.strerror}; name the authority's folder"
+                    Message(
+                        "{folder}: cannot be changed: {reason}; name the authority's folder",
+                        folder=self.folder,
+                        reason=error.strerror,
+                    )
                 ) from error
             yield
 
@@ -79,7 +87,9 @@ class Workspace:
         try:
             return (self.folder / file).read_bytes()
         except OSError as error:
-            raise TrustError(f"{error.filename}: cannot be read: {error.strerror}") from error
+            raise TrustError(
+                Message("{file}: cannot be read: {reason}", file=error.filename, reason=error.strerror)
+            ) from error
 
     def history(self, role: str) -> History:
         """Raises TrustError if it is damaged."""
@@ -93,7 +103,9 @@ class Workspace:
             try:
                 replace_durably(left, self.octets(tuf_roles.DELEGATED[role]), PRIVATE)
             except OSError as error:
-                raise TrustError(f"{left}: cannot be written: {error.strerror}") from error
+                raise TrustError(
+                    Message("{left}: cannot be written: {reason}", left=left, reason=error.strerror)
+                ) from error
 
     def before(self, role: str) -> bytes | None:
         """A role's file after the last recorded change; without one, as published; None if neither exists."""
@@ -105,7 +117,11 @@ class Workspace:
             octets = path.read_bytes() if path.exists() else b""
             if hashlib.sha256(octets).hexdigest() == sha256:
                 return octets
-        raise TrustError(f"{self.folder / HISTORY / file}: differs from what the last change left; restore the file")
+        raise TrustError(
+            Message(
+                "{path}: differs from what the last change left; restore the file", path=self.folder / HISTORY / file
+            )
+        )
 
     def check(self) -> None:
         """Raises DocumentError for a file with faults, TrustError for an unreadable file."""
@@ -205,7 +221,7 @@ class Workspace:
         for name, draft in waiting.items():
             again = draft.signed_bytes == published[name].signed_bytes  # its publication was interrupted
             if not again and draft.signed.version != published[name].signed.version + 1:
-                raise TrustError(f"{name} was published in the meantime; prepare the package again")
+                raise TrustError(Message("{name} was published in the meantime; prepare the package again", name=name))
         drafts = {**self.repository.roles(), **waiting}
         last = {name: edition.metadata.get(name) for name in ("snapshot", "timestamp")}
         fits = all(
@@ -296,7 +312,11 @@ class Workspace:
                 octets = path.read_bytes()
                 if hashlib.sha256(octets).hexdigest() != tone.sha256:
                     raise TrustError(
-                        f"{path}: is not the master that registry.yaml names for {tone.id}; correct one of them"
+                        Message(
+                            "{path}: is not the master that registry.yaml names for {tone}; correct one of them",
+                            path=path,
+                            tone=tone.id,
+                        )
                     )
                 found[f"{tuf_roles.TONES}/{path.name}"] = octets
             kept |= {path: target for path, target in published.items() if target.hashes["sha256"] == tone.sha256}

@@ -20,6 +20,7 @@ import yaml
 
 from idtone.documents import Location, field_name, read_tree
 from idtone.errors import DocumentError, UsageError
+from idtone.translation import Message
 
 Tree = str | int | date | datetime | Mapping[str, "Tree"] | Sequence["Tree"]
 """A value that can be written into the file."""
@@ -167,7 +168,9 @@ def added(text: str, location: Location, key: str, value: Tree) -> str:
 def _find(text: str, location: Location) -> _Place:
     place = _search(text, location)
     if place is None:
-        raise UsageError(f"{field_name(location)}: is missing in the file, or can only be edited by hand")
+        raise UsageError(
+            Message("{field}: is missing in the file, or can only be edited by hand", field=field_name(location))
+        )
     return place
 
 

@@ -31,6 +31,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.persons import Person, acting
 from idtone.settings import Exports, Settings, load_settings
 from idtone.tones.profile_library import Library, load_library
+from idtone.translation import Message
 
 
 def export_pack(
@@ -67,18 +68,22 @@ def export_pack(
         read_key(path)  # raises if it is missing: an export must not create a new key
     two_persons = settings.ledger.exports is Exports.TWO_PERSONS
     if ledger is not None and (two_persons or request is not None):
-        raise UsageError("--ledger is only for exports by one person; a request names calls in this node's own ledger")
+        raise UsageError(
+            Message("--ledger is only for exports by one person; a request names calls in this node's own ledger")
+        )
     if request is not None:
         if calls or case is not None or sealed:
-            raise UsageError("--request already names calls and case; leave out CALL, --case and --sealed")
+            raise UsageError(Message("--request already names calls and case; leave out CALL, --case and --sealed"))
         facts = _make_approved(settings, request, _writable(output))
     else:
         if not calls:
-            raise UsageError("name the calls to export")
+            raise UsageError(Message("name the calls to export"))
         if not case or not case.isprintable() or len(case) > 200:
-            raise UsageError("--case needs 1 to 200 printable characters")
+            raise UsageError(Message("--case needs 1 to 200 printable characters"))
         if two_persons and output:
-            raise UsageError("exports take two persons here: leave out -o, and give it later, together with --request")
+            raise UsageError(
+                Message("exports take two persons here: leave out -o, and give it later, together with --request")
+            )
         facts = (
             _request(settings, case, calls, sealed)
             if two_persons
@@ -108,14 +113,16 @@ def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequenc
     for call in unknown:
         names = [each.node for each in ledgers.nodes if each.reader.knows(call)]
         if names:
-            raise UsageError(f"call {call} is in the ledger of {' and '.join(names)}: run this there")
+            raise UsageError(
+                Message("call {call} is in the ledger of {names}: run this there", call=call, names=" and ".join(names))
+            )
 
 
 def _writable(output: Path | None) -> Path:
     if output is None:
-        raise UsageError("name the pack's file with -o")
+        raise UsageError(Message("name the pack's file with -o"))
     if not os.access(output.absolute().parent, os.W_OK):  # before it is recorded
-        raise UsageError(f"{output}: cannot be written; name another file")
+        raise UsageError(Message("{output}: cannot be written; name another file", output=output))
     return output
 
 
@@ -142,10 +149,18 @@ def _make_approved(settings: Settings, request_id: str, output: Path) -> dict[st
     with LedgerReader.open(settings.ledger.own()) as reader:
         request = requests(reader.acts()).get(request_id)
     if request is None:
-        raise UsageError(f"no request {request_id!r}; `idtone ledger requests` lists all")
+        raise UsageError(
+            Message("no request {request_id!r}; `idtone ledger requests` lists all", request_id=request_id)
+        )
     state = request.state(datetime.now(UTC))
     if state is not RequestState.APPROVED:
-        raise UsageError(f"request {request_id} is {state}; only an approved request can be exported")
+        raise UsageError(
+            Message(
+                "request {request_id} is {state}; only an approved request can be exported",
+                request_id=request_id,
+                state=state,
+            )
+        )
     return _make(settings, request.case, request.calls, request.sealed, output, person, request)
 
 
@@ -174,7 +189,7 @@ def _make(
         approval = packed_calls(reader, acts, note, sealed=True)
     digest_ = selected(case, sealed, chosen)
     if request and digest_ != request.selection:
-        raise UsageError("these calls have new records since the request; request them again")
+        raise UsageError(Message("these calls have new records since the request; request them again"))
     summaries = [
         told(each.call_id, {proven.proof.index: proven.content for proven in each.proven}, each.record_key)
         for each in chosen

@@ -16,6 +16,7 @@ from idtone.errors import UsageError
 from idtone.settings import Settings, load_settings
 from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import Library, load_library
+from idtone.translation import Message
 
 
 def export(
@@ -31,11 +32,18 @@ def export(
         written = dialplan.export(directory, ours)
     except FileNotFoundError as error:
         raise UsageError(
-            f"{directory}: no such folder; name the folder with Asterisk's extensions.conf, or create it first"
+            Message(
+                "{directory}: no such folder; name the folder with Asterisk's extensions.conf, or create it first",
+                directory=directory,
+            )
         ) from error
     except OSError as error:
         raise UsageError(
-            f"{directory}: cannot be written: {error.strerror}; run this as root, or name another folder"
+            Message(
+                "{directory}: cannot be written: {reason}; run this as root, or name another folder",
+                directory=directory,
+                reason=error.strerror,
+            )
         ) from error
     for path in written:
         print(path)
@@ -61,5 +69,7 @@ def _asking(settings: Settings, config: Path | None) -> str:
         return f"agi://{settings.agi.listen}/"
     program = shutil.which("idtone-agi", path=os.pathsep.join((str(Path(sys.executable).parent), os.defpath)))
     if program is None:
-        raise UsageError("agi.listen is a Unix socket, but idtone-agi, which Asterisk runs for it, is not installed")
+        raise UsageError(
+            Message("agi.listen is a Unix socket, but idtone-agi, which Asterisk runs for it, is not installed")
+        )
     return f"{program},-c,{config.resolve()}," if config else f"{program},"

@@ -16,6 +16,7 @@ from idtone.settings import Settings, load_settings
 from idtone.tones import importing
 from idtone.tones.commands.making import FormatsOption, formats_of
 from idtone.tones.profile import Law
+from idtone.translation import Message
 
 
 def import_master(
@@ -61,7 +62,9 @@ def import_master(
     settings = load_settings(config)
     folder = output or settings.sounds.profiles
     if folder is None:
-        raise UsageError("no folder for profiles is set; set sounds.profiles in the settings, or name one with -o")
+        raise UsageError(
+            Message("no folder for profiles is set; set sounds.profiles in the settings, or name one with -o")
+        )
     tones = None
     if registry:
         tones = read_document(registry).tones
@@ -96,7 +99,7 @@ def import_master(
 def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
     root = settings.registry.root()
     if root is None:
-        raise UsageError("an unsigned registry has no published masters; name the MASTER")
+        raise UsageError(Message("an unsigned registry has no published masters; name the MASTER"))
     from idtone.registry.trust.client import Repository  # imports TUF, which takes long
 
     return Repository(root, settings.registry.source, settings.registry.cache).master(tone, scratch)

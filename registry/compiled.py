@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from idtone.calls import Direction, Licence, LicenceStatus
 from idtone.errors import TrustError
+from idtone.translation import Message
 
 from .model import Member, RegistryDocument
 from .notation import read_span
@@ -148,12 +149,12 @@ def unpack(octets: bytes) -> Compiled:
         view = memoryview(octets)
         digest, body = view[len(_MAGIC) : len(_MAGIC) + _DIGEST], view[len(_MAGIC) + _DIGEST :]
         if bytes(view[: len(_MAGIC)]) != _MAGIC or hashlib.sha256(body).digest() != digest:
-            raise TrustError("this is no compiled registry")
+            raise TrustError(Message("this is no compiled registry"))
         end = 8 + int.from_bytes(body[:8], "big")
         lines = iter(bytes(body[8:end]).splitlines())
         head = json.loads(next(lines))
         if head["order"] != sys.byteorder:
-            raise TrustError("this registry was compiled on another kind of machine")
+            raise TrustError(Message("this registry was compiled on another kind of machine"))
         members, held = [], []
         for line in lines:
             member, *packed = json.loads(line)
@@ -166,7 +167,7 @@ def unpack(octets: bytes) -> Compiled:
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
         return Compiled(head["version"], issued, expires, head["tones"], tuple(members), tuple(held), spans)
     except (ValueError, LookupError, TypeError, StopIteration) as error:
-        raise TrustError("this is no compiled registry") from error
+        raise TrustError(Message("this is no compiled registry")) from error
 
 
 def _arrays(body: memoryview, lengths: list[int]) -> Iterator[array[int]]:

@@ -18,6 +18,7 @@ from typing import Final
 from idtone.documents import read_text
 from idtone.errors import DocumentError, Fault, TrustError
 from idtone.files import replace_durably
+from idtone.translation import Message
 
 from .compiled import Compiled, compiled, pack, unpack
 from .parsers import parse_registry
@@ -44,11 +45,13 @@ def compile_in_process(registry: Path, name: str) -> Compiled:
             command, capture_output=True, text=True, timeout=WITHIN_S, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise TrustError(f"{registry}: cannot be compiled: {error}") from error
+        raise TrustError(Message("{registry}: cannot be compiled: {error}", registry=registry, error=error)) from error
     if done.returncode == FAULTS:
         raise DocumentError(Fault(**(fault | {"file": name})) for fault in json.loads(done.stdout))
     if done.returncode:
-        raise TrustError(f"{registry}: cannot be compiled: {done.stderr.strip()[-300:]}")
+        raise TrustError(
+            Message("{registry}: cannot be compiled: {error}", registry=registry, error=done.stderr.strip()[-300:])
+        )
     return unpack(beside.read_bytes())
 
 

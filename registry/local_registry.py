@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from idtone.documents import read_text
 from idtone.errors import TrustError
 from idtone.settings import RegistrySettings
+from idtone.translation import Message
 
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
@@ -41,7 +42,11 @@ def known(registry: RegistrySettings) -> Known:
 
     kept = Repository(root, registry.source, registry.cache).kept()
     if kept is None:
-        raise TrustError(f"{registry.source} was not fetched to this machine yet; run `idtone registry update`")
+        raise TrustError(
+            Message(
+                "{source} was not fetched to this machine yet; run `idtone registry update`", source=registry.source
+            )
+        )
     return from_published(registry.source, kept)
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from idtone.calls import Direction
 from idtone.documents import Location, Model, ValidationFault, parse
 from idtone.errors import NumberError
+from idtone.translation import Message, capitalised
 
 from .model import Day, Id, Name, Pledge, Text
 from .notation import read_span
@@ -63,11 +64,13 @@ def _faults(document: ApplicationDocument) -> Iterator[ValidationFault]:
         try:
             read_span(entry)
         except NumberError as error:
-            problem, _, remedy = str(error).partition("; ")
-            yield ValidationFault((*here, "numbers", n), problem, remedy or "Write a complete Japanese number")
+            remedy = capitalised(error.remedy) if error.remedy else Message("Write a complete Japanese number")
+            yield ValidationFault((*here, "numbers", n), error.problem, remedy)
     if not application.licences and not application.numbers:
-        yield ValidationFault(here, "asks for nothing", "Add `licences`, `numbers` or both")
+        yield ValidationFault(here, Message("asks for nothing"), Message("Add `licences`, `numbers` or both"))
     if application.pledge.signed > application.received:
         yield ValidationFault(
-            (*here, "pledge", "signed"), "is after `received`", "An application is complete when the pledge is signed"
+            (*here, "pledge", "signed"),
+            Message("is after `received`"),
+            Message("An application is complete when the pledge is signed"),
         )

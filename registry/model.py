@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from idtone.calls import Direction, LicenceStatus
 from idtone.documents import Model
+from idtone.translation import Message
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TEXT_LIMIT: Final = 200
@@ -24,38 +25,47 @@ _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
 
 def _id(value: str) -> str:
     if not _ID.fullmatch(value):
-        raise ValueError("is not an id. Use up to 64 letters, digits, '.', '_' and '-', a letter or digit first")
+        raise ValueError(
+            Message("is not an id"), Message("Use up to 64 letters, digits, '.', '_' and '-', a letter or digit first")
+        )
     return value
 
 
 def _text(value: str) -> str:
     if not value.strip() or len(value) > _TEXT_LIMIT or not value.isprintable():
-        raise ValueError(f"is not a readable text. Write one line of 1 to {_TEXT_LIMIT} characters")
+        raise ValueError(
+            Message("is not a readable text"), Message("Write one line of 1 to {limit} characters", limit=_TEXT_LIMIT)
+        )
     return value
 
 
 def _sha256(value: str) -> str:
     if not _SHA256.fullmatch(value):
-        raise ValueError("is not a SHA-256. Write its 64 hexadecimal digits, as sha256sum prints them")
+        raise ValueError(
+            Message("is not a SHA-256"), Message("Write its 64 hexadecimal digits, as sha256sum prints them")
+        )
     return value.lower()
 
 
 def _moment(value: Any) -> Any:
     if isinstance(value, str) and not _ISO_DATE.fullmatch(value):  # pydantic reads 20261101 as seconds since 1970
-        raise ValueError("is not a date and time. Write it like 2026-01-10T00:00:00+09:00")
+        raise ValueError(Message("is not a date and time"), Message("Write it like 2026-01-10T00:00:00+09:00"))
     return value
 
 
 def _day(value: Any) -> Any:
     if isinstance(value, str) and not _ISO_DATE.fullmatch(value):
-        raise ValueError("is not a date. Write it like 2026-01-10")
+        raise ValueError(Message("is not a date"), Message("Write it like 2026-01-10"))
     return value
 
 
 def _sensible(value: AnyDate) -> AnyDate:
     """Keeps dates valid in every time zone and in date arithmetic."""
     if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
-        raise ValueError(f"is not a plausible date. Write a year from {_FIRST_YEAR} to {_LAST_YEAR}")
+        raise ValueError(
+            Message("is not a plausible date"),
+            Message("Write a year from {first} to {last}", first=_FIRST_YEAR, last=_LAST_YEAR),
+        )
     return value
 
 

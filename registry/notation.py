@@ -18,6 +18,7 @@ from typing import Final
 
 from idtone.errors import NumberError
 from idtone.numbers import ascii_form, national_length, parse_japanese
+from idtone.translation import Message
 
 ENTRY_LIMIT: Final = 1_000_000
 """The most numbers of one entry: a hundred allotments of ten thousand numbers each. A larger entry ("06*": all Osaka)
@@ -66,7 +67,8 @@ def read_span(text: str) -> NumberSpan:
     normal = ascii_form(text)
     if not _WRITABLE.fullmatch(normal):
         raise NumberError(
-            "this is not a telephone number; write it like 0312345678, +81312345600-+81312345699 or 0612345*"
+            Message("this is not a telephone number"),
+            Message("write it like 0312345678, +81312345600-+81312345699 or 0612345*"),
         )
     span = _prefix(normal) if "*" in normal else _range(normal)
     if span is None:
@@ -74,8 +76,12 @@ def read_span(text: str) -> NumberSpan:
         return NumberSpan(number, number)
     if len(span) > ENTRY_LIMIT:
         raise NumberError(
-            f"this covers {len(span):,} numbers, but an entry may cover {ENTRY_LIMIT:,} at most; "
-            "write the ranges that the member really holds"
+            Message(
+                "this covers {count:,} numbers, but an entry may cover {most:,} at most",
+                count=len(span),
+                most=ENTRY_LIMIT,
+            ),
+            Message("write the ranges that the member really holds"),
         )
     return span
 
@@ -83,12 +89,18 @@ def read_span(text: str) -> NumberSpan:
 def _prefix(text: str) -> NumberSpan:
     prefix = _PREFIX.fullmatch(_SEPARATORS.sub("", text))
     if prefix is None:
-        raise NumberError("this is not a prefix of Japanese numbers; write its digits and one '*' at the end: 0612345*")
+        raise NumberError(
+            Message("this is not a prefix of Japanese numbers"),
+            Message("write its digits and one '*' at the end: 0612345*"),
+        )
     national = f"0{prefix[1]}"
     length = national_length(national)
     missing = length - len(national)
     if missing < 1:
-        raise NumberError(f"this prefix has as many digits as a number ({length}); remove the '*' or some digits")
+        raise NumberError(
+            Message("this prefix has as many digits as a number ({length})", length=length),
+            Message("remove the '*' or some digits"),
+        )
     first = int(f"81{prefix[1]}") * 10**missing
     return NumberSpan(first, first + 10**missing - 1)
 
@@ -100,12 +112,16 @@ def _range(text: str) -> NumberSpan | None:
         if not _complete(left):
             continue
         if not _complete(right):
-            raise NumberError("this range does not end in a complete Japanese number; write both ends in full")
+            raise NumberError(
+                Message("this range does not end in a complete Japanese number"), Message("write both ends in full")
+            )
         span = NumberSpan(read_single(left), read_single(right))
         if len(str(span.first)) != len(str(span.last)):
-            raise NumberError("this range has ends of different length; write two numbers of the same kind")
+            raise NumberError(
+                Message("this range has ends of different length"), Message("write two numbers of the same kind")
+            )
         if span.last < span.first:
-            raise NumberError("this range ends before it starts; swap its ends")
+            raise NumberError(Message("this range ends before it starts"), Message("swap its ends"))
         return span
     return None
 

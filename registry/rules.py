@@ -13,6 +13,7 @@ from typing import Final
 
 from idtone.documents import Location, ValidationFault, field_name
 from idtone.errors import NumberError
+from idtone.translation import Message, capitalised, template
 
 from .model import RegistryDocument, SuspensionsDocument
 from .notation import read_single, read_span
@@ -32,14 +33,16 @@ def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
 def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
     header = document.registry
     if header.expires <= header.issued:
-        yield ValidationFault(("registry", "expires"), "is not after `issued`", "Correct one of the two dates")
+        yield ValidationFault(
+            ("registry", "expires"), Message("is not after `issued`"), Message("Correct one of the two dates")
+        )
     for m, member in enumerate(document.members):
         for n, licence in enumerate(member.licences):
             if licence.valid.until <= licence.valid.start:
                 yield ValidationFault(
                     ("members", m, "licences", n, "valid", "until"),
-                    "is not after `from`",
-                    "Correct one of the two dates",
+                    Message("is not after `from`"),
+                    Message("Correct one of the two dates"),
                 )
 
 
@@ -50,9 +53,14 @@ def _tones(document: RegistryDocument) -> Iterator[ValidationFault]:
             if licence.tone in known:
                 continue
             near = difflib.get_close_matches(licence.tone, known, 1)
-            hint = f"Did you mean {near[0]!r}" if near else f"Known here: {', '.join(known) or 'none'}"
+            if near:
+                hint = Message("Did you mean {name!r}", name=near[0])
+            else:
+                hint = Message("Known here: {names}", names=", ".join(known) or "none")
             yield ValidationFault(
-                ("members", m, "licences", n, "tone"), f"names the tone {licence.tone!r}, which is not in `tones`", hint
+                ("members", m, "licences", n, "tone"),
+                Message("names the tone {tone!r}, which is not in `tones`", tone=licence.tone),
+                hint,
             )
 
 
@@ -66,7 +74,11 @@ def _ids(document: RegistryDocument) -> Iterator[ValidationFault]:
     )
     for kind in (tones, members, licences):
         for location, first in _twice(kind):
-            yield ValidationFault(location, f"is the same id as {field_name(first)}", "Give each entry its own id")
+            yield ValidationFault(
+                location,
+                Message("is the same id as {field}", field=field_name(first)),
+                Message("Give each entry its own id"),
+            )
 
 
 def suspension_faults(document: SuspensionsDocument) -> Iterator[ValidationFault]:
@@ -78,7 +90,9 @@ def signed_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     """All faults of a registry for signing; its suspensions must be in the other file."""
     if document.suspensions:
         yield ValidationFault(
-            ("suspensions",), "belong in suspensions.yaml, which is signed separately", "Move them there"
+            ("suspensions",),
+            Message("belong in suspensions.yaml, which is signed separately"),
+            Message("Move them there"),
         )
     yield from registry_faults(document)
 
@@ -92,7 +106,9 @@ def _suspensions(document: RegistryDocument | SuspensionsDocument) -> Iterator[V
         except NumberError as error:
             yield _number_fault(location, error)
     for place, first in _twice(read):
-        yield ValidationFault(place, f"is the same number as {field_name(first)}", "Keep one of the two")
+        yield ValidationFault(
+            place, Message("is the same number as {field}", field=field_name(first)), Message("Keep one of the two")
+        )
 
 
 def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
@@ -138,11 +154,16 @@ def _numbers(document: RegistryDocument) -> Iterator[ValidationFault]:
             earlier, later = sorted((at, rival))  # positions are in reading order
             place: Location = ("members", members[later], "numbers", entries[later])
             other: Location = ("members", members[earlier], "numbers", entries[earlier])
+            if equal:
+                problem = template("is the same as {field} of member {member}")
+            else:
+                problem = template("overlaps {field} of member {member}")
             yield ValidationFault(
                 place,
-                f"{'is the same as' if equal else 'overlaps'} {field_name(other)} "
-                f"of member {document.members[members[earlier]].id}",
-                "Remove one of the two" if one_member else "Keep each number only with the one member who holds it",
+                Message(problem, field=field_name(other), member=document.members[members[earlier]].id),
+                Message("Remove one of the two")
+                if one_member
+                else Message("Keep each number only with the one member who holds it"),
             )
         before = at
         if lasts[at] > lasts[furthest]:
@@ -150,5 +171,5 @@ def _numbers(document: RegistryDocument) -> Iterator[ValidationFault]:
 
 
 def _number_fault(location: Location, error: NumberError) -> ValidationFault:
-    problem, _, remedy = str(error).partition("; ")
-    return ValidationFault(location, problem, remedy[:1].upper() + remedy[1:] or "Write a complete Japanese number")
+    remedy = capitalised(error.remedy) if error.remedy else Message("Write a complete Japanese number")
+    return ValidationFault(location, error.problem, remedy)

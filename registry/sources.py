@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from idtone.documents import load, parse
 from idtone.errors import DocumentError, Fault, TrustError
+from idtone.translation import Message
 
 from .compiling import LARGE, compile_in_process
 from .index import RegistryIndex, Signed
@@ -212,7 +213,7 @@ def _refuse_special(path: Path) -> None:
     """Raises DocumentError for a special file: reading a pipe would block."""
     if path.exists() and not path.is_file():
         remedy = "Put the registry's file there"
-        raise DocumentError([Fault(str(path), 0, 0, "", "it is not a regular file", remedy)])
+        raise DocumentError([Fault(str(path), 0, 0, "", Message("it is not a regular file"), remedy)])
 
 
 def _summary(error: DocumentError) -> str:

@@ -17,6 +17,7 @@ from idtone.errors import IdtoneError, TrustError
 from idtone.registry.sources import load_registry
 from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
+from idtone.translation import Message, translated
 
 from .assembly import load
 from .instance import Instance
@@ -47,10 +48,10 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         if check:
             check_settings(settings)
     except IdtoneError as error:
-        print(f"idtone: {error}", file=sys.stderr)
+        print(f"idtone: {translated(str(error))}", file=sys.stderr)
         raise typer.Exit(UNUSABLE_SETTINGS) from None
     if check:
-        print("the settings can be used")
+        print(translated(Message("the settings can be used")))
         return
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.getLogger("tuf").setLevel(

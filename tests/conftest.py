@@ -22,6 +22,9 @@ from .lab.service import Service
 # Here and not beside them: tests of other folders import them too, and are read first.
 pytest.register_assert_rewrite(*(f"tests.calls.{name}" for name in ("hearing", "judging", "proving", "striking")))
 
+# In English, for the programs that tests start too, whatever the machine's locale is.
+os.environ["LANGUAGE"] = "en"
+
 LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
 
 

@@ -93,7 +93,9 @@ def test_every_module_and_file_of_data_is_in_the_wheel(wheel):
     wanted = set()
     for module, folder in package_folders().items():
         for path in files():
-            if path.parent == ROOT / folder or (path.parent.name == "profiles" and path.is_relative_to(ROOT / folder)):
+            if path.parent == ROOT / folder or (
+                path.parent.name in ("profiles", "LC_MESSAGES") and path.is_relative_to(ROOT / folder)
+            ):
                 wanted.add(f"{module.replace('.', '/')}/{path.relative_to(ROOT / folder)}")
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
@@ -102,6 +104,7 @@ def test_every_module_and_file_of_data_is_in_the_wheel(wheel):
     assert {name for name in held if ".data/data/" not in name} == wanted
     assert {"idtone/py.typed", "idtone/config/idtone.yaml", "idtone/dialplan/idtone.conf"} <= held
     assert any(name.startswith("idtone/config/profiles/") for name in held)
+    assert "idtone/config/locale/ja/LC_MESSAGES/idtone.mo" in held
 
 
 def test_every_folder_with_modules_is_a_package_of_setup_cfg():

@@ -21,6 +21,7 @@ from typing import Any, Final
 from idtone.documents import read_text
 from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
 from idtone.files import Draft, draft
+from idtone.translation import Message
 
 from .licensed_tone import doubt
 from .making.recorded import LONGEST_MASTER_S
@@ -190,25 +191,41 @@ def _provisional(request: ImportRequest) -> Profile:
 def _refuse_namesakes(path: Path, request: ImportRequest) -> None:
     other = namesake(request.profile_id, path)
     if other:
-        raise UsageError(f"{request.profile_id!r} is the id of another profile, {other}; choose another with --id")
+        raise UsageError(
+            Message(
+                "{profile_id!r} is the id of another profile, {other}; choose another with --id",
+                profile_id=request.profile_id,
+                other=other,
+            )
+        )
     if path.exists() and not request.replaces:
-        raise UsageError(f"{path} exists already; use --replace to replace its master")
+        raise UsageError(Message("{path} exists already; use --replace to replace its master", path=path))
 
 
 def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> None:
     expected = request.expected_sha256
     if expected is not None and profile.sha256 != expected.strip().lower():
         raise ToneError(
-            f"{master}: has the SHA-256 {profile.sha256}, but {expected} is expected; get the right file, and check "
-            "the expected hash with its sender"
+            Message(
+                "{master}: has the SHA-256 {sha256}, but {expected} is expected; get the right file, and "
+                "check the expected hash with its sender",
+                master=master,
+                sha256=profile.sha256,
+                expected=expected,
+            )
         )
     if request.registered is None and not profile.standard:
         return
     reason = doubt(profile, request.registered)
     if reason:
         raise ToneError(
-            f"{master}: cannot be imported as {profile.id!r}: {reason}. "
-            "Get the association's master, and a registry that names it"
+            Message(
+                "{master}: cannot be imported as {id!r}: {reason}. Get the association's master, and a "
+                "registry that names it",
+                master=master,
+                id=profile.id,
+                reason=reason,
+            )
         )
 
 
@@ -221,7 +238,11 @@ def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
             size += len(block)
             if size > MASTER_SIZE_LIMIT:
                 raise RecordingError(
-                    f"{master}: is larger than {MASTER_SIZE_LIMIT // 1024**2} MiB; no sound of a call is that long"
+                    Message(
+                        "{master}: is larger than {limit_mib} MiB; no sound of a call is that long",
+                        master=master,
+                        limit_mib=MASTER_SIZE_LIMIT // 1024**2,
+                    )
                 )
             digest.update(block)
             target.write(block)
@@ -254,8 +275,11 @@ def _scratch() -> Iterator[Path]:
             yield Path(folder)
     except OSError as error:
         raise ToneError(
-            f"{error.filename or tempfile.gettempdir()}: cannot be written: {error.strerror}. "
-            "Make room for temporary files, or set TMPDIR to another folder"
+            Message(
+                "{file}: cannot be written: {reason}. Make room for temporary files, or set TMPDIR to another folder",
+                file=error.filename or tempfile.gettempdir(),
+                reason=error.strerror,
+            )
         ) from error
 
 
@@ -297,8 +321,12 @@ def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
                 raise
     except OSError as error:
         raise ToneError(
-            f"{error.filename2 or error.filename or moves[0][1]}: cannot be written: {error.strerror}. "
-            "Let the user that runs idtone write there, or name another folder"
+            Message(
+                "{file}: cannot be written: {reason}. Let the user that runs idtone write there, or name "
+                "another folder",
+                file=error.filename2 or error.filename or moves[0][1],
+                reason=error.strerror,
+            )
         ) from error
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from idtone.translation import Message
+
 from .profile import Profile
 
 
@@ -15,17 +17,27 @@ def doubt(profile: Profile, named: Mapping[str, str | None] | None) -> str | Non
     one.
     """
     if named is None:
-        return "there is no registry to check the recording against" if profile.recording else None
+        return Message("there is no registry to check the recording against") if profile.recording else None
     sha256 = named.get(profile.id)
     if sha256 is None:
         if profile.standard:
-            return f"it is marked as the standard sound, but the registry names no master for the tone {profile.id!r}"
+            return Message(
+                "it is marked as the standard sound, but the registry names no master for the tone {id!r}",
+                id=profile.id,
+            )
         return None
     if profile.recording is None:
-        return f"it is synthesised, but the registry names a master for the tone {profile.id!r}, SHA-256 {sha256}"
+        return Message(
+            "it is synthesised, but the registry names a master for the tone {id!r}, SHA-256 {wanted}",
+            id=profile.id,
+            wanted=sha256,
+        )
     if profile.sha256 != sha256:
-        return (
-            f"its recording has the SHA-256 {profile.sha256}, but the registry names another master "
-            f"for the tone {profile.id!r}, {sha256}"
+        return Message(
+            "its recording has the SHA-256 {sha256}, but the registry names another master "
+            "for the tone {id!r}, {wanted}",
+            sha256=profile.sha256,
+            id=profile.id,
+            wanted=sha256,
         )
     return None

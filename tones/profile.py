@@ -25,6 +25,7 @@ from pydantic import AfterValidator, Field
 from idtone import documents
 from idtone.documents import Model, ValidationFault
 from idtone.errors import DocumentError, Fault
+from idtone.translation import Message
 
 DURATION_LIMIT_MS: Final = 3_600_000
 """Test signals may last an hour; the limit for calls is `CALL_LIMIT_MS`."""
@@ -68,19 +69,21 @@ LevelDbm0 = Annotated[float, Field(ge=-40, le=0, allow_inf_nan=False)]
 
 def _slug(value: str) -> str:
     if not _SLUG.fullmatch(value):
-        raise ValueError("cannot name a sound file. Use the letters a-z, digits and '-'")
+        raise ValueError(Message("cannot name a sound file"), Message("Use the letters a-z, digits and '-'"))
     return value
 
 
 def _one_line(value: str) -> str:
     if not value.strip() or not value.isprintable():
-        raise ValueError("is not one line of text. Say in a few words what the sound is")
+        raise ValueError(Message("is not one line of text"), Message("Say in a few words what the sound is"))
     return value
 
 
 def _sha256(value: str) -> str:
     if not _SHA256.fullmatch(value):
-        raise ValueError("is not a SHA-256. Write its 64 hexadecimal digits, as sha256sum prints them")
+        raise ValueError(
+            Message("is not a SHA-256"), Message("Write its 64 hexadecimal digits, as sha256sum prints them")
+        )
     return value.lower()
 
 
@@ -226,11 +229,11 @@ def load_profile(path: Path) -> Profile:
     except OSError as error:
         problem = f"{recording} cannot be read: {error.strerror}"
         raise DocumentError(
-            [Fault(str(path), 0, 0, "recording", problem, "Put the master there, or import it again")]
+            [Fault(str(path), 0, 0, "recording", problem, Message("Put the master there, or import it again"))]
         ) from error
     if digest != profile.sha256:
         problem = f"{recording} has another SHA-256, {digest}"
-        raise DocumentError([Fault(str(path), 0, 0, "sha256", problem, "Import the right master again")])
+        raise DocumentError([Fault(str(path), 0, 0, "sha256", problem, Message("Import the right master again"))])
     return profile.model_copy(update={"recording": recording})
 
 
@@ -261,41 +264,53 @@ def rules(profile: Profile) -> Iterator[ValidationFault]:
     if profile.duration_ms > DURATION_LIMIT_MS:
         yield ValidationFault(
             ("repeat",) if profile.repeat > 1 else ("segments",),
-            f"would make the sound {profile.duration_ms:.10g} ms long",
-            f"Shorten it to {DURATION_LIMIT_MS} ms",
+            Message("would make the sound {duration_ms:.10g} ms long", duration_ms=profile.duration_ms),
+            Message("Shorten it to {duration_limit_ms} ms", duration_limit_ms=DURATION_LIMIT_MS),
         )
 
 
 def _recording_rules(profile: Profile) -> Iterator[ValidationFault]:
     if profile.segments:
         yield ValidationFault(
-            ("segments",), "are given together with a recording", "Keep either the recording or the segments"
+            ("segments",),
+            Message("are given together with a recording"),
+            Message("Keep either the recording or the segments"),
         )
     if profile.repeat > 1:
-        yield ValidationFault(("repeat",), "repeats a recording", "Remove it; a recording is played once")
+        yield ValidationFault(
+            ("repeat",), Message("repeats a recording"), Message("Remove it; a recording is played once")
+        )
     if profile.recording and profile.recording.name != str(profile.recording):
         yield ValidationFault(
-            ("recording",), "is not a plain file name", "Keep the recording in the profile's own folder"
+            ("recording",),
+            Message("is not a plain file name"),
+            Message("Keep the recording in the profile's own folder"),
         )
     for name in ("sha256", "trim"):
         if getattr(profile, name) is None:
-            yield ValidationFault((name,), "is missing for a recording", "Write the profile with `idtone tone import`")
+            yield ValidationFault(
+                (name,), Message("is missing for a recording"), Message("Write the profile with `idtone tone import`")
+            )
     if profile.trim and profile.trim.from_ms >= profile.trim.to_ms:
-        yield ValidationFault(("trim", "to_ms"), "is not after from_ms", "Give the end of the sound in the recording")
+        yield ValidationFault(
+            ("trim", "to_ms"), Message("is not after from_ms"), Message("Give the end of the sound in the recording")
+        )
 
 
 def _synthesis_rules(profile: Profile) -> Iterator[ValidationFault]:
     if profile.standard:
         yield ValidationFault(
             ("standard",),
-            "is true for a synthesised sound",
-            "Remove it; the association's standard sound comes as a recording, never from frequencies",
+            Message("is true for a synthesised sound"),
+            Message("Remove it; the association's standard sound comes as a recording, never from frequencies"),
         )
     for name in ("sha256", "trim"):
         if getattr(profile, name) is not None:
-            yield ValidationFault((name,), "is given without a recording", "Remove it, or give the recording")
+            yield ValidationFault(
+                (name,), Message("is given without a recording"), Message("Remove it, or give the recording")
+            )
     if not any(segment.frequencies_hz for segment in profile.segments):
-        yield ValidationFault(("segments",), "contain no tone", "Give one of them a frequency")
+        yield ValidationFault(("segments",), Message("contain no tone"), Message("Give one of them a frequency"))
     for index, segment in enumerate(profile.segments):
         yield from _segment_rules(("segments", index), segment)
         if not segment.frequencies_hz:
@@ -305,8 +320,13 @@ def _synthesis_rules(profile: Profile) -> Iterator[ValidationFault]:
             own = segment.level_dbm0 is not None
             yield ValidationFault(
                 ("segments", index, "level_dbm0") if own else ("level_dbm0",),
-                "makes the peaks of the segment clip" if own else f"makes the peaks of segment {index + 1} clip",
-                f"Stay below {math.floor(highest_dbm0 * 10) / 10:.1f}, or use fewer frequencies or less modulation",
+                Message("makes the peaks of the segment clip")
+                if own
+                else Message("makes the peaks of segment {number} clip", number=index + 1),
+                Message(
+                    "Stay below {highest_dbm0:.1f}, or use fewer frequencies or less modulation",
+                    highest_dbm0=math.floor(highest_dbm0 * 10) / 10,
+                ),
             )
 
 
@@ -314,21 +334,34 @@ def _segment_rules(location: tuple[str | int, ...], segment: Segment) -> Iterato
     if not segment.frequencies_hz:
         for name in ("modulation", "sweep", "level_dbm0"):
             if getattr(segment, name) is not None:
-                remedy = "Remove it, or give frequencies"
-                yield ValidationFault((*location, name), "is set for a silent segment", remedy)
+                yield ValidationFault(
+                    (*location, name), Message("is set for a silent segment"), Message("Remove it, or give frequencies")
+                )
         return
     if 2 * segment.ramp_ms > segment.on_ms:
         yield ValidationFault(
             (*location, "ramp_ms"),
-            f"is {segment.ramp_ms:g} ms and does not fit twice into {segment.on_ms:g} ms",
-            f"Use at most {segment.on_ms / 2:g}",
+            Message(
+                "is {ramp_ms:g} ms and does not fit twice into {on_ms:g} ms",
+                ramp_ms=segment.ramp_ms,
+                on_ms=segment.on_ms,
+            ),
+            Message("Use at most {most_ms:g}", most_ms=segment.on_ms / 2),
         )
     twice = [frequency for frequency, count in Counter(segment.frequencies_hz).items() if count > 1]
     if twice:
-        yield ValidationFault((*location, "frequencies_hz"), f"name {twice[0]:g} Hz more than once", "Keep one of them")
+        yield ValidationFault(
+            (*location, "frequencies_hz"),
+            Message("name {frequency_hz:g} Hz more than once", frequency_hz=twice[0]),
+            Message("Keep one of them"),
+        )
     if segment.sweep and len(segment.sweep.to_hz) != len(segment.frequencies_hz):
         yield ValidationFault(
             (*location, "sweep", "to_hz"),
-            f"names {len(segment.sweep.to_hz)} frequencies for {len(segment.frequencies_hz)}",
-            "Give one frequency for each frequency of the segment",
+            Message(
+                "names {ends} frequencies for {frequencies}",
+                ends=len(segment.sweep.to_hz),
+                frequencies=len(segment.frequencies_hz),
+            ),
+            Message("Give one frequency for each frequency of the segment"),
         )

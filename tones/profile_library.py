@@ -8,6 +8,7 @@ from pathlib import Path
 
 from idtone.documents import read_text, read_tree
 from idtone.errors import DocumentError, Fault, UsageError
+from idtone.translation import Message
 
 from .profile import CALL_LIMIT_MS, FILE_SIZE_LIMIT, Profile, load_profile, parse_profile
 
@@ -26,7 +27,7 @@ class Library(Mapping[str, Profile]):
         for source, profile in sourced:
             if profile.id in self._profiles:
                 problem = f"{profile.id!r} is the id of another profile, {self._sources[profile.id]}"
-                faults.append(Fault(source, 0, 0, "id", problem, "Give this profile another id"))
+                faults.append(Fault(source, 0, 0, "id", problem, Message("Give this profile another id")))
                 continue
             self._profiles[profile.id] = profile
             self._sources[profile.id] = source
@@ -52,12 +53,23 @@ class Library(Mapping[str, Profile]):
             return self._profiles[profile_id]
         except KeyError:
             known = ", ".join(self._profiles)
-            raise UsageError(f"unknown tone profile {profile_id!r}; the profiles are {known}") from None
+            raise UsageError(
+                Message(
+                    "unknown tone profile {profile_id!r}; the profiles are {known}", profile_id=profile_id, known=known
+                )
+            ) from None
 
     def for_calls(self) -> tuple[Profile, ...]:
         """All profiles. Raises DocumentError where one is longer than `CALL_LIMIT_MS`."""
         faults = [
-            Fault(source, 0, 0, "segments", f"make a sound of {self[name].duration_ms:g} ms", _TOO_LONG)
+            Fault(
+                source,
+                0,
+                0,
+                "segments",
+                Message("make a sound of {duration_ms:g} ms", duration_ms=self[name].duration_ms),
+                _TOO_LONG,
+            )
             for name, source in self._sources.items()
             if self[name].duration_ms > CALL_LIMIT_MS
         ]

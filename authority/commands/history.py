@@ -10,6 +10,7 @@ import typer
 from idtone import console
 from idtone.errors import UsageError
 from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
 
 from ..change_registry import record_edits
 from ..signed_history import HistorySignature, signed_history
@@ -30,7 +31,7 @@ def history(
     Exit 2: a history differs from what was signed, or other keys signed it.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder}: is not a folder; name the authority's folder")
+        raise UsageError(Message("{folder}: is not a folder; name the authority's folder", folder=folder))
     entries = signed_history(Workspace(folder), trust)
     if as_json:
         console.print_json([{**as_plain(entry), "signed": _as_plain(signed)} for entry, signed in entries])
@@ -57,7 +58,7 @@ def note(folder: FolderArgument, why: WhyOption, as_json: console.JsonOption = F
     workspace = Workspace(folder)
     entries = record_edits(workspace, attributed(why), workspace.unrecorded())
     if not entries:
-        raise UsageError(f"{folder}: nothing was edited by hand")
+        raise UsageError(Message("{folder}: nothing was edited by hand", folder=folder))
     if as_json:
         console.print_json([as_plain(entry) for entry in entries])
         return

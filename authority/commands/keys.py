@@ -15,6 +15,7 @@ from idtone import console
 from idtone.errors import UsageError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
+from idtone.translation import Message
 
 from ..change_registry import record_edits
 from ..edition_rules import describe
@@ -53,7 +54,7 @@ def key(
     """Make your own key and its public half, which the authority needs. For a key in a token: write its public half."""
     if file.startswith("hsm:"):
         if public is None:
-            raise UsageError("name the file for the public half with --public")
+            raise UsageError(Message("name the file for the public half with --public"))
         made = token_key(file, lambda _: passphrase(f"(PIN) of the token {file}"))
         write_public(public, made)
     else:
@@ -86,7 +87,9 @@ def init(
     workspace.repository.check_new()
     workspace.check()
     if (keys is None) == (public is None):
-        raise UsageError("either make the keys here with --keys, or name the holders' public halves with --public")
+        raise UsageError(
+            Message("either make the keys here with --keys, or name the holders' public halves with --public")
+        )
     attribution, now = attributed(why), datetime.now(UTC)
     if keys is not None:
         made = _made_here(workspace, keys)
@@ -96,7 +99,7 @@ def init(
         _print_root(workspace, as_json)
         return
     if package is None:
-        raise UsageError("with --public, name the --package for the holders")
+        raise UsageError(Message("with --public, name the --package for the holders"))
     halves = _public_halves(workspace, public or [])
     record_edits(workspace, attribution, workspace.unrecorded())
     write_package(workspace.first(halves, now), package, now, as_json)
@@ -104,13 +107,15 @@ def init(
 
 def _made_here(workspace: Workspace, keys: Path) -> dict[Keys, list[Signer]]:
     if keys.resolve() == workspace.folder.resolve() or workspace.folder.resolve() in keys.resolve().parents:
-        raise UsageError(f"{keys}: is in the authority's folder, which others can read; name another folder")
+        raise UsageError(
+            Message("{keys}: is in the authority's folder, which others can read; name another folder", keys=keys)
+        )
     terms = workspace.terms()
     secret = passphrase("for the new keys", twice=True)
     try:
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{keys}: cannot be made: {error.strerror}") from error
+        raise UsageError(Message("{keys}: cannot be made: {reason}", keys=keys, reason=error.strerror)) from error
     return {
         kind: [make_key(keys / f"{kind}-{number}.pem", secret) for number in range(1, terms.set_of(kind).keys + 1)]
         for kind in Keys
@@ -122,7 +127,9 @@ def _public_halves(workspace: Workspace, public: list[str]) -> dict[Keys, list[K
     for given in public:
         kind, separator, file = given.partition("=")
         if not separator or kind not in set(Keys):
-            raise UsageError(f"--public {given!r} is not SET=FILE; the sets are {', '.join(Keys)}")
+            raise UsageError(
+                Message("--public {given!r} is not SET=FILE; the sets are {names}", given=given, names=", ".join(Keys))
+            )
         halves[Keys(kind)].append(load_public(Path(file)))
     for kind, found in halves.items():
         _check_set(workspace, kind, found)
@@ -131,14 +138,21 @@ def _public_halves(workspace: Workspace, public: list[str]) -> dict[Keys, list[K
 
 def _check_set(workspace: Workspace, kind: Keys, keys: list[Key]) -> None:
     if len({key.keyid for key in keys}) < len(keys):
-        raise UsageError(f"the set {kind} has a key twice; each holder needs a key of their own")
+        raise UsageError(Message("the set {kind} has a key twice; each holder needs a key of their own", kind=kind))
     _check_count(workspace, kind, len(keys))
 
 
 def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:
     wanted = workspace.terms().set_of(kind).keys
     if count != wanted:
-        raise UsageError(f"the set {kind} has {wanted} keys, not {count}; name {wanted}, or change authority.yaml")
+        raise UsageError(
+            Message(
+                "the set {kind} has {wanted} keys, not {count}; name {wanted}, or change authority.yaml",
+                kind=kind,
+                wanted=wanted,
+                count=count,
+            )
+        )
 
 
 def rotate(

@@ -12,6 +12,7 @@ from idtone.errors import UsageError
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.model import JAPAN
 from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
 
 from .options import FolderArgument
 
@@ -59,11 +60,15 @@ def new(
     for role, (path, text) in zip(_TEXTS, texts.items(), strict=True):
         KINDS[role].parse(text, str(path))
         if path.exists():
-            raise UsageError(f"{path}: exists already; name a new folder")
+            raise UsageError(Message("{path}: exists already; name a new folder", path=path))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
             path.write_text(text, encoding="utf-8")
             print(f"{path} is written")
     except OSError as error:
-        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}; name another folder") from error
+        raise UsageError(
+            Message(
+                "{file}: cannot be written: {reason}; name another folder", file=error.filename, reason=error.strerror
+            )
+        ) from error

@@ -13,6 +13,7 @@ import typer
 from idtone import console
 from idtone.errors import UsageError
 from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
 
 from .. import edits
 from ..change_registry import change_suspensions
@@ -37,7 +38,7 @@ def suspend_number(
     line(reference, "--reference")
     asked_at, begins = moment(requested, "--requested"), moment(since, "--since") if since else attribution.at
     if asked_at > attribution.at:
-        raise UsageError("--requested is in the future; write when they asked")
+        raise UsageError(Message("--requested is in the future; write when they asked"))
     number, now = number_asked_of_two(), in_japan(attribution.at)
     entry = change_suspensions(
         Workspace(folder), Action.SUSPEND_NUMBER, reference, attribution,

@@ -18,6 +18,7 @@ from idtone.numbers import Number, parse, parse_japanese
 from idtone.persons import acting
 from idtone.registry.model import JAPAN
 from idtone.settings import PASSPHRASE
+from idtone.translation import Message
 
 from ..change_registry import Attribution
 
@@ -39,9 +40,13 @@ def attributed(why: str) -> Attribution:
 def line(text: str, option: str) -> str:
     """One readable line without a telephone number, for the history. Raises UsageError."""
     if not (text.strip() and text.isprintable() and len(text) <= 200):
-        raise UsageError(f"{option} is not a readable text. Write one line of 1 to 200 characters")
+        raise UsageError(
+            Message("{option} is not a readable text. Write one line of 1 to 200 characters", option=option)
+        )
     if any(parse(found).known for found in _NUMBER.findall(unicodedata.normalize("NFKC", text))):
-        raise UsageError(f"{option} contains a telephone number, which others would see; leave it out")
+        raise UsageError(
+            Message("{option} contains a telephone number, which others would see; leave it out", option=option)
+        )
     return text
 
 
@@ -53,12 +58,24 @@ def moment(text: str, option: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(
-            f"{option} is not a day or a moment. Write it like 2027-01-10 or 2027-01-10T09:00:00+09:00"
+            Message(
+                "{option} is not a day or a moment. Write it like 2027-01-10 or 2027-01-10T09:00:00+09:00",
+                option=option,
+            )
         ) from error
     if found.tzinfo is None:
-        raise UsageError(f"{option} has no time zone. Add it, for Japan +09:00: {text}+09:00")
+        raise UsageError(
+            Message("{option} has no time zone. Add it, for Japan +09:00: {text}+09:00", option=option, text=text)
+        )
     if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
-        raise UsageError(f"{option} is not a plausible time; write a year from {_FIRST_YEAR} to {_LAST_YEAR}")
+        raise UsageError(
+            Message(
+                "{option} is not a plausible time; write a year from {first_year} to {last_year}",
+                option=option,
+                first_year=_FIRST_YEAR,
+                last_year=_LAST_YEAR,
+            )
+        )
     return found
 
 
@@ -76,7 +93,7 @@ def number_asked_of_two() -> Number:
     """Asks two people for the same number, without showing it. Raises UsageError."""
     first = _number(_asked("Number", hidden=True))
     if _number(_asked("Number again, entered by the second person", hidden=True)) != first:
-        raise UsageError("the two numbers differ; look at the request again")
+        raise UsageError(Message("the two numbers differ; look at the request again"))
     return first
 
 
@@ -90,7 +107,7 @@ def entries_asked(file: Path | None) -> list[str]:
         lines = sys.stdin.read().splitlines()
     entries = [entry.strip() for line in lines for entry in line.partition("#")[0].split(",") if entry.strip()]
     if not entries:
-        raise UsageError("no number was given; write one number, range or prefix on each line")
+        raise UsageError(Message("no number was given; write one number, range or prefix on each line"))
     return entries
 
 
@@ -102,7 +119,13 @@ def passphrase(whose: str, twice: bool = False) -> str:
     try:
         return str(typer.prompt(f"Passphrase {whose}", hide_input=True, confirmation_prompt=twice, err=True))
     except typer.Abort as error:
-        raise TrustError(f"there is no passphrase {whose}; without a terminal, set {PASSPHRASE}") from error
+        raise TrustError(
+            Message(
+                "there is no passphrase {whose}; without a terminal, set {passphrase}",
+                whose=whose,
+                passphrase=PASSPHRASE,
+            )
+        ) from error
 
 
 def _asked(what: str, hidden: bool = False) -> str:
@@ -112,7 +135,7 @@ def _asked(what: str, hidden: bool = False) -> str:
     print(f"{what}: ", end="", file=sys.stderr, flush=True)  # standard output is for the result
     line = sys.stdin.readline()
     if not line:
-        raise UsageError(f"{what}: was not given")
+        raise UsageError(Message("{what}: was not given", what=what))
     return line.strip()
 
 
@@ -120,4 +143,4 @@ def _number(text: str) -> Number:
     try:
         return parse_japanese(text)
     except NumberError as error:
-        raise UsageError(f"that is not a number of a line: {error}") from error
+        raise UsageError(Message("that is not a number of a line: {error}", error=error)) from error

@@ -14,6 +14,7 @@ from idtone import console
 from idtone.errors import TrustError, UsageError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
+from idtone.translation import Message
 
 from ..change_registry import record_edits
 from ..edition import assembled, read_edition
@@ -70,7 +71,9 @@ def publish(
         try:
             write_site(site, workspace.repository.listed(), workspace.repository.proof())
         except UsageError as error:
-            raise UsageError(f"the registry was published, but not the public list: {error}") from error
+            raise UsageError(
+                Message("the registry was published, but not the public list: {error}", error=error)
+            ) from error
 
 
 def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
@@ -107,7 +110,9 @@ def record_edits_by_hand(workspace: Workspace, why: str | None, roles: Iterable[
         return
     if why is None:
         files = " and ".join(tuf_roles.DELEGATED[role] for role in edited)
-        raise TrustError(f"{files} was edited by hand; record it in the history with `idtone authority note`")
+        raise TrustError(
+            Message("{files} was edited by hand; record it in the history with `idtone authority note`", files=files)
+        )
     record_edits(workspace, attributed(why), edited)
 
 
@@ -132,7 +137,7 @@ def sign(
     edition = read_edition(package)
     if first == bool(edition.before) or first == (trust is not None):
         remedy = "name the root that you keep with --trust" if edition.before else "it is the first one: say --first"
-        raise UsageError(f"{package}: {remedy}")
+        raise UsageError(Message("{package}: {remedy}", package=package, remedy=remedy))
     if trust is not None:
         examine_before(edition, read_root(trust))
     now = datetime.now(UTC)
@@ -141,11 +146,13 @@ def sign(
     shown = list(describe(edition))
     print(*shown, sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not typer.confirm("Sign this?", err=True):
-        raise UsageError("nothing was signed")
+        raise UsageError(Message("nothing was signed"))
     signed = {name: edition.sign(each) for name, each in zip(key, signers(key), strict=True)}
     for name, roles in signed.items():
         if not roles:
-            raise TrustError(f"{name}: nothing in {package} takes the signature of this key")
+            raise TrustError(
+                Message("{name}: nothing in {package} takes the signature of this key", name=name, package=package)
+            )
     edition.write_signatures(package)
     missing = list(edition.missing())
     if as_json:

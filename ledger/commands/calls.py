@@ -15,6 +15,7 @@ from idtone import console
 from idtone.calls import Outcome
 from idtone.errors import UsageError
 from idtone.numbers import NumberKind, parse
+from idtone.translation import Message
 
 from ..disclosure.report.words import heard_in_english
 from ..evidence.leaves import ACTS, CLOSING
@@ -79,7 +80,7 @@ def list_calls(
     """
     form = console.form(as_json, as_csv, as_tsv)
     if follow and until is not None:
-        raise UsageError("--follow has no end, and --until names one; leave out one of them")
+        raise UsageError(Message("--follow has no end, and --until names one; leave out one of them"))
     start, end = _range(since, until, "--since", "--until")
 
     def wanted(record: Record) -> bool:
@@ -168,7 +169,7 @@ def find(
     """
     wanted = parse(number if number is not None else _asked_for())
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
-        raise UsageError("only telephone numbers can be found; write it like 0312345678")
+        raise UsageError(Message("only telephone numbers can be found; write it like 0312345678"))
     first, last = _range(start, end, "--from", "--to")
     form = console.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger, node, keys or ())

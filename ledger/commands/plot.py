@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from idtone.errors import UsageError
 from idtone.files import draft
+from idtone.translation import Message
 
 from ..evidence.tally import Tally
 
@@ -34,7 +35,7 @@ def plot(path: Path, tallies: Sequence[Tally]) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UsageError("a PNG needs matplotlib. Install it with: pip install 'idtone[plot]'") from error
+        raise UsageError(Message("a PNG needs matplotlib. Install it with: pip install 'idtone[plot]'")) from error
     places = sorted({_place(each) for each in tallies})
     figure = Figure(figsize=(max(8.0, 2 + 0.35 * len(places)), 6), dpi=110, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -66,7 +67,9 @@ def plot(path: Path, tallies: Sequence[Tally]) -> None:
             figure.savefig(new.file, format="png")
             new.put()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}; name another file") from error
+        raise UsageError(
+            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
+        ) from error
 
 
 def _place(counted: Tally) -> str:

@@ -16,6 +16,7 @@ from rich.progress import Progress
 from idtone import console
 from idtone.errors import ProofError, UsageError
 from idtone.settings import Settings, load_settings
+from idtone.translation import Message
 
 from ..keys.checkpoint_file import CheckpointFile
 from ..keys.key_ring import continuity_of, own_key
@@ -223,7 +224,7 @@ def _keys(texts: Sequence[str]) -> list[VerifierKey]:
     keys = list(dict.fromkeys(map(_parse_key, texts)))
     for key, other in pairwise(sorted(keys, key=lambda key: key.name)):
         if key.name == other.name:
-            raise UsageError(f"--log-key: two keys of {key.name} are given; a ledger has one")
+            raise UsageError(Message("--log-key: two keys of {name} are given; a ledger has one", name=key.name))
     return keys
 
 
@@ -231,13 +232,15 @@ def _parse_key(text: str) -> VerifierKey:
     try:
         return VerifierKey.parse(text)
     except ProofError as error:
-        raise UsageError(f"--log-key: {error}") from error
+        raise UsageError(Message("--log-key: {error}", error=error)) from error
 
 
 def _note(path: Path) -> Note:
     try:
         return Note.parse(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UsageError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     except ProofError as error:
-        raise UsageError(f"{path}: {error}; name a file with a signed checkpoint") from error
+        raise UsageError(
+            Message("{path}: {error}; name a file with a signed checkpoint", path=path, error=error)
+        ) from error

@@ -6,6 +6,7 @@ from typing import Final
 
 from idtone import console
 from idtone.errors import UsageError
+from idtone.translation import Message
 
 from ..evidence.records import iso_ms
 from ..replication.node_ledgers import NodeLedger
@@ -29,7 +30,7 @@ def replicas(
     form = console.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger)
     if not ledgers.is_shared:
-        raise UsageError("ledger.url names the file of one node; replicas are in a PostgreSQL")
+        raise UsageError(Message("ledger.url names the file of one node; replicas are in a PostgreSQL"))
     found = list(map(_facts, ledgers.nodes))
     if form is console.Form.JSON:
         console.print_json(found)

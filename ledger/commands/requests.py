@@ -11,6 +11,7 @@ from idtone import console
 from idtone.errors import UsageError
 from idtone.persons import Person
 from idtone.settings import Settings, load_settings
+from idtone.translation import Message
 
 from ..disclosure.disclosure_request import (
     DisclosureRequest,
@@ -46,7 +47,7 @@ def approve(
     The approval is valid once, for `ledger.approval`, and for exactly these records. Exit 1: you answered no.
     """
     if as_json and not yes:
-        raise UsageError("--json does not show what you approve; leave it out, or add --yes")
+        raise UsageError(Message("--json does not show what you approve; leave it out, or add --yes"))
     settings, key_ring = _opened(config)
     person, now = answerable(settings.ledger), datetime.now(UTC)
     with LedgerReader.open(settings.ledger.own(), key_ring.days) as reader:
@@ -80,7 +81,7 @@ def refuse(
     settings, key_ring = _opened(config)
     person = answerable(settings.ledger)
     if not why.strip() or not why.isprintable():
-        raise UsageError("--why needs a reason, in printable characters")
+        raise UsageError(Message("--why needs a reason, in printable characters"))
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = requests(reader.acts())
     request = _known(known, request_id)
@@ -121,7 +122,9 @@ def _opened(config: console.ConfigOption) -> tuple[Settings, KeyRing]:
 
 def _known(known: dict[str, DisclosureRequest], request_id: str) -> DisclosureRequest:
     if request_id not in known:
-        raise UsageError(f"there is no request {request_id!r}; `idtone ledger requests` lists them")
+        raise UsageError(
+            Message("there is no request {request_id!r}; `idtone ledger requests` lists them", request_id=request_id)
+        )
     return known[request_id]
 
 
@@ -133,7 +136,9 @@ def _may_be(step: Step, known: dict[str, DisclosureRequest]) -> None:
 def _unchanged(reader: LedgerReader, request: DisclosureRequest) -> None:
     chosen = packed_calls(reader, request.calls, None, sealed=True)
     if selected(request.case, request.sealed, chosen) != request.selection:
-        raise UsageError("more was recorded of these calls since they were requested; refuse this, and request it anew")
+        raise UsageError(
+            Message("more was recorded of these calls since they were requested; refuse this, and request it anew")
+        )
 
 
 def _record(settings: Settings, key_ring: KeyRing, step: Step) -> str:

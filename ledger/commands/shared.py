@@ -17,6 +17,7 @@ import typer
 from idtone.errors import IdtoneError, UsageError
 from idtone.persons import Person, acting
 from idtone.settings import LedgerSettings, load_settings
+from idtone.translation import Message
 
 from ..keys.day_keys import DayKeys
 from ..keys.sealing import day_of
@@ -75,7 +76,12 @@ def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
     if len(found) > 1:
         more = ", …" if len(found) > _CANDIDATES else ""
         raise UsageError(
-            f"several calls have ids that begin with {given}: {', '.join(found[:_CANDIDATES])}{more}; write more of it"
+            Message(
+                "several calls have ids that begin with {given}: {names}{more}; write more of it",
+                given=given,
+                names=", ".join(found[:_CANDIDATES]),
+                more=more,
+            )
         )
     return found[0] if found else given
 
@@ -85,9 +91,9 @@ def parse_day(text: str, now: datetime) -> str:
     try:
         day = date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise UsageError(f"--before {text!r} is not a day; write it like 2026-11-01") from error
+        raise UsageError(Message("--before {text!r} is not a day; write it like 2026-11-01", text=text)) from error
     if day > day_of(now):
-        raise UsageError(f"--before {day} is in the future; numbers of today are still being sealed")
+        raise UsageError(Message("--before {day} is in the future; numbers of today are still being sealed", day=day))
     return day
 
 
@@ -101,9 +107,15 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
     try:
         moment = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{option} {text!r} is not a time; write 2h, 7d or 2026-11-01T00:00:00+09:00") from error
+        raise UsageError(
+            Message(
+                "{option} {text!r} is not a time; write 2h, 7d or 2026-11-01T00:00:00+09:00", option=option, text=text
+            )
+        ) from error
     if moment.utcoffset() is None:
-        raise UsageError(f"{option} {text!r} has no time zone; add it, for Japan +09:00")
+        raise UsageError(
+            Message("{option} {text!r} has no time zone; add it, for Japan +09:00", option=option, text=text)
+        )
     return moment
 
 
@@ -118,7 +130,9 @@ def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None,
     by_node |= dict(map(_keys, keys))
     if not settings.is_shared():
         if node is not None:
-            raise UsageError("--node chooses among the nodes of a PostgreSQL, and this is the file of one node")
+            raise UsageError(
+                Message("--node chooses among the nodes of a PostgreSQL, and this is the file of one node")
+            )
         return Ledgers.of_file(settings.url, whole.node, settings.log_origin(whole.node), by_node.get(whole.node))
     ledgers = Ledgers.in_postgresql(Server.of(settings), by_node, node)
     for trouble in (*ledgers.unreadable, *ledgers.doubts):
@@ -129,7 +143,9 @@ def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None,
 def _keys(option: str) -> tuple[str, DayKeys]:
     node, _, file = option.partition("=")
     if not node or not file:
-        raise UsageError(f"--keys {option!r} is not a node and a file; write it like pbx-2=pbx-2.key")
+        raise UsageError(
+            Message("--keys {option!r} is not a node and a file; write it like pbx-2=pbx-2.key", option=option)
+        )
     return node, days_by(Path(file))
 
 
@@ -138,8 +154,11 @@ def answerable(settings: LedgerSettings) -> Person:
     person = acting()
     if person.uid in (0, settings.key_file.stat().st_uid):
         raise UsageError(
-            f"{person.name} is no person's own account, and exports take two persons here (ledger.exports); log in as"
-            " yourself and run this by sudo, as the user that `idtone serve` runs as"
+            Message(
+                "{name} is no person's own account, and exports take two persons here (ledger.exports); "
+                "log in as yourself and run this by sudo, as the user that `idtone serve` runs as",
+                name=person.name,
+            )
         )
     return person
 

@@ -9,6 +9,7 @@ import typer
 
 from idtone import console
 from idtone.errors import ProofError, UsageError
+from idtone.translation import Message
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
 from ..disclosure.pack import ONE_PERSON, PackRecord
@@ -56,15 +57,17 @@ def _key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:
     try:
         key = VerifierKey.parse(text)
     except ProofError as error:
-        raise UsageError(f"{option}: {error}") from error
+        raise UsageError(Message("{option}: {error}", option=option, error=error)) from error
     if key.algorithm is not algorithm:
-        raise UsageError(f"{option}: this key is of another kind: {_MEANT[algorithm]}")
+        raise UsageError(
+            Message("{option}: this key is of another kind: {wanted}", option=option, wanted=_MEANT[algorithm])
+        )
     return key
 
 
 _MEANT: Final = {
-    Algorithm.ED25519: "the log's is meant, as `idtone ledger key` says it",
-    Algorithm.COSIGNATURE: "a witness's is meant, as it says it when it starts",
+    Algorithm.ED25519: Message("the log's is meant, as `idtone ledger key` says it"),
+    Algorithm.COSIGNATURE: Message("a witness's is meant, as it says it when it starts"),
 }
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from idtone.errors import ProofError, UsageError
+from idtone.translation import Message
 
 from ..tree.notes import Signer
 from ..witness.witness import Witness, WitnessState, attend, read_logs
@@ -39,7 +40,7 @@ def witness(
         try:
             signer = held.signer(name)
         except ProofError as error:
-            raise UsageError(f"--name: {error}") from error
+            raise UsageError(Message("--name: {error}", error=error)) from error
         asyncio.run(_run(Witness(held, signer, known), signer, host, port))
 
 
@@ -56,7 +57,9 @@ def _address(text: str) -> tuple[str, int]:
         ipaddress.ip_address(host.strip("[]"))
         number = int(port)
     except ValueError as error:
-        raise UsageError(f"--listen {text!r} is not an IP address and a port; write it like 127.0.0.1:8700") from error
+        raise UsageError(
+            Message("--listen {text!r} is not an IP address and a port; write it like 127.0.0.1:8700", text=text)
+        ) from error
     if not 0 <= number < 65536:
-        raise UsageError(f"--listen {text!r}: a port lies between 0 and 65535")
+        raise UsageError(Message("--listen {text!r}: a port lies between 0 and 65535", text=text))
     return host.strip("[]"), number

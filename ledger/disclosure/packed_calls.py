@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from idtone.errors import UsageError
+from idtone.translation import Message
 
 from ..store.ledger_reader import LedgerReader
 from ..tree.notes import Note
@@ -17,7 +18,11 @@ def packed_calls(reader: LedgerReader, calls: Iterable[str], cosigned: Note | No
     for call_id in dict.fromkeys(calls):
         proven = reader.proofs(call_id, cosigned)
         if not proven:
-            raise UsageError(f"no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet")
+            raise UsageError(
+                Message(
+                    "no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", call_id=call_id
+                )
+            )
         found.append(PackedCall(call_id, proven, None if sealed else reader.record_key(call_id)))
     return found
 

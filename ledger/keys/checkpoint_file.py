@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from idtone.errors import LedgerError, ProofError
+from idtone.translation import Message
 
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.notes import NOTE_LIMIT, Note, VerifierKey
@@ -28,13 +29,21 @@ class CheckpointFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise LedgerError(f"{self.path}: the latest signed checkpoint cannot be read: {error.strerror}") from error
+            raise LedgerError(
+                Message(
+                    "{path}: the latest signed checkpoint cannot be read: {reason}",
+                    path=self.path,
+                    reason=error.strerror,
+                )
+            ) from error
         try:
             note = Note.parse(octets)
             origin = note.text.partition("\n")[0]
             checkpoint = believed(note, replace(log, name=origin))
         except ProofError as error:
-            raise LedgerError(f"{self.path}: {error}; restore this file from a backup") from error
+            raise LedgerError(
+                Message("{path}: {error}; restore this file from a backup", path=self.path, error=error)
+            ) from error
         return (note, checkpoint) if origin == log.name else None
 
     def remember(self, note: Note) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError
+from idtone.translation import Message
 
 from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import Frontier
@@ -97,7 +98,9 @@ class Continuity:
             return []
         except (OSError, ValueError, TypeError) as error:
             what = error.strerror if isinstance(error, OSError) else "it is not what idtone wrote"
-            raise LedgerError(f"{self._path}: cannot be read: {what}; restore it from a backup") from error
+            raise LedgerError(
+                Message("{path}: cannot be read: {what}; restore it from a backup", path=self._path, what=what)
+            ) from error
 
     def _write(self, trees: list[Continued]) -> None:
         replace_private(self._path, json.dumps([asdict(each) for each in trees], indent=1).encode())

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from idtone.errors import LedgerError
+from idtone.translation import Message
 
 from .private_files import make_parents, open_private
 from .sealing import DayKey, LedgerKey
@@ -110,7 +111,13 @@ class DayKeys:
                 self._keys[day] = key
                 return key
         if kept == _DESTROYED:
-            raise LedgerError(f"{self._path}: the key of {day} is destroyed; what happens on that day cannot be sealed")
+            raise LedgerError(
+                Message(
+                    "{path}: the key of {day} is destroyed; what happens on that day cannot be sealed",
+                    path=self._path,
+                    day=day,
+                )
+            )
         self._keys[day] = self._unwrapped(day, kept)
         return self._keys[day]
 
@@ -181,7 +188,11 @@ class DayKeys:
 
     def _unusable(self, error: OSError) -> LedgerError:
         return LedgerError(
-            f"{self._path}: the keys of the days cannot be used: {error.strerror}; check the path and permissions"
+            Message(
+                "{path}: the keys of the days cannot be used: {reason}; check the path and permissions",
+                path=self._path,
+                reason=error.strerror,
+            )
         )
 
 

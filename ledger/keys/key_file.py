@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError
+from idtone.translation import Message
 
 from .private_files import make_parents
 
@@ -30,7 +31,11 @@ def load_key(path: Path) -> bytes:
         _create(path)
     except OSError as error:
         raise LedgerError(
-            f"{path}: the ledger's key cannot be made: {error.strerror}; check the path and its permissions"
+            Message(
+                "{path}: the ledger's key cannot be made: {reason}; check the path and its permissions",
+                path=path,
+                reason=error.strerror,
+            )
         ) from error
     return read_key(path)
 
@@ -43,12 +48,28 @@ def read_key(path: Path) -> bytes:
             key = file.read(KEY_BYTES + 1)
     except OSError as error:
         raise LedgerError(
-            f"{path}: the ledger's key cannot be read: {error.strerror}; check the path and its permissions"
+            Message(
+                "{path}: the ledger's key cannot be read: {reason}; check the path and its permissions",
+                path=path,
+                reason=error.strerror,
+            )
         ) from error
     if mode & 0o077:
-        raise LedgerError(f"{path}: others can read the ledger's key (mode {mode:04o}); run: chmod 600 {path}")
+        raise LedgerError(
+            Message(
+                "{path}: others can read the ledger's key (mode {mode:04o}); run: chmod 600 {path}",
+                path=path,
+                mode=mode,
+            )
+        )
     if len(key) != KEY_BYTES:
-        raise LedgerError(f"{path}: the ledger's key must have exactly {KEY_BYTES} bytes; restore it from a backup")
+        raise LedgerError(
+            Message(
+                "{path}: the ledger's key must have exactly {wanted} bytes; restore it from a backup",
+                path=path,
+                wanted=KEY_BYTES,
+            )
+        )
     return key
 
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number, NumberKind
+from idtone.translation import Message
 
 from ..evidence.canonical import canonical
 from ..evidence.steps import DAY, SEALED, SEALED_KEY, NumberRole, Scalar
@@ -89,7 +90,7 @@ def open_with(record_key: bytes, call_id: str, details: Mapping[str, Scalar]) ->
 
 
 def _changed(call_id: str) -> LedgerError:
-    return LedgerError(f"the numbers of call {call_id} are not what was sealed under this key")
+    return LedgerError(Message("the numbers of call {call_id} are not what was sealed under this key", call_id=call_id))
 
 
 class LedgerKey:
@@ -98,7 +99,13 @@ class LedgerKey:
     def __init__(self, key: bytes) -> None:
         """Raises LedgerError if the key has the wrong size."""
         if len(key) != KEY_BYTES:
-            raise LedgerError(f"the ledger's key has {len(key)} bytes instead of {KEY_BYTES}; restore it from a backup")
+            raise LedgerError(
+                Message(
+                    "the ledger's key has {count} bytes instead of {wanted}; restore it from a backup",
+                    count=len(key),
+                    wanted=KEY_BYTES,
+                )
+            )
         self._wrap = AESGCM(_derived(key, b"idtone ledger day key"))
 
     def make(self, day: str) -> tuple[DayKey, bytes]:
@@ -112,7 +119,9 @@ class LedgerKey:
             return DayKey(day, self._wrap.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], day.encode()))
         except (InvalidTag, ValueError) as error:
             raise LedgerError(
-                f"the key of {day} was not made with this ledger's key; restore both files from one backup"
+                Message(
+                    "the key of {day} was not made with this ledger's key; restore both files from one backup", day=day
+                )
             ) from error
 
 

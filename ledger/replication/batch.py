@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from idtone.errors import LedgerError
+from idtone.translation import Message
 
 from ..evidence.leaves import OPENING, search_keys
 from ..store.database import Connection, Database, literals, marks
@@ -70,7 +71,7 @@ def batch_after(ledger: Database, position: Position) -> Batch:
 
 
 def _damaged(ledger: Database) -> LedgerError:
-    return LedgerError(f"{ledger.name}: its tree is damaged; idtone ledger verify tells more")
+    return LedgerError(Message("{name}: its tree is damaged; idtone ledger verify tells more", name=ledger.name))
 
 
 def _checkpoint(connection: Connection, leaves: int) -> str | None:

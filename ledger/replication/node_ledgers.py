@@ -13,6 +13,7 @@ from typing import Self
 from idtone.errors import LedgerError, ProofError, UsageError
 from idtone.numbers import Number
 from idtone.settings import LedgerSettings
+from idtone.translation import Message
 
 from ..evidence.records import Record
 from ..keys.day_keys import DayKeys
@@ -89,7 +90,9 @@ class Ledgers:
             if ledger:
                 found.nodes.append(ledger)
         if not found.nodes and not found.unreadable:
-            raise UsageError(f"{server}: there is no ledger of {f'a node {node}' if node else 'any node'} yet")
+            if node:
+                raise UsageError(Message("{server}: there is no ledger of a node {node} yet", server=server, node=node))
+            raise UsageError(Message("{server}: there is no ledger of any node yet", server=server))
         found.nodes.sort(key=lambda ledger: (ledger.node, ledger.origin))
         found.doubts += _doubts(found.nodes)
         return found
@@ -131,7 +134,11 @@ class Ledgers:
         knowing = [ledger for ledger in self.nodes if ledger.reader.knows(call_id)]
         if len(knowing) > 1:
             names = " and ".join(ledger.node for ledger in knowing)
-            raise UsageError(f"{names} each have a call {call_id}; say by --node which is meant")
+            raise UsageError(
+                Message(
+                    "{names} each have a call {call_id}; say by --node which is meant", names=names, call_id=call_id
+                )
+            )
         return knowing[0] if knowing else None
 
 
@@ -155,7 +162,11 @@ def _ledger_in(database: Database, schema: str, days: Mapping[str, DayKeys], wan
             return None
         if schema != schema_of(held.get(ORIGIN, "")):
             raise LedgerError(
-                f"{database.name}: it says that it is the ledger {held.get(ORIGIN)}, whose schema is another"
+                Message(
+                    "{name}: it says that it is the ledger {origin}, whose schema is another",
+                    name=database.name,
+                    origin=held.get(ORIGIN),
+                )
             )
         position = position_of(connection)
     keys = days.get(held.get(NODE, ""))
@@ -175,7 +186,9 @@ def _ledger_in(database: Database, schema: str, days: Mapping[str, DayKeys], wan
             cosigned = None  # the replica has not come so far
         return NodeLedger(held[NODE], held[ORIGIN], reader, key, keys is not None, cosigned, progress)
     except (KeyError, ValueError, OverflowError, ProofError) as error:
-        raise LedgerError(f"{database.name}: what stands there of its node is damaged: {error}") from error
+        raise LedgerError(
+            Message("{name}: what stands there of its node is damaged: {error}", name=database.name, error=error)
+        ) from error
 
 
 def days_by(key_file: Path) -> DayKeys:

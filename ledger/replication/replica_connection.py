@@ -15,6 +15,7 @@ from typing import Final
 
 from idtone.errors import LedgerError
 from idtone.settings import LedgerSettings
+from idtone.translation import Message
 
 from ..keys.key_ring import continuity_of, own_key
 from ..store.database import Connection, Database, scalar
@@ -39,7 +40,9 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
     # In this order: the ledger that follows another one is named first, and then its database is begun.
     path = path_of(settings.own())
     if continuity_of(settings, node).unfinished(path):
-        raise LedgerError(f"{path}: it is damaged, and another one is about to begin; that one is replicated next")
+        raise LedgerError(
+            Message("{path}: it is damaged, and another one is about to begin; that one is replicated next", path=path)
+        )
     return key
 
 
@@ -142,16 +145,25 @@ class ReplicaConnection:
         """Make the schema, or bring it up to this version. Raises LedgerError if it is another log's."""
         if (encoding := scalar(connection, "SHOW server_encoding")) not in ENCODINGS:
             raise LedgerError(
-                f"{self._server}: its encoding is {encoding}, which does not hold every character; make another "
-                "database: createdb -E UTF8 -T template0 -O USER NAME"
+                Message(
+                    "{server}: its encoding is {encoding}, which does not hold every character; make another "
+                    "database: createdb -E UTF8 -T template0 -O USER NAME",
+                    server=self._server,
+                    encoding=encoding,
+                )
             )
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (self._schema,))
         if scalar(connection, "SELECT to_regnamespace(?)", (self._schema,)) is None:
             user, may_make = connection.execute(_MAY_MAKE).fetchone()
             if not may_make:
                 raise LedgerError(
-                    f"{self._server}: {user} may make no schema there; have an administrator do it: "
-                    f'CREATE SCHEMA {self._schema} AUTHORIZATION "{user}"'
+                    Message(
+                        "{server}: {user} may make no schema there; have an administrator do it: CREATE SCHEMA "
+                        '{schema} AUTHORIZATION "{user}"',
+                        server=self._server,
+                        user=user,
+                        schema=self._schema,
+                    )
                 )
             connection.execute(f"CREATE SCHEMA {self._schema}")
         is_new = scalar(connection, "SELECT to_regclass('meta')") is None
@@ -179,12 +191,22 @@ class ReplicaConnection:
                 check_replica(connection, self._ledger, position)
             except ReplicaDiffersError as error:
                 raise LedgerError(
-                    f"{self._server}, schema {self._schema}: {error}. Nothing is replicated: find out which of the two "
-                    "is right; evidence is kept here meanwhile"
+                    Message(
+                        "{server}, schema {schema}: {error}. Nothing is replicated: find out which of the two is "
+                        "right; evidence is kept here meanwhile",
+                        server=self._server,
+                        schema=self._schema,
+                        error=error,
+                    )
                 ) from error
         batch = batch_after(self._ledger, position)
         if key_of_own_ledger(self._settings, self._node) != self._key:
-            raise LedgerError(f"{self._ledger.name}: it was set aside, and another one began; that is replicated next")
+            raise LedgerError(
+                Message(
+                    "{ledger}: it was set aside, and another one began; that is replicated next",
+                    ledger=self._ledger.name,
+                )
+            )
         connection.copy("steps (id, node, call_id, kind, at, details, leaf)", batch.steps)
         connection.copy("hashes (place, hash)", batch.hashes)
         connection.copy("sought (token, step)", batch.sought)
@@ -199,8 +221,13 @@ class ReplicaConnection:
     def _check_key(self, held: str | None) -> None:
         if held != str(self._key):
             raise LedgerError(
-                f"{self._server}: another node replicates as {self._key.name}, with the key {held}; give this one "
-                "another name (node in idtone.yaml), or another ledger.origin"
+                Message(
+                    "{server}: another node replicates as {name}, with the key {held}; give this one another "
+                    "name (node in idtone.yaml), or another ledger.origin",
+                    server=self._server,
+                    name=self._key.name,
+                    held=held,
+                )
             )
 
     def _cosigned_note(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from idtone.errors import LedgerError
+from idtone.translation import Message
 
 from . import sqlite
 
@@ -58,10 +59,16 @@ class Database:
         try:
             os.stat(path)
         except FileNotFoundError as error:
-            raise LedgerError(f"{path}: there is no ledger yet; start `idtone serve` first") from error
+            raise LedgerError(
+                Message("{path}: there is no ledger yet; start `idtone serve` first", path=path)
+            ) from error
         except OSError as error:
             raise LedgerError(
-                f"{path}: the ledger cannot be read: {error.strerror}; run this as the user that `idtone serve` runs as"
+                Message(
+                    "{path}: the ledger cannot be read: {reason}; run this as the user that `idtone serve` runs as",
+                    path=path,
+                    reason=error.strerror,
+                )
             ) from error
         return cls(
             str(path),

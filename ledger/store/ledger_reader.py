@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number
+from idtone.translation import Message
 
 from ..evidence.leaves import ACT_ID, ACTS, CLOSING, StoredStep, search_key
 from ..evidence.records import Record, fold
@@ -152,7 +153,9 @@ class LedgerReader:
         Calls of days whose key is destroyed are not found. Raises LedgerError if there are no keys here.
         """
         if self._days is None:
-            raise LedgerError("numbers can be found with the ledger's key only: run this as a user who may read it")
+            raise LedgerError(
+                Message("numbers can be found with the ledger's key only: run this as a user who may read it")
+            )
         keys = [
             self._days.get(day)
             for day in self._days.days()
@@ -297,8 +300,12 @@ class LedgerReader:
 
     def _misled(self, call_id: str) -> LedgerError:
         return LedgerError(
-            f"{self.database.name}: an index does not lead to the steps of its calls ({call_id}): "
-            "run `idtone ledger verify_rows`, and rebuild them: sqlite3 FILE REINDEX"
+            Message(
+                "{name}: an index does not lead to the steps of its calls ({call_id}): run `idtone "
+                "ledger verify_rows`, and rebuild them: sqlite3 FILE REINDEX",
+                name=self.database.name,
+                call_id=call_id,
+            )
         )
 
     def record_key(self, call_id: str) -> bytes | None:

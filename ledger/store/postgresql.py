@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from idtone.errors import LedgerError
 from idtone.settings import LedgerSettings
+from idtone.translation import Message
 
 from .database import Database
 
@@ -28,7 +29,7 @@ ORPHANED_AFTER_S: Final = 30
 """How long PostgreSQL keeps a transaction, and its locks, when its node has gone without a word."""
 
 PREFIX: Final = "idtone_"
-_EXAMPLE: Final = "write it like postgresql://idtone@db.example/idtone?sslmode=verify-full"
+_EXAMPLE: Final = Message("write it like postgresql://idtone@db.example/idtone?sslmode=verify-full")
 
 
 class PostgreSQLConnection:
@@ -78,15 +79,19 @@ class Server:
         try:
             parsed = urlsplit(url)
         except ValueError as error:
-            raise LedgerError(f"ledger.url is not the address of a database; {_EXAMPLE}") from error
+            raise LedgerError(
+                Message("ledger.url is not the address of a database; {example}", example=_EXAMPLE)
+            ) from error
         if not parsed.scheme or "://" not in url:
-            raise LedgerError(f"ledger.url is not the address of a database; {_EXAMPLE}")
+            raise LedgerError(Message("ledger.url is not the address of a database; {example}", example=_EXAMPLE))
         if parsed.scheme != "postgresql":
-            raise LedgerError(f"ledger.url names {parsed.scheme}; {_EXAMPLE}")
+            raise LedgerError(Message("ledger.url names {scheme}; {example}", scheme=parsed.scheme, example=_EXAMPLE))
         if parsed.password is not None or "password" in parse_qs(parsed.query, keep_blank_values=True):
             raise LedgerError(
-                "ledger.url holds a password, which many may read; let ledger.password_file name a file with it, or "
-                "leave it to libpq (~/.pgpass, PGPASSFILE)"
+                Message(
+                    "ledger.url holds a password, which many may read; let ledger.password_file name a file "
+                    "with it, or leave it to libpq (~/.pgpass, PGPASSFILE)"
+                )
             )
         return cls(url, password)
 
@@ -138,7 +143,9 @@ class Server:
         if not state:  # without a connection the driver has none
             state = "28" if "password" in first else "08"
         remedy = next((words for start, words in _REMEDIES.items() if state.startswith(start)), _UNFORESEEN)
-        return LedgerError(f"{self}: {first or type(error).__name__}; {remedy}")
+        return LedgerError(
+            Message("{server}: {error}; {remedy}", server=self, error=first or type(error).__name__, remedy=remedy)
+        )
 
     def _arguments(self) -> dict[str, Any]:
         own: dict[str, Any] = {
@@ -162,7 +169,7 @@ def _psycopg() -> Any:
         import psycopg
     except ImportError as error:
         raise LedgerError(
-            "ledger.url names PostgreSQL, and the library for it is not here: pip install 'idtone[postgresql]'"
+            Message("ledger.url names PostgreSQL, and the library for it is not here: pip install 'idtone[postgresql]'")
         ) from error
     return psycopg
 
@@ -199,18 +206,18 @@ _SCHEMAS: Final = (
     "WHERE relname = 'meta' AND starts_with(nspname, 'idtone_') ORDER BY nspname"
 )
 
-_UNREACHABLE: Final = "see that PostgreSQL runs, and that it can be reached from here by ledger.url"
-_UNFORESEEN: Final = "see PostgreSQL's log for more"
+_UNREACHABLE: Final = Message("see that PostgreSQL runs, and that it can be reached from here by ledger.url")
+_UNFORESEEN: Final = Message("see PostgreSQL's log for more")
 _REMEDIES: Final = {
     "08": _UNREACHABLE,
-    "28": "see ledger.password_file, the user in ledger.url, and PostgreSQL's pg_hba.conf",
-    "3D": "make that database: createdb -O USER NAME",
-    "3F": "the node that replicates there makes its schema; see its log",
-    "42501": "let its user have that right: a node owns its schema, a reader needs USAGE and SELECT",
-    "42P01": "let its user have USAGE and SELECT there",  # without USAGE a schema is as if it were not there
-    "53": "see PostgreSQL's log for what it ran out of",
-    "55P03": "another session holds this ledger's lock; pg_stat_activity shows which",
-    "57014": "PostgreSQL took too long; pg_stat_activity shows what it does",
+    "28": Message("see ledger.password_file, the user in ledger.url, and PostgreSQL's pg_hba.conf"),
+    "3D": Message("make that database: createdb -O USER NAME"),
+    "3F": Message("the node that replicates there makes its schema; see its log"),
+    "42501": Message("let its user have that right: a node owns its schema, a reader needs USAGE and SELECT"),
+    "42P01": Message("let its user have USAGE and SELECT there"),  # without USAGE a schema is as if it were not there
+    "53": Message("see PostgreSQL's log for what it ran out of"),
+    "55P03": Message("another session holds this ledger's lock; pg_stat_activity shows which"),
+    "57014": Message("PostgreSQL took too long; pg_stat_activity shows what it does"),
     "57P": _UNREACHABLE,
 }
 """The beginning of an SQLSTATE → what to do."""

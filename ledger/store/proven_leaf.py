@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from idtone.errors import LedgerError
+from idtone.translation import Message
 
 from ..tree.checkpoints import Checkpoint
 from ..tree.inclusion_proof import InclusionProof
@@ -35,7 +36,7 @@ def prove(connection: Connection, call_id: str, cosigned: Note | None) -> list[P
         return []
     held = facts(connection)
     if CHECKPOINT not in held:
-        raise LedgerError("the ledger holds no signed checkpoint of its tree; run: idtone ledger verify")
+        raise LedgerError(Message("the ledger holds no signed checkpoint of its tree; run: idtone ledger verify"))
     note = Note.parse(held[CHECKPOINT].encode())
     if cosigned and Checkpoint.parse(cosigned.text).size > closing[-1][1]:
         note = cosigned

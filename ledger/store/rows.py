@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number
+from idtone.translation import Message
 
 from ..evidence.canonical import canonical
 from ..evidence.leaves import StoredStep
@@ -72,5 +73,5 @@ def step_of(row: StoredStep, key_of: Callable[[str], DayKey | None]) -> Step:
         return Step(row.call_id, StepKind(row.kind), moment(row.at), shown, numbers)
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise LedgerError(
-            f"step {row.id} of the ledger cannot be read; it is damaged, or a newer idtone wrote it"
+            Message("step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=row.id)
         ) from error

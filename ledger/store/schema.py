@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Final
 
 from idtone.errors import LedgerError
+from idtone.translation import Message
 
 from . import migrations
 from .database import Connection, scalar
@@ -43,8 +44,13 @@ def check_version(connection: Connection, name: str) -> None:
     version = _version(connection, name)
     if version < _latest():
         raise LedgerError(
-            f"{name}: an older idtone made this ledger (schema {version}, here: {_latest()}); "
-            "start `idtone serve`, which upgrades it"
+            Message(
+                "{name}: an older idtone made this ledger (schema {version}, here: {latest}); start "
+                "`idtone serve`, which upgrades it",
+                name=name,
+                version=version,
+                latest=_latest(),
+            )
         )
 
 
@@ -107,13 +113,20 @@ def _version(connection: Connection, name: str) -> int:
     """The schema that the ledger has. Raises LedgerError if it is newer than ours, or none."""
     tables = _tables(connection)
     if not tables:
-        raise LedgerError(f"{name}: the ledger is still empty; start `idtone serve` first")
+        raise LedgerError(Message("{name}: the ledger is still empty; start `idtone serve` first", name=name))
     query = "SELECT value FROM meta WHERE key = ?"
     version = scalar(connection, query, (SCHEMA,)) if "meta" in tables else None
     if not isinstance(version, str) or not version.isdecimal():
-        raise LedgerError(f"{name}: this database is not a ledger; let ledger.url name a file of its own")
+        raise LedgerError(
+            Message("{name}: this database is not a ledger; let ledger.url name a file of its own", name=name)
+        )
     if int(version) > _latest():
         raise LedgerError(
-            f"{name}: a newer idtone made this ledger (schema {version}, known here: {_latest()}); upgrade idtone"
+            Message(
+                "{name}: a newer idtone made this ledger (schema {version}, known here: {latest}); upgrade idtone",
+                name=name,
+                version=version,
+                latest=_latest(),
+            )
         )
     return int(version)

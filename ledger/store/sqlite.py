@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import quote
 
 from idtone.errors import LedgerError, LedgerInUseError
+from idtone.translation import Message
 
 from ..keys.private_files import make_private, open_private
 
@@ -30,15 +31,21 @@ ROOM: Final = 2**20
 
 def path_of(url: str) -> Path:
     """The file that `ledger.url` names. Raises LedgerError; never shows the address, which may hold a password."""
-    example = "write it like sqlite:////var/lib/idtone/ledger.sqlite3"
+    example = Message("write it like sqlite:////var/lib/idtone/ledger.sqlite3")
     scheme, separator, place = url.partition("://")
     if not separator or not re.fullmatch("[a-z0-9+]+", scheme):
-        raise LedgerError(f"ledger.url is not the address of a database; {example}")
+        raise LedgerError(Message("ledger.url is not the address of a database; {example}", example=example))
     if scheme != "sqlite":
-        raise LedgerError(f"ledger.url names {scheme}; ledgers are kept in SQLite or PostgreSQL, {example}")
+        raise LedgerError(
+            Message(
+                "ledger.url names {scheme}; ledgers are kept in SQLite or PostgreSQL, {example}",
+                scheme=scheme,
+                example=example,
+            )
+        )
     file = place.removeprefix("/")
     if file == place or not file or "?" in file or file == ":memory:":
-        raise LedgerError(f"ledger.url must name a file and nothing else; {example}")
+        raise LedgerError(Message("ledger.url must name a file and nothing else; {example}", example=example))
     return Path(file)
 
 
@@ -68,7 +75,11 @@ def lock_for_writing(path: Path) -> int:
         if not isinstance(error, BlockingIOError):
             raise
         raise LedgerInUseError(
-            f"{path}: another process writes to this ledger; stop the other `idtone serve`, or name another file here"
+            Message(
+                "{path}: another process writes to this ledger; stop the other `idtone serve`, or name "
+                "another file here",
+                path=path,
+            )
         ) from error
     return descriptor
 
@@ -95,7 +106,14 @@ def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlit
         wanted = journal_mode()
         (actual,) = connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()
         if actual != wanted:
-            raise LedgerError(f"{path}: the journal stays {actual!r} instead of {wanted!r}; keep it on a local disk")
+            raise LedgerError(
+                Message(
+                    "{path}: the journal stays {actual!r} instead of {wanted!r}; keep it on a local disk",
+                    path=path,
+                    actual=actual,
+                    wanted=wanted,
+                )
+            )
         connection.execute("PRAGMA synchronous=FULL")
 
     return _connect(path, "rw", patience_s, durable)
@@ -204,19 +222,23 @@ _TROUBLES: Final = {
 def explained(error: sqlite3.Error, path: Path) -> LedgerError:
     """What a database error means for the operator of the PBX."""
     code = code_of(error)
-    said = "a text in it is not UTF-8" if str(error).startswith(_NOT_UTF8) else str(error) or type(error).__name__
+    said: str = Message("a text in it is not UTF-8")
+    if not str(error).startswith(_NOT_UTF8):
+        said = str(error) or type(error).__name__
     # The low byte is the primary code; the rest says where in SQLite it arose.
-    remedy = _REMEDIES.get(code & 0xFF, "check the disk and the system log")
+    remedy = _REMEDIES.get(code & 0xFF, Message("check the disk and the system log"))
     if code == sqlite3.SQLITE_READONLY_ROLLBACK:
-        remedy = "its writer died in the middle of a commit; start `idtone serve`, which undoes the half of it"
-    return LedgerError(f"{path}: {said}; {remedy}")
+        remedy = Message("its writer died in the middle of a commit; start `idtone serve`, which undoes the half of it")
+    return LedgerError(Message("{path}: {said}; {remedy}", path=path, said=said, remedy=remedy))
 
 
 _REMEDIES: Final = {
-    sqlite3.SQLITE_BUSY: f"another program has held its lock for more than {BUSY_TIMEOUT_S:g} s; find it with `fuser`",
-    sqlite3.SQLITE_FULL: "make room on its disk",
-    sqlite3.SQLITE_READONLY: "give the service's user the right to write it",
-    sqlite3.SQLITE_CANTOPEN: "run this as the user that `idtone serve` runs as",
-    sqlite3.SQLITE_NOTADB: "it is no SQLite database; let ledger.url name a file of its own",
-    sqlite3.SQLITE_CORRUPT: "keep a copy of it, move it away and restore a backup",
+    sqlite3.SQLITE_BUSY: Message(
+        "another program has held its lock for more than {limit_s:g} s; find it with `fuser`", limit_s=BUSY_TIMEOUT_S
+    ),
+    sqlite3.SQLITE_FULL: Message("make room on its disk"),
+    sqlite3.SQLITE_READONLY: Message("give the service's user the right to write it"),
+    sqlite3.SQLITE_CANTOPEN: Message("run this as the user that `idtone serve` runs as"),
+    sqlite3.SQLITE_NOTADB: Message("it is no SQLite database; let ledger.url name a file of its own"),
+    sqlite3.SQLITE_CORRUPT: Message("keep a copy of it, move it away and restore a backup"),
 }

@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from idtone.errors import LedgerError
+from idtone.translation import Message
 
 from ..evidence.leaves import StoredStep, leaf, must_be_counted
 from ..tree.checkpoints import Checkpoint, believed
@@ -64,7 +65,7 @@ def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, b
     query = f"SELECT place, hash FROM hashes WHERE place IN ({marks(places)})"  # noqa: S608 - only question marks
     found: dict[int, bytes] = dict(connection.execute(query, tuple(places)).fetchall()) if places else {}
     if len(found) < len(set(places)):
-        raise LedgerError("hashes of the tree are missing")
+        raise LedgerError(Message("hashes of the tree are missing"))
     return found
 
 
@@ -72,16 +73,29 @@ def read_frontier(connection: Connection, size: int) -> Frontier:
     """The right edge of the tree. Raises LedgerError if the tree does not fit its leaves."""
     count = scalar(connection, "SELECT coalesce(max(place) + 1, 0) FROM hashes")
     if count != stored(size):
-        raise LedgerError(f"its tree has {count} hashes, and {stored(size)} belong to its {size} leaves")
+        raise LedgerError(
+            Message(
+                "its tree has {count} hashes, and {wanted} belong to its {size} leaves",
+                count=count,
+                wanted=stored(size),
+                size=size,
+            )
+        )
     return Frontier.read(size, partial(read_hashes, connection))
 
 
 def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> None:
     """Raises LedgerError unless the tree of `size` leaves begins with the one that was signed."""
     if size < signed.size:
-        raise LedgerError(f"it has {size} leaves, and {signed.size} were signed: this is an older copy, or cut off")
+        raise LedgerError(
+            Message(
+                "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
+                size=size,
+                signed=signed.size,
+            )
+        )
     if root(signed.size, partial(read_hashes, connection)) != signed.root:
-        raise LedgerError(f"its first {signed.size} leaves are not those that were signed")
+        raise LedgerError(Message("its first {signed} leaves are not those that were signed", signed=signed.size))
 
 
 def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
@@ -97,5 +111,7 @@ def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Check
         checkpoint = believed(Note.parse(facts(connection).get(CHECKPOINT, "").encode()), log)
         check_beginning(connection, size, checkpoint)
         if checkpoint.size < size:
-            raise LedgerError(f"{size - checkpoint.size} of its {size} leaves are not signed")
+            raise LedgerError(
+                Message("{count} of its {size} leaves are not signed", count=size - checkpoint.size, size=size)
+            )
     return size

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 import aiohttp
 
 from idtone.errors import LedgerError, ProofError, UsageError
+from idtone.translation import Message
 
 from ..keys.key_ring import KeyRing
 from ..tree.checkpoints import Checkpoint, parse_size
@@ -139,7 +140,11 @@ def _witness(text: str) -> WitnessStatus:
     try:
         key = VerifierKey.parse(encoded)
     except ProofError as error:
-        raise UsageError(f"ledger.witnesses: {url}: {error}; write the key that the witness prints") from error
+        raise UsageError(
+            Message("ledger.witnesses: {url}: {error}; write the key that the witness prints", url=url, error=error)
+        ) from error
     if key.algorithm is not Algorithm.COSIGNATURE:
-        raise UsageError(f"ledger.witnesses: {url}: this is the key of a log; write the key that the witness prints")
+        raise UsageError(
+            Message("ledger.witnesses: {url}: this is the key of a log; write the key that the witness prints", url=url)
+        )
     return WitnessStatus(url, key)

@@ -19,6 +19,7 @@ from aiohttp import web
 from idtone.documents import read_text
 from idtone.errors import DocumentError, Fault, LedgerError, ProofError
 from idtone.files import replace_durably
+from idtone.translation import Message
 
 from ..keys.key_file import load_key
 from ..keys.private_files import PRIVATE_FILE, make_parents
@@ -103,11 +104,20 @@ def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
         try:
             key = VerifierKey.parse(text)
         except ProofError as error:
-            faults.append(Fault(str(path), number, 1, "", str(error), "Write what `idtone ledger key` prints there"))
+            faults.append(
+                Fault(str(path), number, 1, "", str(error), Message("Write what `idtone ledger key` prints there"))
+            )
             continue
         if key.algorithm is not Algorithm.ED25519:
             faults.append(
-                Fault(str(path), number, 1, "", f"{key.name} is a witness's key", "Write the key of a log here")
+                Fault(
+                    str(path),
+                    number,
+                    1,
+                    "",
+                    Message("{name} is a witness's key", name=key.name),
+                    Message("Write the key of a log here"),
+                )
             )
             continue
         logs[key.name].append(key)

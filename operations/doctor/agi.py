@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.agi.environment import write_fields
+from idtone.translation import Message
 
 TIMEOUT_S: Final = 2.0
 
@@ -51,7 +52,7 @@ def trouble(address: Path | tuple[str, int]) -> str:
             connection.sendall(write_fields(_PRESENTED))
             answer = connection.recv(4096)
             if not answer.startswith(_PROOF):
-                return "another program listens there"
+                return Message("another program listens there")
             connection.sendall(_HUNG_UP)
             return ""
     except OSError as error:

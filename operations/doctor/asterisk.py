@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from idtone.errors import AriError, AriRefused
 from idtone.settings import AriSettings
+from idtone.translation import Message
 
 from . import modules
 from .findings import Finding, bad, good, unknown, warning
@@ -60,29 +61,43 @@ def unreachable(error: AriError, ari: AriSettings) -> Finding:
         return bad(
             "ari",
             str(error),
-            "Start Asterisk; in http.conf: `enabled = yes`, `bindaddr = 127.0.0.1`, `bindport` as in ari.url; then "
-            "asterisk -rx 'module reload http'",
+            Message(
+                "Start Asterisk; in http.conf: `enabled = yes`, `bindaddr = 127.0.0.1`, `bindport` as in "
+                "ari.url; then asterisk -rx 'module reload http'"
+            ),
         )
     remedies = {
-        401: f"In ari.conf: [{ari.user}], `type = user`, `password = ` the password in {_source(ari)}; "
-        f"then {_RELOAD_ARI}",
-        403: f"In ari.conf, [{ari.user}]: `permit = ` the address of this machine; then {_RELOAD_ARI}",
+        401: Message(
+            "In ari.conf: [{user}], `type = user`, `password = ` the password in {source}; then {reload}",
+            user=ari.user,
+            source=_source(ari),
+            reload=_RELOAD_ARI,
+        ),
+        403: Message(
+            "In ari.conf, [{user}]: `permit = ` the address of this machine; then {reload}",
+            user=ari.user,
+            reload=_RELOAD_ARI,
+        ),
         404: _not_there(ari),
     }
     return bad(
         "ari",
-        f"{error} at {shown(ari)}",
-        remedies.get(error.status, "Wait until `asterisk -rx 'core waitfullybooted'` ends"),
+        Message("{error} at {address}", error=error, address=shown(ari)),
+        remedies.get(error.status, Message("Wait until `asterisk -rx 'core waitfullybooted'` ends")),
     )
 
 
 def _not_there(ari: AriSettings) -> str:
     address = shown(ari)
     if not address.endswith("/ari"):
-        return f"In idtone.yaml: `ari: {{url: '{address}/ari'}}`: the address of ARI ends with /ari"
-    return (
-        f"In ari.conf, [general]: `enabled = yes`; {modules.load(modules.in_order(('res_ari_asterisk',)))}; if "
-        f"http.conf has a `prefix`, write it before /ari in ari.url, which is {address}"
+        return Message(
+            "In idtone.yaml: `ari: {{url: '{address}/ari'}}`: the address of ARI ends with /ari", address=address
+        )
+    return Message(
+        "In ari.conf, [general]: `enabled = yes`; {commands}; if http.conf has a `prefix`, write "
+        "it before /ari in ari.url, which is {address}",
+        commands=modules.load(modules.in_order(("res_ari_asterisk",))),
+        address=address,
     )
 
 
@@ -93,17 +108,25 @@ def shown(ari: AriSettings) -> str:
 
 
 def reachable(seen: Seen, ari: AriSettings) -> Finding:
-    return good("ari", f"{shown(ari)} answers to the user {ari.user}: Asterisk {seen.version}")
+    return good(
+        "ari",
+        Message(
+            "{address} answers to the user {user}: Asterisk {version}",
+            address=shown(ari),
+            user=ari.user,
+            version=seen.version,
+        ),
+    )
 
 
 def rights(seen: Seen, ari: AriSettings) -> Finding:
     if seen.write_status in (401, 403):
         return bad(
             "ari-rights",
-            f"{ari.user} may only read",
-            f"In ari.conf, [{ari.user}]: `read_only = no`; then {_RELOAD_ARI}",
+            Message("{user} may only read", user=ari.user),
+            Message("In ari.conf, [{user}]: `read_only = no`; then {reload}", user=ari.user, reload=_RELOAD_ARI),
         )
-    return good("ari-rights", f"{ari.user} may write")
+    return good("ari-rights", Message("{user} may write", user=ari.user))
 
 
 def origins(text: str | None, path: Path) -> Finding:
@@ -111,20 +134,32 @@ def origins(text: str | None, path: Path) -> Finding:
     each origin that it refuses.
     """
     topic = "ari-origins"
-    look = f"grep allowed_origins {path}: it must find nothing; or run this as a user who may read it"
+    look = Message(
+        "grep allowed_origins {path}: it must find nothing; or run this as a user who may read it", path=path
+    )
     if text is None:
-        return unknown(topic, f"{path} cannot be read here", look)
+        return unknown(topic, Message("{path} cannot be read here", path=path), look)
     value = sections(text).get("general", {}).get("allowed_origins", "")
     origins = [origin.strip() for origin in value.split(",") if origin.strip()]
     if "*" in origins:
         return warning(
             topic,
-            f"{path} allows every web page",
-            f"In {path}, [general]: remove `allowed_origins = {value}`; then {_RELOAD_ARI}",
+            Message("{path} allows every web page", path=path),
+            Message(
+                "In {path}, [general]: remove `allowed_origins = {value}`; then {reload}",
+                path=path,
+                value=value,
+                reload=_RELOAD_ARI,
+            ),
         )
     if not value and _includes_others(text):
-        return unknown(topic, f"{path} includes other files, which were not read", look)
-    return good(topic, f"{path} allows {', '.join(origins)}" if origins else f"{path} allows no web page")
+        return unknown(topic, Message("{path} includes other files, which were not read", path=path), look)
+    return good(
+        topic,
+        Message("{path} allows {origins}", path=path, origins=", ".join(origins))
+        if origins
+        else Message("{path} allows no web page", path=path),
+    )
 
 
 def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
@@ -133,17 +168,19 @@ def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) ->
     """
     topic = "cdr"
     if modules.CDR not in running:
-        return warning(topic, f"{modules.CDR} is not running", modules.remedy((modules.CDR,)))
-    look = f"asterisk -rx 'cdr show status': Logging must be Enabled; or run this as a user who may read {path}"
+        return warning(topic, Message("{module} is not running", module=modules.CDR), modules.remedy((modules.CDR,)))
+    look = Message(
+        "asterisk -rx 'cdr show status': Logging must be Enabled; or run this as a user who may read {path}", path=path
+    )
     if text is None and trouble:
-        return unknown(topic, f"{path}: {trouble}", look)
+        return unknown(topic, Message("{path}: {trouble}", path=path, trouble=trouble), look)
     value = sections(text or "").get("general", {}).get("enable", "")
     if value and value.lower() not in _TRUE:
-        remedy = f"In {path}, [general]: `enable = yes`; then asterisk -rx 'module reload cdr'"
-        return warning(topic, f"{path} says enable = {value}", remedy)
+        remedy = Message("In {path}, [general]: `enable = yes`; then asterisk -rx 'module reload cdr'", path=path)
+        return warning(topic, Message("{path} says enable = {value}", path=path, value=value), remedy)
     if not value and _includes_others(text or ""):
-        return unknown(topic, f"{path} includes other files, which were not read", look)
-    return good(topic, f"{modules.CDR} is running, and {path} does not disable CDRs")
+        return unknown(topic, Message("{path} includes other files, which were not read", path=path), look)
+    return good(topic, Message("{module} is running, and {path} does not disable CDRs", module=modules.CDR, path=path))
 
 
 _TRUE: Final = frozenset({"yes", "true", "y", "t", "1", "on"})
@@ -161,39 +198,57 @@ def password(
     """
     topic = "ari-password"
     if secret.lower() in SAMPLES or secret == ari.user:
-        return bad(topic, "the password is one from the manuals", _new_password(ari, with_hook))
+        return bad(topic, Message("the password is one from the manuals"), _new_password(ari, with_hook))
     if file:
         mode, owner, ourselves = file
         if mode & 0o007:
             return bad(
-                topic, f"all users can read {ari.password_file} (mode {mode:04o})", f"chmod 600 {ari.password_file}"
+                topic,
+                Message("all users can read {file} (mode {mode:04o})", file=ari.password_file, mode=mode),
+                f"chmod 600 {ari.password_file}",
             )
         if mode & 0o070:
             return warning(
-                topic, f"a group can read {ari.password_file} (mode {mode:04o})", f"chmod 600 {ari.password_file}"
+                topic,
+                Message("a group can read {file} (mode {mode:04o})", file=ari.password_file, mode=mode),
+                f"chmod 600 {ari.password_file}",
             )
         if owner not in (0, ourselves) and ourselves != 0:
             return warning(
                 topic,
-                f"{ari.password_file} belongs to the user {owner}, who can change it",
+                Message("{file} belongs to the user {owner}, who can change it", file=ari.password_file, owner=owner),
                 f"chown {ourselves} {ari.password_file}",
             )
     if not file and not from_environment:
         return warning(
             topic,
-            "the password is in the settings file",
-            "Write it to a separate file, mode 0600; in idtone.yaml: `ari: {password_file: /etc/idtone/ari.pw}`",
+            Message("the password is in the settings file"),
+            Message(
+                "Write it to a separate file, mode 0600; in idtone.yaml: `ari: {{password_file: /etc/idtone/ari.pw}}`"
+            ),
         )
     if len(secret) < SHORT:
-        return warning(topic, f"the password has fewer than {SHORT} characters", _new_password(ari, with_hook))
-    return good(topic, f"long enough, from {_source(ari)}")
+        return warning(
+            topic, Message("the password has fewer than {least} characters", least=SHORT), _new_password(ari, with_hook)
+        )
+    return good(topic, Message("long enough, from {source}", source=_source(ari)))
 
 
 def _new_password(ari: AriSettings, with_hook: bool) -> str:
-    export = "idtone dialplan export again, " if with_hook else ""
-    return (
-        f"Write what `openssl rand -base64 24` prints into {_source(ari)} and into ari.conf, [{ari.user}], "
-        f"`password = `; then {export}{_RELOAD_ARI}, and restart idtone"
+    if with_hook:
+        return Message(
+            "Write what `openssl rand -base64 24` prints into {source} and into ari.conf, [{user}], "
+            "`password = `; then idtone dialplan export again, {reload}, and restart idtone",
+            source=_source(ari),
+            user=ari.user,
+            reload=_RELOAD_ARI,
+        )
+    return Message(
+        "Write what `openssl rand -base64 24` prints into {source} and into ari.conf, [{user}], "
+        "`password = `; then {reload}, and restart idtone",
+        source=_source(ari),
+        user=ari.user,
+        reload=_RELOAD_ARI,
     )
 
 
@@ -212,30 +267,45 @@ def exposure(
     topic = "ari-exposure"
     parts = urlsplit(ari.url)
     limited = user is not None and any(name in user for name in ("permit", "deny", "acl"))
-    remedy = "In http.conf, [general]: `bindaddr = 127.0.0.1`; then asterisk -rx 'module reload http'"
+    remedy = Message("In http.conf, [general]: `bindaddr = 127.0.0.1`; then asterisk -rx 'module reload http'")
     if not seen.nearby:
         if parts.scheme == "https":
-            return good(topic, "Asterisk is on another machine, and the connection uses TLS")
+            return good(topic, Message("Asterisk is on another machine, and the connection uses TLS"))
         return warning(
             topic,
-            "Asterisk is on another machine, and the connection does not use TLS",
-            "Run idtone on Asterisk's machine; or in http.conf: `tlsenable = yes`, and https:// in ari.url",
+            Message("Asterisk is on another machine, and the connection does not use TLS"),
+            Message("Run idtone on Asterisk's machine; or in http.conf: `tlsenable = yes`, and https:// in ari.url"),
         )
     if listening is None:
-        return unknown(topic, "the machine's open ports cannot be read (/proc/net/tcp)", remedy)
+        return unknown(topic, Message("the machine's open ports cannot be read (/proc/net/tcp)"), remedy)
     outside = sorted(str(address) for address in listening if not address.is_loopback)
     if not outside:
-        return good(topic, "on the loopback address only" if listening else "on no port of this machine's own network")
-    found = f"port {parts.port or PORTS[parts.scheme]} is open on {', '.join(outside)}"
+        return good(
+            topic,
+            Message("on the loopback address only")
+            if listening
+            else Message("on no port of this machine's own network"),
+        )
+    found = Message(
+        "port {port} is open on {addresses}", port=parts.port or PORTS[parts.scheme], addresses=", ".join(outside)
+    )
     if parts.scheme != "https":
-        return warning(topic, f"{found}, without TLS{' (the user has an ACL)' if limited else ''}", remedy)
+        if limited:
+            found = Message("{found}, without TLS (the user has an ACL)", found=found)
+        else:
+            found = Message("{found}, without TLS", found=found)
+        return warning(topic, found, remedy)
     if not limited:
         return warning(
             topic,
-            f"{found}, with TLS, and the user has no ACL",
-            f"In ari.conf, [{ari.user}]: `deny = 0.0.0.0/0`, `permit = 127.0.0.1`; then {_RELOAD_ARI}",
+            Message("{found}, with TLS, and the user has no ACL", found=found),
+            Message(
+                "In ari.conf, [{user}]: `deny = 0.0.0.0/0`, `permit = 127.0.0.1`; then {reload}",
+                user=ari.user,
+                reload=_RELOAD_ARI,
+            ),
         )
-    return good(topic, f"{found}, with TLS and an ACL")
+    return good(topic, Message("{found}, with TLS and an ACL", found=found))
 
 
 PORTS: Final = {"http": 80, "https": 443}
@@ -244,28 +314,37 @@ PORTS: Final = {"http": 80, "https": 443}
 def live_dangerously(text: str | None, path: Path) -> Finding:
     """`text` is that of asterisk.conf, None if it could not be read. ARI does not give the option."""
     topic = "live-dangerously"
-    look = f"grep live_dangerously {path}: it must find no, or nothing; or run this as a user who may read it"
+    look = Message(
+        "grep live_dangerously {path}: it must find no, or nothing; or run this as a user who may read it", path=path
+    )
     if text is None:
-        return unknown(topic, f"{path} cannot be read here, and ARI does not give the option", look)
+        return unknown(topic, Message("{path} cannot be read here, and ARI does not give the option", path=path), look)
     value = sections(text).get("options", {}).get("live_dangerously", "")
     if value.lower() in _TRUE:
         return bad(
-            topic, f"{path} says {value}", f"In {path}, [options]: `live_dangerously = no`; then restart Asterisk"
+            topic,
+            Message("{path} says {value}", path=path, value=value),
+            Message("In {path}, [options]: `live_dangerously = no`; then restart Asterisk", path=path),
         )
     if not value and _includes_others(text):
-        return unknown(topic, f"{path} includes other files, which were not read", look)
-    return good(topic, f"{path} says {value}" if value else f"not set in {path}, which means no")
+        return unknown(topic, Message("{path} includes other files, which were not read", path=path), look)
+    return good(
+        topic,
+        Message("{path} says {value}", path=path, value=value)
+        if value
+        else Message("not set in {path}, which means no", path=path),
+    )
 
 
 def clock(seen: Seen) -> Finding:
     difference_s = abs(seen.ahead_s)
-    found = f"they differ by {difference_s:.0f} s"
-    remedy = "Synchronise both machines: timedatectl set-ntp true"
+    found = Message("they differ by {difference_s:.0f} s", difference_s=difference_s)
+    remedy = Message("Synchronise both machines: timedatectl set-ntp true")
     if difference_s > IMPOSSIBLE_S:
         return bad("clock-asterisk", found, remedy)
     if difference_s > FAR_S:
         return warning("clock-asterisk", found, remedy)
-    return good("clock-asterisk", "they agree within two seconds")
+    return good("clock-asterisk", Message("they agree within two seconds"))
 
 
 def sections(text: str) -> dict[str, dict[str, str]]:

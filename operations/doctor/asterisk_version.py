@@ -15,6 +15,7 @@ from datetime import date
 from typing import Final
 
 from idtone.ari_app.connection import takes_requests_over_websocket
+from idtone.translation import Message, joined
 
 from .findings import Finding, bad, good, warning
 
@@ -54,49 +55,49 @@ class Hole:
 HOLES: Final = (
     Hole(
         "GHSA-c4cg-9275-6w44 (CVE-2024-42365)",
-        "an AMI user with write=originate can run programs",
+        Message("an AMI user with write=originate can run programs"),
         ((20, 9, 2), (21, 4, 2)),
     ),
     Hole(
         "GHSA-v428-g3cw-7hv9 (CVE-2024-42491)",
-        "a SIP request crashes Asterisk if it uses res_resolver_unbound",
+        Message("a SIP request crashes Asterisk if it uses res_resolver_unbound"),
         ((20, 9, 3), (21, 4, 3)),
     ),
     Hole(
         "GHSA-33x6-fj46-6rfh (CVE-2024-53566)",
-        "AMI ListCategories reads files outside of the configuration",
+        Message("AMI ListCategories reads files outside of the configuration"),
         ((20, 11, 1), (21, 6, 1), (22, 1, 1)),
     ),
     Hole(
         "GHSA-v6hp-wh3r-cwxh",
-        "the HTTP server's /httpstatus page runs injected scripts",
+        Message("the HTTP server's /httpstatus page runs injected scripts"),
         ((20, 18, 2), (21, 12, 1), (22, 8, 2), (23, 2, 2)),
     ),
     Hole(
         "GHSA-wcvv-g26m-wx5c",
-        "over the WebSocket, a read-only ARI user can write and load modules",
+        Message("over the WebSocket, a read-only ARI user can write and load modules"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
         over_websocket=True,
     ),
     Hole(
         "GHSA-vrfp-mg3q-3959",
-        "an ARI user can write files in spite of live_dangerously = no",
+        Message("an ARI user can write files in spite of live_dangerously = no"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
     Hole(
         "GHSA-3rhj-hhw7-m6fw",
-        "a request to AMI over HTTP crashes Asterisk",
+        Message("a request to AMI over HTTP crashes Asterisk"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
     Hole(
         "GHSA-589g-qgf8-m6mx",
-        "a SIP NOTIFY from anyone disables PJSIP",
+        Message("a SIP NOTIFY from anyone disables PJSIP"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
 )
 """Advisories on ARI, AMI and the HTTP server, and those by which a SIP peer without a password stops all calls."""
 
-_UPGRADE: Final = "Upgrade Asterisk to the newest 22 (long-term); read its Upgrade Notes first"
+_UPGRADE: Final = Message("Upgrade Asterisk to the newest 22 (long-term); read its Upgrade Notes first")
 
 
 def judge(text: str, today: date) -> Finding:
@@ -105,19 +106,30 @@ def judge(text: str, today: date) -> Finding:
     found = re.search(r"\d+(?:\.\d+)*", text)
     version: Version = tuple(map(int, found[0].split("."))) if found else ()
     if len(version) < 2:
-        return warning(topic, f"{text!r} is not a released version; its vulnerabilities are not known", _UPGRADE)
+        return warning(
+            topic, Message("{text!r} is not a released version; its vulnerabilities are not known", text=text), _UPGRADE
+        )
     if version[0] < OLDEST:
-        return bad(topic, f"{text}: the hook needs Asterisk {OLDEST} or newer", _UPGRADE)
+        return bad(
+            topic, Message("{text}: the hook needs Asterisk {oldest} or newer", text=text, oldest=OLDEST), _UPGRADE
+        )
     faults = []
     if not takes_requests_over_websocket(text):
-        faults.append("it lacks REST over the WebSocket (since 20.14, 21.9, 22.4), so each request costs a round trip")
+        faults.append(
+            Message("it lacks REST over the WebSocket (since 20.14, 21.9, 22.4), so each request costs a round trip")
+        )
     end = ENDS.get(version[0])
     if end and today >= end:
-        faults.append(f"the branch {version[0]} has had no security fixes since {end}")
+        faults.append(Message("the branch {branch} has had no security fixes since {end}", branch=version[0], end=end))
     if "cert" in text:
-        faults.append("it is a certified release: check its own advisories")
+        faults.append(Message("it is a certified release: check its own advisories"))
     else:
-        faults += [f"{hole.advisory}: {hole.what}" for hole in HOLES if hole.open_in(version)]
+        faults += [
+            Message("{advisory}: {what}", advisory=hole.advisory, what=hole.what)
+            for hole in HOLES
+            if hole.open_in(version)
+        ]
     if not faults:
         return good(topic, text)
-    return warning(topic, f"{text}, by its version number: " + "; ".join(faults), _UPGRADE)
+    named = joined("; ", faults)
+    return warning(topic, Message("{text}, by its version number: {named}", text=text, named=named), _UPGRADE)

@@ -24,6 +24,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.writing import missing_steps_file, reserve
 from idtone.registry.local_registry import known
 from idtone.settings import CallerHears, Interface, variable_name
+from idtone.translation import Message
 
 from . import (
     agi,
@@ -46,12 +47,15 @@ from .findings import Finding, bad, good, unknown
 LOOK_UP_S: Final = 3.0
 RATE_OVER: Final = timedelta(days=7)
 
-_NO_ASTERISK: Final = ("Asterisk's REST interface does not answer", "Correct the finding on it first")
+_NO_ASTERISK: Final = (Message("Asterisk's REST interface does not answer"), Message("Correct the finding on it first"))
 _ELSEWHERE: Final = (
-    "Asterisk is on another machine",
-    "Run this there; or name a copy of its configuration: --asterisk-etc DIR",
+    Message("Asterisk is on another machine"),
+    Message("Run this there; or name a copy of its configuration: --asterisk-etc DIR"),
 )
-_NO_SECRET: Final = ("the hook's secret needs the ARI password, which is not set", "Set the password first")
+_NO_SECRET: Final = (
+    Message("the hook's secret needs the ARI password, which is not set"),
+    Message("Set the password first"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,13 @@ def _asterisk(exam: Exam) -> Iterator[Finding]:
         exam.not_looked(error)
         fault = error.faults[0]
         place = f"{fault.file}: {fault.field}".rstrip(": ")
-        yield unknown("ari", "the ARI password is not set", "Set the password first: see the finding on it")
+        yield unknown(
+            "ari", Message("the ARI password is not set"), Message("Set the password first: see the finding on it")
+        )
         yield bad(
             "ari-password",
-            f"{place}: {fault.problem}",
-            f"{fault.remedy} (in idtone.yaml: `ari: {{password_file: FILE}}`)",
+            Message("{place}: {problem}", place=place, problem=fault.problem),
+            Message("{remedy} (in idtone.yaml: `ari: {{password_file: FILE}}`)", remedy=fault.remedy),
         )
         return
     from_environment = variable_name(("ari", "password")) in exam.environment
@@ -119,7 +125,10 @@ def _own_hook(exam: Exam) -> tuple[Hook | None, tuple[str, str]]:
     except DocumentError:
         return None, _NO_SECRET
     except UsageError as error:
-        return None, (str(error), "Install idtone again, in a place from which Asterisk's user can run it")
+        return None, (
+            str(error),
+            Message("Install idtone again, in a place from which Asterisk's user can run it"),
+        )
 
 
 ASTERISK_ANSWERS: Final = (
@@ -184,7 +193,11 @@ def _hook(exam: Exam) -> Iterator[Finding]:
         return
     if not folder.is_dir():
         for topic in HOOK[1:]:
-            yield unknown(topic, f"{folder} does not exist", "Name Asterisk's configuration folder: --asterisk-etc DIR")
+            yield unknown(
+                topic,
+                Message("{folder} does not exist", folder=folder),
+                Message("Name Asterisk's configuration folder: --asterisk-etc DIR"),
+            )
         return
     path = folder / HOOK_FILE
     if ours is None:
@@ -205,7 +218,7 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
         return
     first, trouble = asterisk_files.lines_of(folder / "extensions.conf")
     if first is None:
-        yield ignored_results.judge(None, trouble or "there is no extensions.conf", folder)
+        yield ignored_results.judge(None, trouble or Message("there is no extensions.conf"), folder)
         return
     files = [asterisk_files.files_like(folder, f"{name}*.conf") for name in ("extensions", "queues", "followme")]
     trouble = "; ".join(why for _, why in files if why)
@@ -270,7 +283,7 @@ def _own_name(exam: Exam) -> Iterator[Finding]:
 def _name_of_ari(exam: Exam) -> Iterator[Finding]:
     host = urlsplit(exam.settings.ari.url).hostname or ""
     if observe_machine.is_address(host):
-        yield good("name-ari", f"{host} is an address")
+        yield good("name-ari", Message("{host} is an address", host=host))
         return
     yield machine_findings.name("name-ari", host, *observe_machine.look_up(host, LOOK_UP_S))
 
@@ -285,10 +298,10 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
     try:
         path = path_of(settings.own())
     except LedgerError as error:
-        remedy = "In idtone.yaml: `ledger: {url: 'sqlite:////var/lib/idtone/ledger.sqlite3'}`"
+        remedy = Message("In idtone.yaml: `ledger: {{url: 'sqlite:////var/lib/idtone/ledger.sqlite3'}}`")
         yield bad("ledger", str(error), remedy)
         for topic in LEDGER[1:]:
-            yield unknown(topic, "ledger.url names no file", remedy)
+            yield unknown(topic, Message("ledger.url names no file"), remedy)
         return
     try:
         exists, room = observe_machine.there(path), observe_machine.room(path)
@@ -353,7 +366,7 @@ def _signed(exam: Exam, exists: bool) -> Finding:
 def _shared(exam: Exam) -> Iterator[Finding]:
     settings = exam.settings.ledger
     if not settings.is_shared():
-        yield good("ledger-postgresql", "not used: ledger.url names this node's own file")
+        yield good("ledger-postgresql", Message("not used: ledger.url names this node's own file"))
         return
     copy, trouble, name = None, "", ""
     try:
@@ -391,7 +404,7 @@ def _service(exam: Exam) -> Iterator[Finding]:
 def _agi(exam: Exam) -> Iterator[Finding]:
     settings = exam.settings
     if settings.interface is not Interface.AGI:
-        yield good("agi", "not used: the hook sends its requests over ARI")
+        yield good("agi", Message("not used: the hook sends its requests over ARI"))
         return
     yield machine_findings.listener(settings.agi.listen, agi.trouble(settings.agi.address()))
 

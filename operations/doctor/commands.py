@@ -17,6 +17,7 @@ from rich.text import Text
 
 from idtone import console
 from idtone.settings import load_settings
+from idtone.translation import Message, joined, translated
 
 from .checks import CHECKS
 from .exam import Exam
@@ -27,7 +28,15 @@ PATIENCE_S: Final = 1.0
 """Checks that take longer are shown while they run."""
 
 _STYLES: Final = {State.GOOD: "green", State.WARNING: "yellow", State.BAD: "bold red", State.UNKNOWN: "cyan"}
-_WORDS: Final = {State.UNKNOWN: "not checked"}
+_WORDS: Final = {
+    State.GOOD: Message("good"),
+    State.WARNING: Message("warning"),
+    State.BAD: Message("bad"),
+    State.UNKNOWN: Message("not checked"),
+}
+
+
+_COLUMNS: Final = (Message("state"), Message("what"), Message("found"))
 
 
 def doctor(
@@ -58,9 +67,9 @@ def doctor(
 
 def show(findings: Collection[Finding], out: Console) -> None:
     """Print a table of all findings, then the remedies. A remedy is never wrapped, so that it can be copied."""
-    table = Table("state", "what", "found", box=None)
+    table = Table(*map(translated, _COLUMNS), box=None)
     for finding in findings:
-        table.add_row(_state(finding.state), finding.looked_at, Text(finding.found))
+        table.add_row(_state(finding.state), translated(finding.looked_at), Text(translated(finding.found)))
     out.print(table)
     for state in (State.BAD, State.WARNING, State.UNKNOWN):
         chosen = [finding for finding in findings if finding.state is state]
@@ -68,16 +77,16 @@ def show(findings: Collection[Finding], out: Console) -> None:
             out.print()
             for finding in chosen:
                 if finding.remedy == remedy:
-                    out.print(Text.assemble(_state(state), f"  {finding.looked_at}"))
-                    out.print(Text(f"  {finding.why}"), soft_wrap=True)
-            out.print(Text(f"  → {remedy}"), soft_wrap=True)
+                    out.print(Text.assemble(_state(state), f"  {translated(finding.looked_at)}"))
+                    out.print(Text(f"  {translated(finding.why)}"), soft_wrap=True)
+            out.print(Text(f"  → {translated(remedy)}"), soft_wrap=True)
     counted = ((state, sum(finding.state is state for finding in findings)) for state in State)
     out.print()
     out.print(Text(", ").join(Text.assemble(f"{count} ", _state(state)) for state, count in counted if count))
 
 
 def _state(state: State) -> Text:
-    return Text(_WORDS.get(state, state.value), _STYLES[state])
+    return Text(translated(_WORDS[state]), _STYLES[state])
 
 
 @contextmanager
@@ -98,5 +107,6 @@ class Waiting:
 
     def __call__(self, topics: Collection[str]) -> None:
         if time.monotonic() - self._since_s > PATIENCE_S:
-            self.status.update("checking " + ", ".join(TOPICS[topic].looked_at for topic in topics))
+            names = joined(", ", (TOPICS[topic].looked_at for topic in topics))
+            self.status.update(translated(Message("checking {names}", names=names)))
             self.status.start()

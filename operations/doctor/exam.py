@@ -16,6 +16,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.operations.hook_export import hook_for
 from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
+from idtone.translation import Message
 
 from . import observe_asterisk, observe_machine
 from .asterisk import Seen
@@ -24,8 +25,8 @@ from .shared_file_findings import Identity
 USUAL_FOLDER: Final = Path("/etc/asterisk")
 UNIT: Final = "idtone"
 SYSTEMD_S: Final = 3.0
-AS_SERVICE: Final = "Run this as the user that `idtone serve` runs as"
-BAD_PROFILES: Final = ("the tone profiles have faults", "idtone tone list, and correct what it names")
+AS_SERVICE: Final = Message("Run this as the user that `idtone serve` runs as")
+BAD_PROFILES: Final = (Message("the tone profiles have faults"), Message("idtone tone list, and correct what it names"))
 _LOCK: Final = ".lock"
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypedDict
 
+from idtone.translation import Message
+
 
 class State(StrEnum):
     GOOD = "good"
@@ -28,127 +30,186 @@ class Topic:
 
 TOPICS: Final[Mapping[str, Topic]] = {
     "ari": Topic(
-        "Asterisk's REST interface",
-        "The hook sends its requests over it, and the service ends calls of suspended numbers over it. Without it, "
-        "the hook falls back.",
+        Message("Asterisk's REST interface"),
+        Message(
+            "The hook sends its requests over it, and the service ends calls of suspended numbers "
+            "over it. Without it, the hook falls back."
+        ),
     ),
     "asterisk-version": Topic(
-        "Asterisk's version",
-        "Old versions lack REST over the WebSocket, and have vulnerabilities by which others can control the PBX.",
+        Message("Asterisk's version"),
+        Message(
+            "Old versions lack REST over the WebSocket, and have vulnerabilities by which others can control the PBX."
+        ),
     ),
     "asterisk-modules": Topic(
-        "Asterisk's modules",
-        "Without the module of a dialplan application or function, the hook fails in the middle of a call.",
+        Message("Asterisk's modules"),
+        Message("Without the module of a dialplan application or function, the hook fails in the middle of a call."),
     ),
-    "ari-rights": Topic("Rights of the ARI user", "A read-only user cannot send the verdict of a call."),
-    "ari-password": Topic("Password of the ARI user", "Anyone who has the password controls all calls of the PBX."),
+    "ari-rights": Topic(
+        Message("Rights of the ARI user"), Message("A read-only user cannot send the verdict of a call.")
+    ),
+    "ari-password": Topic(
+        Message("Password of the ARI user"), Message("Anyone who has the password controls all calls of the PBX.")
+    ),
     "ari-origins": Topic(
-        "allowed_origins of ARI",
-        "A web page from such an origin can control the PBX through the browser of a user who knows the password.",
+        Message("allowed_origins of ARI"),
+        Message(
+            "A web page from such an origin can control the PBX through the browser of a user who knows the password."
+        ),
     ),
     "ari-exposure": Topic(
-        "Where Asterisk's HTTP server listens",
-        "Without TLS the password crosses the network in clear, and anyone in that network can try passwords.",
+        Message("Where Asterisk's HTTP server listens"),
+        Message("Without TLS the password crosses the network in clear, and anyone in that network can try passwords."),
     ),
     "live-dangerously": Topic(
-        "live_dangerously in asterisk.conf",
-        "With it, anyone who can set a variable (by ARI, AMI or a SIP header) can run programs and write files.",
+        Message("live_dangerously in asterisk.conf"),
+        Message(
+            "With it, anyone who can set a variable (by ARI, AMI or a SIP header) can run programs and write files."
+        ),
     ),
     "cdr": Topic(
-        "Asterisk's CDR engine (func_cdr)",
-        "It gives the playing time of a sound where packets do not: on Local channels, if only the caller hears it, "
-        "and after early media. Without it, the evidence of these calls is weaker (known_by: dial).",
+        Message("Asterisk's CDR engine (func_cdr)"),
+        Message(
+            "It gives the playing time of a sound where packets do not: on Local channels, if only "
+            "the caller hears it, and after early media. Without it, the evidence of these calls is "
+            "weaker (known_by: dial)."
+        ),
     ),
     "hook-loaded": Topic(
-        "The hook in Asterisk's dialplan",
-        "Only the hook of this version, with these settings, fits the service and falls back correctly.",
+        Message("The hook in Asterisk's dialplan"),
+        Message("Only the hook of this version, with these settings, fits the service and falls back correctly."),
     ),
     "hook-file": Topic(
-        "The hook's file", "Asterisk loads this file at its next reload. A changed file may lack rules."
+        Message("The hook's file"),
+        Message("Asterisk loads this file at its next reload. A changed file may lack rules."),
     ),
     "hook-include": Topic(
-        "The hook's #include", "Without it, Asterisk's next reload removes the hook, and calls to it fail."
+        Message("The hook's #include"),
+        Message("Without it, Asterisk's next reload removes the hook, and calls to it fail."),
     ),
     "hook-use": Topic(
-        "Where the dialplan uses idtone-called",
-        "Where Asterisk ignores its result, it connects suspended numbers, and calls without their sound.",
+        Message("Where the dialplan uses idtone-called"),
+        Message("Where Asterisk ignores its result, it connects suspended numbers, and calls without their sound."),
     ),
-    "sounds": Topic("The sound files", "If a file is missing or damaged, parties hear the notice or a wrong sound."),
+    "sounds": Topic(
+        Message("The sound files"),
+        Message("If a file is missing or damaged, parties hear the notice or a wrong sound."),
+    ),
     "sounds-readable": Topic(
-        "Asterisk's right to read the sounds",
-        "Asterisk cannot play a sound that it cannot read, and without fallback.conf it knows no suspended number.",
+        Message("Asterisk's right to read the sounds"),
+        Message(
+            "Asterisk cannot play a sound that it cannot read, and without fallback.conf it knows no suspended number."
+        ),
     ),
     "sounds-writable": Topic(
-        "The service's right to write beside the sounds",
-        "If the service cannot write a suspension there, Asterisk does not know it, and connects the number while the "
-        "service is down.",
+        Message("The service's right to write beside the sounds"),
+        Message(
+            "If the service cannot write a suspension there, Asterisk does not know it, and connects "
+            "the number while the service is down."
+        ),
     ),
     "fallback": Topic(
-        "What the hook decides by while the service is down (fallback.conf)",
-        "While the service is down, only this file stops calls of suspended numbers.",
+        Message("What the hook decides by while the service is down (fallback.conf)"),
+        Message("While the service is down, only this file stops calls of suspended numbers."),
     ),
     "journal": Topic(
-        "The journal, in which Asterisk writes what it did",
-        "If Asterisk cannot write there, calls have no evidence that the sound was heard, and no end.",
+        Message("The journal, in which Asterisk writes what it did"),
+        Message("If Asterisk cannot write there, calls have no evidence that the sound was heard, and no end."),
     ),
     "journal-writable": Topic(
-        "The service's right to write in the journal's folder",
-        "The service replaces a journal that it has read by an empty one. If it cannot, numbers stay there in clear.",
+        Message("The service's right to write in the journal's folder"),
+        Message(
+            "The service replaces a journal that it has read by an empty one. If it cannot, numbers "
+            "stay there in clear."
+        ),
     ),
-    "name-ari": Topic("The host name in ari.url", "A slow look-up delays each connection to Asterisk."),
+    "name-ari": Topic(
+        Message("The host name in ari.url"), Message("A slow look-up delays each connection to Asterisk.")
+    ),
     "name-own": Topic(
-        "The machine's own host name",
-        "Asterisk looks it up for RTP that is bound to all addresses. A slow look-up holds up calls for seconds.",
+        Message("The machine's own host name"),
+        Message(
+            "Asterisk looks it up for RTP that is bound to all addresses. A slow look-up holds up calls for seconds."
+        ),
     ),
     "clock-asterisk": Topic(
-        "This clock and Asterisk's", "Evidence has times of both. If they differ, the order of events is wrong."
+        Message("This clock and Asterisk's"),
+        Message("Evidence has times of both. If they differ, the order of events is wrong."),
     ),
-    "clock-synchronised": Topic("Synchronisation of the clock", "A wrong clock makes the times of the evidence wrong."),
-    "clock-date": Topic("The date", "It decides whether licences, suspensions and the registry are in force."),
-    "registry": Topic("The registry", "Without a registry no licence counts, and every call gets the notice."),
-    "registry-trust": Topic("Who signed the registry", "Anyone who can write an unsigned registry can change it."),
+    "clock-synchronised": Topic(
+        Message("Synchronisation of the clock"), Message("A wrong clock makes the times of the evidence wrong.")
+    ),
+    "clock-date": Topic(
+        Message("The date"), Message("It decides whether licences, suspensions and the registry are in force.")
+    ),
+    "registry": Topic(
+        Message("The registry"), Message("Without a registry no licence counts, and every call gets the notice.")
+    ),
+    "registry-trust": Topic(
+        Message("Who signed the registry"), Message("Anyone who can write an unsigned registry can change it.")
+    ),
     "registry-cache": Topic(
-        "The verified copy of the registry",
-        "It was verified when it was fetched. Anyone who can write there can change the registry.",
+        Message("The verified copy of the registry"),
+        Message("It was verified when it was fetched. Anyone who can write there can change the registry."),
     ),
-    "registry-fresh": Topic("The registry's expiry", "After it no licence counts until there is a newer registry."),
-    "registry-licences": Topic("The licences", "A number without a valid licence gets the notice, or is refused."),
+    "registry-fresh": Topic(
+        Message("The registry's expiry"), Message("After it no licence counts until there is a newer registry.")
+    ),
+    "registry-licences": Topic(
+        Message("The licences"), Message("A number without a valid licence gets the notice, or is refused.")
+    ),
     "registry-sounds": Topic(
-        "The licensed sounds", "If a licensed sound is missing, or is not the registered one, parties hear the notice."
+        Message("The licensed sounds"),
+        Message("If a licensed sound is missing, or is not the registered one, parties hear the notice."),
     ),
-    "ledger": Topic("The ledger", "It holds the evidence (再生証跡) that sounds were heard."),
-    "ledger-room": Topic("Free space for the ledger", "On a full disk only the reserve has space for evidence."),
+    "ledger": Topic(Message("The ledger"), Message("It holds the evidence (再生証跡) that sounds were heard.")),
+    "ledger-room": Topic(
+        Message("Free space for the ledger"), Message("On a full disk only the reserve has space for evidence.")
+    ),
     "ledger-reserve": Topic(
-        "The ledger's reserve",
-        "It has space for evidence when the disk is full. When it is used up, policy.ledger_full applies, and evidence "
-        "is lost.",
+        Message("The ledger's reserve"),
+        Message(
+            "It has space for evidence when the disk is full. When it is used up, policy.ledger_full "
+            "applies, and evidence is lost."
+        ),
     ),
-    "ledger-aside": Topic("Damaged ledgers", "A damaged ledger is evidence too: verify it and keep it."),
+    "ledger-aside": Topic(
+        Message("Damaged ledgers"), Message("A damaged ledger is evidence too: verify it and keep it.")
+    ),
     "ledger-key": Topic(
-        "The ledger's key",
-        "It opens the day keys beside it, and these open the telephone numbers. No other key can.",
+        Message("The ledger's key"),
+        Message("It opens the day keys beside it, and these open the telephone numbers. No other key can."),
     ),
     "ledger-signed": Topic(
-        "The signature on the ledger", "Evidence proves nothing if it is not signed, or was changed after signing."
+        Message("The signature on the ledger"),
+        Message("Evidence proves nothing if it is not signed, or was changed after signing."),
     ),
     "ledger-postgresql": Topic(
-        "This node's ledger in PostgreSQL",
-        "Lists of several nodes lack the steps that are not there, and a failure of this machine's disk loses them.",
+        Message("This node's ledger in PostgreSQL"),
+        Message(
+            "Lists of several nodes lack the steps that are not there, and a failure of this machine's disk loses them."
+        ),
     ),
     "ledger-sqlite": Topic(
-        "SQLite under the ledger", "Versions with the WAL-reset bug can lose committed evidence (docs/adr/0001)."
+        Message("SQLite under the ledger"),
+        Message("Versions with the WAL-reset bug can lose committed evidence (docs/adr/0001)."),
     ),
     "service": Topic(
-        "The service", "While it does not run, the hook falls back, and the evidence of its calls comes later."
+        Message("The service"),
+        Message("While it does not run, the hook falls back, and the evidence of its calls comes later."),
     ),
     "service-application": Topic(
-        "The ARI application idtone", "Calls reach the service only while it is registered with Asterisk."
+        Message("The ARI application idtone"),
+        Message("Calls reach the service only while it is registered with Asterisk."),
     ),
     "agi": Topic(
-        "The AGI listener of the service",
-        "The hook sends its requests there.",
+        Message("The AGI listener of the service"),
+        Message("The hook sends its requests there."),
     ),
-    "watchdog": Topic("The watchdog", "Only the watchdog notices that the service hangs, and restarts it."),
+    "watchdog": Topic(
+        Message("The watchdog"), Message("Only the watchdog notices that the service hangs, and restarts it.")
+    ),
 }
 
 

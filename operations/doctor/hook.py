@@ -7,6 +7,7 @@ from pathlib import Path
 from shlex import quote
 
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE, Hook
+from idtone.translation import Message
 
 from .findings import Finding, bad, good, unknown, warning
 from .modules import DIALPLAN_VIEW
@@ -34,53 +35,94 @@ def loaded(
     """
     topic = "hook-loaded"
     remedy = _export(folder, config)
-    include = f"In {folder / 'extensions.conf'}: `#include {HOOK_FILE}`; then {remedy}"
+    include = Message(
+        "In {extensions}: `#include {file}`; then {remedy}",
+        extensions=folder / "extensions.conf",
+        file=HOOK_FILE,
+        remedy=remedy,
+    )
     if not sounds or contexts == frozenset():
-        left = "; it only has the variables of an earlier one" if sounds else ""
-        return bad(topic, f"Asterisk has not loaded the hook{left}", include)
+        if sounds:
+            found = Message("Asterisk has not loaded the hook; it only has the variables of an earlier one")
+        else:
+            found = Message("Asterisk has not loaded the hook")
+        return bad(topic, found, include)
     if contexts is not None and (missing := sorted({CALLED_CONTEXT, FORWARD_CONTEXT} - set(contexts))):
-        return bad(topic, f"the dialplan has no {', '.join(missing)}", include)
+        return bad(topic, Message("the dialplan has no {names}", names=", ".join(missing)), include)
     if sounds != str(wanted_sounds):
-        return bad(topic, f"it plays the sounds in {sounds}, but the settings say {wanted_sounds}", remedy)
+        return bad(
+            topic,
+            Message(
+                "it plays the sounds in {sounds}, but the settings say {wanted_sounds}",
+                sounds=sounds,
+                wanted_sounds=wanted_sounds,
+            ),
+            remedy,
+        )
     if digest != ours.digest:
-        found = f"it is of another version or has other settings ({digest or 'older'}; here: {ours.digest})"
+        found = Message(
+            "it is of another version or has other settings ({digest}; here: {ours})",
+            digest=digest or Message("older"),
+            ours=ours.digest,
+        )
         return bad(topic, found, remedy)
     if contexts is None:
         return unknown(
             topic,
-            f"its variables are of this version ({digest}); Asterisk cannot say whether its extensions exist",
+            Message(
+                "its variables are of this version ({digest}); Asterisk cannot say whether its extensions exist",
+                digest=digest,
+            ),
             modules_remedy(DIALPLAN_VIEW, running),
         )
-    return good(topic, f"it is of this version, with these settings ({digest})")
+    return good(topic, Message("it is of this version, with these settings ({digest})", digest=digest))
 
 
 def file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:
     """`text` is that of the file, None if it could not be read; `trouble` says why, empty if it does not exist."""
     topic = "hook-file"
     if text == ours.text:
-        return good(topic, f"{path} is unmodified")
+        return good(topic, Message("{path} is unmodified", path=path))
     if trouble:
-        look = f"Run this as a user who may read {path}; or name Asterisk's folder: --asterisk-etc DIR"
-        return unknown(topic, f"{path}: {trouble}", look)
+        look = Message(
+            "Run this as a user who may read {path}; or name Asterisk's folder: --asterisk-etc DIR", path=path
+        )
+        return unknown(topic, Message("{path}: {trouble}", path=path, trouble=trouble), look)
     remedy = _export(path.parent, config)
     if text is None:
         return warning(
-            topic, f"{path} does not exist: Asterisk reads another file, or loses the hook at its next start", remedy
+            topic,
+            Message(
+                "{path} does not exist: Asterisk reads another file, or loses the hook at its next start", path=path
+            ),
+            remedy,
         )
     if f"={ours.digest}\n" in text:
-        return bad(topic, f"{path} was changed after its export", remedy)
-    return bad(topic, f"{path} is of another version or has other settings", remedy)
+        return bad(topic, Message("{path} was changed after its export", path=path), remedy)
+    return bad(topic, Message("{path} is of another version or has other settings", path=path), remedy)
 
 
 def include(including: Collection[Path] | None, folder: Path, is_loaded: bool) -> Finding:
     """`including` are the files in `folder` that include the hook; None if they could not be read."""
     topic = "hook-include"
-    remedy = f"In {folder / 'extensions.conf'}: `#include {HOOK_FILE}`; then asterisk -rx 'dialplan reload'"
+    remedy = Message(
+        "In {extensions}: `#include {file}`; then asterisk -rx 'dialplan reload'",
+        extensions=folder / "extensions.conf",
+        file=HOOK_FILE,
+    )
     if including is None:
-        look = f"Run this as a user who may read {folder}; or name Asterisk's folder: --asterisk-etc DIR"
-        return unknown(topic, f"{folder} cannot be read here", look)
+        look = Message(
+            "Run this as a user who may read {folder}; or name Asterisk's folder: --asterisk-etc DIR", folder=folder
+        )
+        return unknown(topic, Message("{folder} cannot be read here", folder=folder), look)
     if including:
         return good(topic, ", ".join(sorted(map(str, including))))
     if is_loaded:
-        return warning(topic, f"no file in {folder} includes {HOOK_FILE}, although Asterisk has loaded it", remedy)
-    return bad(topic, f"no file in {folder} includes {HOOK_FILE}", remedy)
+        return warning(
+            topic,
+            Message(
+                "no file in {folder} includes {file}, although Asterisk has loaded it", folder=folder, file=HOOK_FILE
+            ),
+            remedy,
+        )
+    return bad(topic, Message("no file in {folder} includes {file}", folder=folder, file=HOOK_FILE), remedy)

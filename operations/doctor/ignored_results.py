@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE
+from idtone.translation import Message, joined
 
 from .asterisk_files import Line
 from .findings import Finding, bad, good, unknown
@@ -38,7 +39,7 @@ class Use:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.line.path}, line {self.line.number}: {self.what}"
+        return Message("{path}, line {number}: {what}", path=self.line.path, number=self.line.number, what=self.what)
 
 
 def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[Use]:
@@ -51,7 +52,7 @@ def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Li
     for line in _without_comments(queues):
         option = _VALUE.match(line.text)
         if option and option[1].lower() == _QUEUE_GOSUB and _context(option[2]) in leading:
-            found.append(Use(line, f"{_QUEUE_GOSUB} of a queue"))
+            found.append(Use(line, Message("{option} of a queue", option=_QUEUE_GOSUB)))
     found += [Use(line, "FollowMe()") for line in _without_comments(followme) if CALLED_CONTEXT in line.text]
     return found
 
@@ -60,21 +61,28 @@ def judge(found: Collection[Use] | None, trouble: str, folder: Path) -> Finding:
     """`found` is None if the files could not be read; `trouble` says why."""
     topic = "hook-use"
     if found is None:
-        look = f"Run this as a user who may read {folder}; or name Asterisk's folder: --asterisk-etc DIR"
-        return unknown(topic, f"{folder}: {trouble}", look)
+        look = Message(
+            "Run this as a user who may read {folder}; or name Asterisk's folder: --asterisk-etc DIR", folder=folder
+        )
+        return unknown(topic, Message("{folder}: {trouble}", folder=folder, trouble=trouble), look)
     if not found:
-        return good(topic, f"Asterisk reads the result of every {CALLED_CONTEXT}")
-    named = "; ".join(map(str, list(found)[:MOST_NAMED]))
-    more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-    return bad(topic, f"{named}{more}", _REMEDY)
+        return good(topic, Message("Asterisk reads the result of every {context}", context=CALLED_CONTEXT))
+    named = list(map(str, list(found)[:MOST_NAMED]))
+    if len(found) > MOST_NAMED:
+        named.append(Message("and {count} more", count=len(found) - MOST_NAMED))
+    return bad(topic, joined("; ", named), _REMEDY)
 
 
-_REMEDY: Final = (
-    f"Remove {CALLED_CONTEXT} there, and call each number by a Local channel through {FORWARD_CONTEXT}. In "
-    f"extensions.conf: `[idtone-members]`, `exten = _[+0-9].,1,Gosub({FORWARD_CONTEXT},s,1(PJSIP/${{EXTEN}}@TRUNK,"
-    "FORWARDING_NUMBER,incoming,60,${EXTEN}))`, `same = n,Hangup(${IDTONE_CAUSE})`. Then in queues.conf: "
-    "`member => Local/NUMBER@idtone-members/n`; in followme.conf: `context => idtone-members`, and FollowMe() with the "
-    "option l; instead of the other U(): `Dial(Local/NUMBER@idtone-members/n,,U(YOURS))`"
+_REMEDY: Final = Message(
+    "Remove {context} there, and call each number by a Local channel through {forward}. In "
+    "extensions.conf: `[idtone-members]`, `exten = "
+    "_[+0-9].,1,Gosub({forward},s,1(PJSIP/${{EXTEN}}@TRUNK,FORWARDING_NUMBER,incoming,60,${{EXTEN}}))`, "
+    "`same = n,Hangup(${{IDTONE_CAUSE}})`. Then in queues.conf: `member => "
+    "Local/NUMBER@idtone-members/n`; in followme.conf: `context => idtone-members`, and "
+    "FollowMe() with the option l; instead of the other U(): "
+    "`Dial(Local/NUMBER@idtone-members/n,,U(YOURS))`",
+    context=CALLED_CONTEXT,
+    forward=FORWARD_CONTEXT,
 )
 
 
@@ -110,11 +118,11 @@ def _ignored_in(text: str, leading: Collection[str]) -> Iterator[str]:
         if name == "queue":
             arguments = inner.split(",")[_FIRST_GOSUB:]
             if CALLED_CONTEXT in inner or any(_context(argument) in leading for argument in arguments):
-                yield "the Gosub() of Queue()"
+                yield Message("the Gosub() of Queue()")
         elif name == "followme" and CALLED_CONTEXT in inner:
             yield "FollowMe()"
         if gosubs and _context(gosubs[-1]) not in leading and any(_context(gosub) in leading for gosub in gosubs):
-            yield "another U() after it"
+            yield Message("another U() after it")
 
 
 def _context(gosub: str) -> str:

@@ -15,6 +15,7 @@ from idtone.ledger.store.sqlite import wal_is_safe
 from idtone.ledger.writing.reserve import RoomLeft as Left
 from idtone.ledger.writing.reserve import judged
 from idtone.ledger.writing.unwritten_steps import MissingSteps
+from idtone.translation import Message
 
 from .findings import Finding, bad, good, unknown, warning
 
@@ -47,30 +48,47 @@ def opened(path: Path, exists: bool, writable: bool, error: LedgerError | None) 
     if not writable:
         return bad(
             "ledger",
-            f"{path}: this user may not write here",
-            "Run this as the user that `idtone serve` runs as; if you did, run as root: "
-            f"chown idtone {path if exists else path.parent}",
+            Message("{path}: this user may not write here", path=path),
+            Message(
+                "Run this as the user that `idtone serve` runs as; if you did, run as root: chown idtone {place}",
+                place=path if exists else path.parent,
+            ),
         )
     if not exists:
-        return warning("ledger", f"{path} does not exist yet", "systemctl start idtone, which creates it")
+        return warning(
+            "ledger",
+            Message("{path} does not exist yet", path=path),
+            Message("systemctl start idtone, which creates it"),
+        )
     if error:
-        return bad("ledger", str(error), "Do what the message says; as a last resort name another file in ledger.url")
-    return good("ledger", f"{path} can be read and written")
+        return bad(
+            "ledger", str(error), Message("Do what the message says; as a last resort name another file in ledger.url")
+        )
+    return good("ledger", Message("{path} can be read and written", path=path))
 
 
 def room(room: Room, growth: Growth | None) -> Finding:
     """`growth` None means that the rate is not known yet."""
     topic = "ledger-room"
-    remedy = "Free space on the ledger's disk, or move the ledger: ledger.url in idtone.yaml"
-    free = f"{room.free_bytes / 2**20:,.0f} MiB free"
+    remedy = Message("Free space on the ledger's disk, or move the ledger: ledger.url in idtone.yaml")
+    free = Message("{mib:,.0f} MiB free", mib=room.free_bytes / 2**20)
     if room.free_bytes < FULL_BYTES:
         return bad(topic, free, remedy)
     if room.inodes is not None and room.inodes < FULL_INODES:
-        return bad(topic, f"{free}, but only {room.inodes} free inodes", "Remove files from the ledger's disk (df -i)")
+        return bad(
+            topic,
+            Message("{free}, but only {inodes} free inodes", free=free, inodes=room.inodes),
+            Message("Remove files from the ledger's disk (df -i)"),
+        )
     if growth is None or growth.steps_a_day * growth.bytes_a_step <= 0:
-        return good(topic, f"{free}; the rate of calls is not known yet")
+        return good(topic, Message("{free}; the rate of calls is not known yet", free=free))
     days = room.free_bytes / (growth.steps_a_day * growth.bytes_a_step)
-    found = f"{free}, enough for {min(days, 99_999):,.0f} days at {growth.steps_a_day:,.0f} steps a day"
+    found = Message(
+        "{free}, enough for {days:,.0f} days at {steps_a_day:,.0f} steps a day",
+        free=free,
+        days=min(days, 99_999),
+        steps_a_day=growth.steps_a_day,
+    )
     return warning(topic, found, remedy) if days < ENOUGH_DAYS else good(topic, found)
 
 
@@ -79,23 +97,34 @@ def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -
     bytes. `owed` is evidence that is not written.
     """
     topic = "ledger-reserve"
-    remedy = "Free space on the ledger's disk now, and do not stop or reload the service before that"
+    remedy = Message("Free space on the ledger's disk now, and do not stop or reload the service before that")
     if owed:
         return bad(
             topic,
-            f"{owed.steps:,} steps of evidence since {owed.since.isoformat(timespec='seconds')} are not written",
+            Message(
+                "{steps:,} steps of evidence since {since} are not written",
+                steps=owed.steps,
+                since=owed.since.isoformat(timespec="seconds"),
+            ),
             remedy,
         )
     if not size:
-        return warning(topic, "ledger.reserve is 0", "Set ledger.reserve to the size of a day's evidence")
+        return warning(
+            topic, Message("ledger.reserve is 0"), Message("Set ledger.reserve to the size of a day's evidence")
+        )
     if left is None:
-        return warning(topic, "it does not exist yet", "systemctl start idtone, which creates it")
-    found = f"{left / 1e6:,.0f} of {size / 1e6:,.0f} MB left, and {free / 1e6:,.0f} MB free on the disk"
+        return warning(topic, Message("it does not exist yet"), Message("systemctl start idtone, which creates it"))
+    found = Message(
+        "{left_mb:,.0f} of {size_mb:,.0f} MB left, and {free_mb:,.0f} MB free on the disk",
+        left_mb=left / 1e6,
+        size_mb=size / 1e6,
+        free_mb=free / 1e6,
+    )
     match judged(size, left, free):
         case Left.AMPLE:
             return good(topic, found)
         case Left.LOW:
-            return warning(topic, found, "Free space on the ledger's disk before the reserve is needed")
+            return warning(topic, found, Message("Free space on the ledger's disk before the reserve is needed"))
         case Left.DRAWN | Left.GONE:
             return bad(topic, found, remedy)
 
@@ -104,12 +133,15 @@ def aside(files: Sequence[Path]) -> Finding:
     """`files` are the damaged ledgers that were set aside and not moved away."""
     topic = "ledger-aside"
     if not files:
-        return good(topic, "none was set aside")
+        return good(topic, Message("none was set aside"))
     return warning(
         topic,
-        f"{len(files)} set aside, the latest as {files[-1]}",
-        f"idtone ledger verify --ledger sqlite:///{files[-1]}; then move it to another place, and keep it "
-        "(docs/how-to/keep-evidence.md)",
+        Message("{count} set aside, the latest as {latest}", count=len(files), latest=files[-1]),
+        Message(
+            "idtone ledger verify --ledger sqlite:///{latest}; then move it to another place, and "
+            "keep it (docs/how-to/keep-evidence.md)",
+            latest=files[-1],
+        ),
     )
 
 
@@ -118,20 +150,34 @@ def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists:
     topic = "ledger-key"
     if status is None:
         if trouble:
-            return unknown(topic, f"{path}: {trouble}", "Run this as the user that `idtone serve` runs as")
+            return unknown(
+                topic,
+                Message("{path}: {trouble}", path=path, trouble=trouble),
+                Message("Run this as the user that `idtone serve` runs as"),
+            )
         if ledger_exists:
             return bad(
-                topic, f"{path} is missing", f"Restore {path} from a backup; a new key cannot open the sealed numbers"
+                topic,
+                Message("{path} is missing", path=path),
+                Message("Restore {path} from a backup; a new key cannot open the sealed numbers", path=path),
             )
         return warning(
-            topic, f"{path} does not exist yet", "systemctl start idtone, which creates it; then make a backup of it"
+            topic,
+            Message("{path} does not exist yet", path=path),
+            Message("systemctl start idtone, which creates it; then make a backup of it"),
         )
     mode, size = status
     if mode & 0o077:
-        return bad(topic, f"other users can read {path} (mode {mode:04o})", f"chmod 600 {path}")
+        return bad(
+            topic, Message("other users can read {path} (mode {mode:04o})", path=path, mode=mode), f"chmod 600 {path}"
+        )
     if size != KEY_BYTES:
-        return bad(topic, f"{path} has {size} bytes instead of {KEY_BYTES}", f"Restore {path} from a backup")
-    return good(topic, f"{path}, mode {mode:04o}")
+        return bad(
+            topic,
+            Message("{path} has {size} bytes instead of {wanted}", path=path, size=size, wanted=KEY_BYTES),
+            Message("Restore {path} from a backup", path=path),
+        )
+    return good(topic, Message("{path}, mode {mode:04o}", path=path, mode=mode))
 
 
 def signed(leaves: int | None, trouble: str, looked: bool) -> Finding:
@@ -141,47 +187,70 @@ def signed(leaves: int | None, trouble: str, looked: bool) -> Finding:
     """
     topic = "ledger-signed"
     if not looked:
-        return unknown(topic, trouble, "Run this as the user that `idtone serve` runs as")
+        return unknown(topic, trouble, Message("Run this as the user that `idtone serve` runs as"))
     if leaves is None:
         return bad(
             topic,
             trouble,
-            "idtone ledger verify, which says what is wrong; restore the newest copy of the ledger, or move it away "
-            "and set ledger.origin to another name; then systemctl restart idtone",
+            Message(
+                "idtone ledger verify, which says what is wrong; restore the newest copy of the ledger, "
+                "or move it away and set ledger.origin to another name; then systemctl restart idtone"
+            ),
         )
-    return good(topic, f"{leaves:,} leaves, all signed" if leaves else "there is nothing to sign yet")
+    return good(
+        topic,
+        Message("{leaves:,} leaves, all signed", leaves=leaves) if leaves else Message("there is nothing to sign yet"),
+    )
 
 
 def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
     """`copy` is None if PostgreSQL has no replica of this node, or does not answer: `trouble`."""
     topic = "ledger-postgresql"
-    log = "See `journalctl -u idtone`; until this is corrected, ledger.spool keeps the evidence"
+    log = Message("See `journalctl -u idtone`; until this is corrected, ledger.spool keeps the evidence")
     if trouble:
         return warning(topic, trouble, log)
     if copy is None:
-        return warning(topic, f"{server} has no ledger of this node yet", "systemctl start idtone, which replicates it")
+        return warning(
+            topic,
+            Message("{server} has no ledger of this node yet", server=server),
+            Message("systemctl start idtone, which replicates it"),
+        )
     if not copy.is_own:
         return bad(
             topic,
-            f"{server}: another node replicates by this node's name, with another key",
-            "Give this node another name in idtone.yaml: `node: NAME`, or `ledger: {origin: NAME}`",
+            Message("{server}: another node replicates by this node's name, with another key", server=server),
+            Message("Give this node another name in idtone.yaml: `node: NAME`, or `ledger: {{origin: NAME}}`"),
         )
-    found = f"{server} lacks {copy.behind:,} steps; it heard from this node at {copy.heard:%Y-%m-%d %H:%M} UTC"
+    found = Message(
+        "{server} lacks {steps:,} steps; it heard from this node at {heard:%Y-%m-%d %H:%M} UTC",
+        server=server,
+        steps=copy.behind,
+        heard=copy.heard,
+    )
     if copy.behind < 0:
         return bad(
             topic,
-            f"{server} has {-copy.behind:,} steps that ledger.spool lacks: an older copy of ledger.spool was restored",
-            "Restore its newest copy, or move it away and set `ledger: {origin: NAME}` to another name",
+            Message(
+                "{server} has {steps:,} steps that ledger.spool lacks: an older copy of ledger.spool was restored",
+                server=server,
+                steps=-copy.behind,
+            ),
+            Message("Restore its newest copy, or move it away and set `ledger: {{origin: NAME}}` to another name"),
         )
     if copy.lost_leaves:
-        found += f"; {copy.lost_leaves:,} leaves of damaged ledgers were never replicated, and are only in these files"
+        lost = copy.lost_leaves
+        found = Message(
+            "{found}; {lost:,} leaves of damaged ledgers were never replicated, and are only in these files",
+            found=found,
+            lost=lost,
+        )
     if copy.behind and now - copy.heard > SHIPPED_WITHIN:
         return warning(topic, found, log)
     if not copy.is_private:
         return warning(
             topic,
-            f"{found}; the connection is not encrypted, so others on the network can read it",
-            "Add `?sslmode=verify-full` to ledger.url, and sslrootcert if its certificate is your own",
+            Message("{found}; the connection is not encrypted, so others on the network can read it", found=found),
+            Message("Add `?sslmode=verify-full` to ledger.url, and sslrootcert if its certificate is your own"),
         )
     return good(topic, found)
 
@@ -194,7 +263,7 @@ def sqlite(version: tuple[int, ...], is_wal: bool) -> Finding:
     if is_wal:
         return warning(
             "ledger-sqlite",
-            f"{number} has the WAL-reset bug, and the ledger is in WAL mode",
-            "systemctl restart idtone, which ends WAL mode; do not let another program write to the ledger",
+            Message("{number} has the WAL-reset bug, and the ledger is in WAL mode", number=number),
+            Message("systemctl restart idtone, which ends WAL mode; do not let another program write to the ledger"),
         )
-    return good("ledger-sqlite", f"{number} has the WAL-reset bug; the ledger does not use WAL")
+    return good("ledger-sqlite", Message("{number} has the WAL-reset bug; the ledger does not use WAL", number=number))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from idtone.translation import Message
+
 from .findings import Finding, bad, good, unknown, warning
 
 SLOW_S: Final = 0.2
@@ -18,11 +20,14 @@ EARLIEST: Final = datetime(2026, 11, 1, tzinfo=UTC)
 def name(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
     """One look-up. `took_s` is at least the deadline if it did not end."""
     remedy = (
-        f"In /etc/hosts: `127.0.0.1 {host}`"
+        Message("In /etc/hosts: `127.0.0.1 {host}`", host=host)
         if topic == "name-own"
-        else (f"In /etc/hosts: the address of {host}; or write the address into ari.url")
+        else (Message("In /etc/hosts: the address of {host}; or write the address into ari.url", host=host))
     )
-    found = f"{host} {'resolves' if resolved else 'does not resolve'}, after {took_s * 1000:.0f} ms"
+    if resolved:
+        found = Message("{host} resolves, after {took_ms:.0f} ms", host=host, took_ms=took_s * 1000)
+    else:
+        found = Message("{host} does not resolve, after {took_ms:.0f} ms", host=host, took_ms=took_s * 1000)
     if took_s >= HOLD_UP_S:
         return bad(topic, found, remedy)
     if not resolved:
@@ -35,20 +40,22 @@ def name(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
 
 def synchronised(state: bool | None) -> Finding:
     """`state` is what the kernel says, None if it could not be asked."""
-    topic, remedy = "clock-synchronised", "timedatectl set-ntp true; or install and start chrony"
+    topic, remedy = "clock-synchronised", Message("timedatectl set-ntp true; or install and start chrony")
     if state is None:
-        return unknown(topic, "the kernel cannot be asked (adjtimex)", "timedatectl show -p NTPSynchronized")
+        return unknown(
+            topic, Message("the kernel cannot be asked (adjtimex)"), Message("timedatectl show -p NTPSynchronized")
+        )
     if not state:
-        return warning(topic, "the kernel's clock is not synchronised", remedy)
-    return good(topic, "the kernel's clock is synchronised")
+        return warning(topic, Message("the kernel's clock is not synchronised"), remedy)
+    return good(topic, Message("the kernel's clock is synchronised"))
 
 
 def date(now: datetime) -> Finding:
     if now < EARLIEST:
         return bad(
             "clock-date",
-            f"{now.isoformat(timespec='seconds')}: this version of idtone was made later",
-            "timedatectl set-ntp true; then restart idtone",
+            Message("{now}: this version of idtone was made later", now=now.isoformat(timespec="seconds")),
+            Message("timedatectl set-ntp true; then restart idtone"),
         )
     return good("clock-date", now.isoformat(timespec="seconds"))
 
@@ -56,29 +63,33 @@ def date(now: datetime) -> Finding:
 def service(running: bool | None) -> Finding:
     """`running`: whether a process holds the ledger's lock; None if the processes of other users cannot be read."""
     if running is None:
-        return unknown("service", "the processes of other users cannot be read", "Run this as root")
+        return unknown("service", Message("the processes of other users cannot be read"), Message("Run this as root"))
     if not running:
         return bad(
-            "service", "it does not run: no process holds the ledger's lock", "systemctl start idtone; or: idtone serve"
+            "service",
+            Message("it does not run: no process holds the ledger's lock"),
+            Message("systemctl start idtone; or: idtone serve"),
         )
-    return good("service", "one instance runs and holds the ledger's lock")
+    return good("service", Message("one instance runs and holds the ledger's lock"))
 
 
 def application(registered: bool, running: bool | None) -> Finding:
     topic = "service-application"
     if registered and running is not False:
-        return good(topic, "registered with Asterisk")
+        return good(topic, Message("registered with Asterisk"))
     if registered:
         return warning(
             topic,
-            "registered, but not by the service of this ledger",
-            "Stop the other program that uses the application idtone; then systemctl restart idtone",
+            Message("registered, but not by the service of this ledger"),
+            Message("Stop the other program that uses the application idtone; then systemctl restart idtone"),
         )
     if running:
         return bad(
-            topic, "not registered, although the service runs", "journalctl -u idtone, which says why it cannot connect"
+            topic,
+            Message("not registered, although the service runs"),
+            Message("journalctl -u idtone, which says why it cannot connect"),
         )
-    return bad(topic, "not registered", "systemctl start idtone; or: idtone serve")
+    return bad(topic, Message("not registered"), Message("systemctl start idtone; or: idtone serve"))
 
 
 def listener(address: str, trouble: str) -> Finding:
@@ -86,22 +97,28 @@ def listener(address: str, trouble: str) -> Finding:
     if trouble:
         return bad(
             "agi",
-            f"{address}: {trouble}",
-            "systemctl restart idtone; if another program has the address: change agi.listen in idtone.yaml, then "
-            "idtone dialplan export again",
+            Message("{address}: {trouble}", address=address, trouble=trouble),
+            Message(
+                "systemctl restart idtone; if another program has the address: change agi.listen in "
+                "idtone.yaml, then idtone dialplan export again"
+            ),
         )
-    return good("agi", f"answers at {address}")
+    return good("agi", Message("answers at {address}", address=address))
 
 
 def watchdog(usec: str | None) -> Finding:
     """`usec` is systemd's WatchdogUSec of the unit, None if systemd does not run here."""
     topic = "watchdog"
-    remedy = (
-        "Install idtone.service, the unit that comes with idtone; or systemctl edit idtone, [Service]: "
-        "`Type=notify`, `NotifyAccess=all`, `WatchdogSec=1s`, `Restart=always`"
+    remedy = Message(
+        "Install idtone.service, the unit that comes with idtone; or systemctl edit idtone, "
+        "[Service]: `Type=notify`, `NotifyAccess=all`, `WatchdogSec=1s`, `Restart=always`"
     )
     if usec is None:
-        return unknown(topic, "systemd does not run here", "Have your supervisor restart `idtone serve` when it hangs")
+        return unknown(
+            topic,
+            Message("systemd does not run here"),
+            Message("Have your supervisor restart `idtone serve` when it hangs"),
+        )
     if usec in ("", "0", "infinity"):
-        return warning(topic, "the unit idtone has no watchdog", remedy)
-    return good(topic, f"the unit idtone has a watchdog of {usec}")
+        return warning(topic, Message("the unit idtone has no watchdog"), remedy)
+    return good(topic, Message("the unit idtone has a watchdog of {usec}", usec=usec))

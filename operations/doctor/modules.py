@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
+from idtone.translation import Message
+
 from .findings import Finding, bad, good
 
 CDR: Final = "func_cdr"
@@ -121,8 +123,8 @@ def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
     needed_ones = set(wanted) - {CDR}
     missing = sorted(needed_ones - set(running))
     if not missing:
-        return good("asterisk-modules", f"all {len(needed_ones)} needed modules are running")
-    return bad("asterisk-modules", f"not running: {', '.join(missing)}", remedy(missing, running))
+        return good("asterisk-modules", Message("all {count} needed modules are running", count=len(needed_ones)))
+    return bad("asterisk-modules", Message("not running: {names}", names=", ".join(missing)), remedy(missing, running))
 
 
 def in_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str, ...]:
@@ -148,4 +150,8 @@ def remedy(missing: Iterable[str], running: Collection[str] = ()) -> str:
     """The commands that load them now, and the lines for each start."""
     modules = in_order(missing, running)
     lines = ", ".join(f"`load = {name}.so`" for name in modules)
-    return f"{load(modules)}; and if modules.conf has autoload = no or a noload for one, write {lines} there"
+    return Message(
+        "{commands}; and if modules.conf has autoload = no or a noload for one, write {lines} there",
+        commands=load(modules),
+        lines=lines,
+    )

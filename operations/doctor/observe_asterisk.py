@@ -19,6 +19,7 @@ from idtone.ari_app.connection import APPLICATION
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT
 from idtone.errors import AriRefused, AriUnavailable
 from idtone.settings import AriSettings
+from idtone.translation import Message
 
 from .asterisk import VARIABLES, Seen, shown
 
@@ -57,7 +58,7 @@ def look(ari: AriSettings, secret: str) -> Seen:
             variables={name: _variable(ari, secret, name) for name in VARIABLES},
         )
     except (ValueError, LookupError, TypeError) as error:
-        raise AriUnavailable(f"the answers at {shown(ari)} are not Asterisk's") from error
+        raise AriUnavailable(Message("the answers at {address} are not Asterisk's", address=shown(ari))) from error
 
 
 def _variable(ari: AriSettings, secret: str, name: str) -> str:
@@ -110,7 +111,9 @@ def _request(ari: AriSettings, secret: str, method: str, path: str) -> Answer:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = str(error) or type(error).__name__
-        raise AriUnavailable(f"Asterisk does not answer at {shown(ari)}: {reason}") from error
+        raise AriUnavailable(
+            Message("Asterisk does not answer at {address}: {reason}", address=shown(ari), reason=reason)
+        ) from error
 
 
 def _nearby(connection: http.client.HTTPConnection) -> bool:

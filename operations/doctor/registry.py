@@ -11,7 +11,6 @@ from shlex import quote
 from typing import Final
 
 from idtone.calls import Reason, Trust
-from idtone.console import counted
 from idtone.decision import judge
 from idtone.errors import DocumentError, TrustError
 from idtone.registry.compiled import licences
@@ -20,6 +19,7 @@ from idtone.registry.model import RegistryDocument
 from idtone.registry.summary import counts
 from idtone.tones.licensed_tone import doubt
 from idtone.tones.profile import Profile
+from idtone.translation import Message, joined
 
 from .findings import Finding, bad, good, unknown, warning
 from .shared_file_findings import Rights
@@ -35,18 +35,25 @@ LICENCE_SOON: Final = timedelta(days=30)
 def faulty(error: DocumentError | TrustError, path: str) -> Finding:
     """Shows only the places of the faults: their texts may quote the file, which has numbers."""
     if isinstance(error, TrustError):
-        return bad("registry", str(error), "idtone registry update, as the user that `idtone serve` runs as")
+        return bad("registry", str(error), Message("idtone registry update, as the user that `idtone serve` runs as"))
     first = error.faults[0]
     if not first.line:
         return bad(
             "registry",
-            f"{first.field or path}: {first.problem}",
-            f"{first.remedy}; in idtone.yaml: `registry: {{source: …, trust: …}}`",
+            Message("{place}: {problem}", place=first.field or path, problem=first.problem),
+            Message("{remedy}; in idtone.yaml: `registry: {{source: …, trust: …}}`", remedy=first.remedy),
+        )
+    if len(error.faults) == 1:
+        found = Message("{path} has 1 fault, the first in line {line}", path=path, line=first.line)
+    else:
+        count = len(error.faults)
+        found = Message(
+            "{path} has {count:,} faults, the first in line {line}", path=path, count=count, line=first.line
         )
     return bad(
         "registry",
-        f"{path} has {counted(len(error.faults), 'fault')}, the first in line {first.line}",
-        f"idtone registry check {path}, and correct what it names",
+        found,
+        Message("idtone registry check {path}, and correct what it names", path=path),
     )
 
 
@@ -55,26 +62,38 @@ def readable(document: RegistryDocument, path: str, now: datetime) -> Finding:
     if header.issued > now:
         return bad(
             "registry",
-            f"version {header.version} was issued in the future ({header.issued.isoformat()})",
-            "Correct the clock (timedatectl), or get the registry again from the association",
+            Message(
+                "version {version} was issued in the future ({issued})",
+                version=header.version,
+                issued=header.issued.isoformat(),
+            ),
+            Message("Correct the clock (timedatectl), or get the registry again from the association"),
         )
     totals = counts(document)
     in_force = sum(entry.since <= now for entry in document.suspensions)
     return good(
         "registry",
-        f"{path}, version {header.version}: {totals['members']} members, {totals['licences']} licences, "
-        f"{totals['numbers']} numbers, {in_force} suspensions in force",
+        Message(
+            "{path}, version {version}: {members} members, {licences} licences, {numbers} numbers, "
+            "{in_force} suspensions in force",
+            path=path,
+            version=header.version,
+            members=totals["members"],
+            licences=totals["licences"],
+            numbers=totals["numbers"],
+            in_force=in_force,
+        ),
     )
 
 
 def trusted(trust: Trust, source: str) -> Finding:
     topic = "registry-trust"
     if trust is Trust.SIGNED:
-        return good(topic, f"{source} is signed by the association")
+        return good(topic, Message("{source} is signed by the association", source=source))
     return warning(
         topic,
-        f"{source} is not signed: use it only in a lab",
-        "Get the association's root; in idtone.yaml: `registry: {source: …, trust: ROOT.json}`",
+        Message("{source} is not signed: use it only in a lab", source=source),
+        Message("Get the association's root; in idtone.yaml: `registry: {{source: …, trust: ROOT.json}}`"),
     )
 
 
@@ -85,36 +104,59 @@ def kept(folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselve
     topic, place = "registry-cache", quote(str(folder))
     if not held:
         return warning(
-            topic, f"{folder} does not exist yet", "idtone registry update, as the user that `idtone serve` runs as"
+            topic,
+            Message("{folder} does not exist yet", folder=folder),
+            Message("idtone registry update, as the user that `idtone serve` runs as"),
         )
     owner = held[0].user
     if ourselves not in (0, owner):
         return bad(
             topic,
-            f"{folder} belongs to the user {owner}, but this runs as {ourselves}",
-            f"Run this as the user that `idtone serve` runs as; if you did: chown -R {ourselves} {place}",
+            Message(
+                "{folder} belongs to the user {owner}, but this runs as {ourselves}",
+                folder=folder,
+                owner=owner,
+                ourselves=ourselves,
+            ),
+            Message(
+                "Run this as the user that `idtone serve` runs as; if you did: chown -R {ourselves} {place}",
+                ourselves=ourselves,
+                place=place,
+            ),
         )
     foreign = [rights for rights in (*above, *held) if rights.user not in (0, owner)]
     if foreign:
-        names = ", ".join(f"{rights.path} (user {rights.user})" for rights in foreign)
-        return bad(topic, f"another user owns {names}", f"chown -R {owner} {place}; {_ANEW}")
+        names = joined(", ", (Message("{path} (user {user})", path=each.path, user=each.user) for each in foreign))
+        return bad(
+            topic,
+            Message("another user owns {names}", names=names),
+            Message("chown -R {owner} {place}; {anew}", owner=owner, place=place, anew=_ANEW),
+        )
     folders = {rights.path: rights.mode for rights in held}
     writable = [rights for rights in above if rights.mode & _OTHERS_WRITE and not rights.mode & stat.S_ISVTX]
     writable += [rights for rights in held if rights.mode & _OTHERS_WRITE & _can_reach(rights.path, folders)]
     if writable:
-        names = ", ".join(f"{rights.path} (mode {rights.mode:04o})" for rights in writable)
+        names = joined(", ", (Message("{path} (mode {mode:04o})", path=each.path, mode=each.mode) for each in writable))
         return bad(
             topic,
-            f"other users can write to {names}",
-            f"chmod go-w {' '.join(quote(str(rights.path)) for rights in writable)}; {_ANEW}",
+            Message("other users can write to {names}", names=names),
+            Message(
+                "chmod go-w {places}; {anew}",
+                places=" ".join(quote(str(rights.path)) for rights in writable),
+                anew=_ANEW,
+            ),
         )
     if any(rights.listed for rights in (*above, *held)):
-        return unknown(topic, f"{folder} has access control lists", f"getfacl -R {place}: no other user may write")
-    return good(topic, f"{folder}, to which only the user {owner} can write")
+        return unknown(
+            topic,
+            Message("{folder} has access control lists", folder=folder),
+            Message("getfacl -R {place}: no other user may write", place=place),
+        )
+    return good(topic, Message("{folder}, to which only the user {owner} can write", folder=folder, owner=owner))
 
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
-_ANEW: Final = "if another user may have written there, remove the copy; then idtone registry update"
+_ANEW: Final = Message("if another user may have written there, remove the copy; then idtone registry update")
 
 
 def _can_reach(path: Path, folders: Mapping[Path, int]) -> int:
@@ -126,7 +168,7 @@ def _can_reach(path: Path, folders: Mapping[Path, int]) -> int:
 
 
 def not_kept() -> Finding:
-    return good("registry-cache", "not used: the registry is unsigned")
+    return good("registry-cache", Message("not used: the registry is unsigned"))
 
 
 def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
@@ -134,26 +176,34 @@ def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
     topic, expires = "registry-fresh", index.expires
     signed = index.trust is Trust.SIGNED
     remedy = (
-        "Check whether the source can be read (idtone registry update), and ask the association"
+        Message("Check whether the source can be read (idtone registry update), and ask the association")
         if signed
-        else "Replace it by the next version (write a new file beside it, then mv); the service notices the change"
+        else Message(
+            "Replace it by the next version (write a new file beside it, then mv); the service notices the change"
+        )
     )
     soon = SIGNED_SOON if signed else SOON
     if now >= expires + grace:
-        return bad(topic, f"expired on {expires.isoformat()}: every call gets the notice", remedy)
+        return bad(
+            topic, Message("expired on {expires}: every call gets the notice", expires=expires.isoformat()), remedy
+        )
     if now >= expires:
-        return warning(topic, f"expired on {expires.isoformat()}; policy.registry_stale still allows it", remedy)
+        return warning(
+            topic,
+            Message("expired on {expires}; policy.registry_stale still allows it", expires=expires.isoformat()),
+            remedy,
+        )
     if now >= expires - soon:
-        return warning(topic, f"expires on {expires.isoformat()}", remedy)
-    return good(topic, f"until {expires.isoformat()}")
+        return warning(topic, Message("expires on {expires}", expires=expires.isoformat()), remedy)
+    return good(topic, Message("until {expires}", expires=expires.isoformat()))
 
 
 _STANDINGS: Final[Mapping[Reason, str]] = {
-    Reason.LICENCE_VALID: "valid",
-    Reason.LICENCE_EXPIRED: "expired",
-    Reason.LICENCE_REVOKED: "revoked",
-    Reason.LICENCE_SUSPENDED: "suspended",
-    Reason.LICENCE_NOT_YET_VALID: "not yet valid",
+    Reason.LICENCE_VALID: Message("valid"),
+    Reason.LICENCE_EXPIRED: Message("expired"),
+    Reason.LICENCE_REVOKED: Message("revoked"),
+    Reason.LICENCE_SUSPENDED: Message("suspended"),
+    Reason.LICENCE_NOT_YET_VALID: Message("not yet valid"),
 }
 
 
@@ -161,10 +211,13 @@ def standing(document: RegistryDocument, now: datetime) -> Finding:
     topic = "registry-licences"
     held = [licence for member in document.members for licence in licences(member)]
     standings = Counter(_STANDINGS[judge(licence, min(licence.directions), now)] for licence in held)
-    found = ", ".join(f"{count} {name}" for name, count in sorted(standings.items())) or "no licence"
+    counted_ones = [
+        Message("{count} {standing}", count=count, standing=name) for name, count in sorted(standings.items())
+    ]
+    found = joined(", ", counted_ones) if counted_ones else Message("no licence")
     if not standings["valid"]:
         return warning(
-            topic, found, "Ask the association for licences for your numbers, and for the registry with them"
+            topic, found, Message("Ask the association for licences for your numbers, and for the registry with them")
         )
     ending = sorted(
         licence.id
@@ -174,7 +227,9 @@ def standing(document: RegistryDocument, now: datetime) -> Finding:
     )
     if ending:
         return warning(
-            topic, f"{found}; ending within 30 days: {', '.join(ending)}", "Ask the association to renew them"
+            topic,
+            Message("{found}; ending within 30 days: {ids}", found=found, ids=", ".join(ending)),
+            Message("Ask the association to renew them"),
         )
     return good(topic, found)
 
@@ -193,16 +248,25 @@ def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: dat
     if missing:
         return bad(
             topic,
-            f"no profile for {', '.join(missing)}",
-            "; ".join(f"idtone tone import MASTER --id {tone}" for tone in missing) + ", with the association's master",
+            Message("no profile for {names}", names=", ".join(missing)),
+            Message(
+                "{commands}, with the association's master",
+                commands="; ".join(f"idtone tone import MASTER --id {tone}" for tone in missing),
+            ),
         )
     doubts = [reason for tone in sorted(licensed) if (reason := doubt(profiles[tone], named))]
     if doubts:
         return bad(
-            topic, "; ".join(doubts), "idtone tone import MASTER --id TONE --replace, with the association's master"
+            topic,
+            joined("; ", doubts),
+            Message("idtone tone import MASTER --id TONE --replace, with the association's master"),
         )
-    return good(topic, ", ".join(sorted(licensed)) or "no valid licence names a sound")
+    return good(topic, ", ".join(sorted(licensed)) or Message("no valid licence names a sound"))
 
 
 def not_read(topic: str, path: str) -> Finding:
-    return unknown(topic, "the registry cannot be used", f"idtone registry check {path}, and correct what it names")
+    return unknown(
+        topic,
+        Message("the registry cannot be used"),
+        Message("idtone registry check {path}, and correct what it names", path=path),
+    )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
+from idtone.translation import Message
+
 from .checks import Check
 from .exam import Exam
 from .findings import TOPICS, Finding, unknown
@@ -52,19 +54,22 @@ def run(
             found[finding.topic] = finding
     for check in pending:
         for topic in check.topics:
-            found.setdefault(topic, unknown(topic, f"the check did not end within {deadline_s:g} s", _AGAIN))
+            found.setdefault(
+                topic,
+                unknown(topic, Message("the check did not end within {deadline_s:g} s", deadline_s=deadline_s), _AGAIN),
+            )
     wanted = {topic for check in checks for topic in check.topics}
     return [found[topic] for topic in TOPICS if topic in wanted]
 
 
-_AGAIN: Final = (
+_AGAIN: Final = Message(
     "Run `idtone doctor` again when the machine is less busy; if that fails, check for a disk or mount that hangs"
 )
 
 
 def _look(exam: Exam, check: Check, results: queue.SimpleQueue[_Result]) -> None:
     seen: set[str] = set()
-    why = "the check gave no finding"
+    why = Message("the check gave no finding")
     try:
         for finding in check.look(exam):
             seen.add(finding.topic)
@@ -72,8 +77,13 @@ def _look(exam: Exam, check: Check, results: queue.SimpleQueue[_Result]) -> None
     except Exception as error:
         # The text of the error may contain a secret or a number, so only its type and place are shown.
         place = traceback.extract_tb(error.__traceback__)[-1]
-        why = f"the check crashed: {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+        why = Message(
+            "the check crashed: {error} in {file}, line {line}",
+            error=type(error).__name__,
+            file=Path(place.filename).name,
+            line=place.lineno,
+        )
     for topic in check.topics:
         if topic not in seen:
-            results.put((check, unknown(topic, why, "Report this as a bug of idtone")))
+            results.put((check, unknown(topic, why, Message("Report this as a bug of idtone"))))
     results.put((check, None))

@@ -10,9 +10,11 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
+from idtone.translation import Message, joined
+
 from .findings import Finding, bad, good, unknown
 
-_RESTART: Final = "systemctl restart idtone, which makes them again"
+_RESTART: Final = Message("systemctl restart idtone, which makes them again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,15 @@ def files(wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], serv
     missing = sorted(path for path in wanted if there[path] is None)
     other = sorted(path for path in wanted if there[path] not in (None, wanted[path]))
     if not missing and not other:
-        return good("sounds", f"{len(wanted)} files, all as their profiles say")
+        return good("sounds", Message("{count} files, all as their profiles say", count=len(wanted)))
     parts = []
     if missing:
-        parts.append(f"missing: {', '.join(map(str, missing))}")
+        parts.append(Message("missing: {names}", names=", ".join(map(str, missing))))
     if other:
-        parts.append(f"not as the profile says: {', '.join(map(str, other))}")
-    return bad("sounds", "; ".join(parts), _RESTART if serving else "systemctl start idtone, which makes them")
+        parts.append(Message("not as the profile says: {names}", names=", ".join(map(str, other))))
+    return bad(
+        "sounds", joined("; ", parts), _RESTART if serving else Message("systemctl start idtone, which makes them")
+    )
 
 
 def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
@@ -67,22 +71,24 @@ def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rig
     """`who` is Asterisk, None if its process was not found; `group` is its group. `folders` lead to the files."""
     topic = "sounds-readable"
     place = folders[-1].path if folders else Path()
-    look = f"As Asterisk's user: head -c 1 {quote(str(place))}/* >/dev/null"
+    look = Message("As Asterisk's user: head -c 1 {place}/* >/dev/null", place=quote(str(place)))
     if who is None:
-        return unknown(topic, "Asterisk's process was not found", look)
+        return unknown(topic, Message("Asterisk's process was not found"), look)
     closed_folders = [folder for folder in folders if not folder.allow(who, 1)]
     closed_files = [file for file in held if not file.allow(who, 4)]
     closed = [*closed_folders, *closed_files]
     if not closed:
-        return good(topic, f"Asterisk (user {who.user}) may read all {len(held)} files")
+        return good(topic, Message("Asterisk (user {user}) may read all {count} files", user=who.user, count=len(held)))
     names = ", ".join(str(rights.path) for rights in closed)
     if any(rights.listed for rights in closed):
-        return unknown(topic, f"{names} may have access control lists", look)
+        return unknown(topic, Message("{names} may have access control lists", names=names), look)
     commands = _granting(closed_folders, place, group)
     if closed_files:
         files = f"find {quote(str(place))} -maxdepth 1 -type f"
         commands.append(f"{files} -exec chgrp {group} {{}} + -exec chmod g+r {{}} +")
-    return bad(topic, f"Asterisk (user {who.user}) may not read {names}", " && ".join(commands))
+    return bad(
+        topic, Message("Asterisk (user {user}) may not read {names}", user=who.user, names=names), " && ".join(commands)
+    )
 
 
 def _granting(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
@@ -108,29 +114,43 @@ def writable(
     """`who` is Asterisk. `held` is the journal to which it appends, None if it does not exist. `left` is how many
     journals the service has taken but not entered into the ledger. `group` is Asterisk's, `sounds` the sounds' folder.
     """
-    topic, restart = "journal", "systemctl restart idtone, which creates it"
+    topic, restart = "journal", Message("systemctl restart idtone, which creates it")
     name, folder = quote(str(path)), quote(str(path.parent))
     if held is None:
-        return bad(topic, f"{path} is missing", restart)
+        return bad(topic, Message("{path} is missing", path=path), restart)
     if who is None:
-        return unknown(topic, "Asterisk's process was not found", f"As Asterisk's user: test -w {name}")
+        return unknown(
+            topic, Message("Asterisk's process was not found"), Message("As Asterisk's user: test -w {name}", name=name)
+        )
     closed_folders = [rights for rights in folders if not rights.allow(who, 1)]
     closed = closed_folders + [held] * (not held.allow(who, 2))
     names = ", ".join(str(rights.path) for rights in closed)
     if any(rights.listed for rights in closed):
-        return unknown(topic, f"{names} may have access control lists", f"As Asterisk's user: test -w {name}")
+        return unknown(
+            topic,
+            Message("{names} may have access control lists", names=names),
+            Message("As Asterisk's user: test -w {name}", name=name),
+        )
     if closed:
         commands = _granting([rights for rights in closed_folders if rights.path != path.parent], sounds, group)
         commands.append(f"chgrp {group} {folder} {name} && chmod {JOURNAL_MODE:o} {folder} && chmod g+w {name}")
-        found = f"Asterisk (user {who.user}) may not write to {path}, because of {names}"
+        found = Message(
+            "Asterisk (user {user}) may not write to {path}, because of {names}", user=who.user, path=path, names=names
+        )
         return bad(topic, found, " && ".join(commands))
     if held.mode & 0o007:
-        return bad(topic, f"all users can read or write {path}, which has numbers in clear", f"chmod o= {name}")
+        return bad(
+            topic,
+            Message("all users can read or write {path}, which has numbers in clear", path=path),
+            f"chmod o= {name}",
+        )
     if left > 1:
         return bad(
-            topic, f"{left} files in {path.parent} are not in the ledger yet", "journalctl -u idtone, which says why"
+            topic,
+            Message("{left} files in {folder} are not in the ledger yet", left=left, folder=path.parent),
+            Message("journalctl -u idtone, which says why"),
         )
-    return good(topic, f"Asterisk (user {who.user}) may write to {path}")
+    return good(topic, Message("Asterisk (user {user}) may write to {path}", user=who.user, path=path))
 
 
 SOUNDS_MODE: Final = 0o2750
@@ -165,31 +185,44 @@ def puttable(
     place = quote(str(folder))
     if who is None:
         return unknown(
-            topic, "the user that runs the service is not known", "systemctl start idtone; then run this again"
+            topic,
+            Message("the user that runs the service is not known"),
+            Message("systemctl start idtone; then run this again"),
         )
     closed = [f"chmod o+x {quote(str(rights.path))}" for rights in trial.above if not rights.allow(who, 1)]
-    by = f"the service (user {who.user})"
+    by = Message("the service (user {user})", user=who.user)
     if held is None:
         if not closed and trial.above and trial.above[-1].allow(who, 2):
-            return good(topic, f"{folder} does not exist yet; {by} can create it")
+            return good(topic, Message("{folder} does not exist yet; {by} can create it", folder=folder, by=by))
         user, _, of = owner.partition(":")
         make = f"install -d -o {user} -g {of} -m {mode:o} {place}"
-        return bad(topic, f"{folder} is missing, and {by} cannot create it", " && ".join([*closed, make]))
+        return bad(
+            topic,
+            Message("{folder} is missing, and {by} cannot create it", folder=folder, by=by),
+            " && ".join([*closed, make]),
+        )
     if trial.error is None:
-        return unknown(topic, f"{folder}: {trial.why}", "Run this as root")
+        return unknown(topic, Message("{folder}: {why}", folder=folder, why=trial.why), Message("Run this as root"))
     if trial.error == errno.EROFS:
         return bad(
             topic,
-            f"{folder} is read-only for {by}",
-            f"systemctl edit idtone, [Service]: `ReadWritePaths={folder}`; then systemctl restart idtone",
+            Message("{folder} is read-only for {by}", folder=folder, by=by),
+            Message(
+                "systemctl edit idtone, [Service]: `ReadWritePaths={folder}`; then systemctl restart idtone",
+                folder=folder,
+            ),
         )
     if trial.error in (errno.ENOSPC, errno.EDQUOT):
-        return bad(topic, f"{folder}: {os.strerror(trial.error)}", "Free space on its disk")
+        return bad(topic, f"{folder}: {os.strerror(trial.error)}", Message("Free space on its disk"))
     trouble = os.strerror(trial.error) if trial.error else _unchangeable(held, who, mode, group)
     if trouble:
         remedy = " && ".join([*closed, f"chown {owner} {place}", f"chmod {mode:o} {place}"])
-        return bad(topic, f"{by} cannot put files into {folder}: {trouble}", remedy)
-    return good(topic, f"{by} can put files into {folder}")
+        return bad(
+            topic,
+            Message("{by} cannot put files into {folder}: {trouble}", by=by, folder=folder, trouble=trouble),
+            remedy,
+        )
+    return good(topic, Message("{by} can put files into {folder}", by=by, folder=folder))
 
 
 def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> str:
@@ -197,9 +230,13 @@ def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> 
     if group is None or who.user == 0:
         return ""
     if held.group != group and (who.user != held.user or group not in who.groups):
-        return f"the folder's group is {held.group}, and the service cannot change it to {group}"
+        return Message(
+            "the folder's group is {present}, and the service cannot change it to {group}",
+            present=held.group,
+            group=group,
+        )
     if held.mode & 0o777 != mode & 0o777 and who.user != held.user:
-        return f"the folder's mode is {held.mode:04o}, and the service cannot change it"
+        return Message("the folder's mode is {mode:04o}, and the service cannot change it", mode=held.mode)
     return ""
 
 
@@ -210,13 +247,21 @@ def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> 
     not exist.
     """
     topic = "fallback"
-    restart = "systemctl restart idtone, which writes it"
+    restart = Message("systemctl restart idtone, which writes it")
     if trouble:
-        return unknown(topic, f"{path}: {trouble}", "Run this as the user that `idtone serve` runs as")
+        return unknown(
+            topic,
+            Message("{path}: {trouble}", path=path, trouble=trouble),
+            Message("Run this as the user that `idtone serve` runs as"),
+        )
     if text is None:
-        return bad(topic, f"{path} is missing", restart)
+        return bad(topic, Message("{path} is missing", path=path), restart)
     if wanted is None:
-        return unknown(topic, f"{path} exists, but cannot be checked without a registry", "Correct the registry first")
+        return unknown(
+            topic,
+            Message("{path} exists, but cannot be checked without a registry", path=path),
+            Message("Correct the registry first"),
+        )
     if text != wanted:
-        return bad(topic, f"{path} differs from the registry or the policy", restart)
-    return good(topic, f"{path} agrees with the registry and the policy")
+        return bad(topic, Message("{path} differs from the registry or the policy", path=path), restart)
+    return good(topic, Message("{path} agrees with the registry and the policy", path=path))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.files import replace_durably
+from idtone.translation import Message
 
 from .shared_file_findings import Identity
 
@@ -44,9 +45,9 @@ def trial(place: Place, who: Identity, process: int | None = None) -> int:
     """
     user, groups = os.geteuid(), {os.getegid(), *os.getgroups()}
     if user not in (0, who.user):
-        raise NotTriedError("this is not the service's user")
+        raise NotTriedError(Message("this is not the service's user"))
     if user and groups != who.groups:
-        raise NotTriedError("this user has other groups here than in the service")
+        raise NotTriedError(Message("this user has other groups here than in the service"))
     if user == who.user:
         return _trial(place, process)
     groups_text = ",".join(map(str, sorted(who.groups)))
@@ -59,7 +60,7 @@ def trial(place: Place, who: Identity, process: int | None = None) -> int:
         )  # fmt: skip
         return int(ended.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise NotTriedError(f"no process could become the user {who.user}") from error
+        raise NotTriedError(Message("no process could become the user {user}", user=who.user)) from error
 
 
 def _trial(place: Place, process: int | None) -> int:

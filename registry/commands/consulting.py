@@ -19,6 +19,7 @@ from idtone.documents import read_text
 from idtone.errors import DocumentError, UsageError
 from idtone.numbers import parse
 from idtone.settings import load_settings
+from idtone.translation import Message
 
 from ..index import RegistryIndex
 from ..local_registry import Known, from_folder, from_published, known
@@ -117,7 +118,9 @@ def show(
     now = datetime.now(UTC)
     text = read_text(file) if file and not file.is_dir() else ""
     if file and _kind(text) is _Kind.APPLICATION:
-        raise UsageError(f"{file} is an application, not a registry; check it with `idtone registry check`")
+        raise UsageError(
+            Message("{file} is an application, not a registry; check it with `idtone registry check`", file=file)
+        )
     if file and text and _kind(text) is _Kind.SUSPENSIONS:
         stopped = suspension_reports(parse_suspensions(text, str(file)).suspensions, now)
         _print(stopped, suspension_lines(stopped), as_json)
@@ -133,7 +136,9 @@ def show(
         return
     chosen = next((entry for entry in document.members if entry.id == member), None)
     if chosen is None:
-        raise UsageError(f"the registry has no member {member!r}. Without MEMBER this command lists them")
+        raise UsageError(
+            Message("the registry has no member {member!r}. Without MEMBER this command lists them", member=member)
+        )
     one = member_report(chosen, now)
     _print(one, member_lines(one), as_json)
 
@@ -178,7 +183,9 @@ def update(config: console.ConfigOption = None, as_json: console.JsonOption = Fa
     settings = load_settings(config).registry
     root = settings.root()
     if root is None:
-        raise UsageError("registry.trust is unsigned: the file itself is the registry, so there is nothing to fetch")
+        raise UsageError(
+            Message("registry.trust is unsigned: the file itself is the registry, so there is nothing to fetch")
+        )
     from ..trust.client import Repository  # here, because TUF takes longer to import than all the rest
 
     repository = Repository(root, settings.source, settings.cache)
@@ -197,9 +204,9 @@ def _moment(text: str | None) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError("--at is not a date and time. Write it like 2026-11-10T09:00:00+09:00") from error
+        raise UsageError(Message("--at is not a date and time. Write it like 2026-11-10T09:00:00+09:00")) from error
     if moment.tzinfo is None:
-        raise UsageError("--at has no time zone. Add it, for Japan +09:00: 2026-11-10T09:00:00+09:00")
+        raise UsageError(Message("--at has no time zone. Add it, for Japan +09:00: 2026-11-10T09:00:00+09:00"))
     return moment
 
 

@@ -10,6 +10,7 @@ import typer
 from idtone import console
 from idtone.documents import read_text
 from idtone.errors import UsageError
+from idtone.translation import Message
 
 from ..file_kinds import KINDS
 from ..trust import tuf_roles
@@ -24,7 +25,11 @@ def diff(
     before, after = read_text(old), read_text(new)
     kinds = [path.name.endswith(tuf_roles.SUSPENSIONS_FILE) for path in (old, new)]
     if kinds[0] != kinds[1]:
-        raise UsageError(f"{old} and {new} are of two kinds; name two registries, or two files of suspensions")
+        raise UsageError(
+            Message(
+                "{old} and {new} are of two kinds; name two registries, or two files of suspensions", old=old, new=new
+            )
+        )
     kind = KINDS[tuf_roles.SUSPENSIONS if kinds[0] else tuf_roles.REGISTRY]
     differences = list(kind.differences(kind.parse(before, str(old)), kind.parse(after, str(new))))
     if as_json:

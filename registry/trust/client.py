@@ -22,6 +22,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from idtone.errors import TrustError
 from idtone.files import replace_durably
+from idtone.translation import Message
 
 from . import tuf_roles
 from .fetching import FILE_S, LOOK_S, Deadline, base_url, fetcher
@@ -55,9 +56,17 @@ class Published:
         try:
             octets = path.read_bytes()
         except OSError as error:
-            raise TrustError(f"{path}: cannot be read; remove the folder {self.folder.parent}") from error
+            raise TrustError(
+                Message("{path}: cannot be read; remove the folder {folder}", path=path, folder=self.folder.parent)
+            ) from error
         if hashlib.sha256(octets).hexdigest() != self.sha256[file]:
-            raise TrustError(f"{path}: was changed here; remove the folder {self.folder.parent} to fetch it again")
+            raise TrustError(
+                Message(
+                    "{path}: was changed here; remove the folder {folder} to fetch it again",
+                    path=path,
+                    folder=self.folder.parent,
+                )
+            )
         return octets
 
     def read(self, file: str) -> str:
@@ -69,7 +78,7 @@ class Published:
         try:
             return octets.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise TrustError(f"{self.path(file)}: is not UTF-8") from error
+            raise TrustError(Message("{path}: is not UTF-8", path=self.path(file))) from error
 
 
 def trusted_root(path: Path) -> bytes:
@@ -81,8 +90,11 @@ def trusted_root(path: Path) -> bytes:
         is_root = False
     if not is_root:
         raise TrustError(
-            f"{path}: is not the root file of an association; replace it by the file that your association handed out, "
-            "and compare its digest"
+            Message(
+                "{path}: is not the root file of an association; replace it by the file that your "
+                "association handed out, and compare its digest",
+                path=path,
+            )
         )
     return octets
 
@@ -115,7 +127,10 @@ class Repository:
             return None
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise TrustError(
-                f"{self._cache}: the cached registry cannot be read; remove the folder to fetch it again"
+                Message(
+                    "{cache}: the cached registry cannot be read; remove the folder to fetch it again",
+                    cache=self._cache,
+                )
             ) from error
 
     def update(self) -> Published:
@@ -161,7 +176,13 @@ class Repository:
             begin = f"{tuf_roles.TONES}/{tone}."
             path = next((path for path in signed.targets if path.startswith(begin)), None)
             if path is None:
-                raise TrustError(f"{self.source}: no master of {tone} is published; ask the association for it")
+                raise TrustError(
+                    Message(
+                        "{source}: no master of {tone} is published; ask the association for it",
+                        source=self.source,
+                        tone=tone,
+                    )
+                )
             copy = folder / path.rpartition("/")[2]
             self._deadline.within(FILE_S)
             updater.download_target(self._signed(updater, path), str(copy))
@@ -184,9 +205,13 @@ class Repository:
     def _signed(self, updater: Updater, file: str) -> TargetFile:
         target = updater.get_targetinfo(file)
         if target is None or not _SHA256.fullmatch(target.hashes.get("sha256", "")):
-            raise TrustError(f"{self.source}: {file} is not signed by its role")
+            raise TrustError(Message("{source}: {file} is not signed by its role", source=self.source, file=file))
         if target.length > LARGEST:
-            raise TrustError(f"{self.source}: {file} is larger than {LARGEST} octets")
+            raise TrustError(
+                Message(
+                    "{source}: {file} is larger than {largest} octets", source=self.source, file=file, largest=LARGEST
+                )
+            )
         return target
 
     def _verified(self) -> dict[str, Any]:
@@ -203,8 +228,12 @@ class Repository:
             listed = [keys[keyid].keyval["public"] for keyid in parent.get_delegated_role(name).keyids if keyid in keys]
             if any(listed.count(key) > 1 for key in listed):
                 raise TrustError(
-                    f"{self.source} is not what the association signed: one key of {name} is listed as two;"
-                    " ask the association to rotate its keys"
+                    Message(
+                        "{source} is not what the association signed: one key of {name} is listed as two; ask "
+                        "the association to rotate its keys",
+                        source=self.source,
+                        name=name,
+                    )
                 )
 
     def keep(self, published: Published) -> None:
@@ -228,11 +257,19 @@ class Repository:
         try:
             yield
         except DownloadError as error:
-            raise TrustError(f"{self.source} cannot be read: {_inmost(error)}") from error
+            raise TrustError(
+                Message("{source} cannot be read: {error}", source=self.source, error=_inmost(error))
+            ) from error
         except RepositoryError as error:
-            raise TrustError(f"{self.source} is not what the association signed: {_inmost(error)}") from error
+            raise TrustError(
+                Message(
+                    "{source} is not what the association signed: {error}", source=self.source, error=_inmost(error)
+                )
+            ) from error
         except OSError as error:
-            raise TrustError(f"{error.filename or self._cache}: {error.strerror}") from error
+            raise TrustError(
+                Message("{file}: {reason}", file=error.filename or self._cache, reason=error.strerror)
+            ) from error
 
 
 def _inmost(error: BaseException) -> str:

@@ -20,6 +20,7 @@ from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from idtone.errors import TrustError
+from idtone.translation import Message
 
 from . import tuf_roles
 from .roots import followed, read_metadata, read_root
@@ -39,7 +40,7 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
     try:
         listed = path.read_bytes()
     except OSError as error:
-        raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     try:
         for name, one in (("targets", targets), ("snapshot", snapshot), ("timestamp", timestamp)):
             root.signed.verify_delegate(name, one.signed_bytes, one.signatures)
@@ -48,7 +49,7 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(listed)
         ends = datetime.fromisoformat(found["counts_until"])
     except (UnsignedMetadataError, LengthOrHashMismatchError, KeyError, ValueError) as error:
-        raise TrustError(f"{folder}: is not what the association signed") from error
+        raise TrustError(Message("{folder}: is not what the association signed", folder=folder)) from error
     versions = {name: meta.version for name, meta in snapshot.signed.meta.items()}
     together = (
         timestamp.signed.snapshot_meta.version == snapshot.signed.version
@@ -56,9 +57,9 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
         and versions.get(f"{tuf_roles.REGISTRY}.json") == registry.signed.version
     )
     if not together:
-        raise TrustError(f"{folder}: mixes files of several editions; look for a newer list")
+        raise TrustError(Message("{folder}: mixes files of several editions; look for a newer list", folder=folder))
     if now >= min(ends, *(one.signed.expires for one in (root, targets, registry, snapshot, timestamp))):
-        raise TrustError(f"{folder}: has expired; look for a newer list")
+        raise TrustError(Message("{folder}: has expired; look for a newer list", folder=folder))
     return found
 
 

@@ -9,6 +9,7 @@ from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root
 
 from idtone.errors import TrustError
+from idtone.translation import Message
 
 
 def read_root(path: Path) -> Metadata[Root]:
@@ -21,11 +22,11 @@ def read_metadata(path: Path, kind: type[Any]) -> Metadata[Any]:
     try:
         found = Metadata[Any].from_bytes(path.read_bytes())
     except OSError as error:
-        raise TrustError(f"{path}: cannot be read: {error.strerror}") from error
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     except RepositoryError as error:
-        raise TrustError(f"{path}: is not what the association signed") from error
+        raise TrustError(Message("{path}: is not what the association signed", path=path)) from error
     if type(found.signed) is not kind:
-        raise TrustError(f"{path}: is not the association's {kind.__name__.lower()}")
+        raise TrustError(Message("{path}: is not the association's {kind}", path=path, kind=kind.__name__.lower()))
     return found
 
 

@@ -28,6 +28,7 @@ import typer.core
 import typer.main
 
 from .errors import IdtoneError, UsageError
+from .translation import Message, is_japanese, paragraphs, translate_libraries, translated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +47,37 @@ TsvOption = Annotated[bool, typer.Option("--tsv", help="Print tab-separated fiel
 
 def group(summary: str) -> typer.Typer:
     """A command group. Without a command it shows its help."""
-    return typer.Typer(help=summary, no_args_is_help=True, pretty_exceptions_enable=False)
+    return typer.Typer(cls=_Group, help=summary, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+class _Translated:
+    """A command or group whose help is in the language of the environment; base of `_Command` and `_Group`."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        _translate(self)
+        above: Any = super()
+        return above.make_context(info_name, args, parent, **extra)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        above: Any = super()
+        option = above.get_help_option(ctx)
+        if option:
+            option.help = translated(option.help)
+        return option
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        if is_japanese():
+            _fold_tables()
+        above: Any = super()
+        above.format_help(ctx, formatter)
+
+
+class _Command(_Translated, typer.core.TyperCommand):
+    """A command."""
+
+
+class _Group(_Translated, typer.core.TyperGroup):
+    """A group of commands."""
 
 
 def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], panel: str | None = None) -> None:
@@ -69,7 +100,7 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
             with _without_garbage_collection():
                 found = getattr(import_module(module), function)
             single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            single.command(self.name)(found)
+            single.command(self.name, cls=_Command)(found)
             return typer.main.get_command(single)
 
         def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -80,6 +111,35 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
 
 def _placeholder() -> None:
     """Stands for the function of a lazy command, because Typer needs one."""
+
+
+def _translate(command: Any) -> None:
+    """Write the help of a command, its parameters and the commands in it in the language of the environment."""
+    if not is_japanese():
+        return
+    if command.help:
+        command.help = "\n\n".join(map(translated, paragraphs(command.help)))
+    for parameter in command.params:
+        if getattr(parameter, "help", None):
+            parameter.help = translated(parameter.help)
+    if panel := getattr(command, "rich_help_panel", None):
+        command.rich_help_panel = translated(panel)
+    for inner in getattr(command, "commands", {}).values():
+        _translate(inner)
+
+
+def _fold_tables() -> None:
+    """Let the tables of Typer's help fold a line without spaces, as Japanese has them. They would cut it off."""
+    from rich.table import Table  # not every command shows help
+
+    class FoldingTable(Table):
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*cells, **options)
+            for column in self.columns:
+                column.overflow = "fold"
+
+    for module in ("typer.rich_utils", "rich.columns"):
+        vars(import_module(module))["Table"] = FoldingTable
 
 
 @contextmanager
@@ -134,7 +194,7 @@ def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
     chosen = [form for form, wanted in ((Form.JSON, as_json), (Form.CSV, as_csv), (Form.TSV, as_tsv)) if wanted]
     if len(chosen) > 1:
         options = " and ".join(f"--{each.value}" for each in chosen)
-        raise UsageError(f"{options} cannot go together; choose one")
+        raise UsageError(Message("{options} cannot go together; choose one", options=options))
     return chosen[0] if chosen else Form.TABLE
 
 
@@ -205,13 +265,14 @@ def negative() -> NoReturn:
 def run(app: Callable[[], Any]) -> None:
     """Run the command line. An IdtoneError, and output that cannot be written, print one message and exit with 2."""
     _make_ready()
+    translate_libraries()
     try:
         try:
             app()
         finally:
             sys.stdout.flush()
     except IdtoneError as error:
-        print(f"idtone: {error}", file=sys.stderr)
+        print(f"idtone: {translated(str(error))}", file=sys.stderr)
         sys.exit(UNUSABLE)
     except SystemExit as end:
         # Typer exits with 1 on any broken pipe, but 1 means a negative verdict here.
@@ -272,7 +333,10 @@ class _StandardOutput(_Output):
                 yield
         except OSError as error:
             self._drop()
-            raise UsageError(f"the output cannot be written: {error.strerror}; write it to another place") from error
+            problem = Message(
+                "the output cannot be written: {reason}; write it to another place", reason=error.strerror
+            )
+            raise UsageError(problem) from error
 
 
 def _make_ready() -> None:

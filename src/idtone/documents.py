@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import DocumentError, Fault
+from .translation import Message, template
 
 SIZE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes. A registry with a million numbers has about 30 MB."""
@@ -99,8 +100,8 @@ def validate(
     places = _places(text, (unplaced.location for unplaced in unplaced))
     faults = [_located(name, unplaced, places) for unplaced in unplaced]
     if unseen:
-        more = f"has {unseen} more fault{'s' * (unseen > 1)}"
-        faults.append(Fault(name, 0, 0, "", more, "Correct these first, then check again"))
+        more = Message("has {count} more faults", count=unseen) if unseen > 1 else Message("has 1 more fault")
+        faults.append(Fault(name, 0, 0, "", more, Message("Correct these first, then check again")))
     raise DocumentError(faults)
 
 
@@ -110,16 +111,17 @@ def read_text(path: Path, *, size_limit: int = SIZE_LIMIT) -> str:
         with path.open("rb") as file:
             raw = file.read(size_limit + 1)
     except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise _whole(str(path), f"cannot be read: {reason}", "Check the path and its permissions") from error
+        problem = Message("cannot be read: {reason}", reason=error.strerror or type(error).__name__)
+        raise _whole(str(path), problem, Message("Check the path and its permissions")) from error
     if len(raw) > size_limit:
-        raise _whole(str(path), f"is larger than {size_limit} bytes", "Check the path; no file here needs that size")
+        problem = Message("is larger than {limit} bytes", limit=size_limit)
+        raise _whole(str(path), problem, Message("Check the path; no file here needs that size"))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise DocumentError(
-            [Fault(str(path), line, 1, "", "is not UTF-8 here", "Save the file as UTF-8 text")]
+            [Fault(str(path), line, 1, "", Message("is not UTF-8 here"), Message("Save the file as UTF-8 text"))]
         ) from error
 
 
@@ -144,12 +146,15 @@ def _malformed(text: str, name: str, error: yaml.MarkedYAMLError) -> Fault:
     mark = error.problem_mark or error.context_mark
     line, column, found = (mark.line + 1, mark.column + 1, text[mark.index : mark.index + 1]) if mark else (0, 0, "")
     if found == "\t":
-        return Fault(name, line, column, "", "has a tab here, but YAML is indented by spaces", "Write spaces instead")
+        problem = Message("has a tab here, but YAML is indented by spaces")
+        return Fault(name, line, column, "", problem, Message("Write spaces instead"))
     if found and error.problem == "found character that cannot start any token":
-        return Fault(name, line, column, "", f"has a value here that begins with {found!r}", "Put the value in quotes")
-    problem = " ".join(filter(None, (error.problem, error.context)))
-    remedy = "Correct the text at this place; a value with ':' or '#' needs quotes"
-    return Fault(name, line, column, "", f"is not well-formed YAML: {problem}", remedy)
+        problem = Message("has a value here that begins with {found!r}", found=found)
+        return Fault(name, line, column, "", problem, Message("Put the value in quotes"))
+    reason = " ".join(filter(None, (error.problem, error.context)))
+    problem = Message("is not well-formed YAML: {reason}", reason=reason)
+    remedy = Message("Correct the text at this place; a value with ':' or '#' needs quotes")
+    return Fault(name, line, column, "", problem, remedy)
 
 
 _UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -160,8 +165,16 @@ _DIRECTIVE: Final = re.compile("^%", re.MULTILINE)
 def _refuse_raw(text: str, name: str) -> None:
     """Refuse what libyaml handles badly: it gives no place for bad characters, and reads %TAG in quadratic time."""
     for pattern, problem, remedy in (
-        (_UNPRINTABLE, "has a character that YAML does not allow", "Save the file as plain UTF-8 text"),
-        (_DIRECTIVE, "begins a line with '%', a YAML directive", "Remove the line; directives are not allowed"),
+        (
+            _UNPRINTABLE,
+            Message("has a character that YAML does not allow"),
+            Message("Save the file as plain UTF-8 text"),
+        ),
+        (
+            _DIRECTIVE,
+            Message("begins a line with '%', a YAML directive"),
+            Message("Remove the line; directives are not allowed"),
+        ),
     ):
         found = pattern.search(text)
         if found:
@@ -207,17 +220,32 @@ class _TreeReader:
             else:
                 self._stack.pop()
         elif isinstance(event, yaml.AliasEvent):
-            self._fault(event, "", "is an alias (*name)", "Write the value out; anchors and aliases are not allowed")
+            self._fault(
+                event,
+                "",
+                Message("is an alias (*name)"),
+                Message("Write the value out; anchors and aliases are not allowed"),
+            )
             self._put(None, event)
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents == 2:
-                self._fault(event, "", "begins a second document", "Keep one document in the file; remove the '---'")
+                self._fault(
+                    event,
+                    "",
+                    Message("begins a second document"),
+                    Message("Keep one document in the file; remove the '---'"),
+                )
 
     def _push(self, collection: Any, event: yaml.Event) -> None:
         if self._too_deep or len(self._stack) >= DEPTH_LIMIT:
             if not self._too_deep:
-                self._fault(event, "", f"is nested more than {DEPTH_LIMIT} deep", "Use fewer levels")
+                self._fault(
+                    event,
+                    "",
+                    Message("is nested more than {limit} deep", limit=DEPTH_LIMIT),
+                    Message("Use fewer levels"),
+                )
                 self._put(None, event)
             self._too_deep += 1
             return
@@ -241,19 +269,21 @@ class _TreeReader:
 
     def _key(self, value: Any, mapping: dict[Any, Any], event: yaml.Event) -> Any:
         if not isinstance(value, str):
-            self._fault(event, "", "has a key that is not text", "Write a plain word as the key")
+            self._fault(event, "", Message("has a key that is not text"), Message("Write a plain word as the key"))
             return object()
         if value in mapping:
-            self._fault(event, _shown(value), "is there twice", "Keep one of the two")
+            self._fault(event, _shown(value), Message("is there twice"), Message("Keep one of the two"))
             return object()
         mapping[value] = None
         return value
 
     def _refuse_decoration(self, event: Any) -> None:
         if event.anchor:
-            self._fault(event, "", "has an anchor (&name)", "Remove it; anchors and aliases are not allowed")
+            self._fault(
+                event, "", Message("has an anchor (&name)"), Message("Remove it; anchors and aliases are not allowed")
+            )
         if event.tag not in (None, "!"):
-            self._fault(event, "", "has a tag (!type)", "Remove it; the type follows from the field")
+            self._fault(event, "", Message("has a tag (!type)"), Message("Remove it; the type follows from the field"))
 
     def _fault(self, event: yaml.Event, field: str, problem: str, remedy: str) -> None:
         mark = event.start_mark
@@ -333,39 +363,39 @@ def _shown(key: str) -> str:
     return masked if len(key) <= _KEY_LIMIT else f"{masked[:_KEY_LIMIT]}…"
 
 
-_MOMENT: Final = "Write it like 2026-01-10T00:00:00+09:00"
-_LIST: Final = ("is not a list", "Write a list: [a, b], or lines that begin with '- '")
-_KEYS: Final = ("does not have keys and values", "Write 'key: value' lines under it")
+_MOMENT: Final = template("Write it like 2026-01-10T00:00:00+09:00")
+_LIST: Final = (template("is not a list"), template("Write a list: [a, b], or lines that begin with '- '"))
+_KEYS: Final = (template("does not have keys and values"), template("Write 'key: value' lines under it"))
 
 _PLAIN: Final = {
-    "missing": ("is missing", "Add it"),
-    "bool_parsing": ("is not true or false", "Write true or false"),
-    "int_parsing": ("is not a whole number", "Write a whole number"),
-    "float_parsing": ("is not a number", "Write a number"),
-    "datetime_from_date_parsing": ("is not a date and time", _MOMENT),
-    "datetime_parsing": ("is not a date and time", _MOMENT),
-    "timezone_aware": ("has no time zone", "Add it, for Japan +09:00"),
-    "date_from_datetime_parsing": ("is not a date", "Write it like 2026-01-10"),
+    "missing": (template("is missing"), template("Add it")),
+    "bool_parsing": (template("is not true or false"), template("Write true or false")),
+    "int_parsing": (template("is not a whole number"), template("Write a whole number")),
+    "float_parsing": (template("is not a number"), template("Write a number")),
+    "datetime_from_date_parsing": (template("is not a date and time"), _MOMENT),
+    "datetime_parsing": (template("is not a date and time"), _MOMENT),
+    "timezone_aware": (template("has no time zone"), template("Add it, for Japan +09:00")),
+    "date_from_datetime_parsing": (template("is not a date"), template("Write it like 2026-01-10")),
     "time_delta_parsing": (
-        "is not a length of time",
-        "Write it like PT30S (seconds), PT12H (hours) or P1D (days)",
+        template("is not a length of time"),
+        template("Write it like PT30S (seconds), PT12H (hours) or P1D (days)"),
     ),
-    "greater_than": ("must be more than {limit}", "Write a larger value"),
-    "greater_than_equal": ("is less than {limit}", "Write a larger value"),
-    "less_than": ("must be less than {limit}", "Write a smaller value"),
-    "less_than_equal": ("is more than {limit}", "Write a smaller value"),
-    "finite_number": ("is not a number", "Write a number"),
+    "greater_than": (template("must be more than {limit}"), template("Write a larger value")),
+    "greater_than_equal": (template("is less than {limit}"), template("Write a larger value")),
+    "less_than": (template("must be less than {limit}"), template("Write a smaller value")),
+    "less_than_equal": (template("is more than {limit}"), template("Write a smaller value")),
+    "finite_number": (template("is not a number"), template("Write a number")),
     "list_type": _LIST,
     "tuple_type": _LIST,
     "model_type": _KEYS,
     "dict_type": _KEYS,
-    "string_type": ("is not a plain text", "Write a text"),
-    "enum": ("is not one of the possible values", "Write {expected}"),
-    "literal_error": ("is not one of the possible values", "Write {expected}"),
-    "string_too_long": ("has more than {max_length} characters", "Write a shorter text"),
-    "string_too_short": ("has fewer than {min_length} characters", "Write a longer text"),
-    "too_short": ("has too few entries", "Write at least {min_length}"),
-    "too_long": ("has more than {max_length} entries", "Remove entries"),
+    "string_type": (template("is not a plain text"), template("Write a text")),
+    "enum": (template("is not one of the possible values"), template("Write {expected}")),
+    "literal_error": (template("is not one of the possible values"), template("Write {expected}")),
+    "string_too_long": (template("has more than {max_length} characters"), template("Write a shorter text")),
+    "string_too_short": (template("has fewer than {min_length} characters"), template("Write a longer text")),
+    "too_short": (template("has too few entries"), template("Write at least {min_length}")),
+    "too_long": (template("has more than {max_length} entries"), template("Remove entries")),
 }
 """pydantic's type of error → problem and remedy, in words that need no knowledge of Python."""
 _STRICT: Final = ("greater_than", "less_than")
@@ -377,18 +407,31 @@ def _fault_of(detail: ErrorDetails, model: type[Model]) -> ValidationFault:
     if kind == "extra_forbidden":
         known = _keys_at(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, 1)
-        hint = f"Did you mean {near[0]!r}" if near else f"Known here: {', '.join(known)}" if known else "Remove it"
-        return ValidationFault(location, "is not a known key", hint)
+        if near:
+            hint = Message("Did you mean {name!r}", name=near[0])
+        elif known:
+            hint = Message("Known here: {names}", names=", ".join(known))
+        else:
+            hint = Message("Remove it")
+        return ValidationFault(location, Message("is not a known key"), hint)
     context = detail.get("ctx", {})
     if kind == "value_error" and isinstance(context.get("error"), ValueError):
-        problem, _, remedy = str(context["error"]).partition(". ")
-        return ValidationFault(location, problem, remedy or "Correct the value")
+        problem, remedy = _parts(context["error"])
+        return ValidationFault(location, problem, remedy or Message("Correct the value"))
     if kind not in _PLAIN:
-        return ValidationFault(location, detail["msg"][0].lower() + detail["msg"][1:], "Correct the value")
+        return ValidationFault(location, detail["msg"][0].lower() + detail["msg"][1:], Message("Correct the value"))
     # The limit from pydantic's message: "1 day", where Python's `str` of the length of time is "1 day, 0:00:00".
     named = context | {"limit": detail["msg"].rpartition(" than " if kind in _STRICT else " to ")[2]}
-    problem, remedy = (text.format_map(named) for text in _PLAIN[kind])
+    problem, remedy = (Message(text, **named) for text in _PLAIN[kind])
     return ValidationFault(location, problem, remedy)
+
+
+def _parts(error: ValueError) -> tuple[str, str]:
+    """Problem and remedy of a validator's error: its two arguments, or the two sentences of its text."""
+    if len(error.args) == 2:
+        return error.args[0], error.args[1]
+    problem, _, remedy = str(error).partition(". ")
+    return problem, remedy
 
 
 def _keys_at(model: Any, location: Location) -> list[str]:

@@ -27,6 +27,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .translation import Message, joined
+
 
 class IdtoneError(Exception):
     """Base of all errors that idtone raises on purpose; the text is for the user."""
@@ -37,7 +39,14 @@ class UsageError(IdtoneError):
 
 
 class NumberError(IdtoneError):
-    """A text is not the telephone number that is needed. The error never contains the text."""
+    """A text is not the telephone number that is needed: the problem, and the remedy if there is one.
+
+    The error never contains the text.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(joined("; ", (problem, remedy)) if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class ToneError(IdtoneError):
@@ -92,7 +101,9 @@ class AriRefused(AriError):
     """Asterisk answered a request with an error status (`status`, `reason`)."""
 
     def __init__(self, status: int, reason: str, request: str) -> None:
-        super().__init__(f"Asterisk answered {status} {reason!r} to {request}")
+        super().__init__(
+            Message("Asterisk answered {status} {reason!r} to {request}", status=status, reason=reason, request=request)
+        )
         self.status = status
         self.reason = reason
 
@@ -118,7 +129,9 @@ class Fault:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         field = f"{self.field}: " if self.field else ""
-        return f"{place}: {field}{self.problem}. {self.remedy}"
+        return Message(
+            "{place}: {field}{problem}. {remedy}", place=place, field=field, problem=self.problem, remedy=self.remedy
+        )
 
 
 class DocumentError(IdtoneError):
@@ -126,4 +139,4 @@ class DocumentError(IdtoneError):
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults))
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+        super().__init__(joined("\n", map(str, self.faults)))

@@ -16,6 +16,7 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from .errors import NumberError
+from .translation import Message
 
 REGION = "JP"
 COUNTRY_CODE = 81
@@ -158,12 +159,18 @@ def parse_japanese(text: str) -> Number:
     """Read a complete Japanese number. Raises NumberError with reason and remedy, without the number."""
     number = parse(text)
     if number.kind is NumberKind.EMERGENCY:
-        raise NumberError("this is an emergency number; no member can hold it, so remove it")
+        raise NumberError(Message("this is an emergency number"), Message("no member can hold it, so remove it"))
     if not _JAPANESE.match(number.e164):
-        raise NumberError("this is not a Japanese telephone number; write it like 0312345678 or +81312345678")
+        raise NumberError(
+            Message("this is not a Japanese telephone number"), Message("write it like 0312345678 or +81312345678")
+        )
     national = f"0{number.e164[3:]}"
     if len(national) != national_length(national):
-        raise NumberError(f"this Japanese number needs {national_length(national)} digits, counted from its first 0")
+        raise NumberError(
+            Message(
+                "this Japanese number needs {count} digits, counted from its first 0", count=national_length(national)
+            )
+        )
     return number
 
 
@@ -195,7 +202,10 @@ def parse_pattern(text: str) -> NumberPattern:
     """Read `0312345678`, `+81312345678`, `101` or `0312*`. Raises NumberError, without the number."""
     plain = _SEPARATORS.sub("", ascii_form(text))
     if not _PATTERN.fullmatch(plain):
-        raise NumberError("this is not a number; write it like 0312345678, 101, or 0312* for all that begin with 0312")
+        raise NumberError(
+            Message("this is not a number"),
+            Message("write it like 0312345678, 101, or 0312* for all that begin with 0312"),
+        )
     digits, prefix = plain.removesuffix("*"), plain.endswith("*")
     if prefix:
         return NumberPattern(f"+{COUNTRY_CODE}{digits[1:]}" if digits.startswith("0") else digits, True)

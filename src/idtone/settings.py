@@ -26,6 +26,7 @@ from .decision import CALL_REJECTED, Chain, LedgerFull, Policy, Unlicensed
 from .documents import Model, read_text, read_tree, validate
 from .errors import DocumentError, Fault, NumberError
 from .numbers import parse_pattern
+from .translation import Message
 
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
@@ -38,7 +39,7 @@ _NO_SETTINGS: Final = (CONFIG, PASSPHRASE)
 
 def _http_url(value: str) -> str:
     if not value.startswith(("http://", "https://")):
-        raise ValueError("is not an HTTP address. Write it like http://127.0.0.1:8088/ari")
+        raise ValueError(Message("is not an HTTP address"), Message("Write it like http://127.0.0.1:8088/ari"))
     return value.rstrip("/")
 
 
@@ -63,8 +64,8 @@ class AriSettings(Model):
                         0,
                         0,
                         "ari.password_file",
-                        "is not set",
-                        f"Name a file with the ARI user's password, or set {PREFIX}ARI_PASSWORD",
+                        Message("is not set"),
+                        Message("Name a file with the ARI user's password, or set IDTONE_ARI_PASSWORD"),
                     )
                 ]
             )
@@ -76,11 +77,11 @@ _PORT = re.compile(r"(?P<host>[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 
 def _listen_address(value: str) -> str:
     """Allow only addresses that other machines cannot reach: a request carries its secret in clear."""
-    remedy = "Write it like 127.0.0.1:4573, or unix:/run/idtone/agi.sock"
+    remedy = Message("Write it like 127.0.0.1:4573, or unix:/run/idtone/agi.sock")
     if value.startswith("unix:"):
         # The kernel allows 107 bytes. The socket has a longer, temporary name until it is ready.
         if not value.startswith("unix:/") or len(os.fsencode(value)) > 90 or "\0" in value:
-            raise ValueError(f"is not the absolute path of a socket, or is too long. {remedy}")
+            raise ValueError(Message("is not the absolute path of a socket, or is too long"), remedy)
         return value
     found = _PORT.fullmatch(value)
     try:
@@ -88,9 +89,9 @@ def _listen_address(value: str) -> str:
     except ValueError:
         address = None
     if found is None or address is None or not 0 < int(found["port"]) < 65536:
-        raise ValueError(f"is not an IP address and a port. {remedy}")
+        raise ValueError(Message("is not an IP address and a port"), remedy)
     if not address.is_loopback:
-        raise ValueError(f"is not a loopback address, and AGI is not encrypted; use ARI over https. {remedy}")
+        raise ValueError(Message("is not a loopback address, and AGI is not encrypted; use ARI over https"), remedy)
     return value
 
 
@@ -123,7 +124,7 @@ class SoundsSettings(Model):
 
 def _source(value: str) -> str:
     if "://" in value and not value.startswith("https://"):
-        raise ValueError("is neither a path nor an address that begins with https://")
+        raise ValueError(Message("is neither a path nor an address that begins with https://"))
     return value.rstrip("/") or "/"
 
 
@@ -154,8 +155,8 @@ class RegistrySettings(Model):
             raise DocumentError(
                 [
                     Fault(
-                        "settings", 0, 0, "registry.trust", "is not set",
-                        f"Name the file with the association's root, or write {UNSIGNED} for a lab of your own",
+                        "settings", 0, 0, "registry.trust", Message("is not set"),
+                        Message("Name the file with the association's root, or write unsigned for a lab of your own"),
                     )
                 ]
             )  # fmt: skip
@@ -174,13 +175,16 @@ def _patterns(value: object) -> object:
 def _witness(value: str) -> str:
     url, _, key = value.partition(" ")
     if not url.startswith(("https://", "http://")) or key.strip().count("+") < 2 or " " in key.strip():
-        raise ValueError("is not an address with a verifier key. Write it like https://witness.example NAME+ID+BASE64")
+        raise ValueError(
+            Message("is not an address with a verifier key"),
+            Message("Write it like https://witness.example NAME+ID+BASE64"),
+        )
     return f"{url.rstrip('/')} {key.strip()}"
 
 
 def _log_name(value: str) -> str:
     if re.search(r"[\s+]", value):
-        raise ValueError("has a space or a '+' in it. Write it like pbx-1.example/idtone")
+        raise ValueError(Message("has a space or a '+' in it"), Message("Write it like pbx-1.example/idtone"))
     return value
 
 
@@ -199,7 +203,7 @@ _SIZE: Final = re.compile(r"([0-9]{1,12}) ?(|[kMG]B|[KMG]iB)")
 def _octets(value: object) -> object:
     found = _SIZE.fullmatch(str(value))
     if not found:
-        raise ValueError("is not a size. Write it like 64MB, or 0 for none")
+        raise ValueError(Message("is not a size"), Message("Write it like 64MB, or 0 for none"))
     return int(found[1]) * _UNITS[found[2]]
 
 
@@ -453,8 +457,11 @@ def _overrides(environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
 
 def _unknown(name: str, known: Sequence[str]) -> Fault:
     near = difflib.get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], 1)
-    remedy = f"Did you mean {PREFIX}{near[0]}" if near else f"Remove it; {PREFIX}ARI_URL is the setting ari.url"
-    return Fault("environment", 0, 0, name, "is not a variable that idtone knows", remedy)
+    if near:
+        remedy = Message("Did you mean {name}", name=f"{PREFIX}{near[0]}")
+    else:
+        remedy = Message("Remove it; IDTONE_ARI_URL is the setting ari.url")
+    return Fault("environment", 0, 0, name, Message("is not a variable that idtone knows"), remedy)
 
 
 def _put(tree: dict[str, Any], location: tuple[str, ...], value: str) -> None:

@@ -37,7 +37,7 @@ ROOMS = {
     "tones",
 }  # fmt: skip
 """The rooms outside of the kernel."""
-TABLES = {"idtone.cli", "idtone.console", "idtone.errors"} | {
+TABLES = {"idtone.cli", "idtone.console", "idtone.errors", "idtone.translation"} | {
     f"idtone.{room}{commands}"
     for room in ("authority", "ledger", "registry", "tones")
     for commands in ("", ".commands")

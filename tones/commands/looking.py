@@ -15,6 +15,7 @@ from rich.table import Column, Table
 from idtone import console
 from idtone.console import ConfigOption, JsonOption
 from idtone.errors import ToneError, UsageError
+from idtone.translation import Message
 
 from ..measuring.levels import SILENCE_DB
 from ..profile import Law, Profile
@@ -80,11 +81,15 @@ def plot_target(
 ) -> None:
     """Draw waveform and spectrogram with a plan over them: the profile's plan, or the measured bursts."""
     if output is not None and output.suffix.lower() != ".png":
-        raise UsageError(f"{output}: only PNG is written; name a file that ends in .png")
+        raise UsageError(Message("{output}: only PNG is written; name a file that ends in .png", output=output))
     file = _recording(target)
     if file is None:
         if profile is not None:
-            raise UsageError(f"--profile draws over a recording, but {target!r} is a profile; remove one of them")
+            raise UsageError(
+                Message(
+                    "--profile draws over a recording, but {target!r} is a profile; remove one of them", target=target
+                )
+            )
         chosen = choose(target, config)
         title, plain, panels = chosen.title, chosen.id, [_panel_of_profile(chosen)]
     else:
@@ -177,7 +182,13 @@ def _panel_of_leg(leg: Leg, plan: Profile | None, file: Path) -> Panel:
     if plan is None:
         marks = marks_of_inspection(inspection)
     elif plan.recording:
-        raise UsageError(f"the profile {plan.id} is a recording and has no plan to draw over {file}; plot it by itself")
+        raise UsageError(
+            Message(
+                "the profile {id} is a recording and has no plan to draw over {file}; plot it by itself",
+                id=plan.id,
+                file=file,
+            )
+        )
     else:
         offset = offset_ms(plan, inspection.bursts)
         if offset is None:

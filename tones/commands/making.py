@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from idtone import console
 from idtone.console import ConfigOption, JsonOption
 from idtone.errors import ToneError, UsageError
+from idtone.translation import Message
 
 from ..notations.reading import from_notation
 from ..profile import Profile
@@ -85,9 +86,9 @@ def generate(
     from ..making.sounds import ensure_sounds
 
     if (profile is None) == (tones is None):
-        raise UsageError("name what to generate: either a PROFILE (see `idtone tone list`) or --tones STRING")
+        raise UsageError(Message("name what to generate: either a PROFILE (see `idtone tone list`) or --tones STRING"))
     if profile is not None and any(option is not None for option in (name, level, repeat)):
-        raise UsageError("--name, --level and --repeat go with --tones; a profile contains these itself")
+        raise UsageError(Message("--name, --level and --repeat go with --tones; a profile contains these itself"))
     wanted = formats_of(formats)
     if tones is not None:
         chosen = from_notation(tones, name=name or "tones", level_dbm0=level, repeat=repeat or 1)

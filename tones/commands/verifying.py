@@ -17,6 +17,7 @@ from rich.table import Column, Table
 from idtone import console
 from idtone.console import UNUSABLE, ConfigOption, JsonOption
 from idtone.errors import RecordingError, UsageError
+from idtone.translation import Message
 
 from ..profile import Profile
 from .choice import choose, complete_profile
@@ -97,7 +98,7 @@ def _end(checked: list[Checked], strict: bool) -> None:
     unreadable = [each for each in checked if each.error is not None]
     if unreadable:
         if len(checked) == len(unreadable):
-            raise UsageError("none of the files could be read")
+            raise UsageError(Message("none of the files could be read"))
         raise typer.Exit(UNUSABLE)
     if not all(any(report.verdict in good for _, report in each.reports) for each in checked):
         console.negative()

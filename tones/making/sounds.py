@@ -11,6 +11,7 @@ from typing import Final
 
 from idtone.errors import ToneError, UsageError
 from idtone.files import draft
+from idtone.translation import Message
 
 from ..profile import CALL_LIMIT_MS, Profile, sha256_of
 from .encoders import Advance, encode, require, write
@@ -85,11 +86,13 @@ def ensure_sounds(
 def named_format(name: str) -> SoundFormat:
     """A format of the table. Raises UsageError that lists all formats."""
     if name == "sln44":
-        raise UsageError("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48")
+        raise UsageError(Message("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48"))
     try:
         return FORMATS[name]
     except KeyError:
-        raise UsageError(f"unknown format {name!r}; the formats are {', '.join(FORMATS)}") from None
+        raise UsageError(
+            Message("unknown format {name!r}; the formats are {names}", name=name, names=", ".join(FORMATS))
+        ) from None
 
 
 def _ensure_sound(directory: Path, profile: Profile, formats: Iterable[SoundFormat], advance: Advance | None) -> Sound:

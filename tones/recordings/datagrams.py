@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from idtone.errors import RecordingError
+from idtone.translation import Message
 
 _PCAP: Final = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -151,7 +152,13 @@ def _interface(block: bytes, order: str) -> _Interface:
 
 
 def _damaged(path: Path, file: BinaryIO) -> RecordingError:
-    return RecordingError(f"{path}: is a damaged capture: no valid packet near byte {file.tell()}. Capture again")
+    return RecordingError(
+        Message(
+            "{path}: is a damaged capture: no valid packet near byte {position}. Capture again",
+            path=path,
+            position=file.tell(),
+        )
+    )
 
 
 def _network(path: Path, packet: bytes, link: int) -> int:
@@ -168,7 +175,12 @@ def _network(path: Path, packet: bytes, link: int) -> int:
         at, kind = 14, packet[12:14]
     else:
         raise RecordingError(
-            f"{path}: was captured on a link of type {link}, which is not read. Capture on Ethernet or an IP interface"
+            Message(
+                "{path}: was captured on a link of type {link}, which is not read. Capture on Ethernet "
+                "or an IP interface",
+                path=path,
+                link=link,
+            )
         )
     while int.from_bytes(kind, "big") in _VLANS:
         at, kind = at + 4, packet[at + 2 : at + 4]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idtone.errors import RecordingError, ToneError
+from idtone.translation import Message
 
 from ..ffmpeg import program
 
@@ -51,7 +52,9 @@ def decode(
     try:
         ffmpeg = program(purpose)
     except ToneError as error:
-        raise RecordingError(f"{path}: has a format that libsndfile does not know, and {error}") from error
+        raise RecordingError(
+            Message("{path}: has a format that libsndfile does not know, and {error}", path=path, error=error)
+        ) from error
     allowed = demuxer[1] if demuxer else CONTAINERS
     source = f"file:/dev/fd/{file.fileno()}"
     # ffmpeg's own decoder doubles the length of wideband Speex (measured, 7.1.5).
@@ -62,7 +65,13 @@ def decode(
     output, messages, status = _run(path, command, file.fileno(), 4 * (largest + 1) + 4096)
     message = _last(messages.decode("utf-8", "replace"))
     if status or len(output) < _AU.size:
-        raise RecordingError(f"{path}: cannot be read by libsndfile or ffmpeg ({message or 'no reason given'})")
+        raise RecordingError(
+            Message(
+                "{path}: cannot be read by libsndfile or ffmpeg ({reason})",
+                path=path,
+                reason=message or "no reason given",
+            )
+        )
     _, header, _, _, sample_rate_hz, channels = _AU.unpack_from(output)
     count = (len(output) - header) // 4
     samples = np.frombuffer(output, ">f4", count, header)
@@ -93,7 +102,13 @@ def _drain(path: Path, process: subprocess.Popen[bytes], limit: int) -> tuple[by
         while selector.get_map():
             ready = selector.select(until - time.monotonic())
             if not ready or time.monotonic() > until:
-                raise RecordingError(f"{path}: took ffmpeg longer than {DEADLINE_S:g} s to decode. Cut it first")
+                raise RecordingError(
+                    Message(
+                        "{path}: took ffmpeg longer than {deadline_s:g} s to decode. Cut it first",
+                        path=path,
+                        deadline_s=DEADLINE_S,
+                    )
+                )
             for key, _ in ready:
                 piece = os.read(key.fd, 1 << 16)
                 if not piece:
@@ -103,7 +118,9 @@ def _drain(path: Path, process: subprocess.Popen[bytes], limit: int) -> tuple[by
                 else:
                     output += piece
             if len(output) > limit:
-                raise RecordingError(f"{path}: holds more samples than are read at once (2 GiB). Cut it first")
+                raise RecordingError(
+                    Message("{path}: holds more samples than are read at once (2 GiB). Cut it first", path=path)
+                )
     return output, messages
 
 

@@ -15,6 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from idtone.errors import RecordingError
+from idtone.translation import Message
 
 from . import ffmpeg_decoding
 from .leg import Leg
@@ -80,7 +81,9 @@ def read_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn
         beginning = beginning_of(file)
         for magic, packer in _COMPRESSED.items():
             if beginning.startswith(magic):
-                raise RecordingError(f"{path}: is compressed with {packer}. Unpack it first")
+                raise RecordingError(
+                    Message("{path}: is compressed with {packer}. Unpack it first", path=path, packer=packer)
+                )
         raw = None if beginning.startswith(_CONTAINERS) else RAW_FORMATS.get(path.suffix.lower())
         if raw:
             channels, sample_rate_hz = _read_raw(path, file, raw, longest_s, notice)
@@ -112,7 +115,12 @@ def _read_raw(path: Path, file: BinaryIO, raw: RawFormat, longest_s: float, noti
         return _read_sndfile(path, file, longest_s, raw)
     except soundfile.SoundFileError as error:
         raise RecordingError(
-            f"{path}: cannot be read as {path.suffix[1:]}: {ffmpeg_decoding.sentence(str(error))}"
+            Message(
+                "{path}: cannot be read as {format}: {error}",
+                path=path,
+                format=path.suffix[1:],
+                error=ffmpeg_decoding.sentence(str(error)),
+            )
         ) from error
 
 
@@ -148,12 +156,31 @@ def _check_extent(path: Path, frames: int, channels: int, sample_rate_hz: int, l
     least_hz, most_hz = SAMPLE_RATES_HZ
     if not least_hz <= sample_rate_hz <= most_hz:
         raise RecordingError(
-            f"{path}: has {sample_rate_hz} samples a second; {least_hz} to {most_hz} are read. Resample it first"
+            Message(
+                "{path}: has {sample_rate_hz} samples a second; {least_hz} to {most_hz} are read. Resample it first",
+                path=path,
+                sample_rate_hz=sample_rate_hz,
+                least_hz=least_hz,
+                most_hz=most_hz,
+            )
         )
     if not 1 <= channels <= CHANNELS:
-        raise RecordingError(f"{path}: has {channels} channels; up to {CHANNELS} are read. Split it first")
+        raise RecordingError(
+            Message(
+                "{path}: has {channels} channels; up to {most} are read. Split it first",
+                path=path,
+                channels=channels,
+                most=CHANNELS,
+            )
+        )
     if frames > _most_frames(channels, sample_rate_hz, longest_s):
-        raise RecordingError(f"{path}: is longer than the limit ({longest_s:g} s, 2 GiB of samples). Cut it first")
+        raise RecordingError(
+            Message(
+                "{path}: is longer than the limit ({longest_s:g} s, 2 GiB of samples). Cut it first",
+                path=path,
+                longest_s=longest_s,
+            )
+        )
 
 
 def _most_frames(channels: int, sample_rate_hz: int, longest_s: float) -> int:
@@ -162,11 +189,17 @@ def _most_frames(channels: int, sample_rate_hz: int, longest_s: float) -> int:
 
 def _check_samples(path: Path, samples: NDArray[np.float32]) -> None:
     if not len(samples):
-        raise RecordingError(f"{path}: contains no sound: it ends where the samples should begin")
+        raise RecordingError(Message("{path}: contains no sound: it ends where the samples should begin", path=path))
     least, most = float(samples.min()), float(samples.max())
     if not math.isfinite(least) or not math.isfinite(most):
-        raise RecordingError(f"{path}: holds samples that are not numbers (NaN or infinite). Export it again")
+        raise RecordingError(
+            Message("{path}: holds samples that are not numbers (NaN or infinite). Export it again", path=path)
+        )
     if max(-least, most) > _BEYOND:
         raise RecordingError(
-            f"{path}: holds samples {max(-least, most):.3g} times full scale. Export it again, as 16-bit integers"
+            Message(
+                "{path}: holds samples {times:.3g} times full scale. Export it again, as 16-bit integers",
+                path=path,
+                times=max(-least, most),
+            )
         )

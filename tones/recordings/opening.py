@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from idtone.errors import RecordingError
+from idtone.translation import Message
 
 LONGEST_S: Final = 4 * 3600.0
 """The default limit for the length of a leg."""
@@ -30,18 +31,22 @@ def open_recording(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise RecordingError(
-            f"{path}: cannot be opened: {error.strerror}. Check the path and its permissions"
+            Message(
+                "{path}: cannot be opened: {reason}. Check the path and its permissions",
+                path=path,
+                reason=error.strerror,
+            )
         ) from error
     except ValueError as error:
-        raise RecordingError(f"{str(path)!r}: is not a valid path: {error}") from error
+        raise RecordingError(Message("{path!r}: is not a valid path: {error}", path=str(path), error=error)) from error
     file = os.fdopen(descriptor, "rb") if stat.S_ISREG((status := os.fstat(descriptor)).st_mode) else None
     if file is None:
         os.close(descriptor)
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-        raise RecordingError(f"{path}: is {kind}, not a file. Name a recording")
+        kind = Message("a folder") if stat.S_ISDIR(status.st_mode) else Message("a pipe or a device")
+        raise RecordingError(Message("{path}: is {kind}, not a file. Name a recording", path=path, kind=kind))
     if status.st_size == 0:
         file.close()
-        raise RecordingError(f"{path}: is empty. Name a file that holds a recording")
+        raise RecordingError(Message("{path}: is empty. Name a file that holds a recording", path=path))
     return file
 
 

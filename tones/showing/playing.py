@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idtone.errors import UsageError
+from idtone.translation import Message
 
 _BLOCK: Final = 1 << 16
-_ADVICE: Final = "Install the package alsa-utils, or pip install 'idtone[play]', on a machine with a sound device"
+_ADVICE: Final = Message(
+    "Install the package alsa-utils, or pip install 'idtone[play]', on a machine with a sound device"
+)
 
 _PROGRAMS: Final[dict[str, tuple[str, ...]]] = {
     "pw-play": ("--raw", "--format=s16", "--channels=1", "--rate={rate}", "-"),
@@ -40,7 +43,11 @@ def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
             return name
         failures.append(f"{name}: {failure}")
     reasons = "; ".join(failure for failure in failures if failure)
-    raise UsageError(f"this machine has no player that works{f' ({reasons})' if reasons else ''}. {_ADVICE}")
+    if reasons:
+        raise UsageError(
+            Message("this machine has no player that works ({reasons}). {advice}", reasons=reasons, advice=_ADVICE)
+        )
+    raise UsageError(Message("this machine has no player that works. {advice}", advice=_ADVICE))
 
 
 def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from idtone.errors import UsageError
 from idtone.files import draft
+from idtone.translation import Message
 
 from .marks import Mark, top_hz_of
 from .spectrogram import RANGE_DB, envelope, spectrogram
@@ -50,7 +51,7 @@ def plot(path: Path, title: str, panels: Sequence[Panel], plain_title: str = "")
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UsageError("a PNG needs matplotlib. Install it with: pip install 'idtone[plot]'") from error
+        raise UsageError(Message("a PNG needs matplotlib. Install it with: pip install 'idtone[plot]'")) from error
     if len(panels) > LEGS:
         title, plain_title = (f"{each} (the first {LEGS} of {len(panels)} legs)" for each in (title, plain_title))
     panels = panels[:LEGS]
@@ -187,4 +188,6 @@ def _save(path: Path, figure: Any) -> None:
             figure.savefig(new.file, format="png")
             new.put()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}; name another file") from error
+        raise UsageError(
+            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
+        ) from error

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from idtone.errors import RecordingError, UsageError
 from idtone.files import draft
+from idtone.translation import Message
 
 from ..profile import Profile
 from ..recordings.reading import read
@@ -48,9 +49,11 @@ def files_of(folder: Path) -> list[Path]:
             if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         )
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be listed: {error.strerror}; check its permissions") from error
+        raise UsageError(
+            Message("{folder}: cannot be listed: {reason}; check its permissions", folder=folder, reason=error.strerror)
+        ) from error
     if not found:
-        raise UsageError(f"{folder}: holds no files; name a folder with recordings")
+        raise UsageError(Message("{folder}: holds no files; name a folder with recordings", folder=folder))
     return found
 
 
@@ -111,7 +114,9 @@ def write_csv(path: Path, checked: Sequence[Checked]) -> None:
             text.detach()
             new.put()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}; name another file") from error
+        raise UsageError(
+            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
+        ) from error
 
 
 @cache

@@ -1,0 +1,119 @@
+"""The language of texts for people: Japanese if the environment says so, else English.
+
+The English text is the msgid of its translation in `config/locale`. A `Message` is an English string for programs, logs
+and evidence; `translated` makes the text for a terminal of it.
+"""
+
+from __future__ import annotations
+
+import gettext
+import os
+from collections.abc import Iterable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+DOMAIN: Final = "idtone"
+JAPANESE: Final = "ja"
+_VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+"""In gettext's order: the first that is set counts."""
+_ENGLISH: Final = frozenset({"en", "C", "POSIX"})
+
+
+class Message(str):
+    """An English text from a template with named fields, as of `str.format`: `Message("{path} is missing", path=path)`.
+
+    It keeps its template and fields, so that `translated` can write it in another language. `str` of it, and `str` of
+    an error that has it as its text, keep them too; `format` and `join` do not.
+    """
+
+    template: str
+    fields: dict[str, Any]
+
+    def __new__(cls, template: str, /, **fields: Any) -> Message:
+        fields = {name: str(value) if isinstance(value, Exception) else value for name, value in fields.items()}
+        self = super().__new__(cls, template.format(**fields))
+        self.template, self.fields = template, fields
+        return self
+
+    def __str__(self) -> str:
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        """For `pickle`, by which a process gives an error to another one."""
+        return (self.template,), self.fields
+
+
+def template(text: str) -> str:
+    """The text itself, which becomes the template of a `Message` later. The call marks it for the catalogue."""
+    return text
+
+
+def capitalised(text: str) -> str:
+    """The text with an upper-case letter at its beginning in English; a translation has no case."""
+    capital = text[:1].upper() + text[1:]
+    if not isinstance(text, Message):
+        return capital
+    message = str.__new__(Message, capital)
+    message.template, message.fields = text.template, text.fields
+    return message
+
+
+def joined(separator: str, parts: Iterable[str]) -> Message:
+    """As `separator.join(parts)`; each part is translated by itself."""
+    fields = {f"part{number}": part for number, part in enumerate(parts)}
+    return Message(separator.join(f"{{{name}}}" for name in fields), **fields)
+
+
+def translated(text: str) -> str:
+    """The text in the language of the environment; in English if its translation is missing."""
+    catalogue = _catalogue()
+    if catalogue is None or not text:
+        return text
+    if not isinstance(text, Message):
+        return catalogue.gettext(text)
+    fields = {name: translated(value) if isinstance(value, Message) else value for name, value in text.fields.items()}
+    return catalogue.gettext(text.template).format(**fields)
+
+
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of a help text, each on one line: the msgids of their translations."""
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+
+
+def is_japanese() -> bool:
+    """Whether the environment asks for Japanese."""
+    return _catalogue() is not None
+
+
+def translate_libraries() -> None:
+    """Let the libraries of the command line, which use `gettext` themselves, find our catalogue."""
+    if is_japanese():
+        gettext.bindtextdomain(DOMAIN, str(_folder()))
+        gettext.textdomain(DOMAIN)
+
+
+@cache
+def _catalogue() -> gettext.NullTranslations | None:
+    """The translations; None for English."""
+    if not _asks_for_japanese():
+        return None
+    return gettext.translation(DOMAIN, str(_folder()), [JAPANESE])
+
+
+def _asks_for_japanese() -> bool:
+    value = next(filter(None, map(os.environ.get, _VARIABLES)), "")
+    for locale in value.split(":"):
+        language = locale.partition(".")[0].partition("@")[0].partition("_")[0]
+        if language == JAPANESE or language in _ENGLISH:
+            return language == JAPANESE
+    return False
+
+
+def _folder() -> Path:
+    """The folder of the catalogues, found without importing its package."""
+    spec = find_spec("idtone.config")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations)), "locale")

@@ -1,0 +1,137 @@
+"""The catalogue of translations, `config/locale`: what is to be translated, and the compiled file.
+
+python -m tests.messages     extracts the texts, updates idtone.po and compiles idtone.mo; `make messages` does so
+
+The texts of `--help` come from the command line itself, the others from `Message("…")` in the code, and from the tables
+below. A new text has an empty translation, for which the tests fail; the program shows it in English.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import typer.main
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+from idtone.cli import app
+from idtone.translation import paragraphs
+
+from . import ROOT
+from .test_house import modules
+
+PO: Final = ROOT / "config" / "locale" / "ja" / "LC_MESSAGES" / "idtone.po"
+MO: Final = PO.with_suffix(".mo")
+HEADER: Final = """\
+# Japanese texts of idtone. `make messages` adds new texts; write their translations here, and run it again.
+msgid ""
+msgstr ""
+"Language: ja\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+
+"""
+
+MARKS: Final = frozenset({"Message", "template"})
+"""The functions whose first argument is to be translated."""
+FIELD: Final = re.compile(r"\{[^{}]*\}")
+"""A field of a template."""
+LIBRARY: Final = (
+    "Aborted.",
+    "Arguments",
+    "Commands",
+    "Error",
+    "Options",
+    "Show this message and exit.",
+    "Install completion for the current shell.",
+    "Show completion for the current shell, to copy it or customize the installation.",
+    "Missing command.",
+    "No such command {name!r}.",
+    "Try [blue]'{command_path} {help_option}'[/] for help.",
+    "[default: {}]",
+    "[env var: {}]",
+    "[required]",
+)
+"""Texts of Typer and Click on our terminal."""
+
+
+def texts() -> dict[str, list[tuple[str, int]]]:
+    """Every text to translate, and the places in the code: file and line; no line for those of the command line."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for text in [*LIBRARY, *help_texts(typer.main.get_command(app))]:
+        found.setdefault(text, [])
+    for path in sorted(modules()):
+        for text, line in message_texts(path):
+            found.setdefault(text, []).append((str(path.relative_to(ROOT)), line))
+    return found
+
+
+def help_texts(stand_in: Any) -> Iterator[str]:
+    """The paragraphs of the help of a command, of its parameters, and of the commands in it."""
+    command = stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
+    for each in {stand_in.help, command.help}:
+        yield from paragraphs(each) if each else ()
+    yield from filter(None, (getattr(parameter, "help", None) for parameter in command.params))
+    yield from filter(None, [getattr(stand_in, "rich_help_panel", None)])
+    for inner in getattr(command, "commands", {}).values():
+        yield from help_texts(inner)
+
+
+def message_texts(path: Path) -> Iterator[tuple[str, int]]:
+    """The templates of `Message("…")` and `template("…")` in a module, and their lines."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
+            template = node.args[0]
+            # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
+            if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
+                yield template.value, node.lineno
+
+
+def catalogue() -> Catalog:
+    """The translations as they are in the repository."""
+    with PO.open("rb") as file:
+        return read_po(file, locale="ja", domain="idtone")
+
+
+def updated(old: Catalog) -> Catalog:
+    """The translations of the texts that the code has now; a new text has none."""
+    new = Catalog(locale="ja", domain="idtone", fuzzy=False)
+    for text, places in sorted(texts().items()):
+        known = old.get(text)
+        # File names without lines: a line that moves would change the catalogue.
+        new.add(
+            text, known.string if known else "", locations=[(name, None) for name in sorted({p for p, _ in places})]
+        )
+    return new
+
+
+def written(catalogue: Catalog) -> bytes:
+    """The text of idtone.po."""
+    file = BytesIO()
+    write_po(file, catalogue, width=120, omit_header=True, include_lineno=False)
+    return HEADER.encode() + file.getvalue()
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    """The content of idtone.mo."""
+    file = BytesIO()
+    write_mo(file, catalogue)
+    return file.getvalue()
+
+
+def main() -> None:
+    current = updated(catalogue())
+    PO.write_bytes(written(current))
+    MO.write_bytes(compiled(current))
+    missing = [message.id for message in current if message.id and not message.string]
+    for text in missing:
+        print(f"without a translation: {text}")
+
+
+if __name__ == "__main__":
+    main()
