@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,17 @@ from ..evidence.steps import FIRST, NumberRole, Step
 from ..evidence.tally import EACH, Part, columns, tally
 from ..replication.node_ledgers import without_keys
 from .plot import plot
-from .shared import CallArgument, KeysOption, LedgerOption, NodeOption, ledgers_of, local, parse_since, whole_id
+from .shared import (
+    CallArgument,
+    KeysOption,
+    LedgerOption,
+    NodeOption,
+    ledgers_now,
+    ledgers_of,
+    local,
+    parse_since,
+    whole_id,
+)
 
 _COLUMNS: Final = ("time", "call", "direction", "number", "outcome", "reason", "heard", "status")
 _FIELDS: Final = (
@@ -33,6 +44,8 @@ _FIELDS: Final = (
 )  # fmt: skip
 _FOLLOW_S: Final = 0.5
 """How often --follow looks for calls that have ended."""
+_NEW_NODES_S: Final = 5.0
+"""How often --follow looks for nodes that have come."""
 
 
 def list_calls(
@@ -98,15 +111,19 @@ def list_calls(
     if not follow:
         _print(ledgers.records(call_id, start, limit, end, wanted), form, ledgers.is_shared)
         return
-    places = [each.reader.newest_place() for each in ledgers.nodes]
+    places = {(each.node, each.origin): each.reader.newest_place() for each in ledgers.nodes}
     shown = ledgers.records(call_id, start, limit, None, lambda record: wanted(record) and _is_over(record))
     known = {(record.node, record.call_id) for record in shown}
     tell = _printer(form, ledgers.is_shared)
     tell(shown)
+    looked_s = time.monotonic()
     with suppress(KeyboardInterrupt):
         while console.is_read(_FOLLOW_S):
-            for number, each in enumerate(ledgers.nodes):
-                places[number], over = each.reader.over_since(places[number])
+            if ledgers.is_shared and time.monotonic() - looked_s >= _NEW_NODES_S:
+                ledgers, looked_s = ledgers_now(config, ledger, node, keys or ()), time.monotonic()
+            for each in ledgers.nodes:
+                name = each.node, each.origin
+                places[name], over = each.reader.over_since(places.get(name, 0))
                 fresh = [record for record in over if (record.node, record.call_id) not in known and wanted(record)]
                 if fresh:
                     tell(fresh)

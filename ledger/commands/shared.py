@@ -121,6 +121,14 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
 
 def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None, keys: Sequence[str] = ()) -> Ledgers:
     """The ledgers that these options name. Those that cannot be read are reported. Raises UsageError, LedgerError."""
+    ledgers = ledgers_now(config, ledger, node, keys)
+    for trouble in (*ledgers.unreadable, *ledgers.doubts):
+        print(trouble, file=sys.stderr)
+    return ledgers
+
+
+def ledgers_now(config: Path | None, ledger: str | None, node: str | None, keys: Sequence[str]) -> Ledgers:
+    """As `ledgers_of`, without a report: for a command that looks again and again."""
     whole = load_settings(config)
     settings = whole.ledger
     days = days_of(settings)
@@ -134,10 +142,7 @@ def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None,
                 Message("--node chooses among the nodes of a PostgreSQL, and this is the file of one node")
             )
         return Ledgers.of_file(settings.url, whole.node, settings.log_origin(whole.node), by_node.get(whole.node))
-    ledgers = Ledgers.in_postgresql(Server.of(settings), by_node, node)
-    for trouble in (*ledgers.unreadable, *ledgers.doubts):
-        print(trouble, file=sys.stderr)
-    return ledgers
+    return Ledgers.in_postgresql(Server.of(settings), by_node, node)
 
 
 def _keys(option: str) -> tuple[str, DayKeys]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.verification.verification_queries import LedgerRows
 from tests.lab.postgresql import PostgreSQL, changed, database_of
 
-from ..commands.test_commands import lines, run
+from ..commands.test_commands import PROGRAM, lines, run
 from ..sample_evidence import CALLER, FORWARDING, NOW, PLAY, REFUSE, decided, heard_call
 from .nodes import Node
 
@@ -115,6 +117,24 @@ def test_what_several_nodes_have_is_not_guessed(nodes: dict[str, Node]) -> None:
     with pytest.raises(UsageError, match="osaka and sendai each have a call the same; say by --node"):
         run("show", "the same")
     assert run("show", "the same", "--node", "sendai").exit_code == 0
+
+
+def test_a_node_that_comes_later_is_followed_too(nodes: dict[str, Node], tmp_path: Path, server: Server) -> None:
+    command = [sys.executable, "-c", PROGRAM, "ledger", "list", "--follow", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        try:
+            assert following.stdout
+            there = {json.loads(following.stdout.readline())["call_id"] for _ in nodes}
+            assert there == {f"{name}-heard" for name in nodes}
+            nodes["osaka"].write(heard_call("osaka-later", 500_000))
+            nodes["osaka"].replicate()
+            assert json.loads(following.stdout.readline())["call_id"] == "osaka-later"
+            nagoya = Node.at(tmp_path, "nagoya", server)
+            nagoya.write(heard_call("nagoya-first", 600_000))
+            nagoya.replicate()
+            assert json.loads(following.stdout.readline())["node"] == "nagoya"
+        finally:
+            following.terminate()
 
 
 @pytest.mark.usefixtures("nodes")
