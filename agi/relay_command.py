@@ -1,4 +1,4 @@
-"""`idtone agi`: the program that Asterisk runs for AGI() if it must not connect to the service itself."""
+"""`idtone agi`: the program that Asterisk runs for AGI() to reach the service over a Unix socket."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def agi(
 
 
 def main() -> None:
-    """`idtone-agi`: the same command as a separate program. Its command line begins with the entry point."""
+    """`idtone-agi`: the same command as a separate program. Its command line has no command name: it begins with `-c
+    FILE` or with the entry point.
+    """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(agi)
     console.run(app)

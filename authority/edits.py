@@ -1,7 +1,7 @@
 """What the authority can change in the two files: each function edits a text, given the document that it holds. Pure.
 
-An edit that is not possible raises UsageError, which says what to do instead. `changes` then parses the whole text
-again, so that every rule of the registry holds.
+An edit that is not possible raises UsageError, or NumberError for a malformed entry; both say what to do instead.
+`changes` then parses the whole text again, so that every rule of the registry holds.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def renewed(text: YamlText, document: RegistryDocument, licence: str, until: dat
     if until <= entry.valid.until:
         raise UsageError(
             Message(
-                "licence {licence} is valid until {until} already; name a later day",
+                "licence {licence} is already valid until {until}; name a later day",
                 licence=licence,
                 until=entry.valid.until.isoformat(),
             )
@@ -150,10 +150,10 @@ def released(text: YamlText, document: RegistryDocument, member: str, entries: I
 def suspended(
     text: YamlText, document: SuspensionsDocument, number: Number, since: datetime, reference: str, issued: datetime
 ) -> None:
-    """Suspend a number that the police want stopped (番号停止)."""
+    """Suspend a number at the request of the police (番号停止)."""
     if _suspension(document, number) is not None:
         raise UsageError(
-            Message("{number} is suspended already; `idtone authority history` says since when", number=number)
+            Message("{number} is already suspended; `idtone authority history` says since when", number=number)
         )
     item: Tree = {"number": _national(number), "since": since, "reference": reference}
     text.append(("suspensions",), [item])

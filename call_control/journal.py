@@ -44,7 +44,9 @@ REPLACE_AT: Final = 1024 * 1024
 PART: Final = 64 * 1024
 """Octets per read."""
 QUIET_S: Final = 5.0
-"""How long ago the last write to a file must be, if the kernel cannot say whether the file is open for writing."""
+"""If the kernel cannot say whether a file is open for writing: seconds since its last write after which it counts as
+closed.
+"""
 FOLDER_MODE: Final = 0o710
 FILE_MODE: Final = 0o620
 """Asterisk's group can write to the file and empty it, but not read it: lines can hold telephone numbers in clear."""
@@ -213,8 +215,7 @@ class JournalReader:
         set_gap_s: Callable[[float], None],
     ) -> None:
         """`enter` turns lines into evidence; its futures are done when that is on the disk. `all_written` is False
-        while evidence stays in memory because the disk is full. Before each read, `set_gap_s` gets the seconds since
-        the last one.
+        while some evidence could not be written. Before each read, `set_gap_s` gets the seconds since the last one.
         """
         self._folder = folder
         self._enter = enter
@@ -260,7 +261,9 @@ class JournalReader:
             self._open()
 
     def read_new_lines(self) -> None:
-        """Read and enter new lines. Raises OSError and JournalError; the next call reads lines again that failed."""
+        """Read and enter new lines. Raises OSError and JournalError; the next call reads lines again that could not be
+        entered.
+        """
         now_s, clock_s = time.monotonic(), time.time()
         known = clock_s - self._folder.read_until() if self._read_s is None else now_s - self._read_s
         self._set_gap_s(max(0.0, known))
@@ -278,12 +281,10 @@ class JournalReader:
     def _enter_new_lines(self, file: _File) -> Sequence[Future[None]]:
         """Enter the lines that were written to this file since the last read."""
         position, rest = os.lseek(file.descriptor, 0, os.SEEK_CUR), file.rest
-        lines = list(file.lines())
-        if not lines:
-            return ()
         try:
-            written = self._enter(lines)
-        except JournalError:
+            lines = list(file.lines())
+            written = self._enter(lines) if lines else ()
+        except (JournalError, OSError):
             file.go_back(position, rest)
             raise
         file.unwritten += written
@@ -371,7 +372,7 @@ class JournalReader:
             yield written
 
     def close(self) -> None:
-        """Close the files. The next instance reads lines again whose evidence is not on the disk."""
+        """Close the files. The next instance rereads the lines whose evidence is not on the disk."""
         for file in self._files:
             os.close(file.descriptor)
         self._files.clear()

@@ -1,4 +1,4 @@
-"""Logs that the registry will expire, or has expired: until it has, nothing else shows it."""
+"""Logs that the registry will expire soon, or has expired: before the expiry, calls do not show it."""
 
 from __future__ import annotations
 

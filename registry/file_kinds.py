@@ -13,7 +13,9 @@ from .trust import tuf_roles
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`head` gets the part with the fields `stamp`, which differ in each edition; `lists` names the lists."""
+    """`head` returns the part of a document with the fields `stamp`, which differ in each edition; `lists` names its
+    lists.
+    """
 
     parse: Callable[[str, str], Any]
     differences: Callable[[Any, Any], Iterable[str]]

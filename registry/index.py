@@ -17,7 +17,7 @@ from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What the association signs apart from the members: the suspensions, and the expiry of the whole."""
+    """What the association signs separately from the members: the suspensions, and the expiry of the whole."""
 
     suspensions: SuspensionsDocument
     expires: datetime
@@ -87,7 +87,7 @@ class RegistryIndex:
         return self._tones
 
     def suspension(self, number: Number) -> Suspension | None:
-        """The suspension of `number`, now or in future; None where it is not suspended."""
+        """The suspension of `number`, current or future; None if there is no such suspension."""
         return self._suspensions.get(number.e164)
 
     def suspensions(self) -> Iterator[Suspension]:
@@ -95,12 +95,12 @@ class RegistryIndex:
         return iter(self._suspensions.values())
 
     def licences(self, number: Number) -> Sequence[Licence] | None:
-        """The licences of the member who holds `number`; None where no member holds it."""
+        """The licences of the member that holds `number`; None if no member holds it."""
         holder = self._holder(number)
         return None if holder is None else self._compiled.licences[holder]
 
     def member(self, number: Number) -> str | None:
-        """The id of the member who holds `number`; None where no member holds it."""
+        """The id of the member that holds `number`; None if no member holds it."""
         holder = self._holder(number)
         return None if holder is None else self._compiled.members[holder]
 

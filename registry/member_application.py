@@ -25,7 +25,7 @@ class IdentityCheck(Model):
 
 
 class Applicant(Model):
-    """`id` is the member's id in the registry: a new one, or that of a member who asks for more."""
+    """`id` is the member's id in the registry: a new one, or that of a member that asks for more."""
 
     id: Id
     name: Name

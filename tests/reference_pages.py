@@ -125,9 +125,9 @@ SETTINGS_HEAD_JA: Final = """\
 環境変数が優先されます(`ari.url` は `IDTONE_ARI_URL`)。`IDTONE_` で始まる変数で idtone の知らないものは
 エラーになります。設定ファイルの場所は `IDTONE_CONFIG` で指定できます。
 """
-ONLY_ENVIRONMENT: Final = {
-    False: "The secret itself: only by the environment variable `{}`.",
-    True: "値そのもの。環境変数 `{}` だけで指定できます。",
+SECRET: Final = {
+    False: "The secret itself. Do not write it into the file: set `password_file` or the environment variable `{}`.",
+    True: "値そのもの。ファイルには書かず、`password_file` または環境変数 `{}` で指定してください。",
 }
 SEE: Final = {False: "See `{}`.", True: "`{}` を参照してください。"}
 
@@ -146,7 +146,7 @@ def settings_page(japanese: bool) -> str:
         entry = written.get(location)
         if entry is None:
             assert location[-1] == "password", f"config/idtone.yaml does not have {location}"
-            meaning, default, values = ONLY_ENVIRONMENT[japanese].format(variable_name(location)), "", ""
+            meaning, default, values = SECRET[japanese].format(variable_name(location)), "", ""
         else:
             meaning, default, values = _meaning(location, written, japanese), code(entry.default), entry.values
             if meaning:
@@ -189,15 +189,18 @@ OUTCOMES: Final = {
         "番号・方向・時刻について有効な利用許諾がある", "許諾された音", "接続",
     ),
     Outcome.NOTICE: (
-        "no valid licence and `policy.unlicensed: notice`; or a fallback and `policy.fallback: notice`",
+        "no valid licence and `policy.unlicensed: notice`; a fallback and `policy.fallback: notice`; or no room for "
+        "evidence and `policy.ledger_full: notice-and-connect`",
         "the notice", "connected",
-        "有効な利用許諾がなく `policy.unlicensed: notice`、またはフォールバックで `policy.fallback: notice`",
+        "有効な利用許諾がなく `policy.unlicensed: notice`、フォールバックで `policy.fallback: notice`、"
+        "または証跡を書く領域がなく `policy.ledger_full: notice-and-connect`",
         "一般の通知音", "接続",
     ),
     Outcome.REFUSE: (
-        "the number is suspended; or the policy says `refuse`",
-        "–", "nothing is dialled; the caller gets `policy.refuse_cause`",
-        "番号停止、または設定が `refuse`", "–", "発信せず、発信側に `policy.refuse_cause` を返す",
+        "the number is suspended; the policy says `refuse`; or the hook's arguments cannot be trusted",
+        "–", "nothing is dialled; the caller gets `policy.refuse_cause`, or 21 if the arguments cannot be trusted",
+        "番号停止、設定が `refuse`、またはフックの引数が信頼できない",
+        "–", "発信せず、発信側に `policy.refuse_cause`(引数が信頼できない場合は 21)を返す",
     ),
     Outcome.SHED: (
         "too many calls wait for a verdict (`policy.overload: shed`)",
@@ -230,8 +233,9 @@ REASONS: Final = {
     Reason.NUMBER_UNKNOWN: ("NOTICE", "no member holds the forwarding number", "転送元番号を持つ会員がいません"),
     Reason.NUMBER_WITHHELD: ("NOTICE", "the forwarding number is withheld", "転送元番号が非通知です"),
     Reason.NUMBER_MALFORMED: (
-        "NOTICE, or REFUSE if the hook's arguments cannot be trusted", "the forwarding number is no telephone number",
-        "転送元番号が電話番号の形ではありません。フックの引数が信頼できない場合は REFUSE になります",
+        "NOTICE, REFUSE",
+        "the forwarding number is no telephone number (NOTICE), or the hook's arguments cannot be trusted (REFUSE)",
+        "転送元番号が電話番号の形ではありません(NOTICE)。フックの引数が信頼できません(REFUSE)",
     ),
     Reason.REGISTRY_STALE: (
         "NOTICE", "the registry has expired, and `policy.registry_stale` has passed",
@@ -239,11 +243,11 @@ REASONS: Final = {
     ),
     Reason.REGISTRY_MISSING: ("NOTICE", "the service has no registry", "サービスに登録簿がありません"),
     Reason.LEDGER_FULL: (
-        "by `policy.ledger_full`", "there is no room for the evidence of the call, whatever its licence",
+        "`policy.ledger_full`", "there is no room for the evidence of the call, whatever its licence",
         "証跡を書く領域がありません(利用許諾の有無によりません)",
     ),
     Reason.SERVICE_UNAVAILABLE: (
-        "by `policy.fallback`", "the service gave no verdict; the hook fell back",
+        "`policy.fallback`", "the service gave no verdict; the hook fell back",
         "サービスから判定がなく、フックがフォールバックしました",
     ),
     Reason.OVERLOAD: (

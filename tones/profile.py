@@ -167,10 +167,10 @@ class Trim(Model):
 class Profile(Model):
     """A sound, made from `segments` or from a `recording`.
 
-    `level_dbm0` is the level of each whole burst; its frequencies are equally loud. The sounding part of a recording
-    is brought to this level. `recording` is an audio file: its name in the profile's file, which is in the same
-    folder, and its full path in a loaded profile. `sha256` is the hash of its bytes. `dither_seed` adds triangular
-    noise of one step to linear samples; the same seed gives the same noise.
+    `level_dbm0` is the level of each whole burst; its frequencies are equally loud. The sounding part of a recording is
+    brought to this level. `recording` is an audio file in the profile's folder: its file name in the YAML file, its
+    full path in a loaded profile. `sha256` is the hash of its bytes. `dither_seed` adds triangular noise of one step to
+    linear samples; the same seed gives the same noise.
     """
 
     id: Annotated[str, Field(max_length=64), AfterValidator(_slug)]
@@ -264,7 +264,7 @@ def rules(profile: Profile) -> Iterator[ValidationFault]:
     if profile.duration_ms > DURATION_LIMIT_MS:
         yield ValidationFault(
             ("repeat",) if profile.repeat > 1 else ("segments",),
-            Message("make a sound of {duration_ms:.10g} ms", duration_ms=profile.duration_ms),
+            Message("would make the sound {duration_ms:.10g} ms long", duration_ms=profile.duration_ms),
             Message("Shorten it to {duration_limit_ms} ms", duration_limit_ms=DURATION_LIMIT_MS),
         )
 
@@ -272,7 +272,9 @@ def rules(profile: Profile) -> Iterator[ValidationFault]:
 def _recording_rules(profile: Profile) -> Iterator[ValidationFault]:
     if profile.segments:
         yield ValidationFault(
-            ("segments",), Message("are given beside a recording"), Message("Keep either the recording or the segments")
+            ("segments",),
+            Message("are given together with a recording"),
+            Message("Keep either the recording or the segments"),
         )
     if profile.repeat > 1:
         yield ValidationFault(
@@ -333,7 +335,7 @@ def _segment_rules(location: tuple[str | int, ...], segment: Segment) -> Iterato
         for name in ("modulation", "sweep", "level_dbm0"):
             if getattr(segment, name) is not None:
                 yield ValidationFault(
-                    (*location, name), Message("is given to silence"), Message("Remove it, or give frequencies")
+                    (*location, name), Message("is set for a silent segment"), Message("Remove it, or give frequencies")
                 )
         return
     if 2 * segment.ramp_ms > segment.on_ms:

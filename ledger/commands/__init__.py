@@ -19,7 +19,8 @@ console.add_commands(
         ),
         "stats": (
             "idtone.ledger.commands.calls:stats",
-            "Count calls by day (of this machine's clock), member and licence: played, noticed, refused, heard.",
+            "Count calls by day (of this machine's clock), member and licence: played, noticed, refused, bypassed, "
+            "turned away, heard.",
         ),
         "replicas": (
             "idtone.ledger.commands.replicas:replicas",

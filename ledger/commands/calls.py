@@ -53,17 +53,22 @@ def list_calls(
     member: Annotated[str | None, typer.Option("--member", metavar="ID", help="Only calls of this member.")] = None,
     licence: Annotated[str | None, typer.Option("--licence", metavar="ID", help="Only calls of this licence.")] = None,
     heard: Annotated[
-        bool | None, typer.Option("--heard/--unheard", help="Only calls on which all heard their sound, or did not.")
+        bool | None,
+        typer.Option("--heard/--unheard", help="Only calls on which every party heard its sound, or only the others."),
     ] = None,
     fallback: Annotated[
         bool | None,
-        typer.Option("--fallback/--no-fallback", help="Only calls that the dialplan handled alone, or did not."),
+        typer.Option("--fallback/--no-fallback", help="Only calls that the hook decided by itself, or the others."),
     ] = None,
     odd: Annotated[bool, typer.Option("--odd", help="Only calls whose steps contradict each other.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many calls, the newest.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many calls, the newest.")] = 50,
     follow: Annotated[
         bool,
-        typer.Option("--follow", "-f", help="Calls that have ended; then each call when it ends, until interrupted."),
+        typer.Option(
+            "--follow",
+            "-f",
+            help="List the calls that have ended, then each further call when it ends, until interrupted.",
+        ),
     ] = False,
     as_json: console.JsonOption = False,
     as_csv: console.CsvOption = False,
@@ -164,7 +169,7 @@ def find(
     """
     wanted = parse(number if number is not None else _asked_for())
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
-        raise UsageError(Message("that is not a telephone number that could be found; write it like 0312345678"))
+        raise UsageError(Message("only telephone numbers can be found; write it like 0312345678"))
     first, last = _range(start, end, "--from", "--to")
     form = console.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger, node, keys or ())
@@ -186,7 +191,7 @@ def stats(
     until: Annotated[str | None, typer.Option("--until", metavar="T", help="Only calls before then.")] = None,
     by: Annotated[
         list[Part] | None,
-        typer.Option("--by", help="Count apart by this; may be repeated (default: by day, member and licence)."),
+        typer.Option("--by", help="Count separately by this; may be repeated (default: by day, member and licence)."),
     ] = None,
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
@@ -198,10 +203,11 @@ def stats(
     as_csv: console.CsvOption = False,
     as_tsv: console.TsvOption = False,
 ) -> None:
-    """Count calls by day (of this machine's clock), member and licence: played, noticed, refused, heard.
+    """Count calls by day (of this machine's clock), member and licence: played, noticed, refused, bypassed, turned
+    away, heard.
 
-    The member is the holder of the number in the registry by which the call was decided; it is empty if the registry
-    had none. The heard ratio counts connected calls on which a party was to hear a sound.
+    The member is the holder of the number in the registry by which the call was decided; it is empty if no member
+    held the number. The heard ratio counts connected calls on which a party was to hear a sound.
     """
     form = console.form(as_json, as_csv, as_tsv)
     start, end = _range(since, until, "--since", "--until")

@@ -1,4 +1,4 @@
-"""`idtone ledger forget`: destroy the keys that open the numbers of days."""
+"""`idtone ledger forget`: destroy day keys, without which telephone numbers cannot be opened."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def forget(
 ) -> None:
     """Destroy the keys of all days before DATE: the numbers of these days can never be opened again.
 
-    The decisions, what was heard, and the proofs stay. That keys were destroyed is a record of its own. Exit 1: you
+    The decisions, what was heard, and the proofs stay. The destruction itself is recorded. Exit 1: you
     answered no.
     """
     first = parse_day(before, datetime.now(UTC))

@@ -24,10 +24,10 @@ _BESIDE: Final[dict[str, Any]] = {"loc": "center left", "bbox_to_anchor": (1, 0.
 
 
 def plot(path: Path, tallies: Sequence[Tally]) -> None:
-    """Write the picture, replaced in one step.
+    """Write the picture; an existing file is replaced in one step.
 
-    From left to right are days; or members or licences, if calls are not counted by day. Each member has a line of its
-    own if calls are counted by member too.
+    The horizontal axis shows days, or members or licences if calls are not counted by day. Each member has a line of
+    its own if calls are counted by member too.
 
     Raises UsageError if matplotlib is not installed or the file cannot be written.
     """
@@ -79,7 +79,7 @@ def _place(counted: Tally) -> str:
 
 
 def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
-    """Of the heard ratio: the name of each line, its colour, and what it is of."""
+    """For each line of the heard ratio: its name, its colour, and the tallies that it shows."""
     calls: Counter[str] = Counter()
     for each in tallies:
         if each.day and each.member is not None:

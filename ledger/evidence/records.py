@@ -25,7 +25,7 @@ class Record:
     their enumerations, so that a code of a newer version can still be read. `profile` is the sound
     that was decided on, and `profiles` says for each party which; `skip` why there is none. `heard_by` are the
     parties that heard theirs to its end, and `heard` that all of them did; `known_by` says for each by what that is
-    known. `complete` means that the end of the call was seen, `fallback` that the dialplan handled it without the
+    known. `complete` means that the end of the call was seen, `fallback` that the hook decided it without the
     service. `nonce` binds the lines of the journal to it.
     """
 
@@ -188,7 +188,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         yield "the numbers cannot be opened: they were changed, or sealed with another key"
     if alone and decided:
         told = f"{decided.get('outcome')}, {decided.get('reason')}"
-        yield f"the service decided {told}, and the dialplan acted without it"
+        yield f"the service decided {told}, and the hook acted without it"
     if UNSEALED in sealed:
         yield "the numbers could not be sealed, and are not kept"
     for step in steps:
@@ -215,7 +215,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
             yield "ended as CONNECTED without connected before it"
         acted = _text(step.details, "reason") if kind is StepKind.ENDED else None
         if acted and acted != reason:
-            yield f"the dialplan acted on {acted}"
+            yield f"the hook acted on {acted}"
         party = _text(step.details, "party")
         before_it = [at for whose, at in latest.items() if party is None or whose in (None, party)]
         # The first has the time of the request, which was decided too late; the second is reported with the end.
@@ -249,13 +249,13 @@ def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
 
 
 def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
-    """The decision that took effect: the dialplan's own, if it acted before the service decided."""
+    """The decision that took effect: the hook's own, if it acted before the service decided."""
     alone, decided = _details(steps, StepKind.FALLBACK), _details(steps, StepKind.DECIDED)
     return alone if "outcome" in alone or not decided else decided
 
 
 def _acted_alone(steps: Sequence[Step]) -> bool:
-    """Whether the dialplan handled the call without the service.
+    """Whether the hook decided the call without the service.
 
     Its line in the journal counts only with the nonce of the request, which no one else knows.
     """

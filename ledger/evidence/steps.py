@@ -235,7 +235,7 @@ def ended(
 ) -> Step:
     """`hangup_cause` is ITU-T Q.850's; 0, which means no cause in Asterisk, is left out like None.
 
-    `reason` is the one on which the dialplan acted, if it said so.
+    `reason` is the one on which the hook acted, if it said so.
     """
     if hangup_cause is not None and not 0 <= hangup_cause <= 127:
         raise LedgerError(f"a Q.850 cause lies between 1 and 127; {hangup_cause} does not")

@@ -30,7 +30,7 @@ class Tally:
     """The calls of one day, one member and one licence; each is None if calls are not counted by it.
 
     `member` is empty if the registry had no holder of the number. `licence` is empty if no licence decided.
-    `fallback` are the calls that the dialplan handled without the service; each is counted in another column too,
+    `fallback` are the calls that the hook decided without the service; each is counted in another column too,
     except one that ended before anything was decided.
 
     `connected` are the connected calls on which a party was to hear a sound; `heard` are those of them on which all

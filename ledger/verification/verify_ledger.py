@@ -247,7 +247,7 @@ class _Verification:
     def _look_at_open_calls(self, last: int) -> None:
         """A call that has a leaf is over, and each later step is a leaf, except a decision that came too late.
 
-        Such a call was handled by the dialplan alone, and has this one decision.
+        The hook decided such a call by itself, and the service decided it once.
         """
         for call_id, texts in self._grown.calls.items():
             found = self._rows.of_call(call_id, last)

@@ -1,4 +1,4 @@
-"""The ledger's database as its writer has it: each group of steps is written whole, as long as the disk has room."""
+"""Writes groups of steps into the ledger's database, each in one transaction, as long as there is disk space."""
 
 from __future__ import annotations
 
@@ -40,20 +40,19 @@ from .log_store import LogAppend, LogStore
 from .reserve import Reserve
 
 NEXT_AFTER_S: Final = 60.0
-"""How long after a database was set aside the next one is not: a disk that damages everything would be filled with
-damaged files.
+"""The shortest time between setting aside two databases: otherwise a failing disk would fill up with damaged files.
 """
 PASSING: Final = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-"""Errors of the disk, and not of the database on it, unless they come twice."""
+"""These count as errors of the disk, not of the database, unless they occur twice in a row."""
 LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-"""With these nothing was begun, and SQLite has waited already."""
+"""With these no transaction was begun, although SQLite has waited for the lock."""
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
 
 
 class NotWrittenError(LedgerError):
-    """Nothing of a group was written."""
+    """The group was not written, or it is unknown whether it was."""
 
     def __init__(self, text: str, trouble: Trouble) -> None:
         super().__init__(text)
@@ -94,7 +93,7 @@ class GroupWriter:
                 make_parents(path)
                 lock = lock_for_writing(path)
                 resources.callback(os.close, lock)
-                # Only now: the writer before may have set a database aside.
+                # Only while the lock is held: the previous writer may have set a database aside.
                 found = cls(path, node, key_ring.renewed(), Reserve(path, reserve_bytes), resources)
                 found._lock = lock
                 resources.callback(found._let_go)
@@ -117,7 +116,7 @@ class GroupWriter:
         return tree.checkpoint if tree else None
 
     def distrust(self, reason: str) -> None:
-        """Sign nothing any more: another tree was signed by this name. From any thread."""
+        """Stop signing: another tree was signed under this name. From any thread."""
         if self._tree:
             self._tree.distrust(self._path, reason)
 
@@ -147,8 +146,8 @@ class GroupWriter:
             raise NotWrittenError(what, Trouble.OTHER) from error
 
     def _retrying(self, work: Callable[[], None]) -> None:
-        """Try again after each piece of the reserve, once with the file opened anew, because an error may pass, and
-        once with a new database.
+        """Retry after each piece of the reserve, once after reopening the file (the error may be temporary), and once
+        with a new database.
         """
         anew = False
         damaged: sqlite3.Error | None = None
@@ -223,8 +222,8 @@ class GroupWriter:
             self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience_s)}")
 
     def _row(self, step: Step) -> dict[str, Any]:
-        """If numbers cannot be sealed, the rest is evidence all the same. Raises OSError if the disk has no room for
-        the key that seals them.
+        """If the numbers cannot be sealed, the rest of the step is still written. Raises OSError if the disk has no
+        room for the key that seals them.
         """
         try:
             return row_of(self._node, step, self._key_ring.days.writing)

@@ -28,7 +28,7 @@ _NAME: Final = re.compile(r"[\w-]*$")
 _QUEUE_GOSUB: Final = "membergosub"
 _JUMPS: Final = frozenset({"gosub", "gosubif", "goto", "gotoif"})
 _FIRST_GOSUB: Final = 6
-"""The first argument of Queue() that may name a Gosub(); which one does differs between versions."""
+"""Index of the first argument of Queue() that can name a Gosub(); its exact place depends on the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _leading_contexts(lines: Sequence[Line]) -> Iterator[str]:
 
 
 def _ignored_in(text: str, leading: Collection[str]) -> Iterator[str]:
-    """What in a line ignores the result. `leading` are the contexts that lead to `idtone-called`."""
+    """The applications in a line that ignore the result. `leading` are the contexts that lead to `idtone-called`."""
     for name, inner, gosubs in _groups(text):
         if name == "queue":
             arguments = inner.split(",")[_FIRST_GOSUB:]

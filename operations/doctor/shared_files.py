@@ -87,7 +87,7 @@ def writable_check(exam: Exam) -> Iterator[Finding]:
     owner = f"{observe_machine.user_name(who.user) if who else UNIT}:{_group(reader, own)}"
     finding = shared_file_findings.puttable(WRITABLE[0], ours, who, owner, shared_file_findings.SOUNDS_MODE)
     yield finding
-    # The group that the sounds' folder has, or has after the remedy.
+    # The group of the sounds' folder, now or after the remedy.
     group = shared_file_findings.group_for(reader, own) if finding.state is State.BAD else own.group if own else None
     yield shared_file_findings.puttable(WRITABLE[1], theirs, who, owner, shared_file_findings.JOURNAL_MODE, group)
 

@@ -157,7 +157,7 @@ def test_only_an_application_that_passed_its_review_unchanged_is_granted(office:
 
 def test_a_licence_is_renewed_suspended_resumed_and_revoked(office: Office) -> None:
     before = office.registry.read_text()
-    assert "is valid until 2027-01-10" in office.refused("renew", "L-0001", "--until", "2026-12-10", *WHY)
+    assert "is already valid until 2027-01-10" in office.refused("renew", "L-0001", "--until", "2026-12-10", *WHY)
     told = office.told("renew", "L-0001", "--until", "2028-01-10", *WHY)
     assert told["what"] == [
         "member m-0001: licence L-0001: the end is 2028-01-10T00:00:00+09:00, was 2027-01-10T00:00:00+09:00"
@@ -196,7 +196,7 @@ def test_two_people_stop_a_number_and_lift_it(office: Office) -> None:
     assert told["requested"] == "2026-11-02T01:10:00+09:00"
     assert told["what"][0].startswith("…5677: is suspended since ")
     assert "0312345677" not in (office.folder / "history" / "suspensions.jsonl").read_text()
-    assert "…5677 is suspended already" in office.refused("suspend-number", *STOP, typed="0312345677\n0312345677\n")
+    assert "…5677 is already suspended" in office.refused("suspend-number", *STOP, typed="0312345677\n0312345677\n")
     assert "not yet signed" in office.run("history", office.folder)[1].splitlines()[-1]
     assert office.told("publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
     signed = office.told("history")[-1]["signed"]

@@ -688,7 +688,7 @@ def test_the_hooks_decision_counts_if_the_services_comes_too_late(
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.fallback) == ("NOTICE", "service-unavailable", True)
     assert (record.heard, record.complete, record.known_by) == (True, True, {"called": "packets"})
-    assert record.anomalies == ("the service decided PLAY, licence-valid, and the dialplan acted without it",)
+    assert record.anomalies == ("the service decided PLAY, licence-valid, and the hook acted without it",)
 
 
 def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(

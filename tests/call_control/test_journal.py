@@ -736,6 +736,28 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(
     assert [message.count("the ledger cannot say which calls have ended") for message in caplog.messages] == [1]
 
 
+async def test_a_read_that_fails_half_way_loses_no_line(folder: JournalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk with errors: the first part was read, the next one cannot be."""
+    lines = [f"{number:04}" for number in range(module.PART // 4)]  # more than one part
+    write(folder, "".join(f"{line}\n" for line in lines))
+    entered, read = Entered(), os.read
+    reads: list[int] = []
+
+    def broken(descriptor: int, length: int) -> bytes:
+        if length == module.PART:  # inotify reads too
+            reads.append(descriptor)
+        if len(reads) == 2:
+            reads.append(descriptor)
+            raise OSError(errno.EIO, "Input/output error")
+        return read(descriptor, length)
+
+    monkeypatch.setattr(module.os, "read", broken)
+    async with following(entered.reader(folder)):
+        await until(lambda: len(entered.lines) == len(lines))
+    assert entered.lines == lines
+    assert len(reads) > 2
+
+
 async def test_the_time_up_to_which_all_lines_were_read_is_saved(folder: JournalFolder, quickly: None) -> None:
     assert folder.read_until() == 0
     entered = Entered()

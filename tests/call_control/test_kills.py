@@ -39,7 +39,7 @@ from . import hook
 from .evidence import REQUEST, MemoryEvidence, id_of, registry
 from .reading import following, is_cleared, until, write
 
-LATE = "the service decided PLAY, licence-valid, and the dialplan acted without it"
+LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 
 
 def now() -> datetime:

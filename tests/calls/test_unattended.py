@@ -197,7 +197,7 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
     assert records.keys() - before == {ending.call_id}
     record = records[ending.call_id]
     assert (record["fallback"], record["outcome"], record["reason"]) == (True, "NOTICE", "service-unavailable")
-    assert record["anomalies"][0] == "the service decided PLAY, licence-valid, and the dialplan acted without it"
+    assert record["anomalies"][0] == "the service decided PLAY, licence-valid, and the hook acted without it"
     assert record["complete"]
     assert record["heard"]
     verify(stopped)

@@ -80,12 +80,12 @@ def test_a_file_larger_than_the_limit_is_not_read(tmp_path: Path) -> None:
             "on_ms: 30",
             "on_ms: 30, modulation: {rate_hz: 20, depth: 1}",
             "7:37: segments[2].modulation",
-            "given to silence",
+            "set for a silent segment",
         ),
         ("repeat: 2", "repeat: 0", "8:1: repeat", "is less than 1"),
         ("off_ms: 50", "off_ms: 3599950", "8:1: repeat", "Shorten it to 3600000 ms"),
         ("repeat: 2", "standard: true", "8:1: standard", "is true for a synthesised sound"),
-        ("repeat: 2", "recording: a.wav", "4:1: segments", "are given beside a recording"),
+        ("repeat: 2", "recording: a.wav", "4:1: segments", "are given together with a recording"),
     ],
 )
 def test_every_bad_value_is_a_located_fault(old: str, new: str, place: str, problem: str) -> None:

@@ -68,7 +68,8 @@ def inspect_recording(
 def plot_target(
     target: TargetArgument,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE.png", help="Write a PNG instead of the terminal.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE.png", help="Write a PNG instead of drawing in the terminal."),
     ] = None,
     profile: Annotated[
         str | None,
@@ -146,7 +147,7 @@ def _recording(target: str) -> Path | None:
 
 
 def _short(profile: Profile, target: str) -> Profile:
-    """The profile with its repetitions cut at `_SHOWN_LIMIT_MS`. Raises ToneError where one round is longer."""
+    """The profile with its repetitions cut at `_SHOWN_LIMIT_MS`. Raises ToneError if a single repetition is longer."""
     once_ms = profile.duration_ms / profile.repeat
     if once_ms > _SHOWN_LIMIT_MS:
         raise ToneError(

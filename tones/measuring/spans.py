@@ -43,7 +43,7 @@ class Span:
 
 
 def frame_powers(samples: Floats, sample_rate_hz: float) -> Floats:
-    """Mean power in frames of `FRAME_MS`, each at the time of its middle; an incomplete last frame is left out."""
+    """The mean power of each frame of `FRAME_MS`; an incomplete last frame is left out."""
     edges = np.arange(0, int(len(samples) / sample_rate_hz * 1000 / FRAME_MS) + 1) * sample_rate_hz * FRAME_MS / 1000
     edges = edges.astype(np.int64)
     powers = np.zeros(max(len(edges) - 1, 0), np.float32)
@@ -124,7 +124,7 @@ def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> li
     window = np.hanning(size)
     lowest = round(LOWEST_HZ / sample_rate_hz * 2 * size)
     change = np.zeros(count)
-    # Blocks keep an hour from needing more memory than a minute; they overlap by the compared distance.
+    # Works in blocks, so that memory does not grow with the length; blocks overlap by the compared distance.
     block = 4096
     for start in range(0, count, block):
         stop = min(start + block + 2 * apart, count)

@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-LOWEST_RATE_HZ: Final = 16_000
+DECIMATED_RATE_HZ: Final = 16_000
+"""Recordings of at least twice this rate are decimated to it, or to somewhat more."""
 _BLOCK: Final = 1 << 16
 _TAPS: Final = 48
-"""On each side of the filter, at the lower rate."""
+"""Taps on each side of the filter's centre, at the lower rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Working:
 
 def working(samples: NDArray[Any], sample_rate_hz: int, mean: float) -> Working:
     """Filter and decimate by an integer, block by block; `mean` is the DC to remove."""
-    step = max(1, sample_rate_hz // LOWEST_RATE_HZ)
+    step = max(1, sample_rate_hz // DECIMATED_RATE_HZ)
     if step == 1:
         return Working(np.asarray(samples, np.float32) - np.float32(mean), sample_rate_hz, 1)
     reach = _TAPS * step

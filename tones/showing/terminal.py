@@ -63,7 +63,7 @@ class Picture:
         low, high = envelope(self.samples, 2 * columns)
         peak = max(float(-low.min()), float(high.max()), 1e-9)
         height = 4 * _WAVE_ROWS
-        # A row counts from the top; the middle is always drawn.
+        # Rows count from the top; the centre line is always drawn.
         first = np.floor((1 - np.maximum(high, 0) / peak) * (height - 1) / 2 + 0.5).astype(int)
         last = np.ceil((1 - np.minimum(low, 0) / peak) * (height - 1) / 2 - 0.5).astype(int)
         for row in range(_WAVE_ROWS):

@@ -24,7 +24,7 @@ _ROLES: Final = {
 }
 _KINDS: Final = {
     StepKind.DECIDED: "判定 / decided",
-    StepKind.FALLBACK: "サービス不在時の処理 / fallback",
+    StepKind.FALLBACK: "フックの決定 / fallback",
     StepKind.ANSWERED: "応答 / answered",
     StepKind.SOUND_STARTED: "鳴動開始 / sound started",
     StepKind.SOUND_ENDED: "鳴動終了 / sound ended",
@@ -121,7 +121,7 @@ def _call(number: int, told: PackRecord) -> Section:
         "方向 / direction": record.direction,
         **{_ROLES[role]: _number(told.numbers.get(role), masked) for role, masked in record.numbers.items()},
         "判定 / outcome": f"{record.outcome}, {record.reason}" if record.outcome else None,
-        "サービス不在時に交換機が処理 / handled by the PBX alone": "はい / yes" if record.fallback else None,
+        "フックが自分で決定 / decided by the hook itself": "はい / yes" if record.fallback else None,
         "会員 / member": record.member,
         "利用許諾 / licence": record.licence,
         "登録簿の版 / registry version": _registry(record),

@@ -493,7 +493,7 @@ def test_another_number_is_a_negative_verdict(ledger: str) -> None:
 
 @pytest.mark.parametrize("number", ["", "110", "anonymous", "12x", "031234"])
 def test_what_is_no_number_is_wrong_use_and_not_shown(ledger: str, number: str) -> None:
-    with pytest.raises(UsageError, match=r"not a telephone number that could be found; write it like 0312345678$"):
+    with pytest.raises(UsageError, match=r"only telephone numbers can be found; write it like 0312345678$"):
         run("find", "--ledger", ledger, "--number", number)
 
 

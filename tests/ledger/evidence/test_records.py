@@ -100,7 +100,7 @@ def test_ordinary_calls_have_no_anomaly(
             [decided(PLAY), ANSWERED, NOTICE_STARTED, INSTEAD, CONNECTED],
             ["the called party heard notice instead of the sound", "connected before the sound was heard"],
         ),
-        ([decided(PLAY), LATE_ENDED], ["the dialplan acted on service-unavailable"]),
+        ([decided(PLAY), LATE_ENDED], ["the hook acted on service-unavailable"]),
         ([decided(PLAY), STARTED], ["sound-started without answered before it"]),
         ([decided(PLAY), ANSWERED, HEARD], ["sound-ended without sound-started before it"]),
         ([decided(BYPASS), CONNECTED], []),
@@ -222,7 +222,7 @@ def test_the_nonce_of_the_request_is_that_of_the_record_and_no_part_of_its_json(
     assert fold("pbx-1", [steps.decided(forwarded(), PLAY, NOW), CANCELLED]).nonce is None
 
 
-LATE = "the service decided PLAY, licence-valid, and the dialplan acted without it"
+LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
 
 
@@ -255,7 +255,7 @@ REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NU
         (
             [decided(REFUSE, ms=3000), fallback(Outcome.REFUSE, Reason.NUMBER_SUSPENDED), REFUSED_BY_HOOK],
             True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {},
-            ["the service decided REFUSE, number-suspended, and the dialplan acted without it"],
+            ["the service decided REFUSE, number-suspended, and the hook acted without it"],
         ),
         # What the hook says that it did counts, whatever the end says.
         (
@@ -265,7 +265,7 @@ REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NU
         (
             [decided(PLAY), NOTICED, steps.ended("c-1", at(1), CallStatus.CANCEL, reason=PLAY.reason)],
             True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"},
-            [LATE, "the dialplan acted on licence-valid"],
+            [LATE, "the hook acted on licence-valid"],
         ),
         (
             [decided(PLAY), CANCELLED, NOTICED],

@@ -68,7 +68,7 @@ def test_a_service_of_another_user_cannot_be_ruled_out(tmp_path):
     for folder in (tmp_path, *tmp_path.parents):
         if folder.name.startswith(("pytest-", "test_")):
             folder.chmod(0o755)
-    imports = "import pathlib as p; from idtone.operations.doctor import machine as m"
+    imports = "import pathlib as p; from idtone.operations.doctor import observe_machine as m"
     question = f"{imports}; print(m.held_open(p.Path({str(lock)!r})))"
     holder = subprocess.Popen(
         [sys.executable, "-c", f"f = open({str(lock)!r}); print(flush=True); input()", "serve"],

@@ -42,7 +42,7 @@ def test_a_crash_is_a_finding_without_the_text_of_the_error(exam):
         ("ledger", State.GOOD),
         ("ledger-key", State.UNKNOWN),
     ]
-    assert "RuntimeError in test_rounds.py, line" in findings[-1].found
+    assert "RuntimeError in test_run_checks.py, line" in findings[-1].found
     assert "0312345678" not in findings[-1].found
 
 
