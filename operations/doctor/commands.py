@@ -45,6 +45,7 @@ def doctor(
         Path | None,
         typer.Option(metavar="DIR", help="Asterisk's configuration folder (default: the one that Asterisk names)."),
     ] = None,
+    problems: Annotated[bool, typer.Option("--problems", help="Show only the findings that are not good.")] = False,
     as_json: console.JsonOption = False,
 ) -> None:
     """Check the PBX and everything that a call depends on, and say how to correct faults. Changes nothing.
@@ -58,17 +59,26 @@ def doctor(
     with _progress() as waiting:
         findings = run(exam, CHECKS, waiting=waiting)
     if as_json:
-        console.print_json([finding.report() for finding in findings])
+        console.print_json([finding.report() for finding in findings if _is_shown(finding, problems)])
     else:
-        show(findings, console.screen(highlight=False))
+        show(findings, console.screen(highlight=False), problems)
     if any(finding.state is State.BAD for finding in findings):
         console.negative()
 
 
-def show(findings: Collection[Finding], out: Console) -> None:
-    """Print a table of all findings, then the remedies. A remedy is never wrapped, so that it can be copied."""
+def _is_shown(finding: Finding, problems: bool) -> bool:
+    return finding.state is not State.GOOD or not problems
+
+
+def show(findings: Collection[Finding], out: Console, problems: bool = False) -> None:
+    """Print a table of the findings, or of the problems alone, then the remedies, and the count of all findings.
+
+    A remedy is never wrapped, so that it can be copied.
+    """
     table = Table(*map(translated, _COLUMNS), box=None)
     for finding in findings:
+        if not _is_shown(finding, problems):
+            continue
         table.add_row(_state(finding.state), translated(finding.looked_at), Text(translated(finding.found)))
     out.print(table)
     for state in (State.BAD, State.WARNING, State.UNKNOWN):

@@ -20,9 +20,9 @@ FINDINGS = [
 ]
 
 
-def shown(**options) -> str:
+def shown(problems: bool = False, **options) -> str:
     out = io.StringIO()
-    show(FINDINGS, Console(file=out, width=100, highlight=False, **options))
+    show(FINDINGS, Console(file=out, width=100, highlight=False, **options), problems)
     return out.getvalue()
 
 
@@ -35,6 +35,14 @@ def test_the_worst_comes_first_and_remedies_can_be_copied():
     assert text.splitlines()[-1] == "1 good, 1 warning, 1 bad, 2 not checked"
     for finding in FINDINGS[1:]:
         assert finding.why in text
+
+
+def test_problems_alone_are_shown_and_all_are_counted():
+    text = shown(problems=True)
+    assert "as it should" not in text
+    for finding in FINDINGS[1:]:
+        assert finding.found in text
+    assert text.splitlines()[-1] == "1 good, 1 warning, 1 bad, 2 not checked"
 
 
 def test_colours_only_on_a_terminal(monkeypatch):

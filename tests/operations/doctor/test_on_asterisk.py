@@ -110,6 +110,13 @@ def reloaded(service: Service, path: Path, change: Callable[[str], str], command
 # -- intact ------------------------------------------------------------------------------------------------------
 
 
+def test_problems_alone(pbx: Service, intact: Findings) -> None:
+    _, output = run(pbx, "--json", "--problems")
+    problems = {finding["id"] for finding in json.loads(output)}
+    assert problems
+    assert problems == {topic for topic, finding in intact.items() if finding["state"] != "good"}
+
+
 def test_a_correct_pbx_is_good_and_stays_unchanged(pbx, intact):
     def trace() -> Mapping[Path, tuple[int, int] | None]:
         folders = (pbx.asterisk.etc, pbx.asterisk.sounds, pbx.asterisk.sounds / "journal", pbx.ledger.parent)
