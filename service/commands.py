@@ -54,9 +54,8 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         print(translated(Message("the settings can be used")))
         return
     logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
-    logging.getLogger("tuf").setLevel(
-        logging.WARNING
-    )  # else it logs each missing signature, even if enough keys signed
+    # Otherwise it logs each missing signature, even if enough keys signed.
+    logging.getLogger("tuf").setLevel(logging.WARNING)
     faulthandler.enable()  # shows where the event loop was blocked when systemd's watchdog ends the process
     instance = Instance(settings, password, load(settings))
     loop_first()

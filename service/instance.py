@@ -13,8 +13,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, n
 from dataclasses import dataclass
 from typing import Any, Final
 
-import phonenumbers.data.region_JP  # noqa: F401 — else the first call waits for it
-
 from idtone.agi.application import AgiApplication
 from idtone.agi.server import FastAgiServer, Limits, Listener, bound_to
 from idtone.ari_app.application import AriApplication
