@@ -44,7 +44,7 @@ class Request:
     """The hook's request for a verdict; each field is unchecked text.
 
     Only the hook and the service know `nonce`. `caller` is the caller id of the channel, `called` is CALLED_NUMBER,
-    `chain` is the id of the call of which this one is a leg, and `diverting` is the number that forwarded the call to
+    `chain` is the id of the call that this one is a leg of, and `diverting` is the number that forwarded the call to
     this PBX, according to its signalling.
     """
 

@@ -79,7 +79,7 @@ class NumberRole(StrEnum):
 FIRST: Final = frozenset({StepKind.DECIDED, StepKind.FALLBACK})
 """A record begins with one of these; it has the numbers."""
 DAY, SEALED, SEALED_KEY = "day", "numbers", "numbers_key"
-"""The details of that step in which its numbers are sealed: under the key of which day, the numbers, and their key."""
+"""The details of the step that holds the sealed numbers: the day of their key, the numbers, and their own key."""
 UNOPENED: Final = "cannot be opened"
 """In the place of numbers that are not what was sealed."""
 UNSEALED: Final = "could not be sealed"
