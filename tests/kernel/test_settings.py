@@ -240,7 +240,7 @@ def test_the_ledger_is_the_nodes_own_file_with_or_without_postgresql(tmp_path: P
     assert (own.is_shared(), own.own(), own.secret()) == (False, own.url, None)
     secret = tmp_path / "password"
     secret.write_text("s3cret\n")
-    shared = LedgerSettings(url="postgresql+psycopg://db/x", spool=Path("/a/b.sqlite3"), password_file=secret)
+    shared = LedgerSettings(url="postgresql://db/x", spool=Path("/a/b.sqlite3"), password_file=secret)
     assert (shared.is_shared(), shared.own(), shared.secret()) == (True, "sqlite:////a/b.sqlite3", "s3cret")
     assert shared.model_copy(update={"password": "other"}).secret() == "other"
     with pytest.raises(DocumentError, match="cannot be read"):

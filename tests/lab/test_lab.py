@@ -27,10 +27,11 @@ async def test_phones_ring_together_and_the_first_answer_takes_the_call(asterisk
     async with lab(asterisk, ring, Answer(after_ms=100), ring) as phones:
         placed = await phones.place(NATIVE)
         assert placed.caller.final_status == 200
-        assert [call.final_status for call in placed.rung] == [487, 200, 487]
         assert placed.called is phones.members[1].calls[0]
         await phones.talk_and_hang_up(placed, 0.6)
         await phones.nothing_is_left()
+        # Asterisk cancels the other two a moment after the caller has its answer.
+        assert [call.final_status for call in placed.rung] == [487, 200, 487]
     assert talks_to(placed.caller, voices.members(3)[1], placed.caller.answered_ns)
 
 

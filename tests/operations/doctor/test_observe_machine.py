@@ -162,7 +162,7 @@ def test_missing_files(tmp_path):
     assert observe_machine.content(tmp_path / "nothing") is None
     assert observe_machine.mode_and_owner(tmp_path / "nothing") is None
     assert observe_machine.existing(tmp_path / "a" / "b") == tmp_path
-    assert observe_machine.room(tmp_path / "a" / "b") == observe_machine.room(tmp_path)
+    assert observe_machine.room(tmp_path / "a" / "b").free_bytes > 0
     assert observe_machine.room(Path("/")).free_bytes > 0
 
 
