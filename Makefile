@@ -19,6 +19,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do \
 VENV := .venv
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
+SITE := $(VENV)/site.stamp
 FUZZ := $(VENV)/fuzz.stamp
 AUDIT := $(VENV)/audit.stamp
 SETUP := setup.cfg pyproject.toml src/idtone/__init__.py Makefile
@@ -30,7 +31,7 @@ help:
 	@echo 'make demo     shows what idtone does on a real Asterisk of its own; JSON=1 prints the findings as JSON'
 	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
-	@echo 'make docs     makes the pages of docs/reference that come from the code; with the extra docs also a site, in build/site'
+	@echo 'make docs     makes the pages of docs/reference that come from the code, and the site, in build/site'
 	@echo 'make messages  finds the texts to translate, and compiles the Japanese ones of config/locale'
 	@echo 'make bench    measures what the hook costs over Asterisk itself; MINUTES=10, findings and picture in build/'
 	@echo 'make bench-soak  calls for a long time, and tells what grows; MINUTES=30 RATE=50'
@@ -73,11 +74,9 @@ check: $(DEV) house
 	$(VENV)/bin/mypy
 	PYTHONPATH=build/house $(VENV)/bin/lint-imports
 
-docs: $(DEV)
+docs: $(SITE)
 	@$(VENV)/bin/python -m tests.reference_pages
-	@if $(VENV)/bin/python -c 'import mkdocs' 2>/dev/null; then \
-		NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet --strict; \
-	else echo "idtone: no site: it needs $(VENV)/bin/pip install --editable '.[docs]'" >&2; fi
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet --strict
 
 messages: $(DEV)
 	@$(VENV)/bin/python -m tests.messages
@@ -151,6 +150,11 @@ $(DEV): $(SETUP)
 	$(call say,installing idtone and the tools for its development into $(VENV) …)
 	@$(PIP) install --editable '.[dev]' >&2
 	@touch $(RUN) $@
+
+$(SITE): $(DEV)
+	$(call say,installing what makes the site into $(VENV) …)
+	@$(PIP) install --editable '.[docs]' >&2
+	@touch $@
 
 $(FUZZ): $(DEV)
 	$(call say,installing the fuzzer into $(VENV) …)
