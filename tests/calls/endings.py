@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ..endings import Event, Step
@@ -15,7 +14,6 @@ from ..lab.phone import Behaviour
 SOUND_S = 0.44
 UNTIL = {Step.ANSWERED: 0.0, Step.SOUNDING: 0.15, Step.CONNECTING: SOUND_S + 0.003, Step.CONNECTED: SOUND_S + 0.3}
 """Seconds from the answer to a step after it."""
-BEFORE_THE_ANSWER = (Step.DIALLING, Step.RINGING, Step.EARLY_MEDIA)
 REFUSALS = {Event.BUSY: (486, 17), Event.DECLINED: (603, 21), Event.CONGESTION: (503, 34)}
 
 
@@ -95,6 +93,3 @@ async def reached(phones: Lab, placed: Placed, step: Step) -> None:
         await asyncio.sleep(UNTIL[step])
     else:
         await asyncio.sleep(0.15)
-
-
-Happening = Callable[[Lab, Case], Awaitable[Placed]]

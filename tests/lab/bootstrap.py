@@ -14,13 +14,12 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from . import debian, trees
+from . import trees
 from .debian import PackagesUnavailable, Progress
 
 OVERRIDE: Final = "LAB_ASTERISK"
@@ -52,10 +51,7 @@ class AsteriskInstallation:
     """Its origin as text: "/usr/sbin/asterisk", "Debian forky, unpacked in …"."""
 
 
-def find_or_get(
-    progress: Progress = lambda line: print(line, file=sys.stderr, flush=True),
-    environment: Mapping[str, str] = os.environ,
-) -> AsteriskInstallation:
+def find_or_get(progress: Progress = trees.tell, environment: Mapping[str, str] = os.environ) -> AsteriskInstallation:
     """The Asterisk of this machine, or a fetched one. Raises AsteriskMissing.
 
     An Asterisk that the user names must be usable; an installed one that is too old is skipped.
@@ -68,29 +64,7 @@ def find_or_get(
             return _installed(Path(program))
         except AsteriskMissing as reason:
             progress(f"lab: passing over {program}: {reason}")
-    return _fetched(cache_directory(environment, progress), progress)
-
-
-def cache_directory(environment: Mapping[str, str], progress: Progress) -> Path:
-    """The folder that keeps unpacked trees between runs: in the user's cache, or a private temporary folder."""
-    home = environment.get("HOME")
-    cache = environment.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else None)
-    if cache:
-        directory = Path(cache) / "idtone"
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=directory).close()
-        except OSError as error:
-            progress(f"lab: cannot keep Asterisk in {directory} ({error.strerror}); using a temporary folder")
-        else:
-            return directory
-    directory = Path(tempfile.gettempdir()) / f"idtone-{os.getuid()}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
-        raise AsteriskMissing(
-            f"{directory} belongs to another user. Remove it, or set XDG_CACHE_HOME to your own folder"
-        )
-    return directory
+    return _fetched(progress, environment)
 
 
 def _installed(program: Path) -> AsteriskInstallation:
@@ -113,61 +87,18 @@ def _installed(program: Path) -> AsteriskInstallation:
     return AsteriskInstallation([str(program)], modules, data, version, str(program))
 
 
-def _fetched(cache: Path, progress: Progress) -> AsteriskInstallation:
-    with trees.alone(cache / "asterisk.lock", "Asterisk", progress):
-        for leftover in cache.glob("fetching-*"):
-            shutil.rmtree(leftover)
-        for tree in sorted(cache.glob(f"asterisk-*-{platform.machine()}")):
-            if (found := _unpacked(tree)) is not None:
-                return found
-            progress(f"lab: {tree} is damaged; fetching it again")
-            shutil.rmtree(tree)
-        progress("lab: no Asterisk here; fetching Debian's, about 80 MB to download and 270 MB unpacked …")
-        fetching = Path(tempfile.mkdtemp(prefix="fetching-", dir=cache))
-        try:
-            return _fetch(fetching / "tree", cache, progress)
-        except PackagesUnavailable as error:
-            raise AsteriskMissing(f"No Asterisk for the lab: {error}\n{_REMEDY}") from error
-        finally:
-            shutil.rmtree(fetching, ignore_errors=True)
-
-
-def _fetch(tree: Path, cache: Path, progress: Progress) -> AsteriskInstallation:
-    suite = debian.fetch(["asterisk"], tree, SUITES)
-    version = _version_of(_command_in_place(tree))
-    if version is None:
-        raise PackagesUnavailable(f"the Asterisk of Debian {suite} does not start on this machine")
-    trees.seal(tree, suite)
-    kept = cache / f"asterisk-{version}-{platform.machine()}"
-    tree.rename(kept)
-    found = _unpacked(kept)
-    if found is None:
-        raise PackagesUnavailable(f"the Asterisk unpacked in {kept} does not start")
-    progress(f"lab: Asterisk {found.version}, {found.origin}")
-    return found
-
-
-def _unpacked(tree: Path) -> AsteriskInstallation | None:
-    """The tree as an installation; None where it is damaged or its Asterisk does not start."""
-    suite = trees.suite_of(tree)
-    if suite is None:
-        return None
-    command = _command_in_place(tree)
-    version = _version_of(command)
-    module = next(tree.glob(f"usr/lib/**/asterisk/modules/{_NEEDED_MODULE}"), None)
+def _fetched(progress: Progress, environment: Mapping[str, str]) -> AsteriskInstallation:
+    try:
+        root = trees.tree("asterisk", suites=SUITES, progress=progress, environment=environment)
+    except PackagesUnavailable as error:
+        raise AsteriskMissing(f"No Asterisk for the lab: {error}\n{_REMEDY}") from error
+    program = trees.command(root, "usr/sbin/asterisk")
+    version = _version_of(program)
+    module = next(root.glob(f"usr/lib/**/asterisk/modules/{_NEEDED_MODULE}"), None)
     if version is None or module is None:
-        return None
-    origin = f"Debian {suite}, unpacked in {tree}"
-    return AsteriskInstallation(command, module.parent, tree / "usr/share/asterisk", version, origin)
-
-
-def _command_in_place(tree: Path) -> list[str]:
-    """The command with the tree's own loader and libraries, independent of the machine's libraries."""
-    loaders = sorted(tree.glob("usr/lib/*/ld-linux*.so.*"))
-    if not loaders:
-        return [str(tree / "usr/sbin/asterisk")]
-    loader = loaders[0]
-    return [str(loader), "--library-path", str(loader.parent), str(tree / "usr/sbin/asterisk")]
+        raise AsteriskMissing(f"The Asterisk unpacked in {root} does not start. Remove the folder. {_REMEDY}")
+    origin = f"Debian {trees.suite_of(root)}, unpacked in {root}"
+    return AsteriskInstallation(program, module.parent, root / "usr/share/asterisk", version, origin)
 
 
 def _version_of(command: list[str]) -> str | None:

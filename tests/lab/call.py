@@ -62,8 +62,6 @@ class Call(abc.ABC):
         self.ended_by: Side | None = None
         self.cause: int | None = None
         """The Q.850 cause that the other side gave, in its refusal, BYE or CANCEL."""
-        self.farewell: Request | None = None
-        """The BYE or CANCEL that the other side sent."""
         self._phone = phone
         self._final = asyncio.Event()
         self._ended = asyncio.Event()
@@ -186,7 +184,6 @@ class Call(abc.ABC):
         self._phone.respond(request, request.response(200, self.tag, headers, body), source)
 
     def take_bye(self, bye: Request, arrival_ns: int) -> None:
-        self.farewell = bye
         self.cause = bye.cause
         self.finish("them", arrival_ns)
 

@@ -97,7 +97,6 @@ class IncomingCall(Call):
             self._behaving.cancel()
 
     def take_cancel(self, cancel: Request) -> None:
-        self.farewell = cancel
         self.cause = cancel.cause
         self.refuse(487, by="them")
 

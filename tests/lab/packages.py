@@ -8,9 +8,7 @@ It needs neither root nor a container and installs nothing. Standard library onl
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
-import platform
 import shlex
 import shutil
 import subprocess
@@ -20,12 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from . import debian, trees
-from .bootstrap import cache_directory
 from .debian import PackagesUnavailable, Progress
+from .trees import command, tell, tree
 
-SUITES: Final = ("trixie", "forky")
-"""Debian releases with the lab's packages, the more stable first."""
 FFMPEG_ENCODERS: Final = frozenset(("aac", "g722", "g726le", "libmp3lame", "libopus", "libspeex"))
 """The encoders that an ffmpeg must have; otherwise it is skipped."""
 FFMPEG_WITHOUT: Final = ("fonts-*", "libllvm*", "libz3-*", "mesa-*", "shared-mime-info", "xkb-data")
@@ -41,53 +36,6 @@ _MACHINES_OWN: Final = (
     "libresolv.so*",
 )
 """The C library: a process can have only one."""
-
-
-def tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def tree(
-    *packages: str,
-    without: Sequence[str] = (),
-    progress: Progress = tell,
-    environment: Mapping[str, str] = os.environ,
-) -> Path:
-    """The folder with `packages` and their dependencies, unpacked. It is fetched if it is missing or damaged.
-
-    Raises PackagesUnavailable.
-    """
-    cache = cache_directory(environment, progress)
-    named = hashlib.sha256(" ".join((*sorted(packages), *without)).encode()).hexdigest()[:8]
-    kept = cache / f"debian-{packages[0]}-{named}-{platform.machine()}"
-    with trees.alone(cache / "packages.lock", "Debian's packages", progress):
-        for leftover in cache.glob("unpacking-*"):
-            shutil.rmtree(leftover)
-        if trees.suite_of(kept):
-            return kept
-        if kept.exists():
-            progress(f"lab: {kept} is damaged; fetching it again")
-            shutil.rmtree(kept)
-        progress(f"lab: fetching {', '.join(packages)} from Debian …")
-        unpacking = Path(tempfile.mkdtemp(prefix="unpacking-", dir=cache))
-        try:
-            fetched = unpacking / "tree"
-            suite = debian.fetch(packages, fetched, SUITES, without)
-            trees.seal(fetched, suite)
-            fetched.rename(kept)
-        finally:
-            shutil.rmtree(unpacking, ignore_errors=True)
-    return kept
-
-
-def command(root: Path, program: str) -> list[str]:
-    """The command for a program of an unpacked tree, with the tree's own loader and libraries."""
-    loaders = sorted(root.glob("usr/lib/*/ld-linux*.so.*"))
-    if not loaders:
-        return [str(root / program)]
-    # Some libraries have their own folders; an installed Debian has a link or a line in ld.so.conf for these.
-    folders = [loaders[0].parent, *sorted({path.parent for path in loaders[0].parent.glob("*/lib*.so*")})]
-    return [str(loaders[0]), "--library-path", os.pathsep.join(map(str, folders)), str(root / program)]
 
 
 def library(package: str, name: str, progress: Progress = tell) -> ctypes.CDLL:

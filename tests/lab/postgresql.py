@@ -24,7 +24,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from .packages import PackagesUnavailable, Progress, command, tell, tree, write_script
+from .debian import PackagesUnavailable, Progress
+from .packages import write_script
+from .trees import command, tell, tree
 
 INSTALLED: Final = Path("/usr/lib/postgresql")
 """Debian's folder of the programs of each version, outside PATH."""

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import postgresql
-from tests.lab.packages import PackagesUnavailable
 from tests.lab.postgresql import PostgreSQL, PostgreSQLMissing, programs
 
 
@@ -25,20 +23,6 @@ def test_debians_own_is_fetched_and_run_where_none_is_installed(tmp_path: Path) 
             ((data,),) = running.execute("SHOW data_directory")
             assert os.stat(data).st_uid != 0
     assert not Path(data).exists()
-
-
-def test_an_old_one_is_skipped_and_a_failed_download_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "9.6/bin").mkdir(parents=True)
-    (tmp_path / "9.6/bin/postgres").touch()
-
-    def none(*packages: str, **options: object) -> Path:
-        raise PackagesUnavailable("no mirror")
-
-    monkeypatch.setattr(postgresql, "tree", none)
-    with pytest.raises(PostgreSQLMissing, match="no mirror\nInstall the package postgresql"), programs(tmp_path):
-        pass
 
 
 def test_one_that_does_not_start_says_why() -> None:

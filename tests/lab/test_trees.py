@@ -1,40 +1,230 @@
-"""A kept tree is complete, or is not used."""
+"""Fetching and keeping Debian's packages; small shell scripts replace the download."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.lab import trees
+from . import bootstrap, packages, postgresql, trees
+from .bootstrap import OVERRIDE, AsteriskInstallation, AsteriskMissing
+from .debian import PackagesUnavailable
+from .packages import FFMPEG_ENCODERS
+from .postgresql import PostgreSQLMissing
+
+PROGRAM = "usr/sbin/asterisk"
+
+
+def asterisk(path: Path, version: str = "22.10.1~dfsg-1") -> Path:
+    """A program that answers `-V` like Asterisk."""
+    return script(path, f"echo 'Asterisk {version}'")
+
+
+def ffmpeg(path: Path, encoders: frozenset[str] = FFMPEG_ENCODERS) -> Path:
+    """A program that lists encoders like ffmpeg."""
+    return script(path, *(f"echo ' A....D {name} a coder'" for name in sorted(encoders)))
+
+
+def script(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    path.chmod(0o755)
+    return path
+
+
+class Debian:
+    """Replaces `debian.fetch`, and records its arguments."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.failure: str | None = None
+        self.encoders = FFMPEG_ENCODERS
+
+    def fetch(self, names: tuple[str, ...], into: Path, suites: tuple[str, ...], without: tuple[str, ...] = ()) -> str:
+        self.asked.append(names)
+        if self.failure:
+            (into / "usr").mkdir(parents=True)
+            raise PackagesUnavailable(self.failure)
+        asterisk(into / PROGRAM)
+        ffmpeg(into / "usr/bin/ffmpeg", self.encoders)
+        modules = into / "usr/lib/any-linux-gnu/asterisk/modules"
+        modules.mkdir(parents=True)
+        (modules / "res_ari.so").write_bytes(b"module")
+        return suites[0]
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    (tmp_path / "usr/lib").mkdir(parents=True)
-    (tmp_path / "usr/lib/file").write_bytes(b"content")
-    (tmp_path / "usr/link").symlink_to("lib/file")
-    return tmp_path
+def debian(monkeypatch):
+    archive = Debian()
+    monkeypatch.setattr(trees.debian, "fetch", archive.fetch)
+    return archive
 
 
-def test_a_sealed_tree_names_its_suite(tree):
-    assert trees.suite_of(tree) is None
-    trees.seal(tree, "trixie")
-    assert trees.suite_of(tree) == "trixie"
+@pytest.fixture
+def machine(tmp_path, monkeypatch, debian):
+    """A machine with nothing on it, and Debian's archive: what to pass on."""
+    monkeypatch.setattr(bootstrap, "SYSTEM_PATH", ())
+    said: list[str] = []
+    return {"progress": said.append, "environment": {"PATH": f"{tmp_path}/bin", "HOME": f"{tmp_path}/home"}}, said
+
+
+def test_fetched_packages_are_kept(machine, debian):
+    here, _ = machine
+    first = trees.tree("one", "two", **here)
+    assert trees.suite_of(first) == "trixie"
+    assert trees.tree("one", "two", **here) == first
+    assert trees.tree("one", **here) != first
+    assert debian.asked == [("one", "two"), ("one",)]
+
+
+def test_two_runs_side_by_side_fetch_once(machine, debian):
+    here, _ = machine
+    with ThreadPoolExecutor(4) as runs:
+        found = list(runs.map(lambda _: trees.tree("one", **here), range(4)))
+    assert len(set(found)) == len(debian.asked) == 1
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda tree: (tree / "usr/lib/file").unlink(),
-        lambda tree: (tree / "usr/lib/file").write_bytes(b"conten"),
-        lambda tree: (tree / "usr/lib/other").write_bytes(b""),
-        lambda tree: (tree / ".complete.json").write_text("{}"),
-        lambda tree: (tree / ".complete.json").write_text("["),
+        lambda kept: (kept / PROGRAM).unlink(),
+        lambda kept: (kept / PROGRAM).write_bytes(b"#!"),
+        lambda kept: (kept / "usr/more").touch(),
+        lambda kept: (kept / ".complete.json").unlink(),
+        lambda kept: (kept / ".complete.json").write_text('{"files":'),
+        lambda kept: (kept / ".complete.json").write_text("[]"),
     ],
-    ids=["file gone", "file cut", "file more", "empty seal", "cut seal"],
+    ids=["file gone", "file cut", "file more", "unfinished", "cut manifest", "strange manifest"],
 )
-def test_a_damaged_tree_is_detected(tree, damage):
-    trees.seal(tree, "trixie")
-    damage(tree)
-    assert trees.suite_of(tree) is None
+def test_a_damaged_tree_is_fetched_again(machine, debian, damage):
+    here, said = machine
+    first = trees.tree("one", **here)
+    damage(first)
+    assert trees.tree("one", **here) == first
+    assert len(debian.asked) == 2
+    assert any("damaged" in line for line in said)
+
+
+def test_leftovers_of_a_killed_run_are_removed(machine, tmp_path):
+    here, _ = machine
+    leftover = tmp_path / "home/.cache/idtone/unpacking-abc"
+    leftover.mkdir(parents=True)
+    trees.tree("one", **here)
+    assert not leftover.exists()
+
+
+def test_a_failed_download_says_what_to_do_and_leaves_nothing(machine, debian, tmp_path):
+    here, _ = machine
+    debian.failure = "forky: no such release"
+    with pytest.raises(AsteriskMissing, match=rf"(?s)forky: no such release.*Install Asterisk 20 .*{OVERRIDE}"):
+        bootstrap.find_or_get(**here)
+    assert [path.name for path in (tmp_path / "home/.cache/idtone").iterdir()] == ["packages.lock"]
+
+
+def test_without_a_home_it_is_kept_in_a_private_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(trees.tempfile, "gettempdir", lambda: str(tmp_path))
+    home, said = tmp_path / "home", []
+    home.write_text("a file where the folder should be")
+    kept = trees.cache_directory({"HOME": str(home)}, said.append)
+    assert kept == trees.cache_directory({}, said.append) == tmp_path / f"idtone-{os.getuid()}"
+    assert kept.stat().st_mode & 0o077 == 0
+    assert "using a temporary folder" in said[0]
+
+
+# -- Asterisk ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_fetched_asterisk_starts(machine):
+    found = bootstrap.find_or_get(**machine[0])
+    assert found.version == "22.10.1"
+    assert (found.module_directory / "res_ari.so").is_file()
+    assert subprocess.check_output([*found.command, "-V"], text=True).startswith("Asterisk 22")
+
+
+def test_an_installed_asterisk_is_taken_instead(machine, debian, tmp_path):
+    installed = asterisk(tmp_path / "bin/asterisk", "20.1.0")
+    (tmp_path / "lib/asterisk/modules").mkdir(parents=True)
+    (tmp_path / "lib/asterisk/modules/res_ari.so").touch()
+    (tmp_path / "share/asterisk/rest-api").mkdir(parents=True)
+    assert bootstrap.find_or_get(**machine[0]) == AsteriskInstallation(
+        [str(installed)], tmp_path / "lib/asterisk/modules", tmp_path / "share/asterisk", "20.1.0", str(installed)
+    )
+    assert not debian.asked
+
+
+@pytest.mark.parametrize(("version", "found"), [("18.9.0", "18.9.0"), ("certified/18.9-cert5", "18.9")])
+def test_an_installed_asterisk_that_is_too_old_is_skipped(machine, tmp_path, version, found):
+    here, said = machine
+    asterisk(tmp_path / "bin/asterisk", version)
+    assert bootstrap.find_or_get(**here).version == "22.10.1"
+    assert f"is Asterisk {found}" in said[0]
+
+
+@pytest.mark.parametrize("version", [None, "18.9.0"])
+def test_a_named_asterisk_that_cannot_be_used_is_an_error(machine, debian, tmp_path, version):
+    here, _ = machine
+    here["environment"][OVERRIDE] = f"{tmp_path}/own/asterisk"
+    if version:
+        asterisk(tmp_path / "own/asterisk", version)
+    with pytest.raises(AsteriskMissing, match=OVERRIDE):
+        bootstrap.find_or_get(**here)
+    assert not debian.asked
+
+
+def test_the_folders_that_a_configuration_names_are_read(tmp_path):
+    path = tmp_path / "asterisk.conf"
+    path.write_text("; sample\n[directories](!)\nastmoddir => /m ; here\nastdatadir = /d\n[options]\n;verbose = 3\n")
+    assert bootstrap._configured_directories(path) == {"astmoddir": Path("/m"), "astdatadir": Path("/d")}
+    assert bootstrap._configured_directories(tmp_path / "none") == {}
+
+
+# -- ffmpeg, libraries, PostgreSQL ------------------------------------------------------------------------------------
+
+
+def test_an_installed_ffmpeg_is_taken(machine, debian, tmp_path):
+    ffmpeg(tmp_path / "bin/ffmpeg")
+    assert packages.find_or_get_ffmpeg(**machine[0]) == tmp_path / "bin"
+    assert not debian.asked
+
+
+def test_a_fetched_ffmpeg_is_in_a_folder_for_path(machine, debian, tmp_path):
+    here, said = machine
+    ffmpeg(tmp_path / "bin/ffmpeg", FFMPEG_ENCODERS - {"libspeex"})
+    folder = packages.find_or_get_ffmpeg(**here)
+    assert "cannot write libspeex" in said[0]
+    assert packages.find_or_get_ffmpeg(**here) == folder != tmp_path / "bin"
+    listed = subprocess.check_output(["ffmpeg"], text=True, env={"PATH": f"{folder}:{os.environ['PATH']}"})
+    assert "libspeex" in listed
+    assert debian.asked == [("ffmpeg",)]
+
+
+def test_a_fetched_ffmpeg_that_cannot_do_its_work_is_an_error(machine, debian):
+    debian.encoders = frozenset({"aac"})
+    with pytest.raises(PackagesUnavailable, match=r"cannot write g722.*Install ffmpeg"):
+        packages.find_or_get_ffmpeg(**machine[0])
+
+
+def test_a_missing_library_is_an_error(machine, monkeypatch):
+    for name, value in machine[0]["environment"].items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(PackagesUnavailable, match=r"libnone.so.1 of none cannot be loaded"):
+        packages.library("none", "libnone.so.1")
+
+
+def test_an_old_postgresql_is_skipped_and_a_failed_download_is_reported(tmp_path, monkeypatch):
+    (tmp_path / "9.6/bin").mkdir(parents=True)
+    (tmp_path / "9.6/bin/postgres").touch()
+
+    def none(*_: str, **__: object) -> Path:
+        raise PackagesUnavailable("no mirror")
+
+    monkeypatch.setattr(postgresql, "tree", none)
+    with (
+        pytest.raises(PostgreSQLMissing, match="no mirror\nInstall the package postgresql"),
+        postgresql.programs(tmp_path),
+    ):
+        pass

@@ -1,4 +1,5 @@
-"""Unpacked packages that are kept between runs. One run at a time fetches them, and a kept tree is checked for damage.
+"""Debian's packages, unpacked in the user's cache and kept between runs. One run at a time fetches them, and each
+checks that what is kept is whole.
 
 Standard library only: this runs before anything is set up.
 """
@@ -7,16 +8,94 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from .debian import Progress
+from . import debian
+from .debian import PackagesUnavailable, Progress
+
+SUITES: Final = ("trixie", "forky")
+"""Debian releases with the lab's packages, the more stable first."""
 
 _MANIFEST: Final = ".complete.json"
 """Written last; holds the number and size of the tree's files."""
+
+
+def tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def tree(
+    *packages: str,
+    suites: Sequence[str] = SUITES,
+    without: Sequence[str] = (),
+    progress: Progress = tell,
+    environment: Mapping[str, str] = os.environ,
+) -> Path:
+    """The folder with `packages` and their dependencies, unpacked. It is fetched if it is missing or damaged.
+
+    Raises PackagesUnavailable.
+    """
+    cache = cache_directory(environment, progress)
+    named = hashlib.sha256(" ".join((*sorted(packages), *without)).encode()).hexdigest()[:8]
+    kept = cache / f"debian-{packages[0]}-{named}-{platform.machine()}"
+    with _alone(cache / "packages.lock", progress):
+        for leftover in cache.glob("unpacking-*"):
+            shutil.rmtree(leftover)
+        if suite_of(kept):
+            return kept
+        if kept.exists():
+            progress(f"lab: {kept} is damaged; fetching it again")
+            shutil.rmtree(kept)
+        progress(f"lab: fetching {', '.join(packages)} from Debian …")
+        unpacking = Path(tempfile.mkdtemp(prefix="unpacking-", dir=cache))
+        try:
+            fetched = unpacking / "tree"
+            seal(fetched, debian.fetch(packages, fetched, suites, without))
+            fetched.rename(kept)
+        finally:
+            shutil.rmtree(unpacking, ignore_errors=True)
+    return kept
+
+
+def cache_directory(environment: Mapping[str, str], progress: Progress) -> Path:
+    """The folder that keeps unpacked trees between runs: in the user's cache, or a private temporary folder."""
+    home = environment.get("HOME")
+    cache = environment.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else None)
+    if cache:
+        directory = Path(cache) / "idtone"
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=directory).close()
+        except OSError as error:
+            progress(f"lab: cannot keep packages in {directory} ({error.strerror}); using a temporary folder")
+        else:
+            return directory
+    directory = Path(tempfile.gettempdir()) / f"idtone-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
+        raise PackagesUnavailable(
+            f"{directory} belongs to another user. Remove it, or set XDG_CACHE_HOME to your own folder"
+        )
+    return directory
+
+
+def command(root: Path, program: str) -> list[str]:
+    """The command for a program of an unpacked tree, with the tree's own loader and libraries."""
+    loaders = sorted(root.glob("usr/lib/*/ld-linux*.so.*"))
+    if not loaders:
+        return [str(root / program)]
+    # Some libraries have their own folders; an installed Debian has a link or a line in ld.so.conf for these.
+    folders = [loaders[0].parent, *sorted({path.parent for path in loaders[0].parent.glob("*/lib*.so*")})]
+    return [str(loaders[0]), "--library-path", os.pathsep.join(map(str, folders)), str(root / program)]
 
 
 def seal(tree: Path, suite: str) -> None:
@@ -36,13 +115,13 @@ def suite_of(tree: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def alone(lock: Path, what: str, progress: Progress) -> Iterator[None]:
-    """Hold the lock, so that two runs side by side fetch `what` once."""
+def _alone(lock: Path, progress: Progress) -> Iterator[None]:
+    """Hold the lock, so that two runs side by side fetch a package once."""
     with lock.open("a") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress(f"lab: another run is fetching {what}; waiting for it …")
+            progress("lab: another run is fetching packages; waiting for it …")
             fcntl.flock(held, fcntl.LOCK_EX)
         yield
 

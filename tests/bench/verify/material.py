@@ -27,14 +27,13 @@ import soundfile
 import soxr
 
 from tests.lab import g711, packages, trees
-from tests.lab.bootstrap import cache_directory
+from tests.lab.trees import cache_directory, tell
 
 Signal = npt.NDArray[np.float32]
 """8 kHz, one channel; 1.0 is full scale."""
 
 RATE_HZ: Final = 8000
 TAKE_S: Final = 600
-TALKER_DBM0: Final = -20.0
 """The active level of a talker before he is made louder or softer."""
 
 _SEAL: Final = "base-2"
@@ -184,10 +183,10 @@ def gain(level_dbm0: float) -> float:
 @functools.cache
 def base(part: Part) -> tuple[Path, ...]:
     """The decoded sources of a part, each an array of int16 at 8 kHz on disk; made on the first call, in a minute."""
-    cache = cache_directory(os.environ, packages.tell) / f"material-{_SEAL}"
+    cache = cache_directory(os.environ, tell) / f"material-{_SEAL}"
     folder = cache / part.value
     cache.mkdir(parents=True, exist_ok=True)
-    with trees.alone(cache / "lock", "the material", packages.tell):
+    with trees.alone(cache / "lock", "the material", tell):
         for leftover in cache.glob("making-*"):
             shutil.rmtree(leftover)
         if not folder.exists():
