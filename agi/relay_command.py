@@ -17,6 +17,7 @@ import typer
 from idtone import console
 from idtone.errors import UsageError
 from idtone.settings import load_settings
+from idtone.translation import Message
 
 from .environment import LONGEST
 from .relay import VARIABLE, Relay
@@ -40,11 +41,15 @@ def agi(
     and write variable:NAME.
     """
     if not _is_pipe(sys.stdin):
-        raise UsageError("only Asterisk can run this command, with AGI()")
+        raise UsageError(Message("only Asterisk can run this command, with AGI()"))
     arguments = arguments or []
     if any(_NUMBER.fullmatch(argument) for argument in arguments):
         raise UsageError(
-            f"telephone numbers must not be on a command line; put them into a channel variable, write {VARIABLE}NAME"
+            Message(
+                "telephone numbers must not be on a command line; put them into a channel variable, "
+                "write {variable}NAME",
+                variable=VARIABLE,
+            )
         )
     # Asterisk sends SIGHUP when the caller hangs up. The verdict must reach the channel all the same.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

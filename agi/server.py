@@ -27,6 +27,7 @@ from typing import Final
 
 from idtone.errors import AgiError, IdtoneError
 from idtone.log_throttle import LogThrottle
+from idtone.translation import Message
 
 from .codec import HANGUP, AgiCodec
 from .environment import LONGEST, AgiRequest, read_request
@@ -317,8 +318,13 @@ def bound_to(address: Address) -> Iterator[Listener]:
             bound.bind((host, port))
         except OSError as error:
             raise AgiError(
-                f"agi.listen: {host}, port {port}: {error.strerror}; stop the program that listens there, or set "
-                "another address"
+                Message(
+                    "agi.listen: {host}, port {port}: {reason}; stop the program that listens there, or set "
+                    "another address",
+                    host=host,
+                    port=port,
+                    reason=error.strerror,
+                )
             ) from error
         yield bound
 
@@ -330,7 +336,7 @@ def _bound_path(path: Path) -> Iterator[Listener]:
     with Listener(socket.AF_UNIX) as bound:
         try:
             if path.exists() and not path.is_socket():
-                raise AgiError(f"agi.listen: {path} exists and is not a socket; set another path")
+                raise AgiError(Message("agi.listen: {path} exists and is not a socket; set another path", path=path))
             bound.bind(str(ours))
             ours.chmod(SOCKET_MODE)
             inode = ours.stat().st_ino
@@ -338,7 +344,11 @@ def _bound_path(path: Path) -> Iterator[Listener]:
         except OSError as error:
             ours.unlink(missing_ok=True)
             raise AgiError(
-                f"agi.listen: {path}: {error.strerror or error}; make its folder, and allow the service to write there"
+                Message(
+                    "agi.listen: {path}: {reason}; make its folder, and allow the service to write there",
+                    path=path,
+                    reason=error.strerror or error,
+                )
             ) from error
         try:
             yield bound

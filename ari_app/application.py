@@ -20,6 +20,7 @@ from idtone.call_control.call_control import KEPT_WITHIN_S, Call, CallControl, R
 from idtone.decision import CALL_REJECTED
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
 from idtone.settings import Interface
+from idtone.translation import Message
 
 from . import events
 from .connection import APPLICATION, Ari
@@ -196,7 +197,7 @@ class AriApplication:
 
     async def _ask(self, method: str, path: str, **query: str) -> None:
         if self._ari is None:
-            raise AriUnavailable("Asterisk is not connected")
+            raise AriUnavailable(Message("Asterisk is not connected"))
         try:
             await self._ari.request(method, path, **query)
         except AriRefused as error:

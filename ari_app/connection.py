@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, Protocol
 import aiohttp
 
 from idtone.errors import AriRefused, AriUnavailable
+from idtone.translation import Message
 
 from .events import EVENTS, AriResponse, Event, read
 
@@ -82,7 +83,9 @@ class AriConnection:
         try:
             self.version = _version(info["system"]["version"])
         except (LookupError, TypeError, ValueError) as error:
-            raise AriUnavailable(f"{self._url} does not answer like Asterisk; check ari.url") from error
+            raise AriUnavailable(
+                Message("{url} does not answer like Asterisk; check ari.url", url=self._url)
+            ) from error
         self._over_websocket = transport == "websocket" or (
             transport == "auto" and takes_requests_over_websocket(self.version)
         )
@@ -94,7 +97,9 @@ class AriConnection:
                 max_msg_size=ANSWER_LIMIT,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise AriUnavailable(f"Asterisk does not accept a WebSocket at {self._url}: {error}") from error
+            raise AriUnavailable(
+                Message("Asterisk does not accept a WebSocket at {url}: {error}", url=self._url, error=error)
+            ) from error
         # Asterisk drops the filter together with the application, so each connection sets it again. It goes over HTTP
         # because the WebSocket is not read yet.
         allowed = {"allowed": [{"type": event} for event in EVENTS]}
@@ -116,7 +121,7 @@ class AriConnection:
                 while not await self.abandoned():  # noqa: ASYNC110 — Asterisk has no event for this
                     await asyncio.sleep(0.01)
         except TimeoutError as error:
-            raise AriUnavailable("Asterisk does not notice that the WebSocket is closed") from error
+            raise AriUnavailable(Message("Asterisk does not notice that the WebSocket is closed")) from error
 
     @property
     def transport(self) -> str:
@@ -149,7 +154,7 @@ class AriConnection:
 
     async def events(self) -> AsyncIterator[Event]:
         if self._socket is None:
-            raise AriUnavailable("the connection was never opened")
+            raise AriUnavailable(Message("the connection was never opened"))
         try:
             async for message in self._socket:
                 if message.type is not aiohttp.WSMsgType.TEXT:
@@ -163,17 +168,17 @@ class AriConnection:
                     yield event
         finally:
             self._fail_waiting()
-        raise AriUnavailable(f"Asterisk closed the WebSocket (code {self._socket.close_code})")
+        raise AriUnavailable(Message("Asterisk closed the WebSocket (code {code})", code=self._socket.close_code))
 
     def _fail_waiting(self) -> None:
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(AriUnavailable("the WebSocket broke before Asterisk answered"))
+                waiting.set_exception(AriUnavailable(Message("the WebSocket broke before Asterisk answered")))
         self._waiting.clear()
 
     async def _over_socket(self, method: str, path: str, query: Mapping[str, str]) -> Any:
         if self._socket is None or self._socket.closed:
-            raise AriUnavailable("the WebSocket is closed")
+            raise AriUnavailable(Message("the WebSocket is closed"))
         request_id = str(next(self._ids))
         answer = self._waiting[request_id] = asyncio.get_running_loop().create_future()
         message = {
@@ -188,9 +193,11 @@ class AriConnection:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 response = await answer
         except TimeoutError as error:
-            raise AriUnavailable(f"Asterisk did not answer {method} {path} in time") from error
+            raise AriUnavailable(
+                Message("Asterisk did not answer {method} {path} in time", method=method, path=path)
+            ) from error
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise AriUnavailable(f"the WebSocket broke: {error}") from error
+            raise AriUnavailable(Message("the WebSocket broke: {error}", error=error)) from error
         finally:
             self._waiting.pop(request_id, None)
         return _body(response.status, response.reason, response.body, f"{method} {path}")
@@ -201,14 +208,18 @@ class AriConnection:
                 text = (await self._read(answer)).decode()
                 return _body(answer.status, answer.reason or "", text, f"{method} {path} at {self._url}")
         except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
-            raise AriUnavailable(f"Asterisk does not answer at {self._url}: {str(error) or 'timed out'}") from error
+            raise AriUnavailable(
+                Message("Asterisk does not answer at {url}: {reason}", url=self._url, reason=str(error) or "timed out")
+            ) from error
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
         async for part in answer.content.iter_any():
             body += part
             if len(body) > ANSWER_LIMIT:
-                raise AriUnavailable(f"the answer of {self._url} is longer than any of Asterisk's; check ari.url")
+                raise AriUnavailable(
+                    Message("the answer of {url} is longer than any of Asterisk's; check ari.url", url=self._url)
+                )
         return bytes(body)
 
 
@@ -216,7 +227,9 @@ async def _refuse_redirect(
     _: aiohttp.ClientSession, __: object, redirected: aiohttp.TraceRequestRedirectParams
 ) -> None:
     """Asterisk never redirects, and another server must not get the credentials."""
-    raise AriUnavailable(f"{redirected.url.origin()} redirects, and Asterisk never does; check ari.url")
+    raise AriUnavailable(
+        Message("{origin} redirects, and Asterisk never does; check ari.url", origin=redirected.url.origin())
+    )
 
 
 @asynccontextmanager
@@ -240,7 +253,13 @@ async def connect(url: str, user: str, password: str, transport: Transport = "au
                 async with asyncio.timeout(OPEN_WITHIN_S):
                     await connection.open(transport)
             except TimeoutError as error:
-                raise AriUnavailable(f"Asterisk does not answer at {url} within {OPEN_WITHIN_S:g} s") from error
+                raise AriUnavailable(
+                    Message(
+                        "Asterisk does not answer at {url} within {open_within_s:g} s",
+                        url=url,
+                        open_within_s=OPEN_WITHIN_S,
+                    )
+                ) from error
             yield connection
         finally:
             await connection.close()
@@ -268,4 +287,6 @@ def _body(status: int, reason: str, text: str, request: str) -> Any:
     try:
         return json.loads(text) if text else None
     except (ValueError, RecursionError) as error:
-        raise AriUnavailable(f"the answer to {request} is not JSON, so it is not Asterisk's; check ari.url") from error
+        raise AriUnavailable(
+            Message("the answer to {request} is not JSON, so it is not Asterisk's; check ari.url", request=request)
+        ) from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from idtone.errors import AriUnavailable
+from idtone.translation import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def read_channels(answer: Any, application: str) -> Channels:
             if place.get("app_name") == "Stasis" and inside == application:
                 waiting[name] = Entered(name, tuple(arguments))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise AriUnavailable("Asterisk's list of channels differs from its documentation") from error
+        raise AriUnavailable(Message("Asterisk's list of channels differs from its documentation")) from error
     return Channels(frozenset(ids), waiting)
 
 

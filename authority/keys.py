@@ -92,7 +92,7 @@ def load_key(path: Path, passphrase: str) -> CryptoSigner:
     except OSError as error:
         raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     except (ValueError, TypeError) as error:
-        raise WrongPassphraseError(f"{path}: is not a key, or the passphrase is wrong") from error
+        raise WrongPassphraseError(Message("{path}: is not a key, or the passphrase is wrong", path=path)) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise TrustError(Message("{path}: is not an Ed25519 key", path=path))
     return CryptoSigner(key)

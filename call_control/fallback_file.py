@@ -18,6 +18,7 @@ from idtone.calls import Direction, Party, Suspension
 from idtone.decision import Policy, Registry, Unlicensed
 from idtone.errors import FallbackError
 from idtone.files import replace_durably
+from idtone.translation import Message
 
 _MODE: Final = 0o640
 """Other users must not read the suspended numbers; Asterisk's user reads them through the folder's group."""
@@ -61,7 +62,11 @@ def remembered(directory: Path) -> dict[str, datetime]:
         return {}
     except (OSError, ValueError, KeyError, OverflowError, configparser.Error) as error:
         raise FallbackError(
-            f"{path}: the suspended numbers cannot be read, and the registry is missing; make the registry available"
+            Message(
+                "{path}: the suspended numbers cannot be read, and the registry is missing; "
+                "make the registry available",
+                path=path,
+            )
         ) from error
 
 
@@ -72,9 +77,13 @@ def leave(directory: Path, text: str) -> None:
         replace_durably(directory / dialplan.FALLBACK_FILE, text.encode("ascii"), _MODE, group)
     except OSError as error:
         raise FallbackError(
-            f"{directory}: the suspended numbers cannot be written for Asterisk: {error.strerror}. While this service "
-            "is down, Asterisk connects numbers that were suspended after the last write. Allow the user that runs "
-            f"idtone to write to this folder, and run: chmod g+s {directory}"
+            Message(
+                "{directory}: the suspended numbers cannot be written for Asterisk: {reason}. While this service "
+                "is down, Asterisk connects numbers that were suspended after the last write. Allow the user that runs "
+                "idtone to write to this folder, and run: chmod g+s {directory}",
+                directory=directory,
+                reason=error.strerror,
+            )
         ) from error
 
 

@@ -28,6 +28,7 @@ from inotify_simple import INotify, flags
 
 from idtone import dialplan
 from idtone.errors import JournalError
+from idtone.translation import Message
 
 _log = logging.getLogger(__name__)
 
@@ -152,8 +153,13 @@ class JournalFolder:
 
     def _unusable(self, error: OSError) -> JournalError:
         return JournalError(
-            f"{self.directory}: the journal cannot be used: {error.strerror}; make the user that runs idtone the owner "
-            f"of this folder, give it the group of {self._group_of}, and run: chmod 2710 {self.directory}"
+            Message(
+                "{directory}: the journal cannot be used: {reason}; make the user that runs idtone the owner "
+                "of this folder, give it the group of {group}, and run: chmod 2710 {directory}",
+                directory=self.directory,
+                reason=error.strerror,
+                group=self._group_of,
+            )
         )
 
 

@@ -81,7 +81,7 @@ def check_settings(settings: Settings) -> None:
         try:
             trusted_root(root)
         except OSError as error:
-            raise TrustError(f"{root}: {error.strerror}") from error
+            raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
 
 
 def loop_first() -> None:

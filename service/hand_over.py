@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.errors import UsageError
+from idtone.translation import Message
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,9 @@ class Peer:
             packet, descriptors = receive()
         except (TimeoutError, OSError) as error:
             raise UsageError(
-                f"the other instance of `idtone serve` does not answer: {str(error) or 'timed out'}"
+                Message(
+                    "the other instance of `idtone serve` does not answer: {reason}", reason=str(error) or "timed out"
+                )
             ) from error
         finally:
             loop.remove_reader(self._socket)
@@ -125,7 +128,11 @@ def running_instance(path: Path) -> Iterator[Peer | None]:
             return
         except OSError as error:
             raise UsageError(
-                f"{path}: the running instance cannot be reached: {error.strerror}; run this as the same user"
+                Message(
+                    "{path}: the running instance cannot be reached: {reason}; run this as the same user",
+                    path=path,
+                    reason=error.strerror,
+                )
             ) from error
         yield Peer(end) if _is_ours(end) else None
 

@@ -34,6 +34,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import Pending
 from idtone.ledger.writing.retention import forget_in_time
 from idtone.settings import Interface, Settings
+from idtone.translation import Message
 
 from . import hand_over
 from .assembly import Loaded, assemble, journal_of
@@ -235,7 +236,12 @@ class Instance:
         await peer.send(**{"take-over": hand_over.VERSION, "manager": self._manager.address})
         answer, descriptors = await peer.receive_with_descriptors()
         if "agi" not in answer:
-            raise UsageError(f"the running instance does not hand over: {answer.get('refused', 'it has ended')}")
+            raise UsageError(
+                Message(
+                    "the running instance does not hand over: {reason}",
+                    reason=answer.get("refused", Message("it has ended")),
+                )
+            )
         handed_over = HandedOver()
         for listener in (Listener(fileno=descriptor) for descriptor in descriptors):
             if self._settings.interface is Interface.AGI and answer["agi"] == self._settings.agi.listen:
@@ -245,7 +251,9 @@ class Instance:
         try:
             handed_over.ari = await resources.enter_async_context(self._connect())
         except AriRefused as error:
-            raise UsageError(f"{error}; {remedy(error)}. The running instance continues") from error
+            raise UsageError(
+                Message("{error}; {remedy}. The running instance continues", error=error, remedy=remedy(error))
+            ) from error
         except AriError as error:
             log.warning("%s; taking over without a connection to Asterisk", error)
         await peer.send(ready=True)
@@ -330,5 +338,5 @@ class Instance:
         await asyncio.to_thread(evidence.close)
         await peer.send(over=True)
         if not (await peer.receive()).get("serving"):
-            raise UsageError("the next instance took over but does not serve; its log says why")
+            raise UsageError(Message("the next instance took over but does not serve; its log says why"))
         log.info("the next instance has taken over")

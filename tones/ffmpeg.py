@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from idtone.errors import ToneError
+from idtone.translation import Message
 
 _ANSWER_S: Final = 20
 _REPRODUCIBLE: Final = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact", "-threads", "1")
@@ -26,7 +27,12 @@ def program(purpose: str) -> Path:
     """The path of ffmpeg. Raises ToneError where it is missing; the message begins with `purpose`: "writing .m4a"."""
     found = shutil.which("ffmpeg")
     if found is None:
-        raise ToneError(f"{purpose} needs the program ffmpeg, which is not installed. Install the package ffmpeg")
+        raise ToneError(
+            Message(
+                "{purpose} needs the program ffmpeg, which is not installed. Install the package ffmpeg",
+                purpose=purpose,
+            )
+        )
     return Path(found)
 
 
@@ -35,8 +41,13 @@ def encoder_program(encoder: str, purpose: str) -> Path:
     ffmpeg = program(purpose)
     if encoder not in _encoders(ffmpeg, ffmpeg.stat().st_mtime_ns):
         raise ToneError(
-            f"{purpose} needs ffmpeg's encoder {encoder}, which {ffmpeg} does not have. "
-            "Install Debian's package ffmpeg, or a build of ffmpeg with this encoder"
+            Message(
+                "{purpose} needs ffmpeg's encoder {encoder}, which {ffmpeg} does not have. "
+                "Install Debian's package ffmpeg, or a build of ffmpeg with this encoder",
+                purpose=purpose,
+                encoder=encoder,
+                ffmpeg=ffmpeg,
+            )
         )
     return ffmpeg
 
@@ -49,7 +60,7 @@ def encode(
     No other thread may make temporary files meanwhile: the process's folder for them changes, and is deleted at the
     end.
     """
-    purpose = f"encoding with {encoder}"
+    purpose = Message("encoding with {encoder}", encoder=encoder)
     segment = _pydub().AudioSegment(data=pcm, sample_width=2, frame_rate=sample_rate_hz, channels=1)
     segment.converter = str(encoder_program(encoder, purpose))
     try:
@@ -57,7 +68,13 @@ def encode(
             segment.export(to, format=muxer, codec=encoder, parameters=[*arguments, *_REPRODUCIBLE])
     except _pydub().exceptions.CouldntEncodeError as error:
         words = str(error).strip().splitlines()
-        raise ToneError(f"{purpose} failed: {words[-1] if words else 'ffmpeg prints nothing'}") from error
+        raise ToneError(
+            Message(
+                "{purpose} failed: {reason}",
+                purpose=purpose,
+                reason=words[-1] if words else Message("ffmpeg prints nothing"),
+            )
+        ) from error
 
 
 @functools.cache
@@ -68,7 +85,11 @@ def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
             [ffmpeg, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=_ANSWER_S, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise ToneError(f"{ffmpeg} does not list its encoders: {error}. Reinstall the package ffmpeg") from error
+        raise ToneError(
+            Message(
+                "{ffmpeg} does not list its encoders: {error}. Reinstall the package ffmpeg", ffmpeg=ffmpeg, error=error
+            )
+        ) from error
     return frozenset(re.findall(r"^ A\S+ +(\S+)", listing.stdout, re.MULTILINE))
 
 

@@ -16,6 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from idtone.errors import ToneError
+from idtone.translation import Message, joined
 
 from .making.oscillation import Samples
 from .making.recorded import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
@@ -88,7 +89,9 @@ def examine(legs: Sequence[Leg], name: str) -> Master:
         heard = np.asarray(soxr.resample(samples, rate, LEVEL_RATE_HZ, quality="VHQ"))
         _refuse_silence(samples, heard)
     except ToneError as error:
-        raise ToneError(f"{name}: cannot be the master of a sound: it {error}") from None
+        raise ToneError(
+            Message("{name}: cannot be the master of a sound: it {error}", name=name, error=error)
+        ) from None
     power = sounding_rms(heard, LEVEL_RATE_HZ) ** 2
     quiet, between = _quietest(heard) / power, _between_partials(heard)
     master = Master(
@@ -101,31 +104,51 @@ def examine(legs: Sequence[Leg], name: str) -> Master:
     )
     faults = [*_channel_faults(legs, power), *_clipping_faults(samples, rate), *_faults(master, power_db(between))]
     if faults:
-        raise ToneError(f"{name}: cannot be the master of a sound: it {'; it '.join(faults)}")
+        raise ToneError(
+            Message("{name}: cannot be the master of a sound: it {faults}", name=name, faults=joined("; ", faults))
+        )
     return master
 
 
 def _refuse_unmeasurable(legs: Sequence[Leg]) -> None:
     rate = legs[0].sample_rate_hz
     if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
-        raise ToneError(f"has {rate} samples per second; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} are allowed")
+        raise ToneError(
+            Message(
+                "has {rate} samples per second; {lowest_rate_hz} to {highest_rate_hz} are allowed",
+                rate=rate,
+                lowest_rate_hz=LOWEST_RATE_HZ,
+                highest_rate_hz=HIGHEST_RATE_HZ,
+            )
+        )
     if not len(legs[0].samples):
-        raise ToneError("holds no samples")
+        raise ToneError(Message("holds no samples"))
     for leg in legs:
         broken = np.flatnonzero(~np.isfinite(leg.samples))
         if len(broken):
-            raise ToneError(f"holds {len(broken)} samples that are not numbers, the first at {broken[0] / rate:.3f} s")
+            raise ToneError(
+                Message(
+                    "holds {count} samples that are not numbers, the first at {second:.3f} s",
+                    count=len(broken),
+                    second=broken[0] / rate,
+                )
+            )
 
 
 def _refuse_silence(samples: Samples, heard: Samples) -> None:
     if not len(heard):
-        raise ToneError(f"is too short to be measured: samples: {len(samples)}")
+        raise ToneError(Message("is too short to be measured: samples: {count}", count=len(samples)))
     loudest_db = power_db(float(np.max(mean_power(heard - np.mean(heard), LEVEL_RATE_HZ, _QUIET_MS), initial=0.0)))
     if loudest_db < SILENT_DB:
         peak_db = power_db(float(np.max(np.abs(samples))) ** 2)
         raise ToneError(
-            f"is silent: its loudest 20 ms in the telephone band have {decibels(loudest_db)} of full scale "
-            f"(peak of all {decibels(peak_db)}), and {SILENT_DB:g} dB is the least"
+            Message(
+                "is silent: its loudest 20 ms in the telephone band have {loudest} of full scale "
+                "(peak of all {peak}), and {silent_db:g} dB is the least",
+                loudest=decibels(loudest_db),
+                peak=decibels(peak_db),
+                silent_db=SILENT_DB,
+            )
         )
 
 
@@ -134,9 +157,13 @@ def _channel_faults(legs: Sequence[Leg], power: float) -> Iterator[str]:
         difference = leg.samples.astype(np.float64) - legs[0].samples
         difference_db = power_db(float(np.max(mean_power(difference, leg.sample_rate_hz, _QUIET_MS))) / power)
         if difference_db > CHANNELS_DB:
-            yield (
-                f"has channels that differ: {legs[0].name} minus {leg.name} reaches {decibels(difference_db)} "
-                f"relative to the sound, and {CHANNELS_DB:g} dB is the most"
+            yield Message(
+                "has channels that differ: {first} minus {second} reaches {difference} "
+                "relative to the sound, and {most_db:g} dB is the most",
+                first=legs[0].name,
+                second=leg.name,
+                difference=decibels(difference_db),
+                most_db=CHANNELS_DB,
             )
 
 
@@ -150,9 +177,11 @@ def _clipping_faults(samples: Samples, rate: int) -> Iterator[str]:
         clipped |= (lengths >= _CLIPPED_RUN_SLOW) & (heights >= _CEILING)
     if np.any(clipped):
         count, places = int(np.sum(lengths[clipped])), flat[clipped]
-        yield (
-            f"is clipped: {count} samples in {len(places)} {'run' if len(places) == 1 else 'runs'} lie at full scale, "
-            f"the first at {places[0, 0] / rate:.3f} s"
+        yield Message(
+            "is clipped: samples at full scale: {samples}, in runs: {runs}, the first at {at_s:.3f} s",
+            samples=count,
+            runs=len(places),
+            at_s=places[0, 0] / rate,
         )
 
 
@@ -165,26 +194,37 @@ def _level_runs(samples: Samples) -> NDArray[np.intp]:
 
 def _faults(master: Master, between_db: float) -> Iterator[str]:
     if master.duration_ms < SHORTEST_MS:
-        yield (
-            f"is too short: {master.duration_ms:.1f} ms without the silence around it; {SHORTEST_MS:g} ms is the least"
+        yield Message(
+            "is too short: {length_ms:.1f} ms without the silence around it; {least_ms:g} ms is the least",
+            length_ms=master.duration_ms,
+            least_ms=SHORTEST_MS,
         )
     if master.duration_ms > CALL_LIMIT_MS:
-        yield (
-            f"is too long: {master.duration_ms / 1000:.3f} s without the silence around it; "
-            f"{CALL_LIMIT_MS / 1000:g} s is the most"
+        yield Message(
+            "is too long: {length_s:.3f} s without the silence around it; {most_s:g} s is the most",
+            length_s=master.duration_ms / 1000,
+            most_s=CALL_LIMIT_MS / 1000,
         )
     if NOISE_DB < master.noise_db < math.inf:
-        yield (
-            f"is too noisy: by its quietest 20 ms and its spectrum between 300 and 3400 Hz, its noise may reach "
-            f"{decibels(master.noise_db)} relative to the sound, and {NOISE_DB:g} dB is the most"
+        yield Message(
+            "is too noisy: by its quietest 20 ms and its spectrum between 300 and 3400 Hz, its noise may reach "
+            "{noise} relative to the sound, and {most_db:g} dB is the most",
+            noise=decibels(master.noise_db),
+            most_db=NOISE_DB,
         )
     elif NOISELIKE_DB < between_db < math.inf:
-        yield (
-            f"is noise, not a sound: its spectrum is as flat as noise at {decibels(between_db)} relative to it, "
-            f"and {NOISELIKE_DB:g} dB is the most"
+        yield Message(
+            "is noise, not a sound: its spectrum is as flat as noise at {level} relative to it, "
+            "and {most_db:g} dB is the most",
+            level=decibels(between_db),
+            most_db=NOISELIKE_DB,
         )
     if master.dc_db > DC_DB:
-        yield f"has a DC of {decibels(master.dc_db)} relative to the sound; {DC_DB:g} dB is the most"
+        yield Message(
+            "has a DC of {level} relative to the sound; {most_db:g} dB is the most",
+            level=decibels(master.dc_db),
+            most_db=DC_DB,
+        )
 
 
 def _quietest(heard: Samples) -> float:

@@ -29,6 +29,7 @@ import rfc8785
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number
+from idtone.translation import Message
 
 from ..evidence.records import Record, fold
 from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
@@ -72,7 +73,7 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
         steps = [Step(call_id, StepKind(row["kind"]), moment(row["at"]), row["details"]) for row in rows]
         record = fold(str(rows[0]["node"]), steps)
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
-        raise LedgerError(f"a leaf of call {call_id} cannot be read") from error
+        raise LedgerError(Message("a leaf of call {call_id} cannot be read", call_id=call_id)) from error
     first = next((step.details for step in steps if step.kind in FIRST), {})
     numbers = open_with(record_key, call_id, first) if record_key and SEALED_KEY in first else {}
     return PackRecord(record, tuple(sorted(leaves)), numbers)
@@ -93,7 +94,9 @@ def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
 def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
     leaf = parsed(content)
     if leaf["call"] != call_id:
-        raise LedgerError(f"a leaf that is said to be of call {call_id} is of {leaf['call']}")
+        raise LedgerError(
+            Message("a leaf that is said to be of call {call_id} is of {call}", call_id=call_id, call=leaf["call"])
+        )
     rows = leaf["steps"]
     return list(rows)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from idtone.errors import LedgerError
 from idtone.files import draft
+from idtone.translation import Message
 
 from ..keys.private_files import PRIVATE_FILE
 
@@ -27,7 +28,13 @@ _UTF8: Final = 0x800
 def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
     """Replace the file in one step; only its owner can read it. Raises LedgerError."""
     if len(files) > FILES_LIMIT:
-        raise LedgerError(f"{path}: a pack holds {FILES_LIMIT:,} files at most; export fewer calls at a time")
+        raise LedgerError(
+            Message(
+                "{path}: a pack holds {files_limit:,} files at most; export fewer calls at a time",
+                path=path,
+                files_limit=FILES_LIMIT,
+            )
+        )
     try:
         with draft(path, PRIVATE_FILE) as new:
             with zipfile.ZipFile(new.file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -35,7 +42,9 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
                     archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
             new.put()
     except OSError as error:
-        raise LedgerError(f"{path}: cannot be written: {error.strerror}; name another file") from error
+        raise LedgerError(
+            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
+        ) from error
 
 
 def read_zip(path: Path) -> dict[str, bytes]:
@@ -45,16 +54,20 @@ def read_zip(path: Path) -> dict[str, bytes]:
             entries, size = archive.infolist(), path.stat().st_size
             names = [entry.filename for entry in entries]
             if len(entries) > FILES_LIMIT or max(size, sum(entry.file_size for entry in entries)) > BYTES_LIMIT:
-                raise LedgerError(f"{path}: is larger than any pack; it is not read")
+                raise LedgerError(Message("{path}: is larger than any pack; it is not read", path=path))
             if len(set(names)) < len(names):
-                raise LedgerError(f"{path}: holds two files of one name; it is not what was sealed")
+                raise LedgerError(Message("{path}: holds two files of one name; it is not what was sealed", path=path))
             found = _whole(path.read_bytes(), entries)
     except OSError as error:
-        raise LedgerError(f"{path}: cannot be read: {error.strerror}; name a pack") from error
+        raise LedgerError(
+            Message("{path}: cannot be read: {reason}; name a pack", path=path, reason=error.strerror)
+        ) from error
     except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        raise LedgerError(f"{path}: is not a pack, or is damaged: {error}") from error
+        raise LedgerError(Message("{path}: is not a pack, or is damaged: {error}", path=path, error=error)) from error
     if found is None:
-        raise LedgerError(f"{path}: holds octets that belong to none of its files; it is not what was sealed")
+        raise LedgerError(
+            Message("{path}: holds octets that belong to none of its files; it is not what was sealed", path=path)
+        )
     return found
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from idtone.errors import LedgerError, ProofError
+from idtone.translation import Message
 
 from ..evidence.steps import Step
 from ..tree.checkpoints import believed
@@ -99,7 +100,7 @@ def _shown(manifest: Mapping[str, Any], key: str) -> str:
     """Text of a pack that people see. Raises ProofError if it would move the cursor, or is more than one line."""
     text = str(manifest[key])
     if not text.isprintable():
-        raise ProofError(f"the manifest's {key} is not printable: {text!r:.200}")
+        raise ProofError(Message("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text))
     return text
 
 
@@ -184,6 +185,6 @@ def _proven(
         content, given = (files.get(name, b"") for name in leaf_files(index))
         proof = InclusionProof.parse(given)
         if proof.index != index:
-            raise ProofError(f"the proof of leaf {index} is of leaf {proof.index}")
+            raise ProofError(Message("the proof of leaf {index} is of leaf {other}", index=index, other=proof.index))
         proof.check(content, log)
         yield index, content, proof

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from idtone.errors import LedgerError, LedgerInUseError
+from idtone.translation import Message
 
 from ..evidence.act_ids import new_act_id
 from ..evidence.leaves import ACT_ID, KEEPERS_ACTS
@@ -68,7 +69,7 @@ def _admit(url: str, step: Step, rules: DisclosureRules) -> bool:
     if record and record.steps != (step,):
         why = "there is another act by this id already"
     if why:
-        raise LedgerError(f"this is not recorded: {why}")
+        raise LedgerError(Message("this is not recorded: {why}", why=why))
     return record is None
 
 
@@ -84,7 +85,11 @@ def _ask_the_service(url: str, step: Step) -> None:
         replace_private(path, json.dumps(request).encode())
     except OSError as error:
         raise LedgerError(
-            f"{path.parent}: cannot be written: {error.strerror}; run this as the user that `idtone serve` runs as"
+            Message(
+                "{parent}: cannot be written: {reason}; run this as the user that `idtone serve` runs as",
+                parent=path.parent,
+                reason=error.strerror,
+            )
         ) from error
     deadline_s = time.monotonic() + RECORDED_WITHIN_S
     while time.monotonic() < deadline_s:
@@ -92,13 +97,17 @@ def _ask_the_service(url: str, step: Step) -> None:
         if _is_recorded(url, step.call_id):
             return
         if path.with_suffix(_REFUSED).exists():
-            raise LedgerError("the service refuses to record this; its log says why")
+            raise LedgerError(Message("the service refuses to record this; its log says why"))
     path.unlink(missing_ok=True)
     time.sleep(LOOK_EVERY_S)  # the service may be writing it at this moment
     if not _is_recorded(url, step.call_id):
         raise LedgerError(
-            f"the service has not recorded this within {RECORDED_WITHIN_S:g} s; see its log, and try again. "
-            f"If it has read it and is still to write, the act {step.call_id} will be in the ledger, and was not done"
+            Message(
+                "the service has not recorded this within {recorded_within_s:g} s; see its log, and try again. "
+                "If it has read it and is still to write, the act {call_id} will be in the ledger, and was not done",
+                recorded_within_s=RECORDED_WITHIN_S,
+                call_id=step.call_id,
+            )
         )
 
 
@@ -137,11 +146,11 @@ def _record(path: Path, url: str, evidence: ActEvidence, rules: DisclosureRules)
 def _read(path: Path) -> Step:
     with path.open(encoding="utf-8") as file:
         if os.fstat(file.fileno()).st_uid not in (0, os.geteuid()):
-            raise LedgerError("it was left by another user than the service's own")
+            raise LedgerError(Message("it was left by another user than the service's own"))
         request = json.load(file)
     name = path.name.removesuffix(_SUFFIX)
     if request["kind"] not in KEEPERS_ACTS or request["id"] != name or not name.startswith(ACT_ID):
-        raise LedgerError("it is not one of the acts of a ledger's keepers")
+        raise LedgerError(Message("it is not one of the acts of a ledger's keepers"))
     return Step(request["id"], StepKind(request["kind"]), datetime.fromisoformat(request["at"]), request["details"])
 
 

@@ -19,6 +19,7 @@ from idtone.calls import Decision, ForwardedCall, Outcome, Party, Reason
 from idtone.errors import LedgerError
 from idtone.numbers import Number, NumberKind
 from idtone.persons import Person
+from idtone.translation import Message
 
 from .canonical import check
 
@@ -108,12 +109,18 @@ class Step:
 
     def __post_init__(self) -> None:
         if not (0 < len(self.call_id) <= CALL_ID_LIMIT and self.call_id.isprintable()):
-            raise LedgerError(f"a call id needs 1 to {CALL_ID_LIMIT} printable characters, not {self.call_id[:300]!r}")
+            raise LedgerError(
+                Message(
+                    "a call id needs 1 to {call_id_limit} printable characters, not {value!r}",
+                    call_id_limit=CALL_ID_LIMIT,
+                    value=self.call_id[:300],
+                )
+            )
         if self.at.utcoffset() is None:
-            raise LedgerError(f"the time of the step {self.kind} needs a time zone")
+            raise LedgerError(Message("the time of the step {kind} needs a time zone", kind=self.kind))
         for key, value in self.details.items():
             if not isinstance(value, Scalar) or (isinstance(value, float) and not math.isfinite(value)):
-                raise LedgerError(f"{key} of the step {self.kind} is not a JSON scalar")
+                raise LedgerError(Message("{key} of the step {kind} is not a JSON scalar", key=key, kind=self.kind))
         check(self.details)
 
 
@@ -183,7 +190,7 @@ def answered(call_id: str, at: datetime) -> Step:
 def sound_started(call_id: str, at: datetime, profile: str, sha256: str, party: Party = Party.CALLED) -> Step:
     """`sha256` (64 lower-case hexadecimal digits) is that of the sound which is played to the party."""
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise LedgerError("the SHA-256 of a sound has 64 lower-case hexadecimal digits")
+        raise LedgerError(Message("the SHA-256 of a sound has 64 lower-case hexadecimal digits"))
     return Step(call_id, StepKind.SOUND_STARTED, at, {"party": party, "profile": profile, "sha256": sha256})
 
 
@@ -197,7 +204,9 @@ def sound_ended(
     was heard, if it is not the one that was decided on.
     """
     if heard_ms <= 0:
-        raise LedgerError("a sound that was heard lasted longer than 0 ms; record what was not heard as sound_failed")
+        raise LedgerError(
+            Message("a sound that was heard lasted longer than 0 ms; record what was not heard as sound_failed")
+        )
     details: dict[str, Scalar] = {
         "party": party, "heard_ms": heard_ms, "known_by": known_by, "packets": packets, "instead": instead
     }  # fmt: skip
@@ -238,7 +247,9 @@ def ended(
     `reason` is the one on which the hook acted, if it said so.
     """
     if hangup_cause is not None and not 0 <= hangup_cause <= 127:
-        raise LedgerError(f"a Q.850 cause lies between 1 and 127; {hangup_cause} does not")
+        raise LedgerError(
+            Message("a Q.850 cause lies between 1 and 127; {hangup_cause} does not", hangup_cause=hangup_cause)
+        )
     details: dict[str, Scalar] = {"status": status, "hangup_cause": hangup_cause or None, "reason": reason or None}
     return Step(call_id, StepKind.ENDED, at, {key: value for key, value in details.items() if value is not None})
 

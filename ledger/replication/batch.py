@@ -124,7 +124,11 @@ def check_replica(replica: Connection, ledger: Database, position: Position) -> 
     """
     if position.hashes != stored(position.leaves):
         raise ReplicaDiffersError(
-            f"its tree has {position.hashes} hashes, and {stored(position.leaves)} belong to its leaves"
+            Message(
+                "its tree has {hashes} hashes, and {expected} belong to its leaves",
+                hashes=position.hashes,
+                expected=stored(position.leaves),
+            )
         )
     try:
         there = _sample(replica, position)
@@ -139,13 +143,21 @@ def check_replica(replica: Connection, ledger: Database, position: Position) -> 
             raise _damaged(ledger) from error
     if position.steps > own.steps:
         raise ReplicaDiffersError(
-            f"it has {position.steps:,} steps of this node, and {ledger.name} has {own.steps:,}: that is an older "
-            "copy, or another ledger by the same name"
+            Message(
+                "it has {steps:,} steps of this node, and {ledger} has {own:,}: that is an older "
+                "copy, or another ledger by the same name",
+                steps=position.steps,
+                ledger=ledger.name,
+                own=own.steps,
+            )
         )
     if there != here:
         raise ReplicaDiffersError(
-            f"what it has of this node is not the beginning of {ledger.name}: another node replicates by the same "
-            "name, or rows were changed there"
+            Message(
+                "what it has of this node is not the beginning of {ledger}: another node replicates by the same "
+                "name, or rows were changed there",
+                ledger=ledger.name,
+            )
         )
 
 

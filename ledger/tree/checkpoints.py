@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.errors import ProofError
+from idtone.translation import Message
 
 from .merkle import HASH_BYTES
 from .notes import Note, VerifierKey, decoded
@@ -18,7 +19,7 @@ _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 def parse_size(text: str) -> int:
     """ASCII decimal without leading zeroes. Raises ProofError."""
     if not _SIZE.fullmatch(text):
-        raise ProofError("a size is a decimal number without leading zeroes")
+        raise ProofError(Message("a size is a decimal number without leading zeroes"))
     return int(text)
 
 
@@ -36,7 +37,7 @@ class Checkpoint:
     def __post_init__(self) -> None:
         """Raises ProofError if the text would read as another checkpoint."""
         if any(not line or "\n" in line for line in (self.origin, *self.extensions)):
-            raise ProofError("the lines of a checkpoint are neither empty nor broken")
+            raise ProofError(Message("the lines of a checkpoint are neither empty nor broken"))
 
     @property
     def text(self) -> str:
@@ -48,19 +49,21 @@ class Checkpoint:
         """Of a note's text. Raises ProofError."""
         lines = text.split("\n")
         if len(lines) < 4 or lines[-1]:
-            raise ProofError("a checkpoint has three lines: origin, size, root")
+            raise ProofError(Message("a checkpoint has three lines: origin, size, root"))
         origin, size, encoded, *extensions = lines[:-1]
         root = decoded(encoded)
         if root is None or len(root) != HASH_BYTES:
-            raise ProofError(f"the root of a checkpoint is {HASH_BYTES} bytes in base64")
+            raise ProofError(Message("the root of a checkpoint is {hash_bytes} bytes in base64", hash_bytes=HASH_BYTES))
         return cls(origin, parse_size(size), root, tuple(extensions))
 
 
 def believed(note: Note, log: VerifierKey) -> Checkpoint:
     """The checkpoint in a note that `log` has signed. Raises ProofError if it has not."""
     if not note.signed_by([log]):
-        raise ProofError(f"the checkpoint is not signed by the key of {log.name}")
+        raise ProofError(Message("the checkpoint is not signed by the key of {log}", log=log.name))
     checkpoint = Checkpoint.parse(note.text)
     if checkpoint.origin != log.name:
-        raise ProofError(f"the checkpoint is of {checkpoint.origin!r}, not of {log.name}")
+        raise ProofError(
+            Message("the checkpoint is of {origin!r}, not of {log}", origin=checkpoint.origin, log=log.name)
+        )
     return checkpoint

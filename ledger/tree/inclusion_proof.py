@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.errors import ProofError
+from idtone.translation import Message
 
 from .checkpoints import Checkpoint, believed, parse_size
 from .merkle import HASH_BYTES, leaf_hash, root_by_inclusion
@@ -44,18 +45,18 @@ class InclusionProof:
         try:
             lines = above.decode("ascii").split("\n")
         except UnicodeDecodeError as error:
-            raise ProofError("the proof is not text") from error
+            raise ProofError(Message("the proof is not text")) from error
         if not empty or lines[0] != HEADER:
-            raise ProofError(f"this is not a proof: its first line is not {HEADER}")
+            raise ProofError(Message("this is not a proof: its first line is not {header}", header=HEADER))
         lines = lines[1:]
         extra = b""
         if lines and lines[0].startswith("extra "):
             octets_of_extra = decoded(lines.pop(0).removeprefix("extra "))
             if octets_of_extra is None:
-                raise ProofError("line 2 of the proof, extra, is not base64")
+                raise ProofError(Message("line 2 of the proof, extra, is not base64"))
             extra = octets_of_extra
         if not lines or not lines[0].startswith("index "):
-            raise ProofError("the proof does not say of which leaf it is: index N")
+            raise ProofError(Message("the proof does not say of which leaf it is: index N"))
         index = parse_size(lines[0].removeprefix("index "))
         return cls(index, parse_hashes(lines[1:]), Note.parse(checkpoint), extra)
 
@@ -66,15 +67,15 @@ class InclusionProof:
         """
         checkpoint = believed(self.checkpoint, log)
         if root_by_inclusion(self.index, checkpoint.size, leaf_hash(leaf), self.hashes) != checkpoint.root:
-            raise ProofError(f"the record is not leaf {self.index} of this tree")
+            raise ProofError(Message("the record is not leaf {index} of this tree", index=self.index))
         return checkpoint
 
 
 def parse_hashes(lines: list[str]) -> tuple[bytes, ...]:
     """One in base64 on each line. Raises ProofError."""
     if len(lines) > HASHES_LIMIT:
-        raise ProofError(f"a proof has at most {HASHES_LIMIT} hashes")
+        raise ProofError(Message("a proof has at most {hashes_limit} hashes", hashes_limit=HASHES_LIMIT))
     hashes = [decoded(line) for line in lines]
     if any(each is None or len(each) != HASH_BYTES for each in hashes):
-        raise ProofError(f"each hash of a proof is {HASH_BYTES} bytes in base64")
+        raise ProofError(Message("each hash of a proof is {hash_bytes} bytes in base64", hash_bytes=HASH_BYTES))
     return tuple(each for each in hashes if each)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.errors import ProofError
+from idtone.translation import Message
 
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = hashlib.sha256().digest()
@@ -106,7 +107,7 @@ def inclusion_proof(index: int, size: int, read: Read) -> list[bytes]:
     Raises ProofError if the tree has no such leaf.
     """
     if not 0 <= index < size:
-        raise ProofError(f"a tree of {size} leaves has no leaf {index}")
+        raise ProofError(Message("a tree of {size} leaves has no leaf {index}", size=size, index=index))
     return _hashes(_path(index, 0, size), read)
 
 
@@ -116,7 +117,7 @@ def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
     Empty if `old` is 0 or `size`. Raises ProofError if `old` is more than `size`.
     """
     if not 0 <= old <= size:
-        raise ProofError(f"a tree of {size} leaves never had {old}")
+        raise ProofError(Message("a tree of {size} leaves never had {old}", size=size, old=old))
     return _hashes(_subproof(old, 0, size, True), read) if old else []
 
 
@@ -126,11 +127,11 @@ def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
     Raises ProofError if the proof has another length than one of this leaf.
     """
     if not 0 <= index < size:
-        raise ProofError(f"a tree of {size} leaves has no leaf {index}")
+        raise ProofError(Message("a tree of {size} leaves has no leaf {index}", size=size, index=index))
     number, last, reached = index, size - 1, leaf
     for sibling in proof:
         if last == 0:
-            raise ProofError("the inclusion proof is too long")
+            raise ProofError(Message("the inclusion proof is too long"))
         if number & 1 or number == last:
             reached = node_hash(sibling, reached)
             while not number & 1 and number:
@@ -141,7 +142,7 @@ def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
         number >>= 1
         last >>= 1
     if last:
-        raise ProofError("the inclusion proof is too short")
+        raise ProofError(Message("the inclusion proof is too short"))
     return reached
 
 
@@ -151,7 +152,7 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
     RFC 9162, section 2.1.4.2. Every tree begins with the empty one.
     """
     if not 0 <= old <= size:
-        raise ProofError(f"a tree of {size} leaves never had {old}")
+        raise ProofError(Message("a tree of {size} leaves never had {old}", size=size, old=old))
     if old in (0, size):
         same = old_root == (EMPTY_ROOT if old == 0 else new_root)
         if proof or not same:
@@ -160,7 +161,7 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
     # The proof leaves out the old tree itself if that is complete.
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not path:
-        raise ProofError("the consistency proof is too short")
+        raise ProofError(Message("the consistency proof is too short"))
     number, last = old - 1, size - 1
     while number & 1:
         number >>= 1
@@ -168,7 +169,7 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
     old_reached = new_reached = path[0]
     for sibling in path[1:]:
         if last == 0:
-            raise ProofError("the consistency proof is too long")
+            raise ProofError(Message("the consistency proof is too long"))
         if number & 1 or number == last:
             old_reached = node_hash(sibling, old_reached)
             new_reached = node_hash(sibling, new_reached)
@@ -180,9 +181,9 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
         number >>= 1
         last >>= 1
     if last:
-        raise ProofError("the consistency proof is too short")
+        raise ProofError(Message("the consistency proof is too short"))
     if old_reached != old_root or new_reached != new_root:
-        raise ProofError("the consistency proof leads to other roots")
+        raise ProofError(Message("the consistency proof leads to other roots"))
 
 
 def _split(begin: int, end: int) -> int:

@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from idtone.errors import ProofError
+from idtone.translation import Message
 
 SIGNATURES_LIMIT: Final = 64
 """Lines; signed-note asks for 16 at least."""
@@ -59,7 +60,7 @@ class SignatureLine:
         name, _, encoded = rest.partition(" ")
         octets = decoded(encoded)
         if dash != _DASH or not _NAME.fullmatch(name) or octets is None or len(octets) < 5:
-            raise ProofError("a signature line of the note is not one: — NAME BASE64")
+            raise ProofError(Message("a signature line of the note is not one: — NAME BASE64"))
         return cls(name, octets[:4], octets[4:])
 
 
@@ -74,9 +75,20 @@ class VerifierKey:
     def __post_init__(self) -> None:
         """Raises ProofError."""
         if not _NAME.fullmatch(self.name):
-            raise ProofError(f"{self.name!r} cannot be the name of a key: it must have neither spaces nor plus signs")
+            raise ProofError(
+                Message(
+                    "{name!r} cannot be the name of a key: it must have neither spaces nor plus signs",
+                    name=self.name,
+                )
+            )
         if len(self.public) != KEY_BYTES:
-            raise ProofError(f"an Ed25519 public key has {KEY_BYTES} bytes, not {len(self.public)}")
+            raise ProofError(
+                Message(
+                    "an Ed25519 public key has {expected} bytes, not {length}",
+                    expected=KEY_BYTES,
+                    length=len(self.public),
+                )
+            )
 
     @property
     def key_id(self) -> bytes:
@@ -94,10 +106,12 @@ class VerifierKey:
         key_id, _, encoded = rest.partition("+")
         octets = decoded(encoded)
         if not octets or octets[0] not in set(Algorithm):
-            raise ProofError("is not a verifier key (NAME+ID+BASE64) with an Ed25519 key")
+            raise ProofError(Message("is not a verifier key (NAME+ID+BASE64) with an Ed25519 key"))
         key = cls(name, Algorithm(octets[0]), octets[1:])
         if key.key_id.hex() != key_id:
-            raise ProofError(f"the verifier key of {name} does not have the id that it names; copy it again")
+            raise ProofError(
+                Message("the verifier key of {name} does not have the id that it names; copy it again", name=name)
+            )
         return key
 
     def verifies(self, text: str, signature: bytes) -> bool:
@@ -154,19 +168,21 @@ class Note:
     def parse(cls, octets: bytes) -> Note:
         """Raises ProofError if this is not a signed note. Trust the text only after `signed_by`."""
         if len(octets) > NOTE_LIMIT:
-            raise ProofError(f"the note is larger than {NOTE_LIMIT} bytes")
+            raise ProofError(Message("the note is larger than {note_limit} bytes", note_limit=NOTE_LIMIT))
         try:
             whole = octets.decode()
         except UnicodeDecodeError as error:
-            raise ProofError("the note is not UTF-8") from error
+            raise ProofError(Message("the note is not UTF-8")) from error
         if _CONTROL.search(whole):
-            raise ProofError("the note holds control characters")
+            raise ProofError(Message("the note holds control characters"))
         text, empty, below = whole.rpartition("\n\n")
         if not empty or not below.endswith("\n"):
-            raise ProofError("the note has no signatures below an empty line")
+            raise ProofError(Message("the note has no signatures below an empty line"))
         lines = below[:-1].split("\n")
         if len(lines) > SIGNATURES_LIMIT:
-            raise ProofError(f"the note has more than {SIGNATURES_LIMIT} signatures")
+            raise ProofError(
+                Message("the note has more than {signatures_limit} signatures", signatures_limit=SIGNATURES_LIMIT)
+            )
         return cls(text + "\n", tuple(map(SignatureLine.parse, lines)))
 
     def with_lines(self, lines: Iterable[SignatureLine]) -> Note:
@@ -185,7 +201,7 @@ class Note:
             if key is None:
                 continue
             if not key.verifies(self.text, line.signature):
-                raise ProofError(f"the signature of {key.name} is not on this text")
+                raise ProofError(Message("the signature of {key} is not on this text", key=key.name))
             signed.setdefault(key)
         return tuple(signed)
 
@@ -194,7 +210,7 @@ def cosigned_at(line: SignatureLine) -> int:
     """The time of a cosignature, in seconds since 1970. Raises ProofError if the line is not a cosignature."""
     time_s = int.from_bytes(line.signature[:8], "big")
     if len(line.signature) != 8 + 64 or time_s > _LATEST:
-        raise ProofError(f"the line of {line.name} is no cosignature")
+        raise ProofError(Message("the line of {name} is no cosignature", name=line.name))
     return time_s
 
 

@@ -124,15 +124,15 @@ class Cosigning:
                 self._tree.distrust(
                     f"{witness.key.name} has cosigned {known} leaves of this log, and not this tree of {size}"
                 )
-                raise LedgerError(f"it has cosigned {known} leaves of another tree by this name")
+                raise LedgerError(Message("it has cosigned {known} leaves of another tree by this name", known=known))
             witness.size = known
-        raise ProofError("another instance of this log is being cosigned at the same time")
+        raise ProofError(Message("another instance of this log is being cosigned at the same time"))
 
     def _refused(self, witness: WitnessStatus, status: int, text: str) -> None:
         reason = text.strip().splitlines()[0][:200] if text.strip() else "no reason given"
         if status == HTTPStatus.UNPROCESSABLE_ENTITY:
             self._tree.distrust(f"{witness.key.name} has cosigned another tree than this one")
-        raise LedgerError(f"it answered {status}: {reason}")
+        raise LedgerError(Message("it answered {status}: {reason}", status=status, reason=reason))
 
 
 def _witness(text: str) -> WitnessStatus:

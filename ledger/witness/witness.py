@@ -48,13 +48,17 @@ class WitnessState:
             make_parents(folder / "lock")
             descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         except OSError as error:
-            raise LedgerError(f"{folder}: a witness cannot keep its state here: {error.strerror}") from error
+            raise LedgerError(
+                Message(
+                    "{folder}: a witness cannot keep its state here: {reason}", folder=folder, reason=error.strerror
+                )
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield cls(folder)
         except BlockingIOError as error:
             raise LedgerError(
-                f"{folder}: another witness has its state here; stop it, or name another folder"
+                Message("{folder}: another witness has its state here; stop it, or name another folder", folder=folder)
             ) from error
         finally:
             os.close(descriptor)
@@ -71,11 +75,15 @@ class WitnessState:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise LedgerError(f"{path}: cannot be read: {error.strerror}") from error
+            raise LedgerError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
         except ProofError as error:
-            raise LedgerError(f"{path}: {error}; restore it from a backup that is not older") from error
+            raise LedgerError(
+                Message("{path}: {error}; restore it from a backup that is not older", path=path, error=error)
+            ) from error
         if checkpoint.origin != origin:
-            raise LedgerError(f"{path}: is of another log; restore it from a backup that is not older")
+            raise LedgerError(
+                Message("{path}: is of another log; restore it from a backup that is not older", path=path)
+            )
         return checkpoint
 
     def keep(self, note: Note) -> None:
@@ -84,7 +92,9 @@ class WitnessState:
         try:
             replace_durably(path, str(note).encode(), PRIVATE_FILE)
         except OSError as error:
-            raise LedgerError(f"{path}: cannot be written: {error.strerror}") from error
+            raise LedgerError(
+                Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)
+            ) from error
 
     def _path(self, origin: str) -> Path:
         return self._folder / f"{hashlib.sha256(origin.encode()).hexdigest()}.checkpoint"
@@ -182,7 +192,14 @@ async def attend(witness: Witness, host: str, port: int, ready: Callable[[int], 
         ready(_ports(runner.addresses)[0])
         await over.wait()
     except OSError as error:
-        raise LedgerError(f"{host}:{port}: cannot be listened at: {error.strerror}; name another address") from error
+        raise LedgerError(
+            Message(
+                "{host}:{port}: cannot be listened at: {reason}; name another address",
+                host=host,
+                port=port,
+                reason=error.strerror,
+            )
+        ) from error
     finally:
         await runner.cleanup()
 

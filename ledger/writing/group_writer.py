@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from idtone.errors import LedgerError
+from idtone.translation import Message
 
 from ..evidence.steps import SEALED, UNSEALED, Step
 from ..keys.continuity import move_aside, name_aside
@@ -100,7 +101,11 @@ class GroupWriter:
                 found._retrying(found._start)
             except OSError as error:
                 raise LedgerError(
-                    f"{path}: the ledger cannot be opened: {error.strerror}; check the path and its permissions"
+                    Message(
+                        "{path}: the ledger cannot be opened: {reason}; check the path and its permissions",
+                        path=path,
+                        reason=error.strerror,
+                    )
                 ) from error
             found._resources = resources.pop_all()
             return found

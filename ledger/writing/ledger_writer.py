@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
+from idtone.translation import Message
 
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
@@ -95,7 +96,11 @@ class LedgerWriter:
                 found = cls(path, key_ring, database, resources)
             except OSError as error:
                 raise LedgerError(
-                    f"{path}: the ledger cannot be opened: {error.strerror}; check the path and its permissions"
+                    Message(
+                        "{path}: the ledger cannot be opened: {reason}; check the path and its permissions",
+                        path=path,
+                        reason=error.strerror,
+                    )
                 ) from error
             found._resources = resources.pop_all()
         found._thread.start()

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
+from idtone.translation import Message
 
 from ..evidence.steps import Step, StepKind
 from ..keys.day_keys import DayKeys
@@ -119,7 +120,11 @@ class Pending:
                         file.empty()
             except OSError as error:
                 raise LedgerError(
-                    f"{path}: cannot be used: {error.strerror}; check the path and its permissions"
+                    Message(
+                        "{path}: cannot be used: {reason}; check the path and its permissions",
+                        path=path,
+                        reason=error.strerror,
+                    )
                 ) from error
             return cls(evidence, days, files, resources.pop_all())
 

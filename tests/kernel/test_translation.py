@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gettext
 import json
 import os
@@ -16,10 +17,11 @@ from string import Formatter
 import pytest
 
 from idtone import translation
-from idtone.errors import DocumentError, Fault, UsageError
+from idtone.errors import AgiError, AriRefused, DocumentError, Fault, IdtoneError, JournalError, UsageError
 from idtone.translation import Message, capitalised, joined, translated
 
 from .. import ROOT, messages
+from ..test_house import modules
 
 VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 PROGRAM = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
@@ -247,3 +249,27 @@ def test_the_doctor_speaks_japanese_to_people_and_english_to_programs(tmp_path: 
     assert found[0] == found[1]
     assert "it does not run: no process holds the ledger's lock" in for_programs[0].stdout
     assert not re.search("[\u3040-\u30ff]", for_programs[0].stdout)
+
+
+def error_texts(path: Path) -> Iterator[tuple[int, str]]:
+    """The texts of errors that cannot be translated, by their lines."""
+    shown = {error.__name__ for error in subclasses(IdtoneError)} - {error.__name__ for error in LOGGED}
+    for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", getattr(call.func, "attr", "")) in shown:
+            for text in call.args:
+                if isinstance(text, ast.JoinedStr) or (isinstance(text, ast.Constant) and " " in str(text.value)):
+                    yield text.lineno, ast.unparse(text)
+
+
+def subclasses(error: type[IdtoneError]) -> Iterator[type[IdtoneError]]:
+    for each in error.__subclasses__():
+        yield each
+        yield from subclasses(each)
+
+
+LOGGED = (AgiError, JournalError, AriRefused)
+"""What Asterisk sends is for the log, which is in English."""
+
+
+def test_the_text_of_an_error_is_a_message() -> None:
+    assert not {path.relative_to(ROOT): found for path in modules() if (found := dict(error_texts(path)))}

@@ -113,7 +113,7 @@ def test_clipped() -> None:
     assert crests.size
     assert said.startswith("is clipped: ")
     assert f"the first at {first_s:.3f} s" in said
-    assert int(said.split()[2]) == pytest.approx(np.count_nonzero(flat), rel=0.05)
+    assert int(said.split("full scale: ")[1].split(",")[0]) == pytest.approx(np.count_nonzero(flat), rel=0.05)
 
 
 def test_one_clipped_run_is_counted_to_the_sample() -> None:
@@ -121,7 +121,7 @@ def test_one_clipped_run_is_counted_to_the_sample() -> None:
     place = int(np.argmax(wave))
     wave[place : place + 5] = -1.0
     said = refusal(wave)
-    assert said == f"is clipped: 5 samples in 1 run lie at full scale, the first at {place / 48_000:.3f} s"
+    assert said == f"is clipped: samples at full scale: 5, in runs: 1, the first at {place / 48_000:.3f} s"
 
 
 @pytest.mark.parametrize("sample_rate_hz", RATES)
@@ -185,7 +185,7 @@ def test_no_samples() -> None:
 def test_all_faults_are_reported_at_once() -> None:
     wave = np.clip(recorded(make(tone(620, on_ms=30))) * 20, -1, 32767 / 32768)
     said = refusal(wave, -wave)
-    assert all(part in said for part in ("has channels that differ", "; it is clipped", "; it is too short"))
+    assert all(part in said for part in ("has channels that differ", "; is clipped", "; is too short"))
 
 
 def test_one_sample_without_content_in_the_telephone_band() -> None:

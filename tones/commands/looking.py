@@ -151,8 +151,13 @@ def _short(profile: Profile, target: str) -> Profile:
     once_ms = profile.duration_ms / profile.repeat
     if once_ms > _SHOWN_LIMIT_MS:
         raise ToneError(
-            f"{target}: lasts {once_ms / 1000:.0f} s, but a profile is drawn or played for "
-            f"{_SHOWN_LIMIT_MS / 1000:.0f} s at most. Generate its sound file, and plot or play that"
+            Message(
+                "{target}: lasts {length_s:.0f} s, but a profile is drawn or played for "
+                "{most_s:.0f} s at most. Generate its sound file, and plot or play that",
+                target=target,
+                length_s=once_ms / 1000,
+                most_s=_SHOWN_LIMIT_MS / 1000,
+            )
         )
     repeat = max(1, min(profile.repeat, int(_SHOWN_LIMIT_MS / max(once_ms, 1))))
     return profile if repeat == profile.repeat else profile.model_copy(update={"repeat": repeat})

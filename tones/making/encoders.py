@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from idtone.errors import ToneError
+from idtone.translation import Message
 
 from .. import ffmpeg
 from ..profile import Profile
@@ -61,11 +62,15 @@ def require(sound_format: SoundFormat) -> None:
     """Raises ToneError where this machine cannot write the format; it names the missing program and its package."""
     encoding = sound_format.encoding
     if isinstance(encoding, Ffmpeg):
-        ffmpeg.encoder_program(encoding.encoder, f"writing {sound_format.extension}")
+        ffmpeg.encoder_program(encoding.encoder, Message("writing {extension}", extension=sound_format.extension))
     elif not soundfile.check_format(encoding.container, encoding.subtype):
         raise ToneError(
-            f"writing {sound_format.extension} needs libsndfile with {encoding.subtype}, and the installed one was "
-            "built without it. Install Debian's package libsndfile1, or a wheel of soundfile that contains libsndfile"
+            Message(
+                "writing {extension} needs libsndfile with {subtype}, and the installed one was built without it. "
+                "Install Debian's package libsndfile1, or a wheel of soundfile that contains libsndfile",
+                extension=sound_format.extension,
+                subtype=encoding.subtype,
+            )
         )
 
 

@@ -17,6 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from idtone.errors import ToneError
+from idtone.translation import Message
 
 from ..profile import RAMP_MS, Profile, Trim, sha256_of
 from ..recordings.files import read_file
@@ -53,7 +54,9 @@ def recorded(profile: Profile, sample_rate_hz: int) -> Samples:
     abrupt = _abrupt(heard)
     level = sounding_rms(_faded(heard, LEVEL_RATE_HZ, abrupt), LEVEL_RATE_HZ)
     if level == 0:
-        raise ToneError(f"{profile.recording}: contains only silence within the profile's trim")
+        raise ToneError(
+            Message("{recording}: contains only silence within the profile's trim", recording=profile.recording)
+        )
     gain = amplitude(profile.level_dbm0, profile.law) / math.sqrt(2) / level
     part = _cut(whole, leg.sample_rate_hz, profile.trim, sample_rate_hz)
     samples = gain * _faded(part, sample_rate_hz, abrupt)
@@ -62,8 +65,12 @@ def recorded(profile: Profile, sample_rate_hz: int) -> Samples:
         # At another rate the peaks may be higher; half a decibel covers that.
         highest_dbm0 = math.floor(2 * (profile.level_dbm0 - 20 * math.log10(peak) - 0.5)) / 2
         raise ToneError(
-            f"{profile.recording}: its peaks clip at {profile.level_dbm0:g} dBm0; "
-            f"set a level_dbm0 of {highest_dbm0:g} or less"
+            Message(
+                "{recording}: its peaks clip at {level_dbm0:g} dBm0; set a level_dbm0 of {highest_dbm0:g} or less",
+                recording=profile.recording,
+                level_dbm0=profile.level_dbm0,
+                highest_dbm0=highest_dbm0,
+            )
         )
     return samples
 
@@ -137,7 +144,17 @@ def _check_hash(path: Path, sha256: str | None) -> None:
         digest = sha256_of(path)
     except OSError as error:
         raise ToneError(
-            f"{path}: cannot be read: {error.strerror}. Put the master there, or import it again"
+            Message(
+                "{path}: cannot be read: {reason}. Put the master there, or import it again",
+                path=path,
+                reason=error.strerror,
+            )
         ) from error
     if digest != sha256:
-        raise ToneError(f"{path}: has another SHA-256 than its profile names, {digest}. Import the right master again")
+        raise ToneError(
+            Message(
+                "{path}: has another SHA-256 than its profile names, {digest}. Import the right master again",
+                path=path,
+                digest=digest,
+            )
+        )

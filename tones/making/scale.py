@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from idtone.errors import ToneError
+from idtone.translation import Message
 
 from ..profile import Law
 
@@ -24,4 +25,10 @@ def amplitude(level_dbm0: float, law: Law = Law.A) -> float:
 def check_rate(sample_rate_hz: int) -> None:
     """Raises ToneError for a rate that cannot carry the telephone band."""
     if sample_rate_hz < LOWEST_RATE_HZ:
-        raise ToneError(f"{sample_rate_hz} Hz is too low for the telephone band; use {LOWEST_RATE_HZ} Hz or more")
+        raise ToneError(
+            Message(
+                "{sample_rate_hz} Hz is too low for the telephone band; use {lowest_rate_hz} Hz or more",
+                sample_rate_hz=sample_rate_hz,
+                lowest_rate_hz=LOWEST_RATE_HZ,
+            )
+        )

@@ -78,8 +78,13 @@ def ensure_sounds(
     except OSError as error:
         place = error.filename2 or directory
         raise ToneError(
-            f"{place}: cannot be written: {error.strerror}. "
-            f"Let the user that runs idtone write to {directory}, or name another folder"
+            Message(
+                "{place}: cannot be written: {reason}. "
+                "Let the user that runs idtone write to {directory}, or name another folder",
+                place=place,
+                reason=error.strerror,
+                directory=directory,
+            )
         ) from error
 
 

@@ -12,6 +12,7 @@ import re
 from typing import Any, Final
 
 from idtone.errors import ToneError
+from idtone.translation import Message
 
 from ..profile import RAMP_MS, Profile, build_profile
 from .plain_tones import PlainTone, plain_losses, plain_tones, times_ms, whole_ms, with_pauses
@@ -48,10 +49,12 @@ def from_asterisk(
     looped: list[dict[str, Any]] = []
     parts = re.split(r"\|" if "|" in text else ",", text)
     for position, part in enumerate(parts, 1):
-        place = f"tone string, part {position} {part.strip()!r}"
+        place = Message("tone string, part {position} {text!r}", position=position, text=part.strip())
         match = _PART.fullmatch(part.strip())
         if match is None:
-            raise ToneError(f"{place}: is not a tone. Write it like 400/100, 400+450/100, 400*20/100 or !0/100")
+            raise ToneError(
+                Message("{place}: is not a tone. Write it like 400/100, 400+450/100, 400*20/100 or !0/100", place=place)
+            )
         segment = _segment(match, place)
         # As in Asterisk, a part with '!' repeats if it follows a part without one.
         (once if match["once"] and not looped else looped).append(segment)
@@ -87,7 +90,13 @@ def to_asterisk(profile: Profile) -> str:
         parts.append(f"!0/{rest_ms}")
     text = ",".join(parts)
     if len(text) > _TEXT_LIMIT:
-        raise ToneError(f"{profile.id} needs a tone string of more than {_TEXT_LIMIT} characters. Play its sound files")
+        raise ToneError(
+            Message(
+                "{profile} needs a tone string of more than {most} characters. Play its sound files",
+                profile=profile.id,
+                most=_TEXT_LIMIT,
+            )
+        )
     return text
 
 
@@ -116,7 +125,9 @@ def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
     """One part as the values of a Segment. Raises ToneError for an endless part or an inaudibly low tone."""
     if not int(match["ms"] or 0):
         tone = match[0].partition("/")[0]
-        raise ToneError(f"{place}: has no end. Give its length in milliseconds, like {tone}/100")
+        raise ToneError(
+            Message("{place}: has no end. Give its length in milliseconds, like {tone}/100", place=place, tone=tone)
+        )
     if match["first_note"]:
         first, second = (_note_hz(match[group], place) for group in ("first_note", "second_note"))
     else:
@@ -127,7 +138,14 @@ def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
         modulation = {"rate_hz": float(second), "depth": PLAYTONES_DEPTH}
         return segment | {"frequencies_hz": (float(first),), "modulation": modulation}
     if 0 < second <= _HIGHEST_MODULATION_HZ:
-        raise ToneError(f"{place}: {second} Hz is too low to be heard. Write {first}*{second} for a modulated tone")
+        raise ToneError(
+            Message(
+                "{place}: {second} Hz is too low to be heard. Write {first}*{second} for a modulated tone",
+                place=place,
+                second=second,
+                first=first,
+            )
+        )
     return segment | {"frequencies_hz": tuple(float(frequency) for frequency in (first, second) if frequency)}
 
 
@@ -136,7 +154,14 @@ def _note_hz(note: str | None, place: str) -> int:
     if note is None:
         return 0
     if int(note) > _HIGHEST_NOTE:
-        raise ToneError(f"{place}: there is no MIDI note {note}. Use one up to {_HIGHEST_NOTE}")
+        raise ToneError(
+            Message(
+                "{place}: there is no MIDI note {note}. Use one up to {highest_note}",
+                place=place,
+                note=note,
+                highest_note=_HIGHEST_NOTE,
+            )
+        )
     return int(440 * 2 ** ((int(note) - 69) / 12))
 
 
@@ -146,5 +171,5 @@ def _tone(tone: PlainTone) -> str:
     if modulation:
         frequencies.append(str(max(1, round(modulation.rate_hz))))
     if len(frequencies) > 2:
-        raise ToneError("Asterisk's tone strings hold two frequencies at most, or one and its modulation")
+        raise ToneError(Message("Asterisk's tone strings hold two frequencies at most, or one and its modulation"))
     return ("*" if modulation else "+").join(frequencies)

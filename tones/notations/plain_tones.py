@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from idtone.errors import ToneError
+from idtone.translation import Message
 
 from ..profile import Profile, Segment, Tolerance
 
@@ -38,13 +39,24 @@ def plain_tones(profile: Profile) -> Iterator[PlainTone]:
     Raises ToneError for a recording, and where there are more than `TONES_LIMIT`.
     """
     if profile.recording:
-        raise ToneError(f"{profile.id} is a recording, which no tone notation can express. Play its sound files")
+        raise ToneError(
+            Message(
+                "{profile} is a recording, which no tone notation can express. Play its sound files",
+                profile=profile.id,
+            )
+        )
     count = 0
     for burst in profile.timeline():
         stairs = _stairs(burst.segment)
         count += stairs
         if count > TONES_LIMIT:
-            raise ToneError(f"{profile.id} has more than {TONES_LIMIT} tones, too many for text. Play its sound files")
+            raise ToneError(
+                Message(
+                    "{profile} has more than {most} tones, too many for text. Play its sound files",
+                    profile=profile.id,
+                    most=TONES_LIMIT,
+                )
+            )
         length_ms = burst.segment.on_ms / stairs
         for stair in range(stairs):
             start_ms = burst.start_ms + stair * length_ms

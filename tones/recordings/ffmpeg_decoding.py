@@ -48,7 +48,11 @@ def decode(
     headerless input; otherwise it is empty, and the content decides. At most about `longest_s` seconds and `largest`
     samples are decoded. Raises RecordingError where ffmpeg is missing, refuses or takes too long.
     """
-    purpose = f"reading {path.suffix}" if path.suffix else "reading a format that libsndfile does not know"
+    purpose = (
+        Message("reading {extension}", extension=path.suffix)
+        if path.suffix
+        else Message("reading a format that libsndfile does not know")
+    )
     try:
         ffmpeg = program(purpose)
     except ToneError as error:
