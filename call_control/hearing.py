@@ -10,6 +10,7 @@
 |  | more packets, or its channel does not count them, and the time of the answer is unknown | yes, by Dial() alone |
 |  | more packets, or its channel does not count them, and Dial() did not play long enough | no |
 | by Dial(), caller | it hung up, or another phone took its place | no |
+|  | a Local channel is between it and the call, and may not have passed the sound on | no |
 |  | exactly the called party's packets were sent, and its sound is not shorter | yes, by time |
 |  | otherwise, Dial() played long enough | yes, by time |
 |  | it is unknown how long it played | yes, by Dial() alone |
@@ -107,6 +108,8 @@ def _called_by_dial(line: Sounded, duration_ms: float) -> KnownBy | str:
 def _caller_by_dial(line: Sounded, duration_ms: float, called_ms: float | None) -> KnownBy | str:
     if line.status == LEFT:
         return "the caller hung up, or another phone took the caller's place"
+    if line.through_local:
+        return "the caller is behind a Local channel, which may not have passed the sound on"
     if called_ms is not None and line.sent == packets(called_ms) and duration_ms <= called_ms + TOLERANCE_MS:
         return KnownBy.TIME
     return _by_time(line, duration_ms)

@@ -43,6 +43,8 @@ _DOES: Final[Mapping[str, Set[str]]] = {
     Outcome.SHED: {Reason.OVERLOAD},
 }
 """Outcome that the hook may decide by itself → the reasons that it may give."""
+_THROUGH_LOCAL: Final = "-local"
+"""The end of the status of a sound, if the caller was to hear one through a Local channel."""
 _PLAYED: Final[Set[str]] = frozenset(Played)
 _STATUS: Final[Set[str]] = frozenset(CallStatus)
 _REASONS: Final[Set[str]] = frozenset({"", *Reason})
@@ -79,7 +81,7 @@ class Sounded:
     party: for Dial() the total, otherwise during the playback; None if its channel does not count RTP packets. `since`
     is the start of the playback, or for Dial() the time of the answer; None if unknown. `status` is PLAYBACKSTATUS, or
     for Dial() `1` if the called party held the call, `moved` if another phone took the call, `left` if the caller left
-    it.
+    it. `through_local`: the caller was to hear a sound through a Local channel.
     """
 
     call_id: str
@@ -90,6 +92,7 @@ class Sounded:
     sent: int | None
     since: datetime | None
     status: str
+    through_local: bool = False
 
     @property
     def elapsed_ms(self) -> float | None:
@@ -164,7 +167,10 @@ def _sounded(
         raise JournalError("it names no sound, or its SENT field is not a number")
     if played != Played.DIAL and (caller or not since):
         raise JournalError("it is about a playback, but has fields that only Dial() can have")
-    return Sounded(call_id, nonce, at, Played(played), files, packets, _moment(since) if since else None, status)
+    own = status.removesuffix(_THROUGH_LOCAL)
+    return Sounded(
+        call_id, nonce, at, Played(played), files, packets, _moment(since) if since else None, own, own != status
+    )
 
 
 def _ended(

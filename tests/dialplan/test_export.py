@@ -244,7 +244,7 @@ OF_PLAY = {"ARG1": "again", "ARG2": "sample", "ARG3": "22"}
 
 def filled(line: str, arguments: dict[str, str] | None = None) -> str:
     """The line with a value in place of each variable; a condition becomes its value if true."""
-    line = re.sub(r"\$\{IF\(\$\[[^\]]*\]\?(\w*):\w*\)\}", r"\1", line)
+    line = re.sub(r"\$\{IF\(\$\[[^\]]*\]\?([\w-]*):\w*\)\}", r"\1", line)
     for name, value in {**VALUES, **(arguments or {})}.items():
         line = line.replace(f"${{{name}}}", value)
     return line
