@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from idtone.call_control import fallback_file
+from idtone.calls import Party
 from idtone.dialplan import FALLBACK_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
 from idtone.ledger.keys import key_ring
@@ -218,12 +219,15 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
         return
     first, trouble = asterisk_files.lines_of(folder / "extensions.conf")
     if first is None:
-        yield ignored_results.judge(None, trouble or Message("there is no extensions.conf"), folder)
+        yield ignored_results.judge(None, (), trouble or Message("there is no extensions.conf"), folder)
         return
     files = [asterisk_files.files_like(folder, f"{name}*.conf") for name in ("extensions", "queues", "followme")]
     trouble = "; ".join(why for _, why in files if why)
     dialplan, queues, followme = (lines or [] for lines, _ in files)
-    yield ignored_results.judge(None if trouble else ignored_results.uses(dialplan, queues, followme), trouble, folder)
+    found = None if trouble else ignored_results.uses(dialplan, queues, followme)
+    callers_hear = any(Party.CALLER in parties for parties in exam.settings.policy.policy().notify.values())
+    callers = ignored_results.behind_local(dialplan, queues, followme) if callers_hear else []
+    yield ignored_results.judge(found, callers, trouble, folder)
 
 
 def _registry(exam: Exam) -> Iterator[Finding]:

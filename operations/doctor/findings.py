@@ -89,8 +89,11 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("Without it, Asterisk's next reload removes the hook, and calls to it fail."),
     ),
     "hook-use": Topic(
-        Message("Where the dialplan uses idtone-called"),
-        Message("Where Asterisk ignores its result, it connects suspended numbers, and calls without their sound."),
+        Message("Where the dialplan uses the hook"),
+        Message(
+            "Where Asterisk ignores the result of idtone-called, it connects suspended numbers, and calls without "
+            "their sound. The evidence cannot show that a caller behind a Local channel heard the sound."
+        ),
     ),
     "sounds": Topic(
         Message("The sound files"),

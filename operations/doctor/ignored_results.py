@@ -1,14 +1,17 @@
-"""Finds the places in the operator's configuration where Asterisk ignores the result of `idtone-called`. Pure.
+"""Finds the places in the operator's configuration where the hook cannot do what it promises. Pure.
 
 Dial() reads GOSUB_RESULT after the Gosub() of its option U(), so `idtone-called` can refuse a call there. Queue() runs
 a Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Of several U(),
-Dial() runs only the last.
+Dial() runs only the last, also if a variable holds the first.
+
+A sound for the caller ends at a Local channel that leads to `idtone-forward`, unless what dialled that channel passes
+early media on.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +20,7 @@ from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE
 from idtone.translation import Message, joined
 
 from .asterisk_files import Line
-from .findings import Finding, bad, good, unknown
+from .findings import Finding, bad, good, unknown, warning
 
 MOST_NAMED: Final = 5
 _COMMENT: Final = re.compile(r"(?<!\\);.*")
@@ -25,6 +28,10 @@ _BLOCK: Final = re.compile(r";--(?!-)|--;")
 _SECTION: Final = re.compile(r"\s*\[([^\]]+)\]")
 _VALUE: Final = re.compile(r"\s*([\w-]+)\s*=>?\s*(.*)")
 _NAME: Final = re.compile(r"[\w-]*$")
+_ASSIGN: Final = frozenset({"", "set", "mset"})
+"""What assigns variables; a line of [globals] has no name."""
+_ASSIGNED: Final = re.compile(r"(?<!\w)_{0,2}([A-Za-z]\w*)=")
+_LOCAL: Final = re.compile(r"@([\w-]+)")
 _QUEUE_GOSUB: Final = "membergosub"
 _JUMPS: Final = frozenset({"gosub", "gosubif", "goto", "gotoif"})
 _FIRST_GOSUB: Final = 6
@@ -44,11 +51,13 @@ class Use:
 
 def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[Use]:
     """The places in extensions.conf, queues.conf and followme.conf, each with the files that it includes."""
-    dialplan = [line for line in _without_comments(dialplan) if line.path.name != HOOK_FILE]
-    leading = {CALLED_CONTEXT, *_leading_contexts(dialplan)}
+    dialplan = _operators(dialplan)
+    leading = {CALLED_CONTEXT, *_leading_contexts(dialplan, CALLED_CONTEXT)}
+    holding = dict(_variables_with(dialplan, leading))
     found: list[Use] = []
     for line in dialplan:
-        found += [Use(line, what) for what in dict.fromkeys(_ignored_in(line.text, leading))]
+        ignored = [*_ignored_in(line.text, leading), *_ignored_behind(line.text, holding, leading)]
+        found += [Use(line, what) for what in dict.fromkeys(ignored)]
     for line in _without_comments(queues):
         option = _VALUE.match(line.text)
         if option and option[1].lower() == _QUEUE_GOSUB and _context(option[2]) in leading:
@@ -57,20 +66,56 @@ def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Li
     return found
 
 
-def judge(found: Collection[Use] | None, trouble: str, folder: Path) -> Finding:
-    """`found` is None if the files could not be read; `trouble` says why."""
+def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[Use]:
+    """The places that send a call by a Local channel to `idtone-forward`, in the same files."""
+    dialplan = _operators(dialplan)
+    forwarding = set(_leading_contexts(dialplan, FORWARD_CONTEXT))
+    found = [
+        Use(line, Message("@{context}", context=context))
+        for line in (*dialplan, *_without_comments(queues))
+        for context in dict.fromkeys(_LOCAL.findall(line.text))
+        if context in forwarding
+    ]
+    for line in _without_comments(followme):
+        option = _VALUE.match(line.text)
+        if option and option[1].lower() == "context" and _context(option[2]) in forwarding:
+            found.append(Use(line, "FollowMe()"))
+    return found
+
+
+def judge(found: Collection[Use] | None, callers: Collection[Use], trouble: str, folder: Path) -> Finding:
+    """`found` is None if the files could not be read; `trouble` says why. `callers` are the places behind which a
+    caller is to hear the sound.
+    """
     topic = "hook-use"
     if found is None:
         look = Message(
             "Run this as a user who may read {folder}; or name Asterisk's folder: --asterisk-etc DIR", folder=folder
         )
         return unknown(topic, Message("{folder}: {trouble}", folder=folder, trouble=trouble), look)
-    if not found:
-        return good(topic, Message("Asterisk reads the result of every {context}", context=CALLED_CONTEXT))
+    if found:
+        return bad(topic, _named(found), _REMEDY)
+    if callers:
+        what = Message(
+            "policy.notify has the caller hear the sound, but a Local channel may not pass it on: {places}",
+            places=_named(callers),
+        )
+        return warning(topic, what, _CALLED_ONLY)
+    return good(topic, Message("Asterisk reads the result of every {context}", context=CALLED_CONTEXT))
+
+
+def _named(found: Collection[Use]) -> str:
     named = list(map(str, list(found)[:MOST_NAMED]))
     if len(found) > MOST_NAMED:
         named.append(Message("and {count} more", count=len(found) - MOST_NAMED))
-    return bad(topic, joined("; ", named), _REMEDY)
+    return joined("; ", named)
+
+
+_CALLED_ONLY: Final = Message(
+    "Set policy.notify to `called` for that direction; or call {forward} on the caller's own channel, without a Local "
+    "channel before it. Otherwise the evidence of these calls does not say that the caller heard the sound.",
+    forward=FORWARD_CONTEXT,
+)
 
 
 _REMEDY: Final = Message(
@@ -101,15 +146,36 @@ def _without_comments(lines: Sequence[Line]) -> Iterator[Line]:
         yield Line(line.path, line.number, _COMMENT.sub("", kept))
 
 
-def _leading_contexts(lines: Sequence[Line]) -> Iterator[str]:
-    """The operator's contexts that lead to `idtone-called` by a Gosub() or Goto(). Under Dial() that works."""
+def _operators(lines: Sequence[Line]) -> list[Line]:
+    """The dialplan without comments, and without the hook's own file."""
+    return [line for line in _without_comments(lines) if line.path.name != HOOK_FILE]
+
+
+def _leading_contexts(lines: Sequence[Line], hook: str) -> Iterator[str]:
+    """The operator's contexts that lead to this context of the hook by a Gosub() or Goto()."""
     context = ""
     for line in lines:
         section = _SECTION.match(line.text)
         if section:
             context = section[1]
-        if any(name in _JUMPS and CALLED_CONTEXT in inner for name, inner, _ in _groups(line.text)):
+        if any(name in _JUMPS and hook in inner for name, inner, _ in _groups(line.text)):
             yield context
+
+
+def _variables_with(lines: Sequence[Line], leading: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Each variable to which a line assigns a U() that leads to `idtone-called`, and that U()."""
+    for line in lines:
+        for name, inner, gosubs in _groups(line.text):
+            if name in _ASSIGN and gosubs and _context(gosubs[-1]) in leading:
+                for variable in _ASSIGNED.findall(inner.partition("U(")[0]):
+                    yield variable, f"U({gosubs[-1]})"
+
+
+def _ignored_behind(text: str, holding: Mapping[str, str], leading: Collection[str]) -> Iterator[str]:
+    """The same as `_ignored_in`, for the text with the values of these variables."""
+    for variable, value in holding.items():
+        if f"${{{variable}}}" in text and list(_ignored_in(text.replace(f"${{{variable}}}", value), leading)):
+            yield Message("another U() after {variable}", variable=f"${{{variable}}}")
 
 
 def _ignored_in(text: str, leading: Collection[str]) -> Iterator[str]:
