@@ -20,7 +20,9 @@ from .lab.postgresql import PostgreSQL, programs
 from .lab.service import Service
 
 # Here and not beside them: tests of other folders import them too, and are read first.
-pytest.register_assert_rewrite(*(f"tests.calls.{name}" for name in ("hearing", "judging", "proving", "striking")))
+pytest.register_assert_rewrite(
+    *(f"tests.calls.{name}" for name in ("hearing", "judging", "proving", "recipes", "striking"))
+)
 
 # In English, for the programs that tests start too, whatever the machine's locale is.
 os.environ["LANGUAGE"] = "en"

@@ -1,0 +1,259 @@
+"""One Asterisk with all dialplans of docs/how-to, each with exactly the text that stands there, and phones around it.
+
+Beside them is what FreePBX and Wazo generate (tests/lab/systems). The trunks lead to phones, which answer for every
+number at the far end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import ROOT
+from ..conftest import LAB_REGISTRY
+from ..lab import voices
+from ..lab.asterisk import MODULES, Asterisk, free_ports
+from ..lab.bootstrap import AsteriskInstallation
+from ..lab.called import IncomingCall
+from ..lab.endpoints import pjsip
+from ..lab.heard import hear
+from ..lab.keys import Way, press
+from ..lab.lab import CALLER_NUMBER, LICENSED, Placed, until
+from ..lab.phone import Answer, Behaviour, Phone
+from ..lab.rtp import Media
+from ..lab.service import Service
+
+HOW_TO, SYSTEMS = ROOT / "docs" / "how-to", ROOT / "tests" / "lab" / "systems"
+_RECIPE = re.compile(r"^( *)<!-- recipe: (\S+) -->\n\1```\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+QUESTION = "notice"
+"""What asks the called party to press 1: a sound that the lab can tell from the licensed one."""
+
+# Dialplans that no page recommends, for what the pages warn of.
+WARNINGS = """
+[suspended-members]
+exten = _[+0-9].,1,Gosub(idtone-forward,s,1(PJSIP/${EXTEN}@trunk,0312345677,incoming,60,${EXTEN}))
+ same = n,Hangup(${IDTONE_CAUSE})
+
+[next-trunk-without-hook]
+exten = _0X.,1,Dial(Local/${EXTEN}@suspended-members/n)
+ same = n,Dial(PJSIP/${EXTEN}@trunk2)
+
+[options-in-a-variable]
+exten = _0X.,1,Set(DIAL_OPTIONS=U(idtone-called^0312345678^outgoing))
+ same = n,Dial(PJSIP/${EXTEN}@trunk,30,${DIAL_OPTIONS}U(wazo-record-answered^s^1))
+"""
+
+LAB = """
+[globals]
+QUESTION=${IDTONE_SOUNDS}/notice
+
+[from-lab]
+exten = _[+*0-9a-z]!,1,Set(__IDTONE_INTERFACE=${PJSIP_HEADER(read,X-Lab-Interface)})
+ same = n,Goto(${PJSIP_HEADER(read,X-Lab-Context)},${EXTEN},1)
+
+[lab]
+exten = queue,1,Queue(support,r)
+exten = suspended,1,Queue(suspended,r,,,1)
+ same = n,Hangup(19)
+exten = followme,1,FollowMe(me,l)
+"""
+PROMPTS = "pls_hold_prompt call_from_prompt norecording_prompt options_prompt".split()
+"""FollowMe() ends the call if one of these files is missing."""
+QUEUES = """
+[607]
+member => Local/09010000007@from-queue/n
+
+[suspended]
+retry = 1
+member => Local/09010000078@suspended-members/n
+"""
+
+
+def recipes() -> dict[str, str]:
+    """The text of each recipe, by its name."""
+    found: dict[str, str] = {}
+    for page in sorted(HOW_TO.glob("*.md")):
+        for indent, name, text in _RECIPE.findall(page.read_text("utf-8")):
+            assert name not in found, f"two recipes have the name {name}"
+            found[name] = re.sub(rf"^{indent}", "", text, flags=re.MULTILINE)
+    return found
+
+
+def line(name: str, port: int, context: str) -> str:
+    """The endpoint of a trunk or of an extension, in pjsip.conf."""
+    return (
+        f"[{name}]\ntype = aor\ncontact = sip:{name}@127.0.0.1:{port}\n"
+        f"[{name}]\ntype = endpoint\naors = {name}\ncontext = {context}\ndisallow = all\nallow = ulaw\n"
+        "direct_media = no\nmedia_address = 127.0.0.1\nbind_rtp_to_media_address = yes\n"
+    )
+
+
+LINES = {"trunk": "from-trunk", "trunk2": "from-trunk", "103": "from-internal"}
+"""Two trunks and an extension, each with its context."""
+
+
+@dataclass(frozen=True)
+class Pbx:
+    """The Asterisk of all recipes, the service beside it, the ports of the phones at its lines, and the calls whose
+    evidence a test has seen.
+    """
+
+    service: Service
+    ports: Mapping[str, int]
+    seen: set[str] = field(default_factory=set)
+
+
+@contextmanager
+def running(installation: AsteriskInstallation, scratch: Path) -> Iterator[Pbx]:
+    """Start the Asterisk and the service. Raises KeyError or AssertionError if the pages have other recipes."""
+    texts = recipes()
+    modules = (*MODULES, *"app_followme app_queue app_read pbx_ael pbx_lua res_ael_share".split())
+    dialplan = {
+        "extensions_custom.conf": texts.pop("freepbx"),
+        **{f"{name}.conf": (SYSTEMS / f"{name}.conf").read_text("utf-8") for name in ("freepbx", "wazo")},
+        "recipes.conf": "".join(texts.pop(name) for name in ("wazo", "members", "confirm", "together", "hunt")),
+        "lab.conf": LAB + WARNINGS,
+    }
+    files = {
+        **dialplan,
+        "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in modules),
+        "extensions.conf": "".join(f"#include {name}\n" for name in dialplan),
+        "extensions.ael": texts.pop("ael"),
+        "extensions.lua": texts.pop("lua"),
+        "queues.conf": texts.pop("queue") + QUEUES,
+        "followme.conf": texts.pop("followme")
+        + "".join(f"{each} => {scratch}/sounds/{QUESTION}\n" for each in PROMPTS),
+    }
+    assert not texts, f"no test runs {sorted(texts)}"
+    asterisk = Asterisk(installation, scratch, files)
+    ports = dict(zip(LINES, free_ports(len(LINES)), strict=True))
+    files["pjsip.conf"] = pjsip(asterisk.sip_address) + "".join(
+        line(name, ports[name], context) for name, context in LINES.items()
+    )
+    policy = "notify: {incoming: called, outgoing: both}, waiting: 200"
+    with asterisk, Service(asterisk, LAB_REGISTRY, policy) as service:
+        asterisk.command("database put CF 102 09010000002")  # what *72 stores
+        yield Pbx(service, ports)
+
+
+# -- placing calls ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call into a context of the PBX, and the number at whose phone it arrives."""
+
+    context: str
+    exten: str
+    number: str
+    interface: str = "ari"
+    at: str = "trunk"
+    forwarding: str = LICENSED
+
+    def __str__(self) -> str:
+        return f"{self.exten}@{self.context}"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A calling phone, and the phones at the PBX's lines."""
+
+    pbx: Pbx
+    caller: Phone
+    phones: Mapping[str, Phone]
+
+    def dial(self, case: Case) -> Placed:
+        headers = [("X-Lab-Context", case.context), ("X-Lab-Interface", case.interface)]
+        address = self.pbx.service.asterisk.sip_address
+        return Placed(str(case), self.caller.dial(case.exten, address, caller_id=CALLER_NUMBER, headers=headers))
+
+    def rung(self, number: str, at: str = "trunk") -> list[IncomingCall]:
+        return [call for call in self.phones[at].calls if call.request.uri.user == number]
+
+    async def answered(self, case: Case) -> Placed:
+        """Call, and wait until the phone at the number has answered."""
+        placed = self.dial(case)
+
+        def there() -> bool:
+            placed.called = next((call for call in self.rung(case.number, case.at) if call.answered_ns), None)
+            return placed.called is not None
+
+        await until(there, f"the answer to {case}")
+        return placed
+
+    async def talked(self, case: Case) -> Placed:
+        """Call, and hang up when the parties hear each other."""
+        placed = await self.answered(case)
+        await until(lambda: talk(placed), f"the parties of {case} to talk")
+        await placed.caller.hangup()
+        assert placed.called
+        await placed.called.ended()
+        return placed
+
+
+def talk(placed: Placed) -> bool:
+    """Whether each party has heard the other for some packets."""
+    assert placed.called
+    return all(
+        hear(packets[-10:-4], 0, voice=voice).voice_ms is not None
+        for packets, voice in ((placed.caller.packets, voices.CALLED), (placed.called.packets, voices.CALLER))
+    )
+
+
+@asynccontextmanager
+async def network(pbx: Pbx, **scripts: Behaviour) -> AsyncIterator[Network]:
+    """Phones, which answer; or do what `scripts` says for `_number`."""
+
+    async def behave(call: IncomingCall) -> None:
+        await scripts.get(f"_{call.request.uri.user}", Answer(after_ms=20))(call)
+
+    async with AsyncExitStack() as life:
+        media = life.enter_context(Media())
+        caller = await life.enter_async_context(Phone(media, voices.CALLER))
+        phones = {
+            name: await life.enter_async_context(Phone(media, voices.CALLED, behave, port=port))
+            for name, port in pbx.ports.items()
+        }
+        yield Network(pbx, caller, phones)
+
+
+Records = list[dict[str, Any]]
+
+
+@asynccontextmanager
+async def recorded(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterator[Records]:
+    """The evidence of so many calls that pass the hook meanwhile, or of at least as many, when it is whole."""
+    new: Records = []
+    yield new
+
+    async def whole() -> bool:
+        records = await asyncio.to_thread(pbx.service.records)
+        new[:] = [record for call_id, record in records.items() if call_id not in pbx.seen]
+        return len(new) >= count and all(record["complete"] for record in new)
+
+    try:
+        await until(whole, f"the evidence of {count} calls")
+    finally:
+        pbx.seen.update(record["call_id"] for record in new)
+    assert len(new) == count or not exactly, f"{len(new)} records instead of {count}"
+
+
+def of(records: Records, number: str) -> Records:
+    """The records of a called number."""
+    return [record for record in records if number.endswith(record["numbers"]["called"]["last4"])]
+
+
+def presses(key: str, references: Mapping[str, Any]) -> Behaviour:
+    """Answer, hear the question to its end, and press a key."""
+
+    async def behave(call: IncomingCall) -> None:
+        call.answer()
+        await until(lambda: hear(call.packets, 0, reference=references[QUESTION]).complete, "the question")
+        await press(call, key, Way.EVENTS)
+
+    return behave

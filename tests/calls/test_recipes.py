@@ -1,0 +1,254 @@
+"""The dialplans of docs/how-to on a real Asterisk: what each party hears, and what the evidence says.
+
+The tests wait for what the phones see and hear, never for a time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from ..lab import voices
+from ..lab.bootstrap import AsteriskInstallation
+from ..lab.called import IncomingCall
+from ..lab.heard import Heard, hear
+from ..lab.lab import CALLER_NUMBER, SUSPENDED, Placed, until
+from ..lab.phone import Redirect, Refuse, ring
+from ..lab.sip import Uri
+from .hearing import assert_heard_by, assert_nothing_before_voice, heard_by_called
+from .proving import LATEST_MS, side_by_side
+from .recipes import QUESTION, Case, Pbx, network, of, presses, recorded, running
+
+
+@pytest.fixture(scope="module")
+def pbx(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pbx]:
+    with running(installation, tmp_path_factory.mktemp("recipes")) as one:
+        yield one
+
+
+FORWARDED = [
+    Case("from-trunk", "0312345601", "09010000001", forwarding="0312345601"),  # FreePBX: a misc. destination
+    Case("from-trunk", "0312345602", "09010000002", "agi", forwarding="0312345602"),  # *72
+    Case("from-trunk", "0312345603", "09010000003", forwarding="0312345603"),  # an extension's phone forwards (302)
+    Case("from-trunk", "0312345604", "09010000004", "agi", forwarding="0312345604"),  # Follow Me
+    Case("from-trunk", "0312345605", "09010000005", forwarding="0312345605"),  # a ring group
+    Case("from-trunk", "0312345607", "09010000007", "agi", forwarding="0312345607"),  # a queue
+    Case("from-extern", "0312345611", "09010000011", forwarding="0312345611"),  # Wazo
+    Case("lab", "queue", "09012345678", "agi"),
+    Case("hunt", "100", "09012345672", "agi"),
+    Case("idtone-ael", "09010000031", "09010000031"),
+    Case("from-lua", "09010000032", "09010000032", "agi"),
+]
+OUTGOING = [Case("from-internal", "09010000008", "09010000008"), Case("default", "09010000012", "09010000012", "agi")]
+
+
+async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx, references: dict[str, Any]) -> None:
+    """In the ring group another phone rings, and in the hunt group the first is busy: both have a record."""
+    scripts = {
+        "_103": Redirect(Uri("09010000003", "127.0.0.1")),
+        "_09010000095": ring,
+        "_09012345671": Refuse(486, 17),
+    }
+    async with recorded(pbx, len(FORWARDED) + 2) as records, network(pbx, **scripts) as net:
+        calls = await side_by_side(FORWARDED, net.talked)
+    for case, placed in calls:
+        assert_heard_by(placed, {"called": "sample"}, references, latest_ms=LATEST_MS)
+        (record,) = of(records, case.number)
+        assert (record["outcome"], record["reason"], record["status"]) == ("PLAY", "licence-valid", "CONNECTED"), case
+        assert (record["direction"], record["interface"]) == ("incoming", case.interface), case
+        assert (record["known_by"], record["anomalies"]) == ({"called": "packets"}, []), case
+        assert case.forwarding.endswith(record["numbers"]["forwarding"]["last4"]), case
+    assert [record["status"] for record in of(records, "09010000095")] == ["CANCEL"]
+    assert [record["status"] for record in of(records, "09012345671")] == ["BUSY"]
+
+
+async def test_freepbx_names_the_forwarding_number_to_the_trunk(pbx: Pbx) -> None:
+    async with recorded(pbx, 1), network(pbx) as net:
+        placed = await net.talked(FORWARDED[0])
+    assert placed.called
+    headers = dict(placed.called.request.headers)
+    assert headers["diversion"].startswith("<sip:0312345601@")
+    assert CALLER_NUMBER in headers["from"]
+    assert "x-route" not in headers, "a header of func-set-sipheader reaches the trunk: correct the page"
+
+
+def test_the_dialplans_load_without_a_warning_that_the_page_does_not_name(pbx: Pbx) -> None:
+    """FreePBX's empty context comes after the operator's."""
+    complaints = [line for line in pbx.service.asterisk.complaints() if re.search(r"pbx|ael|lua|config|idtone", line)]
+    assert len(complaints) == 2, complaints
+    assert "'macro-dialout-trunk-predial-hook', already in use" in complaints[0]
+    assert re.search(r"Unable to register extension at line \d+ of \S+/freepbx\.conf$", complaints[1])
+
+
+async def test_a_user_of_the_pbx_calls_out_and_both_hear_the_sound(pbx: Pbx, references: dict[str, Any]) -> None:
+    """The sound reaches the caller through a Local channel as early media; that it did, the evidence does not claim."""
+    async with recorded(pbx, len(OUTGOING)) as records, network(pbx) as net:
+        calls = await side_by_side(OUTGOING, net.talked)
+    for case, placed in calls:
+        assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references, latest_ms=LATEST_MS)
+        (record,) = of(records, case.number)
+        assert (record["direction"], record["outcome"], record["status"]) == ("outgoing", "PLAY", "CONNECTED"), case
+        assert record["known_by"] == {"called": "packets"}, case
+        assert record["anomalies"] == ["connected before the sound was heard"], case
+
+
+async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_does_not_claim_it(
+    pbx: Pbx, references: dict[str, Any]
+) -> None:
+    """Who is to hear it is `both`, but no application passes early media on from one of several Local channels."""
+    cases = [
+        Case("ext-group", "605", "09010000005"),
+        Case("ext-queues", "607", "09010000007", "agi"),
+        Case("ext-findmefollow", "104", "09010000004"),
+    ]
+    async with recorded(pbx, len(cases) + 1) as records, network(pbx, _09010000095=ring) as net:
+        calls = await side_by_side(cases, net.talked)
+    for case, placed in calls:
+        assert heard_by_called(placed, references["sample"]).complete, case
+        assert not hear(placed.caller.packets, 0, reference=references["sample"]).present, case
+        (record,) = of(records, case.number)
+        assert (record["direction"], record["heard_by"], record["status"]) == ("outgoing", ["called"], "CONNECTED"), (
+            case
+        )
+
+
+def assert_sounded_then_asked(placed: Placed, references: Mapping[str, Any]) -> Heard:
+    """The called party heard the sound, then the question. Returns what it heard of the question."""
+    sound, question = (heard_by_called(placed, references[name]) for name in ("sample", QUESTION))
+    assert sound.complete, f"{placed.name}: {sound}"
+    assert sound.times == 1
+    assert sound.onset_ms is not None
+    assert sound.end_ms is not None
+    assert sound.onset_ms <= LATEST_MS, f"{placed.name}: {sound}"
+    assert question.onset_ms is not None, f"{placed.name}: {question}"
+    assert question.onset_ms >= sound.end_ms, f"{placed.name}: {question}"
+    return question
+
+
+async def test_a_called_party_that_presses_1_hears_the_sound_then_the_question_then_the_caller(
+    pbx: Pbx, references: dict[str, Any]
+) -> None:
+    cases = [
+        Case("ask-first", "09010000061", "09010000061"),
+        Case("lab", "followme", "09012345679", "agi"),
+        Case("from-trunk", "0312345606", "09010000006"),
+    ]
+    scripts = {f"_{case.number}": presses("1", references) for case in cases} | {"_09010000096": ring}
+    async with recorded(pbx, len(cases) + 1) as records, network(pbx, **scripts) as net:
+        calls = await side_by_side(cases, net.talked)
+    for case, placed in calls:
+        question = assert_sounded_then_asked(placed, references)
+        assert question.end_ms is not None
+        voice_ms = heard_by_called(placed, references[QUESTION]).voice_ms
+        assert voice_ms is not None
+        assert voice_ms >= question.end_ms, f"{case}: talked before the key"
+        (record,) = of(records, case.number)
+        assert (record["status"], record["known_by"], record["anomalies"]) == ("CONNECTED", {"called": "packets"}, [])
+
+
+async def test_a_called_party_that_presses_2_is_not_connected(pbx: Pbx, references: dict[str, Any]) -> None:
+    """The evidence is of the sound: it is the same as if the called party had confirmed."""
+    cases = [
+        Case("ask-first", "09010000062", "09010000062"),
+        Case("from-trunk", "0312345606", "09010000006", "agi"),
+    ]
+    scripts = {f"_{case.number}": presses("2", references) for case in cases} | {"_09010000096": ring}
+    async with recorded(pbx, len(cases) + 1) as records, network(pbx, **scripts) as net:
+
+        async def one(case: Case) -> Placed:
+            placed = await net.answered(case)
+            assert placed.called
+            await placed.called.ended()
+            await placed.caller.cancel()
+            return placed
+
+        calls = await side_by_side(cases, one)
+    for case, placed in calls:
+        assert not placed.caller.answered_ns, case
+        assert_sounded_then_asked(placed, references)
+        assert heard_by_called(placed, references[QUESTION]).voice_ms is None, case
+        (record,) = of(records, case.number)
+        assert (record["status"], record["known_by"], record["anomalies"]) == ("CONNECTED", {"called": "packets"}, [])
+
+
+async def test_who_answers_during_the_sound_of_another_hears_its_beginning(
+    pbx: Pbx, references: dict[str, Any]
+) -> None:
+    """Telephones that ring together as Local channels ring until the sound of the first is over."""
+    first, second = "09012345673", "09012345674"
+
+    async def later(call: IncomingCall) -> None:
+        call.ring()
+        await until(lambda: any(len(other.packets) > 5 for other in net.rung(first)), "the sound of the first")
+        call.answer()
+
+    async with recorded(pbx, 2) as records, network(pbx, **{f"_{second}": later}) as net:
+        placed = await net.talked(Case("together", "200", first))
+        (other,) = net.rung(second)
+        await other.ended()
+    assert_heard_by(placed, {"called": "sample"}, references, latest_ms=LATEST_MS)
+    assert (other.answered_ns is not None, other.ended_by) == (True, "them")
+    sound = hear(other.packets, other.answered_ns or 0, reference=references["sample"], voice=voices.CALLER)
+    assert not sound.complete, sound
+    assert sound.voice_ms is None, sound
+    assert [(record["status"], record["heard_by"]) for record in of(records, first)] == [("CONNECTED", ["called"])]
+    assert [(record["status"], record["heard_by"]) for record in of(records, second)] == [("FAILED", [])]
+
+
+async def test_a_suspended_number_reaches_no_trunk(pbx: Pbx) -> None:
+    """FreePBX and Wazo then try their second trunk, and the hook refuses again."""
+    cases = [
+        Case("from-trunk", SUSPENDED, "09010000077"),
+        Case("from-extern", SUSPENDED, "09010000011", "agi"),
+        Case("lab", "suspended", "09010000078"),
+    ]
+    async with recorded(pbx, 5, exactly=False) as records, network(pbx) as net:
+        calls = [net.dial(case) for case in cases]
+        for placed in calls:
+            assert await placed.caller.final() >= 400, placed.name
+        assert not any(phone.calls for phone in net.phones.values())
+    for case in cases:
+        of_it = of(records, case.number)
+        assert len(of_it) >= (1 if case.exten == "suspended" else 2), case
+        for record in of_it:
+            assert (record["outcome"], record["reason"], record["heard_by"]) == ("REFUSE", "number-suspended", []), case
+
+
+@pytest.mark.parametrize("case", OUTGOING, ids=str)
+async def test_the_next_trunk_is_sounded_too(pbx: Pbx, references: dict[str, Any], case: Case) -> None:
+    """The first trunk is out of order."""
+    async with recorded(pbx, 2) as records, network(pbx) as net:
+        net.phones["trunk"].behaviour = Refuse(503, 34)
+        placed = await net.talked(Case(case.context, case.exten, case.number, at="trunk2"))
+    assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references, latest_ms=LATEST_MS)
+    heard = sorted((record["status"], record["heard_by"]) for record in records)
+    assert heard == [("CONNECTED", ["called"]), ("FAILED", [])]
+
+
+async def test_emergency_calls_are_connected_at_once(pbx: Pbx, references: dict[str, Any]) -> None:
+    """110 by FreePBX's emergency route, which passes the hook by; the others by ordinary routes and the hook."""
+    calls = (("from-internal", "110"), ("from-internal", "119"), ("default", "118"))
+    async with recorded(pbx, 2) as records, network(pbx) as net:
+        for context, number in calls:
+            assert_nothing_before_voice(await net.talked(Case(context, number, number)), references)
+    for record in records:
+        assert (record["outcome"], record["reason"], record["heard_by"]) == ("BYPASS", "emergency", [])
+
+
+async def test_a_next_trunk_without_the_hook_connects_a_suspended_number(pbx: Pbx, references: dict[str, Any]) -> None:
+    """Why each trunk of a route must pass the hook."""
+    async with recorded(pbx, 1) as records, network(pbx) as net:
+        placed = await net.talked(Case("next-trunk-without-hook", "09010000055", "09010000055", at="trunk2"))
+    assert_nothing_before_voice(placed, references)
+    assert [record["outcome"] for record in records] == ["REFUSE"]
+
+
+async def test_a_gosub_that_is_added_after_the_hooks_silences_it(pbx: Pbx, references: dict[str, Any]) -> None:
+    """What `idtone doctor` finds: FreePBX and Wazo add their own U() to the options in a variable."""
+    async with recorded(pbx, 0) as records, network(pbx) as net:
+        placed = await net.talked(Case("options-in-a-variable", "09010000056", "09010000056"))
+    assert_nothing_before_voice(placed, references)
+    assert records == []
