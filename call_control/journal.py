@@ -56,7 +56,7 @@ TAKEN: Final = "taken-"
 READ: Final = ".read"
 """Its modification time is the time up to which the service has read all lines."""
 _EMPTY: Final = f".{dialplan.JOURNAL_FILE}."
-_REFUSED: Final = "refused"
+REFUSED: Final = "refused"
 _REFUSED_MODE: Final = 0o600
 MOST_REFUSED_BYTES: Final = 1024 * 1024
 """Limit for the file of refused lines, so that they cannot fill the disk."""
@@ -122,7 +122,7 @@ class JournalFolder:
 
     def refuse(self, lines: Sequence[str]) -> None:
         """Keep refused lines. The caller has removed their digits. Raises OSError."""
-        path = self.directory / _REFUSED
+        path = self.directory / REFUSED
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _REFUSED_MODE)
         with os.fdopen(descriptor, "a", encoding="ascii") as file:
             if os.fstat(descriptor).st_size < MOST_REFUSED_BYTES:

@@ -1,4 +1,5 @@
-"""`idtone doctor`: checks everything that a call depends on, and says how to correct what is wrong. Changes nothing.
+"""`idtone doctor`: checks everything that a call depends on, and says how to correct what is wrong. `--fix` corrects
+what is safe to correct; the other modules change nothing.
 
 findings       the topics, why each matters, and a finding as a value
 versions, modules, asterisk, hook, hook_use, sounds, registry, ledger, surroundings
@@ -11,5 +12,6 @@ checks, shared_files
                the checks: each makes observations and judges them; `shared_files` has those of the files that the
                service and Asterisk share
 rounds         runs the checks in parallel, within one deadline
+fixes          the table of what `--fix` does about each topic; `operations.changes` are the changes as values
 commands       the command, and how it prints findings
 """

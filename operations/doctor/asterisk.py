@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from idtone.errors import AriError, AriRefused
+from idtone.operations.changes import RightsChange
 from idtone.settings import AriSettings
 from idtone.translation import Message
 
@@ -175,7 +176,7 @@ def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) ->
     if text is None and trouble:
         return unknown(topic, Message("{path}: {trouble}", path=path, trouble=trouble), look)
     value = sections(text or "").get("general", {}).get("enable", "")
-    if value and value.lower() not in _TRUE:
+    if value and value.lower() not in TRUE:
         remedy = Message("In {path}, [general]: `enable = yes`; then asterisk -rx 'module reload cdr'", path=path)
         return warning(topic, Message("{path} says enable = {value}", path=path, value=value), remedy)
     if not value and _includes_others(text or ""):
@@ -183,7 +184,7 @@ def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) ->
     return good(topic, Message("{module} is running, and {path} does not disable CDRs", module=modules.CDR, path=path))
 
 
-_TRUE: Final = frozenset({"yes", "true", "y", "t", "1", "on"})
+TRUE: Final = frozenset({"yes", "true", "y", "t", "1", "on"})
 
 
 def _includes_others(text: str) -> bool:
@@ -201,17 +202,20 @@ def password(
         return bad(topic, Message("the password is one from the manuals"), _new_password(ari, with_hook))
     if file:
         mode, owner, ourselves = file
+        private = RightsChange(Path(str(ari.password_file)), 0o600)
         if mode & 0o007:
             return bad(
                 topic,
                 Message("all users can read {file} (mode {mode:04o})", file=ari.password_file, mode=mode),
-                f"chmod 600 {ari.password_file}",
+                str(private),
+                private,
             )
         if mode & 0o070:
             return warning(
                 topic,
                 Message("a group can read {file} (mode {mode:04o})", file=ari.password_file, mode=mode),
-                f"chmod 600 {ari.password_file}",
+                str(private),
+                private,
             )
         if owner not in (0, ourselves) and ourselves != 0:
             return warning(
@@ -320,7 +324,7 @@ def live_dangerously(text: str | None, path: Path) -> Finding:
     if text is None:
         return unknown(topic, Message("{path} cannot be read here, and ARI does not give the option", path=path), look)
     value = sections(text).get("options", {}).get("live_dangerously", "")
-    if value.lower() in _TRUE:
+    if value.lower() in TRUE:
         return bad(
             topic,
             Message("{path} says {value}", path=path, value=value),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Final
 
 import typer
@@ -16,12 +17,17 @@ from rich.table import Table
 from rich.text import Text
 
 from idtone import console
+from idtone.errors import UsageError
+from idtone.operations.asterisk_console import AsteriskConsole
+from idtone.operations.change_report import Attempt, show_attempts, show_plan
+from idtone.operations.make_changes import USUAL_COPIES, Changer
 from idtone.settings import load_settings
 from idtone.translation import Message, joined, translated
 
 from .checks import CHECKS
-from .exam import Exam
+from .exam import USUAL_FOLDER, Exam
 from .findings import TOPICS, Finding, State
+from .fixes import plan
 from .run_checks import run
 
 PATIENCE_S: Final = 1.0
@@ -46,38 +52,85 @@ def doctor(
         typer.Option(metavar="DIR", help="Asterisk's configuration folder (default: the one that Asterisk names)."),
     ] = None,
     problems: Annotated[bool, typer.Option("--problems", help="Show only the findings that are not good.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Make the changes that lose nothing and touch no call; ask before.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
+    copies: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="With --fix: where copies of changed files are kept (default: /var/backups/idtone)."
+        ),
+    ] = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Check the PBX and everything that a call depends on, and say how to correct faults. Changes nothing.
+    """Check the PBX and everything that a call depends on, and say how to correct faults. --fix corrects some.
 
-    To check whether the service can write beside the sounds and in the journal's folder, it makes a file there and
-    removes it. Run it as the user that `idtone serve` runs as, or as root. Exit codes: 0 nothing is bad, 1 something
-    is bad, 2 the settings cannot be used.
+    Without --fix it changes nothing. To check whether the service can write beside the sounds and in the journal's
+    folder, it makes a file there and removes it. Run it as the user that `idtone serve` runs as, or as root. Exit
+    codes: 0 nothing is bad, 1 something is bad, 2 the settings cannot be used.
+
+    --fix shows its changes and asks. Then it keeps a copy of each file, makes the changes, and checks again. It
+    replaces only files of idtone; to your files it only adds lines. It says what it leaves to you, and why. With --json
+    and without --yes it only prints the changes.
     """
+    if not fix and (yes or copies):
+        raise UsageError(Message("--yes and --copies belong to --fix"))
     settings = load_settings(config)
-    exam = Exam(settings, config, asterisk_etc, os.environ, lambda: datetime.now(UTC))
-    with _progress() as waiting:
-        findings = run(exam, CHECKS, waiting=waiting)
+
+    def look() -> tuple[Exam, list[Finding]]:
+        exam = Exam(settings, config, asterisk_etc, os.environ, lambda: datetime.now(UTC))
+        with _progress() as waiting:
+            return exam, run(exam, CHECKS, waiting=waiting)
+
+    exam, findings = look()
+    out = console.screen(highlight=False)
+    attempts: list[Attempt] = []
+    left: dict[str, str] = {}
+    shown = {finding.topic for finding in findings if finding.state is not State.GOOD or not problems}
+    if fix:
+        groups, left = plan(exam, findings)
+        attempts = [Attempt(group) for group in groups]
+        if not as_json:
+            show_plan(groups, out)
+        if groups and (yes or (not as_json and typer.confirm(translated(_QUESTION), err=True))):
+            changer = Changer(AsteriskConsole(exam.folder or USUAL_FOLDER), copies or USUAL_COPIES, exam.now())
+            for attempt in attempts:
+                attempt.make(changer)
+            _, findings = look()
+        if not as_json:
+            show_attempts(attempts, out)
+    findings_shown = [finding for finding in findings if finding.topic in shown or finding.state is not State.GOOD]
     if as_json:
-        console.print_json([finding.report() for finding in findings if _is_shown(finding, problems)])
+        reports = [finding.report() for finding in findings_shown]
+        console.print_json(
+            {"changes": [attempt.report() for attempt in attempts], "left": left, "findings": reports}
+            if fix
+            else reports
+        )
     else:
-        show(findings, console.screen(highlight=False), problems)
+        show(findings, out, shown, left)
     if any(finding.state is State.BAD for finding in findings):
         console.negative()
 
 
-def _is_shown(finding: Finding, problems: bool) -> bool:
-    return finding.state is not State.GOOD or not problems
+_QUESTION: Final = Message("Make these changes?")
 
 
-def show(findings: Collection[Finding], out: Console, problems: bool = False) -> None:
-    """Print a table of the findings, or of the problems alone, then the remedies, and the count of all findings.
+def show(
+    findings: Collection[Finding],
+    out: Console,
+    shown: Collection[str] | None = None,
+    left: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Print a table of the findings, then the remedies, and the count of all findings.
 
-    A remedy is never wrapped, so that it can be copied.
+    A remedy is never wrapped, so that it can be copied. A good finding is only in the table if its topic is in `shown`;
+    None shows all. `left` says for topics why `--fix` leaves them.
     """
     table = Table(*map(translated, _COLUMNS), box=None)
     for finding in findings:
-        if not _is_shown(finding, problems):
+        if finding.state is State.GOOD and shown is not None and finding.topic not in shown:
             continue
         table.add_row(_state(finding.state), translated(finding.looked_at), Text(translated(finding.found)))
     out.print(table)
@@ -85,11 +138,13 @@ def show(findings: Collection[Finding], out: Console, problems: bool = False) ->
         chosen = [finding for finding in findings if finding.state is state]
         for remedy in dict.fromkeys(finding.remedy for finding in chosen):
             out.print()
-            for finding in chosen:
-                if finding.remedy == remedy:
-                    out.print(Text.assemble(_state(state), f"  {translated(finding.looked_at)}"))
-                    out.print(Text(f"  {translated(finding.why)}"), soft_wrap=True)
+            same = [finding for finding in chosen if finding.remedy == remedy]
+            for finding in same:
+                out.print(Text.assemble(_state(state), f"  {translated(finding.looked_at)}"))
+                out.print(Text(f"  {translated(finding.why)}"), soft_wrap=True)
             out.print(Text(f"  → {translated(remedy)}"), soft_wrap=True)
+            for why in dict.fromkeys(left[finding.topic] for finding in same if finding.topic in left):
+                out.print(Text(f"  {translated(Message('left to you: {why}', why=why))}"), soft_wrap=True)
     counted = ((state, sum(finding.state is state for finding in findings)) for state in State)
     out.print()
     out.print(Text(", ").join(Text.assemble(f"{count} ", _state(state)) for state, count in counted if count))

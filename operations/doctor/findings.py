@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypedDict
 
+from idtone.operations.changes import Change
 from idtone.translation import Message
 
 
@@ -236,6 +237,8 @@ class Finding:
     found: str
     remedy: str = ""
     """A command, or a line and the file to write it into."""
+    changes: tuple[Change, ...] = ()
+    """The remedy as changes, if it only sets rights."""
 
     def __post_init__(self) -> None:
         if self.topic not in TOPICS:
@@ -266,12 +269,12 @@ def good(topic: str, found: str) -> Finding:
     return Finding(topic, State.GOOD, found)
 
 
-def warning(topic: str, found: str, remedy: str) -> Finding:
-    return Finding(topic, State.WARNING, found, remedy)
+def warning(topic: str, found: str, remedy: str, *changes: Change) -> Finding:
+    return Finding(topic, State.WARNING, found, remedy, changes)
 
 
-def bad(topic: str, found: str, remedy: str) -> Finding:
-    return Finding(topic, State.BAD, found, remedy)
+def bad(topic: str, found: str, remedy: str, *changes: Change) -> Finding:
+    return Finding(topic, State.BAD, found, remedy, changes)
 
 
 def unknown(topic: str, found: str, remedy: str) -> Finding:

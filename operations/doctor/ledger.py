@@ -15,6 +15,7 @@ from idtone.ledger.store.sqlite import wal_is_safe
 from idtone.ledger.writing.reserve import RoomLeft as Left
 from idtone.ledger.writing.reserve import judged
 from idtone.ledger.writing.unwritten_steps import MissingSteps
+from idtone.operations.changes import RightsChange
 from idtone.translation import Message
 
 from .findings import Finding, bad, good, unknown, warning
@@ -168,9 +169,9 @@ def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists:
         )
     mode, size = status
     if mode & 0o077:
-        return bad(
-            topic, Message("other users can read {path} (mode {mode:04o})", path=path, mode=mode), f"chmod 600 {path}"
-        )
+        private = RightsChange(path, 0o600)
+        found = Message("other users can read {path} (mode {mode:04o})", path=path, mode=mode)
+        return bad(topic, found, str(private), private)
     if size != KEY_BYTES:
         return bad(
             topic,

@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
+from idtone.operations.changes import FolderChange, RightsChange
 from idtone.translation import Message, joined
 
 from .findings import Finding, bad, good, unknown
@@ -86,9 +87,9 @@ def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rig
     if closed_files:
         files = f"find {quote(str(place))} -maxdepth 1 -type f"
         commands.append(f"{files} -exec chgrp {group} {{}} + -exec chmod g+r {{}} +")
-    return bad(
-        topic, Message("Asterisk (user {user}) may not read {names}", user=who.user, names=names), " && ".join(commands)
-    )
+    changes = [RightsChange(file.path, file.mode | 0o040, None, group) for file in closed_files]
+    found = Message("Asterisk (user {user}) may not read {names}", user=who.user, names=names)
+    return bad(topic, found, " && ".join(commands), *_with_folders(closed_folders, place, group, changes))
 
 
 def _granting(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
@@ -100,6 +101,17 @@ def _granting(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
         for rights in closed
         for name in (quote(str(rights.path)),)
     ]
+
+
+def _with_folders(
+    closed: Sequence[Rights], own: Path, group: str, changes: Sequence[RightsChange]
+) -> tuple[RightsChange, ...]:
+    """What `_granting` says, as changes, and `changes`. None if other folders than idtone's own are closed: to open
+    these shows the files of others.
+    """
+    if any(rights.path != own for rights in closed):
+        return ()
+    return (*(RightsChange(rights.path, rights.mode | 0o2050, None, group) for rights in closed), *changes)
 
 
 def writable(
@@ -132,17 +144,23 @@ def writable(
             Message("As Asterisk's user: test -w {name}", name=name),
         )
     if closed:
-        commands = _granting([rights for rights in closed_folders if rights.path != path.parent], sounds, group)
+        others = [rights for rights in closed_folders if rights.path != path.parent]
+        commands = _granting(others, sounds, group)
         commands.append(f"chgrp {group} {folder} {name} && chmod {JOURNAL_MODE:o} {folder} && chmod g+w {name}")
         found = Message(
             "Asterisk (user {user}) may not write to {path}, because of {names}", user=who.user, path=path, names=names
         )
-        return bad(topic, found, " && ".join(commands))
+        changes = [
+            RightsChange(path.parent, JOURNAL_MODE, None, group),
+            RightsChange(path, held.mode | 0o020, None, group),
+        ]
+        return bad(topic, found, " && ".join(commands), *_with_folders(others, sounds, group, changes))
     if held.mode & 0o007:
         return bad(
             topic,
             Message("all users can read or write {path}, which has numbers in clear", path=path),
             f"chmod o= {name}",
+            RightsChange(path, held.mode & ~0o007),
         )
     if left > 1:
         return bad(
@@ -182,7 +200,6 @@ def puttable(
     sounds' folder: the service gives group and mode to the journal's folder.
     """
     folder, held = trial.folder, trial.held
-    place = quote(str(folder))
     if who is None:
         return unknown(
             topic,
@@ -195,11 +212,12 @@ def puttable(
         if not closed and trial.above and trial.above[-1].allow(who, 2):
             return good(topic, Message("{folder} does not exist yet; {by} can create it", folder=folder, by=by))
         user, _, of = owner.partition(":")
-        make = f"install -d -o {user} -g {of} -m {mode:o} {place}"
+        make = FolderChange(folder, mode, user, of)
         return bad(
             topic,
             Message("{folder} is missing, and {by} cannot create it", folder=folder, by=by),
-            " && ".join([*closed, make]),
+            " && ".join([*closed, str(make)]),
+            *([make] if not closed and trial.above[-1].path == folder.parent else []),
         )
     if trial.error is None:
         return unknown(topic, Message("{folder}: {why}", folder=folder, why=trial.why), Message("Run this as root"))
@@ -216,11 +234,14 @@ def puttable(
         return bad(topic, f"{folder}: {os.strerror(trial.error)}", Message("Free space on its disk"))
     trouble = os.strerror(trial.error) if trial.error else _unchangeable(held, who, mode, group)
     if trouble:
-        remedy = " && ".join([*closed, f"chown {owner} {place}", f"chmod {mode:o} {place}"])
+        user, _, of = owner.partition(":")
+        rights = RightsChange(folder, mode, user, of)
+        remedy = " && ".join([*closed, str(rights)])
         return bad(
             topic,
             Message("{by} cannot put files into {folder}: {trouble}", by=by, folder=folder, trouble=trouble),
             remedy,
+            *([] if closed else [rights]),
         )
     return good(topic, Message("{by} can put files into {folder}", by=by, folder=folder))
 

@@ -29,7 +29,7 @@ console.add_commands(
         ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",
-            "Check the PBX and everything that a call depends on, and say how to correct faults. Changes nothing.",
+            "Check the PBX and everything that a call depends on, and say how to correct faults. --fix corrects some.",
         ),
     },
 )

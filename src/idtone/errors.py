@@ -38,6 +38,10 @@ class UsageError(IdtoneError):
     """Wrong use of the command line, or it names something that does not exist."""
 
 
+class ChangeError(IdtoneError):
+    """A change of the PBX cannot be made, and was put back."""
+
+
 class NumberError(IdtoneError):
     """A text is not the telephone number that is needed: the problem, and the remedy if there is one.
 

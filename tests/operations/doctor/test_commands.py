@@ -22,7 +22,7 @@ FINDINGS = [
 
 def shown(problems: bool = False, **options) -> str:
     out = io.StringIO()
-    show(FINDINGS, Console(file=out, width=100, highlight=False, **options), problems)
+    show(FINDINGS, Console(file=out, width=100, highlight=False, **options), () if problems else None)
     return out.getvalue()
 
 
@@ -43,6 +43,15 @@ def test_problems_alone_are_shown_and_all_are_counted():
     for finding in FINDINGS[1:]:
         assert finding.found in text
     assert text.splitlines()[-1] == "1 good, 1 warning, 1 bad, 2 not checked"
+
+
+def test_each_remedy_says_why_fix_leaves_it():
+    out = io.StringIO()
+    left = {"ledger-key": "It is evidence.", "registry-fresh": "It is the association's."}
+    show(FINDINGS[:2] + FINDINGS[-1:], Console(file=out, width=100, highlight=False), None, left)
+    lines = out.getvalue().splitlines()
+    after = {remedy: lines[at + 1] for at, remedy in enumerate(lines) if remedy.startswith("  → ")}
+    assert list(after.values()) == ["  left to you: It is evidence.", "  left to you: It is the association's."]
 
 
 def test_colours_only_on_a_terminal(monkeypatch):

@@ -1,0 +1,62 @@
+"""Asterisk's console: `asterisk -rx COMMAND`. I/O."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import ChangeError
+from idtone.translation import Message
+
+TIMEOUT_S: Final = 10.0
+_SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")
+"""Folders where asterisk is installed, and which are not in every user's PATH."""
+
+
+class AsteriskConsole:
+    """The console of the Asterisk that has this configuration folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._conf = folder / "asterisk.conf"
+
+    def run(self, command: str) -> str:
+        """The output. Raises ChangeError if Asterisk does not answer."""
+        path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_PATH))
+        program = shutil.which("asterisk", path=path)
+        if program is None:
+            raise ChangeError(Message("there is no program asterisk in PATH; run this on Asterisk's machine"))
+        named = ["-C", str(self._conf)] if self._conf.exists() else []
+        try:
+            ended = subprocess.run(  # noqa: S603  the arguments are ours
+                [program, *named, "-rx", command],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S,
+                check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ChangeError(
+                Message("asterisk -rx '{command}' failed: {error}", command=command, error=type(error).__name__)
+            ) from error
+        if ended.returncode:
+            reason = ended.stderr.strip().splitlines()[-1:] or [str(ended.returncode)]
+            raise ChangeError(
+                Message(
+                    "asterisk -rx '{command}' failed: {reason}; run this as root", command=command, reason=reason[0]
+                )
+            )
+        return ended.stdout
+
+    def running(self) -> frozenset[str]:
+        """The running modules, without `.so`. Raises ChangeError."""
+        rows = (line.split() for line in self.run("module show").splitlines())
+        return frozenset(row[0].removesuffix(".so") for row in rows if row and "Running" in row and ".so" in row[0])
+
+    def module_folder(self) -> Path | None:
+        """The folder of the installed modules; None if Asterisk does not say it. Raises ChangeError."""
+        for line in self.run("core show settings").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "Module directory":
+                return Path(value.strip())
+        return None

@@ -1,0 +1,82 @@
+"""How changes are shown before they are made, and afterwards."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from rich.console import Console
+from rich.text import Text
+
+from idtone.errors import ChangeError
+from idtone.translation import Message, translated
+
+from .changes import Group
+from .make_changes import Changer
+
+
+class AttemptReport(TypedDict):
+    """A group of changes for programs. `made` is None if it was not tried."""
+
+    ids: list[str]
+    changes: list[str]
+    made: bool | None
+    trouble: str | None
+    copies: str | None
+
+
+@dataclass
+class Attempt:
+    """A group of changes, and what became of it: `made` is None before it is tried."""
+
+    group: Group
+    made: bool | None = None
+    trouble: str = ""
+    copies: Path | None = None
+
+    def make(self, changer: Changer) -> None:
+        """Make the changes, or note why that failed."""
+        try:
+            changer.make(self.group.changes)
+            self.made = True
+        except ChangeError as error:
+            self.made, self.trouble = False, str(error)
+        self.copies = changer.folder if changer.folder.is_dir() else None
+
+    def report(self) -> AttemptReport:
+        return AttemptReport(
+            ids=list(self.group.ids),
+            changes=[str(change) for change in self.group.changes],
+            made=self.made,
+            trouble=self.trouble or None,
+            copies=str(self.copies) if self.copies else None,
+        )
+
+
+def show_plan(groups: Collection[Group], out: Console) -> None:
+    """Print what would be changed, and what for."""
+    if not groups:
+        out.print(Text(translated(Message("There is nothing to change that is safe to change."))))
+    for group in groups:
+        out.print(Text(translated(group.title), "bold"))
+        for change in group.changes:
+            out.print(Text(textwrap.indent(translated(str(change)), "  ")), soft_wrap=True)
+    out.print()
+
+
+def show_attempts(attempts: Iterable[Attempt], out: Console) -> None:
+    """Print what became of the changes that were tried, and where the copies are."""
+    tried = [attempt for attempt in attempts if attempt.made is not None]
+    for attempt in tried:
+        if attempt.made:
+            text = Message("changed: {names}", names=attempt.group.title)
+        else:
+            text = Message("not changed: {names}: {trouble}", names=attempt.group.title, trouble=attempt.trouble)
+        out.print(Text(translated(text)), soft_wrap=True)
+    for folder in dict.fromkeys(attempt.copies for attempt in tried if attempt.copies):
+        out.print(Text(translated(Message("copies of what was there: {folder}", folder=folder))), soft_wrap=True)
+    if tried:
+        out.print()

@@ -1,0 +1,144 @@
+"""What a command would change on the PBX, as values, and how it is shown. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+from typing import Final
+
+from idtone.translation import Message
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """New content of a file. `before` is None if the file does not exist.
+
+    `mode`, `user` and `group` are those of the file afterwards; None leaves them, or takes those of a new file.
+    """
+
+    path: Path
+    before: bytes | None = field(repr=False)
+    after: bytes = field(repr=False)
+    mode: int | None = None
+    user: str | None = None
+    group: str | None = None
+
+    def __str__(self) -> str:
+        """A unified diff, without secrets; for a new file one line."""
+        if self.before is None:
+            lines = self.after.count(b"\n")
+            return Message("new file {path}, {lines} lines", path=self.path, lines=lines)
+        before, after = ([*map(_public, _text(content))] for content in (self.before, self.after))
+        diff = list(difflib.unified_diff(before, after, str(self.path), str(self.path), lineterm="", n=2))
+        # Two secrets look the same here.
+        return "\n".join(diff) or Message("{path}: another secret", path=self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderChange:
+    """A new folder."""
+
+    path: Path
+    mode: int
+    user: str
+    group: str
+
+    def __str__(self) -> str:
+        return f"install -d -o {self.user} -g {self.group} -m {self.mode:o} {quote(str(self.path))}"
+
+
+@dataclass(frozen=True, slots=True)
+class RightsChange:
+    """Other rights of a file or folder. None leaves what is there."""
+
+    path: Path
+    mode: int | None = None
+    user: str | None = None
+    group: str | None = None
+
+    def __str__(self) -> str:
+        place = quote(str(self.path))
+        owner = (self.user or "") + (f":{self.group}" if self.group else "")
+        commands = [f"chown {owner} {place}"] * bool(owner)
+        if self.mode is not None:
+            commands.append(f"chmod {self.mode:o} {place}")
+        return " && ".join(commands)
+
+
+@dataclass(frozen=True, slots=True)
+class AsteriskChange:
+    """A command of Asterisk's console. Afterwards the output of `proof` has `wanted`. `back` takes the command back."""
+
+    command: str
+    proof: str
+    wanted: str
+    back: str
+
+    def __str__(self) -> str:
+        return f"asterisk -rx {quote(self.command)}"
+
+
+Change = FileChange | FolderChange | RightsChange | AsteriskChange
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Changes that are made together or not at all: what for, for programs and for people."""
+
+    ids: tuple[str, ...]
+    title: str
+    changes: tuple[Change, ...]
+
+
+HOOK_RELOAD: Final = AsteriskChange(
+    "dialplan reload", "dialplan show idtone-forward", "'idtone-forward' created by", "dialplan reload"
+)
+
+
+def module_load(module: str) -> AsteriskChange:
+    """`module` is a module's name without `.so`."""
+    return AsteriskChange(
+        f"module load {module}", f"module show like {module}.so", " Running ", f"module unload {module}"
+    )
+
+
+MARK: Final = "; idtone added the next lines"
+"""The line before those that idtone adds to an operator's file."""
+_SECTION: Final = re.compile(rb"^[ \t]*\[", re.MULTILINE)
+
+
+def with_include(content: bytes, name: str) -> bytes:
+    """A dialplan file that includes another one. The line comes before the first section: so no line of the operator
+    follows it that would then belong to the included file's last section.
+    """
+    first = _SECTION.search(content)
+    at = first.start() if first else len(content)
+    return _inserted(content, at, [f"#include {name}"])
+
+
+def with_options(content: bytes, section: str, lines: Sequence[str]) -> bytes | None:
+    """A configuration file with more lines at the beginning of a section; None if it has no such section."""
+    head = re.search(rb"^[ \t]*\[%b\].*(?:\n|\Z)" % re.escape(section.encode()), content, re.MULTILINE)
+    return _inserted(content, head.end(), lines) if head else None
+
+
+def _inserted(content: bytes, at: int, lines: Sequence[str]) -> bytes:
+    before, rest = content[:at], content[at:]
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
+    return before + "".join(f"{line}\n" for line in (MARK, *lines)).encode() + rest
+
+
+_SECRET: Final = re.compile(r"^(\s*\w*(?:secret|password)\w*\s*=>?\s*).+$", re.IGNORECASE)
+
+
+def _public(line: str) -> str:
+    return _SECRET.sub(r"\1…", line)
+
+
+def _text(content: bytes) -> list[str]:
+    return content.decode("utf-8", "backslashreplace").splitlines()
