@@ -53,10 +53,7 @@ class AsteriskConsole:
         rows = (line.split() for line in self.run("module show").splitlines())
         return frozenset(row[0].removesuffix(".so") for row in rows if row and "Running" in row and ".so" in row[0])
 
-    def module_folder(self) -> Path | None:
-        """The folder of the installed modules; None if Asterisk does not say it. Raises ChangeError."""
-        for line in self.run("core show settings").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "Module directory":
-                return Path(value.strip())
-        return None
+    def settings(self) -> dict[str, str]:
+        """What `core show settings` says: `Version`, `Module directory`, `PID file`. Raises ChangeError."""
+        pairs = (line.partition(":") for line in self.run("core show settings").splitlines())
+        return {name.strip(): value.strip() for name, _, value in pairs if value}

@@ -56,10 +56,10 @@ class Attempt:
         )
 
 
-def show_plan(groups: Collection[Group], out: Console) -> None:
-    """Print what would be changed, and what for."""
+def show_plan(groups: Collection[Group], out: Console, nothing: str) -> None:
+    """Print what would be changed, and what for; `nothing` if there is no change."""
     if not groups:
-        out.print(Text(translated(Message("There is nothing to change that is safe to change."))))
+        out.print(Text(translated(nothing)))
     for group in groups:
         out.print(Text(translated(group.title), "bold"))
         for change in group.changes:

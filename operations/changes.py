@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from idtone.translation import Message
+from idtone.translation import Message, joined
+
+MOST_LINES: Final = 40
+"""A longer new file is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +30,22 @@ class FileChange:
     mode: int | None = None
     user: str | None = None
     group: str | None = None
+    is_secret: bool = False
+    """All of it is secret, and not shown."""
 
     def __str__(self) -> str:
-        """A unified diff, without secrets; for a new file one line."""
-        if self.before is None:
-            lines = self.after.count(b"\n")
-            return Message("new file {path}, {lines} lines", path=self.path, lines=lines)
-        before, after = ([*map(_public, _text(content))] for content in (self.before, self.after))
-        diff = list(difflib.unified_diff(before, after, str(self.path), str(self.path), lineterm="", n=2))
+        """A unified diff, without secrets, and the rights; for a new file of many lines only its name."""
+        rights = str(RightsChange(self.path, self.mode, self.user, self.group))
+        if self.is_secret:
+            return joined("\n", [Message("{path}: a secret, which is not shown", path=self.path), rights])
+        if self.before is None and (lines := self.after.count(b"\n")) > MOST_LINES:
+            return joined("\n", [Message("new file {path}, {lines} lines", path=self.path, lines=lines), rights])
+        before, after = ([*map(_public, _text(content))] for content in (self.before or b"", self.after))
+        names = "/dev/null" if self.before is None else str(self.path), str(self.path)
+        diff = list(difflib.unified_diff(before, after, *names, lineterm="", n=2))
         # Two secrets look the same here.
-        return "\n".join(diff) or Message("{path}: another secret", path=self.path)
+        shown = "\n".join(diff) or Message("{path}: another secret", path=self.path)
+        return joined("\n", [shown, rights]) if rights else shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +81,33 @@ class RightsChange:
 
 @dataclass(frozen=True, slots=True)
 class AsteriskChange:
-    """A command of Asterisk's console. Afterwards the output of `proof` has `wanted`. `back` takes the command back."""
+    """A command of Asterisk's console. Afterwards `wanted`, a regular expression, matches in the output of `proof`.
+    `back` takes the command back.
+    """
 
     command: str
     proof: str
     wanted: str
     back: str
+    once: bool = False
+    """There is nothing to do if the proof has what is wanted already."""
 
     def __str__(self) -> str:
         return f"asterisk -rx {quote(self.command)}"
 
 
-Change = FileChange | FolderChange | RightsChange | AsteriskChange
+@dataclass(frozen=True, slots=True)
+class ProgramChange:
+    """A program that changes the machine; `back` takes it back."""
+
+    command: tuple[str, ...]
+    back: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return shlex.join(self.command)
+
+
+Change = FileChange | FolderChange | RightsChange | AsteriskChange | ProgramChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +127,7 @@ HOOK_RELOAD: Final = AsteriskChange(
 def module_load(module: str) -> AsteriskChange:
     """`module` is a module's name without `.so`."""
     return AsteriskChange(
-        f"module load {module}", f"module show like {module}.so", " Running ", f"module unload {module}"
+        f"module load {module}", f"module show like {module}.so", r"(?<!Not) Running ", f"module unload {module}", True
     )
 
 
@@ -121,9 +146,29 @@ def with_include(content: bytes, name: str) -> bytes:
 
 
 def with_options(content: bytes, section: str, lines: Sequence[str]) -> bytes | None:
-    """A configuration file with more lines at the beginning of a section; None if it has no such section."""
+    """A configuration file with more options in a section; None if it has no such section.
+
+    Asterisk takes the last of equal options, so the lines come after these, or at the beginning of the section.
+    """
     head = re.search(rb"^[ \t]*\[%b\].*(?:\n|\Z)" % re.escape(section.encode()), content, re.MULTILINE)
-    return _inserted(content, head.end(), lines) if head else None
+    if head is None:
+        return None
+    following = _SECTION.search(content, head.end())
+    end = following.start() if following else len(content)
+    names = b"|".join(re.escape(line.partition(" = ")[0].encode()) for line in lines)
+    same = list(re.finditer(rb"^[ \t]*(?:%b)[ \t]*=.*(?:\n|\Z)" % names, content[:end], re.MULTILINE))
+    at = max([head.end(), *(option.end() for option in same)])
+    return _inserted(content, at, lines)
+
+
+def with_section(content: bytes, section: str, lines: Sequence[str]) -> bytes:
+    """A configuration file with a new section at its end."""
+    return with_lines(content, [f"[{section}]", *lines])
+
+
+def with_lines(content: bytes, lines: Sequence[str]) -> bytes:
+    """A configuration file with more lines at its end."""
+    return _inserted(content, len(content), lines)
 
 
 def _inserted(content: bytes, at: int, lines: Sequence[str]) -> bytes:

@@ -11,7 +11,10 @@ import hashlib
 import json
 import os
 import pwd
+import re
+import shlex
 import stat
+import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,15 +27,20 @@ from idtone.files import replace_durably
 from idtone.translation import Message
 
 from .asterisk_console import AsteriskConsole
-from .changes import AsteriskChange, Change, FileChange, FolderChange, RightsChange
+from .changes import AsteriskChange, Change, FileChange, FolderChange, ProgramChange, RightsChange
 
+PROGRAM_S: Final = 90.0
+"""systemd gives the service a minute to start."""
 USUAL_COPIES: Final = Path("/var/backups/idtone")
 """Belongs to root. In the service's own folder the service could exchange a copy before root puts it back."""
 RECORD: Final = "record.json"
+Entry = dict[str, Any]
+"""`path`, `rights` before (None for a new one), `copy` of the content before, `after`: digest,
+`added`: the added lines, each byte a character; or `back`: a command."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class Held:
     """What was there before a change: content, None for a folder or a new file, and rights, None for a new one."""
 
     content: bytes | None
@@ -42,29 +50,36 @@ class _Held:
 class Changer:
     """Makes changes, group by group."""
 
-    def __init__(self, console: AsteriskConsole, copies: Path, now: datetime) -> None:
+    def __init__(self, console: AsteriskConsole, copies: Path, now: datetime, command: str = "doctor") -> None:
         self._console = console
         self.folder = copies / f"{now:%Y%m%dT%H%M%SZ}"
-        """Where this run keeps copies; it exists once a file or its rights were changed."""
-        self._record: list[dict[str, Any]] = []
+        """Where this run keeps copies; it exists once something was changed."""
+        self._command = command
+        self._entries: list[Entry] = []
 
     def make(self, group: Sequence[Change]) -> None:
         """Make all changes of a group, or none. Raises ChangeError."""
-        made: list[tuple[Change, _Held | None]] = []
+        made: list[tuple[Change, Held | None]] = []
+        known = len(self._entries)
         path: object = ""
         try:
             for change in group:
-                if isinstance(change, AsteriskChange):
+                if isinstance(change, AsteriskChange) and change.once and self._is_so(change):
+                    continue
+                if isinstance(change, AsteriskChange | ProgramChange):
+                    self._note({"back": back_of(change)})
                     made.append((change, None))
                     self._run(change)
                 else:
                     path = change.path
-                    held = _held(change.path)
-                    self._keep(change, held)
-                    made.append((change, held))
-                    _apply(change, held)
+                    before = held(change.path)
+                    self._keep(change, before)
+                    made.append((change, before))
+                    _apply(change, before)
         except BaseException as error:
             left = self._put_back(made)
+            if not left:
+                self._forget(known)
             if isinstance(error, OSError):
                 why = error.strerror or type(error).__name__
                 reason = Message("{path}: {reason}", path=error.filename or path, reason=why)
@@ -73,24 +88,39 @@ class Changer:
                 raise ChangeError(_with_left(Message("{error}", error=error), left)) from error
             raise
 
-    def _run(self, change: AsteriskChange) -> None:
+    def _run(self, change: AsteriskChange | ProgramChange) -> None:
+        if isinstance(change, ProgramChange):
+            run_program(change.command)
+            return
         answer = self._console.run(change.command)
-        if change.wanted not in self._console.run(change.proof):
+        if not self._is_so(change):
             last = [line for line in answer.splitlines() if line.strip()][-1:] or ["…"]
             raise ChangeError(Message("{change}: {answer}", change=str(change), answer=last[0].strip()))
 
-    def _keep(self, change: FileChange | FolderChange | RightsChange, held: _Held) -> None:
+    def _is_so(self, change: AsteriskChange) -> bool:
+        return re.search(change.wanted, self._console.run(change.proof)) is not None
+
+    def _keep(self, change: FileChange | FolderChange | RightsChange, before: Held) -> None:
         """Copy a file that will be changed, and record what the copy does not hold. Raises ChangeError."""
-        entry: dict[str, Any] = {"path": str(change.path), "rights": held.rights}
+        entry: Entry = {"path": str(change.path), "rights": before.rights}
+        if isinstance(change, FileChange):
+            entry["after"] = digest(change.after)
+            if before.content is not None:
+                entry["copy"] = f"{len(self._entries):02}-{change.path.name}"
+                self._write(self.folder / entry["copy"], before.content)
+                entry["added"] = added(before.content, change.after).decode("latin-1")
+        self._note(entry)
+
+    def _note(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        record = {"command": self._command, "entries": self._entries}
+        self._write(self.folder / RECORD, json.dumps(record, indent=1).encode())
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Raises ChangeError."""
         try:
             self.folder.mkdir(0o700, parents=True, exist_ok=True)
-            if isinstance(change, FileChange):
-                entry["after"] = hashlib.sha256(change.after).hexdigest()
-                if held.content is not None:
-                    entry["copy"] = f"{len(self._record):02}-{change.path.name}"
-                    replace_durably(self.folder / entry["copy"], held.content, 0o600)
-            self._record.append(entry)
-            replace_durably(self.folder / RECORD, json.dumps(self._record, indent=1).encode(), 0o600)
+            replace_durably(path, content, 0o600)
         except OSError as error:
             raise ChangeError(
                 Message(
@@ -100,20 +130,73 @@ class Changer:
                 )
             ) from error
 
-    def _put_back(self, made: Sequence[tuple[Change, _Held | None]]) -> list[str]:
+    def _forget(self, known: int) -> None:
+        """Remove the copies and entries of a group that was put back."""
+        for entry in self._entries[known:]:
+            if "copy" in entry:
+                (self.folder / entry["copy"]).unlink(missing_ok=True)
+        del self._entries[known:]
+        with suppress(ChangeError, OSError):
+            if self._entries:
+                self._note(self._entries.pop())
+            else:
+                (self.folder / RECORD).unlink(missing_ok=True)
+                self.folder.rmdir()
+
+    def _put_back(self, made: Sequence[tuple[Change, Held | None]]) -> list[str]:
         """Undo changes: files first, because Asterisk's commands read them. Returns what could not be undone."""
         left = []
-        for change, held in reversed(made):
-            if not isinstance(change, AsteriskChange) and held is not None:
+        for change, before in reversed(made):
+            if not isinstance(change, AsteriskChange | ProgramChange) and before is not None:
                 try:
-                    _restore(change.path, held)
+                    restore(change.path, before)
                 except OSError:
                     left.append(str(change.path))
         for change, _ in reversed(made):
-            if isinstance(change, AsteriskChange):
-                with suppress(ChangeError):  # Asterisk does not answer, so it did nothing either
-                    self._console.run(change.back)
+            if isinstance(change, AsteriskChange | ProgramChange):
+                with suppress(ChangeError):  # what does not answer did nothing either
+                    take_back(back_of(change), self._console)
         return left
+
+
+def back_of(change: AsteriskChange | ProgramChange) -> list[str]:
+    """The command that takes a change back, as in a record."""
+    return ["asterisk", "-rx", change.back] if isinstance(change, AsteriskChange) else list(change.back)
+
+
+def take_back(command: Sequence[str], console: AsteriskConsole) -> None:
+    """Run a command of `back_of`. Raises ChangeError."""
+    if command[:2] == ["asterisk", "-rx"]:
+        console.run(command[2])
+    elif command:
+        run_program(command)
+
+
+def run_program(command: Sequence[str]) -> None:
+    """Raises ChangeError if it fails."""
+    try:
+        ended = subprocess.run(  # noqa: S603  the arguments are ours
+            ["/usr/bin/env", *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            timeout=PROGRAM_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ChangeError(
+            Message("{command} failed: {error}", command=shlex.join(command), error=type(error).__name__)
+        ) from error
+    if ended.returncode:
+        said = ended.stderr.strip().splitlines()[-1:] or [str(ended.returncode)]
+        raise ChangeError(Message("{command} failed: {error}", command=shlex.join(command), error=said[0]))
+
+
+def added(before: bytes, after: bytes) -> bytes:
+    """What was inserted at one place; empty if more than that was changed."""
+    start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(before))
+    end = len(before) - start
+    return after[start : len(after) - end] if after.endswith(before[start:]) else b""
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _with_left(reason: str, left: Sequence[str]) -> str:
@@ -131,7 +214,7 @@ def obstacle(change: Change) -> str:
 
     A link could lead root to a file that is not meant. A new file would lose an access control list.
     """
-    if isinstance(change, AsteriskChange):
+    if isinstance(change, AsteriskChange | ProgramChange):
         return ""
     for place in (*reversed(change.path.absolute().parents), change.path):
         try:
@@ -152,20 +235,20 @@ def is_done(change: Change) -> bool:
     if not isinstance(change, RightsChange):
         return False
     wanted = (change.mode, _user(change.user), _group(change.group))
-    held = _held(change.path).rights
-    return held is not None and all(new in (None, -1, old) for new, old in zip(wanted, held, strict=True))
+    present = held(change.path).rights
+    return present is not None and all(new in (None, -1, old) for new, old in zip(wanted, present, strict=True))
 
 
-def _held(path: Path) -> _Held:
+def held(path: Path) -> Held:
     try:
         status = path.lstat()
     except FileNotFoundError:
-        return _Held(None, None)
+        return Held(None, None)
     content = path.read_bytes() if stat.S_ISREG(status.st_mode) else None
-    return _Held(content, (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
+    return Held(content, (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
 
 
-def _apply(change: FileChange | FolderChange | RightsChange, held: _Held) -> None:
+def _apply(change: FileChange | FolderChange | RightsChange, before: Held) -> None:
     """Raises ChangeError, OSError."""
     try:
         user, group = _user(change.user), _group(change.group)
@@ -177,9 +260,9 @@ def _apply(change: FileChange | FolderChange | RightsChange, held: _Held) -> Non
         raise ChangeError(why)
     match change:
         case FileChange():
-            if held.content != change.before:
+            if before.content != change.before:
                 raise ChangeError(Message("{path} was changed meanwhile; run this again", path=change.path))
-            mode, owner, of = held.rights or (0o640, -1, -1)
+            mode, owner, of = before.rights or (0o640, -1, -1)
             mode = mode if change.mode is None else change.mode
             user, group = (new if new != -1 else old for new, old in ((user, owner), (group, of)))
             replace_durably(change.path, change.after, mode, group, user)
@@ -202,18 +285,18 @@ def _set_rights(path: Path, mode: int | None, user: int, group: int) -> None:
         os.close(descriptor)
 
 
-def _restore(path: Path, held: _Held) -> None:
-    """Raises OSError."""
-    if held.rights is None:
+def restore(path: Path, before: Held) -> None:
+    """Make a file or folder as it was. Raises OSError."""
+    if before.rights is None:
         with suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
             else:
                 path.unlink()
         return
-    mode, user, group = held.rights
-    if held.content is not None and path.read_bytes() != held.content:
-        replace_durably(path, held.content, mode, group, user)
+    mode, user, group = before.rights
+    if before.content is not None and path.read_bytes() != before.content:
+        replace_durably(path, before.content, mode, group, user)
     _set_rights(path, mode, user, group)
 
 

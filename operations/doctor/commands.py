@@ -80,8 +80,8 @@ def doctor(
 
     def look() -> tuple[Exam, list[Finding]]:
         exam = Exam(settings, config, asterisk_etc, os.environ, lambda: datetime.now(UTC))
-        with _progress() as waiting:
-            return exam, run(exam, CHECKS, waiting=waiting)
+        with waiting() as progress:
+            return exam, run(exam, CHECKS, waiting=progress)
 
     exam, findings = look()
     out = console.screen(highlight=False)
@@ -92,7 +92,7 @@ def doctor(
         groups, left = plan(exam, findings)
         attempts = [Attempt(group) for group in groups]
         if not as_json:
-            show_plan(groups, out)
+            show_plan(groups, out, _NOTHING)
         if groups and (yes or (not as_json and typer.confirm(translated(_QUESTION), err=True))):
             changer = Changer(AsteriskConsole(exam.folder or USUAL_FOLDER), copies or USUAL_COPIES, exam.now())
             for attempt in attempts:
@@ -114,6 +114,7 @@ def doctor(
         console.negative()
 
 
+_NOTHING: Final = Message("There is nothing to change that is safe to change.")
 _QUESTION: Final = Message("Make these changes?")
 
 
@@ -155,12 +156,13 @@ def _state(state: State) -> Text:
 
 
 @contextmanager
-def _progress() -> Iterator[Waiting]:
-    waiting = Waiting(Console(stderr=True))
+def waiting() -> Iterator[Waiting]:
+    """Show on standard error which checks are not finished."""
+    progress = Waiting(Console(stderr=True))
     try:
-        yield waiting
+        yield progress
     finally:
-        waiting.status.stop()
+        progress.status.stop()
 
 
 class Waiting:

@@ -7,8 +7,7 @@ and make changes of them. I/O, read only.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,23 +15,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from idtone.call_control.journal import REFUSED, TAKEN
-from idtone.dialplan import FALLBACK_FILE, HOOK_FILE, HOOK_GLOBAL, HOOK_MODE, JOURNAL_FILE
+from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
 from idtone.errors import ChangeError, DocumentError, UsageError
-from idtone.operations.asterisk_console import AsteriskConsole
-from idtone.operations.changes import (
-    HOOK_RELOAD,
-    Change,
-    FileChange,
-    Group,
-    RightsChange,
-    module_load,
-    with_include,
-    with_options,
-)  # fmt: skip
+from idtone.operations.changes import Change, Group, RightsChange
 from idtone.operations.make_changes import is_done, obstacle
+from idtone.operations.pbx_changes import hook_changes, module_changes
 from idtone.translation import Message, joined
 
-from . import asterisk, asterisk_files, modules, observe_machine
+from . import modules, observe_machine
 from .exam import Exam
 from .findings import TOPICS, Finding, State
 
@@ -84,51 +74,20 @@ def _private(exam: Exam, finding: Finding) -> Sequence[Change]:
 
 
 def _hook(exam: Exam, finding: Finding) -> Sequence[Change]:
-    """Export the hook, include it, load it: what of this is needed."""
     folder = _folder(exam)
     if folder is None or not folder.is_dir():
         return ()
     try:
-        ours = exam.hook().text.encode("utf-8", "surrogateescape")
+        return hook_changes(folder, exam.hook().text.encode("utf-8", "surrogateescape"))
     except (DocumentError, UsageError):
         return ()
-    path = folder / HOOK_FILE
-    before = observe_machine.content(path)
-    if before is not None and f"\n{HOOK_GLOBAL}=".encode() not in before:
-        return _blocked(Message("{path} is not idtone's", path=path))
-    changes: list[Change] = []
-    if before != ours:
-        held = observe_machine.rights(folder)
-        user = observe_machine.user_name(held.user) if os.geteuid() == 0 else None
-        changes.append(FileChange(path, before, ours, HOOK_MODE, user, observe_machine.group_name(held.group)))
-    including = observe_machine.including(folder)
-    if including is None:
-        return ()
-    if not including:
-        extensions = _operators_dialplan(folder)
-        text = observe_machine.content(extensions)
-        if text is None:
-            return _blocked(Message("{path} does not exist", path=extensions))
-        changes.append(FileChange(extensions, text, with_include(text, HOOK_FILE)))
-    return (*changes, HOOK_RELOAD)
-
-
-_CUSTOM: Final = "extensions_custom.conf"
-"""The file that FreePBX and its relatives leave to the operator; they write extensions.conf themselves."""
-
-
-def _operators_dialplan(folder: Path) -> Path:
-    text, _ = observe_machine.read(folder / "extensions.conf")
-    custom = re.search(rf"^\s*#(?:try)?include\s+\S*{re.escape(_CUSTOM)}", text or "", re.MULTILINE)
-    return folder / (_CUSTOM if custom else "extensions.conf")
 
 
 def _hook_modules(exam: Exam, finding: Finding) -> Sequence[Change]:
     try:
-        wanted = modules.needed(exam.hook().text)
+        return _load(exam, set(modules.needed(exam.hook().text)) - {modules.CDR})
     except (DocumentError, UsageError):
         return ()
-    return _load(exam, set(wanted) - {modules.CDR})
 
 
 def _cdr(exam: Exam, finding: Finding) -> Sequence[Change]:
@@ -140,40 +99,8 @@ def _ari(exam: Exam, finding: Finding) -> Sequence[Change]:
 
 
 def _load(exam: Exam, wanted: Iterable[str]) -> Sequence[Change]:
-    """Load the installed modules of these, now and at each start of Asterisk."""
     folder = _folder(exam)
-    if folder is None:
-        return ()
-    console = AsteriskConsole(folder)
-    running, place = console.running(), console.module_folder()
-    if place is None:
-        return ()
-    lines, trouble = asterisk_files.text(folder / "modules.conf")
-    if trouble:
-        return ()
-    options = _options(lines or "")
-    order = modules.in_order(sorted(set(wanted) - running), running)
-    chosen = [name for name in order if (place / f"{name}.so").is_file() and ("noload", name) not in options]
-    changes: list[Change] = [module_load(name) for name in chosen]
-    missing = [name for name in chosen if ("load", name) not in options]
-    loads_all = any(name == "autoload" and value.lower() in asterisk.TRUE for name, value in options)
-    if missing and not loads_all:
-        path = folder / "modules.conf"
-        before = observe_machine.content(path) or b""
-        after = with_options(before, "modules", [f"load = {name}.so" for name in missing])
-        if after is None:
-            return ()
-        changes.append(FileChange(path, before, after))
-    return changes
-
-
-_OPTION: Final = re.compile(r"^\s*(autoload|load|preload|require|noload)\s*=>?\s*([^\s;]+)", re.MULTILINE)
-
-
-def _options(text: str) -> Collection[tuple[str, str]]:
-    """The options of modules.conf, with the names of modules without `.so`."""
-    kinds = {"preload": "load", "require": "load"}
-    return {(kinds.get(name, name), value.removesuffix(".so")) for name, value in _OPTION.findall(text)}
+    return () if folder is None else module_changes(folder, wanted)
 
 
 def _folder(exam: Exam) -> Path | None:

@@ -100,7 +100,7 @@ FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     "res_stasis_playback": ("res_stasis", "res_stasis_recording"),
     "res_stasis_recording": ("res_stasis",),
     "res_stasis_snoop": ("res_stasis",),
-    "res_websocket_client": ("res_http_websocket",),
+    "res_websocket_client": ("res_http_websocket", "res_sorcery_config"),
 }  # fmt: skip
 """Module → the modules that it needs (`requires` in its AST_MODULE_INFO, and symbols). Asterisk has
 res_websocket_client since 20.15, 21.10 and 22.5; in older versions res_ari does not need it, and loading it fails."""

@@ -42,7 +42,7 @@ def look(ari: AriSettings, secret: str) -> Seen:
     info = _asked(ari, secret, "asterisk/info")
     try:
         asked_s = time.time()
-        epoch_s = int(_variable(ari, secret, "EPOCH"))
+        epoch_s = int(variable(ari, secret, "EPOCH"))
         # Asterisk gives whole seconds: compare the middle of the second with the middle of the request.
         ahead_s = epoch_s + 0.5 - (asked_s + time.time()) / 2
         modules = json.loads(_asked(ari, secret, "asterisk/modules").body)
@@ -51,17 +51,17 @@ def look(ari: AriSettings, secret: str) -> Seen:
             nearby=info.nearby,
             modules=frozenset(m["name"].removesuffix(".so") for m in modules if m["status"] == "Running"),
             # No playback has this id, so the request has no effect.
-            write_status=_request(ari, secret, "DELETE", f"playbacks/idtone-doctor-{secrets.token_hex(8)}").status,
+            write_status=request(ari, secret, "DELETE", f"playbacks/idtone-doctor-{secrets.token_hex(8)}").status,
             contexts=_contexts(ari, secret),
-            application=_request(ari, secret, "GET", f"applications/{APPLICATION}").status == http.HTTPStatus.OK,
+            application=request(ari, secret, "GET", f"applications/{APPLICATION}").status == http.HTTPStatus.OK,
             ahead_s=ahead_s,
-            variables={name: _variable(ari, secret, name) for name in VARIABLES},
+            variables={name: variable(ari, secret, name) for name in VARIABLES},
         )
     except (ValueError, LookupError, TypeError) as error:
         raise AriUnavailable(Message("the answers at {address} are not Asterisk's", address=shown(ari))) from error
 
 
-def _variable(ari: AriSettings, secret: str, name: str) -> str:
+def variable(ari: AriSettings, secret: str, name: str) -> str:
     """A global variable; empty if it is not set."""
     return str(json.loads(_asked(ari, secret, f"asterisk/variable?variable={quote(name)}").body)["value"])
 
@@ -72,7 +72,7 @@ def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
     """
     found = set()
     for context in _CONTEXTS:
-        answer = _request(ari, secret, "GET", f"deviceStates/{quote(f'Local/s@{context}', safe='')}")
+        answer = request(ari, secret, "GET", f"deviceStates/{quote(f'Local/s@{context}', safe='')}")
         if answer.status != http.HTTPStatus.OK:
             return None
         if json.loads(answer.body)["state"] != _NO_EXTENSION:
@@ -81,13 +81,14 @@ def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
 
 
 def _asked(ari: AriSettings, secret: str, path: str) -> Answer:
-    answer = _request(ari, secret, "GET", path)
+    answer = request(ari, secret, "GET", path)
     if answer.status >= http.HTTPStatus.BAD_REQUEST:
         raise AriRefused(answer.status, answer.reason, f"GET {path}")
     return answer
 
 
-def _request(ari: AriSettings, secret: str, method: str, path: str) -> Answer:
+def request(ari: AriSettings, secret: str, method: str, path: str, body: object = None) -> Answer:
+    """The answer to one request; `body` is sent as JSON. Raises AriUnavailable."""
     parts = urlsplit(ari.url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     credentials = base64.b64encode(f"{ari.user}:{secret}".encode()).decode()
@@ -97,7 +98,8 @@ def _request(ari: AriSettings, secret: str, method: str, path: str) -> Answer:
             connection.request(
                 method,
                 f"{parts.path}/{path}",
-                headers={"Authorization": f"Basic {credentials}", "Connection": "close"},
+                None if body is None else json.dumps(body),
+                {"Authorization": f"Basic {credentials}", "Connection": "close", "Content-Type": "application/json"},
             )
             nearby = _nearby(connection)
             answer = connection.getresponse()

@@ -79,14 +79,14 @@ def content(path: Path) -> bytes | None:
 
 
 def including(folder: Path) -> list[Path] | None:
-    """The files directly in Asterisk's folder that include the hook; None if no readable file does and others cannot be
-    read.
+    """The files in Asterisk's folder, and in the folders directly in it, that include the hook; None if no readable
+    file does and others cannot be read.
     """
     wanted = re.compile(rf'^\s*#(?:try)?include\s+["<]?(?:\S*/)?{re.escape(HOOK_FILE)}[">]?\s*(?:;.*)?$', re.MULTILINE)
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
         return None
     found, closed = [], False
-    for path in sorted(folder.glob("*.conf"))[:_CONF_LIMIT]:
+    for path in [*sorted(folder.glob("*.conf")), *sorted(folder.glob("*/*.conf"))][:_CONF_LIMIT]:
         if path.name == HOOK_FILE:
             continue
         try:

@@ -27,6 +27,10 @@ console.add_commands(
             "idtone.agi.relay_command:agi",
             "Pass Asterisk's request on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).",
         ),
+        "setup": (
+            "idtone.operations.setup.commands:setup",
+            "Make the PBX ready: ARI, the hook, settings, folders, the service. --undo undoes it.",
+        ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",
             "Check the PBX and everything that a call depends on, and say how to correct faults. --fix corrects some.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 from datetime import UTC, datetime
@@ -20,10 +21,11 @@ from idtone.operations.changes import (
     FileChange,
     FolderChange,
     RightsChange,
+    module_load,
     with_include,
     with_options,
 )
-from idtone.operations.make_changes import RECORD, Changer, obstacle
+from idtone.operations.make_changes import RECORD, Changer, added, obstacle
 
 NOW = datetime(2026, 11, 27, 18, 38, tzinfo=UTC)
 
@@ -65,7 +67,14 @@ def test_a_diff_shows_no_secret():
 
 
 def test_a_new_file_is_named():
-    assert str(FileChange(Path("/etc/x"), None, b"a\nb\n")) == "new file /etc/x, 2 lines"
+    assert str(FileChange(Path("/etc/x"), None, b"a\n" * 50, 0o640)) == "new file /etc/x, 50 lines\nchmod 640 /etc/x"
+    assert str(FileChange(Path("/etc/x"), None, b"a\n")) == "--- /dev/null\n+++ /etc/x\n@@ -0,0 +1 @@\n+a"
+
+
+def test_a_file_that_is_a_secret_is_not_shown():
+    assert str(FileChange(Path("/etc/pw"), b"old\n", b"new\n", 0o600, is_secret=True)) == (
+        "/etc/pw: a secret, which is not shown\nchmod 600 /etc/pw"
+    )
 
 
 def test_commands_are_shown_as_a_shell_takes_them():
@@ -96,6 +105,26 @@ def test_options_come_into_their_section():
     assert with_options(b"[global]", "modules", ["load = a.so"]) is None
 
 
+def test_equal_options_come_after_the_others():
+    """Asterisk takes the last."""
+    before = b"[general]\nenabled = no\n; more\nbindport = 1\n[x]\nenabled = no\n"
+    after = with_options(before, "general", ["enabled = yes"])
+    assert after == before.replace(b"no\n", f"no\n{MARK}\nenabled = yes\n".encode(), 1)
+
+
+def test_what_was_added():
+    before, after = b"[a]\n[b]\n", b"[a]\nx = 1\n[b]\n"
+    assert after.replace(added(before, after), b"") == before
+    assert added(before, before + b"x") == b"x"
+    assert added(b"", b"x") == b"x"
+    assert added(b"[a]\n[b]\n", b"[c]\n[b]\n") == b""
+
+
+def test_a_module_that_is_not_running_is_not_running():
+    assert re.search(module_load("x").wanted, "x.so   Cuts   0   Not Running   core") is None
+    assert re.search(module_load("x").wanted, "x.so   Cuts   0   Running   core")
+
+
 # -- made ----------------------------------------------------------------------------------------------------------
 
 
@@ -108,7 +137,7 @@ def test_a_changed_file_keeps_its_rights_and_a_copy(changer, tmp_path):
     assert path.read_bytes() == b"[b]\n"
     assert rights(path) == before
     assert rights(changer.folder)[0] == 0o700
-    (entry,) = json.loads((changer.folder / RECORD).read_text())
+    entry = json.loads((changer.folder / RECORD).read_text())["entries"][0]
     assert entry["path"] == str(path)
     assert entry["rights"] == list(before)
     assert (changer.folder / entry["copy"]).read_bytes() == b"[a]\n"
@@ -133,8 +162,8 @@ def test_if_one_change_fails_all_of_its_group_are_put_back(tmp_path):
     console = Console(dialplan_reload="Command failed.")
     changer = Changer(console, tmp_path / "copies", NOW)
     me = str(os.geteuid()), str(os.getegid())
-    load = AsteriskChange("module load x", "module show like x.so", "Running", "module unload x")
-    console.answers |= {"module show like x.so": "x.so Running"}
+    load = AsteriskChange("module load x", "module show like x.so", "Running", "module unload x", once=True)
+    console.answers |= {"module show like x.so": "x.so Running"}  # another command has loaded it meanwhile
     group = [
         load, FileChange(changed, b"before\n", b"after\n", 0o600), FileChange(new, None, b"new\n"),
         FolderChange(folder, 0o700, *me), RightsChange(moded, 0o600), HOOK_RELOAD,
@@ -145,7 +174,8 @@ def test_if_one_change_fails_all_of_its_group_are_put_back(tmp_path):
     assert rights(changed)[0] == rights(moded)[0] == 0o640
     assert not new.exists()
     assert not folder.exists()
-    assert console.commands[-2:] == ["dialplan reload", "module unload x"], "after the files are as before"
+    assert console.commands[-1] == "dialplan reload", "again, after the files are as before"
+    assert not changer.folder.exists()
 
 
 def test_a_file_that_cannot_be_put_back_is_named(tmp_path, monkeypatch):
@@ -163,7 +193,7 @@ def test_a_file_that_cannot_be_put_back_is_named(tmp_path, monkeypatch):
     changer = Changer(Failing(), tmp_path / "copies", NOW)
     with pytest.raises(ChangeError, match=f"could not be put back: {path}; the copies have what was there"):
         changer.make([FileChange(path, b"before\n", b"after\n"), HOOK_RELOAD])
-    (entry,) = json.loads((changer.folder / RECORD).read_text())
+    entry = json.loads((changer.folder / RECORD).read_text())["entries"][0]
     assert (changer.folder / entry["copy"]).read_bytes() == b"before\n"
 
 

@@ -121,7 +121,9 @@ def test_faults_of_every_kind_are_corrected_at_once(pbx):
         assert stat.S_IMODE((etc / "idtone.conf").stat().st_mode) == 0o640
 
         (folder,) = {change["copies"] for change in result["changes"] if change["copies"]}
-        kept = {Path(entry["path"]).name: entry for entry in json.loads(Path(folder, RECORD).read_text())}
+        record = json.loads(Path(folder, RECORD).read_text())
+        assert record["command"] == "doctor"
+        kept = {Path(entry["path"]).name: entry for entry in record["entries"] if "path" in entry}
         assert "(absolute)=9" in Path(folder, kept["idtone.conf"]["copy"]).read_text()
         assert Path(folder, kept["extensions.conf"]["copy"]).read_text() == extensions.replace(
             "#include idtone.conf\n", "; mine\n"

@@ -1,0 +1,160 @@
+"""The changes that a PBX needs: the hook, modules, the HTTP server, the ARI user. I/O, read only.
+
+Each function looks at the present files and returns what is missing; nothing if nothing is. Raises ChangeError if a
+file is not idtone's or cannot be read, OSError.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from idtone.dialplan import HOOK_FILE, HOOK_GLOBAL, HOOK_MODE
+from idtone.errors import ChangeError
+from idtone.translation import Message
+
+from .asterisk_console import AsteriskConsole
+from .changes import (
+    HOOK_RELOAD,
+    AsteriskChange,
+    Change,
+    FileChange,
+    module_load,
+    with_include,
+    with_lines,
+    with_options,
+    with_section,
+)
+from .doctor import asterisk, asterisk_files, modules, observe_machine
+from .pbx_places import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, Place, place_for
+
+SECRET_MODE: Final = 0o640
+
+
+def hook_changes(folder: Path, ours: bytes) -> list[Change]:
+    """Export the hook, include it, load it: what of this is needed."""
+    path = folder / HOOK_FILE
+    before = observe_machine.content(path)
+    if before is not None and f"\n{HOOK_GLOBAL}=".encode() not in before:
+        raise ChangeError(Message("{path} is not idtone's", path=path))
+    changes: list[Change] = []
+    if before != ours:
+        changes.append(FileChange(path, before, ours, HOOK_MODE, *owners(folder)))
+    including = observe_machine.including(folder)
+    if including is None:
+        raise ChangeError(Message("{folder} cannot be read here", folder=folder))
+    if not including:
+        place = _place(folder, DIALPLAN)
+        path = folder / place.file
+        text = observe_machine.content(path)
+        if text is None and not place.distribution:
+            raise ChangeError(Message("{path} does not exist", path=path))
+        changes.append(_changed(path, text, with_include(text or b"", HOOK_FILE)))
+    return [*changes, HOOK_RELOAD]
+
+
+def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
+    """Load the installed modules of these that do not run, now and at each start of Asterisk."""
+    console = AsteriskConsole(folder)
+    running, installed = console.running(), console.settings().get("Module directory")
+    if installed is None:
+        return []
+    lines, trouble = asterisk_files.text(folder / "modules.conf")
+    if trouble:
+        raise ChangeError(Message("{path}: {trouble}", path=folder / "modules.conf", trouble=trouble))
+    options = _module_options(lines or "")
+    order = modules.in_order(sorted(set(wanted) - running), running)
+    chosen = [name for name in order if Path(installed, f"{name}.so").is_file() and ("noload", name) not in options]
+    changes: list[Change] = [module_load(name) for name in chosen]
+    missing = [f"load = {name}.so" for name in chosen if ("load", name) not in options]
+    loads_all = any(name == "autoload" and value.lower() in asterisk.TRUE for name, value in options)
+    if missing and not loads_all:
+        changes.append(_with_lines(folder, MODULES, "modules", missing))
+    return changes
+
+
+_OPTION: Final = re.compile(r"^\s*(autoload|load|preload|require|noload)\s*=>?\s*([^\s;]+)", re.MULTILINE)
+
+
+def _module_options(text: str) -> set[tuple[str, str]]:
+    """The options of modules.conf, with the names of modules without `.so`."""
+    kinds = {"preload": "load", "require": "load"}
+    return {(kinds.get(name, name), value.removesuffix(".so")) for name, value in _OPTION.findall(text)}
+
+
+def http_changes(folder: Path) -> list[Change]:
+    """Enable the HTTP server on the loopback address. One that is enabled stays as it is."""
+    if options(folder, "http.conf", "general").get("enabled", "no").lower() in asterisk.TRUE:
+        return []
+    reload = AsteriskChange("module reload http", "http show status", "Enabled and Bound", "module reload http")
+    return [_with_lines(folder, HTTP, "general", ["enabled = yes", f"bindaddr = {LOOPBACK}"]), reload]
+
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change]:
+    """Enable ARI, and add the user. `group` is Asterisk's: it alone may read the file with the password."""
+    changes: list[FileChange] = []
+    if options(folder, "ari.conf", "general").get("enabled", "yes").lower() not in asterisk.TRUE:
+        changes.append(_with_lines(folder, ARI_GENERAL, "general", ["enabled = yes"]))
+    if not options(folder, "ari.conf", user):
+        place = _place(folder, ARI_USERS)
+        path = folder / place.file
+        before = observe_machine.content(path)
+        text = next((change.after for change in changes if change.path == path), before or b"")
+        # Without a section [general], Asterisk does not load ari.conf; with two neither.
+        if not place.distribution and not re.search(rb"^\s*\[general\]", text, re.MULTILINE):
+            text = with_section(text, "general", ["enabled = yes"])
+        after = with_section(text, user, ["type = user", "read_only = no", f"password = {secret}"])
+        owner = owners(folder)[0] if before is None else None
+        changes = [change for change in changes if change.path != path]
+        changes.append(FileChange(path, before, after, SECRET_MODE, owner, group))
+    return [*changes, *_ari_reload(folder, user)] if changes else []
+
+
+def _ari_reload(folder: Path, user: str) -> Sequence[Change]:
+    """Reload ARI, or load it: without ari.conf, or with ARI disabled, Asterisk has not loaded it."""
+    running = AsteriskConsole(folder).running()
+    if "res_ari" in running:
+        return [AsteriskChange("module reload res_ari.so", "ari show users", user, "module reload res_ari.so")]
+    return [module_load(name) for name in modules.in_order(("res_ari",), running) if name not in running]
+
+
+def options(folder: Path, name: str, section: str) -> dict[str, str]:
+    """The options of a section, with all files that are included. Raises ChangeError if they cannot be read."""
+    text, trouble = asterisk_files.text(folder / name)
+    if trouble:
+        raise ChangeError(Message("{path}: {trouble}", path=folder / name, trouble=trouble))
+    return asterisk.sections(text or "").get(section, {})
+
+
+def owners(folder: Path) -> tuple[str | None, str]:
+    """User and group for a new file of Asterisk's: those of the folder. Only root can give the user."""
+    held = observe_machine.rights(folder)
+    user = observe_machine.user_name(held.user) if os.geteuid() == 0 else None
+    return user, observe_machine.group_name(held.group)
+
+
+def _place(folder: Path, purpose: str) -> Place:
+    return place_for(purpose, observe_machine.read(folder / purpose.partition(" ")[0])[0] or "")
+
+
+def _with_lines(folder: Path, purpose: str, section: str, lines: Sequence[str]) -> FileChange:
+    """Lines in a section, in the operator's file for them."""
+    place = _place(folder, purpose)
+    path = folder / place.file
+    before = observe_machine.content(path)
+    after = with_options(before or b"", section, lines)
+    if after is None:
+        after = with_lines(before or b"", lines) if place.in_section else with_section(before or b"", section, lines)
+    return _changed(path, before, after)
+
+
+def _changed(path: Path, before: bytes | None, after: bytes) -> FileChange:
+    if before is None:
+        return FileChange(path, None, after, SECRET_MODE, *owners(path.parent))
+    return FileChange(path, before, after)

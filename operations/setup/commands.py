@@ -1,0 +1,203 @@
+"""`idtone setup`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from idtone import console
+from idtone.errors import UsageError
+from idtone.numbers import NumberKind, parse
+from idtone.operations.asterisk_console import AsteriskConsole
+from idtone.operations.change_report import Attempt, show_attempts, show_plan
+from idtone.operations.doctor.checks import CHECKS
+from idtone.operations.doctor.commands import show, waiting
+from idtone.operations.doctor.exam import USUAL_FOLDER, Exam
+from idtone.operations.doctor.findings import Finding, State
+from idtone.operations.doctor.run_checks import run
+from idtone.operations.make_changes import USUAL_COPIES, Changer
+from idtone.operations.undo_changes import Undone, runs, undo
+from idtone.settings import DEFAULT_FILE, Settings, load_settings
+from idtone.tones.profile_library import load_library
+from idtone.translation import Message, joined, translated
+
+from .plan_setup import Plan, Wishes, plan
+from .trial_call import TrialCall, place
+
+COMMAND: Final = "setup"
+_NOTHING: Final = Message("Nothing is missing that setup can add.")
+_QUESTION: Final = Message("Make these changes?")
+
+
+def setup(
+    config: console.ConfigOption = None,
+    asterisk_etc: Annotated[Path, typer.Option(metavar="DIR", help="Asterisk's configuration folder.")] = USUAL_FOLDER,
+    registry: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="For new settings: the association's registry (registry.source)."),
+    ] = None,
+    trust: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="For new settings: the association's root, or unsigned (registry.trust)."),
+    ] = None,
+    user: Annotated[str, typer.Option(help="The user that the service runs as.")] = "idtone",
+    call: Annotated[
+        bool,
+        typer.Option(
+            "--call", help="At the end, place a call through the hook, and say what was heard. Asks for the number."
+        ),
+    ] = False,
+    undo_all: Annotated[bool, typer.Option("--undo", help="Undo what setup has changed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    copies: Annotated[Path, typer.Option(metavar="DIR", help="Where copies of changed files are kept.")] = USUAL_COPIES,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Make the PBX ready: ARI, the hook, settings, folders, the service. --undo undoes it.
+
+    It shows its changes and asks. Then it keeps a copy of each file, makes the changes, and runs the doctor. It
+    replaces no file of yours: it adds lines, in FreePBX, Wazo and VitalPBX to the files that these leave to you. It
+    changes only what is missing, so the second time it changes nothing. Run it as root, while Asterisk runs.
+
+    --call places a call from and to an extension of its own, through the hook, with the forwarding number that you
+    enter. The call has a record in the evidence.
+
+    With --json and without --yes it only prints the changes. Exit codes: 0 nothing is bad, 1 something is bad or could
+    not be changed, 2 wrong use or settings that cannot be used.
+    """
+    wishes = Wishes(config or DEFAULT_FILE, asterisk_etc, user, registry, trust)
+    out = console.screen(highlight=False)
+    if undo_all:
+        if call or registry or trust:
+            raise UsageError(Message("--undo goes with --yes, --copies and --json only"))
+        _undo(asterisk_etc, copies, yes, as_json, out)
+        return
+    found = plan(wishes)
+    attempts = [Attempt(group) for group in found.groups]
+    if not as_json:
+        _show_found(found, out)
+        show_plan(found.groups, out, _NOTHING)
+    agreed = yes or (not as_json and (not attempts or typer.confirm(translated(_QUESTION), err=True)))
+    findings: list[Finding] = []
+    heard = None
+    if agreed:
+        changer = Changer(AsteriskConsole(asterisk_etc), copies, datetime.now(UTC), COMMAND)
+        for attempt in attempts:
+            attempt.make(changer)
+        if not as_json:
+            show_attempts(attempts, out)
+        if wishes.config.exists():  # else the attempt says why not
+            settings = load_settings(wishes.config)
+            findings = _examined(settings, wishes)
+            if call and any(finding.topic == "ari" and finding.state is State.GOOD for finding in findings):
+                heard = _called(settings, asterisk_etc)
+            elif call:
+                found.left["call"] = Message(
+                    "The call needs Asterisk's REST interface: correct the finding on it first."
+                )
+    if as_json:
+        console.print_json(_report(found, attempts, findings, heard))
+    else:
+        _show_left(found.left, out)
+        if findings:
+            show(findings, out, ())
+        if heard:
+            out.print(Text(translated(_in_words(heard))), soft_wrap=True)
+    failed = any(attempt.made is False for attempt in attempts) or (call and agreed and not (heard and heard.heard))
+    if failed or any(finding.state is State.BAD for finding in findings):
+        console.negative()
+
+
+def _number() -> str:
+    """The forwarding number of the call. Raises UsageError: Asterisk would read other texts as further arguments."""
+    is_asked = sys.stdin.isatty()
+    text = typer.prompt(translated(Message("forwarding number")), err=True) if is_asked else sys.stdin.readline()
+    number = parse(text.strip())
+    if not number.known or number.kind is NumberKind.EMERGENCY:
+        raise UsageError(Message("the call needs a forwarding number; write it like 0312345678"))
+    return str(text.strip())
+
+
+def _examined(settings: Settings, wishes: Wishes) -> list[Finding]:
+    exam = Exam(settings, wishes.config, wishes.folder, os.environ, lambda: datetime.now(UTC))
+    with waiting() as progress:
+        return run(exam, CHECKS, waiting=progress)
+
+
+def _called(settings: Settings, folder: Path) -> TrialCall:
+    number = _number()
+    profiles = {profile.id: profile for profile in load_library(settings.sounds.profiles).for_calls()}
+    started_s = time.monotonic()
+    with Console(stderr=True).status("") as status:
+
+        def progress() -> None:
+            seconds = time.monotonic() - started_s
+            status.update(translated(Message("the call lasts {seconds:.0f} s", seconds=seconds)))
+
+        return place(settings.ari, settings.ari.secret(), AsteriskConsole(folder), number, profiles, progress)
+
+
+def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) -> None:
+    found = runs(copies, COMMAND)
+    if not as_json:
+        names = joined(", ", map(str, found)) if found else Message("nothing")
+        out.print(Text(translated(Message("to undo: {names}", names=names))), soft_wrap=True)
+    all_of_it = Undone()
+    if found and (yes or (not as_json and typer.confirm(translated(Message("Undo this?")), err=True))):
+        for run_folder in found:
+            one = undo(run_folder, AsteriskConsole(folder))
+            all_of_it.restored += one.restored
+            all_of_it.left |= one.left
+    if as_json:
+        console.print_json({"runs": list(map(str, found)), "restored": all_of_it.restored, "left": all_of_it.left})
+    else:
+        for path in all_of_it.restored:
+            out.print(Text(translated(Message("as before: {path}", path=path))), soft_wrap=True)
+        for path, why in all_of_it.left.items():
+            out.print(Text(translated(Message("left: {path}: {why}", path=path, why=why))), soft_wrap=True)
+    if all_of_it.left:
+        console.negative()
+
+
+def _report(found: Plan, attempts: list[Attempt], findings: list[Finding], heard: TrialCall | None) -> dict[str, Any]:
+    return {
+        "asterisk": found.version,
+        "distribution": found.distribution or None,
+        "changes": [attempt.report() for attempt in attempts],
+        "left": found.left,
+        "findings": [finding.report() for finding in findings if finding.state is not State.GOOD],
+        "call": heard and {"status": heard.status, "reason": heard.reason, "heard": heard.heard or None},
+    }
+
+
+def _show_found(found: Plan, out: Console) -> None:
+    if found.distribution:
+        text = Message("Asterisk {version}, {distribution}", version=found.version, distribution=found.distribution)
+    else:
+        text = Message("Asterisk {version}", version=found.version)
+    out.print(Text(translated(text)))
+
+
+def _show_left(left: Mapping[str, str], out: Console) -> None:
+    for why in left.values():
+        out.print(Text(translated(Message("left to you: {why}", why=why))), soft_wrap=True)
+
+
+def _in_words(heard: TrialCall) -> Message:
+    if heard.heard:
+        return Message(
+            "the called extension heard {profile} ({verdict}); the hook returned {status}, {reason}",
+            profile=heard.heard, verdict=heard.verdict, status=heard.status, reason=heard.reason,
+        )  # fmt: skip
+    return Message(
+        "the called extension heard no known sound; the hook returned {status}, {reason}",
+        status=heard.status, reason=heard.reason,
+    )  # fmt: skip

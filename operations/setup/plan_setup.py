@@ -1,0 +1,269 @@
+"""What a PBX lacks for idtone, as groups of changes. I/O, read only."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from idtone.dialplan import HOOK_GLOBAL
+from idtone.errors import ChangeError, IdtoneError, UsageError
+from idtone.operations.asterisk_console import AsteriskConsole
+from idtone.operations.changes import Change, FileChange, FolderChange, Group, ProgramChange
+from idtone.operations.doctor import asterisk, modules, observe_machine
+from idtone.operations.doctor.exam import UNIT
+from idtone.operations.doctor.shared_file_findings import SOUNDS_MODE
+from idtone.operations.hook_export import hook_for
+from idtone.operations.make_changes import obstacle
+from idtone.operations.pbx_changes import (
+    LOOPBACK,
+    ari_changes,
+    hook_changes,
+    http_changes,
+    module_changes,
+    options,
+)  # fmt: skip
+from idtone.operations.pbx_places import ARI_USERS, DIALPLAN, place_for
+from idtone.service.commands import check_settings
+from idtone.settings import Settings, load_settings
+from idtone.tones.profile_library import load_library
+from idtone.translation import Message
+
+from .unit_file import unit_file
+
+SYSTEMD: Final = Path("/run/systemd/system")
+UNIT_FILE: Final = Path("/etc/systemd/system/idtone.service")
+PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
+_PORT: Final = "8088"
+_BYTES: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the operator chose. `registry` and `trust` are for new settings; None leaves their defaults."""
+
+    config: Path
+    folder: Path
+    user: str
+    registry: str | None = None
+    trust: str | None = None
+
+
+@dataclass
+class Plan:
+    """What was found, what would be changed, and what is left to the operator: topic → why."""
+
+    distribution: str
+    version: str
+    settings: Settings
+    groups: list[Group] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+
+    def add(self, topic: str, title: str, look: Callable[[], list[Change]]) -> None:
+        """The changes of one topic, if there are any and nothing is in their way."""
+        try:
+            changes = look()
+            if why := next(filter(None, map(obstacle, changes)), ""):
+                raise ChangeError(why)
+        except IdtoneError as error:
+            self.left[topic] = str(error)
+        except OSError as error:
+            self.left[topic] = f"{error.filename}: {error.strerror}"
+        else:
+            if changes:
+                self.groups.append(Group((topic,), title, tuple(changes)))
+
+
+def plan(wishes: Wishes) -> Plan:
+    """Raises UsageError if Asterisk does not run here or the user does not exist, DocumentError for bad settings."""
+    folder, console = wishes.folder, AsteriskConsole(wishes.folder)
+    try:
+        said = console.settings()
+    except ChangeError as error:
+        raise UsageError(
+            Message("Asterisk does not answer: {error}; start it, or name its folder: --asterisk-etc DIR", error=error)
+        ) from error
+    try:
+        pwd.getpwnam(wishes.user)
+    except KeyError as error:
+        raise UsageError(
+            Message(
+                "this machine has no user {user}: adduser --system --ingroup asterisk {user}; or name another: --user",
+                user=wishes.user,
+            )
+        ) from error
+    group = _group(said, folder)
+    text, settings = _settings(wishes)
+    distribution = next(
+        filter(None, (place_for(each, _text(folder / each)).distribution for each in (DIALPLAN, ARI_USERS))), ""
+    )
+    found = Plan(distribution, said.get("Version", "?"), settings)
+
+    secret, trouble = _secret(folder, settings)
+    found.add("settings", Message("Settings and password"), lambda: _own_files(wishes, text, settings, secret))
+    found.add("http", Message("Asterisk's HTTP server"), lambda: http_changes(folder))
+    if trouble:
+        found.left["ari"] = trouble
+    else:
+        found.add("ari", Message("ARI and its user"), lambda: ari_changes(folder, settings.ari.user, secret, group))
+    with_secret = settings.model_copy(update={"ari": settings.ari.model_copy(update={"password": secret})})
+    hook = hook_for(with_secret, wishes.config, load_library(settings.sounds.profiles)).text
+    wanted = {*modules.needed(hook), modules.CDR, *modules.DIALPLAN_VIEW}
+    found.add("modules", Message("Asterisk's modules"), lambda: module_changes(folder, wanted))
+    sounds = settings.sounds.directory
+    found.add("sounds", Message("The folder of the sounds"), lambda: _folder(sounds, SOUNDS_MODE, wishes.user, group))
+    ours = hook.encode("utf-8", "surrogateescape")
+    found.add("hook", Message("The hook in the dialplan"), lambda: _hook(folder, ours))
+    if not UNIT_FILE.exists():
+        if SYSTEMD.is_dir():
+            found.add("service", Message("The service"), lambda: _service(found, wishes, with_secret, group))
+        else:
+            found.left["service"] = Message("systemd does not run here; have your supervisor run `idtone serve`")
+    return found
+
+
+def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
+    """The text of new settings, None if there are some; and the settings. Raises DocumentError."""
+    if wishes.config.exists():
+        settings = load_settings(wishes.config)
+        for key, wish, value in (
+            ("registry.source", wishes.registry, settings.registry.source),
+            ("registry.trust", wishes.trust, settings.registry.trust),
+        ):
+            if wish not in (None, str(value)):
+                raise UsageError(Message("{config} has another {key}; change it there", config=wishes.config, key=key))
+        return None, settings
+    text = (resources.files("idtone.config") / "idtone.yaml").read_text("utf-8")
+    for name, value in {
+        "url": _ari_url(options(wishes.folder, "http.conf", "general")),
+        "password_file": str(wishes.config.absolute().with_name(PASSWORD_FILE)),
+        "source": wishes.registry,
+        "trust": wishes.trust,
+    }.items():
+        if value is not None:
+            text = with_key(text, name, value)
+    with tempfile.TemporaryDirectory() as place:
+        draft = Path(place, wishes.config.name)
+        draft.write_text(text, "utf-8")
+        return text, load_settings(draft)
+
+
+def with_key(text: str, name: str, value: str) -> str:
+    """Settings with another value of the first key of this name."""
+    key = re.compile(rf"^(  {name}: ).*$", re.MULTILINE)
+    return key.sub(lambda found: found[1] + json.dumps(value), text, count=1)
+
+
+def _ari_url(http: dict[str, str]) -> str:
+    """The address of ARI by http.conf, as it is or will be."""
+    enabled = http.get("enabled", "no").lower() in asterisk.TRUE
+    address = http.get("bindaddr", LOOPBACK) if enabled else LOOPBACK
+    if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104  what is compared listens, not we
+        address = LOOPBACK
+    prefix = http.get("prefix", "").strip("/")
+    host = f"[{address}]" if ":" in address else address
+    return "/".join(filter(None, (f"http://{host}:{http.get('bindport', _PORT)}", prefix, "ari")))
+
+
+def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
+    """The ARI user's password: that of ari.conf, else that of idtone, else a new one; and why it cannot be used."""
+    ari = settings.ari
+    user = options(folder, "ari.conf", ari.user)
+    own = ari.password
+    if own is None and ari.password_file is not None:
+        own = (observe_machine.content(ari.password_file) or b"").decode("utf-8", "replace").strip()
+    if not user:
+        return own or secrets.token_urlsafe(_BYTES), ""
+    if user.get("password_format", "plain").lower() != "plain":
+        return own or "", "" if own else Message(
+            "ari.conf has only a hash of the password of {user}: write the password into ari.password_file",
+            user=ari.user,
+        )
+    return user.get("password", ""), ""
+
+
+def _own_files(wishes: Wishes, text: str | None, settings: Settings, secret: str) -> list[Change]:
+    """Settings and password, and their folder."""
+    changes: list[Change] = []
+    config = wishes.config.absolute()
+    if not config.parent.exists():
+        changes.append(FolderChange(config.parent, 0o755, *_ROOT))
+    if text is not None:
+        changes.append(FileChange(config, None, text.encode(), 0o644))
+    path = settings.ari.password_file
+    if settings.ari.password is not None:
+        return changes  # from the environment
+    if path is None:
+        raise ChangeError(Message("In {config}: `ari: {{password_file: FILE}}`; then run this again", config=config))
+    before = observe_machine.content(path)
+    if secret and (before or b"").decode("utf-8", "replace").strip() != secret:
+        changes.append(FileChange(path, before, f"{secret}\n".encode(), 0o600, wishes.user, is_secret=True))
+    return changes
+
+
+_ROOT: Final = (str(os.geteuid()), str(os.getegid()))
+
+
+def _folder(path: Path, mode: int, user: str, group: str) -> list[Change]:
+    """A folder, and the missing ones above it."""
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    changes: list[Change] = [FolderChange(place, 0o755, *_ROOT) for place in reversed(missing[1:])]
+    return [*changes, FolderChange(path, mode, user, group)] if missing else []
+
+
+def _hook(folder: Path, ours: bytes) -> list[Change]:
+    changes = hook_changes(folder, ours)
+    only_reload = len(changes) == 1
+    return [] if only_reload and _is_loaded(folder, ours) else changes
+
+
+def _is_loaded(folder: Path, ours: bytes) -> bool:
+    """Whether Asterisk has loaded this hook, by its digest. Raises ChangeError."""
+    found = re.search(rf"^{HOOK_GLOBAL}=(\w+)$".encode(), ours, re.MULTILINE)
+    assert found is not None
+    loaded = AsteriskConsole(folder).run("dialplan show globals")
+    return f"{HOOK_GLOBAL}={found[1].decode()}\n" in loaded
+
+
+def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> list[Change]:
+    """The unit; and its start, if the settings can be used."""
+    beside = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
+    program = shutil.which("idtone") or shutil.which("idtone", path=beside)
+    if program is None:
+        raise ChangeError(Message("there is no program idtone in PATH"))
+    shipped = (resources.files("idtone.config") / "idtone.service").read_text("utf-8")
+    config, sounds = wishes.config.absolute(), settings.sounds.directory
+    text = unit_file(shipped, Path(program), config, wishes.user, group, sounds)
+    changes: list[Change] = [
+        FileChange(UNIT_FILE, None, text.encode(), 0o644),
+        ProgramChange(("systemctl", "daemon-reload"), ("systemctl", "daemon-reload")),
+    ]
+    try:
+        check_settings(settings)
+    except IdtoneError as error:
+        found.left["service"] = Message(
+            "The settings cannot be used yet: {error}. Then: systemctl enable --now idtone", error=error
+        )
+        return changes
+    start, stop = ("systemctl", "enable", "--now", UNIT), ("systemctl", "disable", "--now", UNIT)
+    return [*changes, ProgramChange(start, stop)]
+
+
+def _group(said: dict[str, str], folder: Path) -> str:
+    """Asterisk's group: that of its process, else that of its configuration folder."""
+    who = observe_machine.process_of(Path(said["PID file"])) if "PID file" in said else None
+    return observe_machine.group_name(who.group if who else observe_machine.rights(folder).group)
+
+
+def _text(path: Path) -> str:
+    return observe_machine.read(path)[0] or ""

@@ -1,0 +1,141 @@
+"""Places a call through the hook to an extension that records what it hears. I/O.
+
+The extensions are made in Asterisk's console and removed afterwards. The number goes to Asterisk in the body of a
+request: on a command line other users could read it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import AriError, ChangeError, UsageError
+from idtone.operations.asterisk_console import AsteriskConsole
+from idtone.operations.doctor import observe_asterisk
+from idtone.settings import AriSettings
+from idtone.tones.profile import Profile
+from idtone.tones.verification.folder import check
+from idtone.tones.verification.report import ToneVerdict
+from idtone.translation import Message
+
+NUMBER: Final = "IDTONE_TRIAL_NUMBER"
+ENDING: Final = "IDTONE_TRIAL_ENDING"
+LISTEN_S: Final = 4
+"""How long the called extension records: longer than every sound for calls."""
+PATIENCE_S: Final = 45.0
+POLL_S: Final = 0.2
+_RECORD: Final = "app_record"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialCall:
+    """What the hook returned, and the profile that the called extension heard; empty if it heard none."""
+
+    status: str
+    reason: str
+    heard: str
+    verdict: str
+
+
+def place(
+    ari: AriSettings, secret: str, console: AsteriskConsole, number: str, profiles: dict[str, Profile],
+    waiting: Callable[[], None] = lambda: None,
+) -> TrialCall:  # fmt: skip
+    """Place the call and wait for its end. Raises UsageError if that is not possible, AriError, ChangeError."""
+    name = f"idtone-trial-{secrets.token_hex(4)}"
+    spool = console.settings().get("Spool directory")
+    if spool is None:
+        raise UsageError(Message("Asterisk does not say where its spool folder is"))
+    recording = Path(spool, f"{name}.sln")
+    try:
+        with _recorder(console), _extensions(console, name, recording):
+            ending = _ending(ari, secret, name, number, waiting)
+        return _heard(recording, ending, profiles)
+    finally:
+        recording.unlink(missing_ok=True)
+
+
+@contextmanager
+def _recorder(console: AsteriskConsole) -> Iterator[None]:
+    """The module that records, loaded as long as it is needed."""
+    if _RECORD in console.running():
+        yield
+        return
+    console.run(f"module load {_RECORD}")
+    if _RECORD not in console.running():
+        raise UsageError(Message("Asterisk cannot load {module}, which records the call", module=_RECORD))
+    try:
+        yield
+    finally:
+        with suppress(ChangeError):
+            console.run(f"module unload {_RECORD}")
+
+
+@contextmanager
+def _extensions(console: AsteriskConsole, name: str, recording: Path) -> Iterator[None]:
+    """Two contexts: `h` in the first sees what the hook returned, so no other channel may run it."""
+    ending = ":".join(f"${{IDTONE_{word}}}" for word in ("STATUS", "REASON"))
+    contexts = {
+        name: (
+            f"call,1,Gosub(idtone-forward,s,1(Local/heard@{name}-end/n,${{{NUMBER}}},incoming,30))",
+            "call,2,Hangup()",
+            f"h,1,Set(GLOBAL({ENDING})={name}:{ending})",
+        ),
+        f"{name}-end": (
+            "heard,1,Answer()",
+            f"heard,2,Record({recording},0,{LISTEN_S},q)",
+            "heard,3,Hangup()",
+            f"caller,1,Wait({PATIENCE_S:g})",
+        ),
+    }
+    try:
+        for context, extensions in contexts.items():
+            for extension in extensions:
+                console.run(f"dialplan add extension {extension} into {context}")
+        yield
+    finally:
+        for context in contexts:
+            with suppress(ChangeError):
+                console.run(f"dialplan remove context {context}")
+
+
+def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Callable[[], None]) -> tuple[str, str]:
+    """Status and reason that the hook returned."""
+    body = {
+        "endpoint": f"Local/call@{name}/n",
+        "context": f"{name}-end",
+        "extension": "caller",
+        "priority": 1,
+        "formats": "slin",  # of the recording, so that the call needs no codec
+        "variables": {f"__{NUMBER}": number},
+    }
+    answer = observe_asterisk.request(ari, secret, "POST", "channels", body)
+    if answer.status >= 400:
+        raise UsageError(
+            Message("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
+        )
+    end_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end_s:
+        time.sleep(POLL_S)
+        waiting()
+        with suppress(AriError):
+            own, _, words = observe_asterisk.variable(ari, secret, ENDING).partition(":")
+            if own == name:
+                status, _, reason = words.partition(":")
+                return status, reason
+    raise UsageError(Message("the call did not end within {seconds:g} s; see Asterisk's log", seconds=PATIENCE_S))
+
+
+def _heard(recording: Path, ending: tuple[str, str], profiles: dict[str, Profile]) -> TrialCall:
+    status, reason = ending
+    if recording.exists():
+        for name, profile in profiles.items():
+            for _, report in check(recording, profile).reports:
+                if report.verdict in (ToneVerdict.CONFORMS, ToneVerdict.PRESENT):
+                    return TrialCall(status, reason, name, report.verdict.value)
+    return TrialCall(status, reason, "", "")

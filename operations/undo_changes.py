@@ -1,0 +1,106 @@
+"""Undoes the recorded changes of a command, the latest first. I/O.
+
+A file that was changed since then loses only the lines that were added; if they cannot be found it stays, and is named.
+What is there now is copied before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import ChangeError, UsageError
+from idtone.files import replace_durably, rewrite_durably
+from idtone.translation import Message
+
+from .asterisk_console import AsteriskConsole
+from .make_changes import RECORD, Entry, Held, digest, held, restore, take_back
+
+UNDONE: Final = "undone.json"
+"""The record of a run that was undone."""
+
+
+@dataclass
+class Undone:
+    """What was undone, and what was left: path → why."""
+
+    restored: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+
+
+def runs(copies: Path, command: str) -> list[Path]:
+    """The folders of the command's runs that were not undone, the latest first. Raises UsageError.
+
+    Only root's record, or one's own, is followed: it says what is written where.
+    """
+    found = []
+    for record in sorted(copies.glob(f"*/{RECORD}"), reverse=True):
+        try:
+            for path in (record.parent, record):
+                status = path.stat()
+                if status.st_uid not in (0, os.geteuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                    raise UsageError(Message("{path}: others can write it, so it is not followed", path=path))
+            if json.loads(record.read_text())["command"] == command:
+                found.append(record.parent)
+        except (OSError, ValueError, LookupError) as error:
+            raise UsageError(
+                Message("{path}: cannot be read: {error}; run this as root", path=record, error=type(error).__name__)
+            ) from error
+    return found
+
+
+def undo(folder: Path, console: AsteriskConsole) -> Undone:
+    """Undo one run: files in reverse order, then commands, which read them. Raises OSError."""
+    entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
+    done = Undone()
+    for number, entry in reversed(list(enumerate(entries))):
+        if "path" in entry:
+            path = Path(entry["path"])
+            try:
+                _undo(folder, number, path, entry, done)
+            except OSError as error:
+                done.left[str(path)] = error.strerror or type(error).__name__
+    for entry in reversed(entries):
+        if "back" in entry:
+            with suppress(ChangeError):  # what does not answer reads its files at its next start
+                take_back(entry["back"], console)
+    (folder / RECORD).replace(folder / UNDONE)
+    return done
+
+
+def _undo(folder: Path, number: int, path: Path, entry: Entry, done: Undone) -> None:
+    present = held(path)
+    if present.rights is None:
+        return
+    rights = tuple(entry["rights"]) if entry["rights"] else None
+    if "after" not in entry:  # a folder, or rights
+        if rights is None and any(path.iterdir()):
+            done.left[str(path)] = Message("it has files")
+        else:
+            restore(path, Held(None, rights))
+            done.restored.append(str(path))
+        return
+    if present.content is None:
+        done.left[str(path)] = Message("it is no file now")
+        return
+    before = (folder / entry["copy"]).read_bytes() if "copy" in entry else None
+    if present.content == before:
+        return
+    if digest(present.content) == entry["after"]:
+        restore(path, Held(before, rights))
+    else:
+        replace_durably(folder / f"{number:02}-{path.name}.undone", present.content, 0o600)
+        added = entry.get("added", "").encode("latin-1")
+        if before is None:
+            path.unlink()
+        elif added and present.content.count(added) == 1:
+            rewrite_durably(path, present.content.replace(added, b""))
+        else:
+            done.left[str(path)] = Message("it was changed since; {copy} is as it was", copy=folder / entry["copy"])
+            return
+    done.restored.append(str(path))

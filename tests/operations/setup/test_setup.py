@@ -1,0 +1,320 @@
+"""`idtone setup` on a real Asterisk: from a bare configuration to a call that is heard, and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import stat
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from idtone.cli import app
+from idtone.errors import UsageError
+from idtone.operations.changes import MARK
+from idtone.operations.make_changes import RECORD
+
+from ...conftest import LAB_REGISTRY
+from ...lab.asterisk import IDTONE, Asterisk
+from ...lab.bootstrap import AsteriskInstallation
+from ...lab.lab import LICENSED
+
+FEW_MODULES = "pbx_config app_dial bridge_simple res_timing_timerfd codec_ulaw codec_resample".split()
+EXTENSIONS = "[general]\n\n[incoming]\nexten = _X.,1,Hangup()\n"
+
+
+class BareAsterisk(Asterisk):
+    """An Asterisk that knows nothing of idtone: no ARI, no HTTP server, no hook, few modules."""
+
+    def _write_configuration(self) -> None:
+        for folder in ("etc", "run", "log", "spool", "db", "keys"):
+            (self.scratch / folder).mkdir(parents=True, exist_ok=True)
+        for name, text in self._files().items():
+            (self.etc / name).parent.mkdir(exist_ok=True)
+            (self.etc / name).write_text(dedent(text))
+
+    def _files(self) -> dict[str, str]:
+        files = super()._files()
+        del files["ari.conf"], files["pjsip.conf"]
+        return files | {
+            "http.conf": f"[general]\n;enabled = yes\nbindport = {self.http_port}\n",
+            "extensions.conf": EXTENSIONS,
+            "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in FEW_MODULES),
+            **self.dialplan_files,
+        }
+
+
+class Pbx:
+    """A bare Asterisk, and the commands of idtone beside it."""
+
+    def __init__(self, asterisk: Asterisk) -> None:
+        self.asterisk, self.etc, self.scratch = asterisk, asterisk.etc, asterisk.scratch
+        self.config, self.sounds = self.scratch / "conf" / "idtone.yaml", self.scratch / "var" / "sounds" / "idtone"
+        self.environment = {
+            "IDTONE_SOUNDS_DIRECTORY": str(self.sounds),
+            "IDTONE_LEDGER_URL": f"sqlite:///{self.scratch}/ledger.sqlite3",
+            "IDTONE_LEDGER_KEY_FILE": str(self.scratch / "ledger.key"),
+            "IDTONE_REGISTRY_CACHE": str(self.scratch / "cache"),
+        }
+
+    def run(self, *arguments: str, text: str = "") -> tuple[int, str]:
+        """Exit code and output. Asserts that no secret is shown."""
+        command = [arguments[0], "-c", str(self.config), "--asterisk-etc", str(self.etc), *arguments[1:]]
+        command += ["--copies", str(self.scratch / "copies")]
+        ended = CliRunner().invoke(app, command, input=text, env=self.environment | {"COLUMNS": "200"})
+        if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+            raise ended.exception
+        password = self.config.with_name("ari.password")
+        assert not password.exists() or password.read_text().strip() not in ended.output
+        return ended.exit_code, ended.output
+
+    def setup(self, *arguments: str, text: str = "") -> dict[str, Any]:
+        _, output = self.run("setup", "--user", user(), "--json", *arguments, text=text)
+        result: dict[str, Any] = json.loads(output)
+        for change in result.get("changes", []):
+            assert not change["trouble"], change
+        return result
+
+    def files(self) -> dict[str, tuple[bytes, int]]:
+        return {
+            str(path.relative_to(self.etc)): (path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
+            for path in self.etc.rglob("*")
+            if path.is_file()
+        }
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        log = self.scratch / "service.log"
+        with log.open("wb") as output:
+            service = subprocess.Popen(
+                [IDTONE, "serve", "-c", self.config], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env=os.environ | self.environment,
+            )  # fmt: skip
+        try:
+            deadline_s = time.monotonic() + 20
+            while "ready: Asterisk" not in log.read_text():
+                assert service.poll() is None, log.read_text()
+                assert time.monotonic() < deadline_s, log.read_text()
+                time.sleep(0.1)
+            yield
+        finally:
+            service.terminate()
+            service.wait(20)
+
+
+NEW = ("--yes", "--registry", str(LAB_REGISTRY), "--trust", "unsigned")
+
+
+def user() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+@contextmanager
+def bare(
+    installation: AsteriskInstallation,
+    scratch: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: Mapping[str, str] | None = None,
+) -> Iterator[Pbx]:
+    program = scratch / "asterisk"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(installation.command)} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join((str(scratch), os.environ["PATH"])))
+    with BareAsterisk(installation, scratch, files or {}) as asterisk:
+        yield Pbx(asterisk)
+
+
+def test_from_a_bare_asterisk_to_a_call_that_is_heard_and_back(installation, tmp_path, monkeypatch):
+    with bare(installation, tmp_path, monkeypatch) as pbx:
+        before = pbx.files()
+        preview = pbx.setup(*NEW[1:])
+        assert all(change["made"] is None for change in preview["changes"])
+        assert pbx.files() == before, "a preview changes nothing"
+        assert not pbx.config.exists()
+
+        result = pbx.setup(*NEW)
+        topics = [topic for change in result["changes"] for topic in change["ids"]]
+        assert topics == ["settings", "http", "ari", "modules", "sounds", "hook"]
+        password = pbx.config.with_name("ari.password")
+        assert stat.S_IMODE(password.stat().st_mode) == 0o600
+        assert len(password.read_text().strip()) >= 32
+        assert stat.S_IMODE((pbx.etc / "ari.conf").stat().st_mode) == 0o640, "it has the password"
+        assert "Bound to 127.0.0.1:" in pbx.asterisk.command("http show status")
+
+        with pbx.serving():
+            code, output = pbx.run("setup", "--user", user(), "--yes", "--call", text=f"{LICENSED}\n")
+            assert code == 0, output
+            assert "Nothing is missing that setup can add." in output
+            assert "the called extension heard sample (conforms); the hook returned CONNECTED, licence-valid" in output
+            assert LICENSED not in output
+        assert "idtone-trial" not in pbx.asterisk.command("dialplan show")
+        assert not list((tmp_path / "spool").glob("idtone-trial*"))
+        assert "app_record.so" not in pbx.asterisk.command("module show like app_record")
+
+        code, output = pbx.run("setup", "--user", user(), "--yes", "--call", text=f"{LICENSED}\n")
+        assert "heard notice (conforms); the hook returned CONNECTED, service-unavailable" in output
+        assert code == 1, "the service does not run"
+
+        for wrong in ("0312345678,110", "110", ""):
+            with pytest.raises(UsageError, match="needs a forwarding number") as caught:
+                pbx.run("setup", "--user", user(), "--yes", "--call", text=f"{wrong}\n")
+            assert wrong == "" or wrong not in str(caught.value)
+        with pytest.raises(UsageError, match=r"has another registry\.source; change it there"):
+            pbx.run("setup", "--user", user(), "--yes", "--registry", "/etc/idtone/other")
+        assert pbx.setup(*NEW)["changes"] == [], "the second time nothing is missing"
+
+        undone = pbx.setup("--undo", "--yes")
+        assert pbx.files() == before
+        assert undone["left"] == {str(place): "it has files" for place in (pbx.sounds, *list(pbx.sounds.parents)[:2])}
+        assert not pbx.config.exists()
+        assert "idtone-forward" not in pbx.asterisk.command("dialplan show")
+        assert pbx.setup("--undo", "--yes")["runs"] == [], "it is undone once"
+
+
+def test_the_ten_usual_mistakes(installation, tmp_path, monkeypatch):
+    """Each leaves calls without their sound. setup and doctor --fix correct all."""
+    files = {
+        "ari.conf": "[general]\nenabled = no\n[idtone]\ntype = user\npassword = the-right-password-1234\n",  # 1
+        "http.conf": "[general]\nenabled = no\nbindaddr = 0.0.0.0\nbindport = {port}\n",  # 2 disabled, and 3 open
+        "extensions.conf": "[incoming]\nexten = _X.,1,Hangup()\n",  # 4 the hook is not included
+        "idtone.conf": "[globals]\nIDTONE_HOOK=0123456789abcdef\n[idtone-forward]\nexten = s,1,Hangup()\n",  # 5 old
+        "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in FEW_MODULES),  # 6
+    }
+    template, files["http.conf"] = files["http.conf"], ""
+    with bare(installation, tmp_path, monkeypatch, files) as pbx:
+        (pbx.etc / "http.conf").write_text(template.format(port=pbx.asterisk.http_port))
+        pbx.config.parent.mkdir()
+        password = pbx.config.with_name("ari.password")
+        pbx.config.write_text(
+            f"ari: {{url: 'http://127.0.0.1:{pbx.asterisk.http_port}/ari', password_file: {password}}}\n"
+            f"registry: {{source: {LAB_REGISTRY}, trust: unsigned}}\n"
+        )
+        settings = pbx.config.read_text()
+        password.write_text("the-wrong-password-12345\n")  # 7, and 8: the sounds' folder is missing
+        pbx.setup("--yes")
+        assert pbx.config.read_text() == settings, "settings that exist stay"
+        assert password.read_text() == "the-right-password-1234\n"
+        assert "Bound to 127.0.0.1:" in pbx.asterisk.command("http show status")
+        with pbx.serving():
+            password.chmod(0o644)  # 9
+            (pbx.sounds / "journal" / "calls").chmod(0o622)  # 10
+            code, output = pbx.run("doctor", "--fix", "--yes", "--json")
+            assert code == 0, output
+            assert len(json.loads(output)["changes"]) == 2
+            _, output = pbx.run("setup", "--user", user(), "--yes", "--call", text=f"{LICENSED}\n")
+        assert "heard sample (conforms); the hook returned CONNECTED, licence-valid" in output
+
+
+FREEPBX = {
+    "ari.conf": "[general]\nenabled = no\n#include ari_general_custom.conf\n#include ari_additional_custom.conf\n",
+    "ari_general_custom.conf": "",
+    "ari_additional_custom.conf": "[other]\ntype = user\npassword = other\n",
+    "http.conf": "[general]\nenabled = no\n#include http_custom.conf\n",
+    "http_custom.conf": "",
+    "extensions.conf": "#include extensions_custom.conf\n[from-internal]\nexten = _X.,1,Hangup()\n",
+    "extensions_custom.conf": "[from-internal-custom]\n",
+}
+"""As FreePBX writes them, without its generated files."""
+
+
+def test_freepbx_keeps_its_files(installation, tmp_path, monkeypatch):
+    with bare(installation, tmp_path, monkeypatch, FREEPBX) as pbx:
+        (pbx.etc / "http_custom.conf").write_text(f"bindport = {pbx.asterisk.http_port}\n")
+        before = pbx.files()
+        result = pbx.setup(*NEW)
+        assert result["distribution"] == "FreePBX"
+        after = pbx.files()
+        changed = {name for name in after if after[name] != before.get(name)}
+        assert changed == {
+            "ari_general_custom.conf", "ari_additional_custom.conf", "http_custom.conf", "extensions_custom.conf",
+            "idtone.conf", "modules.conf",
+        }  # fmt: skip
+        with pbx.serving():
+            _, output = pbx.run("setup", "--user", user(), "--yes", "--call", text=f"{LICENSED}\n")
+        assert "heard sample (conforms)" in output
+
+
+def test_what_the_operator_has_written_since_is_not_undone(installation, tmp_path, monkeypatch):
+    with bare(installation, tmp_path, monkeypatch) as pbx:
+        pbx.setup(*NEW)
+        extensions, http = pbx.etc / "extensions.conf", pbx.etc / "http.conf"
+        extensions.write_text(extensions.read_text() + "[mine]\nexten = 1,1,Hangup()\n")
+        http.write_text(http.read_text().replace("bindaddr", "; mine\nbindaddr"))
+        pbx.config.write_text(pbx.config.read_text() + "# mine\n")
+        undone = pbx.setup("--undo", "--yes")
+        assert extensions.read_text() == EXTENSIONS + "[mine]\nexten = 1,1,Hangup()\n", "only our lines are removed"
+        assert "it was changed since" in undone["left"][str(http)]
+        assert MARK in http.read_text()
+        (kept,) = (pbx.scratch / "copies").glob("*/*-idtone.yaml.undone")
+        assert kept.read_text().endswith("# mine\n")
+
+
+def test_systemd_starts_the_service_and_undo_stops_it(installation, tmp_path, monkeypatch):
+    """systemd does not run in the lab: a program in PATH notes what it is asked, and fails once."""
+    unit, asked = tmp_path / "idtone.service", tmp_path / "asked"
+    monkeypatch.setattr("idtone.operations.setup.plan_setup.SYSTEMD", tmp_path)
+    monkeypatch.setattr("idtone.operations.setup.plan_setup.UNIT_FILE", unit)
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {asked}\ncase "$*" in *--now*) [ ! -e {tmp_path}/broken ];; esac\n')
+    systemctl.chmod(0o755)
+    with bare(installation, tmp_path, monkeypatch) as pbx:
+        (tmp_path / "broken").touch()
+        code, output = pbx.run("setup", "--user", user(), "--json", *NEW)
+        assert code == 1
+        failed = [change for change in json.loads(output)["changes"] if change["made"] is False]
+        assert [change["ids"] for change in failed] == [["service"]]
+        assert "systemctl enable --now idtone failed: 1; everything is as before" in failed[0]["trouble"]
+        assert not unit.exists()
+        (tmp_path / "broken").unlink()
+        asked.unlink()
+
+        (change,) = pbx.setup("--yes")["changes"]
+        assert change["ids"] == ["service"]
+        assert asked.read_text().splitlines() == ["daemon-reload", "enable --now idtone"]
+        text = unit.read_text()
+        assert f"User={user()}\n" in text
+        assert f" serve -c {pbx.config}\n" in text
+        assert f"ReadWritePaths=-{pbx.sounds}\n" in text
+        pbx.setup("--undo", "--yes")
+        assert not unit.exists()
+        assert "disable --now idtone" in asked.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--user", "nobody-by-this-name"], "adduser --system --ingroup asterisk nobody-by-this-name"),
+        (["--undo", "--call"], "--undo goes with"),
+    ],
+)
+def test_wrong_use(installation, tmp_path, monkeypatch, arguments, message):
+    with bare(installation, tmp_path, monkeypatch) as pbx, pytest.raises(Exception, match=message):
+        pbx.run("setup", "--yes", *arguments)
+
+
+def test_without_asterisk(tmp_path):
+    (tmp_path / "etc").mkdir()
+    ended = CliRunner().invoke(
+        app, ["setup", "--asterisk-etc", str(tmp_path / "etc"), "-c", str(tmp_path / "none.yaml")]
+    )
+    assert "Asterisk does not answer" in str(ended.exception)
+
+
+def test_a_record_that_others_can_write_is_not_followed(installation, tmp_path, monkeypatch):
+    """It says what root writes where."""
+    record = tmp_path / "copies" / "20260101T000000Z" / RECORD
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"command": "setup", "entries": []}))
+    record.chmod(0o666)
+    ended = CliRunner().invoke(app, ["setup", "--undo", "--yes", "--copies", str(tmp_path / "copies")])
+    assert "others can write it" in str(ended.exception)
