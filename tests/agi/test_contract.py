@@ -136,7 +136,7 @@ def closed_for(logged: pytest.LogCaptureFixture) -> set[str]:
     return {line.removeprefix(start) for line in logged.messages if line.startswith(start)}
 
 
-async def test_the_arguments_of_the_dialplan_arrive(pbx: Asterisk, tcp, logged) -> None:
+async def test_the_arguments_of_the_dialplan_arrive(pbx, tcp, logged):
     async with asking(pbx, tcp) as asked:
         await asked.dial("arguments")
         request = await asked.next()
@@ -151,7 +151,7 @@ HARD = 'a"b" \\ \\" ${EXTEN} $[1+1] ,|&;\' 日本 (x) '
 ROOM = LONGEST_COMMAND - len(AgiCodec().set_variable("LONGEST", ""))
 
 
-async def test_values_arrive_as_they_are(pbx: Asterisk, tcp, logged) -> None:
+async def test_values_arrive_as_they_are(pbx, tcp, logged):
     answer = {"VALUE": HARD, "LONGEST": ROOM * "x", "AFTER": "last"}
     async with asking(pbx, tcp, decide=answer) as asked:
         await asked.dial("variables")
@@ -161,9 +161,7 @@ async def test_values_arrive_as_they_are(pbx: Asterisk, tcp, logged) -> None:
     assert not closed_for(logged)
 
 
-async def test_asterisk_reads_a_command_that_is_too_long_as_two(
-    pbx: Asterisk, tcp, logged, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_asterisk_reads_a_command_that_is_too_long_as_two(pbx, tcp, logged, monkeypatch):
     """This is the reason for the limit."""
     monkeypatch.setattr("idtone.agi.codec.LONGEST_COMMAND", 10**6)
     async with asking(pbx, tcp, decide={"LONGEST": 9000 * "x"}) as asked:
@@ -174,9 +172,7 @@ async def test_asterisk_reads_a_command_that_is_too_long_as_two(
 
 
 @pytest.mark.parametrize("extension", ["direct@agi-hangup", "relayed@agi-hangup"])
-async def test_a_verdict_still_arrives_when_the_channel_hangs_up(
-    extension: str, pbx: Asterisk, tcp, folder: Path, logged
-) -> None:
+async def test_a_verdict_still_arrives_when_the_channel_hangs_up(extension, pbx, tcp, folder, logged):
     async with asking(pbx, tcp, folder / "agi.sock", hangup={"VALUE": "x", "AFTER": "n-1"}) as asked:
         await asked.dial(extension)
         await asked.next()
@@ -199,7 +195,7 @@ INJECTIONS = {
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-async def test_a_caller_cannot_inject_anything(injection: str, pbx: Asterisk, tcp, logged) -> None:
+async def test_a_caller_cannot_inject_anything(injection, pbx, tcp, logged):
     call = {"user": "s", "caller_id": "09012345678"} | INJECTIONS[injection]
     async with asking(pbx, tcp) as asked:
         with Media() as media:
@@ -228,7 +224,7 @@ async def test_a_caller_cannot_inject_anything(injection: str, pbx: Asterisk, tc
     ],
     ids=lambda call: repr(next(iter(call.values())))[:20],
 )
-async def test_a_strange_name_does_not_prevent_the_sound(call: dict[str, str], pbx: Asterisk, tcp, logged) -> None:
+async def test_a_strange_name_does_not_prevent_the_sound(call, pbx, tcp, logged):
     async with asking(pbx, tcp) as asked:
         with Media() as media:
             async with Phone(media, voices.CALLER) as phone:
@@ -238,7 +234,7 @@ async def test_a_strange_name_does_not_prevent_the_sound(call: dict[str, str], p
     assert not closed_for(logged)
 
 
-async def test_the_relay_passes_on_request_and_answer(pbx: Asterisk, folder: Path, logged) -> None:
+async def test_the_relay_passes_on_request_and_answer(pbx, folder, logged):
     hard = HARD.replace(",", "")
     async with asking(pbx, folder / "agi.sock", decide={"VALUE": hard}) as asked:
         await asked.dial("relayed")
@@ -251,14 +247,14 @@ async def test_the_relay_passes_on_request_and_answer(pbx: Asterisk, folder: Pat
     assert not closed_for(logged)
 
 
-async def test_a_relay_without_a_service_reports_it_in_asterisks_log(pbx: Asterisk, tcp, logged) -> None:
+async def test_a_relay_without_a_service_reports_it_in_asterisks_log(pbx, tcp, logged):
     async with asking(pbx, tcp) as asked:
         await asked.dial("unserved")
         assert (await asked.next()).arguments == ("FAILURE",)
     assert any("idtone agi: the service does not listen at agi.listen" in line for line in pbx.complaints())
 
 
-async def test_a_number_on_the_command_line_is_refused(pbx: Asterisk, tcp, folder: Path, logged) -> None:
+async def test_a_number_on_the_command_line_is_refused(pbx, tcp, folder, logged):
     async with asking(pbx, tcp, folder / "agi.sock") as asked:
         await asked.dial("exposed")
         assert (await asked.next()).arguments == ("FAILURE",)

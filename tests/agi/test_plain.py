@@ -62,7 +62,7 @@ class CommandLines:
 
 
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
-async def test_a_call_is_decided_heard_and_recorded(service: Service, references, way: str) -> None:
+async def test_a_call_is_decided_heard_and_recorded(service, references, way):
     with CommandLines(service.asterisk) as lines:
         async with lab(service.asterisk) as phones:
             placed = await phones.place(Forwarding(way=way, interface="agi"))
@@ -82,7 +82,7 @@ async def test_a_call_is_decided_heard_and_recorded(service: Service, references
         assert not [line for line in lines.seen if number.encode() in line or number[1:].encode() in line]
 
 
-async def test_a_suspended_number_is_refused(service: Service) -> None:
+async def test_a_suspended_number_is_refused(service):
     async with lab(service.asterisk) as phones:
         placed = await phones.place(Forwarding(number=SUSPENDED, interface="agi"))
         ending = await phones.ending(placed)

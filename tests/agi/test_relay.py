@@ -87,7 +87,7 @@ def value(text: str) -> bytes:
     return b"200 result=1 (=%s)\n" % quote(text, safe="").encode()
 
 
-async def test_request_and_answer(path: Path) -> None:
+async def test_request_and_answer(path):
     asked = RecordingAnswer()
     instead = {'GET FULL VARIABLE "=${URIENCODE(${CALLED})}"': value(f"{CALLED} 日本\\")}
     async with FastAgiServer(asked).listening(path):
@@ -99,14 +99,14 @@ async def test_request_and_answer(path: Path) -> None:
     assert not logged
 
 
-async def test_a_variable_may_hold_several_arguments(path: Path) -> None:
+async def test_a_variable_may_hold_several_arguments(path):
     asked = RecordingAnswer()
     async with FastAgiServer(asked).listening(path):
         await relayed(path, "c-1", "variable:ASKED", instead={"GET": value(f"n-1,{CALLED},,a%2Cb,")})
     assert asked.requests[0].arguments == ("c-1", "n-1", CALLED, "", "a%2Cb", "")
 
 
-async def test_arguments_come_from_the_command_line(path: Path) -> None:
+async def test_arguments_come_from_the_command_line(path):
     asked = RecordingAnswer()
     environment = write_fields(CALL | {"agi_arg_1": b"agi", "agi_arg_2": b"decide"})
     async with FastAgiServer(asked).listening(path):
@@ -140,7 +140,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-async def test_an_invalid_request_never_reaches_the_service(reason: str, path: Path) -> None:
+async def test_an_invalid_request_never_reaches_the_service(reason, path):
     case = dict(REFUSED[reason])
     arguments = case.pop("arguments", [])
     asked = RecordingAnswer()
@@ -167,9 +167,7 @@ async def test_an_invalid_request_never_reaches_the_service(reason: str, path: P
     ],
     ids=lambda command: repr(command[:24]),
 )
-async def test_another_program_at_the_address_cannot_make_asterisk_execute_a_command(
-    command: bytes, path: Path
-) -> None:
+async def test_another_program_at_the_address_cannot_make_asterisk_execute_a_command(command, path):
     async with listening(path, command) as received:
         with pytest.raises(AgiError, match=r"is not the service|the connection to the service broke"):
             await relayed(path)
@@ -178,14 +176,14 @@ async def test_another_program_at_the_address_cannot_make_asterisk_execute_a_com
     assert not received[1], "it must not get a response to the command"
 
 
-async def test_a_malformed_response_is_not_passed_on(path: Path) -> None:
+async def test_a_malformed_response_is_not_passed_on(path):
     async with listening(path, b'SET VARIABLE "A" "x"\n') as received:
         with pytest.raises(AgiError, match="Asterisk's response is malformed"):
             await relayed(path, instead={"SET VARIABLE": b"agi_rdnis: 0312345678\n"})
     assert received[1:] == [b""]
 
 
-async def test_there_is_a_deadline(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_there_is_a_deadline(path, monkeypatch):
     monkeypatch.setattr(relay, "DEADLINE_S", 0.2)
     started_s = time.monotonic()
     async with listening(path, b""):
@@ -195,14 +193,14 @@ async def test_there_is_a_deadline(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert logged == ['EXEC "Log" "WARNING,idtone agi: no answer within 0.2 s"']
 
 
-async def test_a_service_that_is_down_is_named(path: Path) -> None:
+async def test_a_service_that_is_down_is_named(path):
     with pytest.raises(AgiError, match=r"does not listen at agi.listen: No such file or directory"):
         await relayed(path)
     assert len(logged) == 1
 
 
 @pytest.mark.parametrize("dead", [b"511 Command Not Permitted on a dead channel or intercept routine\n", b""])
-async def test_a_hangup_is_not_an_error(dead: bytes, path: Path) -> None:
+async def test_a_hangup_is_not_an_error(dead, path):
     asked = RecordingAnswer()
     async with FastAgiServer(asked).listening(path), running() as (asterisk, output_of_asterisk, output):
         asterisk.write(write_fields(CALL))
@@ -226,14 +224,14 @@ def run(*arguments: str, stdin: int) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_only_asterisk_runs_it() -> None:
+def test_only_asterisk_runs_it():
     ended = run("decide", "c-1", stdin=subprocess.DEVNULL)
     assert ended.returncode == console.UNUSABLE
     assert ended.stderr == "idtone: only Asterisk can run this command, with AGI()\n"
 
 
 @pytest.mark.parametrize("number", [CALLED, "+81312345678", "81312345678", "09012345678"])
-def test_a_number_on_the_command_line_is_an_error(number: str) -> None:
+def test_a_number_on_the_command_line_is_an_error(number):
     reading, writing = os.pipe()
     os.close(writing)
     ended = run("decide", "c-1", number, stdin=reading)
@@ -244,7 +242,7 @@ def test_a_number_on_the_command_line_is_an_error(number: str) -> None:
 
 
 @pytest.mark.parametrize("program", [["idtone", "agi"], ["idtone-agi"]], ids=" ".join)
-async def test_a_hangup_of_the_caller_does_not_end_the_program(program: list[str], path: Path, tmp_path: Path) -> None:
+async def test_a_hangup_of_the_caller_does_not_end_the_program(program, path, tmp_path):
     """At a hangup Asterisk sends SIGHUP, and still takes the answer."""
     settings = tmp_path / "idtone.yaml"
     settings.write_text(f"agi: {{listen: 'unix:{path}'}}\n")

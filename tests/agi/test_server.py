@@ -61,7 +61,7 @@ def closed_for(logged: pytest.LogCaptureFixture) -> list[str]:
     return [line.removeprefix(start) for line in logged.messages if line.startswith(start)]
 
 
-async def test_an_answer_becomes_variables_in_order(logged) -> None:
+async def test_an_answer_becomes_variables_in_order(logged):
     asked = RecordingAnswer()
     async with serving(asked) as address, calling(address, presented("decide", ["0312345678"])) as asterisk:
         await asterisk.serve()
@@ -71,7 +71,7 @@ async def test_an_answer_becomes_variables_in_order(logged) -> None:
     assert not closed_for(logged)
 
 
-async def test_octets_can_come_one_by_one(logged) -> None:
+async def test_octets_can_come_one_by_one(logged):
     async with serving(RecordingAnswer(), Limits()) as address, calling(address, b"") as asterisk:
         for octet in presented():
             asterisk.write(bytes([octet]))
@@ -93,7 +93,7 @@ NOT_ASTERISK = {
 
 
 @pytest.mark.parametrize("reason", NOT_ASTERISK)
-async def test_a_peer_that_is_not_asterisk_is_never_answered(reason: str, logged) -> None:
+async def test_a_peer_that_is_not_asterisk_is_never_answered(reason, logged):
     asked = RecordingAnswer()
     async with serving(asked) as address, calling(address, NOT_ASTERISK[reason]) as asterisk:
         await asterisk.serve()
@@ -102,7 +102,7 @@ async def test_a_peer_that_is_not_asterisk_is_never_answered(reason: str, logged
     assert not asterisk.variables
 
 
-async def test_an_environment_in_a_name_is_detected_by_the_lines_after_it(logged) -> None:
+async def test_an_environment_in_a_name_is_detected_by_the_lines_after_it(logged):
     """The name contains a complete, valid environment. But then the rest of the true one follows."""
     asked = RecordingAnswer()
     forged = presented("decide", ["forged"]).partition(b"agi_calleridname: ")[2]
@@ -113,7 +113,7 @@ async def test_an_environment_in_a_name_is_detected_by_the_lines_after_it(logged
     assert closed_for(logged) == ["Asterisk's response is malformed"]
 
 
-async def test_a_peer_that_is_silent_after_its_environment_has_not_presented_a_call(logged) -> None:
+async def test_a_peer_that_is_silent_after_its_environment_has_not_presented_a_call(logged):
     asked = RecordingAnswer()
     async with serving(asked) as address, calling(address, presented()) as asterisk:
         asterisk.instead["NOOP"] = b""
@@ -122,18 +122,15 @@ async def test_a_peer_that_is_silent_after_its_environment_has_not_presented_a_c
     assert not asked.requests
 
 
-async def test_a_channel_that_hung_up_meanwhile_is_not_logged(logged) -> None:
+async def test_a_channel_that_hung_up_meanwhile_is_not_logged(logged):
     asked = RecordingAnswer()
-    async with (
-        serving(asked) as address,
-        calling(address, presented() + b"511 Command Not Permitted\n") as asterisk,
-    ):
+    async with serving(asked) as address, calling(address, presented() + b"511 Command Not Permitted\n") as asterisk:
         await asterisk.serve()
     assert not asked.requests
     assert not closed_for(logged)
 
 
-async def test_a_peer_that_connects_and_leaves_is_logged(logged) -> None:
+async def test_a_peer_that_connects_and_leaves_is_logged(logged):
     async with serving(RecordingAnswer()) as address:
         async with calling(address, b"agi_network: yes\n"):
             pass
@@ -141,7 +138,7 @@ async def test_a_peer_that_connects_and_leaves_is_logged(logged) -> None:
         assert closed_for(logged) == ["it ended before it presented a call"]
 
 
-async def test_asterisk_has_limited_time_to_answer(logged) -> None:
+async def test_asterisk_has_limited_time_to_answer(logged):
     async with serving(RecordingAnswer()) as address, calling(address, presented()) as asterisk:
         asterisk.instead["SET VARIABLE"] = b""
         started_s = time.monotonic()
@@ -150,7 +147,7 @@ async def test_asterisk_has_limited_time_to_answer(logged) -> None:
     assert closed_for(logged) == ["Asterisk had not answered within 0.2 s"]
 
 
-async def test_the_connection_has_limited_time(logged) -> None:
+async def test_the_connection_has_limited_time(logged):
     async with serving(RecordingAnswer(takes_s=5)) as address, calling(address, presented()) as asterisk:
         started_s = time.monotonic()
         await asterisk.serve()
@@ -169,14 +166,14 @@ async def test_the_connection_has_limited_time(logged) -> None:
         (ConnectionError(), "decide, channel 1795597718.1: no answer"),
     ],
 )
-async def test_an_answer_that_fails_sets_nothing(error: Exception, line: str, logged) -> None:
+async def test_an_answer_that_fails_sets_nothing(error, line, logged):
     async with serving(RecordingAnswer(error)) as address, calling(address, presented()) as asterisk:
         await asterisk.serve()
     assert asterisk.commands == ["NOOP"]
     assert logged.messages == [line]
 
 
-async def test_if_one_variable_cannot_be_set_none_is_set(logged) -> None:
+async def test_if_one_variable_cannot_be_set_none_is_set(logged):
     async def answer(_: AgiRequest) -> Mapping[str, str]:
         return {"A": "x", "B": "y\nSET VARIABLE C z"}
 
@@ -187,7 +184,7 @@ async def test_if_one_variable_cannot_be_set_none_is_set(logged) -> None:
 
 
 @pytest.mark.parametrize("response", [{"NOOP": b"HANGUP\n200 result=0\n"}, {"SET VARIABLE": b"HANGUP\n200 result=1\n"}])
-async def test_after_a_hangup_asterisk_still_sets_variables(response: dict[str, bytes], logged) -> None:
+async def test_after_a_hangup_asterisk_still_sets_variables(response, logged):
     async with serving(RecordingAnswer()) as address, calling(address, presented()) as asterisk:
         asterisk.instead = response
         await asterisk.serve()
@@ -196,14 +193,14 @@ async def test_after_a_hangup_asterisk_still_sets_variables(response: dict[str, 
     assert not closed_for(logged)
 
 
-async def test_a_channel_hangs_up_once(logged) -> None:
+async def test_a_channel_hangs_up_once(logged):
     async with serving(RecordingAnswer()) as address, calling(address, presented()) as asterisk:
         asterisk.instead["NOOP"] = b"HANGUP\nHANGUP\n200 result=0\n"
         await asterisk.serve()
     assert closed_for(logged) == ["Asterisk's response is malformed"]
 
 
-async def test_a_dead_channel_is_not_an_error(logged) -> None:
+async def test_a_dead_channel_is_not_an_error(logged):
     async with serving(RecordingAnswer()) as address, calling(address, presented()) as asterisk:
         asterisk.instead["SET VARIABLE"] = b"511 Command Not Permitted on a dead channel or intercept routine\n"
         await asterisk.serve()
@@ -211,7 +208,7 @@ async def test_a_dead_channel_is_not_an_error(logged) -> None:
     assert not closed_for(logged)
 
 
-async def test_a_connection_that_breaks_meanwhile_is_not_an_error(logged) -> None:
+async def test_a_connection_that_breaks_meanwhile_is_not_an_error(logged):
     asked = RecordingAnswer(takes_s=0.1)
     async with serving(asked) as address:
         async with calling(address, presented()) as asterisk:
@@ -224,7 +221,7 @@ async def test_a_connection_that_breaks_meanwhile_is_not_an_error(logged) -> Non
 
 
 @pytest.mark.parametrize("mute_behind", [b"a", presented()], ids=["nothing", "an environment"])
-async def test_the_oldest_connection_is_closed_for_a_new_one(mute_behind: bytes, logged) -> None:
+async def test_the_oldest_connection_is_closed_for_a_new_one(mute_behind, logged):
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(RecordingAnswer(), Limits(waiting=4)))
         slow = []
@@ -242,7 +239,7 @@ async def test_the_oldest_connection_is_closed_for_a_new_one(mute_behind: bytes,
     assert f"{reason} (2 times more within 10 s)" in closed_for(logged)
 
 
-async def test_a_presented_call_is_not_closed_for_a_connection_without_one(logged) -> None:
+async def test_a_presented_call_is_not_closed_for_a_connection_without_one(logged):
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(RecordingAnswer(), Limits(waiting=4)))
         honest = await stack.enter_async_context(calling(address, presented()))
@@ -253,7 +250,7 @@ async def test_a_presented_call_is_not_closed_for_a_connection_without_one(logge
     assert honest.variables
 
 
-async def test_a_connection_that_is_presenting_is_not_closed_for_unproven_ones(logged) -> None:
+async def test_a_connection_that_is_presenting_is_not_closed_for_unproven_ones(logged):
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(RecordingAnswer(), Limits(waiting=4)))
         honest = await stack.enter_async_context(calling(address, presented()[:99]))
@@ -265,7 +262,7 @@ async def test_a_connection_that_is_presenting_is_not_closed_for_unproven_ones(l
     assert honest.variables
 
 
-async def test_each_connection_has_the_same_time(logged) -> None:
+async def test_each_connection_has_the_same_time(logged):
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(RecordingAnswer()))
         for start in (b"a", presented(), b"a"):
@@ -276,7 +273,7 @@ async def test_each_connection_has_the_same_time(logged) -> None:
     assert "it had not presented a call within 0.3 s (2 times more within 10 s)" in closed_for(logged)
 
 
-async def test_the_number_of_simultaneous_answers_is_limited(logged) -> None:
+async def test_the_number_of_simultaneous_answers_is_limited(logged):
     asked = RecordingAnswer(takes_s=0.3)
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(asked))
@@ -287,7 +284,7 @@ async def test_the_number_of_simultaneous_answers_is_limited(logged) -> None:
     assert closed_for(logged) == ["the server is already answering 3 calls"]
 
 
-async def test_a_stop_waits_for_answers(logged) -> None:
+async def test_a_stop_waits_for_answers(logged):
     async with AsyncExitStack() as stack:
         async with serving(RecordingAnswer(takes_s=0.2)) as address:
             asterisk = await stack.enter_async_context(calling(address, presented()))
@@ -300,7 +297,7 @@ async def test_a_stop_waits_for_answers(logged) -> None:
     assert not closed_for(logged)
 
 
-async def test_the_wait_of_a_stop_is_limited(logged) -> None:
+async def test_the_wait_of_a_stop_is_limited(logged):
     async with AsyncExitStack() as stack:
         started_s = time.monotonic()
         async with serving(RecordingAnswer(takes_s=9), Limits(drain_s=0.2, whole_s=9)) as address:
@@ -312,14 +309,14 @@ async def test_the_wait_of_a_stop_is_limited(logged) -> None:
     assert closed_for(logged) == ["it had not ended when the service stopped"]
 
 
-async def test_a_taken_port_is_named() -> None:
+async def test_a_taken_port_is_named():
     async with serving(RecordingAnswer()) as address:
         with pytest.raises(AgiError, match=f"agi.listen: 127.0.0.1, port {address[1]}: Address already in use"):
             async with FastAgiServer(RecordingAnswer()).listening(address):
                 pass
 
 
-async def test_a_unix_socket(tmp_path: Path) -> None:
+async def test_a_unix_socket(tmp_path):
     path = tmp_path / "agi.sock"
     async with FastAgiServer(RecordingAnswer()).listening(path) as address:
         assert address == path
@@ -330,7 +327,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
-async def test_a_stale_unix_socket_is_replaced(tmp_path: Path) -> None:
+async def test_a_stale_unix_socket_is_replaced(tmp_path):
     path = tmp_path / "agi.sock"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(os.fspath(path))
@@ -339,7 +336,7 @@ async def test_a_stale_unix_socket_is_replaced(tmp_path: Path) -> None:
     assert asterisk.variables
 
 
-async def test_the_next_instance_takes_the_unix_socket_and_keeps_it(tmp_path: Path) -> None:
+async def test_the_next_instance_takes_the_unix_socket_and_keeps_it(tmp_path):
     path = tmp_path / "agi.sock"
     async with AsyncExitStack() as stack:
         async with FastAgiServer(RecordingAnswer()).listening(path):
@@ -364,7 +361,7 @@ async def asked_as(path: Path, user: int, *groups: int) -> bytes:
 
 
 @as_root
-async def test_another_user_gets_nothing_from_a_unix_socket(tmp_path: Path, logged) -> None:
+async def test_another_user_gets_nothing_from_a_unix_socket(tmp_path, logged):
     asked, path = RecordingAnswer(), tmp_path / "agi.sock"
     async with FastAgiServer(asked).listening(path):
         for _ in range(3):
@@ -380,7 +377,7 @@ async def test_another_user_gets_nothing_from_a_unix_socket(tmp_path: Path, logg
 
 @as_root
 @pytest.mark.parametrize("groups", [(GROUP,), (STRANGER, GROUP), (STRANGER, *range(1000, 1100), GROUP)], ids=len)
-async def test_a_member_of_the_sockets_group_may_connect(groups: tuple[int, ...], tmp_path: Path, logged) -> None:
+async def test_a_member_of_the_sockets_group_may_connect(groups, tmp_path, logged):
     path = tmp_path / "agi.sock"
     async with FastAgiServer(RecordingAnswer()).listening(path):
         assert b"SET VARIABLE" in await asked_as(path, STRANGER, *groups)
@@ -388,7 +385,7 @@ async def test_a_member_of_the_sockets_group_may_connect(groups: tuple[int, ...]
 
 
 @as_root
-async def test_the_services_own_user_may_connect(tmp_path: Path, logged, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_services_own_user_may_connect(tmp_path, logged, monkeypatch):
     path = tmp_path / "agi.sock"
     async with FastAgiServer(RecordingAnswer()).listening(path):
         monkeypatch.setattr("os.geteuid", lambda: STRANGER)
@@ -397,7 +394,7 @@ async def test_the_services_own_user_may_connect(tmp_path: Path, logged, monkeyp
 
 
 @as_root
-async def test_a_unix_socket_that_was_handed_over_also_checks_its_peer(tmp_path: Path, logged) -> None:
+async def test_a_unix_socket_that_was_handed_over_also_checks_its_peer(tmp_path, logged):
     path = tmp_path / "agi.sock"
     with bound_to(path) as first:
         async with FastAgiServer(RecordingAnswer()).listening(Listener(fileno=os.dup(first.fileno()))) as address:
@@ -407,7 +404,7 @@ async def test_a_unix_socket_that_was_handed_over_also_checks_its_peer(tmp_path:
 
 
 @as_root
-async def test_without_the_sockets_file_no_group_may_connect(tmp_path: Path, logged) -> None:
+async def test_without_the_sockets_file_no_group_may_connect(tmp_path, logged):
     path = tmp_path / "agi.sock"
     async with FastAgiServer(RecordingAnswer()).listening(path):
         kept = path.with_name("kept")
@@ -416,7 +413,7 @@ async def test_without_the_sockets_file_no_group_may_connect(tmp_path: Path, log
 
 
 @pytest.mark.parametrize("kind", ["file", "no folder"])
-async def test_a_path_that_cannot_be_used_is_named(kind: str, tmp_path: Path) -> None:
+async def test_a_path_that_cannot_be_used_is_named(kind, tmp_path):
     path = tmp_path / "agi.sock" if kind == "file" else tmp_path / "absent" / "agi.sock"
     if kind == "file":
         path.write_text("precious")
@@ -426,7 +423,7 @@ async def test_a_path_that_cannot_be_used_is_named(kind: str, tmp_path: Path) ->
     assert kind != "file" or path.read_text() == "precious"
 
 
-async def test_without_file_descriptors_it_waits_and_continues(logged, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_file_descriptors_it_waits_and_continues(logged, monkeypatch):
     accept, refused = socket.socket.accept, []
 
     def out_of_files(listener: socket.socket) -> object:
@@ -443,7 +440,7 @@ async def test_without_file_descriptors_it_waits_and_continues(logged, monkeypat
     assert closed_for(logged) == ["it could not be accepted: Too many open files"]
 
 
-async def test_a_stop_still_answers_connections_from_before_it(logged) -> None:
+async def test_a_stop_still_answers_connections_from_before_it(logged):
     asked = RecordingAnswer()
     with socket.socket() as late:
         async with serving(asked) as address:
@@ -453,7 +450,7 @@ async def test_a_stop_still_answers_connections_from_before_it(logged) -> None:
     assert asked.requests
 
 
-async def test_at_a_stop_the_oldest_queued_connections_are_closed_first(logged) -> None:
+async def test_at_a_stop_the_oldest_queued_connections_are_closed_first(logged):
     asked = RecordingAnswer()
     with ExitStack() as stack:
         async with serving(asked, Limits(waiting=2, drain_s=0.2)) as address:

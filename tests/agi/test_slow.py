@@ -74,7 +74,7 @@ async def slow_sockets(port: int) -> AsyncIterator[list[int]]:
 @pytest.mark.parametrize(
     "limits", [Limits(), Limits(waiting=2 * SLOW, presented_s=60, whole_s=60, drain_s=0)], ids=["closed", "held"]
 )
-async def test_slow_sockets_do_not_delay_a_verdict(limits: Limits, caplog: pytest.LogCaptureFixture) -> None:
+async def test_slow_sockets_do_not_delay_a_verdict(limits, caplog):
     try:
         allow_open_files(SLOW + 256)
     except ValueError:

@@ -159,12 +159,7 @@ async def test_the_same_request_gets_the_same_verdict_and_is_decided_once(calls,
 
 @pytest.mark.parametrize(
     "changed",
-    [
-        {2: "999999999999"},
-        {4: "0312345677"},
-        {5: "outgoing"},
-        {6: "0312340001"},
-    ],
+    [{2: "999999999999"}, {4: "0312345677"}, {5: "outgoing"}, {6: "0312340001"}],
     ids=["nonce", "number", "direction", "called"],
 )
 async def test_another_request_for_a_known_call_gets_no_verdict(calls, notebook, caplog, changed):

@@ -105,9 +105,7 @@ def pauses(monkeypatch) -> list[float]:
 
 @asynccontextmanager
 async def running(
-    application: Attended,
-    connections: Connections,
-    clock_s: Callable[[], float] = lambda: 0.0,
+    application: Attended, connections: Connections, clock_s: Callable[[], float] = lambda: 0.0
 ) -> AsyncIterator[tuple[asyncio.Event, asyncio.Task[None]]]:
     stop = asyncio.Event()
     task = asyncio.create_task(ApplicationRunner(application, connections, clock_s).run(stop))

@@ -82,7 +82,7 @@ def enter(control: CallControl, *lines: str) -> None:
 
 
 @pytest.mark.parametrize("interface", Interface)
-def test_a_request_is_decided(control: CallControl, evidence: MemoryEvidence, interface: Interface) -> None:
+def test_a_request_is_decided(control, evidence, interface):
     call = control.decide(REQUEST, interface)
     assert call
     assert (call.decision.outcome, call.decision.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
@@ -108,13 +108,13 @@ def test_a_request_is_decided(control: CallControl, evidence: MemoryEvidence, in
         ("x", CALLED, Outcome.NOTICE, Reason.NUMBER_MALFORMED),
     ],
 )
-def test_by_the_registry(control: CallControl, number: str, called: str, outcome: Outcome, reason: Reason) -> None:
+def test_by_the_registry(control, number, called, outcome, reason):
     call = control.decide(replace(REQUEST, number=number, called=called), Interface.ARI)
     assert call
     assert (call.decision.outcome, call.decision.reason) == (outcome, reason)
 
 
-def test_the_same_request_gets_the_same_decision(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_the_same_request_gets_the_same_decision(control, evidence):
     call = control.decide(REQUEST, Interface.ARI)
     assert call
     control.registry = lambda: registry(f'{{number: "{LICENSED}", since: 2026-03-01T00:00:00Z, reference: R-2}}')
@@ -140,9 +140,7 @@ def test_the_same_request_gets_the_same_decision(control: CallControl, evidence:
     ids=str,
 )
 @pytest.mark.parametrize("first", [REQUEST, replace(REQUEST, number=SUSPENDED, caller=CALLED)])
-def test_another_request_for_the_same_call_gets_no_verdict(
-    control: CallControl, evidence: MemoryEvidence, other: dict[str, str], first: Request
-) -> None:
+def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, other, first):
     """Another program requests a decision in advance; the call does not get it."""
     call = control.decide(first, Interface.ARI)
     assert call
@@ -157,7 +155,7 @@ def test_another_request_for_the_same_call_gets_no_verdict(
     assert evidence.kinds() == ["decided"]
 
 
-def test_an_ended_call_is_never_decided_again(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_an_ended_call_is_never_decided_again(control, evidence):
     control.decide(REQUEST, Interface.ARI)
     enter(control, hook.ended(status="CANCEL"))
     assert control.find(CALL) is None
@@ -168,9 +166,7 @@ def test_an_ended_call_is_never_decided_again(control: CallControl, evidence: Me
 
 
 @pytest.mark.parametrize("kind", [StepKind.ENDED, StepKind.INTERRUPTED])
-def test_an_ended_call_is_never_decided_again_after_a_restart(
-    control: CallControl, evidence: MemoryEvidence, kind: StepKind
-) -> None:
+def test_an_ended_call_is_never_decided_again_after_a_restart(control, evidence, kind):
     call = control.decide(REQUEST, Interface.ARI)
     assert call
     if kind is StepKind.ENDED:
@@ -184,9 +180,7 @@ def test_an_ended_call_is_never_decided_again_after_a_restart(
     assert evidence.kinds() == ["decided", kind]
 
 
-def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(
-    sounds: dict[str, Sound], evidence: MemoryEvidence, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(sounds, evidence, monkeypatch):
     monkeypatch.setattr(module, "CLOSED_KEPT", 2)
     clock = [NOW]
     control = made(sounds, evidence, recorded=evidence.knows, now=lambda: clock[0])
@@ -200,18 +194,14 @@ def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(
         assert control.decide(replace(request, nonce=OTHER_NONCE), Interface.ARI) is None
 
 
-def test_a_second_call_on_an_old_channel_is_decided_after_a_restart(
-    control: CallControl, evidence: MemoryEvidence
-) -> None:
+def test_a_second_call_on_an_old_channel_is_decided_after_a_restart(control, evidence):
     control.decide(REQUEST, Interface.ARI)
     enter(control, hook.ended(status="BUSY"))
     later = again(control, evidence, ms(60_000))
     assert later.decide(replace(REQUEST, call_id=id_of(calls=2)), Interface.ARI)
 
 
-def test_the_ledger_is_asked_only_about_channels_older_than_the_service(
-    sounds: dict[str, Sound], evidence: MemoryEvidence
-) -> None:
+def test_the_ledger_is_asked_only_about_channels_older_than_the_service(sounds, evidence):
     asked: list[str] = []
 
     def recorded(call_id: str) -> bool:
@@ -226,14 +216,14 @@ def test_the_ledger_is_asked_only_about_channels_older_than_the_service(
 
 
 @pytest.mark.parametrize("call_id", ["", "x\n-1", "x" * 300])
-def test_an_impossible_call_id_is_an_error(control: CallControl, evidence: MemoryEvidence, call_id: str) -> None:
+def test_an_impossible_call_id_is_an_error(control, evidence, call_id):
     with pytest.raises(LedgerError):
         control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
     assert not evidence.steps
     assert not list(control)
 
 
-def test_the_dialled_user_is_the_called_number_if_none_is_given(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_the_dialled_user_is_the_called_number_if_none_is_given(control, evidence):
     control.decide(replace(REQUEST, called="", dial_string="PJSIP/0312340000@trunk"), Interface.ARI)
     assert evidence.steps[0].numbers[NumberRole.CALLED].e164 == "+81312340000"
 
@@ -247,16 +237,13 @@ def test_the_dialled_user_is_the_called_number_if_none_is_given(control: CallCon
         ("x", "incoming", True),
     ],
 )
-def test_the_direction(
-    control: CallControl, evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture, direction: str, counts_as: str,
-    logged: bool,
-) -> None:  # fmt: skip
+def test_the_direction(control, evidence, caplog, direction, counts_as, logged):
     control.decide(replace(REQUEST, direction=direction), Interface.ARI)
     assert evidence.steps[0].details["direction"] == counts_as
     assert ("DIRECTION is unknown" in caplog.text) is logged
 
 
-def test_no_request_shows_its_numbers(control: CallControl, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_request_shows_its_numbers(control, caplog):
     caplog.set_level(logging.DEBUG)
     control.decide(REQUEST, Interface.ARI)
     assert caplog.text
@@ -265,18 +252,14 @@ def test_no_request_shows_its_numbers(control: CallControl, caplog: pytest.LogCa
         assert number[1:] not in repr(REQUEST) + caplog.text
 
 
-def test_without_room_for_evidence_the_licensed_sound_is_not_played(
-    control: CallControl, evidence: MemoryEvidence
-) -> None:
+def test_without_room_for_evidence_the_licensed_sound_is_not_played(control, evidence):
     evidence.full = True
     call = control.decide(REQUEST, Interface.ARI)
     assert call
     assert (call.decision.outcome, call.decision.reason) == (Outcome.NOTICE, Reason.LEDGER_FULL)
 
 
-def test_without_a_registry_the_remembered_suspensions_count(
-    sounds: dict[str, Sound], evidence: MemoryEvidence
-) -> None:
+def test_without_a_registry_the_remembered_suspensions_count(sounds, evidence):
     remembered = {"+81312345677": ms(-1)}
     control = made(sounds, evidence, registry=lambda: None, remembered=remembered)
     reasons = [
@@ -297,9 +280,7 @@ def verdict(control: CallControl, request: Request = REQUEST) -> dialplan.Verdic
 
 
 @pytest.mark.parametrize("hears", CallerHears)
-def test_the_verdict_names_the_file_of_each_party(
-    sounds: dict[str, Sound], evidence: MemoryEvidence, hears: CallerHears
-) -> None:
+def test_the_verdict_names_the_file_of_each_party(sounds, evidence, hears):
     found = verdict(made(sounds, evidence, BOTH, caller_hears=hears))
     assert (found.nonce, found.outcome, found.reason, found.hangup_cause) == (NONCE, "PLAY", "licence-valid", None)
     assert (found.files, found.packets) == ({"called": "sample", "caller": "sample"}, 22)
@@ -318,33 +299,27 @@ def test_the_verdict_names_the_file_of_each_party(
     ],
 )
 @pytest.mark.parametrize("hears", CallerHears)
-def test_the_verdict_on_each_outcome(
-    sounds: dict[str, Sound], evidence: MemoryEvidence, request_: Request, text: str, hears: CallerHears
-) -> None:
+def test_the_verdict_on_each_outcome(sounds, evidence, request_, text, hears):
     control = made(sounds, evidence, Policy(refuse_cause=38), caller_hears=hears)
     assert verdict(control, request_).text == f"{NONCE}:{text}"
 
 
-def test_only_the_caller_hears_a_sound(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+def test_only_the_caller_hears_a_sound(sounds, evidence):
     policy = Policy(notify=dict.fromkeys(Direction, frozenset({Party.CALLER})))
     assert verdict(made(sounds, evidence, policy)).text == f"{NONCE}:PLAY:licence-valid::::sample:"
 
 
-def test_in_the_operators_own_dial_only_the_called_party_hears_a_sound(
-    sounds: dict[str, Sound], evidence: MemoryEvidence
-) -> None:
+def test_in_the_operators_own_dial_only_the_called_party_hears_a_sound(sounds, evidence):
     assert verdict(made(sounds, evidence, BOTH), replace(REQUEST, own_dial=True)).files == {"called": "sample"}
 
 
-def test_the_notice_replaces_a_sound_that_must_not_be_played(
-    sounds: dict[str, Sound], evidence: MemoryEvidence
-) -> None:
+def test_the_notice_replaces_a_sound_that_must_not_be_played(sounds, evidence):
     control = made({}, evidence, BOTH, made=sounds)
     found = verdict(control)
     assert (found.outcome, found.files, found.packets) == ("PLAY", {"called": "notice", "caller": "notice"}, 28)
 
 
-def test_a_leg_of_a_call_that_is_announced_hears_nothing(control: CallControl) -> None:
+def test_a_leg_of_a_call_that_is_announced_hears_nothing(control):
     control.decide(REQUEST, Interface.ARI)
     inner = replace(REQUEST, call_id=id_of(2), chain=CALL)
     assert verdict(control, inner).text == f"{NONCE}:PLAY:licence-valid:::::"
@@ -357,9 +332,7 @@ def named(sounds: dict[str, Sound], name: str) -> dict[str, Sound]:
 
 
 @pytest.mark.parametrize("policy", [Policy(), BOTH])
-def test_an_extension_has_79_characters_at_most(
-    sounds: dict[str, Sound], evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture, policy: Policy
-) -> None:
+def test_an_extension_has_79_characters_at_most(sounds, evidence, caplog, policy):
     """Asterisk would cut a longer one off. If it is too long, the hook plays the notice, and the log says why."""
     parties = 2 if policy is BOTH else 1
     room = (dialplan.EXTENSION_LIMIT - len(f"v:{NONCE}:PLAY:licence-valid:::::22")) // parties
@@ -386,24 +359,24 @@ def skip(control: CallControl, request: Request) -> Skip | None:
     return call.decision.skip
 
 
-def test_a_leg_of_a_call_that_is_announced_is_silent(control: CallControl) -> None:
+def test_a_leg_of_a_call_that_is_announced_is_silent(control):
     control.decide(REQUEST, Interface.ARI)
     assert skip(control, INNER) is Skip.ANNOUNCED
 
 
-def test_a_leg_of_a_call_that_is_not_announced_is_heard(control: CallControl) -> None:
+def test_a_leg_of_a_call_that_is_not_announced_is_heard(control):
     control.decide(EMERGENCY, Interface.ARI)
     assert skip(control, replace(INNER, chain=EMERGENCY.call_id)) is None
 
 
 @pytest.mark.parametrize("line", [hook.sounded(at=ms(3000), sent=22), hook.ended(status="BUSY", cause=17)])
-def test_a_leg_of_a_call_that_has_ended_or_whose_sound_has_ended_is_heard(control: CallControl, line: str) -> None:
+def test_a_leg_of_a_call_that_has_ended_or_whose_sound_has_ended_is_heard(control, line):
     control.decide(REQUEST, Interface.ARI)
     enter(control, line)
     assert skip(control, INNER) is None
 
 
-def test_a_leg_of_an_unknown_call_is_heard(control: CallControl) -> None:
+def test_a_leg_of_an_unknown_call_is_heard(control):
     assert skip(control, INNER) is None
 
 
@@ -422,28 +395,21 @@ BACK = Request(id_of(5), OTHER_NONCE, CALLED, diverting=LICENSED)
         (replace(BACK, diverting="anonymous"), None),
     ],
 )
-def test_a_call_that_comes_back_through_the_network_is_recognised_by_both_numbers(
-    control: CallControl, request_: Request, skipped: Skip | None
-) -> None:
+def test_a_call_that_comes_back_through_the_network_is_recognised_by_both_numbers(control, request_, skipped):
     control.decide(REQUEST, Interface.ARI)
     assert skip(control, request_) is skipped
 
 
-def test_a_header_alone_suppresses_no_sound(control: CallControl) -> None:
+def test_a_header_alone_suppresses_no_sound(control):
     assert skip(control, BACK) is None
 
 
 # -- the journal's lines ----------------------------------------------------------------------------------------------
 
-HEARD = (
-    hook.sounded(at=ms(3440), sent=22),
-    hook.ended(at=ms(9000), talked_ms=5560),
-)
+HEARD = (hook.sounded(at=ms(3440), sent=22), hook.ended(at=ms(9000), talked_ms=5560))
 
 
-def test_a_licensed_call_is_heard_and_connected(
-    control: CallControl, evidence: MemoryEvidence, sounds: dict[str, Sound]
-) -> None:
+def test_a_licensed_call_is_heard_and_connected(control, evidence, sounds):
     control.decide(REQUEST, Interface.ARI)
     enter(control, *HEARD)
     assert not list(control)
@@ -460,7 +426,7 @@ def test_a_licensed_call_is_heard_and_connected(
     assert record.known_by == {"called": "packets"}
 
 
-def test_both_parties_hear_it(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+def test_both_parties_hear_it(sounds, evidence):
     control = made(sounds, evidence, BOTH)
     control.decide(REQUEST, Interface.ARI)
     enter(control, hook.sounded(at=ms(3440), caller="sample", sent=22), HEARD[1])
@@ -476,9 +442,7 @@ def sound_steps(evidence: MemoryEvidence, kind: str) -> list[Step]:
     return [step for step in evidence.steps if step.kind == kind]
 
 
-def test_a_sound_that_was_not_heard_and_is_played_again(
-    control: CallControl, evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_sound_that_was_not_heard_and_is_played_again(control, evidence, caplog):
     control.decide(REQUEST, Interface.ARI)
     enter(
         control,
@@ -497,7 +461,7 @@ def test_a_sound_that_was_not_heard_and_is_played_again(
     assert "the called party did not hear the sound: 5 of 22 packets were sent" in caplog.text
 
 
-def test_the_notice_after_two_attempts(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_the_notice_after_two_attempts(control, evidence):
     control.decide(REQUEST, Interface.ARI)
     enter(
         control,
@@ -514,7 +478,7 @@ def test_the_notice_after_two_attempts(control: CallControl, evidence: MemoryEvi
     assert len(sound_steps(evidence, "sound-failed")) == 2
 
 
-def test_the_notice_as_tones(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_the_notice_as_tones(control, evidence):
     control.decide(replace(REQUEST, number=UNKNOWN), Interface.ARI)
     enter(
         control,
@@ -527,9 +491,7 @@ def test_the_notice_as_tones(control: CallControl, evidence: MemoryEvidence) -> 
     assert record.anomalies == ()
 
 
-def test_the_notice_that_replaces_a_sound_counts_as_heard_instead(
-    sounds: dict[str, Sound], evidence: MemoryEvidence
-) -> None:
+def test_the_notice_that_replaces_a_sound_counts_as_heard_instead(sounds, evidence):
     control = made({}, evidence, made=sounds)
     assert verdict(control).files == {"called": "notice"}
     enter(control, hook.sounded(at=ms(3560), called="notice", sent=28), hook.ended(at=ms(9000)))
@@ -539,7 +501,7 @@ def test_the_notice_that_replaces_a_sound_counts_as_heard_instead(
     assert "the called party heard notice instead of the sound" in record.anomalies
 
 
-def test_a_sound_other_than_the_decided_one_does_not_count(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+def test_a_sound_other_than_the_decided_one_does_not_count(sounds, evidence):
     control = made(sounds, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
     control.decide(REQUEST, Interface.ARI)
     enter(control, hook.sounded(at=ms(3560), called="other", sent=22), hook.ended(at=ms(9000)))
@@ -549,9 +511,7 @@ def test_a_sound_other_than_the_decided_one_does_not_count(sounds: dict[str, Sou
 
 
 @pytest.mark.parametrize("caller", ["", "sample", "gone"])
-def test_a_line_with_an_unknown_sound_enters_nothing(
-    control: CallControl, evidence: MemoryEvidence, caller: str
-) -> None:
+def test_a_line_with_an_unknown_sound_enters_nothing(control, evidence, caller):
     control.decide(REQUEST, Interface.ARI)
     called = "sample" if caller == "gone" else "gone"
     with pytest.raises(JournalError):
@@ -563,16 +523,14 @@ OTHERS = [status for status in CallStatus if status is not CallStatus.CONNECTED]
 
 
 @pytest.mark.parametrize("status", OTHERS)
-def test_each_other_end(control: CallControl, evidence: MemoryEvidence, status: CallStatus) -> None:
+def test_each_other_end(control, evidence, status):
     control.decide(REQUEST, Interface.ARI)
     enter(control, hook.ended(at=ms(5000), status=status, cause=17, talked_ms=""))
     assert evidence.steps[1:] == [steps.ended(CALL, ms(5000), status, 17, "licence-valid")]
 
 
 @pytest.mark.parametrize("status", OTHERS)
-def test_a_call_that_ended_during_the_sound(
-    sounds: dict[str, Sound], evidence: MemoryEvidence, status: CallStatus
-) -> None:
+def test_a_call_that_ended_during_the_sound(sounds, evidence, status):
     control = made(sounds, evidence, BOTH)
     control.decide(REQUEST, Interface.ARI)
     enter(control, hook.ended(at=ms(3200), status=status, cause=34, dial_status="ANSWER", talked_ms=""))
@@ -585,16 +543,14 @@ def test_a_call_that_ended_during_the_sound(
     assert evidence.record(CALL).anomalies == ()
 
 
-def test_a_call_without_a_sound_is_connected_when_it_began_to_talk(
-    control: CallControl, evidence: MemoryEvidence
-) -> None:
+def test_a_call_without_a_sound_is_connected_when_it_began_to_talk(control, evidence):
     control.decide(EMERGENCY, Interface.ARI)
     enter(control, hook.ended(EMERGENCY.call_id, at=ms(9000), reason="emergency", talked_ms=5500))
     record = evidence.record(EMERGENCY.call_id)
     assert (record.times[StepKind.CONNECTED], record.anomalies) == (ms(3500), ())
 
 
-def test_a_call_that_was_sounded_and_did_not_connect(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_that_was_sounded_and_did_not_connect(control, evidence):
     control.decide(REQUEST, Interface.ARI)
     enter(control, HEARD[0], hook.ended(at=ms(3500), status="FAILED", cause=34, talked_ms=""))
     record = evidence.record(CALL)
@@ -602,7 +558,7 @@ def test_a_call_that_was_sounded_and_did_not_connect(control: CallControl, evide
 
 
 @pytest.mark.parametrize("line", [*HEARD, hook.decided(nonce=NONCE), hook.undecided()])
-def test_a_line_with_another_nonce_is_not_entered(control: CallControl, evidence: MemoryEvidence, line: str) -> None:
+def test_a_line_with_another_nonce_is_not_entered(control, evidence, line):
     control.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI)
     with pytest.raises(JournalError, match="nonce"):
         enter(control, line)
@@ -611,7 +567,7 @@ def test_a_line_with_another_nonce_is_not_entered(control: CallControl, evidence
 
 
 @pytest.mark.parametrize("line", HEARD)
-def test_a_line_of_an_unknown_call_is_not_entered(control: CallControl, evidence: MemoryEvidence, line: str) -> None:
+def test_a_line_of_an_unknown_call_is_not_entered(control, evidence, line):
     with pytest.raises(JournalError, match="no such call"):
         enter(control, line)
     assert not evidence.steps
@@ -626,7 +582,7 @@ FALLBACK = (
 )
 
 
-def test_a_call_that_the_hook_decided(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_that_the_hook_decided(control, evidence):
     enter(control, *FALLBACK[:1])
     (call,) = control
     assert (call.decision.outcome, call.decision.profiles) == (Outcome.NOTICE, {Party.CALLED: "notice"})
@@ -641,7 +597,7 @@ def test_a_call_that_the_hook_decided(control: CallControl, evidence: MemoryEvid
     assert not list(control)
 
 
-def test_a_call_that_ended_before_a_decision(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_that_ended_before_a_decision(control, evidence):
     enter(control, hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.status) == (None, None, "CANCEL")
@@ -652,9 +608,7 @@ def test_a_call_that_ended_before_a_decision(control: CallControl, evidence: Mem
     ("outcome", "reason", "cause"),
     [("REFUSE", "number-suspended", 21), ("REFUSE", "number-malformed", 21), ("SHED", "overload", 42)],
 )
-def test_a_call_that_the_hook_refused(
-    control: CallControl, evidence: MemoryEvidence, outcome: str, reason: str, cause: int
-) -> None:
+def test_a_call_that_the_hook_refused(control, evidence, outcome, reason, cause):
     enter(
         control,
         hook.decided(number=SUSPENDED, outcome=outcome, reason=reason, hears="none"),
@@ -665,9 +619,7 @@ def test_a_call_that_the_hook_refused(
     assert record.anomalies == ()
 
 
-def test_a_request_that_comes_after_the_hook_fell_back_gets_the_hooks_decision(
-    control: CallControl, evidence: MemoryEvidence
-) -> None:
+def test_a_request_that_comes_after_the_hook_fell_back_gets_the_hooks_decision(control, evidence):
     enter(control, FALLBACK[0])
     call = control.decide(REQUEST, Interface.ARI)
     assert call
@@ -676,9 +628,7 @@ def test_a_request_that_comes_after_the_hook_fell_back_gets_the_hooks_decision(
     assert evidence.kinds() == ["fallback"]
 
 
-def test_the_hooks_decision_counts_if_the_services_comes_too_late(
-    control: CallControl, evidence: MemoryEvidence
-) -> None:
+def test_the_hooks_decision_counts_if_the_services_comes_too_late(control, evidence):
     """The hook used its fallback and played the notice."""
     call = control.decide(REQUEST, Interface.ARI)
     assert call
@@ -691,9 +641,7 @@ def test_the_hooks_decision_counts_if_the_services_comes_too_late(
     assert record.anomalies == ("the service decided PLAY, licence-valid, and the hook acted without it",)
 
 
-def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(
-    control: CallControl, evidence: MemoryEvidence
-) -> None:
+def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(control, evidence):
     call = control.decide(REQUEST, Interface.ARI)
     assert call
     enter(control, hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))
@@ -705,7 +653,7 @@ def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(
 # -- calls of an earlier service --------------------------------------------------------------------------------------
 
 
-def test_calls_in_progress_are_restored(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+def test_calls_in_progress_are_restored(sounds, evidence):
     control = made(sounds, evidence, BOTH)
     call = control.decide(REQUEST, Interface.ARI)
     assert call
@@ -721,14 +669,14 @@ def test_calls_in_progress_are_restored(sounds: dict[str, Sound], evidence: Memo
     assert later.verdict(known) == control.verdict(call)
 
 
-def test_a_call_without_a_sound_is_restored_as_such(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_without_a_sound_is_restored_as_such(control, evidence):
     control.decide(REQUEST, Interface.ARI)
     control.decide(INNER, Interface.ARI)
     later = again(control, evidence)
     assert [call.decision.skip for call in later] == [None, Skip.ANNOUNCED]
 
 
-def test_a_call_of_a_version_without_nonces_is_not_restored(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_of_a_version_without_nonces_is_not_restored(control, evidence):
     control.decide(replace(REQUEST, nonce=""), Interface.ARI)
     decided = evidence.steps.pop()
     without = {key: value for key, value in decided.details.items() if key != "nonce"}
@@ -752,9 +700,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize(("asked", "lines"), WHOLE.values(), ids=WHOLE)
-def test_a_journal_that_is_read_again_writes_each_step_once(
-    sounds: dict[str, Sound], asked: bool, lines: tuple[str, ...]
-) -> None:
+def test_a_journal_that_is_read_again_writes_each_step_once(sounds, asked, lines):
     """However many steps are on the disk when the service is killed, the next one reads all lines again."""
     expected = MemoryEvidence()
     control = made(sounds, expected, BOTH)
@@ -767,7 +713,7 @@ def test_a_journal_that_is_read_again_writes_each_step_once(
         assert evidence.steps == expected.steps, f"{kept} steps were on the disk"
 
 
-def test_a_journal_is_read_again_after_each_of_several_kills(sounds: dict[str, Sound]) -> None:
+def test_a_journal_is_read_again_after_each_of_several_kills(sounds):
     evidence = MemoryEvidence()
     control = made(sounds, evidence, BOTH)
     control.decide(REQUEST, Interface.ARI)
@@ -783,7 +729,7 @@ def test_a_journal_is_read_again_after_each_of_several_kills(sounds: dict[str, S
     assert evidence.steps == once.steps
 
 
-def test_a_call_continues_after_a_restart(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_continues_after_a_restart(control, evidence):
     control.decide(REQUEST, Interface.ARI)
     enter(control, HEARD[0])
     later = again(control, evidence, ms(5000))
@@ -794,9 +740,7 @@ def test_a_call_continues_after_a_restart(control: CallControl, evidence: Memory
     assert (record.heard, record.times[StepKind.CONNECTED], record.anomalies) == (True, ms(3440), ())
 
 
-def test_a_leg_is_heard_if_its_calls_sound_ended_before_a_restart(
-    control: CallControl, evidence: MemoryEvidence
-) -> None:
+def test_a_leg_is_heard_if_its_calls_sound_ended_before_a_restart(control, evidence):
     control.decide(REQUEST, Interface.ARI)
     assert skip(again(control, MemoryEvidence(steps=list(evidence.steps))), INNER) is Skip.ANNOUNCED
     enter(control, HEARD[0])
@@ -806,7 +750,7 @@ def test_a_leg_is_heard_if_its_calls_sound_ended_before_a_restart(
 # -- calls whose end is missing in the journal ------------------------------------------------------------------------
 
 
-def test_a_call_is_interrupted_once(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_is_interrupted_once(control, evidence):
     call = control.decide(REQUEST, Interface.ARI)
     assert call
     control.close_interrupted(call)
@@ -817,7 +761,7 @@ def test_a_call_is_interrupted_once(control: CallControl, evidence: MemoryEviden
         enter(control, HEARD[1])
 
 
-def test_a_call_that_ended_meanwhile_is_not_interrupted(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_that_ended_meanwhile_is_not_interrupted(control, evidence):
     call = control.decide(REQUEST, Interface.ARI)
     assert call
     enter(control, *HEARD)
@@ -835,9 +779,7 @@ def suspending() -> object:
 
 
 @pytest.mark.parametrize("number", [LICENSED, f"{LICENSED}x"])
-def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(
-    control: CallControl, evidence: MemoryEvidence, number: str
-) -> None:
+def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evidence, number):
     other = control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Interface.ARI)
     emergency = control.decide(EMERGENCY, Interface.ARI)
     refused = control.decide(replace(REQUEST, call_id=id_of(8), number=SUSPENDED), Interface.ARI)
@@ -854,14 +796,14 @@ def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(
     assert list(control) == [other, emergency, refused]
 
 
-def test_a_call_that_the_hook_decided_is_ended_too(control: CallControl) -> None:
+def test_a_call_that_the_hook_decided_is_ended_too(control):
     enter(control, FALLBACK[0])
     enter(control, hook.decided(id_of(9), called="110", outcome="BYPASS", reason="emergency", hears="none"))
     control.registry = suspending
     assert [call.id for call in control.calls_to_end()] == [CALL]
 
 
-def test_an_ended_call_is_not_suspended(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_an_ended_call_is_not_suspended(control, evidence):
     call = control.decide(REQUEST, Interface.ARI)
     assert call
     enter(control, *HEARD)
@@ -869,7 +811,7 @@ def test_an_ended_call_is_not_suspended(control: CallControl, evidence: MemoryEv
     assert StepKind.SUSPENDED not in evidence.kinds()
 
 
-def test_a_suspension_that_begins_later_ends_the_calls_then(sounds: dict[str, Sound], evidence: MemoryEvidence) -> None:
+def test_a_suspension_that_begins_later_ends_the_calls_then(sounds, evidence):
     now = [ms(-2000)]
     control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
     call = control.decide(REQUEST, Interface.ARI)
@@ -878,20 +820,20 @@ def test_a_suspension_that_begins_later_ends_the_calls_then(sounds: dict[str, So
     assert control.calls_to_end() == [call]
 
 
-def test_the_settings_can_let_suspended_calls_continue(control: CallControl) -> None:
+def test_the_settings_can_let_suspended_calls_continue(control):
     control.decide(REQUEST, Interface.ARI)
     control.registry, control.hang_up_suspended = suspending, False
     assert control.calls_to_end() == []
 
 
-def test_a_call_of_an_earlier_service_is_ended_by_its_number(control: CallControl, evidence: MemoryEvidence) -> None:
+def test_a_call_of_an_earlier_service_is_ended_by_its_number(control, evidence):
     control.decide(REQUEST, Interface.ARI)
     control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Interface.ARI)
     later = again(control, evidence, registry=suspending)
     assert [call.id for call in later.calls_to_end()] == [CALL]
 
 
-def test_without_a_registry_a_remembered_suspension_ends_the_call(control: CallControl) -> None:
+def test_without_a_registry_a_remembered_suspension_ends_the_call(control):
     call = control.decide(REQUEST, Interface.ARI)
     control.registry, control.remembered = lambda: None, {"+81312345678": ms(-1)}
     assert control.calls_to_end() == [call]
@@ -901,9 +843,7 @@ def test_without_a_registry_a_remembered_suspension_ends_the_call(control: CallC
 
 
 @pytest.mark.parametrize(("error", "logged"), [(LedgerError("broken"), True), (LedgerBehindError("no room"), False)])
-def test_evidence_that_cannot_be_written_is_logged(
-    control: CallControl, evidence: MemoryEvidence, caplog: pytest.LogCaptureFixture, error: LedgerError, logged: bool
-) -> None:
+def test_evidence_that_cannot_be_written_is_logged(control, evidence, caplog, error, logged):
     evidence.error = error
     call = control.decide(REQUEST, Interface.ARI)
     assert call
@@ -912,7 +852,7 @@ def test_evidence_that_cannot_be_written_is_logged(
     assert ("evidence could not be written: broken" in caplog.text) is logged
 
 
-async def test_the_wait_for_evidence_is_limited(control: CallControl, evidence: MemoryEvidence) -> None:
+async def test_the_wait_for_evidence_is_limited(control, evidence):
     evidence.slow = True
     enter(control, FALLBACK[0])
     written = control.journal(read(FALLBACK[1]))
@@ -939,7 +879,7 @@ def records(url: str) -> dict[str, Record]:
         return {record.call_id: record for record in reader.records()}
 
 
-def test_calls_in_a_real_ledger_from_one_service_to_the_next(url: str, sounds: dict[str, Sound]) -> None:
+def test_calls_in_a_real_ledger_from_one_service_to_the_next(url, sounds):
     key_ring = key_ring_of(url)
     second, third = id_of(2), id_of(3)
     with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
@@ -971,7 +911,7 @@ def test_calls_in_a_real_ledger_from_one_service_to_the_next(url: str, sounds: d
     assert (result.faults, result.leaves, result.open_calls) == ([], 3, 0)
 
 
-def test_a_late_decision_is_in_the_leaf_of_its_call(url: str, sounds: dict[str, Sound]) -> None:
+def test_a_late_decision_is_in_the_leaf_of_its_call(url, sounds):
     key_ring = key_ring_of(url)
     with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
         control = made(sounds, pending)

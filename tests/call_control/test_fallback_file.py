@@ -70,9 +70,7 @@ def test_a_fraction_of_a_second_suspends_earlier_rather_than_later():
 
 @settings(max_examples=50)
 @given(
-    since=st.dictionaries(numbers, instants, max_size=20),
-    cause=st.integers(1, 127),
-    away=st.sampled_from(Unlicensed),
+    since=st.dictionaries(numbers, instants, max_size=20), cause=st.integers(1, 127), away=st.sampled_from(Unlicensed)
 )
 def test_what_is_written_is_read_again(since, cause, away):
     text = render((Suspension(number, at, "R") for number, at in since.items()), Policy(refuse_cause=cause), away)
@@ -128,7 +126,7 @@ def test_a_failure_leaves_the_old_file_and_no_temporary_file(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("place", ["missing", "file"])
-def test_a_folder_that_cannot_be_written_is_an_error_with_its_remedy(tmp_path: Path, place):
+def test_a_folder_that_cannot_be_written_is_an_error_with_its_remedy(tmp_path, place):
     (tmp_path / "file").write_text("")
     with pytest.raises(FallbackError) as error:
         leave(tmp_path / place, "text\n")
@@ -169,10 +167,7 @@ def test_a_service_outside_asterisks_group_writes_it_into_a_folder_that_hands_it
 def test_without_the_folders_group_the_file_is_not_written_and_the_remedy_is_named():
     with shared_folder() as sounds:
         sounds.chmod(0o750)
-        with (
-            acting_as(SERVICE_USER, SERVICE_GROUP),
-            pytest.raises(FallbackError, match=f"run: chmod g\\+s {sounds}"),
-        ):
+        with acting_as(SERVICE_USER, SERVICE_GROUP), pytest.raises(FallbackError, match=f"run: chmod g\\+s {sounds}"):
             leave(sounds, "text\n")
         assert list(sounds.iterdir()) == []
 
@@ -189,7 +184,7 @@ def fallback(tmp_path: Path) -> Fallback:
     return Fallback(tmp_path, Policy(refuse_cause=38), Unlicensed.REFUSE, answer_first=True)
 
 
-def test_each_registry_replaces_the_previous_one(fallback: Fallback, tmp_path: Path):
+def test_each_registry_replaces_the_previous_one(fallback, tmp_path):
     fallback.update(registry())
     assert kept(tmp_path) == {"+81312345677"}
     assert (tmp_path / dialplan.FALLBACK_FILE).read_text() == render(
@@ -199,13 +194,13 @@ def test_each_registry_replaces_the_previous_one(fallback: Fallback, tmp_path: P
     assert kept(tmp_path) == set()
 
 
-def test_without_a_registry_the_suspensions_of_the_last_one_stay(fallback: Fallback, tmp_path: Path):
+def test_without_a_registry_the_suspensions_of_the_last_one_stay(fallback, tmp_path):
     fallback.update(registry())
     fallback.update(None)
     assert kept(tmp_path) == {"+81312345677"}
 
 
-def test_the_same_registry_is_written_once(fallback: Fallback, tmp_path: Path):
+def test_the_same_registry_is_written_once(fallback, tmp_path):
     same = registry()
     fallback.update(same)
     before = (tmp_path / dialplan.FALLBACK_FILE).stat()
@@ -213,7 +208,7 @@ def test_the_same_registry_is_written_once(fallback: Fallback, tmp_path: Path):
     assert (tmp_path / dialplan.FALLBACK_FILE).stat() == before
 
 
-def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path: Path):
+def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path):
     same = registry()
     fallback = Fallback(tmp_path / "sounds", Policy(), Unlicensed.NOTICE, answer_first=False)
     for _ in range(2):

@@ -76,9 +76,7 @@ DIALLED = {
 
 
 @pytest.mark.parametrize(("sent", "elapsed_ms", "status", "known", "lasted_ms"), DIALLED.values(), ids=DIALLED)
-def test_the_called_party_by_dial(
-    sent: int | str, elapsed_ms: float | None, status: str, known: KnownBy | str, lasted_ms: int
-) -> None:
+def test_the_called_party_by_dial(sent, elapsed_ms, status, known, lasted_ms):
     check(hearing(line("dial", sent, elapsed_ms, status), CALLED, SOUND_MS), known, lasted_ms)
 
 
@@ -126,10 +124,7 @@ CALLERS = {
 @pytest.mark.parametrize(
     ("caller_ms", "called_ms", "sent", "elapsed_ms", "status", "known", "lasted_ms"), CALLERS.values(), ids=CALLERS
 )
-def test_the_caller_by_dial(
-    caller_ms: float, called_ms: float | None, sent: int | str, elapsed_ms: float | None, status: str,
-    known: KnownBy | str, lasted_ms: int,
-) -> None:  # fmt: skip
+def test_the_caller_by_dial(caller_ms, called_ms, sent, elapsed_ms, status, known, lasted_ms):
     files = {"called": "" if called_ms is None else "sample", "caller": "sample"}
     check(hearing(line("dial", sent, elapsed_ms, status, **files), CALLER, caller_ms, called_ms), known, lasted_ms)
 
@@ -154,9 +149,7 @@ PLAYED_BACK = {
 
 @pytest.mark.parametrize("played", ["again", "own", "notice"])
 @pytest.mark.parametrize(("sent", "elapsed_ms", "status", "known", "lasted_ms"), PLAYED_BACK.values(), ids=PLAYED_BACK)
-def test_by_playback(
-    sent: int | str, elapsed_ms: float, status: str, known: KnownBy | str, lasted_ms: int, played: str
-) -> None:
+def test_by_playback(sent, elapsed_ms, status, known, lasted_ms, played):
     check(hearing(line(played, sent, elapsed_ms, status), CALLED, SOUND_MS), known, lasted_ms)
 
 
@@ -177,7 +170,7 @@ TONES = {
 
 
 @pytest.mark.parametrize(("sent", "elapsed_ms", "status", "known", "lasted_ms"), TONES.values(), ids=TONES)
-def test_by_tones(sent: int | str, elapsed_ms: float, status: str, known: KnownBy | str, lasted_ms: int) -> None:
+def test_by_tones(sent, elapsed_ms, status, known, lasted_ms):
     check(hearing(line("tones", sent, elapsed_ms, status, called="notice"), CALLED, NOTICE_MS), known, lasted_ms)
 
 
@@ -205,9 +198,7 @@ def made(played: Played, sent: int | None, elapsed_ms: float | None, status: str
 
 
 @given(durations, st.integers(0, 2000), elapsed, statuses)
-def test_packets_are_proof_only_if_their_number_is_exact(
-    duration_ms: float, sent: int, elapsed_ms: float | None, status: str
-) -> None:
+def test_packets_are_proof_only_if_their_number_is_exact(duration_ms, sent, elapsed_ms, status):
     wanted = -(-duration_ms // PACKET_MS)
     found = hearing(made(Played.DIAL, sent, elapsed_ms, status), CALLED, duration_ms)
     assert found.known_by != PACKETS or sent == wanted
@@ -217,9 +208,8 @@ def test_packets_are_proof_only_if_their_number_is_exact(
 
 @given(st.sampled_from(Played), st.sampled_from(Party), durations, durations | st.none(), counts, elapsed, statuses)
 def test_a_sound_was_heard_completely_or_there_is_a_reason(
-    played: Played, party: Party, duration_ms: float, called_ms: float | None, sent: int | None,
-    elapsed_ms: float | None, status: str,
-) -> None:  # fmt: skip
+    played, party, duration_ms, called_ms, sent, elapsed_ms, status
+):
     found = hearing(made(played, sent, elapsed_ms, status), party, duration_ms, called_ms)
     assert found.heard is not bool(found.why)
     assert 0 <= found.lasted_ms <= round(duration_ms)
@@ -233,13 +223,13 @@ def test_a_sound_was_heard_completely_or_there_is_a_reason(
 
 
 @pytest.mark.parametrize("played", [Played.AGAIN, Played.OWN, Played.NOTICE, Played.TONES])
-def test_a_sound_of_unknown_duration_was_not_heard_unless_dial_played_it(played: Played) -> None:
+def test_a_sound_of_unknown_duration_was_not_heard_unless_dial_played_it(played):
     found = hearing(made(played, 22, None, "SUCCESS"), CALLED, SOUND_MS)
     assert (found.heard, found.why) == (False, "it is unknown how long it lasted")
 
 
 @pytest.mark.parametrize(("duration_ms", "wanted"), [(440, 22), (440.1, 23), (460, 23), (19, 1), (20, 1), (560, 28)])
-def test_how_many_packets_a_sound_has(duration_ms: float, wanted: int) -> None:
+def test_how_many_packets_a_sound_has(duration_ms, wanted):
     assert packets(duration_ms) == wanted
     assert hearing(made(Played.DIAL, wanted, None, ""), CALLED, duration_ms).known_by is PACKETS
     assert not hearing(made(Played.DIAL, wanted - 1, None, ""), CALLED, duration_ms).heard

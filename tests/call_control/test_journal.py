@@ -10,7 +10,7 @@ import shutil
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from stat import S_IMODE
@@ -64,7 +64,7 @@ def mode(path: Path) -> int:
 # -- who may write and read -------------------------------------------------------------------------------------------
 
 
-def test_asterisk_can_write_but_not_read_and_other_users_can_do_neither(folder: JournalFolder) -> None:
+def test_asterisk_can_write_but_not_read_and_other_users_can_do_neither(folder):
     assert (mode(folder.directory), mode(folder.path)) == (0o710, 0o620) == (FOLDER_MODE, FILE_MODE)
     write(folder, "a\n")
     folder.replace()
@@ -72,7 +72,7 @@ def test_asterisk_can_write_but_not_read_and_other_users_can_do_neither(folder: 
     assert [path.stat().st_mode & 0o007 for path in folder.directory.iterdir()] == [0, 0]
 
 
-def test_the_folder_and_its_file_are_made_once(folder: JournalFolder) -> None:
+def test_the_folder_and_its_file_are_made_once(folder):
     write(folder, "a\n")
     before = folder.path.stat()
     folder.make()
@@ -81,7 +81,7 @@ def test_the_folder_and_its_file_are_made_once(folder: JournalFolder) -> None:
 
 
 @pytest.mark.parametrize("wrong", [0o755, 0o700, 0o2770, 0o777])
-def test_a_wrong_mode_of_the_folder_is_corrected(folder: JournalFolder, wrong: int) -> None:
+def test_a_wrong_mode_of_the_folder_is_corrected(folder, wrong):
     folder.directory.chmod(wrong)
     folder.make()
     assert mode(folder.directory) & 0o777 == 0o710
@@ -90,7 +90,7 @@ def test_a_wrong_mode_of_the_folder_is_corrected(folder: JournalFolder, wrong: i
 @needs_root
 @pytest.mark.parametrize("sticky", [0, 0o2000])
 @pytest.mark.parametrize("there", [False, True])
-def test_the_group_is_that_of_the_sounds(tmp_path: Path, sticky: int, there: bool) -> None:
+def test_the_group_is_that_of_the_sounds(tmp_path, sticky, there):
     """Even in a folder that an operator made with g+s for another group."""
     sounds, directory = tmp_path / "sounds", tmp_path / "var" / "journal"
     sounds.mkdir()
@@ -111,7 +111,7 @@ def test_the_group_is_that_of_the_sounds(tmp_path: Path, sticky: int, there: boo
 
 
 @needs_root
-def test_a_later_change_of_the_sounds_group_changes_the_files_group(folder: JournalFolder) -> None:
+def test_a_later_change_of_the_sounds_group_changes_the_files_group(folder):
     write(folder, "a\n")
     os.chown(folder.directory.parent, -1, ASTERISK_GROUP)
     folder.make()
@@ -121,7 +121,7 @@ def test_a_later_change_of_the_sounds_group_changes_the_files_group(folder: Jour
 
 
 @needs_root
-def test_a_service_outside_asterisks_group_uses_a_folder_that_hands_its_group_on() -> None:
+def test_a_service_outside_asterisks_group_uses_a_folder_that_hands_its_group_on():
     with shared_folder() as sounds:
         folder = JournalFolder(sounds / "journal", sounds)
         with acting_as(SERVICE_USER, SERVICE_GROUP):
@@ -145,9 +145,7 @@ def test_a_service_outside_asterisks_group_uses_a_folder_that_hands_its_group_on
 
 
 @pytest.mark.parametrize("act", [JournalFolder.make, JournalFolder.replace])
-def test_a_folder_that_cannot_be_used_is_an_error_with_its_remedy(
-    tmp_path: Path, act: Callable[[JournalFolder], None]
-) -> None:
+def test_a_folder_that_cannot_be_used_is_an_error_with_its_remedy(tmp_path, act):
     (tmp_path / "journal").write_text("in the way")
     with pytest.raises(JournalError, match="make the user that runs idtone the owner of this folder"):
         act(JournalFolder(tmp_path / "journal", tmp_path))
@@ -156,7 +154,7 @@ def test_a_folder_that_cannot_be_used_is_an_error_with_its_remedy(
 # -- a file is replaced -----------------------------------------------------------------------------------------------
 
 
-def test_a_file_with_lines_is_replaced_by_an_empty_one(folder: JournalFolder) -> None:
+def test_a_file_with_lines_is_replaced_by_an_empty_one(folder):
     folder.replace()
     assert taken(folder) == []
     for text in ("a\n", "b\n"):
@@ -166,9 +164,7 @@ def test_a_file_with_lines_is_replaced_by_an_empty_one(folder: JournalFolder) ->
     assert folder.path.read_text() == ""
 
 
-def test_a_replacement_that_was_killed_half_way_is_completed(
-    folder: JournalFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_replacement_that_was_killed_half_way_is_completed(folder, monkeypatch):
     """The old file has two names, and the hook still writes to it."""
     write(folder, "a\n")
     with monkeypatch.context() as killed:
@@ -192,9 +188,7 @@ def killing(*_: object, **__: object) -> NoReturn:
 
 
 @pytest.mark.parametrize("function", ["link", "replace", "fchmod"])
-def test_a_failure_leaves_the_file_where_it_is(
-    folder: JournalFolder, monkeypatch: pytest.MonkeyPatch, function: str
-) -> None:
+def test_a_failure_leaves_the_file_where_it_is(folder, monkeypatch, function):
     def full(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -208,7 +202,7 @@ def test_a_failure_leaves_the_file_where_it_is(
     assert [path.read_text() for path in folder.taken()] == ["a\nb\n"]
 
 
-def test_instances_that_replace_it_at_once_lose_nothing(folder: JournalFolder) -> None:
+def test_instances_that_replace_it_at_once_lose_nothing(folder):
     """Each instance locks the folder while it replaces the file."""
     others = [JournalFolder(folder.directory, folder.directory.parent) for _ in range(4)]
     names = [f"{number}\n" for number in range(200)]
@@ -235,7 +229,7 @@ def test_instances_that_replace_it_at_once_lose_nothing(folder: JournalFolder) -
 # -- a file is quiet --------------------------------------------------------------------------------------------------
 
 
-def test_a_file_is_quiet_if_no_process_has_it_open_for_writing(folder: JournalFolder) -> None:
+def test_a_file_is_quiet_if_no_process_has_it_open_for_writing(folder):
     write(folder, "a\n")
     with folder.path.open("rb") as reading, folder.path.open("rb"):
         for flags in (os.O_WRONLY | os.O_APPEND, os.O_RDWR):
@@ -249,7 +243,7 @@ def test_a_file_is_quiet_if_no_process_has_it_open_for_writing(folder: JournalFo
 
 
 @needs_root
-def test_if_the_kernel_cannot_say_a_file_is_quiet_after_some_time(folder: JournalFolder) -> None:
+def test_if_the_kernel_cannot_say_a_file_is_quiet_after_some_time(folder):
     """The kernel cannot say it for another user's file."""
     with folder.path.open("rb") as reading, acting_as(SERVICE_USER, SERVICE_GROUP):
         descriptor = reading.fileno()
@@ -266,7 +260,7 @@ def test_if_the_kernel_cannot_say_a_file_is_quiet_after_some_time(folder: Journa
 # -- refused lines ----------------------------------------------------------------------------------------------------
 
 
-def test_refused_lines_are_kept_up_to_a_limit(folder: JournalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_lines_are_kept_up_to_a_limit(folder, monkeypatch):
     monkeypatch.setattr(module, "MOST_REFUSED_BYTES", 100)
     for _ in range(50):
         folder.refuse(["decided,0", "x"])
@@ -278,7 +272,7 @@ def test_refused_lines_are_kept_up_to_a_limit(folder: JournalFolder, monkeypatch
 # -- lines are read ---------------------------------------------------------------------------------------------------
 
 
-async def test_existing_and_new_lines_are_read(folder: JournalFolder) -> None:
+async def test_existing_and_new_lines_are_read(folder):
     write(folder, "a\nb\n")
     entered = Entered()
     reader = entered.reader(folder)
@@ -292,7 +286,7 @@ async def test_existing_and_new_lines_are_read(folder: JournalFolder) -> None:
     assert entered.lines == ["a", "b", *(f"{number}{end}" for number in range(5) for end in ("", "x"))]
 
 
-async def test_files_that_were_taken_are_read_before_the_one_that_the_hook_writes_to(folder: JournalFolder) -> None:
+async def test_files_that_were_taken_are_read_before_the_one_that_the_hook_writes_to(folder):
     for text in ("a\n", "b\n"):
         write(folder, text)
         folder.replace()
@@ -303,7 +297,7 @@ async def test_files_that_were_taken_are_read_before_the_one_that_the_hook_write
     assert entered.lines == ["a", "b", "c"]
 
 
-async def test_a_line_is_entered_when_its_end_is_written(folder: JournalFolder) -> None:
+async def test_a_line_is_entered_when_its_end_is_written(folder):
     entered = Entered()
     reader = entered.reader(folder)
     async with following(reader):
@@ -315,9 +309,7 @@ async def test_a_line_is_entered_when_its_end_is_written(folder: JournalFolder) 
     assert entered.lines == ["abc", "d", "", ""]
 
 
-async def test_a_direct_read_needs_neither_inotify_nor_a_poll(
-    folder: JournalFolder, monkeypatch: pytest.MonkeyPatch, without_inotify: None
-) -> None:
+async def test_a_direct_read_needs_neither_inotify_nor_a_poll(folder, monkeypatch, without_inotify):
     monkeypatch.setattr(module, "POLL_S", 60.0)
     entered = Entered()
     reader = entered.reader(folder)
@@ -329,7 +321,7 @@ async def test_a_direct_read_needs_neither_inotify_nor_a_poll(
 
 
 @pytest.mark.parametrize("length", [2047, 4096, module.PART - 1, module.PART, module.PART + 1])
-async def test_long_lines(folder: JournalFolder, length: int) -> None:
+async def test_long_lines(folder, length):
     lines = [character * length for character in "abcdefgh"]
     entered = Entered()
     async with following(entered.reader(folder)):
@@ -341,7 +333,7 @@ async def test_long_lines(folder: JournalFolder, length: int) -> None:
         assert entered.lines == lines
 
 
-async def test_a_line_without_an_end_does_not_fill_the_memory(folder: JournalFolder) -> None:
+async def test_a_line_without_an_end_does_not_fill_the_memory(folder):
     entered = Entered()
     reader = entered.reader(folder)
     async with following(reader):
@@ -362,9 +354,7 @@ async def test_a_line_without_an_end_does_not_fill_the_memory(folder: JournalFol
     st.lists(st.integers(0, 400), max_size=20),
     st.integers(1, 9),
 )
-def test_any_lines_in_any_parts(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[str], cuts: list[int], part: int
-) -> None:
+def test_any_lines_in_any_parts(tmp_path_factory, lines, cuts, part):
     folder = made(tmp_path_factory.mktemp("journal"))
     text = "".join(f"{line}\n" for line in lines)
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
@@ -388,7 +378,7 @@ def test_any_lines_in_any_parts(
 # -- when lines are read ----------------------------------------------------------------------------------------------
 
 
-async def test_inotify_wakes_the_reader(folder: JournalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_inotify_wakes_the_reader(folder, monkeypatch):
     """Without inotify the next read would come after a minute."""
     monkeypatch.setattr(module, "POLL_S", 60.0)
     entered = Entered()
@@ -400,9 +390,7 @@ async def test_inotify_wakes_the_reader(folder: JournalFolder, monkeypatch: pyte
             await until(lambda number=number: len(entered.lines) == number + 1)
 
 
-async def test_inotify_also_watches_the_replacement_file(
-    folder: JournalFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_inotify_also_watches_the_replacement_file(folder, monkeypatch):
     monkeypatch.setattr(module, "POLL_S", 60.0)
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 0.0)
     entered = Entered()
@@ -416,7 +404,7 @@ async def test_inotify_also_watches_the_replacement_file(
 
 
 @pytest.mark.alone
-async def test_a_line_is_entered_within_50_ms(folder: JournalFolder) -> None:
+async def test_a_line_is_entered_within_50_ms(folder):
     entered = Entered()
     reader = entered.reader(folder)
     delays_ms: list[float] = []
@@ -433,9 +421,7 @@ async def test_a_line_is_entered_within_50_ms(folder: JournalFolder) -> None:
 
 
 @pytest.mark.alone
-async def test_without_inotify_a_line_is_entered_at_the_next_poll(
-    folder: JournalFolder, without_inotify: None, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_without_inotify_a_line_is_entered_at_the_next_poll(folder, without_inotify, caplog):
     entered = Entered()
     reader = entered.reader(folder)
     delays_ms: list[float] = []
@@ -448,14 +434,10 @@ async def test_without_inotify_a_line_is_entered_at_the_next_poll(
             await until(lambda number=number: len(entered.lines) == number + 1)
             delays_ms.append(1000 * (time.monotonic() - began_s))
     assert max(delays_ms) <= 1000 * module.POLL_S + 50, delays_ms
-    assert caplog.messages == [
-        "inotify cannot be used (Too many open files); the journal is read every 0.5 s",
-    ]
+    assert caplog.messages == ["inotify cannot be used (Too many open files); the journal is read every 0.5 s"]
 
 
-async def test_without_a_watch_on_the_folder_it_is_polled(
-    folder: JournalFolder, monkeypatch: pytest.MonkeyPatch, quickly: None
-) -> None:
+async def test_without_a_watch_on_the_folder_it_is_polled(folder, monkeypatch, quickly):
     """The number of inotify watches has reached the system's limit (fs.inotify.max_user_watches)."""
 
     def none(*_: object) -> NoReturn:
@@ -468,7 +450,7 @@ async def test_without_a_watch_on_the_folder_it_is_polled(
         await until(lambda: entered.lines == ["a"])
 
 
-async def test_the_reader_reports_the_time_since_its_last_read(folder: JournalFolder, quickly: None) -> None:
+async def test_the_reader_reports_the_time_since_its_last_read(folder, quickly):
     entered = Entered()
     async with following(entered.reader(folder)):
         await until(lambda: len(entered.gaps_s) > 3)
@@ -486,7 +468,7 @@ async def test_the_reader_reports_the_time_since_its_last_read(folder: JournalFo
 # -- a file is removed ------------------------------------------------------------------------------------------------
 
 
-async def test_a_file_is_removed_when_its_evidence_is_on_the_disk(folder: JournalFolder, quickly: None) -> None:
+async def test_a_file_is_removed_when_its_evidence_is_on_the_disk(folder, quickly):
     entered = Entered()
     async with following(entered.reader(folder)):
         for number in range(10):
@@ -495,9 +477,7 @@ async def test_a_file_is_removed_when_its_evidence_is_on_the_disk(folder: Journa
     assert entered.lines == list("0123456789")
 
 
-async def test_a_line_stays_in_the_file_for_some_seconds_at_most(
-    folder: JournalFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_line_stays_in_the_file_for_some_seconds_at_most(folder, monkeypatch):
     """A line can hold telephone numbers."""
     monkeypatch.setattr(module, "POLL_S", 0.05)
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 0.4)
@@ -509,7 +489,7 @@ async def test_a_line_stays_in_the_file_for_some_seconds_at_most(
         assert 0.3 <= time.monotonic() - began_s < 5
 
 
-async def test_a_large_file_is_replaced_at_once(folder: JournalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_large_file_is_replaced_at_once(folder, monkeypatch):
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 600.0)
     monkeypatch.setattr(module, "REPLACE_AT", 100)
     entered = Entered()
@@ -527,7 +507,7 @@ async def looks(entered: Entered, many: int = 10) -> None:
     await until(lambda: len(entered.gaps_s) >= before + many)
 
 
-async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder: JournalFolder, quickly: None) -> None:
+async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder, quickly):
     entered = Entered(on_disk=False)
     async with following(entered.reader(folder)):
         write(folder, "a\nb\n")
@@ -540,7 +520,7 @@ async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder: JournalFol
     assert entered.lines == ["a", "b"]
 
 
-async def test_a_file_stays_while_a_full_disk_keeps_evidence_in_memory(folder: JournalFolder, quickly: None) -> None:
+async def test_a_file_stays_while_a_full_disk_keeps_evidence_in_memory(folder, quickly):
     entered = Entered(all_written=False)
     async with following(entered.reader(folder)):
         write(folder, "a\n")
@@ -551,7 +531,7 @@ async def test_a_file_stays_while_a_full_disk_keeps_evidence_in_memory(folder: J
         await until(lambda: is_cleared(folder))
 
 
-async def test_a_file_stays_while_the_hook_has_it_open(folder: JournalFolder, quickly: None) -> None:
+async def test_a_file_stays_while_the_hook_has_it_open(folder, quickly):
     entered = Entered()
     async with following(entered.reader(folder)):
         write(folder, "a\n")
@@ -566,9 +546,7 @@ async def test_a_file_stays_while_the_hook_has_it_open(folder: JournalFolder, qu
     assert entered.lines == ["a", "b", "c"]
 
 
-async def test_a_last_line_without_its_end_is_entered_before_its_file_is_removed(
-    folder: JournalFolder, quickly: None
-) -> None:
+async def test_a_last_line_without_its_end_is_entered_before_its_file_is_removed(folder, quickly):
     """The disk was full."""
     entered = Entered(on_disk=False)
     async with following(entered.reader(folder)):
@@ -583,7 +561,7 @@ async def test_a_last_line_without_its_end_is_entered_before_its_file_is_removed
     assert entered.lines == ["a", "b"]
 
 
-async def test_many_writers_lose_nothing_while_files_are_replaced(folder: JournalFolder, quickly: None) -> None:
+async def test_many_writers_lose_nothing_while_files_are_replaced(folder, quickly):
     writers, each = 4, 150
 
     def write_all(writer: int) -> None:
@@ -605,7 +583,7 @@ async def test_many_writers_lose_nothing_while_files_are_replaced(folder: Journa
 # -- from one reader to the next --------------------------------------------------------------------------------------
 
 
-async def test_the_next_reader_reads_what_was_not_removed(folder: JournalFolder) -> None:
+async def test_the_next_reader_reads_what_was_not_removed(folder):
     write(folder, "a\n")
     for _ in range(2):
         entered = Entered()
@@ -613,7 +591,7 @@ async def test_the_next_reader_reads_what_was_not_removed(folder: JournalFolder)
             await until(lambda entered=entered: entered.lines == ["a"])
 
 
-async def test_a_file_with_two_names_is_read_once(folder: JournalFolder, quickly: None) -> None:
+async def test_a_file_with_two_names_is_read_once(folder, quickly):
     """The previous reader was killed during the replacement."""
     write(folder, "a\n")
     os.link(folder.path, folder.path.with_name("taken-1"))
@@ -626,7 +604,7 @@ async def test_a_file_with_two_names_is_read_once(folder: JournalFolder, quickly
     assert entered.lines == ["a", "b", "c"]
 
 
-async def test_a_reader_takes_over_from_another_without_a_gap(folder: JournalFolder, quickly: None) -> None:
+async def test_a_reader_takes_over_from_another_without_a_gap(folder, quickly):
     """The previous reader has closed its files when the next one begins; the hook writes all the time."""
     over = threading.Event()
     written: list[str] = []
@@ -654,7 +632,7 @@ async def test_a_reader_takes_over_from_another_without_a_gap(folder: JournalFol
     assert read == written
 
 
-async def test_two_readers_at_once_lose_nothing(folder: JournalFolder, quickly: None) -> None:
+async def test_two_readers_at_once_lose_nothing(folder, quickly):
     first, second = Entered(), Entered()
     async with following(first.reader(folder)), following(second.reader(folder)):
         for number in range(200):
@@ -670,7 +648,7 @@ async def test_two_readers_at_once_lose_nothing(folder: JournalFolder, quickly: 
 # -- errors -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_deleted_folder_is_made_again(folder: JournalFolder, quickly: None) -> None:
+async def test_a_deleted_folder_is_made_again(folder, quickly):
     entered = Entered()
     async with following(entered.reader(folder)):
         write(folder, "a\n")
@@ -681,9 +659,7 @@ async def test_a_deleted_folder_is_made_again(folder: JournalFolder, quickly: No
         await until(lambda: entered.lines == ["a", "b"])
 
 
-async def test_a_folder_that_cannot_be_used_is_logged_once_and_tried_again(
-    folder: JournalFolder, quickly: None, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_folder_that_cannot_be_used_is_logged_once_and_tried_again(folder, quickly, caplog):
     entered = Entered()
     async with following(entered.reader(folder)):
         await until(lambda: entered.gaps_s)
@@ -699,9 +675,7 @@ async def test_a_folder_that_cannot_be_used_is_logged_once_and_tried_again(
     assert message.startswith(f"the journal cannot be read: {folder.directory}: the journal cannot be used: ")
 
 
-async def test_a_folder_that_cannot_be_used_at_the_start_is_tried_again(
-    folder: JournalFolder, quickly: None, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_folder_that_cannot_be_used_at_the_start_is_tried_again(folder, quickly, caplog):
     shutil.rmtree(folder.directory)
     folder.directory.write_text("in the way")
     entered = Entered()
@@ -713,9 +687,7 @@ async def test_a_folder_that_cannot_be_used_at_the_start_is_tried_again(
         await until(lambda: entered.lines == ["a"])
 
 
-async def test_lines_that_cannot_be_entered_yet_are_tried_again(
-    folder: JournalFolder, quickly: None, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, quickly, caplog):
     """The ledger cannot be read, so it cannot say which calls have ended."""
     entered = Entered()
     tries: list[Sequence[bytes]] = []
@@ -736,7 +708,7 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(
     assert [message.count("the ledger cannot say which calls have ended") for message in caplog.messages] == [1]
 
 
-async def test_a_read_that_fails_half_way_loses_no_line(folder: JournalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_read_that_fails_half_way_loses_no_line(folder, monkeypatch):
     """As on a disk with errors: the first part was read, the next one cannot be."""
     lines = [f"{number:04}" for number in range(module.PART // 4)]  # more than one part
     write(folder, "".join(f"{line}\n" for line in lines))
@@ -758,7 +730,7 @@ async def test_a_read_that_fails_half_way_loses_no_line(folder: JournalFolder, m
     assert len(reads) > 2
 
 
-async def test_the_time_up_to_which_all_lines_were_read_is_saved(folder: JournalFolder, quickly: None) -> None:
+async def test_the_time_up_to_which_all_lines_were_read_is_saved(folder, quickly):
     assert folder.read_until() == 0
     entered = Entered()
     began_s = time.time()
@@ -768,9 +740,7 @@ async def test_the_time_up_to_which_all_lines_were_read_is_saved(folder: Journal
     assert mode(folder.directory / module.READ) == 0o600
 
 
-async def test_the_time_is_not_saved_for_lines_whose_evidence_is_not_on_the_disk(
-    folder: JournalFolder, quickly: None
-) -> None:
+async def test_the_time_is_not_saved_for_lines_whose_evidence_is_not_on_the_disk(folder, quickly):
     """After a kill they are read again. They would be refused if the saved time were later than theirs."""
     entered = Entered()
     async with following(entered.reader(folder)):
@@ -791,9 +761,7 @@ async def test_the_time_is_not_saved_for_lines_whose_evidence_is_not_on_the_disk
         assert folder.read_until() == before_s
 
 
-async def test_the_time_is_saved_even_if_some_evidence_is_always_unwritten(
-    folder: JournalFolder, quickly: None
-) -> None:
+async def test_the_time_is_saved_even_if_some_evidence_is_always_unwritten(folder, quickly):
     entered = Entered(on_disk=False)
     reader = entered.reader(folder)
     async with following(reader):

@@ -99,7 +99,7 @@ FALLBACK = ["fallback", *HEARD[1:]]
 # -- lines of the hook are accepted -----------------------------------------------------------------------------------
 
 
-async def test_a_call_that_the_service_decided(service: Service) -> None:
+async def test_a_call_that_the_service_decided(service):
     service.control.decide(REQUEST, Interface.ARI)
     service.enter(*heard())
     assert service.kinds() == HEARD
@@ -107,14 +107,14 @@ async def test_a_call_that_the_service_decided(service: Service) -> None:
     assert not service.asked
 
 
-async def test_a_call_that_the_hook_decides_now(service: Service) -> None:
+async def test_a_call_that_the_hook_decides_now(service):
     service.now = after(9)
     service.enter(*fallback(at=after(1)))
     assert service.kinds() == FALLBACK
     assert not service.refused
 
 
-async def test_a_call_that_the_hook_decided_while_the_service_was_down(service: Service) -> None:
+async def test_a_call_that_the_hook_decided_while_the_service_was_down(service):
     service.again(3600)
     calls = [id_of(number) for number in range(3)]
     for number, call_id in enumerate(calls):
@@ -124,7 +124,7 @@ async def test_a_call_that_the_hook_decided_while_the_service_was_down(service: 
     assert not service.refused
 
 
-async def test_a_service_that_never_read_a_journal_accepts_all_of_it(service: Service) -> None:
+async def test_a_service_that_never_read_a_journal_accepts_all_of_it(service):
     service.now = NOW + 6 * timedelta(days=1)
     service.start()
     service.entry.set_gap_s(service.now.timestamp())
@@ -133,7 +133,7 @@ async def test_a_service_that_never_read_a_journal_accepts_all_of_it(service: Se
 
 
 @pytest.mark.parametrize("talked_s", [0, 31, 1800, 6 * 86_400])
-async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service: Service, talked_s: int) -> None:
+async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service, talked_s):
     """Its line has the time of its request, long before the end of the call."""
     service.now = after(talked_s + 5)
     service.enter(
@@ -147,14 +147,14 @@ async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service: Ser
     assert not service.refused
 
 
-async def test_a_call_that_hung_up_after_13_seconds_without_a_verdict(service: Service) -> None:
+async def test_a_call_that_hung_up_after_13_seconds_without_a_verdict(service):
     """The longest time that the hook waits, in the operator's own Dial()."""
     service.now = after(14)
     service.enter(hook.undecided(), hook.ended(at=after(13), status="CANCEL", reason="", talked_ms=""))
     assert service.kinds() == ["fallback", "ended"]
 
 
-async def test_a_late_decision_of_the_service_does_not_exclude_the_hooks_decision(service: Service) -> None:
+async def test_a_late_decision_of_the_service_does_not_exclude_the_hooks_decision(service):
     service.control.decide(REQUEST, Interface.ARI)
     service.enter(*fallback())
     assert service.kinds() == ["decided", *FALLBACK]
@@ -162,7 +162,7 @@ async def test_a_late_decision_of_the_service_does_not_exclude_the_hooks_decisio
 
 
 @pytest.mark.parametrize("kept", range(len(FALLBACK) + 1))
-async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service: Service, kept: int) -> None:
+async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service, kept):
     service.now = after(9)
     service.enter(*fallback())
     whole = list(service.evidence.steps)
@@ -173,7 +173,7 @@ async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service: 
     assert not service.refused
 
 
-async def test_lines_of_ended_calls_that_are_read_again_are_ignored_without_refusal(service: Service) -> None:
+async def test_lines_of_ended_calls_that_are_read_again_are_ignored_without_refusal(service):
     service.control.decide(REQUEST, Interface.ARI)
     service.enter(*heard())
     service.enter(*fallback(id_of(2)))
@@ -185,7 +185,7 @@ async def test_lines_of_ended_calls_that_are_read_again_are_ignored_without_refu
     assert not service.refused
 
 
-async def test_the_ledger_is_asked_once_per_read_for_all_calls(service: Service) -> None:
+async def test_the_ledger_is_asked_once_per_read_for_all_calls(service):
     service.now = after(60)
     service.again()
     calls = {id_of(number) for number in range(50)}
@@ -195,7 +195,7 @@ async def test_the_ledger_is_asked_once_per_read_for_all_calls(service: Service)
     assert len(service.asked) == 2
 
 
-async def test_a_line_after_one_that_was_cut_off_is_entered(service: Service) -> None:
+async def test_a_line_after_one_that_was_cut_off_is_entered(service):
     """The disk was full for a moment."""
     decided, sounded, ended = fallback()
     service.enter(decided, sounded[:70] + sounded, ended)
@@ -204,7 +204,7 @@ async def test_a_line_after_one_that_was_cut_off_is_entered(service: Service) ->
     assert refused.startswith("sounded,0000000000.0-0,000000000000,0000000000.000000,dial,notice,,")
 
 
-async def test_rejected_calls_are_logged_once_for_all(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+async def test_rejected_calls_are_logged_once_for_all(service, caplog):
     for number in range(100):
         service.enter(
             hook.decided(id_of(number), outcome="SHED", reason="overload", hears="none"),
@@ -231,9 +231,7 @@ async def test_rejected_calls_are_logged_once_for_all(service: Service, caplog: 
     ],
     ids=lambda line: line.partition(",")[0],
 )
-async def test_a_line_without_the_nonce_of_the_call_changes_nothing(
-    service: Service, caplog: pytest.LogCaptureFixture, line: str
-) -> None:
+async def test_a_line_without_the_nonce_of_the_call_changes_nothing(service, caplog, line):
     """Another program tries to have a connected call recorded as refused."""
     call = service.control.decide(REQUEST, Interface.ARI)
     assert call
@@ -248,7 +246,7 @@ async def test_a_line_without_the_nonce_of_the_call_changes_nothing(
     assert (record.outcome, record.heard, record.status, record.anomalies) == ("PLAY", True, "CONNECTED", ())
 
 
-async def test_the_nonce_of_one_call_is_not_valid_for_another(service: Service) -> None:
+async def test_the_nonce_of_one_call_is_not_valid_for_another(service):
     for call_id, nonce in ((CALL, NONCE), (id_of(2), OTHER_NONCE)):
         service.control.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Interface.ARI)
     service.enter(*heard(CALL, OTHER_NONCE), *heard(id_of(2), NONCE))
@@ -256,7 +254,7 @@ async def test_the_nonce_of_one_call_is_not_valid_for_another(service: Service) 
     assert len(service.refused) == 4
 
 
-async def test_after_a_restart_the_nonce_is_still_checked(service: Service) -> None:
+async def test_after_a_restart_the_nonce_is_still_checked(service):
     service.control.decide(REQUEST, Interface.ARI)
     service.again()
     service.enter(*heard(nonce=OTHER_NONCE), hook.decided(nonce=OTHER_NONCE))
@@ -287,9 +285,7 @@ ATTACKS = {
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("by_service", [False, True])
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-async def test_an_ended_call_is_never_decided_again(
-    service: Service, attack: tuple[str, ...], by_service: bool, restarted: bool
-) -> None:
+async def test_an_ended_call_is_never_decided_again(service, attack, by_service, restarted):
     nonce = OTHER_NONCE if by_service else NONCE
     if by_service:
         service.control.decide(replace(REQUEST, nonce=nonce), Interface.ARI)
@@ -305,7 +301,7 @@ async def test_an_ended_call_is_never_decided_again(
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_an_interrupted_call_is_never_decided_again(service: Service, restarted: bool) -> None:
+async def test_an_interrupted_call_is_never_decided_again(service, restarted):
     call = service.control.decide(REQUEST, Interface.ARI)
     assert call
     service.control.close_interrupted(call)
@@ -322,9 +318,7 @@ async def test_an_interrupted_call_is_never_decided_again(service: Service, rest
 
 @pytest.mark.parametrize("past_s", [31, 3600, 86_400, 6 * 86_400])
 @pytest.mark.parametrize("outcome", ["NOTICE", "SHED", ""])
-async def test_no_record_can_be_forged_for_a_time_when_the_service_was_up(
-    service: Service, past_s: float, outcome: str
-) -> None:
+async def test_no_record_can_be_forged_for_a_time_when_the_service_was_up(service, past_s, outcome):
     service.now = NOW + timedelta(seconds=past_s)
     service.entry.set_gap_s(0.5)
     reason = {"NOTICE": "service-unavailable", "SHED": "overload", "": ""}[outcome]
@@ -334,7 +328,7 @@ async def test_no_record_can_be_forged_for_a_time_when_the_service_was_up(
     assert len(service.refused) == 3
 
 
-async def test_no_record_of_an_emergency_call_can_be_forged_for_such_a_time(service: Service) -> None:
+async def test_no_record_of_an_emergency_call_can_be_forged_for_such_a_time(service):
     """An emergency call may have begun long ago; its end is now."""
     service.now = after(3600)
     service.entry.set_gap_s(0.5)
@@ -359,7 +353,7 @@ async def test_no_record_of_an_emergency_call_can_be_forged_for_such_a_time(serv
         (timedelta(days=1), False),
     ],
 )
-async def test_a_new_line_has_a_maximum_age(service: Service, at: timedelta, believed: bool) -> None:
+async def test_a_new_line_has_a_maximum_age(service, at, believed):
     service.entry.set_gap_s(1)
     service.enter(hook.decided(at=NOW + at))
     assert service.kinds() == (["fallback"] if believed else [])
@@ -367,7 +361,7 @@ async def test_a_new_line_has_a_maximum_age(service: Service, at: timedelta, bel
 
 
 @pytest.mark.parametrize("made", [EARLIEST + SECOND, -LATEST - SECOND, timedelta(days=400), timedelta(days=-400)])
-async def test_a_new_line_whose_time_contradicts_its_id_is_refused(service: Service, made: timedelta) -> None:
+async def test_a_new_line_whose_time_contradicts_its_id_is_refused(service, made):
     call_id = id_of(at=NOW + made)
     service.enter(*fallback(call_id))
     assert service.kinds(call_id) == []
@@ -375,12 +369,12 @@ async def test_a_new_line_whose_time_contradicts_its_id_is_refused(service: Serv
 
 
 @pytest.mark.parametrize("call_id", ["call-1", "1793491200-1", f"x{CALL}"])
-async def test_a_line_with_an_impossible_call_id_is_refused(service: Service, call_id: str) -> None:
+async def test_a_line_with_an_impossible_call_id_is_refused(service, call_id):
     service.enter(*fallback(call_id))
     assert service.kinds(call_id) == []
 
 
-async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_no_licence(service: Service) -> None:
+async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_no_licence(service):
     """Such a line cannot connect a suspended number with the licensed sound, and cannot get a call refused."""
     service.enter(hook.decided(nonce=OTHER_NONCE))
     assert service.control.decide(replace(REQUEST, number=SUSPENDED), Interface.ARI) is None
@@ -393,7 +387,7 @@ async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_
     assert len(service.refused) == 2
 
 
-async def test_an_id_that_was_claimed_and_closed_in_advance_is_never_decided(service: Service) -> None:
+async def test_an_id_that_was_claimed_and_closed_in_advance_is_never_decided(service):
     service.enter(*fallback(nonce=OTHER_NONCE))
     assert service.control.decide(REQUEST, Interface.ARI) is None
     service.enter(*fallback())
@@ -402,15 +396,13 @@ async def test_an_id_that_was_claimed_and_closed_in_advance_is_never_decided(ser
 
 
 @pytest.mark.parametrize("line", heard())
-async def test_without_a_decision_every_line_of_a_call_is_refused(
-    service: Service, caplog: pytest.LogCaptureFixture, line: str
-) -> None:
+async def test_without_a_decision_every_line_of_a_call_is_refused(service, caplog, line):
     service.enter(line)
     assert service.kinds() == []
     assert "no such call is in progress" in caplog.text
 
 
-async def test_no_line_can_make_a_call_licensed(service: Service) -> None:
+async def test_no_line_can_make_a_call_licensed(service):
     service.enter(hook.decided(outcome="PLAY", reason="licence-valid"), *heard())
     assert service.kinds() == []
 
@@ -418,7 +410,7 @@ async def test_no_line_can_make_a_call_licensed(service: Service) -> None:
 # -- refused lines ----------------------------------------------------------------------------------------------------
 
 
-async def test_refused_lines_are_kept_without_their_numbers(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+async def test_refused_lines_are_kept_without_their_numbers(service, caplog):
     service.entry.enter([f"decided,{LICENSED},broken".encode(), b"\xff\x80" + LICENSED.encode(), b"9" * 10_000, b""])
     assert service.refused == ["decided,0000000000,broken", "??0000000000", "0" * 4096, ""]
     (logged,) = caplog.messages
@@ -426,24 +418,20 @@ async def test_refused_lines_are_kept_without_their_numbers(service: Service, ca
     assert not any(character.isdecimal() for character in logged)
 
 
-async def test_the_other_lines_of_the_same_read_are_entered(service: Service) -> None:
+async def test_the_other_lines_of_the_same_read_are_entered(service):
     lines = fallback()
     service.enter("broken", lines[0], "broken", lines[1], *heard(id_of(7)), lines[2], "broken")
     assert service.kinds() == FALLBACK
     assert len(service.refused) == 5
 
 
-async def test_many_refused_lines_are_one_line_in_the_log_for_each_reason(
-    service: Service, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_many_refused_lines_are_one_line_in_the_log_for_each_reason(service, caplog):
     service.enter(*["broken"] * 1000, *[hook.ended()] * 1000)
     assert len(caplog.messages) == 2
     assert len(service.refused) == 2000
 
 
-async def test_a_refused_line_that_cannot_be_saved_does_not_stop_the_others(
-    sounds: dict[str, Sound], caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_refused_line_that_cannot_be_saved_does_not_stop_the_others(sounds, caplog):
     def keep(lines: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -455,7 +443,7 @@ async def test_a_refused_line_that_cannot_be_saved_does_not_stop_the_others(
     assert "it cannot be saved: No space left on device" in caplog.text
 
 
-async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service: Service) -> None:
+async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service):
     """The ledger cannot say which calls have ended."""
     service.control.decide(replace(REQUEST, call_id=id_of(2)), Interface.ARI)
     works: list[bool] = []
@@ -489,9 +477,7 @@ lines_in_any_order = st.lists(st.sampled_from(LINES), max_size=12)
 
 
 @given(st.lists(st.sampled_from(LINES), max_size=16))
-def test_a_call_that_the_service_decided_changes_only_by_lines_with_its_nonce(
-    sounds: dict[str, Sound], lines: list[str]
-) -> None:
+def test_a_call_that_the_service_decided_changes_only_by_lines_with_its_nonce(sounds, lines):
     foreign = [line for line in lines if f"{CALL},{NONCE}" not in line]
 
     async def enter() -> None:

@@ -46,7 +46,7 @@ def replaced(line: str, field: int, value: str) -> str:
 # -- lines that the hook writes ---------------------------------------------------------------------------------------
 
 
-def test_the_hook_decided() -> None:
+def test_the_hook_decided():
     line = read(decided(CALL, at=AT, direction="outgoing", dial_string="PJSIP/101@trunk"))
     assert isinstance(line, Decided)
     assert (line.call_id, line.nonce, line.at) == (CALL, NONCE, AT)
@@ -71,7 +71,7 @@ def test_the_hook_decided() -> None:
         ("notice", set()),
     ],
 )
-def test_the_decisions_and_reasons_of_the_hook(outcome: str, reasons: set[str]) -> None:
+def test_the_decisions_and_reasons_of_the_hook(outcome, reasons):
     """The hook never decides to play the licensed sound."""
     for reason in ("", *Reason):
         line = decided(outcome=outcome, reason=reason, hears="none")
@@ -88,7 +88,7 @@ def test_the_decisions_and_reasons_of_the_hook(outcome: str, reasons: set[str]) 
     ("word", "parties"),
     [("called", {Party.CALLED}), ("caller", {Party.CALLER}), ("both", set(Party)), ("none", set()), ("", set())],
 )
-def test_who_hears_the_notice(word: str, parties: set[Party]) -> None:
+def test_who_hears_the_notice(word, parties):
     line = read(decided(hears=word))
     assert isinstance(line, Decided)
     assert line.parties == parties
@@ -98,19 +98,19 @@ def test_who_hears_the_notice(word: str, parties: set[Party]) -> None:
 @pytest.mark.parametrize(
     ("outcome", "reason"), [("REFUSE", "number-suspended"), ("BYPASS", "emergency"), ("SHED", "overload"), ("", "")]
 )
-def test_a_party_hears_something_only_with_a_notice(outcome: str, reason: str, hears: str) -> None:
+def test_a_party_hears_something_only_with_a_notice(outcome, reason, hears):
     with pytest.raises(JournalError):
         read(decided(outcome=outcome, reason=reason, hears=hears))
 
 
 @pytest.mark.parametrize("line", [undecided(CALL), replaced(undecided(CALL), 11, "none")])
-def test_the_call_ended_before_a_decision(line: str) -> None:
+def test_the_call_ended_before_a_decision(line):
     found = read(line)
     assert isinstance(found, Decided)
     assert (found.outcome, found.reason, found.parties) == (None, None, frozenset())
 
 
-def test_a_call_without_any_known_number() -> None:
+def test_a_call_without_any_known_number():
     found = read(f"decided,{CALL},{NONCE},{AT.timestamp():.6f},,,,,,,,")
     assert isinstance(found, Decided)
     assert found.call.direction is Direction.INCOMING
@@ -126,15 +126,13 @@ def test_a_call_without_any_known_number() -> None:
         ("", f"Local/{CALLED}@out/n&PJSIP/101", CALLED),
     ],
 )
-def test_the_called_number_comes_from_the_dial_string_if_it_is_missing(
-    called: str, dial_string: str, number: str
-) -> None:
+def test_the_called_number_comes_from_the_dial_string_if_it_is_missing(called, dial_string, number):
     found = read(decided(called=called, dial_string=dial_string))
     assert isinstance(found, Decided)
     assert found.call.called == parse(number)
 
 
-def test_a_suspended_number_with_a_letter_behind_it_is_known() -> None:
+def test_a_suspended_number_with_a_letter_behind_it_is_known():
     found = read(decided(number=f"{LICENSED}x"))
     assert isinstance(found, Decided)
     assert found.call.forwarding_number.kind is NumberKind.MALFORMED
@@ -142,7 +140,7 @@ def test_a_suspended_number_with_a_letter_behind_it_is_known() -> None:
 
 
 @pytest.mark.parametrize("direction", ["", "incoming", "Outgoing", "sideways", "out going"])
-def test_any_other_direction_is_incoming(direction: str) -> None:
+def test_any_other_direction_is_incoming(direction):
     found = read(decided(direction=direction))
     assert isinstance(found, Decided)
     assert found.call.direction is Direction.INCOMING
@@ -151,10 +149,7 @@ def test_any_other_direction_is_incoming(direction: str) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (
-            sounded(CALL, at=AT, sent=22),
-            Sounded(CALL, NONCE, AT, Played.DIAL, {Party.CALLED: "sample"}, 22, None, ""),
-        ),
+        (sounded(CALL, at=AT, sent=22), Sounded(CALL, NONCE, AT, Played.DIAL, {Party.CALLED: "sample"}, 22, None, "")),
         (
             sounded(CALL, at=AT, caller="notice", sent=0, since=NOW, status="moved"),
             Sounded(CALL, NONCE, AT, Played.DIAL, {Party.CALLED: "sample", Party.CALLER: "notice"}, 0, NOW, "moved"),
@@ -172,11 +167,11 @@ def test_any_other_direction_is_incoming(direction: str) -> None:
         ),
     ],
 )
-def test_the_hook_played_something(line: str, expected: Sounded) -> None:
+def test_the_hook_played_something(line, expected):
     assert read(line) == expected
 
 
-def test_how_long_it_played() -> None:
+def test_how_long_it_played():
     since = NOW - timedelta(milliseconds=440.5)
     for line, elapsed_ms in ((sounded(since=since), 440.5), (sounded(), None)):
         found = read(line)
@@ -208,11 +203,11 @@ def test_how_long_it_played() -> None:
         ),
     ],
 )
-def test_the_call_is_over(line: str, expected: Ended) -> None:
+def test_the_call_is_over(line, expected):
     assert read(line) == expected
 
 
-def test_the_hook_writes_the_number_of_fields_that_the_service_reads() -> None:
+def test_the_hook_writes_the_number_of_fields_that_the_service_reads():
     """According to the text of the hook itself."""
     text = (resources.files(dialplan) / dialplan.HOOK_FILE).read_text("utf-8")
     (request,) = {found.count(",") for found in re.findall(r"IDTONE_REQUEST=(.*)\)$", _plain(text), re.M)} - {0}
@@ -277,7 +272,7 @@ LINES = (DECIDED, SOUNDED, ENDED)
           for since, caller in ((None, ""), (NOW, "sample"))),
     ],
 )  # fmt: skip
-def test_any_other_line_is_refused_and_not_quoted(line: str) -> None:
+def test_any_other_line_is_refused_and_not_quoted(line):
     with pytest.raises(JournalError) as refused:
         read(line)
     assert not re.search("[0-9]", str(refused.value))
@@ -285,22 +280,20 @@ def test_any_other_line_is_refused_and_not_quoted(line: str) -> None:
 
 @pytest.mark.parametrize(("dial_status", "answered"), [("ANSWER", True), ("CANCEL", False), ("", False), ("x", False)])
 @pytest.mark.parametrize("status", CallStatus)
-def test_dialstatus_says_whether_the_called_party_answered(
-    status: CallStatus, dial_status: str, answered: bool
-) -> None:
+def test_dialstatus_says_whether_the_called_party_answered(status, dial_status, answered):
     found = read(ended(status=status, dial_status=dial_status))
     assert isinstance(found, Ended)
     assert found.answered is answered
 
 
 @pytest.mark.parametrize("talked", ["-1", "x", "1.5", "123456789012"])
-def test_a_duration_that_is_not_a_number_is_unknown(talked: str) -> None:
+def test_a_duration_that_is_not_a_number_is_unknown(talked):
     found = read(replaced(ENDED, 8, talked))
     assert isinstance(found, Ended)
     assert found.talked_ms is None
 
 
-def test_the_longest_line() -> None:
+def test_the_longest_line():
     room = LONGEST_LINE - len(DECIDED) + len(CALLED)
     longest = decided(CALL, called="x" * room)
     assert len(longest) == LONGEST_LINE
@@ -309,7 +302,7 @@ def test_the_longest_line() -> None:
         read(decided(CALL, called="x" * (room + 1)))
 
 
-def test_the_longest_values_from_outside_make_half_of_the_longest_line() -> None:
+def test_the_longest_values_from_outside_make_half_of_the_longest_line():
     """The hook's limits are 100, 20, 100, 300 and 100 octets, and URIENCODE() triples them."""
     line = decided("x" * 200 + "-1", outcome="REFUSE", hears="none", number="\0" * 100, direction="\0" * 20,
                    called="\0" * 100, dial_string="\0" * 300, caller="\0" * 100)  # fmt: skip
@@ -329,9 +322,7 @@ words = st.from_regex(r"\A[!-+\--~]{0,20}\Z")
 
 
 @given(ids, nonces, instants, texts, texts, texts, texts, st.sampled_from(["called", "caller", "both", "none"]))
-def test_a_decision_that_was_written_is_read_again(
-    call_id: str, nonce: str, at: datetime, number: str, direction: str, called: str, caller: str, hears: str
-) -> None:
+def test_a_decision_that_was_written_is_read_again(call_id, nonce, at, number, direction, called, caller, hears):
     found = read(decided(call_id, nonce, at, number, direction, called, "PJSIP/x@trunk", caller, hears=hears))
     assert isinstance(found, Decided)
     assert (found.call_id, found.nonce, found.at) == (call_id, nonce, at)
@@ -342,10 +333,7 @@ def test_a_decision_that_was_written_is_read_again(
 
 
 @given(ids, nonces, instants, names, st.integers(0, 10**9 - 1) | st.none(), instants | st.none(), words, st.data())
-def test_what_was_played_is_read_again(
-    call_id: str, nonce: str, at: datetime, name: str, sent: int | None, since: datetime | None, status: str,
-    data: st.DataObject,
-) -> None:  # fmt: skip
+def test_what_was_played_is_read_again(call_id, nonce, at, name, sent, since, status, data):
     caller = data.draw(st.just("") | names)
     line = sounded(call_id, nonce, at, "dial", name, caller, "" if sent is None else sent, since, status)
     files = {Party.CALLED: name, Party.CALLER: caller} if caller else {Party.CALLED: name}
@@ -357,10 +345,7 @@ def test_what_was_played_is_read_again(
     st.sampled_from(Reason) | st.none(), st.sampled_from(["", "ANSWER", "CANCEL", "BUSY"]),
     st.integers(0, 10**11 - 1) | st.none(),
 )  # fmt: skip
-def test_an_end_is_read_again(
-    call_id: str, nonce: str, at: datetime, status: CallStatus, cause: int | None, reason: Reason | None,
-    dialled: str, talked_ms: int | None,
-) -> None:  # fmt: skip
+def test_an_end_is_read_again(call_id, nonce, at, status, cause, reason, dialled, talked_ms):
     line = ended(call_id, nonce, at, status, cause or "", reason or "", dialled, "" if talked_ms is None else talked_ms)
     talked_ms = talked_ms if status is CallStatus.CONNECTED else None
     assert read(line) == Ended(call_id, nonce, at, status, cause, reason, dialled == "ANSWER", talked_ms)
@@ -385,40 +370,40 @@ def understood(line: str) -> Line | None:
 
 
 @given(st.text())
-def test_garbage(text: str) -> None:
+def test_garbage(text):
     understood(text)
 
 
 @given(st.lists(st.one_of(texts, st.sampled_from(PARTS)), max_size=14))
-def test_fields_in_any_order(fields: list[str]) -> None:
+def test_fields_in_any_order(fields):
     understood(",".join(fields))
 
 
 @given(st.sampled_from(LINES), st.integers(0, 12), texts | st.sampled_from(PARTS))
-def test_a_line_with_a_wrong_field(line: str, field: int, value: str) -> None:
+def test_a_line_with_a_wrong_field(line, field, value):
     understood(replaced(line, min(field, line.count(",")), value))
 
 
 @given(st.sampled_from(LINES), st.integers(1, 200), st.sampled_from(LINES))
-def test_a_line_that_was_cut_off_and_the_next_one_are_split(first: str, end: int, second: str) -> None:
+def test_a_line_that_was_cut_off_and_the_next_one_are_split(first, end, second):
     cut = first[: min(end, len(first))]
     assert understood(cut + second) is None
     assert split(cut + second) == (cut, second)
 
 
 @pytest.mark.parametrize("line", ["", "x", *LINES, f"{DECIDED[:30]}", encoded(f"x{SOUNDED}")])
-def test_a_single_line_is_not_split(line: str) -> None:
+def test_a_single_line_is_not_split(line):
     assert split(line) is None
 
 
 @given(st.text())
-def test_splitting_garbage_loses_nothing(text: str) -> None:
+def test_splitting_garbage_loses_nothing(text):
     parts = split(text)
     assert parts is None or "".join(parts) == text
 
 
 @given(texts)
-def test_any_text_from_outside_is_one_call(text: str) -> None:
+def test_any_text_from_outside_is_one_call(text):
     for field in range(4, 9):
         assert understood(replaced(DECIDED, field, encoded(text)))
 
@@ -433,31 +418,31 @@ SECOND = timedelta(seconds=1)
     ("after", "fits"),
     [(-EARLIEST - SECOND, False), (-EARLIEST, True), (0 * SECOND, True), (LATEST, True), (LATEST + SECOND, False)],
 )
-def test_a_call_is_decided_around_the_time_when_its_channel_was_made(after: timedelta, fits: bool, system: str) -> None:
+def test_a_call_is_decided_around_the_time_when_its_channel_was_made(after, fits, system):
     assert fits_call_id(id_of(3, NOW, 2, system), NOW + after) is fits
 
 
 @pytest.mark.parametrize("call_id", ["", "x-1", "179349120.1-1", "1793491200-1", "1793491200.1", "x1793491200.1-1"])
-def test_an_id_without_a_time_fits_none(call_id: str) -> None:
+def test_an_id_without_a_time_fits_none(call_id):
     assert not fits_call_id(call_id, NOW)
 
 
 # -- a refused line as it is kept -------------------------------------------------------------------------------------
 
 
-def test_no_digit_is_kept() -> None:
+def test_no_digit_is_kept():
     assert blotted(f"decided,1793491200.21-1,{LICENSED},０3\x85\n") == "decided,0000000000.00-0,0000000000,?0??"
     assert blotted(encoded("０３ー")) == "%EF%BC%00%EF%BC%00%E0%00%BC"
 
 
 @given(st.text())
-def test_a_kept_line_is_one_line_of_plain_characters_without_a_number(text: str) -> None:
+def test_a_kept_line_is_one_line_of_plain_characters_without_a_number(text):
     kept = blotted(text)
     assert len(kept) == len(text)
     assert re.fullmatch("[0 -/:-~]*", kept)
 
 
-def test_the_words_of_the_hook_are_kept() -> None:
+def test_the_words_of_the_hook_are_kept():
     assert (
         blotted(ended(CALL))
         == "ended,0000000000.0-0,000000000000,0000000000.000000,CONNECTED,00,licence-valid,ANSWER,0000"

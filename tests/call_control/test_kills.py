@@ -208,9 +208,7 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_service_that_is_killed_at_any_line_of_its_program(
-    tmp_path: Path, sounds: dict[str, Sound], quickly: None
-) -> None:
+def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, quickly):
     """At each line that uses files, and at every third other line."""
     whole = Kill()
     run(tmp_path / "whole", sounds, whole)
@@ -274,9 +272,7 @@ def folder(tmp_path: Path) -> JournalFolder:
     return made
 
 
-async def test_one_service_after_another_while_calls_continue(
-    url: str, folder: JournalFolder, sounds: dict[str, Sound], quickly: None
-) -> None:
+async def test_one_service_after_another_while_calls_continue(url, folder, sounds, quickly):
     calls: list[str] = []
     over = False
 
@@ -305,8 +301,8 @@ async def test_one_service_after_another_while_calls_continue(
 
 
 async def test_the_next_service_reads_lines_again_that_were_read_while_the_ledger_had_no_room(
-    url: str, folder: JournalFolder, sounds: dict[str, Sound], quickly: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    url, folder, sounds, quickly, monkeypatch
+):
     """The first service had the evidence only in memory, for a long time."""
     monkeypatch.setattr(journal_intake, "LATE", timedelta(seconds=3))
     call_id = id_of(1, now())
@@ -457,9 +453,7 @@ class Asterisk:
             first += AT_ONCE
 
 
-async def test_a_service_that_is_killed_repeatedly_leaves_complete_records_without_anomalies(
-    url: str, folder: JournalFolder
-) -> None:
+async def test_a_service_that_is_killed_repeatedly_leaves_complete_records_without_anomalies(url, folder):
     asterisk = Asterisk(folder, url, random.Random(7))
     calling = [asyncio.create_task(asterisk.calls(number)) for number in range(AT_ONCE)]
     for kill in range(KILLS + 1):

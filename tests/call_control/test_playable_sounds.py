@@ -70,7 +70,7 @@ class Generations:
         (registry(tone("sample", RIGHT)), {"notice", "own"}),
     ],
 )
-def test_which_sounds_are_playable(current: RegistryIndex | None, playable: set[str]) -> None:
+def test_which_sounds_are_playable(current, playable):
     sounds = PlayableSounds(SOUNDS, PROFILES, Generations(current))
     assert set(sounds) == playable
     assert len(sounds) == len(playable)
@@ -79,7 +79,7 @@ def test_which_sounds_are_playable(current: RegistryIndex | None, playable: set[
     }
 
 
-def test_a_slow_review_does_not_restore_an_older_generation() -> None:
+def test_a_slow_review_does_not_restore_an_older_generation():
     generations = Generations(registry(tone("standard", WRONG)))
     sounds = PlayableSounds(SOUNDS, PROFILES, generations)
     sounds.review()
@@ -96,7 +96,7 @@ def test_a_slow_review_does_not_restore_an_older_generation() -> None:
     assert "standard" in sounds
 
 
-def test_each_mismatch_is_logged_once_per_generation(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_mismatch_is_logged_once_per_generation(caplog):
     caplog.set_level(logging.ERROR)
     generations = Generations(registry(tone("standard", WRONG)))
     sounds = PlayableSounds(SOUNDS, PROFILES, generations)

@@ -249,9 +249,7 @@ async def seven(service: Service, call_id: str) -> list[bool]:
     """Whether each got a verdict."""
     asked = [
         await request(
-            service,
-            "decide",
-            *arguments(secret(service.asterisk), call_id, number, nonce=f"{max(turn, 1)}{NONCE[1:]}"),
+            service, "decide", *arguments(secret(service.asterisk), call_id, number, nonce=f"{max(turn, 1)}{NONCE[1:]}")
         )
         for turn, number in enumerate(SEVEN)
     ]

@@ -193,20 +193,14 @@ def test_channels_that_waited_are_decided_by_the_list(sounds, caplog):
 
 
 @settings(
-    max_examples=400,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(conversations())
 def test_a_damaged_call_is_no_other_call(sounds, caplog, told):
     told_of(sounds, caplog, told["events"], told["channels"])
 
 
-ORDERS: Final = {
-    "twice": [START, START, OWN, OWN],
-    "backwards": [OWN, START],
-    "told and listed": [START, OWN],
-}
+ORDERS: Final = {"twice": [START, START, OWN, OWN], "backwards": [OWN, START], "told and listed": [START, OWN]}
 
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)

@@ -203,15 +203,7 @@ HARM: dict[str, Harm] = {
     "no text for a type": says('{"type": []}', '{"type": {}}', '{"type": null}', '{"type": 7}', '{"type": "é\\ud800"}'),
     "ids that are no keys": says(
         *(
-            json.dumps(
-                {
-                    "type": kind,
-                    "channel": {"id": []},
-                    "args": ["decide"],
-                    "request_id": [],
-                    "status_code": 200,
-                }
-            )
+            json.dumps({"type": kind, "channel": {"id": []}, "args": ["decide"], "request_id": [], "status_code": 200})
             for kind in sorted(connection.EVENTS)
         )
     ),
@@ -246,10 +238,7 @@ HARM: dict[str, Harm] = {
 """What the first connection suffers."""
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [pytest.param(harm, id=name) for name, harm in HARM.items()],
-)
+@pytest.mark.parametrize("harm", [pytest.param(harm, id=name) for name, harm in HARM.items()])
 async def test_the_next_call_is_served(sounds, monkeypatch, caplog, harm):
     monkeypatch.setattr(connection, "REQUEST_TIMEOUT_S", 1.0)
     caplog.set_level(logging.INFO)
