@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from idtone.ledger.store.postgresql import Server
+from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 
@@ -63,6 +64,12 @@ def asterisk(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPa
     """A PBX with the hook in its dialplan, shared by all tests that leave it as they found it."""
     with Asterisk(installation, tmp_path_factory.mktemp("pbx")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
+    """The shipped sounds: `sample` has 440 ms or 22 packets, `notice` has 560 ms or 28 packets."""
+    return ensure_sounds(tmp_path_factory.mktemp("sounds"), load_library().values(), ["sln"])
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from ..lab.asterisk import Asterisk, Ending
-from ..lab.lab import until
+from ..lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, until
 from ..lab.rtp import Address
 from ..lab.service import Service
 from .attack import Attacker, Counter, Parts, unique_name
@@ -147,3 +147,11 @@ def assert_log_is_clean(log: str) -> None:
             assert LOG_LINE.fullmatch(line), line
             assert not re.search(r"\d{6}", CALL_ID.sub("", line)), line
     assert "Traceback" not in log
+
+
+def assert_no_number_is_logged(service: Service) -> None:
+    """Neither by the service nor by its Asterisk."""
+    asterisk = service.asterisk
+    for log in (service.log(), asterisk.log(), (asterisk.scratch / "console").read_text()):
+        for number in (LICENSED, SUSPENDED, CALLED_NUMBER, CALLER_NUMBER):
+            assert number[1:] not in log

@@ -12,14 +12,19 @@ from typing import Any, Final
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
+from idtone.ari_app.connection import AriConnection, connect
+
 from ..lab.asterisk import LOOPBACK
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 
+PASSWORD: Final = "p:ä ß&?#"  # noqa: S105 — of no Asterisk; what an address would have to escape
 INFO: Final = "/ari/asterisk/info"
 EVENTS: Final = "/ari/events"
 FILTER: Final = "/ari/applications/idtone/eventFilter"
+APPLICATION: Final = "/ari/applications/idtone"
+"""Not found: nobody has the application when the service leaves."""
 
 
 def plainly(**response: Any) -> Answer:
@@ -39,7 +44,6 @@ class HostileServer:
     answers: dict[str, Answer] = field(default_factory=dict)
     version: str = "22.4.0"
     requests: list[web.Request] = field(default_factory=list)
-    sockets: list[web.WebSocketResponse] = field(default_factory=list)
     url: str = ""
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -51,16 +55,12 @@ class HostileServer:
         if request.path == EVENTS:
             socket = web.WebSocketResponse(autoping=False)
             await socket.prepare(request)
-            self.sockets.append(socket)
             try:
                 await self.talk(socket)
             except ConnectionError:
                 pass  # the other side had enough
             return socket
-        return web.Response(status=204)
-
-    def paths(self) -> list[str]:
-        return [request.path for request in self.requests]
+        return web.Response(status=404 if request.path == APPLICATION else 204)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[HostileServer]:
@@ -70,14 +70,35 @@ class HostileServer:
             self.url = str(server.make_url("/ari"))
             yield self
 
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[AriConnection]:
+        async with self.running(), connect(self.url, "idtone", PASSWORD) as connection:
+            yield connection
 
-async def obediently(socket: web.WebSocketResponse) -> None:
-    """Take every request and answer it as Asterisk does; there are no channels."""
+
+async def requests(socket: web.WebSocketResponse) -> AsyncIterator[dict[str, Any]]:
+    """The requests over the WebSocket, while pings are answered."""
     async for message in socket:
         if message.type is WSMsgType.PING:
             await socket.pong(message.data)
         elif message.type is WSMsgType.TEXT:
-            await socket.send_str(answer(json.loads(message.data)))
+            yield json.loads(message.data)
+
+
+async def obediently(socket: web.WebSocketResponse) -> None:
+    """Take every request and answer it as Asterisk does; there are no channels."""
+    async for asked in requests(socket):
+        await socket.send_str(answer(asked))
+
+
+def always(**changes: Any) -> Talk:
+    """Give each request the same answer."""
+
+    async def talk(socket: web.WebSocketResponse) -> None:
+        async for asked in requests(socket):
+            await socket.send_str(answer(asked, **changes))
+
+    return talk
 
 
 def answer(asked: dict[str, Any], **changes: Any) -> str:
@@ -86,13 +107,6 @@ def answer(asked: dict[str, Any], **changes: Any) -> str:
     said = {"type": "RESTResponse", "request_id": asked["request_id"], "status_code": 200 if body else 204,
             "reason_phrase": "OK", "message_body": body}  # fmt: skip
     return json.dumps(said | changes)
-
-
-async def after(socket: web.WebSocketResponse, *frames: str) -> None:
-    """Say these, then go on as Asterisk does."""
-    for frame in frames:
-        await socket.send_str(frame)
-    await obediently(socket)
 
 
 async def forever(_: web.WebSocketResponse) -> None:

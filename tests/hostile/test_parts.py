@@ -1,4 +1,8 @@
-"""Hostile numbers, names and addresses, as they come in by SIP, through dialplans that are careful and that are not."""
+"""Hostile numbers, names and addresses, as they come in by SIP, through dialplans that are careful and that are not.
+
+What follows `&` in a dial string, or a closing parenthesis in the options of the operator's own Dial(), is out of the
+hook's hands: Asterisk reads that before the hook does.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +32,10 @@ from .metacharacters import META
 from .pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
 
 CALLED: Final = CALLED_NUMBER.encode()
-AT_ONCE: Final = 16
-BATCHES: Final = 8
-
-
-NUMBERS: Final = [LICENSED.encode(), SUSPENDED.encode(), b"+81312345677", b"110", b"184119", b"0312340000", b""]
+AT_ONCE: Final = 48
+BATCHES: Final = 2
+GOOD, BAD = LICENSED.encode(), SUSPENDED.encode()
+NUMBERS: Final = [GOOD, BAD, b"+81312345677", b"110", b"184119", b"0312340000", b""]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,7 @@ def pbx(installation, tmp_path_factory) -> Iterator[Pbx]:
     scratch = tmp_path_factory.mktemp("attacked")
     with Asterisk(installation, scratch, {"extensions.conf": DIALPLAN}) as asterisk:
         asterisk.command("database put canary alive yes")
+        asterisk.command(f"dialplan set global IDTONE_WAITING {2 * AT_ONCE}")
         with Service(asterisk, LAB_REGISTRY) as service:
             yield Pbx(asterisk, service)
             assert service.process
@@ -113,13 +117,17 @@ def assert_evidence_is_of_our_words(batch: Batch) -> None:
 
 LONG: Final = 1000
 """Octets of a diverting number, beyond which is a test of its own below."""
-STANDING: Final = (LICENSED.encode(), SUSPENDED.encode())
 EXAMPLES: Final = [
-    *((Parts(CALLED, number + meta), "hook") for number in STANDING for meta in META.values()),
-    *((Parts(CALLED[:4] + meta + CALLED[4:], LICENSED.encode()), "hook") for meta in META.values()),
-    *((Parts(b"110" + meta, SUSPENDED.encode()), "hook") for meta in META.values()),
-    *((Parts(CALLED, b"p", meta * 2, (SUSPENDED.encode() + meta)[:LONG], meta), "diverted") for meta in META.values()),
-]  # fmt: skip
+    call
+    for meta in META.values()
+    for call in (
+        (Parts(CALLED, GOOD + meta), "hook"),
+        (Parts(CALLED, BAD + meta), "hook"),
+        (Parts(CALLED[:4] + meta + CALLED[4:], GOOD), "hook"),
+        (Parts(b"110" + meta, BAD), "hook"),
+        (Parts(CALLED, b"p", meta * 2, (BAD + meta)[:LONG], meta), "diverted"),
+    )
+]
 
 
 async def test_the_recipe_of_the_readme_holds_against_all(pbx, unharmed):
@@ -159,7 +167,7 @@ def calls(draw: st.DrawFn) -> tuple[Parts, str]:
 
 
 def test_nothing_that_is_drawn_does_harm(pbx, unharmed):
-    """16 calls at a time. The ways that filter get the kernel's decision; who passes numbers on as they came gets no
+    """The ways that filter get the kernel's decision; who passes numbers on as they came gets no
     other phone rung than the one he filtered, and no evidence in other words than ours.
     """
     made = 0
@@ -196,11 +204,8 @@ async def test_a_forwarding_number_of_10_kb_is_decided_by_the_service(pbx, unhar
     assert batch.endings[batch.attacks[0].name].reason == Reason.NUMBER_MALFORMED
 
 
-OWN_DIALS: Final = [(Parts(CALLED, SUSPENDED.encode() + meta), "own-dial") for meta in META.values()]
-
-
 async def test_no_spelling_of_a_suspended_number_is_connected_under_an_own_dial(pbx, unharmed):
-    batch = await pbx.batch(OWN_DIALS, answering=True)
+    batch = await pbx.batch([(Parts(CALLED, BAD + meta), "own-dial") for meta in META.values()], answering=True)
     for one in batch.attacks:
         found = batch.seen[one.name]
         suspended = digits_alone(digits(found.caller, "+")) == parse(SUSPENDED)
@@ -217,3 +222,74 @@ async def test_the_next_honest_call_is_heard_and_recorded(pbx, unharmed, referen
         await phones.nothing_is_left()
     record = pbx.service.record(ending.call_id)
     assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
+
+
+# -- dialplans that pass on what came from outside as it came ---------------------------------------------------------
+
+SUSPENDED_CALLS: Final = {
+    "plain": (Parts(CALLED, BAD), "raw-numbers"),
+    "a plus": (Parts(CALLED, b"+81312345677"), "raw-numbers"),
+    "a line break behind": (Parts(CALLED, BAD + b"\r\n"), "raw-numbers"),
+    "a parameter behind": (Parts(CALLED, BAD + b";x=,"), "raw-numbers"),
+    "a direction behind": (Parts(CALLED, BAD + b",incoming"), "raw-numbers"),
+    "a NUL behind": (Parts(CALLED, BAD + b"\0x"), "raw-numbers"),
+    "full width": (Parts(CALLED, "０３１２３４５６７７".encode()), "raw-numbers"),
+    "an opening parenthesis behind": (Parts(CALLED, BAD + b"("), "raw-numbers"),
+    "an opening bracket behind": (Parts(CALLED, BAD + b"["), "raw-numbers"),
+    "a quote behind": (Parts(CALLED, BAD + b'"'), "raw-numbers"),
+    "a backslash behind": (Parts(CALLED, BAD + b"\\"), "raw-numbers"),
+    "an opening parenthesis in the dial string": (Parts(CALLED + b"(", BAD), "raw-dial"),
+    "a quote in the dial string": (Parts(CALLED + b'"', BAD), "raw-dial"),
+    "a letter behind": (Parts(CALLED, BAD + b"x"), "raw-numbers"),
+    "a quote before": (Parts(CALLED, b"'" + BAD), "raw-numbers"),
+    "a line in the middle": (Parts(CALLED, BAD[:4] + b"\r\n" + BAD[4:]), "raw-numbers"),
+    "right to left": (Parts(CALLED, "\u202e".encode() + BAD), "raw-numbers"),
+    "an emergency number as the fifth": (Parts(CALLED, BAD + b",incoming,60,110"), "raw-numbers"),
+    "an emergency number behind a slash": (Parts(CALLED + b"/110", BAD), "raw-dial"),
+    "an emergency number behind a colon": (Parts(CALLED + b";x=:110", BAD), "raw-dial"),
+    "under an own dial": (Parts(CALLED, BAD), "raw-own-dial"),
+    "a quote under an own dial": (Parts(CALLED, BAD + b'"'), "raw-own-dial"),
+    "a parenthesis under an own dial": (Parts(CALLED, BAD + b")"), "raw-own-dial"),
+    "an expression under an own dial": (Parts(CALLED, BAD + b'^outgoing^" = "" | "'), "raw-own-dial"),
+    "more arguments under an own dial": (Parts(CALLED, BAD + b"^outgoing^x^13^agi^../notice"), "raw-own-dial"),
+    "a letter under an own dial": (Parts(CALLED, BAD + b"x"), "raw-own-dial"),
+}  # fmt: skip
+"""Each is a spelling of the suspended number."""
+
+
+UNCLEAR: Final = [
+    b",outgoing,,", b',outgoing,"60,g("', b',outgoing,"60,G(canary^s^1)"', b',outgoing,"60,g,x"', b"(,outgoing,60,",
+    b"[",
+]  # fmt: skip
+"""Arguments that do not clearly end."""
+CHOSEN: Final = [b"x\r\n2026-11-25 09:17:08,458 INFO forged", b"0312340001", b"1.1-1"]
+"""Ids of a call: a line of the log, a number, another call's."""
+
+
+async def test_careless_dialplans_connect_no_suspended_number_and_no_unclear_arguments(pbx):
+    logged = len(pbx.service.log())
+    calls = {
+        **SUSPENDED_CALLS,
+        **{repr(more): (Parts(CALLED, GOOD + more), "raw-numbers") for more in UNCLEAR},
+        "a plain number": (Parts(CALLED, GOOD), "raw-numbers"),
+    }
+    batch = await pbx.batch(list(calls.values()), answering=True)
+    assert_log_is_clean(pbx.service.log()[logged:])
+    *refused, plain = batch.attacks
+    statuses = {name: one.status for name, one in zip(calls, refused, strict=False)}
+    assert {name: status for name, status in statuses.items() if status not in (403, 603)} == {}
+    record = batch.records[batch.endings[plain.name].call_id]
+    assert (plain.status, record["heard"], record["anomalies"]) == (200, True, [])
+
+
+async def test_no_caller_chooses_the_id_of_the_call(pbx):
+    """It would get into the log and the evidence; a call with an id that can be none would get no verdict."""
+    logged, before = len(pbx.service.log()), pbx.service.records().keys()
+    calls = [(Parts(CALLED, GOOD + b"^outgoing^" + chosen), "raw-own-dial") for chosen in CHOSEN]
+    batch = await pbx.batch(calls, answering=True)
+    made = batch.records.keys() - before
+    assert len(made) == len(CHOSEN)
+    for call_id in made:
+        assert re.fullmatch(r"\d{10}\.\d+-1", call_id)
+        assert batch.records[call_id]["reason"] == "licence-valid"
+    assert_log_is_clean(pbx.service.log()[logged:])
