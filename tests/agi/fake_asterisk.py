@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from idtone.agi.environment import write_fields
+from idtone.agi.environment import AgiRequest, write_fields
 
 NUMBER = "09012345678"
 CALL = {
@@ -113,3 +113,19 @@ async def running() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamReader, i
         for end in (to_program[1], to_asterisk[1]):
             with suppress(OSError):
                 os.close(end)
+
+
+class RecordingAnswer:
+    """A service's answer: it records the requests, and raises the exceptions that it was given."""
+
+    def __init__(self, *raises: Exception, takes_s: float = 0) -> None:
+        self.requests: list[AgiRequest] = []
+        self.raises = raises
+        self.takes_s = takes_s
+
+    async def __call__(self, request: AgiRequest) -> Mapping[str, str]:
+        self.requests.append(request)
+        for error in self.raises:
+            raise error
+        await asyncio.sleep(self.takes_s)
+        return {"IDTONE_OUTCOME": 'PLAY "x" \\', "IDTONE_NONCE": "n-1"}

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -18,7 +18,6 @@ from idtone.agi.server import Address, FastAgiServer
 
 from ..lab import voices
 from ..lab.asterisk import LOOPBACK, Asterisk, free_ports
-from ..lab.bootstrap import AsteriskInstallation
 from ..lab.phone import Phone
 from ..lab.rtp import Media
 from .fake_asterisk import presented
@@ -49,11 +48,12 @@ DIALPLAN = """
     [from-lab]
     exten = _[+0-9a-z]!,1,AGI(agi://{tcp}/decide,first,${{EXTEN}},last)
      same = n,Hangup(17)
+    exten = h,1,NoOp()
 """
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("agi")
 
 
@@ -63,9 +63,7 @@ def tcp() -> tuple[str, int]:
 
 
 @pytest.fixture(scope="module")
-def pbx(
-    installation: AsteriskInstallation, folder: Path, tcp: tuple[str, int], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Asterisk]:
+def pbx(installation, folder, tcp, tmp_path_factory) -> Iterator[Asterisk]:
     (folder / "unix.yaml").write_text(f"agi: {{listen: 'unix:{folder}/agi.sock'}}\n")
     dialplan = DIALPLAN.format(tcp=":".join(map(str, tcp)), number=NUMBER, program=IDTONE_AGI, folder=folder)
     with Asterisk(installation, tmp_path_factory.mktemp("pbx"), {"extensions.conf": dialplan}) as running:
@@ -115,13 +113,10 @@ def _command_lines() -> list[bytes]:
 @asynccontextmanager
 async def asking(pbx: Asterisk, *addresses: Address, **answers: Mapping[str, str]) -> AsyncIterator[RecordingAnswer]:
     asked = RecordingAnswer(pbx, **answers)
-    async with asyncio.timeout(30):
-        if len(addresses) == 2:
-            async with FastAgiServer(asked).listening(addresses[0]), FastAgiServer(asked).listening(addresses[1]):
-                yield asked
-        else:
-            async with FastAgiServer(asked).listening(addresses[0]):
-                yield asked
+    async with asyncio.timeout(30), AsyncExitStack() as stack:
+        for address in addresses:
+            await stack.enter_async_context(FastAgiServer(asked).listening(address))
+        yield asked
 
 
 @pytest.fixture
@@ -192,45 +187,43 @@ INJECTIONS = {
     "many lines in the caller's number": {"caller_id": "090" + 300 * "\nagi_x: forged"},
     "an environment in the called number": {"user": f"s\n{FORGED}"},
 }
+STRANGE = [
+    {"display": "鈴木" * 40}, {"display": '%0d%0aq"\\'}, {"display": 3000 * "n"}, {"display": "😀"},
+    {"caller_id": "090'\"|&,;x"}, {"caller_id": "09\x0012345678"},
+]  # fmt: skip
+HONEST = {"user": "s", "caller_id": "09012345678"}
 
 
-@pytest.mark.parametrize("injection", INJECTIONS)
-async def test_a_caller_cannot_inject_anything(injection, pbx, tcp, logged):
-    call = {"user": "s", "caller_id": "09012345678"} | INJECTIONS[injection]
-    async with asking(pbx, tcp) as asked:
-        with Media() as media:
-            async with Phone(media, voices.CALLER) as phone:
-                refused = await phone.call(call.pop("user"), pbx.sip_address, **call)
-                assert refused.final_status == 486, "the dialplan must continue"
-                assert asked.requests.empty()
-                faults = closed_for(logged)
-                honest = await phone.call("s", pbx.sip_address, caller_id="09012345678")
-                assert honest.final_status == 486
-        request = await asked.next()
-    assert request.arguments == ("first", "s", "last")
-    assert request.caller_number == "09012345678"
-    assert faults, "the refusal must be logged"
+@asynccontextmanager
+async def phone() -> AsyncIterator[Phone]:
+    with Media() as media:
+        async with Phone(media, voices.CALLER) as one:
+            yield one
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        {"display": "鈴木" * 40},
-        {"display": '%0d%0aq"\\'},
-        {"display": 3000 * "n"},
-        {"display": "😀"},
-        {"caller_id": "090'\"|&,;x"},
-        {"caller_id": "09\x0012345678"},
-    ],
-    ids=lambda call: repr(next(iter(call.values())))[:20],
-)
-async def test_a_strange_name_does_not_prevent_the_sound(call, pbx, tcp, logged):
-    async with asking(pbx, tcp) as asked:
-        with Media() as media:
-            async with Phone(media, voices.CALLER) as phone:
-                await phone.call("s", pbx.sip_address, **({"caller_id": "09012345678"} | call))
-        request = await asked.next()
-    assert request.arguments == ("first", "s", "last")
+async def called(phone: Phone, pbx: Asterisk, user: str, **call: str) -> int | None:
+    """The final status of a call; the dialplan goes on to Hangup(17)."""
+    return (await phone.call(user, pbx.sip_address, **call)).final_status
+
+
+async def test_a_caller_cannot_inject_anything(pbx, tcp, logged):
+    async with asking(pbx, tcp) as asked, phone() as one:
+        for name, injection in INJECTIONS.items():
+            assert await called(one, pbx, **(HONEST | injection)) == 486, name
+            assert asked.requests.empty(), name
+            assert closed_for(logged), f"{name}: the refusal must be logged"
+            assert await called(one, pbx, **HONEST) == 486
+            request = await asked.next()
+            assert request.arguments == ("first", "s", "last")
+            assert request.caller_number == "09012345678"
+            logged.clear()
+
+
+async def test_a_strange_name_does_not_prevent_the_sound(pbx, tcp, logged):
+    async with asking(pbx, tcp) as asked, phone() as one:
+        for call in STRANGE:
+            await called(one, pbx, **(HONEST | call))
+            assert (await asked.next()).arguments == ("first", "s", "last"), call
     assert not closed_for(logged)
 
 
