@@ -5,23 +5,32 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import WSMsgType, web
-from aiohttp.test_utils import TestServer
+from aiohttp import web
 
 from idtone.ari_app import connection as module
 from idtone.ari_app import events
 from idtone.ari_app.connection import AriConnection, connect, takes_requests_over_websocket
 from idtone.errors import AriRefused, AriUnavailable
 
+from ..hostile.server import (
+    EVENTS,
+    FILTER,
+    INFO,
+    PASSWORD,
+    HostileServer,
+    always,
+    answer,
+    forever,
+    obediently,
+    requests,
+)  # fmt: skip
 from ..lab.asterisk import LOOPBACK, free_ports
 from ..lab.lab import until
-
-PASSWORD = "p:ä ß&?#"  # noqa: S105 — of no Asterisk; what an address would have to escape
 
 
 @asynccontextmanager
@@ -43,31 +52,13 @@ async def listening(connection: AriConnection) -> AsyncIterator[list[events.Even
 
 # -- the versions -----------------------------------------------------------------------------------------------------
 
+OVER_WEBSOCKET = "20.14.0 20.15.2 21.9.0 22.4.0 22.10.1+dfsg+~cs6 23.0.0 23.0.0-rc1"
+OVER_HTTP = "18.26.1 20.13.0 21.8.0 22.3.0 1:22.2.0~dfsg+~cs6.15 certified-20.7-cert6 certified/18.9-cert13 GIT-master 22"
 
-@pytest.mark.parametrize(
-    ("version", "takes"),
-    [
-        ("18.26.1", False),
-        ("20.13.0", False),
-        ("20.14.0", True),
-        ("20.15.2", True),
-        ("21.8.0", False),
-        ("21.9.0", True),
-        ("22.3.0", False),
-        ("22.4.0", True),
-        ("22.10.1+dfsg+~cs6", True),
-        ("1:22.2.0~dfsg+~cs6.15", False),
-        ("23.0.0", True),
-        ("23.0.0-rc1", True),
-        ("certified-20.7-cert6", False),
-        ("certified/18.9-cert13", False),
-        ("GIT-master-0c5d8b3", False),
-        ("22", False),
-        ("", False),
-    ],
-)
-def test_which_versions_take_requests_over_the_websocket(version, takes):
-    assert takes_requests_over_websocket(version) is takes
+
+def test_which_versions_take_requests_over_the_websocket():
+    assert [version for version in OVER_WEBSOCKET.split() if not takes_requests_over_websocket(version)] == []
+    assert [version for version in (*OVER_HTTP.split(), "") if takes_requests_over_websocket(version)] == []
 
 
 # -- the real Asterisk ------------------------------------------------------------------------------------------------
@@ -80,26 +71,19 @@ def pbx(asterisk, beside):
     return asterisk
 
 
-async def test_a_wrong_password_is_refused(pbx):
-    with pytest.raises(AriRefused) as error:
-        async with connect(pbx.ari_url, "idtone", "wrong"):
-            pass
-    assert error.value.status == 401
-    assert "wrong" not in str(error.value)
-
-
-async def test_an_address_where_no_program_listens(pbx):
+async def test_a_connection_that_cannot_be_opened(pbx):
     (port,) = free_ports(1)
-    with pytest.raises(AriUnavailable, match=f"http://{LOOPBACK}:{port}/ari"):
-        async with connect(f"http://{LOOPBACK}:{port}/ari", "idtone", pbx.ari_password):
-            pass
-
-
-async def test_an_http_server_that_is_not_ari(pbx):
-    with pytest.raises(AriRefused) as error:
-        async with connect(pbx.ari_url.replace("/ari", "/other"), "idtone", pbx.ari_password):
-            pass
-    assert error.value.status == 404
+    for url, password, error in (
+        (pbx.ari_url, "wrong", 401),
+        (pbx.ari_url.replace("/ari", "/other"), pbx.ari_password, 404),
+        (f"http://{LOOPBACK}:{port}/ari", pbx.ari_password, None),
+    ):
+        with pytest.raises(AriRefused if error else AriUnavailable) as found:
+            async with connect(url, "idtone", password):
+                pass
+        assert getattr(found.value, "status", None) == error
+        assert error or url in str(found.value)
+        assert password not in str(found.value)
 
 
 @pytest.mark.parametrize(
@@ -181,49 +165,6 @@ async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
 
 # -- servers that misbehave -------------------------------------------------------------------------------------------
 
-Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
-
-
-class Server:
-    """Answers like Asterisk until the WebSocket is open; the test controls what it sends."""
-
-    def __init__(self, talk: Talk, version: str = "22.4.0") -> None:
-        self.talk = talk
-        self.version = version
-        self.requests: list[web.Request] = []
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(request)
-        if request.path == "/ari/asterisk/info":
-            return web.json_response({"system": {"version": self.version}})
-        if request.path == "/ari/events":
-            socket = web.WebSocketResponse(autoping=False)
-            await socket.prepare(request)
-            await self.talk(socket)
-            return socket
-        return web.Response(status=204)
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[AriConnection]:
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self.answer)
-        async with (
-            TestServer(application, host=LOOPBACK) as server,
-            connect(str(server.make_url("/ari")), "idtone", PASSWORD) as connection,
-        ):
-            yield connection
-
-
-async def until_closed(socket: web.WebSocketResponse) -> None:
-    async for message in socket:
-        if message.type is WSMsgType.PING:
-            await socket.pong(message.data)
-
-
-def response(message: dict[str, Any], **changes: Any) -> str:
-    answer = {"type": "RESTResponse", "request_id": message["request_id"], "status_code": 204, "reason_phrase": "OK"}
-    return json.dumps(answer | changes)
-
 
 async def ended_with(connection: AriConnection, *requests: Awaitable[Any]) -> list[BaseException]:
     """The exceptions with which the events and the simultaneous requests ended."""
@@ -238,12 +179,10 @@ async def ended_with(connection: AriConnection, *requests: Awaitable[Any]) -> li
 
 
 async def test_the_password_is_in_a_header_and_never_in_the_url():
-    server = Server(until_closed)
+    server = HostileServer(obediently)
     async with server.connected() as connection:
         assert connection.version == "22.4.0"
-    assert {request.path for request in server.requests} == {
-        "/ari/asterisk/info", "/ari/events", "/ari/applications/idtone/eventFilter"
-    }  # fmt: skip
+    assert {request.path for request in server.requests} == {INFO, EVENTS, FILTER}
     for request in server.requests:
         kind, _, credentials = request.headers["Authorization"].partition(" ")
         assert (kind, base64.b64decode(credentials).decode()) == ("Basic", f"idtone:{PASSWORD}")
@@ -253,18 +192,17 @@ async def test_the_password_is_in_a_header_and_never_in_the_url():
 
 async def test_malformed_messages_between_answers_have_no_effect():
     async def talk(socket: web.WebSocketResponse) -> None:
-        async for message in socket:
-            asked = json.loads(message.data)
+        async for asked in requests(socket):
             await socket.send_str("{")
             await socket.send_str('"text"')
             await socket.send_str('{"type": "StasisStart", "channel": 7}')
             await socket.send_str('{"type": "RESTResponse"}')
             await socket.send_bytes(b"\x00\xff")
-            await socket.send_str(response(asked, request_id="nobody's"))
-            await socket.send_str(response(asked, status_code=200, message_body='{"number": 1}'))
-            await socket.send_str(response(asked, status_code=500))  # a second answer has no effect
+            await socket.send_str(answer(asked, request_id="nobody's"))
+            await socket.send_str(answer(asked, status_code=200, message_body='{"number": 1}'))
+            await socket.send_str(answer(asked, status_code=500))  # a second answer has no effect
 
-    async with Server(talk).connected() as connection, listening(connection) as told:
+    async with HostileServer(talk).connected() as connection, listening(connection) as told:
         for _ in range(3):
             assert await connection.request("GET", "channels") == {"number": 1}
         await until(lambda: len(told) == 12, "the malformed events")
@@ -272,22 +210,17 @@ async def test_malformed_messages_between_answers_have_no_effect():
 
 
 async def test_an_error_status_over_the_websocket_is_an_error():
-    async def talk(socket: web.WebSocketResponse) -> None:
-        async for message in socket:
-            await socket.send_str(response(json.loads(message.data), status_code=409, reason_phrase="Conflict"))
-
-    async with Server(talk).connected() as connection, listening(connection):
+    talk = always(status_code=409, reason_phrase="Conflict")
+    async with HostileServer(talk).connected() as connection, listening(connection):
         with pytest.raises(AriRefused, match="409 'Conflict' to POST channels/c/continue") as error:
             await connection.request("POST", "channels/c/continue", context="x")
     assert (error.value.status, error.value.reason) == (409, "Conflict")
 
 
-async def test_an_answer_that_is_not_json_is_not_from_asterisk():
-    async def talk(socket: web.WebSocketResponse) -> None:
-        async for message in socket:
-            await socket.send_str(response(json.loads(message.data), status_code=200, message_body="<html>"))
-
-    async with Server(talk).connected() as connection, listening(connection):
+@pytest.mark.parametrize("body", ["<html>", "[" * 100_000, "9" * 100_000], ids=["HTML", "deep", "a long number"])
+async def test_an_answer_that_is_not_json_is_not_from_asterisk(body):
+    server = HostileServer(always(status_code=200, message_body=body))
+    async with server.connected() as connection, listening(connection):
         with pytest.raises(AriUnavailable, match="GET channels"):
             await connection.request("GET", "channels")
 
@@ -298,7 +231,7 @@ async def test_a_server_that_closes_ends_every_waiting_request():
             await socket.receive()
         await socket.close(code=1001)
 
-    async with Server(talk).connected() as connection:
+    async with HostileServer(talk).connected() as connection:
         ended = await ended_with(connection, *(connection.request("GET", f"channels/{n}") for n in range(3)))
         assert [type(ending) for ending in ended] == [AriUnavailable] * 4
         assert "1001" in str(ended[0])
@@ -306,42 +239,37 @@ async def test_a_server_that_closes_ends_every_waiting_request():
             await connection.request("GET", "channels")
 
 
-async def test_a_server_that_dies_ends_every_waiting_request():
-    async def talk(socket: web.WebSocketResponse) -> None:
+async def test_a_server_that_dies_or_freezes_ends_every_waiting_request(monkeypatch):
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.2)
+
+    async def dies(socket: web.WebSocketResponse) -> None:
         await socket.receive()
-        (asked,) = (request for request in server.requests if request.path == "/ari/events")
+        (asked,) = (request for request in server.requests if request.path == EVENTS)
         assert asked.transport
         asked.transport.abort()  # as if the process were killed
 
-    server = Server(talk)
-    async with server.connected() as connection:
-        ended = await ended_with(connection, connection.request("GET", "channels"))
-        assert [type(ending) for ending in ended] == [AriUnavailable] * 2
+    for talk in (dies, forever):
+        server = HostileServer(talk)
+        async with server.connected() as connection:
+            ended = await ended_with(connection, connection.request("GET", "channels"))
+            assert [type(ending) for ending in ended] == [AriUnavailable] * 2, talk
 
 
 async def test_a_server_that_never_answers_a_request(monkeypatch):
     monkeypatch.setattr(module, "REQUEST_TIMEOUT_S", 0.1)
-    async with Server(until_closed).connected() as connection, listening(connection):
+
+    async def only_pongs(socket: web.WebSocketResponse) -> None:
+        async for _ in requests(socket):
+            pass
+
+    async with HostileServer(only_pongs).connected() as connection, listening(connection):
         with pytest.raises(AriUnavailable, match="did not answer GET channels in time"):
             await connection.request("GET", "channels")
         assert not connection._waiting
 
 
-async def test_a_server_that_stops_answering_pings(monkeypatch):
-    monkeypatch.setattr(module, "HEARTBEAT_S", 0.2)
-    frozen = asyncio.Event()
-
-    async def talk(socket: web.WebSocketResponse) -> None:
-        await frozen.wait()
-
-    async with Server(talk).connected() as connection:
-        ended = await ended_with(connection, connection.request("GET", "channels"))
-        assert [type(ending) for ending in ended] == [AriUnavailable] * 2
-        frozen.set()
-
-
 async def test_an_older_version_gets_requests_over_http():
-    server = Server(until_closed, "20.13.0")
+    server = HostileServer(obediently, version="20.13.0")
     async with server.connected() as connection, listening(connection):
         assert connection.transport == "requests over HTTP"
         assert await connection.request("POST", "channels/c/continue", context="x", priority=2) is None
@@ -349,19 +277,6 @@ async def test_an_older_version_gets_requests_over_http():
     assert (asked.method, asked.path, dict(asked.query)) == (
         "POST", "/ari/channels/c/continue", {"context": "x", "priority": "2"},
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("body", [b"<html>it works</html>", b"[]", b'{"system": null}', b"{}", b"\xff\xfe", b""])
-async def test_a_web_server_that_is_not_asterisk(body):
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="text/html", charset="utf-8")
-
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(application, host=LOOPBACK) as server:
-        with pytest.raises(AriUnavailable):
-            async with connect(str(server.make_url("/ari")), "idtone", PASSWORD):
-                pass
 
 
 async def test_a_connection_that_was_never_opened():

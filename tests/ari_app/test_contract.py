@@ -40,7 +40,7 @@ class Peer:
 
     ari: Ari
     place_call: Callable[[], Awaitable[None]]
-    break_connection: Callable[[], Awaitable[None]]
+    break_connection: Callable[[], None]
     told: list[events.Event] = field(default_factory=list)
 
     async def listen(self) -> None:
@@ -59,10 +59,7 @@ async def faked() -> AsyncIterator[Peer]:
     async def place_call() -> None:
         fake.enter("1795.1", *ARGUMENTS)
 
-    async def break_connection() -> None:
-        fake.happens(None)
-
-    yield Peer(fake, place_call, break_connection)
+    yield Peer(fake, place_call, lambda: fake.happens(None))
 
 
 @asynccontextmanager
@@ -102,12 +99,9 @@ async def real(asterisk: Asterisk, transport: str) -> AsyncIterator[Peer]:
         async def place_call() -> None:
             await asyncio.to_thread(asterisk.command, "channel originate Local/go@contract application Wait 5")
 
-        async def break_connection() -> None:
-            cut()
-
         url = urlsplit(asterisk.ari_url)._replace(netloc=f"{LOOPBACK}:{port}").geturl()
         async with connect(url, "idtone", asterisk.ari_password, transport) as connection:
-            yield Peer(connection, place_call, break_connection)
+            yield Peer(connection, place_call, cut)
             await asyncio.to_thread(asterisk.command, "channel request hangup all")
             await until(lambda: not asterisk.channels(), "the channels to be gone")
 
@@ -127,30 +121,17 @@ async def channels(peer: Peer) -> events.Channels:
     return events.read_channels(await peer.ari.request("GET", "channels"), APPLICATION)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "query"),
-    [
+async def test_without_calls_there_are_no_channels_and_a_missing_one_is_404(peer):
+    assert await peer.ari.request("GET", "channels") == []
+    for method, path, query in (
         ("DELETE", "channels/none", {"reason_code": "21"}),
         ("POST", "channels/none/continue", {}),
         ("POST", "channels/none/continue", {"context": "idtone-called", "extension": "v:none", "priority": "2"}),
-    ],
-)
-async def test_a_missing_channel_is_404(peer, method, path, query):
-    with pytest.raises(AriRefused) as error:
-        await peer.ari.request(method, path, **query)
-    assert error.value.status == 404
-    assert f"{method} {path}" in str(error.value)
-
-
-async def test_without_calls_there_are_no_channels(peer):
-    assert await peer.ari.request("GET", "channels") == []
-
-
-async def test_a_channel_that_enters_comes_as_an_event_and_in_the_list_with_its_arguments(peer):
-    await peer.place_call()
-    entered = await peer.entered()
-    assert entered.arguments == ARGUMENTS
-    assert (await channels(peer)).waiting == {entered.channel: entered}
+    ):
+        with pytest.raises(AriRefused) as error:
+            await peer.ari.request(method, path, **query)
+        assert error.value.status == 404
+        assert f"{method} {path}" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -168,9 +149,12 @@ async def test_continuing_a_channel_has_an_empty_answer(peer, query):
     await until(waits_no_more, "the channel to continue")
 
 
-async def test_a_channel_that_hung_up_is_no_longer_listed(peer):
+async def test_a_channel_that_enters_comes_as_an_event_and_in_the_list_until_it_hangs_up(peer):
     await peer.place_call()
-    channel = (await peer.entered()).channel
+    entered = await peer.entered()
+    assert entered.arguments == ARGUMENTS
+    assert (await channels(peer)).waiting == {entered.channel: entered}
+    channel = entered.channel
     assert await peer.ari.request("DELETE", f"channels/{channel}", reason_code="21") is None
 
     async def gone() -> bool:
@@ -193,6 +177,6 @@ async def test_a_connection_that_breaks_ends_the_events_with_an_error(request, k
     async with making as peer, asyncio.timeout(5):
         listening = asyncio.create_task(peer.listen())
         await peer.ari.request("GET", "channels")
-        await peer.break_connection()
+        peer.break_connection()
         with pytest.raises(AriUnavailable):
             await listening

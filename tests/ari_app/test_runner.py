@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from idtone.errors import AriRefused, AriUnavailable
 
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk
-from .fakes import Notebook, call_control
+from .fakes import Notebook, call_control, no_journal
 
 UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")
 UNAUTHORISED = AriRefused(401, "Unauthorized", "GET asterisk/info")
@@ -83,10 +84,11 @@ class Connections:
             self.open -= 1
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def pauses(monkeypatch) -> list[float]:
-    """The pauses between tries; here they take no time."""
+    """The pauses between tries; here they take no time, and are as long as on average."""
     slept: list[float] = []
+    monkeypatch.setattr(module.random, "uniform", lambda low, high: (low + high) / 2)
 
     class Hurried:
         """The asyncio module as the runner sees it."""
@@ -106,11 +108,11 @@ def pauses(monkeypatch) -> list[float]:
 @asynccontextmanager
 async def running(
     application: Attended, connections: Connections, clock_s: Callable[[], float] = lambda: 0.0
-) -> AsyncIterator[tuple[asyncio.Event, asyncio.Task[None]]]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(ApplicationRunner(application, connections, clock_s).run(stop))
+) -> AsyncIterator[tuple[ApplicationRunner, asyncio.Event, asyncio.Task[None]]]:
+    stop, runner = asyncio.Event(), ApplicationRunner(application, connections, clock_s)
+    task = asyncio.create_task(runner.run(stop))
     try:
-        yield stop, task
+        yield runner, stop, task
         assert task.done() or not stop.is_set(), "it must stop"
     finally:
         stop.set()
@@ -119,15 +121,18 @@ async def running(
     assert connections.open == 0
 
 
+async def run(application: Attended, connections: Connections, times: int = 1) -> None:
+    """Run until the application has been attended so many times."""
+    async with running(application, connections):
+        await until(lambda: len(application.attended) == times, f"connection {times}")
+
+
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_it_never_gives_up_and_its_pauses_grow(pauses, monkeypatch, caplog):
-    monkeypatch.setattr(module.random, "uniform", lambda low, high: (low + high) / 2)
-    application, connections = Attended([]), Connections([UNAVAILABLE] * 12)
-    async with running(application, connections):
-        await until(lambda: application.attended, "the connection")
+async def test_it_never_gives_up_and_its_pauses_grow(pauses, caplog):
+    await run(Attended([]), Connections([UNAVAILABLE] * 12))
     assert pauses == [min(0.05 * 2**turn, module.RETRY_LAST_S) for turn in range(12)]
     assert pauses[-1] == module.RETRY_LAST_S
     assert pauses[-1] * 1.5 < 1, "calls must be served within a second of Asterisk's return"
@@ -137,21 +142,17 @@ async def test_it_never_gives_up_and_its_pauses_grow(pauses, monkeypatch, caplog
     ]
 
 
-async def test_the_pauses_of_several_services_differ(pauses):
-    application, connections = Attended([]), Connections([UNAVAILABLE] * 40)
-    async with running(application, connections):
-        await until(lambda: application.attended, "the connection")
+async def test_the_pauses_of_several_services_differ(pauses, monkeypatch):
+    monkeypatch.setattr(module.random, "uniform", random.Random(1).uniform)
+    await run(Attended([]), Connections([UNAVAILABLE] * 40))
     longest = pauses[10:]
     assert len(set(longest)) > 20
     assert all(0.5 * module.RETRY_LAST_S <= pause <= 1.5 * module.RETRY_LAST_S for pause in longest)
 
 
-async def test_after_a_connection_its_pauses_are_short_again(pauses, monkeypatch):
-    monkeypatch.setattr(module.random, "uniform", lambda low, high: (low + high) / 2)
-    application = Attended([UNAVAILABLE, UNAVAILABLE])
+async def test_after_a_connection_its_pauses_are_short_again(pauses):
     connections = Connections([UNAVAILABLE] * 4 + [None] + [UNAVAILABLE] * 2)
-    async with running(application, connections):
-        await until(lambda: len(application.attended) == 3, "the third connection")
+    await run(Attended([UNAVAILABLE, UNAVAILABLE]), connections, 3)
     first = module.RETRY_FIRST_S
     assert pauses == [first, 2 * first, 4 * first, 8 * first, first, 2 * first, 4 * first, first]
 
@@ -165,21 +166,17 @@ async def test_after_a_connection_its_pauses_are_short_again(pauses, monkeypatch
     ],
     ids=["password", "rights", "address"],
 )
-async def test_a_refusal_is_an_error_that_names_the_settings(pauses, caplog, refusal, named):
-    application, connections = Attended([]), Connections([refusal] * 3)
-    async with running(application, connections):
-        await until(lambda: application.attended, "the connection")
+async def test_a_refusal_is_an_error_that_names_the_settings(caplog, refusal, named):
+    await run(Attended([]), Connections([refusal] * 3))
     refused, again = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert again == f"{refused} (2 times more within 60 s)"
     assert [name for name in named if name not in refused] == []
     assert ("ari.user" in refused) is (refusal is not NOT_FOUND), "a wrong address is not reported as a wrong password"
 
 
-async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(pauses, caplog):
+async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(caplog):
     """Each failure is counted separately: two alternating failures are not logged at every try."""
-    application, connections = Attended([]), Connections([UNAVAILABLE] * 13 + [UNAUTHORISED, UNAVAILABLE] * 3)
-    async with running(application, connections):
-        await until(lambda: application.attended, "the connection")
+    await run(Attended([]), Connections([UNAVAILABLE] * 13 + [UNAUTHORISED, UNAVAILABLE] * 3))
     unavailable, unauthorised = f"{UNAVAILABLE}; trying again", f"{UNAUTHORISED}; {module.remedy(UNAUTHORISED)}"
     assert warnings(caplog) == [
         unavailable, unauthorised,
@@ -187,18 +184,10 @@ async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(p
     ]  # fmt: skip
 
 
-async def test_a_failure_after_a_connection_is_logged_at_once(pauses, caplog):
-    application, connections = Attended([UNAVAILABLE]), Connections([UNAVAILABLE, None])
-    async with running(application, connections):
-        await until(lambda: len(application.attended) == 2, "the second connection")
-    assert warnings(caplog) == [f"{UNAVAILABLE}; trying again"] * 2
-
-
-async def test_ready_is_logged_with_version_and_transport(caplog):
+async def test_a_failure_after_a_connection_is_logged_at_once(caplog):
     caplog.set_level(logging.INFO)
-    application, connections = Attended([]), Connections()
-    async with running(application, connections):
-        await until(lambda: application.attended, "the connection")
+    await run(Attended([UNAVAILABLE]), Connections([UNAVAILABLE, None]), 2)
+    assert warnings(caplog) == [f"{UNAVAILABLE}; trying again"] * 2
     assert "ready: Asterisk 22.4.0, requests over the WebSocket" in caplog.messages
 
 
@@ -215,14 +204,7 @@ class Replaced(Attended):
             await asyncio.Event().wait()
 
 
-async def test_after_a_takeover_it_connects_again(pauses):
-    application, connections = Replaced(module.TAKEOVERS - 1), Connections()
-    async with running(application, connections):
-        await until(lambda: len(application.attended) == module.TAKEOVERS, "the last connection")
-    assert connections.tries == module.TAKEOVERS
-
-
-async def test_two_instances_do_not_keep_taking_the_application_from_each_other(pauses, caplog):
+async def test_two_instances_do_not_keep_taking_the_application_from_each_other(caplog):
     application, connections = Replaced(100), Connections()
     async with running(application, connections):
         await until(lambda: connections.asked > 5, "it to wait")
@@ -232,7 +214,7 @@ async def test_two_instances_do_not_keep_taking_the_application_from_each_other(
         await until(lambda: connections.tries > module.TAKEOVERS, "it to connect again")
 
 
-async def test_rare_takeovers_are_always_reversed(pauses, caplog):
+async def test_rare_takeovers_are_always_reversed():
     application, connections = Replaced(10), Connections()
     clock_s = itertools.count(0.0, module.TAKEOVERS_WITHIN_S).__next__
     async with running(application, connections, clock_s=clock_s):
@@ -240,44 +222,28 @@ async def test_rare_takeovers_are_always_reversed(pauses, caplog):
     assert connections.asked == 0
 
 
-async def test_it_connects_again_on_request():
+async def test_it_connects_again_on_request_and_leaves_for_good_when_it_stops():
     application, connections = Attended([]), Connections()
-    stop = asyncio.Event()
-    runner = ApplicationRunner(application, connections)
-    task = asyncio.create_task(runner.run(stop))
-    await until(lambda: application.attended, "the connection")
-    runner.connect_again()
-    await until(lambda: len(application.attended) == 2, "the second connection")
-    assert connections.open == 1
-    stop.set()
-    await task
-
-
-async def test_stopping_leaves_for_good():
-    application, connections = Attended([]), Connections()
-    async with running(application, connections) as (stop, task):
+    async with running(application, connections) as (runner, stop, task):
         await until(lambda: application.attended, "the connection")
+        runner.connect_again()
+        await until(lambda: len(application.attended) == 2, "the second connection")
+        assert connections.open == 1
         stop.set()
         async with asyncio.timeout(1):
             await task
-    assert application.departed == application.attended
+    assert application.departed == application.attended[1:]
 
 
-async def test_stopping_while_asterisk_is_down():
+async def test_while_asterisk_is_down_it_looks_for_suspended_calls_and_can_be_stopped(monkeypatch):
+    monkeypatch.setattr(module, "SUSPENDED_POLL_S", 0.001)
     application, connections = Attended([]), Connections([UNAVAILABLE] * 1000)
-    async with running(application, connections) as (stop, task):
-        await until(lambda: connections.tries, "a try")
+    async with running(application, connections) as (_, stop, task):
+        await until(lambda: application.looked_for_suspended > 3 and connections.tries, "several looks")
         stop.set()
         async with asyncio.timeout(1):
             await task
     assert not application.attended
-
-
-async def test_it_looks_for_suspended_calls_with_and_without_a_connection(monkeypatch):
-    monkeypatch.setattr(module, "SUSPENDED_POLL_S", 0.001)
-    application = Attended([])
-    async with running(application, Connections([UNAVAILABLE] * 1000)):
-        await until(lambda: application.looked_for_suspended > 3, "several looks")
 
 
 async def test_a_channel_that_enters_while_the_service_stops_is_released():
@@ -291,7 +257,7 @@ async def test_a_channel_that_enters_while_the_service_stops_is_released():
             self.enter("1795.2", "own", "1795.2-1")  # this event is no longer read
 
     asterisk = Late()
-    application = AriApplication(call_control({}, Notebook()), read_journal)
+    application = AriApplication(call_control({}, Notebook()), no_journal)
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[Any]:
@@ -304,7 +270,3 @@ async def test_a_channel_that_enters_while_the_service_stops_is_released():
     async with asyncio.timeout(3):
         await serving
     assert asterisk.resumed_at("1795.2") == "v:none"
-
-
-async def read_journal() -> None:
-    """The journal has no lines."""
