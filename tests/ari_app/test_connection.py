@@ -53,7 +53,9 @@ async def listening(connection: AriConnection) -> AsyncIterator[list[events.Even
 # -- the versions -----------------------------------------------------------------------------------------------------
 
 OVER_WEBSOCKET = "20.14.0 20.15.2 21.9.0 22.4.0 22.10.1+dfsg+~cs6 23.0.0 23.0.0-rc1"
-OVER_HTTP = "18.26.1 20.13.0 21.8.0 22.3.0 1:22.2.0~dfsg+~cs6.15 certified-20.7-cert6 certified/18.9-cert13 GIT-master 22"
+OVER_HTTP = (
+    "18.26.1 20.13.0 21.8.0 22.3.0 1:22.2.0~dfsg+~cs6.15 certified-20.7-cert6 certified/18.9-cert13 GIT-master 22"
+)
 
 
 def test_which_versions_take_requests_over_the_websocket():

@@ -1,10 +1,28 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from idtone.call_control import journal
+from idtone.call_control.journal import JournalFolder
+
 from .evidence import MemoryEvidence
+from .reading import journal_in
 
 
 @pytest.fixture
 def evidence() -> MemoryEvidence:
     return MemoryEvidence()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> JournalFolder:
+    return journal_in(tmp_path)
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader replaces and checks files all the time."""
+    for name, seconds in {"POLL_S": 0.01, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.01, "SAVE_EVERY_S": 0.0}.items():
+        monkeypatch.setattr(journal, name, seconds)

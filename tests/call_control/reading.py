@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from idtone.call_control.journal import TAKEN, JournalFolder, JournalReader
 
@@ -74,3 +75,28 @@ class Entered:
 
     def reader(self, folder: JournalFolder) -> JournalReader:
         return JournalReader(folder, self.enter, lambda: self.all_written, self.gaps_s.append)
+
+    @asynccontextmanager
+    async def following(self, folder: JournalFolder) -> AsyncIterator[JournalReader]:
+        """A reader that follows the journal, when it has read what was there."""
+        reader = self.reader(folder)
+        async with following(reader):
+            await reader.read.wait()
+            yield reader
+
+    async def has(self, many: int) -> None:
+        """Wait until so many lines have been entered."""
+        await until(lambda: len(self.lines) == many)
+
+    async def looks(self, many: int = 10) -> None:
+        """Wait until the reader has read so often."""
+        before = len(self.gaps_s)
+        await until(lambda: len(self.gaps_s) >= before + many)
+
+
+def journal_in(place: Path) -> JournalFolder:
+    """The journal of a new folder of sounds."""
+    (place / "sounds").mkdir(parents=True)
+    folder = JournalFolder(place / "sounds" / "journal", place / "sounds")
+    folder.make()
+    return folder

@@ -12,7 +12,7 @@ import pytest
 
 from idtone import dialplan
 from idtone.call_control import call_control as module
-from idtone.call_control.call_control import CallControl, Request
+from idtone.call_control.call_control import Call, CallControl, Request
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.journal_lines import read
 from idtone.calls import Direction, Outcome, Party, Reason, Skip
@@ -56,7 +56,7 @@ def ms(milliseconds: float) -> datetime:
 
 
 @pytest.fixture
-def control(sounds: dict[str, Sound], evidence: MemoryEvidence) -> CallControl:
+def control(sounds, evidence) -> CallControl:
     return made(sounds, evidence)
 
 
@@ -73,6 +73,18 @@ def again(control: CallControl, evidence: MemoryEvidence, at: datetime = NOW, **
     return later
 
 
+def decide(control: CallControl, request: Request = REQUEST, interface: Interface = Interface.ARI) -> Call:
+    """The call of a request that gets a verdict."""
+    call = control.decide(request, interface)
+    assert call
+    return call
+
+
+def refuses(control: CallControl, *requests: Request) -> bool:
+    """Whether none of these requests gets a verdict."""
+    return not any(control.decide(request, Interface.ARI) for request in requests)
+
+
 def enter(control: CallControl, *lines: str) -> None:
     for line in lines:
         control.journal(read(line))
@@ -80,27 +92,26 @@ def enter(control: CallControl, *lines: str) -> None:
 
 # -- one decision for one request -------------------------------------------------------------------------------------
 
+NUMBERS = {
+    NumberRole.FORWARDING: "+81312345678", NumberRole.CALLER: "+819012345679", NumberRole.CALLED: "+81501234567"
+}  # fmt: skip
+
 
 @pytest.mark.parametrize("interface", Interface)
 def test_a_request_is_decided(control, evidence, interface):
-    call = control.decide(REQUEST, interface)
-    assert call
+    call = decide(control, interface=interface)
     assert (call.decision.outcome, call.decision.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
     assert (control.find(CALL), list(control), len(control)) == (call, [call], 1)
     assert call.channel == CALL.removesuffix("-1")
     (step,) = evidence.steps
     assert (step.kind, step.at, step.call_id) == (StepKind.DECIDED, NOW, CALL)
     assert (step.details["interface"], step.details["nonce"]) == (interface, NONCE)
-    assert {role: number.e164 for role, number in step.numbers.items()} == {
-        NumberRole.FORWARDING: "+81312345678", NumberRole.CALLER: "+819012345679", NumberRole.CALLED: "+81501234567",
-    }  # fmt: skip
+    assert {role: number.e164 for role, number in step.numbers.items()} == NUMBERS
 
 
 @pytest.mark.parametrize(
     ("number", "called", "outcome", "reason"),
     [
-        (LICENSED, CALLED, Outcome.PLAY, Reason.LICENCE_VALID),
-        (SUSPENDED, CALLED, Outcome.REFUSE, Reason.NUMBER_SUSPENDED),
         (f"{SUSPENDED}x", CALLED, Outcome.REFUSE, Reason.NUMBER_SUSPENDED),
         (SUSPENDED, "tel:110", Outcome.BYPASS, Reason.EMERGENCY),
         (UNKNOWN, CALLED, Outcome.NOTICE, Reason.NUMBER_UNKNOWN),
@@ -109,75 +120,54 @@ def test_a_request_is_decided(control, evidence, interface):
     ],
 )
 def test_by_the_registry(control, number, called, outcome, reason):
-    call = control.decide(replace(REQUEST, number=number, called=called), Interface.ARI)
-    assert call
-    assert (call.decision.outcome, call.decision.reason) == (outcome, reason)
+    decision = decide(control, replace(REQUEST, number=number, called=called)).decision
+    assert (decision.outcome, decision.reason) == (outcome, reason)
 
 
 def test_the_same_request_gets_the_same_decision(control, evidence):
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
+    call = decide(control)
     control.registry = lambda: registry(f'{{number: "{LICENSED}", since: 2026-03-01T00:00:00Z, reference: R-2}}')
     assert control.decide(replace(REQUEST), Interface.AGI) is call
     assert call.decision.outcome is Outcome.PLAY
     assert evidence.kinds() == ["decided"]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"nonce": OTHER_NONCE},
-        {"number": SUSPENDED},
-        {"direction": "outgoing"},
-        {"called": "110"},
-        {"dial_string": "PJSIP/101"},
-        {"caller": ""},
-        {"chain": id_of(3)},
-        {"diverting": LICENSED},
-        {"own_dial": True},
-        {"number": SUSPENDED, "nonce": OTHER_NONCE},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("first", [REQUEST, replace(REQUEST, number=SUSPENDED, caller=CALLED)])
-def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, other, first):
+OTHER_REQUESTS = [
+    {"nonce": OTHER_NONCE}, {"number": SUSPENDED}, {"direction": "outgoing"}, {"called": "110"},
+    {"dial_string": "PJSIP/101"}, {"caller": ""}, {"chain": id_of(3)}, {"diverting": LICENSED}, {"own_dial": True},
+    {"number": SUSPENDED, "nonce": OTHER_NONCE},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", [REQUEST, replace(REQUEST, number="0312345600", caller=CALLED)])
+def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, first):
     """Another program requests a decision in advance; the call does not get it."""
-    call = control.decide(first, Interface.ARI)
-    assert call
+    call = decide(control, first)
     decision = call.decision
-    second = replace(first, **other)
-    if second == first:
-        second = replace(first, number=LICENSED)
-    assert control.decide(second, Interface.ARI) is None
-    assert control.decide(second, Interface.AGI) is None
+    for other in OTHER_REQUESTS:
+        for interface in Interface:
+            assert control.decide(replace(first, **other), interface) is None, other
     assert control.find(CALL) is call
     assert call.decision == decision
     assert evidence.kinds() == ["decided"]
 
 
-def test_an_ended_call_is_never_decided_again(control, evidence):
-    control.decide(REQUEST, Interface.ARI)
-    enter(control, hook.ended(status="CANCEL"))
-    assert control.find(CALL) is None
-    assert control.is_closed(CALL)
-    for request in (REQUEST, replace(REQUEST, nonce=OTHER_NONCE), replace(REQUEST, number=SUSPENDED)):
-        assert control.decide(request, Interface.ARI) is None
-    assert evidence.kinds() == ["decided", "ended"]
-
-
 @pytest.mark.parametrize("kind", [StepKind.ENDED, StepKind.INTERRUPTED])
-def test_an_ended_call_is_never_decided_again_after_a_restart(control, evidence, kind):
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
+def test_an_ended_call_is_never_decided_again(control, evidence, kind):
+    """Also after a restart; a second call on its channel is."""
+    call = decide(control)
     if kind is StepKind.ENDED:
         enter(control, hook.ended(status="CANCEL"))
     else:
         control.close_interrupted(call)
+    assert control.find(CALL) is None
+    assert control.is_closed(CALL)
     later = again(control, evidence, ms(60_000))
     assert list(later) == []
-    assert later.decide(REQUEST, Interface.ARI) is None
-    assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI) is None
+    for each in (control, later):
+        assert refuses(each, REQUEST, replace(REQUEST, nonce=OTHER_NONCE), replace(REQUEST, number=SUSPENDED))
     assert evidence.kinds() == ["decided", kind]
+    decide(later, replace(REQUEST, call_id=id_of(calls=2)))
 
 
 def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(sounds, evidence, monkeypatch):
@@ -187,96 +177,69 @@ def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(sounds
     clock[0] = ms(2000)
     calls = [replace(REQUEST, call_id=id_of(number, ms(1000))) for number in range(5)]
     for request in calls:
-        assert control.decide(request, Interface.ARI)
+        decide(control, request)
         enter(control, hook.ended(request.call_id, status="CANCEL"))
-    for request in calls:
-        assert control.decide(request, Interface.ARI) is None
-        assert control.decide(replace(request, nonce=OTHER_NONCE), Interface.ARI) is None
-
-
-def test_a_second_call_on_an_old_channel_is_decided_after_a_restart(control, evidence):
-    control.decide(REQUEST, Interface.ARI)
-    enter(control, hook.ended(status="BUSY"))
-    later = again(control, evidence, ms(60_000))
-    assert later.decide(replace(REQUEST, call_id=id_of(calls=2)), Interface.ARI)
+    assert refuses(control, *calls, *(replace(request, nonce=OTHER_NONCE) for request in calls))
 
 
 def test_the_ledger_is_asked_only_about_channels_older_than_the_service(sounds, evidence):
     asked: list[str] = []
-
-    def recorded(call_id: str) -> bool:
-        asked.append(call_id)
-        return False
-
-    control = made(sounds, evidence, recorded=recorded)
+    control = made(sounds, evidence, recorded=lambda call_id: bool(asked.append(call_id)))
     young, old, strange = id_of(at=ms(1000)), id_of(at=ms(-1000), system="pbx-"), "channel-1"
     for call_id in (young, old, strange):
-        assert control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
+        decide(control, replace(REQUEST, call_id=call_id))
     assert asked == [old, strange]
 
 
 @pytest.mark.parametrize("call_id", ["", "x\n-1", "x" * 300])
 def test_an_impossible_call_id_is_an_error(control, evidence, call_id):
     with pytest.raises(LedgerError):
-        control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
+        decide(control, replace(REQUEST, call_id=call_id))
     assert not evidence.steps
     assert not list(control)
 
 
 def test_the_dialled_user_is_the_called_number_if_none_is_given(control, evidence):
-    control.decide(replace(REQUEST, called="", dial_string="PJSIP/0312340000@trunk"), Interface.ARI)
+    decide(control, replace(REQUEST, called="", dial_string="PJSIP/0312340000@trunk"))
     assert evidence.steps[0].numbers[NumberRole.CALLED].e164 == "+81312340000"
 
 
 @pytest.mark.parametrize(
-    ("direction", "counts_as", "logged"),
-    [
-        ("", "incoming", False),
-        ("incoming", "incoming", False),
-        ("outgoing", "outgoing", False),
-        ("x", "incoming", True),
-    ],
+    ("direction", "counts_as"),
+    [("", "incoming"), ("incoming", "incoming"), ("outgoing", "outgoing"), ("x", "incoming")],
 )
-def test_the_direction(control, evidence, caplog, direction, counts_as, logged):
-    control.decide(replace(REQUEST, direction=direction), Interface.ARI)
+def test_the_direction(control, evidence, caplog, direction, counts_as):
+    decide(control, replace(REQUEST, direction=direction))
     assert evidence.steps[0].details["direction"] == counts_as
-    assert ("DIRECTION is unknown" in caplog.text) is logged
+    assert ("DIRECTION is unknown" in caplog.text) is (direction == "x")
 
 
 def test_no_request_shows_its_numbers(control, caplog):
     caplog.set_level(logging.DEBUG)
-    control.decide(REQUEST, Interface.ARI)
+    decide(control)
     assert caplog.text
     for number in (LICENSED, CALLED, REQUEST.caller):
-        assert number not in repr(REQUEST) + caplog.text
         assert number[1:] not in repr(REQUEST) + caplog.text
 
 
 def test_without_room_for_evidence_the_licensed_sound_is_not_played(control, evidence):
     evidence.full = True
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
-    assert (call.decision.outcome, call.decision.reason) == (Outcome.NOTICE, Reason.LEDGER_FULL)
+    decision = decide(control).decision
+    assert (decision.outcome, decision.reason) == (Outcome.NOTICE, Reason.LEDGER_FULL)
 
 
 def test_without_a_registry_the_remembered_suspensions_count(sounds, evidence):
-    remembered = {"+81312345677": ms(-1)}
-    control = made(sounds, evidence, registry=lambda: None, remembered=remembered)
-    reasons = [
-        call.decision.reason
-        for number, number_of in ((SUSPENDED, 1), (LICENSED, 2))
-        if (call := control.decide(replace(REQUEST, call_id=id_of(number_of), number=number), Interface.ARI))
-    ]
-    assert reasons == [Reason.NUMBER_SUSPENDED, Reason.REGISTRY_MISSING]
+    control = made(sounds, evidence, registry=lambda: None, remembered={"+81312345677": ms(-1)})
+    suspended = decide(control, replace(REQUEST, number=SUSPENDED)).decision
+    other = decide(control, replace(REQUEST, call_id=id_of(2))).decision
+    assert (suspended.reason, other.reason) == (Reason.NUMBER_SUSPENDED, Reason.REGISTRY_MISSING)
 
 
 # -- the verdict ------------------------------------------------------------------------------------------------------
 
 
 def verdict(control: CallControl, request: Request = REQUEST) -> dialplan.Verdict:
-    call = control.decide(request, Interface.ARI)
-    assert call
-    return control.verdict(call)
+    return control.verdict(decide(control, request))
 
 
 @pytest.mark.parametrize("hears", CallerHears)
@@ -289,40 +252,30 @@ def test_the_verdict_names_the_file_of_each_party(sounds, evidence, hears):
     assert found.extension == f"v:{NONCE}:PLAY:licence-valid::{first}:sample:sample:22"
 
 
-@pytest.mark.parametrize(
-    ("request_", "text"),
-    [
-        (REQUEST, "PLAY:licence-valid:::sample::22"),
-        (replace(REQUEST, number=UNKNOWN), "NOTICE:number-unknown:::notice::28"),
-        (replace(REQUEST, number=SUSPENDED), "REFUSE:number-suspended:38::::"),
-        (EMERGENCY, "BYPASS:emergency:::::"),
-    ],
-)
 @pytest.mark.parametrize("hears", CallerHears)
-def test_the_verdict_on_each_outcome(sounds, evidence, request_, text, hears):
+def test_the_verdict_on_each_outcome(sounds, evidence, hears):
     control = made(sounds, evidence, Policy(refuse_cause=38), caller_hears=hears)
-    assert verdict(control, request_).text == f"{NONCE}:{text}"
+    for number, (request, text) in enumerate(
+        (
+            (REQUEST, "PLAY:licence-valid:::sample::22"),
+            (replace(REQUEST, number=UNKNOWN), "NOTICE:number-unknown:::notice::28"),
+            (replace(REQUEST, number=SUSPENDED), "REFUSE:number-suspended:38::::"),
+            (EMERGENCY, "BYPASS:emergency:::::"),
+        )
+    ):
+        assert verdict(control, replace(request, call_id=id_of(number))).text == f"{NONCE}:{text}"
 
 
-def test_only_the_caller_hears_a_sound(sounds, evidence):
+def test_who_hears_a_sound(sounds, evidence):
+    """The caller alone; under the operator's own Dial() the called party alone."""
     policy = Policy(notify=dict.fromkeys(Direction, frozenset({Party.CALLER})))
     assert verdict(made(sounds, evidence, policy)).text == f"{NONCE}:PLAY:licence-valid::::sample:"
-
-
-def test_in_the_operators_own_dial_only_the_called_party_hears_a_sound(sounds, evidence):
     assert verdict(made(sounds, evidence, BOTH), replace(REQUEST, own_dial=True)).files == {"called": "sample"}
 
 
 def test_the_notice_replaces_a_sound_that_must_not_be_played(sounds, evidence):
-    control = made({}, evidence, BOTH, made=sounds)
-    found = verdict(control)
+    found = verdict(made({}, evidence, BOTH, made=sounds))
     assert (found.outcome, found.files, found.packets) == ("PLAY", {"called": "notice", "caller": "notice"}, 28)
-
-
-def test_a_leg_of_a_call_that_is_announced_hears_nothing(control):
-    control.decide(REQUEST, Interface.ARI)
-    inner = replace(REQUEST, call_id=id_of(2), chain=CALL)
-    assert verdict(control, inner).text == f"{NONCE}:PLAY:licence-valid:::::"
 
 
 def named(sounds: dict[str, Sound], name: str) -> dict[str, Sound]:
@@ -354,30 +307,29 @@ INNER = Request(id_of(3), OTHER_NONCE, CALLED, chain=CALL)
 
 
 def skip(control: CallControl, request: Request) -> Skip | None:
-    call = control.decide(request, Interface.ARI)
-    assert call
-    return call.decision.skip
+    return decide(control, request).decision.skip
 
 
 def test_a_leg_of_a_call_that_is_announced_is_silent(control):
-    control.decide(REQUEST, Interface.ARI)
+    decide(control)
     assert skip(control, INNER) is Skip.ANNOUNCED
+    assert verdict(control, replace(REQUEST, call_id=id_of(2), chain=CALL)).text == f"{NONCE}:PLAY:licence-valid:::::"
 
 
-def test_a_leg_of_a_call_that_is_not_announced_is_heard(control):
-    control.decide(EMERGENCY, Interface.ARI)
-    assert skip(control, replace(INNER, chain=EMERGENCY.call_id)) is None
-
-
-@pytest.mark.parametrize("line", [hook.sounded(at=ms(3000), sent=22), hook.ended(status="BUSY", cause=17)])
-def test_a_leg_of_a_call_that_has_ended_or_whose_sound_has_ended_is_heard(control, line):
-    control.decide(REQUEST, Interface.ARI)
-    enter(control, line)
-    assert skip(control, INNER) is None
-
-
-def test_a_leg_of_an_unknown_call_is_heard(control):
-    assert skip(control, INNER) is None
+@pytest.mark.parametrize(
+    ("outer", "lines"),
+    [
+        (None, []),  # it is unknown
+        (EMERGENCY, []),  # it is not announced
+        (REQUEST, [hook.sounded(at=ms(3000), sent=22)]),
+        (REQUEST, [hook.ended(status="BUSY", cause=17)]),
+    ],
+)
+def test_a_leg_of_any_other_call_is_heard(control, outer, lines):
+    if outer:
+        decide(control, outer)
+    enter(control, *lines)
+    assert skip(control, replace(INNER, chain=outer.call_id if outer else CALL)) is None
 
 
 BACK = Request(id_of(5), OTHER_NONCE, CALLED, diverting=LICENSED)
@@ -396,12 +348,10 @@ BACK = Request(id_of(5), OTHER_NONCE, CALLED, diverting=LICENSED)
     ],
 )
 def test_a_call_that_comes_back_through_the_network_is_recognised_by_both_numbers(control, request_, skipped):
-    control.decide(REQUEST, Interface.ARI)
+    """A header alone suppresses no sound."""
+    assert skip(control, replace(BACK, call_id=id_of(6))) is None
+    decide(control)
     assert skip(control, request_) is skipped
-
-
-def test_a_header_alone_suppresses_no_sound(control):
-    assert skip(control, BACK) is None
 
 
 # -- the journal's lines ----------------------------------------------------------------------------------------------
@@ -409,168 +359,149 @@ def test_a_header_alone_suppresses_no_sound(control):
 HEARD = (hook.sounded(at=ms(3440), sent=22), hook.ended(at=ms(9000), talked_ms=5560))
 
 
+def record_of(control: CallControl, *lines: str, request: Request = REQUEST) -> Record:
+    """The record of a call that the service decided and that had these lines."""
+    decide(control, request)
+    enter(control, *lines)
+    return control.evidence.record(request.call_id)
+
+
 def test_a_licensed_call_is_heard_and_connected(control, evidence, sounds):
-    control.decide(REQUEST, Interface.ARI)
-    enter(control, *HEARD)
+    record = record_of(control, *HEARD)
     assert not list(control)
-    _, *others = evidence.steps
-    assert others == [
+    assert evidence.steps[1:] == [
         steps.answered(CALL, ms(3000)),
         steps.sound_started(CALL, ms(3000), "sample", sounds["sample"].sha256),
         steps.sound_ended(CALL, ms(3440), 440, known_by="packets", packets=22),
         steps.connected(CALL, ms(3440)),
         steps.ended(CALL, ms(9000), CallStatus.CONNECTED, 16, "licence-valid"),
     ]
-    record = evidence.record(CALL)
     assert (record.heard, record.complete, record.anomalies) == (True, True, ())
     assert record.known_by == {"called": "packets"}
 
 
 def test_both_parties_hear_it(sounds, evidence):
-    control = made(sounds, evidence, BOTH)
-    control.decide(REQUEST, Interface.ARI)
-    enter(control, hook.sounded(at=ms(3440), caller="sample", sent=22), HEARD[1])
-    record = evidence.record(CALL)
+    record = record_of(made(sounds, evidence, BOTH), hook.sounded(at=ms(3440), caller="sample", sent=22), HEARD[1])
     assert (record.heard_by, record.heard, record.anomalies) == (("called", "caller"), True, ())
     assert record.known_by == {"called": "packets", "caller": "time"}
     assert evidence.kinds().count("answered") == 1
-    packets = {step.details["party"]: step.details.get("packets") for step in sound_steps(evidence, "sound-ended")}
+    packets = {step.details["party"]: step.details.get("packets") for step in of_kind(evidence, "sound-ended")}
     assert packets == {"called": 22, "caller": None}
 
 
-def sound_steps(evidence: MemoryEvidence, kind: str) -> list[Step]:
+def of_kind(evidence: MemoryEvidence, kind: str) -> list[Step]:
     return [step for step in evidence.steps if step.kind == kind]
 
 
+AGAIN = (
+    hook.sounded(at=ms(3100), sent=5, since=ms(3000), status="0"),
+    hook.sounded(at=ms(3560), played="again", sent=22, since=ms(3110), status="SUCCESS"),
+    hook.ended(at=ms(9000), talked_ms=5000),
+)
+
+
 def test_a_sound_that_was_not_heard_and_is_played_again(control, evidence, caplog):
-    control.decide(REQUEST, Interface.ARI)
-    enter(
-        control,
-        hook.sounded(at=ms(3100), sent=5, since=ms(3000), status="0"),
-        hook.sounded(at=ms(3560), played="again", sent=22, since=ms(3110), status="SUCCESS"),
-        hook.ended(at=ms(9000), talked_ms=5000),
-    )
+    record = record_of(control, *AGAIN)
     assert evidence.kinds() == [
         "decided", "answered", "sound-started", "sound-failed", "sound-started", "sound-ended", "connected", "ended",
     ]  # fmt: skip
-    (failed,) = sound_steps(evidence, "sound-failed")
+    (failed,) = of_kind(evidence, "sound-failed")
     assert (failed.at, failed.details["why"]) == (ms(3100), "5 of 22 packets were sent")
-    record = evidence.record(CALL)
     assert (record.heard, record.known_by, record.anomalies) == (True, {"called": "packets"}, ())
     assert record.times[StepKind.CONNECTED] == ms(3560)
     assert "the called party did not hear the sound: 5 of 22 packets were sent" in caplog.text
 
 
 def test_the_notice_after_two_attempts(control, evidence):
-    control.decide(REQUEST, Interface.ARI)
-    enter(
+    record = record_of(
         control,
         hook.sounded(at=ms(3005), sent=0, since=ms(3000), status="0"),
         hook.sounded(at=ms(3010), played="again", sent=0, since=ms(3006), status="FAILED"),
         hook.sounded(at=ms(3571), played="notice", called="notice", sent=28, since=ms(3010), status="SUCCESS"),
         hook.ended(at=ms(9000), talked_ms=5000),
     )
-    record = evidence.record(CALL)
     assert not record.heard
     assert "the called party heard notice instead of the sound" in record.anomalies
-    (ended,) = sound_steps(evidence, "sound-ended")
+    (ended,) = of_kind(evidence, "sound-ended")
     assert (ended.details["instead"], ended.details["heard_ms"]) == ("notice", 560)
-    assert len(sound_steps(evidence, "sound-failed")) == 2
+    assert len(of_kind(evidence, "sound-failed")) == 2
 
 
-def test_the_notice_as_tones(control, evidence):
-    control.decide(replace(REQUEST, number=UNKNOWN), Interface.ARI)
-    enter(
+def test_the_notice_as_tones(control):
+    record = record_of(
         control,
         hook.sounded(at=ms(3005), called="notice", sent=0, since=ms(3000), status="0"),
         hook.sounded(at=ms(3571), played="tones", called="notice", sent=28, since=ms(3010), status="SUCCESS"),
         hook.ended(at=ms(9000), reason="number-unknown"),
+        request=replace(REQUEST, number=UNKNOWN),
     )
-    record = evidence.record(CALL)
     assert (record.outcome, record.heard, record.known_by) == ("NOTICE", True, {"called": "time"})
     assert record.anomalies == ()
 
 
 def test_the_notice_that_replaces_a_sound_counts_as_heard_instead(sounds, evidence):
-    control = made({}, evidence, made=sounds)
-    assert verdict(control).files == {"called": "notice"}
-    enter(control, hook.sounded(at=ms(3560), called="notice", sent=28), hook.ended(at=ms(9000)))
+    lines = hook.sounded(at=ms(3560), called="notice", sent=28), hook.ended(at=ms(9000))
+    record = record_of(made({}, evidence, made=sounds), *lines)
     assert evidence.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
-    record = evidence.record(CALL)
     assert not record.heard
     assert "the called party heard notice instead of the sound" in record.anomalies
 
 
 def test_a_sound_other_than_the_decided_one_does_not_count(sounds, evidence):
     control = made(sounds, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
-    control.decide(REQUEST, Interface.ARI)
-    enter(control, hook.sounded(at=ms(3560), called="other", sent=22), hook.ended(at=ms(9000)))
-    assert not evidence.record(CALL).heard
-    (failed,) = sound_steps(evidence, "sound-failed")
+    record = record_of(control, hook.sounded(at=ms(3560), called="other", sent=22), hook.ended(at=ms(9000)))
+    assert not record.heard
+    (failed,) = of_kind(evidence, "sound-failed")
     assert failed.details["why"] == "the sound that was played is not the decided one"
 
 
-@pytest.mark.parametrize("caller", ["", "sample", "gone"])
-def test_a_line_with_an_unknown_sound_enters_nothing(control, evidence, caller):
-    control.decide(REQUEST, Interface.ARI)
-    called = "sample" if caller == "gone" else "gone"
+@pytest.mark.parametrize(("called", "caller"), [("gone", ""), ("gone", "sample"), ("sample", "gone")])
+def test_a_line_with_an_unknown_sound_enters_nothing(control, evidence, called, caller):
+    decide(control)
     with pytest.raises(JournalError):
         enter(control, hook.sounded(called=called, caller=caller, sent=22))
     assert evidence.kinds() == ["decided"]
 
 
-OTHERS = [status for status in CallStatus if status is not CallStatus.CONNECTED]
-
-
-@pytest.mark.parametrize("status", OTHERS)
-def test_each_other_end(control, evidence, status):
-    control.decide(REQUEST, Interface.ARI)
-    enter(control, hook.ended(at=ms(5000), status=status, cause=17, talked_ms=""))
-    assert evidence.steps[1:] == [steps.ended(CALL, ms(5000), status, 17, "licence-valid")]
-
-
-@pytest.mark.parametrize("status", OTHERS)
-def test_a_call_that_ended_during_the_sound(sounds, evidence, status):
+@pytest.mark.parametrize("status", [status for status in CallStatus if status is not CallStatus.CONNECTED])
+def test_each_other_end_before_and_during_the_sound(sounds, evidence, status):
     control = made(sounds, evidence, BOTH)
-    control.decide(REQUEST, Interface.ARI)
-    enter(control, hook.ended(at=ms(3200), status=status, cause=34, dial_status="ANSWER", talked_ms=""))
+    record_of(control, hook.ended(at=ms(5000), status=status, cause=17, talked_ms=""))
+    assert evidence.steps[1:] == [steps.ended(CALL, ms(5000), status, 17, "licence-valid")]
+    second, before = id_of(2), len(evidence.steps)
+    during = hook.ended(second, at=ms(3200), status=status, cause=34, dial_status="ANSWER", talked_ms="")
+    record = record_of(control, during, request=replace(REQUEST, call_id=second))
     why = "the call ended during the sound"
-    assert evidence.steps[1:] == [
-        steps.sound_failed(CALL, ms(3200), why, Party.CALLED),
-        steps.sound_failed(CALL, ms(3200), why, Party.CALLER),
-        steps.ended(CALL, ms(3200), status, 34, "licence-valid"),
+    assert evidence.steps[before + 1 :] == [
+        steps.sound_failed(second, ms(3200), why, Party.CALLED),
+        steps.sound_failed(second, ms(3200), why, Party.CALLER),
+        steps.ended(second, ms(3200), status, 34, "licence-valid"),
     ]
-    assert evidence.record(CALL).anomalies == ()
+    assert record.anomalies == ()
 
 
-def test_a_call_without_a_sound_is_connected_when_it_began_to_talk(control, evidence):
-    control.decide(EMERGENCY, Interface.ARI)
-    enter(control, hook.ended(EMERGENCY.call_id, at=ms(9000), reason="emergency", talked_ms=5500))
-    record = evidence.record(EMERGENCY.call_id)
+def test_a_call_without_a_sound_is_connected_when_it_began_to_talk(control):
+    line = hook.ended(EMERGENCY.call_id, at=ms(9000), reason="emergency", talked_ms=5500)
+    record = record_of(control, line, request=EMERGENCY)
     assert (record.times[StepKind.CONNECTED], record.anomalies) == (ms(3500), ())
 
 
-def test_a_call_that_was_sounded_and_did_not_connect(control, evidence):
-    control.decide(REQUEST, Interface.ARI)
-    enter(control, HEARD[0], hook.ended(at=ms(3500), status="FAILED", cause=34, talked_ms=""))
-    record = evidence.record(CALL)
+def test_a_call_that_was_sounded_and_did_not_connect(control):
+    record = record_of(control, HEARD[0], hook.ended(at=ms(3500), status="FAILED", cause=34, talked_ms=""))
     assert (record.heard, record.connected, record.status, record.anomalies) == (True, False, "FAILED", ())
 
 
 @pytest.mark.parametrize("line", [*HEARD, hook.decided(nonce=NONCE), hook.undecided()])
-def test_a_line_with_another_nonce_is_not_entered(control, evidence, line):
-    control.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI)
+def test_a_line_with_another_nonce_or_of_an_unknown_call_is_not_entered(control, evidence, line):
+    if line in HEARD:
+        with pytest.raises(JournalError, match="no such call"):
+            enter(control, line)
+    assert not evidence.steps
+    decide(control, replace(REQUEST, nonce=OTHER_NONCE))
     with pytest.raises(JournalError, match="nonce"):
         enter(control, line)
     assert evidence.kinds() == ["decided"]
     assert control.find(CALL)
-
-
-@pytest.mark.parametrize("line", HEARD)
-def test_a_line_of_an_unknown_call_is_not_entered(control, evidence, line):
-    with pytest.raises(JournalError, match="no such call"):
-        enter(control, line)
-    assert not evidence.steps
 
 
 # -- the hook's own decisions -----------------------------------------------------------------------------------------
@@ -580,6 +511,7 @@ FALLBACK = (
     hook.sounded(at=ms(3560), called="notice", sent=28),
     hook.ended(at=ms(9000), reason="service-unavailable", talked_ms=5000),
 )
+UNDECIDED = (hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))
 
 
 def test_a_call_that_the_hook_decided(control, evidence):
@@ -591,14 +523,12 @@ def test_a_call_that_the_hook_decided(control, evidence):
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.fallback) == ("NOTICE", "service-unavailable", True)
     assert (record.heard, record.complete, record.anomalies) == (True, True, ())
-    assert {role: number.e164 for role, number in record.opened.items()} == {
-        NumberRole.FORWARDING: "+81312345678", NumberRole.CALLER: "+819012345679", NumberRole.CALLED: "+81501234567",
-    }  # fmt: skip
+    assert {role: number.e164 for role, number in record.opened.items()} == NUMBERS
     assert not list(control)
 
 
 def test_a_call_that_ended_before_a_decision(control, evidence):
-    enter(control, hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))
+    enter(control, *UNDECIDED)
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.status) == (None, None, "CANCEL")
     assert (record.fallback, record.complete, record.anomalies) == (True, True, ())
@@ -621,17 +551,15 @@ def test_a_call_that_the_hook_refused(control, evidence, outcome, reason, cause)
 
 def test_a_request_that_comes_after_the_hook_fell_back_gets_the_hooks_decision(control, evidence):
     enter(control, FALLBACK[0])
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
-    assert (call.decision.outcome, call.decision.reason) == (Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE)
-    assert control.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI) is None
+    decision = decide(control).decision
+    assert (decision.outcome, decision.reason) == (Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE)
+    assert refuses(control, replace(REQUEST, nonce=OTHER_NONCE))
     assert evidence.kinds() == ["fallback"]
 
 
 def test_the_hooks_decision_counts_if_the_services_comes_too_late(control, evidence):
     """The hook used its fallback and played the notice."""
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
+    call = decide(control)
     enter(control, FALLBACK[0])
     assert (call.decision.outcome, call.decision.profiles) == (Outcome.NOTICE, {Party.CALLED: "notice"})
     enter(control, *FALLBACK[1:])
@@ -642,10 +570,7 @@ def test_the_hooks_decision_counts_if_the_services_comes_too_late(control, evide
 
 
 def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(control, evidence):
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
-    enter(control, hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))
-    record = evidence.record(CALL)
+    record = record_of(control, *UNDECIDED)
     assert evidence.kinds() == ["decided", "ended"]
     assert (record.outcome, record.status, record.fallback, record.anomalies) == ("PLAY", "CANCEL", False, ())
 
@@ -655,29 +580,23 @@ def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(contr
 
 def test_calls_in_progress_are_restored(sounds, evidence):
     control = made(sounds, evidence, BOTH)
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
-    control.decide(replace(EMERGENCY, nonce=OTHER_NONCE), Interface.ARI)
+    call = decide(control)
+    for other in (replace(EMERGENCY, nonce=OTHER_NONCE), INNER):
+        decide(control, other)
     later = again(control, evidence)
     known = later.find(CALL)
-    assert known
     assert (known.decision, known.nonce) == (call.decision, NONCE)
     assert (known.forwarding_numbers, known.called) == (call.forwarding_numbers, call.called)
-    assert {each.id for each in later} == {CALL, EMERGENCY.call_id}
-    assert later.decide(REQUEST, Interface.ARI) is known
-    assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI) is None
+    assert {each.id: each.decision.skip for each in later} == {
+        CALL: None, EMERGENCY.call_id: None, INNER.call_id: Skip.ANNOUNCED
+    }  # fmt: skip
+    assert decide(later) is known
+    assert refuses(later, replace(REQUEST, nonce=OTHER_NONCE))
     assert later.verdict(known) == control.verdict(call)
 
 
-def test_a_call_without_a_sound_is_restored_as_such(control, evidence):
-    control.decide(REQUEST, Interface.ARI)
-    control.decide(INNER, Interface.ARI)
-    later = again(control, evidence)
-    assert [call.decision.skip for call in later] == [None, Skip.ANNOUNCED]
-
-
 def test_a_call_of_a_version_without_nonces_is_not_restored(control, evidence):
-    control.decide(replace(REQUEST, nonce=""), Interface.ARI)
+    decide(control, replace(REQUEST, nonce=""))
     decided = evidence.steps.pop()
     without = {key: value for key, value in decided.details.items() if key != "nonce"}
     evidence.steps.append(replace(decided, details=without))
@@ -685,53 +604,41 @@ def test_a_call_of_a_version_without_nonces_is_not_restored(control, evidence):
 
 
 WHOLE = {
-    "decided by the service": (
-        True,
-        (
-            hook.sounded(at=ms(3100), caller="sample", sent=5, since=ms(3000), status="0"),
-            hook.sounded(at=ms(3560), played="again", sent=22, since=ms(3110), status="SUCCESS"),
-            hook.ended(at=ms(9000), talked_ms=5000),
-        ),
-    ),
+    "decided by the service": (True, AGAIN),
     "decided by the hook": (False, FALLBACK),
     "decided by both": (True, FALLBACK),
-    "not decided": (False, (hook.undecided(), hook.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))),
+    "not decided": (False, UNDECIDED),
 }
 
 
 @pytest.mark.parametrize(("asked", "lines"), WHOLE.values(), ids=WHOLE)
 def test_a_journal_that_is_read_again_writes_each_step_once(sounds, asked, lines):
-    """However many steps are on the disk when the service is killed, the next one reads all lines again."""
-    expected = MemoryEvidence()
-    control = made(sounds, expected, BOTH)
-    if asked:
-        control.decide(REQUEST, Interface.ARI)
+    """However many steps are on the disk when the service is killed, the next one reads all lines again; also after
+    each of several kills.
+    """
+    expected, often = MemoryEvidence(), MemoryEvidence()
+    control, repeated = made(sounds, expected, BOTH), made(sounds, often, BOTH)
+    for each in (control, repeated) if asked else ():
+        decide(each)
     enter(control, *lines)
     for kept in range(asked, len(expected.steps)):
         evidence = MemoryEvidence(steps=expected.steps[:kept])
         enter(again(control, evidence, ms(10_000)), *lines)
         assert evidence.steps == expected.steps, f"{kept} steps were on the disk"
-
-
-def test_a_journal_is_read_again_after_each_of_several_kills(sounds):
-    evidence = MemoryEvidence()
-    control = made(sounds, evidence, BOTH)
-    control.decide(REQUEST, Interface.ARI)
-    _, lines = WHOLE["decided by the service"]
-    for many in range(len(lines) + 1):
-        control = again(control, evidence, ms(10_000))
-        enter(control, *lines[:many])
-    assert [call.id for call in control] == []
-    once = MemoryEvidence()
-    control = made(sounds, once, BOTH)
-    control.decide(REQUEST, Interface.ARI)
-    enter(control, *lines)
-    assert evidence.steps == once.steps
+    if asked:
+        for many in range(len(lines) + 1):
+            repeated = again(repeated, often, ms(10_000))
+            enter(repeated, *lines[:many])
+        assert list(repeated) == []
+        assert often.steps == expected.steps
 
 
 def test_a_call_continues_after_a_restart(control, evidence):
-    control.decide(REQUEST, Interface.ARI)
+    """Its leg is heard if its sound has ended, before the restart too."""
+    decide(control)
+    assert skip(again(control, MemoryEvidence(steps=list(evidence.steps))), INNER) is Skip.ANNOUNCED
     enter(control, HEARD[0])
+    assert skip(again(control, MemoryEvidence(steps=list(evidence.steps))), INNER) is None
     later = again(control, evidence, ms(5000))
     (known,) = later
     assert (known.answered, known.sounded_at) == (True, ms(3440))
@@ -740,33 +647,25 @@ def test_a_call_continues_after_a_restart(control, evidence):
     assert (record.heard, record.times[StepKind.CONNECTED], record.anomalies) == (True, ms(3440), ())
 
 
-def test_a_leg_is_heard_if_its_calls_sound_ended_before_a_restart(control, evidence):
-    control.decide(REQUEST, Interface.ARI)
-    assert skip(again(control, MemoryEvidence(steps=list(evidence.steps))), INNER) is Skip.ANNOUNCED
-    enter(control, HEARD[0])
-    assert skip(again(control, evidence), INNER) is None
-
-
 # -- calls whose end is missing in the journal ------------------------------------------------------------------------
 
 
 def test_a_call_is_interrupted_once(control, evidence):
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
-    control.close_interrupted(call)
-    control.close_interrupted(call)
+    call = decide(control)
+    for _ in range(2):
+        control.close_interrupted(call)
     assert evidence.kinds() == ["decided", "interrupted"]
     assert not list(control)
     with pytest.raises(JournalError, match="no such call"):
         enter(control, HEARD[1])
 
 
-def test_a_call_that_ended_meanwhile_is_not_interrupted(control, evidence):
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
+def test_a_call_that_ended_meanwhile_is_neither_interrupted_nor_suspended(control, evidence):
+    call = decide(control)
     enter(control, *HEARD)
     control.close_interrupted(call)
-    assert StepKind.INTERRUPTED not in evidence.kinds()
+    control.record_suspension(call)
+    assert not {StepKind.INTERRUPTED, StepKind.SUSPENDED} & set(evidence.kinds())
 
 
 # -- numbers that are suspended while they are in a call --------------------------------------------------------------
@@ -780,18 +679,23 @@ def suspending() -> object:
 
 @pytest.mark.parametrize("number", [LICENSED, f"{LICENSED}x"])
 def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evidence, number):
-    other = control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Interface.ARI)
-    emergency = control.decide(EMERGENCY, Interface.ARI)
-    refused = control.decide(replace(REQUEST, call_id=id_of(8), number=SUSPENDED), Interface.ARI)
-    call = control.decide(replace(REQUEST, number=number), Interface.AGI)
-    assert call
+    """The settings can let it continue. After a restart, the next service ends it."""
+    other = decide(control, replace(REQUEST, call_id=id_of(7), number="0312345600"))
+    emergency = decide(control, EMERGENCY)
+    refused = decide(control, replace(REQUEST, call_id=id_of(8), number=SUSPENDED))
+    call = decide(control, replace(REQUEST, number=number), Interface.AGI)
     assert control.calls_to_end() == []
-    control.registry = suspending
+    if number == LICENSED:
+        later = again(control, evidence, registry=suspending)
+        assert [call.id for call in later.calls_to_end()] == [CALL]
+    control.registry, control.hang_up_suspended = suspending, False
+    assert control.calls_to_end() == []
+    control.hang_up_suspended = True
     assert control.calls_to_end() == [call]
-    control.record_suspension(call)
-    control.record_suspension(call)
+    for _ in range(2):
+        control.record_suspension(call)
     assert control.calls_to_end() == []
-    assert sound_steps(evidence, "suspended") == [steps.suspended(CALL, NOW, 43)]
+    assert of_kind(evidence, "suspended") == [steps.suspended(CALL, NOW, 43)]
     enter(control, hook.ended(at=ms(100), cause=21, talked_ms=50))
     assert list(control) == [other, emergency, refused]
 
@@ -803,38 +707,17 @@ def test_a_call_that_the_hook_decided_is_ended_too(control):
     assert [call.id for call in control.calls_to_end()] == [CALL]
 
 
-def test_an_ended_call_is_not_suspended(control, evidence):
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
-    enter(control, *HEARD)
-    control.record_suspension(call)
-    assert StepKind.SUSPENDED not in evidence.kinds()
-
-
 def test_a_suspension_that_begins_later_ends_the_calls_then(sounds, evidence):
     now = [ms(-2000)]
     control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
-    call = control.decide(REQUEST, Interface.ARI)
+    call = decide(control)
     assert control.calls_to_end() == []
     now[0] = NOW
     assert control.calls_to_end() == [call]
 
 
-def test_the_settings_can_let_suspended_calls_continue(control):
-    control.decide(REQUEST, Interface.ARI)
-    control.registry, control.hang_up_suspended = suspending, False
-    assert control.calls_to_end() == []
-
-
-def test_a_call_of_an_earlier_service_is_ended_by_its_number(control, evidence):
-    control.decide(REQUEST, Interface.ARI)
-    control.decide(replace(REQUEST, call_id=id_of(7), number="0312345600"), Interface.ARI)
-    later = again(control, evidence, registry=suspending)
-    assert [call.id for call in later.calls_to_end()] == [CALL]
-
-
 def test_without_a_registry_a_remembered_suspension_ends_the_call(control):
-    call = control.decide(REQUEST, Interface.ARI)
+    call = decide(control)
     control.registry, control.remembered = lambda: None, {"+81312345678": ms(-1)}
     assert control.calls_to_end() == [call]
 
@@ -845,10 +728,7 @@ def test_without_a_registry_a_remembered_suspension_ends_the_call(control):
 @pytest.mark.parametrize(("error", "logged"), [(LedgerError("broken"), True), (LedgerBehindError("no room"), False)])
 def test_evidence_that_cannot_be_written_is_logged(control, evidence, caplog, error, logged):
     evidence.error = error
-    call = control.decide(REQUEST, Interface.ARI)
-    assert call
-    assert call.kept
-    assert call.kept.exception() is error
+    assert decide(control).kept.exception() is error
     assert ("evidence could not be written: broken" in caplog.text) is logged
 
 
@@ -879,13 +759,20 @@ def records(url: str) -> dict[str, Record]:
         return {record.call_id: record for record in reader.records()}
 
 
+def verified(url: str) -> tuple[list[str], int, int]:
+    """The faults, the leaves and the open calls."""
+    with LedgerReader.open(url) as reader:
+        result = verify_ledger(reader, key_ring_of(url).signer.key)
+    return result.faults, result.leaves, result.open_calls
+
+
 def test_calls_in_a_real_ledger_from_one_service_to_the_next(url, sounds):
     key_ring = key_ring_of(url)
     second, third = id_of(2), id_of(3)
     with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
         control = made(sounds, pending)
-        control.decide(REQUEST, Interface.ARI)
-        control.decide(replace(REQUEST, call_id=second, nonce=OTHER_NONCE), Interface.ARI)
+        decide(control)
+        decide(control, replace(REQUEST, call_id=second, nonce=OTHER_NONCE))
         enter(control, *HEARD, hook.sounded(second, OTHER_NONCE, at=ms(3440), sent=22))
         enter(control, hook.decided(third))
     with (
@@ -906,19 +793,15 @@ def test_calls_in_a_real_ledger_from_one_service_to_the_next(url, sounds):
     for call_id, record in found.items():
         assert (record.complete, record.heard, record.anomalies) == (True, True, ()), call_id
         assert record.fallback is (call_id == third)
-    with LedgerReader.open(url) as reader:
-        result = verify_ledger(reader, key_ring.signer.key)
-    assert (result.faults, result.leaves, result.open_calls) == ([], 3, 0)
+    assert verified(url) == ([], 3, 0)
 
 
 def test_a_late_decision_is_in_the_leaf_of_its_call(url, sounds):
     key_ring = key_ring_of(url)
     with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
         control = made(sounds, pending)
-        control.decide(REQUEST, Interface.ARI)
+        decide(control)
         enter(control, *FALLBACK)
     record = records(url)[CALL]
     assert (record.outcome, record.heard, record.fallback, record.complete) == ("NOTICE", True, True, True)
-    with LedgerReader.open(url) as reader:
-        result = verify_ledger(reader, key_ring.signer.key)
-    assert (result.faults, result.leaves, result.open_calls) == ([], 1, 0)
+    assert verified(url) == ([], 1, 0)

@@ -10,8 +10,9 @@ import shutil
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
 from typing import NoReturn
@@ -24,29 +25,21 @@ from idtone.call_control import journal as module
 from idtone.call_control.journal import FILE_MODE, FOLDER_MODE, JournalFolder, is_quiet
 from idtone.errors import JournalError
 
-from .reading import Entered, following, is_cleared, taken, until, write
+from .reading import Entered, following, is_cleared, journal_in, taken, until, write
 from .users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
 
 OTHER_GROUP = 54_324
 
 
-def made(place: Path) -> JournalFolder:
-    (place / "sounds").mkdir()
-    folder = JournalFolder(place / "sounds" / "journal", place / "sounds")
-    folder.make()
-    return folder
+@pytest.fixture
+def entered() -> Entered:
+    return Entered()
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> JournalFolder:
-    return made(tmp_path)
-
-
-@pytest.fixture
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reader replaces and checks files all the time."""
-    for name, seconds in {"POLL_S": 0.01, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.01, "SAVE_EVERY_S": 0.0}.items():
-        monkeypatch.setattr(module, name, seconds)
+def unpolled(monkeypatch) -> None:
+    """Without inotify the next read would come after a minute."""
+    monkeypatch.setattr(module, "POLL_S", 60.0)
 
 
 @pytest.fixture
@@ -80,11 +73,11 @@ def test_the_folder_and_its_file_are_made_once(folder):
     assert list(folder.directory.iterdir()) == [folder.path]
 
 
-@pytest.mark.parametrize("wrong", [0o755, 0o700, 0o2770, 0o777])
-def test_a_wrong_mode_of_the_folder_is_corrected(folder, wrong):
-    folder.directory.chmod(wrong)
-    folder.make()
-    assert mode(folder.directory) & 0o777 == 0o710
+def test_a_wrong_mode_of_the_folder_is_corrected(folder):
+    for wrong in (0o755, 0o700, 0o2770, 0o777):
+        folder.directory.chmod(wrong)
+        folder.make()
+        assert mode(folder.directory) & 0o777 == 0o710, oct(wrong)
 
 
 @needs_root
@@ -205,7 +198,7 @@ def test_a_failure_leaves_the_file_where_it_is(folder, monkeypatch, function):
 def test_instances_that_replace_it_at_once_lose_nothing(folder):
     """Each instance locks the folder while it replaces the file."""
     others = [JournalFolder(folder.directory, folder.directory.parent) for _ in range(4)]
-    names = [f"{number}\n" for number in range(200)]
+    names = [f"{number}\n" for number in range(100)]
 
     def replace_often(each: JournalFolder) -> None:
         while not over.is_set():
@@ -272,36 +265,30 @@ def test_refused_lines_are_kept_up_to_a_limit(folder, monkeypatch):
 # -- lines are read ---------------------------------------------------------------------------------------------------
 
 
-async def test_existing_and_new_lines_are_read(folder):
+async def test_existing_and_new_lines_are_read(folder, entered):
     write(folder, "a\nb\n")
-    entered = Entered()
-    reader = entered.reader(folder)
-    assert not reader.read.is_set()
-    async with following(reader):
-        await reader.read.wait()
+    assert not entered.reader(folder).read.is_set()
+    async with entered.following(folder):
         assert entered.lines == ["a", "b"]
         for number in range(5):
             write(folder, f"{number}\n{number}x\n")
-            await until(lambda number=number: len(entered.lines) == 4 + 2 * number)
+            await entered.has(4 + 2 * number)
     assert entered.lines == ["a", "b", *(f"{number}{end}" for number in range(5) for end in ("", "x"))]
 
 
-async def test_files_that_were_taken_are_read_before_the_one_that_the_hook_writes_to(folder):
+async def test_files_that_were_taken_are_read_before_the_one_that_the_hook_writes_to(folder, entered):
     for text in ("a\n", "b\n"):
         write(folder, text)
         folder.replace()
     write(folder, "c\n")
-    entered = Entered()
-    async with following(entered.reader(folder)):
-        await until(lambda: len(entered.lines) == 3)
+    async with entered.following(folder):
+        await entered.has(3)
     assert entered.lines == ["a", "b", "c"]
 
 
-async def test_a_line_is_entered_when_its_end_is_written(folder):
-    entered = Entered()
-    reader = entered.reader(folder)
-    async with following(reader):
-        await reader.read.wait()
+async def test_a_line_is_entered_when_its_end_is_written(folder, entered, unpolled, without_inotify):
+    """A direct read needs neither inotify nor a poll."""
+    async with entered.following(folder) as reader:
         for text, lines in (("a", 0), ("b", 0), ("c\nd", 1), ("\n", 2), ("\n\n", 4), ("e", 4)):
             write(folder, text)
             reader.read_new_lines()
@@ -309,35 +296,21 @@ async def test_a_line_is_entered_when_its_end_is_written(folder):
     assert entered.lines == ["abc", "d", "", ""]
 
 
-async def test_a_direct_read_needs_neither_inotify_nor_a_poll(folder, monkeypatch, without_inotify):
-    monkeypatch.setattr(module, "POLL_S", 60.0)
-    entered = Entered()
-    reader = entered.reader(folder)
-    async with following(reader):
-        await reader.read.wait()
-        write(folder, "a\n")
-        reader.read_new_lines()
-        assert entered.lines == ["a"]
+async def test_long_lines(folder):
+    for length in (2047, 4096, module.PART - 1, module.PART, module.PART + 1):
+        lines = [character * length for character in "abcd"]
+        entered = Entered()
+        async with entered.following(folder) as reader:
+            entered.lines.clear()  # those of the lengths before
+            for line in lines:
+                write(folder, f"{line}\n")
+                reader.read_new_lines()
+        assert "".join(entered.lines) == "".join(lines)
+        assert entered.lines == lines or length >= module.PART
 
 
-@pytest.mark.parametrize("length", [2047, 4096, module.PART - 1, module.PART, module.PART + 1])
-async def test_long_lines(folder, length):
-    lines = [character * length for character in "abcdefgh"]
-    entered = Entered()
-    async with following(entered.reader(folder)):
-        for line in lines:
-            write(folder, f"{line}\n")
-        await until(lambda: len("".join(entered.lines)) == length * len(lines))
-    assert "".join(entered.lines) == "".join(lines)
-    if length < module.PART:
-        assert entered.lines == lines
-
-
-async def test_a_line_without_an_end_does_not_fill_the_memory(folder):
-    entered = Entered()
-    reader = entered.reader(folder)
-    async with following(reader):
-        await reader.read.wait()
+async def test_a_line_without_an_end_does_not_fill_the_memory(folder, entered):
+    async with entered.following(folder) as reader:
         for _ in range(3):
             write(folder, "x" * (module.PART + 1))
             reader.read_new_lines()
@@ -348,22 +321,20 @@ async def test_a_line_without_an_end_does_not_fill_the_memory(folder):
     assert max(map(len, entered.lines)) <= 2 * module.PART
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.text(st.characters(codec="ascii", exclude_characters="\n"), max_size=30), max_size=20),
     st.lists(st.integers(0, 400), max_size=20),
     st.integers(1, 9),
 )
 def test_any_lines_in_any_parts(tmp_path_factory, lines, cuts, part):
-    folder = made(tmp_path_factory.mktemp("journal"))
+    folder = journal_in(tmp_path_factory.mktemp("journal"))
     text = "".join(f"{line}\n" for line in lines)
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     entered = Entered()
 
     async def read() -> None:
-        reader = entered.reader(folder)
-        async with following(reader):
-            await reader.read.wait()
+        async with entered.following(folder) as reader:
             for start, end in itertools.pairwise(places):
                 write(folder, text[start:end])
                 reader.read_new_lines()
@@ -378,143 +349,110 @@ def test_any_lines_in_any_parts(tmp_path_factory, lines, cuts, part):
 # -- when lines are read ----------------------------------------------------------------------------------------------
 
 
-async def test_inotify_wakes_the_reader(folder, monkeypatch):
-    """Without inotify the next read would come after a minute."""
-    monkeypatch.setattr(module, "POLL_S", 60.0)
-    entered = Entered()
-    reader = entered.reader(folder)
-    async with following(reader):
-        await reader.read.wait()
-        for number in range(3):
-            write(folder, f"{number}\n")
-            await until(lambda number=number: len(entered.lines) == number + 1)
-
-
-async def test_inotify_also_watches_the_replacement_file(folder, monkeypatch):
-    monkeypatch.setattr(module, "POLL_S", 60.0)
+async def test_inotify_wakes_the_reader_and_watches_the_replacement_file_too(folder, entered, unpolled, monkeypatch):
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 0.0)
-    entered = Entered()
-    reader = entered.reader(folder)
-    async with following(reader):
-        await reader.read.wait()
+    async with entered.following(folder):
         for number in range(5):
             write(folder, f"{number}\n")
-            await until(lambda number=number: len(entered.lines) == number + 1)
+            await entered.has(number + 1)
     assert entered.lines == list("01234")
 
 
-@pytest.mark.alone
-async def test_a_line_is_entered_within_50_ms(folder):
-    entered = Entered()
-    reader = entered.reader(folder)
-    delays_ms: list[float] = []
-    async with following(reader):
-        await reader.read.wait()
-        for number in range(21):
-            await asyncio.sleep(0.013 * (number % 4))
+async def delays_ms(folder: JournalFolder, entered: Entered, pauses_s: Sequence[float]) -> list[float]:
+    """How long after its writing each line is entered."""
+    delays_ms = []
+    async with entered.following(folder):
+        for number, pause_s in enumerate(pauses_s):
+            await asyncio.sleep(pause_s)
             began_s = time.monotonic()
             write(folder, f"{number}\n")
-            await until(lambda number=number: len(entered.lines) == number + 1)
+            await entered.has(number + 1)
             delays_ms.append(1000 * (time.monotonic() - began_s))
-    assert statistics.median(delays_ms) <= 50, delays_ms
-    assert max(delays_ms) <= 1000 * module.POLL_S, delays_ms
+    return delays_ms
 
 
 @pytest.mark.alone
-async def test_without_inotify_a_line_is_entered_at_the_next_poll(folder, without_inotify, caplog):
-    entered = Entered()
-    reader = entered.reader(folder)
-    delays_ms: list[float] = []
-    async with following(reader):
-        await reader.read.wait()
-        for number in range(5):
-            await asyncio.sleep(0.07 * number)
-            began_s = time.monotonic()
-            write(folder, f"{number}\n")
-            await until(lambda number=number: len(entered.lines) == number + 1)
-            delays_ms.append(1000 * (time.monotonic() - began_s))
-    assert max(delays_ms) <= 1000 * module.POLL_S + 50, delays_ms
+async def test_a_line_is_entered_within_50_ms(folder, entered):
+    found_ms = await delays_ms(folder, entered, [0.013 * (number % 4) for number in range(21)])
+    assert statistics.median(found_ms) <= 50, found_ms
+    assert max(found_ms) <= 1000 * module.POLL_S, found_ms
+
+
+@pytest.mark.alone
+async def test_without_inotify_a_line_is_entered_at_the_next_poll(folder, entered, without_inotify, caplog):
+    found_ms = await delays_ms(folder, entered, [0.07 * number for number in range(5)])
+    assert max(found_ms) <= 1000 * module.POLL_S + 50, found_ms
     assert caplog.messages == ["inotify cannot be used (Too many open files); the journal is read every 0.5 s"]
 
 
-async def test_without_a_watch_on_the_folder_it_is_polled(folder, monkeypatch, quickly):
+async def test_without_a_watch_on_the_folder_it_is_polled(folder, entered, monkeypatch, quickly):
     """The number of inotify watches has reached the system's limit (fs.inotify.max_user_watches)."""
 
     def none(*_: object) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(module.INotify, "add_watch", none)
-    entered = Entered()
-    async with following(entered.reader(folder)):
+    async with entered.following(folder):
         write(folder, "a\n")
-        await until(lambda: entered.lines == ["a"])
+        await entered.has(1)
 
 
-async def test_the_reader_reports_the_time_since_its_last_read(folder, quickly):
-    entered = Entered()
-    async with following(entered.reader(folder)):
-        await until(lambda: len(entered.gaps_s) > 3)
+async def test_the_reader_reports_the_time_since_its_last_read(folder, entered, quickly):
+    async with entered.following(folder):
+        await entered.looks(4)
     assert entered.gaps_s[0] > 50 * 365 * 86_400  # it was never saved
     assert 0 <= max(entered.gaps_s[1:]) < 5
     down_s = 3600
     os.utime(folder.directory / module.READ, times=(time.time() - down_s,) * 2)
-    entered = Entered()
-    async with following(entered.reader(folder)):
-        await until(lambda: entered.gaps_s)
-        await until(lambda: time.time() - folder.read_until() < 60)
-    assert down_s - 5 <= entered.gaps_s[0] <= down_s + 60
+    later = Entered()
+    async with later.following(folder):
+        await until(lambda: later.gaps_s and time.time() - folder.read_until() < 60)
+    assert down_s - 5 <= later.gaps_s[0] <= down_s + 60
 
 
 # -- a file is removed ------------------------------------------------------------------------------------------------
 
 
-async def test_a_file_is_removed_when_its_evidence_is_on_the_disk(folder, quickly):
-    entered = Entered()
-    async with following(entered.reader(folder)):
+async def test_a_file_is_removed_when_its_evidence_is_on_the_disk(folder, entered, quickly):
+    async with entered.following(folder):
         for number in range(10):
             write(folder, f"{number}\n")
             await until(lambda: is_cleared(folder))
     assert entered.lines == list("0123456789")
 
 
-async def test_a_line_stays_in_the_file_for_some_seconds_at_most(folder, monkeypatch):
+async def test_a_line_stays_in_the_file_for_some_seconds_at_most(folder, entered, monkeypatch):
     """A line can hold telephone numbers."""
     monkeypatch.setattr(module, "POLL_S", 0.05)
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 0.4)
-    entered = Entered()
-    async with following(entered.reader(folder)):
+    async with entered.following(folder):
         began_s = time.monotonic()
         write(folder, "a\n")
         await until(lambda: is_cleared(folder))
         assert 0.3 <= time.monotonic() - began_s < 5
 
 
-async def test_a_large_file_is_replaced_at_once(folder, monkeypatch):
+async def test_a_large_file_is_replaced_at_once(folder, entered, monkeypatch):
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 600.0)
     monkeypatch.setattr(module, "REPLACE_AT", 100)
-    entered = Entered()
-    async with following(entered.reader(folder)):
+    async with entered.following(folder):
         write(folder, "x" * 98 + "\n")
-        await until(lambda: entered.lines)
+        await entered.has(1)
         assert not is_cleared(folder)
         write(folder, "\n")
         await until(lambda: is_cleared(folder))
 
 
-async def looks(entered: Entered, many: int = 10) -> None:
-    """Wait until the reader has read so often."""
-    before = len(entered.gaps_s)
-    await until(lambda: len(entered.gaps_s) >= before + many)
-
-
 async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder, quickly):
+    """A last line without its end is entered before; the disk was full."""
     entered = Entered(on_disk=False)
-    async with following(entered.reader(folder)):
-        write(folder, "a\nb\n")
-        await until(lambda: taken(folder))
+    async with entered.following(folder):
+        write(folder, "a\nb")
+        await until(lambda: taken(folder) and entered.late)
         entered.late[0].set_result(None)
-        await looks(entered)
-        assert [path.read_text() for path in folder.taken()] == ["a\nb\n"]
+        await until(lambda: len(entered.late) == 2)
+        await entered.looks()
+        assert [path.read_text() for path in folder.taken()] == ["a\nb"]
         entered.late[1].set_result(None)
         await until(lambda: is_cleared(folder))
     assert entered.lines == ["a", "b"]
@@ -522,62 +460,59 @@ async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder, quickly):
 
 async def test_a_file_stays_while_a_full_disk_keeps_evidence_in_memory(folder, quickly):
     entered = Entered(all_written=False)
-    async with following(entered.reader(folder)):
+    async with entered.following(folder):
         write(folder, "a\n")
         await until(lambda: taken(folder))
-        await looks(entered)
+        await entered.looks()
         assert [path.read_text() for path in folder.taken()] == ["a\n"]
         entered.all_written = True
         await until(lambda: is_cleared(folder))
 
 
-async def test_a_file_stays_while_the_hook_has_it_open(folder, quickly):
-    entered = Entered()
-    async with following(entered.reader(folder)):
+async def test_a_file_stays_while_the_hook_has_it_open(folder, entered, quickly):
+    async with entered.following(folder):
         write(folder, "a\n")
         with folder.path.open("a") as late:
             await until(lambda: taken(folder))
             write(folder, "b\n")
-            await until(lambda: len(entered.lines) == 2)
-            await looks(entered)
+            await entered.has(2)
+            await entered.looks()
             assert len(taken(folder)) >= 1
             late.write("c\n")
         await until(lambda: is_cleared(folder))
     assert entered.lines == ["a", "b", "c"]
 
 
-async def test_a_last_line_without_its_end_is_entered_before_its_file_is_removed(folder, quickly):
-    """The disk was full."""
-    entered = Entered(on_disk=False)
-    async with following(entered.reader(folder)):
-        write(folder, "a\nb")
-        await until(lambda: entered.late)
-        entered.late[0].set_result(None)
-        await until(lambda: len(entered.late) == 2)
-        await looks(entered)
-        assert [path.read_text() for path in folder.taken()] == ["a\nb"]
-        entered.late[1].set_result(None)
-        await until(lambda: is_cleared(folder))
-    assert entered.lines == ["a", "b"]
+@contextmanager
+def writers(folder: JournalFolder, count: int = 1) -> Iterator[list[list[str]]]:
+    """The hook writes all the time in so many threads; yields what each has written."""
+    over = threading.Event()
+    written: list[list[str]] = [[] for _ in range(count)]
 
-
-async def test_many_writers_lose_nothing_while_files_are_replaced(folder, quickly):
-    writers, each = 4, 150
-
-    def write_all(writer: int) -> None:
-        for number in range(each):
-            write(folder, f"{writer}:{number}\n")
+    def write_on(number: int, own: list[str]) -> None:
+        while not over.is_set():
+            own.append(f"{number}:{len(own)}")
+            write(folder, f"{own[-1]}\n")
             time.sleep(0.0005)
 
-    threads = [threading.Thread(target=write_all, args=(writer,)) for writer in range(writers)]
-    entered = Entered()
-    async with following(entered.reader(folder)):
+    threads = [threading.Thread(target=write_on, args=each) for each in enumerate(written)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield written
+    finally:
+        over.set()
         for thread in threads:
-            thread.start()
-        await until(lambda: is_cleared(folder) and not any(map(threading.Thread.is_alive, threads)), 30)
-    for writer in range(writers):
-        own = [line for line in entered.lines if line.startswith(f"{writer}:")]
-        assert own == [f"{writer}:{number}" for number in range(each)]
+            thread.join()
+
+
+async def test_many_writers_lose_nothing_while_files_are_replaced(folder, entered, quickly):
+    async with entered.following(folder):
+        with writers(folder, 4) as written:
+            await until(lambda: len(entered.lines) > 300)
+        await until(lambda: is_cleared(folder))
+    for number, own in enumerate(written):
+        assert [line for line in entered.lines if line.startswith(f"{number}:")] == own
 
 
 # -- from one reader to the next --------------------------------------------------------------------------------------
@@ -587,17 +522,16 @@ async def test_the_next_reader_reads_what_was_not_removed(folder):
     write(folder, "a\n")
     for _ in range(2):
         entered = Entered()
-        async with following(entered.reader(folder)):
-            await until(lambda entered=entered: entered.lines == ["a"])
+        async with entered.following(folder):
+            assert entered.lines == ["a"]
 
 
-async def test_a_file_with_two_names_is_read_once(folder, quickly):
+async def test_a_file_with_two_names_is_read_once(folder, entered, quickly):
     """The previous reader was killed during the replacement."""
     write(folder, "a\n")
     os.link(folder.path, folder.path.with_name("taken-1"))
     write(folder, "b\n")
-    entered = Entered()
-    async with following(entered.reader(folder)):
+    async with entered.following(folder):
         await until(lambda: is_cleared(folder))
         write(folder, "c\n")
         await until(lambda: is_cleared(folder))
@@ -606,41 +540,31 @@ async def test_a_file_with_two_names_is_read_once(folder, quickly):
 
 async def test_a_reader_takes_over_from_another_without_a_gap(folder, quickly):
     """The previous reader has closed its files when the next one begins; the hook writes all the time."""
-    over = threading.Event()
-    written: list[str] = []
-
-    def write_on() -> None:
-        while not over.is_set():
-            written.append(f"{len(written)}")
-            write(folder, f"{written[-1]}\n")
-            time.sleep(0.0005)
-
-    thread = threading.Thread(target=write_on)
-    thread.start()
     read: list[str] = []
-    for number in range(8):
+
+    async def read_on(writing: bool) -> None:
         entered = Entered()
-        async with following(entered.reader(folder)):
-            await until(lambda entered=entered: len(entered.lines) > 20)
-            if number == 7:
-                over.set()
-                thread.join()
-                await until(lambda: is_cleared(folder))
+        async with entered.following(folder):
+            await until(lambda: len(entered.lines) > 20 if writing else is_cleared(folder))
         again = [line for line in entered.lines if line in set(read)]
         assert entered.lines[: len(again)] == again
-        read += entered.lines[len(again) :]
-    assert read == written
+        read.extend(entered.lines[len(again) :])
+
+    with writers(folder) as written:
+        for _ in range(7):
+            await read_on(writing=True)
+    await read_on(writing=False)
+    assert [read] == written
 
 
 async def test_two_readers_at_once_lose_nothing(folder, quickly):
     first, second = Entered(), Entered()
-    async with following(first.reader(folder)), following(second.reader(folder)):
-        for number in range(200):
+    async with first.following(folder), second.following(folder):
+        for number in range(100):
             write(folder, f"{number}\n")
             await asyncio.sleep(0.0005)
         await until(lambda: is_cleared(folder))
-    read = {*first.lines, *second.lines}
-    assert read == {str(number) for number in range(200)}
+    assert {*first.lines, *second.lines} == {str(number) for number in range(100)}
     for entered in (first, second):
         assert sorted(set(entered.lines), key=int) == entered.lines
 
@@ -648,48 +572,33 @@ async def test_two_readers_at_once_lose_nothing(folder, quickly):
 # -- errors -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_deleted_folder_is_made_again(folder, quickly):
-    entered = Entered()
-    async with following(entered.reader(folder)):
-        write(folder, "a\n")
-        await until(lambda: entered.lines == ["a"])
-        shutil.rmtree(folder.directory)
-        await until(folder.path.exists)
-        write(folder, "b\n")
-        await until(lambda: entered.lines == ["a", "b"])
-
-
-async def test_a_folder_that_cannot_be_used_is_logged_once_and_tried_again(folder, quickly, caplog):
-    entered = Entered()
-    async with following(entered.reader(folder)):
-        await until(lambda: entered.gaps_s)
-        shutil.rmtree(folder.directory)
-        folder.directory.write_text("in the way")
-        await until(lambda: caplog.messages)
-        await asyncio.sleep(0.1)
-        folder.directory.unlink()
-        await until(folder.path.exists)
-        write(folder, "a\n")
-        await until(lambda: entered.lines == ["a"])
-    (message,) = caplog.messages
-    assert message.startswith(f"the journal cannot be read: {folder.directory}: the journal cannot be used: ")
-
-
-async def test_a_folder_that_cannot_be_used_at_the_start_is_tried_again(folder, quickly, caplog):
+async def test_a_folder_that_cannot_be_used_is_logged_once_and_made_again(folder, entered, quickly, caplog):
+    """At the start, while the journal is read, and after it was deleted."""
     shutil.rmtree(folder.directory)
     folder.directory.write_text("in the way")
-    entered = Entered()
     async with following(entered.reader(folder)):
-        await until(lambda: caplog.messages)
-        folder.directory.unlink()
-        await until(folder.path.exists)
-        write(folder, "a\n")
-        await until(lambda: entered.lines == ["a"])
+        for number, in_the_way in enumerate((True, True, False), 1):
+            if in_the_way:
+                await until(lambda: caplog.messages)
+                await asyncio.sleep(0.1)
+                folder.directory.unlink()
+                (message,) = caplog.messages
+                assert message.startswith(
+                    f"the journal cannot be read: {folder.directory}: the journal cannot be used: "
+                )
+            await until(folder.path.exists)
+            write(folder, f"{number}\n")
+            await entered.has(number)
+            await asyncio.sleep(0.05)  # so that the throttle's message has come
+            caplog.clear()
+            shutil.rmtree(folder.directory)
+            if number == 1:
+                folder.directory.write_text("in the way")
+    assert entered.lines == ["1", "2", "3"]
 
 
-async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, quickly, caplog):
+async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered, quickly, caplog):
     """The ledger cannot be read, so it cannot say which calls have ended."""
-    entered = Entered()
     tries: list[Sequence[bytes]] = []
 
     def enter(lines: Sequence[bytes]) -> list[Future[None]]:
@@ -708,11 +617,11 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, quickly,
     assert [message.count("the ledger cannot say which calls have ended") for message in caplog.messages] == [1]
 
 
-async def test_a_read_that_fails_half_way_loses_no_line(folder, monkeypatch):
+async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeypatch):
     """As on a disk with errors: the first part was read, the next one cannot be."""
     lines = [f"{number:04}" for number in range(module.PART // 4)]  # more than one part
     write(folder, "".join(f"{line}\n" for line in lines))
-    entered, read = Entered(), os.read
+    read = os.read
     reads: list[int] = []
 
     def broken(descriptor: int, length: int) -> bytes:
@@ -725,52 +634,49 @@ async def test_a_read_that_fails_half_way_loses_no_line(folder, monkeypatch):
 
     monkeypatch.setattr(module.os, "read", broken)
     async with following(entered.reader(folder)):
-        await until(lambda: len(entered.lines) == len(lines))
+        await entered.has(len(lines))
     assert entered.lines == lines
     assert len(reads) > 2
 
 
-async def test_the_time_up_to_which_all_lines_were_read_is_saved(folder, quickly):
+async def test_the_time_up_to_which_all_lines_were_read_is_saved(folder, entered, quickly):
     assert folder.read_until() == 0
-    entered = Entered()
     began_s = time.time()
-    async with following(entered.reader(folder)):
+    async with entered.following(folder):
         await until(lambda: folder.read_until() > began_s + 0.05)
     assert folder.read_until() <= time.time()
     assert mode(folder.directory / module.READ) == 0o600
 
 
-async def test_the_time_is_not_saved_for_lines_whose_evidence_is_not_on_the_disk(folder, quickly):
+async def test_the_time_is_not_saved_for_lines_whose_evidence_is_not_on_the_disk(folder, entered, quickly):
     """After a kill they are read again. They would be refused if the saved time were later than theirs."""
-    entered = Entered()
-    async with following(entered.reader(folder)):
+    async with entered.following(folder):
         await until(folder.read_until)
         entered.on_disk = False
         write(folder, "a\n")
-        await until(lambda: entered.lines)
+        await entered.has(1)
         before_s = folder.read_until()
-        await looks(entered)
+        await entered.looks()
         assert folder.read_until() == before_s
         entered.late[0].set_result(None)
         await until(lambda: folder.read_until() > before_s)
         entered.all_written = False
         write(folder, "b\n")
-        await until(lambda: len(entered.lines) == 2)
+        await entered.has(2)
         before_s = folder.read_until()
-        await looks(entered)
+        await entered.looks()
         assert folder.read_until() == before_s
 
 
-async def test_the_time_is_saved_even_if_some_evidence_is_always_unwritten(folder, quickly):
-    entered = Entered(on_disk=False)
-    reader = entered.reader(folder)
-    async with following(reader):
-        for number in range(100):
+async def test_the_time_is_saved_even_if_some_evidence_is_always_unwritten(folder, entered, quickly):
+    entered.on_disk = False
+    async with entered.following(folder):
+        for number in range(50):
             write(folder, f"{number}\n")
             await until(lambda number=number: len(entered.late) == number + 1)
             if number:
                 entered.late[number - 1].set_result(None)
-            if number == 50:
+            if number == 25:
                 half_s = time.time()
         assert folder.read_until() > half_s
         assert not entered.late[-1].done()

@@ -9,8 +9,8 @@ import random
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,27 +29,21 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import Trouble
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.group_writer import GroupWriter, NotWrittenError
-from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending_decisions import Pending
 from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
+from .. import ROOT
 from ..ledger.sample_evidence import days_of, key_ring_of, url_of
 from . import hook
 from .evidence import REQUEST, MemoryEvidence, id_of, registry
-from .reading import following, is_cleared, until, write
+from .reading import is_cleared, journal_in, until, write
+from .serving import serving
 
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-@pytest.fixture
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in {"POLL_S": 0.004, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.0, "SAVE_EVERY_S": 0.0}.items():
-        monkeypatch.setattr(journal, name, seconds)
 
 
 # -- at each line of the program --------------------------------------------------------------------------------------
@@ -181,9 +175,7 @@ def calls_of(folder: JournalFolder, evidence: MemoryEvidence, sounds: dict[str, 
 
 def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
     """When a service is killed, the next one continues."""
-    (place / "sounds").mkdir(parents=True)
-    folder = JournalFolder(place / "sounds" / "journal", place / "sounds")
-    folder.make()
+    folder = journal_in(place)
     evidence = MemoryEvidence(slow=True)
     calls, expected = calls_of(folder, evidence, sounds)
     dice = random.Random(str(kill.place))
@@ -204,16 +196,16 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
         assert left.kinds(call_id) == kinds
         record = left.record(call_id)
         assert record.anomalies == ((LATE,) if kinds[:2] == ["decided", "fallback"] else ())
-    assert {path.name for path in folder.directory.iterdir()} <= {"calls", READ}
+    assert names(folder) == {"calls"}
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, quickly):
-    """At each line that uses files, and at every third other line."""
+def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, faster):
+    """At every other line that uses files, and at every sixth other line; `make bench-kills` kills more often."""
     whole = Kill()
     run(tmp_path / "whole", sounds, whole)
     in_files = sorted(place for place in whole.seen if place[0] == journal.__file__)
-    places = in_files + sorted(whole.seen.keys() - in_files)[::3]
+    places = in_files[::2] + sorted(whole.seen.keys() - in_files)[::6]
     assert len(in_files) > 100
     dice = random.Random(12)
     kills = [Kill(place, dice.randint(1, min(whole.seen[place], 4))) for place in places]
@@ -230,23 +222,6 @@ def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, q
 # -- with the real ledger ---------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def serving(url: str, folder: JournalFolder, sounds: dict[str, Sound]) -> AsyncIterator[LedgerWriter]:
-    """A service in this process; yields its ledger."""
-    key_ring = key_ring_of(url)
-    with (
-        LedgerWriter.open(url, "lab", key_ring) as writer,
-        Pending.open(url, writer, key_ring.days) as pending,
-        LedgerReader.open(url, key_ring.days) as ledger,
-    ):
-        control = CallControl(registry, Policy(), sounds, pending, sounds, recorded=ledger.knows)
-        control.recall(ledger.open_calls(now()))
-        entry = JournalIntake(control, ledger.times, folder.refuse)
-        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.set_gap_s)
-        async with following(reader):
-            yield writer
-
-
 def fallback(call_id: str, at: datetime) -> list[str]:
     """The lines of a call that the hook decided."""
     return [
@@ -260,19 +235,27 @@ FALLBACK = ["fallback", "answered", "sound-started", "sound-ended", "connected",
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(tmp_path) -> str:
     return url_of(tmp_path / "ledger.sqlite3")
 
 
+def records(url: str) -> dict[str, Record]:
+    with LedgerReader.open(url, days_of(url)) as reader:
+        return {record.call_id: record for record in reader.records()}
+
+
+def names(folder: JournalFolder) -> set[str]:
+    """The files of the journal; a service may not have lived long enough to note how far it has read."""
+    return {path.name for path in folder.directory.iterdir()} - {READ}
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> JournalFolder:
-    (tmp_path / "sounds").mkdir()
-    made = JournalFolder(tmp_path / "sounds" / "journal", tmp_path / "sounds")
-    made.make()
-    return made
+def faster(quickly, monkeypatch) -> None:
+    monkeypatch.setattr(journal, "POLL_S", 0.004)
+    monkeypatch.setattr(journal, "REPLACE_EVERY_S", 0.0)
 
 
-async def test_one_service_after_another_while_calls_continue(url, folder, sounds, quickly):
+async def test_one_service_after_another_while_calls_continue(url, folder, sounds, faster):
     calls: list[str] = []
     over = False
 
@@ -296,12 +279,11 @@ async def test_one_service_after_another_while_calls_continue(url, folder, sound
     for record in found.values():
         assert [step.kind for step in record.steps] == FALLBACK
         assert (record.heard, record.anomalies) == (True, ())
-    # A service may not have lived long enough to note how far it has read.
-    assert {path.name for path in folder.directory.iterdir()} - {READ} == {"calls"}
+    assert names(folder) == {"calls"}
 
 
 async def test_the_next_service_reads_lines_again_that_were_read_while_the_ledger_had_no_room(
-    url, folder, sounds, quickly, monkeypatch
+    url, folder, sounds, faster, monkeypatch
 ):
     """The first service had the evidence only in memory, for a long time."""
     monkeypatch.setattr(journal_intake, "LATE", timedelta(seconds=3))
@@ -310,14 +292,14 @@ async def test_the_next_service_reads_lines_again_that_were_read_while_the_ledge
     def full(*_: object) -> NoReturn:
         raise NotWrittenError("no room", Trouble.FULL)
 
-    async with serving(url, folder, sounds) as writer:
+    async with serving(url, folder, sounds) as (_, writer):
         await until(lambda: folder.read_until() > time.time() - 0.5)
         with monkeypatch.context() as no_room:
             no_room.setattr(GroupWriter, "write", full)
             for line in fallback(call_id, now()):
                 write(folder, f"{line}\n")
             await until(lambda: writer.unwritten and writer.unwritten.steps == len(FALLBACK))
-            await asyncio.sleep(2)  # so that the request is older than the saved time
+            await asyncio.sleep(1.5)  # so that the request is older than the saved time
             assert not is_cleared(folder)
             writer.close()
     assert call_id not in records(url)
@@ -327,58 +309,7 @@ async def test_the_next_service_reads_lines_again_that_were_read_while_the_ledge
     assert not (folder.directory / "refused").exists()
 
 
-SERVICE = """
-import asyncio, sys
-from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from idtone.call_control import journal
-from idtone.call_control.call_control import CallControl
-from idtone.call_control.journal import JournalFolder, JournalReader
-from idtone.call_control.journal_intake import JournalIntake
-from idtone.decision import Policy
-from idtone.ledger.writing.pending_decisions import Pending
-from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.settings import Interface
-from idtone.tones.profile_library import load_library
-from idtone.tones.making.sounds import ensure_sounds
-from tests.call_control.evidence import REQUEST, registry
-from tests.ledger.sample_evidence import key_ring_of
-
-async def main(url, sounds):
-    key_ring = key_ring_of(url)
-    made = ensure_sounds(sounds, load_library().values(), ["sln"])
-    folder = JournalFolder(sounds / "journal", sounds)
-    with (
-        LedgerWriter.open(url, "lab", key_ring) as writer,
-        Pending.open(url, writer, key_ring.days) as pending,
-        LedgerReader.open(url, key_ring.days) as ledger,
-    ):
-        calls = CallControl(registry, Policy(), made, pending, made, recorded=ledger.knows)
-        calls.recall(ledger.open_calls(datetime.now(UTC)))
-        entry = JournalIntake(calls, ledger.times, folder.refuse)
-        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.set_gap_s)
-        following = asyncio.create_task(reader.follow())
-        requests = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(requests), sys.stdin
-        )
-        print("ready", flush=True)
-        async for line in requests:
-            call_id, nonce = line.decode().split()
-            call = calls.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Interface.ARI)
-            print(call_id, calls.verdict(call).text if call else "", flush=True)
-        following.cancel()
-        await asyncio.wait({following})
-        reader.close()
-
-for name, seconds in {"REPLACE_EVERY_S": 0.05, "POLL_S": 0.05}.items():
-    setattr(journal, name, seconds)
-asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
-"""
-
-KILLS = 4
+KILLS = 3
 AT_ONCE = 40
 SOUND_S = 0.57
 """As long as the longer one of the two."""
@@ -400,8 +331,8 @@ class Asterisk:
 
     async def start(self) -> None:
         service = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", SERVICE, self.url, str(self.folder.directory.parent),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            sys.executable, "-m", "tests.call_control.serving", self.url, str(self.folder.directory.parent),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT,
         )  # fmt: skip
         assert service.stdout
         assert await service.stdout.readline() == b"ready\n"
@@ -423,7 +354,7 @@ class Asterisk:
         if service and service.stdin:
             service.stdin.write(f"{call_id} {nonce}\n".encode())
             with suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
+                async with asyncio.timeout(0.3):
                     return await asked
         return ""
 
@@ -467,6 +398,7 @@ async def test_a_service_that_is_killed_repeatedly_leaves_complete_records_witho
             service.kill()
             asterisk.service = None
         else:
+            await until(lambda: len(asterisk.licensed) > 10)
             asterisk.over = True
             await asyncio.gather(*calling)
             await until(lambda: is_cleared(folder), 30)
@@ -485,14 +417,8 @@ async def test_a_service_that_is_killed_repeatedly_leaves_complete_records_witho
         assert (record.complete, record.heard, record.status) == (True, True, "CONNECTED"), (call_id, kinds)
         assert record.outcome == ("PLAY" if call_id in asterisk.licensed else "NOTICE")
         assert set(record.anomalies) <= ({LATE} if call_id in asterisk.fallback else set())
-    # A service may not have lived long enough to note how far it has read.
-    assert {path.name for path in folder.directory.iterdir()} - {READ} == {"calls"}
+    assert names(folder) == {"calls"}
     key_ring = key_ring_of(url)
     with LedgerReader.open(url) as reader:
         verified = verify_ledger(reader, key_ring.signer.key)
     assert (verified.faults, verified.leaves, verified.open_calls) == ([], len(found), 0)
-
-
-def records(url: str) -> dict[str, Record]:
-    with LedgerReader.open(url, days_of(url)) as reader:
-        return {record.call_id: record for record in reader.records()}
