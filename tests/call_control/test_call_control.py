@@ -6,7 +6,6 @@ import logging
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -21,14 +20,9 @@ from idtone.errors import JournalError, LedgerBehindError, LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
-from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.verification.verify_ledger import verify_ledger
-from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending_decisions import Pending
 from idtone.settings import CallerHears, Interface
 from idtone.tones.making.sounds import Sound
 
-from ..ledger.sample_evidence import days_of, key_ring_of, url_of
 from . import hook
 from .evidence import (
     CALLED,
@@ -603,36 +597,6 @@ def test_a_call_of_a_version_without_nonces_is_not_restored(control, evidence):
     assert list(again(control, evidence)) == []
 
 
-WHOLE = {
-    "decided by the service": (True, AGAIN),
-    "decided by the hook": (False, FALLBACK),
-    "decided by both": (True, FALLBACK),
-    "not decided": (False, UNDECIDED),
-}
-
-
-@pytest.mark.parametrize(("asked", "lines"), WHOLE.values(), ids=WHOLE)
-def test_a_journal_that_is_read_again_writes_each_step_once(sounds, asked, lines):
-    """However many steps are on the disk when the service is killed, the next one reads all lines again; also after
-    each of several kills.
-    """
-    expected, often = MemoryEvidence(), MemoryEvidence()
-    control, repeated = made(sounds, expected, BOTH), made(sounds, often, BOTH)
-    for each in (control, repeated) if asked else ():
-        decide(each)
-    enter(control, *lines)
-    for kept in range(asked, len(expected.steps)):
-        evidence = MemoryEvidence(steps=expected.steps[:kept])
-        enter(again(control, evidence, ms(10_000)), *lines)
-        assert evidence.steps == expected.steps, f"{kept} steps were on the disk"
-    if asked:
-        for many in range(len(lines) + 1):
-            repeated = again(repeated, often, ms(10_000))
-            enter(repeated, *lines[:many])
-        assert list(repeated) == []
-        assert often.steps == expected.steps
-
-
 def test_a_call_continues_after_a_restart(control, evidence):
     """Its leg is heard if its sound has ended, before the restart too."""
     decide(control)
@@ -744,64 +708,3 @@ async def test_the_wait_for_evidence_is_limited(control, evidence):
     evidence.commit()
     await control.wait_for(written[-1], 60)
     assert evidence.hurried == 1
-
-
-# -- with the real ledger ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return url_of(tmp_path / "ledger.sqlite3")
-
-
-def records(url: str) -> dict[str, Record]:
-    with LedgerReader.open(url, days_of(url)) as reader:
-        return {record.call_id: record for record in reader.records()}
-
-
-def verified(url: str) -> tuple[list[str], int, int]:
-    """The faults, the leaves and the open calls."""
-    with LedgerReader.open(url) as reader:
-        result = verify_ledger(reader, key_ring_of(url).signer.key)
-    return result.faults, result.leaves, result.open_calls
-
-
-def test_calls_in_a_real_ledger_from_one_service_to_the_next(url, sounds):
-    key_ring = key_ring_of(url)
-    second, third = id_of(2), id_of(3)
-    with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
-        control = made(sounds, pending)
-        decide(control)
-        decide(control, replace(REQUEST, call_id=second, nonce=OTHER_NONCE))
-        enter(control, *HEARD, hook.sounded(second, OTHER_NONCE, at=ms(3440), sent=22))
-        enter(control, hook.decided(third))
-    with (
-        LedgerWriter.open(url, "lab", key_ring) as writer,
-        Pending.open(url, writer, key_ring.days) as pending,
-        LedgerReader.open(url, key_ring.days) as reader,
-    ):
-        later = made(sounds, pending, now=lambda: ms(5000), recorded=reader.knows)
-        later.recall(reader.open_calls(ms(5000)))
-        assert {call.id for call in later} == {second, third}
-        assert later.decide(replace(REQUEST, nonce=OTHER_NONCE), Interface.ARI) is None
-        # The journal from its beginning, without the lines of ended calls.
-        enter(later, hook.sounded(second, OTHER_NONCE, at=ms(3440), sent=22), hook.decided(third))
-        enter(later, hook.ended(second, OTHER_NONCE, at=ms(9000), talked_ms=5000))
-        enter(later, *(line.replace(CALL, third) for line in FALLBACK[1:]))
-    found = records(url)
-    assert found.keys() == {CALL, second, third}
-    for call_id, record in found.items():
-        assert (record.complete, record.heard, record.anomalies) == (True, True, ()), call_id
-        assert record.fallback is (call_id == third)
-    assert verified(url) == ([], 3, 0)
-
-
-def test_a_late_decision_is_in_the_leaf_of_its_call(url, sounds):
-    key_ring = key_ring_of(url)
-    with LedgerWriter.open(url, "lab", key_ring) as writer, Pending.open(url, writer, key_ring.days) as pending:
-        control = made(sounds, pending)
-        decide(control)
-        enter(control, *FALLBACK)
-    record = records(url)[CALL]
-    assert (record.outcome, record.heard, record.fallback, record.complete) == ("NOTICE", True, True, True)
-    assert verified(url) == ([], 1, 0)

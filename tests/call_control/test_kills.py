@@ -9,8 +9,8 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,15 +29,15 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import Trouble
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.group_writer import GroupWriter, NotWrittenError
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.ledger.writing.pending_decisions import Pending
 from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
-from .. import ROOT
 from ..ledger.sample_evidence import days_of, key_ring_of, url_of
 from . import hook
 from .evidence import REQUEST, MemoryEvidence, id_of, registry
-from .reading import is_cleared, journal_in, until, write
-from .serving import serving
+from .reading import following, is_cleared, journal_in, until, write
 
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 
@@ -222,6 +222,23 @@ def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, f
 # -- with the real ledger ---------------------------------------------------------------------------------------------
 
 
+@asynccontextmanager
+async def serving(url: str, folder: JournalFolder, sounds: dict[str, Sound]) -> AsyncIterator[LedgerWriter]:
+    """A service in this process; yields its ledger."""
+    key_ring = key_ring_of(url)
+    with (
+        LedgerWriter.open(url, "lab", key_ring) as writer,
+        Pending.open(url, writer, key_ring.days) as pending,
+        LedgerReader.open(url, key_ring.days) as ledger,
+    ):
+        control = CallControl(registry, Policy(), sounds, pending, sounds, recorded=ledger.knows)
+        control.recall(ledger.open_calls(now()))
+        entry = JournalIntake(control, ledger.times, folder.refuse)
+        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.set_gap_s)
+        async with following(reader):
+            yield writer
+
+
 def fallback(call_id: str, at: datetime) -> list[str]:
     """The lines of a call that the hook decided."""
     return [
@@ -278,7 +295,10 @@ async def test_one_service_after_another_while_calls_continue(url, folder, sound
     assert list(found) == calls
     for record in found.values():
         assert [step.kind for step in record.steps] == FALLBACK
-        assert (record.heard, record.anomalies) == (True, ())
+        assert (record.heard, record.complete, record.fallback, record.anomalies) == (True, True, True, ())
+    with LedgerReader.open(url) as reader:
+        result = verify_ledger(reader, key_ring_of(url).signer.key)
+    assert (result.faults, result.leaves, result.open_calls) == ([], len(calls), 0)
     assert names(folder) == {"calls"}
 
 
@@ -292,7 +312,7 @@ async def test_the_next_service_reads_lines_again_that_were_read_while_the_ledge
     def full(*_: object) -> NoReturn:
         raise NotWrittenError("no room", Trouble.FULL)
 
-    async with serving(url, folder, sounds) as (_, writer):
+    async with serving(url, folder, sounds) as writer:
         await until(lambda: folder.read_until() > time.time() - 0.5)
         with monkeypatch.context() as no_room:
             no_room.setattr(GroupWriter, "write", full)
@@ -307,118 +327,3 @@ async def test_the_next_service_reads_lines_again_that_were_read_while_the_ledge
         await until(lambda: is_cleared(folder))
     assert [step.kind for step in records(url)[call_id].steps] == FALLBACK
     assert not (folder.directory / "refused").exists()
-
-
-KILLS = 3
-AT_ONCE = 40
-SOUND_S = 0.57
-"""As long as the longer one of the two."""
-PAUSE_S = 0.3
-
-
-@dataclass
-class Asterisk:
-    """The hook on several calls at once: it asks the service if one is running, and writes what it did."""
-
-    folder: JournalFolder
-    url: str
-    dice: random.Random
-    service: asyncio.subprocess.Process | None = None
-    verdicts: dict[str, asyncio.Future[str]] = field(default_factory=dict)
-    licensed: set[str] = field(default_factory=set)
-    fallback: set[str] = field(default_factory=set)
-    over: bool = False
-
-    async def start(self) -> None:
-        service = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.call_control.serving", self.url, str(self.folder.directory.parent),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT,
-        )  # fmt: skip
-        assert service.stdout
-        assert await service.stdout.readline() == b"ready\n"
-        self.service = service
-
-    async def hear(self, service: asyncio.subprocess.Process) -> None:
-        """Answers requests while this service is alive."""
-        assert service.stdout
-        async for line in service.stdout:
-            call_id, _, verdict = line.decode().rstrip("\n").partition(" ")
-            asked = self.verdicts.get(call_id)
-            if asked and not asked.done() and line.endswith(b"\n"):
-                asked.set_result(verdict)
-
-    async def verdict(self, call_id: str, nonce: str) -> str:
-        """The verdict; empty if none came in time."""
-        asked = self.verdicts[call_id] = asyncio.get_running_loop().create_future()
-        service = self.service
-        if service and service.stdin:
-            service.stdin.write(f"{call_id} {nonce}\n".encode())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.3):
-                    return await asked
-        return ""
-
-    async def call(self, call_id: str) -> None:
-        nonce = str(self.dice.randrange(10**11, 10**12))
-        began = now()
-        outcome, name, packets = "PLAY", "sample", "22"
-        verdict = await self.verdict(call_id, nonce)
-        if verdict:
-            words = verdict.split(":")
-            assert words[0] == nonce
-            outcome, name, packets = words[1], words[5], words[7]
-        else:
-            outcome, name, packets = "NOTICE", "notice", "28"
-            write(self.folder, hook.decided(call_id, nonce, began) + "\n")
-        (self.licensed if outcome == "PLAY" else self.fallback).add(call_id)
-        await asyncio.sleep(SOUND_S)
-        write(self.folder, hook.sounded(call_id, nonce, now(), called=name, sent=packets) + "\n")
-        await asyncio.sleep(self.dice.random() * PAUSE_S)
-        reason = "licence-valid" if outcome == "PLAY" else "service-unavailable"
-        write(self.folder, hook.ended(call_id, nonce, now(), reason=reason, talked_ms=10) + "\n")
-
-    async def calls(self, first: int) -> None:
-        while not self.over:
-            await self.call(id_of(first, now()))
-            await asyncio.sleep(self.dice.random() * PAUSE_S)
-            first += AT_ONCE
-
-
-async def test_a_service_that_is_killed_repeatedly_leaves_complete_records_without_anomalies(url, folder):
-    asterisk = Asterisk(folder, url, random.Random(7))
-    calling = [asyncio.create_task(asterisk.calls(number)) for number in range(AT_ONCE)]
-    for kill in range(KILLS + 1):
-        await asterisk.start()
-        service = asterisk.service
-        assert service
-        assert service.stdin
-        hearing = asyncio.create_task(asterisk.hear(service))
-        await asyncio.sleep(0.1 + asterisk.dice.random() * 0.4)
-        if kill < KILLS:
-            service.kill()
-            asterisk.service = None
-        else:
-            await until(lambda: len(asterisk.licensed) > 10)
-            asterisk.over = True
-            await asyncio.gather(*calling)
-            await until(lambda: is_cleared(folder), 30)
-            service.stdin.close()
-        await service.wait()
-        await hearing
-        with suppress(BrokenPipeError, ConnectionResetError):
-            service.stdin.close()
-            await service.stdin.wait_closed()
-    found = records(url)
-    assert found.keys() == asterisk.licensed | asterisk.fallback
-    assert min(len(asterisk.licensed), len(asterisk.fallback)) > 10
-    for call_id, record in found.items():
-        kinds = [step.kind.value for step in record.steps]
-        assert len(kinds) == len(set(kinds)), (call_id, kinds)
-        assert (record.complete, record.heard, record.status) == (True, True, "CONNECTED"), (call_id, kinds)
-        assert record.outcome == ("PLAY" if call_id in asterisk.licensed else "NOTICE")
-        assert set(record.anomalies) <= ({LATE} if call_id in asterisk.fallback else set())
-    assert names(folder) == {"calls"}
-    key_ring = key_ring_of(url)
-    with LedgerReader.open(url) as reader:
-        verified = verify_ledger(reader, key_ring.signer.key)
-    assert (verified.faults, verified.leaves, verified.open_calls) == ([], len(found), 0)
