@@ -250,10 +250,7 @@ async def test_the_number_of_simultaneous_answers_is_limited(logged):
 
 @pytest.mark.parametrize(
     ("takes_s", "limits", "variables", "reasons"),
-    [
-        (0.2, QUICK, 2, []),
-        (9, Limits(drain_s=0.2, whole_s=9), 0, ["it had not ended when the service stopped"]),
-    ],
+    [(0.2, QUICK, 2, []), (9, Limits(drain_s=0.2, whole_s=9), 0, ["it had not ended when the service stopped"])],
 )
 async def test_a_stop_waits_for_answers_for_a_limited_time(logged, takes_s, limits, variables, reasons):
     async with AsyncExitStack() as stack:

@@ -24,7 +24,6 @@ from ..hostile.server import (
     PASSWORD,
     HostileServer,
     always,
-    answer,
     forever,
     obediently,
     requests,
@@ -144,18 +143,6 @@ async def test_calls_outside_the_application_cost_no_event(pbx, told, monkeypatc
     assert set(told) <= {"RESTResponse"}
 
 
-async def test_after_leaving_a_connection_gets_no_events_but_can_send_requests(pbx, told):
-    async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection:
-        async with listening(connection):
-            assert not await connection.abandoned()
-            await connection.leave()
-        assert await connection.abandoned()
-        told.clear()
-        assert await connection.request("GET", "channels") == []
-        assert connection.transport == "requests over HTTP"
-    assert not told
-
-
 async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
     async with connect(pbx.ari_url, "idtone", pbx.ari_password) as first, listening(first) as events_of_first:
         async with connect(pbx.ari_url, "idtone", pbx.ari_password):
@@ -190,25 +177,6 @@ async def test_the_password_is_in_a_header_and_never_in_the_url():
         assert (kind, base64.b64decode(credentials).decode()) == ("Basic", f"idtone:{PASSWORD}")
         assert "idtone:" not in str(request.url)
         assert not {"api_key", "password"} & set(request.query)
-
-
-async def test_malformed_messages_between_answers_have_no_effect():
-    async def talk(socket: web.WebSocketResponse) -> None:
-        async for asked in requests(socket):
-            await socket.send_str("{")
-            await socket.send_str('"text"')
-            await socket.send_str('{"type": "StasisStart", "channel": 7}')
-            await socket.send_str('{"type": "RESTResponse"}')
-            await socket.send_bytes(b"\x00\xff")
-            await socket.send_str(answer(asked, request_id="nobody's"))
-            await socket.send_str(answer(asked, status_code=200, message_body='{"number": 1}'))
-            await socket.send_str(answer(asked, status_code=500))  # a second answer has no effect
-
-    async with HostileServer(talk).connected() as connection, listening(connection) as told:
-        for _ in range(3):
-            assert await connection.request("GET", "channels") == {"number": 1}
-        await until(lambda: len(told) == 12, "the malformed events")
-    assert {event.type for event in told} == {"unknown", "StasisStart", "RESTResponse"}
 
 
 async def test_an_error_status_over_the_websocket_is_an_error():

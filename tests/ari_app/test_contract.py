@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from idtone.ari_app import events
-from idtone.ari_app.connection import APPLICATION, Ari, connect
+from idtone.ari_app.connection import APPLICATION, Ari, AriConnection, connect
 from idtone.errors import AriRefused, AriUnavailable
 
 from ..lab.asterisk import LOOPBACK, Asterisk
@@ -169,6 +169,9 @@ async def test_after_leaving_no_event_comes_but_requests_still_work(peer):
     await peer.place_call()
     await until(lambda: peer.ari.request("GET", "channels"), "the call")
     assert peer.told == []
+    if isinstance(peer.ari, AriConnection):
+        assert await peer.ari.abandoned()
+        assert peer.ari.transport == "requests over HTTP"
 
 
 @pytest.mark.parametrize("kind", ["fake", "websocket", "http"])

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from importlib import resources
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone import dialplan
 from idtone.call_control.journal_lines import (
     EARLIEST,
     LATEST,
@@ -46,9 +44,15 @@ def replaced(line: str, field: int, value: str) -> str:
 # -- lines that the hook writes ---------------------------------------------------------------------------------------
 
 
+def decision(**fields: object) -> Decided:
+    """What is read of the line of a decision."""
+    found = read(decided(**fields))
+    assert isinstance(found, Decided)
+    return found
+
+
 def test_the_hook_decided():
-    line = read(decided(CALL, at=AT, direction="outgoing", dial_string="PJSIP/101@trunk"))
-    assert isinstance(line, Decided)
+    line = decision(call_id=CALL, at=AT, direction="outgoing", dial_string="PJSIP/101@trunk")
     assert (line.call_id, line.nonce, line.at) == (CALL, NONCE, AT)
     assert (line.outcome, line.reason, line.parties) == (
         Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, frozenset({Party.CALLED})
@@ -59,55 +63,26 @@ def test_the_hook_decided():
     assert call.forwarding_numbers == (parse(LICENSED),)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "reasons"),
-    [
-        ("NOTICE", {"service-unavailable"}),
-        ("REFUSE", {"service-unavailable", "number-suspended", "number-malformed"}),
-        ("BYPASS", {"emergency"}),
-        ("SHED", {"overload"}),
-        ("", {""}),
-        ("PLAY", set()),
-        ("notice", set()),
-    ],
-)
-def test_the_decisions_and_reasons_of_the_hook(outcome, reasons):
-    """The hook never decides to play the licensed sound."""
-    for reason in ("", *Reason):
-        line = decided(outcome=outcome, reason=reason, hears="none")
-        if reason in reasons:
-            found = read(line)
-            assert isinstance(found, Decided)
-            assert (found.outcome or "", found.reason or "") == (outcome, reason)
-        else:
-            with pytest.raises(JournalError):
-                read(line)
-
-
-@pytest.mark.parametrize(
-    ("word", "parties"),
-    [("called", {Party.CALLED}), ("caller", {Party.CALLER}), ("both", set(Party)), ("none", set()), ("", set())],
-)
-def test_who_hears_the_notice(word, parties):
-    line = read(decided(hears=word))
-    assert isinstance(line, Decided)
-    assert line.parties == parties
-
-
-@pytest.mark.parametrize("hears", ["called", "caller", "both"])
-@pytest.mark.parametrize(
-    ("outcome", "reason"), [("REFUSE", "number-suspended"), ("BYPASS", "emergency"), ("SHED", "overload"), ("", "")]
-)
-def test_a_party_hears_something_only_with_a_notice(outcome, reason, hears):
-    with pytest.raises(JournalError):
-        read(decided(outcome=outcome, reason=reason, hears=hears))
-
-
-@pytest.mark.parametrize("line", [undecided(CALL), replaced(undecided(CALL), 11, "none")])
-def test_the_call_ended_before_a_decision(line):
-    found = read(line)
-    assert isinstance(found, Decided)
-    assert (found.outcome, found.reason, found.parties) == (None, None, frozenset())
+def test_the_decisions_and_reasons_of_the_hook_and_who_hears_something():
+    """The hook never decides to play the licensed sound, and a party hears something only with a notice."""
+    reasons = {
+        "NOTICE": {"service-unavailable"},
+        "REFUSE": {"service-unavailable", "number-suspended", "number-malformed"},
+        "BYPASS": {"emergency"},
+        "SHED": {"overload"},
+        "": {""},
+    }
+    parties = {"called": {Party.CALLED}, "caller": {Party.CALLER}, "both": set(Party), "none": set(), "": set()}
+    for outcome in (*reasons, "PLAY", "notice"):
+        for reason in ("", *Reason):
+            for hears, who in parties.items():
+                fields = {"outcome": outcome, "reason": reason, "hears": hears}
+                if reason in reasons.get(outcome, ()) and (outcome == "NOTICE" or not who):
+                    found = decision(**fields)
+                    assert (found.outcome or "", found.reason or "", found.parties) == (outcome, reason, who)
+                else:
+                    with pytest.raises(JournalError):
+                        pytest.fail(f"{fields} was read as {decision(**fields)}")
 
 
 def test_a_call_without_any_known_number():
@@ -127,111 +102,76 @@ def test_a_call_without_any_known_number():
     ],
 )
 def test_the_called_number_comes_from_the_dial_string_if_it_is_missing(called, dial_string, number):
-    found = read(decided(called=called, dial_string=dial_string))
-    assert isinstance(found, Decided)
-    assert found.call.called == parse(number)
+    assert decision(called=called, dial_string=dial_string).call.called == parse(number)
 
 
 def test_a_suspended_number_with_a_letter_behind_it_is_known():
-    found = read(decided(number=f"{LICENSED}x"))
-    assert isinstance(found, Decided)
-    assert found.call.forwarding_number.kind is NumberKind.MALFORMED
-    assert parse(LICENSED) in found.call.forwarding_numbers
+    call = decision(number=f"{LICENSED}x").call
+    assert call.forwarding_number.kind is NumberKind.MALFORMED
+    assert parse(LICENSED) in call.forwarding_numbers
 
 
-@pytest.mark.parametrize("direction", ["", "incoming", "Outgoing", "sideways", "out going"])
-def test_any_other_direction_is_incoming(direction):
-    found = read(decided(direction=direction))
-    assert isinstance(found, Decided)
-    assert found.call.direction is Direction.INCOMING
+def test_any_other_direction_is_incoming():
+    for direction in ("", "incoming", "Outgoing", "sideways", "out going"):
+        assert decision(direction=direction).call.direction is Direction.INCOMING, direction
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (sounded(CALL, at=AT, sent=22), Sounded(CALL, NONCE, AT, Played.DIAL, {Party.CALLED: "sample"}, 22, None, "")),
+PLAYED = [
+    ({"sent": 22}, (Played.DIAL, {Party.CALLED: "sample"}, 22, None, "")),
+    (
+        {"caller": "notice", "sent": 0, "since": NOW, "status": "moved"},
+        (Played.DIAL, {Party.CALLED: "sample", Party.CALLER: "notice"}, 0, NOW, "moved"),
+    ),
+    ({"called": "", "caller": "notice", "since": NOW}, (Played.DIAL, {Party.CALLER: "notice"}, None, NOW, "")),
+    *(
         (
-            sounded(CALL, at=AT, caller="notice", sent=0, since=NOW, status="moved"),
-            Sounded(CALL, NONCE, AT, Played.DIAL, {Party.CALLED: "sample", Party.CALLER: "notice"}, 0, NOW, "moved"),
-        ),
-        (
-            sounded(CALL, at=AT, called="", caller="notice", since=NOW),
-            Sounded(CALL, NONCE, AT, Played.DIAL, {Party.CALLER: "notice"}, None, NOW, ""),
-        ),
-        *(
-            (
-                sounded(CALL, at=AT, played=played, called="notice", sent=28, since=NOW, status="SUCCESS"),
-                Sounded(CALL, NONCE, AT, Played(played), {Party.CALLED: "notice"}, 28, NOW, "SUCCESS"),
-            )
-            for played in ("again", "own", "notice", "tones")
-        ),
-    ],
-)
-def test_the_hook_played_something(line, expected):
-    assert read(line) == expected
-
-
-def test_how_long_it_played():
-    since = NOW - timedelta(milliseconds=440.5)
-    for line, elapsed_ms in ((sounded(since=since), 440.5), (sounded(), None)):
-        found = read(line)
-        assert isinstance(found, Sounded)
-        assert found.elapsed_ms == elapsed_ms
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        *(
-            (
-                ended(CALL, at=AT, talked_ms=text),
-                Ended(CALL, NONCE, AT, CallStatus.CONNECTED, 16, Reason.LICENCE_VALID, True, talked_ms),
-            )
-            for text, talked_ms in (("4000", 4000), ("0", 0), ("", None))
-        ),
-        (
-            ended(CALL, at=AT, status="BUSY", cause=17, reason="", talked_ms=4000),
-            Ended(CALL, NONCE, AT, CallStatus.BUSY, 17, None, False, None),
-        ),
-        *(
-            (
-                ended(CALL, at=AT, status=status, cause=cause, reason="overload", talked_ms=""),
-                Ended(CALL, NONCE, AT, CallStatus(status), None, Reason.OVERLOAD, status == "CONNECTED", None),
-            )
-            for status in CallStatus
-            for cause in ("", 0, 128, "x", -1)
-        ),
-    ],
-)
-def test_the_call_is_over(line, expected):
-    assert read(line) == expected
-
-
-def test_the_hook_writes_the_number_of_fields_that_the_service_reads():
-    """According to the text of the hook itself."""
-    text = (resources.files(dialplan) / dialplan.HOOK_FILE).read_text("utf-8")
-    (request,) = {found.count(",") for found in re.findall(r"IDTONE_REQUEST=(.*)\)$", _plain(text), re.M)} - {0}
-    lines = [
-        line.replace("REQUEST", "," * request)
-        for line in re.findall(
-            r'(?:=|,)((?:decided|sounded|ended),[^()"\n]*)(?:",GOSUB_RESULT=,.*)?\)$', _plain(text), re.M
+            {"played": played, "called": "notice", "sent": 28, "since": NOW, "status": "SUCCESS"},
+            (Played(played), {Party.CALLED: "notice"}, 28, NOW, "SUCCESS"),
         )
-    ]
-    fields = {line.partition(",")[0]: set() for line in lines}
-    for line in lines:
-        fields[line.partition(",")[0]].add(line.count(",") + 1)
-    assert fields == {"decided": {12}, "sounded": {10}, "ended": {9}}
-    assert len(lines) == len(re.findall(r"\b(?:decided|sounded|ended),\$\{", text))
+        for played in ("again", "own", "notice", "tones")
+    ),
+]
 
 
-def _plain(text: str) -> str:
-    """The text with one word in place of each function and variable of Asterisk, so without their commas."""
-    text = text.replace("${IDTONE_REQUEST}", "REQUEST")
-    text = re.sub(r"=\$\{FILTER\(\S+?\\x2d,(.*)\)\}\)$", r"=\1)", text, flags=re.M)  # its value is the list
-    before = None
-    while before != text:
-        before, text = text, re.sub(r"\$(\{[^${}\[\]]*\}|\[[^${}\[\]]*\])", "x", text)
-    return text
+@pytest.mark.parametrize(("fields", "expected"), PLAYED)
+def test_the_hook_played_something(fields, expected):
+    found = read(sounded(CALL, at=AT, **fields))
+    assert found == Sounded(CALL, NONCE, AT, *expected)
+    assert found.elapsed_ms == (pytest.approx(0.001) if "since" in fields else None)
+
+
+ENDS = [
+    *(
+        ({"talked_ms": text}, (CallStatus.CONNECTED, 16, Reason.LICENCE_VALID, True, talked_ms))
+        for text, talked_ms in (("4000", 4000), ("0", 0), ("", None))
+    ),
+    ({"status": "BUSY", "cause": 17, "reason": "", "talked_ms": 4000}, (CallStatus.BUSY, 17, None, False, None)),
+    *(
+        (
+            {"status": status, "cause": cause, "reason": "overload", "talked_ms": ""},
+            (CallStatus(status), None, Reason.OVERLOAD, status == "CONNECTED", None),
+        )
+        for status in CallStatus
+        for cause in ("", 0, 128, "x", -1)
+    ),
+    *(
+        (
+            {"status": status, "dial_status": dial, "talked_ms": ""},
+            (status, 16, Reason.LICENCE_VALID, answered, None),
+        )
+        for status in CallStatus
+        for dial, answered in (("ANSWER", True), ("CANCEL", False), ("", False), ("x", False))
+    ),
+    *(
+        ({"talked_ms": talked}, (CallStatus.CONNECTED, 16, Reason.LICENCE_VALID, True, None))
+        for talked in ("-1", "x", "1.5", "123456789012")
+    ),
+]
+
+
+def test_the_call_is_over():
+    for fields, expected in ENDS:
+        assert read(ended(CALL, at=AT, **fields)) == Ended(CALL, NONCE, AT, *expected), fields
 
 
 # -- lines that the hook does not write -------------------------------------------------------------------------------
@@ -276,21 +216,6 @@ def test_any_other_line_is_refused_and_not_quoted():
         with pytest.raises(JournalError) as refused:
             pytest.fail(f"{line!r} was read as {read(line)}")
         assert not re.search("[0-9]", str(refused.value)), line
-
-
-@pytest.mark.parametrize(("dial_status", "answered"), [("ANSWER", True), ("CANCEL", False), ("", False), ("x", False)])
-@pytest.mark.parametrize("status", CallStatus)
-def test_dialstatus_says_whether_the_called_party_answered(status, dial_status, answered):
-    found = read(ended(status=status, dial_status=dial_status))
-    assert isinstance(found, Ended)
-    assert found.answered is answered
-
-
-@pytest.mark.parametrize("talked", ["-1", "x", "1.5", "123456789012"])
-def test_a_duration_that_is_not_a_number_is_unknown(talked):
-    found = read(replaced(ENDED, 8, talked))
-    assert isinstance(found, Ended)
-    assert found.talked_ms is None
 
 
 def test_the_longest_line():

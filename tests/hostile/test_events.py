@@ -189,9 +189,7 @@ def test_each_request_is_decided_once(sounds, caplog, told, channels):
 
 
 @settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(conversations())
 def test_a_damaged_call_is_no_other_call(sounds, caplog, told):

@@ -186,6 +186,7 @@ HARM: dict[str, Harm] = {
     "a close in the middle": closes_in_the_middle,
     "half a message": sends(frame(0x81, STASIS_START.encode())[:-20]),
     "an answer that is none, then one": answers({"status_code": "200"}, {"status_code": None}, {"request_id": 1}, {}),
+    "answers to nobody, and two": answers({"request_id": "nobody's"}, {}, {"status_code": 500}),
     "an error for an answer": answers({"status_code": 500, "reason_phrase": "\r\n2026 INFO ready: Asterisk"}),
     "an answer with no status of HTTP": answers({"status_code": -1}),
 }
