@@ -73,9 +73,6 @@ async def test_under_the_operators_own_dial_only_the_called_party_can_hear(calls
     assert fold("lab", notebook.steps).profiles.keys() == parties
 
 
-# -- which requests are accepted --------------------------------------------------------------------------------------
-
-
 WRONG = ["", "x", SECRET[:-1], f"{SECRET}0", SECRET.upper(), "日本", "0312345678"]
 
 
@@ -123,9 +120,6 @@ async def test_another_request_for_a_known_call_gets_no_verdict(application, cal
     for again in (DECIDE, other):
         assert await ask(application, "decide", *again) == {}
     assert notebook.kinds() == ["decided", "ended"]
-
-
-# -- evidence ---------------------------------------------------------------------------------------------------------
 
 
 async def test_the_verdict_comes_only_when_the_decision_survives_the_service(application, notebook):

@@ -14,7 +14,7 @@ from idtone.agi.environment import (
     read_fields,
     read_request,
     write_fields,
-)
+)  # fmt: skip
 from idtone.errors import AgiError
 
 from .fake_asterisk import CALL, NUMBER, fields, presented

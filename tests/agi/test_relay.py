@@ -186,9 +186,6 @@ async def test_a_hangup_is_not_an_error(dead, path):
     assert not asked.requests
 
 
-# -- the command ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("number", ["", CALLED, "+81312345678", "81312345678", "09012345678"])
 def test_only_asterisk_runs_it_and_without_a_number_on_its_command_line(number, monkeypatch):
     reading, writing = os.pipe()

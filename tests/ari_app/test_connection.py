@@ -49,8 +49,6 @@ async def listening(connection: AriConnection) -> AsyncIterator[list[events.Even
         await asyncio.wait({task})
 
 
-# -- the versions -----------------------------------------------------------------------------------------------------
-
 OVER_WEBSOCKET = "20.14.0 20.15.2 21.9.0 22.4.0 22.10.1+dfsg+~cs6 23.0.0 23.0.0-rc1"
 OVER_HTTP = (
     "18.26.1 20.13.0 21.8.0 22.3.0 1:22.2.0~dfsg+~cs6.15 certified-20.7-cert6 certified/18.9-cert13 GIT-master 22"
@@ -60,9 +58,6 @@ OVER_HTTP = (
 def test_which_versions_take_requests_over_the_websocket():
     assert [version for version in OVER_WEBSOCKET.split() if not takes_requests_over_websocket(version)] == []
     assert [version for version in (*OVER_HTTP.split(), "") if takes_requests_over_websocket(version)] == []
-
-
-# -- the real Asterisk ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -150,9 +145,6 @@ async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
             assert await first.request("GET", "channels") == []
             assert not await first.abandoned(), "the second connection has the application"
         await until(first.abandoned, "Asterisk to notice")
-
-
-# -- servers that misbehave -------------------------------------------------------------------------------------------
 
 
 async def ended_with(connection: AriConnection, *requests: Awaitable[Any]) -> list[BaseException]:

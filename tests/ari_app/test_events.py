@@ -73,9 +73,6 @@ def test_the_filter_lets_answers_through():
     assert "RESTResponse" in EVENTS
 
 
-# -- the list of channels ---------------------------------------------------------------------------------------------
-
-
 def listed(channel: str, name: str, data: str) -> dict[str, object]:
     return {"id": channel, "dialplan": {"exten": "s", "priority": 1, "app_name": name, "app_data": data}}
 

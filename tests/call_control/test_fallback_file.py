@@ -137,9 +137,6 @@ def test_without_the_folders_group_the_file_is_not_written_and_the_remedy_is_nam
         assert list(sounds.iterdir()) == []
 
 
-# -- kept up to date with the registry in use -------------------------------------------------------------------------
-
-
 @pytest.fixture
 def fallback(tmp_path) -> Fallback:
     return Fallback(tmp_path, Policy(refuse_cause=38), Unlicensed.REFUSE, answer_first=True)

@@ -37,8 +37,6 @@ def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **
     return found
 
 
-# -- the sound of the called party, 440 ms, played by Dial() ----------------------------------------------------------
-
 DIALLED = {
     # packets sent, ms since the answer, status: known by, or part of the reason why it was not heard; ms played
     "all of it, the usual case": (22, None, "", PACKETS, 440),
@@ -80,8 +78,6 @@ def test_the_called_party_by_dial(sent, elapsed_ms, status, known, lasted_ms):
     check(hearing(line("dial", sent, elapsed_ms, status), CALLED, SOUND_MS), known, lasted_ms)
 
 
-# -- the sound of the caller, played by Dial() meanwhile --------------------------------------------------------------
-
 CALLERS = {
     # caller's sound and called party's (None: it hears none) in ms, packets sent, ms since the answer, status
     "both hear the same": (440, 440, 22, None, "", TIME, 440),
@@ -121,8 +117,6 @@ def test_the_caller_by_dial(caller_ms, called_ms, sent, elapsed_ms, status, know
     check(hearing(line("dial", sent, elapsed_ms, status, **files), CALLER, caller_ms, called_ms), known, lasted_ms)
 
 
-# -- by Playback(): the sound again or in the operator's own Dial(), 440 ms, or the notice ----------------------------
-
 PLAYED_BACK = {
     "all of it": (22, 446, "SUCCESS", PACKETS, 440),
     "all of it, and a frame of silence": (23, 466, "SUCCESS", PACKETS, 440),
@@ -144,8 +138,6 @@ PLAYED_BACK = {
 def test_by_playback(sent, elapsed_ms, status, known, lasted_ms, played):
     check(hearing(line(played, sent, elapsed_ms, status), CALLED, SOUND_MS), known, lasted_ms)
 
-
-# -- by Playtones(): the notice without any file, 560 ms --------------------------------------------------------------
 
 TONES = {
     "all of it": (28, 563, "SUCCESS", TIME, 560),
@@ -174,8 +166,6 @@ def check(found: Hearing, known: KnownBy | str, lasted_ms: int) -> None:
         assert found == Hearing(lasted_ms, None, found.why)
         assert known in found.why
 
-
-# -- whatever the lengths are -----------------------------------------------------------------------------------------
 
 durations = st.integers(1, 30_000) | st.floats(0.5, 30_000)
 counts = st.integers(0, 10**9 - 1) | st.none()

@@ -21,7 +21,7 @@ from idtone.call_control.journal_lines import (
     fits_call_id,
     read,
     split,
-)
+)  # fmt: skip
 from idtone.calls import Direction, Outcome, Party, Reason
 from idtone.dialplan import Played
 from idtone.errors import JournalError
@@ -39,9 +39,6 @@ def replaced(line: str, field: int, value: str) -> str:
     fields = line.split(",")
     fields[field] = value
     return ",".join(fields)
-
-
-# -- lines that the hook writes ---------------------------------------------------------------------------------------
 
 
 def decision(**fields: object) -> Decided:
@@ -174,8 +171,6 @@ def test_the_call_is_over():
         assert read(ended(CALL, at=AT, **fields)) == Ended(CALL, NONCE, AT, *expected), fields
 
 
-# -- lines that the hook does not write -------------------------------------------------------------------------------
-
 DECIDED, SOUNDED, ENDED = decided(CALL), sounded(CALL, sent=22), ended(CALL)
 LINES = (DECIDED, SOUNDED, ENDED)
 
@@ -235,8 +230,6 @@ def test_the_longest_values_from_outside_make_half_of_the_longest_line():
     assert isinstance(read(line), Decided)
 
 
-# -- any text; `make fuzz` tries many more ----------------------------------------------------------------------------
-
 PARTS = [*{part for line in (*LINES, undecided(CALL)) for part in line.split(",")}, *Outcome, *Reason, *CallStatus]
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 
@@ -282,8 +275,6 @@ def test_a_single_line_is_not_split():
         assert split(line) is None, line
 
 
-# -- the times of an id -----------------------------------------------------------------------------------------------
-
 SECOND = timedelta(seconds=1)
 
 
@@ -299,9 +290,6 @@ def test_a_call_is_decided_around_the_time_when_its_channel_was_made(after, fits
 @pytest.mark.parametrize("call_id", ["", "x-1", "179349120.1-1", "1793491200-1", "1793491200.1", "x1793491200.1-1"])
 def test_an_id_without_a_time_fits_none(call_id):
     assert not fits_call_id(call_id, NOW)
-
-
-# -- a refused line as it is kept -------------------------------------------------------------------------------------
 
 
 def test_no_digit_is_kept():

@@ -46,9 +46,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-# -- at each line of the program --------------------------------------------------------------------------------------
-
-
 class Killed(BaseException):
     """The process was killed. Code in `finally` only releases what the kernel would release."""
 
@@ -217,9 +214,6 @@ def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, f
             raise AssertionError(f"killed at {Path(file).name}:{line}, the {kill.time}. time: {error}") from error
     assert sum(kill.done for kill in kills) >= 0.9 * len(kills)
     gc.collect()  # files that the killed services left open
-
-
-# -- with the real ledger ---------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import itertools
 from collections import Counter
-
-import pytest
+from itertools import product
 
 from idtone.ledger.evidence.steps import CallStatus, cause
 
@@ -20,17 +18,13 @@ INTERFACES, NOTIFY = ("ari", "agi"), ("called", "both")
 def test_every_cell_is_in_the_table_or_is_declared_impossible():
     never = {(step, event) for event, steps, _ in IMPOSSIBLE for step in steps}
     there = cells().keys()
-    for step, event, interface, notify in itertools.product(Step, Event, INTERFACES, NOTIFY):
+    for step, event, interface, notify in product(Step, Event, INTERFACES, NOTIFY):
         assert ((step, event, interface, notify) in there) != ((step, event) in never), (step, event, interface, notify)
 
 
 def test_no_cell_is_in_the_table_twice():
     places = Counter(
-        (step, row.event, interface, notify)
-        for row in TABLE
-        for step in row.steps
-        for interface in row.interfaces
-        for notify in row.notify
+        (step, row.event, *more) for row in TABLE for step in row.steps for more in product(row.interfaces, row.notify)
     )
     assert not [place for place, times in places.items() if times > 1]
 
@@ -40,19 +34,12 @@ def test_the_table_uses_the_words_of_the_ledger():
     assert all(cause(number) == number for row in TABLE for number in row.cause)
 
 
-@pytest.mark.parametrize("proof", sorted({proof for row in TABLE for proof in row.proof}))
-def test_every_proof_is_a_test(proof):
-    file, _, name = proof.partition("::")
-    functions = [
-        node.name
-        for node in ast.parse((ROOT / file).read_text()).body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-    assert name in functions
-
-
-def test_every_row_has_its_proof():
+def test_every_row_has_its_proofs_and_each_is_a_test():
     assert all(row.proof for row in TABLE)
+    for proof in {proof for row in TABLE for proof in row.proof}:
+        file, _, name = proof.partition("::")
+        found = ast.parse((ROOT / file).read_text()).body
+        assert name in {node.name for node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}, proof
 
 
 def test_the_page_matches_the_table():

@@ -94,9 +94,6 @@ async def channel(asterisk: Asterisk, application: str) -> str:
     return line.split("!")[-1]
 
 
-# -- requests ---------------------------------------------------------------------------------------------------------
-
-
 def guesses(channel: str) -> list[str]:
     """Blind ids about the time of a channel; its own is among them."""
     second, _, count = channel.partition(".")
@@ -128,8 +125,6 @@ async def test_the_guessed_id_of_a_waiting_channel_connects_no_suspended_number(
         assert (record["outcome"], record["reason"], record["anomalies"]) == ("REFUSE", "number-suspended", [])
         assert not record["fallback"]
 
-
-# -- lines of the journal ---------------------------------------------------------------------------------------------
 
 Forgery = Callable[[str, float, str], str]
 """From a call's id, the time, and a mark by which the line is found again, to the line."""
@@ -181,9 +176,6 @@ async def test_a_line_of_another_time_makes_no_record(service):
         at = time.time() - age_s
         await refused(service, "a decision", f"{int(at)}.1-1", at)
     assert service.records().keys() == before
-
-
-# -- where the service listens ----------------------------------------------------------------------------------------
 
 
 def listeners(process: int) -> list[str]:

@@ -224,8 +224,6 @@ async def test_the_next_honest_call_is_heard_and_recorded(pbx, unharmed, referen
     assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
 
 
-# -- dialplans that pass on what came from outside as it came ---------------------------------------------------------
-
 SUSPENDED_CALLS: Final = {
     "plain": (Parts(CALLED, BAD), "raw-numbers"),
     "a plus": (Parts(CALLED, b"+81312345677"), "raw-numbers"),
