@@ -14,6 +14,7 @@ from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 
+from .call_control.evidence import MemoryEvidence
 from .lab.asterisk import Asterisk
 from .lab.bootstrap import AsteriskInstallation, find_or_get
 from .lab.packages import find_or_get_ffmpeg
@@ -70,6 +71,11 @@ def asterisk(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPa
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
     """The shipped sounds: `sample` has 440 ms or 22 packets, `notice` has 560 ms or 28 packets."""
     return ensure_sounds(tmp_path_factory.mktemp("sounds"), load_library().values(), ["sln"])
+
+
+@pytest.fixture
+def evidence() -> MemoryEvidence:
+    return MemoryEvidence()
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,12 @@ from idtone.agi.environment import AgiRequest
 from idtone.call_control.call_control import CallControl
 from idtone.calls import Direction, Party
 from idtone.decision import Policy
-from idtone.errors import AgiError
+from idtone.errors import AgiError, LedgerError
 from idtone.ledger.evidence.records import fold
 from idtone.settings import Interface
 
-from ..ari_app.fakes import NOW, Notebook, call_control, end
+from ..ari_app.fakes import call_control, end
+from ..call_control.evidence import NOW
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 — of no service
 CALL, NONCE = "1795.1-1", "123456789987"
@@ -36,13 +37,8 @@ VERDICT = {"IDTONE_VERDICT": f"{NONCE}:PLAY:licence-valid:::sample::22"}
 
 
 @pytest.fixture
-def notebook() -> Notebook:
-    return Notebook()
-
-
-@pytest.fixture
-def calls(sounds, notebook) -> CallControl:
-    return call_control(sounds, notebook)
+def calls(sounds, evidence) -> CallControl:
+    return call_control(sounds, evidence)
 
 
 @pytest.fixture
@@ -54,10 +50,10 @@ async def ask(application: AgiApplication, entry: str, *arguments: str) -> Mappi
     return await application.answer(AgiRequest(entry, arguments, "1795.1", ""))
 
 
-async def test_a_request_is_decided_and_answered_with_one_variable(application, notebook):
+async def test_a_request_is_decided_and_answered_with_one_variable(application, evidence):
     assert await ask(application, "decide", *DECIDE) == VERDICT
-    assert notebook.kinds() == ["decided"]
-    record = fold("lab", notebook.steps)
+    assert evidence.kinds() == ["decided"]
+    record = fold("lab", evidence.steps)
     assert (record.interface, record.nonce, record.profiles) == (Interface.AGI, NONCE, {"called": "sample"})
 
 
@@ -67,21 +63,21 @@ async def test_a_suspended_number_is_refused(application):
 
 
 @pytest.mark.parametrize(("arguments", "parties"), [(DECIDE, set(Party)), (OWN, {Party.CALLED})], ids=["hook", "own"])
-async def test_under_the_operators_own_dial_only_the_called_party_can_hear(calls, notebook, arguments, parties):
+async def test_under_the_operators_own_dial_only_the_called_party_can_hear(calls, evidence, arguments, parties):
     calls.policy = Policy(notify=dict.fromkeys(Direction, frozenset(Party)))
     await ask(AgiApplication(calls, SECRET), "decide", *arguments)
-    assert fold("lab", notebook.steps).profiles.keys() == parties
+    assert fold("lab", evidence.steps).profiles.keys() == parties
 
 
 WRONG = ["", "x", SECRET[:-1], f"{SECRET}0", SECRET.upper(), "日本", "0312345678"]
 
 
 @pytest.mark.parametrize("secret", WRONG)
-async def test_a_request_without_the_secret_gets_no_verdict_and_leaves_no_step(application, notebook, secret):
+async def test_a_request_without_the_secret_gets_no_verdict_and_leaves_no_step(application, evidence, secret):
     with pytest.raises(AgiError, match="secret") as error:
         await ask(application, "decide", secret, *DECIDE[1:])
     assert "1234" not in str(error.value), "a wrong secret is not quoted"
-    assert notebook.steps == []
+    assert evidence.steps == []
 
 
 async def test_over_a_unix_socket_the_secret_is_empty(calls):
@@ -100,62 +96,62 @@ OF_OTHERS = [
 
 
 @pytest.mark.parametrize(("entry", "arguments"), OF_OTHERS, ids=lambda each: ascii(each)[:20])
-async def test_a_request_that_the_hook_does_not_send_asks_for_another_export(application, notebook, entry, arguments):
+async def test_a_request_that_the_hook_does_not_send_asks_for_another_export(application, evidence, entry, arguments):
     with pytest.raises(AgiError, match="run `idtone dialplan export` again"):
         await ask(application, entry, *arguments)
-    assert notebook.steps == []
+    assert evidence.steps == []
 
 
-async def test_the_same_request_gets_the_same_verdict_and_is_decided_once(application, notebook):
+async def test_the_same_request_gets_the_same_verdict_and_is_decided_once(application, evidence):
     for _ in range(2):
         assert await ask(application, "decide", *DECIDE) == VERDICT
-    assert notebook.kinds() == ["decided"]
+    assert evidence.kinds() == ["decided"]
 
 
-async def test_another_request_for_a_known_call_gets_no_verdict(application, calls, notebook):
+async def test_another_request_for_a_known_call_gets_no_verdict(application, calls, evidence):
     await ask(application, "decide", *DECIDE)
     other = (*DECIDE[:3], "999999999999", *DECIDE[4:])
     assert await ask(application, "decide", *other) == {}
     end(calls, CALL, NONCE)
     for again in (DECIDE, other):
         assert await ask(application, "decide", *again) == {}
-    assert notebook.kinds() == ["decided", "ended"]
+    assert evidence.kinds() == ["decided", "ended"]
 
 
-async def test_the_verdict_comes_only_when_the_decision_survives_the_service(application, notebook):
+async def test_the_verdict_comes_only_when_the_decision_survives_the_service(application, evidence):
     """With the verdict, Asterisk plays the sound and connects even if the service dies."""
-    notebook.held = []
+    evidence.stuck = True
     answering = asyncio.create_task(ask(application, "decide", *DECIDE))
     await asyncio.sleep(0.05)
     assert not answering.done()
-    assert notebook.hurried == 1
-    notebook.held[0].set_result(None)
+    assert evidence.hurried == 1
+    evidence.commit()
     assert await answering == VERDICT
 
 
-async def test_a_decision_that_cannot_be_saved_delays_a_call_only_briefly(application, notebook, monkeypatch):
+async def test_a_decision_that_cannot_be_saved_delays_a_call_only_briefly(application, evidence, monkeypatch):
     monkeypatch.setattr(module, "KEPT_WITHIN_S", 0.02)
-    notebook.held = []
+    evidence.stuck = True
     async with asyncio.timeout(3):
         assert await ask(application, "decide", *DECIDE) == VERDICT
 
 
-async def test_a_failing_ledger_does_not_hold_the_verdict_back(application, notebook, caplog):
-    notebook.broken = True
+async def test_a_failing_ledger_does_not_hold_the_verdict_back(application, evidence, caplog):
+    evidence.error = LedgerError("the disk is full")
     assert await ask(application, "decide", *DECIDE) == VERDICT
     assert "could not be written" in caplog.text
 
 
-async def test_a_service_that_is_about_to_stop_gives_no_verdict(application, calls, notebook):
+async def test_a_service_that_is_about_to_stop_gives_no_verdict(application, calls, evidence):
     calls.retiring = True
     assert await ask(application, "decide", *DECIDE) == {}
-    assert notebook.kinds() == []
+    assert evidence.kinds() == []
 
 
-async def test_no_number_is_logged(application, notebook, caplog):
+async def test_no_number_is_logged(application, evidence, caplog):
     caplog.set_level("DEBUG")
     for arguments in (DECIDE, (*DECIDE[:5], "0312345677", *DECIDE[6:])):
         await ask(application, "decide", *arguments)
     for number in ("0312345678", "1234-5678", "0312345677", "0312340000", "05012345678"):
         assert number not in caplog.text
-        assert number not in repr(notebook.steps)
+        assert number not in repr(evidence.steps)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,9 +19,10 @@ from idtone.errors import AriUnavailable
 from idtone.ledger.evidence.records import fold
 from idtone.settings import Interface
 
+from ..call_control.evidence import NOW, MemoryEvidence, suspending
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk
-from .fakes import NOW, Notebook, Stopping, call_control, end, no_journal
+from .fakes import call_control, end, no_journal
 
 CALLER, CALLED, CALL = "1795.1", "1795.2", "1795.1-1"
 NONCE = "123456789987"
@@ -45,13 +45,8 @@ WAITING = {"app_name": "Stasis", "app_data": ",".join(("idtone", *DECIDE))}
 
 
 @pytest.fixture
-def notebook() -> Notebook:
-    return Notebook()
-
-
-@pytest.fixture
-def calls(sounds, notebook) -> CallControl:
-    return call_control(sounds, notebook)
+def calls(sounds, evidence) -> CallControl:
+    return call_control(sounds, evidence)
 
 
 @pytest.fixture
@@ -113,14 +108,14 @@ async def broken(application: AriApplication, asterisk: FakeAsterisk) -> FakeAst
 # -- requests of the hook ---------------------------------------------------------------------------------------------
 
 
-async def test_a_request_is_decided_once_and_answered_by_one_request(calls, asterisk, notebook):
+async def test_a_request_is_decided_once_and_answered_by_one_request(calls, asterisk, evidence):
     async with attended(calls, asterisk):
         for _ in range(2):
             sent_to = await ask(asterisk)
             assert sent_to == {"context": "idtone-forward", "extension": VERDICT, "priority": "1"}
     assert len([path for _, path, _ in asterisk.requests if CALLER in path]) == 2
-    assert notebook.kinds() == ["decided"]
-    record = fold("lab", notebook.steps)
+    assert evidence.kinds() == ["decided"]
+    record = fold("lab", evidence.steps)
     assert (record.interface, record.nonce, record.profiles) == (Interface.ARI, NONCE, {"called": "sample"})
 
 
@@ -139,7 +134,7 @@ async def test_under_the_operators_own_dial_the_called_party_alone_hears_and_con
     assert sent_to == {"context": "idtone-called", "extension": VERDICT, "priority": "2"}
 
 
-async def test_another_request_for_a_known_call_gets_no_verdict(calls, asterisk, notebook, caplog):
+async def test_another_request_for_a_known_call_gets_no_verdict(calls, asterisk, evidence, caplog):
     other = ("decide", CALL, "999999999999", *DECIDE[3:])
     async with attended(calls, asterisk):
         await ask(asterisk)
@@ -147,7 +142,7 @@ async def test_another_request_for_a_known_call_gets_no_verdict(calls, asterisk,
         assert "gets no verdict" in caplog.text
         end(calls, CALL, NONCE)
         assert await ask(asterisk) == {}
-    assert notebook.kinds().count("decided") == 1
+    assert evidence.kinds().count("decided") == 1
 
 
 FOREIGN = {
@@ -162,25 +157,25 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("arguments", FOREIGN.values(), ids=FOREIGN)
-async def test_a_request_that_the_hook_does_not_send_gets_no_verdict(calls, asterisk, notebook, caplog, arguments):
+async def test_a_request_that_the_hook_does_not_send_gets_no_verdict(calls, asterisk, evidence, caplog, arguments):
     async with attended(calls, asterisk):
         assert await ask(asterisk, arguments) == {}
-    assert notebook.kinds() == []
+    assert evidence.kinds() == []
     assert "dialplan export" in caplog.text
 
 
 @pytest.mark.parametrize(("arguments", "goes_on"), [(DECIDE, {}), (OWN, {"extension": "v:none", "priority": "2"})])
-async def test_a_service_that_is_about_to_stop_gives_no_verdict(calls, asterisk, notebook, arguments, goes_on):
+async def test_a_service_that_is_about_to_stop_gives_no_verdict(calls, asterisk, evidence, arguments, goes_on):
     """Under the operator's own Dial() the channel continues at the extension that means no verdict."""
     calls.retiring = True
     async with attended(calls, asterisk):
         sent_to = await ask(asterisk, arguments)
     assert {name: sent_to[name] for name in sent_to if name != "context"} == goes_on
-    assert notebook.kinds() == []
+    assert evidence.kinds() == []
 
 
 @pytest.mark.parametrize("status", [404, 409, 412, 500])
-async def test_a_verdict_that_asterisk_refuses(calls, notebook, caplog, status):
+async def test_a_verdict_that_asterisk_refuses(calls, evidence, caplog, status):
     """A caller who hung up is not an error; any other refusal is. The journal reports the end in both cases."""
     asterisk = FakeAsterisk({"continue": status})
     async with attended(calls, asterisk) as application:
@@ -189,33 +184,20 @@ async def test_a_verdict_that_asterisk_refuses(calls, notebook, caplog, status):
         assert not [record for record in caplog.records if record.exc_info]
         assert (f"{status}" in caplog.text) is (status == 500)
         end(calls, CALL, NONCE)
-    assert notebook.kinds() == ["decided", "ended"]
+    assert evidence.kinds() == ["decided", "ended"]
 
 
-async def test_a_verdict_that_is_lost_with_the_connection_is_sent_over_the_next_one(calls, asterisk, notebook):
+async def test_a_verdict_that_is_lost_with_the_connection_is_sent_over_the_next_one(calls, asterisk, evidence):
     async with attended(calls, asterisk) as application:
         asterisk.unavailable.add("continue")
         await ask(asterisk)
         again = await broken(application, asterisk)
         async with attending(application, again):
             assert (await continued(again))["extension"] == VERDICT
-    assert notebook.kinds() == ["decided"]
+    assert evidence.kinds() == ["decided"]
 
 
-HOUR = timedelta(hours=1)
-
-
-@pytest.mark.parametrize(("step", "reason"), [(HOUR, "licence-expired"), (-HOUR, "licence-not-yet-valid")])
-async def test_a_licence_is_checked_by_the_current_clock(sounds, asterisk, step, reason):
-    """The clock is set across the start or the end of a licence: the next call is decided by the new time."""
-    now = [NOW + 24 * step - step / 2]
-    async with attended(call_control(sounds, Notebook(), lambda: now[0]), asterisk):
-        assert ":licence-valid:" in (await ask(asterisk))["extension"]
-        now[0] += step
-        assert f":{reason}:" in (await ask(asterisk, ("decide", "1795.7-1", *DECIDE[2:]), "1795.7"))["extension"]
-
-
-async def test_no_number_is_logged(calls, asterisk, notebook, caplog):
+async def test_no_number_is_logged(calls, asterisk, evidence, caplog):
     caplog.set_level("DEBUG")
     async with attended(calls, asterisk):
         await ask(asterisk)
@@ -223,7 +205,7 @@ async def test_no_number_is_logged(calls, asterisk, notebook, caplog):
         await ask(asterisk, ("ponder", *DECIDE[1:]), "1795.8")
     for number in ("1234-5678", "312345678", "312345677", "312340000", "5012345678"):
         assert number not in caplog.text
-        assert number not in repr(notebook.steps)
+        assert number not in repr(evidence.steps)
 
 
 # -- the calls in progress and the channels ---------------------------------------------------------------------------
@@ -247,7 +229,7 @@ async def test_channels_that_waited_for_a_connection_are_answered_once(calls, of
 
 @pytest.mark.parametrize("in_the_journal", [True, False])
 async def test_a_call_without_a_channel_is_interrupted_unless_the_journal_has_its_end(
-    calls, asterisk, notebook, monkeypatch, in_the_journal
+    calls, asterisk, evidence, monkeypatch, in_the_journal
 ):
     """Its last line may come shortly after the end of its channel, so the journal is read once more before."""
     monkeypatch.setattr(module, "LAST_LINE_S", 0.05)
@@ -261,21 +243,21 @@ async def test_a_call_without_a_channel_is_interrupted_unless_the_journal_has_it
         await broken(application, asterisk)
         async with attending(application, FakeAsterisk()):
             await until(lambda: not len(calls), "the call to end")
-    assert notebook.kinds() == ["decided", "ended" if in_the_journal else "interrupted"]
+    assert evidence.kinds() == ["decided", "ended" if in_the_journal else "interrupted"]
 
 
-async def test_a_call_continues_as_long_as_its_channel_exists(calls, asterisk, notebook, often):
+async def test_a_call_continues_as_long_as_its_channel_exists(calls, asterisk, evidence, often):
     async with attended(calls, asterisk):
         await ask(asterisk)
         compared = len(asterisk.requests)
         await until(lambda: len(asterisk.requests) > compared + 3, "further comparisons")
-        assert notebook.kinds() == ["decided"]
+        assert evidence.kinds() == ["decided"]
         asterisk.hang_up(CALLER)
         await until(lambda: not len(calls), "the call to end")
-    assert notebook.kinds() == ["decided", "interrupted"]
+    assert evidence.kinds() == ["decided", "interrupted"]
 
 
-async def test_a_call_that_is_decided_while_asterisk_lists_its_channels_continues(calls, notebook, often):
+async def test_a_call_that_is_decided_while_asterisk_lists_its_channels_continues(calls, evidence, often):
     """The list can be older than the call."""
     listing, lists = asyncio.Event(), []
 
@@ -293,7 +275,7 @@ async def test_a_call_that_is_decided_while_asterisk_lists_its_channels_continue
         listing.set()
         await until(lambda: len(lists) > 2, "further comparisons")
     assert lists[0] == []
-    assert notebook.kinds() == ["decided"]
+    assert evidence.kinds() == ["decided"]
 
 
 @pytest.mark.parametrize("failing", ["refused", "lost"])
@@ -316,7 +298,7 @@ def ends(asterisk: FakeAsterisk) -> list[tuple[str, dict[str, str]]]:
     return [(path, query) for method, path, query in asterisk.requests if method == "DELETE"]
 
 
-async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, notebook, caplog):
+async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, evidence, caplog):
     """While Asterisk is not connected, the call continues; then its channel is hung up once."""
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
@@ -324,7 +306,7 @@ async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, noteb
         await application.wait_for_requests()
         assert not ends(asterisk), "no number is suspended yet"
         again = await broken(application, asterisk)
-        calls.registry = Stopping
+        calls.registry = suspending
         for _ in range(3):
             application.end_suspended()
         assert caplog.text.count("continues until Asterisk is connected") == 1
@@ -334,13 +316,13 @@ async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, noteb
             await until(lambda: CALLER not in again.channels, "the channel to be hung up")
             end(calls, CALL, NONCE)
     assert ends(again) == [(f"channels/{CALLER}", {"reason_code": "21"})]
-    assert notebook.kinds() == ["decided", "suspended", "ended"]
+    assert evidence.kinds() == ["decided", "suspended", "ended"]
 
 
 async def test_a_hangup_that_is_lost_with_the_connection_is_requested_over_the_next_one(calls, asterisk):
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
-        calls.registry = Stopping
+        calls.registry = suspending
         asterisk.unavailable.add(CALLER)
         application.end_suspended()
         await application.wait_for_requests()
@@ -354,7 +336,7 @@ async def test_a_suspended_call_that_hung_up_meanwhile_is_not_an_error(calls, as
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         asterisk.hang_up(CALLER)
-        calls.registry = Stopping
+        calls.registry = suspending
         application.end_suspended()
         await application.wait_for_requests()
     assert ends(asterisk)
@@ -384,7 +366,7 @@ async def test_a_malformed_event_is_named(calls, asterisk, caplog):
     assert "a malformed event (StasisStart)" in caplog.text
 
 
-async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk, notebook, caplog):
+async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk, evidence, caplog):
     """Also after a hand-over that failed."""
     application = AriApplication(calls, no_journal)
     async with attending(application, asterisk) as task:
@@ -396,7 +378,7 @@ async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk,
         assert task.done()
         task.result()
     assert "took over" in caplog.text
-    assert notebook.kinds() == []
+    assert evidence.kinds() == []
     assert not application.connected
 
 
@@ -422,28 +404,28 @@ async def test_the_next_instance_takes_the_application_while_this_one_waits_for_
         assert not task.done()
 
 
-async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, calls, asterisk, notebook):
+async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, calls, asterisk, evidence):
     """It ends such a call if its number is suspended, and enters its journal lines."""
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         again = await broken(application, asterisk)
-    after = Notebook()
+    after = MemoryEvidence()
     next_calls = call_control(sounds, after)
-    next_calls.recall([fold("lab", notebook.steps)])
-    next_calls.registry = Stopping
+    next_calls.recall([fold("lab", evidence.steps)])
+    next_calls.registry = suspending
     async with attended(next_calls, again) as application:
         await asyncio.sleep(0.02)
         assert again.continued(CALLER) == []
         application.end_suspended()
         await until(lambda: ends(again), "the end")
         end(next_calls, CALL, NONCE)
-    assert (notebook.kinds(), after.kinds()) == (["decided"], ["suspended", "ended"])
+    assert (evidence.kinds(), after.kinds()) == (["decided"], ["suspended", "ended"])
 
 
 # -- the end of the service -------------------------------------------------------------------------------------------
 
 
-async def test_channels_that_enter_while_the_service_leaves_are_released(calls, notebook):
+async def test_channels_that_enter_while_the_service_leaves_are_released(calls, evidence):
     """One of them hung up, which does not delay the others."""
     application, asterisk = AriApplication(calls, no_journal), FakeAsterisk({"1795.3/": 404})
     async with attending(application, asterisk):
@@ -456,7 +438,7 @@ async def test_channels_that_enter_while_the_service_leaves_are_released(calls, 
     assert asterisk.left
     assert (asterisk.resumed_at(CALLER), asterisk.resumed_at(CALLED)) == ("", "v:none")
     assert asterisk.resumed_at("1.1") is None
-    assert notebook.kinds() == []
+    assert evidence.kinds() == []
 
 
 async def test_leaving_an_asterisk_that_does_not_answer_is_not_an_error(calls, caplog):

@@ -18,9 +18,10 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.errors import AriRefused, AriUnavailable
 
+from ..call_control.evidence import MemoryEvidence
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk
-from .fakes import Notebook, call_control, no_journal
+from .fakes import call_control, no_journal
 
 UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")
 UNAUTHORISED = AriRefused(401, "Unauthorized", "GET asterisk/info")
@@ -257,7 +258,7 @@ async def test_a_channel_that_enters_while_the_service_stops_is_released():
             self.enter("1795.2", "own", "1795.2-1")  # this event is no longer read
 
     asterisk = Late()
-    application = AriApplication(call_control({}, Notebook()), no_journal)
+    application = AriApplication(call_control({}, MemoryEvidence()), no_journal)
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[Any]:

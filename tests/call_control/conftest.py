@@ -7,13 +7,7 @@ import pytest
 from idtone.call_control import journal
 from idtone.call_control.journal import JournalFolder
 
-from .evidence import MemoryEvidence
 from .reading import journal_in
-
-
-@pytest.fixture
-def evidence() -> MemoryEvidence:
-    return MemoryEvidence()
 
 
 @pytest.fixture

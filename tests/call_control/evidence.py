@@ -30,10 +30,12 @@ class MemoryEvidence:
     """Evidence in memory. It stores decisions at once, like the real ledger behind its file of pending decisions.
 
     It also stores other steps at once, unless it is `slow`: then `commit` stores them, and a kill before loses them.
+    With `stuck` decisions wait for `commit` too.
     """
 
     full: bool = False
     slow: bool = False
+    stuck: bool = False
     error: LedgerError | None = None
     """If set, every further step fails with this error."""
     steps: list[Step] = field(default_factory=list)
@@ -45,7 +47,7 @@ class MemoryEvidence:
         written: Future[None] = Future()
         if self.error:
             written.set_exception(self.error)
-        elif self.slow and step.kind is not StepKind.DECIDED:
+        elif self.stuck if step.kind is StepKind.DECIDED else self.slow:
             self._late.append((step, written))
         else:
             self.steps.append(step)
@@ -95,6 +97,7 @@ _: type[Evidence] = MemoryEvidence
 
 
 SUSPENSION = f'{{number: "{SUSPENDED}", since: 2026-03-01T00:00:00Z, reference: R-1}}'
+SUSPENDED_NOW = f'{SUSPENSION}, {{number: "{LICENSED}", since: 2026-10-31T23:59:59Z, reference: R-2}}'
 
 
 @functools.cache
@@ -118,6 +121,11 @@ members:
 suspensions: [{suspensions}]
 """
     return RegistryIndex(parse_document(text, "registry.yaml"))
+
+
+def suspending() -> RegistryIndex:
+    """The next registry, in which the licensed number is suspended too."""
+    return registry(SUSPENDED_NOW, version=43)
 
 
 def id_of(number: int = 1, at: datetime = NOW, calls: int = 1, system: str = "") -> str:

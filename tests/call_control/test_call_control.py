@@ -32,11 +32,11 @@ from .evidence import (
     OTHER_NONCE,
     REQUEST,
     SUSPENDED,
-    SUSPENSION,
     UNKNOWN,
     MemoryEvidence,
     id_of,
     registry,
+    suspending,
 )  # fmt: skip
 
 BOTH = Policy(notify=dict.fromkeys(Direction, frozenset(Party)))
@@ -105,7 +105,7 @@ def test_a_request_is_decided(control, evidence, interface):
 
 def test_the_same_request_gets_the_same_decision(control, evidence):
     call = decide(control)
-    control.registry = lambda: registry(f'{{number: "{LICENSED}", since: 2026-03-01T00:00:00Z, reference: R-2}}')
+    control.registry = suspending
     assert control.decide(replace(REQUEST), Interface.AGI) is call
     assert call.decision.outcome is Outcome.PLAY
     assert evidence.kinds() == ["decided"]
@@ -619,12 +619,6 @@ def test_a_call_that_ended_meanwhile_is_neither_interrupted_nor_suspended(contro
 
 # -- numbers that are suspended while they are in a call --------------------------------------------------------------
 
-SUSPENDED_NOW = f'{SUSPENSION}, {{number: "{LICENSED}", since: 2026-10-31T23:59:59Z, reference: R-2}}'
-
-
-def suspending() -> object:
-    return registry(SUSPENDED_NOW, version=43)
-
 
 @pytest.mark.parametrize("number", [LICENSED, f"{LICENSED}x"])
 def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evidence, number):
@@ -656,13 +650,14 @@ def test_a_call_that_the_hook_decided_is_ended_too(control):
     assert [call.id for call in control.calls_to_end()] == [CALL]
 
 
-def test_a_suspension_that_begins_later_ends_the_calls_then(sounds, evidence):
+def test_a_suspension_that_begins_later_ends_the_calls_then_and_refuses_the_next(sounds, evidence):
     now = [ms(-2000)]
     control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
     call = decide(control)
     assert control.calls_to_end() == []
     now[0] = NOW
     assert control.calls_to_end() == [call]
+    assert decide(control, replace(REQUEST, call_id=id_of(2))).decision.reason is Reason.NUMBER_SUSPENDED
 
 
 def test_without_a_registry_a_remembered_suspension_ends_the_call(control):

@@ -20,7 +20,8 @@ from idtone.numbers import parse
 from idtone.tones.making.sounds import Sound
 
 from ..ari_app.fake_asterisk import FakeAsterisk
-from ..ari_app.fakes import LICENSED, SUSPENDED, Notebook, call_control, no_journal
+from ..ari_app.fakes import call_control, no_journal
+from ..call_control.evidence import LICENSED, SUSPENDED, MemoryEvidence
 
 RECORDED: Final[dict[str, list[dict[str, Any]]]] = json.loads(
     Path(__file__).with_name("recorded.json").read_text("utf-8")
@@ -112,8 +113,8 @@ class Told:
     """What the application made of a conversation."""
 
     def __init__(self, sounds: dict[str, Sound], channels: Any = ()) -> None:
-        self.asterisk, self.notebook = Listed(channels), Notebook()
-        self.application = AriApplication(call_control(sounds, self.notebook), no_journal)
+        self.asterisk, self.evidence = Listed(channels), MemoryEvidence()
+        self.application = AriApplication(call_control(sounds, self.evidence), no_journal)
         self.entered: list[events.Entered] = []
         try:
             self.entered += events.read_channels(channels, "idtone").waiting.values()
@@ -154,7 +155,7 @@ def told_of(
     asyncio.run(heard.hear(told))
     escaped = [record.exc_info for record in caplog.records if record.exc_info]
     assert not escaped, escaped
-    decided = [step.call_id for step in heard.notebook.steps if step.kind == "decided"]
+    decided = [step.call_id for step in heard.evidence.steps if step.kind == "decided"]
     assert len(decided) == len(set(decided)), "decided twice"
     for channel in {event.channel for event in heard.entered}:
         asked = [
@@ -166,8 +167,8 @@ def told_of(
             _, nonce, outcome, *_ = verdict.split(":")
             numbers = [number for made, number in asked if made == nonce]
             assert numbers, "a verdict for a request that was not made on this channel"
-            assert outcome != "PLAY" or LICENSED in numbers
-            assert outcome == "REFUSE" or set(numbers) != {SUSPENDED}
+            assert outcome != "PLAY" or parse(LICENSED) in numbers
+            assert outcome == "REFUSE" or set(numbers) != {parse(SUSPENDED)}
     return heard
 
 
@@ -185,7 +186,7 @@ def test_each_request_is_decided_once(sounds, caplog, told, channels):
     assert {channel: heard.verdicts(channel) for channel in VERDICTS} == {
         channel: {verdict} for channel, verdict in VERDICTS.items()
     }
-    assert heard.notebook.kinds() == ["decided"] * 3
+    assert heard.evidence.kinds() == ["decided"] * 3
 
 
 @settings(

@@ -24,7 +24,8 @@ from idtone.ari_app.runner import ApplicationRunner
 from idtone.errors import AriError, AriUnavailable
 from idtone.tones.making.sounds import Sound
 
-from ..ari_app.fakes import Notebook, call_control, no_journal
+from ..ari_app.fakes import call_control, no_journal
+from ..call_control.evidence import MemoryEvidence
 from ..lab.lab import until
 from .server import (
     EVENTS,
@@ -89,12 +90,12 @@ class Asterisk:
 
 
 @asynccontextmanager
-async def serving(url: str, sounds: dict[str, Sound], notebook: Notebook) -> AsyncIterator[None]:
+async def serving(url: str, sounds: dict[str, Sound], evidence: MemoryEvidence) -> AsyncIterator[None]:
     """The service; nothing may escape from it, into its log as a traceback or into the loop."""
     escaped: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
     stop = asyncio.Event()
-    application = AriApplication(call_control(sounds, notebook), no_journal)
+    application = AriApplication(call_control(sounds, evidence), no_journal)
     running = asyncio.create_task(ApplicationRunner(application, lambda: connect(url, "idtone", PASSWORD)).run(stop))
     try:
         yield
@@ -197,11 +198,11 @@ HARM: dict[str, Harm] = {
 async def test_the_next_call_is_served(sounds, monkeypatch, caplog, harm):
     monkeypatch.setattr(connection, "REQUEST_TIMEOUT_S", 1.0)
     caplog.set_level(logging.INFO)
-    asterisk, notebook = Asterisk(harm), Notebook()
-    async with HostileServer(asterisk.talk).running() as server, serving(server.url, sounds, notebook):
+    asterisk, evidence = Asterisk(harm), MemoryEvidence()
+    async with HostileServer(asterisk.talk).running() as server, serving(server.url, sounds, evidence):
         await until(lambda: asterisk.verdicts, "the verdict", 10)
     assert asterisk.verdicts[0] == RESUMED
-    assert [(step.kind, step.call_id) for step in notebook.steps] == [("decided", CALL)]
+    assert [(step.kind, step.call_id) for step in evidence.steps] == [("decided", CALL)]
     assert asterisk.wider_mib < CHEAP_MIB
     assert not [record.getMessage() for record in caplog.records if record.exc_info]
     assert not [record for record in caplog.records if "\n" in record.getMessage() or "\r" in record.getMessage()]
@@ -221,7 +222,7 @@ async def test_an_asterisk_that_never_answers_is_left(sounds, monkeypatch, silen
     monkeypatch.setattr(connection, "HEARTBEAT_S", 0.2)
     monkeypatch.setattr(connection, "REQUEST_TIMEOUT_S", 0.5)
     asterisk = Asterisk(silent)
-    async with HostileServer(asterisk.talk).running() as server, serving(server.url, sounds, Notebook()):
+    async with HostileServer(asterisk.talk).running() as server, serving(server.url, sounds, MemoryEvidence()):
         await until(lambda: asterisk.verdicts, "the verdict", 10)
     assert asterisk.verdicts[0] == RESUMED
 
