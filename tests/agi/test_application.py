@@ -57,11 +57,6 @@ async def test_a_request_is_decided_and_answered_with_one_variable(application, 
     assert (record.interface, record.nonce, record.profiles) == (Interface.AGI, NONCE, {"called": "sample"})
 
 
-async def test_a_suspended_number_is_refused(application):
-    verdict = await ask(application, "decide", *DECIDE[:5], "0312345677", *DECIDE[6:])
-    assert verdict == {"IDTONE_VERDICT": f"{NONCE}:REFUSE:number-suspended:21::::"}
-
-
 @pytest.mark.parametrize(("arguments", "parties"), [(DECIDE, set(Party)), (OWN, {Party.CALLED})], ids=["hook", "own"])
 async def test_under_the_operators_own_dial_only_the_called_party_can_hear(calls, evidence, arguments, parties):
     calls.policy = Policy(notify=dict.fromkeys(Direction, frozenset(Party)))

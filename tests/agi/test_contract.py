@@ -37,8 +37,6 @@ DIALPLAN = """
      same = n,AGI({program},-c,{folder}/unix.yaml,seen,variable:VALUE,${{AGISTATUS}})
     exten = unserved,1,AGI({program},-c,{folder}/unix.yaml,decide,c-1)
      same = n,AGI(agi://{tcp}/seen,${{AGISTATUS}})
-    exten = exposed,1,AGI({program},-c,{folder}/unix.yaml,decide,{number})
-     same = n,AGI(agi://{tcp}/seen,${{AGISTATUS}})
 
     [agi-hangup]
     exten = direct,1,AGI(agi://{tcp}/hangup)
@@ -156,16 +154,6 @@ async def test_values_arrive_as_they_are(pbx, tcp, logged):
     assert not closed_for(logged)
 
 
-async def test_asterisk_reads_a_command_that_is_too_long_as_two(pbx, tcp, logged, monkeypatch):
-    """This is the reason for the limit."""
-    monkeypatch.setattr("idtone.agi.codec.LONGEST_COMMAND", 10**6)
-    async with asking(pbx, tcp, decide={"LONGEST": 9000 * "x"}) as asked:
-        await asked.dial("variables")
-        await asked.next()
-        seen = await asked.next()
-    assert 0 < int(seen.arguments[1]) < 9000
-
-
 @pytest.mark.parametrize("extension", ["direct@agi-hangup", "relayed@agi-hangup"])
 async def test_a_verdict_still_arrives_when_the_channel_hangs_up(extension, pbx, tcp, folder, logged):
     async with asking(pbx, tcp, folder / "agi.sock", hangup={"VALUE": "x", "AFTER": "n-1"}) as asked:
@@ -246,9 +234,3 @@ async def test_a_relay_without_a_service_reports_it_in_asterisks_log(pbx, tcp, l
         await asked.dial("unserved")
         assert (await asked.next()).arguments == ("FAILURE",)
     assert any("idtone agi: the service does not listen at agi.listen" in line for line in pbx.complaints())
-
-
-async def test_a_number_on_the_command_line_is_refused(pbx, tcp, folder, logged):
-    async with asking(pbx, tcp, folder / "agi.sock") as asked:
-        await asked.dial("exposed")
-        assert (await asked.next()).arguments == ("FAILURE",)

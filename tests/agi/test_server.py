@@ -70,15 +70,6 @@ async def test_an_answer_becomes_variables_in_order(asked, logged):
     assert not closed_for(logged)
 
 
-async def test_octets_can_come_one_by_one(asked):
-    async with serving(asked, Limits()) as address, calling(address, b"") as asterisk:
-        for octet in presented():
-            asterisk.write(bytes([octet]))
-            await asyncio.sleep(0)
-        await asterisk.serve()
-    assert asterisk.variables
-
-
 FORGED = presented("decide", ["forged"]).partition(b"agi_calleridname: ")[2]
 LATE = "it had not presented a call within 0.3 s"
 NOT_ASTERISK = [

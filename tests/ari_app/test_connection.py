@@ -26,7 +26,6 @@ from ..hostile.server import (
     always,
     forever,
     obediently,
-    requests,
 )  # fmt: skip
 from ..lab.asterisk import LOOPBACK, free_ports
 from ..lab.lab import until
@@ -215,19 +214,6 @@ async def test_a_server_that_dies_or_freezes_ends_every_waiting_request(monkeypa
         async with server.connected() as connection:
             ended = await ended_with(connection, connection.request("GET", "channels"))
             assert [type(ending) for ending in ended] == [AriUnavailable] * 2, talk
-
-
-async def test_a_server_that_never_answers_a_request(monkeypatch):
-    monkeypatch.setattr(module, "REQUEST_TIMEOUT_S", 0.1)
-
-    async def only_pongs(socket: web.WebSocketResponse) -> None:
-        async for _ in requests(socket):
-            pass
-
-    async with HostileServer(only_pongs).connected() as connection, listening(connection):
-        with pytest.raises(AriUnavailable, match="did not answer GET channels in time"):
-            await connection.request("GET", "channels")
-        assert not connection._waiting
 
 
 async def test_an_older_version_gets_requests_over_http():

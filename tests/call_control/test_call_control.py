@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -189,14 +188,6 @@ def test_the_direction(control, evidence, caplog):
         decide(control, replace(REQUEST, call_id=id_of(number), direction=direction))
     assert [step.details["direction"] for step in evidence.steps] == ["incoming", "incoming", "outgoing", "incoming"]
     assert "DIRECTION is unknown" in caplog.text
-
-
-def test_no_request_shows_its_numbers(control, caplog):
-    caplog.set_level(logging.DEBUG)
-    decide(control)
-    assert caplog.text
-    for number in (LICENSED, CALLED, REQUEST.caller):
-        assert number[1:] not in repr(REQUEST) + caplog.text
 
 
 def test_without_room_for_evidence_the_licensed_sound_is_not_played(control, evidence):
