@@ -397,6 +397,11 @@ async def test_the_next_instance_takes_the_application_while_this_one_waits_for_
         await settling
         assert asterisk.channels[CALLER]["app_name"] == "Dial"
         assert not task.done()
+        asterisk.answering.clear()
+        await ask(asterisk, OWN, CALLED)
+    asterisk.answering.set()
+    await asyncio.sleep(0.01)
+    assert asterisk.channels[CALLED]["app_name"] == "Stasis", "no request outlives its connection"
 
 
 async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, calls, asterisk, evidence):
@@ -437,5 +442,11 @@ async def test_channels_that_enter_while_the_service_leaves_are_released(calls, 
 
 
 async def test_leaving_an_asterisk_that_does_not_answer_is_not_an_error(calls, caplog):
-    await AriApplication(calls, no_journal).depart(FakeAsterisk({"channels": 500}))
-    assert "calls may still wait for this service" in caplog.text
+    async def leave() -> None:
+        raise AriUnavailable("Asterisk does not notice")
+
+    refusing, deaf = FakeAsterisk({"channels": 500}), FakeAsterisk()
+    deaf.leave = leave
+    for asterisk in (refusing, deaf):
+        await AriApplication(calls, no_journal).depart(asterisk)
+    assert caplog.text.count("calls may still wait for this service") == 2

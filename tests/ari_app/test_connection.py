@@ -18,6 +18,7 @@ from idtone.ari_app.connection import AriConnection, connect, takes_requests_ove
 from idtone.errors import AriRefused, AriUnavailable
 
 from ..hostile.server import (
+    APPLICATION,
     EVENTS,
     FILTER,
     INFO,
@@ -26,6 +27,7 @@ from ..hostile.server import (
     always,
     forever,
     obediently,
+    plainly,
 )  # fmt: skip
 from ..lab.asterisk import LOOPBACK, free_ports
 from ..lab.lab import until
@@ -214,6 +216,15 @@ async def test_a_server_that_dies_or_freezes_ends_every_waiting_request(monkeypa
         async with server.connected() as connection:
             ended = await ended_with(connection, connection.request("GET", "channels"))
             assert [type(ending) for ending in ended] == [AriUnavailable] * 2, talk
+
+
+@pytest.mark.parametrize(("status", "error"), [(204, AriUnavailable), (500, AriRefused)])
+async def test_a_server_that_does_not_let_the_application_go(monkeypatch, status, error):
+    monkeypatch.setattr(module, "REQUEST_TIMEOUT_S", 0.1)
+    server = HostileServer(obediently, {APPLICATION: plainly(status=status)})
+    async with server.connected() as connection:
+        with pytest.raises(error):
+            await connection.leave()
 
 
 async def test_an_older_version_gets_requests_over_http():

@@ -535,6 +535,14 @@ async def test_a_reader_takes_over_from_another_without_a_gap(folder, quickly):
     assert [read] == written
 
 
+async def test_a_file_that_another_reader_removed_meanwhile_is_no_error(folder, entered, monkeypatch):
+    write(folder, "a\n")
+    there = JournalFolder.taken
+    monkeypatch.setattr(JournalFolder, "taken", lambda self: [*there(self), self.directory / "taken-gone"])
+    async with entered.following(folder):
+        assert entered.lines == ["a"]
+
+
 async def test_two_readers_at_once_lose_nothing(folder, quickly):
     first, second = Entered(), Entered()
     async with first.following(folder), second.following(folder):
