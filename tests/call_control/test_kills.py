@@ -8,14 +8,13 @@ import os
 import random
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -24,26 +23,14 @@ from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal import READ, JournalFolder, JournalReader
 from idtone.call_control.journal_intake import JournalIntake
 from idtone.decision import Policy
-from idtone.ledger.evidence.records import Record
-from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.store.sqlite import Trouble
-from idtone.ledger.verification.verify_ledger import verify_ledger
-from idtone.ledger.writing.group_writer import GroupWriter, NotWrittenError
-from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending_decisions import Pending
 from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
-from ..ledger.sample_evidence import days_of, key_ring_of, url_of
 from . import hook
 from .evidence import REQUEST, MemoryEvidence, id_of, registry
-from .reading import following, is_cleared, journal_in, until, write
+from .reading import is_cleared, journal_in, until, write
 
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Killed(BaseException):
@@ -142,7 +129,7 @@ async def live(calls: Calls, evidence: MemoryEvidence, sounds: dict[str, Sound],
 def calls_of(folder: JournalFolder, evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[Calls, dict[str, Any]]:
     """Calls of each kind, and the steps that their records must have."""
     played = ["answered", "sound-started", "sound-ended", "connected", "ended"]
-    at = now() - timedelta(seconds=3)
+    at = datetime.now(UTC) - timedelta(seconds=3)
     late, licensed, fallback, early = (id_of(number, at) for number in range(1, 5))
     control = CallControl(registry, Policy(), sounds, evidence, sounds, now=lambda: at)
     for call_id in (licensed, late):
@@ -193,12 +180,14 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
         assert left.kinds(call_id) == kinds
         record = left.record(call_id)
         assert record.anomalies == ((LATE,) if kinds[:2] == ["decided", "fallback"] else ())
-    assert names(folder) == {"calls"}
+    assert {path.name for path in folder.directory.iterdir()} <= {"calls", READ}
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, faster):
+def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, quickly, monkeypatch):
     """At every other line that uses files, and at every sixth other line; `make bench-kills` kills more often."""
+    monkeypatch.setattr(journal, "POLL_S", 0.004)
+    monkeypatch.setattr(journal, "REPLACE_EVERY_S", 0.0)
     whole = Kill()
     run(tmp_path / "whole", sounds, whole)
     in_files = sorted(place for place in whole.seen if place[0] == journal.__file__)
@@ -214,110 +203,3 @@ def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, f
             raise AssertionError(f"killed at {Path(file).name}:{line}, the {kill.time}. time: {error}") from error
     assert sum(kill.done for kill in kills) >= 0.9 * len(kills)
     gc.collect()  # files that the killed services left open
-
-
-@asynccontextmanager
-async def serving(url: str, folder: JournalFolder, sounds: dict[str, Sound]) -> AsyncIterator[LedgerWriter]:
-    """A service in this process; yields its ledger."""
-    key_ring = key_ring_of(url)
-    with (
-        LedgerWriter.open(url, "lab", key_ring) as writer,
-        Pending.open(url, writer, key_ring.days) as pending,
-        LedgerReader.open(url, key_ring.days) as ledger,
-    ):
-        control = CallControl(registry, Policy(), sounds, pending, sounds, recorded=ledger.knows)
-        control.recall(ledger.open_calls(now()))
-        entry = JournalIntake(control, ledger.times, folder.refuse)
-        reader = JournalReader(folder, entry.enter, lambda: writer.unwritten is None, entry.set_gap_s)
-        async with following(reader):
-            yield writer
-
-
-def fallback(call_id: str, at: datetime) -> list[str]:
-    """The lines of a call that the hook decided."""
-    return [
-        hook.decided(call_id, at=at - timedelta(seconds=2)),
-        hook.sounded(call_id, at=at - timedelta(seconds=1), called="notice", sent=28),
-        hook.ended(call_id, at=at, reason="service-unavailable", talked_ms=1000),
-    ]
-
-
-FALLBACK = ["fallback", "answered", "sound-started", "sound-ended", "connected", "ended"]
-
-
-@pytest.fixture
-def url(tmp_path) -> str:
-    return url_of(tmp_path / "ledger.sqlite3")
-
-
-def records(url: str) -> dict[str, Record]:
-    with LedgerReader.open(url, days_of(url)) as reader:
-        return {record.call_id: record for record in reader.records()}
-
-
-def names(folder: JournalFolder) -> set[str]:
-    """The files of the journal; a service may not have lived long enough to note how far it has read."""
-    return {path.name for path in folder.directory.iterdir()} - {READ}
-
-
-@pytest.fixture
-def faster(quickly, monkeypatch) -> None:
-    monkeypatch.setattr(journal, "POLL_S", 0.004)
-    monkeypatch.setattr(journal, "REPLACE_EVERY_S", 0.0)
-
-
-async def test_one_service_after_another_while_calls_continue(url, folder, sounds, faster):
-    calls: list[str] = []
-    over = False
-
-    async def write_on() -> None:
-        while not over:
-            calls.append(id_of(len(calls), now()))
-            for line in fallback(calls[-1], now()):
-                write(folder, f"{line}\n")
-                await asyncio.sleep(0.003)
-
-    writing = asyncio.create_task(write_on())
-    for service in range(4):
-        async with serving(url, folder, sounds):
-            await asyncio.sleep(0.1)
-            if service == 3:
-                over = True
-                await writing
-                await until(lambda: is_cleared(folder))
-    found = records(url)
-    assert list(found) == calls
-    for record in found.values():
-        assert [step.kind for step in record.steps] == FALLBACK
-        assert (record.heard, record.complete, record.fallback, record.anomalies) == (True, True, True, ())
-    with LedgerReader.open(url) as reader:
-        result = verify_ledger(reader, key_ring_of(url).signer.key)
-    assert (result.faults, result.leaves, result.open_calls) == ([], len(calls), 0)
-    assert names(folder) == {"calls"}
-
-
-async def test_the_next_service_reads_lines_again_that_were_read_while_the_ledger_had_no_room(
-    url, folder, sounds, faster, monkeypatch
-):
-    """The first service had the evidence only in memory, for a long time."""
-    monkeypatch.setattr(journal_intake, "LATE", timedelta(seconds=3))
-    call_id = id_of(1, now())
-
-    def full(*_: object) -> NoReturn:
-        raise NotWrittenError("no room", Trouble.FULL)
-
-    async with serving(url, folder, sounds) as writer:
-        await until(lambda: folder.read_until() > time.time() - 0.5)
-        with monkeypatch.context() as no_room:
-            no_room.setattr(GroupWriter, "write", full)
-            for line in fallback(call_id, now()):
-                write(folder, f"{line}\n")
-            await until(lambda: writer.unwritten and writer.unwritten.steps == len(FALLBACK))
-            await asyncio.sleep(1.5)  # so that the request is older than the saved time
-            assert not is_cleared(folder)
-            writer.close()
-    assert call_id not in records(url)
-    async with serving(url, folder, sounds):
-        await until(lambda: is_cleared(folder))
-    assert [step.kind for step in records(url)[call_id].steps] == FALLBACK
-    assert not (folder.directory / "refused").exists()
