@@ -17,20 +17,9 @@ from idtone.errors import AgiError, LedgerError
 from idtone.ledger.evidence.records import fold
 from idtone.settings import Interface
 
-from ..ari_app.fakes import call_control, end
-from ..call_control.evidence import NOW
+from ..ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 — of no service
-CALL, NONCE = "1795.1-1", "123456789987"
-REQUESTED = (
-    f"{NOW.timestamp():.6f}",
-    "%2B81%203%2D1234%2D5678",
-    "incoming",
-    "0312340000",
-    "PJSIP%2F0312340000%40trunk",
-    "050%2D1234%2D5678",
-)
-"""IDTONE_REQUEST, as the hook makes it."""
 DECIDE = (SECRET, "decide", CALL, NONCE, *REQUESTED, "", "")
 OWN = (SECRET, "own", *DECIDE[2:])
 VERDICT = {"IDTONE_VERDICT": f"{NONCE}:PLAY:licence-valid:::sample::22"}

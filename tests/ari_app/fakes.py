@@ -11,6 +11,13 @@ from idtone.tones.making.sounds import Sound
 
 from ..call_control.evidence import NOW, MemoryEvidence, registry
 
+CALL, NONCE = "1795.1-1", "123456789987"
+REQUESTED = (
+    f"{NOW.timestamp():.6f}", "%2B81%203%2D1234%2D5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk",
+    "050%2D1234%2D5678",
+)  # fmt: skip
+"""IDTONE_REQUEST, as the hook makes it."""
+
 
 def call_control(sounds: dict[str, Sound], evidence: MemoryEvidence) -> CallControl:
     """As the service makes it, with the default policy."""

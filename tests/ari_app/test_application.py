@@ -19,22 +19,12 @@ from idtone.errors import AriUnavailable
 from idtone.ledger.evidence.records import fold
 from idtone.settings import Interface
 
-from ..call_control.evidence import NOW, MemoryEvidence, suspending
+from ..call_control.evidence import MemoryEvidence, suspending
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk
-from .fakes import call_control, end, no_journal
+from .fakes import CALL, NONCE, REQUESTED, call_control, end, no_journal
 
-CALLER, CALLED, CALL = "1795.1", "1795.2", "1795.1-1"
-NONCE = "123456789987"
-REQUESTED = (
-    f"{NOW.timestamp():.6f}",
-    "%2B81%203%2D1234%2D5678",
-    "incoming",
-    "0312340000",
-    "PJSIP%2F0312340000%40trunk",
-    "050%2D1234%2D5678",
-)
-"""IDTONE_REQUEST, as the hook makes it."""
+CALLER, CALLED = "1795.1", "1795.2"
 DECIDE = ("decide", CALL, NONCE, *REQUESTED, "", "")
 OWN = ("own", f"{CALLED}-1", NONCE, *REQUESTED, "", "")
 SUSPENDED = ("decide", CALL, NONCE, REQUESTED[0], "0312345677", *REQUESTED[2:], "", "")

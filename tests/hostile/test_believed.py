@@ -87,10 +87,10 @@ async def complete(service: Service, call_id: str) -> dict[str, Any]:
     return service.record(call_id)
 
 
-async def channel(asterisk: Asterisk, application: str) -> str:
-    """The unique id of the one channel that executes this application."""
+async def channel(asterisk: Asterisk, mark: str) -> str:
+    """The unique id of the one channel that has this mark in Asterisk's list."""
     shown = await asyncio.to_thread(asterisk.command, "core show channels concise")
-    (line,) = [line for line in shown.splitlines() if f"!{application}!" in line]
+    (line,) = [line for line in shown.splitlines() if mark in line]
     return line.split("!")[-1]
 
 
@@ -109,7 +109,7 @@ async def test_the_guessed_id_of_a_waiting_channel_connects_no_suspended_number(
     async with lab(pbx) as phones:
         placed = await phones.place(Forwarding(SUSPENDED, dialled=f"wait{CALLED_NUMBER}", interface="agi"))
         assert placed.caller.final_status == 200
-        waiting = await channel(pbx, "Wait")
+        waiting = await channel(pbx, "!")
         key, ids = (secret(pbx), [f"{waiting}-1"]) if has_secret else ("", guesses(waiting))
         asked = [await gets_verdict(service, *arguments(key, each)) for each in ids]
         assert any(asked) is has_secret
@@ -156,7 +156,7 @@ async def test_a_line_without_the_verdicts_nonce_says_nothing_of_a_call(service)
     """In conversation, and when it is over."""
     async with lab(service.asterisk) as phones:
         placed = await phones.place(Forwarding(interface="agi"))
-        call_id = f"{await channel(service.asterisk, 'Dial')}-1"
+        call_id = f"{await channel(service.asterisk, '!Dial!')}-1"
         for forged in FORGED:
             await refused(service, forged, call_id)
         await phones.talk_and_hang_up(placed)
