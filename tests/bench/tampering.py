@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from ..ledger.verification.test_verify_ledger import SEED, tampered
+from ..ledger.verification.tampering import SEED, tampered
 
 
 def main() -> int:

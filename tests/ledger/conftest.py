@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,16 @@ from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.store.sqlite import path_of
 from idtone.settings import LedgerSettings
 
-from .sample_evidence import LOG, SEED, url_of
+from .sample_evidence import LOG, SEED, evidence, url_of
+from .sample_ledger import write
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for more steps, for room, or for what another process leaves does not wait for long."""
+    monkeypatch.setattr("idtone.ledger.writing.ledger_writer.LINGER_S", 0.01)
+    monkeypatch.setattr("idtone.ledger.writing.ledger_writer.RETRY_S", 0.05)
+    monkeypatch.setattr("idtone.ledger.disclosure.record_act.LOOK_EVERY_S", 0.02)
 
 
 @pytest.fixture(params=["wal", "persist"])
@@ -27,6 +37,21 @@ def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def file(tmp_path: Path) -> Path:
     """A ledger's file in a directory of its own; neither exists yet."""
     return tmp_path / "ledger" / "ledger.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def evidence_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Has a ledger of `evidence()` and its keys, to be copied."""
+    folder = tmp_path_factory.mktemp("evidence")
+    write(url_of(folder / "ledger.sqlite3"), evidence())
+    return folder
+
+
+@pytest.fixture
+def filled(file: Path, evidence_folder: Path) -> str:
+    """A ledger of `evidence()`; its address."""
+    shutil.copytree(evidence_folder, file.parent)
+    return url_of(file)
 
 
 @pytest.fixture

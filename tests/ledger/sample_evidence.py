@@ -1,4 +1,4 @@
-"""The evidence of one licensed call, and where tests keep a ledger."""
+"""The evidence of calls, and where tests keep a ledger."""
 
 from __future__ import annotations
 
@@ -72,6 +72,32 @@ def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
         steps.connected(call_id, at(start_ms + 3406)),
         steps.ended(call_id, at(start_ms + 60_000), CallStatus.CONNECTED, 16),
     ]
+
+
+def cancelled_call(call_id: str, start_ms: float) -> list[Step]:
+    """A call whose caller gave up during the sound, which is told after its end."""
+    return [
+        decided(PLAY, call_id, start_ms),
+        steps.answered(call_id, at(start_ms + 10)),
+        steps.sound_started(call_id, at(start_ms + 11), "sample", SHA256),
+        steps.ended(call_id, at(start_ms + 100), CallStatus.CANCEL, 16),
+        steps.sound_failed(call_id, at(start_ms + 101), "hung up"),
+    ]
+
+
+def evidence(calls: int = 20) -> list[Step]:
+    """Calls that overlap; most are over. Of each four, one was heard, and the second has two leaves."""
+    told: list[Step] = []
+    for number in range(calls):
+        name, ms = f"pbx-1-1793491200.{number}", number * 20_000
+        told += [
+            heard_call(name, ms),
+            cancelled_call(name, ms),
+            [decided(REFUSE, name, ms), steps.ended(name, at(ms + 1), CallStatus.REFUSED, 21)],
+            [decided(NOTICE, name, ms), steps.interrupted(name, at(ms + 900))],
+        ][number % 4]
+    told += heard_call("in progress", calls * 20_000)[:4]
+    return sorted(told, key=lambda step: step.at)
 
 
 def url_of(path: Path) -> str:

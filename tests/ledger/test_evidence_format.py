@@ -81,7 +81,7 @@ def put(path: Path, files: Files) -> Path:
 # -- the example ------------------------------------------------------------------------------------------------------
 
 
-def test_the_code_still_makes_the_example(values: dict[str, str]) -> None:
+def test_the_code_still_makes_the_example(values):
     """But for the ZIP file's own octets, which differ between versions of zlib."""
     pack, known = made()
     held = read_zip(PACK)
@@ -89,11 +89,11 @@ def test_the_code_still_makes_the_example(values: dict[str, str]) -> None:
     assert values == known | zip_values(PACK.read_bytes())
 
 
-def test_the_document_prints_what_the_example_holds(values: dict[str, str]) -> None:
+def test_the_document_prints_what_the_example_holds(values):
     assert printed() == {name: text.removesuffix("\n") for name, text in values.items()}
 
 
-def test_the_keys_of_the_example_open_its_numbers(values: dict[str, str]) -> None:
+def test_the_keys_of_the_example_open_its_numbers(values):
     key = {name: bytes.fromhex(values[name]) for name in values if name.startswith(("key ", "record key", "day key"))}
     call = bytes.fromhex(values["associated data"])
     day, kept = values["line of the day"].split()
@@ -107,7 +107,7 @@ def test_the_keys_of_the_example_open_its_numbers(values: dict[str, str]) -> Non
     assert hmac.digest(key["key of tokens"], number, "sha256")[:16].hex() == values["called_token"]
 
 
-def test_the_example_is_good_by_both() -> None:
+def test_the_example_is_good_by_both():
     pack = read_zip(PACK)
     verdict = verified(pack, LOG, [WITNESS.cosigner])
     assert (verdict.faults, verdict.cosigners) == ([], (WITNESS.cosigner,))
@@ -121,7 +121,7 @@ def test_the_example_is_good_by_both() -> None:
     assert "requested by alice, approved by bob" in told
 
 
-def test_the_document_names_every_member_and_detail_of_the_example() -> None:
+def test_the_document_names_every_member_and_detail_of_the_example():
     pack, page = read_zip(PACK), PAGE.read_text("utf-8")
     leaves = [json.loads(content) for name, content in pack.items() if name.startswith("leaves/")]
     steps = [step for leaf in leaves for step in leaf["steps"]]
@@ -132,7 +132,7 @@ def test_the_document_names_every_member_and_detail_of_the_example() -> None:
 # -- the verifier -----------------------------------------------------------------------------------------------------
 
 
-def test_the_verifier_is_short_and_stands_alone() -> None:
+def test_the_verifier_is_short_and_stands_alone():
     text = VERIFIER.read_text("utf-8")
     assert len(text.splitlines()) <= LINES
     names = {
@@ -144,7 +144,7 @@ def test_the_verifier_is_short_and_stands_alone() -> None:
     assert names - sys.stdlib_module_names == {"cryptography"}
 
 
-def test_a_real_pack_is_good(files: Files, tmp_path: Path) -> None:
+def test_a_real_pack_is_good(files, tmp_path):
     result = run(put(tmp_path, files), "--log-key", LOG)
     assert result.returncode == 0, result
     assert [line for line in result.stdout.splitlines() if line.startswith("call ")] == [
@@ -153,7 +153,7 @@ def test_a_real_pack_is_good(files: Files, tmp_path: Path) -> None:
     assert result.stdout.count("  forwarding +81312345678 (fixed)\n") == 4
 
 
-def test_of_a_sealed_pack_no_number_is_told(url: str, tmp_path: Path) -> None:
+def test_of_a_sealed_pack_no_number_is_told(url, tmp_path):
     write(url, evidence())
     with LedgerReader.open(url) as reader:
         pack = packed_of([PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES])
@@ -171,40 +171,31 @@ FILES_OF = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_whatever_is_changed_is_told(files: Files, tmp_path: Path, damage: str) -> None:
+def test_whatever_is_changed_is_told(files, tmp_path, damage):
     DAMAGES[damage](files)
     assert verified(files, LOG).faults
     assert FILES_OF.get(damage, MANIFEST if damage != "another case" else SEAL) in rejected(put(tmp_path, files))
 
 
 @pytest.mark.parametrize("claim", range(len(CLAIMS)))
-def test_a_manifest_that_says_what_its_leaves_do_not_is_told(
-    files: Files,
-    tmp_path: Path,
-    claim: int,
-) -> None:
+def test_a_manifest_that_says_what_its_leaves_do_not_is_told(files, tmp_path, claim):
     assert rejected(put(tmp_path, resealed(files, CLAIMS[claim][0])))
 
 
 @pytest.mark.parametrize("key", ["case", "exported"])
 @pytest.mark.parametrize("text", UNPRINTABLE)
-def test_what_would_not_be_one_printable_line_is_refused(
-    files: Files,
-    tmp_path: Path,
-    key: str,
-    text: str,
-) -> None:
+def test_what_would_not_be_one_printable_line_is_refused(files, tmp_path, key, text):
     assert MANIFEST in rejected(put(tmp_path, resealed(files, lambda manifest: manifest.update({key: text}))))
 
 
-def test_a_seal_or_a_log_by_another_key_is_told(files: Files, tmp_path: Path) -> None:
+def test_a_seal_or_a_log_by_another_key_is_told(files, tmp_path):
     other = Signer(LOG.name, bytes(32))
     assert "manifest.note" in rejected(put(tmp_path, resealed(files, dict, other)))
     result = run(put(tmp_path, files), "--log-key", other.key)
     assert (result.returncode, result.stdout.count("not a proof of this leaf by this log")) == (1, 4)
 
 
-def test_a_witness_that_has_not_cosigned_is_told(tmp_path: Path) -> None:
+def test_a_witness_that_has_not_cosigned_is_told(tmp_path):
     stranger = Signer("w.example", bytes(32)).cosigner
     result = run(PACK, "--log-key", LOG, "--witness", WITNESS.cosigner, "--witness", stranger)
     assert result.returncode == 1
@@ -221,13 +212,13 @@ def test_a_witness_that_has_not_cosigned_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tampering", range(len(TAMPERINGS)))
-def test_an_approval_that_is_none_is_told(tmp_path: Path, tampering: int) -> None:
+def test_an_approval_that_is_none_is_told(tmp_path, tampering):
     pack = resealed(read_zip(PACK), TAMPERINGS[tampering][0])
     if verified(pack, LOG).faults:
         assert rejected(put(tmp_path, pack))
 
 
-def test_a_call_is_in_a_pack_once(tmp_path: Path) -> None:
+def test_a_call_is_in_a_pack_once(tmp_path):
     """Else two persons could have approved one of the two."""
 
     def twice(manifest: dict[str, Any]) -> None:
@@ -236,7 +227,7 @@ def test_a_call_is_in_a_pack_once(tmp_path: Path) -> None:
     assert "with a call twice" in rejected(put(tmp_path, resealed(read_zip(PACK), twice)))
 
 
-def test_a_member_that_is_there_twice_is_told(tmp_path: Path) -> None:
+def test_a_member_that_is_there_twice_is_told(tmp_path):
     """One program would read the first, another the second."""
     pack = read_zip(PACK)
     pack[MANIFEST] = b'{"acts":[],' + pack[MANIFEST][1:]
@@ -244,7 +235,7 @@ def test_a_member_that_is_there_twice_is_told(tmp_path: Path) -> None:
     assert rejected(put(tmp_path, pack)) == "manifest.json: of another form, empty, or with a call twice\n"
 
 
-def test_every_changed_octet_is_told(files: Files, verifier: ModuleType) -> None:
+def test_every_changed_octet_is_told(files, verifier):
     dice = random.Random(7)
     key = verifier.vkey(str(LOG), 1)
     assert verifier.Pack(files, key, []).faults == []
@@ -267,7 +258,7 @@ def refused(pack: Path) -> str:
 
 
 @pytest.mark.parametrize("hiding", HIDINGS)
-def test_a_zip_with_octets_of_no_file_is_not_read(files: Files, tmp_path: Path, hiding: str) -> None:
+def test_a_zip_with_octets_of_no_file_is_not_read(files, tmp_path, hiding):
     pack = put(tmp_path, files)
     pack.write_bytes(HIDINGS[hiding](pack.read_bytes()))
     refused(pack)
@@ -298,12 +289,12 @@ def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"") -> bytes:
     ],
     ids=["two of a name", "behind a compressed file", "in a header", "too large", "cut off", "empty"],
 )
-def test_a_zip_of_another_form_is_not_read(tmp_path: Path, octets: bytes, why: str) -> None:
+def test_a_zip_of_another_form_is_not_read(tmp_path, octets, why):
     (tmp_path / "pack.zip").write_bytes(octets)
     assert why in refused(tmp_path / "pack.zip").lower()
 
 
-def test_a_changed_zip_is_not_read_or_not_good(verifier: ModuleType) -> None:
+def test_a_changed_zip_is_not_read_or_not_good(verifier):
     dice, octets, key = random.Random(7), PACK.read_bytes(), verifier.vkey(str(LOG), 1)
     assert verifier.Pack(verifier.unzip(octets), key, []).faults == []
     for _ in range(300):
@@ -316,7 +307,7 @@ def test_a_changed_zip_is_not_read_or_not_good(verifier: ModuleType) -> None:
         assert verifier.Pack(files, key, []).faults or files == verifier.unzip(octets)
 
 
-def test_names_in_japanese_are_read(tmp_path: Path, verifier: ModuleType) -> None:
+def test_names_in_japanese_are_read(tmp_path, verifier):
     files = {"記録.json": b"{}", "a": b""}
     assert verifier.unzip(put(tmp_path, files).read_bytes()) == files
 
@@ -332,7 +323,7 @@ def test_names_in_japanese_are_read(tmp_path: Path, verifier: ModuleType) -> Non
         (PACK, "--log-key", str(LOG).replace("+a", "+b")),
     ],
 )
-def test_what_cannot_be_used_is_told(arguments: tuple[object, ...]) -> None:
+def test_what_cannot_be_used_is_told(arguments):
     result = run(*arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert "Traceback" not in result.stderr

@@ -17,7 +17,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.persons import acting
 from idtone.settings import load_settings
 
-from ..ledger.replication.test_node_ledgers import nodes  # noqa: F401  the fixture
+from ..ledger.replication.nodes import made_nodes, nodes  # noqa: F401  fixtures
 from ..ledger.sample_evidence import decided, heard_call, put
 
 

@@ -59,7 +59,7 @@ def only(*acts: Step) -> DisclosureRequest:
     return request
 
 
-def test_one_requests_another_approves_and_one_of_them_exports() -> None:
+def test_one_requests_another_approves_and_one_of_them_exports():
     request = only(ASKED, approved(), exported())
     assert (request.by, request.case, request.calls, request.sealed) == (ALICE, "R-7", ("c-1", "c-2"), False)
     assert request.approval
@@ -83,7 +83,7 @@ def test_one_requests_another_approves_and_one_of_them_exports() -> None:
         ([approved(), exported(), refused()], TERM * 9, RequestState.EXPORTED),
     ],
 )
-def test_how_a_request_stands(acts: list[Step], after: timedelta, state: RequestState) -> None:
+def test_how_a_request_stands(acts, after, state):
     assert only(ASKED, *acts).state(NOW + after) is state
 
 
@@ -112,7 +112,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_what_may_not_be_is_objected_to_and_counts_for_nothing(attack: str) -> None:
+def test_what_may_not_be_is_objected_to_and_counts_for_nothing(attack):
     before, act, why = ATTACKS[attack]
     known = requests([ASKED, *before])
     found = objection(act, known, RULES)
@@ -121,14 +121,14 @@ def test_what_may_not_be_is_objected_to_and_counts_for_nothing(attack: str) -> N
     assert requests([ASKED, *before, act]) == known
 
 
-def test_an_act_that_is_dated_back_is_judged_by_the_writers_clock() -> None:
+def test_an_act_that_is_dated_back_is_judged_by_the_writers_clock():
     known = requests([ASKED])
     assert objection(approved(), known, RULES, NOW + 2 * HOUR) is None
     assert objection(approved(), known, RULES, NOW + TERM) == "request act-1 is expired"
 
 
 @pytest.mark.parametrize("act", [ASKED, approved()])
-def test_nothing_counts_for_longer_than_the_writer_lets_it(act: Step) -> None:
+def test_nothing_counts_for_longer_than_the_writer_lets_it(act):
     """Whatever the settings of whoever acts, and by the writer's clock."""
     known = {} if act is ASKED else requests([ASKED])
     assert objection(act, known, RULES, act.at) is None
@@ -140,7 +140,7 @@ def test_nothing_counts_for_longer_than_the_writer_lets_it(act: Step) -> None:
         assert "longer than ledger.approval allows" in found
 
 
-def test_where_exports_are_made_alone_nobody_has_to_approve() -> None:
+def test_where_exports_are_made_alone_nobody_has_to_approve():
     assert objection(alone(), {}, DisclosureRules()) is None
     assert objection(steps.forgotten("act-5", NOW, "2026-11-01", 3), {}, RULES) is None
 
@@ -149,7 +149,7 @@ def test_where_exports_are_made_alone_nobody_has_to_approve() -> None:
 @pytest.mark.parametrize(
     "missing", ["by", "by_uid", "by_way", "request", "selection", "until", "selected", "calls", "why"]
 )
-def test_an_act_that_lacks_something_is_none(kind: StepKind, missing: str) -> None:
+def test_an_act_that_lacks_something_is_none(kind, missing):
     whole = next(step for step in (ASKED, approved(), refused()) if step.kind is kind)
     if missing not in whole.details or (kind, missing) == (StepKind.EXPORT_REFUSED, "why"):
         return
@@ -168,18 +168,18 @@ def test_an_act_that_lacks_something_is_none(kind: StepKind, missing: str) -> No
         | st.sampled_from(["act-1", "[]", '["c"]', "login", NOW.isoformat(), "{"]),
     ),
 )
-def test_no_act_whatever_it_says_breaks_the_list(kind: StepKind, details: dict[str, steps.Scalar]) -> None:
+def test_no_act_whatever_it_says_breaks_the_list(kind, details):
     before = requests([ASKED])
     after = requests([ASKED, Step("act-x", kind, NOW + HOUR, details)])
     assert after["act-1"].approval is None or kind is StepKind.EXPORT_APPROVED
     assert set(before) <= set(after)
 
 
-def test_a_request_that_is_nested_too_deep_is_none() -> None:
+def test_a_request_that_is_nested_too_deep_is_none():
     deep = replace(ASKED, details={**ASKED.details, "selected": "[" * 100_000})
     assert objection(deep, {}, RULES) == "it is not what an act of this kind says (RecursionError)"
 
 
-def test_a_refusal_holds_no_number() -> None:
+def test_a_refusal_holds_no_number():
     step = steps.export_refused("act-3", NOW, BOB, "act-1", "03-1234-5678 is not ours\n")
     assert step.details["why"] == "… is not ours "

@@ -10,7 +10,6 @@ import random
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,7 +60,7 @@ def made(calls: list[PackedCall]) -> Files:
     return {**pack, SEAL: seal(pack, "R-7 <&>", SIGNER)}
 
 
-def test_a_pack_is_verified_by_itself_and_tells_its_records(files: Files) -> None:
+def test_a_pack_is_verified_by_itself_and_tells_its_records(files):
     verdict = verified(files, LOG)
     assert verdict.faults == []
     assert (verdict.case, verdict.log_is_known, verdict.leaves) == ("R-7 <&>", True, 25)
@@ -73,7 +72,7 @@ def test_a_pack_is_verified_by_itself_and_tells_its_records(files: Files) -> Non
     assert verified(files, None).faults == []
 
 
-def test_with_the_key_of_one_record_no_other_is_opened(files: Files) -> None:
+def test_with_the_key_of_one_record_no_other_is_opened(files):
     manifest = json.loads(files[MANIFEST])
     keys = [base64.b64decode(entry["key"]) for entry in manifest["records"]]
     assert len(set(keys)) == 4
@@ -82,7 +81,7 @@ def test_with_the_key_of_one_record_no_other_is_opened(files: Files) -> None:
         told(NAMES[1], {leaf: files[f"leaves/{leaf}.json"]}, keys[0])
 
 
-def test_a_sealed_pack_holds_no_number(url: str) -> None:
+def test_a_sealed_pack_holds_no_number(url):
     write(url, evidence())
     with LedgerReader.open(url) as reader:
         pack = made([PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES])
@@ -93,7 +92,7 @@ def test_a_sealed_pack_holds_no_number(url: str) -> None:
     assert "封緘".encode() in pack[REPORT]
 
 
-def test_the_report_has_both_languages_and_nothing_that_a_browser_would_fetch_or_run(files: Files) -> None:
+def test_the_report_has_both_languages_and_nothing_that_a_browser_would_fetch_or_run(files):
     page = files[REPORT].decode()
     assert "R-7 &lt;&amp;&gt;" in page
     assert "&lt;見本&gt;" in page
@@ -123,12 +122,12 @@ DAMAGES: dict[str, Callable[[Files], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_whatever_is_changed_is_told(files: Files, damage: str) -> None:
+def test_whatever_is_changed_is_told(files, damage):
     DAMAGES[damage](files)
     assert verified(files, LOG).faults
 
 
-def test_every_changed_octet_is_told(files: Files) -> None:
+def test_every_changed_octet_is_told(files):
     dice = random.Random(7)
     for _ in range(300):
         name = dice.choice(sorted(files))
@@ -145,7 +144,7 @@ def resealed(files: Files, change: Callable[[dict[str, Any]], object], signer: S
     return {**pack, SEAL: seal(pack, manifest["case"], signer)}
 
 
-def test_a_seal_by_another_key_is_told(files: Files) -> None:
+def test_a_seal_by_another_key_is_told(files):
     pack = resealed(files, dict, Signer(LOG.name, bytes(32)))
     assert "the seal is not by pbx-1/idtone with this key" in verified(pack, LOG).faults
 
@@ -164,7 +163,7 @@ CLAIMS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
 
 
 @pytest.mark.parametrize("claim", range(len(CLAIMS)))
-def test_a_manifest_that_says_what_its_leaves_do_not_is_told(files: Files, claim: int) -> None:
+def test_a_manifest_that_says_what_its_leaves_do_not_is_told(files, claim):
     change, fault = CLAIMS[claim]
     verdict = verified(resealed(files, change), LOG)
     assert any(fault in each for each in verdict.faults), verdict.faults
@@ -175,7 +174,7 @@ UNPRINTABLE = ["x\r\x1b[1A\x1b[2Kgood: case x", "2026-11-01\n00:00:00+00:00", "\
 
 @pytest.mark.parametrize("key", ["case", "exported"])
 @pytest.mark.parametrize("text", UNPRINTABLE)
-def test_what_would_not_be_one_printable_line_is_refused(files: Files, key: str, text: str) -> None:
+def test_what_would_not_be_one_printable_line_is_refused(files, key, text):
     manifest = {**json.loads(files[MANIFEST]), key: text}
     verdict = verified({**files, MANIFEST: json.dumps(manifest).encode()}, LOG)
     assert (verdict.case, verdict.exported)[key == "exported"] == ""
@@ -184,7 +183,7 @@ def test_what_would_not_be_one_printable_line_is_refused(files: Files, key: str,
     assert verdict.faults[0].isprintable()
 
 
-def test_what_is_nested_too_deep_is_told(files: Files) -> None:
+def test_what_is_nested_too_deep_is_told(files):
     assert verified({MANIFEST: b"[" * 200_000}, LOG).faults == [
         "the manifest is missing or cannot be read (RecursionError)"
     ]
@@ -192,7 +191,7 @@ def test_what_is_nested_too_deep_is_told(files: Files) -> None:
         told("c-1", {0: b"[" * 200_000}, None)
 
 
-def test_a_pack_is_a_zip_that_is_the_same_each_time(files: Files, tmp_path: Path) -> None:
+def test_a_pack_is_a_zip_that_is_the_same_each_time(files, tmp_path):
     for name in ("one", "two"):
         write_zip(tmp_path / name, files)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
@@ -202,7 +201,7 @@ def test_a_pack_is_a_zip_that_is_the_same_each_time(files: Files, tmp_path: Path
         write_zip(tmp_path / "none" / "x", files)
 
 
-def test_a_sealed_file_that_belongs_to_no_record_is_told(files: Files) -> None:
+def test_a_sealed_file_that_belongs_to_no_record_is_told(files):
     """It would go out under the approval of two persons who have not seen it."""
     name = "numbers.txt"
     pack = resealed(
@@ -211,26 +210,26 @@ def test_a_sealed_file_that_belongs_to_no_record_is_told(files: Files) -> None:
     assert verified(pack, LOG).faults == [f"{name} belongs to no record of the pack"]
 
 
-def test_a_manifest_that_two_programs_could_read_in_two_ways_is_refused(files: Files) -> None:
+def test_a_manifest_that_two_programs_could_read_in_two_ways_is_refused(files):
     twice = files[MANIFEST].replace(b'"case":', b'"case":"another","case":', 1)
     pack = {**files, MANIFEST: twice}
     pack[SEAL] = seal(pack, json.loads(twice)["case"], SIGNER)
     assert verified(pack, LOG).faults == ["the manifest is missing or cannot be read (ValueError)"]
 
 
-def test_a_key_of_another_kind_proves_nothing(files: Files) -> None:
+def test_a_key_of_another_kind_proves_nothing(files):
     assert "is of another kind" in verified(files, LOG, [LOG]).faults[0]
     assert "is of another kind" in verified(files, SIGNER.cosigner).faults[0]
 
 
-def test_more_files_than_a_zip_lists_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_files_than_a_zip_lists_are_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr("idtone.ledger.disclosure.pack_file.FILES_LIMIT", 1)
     with pytest.raises(LedgerError, match="a pack holds 1 files at most; export fewer calls at a time"):
         write_zip(tmp_path / "x", {"a": b"", "b": b""})
 
 
 @given(st.binary(max_size=300))
-def test_any_file_is_a_pack_or_an_error(tmp_path_factory: pytest.TempPathFactory, octets: bytes) -> None:
+def test_any_file_is_a_pack_or_an_error(tmp_path_factory, octets):
     path = tmp_path_factory.mktemp("zip") / "x"
     path.write_bytes(octets)
     with pytest.raises(LedgerError, match="is not a pack, or is damaged"):
@@ -263,7 +262,7 @@ HIDINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("hiding", HIDINGS)
-def test_a_zip_with_octets_of_no_file_is_not_read(files: Files, tmp_path: Path, hiding: str) -> None:
+def test_a_zip_with_octets_of_no_file_is_not_read(files, tmp_path, hiding):
     path = tmp_path / "x"
     write_zip(path, files)
     path.write_bytes(HIDINGS[hiding](path.read_bytes()))
@@ -271,13 +270,13 @@ def test_a_zip_with_octets_of_no_file_is_not_read(files: Files, tmp_path: Path, 
         read_zip(path)
 
 
-def test_names_in_japanese_are_read(tmp_path: Path) -> None:
+def test_names_in_japanese_are_read(tmp_path):
     files = {"記録.json": b"{}", "a": b""}
     write_zip(tmp_path / "x", files)
     assert read_zip(tmp_path / "x") == files
 
 
-def test_a_zip_that_would_fill_the_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_that_would_fill_the_memory_is_not_read(tmp_path, monkeypatch):
     write_zip(tmp_path / "x", {"a": bytes(10**6)})
     monkeypatch.setattr("idtone.ledger.disclosure.pack_file.BYTES_LIMIT", 10**5)
     with pytest.raises(LedgerError, match="larger than any pack"):
@@ -286,5 +285,5 @@ def test_a_zip_that_would_fill_the_memory_is_not_read(tmp_path: Path, monkeypatc
         read_zip(tmp_path / "none")
 
 
-def test_times_of_the_report_are_those_of_japan(files: Files) -> None:
+def test_times_of_the_report_are_those_of_japan(files):
     assert (NOW + timedelta(hours=9)).strftime("%Y-%m-%d %H:%M").encode() in files[REPORT]

@@ -38,14 +38,14 @@ def recorded(url: str, act_id: str) -> tuple[Step, ...]:
     return record.steps
 
 
-def test_without_the_service_the_command_writes_itself(url: str) -> None:
+def test_without_the_service_the_command_writes_itself(url):
     write(url, heard_call())
     act_id = record_act(url, "pbx-1", key_ring_of(url), export, DisclosureRules())
     assert recorded(url, act_id) == (export(act_id),)
     assert faults(url) == []
 
 
-async def test_with_the_service_the_service_writes_it(url: str, file: Path) -> None:
+async def test_with_the_service_the_service_writes_it(url, file):
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
         recording = asyncio.create_task(record_acts(url, writer, DisclosureRules()))
         act_id = await asyncio.to_thread(record_act, url, "pbx-1", key_ring_of(url), export, DisclosureRules())
@@ -57,9 +57,7 @@ async def test_with_the_service_the_service_writes_it(url: str, file: Path) -> N
         await asyncio.wait({recording})
 
 
-def test_a_service_that_does_not_record_is_an_error_and_nothing_is_left(
-    url: str, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_that_does_not_record_is_an_error_and_nothing_is_left(url, file, monkeypatch):
     monkeypatch.setattr(record_act_module, "RECORDED_WITHIN_S", 0.3)
     with (
         LedgerWriter.open(url, "pbx-1", key_ring_of(url)),
@@ -78,9 +76,7 @@ def test_a_service_that_does_not_record_is_an_error_and_nothing_is_left(
         '{"id": "act-x", "kind": "exported", "at": "2026-11-01T00:00:00+00:00", "details": {"a": []}}',
     ],
 )  # fmt: skip
-async def test_nothing_else_is_recorded_by_that_way(
-    url: str, file: Path, content: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_nothing_else_is_recorded_by_that_way(url, file, content, caplog):
     folder = file.with_name(f"{file.name}.acts")
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer, caplog.at_level(logging.ERROR):
         folder.mkdir()
@@ -95,7 +91,7 @@ async def test_nothing_else_is_recorded_by_that_way(
         assert reader.records() == []
 
 
-async def test_what_cannot_be_written_now_is_left_for_the_next_instance(url: str, file: Path) -> None:
+async def test_what_cannot_be_written_now_is_left_for_the_next_instance(url, file):
     folder = file.with_name(f"{file.name}.acts")
     folder.mkdir(parents=True)
     at = NOW.isoformat()
@@ -122,7 +118,7 @@ def left(file: Path, step: Step) -> Path:
     return path
 
 
-def test_an_act_whose_file_is_still_there_is_not_recorded_again(url: str, file: Path) -> None:
+def test_an_act_whose_file_is_still_there_is_not_recorded_again(url, file):
     """The instance that recorded it was ended before it could remove the file."""
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
         for _ in range(2):
@@ -132,7 +128,7 @@ def test_an_act_whose_file_is_still_there_is_not_recorded_again(url: str, file: 
     assert recorded(url, "act-x") == (export("act-x"),)
 
 
-def test_another_act_by_an_id_that_is_taken_is_refused(url: str, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_act_by_an_id_that_is_taken_is_refused(url, file, caplog):
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer, caplog.at_level(logging.ERROR):
         writer.append(export("act-x")).result(20)
         path = left(file, steps.exported("act-x", NOW, BOB, "R-8", 2, False, "5e" * 32))
@@ -142,9 +138,7 @@ def test_another_act_by_an_id_that_is_taken_is_refused(url: str, file: Path, cap
     assert recorded(url, "act-x") == (export("act-x"),)
 
 
-def test_what_the_service_was_writing_when_the_command_gave_up_is_recorded(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_service_was_writing_when_the_command_gave_up_is_recorded(url, monkeypatch):
     monkeypatch.setattr(record_act_module, "RECORDED_WITHIN_S", 0.0)
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
         unlink = Path.unlink
@@ -159,9 +153,7 @@ def test_what_the_service_was_writing_when_the_command_gave_up_is_recorded(
     assert recorded(url, act_id) == (export(act_id),)
 
 
-def test_what_another_user_has_left_is_not_recorded(
-    url: str, file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_another_user_has_left_is_not_recorded(url, file, caplog, monkeypatch):
     folder = file.with_name(f"{file.name}.acts")
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer, caplog.at_level(logging.ERROR):
         folder.mkdir()
@@ -179,9 +171,7 @@ def test_what_another_user_has_left_is_not_recorded(
         assert reader.records() == []
 
 
-async def test_the_service_refuses_what_may_not_be_and_who_left_it_is_told(
-    url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_service_refuses_what_may_not_be_and_who_left_it_is_told(url, caplog):
     def approve(act_id: str) -> Step:
         return steps.export_approved(act_id, NOW, BOB, "act-none", "5e" * 32, NOW)
 
@@ -199,7 +189,7 @@ async def test_the_service_refuses_what_may_not_be_and_who_left_it_is_told(
 
 
 @pytest.mark.parametrize("kind", [kind for kind in StepKind if kind in ACTS])
-def test_an_act_is_over_at_once_and_is_found_by_its_id(url: str, kind: StepKind) -> None:
+def test_an_act_is_over_at_once_and_is_found_by_its_id(url, kind):
     others = [Step("act-y", StepKind.ENDED, NOW), *heard_call()]
     write(url, [Step("act-x", kind, NOW, {"case": "R-7"}), *others])
     with LedgerReader.open(url) as reader:

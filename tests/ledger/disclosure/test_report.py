@@ -56,7 +56,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s", "", text)
 
 
-def test_page_and_paper_say_all_of_the_content() -> None:
+def test_page_and_paper_say_all_of_the_content():
     made = content()
     pages = [each.extract_text() for each in read(paper(made)).pages]
     # Without the line at the foot, in the middle of which a long text may go on overleaf.
@@ -98,7 +98,7 @@ def fact(record: Record, name: str) -> str | None:
         ({}, None),
     ],
 )
-def test_who_heard_the_sound_and_by_what_that_is_known(known_by: dict[Party, str | None], words: str | None) -> None:
+def test_who_heard_the_sound_and_by_what_that_is_known(known_by, words):
     told = [decided(PLAY._replace(profiles=dict.fromkeys(Party, "sample"))), steps.answered("c-1", at(10))]
     for party, code in known_by.items():
         told += [
@@ -108,7 +108,7 @@ def test_who_heard_the_sound_and_by_what_that_is_known(known_by: dict[Party, str
     assert fact(fold("pbx-1", told), "聞いた人 / heard by") == words
 
 
-def test_all_that_can_be_known_and_all_parties_have_words() -> None:
+def test_all_that_can_be_known_and_all_parties_have_words():
     assert set(KNOWN_BY) == set(KnownBy)
     assert set(PARTIES) == set(Party)
     proven = "".join(content(1).sections[1].paragraphs)
@@ -117,7 +117,7 @@ def test_all_that_can_be_known_and_all_parties_have_words() -> None:
         assert words.english.capitalize().replace("dial", "Dial") + ": " in proven
 
 
-def test_the_steps_of_a_call_say_how_many_packets_were_sent_and_no_nonce() -> None:
+def test_the_steps_of_a_call_say_how_many_packets_were_sent_and_no_nonce():
     (section,) = [each for each in content(1).sections if each.table]
     assert section.table
     details = {kind: told for _, kind, told in section.table.rows}
@@ -125,7 +125,7 @@ def test_the_steps_of_a_call_say_how_many_packets_were_sent_and_no_nonce() -> No
     assert "nonce" not in details["判定 / decided"]
 
 
-def test_every_page_says_which_it_is_and_of_what() -> None:
+def test_every_page_says_which_it_is_and_of_what():
     made = content()
     pages = read(paper(made)).pages
     assert len(pages) > 4
@@ -135,7 +135,7 @@ def test_every_page_says_which_it_is_and_of_what() -> None:
         assert "再生証跡 / Evidence 令和8年(わ)第1234号 <&>" in text
 
 
-def test_a_table_that_goes_on_overleaf_has_its_columns_there_too() -> None:
+def test_a_table_that_goes_on_overleaf_has_its_columns_there_too():
     rows = [("2026-11-01 09:00:00.123+09:00", "判定 / decided", f"row {n}") for n in range(100)]
     made = replace(content(0), sections=(Section("表 / table", table=Table(("時刻", "段階", "詳細"), rows)),))
     pages = [each.extract_text() for each in read(paper(made)).pages]
@@ -143,7 +143,7 @@ def test_a_table_that_goes_on_overleaf_has_its_columns_there_too() -> None:
     assert all("段階" in text for text in pages)
 
 
-def test_all_fonts_are_in_the_file() -> None:
+def test_all_fonts_are_in_the_file():
     fonts = [
         font.get_object()
         for each in read(paper(content())).pages
@@ -156,12 +156,12 @@ def test_all_fonts_are_in_the_file() -> None:
 
 
 @pytest.mark.parametrize("text", ["한국어", "😀", "𠮷", "\t", "￿"])
-def test_what_the_font_has_no_picture_of_is_written_as_its_number(text: str) -> None:
+def test_what_the_font_has_no_picture_of_is_written_as_its_number(text):
     made = replace(content(0), sections=(Section(f"<{text}>"),))
     assert f"<{''.join(f'U+{ord(character):04X}' for character in text)}>" in read(paper(made)).pages[0].extract_text()
 
 
-def test_the_same_report_is_the_same_file_in_another_process_too() -> None:
+def test_the_same_report_is_the_same_file_in_another_process_too():
     first = paper(content(2))
     assert paper(content()) != first
     assert paper(content(2)) == first
@@ -169,7 +169,7 @@ def test_the_same_report_is_the_same_file_in_another_process_too() -> None:
     assert subprocess.run([sys.executable, "-c", source], capture_output=True, check=True).stdout == first
 
 
-def test_the_file_is_dated_as_the_export_and_fetches_nothing() -> None:
+def test_the_file_is_dated_as_the_export_and_fetches_nothing():
     reader = read(paper(content(1)))
     assert reader.metadata
     assert reader.metadata.creation_date == NOW.replace(microsecond=0)

@@ -13,19 +13,16 @@ SCALARS = (
 )
 
 
-@given(st.dictionaries(st.text(), SCALARS))
-def test_it_is_what_the_scheme_says(members: dict[str, object]) -> None:
+ASCII = st.text(st.characters(codec="ascii"))
+
+
+# The second kind goes by a quicker way.
+@given(st.dictionaries(st.text(), SCALARS) | st.dictionaries(ASCII, ASCII | st.integers(0, 9)))
+def test_it_is_what_the_scheme_says(members):
     assert canonical(members).encode() == rfc8785.dumps(members)
 
 
-@given(
-    st.dictionaries(st.text(st.characters(codec="ascii")), st.text(st.characters(codec="ascii")) | st.integers(0, 9))
-)
-def test_the_quick_way_is_no_other(members: dict[str, object]) -> None:
-    assert canonical(members).encode() == rfc8785.dumps(members)
-
-
-def test_the_example_of_the_rfc() -> None:
+def test_the_example_of_the_rfc():
     """Section 3.2.3: keys are sorted by their UTF-16 code units."""
     keys = ["\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\u0080", "\u00f6"]
     text = canonical(dict.fromkeys(keys, 0))
@@ -33,7 +30,7 @@ def test_the_example_of_the_rfc() -> None:
 
 
 @pytest.mark.parametrize("value", [2**53, -(2**53), 10**30, 2.0**53, float("inf"), float("nan"), "\ud800"])
-def test_what_has_no_canonical_form_is_refused(value: object) -> None:
+def test_what_has_no_canonical_form_is_refused(value):
     for refusing in (canonical, check):
         with pytest.raises(LedgerError, match="no canonical JSON"):
             refusing({"x": value})

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from idtone.calls import Outcome, Party, Reason
@@ -10,6 +8,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CALL_ID_LIMIT, CallStatus, NumberRole, Step, StepKind
 
 from ..sample_evidence import (
+    ALICE,
     BYPASS,
     CALLED,
     CALLER,
@@ -21,36 +20,24 @@ from ..sample_evidence import (
     SHA256,
     decided,
     fallback,
-    forwarded,
 )
+from ..sample_evidence import forwarded as call
+
+KINDS = {"forwarding_kind": "fixed", "caller_kind": "mobile", "called_kind": "050"}
 
 
-def test_decided_holds_the_decision_and_shows_no_number() -> None:
-    call = forwarded()
+def test_decided_holds_the_decision_and_shows_no_number():
     assert decided(PLAY).details == {
-        "direction": "incoming",
-        "outcome": "PLAY",
-        "reason": "licence-valid",
-        "member": "m-0001",
-        "licence": "L-0001",
-        "profile": "sample",
-        "parties": "called",
-        "registry_version": 42,
-        "nonce": NONCE,
-        "forwarding_kind": "fixed",
-        "caller_kind": "mobile",
-        "called_kind": "050",
-    }
-    assert decided(PLAY).numbers == {
-        NumberRole.FORWARDING: call.forwarding_number, NumberRole.CALLER: call.caller, NumberRole.CALLED: call.called
+        "direction": "incoming", "outcome": "PLAY", "reason": "licence-valid", "member": "m-0001", "licence": "L-0001",
+        "profile": "sample", "parties": "called", "registry_version": 42, "nonce": NONCE, **KINDS,
     }  # fmt: skip
+    roles = zip(NumberRole, (call().forwarding_number, call().caller, call().called), strict=True)
+    assert decided(PLAY).numbers == dict(roles)
     for number in (FORWARDING, CALLER, CALLED):
         assert number[1:] not in repr(decided(PLAY))
-
-
-def test_a_refusal_holds_its_cause_and_an_emergency_call_its_number() -> None:
+    # A refusal holds its cause, and an emergency call its number.
     assert decided(REFUSE).details["hangup_cause"] == 21
-    emergency = steps.decided(forwarded(called="119"), BYPASS, NOW)
+    emergency = steps.decided(call(called="119"), BYPASS, NOW)
     assert (emergency.details["called_kind"], emergency.details["called_last4"]) == ("emergency", "119")
     assert NumberRole.CALLED not in emergency.numbers
 
@@ -66,49 +53,34 @@ def test_a_refusal_holds_its_cause_and_an_emergency_call_its_number() -> None:
         (fallback(None, None), {}),
     ],
 )
-def test_what_the_hook_decided_is_written_as_a_decision_of_its_own(step: Step, details: dict[str, object]) -> None:
-    kinds = {"forwarding_kind": "fixed", "caller_kind": "mobile", "called_kind": "050"}
+def test_what_the_hook_decided_is_written_as_a_decision_of_its_own(step, details):
     assert step.kind is StepKind.FALLBACK
-    assert step.details == {"direction": "incoming", "nonce": NONCE, **details, **kinds}
+    assert step.details == {"direction": "incoming", "nonce": NONCE, **details, **KINDS}
     assert set(step.numbers) == set(NumberRole)
 
 
-@pytest.mark.parametrize(
-    ("step", "kind", "details"),
-    [
-        (steps.answered("c", NOW), StepKind.ANSWERED, {}),
-        (
-            steps.sound_started("c", NOW, "sample", SHA256),
-            StepKind.SOUND_STARTED,
-            {"party": "called", "profile": "sample", "sha256": SHA256},
-        ),
-        (steps.sound_ended("c", NOW, 1), StepKind.SOUND_ENDED, {"party": "called", "heard_ms": 1}),
-        (
-            steps.sound_ended("c", NOW, 440, Party.CALLED, "packets", 0, "notice"),
-            StepKind.SOUND_ENDED,
-            {"party": "called", "heard_ms": 440, "known_by": "packets", "packets": 0, "instead": "notice"},
-        ),
-        (
-            steps.sound_ended("c", NOW, 440, Party.CALLER, known_by="time"),
-            StepKind.SOUND_ENDED,
-            {"party": "caller", "heard_ms": 440, "known_by": "time"},
-        ),
-        (steps.sound_failed("c", NOW, "hung up"), StepKind.SOUND_FAILED, {"party": "called", "why": "hung up"}),
-        (steps.connected("c", NOW), StepKind.CONNECTED, {}),
-        (steps.ended("c", NOW, CallStatus.BUSY, 17), StepKind.ENDED, {"status": "BUSY", "hangup_cause": 17}),
-        (steps.ended("c", NOW, CallStatus.CANCEL), StepKind.ENDED, {"status": "CANCEL"}),
-        (steps.ended("c", NOW, CallStatus.CANCEL, 0), StepKind.ENDED, {"status": "CANCEL"}),
-        (steps.ended("c", NOW, CallStatus.FAILED, 127), StepKind.ENDED, {"status": "FAILED", "hangup_cause": 127}),
-        (
-            steps.ended("c", NOW, CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED),
-            StepKind.ENDED,
-            {"status": "REFUSED", "hangup_cause": 21, "reason": "number-suspended"},
-        ),
-        (steps.interrupted("c", NOW), StepKind.INTERRUPTED, {}),
-    ],
-)
-def test_constructors(step: Step, kind: StepKind, details: dict[str, object]) -> None:
-    assert step == Step("c", kind, NOW, details)
+def test_a_step_says_what_is_known():
+    """And nothing of what is not: no hangup cause 0, no party's packets that nobody has counted."""
+    ended = steps.sound_ended("c", NOW, 440, Party.CALLED, "packets", 0, "notice")
+    by_time = steps.sound_ended("c", NOW, 440, Party.CALLER, known_by="time")
+    refused = steps.ended("c", NOW, CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
+    for step, kind, details in (
+        (steps.answered("c", NOW), "answered", {}),
+        (steps.sound_started("c", NOW, "sample", SHA256), "sound-started",
+         {"party": "called", "profile": "sample", "sha256": SHA256}),
+        (steps.sound_ended("c", NOW, 1), "sound-ended", {"party": "called", "heard_ms": 1}),
+        (ended, "sound-ended",
+         {"party": "called", "heard_ms": 440, "known_by": "packets", "packets": 0, "instead": "notice"}),
+        (by_time, "sound-ended", {"party": "caller", "heard_ms": 440, "known_by": "time"}),
+        (steps.sound_failed("c", NOW, "hung up"), "sound-failed", {"party": "called", "why": "hung up"}),
+        (steps.connected("c", NOW), "connected", {}),
+        (steps.ended("c", NOW, CallStatus.BUSY, 17), "ended", {"status": "BUSY", "hangup_cause": 17}),
+        (steps.ended("c", NOW, CallStatus.CANCEL, 0), "ended", {"status": "CANCEL"}),
+        (steps.ended("c", NOW, CallStatus.FAILED, 127), "ended", {"status": "FAILED", "hangup_cause": 127}),
+        (refused, "ended", {"status": "REFUSED", "hangup_cause": 21, "reason": "number-suspended"}),
+        (steps.interrupted("c", NOW), "interrupted", {}),
+    ):  # fmt: skip
+        assert step == Step("c", StepKind(kind), NOW, details)
 
 
 @pytest.mark.parametrize(
@@ -128,20 +100,18 @@ def test_constructors(step: Step, kind: StepKind, details: dict[str, object]) ->
         lambda: Step("c", StepKind.ANSWERED, NOW, {"x": ["nested"]}),
     ],
 )
-def test_nonsense_is_refused(nonsense: Callable[[], Step]) -> None:
+def test_nonsense_is_refused(nonsense):
     with pytest.raises(LedgerError):
         nonsense()
 
 
-@pytest.mark.parametrize(
-    ("why", "written"),
-    [
+def test_a_quoted_reason_carries_no_number_and_no_control_character():
+    for why, written in (
         ("PJSIP/0312345678@trunk is gone", "PJSIP/…@trunk is gone"),
         ("+81 (3) 1234-5678", "+…"),
         ("404 after 3000 ms", "404 after 3000 ms"),
         ("a\x1b[31m\nb", "a [31m b"),
         ("x" * 300, "x" * 200),
-    ],
-)
-def test_a_quoted_reason_carries_no_number_and_no_control_character(why: str, written: str) -> None:
-    assert steps.sound_failed("c", NOW, why).details == {"party": "called", "why": written}
+    ):
+        assert steps.sound_failed("c", NOW, why).details == {"party": "called", "why": written}
+    assert steps.export_refused("a", NOW, ALICE, "b", "03-1234-5678 is not ours\n").details["why"] == "… is not ours "

@@ -21,7 +21,7 @@ def day_of(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
 
 
-def test_every_outcome_is_counted_by_day_member_and_licence() -> None:
+def test_every_outcome_is_counted_by_day_member_and_licence():
     next_day = 86_400_000
     records = [
         record(*heard_call()),
@@ -42,7 +42,7 @@ def test_every_outcome_is_counted_by_day_member_and_licence() -> None:
     ]
 
 
-def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_that() -> None:
+def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_that():
     def alone(outcome: Outcome | None, status: CallStatus, heard: bool = False) -> Record:
         reason = Reason.SERVICE_UNAVAILABLE if outcome else None
         told = [fallback(outcome, reason, *([Party.CALLED] if outcome is Outcome.NOTICE else []))]
@@ -66,11 +66,8 @@ def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_th
     assert tally(records, day_of) == [counted]
 
 
-def test_what_the_keepers_did_is_no_call() -> None:
-    assert tally([record(steps.forgotten("act-1", NOW, "2026-11-01", 3))], day_of) == []
-
-
-def test_nothing_is_no_row_and_no_ratio() -> None:
+def test_nothing_is_no_row_and_no_ratio():
+    assert tally([record(steps.forgotten("act-1", NOW, "2026-11-01", 3))], day_of) == []  # what keepers do is no call
     assert tally([], day_of) == []
     nothing = Tally(NOW.date(), "", "")
     assert nothing.heard_ratio is None
@@ -85,7 +82,7 @@ def test_nothing_is_no_row_and_no_ratio() -> None:
         ([Part.MEMBER, Part.LICENCE], [("", "", 1), ("m-0001", "L-0001", 3), ("m-0002", "", 1)]),
     ],
 )
-def test_calls_are_counted_apart_by_what_is_asked_for(by: list[Part], keys: list[tuple[object, ...]]) -> None:
+def test_calls_are_counted_apart_by_what_is_asked_for(by, keys):
     records = [record(*heard_call(start_ms=day * 86_400_000)) for day in range(3)] + [
         record(decided(REFUSE)),
         record(decided(REFUSE._replace(member="m-0002"))),

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "keys" / "ledger.key.days"
 
 
-def test_a_day_gets_its_key_once_and_keeps_it(path: Path) -> None:
+def test_a_day_gets_its_key_once_and_keeps_it(path):
     days = DayKeys(path, RING)
     assert days.get("2026-11-01") is None
     token = days.writing("2026-11-01").token(NUMBER)
@@ -36,14 +35,14 @@ def test_a_day_gets_its_key_once_and_keeps_it(path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_all_who_want_the_same_day_get_the_same_key(path: Path) -> None:
+def test_all_who_want_the_same_day_get_the_same_key(path):
     with ThreadPoolExecutor(8) as pool:
         tokens = set(pool.map(lambda _: DayKeys(path, RING).writing("2026-11-01").token(NUMBER), range(32)))
     assert len(tokens) == 1
     assert path.read_text().count("\n") == 1
 
 
-def test_what_is_destroyed_is_nowhere_in_the_file(path: Path) -> None:
+def test_what_is_destroyed_is_nowhere_in_the_file(path):
     days = DayKeys(path, RING)
     for day in ("2026-10-30", "2026-10-31", "2026-11-01"):
         days.writing(day)
@@ -60,7 +59,7 @@ def test_what_is_destroyed_is_nowhere_in_the_file(path: Path) -> None:
     assert days.destroy("2026-11-01") == []
 
 
-def test_another_process_sees_what_is_destroyed(path: Path) -> None:
+def test_another_process_sees_what_is_destroyed(path):
     reading = DayKeys(path, RING)
     DayKeys(path, RING).writing("2026-11-01")
     assert reading.get("2026-11-01") is not None
@@ -68,7 +67,7 @@ def test_another_process_sees_what_is_destroyed(path: Path) -> None:
     assert reading.get("2026-11-01") is None
 
 
-def test_a_line_that_was_cut_off_is_replaced(path: Path) -> None:
+def test_a_line_that_was_cut_off_is_replaced(path):
     days = DayKeys(path, RING)
     days.writing("2026-11-01")
     with path.open("a") as file:
@@ -88,9 +87,7 @@ def test_a_line_that_was_cut_off_is_replaced(path: Path) -> None:
         (lambda line: line[:20] + b"AAAA" + line[24:], "the key of 2026-11-02 is damaged"),
     ],
 )
-def test_a_damaged_line_costs_its_own_day_alone(
-    path: Path, damage: Callable[[bytes], bytes], told: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_damaged_line_costs_its_own_day_alone(path, damage, told, caplog):
     days = DayKeys(path, RING)
     for number in (1, 2, 3):
         days.writing(f"2026-11-0{number}")
@@ -108,14 +105,14 @@ def test_a_damaged_line_costs_its_own_day_alone(
     assert again.days() == ["2026-11-04"]
 
 
-def test_the_keys_of_another_ledger_are_refused(path: Path) -> None:
+def test_the_keys_of_another_ledger_are_refused(path):
     DayKeys(path, RING).writing("2026-11-01")
     for use in (DayKeys.get, DayKeys.writing):
         with pytest.raises(LedgerError, match="was not made with this ledger's key"):
             use(DayKeys(path, LedgerKey(bytes(32))), "2026-11-01")
 
 
-def test_a_file_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(LedgerError, match=r"file/days: the keys of the days cannot be used: Not a directory"):
         DayKeys(tmp_path / "file" / "days", RING).writing("2026-11-01")

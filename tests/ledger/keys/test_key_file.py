@@ -15,7 +15,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_missing_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_missing_key_is_made_once_and_for_its_owner_alone(tmp_path):
     path = tmp_path / "new" / "deep" / "ledger.key"
     loose = os.umask(0)
     try:
@@ -29,11 +29,11 @@ def test_a_missing_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> N
     assert os.listdir(path.parent) == ["ledger.key"]
 
 
-def test_two_keys_differ(tmp_path: Path) -> None:
+def test_two_keys_differ(tmp_path):
     assert load_key(tmp_path / "a") != load_key(tmp_path / "b")
 
 
-def test_all_who_start_at_once_get_the_same_key(tmp_path: Path) -> None:
+def test_all_who_start_at_once_get_the_same_key(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         keys = set(pool.map(lambda _: load_key(tmp_path / "ledger.key"), range(32)))
     assert len(keys) == 1
@@ -41,7 +41,7 @@ def test_all_who_start_at_once_get_the_same_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("loose", [0o640, 0o604, 0o620, 0o602, 0o610])
-def test_a_key_that_others_may_touch_is_refused_with_the_remedy(tmp_path: Path, loose: int) -> None:
+def test_a_key_that_others_may_touch_is_refused_with_the_remedy(tmp_path, loose):
     path = tmp_path / "ledger.key"
     load_key(path)
     path.chmod(loose)
@@ -50,7 +50,7 @@ def test_a_key_that_others_may_touch_is_refused_with_the_remedy(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])
-def test_a_key_of_the_wrong_size_is_refused_and_stays(tmp_path: Path, size: int) -> None:
+def test_a_key_of_the_wrong_size_is_refused_and_stays(tmp_path, size):
     path = tmp_path / "ledger.key"
     path.write_bytes(bytes(size))
     path.chmod(0o600)
@@ -59,7 +59,7 @@ def test_a_key_of_the_wrong_size_is_refused_and_stays(tmp_path: Path, size: int)
     assert path.read_bytes() == bytes(size)
 
 
-def test_a_key_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_key_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(LedgerError, match=r"file/ledger\.key: .*Not a directory"):
         load_key(tmp_path / "file" / "ledger.key")

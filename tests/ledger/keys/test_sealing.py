@@ -19,14 +19,14 @@ NUMBERS = {NumberRole.FORWARDING: parse("0312345678"), NumberRole.CALLED: parse(
 KINDS = {f"{role}_kind": number.kind.value for role, number in NUMBERS.items()}
 
 
-def test_what_was_sealed_is_opened() -> None:
+def test_what_was_sealed_is_opened():
     sealed = KEY.seal("c-1", NUMBERS)
     assert KEY.open("c-1", sealed | KINDS) == NUMBERS
     Step("c-1", decided().kind, decided().at, sealed)  # its details can be stored
 
 
 @given(st.from_regex(r"\+81[1-9][0-9]{8,9}", fullmatch=True))
-def test_neither_the_number_nor_its_length_shows(e164: str) -> None:
+def test_neither_the_number_nor_its_length_shows(e164):
     number = Number(NumberKind.FIXED, e164)
     sealed = KEY.seal("c-1", {NumberRole.CALLER: number})
     octets = base64.b64decode(str(sealed[SEALED]))
@@ -34,14 +34,14 @@ def test_neither_the_number_nor_its_length_shows(e164: str) -> None:
     assert len(octets) == 96 + 16
 
 
-def test_each_record_has_a_key_of_its_own() -> None:
+def test_each_record_has_a_key_of_its_own():
     first, second = KEY.seal("c-1", NUMBERS), KEY.seal("c-1", NUMBERS)
     assert first[SEALED] != second[SEALED]
     assert first[SEALED_KEY] != second[SEALED_KEY]
     assert first["called_token"] == second["called_token"]
 
 
-def test_a_number_has_another_token_on_another_day_and_under_another_key() -> None:
+def test_a_number_has_another_token_on_another_day_and_under_another_key():
     number = parse("0312345678")
     others = [RING.make("2026-11-02")[0], LedgerKey(bytes(32)).make("2026-11-01")[0]]
     assert len({key.token(number) for key in (KEY, *others)}) == 3
@@ -49,19 +49,19 @@ def test_a_number_has_another_token_on_another_day_and_under_another_key() -> No
 
 
 @pytest.mark.parametrize("damage", [{SEALED: "x"}, {SEALED: "AAAA"}, {SEALED_KEY: "AAAA"}, {"called_kind": "none"}])
-def test_what_is_not_as_it_was_sealed_is_not_opened(damage: dict[str, str]) -> None:
+def test_what_is_not_as_it_was_sealed_is_not_opened(damage):
     with pytest.raises(LedgerError, match="of call c-1 are not what was sealed"):
         KEY.open("c-1", KEY.seal("c-1", NUMBERS) | KINDS | damage)
 
 
-def test_another_calls_or_another_days_numbers_are_not_opened() -> None:
+def test_another_calls_or_another_days_numbers_are_not_opened():
     sealed = KEY.seal("c-1", NUMBERS) | KINDS
     for opening in (lambda: KEY.open("c-2", sealed), lambda: RING.make("2026-11-01")[0].open("c-1", sealed)):
         with pytest.raises(LedgerError, match="not what was sealed"):
             opening()
 
 
-def test_a_key_of_a_day_is_kept_under_the_ledgers_key_and_its_day() -> None:
+def test_a_key_of_a_day_is_kept_under_the_ledgers_key_and_its_day():
     key, kept = RING.make("2026-11-01")
     assert RING.unwrap("2026-11-01", kept).token(parse("0312345678")) == key.token(parse("0312345678"))
     for ring, day, octets in (
@@ -75,12 +75,12 @@ def test_a_key_of_a_day_is_kept_under_the_ledgers_key_and_its_day() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])
-def test_a_key_of_the_wrong_size_is_refused(size: int) -> None:
+def test_a_key_of_the_wrong_size_is_refused(size):
     with pytest.raises(LedgerError, match=f"has {size} bytes instead of 32"):
         LedgerKey(bytes(size))
 
 
-def test_days_are_those_of_utc() -> None:
+def test_days_are_those_of_utc():
     japan = timezone(timedelta(hours=9))
     assert day_of(datetime(2026, 11, 1, 8, 59, tzinfo=japan)) == "2026-10-31"
     assert day_of(datetime(2026, 11, 1, 9, 0, tzinfo=japan)) == "2026-11-01"

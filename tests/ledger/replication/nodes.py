@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.keys.key_ring import KeyRing, own_key
@@ -18,7 +22,10 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import LedgerSettings
 from tests.lab.postgresql import PostgreSQL, changed, database_of
 
+from ..sample_evidence import PLAY, REFUSE, decided, heard_call
 from .between import Between
+
+NAMES = ["osaka", "sendai", "tokyo"]
 
 
 @dataclass(frozen=True)
@@ -29,22 +36,32 @@ class Node:
     settings: LedgerSettings
 
     @classmethod
+    def of(cls, folder: Path, name: str, url: str, password: str | None) -> Node:
+        own = folder / name
+        settings = LedgerSettings(
+            url=url, password=password, spool=own / "ledger.sqlite3", key_file=own / "ledger.key"
+        )  # fmt: skip
+        return cls(name, settings)
+
+    @classmethod
     def at(cls, folder: Path, name: str, server: Server) -> Node:
         """Made, with an empty ledger."""
-        node = cls(
-            name,
-            LedgerSettings(
-                url=server.url,
-                password=server.password,
-                spool=folder / name / "ledger.sqlite3",
-                key_file=folder / name / "ledger.key",
-            ),
-        )
+        node = cls.of(folder, name, server.url, server.password)
         node.write()
         return node
 
+    def changed(self, **settings: object) -> Node:
+        """The same node, with another way to PostgreSQL, or with another ledger."""
+        return Node(self.name, self.settings.model_copy(update=settings))
+
+    def key_ring(self) -> KeyRing:
+        return KeyRing.of(self.settings, self.name)
+
+    def writer(self) -> LedgerWriter:
+        return LedgerWriter.open(self.settings.own(), self.name, self.key_ring())
+
     def write(self, *calls: Iterable[Step]) -> None:
-        with LedgerWriter.open(self.settings.own(), self.name, KeyRing.of(self.settings, self.name)) as writer:
+        with self.writer() as writer:
             futures = [writer.append(step) for call in calls for step in call]
         for future in futures:
             future.result(0)
@@ -52,6 +69,10 @@ class Node:
     @property
     def key(self) -> VerifierKey:
         return own_key(self.settings, self.name)
+
+    @property
+    def server(self) -> Server:
+        return Server.of(self.settings)
 
     @property
     def ledger(self) -> Database:
@@ -74,21 +95,21 @@ class Node:
 
     def in_copy(self, postgresql: PostgreSQL, query: str) -> list[tuple[Any, ...]]:
         """Run it as an administrator; `{}` in it is the schema."""
-        database = database_of(self.settings.url)
-        return postgresql.execute(query.replace("{}", schema_of(self.key.name)), database)
+        return postgresql.execute(query.replace("{}", schema_of(self.key.name)), database_of(self.settings.url))
 
     def own(self) -> LedgerReader:
         return LedgerReader.open(self.settings.own())
 
+    @property
+    def replica(self) -> Database:
+        return self.server.database(schema_of(self.key.name), self.name)
+
     def copy(self) -> LedgerReader:
-        server = Server.of(self.settings)
-        return LedgerReader(server.database(schema_of(self.key.name), self.name))
+        return LedgerReader(self.replica)
 
-
-def through(node: Node, between: Between) -> Node:
-    """The same node, which reaches PostgreSQL by what lies between."""
-    url = changed(node.settings.url, port=between.port)
-    return Node(node.name, node.settings.model_copy(update={"url": url}))
+    def through(self, between: Between) -> Node:
+        """The same node, which reaches PostgreSQL by what lies between."""
+        return self.changed(url=changed(self.settings.url, port=between.port))
 
 
 def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
@@ -105,5 +126,42 @@ def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
 
 def same(node: Node) -> bool:
     """What PostgreSQL has of a node is what the node has, row by row."""
-    server = Server.of(node.settings)
-    return rows(node.ledger) == rows(server.database(schema_of(node.key.name), node.name))
+    return rows(node.ledger) == rows(node.replica)
+
+
+@pytest.fixture
+def node(tmp_path: Path, server: Server) -> Node:
+    return Node.at(tmp_path, "pbx-1", server)
+
+
+@pytest.fixture(scope="module")
+def made_nodes(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL) -> Iterator[tuple[Path, str]]:
+    """The folder of three nodes, and their database: one call each that was heard, and some that were not."""
+    folder = tmp_path_factory.mktemp("nodes")
+    with postgresql.database() as url:
+        for number, name in enumerate(NAMES):
+            node = Node.at(folder, name, Server.named(url, postgresql.password))
+            node.write(
+                heard_call(f"{name}-heard", number * 1000),
+                [decided(REFUSE, f"{name}-refused", number * 100_000)],
+                [decided(PLAY, f"{name}-going-on", number)],
+            )
+            node.replicate()
+        yield folder, database_of(url)
+
+
+@pytest.fixture
+def nodes(
+    made_nodes: tuple[Path, str], tmp_path: Path, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Node]]:
+    """Three by name, for this test alone; this machine is tokyo."""
+    folder, database = made_nodes
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    clone = f"{database}_{secrets.token_hex(3)}"
+    postgresql.execute(f"CREATE DATABASE {clone} TEMPLATE {database}")
+    nodes = {name: Node.of(tmp_path, name, postgresql.url(clone), postgresql.password) for name in NAMES}
+    monkeypatch.setenv("IDTONE_NODE", "tokyo")
+    for name in ("url", "password", "spool", "key_file"):
+        monkeypatch.setenv(f"IDTONE_LEDGER_{name.upper()}", str(getattr(nodes["tokyo"].settings, name)))
+    yield nodes
+    postgresql.execute(f"DROP DATABASE {clone} WITH (FORCE)")

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
-from pathlib import Path
 
 import pytest
 
@@ -10,23 +8,24 @@ from idtone.calls import Outcome, Reason
 from idtone.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.replication import batch
-from idtone.ledger.store.postgresql import Server, schema_of
+from idtone.ledger.store.postgresql import schema_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from tests.lab.postgresql import PostgreSQL, changed, database_of
+from tests.lab.postgresql import changed, database_of
 
 from ..sample_evidence import NOW, at, decided, forwarded, heard_call
+from ..sample_ledger import query, spoil
 from .nodes import Node, same
 
 
 @pytest.fixture
-def node(tmp_path: Path, server: Server) -> Node:
-    return Node.at(tmp_path, "pbx-1", server)
+def two(tmp_path, server):
+    """By one name, with a ledger and a key each."""
+    return [Node.at(tmp_path / place, "pbx-1", server) for place in ("here", "there")]
 
 
-@pytest.mark.parametrize("piece", [1, 2, 7, 1000])
-def test_every_row_arrives_in_pieces_of_any_size(node: Node, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+def test_every_row_arrives_in_pieces_of_any_size(node, piece, monkeypatch):
     monkeypatch.setattr(batch, "BATCH_STEPS", piece)
     node.write(
         heard_call("c-0"),
@@ -34,10 +33,8 @@ def test_every_row_arrives_in_pieces_of_any_size(node: Node, piece: int, monkeyp
         heard_call("c-1", 10),
         [steps.answered("c-0", at(99))],  # told later: a leaf of its own
         [steps.ended("never decided", NOW, CallStatus.CANCEL)],
-        [
-            steps.fallback(forwarded("alone"), at(120), Outcome.BYPASS, Reason.EMERGENCY, {}),
-            steps.ended("alone", at(130), CallStatus.CONNECTED),
-        ],
+        [steps.fallback(forwarded("alone"), at(120), Outcome.BYPASS, Reason.EMERGENCY, {})],
+        [steps.ended("alone", at(130), CallStatus.CONNECTED)],
     )
     assert node.replicate() == 17
     assert same(node)
@@ -49,7 +46,7 @@ def test_every_row_arrives_in_pieces_of_any_size(node: Node, piece: int, monkeyp
     assert (verdict.faults, verdict.leaves, verdict.open_calls) == ([], 7, 0)
 
 
-def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node, monkeypatch):
     node.write(heard_call("c-0"))
     node.replicate()
     monkeypatch.setattr(batch, "BATCH_STEPS", 8)
@@ -64,45 +61,35 @@ def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node: Node, monk
     assert same(node)
 
 
-def test_two_links_of_one_node_at_once_ship_each_step_once(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_links_of_one_node_at_once_ship_each_step_once(node, monkeypatch):
     """As while one instance takes over from the other."""
     monkeypatch.setattr(batch, "BATCH_STEPS", 3)
     node.write(*(heard_call(f"c-{number}", number) for number in range(5)))
-    one, other = node.connection(), node.connection()
+    links = node.connection(), node.connection()
     for _ in range(6):
-        one.replicate()
-        other.replicate()
-    one.close()
-    other.close()
+        for link in links:
+            link.replicate()
+    for link in links:
+        link.close()
     assert same(node)
 
 
-def clone(database: str, postgresql: PostgreSQL, server: Server) -> str:
-    """A backup of a test's database."""
-    name = f"{database_of(server.url)}_{database}"
-    postgresql.execute(f"CREATE DATABASE {name} TEMPLATE {database_of(server.url)}")
-    return name
-
-
-def test_a_postgresql_that_was_put_back_is_filled_up_again(node: Node, postgresql: PostgreSQL, server: Server) -> None:
+def test_a_postgresql_that_was_put_back_is_filled_up_again(node, postgresql):
     node.write(heard_call("c-0"), [decided(call_id="open")])
     node.replicate()
-    backup = clone("backup", postgresql, server)
+    database = database_of(node.settings.url)
+    postgresql.execute(f"CREATE DATABASE {database}_backup TEMPLATE {database}")
     node.write(heard_call("c-1", 5), [steps.ended("open", at(9), CallStatus.CANCEL)])
     node.replicate()
-    database = database_of(server.url)
     postgresql.execute(f"DROP DATABASE {database}")
-    postgresql.execute(f"ALTER DATABASE {backup} RENAME TO {database}")
+    postgresql.execute(f"ALTER DATABASE {database}_backup RENAME TO {database}")
     assert node.replicate() == 7
     assert same(node)
-
-
-def test_a_link_notices_that_postgresql_was_put_back_under_it(node: Node, postgresql: PostgreSQL) -> None:
-    node.write(heard_call("c-0"))
+    # And a link notices that it happened under it.
     connection = node.connection()
     connection.replicate()
     node.in_copy(postgresql, "TRUNCATE {}.steps, {}.hashes, {}.sought")
-    assert len(connection.replicate().steps) == 6
+    assert len(connection.replicate().steps) == 14
     connection.close()
     assert same(node)
 
@@ -118,7 +105,7 @@ def test_a_link_notices_that_postgresql_was_put_back_under_it(node: Node, postgr
         "INSERT INTO {}.steps SELECT id + 100, node, call_id, kind, at, details, leaf FROM {}.steps WHERE id = 2",
     ],
 )
-def test_other_rows_are_not_shipped_onto(node: Node, postgresql: PostgreSQL, damage: str) -> None:
+def test_other_rows_are_not_shipped_onto(node, postgresql, damage):
     node.write(heard_call("c-0"), heard_call("c-1"))
     node.replicate()
     node.in_copy(postgresql, damage)
@@ -129,61 +116,51 @@ def test_other_rows_are_not_shipped_onto(node: Node, postgresql: PostgreSQL, dam
     assert node.in_copy(postgresql, "SELECT count(*) FROM {}.steps") == before
 
 
-def test_two_nodes_by_one_name_are_told_apart_by_their_keys(tmp_path: Path, server: Server) -> None:
-    first, second = (Node.at(tmp_path / place, "pbx-1", server) for place in ("here", "there"))
-    first.write(heard_call("c-0"))
-    second.write(heard_call("c-0"))
+def test_two_nodes_by_one_name_are_told_apart_by_their_keys(two, postgresql):
+    first, second = two
+    for node in two:
+        node.write(heard_call("c-0"))
     first.replicate()
     with pytest.raises(LedgerError, match=r"another node replicates as pbx-1/idtone, with the key pbx-1/idtone\+"):
         second.replicate()
     assert same(first)
+    # And the tables of another log are not upgraded.
+    first.in_copy(postgresql, "UPDATE {}.meta SET value = '0' WHERE key = 'schema_version'")
+    with pytest.raises(LedgerError, match="another node replicates as pbx-1/idtone"):
+        second.replicate()
+    assert first.in_copy(postgresql, "SELECT value FROM {}.meta WHERE key = 'schema_version'") == [("0",)]
 
 
-def test_a_machine_that_was_cloned_is_noticed_as_soon_as_it_tells_other_things(tmp_path: Path, server: Server) -> None:
-    first = Node.at(tmp_path / "here", "pbx-1", server)
-    first.write(heard_call("c-0"))
-    first.replicate()
-    shutil.copytree(tmp_path / "here", tmp_path / "there")
-    second = Node(
-        "pbx-1",
-        first.settings.model_copy(
-            update={
-                "spool": tmp_path / "there/pbx-1/ledger.sqlite3",
-                "key_file": tmp_path / "there/pbx-1/ledger.key",
-            }
-        ),
-    )
-    assert second.key == first.key
-    first.write(heard_call("c-1"))
-    second.write(heard_call("c-2"))
-    connection = second.connection()
+def test_a_machine_that_was_cloned_is_noticed_as_soon_as_it_tells_other_things(tmp_path, node):
+    node.write(heard_call("c-0"))
+    node.replicate()
+    shutil.copytree(tmp_path / "pbx-1", tmp_path / "clone")
+    clone = node.changed(spool=tmp_path / "clone/ledger.sqlite3", key_file=tmp_path / "clone/ledger.key")
+    assert clone.key == node.key
+    node.write(heard_call("c-1"))
+    clone.write(heard_call("c-2"))
+    connection = clone.connection()
     connection.replicate()
     with pytest.raises(LedgerError, match="another node replicates by the same"):
-        first.replicate()
+        node.replicate()
     connection.close()
-    assert same(second)
+    assert same(clone)
 
 
-def test_a_spool_that_was_put_back_is_not_shipped(tmp_path: Path, node: Node) -> None:
+def test_a_spool_that_was_put_back_or_damaged_is_not_shipped(tmp_path, node):
     node.write(heard_call("c-0"))
-    backup = tmp_path / "backup"
-    shutil.copytree(node.settings.spool.parent, backup)
+    shutil.copyfile(node.settings.spool, tmp_path / "backup")
     node.write(heard_call("c-1"))
     node.replicate()
-    shutil.copyfile(backup / "ledger.sqlite3", node.settings.spool)
+    shutil.copyfile(tmp_path / "backup", node.settings.spool)
     with pytest.raises(LedgerError, match=r"it has 12 steps of this node, and .* has 6: that is an older copy"):
         node.replicate()
-
-
-def test_a_tree_that_is_damaged_here_is_not_spread(node: Node) -> None:
-    node.write(heard_call("c-0"))
-    with sqlite3.connect(node.settings.spool) as connection:
-        connection.execute("DELETE FROM hashes")
+    query(node.settings.spool, "DELETE FROM hashes")
     with pytest.raises(LedgerError, match="its tree is damaged; idtone ledger verify tells more"):
         node.replicate()
 
 
-def test_what_a_newer_idtone_made_is_left_alone(node: Node, postgresql: PostgreSQL) -> None:
+def test_what_a_newer_idtone_made_is_left_alone(node, postgresql):
     node.write(heard_call("c-0"))
     node.replicate()
     node.in_copy(postgresql, "UPDATE {}.meta SET value = '99' WHERE key = 'schema_version'")
@@ -191,18 +168,18 @@ def test_what_a_newer_idtone_made_is_left_alone(node: Node, postgresql: PostgreS
         node.replicate()
 
 
-def test_a_schema_that_an_administrator_made_is_used(node: Node, postgresql: PostgreSQL, server: Server) -> None:
+def test_a_schema_that_an_administrator_made_is_used(node, postgresql):
     """Of a user who may make none."""
-    database, schema = database_of(server.url), schema_of(node.key.name)
+    database = database_of(node.settings.url)
     role = f"node_{database}"
     postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
-    limited = Node("pbx-1", node.settings.model_copy(update={"url": changed(server.url, user=role), "password": "x"}))
+    limited = node.changed(url=changed(node.settings.url, user=role), password="x")  # noqa: S106
     node.write(heard_call("c-0"))
     try:
         with pytest.raises(LedgerError, match="may make no schema there") as refused:
             limited.replicate()
         made = str(refused.value).partition("have an administrator do it: ")[2]
-        assert made == f'CREATE SCHEMA {schema} AUTHORIZATION "{role}"'
+        assert made == f'CREATE SCHEMA {schema_of(node.key.name)} AUTHORIZATION "{role}"'
         postgresql.execute(made, database)
         assert limited.replicate() == 6
         assert same(limited)
@@ -211,13 +188,13 @@ def test_a_schema_that_an_administrator_made_is_used(node: Node, postgresql: Pos
         postgresql.execute(f"DROP ROLE {role}")
 
 
-def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node: Node) -> None:
+def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node):
     """It is named first, and its database is begun then."""
     node.write(heard_call("c-0"))
     node.replicate()
     connection = node.connection()
     spool = node.settings.spool
-    KeyRing.of(node.settings, node.name).go_on(None, spool, spool.with_name("ledger.aside"))
+    node.key_ring().go_on(None, spool, spool.with_name("ledger.aside"))
     for each in (connection, node.connection()):
         with pytest.raises(LedgerError, match="another one is about to begin; that one is replicated next"):
             each.replicate()
@@ -227,17 +204,15 @@ def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node: Node)
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "EUC_JP", "LATIN1"])
-def test_databases_of_other_encodings(node: Node, postgresql: PostgreSQL, server: Server, encoding: str) -> None:
-    database = f"{database_of(server.url)}_{encoding.lower()}"
-    postgresql.execute(
-        f"CREATE DATABASE {database} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
-    )
-    other = Node("東京", node.settings.model_copy(update={"url": changed(server.url, database=database)}))
+def test_databases_of_other_encodings(node, postgresql, encoding):
+    database = f"{database_of(node.settings.url)}_{encoding.lower()}"
+    how = f"ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+    postgresql.execute(f"CREATE DATABASE {database} {how}")
+    other = Node("東京", node.settings.model_copy(update={"url": changed(node.settings.url, database=database)}))
     other.write(heard_call("c-0"))
     try:
         if encoding == "SQL_ASCII":
-            assert other.replicate() == 6
-            assert other.replicate() == 0
+            assert [other.replicate(), other.replicate()] == [6, 0]
             assert same(other)
         else:
             with pytest.raises(LedgerError, match=f"its encoding is {encoding}, .*createdb -E UTF8"):
@@ -246,22 +221,12 @@ def test_databases_of_other_encodings(node: Node, postgresql: PostgreSQL, server
         postgresql.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
 
-def test_the_tables_of_another_log_are_not_upgraded(tmp_path: Path, server: Server, postgresql: PostgreSQL) -> None:
-    first, second = (Node.at(tmp_path / place, "pbx-1", server) for place in ("here", "there"))
-    first.replicate()
-    first.in_copy(postgresql, "UPDATE {}.meta SET value = '0' WHERE key = 'schema_version'")
-    with pytest.raises(LedgerError, match="another node replicates as pbx-1/idtone"):
-        second.replicate()
-    assert first.in_copy(postgresql, "SELECT value FROM {}.meta WHERE key = 'schema_version'") == [("0",)]
-
-
-def test_a_ledger_that_goes_on_after_damage_is_a_copy_of_its_own(node: Node) -> None:
+def test_a_ledger_that_goes_on_after_damage_is_a_copy_of_its_own(node):
     node.write(heard_call("c-0"))
     connection = node.connection()
     connection.replicate()
     before = node.key
-    octets = node.settings.spool.read_bytes()
-    node.settings.spool.write_bytes(b"\0" * 100 + octets[100:])
+    spoil(node.settings.spool)
     node.write(heard_call("c-1"))
     assert node.key.name != before.name
     connection.replicate()

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from idtone.errors import LedgerError
-from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.replication import own_replica as own_replica_module
 from idtone.ledger.replication import replica_connection
 from idtone.ledger.replication.own_replica import own_replica
 from idtone.ledger.store import migrations, sqlite
 from idtone.ledger.store import postgresql as postgresql_module
-from idtone.ledger.store.postgresql import Server, schema_of
-from idtone.ledger.writing.ledger_writer import LedgerWriter
-from tests.lab.postgresql import PostgreSQL, database_of
+from idtone.ledger.store.postgresql import schema_of
+from tests.lab.postgresql import database_of
 
 from ..sample_evidence import heard_call, put
+from ..sample_ledger import held, query
 from .between import CUT, STALL, Between
-from .nodes import Node, same, through
+from .nodes import same
 
 
 @pytest.fixture
-def node(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Node:
+def node(node, monkeypatch):
     """With the journal in which whoever reads keeps the writer from its commit."""
     monkeypatch.setattr(sqlite, "journal_mode", lambda: "persist")
-    node = Node.at(tmp_path, "pbx-1", server)
     node.write(heard_call("c-0"))
     node.replicate()
     return node
+
+
+@pytest.fixture
+def other(node, postgresql):
+    """Another session of PostgreSQL."""
+    with psycopg.connect(
+        host="127.0.0.1", port=postgresql.port, user=postgresql.user, password=postgresql.password,
+        dbname=database_of(node.settings.url),
+    ) as session:  # fmt: skip
+        yield session
 
 
 class Meanwhile:
@@ -56,30 +62,27 @@ class Meanwhile:
         assert not self._thread.is_alive()
 
 
-def test_a_step_is_written_while_postgresql_stalls_at_any_question(node: Node, postgresql: PostgreSQL) -> None:
+def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgresql):
     """Of a new connection, which compares everything that is compared."""
-    with (
-        Between(postgresql.port) as between,
-        LedgerWriter.open(node.settings.own(), node.name, KeyRing.of(node.settings, node.name)) as writer,
-    ):
-        asked, stalled, at = 0, threading.Event(), 0
+    asked, stalled, at = 0, threading.Event(), 0
 
-        def judge(to_server: bool, octets: bytes) -> str | None:
-            nonlocal asked
-            asked += to_server
-            if stalled.is_set() or (to_server and asked == at):
-                stalled.set()
-                return STALL
-            return None
+    def judge(to_server: bool, octets: bytes) -> str | None:
+        nonlocal asked
+        asked += to_server
+        if stalled.is_set() or (to_server and asked == at):
+            stalled.set()
+            return STALL
+        return None
 
+    with Between(postgresql.port) as between, node.writer() as writer:
         between.judge = judge
-        through(node, between).replicate()
+        node.through(between).replicate()
         questions = asked - 1  # then the two part
         assert questions > 12
         for at in range(1, questions + 1):
             asked = 0
             stalled.clear()
-            connection = through(node, between).connection()
+            connection = node.through(between).connection()
             replicating = Meanwhile(connection.replicate)
             assert stalled.wait(10)
             put(writer, *heard_call(f"d-{at}", at), within_s=2)
@@ -91,75 +94,54 @@ def test_a_step_is_written_while_postgresql_stalls_at_any_question(node: Node, p
     assert same(node)
 
 
-def test_a_step_is_written_while_the_doctor_waits_and_the_doctor_gives_up(
-    node: Node, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(own_replica_module, "ASKED_WITHIN_S", 4)
-    with (
-        LedgerWriter.open(node.settings.own(), node.name, KeyRing.of(node.settings, node.name)) as writer,
-        psycopg.connect(
-            host="127.0.0.1", port=postgresql.port, user=postgresql.user, password=postgresql.password,
-            dbname=database_of(node.settings.url),
-        ) as other,
-    ):  # fmt: skip
-        other.execute(f'LOCK TABLE "{schema_of(node.key.name)}".hashes IN ACCESS EXCLUSIVE MODE')
-        doctor = Meanwhile(lambda: own_replica(Server.of(node.settings), node.settings, node.name))
+def test_a_step_is_written_while_the_doctor_waits_and_the_doctor_gives_up(node, postgresql, other, monkeypatch):
+    monkeypatch.setattr(own_replica_module, "ASKED_WITHIN_S", 2)
+    other.execute(f'LOCK TABLE "{schema_of(node.key.name)}".hashes IN ACCESS EXCLUSIVE MODE')
+    with node.writer() as writer:
+        doctor = Meanwhile(lambda: own_replica(node.server, node.settings, node.name))
         while not postgresql.execute("SELECT 1 FROM pg_locks WHERE NOT granted"):
             assert not doctor.raised
         put(writer, *heard_call("d-0"), within_s=2)
         doctor.join()
         assert "pg_stat_activity shows" in str(doctor.raised)
         other.rollback()
-    told = own_replica(Server.of(node.settings), node.settings, node.name)
-    assert told
+    told = own_replica(node.server, node.settings, node.name)
     assert (told.is_own, told.behind) == (True, 6)
 
 
-def test_who_reads_waits_for_no_lock_for_ever(
-    node: Node, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(postgresql_module, "STATEMENT_WITHIN_S", 1)
-    with psycopg.connect(
-        host="127.0.0.1", port=postgresql.port, user=postgresql.user, password=postgresql.password,
-        dbname=database_of(node.settings.url),
-    ) as other:  # fmt: skip
-        other.execute(f'LOCK TABLE "{schema_of(node.key.name)}".steps IN ACCESS EXCLUSIVE MODE')
-        with node.copy() as copy:
-            reading = Meanwhile(copy.records)
-            reading.join()
-        assert "another session holds this ledger's lock" in str(reading.raised)
-        other.rollback()
+def test_who_reads_waits_for_no_lock_for_ever(node, other, monkeypatch):
+    monkeypatch.setattr(postgresql_module, "STATEMENT_WITHIN_S", 0.5)
+    other.execute(f'LOCK TABLE "{schema_of(node.key.name)}".steps IN ACCESS EXCLUSIVE MODE')
+    with node.copy() as copy, pytest.raises(LedgerError, match="another session holds this ledger's lock"):
+        copy.records()
 
 
-def test_an_outage_while_it_is_compared_is_no_conflict_of_evidence(node: Node, postgresql: PostgreSQL) -> None:
+def test_an_outage_while_it_is_compared_is_no_conflict_of_evidence(node, postgresql):
     with Between(postgresql.port) as between:
         between.judge = lambda to_server, octets: (
             CUT if to_server and b"SELECT place, hash FROM hashes" in octets else None
         )
         with pytest.raises(LedgerError) as failed:
-            through(node, between).replicate()
+            node.through(between).replicate()
     assert str(failed.value).startswith("postgresql://")
     assert "Nothing is replicated" not in str(failed.value)
     assert str(node.settings.spool) not in str(failed.value)
 
 
-def test_a_spool_that_is_locked_is_no_conflict_of_evidence(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spool_that_is_locked_is_no_conflict_of_evidence(node, monkeypatch):
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
-    with sqlite3.connect(node.settings.spool, isolation_level=None) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(LedgerError, match="another program has held its lock") as failed:
-            node.replicate()
-        other.execute("ROLLBACK")
-    other.close()
+    with (
+        held(node.settings.spool, "BEGIN EXCLUSIVE"),
+        pytest.raises(LedgerError, match="another program has held its lock") as failed,
+    ):
+        node.replicate()
     assert "Nothing is replicated" not in str(failed.value)
 
 
-def test_an_upgrade_may_take_as_long_as_it_takes(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgresql_module, "STATEMENT_WITHIN_S", 1)
-    monkeypatch.setattr(replica_connection, "ANSWER_WITHIN_S", 2)
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, ("SELECT pg_sleep(2.5)",)))
-    with sqlite3.connect(node.settings.spool) as connection:  # in which there is no such function
-        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
-    connection.close()
+def test_an_upgrade_may_take_as_long_as_it_takes(node, monkeypatch):
+    monkeypatch.setattr(postgresql_module, "STATEMENT_WITHIN_S", 0.5)
+    monkeypatch.setattr(replica_connection, "ANSWER_WITHIN_S", 1)
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, ("SELECT pg_sleep(1.3)",)))
+    query(node.settings.spool, "UPDATE meta SET value = '2' WHERE key = 'schema_version'")  # it cannot sleep
     node.replicate()
     assert same(node)

@@ -5,7 +5,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -56,7 +55,7 @@ def reader(url: str, reading: Reading) -> Iterator[LedgerReader]:
         yield reader
 
 
-def test_a_record_is_the_whole_call(reader: LedgerReader) -> None:
+def test_a_record_is_the_whole_call(reader):
     record = reader.record("c-0")
     assert record is not None
     assert [plain(step) for step in record.steps] == heard_call("c-0")
@@ -65,7 +64,7 @@ def test_a_record_is_the_whole_call(reader: LedgerReader) -> None:
 
 
 @pytest.mark.parametrize("page_rows", [5, 7, 500])
-def test_records_come_newest_last(reader: LedgerReader, page_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_come_newest_last(reader, page_rows, monkeypatch):
     monkeypatch.setattr("idtone.ledger.store.ledger_reader.PAGE_ROWS", page_rows)
     records = reader.records()
     assert ids(records) == [f"c-{number}" for number in range(10)]
@@ -74,16 +73,14 @@ def test_records_come_newest_last(reader: LedgerReader, page_rows: int, monkeypa
 
 @pytest.mark.parametrize("page_rows", [5, 500])
 @pytest.mark.parametrize(("limit", "first"), [(1, 9), (3, 7), (10, 0), (11, 0)])
-def test_a_limit_keeps_the_newest(
-    reader: LedgerReader, page_rows: int, limit: int, first: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_limit_keeps_the_newest(reader, page_rows, limit, first, monkeypatch):
     monkeypatch.setattr("idtone.ledger.store.ledger_reader.PAGE_ROWS", page_rows)
     records = reader.records(limit=limit)
     assert ids(records) == [f"c-{number}" for number in range(first, 10)]
     assert all(len(record.steps) == 6 for record in records)
 
 
-def test_since_keeps_whole_calls_that_went_on_then(reader: LedgerReader) -> None:
+def test_since_keeps_whole_calls_that_went_on_then(reader):
     end_of_8 = 8 * 60_000 - 8 + 60_000
     assert ids(reader.records(since=at(end_of_8))) == ["c-8", "c-9"]
     assert len(reader.records(since=at(end_of_8))[0].steps) == 6
@@ -91,21 +88,21 @@ def test_since_keeps_whole_calls_that_went_on_then(reader: LedgerReader) -> None
     assert reader.records(since=NOW + timedelta(days=1)) == []
 
 
-def test_filters_go_together(reader: LedgerReader) -> None:
+def test_filters_go_together(reader):
     assert ids(reader.records("c-3")) == ["c-3"]
     assert ids(reader.records("c-3", NOW, 5)) == ["c-3"]
     assert reader.records("c-3", NOW + timedelta(days=1)) == []
     assert reader.records("c-33") == []
 
 
-def test_steps_of_one_instant_are_all_found(url: str, reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_of_one_instant_are_all_found(url, reading, monkeypatch):
     monkeypatch.setattr("idtone.ledger.store.ledger_reader.PAGE_ROWS", 5)
     write(url, *(steps.answered(f"c-{number}", NOW) for number in range(23)))
     with reading(url) as reader:
         assert sorted(ids(reader.records())) == sorted(f"c-{number}" for number in range(23))
 
 
-def test_open_calls_are_young_and_have_no_end(url: str, reading: Reading) -> None:
+def test_open_calls_are_young_and_have_no_end(url, reading):
     write(
         url,
         decided(PLAY, "too old", -1000 * OPEN_FOR.total_seconds()),
@@ -124,7 +121,7 @@ def test_open_calls_are_young_and_have_no_end(url: str, reading: Reading) -> Non
         assert [plain(step) for step in found[-1].steps] == heard_call("talking", 1)[:-1]
 
 
-def test_a_call_that_was_decided_twice_is_one_record(url: str, reading: Reading) -> None:
+def test_a_call_that_was_decided_twice_is_one_record(url, reading):
     """By the service too late, and by the hook; one of them is still in progress."""
     noticed = {name: fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id=name) for name in "ab"}
     write(
@@ -140,7 +137,7 @@ def test_a_call_that_was_decided_twice_is_one_record(url: str, reading: Reading)
 
 @pytest.mark.alone
 @pytest.mark.usefixtures("journal")
-def test_reading_goes_on_while_writing_does(url: str) -> None:
+def test_reading_goes_on_while_writing_does(url):
     done = threading.Event()
     counts: list[int] = []
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer, LedgerReader.open(url) as reader:
@@ -160,7 +157,7 @@ def test_reading_goes_on_while_writing_does(url: str) -> None:
     assert any(0 < count < 300 for count in counts)
 
 
-def test_a_reader_can_change_nothing(url: str, file: Path, journal: str) -> None:
+def test_a_reader_can_change_nothing(url, file, journal):
     """Not even by a checkpoint when it is the last to leave: only the writer may make one."""
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
         writer.append(decided()).result(20)
@@ -174,7 +171,7 @@ def test_a_reader_can_change_nothing(url: str, file: Path, journal: str) -> None
     assert (f"{file.name}-wal" in before) is (journal == "wal")
 
 
-def test_a_half_commit_of_a_dead_writer_is_named_and_the_next_writer_undoes_it(url: str, file: Path) -> None:
+def test_a_half_commit_of_a_dead_writer_is_named_and_the_next_writer_undoes_it(url, file):
     write(url, decided())
     half = sqlite3.connect(file, isolation_level=None)
     half.execute("PRAGMA journal_mode=persist")
@@ -191,20 +188,20 @@ def test_a_half_commit_of_a_dead_writer_is_named_and_the_next_writer_undoes_it(u
         assert ids(reader.records()) == ["c-1"]
 
 
-def test_without_a_ledger_the_error_says_how_to_get_one(url: str, file: Path) -> None:
+def test_without_a_ledger_the_error_says_how_to_get_one(url, file):
     with pytest.raises(LedgerError, match=r"there is no ledger yet; start `idtone serve` first"):
         LedgerReader.open(url)
     assert not file.parent.exists()
 
 
-def test_an_empty_file_is_a_ledger_that_is_just_being_made(url: str, file: Path) -> None:
+def test_an_empty_file_is_a_ledger_that_is_just_being_made(url, file):
     file.parent.mkdir()
     file.touch()
     with pytest.raises(LedgerError, match=r"still empty; start `idtone serve` first"):
         LedgerReader.open(url)
 
 
-def test_damage_that_appears_while_reading_is_an_error(url: str, file: Path) -> None:
+def test_damage_that_appears_while_reading_is_an_error(url, file):
     write(url, decided())
     with LedgerReader.open(url) as reader:
         connection = sqlite3.connect(file)
@@ -215,7 +212,7 @@ def test_damage_that_appears_while_reading_is_an_error(url: str, file: Path) -> 
 
 
 @pytest.mark.parametrize(("since_call", "calls"), [(0, 10), (8, 2), (9, 1)])
-def test_the_extent_is_told_without_counting(reader: LedgerReader, since_call: int, calls: int) -> None:
+def test_the_extent_is_told_without_counting(reader, since_call, calls):
     a_call = len(heard_call("c-0"))
     since = at(since_call * 60_000)
     extent = reader.extent(since)
@@ -225,11 +222,11 @@ def test_the_extent_is_told_without_counting(reader: LedgerReader, since_call: i
     assert timedelta(0) <= extent.first_at - since < timedelta(minutes=1)
 
 
-def test_the_extent_of_a_ledger_without_recent_steps(reader: LedgerReader) -> None:
+def test_the_extent_of_a_ledger_without_recent_steps(reader):
     assert reader.extent(at(3_600_000)) is None
 
 
-def test_calls_whose_end_nobody_will_see_any_more_are_lost(url: str) -> None:
+def test_calls_whose_end_nobody_will_see_any_more_are_lost(url):
     hours = 3_600_000.0
     write(
         url,
@@ -244,7 +241,7 @@ def test_calls_whose_end_nobody_will_see_any_more_are_lost(url: str) -> None:
         assert ids(reader.open_calls(NOW)) == ["young"]
 
 
-def test_an_empty_ledger_has_lost_nothing(url: str) -> None:
+def test_an_empty_ledger_has_lost_nothing(url):
     write(url)
     with LedgerReader.open(url) as reader:
         assert reader.lost_calls(NOW) == []

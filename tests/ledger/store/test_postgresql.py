@@ -10,7 +10,7 @@ from idtone.errors import LedgerError
 from idtone.ledger.store.database import Database
 from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.settings import LedgerSettings
-from tests.lab.postgresql import PostgreSQL, changed, database_of
+from tests.lab.postgresql import changed, database_of
 
 
 @pytest.mark.parametrize(
@@ -23,20 +23,20 @@ from tests.lab.postgresql import PostgreSQL, changed, database_of
         ("secret", "not the address of a database"),
     ],
 )
-def test_addresses_that_are_refused_without_being_shown(url: str, problem: str) -> None:
+def test_addresses_that_are_refused_without_being_shown(url, problem):
     with pytest.raises(LedgerError, match=problem) as refused:
         Server.named(url)
     assert "secret" not in str(refused.value)
 
 
-def test_what_is_shown_of_a_server_is_no_password() -> None:
+def test_what_is_shown_of_a_server_is_no_password():
     server = Server.of(LedgerSettings(url="postgresql://me@db/x?sslmode=verify-full", password="s3cret"))  # noqa: S106
     assert str(server) == "postgresql://me@db/x"
     for shown in (str(server), repr(server), repr(server.database("a", "b"))):
         assert "s3cret" not in shown
 
 
-def test_each_log_has_a_schema_of_its_own_that_can_be_read() -> None:
+def test_each_log_has_a_schema_of_its_own_that_can_be_read():
     names = ["pbx-1/idtone", "PBX-1/idtone", "pbx_1/idtone", "東京/idtone", "x" * 200, 'a"; DROP TABLE steps; --']
     schemas = [schema_of(name) for name in names]
     assert len({*schemas}) == len(names)
@@ -53,9 +53,7 @@ def test_each_log_has_a_schema_of_its_own_that_can_be_read() -> None:
         ({"host": "name.invalid"}, "see that PostgreSQL runs"),
     ],
 )
-def test_what_goes_wrong_is_told_with_a_remedy_and_without_a_password(
-    postgresql: PostgreSQL, change: dict[str, object], told: str
-) -> None:
+def test_what_goes_wrong_is_told_with_a_remedy_and_without_a_password(postgresql, change, told):
     server = Server.named(postgresql.url(), postgresql.password)
     with pytest.raises(LedgerError, match=told) as failed:
         Server(changed(server.url, **change), server.password).schemas()  # type: ignore[arg-type]
@@ -63,7 +61,7 @@ def test_what_goes_wrong_is_told_with_a_remedy_and_without_a_password(
     assert postgresql.password not in str(failed.value)
 
 
-def test_what_nobody_foresaw_is_not_told_as_an_outage(server: Server) -> None:
+def test_what_nobody_foresaw_is_not_told_as_an_outage(server):
     with (
         pytest.raises(LedgerError, match="division by zero; see PostgreSQL's log for more") as failed,
         server.database("public", "it").reading() as connection,
@@ -72,9 +70,7 @@ def test_what_nobody_foresaw_is_not_told_as_an_outage(server: Server) -> None:
     assert "runs" not in str(failed.value)
 
 
-def test_libpq_finds_the_password_by_its_own_ways(
-    postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_libpq_finds_the_password_by_its_own_ways(postgresql, monkeypatch, tmp_path_factory):
     with pytest.raises(LedgerError, match=r"no password supplied.*see ledger\.password_file"):
         Server.named(postgresql.url()).schemas()
     passfile = tmp_path_factory.mktemp("home") / "pgpass"
@@ -84,13 +80,13 @@ def test_libpq_finds_the_password_by_its_own_ways(
     assert Server.named(postgresql.url()).schemas() == []
 
 
-def test_without_the_library_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_it_is_told_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(LedgerError, match=r"pip install 'idtone\[postgresql\]'"):
         Server.named("postgresql://db/x").schemas()
 
 
-def test_readers_can_change_nothing(server: Server, postgresql: PostgreSQL) -> None:
+def test_readers_can_change_nothing(server, postgresql):
     postgresql.execute("CREATE TABLE public.t (x int)", database_of(server.url))
     database: Database = server.database("public", "it")
     with (

@@ -54,19 +54,19 @@ def stored(rows: list[dict[str, Any]]) -> list[StoredStep]:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=5))
-def test_every_step_comes_back_as_it_was(written: list[Step]) -> None:
+def test_every_step_comes_back_as_it_was(written):
     rows = stored([row_of("pbx-1", step, key_of) for step in written])
     assert [step_of(row, key_of) for row in rows] == written
 
 
-def test_times_come_back_in_utc_to_the_microsecond() -> None:
+def test_times_come_back_in_utc_to_the_microsecond():
     (row,) = stored([row_of("pbx-1", heard_call()[0], key_of)])
     assert step_of(row, key_of).at == NOW
     assert step_of(row, key_of).at.tzinfo is UTC
     assert microseconds(datetime(1970, 1, 1, 9, 0, 0, 1, timezone(timedelta(hours=9)))) == 1
 
 
-def test_numbers_are_sealed_and_come_back_to_the_holder_of_the_key() -> None:
+def test_numbers_are_sealed_and_come_back_to_the_holder_of_the_key():
     asked = heard_call()[0]
     (row,) = stored([row_of("pbx-1", asked, key_of)])
     # In what is encrypted, in tokens and in the nonce digits meet by chance.
@@ -78,7 +78,7 @@ def test_numbers_are_sealed_and_come_back_to_the_holder_of_the_key() -> None:
     assert without.details["caller_token"] == key_of("2026-11-01").token(asked.numbers[NumberRole.CALLER])
 
 
-def test_numbers_that_were_moved_to_another_call_are_not_opened() -> None:
+def test_numbers_that_were_moved_to_another_call_are_not_opened():
     first, second = (row_of("pbx-1", decided(call_id=name), key_of) for name in ("c-1", "c-2"))
     (row,) = stored([first | {"details": second["details"]}])
     step = step_of(row, key_of)
@@ -86,11 +86,8 @@ def test_numbers_that_were_moved_to_another_call_are_not_opened() -> None:
     assert "the numbers cannot be opened" in fold("pbx-1", [step]).anomalies[0]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [{"kind": "of-tomorrow"}, {"details": "{"}, {"details": "[]"}, {"at": 10**18}],
-)
-def test_a_row_of_another_version_is_an_error_that_names_it(damage: dict[str, object]) -> None:
+@pytest.mark.parametrize("damage", [{"kind": "of-tomorrow"}, {"details": "{"}, {"details": "[]"}, {"at": 10**18}])
+def test_a_row_of_another_version_is_an_error_that_names_it(damage):
     (row,) = stored([row_of("pbx-1", heard_call()[0], key_of) | damage])
     with pytest.raises(LedgerError, match="step 1 of the ledger cannot be read"):
         step_of(row, key_of)

@@ -67,7 +67,7 @@ def version(connection: Connection) -> object:
     return scalar(connection, "SELECT value FROM meta WHERE key = 'schema_version'")
 
 
-def test_a_new_ledger_has_the_tables_of_this_version(connection: Connection) -> None:
+def test_a_new_ledger_has_the_tables_of_this_version(connection):
     make_or_upgrade(connection, "it")
     assert columns(connection) == COLUMNS
     assert version(connection) == str(len(migrations.MIGRATIONS)) == "1"
@@ -76,7 +76,7 @@ def test_a_new_ledger_has_the_tables_of_this_version(connection: Connection) -> 
     assert columns(connection) == COLUMNS
 
 
-def test_large_numbers_have_room(connection: Connection) -> None:
+def test_large_numbers_have_room(connection):
     """SQLite's whole numbers have 64 bits; a busy node writes 2³¹ steps in some weeks."""
     make_or_upgrade(connection, "it")
     row = row_of("pbx-1", heard_call("c")[1], lambda day: 1 / 0)  # type: ignore[arg-type,return-value]
@@ -86,9 +86,7 @@ def test_large_numbers_have_room(connection: Connection) -> None:
     assert scalar(connection, "SELECT leaf FROM steps") == 2**39
 
 
-def test_a_ledger_of_an_earlier_version_is_upgraded_by_its_writer_and_stays_good(
-    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ledger_of_an_earlier_version_is_upgraded_by_its_writer_and_stays_good(file, url, monkeypatch):
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
         put(writer, *heard_call("old"))
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT))
@@ -109,7 +107,7 @@ def test_a_ledger_of_an_earlier_version_is_upgraded_by_its_writer_and_stays_good
     assert (verdict.faults, verdict.leaves) == ([], 2)
 
 
-def test_an_upgrade_that_fails_changes_nothing(file: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upgrade_that_fails_changes_nothing(file, url, monkeypatch):
     LedgerWriter.open(url, "pbx-1", key_ring_of(url)).close()
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, (*NEXT, "CREATE TABLE steps (x TEXT)")))
@@ -121,9 +119,7 @@ def test_an_upgrade_that_fails_changes_nothing(file: Path, url: str, monkeypatch
     LedgerWriter.open(url, "pbx-1", key_ring_of(url)).close()
 
 
-def test_a_replica_of_an_earlier_version_is_upgraded_by_its_node(
-    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_replica_of_an_earlier_version_is_upgraded_by_its_node(tmp_path, server, monkeypatch):
     node = Node.at(tmp_path, "pbx-1", server)
     node.write(heard_call("c-0"))
     node.replicate()
@@ -148,6 +144,6 @@ print(sorted({name.partition(".")[0] for name in sys.modules} & {"psycopg"}))
 """
 
 
-def test_a_ledger_without_replica_does_not_import_the_driver_of_postgresql(url: str) -> None:
+def test_a_ledger_without_replica_does_not_import_the_driver_of_postgresql(url):
     told = subprocess.run([sys.executable, "-c", STARTING, url], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

@@ -26,11 +26,11 @@ from idtone.ledger.store.sqlite import Trouble, explained, journal_mode, path_of
         ((4, 0, 0), True),
     ],
 )
-def test_which_sqlite_is_free_of_the_wal_reset_bug(version: tuple[int, ...], safe: bool) -> None:
+def test_which_sqlite_is_free_of_the_wal_reset_bug(version, safe):
     assert wal_is_safe(version) is safe
 
 
-def test_the_journal_follows_the_sqlite_that_runs() -> None:
+def test_the_journal_follows_the_sqlite_that_runs():
     assert journal_mode() == ("wal" if wal_is_safe(sqlite3.sqlite_version_info) else "persist")
 
 
@@ -41,7 +41,7 @@ def test_the_journal_follows_the_sqlite_that_runs() -> None:
         ("sqlite:///ledger.sqlite3", Path("ledger.sqlite3")),
     ],
 )
-def test_the_address_names_a_file(url: str, path: Path) -> None:
+def test_the_address_names_a_file(url, path):
     assert path_of(url) == path
 
 
@@ -58,7 +58,7 @@ def test_the_address_names_a_file(url: str, path: Path) -> None:
         ("sqlite:////x?mode=ro", "must name a file"),
     ],
 )
-def test_other_addresses_are_refused_without_showing_a_password(url: str, problem: str) -> None:
+def test_other_addresses_are_refused_without_showing_a_password(url, problem):
     with pytest.raises(LedgerError, match=problem) as refused:
         path_of(url)
     assert "write it like sqlite:////var/lib/idtone/ledger.sqlite3" in str(refused.value)
@@ -75,7 +75,7 @@ def test_other_addresses_are_refused_without_showing_a_password(url: str, proble
         (sqlite3.SQLITE_READONLY, "right to write"),
     ],
 )
-def test_database_errors_say_what_to_do(code: int, remedy: str) -> None:
+def test_database_errors_say_what_to_do(code, remedy):
     cause = sqlite3.OperationalError("it went wrong")
     cause.sqlite_errorcode = code
     error = explained(cause, Path("/x/ledger"))
@@ -94,9 +94,7 @@ def test_database_errors_say_what_to_do(code: int, remedy: str) -> None:
         (sqlite3.SQLITE_CONSTRAINT_UNIQUE, 0, Trouble.OTHER),
     ],
 )
-def test_what_errors_mean_on_a_disk(
-    tmp_path: Path, code: int, room: int, meant: Trouble, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_errors_mean_on_a_disk(tmp_path, code, room, meant, monkeypatch):
     monkeypatch.setattr("idtone.ledger.store.sqlite.ROOM", room)  # this disk has more than 0, and less than 2**63
     cause = sqlite3.OperationalError("it went wrong")
     cause.sqlite_errorcode = code

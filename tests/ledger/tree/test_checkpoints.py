@@ -18,7 +18,7 @@ def signed(checkpoint: Checkpoint, signer: Signer = LOG) -> Note:
     return Note(checkpoint.text, (signer.sign(checkpoint.text),))
 
 
-def test_the_example_of_the_specification() -> None:
+def test_the_example_of_the_specification():
     checkpoint = Checkpoint.parse(Note.parse(COSIGNED.encode()).text)
     assert (checkpoint.origin, checkpoint.size) == ("example.com/behind-the-sofa", 20852163)
     assert COSIGNED.startswith(checkpoint.text + "\n")
@@ -28,7 +28,7 @@ LINES = st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=
 
 
 @given(LINES, st.integers(0, 2**60), st.binary(min_size=32, max_size=32), st.lists(LINES, max_size=3))
-def test_every_checkpoint_is_read_as_it_was_written(origin: str, size: int, root: bytes, more: list[str]) -> None:
+def test_every_checkpoint_is_read_as_it_was_written(origin, size, root, more):
     checkpoint = Checkpoint(origin, size, root, tuple(more))
     assert Checkpoint.parse(checkpoint.text) == checkpoint
 
@@ -48,18 +48,18 @@ def test_every_checkpoint_is_read_as_it_was_written(origin: str, size: int, root
         HEAD.text.replace("pbx.example/ledger", ""),
     ],
 )
-def test_what_is_no_checkpoint_is_refused(text: str) -> None:
+def test_what_is_no_checkpoint_is_refused(text):
     with pytest.raises(ProofError):
         Checkpoint.parse(text)
 
 
 @pytest.mark.parametrize("origin", ["", "evil\n999"])
-def test_an_origin_that_would_read_as_more_is_refused(origin: str) -> None:
+def test_an_origin_that_would_read_as_more_is_refused(origin):
     with pytest.raises(ProofError):
         Checkpoint(origin, 1, bytes(32))
 
 
-def test_a_checkpoint_is_believed_by_its_logs_signature_alone() -> None:
+def test_a_checkpoint_is_believed_by_its_logs_signature_alone():
     assert believed(signed(HEAD), LOG.key) == HEAD
     with pytest.raises(ProofError, match="not signed by the key of pbx"):
         believed(signed(HEAD, Signer("pbx.example/ledger", bytes(32))), LOG.key)

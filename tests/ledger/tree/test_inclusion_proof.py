@@ -23,7 +23,7 @@ def proof(index: int = 5, extra: bytes = b"") -> InclusionProof:
 
 
 @pytest.mark.parametrize("index", range(8))
-def test_a_proof_is_read_as_it_was_written_and_believed(index: int) -> None:
+def test_a_proof_is_read_as_it_was_written_and_believed(index):
     read = InclusionProof.parse(str(proof(index)).encode())
     assert read == proof(index)
     assert read.check(LEAVES[index], LOG.key) == Checkpoint(LOG.key.name, 8, ROOTS[8])
@@ -31,18 +31,18 @@ def test_a_proof_is_read_as_it_was_written_and_believed(index: int) -> None:
         read.check(b"another", LOG.key)
 
 
-def test_it_has_the_form_of_the_specification() -> None:
+def test_it_has_the_form_of_the_specification():
     lines = str(proof(extra=b"agev1")).split("\n")
     assert lines[:3] == [HEADER, "extra YWdldjE=", "index 5"]
     assert lines[6:8] == ["", LOG.key.name]
 
 
 @given(st.binary(min_size=1, max_size=99))
-def test_extra_data_is_carried(extra: bytes) -> None:
+def test_extra_data_is_carried(extra):
     assert InclusionProof.parse(str(proof(extra=extra)).encode()).extra == extra
 
 
-def test_a_proof_by_another_log_is_not_believed() -> None:
+def test_a_proof_by_another_log_is_not_believed():
     with pytest.raises(ProofError, match="not signed"):
         proof().check(LEAVES[5], Signer(LOG.key.name, bytes(32)).key)
     with pytest.raises(ProofError):
@@ -63,6 +63,6 @@ def test_a_proof_by_another_log_is_not_believed() -> None:
         b"\xff" + str(proof()).encode(),
     ],
 )
-def test_what_is_no_proof_is_refused(octets: bytes) -> None:
+def test_what_is_no_proof_is_refused(octets):
     with pytest.raises(ProofError):
         InclusionProof.parse(octets)

@@ -54,21 +54,21 @@ def leaves(size: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("size", range(9))
-def test_the_roots_of_certificate_transparency(size: int) -> None:
+def test_the_roots_of_certificate_transparency(size):
     tree = Stored(LEAVES[:size])
     assert tree.frontier.root() == ROOTS[size]
     assert merkle.root(size, Stored(LEAVES).read) == ROOTS[size]
 
 
 @pytest.mark.parametrize(("index", "size"), PATHS)
-def test_the_inclusion_proofs_of_certificate_transparency(index: int, size: int) -> None:
+def test_the_inclusion_proofs_of_certificate_transparency(index, size):
     proof = merkle.inclusion_proof(index, size, Stored(LEAVES).read)
     assert [each.hex() for each in proof] == PATHS[index, size]
     assert root_by_inclusion(index, size, leaf_hash(LEAVES[index]), proof) == ROOTS[size]
 
 
 @pytest.mark.parametrize(("old", "size"), CONSISTENCY)
-def test_the_consistency_proofs_of_certificate_transparency(old: int, size: int) -> None:
+def test_the_consistency_proofs_of_certificate_transparency(old, size):
     proof = merkle.consistency_proof(old, size, Stored(LEAVES).read)
     assert [each.hex() for each in proof] == CONSISTENCY[old, size]
     check_consistency(old, ROOTS[old], size, ROOTS[size], proof)
@@ -76,7 +76,7 @@ def test_the_consistency_proofs_of_certificate_transparency(old: int, size: int)
 
 @settings(max_examples=60, deadline=None)
 @given(SIZES, st.data())
-def test_every_proof_is_that_of_the_rfc_and_is_believed(size: int, data: st.DataObject) -> None:
+def test_every_proof_is_that_of_the_rfc_and_is_believed(size, data):
     content = leaves(size)
     tree = Stored(content)
     assert len(tree.hashes) == merkle.stored(size)
@@ -94,7 +94,7 @@ def test_every_proof_is_that_of_the_rfc_and_is_believed(size: int, data: st.Data
 
 @settings(max_examples=100, deadline=None)
 @given(SIZES, st.data())
-def test_a_damaged_proof_is_not_believed(size: int, data: st.DataObject) -> None:
+def test_a_damaged_proof_is_not_believed(size, data):
     content = leaves(size)
     tree, root = Stored(content), reference.root(content)
     index, old = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
@@ -125,7 +125,7 @@ def test_a_damaged_proof_is_not_believed(size: int, data: st.DataObject) -> None
 
 
 @given(st.integers(0, 200), st.integers(0, 60))
-def test_a_tree_goes_on_from_what_was_kept(size: int, more: int) -> None:
+def test_a_tree_goes_on_from_what_was_kept(size, more):
     whole = Stored(leaves(size + more))
     again = Frontier.read(size, whole.read)
     before = again.copy()
@@ -135,7 +135,7 @@ def test_a_tree_goes_on_from_what_was_kept(size: int, more: int) -> None:
     assert before.root() == merkle.root(size, whole.read)
 
 
-def test_the_empty_tree_begins_every_other() -> None:
+def test_the_empty_tree_begins_every_other():
     check_consistency(0, merkle.EMPTY_ROOT, 8, ROOTS[8], [])
     assert merkle.consistency_proof(0, 8, Stored(LEAVES).read) == []
     with pytest.raises(ProofError, match="the roots differ"):
@@ -154,12 +154,12 @@ def test_the_empty_tree_begins_every_other() -> None:
         lambda read: check_consistency(3, ROOTS[3], 8, ROOTS[8], []),
     ],
 )
-def test_what_no_tree_has_is_refused(wrong) -> None:
+def test_what_no_tree_has_is_refused(wrong):
     with pytest.raises(ProofError):
         wrong(Stored(LEAVES).read)
 
 
-def test_a_proof_reads_few_hashes() -> None:
+def test_a_proof_reads_few_hashes():
     size = 50_001
     tree = Stored(leaves(size))
     read: list[int] = []

@@ -48,7 +48,7 @@ COSIGNED = (
 OURS = Signer("pbx.example/ledger", bytes(range(32)))
 
 
-def test_the_note_of_go_is_believed_and_made_again() -> None:
+def test_the_note_of_go_is_believed_and_made_again():
     key = VerifierKey.parse(PETER)
     note = Note.parse(PETERS_NOTE.encode())
     assert note.text == TEXT
@@ -59,17 +59,17 @@ def test_the_note_of_go_is_believed_and_made_again() -> None:
 
 
 @pytest.mark.parametrize("example", [POEM, COSIGNED, PETERS_NOTE])
-def test_the_examples_of_the_specifications_are_read_and_written_alike(example: str) -> None:
+def test_the_examples_of_the_specifications_are_read_and_written_alike(example):
     assert str(Note.parse(example.encode())) == example
 
 
-def test_the_poem_keeps_its_empty_line() -> None:
+def test_the_poem_keeps_its_empty_line():
     note = Note.parse(POEM.encode())
     assert note.text.count("\n") == 4
     assert note.signatures[0].name == "quasimodo.example/salvatore"
 
 
-def test_the_cosignature_of_the_specification_has_its_time() -> None:
+def test_the_cosignature_of_the_specification_has_its_time():
     assert cosigned_at(Note.parse(COSIGNED.encode()).signatures[1]) == 1679315147
 
 
@@ -83,7 +83,7 @@ def test_the_cosignature_of_the_specification_has_its_time() -> None:
         "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
     ],
 )
-def test_verifier_keys_of_other_implementations(text: str) -> None:
+def test_verifier_keys_of_other_implementations(text):
     assert str(VerifierKey.parse(text)) == text
 
 
@@ -98,13 +98,13 @@ def test_verifier_keys_of_other_implementations(text: str) -> None:
         (PETER.replace("PeterNeumann", "Peter Neumann"), "neither spaces nor plus"),
     ],
 )
-def test_what_is_no_verifier_key_is_refused(text: str, problem: str) -> None:
+def test_what_is_no_verifier_key_is_refused(text, problem):
     with pytest.raises(ProofError, match=problem):
         VerifierKey.parse(text)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=50), st.integers(0, 2**40))
-def test_what_is_signed_and_cosigned_is_believed_and_nothing_else(text: str, time_s: int) -> None:
+def test_what_is_signed_and_cosigned_is_believed_and_nothing_else(text, time_s):
     text += "\n"
     note = Note(text, (OURS.sign(text), OURS.cosign(text, time_s)))
     read = Note.parse(str(note).encode())
@@ -116,14 +116,14 @@ def test_what_is_signed_and_cosigned_is_believed_and_nothing_else(text: str, tim
             Note(f"x{text}", read.signatures).signed_by([key])
 
 
-def test_lines_by_others_are_passed_over() -> None:
+def test_lines_by_others_are_passed_over():
     stranger = Signer("pbx.example/ledger", bytes(32))
     note = Note(TEXT, (stranger.sign(TEXT), OURS.sign(TEXT)))
     assert note.signed_by([OURS.key]) == (OURS.key,)
     assert Note(TEXT, (stranger.sign(TEXT),)).signed_by([OURS.key]) == ()
 
 
-def test_a_line_is_added_once() -> None:
+def test_a_line_is_added_once():
     line = OURS.cosign(TEXT, 7)
     note = Note(TEXT, (OURS.sign(TEXT),)).with_lines([line, line])
     assert note.with_lines([line]) == note
@@ -146,13 +146,13 @@ def test_a_line_is_added_once() -> None:
         (TEXT + "\n" + PETERS_NOTE.removeprefix(TEXT + "\n") * 65).encode(),
     ],
 )
-def test_what_is_no_note_is_refused(octets: bytes) -> None:
+def test_what_is_no_note_is_refused(octets):
     with pytest.raises(ProofError):
         Note.parse(octets)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_note_or_an_error(octets: bytes) -> None:
+def test_any_bytes_are_a_note_or_an_error(octets):
     try:
         note = Note.parse(octets)
     except ProofError:
@@ -161,17 +161,17 @@ def test_any_bytes_are_a_note_or_an_error(octets: bytes) -> None:
 
 
 @pytest.mark.parametrize("encoded", ["x", "xx", "xx=", "eA", "eB==", "eA==\n", "é"])
-def test_base64_is_read_strictly(encoded: str) -> None:
+def test_base64_is_read_strictly(encoded):
     assert decoded(encoded) is None
 
 
-def test_a_cosignature_that_is_none_has_no_time() -> None:
+def test_a_cosignature_that_is_none_has_no_time():
     with pytest.raises(ProofError, match="no cosignature"):
         cosigned_at(SignatureLine("w", bytes(4), bytes(64)))
     with pytest.raises(ProofError, match="no cosignature"):
         cosigned_at(SignatureLine("w", bytes(4), b"\xff" * 72))
 
 
-def test_a_key_of_another_size_is_none() -> None:
+def test_a_key_of_another_size_is_none():
     with pytest.raises(ProofError, match="32 bytes"):
         VerifierKey("w", Algorithm.ED25519, bytes(31))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
-Statement = tuple[str, tuple[object, ...]]
+from ..sample_evidence import evidence, url_of
+from ..sample_ledger import faults, write
+
+SEED = 20261101
 
 
 class Tamperer:
@@ -26,16 +30,13 @@ class Tamperer:
             copy = self.dice.choice(self.older)
             shutil.copyfile(copy, self.file)
             return f"rolled back to {copy.name}"
-        connection = sqlite3.connect(self.file, isolation_level=None)
-        try:
+        with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute("BEGIN")
             before = connection.total_changes
             done = WAYS[way](self, connection)
             changed = connection.total_changes - before
             connection.execute("COMMIT")
-        finally:
-            connection.close()
         assert changed, f"{done} changed nothing"
         return done
 
@@ -79,27 +80,24 @@ class Tamperer:
 
     def insert(self, connection: sqlite3.Connection) -> str:
         row = self.closed_step(connection)
-        ((last,),) = connection.execute("SELECT max(id) FROM steps").fetchall()
+        ((last, leaves),) = connection.execute("SELECT max(id), max(leaf) + 1 FROM steps").fetchall()
         where = self.dice.choice(["a late step", "a whole call", "after the leaf", "before all", "in between"])
-        values = [row["node"], row["call_id"], row["kind"], row["at"], row["details"]]
+        like = {name: row[name] for name in ("id", "node", "call_id", "kind", "at", "details", "leaf")} | {"leaf": None}
         if where == "a late step":
-            ((leaves,),) = connection.execute("SELECT max(leaf) + 1 FROM steps").fetchall()
-            connection.execute("INSERT INTO steps VALUES (?,?,?,?,?,?,?)", (last + 1, *values, leaves))
+            new = [like | {"id": last + 1, "leaf": leaves}]
         elif where == "a whole call":
-            ((leaves,),) = connection.execute("SELECT max(leaf) + 1 FROM steps").fetchall()
-            for offset, kind in enumerate(("decided", "ended"), 1):
-                leaf = leaves if kind == "ended" else None
-                connection.execute(
-                    "INSERT INTO steps VALUES (?,?,?,?,?,?,?)",
-                    (last + offset, row["node"], "invented", kind, row["at"], row["details"], leaf),
-                )
-        elif where in ("after the leaf", "before all"):
-            number = last + 1 if where == "after the leaf" else -self.dice.randrange(9)
-            connection.execute("INSERT INTO steps VALUES (?,?,?,?,?,?,NULL)", (number, *values))
+            invented = like | {"call_id": "invented"}
+            new = [invented | {"id": last + 1, "kind": "decided"}]
+            new += [invented | {"id": last + 2, "kind": "ended", "leaf": leaves}]
+        elif where == "after the leaf":
+            new = [like | {"id": last + 1}]
+        elif where == "before all":
+            new = [like | {"id": -self.dice.randrange(9)}]
         else:
+            new = [like]
             connection.execute("UPDATE steps SET id = -id - 1 WHERE id >= ?", (row["id"],))
             connection.execute("UPDATE steps SET id = -id WHERE id < 0")
-            connection.execute("INSERT INTO steps VALUES (?,?,?,?,?,?,NULL)", (row["id"], *values))
+        connection.executemany("INSERT INTO steps VALUES (:id, :node, :call_id, :kind, :at, :details, :leaf)", new)
         return f"inserted {where} like step {row['id']}"
 
     def reorder(self, connection: sqlite3.Connection) -> str:
@@ -174,3 +172,22 @@ WAYS: dict[str, Callable[[Tamperer, sqlite3.Connection], str]] = {
     "truncate": Tamperer.truncate,
     "tree": Tamperer.tree,
 }
+
+
+def tampered(folder: Path, count: int, seed: int = SEED) -> Iterator[tuple[str, bool]]:
+    """Tampers with a real file so often, by all ways in turn, each alone: what was done, and whether it was found."""
+    file = folder / "ledger" / "ledger.sqlite3"
+    url, told, older = url_of(file), evidence(), []
+    for number, part in enumerate((told[:30], told[30:60])):
+        write(url, part)
+        older.append(folder / f"copy-{number}")
+        shutil.copyfile(file, older[-1])
+    write(url, told[60:])
+    whole = file.read_bytes()
+    assert faults(url) == []
+    tamperer = Tamperer(random.Random(seed), file, older)
+    ways = [*WAYS, "roll back"]
+    for number in range(count):
+        file.write_bytes(whole)
+        done = tamperer.tamper(ways[number % len(ways)])
+        yield done, bool(faults(url))

@@ -42,14 +42,14 @@ def asking(old: int, size: int, note: Note | None = None) -> AddCheckpoint:
     return AddCheckpoint(old, tuple(proof), note or signed(head(size)))
 
 
-def test_the_example_of_the_specification() -> None:
+def test_the_example_of_the_specification():
     request = AddCheckpoint.parse(EXAMPLE.encode())
     assert (request.old_size, len(request.proof)) == (20852014, 4)
     assert bytes(request) == EXAMPLE.encode()
 
 
 @pytest.mark.parametrize(("old", "size"), [(0, 1), (0, 8), (1, 1), (1, 8), (3, 7), (8, 8)])
-def test_what_continues_is_cosigned(old: int, size: int) -> None:
+def test_what_continues_is_cosigned(old, size):
     request = AddCheckpoint.parse(bytes(asking(old, size)))
     answer = judge(request, LOGS, head(old) if old else None, WITNESS, 1793491200)
     assert answer.status is HTTPStatus.OK
@@ -77,7 +77,7 @@ OTHER = signed(Checkpoint(LOG.key.name, 8, bytes(32)))
         (AddCheckpoint(0, (bytes(32),), signed(head(8))), None, HTTPStatus.UNPROCESSABLE_ENTITY, "too long"),
     ],
 )
-def test_nothing_else_is(request_: AddCheckpoint, latest: Checkpoint | None, status: HTTPStatus, text: str) -> None:
+def test_nothing_else_is(request_, latest, status, text):
     answer = judge(request_, LOGS, latest, WITNESS, 1)
     assert (answer.status, answer.cosigned) == (status, None)
     assert text in answer.text
@@ -89,17 +89,17 @@ def test_nothing_else_is(request_: AddCheckpoint, latest: Checkpoint | None, sta
     [b"", b"old 1\n", b"old 01\n\n", b"new 1\n\n", b"old 1\n!\n\n", b"\xff\n\n", b"old 1\n" + b"A" * 43 + b"=\n\n",
      EXAMPLE.replace("\n\n", "\n", 1).encode()],
 )  # fmt: skip
-def test_what_is_no_request_is_refused(octets: bytes) -> None:
+def test_what_is_no_request_is_refused(octets):
     with pytest.raises(ProofError):
         AddCheckpoint.parse(octets)
 
 
 @pytest.mark.parametrize("answer", ["", "x\n", str(LOG.sign("x\n")), str(Signer("w", bytes(32)).cosign("x\n", 1))])
-def test_an_answer_without_the_witnesss_cosignature_is_none(answer: str) -> None:
+def test_an_answer_without_the_witnesss_cosignature_is_none(answer):
     with pytest.raises(ProofError):
         cosignatures(answer, signed(head(8)), WITNESS.cosigner)
 
 
-def test_a_cosignature_on_another_text_is_told() -> None:
+def test_a_cosignature_on_another_text_is_told():
     with pytest.raises(ProofError, match="is not on this text"):
         cosignatures(str(WITNESS.cosign("x\n", 1)), signed(head(8)), WITNESS.cosigner)

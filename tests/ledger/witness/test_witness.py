@@ -57,7 +57,7 @@ def key_of(witness: str) -> VerifierKey:
     return VerifierKey.parse(witness.split()[1])
 
 
-async def test_a_growing_ledger_is_cosigned_again_and_again(url: str, tmp_path: Path) -> None:
+async def test_a_growing_ledger_is_cosigned_again_and_again(url, tmp_path):
     for number in range(3):
         await asyncio.to_thread(write, url, heard_call(f"c-{number}"))
         async with witnessing(tmp_path / "witness") as witness:
@@ -70,9 +70,7 @@ async def test_a_growing_ledger_is_cosigned_again_and_again(url: str, tmp_path: 
         assert verify_ledger(reader, LOG, [("cosigned", kept[0])]).faults == []
 
 
-async def test_an_older_database_is_not_signed_any_more(
-    url: str, file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, caplog):
     """Everything was put back, what was signed last too: the witness alone knows better."""
     await asyncio.to_thread(write, url, heard_call("c-1"))
     shutil.copytree(file.parent, tmp_path / "backup")
@@ -94,9 +92,7 @@ async def test_an_older_database_is_not_signed_any_more(
 
 
 @pytest.mark.parametrize("more", [2, 3])
-async def test_another_history_is_not_signed_any_more(
-    url: str, file: Path, tmp_path: Path, more: int, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more, caplog):
     """Written anew, of as many leaves or more, by one who has the keys."""
     await asyncio.to_thread(write, url, heard_call("c-1") + heard_call("c-2"))
     async with witnessing(tmp_path / "witness") as witness:
@@ -110,9 +106,7 @@ async def test_another_history_is_not_signed_any_more(
     assert "no longer signed" in caplog.text
 
 
-async def test_a_witness_that_is_away_is_told_once_and_asked_again(
-    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_witness_that_is_away_is_told_once_and_asked_again(url, tmp_path, caplog):
     await asyncio.to_thread(write, url, heard_call())
     key_ring = key_ring_of(url)
     with LedgerWriter.open(url, "pbx-1", key_ring) as writer:
@@ -127,9 +121,7 @@ async def test_a_witness_that_is_away_is_told_once_and_asked_again(
     assert port
 
 
-async def test_a_log_that_a_witness_does_not_know_gets_no_cosignature(
-    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_log_that_a_witness_does_not_know_gets_no_cosignature(url, tmp_path, caplog):
     await asyncio.to_thread(write, url, heard_call())
     async with witnessing(tmp_path / "witness", Signer("another", bytes(32)).key) as witness:
         await ask(url, witness)
@@ -137,7 +129,7 @@ async def test_a_log_that_a_witness_does_not_know_gets_no_cosignature(
     assert key_ring_of(url).cosigned.latest(LOG) is None
 
 
-async def test_no_two_requests_at_once_are_cosigned_from_the_same_size(tmp_path: Path) -> None:
+async def test_no_two_requests_at_once_are_cosigned_from_the_same_size(tmp_path):
     async with witnessing(tmp_path, LOGS["pbx.example/ledger"][0]) as witness, aiohttp.ClientSession() as session:
 
         async def post(request: AddCheckpoint) -> int:
@@ -149,7 +141,7 @@ async def test_no_two_requests_at_once_are_cosigned_from_the_same_size(tmp_path:
         assert await post(AddCheckpoint(0, (), asking(0, 8).note)) == 409
 
 
-async def test_what_is_no_request_is_answered_so(tmp_path: Path) -> None:
+async def test_what_is_no_request_is_answered_so(tmp_path):
     async with witnessing(tmp_path) as witness, aiohttp.ClientSession() as session:
         async with session.post(f"{witness.split()[0]}/add-checkpoint", data=b"hello") as response:
             assert (response.status, await response.text()) == (400, "the request does not begin with: old SIZE\n")
@@ -159,9 +151,7 @@ async def test_what_is_no_request_is_answered_so(tmp_path: Path) -> None:
             assert response.status == 405
 
 
-async def test_a_witness_whose_state_is_damaged_cosigns_nothing(
-    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_witness_whose_state_is_damaged_cosigns_nothing(url, tmp_path, caplog):
     await asyncio.to_thread(write, url, heard_call("c-1"))
     async with witnessing(tmp_path / "witness") as witness:
         await ask(url, witness)
@@ -173,7 +163,7 @@ async def test_a_witness_whose_state_is_damaged_cosigns_nothing(
     assert "it answered 500: this witness cannot keep what it cosigns" in caplog.text
 
 
-def test_only_one_witness_has_a_state(tmp_path: Path) -> None:
+def test_only_one_witness_has_a_state(tmp_path):
     with (
         WitnessState.held(tmp_path),
         pytest.raises(LedgerError, match="another witness has its state here"),
@@ -182,7 +172,7 @@ def test_only_one_witness_has_a_state(tmp_path: Path) -> None:
         pass
 
 
-def test_the_keys_of_logs_are_read_with_every_fault(tmp_path: Path) -> None:
+def test_the_keys_of_logs_are_read_with_every_fault(tmp_path):
     path = tmp_path / "logs"
     path.write_text(f"# members\n\n{LOG} # pbx-1\nnonsense\n{WITNESS.cosigner}\n")
     with pytest.raises(DocumentError) as caught:
@@ -197,16 +187,16 @@ def test_the_keys_of_logs_are_read_with_every_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "problem"), [("x+0+AA==", "is not a verifier key"), (str(LOG), "this is the key of a log")]
 )
-def test_a_setting_that_names_no_witness_is_wrong_use(url: str, key: str, problem: str) -> None:
+def test_a_setting_that_names_no_witness_is_wrong_use(url, key, problem):
     with pytest.raises(UsageError, match=rf"ledger.witnesses: https://w.example: {problem}"):
         Cosigning(None, key_ring_of(url), [f"https://w.example {key}"], 60)  # type: ignore[arg-type]
 
 
-async def test_without_witnesses_nothing_is_asked(url: str) -> None:
+async def test_without_witnesses_nothing_is_asked(url):
     await asyncio.wait_for(Cosigning(None, key_ring_of(url), [], 60).run(), 1)  # type: ignore[arg-type]
 
 
-def test_the_command_serves_until_it_is_told_to_stop(url: str, tmp_path: Path) -> None:
+def test_the_command_serves_until_it_is_told_to_stop(url, tmp_path):
     write(url, heard_call())
     logs = tmp_path / "logs"
     logs.write_text(f"{LOG}\n")

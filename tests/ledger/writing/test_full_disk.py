@@ -14,28 +14,27 @@ import pytest
 
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
-from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.missing_steps_file import missing_file as owed_place
-from idtone.ledger.writing.reserve import PIECE, Reserve, RoomLeft, judged
-from idtone.ledger.writing.reserve import reserve_file as reserve_place
+from idtone.ledger.writing.missing_steps_file import missing_file
+from idtone.ledger.writing.reserve import PIECE, Reserve, RoomLeft, judged, reserve_file
 from idtone.ledger.writing.unwritten_steps import MissingSteps, UnwrittenSteps
 
-from ..sample_evidence import NOW, at, heard_call, key_ring_of
+from ..sample_evidence import NOW, at, heard_call, put
+from ..sample_ledger import writer_of
 
 DISK = """
-import json, logging, os, sys, time
+import json, logging, os, sys
 from pathlib import Path
-from idtone.errors import LedgerBehindError, LedgerError
-from idtone.ledger.writing import reserve, ledger_writer as writing
-from idtone.ledger.store import sqlite
+from idtone.errors import LedgerBehindError
 from idtone.ledger.evidence import steps
+from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.verification.verify_ledger import verify_ledger
-from tests.ledger.sample_evidence import LOG, NOW, at, key_ring_of, days_of, heard_call, url_of, wait_until
+from idtone.ledger.writing import ledger_writer, reserve
+from tests.ledger.sample_evidence import NOW, heard_call, url_of, wait_until
+from tests.ledger.sample_ledger import caught_up, faults, records_of, spoil, writer_of
 
 disk, journal = Path(sys.argv[1]), sys.argv[2]
 sqlite.journal_mode = lambda: journal
+ledger_writer.LINGER_S, ledger_writer.RETRY_S = 0.01, 0.1
 logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
 file = disk / "ledger.sqlite3"
 url = url_of(file)
@@ -53,10 +52,6 @@ def fill():
 def make_room():
     neighbour.truncate(0)
 
-def free():
-    found = os.statvfs(disk)
-    return found.f_bavail * found.f_frsize
-
 def call(writer, number):
     "What keeps its steps from the disk; nothing where they are on it."
     futures = [writer.append(step) for step in heard_call(f"c-{number}", number * 1000)]
@@ -65,14 +60,12 @@ def call(writer, number):
 
 def told():
     "What is in the ledger, and whether that is what was signed."
-    with LedgerReader.open(url, days_of(url)) as reader:
-        verdict = verify_ledger(reader, LOG)
-        records = reader.records()
+    records = records_of(url).values()
     gaps = [dict(step.details) for record in records for step in record.steps if step.kind == "gap"]
     calls = [record for record in records if record.outcome]
     return {
         "calls": len(calls), "whole": sum(one.complete and one.heard and not one.anomalies for one in calls),
-        "gaps": gaps, "faults": verdict.faults, "steps": sum(len(record.steps) for record in calls),
+        "gaps": gaps, "faults": faults(url), "steps": sum(len(record.steps) for record in calls),
     }
 """
 
@@ -94,10 +87,10 @@ def on_a_disk(tmp_path: Path, megabytes: int, script: str, journal: str = "persi
 
 
 @pytest.mark.parametrize("journal", ["wal", "persist"])
-def test_the_reserve_keeps_evidence_going_though_others_take_all_there_is(tmp_path: Path, journal: str) -> None:
+def test_the_reserve_keeps_evidence_going_though_others_take_all_there_is(tmp_path, journal):
     script = """
-with LedgerWriter.open(url, "pbx-1", key_ring_of(url), 8 * 2**20) as writer:
-    wait_until(lambda: writer._database.reserve.left == 8 * 2**20)
+with writer_of(url, 3 * 2**20) as writer:
+    wait_until(lambda: writer._database.reserve.left == 3 * 2**20)
     assert not call(writer, 0)
     fill()
     number = 1
@@ -106,25 +99,24 @@ with LedgerWriter.open(url, "pbx-1", key_ring_of(url), 8 * 2**20) as writer:
         fill()
     written, full = number, writer.full
     make_room()
-    wait_until(lambda: writer.unwritten is None)
+    caught_up(writer)
 print(json.dumps(told() | {"written": written, "full": full}))
 """
-    seen, log = on_a_disk(tmp_path, 20, script, journal)
+    seen, log = on_a_disk(tmp_path, 12, script, journal)
     assert seen["full"]
     assert seen["whole"] == seen["calls"] == seen["written"] + 1
     assert not seen["gaps"]
     assert not seen["faults"]
     # Most of the reserve became evidence, whatever the neighbour took.
-    assert seen["written"] > 8 * 2**20 / 2 / 3500
+    assert seen["written"] > 3 * 2**20 / 2 / 3500
     assert "the ledger's disk is drawn" in log
     assert "the ledger's disk is gone" in log
-    print(f"{seen['written']} calls from 8 MiB")
+    print(f"{seen['written']} calls from 3 MiB")
 
 
-def test_what_there_is_no_room_for_is_written_later_or_counted(tmp_path: Path) -> None:
+def test_what_there_is_no_room_for_is_written_later_or_counted(tmp_path):
     script = """
-import idtone.ledger.writing.unwritten_steps
-with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
+with writer_of(url) as writer:
     writer._unwritten._limit = 60
     fill()
     late = 0
@@ -135,7 +127,7 @@ with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
     act = writer.append(steps.forgotten("act-1", NOW, "2026-11-01", 1)).exception(20)
     words, owed = writer.words, writer.unwritten.to_json()
     make_room()
-    wait_until(lambda: writer.unwritten is None)
+    caught_up(writer)
     assert not call(writer, 20)
 behind = isinstance(act, LedgerBehindError)
 print(json.dumps(told() | {"act": str(act), "behind": behind, "words": words, "owed": owed}))
@@ -153,25 +145,24 @@ print(json.dumps(told() | {"act": str(act), "behind": behind, "words": words, "o
     assert "evidence is written again" in log
 
 
-def test_a_service_that_dies_on_a_full_disk_leaves_no_silent_gap(tmp_path: Path) -> None:
+def test_a_service_that_dies_on_a_full_disk_leaves_no_silent_gap(tmp_path):
     script = """
 if os.fork() == 0:
-    writer = LedgerWriter.open(url, "pbx-1", key_ring_of(url))
+    writer = writer_of(url)
     assert not call(writer, 0)
     fill()
     late = number = 0
     while late < 5:
         number += 1
         late += bool(call(writer, number))
-    (disk / "appended").touch()
     os.kill(os.getpid(), 9)
 assert os.wait()[1] == 9
 make_room()
-with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-    wait_until(lambda: writer.unwritten is None)
+with writer_of(url) as writer:
+    caught_up(writer)
 print(json.dumps(told()))
 """
-    seen, _ = on_a_disk(tmp_path, 1, script.replace('(disk / "appended").touch()', "print(number + 1, flush=True)"))
+    seen, _ = on_a_disk(tmp_path, 1, script)
     assert not seen["faults"]
     (gap,) = seen["gaps"]
     assert gap["calls"] == 5
@@ -179,19 +170,19 @@ print(json.dumps(told()))
     assert seen["whole"] == seen["calls"]
 
 
-def test_what_is_not_written_at_the_end_is_told_and_stands_in_a_gap(tmp_path: Path) -> None:
+def test_what_is_not_written_at_the_end_is_told_and_stands_in_a_gap(tmp_path):
     script = """
-with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
+with writer_of(url) as writer:
     fill()
     while not call(writer, 1):
         pass
 owed = writer.unwritten.to_json()
-with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:  # there is still no room
+with writer_of(url) as writer:  # there is still no room
     pass
 assert writer.unwritten.to_json() == owed
 make_room()
-LedgerWriter.open(url, "pbx-1", key_ring_of(url)).close()
-LedgerWriter.open(url, "pbx-1", key_ring_of(url)).close()
+writer_of(url).close()
+writer_of(url).close()
 print(json.dumps(told() | {"owed": owed}))
 """
     seen, log = on_a_disk(tmp_path, 1, script)
@@ -199,7 +190,7 @@ print(json.dumps(told() | {"owed": owed}))
     assert "could not be written until the end; the next start enters a gap" in log
 
 
-def test_the_reserve_is_made_again_when_there_is_room(tmp_path: Path) -> None:
+def test_the_reserve_is_made_again_when_there_is_room(tmp_path):
     script = """
 kept = reserve.Reserve(file, 4 * 2**20)
 file.touch()
@@ -226,80 +217,14 @@ print(json.dumps({"whole": whole, "low": low, "given": given, "used": used, "lef
     assert "there is room for evidence again" in log
 
 
-@pytest.mark.parametrize(
-    ("size", "left", "free", "room"),
-    [
-        (10, 10, 10, RoomLeft.AMPLE),
-        (10, 10, 9, RoomLeft.LOW),
-        (10, 9, 99, RoomLeft.DRAWN),
-        (10, 1, 0, RoomLeft.DRAWN),
-        (10, 0, 99, RoomLeft.GONE),
-    ],
-)
-def test_how_much_room_there_is(size: int, left: int, free: int, room: RoomLeft) -> None:
-    assert judged(size, left, free) is room
-
-
-def test_alarms_are_rare(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        reserve = Reserve(tmp_path / "ledger.sqlite3", 3 * PIECE)
-        reserve.look()
-        for _ in range(3):
-            assert reserve.give(-1)
-        assert not reserve.give(-1)
-    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
-
-
-def test_a_reserve_that_is_not_wanted_any_more_goes(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.sqlite3"
-    Reserve(ledger, 2 * PIECE).look()
-    assert reserve_place(ledger).stat().st_size == 2 * PIECE
-    Reserve(ledger, PIECE).look()
-    assert reserve_place(ledger).stat().st_size == PIECE
-    Reserve(ledger, None).look()
-    assert reserve_place(ledger).exists()
-    Reserve(ledger, 0).look()
-    assert not reserve_place(ledger).exists()
-
-
-def test_a_reserve_that_was_removed_to_make_room_is_made_again(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.sqlite3"
-    file = reserve_place(ledger)
-    reserve = Reserve(ledger, 3 * PIECE)
-    for spoil in (lambda: None, file.unlink, lambda: os.truncate(file, PIECE), lambda: file.write_bytes(b"")):
-        spoil()
-        reserve.look()
-        assert reserve.left == 3 * PIECE == file.stat().st_size <= 512 * file.stat().st_blocks
-    file.unlink()
-    file.touch()
-    os.truncate(file, 3 * PIECE)  # as long, and nothing is in it
-    assert Reserve(ledger, 3 * PIECE).left == 0
-    reserve.look()
-    assert 512 * file.stat().st_blocks >= 3 * PIECE
-    assert [reserve.give(-1) for _ in range(4)] == [True, True, True, False]
-
-
-def test_what_is_given_back_is_given_though_nobody_can_claim_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    ledger = tmp_path / "ledger.sqlite3"
-    reserve = Reserve(ledger, 3 * PIECE)
-    reserve.look()
-    ledger.with_name(f"{ledger.name}-journal").mkdir()
-    assert reserve.give(-1)
-    assert reserve.left == 2 * PIECE
-    assert "any program can take what is given back" in caplog.text
-
-
-def test_a_ledger_that_is_damaged_is_set_aside_on_a_full_disk(tmp_path: Path) -> None:
+def test_a_ledger_that_is_damaged_is_set_aside_on_a_full_disk(tmp_path):
     script = """
-with LedgerWriter.open(url, "pbx-1", key_ring_of(url), 8 * 2**20) as writer:
+with writer_of(url, 8 * 2**20) as writer:
     wait_until(lambda: writer._database.reserve.left == 8 * 2**20)
     assert not call(writer, 0)
-with file.open("r+b") as opened:
-    opened.write(b"x" * 200)
+spoil(file, b"x" * 200)
 fill()
-with LedgerWriter.open(url, "pbx-1", key_ring_of(url), 8 * 2**20) as writer:
+with writer_of(url, 8 * 2**20) as writer:
     late = call(writer, 1)
     left = writer._database.reserve.left
 make_room()
@@ -313,6 +238,61 @@ print(json.dumps({"late": len(late), "left": left, "leaves": leaves}))
     assert 0 < seen["left"] < 8 * PIECE
 
 
+# -- the reserve ------------------------------------------------------------------------------------------------------
+
+
+def test_how_much_room_there_is():
+    for size, left, free, room in (
+        (10, 10, 10, RoomLeft.AMPLE),
+        (10, 10, 9, RoomLeft.LOW),
+        (10, 9, 99, RoomLeft.DRAWN),
+        (10, 1, 0, RoomLeft.DRAWN),
+        (10, 0, 99, RoomLeft.GONE),
+    ):
+        assert judged(size, left, free) is room, (size, left, free)
+
+
+def test_alarms_are_rare(file, caplog):
+    file.parent.mkdir()
+    with caplog.at_level(logging.INFO):
+        reserve = Reserve(file, 3 * PIECE)
+        reserve.look()
+        assert [reserve.give(-1) for _ in range(4)] == [True, True, True, False]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+
+
+def test_a_reserve_is_as_large_as_it_is_wanted_and_made_again(file):
+    file.parent.mkdir()
+    kept = reserve_file(file)
+    for pieces, found in ((2, 2), (1, 1), (None, 1), (3, 3)):
+        reserve = Reserve(file, pieces and pieces * PIECE)
+        reserve.look()
+        assert kept.stat().st_size == found * PIECE
+    for spoilt in (kept.unlink, lambda: os.truncate(kept, PIECE), lambda: kept.write_bytes(b"")):
+        spoilt()  # somebody has made room
+        reserve.look()
+        assert reserve.left == 3 * PIECE == kept.stat().st_size <= 512 * kept.stat().st_blocks
+    kept.unlink()
+    kept.touch()
+    os.truncate(kept, 3 * PIECE)  # as long, and nothing is in it
+    assert Reserve(file, 3 * PIECE).left == 0
+    reserve.look()
+    assert 512 * kept.stat().st_blocks >= 3 * PIECE
+    assert [reserve.give(-1) for _ in range(4)] == [True, True, True, False]
+    Reserve(file, 0).look()
+    assert not kept.exists()
+
+
+def test_what_is_given_back_is_given_though_nobody_can_claim_it(file, caplog):
+    file.parent.mkdir()
+    reserve = Reserve(file, 3 * PIECE)
+    reserve.look()
+    file.with_name(f"{file.name}-journal").mkdir()
+    assert reserve.give(-1)
+    assert reserve.left == 2 * PIECE
+    assert "any program can take what is given back" in caplog.text
+
+
 # -- what is kept -----------------------------------------------------------------------------------------------------
 
 
@@ -320,7 +300,7 @@ def _gap(missing: MissingSteps) -> Step:
     return steps.gap("act-1", NOW, missing.to_json())
 
 
-def test_a_gap_stands_where_its_steps_would() -> None:
+def test_a_gap_stands_where_its_steps_would():
     backlog = UnwrittenSteps(_gap, limit=6)
     backlog.keep(heard_call("c-1"))
     backlog.keep(heard_call("c-2", 1000))
@@ -338,7 +318,7 @@ def test_a_gap_stands_where_its_steps_would() -> None:
     assert backlog.owed is None
 
 
-def test_a_gap_that_is_lost_is_in_the_next_one() -> None:
+def test_a_gap_that_is_lost_is_in_the_next_one():
     backlog = UnwrittenSteps(_gap)
     backlog.lose(heard_call("c-1"))
     (first,) = backlog.first(9)
@@ -347,9 +327,9 @@ def test_a_gap_that_is_lost_is_in_the_next_one() -> None:
     assert backlog.owed == MissingSteps(at(0), at(60_000), 12, 2)
 
 
-def test_what_is_owed_outlives_a_file_that_was_damaged(url: str, file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    LedgerWriter.open(url, "pbx-1", key_ring_of(url)).close()
-    owed_place(file).write_bytes(b"{nonsense")
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        assert writer.append(steps.answered("c-1", NOW)).result(20) is None
+def test_what_is_owed_outlives_a_file_that_was_damaged(url, file, caplog):
+    writer_of(url).close()
+    missing_file(file).write_bytes(b"{nonsense")
+    with writer_of(url) as writer:
+        put(writer, steps.answered("c-1", NOW))
     assert "what is not in the ledger cannot be read" in caplog.text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from idtone.errors import LedgerError, ProofError
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.steps import CallStatus, Step
+from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.keys.continuity import Continuity
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.proven_leaf import ProvenLeaf
@@ -23,8 +22,8 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import log_store
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 
-from ..sample_evidence import LOG, NOW, PLAY, SEED, at, days_of, decided, heard_call, key_ring_of, put
-from ..verification.test_verify_ledger import evidence, faults, write
+from ..sample_evidence import LOG, PLAY, SEED, at, days_of, decided, evidence, heard_call, key_ring_of, put
+from ..sample_ledger import faults, query, records_of, together, write, writer_of
 
 
 def proofs(url: str, call_id: str) -> list[ProvenLeaf]:
@@ -36,18 +35,17 @@ def kinds(proven: ProvenLeaf) -> list[str]:
     return [step["kind"] for step in json.loads(proven.content)["steps"]]
 
 
-def query(file: Path, statement: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(file)
-    try:
-        with connection:
-            return connection.execute(statement).fetchall()
-    finally:
-        connection.close()
+def after(proven: ProvenLeaf) -> int | None:
+    return json.loads(proven.content).get("after")
 
 
 @pytest.mark.usefixtures("journal")
-def test_a_call_that_is_over_is_a_leaf_and_its_proof_stands_alone(url: str) -> None:
-    write(url, heard_call())
+def test_a_call_that_is_over_is_a_leaf_and_its_proof_stands_alone(url):
+    write(url, heard_call()[:-1])
+    assert proofs(url, "c-1") == proofs(url, "c-unknown") == []
+    with writer_of(url) as writer:
+        assert writer.checkpoint is None
+        put(writer, heard_call()[-1])
     (proven,) = proofs(url, "c-1")
     assert proven.proof.check(proven.content, LOG).size == 1
     assert kinds(proven) == [step.kind for step in heard_call()]
@@ -56,96 +54,69 @@ def test_a_call_that_is_over_is_a_leaf_and_its_proof_stands_alone(url: str) -> N
         proven.proof.check(proven.content.replace(b"CONNECTED", b"CANCELLED"), LOG)
 
 
-def test_a_call_in_progress_is_in_no_leaf(url: str) -> None:
-    write(url, heard_call()[:-1])
-    assert proofs(url, "c-1") == []
-    assert proofs(url, "c-unknown") == []
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        assert writer.checkpoint is None
-
-
-def test_what_is_told_later_is_a_leaf_of_its_own_that_changes_none(url: str) -> None:
-    told = [*heard_call(), steps.sound_failed("c-1", at(60_001), "late"), steps.interrupted("c-1", at(60_002))]
-    write(url, told[:6])
+def test_what_is_told_later_is_a_leaf_of_its_own_that_changes_none(url):
+    write(url, heard_call())
     before = proofs(url, "c-1")[0].content
-    write(url, told[6:])
+    write(url, [steps.sound_failed("c-1", at(60_001), "late"), steps.interrupted("c-1", at(60_002))])
     first, *later = proofs(url, "c-1")
     assert first.content == before
-    assert [(kinds(each), json.loads(each.content)["after"]) for each in later] == [
-        (["sound-failed"], 6), (["interrupted"], 7)
-    ]  # fmt: skip
+    assert [(kinds(each), after(each)) for each in later] == [(["sound-failed"], 6), (["interrupted"], 7)]
     for each in (first, *later):
         assert each.proof.check(each.content, LOG).size == 3
     assert faults(url) == []
 
 
-def together(writer: LedgerWriter, group: list[Step]) -> None:
-    """In one transaction, mostly."""
-    futures = [writer.append(step) for step in group]
-    writer.hurry()
-    for future in futures:
-        future.result(20)
+ROOTS: set[tuple[int, bytes]] = set()
+"""Of all runs of the next test."""
 
 
 @pytest.mark.parametrize("group", [1, 2, 5, 1000])
 @pytest.mark.parametrize("limit", [0, 2, 50_000])
-def test_leaves_do_not_depend_on_how_steps_are_grouped_nor_on_memory(
-    url: str, group: int, limit: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leaves_do_not_depend_on_how_steps_are_grouped_nor_on_memory(url, group, limit, monkeypatch):
     monkeypatch.setattr(log_store, "OPEN_LIMIT", limit)
     monkeypatch.setattr("idtone.ledger.keys.sealing.os.urandom", bytes)  # so that the roots can be compared
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        told = evidence(12)
+    told = evidence(12)
+    with writer_of(url) as writer:
         for start in range(0, len(told), group):
             together(writer, told[start : start + group])
         note = writer.checkpoint
-    assert note
     assert faults(url) == []
-    roots.add((len(told), believed(note, LOG).root))
-    assert len(roots) == 1
+    ROOTS.add((len(told), believed(note, LOG).root))
+    assert len(ROOTS) == 1
 
 
-roots: set[tuple[int, bytes]] = set()
-"""Of all runs of the test above."""
-
-
-def test_a_restart_in_the_middle_of_calls_changes_nothing(url: str) -> None:
-    told = evidence(8)
-    for step in told:
+def test_a_restart_in_the_middle_of_calls_changes_nothing(url):
+    for step in evidence(8):
         write(url, [step])
     assert faults(url) == []
     with LedgerReader.open(url, days_of(url)) as reader:
         assert verify_ledger(reader, LOG).leaves == 10
 
 
-def test_odd_calls_are_leaves_too(url: str) -> None:
-    odd: list[Step] = [
-        steps.ended("never decided", NOW, CallStatus.CANCEL),
-        decided(PLAY, "decided twice"),
-        decided(PLAY, "decided twice", 1),
-        steps.ended("decided twice", at(2), CallStatus.CANCEL),
-        decided(PLAY, "decided twice", 3),
-        steps.ended("decided twice", at(4), CallStatus.CANCEL),
-        steps.ended("“ended\u3000twice”".replace("\u3000", "-"), NOW, CallStatus.CANCEL),
-        steps.ended("“ended-twice”", NOW, CallStatus.CANCEL),
-    ]
-    write(url, odd)
+def test_odd_calls_are_leaves_too(url):
+    def ended(call_id: str, ms: float) -> steps.Step:
+        return steps.ended(call_id, at(ms), CallStatus.CANCEL)
+
+    twice = "decided twice"
+    write(
+        url,
+        [ended("never decided", 0), decided(PLAY, twice), decided(PLAY, twice, 1), ended(twice, 2)],
+        [decided(PLAY, twice, 3), ended(twice, 4), ended("“ended-twice”", 0), ended("“ended-twice”", 0)],
+    )
     assert faults(url) == []
-    write(url, [steps.answered("decided twice", at(9)), decided(PLAY, "decided twice", 10)])
-    write(url, [steps.ended("decided twice", at(11), CallStatus.CANCEL)])
+    write(url, [steps.answered(twice, at(9)), decided(PLAY, twice, 10)])
+    write(url, [ended(twice, 11)])
     assert faults(url) == []
 
 
 @pytest.mark.parametrize("limit", [0, 50_000])
 @pytest.mark.parametrize("group", [1, 7])
 @pytest.mark.parametrize("reopened", [False, True])
-def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(
-    url: str, group: int, reopened: bool, limit: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(url, group, reopened, limit, monkeypatch):
     """While it is in progress, after its end, and by the next process: once such a ledger was not good for ever."""
     monkeypatch.setattr(log_store, "OPEN_LIMIT", limit)
 
-    def again(start_ms: int) -> list[Step]:
+    def again(start_ms: int) -> list[steps.Step]:
         return [decided(PLAY, "c-1", start_ms + number) for number in range(7)]
 
     ended = steps.ended("c-1", at(100), CallStatus.CANCEL)
@@ -155,37 +126,32 @@ def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(
         for each in groups:
             write(url, each)
     else:
-        with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
+        with writer_of(url) as writer:
             for each in groups:
                 together(writer, each)
-    assert faults(url) == []
     first, *later = proofs(url, "c-1")
-    assert kinds(first) == ["decided"] * 7 + ["ended"]
-    assert "after" not in json.loads(first.content)
-    assert [(kinds(each), json.loads(each.content)["after"]) for each in later] == [
-        (["decided"], before) for before in range(8, 22)
-    ]
+    assert (kinds(first), after(first)) == (["decided"] * 7 + ["ended"], None)
+    assert [(kinds(each), after(each)) for each in later] == [(["decided"], before) for before in range(8, 22)]
     write(url, heard_call("c-3", 90_000))
     assert faults(url) == []
     with LedgerReader.open(url, days_of(url)) as reader:
-        verdict, record = verify_ledger(reader, LOG), reader.record("c-1")
+        verdict = verify_ledger(reader, LOG)
     assert (verdict.leaves, verdict.open_calls) == (1 + 14 + 2, 0)
-    assert record
-    assert set(record.anomalies) == {"decided twice", "decided after ended"}
+    assert set(records_of(url)["c-1"].anomalies) == {"decided twice", "decided after ended"}
 
 
-def test_a_failed_commit_leaves_no_leaf(url: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
+def test_a_failed_commit_leaves_no_leaf(url, file, monkeypatch):
+    *begun, end = heard_call("c-2")
+    with writer_of(url) as writer:
         put(writer, *heard_call("c-1"))
         with monkeypatch.context() as patch:
             patch.setattr(log_store, "SET_META", "INSERT INTO nowhere VALUES (?, ?)")
-            put(writer, *heard_call("c-2")[:-1])
-            assert writer.append(heard_call("c-2")[-1]).exception(20)
-        writer.append(heard_call("c-2")[-1]).result(20)
+            put(writer, *begun)
+            assert writer.append(end).exception(20)
+        put(writer, end)
     # The end that failed stands in a gap, which is a leaf of its own.
-    assert query(file, "SELECT kind, leaf FROM steps WHERE leaf IS NOT NULL") == [
-        ("ended", 0), ("gap", 1), ("ended", 2),
-    ]  # fmt: skip
+    leaves = query(file, "SELECT kind, leaf FROM steps WHERE leaf IS NOT NULL")
+    assert leaves == [("ended", 0), ("gap", 1), ("ended", 2)]
     assert faults(url) == []
 
 
@@ -197,28 +163,22 @@ def signed_size(file: Path) -> int:
     return believed(Note.parse(str(note).encode()), LOG).size
 
 
-def test_an_older_database_is_written_and_not_signed(
-    url: str, file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_older_database_is_written_and_not_signed(url, file, tmp_path, caplog):
     write(url, heard_call("c-1"))
     shutil.copyfile(file, tmp_path / "old")
     write(url, heard_call("c-2"))
     shutil.copyfile(tmp_path / "old", file)
     with caplog.at_level(logging.ERROR):
-        write(url, heard_call("c-3") + heard_call("c-4"))
-    assert (
-        "it has 1 leaves, and 2 were signed: this is an older copy, or cut off. Evidence is written and no longer"
-        in (caplog.text)
-    )
+        write(url, heard_call("c-3"), heard_call("c-4"))
+    why = "it has 1 leaves, and 2 were signed: this is an older copy, or cut off. Evidence is written and no longer"
+    assert why in caplog.text
     assert signed_size(file) == 1
     assert query(file, "SELECT max(leaf) FROM steps") == [(2,)]
     caplog.clear()
     write(url, heard_call("c-5"))  # it is longer now than what was signed, and no continuation of it
     assert "its first 2 leaves are not those that were signed" in caplog.text
     assert signed_size(file) == 1
-    seen = key_ring_of(url).seen.latest(LOG)
-    assert seen
-    assert seen[1].size == 2
+    assert key_ring_of(url).seen.latest(LOG)[1].size == 2
     assert faults(url)
 
 
@@ -232,9 +192,7 @@ def test_an_older_database_is_written_and_not_signed(
         ("DELETE FROM meta WHERE key = 'checkpoint'", "the note has no signatures"),
     ],
 )
-def test_a_changed_tree_is_not_signed_and_evidence_is_written_on(
-    url: str, file: Path, statement: str, complaint: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_changed_tree_is_not_signed_and_evidence_is_written_on(url, file, statement, complaint, caplog):
     write(url, heard_call("c-1"))
     query(file, statement)
     write(url, heard_call("c-2"))
@@ -243,60 +201,48 @@ def test_a_changed_tree_is_not_signed_and_evidence_is_written_on(
     assert faults(url)
 
 
-def test_what_was_signed_last_is_kept_beside_the_ledger(url: str, file: Path) -> None:
-    write(url, heard_call("c-1"))
-    seen = key_ring_of(url).seen
-    held = seen.latest(LOG)
-    assert held
-    assert (held[1].size, seen.path.stat().st_mode & 0o777) == (1, 0o600)
-
-
-def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(
-    url: str, file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(url, file, caplog):
     write(url, heard_call("c-1"))
     second = Continuity(file.with_name("key.continued"), "pbx-1/second")
     other = replace(key_ring_of(url), signer=Signer("pbx-1/second", SEED), continuity=second)
     with LedgerWriter.open(url, "pbx-1", other) as writer:  # not moved away yet
         assert writer.checkpoint is None
     assert "not signed by the key of pbx-1/second" in caplog.text
-    assert key_ring_of(url).seen.latest(LOG)
+    seen = key_ring_of(url).seen  # what was signed last is kept beside the ledger
+    assert (seen.latest(LOG)[1].size, seen.path.stat().st_mode & 0o777) == (1, 0o600)
     file.rename(file.with_name("away"))
     with LedgerWriter.open(url, "pbx-1", other) as writer:
         put(writer, *heard_call("c-2"))
         assert writer.checkpoint
-    seen = other.seen.latest(other.signer.key)
-    assert seen
-    assert (seen[1].origin, seen[1].size) == ("pbx-1/second", 1)
+    _, checkpoint = other.seen.latest(other.signer.key)
+    assert (checkpoint.origin, checkpoint.size) == ("pbx-1/second", 1)
 
 
-def test_a_file_of_another_log_is_not_overwritten(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    seen = key_ring_of(url).seen
-    seen.path.parent.mkdir()
-    seen.path.write_text("something else\n")
+def test_a_file_of_another_log_is_not_overwritten(url, caplog):
+    seen = key_ring_of(url).seen.path
+    seen.parent.mkdir()
+    seen.write_text("something else\n")
     write(url, heard_call("c-1"))
     assert "restore this file from a backup. Evidence is written and no longer signed" in caplog.text
-    assert seen.path.read_text() == "something else\n"
+    assert seen.read_text() == "something else\n"
 
 
-def test_a_quick_look_tells_whether_all_is_signed(url: str, file: Path) -> None:
-    write(url, heard_call("c-1") + heard_call("c-2"))
-    seen = key_ring_of(url).seen.latest(LOG)
-    assert seen
-    with LedgerReader.open(url) as reader:
-        assert reader.signed_leaves(LOG, [seen[1]]) == 2
-        with pytest.raises(LedgerError, match="it has 2 leaves, and 7 were signed"):
-            reader.signed_leaves(LOG, [replace(seen[1], size=7)])
-        with pytest.raises(LedgerError, match="not signed by the key"):
-            reader.signed_leaves(Signer(LOG.name, bytes(32)).key, [])
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
+def test_a_quick_look_tells_whether_all_is_signed(url):
+    def look(key=LOG, seen=()) -> int:
+        with LedgerReader.open(url) as reader:
+            return reader.signed_leaves(key, seen)
+
+    write(url)
+    assert look() == 0
+    write(url, heard_call("c-1"), heard_call("c-2"))
+    _, seen = key_ring_of(url).seen.latest(LOG)
+    assert look(seen=[seen]) == 2
+    with pytest.raises(LedgerError, match="it has 2 leaves, and 7 were signed"):
+        look(seen=[replace(seen, size=7)])
+    with pytest.raises(LedgerError, match="not signed by the key"):
+        look(Signer(LOG.name, bytes(32)).key)
+    with writer_of(url) as writer:
         writer.distrust("somebody has signed another tree by this name")
         put(writer, *heard_call("c-3"))
-    with LedgerReader.open(url) as reader, pytest.raises(LedgerError, match="1 of its 3 leaves are not signed"):
-        reader.signed_leaves(LOG, [])
-
-
-def test_a_ledger_of_no_call_has_nothing_to_sign(url: str) -> None:
-    write(url, [])
-    with LedgerReader.open(url) as reader:
-        assert reader.signed_leaves(LOG, []) == 0
+    with pytest.raises(LedgerError, match="1 of its 3 leaves are not signed"):
+        look()

@@ -1,0 +1,74 @@
+"""Processes that write a ledger until they are killed. They are forked from one that has imported everything."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from concurrent.futures import wait
+from itertools import count
+from multiprocessing.connection import Connection
+
+from idtone.ledger.evidence import steps
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.replication import batch, replicator
+from idtone.ledger.store import sqlite
+from idtone.ledger.writing import housekeeping, ledger_writer
+from idtone.settings import LedgerSettings
+
+from .sample_evidence import NOW, heard_call
+from .sample_ledger import writer_of
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([__name__])
+
+
+def killed(after_s: float, work: Callable[..., None], *arguments: object) -> list[str]:
+    """Kill a process so long after the first text that it tells; all texts that it had told."""
+    receiving, sending = _FORKS.Pipe(duplex=False)
+    process = _FORKS.Process(target=work, args=(sending, *arguments), daemon=True)
+    process.start()
+    sending.close()
+    told = [receiving.recv()]
+    time.sleep(after_s)
+    process.kill()
+    try:
+        while True:
+            told.append(receiving.recv())
+    except (EOFError, OSError):  # a text that the kill cut off was never told
+        process.join()
+        return told
+
+
+def write_steps(telling: Connection, url: str, journal: str, start: str) -> None:
+    """Tell each step when it is acknowledged; now and then several are written together."""
+    sqlite.journal_mode = lambda: journal
+    ledger_writer.LINGER_S = 0.005
+    writer = writer_of(url)
+    for number in count():
+        names = [f"{start}-{number}-{each}" for each in range(number % 5 + 1)]
+        for name, future in [(name, writer.append(steps.answered(name, NOW))) for name in names]:
+            future.result()
+            telling.send(name)
+
+
+def write_calls(telling: Connection, url: str, journal: str, start: str) -> None:
+    """Tell each call when it is acknowledged; the tree is looked after meanwhile."""
+    sqlite.journal_mode = lambda: journal
+    housekeeping.LOOK_EVERY_S = ledger_writer.LINGER_S = 0.005
+    writer = writer_of(url)
+    for number in count():
+        wait([writer.append(step) for step in heard_call(f"{start}-{number}", number * 1000)])
+        telling.send(f"{start}-{number}")
+
+
+def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None:
+    """Write calls and replicate them, in small batches."""
+    replicator.LOOK_EVERY_S, batch.BATCH_STEPS = 0.005, 7
+    writer = ledger_writer.LedgerWriter.open(settings.own(), "pbx-1", KeyRing.of(settings, "pbx-1"))
+    replicator.Replicator(settings, "pbx-1").begin()
+    telling.send("replicating")
+    for number in count():
+        for step in heard_call(f"{start}-{number}", number):
+            writer.append(step)
+        time.sleep(0.002)
