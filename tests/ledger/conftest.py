@@ -14,6 +14,7 @@ from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.store.sqlite import path_of
 from idtone.settings import LedgerSettings
 
+from .disclosure.packs import Files, pack_of
 from .sample_evidence import LOG, SEED, evidence, url_of
 from .sample_ledger import write
 
@@ -52,6 +53,17 @@ def filled(file: Path, evidence_folder: Path) -> str:
     """A ledger of `evidence()`; its address."""
     shutil.copytree(evidence_folder, file.parent)
     return url_of(file)
+
+
+@pytest.fixture(scope="session")
+def pack(evidence_folder: Path) -> Files:
+    return pack_of(evidence_folder)
+
+
+@pytest.fixture
+def files(pack: Files) -> Files:
+    """Those of a pack, to be changed."""
+    return dict(pack)
 
 
 @pytest.fixture

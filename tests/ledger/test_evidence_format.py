@@ -6,40 +6,34 @@ import ast
 import base64
 import hashlib
 import hmac
-import importlib.util
+import io
 import json
 import random
+import runpy
 import struct
 import subprocess
 import sys
 import zlib
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from idtone.ledger.disclosure.pack import MANIFEST, SEAL, PackedCall, seal
+from idtone.errors import LedgerError
+from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.pack_verification import verified
-from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.notes import Signer
 
 from ..operations.tamperings import TAMPERINGS
-from .disclosure.test_pack import CLAIMS, DAMAGES, HIDINGS, NAMES, SIGNER, UNPRINTABLE, Files, four_calls, resealed
-from .disclosure.test_pack import made as packed_of
+from .disclosure.packs import CLAIMS, DAMAGES, HIDINGS, SIGNER, Files, pack_of, resealed
 from .example_pack import PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
 from .sample_evidence import LOG
-from .verification.test_verify_ledger import evidence, write
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
 LINES = 150
-
-
-@pytest.fixture
-def files(url: str) -> Files:
-    return four_calls(url)
 
 
 @pytest.fixture(scope="module")
@@ -48,48 +42,43 @@ def values() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def verifier() -> ModuleType:
-    """The file as a module, where a process for each pack would take minutes."""
-    spec = importlib.util.spec_from_file_location("verify_pack", VERIFIER)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def verifier() -> SimpleNamespace:
+    """What the file defines."""
+    return SimpleNamespace(**runpy.run_path(str(VERIFIER)))
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-I", VERIFIER, *map(str, arguments)], capture_output=True, encoding="utf-8", check=False
-    )
+def run(*arguments: object) -> SimpleNamespace:
+    """The verifier as a program, in this process."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()):
+        patch.setattr(sys, "argv", ["verify_pack.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exited:
+            runpy.run_path(str(VERIFIER), run_name="__main__")
+    return SimpleNamespace(code=int(exited.value.code), out=out.getvalue())
 
 
-def rejected(pack: Path) -> str:
+@pytest.fixture
+def rejected(tmp_path):
     """What the verifier tells of a pack that is not good."""
-    result = run(pack, "--log-key", LOG)
-    assert result.returncode == 1, result
-    assert "NOT GOOD" in result.stdout.splitlines()
-    assert all(each.isprintable() for each in result.stdout.split("\n"))
-    return result.stdout.partition("NOT GOOD")[0]
 
+    def reject(files: Files, log=LOG) -> str:
+        write_zip(tmp_path / "pack.zip", files)
+        result = run(tmp_path / "pack.zip", "--log-key", log)
+        assert result.code == 1, result
+        assert "NOT GOOD" in result.out.splitlines()
+        assert all(each.isprintable() for each in result.out.split("\n"))
+        return result.out.partition("NOT GOOD")[0]
 
-def put(path: Path, files: Files) -> Path:
-    write_zip(path / "pack.zip", files)
-    return path / "pack.zip"
+    return reject
 
 
 # -- the example ------------------------------------------------------------------------------------------------------
 
 
-def test_the_code_still_makes_the_example(values):
+def test_the_code_still_makes_the_example_and_the_document_prints_it(values):
     """But for the ZIP file's own octets, which differ between versions of zlib."""
     pack, known = made()
-    held = read_zip(PACK)
-    assert list(held.items()) == list(pack.items())
+    assert list(read_zip(PACK).items()) == list(pack.items())
     assert values == known | zip_values(PACK.read_bytes())
-
-
-def test_the_document_prints_what_the_example_holds(values):
     assert printed() == {name: text.removesuffix("\n") for name, text in values.items()}
 
 
@@ -100,19 +89,18 @@ def test_the_keys_of_the_example_open_its_numbers(values):
     wrapped, record = base64.b64decode(kept), base64.b64decode(values["numbers_key"])
     assert AESGCM(key["key that wraps day keys"]).decrypt(wrapped[:12], wrapped[12:], day.encode()) == key["day key"]
     assert AESGCM(key["key that wraps record keys"]).decrypt(record[:12], record[12:], call) == key["record key"]
-    sealed = base64.b64decode(values["numbers"])
-    plain = AESGCM(key["record key"]).decrypt(bytes(12), sealed, call)
+    plain = AESGCM(key["record key"]).decrypt(bytes(12), base64.b64decode(values["numbers"]), call)
     assert plain.hex() == values["plaintext"]
     number = json.loads(plain)["called"].encode()
     assert hmac.digest(key["key of tokens"], number, "sha256")[:16].hex() == values["called_token"]
 
 
 def test_the_example_is_good_by_both():
-    pack = read_zip(PACK)
-    verdict = verified(pack, LOG, [WITNESS.cosigner])
+    verdict = verified(read_zip(PACK), LOG, [WITNESS.cosigner])
     assert (verdict.faults, verdict.cosigners) == ([], (WITNESS.cosigner,))
     assert verdict.request
-    result = run(PACK, "--log-key", LOG, "--witness", WITNESS.cosigner)
+    program = [sys.executable, "-I", VERIFIER, PACK, "--log-key", str(LOG), "--witness", str(WITNESS.cosigner)]
+    result = subprocess.run(program, capture_output=True, encoding="utf-8", check=False)
     assert (result.returncode, result.stderr) == (0, "")
     told = result.stdout.splitlines()
     assert told[0] == "good"
@@ -135,133 +123,129 @@ def test_the_document_names_every_member_and_detail_of_the_example():
 def test_the_verifier_is_short_and_stands_alone():
     text = VERIFIER.read_text("utf-8")
     assert len(text.splitlines()) <= LINES
-    names = {
-        name.partition(".")[0]
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in ([node.module or "."] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names])
-    }
-    assert names - sys.stdlib_module_names == {"cryptography"}
+    nodes = list(ast.walk(ast.parse(text)))
+    names = {node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)}
+    names |= {each.name for node in nodes if isinstance(node, ast.Import) for each in node.names}
+    assert {name.partition(".")[0] for name in names} - sys.stdlib_module_names == {"cryptography"}
 
 
-def test_a_real_pack_is_good(files, tmp_path):
-    result = run(put(tmp_path, files), "--log-key", LOG)
-    assert result.returncode == 0, result
-    assert [line for line in result.stdout.splitlines() if line.startswith("call ")] == [
+def test_a_real_pack_is_good_and_of_a_sealed_one_no_number_is_told(files, evidence_folder, tmp_path):
+    told = []
+    for pack in (files, pack_of(evidence_folder, sealed=True)):
+        write_zip(tmp_path / "pack.zip", pack)
+        result = run(tmp_path / "pack.zip", "--log-key", LOG)
+        assert result.code == 0, result
+        told.append(result.out)
+    assert [line for line in told[0].splitlines() if line.startswith("call ")] == [
         f"call {entry['call']}, leaves {entry['leaves']}" for entry in json.loads(files[MANIFEST])["records"]
     ]
-    assert result.stdout.count("  forwarding +81312345678 (fixed)\n") == 4
-
-
-def test_of_a_sealed_pack_no_number_is_told(url, tmp_path):
-    write(url, evidence())
-    with LedgerReader.open(url) as reader:
-        pack = packed_of([PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES])
-    result = run(put(tmp_path, pack), "--log-key", LOG)
-    assert (result.returncode, "+81" in result.stdout) == (0, False)
-
-
-FILES_OF = {
-    "no seal": SEAL, "no report": "report.html", "no report on paper": "report.pdf",
-    "another report on paper": "report.pdf", "another report": "report.html", "one file more": "more",
-    "another leaf": "leaves/0.json", "a changed leaf": "leaves/0.json", "no leaf": "leaves/0.json",
-    "no proof": "proofs/0.tlog-proof",
-}  # fmt: skip
-"""Damage → the file that is named; where none stands here, the manifest."""
+    assert told[0].count("  forwarding +81312345678 (fixed)\n") == 4
+    assert "+81" not in told[1]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_whatever_is_changed_is_told(files, tmp_path, damage):
-    DAMAGES[damage](files)
+def test_whatever_is_changed_is_told(files, rejected, damage):
+    name, change = DAMAGES[damage]
+    change(files)
     assert verified(files, LOG).faults
-    assert FILES_OF.get(damage, MANIFEST if damage != "another case" else SEAL) in rejected(put(tmp_path, files))
+    assert name in rejected(files)
 
 
-@pytest.mark.parametrize("claim", range(len(CLAIMS)))
-def test_a_manifest_that_says_what_its_leaves_do_not_is_told(files, tmp_path, claim):
-    assert rejected(put(tmp_path, resealed(files, CLAIMS[claim][0])))
+@pytest.mark.parametrize(("change", "fault"), CLAIMS)
+def test_a_manifest_that_says_what_its_leaves_do_not_is_told(files, rejected, change, fault):
+    pack = resealed(files, change)
+    assert any(fault in each for each in verified(pack, LOG).faults), verified(pack, LOG).faults
+    assert rejected(pack)
 
 
 @pytest.mark.parametrize("key", ["case", "exported"])
-@pytest.mark.parametrize("text", UNPRINTABLE)
-def test_what_would_not_be_one_printable_line_is_refused(files, tmp_path, key, text):
-    assert MANIFEST in rejected(put(tmp_path, resealed(files, lambda manifest: manifest.update({key: text}))))
+@pytest.mark.parametrize(
+    "text", ["x\r\x1b[1A\x1b[2Kgood: case x", "2026-11-01\n00:00:00+00:00", "\x9b2K", "\u202e"]
+)  # fmt: skip
+def test_what_would_not_be_one_printable_line_is_refused(files, rejected, key, text):
+    pack = resealed(files, lambda manifest: manifest.update({key: text}))
+    verdict = verified(pack, LOG)
+    assert (verdict.case, verdict.exported)[key == "exported"] == ""
+    [fault] = verdict.faults
+    assert f"the manifest's {key} is not printable" in fault
+    assert fault.isprintable()
+    assert MANIFEST in rejected(pack)
 
 
-def test_a_seal_or_a_log_by_another_key_is_told(files, tmp_path):
+def test_a_seal_or_a_log_by_another_key_is_told(files, rejected):
     other = Signer(LOG.name, bytes(32))
-    assert "manifest.note" in rejected(put(tmp_path, resealed(files, dict, other)))
-    result = run(put(tmp_path, files), "--log-key", other.key)
-    assert (result.returncode, result.stdout.count("not a proof of this leaf by this log")) == (1, 4)
+    pack = resealed(files, signer=other)
+    assert "the seal is not by pbx-1/idtone with this key" in verified(pack, LOG).faults
+    assert "manifest.note" in rejected(pack)
+    assert rejected(files, other.key).count("not a proof of this leaf by this log") == 4
 
 
 def test_a_witness_that_has_not_cosigned_is_told(tmp_path):
     stranger = Signer("w.example", bytes(32)).cosigner
     result = run(PACK, "--log-key", LOG, "--witness", WITNESS.cosigner, "--witness", stranger)
-    assert result.returncode == 1
-    assert result.stdout.startswith("proofs/: w.example has not cosigned\nNOT GOOD\n")
-    pack = read_zip(PACK)
-    name = "proofs/2.tlog-proof"
-    text = pack[name].decode()
-    pack[name] = text[: text.index("\n— witness") + 1].encode()
+    assert result.code == 1
+    assert result.out.startswith("proofs/: w.example has not cosigned\nNOT GOOD\n")
+    pack, name = read_zip(PACK), "proofs/2.tlog-proof"
+    pack[name] = pack[name][: pack[name].index("\n— witness".encode()) + 1]
     digest = hashlib.sha256(pack[name]).hexdigest()
     pack = resealed(pack, lambda manifest: manifest["files"].update({name: digest}))
     assert not verified(pack, LOG).faults
-    assert run(put(tmp_path, pack), "--log-key", LOG).returncode == 0
-    assert run(put(tmp_path, pack), "--log-key", LOG, "--witness", WITNESS.cosigner).returncode == 1
+    write_zip(tmp_path / "x", pack)
+    assert run(tmp_path / "x", "--log-key", LOG).code == 0
+    assert run(tmp_path / "x", "--log-key", LOG, "--witness", WITNESS.cosigner).code == 1
 
 
-@pytest.mark.parametrize("tampering", range(len(TAMPERINGS)))
-def test_an_approval_that_is_none_is_told(tmp_path, tampering):
-    pack = resealed(read_zip(PACK), TAMPERINGS[tampering][0])
-    if verified(pack, LOG).faults:
-        assert rejected(put(tmp_path, pack))
+def test_an_approval_that_is_none_is_told(rejected):
+    for change, _ in TAMPERINGS:
+        pack = resealed(read_zip(PACK), change)
+        if verified(pack, LOG).faults:
+            assert rejected(pack)
 
 
-def test_a_call_is_in_a_pack_once(tmp_path):
-    """Else two persons could have approved one of the two."""
+def test_what_two_persons_have_not_seen_or_two_programs_could_read_in_two_ways_is_told(files, rejected):
+    """Else it would go out under their approval, or one program would read the first of two, another the second."""
+    digest = hashlib.sha256(b"x").hexdigest()
+    more = resealed({**files, "numbers.txt": b"x"}, lambda manifest: manifest["files"].update({"numbers.txt": digest}))
+    assert verified(more, LOG).faults == ["numbers.txt belongs to no record of the pack"]
 
-    def twice(manifest: dict[str, Any]) -> None:
+    def twice(manifest: dict) -> None:
         manifest["records"].insert(1, {**manifest["records"][1], "leaves": [1]})
 
-    assert "with a call twice" in rejected(put(tmp_path, resealed(read_zip(PACK), twice)))
-
-
-def test_a_member_that_is_there_twice_is_told(tmp_path):
-    """One program would read the first, another the second."""
+    assert "with a call twice" in rejected(resealed(read_zip(PACK), twice))
     pack = read_zip(PACK)
     pack[MANIFEST] = b'{"acts":[],' + pack[MANIFEST][1:]
     pack[SEAL] = seal(pack, json.loads(pack[MANIFEST])["case"], SIGNER)
-    assert rejected(put(tmp_path, pack)) == "manifest.json: of another form, empty, or with a call twice\n"
+    assert verified(pack, LOG).faults == ["the manifest is missing or cannot be read (ValueError)"]
+    assert rejected(pack) == "manifest.json: of another form, empty, or with a call twice\n"
+
+
+def flipped(dice: random.Random, octets: bytes) -> bytes:
+    changed = bytearray(octets)
+    changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
+    return bytes(changed)
 
 
 def test_every_changed_octet_is_told(files, verifier):
-    dice = random.Random(7)
-    key = verifier.vkey(str(LOG), 1)
+    dice, key = random.Random(7), verifier.vkey(str(LOG), 1)
     assert verifier.Pack(files, key, []).faults == []
-    for _ in range(300):
+    for _ in range(200):
         name = dice.choice(sorted(files))
-        content = bytearray(files[name])
-        content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
-        assert verifier.Pack({**files, name: bytes(content)}, key, []).faults, name
+        pack = {**files, name: flipped(dice, files[name])}
+        assert verified(pack, LOG).faults, name
+        assert verifier.Pack(pack, key, []).faults, name
 
 
 # -- the ZIP file -----------------------------------------------------------------------------------------------------
 
 
-def refused(pack: Path) -> str:
-    """Why the verifier does not read a file at all."""
-    result = run(pack, "--log-key", LOG)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "Traceback" not in result.stderr
-    return result.stderr
-
-
 @pytest.mark.parametrize("hiding", HIDINGS)
 def test_a_zip_with_octets_of_no_file_is_not_read(files, tmp_path, hiding):
-    pack = put(tmp_path, files)
-    pack.write_bytes(HIDINGS[hiding](pack.read_bytes()))
-    refused(pack)
+    path = tmp_path / "x"
+    write_zip(path, files)
+    path.write_bytes(HIDINGS[hiding](path.read_bytes()))
+    with pytest.raises(LedgerError, match=r"octets that belong to none of its files|is not a pack, or is damaged"):
+        read_zip(path)
+    assert run(path, "--log-key", LOG).code == 2
 
 
 def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"") -> bytes:
@@ -287,29 +271,29 @@ def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"") -> bytes:
         (b"PK", "not a zip file"),
         (b"", "not a zip file"),
     ],
-    ids=["two of a name", "behind a compressed file", "in a header", "too large", "cut off", "empty"],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_zip_of_another_form_is_not_read(tmp_path, octets, why):
-    (tmp_path / "pack.zip").write_bytes(octets)
-    assert why in refused(tmp_path / "pack.zip").lower()
+def test_a_zip_of_another_form_is_not_read(verifier, octets, why):
+    with pytest.raises(Exception, match=f"(?i){why}"):
+        verifier.unzip(octets)
 
 
 def test_a_changed_zip_is_not_read_or_not_good(verifier):
     dice, octets, key = random.Random(7), PACK.read_bytes(), verifier.vkey(str(LOG), 1)
-    assert verifier.Pack(verifier.unzip(octets), key, []).faults == []
+    files = verifier.unzip(octets)
+    assert verifier.Pack(files, key, []).faults == []
     for _ in range(300):
-        changed = bytearray(octets)
-        changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
         try:
-            files = verifier.unzip(bytes(changed))
+            changed = verifier.unzip(flipped(dice, octets))
         except Exception:  # noqa: S112
             continue
-        assert verifier.Pack(files, key, []).faults or files == verifier.unzip(octets)
+        assert verifier.Pack(changed, key, []).faults or changed == files
 
 
 def test_names_in_japanese_are_read(tmp_path, verifier):
     files = {"記録.json": b"{}", "a": b""}
-    assert verifier.unzip(put(tmp_path, files).read_bytes()) == files
+    write_zip(tmp_path / "x", files)
+    assert verifier.unzip((tmp_path / "x").read_bytes()) == read_zip(tmp_path / "x") == files
 
 
 @pytest.mark.parametrize(
@@ -325,5 +309,4 @@ def test_names_in_japanese_are_read(tmp_path, verifier):
 )
 def test_what_cannot_be_used_is_told(arguments):
     result = run(*arguments)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "Traceback" not in result.stderr
+    assert (result.code, result.out) == (2, "")
