@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -21,50 +23,82 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 
 from ...lab.lab import until
-from ..sample_evidence import ALICE, BOB, NOW, heard_call, key_ring_of
-from ..verification.test_verify_ledger import faults, write
+from ..sample_evidence import ALICE, BOB, NOW, heard_call, key_ring_of, put
+from ..sample_ledger import faults, records_of, write, writer_of
+
+ALONE = DisclosureRules()
 
 
 def export(act_id: str) -> Step:
     return steps.exported(act_id, NOW, ALICE, "R-7", 2, False, "5e" * 32)
 
 
+def command(url: str, act=export) -> str:
+    """As a command records it; the id of the act."""
+    return record_act(url, "pbx-1", key_ring_of(url), act, ALONE)
+
+
+def record_all(url: str, writer: LedgerWriter) -> None:
+    """As the service does it now and then."""
+    record_act_module._record_all(url, writer, ALONE)
+
+
+@asynccontextmanager
+async def recording(url: str, rules: DisclosureRules = ALONE) -> AsyncIterator[None]:
+    """While the service runs."""
+    with writer_of(url) as writer:
+        task = asyncio.create_task(record_acts(url, writer, rules))
+        yield
+        task.cancel()
+        await asyncio.wait({task})
+
+
 def recorded(url: str, act_id: str) -> tuple[Step, ...]:
     with LedgerReader.open(url) as reader:
-        record = reader.record(act_id)
         assert len(reader.proofs(act_id)) == 1
-    assert record
+    record = records_of(url)[act_id]
     assert record.anomalies == ()
     return record.steps
 
 
+@pytest.fixture
+def folder(file: Path) -> Path:
+    """In which commands leave acts for the service."""
+    folder = file.with_name(f"{file.name}.acts")
+    folder.mkdir(parents=True)
+    folder.chmod(0o700)
+    return folder
+
+
+def left(folder: Path, step: Step) -> Path:
+    """As a command leaves it."""
+    path = folder / f"{step.call_id}.act"
+    act = {"id": step.call_id, "kind": step.kind, "at": step.at.isoformat(), "details": dict(step.details)}
+    path.write_text(json.dumps(act))
+    return path
+
+
 def test_without_the_service_the_command_writes_itself(url):
     write(url, heard_call())
-    act_id = record_act(url, "pbx-1", key_ring_of(url), export, DisclosureRules())
+    act_id = command(url)
     assert recorded(url, act_id) == (export(act_id),)
     assert faults(url) == []
 
 
 async def test_with_the_service_the_service_writes_it(url, file):
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        recording = asyncio.create_task(record_acts(url, writer, DisclosureRules()))
-        act_id = await asyncio.to_thread(record_act, url, "pbx-1", key_ring_of(url), export, DisclosureRules())
+    folder = file.with_name(f"{file.name}.acts")
+    async with recording(url):
+        act_id = await asyncio.to_thread(command, url)
         assert recorded(url, act_id) == (export(act_id),)
-        folder = file.with_name(f"{file.name}.acts")
         await until(lambda: not list(folder.iterdir()), "the acts to be recorded")
         assert folder.stat().st_mode & 0o777 == 0o700
-        recording.cancel()
-        await asyncio.wait({recording})
 
 
-def test_a_service_that_does_not_record_is_an_error_and_nothing_is_left(url, file, monkeypatch):
+def test_a_service_that_does_not_record_is_an_error_and_nothing_is_left(url, folder, monkeypatch):
     monkeypatch.setattr(record_act_module, "RECORDED_WITHIN_S", 0.3)
-    with (
-        LedgerWriter.open(url, "pbx-1", key_ring_of(url)),
-        pytest.raises(LedgerError, match=r"has not recorded this within 0\.3 s"),
-    ):
-        record_act(url, "pbx-1", key_ring_of(url), export, DisclosureRules())
-    assert list(file.with_name(f"{file.name}.acts").iterdir()) == []
+    with writer_of(url), pytest.raises(LedgerError, match=r"has not recorded this within 0\.3 s"):
+        command(url)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -76,63 +110,36 @@ def test_a_service_that_does_not_record_is_an_error_and_nothing_is_left(url, fil
         '{"id": "act-x", "kind": "exported", "at": "2026-11-01T00:00:00+00:00", "details": {"a": []}}',
     ],
 )  # fmt: skip
-async def test_nothing_else_is_recorded_by_that_way(url, file, content, caplog):
-    folder = file.with_name(f"{file.name}.acts")
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer, caplog.at_level(logging.ERROR):
-        folder.mkdir()
-        (folder / "act-x.act").write_text(content)
-        recording = asyncio.create_task(record_acts(url, writer, DisclosureRules()))
-        await until(lambda: not (folder / "act-x.act").exists(), "the file to be taken away")
-        recording.cancel()
-        await asyncio.wait({recording})
-    assert (folder / "act-x.refused").exists()
+async def test_nothing_else_is_recorded_by_that_way(url, folder, content, caplog):
+    act = folder / "act-x.act"
+    act.write_text(content)
+    async with recording(url):
+        await until(lambda: not act.exists(), "the file to be taken away")
+    assert act.with_suffix(".refused").exists()
     assert "is not recorded" in caplog.text
-    with LedgerReader.open(url) as reader:
-        assert reader.records() == []
+    assert records_of(url) == {}
 
 
-async def test_what_cannot_be_written_now_is_left_for_the_next_instance(url, file):
-    folder = file.with_name(f"{file.name}.acts")
-    folder.mkdir(parents=True)
-    at = NOW.isoformat()
-    (folder / "act-x.act").write_text(
-        json.dumps({"id": "act-x", "kind": "exported", "at": at, "details": {"case": "R-7"}})
-    )
-    closed = LedgerWriter.open(url, "pbx-1", key_ring_of(url))
+def test_what_cannot_be_written_now_is_left_for_the_next_instance_and_recorded_once(url, folder):
+    path = left(folder, export("act-x"))
+    closed = writer_of(url)
     closed.close()
-    record_act_module._record_all(url, closed, DisclosureRules())
-    assert (folder / "act-x.act").exists()
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        record_act_module._record_all(url, writer, DisclosureRules())
-    assert list(folder.iterdir()) == []
-    assert len(recorded(url, "act-x")) == 1
-
-
-def left(file: Path, step: Step) -> Path:
-    """As a command leaves it."""
-    path = file.with_name(f"{file.name}.acts") / f"{step.call_id}.act"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(
-        json.dumps({"id": step.call_id, "kind": step.kind, "at": step.at.isoformat(), "details": dict(step.details)})
-    )
-    return path
-
-
-def test_an_act_whose_file_is_still_there_is_not_recorded_again(url, file):
-    """The instance that recorded it was ended before it could remove the file."""
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        for _ in range(2):
-            path = left(file, export("act-x"))
-            record_act_module._record_all(url, writer, DisclosureRules())
-            assert list(path.parent.iterdir()) == []
+    record_all(url, closed)
+    assert path.exists()
+    with writer_of(url) as writer:
+        record_all(url, writer)
+        assert list(folder.iterdir()) == []
+        left(folder, export("act-x"))  # as if the instance had been ended before it could remove the file
+        record_all(url, writer)
+        assert list(folder.iterdir()) == []
     assert recorded(url, "act-x") == (export("act-x"),)
 
 
-def test_another_act_by_an_id_that_is_taken_is_refused(url, file, caplog):
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer, caplog.at_level(logging.ERROR):
-        writer.append(export("act-x")).result(20)
-        path = left(file, steps.exported("act-x", NOW, BOB, "R-8", 2, False, "5e" * 32))
-        record_act_module._record_all(url, writer, DisclosureRules())
+def test_another_act_by_an_id_that_is_taken_is_refused(url, folder, caplog):
+    with writer_of(url) as writer, caplog.at_level(logging.ERROR):
+        put(writer, export("act-x"))
+        path = left(folder, steps.exported("act-x", NOW, BOB, "R-8", 2, False, "5e" * 32))
+        record_all(url, writer)
     assert path.with_suffix(".refused").exists()
     assert "there is another act by this id already" in caplog.text
     assert recorded(url, "act-x") == (export("act-x"),)
@@ -140,58 +147,47 @@ def test_another_act_by_an_id_that_is_taken_is_refused(url, file, caplog):
 
 def test_what_the_service_was_writing_when_the_command_gave_up_is_recorded(url, monkeypatch):
     monkeypatch.setattr(record_act_module, "RECORDED_WITHIN_S", 0.0)
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        unlink = Path.unlink
+    unlink = Path.unlink
 
-        def read_before(path: Path, missing_ok: bool = False) -> None:
-            writer.append(export(path.stem)).result(20)
-            unlink(path, missing_ok)
+    def read_before(path: Path, missing_ok: bool = False) -> None:
+        put(writer, export(path.stem))
+        unlink(path, missing_ok)
 
-        monkeypatch.setattr(Path, "unlink", read_before)
-        act_id = record_act(url, "pbx-1", key_ring_of(url), export, DisclosureRules())
-        monkeypatch.undo()
+    with writer_of(url) as writer, monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", read_before)
+        act_id = command(url)
     assert recorded(url, act_id) == (export(act_id),)
 
 
-def test_what_another_user_has_left_is_not_recorded(url, file, caplog, monkeypatch):
-    folder = file.with_name(f"{file.name}.acts")
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer, caplog.at_level(logging.ERROR):
-        folder.mkdir()
-        left = folder / "act-x.act"
-        left.write_text(json.dumps({"id": "act-x", "kind": "exported", "at": NOW.isoformat(), "details": {}}))
-        owner = os.geteuid()
+def test_what_another_user_has_left_is_not_recorded(url, folder, caplog, monkeypatch):
+    path, owner = left(folder, export("act-x")), os.geteuid()
+    with writer_of(url) as writer, caplog.at_level(logging.ERROR):
         if owner == 0:
             owner = 12345
-            os.chown(left, owner, owner)
+            os.chown(path, owner, owner)
         monkeypatch.setattr(record_act_module.os, "geteuid", lambda: owner + 1)
-        record_act_module._record_all(url, writer, DisclosureRules())
+        record_all(url, writer)
     assert "left by another user" in caplog.text
-    assert left.with_suffix(".refused").exists()
-    with LedgerReader.open(url) as reader:
-        assert reader.records() == []
+    assert path.with_suffix(".refused").exists()
+    assert records_of(url) == {}
 
 
 async def test_the_service_refuses_what_may_not_be_and_who_left_it_is_told(url, caplog):
     def approve(act_id: str) -> Step:
         return steps.export_approved(act_id, NOW, BOB, "act-none", "5e" * 32, NOW)
 
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer, caplog.at_level(logging.ERROR):
-        recording = asyncio.create_task(record_acts(url, writer, DisclosureRules(two_persons=True)))
+    async with recording(url, DisclosureRules(two_persons=True)):
         for act in (approve, export):
             with pytest.raises(LedgerError, match="the service refuses to record this"):
-                await asyncio.to_thread(record_act, url, "pbx-1", key_ring_of(url), act, DisclosureRules())
-        recording.cancel()
-        await asyncio.wait({recording})
-    assert "there is no request act-none" in caplog.text
-    assert "exports take two persons here" in caplog.text
-    with LedgerReader.open(url) as reader:
-        assert reader.records() == []
+                await asyncio.to_thread(command, url, act)
+    for why in ("there is no request act-none", "exports take two persons here"):
+        assert why in caplog.text
+    assert records_of(url) == {}
 
 
-@pytest.mark.parametrize("kind", [kind for kind in StepKind if kind in ACTS])
-def test_an_act_is_over_at_once_and_is_found_by_its_id(url, kind):
-    others = [Step("act-y", StepKind.ENDED, NOW), *heard_call()]
-    write(url, [Step("act-x", kind, NOW, {"case": "R-7"}), *others])
+def test_an_act_is_over_at_once_and_is_found_by_its_id(url):
+    acts = [Step(f"act-{kind}", kind, NOW, {"case": "R-7"}) for kind in StepKind if kind in ACTS]
+    write(url, acts, [Step("act-y", StepKind.ENDED, NOW)], heard_call())
     with LedgerReader.open(url) as reader:
-        assert [(step.call_id, step.kind) for step in reader.acts()] == [("act-x", kind)]
-        assert len(reader.proofs("act-x")) == 1
+        assert [(step.call_id, step.kind) for step in reader.acts()] == [(act.call_id, act.kind) for act in acts]
+        assert [len(reader.proofs(act.call_id)) for act in acts] == [1] * len(acts)
