@@ -39,9 +39,8 @@ def refused(by: Person = BOB, after: timedelta = HOUR) -> Step:
     return steps.export_refused("act-3", NOW + after, by, "act-1", "not ours to give")
 
 
-def exported(by: Person = ALICE, after: timedelta = 2 * HOUR, selection: str = SELECTION, **changed: object) -> Step:
-    said = {"case": "R-7", "calls": 2, "numbers_sealed": False, "pack": "ab" * 32, "request": ("act-1", selection)}
-    return steps.exported("act-4", NOW + after, by, *(said | changed).values())
+def exported(by=ALICE, after=2 * HOUR, selection=SELECTION, case="R-7", calls=2, sealed=False) -> Step:
+    return steps.exported("act-4", NOW + after, by, case, calls, sealed, "ab" * 32, ("act-1", selection))
 
 
 ALONE = steps.exported("act-4", NOW, ALICE, "R-7", 2, False, "ab" * 32)
@@ -100,7 +99,7 @@ ATTACKS = {
     "exported as more calls": ([approved()], exported(calls=3), "another value of calls than"),
     "exported with other numbers": (
         [approved()],
-        exported(numbers_sealed=True),
+        exported(sealed=True),
         "another value of numbers_sealed than",
     ),
     "exported without a request": ([approved()], ALONE, "takes two persons|take two persons"),

@@ -9,6 +9,7 @@ import pytest
 
 from idtone.errors import LedgerError
 from idtone.ledger.keys.key_file import load_key
+from idtone.ledger.keys.sealing import LedgerKey
 
 
 def mode(path: Path) -> int:
@@ -22,15 +23,11 @@ def test_a_missing_key_is_made_once_and_for_its_owner_alone(tmp_path):
         key = load_key(path)
     finally:
         os.umask(loose)
-    assert len(key) == 32
+    assert (len(key), key != load_key(tmp_path / "other")) == (32, True)
     assert load_key(path) == key == path.read_bytes()
     assert mode(path) == 0o600
     assert mode(path.parent) == mode(path.parent.parent) == 0o700
     assert os.listdir(path.parent) == ["ledger.key"]
-
-
-def test_two_keys_differ(tmp_path):
-    assert load_key(tmp_path / "a") != load_key(tmp_path / "b")
 
 
 def test_all_who_start_at_once_get_the_same_key(tmp_path):
@@ -40,23 +37,25 @@ def test_all_who_start_at_once_get_the_same_key(tmp_path):
     assert os.listdir(tmp_path) == ["ledger.key"]
 
 
-@pytest.mark.parametrize("loose", [0o640, 0o604, 0o620, 0o602, 0o610])
-def test_a_key_that_others_may_touch_is_refused_with_the_remedy(tmp_path, loose):
+def test_a_key_that_others_may_touch_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "ledger.key"
     load_key(path)
-    path.chmod(loose)
-    with pytest.raises(LedgerError, match=f"chmod 600 {path}"):
-        load_key(path)
+    for loose in (0o640, 0o604, 0o620, 0o602, 0o610):
+        path.chmod(loose)
+        with pytest.raises(LedgerError, match=f"chmod 600 {path}"):
+            load_key(path)
 
 
-@pytest.mark.parametrize("size", [0, 31, 33])
-def test_a_key_of_the_wrong_size_is_refused_and_stays(tmp_path, size):
+def test_a_key_of_the_wrong_size_is_refused_and_stays(tmp_path):
     path = tmp_path / "ledger.key"
-    path.write_bytes(bytes(size))
-    path.chmod(0o600)
-    with pytest.raises(LedgerError, match="exactly 32 bytes"):
-        load_key(path)
-    assert path.read_bytes() == bytes(size)
+    for size in (0, 31, 33):
+        path.write_bytes(bytes(size))
+        path.chmod(0o600)
+        with pytest.raises(LedgerError, match="exactly 32 bytes"):
+            load_key(path)
+        assert path.read_bytes() == bytes(size)
+        with pytest.raises(LedgerError, match=f"has {size} bytes instead of 32"):
+            LedgerKey(bytes(size))
 
 
 def test_a_key_that_cannot_be_made_is_an_error_that_names_it(tmp_path):

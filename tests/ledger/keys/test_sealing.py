@@ -48,17 +48,18 @@ def test_a_number_has_another_token_on_another_day_and_under_another_key():
     assert KEY.token(parse("+81 3 1234 5678")) == KEY.token(number)
 
 
-@pytest.mark.parametrize("damage", [{SEALED: "x"}, {SEALED: "AAAA"}, {SEALED_KEY: "AAAA"}, {"called_kind": "none"}])
-def test_what_is_not_as_it_was_sealed_is_not_opened(damage):
-    with pytest.raises(LedgerError, match="of call c-1 are not what was sealed"):
-        KEY.open("c-1", KEY.seal("c-1", NUMBERS) | KINDS | damage)
-
-
-def test_another_calls_or_another_days_numbers_are_not_opened():
+def test_what_is_not_as_it_was_sealed_or_another_calls_or_days_is_not_opened():
     sealed = KEY.seal("c-1", NUMBERS) | KINDS
-    for opening in (lambda: KEY.open("c-2", sealed), lambda: RING.make("2026-11-01")[0].open("c-1", sealed)):
-        with pytest.raises(LedgerError, match="not what was sealed"):
-            opening()
+    for key, call, damage in (
+        (KEY, "c-1", {SEALED: "x"}),
+        (KEY, "c-1", {SEALED: "AAAA"}),
+        (KEY, "c-1", {SEALED_KEY: "AAAA"}),
+        (KEY, "c-1", {"called_kind": "none"}),
+        (KEY, "c-2", {}),
+        (RING.make("2026-11-01")[0], "c-1", {}),
+    ):
+        with pytest.raises(LedgerError, match=f"of call {call} are not what was sealed"):
+            key.open(call, sealed | damage)
 
 
 def test_a_key_of_a_day_is_kept_under_the_ledgers_key_and_its_day():
@@ -72,12 +73,6 @@ def test_a_key_of_a_day_is_kept_under_the_ledgers_key_and_its_day():
     ):
         with pytest.raises(LedgerError, match="was not made with this ledger's key"):
             ring.unwrap(day, octets)
-
-
-@pytest.mark.parametrize("size", [0, 31, 33])
-def test_a_key_of_the_wrong_size_is_refused(size):
-    with pytest.raises(LedgerError, match=f"has {size} bytes instead of 32"):
-        LedgerKey(bytes(size))
 
 
 def test_days_are_those_of_utc():

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -12,34 +11,14 @@ from idtone.calls import Outcome, Party, Reason
 from idtone.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
-from idtone.ledger.evidence.steps import CallStatus, Step
+from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.store.ledger_reader import OPEN_FOR, LedgerReader
-from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.numbers import parse
 
-from ..sample_evidence import (
-    FORWARDING,
-    NOW,
-    PLAY,
-    at,
-    days_of,
-    decided,
-    fallback,
-    heard_call,
-    key_ring_of,
-    plain,
-    put,
-    url_of,
-)
+from ..sample_evidence import FORWARDING, NOW, PLAY, at, days_of, decided, fallback, heard_call, plain, put, url_of
+from ..sample_ledger import held, query, records_of, write, writer_of
 
 Reading = Callable[..., LedgerReader]
-
-
-def write(url: str, *evidence: Step) -> None:
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        futures = [writer.append(step) for step in evidence]
-    for future in futures:
-        future.result(0)
 
 
 def ids(records: list[Record]) -> list[str]:
@@ -50,7 +29,7 @@ def ids(records: list[Record]) -> list[str]:
 def reader(url: str, reading: Reading) -> Iterator[LedgerReader]:
     """Ten calls c-0 … c-9, one a minute, that overlap: each ends after the next one was decided."""
     calls = [heard_call(f"c-{number}", number * 60_000 - number) for number in range(10)]
-    write(url, *sorted((step for call in calls for step in call), key=lambda step: step.at))
+    write(url, sorted((step for call in calls for step in call), key=lambda step: step.at))
     with reading(url, days_of(url)) as reader:
         yield reader
 
@@ -64,20 +43,12 @@ def test_a_record_is_the_whole_call(reader):
 
 
 @pytest.mark.parametrize("page_rows", [5, 7, 500])
-def test_records_come_newest_last(reader, page_rows, monkeypatch):
+def test_records_come_newest_last_and_a_limit_keeps_the_newest(reader, page_rows, monkeypatch):
     monkeypatch.setattr("idtone.ledger.store.ledger_reader.PAGE_ROWS", page_rows)
-    records = reader.records()
-    assert ids(records) == [f"c-{number}" for number in range(10)]
-    assert all(record.complete and record.heard for record in records)
-
-
-@pytest.mark.parametrize("page_rows", [5, 500])
-@pytest.mark.parametrize(("limit", "first"), [(1, 9), (3, 7), (10, 0), (11, 0)])
-def test_a_limit_keeps_the_newest(reader, page_rows, limit, first, monkeypatch):
-    monkeypatch.setattr("idtone.ledger.store.ledger_reader.PAGE_ROWS", page_rows)
-    records = reader.records(limit=limit)
-    assert ids(records) == [f"c-{number}" for number in range(first, 10)]
-    assert all(len(record.steps) == 6 for record in records)
+    for limit, first in ((None, 0), (1, 9), (3, 7), (10, 0), (11, 0)):
+        records = reader.records(limit=limit)
+        assert ids(records) == [f"c-{number}" for number in range(first, 10)], limit
+        assert all(record.complete and record.heard and len(record.steps) == 6 for record in records)
 
 
 def test_since_keeps_whole_calls_that_went_on_then(reader):
@@ -86,34 +57,25 @@ def test_since_keeps_whole_calls_that_went_on_then(reader):
     assert len(reader.records(since=at(end_of_8))[0].steps) == 6
     assert ids(reader.records(since=at(end_of_8 + 0.001))) == ["c-9"]
     assert reader.records(since=NOW + timedelta(days=1)) == []
-
-
-def test_filters_go_together(reader):
-    assert ids(reader.records("c-3")) == ["c-3"]
-    assert ids(reader.records("c-3", NOW, 5)) == ["c-3"]
-    assert reader.records("c-3", NOW + timedelta(days=1)) == []
-    assert reader.records("c-33") == []
+    assert ids(reader.records("c-3")) == ids(reader.records("c-3", NOW, 5)) == ["c-3"]
+    assert reader.records("c-3", NOW + timedelta(days=1)) == reader.records("c-33") == []
 
 
 def test_steps_of_one_instant_are_all_found(url, reading, monkeypatch):
     monkeypatch.setattr("idtone.ledger.store.ledger_reader.PAGE_ROWS", 5)
-    write(url, *(steps.answered(f"c-{number}", NOW) for number in range(23)))
+    write(url, [steps.answered(f"c-{number}", NOW) for number in range(23)])
     with reading(url) as reader:
         assert sorted(ids(reader.records())) == sorted(f"c-{number}" for number in range(23))
 
 
 def test_open_calls_are_young_and_have_no_end(url, reading):
+    limit_ms = -1000 * OPEN_FOR.total_seconds()
     write(
         url,
-        decided(PLAY, "too old", -1000 * OPEN_FOR.total_seconds()),
-        decided(PLAY, "old", -1000 * OPEN_FOR.total_seconds() + 1),
-        *heard_call("ended", -5000),
-        decided(PLAY, "interrupted"),
-        steps.interrupted("interrupted", at(1)),
-        decided(PLAY, "ringing"),
-        *heard_call("talking", 1)[:-1],
-        steps.ended("undecided", NOW, CallStatus.CANCEL),
-        steps.answered("never decided", NOW),
+        [decided(PLAY, "too old", limit_ms), decided(PLAY, "old", limit_ms + 1), *heard_call("ended", -5000)],
+        [decided(PLAY, "interrupted"), steps.interrupted("interrupted", at(1)), decided(PLAY, "ringing")],
+        heard_call("talking", 1)[:-1],
+        [steps.ended("undecided", NOW, CallStatus.CANCEL), steps.answered("never decided", NOW)],
     )
     with reading(url, days_of(url)) as reader:
         found = reader.open_calls(NOW)
@@ -124,10 +86,8 @@ def test_open_calls_are_young_and_have_no_end(url, reading):
 def test_a_call_that_was_decided_twice_is_one_record(url, reading):
     """By the service too late, and by the hook; one of them is still in progress."""
     noticed = {name: fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id=name) for name in "ab"}
-    write(
-        url, decided(PLAY, "a", 3000), noticed["a"], decided(PLAY, "b", 3000),
-        steps.ended("a", at(9000), CallStatus.CANCEL), noticed["b"],
-    )  # fmt: skip
+    ended = steps.ended("a", at(9000), CallStatus.CANCEL)
+    write(url, [decided(PLAY, "a", 3000), noticed["a"], decided(PLAY, "b", 3000), ended, noticed["b"]])
     with reading(url, days_of(url)) as reader:
         found = reader.find(parse(FORWARDING), at(10_000))
         assert sorted(ids(found)) == ["a", "b"]
@@ -140,7 +100,7 @@ def test_a_call_that_was_decided_twice_is_one_record(url, reading):
 def test_reading_goes_on_while_writing_does(url):
     done = threading.Event()
     counts: list[int] = []
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer, LedgerReader.open(url) as reader:
+    with writer_of(url) as writer, LedgerReader.open(url) as reader:
 
         def read() -> None:
             while not done.is_set():
@@ -157,44 +117,38 @@ def test_reading_goes_on_while_writing_does(url):
     assert any(0 < count < 300 for count in counts)
 
 
-def test_a_reader_can_change_nothing(url, file, journal):
+def test_a_reader_can_change_nothing(url, file, journal, tmp_path):
     """Not even by a checkpoint when it is the last to leave: only the writer may make one."""
-    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        writer.append(decided()).result(20)
-        copy = file.parent.parent / "copy"
+    copy = tmp_path / "copy"
+
+    def octets() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in copy.iterdir() if not path.name.endswith("-shm")}
+
+    with writer_of(url) as writer:
+        put(writer, decided())
         shutil.copytree(file.parent, copy)  # as if the writer had been killed here
-    before = {path.name: path.read_bytes() for path in copy.iterdir() if not path.name.endswith("-shm")}
-    with LedgerReader.open(url_of(copy / file.name)) as reader:
-        assert ids(reader.records()) == ["c-1"]
-    after = {path.name: path.read_bytes() for path in copy.iterdir() if not path.name.endswith("-shm")}
-    assert after == before
+    before = octets()
+    assert [*records_of(url_of(copy / file.name))] == ["c-1"]
+    assert octets() == before
     assert (f"{file.name}-wal" in before) is (journal == "wal")
 
 
-def test_a_half_commit_of_a_dead_writer_is_named_and_the_next_writer_undoes_it(url, file):
-    write(url, decided())
-    half = sqlite3.connect(file, isolation_level=None)
-    half.execute("PRAGMA journal_mode=persist")
-    half.execute("PRAGMA cache_size=1")
-    half.execute("BEGIN IMMEDIATE")
-    half.executemany("INSERT INTO meta VALUES (?, ?)", [(f"key {n}", "x" * 2000) for n in range(100)])
-    copy = file.parent.parent / "copy"
-    shutil.copytree(file.parent, copy)  # a file half written, with its hot journal beside it
-    half.close()
+def test_a_half_commit_of_a_dead_writer_is_named_and_the_next_writer_undoes_it(url, file, tmp_path):
+    write(url, [decided()])
+    with held(file, "PRAGMA journal_mode=persist", "PRAGMA cache_size=1", "BEGIN IMMEDIATE") as half:
+        half.executemany("INSERT INTO meta VALUES (?, ?)", [(f"key {n}", "x" * 2000) for n in range(100)])
+        shutil.copytree(file.parent, tmp_path / "copy")  # a file half written, with its hot journal beside it
+    copy = url_of(tmp_path / "copy" / file.name)
     with pytest.raises(LedgerError, match="died in the middle of a commit; start `idtone serve`"):
-        LedgerReader.open(url_of(copy / file.name))
-    LedgerWriter.open(url_of(copy / file.name), "pbx-1", key_ring_of(url_of(copy / file.name))).close()
-    with LedgerReader.open(url_of(copy / file.name)) as reader:
-        assert ids(reader.records()) == ["c-1"]
+        LedgerReader.open(copy)
+    writer_of(copy).close()
+    assert [*records_of(copy)] == ["c-1"]
 
 
 def test_without_a_ledger_the_error_says_how_to_get_one(url, file):
     with pytest.raises(LedgerError, match=r"there is no ledger yet; start `idtone serve` first"):
         LedgerReader.open(url)
     assert not file.parent.exists()
-
-
-def test_an_empty_file_is_a_ledger_that_is_just_being_made(url, file):
     file.parent.mkdir()
     file.touch()
     with pytest.raises(LedgerError, match=r"still empty; start `idtone serve` first"):
@@ -202,46 +156,35 @@ def test_an_empty_file_is_a_ledger_that_is_just_being_made(url, file):
 
 
 def test_damage_that_appears_while_reading_is_an_error(url, file):
-    write(url, decided())
+    write(url, [decided()])
     with LedgerReader.open(url) as reader:
-        connection = sqlite3.connect(file)
-        connection.execute("DROP TABLE steps")
-        connection.close()
+        query(file, "DROP TABLE steps")
         with pytest.raises(LedgerError, match="no such table"):
             reader.records()
 
 
-@pytest.mark.parametrize(("since_call", "calls"), [(0, 10), (8, 2), (9, 1)])
-def test_the_extent_is_told_without_counting(reader, since_call, calls):
+def test_the_extent_is_told_without_counting(reader):
     a_call = len(heard_call("c-0"))
-    since = at(since_call * 60_000)
-    extent = reader.extent(since)
-    assert extent is not None
-    assert extent.steps == 10 * a_call
-    assert abs(extent.recent - calls * a_call) <= 2, "calls overlap by a step or two"
-    assert timedelta(0) <= extent.first_at - since < timedelta(minutes=1)
-
-
-def test_the_extent_of_a_ledger_without_recent_steps(reader):
+    for since_call, calls in ((0, 10), (8, 2), (9, 1)):
+        since = at(since_call * 60_000)
+        extent = reader.extent(since)
+        assert extent.steps == 10 * a_call
+        assert abs(extent.recent - calls * a_call) <= 2, "calls overlap by a step or two"
+        assert timedelta(0) <= extent.first_at - since < timedelta(minutes=1)
     assert reader.extent(at(3_600_000)) is None
 
 
 def test_calls_whose_end_nobody_will_see_any_more_are_lost(url):
-    hours = 3_600_000.0
+    write(url)
+    with LedgerReader.open(url) as reader:
+        assert reader.lost_calls(NOW) == []
+    hour = 3_600_000.0
     write(
         url,
-        decided(PLAY, "of an earlier day", -30 * hours),
-        decided(PLAY, "lost", -2 * hours),
-        *heard_call("ended", -2 * hours),
-        decided(PLAY, "young", -0.5 * hours),
-        steps.answered("young", NOW),
+        [decided(PLAY, "of an earlier day", -30 * hour), decided(PLAY, "lost", -2 * hour)],
+        heard_call("ended", -2 * hour),
+        [decided(PLAY, "young", -0.5 * hour), steps.answered("young", NOW)],
     )
     with LedgerReader.open(url) as reader:
         assert reader.lost_calls(NOW) == ["lost"]
         assert ids(reader.open_calls(NOW)) == ["young"]
-
-
-def test_an_empty_ledger_has_lost_nothing(url):
-    write(url)
-    with LedgerReader.open(url) as reader:
-        assert reader.lost_calls(NOW) == []

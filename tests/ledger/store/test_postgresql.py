@@ -70,7 +70,9 @@ def test_what_nobody_foresaw_is_not_told_as_an_outage(server):
     assert "runs" not in str(failed.value)
 
 
-def test_libpq_finds_the_password_by_its_own_ways(postgresql, monkeypatch, tmp_path_factory):
+def test_libpq_finds_the_password_by_its_own_ways_and_without_it_the_package_is_named(
+    postgresql, monkeypatch, tmp_path_factory
+):
     with pytest.raises(LedgerError, match=r"no password supplied.*see ledger\.password_file"):
         Server.named(postgresql.url()).schemas()
     passfile = tmp_path_factory.mktemp("home") / "pgpass"
@@ -78,9 +80,6 @@ def test_libpq_finds_the_password_by_its_own_ways(postgresql, monkeypatch, tmp_p
     passfile.chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(passfile))
     assert Server.named(postgresql.url()).schemas() == []
-
-
-def test_without_the_library_it_is_told_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(LedgerError, match=r"pip install 'idtone\[postgresql\]'"):
         Server.named("postgresql://db/x").schemas()

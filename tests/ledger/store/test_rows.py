@@ -86,8 +86,8 @@ def test_numbers_that_were_moved_to_another_call_are_not_opened():
     assert "the numbers cannot be opened" in fold("pbx-1", [step]).anomalies[0]
 
 
-@pytest.mark.parametrize("damage", [{"kind": "of-tomorrow"}, {"details": "{"}, {"details": "[]"}, {"at": 10**18}])
-def test_a_row_of_another_version_is_an_error_that_names_it(damage):
-    (row,) = stored([row_of("pbx-1", heard_call()[0], key_of) | damage])
-    with pytest.raises(LedgerError, match="step 1 of the ledger cannot be read"):
-        step_of(row, key_of)
+def test_a_row_of_another_version_is_an_error_that_names_it():
+    for damage in ({"kind": "of-tomorrow"}, {"details": "{"}, {"details": "[]"}, {"at": 10**18}):
+        (row,) = stored([row_of("pbx-1", heard_call()[0], key_of) | damage])
+        with pytest.raises(LedgerError, match="step 1 of the ledger cannot be read"):
+            step_of(row, key_of)

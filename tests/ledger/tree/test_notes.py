@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.errors import ProofError
+from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.tree.notes import (
     NOTE_LIMIT,
     Algorithm,
@@ -19,6 +20,8 @@ from idtone.ledger.tree.notes import (
     cosigned_at,
     decoded,
 )
+
+from .reference import SIGNER
 
 PETER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PETERS_SEED = base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:]
@@ -45,7 +48,6 @@ COSIGNED = (
     "jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n"
 )
 """tlog-cosignature's example."""
-OURS = Signer("pbx.example/ledger", bytes(range(32)))
 
 
 def test_the_note_of_go_is_believed_and_made_again():
@@ -58,33 +60,27 @@ def test_the_note_of_go_is_believed_and_made_again():
     assert str(Note(TEXT, (signer.sign(TEXT),))) == PETERS_NOTE
 
 
-@pytest.mark.parametrize("example", [POEM, COSIGNED, PETERS_NOTE])
-def test_the_examples_of_the_specifications_are_read_and_written_alike(example):
-    assert str(Note.parse(example.encode())) == example
-
-
-def test_the_poem_keeps_its_empty_line():
-    note = Note.parse(POEM.encode())
-    assert note.text.count("\n") == 4
-    assert note.signatures[0].name == "quasimodo.example/salvatore"
-
-
-def test_the_cosignature_of_the_specification_has_its_time():
+def test_the_examples_of_the_specifications_are_read_and_written_alike():
+    for example in (POEM, COSIGNED, PETERS_NOTE):
+        assert str(Note.parse(example.encode())) == example
+    poem = Note.parse(POEM.encode())
+    assert poem.text.count("\n") == 4
+    assert poem.signatures[0].name == "quasimodo.example/salvatore"
     assert cosigned_at(Note.parse(COSIGNED.encode()).signatures[1]) == 1679315147
+    checkpoint = Checkpoint.parse(Note.parse(COSIGNED.encode()).text)
+    assert (checkpoint.origin, checkpoint.size) == ("example.com/behind-the-sofa", 20852163)
+    assert COSIGNED.startswith(checkpoint.text + "\n")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_verifier_keys_of_other_implementations():
+    for text in (
         PETER,
         "EnochRoot+af0cfe78+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop",
         "TEST+7997405c+AQcC+FTVKf0jlTdHDY3rbevmnKxxPjigCXlVtGe6RIr6",
         "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2",
         "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
-    ],
-)
-def test_verifier_keys_of_other_implementations(text):
-    assert str(VerifierKey.parse(text)) == text
+    ):
+        assert str(VerifierKey.parse(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -106,26 +102,22 @@ def test_what_is_no_verifier_key_is_refused(text, problem):
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=50), st.integers(0, 2**40))
 def test_what_is_signed_and_cosigned_is_believed_and_nothing_else(text, time_s):
     text += "\n"
-    note = Note(text, (OURS.sign(text), OURS.cosign(text, time_s)))
+    note = Note(text, (SIGNER.sign(text), SIGNER.cosign(text, time_s)))
     read = Note.parse(str(note).encode())
     assert read == note
-    assert read.signed_by([OURS.key, OURS.cosigner]) == (OURS.key, OURS.cosigner)
+    assert read.signed_by([SIGNER.key, SIGNER.cosigner]) == (SIGNER.key, SIGNER.cosigner)
     assert cosigned_at(read.signatures[1]) == time_s
-    for key in (OURS.key, OURS.cosigner):
+    for key in (SIGNER.key, SIGNER.cosigner):
         with pytest.raises(ProofError, match="is not on this text"):
             Note(f"x{text}", read.signatures).signed_by([key])
 
 
-def test_lines_by_others_are_passed_over():
-    stranger = Signer("pbx.example/ledger", bytes(32))
-    note = Note(TEXT, (stranger.sign(TEXT), OURS.sign(TEXT)))
-    assert note.signed_by([OURS.key]) == (OURS.key,)
-    assert Note(TEXT, (stranger.sign(TEXT),)).signed_by([OURS.key]) == ()
-
-
-def test_a_line_is_added_once():
-    line = OURS.cosign(TEXT, 7)
-    note = Note(TEXT, (OURS.sign(TEXT),)).with_lines([line, line])
+def test_lines_by_others_are_passed_over_and_a_line_is_added_once():
+    stranger = Signer(SIGNER.key.name, bytes(32)).sign(TEXT)
+    assert Note(TEXT, (stranger, SIGNER.sign(TEXT))).signed_by([SIGNER.key]) == (SIGNER.key,)
+    assert Note(TEXT, (stranger,)).signed_by([SIGNER.key]) == ()
+    line = SIGNER.cosign(TEXT, 7)
+    note = Note(TEXT, (SIGNER.sign(TEXT),)).with_lines([line, line])
     assert note.with_lines([line]) == note
     assert len(note.signatures) == 2
 
@@ -160,18 +152,11 @@ def test_any_bytes_are_a_note_or_an_error(octets):
     assert str(note).encode() == octets
 
 
-@pytest.mark.parametrize("encoded", ["x", "xx", "xx=", "eA", "eB==", "eA==\n", "é"])
-def test_base64_is_read_strictly(encoded):
-    assert decoded(encoded) is None
-
-
-def test_a_cosignature_that_is_none_has_no_time():
-    with pytest.raises(ProofError, match="no cosignature"):
-        cosigned_at(SignatureLine("w", bytes(4), bytes(64)))
-    with pytest.raises(ProofError, match="no cosignature"):
-        cosigned_at(SignatureLine("w", bytes(4), b"\xff" * 72))
-
-
-def test_a_key_of_another_size_is_none():
+def test_what_is_nearly_right_is_wrong():
+    for encoded in ("x", "xx", "xx=", "eA", "eB==", "eA==\n", "é"):
+        assert decoded(encoded) is None
+    for octets in (bytes(64), b"\xff" * 72):
+        with pytest.raises(ProofError, match="no cosignature"):
+            cosigned_at(SignatureLine("w", bytes(4), octets))
     with pytest.raises(ProofError, match="32 bytes"):
         VerifierKey("w", Algorithm.ED25519, bytes(31))

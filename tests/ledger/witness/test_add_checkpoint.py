@@ -5,16 +5,13 @@ from http import HTTPStatus
 import pytest
 
 from idtone.errors import ProofError
-from idtone.ledger.tree import merkle
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.ledger.tree.notes import Note, Signer, cosigned_at
+from idtone.ledger.tree.notes import Signer, cosigned_at
 from idtone.ledger.witness.add_checkpoint import SIZE_TYPE, AddCheckpoint, cosignatures, judge
 
-from ..tree.reference import LEAVES, ROOTS, Stored
-from ..tree.test_checkpoints import LOG, signed
+from ..tree.reference import ROOTS, SIGNER, head, signed
+from .asking import LOGS, WITNESS, asking
 
-WITNESS = Signer("witness.example/1", bytes(31) + b"w")
-LOGS = {LOG.key.name: [LOG.key]}
 NAME = "example.com/behind-the-sofa"
 EXAMPLE = f"""\
 old 20852014
@@ -33,15 +30,6 @@ CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 """tlog-witness's example."""
 
 
-def head(size: int) -> Checkpoint:
-    return Checkpoint(LOG.key.name, size, ROOTS[size])
-
-
-def asking(old: int, size: int, note: Note | None = None) -> AddCheckpoint:
-    proof = merkle.consistency_proof(old, size, Stored(LEAVES).read) if old <= size else []
-    return AddCheckpoint(old, tuple(proof), note or signed(head(size)))
-
-
 def test_the_example_of_the_specification():
     request = AddCheckpoint.parse(EXAMPLE.encode())
     assert (request.old_size, len(request.proof)) == (20852014, 4)
@@ -56,17 +44,17 @@ def test_what_continues_is_cosigned(old, size):
     (line,) = cosignatures(answer.text, request.note, WITNESS.cosigner)
     assert cosigned_at(line) == 1793491200
     assert answer.cosigned == request.note.with_lines([line])
-    assert answer.cosigned.signed_by([LOG.key, WITNESS.cosigner]) == (LOG.key, WITNESS.cosigner)
+    assert answer.cosigned.signed_by([SIGNER.key, WITNESS.cosigner]) == (SIGNER.key, WITNESS.cosigner)
 
 
-OTHER = signed(Checkpoint(LOG.key.name, 8, bytes(32)))
+OTHER = signed(head(8, bytes(32)))
 
 
 @pytest.mark.parametrize(
     ("request_", "latest", "status", "text"),
     [
         (asking(0, 8, signed(Checkpoint("x", 8, ROOTS[8]))), None, HTTPStatus.NOT_FOUND, "does not know"),
-        (asking(0, 8, signed(head(8), Signer(LOG.key.name, bytes(32)))), None, HTTPStatus.FORBIDDEN, "no key"),
+        (asking(0, 8, signed(head(8), Signer(SIGNER.key.name, bytes(32)))), None, HTTPStatus.FORBIDDEN, "no key"),
         (AddCheckpoint(8, (), signed(head(7))), head(8), HTTPStatus.BAD_REQUEST, "larger"),
         (asking(0, 8), head(3), HTTPStatus.CONFLICT, "3\n"),
         (asking(3, 8), None, HTTPStatus.CONFLICT, "0\n"),
@@ -94,12 +82,9 @@ def test_what_is_no_request_is_refused(octets):
         AddCheckpoint.parse(octets)
 
 
-@pytest.mark.parametrize("answer", ["", "x\n", str(LOG.sign("x\n")), str(Signer("w", bytes(32)).cosign("x\n", 1))])
-def test_an_answer_without_the_witnesss_cosignature_is_none(answer):
-    with pytest.raises(ProofError):
-        cosignatures(answer, signed(head(8)), WITNESS.cosigner)
-
-
-def test_a_cosignature_on_another_text_is_told():
+def test_an_answer_without_the_witnesss_cosignature_on_this_text_is_none():
+    for answer in ("", "x\n", str(SIGNER.sign("x\n")), str(Signer("w", bytes(32)).cosign("x\n", 1))):
+        with pytest.raises(ProofError):
+            cosignatures(answer, signed(head(8)), WITNESS.cosigner)
     with pytest.raises(ProofError, match="is not on this text"):
         cosignatures(str(WITNESS.cosign("x\n", 1)), signed(head(8)), WITNESS.cosigner)

@@ -9,24 +9,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from idtone.errors import DocumentError, LedgerError, UsageError
-from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.notes import Signer, VerifierKey
-from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.witness.add_checkpoint import AddCheckpoint
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.witness import Witness, WitnessState, attend, read_logs
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 
-from ..sample_evidence import LOG, days_of, heard_call, key_ring_of, put
-from ..verification.test_verify_ledger import write
-from .test_add_checkpoint import LOGS, WITNESS, asking
+from ..sample_evidence import LOG, heard_call, key_ring_of, put
+from ..sample_ledger import faults, write, writer_of
+from ..tree.reference import SIGNER
+from .asking import WITNESS, asking
 
 NAME = "witness.example/1"
 
@@ -35,7 +34,7 @@ NAME = "witness.example/1"
 async def witnessing(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]:
     """A witness for one log; what `ledger.witnesses` is to say of it."""
     over, bound = asyncio.Event(), asyncio.get_running_loop().create_future()
-    with WitnessState.held(folder) as state:
+    with WitnessState.held(folder / "witness") as state:
         signer = state.signer(NAME)
         witness = Witness(state, signer, {key.name: [key]})
         task = asyncio.create_task(attend(witness, "127.0.0.1", 0, bound.set_result, over))
@@ -45,45 +44,42 @@ async def witnessing(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]
         await task
 
 
-async def ask(url: str, witness: str) -> None:
-    """As the service does now and then, with a ledger that is opened for it."""
-    key_ring = key_ring_of(url)
-    with LedgerWriter.open(url, "pbx-1", key_ring) as writer:
+async def ask(url: str, witness: str, writer: LedgerWriter | None = None, times: int = 1) -> None:
+    """As the service does now and then; with a ledger that is opened for it, if none is given."""
+    with nullcontext(writer) if writer else writer_of(url) as asking:
+        cosigning = Cosigning(asking, key_ring_of(url), [witness], 60)
         async with aiohttp.ClientSession() as session:
-            await Cosigning(writer, key_ring, [witness], 60).ask(session)
+            for _ in range(times):
+                await cosigning.ask(session)
 
 
-def key_of(witness: str) -> VerifierKey:
-    return VerifierKey.parse(witness.split()[1])
+async def written(url: str, *calls: str) -> None:
+    await asyncio.to_thread(write, url, *map(heard_call, calls))
 
 
 async def test_a_growing_ledger_is_cosigned_again_and_again(url, tmp_path):
-    for number in range(3):
-        await asyncio.to_thread(write, url, heard_call(f"c-{number}"))
-        async with witnessing(tmp_path / "witness") as witness:
+    for size in (1, 2, 3):
+        await written(url, f"c-{size}")
+        async with witnessing(tmp_path) as witness:
             await ask(url, witness)
-        kept = key_ring_of(url).cosigned.latest(LOG)
-        assert kept
-        assert kept[1].size == number + 1
-        assert kept[0].signed_by([LOG, key_of(witness)]) == (LOG, key_of(witness))
-    with LedgerReader.open(url, days_of(url)) as reader:
-        assert verify_ledger(reader, LOG, [("cosigned", kept[0])]).faults == []
+        note, checkpoint = key_ring_of(url).cosigned.latest(LOG)
+        keys = (LOG, VerifierKey.parse(witness.split()[1]))
+        assert (checkpoint.size, note.signed_by([*keys])) == (size, keys)
+    assert faults(url, ("cosigned", note)) == []
 
 
 async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, caplog):
     """Everything was put back, what was signed last too: the witness alone knows better."""
-    await asyncio.to_thread(write, url, heard_call("c-1"))
+    await written(url, "c-1")
     shutil.copytree(file.parent, tmp_path / "backup")
-    await asyncio.to_thread(write, url, heard_call("c-2"))
-    async with witnessing(tmp_path / "witness") as witness:
+    await written(url, "c-2")
+    async with witnessing(tmp_path) as witness:
         await ask(url, witness)
         shutil.rmtree(file.parent)
         shutil.copytree(tmp_path / "backup", file.parent)
-        key_ring = key_ring_of(url)
-        with LedgerWriter.open(url, "pbx-1", key_ring) as writer, caplog.at_level(logging.ERROR):
+        with writer_of(url) as writer, caplog.at_level(logging.ERROR):
             assert writer.checkpoint
-            async with aiohttp.ClientSession() as session:
-                await Cosigning(writer, key_ring, [witness], 60).ask(session)
+            await ask(url, witness, writer)
             assert writer.checkpoint is None
             put(writer, *heard_call("c-3"))
             assert writer.checkpoint is None
@@ -94,70 +90,54 @@ async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, cap
 @pytest.mark.parametrize("more", [2, 3])
 async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more, caplog):
     """Written anew, of as many leaves or more, by one who has the keys."""
-    await asyncio.to_thread(write, url, heard_call("c-1") + heard_call("c-2"))
-    async with witnessing(tmp_path / "witness") as witness:
+    await written(url, "c-1", "c-2")
+    async with witnessing(tmp_path) as witness:
         await ask(url, witness)
         for path in (file, key_ring_of(url).seen.path, key_ring_of(url).cosigned.path):
             path.unlink()
-        for number in range(more):
-            await asyncio.to_thread(write, url, heard_call(f"forged-{number}"))
+        await written(url, *(f"forged-{number}" for number in range(more)))
         await ask(url, witness)
     assert f"{NAME} has cosigned" in caplog.text
     assert "no longer signed" in caplog.text
 
 
-async def test_a_witness_that_is_away_is_told_once_and_asked_again(url, tmp_path, caplog):
-    await asyncio.to_thread(write, url, heard_call())
-    key_ring = key_ring_of(url)
-    with LedgerWriter.open(url, "pbx-1", key_ring) as writer:
-        async with witnessing(tmp_path / "witness") as witness:
-            port = witness.split()[0].rpartition(":")[2]
-        cosigning = Cosigning(writer, key_ring, [witness], 60)
-        async with aiohttp.ClientSession() as session:
-            for _ in range(2):
-                await cosigning.ask(session)
-        assert caplog.text.count("no cosignature: witness.example/1") == 1
-        assert key_ring.cosigned.latest(LOG) is None
-    assert port
-
-
-async def test_a_log_that_a_witness_does_not_know_gets_no_cosignature(url, tmp_path, caplog):
-    await asyncio.to_thread(write, url, heard_call())
-    async with witnessing(tmp_path / "witness", Signer("another", bytes(32)).key) as witness:
+async def test_a_witness_that_is_away_or_does_not_know_the_log_gives_no_cosignature(url, tmp_path, caplog):
+    await written(url, "c-1")
+    async with witnessing(tmp_path, Signer("another", bytes(32)).key) as witness:
         await ask(url, witness)
     assert "it answered 404: this witness does not know that log" in caplog.text
+    caplog.clear()
+    with writer_of(url) as writer:
+        await ask(url, witness, writer, times=2)
+    assert caplog.text.count("no cosignature: witness.example/1") == 1
     assert key_ring_of(url).cosigned.latest(LOG) is None
 
 
-async def test_no_two_requests_at_once_are_cosigned_from_the_same_size(tmp_path):
-    async with witnessing(tmp_path, LOGS["pbx.example/ledger"][0]) as witness, aiohttp.ClientSession() as session:
+async def test_what_a_witness_answers(tmp_path):
+    async with witnessing(tmp_path, SIGNER.key) as witness, aiohttp.ClientSession() as session:
+        place = f"{witness.split()[0]}/add-checkpoint"
 
-        async def post(request: AddCheckpoint) -> int:
-            async with session.post(f"{witness.split()[0]}/add-checkpoint", data=bytes(request)) as response:
-                return response.status
+        async def post(data: bytes | AddCheckpoint) -> tuple[int, str]:
+            async with session.post(place, data=bytes(data)) as response:
+                return response.status, await response.text()
 
-        statuses = await asyncio.gather(*(post(asking(0, size)) for size in (8, 3, 5, 7)))
-        assert sorted(statuses) == [200, 409, 409, 409]
-        assert await post(AddCheckpoint(0, (), asking(0, 8).note)) == 409
-
-
-async def test_what_is_no_request_is_answered_so(tmp_path):
-    async with witnessing(tmp_path) as witness, aiohttp.ClientSession() as session:
-        async with session.post(f"{witness.split()[0]}/add-checkpoint", data=b"hello") as response:
-            assert (response.status, await response.text()) == (400, "the request does not begin with: old SIZE\n")
-        async with session.post(f"{witness.split()[0]}/add-checkpoint", data=b"x" * 2**20) as response:
-            assert response.status == 413
-        async with session.get(f"{witness.split()[0]}/add-checkpoint") as response:
+        # No two requests at once are cosigned from the same size.
+        answers = await asyncio.gather(*(post(asking(0, size)) for size in (8, 3, 5, 7)))
+        assert sorted(status for status, _ in answers) == [200, 409, 409, 409]
+        assert (await post(AddCheckpoint(0, (), asking(0, 8).note)))[0] == 409
+        assert await post(b"hello") == (400, "the request does not begin with: old SIZE\n")
+        assert (await post(b"x" * 2**20))[0] == 413
+        async with session.get(place) as response:
             assert response.status == 405
 
 
 async def test_a_witness_whose_state_is_damaged_cosigns_nothing(url, tmp_path, caplog):
-    await asyncio.to_thread(write, url, heard_call("c-1"))
-    async with witnessing(tmp_path / "witness") as witness:
+    await written(url, "c-1")
+    async with witnessing(tmp_path) as witness:
         await ask(url, witness)
         (kept,) = (tmp_path / "witness").glob("*.checkpoint")
         kept.write_text("nothing")
-        await asyncio.to_thread(write, url, heard_call("c-2"))
+        await written(url, "c-2")
         await ask(url, witness)
     assert "restore it from a backup that is not older" in caplog.text
     assert "it answered 500: this witness cannot keep what it cosigns" in caplog.text
@@ -184,40 +164,21 @@ def test_the_keys_of_logs_are_read_with_every_fault(tmp_path):
     assert read_logs(path) == {LOG.name: [LOG]}
 
 
-@pytest.mark.parametrize(
-    ("key", "problem"), [("x+0+AA==", "is not a verifier key"), (str(LOG), "this is the key of a log")]
-)
-def test_a_setting_that_names_no_witness_is_wrong_use(url, key, problem):
-    with pytest.raises(UsageError, match=rf"ledger.witnesses: https://w.example: {problem}"):
-        Cosigning(None, key_ring_of(url), [f"https://w.example {key}"], 60)  # type: ignore[arg-type]
-
-
-async def test_without_witnesses_nothing_is_asked(url):
-    await asyncio.wait_for(Cosigning(None, key_ring_of(url), [], 60).run(), 1)  # type: ignore[arg-type]
+async def test_a_setting_that_names_no_witness_is_wrong_use_and_without_witnesses_nothing_is_asked(url):
+    for key, problem in (("x+0+AA==", "is not a verifier key"), (str(LOG), "this is the key of a log")):
+        with pytest.raises(UsageError, match=rf"ledger.witnesses: https://w.example: {problem}"):
+            Cosigning(None, key_ring_of(url), [f"https://w.example {key}"], 60)
+    await asyncio.wait_for(Cosigning(None, key_ring_of(url), [], 60).run(), 1)
 
 
 def test_the_command_serves_until_it_is_told_to_stop(url, tmp_path):
     write(url, heard_call())
     logs = tmp_path / "logs"
     logs.write_text(f"{LOG}\n")
-    command = [
-        "ledger",
-        "witness",
-        "--name",
-        NAME,
-        "--state",
-        tmp_path / "w",
-        "--logs",
-        logs,
-        "--listen",
-        "127.0.0.1:0",
-    ]
-    with subprocess.Popen(
-        [sys.executable, "-c", "from idtone.cli import main; main()", *map(str, command)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+    command = [sys.executable, "-c", "from idtone.cli import main; main()", "ledger", "witness", "--name", NAME]
+    options = ["--state", tmp_path / "w", "--logs", logs, "--listen", "127.0.0.1:0"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout
             asyncio.run(ask(url, process.stdout.readline().strip()))
             assert key_ring_of(url).cosigned.latest(LOG)
         finally:
