@@ -12,30 +12,28 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Final
 from unittest.mock import patch
 
-from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
+from idtone.calls import Decision, Direction, ForwardedCall
 from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal
 from idtone.ledger.disclosure.pack_file import write_zip
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys import sealing
-from idtone.ledger.keys.checkpoint_file import CheckpointFile
-from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.merkle import leaf_hash
 from idtone.ledger.tree.notes import Note, Signer
-from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.numbers import parse
-from idtone.persons import AccountKnownBy, Person
 
-from .sample_evidence import KEY, LOG, SEED, continuity_of, days_of, put, url_of
+from .sample_evidence import ALICE, BOB, KEY, LOG, PLAY, REFUSE, SEED, at, days_of, put, url_of
+from .sample_ledger import writer_of
 
 FOLDER: Final = Path(__file__).with_name("example")
 PACK, VALUES = FOLDER / "pack.zip", FOLDER / "values.json"
@@ -43,19 +41,13 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "evidence-format.md"
 WIDTH: Final = 118
 
 CASE: Final = "照会 2026-7"
-START: Final = datetime(2026, 11, 1, 0, 0, 0, 123456, UTC)
 WITNESS_SEED: Final = bytes(range(64, 96))
 WITNESS: Final = Signer("witness.example/w", WITNESS_SEED)
 COSIGNED_AT_S: Final = 1793498460
-ALICE, BOB = Person(1001, "alice", AccountKnownBy.LOGIN), Person(1002, "bob", AccountKnownBy.SUDO)
 CALLS: Final = ("pbx-1-1793491200.2", "pbx-1-1793491200.4")
 """Those of the pack; a third one is in the tree alone."""
 
 Files = dict[str, bytes]
-
-
-def at(ms: float) -> datetime:
-    return START + timedelta(milliseconds=ms)
 
 
 def _decided(call_id: str, decision: Decision, ms: float, called: str) -> Step:
@@ -64,14 +56,11 @@ def _decided(call_id: str, decision: Decision, ms: float, called: str) -> Step:
 
 
 def _calls() -> Iterator[Step]:
-    play = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0001", {Party.CALLED: "sample"}, 42, member="m-0001")
-    yield _decided(
-        "pbx-1-1793491200.0", Decision(Outcome.REFUSE, Reason.NUMBER_SUSPENDED, registry_version=42), 0, "117"
-    )
+    yield _decided("pbx-1-1793491200.0", REFUSE._replace(hangup_cause=None), 0, "117")
     yield steps.ended("pbx-1-1793491200.0", at(1), CallStatus.REFUSED, 21)
     heard, cancelled = CALLS
-    yield _decided(heard, play, 1000, "05031234567")
-    yield _decided(cancelled, play, 2000, "0612345678")
+    yield _decided(heard, PLAY, 1000, "05031234567")
+    yield _decided(cancelled, PLAY, 2000, "0612345678")
     yield steps.answered(heard, at(4000))
     yield steps.sound_started(heard, at(4002), "sample", "5e" * 32)
     yield steps.sound_ended(heard, at(4404), 400, known_by="packets", packets=20)
@@ -94,16 +83,8 @@ def made() -> tuple[Files, dict[str, str]]:
 
 def _made(url: str) -> tuple[Files, dict[str, str]]:
     signer = Signer(LOG.name, SEED)
-    beside = Path(url.removeprefix("sqlite:///"))
-    key_ring = KeyRing(
-        days_of(url),
-        signer,
-        CheckpointFile(beside.with_name("key.seen")),
-        CheckpointFile(beside.with_name("key.cosigned")),
-        continuity_of(url),
-    )
     day, hour = timedelta(days=1), timedelta(hours=1)
-    with LedgerWriter.open(url, "pbx-1", key_ring) as writer:
+    with writer_of(url) as writer:
         put(writer, *_calls())
         with LedgerReader.open(url) as reader:
             selection = selected(CASE, False, packed_calls(reader, CALLS, None, sealed=True))
@@ -120,7 +101,7 @@ def _made(url: str) -> tuple[Files, dict[str, str]]:
     reports = {REPORT: "<!doctype html>報告\n".encode(), PAPER: b"%PDF-1.4\n"}
     files = packed(CASE, "act-3", asked + 2 * hour, chosen, profiles, signer.key, reports, approval)
     files[SEAL] = seal(files, CASE, signer)
-    days = beside.with_name("key.days").read_text()
+    days = path_of(url).with_name("key.days").read_text()
     return files, _values(files, chosen, approval, note, days)
 
 

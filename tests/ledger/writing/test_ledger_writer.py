@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
 import sqlite3
 import time
@@ -138,33 +137,6 @@ async def test_a_cancelled_waiter_does_not_take_his_evidence_back(url, file):
         assert waiter.cancelled()
         assert future.result(FUTURE_S) is None
     assert written(url) == answered(1, 2)
-
-
-@pytest.mark.usefixtures("journal")
-def test_on_a_full_disk_steps_are_late_and_not_lost(url, watch, caplog):
-    long = [steps.sound_failed(f"c-{number}", NOW, "x" * 200) for number in range(100)]
-    pages = 2**30
-    watch(
-        lambda connection, statement: (
-            connection.execute(f"PRAGMA max_page_count={pages}") if statement == "BEGIN IMMEDIATE" else None
-        )
-    )
-    with writer_of(url) as writer:
-        put(writer, *answered("before"))
-        pages = 1
-        with caplog.at_level(logging.ERROR, ledger_writer.__name__):
-            failed = [writer.append(step) for step in long]
-            wait(failed, FUTURE_S)
-        errors = [future.exception(0) for future in failed]
-        assert any(errors)
-        assert all(isinstance(error, LedgerBehindError) and "make room" in str(error) for error in errors if error)
-        assert caplog.text.count("evidence is not written") == 1
-        assert writer.full
-        pages = 2**30
-        caught_up(writer)
-        assert not writer.full
-        put(writer, *answered("after"))
-    assert written(url) == [*answered("before"), *long, *answered("after")]
 
 
 @pytest.mark.parametrize("by", ["BEGIN IMMEDIATE", "BEGIN; SELECT * FROM steps"], ids=["a writer", "a reader"])
