@@ -101,22 +101,17 @@ class Tamperer:
         return f"inserted {where} like step {row['id']}"
 
     def reorder(self, connection: sqlite3.Connection) -> str:
-        one, other = self.closed_step(connection), self.closed_step(connection)
-        while other["id"] == one["id"]:
-            other = self.closed_step(connection)
-        if self.dice.random() < 0.5:
-            connection.execute("UPDATE steps SET id = -1 WHERE id = ?", (one["id"],))
-            connection.execute("UPDATE steps SET id = ? WHERE id = ?", (one["id"], other["id"]))
-            connection.execute("UPDATE steps SET id = ? WHERE id = -1", (other["id"],))
-            return f"steps {one['id']} and {other['id']} have changed places"
-        leaves = [row["id"] for row in connection.execute("SELECT id FROM steps WHERE leaf IS NOT NULL")]
-        first, second = self.dice.sample(leaves, 2)
-        (a,), (b,) = (
-            connection.execute("SELECT leaf FROM steps WHERE id = ?", (each,)).fetchone() for each in (first, second)
-        )
-        connection.execute("UPDATE steps SET leaf = ? WHERE id = ?", (b, first))
-        connection.execute("UPDATE steps SET leaf = ? WHERE id = ?", (a, second))
-        return f"leaves {a} and {b} have changed places"
+        column = self.dice.choice(["id", "leaf"])
+        if column == "id":
+            one, other = self.closed_step(connection)["id"], self.closed_step(connection)["id"]
+            while other == one:
+                other = self.closed_step(connection)["id"]
+        else:
+            leaves = connection.execute("SELECT leaf FROM steps WHERE leaf IS NOT NULL").fetchall()
+            one, other = (leaf for (leaf,) in self.dice.sample(leaves, 2))
+        for old, new in ((one, -1), (other, one), (-1, other)):
+            connection.execute(f"UPDATE steps SET {column} = ? WHERE {column} = ?", (new, old))  # noqa: S608
+        return f"the steps with {column} {one} and {other} have changed places"
 
     def truncate(self, connection: sqlite3.Connection) -> str:
         """Everything from some leaf on, with the hashes and all, as if it had never been."""

@@ -16,7 +16,7 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.keys.continuity import Continuity
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.proven_leaf import ProvenLeaf
-from idtone.ledger.tree.checkpoints import believed
+from idtone.ledger.tree.checkpoints import Checkpoint, believed
 from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import log_store
@@ -66,31 +66,31 @@ def test_what_is_told_later_is_a_leaf_of_its_own_that_changes_none(url):
     assert faults(url) == []
 
 
-ROOTS: set[tuple[int, bytes]] = set()
+ROOTS: set[Checkpoint] = set()
 """Of all runs of the next test."""
 
 
-@pytest.mark.parametrize("group", [1, 2, 5, 1000])
+def write_in(url: str, told: list[steps.Step], group: int, reopened: bool) -> None:
+    """In groups of so many steps, by one writer or by one for each."""
+    groups = [told[start : start + group] for start in range(0, len(told), group)]
+    if reopened:
+        for each in groups:
+            write(url, each)
+    else:
+        with writer_of(url) as writer:
+            for each in groups:
+                together(writer, each)
+
+
+@pytest.mark.parametrize(("group", "reopened"), [(1, True), (1, False), (2, False), (5, False), (1000, False)])
 @pytest.mark.parametrize("limit", [0, 2, 50_000])
-def test_leaves_do_not_depend_on_how_steps_are_grouped_nor_on_memory(url, group, limit, monkeypatch):
+def test_leaves_do_not_depend_on_groups_nor_on_memory_nor_on_restarts(url, group, reopened, limit, monkeypatch):
     monkeypatch.setattr(log_store, "OPEN_LIMIT", limit)
     monkeypatch.setattr("idtone.ledger.keys.sealing.os.urandom", bytes)  # so that the roots can be compared
-    told = evidence(12)
-    with writer_of(url) as writer:
-        for start in range(0, len(told), group):
-            together(writer, told[start : start + group])
-        note = writer.checkpoint
+    write_in(url, evidence(12), group, reopened)
     assert faults(url) == []
-    ROOTS.add((len(told), believed(note, LOG).root))
-    assert len(ROOTS) == 1
-
-
-def test_a_restart_in_the_middle_of_calls_changes_nothing(url):
-    for step in evidence(8):
-        write(url, [step])
-    assert faults(url) == []
-    with LedgerReader.open(url, days_of(url)) as reader:
-        assert verify_ledger(reader, LOG).leaves == 10
+    ROOTS.add(key_ring_of(url).seen.latest(LOG)[1])
+    assert [checkpoint.size for checkpoint in ROOTS] == [15]
 
 
 def test_odd_calls_are_leaves_too(url):
@@ -121,14 +121,7 @@ def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(url, group,
 
     ended = steps.ended("c-1", at(100), CallStatus.CANCEL)
     told = [*again(0), ended, *again(101), *heard_call("c-2", 200), *again(70_000)]
-    groups = [told[start : start + group] for start in range(0, len(told), group)]
-    if reopened:
-        for each in groups:
-            write(url, each)
-    else:
-        with writer_of(url) as writer:
-            for each in groups:
-                together(writer, each)
+    write_in(url, told, group, reopened)
     first, *later = proofs(url, "c-1")
     assert (kinds(first), after(first)) == (["decided"] * 7 + ["ended"], None)
     assert [(kinds(each), after(each)) for each in later] == [(["decided"], before) for before in range(8, 22)]
