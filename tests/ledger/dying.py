@@ -16,7 +16,7 @@ from idtone.ledger.store import sqlite
 from idtone.ledger.writing import housekeeping, ledger_writer
 from idtone.settings import LedgerSettings
 
-from .sample_evidence import NOW, heard_call
+from .sample_evidence import NOW, heard_call, put, wait_until
 from .sample_ledger import writer_of
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -63,12 +63,15 @@ def write_calls(telling: Connection, url: str, journal: str, start: str) -> None
 
 
 def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None:
-    """Write calls and replicate them, in small batches."""
+    """Write calls and replicate them, in small batches; the first has arrived when it tells so."""
     replicator.LOOK_EVERY_S, batch.BATCH_STEPS = 0.005, 7
-    writer = ledger_writer.LedgerWriter.open(settings.own(), "pbx-1", KeyRing.of(settings, "pbx-1"))
-    replicator.Replicator(settings, "pbx-1").begin()
-    telling.send("replicating")
-    for number in count():
-        for step in heard_call(f"{start}-{number}", number):
-            writer.append(step)
-        time.sleep(0.002)
+    one = replicator.Replicator(settings, "pbx-1")
+    with ledger_writer.LedgerWriter.open(settings.own(), "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
+        put(writer, *heard_call(f"{start}-first"))
+        one.begin()
+        wait_until(lambda: one.status.behind == 0)
+        telling.send("replicating")
+        for number in count():
+            for step in heard_call(f"{start}-{number}", number):
+                writer.append(step)
+            time.sleep(0.002)

@@ -164,6 +164,7 @@ def test_no_act_whatever_it_says_breaks_the_list(kind, details):
     assert set(before) <= set(after)
 
 
-def test_a_request_that_is_nested_too_deep_is_none():
-    deep = replace(ASKED, details={**ASKED.details, "selected": "[" * 100_000})
-    assert objection(deep, {}, RULES) == "it is not what an act of this kind says (RecursionError)"
+def test_a_request_whose_calls_are_none_is_none():
+    for selected, error in (("[" * 100_000, "RecursionError"), ("[]", "ValueError"), ("7", "ValueError")):
+        act = replace(ASKED, details={**ASKED.details, "selected": selected})
+        assert objection(act, {}, RULES) == f"it is not what an act of this kind says ({error})"

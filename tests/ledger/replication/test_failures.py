@@ -19,7 +19,7 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 
 from ..dying import killed, replicate
 from ..sample_evidence import heard_call, put, wait_until
-from ..sample_ledger import spoil
+from ..sample_ledger import spoil, together
 from .between import CUT, STALL, Between
 from .nodes import same
 
@@ -41,7 +41,7 @@ def test_a_node_that_is_killed_again_and_again(node):
     for number in range(KILLS):
         killed(dice.uniform(0.02, 0.4), replicate, node.settings, str(number))
     with node.copy() as copy:
-        assert len(copy.records(limit=10_000)) > KILLS  # something had arrived before the last of them
+        assert len(copy.records(limit=10_000)) > KILLS  # more than the first one of each had arrived
     node.write()  # the next start undoes what the last one was in the middle of
     node.replicate()
     assert same(node)
@@ -52,12 +52,12 @@ def test_a_node_that_is_killed_again_and_again(node):
 def test_a_postgresql_that_is_killed_while_it_is_shipped_to(node, postgresql, monkeypatch):
     monkeypatch.setattr(batch, "BATCH_STEPS", 5)
     dice = random.Random(1102)
-    node.write(*(heard_call(f"c-{number}", number) for number in range(300)))
+    node.write(*(heard_call(f"c-{number}", number) for number in range(150)))
     one = Replicator(node.settings, node.name)
     one.begin()
     killed_under_way = 0
-    for _ in range(3):
-        time.sleep(dice.uniform(0.05, 0.3))
+    for _ in range(2):
+        time.sleep(dice.uniform(0.05, 0.2))
         killed_under_way += bool(one.status.behind)
         postgresql.kill()
         until(lambda: one.status.trouble)
@@ -87,7 +87,7 @@ def test_a_network_that_parts_before_any_message(node, postgresql, fault, to_ser
 
     def replicate_one(number: int) -> None:
         nonlocal messages
-        put(writer, *heard_call(f"d-{number}", number))
+        together(writer, heard_call(f"d-{number}", number))
         messages = 0
         connection = node.through(between).connection()
         try:
@@ -101,7 +101,7 @@ def test_a_network_that_parts_before_any_message(node, postgresql, fault, to_ser
         replicate_one(0)
         last = messages
         assert last > 15
-        for lost_at in range(1, last + 1) if fault == CUT else {*range(1, last, 5), last - 1, last}:
+        for lost_at in range(1, last + 1) if fault == CUT else (1, last // 2, last - 1, last):
             with monkeypatch.context() as patch:
                 patch.setattr(postgresql_module, "ORPHANED_AFTER_S", 0.3)
                 patch.setattr(replica_connection, "ANSWER_WITHIN_S", 0.3)
