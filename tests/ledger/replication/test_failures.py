@@ -103,6 +103,7 @@ def test_a_network_that_parts_before_any_message(node, postgresql, fault, to_ser
         assert last > 15
         for lost_at in range(1, last + 1) if fault == CUT else (1, last // 2, last - 1, last):
             with monkeypatch.context() as patch:
+                patch.setattr(postgresql_module, "CONNECT_WITHIN_S", 2)
                 patch.setattr(postgresql_module, "ORPHANED_AFTER_S", 0.3)
                 patch.setattr(replica_connection, "ANSWER_WITHIN_S", 0.3)
                 with pytest.raises(LedgerError):
