@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -42,24 +43,12 @@ def other(node, postgresql):
         yield session
 
 
-class Meanwhile:
-    """Does something in a thread, and has what it raised."""
-
-    def __init__(self, work: Callable[[], object]) -> None:
-        self._work = work
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.raised: LedgerError | None = None
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._work()
-        except LedgerError as error:
-            self.raised = error
-
-    def join(self) -> None:
-        self._thread.join(10)
-        assert not self._thread.is_alive()
+def meanwhile(work: Callable[[], object]) -> Future[object]:
+    """Do it in a thread."""
+    pool = ThreadPoolExecutor(1)
+    done = pool.submit(work)
+    pool.shutdown(wait=False)
+    return done
 
 
 def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgresql):
@@ -83,13 +72,12 @@ def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgre
             asked = 0
             stalled.clear()
             connection = node.through(between).connection()
-            replicating = Meanwhile(connection.replicate)
+            replicating = meanwhile(connection.replicate)
             assert stalled.wait(10)
             put(writer, *heard_call(f"d-{at}", at), within_s=2)
             connection.cut()
             between.cut()
-            replicating.join()
-            assert replicating.raised
+            assert isinstance(replicating.exception(10), LedgerError)
     node.replicate()
     assert same(node)
 
@@ -98,12 +86,12 @@ def test_a_step_is_written_while_the_doctor_waits_and_the_doctor_gives_up(node, 
     monkeypatch.setattr(own_replica_module, "ASKED_WITHIN_S", 2)
     other.execute(f'LOCK TABLE "{schema_of(node.key.name)}".hashes IN ACCESS EXCLUSIVE MODE')
     with node.writer() as writer:
-        doctor = Meanwhile(lambda: own_replica(node.server, node.settings, node.name))
+        doctor = meanwhile(lambda: own_replica(node.server, node.settings, node.name))
         while not postgresql.execute("SELECT 1 FROM pg_locks WHERE NOT granted"):
-            assert not doctor.raised
+            assert not doctor.done()
         put(writer, *heard_call("d-0"), within_s=2)
-        doctor.join()
-        assert "pg_stat_activity shows" in str(doctor.raised)
+        with pytest.raises(LedgerError, match="pg_stat_activity shows"):
+            doctor.result(10)
         other.rollback()
     told = own_replica(node.server, node.settings, node.name)
     assert (told.is_own, told.behind) == (True, 6)

@@ -264,6 +264,7 @@ def test_steps_go_to_the_disk_together_unless_something_waits(url, commits, monk
         for _ in range(2):
             before = len(commits)
             waiting = [writer.append(step) for step in answered(*range(3))]
+            time.sleep(0.1)
             assert not any(future.done() for future in waiting)
             writer.hurry()
             wait(waiting, FUTURE_S)
