@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -112,6 +113,7 @@ def test_what_there_is_no_room_for_is_written_later_or_counted(url, mounted, cap
         assert "make room on its disk" in str(act)
         assert not isinstance(act, LedgerBehindError)
         assert "steps of evidence are not written" in writer.words
+        time.sleep(0.2)  # it is tried again meanwhile, and told once
         neighbour.make_room()
         caught_up(writer)
         assert not late(writer, number)
