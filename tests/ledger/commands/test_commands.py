@@ -209,6 +209,7 @@ NO_NUMBER = r"only telephone numbers can be found; write it like 0312345678$"
     [
         ("list --ledger {other}", "start `idtone serve` first"),
         ("show c-1 --ledger {other}", "start `idtone serve` first"),
+        ("verify --ledger {other}", "there is no ledger yet"),
         ("list --follow --until 1h", "--follow has no end, and --until names one"),
         ("show c-", r"several calls have ids that begin with c-: c-\[odd\], c-heard, c-refused; write more"),
         ("prove c-", r"several calls have ids that begin with c-: c-\[odd\], c-heard, c-refused; write more"),
