@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zipfile
 
 import pytest
 from hypothesis import given
@@ -73,6 +74,8 @@ def test_a_pack_is_a_zip_that_is_the_same_each_time(files, tmp_path):
     for path in (one, two):
         write_zip(path, files)
     assert one.read_bytes() == two.read_bytes()
+    with zipfile.ZipFile(one) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert read_zip(one) == files
     assert one.stat().st_mode & 0o777 == 0o600
 
