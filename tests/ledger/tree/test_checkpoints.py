@@ -26,6 +26,7 @@ def test_every_checkpoint_is_read_as_it_was_written(origin, size, root, more):
         (HEAD.text, ""),
         (HEAD.text, "x\n1\n"),
         ("=\n", "="),
+        ("=\n", "=\nx"),
         ("\n8\n", "\n08\n"),
         ("\n8\n", "\n-8\n"),
         ("\n8\n", "\n8x\n"),
