@@ -133,17 +133,17 @@ def test_two_nodes_by_one_name_are_told_apart_by_their_keys(two, postgresql):
 
 def test_a_machine_that_was_cloned_is_noticed_as_soon_as_it_tells_other_things(tmp_path, node):
     node.write(heard_call("c-0"))
-    node.replicate()
+    link = node.connection()
+    link.replicate()
     shutil.copytree(tmp_path / "pbx-1", tmp_path / "clone")
     clone = node.changed(spool=tmp_path / "clone/ledger.sqlite3", key_file=tmp_path / "clone/ledger.key")
     assert clone.key == node.key
     node.write(heard_call("c-1"))
     clone.write(heard_call("c-2"))
-    connection = clone.connection()
-    connection.replicate()
-    with pytest.raises(LedgerError, match="another node replicates by the same"):
-        node.replicate()
-    connection.close()
+    clone.replicate()
+    for each in (link, node.connection()):
+        with pytest.raises(LedgerError, match="another node replicates by the same"):
+            each.replicate()
     assert same(clone)
 
 
