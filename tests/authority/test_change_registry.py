@@ -43,7 +43,7 @@ def granted(office: Office, text: str = APPLICATION) -> None:
     office.told("grant", "A-1", "--from", "2026-12-01", "--until", "2027-12-01")
 
 
-def test_from_the_application_to_the_member(office: Office) -> None:
+def test_from_the_application_to_the_member(office):
     commented = office.registry.read_text().replace("members:\n", "# the members\nmembers:  # all of them\n")
     office.registry.write_text(commented.replace("version: 42", "version: 43"))
     office.told("publish", *WHY, *office.all_keys())
@@ -84,7 +84,7 @@ def test_from_the_application_to_the_member(office: Office) -> None:
     assert " in version 3 of registry\n" in text
 
 
-def test_a_member_asks_for_more(office: Office) -> None:
+def test_a_member_asks_for_more(office):
     text = APPLICATION.replace("m-0008", "m-0002").replace("八番電話株式会社", "次の電話株式会社")
     granted(office, text.replace("Eighth", "Next"))
     document = parse_registry(office.registry.read_text(), "")
@@ -105,14 +105,14 @@ def test_a_member_asks_for_more(office: Office) -> None:
         ("A-1", "../A", "application.id: is not an id"),
     ],
 )
-def test_an_application_that_cannot_be_granted_is_refused(office: Office, old: str, new: str, fault: str) -> None:
+def test_an_application_that_cannot_be_granted_is_refused(office, old, new, fault):
     path = office.folder.with_name("application.yaml")
     path.write_text(APPLICATION.replace(old, new))
     error = office.refused("apply", path)
     assert fault in error or ("is the same as members[0].numbers[0]" in error and "overlaps" in fault), error
 
 
-def test_applications_show_their_status(office: Office) -> None:
+def test_applications_show_their_status(office):
     path = office.folder.with_name("application.yaml")
     path.write_text(APPLICATION)
 
@@ -136,7 +136,7 @@ def test_applications_show_their_status(office: Office) -> None:
     assert (code, out) == (0, "no application waits\n")
 
 
-def test_only_an_application_that_passed_its_review_unchanged_is_granted(office: Office) -> None:
+def test_only_an_application_that_passed_its_review_unchanged_is_granted(office):
     path = office.folder.with_name("application.yaml")
     path.write_text(APPLICATION)
     grant = ("A-1", "--until", "2027-12-01")
@@ -155,7 +155,7 @@ def test_only_an_application_that_passed_its_review_unchanged_is_granted(office:
     assert "was granted already" in office.refused("apply", path)
 
 
-def test_a_licence_is_renewed_suspended_resumed_and_revoked(office: Office) -> None:
+def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
     before = office.registry.read_text()
     assert "is already valid until 2027-01-10" in office.refused("renew", "L-0001", "--until", "2026-12-10", *WHY)
     told = office.told("renew", "L-0001", "--until", "2028-01-10", *WHY)
@@ -172,7 +172,7 @@ def test_a_licence_is_renewed_suspended_resumed_and_revoked(office: Office) -> N
     assert "no licence 'L-9'" in office.refused("revoke", "L-9", *WHY)
 
 
-def test_numbers_are_assigned_and_released(office: Office, tmp_path: Path) -> None:
+def test_numbers_are_assigned_and_released(office, tmp_path):
     told = office.told("assign-number", "m-0002", *WHY, typed="03-6234-5678, 0362345700-0362345799\n")
     assert told["what"] == [
         "member m-0002: assigned: …5678", "member m-0002: assigned: …5700 to …5799 (100 numbers)",
@@ -189,7 +189,7 @@ def test_numbers_are_assigned_and_released(office: Office, tmp_path: Path) -> No
     assert "no member 'm-9'" in office.refused("assign-number", "m-9", *WHY, typed="0362349999\n")
 
 
-def test_two_people_stop_a_number_and_lift_it(office: Office) -> None:
+def test_two_people_stop_a_number_and_lift_it(office):
     tanaka = office.act_as("tanaka", 1001)
     told = office.told("suspend-number", *STOP, typed="03-1234-5677\n0312345677\n")
     assert (told["by"], told["subject"]) == (tanaka, "R-7")
@@ -210,14 +210,14 @@ def test_two_people_stop_a_number_and_lift_it(office: Office) -> None:
     assert "…5677 is not suspended" in office.refused("lift", *WHY, typed="0312345677\n0312345677\n")
 
 
-def test_one_key_does_not_publish_a_suspension(office: Office) -> None:
+def test_one_key_does_not_publish_a_suspension(office):
     office.told("suspend-number", *STOP, typed="0312345677\n0312345677\n")
     error = office.refused("publish", *office.keys("duty-1"))
     assert "suspensions needs the signatures of 2 of its 2 duty keys, and has 1" in error
     assert office.told("history")[-1]["signed"] is None
 
 
-def test_two_people_enter_the_same_number(office: Office) -> None:
+def test_two_people_enter_the_same_number(office):
     for command, more in (("suspend-number", STOP[:4]), ("lift", ())):
         error = office.refused(command, *more, *WHY, typed="0312345677\n0312345678\n")
         assert "the two numbers differ" in error
@@ -229,7 +229,7 @@ def test_two_people_enter_the_same_number(office: Office) -> None:
     assert "--requested is in the future" in office.refused("suspend-number", *late, typed="1\n1\n")
 
 
-def test_the_registry_itself_is_extended(office: Office) -> None:
+def test_the_registry_itself_is_extended(office):
     told = office.told("prolong", "--until", "2027-03-01", *WHY)
     assert told["what"] == ["the registry's expiry is 2027-03-01T00:00:00+09:00, was 2026-12-01T00:00:00+09:00"]
     assert "would change nothing" in office.refused("prolong", "--until", "2027-03-01", *WHY)
@@ -241,19 +241,19 @@ def test_the_registry_itself_is_extended(office: Office) -> None:
         assert fault in office.refused("prolong", "--until", moment, *WHY)
 
 
-def test_an_unrecorded_edit_blocks_every_change(office: Office) -> None:
+def test_an_unrecorded_edit_blocks_every_change(office):
     office.registry.write_text(office.registry.read_text().replace("Good Telecom", "Better Telecom"))
     assert "was edited by hand" in office.refused("revoke", "L-0001", *WHY)
     office.suspensions.write_text(STOPPED)
     assert "was edited by hand" in office.refused("lift", *WHY, typed="0312345677\n0312345677\n")
 
 
-def test_two_commands_do_not_change_the_folder_at_once(office: Office) -> None:
+def test_two_commands_do_not_change_the_folder_at_once(office):
     with Workspace(office.folder).locked():
         assert "another command is changing something" in office.refused("revoke", "L-0001", *WHY)
 
 
-def test_a_reason_is_one_readable_line(office: Office) -> None:
+def test_a_reason_is_one_readable_line(office):
     for why in ("", " ", "x\ny", "x" * 201):
         assert "--why is not a readable text" in office.refused("revoke", "L-0001", "--why", why)
 
@@ -261,7 +261,7 @@ def test_a_reason_is_one_readable_line(office: Office) -> None:
 # -- the history ------------------------------------------------------------------------------------------------------
 
 
-def test_a_rewritten_history_is_found(office: Office) -> None:
+def test_a_rewritten_history_is_found(office):
     office.told("revoke", "L-0001", *WHY)
     path = office.folder / "history" / "registry.jsonl"
     assert [bool(entry["signed"]) for entry in office.told("history")] == [True, True, False]
@@ -281,7 +281,7 @@ def test_a_rewritten_history_is_found(office: Office) -> None:
 # -- in words ---------------------------------------------------------------------------------------------------------
 
 
-def test_diff_lists_the_differences_in_words(office: Office, tmp_path: Path) -> None:
+def test_diff_lists_the_differences_in_words(office, tmp_path):
     old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
     old.write_text(office.registry.read_text())
     new.write_text(office.registry.read_text())
@@ -312,7 +312,7 @@ def test_diff_lists_the_differences_in_words(office: Office, tmp_path: Path) -> 
     assert (code, "are of two kinds" in error) == (2, True)
 
 
-def test_the_sample_application_can_be_granted(office: Office) -> None:
+def test_the_sample_application_can_be_granted(office):
     sample = Path(__file__).parents[2] / "config" / "application.yaml"
     office.told("apply", sample)
 
@@ -320,7 +320,7 @@ def test_the_sample_application_can_be_granted(office: Office) -> None:
 # -- what people do ---------------------------------------------------------------------------------------------------
 
 
-def test_the_history_takes_no_telephone_number(office: Office) -> None:
+def test_the_history_takes_no_telephone_number(office):
     for text in ("stop 03-1234-5677", "+81 3 1234 5677", "０３１２３４５６７７ again"):
         assert "contains a telephone number" in office.refused("revoke", "L-0001", "--why", text)
         error = office.refused("suspend-number", "--reference", text, "--requested", "2026-11-02", *WHY)
@@ -328,14 +328,14 @@ def test_the_history_takes_no_telephone_number(office: Office) -> None:
     office.told("revoke", "L-0001", "--why", "case 2026-0312 of 2026-11-01, file 17")
 
 
-def test_a_change_keeps_the_mode_of_the_file(office: Office) -> None:
+def test_a_change_keeps_the_mode_of_the_file(office):
     office.suspensions.chmod(0o640)
     office.told("suspend-number", *STOP, typed="0312345677\n0312345677\n")
     assert office.suspensions.stat().st_mode & 0o777 == 0o640
     assert (office.folder / "history" / "suspensions.yaml").stat().st_mode & 0o777 == 0o600
 
 
-def test_two_keys_sign_what_was_lifted_by_hand(office: Office) -> None:
+def test_two_keys_sign_what_was_lifted_by_hand(office):
     office.told("suspend-number", *STOP, typed="0312345677\n0312345677\n")
     office.told("publish", *office.duty())
     stopped = office.suspensions.read_text()
@@ -359,7 +359,7 @@ def test_two_keys_sign_what_was_lifted_by_hand(office: Office) -> None:
 
 
 @pytest.mark.parametrize("file", ["registry", "suspensions"])
-def test_nothing_is_issued_in_the_future(office: Office, file: str) -> None:
+def test_nothing_is_issued_in_the_future(office, file):
     path = office.folder / f"{file}.yaml"
     text = path.read_text().replace("version: 42", "version: 43").replace("issued: 2026", "issued: 2036")
     path.write_text(text.replace("expires: 2026", "expires: 2040"))
@@ -367,14 +367,14 @@ def test_nothing_is_issued_in_the_future(office: Office, file: str) -> None:
     assert (code, f"{file}.yaml: is issued in the future" in error) == (2, True)
 
 
-def test_a_change_that_was_undone_by_hand_is_not_published(office: Office) -> None:
+def test_a_change_that_was_undone_by_hand_is_not_published(office):
     before = office.suspensions.read_text()
     office.told("suspend-number", *STOP, typed="0312345677\n0312345677\n")
     office.suspensions.write_text(before)
     assert "was edited by hand" in office.refused("publish", *office.duty())
 
 
-def test_a_note_records_what_was_edited_after_the_last_command(office: Office) -> None:
+def test_a_note_records_what_was_edited_after_the_last_command(office):
     tanaka = office.act_as("tanaka", 1001)
     office.told("revoke", "L-0001", *WHY)
     text = office.registry.read_text()
@@ -385,7 +385,7 @@ def test_a_note_records_what_was_edited_after_the_last_command(office: Office) -
     assert [entry["by"] for entry in office.told("history")][-2:] == [tanaka, suzuki]
 
 
-def test_a_line_missing_from_the_history_is_found(office: Office) -> None:
+def test_a_line_missing_from_the_history_is_found(office):
     for licence in ("suspend-licence", "resume-licence", "revoke"):
         office.told(licence, "L-0001", *WHY)
     path = office.folder / "history" / "registry.jsonl"
@@ -396,7 +396,7 @@ def test_a_line_missing_from_the_history_is_found(office: Office) -> None:
     assert "its last line is incomplete" in office.refused("history")
 
 
-def test_an_application_does_not_replace_another_members(office: Office) -> None:
+def test_an_application_does_not_replace_another_members(office):
     path = office.folder.with_name("application.yaml")
     path.write_text(APPLICATION)
     office.told("apply", path)
@@ -405,7 +405,7 @@ def test_an_application_does_not_replace_another_members(office: Office) -> None
     assert "application A-1 is another member's" in office.refused("apply", path)
 
 
-def test_nothing_changes_if_the_history_cannot_be_written(office: Office) -> None:
+def test_nothing_changes_if_the_history_cannot_be_written(office):
     (office.folder / "history" / "registry.jsonl").unlink()
     (office.folder / "history" / "registry.yaml").unlink()
     (office.folder / "history").rename(office.folder / "elsewhere")
@@ -422,7 +422,7 @@ def test_nothing_changes_if_the_history_cannot_be_written(office: Office) -> Non
         "numbers: # one\u2028      - '0312340001'",
     ],
 )
-def test_text_that_cannot_be_edited_safely_is_left_to_people(office: Office, written: str) -> None:
+def test_text_that_cannot_be_edited_safely_is_left_to_people(office, written):
     text = office.registry.read_text()
     old = text[text.index('numbers:\n      - "0312340001"') :]
     new = text.replace(old, written + "\n")
@@ -438,7 +438,7 @@ def test_text_that_cannot_be_edited_safely_is_left_to_people(office: Office, wri
         assert code == 2 or (number in held) == (command == "assign-number"), error
 
 
-def test_a_list_in_one_line_stays_in_one_line(office: Office) -> None:
+def test_a_list_in_one_line_stays_in_one_line(office):
     text = office.registry.read_text()
     member = text[text.index("  - id: m-0002") :]
     line = "  - {id: m-0002, name: {ja: 次の電話株式会社, en: Next Telecom}, numbers: []}\n"
@@ -449,7 +449,7 @@ def test_a_list_in_one_line_stays_in_one_line(office: Office) -> None:
 
 
 @pytest.mark.parametrize("command", ["revoke", "history", "publish", "prepare"])
-def test_a_missing_folder_is_one_clear_error(office: Office, tmp_path: Path, command: str) -> None:
+def test_a_missing_folder_is_one_clear_error(office, tmp_path, command):
     more = {"revoke": ["L-0001", *WHY], "prepare": ["--package", tmp_path / "x"]}.get(command, [])
     code, _, error = office.run(command, tmp_path / "nowhere", *more)
     assert (code, str(tmp_path / "nowhere") in error) == (2, True), error

@@ -173,7 +173,7 @@ SPOILS: list[Spoil] = [
 ]  # fmt: skip
 
 
-def test_a_package_that_breaks_a_rule_is_not_signed(office: Office, package: Path, tmp_path: Path) -> None:
+def test_a_package_that_breaks_a_rule_is_not_signed(office, package, tmp_path):
     for spoil in SPOILS:
         copy = tmp_path / spoil.__name__
         shutil.copytree(package, copy)
@@ -185,7 +185,7 @@ def test_a_package_that_breaks_a_rule_is_not_signed(office: Office, package: Pat
     office.told("publish", "--package", package)
 
 
-def test_what_strangers_have_signed_is_not_published(office: Office, package: Path) -> None:
+def test_what_strangers_have_signed_is_not_published(office, package):
     """The package has all signatures by its own keys, and none by the published keys."""
     strangers = [CryptoSigner.generate_ed25519() for _ in range(2)]
     for part in ("before", "after"):
@@ -211,7 +211,7 @@ def test_what_strangers_have_signed_is_not_published(office: Office, package: Pa
     assert "needs the signatures" in office.refused("publish", "--package", package)
 
 
-def test_a_first_edition_is_described_completely(new_office: Office, tmp_path: Path) -> None:
+def test_a_first_edition_is_described_completely(new_office, tmp_path):
     office, given = new_office, []
     office.key("any").parent.mkdir()
     for kind, count in {"root": 3, "registry": 3, "duty": 2}.items():
@@ -249,7 +249,7 @@ def interrupted(office: Office, written: int, error: OSError) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("written", range(9))
-def test_an_interrupted_rotation_is_completed(office: Office, tmp_path: Path, written: int) -> None:
+def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
     new = [word for name in ("root-4", "root-5", "root-6") for word in ("--new", office.key(name))]
     given = office.keys("root-1", "root-2", "duty-1", "duty-2")
     with interrupted(office, written, OSError(5, "Input/output error")):
@@ -265,7 +265,7 @@ def test_an_interrupted_rotation_is_completed(office: Office, tmp_path: Path, wr
 
 
 @pytest.mark.parametrize("written", [1, 3])
-def test_an_interrupted_first_publication_is_repeated(new_office: Office, written: int) -> None:
+def test_an_interrupted_first_publication_is_repeated(new_office, written):
     keys = new_office.key("any").parent
     with interrupted(new_office, written, OSError(28, "No space left on device")):
         code, _, error = new_office.run("init", new_office.folder, "--keys", keys)
@@ -276,7 +276,7 @@ def test_an_interrupted_first_publication_is_repeated(new_office: Office, writte
 # -- the public list --------------------------------------------------------------------------------------------------
 
 
-def test_a_list_mixed_from_two_editions_is_refused(office: Office, tmp_path: Path) -> None:
+def test_a_list_mixed_from_two_editions_is_refused(office, tmp_path):
     root = office.folder / "repository" / "metadata" / "1.root.json"
     old, new = tmp_path / "old", tmp_path / "new"
     office.told("publish", *office.duty(), "--site", old)
@@ -296,7 +296,7 @@ def test_a_list_mixed_from_two_editions_is_refused(office: Office, tmp_path: Pat
         assert (code, "Traceback" in error) == (2, False)
 
 
-def test_the_list_of_an_expired_registry_is_refused(office: Office, tmp_path: Path) -> None:
+def test_the_list_of_an_expired_registry_is_refused(office, tmp_path):
     text = office.registry.read_text().replace("version: 42", "version: 43")
     office.registry.write_text(text.replace("2026-12-01", "2026-11-02"))
     office.told("publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
@@ -305,14 +305,14 @@ def test_the_list_of_an_expired_registry_is_refused(office: Office, tmp_path: Pa
     assert (code, "has expired" in error) == (2, True)
 
 
-def test_a_site_that_cannot_be_written_is_reported_after_the_publication(office: Office, tmp_path: Path) -> None:
+def test_a_site_that_cannot_be_written_is_reported_after_the_publication(office, tmp_path):
     (tmp_path / "file").write_text("in the way")
     code, out, error = office.run("publish", office.folder, *office.duty(), "--site", tmp_path / "file")
     assert (code, "signed: snapshot, timestamp" in out) == (2, True)
     assert "the registry was published, but not the public list" in " ".join(error.split())
 
 
-def test_json_of_a_package_is_json(office: Office, package: Path) -> None:
+def test_json_of_a_package_is_json(office, package):
     root = office.folder / "repository" / "metadata" / "1.root.json"
     code, told, error = office.run("sign", package, *office.keys("root-1"), "--trust", root, "--json", typed="y\n")
     assert code == 0

@@ -19,7 +19,7 @@ def empty(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     return Office(tmp_path / "authority", capsys, monkeypatch)
 
 
-def test_from_nothing_to_a_member(empty: Office) -> None:
+def test_from_nothing_to_a_member(empty):
     code, out, _ = empty.run("new", empty.folder, "--association", "日本の協会: 1")
     assert (code, out) == (0, f"{empty.registry} is written\n{empty.suspensions} is written\n")
     assert empty.run("check", empty.folder)[0] == 0
@@ -34,7 +34,7 @@ def test_from_nothing_to_a_member(empty: Office) -> None:
     assert (document.registry.association, len(document.members)) == ("日本の協会: 1", 1)
 
 
-def test_existing_files_stay(empty: Office) -> None:
+def test_existing_files_stay(empty):
     empty.run("new", empty.folder)
     empty.registry.unlink()
     assert f"{empty.suspensions}: exists already" in empty.refused("new")

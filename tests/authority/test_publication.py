@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +11,10 @@ from idtone.errors import TrustError
 
 from ..registry.examples import GOOD
 from ..registry.trust.association import STOPPED
-from .office import PHRASE, WHY, Office
+from .office import PHRASE, WHY
 
 
-def test_from_the_authority_to_the_member(office: Office, tmp_path: Path) -> None:
+def test_from_the_authority_to_the_member(office, tmp_path):
     config = tmp_path / "idtone.yaml"
     repository = office.folder / "repository"
     root = repository / "metadata" / "1.root.json"
@@ -36,7 +35,7 @@ def test_from_the_authority_to_the_member(office: Office, tmp_path: Path) -> Non
     assert (told["trust"], len(told["suspensions"])) == ("signed", 1)
 
 
-def test_too_few_keys_publish_nothing(office: Office) -> None:
+def test_too_few_keys_publish_nothing(office):
     office.suspensions.write_text(STOPPED)
     office.told("note", *WHY)
     error = office.refused("publish", *office.keys("duty-1"))
@@ -45,7 +44,7 @@ def test_too_few_keys_publish_nothing(office: Office) -> None:
     assert "of its 2 duty keys, and has 1" in error
 
 
-def test_a_number_is_stopped_while_a_grant_is_in_preparation(office: Office) -> None:
+def test_a_number_is_stopped_while_a_grant_is_in_preparation(office):
     office.registry.write_text(office.registry.read_text().replace("version: 42", "version: 43"))
     office.suspensions.write_text(STOPPED)
     told = office.told("publish", *WHY, *office.duty())
@@ -57,7 +56,7 @@ def test_a_number_is_stopped_while_a_grant_is_in_preparation(office: Office) -> 
 
 
 @pytest.mark.parametrize("text", ["registry: {", "", None])
-def test_a_number_is_stopped_despite_a_faulty_registry(office: Office, text: str | None) -> None:
+def test_a_number_is_stopped_despite_a_faulty_registry(office, text):
     if text is None:
         office.registry.unlink()
     else:
@@ -68,13 +67,13 @@ def test_a_number_is_stopped_despite_a_faulty_registry(office: Office, text: str
     assert (told["signed"], told["left"]) == (["suspensions", "snapshot", "timestamp"], ["registry"])
 
 
-def test_a_fault_is_reported_with_file_line_and_field(office: Office) -> None:
+def test_a_fault_is_reported_with_file_line_and_field(office):
     office.suspensions.write_text(STOPPED.replace("reference: R-1", "referenz: R-1"))
     error = office.refused("publish", *WHY, *office.duty())
     assert f"{office.suspensions}:3:" in error
 
 
-def test_suspensions_can_be_checked_before_they_are_published(office: Office) -> None:
+def test_suspensions_can_be_checked_before_they_are_published(office):
     office.suspensions.write_text(STOPPED)
     code, told, _ = office.run("check", office.suspensions, "--json")
     assert (code, told["good"], told["suspensions"]) == (0, True, 1)
@@ -83,7 +82,7 @@ def test_suspensions_can_be_checked_before_they_are_published(office: Office) ->
     assert (code, told["good"], told["faults"][0]["line"]) == (1, False, 3)
 
 
-def test_an_edit_by_hand_is_recorded_before_it_is_published(office: Office) -> None:
+def test_an_edit_by_hand_is_recorded_before_it_is_published(office):
     office.suspensions.write_text(STOPPED)
     for command in (["publish", *office.duty()], ["prepare", "--package", office.folder / "package"]):
         assert (
@@ -99,7 +98,7 @@ def test_an_edit_by_hand_is_recorded_before_it_is_published(office: Office) -> N
     assert "registry.version must be higher than 42, which was published; raise it" in office.refused("note", *WHY)
 
 
-def test_keys_are_replaced(office: Office) -> None:
+def test_keys_are_replaced(office):
     new = [word for name in ("duty-3", "duty-4") for word in ("--new", office.key(name))]
     told = office.told("rotate", "duty", *new, *WHY, *office.keys("root-1", "root-2", "duty-1", "duty-2"))
     assert {"root", "targets", "suspensions", "snapshot", "timestamp"} == set(told["signed"])
@@ -110,7 +109,7 @@ def test_keys_are_replaced(office: Office) -> None:
     assert "has a key twice" in office.refused("rotate", "duty", *new[:2] * 2, *WHY, *office.keys("root-1", "root-2"))
 
 
-def test_a_wrong_passphrase_opens_no_key(office: Office) -> None:
+def test_a_wrong_passphrase_opens_no_key(office):
     office.monkeypatch.setenv("IDTONE_PASSPHRASE", "another")
     assert "is not a key, or the passphrase is wrong" in office.refused("publish", *office.duty())
 
@@ -125,7 +124,7 @@ def test_a_wrong_passphrase_opens_no_key(office: Office) -> None:
         (["a", "a", PHRASE], False),
     ],
 )
-def test_a_mistyped_passphrase_is_asked_for_again(tmp_path: Path, answers: list[str], opened: bool) -> None:
+def test_a_mistyped_passphrase_is_asked_for_again(tmp_path, answers, opened):
     path, left = tmp_path / "key.pem", list(answers)
     made = make_key(path, PHRASE)
     if opened:
@@ -137,7 +136,7 @@ def test_a_mistyped_passphrase_is_asked_for_again(tmp_path: Path, answers: list[
         assert left == [PHRASE]
 
 
-def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+def test_a_key_that_others_can_read_is_refused(tmp_path):
     path = tmp_path / "key.pem"
     made = make_key(path, PHRASE)
     assert load_key(path, PHRASE).public_key == made.public_key
@@ -148,7 +147,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
             load_key(path, PHRASE)
 
 
-def test_init_replaces_no_repository_and_no_key(office: Office) -> None:
+def test_init_replaces_no_repository_and_no_key(office):
     others = office.folder.with_name("others")
     assert "there is a repository already" in office.refused("init", "--keys", others)
     assert not others.exists()
@@ -157,14 +156,14 @@ def test_init_replaces_no_repository_and_no_key(office: Office) -> None:
     assert "a key cannot be written here" in error
 
 
-def test_init_makes_no_keys_in_the_authoritys_folder(office: Office) -> None:
+def test_init_makes_no_keys_in_the_authoritys_folder(office):
     shutil.rmtree(office.folder / "repository")
     for folder in (office.folder, office.folder / "repository" / "keys"):
         error = office.refused("init", "--keys", folder)
         assert "is in the authority's folder, which others can read" in error
 
 
-def test_a_forgotten_trust_setting_is_an_error(office: Office, tmp_path: Path) -> None:
+def test_a_forgotten_trust_setting_is_an_error(office, tmp_path):
     config = tmp_path / "idtone.yaml"
     config.write_text(f"registry: {{source: {tmp_path}}}\n")
     code, _, error = office.run("show", "-c", config)
@@ -174,7 +173,7 @@ def test_a_forgotten_trust_setting_is_an_error(office: Office, tmp_path: Path) -
 # -- terms and thresholds ---------------------------------------------------------------------------------------------
 
 
-def test_terms_and_thresholds_can_be_set(new_office: Office) -> None:
+def test_terms_and_thresholds_can_be_set(new_office):
     (new_office.folder / "authority.yaml").write_text(
         "sets: {duty: {keys: 3, threshold: 2}}\nlasts: {timestamp: P2D}\n"
     )  # fmt: skip
@@ -196,7 +195,7 @@ def test_terms_and_thresholds_can_be_set(new_office: Office) -> None:
         ("lasts: {timestamp: P70000D}", "lasts.timestamp: is not a plausible time"),
     ],
 )
-def test_terms_with_faults_are_refused(new_office: Office, text: str, fault: str) -> None:
+def test_terms_with_faults_are_refused(new_office, text, fault):
     (new_office.folder / "authority.yaml").write_text(text)
     error = new_office.refused("init", "--keys", new_office.key("any").parent)
     assert f"{new_office.folder / 'authority.yaml'}:1:" in error
@@ -206,7 +205,7 @@ def test_terms_with_faults_are_refused(new_office: Office, text: str, fault: str
 # -- the public list --------------------------------------------------------------------------------------------------
 
 
-def test_the_public_list_follows_from_the_signed_registry(office: Office, tmp_path: Path) -> None:
+def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
     site, root = tmp_path / "site", office.folder / "repository" / "metadata" / "1.root.json"
     office.suspensions.write_text(STOPPED)
     office.told("publish", *WHY, *office.all_keys(), "--site", site)
@@ -241,7 +240,7 @@ def test_the_public_list_follows_from_the_signed_registry(office: Office, tmp_pa
         (site / file).write_text(text)
 
 
-def test_a_page_escapes_names(office: Office, tmp_path: Path) -> None:
+def test_a_page_escapes_names(office, tmp_path):
     text = GOOD.partition("suspensions:")[0].replace("version: 42", "version: 43")
     office.registry.write_text(text.replace("en: Good Telecom", "en: <script>alert(1)</script>&"))
     office.told("publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,7 +43,7 @@ def sign(office: Office, package: Path, *names: str) -> dict[str, list[str]]:
     return dict(told)
 
 
-def test_holders_who_make_their_own_keys_begin_together(new_office: Office, tmp_path: Path) -> None:
+def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
     office, given = new_office, []
     office.key("any").parent.mkdir()
     for kind, count in SETS.items():
@@ -71,7 +70,7 @@ def test_holders_who_make_their_own_keys_begin_together(new_office: Office, tmp_
     assert "there is a repository already" in office.refused("publish", "--package", package)
 
 
-def test_each_holder_sees_what_the_signature_covers(office: Office, package: Path) -> None:
+def test_each_holder_sees_what_the_signature_covers(office, package):
     code, out, _ = office.run("sign", package, *office.keys("registry-1"), *anchor(office), typed="y\n")
     assert code == 0
     assert "\nmember m-0001: licence L-0001: the status is revoked, was active\n" in out
@@ -82,7 +81,7 @@ def test_each_holder_sees_what_the_signature_covers(office: Office, package: Pat
     assert (code, "takes the signature of this key" in error) == (2, True)
 
 
-def test_the_duty_officers_publish_while_a_package_waits(office: Office, package: Path) -> None:
+def test_the_duty_officers_publish_while_a_package_waits(office, package):
     sign(office, package, "registry-1", "registry-2")
     sign(office, package, "duty-1", "duty-2")
     stop = ("--reference", "R-7", "--requested", "2026-11-02T01:10:00+09:00", *WHY)
@@ -107,7 +106,7 @@ def test_the_duty_officers_publish_while_a_package_waits(office: Office, package
     assert "registry was published in the meantime; prepare the package again" in error
 
 
-def test_a_rotation_goes_from_holder_to_holder(office: Office, tmp_path: Path) -> None:
+def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
     package, new = tmp_path / "package", []
     for number in (3, 4):
         _, told, _ = office.run("key", office.key(f"duty-{number}"), "--json")
@@ -144,16 +143,14 @@ def spoil_metadata(package: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [spoil_file, spoil_list, more, less, spoil_metadata])
-def test_a_package_that_was_changed_on_its_way_is_not_signed(
-    office: Office, package: Path, spoil: Callable[[Path], None]
-) -> None:
+def test_a_package_that_was_changed_on_its_way_is_not_signed(office, package, spoil):
     spoil(package)
     code, _, error = office.run("sign", package, *office.keys("registry-1"), *anchor(office), "--yes")
     assert code == 2
     assert "do not sign this package" in error or "ask for the package again" in error
 
 
-def test_a_wrong_list_of_operators_is_not_signed(office: Office, package: Path) -> None:
+def test_a_wrong_list_of_operators_is_not_signed(office, package):
     """The author of a package could put another list into it."""
     listed = package / "after" / "targets" / "operators.json"
     listed.write_text(listed.read_text().replace("[]", '[{"member": "m-9"}]'))
@@ -167,7 +164,7 @@ def test_a_wrong_list_of_operators_is_not_signed(office: Office, package: Path) 
     assert (code, "do not sign this package" in error) == (2, True)
 
 
-def test_copies_of_two_editions_are_not_assembled(office: Office, package: Path, tmp_path: Path) -> None:
+def test_copies_of_two_editions_are_not_assembled(office, package, tmp_path):
     office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
     office.told("prepare", "--package", tmp_path / "other")
     code, _, error = office.run("assemble", package, tmp_path / "other")
@@ -181,7 +178,7 @@ def test_copies_of_two_editions_are_not_assembled(office: Office, package: Path,
     assert (code, "is not a package" in error) == (2, True)
 
 
-def test_a_forged_signature_does_not_count(office: Office, package: Path) -> None:
+def test_a_forged_signature_does_not_count(office, package):
     """A copy with a signature of another text, under the id of a key of the set."""
     sign(office, package, "registry-1", "duty-1", "duty-2")
     path = package / "after" / "metadata" / "registry.json"
@@ -205,12 +202,12 @@ def test_a_forged_signature_does_not_count(office: Office, package: Path) -> Non
         (["--public", "root=missing.pub"], "cannot be read"),
     ],
 )
-def test_init_names_wrong_options(new_office: Office, tmp_path: Path, arguments: list[str], fault: str) -> None:
+def test_init_names_wrong_options(new_office, tmp_path, arguments, fault):
     more = [*arguments, "--package", tmp_path / "package"] if arguments else []
     assert fault in new_office.refused("init", *more)
 
 
-def test_a_set_needs_its_number_of_keys(new_office: Office, tmp_path: Path) -> None:
+def test_a_set_needs_its_number_of_keys(new_office, tmp_path):
     new_office.run("key", tmp_path / "one.pem")
     one = ["--public", f"root={tmp_path / 'one.pub'}"]
     begin = ("init", "--package", tmp_path / "package")
@@ -220,7 +217,7 @@ def test_a_set_needs_its_number_of_keys(new_office: Office, tmp_path: Path) -> N
     assert "is not a public key" in new_office.refused(*begin, *one)
 
 
-def test_the_public_half_goes_into_a_new_file(new_office: Office, tmp_path: Path) -> None:
+def test_the_public_half_goes_into_a_new_file(new_office, tmp_path):
     _, told, _ = new_office.run("key", tmp_path / "m.yamada", "--json")
     assert told["public"] == str(tmp_path / "m.yamada.pub")
     _, told, _ = new_office.run("key", tmp_path / "a.pem", "--public", tmp_path / "b.pub", "--json")
@@ -233,7 +230,7 @@ def test_the_public_half_goes_into_a_new_file(new_office: Office, tmp_path: Path
     assert (code, "is a name for a public half" in error) == (2, True)
 
 
-def test_a_good_signature_replaces_a_broken_one(office: Office, package: Path, tmp_path: Path) -> None:
+def test_a_good_signature_replaces_a_broken_one(office, package, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(package, copy)
     sign(office, copy, "registry-1", "registry-2", "duty-1", "duty-2")
@@ -247,9 +244,7 @@ def test_a_good_signature_replaces_a_broken_one(office: Office, package: Path, t
     office.told("publish", "--package", package)
 
 
-def test_a_package_that_waited_too_long_is_prepared_again(
-    office: Office, package: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_package_that_waited_too_long_is_prepared_again(office, package, monkeypatch):
     sign(office, package, "registry-1", "registry-2", "duty-1", "duty-2")
     later = datetime.now(UTC) + timedelta(days=8)
     monkeypatch.setattr("idtone.authority.commands.publication.datetime", SimpleNamespace(now=lambda _: later))

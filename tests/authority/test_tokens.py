@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ..lab import packages
-from .office import WHY, Office
+from .office import WHY
 
 PIN = "987654"
 MAKE_KEY = """
@@ -60,7 +60,7 @@ def token(tmp_path: Path) -> Token:
     return Token(tmp_path / "token")
 
 
-def test_a_token_signs_beside_key_files(office: Office, token: Token, tmp_path: Path) -> None:
+def test_a_token_signs_beside_key_files(office, token, tmp_path):
     trust = ("--trust", office.folder / "repository" / "metadata" / "1.root.json")
     key, public, package = "hsm:2?label=duty", tmp_path / "duty-3.pub", tmp_path / "package"
     code, told, error = token.idtone("key", key, "--public", public)
@@ -81,7 +81,7 @@ def test_a_token_signs_beside_key_files(office: Office, token: Token, tmp_path: 
     assert (code, signed["signed"]) == (0, {key: ["snapshot", "timestamp"]}), error
 
 
-def test_a_fault_of_a_token_is_reported(token: Token, tmp_path: Path) -> None:
+def test_a_fault_of_a_token_is_reported(token, tmp_path):
     public = ("--public", tmp_path / "x.pub")
     for name, environment, fault in (
         ("hsm:2?label=other", {}, "No PKCS#11 token found for label other"),

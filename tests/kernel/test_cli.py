@@ -41,12 +41,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IDTONE_ARI_PASSWORD", raising=False)
 
 
-def test_the_version() -> None:
+def test_the_version():
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.output) == (0, f"idtone {__version__}\n")
 
 
-def test_the_help_lists_the_groups() -> None:
+def test_the_help_lists_the_groups():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
     assert {line.strip("│ ").partition(" ")[0] for line in result.output.splitlines()} >= GROUPS
@@ -54,7 +54,7 @@ def test_the_help_lists_the_groups() -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: " ".join(path) or "idtone")
-def test_every_command_has_help(path: tuple[str, ...]) -> None:
+def test_every_command_has_help(path):
     result = CliRunner().invoke(app, [*path, "--help"])
     assert result.exit_code == 0
     assert " ".join(("Usage:", "root", *path)) in result.output
@@ -64,12 +64,12 @@ def test_every_command_has_help(path: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
-def test_a_group_shows_the_summary_of_the_command(path: tuple[str, ...]) -> None:
+def test_a_group_shows_the_summary_of_the_command(path):
     assert SHOWN[path].help == " ".join(COMMANDS[path].help.partition("\n\n")[0].split())
 
 
 @pytest.mark.parametrize("room", ["authority", "tones", "registry", "ledger"])
-def test_a_room_names_no_module_of_another_room(room: str) -> None:
+def test_a_room_names_no_module_of_another_room(room):
     """The import linter does not see these imports, because they are texts."""
     named = [
         other
@@ -79,12 +79,12 @@ def test_a_room_names_no_module_of_another_room(room: str) -> None:
     assert set(named) == {room}
 
 
-def test_garbage_collection_is_on_again_after_a_command_is_loaded() -> None:
+def test_garbage_collection_is_on_again_after_a_command_is_loaded():
     assert CliRunner().invoke(app, ["tone", "list"]).exit_code == 0
     assert gc.isenabled()
 
 
-def test_a_mistyped_command_gets_a_suggestion() -> None:
+def test_a_mistyped_command_gets_a_suggestion():
     result = CliRunner().invoke(app, ["tone", "lst"])
     assert result.exit_code == console.UNUSABLE
     assert "Did you mean 'list'?" in result.output
@@ -106,7 +106,7 @@ def test_a_mistyped_command_gets_a_suggestion() -> None:
         ("idtone tone import --format al", ["alaw", "all"]),
     ],
 )
-def test_the_shell_completes_commands_and_options(typed: str, offered: list[str]) -> None:
+def test_the_shell_completes_commands_and_options(typed, offered):
     asked = {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     program = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
     done = subprocess.run(
@@ -116,12 +116,12 @@ def test_the_shell_completes_commands_and_options(typed: str, offered: list[str]
 
 
 @pytest.mark.parametrize("path", LEAVES)
-def test_every_parameter_says_what_it_is_for(path: tuple[str, ...]) -> None:
+def test_every_parameter_says_what_it_is_for(path):
     silent = [parameter.name for parameter in COMMANDS[path].params if not getattr(parameter, "help", None)]
     assert not silent
 
 
-def test_serve_without_a_password_names_the_setting(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_serve_without_a_password_names_the_setting(tmp_path, capsys):
     settings = tmp_path / "idtone.yaml"
     settings.write_text(
         f"sounds: {{directory: {tmp_path}/sounds}}\nledger: {{url: 'sqlite:///{tmp_path}/l.sqlite3'}}\n"

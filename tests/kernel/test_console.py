@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,25 +62,23 @@ def app() -> typer.Typer:
         ("unusable", 2, "", "idtone: a.yaml: is gone. Look\nb.yaml:1:2: a: is wrong. Mend it\n"),
     ],
 )
-def test_exit_codes(
-    app: typer.Typer, command: str, code: int, out: str, err: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_exit_codes(app, command, code, out, err, capsys):
     assert ending(app, command) == code
     assert capsys.readouterr() == (out, err)
 
 
-def test_wrong_use_is_exit_2(app: typer.Typer) -> None:
+def test_wrong_use_is_exit_2(app):
     assert ending(app, "nothing") == 2
     assert ending(app, "good", "--nothing") == 2
 
 
-def test_a_group_without_command_shows_its_help(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_group_without_command_shows_its_help(app, capsys):
     ending(app)
     shown = capsys.readouterr()
     assert "misused" in shown.out + shown.err
 
 
-def test_a_bug_shows_its_traceback_and_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_shows_its_traceback_and_exits_with_2(capsys):
     def broken() -> None:
         raise ZeroDivisionError
 
@@ -91,7 +88,7 @@ def test_a_bug_shows_its_traceback_and_exits_with_2(capsys: pytest.CaptureFixtur
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
-def test_json_is_one_document_with_readable_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_document_with_readable_text(capsys):
     console.print_json({"name": "良い電話", "at": datetime(2026, 11, 1, tzinfo=UTC), "list": [1]})
     out = capsys.readouterr().out
     assert "良い電話" in out
@@ -99,13 +96,13 @@ def test_json_is_one_document_with_readable_text(capsys: pytest.CaptureFixture[s
     assert out.endswith("}\n")
 
 
-def test_json_with_a_file_name_that_is_not_utf8_is_json(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_json_with_a_file_name_that_is_not_utf8_is_json(capsysbinary):
     console.print_json({"file": os.fsdecode(b"call-\xff.wav")})
     assert json.loads(capsysbinary.readouterr().out.decode()) == {"file": os.fsdecode(b"call-\xff.wav")}
 
 
 @pytest.mark.parametrize("name", ["plain.wav", "two\nlines.wav", "back\\slash\r.wav"])
-def test_checksums_can_be_checked(tmp_path: Path, name: str) -> None:
+def test_checksums_can_be_checked(tmp_path, name):
     (tmp_path / name).write_bytes(b"sound")
     line = console.checksum_line(hashlib.sha256(b"sound").hexdigest(), tmp_path / name)
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet"], input=f"{line}\n".encode(), check=True)
@@ -119,7 +116,7 @@ def program(body: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_output_that_cannot_be_written_gives_one_error(unbuffered: str) -> None:
+def test_output_that_cannot_be_written_gives_one_error(unbuffered):
     with open("/dev/full", "wb") as full:
         done = program("print('x')", stdout=full, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
     message = b"idtone: the output cannot be written: No space left on device; write it to another place\n"
@@ -140,20 +137,18 @@ def unread() -> Iterator[int]:
 @pytest.mark.parametrize(
     ("ending", "code"), [("", 0), ("console.sys.exit(1)", 1), ("raise console.UsageError('no')", 2)]
 )
-def test_a_closed_pipe_does_not_change_the_exit_code(
-    unread: int, count: int, ending: str, code: int, unbuffered: str
-) -> None:
+def test_a_closed_pipe_does_not_change_the_exit_code(unread, count, ending, code, unbuffered):
     body = f"for _ in range(3): print('x' * {count})\n    {ending}"
     done = program(body, stdout=unread, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
     assert (done.returncode, done.stderr) == (code, b"idtone: no\n" if code == 2 else b"")
 
 
-def test_a_table_and_standard_error_without_a_reader_change_nothing(unread: int) -> None:
+def test_a_table_and_standard_error_without_a_reader_change_nothing(unread):
     body = "console.Rows(['a']).print([['b']] * 10_000)\n    console.sys.stderr.write('x')\n    console.sys.exit(1)"
     assert program(body, stdout=unread, stderr=unread).returncode == 1
 
 
-def test_a_closed_pipe_is_noticed_without_writing(unread: int) -> None:
+def test_a_closed_pipe_is_noticed_without_writing(unread):
     assert program("console.sys.exit(console.is_read(0))", stdout=unread).returncode == 0
     assert program("console.sys.exit(console.is_read(0))").returncode == 1
     body = "print('x', flush=True)\n    console.sys.exit(console.is_read(0))"
@@ -163,7 +158,7 @@ def test_a_closed_pipe_is_noticed_without_writing(unread: int) -> None:
 ROWS = [("1", "[b]long[/b] " * 30), (None, True), ("two\nlines", False)]
 
 
-def test_a_table_for_a_program_has_one_line_per_row(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_for_a_program_has_one_line_per_row(capsys):
     console.Rows(["first", "second"]).print(ROWS)
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == ["first", "second"]
@@ -171,7 +166,7 @@ def test_a_table_for_a_program_has_one_line_per_row(capsys: pytest.CaptureFixtur
                                                           ["two\\nlines", "no" + " " * 358]]  # fmt: skip
 
 
-def test_rows_that_are_printed_one_by_one_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_that_are_printed_one_by_one_are_aligned(capsys):
     rows = console.Rows(["first", "second"])
     rows.print([])
     for row in ROWS[1:]:
@@ -182,7 +177,7 @@ def test_rows_that_are_printed_one_by_one_are_aligned(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.split(" ", 1) == ["1", "          2     \n"]
 
 
-def test_csv_and_tsv_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_and_tsv_can_be_read_back(capsys):
     texts = [["1", "[b]long[/b] " * 30], ["", "yes"], ["two\nlines", "no"]]
     for form, dialect in ((console.Form.CSV, "excel"), (console.Form.TSV, "excel-tab")):
         rows = console.Rows(["first", "second"], form)
@@ -193,13 +188,13 @@ def test_csv_and_tsv_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> Non
         assert ("\r\n" in written) == (form is console.Form.CSV)
 
 
-def test_conflicting_forms_are_named() -> None:
+def test_conflicting_forms_are_named():
     assert console.form(False, False, True) is console.Form.TSV
     with pytest.raises(UsageError, match="--json and --csv cannot go together; choose one"):
         console.form(True, True, False)
 
 
-def test_a_command_works_without_standard_output() -> None:
+def test_a_command_works_without_standard_output():
     done = program("console.print_json(['x'])", stdout=None, preexec_fn=lambda: os.close(1))
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -207,14 +202,14 @@ def test_a_command_works_without_standard_output() -> None:
 @pytest.mark.parametrize(
     ("encoding", "printed"), [("utf-8", "音".encode() + b"\xff\n"), ("ascii", b"\\u97f3\\udcff\n")]
 )
-def test_every_character_can_be_printed(encoding: str, printed: bytes) -> None:
+def test_every_character_can_be_printed(encoding, printed):
     done = program("print('\\u97f3\\udcff')", env=os.environ | {"PYTHONIOENCODING": encoding})
     assert (done.returncode, done.stdout, done.stderr) == (0, printed, b"")
     done = program("console.print_json('\\u97f3')", env=os.environ | {"PYTHONIOENCODING": encoding})
     assert json.loads(done.stdout) == "音"
 
 
-def test_a_terminated_command_cleans_up(tmp_path: Path) -> None:
+def test_a_terminated_command_cleans_up(tmp_path):
     (tmp_path / "draft").touch()
     body = f"""
     try:

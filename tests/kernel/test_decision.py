@@ -74,9 +74,7 @@ TABLE = [
 
 @pytest.mark.parametrize("policy", [NOTICE_POLICY, REFUSE_POLICY], ids=["notice", "refuse"])
 @pytest.mark.parametrize(("asked", "registry", "reason", "licence"), TABLE)
-def test_the_table(
-    asked: ForwardedCall, registry: FakeRegistry | None, reason: Reason, licence: str | None, policy: Policy
-) -> None:
+def test_the_table(asked, registry, reason, licence, policy):
     version = registry.version if registry else None
     if reason is Reason.EMERGENCY:
         expected = Decision(Outcome.BYPASS, reason)
@@ -93,7 +91,7 @@ def test_the_table(
     assert decide(asked, registry, policy, NOW) == expected
 
 
-def test_the_table_has_every_reason_that_the_kernel_gives() -> None:
+def test_the_table_has_every_reason_that_the_kernel_gives():
     others = {Reason.SERVICE_UNAVAILABLE, Reason.OVERLOAD, Reason.LEDGER_FULL}
     assert {reason for _, _, reason, _ in TABLE} == set(Reason) - others
 
@@ -101,14 +99,7 @@ def test_the_table_has_every_reason_that_the_kernel_gives() -> None:
 @pytest.mark.parametrize("unlicensed", Unlicensed)
 @pytest.mark.parametrize("full", LedgerFull)
 @pytest.mark.parametrize(("asked", "registry", "reason", "licence"), TABLE)
-def test_while_the_ledger_is_full(
-    asked: ForwardedCall,
-    registry: FakeRegistry | None,
-    reason: Reason,
-    licence: str | None,
-    unlicensed: Unlicensed,
-    full: LedgerFull,
-) -> None:
+def test_while_the_ledger_is_full(asked, registry, reason, licence, unlicensed, full):
     """A call that would not be connected keeps its reason, and no call gets a licensed sound."""
     policy = Policy(unlicensed=unlicensed, ledger_full=full, refuse_cause=34)
     decision = decide(asked, registry, policy, NOW, ledger_full=True)
@@ -126,7 +117,7 @@ def test_while_the_ledger_is_full(
     assert decision.licence == licence
 
 
-def test_the_policy_by_default() -> None:
+def test_the_policy_by_default():
     assert NOTICE_POLICY.unlicensed is Unlicensed.NOTICE
     assert NOTICE_POLICY.refuse_cause == 21
     assert NOTICE_POLICY.registry_stale == timedelta(0)
@@ -145,7 +136,7 @@ def test_the_policy_by_default() -> None:
         (LICENCE.valid_until + SECOND, Reason.LICENCE_EXPIRED),
     ],
 )
-def test_a_licence_begins_at_from_and_ends_just_before_until(moment: datetime, reason: Reason, zone: timezone) -> None:
+def test_a_licence_begins_at_from_and_ends_just_before_until(moment, reason, zone):
     registry = FakeRegistry(expires=datetime(2030, 1, 1, tzinfo=UTC))
     decision = decide(call(), registry, NOTICE_POLICY, moment.astimezone(zone))
     assert decision.reason is reason
@@ -163,7 +154,7 @@ def test_a_licence_begins_at_from_and_ends_just_before_until(moment: datetime, r
         (datetime(2028, 3, 1, 0, 0, tzinfo=JST), False),
     ],
 )
-def test_a_licence_for_the_leap_day(moment: datetime, valid: bool) -> None:
+def test_a_licence_for_the_leap_day(moment, valid):
     leap = replace(LICENCE, valid_from=datetime(2028, 2, 29, tzinfo=JST), valid_until=datetime(2028, 3, 1, tzinfo=JST))
     assert (judge(leap, Direction.INCOMING, moment) is Reason.LICENCE_VALID) == valid
 
@@ -181,9 +172,7 @@ def test_a_licence_for_the_leap_day(moment: datetime, valid: bool) -> None:
         ([REVOKED, EARLY], Reason.LICENCE_NOT_YET_VALID, "L-early"),
     ],
 )
-def test_of_several_licences_the_closest_to_valid_gives_the_reason(
-    licences: list[Licence], reason: Reason, licence: str
-) -> None:
+def test_of_several_licences_the_closest_to_valid_gives_the_reason(licences, reason, licence):
     decision = decide(call(), FakeRegistry(licences), NOTICE_POLICY, NOW)
     assert (decision.reason, decision.licence) == (reason, licence)
 
@@ -198,36 +187,36 @@ def test_of_several_licences_the_closest_to_valid_gives_the_reason(
         (replace(OUTGOING, status=LicenceStatus.SUSPENDED), Reason.LICENCE_SUSPENDED),
     ],
 )
-def test_of_several_objections_the_first_rule_gives_the_reason(licence: Licence, reason: Reason) -> None:
+def test_of_several_objections_the_first_rule_gives_the_reason(licence, reason):
     assert judge(licence, Direction.INCOMING, NOW) is reason
 
 
 @pytest.mark.parametrize("grace", [timedelta(0), SECOND, timedelta(hours=12), timedelta(days=30)], ids=str)
-def test_a_registry_counts_until_its_grace_is_over(grace: timedelta) -> None:
+def test_a_registry_counts_until_its_grace_is_over(grace):
     policy = Policy(registry_stale=grace)
     registry = FakeRegistry(expires=NOW)
     assert decide(call(), registry, policy, NOW + grace - SECOND).outcome is Outcome.PLAY
     assert decide(call(), registry, policy, NOW + grace).reason is Reason.REGISTRY_STALE
 
 
-def test_a_registry_that_never_expires_does_not_overflow_its_grace() -> None:
+def test_a_registry_that_never_expires_does_not_overflow_its_grace():
     registry = FakeRegistry(expires=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
     assert decide(call(), registry, Policy(registry_stale=timedelta(days=30)), NOW).outcome is Outcome.PLAY
 
 
 @pytest.mark.parametrize("grace", [timedelta(0), timedelta(days=30)], ids=str)
-def test_a_suspension_starts_at_since_and_outlives_the_registry(grace: timedelta) -> None:
+def test_a_suspension_starts_at_since_and_outlives_the_registry(grace):
     policy = Policy(registry_stale=grace)
     assert decide(call(), stopped(NOW), policy, NOW - SECOND).outcome is Outcome.PLAY
     for later in (timedelta(0), SECOND, 4000 * DAY):
         assert decide(call(), stopped(NOW), policy, NOW + later).reason is Reason.NUMBER_SUSPENDED
 
 
-def test_only_a_suspended_forwarding_number_stops_the_call() -> None:
+def test_only_a_suspended_forwarding_number_stops_the_call():
     assert decide(call(called=UNKNOWN), stopped(NOW, UNKNOWN), NOTICE_POLICY, NOW).outcome is Outcome.PLAY
 
 
-def test_a_moment_without_time_zone_raises() -> None:
+def test_a_moment_without_time_zone_raises():
     with pytest.raises(TypeError):
         decide(call(), FakeRegistry(), NOTICE_POLICY, NOW.replace(tzinfo=None))
 
@@ -268,9 +257,7 @@ policies = st.builds(
 
 @given(calls, registries, policies, moments(-3, 5))
 @settings(max_examples=400)
-def test_what_must_never_happen(
-    asked: ForwardedCall, registry: FakeRegistry | None, policy: Policy, now: datetime
-) -> None:
+def test_what_must_never_happen(asked, registry, policy, now):
     decision = decide(asked, registry, policy, now)
     suspension = registry.suspension(asked.forwarding_number) if registry else None
     assert (decision.outcome is Outcome.BYPASS) == (asked.called is POLICE)
@@ -303,7 +290,7 @@ def test_remembered_suspensions_count_without_a_registry(moment, reason):
 
 
 @given(st.integers(1970, 2100), st.sampled_from([LICENCE, EARLY, EXPIRED, REVOKED]))
-def test_setting_the_clock_back_makes_no_licence_valid(year: int, licence: Licence) -> None:
+def test_setting_the_clock_back_makes_no_licence_valid(year, licence):
     """The signed registry says that it is not earlier than its issue."""
     registry = FakeRegistry([licence], expires=NOW + DAY, issued=NOW)
     by_the_clock = datetime(year, 6, 1, tzinfo=JST)
@@ -314,7 +301,7 @@ def test_setting_the_clock_back_makes_no_licence_valid(year: int, licence: Licen
         assert licence.valid_from <= max(by_the_clock, NOW) < min(licence.valid_until, registry.expires)
 
 
-def test_setting_the_clock_back_lifts_no_suspension() -> None:
+def test_setting_the_clock_back_lifts_no_suspension():
     registry = stopped(NOW, issued=NOW)
     at = time_by(registry, NOW - 3650 * DAY)
     assert decide(call(), registry, NOTICE_POLICY, at).reason is Reason.NUMBER_SUSPENDED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -39,7 +38,7 @@ def fault(text: str) -> Fault:
     return only
 
 
-def test_a_scalar_stays_the_text_of_the_file() -> None:
+def test_a_scalar_stays_the_text_of_the_file():
     tree = read_tree("a: 0312345678\nb: yes\nc: 1_000\nd: 2026-01-01\ne: 0x1F\nf: ~\ng:\nh: ''\ni: 'null'\n", "f")
     assert tree == {
         "a": "0312345678",
@@ -55,11 +54,11 @@ def test_a_scalar_stays_the_text_of_the_file() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "--- {}\n", "{}", "\ufeff"])
-def test_an_empty_file_is_a_model_of_defaults(text: str) -> None:
+def test_an_empty_file_is_a_model_of_defaults(text):
     assert parse(text, "tree.yaml", Tree) == Tree()
 
 
-def test_a_good_file_is_its_model() -> None:
+def test_a_good_file_is_its_model():
     text = "title: Oak\nleaves:\n  - {name: a, from: 400}\n  - name: b\n    pause: PT1M\n"
     tree = parse(text, "tree.yaml", Tree)
     assert tree.title == "Oak"
@@ -93,7 +92,7 @@ def test_a_good_file_is_its_model() -> None:
         ("just text\n", 1, 1, "", "does not have keys and values", "Write 'key: value' lines"),
     ],
 )
-def test_faults_of_the_model(text: str, line: int, column: int, field: str, problem: str, remedy: str) -> None:
+def test_faults_of_the_model(text, line, column, field, problem, remedy):
     found = fault(text)
     assert (found.file, found.line, found.column, found.field) == ("tree.yaml", line, column, field)
     assert problem in found.problem
@@ -128,25 +127,25 @@ def test_faults_of_the_model(text: str, line: int, column: int, field: str, prob
         ("<<: {title: a}\n", 1, 1, "is not a known key"),  # no merge keys
     ],
 )
-def test_faults_of_syntax(text: str, line: int, column: int, problem: str) -> None:
+def test_faults_of_syntax(text, line, column, problem):
     found = faults(text)[0]
     assert (found.line, found.column) == (line, column)
     assert problem in found.problem
     assert found.remedy
 
 
-def test_an_explicit_string_tag_without_name_is_allowed() -> None:
+def test_an_explicit_string_tag_without_name_is_allowed():
     assert read_tree("a: ! b", "f") == {"a": "b"}
 
 
-def test_depth_is_limited() -> None:
+def test_depth_is_limited():
     assert read_tree("[" * 16 + "]" * 16, "f") == json.loads("[" * 16 + "]" * 16)
     found = faults("leaves: " + "[" * 16 + "\n" + "]" * 16)
     assert "nested more than 16 deep" in found[0].problem
     assert (found[0].line, found[0].column) == (1, 24)
 
 
-def test_all_faults_come_together_in_the_order_of_their_places() -> None:
+def test_all_faults_come_together_in_the_order_of_their_places():
     text = "zzz: 1\nleaves:\n  - from: x\n    nme: b\n  - name: a\n    from: y\n"
     assert [(found.line, found.field) for found in faults(text)] == [
         (1, "zzz"),
@@ -157,7 +156,7 @@ def test_all_faults_come_together_in_the_order_of_their_places() -> None:
     ]
 
 
-def test_rules_get_the_model_and_their_faults_are_located() -> None:
+def test_rules_get_the_model_and_their_faults_are_located():
     def rule(tree: Tree) -> list[ValidationFault]:
         return [
             ValidationFault(("leaves", n, "from"), "is odd", "Double it")
@@ -172,7 +171,7 @@ def test_rules_get_the_model_and_their_faults_are_located() -> None:
     assert parse("leaves: [{name: a, from: 2}]", "tree.yaml", Tree, rule).leaves[0].from_hz == 2
 
 
-def test_a_location_that_the_file_lacks_gets_the_nearest_place_above() -> None:
+def test_a_location_that_the_file_lacks_gets_the_nearest_place_above():
     def rule(_: Tree) -> list[ValidationFault]:
         return [
             ValidationFault(("leaves", 0, "pause"), "is zero", "Write one"),
@@ -184,7 +183,7 @@ def test_a_location_that_the_file_lacks_gets_the_nearest_place_above() -> None:
     assert [(found.line, found.column) for found in caught.value.faults] == [(1, 1), (3, 5)]
 
 
-def test_very_many_faults_are_cut_off_with_a_count() -> None:
+def test_very_many_faults_are_cut_off_with_a_count():
     text = "leaves:\n" + "".join(f"  - {{name: a, k{n}: 1}}\n" for n in range(1_000))
     found = faults(text)
     assert len(found) == 201
@@ -203,12 +202,12 @@ def test_very_many_faults_are_cut_off_with_a_count() -> None:
         ("2026-01-10", "2026-01-10"),
     ],
 )
-def test_a_key_is_shown_short_printable_and_without_a_number(key: str, shown: str) -> None:
+def test_a_key_is_shown_short_printable_and_without_a_number(key, shown):
     assert fault(f"{key}: 1").field == shown
     assert faults(f"{key}: 1\n{key}: 2")[0].field == shown
 
 
-def test_a_value_is_never_shown() -> None:
+def test_a_value_is_never_shown():
     text = "leaves: [0312345678, {name: a, from: 0312345678x, pause: '0312345678'}]\ntrunk: 0312345678\n"
     assert len(faults(text)) == 4
     assert not any("1234" in str(found) for found in faults(text))
@@ -216,18 +215,18 @@ def test_a_value_is_never_shown() -> None:
         assert not any("1234" in str(found) for found in faults(broken))
 
 
-def test_field_names() -> None:
+def test_field_names():
     assert field_name(()) == ""
     assert field_name(("members", 0, "numbers", 2)) == "members[0].numbers[2]"
 
 
-def test_a_file_is_read_from_disk(tmp_path: Path) -> None:
+def test_a_file_is_read_from_disk(tmp_path):
     path = tmp_path / "tree.yaml"
     path.write_bytes(b"\xef\xbb\xbftitle: \xe6\xa8\xb9\r\n")
     assert load(path, Tree).title == "樹"
 
 
-def test_what_cannot_be_read(tmp_path: Path) -> None:
+def test_what_cannot_be_read(tmp_path):
     not_utf8 = tmp_path / "latin.yaml"
     not_utf8.write_bytes(b"title: a\n# caf\xe9\n")
     large = tmp_path / "large.yaml"
@@ -247,7 +246,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         assert found.remedy
 
 
-def test_a_file_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
+def test_a_file_of_exactly_the_limit_is_read(tmp_path):
     path = tmp_path / "tree.yaml"
     path.write_bytes(b"#" * 100)
     assert len(read_text(path, size_limit=100)) == 100
@@ -276,7 +275,7 @@ BOMB = "a: &a [x,x]\n" + "".join(
     ],
     ids=lambda text: ascii(text[:12]),
 )
-def test_hostile_text_is_refused_quickly(text: str) -> None:
+def test_hostile_text_is_refused_quickly(text):
     started = time.monotonic()
     assert faults(text)
     assert time.monotonic() - started < 10  # the slowest takes 0.5 s on an idle machine
@@ -320,7 +319,7 @@ yamlish = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 @example("'\\ud83d'")
 @example('"\\ud83d"')
 @settings(max_examples=500)
-def test_any_text_is_a_model_or_located_faults(text: str) -> None:
+def test_any_text_is_a_model_or_located_faults(text):
     try:
         parse(text, "tree.yaml", Tree)
     except DocumentError as error:
@@ -342,5 +341,5 @@ def test_any_text_is_a_model_or_located_faults(text: str) -> None:
     )
 )
 @settings(max_examples=150)
-def test_json_is_read_back_as_it_was(value: object) -> None:
+def test_json_is_read_back_as_it_was(value):
     assert read_tree(json.dumps(value, ensure_ascii=False), "f") == value

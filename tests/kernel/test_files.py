@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
 from idtone.files import draft
 
 
-def test_a_draft_replaces_its_target_in_one_step(tmp_path: Path) -> None:
+def test_a_draft_replaces_its_target_in_one_step(tmp_path):
     target = tmp_path / "a.sln"
     target.write_bytes(b"old")
     with target.open("rb") as reader, draft(target) as new:
@@ -21,7 +20,7 @@ def test_a_draft_replaces_its_target_in_one_step(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.sln"]
 
 
-def test_a_draft_that_is_not_put_is_removed(tmp_path: Path) -> None:
+def test_a_draft_that_is_not_put_is_removed(tmp_path):
     target = tmp_path / "a.sln"
     with draft(target) as new:
         new.file.write(b"new")
@@ -31,14 +30,14 @@ def test_a_draft_that_is_not_put_is_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_in_the_way_is_an_error_and_stays(tmp_path: Path) -> None:
+def test_a_folder_in_the_way_is_an_error_and_stays(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(IsADirectoryError), draft(tmp_path / "a") as new:
         new.put()
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_a_settled_file_can_be_read_by_other_users(tmp_path: Path) -> None:
+def test_a_settled_file_can_be_read_by_other_users(tmp_path):
     with draft(tmp_path / "a") as new:
         new.file.write(b"new")
         new.settle()

@@ -145,7 +145,7 @@ def foreign(modules: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("group", ["", "tone", "registry", "authority", "ledger", "dialplan"])
-async def test_help_imports_no_command(start: Start, inbox: socket.socket, group: str) -> None:
+async def test_help_imports_no_command(start, inbox, group):
     modules = await modules_of(start(f"{group} --help"), inbox)
     assert own(modules) == TABLES
     assert modules & OTHERS <= COMMAND_LINE
@@ -153,7 +153,7 @@ async def test_help_imports_no_command(start: Start, inbox: socket.socket, group
 
 
 @pytest.mark.parametrize("typed", ["idtone ", "idtone ledger ", "idtone authority su"])
-async def test_completion_imports_no_command(start: Start, inbox: socket.socket, typed: str) -> None:
+async def test_completion_imports_no_command(start, inbox, typed):
     asked = {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     modules = await modules_of(start("", **asked), inbox)
     assert own(modules) == TABLES
@@ -172,14 +172,8 @@ async def test_completion_imports_no_command(start: Start, inbox: socket.socket,
     ],
 )
 async def test_a_command_imports_its_own_room_and_what_that_needs(
-    config: Path,
-    start: Start,
-    inbox: socket.socket,
-    command: str,
-    needed_rooms: set[str],
-    needed: set[str],
-    most: int,
-) -> None:
+    config, start, inbox, command, needed_rooms, needed, most
+):
     settings = load_settings(config, {})
     LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)).close()
     modules = await modules_of(start(command), inbox)
@@ -188,9 +182,7 @@ async def test_a_command_imports_its_own_room_and_what_that_needs(
     assert len(foreign(modules)) <= most
 
 
-async def test_the_service_imports_what_a_call_needs_before_it_is_ready_and_nothing_later(
-    config: Path, start: Start, inbox: socket.socket
-) -> None:
+async def test_the_service_imports_what_a_call_needs_before_it_is_ready_and_nothing_later(config, start, inbox):
     process = start("serve", NOTIFY_SOCKET=inbox.getsockname())
     try:
         await received(inbox, "READY=1")

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import pytest
-
 from idtone.log_throttle import MOST_MESSAGES, LogThrottle
 
 log = logging.getLogger("test")
 
 
-async def test_a_flood_gives_two_lines(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_flood_gives_two_lines(caplog):
     throttle = LogThrottle(log, "closed", window_s=0.05)
     for _ in range(5000):
         throttle.warning("too slow")
@@ -27,7 +25,7 @@ async def test_a_flood_gives_two_lines(caplog: pytest.LogCaptureFixture) -> None
     assert len(caplog.messages) == 4
 
 
-async def test_many_reasons_give_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+async def test_many_reasons_give_few_lines(caplog):
     throttle = LogThrottle(log, "closed")
     for number in range(100):
         throttle.warning(f"reason {number}")

@@ -50,7 +50,7 @@ TOKYO = "+81312345678"
         "sip:1860312345678@pbx.example.com",
     ],
 )
-def test_every_usual_form_is_the_same_number(text: str) -> None:
+def test_every_usual_form_is_the_same_number(text):
     assert parse(text) == Number(NumberKind.FIXED, TOKYO)
 
 
@@ -72,19 +72,19 @@ def test_every_usual_form_is_the_same_number(text: str) -> None:
         ("184-010-1-212-555-1234", NumberKind.OTHER, "+12125551234"),
     ],
 )
-def test_kinds(text: str, kind: NumberKind, e164: str) -> None:
+def test_kinds(text, kind, e164):
     assert parse(text) == Number(kind, e164)
 
 
 @pytest.mark.parametrize(("text", "digits"), EMERGENCIES.items())
-def test_an_emergency_number_is_known_in_every_spelling(text: str, digits: str) -> None:
+def test_an_emergency_number_is_known_in_every_spelling(text, digits):
     number = parse(text)
     assert number == Number(NumberKind.EMERGENCY, digits)
     assert str(number) == "emergency"
 
 
 @pytest.mark.parametrize("text", LOOKING_ALIKE)
-def test_what_only_looks_like_an_emergency_number(text: str) -> None:
+def test_what_only_looks_like_an_emergency_number(text):
     assert parse(text).kind is not NumberKind.EMERGENCY
 
 
@@ -94,12 +94,12 @@ def as_the_service_reads(text: str) -> Number:
 
 
 @pytest.mark.parametrize("text", OF_SUSPENDED)
-def test_a_suspended_number_is_known_in_every_spelling(text: str) -> None:
+def test_a_suspended_number_is_known_in_every_spelling(text):
     assert as_the_service_reads(text) == parse(SUSPENDED)
 
 
 @pytest.mark.parametrize("text", OF_OTHERS)
-def test_no_other_number_is_taken_for_the_suspended_one(text: str) -> None:
+def test_no_other_number_is_taken_for_the_suspended_one(text):
     assert as_the_service_reads(text) != parse(SUSPENDED)
 
 
@@ -125,7 +125,7 @@ def test_no_other_number_is_taken_for_the_suspended_one(text: str) -> None:
         "Ｐ",
     ],
 )
-def test_withheld(text: str) -> None:
+def test_withheld(text):
     assert parse(text) == WITHHELD
 
 
@@ -149,11 +149,11 @@ def test_withheld(text: str) -> None:
         "0312345678 (office)",
     ],
 )
-def test_malformed(text: str) -> None:
+def test_malformed(text):
     assert parse(text) == MALFORMED
 
 
-def test_an_american_number_without_its_plus_does_not_lose_its_beginning() -> None:
+def test_an_american_number_without_its_plus_does_not_lose_its_beginning():
     assert parse("18403123456") != parse("03123456")
     assert parse("18403123456").e164.endswith("18403123456")
 
@@ -176,13 +176,13 @@ def test_an_american_number_without_its_plus_does_not_lose_its_beginning() -> No
         ("03123456789012", "needs 10 digits"),
     ],
 )
-def test_only_complete_japanese_numbers_are_accepted(text: str, reason: str) -> None:
+def test_only_complete_japanese_numbers_are_accepted(text, reason):
     with pytest.raises(NumberError, match=reason) as caught:
         parse_japanese(text)
     assert not text or text not in str(caught.value)
 
 
-def test_a_complete_japanese_number() -> None:
+def test_a_complete_japanese_number():
     assert parse_japanese("03-1234-5678") == Number(NumberKind.FIXED, TOKYO)
     assert parse_japanese("080-1234-5678").kind is NumberKind.MOBILE
 
@@ -201,11 +201,11 @@ def test_a_complete_japanese_number() -> None:
         ("049", 10),
     ],
 )
-def test_the_length_of_a_national_number(beginning: str, length: int) -> None:
+def test_the_length_of_a_national_number(beginning, length):
     assert national_length(beginning) == length
 
 
-def test_a_number_shows_only_its_last_four_digits() -> None:
+def test_a_number_shows_only_its_last_four_digits():
     number = parse("0312345678")
     assert (str(number), repr(number), f"{number}") == ("…5678", "<Number fixed …5678>", "…5678")
     assert number.last4 == "5678"
@@ -222,7 +222,7 @@ texts = (
 )
 
 
-def test_the_cache_returns_the_right_number() -> None:
+def test_the_cache_returns_the_right_number():
     """Results are cached. The cache must never return another number, however similar the texts are."""
     forms = [f"0{area}{number}" for area in (3, 6) for number in range(12345678, 12348678)]
     first = [parse(form) for form in forms]
@@ -236,7 +236,7 @@ def test_the_cache_returns_the_right_number() -> None:
 @example("0" * 300)
 @example("+" + "9" * 100_000)
 @settings(max_examples=400)
-def test_reading_never_fails_and_shows_no_more_than_four_digits(text: str) -> None:
+def test_reading_never_fails_and_shows_no_more_than_four_digits(text):
     number = parse(text)
     if number.kind is NumberKind.EMERGENCY:
         assert number.e164 in {"110", "118", "119"}
@@ -250,7 +250,7 @@ def test_reading_never_fails_and_shows_no_more_than_four_digits(text: str) -> No
 
 @given(texts)
 @settings(max_examples=200)
-def test_a_number_read_again_is_the_same_number(text: str) -> None:
+def test_a_number_read_again_is_the_same_number(text):
     number = parse(text)
     if number.kind in {NumberKind.FIXED, NumberKind.MOBILE, NumberKind.IP_050}:
         assert parse(number.e164) == number

@@ -26,15 +26,13 @@ NOBODY = str(2**32 - 1)
         ("x", {}, os.getuid(), AccountKnownBy.ACCOUNT),
     ],
 )
-def test_the_login_counts_before_sudo_and_sudo_before_the_account(
-    tmp_path: Path, login: str | None, environment: dict[str, str], uid: int, known_by: AccountKnownBy
-) -> None:
+def test_the_login_counts_before_sudo_and_sudo_before_the_account(tmp_path, login, environment, uid, known_by):
     if login is not None:
         (tmp_path / "loginuid").write_text(login)
     person = acting(tmp_path / "loginuid", environment)
     assert (person.uid, person.known_by) == (uid, known_by)
 
 
-def test_an_account_without_a_name_is_shown_by_its_number() -> None:
+def test_an_account_without_a_name_is_shown_by_its_number():
     assert str(acting(Path("/nowhere"), {"SUDO_UID": "54321"})) == "uid 54321 (uid 54321, by sudo)"
     assert acting(Path("/nowhere"), {"SUDO_UID": "0"}) == Person(0, "root", AccountKnownBy.SUDO)

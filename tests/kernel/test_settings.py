@@ -106,18 +106,18 @@ def faults(path: Path | None, environment: dict[str, str]) -> list[str]:
     return [str(fault) for fault in caught.value.faults]
 
 
-def test_without_file_and_environment_the_defaults_apply() -> None:
+def test_without_file_and_environment_the_defaults_apply():
     settings = load_settings(None, {})
     assert settings == Settings()
     assert settings.node == platform.node()
     assert settings.policy.policy() == Policy()
 
 
-def test_every_key_has_a_value_to_test_with() -> None:
+def test_every_key_has_a_value_to_test_with():
     assert set(OTHER) == set(locations())
 
 
-def test_the_default_file_is_read_where_it_exists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_default_file_is_read_where_it_exists(monkeypatch, tmp_path):
     path = tmp_path / "idtone.yaml"
     path.write_text("node: from-default-file")
     monkeypatch.setattr(idtone.settings, "DEFAULT_FILE", path)
@@ -125,7 +125,7 @@ def test_the_default_file_is_read_where_it_exists(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("location", OTHER, ids=".".join)
-def test_every_key_can_be_set_by_file_and_by_environment(location: tuple[str, ...], tmp_path: Path) -> None:
+def test_every_key_can_be_set_by_file_and_by_environment(location, tmp_path):
     text, value = OTHER[location]
     path = tmp_path / "idtone.yaml"
     path.write_text("".join(f"{'  ' * depth}{step}:\n" for depth, step in enumerate(location))[:-1] + f" {text}\n")
@@ -133,7 +133,7 @@ def test_every_key_can_be_set_by_file_and_by_environment(location: tuple[str, ..
     assert value_at(load_settings(None, {variable_name(location): text}), location) == value
 
 
-def test_the_environment_overrides_the_file_and_keeps_the_rest(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_file_and_keeps_the_rest(tmp_path):
     path = tmp_path / "idtone.yaml"
     path.write_text("ari: {user: of-file, transport: http}\npolicy: {notify: {incoming: called}, refuse_cause: 1}")
     settings = load_settings(path, {"IDTONE_ARI_USER": "of-environment", "IDTONE_POLICY_UNLICENSED": "refuse"})
@@ -141,7 +141,7 @@ def test_the_environment_overrides_the_file_and_keeps_the_rest(tmp_path: Path) -
     assert (settings.policy.unlicensed, settings.policy.refuse_cause) == (Unlicensed.REFUSE, 1)
 
 
-def test_the_environment_can_fill_a_section_that_is_empty_in_the_file(tmp_path: Path) -> None:
+def test_the_environment_can_fill_a_section_that_is_empty_in_the_file(tmp_path):
     path = tmp_path / "idtone.yaml"
     path.write_text("ari: {}\n")
     assert load_settings(path, {"IDTONE_ARI_USER": "x"}).ari.user == "x"
@@ -166,14 +166,14 @@ def test_the_environment_can_fill_a_section_that_is_empty_in_the_file(tmp_path: 
         ("ledgers: {}", "{path}:1:1: ledgers: is not a known key. Did you mean 'ledger'"),
     ],
 )
-def test_a_fault_of_the_file_is_located(text: str, expected: str, tmp_path: Path) -> None:
+def test_a_fault_of_the_file_is_located(text, expected, tmp_path):
     path = tmp_path / "idtone.yaml"
     path.write_text(text)
     [fault] = faults(path, {})
     assert fault.startswith(expected.format(path=path))
 
 
-def test_a_fault_of_the_environment_names_the_variable(tmp_path: Path) -> None:
+def test_a_fault_of_the_environment_names_the_variable(tmp_path):
     path = tmp_path / "idtone.yaml"
     path.write_text("node: x\n")
     for file in (None, path):
@@ -194,12 +194,12 @@ def test_a_fault_of_the_environment_names_the_variable(tmp_path: Path) -> None:
         ("IDTONE_", "Remove it; IDTONE_ARI_URL is the setting ari.url"),
     ],
 )
-def test_an_unknown_variable_is_an_error_that_shows_no_value(name: str, remedy: str) -> None:
+def test_an_unknown_variable_is_an_error_that_shows_no_value(name, remedy):
     [fault] = faults(None, {name: "secret", "IDTONE_NODE": "x"})
     assert fault == f"environment: {name}: is not a variable that idtone knows. {remedy}"
 
 
-def test_other_variables_are_ignored() -> None:
+def test_other_variables_are_ignored():
     others = {
         "ARI_USER": "z",
         "IDTONE_CONFIG": "/x",
@@ -210,17 +210,17 @@ def test_other_variables_are_ignored() -> None:
     assert load_settings(None, others) == load_settings(None, {})
 
 
-def test_the_option_for_the_settings_file_reads_the_variable_that_is_known() -> None:
+def test_the_option_for_the_settings_file_reads_the_variable_that_is_known():
     (option,) = (each for each in get_args(ConfigOption) if hasattr(each, "envvar"))
     assert option.envvar == CONFIG
 
 
-def test_a_missing_settings_file_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_settings_file_is_an_error(tmp_path):
     [fault] = faults(tmp_path / "none.yaml", {})
     assert "cannot be read" in fault
 
 
-def test_the_password(tmp_path: Path) -> None:
+def test_the_password(tmp_path):
     secret = tmp_path / "ari.password"
     secret.write_text("of-file\n")
     of_file = {"IDTONE_ARI_PASSWORD_FILE": str(secret)}
@@ -228,14 +228,14 @@ def test_the_password(tmp_path: Path) -> None:
     assert load_settings(None, of_file | {"IDTONE_ARI_PASSWORD": "of-environment"}).ari.secret() == "of-environment"
 
 
-def test_a_password_that_is_not_there_is_an_error_with_its_remedy(tmp_path: Path) -> None:
+def test_a_password_that_is_not_there_is_an_error_with_its_remedy(tmp_path):
     with pytest.raises(DocumentError, match=r"ari\.password_file: is not set.*IDTONE_ARI_PASSWORD"):
         load_settings(None, {}).ari.secret()
     with pytest.raises(DocumentError, match="cannot be read"):
         load_settings(None, {"IDTONE_ARI_PASSWORD_FILE": str(tmp_path / "none")}).ari.secret()
 
 
-def test_the_ledger_is_the_nodes_own_file_with_or_without_postgresql(tmp_path: Path) -> None:
+def test_the_ledger_is_the_nodes_own_file_with_or_without_postgresql(tmp_path):
     own = Settings().ledger
     assert (own.is_shared(), own.own(), own.secret()) == (False, own.url, None)
     secret = tmp_path / "password"
@@ -247,11 +247,11 @@ def test_the_ledger_is_the_nodes_own_file_with_or_without_postgresql(tmp_path: P
         LedgerSettings(password_file=tmp_path / "absent").secret()
 
 
-def test_no_repr_shows_the_password() -> None:
+def test_no_repr_shows_the_password():
     assert "s3cret" not in repr(load_settings(None, {"IDTONE_ARI_PASSWORD": "s3cret"}))
 
 
-def test_the_policy_of_the_settings() -> None:
+def test_the_policy_of_the_settings():
     environment = {
         "IDTONE_POLICY_UNLICENSED": "refuse",
         "IDTONE_POLICY_REFUSE_CAUSE": "1",
@@ -262,7 +262,7 @@ def test_the_policy_of_the_settings() -> None:
     assert policy.notify[Direction.OUTGOING] == {Party.CALLED}
 
 
-def test_the_shipped_file_has_the_defaults(shipped: Path) -> None:
+def test_the_shipped_file_has_the_defaults(shipped):
     assert load_settings(shipped, {}) == Settings()
 
 
@@ -271,7 +271,7 @@ IN_COMMENT_ONLY = {("node",), ("ari", "password"), ("ledger", "password")}
 
 
 @pytest.mark.parametrize("location", locations(), ids=".".join)
-def test_the_shipped_file_has_every_key(location: tuple[str, ...], shipped: Path) -> None:
+def test_the_shipped_file_has_every_key(location, shipped):
     text = shipped.read_text(encoding="utf-8")
     written = load_settings(shipped, {})
     for step in location:
@@ -282,7 +282,7 @@ def test_the_shipped_file_has_every_key(location: tuple[str, ...], shipped: Path
         assert re.search(rf"^ *#.*({location[-1]}:|{variable_name(location)})", text, re.MULTILINE)
 
 
-def test_the_shipped_file_explains_itself_in_both_languages(shipped: Path) -> None:
+def test_the_shipped_file_explains_itself_in_both_languages(shipped):
     comments = [line for line in shipped.read_text(encoding="utf-8").splitlines() if "#" in line]
     japanese = [line for line in comments if re.search(r"[぀-ヿ一-鿿]", line)]
     assert len(japanese) >= 15
@@ -298,7 +298,7 @@ def test_the_shipped_file_explains_itself_in_both_languages(shipped: Path) -> No
         ("unix:/run/idtone/agi.sock", Path("/run/idtone/agi.sock")),
     ],
 )
-def test_where_agi_listens(listen: str, address: Path | tuple[str, int]) -> None:
+def test_where_agi_listens(listen, address):
     assert load_settings(None, {"IDTONE_AGI_LISTEN": listen}).agi.address() == address
 
 
@@ -307,19 +307,19 @@ def test_where_agi_listens(listen: str, address: Path | tuple[str, int]) -> None
     ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "localhost:4573", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536",
      "::1:4573", "127.1:4573", "unix:agi.sock", "unix:", "unix:/" + 90 * "x", "unix:/run/\0", "", "٣.0.0.1:4573"],
 )  # fmt: skip
-def test_agi_refuses_other_addresses(listen: str) -> None:
+def test_agi_refuses_other_addresses(listen):
     (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
     assert fault.startswith("environment: IDTONE_AGI_LISTEN: ")
     assert "unix:/run/idtone/agi.sock" in fault
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "[2001:db8::1]:4573"])
-def test_an_address_that_other_machines_can_reach_is_refused_with_a_remedy(listen: str) -> None:
+def test_an_address_that_other_machines_can_reach_is_refused_with_a_remedy(listen):
     (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
     assert "is not a loopback address, and AGI is not encrypted; use ARI over https. Write it like" in fault
 
 
-def test_the_journal_is_beside_the_sounds_unless_its_folder_is_named() -> None:
+def test_the_journal_is_beside_the_sounds_unless_its_folder_is_named():
     assert Settings().journal_directory() == Path("/var/lib/asterisk/sounds/idtone/journal")
     moved = {"IDTONE_SOUNDS_DIRECTORY": "/srv/sounds"}
     assert load_settings(None, moved).journal_directory() == Path("/srv/sounds/journal")
@@ -334,7 +334,7 @@ def agi_secret(**changes: str) -> str:
     return load_settings(None, AGI_OVER_TCP | changes).agi_secret()
 
 
-def test_the_secret_of_agi_is_the_same_in_the_service_and_in_the_hook(tmp_path: Path) -> None:
+def test_the_secret_of_agi_is_the_same_in_the_service_and_in_the_hook(tmp_path):
     """Both derive it from the same settings, at different times."""
     password = tmp_path / "ari.password"
     password.write_text("s3cret\n")
@@ -343,7 +343,7 @@ def test_the_secret_of_agi_is_the_same_in_the_service_and_in_the_hook(tmp_path: 
     assert load_settings(None, of_file).agi_secret() == agi_secret() == agi_secret(IDTONE_AGI_LISTEN="[::1]:14573")
 
 
-def test_the_secret_of_agi_is_derived_from_the_password_and_does_not_show_it() -> None:
+def test_the_secret_of_agi_is_derived_from_the_password_and_does_not_show_it():
     secrets = {agi_secret(IDTONE_ARI_PASSWORD=password) for password in ("s3cret", "S3cret", "s3cret ", "")}
     assert len(secrets) == 4
     assert agi_secret(IDTONE_ARI_USER="other") == agi_secret()
@@ -358,12 +358,12 @@ def test_the_secret_of_agi_is_derived_from_the_password_and_does_not_show_it() -
         {"IDTONE_INTERFACE": "agi", "IDTONE_AGI_LISTEN": "unix:/run/idtone/agi.sock"},
     ],
 )
-def test_without_agi_over_tcp_no_secret_and_no_password_is_needed(environment: dict[str, str]) -> None:
+def test_without_agi_over_tcp_no_secret_and_no_password_is_needed(environment):
     for password in ({}, {"IDTONE_ARI_PASSWORD": "s3cret"}):
         assert load_settings(None, environment | password).agi_secret() == ""
 
 
-def test_agi_over_tcp_needs_a_password(tmp_path: Path) -> None:
+def test_agi_over_tcp_needs_a_password(tmp_path):
     without = {name: value for name, value in AGI_OVER_TCP.items() if name != "IDTONE_ARI_PASSWORD"}
     with pytest.raises(DocumentError, match=r"ari\.password_file: is not set"):
         load_settings(None, without).agi_secret()

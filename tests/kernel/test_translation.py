@@ -68,7 +68,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         {"LANGUAGE": "", "LANG": "ja_JP.UTF-8@x"},
     ],
 )
-def test_japanese_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+def test_japanese_where_the_environment_says_so(monkeypatch, environment):
     speak(monkeypatch, **environment)
     assert translated(FINDING) == IN_JAPANESE
 
@@ -84,12 +84,12 @@ def test_japanese_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch,
         {"LC_ALL": "ja_JP.UTF-8", "LANGUAGE": "en:ja"},
     ],
 )
-def test_english_otherwise(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+def test_english_otherwise(monkeypatch, environment):
     speak(monkeypatch, **environment)
     assert translated(FINDING) == "/x is missing"
 
 
-def test_a_message_is_its_english_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_is_its_english_text(monkeypatch):
     speak(monkeypatch, LANG="ja_JP.UTF-8")
     assert FINDING == "/x is missing"
     assert json.dumps({"found": FINDING}) == '{"found": "/x is missing"}'
@@ -97,7 +97,7 @@ def test_a_message_is_its_english_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Message("`{{a: {b}}}`", b=1) == "`{a: 1}`"
 
 
-def test_messages_in_messages_and_lists_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_in_messages_and_lists_are_translated(monkeypatch):
     speak(monkeypatch, LANG="ja_JP.UTF-8")
     assert (
         translated(joined("; ", [FINDING, "of no catalogue", FINDING]))
@@ -107,7 +107,7 @@ def test_messages_in_messages_and_lists_are_translated(monkeypatch: pytest.Monke
     assert translated("") == ""
 
 
-def test_an_error_keeps_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_keeps_its_message(monkeypatch):
     speak(monkeypatch, LANG="ja_JP.UTF-8")
     assert translated(str(UsageError(FINDING))) == IN_JAPANESE
     fault = Fault("a.yaml", 2, 3, "ari.url", Message("is missing"), Message("Add it"))
@@ -116,7 +116,7 @@ def test_an_error_keeps_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
     assert translated(str(error)) == "a.yaml:2:3: ari.url: ありません。追加してください。"
 
 
-def test_a_process_can_give_an_error_to_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_can_give_an_error_to_another_one(monkeypatch):
     speak(monkeypatch, LANG="ja_JP.UTF-8")
     error = UsageError(Message("{path} is missing", path=Path("/{x}")))
     arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  our own
@@ -124,14 +124,14 @@ def test_a_process_can_give_an_error_to_another_one(monkeypatch: pytest.MonkeyPa
     assert translated(str(arrived)) == "/{x} がありません"
 
 
-def test_a_capital_begins_the_english_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_capital_begins_the_english_text_alone(monkeypatch):
     speak(monkeypatch, LANG="ja_JP.UTF-8")
     assert capitalised(Message("swap its ends")) == "Swap its ends"
     assert translated(capitalised(Message("swap its ends"))) == "両端を入れ替えてください"
     assert capitalised("of no catalogue") == "Of no catalogue"
 
 
-def test_an_error_in_a_message_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_a_message_is_translated(monkeypatch):
     speak(monkeypatch, LANG="ja_JP.UTF-8")
     assert translated(Message("missing: {names}", names=UsageError(FINDING))) == f"ありません: {IN_JAPANESE}"
 
@@ -139,11 +139,11 @@ def test_an_error_in_a_message_is_translated(monkeypatch: pytest.MonkeyPatch) ->
 # -- the catalogue ----------------------------------------------------------------------------------------------------
 
 
-def test_the_catalogue_has_every_text_and_no_other() -> None:
+def test_the_catalogue_has_every_text_and_no_other():
     assert {message.id for message in messages.catalogue() if message.id} == set(messages.texts()), "run make messages"
 
 
-def test_every_text_has_its_translation() -> None:
+def test_every_text_has_its_translation():
     assert not [message.id for message in messages.catalogue() if not message.string]
 
 
@@ -156,7 +156,7 @@ def fields(text: str) -> set[tuple[str, str, str]]:
     }
 
 
-def test_every_translation_has_the_fields_of_its_text() -> None:
+def test_every_translation_has_the_fields_of_its_text():
     places = messages.texts()
     wrong = [
         message.id
@@ -166,7 +166,7 @@ def test_every_translation_has_the_fields_of_its_text() -> None:
     assert not wrong
 
 
-def test_every_translation_has_the_commands_and_options_of_its_text() -> None:
+def test_every_translation_has_the_commands_and_options_of_its_text():
     quoted = re.compile(r"`[^`]+`|(?<![\w-])--[a-z][\w-]+|asterisk -rx '[^']+'|idtone\.yaml|\[blue\]|\[/\]")
     wrong = [
         message.id
@@ -176,7 +176,7 @@ def test_every_translation_has_the_commands_and_options_of_its_text() -> None:
     assert not wrong
 
 
-def test_the_compiled_catalogue_is_made_of_the_text() -> None:
+def test_the_compiled_catalogue_is_made_of_the_text():
     with messages.MO.open("rb") as file:
         compiled = gettext.GNUTranslations(file)
     catalogue = messages.catalogue()
@@ -187,7 +187,7 @@ def test_the_compiled_catalogue_is_made_of_the_text() -> None:
 
 
 @pytest.mark.parametrize("text", sorted(messages.LIBRARY))
-def test_a_text_of_the_library_is_still_in_it(text: str) -> None:
+def test_a_text_of_the_library_is_still_in_it(text):
     import typer
 
     sources = [path.read_text("utf-8") for path in Path(typer.__file__).parent.rglob("*.py")]
@@ -197,7 +197,7 @@ def test_a_text_of_the_library_is_still_in_it(text: str) -> None:
 # -- the program ------------------------------------------------------------------------------------------------------
 
 
-def test_help_is_japanese_without_that_locale_on_the_machine() -> None:
+def test_help_is_japanese_without_that_locale_on_the_machine():
     shown = run("--help", LC_ALL="ja_JP.UTF-8")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "音を作成、表示、検証します。" in shown.stdout
@@ -206,7 +206,7 @@ def test_help_is_japanese_without_that_locale_on_the_machine() -> None:
     assert "Make, show and verify sounds." in run("--help", LC_ALL="C.UTF-8").stdout
 
 
-def test_the_help_of_a_command_is_japanese_and_whole_on_a_narrow_terminal() -> None:
+def test_the_help_of_a_command_is_japanese_and_whole_on_a_narrow_terminal():
     shown = run("ledger", "verify", "--help", LANG="ja_JP.UTF-8", COLUMNS="80")
     assert (shown.returncode, shown.stderr) == (0, "")
     text = re.sub(r"[\s│]", "", shown.stdout)
@@ -215,7 +215,7 @@ def test_the_help_of_a_command_is_japanese_and_whole_on_a_narrow_terminal() -> N
     assert "…" not in text
 
 
-def test_an_error_is_japanese(tmp_path: Path) -> None:
+def test_an_error_is_japanese(tmp_path):
     settings = tmp_path / "idtone.yaml"
     settings.write_text("node: a\nnobody: 1\n")
     shown = run("ledger", "list", "-c", str(settings), LANG="ja_JP.UTF-8")
@@ -223,11 +223,11 @@ def test_an_error_is_japanese(tmp_path: Path) -> None:
     assert shown.stderr.startswith(f"idtone: {settings}:2:1: nobody: 知られていないキーです。")
 
 
-def test_the_log_of_the_service_is_english_under_systemd() -> None:
+def test_the_log_of_the_service_is_english_under_systemd():
     assert "\nEnvironment=LANGUAGE=en\n" in (ROOT / "config" / "idtone.service").read_text("utf-8")
 
 
-def test_the_doctor_speaks_japanese_to_people_and_english_to_programs(tmp_path: Path) -> None:
+def test_the_doctor_speaks_japanese_to_people_and_english_to_programs(tmp_path):
     settings = tmp_path / "idtone.yaml"
     settings.write_text(
         f"node: a\nari: {{url: 'http://127.0.0.1:9/ari', password_file: {tmp_path}/none}}\n"

@@ -94,7 +94,7 @@ def office(config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Off
 
 
 @pytest.mark.parametrize("maker", [ALICE, BOB])
-def test_one_requests_another_approves_and_either_makes_the_pack(office: Office, maker: Person) -> None:
+def test_one_requests_another_approves_and_either_makes_the_pack(office, maker):
     request = office.ask()
     assert not office.pack.exists()
     [listed] = office.run(CAROL, "requests")
@@ -117,7 +117,7 @@ def test_one_requests_another_approves_and_either_makes_the_pack(office: Office,
     assert run("verify", "-c", office.config).exit_code == 0
 
 
-def test_the_approver_sees_the_calls_but_no_number(office: Office) -> None:
+def test_the_approver_sees_the_calls_but_no_number(office):
     request = office.ask()
     office.be(BOB)
     shown = run("approve", request, "-c", office.config, "--yes").stdout
@@ -130,7 +130,7 @@ def test_the_approver_sees_the_calls_but_no_number(office: Office) -> None:
     assert "refused" in listed
 
 
-def test_declining_is_a_negative_verdict_without_an_act(office: Office) -> None:
+def test_declining_is_a_negative_verdict_without_an_act(office):
     request = office.ask()
     office.be(BOB)
     assert run("approve", request, "-c", office.config).exit_code == 1
@@ -139,7 +139,7 @@ def test_declining_is_a_negative_verdict_without_an_act(office: Office) -> None:
     assert office.kinds() == [StepKind.EXPORT_REQUESTED]
 
 
-def test_no_act_contains_a_number(office: Office) -> None:
+def test_no_act_contains_a_number(office):
     request = office.ask()
     office.approve(request)
     office.export(request)
@@ -172,7 +172,7 @@ def attempts(office: Office, request: str) -> dict[str, tuple[Callable[[], objec
 
 
 @pytest.mark.parametrize("attempt", range(9))
-def test_without_an_approval_nothing_is_exported_or_recorded(office: Office, attempt: int) -> None:
+def test_without_an_approval_nothing_is_exported_or_recorded(office, attempt):
     request = office.ask()
     act, why = list(attempts(office, request).values())[attempt]
     with pytest.raises(UsageError, match=why):
@@ -181,13 +181,13 @@ def test_without_an_approval_nothing_is_exported_or_recorded(office: Office, att
     assert not office.pack.exists()
 
 
-def test_the_services_account_is_refused_as_a_person(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_services_account_is_refused_as_a_person(office, monkeypatch):
     owner = office.settings.key_file.stat().st_uid
     with pytest.raises(UsageError, match="log in as yourself and run this by sudo"):
         office.ask(person=Person(owner, "idtone", AccountKnownBy.ACCOUNT))
 
 
-def test_an_approval_counts_once_and_only_for_the_two_persons(office: Office) -> None:
+def test_an_approval_counts_once_and_only_for_the_two_persons(office):
     request = office.ask()
     office.approve(request)
     with pytest.raises(LedgerError, match="carol has neither requested nor approved this"):
@@ -200,7 +200,7 @@ def test_an_approval_counts_once_and_only_for_the_two_persons(office: Office) ->
     assert not office.pack.exists()
 
 
-def test_a_refusal_ends_the_request(office: Office) -> None:
+def test_a_refusal_ends_the_request(office):
     request = office.ask()
     office.approve(request)
     office.run(CAROL, "refuse", request, "--why", "the court has withdrawn it")
@@ -209,7 +209,7 @@ def test_a_refusal_ends_the_request(office: Office) -> None:
     assert office.run(ALICE, "requests")[0]["refused"]["why"] == "the court has withdrawn it"
 
 
-def test_calls_with_new_records_have_to_be_requested_again(office: Office) -> None:
+def test_calls_with_new_records_have_to_be_requested_again(office):
     first, second = office.ask(), office.ask("c-1")
     office.approve(second)
     with LedgerReader.open(office.settings.url) as reader:
@@ -220,7 +220,7 @@ def test_calls_with_new_records_have_to_be_requested_again(office: Office) -> No
             act()
 
 
-def test_an_approval_expires(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approval_expires(office, monkeypatch):
     request = office.ask()
     office.config.write_text(office.config.read_text().replace("PT1H", "PT1M"))
     other = office.ask()
@@ -239,7 +239,7 @@ def test_an_approval_expires(office: Office, monkeypatch: pytest.MonkeyPatch) ->
         office.approve(other)
 
 
-async def test_the_service_refuses_an_export_by_other_settings(office: Office, tmp_path: Path) -> None:
+async def test_the_service_refuses_an_export_by_other_settings(office, tmp_path):
     own = tmp_path / "own.yaml"
     own.write_text(office.config.read_text().replace("two-persons", "one-person"))
     with LedgerWriter.open(office.settings.url, "pbx-1", office.key_ring) as writer:
@@ -254,7 +254,7 @@ async def test_the_service_refuses_an_export_by_other_settings(office: Office, t
     assert office.kinds() == [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORTED]
 
 
-async def test_the_service_refuses_a_longer_approval_by_other_settings(office: Office, tmp_path: Path) -> None:
+async def test_the_service_refuses_a_longer_approval_by_other_settings(office, tmp_path):
     request = office.ask()
     own = tmp_path / "own.yaml"
     own.write_text(office.config.read_text().replace("PT1H", "P365D"))
@@ -269,7 +269,7 @@ async def test_the_service_refuses_a_longer_approval_by_other_settings(office: O
     assert office.kinds() == [StepKind.EXPORT_REQUESTED]
 
 
-def test_a_self_approval_that_was_written_without_the_commands_does_not_count(office: Office) -> None:
+def test_a_self_approval_that_was_written_without_the_commands_does_not_count(office):
     request = office.ask()
     with LedgerReader.open(office.settings.url) as reader:
         [asked] = reader.acts()
@@ -296,14 +296,14 @@ def resealed(office: Office, files: dict[str, bytes], change: Callable[[dict[str
 
 
 @pytest.mark.parametrize("tampering", range(len(TAMPERINGS)))
-def test_a_pack_with_a_false_approval_is_a_fault(office: Office, tampering: int) -> None:
+def test_a_pack_with_a_false_approval_is_a_fault(office, tampering):
     files, log = approved_pack(office)
     change, fault = TAMPERINGS[tampering]
     verdict = verified(resealed(office, files, change), log)
     assert any(fault in each for each in verdict.faults) if fault else not verdict.faults, verdict.faults
 
 
-def test_a_witness_must_have_cosigned_the_approval_too(office: Office) -> None:
+def test_a_witness_must_have_cosigned_the_approval_too(office):
     witness = Signer("w.example", bytes(32))
 
     def cosign() -> None:
@@ -326,7 +326,7 @@ def test_a_witness_must_have_cosigned_the_approval_too(office: Office) -> None:
     assert (shown.exit_code, "cosigned by  w.example" in shown.stdout) == (0, True)
 
 
-def test_numbers_that_are_open_against_the_request_are_a_fault(office: Office) -> None:
+def test_numbers_that_are_open_against_the_request_are_a_fault(office):
     request = office.ask("c-1", "--sealed")
     office.approve(request)
     made = office.export(request)
@@ -339,7 +339,7 @@ def test_numbers_that_are_open_against_the_request_are_a_fault(office: Office) -
     assert verified(opened, log).faults == ["the numbers are opened, and that was not approved"]
 
 
-def test_a_pack_of_one_person_says_so(config: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_pack_of_one_person_says_so(config, tmp_path):  # noqa: F811
     pack = tmp_path / "pack.zip"
     run("export", "--case", "R-7", "-o", pack, "c-1", "-c", config)
     assert "approved by  nobody: it was made by one person alone" in run("verify-pack", pack).stdout

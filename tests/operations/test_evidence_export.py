@@ -42,7 +42,7 @@ def run(*arguments: object) -> Result:
 
 
 @pytest.mark.parametrize("sealed", [False, True])
-def test_a_pack_is_made_recorded_and_verified(config: Path, tmp_path: Path, sealed: bool) -> None:
+def test_a_pack_is_made_recorded_and_verified(config, tmp_path, sealed):
     pack = tmp_path / "pack.zip"
     options = ["--sealed"] if sealed else []
     made = json.loads(run("export", "--case", "R-7", "-o", pack, "c-1", "c-2", *options, "-c", config, "--json").stdout)
@@ -69,7 +69,7 @@ def test_a_pack_is_made_recorded_and_verified(config: Path, tmp_path: Path, seal
     assert "exported" in run("list", "-c", config).stdout
 
 
-def test_a_changed_pack_is_a_negative_verdict(config: Path, tmp_path: Path) -> None:
+def test_a_changed_pack_is_a_negative_verdict(config, tmp_path):
     pack = tmp_path / "pack.zip"
     run("export", "--case", "R-7", "-o", pack, "c-1", "-c", config)
     octets = bytearray(pack.read_bytes())
@@ -79,7 +79,7 @@ def test_a_changed_pack_is_a_negative_verdict(config: Path, tmp_path: Path) -> N
         run("verify-pack", pack)
 
 
-def test_a_call_named_by_the_beginning_of_its_id_is_printed(config: Path, tmp_path: Path) -> None:
+def test_a_call_named_by_the_beginning_of_its_id_is_printed(config, tmp_path):
     export = ["export", "--case", "R-7", "-o", tmp_path / "pack.zip", "-c", config]
     with pytest.raises(UsageError, match="begin with c-: c-1, c-2, c-3; write more of it"):
         run(*export, "c-")
@@ -91,7 +91,7 @@ def test_a_call_named_by_the_beginning_of_its_id_is_printed(config: Path, tmp_pa
 
 
 @pytest.mark.usefixtures("nodes")
-def test_another_nodes_call_is_exported_on_that_node(tmp_path: Path) -> None:
+def test_another_nodes_call_is_exported_on_that_node(tmp_path):
     pack = tmp_path / "pack.zip"
     with pytest.raises(UsageError, match="call osaka-heard is in the ledger of osaka: run this there"):
         run("export", "--case", "R-7", "-o", pack, "tokyo-heard", "osaka-heard")
@@ -101,7 +101,7 @@ def test_another_nodes_call_is_exported_on_that_node(tmp_path: Path) -> None:
     assert run("export", "--case", "R-7", "-o", pack, "tokyo-heard").exit_code == 0
 
 
-def test_the_texts_of_a_foreign_pack_cannot_control_the_terminal(config: Path, tmp_path: Path) -> None:
+def test_the_texts_of_a_foreign_pack_cannot_control_the_terminal(config, tmp_path):
     pack = tmp_path / "pack.zip"
     run("export", "--case", "R-7", "-o", pack, "c-1", "-c", config)
     write_zip(pack, {**read_zip(pack), "\r\x1b[1A\x1b[2Kgood: ": b""})
@@ -112,7 +112,7 @@ def test_the_texts_of_a_foreign_pack_cannot_control_the_terminal(config: Path, t
     assert "\r" not in result.stdout
 
 
-def test_a_missing_cosignature_is_reported(config: Path, tmp_path: Path) -> None:
+def test_a_missing_cosignature_is_reported(config, tmp_path):
     pack = tmp_path / "pack.zip"
     run("export", "--case", "R-7", "-o", pack, "c-1", "-c", config)
     witness = "witness.example/w+7997405c+AQcC"
@@ -133,16 +133,14 @@ def test_a_missing_cosignature_is_reported(config: Path, tmp_path: Path) -> None
         (["c-1", "-o", "/nowhere/x.zip"], "/nowhere/x.zip: cannot be written"),
     ],
 )
-def test_what_cannot_be_exported_is_not_recorded(
-    config: Path, tmp_path: Path, arguments: list[str], problem: str
-) -> None:
+def test_what_cannot_be_exported_is_not_recorded(config, tmp_path, arguments, problem):
     with pytest.raises(UsageError, match=problem):
         run("export", "--case", "R-7", "-o", tmp_path / "pack.zip", "-c", config, *arguments)
     with LedgerReader.open(load_settings(config, {}).ledger.url) as reader:
         assert len(reader.records()) == 3
 
 
-def test_without_the_keys_nothing_is_exported_and_no_key_is_created(config: Path, tmp_path: Path) -> None:
+def test_without_the_keys_nothing_is_exported_and_no_key_is_created(config, tmp_path):
     (tmp_path / "ledger" / "key.sign").unlink()
     with pytest.raises(LedgerError, match=r"key\.sign: the ledger's key cannot be read"):
         run("export", "--case", "R-7", "-o", tmp_path / "pack.zip", "c-1", "-c", config)

@@ -65,9 +65,7 @@ def run(*arguments: object) -> int:
     raise AssertionError("it did not end")
 
 
-def test_into_the_folders_of_the_settings(
-    master: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_into_the_folders_of_the_settings(master, config, tmp_path, capsys):
     registry(tmp_path / "registry.yaml", sha256(master))
     assert run(master, "--id", "jusa", "--standard", "-c", config, "--json") == 0
     told = json.loads(capsys.readouterr().out)
@@ -78,9 +76,7 @@ def test_into_the_folders_of_the_settings(
     assert loaded.sha256 == sha256(master)
 
 
-def test_into_one_folder_without_a_registry(
-    master: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_into_one_folder_without_a_registry(master, config, tmp_path, capsys):
     assert run(master, "--id", "own", "--title", "Ours", "-o", tmp_path / "out", "-c", config, "--level", -20) == 0
     shown = capsys.readouterr().out
     assert "not asked" in shown
@@ -88,7 +84,7 @@ def test_into_one_folder_without_a_registry(
     assert load_library(tmp_path / "out")["own"].level_dbm0 == -20
 
 
-def test_the_sounds_in_a_folder_of_their_own(master: Path, config: Path, tmp_path: Path) -> None:
+def test_the_sounds_in_a_folder_of_their_own(master, config, tmp_path):
     folders = ("-o", tmp_path / "out", "--sounds", tmp_path / "elsewhere")
     assert run(master, "--id", "own", *folders, "-c", config) == 0
     assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["own.sln", "own.ulaw"]
@@ -106,14 +102,7 @@ def test_the_sounds_in_a_folder_of_their_own(master: Path, config: Path, tmp_pat
         (("--id", "sample"), "is the id of another profile"),
     ],
 )
-def test_a_refusal_is_one_message_and_exit_code_2(
-    master: Path,
-    config: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    more: tuple[str, ...],
-    says: str,
-) -> None:
+def test_a_refusal_is_one_message_and_exit_code_2(master, config, tmp_path, capsys, more, says):
     names = {
         "RIGHT": str(registry(tmp_path / "right.yaml", sha256(master))),
         "WRONG": str(registry(tmp_path / "wrong.yaml", "0" * 64)),
@@ -128,15 +117,13 @@ def test_a_refusal_is_one_message_and_exit_code_2(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_without_any_folder(master: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_any_folder(master, tmp_path, capsys):
     (tmp_path / "bare.yaml").write_text(f"registry: {{source: {tmp_path}/none.yaml, trust: unsigned}}\n")
     assert run(master, "--id", "own", "-c", tmp_path / "bare.yaml") == console.UNUSABLE
     assert "set sounds.profiles in the settings, or name one with -o" in capsys.readouterr().err
 
 
-def test_the_master_that_the_association_publishes(
-    master: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_master_that_the_association_publishes(master, tmp_path, capsys):
     association = Association(tmp_path / "association")
     (association.folder / "tones").mkdir()
     shutil.copy(master, association.folder / "tones" / "jusa.wav")
@@ -174,6 +161,6 @@ def test_the_master_that_the_association_publishes(
         association.publish()
 
 
-def test_an_unsigned_registry_has_no_published_master(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unsigned_registry_has_no_published_master(config, capsys):
     assert run("--id", "jusa", "-c", config) == 2
     assert "an unsigned registry has no published masters; name the MASTER" in " ".join(capsys.readouterr().err.split())

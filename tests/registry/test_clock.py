@@ -169,7 +169,7 @@ def every_moment(world: World) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
-def test_no_wrong_verdict_from_1970_to_2100(world: World) -> None:
+def test_no_wrong_verdict_from_1970_to_2100(world):
     index = world.index()
     policy = Policy(registry_stale=timedelta(seconds=world.grace))
     nobody, called = parse(""), parse("0501234567")
@@ -188,6 +188,6 @@ def test_no_wrong_verdict_from_1970_to_2100(world: World) -> None:
     assert {Reason.LICENCE_VALID, Reason.NUMBER_SUSPENDED, Reason.REGISTRY_STALE} <= seen
 
 
-def test_the_oracle_counts_as_the_calendar_does() -> None:
+def test_the_oracle_counts_as_the_calendar_does():
     for year, month, day in ((1970, 1, 1), (2000, 2, 29), (2028, 3, 1), (2038, 1, 19), (2100, 3, 1), (2100, 12, 31)):
         assert seconds(year, month, day) == datetime(year, month, day, tzinfo=JST).timestamp()

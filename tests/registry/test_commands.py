@@ -48,7 +48,7 @@ def read_json(run: Run, *arguments: object) -> Any:
     return json.loads(run(*arguments, "--json")[1])
 
 
-def test_check_counts_a_good_registry(run: Run, file: Path) -> None:
+def test_check_counts_a_good_registry(run, file):
     code, out, err = run("check", file)
     assert (code, err) == (0, "")
     assert [line.split() for line in out.splitlines()] == [
@@ -69,7 +69,7 @@ def test_check_counts_a_good_registry(run: Run, file: Path) -> None:
     }
 
 
-def test_check_reports_all_faults_with_exit_1(run: Run, file: Path) -> None:
+def test_check_reports_all_faults_with_exit_1(run, file):
     file.write_text(spoiled("0312340001", "119").replace("tone: sample", "tone: simple"), encoding="utf-8")
     code, out, _ = run("check", file)
     assert code == 1
@@ -86,7 +86,7 @@ def test_check_reports_all_faults_with_exit_1(run: Run, file: Path) -> None:
     assert all(fault["remedy"] for fault in report["faults"])
 
 
-def test_check_refuses_a_version_that_no_evidence_can_hold(run: Run, file: Path) -> None:
+def test_check_refuses_a_version_that_no_evidence_can_hold(run, file):
     file.write_text(spoiled("version: 42", f"version: {2**53}"), encoding="utf-8")
     code, out, _ = run("check", file)
     assert code == 1
@@ -94,12 +94,12 @@ def test_check_refuses_a_version_that_no_evidence_can_hold(run: Run, file: Path)
     assert out.splitlines()[1] == f"{file}: 1 fault"
 
 
-def test_check_reports_text_that_is_not_yaml_as_a_fault(run: Run, file: Path) -> None:
+def test_check_reports_text_that_is_not_yaml_as_a_fault(run, file):
     file.write_text("a: [", encoding="utf-8")
     assert run("check", file)[0] == 1
 
 
-def test_check_of_an_unreadable_file_is_exit_2(run: Run, file: Path, tmp_path: Path) -> None:
+def test_check_of_an_unreadable_file_is_exit_2(run, file, tmp_path):
     file.write_bytes(b"\xff\xfe")
     for path, problem in ((file, "not UTF-8"), (tmp_path, "not UTF-8"), (tmp_path / "none", "cannot be read")):
         code, out, err = run("check", path)
@@ -110,7 +110,7 @@ def test_check_of_an_unreadable_file_is_exit_2(run: Run, file: Path, tmp_path: P
 APPLICATION = resources.files("idtone.config").joinpath("application.yaml").read_text("utf-8")
 
 
-def test_a_member_checks_an_application(run: Run, tmp_path: Path) -> None:
+def test_a_member_checks_an_application(run, tmp_path):
     path = tmp_path / "ours.yaml"
     path.write_text(APPLICATION, "utf-8")
     assert run("check", path)[:2] == (0, f"{path}: good\n  licences    1\n  numbers     101\n")
@@ -122,7 +122,7 @@ def test_a_member_checks_an_application(run: Run, tmp_path: Path) -> None:
     assert (code, "is an application, not a registry; check it with `idtone registry check`" in err) == (2, True)
 
 
-def test_a_folder_of_the_association_is_checked_and_shown(run: Run, tmp_path: Path) -> None:
+def test_a_folder_of_the_association_is_checked_and_shown(run, tmp_path):
     whole = GOOD.partition("suspensions:")
     (tmp_path / "registry.yaml").write_text(whole[0], "utf-8")
     stopped = tmp_path / "suspensions.yaml"
@@ -135,7 +135,7 @@ def test_a_folder_of_the_association_is_checked_and_shown(run: Run, tmp_path: Pa
     assert (code, out.splitlines()[0], "…5677" in out, "12345" in out) == (0, "suspended numbers", True, False)
 
 
-def test_the_default_file_is_that_of_the_settings(run: Run, file: Path, tmp_path: Path) -> None:
+def test_the_default_file_is_that_of_the_settings(run, file, tmp_path):
     config = tmp_path / "idtone.yaml"
     config.write_text(f"registry: {{source: {file}, trust: unsigned}}")
     assert run("check", "-c", config)[0] == 0
@@ -143,7 +143,7 @@ def test_the_default_file_is_that_of_the_settings(run: Run, file: Path, tmp_path
     assert run(*DECIDE, "-c", config, "--number", "0312345678")[0] == 0
 
 
-def test_show_is_readable_and_masks_suspended_numbers(run: Run, file: Path) -> None:
+def test_show_is_readable_and_masks_suspended_numbers(run, file):
     code, out, _ = run("show", file)
     assert code == 0
     for text in (
@@ -158,7 +158,7 @@ def test_show_is_readable_and_masks_suspended_numbers(run: Run, file: Path) -> N
     assert "12345" not in out
 
 
-def test_show_as_json(run: Run, file: Path) -> None:
+def test_show_as_json(run, file):
     report = read_json(run, "show", file)
     assert [member["id"] for member in report["members"]] == ["m-0001", "m-0002"]
     assert report["members"][0]["numbers"] == 1100
@@ -167,7 +167,7 @@ def test_show_as_json(run: Run, file: Path) -> None:
     ]
 
 
-def test_show_one_member(run: Run, file: Path) -> None:
+def test_show_one_member(run, file):
     code, out, _ = run("show", file, "m-0002")
     assert code == 0
     assert out.startswith("m-0002")
@@ -178,7 +178,7 @@ def test_show_one_member(run: Run, file: Path) -> None:
     assert "no member 'm-9'" in err
 
 
-def test_show_of_a_faulty_registry_is_exit_2(run: Run, file: Path) -> None:
+def test_show_of_a_faulty_registry_is_exit_2(run, file):
     file.write_text(spoiled("0312340001", "119"), encoding="utf-8")
     code, out, err = run("show", file)
     assert (code, out) == (2, "")
@@ -200,7 +200,7 @@ def test_show_of_a_faulty_registry_is_exit_2(run: Run, file: Path) -> None:
         (("--number", "0312345678", "--at", "2026-01-09T23:59:59+09:00"), 1, "NOTICE", "licence-not-yet-valid"),
     ],
 )
-def test_decide(run: Run, file: Path, arguments: tuple[str, ...], code: int, outcome: str, reason: str) -> None:
+def test_decide(run, file, arguments, code, outcome, reason):
     ended, out, _ = run(*DECIDE, "--registry", file, "--caller", "09098765432", *arguments, "--json")
     answer = json.loads(out)
     assert (ended, answer["outcome"], answer["reason"]) == (code, outcome, reason)
@@ -208,7 +208,7 @@ def test_decide(run: Run, file: Path, arguments: tuple[str, ...], code: int, out
     assert "98765" not in out
 
 
-def test_decide_reports_all_facts(run: Run, file: Path) -> None:
+def test_decide_reports_all_facts(run, file):
     assert read_json(run, *DECIDE, "--registry", file, "--number", "0312345678") == {
         "outcome": "PLAY",
         "reason": "licence-valid",
@@ -227,7 +227,7 @@ def test_decide_reports_all_facts(run: Run, file: Path) -> None:
     assert (lines["outcome"], lines["hangup_cause"], lines["licence"], lines["parties"]) == ("REFUSE", "21", "-", "-")
 
 
-def test_decide_uses_the_policy_of_the_settings(run: Run, file: Path, tmp_path: Path) -> None:
+def test_decide_uses_the_policy_of_the_settings(run, file, tmp_path):
     config = tmp_path / "idtone.yaml"
     config.write_text("policy: {unlicensed: refuse, refuse_cause: 34, registry_stale: PT1H}")
     arguments = (*DECIDE, "--registry", file, "-c", config, "--number")
@@ -240,27 +240,27 @@ def test_decide_uses_the_policy_of_the_settings(run: Run, file: Path, tmp_path: 
     ("at", "remedy"),
     [("2026-11-10T09:00:00", "+09:00"), ("2026-11-10", "+09:00"), ("tomorrow", "Write it like"), ("", "Write it like")],
 )
-def test_decide_needs_a_moment_with_its_time_zone(run: Run, file: Path, at: str, remedy: str) -> None:
+def test_decide_needs_a_moment_with_its_time_zone(run, file, at, remedy):
     code, out, err = run(*DECIDE, "--registry", file, "--number", "0312345678", "--at", at)
     assert (code, out) == (2, "")
     assert err.startswith("idtone: --at")
     assert remedy in err
 
 
-def test_decide_without_a_registry_is_exit_2(run: Run, tmp_path: Path) -> None:
+def test_decide_without_a_registry_is_exit_2(run, tmp_path):
     code, out, err = run(*DECIDE, "--registry", tmp_path / "none.yaml", "--number", "0312345678")
     assert (code, out) == (2, "")
     assert "cannot be read" in err
     assert "12345" not in err
 
 
-def test_wrong_use_is_exit_2(run: Run) -> None:
+def test_wrong_use_is_exit_2(run):
     assert run("decide", "--number", "0312345678")[0] == 2
     assert run("decide", "--number", "0312345678", "--direction", "inward")[0] == 2
     assert run("publish")[0] == 2
 
 
-def test_help_states_the_exit_codes(run: Run) -> None:
+def test_help_states_the_exit_codes(run):
     for command in ("check", "decide"):
         code, out, _ = run(command, "--help")
         assert code == 0

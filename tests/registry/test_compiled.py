@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -26,13 +25,13 @@ DOCUMENT = parse_document(SIGNED_GOOD, "registry.yaml")
 SIGNED = Signed(SuspensionsDocument(issued=datetime(2026, 11, 1, tzinfo=UTC)), datetime(2027, 1, 1, tzinfo=UTC))
 
 
-def test_a_compiled_registry_survives_a_round_trip() -> None:
+def test_a_compiled_registry_survives_a_round_trip():
     assert unpack(pack(compiled(DOCUMENT))) == compiled(DOCUMENT)
 
 
 @given(st.integers(0, 200))
 @settings(max_examples=100, deadline=None)
-def test_it_answers_like_the_document(offset: int) -> None:
+def test_it_answers_like_the_document(offset):
     number = parse(f"+{81312345550 + offset}")
     ready = RegistryIndex.of(unpack(pack(compiled(DOCUMENT))), SIGNED)
     assert ready.licences(number) == RegistryIndex(DOCUMENT).licences(number)
@@ -41,7 +40,7 @@ def test_it_answers_like_the_document(offset: int) -> None:
 
 @given(st.data())
 @settings(max_examples=100, deadline=None)
-def test_changed_octets_are_refused(data: st.DataObject) -> None:
+def test_changed_octets_are_refused(data):
     octets = pack(compiled(DOCUMENT))
     at = data.draw(st.integers(0, len(octets) - 1))
     with pytest.raises(TrustError):
@@ -50,7 +49,7 @@ def test_changed_octets_are_refused(data: st.DataObject) -> None:
         unpack(octets[:at])
 
 
-def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_compiled_once(tmp_path, monkeypatch):
     path = tmp_path / "ab.registry.yaml"
     path.write_text(SIGNED_GOOD)
     made = compile_in_process(path, "registry.yaml")
@@ -62,7 +61,7 @@ def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         compile_in_process(path, "registry.yaml")
 
 
-def test_faults_keep_their_places(tmp_path: Path) -> None:
+def test_faults_keep_their_places(tmp_path):
     path = tmp_path / "ab.registry.yaml"
     path.write_text(SIGNED_GOOD.replace("status: active", "status: activ"))
     with pytest.raises(DocumentError) as error:
@@ -71,9 +70,7 @@ def test_faults_keep_their_places(tmp_path: Path) -> None:
     assert not path.with_suffix(".compiled").exists()
 
 
-def test_the_service_compiles_a_large_registry_and_keeps_the_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_service_compiles_a_large_registry_and_keeps_the_result(tmp_path, monkeypatch):
     monkeypatch.setattr("idtone.registry.sources.LARGE", 10)
     association = Association(tmp_path / "association")
     association.begin()

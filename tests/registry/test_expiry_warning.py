@@ -35,18 +35,14 @@ def registry(tmp_path: Path) -> RegistryIndex:
         (-2 * HOUR, 2 * HOUR, "no licence is valid any more"),
     ],
 )
-def test_the_message_at_each_time(
-    registry: RegistryIndex, caplog: pytest.LogCaptureFixture, left: timedelta, stale: timedelta, said: str | None
-) -> None:
+def test_the_message_at_each_time(registry, caplog, left, stale, said):
     Expiry(stale).review(registry, registry.expires - left)
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == (said is not None)
     assert said is None or said in told[0]
 
 
-def test_a_message_is_logged_once_an_hour_and_at_once_when_it_changes(
-    registry: RegistryIndex, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_message_is_logged_once_an_hour_and_at_once_when_it_changes(registry, caplog):
     expiry, soon = Expiry(timedelta(0)), registry.expires - SOON
     for after in (0 * HOUR, HOUR / 2, AGAIN, SOON, SOON + HOUR / 2):
         expiry.review(registry, soon + after)

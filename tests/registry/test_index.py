@@ -26,7 +26,7 @@ def index() -> RegistryIndex:
     return index_of(GOOD)
 
 
-def test_it_implements_the_registry_of_decisions(index: RegistryIndex) -> None:
+def test_it_implements_the_registry_of_decisions(index):
     registry: Registry = index
     assert registry.version == 42
     assert registry.expires == datetime(2026, 12, 1, tzinfo=JST)
@@ -45,7 +45,7 @@ def test_it_implements_the_registry_of_decisions(index: RegistryIndex) -> None:
         "0612345999",
     ],
 )
-def test_the_licences_of_the_holder(index: RegistryIndex, number: str) -> None:
+def test_the_licences_of_the_holder(index, number):
     licences = index.licences(parse(number))
     assert licences is not None
     [licence] = licences
@@ -71,25 +71,25 @@ def test_the_licences_of_the_holder(index: RegistryIndex, number: str) -> None:
         "05012345678",
     ],
 )
-def test_a_number_without_a_holder(index: RegistryIndex, number: str) -> None:
+def test_a_number_without_a_holder(index, number):
     assert index.licences(parse(number)) is None
     assert index.member(parse(number)) is None
     assert index.suspension(parse(number)) is None
 
 
-def test_a_member_without_licence_is_distinguished_from_no_member(index: RegistryIndex) -> None:
+def test_a_member_without_licence_is_distinguished_from_no_member(index):
     assert index.licences(parse("0312340001")) == ()
     assert index.member(parse("0312340001")) == "m-0002"
 
 
 @pytest.mark.parametrize("number", [WITHHELD, MALFORMED, Number(NumberKind.EMERGENCY, "110")])
-def test_a_malformed_number_has_neither_licence_nor_suspension(index: RegistryIndex, number: Number) -> None:
+def test_a_malformed_number_has_neither_licence_nor_suspension(index, number):
     assert index.licences(number) is None
     assert index.member(number) is None
     assert index.suspension(number) is None
 
 
-def test_suspensions(index: RegistryIndex) -> None:
+def test_suspensions(index):
     suspension = index.suspension(parse("03-1234-5677"))
     assert suspension is not None
     assert suspension.since == datetime(2026, 3, 1, tzinfo=JST)
@@ -98,18 +98,18 @@ def test_suspensions(index: RegistryIndex) -> None:
     assert index.suspension(parse("0312345678")) is None
 
 
-def test_the_masters_of_the_tones(index: RegistryIndex) -> None:
+def test_the_masters_of_the_tones(index):
     assert index.tones == {"sample": None}
     named = index_of(GOOD.replace("title: Sample sound", f"title: Sample sound, sha256: {'AB' * 32}"))
     assert named.tones == {"sample": "ab" * 32}
 
 
-def test_its_repr_shows_no_number(index: RegistryIndex) -> None:
+def test_its_repr_shows_no_number(index):
     assert repr(index) == "<RegistryIndex version 42>"
     assert "12345" not in repr(list(index.suspensions()))
 
 
-def test_a_range_across_blocks() -> None:
+def test_a_range_across_blocks():
     index = index_of(with_numbers(["0312349990-0312360010"], ["0312360011"]))
     held = {n: index.licences(parse(f"03{n}")) is not None for n in (12349989, 12349990, 12350000, 12360010, 12360012)}
     assert held == {12349989: False, 12349990: True, 12350000: True, 12360010: True, 12360012: False}
@@ -122,7 +122,7 @@ spans = st.tuples(st.integers(9_990, 10_040), st.integers(0, 15)).map(
 
 @given(st.lists(st.lists(spans, max_size=5), min_size=1, max_size=3))
 @settings(max_examples=150, deadline=None)
-def test_it_holds_exactly_the_numbers_of_the_file(members: list[list[str]]) -> None:
+def test_it_holds_exactly_the_numbers_of_the_file(members):
     text = with_numbers(*members)
     if faults_of(text):
         return
@@ -146,7 +146,7 @@ def _median_ns(index: RegistryIndex, numbers: list[Number]) -> float:
     return statistics.median(times)
 
 
-def test_a_look_up_takes_as_long_in_a_large_registry_as_in_a_small_one() -> None:
+def test_a_look_up_takes_as_long_in_a_large_registry_as_in_a_small_one():
     small = index_of(with_numbers([f"03{10_000_000 + n}" for n in range(10)]))
     large = index_of(with_numbers([f"03{10_000_000 + 7 * n}" for n in range(100_000)]))
     few = [parse(f"03{10_000_000 + n % 10}") for n in range(1_000)]

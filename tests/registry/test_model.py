@@ -19,7 +19,7 @@ JST = timezone(timedelta(hours=9))
 LONG = "x" * 201
 
 
-def test_a_valid_registry_is_read() -> None:
+def test_a_valid_registry_is_read():
     document = parse_document(GOOD, "registry.yaml")
     assert document.registry.version == 42
     assert document.registry.expires == datetime(2026, 12, 1, tzinfo=JST)
@@ -35,7 +35,7 @@ def test_a_valid_registry_is_read() -> None:
     assert document.suspensions[0].reference == "R-1"
 
 
-def test_no_repr_shows_a_number() -> None:
+def test_no_repr_shows_a_number():
     text = repr(parse_document(GOOD, "registry.yaml"))
     assert "12345" not in text
 
@@ -119,9 +119,7 @@ def test_no_repr_shows_a_number() -> None:
         ("suspensions:", "suspension:", 21, "suspension", "not a known key", "'suspensions'"),
     ],
 )
-def test_each_fault_names_line_field_and_remedy(
-    old: str, new: str, line: int, field: str, problem: str, remedy: str
-) -> None:
+def test_each_fault_names_line_field_and_remedy(old, new, line, field, problem, remedy):
     [fault] = faults_of(spoiled(old, new))
     assert (fault.file, fault.line, fault.field) == ("registry.yaml", line, field)
     assert problem in fault.problem
@@ -129,23 +127,23 @@ def test_each_fault_names_line_field_and_remedy(
     assert fault.remedy
 
 
-def test_all_faults_are_reported_in_order_of_place() -> None:
+def test_all_faults_are_reported_in_order_of_place():
     text = spoiled("version: 42", "version: 0").replace("status: active", "status: on").replace("R-1", "''")
     assert [fault.line for fault in faults_of(text)] == [1, 11, 22]
 
 
-def test_a_sha256_may_be_written_in_capitals() -> None:
+def test_a_sha256_may_be_written_in_capitals():
     document = parse_document(spoiled("title: Sample sound", f"title: S, sha256: {'AB' * 32}"), "registry.yaml")
     assert document.tones[0].sha256 == "ab" * 32
 
 
 @pytest.mark.parametrize("version", [1, 2**53 - 1])
-def test_the_evidence_holds_every_version_that_a_registry_can_have(version: int) -> None:
+def test_the_evidence_holds_every_version_that_a_registry_can_have(version):
     read = parse_document(spoiled("version: 42", f"version: {version}"), "registry.yaml").registry.version
     assert json.loads(canonical(decided(PLAY._replace(registry_version=read)).details))["registry_version"] == version
 
 
-def test_a_key_that_is_a_number_is_not_shown_in_clear() -> None:
+def test_a_key_that_is_a_number_is_not_shown_in_clear():
     [fault] = faults_of(spoiled("{number: ", '{"0312345699": x, number: '))
     assert "12345" not in str(fault)
     assert fault.field == "suspensions[0].…5699"

@@ -40,11 +40,11 @@ from idtone.registry.notation import ENTRY_LIMIT, NumberSpan, read_single, read_
         ("0312*", 81312000000, 81312999999),  # exactly the limit
     ],
 )
-def test_what_an_entry_covers(text: str, first: int, last: int) -> None:
+def test_what_an_entry_covers(text, first, last):
     assert read_span(text) == NumberSpan(first, last)
 
 
-def test_the_largest_entry() -> None:
+def test_the_largest_entry():
     assert len(read_span("0312*")) == ENTRY_LIMIT
     with pytest.raises(NumberError, match=r"covers 1,000,001 numbers, but an entry may cover 1,000,000 at most"):
         read_span("0312000000-0313000000")
@@ -92,7 +92,7 @@ def test_the_largest_entry() -> None:
         ("050*", "covers 100,000,000"),
     ],
 )
-def test_invalid_entries(text: str, problem: str) -> None:
+def test_invalid_entries(text, problem):
     with pytest.raises(NumberError) as caught:
         read_span(text)
     assert problem in str(caught.value)
@@ -102,7 +102,7 @@ def test_invalid_entries(text: str, problem: str) -> None:
 
 @given(st.from_regex(r"(\+81|0)[0-9]{6,12}", fullmatch=True))
 @settings(max_examples=300)
-def test_the_fast_path_agrees_with_the_full_parser(text: str) -> None:
+def test_the_fast_path_agrees_with_the_full_parser(text):
     try:
         expected = int(parse_japanese(text).e164[1:])
     except NumberError:
@@ -114,7 +114,7 @@ def test_the_fast_path_agrees_with_the_full_parser(text: str) -> None:
 
 @given(st.text(alphabet="0123456789+-*() ", max_size=40) | st.text(max_size=30))
 @settings(max_examples=300)
-def test_reading_gives_a_span_or_a_number_error(text: str) -> None:
+def test_reading_gives_a_span_or_a_number_error(text):
     try:
         span = read_span(text)
     except NumberError:

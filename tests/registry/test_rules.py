@@ -14,7 +14,7 @@ from idtone.registry.notation import read_span
 from .examples import GOOD, faults_of, spoiled, with_numbers
 
 
-def test_the_example_is_good() -> None:
+def test_the_example_is_good():
     assert faults_of(GOOD) == ()
 
 
@@ -67,9 +67,7 @@ def test_the_example_is_good() -> None:
         ("0312345677", "119", 22, "suspensions[0].number", "emergency", "remove it"),
     ],
 )
-def test_each_fault_names_line_field_and_remedy(
-    old: str, new: str, line: int, field: str, problem: str, remedy: str
-) -> None:
+def test_each_fault_names_line_field_and_remedy(old, new, line, field, problem, remedy):
     [fault] = faults_of(spoiled(old, new))
     assert (fault.line, fault.field) == (line, field)
     assert problem in fault.problem
@@ -77,14 +75,14 @@ def test_each_fault_names_line_field_and_remedy(
     assert fault.remedy
 
 
-def test_licence_ids_are_unique_over_all_members() -> None:
+def test_licence_ids_are_unique_over_all_members():
     licence = GOOD[GOOD.index("      - id: L-0001") : GOOD.index("    numbers:")]
     [fault] = faults_of(spoiled("    licences: []\n", f"    licences:\n{licence}"))
     assert (fault.line, fault.field) == (19, "members[1].licences[0].id")
     assert "members[0].licences[0].id" in fault.problem
 
 
-def test_a_number_is_suspended_once_however_it_is_written() -> None:
+def test_a_number_is_suspended_once_however_it_is_written():
     again = '  - {number: "03-1234-5677", since: 2026-04-01T00:00:00+09:00, reference: R-2}\n'
     [fault] = faults_of(GOOD + again)
     assert (fault.line, fault.field) == (23, "suspensions[1].number")
@@ -103,7 +101,7 @@ def test_a_number_is_suspended_once_however_it_is_written() -> None:
         (["0312345650-0312345699", "0312345600-0312345650"], [1]),
     ],
 )
-def test_entries_of_one_member(entries: list[str], places: list[int]) -> None:
+def test_entries_of_one_member(entries, places):
     faults = faults_of(with_numbers(entries))
     assert [fault.field for fault in faults] == [f"members[0].numbers[{place}]" for place in places]
     assert all("members[0].numbers[0] of member m-0" in fault.problem for fault in faults)
@@ -116,7 +114,7 @@ entry = st.tuples(st.integers(0, 60), st.integers(0, 12)).map(
 
 @given(st.lists(st.lists(entry, max_size=4), min_size=1, max_size=4))
 @settings(max_examples=200, deadline=None)
-def test_members_share_a_number_exactly_where_a_fault_names_two_members(members: list[list[str]]) -> None:
+def test_members_share_a_number_exactly_where_a_fault_names_two_members(members):
     held = [
         {n for text in entries for n in range(read_span(text).first, read_span(text).last + 1)} for entries in members
     ]
@@ -128,14 +126,14 @@ def test_members_share_a_number_exactly_where_a_fault_names_two_members(members:
         assert held[first] & held[second]
 
 
-def test_no_fault_shows_a_number() -> None:
+def test_no_fault_shows_a_number():
     text = spoiled("0312340001", "0312345650").replace("0312345677", "03123456789")
     faults = faults_of(text)
     assert len(faults) == 2
     assert not any("12345" in str(fault) for fault in faults)
 
 
-def test_many_overlaps_are_found_quickly_and_not_all_listed() -> None:
+def test_many_overlaps_are_found_quickly_and_not_all_listed():
     started = time.monotonic()
     faults = faults_of(with_numbers([f"03{number}" for number in range(12340000, 12360000)], ["031234*", "031235*"]))
     assert time.monotonic() - started < 20
@@ -162,7 +160,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_megabyte_is_refused_quickly_and_briefly(name: str) -> None:
+def test_a_hostile_megabyte_is_refused_quickly_and_briefly(name):
     started = time.monotonic()
     faults = faults_of(HOSTILE[name])
     assert time.monotonic() - started < 40  # about 1 s on an idle machine

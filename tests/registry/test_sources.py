@@ -37,7 +37,7 @@ def version(source: FileSource) -> int | None:
     return source.current.version if source.current else None
 
 
-def test_loading_raises_every_fault(file: Path) -> None:
+def test_loading_raises_every_fault(file):
     file.write_text(FAULTY.replace("version: 42", "version: 0"), encoding="utf-8")
     with pytest.raises(DocumentError) as caught:
         load_registry(file)
@@ -48,7 +48,7 @@ def test_loading_raises_every_fault(file: Path) -> None:
     assert [fault.field for fault in caught.value.faults] == ["members[1].numbers[0]", "suspensions[1].number"]
 
 
-def test_a_pipe_in_place_of_the_file_does_not_block(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_pipe_in_place_of_the_file_does_not_block(file, caplog):
     source = FileSource(file)
     assert source.refresh()
     file.unlink()
@@ -58,7 +58,7 @@ def test_a_pipe_in_place_of_the_file_does_not_block(file: Path, caplog: pytest.L
     assert f"{file}: it is not a regular file. Put the registry's file there. Version 42 stays in use" in caplog.text
 
 
-def test_the_sample_registry_is_good() -> None:
+def test_the_sample_registry_is_good():
     with resources.as_file(resources.files("idtone.config") / "registry.yaml") as path:
         document = read_document(path)
         index = load_registry(path)
@@ -66,7 +66,7 @@ def test_the_sample_registry_is_good() -> None:
     assert index.licences(parse("0312345678"))
 
 
-def test_a_registry_larger_than_the_limit_is_not_read(tmp_path: Path) -> None:
+def test_a_registry_larger_than_the_limit_is_not_read(tmp_path):
     path = tmp_path / "registry.yaml"
     with path.open("wb") as file:
         file.truncate(100 * 1024 * 1024)
@@ -74,7 +74,7 @@ def test_a_registry_larger_than_the_limit_is_not_read(tmp_path: Path) -> None:
         load_registry(path)
 
 
-def test_a_new_generation_is_taken_once(file: Path) -> None:
+def test_a_new_generation_is_taken_once(file):
     source = FileSource(file)
     assert source.current is None
     assert source.refresh()
@@ -88,7 +88,7 @@ def test_a_new_generation_is_taken_once(file: Path) -> None:
     assert not source.refresh()
 
 
-def test_a_change_that_keeps_time_and_size_is_seen_by_the_inode(file: Path) -> None:
+def test_a_change_that_keeps_time_and_size_is_seen_by_the_inode(file):
     source = FileSource(file)
     source.refresh()
     status = file.stat()
@@ -99,7 +99,7 @@ def test_a_change_that_keeps_time_and_size_is_seen_by_the_inode(file: Path) -> N
     assert version(source) == 43
 
 
-def test_a_faulty_file_changes_nothing_and_is_logged_once(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_faulty_file_changes_nothing_and_is_logged_once(file, caplog):
     source = FileSource(file)
     source.refresh()
     replace(file, FAULTY)
@@ -116,7 +116,7 @@ def test_a_faulty_file_changes_nothing_and_is_logged_once(file: Path, caplog: py
     assert version(source) == 43
 
 
-def test_the_log_shows_a_few_of_many_faults(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_shows_a_few_of_many_faults(file, caplog):
     file.write_text("\n".join(f"key{n}: 1" for n in range(50)))
     assert len(faults_of(file.read_text())) > 50
     assert not FileSource(file).refresh()
@@ -126,7 +126,7 @@ def test_the_log_shows_a_few_of_many_faults(file: Path, caplog: pytest.LogCaptur
     assert record.message.endswith("There is no registry, so no licence is valid")
 
 
-def test_a_missing_file_means_no_registry_until_it_exists(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_file_means_no_registry_until_it_exists(tmp_path, caplog):
     path = tmp_path / "registry.yaml"
     source = FileSource(path)
     assert not source.refresh()
@@ -140,7 +140,7 @@ def test_a_missing_file_means_no_registry_until_it_exists(tmp_path: Path, caplog
     assert version(source) == 42
 
 
-def test_after_a_file_disappears_the_last_good_generation_stays(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_a_file_disappears_the_last_good_generation_stays(file, caplog):
     source = FileSource(file)
     source.refresh()
     file.unlink()
@@ -152,7 +152,7 @@ def test_after_a_file_disappears_the_last_good_generation_stays(file: Path, capl
     assert record.message.endswith("Version 42 stays in use")
 
 
-def test_threads_take_a_generation_once_and_never_partly(file: Path) -> None:
+def test_threads_take_a_generation_once_and_never_partly(file):
     source = FileSource(file)
     taken: list[bool] = []
     threads = [threading.Thread(target=lambda: taken.append(source.refresh())) for _ in range(8)]

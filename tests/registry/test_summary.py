@@ -27,16 +27,16 @@ SECOND = timedelta(seconds=1)
         (VALID_UNTIL, "licence-expired"),
     ],
 )
-def test_the_state_of_a_licence_now(now: datetime, state: str) -> None:
+def test_the_state_of_a_licence_now(now, state):
     assert member_report(DOCUMENT.members[0], now)["licences"][0]["state"] == state
 
 
-def test_a_licence_for_one_direction_is_still_valid() -> None:
+def test_a_licence_for_one_direction_is_still_valid():
     document = parse_document(GOOD.replace("[incoming, outgoing]", "[outgoing]"), "registry.yaml")
     assert member_report(document.members[0], VALID_FROM)["licences"][0]["state"] == "licence-valid"
 
 
-def test_an_expired_registry_and_a_future_suspension() -> None:
+def test_an_expired_registry_and_a_future_suspension():
     early, late = (
         registry_report(DOCUMENT, datetime(year, month, 1, tzinfo=UTC), RegistryIndex(DOCUMENT))
         for year, month in ((2026, 2), (2027, 1))
@@ -57,7 +57,7 @@ def test_an_expired_registry_and_a_future_suspension() -> None:
         (["0312345600-0312345699", "0312345600-0312345609"], 100),
     ],
 )
-def test_a_number_counts_once(entries: list[str], numbers: int) -> None:
+def test_a_number_counts_once(entries, numbers):
     document = parse_document(with_numbers(entries), "registry.yaml")
     assert counts(document)["numbers"] == numbers
     assert member_report(document.members[0], VALID_FROM)["numbers"] == numbers

@@ -86,9 +86,7 @@ def request(call_id: str, nonce: str = NONCE) -> Request:
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_a_synthesised_sound_does_not_replace_a_master(
-    settings: Settings, caplog: pytest.LogCaptureFixture, named: bool
-) -> None:
+def test_a_synthesised_sound_does_not_replace_a_master(settings, caplog, named):
     """Its licence is valid, but the called party hears the notice."""
     settings.registry.file().write_text(REGISTRY.format(sha256=f", sha256: {'a' * 64}" if named else ""), "utf-8")
     with assembled(settings) as calls:
@@ -100,7 +98,7 @@ def test_a_synthesised_sound_does_not_replace_a_master(
     assert ("'sample' is not played: it is synthesised, but the registry names a master" in caplog.text) is named
 
 
-def test_a_call_that_an_earlier_service_decided_is_recognised_by_its_nonce(settings: Settings) -> None:
+def test_a_call_that_an_earlier_service_decided_is_recognised_by_its_nonce(settings):
     call_id, now = "1795.1-1", datetime.now(UTC)
     with assembled(settings, steps.decided(forwarded(call_id), PLAY, now, nonce=NONCE)) as calls:
         known = calls.find(call_id)
@@ -111,9 +109,7 @@ def test_a_call_that_an_earlier_service_decided_is_recognised_by_its_nonce(setti
         assert calls.decide(request(call_id, "999999999999"), Interface.ARI) is None
 
 
-def test_a_call_that_has_ended_in_the_ledger_gets_no_verdict(
-    settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_call_that_has_ended_in_the_ledger_gets_no_verdict(settings, caplog):
     with assembled(settings, *heard_call("1795.1-1")) as calls:
         assert calls.decide(request("1795.1-1"), Interface.ARI) is None
         assert "1795.1-1: this call has ended; it gets no verdict" in caplog.text
@@ -121,7 +117,7 @@ def test_a_call_that_has_ended_in_the_ledger_gets_no_verdict(
     assert record_of(settings, "1795.1-1").anomalies == ()
 
 
-def test_a_check_reads_files_and_changes_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_a_check_reads_files_and_changes_nothing(settings, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     check_settings(settings)
     assert sorted(tmp_path.rglob("*")) == before
@@ -137,9 +133,7 @@ def test_a_check_reads_files_and_changes_nothing(settings: Settings, tmp_path: P
         check_settings(settings)
 
 
-def test_a_start_does_not_wait_for_a_registry_that_never_answers(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_start_does_not_wait_for_a_registry_that_never_answers(settings, monkeypatch, caplog):
     """For example on a hung network share. When the registry comes at last, the service uses it."""
     answers = threading.Event()
     look = FileSource.refresh
@@ -153,7 +147,7 @@ def test_a_start_does_not_wait_for_a_registry_that_never_answers(
         time.sleep(0.01)
 
 
-def test_the_journal_has_a_file_for_asterisk_before_calls_come(settings: Settings, tmp_path: Path) -> None:
+def test_the_journal_has_a_file_for_asterisk_before_calls_come(settings, tmp_path):
     load(settings)
     assert (tmp_path / "sounds" / "journal" / JOURNAL_FILE).stat().st_size == 0
     elsewhere = settings.model_copy(update={"journal": JournalSettings(directory=tmp_path / "spool" / "journal")})
@@ -163,9 +157,7 @@ def test_the_journal_has_a_file_for_asterisk_before_calls_come(settings: Setting
 
 @pytest.mark.parametrize("listen", ["127.0.0.1", "unix"])
 @pytest.mark.parametrize("interface", Interface)
-def test_agi_listens_only_if_it_is_the_chosen_interface(
-    settings: Settings, tmp_path: Path, interface: Interface, listen: str
-) -> None:
+def test_agi_listens_only_if_it_is_the_chosen_interface(settings, tmp_path, interface, listen):
     address = f"127.0.0.1:{free_ports(1)[0]}" if listen != "unix" else f"unix:{tmp_path}/agi.sock"
     chosen = settings.model_copy(update={"interface": interface, "agi": AgiSettings(listen=address)})
     with ExitStack() as bound:
@@ -204,21 +196,21 @@ async def late_s() -> float:
 
 @pytest.mark.alone
 @pytest.mark.usefixtures("as_before")
-async def test_a_computing_thread_delays_the_event_loop_only_briefly() -> None:
+async def test_a_computing_thread_delays_the_event_loop_only_briefly():
     before_s = await late_s()
     loop_first()
     assert await late_s() < before_s * 0.6  # 0.2 on an idle machine
 
 
 @pytest.mark.usefixtures("as_before")
-def test_the_garbage_collector_skips_loaded_objects() -> None:
+def test_the_garbage_collector_skips_loaded_objects():
     loaded = [[] for _ in range(10)]
     assert any(each is loaded for each in gc.get_objects())
     loop_first()
     assert not any(each is loaded for each in gc.get_objects())
 
 
-def test_calls_whose_end_is_unknown_are_interrupted_at_the_start(settings: Settings) -> None:
+def test_calls_whose_end_is_unknown_are_interrupted_at_the_start(settings):
     long_ago = datetime.now(UTC) - timedelta(hours=5)
     with assembled(settings, Step("lost", StepKind.DECIDED, long_ago, {"outcome": "PLAY"})):
         pass

@@ -48,26 +48,26 @@ def inbox(address: str) -> Iterator[Inbox]:
     one.socket.close()
 
 
-def test_assignments_arrive_together(address: str, inbox: Inbox) -> None:
+def test_assignments_arrive_together(address, inbox):
     manager = ServiceManager.of({"NOTIFY_SOCKET": address})
     manager.tell("MAINPID=7", "READY=1")
     assert inbox.messages() == ["MAINPID=7\nREADY=1"]
 
 
-def test_the_status_is_sent_when_it_changes(address: str, inbox: Inbox) -> None:
+def test_the_status_is_sent_when_it_changes(address, inbox):
     manager = ServiceManager.of({"NOTIFY_SOCKET": address})
     for words in ("serving", "serving", "stopping"):
         manager.status(words)
     assert inbox.messages() == ["STATUS=serving", "STATUS=stopping"]
 
 
-def test_without_a_manager_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_manager_nothing_is_sent(caplog):
     ServiceManager.of({}).tell("READY=1")
     assert not caplog.messages
 
 
 @pytest.mark.parametrize("gone", ["@idtone-nobody", "/nonexistent/notify"])
-def test_a_missing_manager_is_logged_and_has_no_other_effect(gone: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_manager_is_logged_and_has_no_other_effect(gone, caplog):
     ServiceManager.of({"NOTIFY_SOCKET": gone}).tell("READY=1")
     assert gone in caplog.text
 
@@ -84,11 +84,11 @@ def test_a_missing_manager_is_logged_and_has_no_other_effect(gone: str, caplog: 
         ({"WATCHDOG_USEC": "-1"}, None),
     ],
 )
-def test_the_watchdog_for_this_process(environment: dict[str, str], watchdog_s: float | None) -> None:
+def test_the_watchdog_for_this_process(environment, watchdog_s):
     assert ServiceManager.of(environment).watchdog_s == watchdog_s
 
 
-async def test_signs_of_life_come_only_from_the_event_loop(address: str, inbox: Inbox) -> None:
+async def test_signs_of_life_come_only_from_the_event_loop(address, inbox):
     telling = asyncio.create_task(ServiceManager(address, 0.3).report(lambda: "serving"))
     try:
         await asyncio.sleep(0.35)
@@ -102,7 +102,7 @@ async def test_signs_of_life_come_only_from_the_event_loop(address: str, inbox: 
         await asyncio.wait({telling})
 
 
-def test_the_unit_file_gives_a_frozen_service_less_than_three_seconds() -> None:
+def test_the_unit_file_gives_a_frozen_service_less_than_three_seconds():
     """The remaining time is for the start of the next instance on a slow machine."""
     unit = Unit()
     assert unit["Type"] == "notify"
@@ -110,7 +110,7 @@ def test_the_unit_file_gives_a_frozen_service_less_than_three_seconds() -> None:
     assert unit.seconds("WatchdogSec") + unit.seconds("TimeoutAbortSec") + unit.seconds("RestartSec") <= 1.5
 
 
-def test_systemd_takes_the_unit_file(tmp_path: Path) -> None:
+def test_systemd_takes_the_unit_file(tmp_path):
     analyser = shutil.which("systemd-analyze")
     if analyser is None:
         pytest.skip("there is no systemd-analyze here")

@@ -183,7 +183,7 @@ def test_the_rights_of_everything_in_a_folder(tmp_path):
     assert observe_machine.rights_in(tmp_path / "nowhere") == []
 
 
-def test_a_sparse_file_occupies_nothing(tmp_path: Path) -> None:
+def test_a_sparse_file_occupies_nothing(tmp_path):
     file = tmp_path / "reserve"
     assert observe_machine.size(file) is None
     file.touch()

@@ -110,7 +110,7 @@ def reloaded(service: Service, path: Path, change: Callable[[str], str], command
 # -- intact ------------------------------------------------------------------------------------------------------
 
 
-def test_problems_alone(pbx: Service, intact: Findings) -> None:
+def test_problems_alone(pbx, intact):
     _, output = run(pbx, "--json", "--problems")
     problems = {finding["id"] for finding in json.loads(output)}
     assert problems

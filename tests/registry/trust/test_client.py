@@ -23,7 +23,7 @@ def metadata(association: Association, name: str) -> Path:
     return association.repository / tuf_roles.METADATA / name
 
 
-def test_a_publication_is_taken(association: Association, machine: Machine) -> None:
+def test_a_publication_is_taken(association, machine):
     published = machine.take()
     assert published.read(REGISTRY) == (association.folder / REGISTRY).read_text()
     assert published.read(STOPS) == SUSPENSIONS
@@ -32,7 +32,7 @@ def test_a_publication_is_taken(association: Association, machine: Machine) -> N
     assert machine.repository().kept() == published
 
 
-def test_the_duty_keys_alone_can_suspend_a_number(association: Association, machine: Machine) -> None:
+def test_the_duty_keys_alone_can_suspend_a_number(association, machine):
     first = machine.take()
     association.write(suspensions=STOPPED)
     assert association.publish(association.signers(Keys.DUTY)) == ["suspensions", "snapshot", "timestamp"]
@@ -42,7 +42,7 @@ def test_the_duty_keys_alone_can_suspend_a_number(association: Association, mach
     assert len(list(machine.cache.glob("targets/*"))) == 2
 
 
-def test_the_duty_keys_alone_cannot_grant(association: Association, machine: Machine) -> None:
+def test_the_duty_keys_alone_cannot_grant(association, machine):
     before = (association.folder / REGISTRY).read_text()
     association.write(registry=before.replace("version: 42", "version: 43"))
     assert association.publish(association.signers(Keys.DUTY)) == ["snapshot", "timestamp"]
@@ -58,13 +58,13 @@ def test_the_duty_keys_alone_cannot_grant(association: Association, machine: Mac
         ([Keys.DUTY, Keys.REGISTRY], ["registry", "suspensions", "snapshot", "timestamp"]),
     ],
 )
-def test_a_role_past_half_its_term_is_signed_again(association: Association, sets, signed: list[str]) -> None:
+def test_a_role_past_half_its_term_is_signed_again(association, sets, signed):
     later = datetime.now(UTC) + timedelta(days=50)
     assert association.publish(association.signers(Keys.DUTY)) == ["snapshot", "timestamp"]
     assert association.publish(association.signers(*sets), later) == signed
 
 
-def test_nothing_is_published_partly(association: Association, machine: Machine) -> None:
+def test_nothing_is_published_partly(association, machine):
     before = {path: path.read_bytes() for path in association.repository.rglob("*") if path.is_file()}
     association.write(suspensions=STOPPED)
     with pytest.raises(TrustError):
@@ -73,13 +73,13 @@ def test_nothing_is_published_partly(association: Association, machine: Machine)
 
 
 @pytest.mark.parametrize("keys", Keys)
-def test_one_key_signs_nothing(association: Association, keys: Keys) -> None:
+def test_one_key_signs_nothing(association, keys):
     association.write(association.folder.joinpath(REGISTRY).read_text() + "# changed\n", STOPPED)
     with pytest.raises(TrustError, match="needs the signatures of 2"):
         association.publish(association.signers(keys)[:1])
 
 
-def test_the_same_key_twice_is_one_key(association: Association) -> None:
+def test_the_same_key_twice_is_one_key(association):
     association.write(suspensions=STOPPED)
     with pytest.raises(TrustError, match="needs the signatures of 2"):
         association.publish(association.signers(Keys.DUTY)[:1] * 2)
@@ -96,7 +96,7 @@ def refused(machine: Machine, why: str = ".") -> None:
     assert machine.repository().kept() == kept
 
 
-def test_arbitrary_software(association: Association, machine: Machine) -> None:
+def test_arbitrary_software(association, machine):
     """The attacker has other keys."""
     machine.take()
     other = Association(association.folder.with_name("other"))
@@ -106,7 +106,7 @@ def test_arbitrary_software(association: Association, machine: Machine) -> None:
     refused(machine, "not what the association signed")
 
 
-def test_rollback(association: Association, machine: Machine) -> None:
+def test_rollback(association, machine):
     association.write(suspensions=STOPPED)
     old = association.repository.with_name("old")
     shutil.copytree(association.repository, old)
@@ -117,7 +117,7 @@ def test_rollback(association: Association, machine: Machine) -> None:
     refused(machine, "not what the association signed")
 
 
-def test_mix_and_match(association: Association, machine: Machine) -> None:
+def test_mix_and_match(association, machine):
     """The latest timestamp with the earlier snapshot, or the earlier suspensions under the new name."""
     association.write(suspensions=STOPPED)
     association.publish()
@@ -128,7 +128,7 @@ def test_mix_and_match(association: Association, machine: Machine) -> None:
     refused(machine)
 
 
-def test_freeze(association: Association, tmp_path: Path) -> None:
+def test_freeze(association, tmp_path):
     """A source that never changes is accepted until the timestamp expires."""
     long_ago = datetime.now(UTC) - timedelta(days=8)
     frozen = Association(tmp_path / "frozen")
@@ -139,19 +139,19 @@ def test_freeze(association: Association, tmp_path: Path) -> None:
     machine.take()
 
 
-def test_endless_data(association: Association, machine: Machine) -> None:
+def test_endless_data(association, machine):
     path = metadata(association, "timestamp.json")
     path.write_bytes(path.read_bytes() + b" " * 10_000_000)
     refused(machine, "exceeding")
 
 
-def test_an_oversized_target(association: Association, machine: Machine) -> None:
+def test_an_oversized_target(association, machine):
     (target,) = association.repository.glob(f"targets/*.{STOPS}")
     target.write_bytes(target.read_bytes() + b"#" * 10_000_000)
     refused(machine, "exceeding")
 
 
-def test_a_role_that_signs_the_other_ones_file(association: Association, machine: Machine) -> None:
+def test_a_role_that_signs_the_other_ones_file(association, machine):
     """The role of suspensions signs a registry, which is not accepted from this role."""
     path = metadata(association, "1.suspensions.json")
     document = json.loads(path.read_text())
@@ -161,12 +161,12 @@ def test_a_role_that_signs_the_other_ones_file(association: Association, machine
 
 
 @pytest.mark.parametrize("missing", ["1.snapshot.json", "1.targets.json", "1.registry.json", "timestamp.json"])
-def test_missing_files(association: Association, machine: Machine, missing: str) -> None:
+def test_missing_files(association, machine, missing):
     metadata(association, missing).unlink()
     refused(machine, "cannot be read")
 
 
-def test_every_octet_counts(association: Association, machine: Machine) -> None:
+def test_every_octet_counts(association, machine):
     """After any changed octet, the content is the same or is refused: it never differs, and nothing crashes."""
     good = machine.take()
     meaning = (good.read(REGISTRY), good.read(STOPS))
@@ -192,7 +192,7 @@ def test_every_octet_counts(association: Association, machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("keys", Keys)
-def test_the_root_replaces_stolen_keys(association: Association, machine: Machine, keys: Keys) -> None:
+def test_the_root_replaces_stolen_keys(association, machine, keys):
     machine.take()
     stolen = association.signers(keys)
     new = [CryptoSigner.generate_ed25519() for _ in stolen]
@@ -207,7 +207,7 @@ def test_the_root_replaces_stolen_keys(association: Association, machine: Machin
         association.publish([*stolen, *association.signers(*(set(Keys) - {keys, Keys.DUTY}))])
 
 
-def test_a_new_root_needs_the_old_and_the_new_keys(association: Association) -> None:
+def test_a_new_root_needs_the_old_and_the_new_keys(association):
     new = [CryptoSigner.generate_ed25519() for _ in range(3)]
     public = {Keys.ROOT: [signer.public_key for signer in new]}
     for signers in (new, association.signers()):
@@ -215,7 +215,7 @@ def test_a_new_root_needs_the_old_and_the_new_keys(association: Association) -> 
             association.workspace.rotate(public, [*signers, *association.signers(Keys.DUTY)], datetime.now(UTC))
 
 
-def test_an_expired_root_is_good_only_for_its_successor(tmp_path: Path) -> None:
+def test_an_expired_root_is_good_only_for_its_successor(tmp_path):
     """After years offline, a member has only the first root."""
     long_ago = datetime.now(UTC) - 2 * tuf_roles.ROLES["root"].lasts
     association = Association(tmp_path / "association")
@@ -230,7 +230,7 @@ def test_an_expired_root_is_good_only_for_its_successor(tmp_path: Path) -> None:
     assert len(list(association.repository.glob("metadata/*.root.json"))) >= 3
 
 
-def test_a_member_trusts_only_its_own_root(association: Association, machine: Machine, tmp_path: Path) -> None:
+def test_a_member_trusts_only_its_own_root(association, machine, tmp_path):
     other = Association(tmp_path / "other")
     other.begin()
     machine.take()
@@ -239,7 +239,7 @@ def test_a_member_trusts_only_its_own_root(association: Association, machine: Ma
 
 
 @pytest.mark.parametrize("content", ["", "registry: {}", "{}", "timestamp"])
-def test_the_error_names_a_wrong_root_file(association: Association, machine: Machine, content: str) -> None:
+def test_the_error_names_a_wrong_root_file(association, machine, content):
     if content == "timestamp":
         content = (association.repository / "metadata" / "timestamp.json").read_text()
     machine.trust.write_text(content)
@@ -249,7 +249,7 @@ def test_the_error_names_a_wrong_root_file(association: Association, machine: Ma
 # -- the cache --------------------------------------------------------------------------------------------------------
 
 
-def test_the_kept_generation_outlives_the_source_and_its_signatures(association: Association, machine: Machine) -> None:
+def test_the_kept_generation_outlives_the_source_and_its_signatures(association, machine):
     published = machine.take()
     shutil.rmtree(association.repository)
     refused(machine, "cannot be read")
@@ -258,7 +258,7 @@ def test_the_kept_generation_outlives_the_source_and_its_signatures(association:
     assert kept.read(REGISTRY) == (association.folder / REGISTRY).read_text()
 
 
-def test_a_kept_file_that_was_changed_is_not_used(association: Association, machine: Machine) -> None:
+def test_a_kept_file_that_was_changed_is_not_used(association, machine):
     published = machine.take()
     published.path(STOPS).write_text(STOPPED)
     with pytest.raises(TrustError, match="was changed here"):
@@ -266,7 +266,7 @@ def test_a_kept_file_that_was_changed_is_not_used(association: Association, mach
     assert machine.take().read(STOPS) == SUSPENSIONS
 
 
-def test_nothing_is_kept_at_first_and_damage_is_reported(machine: Machine) -> None:
+def test_nothing_is_kept_at_first_and_damage_is_reported(machine):
     assert machine.repository().kept() is None
     machine.take()
     (machine.cache / "kept.json").write_text("{")
@@ -274,7 +274,7 @@ def test_nothing_is_kept_at_first_and_damage_is_reported(machine: Machine) -> No
         machine.repository().kept()
 
 
-def test_an_invalid_trust(machine: Machine) -> None:
+def test_an_invalid_trust(machine):
     machine.trust.unlink()
     with pytest.raises(TrustError, match=str(machine.trust)):
         machine.take()

@@ -31,28 +31,26 @@ def server(association: Association, certificate: Path) -> Iterator[str]:
         yield address
 
 
-def test_over_https(
-    association: Association, server: str, certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_over_https(association, server, certificate, tmp_path, monkeypatch):
     machine = Machine(association, tmp_path / "machine")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     published = Repository(machine.trust, server, machine.cache).update()
     assert published.read(tuf_roles.REGISTRY_FILE) == (association.folder / tuf_roles.REGISTRY_FILE).read_text()
 
 
-def test_a_server_with_an_untrusted_certificate(association: Association, server: str, tmp_path: Path) -> None:
+def test_a_server_with_an_untrusted_certificate(association, server, tmp_path):
     machine = Machine(association, tmp_path / "machine")
     with pytest.raises(TrustError, match="cannot be read"):
         Repository(machine.trust, server, machine.cache).update()
 
 
-def test_an_unreachable_server(association: Association, tmp_path: Path) -> None:
+def test_an_unreachable_server(association, tmp_path):
     machine = Machine(association, tmp_path / "machine")
     with pytest.raises(TrustError, match="cannot be read"):
         Repository(machine.trust, "https://127.0.0.1:1", machine.cache).update()
 
 
-def test_files_outside_the_folder_are_refused(tmp_path: Path) -> None:
+def test_files_outside_the_folder_are_refused(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "in" / "out").symlink_to(tmp_path / "secret")
@@ -62,13 +60,13 @@ def test_files_outside_the_folder_are_refused(tmp_path: Path) -> None:
             folder.download_bytes(f"{base_url(str(tmp_path / 'in'))}/{name}", 100)
 
 
-def test_a_pipe_in_a_folder_does_not_block(tmp_path: Path) -> None:
+def test_a_pipe_in_a_folder_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "timestamp.json")
     with pytest.raises(DownloadError, match=r"timestamp\.json is not a regular file"):
         FolderFetcher(tmp_path).download_bytes((tmp_path / "timestamp.json").as_uri(), 100)
 
 
-def test_a_folder_with_a_space_and_a_percent_sign(tmp_path: Path) -> None:
+def test_a_folder_with_a_space_and_a_percent_sign(tmp_path):
     folder = tmp_path / "a b%20c"
     folder.mkdir()
     (folder / "x").write_bytes(b"1")
@@ -82,14 +80,14 @@ class Trickle(FetcherInterface):
             yield b"."
 
 
-def test_a_slow_source_is_stopped_at_the_deadline() -> None:
+def test_a_slow_source_is_stopped_at_the_deadline():
     deadline = Deadline()
     deadline.within(0.05)
     with pytest.raises(SlowRetrievalError, match=r"longer than 0\.05 s"):
         Bounded(Trickle(), deadline).download_bytes("x", 10_000)
 
 
-def test_an_endless_source_is_cut_off() -> None:
+def test_an_endless_source_is_cut_off():
     with pytest.raises(DownloadError, match="exceeding"):
         Bounded(Trickle(), Deadline()).download_bytes("x", 3)
 
@@ -214,9 +212,7 @@ def serving(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
         "breaks off", "goes", "is busy", "has nothing",
     ],
 )  # fmt: skip
-def test_a_request_ends_at_the_deadline(
-    machine: Machine, serving: Callable[..., Server], act: Callable[[socket.socket], None], tls: bool, tries: int
-) -> None:
+def test_a_request_ends_at_the_deadline(machine, serving, act, tls, tries):
     server = serving(act, tls=tls)
     began_s = time.monotonic()
     with pytest.raises(TrustError, match="cannot be read"):
@@ -225,7 +221,7 @@ def test_a_request_ends_at_the_deadline(
     assert 1 <= server.asked <= tries
 
 
-def test_a_busy_server_is_asked_again(serving: Callable[..., Server]) -> None:
+def test_a_busy_server_is_asked_again(serving):
     def good(line: socket.socket) -> None:
         line.sendall(HEAD % 2 + b"{}")
 
@@ -236,15 +232,13 @@ def test_a_busy_server_is_asked_again(serving: Callable[..., Server]) -> None:
     assert server.asked == 3
 
 
-def test_redirects_are_not_followed(machine: Machine, serving: Callable[..., Server]) -> None:
+def test_redirects_are_not_followed(machine, serving):
     server = serving(answers("301 Moved", "Location: http://127.0.0.1:1/"))
     with pytest.raises(TrustError, match="HTTP status 301; use the address to which it redirects"):
         Repository(machine.trust, server.source, machine.cache).update()
 
 
-def test_the_proxy_of_the_environment_is_used(
-    machine: Machine, serving: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_proxy_of_the_environment_is_used(machine, serving, monkeypatch):
     proxy = serving(answers("403 Forbidden"), tls=False)
     monkeypatch.setenv("https_proxy", proxy.source.replace("https:", "http:"))
     with pytest.raises(TrustError, match="cannot be read"):

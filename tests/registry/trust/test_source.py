@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -33,7 +32,7 @@ def open_source(machine: Machine) -> Callable[..., SignedSource]:
     return lambda poll_s=0.0, clock_s=lambda: 0.0: SignedSource(machine.repository(), poll_s, clock_s)
 
 
-def test_a_generation_is_taken_once(open_source: Callable[..., SignedSource]) -> None:
+def test_a_generation_is_taken_once(open_source):
     source = open_source()
     assert source.refresh()
     assert not source.refresh()
@@ -42,9 +41,7 @@ def test_a_generation_is_taken_once(open_source: Callable[..., SignedSource]) ->
     assert source.current.expires < datetime.now(UTC) + timedelta(days=8)
 
 
-def test_a_suspension_makes_a_generation_without_reading_the_members_again(
-    association: Association, open_source: Callable[..., SignedSource], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_suspension_makes_a_generation_without_reading_the_members_again(association, open_source, monkeypatch):
     source = open_source()
     source.refresh()
     before = source.current
@@ -62,9 +59,7 @@ def test_a_suspension_makes_a_generation_without_reading_the_members_again(
     assert after.issued == datetime.fromisoformat("2026-11-02T00:00:00+09:00")
 
 
-def test_a_refused_generation_is_logged_once_and_changes_nothing(
-    association: Association, open_source: Callable[..., SignedSource], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_refused_generation_is_logged_once_and_changes_nothing(association, open_source, caplog):
     source = open_source()
     source.refresh()
     before = source.current
@@ -82,9 +77,7 @@ def test_a_refused_generation_is_logged_once_and_changes_nothing(
     assert not source.refresh()
 
 
-def test_after_a_restart_without_its_source_the_last_generation_is_used(
-    association: Association, machine: Machine, open_source: Callable[..., SignedSource]
-) -> None:
+def test_after_a_restart_without_its_source_the_last_generation_is_used(association, machine, open_source):
     association.write(suspensions=STOPPED)
     association.publish()
     open_source().refresh()
@@ -97,9 +90,7 @@ def test_after_a_restart_without_its_source_the_last_generation_is_used(
     assert source.current.suspension(STOPPED_NUMBER)
 
 
-def test_a_start_with_a_kept_generation_does_not_wait_for_the_source(
-    machine: Machine, open_source: Callable[..., SignedSource], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_with_a_kept_generation_does_not_wait_for_the_source(machine, open_source, monkeypatch):
     open_source().refresh()
     asked: list[int] = []
     monkeypatch.setattr(Repository, "update", lambda _: asked.append(1))
@@ -107,9 +98,7 @@ def test_a_start_with_a_kept_generation_does_not_wait_for_the_source(
     assert not asked
 
 
-def test_an_expired_registry_still_suspends_but_licenses_nothing(
-    association: Association, machine: Machine, open_source: Callable[..., SignedSource]
-) -> None:
+def test_an_expired_registry_still_suspends_but_licenses_nothing(association, machine, open_source):
     association.write(suspensions=STOPPED)
     association.publish()
     open_source().refresh()
@@ -130,9 +119,7 @@ def test_an_expired_registry_still_suspends_but_licenses_nothing(
     assert reason("0312345601", just_after, graceful) is Reason.LICENCE_VALID
 
 
-def test_the_source_is_polled_at_the_set_interval(
-    association: Association, machine: Machine, open_source: Callable[..., SignedSource]
-) -> None:
+def test_the_source_is_polled_at_the_set_interval(association, machine, open_source):
     now_s = [0.0]
     source = open_source(5.0, lambda: now_s[0])
     assert source.refresh()
@@ -145,9 +132,9 @@ def test_the_source_is_polled_at_the_set_interval(
 
 
 def test_signed_faults_are_logged_and_change_nothing(
-    association: Association, machine: Machine, open_source: Callable[..., SignedSource],
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    association, machine, open_source,
+    caplog, monkeypatch
+):  # fmt: skip
     source = open_source()
     source.refresh()
     blind = replace(KINDS[tuf_roles.SUSPENSIONS], parse=lambda *_: None)
@@ -180,9 +167,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
 
 
-def test_an_unchanged_timestamp_suffices_for_a_minute(
-    open_source: Callable[..., SignedSource], walks: list[None]
-) -> None:
+def test_an_unchanged_timestamp_suffices_for_a_minute(open_source, walks):
     now_s = [0.0]
     source = open_source(clock_s=lambda: now_s[0])
     assert source.refresh()
@@ -194,9 +179,7 @@ def test_an_unchanged_timestamp_suffices_for_a_minute(
     assert len(walks) == 2
 
 
-def test_a_timestamp_of_the_same_date_and_size_is_seen(
-    association: Association, open_source: Callable[..., SignedSource]
-) -> None:
+def test_a_timestamp_of_the_same_date_and_size_is_seen(association, open_source):
     source = open_source()
     source.refresh()
     path = association.repository / tuf_roles.METADATA / "timestamp.json"
@@ -208,9 +191,7 @@ def test_a_timestamp_of_the_same_date_and_size_is_seen(
     assert source.refresh()
 
 
-def test_a_lost_source_is_logged_at_the_next_poll_and_used_again_later(
-    association: Association, open_source: Callable[..., SignedSource], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_lost_source_is_logged_at_the_next_poll_and_used_again_later(association, open_source, caplog):
     source = open_source()
     source.refresh()
     away = association.repository.with_name("away")
@@ -227,9 +208,7 @@ def test_a_lost_source_is_logged_at_the_next_poll_and_used_again_later(
     assert len(errors(caplog)) == 1
 
 
-def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(
-    tmp_path: Path, walks: list[None], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(tmp_path, walks, caplog):
     """Decisions use the expiry at once; the log has it within a minute."""
     frozen = Association(tmp_path / "frozen")
     frozen.begin(datetime.now(UTC) - tuf_roles.ROLES["timestamp"].lasts + timedelta(seconds=2))
@@ -251,9 +230,7 @@ def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(
     assert "expired" in told
 
 
-def test_missing_files_are_logged_within_a_minute(
-    association: Association, open_source: Callable[..., SignedSource], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_missing_files_are_logged_within_a_minute(association, open_source, caplog):
     now_s = [0.0]
     source = open_source(clock_s=lambda: now_s[0])
     source.refresh()
@@ -268,13 +245,7 @@ def test_missing_files_are_logged_within_a_minute(
 @pytest.mark.parametrize(
     "trouble", ["idtone.registry.sources._members", "idtone.registry.trust.client.Repository.keep"]
 )
-def test_a_generation_that_could_not_be_read_or_kept_is_tried_again(
-    trouble: str,
-    machine: Machine,
-    open_source: Callable[..., SignedSource],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_generation_that_could_not_be_read_or_kept_is_tried_again(trouble, machine, open_source, monkeypatch, caplog):
     def fails(*_: object) -> None:
         raise TrustError("the disk is full")
 
