@@ -52,19 +52,10 @@ def test_a_branch_is_good_until_its_end():
     assert judge("20.25.0", date(2027, 10, 19)).state is State.WARNING
 
 
-@pytest.mark.parametrize(
-    ("version", "is_open"),
-    [
-        ((20, 0, 9), True),
-        ((20, 1, 0), False),
-        ((21, 9, 9), True),
-        ((22, 2, 0), True),
-        ((22, 2, 1), False),
-        ((23, 0, 0), False),
-    ],
-)
-def test_a_branch_without_a_fix_stays_vulnerable(version, is_open):
-    assert Hole("GHSA-0", "a hole", ((20, 1, 0), (22, 2, 1))).open_in(version) is is_open
+def test_a_branch_without_a_fix_stays_vulnerable():
+    hole = Hole("GHSA-0", "a hole", ((20, 1, 0), (22, 2, 1)))
+    versions = [(20, 0, 9), (20, 1, 0), (21, 9, 9), (22, 2, 0), (22, 2, 1), (23, 0, 0)]
+    assert [version for version in versions if hole.open_in(version)] == [(20, 0, 9), (21, 9, 9), (22, 2, 0)]
 
 
 def test_every_hole_names_its_advisory():

@@ -12,9 +12,10 @@ from idtone import dialplan
 from idtone.cli import app
 from idtone.operations.doctor import hook
 from idtone.operations.doctor.exam import Exam
-from idtone.operations.doctor.findings import State
 from idtone.operations.doctor.modules import FIRST
 from idtone.settings import load_settings
+
+from .judging import BAD, GOOD, UNKNOWN, WARNING, check
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 NOTICE = dialplan.Notice("400/100,0/100", 400)
@@ -38,73 +39,68 @@ def test_different_texts_have_different_digests():
 @pytest.mark.parametrize(
     ("digest", "sounds", "contexts", "state", "found"),
     [
-        (EXPECTED.digest, str(SOUNDS), BOTH, State.GOOD, EXPECTED.digest),
-        (EXPECTED.digest, str(SOUNDS), None, State.UNKNOWN, EXPECTED.digest),
-        (EXPECTED.digest, str(SOUNDS), frozenset(), State.BAD, "it only has the variables of an earlier one"),
-        (EXPECTED.digest, str(SOUNDS), BOTH - {"idtone-forward"}, State.BAD, "the dialplan has no idtone-forward"),
-        (EXPECTED.digest, str(SOUNDS), BOTH - {"idtone-called"}, State.BAD, "the dialplan has no idtone-called"),
-        ("", "", frozenset(), State.BAD, "not loaded the hook"),
-        ("", "", None, State.BAD, "not loaded the hook"),
-        ("", str(SOUNDS), BOTH, State.BAD, "another version or has other settings (older"),
-        ("0123456789abcdef", str(SOUNDS), BOTH, State.BAD, "0123456789abcdef"),
-        ("0123456789abcdef", str(SOUNDS), None, State.BAD, "0123456789abcdef"),
-        (OTHER.digest, "/srv/sounds", BOTH, State.BAD, "the sounds in /srv/sounds"),
+        (EXPECTED.digest, str(SOUNDS), BOTH, GOOD, EXPECTED.digest),
+        (EXPECTED.digest, str(SOUNDS), None, UNKNOWN, EXPECTED.digest),
+        (EXPECTED.digest, str(SOUNDS), frozenset(), BAD, "it only has the variables of an earlier one"),
+        (EXPECTED.digest, str(SOUNDS), BOTH - {"idtone-forward"}, BAD, "the dialplan has no idtone-forward"),
+        (EXPECTED.digest, str(SOUNDS), BOTH - {"idtone-called"}, BAD, "the dialplan has no idtone-called"),
+        ("", "", frozenset(), BAD, "not loaded the hook"),
+        ("", "", None, BAD, "not loaded the hook"),
+        ("", str(SOUNDS), BOTH, BAD, "another version or has other settings (older"),
+        ("0123456789abcdef", str(SOUNDS), BOTH, BAD, "0123456789abcdef"),
+        ("0123456789abcdef", str(SOUNDS), None, BAD, "0123456789abcdef"),
+        (OTHER.digest, "/srv/sounds", BOTH, BAD, "the sounds in /srv/sounds"),
     ],
 )
 def test_the_loaded_hook(digest, sounds, contexts, state, found):
     finding = hook.loaded(EXPECTED, digest, sounds, contexts, RUNNING, SOUNDS, ETC, Path("/etc/my settings.yaml"))
     assert finding.state is state
     assert found in finding.found
-    if state is State.BAD:
+    if state is BAD:
         assert "idtone dialplan export -c '/etc/my settings.yaml' /etc/asterisk && " in finding.remedy
         assert "asterisk -rx 'dialplan reload'" in finding.remedy
     if "not loaded the hook" in found or "the dialplan has no" in found or "of an earlier one" in found:
         assert "In /etc/asterisk/extensions.conf: `#include idtone.conf`" in finding.remedy
-    if state is State.UNKNOWN:
+    if state is UNKNOWN:
         assert finding.remedy.startswith(
             "asterisk -rx 'module load res_stasis_device_state'; asterisk -rx 'module load res_ari_device_states'; and "
         )
 
 
-@pytest.mark.parametrize(
-    ("text", "trouble", "state", "found"),
-    [
-        (EXPECTED.text, "", State.GOOD, "unmodified"),
-        (EXPECTED.text + "\n; mine\n", "", State.BAD, "changed after its export"),
-        (
-            EXPECTED.text.replace("TIMEOUT(absolute)=3", "TIMEOUT(absolute)=9"),
-            "",
-            State.BAD,
-            "changed after its export",
-        ),
-        (OTHER.text, "", State.BAD, "another version or has other settings"),
-        ("", "", State.BAD, "another version"),
-        (None, "Permission denied", State.UNKNOWN, "Permission denied"),
-        (None, "", State.WARNING, "/etc/asterisk/idtone.conf does not exist"),
-    ],
-)
-def test_the_file(text, trouble, state, found):
-    finding = hook.file(EXPECTED, text, trouble, ETC / "idtone.conf", None)
-    assert finding.state is state
-    assert found in finding.found
-    if state is State.BAD:
-        assert finding.remedy == "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan reload'"
+REMEDY = "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan reload'"
+INCLUDE = "In /etc/asterisk/extensions.conf: `#include idtone.conf`"
 
 
-@pytest.mark.parametrize(
-    ("including", "loaded", "state"),
-    [
-        ([ETC / "extensions.conf"], True, State.GOOD),
-        ([], True, State.WARNING),
-        ([], False, State.BAD),
-        (None, True, State.UNKNOWN),
+def file(text, trouble=""):
+    return hook.file(EXPECTED, text, trouble, ETC / "idtone.conf", None)
+
+
+def include(including, is_loaded):
+    return hook.include(including, ETC, is_loaded)
+
+
+TABLE = {
+    file: [
+        ((EXPECTED.text,), GOOD, "unmodified"),
+        ((EXPECTED.text + "\n; mine\n",), BAD, "changed after its export", REMEDY),
+        ((EXPECTED.text.replace("TIMEOUT(absolute)=3", "TIMEOUT(absolute)=9"),), BAD, "changed after its", REMEDY),
+        ((OTHER.text,), BAD, "another version or has other settings", REMEDY),
+        (("",), BAD, "another version", REMEDY),
+        ((None, "Permission denied"), UNKNOWN, "Permission denied"),
+        ((None,), WARNING, "/etc/asterisk/idtone.conf does not exist"),
     ],
-)
-def test_the_include(including, loaded, state):
-    finding = hook.include(including, ETC, loaded)
-    assert finding.state is state
-    if including == []:
-        assert "In /etc/asterisk/extensions.conf: `#include idtone.conf`" in finding.remedy
+    include: [
+        (([ETC / "extensions.conf"], True), GOOD),
+        (([], True), WARNING, "", INCLUDE),
+        (([], False), BAD, "", INCLUDE),
+        ((None, True), UNKNOWN),
+    ],
+}
+
+
+@pytest.mark.parametrize("rule", TABLE)
+def test_findings(rule):
+    check(rule, TABLE[rule])
 
 
 @pytest.mark.parametrize(

@@ -88,36 +88,26 @@ def test_correct_uses(text):
     assert found(text) == []
 
 
-def test_after_a_comment_of_several_lines():
+def test_comments_other_files_and_the_hooks_own_file():
     assert found(";-- one\ntwo --; exten = 1,1,Queue(support,,,,,,idtone-called)\n") == [
         "/etc/asterisk/extensions.conf, line 2: the Gosub() of Queue()"
     ]
+    assert found(followme="[me]\ncontext => idtone-called\n") == ["/etc/asterisk/followme.conf, line 2: FollowMe()"]
+    assert found(followme="[me]\ncontext => idtone-members ; not idtone-called\n") == []
+    assert uses([Line(ETC / "idtone.conf", 1, "exten = 1,1,Queue(support,,,,,,idtone-called)")], [], []) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
+def test_the_gosub_of_a_queues_members():
+    for text, line in (
         ("[support]\nmembergosub = idtone-called", 2),
         ("[support]\nmembergosub=>idtone-called,s,1(0312345678)", 2),
         ("[support]\nMemberGosub = mine^1\nmember => PJSIP/1", 2),
         ("[support]\nmembergosub = other", 0),
         ("[support]\n;membergosub = idtone-called", 0),
         ("[support]\nmember => Local/1@idtone-members/n", 0),
-    ],
-)
-def test_the_gosub_of_a_queues_members(text, line):
-    expected = [f"/etc/asterisk/queues.conf, line {line}: membergosub of a queue"] if line else []
-    assert found(MINE, queues=text) == expected
-
-
-def test_followme():
-    assert found(followme="[me]\ncontext => idtone-called\n") == ["/etc/asterisk/followme.conf, line 2: FollowMe()"]
-    assert found(followme="[me]\ncontext => idtone-members ; not idtone-called\n") == []
-
-
-def test_the_hooks_own_file_is_not_checked():
-    own = [Line(ETC / "idtone.conf", 1, "exten = 1,1,Queue(support,,,,,,idtone-called)")]
-    assert uses(own, [], []) == []
+    ):
+        expected = [f"/etc/asterisk/queues.conf, line {line}: membergosub of a queue"] if line else []
+        assert found(MINE, queues=text) == expected, text
 
 
 def test_the_finding():

@@ -11,140 +11,106 @@ from idtone.errors import LedgerError
 from idtone.ledger.replication.own_replica import OwnReplica
 from idtone.ledger.writing.unwritten_steps import MissingSteps
 from idtone.operations.doctor import ledger
-from idtone.operations.doctor.findings import State
 from idtone.operations.doctor.ledger import Growth, Room
 
+from .judging import BAD, GOOD, UNKNOWN, WARNING, check
+
 PATH = Path("/var/lib/idtone/ledger.sqlite3")
-KEY = Path("/var/lib/idtone/ledger.key")
 MIB = 2**20
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+TOO_NEW = LedgerError("a newer idtone made this ledger; upgrade idtone")
+MISSING = MissingSteps(NOW, datetime(2026, 11, 2, tzinfo=UTC), 12_000, 2000)
+SLOW = Growth(1000, 0.1 * MIB)
+MB = 1_000_000
 
 
-@pytest.mark.parametrize(
-    ("exists", "writable", "error", "state", "found"),
-    [
-        (True, True, None, State.GOOD, "can be read and written"),
-        (True, False, None, State.BAD, "may not write"),
-        (False, False, None, State.BAD, "may not write"),
-        (False, True, None, State.WARNING, "does not exist yet"),
-        (True, True, LedgerError("a newer idtone made this ledger; upgrade idtone"), State.BAD, "upgrade idtone"),
+def opened(*observed):
+    return ledger.opened(PATH, *observed)
+
+
+def key(*observed):
+    return ledger.key(Path("/var/lib/idtone/ledger.key"), *observed)
+
+
+def shared(*observed):
+    return ledger.shared("postgresql://db/x", *observed, NOW)
+
+
+TABLE = {
+    # exists, writable, error
+    opened: [
+        ((True, True, None), GOOD, "can be read and written"),
+        ((True, False, None), BAD, "may not write"),
+        ((False, False, None), BAD, "may not write"),
+        ((False, True, None), WARNING, "does not exist yet"),
+        ((True, True, TOO_NEW), BAD, "upgrade idtone"),
     ],
-)
-def test_whether_it_can_be_used(exists, writable, error, state, found):
-    finding = ledger.opened(PATH, exists, writable, error)
-    assert finding.state is state
-    assert found in finding.found
-
-
-@pytest.mark.parametrize(
-    ("room", "growth", "state", "found"),
-    [
-        (Room(1000 * MIB, 9999), None, State.GOOD, "the rate of calls is not known"),
-        (Room(1000 * MIB, None), Growth(0, 100), State.GOOD, "the rate of calls is not known"),
-        (Room(3100 * MIB, 9999), Growth(1000, 0.1 * MIB), State.GOOD, "31 days at 1,000 steps a day"),
-        (Room(2900 * MIB, 9999), Growth(1000, 0.1 * MIB), State.WARNING, "29 days"),
-        (Room(15 * MIB, 9999), Growth(1, 1), State.BAD, "15 MiB free"),
-        (Room(1000 * MIB, 3), None, State.BAD, "only 3 free inodes"),
+    ledger.room: [
+        ((Room(1000 * MIB, 9999), None), GOOD, "the rate of calls is not known"),
+        ((Room(1000 * MIB, None), Growth(0, 100)), GOOD, "the rate of calls is not known"),
+        ((Room(3100 * MIB, 9999), SLOW), GOOD, "31 days at 1,000 steps a day"),
+        ((Room(2900 * MIB, 9999), SLOW), WARNING, "29 days"),
+        ((Room(15 * MIB, 9999), Growth(1, 1)), BAD, "15 MiB free"),
+        ((Room(1000 * MIB, 3), None), BAD, "only 3 free inodes"),
     ],
-)
-def test_room(room, growth, state, found):
-    finding = ledger.room(room, growth)
-    assert finding.state is state
-    assert found in finding.found
-
-
-@pytest.mark.parametrize(
-    ("status", "trouble", "ledger_exists", "state", "found"),
-    [
-        ((0o600, 32), "", True, State.GOOD, "0600"),
-        ((0o400, 32), "", True, State.GOOD, "0400"),
-        ((0o644, 32), "", True, State.BAD, "0644"),
-        ((0o640, 32), "", True, State.BAD, "other users can read"),
-        ((0o600, 31), "", True, State.BAD, "31 bytes"),
-        (None, "", True, State.BAD, "missing"),
-        (None, "", False, State.WARNING, "does not exist yet"),
-        (None, "Permission denied", True, State.UNKNOWN, "Permission denied"),
+    # mode and size, why it could not be seen, whether there is a ledger
+    key: [
+        (((0o600, 32), "", True), GOOD, "0600"),
+        (((0o400, 32), "", True), GOOD, "0400"),
+        (((0o644, 32), "", True), BAD, "0644"),
+        (((0o640, 32), "", True), BAD, "other users can read"),
+        (((0o600, 31), "", True), BAD, "31 bytes"),
+        ((None, "", True), BAD, "missing"),
+        ((None, "", False), WARNING, "does not exist yet"),
+        ((None, "Permission denied", True), UNKNOWN, "Permission denied"),
     ],
-)
-def test_the_key(status, trouble, ledger_exists, state, found):
-    finding = ledger.key(KEY, status, trouble, ledger_exists)
-    assert finding.state is state
-    assert found in finding.found
-
-
-@pytest.mark.parametrize(
-    ("leaves", "trouble", "looked", "state", "found"),
-    [
-        (1234, "", True, State.GOOD, "1,234 leaves, all signed"),
-        (0, "", True, State.GOOD, "there is nothing to sign yet"),
-        (None, "2 of its 3 leaves are not signed", True, State.BAD, "2 of its 3"),
-        (None, "Permission denied", False, State.UNKNOWN, "Permission denied"),
+    # leaves, what is wrong, whether it was looked at
+    ledger.signed: [
+        ((1234, "", True), GOOD, "1,234 leaves, all signed"),
+        ((0, "", True), GOOD, "there is nothing to sign yet"),
+        ((None, "2 of its 3 leaves are not signed", True), BAD, "2 of its 3"),
+        ((None, "Permission denied", False), UNKNOWN, "Permission denied"),
     ],
-)
-def test_the_signature(leaves, trouble, looked, state, found):
-    finding = ledger.signed(leaves, trouble, looked)
-    assert finding.state is state
-    assert found in finding.found
-
-
-@pytest.mark.parametrize(
-    ("version", "is_wal", "state"),
-    [
-        ((3, 51, 3), True, State.GOOD),
-        ((3, 46, 1), False, State.GOOD),
-        ((3, 46, 1), True, State.WARNING),
-        ((3, 44, 6), True, State.GOOD),
+    # SQLite's version, whether the ledger is in WAL mode
+    ledger.sqlite: [
+        (((3, 51, 3), True), GOOD),
+        (((3, 46, 1), False), GOOD),
+        (((3, 46, 1), True), WARNING),
+        (((3, 44, 6), True), GOOD),
     ],
-)
-def test_sqlite(version, is_wal, state):
-    assert ledger.sqlite(version, is_wal).state is state
-
-
-MISSING = MissingSteps(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC), 12_000, 2000)
-
-
-@pytest.mark.parametrize(
-    ("size", "left", "free", "owed", "state", "found"),
-    [
-        (64_000_000, 64_000_000, 10**9, None, State.GOOD, "64 of 64 MB left, and 1,000 MB free"),
-        (64_000_000, 64_000_000, 10**7, None, State.WARNING, "10 MB free"),
-        (64_000_000, 32_000_000, 10**7, None, State.BAD, "32 of 64 MB"),
-        (64_000_000, 0, 10**7, None, State.BAD, "0 of 64 MB"),
-        (64_000_000, None, 10**9, None, State.WARNING, "does not exist yet"),
-        (0, None, 10**9, None, State.WARNING, "ledger.reserve is 0"),
-        (64_000_000, 64_000_000, 10**9, MISSING, State.BAD, "12,000 steps of evidence since 2026-11-01T00:00:00+00:00"),
+    # size, what is left of it, free space, steps that are missing
+    ledger.reserve: [
+        ((64 * MB, 64 * MB, 1000 * MB, None), GOOD, "64 of 64 MB left, and 1,000 MB free"),
+        ((64 * MB, 64 * MB, 10 * MB, None), WARNING, "10 MB free"),
+        ((64 * MB, 32 * MB, 10 * MB, None), BAD, "32 of 64 MB"),
+        ((64 * MB, 0, 10 * MB, None), BAD, "0 of 64 MB"),
+        ((64 * MB, None, 1000 * MB, None), WARNING, "does not exist yet"),
+        ((0, None, 1000 * MB, None), WARNING, "ledger.reserve is 0"),
+        ((64 * MB, 64 * MB, 1000 * MB, MISSING), BAD, "12,000 steps of evidence since 2026-11-01T00:00:00+00:00"),
     ],
-)
-def test_the_reserve(size, left, free, owed, state, found):
-    finding = ledger.reserve(size, left, free, owed)
-    assert finding.state is state
-    assert found in finding.found
-
-
-def test_what_was_set_aside():
-    assert ledger.aside([]).state is State.GOOD
-    finding = ledger.aside([Path("/l/one"), Path("/l/two")])
-    assert finding.state is State.WARNING
-    assert finding.found == "2 set aside, the latest as /l/two"
-    assert "--ledger sqlite:////l/two" in finding.remedy
-
-
-@pytest.mark.parametrize(
-    ("copy", "trouble", "state", "found"),
-    [
-        (None, "db: connection refused", State.WARNING, "refused"),
-        (None, "", State.WARNING, "no ledger of this node yet"),
-        (OwnReplica(False, 0, NOW, True), "", State.BAD, "another node replicates by this node's name"),
-        (OwnReplica(True, 0, NOW, True), "", State.GOOD, "lacks 0 steps"),
-        (OwnReplica(True, 7, NOW - timedelta(minutes=4), True), "", State.GOOD, "lacks 7 steps"),
-        (OwnReplica(True, 7, NOW - timedelta(minutes=6), True), "", State.WARNING, "lacks 7 steps"),
-        (OwnReplica(True, 0, NOW - timedelta(minutes=6), True), "", State.GOOD, "lacks 0 steps"),
-        (OwnReplica(True, 0, NOW, False), "", State.WARNING, "the connection is not encrypted"),
-        (OwnReplica(True, -3, NOW, True), "", State.BAD, "has 3 steps that ledger.spool lacks"),
-        (OwnReplica(True, 0, NOW, True, 9), "", State.GOOD, "9 leaves of damaged ledgers were never replicated"),
+    ledger.aside: [
+        (([],), GOOD),
+        (
+            ([Path("/l/one"), Path("/l/two")],), WARNING,
+            "2 set aside, the latest as /l/two", "--ledger sqlite:////l/two",
+        ),
     ],
-)
-def test_what_postgresql_has_of_it(copy, trouble, state, found):
-    finding = ledger.shared("postgresql://db/x", copy, trouble, NOW)
-    assert finding.state is state
-    assert found in finding.found
+    # the replica, what is wrong
+    shared: [
+        ((None, "db: connection refused"), WARNING, "refused"),
+        ((None, ""), WARNING, "no ledger of this node yet"),
+        ((OwnReplica(False, 0, NOW, True), ""), BAD, "another node replicates by this node's name"),
+        ((OwnReplica(True, 0, NOW, True), ""), GOOD, "lacks 0 steps"),
+        ((OwnReplica(True, 7, NOW - timedelta(minutes=4), True), ""), GOOD, "lacks 7 steps"),
+        ((OwnReplica(True, 7, NOW - timedelta(minutes=6), True), ""), WARNING, "lacks 7 steps"),
+        ((OwnReplica(True, 0, NOW - timedelta(minutes=6), True), ""), GOOD, "lacks 0 steps"),
+        ((OwnReplica(True, 0, NOW, False), ""), WARNING, "the connection is not encrypted"),
+        ((OwnReplica(True, -3, NOW, True), ""), BAD, "has 3 steps that ledger.spool lacks"),
+        ((OwnReplica(True, 0, NOW, True, 9), ""), GOOD, "9 leaves of damaged ledgers were never replicated"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", TABLE)
+def test_findings(rule):
+    check(rule, TABLE[rule])

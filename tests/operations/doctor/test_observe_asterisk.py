@@ -36,6 +36,10 @@ class Told(BaseHTTPRequestHandler):
         pass
 
 
+def epoch(ahead_s: int = 0) -> str:
+    return json.dumps({"value": str(int(time.time()) + ahead_s)})
+
+
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Told) as running:
@@ -43,7 +47,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
         running.answers = {
             "asterisk/info": (200, json.dumps(INFO)),
             "asterisk/modules": (200, json.dumps(MODULES)),
-            "asterisk/variable?variable=EPOCH": (200, lambda: json.dumps({"value": str(int(time.time()))})),
+            "asterisk/variable?variable=EPOCH": (200, epoch),
             **{f"asterisk/variable?variable={name}": (200, '{"value": ""}') for name in observe_asterisk.VARIABLES},
             STATE_OF_FORWARD: (200, '{"name": "", "state": "NOT_INUSE"}'),
             STATE_OF_CALLED: (200, '{"name": "", "state": "NOT_INUSE"}'),
@@ -67,10 +71,7 @@ def test_only_running_modules_count(server):
 
 
 def test_a_clock_that_is_ahead(server):
-    server.answers["asterisk/variable?variable=EPOCH"] = (
-        200,
-        lambda: json.dumps({"value": str(int(time.time()) + 90)}),
-    )
+    server.answers["asterisk/variable?variable=EPOCH"] = (200, lambda: epoch(90))
     assert 88 < look(server).ahead_s < 92
 
 

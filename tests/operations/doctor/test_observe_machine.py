@@ -11,6 +11,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -37,50 +39,41 @@ def test_open_ports_are_seen_by_their_addresses():
     assert observe_machine.listening(*free_ports(1)) == []
 
 
+@contextmanager
+def holding(file: Path, *words: str) -> Iterator[int]:
+    """A process that has the file open, with these words in its command line; its id."""
+    command = ["sh", "-c", f"exec 3< {file} && echo && read end", *words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        yield holder.pid
+        holder.communicate(b"\n")
+
+
 def test_a_process_that_has_the_lock_file_open_is_found(tmp_path):
     lock = tmp_path / "ledger.lock"
     assert observe_machine.held_open(lock) is False
     lock.touch()
     assert observe_machine.held_open(lock) is False
-    holder = subprocess.Popen(
-        [sys.executable, "-c", f"f = open({str(lock)!r}); print(flush=True); input()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    with holder:
-        assert holder.stdout
-        holder.stdout.readline()
-        assert observe_machine.held_open(lock) is True
-        assert observe_machine.holder(lock) == holder.pid
+    with holding(lock) as pid:
+        assert (observe_machine.held_open(lock), observe_machine.holder(lock)) == (True, pid)
         with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the check took no lock
-        holder.communicate(b"\n")
-    assert observe_machine.held_open(lock) is False
-    assert observe_machine.holder(lock) is None
+    assert (observe_machine.held_open(lock), observe_machine.holder(lock)) == (False, None)
     assert observe_machine.holder(tmp_path / "nothing") is None
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_service_of_another_user_cannot_be_ruled_out(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
     lock = tmp_path / "ledger.lock"
     lock.touch()
     for folder in (tmp_path, *tmp_path.parents):
         if folder.name.startswith(("pytest-", "test_")):
             folder.chmod(0o755)
     imports = "import pathlib as p; from idtone.operations.doctor import observe_machine as m"
-    question = f"{imports}; print(m.held_open(p.Path({str(lock)!r})))"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", f"f = open({str(lock)!r}); print(flush=True); input()", "serve"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    with holder:
-        assert holder.stdout
-        holder.stdout.readline()
-        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        asked = subprocess.check_output([*nobody, sys.executable, "-c", question], text=True)
-        holder.communicate(b"\n")
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c"]
+    with holding(lock, "serve"):
+        asked = subprocess.check_output([*nobody, f"{imports}; print(m.held_open(p.Path({str(lock)!r})))"], text=True)
     assert asked == "None\n"
 
 
@@ -88,33 +81,24 @@ def test_the_identity_of_a_process(tmp_path):
     pid_file = tmp_path / "asterisk.pid"
     assert observe_machine.process_of(pid_file) is None
     pid_file.write_text(f"{os.getpid()}\n")
-    identity = observe_machine.process_of(pid_file)
-    assert identity
-    assert identity.user == os.geteuid()
-    assert identity.groups == {os.getegid(), *os.getgroups()}
-    assert identity.group == os.getegid()
-    assert identity == observe_machine.identity(os.getpid())
+    identity = Identity(os.geteuid(), frozenset({os.getegid(), *os.getgroups()}), os.getegid())
+    assert observe_machine.process_of(pid_file) == observe_machine.identity(os.getpid()) == identity
     pid_file.write_text("no number")
     assert observe_machine.process_of(pid_file) is None
 
 
 def test_the_identity_of_an_account():
-    me = pwd.getpwuid(os.getuid())
+    account, me = observe_machine.account, pwd.getpwuid(os.getuid())
     expected = Identity(me.pw_uid, frozenset(os.getgrouplist(me.pw_name, me.pw_gid)), me.pw_gid)
-    assert observe_machine.account(me.pw_name) == observe_machine.account(me.pw_uid) == expected
+    assert account(me.pw_name) == account(me.pw_uid) == expected
     other = next(group for group in grp.getgrall() if group.gr_gid not in expected.groups)
-    assert observe_machine.account(me.pw_uid, other.gr_name) == Identity(
-        me.pw_uid, frozenset(os.getgrouplist(me.pw_name, other.gr_gid)), other.gr_gid
-    )
-    assert observe_machine.account(me.pw_uid, more=[other.gr_name]) == replace(
-        expected, groups=expected.groups | {other.gr_gid}
-    )
-    assert observe_machine.account("no-such-user") is observe_machine.account(me.pw_uid, "no-such-group") is None
-    assert (observe_machine.user_name(me.pw_uid), observe_machine.group_name(other.gr_gid)) == (
-        me.pw_name,
-        other.gr_name,
-    )
-    assert (observe_machine.user_name(2**31), observe_machine.group_name(2**31)) == (str(2**31), str(2**31))
+    groups = frozenset(os.getgrouplist(me.pw_name, other.gr_gid))
+    assert account(me.pw_uid, other.gr_name) == Identity(me.pw_uid, groups, other.gr_gid)
+    assert account(me.pw_uid, more=[other.gr_name]) == replace(expected, groups=expected.groups | {other.gr_gid})
+    assert account("no-such-user") is account(me.pw_uid, "no-such-group") is None
+    assert observe_machine.user_name(me.pw_uid) == me.pw_name
+    assert observe_machine.group_name(other.gr_gid) == other.gr_name
+    assert observe_machine.user_name(2**31) == observe_machine.group_name(2**31) == str(2**31)
 
 
 def test_the_folders_above_a_folder(tmp_path):
@@ -125,7 +109,7 @@ def test_the_folders_above_a_folder(tmp_path):
 def test_a_look_up_that_hangs_ends_at_the_deadline(monkeypatch):
     assert observe_machine.look_up("localhost", 3) == (pytest.approx(0, abs=1), True)
     assert observe_machine.look_up("nobody.invalid", 10)[1] is False
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(0.5))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(0.3))
     took_s, resolved = observe_machine.look_up("slow", 0.1)
     assert (round(took_s, 1), resolved) == (0.1, False)
 

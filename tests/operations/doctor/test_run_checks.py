@@ -30,8 +30,9 @@ def crashing(exam):
     raise RuntimeError("0312345678 is in the text of this error")
 
 
-def silent(exam):
-    yield from ()
+def test_a_topic_without_a_finding_gets_one(exam):
+    (finding,) = run(exam, [Check(("watchdog",), lambda exam: iter(()))])
+    assert (finding.state, finding.found) == (State.UNKNOWN, "the check gave no finding")
 
 
 def test_a_crash_is_a_finding_without_the_text_of_the_error(exam):
@@ -44,11 +45,6 @@ def test_a_crash_is_a_finding_without_the_text_of_the_error(exam):
     ]
     assert "RuntimeError in test_run_checks.py, line" in findings[-1].found
     assert "0312345678" not in findings[-1].found
-
-
-def test_a_topic_without_a_finding_gets_one(exam):
-    (finding,) = run(exam, [Check(("watchdog",), silent)])
-    assert (finding.state, finding.found) == (State.UNKNOWN, "the check gave no finding")
 
 
 def test_a_check_that_hangs_ends_at_the_deadline(exam):
