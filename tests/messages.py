@@ -45,21 +45,12 @@ MARKS: Final = frozenset({"Message", "template"})
 FIELD: Final = re.compile(r"\{[^{}]*\}")
 """A field of a template."""
 LIBRARY: Final = (
-    "Aborted.",
-    "Arguments",
-    "Commands",
-    "Error",
-    "Options",
-    "Show this message and exit.",
+    "Aborted.", "Arguments", "Commands", "Error", "Options", "Show this message and exit.",
     "Install completion for the current shell.",
-    "Show completion for the current shell, to copy it or customize the installation.",
-    "Missing command.",
-    "No such command {name!r}.",
-    "Try [blue]'{command_path} {help_option}'[/] for help.",
-    "[default: {}]",
-    "[env var: {}]",
-    "[required]",
-)
+    "Show completion for the current shell, to copy it or customize the installation.", "Missing command.",
+    "No such command {name!r}.", "Try [blue]'{command_path} {help_option}'[/] for help.", "[default: {}]",
+    "[env var: {}]", "[required]",
+)  # fmt: skip
 """Texts of Typer and Click on our terminal."""
 
 

@@ -121,14 +121,10 @@ def test_readers_see_the_lines_of_the_journal_as_the_service_reads_them():
 @pytest.mark.parametrize(
     "page",
     [
-        "README.md",
-        "README.ja.md",
-        "docs/how-to/install.md",
-        "docs/ja/how-to/install.md",
-        "docs/reference/hook.md",
+        "README.md", "README.ja.md", "docs/how-to/install.md", "docs/ja/how-to/install.md", "docs/reference/hook.md",
         "docs/ja/reference/hook.md",
     ],
-)
+)  # fmt: skip
 def test_a_dialplan_is_shown_as_the_hook_itself_shows_it(page):
     head = (ROOT / "dialplan" / "idtone.conf").read_text("utf-8").partition("; Arguments:")[0]
     shown = [line for line in indented(head.replace("\n;", "\n")) if line and not line.startswith("#include")]

@@ -417,11 +417,10 @@ def test_nothing_changes_if_the_history_cannot_be_written(office):
 @pytest.mark.parametrize(
     "written",
     [
-        'numbers: ["0312340001"\r      ]',
-        "numbers:\n      - >-\n        0312340001\n      # kept\n",
+        'numbers: ["0312340001"\r      ]', "numbers:\n      - >-\n        0312340001\n      # kept\n",
         "numbers: # one\u2028      - '0312340001'",
     ],
-)
+)  # fmt: skip
 def test_text_that_cannot_be_edited_safely_is_left_to_people(office, written):
     text = office.registry.read_text()
     old = text[text.index('numbers:\n      - "0312340001"') :]

@@ -77,11 +77,7 @@ def test_a_good_file_is_its_model():
         ("title: a\nleaves:\n  - name: a\n  - from: 1\n", 4, 5, "leaves[1].name", "is missing", "Add it"),
         ("title: a\ntrunk: {}\n", 2, 1, "trunk.name", "is missing", "Add it"),
         (
-            "leaves:\n  - name: a\n    from: many\n",
-            3,
-            5,
-            "leaves[0].from",
-            "is not a whole number",
+            "leaves:\n  - name: a\n    from: many\n", 3, 5, "leaves[0].from", "is not a whole number",
             "Write a whole number",
         ),
         ("leaves: [{name: a, pause: long}]", 1, 20, "leaves[0].pause", "is not a length of time", "PT12H"),
@@ -91,7 +87,7 @@ def test_a_good_file_is_its_model():
         ("- a\n", 1, 1, "", "does not have keys and values", "Write 'key: value' lines"),
         ("just text\n", 1, 1, "", "does not have keys and values", "Write 'key: value' lines"),
     ],
-)
+)  # fmt: skip
 def test_faults_of_the_model(text, line, column, field, problem, remedy):
     found = fault(text)
     assert (found.file, found.line, found.column, found.field) == ("tree.yaml", line, column, field)
@@ -283,29 +279,11 @@ def test_hostile_text_is_refused_quickly(text):
 
 PIECES = [
     *(
-        "leaves",
-        "name",
-        "title",
-        "1",
-        "樹",
-        "~",
-        ":",
-        ": ",
-        "- ",
-        "? ",
-        "[",
-        "]",
-        "{",
-        "}",
-        ",",
-        "'",
-        '"',
-        "\\x",
-        "#",
-        "|\n",
+        "leaves", "name", "title", "1", "樹", "~", ":", ": ", "- ", "? ", "[", "]", "{", "}", ",", "'", '"', "\\x",
+        "#", "|\n",
     ),
     *("\n", "\n  ", "\t", "&a", "*a", "!t", "<<", "---\n", "...\n", "%", ">\n", "\x85", "\u2028", "\ufeff"),
-]
+]  # fmt: skip
 yamlish = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 
 

@@ -19,37 +19,16 @@ TOKYO = "+81312345678"
 @pytest.mark.parametrize(
     "text",
     [
-        "0312345678",
-        "03-1234-5678",
-        "03 1234 5678",
-        "03(1234)5678",
-        "(03)1234-5678",
-        "03.1234.5678",
-        " 0312345678\n",
-        "０３１２３４５６７８",
-        "０３−１２３４−５６７８",
-        "０３ー１２３４ー５６７８",
-        "（０３）１２３４‐５６７８",
-        "+81312345678",
-        "+81 3 1234 5678",
-        "+81-3-1234-5678",
-        "+81(0)312345678",
-        "＋８１３１２３４５６７８",
-        "81312345678",
-        "010 81 3 1234 5678",
-        "sip:0312345678@pbx.example.com",
-        "sip:+81312345678@pbx.example.com;user=phone",
-        "sips:+81312345678@pbx.example.com",
-        "SIP:0312345678@192.0.2.1:5060",
-        "tel:+81-3-1234-5678",
-        "tel:0312345678;phone-context=+81",
-        "0312345678@pbx.example.com",
-        "1840312345678",
-        "1860312345678",
-        "184-03-1234-5678",
+        "0312345678", "03-1234-5678", "03 1234 5678", "03(1234)5678", "(03)1234-5678", "03.1234.5678",
+        " 0312345678\n", "０３１２３４５６７８", "０３−１２３４−５６７８", "０３ー１２３４ー５６７８",
+        "（０３）１２３４‐５６７８", "+81312345678", "+81 3 1234 5678", "+81-3-1234-5678", "+81(0)312345678",
+        "＋８１３１２３４５６７８", "81312345678", "010 81 3 1234 5678", "sip:0312345678@pbx.example.com",
+        "sip:+81312345678@pbx.example.com;user=phone", "sips:+81312345678@pbx.example.com",
+        "SIP:0312345678@192.0.2.1:5060", "tel:+81-3-1234-5678", "tel:0312345678;phone-context=+81",
+        "0312345678@pbx.example.com", "1840312345678", "1860312345678", "184-03-1234-5678",
         "sip:1860312345678@pbx.example.com",
     ],
-)
+)  # fmt: skip
 def test_every_usual_form_is_the_same_number(text):
     assert parse(text) == Number(NumberKind.FIXED, TOKYO)
 
@@ -106,25 +85,10 @@ def test_no_other_number_is_taken_for_the_suspended_one(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        " ",
-        "anonymous",
-        "Anonymous",
-        "ANONYMOUS",
-        "unavailable",
-        "restricted",
-        "private",
-        "unknown",
-        "P",
-        "O",
-        "C",
-        "S",
-        "p",
-        "sip:anonymous@anonymous.invalid",
-        "sip:@example.com",
-        "Ｐ",
+        "", " ", "anonymous", "Anonymous", "ANONYMOUS", "unavailable", "restricted", "private", "unknown", "P", "O",
+        "C", "S", "p", "sip:anonymous@anonymous.invalid", "sip:@example.com", "Ｐ",
     ],
-)
+)  # fmt: skip
 def test_withheld(text):
     assert parse(text) == WITHHELD
 
@@ -132,23 +96,10 @@ def test_withheld(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "abc",
-        "+",
-        "++81312345678",
-        "0",
-        "1",
-        "0312345",
-        "+8103",
-        "0312345678x5",
-        "0312345678,1",
-        "#31#0312345678",
-        "*67",
-        "0312345678\r\nX-Evil: 1",
-        "03\x001",
-        "<sip:0312345678@h>",
-        "0312345678 (office)",
+        "abc", "+", "++81312345678", "0", "1", "0312345", "+8103", "0312345678x5", "0312345678,1", "#31#0312345678",
+        "*67", "0312345678\r\nX-Evil: 1", "03\x001", "<sip:0312345678@h>", "0312345678 (office)",
     ],
-)
+)  # fmt: skip
 def test_malformed(text):
     assert parse(text) == MALFORMED
 

@@ -60,17 +60,10 @@ def test_the_licences_of_the_holder(index, number):
 @pytest.mark.parametrize(
     "number",
     [
-        "0312345599",
-        "0312345700",
-        "0612344999",
-        "0612346000",
-        "06123450000",
-        "0312345",
-        "+12125551234",
-        "110",
+        "0312345599", "0312345700", "0612344999", "0612346000", "06123450000", "0312345", "+12125551234", "110",
         "05012345678",
     ],
-)
+)  # fmt: skip
 def test_a_number_without_a_holder(index, number):
     assert index.licences(parse(number)) is None
     assert index.member(parse(number)) is None

@@ -24,39 +24,23 @@ def test_the_example_is_good():
         ("expires: 2026-12-01", "expires: 2026-10-01", 1, "registry.expires", "is not after `issued`", "Correct"),
         ("expires: 2026-12-01", "expires: 2026-11-01", 1, "registry.expires", "is not after `issued`", "Correct"),
         (
-            "until: 2027-01-10",
-            "until: 2026-01-10",
-            12,
-            "members[0].licences[0].valid.until",
-            "not after `from`",
+            "until: 2027-01-10", "until: 2026-01-10", 12, "members[0].licences[0].valid.until", "not after `from`",
             "Correct",
         ),
         ("tone: sample", "tone: simple", 10, "members[0].licences[0].tone", "'simple'", "Did you mean 'sample'"),
         ("tone: sample", "tone: zzz", 10, "members[0].licences[0].tone", "'zzz'", "Known here: sample"),
         ("id: m-0002", "id: m-0001", 15, "members[1].id", "same id as members[0].id", "own id"),
         (
-            "- {id: sample,",
-            "- {id: sample, title: A}\n  - {id: sample,",
-            4,
-            "tones[1].id",
-            "same id as tones[0].id",
-            "",
+            "- {id: sample,", "- {id: sample, title: A}\n  - {id: sample,", 4, "tones[1].id",
+            "same id as tones[0].id", "",
         ),
         (
-            "0312340001",
-            "0312345650",
-            20,
-            "members[1].numbers[0]",
-            "overlaps members[0].numbers[1] of member m-0001",
-            "one",
+            "0312340001", "0312345650", 20, "members[1].numbers[0]",
+            "overlaps members[0].numbers[1] of member m-0001", "one",
         ),
         ("0312340001", "0312345678", 20, "members[1].numbers[0]", "members[0].numbers", "one member"),
         (
-            "0312340001",
-            "0612345*",
-            20,
-            "members[1].numbers[0]",
-            "same as members[0].numbers[2] of member m-0001",
+            "0312340001", "0612345*", 20, "members[1].numbers[0]", "same as members[0].numbers[2] of member m-0001",
             "one",
         ),
         ("0312340001", "110", 20, "members[1].numbers[0]", "emergency", "remove it"),
@@ -66,7 +50,7 @@ def test_the_example_is_good():
         ("0312345677", "0312345*", 22, "suspensions[0].number", "not a Japanese", "Write it like"),
         ("0312345677", "119", 22, "suspensions[0].number", "emergency", "remove it"),
     ],
-)
+)  # fmt: skip
 def test_each_fault_names_line_field_and_remedy(old, new, line, field, problem, remedy):
     [fault] = faults_of(spoiled(old, new))
     assert (fault.line, fault.field) == (line, field)

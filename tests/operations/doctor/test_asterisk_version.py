@@ -18,9 +18,7 @@ ROWS = [
     ("24.0.0", State.GOOD, [], []),
     ("20.20.1", State.GOOD, [], []),
     (
-        "22.10.0",
-        State.WARNING,
-        ["GHSA-wcvv-g26m-wx5c", "GHSA-vrfp-mg3q-3959"],
+        "22.10.0", State.WARNING, ["GHSA-wcvv-g26m-wx5c", "GHSA-vrfp-mg3q-3959"],
         ["it lacks REST over the WebSocket", "CVE-2024-42365"],
     ),
     ("23.0.0", State.WARNING, ["GHSA-wcvv-g26m-wx5c", "GHSA-v6hp-wh3r-cwxh"], ["CVE-2024-53566"]),
@@ -36,7 +34,7 @@ ROWS = [
     ("16.30.1", State.BAD, ["needs Asterisk 20"], []),
     ("GIT-master-12ab", State.WARNING, ["not a released version"], []),
     ("", State.WARNING, ["not a released version"], []),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("version", "state", "named", "not_named"), ROWS, ids=[row[0] or "none" for row in ROWS])

@@ -106,14 +106,11 @@ def test_findings(rule):
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "interface: agi\nari: {password: sesame-open-now}\n",
-        "journal: {directory: /var/spool/idtone}\n",
-        "agi: {listen: '127.0.0.1:4999'}\n",
-        "agi: {listen: unix:/run/idtone/agi.sock}\n",
+        "", "interface: agi\nari: {password: sesame-open-now}\n", "journal: {directory: /var/spool/idtone}\n",
+        "agi: {listen: '127.0.0.1:4999'}\n", "agi: {listen: unix:/run/idtone/agi.sock}\n",
         "sounds: {directory: /srv/音}\n",
     ],
-)
+)  # fmt: skip
 def test_the_expected_hook_is_the_exported_one(tmp_path, monkeypatch, text):
     monkeypatch.delenv("IDTONE_SOUNDS_DIRECTORY", raising=False)
     config = tmp_path / "idtone.yaml"

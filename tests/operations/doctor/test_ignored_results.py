@@ -65,25 +65,21 @@ def test_a_place_in_the_dialplan_where_asterisk_ignores_the_result(text, what):
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "exten = 1,1,Dial(PJSIP/1,,gU(idtone-called^0312345678^outgoing))",
+        "", "exten = 1,1,Dial(PJSIP/1,,gU(idtone-called^0312345678^outgoing))",
         "exten = 1,1,Dial(PJSIP/1,,gU(mine)U(idtone-called^0312345678))",
         "exten = 1,1,Dial(PJSIP/1,,U(idtone-called^${CALLERID(num)}))",
         "exten = 1,1,ExecIf($[1]?Dial(PJSIP/1,,U(idtone-called^1)):Dial(PJSIP/2,,U(mine)))",
         "exten = 1,1,Dial(PJSIP/1,,U(idtone-called^1)r(${MENU(mine)}))",
-        f"{MINE}exten = 1,1,Dial(PJSIP/1,,U(mine^1))",
-        "exten = 1,1,Queue(support,t,,,30,,mine)",
-        "exten = 1,1,Queue(mine,t)\n" + MINE,
-        ";exten = 1,1,Queue(support,,,,,,idtone-called)",
+        f"{MINE}exten = 1,1,Dial(PJSIP/1,,U(mine^1))", "exten = 1,1,Queue(support,t,,,30,,mine)",
+        "exten = 1,1,Queue(mine,t)\n" + MINE, ";exten = 1,1,Queue(support,,,,,,idtone-called)",
         "exten = 1,1,Queue(support) ; not with idtone-called",
-        ";--\nexten = 1,1,Queue(support,,,,,,idtone-called)\n--;",
-        "exten = 1,1,NoOp(Queue(, idtone-called",
+        ";--\nexten = 1,1,Queue(support,,,,,,idtone-called)\n--;", "exten = 1,1,NoOp(Queue(, idtone-called",
         "exten = 1,1,NoOp())))U(idtone-called",
         "exten = 1,1,Set(OPTIONS=U(idtone-called^1))\nexten = 1,2,Dial(PJSIP/1,,g${OPTIONS}A(x))",
         "exten = 1,1,Set(OPTIONS=U(idtone-called^1))\nexten = 1,2,Dial(PJSIP/1,,U(mine)${OPTIONS})",
         "exten = 1,1,Set(OPTIONS=${OPTIONS}U(idtone-called^1))\nexten = 1,2,Dial(PJSIP/1,,${OTHER}U(mine))",
     ],
-)
+)  # fmt: skip
 def test_correct_uses(text):
     assert found(text) == []
 

@@ -92,10 +92,8 @@ TABLE = {
         *(
             ((held, ABOVE), BAD, f"{OPEN}{held[-1].path} (mode {held[-1].mode:04o})", "chmod go-w", "registry update")
             for held in (
-                [Rights(CACHE, 0o770, 5, 5)],
-                [Rights(CACHE, 0o777, 5, 5)],
-                [OPEN_FOLDER, Rights(KEPT_JSON, 0o646, 5, 5)],
-                [OPEN_FOLDER, Rights(KEPT_JSON, 0o664, 5, 5)],
+                [Rights(CACHE, 0o770, 5, 5)], [Rights(CACHE, 0o777, 5, 5)],
+                [OPEN_FOLDER, Rights(KEPT_JSON, 0o646, 5, 5)], [OPEN_FOLDER, Rights(KEPT_JSON, 0o664, 5, 5)],
             )
         ),
         (([FOLDER], [*ABOVE[:2], Rights(CACHE.parent, 0o775, 5, 5)]), BAD, f"{OPEN}{CACHE.parent} (mode 0775)"),
