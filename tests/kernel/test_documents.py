@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from idtone.documents import Model, ValidationFault, field_name, load, parse, read_text, read_tree
+from idtone.documents import Model, ValidationFault, load, parse, read_text, read_tree
 from idtone.errors import DocumentError, Fault
 
 
@@ -39,32 +39,20 @@ def fault(text: str) -> Fault:
 
 
 def test_a_scalar_stays_the_text_of_the_file():
-    tree = read_tree("a: 0312345678\nb: yes\nc: 1_000\nd: 2026-01-01\ne: 0x1F\nf: ~\ng:\nh: ''\ni: 'null'\n", "f")
-    assert tree == {
-        "a": "0312345678",
-        "b": "yes",
-        "c": "1_000",
-        "d": "2026-01-01",
-        "e": "0x1F",
-        "f": None,
-        "g": None,
-        "h": "",
-        "i": "null",
-    }
-
-
-@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "--- {}\n", "{}", "\ufeff"])
-def test_an_empty_file_is_a_model_of_defaults(text):
-    assert parse(text, "tree.yaml", Tree) == Tree()
+    texts = "a: 0312345678\nb: yes\nc: 1_000\nd: 2026-01-01\ne: 0x1F\nf: ~\ng:\nh: ''\ni: 'null'\nj: ! b\n"
+    assert read_tree(texts, "f") == {
+        "a": "0312345678", "b": "yes", "c": "1_000", "d": "2026-01-01", "e": "0x1F", "f": None, "g": None, "h": "",
+        "i": "null", "j": "b",
+    }  # fmt: skip
 
 
 def test_a_good_file_is_its_model():
+    for text in ("", "# nothing\n", "---\n", "--- {}\n", "{}", "\ufeff"):
+        assert parse(text, "tree.yaml", Tree) == Tree(), ascii(text)
     text = "title: Oak\nleaves:\n  - {name: a, from: 400}\n  - name: b\n    pause: PT1M\n"
     tree = parse(text, "tree.yaml", Tree)
-    assert tree.title == "Oak"
-    assert [leaf.name for leaf in tree.leaves] == ["a", "b"]
-    assert tree.leaves[0].from_hz == 400
-    assert tree.leaves[1].pause == timedelta(minutes=1)
+    assert (tree.title, [leaf.name for leaf in tree.leaves]) == ("Oak", ["a", "b"])
+    assert (tree.leaves[0].from_hz, tree.leaves[1].pause) == (400, timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(
@@ -130,10 +118,6 @@ def test_faults_of_syntax(text, line, column, problem):
     assert found.remedy
 
 
-def test_an_explicit_string_tag_without_name_is_allowed():
-    assert read_tree("a: ! b", "f") == {"a": "b"}
-
-
 def test_depth_is_limited():
     assert read_tree("[" * 16 + "]" * 16, "f") == json.loads("[" * 16 + "]" * 16)
     found = faults("leaves: " + "[" * 16 + "\n" + "]" * 16)
@@ -141,15 +125,15 @@ def test_depth_is_limited():
     assert (found[0].line, found[0].column) == (1, 24)
 
 
-def test_all_faults_come_together_in_the_order_of_their_places():
+def test_all_faults_come_together_in_the_order_of_their_places_up_to_200():
     text = "zzz: 1\nleaves:\n  - from: x\n    nme: b\n  - name: a\n    from: y\n"
     assert [(found.line, found.field) for found in faults(text)] == [
-        (1, "zzz"),
-        (3, "leaves[0].from"),
-        (3, "leaves[0].name"),
-        (4, "leaves[0].nme"),
-        (6, "leaves[1].from"),
-    ]
+        (1, "zzz"), (3, "leaves[0].from"), (3, "leaves[0].name"), (4, "leaves[0].nme"), (6, "leaves[1].from"),
+    ]  # fmt: skip
+    found = faults("leaves:\n" + "".join(f"  - {{name: a, k{n}: 1}}\n" for n in range(300)))
+    assert len(found) == 201
+    assert (found[0].line, found[0].problem) == (0, "has 100 more faults")
+    assert [one.line for one in found[1:]] == list(range(2, 202))
 
 
 def test_rules_get_the_model_and_their_faults_are_located():
@@ -166,41 +150,22 @@ def test_rules_get_the_model_and_their_faults_are_located():
     assert str(caught.value) == "tree.yaml:5:3: leaves[1].from: is odd. Double it"
     assert parse("leaves: [{name: a, from: 2}]", "tree.yaml", Tree, rule).leaves[0].from_hz == 2
 
-
-def test_a_location_that_the_file_lacks_gets_the_nearest_place_above():
-    def rule(_: Tree) -> list[ValidationFault]:
-        return [
-            ValidationFault(("leaves", 0, "pause"), "is zero", "Write one"),
-            ValidationFault(("trunk",), "is none", "Write one"),
-        ]
+    def of_nothing(_: Tree) -> list[ValidationFault]:
+        return [ValidationFault(where, "is none", "Write one") for where in (("leaves", 0, "pause"), ("trunk",))]
 
     with pytest.raises(DocumentError) as caught:
-        parse("title: x\nleaves:\n  - name: a\n", "tree.yaml", Tree, rule)
-    assert [(found.line, found.column) for found in caught.value.faults] == [(1, 1), (3, 5)]
+        parse("title: x\nleaves:\n  - name: a\n", "tree.yaml", Tree, of_nothing)
+    places = [(found.line, found.column) for found in caught.value.faults]
+    assert places == [(1, 1), (3, 5)], "the nearest place above"
 
 
-def test_very_many_faults_are_cut_off_with_a_count():
-    text = "leaves:\n" + "".join(f"  - {{name: a, k{n}: 1}}\n" for n in range(1_000))
-    found = faults(text)
-    assert len(found) == 201
-    assert (found[0].line, found[0].problem) == (0, "has 800 more faults")
-    assert [one.line for one in found[1:]] == list(range(2, 202))
-
-
-@pytest.mark.parametrize(
-    ("key", "shown"),
-    [
-        ("0312345678", "…5678"),
-        ("03-1234-5678", "…5678"),
-        ("+81 3 1234 5678", "…5678"),
-        ("k" * 100, "k" * 40 + "…"),
-        ('"a\\e[2Jb"', "a�[2Jb"),
-        ("2026-01-10", "2026-01-10"),
-    ],
-)
-def test_a_key_is_shown_short_printable_and_without_a_number(key, shown):
-    assert fault(f"{key}: 1").field == shown
-    assert faults(f"{key}: 1\n{key}: 2")[0].field == shown
+def test_a_key_is_shown_short_printable_and_without_a_number():
+    for key, shown in {
+        "0312345678": "…5678", "03-1234-5678": "…5678", "+81 3 1234 5678": "…5678", "k" * 100: "k" * 40 + "…",
+        '"a\\e[2Jb"': "a�[2Jb", "2026-01-10": "2026-01-10",
+    }.items():  # fmt: skip
+        assert fault(f"{key}: 1").field == shown
+        assert faults(f"{key}: 1\n{key}: 2")[0].field == shown
 
 
 def test_a_value_is_never_shown():
@@ -211,41 +176,25 @@ def test_a_value_is_never_shown():
         assert not any("1234" in str(found) for found in faults(broken))
 
 
-def test_field_names():
-    assert field_name(()) == ""
-    assert field_name(("members", 0, "numbers", 2)) == "members[0].numbers[2]"
-
-
 def test_a_file_is_read_from_disk(tmp_path):
     path = tmp_path / "tree.yaml"
     path.write_bytes(b"\xef\xbb\xbftitle: \xe6\xa8\xb9\r\n")
     assert load(path, Tree).title == "樹"
-
-
-def test_what_cannot_be_read(tmp_path):
-    not_utf8 = tmp_path / "latin.yaml"
-    not_utf8.write_bytes(b"title: a\n# caf\xe9\n")
-    large = tmp_path / "large.yaml"
-    large.write_bytes(b"#" * 101)
-    cases = [
-        (tmp_path / "none.yaml", 0, "cannot be read: No such file"),
-        (tmp_path, 0, "cannot be read: Is a directory"),
-        (not_utf8, 2, "is not UTF-8 here"),
-        (large, 0, "is larger than 100 bytes"),
-    ]
-    for path, line, problem in cases:
-        with pytest.raises(DocumentError) as caught:
-            read_text(path, size_limit=100)
-        [found] = caught.value.faults
-        assert (found.file, found.line) == (str(path), line)
-        assert problem in found.problem
-        assert found.remedy
-
-
-def test_a_file_of_exactly_the_limit_is_read(tmp_path):
-    path = tmp_path / "tree.yaml"
     path.write_bytes(b"#" * 100)
     assert len(read_text(path, size_limit=100)) == 100
+    (tmp_path / "large.yaml").write_bytes(b"#" * 101)
+    (tmp_path / "latin.yaml").write_bytes(b"title: a\n# caf\xe9\n")
+    for name, line, problem in (
+        ("none.yaml", 0, "cannot be read: No such file"),
+        (".", 0, "cannot be read: Is a directory"),
+        ("latin.yaml", 2, "is not UTF-8 here"),
+        ("large.yaml", 0, "is larger than 100 bytes"),
+    ):
+        with pytest.raises(DocumentError) as caught:
+            read_text(tmp_path / name, size_limit=100)
+        [found] = caught.value.faults
+        assert (found.file, found.line, problem in found.problem) == (str(tmp_path / name), line, True)
+        assert found.remedy
 
 
 BOMB = "a: &a [x,x]\n" + "".join(
@@ -256,21 +205,12 @@ BOMB = "a: &a [x,x]\n" + "".join(
 @pytest.mark.parametrize(
     "text",
     [
-        BOMB,
-        "[" * 1_000_000,
-        "{" * 1_000_000,
-        "- " * 500_000,
-        "? " * 500_000,
-        "&a " * 300_000,
-        "[" + "&a x," * 200_000 + "]",
-        "%TAG !a! x\n" * 90_000,
-        "---\n" * 250_000,
-        '"' + "a" * 1_000_000,
-        "{" + ",".join(f"k{n}: 1" for n in range(100_000)) + "}",
-        "\x00" * 1_000_000,
+        BOMB, "[" * 1_000_000, "{" * 1_000_000, "- " * 500_000, "? " * 500_000, "&a " * 300_000,
+        "[" + "&a x," * 200_000 + "]", "%TAG !a! x\n" * 90_000, "---\n" * 250_000, '"' + "a" * 1_000_000,
+        "{" + ",".join(f"k{n}: 1" for n in range(50_000)) + "}", "\x00" * 1_000_000,
     ],
     ids=lambda text: ascii(text[:12]),
-)
+)  # fmt: skip
 def test_hostile_text_is_refused_quickly(text):
     started = time.monotonic()
     assert faults(text)
@@ -278,11 +218,8 @@ def test_hostile_text_is_refused_quickly(text):
 
 
 PIECES = [
-    *(
-        "leaves", "name", "title", "1", "樹", "~", ":", ": ", "- ", "? ", "[", "]", "{", "}", ",", "'", '"', "\\x",
-        "#", "|\n",
-    ),
-    *("\n", "\n  ", "\t", "&a", "*a", "!t", "<<", "---\n", "...\n", "%", ">\n", "\x85", "\u2028", "\ufeff"),
+    "leaves", "name", "title", "1", "樹", "~", ":", ": ", "- ", "? ", "[", "]", "{", "}", ",", "'", '"', "\\x", "#",
+    "|\n", "\n", "\n  ", "\t", "&a", "*a", "!t", "<<", "---\n", "...\n", "%", ">\n", "\x85", "\u2028", "\ufeff",
 ]  # fmt: skip
 yamlish = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 
@@ -296,7 +233,7 @@ yamlish = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 @example("- - a: b\n  - c")
 @example("'\\ud83d'")
 @example('"\\ud83d"')
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_any_text_is_a_model_or_located_faults(text):
     try:
         parse(text, "tree.yaml", Tree)
@@ -312,12 +249,10 @@ def test_any_text_is_a_model_or_located_faults(text):
 @given(
     st.recursive(
         st.text(max_size=8).filter(lambda text: text.isprintable()),
-        lambda inner: (
-            st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1, max_size=3), inner, max_size=3)
-        ),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1, max_size=3), inner),
         max_leaves=8,
     )
 )
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_json_is_read_back_as_it_was(value):
     assert read_tree(json.dumps(value, ensure_ascii=False), "f") == value

@@ -106,31 +106,24 @@ def faults(path: Path | None, environment: dict[str, str]) -> list[str]:
     return [str(fault) for fault in caught.value.faults]
 
 
-def test_without_file_and_environment_the_defaults_apply():
+def test_without_file_and_environment_the_defaults_apply(monkeypatch, tmp_path):
     settings = load_settings(None, {})
     assert settings == Settings()
     assert settings.node == platform.node()
     assert settings.policy.policy() == Policy()
-
-
-def test_every_key_has_a_value_to_test_with():
-    assert set(OTHER) == set(locations())
-
-
-def test_the_default_file_is_read_where_it_exists(monkeypatch, tmp_path):
     path = tmp_path / "idtone.yaml"
     path.write_text("node: from-default-file")
     monkeypatch.setattr(idtone.settings, "DEFAULT_FILE", path)
-    assert load_settings(None, {}).node == "from-default-file"
+    assert load_settings(None, {}).node == "from-default-file", "the default file is read where it exists"
 
 
-@pytest.mark.parametrize("location", OTHER, ids=".".join)
-def test_every_key_can_be_set_by_file_and_by_environment(location, tmp_path):
-    text, value = OTHER[location]
+def test_every_key_can_be_set_by_file_and_by_environment(tmp_path):
+    assert set(OTHER) == set(locations()), "every key has a value to test with"
     path = tmp_path / "idtone.yaml"
-    path.write_text("".join(f"{'  ' * depth}{step}:\n" for depth, step in enumerate(location))[:-1] + f" {text}\n")
-    assert value_at(load_settings(path, {}), location) == value
-    assert value_at(load_settings(None, {variable_name(location): text}), location) == value
+    for location, (text, value) in OTHER.items():
+        path.write_text("".join(f"{'  ' * depth}{step}:\n" for depth, step in enumerate(location))[:-1] + f" {text}\n")
+        assert value_at(load_settings(path, {}), location) == value, location
+        assert value_at(load_settings(None, {variable_name(location): text}), location) == value, location
 
 
 def test_the_environment_overrides_the_file_and_keeps_the_rest(tmp_path):
@@ -139,38 +132,30 @@ def test_the_environment_overrides_the_file_and_keeps_the_rest(tmp_path):
     settings = load_settings(path, {"IDTONE_ARI_USER": "of-environment", "IDTONE_POLICY_UNLICENSED": "refuse"})
     assert (settings.ari.user, settings.ari.transport) == ("of-environment", "http")
     assert (settings.policy.unlicensed, settings.policy.refuse_cause) == (Unlicensed.REFUSE, 1)
-
-
-def test_the_environment_can_fill_a_section_that_is_empty_in_the_file(tmp_path):
-    path = tmp_path / "idtone.yaml"
     path.write_text("ari: {}\n")
-    assert load_settings(path, {"IDTONE_ARI_USER": "x"}).ari.user == "x"
+    assert load_settings(path, {"IDTONE_ARI_USER": "x"}).ari.user == "x", "a section that is empty in the file"
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("policy: {refuse_cause: 0}", "{path}:1:10: policy.refuse_cause: "),
-        ("policy: {refuse_cause: 128}", "{path}:1:10: policy.refuse_cause: "),
-        ("policy:\n  registry_stale: -PT1S", "{path}:2:3: policy.registry_stale: "),
-        ("policy:\n  registry_stale: 3600", "{path}:2:3: policy.registry_stale: "),
-        ("ledger: {retention: PT1S}", "{path}:1:10: ledger.retention: is less than 1 day. Write a larger value"),
-        ("ledger: {origin: a b}", "{path}:1:10: ledger.origin: has a space or a '+' in it. Write it like pbx-1"),
-        (
-            "policy: {unlicensed: ignore}",
-            "{path}:1:10: policy.unlicensed: is not one of the possible values. Write 'notice' or 'refuse'",
-        ),
-        ("policy: {notify: {incoming: everybody}}", "{path}:1:19: policy.notify.incoming: "),
-        ("ari: {url: localhost:8088}", "{path}:1:7: ari.url: is not an HTTP address. Write it like http://"),
-        ("ari: {pasword_file: x}", "{path}:1:7: ari.pasword_file: is not a known key. Did you mean 'password_file'"),
-        ("ledgers: {}", "{path}:1:1: ledgers: is not a known key. Did you mean 'ledger'"),
-    ],
-)
-def test_a_fault_of_the_file_is_located(text, expected, tmp_path):
+def test_a_fault_of_the_file_is_located(tmp_path):
     path = tmp_path / "idtone.yaml"
-    path.write_text(text)
-    [fault] = faults(path, {})
-    assert fault.startswith(expected.format(path=path))
+    for text, expected in (
+        ("policy: {refuse_cause: 0}", "1:10: policy.refuse_cause: "),
+        ("policy: {refuse_cause: 128}", "1:10: policy.refuse_cause: "),
+        ("policy:\n  registry_stale: -PT1S", "2:3: policy.registry_stale: "),
+        ("policy:\n  registry_stale: 3600", "2:3: policy.registry_stale: "),
+        ("ledger: {retention: PT1S}", "1:10: ledger.retention: is less than 1 day. Write a larger value"),
+        ("ledger: {origin: a b}", "1:10: ledger.origin: has a space or a '+' in it. Write it like pbx-1"),
+        ("policy: {unlicensed: x}", "1:10: policy.unlicensed: is not one of the possible values. Write 'notice' or 'r"),
+        ("policy: {notify: {incoming: everybody}}", "1:19: policy.notify.incoming: "),
+        ("ari: {url: localhost:8088}", "1:7: ari.url: is not an HTTP address. Write it like http://"),
+        ("ari: {pasword_file: x}", "1:7: ari.pasword_file: is not a known key. Did you mean 'password_file'"),
+        ("ledgers: {}", "1:1: ledgers: is not a known key. Did you mean 'ledger'"),
+    ):
+        path.write_text(text)
+        [fault] = faults(path, {})
+        assert fault.startswith(f"{path}:{expected}")
+    [fault] = faults(tmp_path / "none.yaml", {})
+    assert "cannot be read" in fault
 
 
 def test_a_fault_of_the_environment_names_the_variable(tmp_path):
@@ -184,40 +169,20 @@ def test_a_fault_of_the_environment_names_the_variable(tmp_path):
         ]
 
 
-@pytest.mark.parametrize(
-    ("name", "remedy"),
-    [
+def test_an_unknown_variable_is_an_error_that_shows_no_value():
+    for name, remedy in (
         ("IDTONE_ARI_URI", "Did you mean IDTONE_ARI_URL"),
         ("IDTONE_LEDGER_RESERVES", "Did you mean IDTONE_LEDGER_RESERVE"),
         ("IDTONE_CONFIGS", "Did you mean IDTONE_CONFIG"),
         ("IDTONE_X", "Remove it; IDTONE_ARI_URL is the setting ari.url"),
         ("IDTONE_", "Remove it; IDTONE_ARI_URL is the setting ari.url"),
-    ],
-)
-def test_an_unknown_variable_is_an_error_that_shows_no_value(name, remedy):
-    [fault] = faults(None, {name: "secret", "IDTONE_NODE": "x"})
-    assert fault == f"environment: {name}: is not a variable that idtone knows. {remedy}"
-
-
-def test_other_variables_are_ignored():
-    others = {
-        "ARI_USER": "z",
-        "IDTONE_CONFIG": "/x",
-        "IDTONE_PASSPHRASE": "secret",
-        "_IDTONE_COMPLETE": "x",
-        "idtone_x": "x",
-    }
-    assert load_settings(None, others) == load_settings(None, {})
-
-
-def test_the_option_for_the_settings_file_reads_the_variable_that_is_known():
+    ):
+        [fault] = faults(None, {name: "secret", "IDTONE_NODE": "x"})
+        assert fault == f"environment: {name}: is not a variable that idtone knows. {remedy}"
+    others = ("ARI_USER", "IDTONE_CONFIG", "IDTONE_PASSPHRASE", "_IDTONE_COMPLETE", "idtone_x")
+    assert load_settings(None, dict.fromkeys(others, "x")) == load_settings(None, {})
     (option,) = (each for each in get_args(ConfigOption) if hasattr(each, "envvar"))
-    assert option.envvar == CONFIG
-
-
-def test_a_missing_settings_file_is_an_error(tmp_path):
-    [fault] = faults(tmp_path / "none.yaml", {})
-    assert "cannot be read" in fault
+    assert option.envvar == CONFIG, "the option for the settings file reads the variable that is known"
 
 
 def test_the_password(tmp_path):
@@ -225,10 +190,9 @@ def test_the_password(tmp_path):
     secret.write_text("of-file\n")
     of_file = {"IDTONE_ARI_PASSWORD_FILE": str(secret)}
     assert load_settings(None, of_file).ari.secret() == "of-file"
-    assert load_settings(None, of_file | {"IDTONE_ARI_PASSWORD": "of-environment"}).ari.secret() == "of-environment"
-
-
-def test_a_password_that_is_not_there_is_an_error_with_its_remedy(tmp_path):
+    settings = load_settings(None, of_file | {"IDTONE_ARI_PASSWORD": "of-environment"})
+    assert settings.ari.secret() == "of-environment"
+    assert "of-environment" not in repr(settings)
     with pytest.raises(DocumentError, match=r"ari\.password_file: is not set.*IDTONE_ARI_PASSWORD"):
         load_settings(None, {}).ari.secret()
     with pytest.raises(DocumentError, match="cannot be read"):
@@ -247,39 +211,28 @@ def test_the_ledger_is_the_nodes_own_file_with_or_without_postgresql(tmp_path):
         LedgerSettings(password_file=tmp_path / "absent").secret()
 
 
-def test_no_repr_shows_the_password():
-    assert "s3cret" not in repr(load_settings(None, {"IDTONE_ARI_PASSWORD": "s3cret"}))
-
-
 def test_the_policy_of_the_settings():
-    environment = {
-        "IDTONE_POLICY_UNLICENSED": "refuse",
-        "IDTONE_POLICY_REFUSE_CAUSE": "1",
-        "IDTONE_POLICY_REGISTRY_STALE": "P1D",
-    }
-    policy = load_settings(None, environment).policy.policy()
+    changes = {"UNLICENSED": "refuse", "REFUSE_CAUSE": "1", "REGISTRY_STALE": "P1D"}
+    policy = load_settings(None, {f"IDTONE_POLICY_{name}": text for name, text in changes.items()}).policy.policy()
     assert policy == Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=1, registry_stale=timedelta(days=1))
     assert policy.notify[Direction.OUTGOING] == {Party.CALLED}
-
-
-def test_the_shipped_file_has_the_defaults(shipped):
-    assert load_settings(shipped, {}) == Settings()
 
 
 IN_COMMENT_ONLY = {("node",), ("ari", "password"), ("ledger", "password")}
 """The shipped file cannot know the machine's name, and a password does not belong in it."""
 
 
-@pytest.mark.parametrize("location", locations(), ids=".".join)
-def test_the_shipped_file_has_every_key(location, shipped):
-    text = shipped.read_text(encoding="utf-8")
-    written = load_settings(shipped, {})
-    for step in location:
-        if location not in IN_COMMENT_ONLY:
+def test_the_shipped_file_has_the_defaults_and_every_key(shipped):
+    text, settings = shipped.read_text("utf-8"), load_settings(shipped, {})
+    assert settings == Settings()
+    for location in locations():
+        if location in IN_COMMENT_ONLY:
+            assert re.search(rf"^ *#.*({location[-1]}:|{variable_name(location)})", text, re.MULTILINE), location
+            continue
+        written = settings
+        for step in location:
             assert step in written.model_fields_set, f"{'.'.join(location)} is missing in config/idtone.yaml"
-        written = getattr(written, step)
-    if location in IN_COMMENT_ONLY:
-        assert re.search(rf"^ *#.*({location[-1]}:|{variable_name(location)})", text, re.MULTILINE)
+            written = getattr(written, step)
 
 
 def test_the_shipped_file_explains_itself_in_both_languages(shipped):
@@ -289,34 +242,27 @@ def test_the_shipped_file_explains_itself_in_both_languages(shipped):
     assert len(comments) - len(japanese) >= 15
 
 
-@pytest.mark.parametrize(
-    ("listen", "address"),
-    [
+def test_where_agi_listens():
+    for listen, address in (
         ("127.0.0.1:4573", ("127.0.0.1", 4573)),
         ("127.8.0.2:65535", ("127.8.0.2", 65535)),
         ("[::1]:1", ("::1", 1)),
         ("unix:/run/idtone/agi.sock", Path("/run/idtone/agi.sock")),
-    ],
-)
-def test_where_agi_listens(listen, address):
-    assert load_settings(None, {"IDTONE_AGI_LISTEN": listen}).agi.address() == address
+    ):
+        assert load_settings(None, {"IDTONE_AGI_LISTEN": listen}).agi.address() == address
 
 
-@pytest.mark.parametrize(
-    "listen",
-    ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "localhost:4573", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536",
-     "::1:4573", "127.1:4573", "unix:agi.sock", "unix:", "unix:/" + 90 * "x", "unix:/run/\0", "", "٣.0.0.1:4573"],
-)  # fmt: skip
-def test_agi_refuses_other_addresses(listen):
-    (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
-    assert fault.startswith("environment: IDTONE_AGI_LISTEN: ")
-    assert "unix:/run/idtone/agi.sock" in fault
-
-
-@pytest.mark.parametrize("listen", ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "[2001:db8::1]:4573"])
-def test_an_address_that_other_machines_can_reach_is_refused_with_a_remedy(listen):
-    (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
-    assert "is not a loopback address, and AGI is not encrypted; use ARI over https. Write it like" in fault
+def test_agi_refuses_other_addresses():
+    public = ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "[2001:db8::1]:4573"]
+    malformed = [
+        "localhost:4573", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "::1:4573", "127.1:4573", "unix:agi.sock",
+        "unix:", "unix:/" + 90 * "x", "unix:/run/\0", "", "٣.0.0.1:4573",
+    ]  # fmt: skip
+    for listen in (*public, *malformed):
+        (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
+        assert fault.startswith("environment: IDTONE_AGI_LISTEN: "), listen
+        assert "unix:/run/idtone/agi.sock" in fault, listen
+        assert ("is not a loopback address, and AGI is not encrypted; use ARI" in fault) == (listen in public), listen
 
 
 def test_the_journal_is_beside_the_sounds_unless_its_folder_is_named():
@@ -334,38 +280,27 @@ def agi_secret(**changes: str) -> str:
     return load_settings(None, AGI_OVER_TCP | changes).agi_secret()
 
 
-def test_the_secret_of_agi_is_the_same_in_the_service_and_in_the_hook(tmp_path):
-    """Both derive it from the same settings, at different times."""
+def test_the_secret_of_agi_is_derived_from_the_password_and_does_not_show_it(tmp_path):
+    """The service and the hook derive it from the same settings, at different times."""
     password = tmp_path / "ari.password"
     password.write_text("s3cret\n")
     of_file = {"IDTONE_INTERFACE": "agi", "IDTONE_ARI_PASSWORD_FILE": str(password)}
     assert re.fullmatch(r"[0-9a-f]{32}", agi_secret())
     assert load_settings(None, of_file).agi_secret() == agi_secret() == agi_secret(IDTONE_AGI_LISTEN="[::1]:14573")
-
-
-def test_the_secret_of_agi_is_derived_from_the_password_and_does_not_show_it():
     secrets = {agi_secret(IDTONE_ARI_PASSWORD=password) for password in ("s3cret", "S3cret", "s3cret ", "")}
     assert len(secrets) == 4
     assert agi_secret(IDTONE_ARI_USER="other") == agi_secret()
     assert "s3cret" not in agi_secret()
 
 
-@pytest.mark.parametrize(
-    "environment",
-    [
+def test_only_agi_over_tcp_needs_a_secret_and_a_password(tmp_path):
+    for environment in (
         {},
         {"IDTONE_INTERFACE": "ari", "IDTONE_AGI_LISTEN": "127.0.0.1:4573"},
         {"IDTONE_INTERFACE": "agi", "IDTONE_AGI_LISTEN": "unix:/run/idtone/agi.sock"},
-    ],
-)
-def test_without_agi_over_tcp_no_secret_and_no_password_is_needed(environment):
-    for password in ({}, {"IDTONE_ARI_PASSWORD": "s3cret"}):
-        assert load_settings(None, environment | password).agi_secret() == ""
-
-
-def test_agi_over_tcp_needs_a_password(tmp_path):
+    ):
+        for password in ({}, {"IDTONE_ARI_PASSWORD": "s3cret"}):
+            assert load_settings(None, environment | password).agi_secret() == "", environment
     without = {name: value for name, value in AGI_OVER_TCP.items() if name != "IDTONE_ARI_PASSWORD"}
     with pytest.raises(DocumentError, match=r"ari\.password_file: is not set"):
         load_settings(None, without).agi_secret()
-    with pytest.raises(DocumentError, match="cannot be read"):
-        load_settings(None, without | {"IDTONE_ARI_PASSWORD_FILE": str(tmp_path / "none")}).agi_secret()
