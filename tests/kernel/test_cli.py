@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,37 +43,27 @@ def test_the_version():
     assert (result.exit_code, result.output) == (0, f"idtone {__version__}\n")
 
 
-def test_the_help_lists_the_groups():
-    result = CliRunner().invoke(app, ["--help"])
-    assert result.exit_code == 0
-    assert {line.strip("│ ").partition(" ")[0] for line in result.output.splitlines()} >= GROUPS
-    assert {path[0] for path in COMMANDS if path} == GROUPS
-
-
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: " ".join(path) or "idtone")
 def test_every_command_has_help(path):
-    result = CliRunner().invoke(app, [*path, "--help"])
+    result, command = CliRunner().invoke(app, [*path, "--help"]), COMMANDS[path]
     assert result.exit_code == 0
     assert " ".join(("Usage:", "root", *path)) in result.output
-    summary = COMMANDS[path].help
-    assert summary, "the help has a summary"
-    assert summary.split()[0] in result.output
+    assert command.help, "the help has a summary"
+    assert command.help.split()[0] in result.output
+    silent = [parameter.name for parameter in command.params if not getattr(parameter, "help", None)]
+    assert not silent, "every parameter says what it is for"
+    if path in LEAVES:
+        assert SHOWN[path].help == " ".join(command.help.partition("\n\n")[0].split()), "its group shows its summary"
+    elif not path:
+        assert {line.strip("│ ").partition(" ")[0] for line in result.output.splitlines()} >= GROUPS
+        assert {path[0] for path in COMMANDS if path} == GROUPS
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
-def test_a_group_shows_the_summary_of_the_command(path):
-    assert SHOWN[path].help == " ".join(COMMANDS[path].help.partition("\n\n")[0].split())
-
-
-@pytest.mark.parametrize("room", ["authority", "tones", "registry", "ledger"])
-def test_a_room_names_no_module_of_another_room(room):
+def test_a_room_names_no_module_of_another_room():
     """The import linter does not see these imports, because they are texts."""
-    named = [
-        other
-        for path in (ROOT / room).rglob("*.py")
-        for other in re.findall(r'"idtone\.(\w+)[\w.]*:\w+"', path.read_text("utf-8"))
-    ]
-    assert set(named) == {room}
+    for room in ("authority", "tones", "registry", "ledger"):
+        texts = [path.read_text("utf-8") for path in (ROOT / room).rglob("*.py")]
+        assert {other for text in texts for other in re.findall(r'"idtone\.(\w+)[\w.]*:\w+"', text)} == {room}
 
 
 def test_garbage_collection_is_on_again_after_a_command_is_loaded():
@@ -90,35 +77,30 @@ def test_a_mistyped_command_gets_a_suggestion():
     assert "Did you mean 'list'?" in result.output
 
 
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("idtone reg", ["registry"]),
-        ("idtone ledger re", ["replicas", "requests", "refuse"]),
-        ("idtone ledger exp", ["export"]),
-        ("idtone tone import --ex", ["--expect-sha256"]),
-        ("idtone tone show s", ["sample"]),
-        ("idtone tone play no", ["notice"]),
-        ("idtone tone verify x.wav --profile sam", ["sample"]),
-        ("idtone tone lint -c /nowhere s", []),
-        ("idtone tone generate --format sln1", ["sln12", "sln16", "sln192"]),
-        ("idtone tone generate --format wav,ul", ["wav,ulaw"]),
-        ("idtone tone import --format al", ["alaw", "all"]),
-    ],
-)
-def test_the_shell_completes_commands_and_options(typed, offered):
+COMPLETIONS = {
+    "idtone reg": ["registry"],
+    "idtone ledger re": ["replicas", "requests", "refuse"],
+    "idtone ledger exp": ["export"],
+    "idtone tone import --ex": ["--expect-sha256"],
+    "idtone tone show s": ["sample"],
+    "idtone tone play no": ["notice"],
+    "idtone tone verify x.wav --profile sam": ["sample"],
+    "idtone tone lint -c /nowhere s": [],
+    "idtone tone generate --format sln1": ["sln12", "sln16", "sln192"],
+    "idtone tone generate --format wav,ul": ["wav,ulaw"],
+    "idtone tone import --format al": ["alaw", "all"],
+}
+
+
+@pytest.mark.parametrize("typed", COMPLETIONS)
+def test_the_shell_completes_commands_and_options(typed, monkeypatch, capsys):
     asked = {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
-    program = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=os.environ | asked, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (done.returncode, done.stdout.split(), done.stderr) == (0, offered, "")
-
-
-@pytest.mark.parametrize("path", LEAVES)
-def test_every_parameter_says_what_it_is_for(path):
-    silent = [parameter.name for parameter in COMMANDS[path].params if not getattr(parameter, "help", None)]
-    assert not silent
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        console.run(lambda: app([], prog_name="idtone"))
+    out, err = capsys.readouterr()
+    assert (ended.value.code or 0, out.split(), err) == (0, COMPLETIONS[typed], "")
 
 
 def test_serve_without_a_password_names_the_setting(tmp_path, capsys):

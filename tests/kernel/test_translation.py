@@ -10,13 +10,16 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from string import Formatter
+from typing import Any
 
 import pytest
+import typer
 
-from idtone import translation
+from idtone import console, translation
+from idtone.cli import app
 from idtone.errors import AgiError, AriRefused, DocumentError, Fault, IdtoneError, JournalError, UsageError
 from idtone.translation import Message, capitalised, joined, translated
 
@@ -24,7 +27,6 @@ from .. import ROOT, messages
 from ..test_house import modules
 
 VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
-PROGRAM = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
 FINDING = Message("{path} is missing", path="/x")
 IN_JAPANESE = "/x がありません"
 
@@ -38,142 +40,103 @@ def anew() -> Iterator[None]:
 
 
 def speak(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
+    translation._catalogue.cache_clear()
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    outside = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], env=outside | {"COLUMNS": "200"} | environment,
-        capture_output=True, encoding="utf-8", check=False, timeout=60,
-    )  # fmt: skip
+@pytest.fixture
+def in_japanese(monkeypatch: pytest.MonkeyPatch) -> None:
+    speak(monkeypatch, LANG="ja_JP.UTF-8")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """The exit code, standard output and standard error of a command."""
+
+    def run(*arguments: str, columns: str = "200", **environment: str) -> tuple[int, str, str]:
+        speak(monkeypatch, **environment, COLUMNS=columns)
+        with pytest.raises(SystemExit) as ended:
+            console.run(lambda: app(arguments, prog_name="idtone"))
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run
 
 
 # -- the language -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"LANG": "ja_JP.UTF-8"},
-        {"LANG": "ja"},
-        {"LANG": "ja_JP.eucJP"},
-        {"LANG": "en_GB.UTF-8", "LC_MESSAGES": "ja_JP.UTF-8"},
-        {"LC_MESSAGES": "en_GB.UTF-8", "LC_ALL": "ja_JP.UTF-8"},
-        {"LC_ALL": "C.UTF-8", "LANGUAGE": "ja"},
-        {"LANGUAGE": "de:ja:en"},
-        {"LANGUAGE": "", "LANG": "ja_JP.UTF-8@x"},
-    ],
-)
-def test_japanese_where_the_environment_says_so(monkeypatch, environment):
-    speak(monkeypatch, **environment)
-    assert translated(FINDING) == IN_JAPANESE
+JAPANESE = [
+    {"LANG": "ja_JP.UTF-8"}, {"LANG": "ja"}, {"LANG": "ja_JP.eucJP"}, {"LANGUAGE": "de:ja:en"},
+    {"LANG": "en_GB.UTF-8", "LC_MESSAGES": "ja_JP.UTF-8"}, {"LC_MESSAGES": "en_GB.UTF-8", "LC_ALL": "ja_JP.UTF-8"},
+    {"LC_ALL": "C.UTF-8", "LANGUAGE": "ja"}, {"LANGUAGE": "", "LANG": "ja_JP.UTF-8@x"},
+]  # fmt: skip
+ENGLISH = [
+    {}, {"LANG": "C"}, {"LANG": "de_DE.UTF-8"}, {"LANG": "jam_JM"}, {"LANG": "ja_JP.UTF-8", "LC_ALL": "C.UTF-8"},
+    {"LC_ALL": "ja_JP.UTF-8", "LANGUAGE": "en:ja"},
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {},
-        {"LANG": "C"},
-        {"LANG": "de_DE.UTF-8"},
-        {"LANG": "jam_JM"},
-        {"LANG": "ja_JP.UTF-8", "LC_ALL": "C.UTF-8"},
-        {"LC_ALL": "ja_JP.UTF-8", "LANGUAGE": "en:ja"},
-    ],
-)
-def test_english_otherwise(monkeypatch, environment):
-    speak(monkeypatch, **environment)
-    assert translated(FINDING) == "/x is missing"
+def test_japanese_where_the_environment_says_so_and_english_otherwise(monkeypatch):
+    for environment in (*JAPANESE, *ENGLISH):
+        speak(monkeypatch, **environment)
+        assert translated(FINDING) == (IN_JAPANESE if environment in JAPANESE else "/x is missing"), environment
 
 
-def test_a_message_is_its_english_text(monkeypatch):
-    speak(monkeypatch, LANG="ja_JP.UTF-8")
+@pytest.mark.usefixtures("in_japanese")
+def test_a_message_is_its_english_text_and_is_translated_at_the_edge():
     assert FINDING == "/x is missing"
     assert json.dumps({"found": FINDING}) == '{"found": "/x is missing"}'
     assert f"{FINDING}" == "/x is missing"
     assert Message("`{{a: {b}}}`", b=1) == "`{a: 1}`"
-
-
-def test_messages_in_messages_and_lists_are_translated(monkeypatch):
-    speak(monkeypatch, LANG="ja_JP.UTF-8")
-    assert (
-        translated(joined("; ", [FINDING, "of no catalogue", FINDING]))
-        == f"{IN_JAPANESE}; of no catalogue; {IN_JAPANESE}"
-    )
-    assert translated(Message("missing: {names}", names=FINDING)) == f"ありません: {IN_JAPANESE}"
+    together = translated(joined("; ", [FINDING, "of no catalogue", FINDING]))
+    assert together == f"{IN_JAPANESE}; of no catalogue; {IN_JAPANESE}"
+    for inner in (FINDING, UsageError(FINDING)):
+        assert translated(Message("missing: {names}", names=inner)) == f"ありません: {IN_JAPANESE}"
     assert translated("") == ""
-
-
-def test_an_error_keeps_its_message(monkeypatch):
-    speak(monkeypatch, LANG="ja_JP.UTF-8")
-    assert translated(str(UsageError(FINDING))) == IN_JAPANESE
-    fault = Fault("a.yaml", 2, 3, "ari.url", Message("is missing"), Message("Add it"))
-    error = DocumentError([fault])
-    assert f"{error}" == "a.yaml:2:3: ari.url: is missing. Add it"
-    assert translated(str(error)) == "a.yaml:2:3: ari.url: ありません。追加してください。"
-
-
-def test_a_process_can_give_an_error_to_another_one(monkeypatch):
-    speak(monkeypatch, LANG="ja_JP.UTF-8")
-    error = UsageError(Message("{path} is missing", path=Path("/{x}")))
-    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  our own
-    assert arrived.args == error.args
-    assert translated(str(arrived)) == "/{x} がありません"
-
-
-def test_a_capital_begins_the_english_text_alone(monkeypatch):
-    speak(monkeypatch, LANG="ja_JP.UTF-8")
     assert capitalised(Message("swap its ends")) == "Swap its ends"
     assert translated(capitalised(Message("swap its ends"))) == "両端を入れ替えてください"
     assert capitalised("of no catalogue") == "Of no catalogue"
 
 
-def test_an_error_in_a_message_is_translated(monkeypatch):
-    speak(monkeypatch, LANG="ja_JP.UTF-8")
-    assert translated(Message("missing: {names}", names=UsageError(FINDING))) == f"ありません: {IN_JAPANESE}"
+@pytest.mark.usefixtures("in_japanese")
+def test_an_error_keeps_its_message_and_gives_it_to_another_process():
+    assert translated(str(UsageError(FINDING))) == IN_JAPANESE
+    error = DocumentError([Fault("a.yaml", 2, 3, "ari.url", Message("is missing"), Message("Add it"))])
+    assert f"{error}" == "a.yaml:2:3: ari.url: is missing. Add it"
+    assert translated(str(error)) == "a.yaml:2:3: ari.url: ありません。追加してください。"
+    arrived = pickle.loads(pickle.dumps(UsageError(Message("{path} is missing", path=Path("/{x}")))))  # noqa: S301  our own
+    assert translated(str(arrived)) == "/{x} がありません"
 
 
 # -- the catalogue ----------------------------------------------------------------------------------------------------
 
 
-def test_the_catalogue_has_every_text_and_no_other():
-    assert {message.id for message in messages.catalogue() if message.id} == set(messages.texts()), "run make messages"
+def test_the_catalogue_has_every_text_and_its_translation(texts):
+    translations = {message.id: message.string for message in messages.catalogue() if message.id}
+    assert translations.keys() == texts.keys(), "run make messages"
+    assert not [text for text, translation in translations.items() if not translation]
+    wrong = [text for text, translation in translations.items() if texts[text] and fields(text) != fields(translation)]
+    assert not wrong, "a translation has the fields of its text"
+    quoted = re.compile(r"`[^`]+`|(?<![\w-])--[a-z][\w-]+|asterisk -rx '[^']+'|idtone\.yaml|\[blue\]|\[/\]")
+    wrong = [
+        text for text, translation in translations.items()
+        if set(quoted.findall(text)) - set(quoted.findall(translation))
+    ]  # fmt: skip
+    assert not wrong, "a translation has the commands and options of its text"
 
 
-def test_every_text_has_its_translation():
-    assert not [message.id for message in messages.catalogue() if not message.string]
+@pytest.fixture(scope="module")
+def texts() -> dict[str, Any]:
+    return messages.texts()
 
 
 def fields(text: str) -> set[tuple[str, str, str]]:
     """The fields of a template, with their conversions and formats."""
-    return {
-        (name, conversion or "", form or "")
-        for _, name, form, conversion in Formatter().parse(text)
-        if name is not None
-    }
-
-
-def test_every_translation_has_the_fields_of_its_text():
-    places = messages.texts()
-    wrong = [
-        message.id
-        for message in messages.catalogue()
-        if message.id and places[message.id] and fields(message.id) != fields(message.string)
-    ]
-    assert not wrong
-
-
-def test_every_translation_has_the_commands_and_options_of_its_text():
-    quoted = re.compile(r"`[^`]+`|(?<![\w-])--[a-z][\w-]+|asterisk -rx '[^']+'|idtone\.yaml|\[blue\]|\[/\]")
-    wrong = [
-        message.id
-        for message in messages.catalogue()
-        if message.id and set(quoted.findall(message.id)) - set(quoted.findall(message.string))
-    ]
-    assert not wrong
+    parsed = Formatter().parse(text)
+    return {(name, conversion or "", form or "") for _, name, form, conversion in parsed if name is not None}
 
 
 def test_the_compiled_catalogue_is_made_of_the_text():
@@ -186,48 +149,46 @@ def test_the_compiled_catalogue_is_made_of_the_text():
     assert messages.PO.read_bytes() == messages.written(messages.updated(catalogue)), "run make messages"
 
 
-@pytest.mark.parametrize("text", sorted(messages.LIBRARY))
-def test_a_text_of_the_library_is_still_in_it(text):
-    import typer
-
-    sources = [path.read_text("utf-8") for path in Path(typer.__file__).parent.rglob("*.py")]
-    assert any(f'"{text}"' in source for source in sources)
+def test_each_text_of_the_library_is_still_in_it():
+    source = "".join(path.read_text("utf-8") for path in Path(typer.__file__).parent.rglob("*.py"))
+    assert [text for text in messages.LIBRARY if f'"{text}"' not in source] == []
 
 
 # -- the program ------------------------------------------------------------------------------------------------------
 
 
-def test_help_is_japanese_without_that_locale_on_the_machine():
-    shown = run("--help", LC_ALL="ja_JP.UTF-8")
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert "音を作成、表示、検証します。" in shown.stdout
-    assert "オプション" in shown.stdout
-    assert "このヘルプを表示します。" in shown.stdout
-    assert "Make, show and verify sounds." in run("--help", LC_ALL="C.UTF-8").stdout
+def test_help_is_japanese_without_that_locale_on_the_machine(run):
+    program = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
+    outside = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    environment = outside | {"COLUMNS": "200", "LC_ALL": "ja_JP.UTF-8"}
+    shown = subprocess.check_output([sys.executable, "-c", program, "--help"], env=environment, encoding="utf-8")
+    for text in ("音を作成、表示、検証します。", "オプション", "このヘルプを表示します。"):
+        assert text in shown
+    assert "Make, show and verify sounds." in run("--help", LC_ALL="C.UTF-8")[1]
 
 
-def test_the_help_of_a_command_is_japanese_and_whole_on_a_narrow_terminal():
-    shown = run("ledger", "verify", "--help", LANG="ja_JP.UTF-8", COLUMNS="80")
-    assert (shown.returncode, shown.stderr) == (0, "")
-    text = re.sub(r"[\s│]", "", shown.stdout)
+def test_the_help_of_a_command_is_japanese_and_whole_on_a_narrow_terminal(run):
+    code, shown, error = run("ledger", "verify", "--help", LANG="ja_JP.UTF-8", columns="80")
+    assert (code, error) == (0, "")
+    text = re.sub(r"[\s│]", "", shown)
     assert "別の場所に保管したチェックポイント。繰り返し指定できます。" in text
     assert "終了コード1:問題があるか、" in text
     assert "…" not in text
 
 
-def test_an_error_is_japanese(tmp_path):
+def test_an_error_is_japanese(run, tmp_path):
     settings = tmp_path / "idtone.yaml"
     settings.write_text("node: a\nnobody: 1\n")
-    shown = run("ledger", "list", "-c", str(settings), LANG="ja_JP.UTF-8")
-    assert shown.returncode == 2
-    assert shown.stderr.startswith(f"idtone: {settings}:2:1: nobody: 知られていないキーです。")
+    code, _, error = run("ledger", "list", "-c", str(settings), LANG="ja_JP.UTF-8")
+    assert code == 2
+    assert error.startswith(f"idtone: {settings}:2:1: nobody: 知られていないキーです。")
 
 
 def test_the_log_of_the_service_is_english_under_systemd():
     assert "\nEnvironment=LANGUAGE=en\n" in (ROOT / "config" / "idtone.service").read_text("utf-8")
 
 
-def test_the_doctor_speaks_japanese_to_people_and_english_to_programs(tmp_path):
+def test_the_doctor_speaks_japanese_to_people_and_english_to_programs(run, tmp_path):
     settings = tmp_path / "idtone.yaml"
     settings.write_text(
         f"node: a\nari: {{url: 'http://127.0.0.1:9/ari', password_file: {tmp_path}/none}}\n"
@@ -236,19 +197,14 @@ def test_the_doctor_speaks_japanese_to_people_and_english_to_programs(tmp_path):
         f"ledger: {{url: 'sqlite:///{tmp_path}/l.sqlite3', key_file: {tmp_path}/key}}\n"
     )
     arguments = ("doctor", "-c", str(settings), "--asterisk-etc", str(tmp_path))
-    shown = run(*arguments, LANG="ja_JP.UTF-8")
-    assert (shown.returncode, shown.stderr) == (1, "")
-    assert "動いていません。台帳のロックを持つプロセスがありません" in shown.stdout
-    assert "  → systemctl start idtone または idtone serve を実行してください" in shown.stdout
-    assert "While it does not run" not in shown.stdout
-    for_programs = [run(*arguments, "--json", LC_ALL=locale) for locale in ("ja_JP.UTF-8", "C.UTF-8")]
-    found = [
-        {finding["id"]: (finding["looked_at"], finding["state"], finding["why"]) for finding in json.loads(each.stdout)}
-        for each in for_programs
-    ]
-    assert found[0] == found[1]
-    assert "it does not run: no process holds the ledger's lock" in for_programs[0].stdout
-    assert not re.search("[\u3040-\u30ff]", for_programs[0].stdout)
+    code, shown, error = run(*arguments, LANG="ja_JP.UTF-8")
+    assert (code, error) == (1, "")
+    assert "動いていません。台帳のロックを持つプロセスがありません" in shown
+    assert "  → systemctl start idtone または idtone serve を実行してください" in shown
+    assert "While it does not run" not in shown
+    _, for_programs, _ = run(*arguments, "--json", LC_ALL="ja_JP.UTF-8")
+    assert "it does not run: no process holds the ledger's lock" in for_programs
+    assert not re.search("[\u3040-\u30ff]", for_programs)
 
 
 def error_texts(path: Path) -> Iterator[tuple[int, str]]:
@@ -271,5 +227,5 @@ LOGGED = (AgiError, JournalError, AriRefused)
 """What Asterisk sends is for the log, which is in English."""
 
 
-def test_the_text_of_an_error_is_a_message() -> None:
+def test_the_text_of_an_error_is_a_message():
     assert not {path.relative_to(ROOT): found for path in modules() if (found := dict(error_texts(path)))}

@@ -62,3 +62,9 @@ def faults_of(text: str) -> tuple[Fault, ...]:
     except DocumentError as error:
         return error.faults
     return ()
+
+
+def valid_until_2096(sha256: str = "") -> str:
+    """A registry by which 0312345678 may have the sound `sample`; with `sha256`, of this master alone."""
+    text = GOOD.partition("  - id: m-0002")[0].replace("2026-12-01", "2096-12-01").replace("2027-01-10", "2096-01-10")
+    return text.replace("Sample sound", f"Sample sound, sha256: {sha256}") if sha256 else text

@@ -33,28 +33,14 @@ from idtone.settings import AgiSettings, Interface, JournalSettings, RegistrySet
 
 from ..lab.asterisk import free_ports
 from ..ledger.sample_evidence import CALLED, FORWARDING, NONCE, PLAY, forwarded, heard_call, put
-
-REGISTRY = """\
-registry: {{association: JUSA, version: 1, issued: 2026-11-01T00:00:00+09:00, expires: 2096-12-01T00:00:00+09:00}}
-tones: [{{id: sample, title: Sample{sha256}}}]
-members:
-  - id: m-1
-    name: {{ja: 甲, en: A}}
-    licences:
-      - id: L-1
-        tone: sample
-        status: active
-        valid: {{from: 2020-01-01T00:00:00+09:00, until: 2096-01-01T00:00:00+09:00}}
-        directions: [incoming]
-    numbers: ["0312345678"]
-"""
+from ..registry.examples import valid_until_2096
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings with a registry in which 0312345678 is licensed."""
     (tmp_path / "ledger").mkdir()
-    (tmp_path / "registry.yaml").write_text(REGISTRY.format(sha256=""), "utf-8")
+    (tmp_path / "registry.yaml").write_text(valid_until_2096(), "utf-8")
     (tmp_path / "idtone.yaml").write_text(
         f"sounds: {{directory: {tmp_path}/sounds}}\n"
         f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
@@ -88,7 +74,7 @@ def request(call_id: str, nonce: str = NONCE) -> Request:
 @pytest.mark.parametrize("named", [False, True])
 def test_a_synthesised_sound_does_not_replace_a_master(settings, caplog, named):
     """Its licence is valid, but the called party hears the notice."""
-    settings.registry.file().write_text(REGISTRY.format(sha256=f", sha256: {'a' * 64}" if named else ""), "utf-8")
+    settings.registry.file().write_text(valid_until_2096("a" * 64 if named else ""), "utf-8")
     with assembled(settings) as calls:
         call = calls.decide(request("1795.1-1"), Interface.ARI)
         assert call
