@@ -25,21 +25,16 @@ DOCUMENT = parse_document(SIGNED_GOOD, "registry.yaml")
 SIGNED = Signed(SuspensionsDocument(issued=datetime(2026, 11, 1, tzinfo=UTC)), datetime(2027, 1, 1, tzinfo=UTC))
 
 
-def test_a_compiled_registry_survives_a_round_trip():
-    assert unpack(pack(compiled(DOCUMENT))) == compiled(DOCUMENT)
-
-
-@given(st.integers(0, 200))
-@settings(max_examples=100, deadline=None)
-def test_it_answers_like_the_document(offset):
-    number = parse(f"+{81312345550 + offset}")
-    ready = RegistryIndex.of(unpack(pack(compiled(DOCUMENT))), SIGNED)
-    assert ready.licences(number) == RegistryIndex(DOCUMENT).licences(number)
-    assert ready.member(number) == RegistryIndex(DOCUMENT).member(number)
+def test_a_compiled_registry_answers_like_the_document():
+    octets = pack(compiled(DOCUMENT))
+    assert unpack(octets) == compiled(DOCUMENT)
+    ready, index = RegistryIndex.of(unpack(octets), SIGNED), RegistryIndex(DOCUMENT)
+    for number in (parse(f"+{81312345550 + offset}") for offset in range(200)):
+        assert (ready.licences(number), ready.member(number)) == (index.licences(number), index.member(number)), number
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_changed_octets_are_refused(data):
     octets = pack(compiled(DOCUMENT))
     at = data.draw(st.integers(0, len(octets) - 1))

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from idtone.registry.expiry_warning import AGAIN, SOON, Expiry
-from idtone.registry.index import RegistryIndex
-from idtone.registry.sources import load_registry
 
-from .examples import GOOD
+from .examples import GOOD, index_of
 
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> RegistryIndex:
-    path = tmp_path / "registry.yaml"
-    path.write_text(GOOD, encoding="utf-8")
-    return load_registry(path)
+REGISTRY = index_of(GOOD)
 
 
-@pytest.mark.parametrize(
-    ("left", "stale", "said"),
-    [
+def test_the_message_at_each_time(caplog):
+    for left, stale, said in (
         (SOON + HOUR, 0 * HOUR, None),
         (SOON, 0 * HOUR, "registry version 42 expires at "),
         (HOUR, 5 * HOUR, "registry version 42 expires at "),
@@ -33,20 +23,18 @@ def registry(tmp_path: Path) -> RegistryIndex:
         (0 * HOUR, 2 * HOUR, "its licences stay valid until "),
         (-HOUR, 2 * HOUR, "its licences stay valid until "),
         (-2 * HOUR, 2 * HOUR, "no licence is valid any more"),
-    ],
-)
-def test_the_message_at_each_time(registry, caplog, left, stale, said):
-    Expiry(stale).review(registry, registry.expires - left)
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == (said is not None)
-    assert said is None or said in told[0]
+    ):
+        caplog.clear()
+        Expiry(stale).review(REGISTRY, REGISTRY.expires - left)
+        assert len(caplog.messages) == (said is not None), (left, stale)
+        assert said is None or said in caplog.messages[0]
 
 
-def test_a_message_is_logged_once_an_hour_and_at_once_when_it_changes(registry, caplog):
-    expiry, soon = Expiry(timedelta(0)), registry.expires - SOON
+def test_a_message_is_logged_once_an_hour_and_at_once_when_it_changes(caplog):
+    expiry, soon = Expiry(timedelta(0)), REGISTRY.expires - SOON
     for after in (0 * HOUR, HOUR / 2, AGAIN, SOON, SOON + HOUR / 2):
-        expiry.review(registry, soon + after)
-    assert ["HAS EXPIRED" in record.getMessage() for record in caplog.records] == [False, False, True]
+        expiry.review(REGISTRY, soon + after)
+    assert ["HAS EXPIRED" in message for message in caplog.messages] == [False, False, True]
     expiry.review(None, soon)
-    expiry.review(registry, soon)
+    expiry.review(REGISTRY, soon)
     assert len(caplog.records) == 4

@@ -26,78 +26,42 @@ def index() -> RegistryIndex:
     return index_of(GOOD)
 
 
-def test_it_implements_the_registry_of_decisions(index):
+HELD_NUMBERS = [
+    "0312345678", "+81 3 1234 5678",
+    "0312345600", "0312345650", "0312345699",  # the range: first, inside, last
+    "0612345000", "0612345500", "0612345999",  # the prefix: first, inside, last
+]  # fmt: skip
+
+
+def test_the_licences_of_the_holder(index):
     registry: Registry = index
-    assert registry.version == 42
-    assert registry.expires == datetime(2026, 12, 1, tzinfo=JST)
+    assert (registry.version, registry.expires) == (42, datetime(2026, 12, 1, tzinfo=JST))
+    for text in HELD_NUMBERS:
+        licences = index.licences(parse(text))
+        assert licences is not None, text
+        [licence] = licences
+        assert (licence.id, licence.member, licence.tone) == ("L-0001", "m-0001", "sample")
+        assert (licence.status, licence.directions) == (LicenceStatus.ACTIVE, frozenset(Direction))
+        assert licence.valid_from == datetime(2026, 1, 10, tzinfo=JST)
+        assert licence.valid_until == datetime(2027, 1, 10, tzinfo=JST)
+        assert index.member(parse(text)) == "m-0001"
+    assert (index.licences(parse("0312340001")), index.member(parse("0312340001"))) == ((), "m-0002"), "no licence"
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        "0312345678",  # single
-        "+81 3 1234 5678",
-        "0312345600",  # range: first, inside, last
-        "0312345650",
-        "0312345699",
-        "0612345000",  # prefix: first, inside, last
-        "0612345500",
-        "0612345999",
-    ],
-)
-def test_the_licences_of_the_holder(index, number):
-    licences = index.licences(parse(number))
-    assert licences is not None
-    [licence] = licences
-    assert (licence.id, licence.member, licence.tone) == ("L-0001", "m-0001", "sample")
-    assert licence.status is LicenceStatus.ACTIVE
-    assert licence.valid_from == datetime(2026, 1, 10, tzinfo=JST)
-    assert licence.valid_until == datetime(2027, 1, 10, tzinfo=JST)
-    assert licence.directions == frozenset(Direction)
-    assert index.member(parse(number)) == "m-0001"
+def test_a_number_without_a_holder(index):
+    texts = "0312345599 0312345700 0612344999 0612346000 06123450000 0312345 +12125551234 110 05012345678"
+    for number in (*map(parse, texts.split()), WITHHELD, MALFORMED, Number(NumberKind.EMERGENCY, "110")):
+        assert index.licences(number) is index.member(number) is index.suspension(number) is None, number
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        "0312345599", "0312345700", "0612344999", "0612346000", "06123450000", "0312345", "+12125551234", "110",
-        "05012345678",
-    ],
-)  # fmt: skip
-def test_a_number_without_a_holder(index, number):
-    assert index.licences(parse(number)) is None
-    assert index.member(parse(number)) is None
-    assert index.suspension(parse(number)) is None
-
-
-def test_a_member_without_licence_is_distinguished_from_no_member(index):
-    assert index.licences(parse("0312340001")) == ()
-    assert index.member(parse("0312340001")) == "m-0002"
-
-
-@pytest.mark.parametrize("number", [WITHHELD, MALFORMED, Number(NumberKind.EMERGENCY, "110")])
-def test_a_malformed_number_has_neither_licence_nor_suspension(index, number):
-    assert index.licences(number) is None
-    assert index.member(number) is None
-    assert index.suspension(number) is None
-
-
-def test_suspensions(index):
+def test_suspensions_masters_and_no_number_in_a_repr(index):
     suspension = index.suspension(parse("03-1234-5677"))
-    assert suspension is not None
-    assert suspension.since == datetime(2026, 3, 1, tzinfo=JST)
-    assert suspension.reference == "R-1"
+    assert (suspension.since, suspension.reference) == (datetime(2026, 3, 1, tzinfo=JST), "R-1")
     assert list(index.suspensions()) == [suspension]
     assert index.suspension(parse("0312345678")) is None
-
-
-def test_the_masters_of_the_tones(index):
     assert index.tones == {"sample": None}
     named = index_of(GOOD.replace("title: Sample sound", f"title: Sample sound, sha256: {'AB' * 32}"))
     assert named.tones == {"sample": "ab" * 32}
-
-
-def test_its_repr_shows_no_number(index):
     assert repr(index) == "<RegistryIndex version 42>"
     assert "12345" not in repr(list(index.suspensions()))
 
@@ -114,7 +78,7 @@ spans = st.tuples(st.integers(9_990, 10_040), st.integers(0, 15)).map(
 
 
 @given(st.lists(st.lists(spans, max_size=5), min_size=1, max_size=3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_it_holds_exactly_the_numbers_of_the_file(members):
     text = with_numbers(*members)
     if faults_of(text):
@@ -141,9 +105,9 @@ def _median_ns(index: RegistryIndex, numbers: list[Number]) -> float:
 
 def test_a_look_up_takes_as_long_in_a_large_registry_as_in_a_small_one():
     small = index_of(with_numbers([f"03{10_000_000 + n}" for n in range(10)]))
-    large = index_of(with_numbers([f"03{10_000_000 + 7 * n}" for n in range(100_000)]))
+    large = index_of(with_numbers([f"03{10_000_000 + 7 * n}" for n in range(20_000)]))
     few = [parse(f"03{10_000_000 + n % 10}") for n in range(1_000)]
-    many = [parse(f"03{10_000_000 + 7 * 97 * n}") for n in range(1_000)]
+    many = [parse(f"03{10_000_000 + 7 * 19 * n}") for n in range(1_000)]
     assert all(large.licences(number) is not None for number in many)
     ratio = min(_median_ns(large, many) for _ in range(5)) / min(_median_ns(small, few) for _ in range(5))
     assert ratio < 3  # 1.0 to 1.3 on an idle machine; a search through the list would give thousands
