@@ -32,11 +32,14 @@ def new_keys() -> dict[Keys, list[CryptoSigner]]:
 class Association:
     folder: Path
     keys: dict[Keys, list[CryptoSigner]] = field(default_factory=new_keys)
+    new: bool = True
+    """Whether its files are to be written; not in a copy of a folder."""
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(exist_ok=True)
         self.workspace = Workspace(self.folder)
-        self.write(GOOD.partition("suspensions:")[0], SUSPENSIONS)
+        if self.new:
+            self.folder.mkdir(exist_ok=True)
+            self.write(GOOD.partition("suspensions:")[0], SUSPENSIONS)
 
     def write(self, registry: str | None = None, suspensions: str | None = None) -> None:
         for file, text in ((tuf_roles.REGISTRY_FILE, registry), (tuf_roles.SUSPENSIONS_FILE, suspensions)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,18 @@ from .association import Association, Machine
 from .serving import write_certificate
 
 
-@pytest.fixture
-def association(tmp_path: Path) -> Association:
-    made = Association(tmp_path / "association")
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Association:
+    made = Association(tmp_path_factory.mktemp("begun") / "association")
     made.begin()
     return made
+
+
+@pytest.fixture
+def association(begun: Association, tmp_path: Path) -> Association:
+    """A copy of it."""
+    shutil.copytree(begun.folder, tmp_path / "association")
+    return Association(tmp_path / "association", dict(begun.keys), new=False)
 
 
 @pytest.fixture

@@ -36,7 +36,6 @@ def test_a_generation_is_taken_once(open_source):
     source = open_source()
     assert source.refresh()
     assert not source.refresh()
-    assert source.current
     assert (source.current.version, source.current.trust) == (42, Trust.SIGNED)
     assert source.current.expires < datetime.now(UTC) + timedelta(days=8)
 
@@ -77,58 +76,41 @@ def test_a_refused_generation_is_logged_once_and_changes_nothing(association, op
     assert not source.refresh()
 
 
-def test_after_a_restart_without_its_source_the_last_generation_is_used(association, machine, open_source):
+def test_after_a_restart_the_kept_generation_is_used_without_asking_the_source(association, open_source, walks):
     association.write(suspensions=STOPPED)
     association.publish()
     open_source().refresh()
+    walks.clear()
     shutil.rmtree(association.repository)
     source = open_source()
     assert source.refresh()
+    assert not walks, "a start does not wait for the source"
     assert not source.refresh()
-    assert source.current
     assert source.current.trust is Trust.SIGNED
     assert source.current.suspension(STOPPED_NUMBER)
 
 
-def test_a_start_with_a_kept_generation_does_not_wait_for_the_source(machine, open_source, monkeypatch):
-    open_source().refresh()
-    asked: list[int] = []
-    monkeypatch.setattr(Repository, "update", lambda _: asked.append(1))
-    assert open_source().refresh()
-    assert not asked
-
-
-def test_an_expired_registry_still_suspends_but_licenses_nothing(association, machine, open_source):
+def test_an_expired_registry_still_suspends_but_licenses_nothing(association, open_source):
     association.write(suspensions=STOPPED)
     association.publish()
-    open_source().refresh()
     source = open_source()
     source.refresh()
-    later = datetime.now(UTC) + timedelta(days=3650)
-
-    def reason(number: str, at: datetime, policy: Policy = Policy()) -> Reason:  # noqa: B008
-        call = ForwardedCall("c", Direction.INCOMING, parse(number), parse(""), parse("0501234567"))
-        return decide(call, source.current, policy, at).reason
-
-    assert reason("0312345677", later) is Reason.NUMBER_SUSPENDED
-    assert reason("0312345601", later) is Reason.REGISTRY_STALE
-    assert source.current
-    just_after = source.current.expires + timedelta(seconds=1)
+    later, just_after = datetime.now(UTC) + timedelta(days=3650), source.current.expires + timedelta(seconds=1)
+    assert reason(source, "0312345677", later) is Reason.NUMBER_SUSPENDED
+    assert reason(source, "0312345601", later) is Reason.REGISTRY_STALE
+    assert reason(source, "0312345601", just_after) is Reason.REGISTRY_STALE
     graceful = Policy(registry_stale=timedelta(hours=1))
-    assert reason("0312345601", just_after) is Reason.REGISTRY_STALE
-    assert reason("0312345601", just_after, graceful) is Reason.LICENCE_VALID
+    assert reason(source, "0312345601", just_after, graceful) is Reason.LICENCE_VALID
 
 
-def test_the_source_is_polled_at_the_set_interval(association, machine, open_source):
+def test_the_source_is_polled_at_the_set_interval(association, open_source):
     now_s = [0.0]
     source = open_source(5.0, lambda: now_s[0])
     assert source.refresh()
     association.write(suspensions=STOPPED)
     association.publish()
-    now_s[0] = 4.9
-    assert not source.refresh()
-    now_s[0] = 5.0
-    assert source.refresh()
+    for now_s[0], refreshed in ((4.9, False), (5.0, True)):
+        assert source.refresh() is refreshed
 
 
 def test_signed_faults_are_logged_and_change_nothing(
@@ -165,6 +147,11 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+
+
+def reason(source: SignedSource, number: str, at: datetime, policy: Policy = Policy()) -> Reason:  # noqa: B008
+    call = ForwardedCall("c", Direction.INCOMING, parse(number), parse(""), parse("0501234567"))
+    return decide(call, source.current, policy, at).reason
 
 
 def test_an_unchanged_timestamp_suffices_for_a_minute(open_source, walks):
@@ -212,18 +199,15 @@ def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(tmp_
     """Decisions use the expiry at once; the log has it within a minute."""
     frozen = Association(tmp_path / "frozen")
     frozen.begin(datetime.now(UTC) - tuf_roles.ROLES["timestamp"].lasts + timedelta(seconds=2))
-    machine = Machine(frozen, tmp_path / "frozen-machine")
     now_s = [0.0]
-    source = SignedSource(machine.repository(), 0.0, lambda: now_s[0])
+    source = SignedSource(Machine(frozen, tmp_path / "frozen-machine").repository(), 0.0, lambda: now_s[0])
     assert source.refresh()
-    call = ForwardedCall("c", Direction.INCOMING, parse("0312345601"), parse(""), parse("0501234567"))
-    assert decide(call, source.current, Policy(), datetime.now(UTC)).reason is Reason.LICENCE_VALID
-    assert source.current
+    assert reason(source, "0312345601", datetime.now(UTC)) is Reason.LICENCE_VALID
     time.sleep((source.current.expires - datetime.now(UTC)).total_seconds() + 0.01)
     now_s[0] = WHOLE_S - 1
     assert not source.refresh()
     assert len(walks) == 1
-    assert decide(call, source.current, Policy(), datetime.now(UTC)).reason is Reason.REGISTRY_STALE
+    assert reason(source, "0312345601", datetime.now(UTC)) is Reason.REGISTRY_STALE
     now_s[0] = WHOLE_S
     assert not source.refresh()
     [told] = errors(caplog)
