@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,18 @@ def new_office(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
     return office
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the first `office` has, for the others."""
+    return tmp_path_factory.mktemp("offices") / "kept"
+
+
 @pytest.fixture
-def office(new_office: Office) -> Office:
-    new_office.told("init", "--keys", new_office.key("any").parent)
+def office(new_office: Office, kept: Path) -> Office:
+    beside = new_office.folder.parent
+    if kept.exists():
+        shutil.copytree(kept, beside, dirs_exist_ok=True)
+    else:
+        new_office.told("init", "--keys", new_office.key("any").parent)
+        shutil.copytree(beside, kept)
     return new_office

@@ -17,6 +17,21 @@ from idtone.persons import AccountKnownBy, Person
 
 PHRASE = "of the test"
 WHY = ("--why", "as asked")
+STOP = ("--reference", "R-7", "--requested", "2026-11-02T01:10:00+09:00", *WHY)
+TWICE = "0312345677\n0312345677\n"
+"""As two people enter a number."""
+APPLICATION = """\
+application:
+  id: A-1
+  received: 2026-11-20
+  member: {id: m-0008, name: {ja: 八番電話株式会社, en: Eighth Telecom}}
+  identity:
+    - {document: 登記事項証明書, checked: 2026-11-19, by: Suzuki}
+  pledge: {signed: 2026-11-18}   # 誓約
+  licences:
+    - {tone: sample, directions: [incoming, outgoing]}
+  numbers: ["0362345678", "+81362345700-+81362345799"]
+"""
 READING = {"check", "decide", "diff", "operators", "show", "update"}
 """The commands of `idtone registry`; all others here belong to `idtone authority`."""
 
@@ -72,6 +87,19 @@ class Office:
         """All files in the folder."""
         found = (path for path in self.folder.rglob("*") if path.is_file() and path.name != ".lock")
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
+
+    @property
+    def root(self) -> Path:
+        """What members and holders keep."""
+        return self.folder / "repository" / "metadata" / "1.root.json"
+
+    def new_keys(self, *names: str, of_set: bool = False) -> list[str]:
+        """Make keys as their holders do; the options that give their public halves to `rotate`, or to `init`."""
+        self.key("any").parent.mkdir(exist_ok=True)
+        made = {name: self.run("key", self.key(name), "--json")[1]["public"] for name in names}
+        if of_set:
+            return [word for name in names for word in ("--public", f"{name.partition('-')[0]}={made[name]}")]
+        return [word for name in names for word in ("--new", made[name])]
 
     def key(self, name: str) -> Path:
         return self.folder.with_name("keys") / f"{name}.pem"

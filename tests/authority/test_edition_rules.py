@@ -6,147 +6,76 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner, SSlibKey
-from tuf.api.metadata import Metadata, MetaFile, TargetFile, Targets
+from tuf.api.metadata import Metadata, MetaFile, TargetFile
 
 from idtone.authority import repository as module
 from idtone.registry.trust.client import Repository
 
-from .office import WHY, Office
+from .office import STOP, TWICE, WHY, Office
 
-Spoil = Callable[[Path], None]
+STRANGER = CryptoSigner.generate_ed25519()
 
 
 @pytest.fixture
 def package(office: Office, tmp_path: Path) -> Path:
     """All roles: a rotation, a revocation and a suspension at once."""
     office.told("revoke", "L-0001", *WHY)
-    office.told(
-        "suspend-number", "--reference", "R-7", "--requested", "2026-11-02", *WHY, typed="0312345677\n0312345677\n"
-    )
-    new = []
-    for number in (4, 5, 6):
-        _, told, _ = office.run("key", office.key(f"registry-{number}"), "--json")
-        new += ["--new", told["public"]]
+    office.told("suspend-number", *STOP, typed=TWICE)
+    new = office.new_keys("registry-4", "registry-5", "registry-6")
     office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "rotation")
     for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
         sign(office, tmp_path / "rotation", name)
     office.told("publish", "--package", tmp_path / "rotation")
     office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
-    office.told("lift", *WHY, typed="0312345677\n0312345677\n")
-    new = []
-    for number in (3, 4):
-        _, told, _ = office.run("key", office.key(f"duty-{number}"), "--json")
-        new += ["--new", told["public"]]
+    office.told("lift", *WHY, typed=TWICE)
+    new = office.new_keys("duty-3", "duty-4")
     office.told("rotate", "duty", *new, *WHY, "--package", tmp_path / "package")
     return tmp_path / "package"
 
 
 def sign(office: Office, package: Path, *names: str) -> tuple[int, str]:
-    root = office.folder / "repository" / "metadata" / "1.root.json"
-    code, _, error = office.run("sign", package, *office.keys(*names), "--trust", root, "--yes")
+    code, _, error = office.run("sign", package, *office.keys(*names), "--trust", office.root, "--yes")
     return code, " ".join(error.split())
 
 
-def changed(package: Path, name: str, change: Callable[[Any], None], part: str = "after") -> None:
+def changed(name: str, change: Callable[[Any], object], package: Path, part: str = "after") -> None:
     path = package / part / "metadata" / f"{name}.json"
     metadata = Metadata[Any].from_file(str(path))
     change(metadata.signed)
     path.write_bytes(metadata.to_bytes())
 
 
-def key_under_anothers_id(package: Path) -> None:
-    def change(root: Any) -> None:
-        keyid = root.roles["timestamp"].keyids[0]
-        stolen = CryptoSigner.generate_ed25519().public_key
-        root.keys[keyid] = SSlibKey(keyid, stolen.keytype, stolen.scheme, stolen.keyval)
-
-    changed(package, "root", change)
+def setting(name: str, **values: object) -> Callable[[Path], None]:
+    return partial(changed, name, lambda signed: [setattr(signed, *each) for each in values.items()])
 
 
-def targets_name_a_file_themselves(package: Path) -> None:
-    file = package / "after" / "targets" / "suspensions.yaml"
-
-    def change(targets: Targets) -> None:
-        targets.targets["registry.yaml"] = TargetFile.from_file("registry.yaml", str(file), ["sha256"])
-
-    changed(package, "targets", change)
+def expiring(year: int) -> Callable[[Path], None]:
+    return partial(changed, "timestamp", lambda signed: setattr(signed, "expires", signed.expires.replace(year=year)))
 
 
-def duty_may_sign_the_registry(package: Path) -> None:
-    changed(package, "targets", lambda targets: targets.delegations.roles["suspensions"].paths.append("registry.yaml"))
+def copied(source: str, target: str) -> Callable[[Path], None]:
+    return lambda package: shutil.copy(package / source, package / target)
 
 
-def one_key_is_enough(package: Path) -> None:
-    changed(package, "root", lambda root: setattr(root.roles["timestamp"], "threshold", 1))
+def key_under_anothers_id(root: Any) -> None:
+    keyid, stolen = root.roles["timestamp"].keyids[0], STRANGER.public_key
+    root.keys[keyid] = SSlibKey(keyid, stolen.keytype, stolen.scheme, stolen.keyval)
 
 
-def a_key_that_no_role_uses(package: Path) -> None:
-    stolen = CryptoSigner.generate_ed25519().public_key
-    changed(package, "root", lambda root: root.keys.__setitem__(stolen.keyid, stolen))
-
-
-def one_role_of_the_set_has_another_key(package: Path) -> None:
-    stolen = CryptoSigner.generate_ed25519().public_key
-
-    def change(root: Any) -> None:
-        root.revoke_key(root.roles["timestamp"].keyids[0], "timestamp")
-        root.add_key(stolen, "timestamp")
-
-    changed(package, "root", change)
-
-
-def a_document_of_another_kind(package: Path) -> None:
-    shutil.copy(package / "after/metadata/suspensions.json", package / "after/metadata/timestamp.json")
-
-
-def a_version_without_a_successor(package: Path) -> None:
-    changed(package, "suspensions", lambda signed: setattr(signed, "version", 2**31))
-
-
-def a_snapshot_of_other_versions(package: Path) -> None:
-    changed(package, "snapshot", lambda signed: signed.meta.__setitem__("registry.json", MetaFile(999)))
-
-
-def a_timestamp_of_another_snapshot(package: Path) -> None:
-    changed(package, "timestamp", lambda signed: setattr(signed, "snapshot_meta", MetaFile(999)))
-
-
-def a_term_of_thousands_of_years(package: Path) -> None:
-    changed(package, "timestamp", lambda signed: setattr(signed, "expires", signed.expires.replace(year=9000)))
-
-
-def a_term_that_has_passed(package: Path) -> None:
-    changed(package, "timestamp", lambda signed: setattr(signed, "expires", signed.expires.replace(year=2020)))
-
-
-def an_unknown_field(package: Path) -> None:
-    changed(package, "suspensions", lambda signed: signed.unrecognized_fields.__setitem__("x", 1))
-
-
-def a_target_that_is_not_there(package: Path) -> None:
-    target = TargetFile.from_data("registry.yaml", b"x", ["sha256"])
-    changed(package, "suspensions", lambda signed: signed.targets.__setitem__("registry.yaml", target))
-
-
-def an_unknown_field_beside_the_history(package: Path) -> None:
-    def change(signed: Targets) -> None:
-        signed.targets["suspensions.yaml"].unrecognized_fields["custom"]["more"] = 1
-
-    changed(package, "suspensions", change)
+def another_key_of_one_role(root: Any) -> None:
+    root.revoke_key(root.roles["timestamp"].keyids[0], "timestamp")
+    root.add_key(STRANGER.public_key, "timestamp")
 
 
 def delegates_its_file(package: Path) -> None:
-    targets = Metadata[Targets].from_file(str(package / "after/metadata/targets.json")).signed
-    changed(package, "suspensions", lambda signed: setattr(signed, "delegations", targets.delegations))
-
-
-def another_published_file(package: Path) -> None:
-    shutil.copy(package / "after/targets/suspensions.yaml", package / "before/targets/suspensions.yaml")
+    targets = Metadata[Any].from_file(str(package / "after/metadata/targets.json")).signed
+    setting("suspensions", delegations=targets.delegations)(package)
 
 
 def no_published_metadata(package: Path) -> None:
@@ -154,33 +83,56 @@ def no_published_metadata(package: Path) -> None:
     (package / "before").mkdir()
 
 
-def a_published_root_of_strangers(package: Path) -> None:
-    stolen = CryptoSigner.generate_ed25519()
-    changed(package, "root", lambda root: root.add_key(stolen.public_key, "root"), "before")
-
-
-def an_unsigned_published_snapshot(package: Path) -> None:
-    changed(package, "snapshot", lambda signed: setattr(signed, "version", 77), "before")
-
-
-SPOILS: list[Spoil] = [
-    key_under_anothers_id, targets_name_a_file_themselves, duty_may_sign_the_registry, one_key_is_enough,
-    a_key_that_no_role_uses, one_role_of_the_set_has_another_key, a_document_of_another_kind,
-    a_version_without_a_successor, a_snapshot_of_other_versions, a_timestamp_of_another_snapshot,
-    a_term_of_thousands_of_years, a_term_that_has_passed, an_unknown_field, a_target_that_is_not_there,
-    an_unknown_field_beside_the_history, delegates_its_file, another_published_file, no_published_metadata,
-    a_published_root_of_strangers, an_unsigned_published_snapshot,
-]  # fmt: skip
+TARGET = TargetFile.from_data("registry.yaml", b"x", ["sha256"])
+SPOILS: dict[str, Callable[[Path], object]] = {
+    "a key under another's id": partial(changed, "root", key_under_anothers_id),
+    "one key is enough": partial(changed, "root", lambda root: setattr(root.roles["timestamp"], "threshold", 1)),
+    "a key that no role uses": partial(
+        changed, "root", lambda root: root.keys.update({STRANGER.public_key.keyid: STRANGER.public_key})
+    ),
+    "one role of the set has another key": partial(changed, "root", another_key_of_one_role),
+    "targets name a file themselves": partial(
+        changed, "targets", lambda targets: targets.targets.update({"registry.yaml": TARGET})
+    ),
+    "duty may sign the registry": partial(
+        changed, "targets", lambda targets: targets.delegations.roles["suspensions"].paths.append("registry.yaml")
+    ),
+    "a document of another kind": copied("after/metadata/suspensions.json", "after/metadata/timestamp.json"),
+    "a version without a successor": setting("suspensions", version=2**31),
+    "a snapshot of other versions": partial(
+        changed, "snapshot", lambda signed: signed.meta.update({"registry.json": MetaFile(999)})
+    ),
+    "a timestamp of another snapshot": setting("timestamp", snapshot_meta=MetaFile(999)),
+    "a term of thousands of years": expiring(9000),
+    "a term that has passed": expiring(2020),
+    "an unknown field": partial(changed, "suspensions", lambda signed: signed.unrecognized_fields.update(x=1)),
+    "a target that is not there": partial(
+        changed, "suspensions", lambda signed: signed.targets.update({"registry.yaml": TARGET})
+    ),
+    "an unknown field beside the history": partial(
+        changed,
+        "suspensions",
+        lambda signed: signed.targets["suspensions.yaml"].unrecognized_fields["custom"].update(more=1),
+    ),
+    "the suspensions delegate their file": delegates_its_file,
+    "another published file": copied("after/targets/suspensions.yaml", "before/targets/suspensions.yaml"),
+    "no published metadata": no_published_metadata,
+    "a published root of strangers": partial(
+        changed, "root", lambda root: root.add_key(STRANGER.public_key, "root"), part="before"
+    ),
+    "an unsigned published snapshot": partial(
+        changed, "snapshot", lambda signed: setattr(signed, "version", 77), part="before"
+    ),
+}
 
 
 def test_a_package_that_breaks_a_rule_is_not_signed(office, package, tmp_path):
-    for spoil in SPOILS:
-        copy = tmp_path / spoil.__name__
+    for name, spoil in SPOILS.items():
+        copy = tmp_path / name
         shutil.copytree(package, copy)
         spoil(copy)
         code, error = sign(office, copy, "root-1", "duty-3")
-        assert code == 2, spoil.__name__
-        assert "Traceback" not in error
+        assert (code, "Traceback" in error) == (2, False), name
     assert sign(office, package, "root-1", "root-2", "duty-3", "duty-4")[0] == 0
     office.told("publish", "--package", package)
 
@@ -188,21 +140,16 @@ def test_a_package_that_breaks_a_rule_is_not_signed(office, package, tmp_path):
 def test_what_strangers_have_signed_is_not_published(office, package):
     """The package has all signatures by its own keys, and none by the published keys."""
     strangers = [CryptoSigner.generate_ed25519() for _ in range(2)]
+
+    def change(signed: Any) -> None:
+        for role in signed.roles if signed.type == "root" else ("registry", "suspensions"):
+            for stranger in strangers:
+                signed.add_key(stranger.public_key, role)
+
     for part in ("before", "after"):
         for name in ("root", "targets"):
-            if not (package / part / "metadata" / f"{name}.json").exists():
-                continue
-
-            def change(signed: Any) -> None:
-                for stranger in strangers:
-                    if signed.type == "root":
-                        for role in signed.roles:
-                            signed.add_key(stranger.public_key, role)
-                    else:
-                        for role in ("registry", "suspensions"):
-                            signed.add_key(stranger.public_key, role)
-
-            changed(package, name, change, part)
+            if (package / part / "metadata" / f"{name}.json").exists():
+                changed(name, change, package, part)
     for path in (package / "after" / "metadata").iterdir():
         metadata = Metadata[Any].from_file(str(path))
         for stranger in strangers:
@@ -212,12 +159,11 @@ def test_what_strangers_have_signed_is_not_published(office, package):
 
 
 def test_a_first_edition_is_described_completely(new_office, tmp_path):
-    office, given = new_office, []
-    office.key("any").parent.mkdir()
-    for kind, count in {"root": 3, "registry": 3, "duty": 2}.items():
-        for number in range(1, count + 1):
-            _, told, _ = office.run("key", office.key(f"{kind}-{number}"), "--json")
-            given += ["--public", f"{kind}={told['public']}"]
+    office = new_office
+    names = [
+        f"{kind}-{number}" for kind, count in (("root", 3), ("registry", 3), ("duty", 2)) for number in range(count)
+    ]
+    given = office.new_keys(*names, of_set=True)
     told = office.told("init", *given, "--package", tmp_path / "first")
     text = "\n".join(told["words"])
     assert "member m-0001 is new: 良い電話株式会社" in text
@@ -248,7 +194,7 @@ def interrupted(office: Office, written: int, error: OSError) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("written", range(9))
+@pytest.mark.parametrize("written", [0, 1, 2, 4, 8])
 def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
     new = [word for name in ("root-4", "root-5", "root-6") for word in ("--new", office.key(name))]
     given = office.keys("root-1", "root-2", "duty-1", "duty-2")
@@ -258,10 +204,9 @@ def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
         assert "Input/output error" in error
         keys = office.keys("root-4", "root-5", "root-1", "root-2", "duty-1", "duty-2")
         office.told("publish", *keys)
-    machine = tmp_path / "machine"
     root = tmp_path / "root.json"
-    root.write_bytes((office.folder / "repository" / "metadata" / "1.root.json").read_bytes())
-    Repository(root, str(office.folder / "repository"), machine).update()
+    root.write_bytes(office.root.read_bytes())
+    Repository(root, str(office.folder / "repository"), tmp_path / "machine").update()
 
 
 @pytest.mark.parametrize("written", [1, 3])
@@ -277,20 +222,19 @@ def test_an_interrupted_first_publication_is_repeated(new_office, written):
 
 
 def test_a_list_mixed_from_two_editions_is_refused(office, tmp_path):
-    root = office.folder / "repository" / "metadata" / "1.root.json"
     old, new = tmp_path / "old", tmp_path / "new"
     office.told("publish", *office.duty(), "--site", old)
     office.told("revoke", "L-0001", *WHY)
     office.told("publish", *office.all_keys(), "--site", new)
-    assert office.run("operators", old, "--trust", root)[0] == 0, "until its timestamp expires"
+    assert office.run("operators", old, "--trust", office.root)[0] == 0, "until its timestamp expires"
     for file in ("proof/registry.json", "operators.json"):
         shutil.copy(old / file, new / file)
-    code, _, error = office.run("operators", new, "--trust", root)
+    code, _, error = office.run("operators", new, "--trust", office.root)
     assert (code, "mixes files of several editions" in error) == (2, True)
-    for file, fault in (("proof/timestamp.json", "cannot be read"), ("operators.json", "cannot be read")):
+    for file in ("proof/timestamp.json", "operators.json"):
         (new / file).unlink()
-        code, _, error = office.run("operators", new, "--trust", root)
-        assert (code, fault in error) == (2, True), file
+        code, _, error = office.run("operators", new, "--trust", office.root)
+        assert (code, "cannot be read" in error) == (2, True), file
     for wrong in (tmp_path, old / "proof" / "timestamp.json", old / "index.html"):
         code, _, error = office.run("operators", old, "--trust", wrong)
         assert (code, "Traceback" in error) == (2, False)
@@ -300,8 +244,7 @@ def test_the_list_of_an_expired_registry_is_refused(office, tmp_path):
     text = office.registry.read_text().replace("version: 42", "version: 43")
     office.registry.write_text(text.replace("2026-12-01", "2026-11-02"))
     office.told("publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
-    root = office.folder / "repository" / "metadata" / "1.root.json"
-    code, _, error = office.run("operators", tmp_path / "site", "--trust", root)
+    code, _, error = office.run("operators", tmp_path / "site", "--trust", office.root)
     assert (code, "has expired" in error) == (2, True)
 
 
@@ -313,8 +256,9 @@ def test_a_site_that_cannot_be_written_is_reported_after_the_publication(office,
 
 
 def test_json_of_a_package_is_json(office, package):
-    root = office.folder / "repository" / "metadata" / "1.root.json"
-    code, told, error = office.run("sign", package, *office.keys("root-1"), "--trust", root, "--json", typed="y\n")
+    code, told, error = office.run(
+        "sign", package, *office.keys("root-1"), "--trust", office.root, "--json", typed="y\n"
+    )
     assert code == 0
     assert json.loads(json.dumps(told))["signed"]
     assert "the set duty signs with" in error, "the changes are shown before the question"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+import shutil
 
 import pytest
 
 from idtone.registry.sources import read_document
 
-from .office import PHRASE, WHY, Office
-from .test_change_registry import APPLICATION
+from .office import APPLICATION, WHY, Office
 
 
 @pytest.fixture
-def empty(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Office:
-    monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
-    return Office(tmp_path / "authority", capsys, monkeypatch)
+def empty(new_office: Office) -> Office:
+    shutil.rmtree(new_office.folder)
+    return new_office
 
 
 def test_from_nothing_to_a_member(empty):

@@ -11,7 +11,7 @@ from idtone.errors import TrustError
 
 from ..registry.examples import GOOD
 from ..registry.trust.association import STOPPED
-from .office import PHRASE, WHY
+from .office import PHRASE, STOP, TWICE, WHY
 
 
 def test_from_the_authority_to_the_member(office, tmp_path):
@@ -36,12 +36,11 @@ def test_from_the_authority_to_the_member(office, tmp_path):
 
 
 def test_too_few_keys_publish_nothing(office):
-    office.suspensions.write_text(STOPPED)
-    office.told("note", *WHY)
-    error = office.refused("publish", *office.keys("duty-1"))
-    assert "needs the signatures of 2 of its 2 duty keys, and has 1" in error
-    error = office.refused("publish", *office.keys("duty-1", "duty-1"))
-    assert "of its 2 duty keys, and has 1" in error
+    office.told("suspend-number", *STOP, typed=TWICE)
+    for keys in (("duty-1",), ("duty-1", "duty-1")):
+        error = office.refused("publish", *office.keys(*keys))
+        assert "suspensions needs the signatures of 2 of its 2 duty keys, and has 1" in error
+    assert office.told("history")[-1]["signed"] is None
 
 
 def test_a_number_is_stopped_while_a_grant_is_in_preparation(office):
@@ -55,31 +54,24 @@ def test_a_number_is_stopped_while_a_grant_is_in_preparation(office):
     assert (told["signed"], told["left"]) == (["registry", "snapshot", "timestamp"], [])
 
 
-@pytest.mark.parametrize("text", ["registry: {", "", None])
+@pytest.mark.parametrize("text", ["registry: {", None])
 def test_a_number_is_stopped_despite_a_faulty_registry(office, text):
     if text is None:
         office.registry.unlink()
     else:
         office.registry.write_text(text)
-    stop = ("--reference", "R-7", "--requested", "2026-11-02T01:10:00+09:00", *WHY)
-    office.told("suspend-number", *stop, typed="0312345677\n0312345677\n")
+    office.told("suspend-number", *STOP, typed=TWICE)
     told = office.told("publish", *office.duty())
     assert (told["signed"], told["left"]) == (["suspensions", "snapshot", "timestamp"], ["registry"])
 
 
-def test_a_fault_is_reported_with_file_line_and_field(office):
-    office.suspensions.write_text(STOPPED.replace("reference: R-1", "referenz: R-1"))
-    error = office.refused("publish", *WHY, *office.duty())
-    assert f"{office.suspensions}:3:" in error
-
-
 def test_suspensions_can_be_checked_before_they_are_published(office):
-    office.suspensions.write_text(STOPPED)
-    code, told, _ = office.run("check", office.suspensions, "--json")
-    assert (code, told["good"], told["suspensions"]) == (0, True, 1)
-    office.suspensions.write_text(STOPPED.replace("03123", "03x23"))
-    code, told, _ = office.run("check", office.suspensions, "--json")
-    assert (code, told["good"], told["faults"][0]["line"]) == (1, False, 3)
+    for text, good in ((STOPPED, True), (STOPPED.replace("03123", "03x23"), False)):
+        office.suspensions.write_text(text)
+        code, told, _ = office.run("check", office.suspensions, "--json")
+        assert (code, told["good"]) == (not good, good)
+        assert told["suspensions"] == 1 if good else told["faults"][0]["line"] == 3
+    assert f"{office.suspensions}:3:" in office.refused("publish", *WHY, *office.duty())
 
 
 def test_an_edit_by_hand_is_recorded_before_it_is_published(office):
@@ -109,37 +101,30 @@ def test_keys_are_replaced(office):
     assert "has a key twice" in office.refused("rotate", "duty", *new[:2] * 2, *WHY, *office.keys("root-1", "root-2"))
 
 
-def test_a_wrong_passphrase_opens_no_key(office):
+def test_a_mistyped_passphrase_is_asked_for_again(office, tmp_path):
+    path = tmp_path / "key.pem"
+    made = make_key(path, PHRASE)
+    for answers, opened in (
+        ([PHRASE], True),
+        (["a", "b", PHRASE], True),
+        (["a", "b", "c", PHRASE], False),
+        (["a", "a", PHRASE], False),
+    ):
+        left = list(answers)
+        if opened:
+            assert signer(str(path), lambda _, left=left: left.pop(0)).public_key == made.public_key
+            assert not left
+        else:
+            with pytest.raises(TrustError, match="is not a key, or the passphrase is wrong"):
+                signer(str(path), lambda _, left=left: left.pop(0))
+            assert left == [PHRASE]
     office.monkeypatch.setenv("IDTONE_PASSPHRASE", "another")
     assert "is not a key, or the passphrase is wrong" in office.refused("publish", *office.duty())
 
 
-@pytest.mark.parametrize(
-    ("answers", "opened"),
-    [
-        ([PHRASE], True),
-        (["a", PHRASE], True),
-        (["a", "b", PHRASE], True),
-        (["a", "b", "c", PHRASE], False),
-        (["a", "a", PHRASE], False),
-    ],
-)
-def test_a_mistyped_passphrase_is_asked_for_again(tmp_path, answers, opened):
-    path, left = tmp_path / "key.pem", list(answers)
-    made = make_key(path, PHRASE)
-    if opened:
-        assert signer(str(path), lambda _: left.pop(0)).public_key == made.public_key
-        assert not left
-    else:
-        with pytest.raises(TrustError, match="is not a key, or the passphrase is wrong"):
-            signer(str(path), lambda _: left.pop(0))
-        assert left == [PHRASE]
-
-
 def test_a_key_that_others_can_read_is_refused(tmp_path):
     path = tmp_path / "key.pem"
-    made = make_key(path, PHRASE)
-    assert load_key(path, PHRASE).public_key == made.public_key
+    make_key(path, PHRASE)
     assert b"ENCRYPTED" in path.read_bytes()
     for mode in (0o640, 0o604, 0o660):
         path.chmod(mode)
@@ -147,17 +132,12 @@ def test_a_key_that_others_can_read_is_refused(tmp_path):
             load_key(path, PHRASE)
 
 
-def test_init_replaces_no_repository_and_no_key(office):
+def test_init_replaces_no_repository_and_no_key_and_makes_none_in_the_folder(office):
     others = office.folder.with_name("others")
     assert "there is a repository already" in office.refused("init", "--keys", others)
     assert not others.exists()
     shutil.rmtree(office.folder / "repository")
-    error = office.refused("init", "--keys", office.key("any").parent)
-    assert "a key cannot be written here" in error
-
-
-def test_init_makes_no_keys_in_the_authoritys_folder(office):
-    shutil.rmtree(office.folder / "repository")
+    assert "a key cannot be written here" in office.refused("init", "--keys", office.key("any").parent)
     for folder in (office.folder, office.folder / "repository" / "keys"):
         error = office.refused("init", "--keys", folder)
         assert "is in the authority's folder, which others can read" in error
@@ -185,28 +165,25 @@ def test_terms_and_thresholds_can_be_set(new_office):
     new_office.told("publish", *WHY, *new_office.keys("duty-3", "duty-1"))
 
 
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
+def test_terms_with_faults_are_refused(new_office):
+    path = new_office.folder / "authority.yaml"
+    for text, fault in (
         ("sets: {duty: {keys: 2, threshold: 3}}", "sets.duty.threshold: is higher than the number of keys"),
         ("sets: {duty: {keys: 2, threshold: 1}}", "sets.duty.threshold"),
         ("sets: {night: {keys: 2, threshold: 2}}", "sets.night"),
         ("lasts: {timestamps: P7D}", "lasts.timestamps: is not a role"),
         ("lasts: {timestamp: P70000D}", "lasts.timestamp: is not a plausible time"),
-    ],
-)
-def test_terms_with_faults_are_refused(new_office, text, fault):
-    (new_office.folder / "authority.yaml").write_text(text)
-    error = new_office.refused("init", "--keys", new_office.key("any").parent)
-    assert f"{new_office.folder / 'authority.yaml'}:1:" in error
-    assert fault in error
+    ):
+        path.write_text(text)
+        error = new_office.refused("init", "--keys", new_office.key("any").parent)
+        assert (f"{path}:1:" in error, fault in error) == (True, True), text
 
 
 # -- the public list --------------------------------------------------------------------------------------------------
 
 
 def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
-    site, root = tmp_path / "site", office.folder / "repository" / "metadata" / "1.root.json"
+    site, root = tmp_path / "site", office.root
     office.suspensions.write_text(STOPPED)
     office.told("publish", *WHY, *office.all_keys(), "--site", site)
     code, listed, error = office.run("operators", site, "--trust", root, "--json")

@@ -61,7 +61,7 @@ def token(tmp_path: Path) -> Token:
 
 
 def test_a_token_signs_beside_key_files(office, token, tmp_path):
-    trust = ("--trust", office.folder / "repository" / "metadata" / "1.root.json")
+    trust = ("--trust", office.root)
     key, public, package = "hsm:2?label=duty", tmp_path / "duty-3.pub", tmp_path / "package"
     code, told, error = token.idtone("key", key, "--public", public)
     assert (code, told["public"]) == (0, str(public)), error

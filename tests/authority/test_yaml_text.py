@@ -46,24 +46,17 @@ def lines_lost(before: str, after: str) -> list[str]:
     return [line[2:] for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line.startswith("- ")]
 
 
-@pytest.mark.parametrize(
-    ("location", "added"),
-    [
-        (("members", 0, "numbers"), '      - "0355555555"'),
-        (("members", 2, "numbers"), '        - "0355555555"'),
-        (("members", 3, "numbers"), '        - "0355555555"'),
-    ],
-)
-def test_an_item_goes_below_the_last_one(location, added):
-    after = yaml_text.appended(WRITTEN, location, ["0355555555"])
-    expected = tree(WRITTEN)
-    held = expected["members"][location[1]]
-    held["numbers"] = [*(held["numbers"] or ()), "0355555555"]
-    assert tree(after) == expected
-    assert added in after.splitlines()
-    assert lines_lost(WRITTEN, after) == (["      numbers: []   # none yet"] if location[1] == 2 else [])
-    for comment in ("# above", "# between", "# after the numbers", "# none yet", "# nothing", "# the end"):
-        assert comment in after
+def test_an_item_goes_below_the_last_one():
+    for member, added in ((0, '      - "0355555555"'), (2, '        - "0355555555"'), (3, '        - "0355555555"')):
+        after = yaml_text.appended(WRITTEN, ("members", member, "numbers"), ["0355555555"])
+        expected = tree(WRITTEN)
+        held = expected["members"][member]
+        held["numbers"] = [*(held["numbers"] or ()), "0355555555"]
+        assert tree(after) == expected
+        assert added in after.splitlines()
+        assert lines_lost(WRITTEN, after) == (["      numbers: []   # none yet"] if member == 2 else [])
+        for comment in ("# above", "# between", "# after the numbers", "# none yet", "# nothing", "# the end"):
+            assert comment in after
 
 
 def test_an_item_goes_into_the_line_of_a_list_in_one_line():
@@ -89,34 +82,27 @@ def test_a_member_is_written_as_people_write_it():
     ]
 
 
-@pytest.mark.parametrize(
-    ("location", "lost"),
-    [
+def test_an_item_is_removed_with_its_own_lines():
+    for location, lost in (
         (("members", 0, "numbers", 0), ['      - "0311111111"   # a']),
         (("members", 0, "numbers", 1), ["      - '0322222222'"]),
         (("members", 1), [WRITTEN.splitlines()[10]]),
         (("members", 3), WRITTEN.splitlines()[13:15]),
-    ],
-)
-def test_an_item_is_removed_with_its_own_lines(location, lost):
-    after = yaml_text.removed(WRITTEN, location)
-    expected = tree(WRITTEN)
-    held = expected
-    for step in location[:-1]:
-        held = held[step]
-    del held[location[-1]]
-    assert tree(after) == expected
-    assert lines_lost(WRITTEN, after) == lost
+    ):
+        after = yaml_text.removed(WRITTEN, location)
+        expected = held = tree(WRITTEN)
+        for step in location[:-1]:
+            held = held[step]
+        del held[location[-1]]
+        assert tree(after) == expected
+        assert lines_lost(WRITTEN, after) == lost
 
 
-def test_the_last_item_leaves_an_empty_list():
+def test_the_last_item_leaves_an_empty_list_and_others_take_their_commas():
     text = "a:   # why\n  # what\n  - one\nb: [two]\n"
     after = yaml_text.removed(yaml_text.removed(text, ("a", 0)), ("b", 0))
     assert after == "a: []   # why\n  # what\nb: []\n"
     assert yaml_text.appended(after, ("a",), ["three"]) == "a:   # why\n  - three\n  # what\nb: []\n"
-
-
-def test_items_of_a_line_are_removed_with_their_commas():
     for at, expected in ((0, "[b, c]"), (1, "[a, c]"), (2, "[a, b]")):
         assert yaml_text.removed("x: [a, b, c]\n", ("x", at)) == f"x: {expected}\n"
 
@@ -143,9 +129,8 @@ def test_a_missing_place_is_reported():
 
 
 TEXTS = st.text("abc01 :#-'\"{}[],&*!|>%@`電話", min_size=1, max_size=8)
-LEAVES = TEXTS
 TREES = st.recursive(
-    LEAVES,
+    TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("pqrst"), inner, max_size=3),
     max_leaves=8,
 )
