@@ -76,51 +76,37 @@ def test_into_the_folders_of_the_settings(master, config, tmp_path, capsys):
     assert loaded.sha256 == sha256(master)
 
 
-def test_into_one_folder_without_a_registry(master, config, tmp_path, capsys):
-    assert run(master, "--id", "own", "--title", "Ours", "-o", tmp_path / "out", "-c", config, "--level", -20) == 0
+def test_into_one_folder_without_a_registry_or_the_sounds_in_their_own(master, config, tmp_path, capsys):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    assert run(master, "--id", "own", "--title", "Ours", "-o", out, "-c", config, "--level", -20) == 0
     shown = capsys.readouterr().out
     assert "not asked" in shown
-    assert f"{sha256(tmp_path / 'out' / 'own.sln')}  {tmp_path}/out/own.sln" in shown
-    assert load_library(tmp_path / "out")["own"].level_dbm0 == -20
+    assert f"{sha256(out / 'own.sln')}  {out}/own.sln" in shown
+    assert load_library(out)["own"].level_dbm0 == -20
+    assert run(master, "--id", "own", "-o", tmp_path / "two", "--sounds", elsewhere, "-c", config) == 0
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["own.sln", "own.ulaw"]
+    assert len(list((tmp_path / "two").iterdir())) == 2
 
 
-def test_the_sounds_in_a_folder_of_their_own(master, config, tmp_path):
-    folders = ("-o", tmp_path / "out", "--sounds", tmp_path / "elsewhere")
-    assert run(master, "--id", "own", *folders, "-c", config) == 0
-    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["own.sln", "own.ulaw"]
-    assert len(list((tmp_path / "out").iterdir())) == 2
-
-
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        (("--expect-sha256", "f" * 64), "is expected"),
-        (("--registry", "WRONG"), "names another master"),
-        (("--registry", "RIGHT", "--id", "other", "--standard"), "is marked as the standard sound"),
-        (("--standard",), "there is no registry"),
-        (("--registry", "absent.yaml"), "absent.yaml: cannot be read"),
-        (("--id", "sample"), "is the id of another profile"),
-    ],
-)
-def test_a_refusal_is_one_message_and_exit_code_2(master, config, tmp_path, capsys, more, says):
-    names = {
-        "RIGHT": str(registry(tmp_path / "right.yaml", sha256(master))),
-        "WRONG": str(registry(tmp_path / "wrong.yaml", "0" * 64)),
-    }
+def test_a_refusal_is_one_message_and_exit_code_2(master, config, tmp_path, capsys):
+    right, wrong = registry(tmp_path / "right.yaml", sha256(master)), registry(tmp_path / "wrong.yaml", "0" * 64)
+    bare = tmp_path / "bare.yaml"
+    bare.write_text(f"registry: {{source: {tmp_path}/none.yaml, trust: unsigned}}\n")
     before = sorted(tmp_path.rglob("*"))
-    code = run(master, "--id", "jusa", *(names.get(word, word) for word in more), "-c", config)
-    shown = capsys.readouterr()
-    assert code == console.UNUSABLE
-    assert says in shown.err
-    assert "Traceback" not in shown.err
-    assert shown.out == ""
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_without_any_folder(master, tmp_path, capsys):
-    (tmp_path / "bare.yaml").write_text(f"registry: {{source: {tmp_path}/none.yaml, trust: unsigned}}\n")
-    assert run(master, "--id", "own", "-c", tmp_path / "bare.yaml") == console.UNUSABLE
-    assert "set sounds.profiles in the settings, or name one with -o" in capsys.readouterr().err
+    for more, says in (
+        ((master, "--expect-sha256", "f" * 64), "is expected"),
+        ((master, "--registry", wrong), "names another master"),
+        ((master, "--registry", right, "--id", "other", "--standard"), "is marked as the standard sound"),
+        ((master, "--standard"), "there is no registry"),
+        ((master, "--registry", "absent.yaml"), "absent.yaml: cannot be read"),
+        ((master, "--id", "sample"), "is the id of another profile"),
+        ((master, "-c", bare), "set sounds.profiles in the settings, or name one with -o"),
+        ((), "an unsigned registry has no published masters; name the MASTER"),
+    ):
+        code, shown = run("--id", "jusa", "-c", config, *more), capsys.readouterr()
+        assert (code, shown.out, "Traceback" in shown.err) == (console.UNUSABLE, "", False), says
+        assert says in " ".join(shown.err.split())
+        assert sorted(tmp_path.rglob("*")) == before, says
 
 
 def test_the_master_that_the_association_publishes(master, tmp_path, capsys):
@@ -159,8 +145,3 @@ def test_the_master_that_the_association_publishes(master, tmp_path, capsys):
     named.write_text(named.read_text("utf-8").replace("version: 2", "version: 3"), "utf-8")
     with pytest.raises(TrustError, match=r"jusa\.wav: is not the master that registry\.yaml names for jusa"):
         association.publish()
-
-
-def test_an_unsigned_registry_has_no_published_master(config, capsys):
-    assert run("--id", "jusa", "-c", config) == 2
-    assert "an unsigned registry has no published masters; name the MASTER" in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,14 @@
+"""Settings with a ledger to export from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .exporting import write_settings
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write_settings(tmp_path)
