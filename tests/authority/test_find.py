@@ -1,7 +1,5 @@
 """`idtone authority find`, by name or id, and by number."""
 
-from __future__ import annotations
-
 from ..registry.trust.association import STOPPED
 
 

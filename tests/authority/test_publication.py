@@ -1,7 +1,5 @@
 """What the authority signs and publishes, and what a member's machine makes of it, on the command line."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

@@ -1,7 +1,5 @@
 """Who hears which sound, and when no sound is played."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

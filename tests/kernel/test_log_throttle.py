@@ -1,7 +1,5 @@
 """Each message is logged at once, its repetitions as one line."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 

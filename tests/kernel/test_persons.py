@@ -1,7 +1,5 @@
 """The person who runs a command."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A large registry as arrays, compiled in another process, gives the same answers as the document."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

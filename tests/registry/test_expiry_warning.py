@@ -1,7 +1,5 @@
 """The log messages about a registry that expires."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from idtone.registry.expiry_warning import AGAIN, SOON, Expiry

@@ -1,7 +1,5 @@
 """Faults of single values and between values: each has its line, its field and a remedy."""
 
-from __future__ import annotations
-
 import json
 from datetime import date, datetime, timedelta, timezone
 

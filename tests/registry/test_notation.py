@@ -1,7 +1,5 @@
 """The three notations of numbers."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Faults between values."""
 
-from __future__ import annotations
-
 import time
 from itertools import combinations
 

@@ -1,7 +1,5 @@
 """Reports on a registry."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from idtone.registry.index import RegistryIndex

@@ -1,7 +1,5 @@
 """The check of the AGI listener, which leaves no trace, with the service's own server and both kinds of address."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Observations of Asterisk → findings."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Reading Asterisk's configuration files with the files that they include."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from idtone.operations.doctor import asterisk_files

@@ -1,7 +1,5 @@
 """Asterisk's version → finding."""
 
-from __future__ import annotations
-
 from datetime import date
 
 import pytest

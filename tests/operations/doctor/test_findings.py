@@ -1,7 +1,5 @@
 """A finding as a value, and the topics."""
 
-from __future__ import annotations
-
 import pytest
 
 from idtone.operations.doctor.checks import CHECKS

@@ -1,7 +1,5 @@
 """Whether Asterisk has the right hook."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Observations of the ledger → findings."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Names, clocks, the service and its watchdog → findings."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

@@ -1,7 +1,5 @@
 """The sound files, fallback.conf and the journal, and who may read and write them → findings."""
 
-from __future__ import annotations
-
 import errno
 from dataclasses import replace
 from pathlib import Path
