@@ -24,8 +24,7 @@ from babel.messages.pofile import read_po, write_po
 from idtone.cli import app
 from idtone.translation import paragraphs
 
-from . import ROOT
-from .test_house import modules
+from . import ROOT, modules
 
 PO: Final = ROOT / "config" / "locale" / "ja" / "LC_MESSAGES" / "idtone.po"
 MO: Final = PO.with_suffix(".mo")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from . import ROOT
 
 FOLDER = ROOT / "docs" / "adr"
@@ -30,24 +28,18 @@ def head(path: Path) -> re.Match[str]:
     return found
 
 
-def test_the_records_are_counted_from_one():
+def test_the_records_are_counted_from_one_and_begin_as_the_template():
     assert [int(path.name[:4]) for path in RECORDS] == list(range(1, len(RECORDS) + 1))
+    for path in (TEMPLATE, *RECORDS):
+        assert int(head(path)["number"]) == int(path.name[:4]), path.name
 
 
-@pytest.mark.parametrize("path", [TEMPLATE, *RECORDS], ids=lambda path: path.stem)
-def test_a_record_has_its_number_its_title_and_a_status(path):
-    assert int(head(path)["number"]) == int(path.name[:4])
-
-
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
-def test_the_index_has_the_title_and_the_status_of_each_record(path):
-    found = head(path)
-    row = f"| [{found['number']}]({path.name}) | {found['title']} | {found['status']} | "
-    (line,) = [line for line in INDEX.splitlines() if line.startswith(row)]
-    assert re.fullmatch(r"[^|]+\. \|", line.removeprefix(row)), "one sentence follows"
-
-
-def test_the_index_has_no_other_record():
+def test_the_index_has_the_title_and_the_status_of_each_record_and_no_other():
+    for path in RECORDS:
+        found = head(path)
+        row = f"| [{found['number']}]({path.name}) | {found['title']} | {found['status']} | "
+        (line,) = [line for line in INDEX.splitlines() if line.startswith(row)]
+        assert re.fullmatch(r"[^|]+\. \|", line.removeprefix(row)), "one sentence follows"
     assert re.findall(r"^\| \[\d+\]\((.+?)\)", INDEX, re.MULTILINE) == [path.name for path in RECORDS]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_house import ROOT, files, modules
+from . import ROOT, files, modules
 
 BROUGHT = {"pydantic_core": "pydantic"}
 """Libraries that come with a declared one, in the one version that fits it."""
