@@ -84,23 +84,18 @@ def test_a_synthesised_sound_does_not_replace_a_master(settings, caplog, named):
     assert ("'sample' is not played: it is synthesised, but the registry names a master" in caplog.text) is named
 
 
-def test_a_call_that_an_earlier_service_decided_is_recognised_by_its_nonce(settings):
-    call_id, now = "1795.1-1", datetime.now(UTC)
-    with assembled(settings, steps.decided(forwarded(call_id), PLAY, now, nonce=NONCE)) as calls:
-        known = calls.find(call_id)
-        assert known
+def test_a_call_of_an_earlier_service_is_recognised_by_its_nonce_unless_it_has_ended(settings, caplog):
+    going_on = steps.decided(forwarded("1795.1-1"), PLAY, datetime.now(UTC), nonce=NONCE)
+    with assembled(settings, going_on, *heard_call("1795.2-1")) as calls:
+        known = calls.find("1795.1-1")
         assert (known.decision.outcome, known.decision.licence) == (PLAY.outcome, PLAY.licence)
         assert [number.e164 for number in known.forwarding_numbers] == ["+81312345678"]
-        assert calls.decide(request(call_id), Interface.ARI) is known
-        assert calls.decide(request(call_id, "999999999999"), Interface.ARI) is None
-
-
-def test_a_call_that_has_ended_in_the_ledger_gets_no_verdict(settings, caplog):
-    with assembled(settings, *heard_call("1795.1-1")) as calls:
-        assert calls.decide(request("1795.1-1"), Interface.ARI) is None
-        assert "1795.1-1: this call has ended; it gets no verdict" in caplog.text
-        assert calls.decide(request("1795.2-1"), Interface.ARI)
-    assert record_of(settings, "1795.1-1").anomalies == ()
+        assert calls.decide(request("1795.1-1"), Interface.ARI) is known
+        assert calls.decide(request("1795.1-1", "999999999999"), Interface.ARI) is None
+        assert calls.decide(request("1795.2-1"), Interface.ARI) is None
+        assert "1795.2-1: this call has ended; it gets no verdict" in caplog.text
+        assert calls.decide(request("1795.3-1"), Interface.ARI)
+    assert record_of(settings, "1795.2-1").anomalies == ()
 
 
 def test_a_check_reads_files_and_changes_nothing(settings, tmp_path):
@@ -108,12 +103,12 @@ def test_a_check_reads_files_and_changes_nothing(settings, tmp_path):
     check_settings(settings)
     assert sorted(tmp_path.rglob("*")) == before
     root = tmp_path / "root.json"
-    for content, told in (("{}", "is not the root file of an association"), (None, "No such file")):
-        root.write_text(content) if content else root.unlink()
-        with pytest.raises(TrustError, match=told):
-            check_settings(
-                settings.model_copy(update={"registry": RegistrySettings(source=str(tmp_path), trust=str(root))})
-            )
+    signed = settings.model_copy(update={"registry": RegistrySettings(source=str(tmp_path), trust=str(root))})
+    with pytest.raises(TrustError, match="No such file"):
+        check_settings(signed)
+    root.write_text("{}")
+    with pytest.raises(TrustError, match="is not the root file of an association"):
+        check_settings(signed)
     settings.registry.file().write_text("registry: 1", "utf-8")
     with pytest.raises(DocumentError, match=r"registry\.yaml"):
         check_settings(settings)
@@ -141,15 +136,15 @@ def test_the_journal_has_a_file_for_asterisk_before_calls_come(settings, tmp_pat
     assert (tmp_path / "spool" / "journal" / JOURNAL_FILE).exists()
 
 
-@pytest.mark.parametrize("listen", ["127.0.0.1", "unix"])
-@pytest.mark.parametrize("interface", Interface)
-def test_agi_listens_only_if_it_is_the_chosen_interface(settings, tmp_path, interface, listen):
-    address = f"127.0.0.1:{free_ports(1)[0]}" if listen != "unix" else f"unix:{tmp_path}/agi.sock"
-    chosen = settings.model_copy(update={"interface": interface, "agi": AgiSettings(listen=address)})
-    with ExitStack() as bound:
-        listener = Instance(chosen, "", load(chosen))._listener(bound)
-        assert (listener is not None) is (interface is Interface.AGI)
-        assert (tmp_path / "agi.sock").exists() is (interface is Interface.AGI and listen == "unix")
+def test_agi_listens_only_if_it_is_the_chosen_interface(settings, tmp_path):
+    socket = tmp_path / "agi.sock"
+    for interface in Interface:
+        for address in (f"127.0.0.1:{free_ports(1)[0]}", f"unix:{socket}"):
+            chosen = settings.model_copy(update={"interface": interface, "agi": AgiSettings(listen=address)})
+            with ExitStack() as bound:
+                listener = Instance(chosen, "", load(chosen))._listener(bound)
+                assert (listener is not None) is (interface is Interface.AGI), address
+                assert socket.exists() is (interface is Interface.AGI and "unix" in address), address
 
 
 @pytest.fixture

@@ -48,54 +48,40 @@ def inbox(address: str) -> Iterator[Inbox]:
     one.socket.close()
 
 
-def test_assignments_arrive_together(address, inbox):
+def test_assignments_arrive_together_and_the_status_when_it_changes(address, inbox):
     manager = ServiceManager.of({"NOTIFY_SOCKET": address})
     manager.tell("MAINPID=7", "READY=1")
-    assert inbox.messages() == ["MAINPID=7\nREADY=1"]
-
-
-def test_the_status_is_sent_when_it_changes(address, inbox):
-    manager = ServiceManager.of({"NOTIFY_SOCKET": address})
     for words in ("serving", "serving", "stopping"):
         manager.status(words)
-    assert inbox.messages() == ["STATUS=serving", "STATUS=stopping"]
+    assert inbox.messages() == ["MAINPID=7\nREADY=1", "STATUS=serving", "STATUS=stopping"]
 
 
-def test_without_a_manager_nothing_is_sent(caplog):
+def test_a_missing_manager_is_logged_and_has_no_other_effect(caplog):
     ServiceManager.of({}).tell("READY=1")
-    assert not caplog.messages
+    assert not caplog.messages, "without a manager nothing is sent"
+    for gone in ("@idtone-nobody", "/nonexistent/notify"):
+        ServiceManager.of({"NOTIFY_SOCKET": gone}).tell("READY=1")
+        assert gone in caplog.text
 
 
-@pytest.mark.parametrize("gone", ["@idtone-nobody", "/nonexistent/notify"])
-def test_a_missing_manager_is_logged_and_has_no_other_effect(gone, caplog):
-    ServiceManager.of({"NOTIFY_SOCKET": gone}).tell("READY=1")
-    assert gone in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("environment", "watchdog_s"),
-    [
-        ({}, None),
-        ({"WATCHDOG_USEC": "1500000"}, 1.5),
-        ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": str(os.getpid())}, 1.5),
-        ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": "1"}, None),
-        ({"WATCHDOG_USEC": "0"}, None),
-        ({"WATCHDOG_USEC": "soon"}, None),
-        ({"WATCHDOG_USEC": "-1"}, None),
-    ],
-)
-def test_the_watchdog_for_this_process(environment, watchdog_s):
-    assert ServiceManager.of(environment).watchdog_s == watchdog_s
+def test_the_watchdog_for_this_process():
+    for usec, pid, watchdog_s in (
+        ("1500000", None, 1.5), ("1500000", str(os.getpid()), 1.5), ("1500000", "1", None), ("0", None, None),
+        ("soon", None, None), ("-1", None, None), (None, None, None),
+    ):  # fmt: skip
+        given = {"WATCHDOG_USEC": usec, "WATCHDOG_PID": pid}
+        environment = {name: value for name, value in given.items() if value is not None}
+        assert ServiceManager.of(environment).watchdog_s == watchdog_s, environment
 
 
 async def test_signs_of_life_come_only_from_the_event_loop(address, inbox):
-    telling = asyncio.create_task(ServiceManager(address, 0.3).report(lambda: "serving"))
+    telling = asyncio.create_task(ServiceManager(address, 0.15).report(lambda: "serving"))
     try:
-        await asyncio.sleep(0.35)
+        await asyncio.sleep(0.175)
         assert inbox.messages().count("WATCHDOG=1") in (3, 4)
-        time.sleep(0.3)  # noqa: ASYNC251 — this test needs a blocked event loop
+        time.sleep(0.15)  # noqa: ASYNC251 — this test needs a blocked event loop
         assert inbox.messages() == []
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.03)
         assert inbox.messages() == ["WATCHDOG=1"]
     finally:
         telling.cancel()

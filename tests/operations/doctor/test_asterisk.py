@@ -135,9 +135,8 @@ def test_a_password_in_the_address_is_not_shown():
     assert "sesame" not in "".join(finding.found + finding.remedy for finding in found)
 
 
-@pytest.mark.parametrize(
-    ("secret", "file", "from_environment", "state", "found"),
-    [
+def test_the_password():
+    for secret, file, from_environment, state, found in (
         (LONG, (0o600, 7, 7), False, GOOD, "/etc/idtone/ari.password"),
         (LONG, (0o400, 0, 7), False, GOOD, "/etc/idtone/ari.password"),
         (LONG, (0o600, 5, 0), False, GOOD, "/etc/idtone/ari.password"),
@@ -151,18 +150,15 @@ def test_a_password_in_the_address_is_not_shown():
         ("a" * 16, None, True, GOOD, "long enough"),
         ("Peekaboo", None, True, BAD, "manuals"),
         ("idtone", (0o600, 7, 7), False, BAD, "manuals"),
-    ],
-)
-def test_the_password(secret, file, from_environment, state, found):
-    finding = asterisk.password(secret, FILE if file else AriSettings(password=secret), from_environment, file)
-    assert finding.state is state
-    assert found in finding.found
-    assert secret in SAMPLES or secret not in finding.found + finding.remedy, "a password is never shown"
-
-
-def test_a_new_password_needs_a_new_export_if_the_hooks_secret_is_derived_from_it():
-    remedies = [asterisk.password("short", AriSettings(), True, None, with_hook).remedy for with_hook in (True, False)]
-    assert ["idtone dialplan export" in remedy for remedy in remedies] == [True, False]
+    ):
+        ari = FILE if file else AriSettings(password=secret)
+        finding, anew = (asterisk.password(secret, ari, from_environment, file, hook) for hook in (False, True))
+        assert (finding.state, found in finding.found) == (state, True), finding
+        assert secret in SAMPLES or secret not in finding.found + finding.remedy, "a password is never shown"
+        if "fewer" in found:
+            assert "openssl rand" in finding.remedy
+            exports = ["idtone dialplan export" in each.remedy for each in (finding, anew)]
+            assert exports == [False, True], "if the hook's secret is derived from it"
 
 
 def test_sections_of_a_configuration_file():

@@ -34,35 +34,13 @@ def test_different_texts_have_different_digests():
     assert "@DIGEST@" not in EXPECTED.text
 
 
-@pytest.mark.parametrize(
-    ("digest", "sounds", "contexts", "state", "found"),
-    [
-        (EXPECTED.digest, str(SOUNDS), BOTH, GOOD, EXPECTED.digest),
-        (EXPECTED.digest, str(SOUNDS), None, UNKNOWN, EXPECTED.digest),
-        (EXPECTED.digest, str(SOUNDS), frozenset(), BAD, "it only has the variables of an earlier one"),
-        (EXPECTED.digest, str(SOUNDS), BOTH - {"idtone-forward"}, BAD, "the dialplan has no idtone-forward"),
-        (EXPECTED.digest, str(SOUNDS), BOTH - {"idtone-called"}, BAD, "the dialplan has no idtone-called"),
-        ("", "", frozenset(), BAD, "not loaded the hook"),
-        ("", "", None, BAD, "not loaded the hook"),
-        ("", str(SOUNDS), BOTH, BAD, "another version or has other settings (older"),
-        ("0123456789abcdef", str(SOUNDS), BOTH, BAD, "0123456789abcdef"),
-        ("0123456789abcdef", str(SOUNDS), None, BAD, "0123456789abcdef"),
-        (OTHER.digest, "/srv/sounds", BOTH, BAD, "the sounds in /srv/sounds"),
-    ],
-)
-def test_the_loaded_hook(digest, sounds, contexts, state, found):
-    finding = hook.loaded(EXPECTED, digest, sounds, contexts, RUNNING, SOUNDS, ETC, Path("/etc/my settings.yaml"))
-    assert finding.state is state
-    assert found in finding.found
-    if state is BAD:
-        assert "idtone dialplan export -c '/etc/my settings.yaml' /etc/asterisk && " in finding.remedy
-        assert "asterisk -rx 'dialplan reload'" in finding.remedy
-    if "not loaded the hook" in found or "the dialplan has no" in found or "of an earlier one" in found:
-        assert "In /etc/asterisk/extensions.conf: `#include idtone.conf`" in finding.remedy
-    if state is UNKNOWN:
-        assert finding.remedy.startswith(
-            "asterisk -rx 'module load res_stasis_device_state'; asterisk -rx 'module load res_ari_device_states'; and "
-        )
+AGAIN = "idtone dialplan export -c '/etc/my settings.yaml' /etc/asterisk && "
+RELOAD = "asterisk -rx 'dialplan reload'"
+LOAD = "asterisk -rx 'module load res_stasis_device_state'; asterisk -rx 'module load res_ari_device_states'; and "
+
+
+def loaded(digest, sounds, contexts):
+    return hook.loaded(EXPECTED, digest, sounds, contexts, RUNNING, SOUNDS, ETC, Path("/etc/my settings.yaml"))
 
 
 REMEDY = "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan reload'"
@@ -78,6 +56,25 @@ def include(including, is_loaded):
 
 
 TABLE = {
+    # the digest and the folder of the sounds that Asterisk has, and its contexts
+    loaded: [
+        ((EXPECTED.digest, str(SOUNDS), BOTH), GOOD, EXPECTED.digest),
+        ((EXPECTED.digest, str(SOUNDS), None), UNKNOWN, EXPECTED.digest, LOAD),
+        *(
+            (observed, BAD, found, AGAIN, RELOAD, INCLUDE)
+            for observed, found in (
+                ((EXPECTED.digest, str(SOUNDS), frozenset()), "it only has the variables of an earlier one"),
+                ((EXPECTED.digest, str(SOUNDS), BOTH - {"idtone-forward"}), "the dialplan has no idtone-forward"),
+                ((EXPECTED.digest, str(SOUNDS), BOTH - {"idtone-called"}), "the dialplan has no idtone-called"),
+                (("", "", frozenset()), "not loaded the hook"),
+                (("", "", None), "not loaded the hook"),
+            )
+        ),
+        (("", str(SOUNDS), BOTH), BAD, "another version or has other settings (older", AGAIN, RELOAD),
+        (("0123456789abcdef", str(SOUNDS), BOTH), BAD, "0123456789abcdef", AGAIN, RELOAD),
+        (("0123456789abcdef", str(SOUNDS), None), BAD, "0123456789abcdef", AGAIN, RELOAD),
+        ((OTHER.digest, "/srv/sounds", BOTH), BAD, "the sounds in /srv/sounds", AGAIN, RELOAD),
+    ],
     file: [
         ((EXPECTED.text,), GOOD, "unmodified"),
         ((EXPECTED.text + "\n; mine\n",), BAD, "changed after its export", REMEDY),
@@ -101,18 +98,19 @@ def test_findings(rule):
     check(rule, TABLE[rule])
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", "interface: agi\nari: {password: sesame-open-now}\n", "journal: {directory: /var/spool/idtone}\n",
-        "agi: {listen: '127.0.0.1:4999'}\n", "agi: {listen: unix:/run/idtone/agi.sock}\n",
-        "sounds: {directory: /srv/音}\n",
-    ],
-)  # fmt: skip
-def test_the_expected_hook_is_the_exported_one(tmp_path, monkeypatch, text):
+def test_the_expected_hook_is_the_exported_one(tmp_path, monkeypatch):
     monkeypatch.delenv("IDTONE_SOUNDS_DIRECTORY", raising=False)
     config = tmp_path / "idtone.yaml"
-    config.write_text(text)
-    assert CliRunner().invoke(app, ["dialplan", "export", str(tmp_path), "-c", str(config)]).exit_code == 0
-    exam = Exam(load_settings(config), config, None, {}, lambda: datetime.now(UTC))
-    assert (tmp_path / "idtone.conf").read_text("utf-8") == exam.hook().text
+    for text in (
+        "",
+        "interface: agi\nari: {password: sesame-open-now}\n",
+        "journal: {directory: /var/spool/idtone}\n",
+        "agi: {listen: '127.0.0.1:4999'}\n",
+        "agi: {listen: unix:/run/idtone/agi.sock}\n",
+        "sounds: {directory: /srv/音}\n",
+    ):
+        config.write_text(text)
+        assert CliRunner().invoke(app, ["dialplan", "export", str(tmp_path), "-c", str(config)]).exit_code == 0
+        exam = Exam(load_settings(config), config, None, {}, lambda: datetime.now(UTC))
+        assert (tmp_path / "idtone.conf").read_text("utf-8") == exam.hook().text, text
+        (tmp_path / "idtone.conf").unlink()
