@@ -23,8 +23,7 @@ from idtone.cli import app
 from idtone.errors import AgiError, AriRefused, DocumentError, Fault, IdtoneError, JournalError, UsageError
 from idtone.translation import Message, capitalised, joined, translated
 
-from .. import ROOT, messages
-from ..test_house import modules
+from .. import ROOT, messages, modules
 
 VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 FINDING = Message("{path} is missing", path="/x")

@@ -111,8 +111,7 @@ def test_one_requests_another_approves_and_either_makes_the_pack(office, maker):
     shown = run("verify-pack", office.pack).stdout
     assert "requested by alice (uid 1001, by login)" in shown
     assert "approved by  bob (uid 1002, by sudo)" in shown
-    page = read_zip(office.pack)["report.html"].decode()
-    assert "承認 / approved by<td>bob" in page
+    assert "承認 / approved by<td>bob" in read_zip(office.pack)["report.html"].decode()
     assert office.kinds() == [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORTED]
     assert office.run(CAROL, "requests", "--state", "exported")[0]["exported"]["by"] == maker.name
     assert run("verify", "-c", office.config).exit_code == 0

@@ -134,11 +134,6 @@ WORLDS = [
         expires=2**31 + 30, signatures_until=2**31 + 20, grace=5,
     ),
     World(
-        "the end of 32 bits without a sign, 2106",
-        issued=2**32 - 10, suspensions_issued=2**32 - 5, since=2**32, begins=2**32 - 1, ends=2**32 + 10,
-        expires=2**32 + 30, signatures_until=2**32 + 20,
-    ),
-    World(
         "from 1970 on",
         issued=seconds(1970, 1, 1), suspensions_issued=seconds(1970, 1, 1), since=seconds(2099, 12, 31),
         begins=seconds(2000, 2, 29), ends=seconds(2100, 3, 1),

@@ -63,60 +63,45 @@ def look(server: ThreadingHTTPServer) -> observe_asterisk.Seen:
     return observe_asterisk.look(AriSettings(url=f"http://127.0.0.1:{server.server_port}/ari"), "sesame, open")
 
 
-def test_only_running_modules_count(server):
+def test_what_is_seen_and_that_no_request_changes_anything(server):
     seen = look(server)
-    assert seen.modules == {"res_ari"}
+    assert seen.modules == {"res_ari"}, "only running ones count"
     assert (seen.version, seen.nearby, seen.application, seen.write_status) == ("22.10.1", True, False, 404)
     assert abs(seen.ahead_s) < 1.5
-
-
-def test_a_clock_that_is_ahead(server):
+    (written,) = [path for method, path, _ in server.asked if method != "GET"]
+    assert written.startswith("/ari/playbacks/idtone-doctor-")
+    assert all("sesame" not in path and sent["Authorization"].startswith("Basic ") for _, path, sent in server.asked)
+    assert all("Origin" not in sent for _, _, sent in server.asked), "Asterisk logs each origin that it does not allow"
     server.answers["asterisk/variable?variable=EPOCH"] = (200, lambda: epoch(90))
     assert 88 < look(server).ahead_s < 92
 
 
-@pytest.mark.parametrize(
-    ("path", "answer", "contexts"),
-    [
+def test_the_contexts_of_the_hook(server):
+    good = dict(server.answers)
+    for path, answer, contexts in (
         (STATE_OF_FORWARD, (200, '{"state": "INUSE"}'), {"idtone-forward", "idtone-called"}),
         (STATE_OF_FORWARD, (200, '{"state": "INVALID"}'), {"idtone-called"}),
         (STATE_OF_CALLED, (200, '{"state": "INVALID"}'), {"idtone-forward"}),
         (STATE_OF_CALLED, (404, '{"message": "Resource not found"}'), None),
-    ],
-)
-def test_the_contexts_of_the_hook(server, path, answer, contexts):
-    server.answers[path] = answer
-    assert look(server).contexts == contexts
+    ):
+        server.answers = good | {path: answer}
+        assert look(server).contexts == contexts, (path, answer)
 
 
-def test_no_request_changes_anything_or_has_the_password_in_its_address(server):
-    look(server)
-    written = [path for method, path, _ in server.asked if method != "GET"]
-    assert len(written) == 1
-    assert written[0].startswith("/ari/playbacks/idtone-doctor-")
-    assert all("sesame" not in path and sent["Authorization"].startswith("Basic ") for _, path, sent in server.asked)
-    assert all("Origin" not in sent for _, _, sent in server.asked), "Asterisk logs each origin that it does not allow"
-
-
-@pytest.mark.parametrize(
-    ("path", "answer"),
-    [
-        ("asterisk/info", (200, "<html>It works!</html>")),
-        ("asterisk/info", (200, "[]")),
-        ("asterisk/info", (200, '{"system": null}')),
-        ("asterisk/modules", (200, '{"message": "no"}')),
-        ("asterisk/variable?variable=EPOCH", (200, '{"value": "soon"}')),
-        ("asterisk/variable?variable=ASTETCDIR", (200, "")),
-        (STATE_OF_CALLED, (200, '{"message": "no"}')),
-    ],
-)
-def test_answers_that_are_not_asterisks(server, path, answer):
-    server.answers[path] = answer
-    with pytest.raises(AriUnavailable, match="are not Asterisk's"):
-        look(server)
-
-
-def test_a_refused_request(server):
-    server.answers["asterisk/info"] = (401, "{}")
+def test_answers_that_are_not_asterisks(server):
+    good = dict(server.answers)
+    for path, body in (
+        ("asterisk/info", "<html>It works!</html>"),
+        ("asterisk/info", "[]"),
+        ("asterisk/info", '{"system": null}'),
+        ("asterisk/modules", '{"message": "no"}'),
+        ("asterisk/variable?variable=EPOCH", '{"value": "soon"}'),
+        ("asterisk/variable?variable=ASTETCDIR", ""),
+        (STATE_OF_CALLED, '{"message": "no"}'),
+    ):
+        server.answers = good | {path: (200, body)}
+        with pytest.raises(AriUnavailable, match="are not Asterisk's"):
+            look(server)
+    server.answers = good | {"asterisk/info": (401, "{}")}
     with pytest.raises(AriRefused, match="401"):
         look(server)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 
@@ -43,17 +44,18 @@ def test_a_generation_is_taken_once(open_source):
 def test_a_suspension_makes_a_generation_without_reading_the_members_again(association, open_source, monkeypatch):
     source = open_source()
     source.refresh()
-    before = source.current
-    assert before
+    before, held = source.current, parse("0312345601")
+    path = association.repository / tuf_roles.METADATA / "timestamp.json"
+    status = path.stat()
     association.write(suspensions=STOPPED)
     association.publish(association.signers(Keys.DUTY))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
     monkeypatch.setattr("idtone.registry.sources.RegistryIndex", None)  # which must not be made again
-    assert source.refresh()
+    assert source.refresh(), "although the timestamp's file has the same date and size"
     after = source.current
-    assert after
     assert before.suspension(STOPPED_NUMBER) is None
     assert after.suspension(STOPPED_NUMBER)
-    held = parse("0312345601")
     assert after.licences(held) is before.licences(held)
     assert after.issued == datetime.fromisoformat("2026-11-02T00:00:00+09:00")
 
@@ -61,17 +63,15 @@ def test_a_suspension_makes_a_generation_without_reading_the_members_again(assoc
 def test_a_refused_generation_is_logged_once_and_changes_nothing(association, open_source, caplog):
     source = open_source()
     source.refresh()
-    before = source.current
-    path = association.repository / tuf_roles.METADATA / "timestamp.json"
+    before, path = source.current, association.repository / tuf_roles.METADATA / "timestamp.json"
     good = path.read_bytes()
     path.write_bytes(good.replace(b"1", b"2"))
     for _ in range(3):
         assert not source.refresh()
     assert source.current is before
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(told) == 1
-    assert "not what the association signed" in told[0]
-    assert "Version 42 stays in use" in told[0]
+    [told] = errors(caplog)
+    assert "not what the association signed" in told
+    assert "Version 42 stays in use" in told
     path.write_bytes(good)
     assert not source.refresh()
 
@@ -154,28 +154,20 @@ def reason(source: SignedSource, number: str, at: datetime, policy: Policy = Pol
     return decide(call, source.current, policy, at).reason
 
 
-def test_an_unchanged_timestamp_suffices_for_a_minute(open_source, walks):
+def test_an_unchanged_timestamp_suffices_for_a_minute(association, open_source, walks, caplog):
     now_s = [0.0]
     source = open_source(clock_s=lambda: now_s[0])
     assert source.refresh()
+    shutil.rmtree(association.repository / tuf_roles.TARGETS)
+    (association.repository / tuf_roles.METADATA / "2.root.json").write_text("{}")
     for now_s[0] in (1.0, 30.0, WHOLE_S - 1):
         assert not source.refresh()
-    assert len(walks) == 1
+    assert (len(walks), errors(caplog)) == (1, [])
     now_s[0] = WHOLE_S
     assert not source.refresh()
     assert len(walks) == 2
-
-
-def test_a_timestamp_of_the_same_date_and_size_is_seen(association, open_source):
-    source = open_source()
-    source.refresh()
-    path = association.repository / tuf_roles.METADATA / "timestamp.json"
-    before = path.stat()
-    association.write(suspensions=STOPPED)
-    association.publish(association.signers(Keys.DUTY))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert path.stat().st_size == before.st_size
-    assert source.refresh()
+    [told] = errors(caplog)
+    assert "not what the association signed" in told, "missing files are logged within a minute"
 
 
 def test_a_lost_source_is_logged_at_the_next_poll_and_used_again_later(association, open_source, caplog):
@@ -214,29 +206,13 @@ def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(tmp_
     assert "expired" in told
 
 
-def test_missing_files_are_logged_within_a_minute(association, open_source, caplog):
-    now_s = [0.0]
-    source = open_source(clock_s=lambda: now_s[0])
-    source.refresh()
-    shutil.rmtree(association.repository / tuf_roles.TARGETS)
-    (association.repository / tuf_roles.METADATA / "2.root.json").write_text("{}")
-    now_s[0] = WHOLE_S
-    assert not source.refresh()
-    [told] = errors(caplog)
-    assert "not what the association signed" in told
-
-
 @pytest.mark.parametrize(
     "trouble", ["idtone.registry.sources._members", "idtone.registry.trust.client.Repository.keep"]
 )
-def test_a_generation_that_could_not_be_read_or_kept_is_tried_again(trouble, machine, open_source, monkeypatch, caplog):
-    def fails(*_: object) -> None:
-        raise TrustError("the disk is full")
-
+def test_a_generation_that_could_not_be_read_or_kept_is_tried_again(trouble, machine, open_source, caplog):
     now_s = [0.0]
     source = open_source(clock_s=lambda: now_s[0])
-    with monkeypatch.context() as patched:
-        patched.setattr(trouble, fails)
+    with patch(trouble, side_effect=TrustError("the disk is full")):
         assert not source.refresh()
     assert "the disk is full" in errors(caplog)[0]
     assert machine.repository().kept() is None
