@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.authority import edits
@@ -38,6 +38,7 @@ def numbers(written: list[str]) -> set[int]:
 
 
 @given(before=entries(), gone=entries(2), again=st.booleans())
+@settings(max_examples=60, deadline=None)
 def test_a_release_removes_these_numbers_and_no_others(before, gone, again):
     text = with_numbers(before, ["0322222222"]).partition("suspensions:")[0]
     document = parse_registry(text, "")

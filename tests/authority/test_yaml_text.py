@@ -6,7 +6,7 @@ import difflib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.authority import yaml_text
@@ -137,6 +137,7 @@ TREES = st.recursive(
 
 
 @given(before=st.lists(TREES, max_size=3), items=st.lists(TREES, min_size=1, max_size=2), flow=st.booleans())
+@settings(max_examples=60, deadline=None)
 def test_whatever_is_appended_is_read_back(before, items, flow):
     text = "list: []  # c\nother: x\n" if not before else f"list: {yaml_text._flow(before)}\nother: x\n"
     if not flow:

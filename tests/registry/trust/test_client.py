@@ -159,12 +159,12 @@ def test_every_octet_counts(association, machine):
     for path in sorted(association.repository.rglob("*.*")):
         size = path.stat().st_size
         for at in range(0, size, max(1, size // 10)):
-            fresh = Machine(association, machine.folder.with_name("fresh"))
+            fresh = machine.folder.with_name("fresh")
             with spoiled(path, partial(flipped, at)), suppress(IdtoneError):
-                published = fresh.take()
+                published = Machine(association, fresh).take()
                 taken += 1
                 assert (published.read(REGISTRY), published.read(STOPS)) == meaning
-            shutil.rmtree(fresh.folder)
+            shutil.rmtree(fresh)
             tried += 1
     assert taken < tried / 3
 
