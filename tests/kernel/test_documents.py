@@ -233,7 +233,7 @@ yamlish = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 @example("- - a: b\n  - c")
 @example("'\\ud83d'")
 @example('"\\ud83d"')
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_text_is_a_model_or_located_faults(text):
     try:
         parse(text, "tree.yaml", Tree)
@@ -253,6 +253,6 @@ def test_any_text_is_a_model_or_located_faults(text):
         max_leaves=8,
     )
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_json_is_read_back_as_it_was(value):
     assert read_tree(json.dumps(value, ensure_ascii=False), "f") == value
