@@ -1,11 +1,14 @@
-"""Runs `idtone doctor` on a PBX, and returns its findings."""
+"""Runs `idtone doctor` on a PBX, returns its findings, and changes files for it."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from ...lab.lab import SUSPENDED
 from ...lab.service import Service
 
 Findings = dict[str, dict[str, Any]]
+OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own", "registry-trust"}
+"""The lab cannot control these, except that its registry is unsigned."""
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
@@ -58,3 +63,22 @@ def examine(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **s
         assert "crashed" not in finding["found"], finding
     assert code == (1 if any(finding["state"] == "bad" for finding in findings.values()) else 0)
     return findings
+
+
+def modules_conf(*names: str) -> dict[str, str]:
+    return {"modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in names)}
+
+
+@contextmanager
+def edited(path: Path, change: Callable[[str], str] | None) -> Iterator[None]:
+    """Change or remove a file, then restore it with its time and mode."""
+    kept = path.with_name(f"{path.name}.kept")
+    shutil.copy2(path, kept)
+    try:
+        if change is None:
+            path.unlink()
+        else:
+            path.write_bytes(change(path.read_bytes().decode("latin-1")).encode("latin-1"))
+        yield
+    finally:
+        kept.replace(path)

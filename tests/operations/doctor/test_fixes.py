@@ -31,8 +31,7 @@ from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import MODULES, Asterisk
 from ...lab.bootstrap import AsteriskInstallation
 from ...lab.service import Service
-from .examining import run
-from .test_on_asterisk import OF_THE_MACHINE, edited, modules_conf
+from .examining import OF_THE_MACHINE, edited, modules_conf, run
 
 
 def test_the_table_decides_for_every_topic():

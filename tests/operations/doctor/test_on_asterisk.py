@@ -36,7 +36,7 @@ from ...lab.asterisk import IDTONE, MODULES, Asterisk
 from ...lab.bootstrap import AsteriskInstallation
 from ...lab.lab import SUSPENDED
 from ...lab.service import Service
-from .examining import Findings, examine, run
+from .examining import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
 
 SEEN_OVER_ARI = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-exposure", "cdr", "clock-asterisk",
@@ -44,8 +44,6 @@ SEEN_OVER_ARI = {
 }  # fmt: skip
 NO_ARI = {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
 IN_ITS_FOLDER = {"live-dangerously", "ari-origins", "hook-file", "hook-include", "hook-use"}
-OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own", "registry-trust"}
-"""The lab cannot control these, except that its registry is unsigned."""
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +54,6 @@ def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
         asterisk = Asterisk(installation, Path(scratch), modules_conf(*MODULES, *DIALPLAN_VIEW))
         with asterisk, Service(asterisk, LAB_REGISTRY) as service:
             yield service
-
-
-def modules_conf(*names: str) -> dict[str, str]:
-    return {"modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in names)}
 
 
 @pytest.fixture(scope="module")
@@ -80,21 +74,6 @@ def recovered(service: Service, intact: Findings, within_s: float = 15) -> None:
     deadline_s = time.monotonic() + within_s
     while broken := changed(intact, examine(service)):
         assert time.monotonic() < deadline_s, broken
-
-
-@contextmanager
-def edited(path: Path, change: Callable[[str], str] | None) -> Iterator[None]:
-    """Change or remove a file, then restore it with its time and mode."""
-    kept = path.with_name(f"{path.name}.kept")
-    shutil.copy2(path, kept)
-    try:
-        if change is None:
-            path.unlink()
-        else:
-            path.write_bytes(change(path.read_bytes().decode("latin-1")).encode("latin-1"))
-        yield
-    finally:
-        kept.replace(path)
 
 
 @contextmanager
