@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from idtone.tones.making.synthesis import synthesise
-from idtone.tones.profile import Profile
+from idtone.tones.profile import Profile, build_profile
 from idtone.tones.recordings.leg import Leg
 
 from .profiles import make, tone
@@ -41,3 +43,12 @@ def legs(*channels: Wave, sample_rate_hz: int = 48_000) -> tuple[Leg, ...]:
 def write(path: Path, wave: Wave, sample_rate_hz: int = 48_000, subtype: str | None = None, channels: int = 1) -> Path:
     soundfile.write(path, np.column_stack([wave] * channels), sample_rate_hz, subtype=subtype)
     return path
+
+
+def recording_of(path: Path, from_ms: float = LEAD_MS, to_ms: float = LEAD_MS + 280, **more: Any) -> Profile:
+    """A profile of a part of this recording, as it would be loaded from a file."""
+    tree = {
+        "id": "test", "title": "Test", "level_dbm0": -16, "recording": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "trim": {"from_ms": from_ms, "to_ms": to_ms},
+    }  # fmt: skip
+    return build_profile(tree | more, "test").model_copy(update={"recording": path})

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,15 +16,13 @@ FFMPEGS = [name for name, each in FORMATS.items() if isinstance(each.encoding, F
 
 
 @pytest.mark.parametrize("name", FFMPEGS)
-def test_without_ffmpeg_the_error_names_the_program_and_its_package(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_ffmpeg_the_error_names_the_program_and_its_package(name, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToneError, match=rf"writing \.{name} needs the program ffmpeg.*Install the package ffmpeg"):
         encode(make(tone(600)), FORMATS[name])
 
 
-def test_an_ffmpeg_without_the_encoder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ffmpeg_without_the_encoder_is_reported(tmp_path, monkeypatch):
     poor = tmp_path / "ffmpeg"
     poor.write_text("#!/bin/sh\necho ' A....D g722   G.722 ADPCM'\n")
     poor.chmod(0o755)
@@ -35,7 +32,7 @@ def test_an_ffmpeg_without_the_encoder_is_reported(tmp_path: Path, monkeypatch: 
     assert programs.encoder_program("g722", "writing .g722") == poor
 
 
-def test_an_ffmpeg_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ffmpeg_that_fails_is_reported(tmp_path, monkeypatch):
     broken = tmp_path / "ffmpeg"
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
@@ -44,7 +41,7 @@ def test_an_ffmpeg_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
         encode(make(tone(600)), FORMATS["g722"])
 
 
-def test_a_failing_encoder_gives_ffmpegs_message_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_encoder_gives_ffmpegs_message_and_no_file(tmp_path, monkeypatch):
     broken = tmp_path / "bin" / "ffmpeg"
     broken.parent.mkdir()
     broken.write_text(
@@ -59,6 +56,6 @@ def test_a_failing_encoder_gives_ffmpegs_message_and_no_file(tmp_path: Path, mon
     assert not list((tmp_path / "scratch").iterdir())
 
 
-def test_the_search_path_may_be_unset() -> None:
+def test_the_search_path_may_be_unset():
     script = "from idtone.tones import ffmpeg; ffmpeg._pydub()"
     subprocess.run([sys.executable, "-c", script], env={}, check=True, timeout=60)

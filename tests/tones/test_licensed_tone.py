@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from idtone.tones.licensed_tone import doubt
-from idtone.tones.profile import Profile, build_profile
+from idtone.tones.profile import build_profile
 
 from .profiles import make, tone
 
@@ -11,7 +11,7 @@ RIGHT, WRONG = "a" * 64, "b" * 64
 SYNTHESISED = make(tone(620))
 
 
-def recording(sha256: str = RIGHT, standard: bool = False) -> Profile:
+def recording(sha256=RIGHT, standard=False):
     tree = {"id": "test", "title": "Test", "level_dbm0": -16, "standard": standard}
     return build_profile(tree | {"recording": "m.wav", "sha256": sha256, "trim": {"to_ms": 100}}, "test")
 
@@ -38,6 +38,6 @@ def recording(sha256: str = RIGHT, standard: bool = False) -> Profile:
         (recording(WRONG, standard=True), {"test": RIGHT}, "names another master"),
     ],
 )
-def test_profiles_for_a_licensed_sound(profile: Profile, named: dict[str, str | None] | None, says: str | None) -> None:
+def test_profiles_for_a_licensed_sound(profile, named, says):
     reason = doubt(profile, named)
     assert reason is None if says is None else says in (reason or "")

@@ -4,19 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.tones.lint import RULES, LintFinding, lint
-from idtone.tones.profile import CALL_LIMIT_MS, Profile
+from idtone.tones.lint import RULES, lint
+from idtone.tones.profile import CALL_LIMIT_MS
 from idtone.tones.profile_library import load_library
 
 from .profiles import make, recording, tone
 
 
 @pytest.mark.parametrize("profile", load_library().values(), ids=load_library())
-def test_every_shipped_sound_is_clean(profile: Profile) -> None:
+def test_every_shipped_sound_is_clean(profile):
     assert lint(profile) == ()
 
 
-def only(profile: Profile) -> LintFinding:
+def only(profile):
     (finding,) = lint(profile)
     return finding
 
@@ -38,32 +38,32 @@ MODULATED = {"rate_hz": 30, "depth": 0.5}
         ("many-frequencies", tone(500, 550, 600, 820, 855), tone(500, 550, 600, 820), "has 5 frequencies"),
     ],
 )
-def test_a_segment_that_breaks_a_rule(code: str, wrong: dict[str, object], right: dict[str, object], says: str) -> None:
+def test_a_segment_that_breaks_a_rule(code, wrong, right, says):
     finding = only(make(tone(600), wrong))
     assert (finding.code, finding.segment, finding.warning) == (code, 2, True)
     assert says in finding.message
     assert lint(make(tone(600), right)) == ()
 
 
-def test_a_common_level_is_one_finding() -> None:
+def test_a_common_level_is_one_finding():
     finding = only(make(tone(600), tone(700), level_dbm0=-8))
     assert (finding.code, finding.segment) == ("too-loud", None)
     assert lint(make(tone(600, level_dbm0=-12), level_dbm0=-8)) == (), "nothing sounds at the profile's level"
 
 
-def test_a_sound_too_long_for_calls() -> None:
+def test_a_sound_too_long_for_calls():
     finding = only(make(tone(600, on_ms=1000, off_ms=1), repeat=CALL_LIMIT_MS // 1000))
     assert (finding.code, finding.segment) == ("too-long", None)
     assert lint(make(tone(600, on_ms=1000), repeat=CALL_LIMIT_MS // 1000)) == ()
 
 
-def test_peaks_near_clipping() -> None:
+def test_peaks_near_clipping():
     codes = [finding.code for finding in lint(make(tone(500, 550, 600, 820), level_dbm0=-5))]
     assert codes == ["too-loud", "little-headroom"]
     assert "has 2.1 dB to clipping" in lint(make(tone(500, 550, 600, 820), level_dbm0=-5))[1].message
 
 
-def test_a_recording_gets_a_note_and_its_level_is_checked() -> None:
+def test_a_recording_gets_a_note_and_its_level_is_checked():
     (finding,) = lint(recording())
     assert (finding.code, finding.warning) == ("recording", False)
     assert "idtone tone inspect master.wav" in finding.message
@@ -73,7 +73,7 @@ def test_a_recording_gets_a_note_and_its_level_is_checked() -> None:
     ]
 
 
-def test_codes_are_unique() -> None:
+def test_codes_are_unique():
     assert len({rule.code for rule in RULES}) == len(RULES)
 
 
@@ -97,13 +97,13 @@ def test_codes_are_unique() -> None:
     ).filter(lambda drawn: any(segment["frequencies_hz"] for segment in drawn)),
 )
 @settings(max_examples=40, deadline=None)
-def test_every_profile_can_be_linted(drawn: list[dict[str, object]]) -> None:
+def test_every_profile_can_be_linted(drawn):
     for finding in lint(make(*drawn, level_dbm0=-20)):
         assert "{" not in finding.message
         assert finding.segment is None or drawn[finding.segment - 1]["frequencies_hz"]
 
 
-def test_long_times_are_written_out() -> None:
+def test_long_times_are_written_out():
     messages = [finding.message for finding in lint(make(tone(440, on_ms=3_600_000)))]
     assert any("3600000 ms" in message for message in messages)
     assert not any("e+06" in message for message in messages)

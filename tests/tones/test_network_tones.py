@@ -3,14 +3,13 @@ from __future__ import annotations
 import pytest
 
 from idtone.tones.network_tones import NETWORK_TONES, resemblances, resembled
-from idtone.tones.profile import Profile
 from idtone.tones.profile_library import load_library
 
 from .profiles import make, tone
 
 
 @pytest.mark.parametrize("profile", load_library().values(), ids=load_library())
-def test_no_shipped_sound_resembles_a_tone_of_the_network(profile: Profile) -> None:
+def test_no_shipped_sound_resembles_a_tone_of_the_network(profile):
     assert resembled(profile) == ()
 
 
@@ -43,7 +42,7 @@ RING_BACK = tone(400, modulation={"rate_hz": 16, "depth": 0.9})
         ([tone(600, 1100, on_ms=300, sweep={"to_hz": (900, 1400)})], "DTMF"),
     ],
 )
-def test_the_tones_of_the_network_are_recognised(segments: list[dict[str, object]], name: str) -> None:
+def test_the_tones_of_the_network_are_recognised(segments, name):
     assert any(found.startswith(name) for found in resembled(make(*segments)))
 
 
@@ -63,15 +62,15 @@ def test_the_tones_of_the_network_are_recognised(segments: list[dict[str, object
         [tone(500, on_ms=300, sweep={"to_hz": (850,)})],
     ],
 )
-def test_half_a_signal_and_neighbouring_tones_are_not_recognised(segments: list[dict[str, object]]) -> None:
+def test_half_a_signal_and_neighbouring_tones_are_not_recognised(segments):
     assert resembled(make(*segments)) == ()
 
 
-def test_a_short_burst_counts_in_full() -> None:
+def test_a_short_burst_counts_in_full():
     assert resembled(make(tone(400, on_ms=2, ramp_ms=0))) != ()
 
 
-def test_the_segment_is_named() -> None:
+def test_the_segment_is_named():
     profile = make(tone(600), tone(), tone(400), tone(440), tone(410))
     assert [(index, network_tone.name[:14]) for index, network_tone in resemblances(profile)] == [
         (2, "Japanese dial,"),
@@ -81,7 +80,7 @@ def test_the_segment_is_named() -> None:
     assert len(resembled(profile)) == 2
 
 
-def test_every_network_tone_is_found_by_its_own_frequencies() -> None:
+def test_every_network_tone_is_found_by_its_own_frequencies():
     for network_tone in NETWORK_TONES:
         centres = [(low + high) / 2 for group in network_tone.groups for low, high in group[: network_tone.from_each]]
         assert network_tone.name in resembled(make(tone(*centres)))

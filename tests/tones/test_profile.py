@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
 from idtone.errors import DocumentError
-from idtone.tones.profile import Profile, load_profile, parse_profile
+from idtone.tones.profile import load_profile, parse_profile
 
 from .profiles import make, tone
 
@@ -22,13 +21,13 @@ repeat: 2
 """
 
 
-def faults_of(text: str) -> list[str]:
+def faults_of(text):
     with pytest.raises(DocumentError) as caught:
         parse_profile(text, "p.yaml")
     return [str(fault) for fault in caught.value.faults]
 
 
-def test_a_file_becomes_a_profile(tmp_path: Path) -> None:
+def test_a_file_becomes_a_profile(tmp_path):
     path = tmp_path / "pu-pu.yaml"
     path.write_text(GOOD, encoding="utf-8")
     profile = load_profile(path)
@@ -44,7 +43,7 @@ def test_a_file_becomes_a_profile(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_larger_than_the_limit_is_not_read(tmp_path: Path) -> None:
+def test_a_file_larger_than_the_limit_is_not_read(tmp_path):
     path = tmp_path / "long.yaml"
     path.write_text(GOOD + "#" * 64 * 1024, encoding="utf-8")
     with pytest.raises(DocumentError, match="larger than 65536 bytes"):
@@ -88,29 +87,29 @@ def test_a_file_larger_than_the_limit_is_not_read(tmp_path: Path) -> None:
         ("repeat: 2", "recording: a.wav", "4:1: segments", "are given together with a recording"),
     ],
 )
-def test_every_bad_value_is_a_located_fault(old: str, new: str, place: str, problem: str) -> None:
+def test_every_bad_value_is_a_located_fault(old, new, place, problem):
     assert old in GOOD
     found = faults_of(GOOD.replace(old, new))
     assert any(fault.startswith(f"p.yaml:{place}") and problem in fault for fault in found), found
 
 
-def test_all_faults_are_reported_together() -> None:
+def test_all_faults_are_reported_together():
     text = GOOD.replace("[600]", "[600, 600]").replace("on_ms: 80.5, ramp_ms: 0", "on_ms: 80.5, ramp_ms: 41")
     assert len(faults_of(text)) == 2
 
 
-def test_one_bad_segment_does_not_make_the_list_look_empty() -> None:
+def test_one_bad_segment_does_not_make_the_list_look_empty():
     text = "id: a\ntitle: A\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [200], on_ms: 100}]\n"
     assert len(faults_of(text)) == 1
 
 
 @pytest.mark.parametrize("segments", ["[]", "[{frequencies_hz: [], on_ms: 100}]"])
-def test_a_sound_needs_a_tone(segments: str) -> None:
+def test_a_sound_needs_a_tone(segments):
     text = f"id: a\ntitle: A\nlevel_dbm0: -16\nsegments: {segments}\n"
     assert faults_of(text) == ["p.yaml:4:1: segments: contain no tone. Give one of them a frequency"]
 
 
-def test_too_many_segments() -> None:
+def test_too_many_segments():
     make(*[tone(600, on_ms=10)] * 64)
     with pytest.raises(DocumentError, match="more than 64 entries"):
         make(*[tone(600, on_ms=10)] * 65)
@@ -129,7 +128,7 @@ def test_too_many_segments() -> None:
         make(tone(600), level_dbm0=-40),
     ],
 )
-def test_the_bounds_themselves_are_allowed(profile: Profile) -> None:
+def test_the_bounds_themselves_are_allowed(profile):
     assert 0 < profile.duration_ms <= 10_000
 
 
@@ -145,14 +144,12 @@ def test_the_bounds_themselves_are_allowed(profile: Profile) -> None:
         ({"to_hz": (800, 700), "steps": 3}, 1, (800, 700)),
     ],
 )
-def test_where_the_frequencies_are(
-    sweep: dict[str, object] | None, fraction: float, frequencies_hz: tuple[float, ...]
-) -> None:
+def test_where_the_frequencies_are(sweep, fraction, frequencies_hz):
     (segment,) = make(tone(600, 900, sweep=sweep)).segments
     assert segment.frequencies_at(fraction) == pytest.approx(frequencies_hz)
 
 
-def test_a_pipe_in_place_of_a_recording_does_not_block(tmp_path: Path) -> None:
+def test_a_pipe_in_place_of_a_recording_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "master.wav")
     (tmp_path / "a.yaml").write_text(
         f"id: a\ntitle: A\nlevel_dbm0: -16\nrecording: master.wav\nsha256: {'0' * 64}\ntrim: {{to_ms: 100}}\n"

@@ -12,7 +12,7 @@ from idtone.tones.profile_library import SHIPPED, load_library, namesake
 OWN = "id: {}\ntitle: Own\nlevel_dbm0: -16\nsegments: [{{frequencies_hz: [600], on_ms: 100}}]\n"
 
 
-def test_the_shipped_profiles() -> None:
+def test_the_shipped_profiles():
     library = load_library()
     assert list(library) == ["notice", "sample"]
     for profile_id, profile in library.items():
@@ -23,13 +23,13 @@ def test_the_shipped_profiles() -> None:
         assert 400 <= profile.duration_ms <= 600
 
 
-def test_the_shipped_sounds_cannot_be_mistaken_for_each_other() -> None:
+def test_the_shipped_sounds_cannot_be_mistaken_for_each_other():
     notice, sample = (synthesise(profile, 8000) for profile in load_library().values())
     likeness = np.abs(np.correlate(notice, sample, "full")).max() / np.linalg.norm(notice) / np.linalg.norm(sample)
     assert likeness < 0.1
 
 
-def test_the_operators_profiles_are_added(tmp_path: Path) -> None:
+def test_the_operators_profiles_are_added(tmp_path):
     (tmp_path / "b.yaml").write_text(OWN.format("own-b"))
     (tmp_path / "a.yml").write_text(OWN.format("own-a"))
     (tmp_path / "README.md").write_text("not a profile")
@@ -39,7 +39,7 @@ def test_the_operators_profiles_are_added(tmp_path: Path) -> None:
     assert library.named("own-b").title == "Own"
 
 
-def test_ids_are_unique(tmp_path: Path) -> None:
+def test_ids_are_unique(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(OWN.format("own"))
     (tmp_path / "c.yaml").write_text(OWN.format("notice"))
@@ -51,7 +51,7 @@ def test_ids_are_unique(tmp_path: Path) -> None:
     ]
 
 
-def test_the_faults_of_all_files_are_reported_together(tmp_path: Path) -> None:
+def test_the_faults_of_all_files_are_reported_together(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(OWN.format("Wrong"))
     with pytest.raises(DocumentError) as caught:
@@ -59,17 +59,17 @@ def test_the_faults_of_all_files_are_reported_together(tmp_path: Path) -> None:
     assert [Path(fault.file).name for fault in caught.value.faults] == ["a.yaml", "b.yaml"]
 
 
-def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(DocumentError, match="cannot be listed"):
         load_library(tmp_path / "absent")
 
 
-def test_the_error_for_an_unknown_id_lists_the_known_ones() -> None:
+def test_the_error_for_an_unknown_id_lists_the_known_ones():
     with pytest.raises(UsageError, match="unknown tone profile 'nothing'; the profiles are notice, sample"):
         load_library().named("nothing")
 
 
-def test_another_profile_with_the_same_id_is_found(tmp_path: Path) -> None:
+def test_another_profile_with_the_same_id_is_found(tmp_path):
     (tmp_path / "own.yaml").write_text("id: own\n")
     (tmp_path / "list.yaml").write_text("[own]\n")
     (tmp_path / "broken.yaml").write_text("id: [own\n")

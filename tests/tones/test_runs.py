@@ -8,7 +8,7 @@ from idtone.tones.runs import runs
 
 
 @given(st.lists(st.booleans(), max_size=60))
-def test_runs_rebuild_the_mask(mask: list[bool]) -> None:
+def test_runs_rebuild_the_mask(mask):
     found = runs(np.array(mask, np.bool_))
     again = np.zeros(len(mask), np.bool_)
     for first, end in found:

@@ -5,12 +5,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from idtone.errors import IdtoneError, RecordingError, ToneError, UsageError
 from idtone.tones.commands import app
@@ -24,7 +23,7 @@ NUMBERS = {
 
 
 @pytest.fixture
-def recording(tmp_path: Path) -> Path:
+def recording(tmp_path):
     """Two legs: the sample sound after half a second, and silence."""
     sound = synthesise(load_library()["sample"], 8000)
     left = np.concatenate([np.zeros(4000), sound, np.zeros(4000)])
@@ -33,7 +32,7 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def run(*arguments: object, columns: int = 120) -> Result:
+def run(*arguments, columns=120):
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": str(columns)})
     if isinstance(result.exception, IdtoneError):
         raise result.exception
@@ -41,7 +40,7 @@ def run(*arguments: object, columns: int = 120) -> Result:
     return result
 
 
-def test_inspect_prints_a_table_for_each_leg(recording: Path) -> None:
+def test_inspect_prints_a_table_for_each_leg(recording):
     output = run("inspect", recording).output
     assert output.count("duration") == 2
     assert output.count("no bursts of tone found") == 1
@@ -53,7 +52,7 @@ def test_inspect_prints_a_table_for_each_leg(recording: Path) -> None:
     ]
 
 
-def test_the_json_of_inspect_keeps_its_shape(recording: Path) -> None:
+def test_the_json_of_inspect_keeps_its_shape(recording):
     left, right = json.loads(run("inspect", recording, "--json").output)
     assert set(left) == {
         "leg", "lost_ms", "duration_ms", "sample_rate_hz", "law", "dc_offset", "peak", "peak_dbov", "level_dbov",
@@ -68,7 +67,7 @@ def test_the_json_of_inspect_keeps_its_shape(recording: Path) -> None:
     assert [burst["off_ms"] for burst in left["bursts"]] == [pytest.approx(20, abs=0.1)] * 2 + [None]
 
 
-def test_the_law_changes_levels(recording: Path) -> None:
+def test_the_law_changes_levels(recording):
     by_a, by_mu = (
         json.loads(run("inspect", recording, "--law", law, "--json").output)[0] for law in ("a-law", "mu-law")
     )
@@ -76,7 +75,7 @@ def test_the_law_changes_levels(recording: Path) -> None:
     assert by_mu["level_dbm0"] - by_a["level_dbm0"] == pytest.approx(0.065, abs=0.002)
 
 
-def test_lost_packets_are_shown_as_lost(monkeypatch: pytest.MonkeyPatch, recording: Path) -> None:
+def test_lost_packets_are_shown_as_lost(monkeypatch, recording):
     from idtone.tones.recordings import reading
     from idtone.tones.recordings.leg import Leg
 
@@ -87,20 +86,20 @@ def test_lost_packets_are_shown_as_lost(monkeypatch: pytest.MonkeyPatch, recordi
 
 
 @pytest.mark.parametrize("target", ["sample", "call.wav"])
-def test_plot_in_the_terminal(recording: Path, target: str) -> None:
+def test_plot_in_the_terminal(recording, target):
     output = run("plot", target if target == "sample" else recording, columns=100).output
     assert "4000 Hz" in output
     assert "━" in output
     assert output.count("├") >= 3
 
 
-def test_plot_to_a_png(recording: Path, tmp_path: Path) -> None:
+def test_plot_to_a_png(recording, tmp_path):
     for name, arguments in (("a.png", ("sample",)), ("b.png", (recording, "--profile", "sample"))):
         assert run("plot", *arguments, "-o", tmp_path / name).stdout == f"{tmp_path / name}\n"
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_plan_is_drawn_where_the_sound_is(recording: Path) -> None:
+def test_a_plan_is_drawn_where_the_sound_is(recording):
     output = run("plot", recording, "--profile", "sample", columns=152).output
     plan = next(line for line in output.splitlines() if line.startswith("   plan "))
     place = (plan.index("├") - 8) / 144
@@ -110,14 +109,14 @@ def test_a_plan_is_drawn_where_the_sound_is(recording: Path) -> None:
     assert notice.stderr.count("no burst of notice is found in") == 2
 
 
-def test_a_profile_file_is_a_target(tmp_path: Path) -> None:
+def test_a_profile_file_is_a_target(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text("id: own\ntitle: Own\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [700], on_ms: 100}]\n")
     assert run("plot", path).output.startswith("Own\n")
 
 
 @pytest.mark.parametrize("target", ["sample", "call.wav"])
-def test_play(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+def test_play(recording, tmp_path, monkeypatch, target):
     program = tmp_path / "programs" / "aplay"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\n/bin/cat >> {tmp_path}/played\n")
@@ -132,7 +131,7 @@ def test_play(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("command", ["inspect", "plot", "play"])
 @pytest.mark.parametrize("content", [None, b"", b"This is no audio.\n" * 100])
-def test_a_file_that_is_not_a_recording_is_reported(tmp_path: Path, command: str, content: bytes | None) -> None:
+def test_a_file_that_is_not_a_recording_is_reported(tmp_path, command, content):
     path = tmp_path / "file.wav"
     if content is not None:
         path.write_bytes(content)
@@ -140,7 +139,7 @@ def test_a_file_that_is_not_a_recording_is_reported(tmp_path: Path, command: str
         run(command, path)
 
 
-def test_wrong_use_is_reported(recording: Path, tmp_path: Path) -> None:
+def test_wrong_use_is_reported(recording, tmp_path):
     with pytest.raises(UsageError, match="unknown tone profile 'nothing'"):
         run("plot", "nothing")
     with pytest.raises(UsageError, match="is a profile; remove"):
@@ -150,7 +149,7 @@ def test_wrong_use_is_reported(recording: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "plot.jpg").exists()
 
 
-def test_an_hour_of_one_profile_is_neither_drawn_nor_played(tmp_path: Path) -> None:
+def test_an_hour_of_one_profile_is_neither_drawn_nor_played(tmp_path):
     path = tmp_path / "hour.yaml"
     path.write_text("id: hour\ntitle: Hour\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [700], on_ms: 3600000}]\n")
     for command in ("plot", "play"):
@@ -158,7 +157,7 @@ def test_an_hour_of_one_profile_is_neither_drawn_nor_played(tmp_path: Path) -> N
             run(command, path)
 
 
-def test_the_command_exits_with_2_without_a_player(tmp_path: Path) -> None:
+def test_the_command_exits_with_2_without_a_player(tmp_path):
     """With this machine's real players, which have no sound device, or without players."""
     script = "import sys; sys.modules['sounddevice'] = None; from idtone.cli import main; main()"
     done = subprocess.run(

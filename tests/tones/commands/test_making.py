@@ -4,7 +4,6 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from ..levels import level_dbm0, part
 from .running import run
 
 
-def test_generate_writes_all_formats_and_their_checksums(ffmpeg: Path, tmp_path: Path, config: Path) -> None:
+def test_generate_writes_all_formats_and_their_checksums(ffmpeg, tmp_path, config):
     result = run("generate", "sample", "-o", tmp_path / "out", "-c", config)
     assert result.exit_code == 0
     lines = [line.split("  ") for line in result.stdout.splitlines()]
@@ -28,7 +27,7 @@ def test_generate_writes_all_formats_and_their_checksums(ffmpeg: Path, tmp_path:
         assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == digest
 
 
-def test_generate_as_json(tmp_path: Path, config: Path) -> None:
+def test_generate_as_json(tmp_path, config):
     arguments = ("generate", "sample", "-o", tmp_path, "--format", "sln16, ulaw,ulaw", "--json", "-c", config)
     first, again = (json.loads(run(*arguments).stdout) for _ in range(2))
     assert [entry["format"] for entry in first] == ["sln16", "ulaw"]
@@ -37,15 +36,13 @@ def test_generate_as_json(tmp_path: Path, config: Path) -> None:
     assert first[0]["sample_rate_hz"] == 16000
 
 
-def test_generate_from_a_tone_string(tmp_path: Path) -> None:
+def test_generate_from_a_tone_string(tmp_path):
     tones = ("--tones", "600/100,0/100", "--name", "pu-pu", "--repeat", 2, "--level", -20)
     run("generate", *tones, "-o", tmp_path, "--format", "sln")
     assert (tmp_path / "pu-pu.sln").stat().st_size == 2 * 8 * 400
 
 
-def test_generate_all_leaves_out_formats_whose_program_is_missing(
-    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_generate_all_leaves_out_formats_whose_program_is_missing(tmp_path, config, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run("generate", "sample", "-o", tmp_path / "out", "-c", config)
     assert result.exit_code == 0
@@ -56,16 +53,14 @@ def test_generate_all_leaves_out_formats_whose_program_is_missing(
     assert written == set(FORMATS) - set(missing)
 
 
-def test_generate_names_the_program_of_a_requested_format(
-    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_generate_names_the_program_of_a_requested_format(tmp_path, config, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToneError, match=r"writing \.opus needs the program ffmpeg.*Install the package ffmpeg"):
         run("generate", "sample", "-o", tmp_path / "out", "--format", "sln,opus", "-c", config)
     assert not (tmp_path / "out").exists()
 
 
-def test_generate_dithers_from_a_seed(tmp_path: Path, config: Path) -> None:
+def test_generate_dithers_from_a_seed(tmp_path, config):
     common = ("generate", "sample", "--format", "sln,ulaw", "--json", "-c", config)
     plain, one, again, other = (
         [entry["sha256"] for entry in json.loads(run(*common, "-o", tmp_path, *seed).stdout)]
@@ -76,9 +71,7 @@ def test_generate_dithers_from_a_seed(tmp_path: Path, config: Path) -> None:
     assert len({plain[1], one[1], other[1]}) == 1, "the law has noise of its own"
 
 
-def test_generate_shows_a_progress_bar_on_a_terminal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_generate_shows_a_progress_bar_on_a_terminal(tmp_path, capsys, monkeypatch):
     (tmp_path / "long.yaml").write_text(
         "id: long\ntitle: Long\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [1234.5], on_ms: 600000}]\n"
     )
@@ -92,7 +85,7 @@ def test_generate_shows_a_progress_bar_on_a_terminal(
     assert shown.stdout == quiet.stdout
 
 
-def refusal(*arguments: object) -> DocumentError | None:
+def refusal(*arguments):
     """The exit of a command that must either succeed or report faults of the document."""
     try:
         result = run(*arguments)
@@ -109,8 +102,8 @@ NUMBERS = st.one_of(
 
 
 @st.composite
-def wild_segments(draw: st.DrawFn) -> dict[str, Any]:
-    segment: dict[str, Any] = {"frequencies_hz": draw(st.lists(NUMBERS, max_size=9)), "on_ms": draw(NUMBERS)}
+def wild_segments(draw):
+    segment = {"frequencies_hz": draw(st.lists(NUMBERS, max_size=9)), "on_ms": draw(NUMBERS)}
     for name in ("off_ms", "ramp_ms", "level_dbm0"):
         if draw(st.booleans()):
             segment[name] = draw(NUMBERS)
@@ -123,7 +116,7 @@ def wild_segments(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(st.lists(wild_segments(), max_size=3), NUMBERS, NUMBERS)
 @settings(max_examples=60, deadline=None)
-def test_a_wild_profile_is_one_clear_error_or_a_sound(segments: list[dict[str, Any]], level: Any, repeat: Any) -> None:
+def test_a_wild_profile_is_one_clear_error_or_a_sound(segments, level, repeat):
     tree = {"id": "wild", "title": "Wild", "level_dbm0": level, "repeat": repeat, "segments": segments}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "wild.yaml")
@@ -138,11 +131,11 @@ def test_a_wild_profile_is_one_clear_error_or_a_sound(segments: list[dict[str, A
 
 
 @st.composite
-def possible_segments(draw: st.DrawFn) -> dict[str, Any]:
+def possible_segments(draw):
     """Each value is allowed on its own, however odd."""
     pitches = st.floats(300, 3400)
     frequencies_hz = draw(st.lists(pitches, min_size=1, max_size=3, unique=True))
-    segment: dict[str, Any] = {"frequencies_hz": frequencies_hz, "on_ms": draw(st.floats(1, 300))}
+    segment = {"frequencies_hz": frequencies_hz, "on_ms": draw(st.floats(1, 300))}
     segment["off_ms"] = draw(st.floats(0, 100))
     segment["ramp_ms"] = draw(st.floats(0, segment["on_ms"] / 2))
     if draw(st.booleans()):
@@ -155,9 +148,7 @@ def possible_segments(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(st.lists(possible_segments(), min_size=1, max_size=3), st.floats(-40, 0), st.integers(1, 50))
 @settings(max_examples=30, deadline=None)
-def test_a_possible_profile_becomes_a_sound_of_its_length(
-    segments: list[dict[str, Any]], level: float, repeat: int
-) -> None:
+def test_a_possible_profile_becomes_a_sound_of_its_length(segments, level, repeat):
     tree = {"id": "wild", "title": "Wild", "level_dbm0": level, "repeat": repeat, "segments": segments}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "wild.yaml")
@@ -181,7 +172,7 @@ def test_a_possible_profile_becomes_a_sound_of_its_length(
         ("[{frequencies_hz: [600], on_ms: -.inf}]", "on_ms"),
     ],
 )
-def test_a_hostile_profile_is_one_clear_error(tmp_path: Path, segments: str, says: str) -> None:
+def test_a_hostile_profile_is_one_clear_error(tmp_path, segments, says):
     path = tmp_path / "hostile.yaml"
     path.write_text(f"id: hostile\ntitle: Hostile\nlevel_dbm0: -16\nsegments: {segments}\n")
     with pytest.raises(DocumentError, match=says):
@@ -203,16 +194,14 @@ def test_a_hostile_profile_is_one_clear_error(tmp_path: Path, segments: str, say
         (("generate", "--tones", "600/100", "--name", "../x"), DocumentError, "cannot name a sound file"),
     ],
 )
-def test_wrong_use_is_reported(
-    tmp_path: Path, config: Path, arguments: tuple[str, ...], error: type[Exception], says: str
-) -> None:
+def test_wrong_use_is_reported(tmp_path, config, arguments, error, says):
     output = ("-o", tmp_path / "out") if arguments[0] == "generate" else ()
     with pytest.raises(error, match=says):
         run(*arguments, *output, "-c", config)
     assert not (tmp_path / "out").exists()
 
 
-def test_generate_from_tgml_keeps_its_level(tmp_path: Path) -> None:
+def test_generate_from_tgml_keeps_its_level(tmp_path):
     run("generate", "--tones", "%(100,50,600)", "--name", "own", "-o", tmp_path, "--format", "sln")
     run("generate", "--tones", "%(100,50,600)", "--name", "set", "--level", -20, "-o", tmp_path, "--format", "sln")
     own, wanted = (np.frombuffer((tmp_path / f"{name}.sln").read_bytes(), "<i2") for name in ("own", "set"))
@@ -222,6 +211,6 @@ def test_generate_from_tgml_keeps_its_level(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [("--name", "x"), ("--level", "-20"), ("--repeat", "2")])
-def test_options_for_tones_are_refused_beside_a_profile(option: tuple[str, str], tmp_path: Path) -> None:
+def test_options_for_tones_are_refused_beside_a_profile(option, tmp_path):
     with pytest.raises(UsageError, match="go with --tones"):
         run("generate", "sample", *option, "-o", tmp_path)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +12,14 @@ from idtone.errors import DocumentError, UsageError
 from .running import run
 
 
-def test_list_names_every_profile(config: Path) -> None:
+def test_list_names_every_profile(config):
     result = run("list", "-c", config)
     assert result.exit_code == 0
     for text in ("notice", "sample", "own", "Own [bold]", "560 ms", "shipped"):
         assert text in result.stdout
 
 
-def test_list_as_json(config: Path) -> None:
+def test_list_as_json(config):
     listed = json.loads(run("list", "--json", "-c", config).stdout)
     assert [entry["id"] for entry in listed] == ["notice", "sample", "own"]
     assert listed[2] == {
@@ -32,7 +31,7 @@ def test_list_as_json(config: Path) -> None:
     }
 
 
-def test_show_prints_plan_picture_and_tone_string(config: Path) -> None:
+def test_show_prints_plan_picture_and_tone_string(config):
     shown = run("show", "notice", "-c", config).stdout
     for text in ("一般通知音", "-16 dBm0", "260 ms", "584 Hz", "██", "!730/220,!0/40,!584/300", "without the ramps"):
         assert text in shown
@@ -41,14 +40,14 @@ def test_show_prints_plan_picture_and_tone_string(config: Path) -> None:
     assert "Warning" not in shown
 
 
-def test_show_reads_a_file_and_warns(config: Path) -> None:
+def test_show_reads_a_file_and_warns(config):
     shown = run("show", config.parent / "profiles" / "own.yaml").stdout
     assert "400 + 500 + 600 Hz" in shown
     assert "Asterisk: cannot be written as tones" in shown
     assert "Warning: this sound can be mistaken for Japanese dial" in shown
 
 
-def test_show_as_json(config: Path) -> None:
+def test_show_as_json(config):
     shown = json.loads(run("show", "own", "--json", "-c", config).stdout)
     assert shown["segments"][0]["frequencies_hz"] == [400, 500, 600]
     assert shown["asterisk"]["tones"] is None
@@ -72,7 +71,7 @@ segments:
 """
 
 
-def test_show_prints_all_properties_of_a_profile_briefly(tmp_path: Path) -> None:
+def test_show_prints_all_properties_of_a_profile_briefly(tmp_path):
     (tmp_path / "rich.yaml").write_text(RICH)
     shown = run("show", tmp_path / "rich.yaml").stdout
     for text in (
@@ -92,7 +91,7 @@ def test_show_prints_all_properties_of_a_profile_briefly(tmp_path: Path) -> None
     assert shown.count("\n") < 70
 
 
-def test_show_of_a_recording(tmp_path: Path) -> None:
+def test_show_of_a_recording(tmp_path):
     soundfile.write(tmp_path / "master.wav", 0.1 * np.sin(np.arange(4000)), 16000)
     digest = hashlib.sha256((tmp_path / "master.wav").read_bytes()).hexdigest()
     (tmp_path / "own.yaml").write_text(
@@ -110,14 +109,14 @@ def test_show_of_a_recording(tmp_path: Path) -> None:
     assert (linted.exit_code, linted.stdout[:15]) == (0, "note recording:")
 
 
-def test_lint_of_a_clean_profile() -> None:
+def test_lint_of_a_clean_profile():
     result = run("lint", "notice")
     assert (result.exit_code, result.stdout) == (0, "notice: no warnings\n")
     result = run("lint", "notice", "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
 
 
-def test_lint_warns_and_exits_with_1(config: Path) -> None:
+def test_lint_warns_and_exits_with_1(config):
     result = run("lint", "own", "-c", config)
     assert result.exit_code == 1
     assert result.stdout.startswith("warning network-tone: segment 1 can be mistaken for Japanese dial")
@@ -136,6 +135,6 @@ def test_lint_warns_and_exits_with_1(config: Path) -> None:
         (("lint", "nothing"), UsageError, "the profiles are notice, sample, own"),
     ],
 )
-def test_wrong_use_is_reported(config: Path, arguments: tuple[str, ...], error: type[Exception], says: str) -> None:
+def test_wrong_use_is_reported(config, arguments, error, says):
     with pytest.raises(error, match=says):
         run(*arguments, "-c", config)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import soundfile
@@ -17,26 +16,26 @@ NOTICE, SAMPLE = load_library()["notice"], load_library()["sample"]
 
 
 @pytest.fixture
-def recording(tmp_path: Path) -> Path:
+def recording(tmp_path):
     path = tmp_path / "call.wav"
     soundfile.write(path, leg(SAMPLE), 8000)
     return path
 
 
-def test_a_sound_that_is_there_exits_with_0(recording: Path, config: Path) -> None:
+def test_a_sound_that_is_there_exits_with_0(recording, config):
     result = run("verify", recording, "--profile", "sample", "-c", config)
     assert result.exit_code == 0
     for text in ("conforms", "at 0.700 s", "all 3 bursts are there", "dBm0", "false alarms an hour"):
         assert text in result.stdout
 
 
-def test_a_missing_sound_exits_with_1(recording: Path, config: Path) -> None:
+def test_a_missing_sound_exits_with_1(recording, config):
     result = run("verify", recording, "--profile", "notice", "-c", config)
     assert result.exit_code == 1
     assert "absent" in result.stdout
 
 
-def test_the_report_is_json_too(recording: Path, config: Path) -> None:
+def test_the_report_is_json_too(recording, config):
     (entry,) = json.loads(run("verify", recording, "--profile", "sample", "--json", "-c", config).stdout)
     assert entry["verdict"] == "conforms"
     assert entry["leg"] == "mono"
@@ -51,7 +50,7 @@ def test_the_report_is_json_too(recording: Path, config: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_folder_gives_a_table_and_a_csv(recording: Path, tmp_path: Path, config: Path) -> None:
+def test_a_folder_gives_a_table_and_a_csv(recording, tmp_path, config):
     home = tmp_path / "calls"
     home.mkdir()
     soundfile.write(home / "[one].wav", leg(SAMPLE), 8000)
@@ -66,7 +65,7 @@ def test_a_folder_gives_a_table_and_a_csv(recording: Path, tmp_path: Path, confi
     assert run("verify", home, "--profile", "sample", "--jobs", 1, "-c", config).exit_code == 0
 
 
-def test_several_files_and_folders_are_one_table(recording: Path, tmp_path: Path, config: Path) -> None:
+def test_several_files_and_folders_are_one_table(recording, tmp_path, config):
     home = tmp_path / "calls"
     home.mkdir()
     soundfile.write(home / "two.wav", leg(NOTICE), 8000)
@@ -80,7 +79,7 @@ def test_several_files_and_folders_are_one_table(recording: Path, tmp_path: Path
     assert [entry["file"] for entry in entries] == [str(recording), str(home / "two.wav")]
 
 
-def test_an_unreadable_file_of_a_folder_exits_with_2(tmp_path: Path, config: Path) -> None:
+def test_an_unreadable_file_of_a_folder_exits_with_2(tmp_path, config):
     home = tmp_path / "calls"
     home.mkdir()
     (home / "bad.wav").write_bytes(b"no sound")
@@ -92,7 +91,7 @@ def test_an_unreadable_file_of_a_folder_exits_with_2(tmp_path: Path, config: Pat
     assert "unreadable" in result.stdout
 
 
-def test_strict_accepts_only_conforming_sounds(tmp_path: Path, config: Path) -> None:
+def test_strict_accepts_only_conforming_sounds(tmp_path, config):
     # A capture shows losses; a recording does not, so the burst counts as missing.
     path = tmp_path / "call.wav"
     soundfile.write(path, without(leg(SAMPLE), [(7760, 9280)]), 8000)
@@ -102,7 +101,7 @@ def test_strict_accepts_only_conforming_sounds(tmp_path: Path, config: Path) -> 
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no sound at all, but some text that is longer than a header" * 5])
-def test_a_file_that_is_not_a_recording_is_one_error(tmp_path: Path, config: Path, content: bytes | None) -> None:
+def test_a_file_that_is_not_a_recording_is_one_error(tmp_path, config, content):
     path = tmp_path / "call.wav"
     if content is not None:
         path.write_bytes(content)
@@ -110,7 +109,7 @@ def test_a_file_that_is_not_a_recording_is_one_error(tmp_path: Path, config: Pat
         run("verify", path, "--profile", "sample", "-c", config)
 
 
-def test_an_unsuitable_profile_is_reported_first(tmp_path: Path, config: Path) -> None:
+def test_an_unsuitable_profile_is_reported_first(tmp_path, config):
     (tmp_path / "long.yaml").write_text(
         "id: long\ntitle: Long\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [600], on_ms: 60000}]\n"
     )
@@ -118,7 +117,7 @@ def test_an_unsuitable_profile_is_reported_first(tmp_path: Path, config: Path) -
         run("verify", tmp_path / "nothing.wav", "--profile", tmp_path / "long.yaml", "-c", config)
 
 
-def test_no_time_is_rounded_to_minus_zero(tmp_path: Path, config: Path) -> None:
+def test_no_time_is_rounded_to_minus_zero(tmp_path, config):
     soundfile.write(tmp_path / "call.wav", synthesise(SAMPLE, 8000), 8000)
     (entry,) = json.loads(run("verify", tmp_path / "call.wav", "--profile", "sample", "--json", "-c", config).stdout)
     assert entry["findings"][0]["start_ms"] == pytest.approx(0, abs=1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from idtone.tones.making.ogg import checksum, number_stream
 
 
-def plainly(page: bytes) -> int:
+def plainly(page):
     """RFC 3533, section 6: the polynomial 0x04c11db7, bit by bit."""
     remainder = 0
     for byte in page:
@@ -22,20 +22,14 @@ def plainly(page: bytes) -> int:
 
 
 @given(st.binary(max_size=200))
-def test_the_checksum_is_oggs(page: bytes) -> None:
+def test_the_checksum_is_oggs(page):
     assert checksum(page) == plainly(page)
 
 
-def vorbis() -> io.BytesIO:
+def test_a_numbered_file_is_read_as_before():
     file = io.BytesIO()
     noise = np.random.default_rng(1).integers(-9000, 9000, 80_000).astype(np.int16)
-    with soundfile.SoundFile(file, "w", 8000, 1, format="OGG", subtype="VORBIS") as sound:
-        sound.write(noise)
-    return file
-
-
-def test_a_numbered_file_is_read_as_before() -> None:
-    file = vorbis()
+    soundfile.write(file, noise, 8000, format="OGG", subtype="VORBIS")
     before, _ = soundfile.read(io.BytesIO(file.getvalue()))
     number_stream(file, 7)
     content = file.getvalue()
@@ -46,7 +40,7 @@ def test_a_numbered_file_is_read_as_before() -> None:
     assert {content[at + 14 : at + 18] for at in starts} == {b"\7\0\0\0"}
 
 
-def test_a_file_that_is_not_ogg_is_refused() -> None:
+def test_a_file_that_is_not_ogg_is_refused():
     file = io.BytesIO(bytes(100))
     with pytest.raises(ValueError, match="not an Ogg page"):
         number_stream(file, 7)

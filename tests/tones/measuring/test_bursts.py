@@ -10,7 +10,7 @@ from idtone.tones.measuring.spans import Span
 from ..profiles import make, tone
 
 
-def test_a_burst_is_measured_beyond_its_span() -> None:
+def test_a_burst_is_measured_beyond_its_span():
     samples = synthesise(make(tone(on_ms=50), tone(600, on_ms=200, ramp_ms=20, off_ms=50)), 8000)
     span = Span(440, 1950)
     lines = rough(samples, span, 8000)
@@ -21,12 +21,12 @@ def test_a_burst_is_measured_beyond_its_span() -> None:
     assert (found.rise.ramp, found.fall.ramp) == pytest.approx((160, 160), abs=0.5)
 
 
-def test_noise_is_not_a_burst() -> None:
+def test_noise_is_not_a_burst():
     assert rough(np.random.default_rng(1).normal(size=4000), Span(0, 4000), 8000) is None
 
 
 @pytest.mark.parametrize(("ramp_ms", "hard"), [(0, True), (10, False)])
-def test_the_boundary_of_joined_bursts(ramp_ms: float, hard: bool) -> None:
+def test_the_boundary_of_joined_bursts(ramp_ms, hard):
     samples = synthesise(make(tone(600, ramp_ms=ramp_ms), tone(626, ramp_ms=ramp_ms)), 8000)
     before, after = rough(samples, Span(0, 1580), 8000), rough(samples, Span(1620, 3200), 8000)
     assert before is not None
@@ -38,7 +38,7 @@ def test_the_boundary_of_joined_bursts(ramp_ms: float, hard: bool) -> None:
     assert same(before, before, cut)
 
 
-def test_swells_are_fused_and_pulses_are_not() -> None:
+def test_swells_are_fused_and_pulses_are_not():
     swelling = synthesise(make(tone(400, on_ms=500, ramp_ms=0, modulation={"rate_hz": 10, "depth": 1})), 8000)
     pieces = [Span(max(0, round(800 * (n - 0.21))), min(4000, round(800 * (n + 0.71)))) for n in range(6)]
     pieces = [span for span in pieces if span.end - span.first > 100]
@@ -47,7 +47,7 @@ def test_swells_are_fused_and_pulses_are_not() -> None:
     assert len(fuse(pulsed, [Span(800 * n, 800 * n + 720) for n in range(5)], 8000, 0.0)) == 5
 
 
-def test_parts_of_a_glide_are_united_and_notes_are_not() -> None:
+def test_parts_of_a_glide_are_united_and_notes_are_not():
     glide = synthesise(make(tone(500, on_ms=300, sweep={"to_hz": [1500]})), 8000)
     parts = [Span(0, 800, False, True), Span(800, 1600, True, True), Span(1600, 2400, True, False)]
     assert unite(glide, parts, 8000, 0.0) == [Span(0, 2400)]

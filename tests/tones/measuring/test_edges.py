@@ -10,7 +10,7 @@ WAVES = np.sin(2 * np.pi * 700 * np.arange(2400) / RATE_HZ)
 
 
 @pytest.mark.parametrize("ramp_ms", [0, 3, 10, 40])
-def test_edges_of_a_ramped_burst(ramp_ms: float) -> None:
+def test_edges_of_a_ramped_burst(ramp_ms):
     ramp = ramp_ms * RATE_HZ / 1000
     rise, fall = Edge(800.25, ramp), Edge(1700.5, ramp)
     samples = WAVES * shape(0, 2400, rise, fall)
@@ -29,16 +29,16 @@ def test_edges_of_a_ramped_burst(ramp_ms: float) -> None:
     assert sharp.ramp == pytest.approx(rise.ramp, abs=2.5)
 
 
-def test_without_an_edge_none_is_found() -> None:
+def test_without_an_edge_none_is_found():
     gains = gain(WAVES, WAVES, RATE_HZ, 700)
     assert rising_edge(gains, 1250, RATE_HZ, 700) is None
     assert falling_edge(gains, 1250, RATE_HZ, 700) is None
 
 
-def test_the_gain_of_silence_is_zero() -> None:
+def test_the_gain_of_silence_is_zero():
     assert not gain(WAVES, np.zeros(2400), RATE_HZ, 700).any()
 
 
-def test_a_mirrored_edge_mirrors_back() -> None:
+def test_a_mirrored_edge_mirrors_back():
     edge = Edge(12.25, 7.0)
     assert mirror(mirror(edge, 100), 100) == edge

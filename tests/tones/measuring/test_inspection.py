@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,17 +9,17 @@ from hypothesis import strategies as st
 
 from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.measuring import inspection as inspection_module
-from idtone.tones.measuring.inspection import Inspection, inspect
-from idtone.tones.profile import Law, Profile
+from idtone.tones.measuring.inspection import inspect
+from idtone.tones.profile import Law
 
 from ..profiles import make, tone
 
 
-def heard(profile: Profile, sample_rate_hz: int = 8000) -> Inspection:
+def heard(profile, sample_rate_hz=8000):
     return inspect(to_pcm16(synthesise(profile, sample_rate_hz)) / 32768, sample_rate_hz)
 
 
-def assert_plan(profile: Profile, inspection: Inspection) -> None:
+def assert_plan(profile, inspection):
     """The bursts of a plain profile, as exactly as `tone inspect` promises."""
     assert len(inspection.bursts) == len(profile.bursts())
     for planned, burst in zip(profile.bursts(), inspection.bursts, strict=True):
@@ -34,8 +33,8 @@ def assert_plan(profile: Profile, inspection: Inspection) -> None:
 
 
 @st.composite
-def segments(draw: st.DrawFn) -> dict[str, Any]:
-    frequencies_hz: list[float] = []
+def segments(draw):
+    frequencies_hz = []
     for frequency_hz in draw(st.lists(st.integers(3000, 34000), min_size=1, max_size=3)):
         if all(abs(frequency_hz / 10 - other) >= 40 for other in frequencies_hz):
             frequencies_hz.append(frequency_hz / 10)
@@ -50,7 +49,7 @@ def segments(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(plan=st.lists(segments(), min_size=1, max_size=3), sample_rate_hz=st.sampled_from([8000, 16000, 44100, 48000]))
 @settings(max_examples=25, deadline=None, derandomize=True)
-def test_a_plain_profile_comes_back(plan: list[dict[str, Any]], sample_rate_hz: int) -> None:
+def test_a_plain_profile_comes_back(plan, sample_rate_hz):
     profile = make(*plan)
     assert_plan(profile, heard(profile, sample_rate_hz))
 
@@ -70,19 +69,19 @@ def test_a_plain_profile_comes_back(plan: list[dict[str, Any]], sample_rate_hz: 
     ids=["close", "busy", "joined", "joined-hard", "semitone", "all-ramp", "short", "long"],
 )
 @pytest.mark.parametrize("sample_rate_hz", [8000, 48000])
-def test_known_plans_come_back(profile: Profile, sample_rate_hz: int) -> None:
+def test_known_plans_come_back(profile, sample_rate_hz):
     assert_plan(profile, heard(profile, sample_rate_hz))
 
 
 @pytest.mark.parametrize(("ramp_ms", "expected_db"), [(0, -24), (5, -41), (10, -55)])
 @pytest.mark.parametrize("sample_rate_hz", [8000, 48000])
-def test_click_energy(ramp_ms: float, expected_db: float, sample_rate_hz: int) -> None:
+def test_click_energy(ramp_ms, expected_db, sample_rate_hz):
     (burst,) = heard(make(tone(400, on_ms=100, ramp_ms=ramp_ms)), sample_rate_hz).bursts
     assert burst.click_db == pytest.approx(expected_db, abs=1.5)
 
 
 @pytest.mark.parametrize(("rate_hz", "depth"), [(16, 1), (20, 0.5), (10, 0.2)])
-def test_modulation(rate_hz: float, depth: float) -> None:
+def test_modulation(rate_hz, depth):
     profile = make(tone(400, on_ms=1000, off_ms=200, modulation={"rate_hz": rate_hz, "depth": depth}), repeat=2)
     inspection = heard(profile)
     assert len(inspection.bursts) == 2
@@ -95,14 +94,14 @@ def test_modulation(rate_hz: float, depth: float) -> None:
         assert (burst.start_ms, burst.end_ms) == pytest.approx((planned.start_ms, planned.end_ms), abs=0.5)
 
 
-def test_equal_tones_are_not_modulation() -> None:
+def test_equal_tones_are_not_modulation():
     (burst,) = heard(make(tone(400, 450, 500, on_ms=400, off_ms=50))).bursts
     assert burst.modulation is None
     assert len(burst.partials) == 3
 
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), [((300,), (3400,)), ((500, 900), (700, 800))])
-def test_glides(from_hz: tuple[float, ...], to_hz: tuple[float, ...]) -> None:
+def test_glides(from_hz, to_hz):
     (burst,) = heard(make(tone(*from_hz, on_ms=500, off_ms=50, sweep={"to_hz": to_hz}))).bursts
     assert burst.glide is not None
     pairs = sorted(zip(burst.glide.from_hz, burst.glide.to_hz, strict=True))
@@ -110,13 +109,13 @@ def test_glides(from_hz: tuple[float, ...], to_hz: tuple[float, ...]) -> None:
     assert [pair[1] for pair in pairs] == pytest.approx(to_hz, abs=0.2)
 
 
-def test_steps_are_joined_bursts() -> None:
+def test_steps_are_joined_bursts():
     bursts = heard(make(tone(300, on_ms=1000, ramp_ms=10, sweep={"to_hz": [2100], "steps": 10}))).bursts
     assert [burst.partials[0].frequency_hz for burst in bursts] == pytest.approx(range(300, 2101, 200), abs=0.05)
     assert [burst.off_ms for burst in bursts] == [0.0] * 9 + [None]
 
 
-def test_signal_to_noise_is_that_of_the_noise() -> None:
+def test_signal_to_noise_is_that_of_the_noise():
     samples = synthesise(make(tone(600, on_ms=500)), 8000)
     power = np.mean(samples[200:-200] ** 2)
     noise = np.random.default_rng(1).normal(size=24000) * np.sqrt(power / 100)
@@ -128,13 +127,13 @@ def test_signal_to_noise_is_that_of_the_noise() -> None:
     assert inspection.noise_dbov == pytest.approx(10 * np.log10(power / 100), abs=1)
 
 
-def test_sinad_of_16_bits_is_that_of_quantisation() -> None:
+def test_sinad_of_16_bits_is_that_of_quantisation():
     (burst,) = heard(make(tone(1234.5, on_ms=500), level_dbm0=-10)).bursts
     step_db = 10 * np.log10(1 / 12 / 32768**2)
     assert burst.sinad_db == pytest.approx(burst.level_dbov - step_db, abs=0.5)
 
 
-def test_decaying_consecutive_notes_are_separated() -> None:
+def test_decaying_consecutive_notes_are_separated():
     at = np.arange(4000) / 8000
     notes = [
         sum(0.2 / k * np.exp(-3 * k * at) * np.sin(2 * np.pi * f * k * at) for k in (1, 2, 3)) for f in (440, 523, 659)
@@ -146,7 +145,7 @@ def test_decaying_consecutive_notes_are_separated() -> None:
     assert all(burst.decay_db_per_s > 10 for burst in bursts)
 
 
-def test_dc_and_clipping() -> None:
+def test_dc_and_clipping():
     wave = np.clip(1.5 * np.sin(2 * np.pi * 400 * np.arange(800) / 8000) + 0.01, -1, 32767 / 32768)
     inspection = inspect(wave.astype(np.float32), 8000)
     assert inspection.clipped_runs == 80
@@ -157,14 +156,14 @@ def test_dc_and_clipping() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 2, 5, 7, 100])
-def test_clipping_is_counted_across_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clipping_is_counted_across_blocks(block, monkeypatch):
     wave = np.array([0, 1, 1, 0, 1, -1, 1, 1, 0, 1, 1, 1], np.float32)
     monkeypatch.setattr(inspection_module, "_BLOCK", block)
     inspection = inspect(wave, 8000)
     assert (inspection.clipped_runs, inspection.clipped_samples) == (2, 7)
 
 
-def test_the_law_moves_dbm0_and_nothing_else() -> None:
+def test_the_law_moves_dbm0_and_nothing_else():
     samples = synthesise(make(tone(600)), 8000)
     by_a, by_mu = inspect(samples, 8000, Law.A), inspect(samples, 8000, Law.MU)
     assert by_mu.level_dbov == by_a.level_dbov
@@ -173,14 +172,14 @@ def test_the_law_moves_dbm0_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(3), np.zeros(8000), np.ones(8000), np.eye(1, 8000, 4000)[0]])
 @pytest.mark.parametrize("sample_rate_hz", [8000, 192000])
-def test_silence_has_no_bursts(samples: np.ndarray, sample_rate_hz: int) -> None:
+def test_silence_has_no_bursts(samples, sample_rate_hz):
     inspection = inspect(samples.astype(np.float32), sample_rate_hz)
     assert inspection.bursts == ()
     assert not inspection.truncated
     assert np.isfinite([inspection.level_dbm0, inspection.noise_dbov, inspection.peak_dbov]).all()
 
 
-def test_an_hour_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_hour_is_bounded(monkeypatch):
     monkeypatch.setattr(inspection_module, "BURSTS", 20)
     once = synthesise(make(tone(600, on_ms=100, off_ms=900)), 8000).astype(np.float32)
     began = time.monotonic()
@@ -193,7 +192,7 @@ def test_an_hour_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(st.lists(st.floats(-1, 1, width=32), max_size=3000), st.sampled_from([8000, 48000]))
 @settings(max_examples=30, deadline=None, derandomize=True)
-def test_any_samples_are_measured(samples: list[float], sample_rate_hz: int) -> None:
+def test_any_samples_are_measured(samples, sample_rate_hz):
     inspection = inspect(np.array(samples, np.float32), sample_rate_hz)
     for burst in inspection.bursts:
         assert burst.start_ms < burst.end_ms

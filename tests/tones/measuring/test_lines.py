@@ -8,7 +8,7 @@ import pytest
 from idtone.tones.measuring.lines import find_glides, find_lines
 
 
-def waves(*frequencies_hz: float, length: int = 800, sample_rate_hz: int = 8000) -> np.ndarray:
+def waves(*frequencies_hz, length=800, sample_rate_hz=8000):
     time = np.arange(length) / sample_rate_hz
     return sum((0.1 * np.sin(2 * np.pi * f * time + f) for f in frequencies_hz), np.zeros(length))
 
@@ -17,7 +17,7 @@ def waves(*frequencies_hz: float, length: int = 800, sample_rate_hz: int = 8000)
     "frequencies_hz", [(400,), (400, 450), (440, 456), (350, 440, 480, 620), (600, 1000, 1350), (3399.5,)]
 )
 @pytest.mark.parametrize("sample_rate_hz", [8000, 16000])
-def test_lines_that_a_spectrum_cannot_separate(frequencies_hz: tuple[float, ...], sample_rate_hz: int) -> None:
+def test_lines_that_a_spectrum_cannot_separate(frequencies_hz, sample_rate_hz):
     samples = waves(*frequencies_hz, length=sample_rate_hz // 10, sample_rate_hz=sample_rate_hz)
     lines = find_lines(samples, 0, sample_rate_hz)
     assert sorted(lines.frequencies_hz) == pytest.approx(frequencies_hz, abs=0.001)
@@ -25,7 +25,7 @@ def test_lines_that_a_spectrum_cannot_separate(frequencies_hz: tuple[float, ...]
     np.testing.assert_allclose(lines.samples(0, len(samples)), samples, atol=1e-5)
 
 
-def test_in_noise_the_frequency_error_is_the_theoretical_minimum() -> None:
+def test_in_noise_the_frequency_error_is_the_theoretical_minimum():
     noise, length, rng = 0.02, 800, np.random.default_rng(1)
     errors = [
         find_lines(waves(500) + rng.normal(size=length) * noise, 0, 8000, limit=1).frequencies_hz[0] - 500
@@ -36,7 +36,7 @@ def test_in_noise_the_frequency_error_is_the_theoretical_minimum() -> None:
     assert np.std(errors) < 1.15 * bound_hz
 
 
-def test_there_are_no_lines_in_noise_nor_in_silence() -> None:
+def test_there_are_no_lines_in_noise_nor_in_silence():
     noise = np.random.default_rng(2).normal(size=800)
     assert not len(find_lines(noise, 0, 8000).frequencies_hz)
     assert not len(find_lines(np.zeros(800), 0, 8000).frequencies_hz)
@@ -45,7 +45,7 @@ def test_there_are_no_lines_in_noise_nor_in_silence() -> None:
 @pytest.mark.parametrize(
     ("from_hz", "to_hz", "duration_s"), [(400, 1000, 1), (300, 3400, 0.1), (2000, 1000, 0.1), (400, 420, 0.2)]
 )
-def test_a_glide(from_hz: float, to_hz: float, duration_s: float) -> None:
+def test_a_glide(from_hz, to_hz, duration_s):
     length = round(8000 * duration_s)
     time = np.arange(length) / 8000
     samples = 0.1 * np.sin(2 * np.pi * (from_hz * time + (to_hz - from_hz) / duration_s * time**2 / 2))
@@ -55,6 +55,6 @@ def test_a_glide(from_hz: float, to_hz: float, duration_s: float) -> None:
     assert glides.at(length) == pytest.approx([to_hz], abs=0.01)
 
 
-def test_a_steady_tone_does_not_glide() -> None:
+def test_a_steady_tone_does_not_glide():
     assert find_glides(waves(400, 450, length=4000), 0, 8000) is None
     assert find_glides(np.random.default_rng(3).normal(size=4000), 0, 8000) is None

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from idtone.tones.making.synthesis import synthesise
-from idtone.tones.measuring.spans import Span, find_spans, frame_powers, noise_power
+from idtone.tones.measuring.spans import find_spans, frame_powers, noise_power
 
 from ..profiles import make, tone
 
 
-def spans(samples: np.ndarray, sample_rate_hz: float = 8000) -> list[Span]:
+def spans(samples, sample_rate_hz=8000):
     powers = frame_powers(samples, sample_rate_hz)
     return find_spans(samples, sample_rate_hz, powers, noise_power(samples, sample_rate_hz))
 
 
 @pytest.mark.parametrize("sample_rate_hz", [8000, 22050, 12345.5])
-def test_frames_are_milliseconds_at_any_rate(sample_rate_hz: float) -> None:
+def test_frames_are_milliseconds_at_any_rate(sample_rate_hz):
     samples = np.zeros(int(sample_rate_hz * 70))
     samples[int(sample_rate_hz * 65.0005)] = 1
     powers = frame_powers(samples, sample_rate_hz)
@@ -23,13 +23,13 @@ def test_frames_are_milliseconds_at_any_rate(sample_rate_hz: float) -> None:
     assert powers.argmax() == 65_000
 
 
-def test_the_noise_is_measured_under_a_tone_that_never_pauses() -> None:
+def test_the_noise_is_measured_under_a_tone_that_never_pauses():
     samples = np.sin(2 * np.pi * 400 * np.arange(16000) / 8000) + np.random.default_rng(1).normal(size=16000) * 0.01
     assert 10 * np.log10(noise_power(samples, 8000)) == pytest.approx(-40, abs=1.5)
 
 
 @pytest.mark.parametrize("off_ms", [8, 20, 500])
-def test_a_pause_separates_spans(off_ms: float) -> None:
+def test_a_pause_separates_spans(off_ms):
     first, second = spans(synthesise(make(tone(600, off_ms=off_ms), tone(600)), 8000))
     assert not first.joined_after
     assert not second.joined_before
@@ -37,7 +37,7 @@ def test_a_pause_separates_spans(off_ms: float) -> None:
     assert second.first / 8 == pytest.approx(200 + off_ms, abs=4)
 
 
-def test_a_change_of_frequency_separates_spans_without_a_pause() -> None:
+def test_a_change_of_frequency_separates_spans_without_a_pause():
     first, second = spans(synthesise(make(tone(600, ramp_ms=0), tone(700, ramp_ms=0)), 8000))
     assert first.joined_after
     assert second.joined_before
@@ -45,10 +45,10 @@ def test_a_change_of_frequency_separates_spans_without_a_pause() -> None:
 
 
 @pytest.mark.parametrize("frequencies_hz", [(400,), (400, 450), (350, 440, 620)])
-def test_a_continuous_sound_is_one_span(frequencies_hz: tuple[float, ...]) -> None:
+def test_a_continuous_sound_is_one_span(frequencies_hz):
     assert len(spans(synthesise(make(tone(*frequencies_hz, on_ms=1000, off_ms=100)), 8000))) == 1
 
 
-def test_a_fading_note_is_one_span() -> None:
+def test_a_fading_note_is_one_span():
     at = np.arange(16000) / 8000
     assert len(spans(np.exp(-5 * at) * np.sin(2 * np.pi * 600 * at))) == 1

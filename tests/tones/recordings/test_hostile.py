@@ -1,14 +1,9 @@
-"""Any file is read, or refused with one RecordingError, within bounded time and memory."""
+"""Any file is read, or refused with one RecordingError, within bounded time and memory. `make fuzz` draws more."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,35 +11,18 @@ from idtone.errors import RecordingError, ToneError
 from idtone.tones.recordings import ffmpeg_decoding
 from idtone.tones.recordings.captures import read_capture
 from idtone.tones.recordings.files import read_file
-from idtone.tones.recordings.leg import Leg
 from idtone.tones.recordings.reading import read
 
 from . import wire
 
 LONGEST_S = 30.0
-
-Reader = Callable[..., tuple[Leg, ...]]
-
-
-def audio(container: str, subtype: str) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(
-        file, (3000 * np.sin(np.arange(2000) / 3)).astype(np.int16), 8000, format=container, subtype=subtype
-    )
-    return file.getvalue()
-
-
 TALK = wire.on_wire(wire.talk(bytes(3200), sequence=0xFFFC, timestamp=0xFFFFFF00))
 CAPTURES = [wire.pcap(TALK), wire.pcap(TALK, order=">"), wire.pcapng(TALK)]
-FILES = [
-    *(audio("WAV", each) for each in ("PCM_16", "ULAW", "GSM610", "FLOAT")),
-    *(audio(each, "PCM_16") for each in ("AIFF", "AU", "CAF", "FLAC")),
-    audio("OGG", "VORBIS"),
-]
+FILES = [wire.audio(*each) for each in wire.CONTAINERS]
 
 
 @st.composite
-def damaged(draw: st.DrawFn, wholes: list[bytes]) -> bytes:
+def damaged(draw, wholes):
     """A valid file with octets changed, and pieces removed, doubled or inserted."""
     content = bytearray(draw(st.sampled_from(wholes)))
     for _ in range(draw(st.integers(1, 8))):
@@ -55,74 +33,8 @@ def damaged(draw: st.DrawFn, wholes: list[bytes]) -> bytes:
     return bytes(content[: draw(st.integers(0, len(content)))]) if draw(st.booleans()) else bytes(content)
 
 
-def check(reader: Reader, path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    try:
-        legs = reader(path, longest_s=LONGEST_S, notice=str)
-    except RecordingError as error:
-        text = str(error)
-        assert text.startswith(f"{path}: ")
-        assert "\n" not in text
-        return
-    assert legs
-    assert len({leg.name for leg in legs}) == len(legs)
-    for leg in legs:
-        assert leg.samples.ndim == 1
-        assert leg.samples.dtype == np.float32
-        assert np.isfinite(leg.samples).all()
-        assert 0 < len(leg.samples) <= LONGEST_S * leg.sample_rate_hz
-        ends = [edge for span in leg.lost for edge in span]
-        assert ends == sorted(set(ends))
-        assert not ends or (ends[0] >= 0 and ends[-1] <= len(leg.samples))
-        assert not any(leg.samples[start:end].any() for start, end in leg.lost)
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("hostile") / "a.wav"
-
-
-@pytest.fixture
-def without_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ffmpeg takes longer to start than all the rest to read."""
-
-    def refuse(purpose: str) -> Path:
-        raise ToneError(f"{purpose} is left out")
-
-    monkeypatch.setattr(ffmpeg_decoding, "program", refuse)
-
-
-many = settings(
-    max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-
-
-@pytest.mark.usefixtures("without_ffmpeg")
-@many
-@given(
-    st.binary(max_size=400) | st.builds(bytes.__add__, st.sampled_from([w[:24] for w in CAPTURES + FILES]), st.binary())
-)
-def test_any_octets(path: Path, content: bytes) -> None:
-    check(read, path, content)
-    check(read_file, path.with_suffix(".gsm"), content)
-    check(read_file, path.with_suffix(".g722"), content)
-
-
-@pytest.mark.usefixtures("without_ffmpeg")
-@many
-@given(damaged(FILES))
-def test_damaged_audio(path: Path, content: bytes) -> None:
-    check(read_file, path, content)
-
-
-@many
-@given(damaged(CAPTURES))
-def test_damaged_captures(path: Path, content: bytes) -> None:
-    check(read_capture, path, content)
-
-
 @st.composite
-def lawless(draw: st.DrawFn) -> list[wire.Timed]:
+def lawless(draw):
     """The packets of a sender that follows RFC 3550 for a while, and then does not."""
     sequence, timestamp, at_ns = draw(st.integers(0, 0xFFFF)), draw(st.integers(0, 0xFFFFFFFF)), 10**12
     packets = wire.talk(
@@ -135,17 +47,71 @@ def lawless(draw: st.DrawFn) -> list[wire.Timed]:
         sequence += draw(st.sampled_from([1, 1, 1, 1, 0, -1, 2, -3, 500]) | st.integers(0, 0xFFFF))
         timestamp += draw(st.sampled_from([160, 160, 160, 0, -160, 320]) | st.integers(0, 0xFFFFFFFF))
         at_ns += draw(st.sampled_from([20, 20, 20, 0, -20, 40, 10_000]) | st.integers(0, 10_000_000)) * 1_000_000
-    return [(max(at_ns, 0), packet) for at_ns, packet in packets]
+    return wire.pcap(wire.on_wire((max(at_ns, 0), packet) for at_ns, packet in packets))
+
+
+def check(reader, path, content):
+    path.write_bytes(content)
+    try:
+        legs = reader(path, longest_s=LONGEST_S, notice=str)
+    except RecordingError as error:
+        (said,) = str(error).splitlines()
+    else:
+        said = f"{path}: "
+        assert legs
+        assert len({leg.name for leg in legs}) == len(legs)
+        for leg in legs:
+            assert (leg.samples.ndim, leg.samples.dtype) == (1, np.float32)
+            assert np.isfinite(leg.samples).all()
+            assert 0 < len(leg.samples) <= LONGEST_S * leg.sample_rate_hz
+            ends = [edge for span in leg.lost for edge in span]
+            assert ends == sorted(set(ends))
+            assert not ends or (ends[0] >= 0 and ends[-1] <= len(leg.samples))
+            assert not any(leg.samples[start:end].any() for start, end in leg.lost)
+    assert said.startswith(f"{path}: ")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("hostile") / "a.wav"
+
+
+@pytest.fixture
+def without_ffmpeg(monkeypatch):
+    """ffmpeg takes longer to start than all the rest to read."""
+
+    def refuse(purpose):
+        raise ToneError(f"{purpose} is left out")
+
+    monkeypatch.setattr(ffmpeg_decoding, "program", refuse)
+
+
+SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+many = settings(max_examples=60, deadline=2000, suppress_health_check=SLOW)
+BEGINNINGS = st.sampled_from([whole[:24] for whole in CAPTURES + FILES])
 
 
 @many
-@given(lawless())
-def test_senders_that_break_the_rules(path: Path, packets: list[wire.Timed]) -> None:
-    check(read_capture, path, wire.pcap(wire.on_wire(packets)))
+@given(st.binary(max_size=400) | st.builds(bytes.__add__, BEGINNINGS, st.binary()))
+def test_any_octets(path, without_ffmpeg, content):
+    check(read, path, content)
+    check(read_file, path.with_suffix(".gsm"), content)
+    check(read_file, path.with_suffix(".g722"), content)
 
 
-@settings(max_examples=15, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@many
 @given(damaged(FILES))
-def test_damaged_audio_for_ffmpeg(path: Path, ffmpeg: Path, content: bytes) -> None:
-    assert ffmpeg.exists()
+def test_damaged_audio(path, without_ffmpeg, content):
+    check(read_file, path, content)
+
+
+@many
+@given(damaged(CAPTURES) | lawless())
+def test_damaged_captures_and_senders_that_break_the_rules(path, content):
+    check(read_capture, path, content)
+
+
+@settings(max_examples=6, deadline=5000, suppress_health_check=SLOW)
+@given(damaged(FILES))
+def test_damaged_audio_for_ffmpeg(path, ffmpeg, content):
     check(read_file, path, content)

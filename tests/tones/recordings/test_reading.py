@@ -1,36 +1,68 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
 
 from idtone.errors import RecordingError
+from idtone.tones.recordings.opening import beginning_of, open_recording
 from idtone.tones.recordings.reading import read
 
+from ..refusing import refusal
 from . import wire
 
+TALK = wire.talk(bytes(4000))
 
-def test_the_content_decides_not_the_name(tmp_path: Path) -> None:
+
+def test_the_content_decides_not_the_name(tmp_path):
     path = tmp_path / "call.wav"
-    path.write_bytes(wire.pcap(wire.on_wire(wire.talk(bytes(4000)))))
+    path.write_bytes(wire.pcap(wire.on_wire(TALK)))
     assert [leg.name for leg in read(path)] == ["10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"]
     path = tmp_path / "call.pcap"
     soundfile.write(path, np.zeros(800), 8000, format="WAV")
     assert [leg.name for leg in read(path)] == ["mono"]
 
 
-def test_the_limit_and_the_notices_reach_the_readers(tmp_path: Path) -> None:
-    path = tmp_path / "call.pcap"
-    told: list[str] = []
+def test_the_limit_and_the_notices_reach_the_readers(tmp_path):
+    path, told = tmp_path / "call.pcap", []
     other = wire.on_wire(wire.talk(bytes(4000), payload_type=3), wire.CALLED)
-    path.write_bytes(wire.pcap(wire.on_wire(wire.talk(bytes(4000))) + other))
+    path.write_bytes(wire.pcap(wire.on_wire(TALK) + other))
     read(path, notice=told.append)
     assert len(told) == 1
-    with pytest.raises(RecordingError, match="longer than"):
-        read(path, longest_s=0.49, notice=told.append)
+    assert "longer than" in refusal(RecordingError, read, path, longest_s=0.49, notice=told.append)
     soundfile.write(path, np.zeros(4000), 8000, format="WAV")
     read(path, longest_s=0.5)
-    with pytest.raises(RecordingError, match="longer than"):
-        read(path, longest_s=0.49)
+    assert "longer than" in refusal(RecordingError, read, path, longest_s=0.49)
+
+
+def test_reading_the_beginning_keeps_the_position(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(bytes(range(40)))
+    with open_recording(path) as file:
+        assert beginning_of(file) == bytes(range(16))
+        assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 0
+        assert file.read() == bytes(range(40))
+
+
+def test_paths_that_cannot_be_read(tmp_path, monkeypatch):
+    empty, pipe = tmp_path / "empty.wav", tmp_path / "pipe.wav"
+    empty.touch()
+    os.mkfifo(pipe)
+    for path, problem in (
+        (tmp_path / "absent.wav", "cannot be opened: No such file or directory"),
+        (tmp_path, "is a folder"),
+        (Path("/dev/zero"), "is a pipe or a device"),
+        (pipe, "is a pipe or a device"),
+        (empty, "is empty"),
+    ):
+        assert refusal(RecordingError, open_recording, path).startswith(f"{path}: {problem}")
+    assert "is not a valid path" in refusal(RecordingError, open_recording, Path("a\0b"))
+
+    # The tests may run as root, which may read everything.
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert "Permission denied. Check the path and its permissions" in refusal(RecordingError, open_recording, empty)

@@ -1,11 +1,15 @@
-"""Makes captures: RTP packets, their frames, and the files."""
+"""Makes captures: RTP packets, their frames, and the files; and audio files of every container."""
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import struct
 from collections.abc import Callable, Iterable
 from typing import Final
+
+import numpy as np
+import soundfile
 
 Address = tuple[str, int]
 Timed = tuple[int, bytes]
@@ -16,19 +20,25 @@ CALLED: Final = ("10.0.0.2", 4002)
 FRAME: Final = 160
 FRAME_NS: Final = 20_000_000
 START_NS: Final = 1_700_000_000_000_000_000
+CONTAINERS: Final = (
+    *(("WAV", each) for each in ("PCM_16", "ULAW", "GSM610", "FLOAT", "IMA_ADPCM")),
+    *((each, "PCM_16") for each in ("AIFF", "AU", "CAF", "W64", "RF64", "FLAC")),
+    *(("OGG", each) for each in ("VORBIS", "OPUS")),
+    ("MP3", "MPEG_LAYER_III"),
+)
+"""And the encoding in them."""
+
+
+def audio(container: str, subtype: str) -> bytes:
+    file, pcm = io.BytesIO(), (3000 * np.sin(np.arange(1600) / 3)).astype(np.int16)
+    soundfile.write(file, pcm, 8000, format=container, subtype=subtype)
+    return file.getvalue()
 
 
 def rtp(
-    sequence: int,
-    timestamp: int,
-    payload: bytes,
-    *,
-    payload_type: int = 0,
-    ssrc: int = 0xC0FFEE,
-    contributors: int = 0,
-    extension: bytes | None = None,
-    padding: int = 0,
-) -> bytes:
+    sequence: int, timestamp: int, payload: bytes, *, payload_type: int = 0, ssrc: int = 0xC0FFEE,
+    contributors: int = 0, extension: bytes | None = None, padding: int = 0,
+) -> bytes:  # fmt: skip
     first = 0x80 | contributors | (0x10 if extension is not None else 0) | (0x20 if padding else 0)
     data = struct.pack(">BBHII", first, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
     data += bytes(4 * contributors)
@@ -38,28 +48,15 @@ def rtp(
 
 
 def talk(
-    octets: bytes,
-    *,
-    payload_type: int = 0,
-    ssrc: int = 0xC0FFEE,
-    sequence: int = 1000,
-    timestamp: int = 50_000,
-    from_ns: int = START_NS,
+    octets: bytes, *, sequence: int = 1000, timestamp: int = 50_000, from_ns: int = START_NS, **more: int
 ) -> list[Timed]:
     """RTP packets of 20 ms on schedule; the last may be shorter."""
-    return [
-        (
-            from_ns + number * FRAME_NS,
-            rtp(
-                sequence + number,
-                timestamp + number * FRAME,
-                octets[number * FRAME : (number + 1) * FRAME],
-                payload_type=payload_type,
-                ssrc=ssrc,
-            ),
-        )
-        for number in range(-(-len(octets) // FRAME))
-    ]
+    packets = []
+    for number in range(-(-len(octets) // FRAME)):
+        payload = octets[number * FRAME : (number + 1) * FRAME]
+        data = rtp(sequence + number, timestamp + number * FRAME, payload, **more)
+        packets.append((from_ns + number * FRAME_NS, data))
+    return packets
 
 
 def udp(payload: bytes, source: Address = CALLER, destination: Address = CALLED, *, fragment: int = 0) -> bytes:

@@ -1,64 +1,73 @@
 from __future__ import annotations
 
+import pytest
+
 from idtone.tones.profile import Trim
 from idtone.tones.showing.profile_drawing import draw
 
 from ..profiles import make, recording, tone
 
 
-def test_a_row_for_each_frequency_highest_first() -> None:
-    profile = make(tone(600, on_ms=50, off_ms=20), tone(600, 1000.5, on_ms=30))
-    assert draw(profile).splitlines() == [
-        " 1000.5 Hz        ███",
-        "    600 Hz █████  ███",
-        "          0    100 ms",
-    ]
+@pytest.mark.parametrize(
+    ("profile", "lines"),
+    [
+        # A row for each frequency, highest first.
+        (
+            make(tone(600, on_ms=50, off_ms=20), tone(600, 1000.5, on_ms=30)),
+            [
+                " 1000.5 Hz        ███",
+                "    600 Hz █████  ███",
+                "          0    100 ms",
+            ],
+        ),
+        # A sweep as its path, and a modulated tone.
+        (
+            make(
+                tone(600, on_ms=90, sweep={"to_hz": (1000,)}),
+                tone(1000, on_ms=40, sweep={"to_hz": (600,), "steps": 2}),
+                tone(700, on_ms=20, modulation={"rate_hz": 20, "depth": 1}),
+            ),
+            [
+                "   1000 Hz         ███",
+                "    950 Hz        █",
+                "    900 Hz       █",
+                "    850 Hz      █",
+                "    800 Hz     █",
+                "    750 Hz    █",
+                "    700 Hz   █         ▒▒",
+                "    650 Hz  █",
+                "    600 Hz █          ██",
+                "          0         150 ms",
+            ],
+        ),
+        # An hour of repetitions once.
+        (
+            make(tone(600, on_ms=100, off_ms=100), tone(700, on_ms=100, off_ms=60), repeat=10_000),
+            [
+                "    700 Hz                     ██████████",
+                "    600 Hz ██████████",
+                "          0                 360 ms, 10000 times",
+            ],
+        ),
+        (
+            recording().model_copy(update={"trim": Trim(to_ms=100)}),
+            [
+                " recording ██████████",
+                "          0    100 ms",
+            ],
+        ),
+    ],
+    ids=["rows", "sweep", "repeated", "recording"],
+)
+def test_a_profile_is_drawn(profile, lines):
+    assert draw(profile).splitlines() == lines
 
 
-def test_modulation_looks_different() -> None:
-    assert "▒▒▒▒▒" in draw(make(tone(600, on_ms=50, modulation={"rate_hz": 20, "depth": 1})))
-
-
-def test_a_long_sound_fits_and_a_short_burst_stays_visible() -> None:
+def test_a_long_sound_fits_and_a_short_burst_stays_visible():
     lines = draw(make(tone(600, on_ms=1, ramp_ms=0, off_ms=9_000), tone(700, on_ms=1, ramp_ms=0))).splitlines()
     assert max(map(len, lines)) <= 72
     assert [line.count("█") for line in lines] == [1, 1, 0]
-
-
-def test_a_sweep_is_drawn_as_its_path() -> None:
-    profile = make(
-        tone(600, on_ms=90, sweep={"to_hz": (1000,)}), tone(1000, on_ms=40, sweep={"to_hz": (600,), "steps": 2})
-    )
-    assert draw(profile).splitlines() == [
-        "   1000 Hz         ███",
-        "    950 Hz        █",
-        "    900 Hz       █",
-        "    850 Hz      █",
-        "    800 Hz     █",
-        "    750 Hz    █",
-        "    700 Hz   █",
-        "    650 Hz  █",
-        "    600 Hz █          ██",
-        "          0       130 ms",
-    ]
-
-
-def test_an_hour_of_repetitions_is_drawn_once() -> None:
-    lines = draw(make(tone(600, on_ms=100, off_ms=100), tone(700, on_ms=100, off_ms=60), repeat=10_000)).splitlines()
-    assert lines == [
-        "    700 Hz                     ██████████",
-        "    600 Hz ██████████",
-        "          0                 360 ms, 10000 times",
-    ]
-
-
-def test_many_frequencies_share_rows() -> None:
-    segments = [tone(*(300 + 8 * number + k for k in range(8)), on_ms=10) for number in range(64)]
-    lines = draw(make(*segments, level_dbm0=-20)).splitlines()
+    many = [tone(*(300 + 8 * number + k for k in range(8)), on_ms=10) for number in range(64)]
+    lines = draw(make(*many, level_dbm0=-20)).splitlines()
     assert len(lines) <= 25
     assert all("█" in line for line in lines[:-1])
-
-
-def test_a_recording_is_a_bar() -> None:
-    profile = recording().model_copy(update={"trim": Trim(to_ms=100)})
-    assert draw(profile).splitlines() == [" recording ██████████", "          0    100 ms"]

@@ -14,25 +14,22 @@ from idtone.tones.showing.terminal import draw_samples
 from ..profiles import make, tone
 
 PROFILE = make(tone(1000, on_ms=300, off_ms=200), tone(3000, on_ms=300, off_ms=200))
+SOUND = synthesise(PROFILE, 8000)
 
 
-def drawn(width: int, coloured: bool = False, marks: tuple[Mark, ...] = (), samples: np.ndarray | None = None) -> str:
-    screen = Console(
-        file=io.StringIO(), width=width, force_terminal=coloured, color_system="truecolor" if coloured else None
-    )
-    samples = synthesise(PROFILE, 8000) if samples is None else samples
+def drawn(width, coloured=False, marks=(), samples=SOUND):
+    file, colours = io.StringIO(), "truecolor" if coloured else None
+    screen = Console(file=file, width=width, force_terminal=coloured, color_system=colours)
     screen.print(draw_samples(samples, 8000, marks))
-    assert isinstance(screen.file, io.StringIO)
-    return screen.file.getvalue()
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("width", [40, 80, 150])
-def test_it_is_as_wide_as_the_terminal(width: int) -> None:
-    lines = drawn(width).splitlines()
-    assert max(cell_len(line) for line in lines) == width
+def test_it_is_as_wide_as_the_terminal(width):
+    assert max(cell_len(line) for line in drawn(width).splitlines()) == width
 
 
-def test_without_colour_the_tones_are_shaded_at_their_places() -> None:
+def test_without_colour_the_tones_are_shaded_at_their_places():
     lines = drawn(108).splitlines()
     (third,) = [line for line in lines if line.startswith("3000 Hz")]
     assert set(third[8 + 3 : 8 + 28]) == {" "}
@@ -40,7 +37,7 @@ def test_without_colour_the_tones_are_shaded_at_their_places() -> None:
     assert "1000 ms" in lines[-1]
 
 
-def test_the_plan_shows_where_the_sound_is_and_where_it_is_not() -> None:
+def test_the_plan_shows_where_the_sound_is_and_where_it_is_not():
     lines = drawn(108, marks=(*marks_of_profile(PROFILE), Mark(850, 950, ((2000, 2000),)))).splitlines()
     assert any("━━━━━━━━━━" in line[8:40] for line in lines)
     (missing,) = [line for line in lines if "╌" in line]
@@ -49,13 +46,13 @@ def test_the_plan_shows_where_the_sound_is_and_where_it_is_not() -> None:
     assert plan.count("├") == plan.count("┤") == 3
 
 
-def test_with_colour_there_are_half_blocks() -> None:
+def test_with_colour_there_are_half_blocks():
     text = drawn(80, coloured=True, marks=marks_of_profile(PROFILE))
     assert "▀" in text
     assert "\x1b[" in text
     assert "\x1b[" not in drawn(80)
 
 
-@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(1), np.zeros(8000)])
-def test_silence_can_be_drawn(samples: np.ndarray) -> None:
-    assert drawn(60, samples=samples, marks=(Mark(0, 10, ((400, 400),)),))
+def test_silence_can_be_drawn():
+    for length in (0, 1, 8000):
+        assert drawn(60, samples=np.zeros(length), marks=(Mark(0, 10, ((400, 400),)),))

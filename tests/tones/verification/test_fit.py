@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.tones.making.synthesis import synthesise
-from idtone.tones.verification.fit import Fitted, Fitter, phase
+from idtone.tones.verification.fit import Fitter, phase
 from idtone.tones.verification.plan import plan_of
 
 from ..profiles import make, tone
@@ -16,14 +16,14 @@ SOUND = make(tone(520, on_ms=120, off_ms=20, ramp_ms=10), tone(700, on_ms=160, o
 FITTER = Fitter(plan_of(SOUND))
 
 
-def fit(samples: np.ndarray, first: int, heard: np.ndarray | None = None) -> Fitted:
+def fit(samples, first, heard=None):
     base = FITTER.baseband(samples, heard, first)
     return FITTER.fine(base, FITTER.coarse(base))
 
 
 @settings(max_examples=25, deadline=None)
 @given(off=st.integers(-80, 80), pitch=st.floats(-0.02, 0.02), tempo=st.floats(-0.1, 0.1))
-def test_place_pitch_and_tempo_are_found(off: int, pitch: float, tempo: float) -> None:
+def test_place_pitch_and_tempo_are_found(off, pitch, tempo):
     scale = 1 + tempo
     heard = make(
         *[
@@ -37,20 +37,20 @@ def test_place_pitch_and_tempo_are_found(off: int, pitch: float, tempo: float) -
     assert found.tempo == pytest.approx(tempo, abs=0.025)
 
 
-def test_a_sound_alone_is_coherent_and_has_its_amplitude() -> None:
+def test_a_sound_alone_is_coherent_and_has_its_amplitude():
     found = fit(leg(SOUND, noise_dbov=-90), 5640)
     assert all(each.coherence > 0.97 for each in found.components)
     assert [each.amplitude / each.component.amplitude for each in found.components] == pytest.approx([1, 1], rel=0.02)
     assert found.score > 80
 
 
-def test_noise_alone_scores_little() -> None:
+def test_noise_alone_scores_little():
     rng = np.random.default_rng(5)
     scores = [fit(rng.normal(size=16000).astype(np.float32) * 0.1, 8000).score for _ in range(20)]
     assert max(scores) < 12
 
 
-def test_losses_do_not_affect_the_rest() -> None:
+def test_losses_do_not_affect_the_rest():
     samples, heard = leg(SOUND, noise_dbov=-90), np.ones(0, np.float32)
     heard = np.ones(len(samples), np.float32)
     heard[5700:5860] = 0
@@ -60,7 +60,7 @@ def test_losses_do_not_affect_the_rest() -> None:
     assert [each.amplitude / each.component.amplitude for each in found.components] == pytest.approx([1, 1], rel=0.05)
 
 
-def test_edges_are_found_one_by_one() -> None:
+def test_edges_are_found_one_by_one():
     longer = make(tone(520, on_ms=120, off_ms=20, ramp_ms=10), tone(700, on_ms=175, off_ms=0, ramp_ms=10))
     base = FITTER.baseband(leg(longer, noise_dbov=-80), None, 5640)
     found = FITTER.fine(base, FITTER.coarse(base))
@@ -70,12 +70,12 @@ def test_edges_are_found_one_by_one() -> None:
     assert found.components[1].start_s + start_s == pytest.approx(0.7 + 0.145, abs=0.002)
 
 
-def test_a_place_outside_the_recording_is_silence() -> None:
+def test_a_place_outside_the_recording_is_silence():
     found = fit(np.zeros(100, np.float32), -4000)
     assert found.score == 0
 
 
-def test_the_carrier_of_a_glide_follows_the_synthesis() -> None:
+def test_the_carrier_of_a_glide_follows_the_synthesis():
     profile = make(tone(600, on_ms=300, ramp_ms=10, sweep={"to_hz": [1200]}))
     (each,) = plan_of(profile).components
     samples = synthesise(profile, RATE_HZ)

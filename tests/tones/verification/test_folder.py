@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ NOTICE, SAMPLE = load_library()["notice"], load_library()["sample"]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     """A recording with the sample, one with it on one of two legs, one with another sound, and a text file."""
     home = tmp_path / "recordings"
     (home / "2026").mkdir(parents=True)
@@ -33,16 +32,16 @@ def folder(tmp_path: Path) -> Path:
     return home
 
 
-def test_files_come_in_order_without_hidden_ones(folder: Path) -> None:
+def test_files_come_in_order_without_hidden_ones(folder):
     assert [str(path.relative_to(folder)) for path in files_of(folder)] == ["2026/b.wav", "a.wav", "c.wav", "d.wav"]
 
 
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(UsageError, match="holds no files"):
         files_of(tmp_path)
 
 
-def test_every_leg_is_verified(folder: Path) -> None:
+def test_every_leg_is_verified(folder):
     checked = check(folder / "2026" / "b.wav", SAMPLE)
     assert [(name, str(report.verdict)) for name, report in checked.reports] == [
         ("left", "absent"),
@@ -50,7 +49,7 @@ def test_every_leg_is_verified(folder: Path) -> None:
     ]
 
 
-def test_several_processes_give_the_same_results_as_one(folder: Path) -> None:
+def test_several_processes_give_the_same_results_as_one(folder):
     paths = files_of(folder)
     together = list(check_all(paths, SAMPLE, 2))
     assert [each.path for each in together] == paths
@@ -58,13 +57,13 @@ def test_several_processes_give_the_same_results_as_one(folder: Path) -> None:
     assert together[3].error is not None
 
 
-def test_an_unreadable_file_has_a_row_of_its_own(folder: Path) -> None:
+def test_an_unreadable_file_has_a_row_of_its_own(folder):
     (row,) = rows(check(folder / "d.wav", SAMPLE))
     assert row["verdict"] == "unreadable"
     assert "d.wav" in row["reason"]
 
 
-def test_the_table_is_written_as_csv(folder: Path, tmp_path: Path) -> None:
+def test_the_table_is_written_as_csv(folder, tmp_path):
     out = tmp_path / "out.csv"
     write_csv(out, [check(path, SAMPLE) for path in files_of(folder)])
     with out.open(encoding="utf-8", newline="") as file:
@@ -75,14 +74,14 @@ def test_the_table_is_written_as_csv(folder: Path, tmp_path: Path) -> None:
     assert table[0]["start_ms"] == ""
 
 
-def test_a_csv_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+def test_a_csv_that_cannot_be_written_leaves_nothing(tmp_path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(UsageError, match="cannot be written"):
         write_csv(tmp_path / "taken", [])
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
-def test_a_file_name_that_is_not_text_is_written(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_text_is_written(tmp_path):
     name = tmp_path / os.fsdecode(b"bad\xff.wav")
     soundfile.write(tmp_path / "good.wav", leg(SAMPLE), 8000)
     (tmp_path / "good.wav").rename(name)

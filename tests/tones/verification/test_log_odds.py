@@ -15,19 +15,19 @@ SAMPLE = load_library()["sample"]
 VERIFIER = Verifier(SAMPLE)
 
 
-def features(samples: np.ndarray) -> Features:
+def features(samples):
     fitted, _ = next(VERIFIER.fits(samples))
     return VERIFIER.features(samples, fitted)
 
 
-def test_the_calibration_weighs_every_feature() -> None:
+def test_the_calibration_weighs_every_feature():
     assert len(calibration().weights) == len(fields(Features)) + 1
     assert calibration().grey < calibration().threshold
     assert calibration().hours > 0
     assert calibration().false_alarms_per_hour > calibration().false_alarms / calibration().hours
 
 
-def test_a_clean_sound_has_high_evidence() -> None:
+def test_a_clean_sound_has_high_evidence():
     found = features(leg(SAMPLE))
     assert log_odds(found, calibration().weights) > calibration().threshold + 3
     assert found.share > 5
@@ -36,7 +36,7 @@ def test_a_clean_sound_has_high_evidence() -> None:
     assert found.quiet == pytest.approx(0, abs=0.02)
 
 
-def test_noise_and_attenuation_lower_the_evidence() -> None:
+def test_noise_and_attenuation_lower_the_evidence():
     clean = log_odds(features(leg(SAMPLE)), calibration().weights)
     noisy = log_odds(features(leg(SAMPLE, noise_dbov=noise_for(SAMPLE, -3))), calibration().weights)
     quiet = log_odds(features(leg(SAMPLE, gain_db=-14, noise_dbov=-80)), calibration().weights)
@@ -44,7 +44,7 @@ def test_noise_and_attenuation_lower_the_evidence() -> None:
     assert quiet < clean
 
 
-def test_harmonics_beside_the_tones_lower_the_evidence() -> None:
+def test_harmonics_beside_the_tones_lower_the_evidence():
     # A vowel has many harmonics, and the one at the sound's frequency has a small share.
     samples = leg(SAMPLE, noise_dbov=-90)
     times = np.arange(len(samples)) / 8000

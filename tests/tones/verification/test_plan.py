@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import math
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,14 +13,14 @@ from hypothesis import strategies as st
 from idtone.errors import ToneError
 from idtone.tones.making.scale import amplitude
 from idtone.tones.making.synthesis import synthesise
-from idtone.tones.profile import Profile, load_profile
+from idtone.tones.profile import load_profile
 from idtone.tones.profile_library import load_library
 from idtone.tones.verification.plan import CLOSE_HZ, plan_of
 
 from ..profiles import make, tone
 
 
-def test_times_count_from_the_middle_of_the_first_ramp() -> None:
+def test_times_count_from_the_middle_of_the_first_ramp():
     plan = plan_of(load_library()["sample"])
     assert [each.start_s for each in plan.components] == pytest.approx([0, 0.14, 0.28])
     assert [each.end_s for each in plan.components] == pytest.approx([0.11, 0.25, 0.43])
@@ -30,12 +29,12 @@ def test_times_count_from_the_middle_of_the_first_ramp() -> None:
     assert (plan.bursts, plan.steady) == (3, True)
 
 
-def test_silence_before_the_first_burst_does_not_count() -> None:
+def test_silence_before_the_first_burst_does_not_count():
     plan = plan_of(make(tone(on_ms=500), tone(600, on_ms=100, ramp_ms=0)))
     assert (plan.components[0].start_s, plan.length_s) == (0, pytest.approx(0.1))
 
 
-def test_distant_tones_are_components_and_close_tones_are_lines() -> None:
+def test_distant_tones_are_components_and_close_tones_are_lines():
     (low, high) = plan_of(make(tone(600, 640, 900))).components
     assert (low.middle_hz, low.lines_hz) == (620, (-20, 20))
     assert (high.middle_hz, high.lines_hz) == (900, (0,))
@@ -44,31 +43,31 @@ def test_distant_tones_are_components_and_close_tones_are_lines() -> None:
     assert together == pytest.approx(amplitude(-16))
 
 
-def test_modulation_gives_sidebands() -> None:
+def test_modulation_gives_sidebands():
     (each,) = plan_of(make(tone(800, modulation={"rate_hz": 20, "depth": 0.5}))).components
     assert each.lines_hz == (-20, 0, 20)
 
 
-def test_a_glide_is_one_component() -> None:
+def test_a_glide_is_one_component():
     (glide,) = plan_of(make(tone(600, sweep={"to_hz": [1200]}))).components
     assert (glide.from_hz, glide.to_hz, glide.steady) == (600, 1200, False)
     assert glide.track_s == pytest.approx((-0.0025, 0.1975))
 
 
-def test_every_step_is_one_component() -> None:
+def test_every_step_is_one_component():
     stairs = plan_of(make(tone(1200, sweep={"to_hz": [600], "steps": 4}))).components
     assert [each.from_hz for each in stairs] == [1200, 1000, 800, 600]
     assert [each.start_s for each in stairs] == pytest.approx([0, 0.0475, 0.0975, 0.1475])
     assert {each.burst for each in stairs} == {0}
 
 
-def test_a_burst_keeps_its_own_level() -> None:
+def test_a_burst_keeps_its_own_level():
     loud, quiet = plan_of(make(tone(600), tone(900, level_dbm0=-26))).components
     assert 20 * math.log10(loud.amplitude / quiet.amplitude) == pytest.approx(10)
 
 
 @given(frequencies=st.lists(st.floats(300, 3400), min_size=1, max_size=8, unique=True))
-def test_no_tone_is_lost_in_the_grouping(frequencies: list[float]) -> None:
+def test_no_tone_is_lost_in_the_grouping(frequencies):
     components = plan_of(make(tone(*frequencies))).components
     lines = sorted(each.middle_hz + line_hz for each in components for line_hz in each.lines_hz)
     assert lines == pytest.approx(sorted(frequencies))
@@ -76,7 +75,7 @@ def test_no_tone_is_lost_in_the_grouping(frequencies: list[float]) -> None:
     assert all(later - earlier > CLOSE_HZ for earlier, later in pairwise(middles))
 
 
-def recorded(tmp_path: Path, sound: Profile) -> Profile:
+def recorded(tmp_path, sound):
     """A profile whose recording holds the sound of another one."""
     samples = np.pad(synthesise(sound, 16000), 800)
     soundfile.write(tmp_path / "master.wav", samples, 16000, subtype="PCM_24")
@@ -88,7 +87,7 @@ def recorded(tmp_path: Path, sound: Profile) -> Profile:
     return load_profile(tmp_path / "p.yaml")
 
 
-def test_a_recording_has_the_plan_of_its_sound(tmp_path: Path) -> None:
+def test_a_recording_has_the_plan_of_its_sound(tmp_path):
     sound = make(tone(520, 1100, on_ms=150, off_ms=40, ramp_ms=10), tone(800, on_ms=250, off_ms=50, ramp_ms=10))
     wanted, found = plan_of(sound), plan_of(recorded(tmp_path, sound))
     assert len(found.components) == len(wanted.components)
@@ -99,14 +98,14 @@ def test_a_recording_has_the_plan_of_its_sound(tmp_path: Path) -> None:
         assert other.amplitude == pytest.approx(each.amplitude, rel=0.02)
 
 
-def test_the_same_tone_recorded_twice_is_one(tmp_path: Path) -> None:
+def test_the_same_tone_recorded_twice_is_one(tmp_path):
     sound = make(tone(900, on_ms=300, off_ms=100, modulation={"rate_hz": 16, "depth": 0.8}), repeat=2)
     plan = plan_of(recorded(tmp_path, sound))
     assert plan.components[0].from_hz == plan.components[1].from_hz
     assert plan.longest_row == 2
 
 
-def test_a_recording_without_tones_is_refused(tmp_path: Path) -> None:
+def test_a_recording_without_tones_is_refused(tmp_path):
     noise = np.random.default_rng(1).normal(size=16000) * 0.1
     soundfile.write(tmp_path / "master.wav", noise, 16000, subtype="PCM_24")
     digest = hashlib.sha256((tmp_path / "master.wav").read_bytes()).hexdigest()

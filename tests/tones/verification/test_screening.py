@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from idtone.tones.making.synthesis import synthesise
-from idtone.tones.profile import Profile
 from idtone.tones.profile_library import load_library
 from idtone.tones.verification.plan import plan_of
 from idtone.tones.verification.screening import HOP, RATE_HZ, Screen, cut
@@ -20,13 +19,13 @@ PROFILES = {
 }
 
 
-def screen(profile: Profile) -> Screen:
+def screen(profile):
     return Screen(plan_of(profile), synthesise(profile, RATE_HZ).astype(np.float32))
 
 
 @pytest.mark.parametrize("name", PROFILES)
 @pytest.mark.parametrize("snr_db", [40, 0, -5])
-def test_the_sound_is_always_a_candidate(name: str, snr_db: float) -> None:
+def test_the_sound_is_always_a_candidate(name, snr_db):
     profile = PROFILES[name]
     looking = screen(profile)
     middle_of_ramp = profile.segments[0].ramp_ms / 2
@@ -40,12 +39,12 @@ def test_the_sound_is_always_a_candidate(name: str, snr_db: float) -> None:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_noise_gives_few(name: str) -> None:
+def test_noise_gives_few(name):
     noise = np.random.default_rng(3).normal(size=60 * RATE_HZ).astype(np.float32) * 0.1
     assert len(screen(PROFILES[name]).candidates(noise).samples) <= 5
 
 
-def test_a_known_loss_of_a_burst_is_allowed() -> None:
+def test_a_known_loss_of_a_burst_is_allowed():
     profile = PROFILES["sample"]
     samples = without(leg(profile), [(round(0.97 * RATE_HZ), round(1.16 * RATE_HZ))])
     assert len(screen(profile).candidates(samples).samples) == 0
@@ -53,11 +52,11 @@ def test_a_known_loss_of_a_burst_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, HOP, 1000])
-def test_short_recordings_give_none(length: int) -> None:
+def test_short_recordings_give_none(length):
     assert len(screen(PROFILES["notice"]).candidates(np.zeros(length, np.float32)).samples) == 0
 
 
-def test_cutting_beyond_the_ends_gives_silence() -> None:
+def test_cutting_beyond_the_ends_gives_silence():
     samples = np.arange(1, 5, dtype=np.float32)
     assert cut(samples, -2, 4).tolist() == [0, 0, 1, 2]
     assert cut(samples, 3, 3).tolist() == [4, 0, 0]
