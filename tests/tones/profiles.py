@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from idtone.tones.profile import Profile, build_profile
@@ -17,5 +16,7 @@ def make(*segments: dict[str, Any], level_dbm0: float = -16, **more: Any) -> Pro
     return build_profile(tree | more, "test")
 
 
-def recording() -> Profile:
-    return make(tone(600)).model_copy(update={"segments": (), "recording": Path("master.wav"), "sha256": "0" * 64})
+def recording(**more: Any) -> Profile:
+    """The first tenth of a second of a master, which is not there."""
+    tree = {"id": "test", "title": "Test", "level_dbm0": -16, "trim": {"to_ms": 100}}
+    return build_profile(tree | {"recording": "master.wav", "sha256": "0" * 64} | more, "test")

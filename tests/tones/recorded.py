@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,19 @@ def write(path: Path, wave: Wave, sample_rate_hz: int = 48_000, subtype: str | N
 
 def recording_of(path: Path, from_ms: float = LEAD_MS, to_ms: float = LEAD_MS + 280, **more: Any) -> Profile:
     """A profile of a part of this recording, as it would be loaded from a file."""
-    tree = {
-        "id": "test", "title": "Test", "level_dbm0": -16, "recording": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "trim": {"from_ms": from_ms, "to_ms": to_ms},
+    return build_profile(_tree(path, from_ms, to_ms) | more, "test").model_copy(update={"recording": path})
+
+
+def profile_file(path: Path, from_ms: float, to_ms: float) -> tuple[Path, str]:
+    """A file beside the recording with its profile, and the recording's SHA-256."""
+    tree, file = _tree(path, from_ms, to_ms), path.with_suffix(".yaml")
+    file.write_text(json.dumps(tree))
+    return file, tree["sha256"]
+
+
+def _tree(path: Path, from_ms: float, to_ms: float) -> dict[str, Any]:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {
+        "id": "test", "title": "Test", "level_dbm0": -16, "recording": path.name, "sha256": digest,
+        "trim": {"from_ms": from_ms, "to_ms": to_ms},
     }  # fmt: skip
-    return build_profile(tree | more, "test").model_copy(update={"recording": path})

@@ -8,6 +8,8 @@ from idtone.errors import DocumentError
 from idtone.tones.profile import load_profile, parse_profile
 
 from .profiles import make, tone
+from .recorded import profile_file
+from .refusing import refusal
 
 GOOD = """\
 id: pu-pu
@@ -19,6 +21,7 @@ segments:
   - {frequencies_hz: [], on_ms: 30}
 repeat: 2
 """
+SEGMENTS = GOOD[GOOD.index("segments") : GOOD.index("repeat")]
 
 
 def faults_of(text):
@@ -31,23 +34,20 @@ def test_a_file_becomes_a_profile(tmp_path):
     path = tmp_path / "pu-pu.yaml"
     path.write_text(GOOD, encoding="utf-8")
     profile = load_profile(path)
-    assert profile.id == "pu-pu"
-    assert profile.standard is False
-    assert profile.segments[0].ramp_ms == 5
+    assert (profile.id, profile.standard, profile.segments[0].ramp_ms) == ("pu-pu", False, 5)
     assert profile.duration_ms == 2 * (150 + 80.5 + 30)
-    assert [(burst.start_ms, burst.end_ms) for burst in profile.bursts()] == [
-        (0, 100),
-        (150, 230.5),
-        (260.5, 360.5),
-        (410.5, 491),
-    ]
+    bursts = [(burst.start_ms, burst.end_ms) for burst in profile.bursts()]
+    assert bursts == [(0, 100), (150, 230.5), (260.5, 360.5), (410.5, 491)]
 
 
-def test_a_file_larger_than_the_limit_is_not_read(tmp_path):
-    path = tmp_path / "long.yaml"
+def test_files_that_are_not_read(tmp_path):
+    path = tmp_path / "master.wav"
     path.write_text(GOOD + "#" * 64 * 1024, encoding="utf-8")
-    with pytest.raises(DocumentError, match="larger than 65536 bytes"):
-        load_profile(path)
+    assert "larger than 65536 bytes" in refusal(DocumentError, load_profile, path)
+    file, _ = profile_file(path, 0, 100)
+    path.unlink()
+    os.mkfifo(path)
+    assert f"recording: {path} cannot be read: it is a folder, a pipe" in refusal(DocumentError, load_profile, file)
 
 
 @pytest.mark.parametrize(
@@ -75,84 +75,46 @@ def test_a_file_larger_than_the_limit_is_not_read(tmp_path):
         ("off_ms: 50", "of_ms: 50", "5:41: segments[0].of_ms", "is not a known key. Did you mean 'off_ms'"),
         ("depth: 0.5", "depth: 0", "6:86: segments[1].modulation.depth", "must be more than 0"),
         ("rate_hz: 20", "rate_hz: 101", "6:73: segments[1].modulation.rate_hz", "is more than 100"),
-        (
-            "on_ms: 30",
-            "on_ms: 30, modulation: {rate_hz: 20, depth: 1}",
-            "7:37: segments[2].modulation",
-            "set for a silent segment",
-        ),
+        ("on_ms: 30", "on_ms: 30, modulation: {rate_hz: 20, depth: 1}", "7:37: segments[2].modulation", "for a silent"),
         ("repeat: 2", "repeat: 0", "8:1: repeat", "is less than 1"),
         ("off_ms: 50", "off_ms: 3599950", "8:1: repeat", "Shorten it to 3600000 ms"),
         ("repeat: 2", "standard: true", "8:1: standard", "is true for a synthesised sound"),
         ("repeat: 2", "recording: a.wav", "4:1: segments", "are given together with a recording"),
+        (SEGMENTS, "segments: []\n", "4:1: segments", "contain no tone. Give one of them a frequency"),
+        (SEGMENTS, "segments: [{frequencies_hz: [], on_ms: 9}]\n", "4:1: segments", "contain no tone. Give one"),
     ],
-)
+)  # fmt: skip
 def test_every_bad_value_is_a_located_fault(old, new, place, problem):
     assert old in GOOD
     found = faults_of(GOOD.replace(old, new))
     assert any(fault.startswith(f"p.yaml:{place}") and problem in fault for fault in found), found
 
 
-def test_all_faults_are_reported_together():
+def test_all_faults_are_reported_together_and_none_twice():
     text = GOOD.replace("[600]", "[600, 600]").replace("on_ms: 80.5, ramp_ms: 0", "on_ms: 80.5, ramp_ms: 41")
     assert len(faults_of(text)) == 2
+    # One bad segment does not make the list look empty.
+    assert len(faults_of(GOOD.replace(SEGMENTS, "segments: [{frequencies_hz: [200], on_ms: 100}]\n"))) == 1
 
 
-def test_one_bad_segment_does_not_make_the_list_look_empty():
-    text = "id: a\ntitle: A\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [200], on_ms: 100}]\n"
-    assert len(faults_of(text)) == 1
-
-
-@pytest.mark.parametrize("segments", ["[]", "[{frequencies_hz: [], on_ms: 100}]"])
-def test_a_sound_needs_a_tone(segments):
-    text = f"id: a\ntitle: A\nlevel_dbm0: -16\nsegments: {segments}\n"
-    assert faults_of(text) == ["p.yaml:4:1: segments: contain no tone. Give one of them a frequency"]
-
-
-def test_too_many_segments():
+def test_the_bounds_themselves_are_allowed():
+    make(tone(300, 3400))
+    make(tone(600, on_ms=10, ramp_ms=5), tone(600, on_ms=1, ramp_ms=0))
+    make(tone(600, on_ms=10_000), level_dbm0=-40)
+    make(tone(600, 1000, on_ms=50, off_ms=50), repeat=100, level_dbm0=0)
     make(*[tone(600, on_ms=10)] * 64)
-    with pytest.raises(DocumentError, match="more than 64 entries"):
-        make(*[tone(600, on_ms=10)] * 65)
+    assert "more than 64 entries" in refusal(DocumentError, make, *[tone(600, on_ms=10)] * 65)
 
 
 @pytest.mark.parametrize(
-    "profile",
+    ("sweep", "at"),
     [
-        make(tone(300, 3400)),
-        make(tone(600, on_ms=10, ramp_ms=5)),
-        make(tone(600, on_ms=1, ramp_ms=0)),
-        make(tone(600, on_ms=10_000)),
-        make(tone(600, on_ms=50, off_ms=50), repeat=100),
-        make(tone(600), level_dbm0=0),
-        make(tone(600, 1000), level_dbm0=0),
-        make(tone(600), level_dbm0=-40),
+        (None, {0.5: (600, 900)}),
+        ({"to_hz": (800, 700)}, {0: (600, 900), 0.25: (650, 850), 1: (800, 700)}),
+        ({"to_hz": (800, 700), "steps": 3}, {0.3: (600, 900), 0.5: (700, 800), 1: (800, 700)}),
     ],
 )
-def test_the_bounds_themselves_are_allowed(profile):
-    assert 0 < profile.duration_ms <= 10_000
-
-
-@pytest.mark.parametrize(
-    ("sweep", "fraction", "frequencies_hz"),
-    [
-        (None, 0.5, (600, 900)),
-        ({"to_hz": (800, 700)}, 0, (600, 900)),
-        ({"to_hz": (800, 700)}, 0.25, (650, 850)),
-        ({"to_hz": (800, 700)}, 1, (800, 700)),
-        ({"to_hz": (800, 700), "steps": 3}, 0.3, (600, 900)),
-        ({"to_hz": (800, 700), "steps": 3}, 0.5, (700, 800)),
-        ({"to_hz": (800, 700), "steps": 3}, 1, (800, 700)),
-    ],
-)
-def test_where_the_frequencies_are(sweep, fraction, frequencies_hz):
+def test_where_the_frequencies_are(sweep, at):
     (segment,) = make(tone(600, 900, sweep=sweep)).segments
-    assert segment.frequencies_at(fraction) == pytest.approx(frequencies_hz)
-
-
-def test_a_pipe_in_place_of_a_recording_does_not_block(tmp_path):
-    os.mkfifo(tmp_path / "master.wav")
-    (tmp_path / "a.yaml").write_text(
-        f"id: a\ntitle: A\nlevel_dbm0: -16\nrecording: master.wav\nsha256: {'0' * 64}\ntrim: {{to_ms: 100}}\n"
-    )
-    with pytest.raises(DocumentError, match=r"recording: .*master\.wav cannot be read: it is a folder, a pipe"):
-        load_profile(tmp_path / "a.yaml")
+    for fraction, frequencies_hz in at.items():
+        assert segment.frequencies_at(fraction) == pytest.approx(frequencies_hz)

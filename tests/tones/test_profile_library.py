@@ -5,14 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from idtone.errors import DocumentError, UsageError
+from idtone.errors import DocumentError
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import SHIPPED, load_library, namesake
+
+from .refusing import refusal
 
 OWN = "id: {}\ntitle: Own\nlevel_dbm0: -16\nsegments: [{{frequencies_hz: [600], on_ms: 100}}]\n"
 
 
-def test_the_shipped_profiles():
+def test_the_shipped_profiles_cannot_be_mistaken_for_each_other_or_for_the_associations():
     library = load_library()
     assert list(library) == ["notice", "sample"]
     for profile_id, profile in library.items():
@@ -21,10 +23,7 @@ def test_the_shipped_profiles():
         assert "協会標準識別音ではない" in profile.title
         assert "not the association's" in profile.title
         assert 400 <= profile.duration_ms <= 600
-
-
-def test_the_shipped_sounds_cannot_be_mistaken_for_each_other():
-    notice, sample = (synthesise(profile, 8000) for profile in load_library().values())
+    notice, sample = (synthesise(profile, 8000) for profile in library.values())
     likeness = np.abs(np.correlate(notice, sample, "full")).max() / np.linalg.norm(notice) / np.linalg.norm(sample)
     assert likeness < 0.1
 
@@ -37,36 +36,26 @@ def test_the_operators_profiles_are_added(tmp_path):
     assert list(library) == ["notice", "sample", "own-a", "own-b"]
     assert library.source("own-b") == str(tmp_path / "b.yaml")
     assert library.named("own-b").title == "Own"
+    assert "cannot be listed" in refusal(DocumentError, load_library, tmp_path / "absent")
 
 
-def test_ids_are_unique(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.yaml").write_text(OWN.format("own"))
-    (tmp_path / "c.yaml").write_text(OWN.format("notice"))
+def faults(folder):
     with pytest.raises(DocumentError) as caught:
-        load_library(tmp_path)
-    assert [str(fault) for fault in caught.value.faults] == [
+        load_library(folder)
+    return caught.value.faults
+
+
+def test_ids_are_unique_and_the_faults_of_all_files_are_reported_together(tmp_path):
+    for name, profile_id in (("a", "own"), ("b", "own"), ("c", "notice")):
+        (tmp_path / f"{name}.yaml").write_text(OWN.format(profile_id))
+    assert [str(fault) for fault in faults(tmp_path)] == [
         f"{tmp_path}/b.yaml: id: 'own' is the id of another profile, {tmp_path}/a.yaml. Give this profile another id",
         f"{tmp_path}/c.yaml: id: 'notice' is the id of another profile, {SHIPPED}. Give this profile another id",
     ]
-
-
-def test_the_faults_of_all_files_are_reported_together(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(OWN.format("Wrong"))
-    with pytest.raises(DocumentError) as caught:
-        load_library(tmp_path)
-    assert [Path(fault.file).name for fault in caught.value.faults] == ["a.yaml", "b.yaml"]
-
-
-def test_a_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(DocumentError, match="cannot be listed"):
-        load_library(tmp_path / "absent")
-
-
-def test_the_error_for_an_unknown_id_lists_the_known_ones():
-    with pytest.raises(UsageError, match="unknown tone profile 'nothing'; the profiles are notice, sample"):
-        load_library().named("nothing")
+    (tmp_path / "c.yaml").unlink()
+    assert [Path(fault.file).name for fault in faults(tmp_path)] == ["a.yaml", "b.yaml"]
 
 
 def test_another_profile_with_the_same_id_is_found(tmp_path):

@@ -3,6 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import soundfile
+
+from ..verification.legs import SAMPLE, leg
 
 OWN = "id: own\ntitle: 'Own [bold]'\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [400, 500, 600], on_ms: 100}]\n"
 
@@ -15,3 +18,10 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "idtone.yaml"
     path.write_text(f"sounds: {{profiles: {tmp_path}/profiles}}\n")
     return path
+
+
+@pytest.fixture
+def mono(tmp_path: Path) -> Path:
+    """The sample sound 0.7 s after the beginning."""
+    soundfile.write(tmp_path / "mono.wav", leg(SAMPLE), 8000)
+    return tmp_path / "mono.wav"

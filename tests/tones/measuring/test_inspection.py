@@ -19,17 +19,15 @@ def heard(profile, sample_rate_hz=8000):
     return inspect(to_pcm16(synthesise(profile, sample_rate_hz)) / 32768, sample_rate_hz)
 
 
-def assert_plan(profile, inspection):
+def assert_plan(profile, sample_rate_hz):
     """The bursts of a plain profile, as exactly as `tone inspect` promises."""
-    assert len(inspection.bursts) == len(profile.bursts())
+    inspection = heard(profile, sample_rate_hz)
     for planned, burst in zip(profile.bursts(), inspection.bursts, strict=True):
         found_hz = sorted(partial.frequency_hz for partial in burst.partials)
         assert found_hz == pytest.approx(sorted(planned.segment.frequencies_hz), abs=0.05)
-        assert burst.start_ms == pytest.approx(planned.start_ms, abs=0.5)
-        assert burst.end_ms == pytest.approx(planned.end_ms, abs=0.5)
+        assert (burst.start_ms, burst.end_ms) == pytest.approx((planned.start_ms, planned.end_ms), abs=0.5)
         assert burst.level_dbm0 == pytest.approx(profile.level_of(planned.segment), abs=0.02)
-        assert burst.modulation is None
-        assert burst.glide is None
+        assert (burst.modulation, burst.glide) == (None, None)
 
 
 @st.composite
@@ -38,55 +36,45 @@ def segments(draw):
     for frequency_hz in draw(st.lists(st.integers(3000, 34000), min_size=1, max_size=3)):
         if all(abs(frequency_hz / 10 - other) >= 40 for other in frequencies_hz):
             frequencies_hz.append(frequency_hz / 10)
-    return tone(
-        *frequencies_hz,
-        on_ms=draw(st.integers(100, 300)),
-        off_ms=draw(st.integers(20, 200)),
-        ramp_ms=draw(st.integers(2, 40)),
-        level_dbm0=-draw(st.integers(10, 30)),
-    )
+    on_ms, off_ms, ramp_ms = draw(st.integers(100, 300)), draw(st.integers(20, 200)), draw(st.integers(2, 40))
+    return tone(*frequencies_hz, on_ms=on_ms, off_ms=off_ms, ramp_ms=ramp_ms, level_dbm0=-draw(st.integers(10, 30)))
 
 
 @given(plan=st.lists(segments(), min_size=1, max_size=3), sample_rate_hz=st.sampled_from([8000, 16000, 44100, 48000]))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 def test_a_plain_profile_comes_back(plan, sample_rate_hz):
-    profile = make(*plan)
-    assert_plan(profile, heard(profile, sample_rate_hz))
+    assert_plan(make(*plan), sample_rate_hz)
 
 
 @pytest.mark.parametrize(
-    "profile",
+    ("profile", "sample_rate_hz"),
     [
-        make(tone(400, 450, on_ms=100, off_ms=100), repeat=2),
-        make(tone(400, on_ms=125, off_ms=125), repeat=3),
-        make(tone(950, on_ms=330), tone(1400, on_ms=330), tone(1800, on_ms=330)),
-        make(*(tone(f, on_ms=70, ramp_ms=0) for f in (1060, 1160, 1270, 2400, 1060))),
-        make(tone(440, on_ms=200, ramp_ms=0), tone(466.16, on_ms=200, ramp_ms=0)),
-        make(tone(600, on_ms=100, ramp_ms=50, off_ms=50), repeat=2),
-        make(tone(1000, on_ms=20, off_ms=10, ramp_ms=2), repeat=3),
-        make(tone(425, on_ms=8000, off_ms=50)),
+        (make(tone(400, 450, on_ms=100, off_ms=100), repeat=2), 8000),
+        (make(tone(400, on_ms=125, off_ms=125), repeat=3), 48000),
+        (make(tone(950, on_ms=330), tone(1400, on_ms=330), tone(1800, on_ms=330)), 8000),
+        (make(*(tone(f, on_ms=70, ramp_ms=0) for f in (1060, 1160, 1270, 2400, 1060))), 48000),
+        (make(tone(440, on_ms=200, ramp_ms=0), tone(466.16, on_ms=200, ramp_ms=0)), 8000),
+        (make(tone(600, on_ms=100, ramp_ms=50, off_ms=50), repeat=2), 8000),
+        (make(tone(1000, on_ms=20, off_ms=10, ramp_ms=2), repeat=3), 48000),
+        (make(tone(425, on_ms=8000, off_ms=50)), 8000),
     ],
     ids=["close", "busy", "joined", "joined-hard", "semitone", "all-ramp", "short", "long"],
 )
-@pytest.mark.parametrize("sample_rate_hz", [8000, 48000])
 def test_known_plans_come_back(profile, sample_rate_hz):
-    assert_plan(profile, heard(profile, sample_rate_hz))
+    assert_plan(profile, sample_rate_hz)
 
 
-@pytest.mark.parametrize(("ramp_ms", "expected_db"), [(0, -24), (5, -41), (10, -55)])
-@pytest.mark.parametrize("sample_rate_hz", [8000, 48000])
-def test_click_energy(ramp_ms, expected_db, sample_rate_hz):
-    (burst,) = heard(make(tone(400, on_ms=100, ramp_ms=ramp_ms)), sample_rate_hz).bursts
-    assert burst.click_db == pytest.approx(expected_db, abs=1.5)
+def test_click_energy():
+    for ramp_ms, expected_db in ((0, -24), (5, -41), (10, -55)):
+        for sample_rate_hz in (8000, 48000):
+            (burst,) = heard(make(tone(400, on_ms=100, ramp_ms=ramp_ms)), sample_rate_hz).bursts
+            assert burst.click_db == pytest.approx(expected_db, abs=1.5), (ramp_ms, sample_rate_hz)
 
 
 @pytest.mark.parametrize(("rate_hz", "depth"), [(16, 1), (20, 0.5), (10, 0.2)])
 def test_modulation(rate_hz, depth):
     profile = make(tone(400, on_ms=1000, off_ms=200, modulation={"rate_hz": rate_hz, "depth": depth}), repeat=2)
-    inspection = heard(profile)
-    assert len(inspection.bursts) == 2
-    for burst, planned in zip(inspection.bursts, profile.bursts(), strict=True):
-        assert burst.modulation is not None
+    for burst, planned in zip(heard(profile).bursts, profile.bursts(), strict=True):
         assert burst.modulation.rate_hz == pytest.approx(rate_hz, abs=0.01)
         assert burst.modulation.depth == pytest.approx(depth, abs=0.005)
         assert [partial.frequency_hz for partial in burst.partials] == pytest.approx([400], abs=0.01)
@@ -96,17 +84,15 @@ def test_modulation(rate_hz, depth):
 
 def test_equal_tones_are_not_modulation():
     (burst,) = heard(make(tone(400, 450, 500, on_ms=400, off_ms=50))).bursts
-    assert burst.modulation is None
-    assert len(burst.partials) == 3
+    assert (burst.modulation, len(burst.partials)) == (None, 3)
 
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), [((300,), (3400,)), ((500, 900), (700, 800))])
 def test_glides(from_hz, to_hz):
     (burst,) = heard(make(tone(*from_hz, on_ms=500, off_ms=50, sweep={"to_hz": to_hz}))).bursts
-    assert burst.glide is not None
-    pairs = sorted(zip(burst.glide.from_hz, burst.glide.to_hz, strict=True))
-    assert [pair[0] for pair in pairs] == pytest.approx(from_hz, abs=0.2)
-    assert [pair[1] for pair in pairs] == pytest.approx(to_hz, abs=0.2)
+    first_hz, last_hz = zip(*sorted(zip(burst.glide.from_hz, burst.glide.to_hz, strict=True)), strict=True)
+    assert first_hz == pytest.approx(from_hz, abs=0.2)
+    assert last_hz == pytest.approx(to_hz, abs=0.2)
 
 
 def test_steps_are_joined_bursts():
@@ -115,7 +101,7 @@ def test_steps_are_joined_bursts():
     assert [burst.off_ms for burst in bursts] == [0.0] * 9 + [None]
 
 
-def test_signal_to_noise_is_that_of_the_noise():
+def test_signal_to_noise_is_that_of_the_noise_or_of_quantisation():
     samples = synthesise(make(tone(600, on_ms=500)), 8000)
     power = np.mean(samples[200:-200] ** 2)
     noise = np.random.default_rng(1).normal(size=24000) * np.sqrt(power / 100)
@@ -125,9 +111,6 @@ def test_signal_to_noise_is_that_of_the_noise():
     assert burst.sinad_db == pytest.approx(20, abs=0.5)
     assert burst.partials[0].frequency_hz == pytest.approx(600, abs=0.05)
     assert inspection.noise_dbov == pytest.approx(10 * np.log10(power / 100), abs=1)
-
-
-def test_sinad_of_16_bits_is_that_of_quantisation():
     (burst,) = heard(make(tone(1234.5, on_ms=500), level_dbm0=-10)).bursts
     step_db = 10 * np.log10(1 / 12 / 32768**2)
     assert burst.sinad_db == pytest.approx(burst.level_dbov - step_db, abs=0.5)
@@ -145,22 +128,18 @@ def test_decaying_consecutive_notes_are_separated():
     assert all(burst.decay_db_per_s > 10 for burst in bursts)
 
 
-def test_dc_and_clipping():
+def test_dc_and_clipping(monkeypatch):
     wave = np.clip(1.5 * np.sin(2 * np.pi * 400 * np.arange(800) / 8000) + 0.01, -1, 32767 / 32768)
     inspection = inspect(wave.astype(np.float32), 8000)
-    assert inspection.clipped_runs == 80
+    assert (inspection.clipped_runs, inspection.peak) == (80, 1)
     assert inspection.clipped_samples > 240
-    assert inspection.peak == 1
     assert inspect(np.full(800, 0.25), 8000).dc_offset == 0.25
     assert inspect(0.5 * wave, 8000).clipped_runs == 0
-
-
-@pytest.mark.parametrize("block", [1, 2, 5, 7, 100])
-def test_clipping_is_counted_across_blocks(block, monkeypatch):
     wave = np.array([0, 1, 1, 0, 1, -1, 1, 1, 0, 1, 1, 1], np.float32)
-    monkeypatch.setattr(inspection_module, "_BLOCK", block)
-    inspection = inspect(wave, 8000)
-    assert (inspection.clipped_runs, inspection.clipped_samples) == (2, 7)
+    for block in (1, 2, 5, 7, 100):
+        monkeypatch.setattr(inspection_module, "_BLOCK", block)
+        inspection = inspect(wave, 8000)
+        assert (inspection.clipped_runs, inspection.clipped_samples) == (2, 7), block
 
 
 def test_the_law_moves_dbm0_and_nothing_else():
@@ -174,26 +153,23 @@ def test_the_law_moves_dbm0_and_nothing_else():
 @pytest.mark.parametrize("sample_rate_hz", [8000, 192000])
 def test_silence_has_no_bursts(samples, sample_rate_hz):
     inspection = inspect(samples.astype(np.float32), sample_rate_hz)
-    assert inspection.bursts == ()
-    assert not inspection.truncated
+    assert (inspection.bursts, inspection.truncated) == ((), False)
     assert np.isfinite([inspection.level_dbm0, inspection.noise_dbov, inspection.peak_dbov]).all()
 
 
-def test_an_hour_is_bounded(monkeypatch):
+def test_a_long_recording_is_bounded(monkeypatch):
     monkeypatch.setattr(inspection_module, "BURSTS", 20)
     once = synthesise(make(tone(600, on_ms=100, off_ms=900)), 8000).astype(np.float32)
     began = time.monotonic()
-    inspection = inspect(np.tile(once, 3600), 8000)
-    assert time.monotonic() - began < 60
-    assert len(inspection.bursts) == 20
-    assert inspection.truncated
+    inspection = inspect(np.tile(once, 900), 8000)
+    assert time.monotonic() - began < 20
+    assert (len(inspection.bursts), inspection.truncated) == (20, True)
     assert inspection.bursts[-1].start_ms == pytest.approx(19_000, abs=0.1)
 
 
 @given(st.lists(st.floats(-1, 1, width=32), max_size=3000), st.sampled_from([8000, 48000]))
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_any_samples_are_measured(samples, sample_rate_hz):
-    inspection = inspect(np.array(samples, np.float32), sample_rate_hz)
-    for burst in inspection.bursts:
+    for burst in inspect(np.array(samples, np.float32), sample_rate_hz).bursts:
         assert burst.start_ms < burst.end_ms
         assert np.isfinite([burst.level_dbm0, burst.sinad_db, burst.click_db]).all()

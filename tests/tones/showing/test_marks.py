@@ -17,6 +17,7 @@ def test_the_marks_of_a_profile_are_its_bursts_and_tolerances():
     assert (first.start_ms, first.end_ms, first.lines_hz) == (1000, 1100, ((400, 400), (500, 500)))
     assert (second.start_ms, second.lines_hz, second.tolerance_percent) == (1150, ((800, 1200),), 1)
     assert second.edges_ms == pytest.approx((9, 21))
+    assert len(marks_of_profile(make(tone(400, on_ms=100, off_ms=100), repeat=10_000))) == MARKS
 
 
 def test_a_plan_is_found_in_a_recording():
@@ -27,12 +28,7 @@ def test_a_plan_is_found_in_a_recording():
     assert offset_ms(make(tone(2500)), inspection.bursts) is None
 
 
-def test_an_hour_of_marks_is_bounded():
-    assert len(marks_of_profile(make(tone(400, on_ms=100, off_ms=100), repeat=10_000))) == MARKS
-
-
 def test_a_picture_covers_the_band_and_the_plan():
-    assert top_hz_of(8000, ()) == 4000
-    assert top_hz_of(48000, ()) == 4000
+    assert top_hz_of(8000, ()) == top_hz_of(48000, ()) == 4000
     inspection = inspect(np.sin(2 * np.pi * 6000 * np.arange(8000) / 48000), 48000)
     assert top_hz_of(48000, marks_of_inspection(inspection)) == pytest.approx(6900, abs=1)

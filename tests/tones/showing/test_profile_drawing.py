@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from idtone.tones.profile import Trim
 from idtone.tones.showing.profile_drawing import draw
 
 from ..profiles import make, recording, tone
@@ -34,7 +33,7 @@ from ..profiles import make, recording, tone
                 "    850 Hz      █",
                 "    800 Hz     █",
                 "    750 Hz    █",
-                "    700 Hz   █         ▒▒",
+                "    700 Hz   █          ▒▒",
                 "    650 Hz  █",
                 "    600 Hz █          ██",
                 "          0         150 ms",
@@ -50,7 +49,7 @@ from ..profiles import make, recording, tone
             ],
         ),
         (
-            recording().model_copy(update={"trim": Trim(to_ms=100)}),
+            recording(),
             [
                 " recording ██████████",
                 "          0    100 ms",

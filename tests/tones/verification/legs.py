@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile
+from idtone.tones.profile_library import load_library
 
 RATE_HZ = 8000
+NOTICE, SAMPLE = load_library()["notice"], load_library()["sample"]
 Samples = NDArray[np.float32]
 
 

@@ -1,60 +1,46 @@
 from __future__ import annotations
 
-import hashlib
 import math
 from itertools import pairwise
 
-import numpy as np
 import pytest
-import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.errors import ToneError
 from idtone.tones.making.scale import amplitude
-from idtone.tones.making.synthesis import synthesise
-from idtone.tones.profile import load_profile
-from idtone.tones.profile_library import load_library
 from idtone.tones.verification.plan import CLOSE_HZ, plan_of
 
 from ..profiles import make, tone
+from ..recorded import noise, recorded, recording_of, write
+from ..refusing import refusal
+from .legs import SAMPLE
 
 
 def test_times_count_from_the_middle_of_the_first_ramp():
-    plan = plan_of(load_library()["sample"])
+    plan = plan_of(SAMPLE)
     assert [each.start_s for each in plan.components] == pytest.approx([0, 0.14, 0.28])
     assert [each.end_s for each in plan.components] == pytest.approx([0.11, 0.25, 0.43])
     assert [each.from_hz for each in plan.components] == [520, 650, 1040]
-    assert plan.length_s == pytest.approx(0.43)
-    assert (plan.bursts, plan.steady) == (3, True)
-
-
-def test_silence_before_the_first_burst_does_not_count():
+    assert (plan.length_s, plan.bursts, plan.steady) == (pytest.approx(0.43), 3, True)
+    # Silence before the first burst does not count.
     plan = plan_of(make(tone(on_ms=500), tone(600, on_ms=100, ramp_ms=0)))
     assert (plan.components[0].start_s, plan.length_s) == (0, pytest.approx(0.1))
 
 
-def test_distant_tones_are_components_and_close_tones_are_lines():
+def test_distant_tones_are_components_and_close_tones_and_sidebands_are_lines():
     (low, high) = plan_of(make(tone(600, 640, 900))).components
-    assert (low.middle_hz, low.lines_hz) == (620, (-20, 20))
-    assert (high.middle_hz, high.lines_hz) == (900, (0,))
-    assert low.burst == high.burst == 0
-    together = math.hypot(low.amplitude, high.amplitude)
-    assert together == pytest.approx(amplitude(-16))
-
-
-def test_modulation_gives_sidebands():
+    assert (low.middle_hz, low.lines_hz, low.burst) == (620, (-20, 20), 0)
+    assert (high.middle_hz, high.lines_hz, high.burst) == (900, (0,), 0)
+    assert math.hypot(low.amplitude, high.amplitude) == pytest.approx(amplitude(-16))
     (each,) = plan_of(make(tone(800, modulation={"rate_hz": 20, "depth": 0.5}))).components
     assert each.lines_hz == (-20, 0, 20)
 
 
-def test_a_glide_is_one_component():
+def test_a_glide_and_every_step_are_one_component():
     (glide,) = plan_of(make(tone(600, sweep={"to_hz": [1200]}))).components
     assert (glide.from_hz, glide.to_hz, glide.steady) == (600, 1200, False)
     assert glide.track_s == pytest.approx((-0.0025, 0.1975))
-
-
-def test_every_step_is_one_component():
     stairs = plan_of(make(tone(1200, sweep={"to_hz": [600], "steps": 4}))).components
     assert [each.from_hz for each in stairs] == [1200, 1000, 800, 600]
     assert [each.start_s for each in stairs] == pytest.approx([0, 0.0475, 0.0975, 0.1475])
@@ -75,41 +61,29 @@ def test_no_tone_is_lost_in_the_grouping(frequencies):
     assert all(later - earlier > CLOSE_HZ for earlier, later in pairwise(middles))
 
 
-def recorded(tmp_path, sound):
-    """A profile whose recording holds the sound of another one."""
-    samples = np.pad(synthesise(sound, 16000), 800)
-    soundfile.write(tmp_path / "master.wav", samples, 16000, subtype="PCM_24")
-    digest = hashlib.sha256((tmp_path / "master.wav").read_bytes()).hexdigest()
-    (tmp_path / "p.yaml").write_text(
-        f"id: p\ntitle: P\nlevel_dbm0: -16\nrecording: master.wav\nsha256: {digest}\n"
-        f"trim: {{from_ms: 50, to_ms: {50 + sound.duration_ms}}}\n"
-    )
-    return load_profile(tmp_path / "p.yaml")
+def plan_of_recorded(tmp_path, sound):
+    """The plan of a recording that holds the sound of another profile."""
+    path = write(tmp_path / "master.wav", recorded(sound, 16_000, 50), 16_000, "PCM_24")
+    return plan_of(recording_of(path, 50, 50 + sound.duration_ms))
 
 
 def test_a_recording_has_the_plan_of_its_sound(tmp_path):
     sound = make(tone(520, 1100, on_ms=150, off_ms=40, ramp_ms=10), tone(800, on_ms=250, off_ms=50, ramp_ms=10))
-    wanted, found = plan_of(sound), plan_of(recorded(tmp_path, sound))
-    assert len(found.components) == len(wanted.components)
+    wanted, found = plan_of(sound), plan_of_recorded(tmp_path, sound)
     for each, other in zip(wanted.components, found.components, strict=True):
-        assert other.start_s == pytest.approx(each.start_s, abs=0.002)
-        assert other.end_s == pytest.approx(each.end_s, abs=0.002)
+        assert (other.start_s, other.end_s) == pytest.approx((each.start_s, each.end_s), abs=0.002)
         assert other.middle_hz == pytest.approx(each.middle_hz, abs=0.1)
         assert other.amplitude == pytest.approx(each.amplitude, rel=0.02)
 
 
 def test_the_same_tone_recorded_twice_is_one(tmp_path):
     sound = make(tone(900, on_ms=300, off_ms=100, modulation={"rate_hz": 16, "depth": 0.8}), repeat=2)
-    plan = plan_of(recorded(tmp_path, sound))
+    plan = plan_of_recorded(tmp_path, sound)
     assert plan.components[0].from_hz == plan.components[1].from_hz
     assert plan.longest_row == 2
 
 
 def test_a_recording_without_tones_is_refused(tmp_path):
-    noise = np.random.default_rng(1).normal(size=16000) * 0.1
-    soundfile.write(tmp_path / "master.wav", noise, 16000, subtype="PCM_24")
-    digest = hashlib.sha256((tmp_path / "master.wav").read_bytes()).hexdigest()
-    text = f"id: p\ntitle: P\nlevel_dbm0: -20\nrecording: master.wav\nsha256: {digest}\ntrim: {{to_ms: 1000}}\n"
-    (tmp_path / "p.yaml").write_text(text)
-    with pytest.raises(ToneError, match="holds no steady tone"):
-        plan_of(load_profile(tmp_path / "p.yaml"))
+    path = write(tmp_path / "master.wav", noise(16_000, 0.1), 16_000, "PCM_24")
+    said = refusal(ToneError, plan_of, recording_of(path, 0, 1000, level_dbm0=-20))
+    assert "holds no steady tone" in said
