@@ -9,20 +9,17 @@ Exit 1 where anything was wrong. `--round` walks one round of a seed again.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import random
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
@@ -34,6 +31,7 @@ from ..calls.walking import Done, Figures, walk_round
 from ..lab.asterisk import Asterisk
 from ..lab.bootstrap import find_or_get
 from ..lab.processes import end_in_order
+from .reporting import PROGRESS, options, report
 
 PATHS_AT_ONCE: Final = 50
 WITHIN_S: Final = 2.5
@@ -53,71 +51,54 @@ def kills(seed: int, count: int) -> Iterator[Round]:
         yield draw_storm(seed, number, min(KILLS_AT_ONCE, count - first), CALLS_PER_S)
 
 
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, and what moves it on."""
+    with Progress(*_COLUMNS, console=PROGRESS, transient=True, disable=not PROGRESS.is_terminal) as progress:
+        bar = progress.add_task(what, total=total)
+        yield lambda: progress.advance(bar)
+
+
+def references() -> dict[str, Any]:
+    return {name: synthesise(profile, 8000) for name, profile in load_library().items()}
+
+
 def walk(rounds: Sequence[Round], what: str) -> list[Done]:
     """Each round on an Asterisk of its own, so that none has to answer for another's."""
-    references = {name: synthesise(profile, 8000) for name, profile in load_library().items()}
-    installation, screen, done = find_or_get(), Console(stderr=True), []
-    with Progress(*_COLUMNS, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        bar = progress.add_task(what, total=sum(len(drawn.paths) for drawn in rounds))
+    heard, installation, done = references(), find_or_get(), []
+    with counted(what, sum(len(drawn.paths) for drawn in rounds)) as advance:
         for drawn in rounds:
             with tempfile.TemporaryDirectory() as folder, Asterisk(installation, Path(folder)) as asterisk:
-                done.append(asyncio.run(walk_round(asterisk, drawn, references, lambda: progress.advance(bar))))
+                done.append(asyncio.run(walk_round(asterisk, drawn, heard, advance)))
             for complaint in done[-1].complaints:
-                screen.print(f"{drawn}\n  {complaint}", style="red", markup=False, highlight=False)
+                PROGRESS.print(f"{drawn}\n  {complaint}", style="red")
     return done
 
 
 def everything(seed: int, kills: int) -> Killed:
     """The service and Asterisk at once, on one ledger."""
-    references = {name: synthesise(profile, 8000) for name, profile in load_library().items()}
-    screen = Console(stderr=True)
-    with (
-        Progress(*_COLUMNS, console=screen, transient=True, disable=not screen.is_terminal) as progress,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        bar = progress.add_task("everything", total=kills)
+    with counted("everything", kills) as advance, tempfile.TemporaryDirectory() as folder:
         pbx = Asterisk(find_or_get(), Path(folder))
-        figures = asyncio.run(kill_everything(pbx, references, seed, kills, lambda: progress.advance(bar)))
+        figures = asyncio.run(kill_everything(pbx, references(), seed, kills, advance))
     for complaint in figures.complaints:
-        screen.print(complaint, style="red", markup=False, highlight=False)
+        PROGRESS.print(complaint, style="red")
     return figures
 
 
-def table(figures: Figures | Killed, title: str) -> Table:
-    shown = Table("", "", title=title, box=None, show_header=False)
-    for name, value in asdict(figures).items():
-        if isinstance(value, dict):
-            for each, count in sorted(value.items()):
-                shown.add_row(f"  {name}: {each}", str(count))
-        else:
-            shown.add_row(name.replace("_", " "), f"{value:.2f}" if isinstance(value, float) else str(value))
-    return shown
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def main() -> int:
+    parser = options(__doc__, paths=2000, kills=100, seed=random.randrange(1_000_000))
     parser.add_argument("what", choices=["walks", "kills", "everything"])
-    parser.add_argument("--paths", type=int, default=2000)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--round", type=int, help="only this one")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_args()
     end_in_order()
     if chosen.what == "everything":
-        killed = everything(chosen.seed, chosen.kills)
-        return _report(chosen, killed, len(killed.complaints))
-    rounds = list(walks(chosen.seed, chosen.paths) if chosen.what == "walks" else kills(chosen.seed, chosen.kills))
-    done = walk(rounds if chosen.round is None else [rounds[chosen.round]], chosen.what)
-    return _report(chosen, Figures.of(done), sum(len(each.complaints) for each in done))
-
-
-def _report(chosen: argparse.Namespace, figures: Figures | Killed, wrong: int) -> int:
-    if chosen.json:
-        json.dump({"seed": chosen.seed, "wrong": wrong, **asdict(figures)}, sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        figures = everything(chosen.seed, chosen.kills)
+        wrong = len(figures.complaints)
     else:
-        Console().print(table(figures, f"{chosen.what}, seed {chosen.seed}: {wrong} wrong"))
+        drawn = [*(walks(chosen.seed, chosen.paths) if chosen.what == "walks" else kills(chosen.seed, chosen.kills))]
+        done = walk(drawn if chosen.round is None else [drawn[chosen.round]], chosen.what)
+        figures, wrong = Figures.of(done), sum(len(each.complaints) for each in done)
+    report(chosen.what, {"seed": chosen.seed, "wrong": wrong, **asdict(figures)}, chosen.json)
     return 1 if wrong else 0
 
 

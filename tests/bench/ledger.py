@@ -10,22 +10,17 @@ minutes. Times are of this machine, now; those of verifying are its processor's.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import resource
 import sqlite3
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
-
-from rich.console import Console
-from rich.table import Table
 
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.keys.checkpoint_file import CheckpointFile
@@ -34,6 +29,7 @@ from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.rows import microseconds
 from idtone.ledger.store.sqlite import journal_mode
 from idtone.ledger.tree.notes import Signer
 from idtone.ledger.verification.verify_ledger import verify_ledger
@@ -42,6 +38,7 @@ from idtone.numbers import parse
 
 from ..ledger.sample_evidence import FORWARDING, NOW, heard_call
 from .filling import fill
+from .reporting import PROGRESS, options, report
 
 CALLS: Final = 30_000
 RECORDS: Final = 300_000
@@ -86,13 +83,7 @@ def bare_loop(folder: Path, told: list[Step], group: int) -> float:
         for step in told[start : start + group]:
             connection.execute(
                 "INSERT INTO steps (node, call_id, kind, at, details) VALUES (?, ?, ?, ?, ?)",
-                (
-                    "pbx-1",
-                    step.call_id,
-                    step.kind.value,
-                    int(step.at.timestamp() * 1e6),
-                    json.dumps(dict(step.details)),
-                ),
+                ("pbx-1", step.call_id, step.kind.value, microseconds(step.at), json.dumps(dict(step.details))),
             )
         connection.execute("COMMIT")
     took_s = time.perf_counter() - began
@@ -135,11 +126,8 @@ def proven(folder: Path, count: int) -> dict[str, float]:
             began = time.perf_counter()
             (found,) = reader.proofs(call_id)
             took.append(1000 * (time.perf_counter() - began))
-    return {
-        "median_ms": statistics.median(took),
-        "p99_ms": statistics.quantiles(took, n=100)[98],
-        "hashes": len(found.proof.hashes),
-    }
+    p99_ms = statistics.quantiles(took, n=100)[98]
+    return {"median_ms": statistics.median(took), "p99_ms": p99_ms, "hashes": len(found.proof.hashes)}
 
 
 def verified(folder: Path) -> dict[str, float]:
@@ -166,68 +154,43 @@ def found(folder: Path) -> dict[str, float]:
                 calls_of_it = reader.find(parse(digits), NOW + MONTH, NOW, NOW + MONTH)
                 took[known].append(1000 * (time.perf_counter() - began))
                 assert len(calls_of_it) == KNOWN * known, calls_of_it
-    return {
-        "median_ms": statistics.median(took[False]),
-        "most_ms": max(took[False]),
-        f"with_{KNOWN}_calls_median_ms": statistics.median(took[True]),
-    }
-
-
-def among(folder: Path, records: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """The same of a ledger of so many records, of which `KNOWN` are of one number."""
-    tell(f"a ledger of {records:,} records …")
-    fill(folder / "ledger.sqlite3", key_ring(folder), records, MONTH, lambda call: call % (records // KNOWN) == 0)
-    tell("finding, proving and verifying in it …")
-    return {
-        "find_among": {"records": records, **found(folder)},
-        "proof_among": proven(folder, records),
-        "verify_among": verified(folder),
-    }
+    known_ms, others_ms = statistics.median(took[True]), statistics.median(took[False])
+    return {"median_ms": others_ms, "most_ms": max(took[False]), f"with_{KNOWN}_calls_median_ms": known_ms}
 
 
 def measure(count: int, records: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """`records` is a multiple of `KNOWN`."""
+    """Of `count` calls; and of a ledger of so many `records`, a multiple of `KNOWN`, `KNOWN` of them of one number."""
     measured: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:
-        place = Path(folder)
+        place, large = Path(folder), Path(folder, "large")
         tell(f"{count:,} calls …")
         told = calls(count)
         tell("the bare loop …")
-        measured["bare"] = {
-            "steps_s": bare_loop(place, told, GROUP),
-            "one_a_commit_steps_s": bare_loop(place, told[: 2 * ONE_BY_ONE], 1),
-        }
+        bare_s = bare_loop(place, told, GROUP)
+        measured["bare"] = {"steps_s": bare_s, "one_a_commit_steps_s": bare_loop(place, told[: 2 * ONE_BY_ONE], 1)}
         tell("the ledger …")
         measured["written"] = written(place, told)
-        measured["written"]["of_bare"] = measured["written"]["steps_s"] / measured["bare"]["steps_s"]
+        measured["written"]["of_bare"] = measured["written"]["steps_s"] / bare_s
         tell("proofs …")
         measured["proof"] = proven(place, count)
         tell("verifying …")
         measured["verify"] = verified(place)
-        large = place / "large"
+        tell(f"a ledger of {records:,} records …")
         large.mkdir()
-        return measured | among(large, records, tell)
+        fill(large / "ledger.sqlite3", key_ring(large), records, MONTH, lambda call: call % (records // KNOWN) == 0)
+        tell("finding, proving and verifying in it …")
+        measured |= {"find_among": found(large), "proof_among": proven(large, records), "verify_among": verified(large)}
+    return measured
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--calls", type=int, default=CALLS)
-    parser.add_argument("--records", type=int, default=RECORDS, help=f"of the ledger searched, a multiple of {KNOWN}")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+def main() -> None:
+    parser = options(__doc__, calls=CALLS, records=RECORDS)
     chosen = parser.parse_args()
     if chosen.records < KNOWN or chosen.records % KNOWN:
         parser.error(f"--records {chosen.records} is not a multiple of {KNOWN}")
-    progress = Console(stderr=True)
-    measured = measure(chosen.calls, chosen.records, lambda line: progress.print(line, highlight=False))
-    if chosen.json:
-        print(json.dumps({"calls": chosen.calls, "journal": journal_mode(), **measured}, indent=2))
-        return 0
-    table = Table("what", "", title=f"{chosen.calls:,} calls, journal {journal_mode()}", box=None)
-    for name, values in measured.items():
-        table.add_row(name, ", ".join(f"{key} {value:,.2f}" for key, value in values.items()))
-    Console().print(table)
-    return 0
+    measured = measure(chosen.calls, chosen.records, PROGRESS.print)
+    report("evidence", {"calls": chosen.calls, "journal": journal_mode(), **measured}, chosen.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

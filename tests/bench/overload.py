@@ -10,11 +10,8 @@ the verdict within a second. Rates and overload come in one run, since only then
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
@@ -32,6 +28,7 @@ from ..lab.lab import LICENSED, SUSPENDED
 from ..lab.processes import end_in_order, processor_s
 from ..lab.service import Service
 from ..lab.sipp import Load, Outcome, called
+from .reporting import PROGRESS, options, report, table
 
 EMERGENCY: Final = "110"
 MIX: Final = (*[LICENSED] * 18, EMERGENCY, SUSPENDED)
@@ -71,7 +68,7 @@ class Row:
     """Of one processor, what the callers took."""
 
     @property
-    def served_perprocessor_s(self) -> float:
+    def served_per_processor_s(self) -> float:
         """What the processors are used for: other than goodput it does not hang on what else the machine does."""
         return 1000 * self.served / self.offered / (self.asterisk_ms_per_call + self.service_ms_per_call)
 
@@ -113,20 +110,15 @@ class Bench:
             outcomes, afterwards = load.outcomes(), later.outcomes() if later else []
         self._settle()
         heard = self._heard() - before - sum(each.status == 200 for each in afterwards)
+        verdicts_s = _verdicts_s(outcomes)
         row = Row(
-            rate=rate,
-            offered=load.offered,
-            served=len(_served(outcomes)),
-            goodput=_goodput(outcomes, load),
-            shed=sum(each.status == 503 and each.cause == SHED_CAUSE for each in outcomes),
-            wrong=_wrong(outcomes, load.offered, heard, answering.rung()),
-            verdict_median_ms=1000 * statistics.median(_verdicts_s(outcomes)),
-            verdict_longest_ms=1000 * max(_verdicts_s(outcomes)),
+            rate, load.offered, len(_served(outcomes)), _goodput(outcomes, load), sum(map(_is_shed, outcomes)),
+            _wrong(outcomes, load.offered, heard, answering.rung()),
+            verdict_median_ms=1000 * statistics.median(verdicts_s), verdict_longest_ms=1000 * max(verdicts_s),
             shed_median_ms=_shed_median_ms(outcomes),
             asterisk_ms_per_call=1000 * spent_s[0] / load.offered,
-            service_ms_per_call=1000 * spent_s[1] / load.offered,
-            sipp_share=sipp_s / seconds,
-        )
+            service_ms_per_call=1000 * spent_s[1] / load.offered, sipp_share=sipp_s / seconds,
+        )  # fmt: skip
         return row, _normal_after_s(afterwards, later) if later else None
 
     def _heard(self) -> int:
@@ -140,6 +132,10 @@ class Bench:
 
 def _served(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return [each for each in outcomes if each.number == LICENSED and each.status == 200]
+
+
+def _is_shed(each: Outcome) -> bool:
+    return each.status == 503 and each.cause == SHED_CAUSE
 
 
 def _verdicts_s(outcomes: Sequence[Outcome]) -> list[float]:
@@ -164,10 +160,9 @@ def _goodput(outcomes: Sequence[Outcome], load: Load) -> float:
 
 def _wrong(outcomes: Sequence[Outcome], offered: int, heard: int, rung: Sequence[str]) -> int:
     def is_wrong(each: Outcome) -> bool:
-        shed = each.status == 503 and each.cause == SHED_CAUSE
         if each.number == EMERGENCY:
             return each.status != 200
-        return not shed and each.status != (403 if each.number == SUSPENDED else 200)
+        return not _is_shed(each) and each.status != (403 if each.number == SUSPENDED else 200)
 
     without_end = offered - len(outcomes)
     unheard = abs(len(_served(outcomes)) - heard)
@@ -187,62 +182,43 @@ def measure(bench: Bench, tell: Callable[[Row], None]) -> dict[str, Any]:
     """Rise until goodput falls, then offer three times what was sustained."""
     rows: list[Row] = []
     rate = FIRST_RATE
+
+    def run(rate: float, seconds: float, after_s: float = 0.0) -> tuple[Row, float | None]:
+        row, normal_s = bench.run(rate, seconds, after_s)
+        tell(row)
+        return row, normal_s
+
     while rate <= MOST_RATE and (len(rows) < 2 or rows[-1].goodput >= FALLEN * max(row.goodput for row in rows)):
         if rows and not any(row.sustained for row in rows[-3:]) and rows[-1].goodput < max(row.goodput for row in rows):
             break
-        row, _ = bench.run(rate, STEP_S)
-        rows.append(row)
-        tell(row)
+        rows.append(run(rate, STEP_S)[0])
         rate *= STEP
     sustained = max((row for row in rows if row.sustained), key=lambda row: row.rate, default=rows[0])
     best = max(rows, key=lambda row: row.goodput)
     # What else the machine does changes by the minute: the peak is taken again before and after, and their mean counts.
-    before, _ = bench.run(best.rate, STEP_S)
-    tell(before)
-    over, normal_s = bench.run(TIMES * sustained.rate, OVERLOAD_S, AFTER_S)
-    tell(over)
-    after, _ = bench.run(best.rate, STEP_S)
-    tell(after)
+    before, _ = run(best.rate, STEP_S)
+    over, normal_s = run(TIMES * sustained.rate, OVERLOAD_S, AFTER_S)
+    after, _ = run(best.rate, STEP_S)
     peak = (before.goodput + after.goodput) / 2
     return {
         "sustainable_per_s": sustained.rate,
         "peak_goodput_per_s": peak,
         "overload": asdict(over),
         "overload_goodput_of_peak": over.goodput / peak,
-        "overload_yield_of_best": over.served_perprocessor_s / max(row.served_perprocessor_s for row in rows),
+        "overload_yield_of_best": over.served_per_processor_s / max(row.served_per_processor_s for row in rows),
         "normal_after_s": normal_s,
         "rates": [asdict(row) for row in rows],
         "around": [asdict(before), asdict(after)],
     }
 
 
-def _table(found: dict[str, Any]) -> Table:
-    table = Table(title="calls per second, and what became of them")
-    columns = (
-        ("offered/s", "rate", "{:.0f}"), ("goodput/s", "goodput", "{:.1f}"), ("served", "served", "{}"),
-        ("shed", "shed", "{}"), ("wrong", "wrong", "{}"), ("verdict, median ms", "verdict_median_ms", "{:.0f}"),
-        ("longest", "verdict_longest_ms", "{:.0f}"), ("shed after ms", "shed_median_ms", "{:.0f}"),
-        ("Asterisk ms/call", "asterisk_ms_per_call", "{:.1f}"), ("service", "service_ms_per_call", "{:.1f}"),
-        ("SIPp, of a core", "sipp_share", "{:.0%}"),
-    )  # fmt: skip
-    for heading, _, _ in columns:
-        table.add_column(heading, justify="right")
-    before, after = found["around"]
-    for row in (*found["rates"], before, found["overload"], after):
-        table.add_row(*("–" if row[name] is None else form.format(row[name]) for _, name, form in columns))
-    return table
-
-
-def main() -> int:
-    """Measure, and print a table or JSON."""
-    parser = argparse.ArgumentParser(description="How the hook bears three times the sustainable rate of calls.")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    chosen = parser.parse_args()
+def main() -> None:
+    """Measure, and print tables or JSON."""
+    chosen = options(__doc__).parse_args()
     end_in_order()
-    progress = Console(stderr=True)
 
     def tell(row: Row) -> None:
-        progress.print(f"{row.rate:.0f} calls/s: {row.goodput:.1f}/s good, {row.shed} shed, {row.wrong} wrong")
+        PROGRESS.print(f"{row.rate:.0f} calls/s: {row.goodput:.1f}/s good, {row.shed} shed, {row.wrong} wrong")
 
     with (
         tempfile.TemporaryDirectory(prefix="idtone-overload-") as folder,
@@ -250,20 +226,12 @@ def main() -> int:
         Service(asterisk, LAB_REGISTRY) as service,
     ):
         found = measure(Bench(asterisk, service, Path(folder)), tell)
-    if chosen.json:
-        print(json.dumps(found, indent=2))
-        return 0
-    console = Console()
-    console.print(_table(found))
-    normal_s = found["normal_after_s"]
-    console.print(
-        f"sustainable {found['sustainable_per_s']:.0f}/s, peak goodput {found['peak_goodput_per_s']:.1f}/s; at "
-        f"{TIMES} times the sustainable rate {found['overload_goodput_of_peak']:.0%} of the peak "
-        f"({found['overload_yield_of_best']:.0%} by calls served for a second of processor time), normal again "
-        + ("not within the time looked" if normal_s is None else f"after {normal_s:.1f} s")
-    )
-    return 0
+    if not chosen.json:
+        before, after = found.pop("around")
+        rows = (*found.pop("rates"), before, found["overload"], after)
+        Console().print(table("what became of the calls", rows))
+    report(f"{TIMES} times the sustainable rate, beside the peak", found, chosen.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,16 +9,13 @@ Each load happens in a process of its own, so that the memory is that of one loa
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
-import json
 import multiprocessing
 import random
 import re
 import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,9 +25,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-from rich.table import Table
-
 from idtone.calls import Direction, ForwardedCall, Reason
 from idtone.decision import Policy, decide
 from idtone.numbers import parse
@@ -39,6 +33,7 @@ from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
 
 from ..registry.trust.association import Association, Machine
+from .reporting import PROGRESS, options, report
 
 NUMBERS: Final = 1_000_000
 MEMBERS: Final = 10_000
@@ -113,8 +108,7 @@ class Place:
 
 
 def in_a_process(work: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, arguments)
 
 
@@ -228,15 +222,12 @@ def reloads(place: Place, rounds: int, each: int, publish: Callable[[], None]) -
             line.send(None)
     finally:
         service.join()
-    found: dict[str, float] = said
-    return found
+    return dict(said)
 
 
-def measure(
-    numbers: int, members: int, rounds: tuple[int, int], tell: Callable[[str], None]
-) -> dict[str, dict[str, float]]:
+def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[[str], None]) -> dict[str, Any]:
     """`rounds`: how many times other members come, and a hundred suspensions."""
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, Any] = {}
     generations, versions = itertools.count(1), itertools.count(2)
     with tempfile.TemporaryDirectory(prefix="idtone-registry-") as folder:
         association = Association(Path(folder, "association"))
@@ -266,23 +257,11 @@ def measure(
     return found
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--numbers", type=int, default=NUMBERS)
-    parser.add_argument("--members", type=int, default=MEMBERS)
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    chosen = parser.parse_args()
-    progress = Console(stderr=True)
-    found = measure(chosen.numbers, chosen.members, ROUNDS, lambda line: progress.print(line, highlight=False))
-    if chosen.json:
-        print(json.dumps({"numbers": chosen.numbers, "members": chosen.members, **found}, indent=2))
-        return 0
-    table = Table("what", "", title=f"{chosen.numbers:,} numbers of {chosen.members:,} members", box=None)
-    for name, values in found.items():
-        table.add_row(name, ", ".join(f"{key} {value:,.2f}" for key, value in values.items()))
-    Console().print(table)
-    return 0
+def main() -> None:
+    chosen = options(__doc__, numbers=NUMBERS, members=MEMBERS).parse_args()
+    found = measure(chosen.numbers, chosen.members, ROUNDS, PROGRESS.print)
+    report("the registry", {"numbers": chosen.numbers, "members": chosen.members, **found}, chosen.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,11 +10,8 @@ without.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import statistics
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -31,6 +28,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from ..lab.postgresql import PostgreSQL, programs
 from ..ledger.replication.nodes import Node, rows
 from ..ledger.sample_evidence import heard_call
+from .reporting import options, report
 
 CALLS: Final = 10_000
 WAITED: Final = 60
@@ -139,20 +137,10 @@ def measure(calls: int) -> dict[str, Any]:
     return measured
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--calls", type=int, default=CALLS)
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    chosen = parser.parse_args()
-    measured = measure(chosen.calls)
-    if chosen.json:
-        print(json.dumps(measured, indent=2))
-    else:
-        for name, value in measured.items():
-            shown = value if isinstance(value, dict) else {"": value}
-            print(f"{name:<16}", ", ".join(f"{key} {each:,.2f}".strip() for key, each in shown.items()))
-    return 0
+def main() -> None:
+    chosen = options(__doc__, calls=CALLS).parse_args()
+    report("replication", measure(chosen.calls), chosen.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -12,10 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import track
 
 from ..ledger.verification.tampering import SEED, tampered
+from .reporting import PROGRESS
 
 
 def main() -> int:
@@ -23,13 +23,12 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
-    screen = Console(stderr=True)
     with tempfile.TemporaryDirectory() as folder:
         outcomes = tampered(Path(folder), options.count, options.seed)
-        told = [*track(outcomes, "tampering", options.count, console=screen, disable=not screen.is_terminal)]
+        told = [*track(outcomes, "tampering", options.count, console=PROGRESS, disable=not PROGRESS.is_terminal)]
     unfound = [done for done, found in told if not found]
     for done in unfound:
-        screen.print(f"not found: {done}", style="red", markup=False, highlight=False)
+        PROGRESS.print(f"not found: {done}", style="red")
     print(f"{len(told)} tamperings, {len(unfound)} not found")
     return 1 if unfound else 0
 

@@ -14,20 +14,20 @@ import json
 import math
 import os
 import platform
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table as Shown
 
 from ...lab.processes import end_in_order
+from .. import reporting
 from ..registry import text as large_registry
+from ..reporting import PROGRESS
 from .figures import Finding, Run, added, clean, together
 from .goals import ALONE, BUSY, HOOK, Table, findings, row
 from .measuring import Bench, bench
@@ -63,14 +63,17 @@ class Pace:
         return run
 
 
+def in_turns(bed: Bench, pace: Pace, ways: Iterable[Way], rate: float, rounds: int, to_come: int) -> dict[Way, Run]:
+    """So many rounds of the ways, the rounds of each as one; `to_come` runs share what is left of the time."""
+    runs: dict[Way, list[Run]] = {way: [] for way in ways}
+    for turn, way in enumerate([*runs] * rounds):
+        runs[way].append(pace.run(bed, way, rate, to_come - turn))
+    return {way: together(found) for way, found in runs.items()}
+
+
 def one_at_a_time(bed: Bench, seconds: float) -> dict[Way, Run]:
     """Calls that do not overlap, the ways in turns."""
-    runs: dict[Way, list[Run]] = {way: [] for way in Way}
-    pace = Pace(seconds, 5.0)
-    turns = [way for _ in range(ROUNDS[ALONE]) for way in Way]
-    for number, way in enumerate(turns):
-        runs[way].append(pace.run(bed, way, ALONE, len(turns) - number))
-    return {way: together(found) for way, found in runs.items()}
+    return in_turns(bed, Pace(seconds, 5.0), Way, ALONE, ROUNDS[ALONE], ROUNDS[ALONE] * len(Way))
 
 
 def rising(bed: Bench, seconds: float, tell: Callable[[Run], None]) -> Iterator[Run]:
@@ -79,13 +82,8 @@ def rising(bed: Bench, seconds: float, tell: Callable[[Run], None]) -> Iterator[
     native: Run | None = None
     pace = Pace(seconds, 3.0)
     for number, rate in enumerate(RATES):
-        runs: dict[Way, list[Run]] = {way: [] for way in going}
         rounds = [ROUNDS.get(each, 1) for each in RATES[number:]]
-        turns = [way for _ in range(rounds[0]) for way in going]
-        to_come = sum(rounds) * len(going)
-        for turn, way in enumerate(turns):
-            runs[way].append(pace.run(bed, way, rate, to_come - turn))
-        whole = {way: together(found) for way, found in runs.items()}
+        whole = in_turns(bed, pace, going, rate, rounds[0], sum(rounds) * len(going))
         native = native or whole[Way.NATIVE]
         for way, run in whole.items():
             tell(run)
@@ -117,8 +115,7 @@ def cold(scratch: Path) -> Finding:
         bed.service.start()
         took_s = time.monotonic() - began_s
         run = bed.run(HOOK, ALONE, 1.0)
-    if run.failed:
-        took_s = math.nan
+    took_s = math.nan if run.failed else took_s
     return Finding(f"start to the first decision, {COLD_NUMBERS:,} numbers", took_s, 1.5, unit="s")
 
 
@@ -133,43 +130,20 @@ def machine() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show(console: Console, table: Table, found: list[Finding]) -> None:
-    native = table.native()
-    shown = Shown(title="milliseconds; what is added is over the native way's median at its lowest rate")
-    for heading in (
-        "way", "calls/s", "calls", "failed", "unrec.", "sent again", "left", "added p50", "p95", "p99",
-        "sound after p50", "post-dial p50", "p99", "Asterisk/call", "service/call",
-    ):  # fmt: skip
-        shown.add_column(heading, justify="left" if heading == "way" else "right")
-    for way in Way:
-        for rate in table.rates:
-            run = table.get(way, rate)
-            if run is None:
-                continue
-            values = row(run, native)
-            cells = [f"{value:.1f}" if isinstance(value, float) else f"{value}" for value in list(values.values())[:-1]]
-            cells[1] = f"{rate:g}" if rate != ALONE else "alone"
-            shown.add_row(*("–" if cell == "nan" else cell for cell in cells))
-        shown.add_section()
-    console.print(shown)
+def show(table: Table, found: list[Finding]) -> None:
+    console, native = Console(width=max(WIDTH, Console().width)), table.native()
+    runs = [row(run, native) for way in Way for rate in table.rates if (run := table.get(way, rate))]
+    console.print(reporting.table("milliseconds; added: over the native way's median at its lowest rate", runs))
     for way in Way:
         console.print(f"{way:<11} clean up to {table.clean_rate(way):g} calls/s")
     hook, base = table.get(HOOK, ALONE), table.get(Way.NATIVE, ALONE)
     if hook and base:
         values = ([sample.connected_ms for sample in each.samples] for each in (hook, base))
         console.print(f"added by {HOOK}, one call at a time, p50 with 95 % confidence: {added(*values, 0.5)} ms")
-    goals = Shown(title="goals")
-    for heading in ("what", "found", "goal", ""):
-        goals.add_column(heading)
-    for one in found:
-        sign = "≥" if one.least else "≤"
-        goals.add_row(
-            one.what, f"{one.found:.2f} {one.unit}", f"{sign} {one.goal:g} {one.unit}", "" if one.reached else "missed"
-        )  # fmt: skip
-    console.print(goals)
+    console.print(reporting.table("goals", [one.row() for one in found]))
 
 
-def main() -> int:
+def main() -> None:
     """Measure, print a table, and write JSON and the picture."""
     parser = argparse.ArgumentParser(description="What the hook costs over Asterisk's own announcement.")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="how long it may take, about")
@@ -177,41 +151,39 @@ def main() -> int:
     parser.add_argument("--plot", type=Path, help="write a picture (PNG) there")
     chosen = parser.parse_args()
     end_in_order()
-    progress = Console(stderr=True)
     seconds = max(60.0, 60 * chosen.minutes - LATER_S)
     on = machine()
 
     def tell(run: Run) -> None:
-        progress.print(f"{run.way}, {run.rate:g} calls/s: {run.offered} calls, {run.failed} failed")
+        PROGRESS.print(f"{run.way}, {run.rate:g} calls/s: {run.offered} calls, {run.failed} failed")
 
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="idtone-cost-") as folder:
         with bench(Path(folder)) as bed:
-            progress.print("calls one at a time …")
+            PROGRESS.print("calls one at a time …")
             alone = one_at_a_time(bed, ALONE_SHARE * seconds)
             runs = {(way, ALONE): run for way, run in alone.items()}
             runs |= {(run.way, run.rate): run for run in rising(bed, (1 - ALONE_SHARE) * seconds, tell)}
-            progress.print("calls in progress …")
+            PROGRESS.print("calls in progress …")
             later = list(in_progress(bed))
-        progress.print("a start with a large registry …")
+        PROGRESS.print("a start with a large registry …")
         later.append(cold(Path(folder)))
     table = Table(runs)
     found = [*findings(table), *later]
-    took_s = time.monotonic() - began_s
-    show(Console(width=max(WIDTH, Console().width)), table, found)
-    print(f"{took_s / 60:.1f} minutes")
+    minutes = (time.monotonic() - began_s) / 60
+    show(table, found)
+    print(f"{minutes:.1f} minutes")
     if chosen.json:
         native = table.native()
-        findings_of = {
-            "machine": on, "minutes": took_s / 60, "runs": [row(run, native) for run in runs.values()],
+        content = {
+            "machine": on, "minutes": minutes, "runs": [row(run, native) for run in runs.values()],
             "clean_rates": {way.value: table.clean_rate(way) for way in Way},
             "goals": [{**asdict(one), "reached": one.reached} for one in found],
         }  # fmt: skip
-        chosen.json.write_text(json.dumps(findings_of, indent=1))
+        chosen.json.write_text(json.dumps(content, indent=1))
     if chosen.plot:
         plot(table, chosen.plot)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -122,3 +122,8 @@ class Finding:
     @property
     def reached(self) -> bool:
         return self.found >= self.goal if self.least else self.found <= self.goal
+
+    def row(self) -> dict[str, str]:
+        sign = "≥" if self.least else "≤"
+        found, goal = f"{self.found:.2f} {self.unit}", f"{sign} {self.goal:g} {self.unit}"
+        return {"what": self.what, "found": found, "goal": goal, "": "" if self.reached else "missed"}

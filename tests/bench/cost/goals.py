@@ -44,39 +44,31 @@ class Table:
 
 def findings(table: Table) -> Iterator[Finding]:
     """Each goal that this table can judge."""
-    for rate, where, goals in (
-        (ALONE, "one call at a time", (("p50", 0.5, 1.2), ("p99", 0.99, 2.0))),
-        (BUSY, f"{BUSY:g} calls/s", (("p50", 0.5, 1.0), ("p99", 0.99, 4.0))),
+    hook, native, dial = (table.get(way, ALONE) for way in (HOOK, Way.NATIVE, Way.DIAL))
+    busy, native_busy, both = (table.get(way, BUSY) for way in (HOOK, Way.NATIVE, Way.ARI_BOTH))
+    alone, under_load = "one call at a time", f"{BUSY:g} calls/s"
+    for run, base, figure, share, what, goal in (
+        (hook, native, _connected, 0.5, f"answer → connected, over native, {alone}, p50", 1.2),
+        (hook, native, _connected, 0.99, f"answer → connected, over native, {alone}, p99", 2.0),
+        (busy, native_busy, _connected, 0.5, f"answer → connected, over native, {under_load}, p50", 1.0),
+        (busy, native_busy, _connected, 0.99, f"answer → connected, over native, {under_load}, p99", 4.0),
+        (both, native_busy, _connected, 0.5, f"answer → connected, over native, both hear it, {under_load}, p50", 1.5),
+        (hook, native, _onset, 0.5, "answer → sound, over native, p50", 0.1),
+        (hook, dial, _post_dial, 0.5, "post-dial delay added by the decision, p50", 2.0),
     ):
-        hook, native = table.get(HOOK, rate), table.get(Way.NATIVE, rate)
-        if hook is None or native is None:
-            continue
-        for name, share, goal in goals:
-            yield Finding(
-                f"answer → connected, over native, {where}, {name}",
-                added(_connected(hook), _connected(native), share).value, goal,
-            )  # fmt: skip
-    hook, native, bare = (table.get(way, ALONE) for way in (HOOK, Way.NATIVE, Way.DIAL))
-    if hook and native:
-        yield Finding("answer → sound, over native, p50", added(_onset(hook), _onset(native), 0.5).value, 0.1)
-    if hook and bare:
-        value = added(_post_dial(hook), _post_dial(bare), 0.5).value
-        yield Finding("post-dial delay added by the decision, p50", value, 2.0)
+        if run and base:
+            yield Finding(what, added(figure(run), figure(base), share).value, goal)
     most = table.clean_rate(Way.NATIVE)
     for way in (Way.ARI_CALLED, Way.AGI_CALLED):
         if most:
             yield Finding(f"highest clean rate, {way}, of native's", table.clean_rate(way) / most, 0.9, True, "")
-    busy, native_busy, both = (table.get(way, BUSY) for way in (HOOK, Way.NATIVE, Way.ARI_BOTH))
-    if busy and native_busy:
-        yield Finding(f"service's processor time a call, {BUSY:g} calls/s", busy.service_ms_per_call, 1.5)
-        for run, goal in ((busy, 1.2), (both, 1.4)):
-            if run:
-                ratio = run.asterisk_ms_per_call / native_busy.asterisk_ms_per_call
-                what = f"Asterisk's processor time a call, of native's, {run.way}, {BUSY:g} calls/s"
-                yield Finding(what, ratio, goal, unit="")
-    if both and native_busy:
-        value = added(_connected(both), _connected(native_busy), 0.5).value
-        yield Finding(f"answer → connected, over native, both hear it, {BUSY:g} calls/s, p50", value, 1.5)
+    if busy:
+        yield Finding(f"service's processor time a call, {under_load}", busy.service_ms_per_call, 1.5)
+    for run, goal in ((busy, 1.2), (both, 1.4)):
+        if run and native_busy:
+            ratio = run.asterisk_ms_per_call / native_busy.asterisk_ms_per_call
+            what = f"Asterisk's processor time a call, of native's, {run.way}, {under_load}"
+            yield Finding(what, ratio, goal, unit="")
 
 
 def _connected(run: Run) -> Sequence[float]:

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from ...lab.processes import end_in_order, open_files, resident_mb
+from .. import reporting
 from .measuring import Bench, bench
 from .ways import Way
 
@@ -79,7 +78,7 @@ def soak(bed: Bench, minutes: float, rate: float) -> dict[str, Any]:
         while (left_s := ends_s - time.monotonic()) > 1:
             way = (Way.ARI_CALLED, Way.AGI_CALLED, Way.ARI_BOTH, Way.AGI_BOTH)[len(runs) % 4]
             runs.append(bed.run(way, rate, min(60.0, left_s)))
-            Console(stderr=True).print(f"{way}: {runs[-1].offered} calls, {runs[-1].failed} failed")
+            reporting.PROGRESS.print(f"{way}: {runs[-1].offered} calls, {runs[-1].failed} failed")
     finally:
         over.set()
         looking.join()
@@ -104,14 +103,8 @@ def main() -> int:
         found = soak(bed, chosen.minutes, chosen.rate)
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1))
-    table = Table(title=f"{found['offered']} calls at {found['rate']:g}/s in {found['minutes']:g} minutes")
-    table.add_column("what")
-    table.add_column("found", justify="right")
-    for name in ("failed", "unrecorded", "retransmissions", "left"):
-        table.add_row(name, str(found[name]))
-    for name, slope in found["growth_per_hour"].items():
-        table.add_row(f"{name}, growth per hour", f"{slope:+.2f}")
-    Console().print(table)
+    del found["looks"]
+    reporting.report("calls for a long time", found, False)
     return int(bool(found["failed"] or found["unrecorded"] or found["left"]))
 
 

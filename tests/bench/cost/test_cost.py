@@ -47,7 +47,7 @@ def test_runs_of_one_rate_count_as_one():
     assert (whole.offered, whole.failed, whole.records, len(whole.samples)) == (4, 1, 3, 3)
 
 
-def test_goals_are_judged_by_what_was_measured():
+def test_goals_are_judged_by_what_was_measured(capsys):
     runs = [run(way, rate, [2.0] * 20, records=20 if way.ours else None) for way in Way for rate in (1.0, BUSY)]
     slow = run(Way.AGI_CALLED, BUSY, [99.0] * 20, records=20)
     table = Table({(each.way, each.rate): each for each in [*runs, slow]})
@@ -58,6 +58,10 @@ def test_goals_are_judged_by_what_was_measured():
     assert found["answer → connected, over native, one call at a time, p50"].reached
     assert table.clean_rate(Way.AGI_CALLED) == 1.0
     assert row(slow, table.native())["added_p50_ms"] == 97.0
+    bench_main.show(table, [*found.values()])
+    shown = capsys.readouterr().out
+    assert shown.count("missed") == sum(not one.reached for one in found.values())
+    assert "agi-called  clean up to 1 calls/s" in shown
 
 
 def test_what_grows_is_told_by_the_hour():

@@ -11,7 +11,6 @@ import functools
 import io
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -28,6 +27,7 @@ Coding = Callable[[Pcm], Pcm]
 RATE_HZ: Final = 8000
 
 _library = functools.cache(packages.library)
+_folder = functools.cache(packages.find_or_get_ffmpeg)
 
 
 def g711_mu(samples: Pcm) -> Pcm:
@@ -42,9 +42,8 @@ def g711_a(samples: Pcm) -> Pcm:
 
 def g722(samples: Pcm) -> Pcm:
     """ITU-T G.722 at 64 kbit/s, fed at 16 kHz."""
-    wide = _resampled(samples, RATE_HZ, 16000)
-    coded = _ffmpeg(wide.tobytes(), "-f", "s16le", "-ar", "16000", "-ac", "1", "-i", "-", "-f", "g722", "-")
-    decoded = _ffmpeg(coded, "-f", "g722", "-i", "-", "-f", "s16le", "-ar", "16000", "-ac", "1", "-")
+    coded = _ffmpeg(_resampled(samples, RATE_HZ, 16000).tobytes(), *_raw(16000), "-i", "-", "-f", "g722", "-")
+    decoded = _ffmpeg(coded, "-f", "g722", "-i", "-", *_raw(16000), "-")
     return _resampled(np.frombuffer(decoded, "<i2"), 16000, RATE_HZ)
 
 
@@ -61,11 +60,9 @@ def gsm(samples: Pcm) -> Pcm:
 
 def opus_12k(samples: Pcm) -> Pcm:
     """Opus, narrowband, 12 kbit/s, for speech."""
-    coded = _ffmpeg(
-        samples.tobytes(), "-f", "s16le", "-ar", "8000", "-ac", "1", "-i", "-",
-        "-c:a", "libopus", "-b:a", "12k", "-application", "voip", "-f", "ogg", "-",
-    )  # fmt: skip
-    decoded = _ffmpeg(coded, "-c:a", "libopus", "-f", "ogg", "-i", "-", "-f", "s16le", "-ar", "48000", "-ac", "1", "-")
+    opus = "-c:a libopus -b:a 12k -application voip -f ogg".split()
+    coded = _ffmpeg(samples.tobytes(), *_raw(RATE_HZ), "-i", "-", *opus, "-")
+    decoded = _ffmpeg(coded, "-c:a", "libopus", "-f", "ogg", "-i", "-", *_raw(48000), "-")
     return _resampled(np.frombuffer(decoded, "<i2"), 48000, RATE_HZ)
 
 
@@ -117,16 +114,14 @@ def _frames(samples: Pcm, frame: int) -> tuple[Pcm, Pcm]:
     return whole, np.zeros_like(whole)
 
 
+def _raw(rate_hz: int) -> list[str]:
+    return f"-f s16le -ar {rate_hz} -ac 1".split()
+
+
 def _resampled(samples: Pcm, from_hz: int, to_hz: int) -> Pcm:
     return np.asarray(soxr.resample(samples, from_hz, to_hz, "HQ"), np.int16)
 
 
-@functools.cache
-def _program() -> Path:
-    return packages.find_or_get_ffmpeg() / "ffmpeg"
-
-
 def _ffmpeg(given: bytes, *arguments: str) -> bytes:
-    return subprocess.run(
-        [_program(), "-v", "error", *arguments], input=given, stdout=subprocess.PIPE, check=True
-    ).stdout
+    command = [_folder() / "ffmpeg", "-v", "error", *arguments]
+    return subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True).stdout

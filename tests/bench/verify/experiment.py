@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ..reporting import PROGRESS
 from . import material, measurements, results, rivals
 from .conditions import CONDITIONS, Trial, trials
 from .material import Part, takes_in
@@ -37,6 +38,16 @@ MUSIC_SHARE: Final = 1 / 15
 NEAR_MISS_SHARE: Final = 1 / 10
 """Of the trials, for each kind through each codec; there are a hundred of those for each profile."""
 
+PART: Final = Part.HELD_OUT
+"""Of the material."""
+
+_COLUMNS: Final = (
+    TextColumn("{task.description:24}"),
+    Bar(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+)
 _TRIALS_AT_ONCE: Final = 30
 _TAKES_AT_ONCE: Final = 2
 _RIVAL_CONDITIONS: Final = ("clean", "g711-mu", "gsm", "white +0 dB", "babble +10 dB", "talker +5 dB", "loss 5 %")
@@ -46,48 +57,41 @@ _RIVAL_TRIALS: Final = 60
 _RIVAL_LEG_S: Final = 60
 
 
-def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, part: Part) -> Iterator[Job]:
+def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int) -> Iterator[Job]:
     """All that the processes share, the longest work first."""
     everybody = tuple(names)
     near = max(1, round(count * NEAR_MISS_SHARE))
     for kind in wanted:
         if kind == "detection":
             for what in CONDITIONS:
-                yield from _split(kind, everybody, what, "", count, part)
+                yield from _split(kind, everybody, what, "", count)
         elif kind == "near-misses":
             for name in names:
                 for what in near_misses(profiles()[name]):
                     for coding in CODINGS:
-                        yield from _split(kind, (name,), what, coding, near, part)
+                        yield from _split(kind, (name,), what, coding, near)
         elif kind == "frequency":
             sines = tuple(name for name in names if measurements.steady(profiles()[name]))
             if sines:
-                yield from _split(kind, sines, FREQUENCY_CONDITION.name, "", 5 * count, part)
+                yield from _split(kind, sines, FREQUENCY_CONDITION.name, "", 5 * count)
         elif kind == "false-alarms":
             shares = {"speech": hours, "music": hours * MUSIC_SHARE, "melodies": hours * MUSIC_SHARE}
             for what, share in shares.items():
                 for first in range(0, takes_in(share), _TAKES_AT_ONCE):
                     takes = min(_TAKES_AT_ONCE, takes_in(share) - first)
-                    yield Job(kind, everybody, what, "", first, takes, part)
+                    yield Job(kind, everybody, what, "", first, takes, PART)
 
 
-def _split(kind: str, names: tuple[str, ...], what: str, coding: str, count: int, part: Part) -> Iterator[Job]:
+def _split(kind: str, names: tuple[str, ...], what: str, coding: str, count: int) -> Iterator[Job]:
     for first in range(0, count, _TRIALS_AT_ONCE):
-        yield Job(kind, names, what, coding, first, min(_TRIALS_AT_ONCE, count - first), part)
+        yield Job(kind, names, what, coding, first, min(_TRIALS_AT_ONCE, count - first), PART)
 
 
-def measure(work: Sequence[Job], workers: int, console: Console) -> dict[Key, Tally]:
+def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
     """Everything that the processes find, added up, in the order of the jobs."""
     found: dict[Key, Tally] = {}
-    columns = (
-        TextColumn("{task.description:24}"),
-        Bar(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     with (
-        Progress(*columns, console=console) as progress,
+        Progress(*_COLUMNS, console=PROGRESS) as progress,
         ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as processes,
     ):
         tasks = {
@@ -108,15 +112,15 @@ def measure(work: Sequence[Job], workers: int, console: Console) -> dict[Key, Ta
     return found
 
 
-def side_by_side(hours: float, count: int, part: Part, console: Console) -> list[Row]:
+def side_by_side(hours: float, count: int) -> list[Row]:
     """The same legs to the verifier, to Asterisk and to spandsp: a minute of speech each, and trials of both kinds."""
     profile, count, step = classic(), min(count, _RIVAL_TRIALS), _RIVAL_LEG_S * material.RATE_HZ
-    tested = {what: trials(profile, CONDITIONS[what], 0, count, part) for what in _RIVAL_CONDITIONS}
-    tested |= {what: near_miss_trials(profile, what, "clean", 0, count, part) for what in _RIVAL_NEAR_MISSES}
+    tested = {what: trials(profile, CONDITIONS[what], 0, count, PART) for what in _RIVAL_CONDITIONS}
+    tested |= {what: near_miss_trials(profile, what, "clean", 0, count, PART) for what in _RIVAL_NEAR_MISSES}
     heard_hours = min(hours, _RIVAL_TRIALS * _RIVAL_LEG_S / 3600)
     speech = [
         Trial(take.samples[start : start + step], (), 0.0, 0.0)
-        for take in material.speech(part, heard_hours)
+        for take in material.speech(PART, heard_hours)
         for start in range(0, len(take.samples) - step // 2, step)
     ]
     speech_hours = sum(len(leg.samples) for leg in speech) / material.RATE_HZ / 3600
@@ -124,10 +128,10 @@ def side_by_side(hours: float, count: int, part: Part, console: Console) -> list
     with rivals.ToneDetect() as asterisk:
         for detector in (rivals.Ours(profile), asterisk, rivals.Spandsp()):
             for what, legs in tested.items():
-                console.print(f"{detector.name}: {what} …")
+                PROGRESS.print(f"{detector.name}: {what} …")
                 hits = sum(hits > 0 for hits in detector.hits(legs))
                 found.append(results.rival_row(detector.name, what, hits, len(legs)))
-            console.print(f"{detector.name}: {speech_hours:.1f} h of speech …")
+            PROGRESS.print(f"{detector.name}: {speech_hours:.1f} h of speech …")
             found.append(results.rival_alarm_row(detector.name, sum(detector.hits(speech)), speech_hours))
     return found
 
@@ -139,7 +143,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, default=TRIALS, help="of each kind and profile (default %(default)s)")
     parser.add_argument("--only", action="append", choices=PARTS_OF_IT, help="leave the rest out; may be repeated")
     parser.add_argument("--profile", action="append", choices=list(profiles()), help="may be repeated")
-    parser.add_argument("--part", type=Part, choices=list(Part), default=Part.HELD_OUT, help="of the material")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default %(default)s)")
     parser.add_argument("--state", action="store_true", help="let the verifier state these false alarms from now on")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -148,26 +151,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.hours <= 0 or chosen.trials < 1 or chosen.workers < 1:
         parser.error("hours, trials and workers must be above zero")
     wanted, names = chosen.only or PARTS_OF_IT, chosen.profile or list(profiles())
-    progress, console = Console(stderr=True), Console(width=None if sys.stdout.isatty() else 160)
-    material.base(chosen.part)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    material.base(PART)
     found: list[Row] = []
     if "throughput" in wanted:
         with_numba = importlib.util.find_spec("numba") is not None
         for name in names:
-            progress.print(f"throughput: {name} …")
+            PROGRESS.print(f"throughput: {name} …")
             for what in ("speech", "music"):
-                times = measurements.throughput(name, what, chosen.part)
+                times = measurements.throughput(name, what, PART)
                 found.append(results.throughput_row(name, what, times, with_numba))
     # Before the long part: what leans on another program fails early or not at all.
-    beside = side_by_side(chosen.hours, chosen.trials, chosen.part, progress) if "rivals" in wanted else []
-    work = list(jobs(wanted, names, chosen.hours, chosen.trials, chosen.part))
+    beside = side_by_side(chosen.hours, chosen.trials) if "rivals" in wanted else []
+    work = list(jobs(wanted, names, chosen.hours, chosen.trials))
     if work:
-        found += results.rows(measure(work, chosen.workers, progress))
+        found += results.rows(measure(work, chosen.workers))
     found += beside
     results.print_tables(found, console)
     if chosen.state:
         results.state_false_alarms(found)
-    settings: dict[str, Any] = {"hours": chosen.hours, "trials": chosen.trials, "part": chosen.part, "profiles": names}
+    settings: dict[str, Any] = {"hours": chosen.hours, "trials": chosen.trials, "part": PART, "profiles": names}
     if chosen.json:
         results.write_json(found, settings, chosen.json)
     if chosen.plot:

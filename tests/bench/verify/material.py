@@ -34,7 +34,6 @@ Signal = npt.NDArray[np.float32]
 
 RATE_HZ: Final = 8000
 TAKE_S: Final = 600
-"""The active level of a talker before he is made louder or softer."""
 
 _SEAL: Final = "base-2"
 """Part of the cache's name; changes with what is cached."""
@@ -50,10 +49,9 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """About ten minutes of one source. `kind` is "speech", "music" or "melodies"."""
+    """About ten minutes of one source."""
 
     name: str
-    kind: str
     samples: Signal
 
     @property
@@ -64,10 +62,7 @@ class Take:
 _PROMPTS: Final = {
     Part.DEVELOPMENT: {"prompts-en": "asterisk-core-sounds-en-wav"},
     Part.HELD_OUT: {
-        "prompts-es": "asterisk-core-sounds-es-wav",
-        "prompts-fr": "asterisk-core-sounds-fr-wav",
-        "prompts-it": "asterisk-core-sounds-it-wav",
-        "prompts-ru": "asterisk-core-sounds-ru-wav",
+        **{f"prompts-{language}": f"asterisk-core-sounds-{language}-wav" for language in ("es", "fr", "it", "ru")},
         "prompts-de": "asterisk-prompt-de",
         "prompts-es-co": "asterisk-prompt-es-co",
         "prompts-fr-armelle": "asterisk-prompt-fr-armelle",
@@ -85,16 +80,10 @@ _SYLLABLES: Final = tuple(
 )
 
 
-def speech(part: Part, hours: float, first: int = 0) -> Iterator[Take]:
-    """So many hours of takes, from the take with the number `first` on."""
-    for index in range(first, first + takes_in(hours)):
+def speech(part: Part, hours: float) -> Iterator[Take]:
+    """So many hours of takes, from the first on."""
+    for index in range(takes_in(hours)):
         yield speech_take(part, index)
-
-
-def music(part: Part, hours: float, first: int = 0) -> Iterator[Take]:
-    """As `speech`, of music on hold."""
-    for index in range(first, first + takes_in(hours)):
-        yield music_take(part, index)
 
 
 def takes_in(hours: float) -> int:
@@ -103,11 +92,15 @@ def takes_in(hours: float) -> int:
 
 def speech_take(part: Part, index: int) -> Take:
     """The speech take with this number: clips of one source, one after the other, as a telephone line brings them."""
-    sources = [path for path in base(part) if not path.stem.startswith("music")]
     chance = _chance(part, "speech", index)
-    source = sources[int(chance.integers(len(sources)))]
+    source = _voice(part, chance)
     tempo = float(chance.uniform(0.78, 1.3))
-    return Take(f"{source.stem} ×{tempo:.3f} #{index}", "speech", _line(_clips(source, tempo, chance), chance))
+    return Take(f"{source.stem} ×{tempo:.3f} #{index}", _line(_clips(source, tempo, chance), chance))
+
+
+def _voice(part: Part, chance: np.random.Generator) -> Path:
+    voices = [path for path in base(part) if not path.stem.startswith("music")]
+    return voices[int(chance.integers(len(voices)))]
 
 
 def music_take(part: Part, index: int) -> Take:
@@ -121,7 +114,7 @@ def music_take(part: Part, index: int) -> Take:
     start = int(chance.integers(len(piece)))
     piece = np.take(piece, np.arange(start, start + wanted), mode="wrap").astype(np.float32) / 32768
     samples = soxr.resample(piece, tempo * RATE_HZ, RATE_HZ, "MQ")
-    return Take(f"{source.stem} ×{tempo:.3f} #{index}", "music", _line(samples, chance))
+    return Take(f"{source.stem} ×{tempo:.3f} #{index}", _line(samples, chance))
 
 
 def melody_take(part: Part, index: int) -> Take:
@@ -152,13 +145,12 @@ def melody_take(part: Part, index: int) -> Take:
             position += length
             if position >= len(samples):
                 break
-    return Take(f"melodies #{index}", "melodies", _line(samples, chance))
+    return Take(f"melodies #{index}", _line(samples, chance))
 
 
 def talker(part: Part, length: int, chance: np.random.Generator) -> Signal:
     """`length` samples of one talker without longer pauses, at an active level of 0 dB: its RMS is 1."""
-    sources = [path for path in base(part) if not path.stem.startswith("music")]
-    source = _load(sources[int(chance.integers(len(sources)))])
+    source = _load(_voice(part, chance))
     tempo = float(chance.uniform(0.85, 1.2))
     wanted = int(length * tempo) + 64
     found = np.zeros(0, np.float32)
@@ -190,7 +182,7 @@ def base(part: Part) -> tuple[Path, ...]:
         for leftover in cache.glob("making-*"):
             shutil.rmtree(leftover)
         if not folder.exists():
-            packages.tell(f"bench: decoding the {part.value} material, once …")
+            tell(f"bench: decoding the {part.value} material, once …")
             making = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
             try:
                 _make_base(part, making)

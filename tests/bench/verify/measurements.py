@@ -6,13 +6,15 @@ import functools
 import math
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from idtone.tones.making.scale import amplitude
 from idtone.tones.profile import Profile
+from idtone.tones.verification.report import Match, Report
 from idtone.tones.verification.verify import Verifier
 
 from . import material
@@ -32,11 +34,7 @@ Key = tuple[str, str, str]
 """What was measured, on which profile, of what: ("detection", "sample", "gsm")."""
 Tally = Counter[str]
 
-_TAKES: Final = {
-    "speech": material.speech_take,
-    "music": material.music_take,
-    "melodies": material.melody_take,
-}
+_TAKES: Final = {"speech": material.speech_take, "music": material.music_take, "melodies": material.melody_take}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +52,24 @@ class Job:
 
 def run(job: Job) -> dict[Key, Tally]:
     """Do one piece of work; tallies to be added to those of the others."""
-    return _KINDS[job.kind](job)
+    found: dict[Key, Tally] = {}
+    for name in job.profiles:
+        tally: Tally = Counter()
+        what = _KINDS[job.kind](job, name, tally)
+        found[job.kind, name, what] = tally
+    return found
+
+
+@functools.lru_cache(2)
+def _take(what: str, part: Part, index: int) -> Take:
+    """Kept for the next profile."""
+    return _TAKES[what](part, index)
 
 
 def verdicts(profile: Profile, trial: Trial) -> tuple[bool, bool, tuple[str, ...]]:
     """Whether the sound was found where it is as conforming, whether it was found there at all, and what failed."""
     report = verifier(profile.id).verify(trial.samples, RATE_HZ, trial.lost)
-    here = [f for f in report.findings if -BEFORE_MS < f.start_ms - trial.start_ms < AFTER_MS]
+    here = _here(trial, report)
     conforms = report.verdict == "conforms" and any(f.verdict == "conforms" for f in here)
     present = any(f.verdict in ("conforms", "present") for f in here)
     failed = [
@@ -79,67 +88,60 @@ def _profile(name: str) -> Profile:
     return profiles()[name]
 
 
-def _detection(job: Job) -> dict[Key, Tally]:
-    found = {}
-    for name in job.profiles:
-        tally: Tally = Counter()
-        for trial in trials(_profile(name), CONDITIONS[job.what], job.first, job.count, job.part):
-            conforms, present, reasons = verdicts(_profile(name), trial)
-            tally.update(trials=1, conforms=int(conforms), present=int(present))
-            tally.update(f"failed: {reason}" for reason in reasons)
-        found[job.kind, name, job.what] = tally
-    return found
+def _here(trial: Trial, report: Report) -> list[Match]:
+    """What was found where the sound is."""
+    return [found for found in report.findings if -BEFORE_MS < found.start_ms - trial.start_ms < AFTER_MS]
 
 
-def _near_misses(job: Job) -> dict[Key, Tally]:
-    found = {}
-    for name in job.profiles:
-        tally: Tally = Counter()
-        for trial in near_miss_trials(_profile(name), job.what, job.coding, job.first, job.count, job.part):
-            verdict = verifier(name).verify(trial.samples, RATE_HZ).verdict
-            tally.update(trials=1, conforms=int(verdict == "conforms"))
-            tally.update(present=int(verdict in ("conforms", "present")))
-        found[job.kind, name, f"{job.what} · {job.coding}"] = tally
-    return found
+def _detection(job: Job, name: str, tally: Tally) -> str:
+    for trial in trials(_profile(name), CONDITIONS[job.what], job.first, job.count, job.part):
+        conforms, present, reasons = verdicts(_profile(name), trial)
+        tally.update(trials=1, conforms=int(conforms), present=int(present))
+        tally.update(f"failed: {reason}" for reason in reasons)
+    return job.what
 
 
-def _false_alarms(job: Job) -> dict[Key, Tally]:
-    found: dict[Key, Tally] = {(job.kind, name, job.what): Counter() for name in job.profiles}
+def _near_misses(job: Job, name: str, tally: Tally) -> str:
+    for trial in near_miss_trials(_profile(name), job.what, job.coding, job.first, job.count, job.part):
+        verdict = verifier(name).verify(trial.samples, RATE_HZ).verdict
+        tally.update(trials=1, conforms=int(verdict == "conforms"))
+        tally.update(present=int(verdict in ("conforms", "present")))
+    return f"{job.what} · {job.coding}"
+
+
+def _false_alarms(job: Job, name: str, tally: Tally) -> str:
     for index in range(job.first, job.first + job.count):
-        take: Take = _TAKES[job.what](job.part, index)
-        for name in job.profiles:
-            report = verifier(name).verify(take.samples, RATE_HZ)
-            alarms = [f for f in report.findings if f.verdict in ("conforms", "present")]
-            tally = found[job.kind, name, job.what]
-            tally.update(milliseconds=round(1000 * take.duration_s), alarms=len(alarms))
-            tally.update(conforms=sum(f.verdict == "conforms" for f in alarms))
-            tally.update(f"at: {take.name}, {f.start_ms / 1000:.2f} s, {f.verdict}" for f in alarms)
-    return found
+        take = _take(job.what, job.part, index)
+        alarms = [
+            found
+            for found in verifier(name).verify(take.samples, RATE_HZ).findings
+            if found.verdict in ("conforms", "present")
+        ]
+        tally.update(milliseconds=round(1000 * take.duration_s), alarms=len(alarms))
+        tally.update(conforms=sum(found.verdict == "conforms" for found in alarms))
+        tally.update(f"at: {take.name}, {found.start_ms / 1000:.2f} s, {found.verdict}" for found in alarms)
+    return job.what
 
 
-def _frequency(job: Job) -> dict[Key, Tally]:
-    found = {}
-    for name in job.profiles:
-        bound = frequency_bound(_profile(name), FREQUENCY_CONDITION.snr_db)
-        tally: Tally = Counter()
-        for trial in trials(_profile(name), FREQUENCY_CONDITION, job.first, job.count, job.part):
-            report = verifier(name).verify(trial.samples, RATE_HZ)
-            here = [f for f in report.findings if -BEFORE_MS < f.start_ms - trial.start_ms < AFTER_MS]
-            errors = [f.frequency_error_percent for f in here if f.frequency_error_percent is not None]
-            tally.update(trials=1, measured=len(errors[:1]))
-            if errors:
-                # A tally counts; millionths keep what matters of a square.
-                tally["square_millionths"] += round(1e6 * (errors[0] / 100 / bound) ** 2)
-        found[job.kind, name, job.what] = tally
-    return found
+def _frequency(job: Job, name: str, tally: Tally) -> str:
+    bound = frequency_bound(_profile(name), FREQUENCY_CONDITION.snr_db)
+    for trial in trials(_profile(name), FREQUENCY_CONDITION, job.first, job.count, job.part):
+        here = _here(trial, verifier(name).verify(trial.samples, RATE_HZ))
+        errors = [found.frequency_error_percent for found in here if found.frequency_error_percent is not None]
+        tally.update(trials=1, measured=len(errors[:1]))
+        if errors:
+            # A tally counts; millionths keep what matters of a square.
+            tally["square_millionths"] += round(1e6 * (errors[0] / 100 / bound) ** 2)
+    return job.what
 
 
-_KINDS: Final[dict[str, Any]] = {
+_KINDS: Final[dict[str, Callable[[Job, str, Tally], str]]] = {
     "detection": _detection,
     "near-misses": _near_misses,
     "false-alarms": _false_alarms,
     "frequency": _frequency,
 }
+"""Each adds up one profile's, and says of what."""
 
 
 def steady(profile: Profile) -> bool:
@@ -172,7 +174,7 @@ def frequency_bound(profile: Profile, snr_db: float) -> float:
 
 def throughput(profile: str, what: str, part: Part) -> float:
     """How many times faster than real time one processor verifies half an hour that is decoded."""
-    takes = [_TAKES[what](part, index) for index in range(_THROUGHPUT_TAKES)]
+    takes = [_take(what, part, index) for index in range(_THROUGHPUT_TAKES)]
     verifier(profile).verify(takes[0].samples[: 10 * RATE_HZ], RATE_HZ)
     began_s = time.process_time()
     for take in takes:

@@ -11,20 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass, fields
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 
 from idtone.tones.verification.log_odds import Features
 from idtone.tones.verification.verify import Verifier, heard_of
 
+from ..reporting import PROGRESS
 from .conditions import CONDITIONS, trials
 from .material import Part, music_take, speech_take
 from .profiles import profiles
@@ -108,53 +107,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--takes", type=int, default=48, help="ten-minute takes of speech and music for each profile")
     parser.add_argument("--trials", type=int, default=60, help="trials of each profile in each condition")
-    parser.add_argument(
-        "--keep", type=Path, help="keep the gathered features in this file, and use them if it is there"
-    )
     given = parser.parse_args()
-    if given.keep and given.keep.exists():
-        gathered = json.loads(given.keep.read_text())
-    else:
-        gathered = []
-        work = list(tasks(given.takes, given.trials))
-        with ProcessPoolExecutor(os.cpu_count()) as pool, Progress(console=Console(stderr=True)) as progress:
-            for task, rows, amount in progress.track(pool.map(gather, work), total=len(work)):
-                gathered.append([task.profile, task.condition, task.count, rows, amount])
-        if given.keep:
-            given.keep.write_text(json.dumps(gathered))
-    conclude(gathered)
+    work = list(tasks(given.takes, given.trials))
+    with ProcessPoolExecutor(os.cpu_count()) as pool, Progress(console=PROGRESS) as progress:
+        conclude(list(progress.track(pool.map(gather, work), total=len(work))))
 
 
-def conclude(gathered: list[list]) -> None:
-    names = list(profiles())
-    false = {name: [row for one in gathered if one[0] == name and one[1] is None for row in one[3]] for name in names}
-    hours = {name: sum(one[4] for one in gathered if one[0] == name and one[1] is None) for name in names}
-    true = [row for one in gathered if one[1] is not None for row in one[3]]
-    weights = learn(np.array([row for rows in false.values() for row in rows]), np.array(true))
+def conclude(gathered: Sequence[tuple[Task, Rows, float]]) -> None:
+    false: dict[str, Rows] = {name: [] for name in profiles()}
+    true: dict[tuple[str, str], tuple[Rows, int]] = {}
+    hours = 0.0
+    for task, rows, amount in gathered:
+        if task.condition is None:
+            false[task.profile] += rows
+            hours += amount
+        else:
+            true[task.condition, task.profile] = rows, task.count
+    weights = learn(
+        np.array([row for rows in false.values() for row in rows]),
+        np.array([row for rows, _ in true.values() for row in rows]),
+    )
 
     def scores(rows: Rows) -> np.ndarray:
         return np.column_stack([np.array(rows).reshape(-1, len(NAMES)), np.ones(len(rows))]) @ weights
 
     everything = np.concatenate([scores(rows) for rows in false.values()])
-    each_hours = sum(hours.values())
     for name, rows in false.items():
         print(f"{name:20} {len(rows):5} false, the highest {np.round(np.sort(scores(rows))[-5:], 2)}")
     threshold = float(everything.max()) + MARGIN
     conditions = {
-        condition: [(scores(one[3]), one[2]) for one in gathered if one[1] == condition] for condition in CONFORMS_GOAL
+        condition: [(scores(rows), count) for (each, _), (rows, count) in true.items() if each == condition]
+        for condition in CONDITIONS
     }
     while all(_found(conditions[name], threshold + STEP) >= goal for name, goal in CONFORMS_GOAL.items()):
         threshold += STEP
-    rare = max(1, round(each_hours / GREY_HOURS))
+    rare = max(1, round(hours / GREY_HOURS))
     grey = min(float(np.sort(everything)[-rare]), threshold - MARGIN)
     print("weights", dict(zip((*NAMES, "constant"), np.round(weights, 3).tolist(), strict=True)))
-    print(f"threshold {threshold:.2f}, grey {grey:.2f}, {each_hours:.1f} h")
+    print(f"threshold {threshold:.2f}, grey {grey:.2f}, {hours:.1f} h")
     for condition in CONDITIONS:
-        shares = []
-        for name in names:
-            (one,) = (one for one in gathered if one[:2] == [name, condition])
-            shares.append((float(np.sum(scores(one[3]) >= threshold)) / one[2]) if one[3] else 0.0)
-        print(f"{condition:16}", " ".join(f"{share:.3f}" for share in shares))
+        print(f"{condition:16}", " ".join(f"{_found([each], threshold):.3f}" for each in conditions[condition]))
     stored = {
         "weights": dict(zip((*NAMES, "constant"), np.round(weights, 4).tolist(), strict=True)),
         "threshold": round(threshold, 2),

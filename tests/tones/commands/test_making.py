@@ -27,13 +27,16 @@ def test_generate_writes_all_formats_and_their_checksums(ffmpeg, tmp_path, confi
         assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == digest
 
 
-def test_generate_leaves_out_formats_whose_program_is_missing(tmp_path, config, monkeypatch):
+def test_generate_leaves_out_formats_whose_program_is_missing_or_names_it(tmp_path, config, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run("generate", "sample", "-o", tmp_path / "out", "-c", config)
     missing = ["g722", "g726-32", "opus", "spx", "mp3", "m4a"]
     assert [line.split(": ")[1] for line in result.stderr.splitlines()] == [f"left out {name}" for name in missing]
     assert "Install the package ffmpeg" in result.stderr
     assert {path.suffix[1:] for path in (tmp_path / "out").iterdir()} == set(FORMATS) - set(missing)
+    said = refusal(ToneError, run, "generate", "sample", "-o", tmp_path / "more", "--format", "sln,opus", "-c", config)
+    assert "writing .opus needs the program ffmpeg" in said
+    assert not (tmp_path / "more").exists()
 
 
 def test_generate_as_json(tmp_path, config):

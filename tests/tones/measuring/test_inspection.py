@@ -57,8 +57,10 @@ def test_a_plain_profile_comes_back(plan, sample_rate_hz):
         (make(tone(600, on_ms=100, ramp_ms=50, off_ms=50), repeat=2), 8000),
         (make(tone(1000, on_ms=20, off_ms=10, ramp_ms=2), repeat=3), 48000),
         (make(tone(425, on_ms=8000, off_ms=50)), 8000),
+        # Here two lines are first found at one frequency.
+        (make(tone(447.3, 819.7, on_ms=100, off_ms=20, ramp_ms=40)), 8000),
     ],
-    ids=["close", "busy", "joined", "joined-hard", "semitone", "all-ramp", "short", "long"],
+    ids=["close", "busy", "joined", "joined-hard", "semitone", "all-ramp", "short", "long", "double"],
 )
 def test_known_plans_come_back(profile, sample_rate_hz):
     assert_plan(profile, sample_rate_hz)
