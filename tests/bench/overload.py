@@ -19,8 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
 from ..lab.bootstrap import find_or_get
@@ -28,7 +26,7 @@ from ..lab.lab import LICENSED, SUSPENDED
 from ..lab.processes import end_in_order, processor_s
 from ..lab.service import Service
 from ..lab.sipp import Load, Outcome, called
-from .reporting import PROGRESS, options, report, table
+from .reporting import PROGRESS, options, print_table, report
 
 EMERGENCY: Final = "110"
 MIX: Final = (*[LICENSED] * 18, EMERGENCY, SUSPENDED)
@@ -229,7 +227,7 @@ def main() -> None:
     if not chosen.json:
         before, after = found.pop("around")
         rows = (*found.pop("rates"), before, found["overload"], after)
-        Console().print(table("what became of the calls", rows))
+        print_table("what became of the calls", rows)
     report(f"{TIMES} times the sustainable rate, beside the peak", found, chosen.json)
 
 

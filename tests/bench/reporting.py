@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 PROGRESS: Final = Console(stderr=True, highlight=False, markup=False)
+_WIDTH: Final = 150
+"""Columns that a table of many figures takes, also where nobody looks at it in a terminal."""
 
 Found = Mapping[str, Any]
 """By name a figure, or several figures by name."""
@@ -40,14 +42,14 @@ def report(title: str, found: Found, as_json: bool) -> None:
     Console().print(shown)
 
 
-def table(title: str, rows: Sequence[Found]) -> Table:
+def print_table(title: str, rows: Sequence[Found]) -> None:
     """A row for each finding, a column for each of its figures."""
     shown = Table(title=title)
     for name, value in rows[0].items():
         shown.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
     for row in rows:
         shown.add_row(*map(_text, row.values()))
-    return shown
+    Console(width=max(_WIDTH, Console().width)).print(shown)
 
 
 def _text(value: object) -> str:

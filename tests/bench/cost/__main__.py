@@ -22,12 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from ...lab.processes import end_in_order
-from .. import reporting
 from ..registry import text as large_registry
-from ..reporting import PROGRESS
+from ..reporting import PROGRESS, print_table
 from .figures import Finding, Run, added, clean, together
 from .goals import ALONE, BUSY, HOOK, Table, findings, row
 from .measuring import Bench, bench
@@ -43,8 +40,6 @@ ALONE_SHARE: Final = 0.25
 """Of the time goes to calls one at a time."""
 IN_PROGRESS: Final = 1_000
 COLD_NUMBERS: Final = 100_000
-WIDTH: Final = 150
-"""Columns that the table takes, also where nobody looks at it in a terminal."""
 
 
 class Pace:
@@ -131,16 +126,16 @@ def machine() -> dict[str, Any]:
 
 
 def show(table: Table, found: list[Finding]) -> None:
-    console, native = Console(width=max(WIDTH, Console().width)), table.native()
+    native = table.native()
     runs = [row(run, native) for way in Way for rate in table.rates if (run := table.get(way, rate))]
-    console.print(reporting.table("milliseconds; added: over the native way's median at its lowest rate", runs))
+    print_table("milliseconds; added: over the native way's median at its lowest rate", runs)
     for way in Way:
-        console.print(f"{way:<11} clean up to {table.clean_rate(way):g} calls/s")
+        print(f"{way:<11} clean up to {table.clean_rate(way):g} calls/s")
     hook, base = table.get(HOOK, ALONE), table.get(Way.NATIVE, ALONE)
     if hook and base:
         values = ([sample.connected_ms for sample in each.samples] for each in (hook, base))
-        console.print(f"added by {HOOK}, one call at a time, p50 with 95 % confidence: {added(*values, 0.5)} ms")
-    console.print(reporting.table("goals", [one.row() for one in found]))
+        print(f"added by {HOOK}, one call at a time, p50 with 95 % confidence: {added(*values, 0.5)} ms")
+    print_table("goals", [one.row() for one in found])
 
 
 def main() -> None:
