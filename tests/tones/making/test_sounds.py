@@ -70,7 +70,12 @@ def test_links_and_pipes_are_replaced_and_readers_keep_the_old_file(tmp_path):
         files = ensure_sounds(tmp_path, [A], ["sln", "ulaw", "alaw"])["a"].files
         assert reader.read() == b"old"
     assert target.read_bytes() == b"precious"
+    os.mkfifo(tmp_path / "long.sln")
+    files += ensure_sounds(tmp_path, [LONG], ["sln"])["long"].files
     assert all(file.written and file.path.is_file() and not file.path.is_symlink() for file in files)
+    (tmp_path / "long.ulaw").mkdir()
+    said = refusal(ToneError, ensure_sounds, tmp_path, [LONG], ["ulaw"])
+    assert "/long.ulaw: cannot be written: Is a directory" in said
 
 
 @pytest.mark.parametrize(
