@@ -17,13 +17,13 @@ EACH = NUMBERS // MEMBERS
 HELD = parse_registry(text(4 * EACH, 4), "registry.yaml")
 
 
-def test_each_member_holds_a_range_a_prefix_and_single_numbers_that_do_not_become_one() -> None:
+def test_each_member_holds_a_range_a_prefix_and_single_numbers_that_do_not_become_one():
     spans = compiled(HELD).spans
     assert sum(last - first + 1 for first, last in zip(spans.firsts, spans.lasts, strict=True)) == 4 * EACH
     assert len(spans.firsts) == 4 * (1 + EACH - 60)
 
 
-def test_every_number_that_is_asked_about_is_held_and_all_members_are_asked_about() -> None:
+def test_every_number_that_is_asked_about_is_held_and_all_members_are_asked_about():
     index, dice = RegistryIndex(HELD), random.Random(1)
     found = [index.licences(parse(some_number(dice, 4 * EACH, 4))) for _ in range(1_000)]
     assert {licence.member for held in found for licence in held or ()} == {f"m-{member:05}" for member in range(4)}
@@ -31,7 +31,7 @@ def test_every_number_that_is_asked_about_is_held_and_all_members_are_asked_abou
 
 
 @pytest.mark.parametrize("generation", [0, 1, 999])
-def test_a_generation_is_known_by_its_time_and_suspends_the_number_whose_turn_it_is(generation: int) -> None:
+def test_a_generation_is_known_by_its_time_and_suspends_the_number_whose_turn_it_is(generation):
     signed = Signed(parse_suspensions(suspending(generation), "suspensions.yaml"), HELD.registry.expires)
     index = RegistryIndex(HELD, signed)
     assert (index.issued - FIRST_ISSUED).total_seconds() == generation

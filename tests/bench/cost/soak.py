@@ -82,13 +82,10 @@ def soak(bed: Bench, minutes: float, rate: float) -> dict[str, Any]:
     finally:
         over.set()
         looking.join()
-    return {
-        "minutes": minutes, "rate": rate, "offered": sum(run.offered for run in runs),
-        "failed": sum(run.failed for run in runs), "unrecorded": sum(run.unrecorded for run in runs),
-        "retransmissions": sum(run.retransmissions for run in runs), "left": sum(run.left for run in runs),
-        "growth_per_hour": slopes(looks),
-        "looks": [asdict(look) for look in looks],
-    }  # fmt: skip
+    counted = ("offered", "failed", "unrecorded", "retransmissions", "left")
+    sums = {name: sum(getattr(run, name) for run in runs) for name in counted}
+    looked = {"growth_per_hour": slopes(looks), "looks": [asdict(look) for look in looks]}
+    return {"minutes": minutes, "rate": rate, **sums, **looked}
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,6 @@ FREQUENCY_GOAL: Final = 1.3
 THROUGHPUT_GOAL: Final = {True: 15_000.0, False: 1_500.0}
 """With numba and without, × real time."""
 
-
 RIVALS: Final = "rivals: how often two pulses were heard"
 _GRIDS: Final = ("conforms", "present", RIVALS)
 HOURS_GOAL: Final = {"speech": 300, "music": 20}
@@ -56,14 +55,14 @@ class Row:
     profile: str
     what: str
     value: float
-    unit: str
-    bound: float | None
-    hits: int | None
-    trials: int | None
-    hours: float | None
-    goal: float | None
-    reached: Reached
-    notes: Mapping[str, int]
+    unit: str = ""
+    bound: float | None = None
+    hits: int | None = None
+    trials: int | None = None
+    hours: float | None = None
+    goal: float | None = None
+    reached: Reached = Reached.NONE
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
@@ -124,10 +123,10 @@ def _frequency_row(profile: str, what: str, tally: Tally) -> Row:
     # The sum of squares is a chi-squared one; for this many trials its root is normal.
     bound = ratio * (1 + 1.645 / (2 * measured) ** 0.5)
     reached = _at_most(ratio, bound, FREQUENCY_GOAL) if tally["measured"] else Reached.MISSED
+    counts = {"hits": tally["measured"], "trials": tally["trials"]}
     return Row(
-        "frequency error", profile, what, ratio, "× Cramér–Rao", bound, tally["measured"], tally["trials"], None,
-        FREQUENCY_GOAL, reached, {},
-    )  # fmt: skip
+        "frequency error", profile, what, ratio, "× Cramér–Rao", bound, **counts, goal=FREQUENCY_GOAL, reached=reached
+    )
 
 
 def _near_miss_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
@@ -139,10 +138,12 @@ def _near_miss_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
         rate, bound = total["conforms"] / total["trials"], confidence.at_most(total["conforms"], total["trials"])
         accepted = {what: tally["conforms"] for what, tally in mine.items() if tally["conforms"]}
         doubtful = {f"present: {what}": tally["present"] for what, tally in mine.items() if tally["present"]}
+        reached, notes = _at_most(rate, bound, NEAR_MISS_GOAL), accepted | doubtful
+        counts = {"hits": total["conforms"], "trials": total["trials"]}
         found.append(
             Row(
-                "near misses", profile, f"{len(mine)} kinds", rate, "", bound, total["conforms"], total["trials"],
-                None, NEAR_MISS_GOAL, _at_most(rate, bound, NEAR_MISS_GOAL), accepted | doubtful,
+                "near misses", profile, f"{len(mine)} kinds", rate, "", bound, **counts, goal=NEAR_MISS_GOAL,
+                reached=reached, notes=notes,
             )
         )  # fmt: skip
     return found
@@ -151,16 +152,16 @@ def _near_miss_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
 def throughput_row(profile: str, what: str, times: float, with_numba: bool) -> Row:
     goal, unit = THROUGHPUT_GOAL[with_numba], f"× real time {'with' if with_numba else 'without'} numba"
     reached = Reached.SHOWN if times >= goal else Reached.MISSED
-    return Row("throughput", profile, what, times, unit, None, None, None, None, goal, reached, {})
+    return Row("throughput", profile, what, times, unit, goal=goal, reached=reached)
 
 
 def rival_row(who: str, what: str, hits: int, trials: int) -> Row:
     """How often a detector took a leg for the sound; nobody has a goal here."""
-    return Row(RIVALS, who, what, hits / trials, "", None, hits, trials, None, None, Reached.NONE, {})
+    return Row(RIVALS, who, what, hits / trials, hits=hits, trials=trials)
 
 
 def rival_alarm_row(who: str, alarms: int, hours: float) -> Row:
-    return Row(RIVALS, who, "speech", alarms / hours, "/h", None, alarms, None, hours, None, Reached.NONE, {})
+    return Row(RIVALS, who, "speech", alarms / hours, "/h", hits=alarms, hours=hours)
 
 
 def _at_least(rate: float, bound: float, goal: float | None) -> Reached:
@@ -215,11 +216,8 @@ def _grid(measure: str, mine: Sequence[Row]) -> Table:
             continue
         hits, count = sum(cell.hits or 0 for cell in there), sum(cell.trials or 0 for cell in there)
         bound, goal = confidence.at_least(hits, count), there[0].goal
-        verdict = (
-            Reached.MISSED
-            if any(cell.reached is Reached.MISSED for cell in there)
-            else _at_least(hits / count, bound, goal)
-        )
+        missed = any(cell.reached is Reached.MISSED for cell in there)
+        verdict = Reached.MISSED if missed else _at_least(hits / count, bound, goal)
         table.add_row(
             what, *texts, each, _number(hits / count), _number(bound), "" if goal is None else f"{goal:g}", verdict
         )
@@ -228,11 +226,8 @@ def _grid(measure: str, mine: Sequence[Row]) -> Table:
 
 def _list(measure: str, mine: Sequence[Row]) -> Table:
     table = Table(title=measure, title_justify="left")
-    for heading in ("profile", "what"):
-        table.add_column(heading)
-    for heading in ("value", "of", "at most", "goal"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
+    for heading in ("profile", "what", "value", "of", "at most", "goal", ""):
+        table.add_column(heading, justify="right" if heading in ("value", "of", "at most", "goal") else "left")
     for row in mine:
         counted = f"{row.hits} in {row.hours:.1f} h" if row.hours else f"{row.hits}/{row.trials}" if row.trials else ""
         table.add_row(

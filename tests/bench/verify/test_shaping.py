@@ -8,7 +8,7 @@ from .profiles import profiles
 from .shaping import NAMES, gather, learn, tasks
 
 
-def test_the_learned_weights_part_what_can_be_parted() -> None:
+def test_the_learned_weights_part_what_can_be_parted():
     rng = np.random.default_rng(1)
     false, true = rng.normal(0, 1, (500, 3)), rng.normal(0, 1, (300, 3))
     true[:, 1] += 5
@@ -19,14 +19,14 @@ def test_the_learned_weights_part_what_can_be_parted() -> None:
     assert np.mean(false @ weights[:3] + weights[3] > 0) < 0.03
 
 
-def test_both_classes_count_as_much_whatever_their_numbers() -> None:
+def test_both_classes_count_as_much_whatever_their_numbers():
     rng = np.random.default_rng(2)
     false, true = rng.normal(0, 1, (4000, 1)), rng.normal(3, 1, (40, 1))
     slope, constant = learn(false, true)
     assert -constant / slope == pytest.approx(1.5, abs=0.3)
 
 
-def test_every_profile_is_learned_under_every_condition() -> None:
+def test_every_profile_is_learned_under_every_condition():
     work = list(tasks(takes=6, count=3))
     assert {(task.profile, task.condition) for task in work} == {
         (name, condition) for name in profiles() for condition in (None, *CONDITIONS)
@@ -34,7 +34,7 @@ def test_every_profile_is_learned_under_every_condition() -> None:
     assert sum(task.count for task in work if task.condition is None) == 6 * len(profiles())
 
 
-def test_a_trial_gives_a_row_of_features() -> None:
+def test_a_trial_gives_a_row_of_features():
     task = next(task for task in tasks(takes=1, count=2) if task.condition == "white +0 dB")
     _, rows, missed = gather(task)
     assert missed == 0
