@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -150,7 +151,7 @@ def sounding(on_ms, **more):
 def test_one_fault_is_one_reason(wave, sample_rate_hz, says):
     said = refusal(wave, sample_rate_hz=sample_rate_hz)
     assert said.startswith(says)
-    assert "; " not in said
+    assert not re.search("; (is|has|holds) ", said)
 
 
 def test_all_faults_are_reported_at_once():
