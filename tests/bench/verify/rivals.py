@@ -53,7 +53,7 @@ class ToneDetect:
     def __enter__(self) -> ToneDetect:
         with ExitStack() as opened:
             self._scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="idtone-rival-")))
-            installation = bootstrap.find_or_get(packages.tell)
+            installation = bootstrap.find_or_get()
             self._asterisk = opened.enter_context(Asterisk(installation, self._scratch / "pbx", self._files()))
             self._open = opened.pop_all()
         return self
