@@ -17,7 +17,7 @@ from idtone.errors import UsageError
 from idtone.numbers import Number, parse_japanese
 from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionsDocument
-from idtone.registry.notation import NumberSpan, read_single, read_span
+from idtone.registry.number_notation import NumberSpan, read_single, read_span
 from idtone.translation import Message
 
 from .yaml_text import Tree, YamlText

@@ -1,6 +1,6 @@
 """Writes the folder for the association's web site: the list of operators, its page, and its proof.
 
-`idtone.registry.trust.operator_list` names the files, and verifies them.
+`idtone.registry.trust.licensed_operators` names the files, and verifies them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from idtone.errors import UsageError
 from idtone.files import replace_durably
 from idtone.registry.trust import tuf_roles
-from idtone.registry.trust.operator_list import PAGE, PROOF
+from idtone.registry.trust.licensed_operators import PAGE, PROOF
 from idtone.translation import Message
 
 from . import operator_list

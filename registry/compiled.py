@@ -23,7 +23,7 @@ from idtone.errors import TrustError
 from idtone.translation import Message
 
 from .model import Member, RegistryDocument
-from .notation import read_span
+from .number_notation import read_span
 
 _BLOCK: Final = 1_000
 """A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from idtone.numbers import parse_japanese
 
 from .model import LicenceEntry, Member, RegistryDocument, SuspensionEntry, SuspensionsDocument, ToneEntry
-from .notation import NumberSpan, read_single, read_span
+from .number_notation import NumberSpan, read_single, read_span
 
 Item = TypeVar("Item")
 

@@ -13,7 +13,7 @@ from idtone.errors import NumberError
 from idtone.translation import Message, capitalised
 
 from .model import Day, Id, Name, Pledge, Text
-from .notation import read_span
+from .number_notation import read_span
 
 
 class IdentityCheck(Model):

@@ -16,7 +16,7 @@ from idtone.errors import NumberError
 from idtone.translation import Message, capitalised, template
 
 from .model import RegistryDocument, SuspensionsDocument
-from .notation import read_single, read_span
+from .number_notation import read_single, read_span
 
 _Placed = Iterable[tuple[Location, Hashable]]
 

@@ -15,7 +15,7 @@ from idtone.numbers import parse_japanese
 from .compiled import licences
 from .index import RegistryIndex
 from .model import JAPAN, Member, RegistryDocument, SuspensionEntry
-from .notation import read_span
+from .number_notation import read_span
 
 
 class Counts(TypedDict):

@@ -29,7 +29,7 @@ console.add_commands(
             "List the differences between two registries, or two files of suspensions. Exit 1: there are some.",
         ),
         "operators": (
-            "idtone.registry.commands.operators:operators",
+            "idtone.registry.commands.licensed_operators:operators",
             "Verify the association's public list of licensed operators, and show it.",
         ),
     },

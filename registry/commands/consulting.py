@@ -24,7 +24,7 @@ from idtone.translation import Message
 from ..index import RegistryIndex
 from ..local_registry import Known, from_folder, from_published, known
 from ..member_application import parse_application
-from ..notation import read_span
+from ..number_notation import read_span
 from ..parsers import parse_suspensions
 from ..sources import parse_document, read_document
 from ..summary import (

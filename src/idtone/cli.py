@@ -24,7 +24,7 @@ console.add_commands(
             "Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress continue without the service.",
         ),
         "agi": (
-            "idtone.agi.relay_command:agi",
+            "idtone.agi.plain_agi_command:agi",
             "Pass Asterisk's request on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).",
         ),
         "setup": (

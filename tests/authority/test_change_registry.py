@@ -291,7 +291,7 @@ def test_diff_lists_the_differences_in_words(office, tmp_path):
 
 
 def test_an_application_does_not_replace_another_members(office):
-    office.told("apply", ROOT / "config" / "application.yaml")
+    office.told("apply", ROOT / "config" / "member_application.yaml")
     path = applied(office)
     assert "application A-1 was accepted already, unchanged" in office.refused("apply", path)
     path.write_text(APPLICATION.replace("m-0008", "m-0009"))

@@ -9,7 +9,7 @@ from idtone.authority import edits
 from idtone.authority.yaml_text import YamlText
 from idtone.errors import UsageError
 from idtone.registry.differences import registry_differences
-from idtone.registry.notation import read_span
+from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_registry
 
 from ..registry.examples import with_numbers

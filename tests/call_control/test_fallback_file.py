@@ -19,7 +19,7 @@ from idtone.errors import FallbackError
 from idtone.numbers import Number, NumberKind, parse
 
 from .evidence import registry
-from .users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
+from .unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 SUSPENSION = Suspension(parse("0312345677"), SINCE, "R-1")

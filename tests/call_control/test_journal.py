@@ -26,7 +26,7 @@ from idtone.call_control.journal import FILE_MODE, FOLDER_MODE, JournalFolder, i
 from idtone.errors import JournalError
 
 from .reading import Entered, following, is_cleared, journal_in, taken, until, write
-from .users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
+from .unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
 
 OTHER_GROUP = 54_324
 

@@ -20,11 +20,11 @@ from ..lab import voices
 from ..lab.asterisk import MODULES, Asterisk, free_ports
 from ..lab.bootstrap import AsteriskInstallation
 from ..lab.called import IncomingCall
-from ..lab.endpoints import pjsip
 from ..lab.heard import hear
 from ..lab.keys import Way, press
 from ..lab.lab import CALLER_NUMBER, LICENSED, Placed, until
 from ..lab.phone import Answer, Behaviour, Phone
+from ..lab.pjsip_conf import pjsip
 from ..lab.rtp import Media
 from ..lab.service import Service
 

@@ -26,7 +26,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, LAB_DIALPLAN, LOOPBACK, Asterisk
 from ..lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
 from ..lab.service import Service
-from .pbx import assert_no_number_is_logged
+from .attacked_pbx import assert_no_number_is_logged
 
 WAITING = """
     ; A call that waits for its caller before it comes to the hook, as in a menu or a queue.

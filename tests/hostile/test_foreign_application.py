@@ -26,7 +26,7 @@ from ..lab.asterisk import LAB_DIALPLAN, Asterisk
 from ..lab.called import IncomingCall
 from ..lab.lab import CALLED_NUMBER, SUSPENDED, Forwarding, Lab, Placed, lab, until
 from ..lab.service import Service
-from .pbx import assert_no_number_is_logged
+from .attacked_pbx import assert_no_number_is_logged
 
 THROUGH = """
     ; Calls that go through the other application before they come to the hook.

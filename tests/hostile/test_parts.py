@@ -28,8 +28,8 @@ from ..lab.asterisk import Asterisk
 from ..lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
 from ..lab.service import Service
 from .attack import Parts
+from .attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
 from .metacharacters import META
-from .pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
 
 CALLED: Final = CALLED_NUMBER.encode()
 AT_ONCE: Final = 48

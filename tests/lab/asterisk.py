@@ -17,7 +17,7 @@ from pathlib import Path
 from textwrap import dedent
 
 from .bootstrap import AsteriskInstallation
-from .endpoints import pjsip
+from .pjsip_conf import pjsip
 
 LOOPBACK = "127.0.0.1"
 IDTONE = Path(sys.executable).with_name("idtone")

@@ -81,7 +81,7 @@ def test_check_of_an_unreadable_file_is_exit_2(run, file, tmp_path):
         assert (code, out, problem in err) == (2, "", True)
 
 
-APPLICATION = resources.files("idtone.config").joinpath("application.yaml").read_text("utf-8")
+APPLICATION = resources.files("idtone.config").joinpath("member_application.yaml").read_text("utf-8")
 
 
 def test_a_member_checks_an_application(run, tmp_path):

@@ -14,7 +14,7 @@ from idtone.calls import Direction, LicenceStatus
 from idtone.decision import Registry
 from idtone.numbers import MALFORMED, WITHHELD, Number, NumberKind, parse
 from idtone.registry.index import RegistryIndex
-from idtone.registry.notation import read_span
+from idtone.registry.number_notation import read_span
 
 from .examples import GOOD, faults_of, index_of, with_numbers
 

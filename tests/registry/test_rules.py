@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.registry.notation import read_span
+from idtone.registry.number_notation import read_span
 
 from .examples import GOOD, faults_of, spoiled, with_numbers
 

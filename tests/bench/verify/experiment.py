@@ -21,7 +21,7 @@ from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..reporting import PROGRESS
-from . import material, measurements, results, rivals
+from . import material, measurements, other_detectors, results
 from .conditions import CONDITIONS, Trial, trials
 from .material import Part, takes_in
 from .measurements import FREQUENCY_CONDITION, Job, Key, Tally
@@ -125,8 +125,8 @@ def side_by_side(hours: float, count: int) -> list[Row]:
     ]
     speech_hours = sum(len(leg.samples) for leg in speech) / material.RATE_HZ / 3600
     found: list[Row] = []
-    with rivals.ToneDetect() as asterisk:
-        for detector in (rivals.Ours(profile), asterisk, rivals.Spandsp()):
+    with other_detectors.ToneDetect() as asterisk:
+        for detector in (other_detectors.Ours(profile), asterisk, other_detectors.Spandsp()):
             for what, legs in tested.items():
                 PROGRESS.print(f"{detector.name}: {what} …")
                 hits = sum(hits > 0 for hits in detector.hits(legs))

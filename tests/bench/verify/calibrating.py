@@ -1,4 +1,6 @@
-"""Learns how the verifier weighs its evidence, from development material alone: `python -m tests.bench.verify.shaping`.
+"""Learns how the verifier weighs its evidence, from development material alone.
+
+    python -m tests.bench.verify.calibrating
 
 What speaks against the sound: every fit within the tolerance that speech and music gave. What speaks for it: the fits
 of the sound itself under every condition. A logistic regression weighs the features. The threshold is as high as the

@@ -17,8 +17,8 @@ import pytest
 
 from idtone.agi import relay
 from idtone.agi.environment import AgiRequest, write_fields
-from idtone.agi.relay import Relay
-from idtone.agi.relay_command import agi
+from idtone.agi.plain_agi import Relay
+from idtone.agi.plain_agi_command import agi
 from idtone.agi.server import FastAgiServer
 from idtone.errors import AgiError, UsageError
 

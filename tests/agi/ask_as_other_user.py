@@ -1,4 +1,4 @@
-"""Another user who asks over a Unix socket: `python -m tests.agi.peer SOCKET USER GROUP[,GROUP…]`, as root.
+"""Asks over a Unix socket as another user; as root: `python -m tests.agi.ask_as_other_user SOCKET USER GROUP[,GROUP…]`.
 
 Sends what it reads from standard input, as this user and in these groups, the first one being its own; writes what it
 gets until the other side ends the connection.

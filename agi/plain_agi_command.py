@@ -20,7 +20,7 @@ from idtone.settings import load_settings
 from idtone.translation import Message
 
 from .environment import LONGEST
-from .relay import VARIABLE, Relay
+from .plain_agi import VARIABLE, Relay
 
 _NUMBER: Final = re.compile(r"(?:\+81|81|0)[0-9]{9,10}")
 

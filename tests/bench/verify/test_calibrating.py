@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from .calibrating import NAMES, gather, learn, tasks
 from .conditions import CONDITIONS
 from .profiles import profiles
-from .shaping import NAMES, gather, learn, tasks
 
 
 def test_the_learned_weights_part_what_can_be_parted():

@@ -10,7 +10,7 @@ import typer
 
 from idtone import console
 
-from ..trust.operator_list import read_site
+from ..trust.licensed_operators import read_site
 
 
 def operators(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from idtone.errors import NumberError
 from idtone.numbers import parse_japanese
-from idtone.registry.notation import ENTRY_LIMIT, NumberSpan, read_single, read_span
+from idtone.registry.number_notation import ENTRY_LIMIT, NumberSpan, read_single, read_span
 
 SPANS = {
     (81312345678, 81312345678): [
